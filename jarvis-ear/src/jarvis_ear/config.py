@@ -1,0 +1,152 @@
+"""Every option of the ear: its type, default, range, unit and meaning, each said once.
+
+From this tree come the command line (``--hearing.endpointing.hangover-ms 700``), the environment
+(``JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS=700``), the file (``[hearing.endpointing]
+hangover_ms = 700``) and ``docs/configuration.md``. Sections are frozen; each class gets the section
+it uses and never the whole tree. Milliseconds are for people: whoever uses one turns it into
+samples once, in its constructor.
+"""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+BACKEND_URL: Final = "http://localhost:4000"
+"""Where the owner's backend listens, unless configured otherwise."""
+
+JARVIS_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default of the backend, meant to be changed
+"""The password a backend has until its owner changes it."""
+
+AGENT_ID: Final = "jarvis-ear"
+"""The name of this satellite on the wire, stable over restarts."""
+
+CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
+"""Read when it exists and no other file is named."""
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, no unknown names, docstrings as descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Microphone(Section):
+    """Where the sound comes from."""
+
+    device: str = ""
+    """Input device: part of its name, or its index in `jarvis-ear devices`. Empty: the default."""
+    input: str = ""
+    """A sound file to hear instead of a microphone, or `-` for raw PCM16 on standard input."""
+    fast: bool = False
+    """Hear a file as fast as the machine can, instead of in real time."""
+    latency_ms: int = Field(200, ge=20, le=2000)
+    """Buffer asked of the sound system: what may pile up there before sound is lost."""
+    stall_ms: int = Field(500, ge=100, le=10_000)
+    """Without a sample for so long, the microphone counts as lost."""
+    first_block_ms: int = Field(3000, ge=500, le=30_000)
+    """How long an opened microphone may take until its first sample."""
+
+
+class Gate(Section):
+    """The cheap listener that decides when the wake model has to run."""
+
+    mode: Literal["vad", "always"] = "vad"
+    """`vad`: the model runs while somebody may be speaking. `always`: it never rests."""
+    aggressiveness: int = Field(1, ge=0, le=3)
+    """How much must speak for speech (webrtcvad mode). Above 1 it is deaf to quiet microphones."""
+    lookback_ms: int = Field(320, ge=80, le=1600)
+    """Sound from before the gate opened that the model hears first."""
+    hangover_ms: int = Field(480, ge=0, le=5000)
+    """How long the gate stays open after the last speech."""
+
+
+class Wake(Section):
+    """When the wake word counts as heard."""
+
+    model: Path | None = None
+    """An openWakeWord classifier (`.onnx`) of your own. Empty: "hey jarvis", which comes with us."""
+    threshold: float = Field(0.5, gt=0, lt=1)
+    """Score from which a step counts. Lower hears more, and more that nobody said."""
+    patience: int = Field(1, ge=1, le=10)
+    """Steps (80 ms) in a row that must count."""
+    refractory_ms: int = Field(1500, ge=0, le=10_000)
+    """After a detection, no other one counts for so long, nor before the score has fallen."""
+
+
+class Endpointing(Section):
+    """When a sentence begins and when it is over."""
+
+    onset_ms: int = Field(100, ge=20, le=1000)
+    """Speech needed before we believe that somebody is talking."""
+    pre_roll_ms: int = Field(500, ge=0, le=2000)
+    """Sound from before the onset that is sent with the utterance."""
+    hangover_ms: int = Field(800, ge=100, le=5000)
+    """Silence that ends an utterance. Longer is more patient, shorter is snappier."""
+    no_speech_ms: int = Field(5000, ge=500, le=30_000)
+    """Without speech for so long after the wake word, the ear goes back to idle and sends nothing."""
+    max_ms: int = Field(28_000, ge=1000, le=29_000)
+    """Longest utterance: it is cut and sent here. The backend takes at most 30 s."""
+
+
+class Hearing(Section):
+    """From sound to utterances."""
+
+    gate: Gate = Gate()
+    wake: Wake = Wake()
+    endpointing: Endpointing = Endpointing()
+    reply_ms: int = Field(180_000, ge=1000, le=600_000)
+    """Longest wait for a reply before the ear gives the turn up."""
+    follow_up_ms: int = Field(0, ge=0, le=30_000)
+    """After a reply, speech within so long needs no wake word. 0: it always does."""
+
+
+class Backend(Section):
+    """The server that understands and answers."""
+
+    url: str = BACKEND_URL
+    """Its address: `http://` or `https://`, host and port."""
+    password: SecretStr = SecretStr(JARVIS_PASSWORD)
+    """For its login. Never an argument: environment, credential, or `password_file`."""
+    password_file: Path | None = None
+    """A file that holds the password, readable by its owner only."""
+    agent_id: str = Field(AGENT_ID, min_length=1, max_length=64)
+    """Name of this satellite. Two ears with one name destroy each other's commands."""
+    fresh_s: int = Field(30, ge=5, le=120)
+    """How long an utterance may wait for the link before it is too old to be run."""
+    connect_s: float = Field(5.0, ge=0.5, le=60)
+    """Deadline of a login, and of a connection with its handshake."""
+    reply_s: float = Field(60.0, ge=1, le=600)
+    """Longest silence of the backend between two events of a turn."""
+
+
+class Speaker(Section):
+    """Where replies are heard."""
+
+    device: str = ""
+    """Output device: part of its name, or its index. Empty: the default; `none`: no sound."""
+    output_dir: Path | None = None
+    """Folder that gets every reply as a sound file. Empty: nothing is kept."""
+
+
+class Log(Section):
+    """What the journal is told."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important kind of line that is written."""
+    format: Literal["auto", "text", "json"] = "auto"
+    """`text`, `json` (one object per line), or `auto`: what suits where the lines go."""
+    transcripts: bool = False
+    """Write what was understood into the log. Off: only how long it was."""
+
+
+class Config(Section):
+    """All options of the ear."""
+
+    microphone: Microphone = Microphone()
+    hearing: Hearing = Hearing()
+    backend: Backend = Backend()
+    speaker: Speaker = Speaker()
+    log: Log = Log()
+    with_backend: bool = False
+    """Run the reference backend inside this process, for trying out."""

@@ -1,0 +1,103 @@
+"""What the delivery of an utterance tells the rest of the ear.
+
+Every event of a turn carries its ``turn_id``; late arrivals are recognised by id, never by timing.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Verdict(StrEnum):
+    """How an utterance ended. Every captured utterance ends in exactly one of these."""
+
+    DONE = "done"
+    """The backend ran it, and its reply came whole."""
+    FAILED = "failed"
+    """The backend said it cannot, or it never reached the backend in a form it accepts."""
+    EXPIRED = "expired"
+    """Too old before it could be committed: not run, because a late command is worse than none."""
+    IN_DOUBT = "in_doubt"
+    """The link died around the commit: perhaps run, therefore never sent again."""
+    REPLY_LOST = "reply_lost"
+    """The backend took it, and its reply did not come (whole)."""
+    ABANDONED = "abandoned"
+    """The person said something newer, or the ear is stopping: nobody waits for the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The link to the backend is up and authenticated."""
+
+    url: str
+    after_s: float | None
+    """How long it was gone; None the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The link to the backend is not usable. Said once per outage."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The whole utterance is committed: ``audio_end`` was handed to the socket."""
+
+    turn_id: str
+    raw_bytes: int
+    wav_bytes: int
+    base64_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """The backend has the utterance and works on it: the proof of delivery."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """What the backend understood."""
+
+    turn_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """The backend asked its brain."""
+
+    turn_id: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyAudio:
+    """One piece of the spoken reply, in playing order."""
+
+    turn_id: str
+    index: int
+    """Its place in the reply. Indexes rise; one that is missing was never synthesised."""
+    content_type: str
+    audio: bytes
+    """An encoded sound file (WAV of any rate, or what ``content_type`` says)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The turn is over. Exactly one per utterance, always the last event of its turn."""
+
+    turn_id: str
+    verdict: Verdict
+    code: str
+    """Machine-readable cause, empty when the verdict is ``DONE``: never the backend's own text."""
+    chunks: int
+    """Pieces of spoken reply that were passed on."""
+
+
+TurnEvent: TypeAlias = Sent | Processing | Transcribed | Thinking | ReplyAudio | Finished
+LinkEvent: TypeAlias = LinkUp | LinkDown
+DeliveryEvent: TypeAlias = TurnEvent | LinkEvent

@@ -1,0 +1,90 @@
+"""What can go wrong, and whose fault it is.
+
+* ``JarvisEarError``
+    * ``ConfigError``            the user's: printed without traceback, exit status 78, no restart
+    * ``InputError``             the user's: a file that cannot be read as sound, exit status 66
+    * ``DeviceError``            the room's: retried with back-off
+        * ``MicrophoneLost``
+        * ``SpeakerLost``
+    * ``TransportError``         the network's: retried with back-off
+        * ``ConnectFailed``
+        * ``Disconnected``
+        * ``Rejected``           credentials refused: long back-off, said loudly once
+    * ``ProtocolError``
+        * ``RemoteProtocolError``  they sent nonsense: drop the message or the link, count, go on
+        * ``LocalProtocolError``   we tried to send nonsense: a bug
+
+Anything else is a bug: it ends the process with a traceback, and systemd starts a fresh one.
+"""
+
+from typing import ClassVar, Final
+
+EXIT_OK: Final = 0
+"""Everything that was asked for was done."""
+
+
+class JarvisEarError(Exception):
+    """The root: a person can act on its text, which says who, what, and what was expected."""
+
+    exit_status: ClassVar[int] = 1
+    """Status the process ends with when nobody handled the error (sysexits.h numbers)."""
+
+
+class ConfigError(JarvisEarError):
+    """The configuration cannot be used. One line per problem; all problems at once."""
+
+    exit_status = 78  # EX_CONFIG: systemd does not restart on it (RestartPreventExitStatus=78)
+
+
+class InputError(JarvisEarError):
+    """A sound file or stream that was named cannot be read as what it should be."""
+
+    exit_status = 66  # EX_NOINPUT
+
+
+class DeviceError(JarvisEarError):
+    """A microphone or speaker does not do what it should."""
+
+    exit_status = 69  # EX_UNAVAILABLE
+
+
+class MicrophoneLost(DeviceError):
+    """No sound can be read from the microphone (any more)."""
+
+
+class SpeakerLost(DeviceError):
+    """No sound can be written to the speaker (any more)."""
+
+
+class TransportError(JarvisEarError):
+    """The link to the backend does not do what it should."""
+
+    exit_status = 69  # EX_UNAVAILABLE
+
+
+class ConnectFailed(TransportError):
+    """The backend could not be reached, or did not answer in time."""
+
+
+class Disconnected(TransportError):
+    """A link that was up is gone."""
+
+
+class Rejected(TransportError):
+    """The backend refused our credentials."""
+
+    exit_status = 77  # EX_NOPERM
+
+
+class ProtocolError(JarvisEarError):
+    """A message does not follow the protocol."""
+
+    exit_status = 76  # EX_PROTOCOL
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side sent something it must not send."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We were about to send something we must not send: a bug of ours."""

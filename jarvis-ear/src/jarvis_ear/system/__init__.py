@@ -1,0 +1,1 @@
+"""Floor 2: the host: queues between threads, logs."""
