@@ -1,0 +1,58 @@
+# What one can do here. Every verb sets up by itself what it needs; `make` alone checks everything.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := check
+MAKEFLAGS += --no-print-directory
+
+PYTHON := .venv/bin/python
+CODE   := jarvis-ear/src tests tools $(wildcard bench examples)
+TYPED  := jarvis-ear/src tests/fakes tools $(wildcard bench examples)
+
+# An environment is as good as new while the files that decide its content are the same.
+LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; } | sha256sum | cut -c -16)
+READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
+READY_TO_TEST := .venv/.ready-test-$(LOCKS)
+
+.PHONY: check run test lint types docs bench lock setup clean help
+
+check: lint types test           ## lint, types and test
+
+run: $(READY_TO_RUN)             ## say "Hey Jarvis, what time is it" and get an answer (ARGS="--device usb")
+	@.venv/bin/jarvis-ear run --with-backend --log-transcripts $(ARGS)
+
+test: $(READY_TO_TEST)           ## the whole test-suite with branch coverage (ARGS="-k wake")
+	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)
+
+lint: $(READY_TO_TEST)           ## ruff, import floors, spelling
+	@$(PYTHON) -m ruff check --quiet $(CODE)
+	@$(PYTHON) -m ruff format --quiet --check $(CODE)
+	@said=$$(.venv/bin/lint-imports --no-logo) || { echo "$$said"; exit 1; }
+	@$(PYTHON) -m codespell_lib
+
+types: $(READY_TO_TEST)          ## mypy --strict
+	@$(PYTHON) -m mypy $(TYPED)
+
+docs: $(READY_TO_TEST)           ## write the generated pages of docs/
+	@$(PYTHON) tools/state_machine.py > docs/state-machine.md
+	@.venv/bin/jarvis-ear config --reference > docs/configuration.md
+
+bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
+	@$(PYTHON) -m bench $(ARGS)
+
+lock:                            ## resolve pyproject.toml into the lock files (ARGS=--upgrade)
+	@tools/lock.sh $(ARGS)
+
+setup: $(READY_TO_RUN) $(READY_TO_TEST)  ## all set-up, nothing else
+
+clean:                           ## remove everything that make has made
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* jarvis-ear/src/*.egg-info
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+help:                            ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile | expand
+
+$(READY_TO_RUN):
+	@tools/setup.sh run $(LOCKS)
+
+$(READY_TO_TEST):
+	@tools/setup.sh test $(LOCKS)

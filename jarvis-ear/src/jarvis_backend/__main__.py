@@ -1,0 +1,63 @@
+"""``jarvis-backend``: read the options, listen, and stop when asked to."""
+
+import ipaddress
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from jarvis_backend.config import DEFAULT_PASSWORD, Config, load
+from jarvis_backend.errors import BackendError
+from jarvis_backend.server import Server
+
+_LOG: Final = logging.getLogger("jarvis_backend")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program, and return its exit status."""
+    try:
+        config = load(sys.argv[1:] if arguments is None else arguments)
+        _log_to_stderr(config.log.level)
+        _warn_if_open(config)
+        _serve(Server(config))
+    except BackendError as error:
+        sys.stderr.write("".join(f"jarvis-backend: {line}\n" for line in str(error).splitlines()))
+        return error.exit_status
+    return 0
+
+
+def _serve(server: Server) -> None:
+    """Run until SIGTERM or SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: server.ask_to_stop())
+    _LOG.info("listening on %s", server.start())
+    server.wait()
+    server.stop()
+    _LOG.info("stopped")
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    _LOG.setLevel(level.upper())
+
+
+def _warn_if_open(config: Config) -> None:
+    if _is_loopback(config.host):
+        return
+    _LOG.warning("listening on %s: other machines can reach this backend", config.host)
+    if config.password.get_secret_value() == DEFAULT_PASSWORD:
+        _LOG.warning("the password is the public default: set JARVIS_PASSWORD")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

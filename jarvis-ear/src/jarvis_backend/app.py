@@ -1,0 +1,126 @@
+"""The ASGI application: engines, conversation and wires put together. No decisions here."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+from typing import Final
+
+import socketio
+from fastapi import FastAPI
+
+from jarvis_backend.auth import Auth
+from jarvis_backend.config import Config, load
+from jarvis_backend.conversation import Conversation, Engines
+from jarvis_backend.doorway import DoorRules, Doorway
+from jarvis_backend.endpoints.health import health_routes
+from jarvis_backend.endpoints.login import login_routes
+from jarvis_backend.endpoints.voice_socketio import VoiceNamespace
+from jarvis_backend.engines.choose import choose_engines
+from jarvis_backend.errors import EngineError
+
+_LOG: Final = logging.getLogger(__name__)
+
+SOCKETIO_PATH: Final = "/socket.io"
+"""Where Socket.IO clients look for their server."""
+
+PING_INTERVAL_S: Final = 25
+"""As the backend this one stands in for: how often the server asks whether a satellite lives."""
+
+PING_TIMEOUT_S: Final = 10
+"""And how long it waits for the answer."""
+
+
+def create_app(
+    config: Config | None = None,
+    engines: Engines | None = None,
+    *,
+    now: Callable[[], float] = time.monotonic,
+) -> FastAPI:
+    """Build the application. Nothing is loaded and nothing listens until a server runs it.
+
+    Without ``config`` the options come from the environment; ``engines`` and the monotonic clock
+    ``now`` are given by tests.
+    """
+    config = config or load()
+    engines = engines or choose_engines(config)
+    auth = _auth(config)
+    conversation = Conversation(engines, config.limits, log_transcripts=config.log.transcripts)
+    voice = VoiceNamespace(auth, conversation, config.limits, now)
+    rules = DoorRules({config.host, *config.allow_hosts}, config.allow_origins)
+    sio = _socketio_server(config, rules)
+    sio.register_namespace(voice)
+    app = FastAPI(
+        title="Jarvis reference backend",
+        lifespan=_lifespan(engines, voice, sio),
+        openapi_url=None,
+    )
+    app.add_middleware(Doorway, rules=rules)
+    app.include_router(login_routes(auth))
+    app.include_router(health_routes(engines, _version(), now))
+    app.mount(SOCKETIO_PATH, socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH))
+    return app
+
+
+def _auth(config: Config) -> Auth:
+    secret = config.jwt_secret
+    return Auth(
+        config.password.get_secret_value(),
+        None if secret is None else secret.get_secret_value(),
+        time.time,
+    )
+
+
+def _socketio_server(config: Config, rules: DoorRules) -> socketio.AsyncServer:
+    # The library writes tokens and sound into its log at INFO.
+    quiet = logging.getLogger("jarvis_backend.socketio")
+    quiet.setLevel(logging.CRITICAL)
+
+    def admits(origin: str, environ: dict[str, str]) -> bool:
+        return rules.admits_origin(origin, environ.get("HTTP_HOST", ""))
+
+    return socketio.AsyncServer(
+        async_mode="asgi",
+        async_handlers=False,  # in the order of the messages; no handler waits for a turn
+        ping_interval=PING_INTERVAL_S,
+        ping_timeout=PING_TIMEOUT_S,
+        max_http_buffer_size=config.limits.message_bytes,
+        cors_allowed_origins=admits,
+        logger=quiet,
+        engineio_logger=quiet,
+    )
+
+
+def _lifespan(
+    engines: Engines, voice: VoiceNamespace, sio: socketio.AsyncServer
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        warm_up = asyncio.create_task(_prepare(engines))
+        try:
+            yield
+        finally:
+            warm_up.cancel()
+            await voice.aclose()
+            await engines.aclose()
+            await sio.shutdown()
+
+    return lifespan
+
+
+async def _prepare(engines: Engines) -> None:
+    """Load models while the first satellite connects; a failure is said again with each turn."""
+    try:
+        await engines.stt.prepare()
+    except EngineError as error:
+        _LOG.warning("%s is not ready: %s", engines.stt.name, error)
+
+
+def _version() -> str:
+    try:
+        return package_version("jarvis-ear")
+    except PackageNotFoundError:
+        return "unknown"  # run from its sources, not installed

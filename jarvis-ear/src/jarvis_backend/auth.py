@@ -1,0 +1,66 @@
+"""Auth: who may speak with this backend, decided in one place."""
+
+import hmac
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+import jwt
+
+TOKEN_DAYS: Final = 7
+"""How long a satellite may stay away without logging in again."""
+
+TOKEN_SECONDS: Final = TOKEN_DAYS * 86_400
+"""The same, as the token says it."""
+
+ROLE: Final = "operator"
+"""The only role there is: whoever knows the password may do everything."""
+
+_ALGORITHM: Final = "HS256"
+
+
+class Refused(Exception):
+    """The peer may not come in. Its text is the one satellites know."""
+
+
+class Auth:
+    """Checks passwords, issues tokens and checks them. Immutable: any thread may use it."""
+
+    def __init__(self, password: str, secret: str | None, now: Callable[[], float]) -> None:
+        """Take the ``password``, the signing ``secret`` (None: a new one), and a wall clock."""
+        self._password = password.encode()
+        self._secret = secret or secrets.token_urlsafe(48)
+        self._now = now
+
+    def knows(self, password: object) -> bool:
+        """Whether ``password`` is the one; takes as long for a near miss as for a far one."""
+        if not isinstance(password, str):
+            return False
+        return hmac.compare_digest(password.encode(errors="surrogatepass"), self._password)
+
+    def issue(self) -> str:
+        """Make a token that is good for seven days."""
+        now = int(self._now())
+        claims = {"role": ROLE, "iat": now, "exp": now + TOKEN_SECONDS}
+        return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
+
+    def admit(self, token: object) -> None:
+        """Return if ``token`` is good, else raise ``Refused``."""
+        if not isinstance(token, str) or not token:
+            raise Refused("Authentication required")
+        if not self._is_good(token):
+            raise Refused("Invalid or expired token")
+
+    def _is_good(self, token: str) -> bool:
+        try:
+            claims = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[_ALGORITHM],
+                options={"require": ["exp"], "verify_exp": False, "verify_iat": False},
+            )
+        except jwt.InvalidTokenError:
+            return False
+        # The library would ask the machine's clock; ours is given.
+        expires = claims["exp"]
+        return isinstance(expires, int) and self._now() < expires and claims.get("role") == ROLE

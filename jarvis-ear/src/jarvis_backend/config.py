@@ -1,0 +1,220 @@
+"""Every option of the backend: its type, default, range, unit and meaning, each said once.
+
+From this tree come the command line (``--stt.engine openai``) and the environment
+(``JARVIS_BACKEND_STT__ENGINE=openai``); an argument wins. Secrets are never arguments, because
+every user of a machine can read the arguments of every program.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, CliApp, CliSuppress, SettingsConfigDict, SettingsError
+
+from jarvis_backend.errors import ConfigError
+
+ENV_PREFIX: Final = "JARVIS_BACKEND_"
+"""Every name in the environment that begins so must be an option."""
+
+DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, warned about off loopback
+"""What satellites log in with until the owner changes it."""
+
+SECRET_FLAGS: Final = (
+    "--password",
+    "--jwt-secret",
+    "--stt.api-key",
+    "--brain.api-key",
+    "--tts.api-key",
+)
+"""What the command line would take if it were not refused."""
+
+SECRET_LETTERS: Final = 32
+"""HS256 signs with 256 bits; a shorter secret is the weakest part of it (RFC 7518, 3.2)."""
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, no unknown names, docstrings as descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SpeechToTextOptions(Section):
+    """What understands."""
+
+    engine: Literal["pocketsphinx", "faster-whisper", "openai", "none"] = "pocketsphinx"
+    """`openai` is any server that offers `/v1/audio/transcriptions`."""
+    url: str = ""
+    """Address of that server, for example `http://127.0.0.1:8000`."""
+    model: str = ""
+    """Name of the model, where an engine has several. Empty: the engine's usual one."""
+    language: str = "en"
+    """The language that is spoken, where an engine knows several."""
+    api_key: CliSuppress[SecretStr] = SecretStr("")
+    """Sent to the server at `url`."""
+    timeout_s: float = Field(default=30.0, ge=1, le=600)
+    """How long one utterance may take."""
+
+
+class BrainOptions(Section):
+    """What answers."""
+
+    engine: Literal["builtin", "openai"] = "builtin"
+    """`builtin` knows the time and the date. `openai` is any server of `/v1/chat/completions`."""
+    url: str = ""
+    """Address of that server, for example `http://127.0.0.1:11434`."""
+    model: str = ""
+    """Name of its model."""
+    instructions: str = "You are Jarvis, a voice assistant. Answer in one to three short sentences."
+    """What the model is told before it is told what was said."""
+    api_key: CliSuppress[SecretStr] = SecretStr("")
+    """Sent to the server at `url`."""
+    timeout_s: float = Field(default=60.0, ge=1, le=600)
+    """How long one answer may take."""
+
+
+class TextToSpeechOptions(Section):
+    """What speaks."""
+
+    engine: Literal["auto", "flite", "espeak-ng", "espeak-library", "piper", "openai", "none"] = (
+        "auto"
+    )
+    """`auto`: the first of flite, espeak-ng and espeak-library that is installed."""
+    url: str = ""
+    """Address of a server that offers `/v1/audio/speech`, for the engine `openai`."""
+    model: str = ""
+    """Name of its model; for `piper` the path of the voice (`.onnx`)."""
+    voice: str = ""
+    """Name of the voice. Empty: the engine's usual one."""
+    api_key: CliSuppress[SecretStr] = SecretStr("")
+    """Sent to the server at `url`."""
+    timeout_s: float = Field(default=15.0, ge=1, le=600)
+    """How long one sentence may take."""
+
+
+class Limits(Section):
+    """What a satellite may use of this machine."""
+
+    message_bytes: int = Field(default=5 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
+    """Largest message on a wire; at one byte more the connection is closed."""
+    connections: int = Field(default=64, ge=1, le=10_000)
+    """Satellites that may be connected to one wire at once."""
+    recording_s: float = Field(default=30.0, ge=1, le=600)
+    """A chunk that arrives later than this after its start ends the recording."""
+    recordings: int = Field(default=64, ge=1, le=10_000)
+    """Recordings that may be open at once."""
+    recording_bytes: int = Field(default=16 * 1024 * 1024, ge=64 * 1024, le=256 * 1024 * 1024)
+    """Largest recording."""
+    recordings_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024, le=1024 * 1024 * 1024)
+    """All open recordings together."""
+    turns: int = Field(default=4, ge=1, le=64)
+    """Utterances of one connection that may be answered at once."""
+    utterance_s: float = Field(default=300.0, ge=1, le=3600)
+    """Longest utterance that is understood."""
+    reply_chars: int = Field(default=4000, ge=1, le=100_000)
+    """Longest reply that is spoken; the rest is left out."""
+    speakers: int = Field(default=2, ge=1, le=16)
+    """Sentences of one reply that are synthesised at once."""
+
+
+class Log(Section):
+    """What the journal is told."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important kind of line that is written."""
+    transcripts: bool = False
+    """Write what was understood and answered into the log. Off: only how long it was."""
+
+
+class Config(BaseSettings):
+    """All options of the backend."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        cli_prog_name="jarvis-backend",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_exit_on_error=False,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+    )
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but loopback lets other machines in: your decision."""
+    port: int = Field(default=4000, ge=0, le=65_535)
+    """Port to listen on. 0: any that is free."""
+    password: CliSuppress[SecretStr] = Field(
+        default=SecretStr(DEFAULT_PASSWORD),
+        validation_alias=AliasChoices(ENV_PREFIX + "PASSWORD", "JARVIS_PASSWORD"),
+    )
+    """What satellites log in with. Never an argument: JARVIS_PASSWORD in the environment."""
+    jwt_secret: CliSuppress[SecretStr | None] = None
+    """Signs the tokens. Empty: a new one at every start, so that satellites log in again."""
+    allow_origins: tuple[str, ...] = ()
+    """Web pages of other servers that may connect, for example `https://panel.example`."""
+    allow_hosts: tuple[str, ...] = ()
+    """Names with a dot under which this server is known; addresses need no permission."""
+    stt: SpeechToTextOptions = SpeechToTextOptions()
+    brain: BrainOptions = BrainOptions()
+    tts: TextToSpeechOptions = TextToSpeechOptions()
+    limits: Limits = Limits()
+    log: Log = Log()
+
+
+def load(arguments: Sequence[str] | None = None) -> Config:
+    """Read the options, or raise a ConfigError that lists everything that is wrong with them.
+
+    With ``arguments`` None the command line is left alone and only the environment counts.
+    """
+    _refuse_secrets(arguments or ())
+    problems = list(_strays(os.environ))
+    try:
+        config = Config() if arguments is None else CliApp.run(Config, list(arguments))
+        problems += _weak(config)
+    except ValidationError as error:
+        problems += [_said(problem) for problem in error.errors(include_input=False)]
+    except SettingsError as error:
+        problems.append(str(error).splitlines()[0])
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def _refuse_secrets(arguments: Iterable[str]) -> None:
+    """Stop at an argument that is, or shortens, or as a JSON section could hold, a secret."""
+    for argument in arguments:
+        flag = argument.partition("=")[0].replace("_", "-")
+        if len(flag) > len("--") and any(name.startswith(flag) for name in SECRET_FLAGS):
+            raise ConfigError(f"{flag}: secrets are never arguments; expected in the environment")
+
+
+def _strays(names: Iterable[str]) -> Iterable[str]:
+    """Names that look like ours and are none: most often a typing error."""
+    for name in names:
+        option = name.removeprefix(ENV_PREFIX).partition("__")[0].lower()
+        if name.startswith(ENV_PREFIX) and option not in Config.model_fields:
+            yield f"{name}: there is no such option; see jarvis-backend --help"
+
+
+def _weak(config: Config) -> Iterable[str]:
+    secret = config.jwt_secret
+    if secret is not None and len(secret.get_secret_value()) < SECRET_LETTERS:
+        yield f"jwt_secret: expected at least {SECRET_LETTERS} letters"
+    if not config.password.get_secret_value():
+        yield "password: is empty, expected at least one letter"
+    for name in ("stt", "brain", "tts"):
+        options: SpeechToTextOptions | BrainOptions | TextToSpeechOptions = getattr(config, name)
+        if options.engine == "openai" and not re.match(r"https?://[^/]", options.url):
+            yield f"{name}.url: {options.url!r}, expected http:// or https:// and a host"
+
+
+def _said(problem: object) -> str:
+    """One line that names the option, without the value (it may be a secret)."""
+    location = ".".join(str(part) for part in problem["loc"])  # type: ignore[index]
+    return f"{location}: {problem['msg']}"  # type: ignore[index]

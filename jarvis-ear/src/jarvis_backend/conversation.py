@@ -1,0 +1,172 @@
+"""Conversation: one turn, server side. The bytes of an utterance in, the messages of a reply out.
+
+It knows no wire: every endpoint says these messages in its own words.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from jarvis_backend.brain import Brain
+from jarvis_backend.config import Limits
+from jarvis_backend.engines.engine import Speech, SpeechToText, TextToSpeech
+from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
+from jarvis_backend.sentences import sentences
+from jarvis_backend.wake_phrase import without_wake_phrase
+from jarvis_ear.audio.resample import resample
+from jarvis_ear.audio.wav import WavError, decode_wav
+from jarvis_ear.units import SAMPLE_RATE, seconds
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was understood, without the wake phrase."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """The brain was asked."""
+
+    provider: str
+    """Which one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What will be spoken, whole."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One sentence of the answer, spoken. They come as they are ready, not in order."""
+
+    index: int
+    """Its place in the answer, from 0. One that could not be synthesised never comes."""
+    speech: Speech
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The reply is complete; always the last message of a turn that did not fail."""
+
+    attempted: int
+    """Sentences that were given to the voice, synthesised or not."""
+    unspoken: str
+    """The whole answer if there is no voice to speak it; else empty."""
+
+
+ReplyMessage: TypeAlias = Transcript | Thinking | Answer | Spoken | Done
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What a conversation understands, thinks and speaks with."""
+
+    stt: SpeechToText
+    brain: Brain
+    tts: TextToSpeech
+
+    async def aclose(self) -> None:
+        """Close all three."""
+        await self.stt.aclose()
+        await self.brain.aclose()
+        await self.tts.aclose()
+
+
+class Conversation:
+    """Answers utterances, several at once if asked to. Lives on the loop; nothing in it blocks."""
+
+    def __init__(self, engines: Engines, limits: Limits, *, log_transcripts: bool) -> None:
+        self._engines = engines
+        self._limits = limits
+        self._log_transcripts = log_transcripts
+
+    async def reply(self, utterance: bytes) -> AsyncGenerator[ReplyMessage, None]:
+        """Answer a recorded ``utterance`` (a WAV file of any rate).
+
+        Raises UtteranceError for one that cannot be used and EngineError when the ear or the brain
+        fails. A sentence that cannot be spoken is left out. Closing the iterator stops the work.
+        """
+        if not utterance:
+            raise UtteranceError("No audio received")
+        pcm = await asyncio.to_thread(_decode, utterance, self._limits.utterance_s)
+        text = without_wake_phrase(await self._engines.stt.transcribe(pcm))
+        _LOG.info("understood %d letters in %.1f s of sound", len(text), seconds(len(pcm)))
+        self._log("understood: %s", text)
+        if not text:
+            raise UtteranceError("Could not understand audio")
+        yield Transcript(text)
+        async with aclosing(self._answer(text)) as messages:
+            async for message in messages:
+                yield message
+
+    async def _answer(self, text: str) -> AsyncGenerator[ReplyMessage, None]:
+        yield Thinking(self._engines.brain.provider)
+        answer = await self._engines.brain.answer(text)
+        self._log("answer: %s", answer)
+        yield Answer(answer)
+        async with aclosing(self._speak(answer)) as messages:
+            async for message in messages:
+                yield message
+
+    async def _speak(self, answer: str) -> AsyncGenerator[ReplyMessage, None]:
+        """Synthesise the sentences, some at once; each comes out when it is ready."""
+        turnstile = asyncio.Semaphore(self._limits.speakers)
+        parts = sentences(answer, most_chars=self._limits.reply_chars)
+        tasks = [
+            asyncio.create_task(self._sentence(index, part, turnstile))
+            for index, part in enumerate(parts)
+        ]
+        attempted, has_voice = 0, True
+        try:
+            for next_ready in asyncio.as_completed(tasks):
+                try:
+                    spoken = await next_ready
+                except EngineMissing as missing:
+                    _LOG.debug("reply stays text: %s", missing)
+                    has_voice = False
+                    continue
+                attempted += 1
+                if spoken is not None:
+                    yield spoken
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        yield Done(attempted, unspoken="" if has_voice else answer)
+
+    async def _sentence(
+        self, index: int, sentence: str, turnstile: asyncio.Semaphore
+    ) -> Spoken | None:
+        async with turnstile:
+            try:
+                return Spoken(index, await self._engines.tts.speak(sentence))
+            except EngineMissing:
+                raise
+            except EngineError as error:
+                _LOG.warning("sentence %d is left out: %s", index, error)
+                return None
+
+    def _log(self, line: str, text: str) -> None:
+        if self._log_transcripts:
+            _LOG.info(line, text.replace("\n", " "))
+
+
+def _decode(utterance: bytes, most_s: float) -> npt.NDArray[np.int16]:
+    try:
+        sound = decode_wav(utterance, max_seconds=most_s)
+    except WavError as error:
+        raise UtteranceError(f"Could not read audio: it {error}") from error
+    return resample(sound.mono(), sound.rate, SAMPLE_RATE)

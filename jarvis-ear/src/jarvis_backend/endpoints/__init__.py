@@ -1,0 +1,1 @@
+"""The wires: each accepts, authenticates, and carries messages to and from a Conversation."""

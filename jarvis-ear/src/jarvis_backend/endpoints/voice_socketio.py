@@ -1,0 +1,202 @@
+"""The Socket.IO namespace ``/voice``: one utterance up as base64, spoken sentences down."""
+
+import asyncio
+import base64
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Final, assert_never
+
+import socketio
+
+from jarvis_backend.auth import Auth, Refused
+from jarvis_backend.base64_text import lenient_base64
+from jarvis_backend.config import Limits
+from jarvis_backend.conversation import (
+    Answer,
+    Conversation,
+    Done,
+    ReplyMessage,
+    Spoken,
+    Thinking,
+    Transcript,
+)
+from jarvis_backend.errors import EngineError, UtteranceError
+from jarvis_backend.recordings import Growth, Recordings
+from jarvis_ear.wire import voice_socketio as wire
+
+_LOG: Final = logging.getLogger(__name__)
+
+AGENT_ID_LETTERS: Final = 128
+"""Longer names are not kept: the connection's own id stands in."""
+
+_JSON_NAMES: Final = {type(None): "null", bool: "a boolean", int: "a number", float: "a number"}
+
+
+class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the package has no types
+    """Carries ``/voice`` to and from a Conversation. Lives on the loop; nobody else may call it.
+
+    Handlers run in the order of the messages and never wait for a turn. Each connection has at most
+    ``limits.turns`` of them; the utterance above that is refused with an error.
+    """
+
+    def __init__(
+        self, auth: Auth, conversation: Conversation, limits: Limits, now: Callable[[], float]
+    ) -> None:
+        super().__init__(wire.NAMESPACE)
+        self._auth = auth
+        self._conversation = conversation
+        self._limits = limits
+        self._recordings = Recordings(limits, now)
+        self._turns: dict[str, set[asyncio.Task[None]]] = {}
+        self._handlers: Mapping[str, Callable[[str, object], Any]] = {
+            wire.AUDIO_START: self._on_audio_start,
+            wire.AUDIO_CHUNK: self._on_audio_chunk,
+            wire.AUDIO_END: self._on_audio_end,
+            wire.PING: self._on_ping,
+        }
+
+    async def trigger_event(self, event: str, *arguments: Any) -> None:  # noqa: ANN401 - foreign
+        """Find the handler: event names have colons, which method names cannot."""
+        if event == "connect":
+            self._on_connect(arguments[0], arguments[2] if len(arguments) > 2 else None)  # noqa: PLR2004
+        elif event == "disconnect":
+            self._on_disconnect(arguments[0])
+        elif (handler := self._handlers.get(event)) is not None:
+            await handler(arguments[0], arguments[1] if len(arguments) > 1 else None)
+
+    async def aclose(self) -> None:
+        """Stop all turns."""
+        turns = [turn for turns in self._turns.values() for turn in turns]
+        for turn in turns:
+            turn.cancel()
+        await asyncio.gather(*turns, return_exceptions=True)
+
+    def _on_connect(self, sid: str, auth: object) -> None:
+        try:
+            self._auth.admit(auth.get("token") if isinstance(auth, dict) else None)
+        except Refused as refused:
+            _LOG.info("connection refused: %s", refused)
+            raise socketio.exceptions.ConnectionRefusedError(str(refused)) from None
+        if len(self._turns) >= self._limits.connections:
+            raise socketio.exceptions.ConnectionRefusedError("Too many connections")
+        self._turns[sid] = set()
+        # After the answer to the connection, which the library writes when this returns.
+        self._keep(sid, self._say(sid, wire.LISTENING, {}))
+
+    def _on_disconnect(self, sid: str) -> None:
+        self._recordings.forget(sid)
+        for turn in self._turns.pop(sid, set()):
+            turn.cancel()
+
+    async def _on_audio_start(self, sid: str, payload: object) -> None:
+        agent_id = _agent_id(payload, sid)
+        try:
+            self._recordings.start(agent_id, sid)
+        except UtteranceError as error:
+            await self._fail(sid, str(error))
+            return
+        await self._say(sid, wire.LISTENING, {"agentId": agent_id})
+
+    async def _on_audio_chunk(self, sid: str, payload: object) -> None:
+        agent_id = _agent_id(payload, sid)
+        if not self._recordings.is_open(agent_id):
+            return
+        try:
+            growth = self._recordings.add(agent_id, _audio(payload))
+        except UtteranceError as error:
+            await self._fail(sid, str(error))
+            return
+        if growth is Growth.COMPLETE:
+            await self._begin_turn(sid, agent_id)
+
+    async def _on_audio_end(self, sid: str, payload: object) -> None:
+        agent_id = _agent_id(payload, sid)
+        if self._recordings.is_open(agent_id):
+            await self._begin_turn(sid, agent_id)
+
+    async def _on_ping(self, sid: str, payload: object) -> None:
+        await self._say(sid, wire.PONG, {"agentId": _agent_id(payload, sid)})
+
+    async def _begin_turn(self, sid: str, agent_id: str) -> None:
+        utterance = self._recordings.take(agent_id) or b""
+        if not utterance:
+            await self._fail(sid, "No audio received")
+            return
+        if len(self._turns.get(sid, ())) >= self._limits.turns:
+            await self._fail(sid, f"Too many commands at once, expected {self._limits.turns}")
+            return
+        await self._say(sid, wire.PROCESSING, {})
+        self._keep(sid, self._turn(sid, utterance))
+
+    async def _turn(self, sid: str, utterance: bytes) -> None:
+        try:
+            async with aclosing(self._conversation.reply(utterance)) as messages:
+                async for message in messages:
+                    await self._carry(sid, message)
+        except (UtteranceError, EngineError) as error:
+            _LOG.warning("turn failed: %s", error)
+            await self._fail(sid, str(error))
+            return
+        await self._say(sid, wire.LISTENING, {})
+
+    async def _carry(self, sid: str, message: ReplyMessage) -> None:
+        match message:
+            case Transcript(text):
+                await self._say(sid, wire.TRANSCRIPT, {"text": text})
+            case Thinking(provider):
+                await self._say(sid, wire.THINKING, {"provider": provider})
+            case Answer():
+                pass  # this wire has no event for the text of a reply
+            case Spoken(index, speech):
+                audio = base64.b64encode(speech.audio).decode("ascii")
+                chunk = {"index": index, "contentType": speech.content_type, "audio": audio}
+                await self._say(sid, wire.TTS_CHUNK, chunk)
+            case Done(attempted, unspoken):
+                # A reply nobody can speak goes along as text: satellites pass over the field.
+                text_only: dict[str, object] = {"text": unspoken} if unspoken else {}
+                await self._say(sid, wire.TTS_DONE, {"totalChunks": attempted} | text_only)
+            case _:
+                assert_never(message)
+
+    async def _fail(self, sid: str, text: str) -> None:
+        await self._say(sid, wire.ERROR, {"error": text})
+        await self._say(sid, wire.LISTENING, {})
+
+    async def _say(self, sid: str, event: str, payload: dict[str, object]) -> None:
+        await self.emit(event, payload, to=sid)
+
+    def _keep(self, sid: str, work: Any) -> None:  # noqa: ANN401 - any coroutine
+        """Run ``work`` as long as the connection lives."""
+        turns = self._turns.setdefault(sid, set())
+        task = asyncio.create_task(work)
+        turns.add(task)
+        task.add_done_callback(turns.discard)
+
+
+def _agent_id(payload: object, sid: str) -> str:
+    """Name of the satellite; the connection's id if it gives none that can be used."""
+    agent_id = payload.get("agentId") if isinstance(payload, dict) else None
+    if isinstance(agent_id, str) and 0 < len(agent_id) <= AGENT_ID_LETTERS:
+        return agent_id
+    return sid
+
+
+def _audio(payload: object) -> bytes:
+    """Sound of a chunk: base64, raw bytes, or nothing. Raises UtteranceError for anything else."""
+    if isinstance(payload, str):
+        return b""
+    if not isinstance(payload, dict):
+        raise UtteranceError(f"{wire.AUDIO_CHUNK} is {_name(payload)}, expected an object")
+    audio = payload.get("audio")
+    if isinstance(audio, str):
+        return lenient_base64(audio)
+    if isinstance(audio, bytes):
+        return audio
+    if audio is None:
+        return b""
+    raise UtteranceError(f"audio is {_name(audio)}, expected base64 text")
+
+
+def _name(value: object) -> str:
+    return _JSON_NAMES.get(type(value), "an object")

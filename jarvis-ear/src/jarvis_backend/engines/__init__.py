@@ -1,0 +1,1 @@
+"""What turns sound into text, and text into sound. One file per engine."""

@@ -1,0 +1,93 @@
+"""Speech by the espeak-ng library that comes as the Python package espeakng-loader."""
+
+import ctypes
+import importlib
+import threading
+from typing import Any, Final
+
+from jarvis_backend.engines.engine import Speech
+from jarvis_backend.engines.worker import Worker
+from jarvis_backend.errors import EngineError, EngineMissing
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.units import SAMPLE_BYTES
+
+# Constants and signatures of the library's header, speak_lib.h.
+_AUDIO_OUTPUT_SYNCHRONOUS: Final = 2
+_DONT_EXIT: Final = 0x8000  # espeakINITIALIZE_DONT_EXIT
+_CHARS_UTF8: Final = 1
+_EE_OK: Final = 0
+_GO_ON: Final = 0
+_ABORT: Final = 1
+
+SPEECH_SECONDS: Final = 120
+"""Longest sentence that is taken from the library."""
+
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+)
+
+
+class EspeakLibraryVoice:
+    """Speaks through the library. Lives on the loop; the library lives on one worker thread.
+
+    It has one global state and is not made for two threads, nor for two owners in one process.
+    """
+
+    name = "espeak-library"
+
+    def __init__(self, voice: str, timeout_s: float) -> None:
+        try:
+            self._loader: Any = importlib.import_module("espeakng_loader")
+        except ImportError:
+            raise EngineMissing(
+                "the Python package espeakng-loader is not installed (pip install espeakng-loader)"
+            ) from None
+        self._voice = voice or "en-us"
+        self._worker = Worker("espeak", timeout_s)
+        self._library: _Library | None = None
+
+    async def speak(self, sentence: str) -> Speech:
+        """Synthesise on the worker thread."""
+        return await self._worker.run(lambda stop: self._speak(sentence, stop))
+
+    async def aclose(self) -> None:
+        """Stop the sentence under way, and the thread."""
+        self._worker.close()
+
+    def _speak(self, sentence: str, stop: threading.Event) -> Speech:
+        if self._library is None:
+            self._library = _Library(self._loader, self._voice)
+        return Speech("audio/wav", self._library.speak(sentence, stop))
+
+
+class _Library:
+    """The C library, initialised. Belongs to the worker thread."""
+
+    def __init__(self, loader: Any, voice: str) -> None:  # noqa: ANN401 - the package has no types
+        self._c = ctypes.CDLL(loader.get_library_path())
+        data = str(loader.get_data_path()).encode()
+        self._rate = self._c.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 100, data, _DONT_EXIT)
+        if self._rate <= 0:
+            raise EngineError("the espeak-ng library did not find its data")
+        if self._c.espeak_SetVoiceByName(voice.encode()) != _EE_OK:
+            raise EngineError(f"espeak-ng has no voice {voice!r}")
+
+    def speak(self, sentence: str, stop: threading.Event) -> bytes:
+        """Return ``sentence`` as a WAV file."""
+        pcm = bytearray()
+        most = SPEECH_SECONDS * self._rate * SAMPLE_BYTES
+
+        def take(samples: Any, count: int, _events: int) -> int:  # noqa: ANN401 - a C pointer
+            if samples and count > 0:
+                pcm.extend(ctypes.string_at(samples, count * SAMPLE_BYTES))
+            return _ABORT if stop.is_set() or len(pcm) > most else _GO_ON
+
+        callback = _Callback(take)  # kept in a name: the library only has its address
+        self._c.espeak_SetSynthCallback(callback)
+        text = sentence.encode()
+        status = self._c.espeak_Synth(
+            text, ctypes.c_size_t(len(text) + 1), 0, 0, 0, _CHARS_UTF8, None, None
+        )
+        if status != _EE_OK or not pcm:
+            raise EngineError(f"espeak-ng made no sound (status {status})")
+        return pcm_to_wav(bytes(pcm), self._rate)

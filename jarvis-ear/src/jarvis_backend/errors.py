@@ -1,0 +1,44 @@
+"""What can go wrong in the backend, and who has to act.
+
+* ``BackendError``
+    * ``ConfigError``      the owner's: printed without traceback, exit status 78
+    * ``AddressInUse``     the owner's: another program has the port, exit status 69
+    * ``EngineError``      an engine cannot do what it was asked; the turn ends, the backend goes on
+        * ``EngineMissing``  it is not installed or not switched on; the text says what to install
+    * ``UtteranceError``   what the satellite sent cannot be used; the turn ends
+
+Anything else is a bug.
+"""
+
+from typing import ClassVar
+
+
+class BackendError(Exception):
+    """The root: a person can act on its text, which says who, what, and what was expected."""
+
+    exit_status: ClassVar[int] = 1
+    """Status the program ends with when nobody handled the error (sysexits.h numbers)."""
+
+
+class ConfigError(BackendError):
+    """The configuration cannot be used. One line per problem; all problems at once."""
+
+    exit_status = 78  # EX_CONFIG
+
+
+class AddressInUse(BackendError):
+    """The address cannot be listened on."""
+
+    exit_status = 69  # EX_UNAVAILABLE
+
+
+class EngineError(BackendError):
+    """An engine failed at one piece of work."""
+
+
+class EngineMissing(EngineError):
+    """An engine is not there at all. The text names what to install or to configure."""
+
+
+class UtteranceError(BackendError):
+    """An utterance cannot be used: the text is what the satellite is told."""

@@ -1,0 +1,142 @@
+"""Server: the backend listening on a port, on a thread of its own."""
+
+import socket
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+import uvicorn
+
+from jarvis_backend.app import create_app
+from jarvis_backend.config import Config
+from jarvis_backend.conversation import Engines
+from jarvis_backend.errors import AddressInUse, BackendError
+
+START_S: Final = 15.0
+"""How long the application may take until it accepts; it loads its models afterwards."""
+
+DRAIN_S: Final = 1
+"""How long connections may take to close politely when the server stops."""
+
+STOP_S: Final = 2.0
+"""The whole stop, with the drain."""
+
+BACKLOG: Final = 128
+"""Connections that may wait to be accepted."""
+
+
+class Server:
+    """Runs the application with uvicorn on a background thread. For one owner, on any thread.
+
+    ``start`` returns the URL when it accepts; ``stop`` leaves no thread and no port behind, in at
+    most two seconds. It touches no signal handler. Once stopped it may be started again.
+    """
+
+    def __init__(self, config: Config, engines: Engines | None = None) -> None:
+        """Serve as ``config`` says, with its engines unless others are given."""
+        self._config = config
+        self._engines = engines
+        self._uvicorn: _Uvicorn | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> str:
+        """Listen, run, and return the URL; raises AddressInUse when the address cannot be had."""
+        if self._thread is not None:
+            raise BackendError("the server runs already; expected one start per stop")
+        listener = _listen(self._config.host, self._config.port)
+        try:
+            self._uvicorn = _Uvicorn(_settings(self._config, self._engines))
+        except BaseException:
+            listener.close()
+            raise
+        self._thread = threading.Thread(
+            target=self._uvicorn.run,
+            kwargs={"sockets": [listener]},
+            name="jarvis-backend",
+            daemon=True,
+        )
+        url = _url(listener)
+        self._thread.start()
+        if not self._uvicorn.accepts.wait(START_S):
+            self.stop()
+            raise BackendError(f"the server did not start within {START_S:g} s")
+        return url
+
+    def ask_to_stop(self) -> None:
+        """Begin to stop, and return at once. Safe in a signal handler."""
+        if self._uvicorn is not None:
+            self._uvicorn.should_exit = True
+
+    def wait(self) -> None:
+        """Wait until it has stopped, by whomever."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def stop(self) -> None:
+        """Stop, in at most two seconds. Does nothing if it does not run."""
+        if self._thread is None:
+            return
+        self.ask_to_stop()
+        self._thread.join(STOP_S)
+        self._thread = self._uvicorn = None
+
+    def __enter__(self) -> Self:
+        """Start; the URL is in ``url``."""
+        self.url = self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Says when it accepts. Its thread is the server's; ``accepts`` may be awaited by any."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepts = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.accepts.set()
+
+
+def _settings(config: Config, engines: Engines | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(config, engines),
+        http="h11",
+        ws="wsproto",
+        ws_max_size=config.limits.message_bytes,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise AddressInUse(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            "expected a free port (--port) of this machine (--host)"
+        ) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{loopback}]:{port}" if ":" in loopback else f"http://{loopback}:{port}"

@@ -1,0 +1,210 @@
+"""BackendClient: the face of the network towards the rest of the ear."""
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from jarvis_ear import config as defaults
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.config import Backend
+from jarvis_ear.delivery.events import DeliveryEvent
+from jarvis_ear.delivery.outage import Outage
+from jarvis_ear.delivery.outbox import Outbox
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.transports.courier import Courier
+from jarvis_ear.transports.dialer import Dialer
+from jarvis_ear.transports.intake import Abandon, Intake, Put
+from jarvis_ear.transports.login import Login
+from jarvis_ear.transports.network_thread import NetworkThread
+from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.status import Status
+from jarvis_ear.transports.supervisor import Supervisor
+from jarvis_ear.transports.timing import Timing
+from jarvis_ear.transports.token import TokenCache
+from jarvis_ear.units import SAMPLE_BYTES
+
+__all__ = ["BackendClient", "pcm_to_wav"]
+
+_LOGGER = logging.getLogger(__name__)
+
+_ENVIRONMENT: Final[Mapping[str, str]] = {
+    "url": "BACKEND_URL",
+    "password": "JARVIS_PASSWORD",
+    "agent_id": "AGENT_ID",
+}
+"""Options of the backend, and the names that give them: in the environment or in ``config``."""
+
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+
+class BackendClient:
+    """Delivers utterances to the backend and says what becomes of them. Any thread may use it.
+
+    It owns the network thread. No method raises into the audio, and only ``connect`` and
+    ``disconnect`` wait, both within a deadline. Every utterance given to ``send_audio`` ends in
+    exactly one ``Finished`` event; one that is given after ``disconnect`` waits for the next start.
+
+    ``on_event`` is called on the network thread and must not wait.
+    """
+
+    def __init__(
+        self,
+        config: Backend | None = None,
+        *,
+        on_event: Callable[[DeliveryEvent], None] | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self._config = _from_environment() if config is None else config
+        self._on_event = on_event or _nobody
+        self._timing = _timing(self._config, timing or Timing())
+        self._url = self._config.url.rstrip("/")
+        self._intake = Intake()
+        self._status = Status()
+        self._lifecycle = threading.Lock()
+        self._thread: NetworkThread | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.disconnect()
+
+    @property
+    def connected(self) -> bool:
+        """Whether an utterance could go up now."""
+        return self._status.connected
+
+    def start(self) -> None:
+        """Begin to reach the backend, and go on for ever. Returns at once."""
+        with self._lifecycle:
+            if self._thread is not None and self._thread.alive:
+                return
+            self._status.forget()
+            self._thread = NetworkThread(self._supervise)
+            self._thread.start()
+
+    def connect(self) -> bool:
+        """Start, and return whether the first attempt succeeded. The attempts go on if not."""
+        try:
+            self.start()
+        except RuntimeError:  # the system gives us no thread
+            _LOGGER.exception("the network cannot be started")
+            return False
+        return self._status.wait_tried(self._timing.login_s + self._timing.connect_s)
+
+    def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
+        """Have this PCM16 delivered, now or when the link is back. Returns the name of its turn.
+
+        A name of your own must not be in use. The age of the utterance counts from here.
+        """
+        name = secrets.token_hex(4) if turn_id is None else turn_id
+        self._intake.post(Put(_utterance(name, bytes(captured_audio))))
+        return name
+
+    def abandon(self, turn_id: str) -> None:
+        """End a turn: the person said something newer. Nothing of its reply arrives any more."""
+        self._intake.post(Abandon(turn_id))
+
+    def disconnect(self) -> None:
+        """End all turns and the network thread, within two seconds whatever the backend does."""
+        if self._intake.waiting:
+            self.start()  # it is the network thread that tells what became of them
+        with self._lifecycle:
+            thread, self._thread = self._thread, None
+        if thread is not None and not thread.stop(self._timing.stop_s):
+            _LOGGER.warning("the network did not stop within %.1f s", self._timing.stop_s)
+
+    async def _supervise(self, stop: asyncio.Event) -> None:
+        courier = Courier(
+            Outbox(self._config.agent_id, self._timing.patience), self._intake, self._tell, clock
+        )
+        supervisor = Supervisor(
+            self._dialer(courier),
+            courier,
+            self._status,
+            Outage(_address(self._url)),
+            tell=self._tell,
+            clock=clock,
+            rand=random.random,
+        )
+        loop = asyncio.get_running_loop()
+        self._intake.listen(lambda: _call_soon(loop, courier.wake))
+        try:
+            await supervisor.run(stop)
+        finally:
+            self._intake.unlisten()
+
+    def _dialer(self, courier: Courier) -> Dialer:
+        _warn_of_plaintext(self._url)
+        password = self._config.password.get_secret_value()
+        login = Login(self._url, password, self._timing.login_s)
+        agent_id, timing = self._config.agent_id, self._timing
+        return Dialer(
+            TokenCache(login.token, clock),
+            lambda: SocketIoLink(self._url, agent_id, timing, courier.wake),
+        )
+
+    def _tell(self, event: DeliveryEvent) -> None:
+        try:
+            self._on_event(event)
+        except Exception:  # whatever it is, it is theirs, and the network goes on
+            _LOGGER.exception("on_event failed at %s", type(event).__name__)
+
+
+def clock() -> float:
+    """Seconds that go on while the machine sleeps, and that nobody sets."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _nobody(_event: DeliveryEvent) -> None:
+    """Listen to nothing."""
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(call)
+
+
+def _from_environment() -> Backend:
+    given: dict[str, Any] = {
+        option: os.environ.get(name, getattr(defaults, name))
+        for option, name in _ENVIRONMENT.items()
+    }
+    return Backend(**given)
+
+
+def _timing(config: Backend, timing: Timing) -> Timing:
+    patience = replace(timing.patience, fresh_s=config.fresh_s, reply_s=config.reply_s)
+    return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, patience=patience)
+
+
+def _utterance(turn_id: str, pcm: bytes) -> Utterance:
+    """Wrap the sound. Half a sample at the end is found out, and told, where the turn is."""
+    whole = len(pcm) % SAMPLE_BYTES == 0
+    return Utterance(turn_id, pcm_to_wav(pcm) if whole else b"", len(pcm), clock())
+
+
+def _address(url: str) -> str:
+    """``url`` as people may see it: without a name or password in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _warn_of_plaintext(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        _LOGGER.warning("password and voice go to %s unencrypted: use https", _address(url))

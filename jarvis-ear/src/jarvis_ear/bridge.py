@@ -1,0 +1,139 @@
+"""The bridge between hearing and delivery: what the one decided becomes the other's business.
+
+It decides nothing itself. Effects of the ear become calls of the backend client and the speaker;
+events of delivery and of the speaker become events of the ear.
+"""
+
+import threading
+from collections import deque
+from typing import Final, Protocol
+
+from jarvis_ear.delivery.events import DeliveryEvent, Finished, ReplyAudio, Verdict
+from jarvis_ear.hearing.events import (
+    AbandonTurn,
+    Effect,
+    Event,
+    Failed,
+    ReplyEnded,
+    ReplyStarted,
+    SendUtterance,
+    StopSpeaking,
+)
+
+REMEMBERED: Final = 32
+"""Abandoned turns whose late chunks are told apart; more than one connection can hold back."""
+
+
+class Mouth(Protocol):
+    """What the bridge needs of a speaker. No call blocks."""
+
+    def play(self, turn_id: str, index: int, content_type: str, audio: bytes) -> None:
+        """Play a chunk of a reply after what is waiting already."""
+
+    def finish(self, turn_id: str) -> None:
+        """Say that no chunk of this reply will follow."""
+
+    def stop(self) -> None:
+        """Be silent at once."""
+
+
+class Messenger(Protocol):
+    """What the bridge needs of the backend client. No call blocks."""
+
+    def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
+        """Deliver the PCM16 of an utterance."""
+
+    def abandon(self, turn_id: str) -> None:
+        """Wait for this reply no longer."""
+
+
+class Chronicle(Protocol):
+    """What the bridge needs of the turn log. No call blocks."""
+
+    def effect(self, effect: Effect) -> None:
+        """Note what the ear decided."""
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        """Note what became of an utterance."""
+
+    def reply_started(self, turn_id: str) -> None:
+        """Note the first sound of a reply."""
+
+    def reply_ended(self, turn_id: str) -> None:
+        """Note the last sound of a reply."""
+
+
+class Listener(Protocol):
+    """What the bridge needs of the inbox. No call blocks."""
+
+    def tell(self, event: object) -> None:
+        """Pass an event to the ear."""
+
+
+class Bridge:
+    """Passes on what happens. Each method belongs to one thread: see there."""
+
+    def __init__(
+        self, *, backend: Messenger, speaker: Mouth, ear: Listener, log: Chronicle
+    ) -> None:
+        self._backend = backend
+        self._speaker = speaker
+        self._ear = ear
+        self._log = log
+        self._lock = threading.Lock()  # protects _abandoned, and "look, then play"
+        self._abandoned: deque[str] = deque(maxlen=REMEMBERED)
+
+    def effect(self, effect: Effect) -> None:
+        """Carry out what the ear decided. Ear thread."""
+        self._log.effect(effect)
+        match effect:
+            case SendUtterance(turn_id, utterance):
+                self._backend.send_audio(utterance.pcm, turn_id=turn_id)
+            case AbandonTurn(turn_id):
+                self._abandon(turn_id)
+            case StopSpeaking():
+                self._speaker.stop()
+            case _:
+                pass
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        """Carry on what became of an utterance. Network thread."""
+        self._log.delivery(event)
+        match event:
+            case ReplyAudio(turn_id, index, content_type, audio):
+                with self._lock:
+                    if turn_id not in self._abandoned:
+                        self._speaker.play(turn_id, index, content_type, audio)
+            case Finished():
+                self._finish(event)
+            case _:
+                pass
+
+    def reply_started(self, turn_id: str) -> None:
+        """Tell that a reply is heard. Speaker thread."""
+        self._log.reply_started(turn_id)
+        self._ear.tell(ReplyStarted(turn_id))
+
+    def reply_ended(self, turn_id: str) -> None:
+        """Tell that a reply was heard to its end. Speaker thread."""
+        self._log.reply_ended(turn_id)
+        self._ear.tell(ReplyEnded(turn_id))
+
+    def _abandon(self, turn_id: str) -> None:
+        with self._lock:
+            self._abandoned.append(turn_id)
+            self._speaker.stop()  # what of it waits there already
+        self._backend.abandon(turn_id)
+
+    def _finish(self, finished: Finished) -> None:
+        if finished.chunks:
+            self._speaker.finish(finished.turn_id)
+            return
+        self._ear.tell(_without_sound(finished))
+
+
+def _without_sound(finished: Finished) -> Event:
+    """What the end of a turn means whose reply has no sound."""
+    if finished.verdict is Verdict.DONE:
+        return ReplyEnded(finished.turn_id)
+    return Failed(finished.turn_id, finished.code)

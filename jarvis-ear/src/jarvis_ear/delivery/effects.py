@@ -1,0 +1,38 @@
+"""What the delivery wants done: orders to the transport, to be obeyed in order."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from jarvis_ear.delivery.events import TurnEvent
+from jarvis_ear.wire.voice_messages import AudioChunk, AudioEnd, AudioStart
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Say this to the backend, in order."""
+
+    message: AudioStart | AudioEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Say this to the backend, and report when the socket has taken all of it."""
+
+    message: AudioChunk
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Throw the link away so that nothing of it can still arrive, and connect anew at once."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the rest of the ear."""
+
+    event: TurnEvent
+
+
+Effect: TypeAlias = Send | Upload | Replace | Tell

@@ -1,0 +1,133 @@
+"""The life of an utterance as a table: stages, what can happen, and where that leads.
+
+The commit is the moment before ``audio_end`` is sent: from there on the backend may run the
+command whatever becomes of the link, so no row leads back from there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Final
+
+from jarvis_ear.delivery.cause import Cause
+from jarvis_ear.delivery.events import Verdict
+
+
+class Stage(StrEnum):
+    """Where a turn stands."""
+
+    WAITING = "waiting"
+    """For a link, or for the turns before it."""
+    OFFERED = "offered"
+    """``audio_start`` is sent; the backend has not answered."""
+    UPLOADED = "uploaded"
+    """The sound is on its way into the socket. Nothing can run yet."""
+    COMMITTED = "committed"
+    """``audio_end`` is sent: it may run now, and is never sent again."""
+    DELIVERED = "delivered"
+    """The backend has it and works on it."""
+    ANSWERING = "answering"
+    """The backend understood it: tools may run, and sentences may come."""
+    OVER = "over"
+    """It has its verdict."""
+
+
+class Sign(StrEnum):
+    """What happened, as far as a turn is concerned."""
+
+    LINK_UP = "link up"
+    READY = "backend ready"
+    FLUSHED = "sound handed to the socket"
+    PROCESSING = "backend works on it"
+    PROGRESS = "backend answers"
+    REPLY_ENDED = "reply complete"
+    REPLY_TOO_BIG = "reply too big"
+    REFUSED = "backend refused it"
+    REFUSED_AGAIN = "backend refused it twice"
+    LINK_LOST = "link lost"
+    TIMED_OUT = "waited too long"
+    STALE = "too old"
+    OVERFLOWED = "outbox full"
+    ABANDONED = "nobody wants it any more"
+
+
+class After(Enum):
+    """What a move means for the link."""
+
+    KEEP = "keep"
+    REPLACE = "replace"
+    """Something of this turn may still arrive, or the peer does not do its part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of a turn: where it leads, and what it ends in when it leads to the end."""
+
+    to: Stage
+    verdict: Verdict | None = None
+    cause: Cause | None = None
+    """None: whoever gave the sign knows it."""
+    link: After = After.KEEP
+
+
+def _end(verdict: Verdict, cause: Cause | None, link: After = After.KEEP) -> Move:
+    return Move(Stage.OVER, verdict, cause, link)
+
+
+_AGAIN: Final = Move(Stage.WAITING, link=After.REPLACE)
+
+_BEFORE_COMMIT: Final[Mapping[Sign, Move]] = {
+    Sign.PROCESSING: Move(Stage.DELIVERED),  # a backend that cuts recordings at 30 s runs them then
+    Sign.REFUSED: _AGAIN,  # nothing ran
+    Sign.REFUSED_AGAIN: _end(Verdict.FAILED, None, After.REPLACE),
+    Sign.TIMED_OUT: _AGAIN,
+    Sign.LINK_LOST: Move(Stage.WAITING),
+    Sign.STALE: _end(Verdict.EXPIRED, Cause.TOO_OLD, After.REPLACE),
+    Sign.OVERFLOWED: _end(Verdict.EXPIRED, Cause.OUTBOX_FULL, After.REPLACE),
+    Sign.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
+}
+
+_AFTER_DELIVERY: Final[Mapping[Sign, Move]] = {
+    Sign.PROCESSING: Move(Stage.DELIVERED),
+    Sign.PROGRESS: Move(Stage.ANSWERING),
+    Sign.READY: _end(Verdict.DONE, Cause.NONE),
+    Sign.REPLY_ENDED: _end(Verdict.DONE, Cause.NONE),
+    Sign.REPLY_TOO_BIG: _end(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG, After.REPLACE),
+    Sign.REFUSED: _end(Verdict.FAILED, None),
+    Sign.TIMED_OUT: _end(Verdict.REPLY_LOST, Cause.NO_REPLY, After.REPLACE),
+    Sign.LINK_LOST: _end(Verdict.REPLY_LOST, Cause.LINK_LOST),
+    Sign.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
+}
+
+MOVES: Final[Mapping[Stage, Mapping[Sign, Move]]] = {
+    Stage.WAITING: {
+        Sign.LINK_UP: Move(Stage.OFFERED),
+        Sign.STALE: _end(Verdict.EXPIRED, Cause.TOO_OLD),
+        Sign.OVERFLOWED: _end(Verdict.EXPIRED, Cause.OUTBOX_FULL),
+        Sign.ABANDONED: _end(Verdict.ABANDONED, None),
+    },
+    Stage.OFFERED: {**_BEFORE_COMMIT, Sign.READY: Move(Stage.UPLOADED)},
+    Stage.UPLOADED: {**_BEFORE_COMMIT, Sign.FLUSHED: Move(Stage.COMMITTED)},
+    Stage.COMMITTED: {
+        Sign.PROCESSING: Move(Stage.DELIVERED),
+        Sign.PROGRESS: Move(Stage.ANSWERING),
+        Sign.REFUSED: _end(Verdict.FAILED, None),
+        Sign.TIMED_OUT: _end(Verdict.IN_DOUBT, Cause.NO_PROCESSING, After.REPLACE),
+        Sign.LINK_LOST: _end(Verdict.IN_DOUBT, Cause.LINK_LOST),
+        Sign.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
+    },
+    Stage.DELIVERED: _AFTER_DELIVERY,
+    Stage.ANSWERING: {
+        **_AFTER_DELIVERY,
+        Sign.PROCESSING: Move(Stage.ANSWERING),
+        Sign.REFUSED: _end(Verdict.FAILED, None, After.REPLACE),  # its sentences may still come
+    },
+    Stage.OVER: {},
+}
+"""A sign without an entry changes nothing: it is late, or it is not about this turn."""
+
+UNCOMMITTED: Final = frozenset({Stage.WAITING, Stage.OFFERED, Stage.UPLOADED})
+"""Nothing can have run: the turn may be dropped, or offered again."""
+
+AT_BACKEND: Final = frozenset({Stage.DELIVERED, Stage.ANSWERING})
+"""The backend has it: only the reply is still to come."""

@@ -1,0 +1,142 @@
+"""Outbox: the utterances that have no verdict yet, oldest first."""
+
+import math
+from enum import Enum
+from typing import Final
+
+from jarvis_ear.delivery.cause import Cause
+from jarvis_ear.delivery.effects import Effect, Replace, Tell
+from jarvis_ear.delivery.events import Finished, Verdict
+from jarvis_ear.delivery.moves import UNCOMMITTED, Sign, Stage
+from jarvis_ear.delivery.patience import Patience
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.delivery.utterance_turn import UtteranceTurn
+from jarvis_ear.units import SAMPLE_BYTES
+from jarvis_ear.wire.voice_messages import FromBackend, Listening, Pong
+from jarvis_ear.wire.voice_socketio import MAX_FRAME_BYTES, frame_length
+
+MAX_UTTERANCES: Final = 16
+"""More than anybody says within the time an utterance stays fresh."""
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Sound that may wait: eight minutes of it."""
+
+
+class Link(Enum):
+    """Whether there is a link that an utterance may be offered to."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+class Outbox:
+    """Walks utterances to the backend, one at a time per link. The network thread only.
+
+    At most ``MAX_UTTERANCES`` and ``MAX_BYTES`` are open; for a new one the oldest that is not
+    committed gives way (``dropped``). Every utterance that was put in gets one ``Finished``.
+    """
+
+    def __init__(self, agent_id: str, patience: Patience) -> None:
+        self._agent_id = agent_id
+        self._patience = patience
+        self._turns: list[UtteranceTurn] = []
+        self._link = Link.DOWN
+        self.dropped = 0
+        """Utterances that gave way to newer ones."""
+        self.strays = 0
+        """Messages of the backend that belonged to no turn."""
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    @property
+    def deadline(self) -> float:
+        """When ``tick`` has something to do."""
+        return min((turn.deadline for turn in self._turns), default=math.inf)
+
+    def put(self, utterance: Utterance, now: float) -> tuple[Effect, ...]:
+        """Take an utterance over: from here on it will be told what became of it."""
+        unfit = self._unfit(utterance)
+        if unfit is not None:
+            return (Tell(Finished(utterance.turn_id, Verdict.FAILED, unfit.value, 0)),)
+        self._turns.append(UtteranceTurn(utterance, self._agent_id, self._patience))
+        return self._settle(self._make_room(now), now)
+
+    def overflowed(self, turn_id: str) -> tuple[Effect, ...]:
+        """Report an utterance that gave way before it came here."""
+        self.dropped += 1
+        return (Tell(Finished(turn_id, Verdict.EXPIRED, Cause.OUTBOX_FULL.value, 0)),)
+
+    def link_up(self, now: float) -> tuple[Effect, ...]:
+        """Use a fresh link."""
+        self._link = Link.UP
+        return self._settle((), now)
+
+    def link_lost(self, now: float) -> tuple[Effect, ...]:
+        """Do without the link: it died."""
+        self._link = Link.DOWN
+        turn = self._in_flight()
+        return () if turn is None else self._settle(turn.take(Sign.LINK_LOST, now), now)
+
+    def hear(self, message: FromBackend, now: float) -> tuple[Effect, ...]:
+        """Take what the backend says on the present link."""
+        turn = self._in_flight()
+        if turn is None:
+            self.strays += not isinstance(message, Listening | Pong)
+            return ()
+        return self._settle(turn.hear(message, now), now)
+
+    def flushed(self, now: float) -> tuple[Effect, ...]:
+        """Take the report that the present link has taken what was to be uploaded."""
+        turn = self._in_flight()
+        return () if turn is None else self._settle(turn.flushed(now), now)
+
+    def tick(self, now: float) -> tuple[Effect, ...]:
+        """Do what the time demands."""
+        effects = [effect for turn in self._turns for effect in turn.tick(now)]
+        return self._settle(tuple(effects), now)
+
+    def abandon(self, turn_id: str, now: float) -> tuple[Effect, ...]:
+        """End a turn because the person said something newer."""
+        turns = [turn for turn in self._turns if turn.turn_id == turn_id]
+        return self._give_up(turns, Cause.INTERRUPTED, now)
+
+    def close(self, now: float) -> tuple[Effect, ...]:
+        """End all turns: the ear is stopping."""
+        self._link = Link.DOWN
+        return self._give_up(self._turns, Cause.STOPPING, now)
+
+    def _unfit(self, utterance: Utterance) -> Cause | None:
+        if utterance.raw_bytes == 0 or utterance.raw_bytes % SAMPLE_BYTES:
+            return Cause.BAD_AUDIO
+        if frame_length(self._agent_id, len(utterance.wav)) > MAX_FRAME_BYTES:
+            return Cause.TOO_LARGE
+        return None
+
+    def _make_room(self, now: float) -> tuple[Effect, ...]:
+        effects: list[Effect] = []
+        while len(self._turns) > MAX_UTTERANCES or self._waiting_bytes() > MAX_BYTES:
+            oldest = next(turn for turn in self._turns if turn.stage in UNCOMMITTED)
+            effects += oldest.take(Sign.OVERFLOWED, now)
+            self._turns.remove(oldest)
+            self.dropped += 1
+        return tuple(effects)
+
+    def _waiting_bytes(self) -> int:
+        return sum(len(turn.utterance.wav) for turn in self._turns)
+
+    def _give_up(self, turns: list[UtteranceTurn], cause: Cause, now: float) -> tuple[Effect, ...]:
+        effects = [effect for turn in turns for effect in turn.take(Sign.ABANDONED, now, cause)]
+        return self._settle(tuple(effects), now)
+
+    def _settle(self, effects: tuple[Effect, ...], now: float) -> tuple[Effect, ...]:
+        """Put the books in order after a step, and offer whatever can be offered now."""
+        self._turns = [turn for turn in self._turns if turn.stage is not Stage.OVER]
+        if any(isinstance(effect, Replace) for effect in effects):
+            self._link = Link.DOWN
+        if self._link is Link.DOWN or not self._turns or self._in_flight() is not None:
+            return effects
+        return (*effects, *self._settle(self._turns[0].offer(now), now))
+
+    def _in_flight(self) -> UtteranceTurn | None:
+        return next((turn for turn in self._turns if turn.stage is not Stage.WAITING), None)

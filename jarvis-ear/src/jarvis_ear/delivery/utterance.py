@@ -1,0 +1,16 @@
+"""Utterance: a stretch of speech, ready to go up."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What the person said, as the file that the backend gets."""
+
+    turn_id: str
+    wav: bytes
+    """One complete WAV file."""
+    raw_bytes: int
+    """How many bytes of PCM16 are in it."""
+    ended_at: float
+    """When the speech ended, in seconds of the delivery's clock: its age counts from here."""

@@ -1,0 +1,167 @@
+"""UtteranceTurn: one utterance on its way to the backend, and its reply on the way back."""
+
+import math
+from typing import Final, assert_never
+
+from jarvis_ear.delivery import events
+from jarvis_ear.delivery.cause import Cause, cause_of
+from jarvis_ear.delivery.effects import Effect, Replace, Send, Tell, Upload
+from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.moves import AT_BACKEND, MOVES, UNCOMMITTED, After, Move, Sign, Stage
+from jarvis_ear.delivery.patience import FLUSH_WINDOW_BYTES, Patience
+from jarvis_ear.delivery.reply import Reply
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.wire import voice_messages as wire
+from jarvis_ear.wire.voice_socketio import base64_length
+
+MAX_REFUSALS: Final = 2
+"""How often a backend may refuse an utterance that it has not run."""
+
+
+class UtteranceTurn:
+    """Decides what to do about one utterance. Owned by the outbox; the network thread only."""
+
+    def __init__(self, utterance: Utterance, agent_id: str, patience: Patience) -> None:
+        self.utterance = utterance
+        self.stage = Stage.WAITING
+        self._agent_id = agent_id
+        self._patience = patience
+        self._reply = Reply(patience.gap_s)
+        self._refusals = 0
+        self._stale_at = utterance.ended_at + patience.fresh_s
+        self._stage_ends = self._stale_at
+        self._reply_ends = math.inf
+
+    @property
+    def turn_id(self) -> str:
+        """The name of this turn."""
+        return self.utterance.turn_id
+
+    @property
+    def deadline(self) -> float:
+        """When ``tick`` has something to do."""
+        if self.stage is Stage.OVER:
+            return math.inf
+        gap_ends = self._reply.deadline
+        ends = min(self._stage_ends, self._reply_ends)
+        return ends if gap_ends is None else min(ends, gap_ends)
+
+    def offer(self, now: float) -> tuple[Effect, ...]:
+        """Go up on a fresh link, if it is not too late for that."""
+        return self.take(Sign.LINK_UP if now < self._stale_at else Sign.STALE, now)
+
+    def flushed(self, now: float) -> tuple[Effect, ...]:
+        """Commit, if it is not too late for that: the socket has taken all of the sound."""
+        return self.take(Sign.FLUSHED if now < self._stale_at else Sign.STALE, now)
+
+    def tick(self, now: float) -> tuple[Effect, ...]:
+        """Do what the time demands."""
+        if now < self.deadline:
+            return ()
+        if now < min(self._stage_ends, self._reply_ends):
+            return self._pass_on(self._reply.tick(now))
+        return self.take(Sign.STALE if self.stage is Stage.WAITING else Sign.TIMED_OUT, now)
+
+    def hear(  # noqa: PLR0911 - one case for each message of the wire
+        self, message: wire.FromBackend, now: float
+    ) -> tuple[Effect, ...]:
+        """Take what the backend says."""
+        match message:
+            case wire.Listening(agent_id):
+                return self.take(Sign.READY, now) if agent_id in (None, self._agent_id) else ()
+            case wire.Processing():
+                return self.take(Sign.PROCESSING, now)
+            case wire.Transcript(text):
+                return self._progress(now, Tell(events.Transcribed(self.turn_id, text)))
+            case wire.Thinking(provider):
+                return self._progress(now, Tell(events.Thinking(self.turn_id, provider)))
+            case wire.TtsChunk():
+                return self._sentence(message, now)
+            case wire.TtsDone():
+                return (*self._progress(now), *self.take(Sign.REPLY_ENDED, now))
+            case wire.BackendError(text):
+                return self._refused(cause_of(text), now)
+            case wire.Pong():
+                return ()
+            case _:
+                assert_never(message)
+
+    def take(self, sign: Sign, now: float, cause: Cause = Cause.NONE) -> tuple[Effect, ...]:
+        """Take one sign, and return what is to be done about it."""
+        move = MOVES[self.stage].get(sign)
+        if move is None:
+            return ()
+        came_from, self.stage = self.stage, move.to
+        self._stage_ends = self._end_of_stage(now)
+        replaced = (Replace(sign.value),) if move.link is After.REPLACE else ()
+        return (*replaced, *self._entered(came_from, now), *self._finished(move, cause))
+
+    def _end_of_stage(self, now: float) -> float:
+        match self.stage:
+            case Stage.WAITING:
+                return self._stale_at
+            case Stage.OFFERED:
+                return now + self._patience.start_ack_s
+            case Stage.UPLOADED:
+                windows = -(-len(self.utterance.wav) // FLUSH_WINDOW_BYTES)
+                return now + windows * self._patience.flush_s
+            case Stage.COMMITTED:
+                return now + self._patience.processing_s
+            case Stage.DELIVERED | Stage.ANSWERING:
+                return now + self._patience.reply_s
+            case Stage.OVER:
+                return math.inf
+            case _:
+                assert_never(self.stage)
+
+    def _entered(self, came_from: Stage, now: float) -> tuple[Effect, ...]:
+        if self.stage is Stage.OFFERED:
+            return (Send(wire.AudioStart(self._agent_id)),)
+        if self.stage is Stage.UPLOADED:
+            return (Upload(wire.AudioChunk(self._agent_id, self.utterance.wav, 0)),)
+        if self.stage is Stage.COMMITTED:
+            return (Send(wire.AudioEnd(self._agent_id)), Tell(self._sent()))
+        if self.stage in AT_BACKEND and came_from not in AT_BACKEND:
+            self._reply_ends = now + self._patience.whole_reply_s
+            return (Tell(events.Processing(self.turn_id)),)
+        return ()
+
+    def _finished(self, move: Move, cause: Cause) -> tuple[Effect, ...]:
+        if move.verdict is None:
+            return ()
+        last = self._pass_on(self._reply.finish()) if move.verdict is Verdict.DONE else ()
+        code = cause if move.cause is None else move.cause
+        chunks = self._reply.passed_on
+        return (*last, Tell(events.Finished(self.turn_id, move.verdict, code.value, chunks)))
+
+    def _sent(self) -> events.Sent:
+        raw_bytes, wav_bytes = self.utterance.raw_bytes, len(self.utterance.wav)
+        return events.Sent(self.turn_id, raw_bytes, wav_bytes, base64_length(wav_bytes))
+
+    def _progress(self, now: float, *news: Effect) -> tuple[Effect, ...]:
+        effects = self.take(Sign.PROGRESS, now)
+        return (*effects, *news) if self.stage is Stage.ANSWERING else ()
+
+    def _sentence(self, chunk: wire.TtsChunk, now: float) -> tuple[Effect, ...]:
+        effects = self._progress(now)
+        if self.stage is not Stage.ANSWERING:
+            return ()
+        try:
+            ready = self._reply.add(chunk, now)
+        except RemoteProtocolError:
+            return (*effects, *self.take(Sign.REPLY_TOO_BIG, now))
+        return (*effects, *self._pass_on(ready))
+
+    def _pass_on(self, chunks: tuple[wire.TtsChunk, ...]) -> tuple[Effect, ...]:
+        return tuple(
+            Tell(events.ReplyAudio(self.turn_id, chunk.index, chunk.content_type, chunk.audio))
+            for chunk in chunks
+        )
+
+    def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:
+        if self.stage not in UNCOMMITTED:
+            return self.take(Sign.REFUSED, now, cause)
+        self._refusals += 1
+        again = self._refusals >= MAX_REFUSALS
+        return self.take(Sign.REFUSED_AGAIN if again else Sign.REFUSED, now, cause)

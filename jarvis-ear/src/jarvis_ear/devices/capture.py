@@ -1,0 +1,157 @@
+"""Capture: the thread that carries sound from the source to the inbox."""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol, Self
+
+from jarvis_ear.audio.block import Block
+from jarvis_ear.devices.end_of_sound import EndOfSound
+from jarvis_ear.devices.source import Source
+from jarvis_ear.errors import JarvisEarError, MicrophoneLost
+
+STOP_S: Final = 2.0
+"""A read waits for 0.1 s at most; a thread that takes longer to stop hangs in a driver."""
+
+ROOM_S: Final = 0.1
+"""How long one wait for room in the inbox may take: a stop is noticed so soon."""
+
+BACK_OFF_S: Final = (0.5, 1.0, 2.0, 5.0)
+"""Waits between two attempts to find a lost microphone; the last one repeats."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class BlockSink(Protocol):
+    """Where the blocks go."""
+
+    @property
+    def closed(self) -> bool:
+        """Nothing is accepted any more."""
+
+    def put(self, block: Block) -> None:
+        """Take ``block`` at once."""
+
+    def put_wait(self, block: Block, timeout_s: float) -> bool:
+        """Take ``block`` when there is room, or return False."""
+
+
+class Capture:
+    """Owns the source and the thread "capture" that reads it, from ``start`` to ``stop``.
+
+    A live source that is lost is looked for until it is found; any other loss, and the end of
+    sound, ends the thread. The callbacks run in that thread: ``on_lost`` once per loss,
+    ``on_found`` when sound comes again, ``on_end`` once, with the error or None, unless ``stop``
+    came first.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        inbox: BlockSink,
+        *,
+        on_lost: Callable[[str], None],
+        on_found: Callable[[], None],
+        on_end: Callable[[JarvisEarError | None], None],
+        back_off_s: tuple[float, ...] = BACK_OFF_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._inbox = inbox
+        self._on_lost = on_lost
+        self._on_found = on_found
+        self._on_end = on_end
+        self._back_off_s = back_off_s
+        self._monotonic = monotonic
+        self._stopping = threading.Event()
+        self._lost_at: float | None = None
+        self._waits: Iterator[float] = iter(())
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self.heard = threading.Event()
+        """Set with the first block: the source works."""
+
+    def start(self) -> None:
+        """Start reading."""
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """Stop reading; False if the thread did not end within 2 s."""
+        self._stopping.set()
+        if self._thread.ident is None:
+            return True
+        self._thread.join(STOP_S)
+        if self._thread.is_alive():
+            _LOGGER.warning("%s did not stop within %g s", self._source.name, STOP_S)
+        return not self._thread.is_alive()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        try:
+            self._read_on()
+        except JarvisEarError as error:
+            self._end(error)
+        except EndOfSound:
+            self._end(None)
+
+    def _end(self, error: JarvisEarError | None) -> None:
+        if not self._stopping.is_set():
+            self._on_end(error)
+
+    def _read_on(self) -> None:
+        while not self._stopped():
+            try:
+                self._read_until_stopped()
+            except MicrophoneLost as error:
+                if not self._source.live:
+                    raise
+                self._lose(error)
+            self._stopping.wait(next(self._waits, 0.0))
+
+    def _read_until_stopped(self) -> None:
+        try:
+            self._source.open()
+            while not self._stopped():
+                block = self._source.read()
+                if block is not None:
+                    self._hand_over(block)
+        finally:
+            self._source.close()
+
+    def _hand_over(self, block: Block) -> None:
+        if self._lost_at is not None:
+            self._find()
+        if not self.heard.is_set():
+            _LOGGER.info("hearing %s", self._source.name)
+            self.heard.set()
+        if self._source.live:
+            self._inbox.put(block)
+            return
+        while not self._stopped() and not self._inbox.put_wait(block, ROOM_S):
+            pass
+
+    def _lose(self, error: MicrophoneLost) -> None:
+        if self._lost_at is not None:
+            _LOGGER.debug("still no microphone: %s", error)
+            return
+        self._lost_at = self._monotonic()
+        self._waits = itertools.chain(self._back_off_s, itertools.repeat(self._back_off_s[-1]))
+        _LOGGER.warning("microphone lost, looking for it from now on: %s", error)
+        self._on_lost(str(error))
+
+    def _find(self) -> None:
+        gone_s = self._monotonic() - (self._lost_at or 0.0)
+        self._lost_at = None
+        self._waits = iter(())
+        _LOGGER.info("%s is back after %.1f s", self._source.name, gone_s)
+        self._on_found()
+
+    def _stopped(self) -> bool:
+        return self._stopping.is_set() or self._inbox.closed

@@ -1,0 +1,185 @@
+"""Microphone: sound from PortAudio, by polling.
+
+A polled reader and not a callback: callbacks need writable and executable memory, which the
+service's sandbox denies, and they cannot tell a stalled card from a silent one. We ask how much
+has come, read it if it is enough, and sleep for as long as the rest will take.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from jarvis_ear import config
+from jarvis_ear.audio.block import Block
+from jarvis_ear.devices import portaudio
+from jarvis_ear.devices.digital_silence import Change, DigitalSilence
+from jarvis_ear.devices.loss import LossMeter
+from jarvis_ear.devices.portaudio import Device, InputStream, PortAudio
+from jarvis_ear.devices.stamper import Stamper
+from jarvis_ear.errors import DeviceError, MicrophoneLost
+from jarvis_ear.units import SAMPLE_RATE
+
+PIECE_MS: Final = 40
+"""Read so much at once: half a step of the wake model, and 25 wake-ups a second."""
+
+MAX_PIECE_MS: Final = 1000
+"""After a pause of ours, catch up in pieces that the inbox can hold."""
+
+MIN_SLEEP_S: Final = 0.002
+"""Drivers announce samples in periods: asking more often finds nothing new."""
+
+MIN_AWAY_S: Final = 0.02
+"""Between two openings there is a gap, whatever the clock says: nothing may be glued together."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A microphone that is open: what changes from read to read."""
+
+    stream: InputStream
+    device: Device
+    rate: int
+    heard_at: float
+    """When it was opened, or when the last samples came."""
+    meter: LossMeter | None = None
+    """Set with the first samples: until then the device may still be starting."""
+    arrived: int = 0
+    """Samples of the device that were read or lost."""
+
+
+class Microphone:
+    """Reads a PortAudio input as mono PCM16 at 16 kHz. Owned by the capture thread.
+
+    Sound that is known to be lost (an overflow, or the time without a microphone) is counted into
+    ``Block.start``, so that what follows stands where it belongs.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        options: config.Microphone,
+        *,
+        library: PortAudio | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._options = options
+        self._library = library or portaudio.shared()
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._reading: _Reading | None = None
+        self._stamper = Stamper()
+        self._silence = DigitalSilence()
+        self._last_heard_at: float | None = None
+        self.gaps = 0
+        """How often the device lost sound while it was open."""
+        self.samples_lost = 0
+        """How much sound that was, by the clock, in samples of the device."""
+
+    @property
+    def name(self) -> str:
+        """The device that is open, else the one that is wanted."""
+        if self._reading is not None:
+            return f"microphone {self._reading.device.name!r}"
+        return f"microphone {self._options.device or 'default'!r}"
+
+    def open(self) -> None:
+        """Look for the device as things are now, and open it; or raise MicrophoneLost."""
+        try:
+            stream, device, rate = self._library.open_input(
+                self._options.device,
+                rate=SAMPLE_RATE,
+                latency_s=self._options.latency_ms / 1000,
+            )
+        except MicrophoneLost:
+            raise
+        except DeviceError as error:
+            raise MicrophoneLost(str(error)) from error
+        self._reading = _Reading(stream, device, rate, heard_at=self._monotonic())
+        _LOGGER.debug("%s is open at %d Hz", self.name, rate)
+
+    def read(self) -> Block | None:
+        """Return what came, waiting for one piece (40 ms); None if that did not come."""
+        reading = self._reading
+        if reading is None:
+            raise MicrophoneLost(f"{self.name} is not open")
+        try:
+            return self._read(reading)
+        except self._library.errors() as error:
+            raise MicrophoneLost(f"{self.name}: {portaudio.say(error)}") from error
+
+    def close(self) -> None:
+        """Give the device back, or raise DeviceError if it will not let go."""
+        reading, self._reading = self._reading, None
+        if reading is None:
+            return
+        if reading.meter is not None:
+            self._last_heard_at = reading.heard_at
+        if not self._library.close(reading.stream):
+            raise DeviceError(
+                f"microphone {reading.device.name!r} did not close within {portaudio.CLOSE_S:g} s, "
+                "only a new process can open it again"
+            )
+
+    def _read(self, reading: _Reading) -> Block | None:
+        available = self._wait(reading)
+        if available == 0:
+            self._check_stall(reading)
+            return None
+        count = min(available, reading.rate * MAX_PIECE_MS // 1000)
+        data, overflowed = reading.stream.read(count)
+        pcm = np.frombuffer(data, "<i2")
+        self._account(reading, pcm, waiting=available - count, overflowed=overflowed)
+        return self._listen(self._stamper.push(pcm))
+
+    def _wait(self, reading: _Reading) -> int:
+        piece = reading.rate * PIECE_MS // 1000
+        available = reading.stream.read_available
+        if available < piece:
+            self._sleep(max(MIN_SLEEP_S, (piece - available) / reading.rate))
+            available = reading.stream.read_available
+        return available if available >= piece else 0
+
+    def _check_stall(self, reading: _Reading) -> None:
+        first = reading.meter is None
+        limit_ms = self._options.first_block_ms if first else self._options.stall_ms
+        if self._monotonic() - reading.heard_at > limit_ms / 1000:
+            raise MicrophoneLost(f"{self.name} gave no sound for {limit_ms} ms")
+
+    def _account(
+        self, reading: _Reading, pcm: npt.NDArray[np.int16], *, waiting: int, overflowed: bool
+    ) -> None:
+        now = reading.heard_at = self._monotonic()
+        if reading.meter is None:
+            reading.meter = LossMeter(reading.rate, now)
+            self._stamper.begin(reading.rate, self._away_s(now - len(pcm) / reading.rate))
+        reading.arrived += len(pcm)
+        lost = reading.meter.lost(now, reading.arrived + waiting, overflowed=overflowed)
+        if lost == 0:
+            return
+        reading.arrived += lost
+        self._stamper.skip(lost)
+        self.gaps += 1
+        self.samples_lost += lost
+        _LOGGER.debug("%s lost %d ms of sound", self.name, lost * 1000 // reading.rate)
+
+    def _away_s(self, began_at: float) -> float:
+        if self._last_heard_at is None:
+            return 0.0
+        return max(MIN_AWAY_S, began_at - self._last_heard_at)
+
+    def _listen(self, block: Block | None) -> Block | None:
+        match self._silence.hear(block.data) if block else None:
+            case Change.DEAD:
+                _LOGGER.warning("%s gives only zeros: muted, or not connected?", self.name)
+            case Change.ALIVE:
+                _LOGGER.info("%s gives sound again", self.name)
+        return block

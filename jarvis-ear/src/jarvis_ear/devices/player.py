@@ -1,0 +1,161 @@
+"""Player: makes chunks of a reply audible, one after the other."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from jarvis_ear.audio.resample import Resampler
+from jarvis_ear.audio.wav import Sound, WavError, decode_wav
+from jarvis_ear.devices.output import NoOutput, Output
+from jarvis_ear.devices.playlist import Chunk, Playlist
+from jarvis_ear.devices.reply_files import ReplyFiles
+from jarvis_ear.errors import SpeakerLost
+
+MAX_CHUNK_S: Final = 180.0
+"""A chunk is a sentence. The largest message of the backend holds two minutes of 16 kHz."""
+
+GIVE_UP_S: Final = 5.0
+"""A speaker that takes nothing for so long is lost, and the reply with it."""
+
+WAV_TYPES: Final = frozenset({"", "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"})
+"""Names under which WAV travels; with no name, the header decides."""
+
+_DRAIN_POLL_S: Final = 0.01
+_LOGGER = logging.getLogger(__name__)
+
+
+class Player:
+    """Decodes, converts and writes. Lives in the speaker thread; nobody else may call it."""
+
+    def __init__(
+        self,
+        output: Output,
+        playlist: Playlist,
+        *,
+        files: ReplyFiles | None,
+        on_started: Callable[[str], None],
+        on_ended: Callable[[str], None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._output = output
+        self._playlist = playlist
+        self._files = files
+        self._on_started = on_started
+        self._on_ended = on_ended
+        self._monotonic = monotonic
+        self._opened: Output | None = None  # the output, or its silent stand-in
+        self._rate = 0  # of what is opened
+        self._started_turn: str | None = None
+        self._failed_turn: str | None = None  # the speaker was lost in it: the rest is dropped
+        self._warned_turn: str | None = None
+        self._told_mute = False
+        self.skipped = 0
+        """Chunks that are no sound we can play."""
+
+    def play(self, chunk: Chunk) -> None:
+        """Play one chunk to its last sample, unless its turn is stopped or the speaker fails."""
+        if self._playlist.is_stopped(chunk.turn_id):
+            return
+        sound = self._decode(chunk)
+        if sound is None:
+            return
+        if self._files is not None:
+            self._files.save(chunk.turn_id, chunk.index, chunk.audio)
+        if chunk.turn_id == self._failed_turn:
+            return
+        try:
+            self._write_all(sound, chunk.turn_id)
+        except SpeakerLost as error:
+            _LOGGER.warning("speaker lost, the rest of this reply is not heard: %s", error)
+            self._failed_turn = chunk.turn_id
+            self.silence()
+
+    def finish(self, turn_id: str) -> None:
+        """Wait until everything was heard, and say so, unless the turn is stopped."""
+        while self._pending() and not self._playlist.wait_stopped(turn_id, _DRAIN_POLL_S):
+            pass
+        self.silence()
+        if not self._playlist.is_stopped(turn_id):
+            self._on_ended(turn_id)
+
+    def silence(self) -> None:
+        """Be silent at once, and give the device back."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _decode(self, chunk: Chunk) -> Sound | None:
+        kind = chunk.content_type.partition(";")[0].strip().lower()
+        if kind not in WAV_TYPES:
+            self._skip(chunk, f"it is {kind[:40]!r}, and only WAV can be played")
+            return None
+        try:
+            return decode_wav(chunk.audio, max_seconds=MAX_CHUNK_S)
+        except WavError as error:
+            self._skip(chunk, f"it {error}")
+            return None
+
+    def _skip(self, chunk: Chunk, reason: str) -> None:
+        self.skipped += 1
+        severity = logging.DEBUG if chunk.turn_id == self._warned_turn else logging.WARNING
+        self._warned_turn = chunk.turn_id
+        _LOGGER.log(severity, "chunk %d of the reply is left out: %s", chunk.index, reason)
+
+    def _write_all(self, sound: Sound, turn_id: str) -> None:
+        output = self._open()
+        for piece in _pieces(sound, self._rate):
+            self._write(output, piece, turn_id)
+            if self._playlist.is_stopped(turn_id):
+                self.silence()
+                return
+
+    def _write(self, output: Output, pcm: npt.NDArray[np.int16], turn_id: str) -> None:
+        progress_at = self._monotonic()
+        while len(pcm) and not self._playlist.is_stopped(turn_id):
+            taken = output.write(pcm)
+            now = self._monotonic()
+            if taken:
+                progress_at = now
+                self._tell_started(turn_id)
+            elif now - progress_at >= GIVE_UP_S:
+                raise SpeakerLost(f"it took no sound for {GIVE_UP_S:g} s")
+            pcm = pcm[taken:]
+
+    def _tell_started(self, turn_id: str) -> None:
+        if self._started_turn != turn_id:
+            self._started_turn = turn_id
+            self._on_started(turn_id)
+
+    def _open(self) -> Output:
+        if self._opened is not None:
+            return self._opened
+        opened = self._output
+        try:
+            self._rate = opened.open()
+        except SpeakerLost as error:
+            self._tell_mute(error)
+            opened = NoOutput()
+            self._rate = opened.open()
+        self._opened = opened
+        return opened
+
+    def _tell_mute(self, error: SpeakerLost) -> None:
+        severity = logging.DEBUG if self._told_mute else logging.INFO
+        self._told_mute = True
+        _LOGGER.log(severity, "replies are not heard: %s", error)
+
+    def _pending(self) -> bool:
+        return self._opened is not None and self._opened.pending()
+
+
+def _pieces(sound: Sound, rate: int) -> Iterator[npt.NDArray[np.int16]]:
+    """Convert ``sound`` to mono at ``rate``, half a second at a time: a stop need not wait."""
+    resampler = Resampler(sound.rate, rate)
+    pcm = sound.mono()
+    length = max(1, sound.rate // 2)
+    for start in range(0, len(pcm), length):
+        yield resampler.push(pcm[start : start + length])
+    yield resampler.finish()

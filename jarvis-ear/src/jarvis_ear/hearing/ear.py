@@ -1,0 +1,205 @@
+"""The ear: the only class that knows all of hearing."""
+
+from collections import deque
+from typing import Final
+
+import numpy as np
+
+from jarvis_ear import config
+from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.ring import Ring
+from jarvis_ear.hearing.endpoint import Endpoint, Endpointer, SpeechOver
+from jarvis_ear.hearing.events import (
+    DeadlinePassed,
+    Effect,
+    Event,
+    MicrophoneLost,
+    ReplyEnded,
+    SoundEnded,
+    SpeechDiscarded,
+    SpeechEnded,
+    SpeechStarted,
+    State,
+    WakeDetected,
+)
+from jarvis_ear.hearing.gate import Gate
+from jarvis_ear.hearing.speech import Evidence, SpeechGate, SpeechModel
+from jarvis_ear.hearing.turns import TurnMachine
+from jarvis_ear.hearing.utterance import Collector, EndReason
+from jarvis_ear.hearing.wake import WakeDecider, WakeModel
+from jarvis_ear.hearing.word_end import NO_WORD, WORD_WINDOW, find_word_end
+from jarvis_ear.units import Samples, frames, samples
+
+RECALL: Final = samples(1500)
+"""Sound from before a detection that the speech model hears first, to know the room."""
+
+NORMAL_LEVEL: Final = (0.1 * 32768) ** 2
+"""-20 dBFS, as a mean square: where the speech model is at its best."""
+
+MOST_GAIN: Final = 31.6
+"""+30 dB: more would make the noise of any microphone speak."""
+
+LEVEL_SAMPLES: Final = samples(100)
+"""About a syllable: the shortest stretch whose level says how loud somebody speaks."""
+
+_HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
+_HEARS_NOTHING: Final = (State.MUTED, State.DEAF)
+
+
+class Ear:
+    """Turns frames into effects. Lives in the ear thread; nobody else may call it."""
+
+    def __init__(
+        self,
+        hearing: config.Hearing,
+        *,
+        gate: SpeechGate,
+        wake: WakeModel,
+        speech: SpeechModel,
+        machine: TurnMachine,
+    ) -> None:
+        endpointing = hearing.endpointing
+        self._vad = gate
+        self._wake = wake
+        self._speech = speech
+        self._machine = machine
+        self._gate = Gate(hearing.gate)
+        self._decider = WakeDecider(hearing.wake)
+        self._endpointer = Endpointer(endpointing)
+        self._collector = Collector()
+        self._pre_roll = samples(endpointing.pre_roll_ms)
+        longest = endpointing.pre_roll_ms + endpointing.onset_ms + 1500
+        self._ring = Ring(frames(longest))
+        self._flags: deque[bool] = deque(maxlen=frames(longest))
+        self._now = Samples(0)
+        self._word = NO_WORD
+        self._gain = 1.0
+        self._score = 0.0
+
+    @property
+    def state(self) -> State:
+        """What the ear is doing."""
+        return self._machine.state
+
+    @property
+    def now(self) -> Samples:
+        """Position after the last frame heard: the ear's only clock."""
+        return self._now
+
+    @property
+    def score(self) -> float:
+        """The wake model's last score, 0 while it rests."""
+        return self._score if self._gate.is_open else 0.0
+
+    def hear(self, frame: Frame) -> tuple[Effect, ...]:
+        """Take in the next frame; the common answer is ``()``."""
+        if frame.start != self._now:
+            self._forget_stretch()
+        self._now = frame.end
+        if self.state in _HEARS_NOTHING:
+            return ()
+        self._ring.push(frame)
+        speech = self._vad.is_speech(frame.pcm)
+        self._flags.append(speech)
+        effects = self._endpoint(frame, speech=speech)
+        effects += self._listen_for_wake(frame, speech=speech)
+        return effects + self._watch_deadline()
+
+    def tell(self, event: Event) -> tuple[Effect, ...]:
+        """Take in what happened elsewhere: a reply, a mute, a lost microphone, a file's end."""
+        effects: tuple[Effect, ...] = ()
+        if self.state is State.CAPTURING and isinstance(event, SoundEnded | MicrophoneLost):
+            lost = isinstance(event, MicrophoneLost)
+            reason = EndReason.MICROPHONE_LOST if lost else EndReason.SOUND_ENDED
+            effects = self._take(self._endpointer.finish(reason))
+        return effects + self._advance(event)
+
+    def _forget_stretch(self) -> None:
+        """Start anew after a gap: the sound before it has nothing to do with what follows."""
+        self._gate.close()
+        self._score = 0.0
+
+    def _listen_for_wake(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
+        was_open = self._gate.is_open
+        stretch = self._gate.push(frame, speech=speech)
+        if self._gate.is_open and not was_open:
+            self._wake.reset()
+            self._decider.restart()
+        if not stretch:
+            return ()
+        effects: tuple[Effect, ...] = ()
+        for step, score in enumerate(self._wake.score(b"".join(part.pcm for part in stretch))):
+            self._score = score
+            detected = self._decider.decide(score, stretch[4 * step + 3].end)
+            if detected is not None:
+                effects += self._advance(detected)
+        return effects
+
+    def _endpoint(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
+        if self.state not in _HEARS_ENDPOINTS:
+            return ()
+        if self.state is State.CAPTURING:
+            self._collector.add(frame)
+        found = self._endpointer.hear(frame, self._weigh(frame, speech=speech))
+        return () if found is None else self._take(found)
+
+    def _weigh(self, frame: Frame, *, speech: bool) -> Evidence:
+        sound = np.frombuffer(frame.pcm, np.int16).astype(np.float32)
+        probability = self._speech.probability(frame.pcm, self._gain)
+        return Evidence(speech, probability, float(np.dot(sound, sound)) / len(sound))
+
+    def _take(self, found: Endpoint) -> tuple[Effect, ...]:
+        match found:
+            case SpeechStarted():
+                return self._begin_utterance(found)
+            case SpeechDiscarded():
+                self._endpointer.listen(self._now)
+                return self._advance(found)
+            case SpeechOver(at=at, reason=reason):
+                return self._advance(SpeechEnded(at, self._collector.finish(at, reason)))
+
+    def _begin_utterance(self, started: SpeechStarted) -> tuple[Effect, ...]:
+        before = self._ring.since(self._word.first_sample(started.at, self._pre_roll))
+        self._collector.begin(started.at, before)
+        self._endpointer.begin(before[0].start, self._word.least(started.at))
+        return self._advance(started)
+
+    def _watch_deadline(self) -> tuple[Effect, ...]:
+        deadline = self._machine.deadline
+        if deadline is None or self._now < deadline:
+            return ()
+        return self._advance(DeadlinePassed(self._now))
+
+    def _advance(self, event: Event) -> tuple[Effect, ...]:
+        effects = self._machine.advance(event, self._now)
+        if isinstance(event, WakeDetected) and self.state is State.LISTENING:
+            return effects + self._listen_after_wake(event.at)
+        if isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP:
+            self._word = NO_WORD
+            self._listen(self._now)
+        return effects
+
+    def _listen_after_wake(self, at: Samples) -> tuple[Effect, ...]:
+        """Begin to endpoint in the past: whoever speaks in one breath has begun already."""
+        recalled = self._ring.since(Samples(at - RECALL))
+        self._word = find_word_end(self._ring.since(Samples(at - WORD_WINDOW)), at)
+        self._gain = _gain_for(recalled)
+        self._listen(self._word.silence_from)
+        effects: tuple[Effect, ...] = ()
+        for frame, speech in zip(recalled, list(self._flags)[-len(recalled) :], strict=True):
+            found = self._endpointer.hear(frame, self._weigh(frame, speech=speech))
+            effects += () if found is None else self._take(found)
+        return effects
+
+    def _listen(self, since: Samples) -> None:
+        self._speech.reset()
+        self._endpointer.listen(since)
+
+
+def _gain_for(heard: list[Frame]) -> float:
+    """Find what brings the loudest syllable of ``heard`` to the speech model's best level."""
+    sound = np.frombuffer(b"".join(frame.pcm for frame in heard), np.int16).astype(np.float32)
+    pieces = sound[: len(sound) // LEVEL_SAMPLES * LEVEL_SAMPLES].reshape(-1, LEVEL_SAMPLES)
+    loudest = float((pieces**2).mean(axis=1).max(initial=1.0))
+    gain: float = (NORMAL_LEVEL / loudest) ** 0.5
+    return min(max(gain, 1.0), MOST_GAIN)

@@ -1,0 +1,107 @@
+"""Endpointing: where an utterance starts and where it ends.
+
+Two listeners must agree that somebody began to speak: the cheap one opens, the speech model
+confirms, so that a fan never opens anything. The end is the speech model's to call, together with
+the level relative to the loudest of this utterance: somebody talking on the television is quieter
+than the one who speaks to the microphone. Every time is counted in samples.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from jarvis_ear import config
+from jarvis_ear.audio.frame import Frame
+from jarvis_ear.hearing.events import SpeechDiscarded, SpeechStarted
+from jarvis_ear.hearing.speech import Evidence
+from jarvis_ear.hearing.utterance import EndReason
+from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
+
+SPEECH_PROBABILITY: Final = 0.5
+"""Of the speech model: measured best for silero, between 0.3 (late ends) and 0.7 (cut-offs)."""
+
+BELOW_PEAK: Final = 10 ** (-9 / 10)
+"""-9 dB as a ratio of energies: speech further below the utterance's peak is somebody else's."""
+
+SMOOTHING_FRAMES: Final = 5
+"""100 ms, about a syllable: the level of one frame says nothing about who speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechOver:
+    """The utterance is complete."""
+
+    at: Samples
+    """First sample after the last speech."""
+    reason: EndReason
+
+
+Endpoint: TypeAlias = SpeechStarted | SpeechDiscarded | SpeechOver
+
+
+class Endpointer:
+    """Hears frames with their evidence and says when speech starts and ends. In the ear thread."""
+
+    def __init__(self, endpointing: config.Endpointing) -> None:
+        self._onset = samples(endpointing.onset_ms)
+        self._hangover = samples(endpointing.hangover_ms)
+        self._max = samples(endpointing.max_ms)
+        self.listen(Samples(0))
+
+    def listen(self, since: Samples) -> None:
+        """Await speech; what was said before ``since`` does not count."""
+        self._since = since
+        self._run_start: Samples | None = None
+        self._levels: deque[float] = deque(maxlen=SMOOTHING_FRAMES)
+        self._peak = 0.0
+        self._spoken = Samples(0)
+        self._least = Samples(0)
+        self._last_spoken = since
+        self._limit: Samples | None = None
+
+    def begin(self, start: Samples, least: Samples) -> None:
+        """Open the utterance at ``start`` (pre-roll included); ``least`` speech makes one."""
+        self._limit = Samples(start + self._max)
+        self._least = least
+
+    def hear(self, frame: Frame, evidence: Evidence) -> Endpoint | None:
+        """Take in the next frame; the common answer is None."""
+        self._levels.append(evidence.level)
+        spoken = evidence.probability >= SPEECH_PROBABILITY
+        if self._limit is None:
+            return self._await(frame, spoken=spoken and evidence.speech)
+        return self._follow(frame, self._limit, spoken=spoken)
+
+    def finish(self, reason: EndReason) -> Endpoint:
+        """No more sound will come: close the open utterance."""
+        if self._spoken < self._least:
+            return SpeechDiscarded(self._last_spoken)
+        return SpeechOver(self._last_spoken, reason)
+
+    def _await(self, frame: Frame, *, spoken: bool) -> Endpoint | None:
+        if not spoken or frame.start < self._since:
+            self._run_start = None
+            return None
+        if self._run_start is None:
+            self._run_start = frame.start
+        self._note_speech(frame)
+        if frame.end - self._run_start < self._onset:
+            return None
+        return SpeechStarted(self._run_start)
+
+    def _follow(self, frame: Frame, limit: Samples, *, spoken: bool) -> Endpoint | None:
+        if spoken and self._level() >= self._peak * BELOW_PEAK:
+            self._note_speech(frame)
+        if frame.end - self._last_spoken >= self._hangover:
+            return self.finish(EndReason.HANGOVER)
+        if frame.end >= limit:
+            return self.finish(EndReason.MAX_LENGTH)
+        return None
+
+    def _note_speech(self, frame: Frame) -> None:
+        self._peak = max(self._peak, self._level())
+        self._spoken = Samples(self._spoken + FRAME_SAMPLES)
+        self._last_spoken = frame.end
+
+    def _level(self) -> float:
+        return sum(self._levels) / len(self._levels)

@@ -1,0 +1,71 @@
+"""The gate in front of the wake model: it decides which steps the model hears.
+
+The model is a streaming one: fed only the frames that somebody called speech, it hears spliced
+sound, misses words and fires late. So the gate hands over whole stretches: a lookback from before
+the speech, then everything until a hangover after it. Between stretches the model rests, and a new
+stretch begins with the model reset: otherwise the end of the last word would fire again.
+"""
+
+from collections import deque
+
+from jarvis_ear import config
+from jarvis_ear.audio.frame import Frame
+from jarvis_ear.units import STEP_FRAMES, Samples, frames, samples
+
+
+class Gate:
+    """Groups frames into steps and holds back what nobody needs to hear. Lives in the ear thread.
+
+    The waiting frames are bounded by the lookback; older ones are forgotten, which is the purpose.
+    """
+
+    def __init__(self, gate: config.Gate) -> None:
+        self._always = gate.mode == "always"
+        lookback_steps = -(-frames(gate.lookback_ms) // STEP_FRAMES)
+        self._waiting: deque[Frame] = deque(maxlen=lookback_steps * STEP_FRAMES - 1)
+        self._hangover = samples(gate.hangover_ms)
+        self._open_until: Samples | None = None
+        self._step: list[Frame] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the model hears what comes in."""
+        return self._open_until is not None
+
+    def close(self) -> None:
+        """Forget everything: the sound before now has nothing to do with what follows (a gap)."""
+        self._waiting.clear()
+        self._step.clear()
+        self._open_until = None
+
+    def push(self, frame: Frame, *, speech: bool) -> tuple[Frame, ...]:
+        """Take in a frame; give the frames of the steps that the model has to hear now, if any."""
+        if speech or self._always:
+            opening = self._open_until is None
+            self._open_until = Samples(frame.end + self._hangover)
+            if opening:
+                return self._open(frame)
+        if self._open_until is None:
+            self._waiting.append(frame)
+            return ()
+        return self._pass(frame)
+
+    def _open(self, frame: Frame) -> tuple[Frame, ...]:
+        stretch = (*self._waiting, frame)
+        self._waiting.clear()
+        whole = len(stretch) // STEP_FRAMES * STEP_FRAMES
+        if not whole:
+            self._step = list(stretch)
+            return ()
+        return stretch[-whole:]  # steps that end with the newest frame: the onset waits for nothing
+
+    def _pass(self, frame: Frame) -> tuple[Frame, ...]:
+        self._step.append(frame)
+        if len(self._step) < STEP_FRAMES:
+            return ()
+        step = tuple(self._step)
+        self._step.clear()
+        if self._open_until is not None and frame.end >= self._open_until:
+            self._open_until = None
+            self._waiting.extend(step)
+        return step

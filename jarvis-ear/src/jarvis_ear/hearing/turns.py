@@ -1,0 +1,243 @@
+"""The turn machine: what the ear does next.
+
+Rule 1: everything that decides between states stands in ``TRANSITIONS``; nothing else changes the
+state. Rule 2: this module knows no sound, no clock and no backend; it is told events and answers
+with effects, and an event that has no entry changes nothing.
+
+The diagram in ``docs/state-machine.md`` is drawn from the table.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from jarvis_ear import config
+from jarvis_ear.hearing.events import (
+    AbandonTurn,
+    DeadlinePassed,
+    Effect,
+    Event,
+    Failed,
+    Ignored,
+    MicrophoneFound,
+    MicrophoneLost,
+    Muted,
+    ReplyEnded,
+    ReplyStarted,
+    SendUtterance,
+    SoundEnded,
+    SpeechDiscarded,
+    SpeechEnded,
+    SpeechStarted,
+    State,
+    StateChanged,
+    StopSpeaking,
+    TurnDropped,
+    TurnOpened,
+    Unmuted,
+    WakeDetected,
+)
+from jarvis_ear.units import Samples, samples
+
+
+class Order(StrEnum):
+    """What a transition asks for besides the new state, in the order of the table."""
+
+    STOP_SPEAKING = "stop speaking"
+    ABANDON = "abandon the turn"
+    DROP = "drop the turn"
+    OPEN = "open a turn"
+    SEND = "send the utterance"
+    CLOSE = "close the turn"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One arrow of the diagram."""
+
+    to: State
+    orders: tuple[Order, ...] = ()
+
+
+_HEAR_AGAIN: Final = Transition(State.LISTENING, (Order.OPEN,))
+_GIVE_UP: Final = Transition(State.IDLE, (Order.DROP,))
+_CLOSED: Final = Transition(State.IDLE, (Order.CLOSE,))
+_MUTE: Final = Transition(State.MUTED)
+_DEAF: Final = Transition(State.DEAF)
+
+TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
+    State.IDLE: {
+        WakeDetected: _HEAR_AGAIN,
+        ReplyStarted: Transition(State.SPEAKING),  # an announcement
+        Muted: _MUTE,
+        MicrophoneLost: _DEAF,
+    },
+    State.LISTENING: {
+        SpeechStarted: Transition(State.CAPTURING),
+        WakeDetected: Transition(State.LISTENING, (Order.DROP, Order.OPEN)),  # said it again
+        DeadlinePassed: _GIVE_UP,
+        SoundEnded: _GIVE_UP,
+        Muted: Transition(State.MUTED, (Order.DROP,)),
+        MicrophoneLost: Transition(State.DEAF, (Order.DROP,)),
+    },
+    State.CAPTURING: {
+        SpeechEnded: Transition(State.THINKING, (Order.SEND,)),
+        SpeechDiscarded: Transition(State.LISTENING),
+        SoundEnded: _GIVE_UP,
+        Muted: Transition(State.MUTED, (Order.DROP,)),
+        MicrophoneLost: Transition(State.DEAF, (Order.DROP,)),
+    },
+    State.THINKING: {
+        ReplyStarted: Transition(State.SPEAKING),
+        ReplyEnded: Transition(State.FOLLOW_UP, (Order.CLOSE,)),  # a reply without sound
+        WakeDetected: Transition(State.LISTENING, (Order.ABANDON, Order.OPEN)),
+        DeadlinePassed: Transition(State.IDLE, (Order.ABANDON,)),
+        Failed: _CLOSED,
+        Muted: _MUTE,
+        MicrophoneLost: _DEAF,
+    },
+    State.SPEAKING: {
+        WakeDetected: Transition(
+            State.LISTENING,  # barge-in
+            (Order.STOP_SPEAKING, Order.ABANDON, Order.OPEN),
+        ),
+        ReplyEnded: Transition(State.FOLLOW_UP, (Order.CLOSE,)),
+        DeadlinePassed: Transition(State.IDLE, (Order.STOP_SPEAKING, Order.ABANDON)),
+        Failed: _CLOSED,
+        Muted: _MUTE,
+        MicrophoneLost: _DEAF,
+    },
+    State.FOLLOW_UP: {
+        SpeechStarted: Transition(State.CAPTURING, (Order.OPEN,)),
+        WakeDetected: _HEAR_AGAIN,
+        ReplyStarted: Transition(State.SPEAKING),
+        DeadlinePassed: Transition(State.IDLE),
+        SoundEnded: Transition(State.IDLE),
+        Muted: _MUTE,
+        MicrophoneLost: _DEAF,
+    },
+    State.MUTED: {
+        Unmuted: Transition(State.IDLE),  # and nothing else
+    },
+    State.DEAF: {
+        MicrophoneFound: Transition(State.IDLE),
+        ReplyStarted: _DEAF,  # it still speaks
+        ReplyEnded: Transition(State.DEAF, (Order.CLOSE,)),
+        Failed: Transition(State.DEAF, (Order.CLOSE,)),
+        Muted: _MUTE,
+    },
+}
+
+SPEAKING_MAX_MS: Final = 600_000
+"""Ten minutes: the longest reply that delivery lets through; a speaker silent about it is stuck."""
+
+
+class TurnMachine:
+    """The state of the ear. Lives in the ear thread; nobody else may call it."""
+
+    def __init__(self, hearing: config.Hearing, new_id: Callable[[], str]) -> None:
+        self._new_id = new_id
+        self._windows: Mapping[State, Samples] = {
+            State.LISTENING: samples(hearing.endpointing.no_speech_ms),
+            State.THINKING: samples(hearing.reply_ms),
+            State.SPEAKING: samples(SPEAKING_MAX_MS),
+            State.FOLLOW_UP: samples(hearing.follow_up_ms),
+        }
+        self._state = State.IDLE
+        self._deadline: Samples | None = None
+        self._listen_until = Samples(0)
+        self._turn_id = ""
+        self._session_id = ""
+
+    @property
+    def state(self) -> State:
+        """What the ear is doing."""
+        return self._state
+
+    @property
+    def turn_id(self) -> str:
+        """The turn that is open, or empty."""
+        return self._turn_id
+
+    @property
+    def deadline(self) -> Samples | None:
+        """Position at which the caller must report ``DeadlinePassed``, if any."""
+        return self._deadline
+
+    def advance(self, event: Event, now: Samples) -> tuple[Effect, ...]:
+        """Take in one event at stream position ``now``; the common answer is nothing at all."""
+        if self._is_stale(event):
+            return (Ignored(self._state, event),)
+        transition = TRANSITIONS[self._state].get(type(event))
+        if transition is None:
+            return (Ignored(self._state, event),)
+        effects = tuple(self._carry_out(transition.orders, event, now))
+        return effects + self._enter(transition.to, event, now)
+
+    def _is_stale(self, event: Event) -> bool:
+        """Whether it speaks of a turn that is not the open one (announcements open none)."""
+        match event:
+            case ReplyStarted(turn_id) | ReplyEnded(turn_id) | Failed(turn_id):
+                return bool(self._turn_id) and turn_id != self._turn_id
+            case _:
+                return False
+
+    def _carry_out(self, orders: tuple[Order, ...], event: Event, now: Samples) -> Iterator[Effect]:
+        for order in orders:
+            match order:
+                case Order.OPEN:
+                    yield from self._open(event, now)
+                case Order.SEND:
+                    assert isinstance(event, SpeechEnded)  # noqa: S101 - the table says so
+                    yield SendUtterance(self._turn_id, event.utterance)
+                case Order.DROP:
+                    yield TurnDropped(self._close(), _reason(event))
+                case Order.ABANDON:
+                    yield AbandonTurn(self._close(), _reason(event))
+                case Order.STOP_SPEAKING:
+                    yield StopSpeaking(self._turn_id)
+                case Order.CLOSE:
+                    self._close()
+
+    def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
+        if self._turn_id:  # its reply was still awaited while we were muted or deaf
+            yield StopSpeaking(self._turn_id)
+            yield AbandonTurn(self._turn_id, _reason(event))
+        self._turn_id = self._new_id()
+        score = event.score if isinstance(event, WakeDetected) else None
+        if score is not None:
+            self._session_id = self._new_id()
+        yield TurnOpened(self._turn_id, self._session_id, now, score)
+
+    def _close(self) -> str:
+        turn_id, self._turn_id = self._turn_id, ""
+        return turn_id
+
+    def _enter(self, new: State, event: Event, now: Samples) -> tuple[Effect, ...]:
+        old, self._state = self._state, new
+        self._deadline = self._deadline_of(new, event, now)
+        if new is old:
+            return ()
+        return (StateChanged(old, new, now, _reason(event)),)
+
+    def _deadline_of(self, state: State, event: Event, now: Samples) -> Samples | None:
+        if isinstance(event, SpeechDiscarded):
+            return self._listen_until  # a cough buys nobody more time
+        window = self._windows.get(state)
+        if window is None:
+            return None
+        if state is State.LISTENING:
+            self._listen_until = Samples(now + window)
+        return Samples(now + window)
+
+
+def _reason(event: Event) -> str:
+    """Name the event for people, with its reason where it has one."""
+    match event:
+        case SpeechEnded(_, utterance):
+            return f"SpeechEnded({utterance.reason})"
+        case Failed(_, code):
+            return f"Failed({code})"
+        case _:
+            return type(event).__name__

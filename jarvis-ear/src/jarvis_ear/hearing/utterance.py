@@ -1,0 +1,79 @@
+"""Utterance: one stretch of a person's speech, from the pre-roll to the last frame heard."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from jarvis_ear.audio.frame import Frame
+from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_BYTES, Samples
+
+
+class EndReason(StrEnum):
+    """Why an utterance ended."""
+
+    HANGOVER = "hangover"
+    """The person stopped speaking."""
+    MAX_LENGTH = "max_length"
+    """It was cut at the longest that is allowed."""
+    SOUND_ENDED = "sound_ended"
+    """The file or stream ended."""
+    MICROPHONE_LOST = "microphone_lost"
+    """The microphone went away in mid-sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A complete utterance: what the backend gets."""
+
+    start: Samples
+    """Position of its first sample, pre-roll included."""
+    speech_start: Samples
+    """Where the speech begins in it."""
+    speech_end: Samples
+    """First sample after the last speech."""
+    end: Samples
+    """First sample after it."""
+    pcm: bytes
+    """PCM16 little-endian, 16 kHz, one channel: every sample heard from ``start`` to ``end``."""
+    reason: EndReason
+    lost: Samples
+    """Samples between ``start`` and ``end`` that never arrived (gaps)."""
+
+
+class Collector:
+    """Keeps the frames of the utterance in progress. Lives in the ear thread.
+
+    Bounded by the endpointer, which ends every utterance at its longest allowed length.
+    """
+
+    def __init__(self) -> None:
+        self._frames: list[Frame] = []
+        self._speech_start = Samples(0)
+
+    def begin(self, speech_start: Samples, before: list[Frame]) -> None:
+        """Start a new utterance with the frames ``before`` (pre-roll up to now, oldest first)."""
+        self._speech_start = speech_start
+        self._frames = list(before)
+
+    def add(self, frame: Frame) -> None:
+        """Append the next frame."""
+        self._frames.append(frame)
+
+    def finish(self, speech_end: Samples, reason: EndReason) -> Utterance:
+        """Close the utterance. It holds at least one frame by then."""
+        start, end = self._frames[0].start, self._frames[-1].end
+        pcm = b"".join(frame.pcm for frame in self._frames)
+        self._frames = []
+        return Utterance(
+            start=start,
+            speech_start=self._speech_start,
+            speech_end=speech_end,
+            end=end,
+            pcm=pcm,
+            reason=reason,
+            lost=Samples(end - start - len(pcm) // SAMPLE_BYTES),
+        )
+
+    @property
+    def length(self) -> Samples:
+        """Samples collected so far."""
+        return Samples(len(self._frames) * FRAME_SAMPLES)

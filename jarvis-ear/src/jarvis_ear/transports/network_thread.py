@@ -1,0 +1,65 @@
+"""NetworkThread: an event loop in a thread of its own."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class NetworkThread:
+    """Runs one coroutine until it is told to stop. Used once; any thread may start and stop it.
+
+    An exception in the coroutine is a bug: it ends the thread and goes to ``threading.excepthook``.
+    """
+
+    def __init__(self, main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+        self._main = main
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="jarvis-ear-network", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, within_s: float) -> bool:
+        """Ask the coroutine to end, and return whether the thread did so in time.
+
+        From the thread itself it only asks: nobody can wait for himself.
+        """
+        if self.alive:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        if threading.current_thread() is self._thread:
+            return True
+        self._thread.join(within_s)
+        return not self.alive
+
+    def _run(self) -> None:
+        self._loop.set_exception_handler(_note)
+        try:
+            self._loop.run_until_complete(self._main(self._stop))
+        finally:
+            self._sweep()
+            self._loop.close()
+
+    def _sweep(self) -> None:
+        """End the tasks that a library left behind."""
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self._loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
+
+
+def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong inside a library, by type only: its text may hold tokens and voices."""
+    error = context.get("exception")
+    _LOGGER.debug("trouble in the network loop: %s", type(error).__name__)

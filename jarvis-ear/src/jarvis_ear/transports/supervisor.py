@@ -1,0 +1,137 @@
+"""Supervisor: keeps a link to the backend, for ever."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from jarvis_ear.delivery.backoff import Setback, delay_s
+from jarvis_ear.delivery.events import DeliveryEvent, LinkDown, LinkUp
+from jarvis_ear.delivery.outage import Outage
+from jarvis_ear.delivery.series import Series
+from jarvis_ear.errors import Disconnected, JarvisEarError, Rejected, RemoteProtocolError
+from jarvis_ear.transports.courier import Courier
+from jarvis_ear.transports.dialer import Dialer
+from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.status import Status
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Dials, hands the link to the courier, and dials again. The network thread only.
+
+    One WARNING when a series of failures begins, DEBUG for each repetition, one INFO when it is
+    over. A link that the courier threw away on purpose is replaced at once and without a word.
+    """
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        courier: Courier,
+        status: Status,
+        outage: Outage,
+        *,
+        tell: Callable[[DeliveryEvent], None],
+        clock: Callable[[], float],
+        rand: Callable[[], float],
+    ) -> None:
+        self._dialer = dialer
+        self._courier = courier
+        self._status = status
+        self._outage = outage
+        self._tell = tell
+        self._clock = clock
+        self._rand = rand
+        self._series = Series()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then give every turn its verdict."""
+        if stop.is_set():
+            await self._courier.close()
+            return
+        tasks = [asyncio.create_task(work) for work in (self._keep(), self._courier.run())]
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((*tasks, stopped), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            broken = [task for task in tasks if task.done()]
+            await _cancel((*tasks, stopped))
+            await self._courier.close()
+            self._status.missed()
+        for task in broken:
+            task.result()
+
+    async def _keep(self) -> None:
+        while True:
+            wait_s = await self._one_link()
+            await asyncio.sleep(wait_s)
+
+    async def _one_link(self) -> float:
+        """Live through one link, and return how many seconds to wait before the next."""
+        try:
+            link = await self._dialer.dial()
+        except JarvisEarError as error:
+            return self._failed(error)
+        try:
+            return await self._live(link)
+        finally:
+            self._courier.use(None)
+            await link.close()
+
+    async def _live(self, link: SocketIoLink) -> float:
+        since = self._clock()
+        self._reached()
+        self._courier.use(link)
+        try:
+            await link.run()
+        except Disconnected as error:
+            self._series.held(self._clock() - since)
+            return self._lost(link, error)
+
+    def _reached(self) -> None:
+        news = self._outage.reached(self._clock())
+        self._status.reached()
+        if news is None:
+            return
+        level = logging.INFO if self._series.first_recovery() else logging.DEBUG
+        _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news))
+        self._tell(news)
+
+    def _lost(self, link: SocketIoLink, error: Disconnected) -> float:
+        if link is not self._courier.replaced:
+            return self._failed(error)
+        _LOGGER.debug("link replaced: %s", error)
+        self._status.missed()
+        self._outage.replaced(self._clock())
+        return 0.0
+
+    def _failed(self, error: JarvisEarError) -> float:
+        setback = _setback(error)
+        wait_s = delay_s(setback, self._series.failed(setback), self._rand())
+        level = logging.WARNING if self._series.first_of_kind(setback) else logging.DEBUG
+        _LOGGER.log(level, "backend not usable: %s; next attempt in %.1f s", error, wait_s)
+        self._status.missed()
+        self._say(self._outage.failed(str(error), self._clock()))
+        return wait_s
+
+    def _say(self, news: LinkDown | None) -> None:
+        if news is not None:
+            self._tell(news)
+
+
+def _setback(error: JarvisEarError) -> Setback:
+    if isinstance(error, Rejected):
+        return Setback.REJECTED
+    if isinstance(error, RemoteProtocolError):
+        return Setback.FOREIGN
+    return Setback.UNREACHABLE
+
+
+def _after(news: LinkUp) -> str:
+    return "" if news.after_s is None else f", after {news.after_s:.1f} s"
+
+
+async def _cancel(tasks: "tuple[asyncio.Task[None] | asyncio.Task[bool], ...]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jarvis_ear.audio.resample import Resampler, resample
+
+RATES = [8000, 11_025, 22_050, 24_000, 44_100, 48_000, 96_000]
+
+
+def tone(frequency: float, rate: int, seconds: float = 0.5, amplitude: int = 16_000) -> np.ndarray:
+    time = np.arange(int(rate * seconds)) / rate
+    return np.rint(amplitude * np.sin(2 * np.pi * frequency * time)).astype(np.int16)
+
+
+def stream(pcm: np.ndarray, cuts: list[int], rate_in: int, rate_out: int) -> np.ndarray:
+    resampler = Resampler(rate_in, rate_out)
+    pieces = [resampler.push(piece) for piece in np.split(pcm, cuts)]
+    return np.concatenate([*pieces, resampler.finish()])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(RATES),
+    st.lists(st.integers(0, 9000), max_size=12).map(sorted),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_cut_gives_the_same_samples(rate, cuts, seed):
+    pcm = np.random.default_rng(seed).integers(-32768, 32767, 9000, dtype=np.int16)
+    assert np.array_equal(stream(pcm, cuts, rate, 16_000), stream(pcm, [], rate, 16_000))
+
+
+def test_sample_by_sample_is_the_same_too():
+    pcm = np.random.default_rng(3).integers(-32768, 32767, 3000, dtype=np.int16)
+    every = list(range(1, 3000))
+    assert np.array_equal(stream(pcm, every, 44_100, 16_000), resample(pcm, 44_100, 16_000))
+
+
+def test_a_long_recording_at_once_is_the_same_as_in_a_stream():
+    pcm = np.random.default_rng(4).integers(-20_000, 20_000, 200_000, dtype=np.int16)
+    assert np.array_equal(resample(pcm, 48_000, 16_000), stream(pcm, [777], 48_000, 16_000))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_tone_stays_what_and_when_it_is(rate):
+    got = resample(tone(440, rate), rate, 16_000)
+    assert abs(len(got) - 8000) <= 1
+    inner = slice(400, 7600)  # the edges ring: there was silence beyond them
+    error = got[inner].astype(int) - tone(440, 16_000)[inner]
+    assert np.abs(error).max() <= 3
+
+
+def test_what_16_khz_cannot_hold_is_taken_out():
+    got = resample(tone(12_000, 48_000), 48_000, 16_000)
+    assert np.abs(got[400:-400].astype(int)).max() <= 2
+
+
+def test_overshoot_is_clipped_and_never_wraps():
+    square = np.where(np.arange(9600) // 480 % 2, 32767, -32768).astype(np.int16)
+    got = resample(square, 48_000, 16_000).astype(int)
+    high = got[np.repeat(square[::3] > 0, 1)]
+    assert got.max() == 32767
+    assert got.min() == -32768
+    assert high.min() > -20_000  # wrapping would turn the loudest into the opposite
+
+
+def test_the_same_rate_changes_nothing():
+    pcm = np.arange(1000, dtype=np.int16)
+    assert np.array_equal(resample(pcm, 16_000, 16_000), pcm)
+    assert np.array_equal(stream(pcm, [10, 20], 16_000, 16_000), pcm)
+
+
+def test_nothing_stays_nothing():
+    assert len(resample(np.empty(0, np.int16), 48_000, 16_000)) == 0

@@ -1,0 +1,220 @@
+import logging
+import struct
+import threading
+
+import numpy as np
+import pytest
+from fakes.clock import FakeClock
+from fakes.portaudio import Card, FakeSoundDevice
+
+from jarvis_ear import config
+from jarvis_ear.audio.framer import Framer
+from jarvis_ear.audio.resample import resample
+from jarvis_ear.devices import portaudio
+from jarvis_ear.devices.microphone import Microphone
+from jarvis_ear.errors import DeviceError, MicrophoneLost
+
+
+class Room:
+    """A microphone in a room in which time passes only while the reader sleeps."""
+
+    def __init__(self, card: Card | None = None, **options):
+        self.card = card or Card("mic")
+        self.sounds = FakeSoundDevice(self.card)
+        self.clock = FakeClock()
+        self.running = True
+        self.said = 0
+        self.microphone = Microphone(
+            config.Microphone(**options),
+            library=self.sounds.library(),
+            monotonic=self.clock.monotonic,
+            sleep=self.sleep,
+        )
+
+    def sleep(self, seconds: float) -> None:
+        self.clock.sleep(seconds)
+        if self.running:
+            self.speak(round(seconds * self.card.rate))
+
+    def speak(self, count: int) -> None:
+        values = range(self.said, self.said + count)
+        self.card.heard += struct.pack(f"<{count}h", *(value % 30_000 for value in values))
+        self.said += count
+
+    def miss(self, seconds: float) -> None:
+        """Time in which the card hears, nobody reads, and the buffer keeps nothing."""
+        self.clock.now += seconds
+        self.said += round(seconds * self.card.rate)
+        self.card.heard.clear()
+        self.card.overflowed = True
+
+    def read(self, count: int) -> list:
+        blocks = [self.microphone.read() for _ in range(count)]
+        return [block for block in blocks if block is not None]
+
+
+def sound(blocks) -> np.ndarray:
+    return np.frombuffer(b"".join(block.data for block in blocks), "<i2")
+
+
+@pytest.fixture
+def room():
+    made = Room()
+    made.microphone.open()
+    return made
+
+
+def test_sound_comes_in_pieces_of_40_ms(room):
+    blocks = room.read(10)
+    assert [block.start for block in blocks] == list(range(0, 6400, 640))
+    assert sound(blocks).tolist() == list(range(6400))
+
+
+def test_it_sleeps_for_as_long_as_the_rest_of_a_piece_takes(room):
+    room.speak(160)
+    room.read(2)
+    assert room.clock.sleeps == [pytest.approx(0.03), pytest.approx(0.04)]
+
+
+def test_a_backlog_is_read_without_sleeping_a_second_at_a_time(room):
+    room.speak(40_000)
+    assert [len(block.data) // 2 for block in room.read(3)] == [16_000, 16_000, 8000]
+    assert room.clock.sleeps == []
+
+
+def test_one_read_waits_no_longer_than_a_piece(room):
+    room.running = False
+    assert room.microphone.read() is None
+    assert sum(room.clock.sleeps) <= 0.05
+
+
+def test_an_overflow_becomes_a_gap_of_the_right_length(room):
+    before = room.read(10)
+    room.miss(1.5)
+    after = room.read(10)
+    assert after[0].start == before[-1].end + 24_000
+    assert (room.microphone.gaps, room.microphone.samples_lost) == (1, 24_000)
+    framer = Framer()
+    frames = [frame for block in before + after for frame in framer.push(block)]
+    assert all(struct.unpack_from("<h", frame.pcm)[0] == frame.start for frame in frames)
+
+
+def test_a_stall_is_a_loss_after_the_configured_time(room):
+    room.read(5)
+    room.running = False
+    heard_at = room.clock.now
+    with pytest.raises(MicrophoneLost, match="microphone 'mic' gave no sound for 500 ms"):
+        room.read(100)
+    assert 0.5 <= room.clock.now - heard_at <= 0.6
+
+
+def test_the_first_sound_may_take_longer(room):
+    room.running = False
+    opened_at = room.clock.now
+    with pytest.raises(MicrophoneLost, match="for 3000 ms"):
+        room.read(100)
+    assert 3.0 <= room.clock.now - opened_at <= 3.1
+
+
+def test_an_unplugged_card_is_a_loss_at_once(room):
+    room.read(5)
+    room.card.plugged = False
+    with pytest.raises(MicrophoneLost, match=r"'mic': Unanticipated host error \(No such device\)"):
+        room.microphone.read()
+    room.microphone.close()
+    with pytest.raises(MicrophoneLost, match="no sound input device"):
+        room.microphone.open()
+
+
+def test_after_a_loss_the_time_without_is_a_gap(room):
+    before = room.read(10)
+    room.microphone.close()
+    room.clock.now += 7.0
+    room.microphone.open()
+    after = room.read(10)
+    assert after[0].start == pytest.approx(before[-1].end + 7 * 16_000, abs=640)
+    assert room.microphone.gaps == 0  # the card lost nothing: it was away
+
+
+def test_even_the_shortest_time_without_is_a_gap(room):
+    before = room.read(10)
+    room.microphone.close()
+    room.microphone.open()
+    assert room.read(1)[0].start >= before[-1].end + 320
+
+
+def test_an_open_that_gave_no_sound_does_not_shorten_the_gap(room):
+    before = room.read(10)
+    for _ in range(2):
+        room.microphone.close()
+        room.clock.now += 2.0
+        room.microphone.open()
+    assert room.read(1)[0].start == pytest.approx(before[-1].end + 4 * 16_000, abs=640)
+
+
+def test_a_card_of_another_rate_is_resampled():
+    room = Room(Card("usb", rate=48_000, rates=(48_000,)))
+    room.microphone.open()
+    blocks = room.read(100)
+    spoken = np.arange(room.said) % 30_000
+    whole = resample(spoken.astype(np.int16), 48_000, 16_000)
+    assert np.array_equal(sound(blocks), whole[: len(sound(blocks))])
+    assert blocks[-1].end > 60_000
+
+
+def test_a_loss_at_another_rate_is_counted_at_16_khz():
+    room = Room(Card("usb", rate=48_000, rates=(48_000,)))
+    room.microphone.open()
+    room.read(50)
+    heard = room.said
+    room.miss(1.0)
+    after = room.read(5)
+    assert after[0].start == pytest.approx((heard + 48_000) / 3, abs=1)
+
+
+def test_its_name_is_what_is_open_else_what_is_wanted():
+    room = Room(device="mi")
+    assert room.microphone.name == "microphone 'mi'"
+    assert Room().microphone.name == "microphone 'default'"
+    room.microphone.open()
+    assert room.microphone.name == "microphone 'mic'"
+
+
+def test_ten_seconds_of_zeros_are_warned_of_once(room, caplog):
+    caplog.set_level(logging.INFO)
+    room.running = False
+    for _ in range(12):
+        room.card.heard += bytes(32_000)
+        room.read(1)
+    room.speak(16_000)
+    room.read(1)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "gives only zeros" in caplog.messages[0]
+
+
+def test_closing_twice_is_as_good_as_once(room):
+    room.microphone.close()
+    room.microphone.close()
+    assert room.sounds.open_streams == []
+    with pytest.raises(MicrophoneLost, match="is not open"):
+        room.microphone.read()
+
+
+def test_a_card_that_does_not_let_go_needs_a_new_process(monkeypatch):
+    monkeypatch.setattr(portaudio, "CLOSE_S", 0.01)
+    room = Room(Card("mic", hangs=threading.Event()))
+    room.microphone.open()
+    with pytest.raises(DeviceError, match="only a new process can open it again") as caught:
+        room.microphone.close()
+    assert not isinstance(caught.value, MicrophoneLost)
+    room.card.hangs.set()
+
+
+def test_without_portaudio_the_microphone_is_lost_not_the_program():
+    def absent():
+        raise OSError("PortAudio library not found")
+
+    microphone = Microphone(config.Microphone(), library=portaudio.PortAudio(absent))
+    with pytest.raises(MicrophoneLost, match="apt install libportaudio2"):
+        microphone.open()
+    microphone.close()

@@ -1,0 +1,24 @@
+from jarvis_ear import config
+from jarvis_ear.devices.microphone import Microphone
+from jarvis_ear.devices.source import make_source
+from jarvis_ear.devices.stdin import Stdin
+from jarvis_ear.devices.wav_file import WavFile
+
+
+def test_the_default_is_a_microphone():
+    source = make_source(config.Microphone())
+    assert isinstance(source, Microphone)
+    assert source.live
+
+
+def test_a_dash_is_standard_input():
+    source = make_source(config.Microphone(input="-"))
+    assert isinstance(source, Stdin)
+    assert not source.live
+
+
+def test_anything_else_is_a_file():
+    source = make_source(config.Microphone(input="speech.wav", fast=True))
+    assert isinstance(source, WavFile)
+    assert not source.live
+    assert source.name == "speech.wav"

@@ -1,0 +1,103 @@
+"""Pages that are made from the code say what the code says."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from jarvis_ear.config import Config
+from jarvis_ear.hearing.events import State
+from jarvis_ear.wire import voice_socketio
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_the_state_machine_is_up_to_date():
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "state_machine.py")],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    assert (DOCS / "state-machine.md").read_text() == made, "run `make docs`"
+    assert all(f"| `{state}` |" in made for state in State)
+
+
+def options(section: type[BaseModel], path: str = "") -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from options(kind, f"{path}{name}.")
+        else:
+            yield f"{path}{name}"
+
+
+def test_every_option_is_in_the_reference():
+    text = (DOCS / "configuration.md").read_text()
+    variables = {
+        f"JARVIS_EAR_{option.replace('.', '__').upper()}": option for option in options(Config)
+    }
+    assert [option for variable, option in variables.items() if variable not in text] == []
+
+
+def test_the_example_in_the_readme_is_a_valid_configuration():
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    config = Config.model_validate(tomllib.loads(example))
+    assert config != Config()
+
+
+def test_variables_in_the_readme_exist():
+    known = {f"JARVIS_EAR_{option.replace('.', '__').upper()}" for option in options(Config)}
+    shown = set(re.findall(r"JARVIS_EAR_\w*[A-Z]", (ROOT / "README.md").read_text()))
+    assert shown
+    assert shown - known == set()
+
+
+def test_the_protocol_page_names_every_event_of_the_wire():
+    page = (DOCS / "protocol.md").read_text()
+    events = {
+        value
+        for value in vars(voice_socketio).values()
+        if isinstance(value, str) and value.startswith("voice:")
+    }
+    assert len(events) > 10
+    assert [event for event in events if f"| `{event}` |" not in page] == []
+
+
+GLOSSARY_TERMS = [
+    "sample",
+    "block",
+    "frame",
+    "step",
+    "chunk",
+    "onset",
+    "hangover",
+    "pre-roll",
+    "endpointing",
+    "utterance",
+    "score",
+    "threshold",
+    "patience",
+    "detection",
+    "turn",
+    "follow-up",
+    "session",
+    "barge-in",
+    "earcon",
+    "reply",
+    "gap",
+    "satellite",
+    "outbox",
+    "refractory period",
+]
+
+
+def test_the_glossary_explains_each_of_our_words_once():
+    rows = re.findall(r"^\| \*\*([\w -]+)\*\* \|", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    assert len(rows) == len(set(rows))
+    assert [term for term in GLOSSARY_TERMS if term not in rows] == []

@@ -1,0 +1,99 @@
+"""A virtual sound card: ``vmic.c`` built into a folder of the test, and the levers to work it.
+
+PortAudio reads ``ALSA_CONFIG_PATH`` when it is initialised, so whoever shall see the card has to be
+a new process that gets ``card.environment``.
+"""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+SOURCE: Final = Path(__file__).parents[1] / "platform" / "vmic.c"
+HEADER: Final = Path("/usr/include/alsa/pcm_external.h")
+ALSA: Final = Path("/usr/share/alsa/alsa.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualCard:
+    """One card, named "vmic" and the default, that exists for processes with its environment."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of a process that shall see this card and no other."""
+        return {**os.environ, "ALSA_CONFIG_PATH": str(self.folder / "asound.conf")}
+
+    @property
+    def played(self) -> Path:
+        """Everything that was played, as raw PCM16 at the card's rate; missing until then."""
+        return self.folder / "played.raw"
+
+    def unplug(self) -> None:
+        """Pull the card: streams fail, and nobody finds it any more."""
+        self._turn("gone")
+
+    def stall(self) -> None:
+        """Stop giving and taking samples, without a word."""
+        self._turn("stall")
+
+    def overrun(self) -> None:
+        """Lose what is buffered, once."""
+        self._turn("xrun")
+
+    def plug(self) -> None:
+        """Let everything work again."""
+        (self.folder / "state").unlink(missing_ok=True)
+
+    def _turn(self, state: Literal["gone", "stall", "xrun"]) -> None:
+        half = self.folder / "state.new"
+        half.write_text(state)
+        half.replace(self.folder / "state")
+
+
+def missing_tools() -> str | None:
+    """Say what this machine lacks to build the card, or None."""
+    if shutil.which("gcc") is None:
+        return "gcc is not installed"
+    if not HEADER.exists() or not ALSA.exists():
+        return "ALSA's headers are not installed: apt install libasound2-dev"
+    return None
+
+
+def vmic(
+    folder: Path, sound: npt.NDArray[np.int16], *, rate: int = 16_000, channels: int = 1
+) -> VirtualCard:
+    """Build a card in ``folder`` that hears ``sound``, shape (samples,) or (samples, channels)."""
+    library = folder / "libasound_module_pcm_vmic.so"
+    subprocess.run(
+        [
+            "gcc",
+            "-shared",
+            "-fPIC",
+            "-DPIC",
+            "-O1",
+            "-Wall",
+            "-Werror",
+            "-o",
+            library,
+            SOURCE,
+            "-lasound",
+        ],
+        check=True,
+    )
+    (folder / "in.raw").write_bytes(sound.astype("<i2").tobytes())
+    (folder / "asound.conf").write_text(
+        f"<{ALSA}>\n"
+        f'pcm_type.vmic {{ lib "{library}" }}\n'
+        f'pcm.vmic {{ type vmic  file "{folder}/in.raw"  out "{folder}/played.raw"'
+        f'  state "{folder}/state"  rate {rate}  channels {channels} }}\n'
+        'pcm.!default "vmic"\n'
+        "ctl.!default { type null }\n"
+    )
+    return VirtualCard(folder)

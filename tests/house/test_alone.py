@@ -1,0 +1,71 @@
+"""The ear needs no backend, no PortAudio, no systemd, and nothing that openwakeword asks for."""
+
+import json
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+BARE_MACHINE = """
+import ctypes.util, importlib.abc, json, sys
+
+ABSENT = {"jarvis_backend", "fastapi", "uvicorn", "systemd", "scipy", "sklearn", "tqdm"}
+
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+find_library = ctypes.util.find_library
+HIDDEN = {"portaudio", "systemd"}
+ctypes.util.find_library = lambda name: None if name in HIDDEN else find_library(name)
+"""
+
+IMPORT_EVERYTHING = """
+import importlib, pkgutil, jarvis_ear
+for module in pkgutil.walk_packages(jarvis_ear.__path__, "jarvis_ear."):
+    importlib.import_module(module.name)
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+RUN = """
+import runpy
+runpy.run_module("jarvis_ear", run_name="__main__", alter_sys=True)
+"""
+
+
+def on_a_bare_machine(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", BARE_MACHINE + script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+def test_every_module_imports():
+    result = on_a_bare_machine(IMPORT_EVERYTHING)
+    assert result.returncode == 0, result.stderr
+    loaded = set(json.loads(result.stdout))
+    assert "numpy" in loaded
+    assert loaded & {"openwakeword", "sounddevice", "jarvis_backend"} == set()
+
+
+def test_portaudio_is_really_out_of_reach():
+    result = on_a_bare_machine("import sounddevice")
+    assert "PortAudio library not found" in result.stderr
+
+
+def test_a_file_is_heard_to_its_end(tmp_path: Path):
+    quiet = tmp_path / "quiet.wav"
+    with wave.open(str(quiet), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(16_000)
+        sound.writeframes(bytes(2 * 2 * 16_000))
+    nobody = "http://127.0.0.1:9"  # the discard port: nothing listens there
+    result = on_a_bare_machine(RUN, "run", "--input", str(quiet), "--fast", "--backend-url", nobody)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr

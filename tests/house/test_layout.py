@@ -1,0 +1,74 @@
+"""Things are where people look for them."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SRC = ROOT / "jarvis-ear" / "src"
+VERBS = ["run", "test", "lint", "types", "docs", "bench", "clean", "setup", "lock"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".ci/run",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "docs/architecture.md",
+        "docs/decisions/README.md",
+        "jarvis-ear/src/jarvis_ear/py.typed",
+        "jarvis-ear/src/jarvis_backend/py.typed",
+        "pyproject.toml",
+        "requirements.txt",
+    ],
+)
+def test_it_is_there(place):
+    assert (ROOT / place).is_file()
+
+
+@pytest.mark.parametrize("script", [".ci/run", "tools/setup.sh", "tools/lock.sh"])
+def test_scripts_are_executable_and_parse(script):
+    assert (ROOT / script).stat().st_mode & 0o111
+    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
+
+
+def test_every_folder_of_the_source_is_a_package():
+    folders = {module.parent for module in SRC.glob("jarvis_*/**/*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
+def test_make_knows_the_verbs():
+    phony = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(VERBS) <= {verb for line in phony for verb in line.split()}
+
+
+def test_every_exception_from_a_rule_has_its_reason():
+    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    ignores = [line for line in lines if re.match(r'^  "[A-Z]+\d*"(, "[A-Z]+\d*")*,', line)]
+    assert ignores
+    assert [line for line in ignores if "#" not in line] == []
+
+
+def test_every_noqa_has_its_reason():
+    found = [
+        f"{module.relative_to(ROOT)}:{number}"
+        for folder in (SRC, ROOT / "tests", ROOT / "tools")
+        for module in folder.rglob("*.py")
+        for number, line in enumerate(module.read_text().splitlines(), start=1)
+        if re.search(r"#\s*noqa", line)
+        and not re.search(r"# noqa: [A-Z0-9, ]+ - \S", line)
+        and module != Path(__file__)
+    ]
+    assert found == []
+
+
+def test_the_package_brings_both_programs():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(scripts) == {"jarvis-ear", "jarvis-backend"}

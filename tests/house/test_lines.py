@@ -1,0 +1,69 @@
+"""No line of the project knows the machine it was written on, or postpones something."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / ".git").exists(), reason="only a git checkout knows which files are the project's"
+)
+
+FORBIDDEN = {
+    "a path of one machine": r"/(?:work|root|home/\w+|tmp/x|opt)/[\w.-]",
+    "a place that packages come from": (
+        r"--(?:extra-)?index-url|--find-links|--trusted-host"
+        r"|(?:pypi|pythonhosted|npmjs|debian|artifactory)\.(?:org|com|net)"
+    ),
+    "something postponed": r"\b(?:" + "TO" + "DO|FIX" + "ME)" + r"\b",
+}
+
+
+def tracked_files() -> list[Path]:
+    """Every text file that git tracks or would add."""
+    listing = [
+        "git",
+        "-C",
+        str(ROOT),
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
+    names = subprocess.run(listing, capture_output=True, check=True, text=True).stdout
+    files = (ROOT / name for name in names.split("\0") if name)
+    return [file for file in files if file.is_file() and file != Path(__file__)]
+
+
+def lines_with(pattern: str) -> list[str]:
+    found = []
+    for file in tracked_files():
+        data = file.read_bytes()
+        if b"\0" in data:
+            continue
+        for number, line in enumerate(data.decode().splitlines(), start=1):
+            if re.search(pattern, line):
+                found.append(f"{file.relative_to(ROOT)}:{number}: {line.strip()[:100]}")
+    return found
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_no_file_holds(what):
+    assert lines_with(FORBIDDEN[what]) == []
+
+
+def test_the_patterns_find_what_they_are_for():
+    samples = {
+        "a path of one machine": "see /home/ann/notes and more",
+        "a place that packages come from": "--index-url=x",
+        "something postponed": "# TO" + "DO later",
+    }
+    assert all(re.search(FORBIDDEN[what], line) for what, line in samples.items())
+
+
+def test_there_are_files_to_look_at():
+    assert len(tracked_files()) > 20

@@ -1,0 +1,269 @@
+/* A sound card that exists only in a test: an ALSA "ioplug" plug-in, paced in real time.
+ *
+ *   pcm.vmic { type vmic  file "in.raw"  out "played.raw"  state "state"  rate 16000  channels 1 }
+ *
+ * Capture hears the signed 16-bit samples of `file`, then silence. Playback appends to `out`.
+ * The file `state` works the card; it is read again at every step:
+ *   missing or "run"  works         "gone"  unplugged: nothing opens, open streams fail (ENODEV)
+ *   "stall"           gives and takes no more samples, without an error
+ *   "xrun"            loses what is buffered once (EPIPE), and deletes the file
+ *
+ * gcc -shared -fPIC -DPIC -O2 -o libasound_module_pcm_vmic.so vmic.c -lasound
+ */
+#define _GNU_SOURCE
+#include <alsa/asoundlib.h>
+#include <alsa/pcm_external.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum state { RUN, GONE, STALL, XRUN };
+
+struct card {
+    snd_pcm_ioplug_t io;
+    int timer;                   /* readable when the other side should look again */
+    int in, out;                 /* the files behind capture and playback, or -1 */
+    char *state_path;
+    int running;
+    struct timespec since;       /* when the hardware began at `base` */
+    snd_pcm_uframes_t base, hardware; /* position of the hardware, in samples */
+};
+
+static enum state state(const struct card *card)
+{
+    char word[16] = "";
+    int file = card->state_path ? open(card->state_path, O_RDONLY | O_CLOEXEC) : -1;
+    if (file < 0)
+        return RUN;
+    ssize_t got = read(file, word, sizeof word - 1);
+    close(file);
+    if (got <= 0)
+        return RUN;
+    switch (word[0]) {
+    case 'g': return GONE;
+    case 's': return STALL;
+    case 'x': return XRUN;
+    default: return RUN;
+    }
+}
+
+static void restart_clock(struct card *card)
+{
+    card->base = card->hardware;
+    clock_gettime(CLOCK_MONOTONIC, &card->since);
+}
+
+static long long elapsed_us(const struct card *card)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - card->since.tv_sec) * 1000000LL +
+           (now.tv_nsec - card->since.tv_nsec) / 1000;
+}
+
+static int on_start(snd_pcm_ioplug_t *io)
+{
+    struct card *card = io->private_data;
+    long long ns = 1000000000LL * io->period_size / io->rate;
+    if (ns > 20000000)
+        ns /= 4; /* long periods: look up more often, as interrupts would */
+    struct timespec step = { ns / 1000000000, ns % 1000000000 };
+    struct itimerspec every = { step, step };
+    restart_clock(card);
+    card->running = 1;
+    return timerfd_settime(card->timer, 0, &every, NULL) ? -errno : 0;
+}
+
+static int on_stop(snd_pcm_ioplug_t *io)
+{
+    struct card *card = io->private_data;
+    struct itimerspec never = { { 0, 0 }, { 0, 0 } };
+    card->running = 0;
+    timerfd_settime(card->timer, 0, &never, NULL);
+    return 0;
+}
+
+static int on_prepare(snd_pcm_ioplug_t *io)
+{
+    struct card *card = io->private_data;
+    card->hardware = card->base = 0;
+    return state(card) == GONE ? -ENODEV : 0;
+}
+
+static int overrun(const snd_pcm_ioplug_t *io, const struct card *card)
+{
+    snd_pcm_uframes_t waiting = card->hardware - io->appl_ptr;
+    int ahead = waiting > (1UL << 40); /* the reader is ahead: it wrapped around */
+    return io->stream == SND_PCM_STREAM_CAPTURE && !ahead && waiting > io->buffer_size;
+}
+
+static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
+{
+    struct card *card = io->private_data;
+    enum state now = state(card);
+    if (now == GONE)
+        return -ENODEV;
+    if (now == XRUN) {
+        unlink(card->state_path);
+        return -EPIPE;
+    }
+    if (card->running && now == STALL)
+        restart_clock(card);
+    else if (card->running)
+        card->hardware = card->base + elapsed_us(card) * io->rate / 1000000;
+    if (card->running && overrun(io, card))
+        return -EPIPE;
+    return card->hardware % io->buffer_size;
+}
+
+static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel_area_t *areas,
+                                     snd_pcm_uframes_t offset, snd_pcm_uframes_t count)
+{
+    struct card *card = io->private_data;
+    size_t wanted = count * io->channels * sizeof(int16_t), got = 0;
+    char *sound = (char *)areas->addr + (areas->first + areas->step * offset) / 8;
+    if (io->stream == SND_PCM_STREAM_PLAYBACK)
+        return card->out >= 0 && write(card->out, sound, wanted) < 0 ? -errno : (long)count;
+    while (card->in >= 0 && got < wanted) {
+        ssize_t more = read(card->in, sound + got, wanted - got);
+        if (more <= 0)
+            break;
+        got += more;
+    }
+    memset(sound + got, 0, wanted - got);
+    return count;
+}
+
+static int on_revents(snd_pcm_ioplug_t *io, struct pollfd *polled, unsigned count,
+                      unsigned short *revents)
+{
+    struct card *card = io->private_data;
+    enum state now = state(card);
+    uint64_t ticks;
+    (void)count;
+    *revents = 0;
+    if (now == GONE) {
+        *revents = POLLERR | POLLNVAL;
+        return -ENODEV;
+    }
+    if (!(polled[0].revents & POLLIN))
+        return 0;
+    if (read(card->timer, &ticks, sizeof ticks) > 0 && now != STALL)
+        *revents = io->stream == SND_PCM_STREAM_CAPTURE ? POLLIN : POLLOUT;
+    return 0;
+}
+
+static void release(struct card *card)
+{
+    if (card->timer >= 0)
+        close(card->timer);
+    if (card->in >= 0)
+        close(card->in);
+    if (card->out >= 0)
+        close(card->out);
+    free(card->state_path);
+    free(card);
+}
+
+static int on_close(snd_pcm_ioplug_t *io)
+{
+    release(io->private_data);
+    return 0;
+}
+
+static const snd_pcm_ioplug_callback_t CALLBACKS = {
+    .start = on_start,
+    .stop = on_stop,
+    .pointer = on_pointer,
+    .transfer = on_transfer,
+    .prepare = on_prepare,
+    .close = on_close,
+    .poll_revents = on_revents,
+};
+
+static int constrain(snd_pcm_ioplug_t *io, unsigned rate, unsigned channels)
+{
+    static const unsigned access[] = { SND_PCM_ACCESS_RW_INTERLEAVED,
+                                       SND_PCM_ACCESS_MMAP_INTERLEAVED };
+    static const unsigned format[] = { SND_PCM_FORMAT_S16_LE };
+    const struct { int what; unsigned count; const unsigned *list; } lists[] = {
+        { SND_PCM_IOPLUG_HW_ACCESS, 2, access },
+        { SND_PCM_IOPLUG_HW_FORMAT, 1, format },
+        { SND_PCM_IOPLUG_HW_RATE, 1, &rate },
+        { SND_PCM_IOPLUG_HW_CHANNELS, 1, &channels },
+    };
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        int error = snd_pcm_ioplug_set_param_list(io, lists[i].what, lists[i].count, lists[i].list);
+        if (error < 0)
+            return error;
+    }
+    int error = snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIOD_BYTES, 64, 65536);
+    return error < 0 ? error
+                     : snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIODS, 2, 64);
+}
+
+SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
+{
+    const char *file = NULL, *out = NULL, *state_path = NULL;
+    long rate = 16000, channels = 1;
+    snd_config_iterator_t at, next;
+    (void)root;
+    snd_config_for_each(at, next, conf)
+    {
+        snd_config_t *entry = snd_config_iterator_entry(at);
+        const char *id;
+        if (snd_config_get_id(entry, &id) < 0 || !strcmp(id, "type") || !strcmp(id, "comment") ||
+            !strcmp(id, "hint"))
+            continue;
+        if (!strcmp(id, "file"))
+            snd_config_get_string(entry, &file);
+        else if (!strcmp(id, "out"))
+            snd_config_get_string(entry, &out);
+        else if (!strcmp(id, "state"))
+            snd_config_get_string(entry, &state_path);
+        else if (!strcmp(id, "rate"))
+            snd_config_get_integer(entry, &rate);
+        else if (!strcmp(id, "channels"))
+            snd_config_get_integer(entry, &channels);
+        else {
+            SNDERR("vmic: unknown field %s", id);
+            return -EINVAL;
+        }
+    }
+
+    struct card *card = calloc(1, sizeof *card);
+    if (!card)
+        return -ENOMEM;
+    card->timer = card->in = card->out = -1;
+    card->state_path = state_path ? strdup(state_path) : NULL;
+    if (state(card) == GONE) {
+        release(card);
+        return -ENODEV;
+    }
+    if (stream == SND_PCM_STREAM_CAPTURE && file)
+        card->in = open(file, O_RDONLY | O_CLOEXEC);
+    if (stream == SND_PCM_STREAM_PLAYBACK && out)
+        card->out = open(out, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    card->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    card->io.version = SND_PCM_IOPLUG_VERSION;
+    card->io.name = "vmic";
+    card->io.callback = &CALLBACKS;
+    card->io.private_data = card;
+    card->io.poll_fd = card->timer;
+    card->io.poll_events = POLLIN;
+
+    int error = snd_pcm_ioplug_create(&card->io, name, stream, mode);
+    if (error < 0) {
+        release(card);
+        return error;
+    }
+    error = constrain(&card->io, rate, channels);
+    if (error < 0) {
+        snd_pcm_ioplug_delete(&card->io); /* this calls on_close */
+        return error;
+    }
+    *pcmp = card->io.pcm;
+    return 0;
+}
+SND_PCM_PLUGIN_SYMBOL(vmic);

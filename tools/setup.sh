@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Make a fresh machine ready: `tools/setup.sh run|test FINGERPRINT`. The Makefile calls it when
+# no stamp of the present lock files exists; by hand nobody needs it.
+#
+# Three steps: system libraries (apt, if something is missing and we may), a virtual environment,
+# the packages of the lock files. Nothing is fetched later, models included.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+goal=${1:?run or test}
+fingerprint=${2:?fingerprint of the lock files}
+case $goal in run | test) ;; *) echo "setup: '$goal' is neither run nor test" >&2 && exit 64 ;; esac
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
+library() { /sbin/ldconfig -p 2>/dev/null | grep -q "$1" || [ -n "$(find /usr/lib /lib -name "$1*" -print -quit 2>/dev/null)" ]; }
+
+# The packages that are missing, as Debian calls them, each with what it is for. A program counts
+# as there wherever it came from.
+missing_packages() {
+    library libportaudio.so.2 || echo "libportaudio2 microphone and speaker"
+    if [ "$goal" = run ]; then
+        have flite || have espeak-ng || echo "flite a better voice for the reference backend"
+        return 0
+    fi
+    have flite || echo "flite a voice that the tests speak with"
+    have espeak-ng || echo "espeak-ng another one"
+    have gcc || echo "gcc the virtual sound card of the tests"
+    [ -e /usr/include/stdio.h ] || echo "libc6-dev the same"
+    [ -e /usr/include/alsa/asoundlib.h ] || echo "libasound2-dev the same"
+    have strace || echo "strace the proof that nothing but loopback is used"
+    have git || echo "git the list of the project's files"
+}
+
+# Prints the words that go in front of apt-get, or fails where we may not install.
+apt_prefix() {
+    have apt-get || return 1
+    [ "$(id -u)" -eq 0 ] && { echo "env" && return 0; }
+    have sudo && sudo -n true 2>/dev/null && { echo "sudo -n env" && return 0; }
+    return 1
+}
+
+apt_install() {
+    local prefix
+    prefix=$(apt_prefix) || return 1
+    # shellcheck disable=SC2086  # the prefix is several words
+    install() { $prefix DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" </dev/null >"$log" 2>&1; }
+    local log
+    log=$(mktemp)
+    say "installing $*"
+    if ! install "$@"; then
+        # shellcheck disable=SC2086
+        $prefix apt-get update -qq </dev/null >>"$log" 2>&1 || true
+        install "$@" || { tail -n 5 "$log" >&2 && rm -f "$log" && return 1; }
+    fi
+    rm -f "$log"
+}
+
+system_libraries() {
+    local missing names
+    missing=$(missing_packages)
+    [ -n "$missing" ] || return 0
+    names=$(cut -d ' ' -f 1 <<<"$missing" | paste -s -d ' ')
+    # shellcheck disable=SC2086  # one word per package
+    apt_install $names && return 0
+    say "going on without $(sed 's/ / (/; s/$/)/' <<<"$missing" | paste -s -d , | sed 's/,/, /g'); to have it: apt-get install $names"
+}
+
+# The system's own Python first: its environments also work inside a service (a private one in
+# somebody's home does not).
+find_python() {
+    local python
+    for python in /usr/bin/python3 python3.13 python3.12 python3.11 python3 python3.14; do
+        if have "$python" && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$python"
+            return 0
+        fi
+    done
+    say "no Python 3.11 or newer found (looked for /usr/bin/python3 and python3.11 to python3.14)"
+    return 1
+}
+
+virtual_environment() {
+    local python here
+    here=$(pwd -P)
+    if [ "$(cat .venv/.place 2>/dev/null)" = "$here" ] && .venv/bin/python -c '' 2>/dev/null; then
+        return 0
+    fi
+    python=$(find_python)
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        apt_install python3-venv || { say "$python cannot make virtual environments: apt-get install python3-venv" && return 1; }
+    fi
+    rm -rf .venv
+    "$python" -m venv .venv
+    echo "$here" >.venv/.place
+}
+
+pip_install() {
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input "$@"
+}
+
+packages() {
+    local locks=(-r requirements.txt -r requirements-backend.txt)
+    [ "$goal" = run ] || locks+=(-r requirements-dev.txt)
+    say "installing the packages of ${locks[*]//-r/} into .venv"
+    pip_install --no-deps --require-hashes "${locks[@]}"
+    pip_install --no-deps --no-build-isolation --no-index --editable .
+}
+
+system_libraries
+virtual_environment
+packages
+rm -f .venv/.ready-*
+[ "$goal" = run ] || : >".venv/.ready-test-$fingerprint"
+: >".venv/.ready-run-$fingerprint"

@@ -1,0 +1,103 @@
+"""Write docs/state-machine.md: the turn machine as a picture and as a table, from its own table."""
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from itertools import pairwise
+
+from jarvis_ear.hearing.events import Event, State
+from jarvis_ear.hearing.turns import TRANSITIONS, Transition
+
+HEAD = """\
+# The turn machine
+
+<!-- Written by `make docs` from jarvis_ear/hearing/turns.py; do not edit. -->
+
+What the ear does at any moment is one of the states below. Only the events of this page change it;
+an event that has no row for the present state changes nothing and is logged as ignored.
+"""
+
+
+def _documented(members: type[StrEnum]) -> Mapping[str, str]:
+    """Find the docstring under each member of an enum, by the member's name."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(members)))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))
+    found: dict[str, str] = {}
+    for member, text in pairwise(body):
+        match member, text:
+            case ast.Assign(targets=[ast.Name(name)]), ast.Expr(ast.Constant(str(words))):
+                found[name] = words
+    return found
+
+
+def _arrows() -> Iterator[tuple[State, type[Event], Transition]]:
+    for state, row in TRANSITIONS.items():
+        for event, transition in row.items():
+            yield state, event, transition
+
+
+def _everywhere() -> Mapping[type[Event], State]:
+    """Find the events that lead from most states to one: the picture would be all arrows."""
+    states: dict[tuple[type[Event], State], int] = {}
+    for _, event, transition in _arrows():
+        key = (event, transition.to)
+        states[key] = states.get(key, 0) + 1
+    return {event: to for (event, to), count in states.items() if 3 * count > 2 * len(State)}
+
+
+def _picture(everywhere: Mapping[type[Event], State]) -> Iterator[str]:
+    labels: dict[tuple[State, State], list[str]] = {}
+    for state, event, transition in _arrows():
+        if everywhere.get(event) is not transition.to:
+            labels.setdefault((state, transition.to), []).append(event.__name__)
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {State.IDLE}"
+    for (old, new), events in labels.items():
+        yield f"    {old} --> {new}: {', '.join(events)}"
+    yield "```"
+
+
+def _sentences(everywhere: Mapping[type[Event], State]) -> Iterator[str]:
+    yield "Not drawn:\n"
+    for event, to in everywhere.items():
+        others = [state for state in State if event not in TRANSITIONS[state]]
+        but = " and ".join(f"`{state}`" for state in others)
+        yield f"- `{event.__name__}` leads to `{to}` from every state except {but}."
+
+
+def _states() -> Iterator[str]:
+    yield "| state | what it means |"
+    yield "|---|---|"
+    for name, words in _documented(State).items():
+        yield f"| `{State[name]}` | {words} |"
+
+
+def _table() -> Iterator[str]:
+    yield "| state | event | next state | what is done besides |"
+    yield "|---|---|---|---|"
+    for state, event, transition in _arrows():
+        orders = ", ".join(transition.orders)
+        yield f"| `{state}` | `{event.__name__}` | `{transition.to}` | {orders} |"
+
+
+def page() -> str:
+    """Return the whole page."""
+    everywhere = _everywhere()
+    parts = [
+        HEAD,
+        "\n".join(_states()) + "\n",
+        "## Picture\n",
+        "\n".join(_picture(everywhere)) + "\n",
+        "\n".join(_sentences(everywhere)) + "\n",
+        "## Table\n",
+        "\n".join(_table()) + "\n",
+    ]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
