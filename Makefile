@@ -5,8 +5,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
-CODE   := jarvis-ear/src tests tools $(wildcard bench examples)
-TYPED  := jarvis-ear/src tests/fakes tools $(wildcard bench examples)
+BENCH  := $(if $(wildcard bench/*.py),bench)
+CODE   := jarvis-ear/src tests tools $(BENCH)
+TYPED  := jarvis-ear/src tests/fakes tools $(BENCH)
 
 # An environment is as good as new while the files that decide its content are the same.
 LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; } | sha256sum | cut -c -16)

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import struct
 import time
@@ -212,10 +213,8 @@ def test_hostile_files_cost_no_time():
     ]
     for file in files:
         began = time.process_time()
-        try:
+        with contextlib.suppress(WavError):
             decode(file, max_seconds=180)
-        except WavError:
-            pass
         assert time.process_time() - began < 0.5  # 0.05 s on an idle desktop
 
 
@@ -223,10 +222,8 @@ def test_hostile_files_cost_no_time():
 @given(st.binary(max_size=300))
 def test_any_bytes_decode_or_raise_wav_error(data):
     for attempt in (data, b"RIFF\0\0\0\0WAVE" + data, wav(data)):
-        try:
+        with contextlib.suppress(WavError):
             decode(attempt)
-        except WavError:
-            pass
 
 
 @settings(max_examples=300, deadline=None)

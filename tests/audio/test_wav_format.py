@@ -47,7 +47,7 @@ def test_a_pipe_that_ends_in_a_chunk_has_no_sound():
 
 def test_a_real_pipe_works():
     read_end, write_end = os.pipe()
-    with open(write_end, "wb") as writer:
+    with os.fdopen(write_end, "wb") as writer:
         writer.write(with_extra(1000, 1000))
-    with open(read_end, "rb") as file:
+    with os.fdopen(read_end, "rb") as file:
         assert read_format(file).rate == 16_000

@@ -1,5 +1,4 @@
 from fakes.portaudio import Card, FakeSoundDevice
-
 from jarvis_ear.devices.listing import describe
 from jarvis_ear.devices.portaudio import PortAudio
 

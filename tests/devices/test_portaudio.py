@@ -1,10 +1,11 @@
+import os
 import subprocess
 import sys
 import threading
 
 import pytest
-from fakes.portaudio import UNPLUGGED, Card, FakeSoundDevice, PortAudioError
 
+from fakes.portaudio import UNPLUGGED, Card, FakeSoundDevice, PortAudioError
 from jarvis_ear.devices import portaudio
 from jarvis_ear.devices.portaudio import Device, PortAudio, find, say
 from jarvis_ear.errors import DeviceError, MicrophoneLost, SpeakerLost
@@ -171,4 +172,5 @@ def test_the_library_is_shared_and_loaded_only_when_it_is_wanted():
         "from jarvis_ear.devices import capture, listing, source, speaker, portaudio\n"
         "assert portaudio.shared() is portaudio.shared()\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def sound(blocks) -> np.ndarray:
 def test_at_16_khz_sound_passes_unchanged():
     blocks = push(Stamper(), noise(16_000))
     assert np.array_equal(sound(blocks), noise(16_000))
-    assert all(a.end == b.start for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(blocks))
 
 
 def test_another_rate_is_converted_as_a_whole():

@@ -11,7 +11,7 @@ from jarvis_ear.errors import InputError
 @pytest.fixture
 def pipe():
     read_end, write_end = os.pipe()
-    writer = open(write_end, "wb", buffering=0)  # noqa: SIM115 - the tests close it as they need
+    writer = os.fdopen(write_end, "wb", buffering=0)
     yield read_end, writer
     writer.close()
     os.close(read_end)

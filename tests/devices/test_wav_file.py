@@ -4,8 +4,8 @@ import threading
 
 import numpy as np
 import pytest
-from fakes.clock import FakeClock
 
+from fakes.clock import FakeClock
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.devices.end_of_sound import EndOfSound

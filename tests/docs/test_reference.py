@@ -10,6 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from jarvis_ear.config import Config
+from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.moves import Stage
 from jarvis_ear.hearing.events import State
 from jarvis_ear.wire import voice_socketio
 
@@ -67,6 +69,13 @@ def test_the_protocol_page_names_every_event_of_the_wire():
     }
     assert len(events) > 10
     assert [event for event in events if f"| `{event}` |" not in page] == []
+
+
+def test_the_protocol_page_names_every_stage_and_every_verdict():
+    page = (DOCS / "protocol.md").read_text()
+    stages = [stage for stage in Stage if stage is not Stage.OVER]
+    assert [stage for stage in stages if f"| {stage} |" not in page] == []
+    assert [verdict for verdict in Verdict if f"**{verdict}**" not in page] == []
 
 
 GLOSSARY_TERMS = [

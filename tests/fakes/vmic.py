@@ -7,6 +7,7 @@ a new process that gets ``card.environment``.
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -27,8 +28,12 @@ class VirtualCard:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment of a process that shall see this card and no other."""
-        return {**os.environ, "ALSA_CONFIG_PATH": str(self.folder / "asound.conf")}
+        """Environment of a process that shall see this card and no other, and import what we do."""
+        return {
+            **os.environ,
+            "ALSA_CONFIG_PATH": str(self.folder / "asound.conf"),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
 
     @property
     def played(self) -> Path:

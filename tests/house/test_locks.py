@@ -1,7 +1,10 @@
 """The lock files pin what pyproject.toml asks for, whole and with hashes, and nothing unwanted."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,38 @@ def test_every_pin_has_hashes(lock):
 def test_nothing_is_pinned_twice_for_one_python():
     names = [f"{pin.name};{pin.marker}" for pin in pins(*LOCKS)]
     assert len(names) == len(set(names))
+
+
+OPTIONAL = {"systemd", "faster_whisper", "piper"}  # used where they happen to be installed
+
+
+def foreign_imports(package: str) -> set[str]:
+    """The top-level modules from outside that a package of ours imports anywhere."""
+    names: set[str] = set()
+    for file in (ROOT / "jarvis-ear" / "src" / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Import():
+                    names.update(alias.name.partition(".")[0] for alias in node.names)
+                case ast.ImportFrom(module=str(module), level=0):
+                    names.add(module.partition(".")[0])
+    return names - sys.stdlib_module_names - OPTIONAL - {"jarvis_ear", "jarvis_backend"}
+
+
+def undeclared(package: str, wanted: list[str]) -> set[str]:
+    declared = {canonicalize_name(Requirement(text).name) for text in wanted}
+    brings = packages_distributions()
+    return {
+        name
+        for name in foreign_imports(package)
+        if not declared & {canonicalize_name(maker) for maker in brings.get(name, [])}
+    }
+
+
+def test_the_ear_declares_what_it_imports():
+    assert undeclared("jarvis_ear", PROJECT["dependencies"]) == set()
+
+
+def test_the_backend_declares_what_it_imports():
+    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["backend"]]
+    assert undeclared("jarvis_backend", wanted) == set()

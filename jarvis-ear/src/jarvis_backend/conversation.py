@@ -17,6 +17,7 @@ from jarvis_backend.brain import Brain
 from jarvis_backend.config import Limits
 from jarvis_backend.engines.engine import Speech, SpeechToText, TextToSpeech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
+from jarvis_backend.one_line import one_line
 from jarvis_backend.sentences import sentences
 from jarvis_backend.wake_phrase import without_wake_phrase
 from jarvis_ear.audio.resample import resample
@@ -161,7 +162,7 @@ class Conversation:
 
     def _log(self, line: str, text: str) -> None:
         if self._log_transcripts:
-            _LOG.info(line, text.replace("\n", " "))
+            _LOG.info(line, one_line(text, self._limits.reply_chars))
 
 
 def _decode(utterance: bytes, most_s: float) -> npt.NDArray[np.int16]:

@@ -1,9 +1,9 @@
 """Doorway: which web pages and which names may reach the server at all.
 
-A satellite is no browser: it sends no ``Origin`` and may always come. A browser may only come from
-a page of this server, or from one the owner named; without that, any page a person opens could talk
-to the backend on their own machine. A page that re-binds its own name to our address is recognised
-by that name in ``Host``: it has a dot in it, and it is not ours.
+A satellite is no browser and sends no ``Origin``. A browser may only come from a page of this
+server, or from one the owner named; without that, any page a person opens could talk to the backend
+on their own machine. A page that re-binds its own name to our address is recognised by that name in
+``Host``: it is one that somebody on the internet can own.
 """
 
 import ipaddress
@@ -15,8 +15,15 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+PRIVATE_SUFFIXES: Final = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
+"""Names that nobody on the internet can own, as a name without any dot."""
+
 POLICY_VIOLATION: Final = 1008
 """Close code of a WebSocket that may not be opened (RFC 6455, 7.4.1)."""
+
+
+REFUSAL: Final = "Forbidden: this name or page is not known here (allow_hosts, allow_origins)"
+"""Told to whoever is refused: most often it is the owner, behind a proxy."""
 
 
 class DoorRules:
@@ -32,8 +39,8 @@ class DoorRules:
         name = _hostname(host)
         if name is None:
             return False
-        # Nobody on the internet can own a name without a dot, or make one resolve to us.
-        return "." not in name or name in self._hosts or _is_address(name)
+        private = "." not in name or name.endswith(PRIVATE_SUFFIXES)
+        return private or name in self._hosts or _is_address(name)
 
     def admits_origin(self, origin: str | None, host: str) -> bool:
         """Whether a page of ``origin`` may use the server it reached as ``host``."""
@@ -57,7 +64,7 @@ class Doorway:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         else:
-            await PlainTextResponse("Forbidden", 403)(scope, receive, send)
+            await PlainTextResponse(REFUSAL, 403)(scope, receive, send)
 
     def _admits(self, headers: Headers) -> bool:
         host = headers.get("host", "")

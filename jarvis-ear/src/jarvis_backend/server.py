@@ -2,6 +2,8 @@
 
 import socket
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -32,11 +34,22 @@ class Server:
     most two seconds. It touches no signal handler. Once stopped it may be started again.
     """
 
-    def __init__(self, config: Config, engines: Engines | None = None) -> None:
-        """Serve as ``config`` says, with its engines unless others are given."""
+    def __init__(
+        self,
+        config: Config,
+        engines: Engines | None = None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Serve as ``config`` says, with its engines unless others are given, by the clock ``now``.
+
+        Engines that are given are closed with the server, as its own are.
+        """
         self._config = config
+        self._now = now
         self._engines = engines
         self._uvicorn: _Uvicorn | None = None
+        self._stop_asked = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> str:
@@ -45,7 +58,7 @@ class Server:
             raise BackendError("the server runs already; expected one start per stop")
         listener = _listen(self._config.host, self._config.port)
         try:
-            self._uvicorn = _Uvicorn(_settings(self._config, self._engines))
+            self._uvicorn = _Uvicorn(_settings(self._config, self._engines, self._now))
         except BaseException:
             listener.close()
             raise
@@ -57,14 +70,21 @@ class Server:
         )
         url = _url(listener)
         self._thread.start()
-        if not self._uvicorn.accepts.wait(START_S):
+        if not self._uvicorn.settled.wait(START_S) or not self._uvicorn.accepts:
             self.stop()
-            raise BackendError(f"the server did not start within {START_S:g} s")
+            listener.close()
+            raise BackendError(f"the server did not start, expected it within {START_S:g} s")
+        if self._stop_asked:
+            self.ask_to_stop()
         return url
 
     def ask_to_stop(self) -> None:
-        """Begin to stop, and return at once. Safe in a signal handler."""
-        if self._uvicorn is not None:
+        """Begin to stop, and return at once; if it has yet to start, it will stop right then.
+
+        Safe in a signal handler.
+        """
+        self._stop_asked = True
+        if self._uvicorn is not None and self._uvicorn.accepts:
             self._uvicorn.should_exit = True
 
     def wait(self) -> None:
@@ -79,6 +99,7 @@ class Server:
         self.ask_to_stop()
         self._thread.join(STOP_S)
         self._thread = self._uvicorn = None
+        self._stop_asked = False
 
     def __enter__(self) -> Self:
         """Start; the URL is in ``url``."""
@@ -96,21 +117,30 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Says when it accepts. Its thread is the server's; ``accepts`` may be awaited by any."""
+    """Says when it accepts, or will never. Its thread is the server's."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.accepts = threading.Event()
+        self.settled = threading.Event()
+        self.accepts = False
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self.accepts.set()
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        try:
+            await super().serve(sockets)
+        finally:
+            self.settled.set()
+
+    async def main_loop(self) -> None:
+        """Begin to accept. Told to stop any earlier, uvicorn would not close what it opened."""
+        self.accepts = True
+        self.settled.set()
+        await super().main_loop()
 
 
-def _settings(config: Config, engines: Engines | None) -> uvicorn.Config:
+def _settings(config: Config, engines: Engines | None, now: Callable[[], float]) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(config, engines),
+        create_app(config, engines, now=now),
         http="h11",
         ws="wsproto",
         ws_max_size=config.limits.message_bytes,

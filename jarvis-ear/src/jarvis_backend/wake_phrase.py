@@ -3,7 +3,12 @@
 import re
 from typing import Final
 
-_WAKE_PHRASE: Final = re.compile(r"\W*(?:(?:hey|hi|hello|okay|ok)\W+)?jarvis\b\W*", re.IGNORECASE)
+CALLS: Final = ("hey", "hi", "hello", "okay", "ok", "hay", "eh", "a", "k", "the", "they", "they'd")
+"""What people say before the name, and what small decoders make of "hey"."""
+
+_WAKE_PHRASE: Final = re.compile(
+    rf"\W*(?:(?:{'|'.join(CALLS)})\W+)?jarvis(?!['\w])\W*", re.IGNORECASE
+)
 
 
 def without_wake_phrase(transcript: str) -> str:

@@ -9,13 +9,9 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can impor
 
 import logging
 import secrets
-import signal
 import sys
-import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import FrameType
 from typing import Final
 
 from pydantic import SecretStr
@@ -25,7 +21,6 @@ from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
 from jarvis_ear.companion import Companion
-from jarvis_ear.devices import listing
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.devices.silero import Silero
@@ -33,17 +28,18 @@ from jarvis_ear.devices.source import Source, make_source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.devices.webrtc_vad import WebRtcVad
 from jarvis_ear.ear_thread import EarThread
+from jarvis_ear.ending import Ending
+from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.options import Loaded
 from jarvis_ear.system import logs
 from jarvis_ear.system.inbox import Inbox
-from jarvis_ear.system.live import Live
 from jarvis_ear.system.turn_log import TurnLog
 
 LOOK_S: Final = 0.1
-"""How often the main thread looks up: the live line is redrawn so often, and a signal is seen."""
+"""How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
 
 _LOGGER = logging.getLogger("jarvis_ear")
 
@@ -54,15 +50,78 @@ def main() -> int:
 
 
 def run(loaded: Loaded) -> int:
-    """Hear until told to stop, or until the file is over and its last turn is finished."""
+    """Hear until told to stop, or until a file is over and its last turn is finished."""
     with ExitStack() as up:
         live = up.enter_context(logs.setup(loaded.config.log))
         ending = up.enter_context(Ending())
         options = _with_companion(loaded.config, up)
-        inbox = Inbox()
-        ear, capture = _compose(options, inbox, ending, up)
-        up.enter_context(capture)
-        _LOGGER.info("say %r", "hey jarvis") if options.hearing.wake.model is None else None
+        ear = _start(options, make_source(options.microphone), ending, up)
         while not ending.wait(LOOK_S):
-            live.show(ear.state, level(ear.last_frame), ear.score)
-    return ending.status()
+            live.show(ear.state, level(ear.last_frame).rms, ear.score)
+    return 0
+
+
+def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack) -> EarThread:
+    """Start everything, the source of sound last, so that nothing said is lost."""
+    inbox = Inbox()
+    bridge = Bridge(ear=inbox, log=TurnLog(_LOGGER, transcripts=options.log.transcripts))
+    speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
+    backend = BackendClient(options.backend, on_event=bridge.delivery)
+    bridge.connect(backend=backend, speaker=speaker)
+    ear = EarThread(
+        _make_ear(options.hearing),
+        inbox,
+        bridge.effect,
+        patient=options.microphone.fast,
+        on_finished=ending.finish,
+        on_failure=ending.fail,
+    )
+    capture = Capture(
+        source,
+        inbox,
+        on_lost=lambda _reason: inbox.tell(MicrophoneLost()),
+        on_found=lambda: inbox.tell(MicrophoneFound()),
+        on_end=_when_sound_ends(ear, ending),
+    )
+    up.enter_context(speaker)
+    up.callback(backend.disconnect)
+    backend.start()
+    up.enter_context(ear)
+    up.enter_context(capture)
+    return ear
+
+
+def _make_ear(hearing: config.Hearing) -> Ear:
+    """Load the models: the one slow step of a start."""
+    return Ear(
+        hearing,
+        gate=WebRtcVad(hearing.gate.aggressiveness),
+        wake=OpenWakeWord(hearing.wake.model),
+        speech=Silero(),
+        machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
+    )
+
+
+def _when_sound_ends(ear: EarThread, ending: Ending) -> Callable[[JarvisEarError | None], None]:
+    def on_end(error: JarvisEarError | None) -> None:
+        if error is None:
+            ear.sound_ended()
+        else:
+            ending.fail(error)
+
+    return on_end
+
+
+def _with_companion(options: config.Config, up: ExitStack) -> config.Config:
+    """Start the reference backend if it was asked for, and point the ear at it."""
+    if not options.with_backend:
+        return options
+    companion = up.enter_context(Companion(transcripts=options.log.transcripts))
+    backend = options.backend.model_copy(
+        update={"url": companion.url, "password": SecretStr(companion.password)}
+    )
+    return options.model_copy(update={"backend": backend})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -122,12 +122,19 @@ class BackendClient:
 
     def disconnect(self) -> None:
         """End all turns and the network thread, within two seconds whatever the backend does."""
-        if self._intake.waiting:
-            self.start()  # it is the network thread that tells what became of them
         with self._lifecycle:
             thread, self._thread = self._thread, None
+            if self._intake.waiting and (thread is None or not thread.alive):
+                thread = self._last_words()
         if thread is not None and not thread.stop(self._timing.stop_s):
             _LOGGER.warning("the network did not stop within %.1f s", self._timing.stop_s)
+
+    def _last_words(self) -> NetworkThread:
+        """Start a thread that only tells what became of the utterances nobody fetched."""
+        thread = NetworkThread(self._supervise)
+        thread.stop(0.0)
+        thread.start()
+        return thread
 
     async def _supervise(self, stop: asyncio.Event) -> None:
         courier = Courier(

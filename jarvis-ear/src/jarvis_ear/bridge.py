@@ -73,15 +73,18 @@ class Listener(Protocol):
 class Bridge:
     """Passes on what happens. Each method belongs to one thread: see there."""
 
-    def __init__(
-        self, *, backend: Messenger, speaker: Mouth, ear: Listener, log: Chronicle
-    ) -> None:
-        self._backend = backend
-        self._speaker = speaker
+    def __init__(self, *, ear: Listener, log: Chronicle) -> None:
         self._ear = ear
         self._log = log
+        self._backend: Messenger
+        self._speaker: Mouth
         self._lock = threading.Lock()  # protects _abandoned, and "look, then play"
         self._abandoned: deque[str] = deque(maxlen=REMEMBERED)
+
+    def connect(self, *, backend: Messenger, speaker: Mouth) -> None:
+        """Say where effects go. Once, before anything happens: both ends need the bridge first."""
+        self._backend = backend
+        self._speaker = speaker
 
     def effect(self, effect: Effect) -> None:
         """Carry out what the ear decided. Ear thread."""

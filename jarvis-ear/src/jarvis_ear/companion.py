@@ -5,10 +5,13 @@ the same interpreter would take its turns from the ear thread. It stops when its
 closes, so it cannot outlive us, however we end.
 """
 
+import logging
 import os
 import secrets
 import subprocess
 import sys
+import threading
+from collections.abc import Iterable
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Final, Self
@@ -19,13 +22,17 @@ STOP_S: Final = 1.5
 """It stops in well under a second; the whole program must stop within two."""
 
 
+_LOGGER: Final = logging.getLogger("jarvis_backend")
+
+
 class Companion:
     """Runs ``jarvis-backend`` on a free loopback port while the ``with`` block lasts.
 
-    Owned by the main thread. Its log lines go where ours go.
+    Owned by the main thread. The thread "companion" passes its log lines on to our log.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, transcripts: bool) -> None:
+        self._transcripts = transcripts
         self.url = ""
         """Where it listens, once it has started."""
         self.password = secrets.token_urlsafe(24)
@@ -42,10 +49,20 @@ class Companion:
             [sys.executable, "-m", "jarvis_backend", "--companion", "--port", "0"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "JARVIS_PASSWORD": self.password},
+            env={
+                **os.environ,
+                "JARVIS_PASSWORD": self.password,
+                "JARVIS_BACKEND_LOG__TRANSCRIPTS": str(self._transcripts).lower(),
+            },
         )
         assert self._process.stdout is not None  # noqa: S101 - asked for above
+        assert self._process.stderr is not None  # noqa: S101 - likewise
+        self._words = threading.Thread(
+            target=_pass_on, args=(self._process.stderr,), name="companion", daemon=True
+        )
+        self._words.start()
         self.url = self._process.stdout.readline().strip()
         if not self.url:
             self._stop()
@@ -65,7 +82,18 @@ class Companion:
             return
         self._process.terminate()
         try:
-            self._process.communicate(timeout=STOP_S)
+            self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+        self._words.join(STOP_S)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def _pass_on(lines: Iterable[str]) -> None:
+    for line in lines:
+        level, _, text = line.rstrip().partition(" ")
+        number = logging.getLevelNamesMapping().get(level)
+        _LOGGER.log(number or logging.INFO, "backend: %s", text if number else line.rstrip())

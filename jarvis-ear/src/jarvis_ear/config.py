@@ -9,8 +9,9 @@ samples once, in its constructor.
 
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 BACKEND_URL: Final = "http://localhost:4000"
 """Where the owner's backend listens, unless configured otherwise."""
@@ -65,7 +66,7 @@ class Wake(Section):
     """When the wake word counts as heard."""
 
     model: Path | None = None
-    """An openWakeWord classifier (`.onnx`) of your own. Empty: "hey jarvis", which comes with us."""
+    """A wake word of your own: an openWakeWord model (`.onnx`). Empty: "hey jarvis"."""
     threshold: float = Field(0.5, gt=0, lt=1)
     """Score from which a step counts. Lower hears more, and more that nobody said."""
     patience: int = Field(1, ge=1, le=10)
@@ -84,7 +85,7 @@ class Endpointing(Section):
     hangover_ms: int = Field(800, ge=100, le=5000)
     """Silence that ends an utterance. Longer is more patient, shorter is snappier."""
     no_speech_ms: int = Field(5000, ge=500, le=30_000)
-    """Without speech for so long after the wake word, the ear goes back to idle and sends nothing."""
+    """Without speech for so long after the wake word, the ear goes idle and sends nothing."""
     max_ms: int = Field(28_000, ge=1000, le=29_000)
     """Longest utterance: it is cut and sent here. The backend takes at most 30 s."""
 
@@ -105,9 +106,9 @@ class Backend(Section):
     """The server that understands and answers."""
 
     url: str = BACKEND_URL
-    """Its address: `http://` or `https://`, host and port."""
-    password: SecretStr = SecretStr(JARVIS_PASSWORD)
-    """For its login. Never an argument: environment, credential, or `password_file`."""
+    """Where the backend is: `http://` or `https://`, host and port."""
+    password: SecretStr = Field(SecretStr(JARVIS_PASSWORD), min_length=1)
+    """For the login. Never an argument: environment, credential, or `password_file`."""
     password_file: Path | None = None
     """A file that holds the password, readable by its owner only."""
     agent_id: str = Field(AGENT_ID, min_length=1, max_length=64)
@@ -118,6 +119,13 @@ class Backend(Section):
     """Deadline of a login, and of a connection with its handshake."""
     reply_s: float = Field(60.0, ge=1, le=600)
     """Longest silence of the backend between two events of a turn."""
+
+    @field_validator("url")
+    @classmethod
+    def _require_address(cls, url: str) -> str:
+        if not _is_address(url):
+            raise ValueError("http:// or https://, a host and a port, without a name or password")
+        return url
 
 
 class Speaker(Section):
@@ -149,4 +157,15 @@ class Config(Section):
     speaker: Speaker = Speaker()
     log: Log = Log()
     with_backend: bool = False
-    """Run the reference backend inside this process, for trying out."""
+    """Run the reference backend along with the ear, for trying out."""
+
+
+def _is_address(url: str) -> bool:
+    """Whether ``url`` names a server, and nothing that had better not be seen in a log."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        return False
+    surplus = parts.query or parts.fragment or "@" in parts.netloc
+    return bool(known and parts.hostname and url.isprintable() and " " not in url and not surplus)

@@ -23,7 +23,8 @@ _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 class EarThread:
     """Owns the ear, and with it everything in ``hearing/``, in the thread "ear".
 
-    ``deliver`` is called in that thread with every effect and must not block. With ``patient``,
+    ``deliver`` is called in that thread with every effect and must not block; ``on_finished`` when the
+    sound has ended and the last turn is over; ``on_failure`` with a bug that ended the thread. With ``patient``,
     sound waits while an answer is awaited or spoken: a file that is heard faster than in real time
     would otherwise be over before the first reply.
     """
@@ -35,19 +36,19 @@ class EarThread:
         deliver: Callable[[Effect], None],
         *,
         patient: bool = False,
+        on_finished: Callable[[], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._ear = ear
         self._inbox = inbox
         self._deliver = deliver
         self._patient = patient
+        self._on_finished = on_finished
         self._on_failure = on_failure
         self._framer = Framer()
         self._sound_ended = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
-        self.finished = threading.Event()
-        """Set when the sound has ended and the last turn is over."""
         self.frames = 0
         """Frames that went through the whole hearing path."""
         self.last_frame = b""
@@ -111,7 +112,7 @@ class EarThread:
         if self._ear.state in _HEARING:
             self._deliver_all(self._ear.tell(SoundEnded(self._ear.now)))
         elif self._ear.state not in _ANSWERING:
-            self.finished.set()
+            self._on_finished()
 
     def _deliver_all(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:

@@ -22,6 +22,7 @@ from jarvis_backend.conversation import (
     Transcript,
 )
 from jarvis_backend.errors import EngineError, UtteranceError
+from jarvis_backend.one_line import one_line
 from jarvis_backend.recordings import Growth, Recordings
 from jarvis_ear.wire import voice_socketio as wire
 
@@ -30,7 +31,13 @@ _LOG: Final = logging.getLogger(__name__)
 AGENT_ID_LETTERS: Final = 128
 """Longer names are not kept: the connection's own id stands in."""
 
-_JSON_NAMES: Final = {type(None): "null", bool: "a boolean", int: "a number", float: "a number"}
+_JSON_NAMES: Final = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+}
 
 
 class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the package has no types
@@ -135,7 +142,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
                 async for message in messages:
                     await self._carry(sid, message)
         except (UtteranceError, EngineError) as error:
-            _LOG.warning("turn failed: %s", error)
+            _LOG.warning("turn failed: %s", one_line(str(error)))
             await self._fail(sid, str(error))
             return
         await self._say(sid, wire.LISTENING, {})

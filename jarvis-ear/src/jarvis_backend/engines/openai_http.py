@@ -11,13 +11,14 @@ import numpy.typing as npt
 from jarvis_backend.config import BrainOptions, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.engines.engine import Speech
 from jarvis_backend.errors import EngineError
+from jarvis_backend.one_line import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 
 ANSWER_BYTES: Final = 16 * 1024 * 1024
 """Largest answer that is read: a minute of uncompressed speech is three."""
 
-_COMPLAINT_LETTERS: Final = 200
-"""As much of a server's error as fits a log line."""
+_COMPLAINT_BYTES: Final = 1000
+"""As much of a server's error as is looked at."""
 
 _USUAL_MODELS: Final = {"stt": "whisper-1", "brain": "gpt-4o-mini", "tts": "tts-1"}
 """Names the original service knows; local servers mostly take any."""
@@ -166,7 +167,7 @@ async def _body(answer: httpx.Response) -> bytes:
 
 
 def _complaint(body: bytes) -> str:
-    return " ".join(body[:_COMPLAINT_LETTERS].decode(errors="replace").split())
+    return one_line(body[:_COMPLAINT_BYTES].decode(errors="replace"))
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401 - foreign JSON; whoever asks for a field checks it

@@ -11,6 +11,7 @@ from typing import Final
 
 from jarvis_backend.engines.engine import Speech
 from jarvis_backend.errors import EngineError, EngineMissing
+from jarvis_backend.one_line import one_line
 
 WAV_BYTES: Final = 16 * 1024 * 1024
 """Largest file that is taken: eight minutes of 16 kHz for one sentence."""
@@ -19,8 +20,8 @@ FILE_BYTES: Final = 128 * 1024 * 1024
 """Hard limit of the kernel on what it may write. Not tighter, because espeak-ng opens the sound
 system even when it writes a file, and that maps 64 MiB."""
 
-_STDERR_LETTERS: Final = 200
-"""As much of a program's complaint as fits a log line."""
+_COMPLAINT_BYTES: Final = 1000
+"""As much of a program's complaint as is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,10 @@ def _bound_files(pid: int) -> None:
 async def _first_letters(process: asyncio.subprocess.Process) -> str:
     """Read the beginning of what the program complains about, and throw away the rest."""
     assert process.stderr is not None  # noqa: S101 - it was asked for as a pipe
-    said = await process.stderr.read(_STDERR_LETTERS)
+    said = await process.stderr.read(_COMPLAINT_BYTES)
     while await process.stderr.read(65_536):
         pass
-    return " ".join(said.decode(errors="replace").split())
+    return one_line(said.decode(errors="replace"))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -25,6 +25,10 @@ ABOVE_FLOOR: Final = 4.0
 BELOW_PEAK: Final = 0.03
 """And from here times the loud ones (-30 dB), which speech falls below only in its pauses."""
 
+REMNANT_FRAMES: Final = 8
+"""160 ms: the final "s" of the wake word, where a recording begins within it. Of 56 commands with
+such a remnant 38 were understood without it, 30 with it."""
+
 PHRASE_SAMPLES: Final = samples(8000)
 """Longer than any command; dictation is cut into phrases of at most this."""
 
@@ -40,6 +44,7 @@ def spoken_part(pcm: Pcm) -> Pcm:
     loud = np.flatnonzero(level > _threshold(level))
     if len(loud) == 0:
         return pcm[:0]
+    loud = _without_remnant(loud)
     first = max(0, int(loud[0]) * FRAME_SAMPLES - MARGIN_SAMPLES)
     return pcm[first : (int(loud[-1]) + 1) * FRAME_SAMPLES + MARGIN_SAMPLES]
 
@@ -51,6 +56,14 @@ def phrases(pcm: Pcm) -> Iterator[Pcm]:
         yield pcm[:cut]
         pcm = pcm[cut:]
     yield pcm
+
+
+def _without_remnant(loud: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Drop a short sound that was under way when the recording began and that a pause follows."""
+    pauses = np.flatnonzero(np.diff(loud) > PAUSE_FRAMES)
+    if len(pauses) == 0 or loud[0] > 1 or loud[pauses[0]] >= REMNANT_FRAMES:
+        return loud
+    return loud[pauses[0] + 1 :]
 
 
 def _quietest(pcm: Pcm) -> int:

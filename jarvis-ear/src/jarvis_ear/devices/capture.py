@@ -113,7 +113,7 @@ class Capture:
                 if not self._source.live:
                     raise
                 self._lose(error)
-            self._stopping.wait(next(self._waits, 0.0))
+                self._stopping.wait(next(self._waits))
 
     def _read_until_stopped(self) -> None:
         try:
@@ -149,7 +149,6 @@ class Capture:
     def _find(self) -> None:
         gone_s = self._monotonic() - (self._lost_at or 0.0)
         self._lost_at = None
-        self._waits = iter(())
         _LOGGER.info("%s is back after %.1f s", self._source.name, gone_s)
         self._on_found()
 

@@ -1,5 +1,5 @@
 """EndOfSound: how a source says that it is finished."""
 
 
-class EndOfSound(Exception):  # noqa: N818 - not an error: every file ends
+class EndOfSound(Exception):
     """The source has no more sound and never will have."""

@@ -9,7 +9,7 @@ noise instead, and for 1.28 s its scores are partly of that.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -84,13 +84,13 @@ class OpenWakeWord:
         self._silence = (self._sound, self._mels, self._embeddings)
 
 
-def _classifier_input(classifier: object, model: Path | None) -> str:
+def _classifier_input(classifier: Any, model: Path | None) -> str:  # noqa: ANN401 - as open_model
     """Check that a model is a wake-word classifier of openWakeWord; the name of its input."""
-    inputs = classifier.get_inputs()  # type: ignore[attr-defined]
-    if len(inputs) == 1 and list(inputs[0].shape[1:]) == [WINDOW, EMBEDDING]:
-        return str(inputs[0].name)
-    shapes = [node.shape for node in inputs]
-    raise ConfigError(
-        f"{model} is not an openWakeWord classifier: its inputs are {shapes}, "
-        f"one of shape [1, {WINDOW}, {EMBEDDING}] is expected"
-    )
+    inputs = [node.shape for node in classifier.get_inputs()]
+    outputs = [node.shape for node in classifier.get_outputs()]
+    if [shape[1:] for shape in inputs] != [[WINDOW, EMBEDDING]] or outputs[0][1:] != [1]:
+        raise ConfigError(
+            f"{model} is not an openWakeWord classifier of one word: {inputs} to {outputs}, "
+            f"expected [[1, {WINDOW}, {EMBEDDING}]] to [[1, 1]]"
+        )
+    return str(classifier.get_inputs()[0].name)

@@ -97,6 +97,7 @@ class Ear:
             self._forget_stretch()
         self._now = frame.end
         if self.state in _HEARS_NOTHING:
+            self._forget_stretch()
             return ()
         self._ring.push(frame)
         speech = self._vad.is_speech(frame.pcm)
@@ -112,10 +113,11 @@ class Ear:
             lost = isinstance(event, MicrophoneLost)
             reason = EndReason.MICROPHONE_LOST if lost else EndReason.SOUND_ENDED
             effects = self._take(self._endpointer.finish(reason))
-        return effects + self._advance(event)
+        effects += self._advance(event)
+        return effects + self._watch_deadline()  # a follow-up of no length is over at once
 
     def _forget_stretch(self) -> None:
-        """Start anew after a gap: the sound before it has nothing to do with what follows."""
+        """Start anew after a gap or a mute: the sound before it belongs to nothing that follows."""
         self._gate.close()
         self._score = 0.0
 
@@ -136,10 +138,13 @@ class Ear:
         return effects
 
     def _endpoint(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
-        if self.state not in _HEARS_ENDPOINTS:
-            return ()
         if self.state is State.CAPTURING:
             self._collector.add(frame)
+        return self._judge(frame, speech=speech)
+
+    def _judge(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
+        if self.state not in _HEARS_ENDPOINTS:
+            return ()
         found = self._endpointer.hear(frame, self._weigh(frame, speech=speech))
         return () if found is None else self._take(found)
 
@@ -187,8 +192,7 @@ class Ear:
         self._listen(self._word.silence_from)
         effects: tuple[Effect, ...] = ()
         for frame, speech in zip(recalled, list(self._flags)[-len(recalled) :], strict=True):
-            found = self._endpointer.hear(frame, self._weigh(frame, speech=speech))
-            effects += () if found is None else self._take(found)
+            effects += self._judge(frame, speech=speech)
         return effects
 
     def _listen(self, since: Samples) -> None:

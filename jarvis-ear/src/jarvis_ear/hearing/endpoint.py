@@ -46,15 +46,16 @@ class Endpointer:
         self._onset = samples(endpointing.onset_ms)
         self._hangover = samples(endpointing.hangover_ms)
         self._max = samples(endpointing.max_ms)
+        self._run_start: Samples | None = None
+        self._peak = 0.0
+        self._spoken = Samples(0)
         self.listen(Samples(0))
 
     def listen(self, since: Samples) -> None:
         """Await speech; what was said before ``since`` does not count."""
         self._since = since
-        self._run_start: Samples | None = None
         self._levels: deque[float] = deque(maxlen=SMOOTHING_FRAMES)
-        self._peak = 0.0
-        self._spoken = Samples(0)
+        self._forget_run()
         self._least = Samples(0)
         self._last_spoken = since
         self._limit: Samples | None = None
@@ -78,14 +79,20 @@ class Endpointer:
             return SpeechDiscarded(self._last_spoken)
         return SpeechOver(self._last_spoken, reason)
 
+    def _forget_run(self) -> None:
+        """Nobody speaks: what sounded so far is no measure for the voice that may follow."""
+        self._run_start = None
+        self._peak = 0.0
+        self._spoken = Samples(0)
+
     def _await(self, frame: Frame, *, spoken: bool) -> Endpoint | None:
         if not spoken or frame.start < self._since:
-            self._run_start = None
+            self._forget_run()
             return None
         if self._run_start is None:
             self._run_start = frame.start
         self._note_speech(frame)
-        if frame.end - self._run_start < self._onset:
+        if self._spoken < self._onset:
             return None
         return SpeechStarted(self._run_start)
 
@@ -94,7 +101,7 @@ class Endpointer:
             self._note_speech(frame)
         if frame.end - self._last_spoken >= self._hangover:
             return self.finish(EndReason.HANGOVER)
-        if frame.end >= limit:
+        if frame.end + FRAME_SAMPLES > limit:
             return self.finish(EndReason.MAX_LENGTH)
         return None
 

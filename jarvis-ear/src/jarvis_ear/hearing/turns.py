@@ -129,6 +129,8 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     },
 }
 
+_AWAITS_SPEECH: Final = (State.LISTENING, State.FOLLOW_UP)
+
 SPEAKING_MAX_MS: Final = 600_000
 """Ten minutes: the longest reply that delivery lets through; a speaker silent about it is stuck."""
 
@@ -227,7 +229,7 @@ class TurnMachine:
         window = self._windows.get(state)
         if window is None:
             return None
-        if state is State.LISTENING:
+        if state in _AWAITS_SPEECH:
             self._listen_until = Samples(now + window)
         return Samples(now + window)
 

@@ -1,7 +1,7 @@
 """From scores to detections: threshold, patience, refractory period.
 
-A detector re-arms when its score has fallen: one long word is one detection. The warm-up (scores that
-are of the model's history and not of the room) is the model's to spend before it gives a score.
+A detector re-arms when its score has fallen: one long word is one detection. The warm-up (scores
+that are of the model's history and not of the room) is the model's to spend before it gives one.
 """
 
 from typing import Protocol

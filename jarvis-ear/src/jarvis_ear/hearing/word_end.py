@@ -89,14 +89,18 @@ NO_WORD: Final = WordEnd(None, Samples(-1), Samples(-FRAME_SAMPLES - 1), LEAST_S
 
 def find_word_end(before: list[Frame], at: Samples) -> WordEnd:
     """Find the end of the wake word in the frames ``before`` its detection at ``at``."""
-    first = before[0].start
     found = hiss(b"".join(frame.pcm for frame in before))
     if found is None:
         return WordEnd(None, at, at, LEAST_UNSURE)
-    start, end = first + found[0], first + found[1]
+    start, end = _position(before, found[0]), _position(before, found[1] - 1) + 1
     if end + WINDOW >= at or end > start + LONGEST_HISS:
         end = start + LONGEST_HISS
     return WordEnd(Samples(start + HISS_CUT), at, Samples(end + WORD_TAIL), LEAST_SPEECH)
+
+
+def _position(frames: list[Frame], sample: int) -> int:
+    """Where one sample of the sound of ``frames`` stands in the stream, gaps counted."""
+    return frames[sample // FRAME_SAMPLES].start + sample % FRAME_SAMPLES
 
 
 def hiss(pcm: bytes) -> tuple[int, int] | None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from concurrent.futures import Future
 from http import HTTPStatus
 from typing import Final
 
@@ -12,7 +11,7 @@ import requests
 from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
 from jarvis_ear.transports.blame import blame
 from jarvis_ear.transports.cuttable import CuttableAdapter
-from jarvis_ear.transports.worker import in_thread
+from jarvis_ear.transports.worker import Worker
 
 PATH: Final = "/api/auth/login"
 
@@ -36,15 +35,15 @@ class Login:
         self._url = url + PATH
         self._password = password
         self._deadline_s = deadline_s
-        self._asked: Future[str] | None = None
+        self._worker: Worker[str] | None = None
 
     async def token(self) -> str:
         """Return a fresh token, or raise ``TransportError`` or ``RemoteProtocolError``."""
-        if self._asked is not None and not self._asked.done():
+        if self._worker is not None and self._worker.busy:
             raise ConnectFailed("the login before this one is still looking for the host")
         adapter = CuttableAdapter()
-        self._asked = in_thread("jarvis-ear-login", lambda: self._ask(adapter))
-        answer = asyncio.wrap_future(self._asked)
+        worker = self._worker = Worker("jarvis-ear-login", lambda: self._ask(adapter))
+        answer = worker.start()
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await asyncio.shield(answer)
@@ -53,6 +52,7 @@ class Login:
         finally:
             adapter.cut()
             await asyncio.wait({answer}, timeout=_CUT_S)
+            worker.settle()
             _forget(answer)
 
     def _ask(self, adapter: CuttableAdapter) -> str:

@@ -33,10 +33,13 @@ class NetworkThread:
     def stop(self, within_s: float) -> bool:
         """Ask the coroutine to end, and return whether the thread did so in time.
 
-        From the thread itself it only asks: nobody can wait for himself.
+        Before the start it only asks, and so it does from the thread itself, which cannot wait for
+        its own end.
         """
-        if self.alive:
-            self._loop.call_soon_threadsafe(self._stop.set)
+        if not self.alive:
+            self._stop.set()
+            return True
+        self._loop.call_soon_threadsafe(self._stop.set)
         if threading.current_thread() is self._thread:
             return True
         self._thread.join(within_s)

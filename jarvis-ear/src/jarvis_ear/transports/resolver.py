@@ -1,11 +1,10 @@
 """ThreadResolver: names to addresses, asked anew for every link."""
 
-import asyncio
 import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from jarvis_ear.transports.worker import in_thread
+from jarvis_ear.transports.worker import Worker
 
 
 class ThreadResolver(AbstractResolver):
@@ -15,12 +14,12 @@ class ThreadResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return the addresses of ``host``, or raise ``OSError``."""
-        found = await asyncio.wrap_future(
-            in_thread(
-                "jarvis-ear-resolver",
-                lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM),
-            )
+        worker = Worker(
+            "jarvis-ear-resolver",
+            lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM),
         )
+        found = await worker.start()
+        worker.settle()
         return [
             ResolveResult(
                 hostname=host,

@@ -14,7 +14,6 @@ from engineio import base_client
 from jarvis_ear.errors import (
     ConnectFailed,
     Disconnected,
-    JarvisEarError,
     Rejected,
     RemoteProtocolError,
 )
@@ -55,10 +54,11 @@ class SocketIoLink:
         self._sockets = Sockets()
         self._session: aiohttp.ClientSession | None = None
         self._client: Any = None
-        self._refusal: object = None
         self._messages = 0
         self._heard_at = 0.0
-        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._answered: asyncio.Future[None] = loop.create_future()
+        self._ended: asyncio.Future[str] = loop.create_future()
 
     @property
     def usable(self) -> bool:
@@ -74,15 +74,15 @@ class SocketIoLink:
         try:
             async with asyncio.timeout(self._timing.connect_s):
                 await self._connect(token)
-        except JarvisEarError:
+        except RemoteProtocolError:
             raise
         except Exception as error:  # noqa: BLE001 - a peer can make the library raise anything
             raise self._failure(error) from None
-        self._heard_at = asyncio.get_running_loop().time()
-        if self._client.eio.read_loop_task is not None:
-            self._client.eio.read_loop_task.add_done_callback(lambda _: self._end("link lost"))
+        if NAMESPACE in self._client.failed_namespaces:
+            raise Rejected("the backend does not accept the token")
         if not self.usable:
             raise ConnectFailed("the backend closed the connection at once")
+        self._heard_at = asyncio.get_running_loop().time()
 
     async def send(self, message: ToBackend) -> None:
         """Give a message to the socket's queue, or raise ``Disconnected``: no more is promised."""
@@ -137,7 +137,8 @@ class SocketIoLink:
             engineio_logger=_SILENT,
         )
         client.on("*", self._on_event, namespace=NAMESPACE)
-        client.on("connect_error", self._on_refusal, namespace=NAMESPACE)
+        client.on("connect", self._on_answer, namespace=NAMESPACE)
+        client.on("connect_error", self._on_answer, namespace=NAMESPACE)
         client.on("disconnect", self._on_disconnect, namespace=NAMESPACE)
         return client
 
@@ -148,22 +149,26 @@ class SocketIoLink:
             transports=["websocket"],
             namespaces=[NAMESPACE],
             socketio_path=f"{urlsplit(self._url).path.strip('/')}/socket.io".lstrip("/"),
-            wait_timeout=self._timing.connect_s,
+            wait=False,  # the library's own wait does not notice when the connection dies
         )
+        reading = self._client.eio.read_loop_task
+        reading.add_done_callback(lambda _: self._end("link lost"))
+        either: list[asyncio.Future[Any]] = [self._answered, self._ended]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
 
-    def _failure(self, error: Exception) -> JarvisEarError:
-        if isinstance(self._refusal, dict):
-            return Rejected("the backend does not accept the token")
+    def _failure(self, error: Exception) -> ConnectFailed:
         if isinstance(error, TimeoutError):
             return ConnectFailed(f"no connection within {self._timing.connect_s:g} s")
         return ConnectFailed(f"connection failed: {blame(error)}")
 
-    def _on_refusal(self, *details: object) -> None:
-        """Keep what a namespace said: an object. A connection that fails says a text."""
-        self._refusal = details[0] if details else None
+    def _on_answer(self, *_details: object) -> None:
+        """Go on: which way the namespace answered is seen by its being there or not."""
+        if not self._answered.done():
+            self._answered.set_result(None)
 
-    def _on_disconnect(self, *_reason: object) -> None:
-        self._end("the backend closed the link")
+    def _on_disconnect(self, reason: object = None, *_: object) -> None:
+        lost = reason == self._client.reason.TRANSPORT_ERROR
+        self._end("link lost" if lost else "the backend closed the link")
 
     def _on_event(self, event: object, *args: object) -> None:
         try:

@@ -93,7 +93,8 @@ class Supervisor:
         self._status.reached()
         if news is None:
             return
-        level = logging.INFO if self._series.first_recovery() else logging.DEBUG
+        calm = self._series.worth_an_all_clear() or news.after_s is None
+        level = logging.INFO if calm else logging.DEBUG
         _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news))
         self._tell(news)
 
@@ -108,7 +109,7 @@ class Supervisor:
     def _failed(self, error: JarvisEarError) -> float:
         setback = _setback(error)
         wait_s = delay_s(setback, self._series.failed(setback), self._rand())
-        level = logging.WARNING if self._series.first_of_kind(setback) else logging.DEBUG
+        level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
         _LOGGER.log(level, "backend not usable: %s; next attempt in %.1f s", error, wait_s)
         self._status.missed()
         self._say(self._outage.failed(str(error), self._clock()))

@@ -1,0 +1,82 @@
+"""`python -m bench`: measure, and print a table for every measurement."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from bench.cpu import cpu, paced
+from bench.delivery import delivery
+from bench.endings import endings, pauses
+from bench.latency import latency
+from bench.material import Collection, open_collection
+from bench.memory import memory
+from bench.recall import accepts, recall
+from bench.scale import FULL, QUICK, Scale
+from bench.table import Table
+
+Measurement: TypeAlias = Callable[[Scale, Collection], list[Table]]
+
+MEASUREMENTS: Final[dict[str, Measurement]] = {
+    "cpu": cpu,
+    "paced": paced,
+    "latency": latency,
+    "memory": memory,
+    "delivery": delivery,
+    "recall": recall,
+    "accepts": accepts,
+    "endings": endings,
+    "pauses": pauses,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what was asked for. The exit status says that it was done, not how well."""
+    asked = _parser().parse_args(arguments)
+    scale = QUICK if asked.quick else FULL
+    collection = open_collection(asked.audio)
+    _say(collection.describes + "\n")
+    tables = []
+    for name in asked.only or MEASUREMENTS:
+        tables += _measure(name, scale, collection)
+    missed = sum(table.missed for table in tables)
+    _say(f"targets missed, marked (!): {missed or 'none'}")
+    if asked.json:
+        asked.json.write_text(json.dumps([table.as_json() for table in tables], indent=1) + "\n")
+    return 0
+
+
+def _measure(name: str, scale: Scale, collection: Collection) -> list[Table]:
+    began = time.perf_counter()
+    tables = MEASUREMENTS[name](scale, collection)
+    for table in tables:
+        _say(table.render())
+    _say(f"({name} took {time.perf_counter() - began:.0f} s)\n")
+    return tables
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a minute instead of a quarter hour")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=MEASUREMENTS,
+        metavar="NAME",
+        help=f"only this one; more than once for more: {', '.join(MEASUREMENTS)}",
+    )
+    parser.add_argument("--audio", type=Path, help="folder of recordings with a MANIFEST.csv")
+    parser.add_argument("--json", type=Path, help="file that gets all figures and notes")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

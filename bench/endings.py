@@ -1,0 +1,211 @@
+"""Where utterances begin and end: late ends, cut-offs, and pauses after the wake word."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from bench.listener import Heard, Listener
+from bench.material import COMMANDS, WORDS, Clip, Collection, spread
+from bench.scale import Scale
+from bench.scene import (
+    CLEAN,
+    Room,
+    Scene,
+    Speech,
+    after_a_pause,
+    noisy,
+    one_breath,
+    play,
+    sentences,
+)
+from bench.table import Figure, Row, Table
+from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE
+
+BEFORE_S: Final = 1.5
+"""The room before the word."""
+
+LATE_S: Final = 2.0
+"""An end that is called later than this after the last word, or never, is late."""
+
+AFTER_S: Final = LATE_S + 0.5
+"""The room after the last word: long enough to find out."""
+
+PAUSES_S: Final = (1.0, 2.0, 3.0)
+"""Between "Hey Jarvis" and the command."""
+
+SENTENCES: Final = 3
+"""How often each real speaker is heard, each time after another wake word."""
+
+LATE_PERCENT: Final = 2.0
+CUT_PERCENT: Final = 1.0
+
+SURE_DB: Final = 10
+"""Below this distance between speech and noise the targets do not bind."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the commands in one room."""
+
+    spoken: int = 0
+    woken: int = 0
+    late: int = 0
+    nothing: int = 0
+    """Woken, and no utterance at all; counted in ``late`` too."""
+    cut: int = 0
+    """Ended before the last word did."""
+    start_lost: int = 0
+    """Begun after the first word of the command did, as far as that can be told."""
+    torn: int = 0
+    """More than one utterance."""
+    whole: int = 0
+    """One utterance with all of the command in it, ended in time."""
+    delays: list[float] = field(default_factory=list)
+    """Seconds from the last word to the decision, where that was neither too early nor too late."""
+
+
+def endings(scale: Scale, collection: Collection) -> list[Table]:
+    """Commands in one breath with the wake word."""
+    listener, notes, rows = Listener(), list[str](), list[tuple[str, Tally, Room]]()
+    clips = collection.labelled(*COMMANDS)
+    for room in (CLEAN, *noisy(scale.snrs_db)):
+        speeches = (one_breath(clip) for clip in spread(clips, _clips(scale, room)))
+        tally = _count(listener, speeches, room, collection, notes)
+        rows.append((str(room), tally, room))
+    return [_table("Commands in one breath with the wake word", rows, collection, notes)]
+
+
+def pauses(scale: Scale, collection: Collection) -> list[Table]:
+    """Commands of real speakers, after a pause."""
+    listener, notes, rows = Listener(), list[str](), list[tuple[str, Tally, Room]]()
+    speakers = sentences(collection.labelled("neg_commands", "neg_speech"))
+    pairs = _pairs(collection.labelled(*WORDS), speakers, scale.noisy_clips)
+    for room in (CLEAN, *noisy(scale.snrs_db)):
+        for pause_s in PAUSES_S if room.snr_db in (None, SURE_DB) else PAUSES_S[:1]:
+            speeches = (after_a_pause(word, speaker, pause_s) for word, speaker in pairs)
+            tally = _count(listener, speeches, room, collection, notes)
+            rows.append((f"{room}, pause {pause_s:g} s", tally, room))
+    title = "Commands of real speakers, a pause after the wake word"
+    return [_table(title, rows, collection, notes)]
+
+
+def _pairs(words: list[Clip], speakers: list[Clip], count: int) -> list[tuple[Clip, Clip]]:
+    """Have every speaker speak after several wake words."""
+    if not speakers:
+        return []
+    calls = spread(words, min(count, SENTENCES * len(speakers)))
+    return [(call, speakers[place % len(speakers)]) for place, call in enumerate(calls)]
+
+
+def _clips(scale: Scale, room: Room) -> int:
+    return scale.clean_clips if room is CLEAN else scale.noisy_clips
+
+
+def _count(
+    listener: Listener,
+    speeches: Iterable[Speech],
+    room: Room,
+    collection: Collection,
+    notes: list[str],
+) -> Tally:
+    tally = Tally()
+    for speech in speeches:
+        scene = play(speech, room, collection, before_s=BEFORE_S, after_s=AFTER_S)
+        tally.spoken += 1
+        heard = listener.hear(scene.sound)
+        if heard.turns:
+            tally.woken += 1
+            faults = _judge(scene, heard, tally)
+            notes += [f"{fault}, {room}: {scene.name}" for fault in faults]
+    return tally
+
+
+def _judge(scene: Scene, heard: Heard, tally: Tally) -> list[str]:
+    """Count what is wrong with what was captured, and say it."""
+    if not heard.utterances:
+        tally.late += 1
+        tally.nothing += 1
+        return ["no end within 2 s, or no utterance"]
+    first = heard.utterances[0]
+    faults = [*_start(scene, first, tally), *_end(scene, first, tally)]
+    if len(heard.utterances) > 1:
+        tally.torn += 1
+        faults.append(f"{len(heard.utterances)} utterances")
+    tally.whole += not faults
+    return faults
+
+
+def _start(scene: Scene, utterance: Utterance, tally: Tally) -> list[str]:
+    if scene.command_starts is None or utterance.start <= scene.command_starts + FRAME_SAMPLES:
+        return []
+    tally.start_lost += 1
+    lost = (utterance.start - scene.command_starts) / SAMPLE_RATE
+    return [f"first {lost:.2f} s of the command lost"]
+
+
+def _end(scene: Scene, utterance: Utterance, tally: Tally) -> list[str]:
+    delay = (utterance.end - scene.speech_ends) / SAMPLE_RATE
+    if delay < 0:
+        tally.cut += 1
+        return [f"cut off {-delay:.2f} s before its end"]
+    if delay > LATE_S:
+        tally.late += 1
+        return [f"ended {delay:.2f} s late"]
+    tally.delays.append(delay)
+    return []
+
+
+def _table(
+    title: str, rows: list[tuple[str, Tally, Room]], collection: Collection, notes: list[str]
+) -> Table:
+    return Table(
+        title,
+        (
+            "room",
+            "spoken",
+            "woken",
+            "late",
+            "of it nothing",
+            "cut off",
+            "start lost",
+            "torn",
+            "whole",
+            "delay p50",
+            "p95",
+        ),
+        [_row(name, tally, room) for name, tally, room in rows],
+        f"late <= {LATE_PERCENT:g} %, cut off <= {CUT_PERCENT:g} % of the woken, "
+        f"clean and down to {SURE_DB} dB",
+        [collection.describes, *notes],
+    )
+
+
+def _row(name: str, tally: Tally, room: Room) -> Row:
+    binding = room.snr_db is None or room.snr_db >= SURE_DB
+    return (
+        name,
+        str(tally.spoken),
+        str(tally.woken),
+        _share(tally.late, tally, LATE_PERCENT if binding else None),
+        str(tally.nothing),
+        _share(tally.cut, tally, CUT_PERCENT if binding else None),
+        str(tally.start_lost),
+        str(tally.torn),
+        _share(tally.whole, tally, None),
+        _delay(tally, 50),
+        _delay(tally, 95),
+    )
+
+
+def _share(count: int, tally: Tally, at_most: float | None) -> Figure:
+    share = 100 * count / tally.woken if tally.woken else 0.0
+    return Figure(share, ".1f", " %", at_most)
+
+
+def _delay(tally: Tally, percent: int) -> Figure:
+    return Figure(
+        float(np.percentile(tally.delays, percent)) if tally.delays else float("nan"), ".2f", " s"
+    )

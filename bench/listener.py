@@ -1,0 +1,92 @@
+"""The whole ear as a function: sound in, what it decided out."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.sound import Sound
+from jarvis_ear import config
+from jarvis_ear.audio.frame import Frame
+from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.devices.silero import Silero
+from jarvis_ear.devices.webrtc_vad import WebRtcVad
+from jarvis_ear.hearing.ear import Ear
+from jarvis_ear.hearing.events import Effect, Failed, SendUtterance, TurnOpened
+from jarvis_ear.hearing.turns import TurnMachine
+from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.hearing.wake import WakeModel
+from jarvis_ear.units import FRAME_SAMPLES, Samples
+
+GATED: Final = config.Hearing()
+"""As it comes."""
+
+ALWAYS: Final = config.Hearing(gate=config.Gate(mode="always"))
+"""The wake model hears everything."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the ear made of a scene."""
+
+    turns: list[TurnOpened] = field(default_factory=list)
+    utterances: list[Utterance] = field(default_factory=list)
+    score: float = 0.0
+    """The highest score of the wake model."""
+
+
+class Listener:
+    """Loaded models, and a fresh ear for every scene. Owned by whoever measures."""
+
+    def __init__(self) -> None:
+        self._wake = OpenWakeWord()
+        self._speech = Silero()
+
+    def hear(self, sound: Sound, hearing: config.Hearing = GATED) -> Heard:
+        """Hear ``sound`` from its beginning to its end. Every turn fails at once."""
+        self._wake.reset()
+        self._speech.reset()
+        ear = make_ear(hearing, self._wake, self._speech)
+        heard = Heard()
+        for frame in frames(sound):
+            for effect in ear.hear(frame):
+                _note(effect, heard)
+                end_turn(ear, effect)
+            heard.score = max(heard.score, ear.score)
+        return heard
+
+
+def make_ear(
+    hearing: config.Hearing, wake: WakeModel | None = None, speech: Silero | None = None
+) -> Ear:
+    """Put an ear together as the daemon does."""
+    turn = itertools.count(1)
+    return Ear(
+        hearing,
+        gate=WebRtcVad(hearing.gate.aggressiveness),
+        wake=wake or OpenWakeWord(hearing.wake.model),
+        speech=speech or Silero(),
+        machine=TurnMachine(hearing, lambda: f"bench-{next(turn)}"),
+    )
+
+
+def end_turn(ear: Ear, effect: Effect) -> None:
+    """Be the backend that answers nothing: the ear goes back to waiting for its word."""
+    if isinstance(effect, SendUtterance):
+        ear.tell(Failed(effect.turn_id, "bench"))
+
+
+def frames(sound: Sound) -> Iterator[Frame]:
+    """Cut a recording into whole frames."""
+    for start in range(0, len(sound) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
+        yield Frame(Samples(start), sound[start : start + FRAME_SAMPLES].tobytes())
+
+
+def _note(effect: Effect, heard: Heard) -> None:
+    match effect:
+        case TurnOpened():
+            heard.turns.append(effect)
+        case SendUtterance(utterance=utterance):
+            heard.utterances.append(utterance)
+        case _:
+            pass

@@ -1,0 +1,187 @@
+"""The recordings that are heard: a collection with a manifest, or the few that come with us."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bench.sound import Sound, Waves, chance, rms, rounded, seconds
+from jarvis_ear.audio.wav import decode_wav
+from jarvis_ear.units import SAMPLE_RATE
+
+ROOT: Final = Path(__file__).parents[1]
+
+FLAC_READER: Final = "soundfile"
+"""The package that reads the recordings of a collection."""
+
+OURS: Final = ROOT / "tests" / "data"
+"""A handful of synthesised wake words with commands."""
+
+OUR_LABELS: Final = {"hey-jarvis": "pos_synth_isolated", "what-time-is-it": "neg_commands"}
+"""Of the recordings that are not the wake word with a command."""
+
+NEIGHBOUR: Final = ROOT.parent / "shared" / "audio"
+"""Where a collection is looked for unless one is named."""
+
+MANIFEST: Final = "MANIFEST.csv"
+"""What is in a collection: columns file, label, said."""
+
+COMMANDS: Final = ("pos_synth_command",)
+"""The wake word and a command in one breath."""
+
+WORDS: Final = ("pos_spliced_real", "pos_synth_isolated", "pos_real_hey_jarvis")
+"""The wake word alone."""
+
+ORDINARY: Final = (
+    "neg_speech",
+    "neg_meeting",
+    "neg_commands",
+    "neg_precise",
+    "neg_otherwakeword",
+    "noise_ambience",
+)
+"""What is heard in a home and must not wake anybody."""
+
+HARD: Final = ("neg_nearmiss_hey_real", "neg_nearmiss_synth", "amb_synth")
+"""What was made or chosen to sound like the wake word."""
+
+SPEAKERS: Final = 6
+"""Voices in the babble."""
+
+BABBLE_S: Final = 60
+"""Length of the babble; longer scenes hear it again from its beginning."""
+
+MADE_S: Final = 30
+"""Length of a noise that is made because no recording of one is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One recording."""
+
+    name: str
+    label: str
+    said: str
+    path: Path
+
+    def load(self) -> Sound:
+        """Read it: 16 kHz, first channel."""
+        if self.path.suffix == ".wav":
+            wav = decode_wav(self.path.read_bytes(), max_seconds=3600)
+            return _checked(wav.pcm[:, 0], wav.rate, self.path)
+        read = import_module(FLAC_READER).read  # our own recordings do without it
+        sound, rate = read(self.path, dtype="int16", always_2d=True)
+        return _checked(sound[:, 0], rate, self.path)
+
+
+class Collection:
+    """All recordings of one run, and the noises made of them. Read only; for one thread."""
+
+    def __init__(self, folder: Path, clips: Sequence[Clip]) -> None:
+        self.folder = folder
+        self._clips = clips
+
+    def labelled(self, *labels: str) -> list[Clip]:
+        """Return the clips of these labels, in their order."""
+        return [clip for label in labels for clip in self._clips if clip.label == label]
+
+    @cached_property
+    def describes(self) -> str:
+        """What is heard, in one line."""
+        if self.folder == OURS:
+            return (
+                f"material: only the {len(self._clips)} recordings of tests/data, with synthesised"
+                " noise: too little to say how well the ear hears (--audio DIR, and the package"
+                f" {FLAC_READER} for FLAC, give more)"
+            )
+        return f"material: {len(self._clips)} recordings of a collection (--audio)"
+
+    @cached_property
+    def household(self) -> list[Waves]:
+        """The noises of a home, one after the other at their own level."""
+        found = [clip.load().astype(np.float64) for clip in self.labelled("noise_ambience")]
+        return found or [_fan(), _kitchen()]
+
+    @cached_property
+    def babble(self) -> Waves:
+        """Six people who talk at once; people heard backwards where nobody else is there."""
+        people = [clip.load() for clip in self.labelled("neg_speech")]
+        people = people or [clip.load()[::-1] for clip in self._clips]
+        return sum((_talker(people, voice) for voice in range(SPEAKERS)), np.zeros(1))
+
+    @cached_property
+    def talk(self) -> Sound:
+        """One person after the other, as from a television."""
+        people = [clip.load() for clip in self.labelled("neg_speech", "neg_meeting")]
+        return np.concatenate(people or [clip.load()[::-1] for clip in self._clips])
+
+
+def open_collection(folder: Path | None) -> Collection:
+    """Open the one that is named, else the one next door, else our own recordings."""
+    if folder is not None:
+        return Collection(folder, list(_listed(folder / MANIFEST)))
+    if (NEIGHBOUR / MANIFEST).is_file() and find_spec(FLAC_READER) is not None:
+        return Collection(NEIGHBOUR, list(_listed(NEIGHBOUR / MANIFEST)))
+    return Collection(OURS, list(_ours()))
+
+
+def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
+    """Up to ``count`` of them, evenly over the whole list: no chance in it."""
+    step = max(1.0, len(clips) / count)
+    return [clips[int(place * step)] for place in range(min(count, len(clips)))]
+
+
+def _listed(manifest: Path) -> Iterator[Clip]:
+    with manifest.open(newline="") as lines:
+        for row in csv.DictReader(lines):
+            yield Clip(row["file"], row["label"], row["said"], manifest.parent / row["file"])
+
+
+def _ours() -> Iterator[Clip]:
+    for path in sorted(OURS.glob("*.wav")):
+        label = OUR_LABELS.get(path.stem, COMMANDS[0])
+        yield Clip(path.name, label, path.stem.replace("-", " "), path)
+
+
+def _checked(sound: Sound, rate: int, path: Path) -> Sound:
+    if rate != SAMPLE_RATE:
+        raise ValueError(f"{path} has {rate} samples a second, expected {SAMPLE_RATE}")
+    return sound
+
+
+def _talker(people: Sequence[Sound], voice: int) -> Waves:
+    order = chance("babble", voice).permutation(len(people))
+    words = [people[place] / rms(people[place]) for place in order]
+    return 1000 * np.resize(np.concatenate(words), seconds(BABBLE_S)).astype(np.float64)
+
+
+def _fan() -> Waves:
+    """Steady noise that falls with the frequency."""
+    count = seconds(MADE_S)
+    spectrum = np.fft.rfft(chance("fan").normal(0, 1, count))
+    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 30 * MADE_S))
+    waves = np.fft.irfft(spectrum, count)
+    result: Waves = 300 * waves / waves.std()
+    return result
+
+
+def _kitchen() -> Waves:
+    """Clatter: short ringing knocks at random moments, over a faint fan."""
+    random = chance("kitchen")
+    waves = _fan() / 10
+    ring = np.exp(-np.arange(1600) / 300)
+    for at in random.integers(0, len(waves) - len(ring), 3 * MADE_S):
+        tone = np.sin(np.arange(len(ring)) * random.uniform(0.2, 1.5))
+        waves[at : at + len(ring)] += random.uniform(500, 3000) * tone * ring
+    return waves
+
+
+def quiet_room(name: str, length_s: float) -> Sound:
+    """Nothing but the microphone's own noise."""
+    return rounded(0.0 + chance("quiet", name).normal(0, 8, seconds(length_s)))

@@ -1,0 +1,78 @@
+"""How much of everything is measured."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The size of a run."""
+
+    cpu_s: float
+    """Seconds of sound per room and gate for the CPU figures."""
+    paced_s: float
+    """Seconds of real time per room and gate."""
+    latency_clips: int
+    """Recordings whose frames are timed one by one."""
+    memory_s: int
+    """Seconds of sound that the process hears whose memory is watched."""
+    starts: int
+    """Process starts that are timed."""
+    deliveries: int
+    """Utterances sent per length and load."""
+    lengths_s: tuple[int, ...]
+    """Lengths of those utterances."""
+    clean_clips: int
+    """Recordings per label in a clean room."""
+    noisy_clips: int
+    """Recordings per noisy room, all labels together."""
+    snrs_db: tuple[int, ...]
+    """Distances between speech and noise."""
+    negative_s: int
+    """Seconds of sound per label that must not wake anybody."""
+
+
+FULL: Final = Scale(
+    cpu_s=180,
+    paced_s=12,
+    latency_clips=91,
+    memory_s=3600,
+    starts=5,
+    deliveries=40,
+    lengths_s=(1, 5, 25),
+    clean_clips=1000,
+    noisy_clips=120,
+    snrs_db=(20, 10, 5),
+    negative_s=3600,
+)
+"""Under a quarter of an hour on two cores."""
+
+QUICK: Final = Scale(
+    cpu_s=20,
+    paced_s=4,
+    latency_clips=10,
+    memory_s=300,
+    starts=2,
+    deliveries=6,
+    lengths_s=(1, 5, 25),
+    clean_clips=4,
+    noisy_clips=8,
+    snrs_db=(20, 10, 5),
+    negative_s=20,
+)
+"""About a minute: whether something broke, not how good it is."""
+
+SMOKE: Final = Scale(
+    cpu_s=1,
+    paced_s=0.2,
+    latency_clips=1,
+    memory_s=4,
+    starts=1,
+    deliveries=1,
+    lengths_s=(1,),
+    clean_clips=1,
+    noisy_clips=1,
+    snrs_db=(10,),
+    negative_s=2,
+)
+"""Seconds, for the test that runs every measurement once."""

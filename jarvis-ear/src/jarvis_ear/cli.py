@@ -1,0 +1,133 @@
+"""The command line: one verb, its options, and what a person is told when something is wrong."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from jarvis_ear import __version__
+from jarvis_ear.errors import JarvisEarError
+from jarvis_ear.options import Loaded, load
+from jarvis_ear.options.effective import effective
+from jarvis_ear.options.help import everyday, everything
+from jarvis_ear.options.reference import reference
+from jarvis_ear.options.words import quoted, suggestion
+
+VERBS: Final = {
+    "run": "listen until Ctrl-C, or until a sound file is over",
+    "devices": "list microphones and speakers, or say what is missing",
+    "config": "print the options in force, and where each value comes from",
+    "version": "print the version",
+}
+
+EX_USAGE: Final = 64
+"""The command line names no verb, or more than one can tell (sysexits.h)."""
+
+EX_SOFTWARE: Final = 70
+"""A bug of ours (sysexits.h)."""
+
+INTERRUPTED: Final = 130
+"""What shells say of a program that Ctrl-C ended: 128 and the signal's number."""
+
+READER_GONE: Final = 141
+"""What shells say of a program whose reader went away (`jarvis-ear config | head -1`)."""
+
+
+def main(argv: Sequence[str] | None = None, *, run: Callable[[Loaded], int]) -> int:
+    """Do what the command line says, and return the exit status. ``run`` is the verb run."""
+    try:
+        return _obey(list(sys.argv[1:] if argv is None else argv), run)
+    except JarvisEarError as error:
+        _complain(str(error))
+        return error.exit_status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001 - a bug, and this is where it is told: with all there is
+        traceback.print_exc()
+        return EX_SOFTWARE
+
+
+def _obey(argv: list[str], run: Callable[[Loaded], int]) -> int:
+    text = _help_for(argv) or _answer(argv)
+    if text is not None:
+        return _print(text)
+    if argv[:1] == ["run"]:
+        return run(load(argv[1:], os.environ))
+    return _misunderstand(argv)
+
+
+def _help_for(argv: list[str]) -> str | None:
+    if "--help-all" in argv:
+        return f"{_help()}\nAll options:\n{everything()}\n"
+    asks = argv[:1] == ["help"] or "--help" in argv or "-h" in argv
+    return _help() if asks else None
+
+
+def _answer(argv: list[str]) -> str | None:
+    """Return what a verb prints that has nothing else to do."""
+    match argv:
+        case ["config", "--reference"]:
+            return reference()
+        case ["config", *options]:
+            return effective(load(options, os.environ))
+        case ["devices"]:
+            return _devices()
+        case ["version" | "--version"]:
+            return f"jarvis-ear {__version__}\n"
+        case _:
+            return None
+
+
+def _devices() -> str:
+    from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - loads PortAudio, for this only
+
+    return describe()
+
+
+def _misunderstand(argv: list[str]) -> int:
+    match argv:
+        case []:
+            sys.stderr.write(_help())
+        case [verb, *_] if verb in VERBS:
+            _complain(f"{verb} takes no options")
+        case [option, *_] if option.startswith("-"):
+            _complain(f"say first what to do: one of {', '.join(VERBS)} (see jarvis-ear --help)")
+        case [verb, *_]:
+            hint = suggestion(verb, VERBS)
+            _complain(f"{quoted(verb)}: expected one of {', '.join(VERBS)}{hint}")
+    return EX_USAGE
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  {verb:<10} {meaning}" for verb, meaning in VERBS.items())
+    return f"""\
+usage: jarvis-ear VERB [OPTION ...]
+
+{verbs}
+
+Everyday options of run and config:
+{everyday()}
+  --help-all         All options. They can be set in the environment and in the file as well:
+                     see jarvis-ear config --reference.
+
+The password is never an argument: it comes from JARVIS_PASSWORD, from the credential
+jarvis-password, or from a file (--backend.password-file).
+"""
+
+
+def _print(text: str) -> int:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again
+        return READER_GONE
+    return 0
+
+
+def _complain(text: str) -> None:
+    for line in text.splitlines():
+        sys.stderr.write(f"jarvis-ear: {line}\n")

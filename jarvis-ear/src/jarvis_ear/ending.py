@@ -1,0 +1,66 @@
+"""Ending: how and when the program is over."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Final, Self
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Ending:
+    """Waits for whatever ends the program. Made and awaited by the main thread.
+
+    A thread that dies of an exception ends the program too. A first signal ends it in order, a second one at once. ``finish`` and ``fail`` may be called by
+    any thread; the first call counts.
+    """
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._error: BaseException | None = None
+        self._handlers: list[tuple[signal.Signals, object]] = []
+
+    def finish(self) -> None:
+        """Everything there was to do is done."""
+        self._over.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Something cannot go on."""
+        if not self._over.is_set():
+            self._error = error
+            self._over.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the end; False when it has not come in time. Raises what it failed with."""
+        if not self._over.wait(timeout_s):
+            return False
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def __enter__(self) -> Self:
+        self._excepthook = threading.excepthook
+        threading.excepthook = self._on_thread_failure
+        self._handlers = [(number, signal.signal(number, self._on_signal)) for number in SIGNALS]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        threading.excepthook = self._excepthook
+        for number, handler in self._handlers:
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave us
+
+    def _on_thread_failure(self, failure: threading.ExceptHookArgs) -> None:
+        """End the program with what ended a thread: it must never live on, deaf."""
+        self.fail(failure.exc_value or failure.exc_type())
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._over.is_set():
+            os._exit(128 + number)
+        self._over.set()

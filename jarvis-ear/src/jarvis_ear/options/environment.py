@@ -1,0 +1,55 @@
+"""The environment: what the service, the container or the shell says."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.options.layer import Layer
+from jarvis_ear.options.option import BY_KEY, BY_VARIABLE, ENV_PREFIX, OWNER_VARIABLES
+from jarvis_ear.options.secret_file import SecretFileError, read_secret
+from jarvis_ear.options.words import plain, suggestion
+
+SOURCE: Final = "environment"
+
+CREDENTIAL: Final = "jarvis-password"
+"""The credential of the service manager that holds the password."""
+
+
+def read(environ: Mapping[str, str]) -> Layer:
+    """Read our own names. One that begins like ours and is none is a mistake."""
+    layer = Layer(SOURCE)
+    for name, text in environ.items():
+        if name in BY_VARIABLE:
+            layer.take(BY_VARIABLE[name], text, name)
+        elif name.startswith(ENV_PREFIX):
+            layer.refuse(plain(name), f"there is no such option{suggestion(name, BY_VARIABLE)}")
+    return layer
+
+
+def read_owners(environ: Mapping[str, str]) -> Layer:
+    """Read the names that the owner's other programs use too; there, empty means not set."""
+    layer = Layer(SOURCE)
+    for key, name in OWNER_VARIABLES.items():
+        if text := environ.get(name):
+            layer.take(BY_KEY[key], text, name)
+    return layer
+
+
+def read_credential(environ: Mapping[str, str]) -> Layer:
+    """Read what the service manager keeps for us. It sees to it that nobody else can."""
+    layer = Layer("credential")
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return layer
+    path = Path(folder, CREDENTIAL)
+    try:
+        layer.take(BY_KEY["backend.password"], read_secret(path), CREDENTIAL)
+    except FileNotFoundError:
+        return layer  # other credentials than ours
+    except (OSError, SecretFileError) as error:
+        layer.refuse(CREDENTIAL, f"cannot be used: {_said(error)}")
+    return layer
+
+
+def _said(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

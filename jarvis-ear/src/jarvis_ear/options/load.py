@@ -1,0 +1,106 @@
+"""Loading: all sources, ranked, or a list of everything that is wrong with them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from jarvis_ear.config import CONFIG_FILE, Config
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.options import command_line, environment, file
+from jarvis_ear.options.layer import Layer
+from jarvis_ear.options.option import BY_KEY, OPTIONS
+from jarvis_ear.options.secret_file import SecretFileError, read_private_secret
+
+DEFAULT: Final = "default"
+"""Where a value comes from that nobody configured."""
+
+_PASSWORD: Final = "backend.password"  # noqa: S105 - the name of the option
+_PASSWORD_FILE: Final = "backend.password_file"  # noqa: S105 - the name of the option
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The options in force. A value: any thread may read it."""
+
+    config: Config
+    """The tree, whole and valid."""
+    origins: Mapping[str, str]
+    """For every option, where its value comes from."""
+
+
+def load(
+    argv: Sequence[str], environ: Mapping[str, str], *, default_file: Path = CONFIG_FILE
+) -> Loaded:
+    """Read command line, environment and file, the stronger first.
+
+    Raises ``ConfigError`` with one line for every mistake in any of them, those included that a
+    stronger source would have hidden.
+    """
+    arguments, named_file = command_line.read(argv)
+    layers = (
+        arguments,
+        environment.read(environ),
+        environment.read_owners(environ),
+        environment.read_credential(environ),
+        file.read(named_file or default_file, required=named_file is not None),
+    )
+    for layer in layers:
+        _fetch_password(layer)
+    if problems := [problem for layer in layers for problem in layer.problems]:
+        raise ConfigError("\n".join(problems))
+    return Loaded(_rank(layers), _origins(layers))
+
+
+class _Ranked(BaseSettings, Config):
+    """The tree, filled from layers of which an earlier one wins."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # the other sources are not used
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_others: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        layers = init_settings()["layers"]
+        return tuple(InitSettingsSource(settings_cls, layer.nested()) for layer in layers)
+
+
+def _rank(layers: Iterable[Layer]) -> Config:
+    fill: Callable[..., Config] = _Ranked
+    ranked = fill(layers=list(layers))
+    return Config(**{name: getattr(ranked, name) for name in Config.model_fields})
+
+
+def _origins(layers: Sequence[Layer]) -> dict[str, str]:
+    origins = {option.key: DEFAULT for option in OPTIONS}
+    for layer in reversed(layers):
+        origins.update(layer.origins)
+    return origins
+
+
+def _fetch_password(layer: Layer) -> None:
+    """Follow a ``password_file``: it is as strong as the source that names it."""
+    path = layer.values.get(_PASSWORD_FILE)
+    if not isinstance(path, Path):
+        return
+    if _PASSWORD in layer.values:
+        layer.refuse(_PASSWORD_FILE, f"given together with {_PASSWORD}, expected one of the two")
+        return
+    try:
+        layer.values[_PASSWORD] = BY_KEY[_PASSWORD].parse(read_private_secret(path))
+    except OSError as error:
+        layer.refuse(_PASSWORD_FILE, f"{path} cannot be read: {error.strerror}")
+    except SecretFileError as error:
+        layer.refuse(_PASSWORD_FILE, f"{path} is refused: {error}")
+    else:
+        layer.origins[_PASSWORD] = f"file {path}, named by {layer.origins[_PASSWORD_FILE]}"

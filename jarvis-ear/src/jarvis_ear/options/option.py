@@ -1,0 +1,198 @@
+"""Option: one leaf of the tree, its names in every source, and what it takes."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from jarvis_ear.config import Config
+from jarvis_ear.options.words import shown
+
+ENV_PREFIX: Final = "JARVIS_EAR_"
+"""Every name in the environment that begins so must be an option."""
+
+SHORT_FLAGS: Final[Mapping[str, str]] = {
+    "microphone.device": "--device",
+    "microphone.input": "--input",
+    "microphone.fast": "--fast",
+    "backend.url": "--backend-url",
+    "hearing.wake.model": "--wake-model",
+    "hearing.wake.threshold": "--threshold",
+    "speaker.output_dir": "--output-dir",
+    "log.transcripts": "--log-transcripts",
+    "log.format": "--log-format",
+    "with_backend": "--with-backend",
+}
+"""The everyday options, in the order in which the help shows them."""
+
+OWNER_VARIABLES: Final[Mapping[str, str]] = {
+    "backend.url": "BACKEND_URL",
+    "backend.password": "JARVIS_PASSWORD",
+    "backend.agent_id": "AGENT_ID",
+}
+"""The names in the environment that the owner's other programs use too."""
+
+_FILE_TYPES: Final[Mapping[type, tuple[type, ...]]] = {
+    bool: (bool,),
+    int: (int,),
+    float: (int, float),
+}
+"""What a file, which has types, may give for what; text for everything else."""
+
+_NOUNS: Final[Mapping[type, str]] = {int: "a whole number", float: "a number", Path: "a path"}
+
+
+class UnfitError(ValueError):
+    """A value is not one that the option takes. The text says what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. A value: anybody may hold it."""
+
+    key: str
+    """Its place in the tree and in the file: ``hearing.wake.threshold``."""
+    section: type[BaseModel]
+    """The section that declares it."""
+
+    @property
+    def name(self) -> str:
+        """Its name within the section."""
+        return self.key.rpartition(".")[2]
+
+    @property
+    def table(self) -> str:
+        """The table of the file that it stands in; empty for the top."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return ENV_PREFIX + self.key.upper().replace(".", "__")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Its names on the command line, the short one first; a secret has none."""
+        if self.kind is SecretStr:
+            return ()
+        long = "--" + self.key.replace("_", "-")
+        short = SHORT_FLAGS.get(self.key, long)
+        return (short,) if short == long else (short, long)
+
+    @property
+    def kind(self) -> type:
+        """The type of its values: bool, int, float, str, Path or SecretStr."""
+        annotation = self._field.annotation
+        if get_origin(annotation) is Literal:
+            return str
+        return next((kind for kind in get_args(annotation) if kind is Path), annotation)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """All values it takes, if they are few."""
+        annotation = self._field.annotation
+        return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+    @property
+    def default(self) -> object:
+        """Its value when nobody says anything."""
+        return self._field.default
+
+    @property
+    def meaning(self) -> str:
+        """What it is for, as the tree says it."""
+        return self._field.description or ""
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether nothing is a value too, written as an empty text."""
+        return type(None) in get_args(self._field.annotation)
+
+    @property
+    def expected(self) -> str:
+        """What it takes, as the end of a sentence."""
+        if self.kind is bool:
+            return "true or false"
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if "min_length" in self._limits and "max_length" in self._limits:
+            return "{min_length} to {max_length} characters".format(**self._limits)
+        if "min_length" in self._limits:
+            return "at least one character"
+        return " ".join((_NOUNS.get(self.kind, "text"), *self._range_words()))
+
+    def parse(self, given: object) -> object:
+        """Turn text, or what a file gives, into a value; raises ``UnfitError``."""
+        if given == "" and self.is_optional:
+            return None
+        if not isinstance(given, _FILE_TYPES.get(self.kind, ())) and not isinstance(given, str):
+            raise UnfitError(self.expected)
+        if isinstance(given, bool) and self.kind is not bool:
+            raise UnfitError(self.expected)
+        try:
+            section = self.section.model_validate({self.name: given})
+        except ValidationError as error:
+            raise UnfitError(self._explained(error)) from None
+        value: object = getattr(section, self.name)
+        return value
+
+    def shown(self, given: object) -> str:
+        """Write a value for people, on one line, and no secret at all."""
+        return "a value that is not shown" if self._must_hide(given) else shown(given)
+
+    def _must_hide(self, given: object) -> bool:
+        return self.kind is SecretStr or (self.key == "backend.url" and "@" in str(given))
+
+    def _explained(self, error: ValidationError) -> str:
+        """Return the words of a validator of the tree, where one has spoken, else our own."""
+        (first, *_) = error.errors(include_input=False, include_url=False)
+        return str(first["ctx"]["error"]) if first["type"] == "value_error" else self.expected
+
+    def _range_words(self) -> Iterator[str]:
+        limits = self._limits
+        if "ge" in limits:
+            yield f"from {limits['ge']} to {limits['le']}"
+        if "gt" in limits:
+            yield f"above {limits['gt']} and below {limits['lt']}"
+
+    @property
+    def _limits(self) -> dict[str, Any]:
+        names = ("ge", "le", "gt", "lt", "min_length", "max_length")
+        rules = self._field.metadata
+        return {
+            name: getattr(rule, name) for rule in rules for name in names if hasattr(rule, name)
+        }
+
+    @property
+    def _field(self) -> Any:  # noqa: ANN401 - pydantic's, and we read five attributes of it
+        return self.section.model_fields[self.name]
+
+
+def _leaves(section: type[BaseModel], path: str = "") -> Iterator[Option]:
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _leaves(kind, f"{path}{name}.")
+        else:
+            yield Option(f"{path}{name}", section)
+
+
+OPTIONS: Final = tuple(_leaves(Config))
+"""Every option there is, in the order of the tree."""
+
+BY_KEY: Final[Mapping[str, Option]] = {option.key: option for option in OPTIONS}
+
+BY_FLAG: Final[Mapping[str, Option]] = {flag: option for option in OPTIONS for flag in option.flags}
+
+BY_VARIABLE: Final[Mapping[str, Option]] = {option.variable: option for option in OPTIONS}
+
+TABLES: Final = frozenset(
+    table
+    for option in OPTIONS
+    for table in (option.table, *re.findall(r"^(.+)\.", option.table))
+    if table
+)
+"""Every table of the file."""

@@ -1,0 +1,97 @@
+"""Where log lines go, and which of them."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, TextIO
+
+from jarvis_ear import config
+from jarvis_ear.system.live import AnyLive, Live, NoLive
+from jarvis_ear.system.log_format import OURS, JournalFormatter, JsonFormatter, TextFormatter
+
+OTHERS: Final = (
+    "engineio",
+    "engineio.client",  # with a level of its own, else the library adds a handler to it
+    "socketio",
+    "socketio.client",
+    "aiohttp",
+    "asyncio",
+    "requests",
+    "urllib3",
+)
+"""Libraries that, below WARNING, tell of every packet, tokens and voices included."""
+
+
+@contextmanager
+def setup(
+    log: config.Log, stream: TextIO | None = None, environ: Mapping[str, str] | None = None
+) -> Iterator[AnyLive]:
+    """Send all log lines to ``stream`` (standard error) while the block lasts.
+
+    Gives the live line, which is drawn on a terminal only. For the main thread.
+    """
+    stream = sys.stderr if stream is None else stream
+    environ = os.environ if environ is None else environ
+    live = Live(stream) if _is_watched(log, stream, environ) else NoLive()
+    handler = _handler(log, stream, environ, live)
+    levels = _levels(log)
+    before = {name: logging.getLogger(name).level for name in levels}
+    _set(levels)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield live
+    finally:
+        logging.getLogger().removeHandler(handler)
+        _set(before)
+        live.close()
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether ``stream`` is the one that systemd connected to the journal, see systemd.exec(5)."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # nothing that has a number: a stream in memory, or closed
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _handler(
+    log: config.Log, stream: TextIO, environ: Mapping[str, str], live: AnyLive
+) -> logging.Handler:
+    """Make the one handler: whatever else the journal may get one day is chosen here."""
+    handler = logging.StreamHandler(live if isinstance(live, Live) else stream)
+    handler.setFormatter(_formatter(log, stream, environ))
+    handler.setLevel(log.level.upper())
+    return handler
+
+
+def _formatter(log: config.Log, stream: TextIO, environ: Mapping[str, str]) -> logging.Formatter:
+    json = JsonFormatter() if log.format == "json" else None
+    if is_journal(stream, environ):
+        return JournalFormatter(json)
+    return json or TextFormatter(colour=_is_terminal(stream, environ) and not _wants_plain(environ))
+
+
+def _levels(log: config.Log) -> dict[str, str]:
+    """Only our own loggers follow the option; the handler holds back what is below it."""
+    return {"": "WARNING", OURS: log.level.upper()} | dict.fromkeys(OTHERS, "WARNING")
+
+
+def _set(levels: Mapping[str, str] | Mapping[str, int]) -> None:
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def _is_watched(log: config.Log, stream: TextIO, environ: Mapping[str, str]) -> bool:
+    return log.format != "json" and _is_terminal(stream, environ)
+
+
+def _is_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    return stream.isatty() and environ.get("TERM", "dumb") != "dumb"
+
+
+def _wants_plain(environ: Mapping[str, str]) -> bool:
+    """Whether the person asked for no colours (no-color.org: set, and not empty)."""
+    return bool(environ.get("NO_COLOR"))

@@ -1,0 +1,227 @@
+"""TurnLog: the story of every turn, told to the journal."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never
+
+from jarvis_ear.delivery.events import (
+    DeliveryEvent,
+    Finished,
+    LinkDown,
+    LinkUp,
+    Processing,
+    ReplyAudio,
+    Sent,
+    Thinking,
+    Transcribed,
+)
+from jarvis_ear.hearing.events import (
+    AbandonTurn,
+    Effect,
+    Ignored,
+    SendUtterance,
+    State,
+    StateChanged,
+    StopSpeaking,
+    TurnDropped,
+    TurnOpened,
+)
+from jarvis_ear.system import turn_words as words
+from jarvis_ear.system.turn_story import Stage, TurnStory, sizes
+
+MAX_TURNS: Final = 32
+"""Turns that may be open at once: more than the outbox holds."""
+
+
+class TurnLog:
+    """Writes down what happens, in words and in fields of the journal.
+
+    The ear thread calls ``effect``, the network thread ``delivery``, the speaker thread
+    ``reply_started`` and ``reply_ended``, the main thread ``close``. One lock protects the stories
+    and keeps the lines in order. At most 32 stories are open; when one more begins, the oldest is
+    told as far as it is known (``unfinished``).
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        transcripts: bool,
+        wake_word: str = "Hey Jarvis",
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._logger = logger
+        self._transcripts = transcripts
+        self._wake_word = wake_word
+        self._now = now
+        self._lock = threading.Lock()
+        self._turns: OrderedDict[str, TurnStory] = OrderedDict()
+        self._because = ""
+        self._current: dict[str, object] = {}
+        self.unfinished = 0
+        """Turns whose end did not come while they were remembered."""
+
+    def effect(self, effect: Effect) -> None:
+        """Note what the ear decided."""
+        with self._lock:
+            match effect:
+                case TurnOpened():
+                    self._open(effect)
+                case StateChanged():
+                    self._change(effect)
+                case SendUtterance():
+                    self._capture(effect)
+                case TurnDropped(turn_id, reason):
+                    self._drop(turn_id, words.reason(reason))
+                case AbandonTurn(turn_id):
+                    self._stop_waiting(turn_id)
+                case StopSpeaking(turn_id):
+                    self._note(turn_id, "StopSpeaking", "the reply is interrupted")
+                case Ignored(state, event):
+                    self._logger.debug("%s means nothing while %s", type(event).__name__, state)
+                case _:
+                    assert_never(effect)
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        """Note what became of an utterance, or of the link."""
+        with self._lock:
+            match event:
+                case LinkUp():
+                    self._link_up(event)
+                case LinkDown(reason):
+                    self._say(
+                        logging.WARNING, f"no link to the backend: {reason}", {"EVENT": "LinkDown"}
+                    )
+                case Sent():
+                    self._send(event)
+                case Processing(turn_id):
+                    self._reach(turn_id, Stage.PROCESSING)
+                    self._note(turn_id, "Processing", "the backend works on it")
+                case Transcribed(turn_id, text):
+                    self._transcribe(turn_id, text)
+                case Thinking(turn_id, provider):
+                    self._note(turn_id, "Thinking", f"the backend asks {provider}")
+                case ReplyAudio(turn_id, index, content_type, audio):
+                    told = f"reply chunk {index}: {content_type}, {words.size(len(audio))}"
+                    self._note(turn_id, "ReplyAudio", told)
+                case Finished():
+                    self._finish(event)
+                case _:
+                    assert_never(event)
+
+    def reply_started(self, turn_id: str) -> None:
+        """Note the first sound of a reply."""
+        with self._lock:
+            self._reach(turn_id, Stage.FIRST_AUDIO)
+
+    def reply_ended(self, turn_id: str) -> None:
+        """Note the last sound of a reply."""
+        with self._lock:
+            self._stop_waiting(turn_id)
+
+    def close(self) -> None:
+        """Tell what is known of the turns that are still open: nothing more will come."""
+        with self._lock:
+            for turn in list(self._turns.values()):
+                self._tell(turn)
+
+    def _open(self, opened: TurnOpened) -> None:
+        turn = self._turn(opened.turn_id)
+        turn.session_id = opened.session_id
+        turn.score = opened.score
+        turn.wake_at = None if opened.score is None else opened.at
+        self._because = words.heard(opened, self._wake_word)
+        self._current = turn.fields()
+        self._note(opened.turn_id, "TurnOpened", f"turn {opened.turn_id} begins")
+
+    def _change(self, change: StateChanged) -> None:
+        """Tell the new state with what led to it, which the effect just before may have said."""
+        because, self._because = self._because or words.why(change), ""
+        told = {**self._current, "EVENT": change.why, "STATE": str(change.new)}
+        self._say(logging.INFO, f"{change.old} -> {change.new}: {because}", told)
+        if change.new is State.IDLE:
+            self._current = {}
+
+    def _capture(self, effect: SendUtterance) -> None:
+        self._turn(effect.turn_id).capture(effect.utterance, self._now())
+        self._because = words.captured(effect.utterance)
+
+    def _drop(self, turn_id: str, because: str) -> None:
+        turn = self._turns.pop(turn_id, None)
+        known = {} if turn is None else turn.fields()
+        told = {**known, "TURN_ID": turn_id, "EVENT": "TurnDropped", "OUTCOME": "dropped"}
+        self._say(logging.INFO, f"turn {turn_id}: dropped ({because}), nothing was sent", told)
+
+    def _send(self, sent: Sent) -> None:
+        self._turn(sent.turn_id).sent = sent
+        self._reach(sent.turn_id, Stage.SENT)
+        self._note(sent.turn_id, "Sent", f"sent: {words.sent(sent)}", logging.INFO, sizes(sent))
+
+    def _transcribe(self, turn_id: str, text: str) -> None:
+        self._reach(turn_id, Stage.TRANSCRIPT)
+        told = words.understood(text, transcripts=self._transcripts)
+        self._note(turn_id, "Transcribed", told, logging.INFO)
+
+    def _finish(self, finished: Finished) -> None:
+        turn = self._turn(finished.turn_id)
+        turn.finished = finished
+        if finished.chunks:
+            told = f"reply: {words.chunks(finished.chunks)}"
+            self._note(finished.turn_id, "Finished", told, logging.INFO)
+        self._tell_if_over(turn)
+
+    def _stop_waiting(self, turn_id: str) -> None:
+        """Nobody waits for the sound of this reply any more: it was heard, or is not wanted."""
+        turn = self._turns.get(turn_id)
+        if turn is not None:
+            turn.needs_no_sound = True
+            self._tell_if_over(turn)
+
+    def _tell_if_over(self, turn: TurnStory) -> None:
+        if turn.is_over:
+            turn.reach(Stage.DONE, self._now())
+            self._tell(turn)
+
+    def _tell(self, turn: TurnStory) -> None:
+        """Write the one line that says what became of a turn, and forget it."""
+        self._turns.pop(turn.turn_id, None)
+        self.unfinished += turn.finished is None
+        is_fine = turn.finished is not None and words.is_harmless(turn.finished)
+        level = logging.INFO if is_fine else logging.WARNING
+        told = {"EVENT": "TurnEnded", **turn.fields()}
+        self._say(level, f"turn {turn.turn_id}: {words.story(turn)}", told)
+
+    def _link_up(self, link: LinkUp) -> None:
+        again = "" if link.after_s is None else f" again after {link.after_s:.1f} s"
+        told = {"EVENT": "LinkUp", "BACKEND": link.url}
+        self._say(logging.INFO, f"connected to {link.url}{again}", told)
+
+    def _reach(self, turn_id: str, stage: Stage) -> None:
+        turn = self._turns.get(turn_id)
+        if turn is not None:
+            turn.reach(stage, self._now())
+
+    def _turn(self, turn_id: str) -> TurnStory:
+        """Find a story, or begin one; the oldest gives way."""
+        if turn_id not in self._turns:
+            if len(self._turns) >= MAX_TURNS:
+                self._tell(next(iter(self._turns.values())))
+            self._turns[turn_id] = TurnStory(turn_id)
+        return self._turns[turn_id]
+
+    def _note(
+        self,
+        turn_id: str,
+        event: str,
+        text: str,
+        level: int = logging.DEBUG,
+        told: Mapping[str, object] | None = None,
+    ) -> None:
+        turn = self._turns.get(turn_id) or TurnStory(turn_id)
+        self._say(level, text, {**turn.ids(), **(told or {}), "EVENT": event})
+
+    def _say(self, level: int, text: str, told: Mapping[str, object]) -> None:
+        self._logger.log(level, "%s", text, extra=dict(told))

@@ -1,0 +1,110 @@
+"""TurnStory: what is known of one turn, and where its time went."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from jarvis_ear.delivery.events import Finished, Sent
+from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.units import Samples, milliseconds, seconds
+
+
+class Stage(StrEnum):
+    """The moments of a turn that are timed, in their order. Values are words for people."""
+
+    WAKE = "wake"
+    END_OF_SPEECH = "end of speech"
+    SENT = "sent"
+    PROCESSING = "processing"
+    TRANSCRIPT = "transcript"
+    FIRST_AUDIO = "first audio"
+    DONE = "done"
+
+
+@dataclass(slots=True)
+class TurnStory:
+    """One turn as far as it has come. Owned by the turn log, under its lock.
+
+    All times count from the end of speech, which is what a person waits from. Sound has its own
+    clock: that moment is as long before the utterance was handed over as samples follow the speech.
+    A stage that was not reached, or is not known, is not there.
+    """
+
+    turn_id: str
+    session_id: str = ""
+    wake_at: Samples | None = None
+    """Position of the wake word; None for a follow-up."""
+    score: float | None = None
+    utterance: Utterance | None = None
+    sent: Sent | None = None
+    finished: Finished | None = None
+    needs_no_sound: bool = False
+    """The reply was heard, or nobody waits for it any more."""
+    stamps: dict[Stage, float] = field(default_factory=dict)
+    """When a stage was reached, in seconds of the turn log's clock."""
+
+    def reach(self, stage: Stage, now: float) -> None:
+        """Note a stage; the first time counts."""
+        self.stamps.setdefault(stage, now)
+
+    def capture(self, utterance: Utterance, now: float) -> None:
+        """Note the utterance, as it is handed over for delivery."""
+        self.utterance = utterance
+        silence_ms = milliseconds(utterance.end - utterance.speech_end)
+        self.reach(Stage.END_OF_SPEECH, now - silence_ms / 1000)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen in it."""
+        finished = self.finished
+        return finished is not None and (finished.chunks == 0 or self.needs_no_sound)
+
+    @property
+    def speech_s(self) -> float | None:
+        """Seconds of speech, if there was any."""
+        utterance = self.utterance
+        return None if utterance is None else seconds(utterance.speech_end - utterance.speech_start)
+
+    def latencies_ms(self) -> dict[Stage, int]:
+        """Return the stages in order, in milliseconds from the end of speech (wake: before)."""
+        return dict(self._latencies())
+
+    def _latencies(self) -> Iterator[tuple[Stage, int]]:
+        began = self.stamps.get(Stage.END_OF_SPEECH)
+        if began is None or self.utterance is None:
+            return
+        if self.wake_at is not None:
+            yield Stage.WAKE, -milliseconds(self.utterance.speech_end - self.wake_at)
+        for stage in Stage:
+            if stage in self.stamps:
+                yield stage, round((self.stamps[stage] - began) * 1000)
+
+    def ids(self) -> dict[str, object]:
+        """Return the fields that every line about this turn carries."""
+        session = {"SESSION_ID": self.session_id} if self.session_id else {}
+        return {"TURN_ID": self.turn_id, **session}
+
+    def fields(self) -> dict[str, object]:
+        """Return everything that is known, as fields of the journal."""
+        known: dict[str, object] = self.ids()
+        if self.score is not None:
+            known["WAKE_SCORE"] = round(self.score, 3)
+        if self.speech_s is not None:
+            known["SPEECH_MS"] = round(self.speech_s * 1000)
+        if self.sent is not None:
+            known |= sizes(self.sent)
+        if self.finished is not None:
+            known |= {"OUTCOME": str(self.finished.verdict), "CAUSE": self.finished.code}
+            known["REPLY_CHUNKS"] = self.finished.chunks
+        for stage, after_ms in self.latencies_ms().items():
+            known[f"LATENCY_{stage.name}_MS"] = after_ms
+        return known
+
+
+def sizes(sent: Sent) -> dict[str, object]:
+    """Return what went up, as fields of the journal."""
+    return {
+        "BYTES_RAW": sent.raw_bytes,
+        "BYTES_WAV": sent.wav_bytes,
+        "BYTES_BASE64": sent.base64_bytes,
+    }

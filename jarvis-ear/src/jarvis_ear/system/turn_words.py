@@ -1,0 +1,120 @@
+"""Words for what happens in a turn, as the log says them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from jarvis_ear.delivery.events import Finished, Sent, Verdict
+from jarvis_ear.hearing.events import State, StateChanged, TurnOpened
+from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.system.turn_story import TurnStory
+from jarvis_ear.units import milliseconds, seconds
+
+MAX_QUOTED: Final = 500
+"""Characters of a transcript that a line holds; nobody says more in half a minute."""
+
+_WHY: Final[Mapping[str, str]] = {
+    "SpeechStarted": "speech begins",
+    "SpeechDiscarded": "too little to be speech",
+    "SoundEnded": "the sound is over",
+    "ReplyStarted": "the reply begins",
+    "ReplyEnded": "the reply is over",
+    "Muted": "muted",
+    "Unmuted": "no longer muted",
+    "MicrophoneLost": "no microphone",
+    "MicrophoneFound": "the microphone is there",
+    "WakeDetected": "heard the wake word",
+}
+"""Names of events, in words."""
+
+_TOO_LATE: Final[Mapping[State, str]] = {
+    State.LISTENING: "nothing was said",
+    State.THINKING: "no reply came",
+    State.SPEAKING: "the reply does not end",
+    State.FOLLOW_UP: "nothing more was said",
+}
+"""What it means that a state has lasted as long as it may."""
+
+
+def why(change: StateChanged) -> str:
+    """Say why the state changed."""
+    if change.why == "DeadlinePassed":
+        return _TOO_LATE.get(change.old, "it took too long")
+    name, _, detail = change.why.rstrip(")").partition("(")
+    if name == "Failed":
+        return f"no reply: {spaced(detail)}" if detail else "no reply"
+    return _WHY.get(name, change.why)
+
+
+def reason(name: str) -> str:
+    """Say what ended a turn early."""
+    return "nothing was said" if name == "DeadlinePassed" else _WHY.get(name, name)
+
+
+def heard(opened: TurnOpened, wake_word: str) -> str:
+    """Say how a turn began."""
+    if opened.score is None:
+        return "heard speech after the reply"
+    return f'heard "{wake_word}" (score {opened.score:.2f})'
+
+
+def captured(utterance: Utterance) -> str:
+    """Say what is going to be sent, and why it ended."""
+    speech_s = seconds(utterance.speech_end - utterance.speech_start)
+    lost = f", {milliseconds(utterance.lost)} ms were lost" if utterance.lost else ""
+    return f"captured {speech_s:.2f} s of speech (ended by {spaced(utterance.reason)}{lost})"
+
+
+def sent(event: Sent) -> str:
+    """Say how much went up."""
+    raw, wav, base64 = map(size, (event.raw_bytes, event.wav_bytes, event.base64_bytes))
+    return f"{raw} raw, {wav} WAV, {base64} base64"
+
+
+def understood(text: str, *, transcripts: bool) -> str:
+    """Say what was understood, or only how long it was."""
+    if not transcripts:
+        return f"understood {len(text)} characters"
+    return f'understood "{text[:MAX_QUOTED]}{"..." if len(text) > MAX_QUOTED else ""}"'
+
+
+def story(turn: TurnStory) -> str:
+    """Say what became of a turn, in one line."""
+    return "; ".join(_parts(turn))
+
+
+def _parts(turn: TurnStory) -> Iterator[str]:
+    yield "unfinished" if turn.finished is None else outcome(turn.finished)
+    if turn.speech_s is not None:
+        yield f"{turn.speech_s:.2f} s of speech"
+    if turn.sent is not None:
+        yield sent(turn.sent)
+    if turn.finished is not None and turn.finished.chunks:
+        yield chunks(turn.finished.chunks)
+    if latencies := turn.latencies_ms():
+        yield "ms: " + " -> ".join(f"{stage} {ms}" for stage, ms in latencies.items())
+
+
+def outcome(finished: Finished) -> str:
+    """Say how it ended."""
+    verdict = spaced(finished.verdict)
+    return f"{verdict} ({spaced(finished.code)})" if finished.code else verdict
+
+
+def is_harmless(finished: Finished) -> bool:
+    """Whether nobody is left without the answer that they wait for."""
+    return finished.verdict in (Verdict.DONE, Verdict.ABANDONED)
+
+
+def chunks(count: int) -> str:
+    """Say how long a reply was."""
+    return f"{count} chunk" if count == 1 else f"{count} chunks"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes."""
+    return f"{count} B" if count < 1000 else f"{count / 1000:.0f} kB"  # noqa: PLR2004 - a kilobyte
+
+
+def spaced(code: str) -> str:
+    """Write a code as words."""
+    return code.replace("_", " ")

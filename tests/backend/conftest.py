@@ -1,0 +1,193 @@
+"""What the tests of the backend share: a satellite, and sound to send."""
+
+import asyncio
+import base64
+import os
+import shutil
+import subprocess
+import threading
+import time
+import wave
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+import socketio
+
+from jarvis_backend.config import ENV_PREFIX, Config
+from jarvis_backend.server import Server
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.wire import voice_socketio as wire
+
+DEADLINE_S = 20
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """No option of whoever runs the tests gets into them."""
+    for name in list(os.environ):
+        if name == "JARVIS_PASSWORD" or name.startswith(ENV_PREFIX):
+            monkeypatch.delenv(name)
+
+
+class Satellite:
+    """One connection to ``/voice``, and everything it was told, in order."""
+
+    def __init__(self, url: str, token: object) -> None:
+        self.url = url
+        self.token = token
+        self.events: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self.refusal: Any = None
+        self.gone = asyncio.Event()
+        self._client = socketio.AsyncClient(
+            reconnection=False, websocket_extra_options={"max_msg_size": 0}
+        )
+        self._client.on("*", self._told, namespace=wire.NAMESPACE)
+        self._client.on("connect_error", self._refused, namespace=wire.NAMESPACE)
+        self._client.on("disconnect", self._lost, namespace=wire.NAMESPACE)
+
+    async def __aenter__(self):
+        await self._client.connect(
+            self.url,
+            namespaces=[wire.NAMESPACE],
+            auth=None if self.token is None else {"token": self.token},
+            transports=["websocket"],
+        )
+        assert await self.next() == (wire.LISTENING, {})
+        return self
+
+    async def __aexit__(self, *_):
+        await self._client.disconnect()
+
+    async def say(self, event, *payload):
+        await self._client.emit(event, payload, namespace=wire.NAMESPACE)
+
+    async def start(self, agent_id="probe"):
+        await self.say(wire.AUDIO_START, {"agentId": agent_id})
+        assert await self.next() == (wire.LISTENING, {"agentId": agent_id})
+
+    async def chunk(self, sound: bytes, agent_id="probe"):
+        audio = base64.b64encode(sound).decode()
+        await self.say(wire.AUDIO_CHUNK, {"agentId": agent_id, "audio": audio, "seq": 0})
+
+    async def end(self, agent_id="probe"):
+        await self.say(wire.AUDIO_END, {"agentId": agent_id})
+
+    async def utter(self, sound: bytes, agent_id="probe"):
+        await self.start(agent_id)
+        await self.chunk(sound, agent_id)
+        await self.end(agent_id)
+
+    async def next(self):
+        async with asyncio.timeout(DEADLINE_S):
+            return await self.events.get()
+
+    async def until(self, event):
+        """Everything up to and including the next ``event``."""
+        told = [await self.next()]
+        while told[-1][0] != event:
+            told.append(await self.next())
+        return told
+
+    async def fence(self):
+        """Everything it is told before a ping that is sent now comes back."""
+        await self.say(wire.PING, {"agentId": "fence"})
+        told = await self.until(wire.PONG)
+        return told[:-1]
+
+    def _told(self, event, *payload):
+        self.events.put_nowait((event, payload[0] if payload else None))
+
+    def _refused(self, reason):
+        self.refusal = reason
+
+    def _lost(self, *_):
+        self.gone.set()
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """Run a coroutine to its end, with a deadline."""
+    return lambda work: asyncio.run(asyncio.wait_for(work, 2 * DEADLINE_S))
+
+
+@pytest.fixture
+def leaves_no_thread():
+    """Check at the end of the test that every thread it began has ended, or is just ending."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(2)  # asyncio's own waitpid threads say so a moment before they are gone
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.fixture
+def serve():
+    """Start servers on free ports; all are stopped at the end."""
+    running = []
+
+    def start(engines=None, now=time.monotonic, **options):
+        server = Server(Config(port=0, **options), engines, now=now)
+        running.append(server)
+        return server.start()
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture
+def connect():
+    """Log in to a server and make a satellite for it."""
+    return lambda url: Satellite(url, log_in(url))
+
+
+@pytest.fixture
+def satellite(serve):
+    """Start a server, log in to it, and make satellites for it."""
+
+    def make(engines=None, now=time.monotonic, **options):
+        url = serve(engines, now, **options)
+        token = log_in(url)
+        return lambda: Satellite(url, token)
+
+    return make
+
+
+def log_in(url, password="jarvis"):
+    answer = requests.post(f"{url}/api/auth/login", json={"password": password}, timeout=10)
+    return answer.json()["token"]
+
+
+@pytest.fixture(scope="session")
+def beep() -> bytes:
+    """Half a second of something, as a WAV."""
+    phase = np.arange(8000) * 2 * np.pi * 440 / 16_000
+    return pcm_to_wav((np.sin(phase) * 8000).astype("<i2").tobytes())
+
+
+@pytest.fixture(scope="session")
+def flite(tmp_path_factory) -> Callable[..., np.ndarray]:
+    """Sentences spoken by flite, as PCM16 at 16 kHz."""
+    if shutil.which("flite") is None:
+        pytest.skip("flite is not installed: no speech to understand")
+    folder = tmp_path_factory.mktemp("speech")
+
+    def say(text: str, voice: str = "slt") -> np.ndarray:
+        path = Path(folder, "speech.wav")
+        subprocess.run(["flite", "-voice", voice, "-t", text, "-o", path], check=True, timeout=30)
+        with wave.open(str(path)) as file:
+            return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def what_time(flite) -> np.ndarray:
+    """Half a second of silence, "what time is it", and 0.8 s of silence."""
+    return np.concatenate(
+        [np.zeros(8000, "<i2"), flite("what time is it"), np.zeros(12_800, "<i2")]
+    )

@@ -1,0 +1,80 @@
+"""From options to engines."""
+
+import asyncio
+import importlib.util
+import logging
+import sys
+
+import pytest
+
+from jarvis_backend.config import Config
+from jarvis_backend.engines.choose import choose_engines
+from jarvis_backend.engines.engine import NoEar, NoVoice
+
+
+def chosen(**options):
+    engines = choose_engines(Config(**options))
+    asyncio.run(engines.aclose())
+    return engines
+
+
+@pytest.mark.parametrize("engine", ["pocketsphinx", "openai"])
+def test_the_ear_is_the_one_that_was_asked_for(engine):
+    assert chosen(stt={"engine": engine, "url": "http://127.0.0.1:1"}).stt.name == engine
+
+
+@pytest.mark.parametrize("engine", ["builtin", "openai"])
+def test_the_brain_is_the_one_that_was_asked_for(engine):
+    brain = chosen(brain={"engine": engine, "url": "http://127.0.0.1:1"}).brain
+    assert brain.provider == engine
+
+
+@pytest.mark.parametrize("engine", ["espeak-library", "openai"])
+def test_the_voice_is_the_one_that_was_asked_for(engine):
+    assert chosen(tts={"engine": engine, "url": "http://127.0.0.1:1"}).tts.name == engine
+
+
+def test_of_the_voices_the_first_that_is_installed_speaks(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert chosen().tts.name == "espeak-library"
+    for name in ("espeak-ng", "flite"):
+        (tmp_path / name).touch(0o755)
+        assert chosen().tts.name == name
+
+
+def test_nothing_installed_is_one_warning_each_that_says_what_helps(monkeypatch, caplog):
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    engines = chosen()
+    assert isinstance(engines.stt, NoEar)
+    assert isinstance(engines.tts, NoVoice)
+    ear, voice = (record.getMessage() for record in caplog.records)
+    assert "pip install pocketsphinx" in ear
+    assert "apt install flite" in voice
+    assert "apt install espeak-ng" in voice
+    assert "pip install espeakng-loader" in voice
+
+
+@pytest.mark.parametrize(
+    ("options", "package"),
+    [
+        ({"stt": {"engine": "faster-whisper"}}, "faster-whisper"),
+        ({"tts": {"engine": "piper"}}, "piper-tts"),
+    ],
+)
+def test_an_optional_engine_names_its_package_and_the_others_go_on(
+    monkeypatch, caplog, options, package
+):
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    monkeypatch.setitem(sys.modules, "piper", None)
+    chosen(**options)
+    assert len(caplog.records) == 1
+    assert f"pip install {package}" in caplog.text
+
+
+def test_what_is_switched_off_is_no_warning(caplog):
+    engines = chosen(stt={"engine": "none"}, tts={"engine": "none"})
+    assert (engines.stt.name, engines.tts.name) == ("none", "none")
+    assert caplog.records == []

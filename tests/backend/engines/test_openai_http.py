@@ -1,0 +1,206 @@
+"""The engines that are a server somewhere, against a small server here."""
+
+import asyncio
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from jarvis_backend.config import BrainOptions, SpeechToTextOptions, TextToSpeechOptions
+from jarvis_backend.engines import openai_http
+from jarvis_backend.engines.engine import Speech
+from jarvis_backend.engines.openai_http import HttpBrain, HttpSpeechToText, HttpTextToSpeech
+from jarvis_backend.errors import EngineError
+from jarvis_ear.audio.wav import pcm_to_wav
+
+PCM = np.arange(1000, dtype=np.int16)
+CHAT = {"choices": [{"message": {"role": "assistant", "content": " Noon. "}}]}
+
+
+class Service:
+    """Answers every request alike, and remembers what it was asked."""
+
+    def __init__(self):
+        self.status, self.type, self.body = 200, "application/json", b"{}"
+        self.requests = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def answer(self, body, status=200, content_type="application/json"):
+        self.status, self.type = status, content_type
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+@pytest.fixture(scope="module")
+def running():
+    service = Service()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            service.requests.append((self.path, dict(self.headers), body))
+            service.hold.wait(10)
+            self.send_response(service.status)
+            self.send_header("Content-Type", service.type)
+            self.send_header("Content-Length", str(len(service.body)))
+            self.end_headers()
+            try:
+                self.wfile.write(service.body)
+            except ConnectionError:
+                return  # the engine had enough
+
+        def log_message(self, *_):
+            """Be quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    service.url = f"http://127.0.0.1:{server.server_port}"
+    yield service
+    service.hold.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def service(running):
+    running.requests.clear()
+    running.hold.set()
+    return running
+
+
+def used(engine, work):
+    async def use():
+        try:
+            return await work(engine)
+        finally:
+            await engine.aclose()
+
+    return asyncio.run(use())
+
+
+def hear(url, **options):
+    options = SpeechToTextOptions(engine="openai", url=url, **options)
+    return used(HttpSpeechToText(options), lambda engine: engine.transcribe(PCM))
+
+
+def think(url, **options):
+    options = BrainOptions(engine="openai", url=url, **options)
+    return used(HttpBrain(options), lambda engine: engine.answer("what time is it"))
+
+
+def say(url, **options):
+    options = TextToSpeechOptions(engine="openai", url=url, **options)
+    return used(HttpTextToSpeech(options), lambda engine: engine.speak("Noon."))
+
+
+def test_sound_is_sent_as_a_file_and_text_comes_back(service):
+    service.answer({"text": " what time is it "})
+    assert hear(service.url, model="small", language="en") == "what time is it"
+    ((path, headers, body),) = service.requests
+    assert path == "/v1/audio/transcriptions"
+    assert headers["Content-Type"].startswith("multipart/form-data")
+    assert pcm_to_wav(PCM.tobytes()) in body
+    assert b'name="file"; filename="utterance.wav"' in body
+    assert b"small" in body
+    assert "Authorization" not in headers
+
+
+def test_a_question_is_sent_with_the_instructions(service):
+    service.answer(CHAT)
+    assert think(service.url, model="tiny", instructions="Be brief.") == "Noon."
+    ((path, _, body),) = service.requests
+    assert path == "/v1/chat/completions"
+    assert json.loads(body) == {
+        "model": "tiny",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "what time is it"},
+        ],
+    }
+
+
+def test_a_sentence_is_sent_and_sound_comes_back(service):
+    service.answer(b"RIFF...", content_type="audio/wav; rate=1")
+    assert say(service.url, voice="nova") == Speech("audio/wav", b"RIFF...")
+    ((path, _, body),) = service.requests
+    assert path == "/v1/audio/speech"
+    asked = json.loads(body)
+    assert (asked["input"], asked["voice"], asked["response_format"]) == ("Noon.", "nova", "wav")
+
+
+def test_sound_of_no_known_type_is_what_was_asked_for(service):
+    service.answer(b"RIFF...", content_type="application/octet-stream")
+    assert say(service.url).content_type == "audio/wav"
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
+def test_the_address_may_be_written_with_or_without_its_version(service, suffix):
+    service.answer(CHAT)
+    think(service.url + suffix)
+    assert service.requests[0][0] == "/v1/chat/completions"
+
+
+def test_the_key_is_sent_and_never_shown(service):
+    service.answer({"error": "no"}, 401)
+    with pytest.raises(EngineError, match=r'answered 401: {"error": "no"}') as failed:
+        think(service.url, api_key="top-secret")
+    assert service.requests[0][1]["Authorization"] == "Bearer top-secret"
+    assert "top-secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, [], "x", {"choices": []}, {"choices": [{"message": {"content": None}}]}]
+)
+def test_an_answer_of_another_form_is_told(service, body):
+    service.answer(body)
+    with pytest.raises(EngineError, match="has no choices"):
+        think(service.url)
+
+
+@pytest.mark.parametrize("body", [{}, [], {"text": 5}])
+def test_a_transcript_of_another_form_is_told(service, body):
+    service.answer(body)
+    with pytest.raises(EngineError, match="has no text 'text'"):
+        hear(service.url)
+
+
+def test_what_is_no_json_is_told(service):
+    service.answer(b"<html>" + b"x" * 1000)
+    with pytest.raises(EngineError, match=r"^expected JSON, got '<html>x") as failed:
+        hear(service.url)
+    assert len(str(failed.value)) < 300
+
+
+def test_no_sound_is_told(service):
+    service.answer(b"", content_type="audio/wav")
+    with pytest.raises(EngineError, match="sent no sound"):
+        say(service.url)
+
+
+def test_an_endless_answer_is_cut_off(service, monkeypatch):
+    monkeypatch.setattr(openai_http, "ANSWER_BYTES", 1000)
+    service.answer(bytes(100_000), content_type="audio/wav")
+    with pytest.raises(EngineError, match="sent more than 1000 bytes"):
+        say(service.url)
+
+
+def test_a_server_that_hangs_is_given_up(service):
+    service.hold.clear()
+    with pytest.raises(EngineError, match=r"took more than 1 s|cannot be used: "):
+        think(service.url, timeout_s=1)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[", "http://a b"])
+def test_a_server_that_is_not_there_is_told(url):
+    with pytest.raises(EngineError, match="cannot be used: "):
+        think(url)
+
+
+def test_proxies_of_the_environment_are_not_asked(service, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    service.answer(CHAT)
+    assert think(service.url) == "Noon."

@@ -1,0 +1,107 @@
+"""The options: where they come from, and what is wrong with them."""
+
+import pytest
+
+from jarvis_backend.config import Config, load
+from jarvis_backend.errors import ConfigError
+
+
+def test_by_default_it_listens_on_loopback_only():
+    config = load([])
+    assert (config.host, config.port) == ("127.0.0.1", 4000)
+    assert config.password.get_secret_value() == "jarvis"
+    assert config.jwt_secret is None
+    assert config.limits.message_bytes == 5_242_880
+    assert config.log.transcripts is False
+
+
+def test_arguments_win_over_the_environment(monkeypatch):
+    monkeypatch.setenv("JARVIS_BACKEND_PORT", "4001")
+    monkeypatch.setenv("JARVIS_BACKEND_STT__ENGINE", "none")
+    assert (load([]).port, load([]).stt.engine) == (4001, "none")
+    assert load(["--port", "4002", "--stt.engine=pocketsphinx"]).port == 4002
+    assert load(["--stt.engine=pocketsphinx"]).stt.engine == "pocketsphinx"
+
+
+def test_without_arguments_only_the_environment_counts(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["pytest", "--port", "1"])
+    assert load().port == 4000
+
+
+@pytest.mark.parametrize("name", ["JARVIS_PASSWORD", "JARVIS_BACKEND_PASSWORD"])
+def test_the_password_comes_from_the_environment(monkeypatch, name):
+    monkeypatch.setenv(name, "geheim")
+    assert load([]).password.get_secret_value() == "geheim"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--password=x",
+        "--passw=x",
+        "--jwt-secret",
+        "--jwt_secret=x",
+        "--stt.api-key=x",
+        "--tts.api_key=x",
+        '--brain={"api_key":"x"}',
+    ],
+)
+def test_secrets_are_never_arguments(argument):
+    with pytest.raises(ConfigError, match="secrets are never arguments") as refused:
+        load([argument, "x"])
+    assert "=x" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--port", "x"], "^port: "),
+        (["--port", "70000"], "^port: "),
+        (["--nope"], "unrecognized arguments: --nope"),
+        (["stray"], "unrecognized arguments: stray"),
+        (["--stt.engine", "magic"], "^stt.engine: "),
+        (["--stt.engine", "openai"], "^stt.url: '', expected http:// or https://"),
+        (["--tts.engine", "openai", "--tts.url", "ftp://x"], "^tts.url: 'ftp://x'"),
+        (["--limits.turns", "0"], "^limits.turns: "),
+    ],
+)
+def test_a_bad_argument_is_named(arguments, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        load(arguments)
+
+
+def test_all_problems_are_told_at_once_and_no_secret_is_shown(monkeypatch):
+    monkeypatch.setenv("JARVIS_BACKEND_PROT", "4001")
+    monkeypatch.setenv("JARVIS_BACKEND_JWT_SECRET", "short-secret")
+    monkeypatch.setenv("JARVIS_PASSWORD", "")
+    with pytest.raises(ConfigError) as refused:
+        load([])
+    assert str(refused.value).splitlines() == [
+        "JARVIS_BACKEND_PROT: there is no such option; see jarvis-backend --help",
+        "jwt_secret: expected at least 32 letters",
+        "password: is empty, expected at least one letter",
+    ]
+
+
+def test_a_wrong_value_in_the_environment_is_named(monkeypatch):
+    monkeypatch.setenv("JARVIS_BACKEND_LIMITS__TURNS", "many")
+    monkeypatch.setenv("JARVIS_BACKEND_LOG__NOPE", "1")
+    with pytest.raises(ConfigError, match=r"limits\.turns: .*\n.*log\.nope: |log\.nope: .*\n.*"):
+        load([])
+
+
+def test_the_help_names_every_option_but_the_secrets(capsys):
+    with pytest.raises(SystemExit) as ended:
+        load(["--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "--host" in text
+    assert "--tts.voice" in text
+    assert "--password" not in text
+    assert "--jwt" not in text
+    assert "api-key" not in text
+
+
+def test_it_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        Config().port = 1

@@ -1,0 +1,163 @@
+"""One turn, without a wire."""
+
+import asyncio
+import logging
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+
+from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
+from jarvis_backend.config import Limits
+from jarvis_backend.conversation import (
+    Answer,
+    Conversation,
+    Done,
+    Spoken,
+    Thinking,
+    Transcript,
+)
+from jarvis_backend.engines.engine import NoEar, NoVoice, Speech
+from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
+from jarvis_ear.audio.wav import pcm_to_wav
+
+
+def conversation(engines, *, log_transcripts=False, **limits):
+    return Conversation(engines, Limits(**limits), log_transcripts=log_transcripts)
+
+
+def replies(engines, utterance, **options):
+    async def collect():
+        return [message async for message in conversation(engines, **options).reply(utterance)]
+
+    return asyncio.run(collect())
+
+
+def sentence(index, text):
+    return Spoken(index, Speech("audio/wav", spoken(text)))
+
+
+def test_a_turn_goes_from_sound_to_speech(beep):
+    engines = scripted(brain=ScriptedBrain("One. Two."))
+    assert replies(engines, beep) == [
+        Transcript("what time is it"),
+        Thinking("scripted"),
+        Answer("One. Two."),
+        sentence(0, "One."),
+        sentence(1, "Two."),
+        Done(2, unspoken=""),
+    ]
+    assert engines.brain.asked == ["what time is it"]
+
+
+def test_sentences_come_as_they_are_ready_two_at_a_time(beep):
+    voice = ScriptedVoice(after={"One.": "Two."})
+    messages = replies(scripted(brain=ScriptedBrain("One. Two. Three."), tts=voice), beep)
+    assert [message.index for message in messages if isinstance(message, Spoken)] == [1, 0, 2]
+    assert voice.most_at_once == 2
+
+
+def test_a_sentence_that_fails_is_missing_but_counted(beep, caplog):
+    voice = ScriptedVoice(fails=["One."])
+    messages = replies(scripted(tts=voice), beep)
+    assert [message.index for message in messages if isinstance(message, Spoken)] == [1, 2]
+    assert messages[-1] == Done(3, unspoken="")
+    assert "sentence 0 is left out: cannot say" in caplog.text
+
+
+def test_when_every_sentence_fails_the_turn_still_ends(beep):
+    voice = ScriptedVoice(fails=["One.", "Two.", "Three."])
+    assert replies(scripted(tts=voice), beep)[-1] == Done(3, unspoken="")
+
+
+def test_without_a_voice_the_reply_stays_text(beep):
+    messages = replies(scripted(tts=NoVoice("install one")), beep)
+    assert messages[2:] == [Answer("One. Two. Three."), Done(0, unspoken="One. Two. Three.")]
+
+
+@pytest.mark.parametrize("reply", ["", "```code```"])
+def test_nothing_to_say_is_no_sentence(beep, reply):
+    assert replies(scripted(brain=ScriptedBrain(reply)), beep)[-1] == Done(0, unspoken="")
+
+
+def test_the_wake_phrase_is_not_part_of_the_command(beep):
+    engines = scripted(stt=ScriptedEar("hey jarvis stop"))
+    assert replies(engines, beep)[0] == Transcript("stop")
+    assert engines.brain.asked == ["stop"]
+
+
+@pytest.mark.parametrize("heard", ["", "hey jarvis"])
+def test_an_utterance_without_a_command_is_not_understood(beep, heard):
+    with pytest.raises(UtteranceError, match=r"^Could not understand audio$"):
+        replies(scripted(stt=ScriptedEar(heard)), beep)
+
+
+@pytest.mark.parametrize(
+    ("utterance", "text"),
+    [
+        (b"", "^No audio received$"),
+        (b"\0" * 100, "^Could not read audio: it starts with"),
+        (pcm_to_wav(bytes(64_000)), "^Could not read audio: it lasts longer than the 1 s"),
+    ],
+)
+def test_what_is_no_utterance_is_told_so(utterance, text):
+    with pytest.raises(UtteranceError, match=text):
+        replies(scripted(), utterance, utterance_s=1)
+
+
+def test_any_rate_reaches_the_ear_at_sixteen_kilohertz():
+    ear = ScriptedEar()
+    replies(scripted(stt=ear), pcm_to_wav(np.ones(48_000, "<i2").tobytes(), 48_000))
+    assert abs(len(ear.heard[0]) - 16_000) < 10
+
+
+def test_the_pcm_reaches_the_ear_to_the_sample():
+    ear = ScriptedEar()
+    pcm = np.arange(-500, 500, dtype="<i2")
+    replies(scripted(stt=ear), pcm_to_wav(pcm.tobytes()))
+    assert np.array_equal(ear.heard[0], pcm)
+
+
+def test_an_ear_or_brain_that_fails_ends_the_turn(beep):
+    with pytest.raises(EngineError, match="deaf"):
+        replies(scripted(stt=ScriptedEar(error="deaf")), beep)
+    with pytest.raises(EngineError, match="dull"):
+        replies(scripted(brain=ScriptedBrain(error="dull")), beep)
+    with pytest.raises(EngineMissing, match=r"^STT service not available: install one$"):
+        replies(scripted(stt=NoEar("install one")), beep)
+
+
+def test_a_long_reply_is_cut(beep):
+    messages = replies(scripted(), beep, reply_chars=9)
+    assert messages[-1] == Done(2, unspoken="")
+
+
+def test_whoever_stops_listening_stops_the_voice(beep):
+    voice = ScriptedVoice(hangs=True)
+
+    async def listen_to_the_answer_only():
+        reply = conversation(scripted(tts=voice)).reply(beep)
+        async with aclosing(reply) as messages, asyncio.timeout(10):
+            async for message in messages:
+                if isinstance(message, Answer):
+                    break
+            waiting = asyncio.ensure_future(anext(messages))
+            while len(voice.asked) < 2:  # noqa: ASYNC110 - nothing says when the second is asked
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(listen_to_the_answer_only())
+    assert voice.cancelled == ["One.", "Two."]
+
+
+def test_what_was_said_is_logged_only_if_the_owner_wants_it(beep, caplog):
+    caplog.set_level(logging.DEBUG)
+    engines = scripted(stt=ScriptedEar("the secret word"), brain=ScriptedBrain("quiet now"))
+    replies(engines, beep)
+    assert "understood 15 letters" in caplog.text
+    assert "secret" not in caplog.text
+    assert "quiet" not in caplog.text
+    replies(engines, beep, log_transcripts=True)
+    assert "understood: the secret word" in caplog.text
+    assert "answer: quiet now" in caplog.text

@@ -1,0 +1,109 @@
+"""The program ``jarvis-backend``, started as such."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import requests
+
+import jarvis_backend
+from jarvis_backend import __main__ as program
+
+
+def environment(**extra):
+    source = os.path.dirname(os.path.dirname(jarvis_backend.__file__))  # noqa: PTH120
+    return {"PYTHONPATH": source, "PATH": os.environ["PATH"], **extra}
+
+
+@pytest.fixture
+def start():
+    """Start programs; whatever still runs at the end is killed."""
+    running = []
+
+    def begin(*arguments, **extra):
+        one = subprocess.Popen(
+            [sys.executable, "-m", "jarvis_backend", *arguments],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(**extra),
+        )
+        running.append(one)
+        return one
+
+    yield begin
+    for one in running:
+        one.kill()
+        one.communicate(timeout=10)
+
+
+def told(one, pattern):
+    """Read what it says until ``pattern``, within a deadline."""
+    deadline = threading.Timer(20, one.kill)
+    deadline.start()
+    try:
+        for line in one.stderr:
+            if found := re.search(pattern, line):
+                return found
+        pytest.fail(f"it never said {pattern!r}")
+    finally:
+        deadline.cancel()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_it_is_told_to_stop(start, number):
+    one = start("--port", "0", JARVIS_PASSWORD="geheim")
+    url = told(one, r"listening on (http://127\.0\.0\.1:\d+)")[1]
+    assert requests.get(f"{url}/health", timeout=10).json() == {"status": "healthy"}
+    login = {"password": "geheim"}
+    assert requests.post(f"{url}/api/auth/login", json=login, timeout=10).status_code == 200
+    asked = time.monotonic()
+    one.send_signal(number)
+    assert one.wait(10) == 0
+    assert time.monotonic() - asked < 2
+    rest = one.stderr.read()
+    assert "stopped" in rest
+    assert "Traceback" not in rest
+    assert "geheim" not in rest
+
+
+def test_a_port_that_is_taken_is_one_line_and_69(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        one = start("--port", str(taken.getsockname()[1]))
+        _, said = one.communicate(timeout=20)
+    assert one.returncode == 69
+    assert re.fullmatch(r"jarvis-backend: cannot listen on 127\.0\.0\.1:\d+: .*\n", said)
+
+
+def test_a_bad_option_is_one_line_and_78(capsys):
+    assert program.main(["--port", "x"]) == 78
+    assert re.fullmatch("jarvis-backend: port: .*\n", capsys.readouterr().err)
+
+
+def test_the_help_is_no_error():
+    with pytest.raises(SystemExit) as ended:
+        program.main(["--help"])
+    assert ended.value.code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "warnings"),
+    [
+        ({"host": "127.0.0.1"}, 0),
+        ({"host": "::1"}, 0),
+        ({"host": "localhost"}, 0),
+        ({"host": "0.0.0.0"}, 2),  # noqa: S104
+        ({"host": "192.168.1.2"}, 2),
+        ({"host": "0.0.0.0", "password": "geheim"}, 1),  # noqa: S104
+    ],
+)
+def test_an_open_door_is_warned_about(caplog, options, warnings):
+    program._warn_if_open(program.Config(**options))
+    assert len(caplog.records) == warnings
+    assert ("public default" in caplog.text) is (warnings == 2)

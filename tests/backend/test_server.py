@@ -1,0 +1,126 @@
+"""The server on its thread: it starts, stops, and leaves nothing behind."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+import requests
+import uvicorn
+
+from fakes.engines import ScriptedEar, ScriptedVoice, scripted
+from jarvis_backend import server as server_module
+from jarvis_backend.config import Config
+from jarvis_backend.errors import AddressInUse, BackendError
+from jarvis_backend.server import Server
+from jarvis_ear.wire import voice_socketio as wire
+
+
+def server(engines=None, **options):
+    return Server(Config(port=0, **options), engines or scripted())
+
+
+@pytest.mark.usefixtures("leaves_no_thread")
+def test_it_accepts_when_start_returns_and_is_gone_when_stop_does():
+    ear = ScriptedEar()
+    one = server(scripted(stt=ear))
+    url = one.start()
+    assert requests.get(f"{url}/health", timeout=10).json() == {"status": "healthy"}
+    started = time.monotonic()
+    one.stop()
+    assert time.monotonic() - started < 2
+    assert ear.closed
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}/health", timeout=10)
+    with socket.create_server(("127.0.0.1", int(url.rpartition(":")[2]))):
+        pass
+
+
+def test_it_can_be_started_again_and_stopped_twice():
+    one = server()
+    one.stop()
+    for _ in range(2):
+        with one:
+            assert requests.get(f"{one.url}/health", timeout=10).ok
+    one.stop()
+
+
+def test_it_starts_once():
+    with server() as one, pytest.raises(BackendError, match="expected one start per stop"):
+        one.start()
+
+
+@pytest.mark.usefixtures("leaves_no_thread")
+def test_it_stops_in_time_with_a_satellite_in_the_middle_of_a_reply(run, connect, beep):
+    voice = ScriptedVoice(hangs=True)
+    one = server(scripted(tts=voice))
+    url = one.start()
+
+    async def talk():
+        async with connect(url) as ear:
+            await ear.utter(beep)
+            await ear.until(wire.THINKING)
+            started = time.monotonic()
+            await asyncio.to_thread(one.stop)
+            assert time.monotonic() - started < 2
+            async with asyncio.timeout(10):
+                await ear.gone.wait()
+
+    run(talk())
+    assert len(voice.cancelled) == len(voice.asked)
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(AddressInUse, match=f"^cannot listen on 127.0.0.1:{port}: "):
+            Server(Config(port=port), scripted()).start()
+
+
+def test_an_address_of_another_machine_is_told():
+    with pytest.raises(AddressInUse, match=r"^cannot listen on 192\.0\.2\.1:0: "):
+        Server(Config(host="192.0.2.1", port=0), scripted()).start()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("localhost", "http://127"), ("0.0.0.0", "http://127.0.0.1:")],  # noqa: S104
+)
+def test_the_url_can_be_used_on_this_machine(host, url):
+    with server(host=host) as one:
+        assert one.url.startswith(url)
+        assert requests.get(f"{one.url}/health", timeout=10).ok
+
+
+def test_a_stop_that_is_asked_for_too_early_is_not_lost():
+    ear = ScriptedEar()
+    one = server(scripted(stt=ear))
+    one.ask_to_stop()
+    one.start()
+    one.wait()
+    one.stop()
+    assert ear.closed
+
+
+@pytest.mark.usefixtures("leaves_no_thread")
+def test_an_application_that_cannot_start_is_told_and_leaves_nothing(monkeypatch):
+    async def fail(self, sockets=None):
+        self.should_exit = True
+
+    monkeypatch.setattr(uvicorn.Server, "startup", fail)
+    with pytest.raises(BackendError, match="did not start"):
+        server().start()
+
+
+def test_an_application_that_cannot_be_built_leaves_no_port(monkeypatch):
+    ports = []
+
+    def refuse(*_arguments):
+        raise RuntimeError("no")
+
+    listen = server_module._listen
+    monkeypatch.setattr(server_module, "_listen", lambda *at: ports.append(listen(*at)) or ports[0])
+    monkeypatch.setattr(server_module, "_settings", refuse)
+    with pytest.raises(RuntimeError):
+        server().start()
+    assert ports[0].fileno() == -1

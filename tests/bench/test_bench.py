@@ -1,0 +1,188 @@
+"""The bench runs, on seconds of sound: every measurement, its table, its marks, its material."""
+
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from bench.material import OURS, open_collection, spread
+from bench.scale import QUICK, SMOKE
+from bench.scene import CLEAN, Room, Speech, after_a_pause, one_breath, play
+from bench.sound import loudness, rms
+from bench.table import MISSED, Figure, Table
+
+from bench import __main__ as program
+
+
+@pytest.fixture
+def collection(monkeypatch, tmp_path):
+    """Our own recordings, whatever lies next to the project."""
+    monkeypatch.setattr("bench.material.NEIGHBOUR", tmp_path)
+    return open_collection(None)
+
+
+def row(table, name):
+    """The figures of the first row whose name begins so, by their column."""
+    cells = next(cells for cells in table.rows if str(cells[0]).startswith(name))
+    return dict(zip(table.columns, cells, strict=True))
+
+
+def value(cell):
+    return cell.value if isinstance(cell, Figure) else float(cell)
+
+
+def measure(name, collection, scale=SMOKE):
+    (table,) = program.MEASUREMENTS[name](scale, collection)
+    assert table.render().startswith(table.title)
+    return table
+
+
+def test_the_gate_saves_work_in_a_quiet_room(collection):
+    table = measure("cpu", collection, replace(SMOKE, cpu_s=5))
+    quiet = row(table, "quiet")
+    assert 0 < value(quiet["floor"]) < value(quiet["vad"]) < value(quiet["always"]) / 2
+
+
+def test_sound_in_real_time_is_heard_to_its_end(collection):
+    table = measure("paced", collection)
+    assert len(table.rows) == 3
+    assert all(value(cells[3]) > 0 for cells in table.rows)
+
+
+def test_frames_are_timed_by_what_they_set_off(collection):
+    table = measure("latency", collection)
+    frames = {str(cells[0]): int(cells[1]) for cells in table.rows}
+    assert frames["wake word detected (the room is recalled)"] == 1
+    assert frames["step, gate open"] > 5
+    assert table.missed == 0
+
+
+def test_memory_is_that_of_a_process_with_models(collection):
+    table = measure("memory", collection)
+    assert 40 < value(row(table, "once loaded")["resident"]) < 400
+    assert value(row(table, "`jarvis-ear run`")["median of starts"]) > 0
+
+
+def test_utterances_reach_the_server(collection):
+    table = measure("delivery", collection)
+    assert [cells[2] for cells in table.rows] == ["1", "1"]
+    assert all(0 < value(cells[3]) < value(cells[6]) for cells in table.rows)
+
+
+def test_our_recordings_wake_the_ear_with_the_gate_and_without(collection):
+    table = measure("recall", collection)
+    clean = row(table, "pos_synth_command, clean")
+    assert (value(clean["always"]), value(clean["vad"])) == (100.0, 100.0)
+    assert value(clean["lost by the gate"]) == 0
+
+
+def test_a_command_wakes_nobody(collection):
+    table = measure("accepts", collection)
+    assert value(row(table, "neg_commands")["false accepts"]) == 0
+    assert value(row(table, "all of it: ordinary")["hours"]) > 0
+
+
+def test_a_command_in_a_quiet_room_is_captured_whole(collection):
+    table = measure("endings", collection)
+    assert value(row(table, "clean")["whole"]) == 100.0
+    assert 0.5 < value(row(table, "clean")["delay p50"]) < 1.5
+
+
+def test_a_command_after_a_pause_is_captured_whole(collection):
+    table = measure("pauses", collection)
+    for pause in ("1 s", "2 s", "3 s"):
+        assert value(row(table, f"clean, pause {pause}")["whole"]) == 100.0
+
+
+def test_a_pause_after_the_wake_word_has_its_length(collection):
+    (word,) = collection.labelled("pos_synth_isolated")
+    (command,) = collection.labelled("neg_commands")
+    speech = after_a_pause(word, command, 2.0)
+    assert speech.word_ends is not None
+    assert speech.command_starts == speech.word_ends + 32_000
+    assert not speech.waves[speech.word_ends : speech.command_starts].any()
+
+
+def test_the_border_of_word_and_command_is_the_silence_between_them(collection):
+    (clip,) = [c for c in collection.labelled("pos_synth_command") if c.name == "light-rms.wav"]
+    speech = one_breath(clip)
+    assert speech.word_ends is not None
+    assert speech.command_starts is not None
+    silence = speech.waves[speech.word_ends : speech.command_starts]
+    assert rms(silence) < loudness(speech.waves) / 30
+
+
+@pytest.mark.parametrize("noise", ["household", "babble"])
+@pytest.mark.parametrize("snr_db", [20, 5])
+def test_noise_is_as_far_below_the_speech_as_it_says(collection, noise, snr_db):
+    waves = np.tile([4000.0, -4000.0], 16_000)
+    speech = Speech("buzz", waves, None, None, len(waves))
+    noisy = play(speech, Room(noise, snr_db), collection, before_s=1, after_s=1).sound
+    quiet = play(speech, CLEAN, collection, before_s=1, after_s=1).sound
+    added = noisy.astype(float) - quiet
+    assert 20 * math.log10(4000 / rms(added)) == pytest.approx(snr_db, abs=0.5)
+
+
+def test_the_same_scene_is_the_same_in_every_run(collection):
+    clip = collection.labelled("pos_synth_command")[0]
+    room = Room("babble", 10)
+    one, other = (play(one_breath(clip), room, collection, before_s=1, after_s=1) for _ in range(2))
+    assert (one.sound == other.sound).all()
+
+
+def test_few_of_many_are_spread_over_all():
+    assert spread(list(range(100)), 4) == [0, 25, 50, 75]
+    assert spread([1, 2], 4) == [1, 2]
+
+
+def test_our_recordings_are_the_last_resort_and_it_is_said(collection):
+    assert collection.folder == OURS
+    assert "too little" in collection.describes
+
+
+def test_a_collection_is_its_manifest(tmp_path):
+    line = "x.wav,pos_synth_command,nobody,free,1.0,hey jarvis stop\n"
+    (tmp_path / "MANIFEST.csv").write_text("file,label,source,licence,seconds,said\n" + line)
+    (clip,) = open_collection(tmp_path).labelled("pos_synth_command")
+    assert (clip.path, clip.said) == (tmp_path / "x.wav", "hey jarvis stop")
+
+
+def test_a_missed_target_is_marked_and_counted():
+    table = Table("T", ("a", "b"), [("x", Figure(3.0, at_most=2.0)), ("y", Figure(2.0, at_most=2))])
+    assert table.missed == 1
+    assert table.render().splitlines()[3].endswith(MISSED.strip())
+    assert MISSED not in table.render().splitlines()[4]
+
+
+def test_what_could_not_be_measured_is_missed():
+    assert Figure(float("nan"), at_most=1.0).missed
+    assert not Figure(float("nan")).missed
+
+
+def test_the_program_prints_tables_and_writes_figures(collection, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(program, "QUICK", SMOKE)
+    file = tmp_path / "figures.json"
+    status = program.main(["--quick", "--only", "latency", "--only", "cpu", "--json", str(file)])
+    assert status == 0
+    titles = [table["title"] for table in json.loads(file.read_text())]
+    assert titles == ["Time for one frame", "CPU seconds per hour of sound, back to back"]
+    printed = capsys.readouterr().out
+    assert all(title in printed for title in titles)
+    assert "targets missed" in printed
+
+
+def test_an_unknown_measurement_is_refused(capsys):
+    with pytest.raises(SystemExit) as refused:
+        program.main(["--only", "beauty"])
+    assert refused.value.code == 2
+    assert "beauty" in capsys.readouterr().err
+
+
+def test_a_quick_run_measures_less_than_a_full_one():
+    assert QUICK.cpu_s < program.FULL.cpu_s

@@ -1,0 +1,298 @@
+"""The outbox: one at a time, in order, bounded, and each to its one end."""
+
+import math
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from jarvis_ear.delivery import events
+from jarvis_ear.delivery import outbox as module
+from jarvis_ear.delivery.cause import Cause
+from jarvis_ear.delivery.effects import Replace, Send, Tell, Upload
+from jarvis_ear.delivery.events import Finished, Verdict
+from jarvis_ear.delivery.outbox import MAX_UTTERANCES, Outbox
+from jarvis_ear.delivery.patience import Patience
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.wire.voice_messages import (
+    AudioChunk,
+    AudioEnd,
+    AudioStart,
+    BackendError,
+    Listening,
+    Pong,
+    Processing,
+    Thinking,
+    Transcript,
+    TtsChunk,
+    TtsDone,
+)
+
+
+def utterance(name, ended_at=0.0, size=100):
+    return Utterance(name, name.encode() + bytes(size), size, ended_at)
+
+
+def outbox():
+    return Outbox("den", Patience())
+
+
+def ends(effects):
+    return [
+        (effect.event.turn_id, effect.event.verdict, effect.event.code)
+        for effect in effects
+        if isinstance(effect, Tell) and isinstance(effect.event, Finished)
+    ]
+
+
+def commit(box, now):
+    return (*box.hear(Listening("den"), now), *box.flushed(now))
+
+
+def deliver(box, now):
+    return (*commit(box, now), *box.hear(Processing(), now), *box.hear(TtsDone(0), now))
+
+
+def test_an_empty_outbox_waits_for_nothing():
+    box = outbox()
+    assert box.deadline == math.inf
+    assert box.tick(1.0) == ()
+    assert box.link_lost(2.0) == ()
+    assert box.flushed(3.0) == ()
+    assert box.abandon("nobody", 4.0) == ()
+    assert len(box) == 0
+
+
+def test_what_waits_goes_up_in_order_one_at_a_time():
+    box = outbox()
+    assert box.put(utterance("a"), 0.0) == ()
+    assert box.put(utterance("b"), 0.0) == ()
+    assert box.link_up(1.0) == (Send(AudioStart("den")),)
+    effects = deliver(box, 2.0)
+    assert ends(effects) == [("a", Verdict.DONE, "")]
+    assert effects[-1] == Send(AudioStart("den"))
+    assert Upload(AudioChunk("den", utterance("b").wav, 0)) in deliver(box, 3.0)
+    assert len(box) == 0
+
+
+def test_on_a_link_that_is_up_it_goes_at_once():
+    box = outbox()
+    box.link_up(0.0)
+    assert box.put(utterance("a"), 0.0) == (Send(AudioStart("den")),)
+
+
+def test_before_the_commit_the_next_link_gets_it_from_the_beginning():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.link_up(1.0)
+    box.hear(Listening("den"), 2.0)
+    assert box.link_lost(3.0) == ()
+    assert box.link_up(4.0) == (Send(AudioStart("den")),)
+
+
+def test_after_the_commit_it_is_never_sent_again():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.link_up(1.0)
+    commit(box, 2.0)
+    assert ends(box.link_lost(3.0)) == [("a", Verdict.IN_DOUBT, "link_lost")]
+    assert box.link_up(4.0) == ()
+
+
+def test_nothing_is_offered_on_a_link_that_is_being_replaced():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.put(utterance("b"), 0.0)
+    box.link_up(1.0)
+    commit(box, 2.0)
+    effects = box.tick(6.0)
+    assert effects[0] == Replace("waited too long")
+    assert ends(effects) == [("a", Verdict.IN_DOUBT, "no_processing")]
+    assert box.link_up(7.0) == (Send(AudioStart("den")),)
+
+
+def test_a_turn_that_nobody_wants_gives_way_to_the_next():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.put(utterance("b"), 0.0)
+    box.link_up(1.0)
+    effects = box.abandon("a", 2.0)
+    assert isinstance(effects[0], Replace)
+    assert ends(effects) == [("a", Verdict.ABANDONED, "interrupted")]
+    assert ends(box.abandon("b", 2.0)) == [("b", Verdict.ABANDONED, "interrupted")]
+
+
+def test_stale_ones_are_passed_over():
+    box = outbox()
+    box.put(utterance("a", ended_at=0.0), 0.0)
+    box.put(utterance("b", ended_at=20.0), 20.0)
+    effects = box.link_up(31.0)
+    assert ends(effects) == [("a", Verdict.EXPIRED, "too_old")]
+    assert effects[-1] == Send(AudioStart("den"))
+
+
+def test_the_oldest_gives_way_when_there_are_too_many():
+    box = outbox()
+    for number in range(MAX_UTTERANCES):
+        assert box.put(utterance(f"{number}"), 0.0) == ()
+    assert ends(box.put(utterance("new"), 0.0)) == [("0", Verdict.EXPIRED, "outbox_full")]
+    assert len(box) == MAX_UTTERANCES
+    assert box.dropped == 1
+
+
+def test_the_oldest_gives_way_when_they_are_too_big(monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    box = outbox()
+    box.put(utterance("a", size=400), 0.0)
+    box.put(utterance("b", size=400), 0.0)
+    assert [name for name, _, _ in ends(box.put(utterance("c", size=900), 0.0))] == ["a", "b"]
+
+
+def test_what_is_committed_does_not_give_way():
+    box = outbox()
+    box.put(utterance("first"), 0.0)
+    box.link_up(0.0)
+    commit(box, 0.0)
+    for number in range(MAX_UTTERANCES - 1):
+        box.put(utterance(f"{number}"), 0.0)
+    assert ends(box.put(utterance("new"), 0.0)) == [("0", Verdict.EXPIRED, "outbox_full")]
+
+
+def test_one_that_gave_way_on_its_way_here_is_told_and_counted():
+    box = outbox()
+    assert ends(box.overflowed("a")) == [("a", Verdict.EXPIRED, "outbox_full")]
+    assert box.dropped == 1
+
+
+@pytest.mark.parametrize(
+    ("wav_bytes", "raw_bytes", "cause"),
+    [(44, 0, Cause.BAD_AUDIO), (0, 3, Cause.BAD_AUDIO), (4_000_000, 3_999_956, Cause.TOO_LARGE)],
+)
+def test_what_no_backend_would_take_fails_at_once(wav_bytes, raw_bytes, cause):
+    box = outbox()
+    box.link_up(0.0)
+    effects = box.put(Utterance("a", bytes(wav_bytes), raw_bytes, 0.0), 0.0)
+    assert ends(effects) == [("a", Verdict.FAILED, cause.value)]
+    assert len(effects) == 1
+
+
+def test_messages_for_nobody_are_counted_but_for_the_usual_ones():
+    box = outbox()
+    for message in (Listening(), Pong(), Transcript("late"), TtsDone(3)):
+        assert box.hear(message, 0.0) == ()
+    assert box.strays == 2
+
+
+def test_the_end_of_the_ear_is_the_end_of_every_turn():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.put(utterance("b"), 0.0)
+    box.link_up(0.0)
+    effects = box.close(1.0)
+    assert isinstance(effects[0], Replace)
+    assert ends(effects) == [(name, Verdict.ABANDONED, "stopping") for name in "ab"]
+    assert box.close(2.0) == ()
+
+
+MESSAGES = [
+    Listening(),
+    Listening("den"),
+    Listening("kitchen"),
+    Processing(),
+    Transcript("hi"),
+    Thinking("none"),
+    TtsChunk(0, "audio/wav", b"x"),
+    TtsChunk(2, "audio/wav", b"x"),
+    TtsDone(2),
+    BackendError("fetch failed"),
+    Pong(),
+]
+
+
+class AnyBackend(RuleBasedStateMachine):
+    """Whatever a backend, a network and a person do."""
+
+    def __init__(self):
+        super().__init__()
+        self.box, self.now, self.linked = outbox(), 0.0, False
+        self.put, self.ended, self.events = [], {}, []
+        self.committed, self.started = [], 0
+        self.uploading = None
+
+    def take(self, effects):
+        for effect in effects:
+            match effect:
+                case Replace():
+                    self.linked = False
+                case Send(AudioStart()):
+                    assert self.linked
+                    self.started += 1
+                case Upload(AudioChunk(_, wav, 0)):
+                    assert self.linked
+                    self.uploading = wav
+                case Send(AudioEnd()):
+                    assert self.linked
+                    assert self.uploading not in self.committed, "sent a second time"
+                    self.committed.append(self.uploading)
+                case Tell(Finished() as end):
+                    assert end.turn_id not in self.ended
+                    self.ended[end.turn_id] = end
+                case Tell(event):
+                    assert event.turn_id not in self.ended
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 1.6, 3.1, 4.1, 12.0, 31.0, 61.0]))
+    def time_passes(self, seconds):
+        self.now += seconds
+        for _ in range(3 * MAX_UTTERANCES):  # each tick does something, so this comes to an end
+            if self.box.deadline > self.now:
+                return
+            self.take(self.box.tick(self.now))
+        raise AssertionError("a deadline passed, and nothing was done about it")
+
+    @rule(size=st.sampled_from([0, 3, 100, 200_000, 3_900_000]))
+    def somebody_speaks(self, size):
+        name = f"turn {len(self.put)}"
+        self.put.append(name)
+        self.take(self.box.put(utterance(name, self.now, size), self.now))
+
+    @precondition(lambda self: not self.linked)
+    @rule()
+    def link_comes(self):
+        self.linked = True
+        self.take(self.box.link_up(self.now))
+
+    @precondition(lambda self: self.linked)
+    @rule()
+    def link_goes(self):
+        self.linked = False
+        self.take(self.box.link_lost(self.now))
+
+    @precondition(lambda self: self.linked)
+    @rule(message=st.sampled_from(MESSAGES))
+    def backend_speaks(self, message):
+        self.take(self.box.hear(message, self.now))
+
+    @precondition(lambda self: self.linked)
+    @rule()
+    def socket_takes_all(self):
+        self.take(self.box.flushed(self.now))
+
+    @precondition(lambda self: self.put)
+    @rule(pick=st.integers(0, 1000))
+    def somebody_changes_their_mind(self, pick):
+        self.take(self.box.abandon(self.put[pick % len(self.put)], self.now))
+
+    @invariant()
+    def bounds_hold(self):
+        assert len(self.box) <= MAX_UTTERANCES
+        assert len(self.box) == len(self.put) - len(self.ended)
+
+    def teardown(self):
+        self.take(self.box.close(self.now))
+        assert set(self.ended) == set(self.put)
+        assert all(isinstance(end, events.Finished) for end in self.ended.values())
+
+
+AnyBackend.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyBackend = AnyBackend.TestCase

@@ -1,0 +1,95 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jarvis_ear.delivery import reply as module
+from jarvis_ear.delivery.reply import Reply
+from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.wire.voice_messages import TtsChunk
+
+
+def sentence(index, audio=b"RIFF"):
+    return TtsChunk(index, "audio/wav", audio)
+
+
+def indexes(chunks):
+    return [chunk.index for chunk in chunks]
+
+
+def test_sentences_wait_for_the_one_before_them():
+    reply = Reply(gap_s=1.5)
+    assert reply.add(sentence(1), 0.0) == ()
+    assert indexes(reply.add(sentence(0), 0.1)) == [0, 1]
+    assert indexes(reply.add(sentence(2), 0.2)) == [2]
+    assert reply.deadline is None
+    assert reply.passed_on == 3
+
+
+def test_a_sentence_that_does_not_come_is_skipped():
+    reply = Reply(gap_s=1.5)
+    reply.add(sentence(0), 0.0)
+    reply.add(sentence(2), 1.0)
+    reply.add(sentence(3), 2.0)
+    assert reply.deadline == 2.5
+    assert reply.tick(2.4) == ()
+    assert indexes(reply.tick(2.5)) == [2, 3]
+    assert reply.tick(9.0) == ()
+    assert reply.add(sentence(1), 3.0) == ()
+    assert reply.late == 1
+
+
+def test_each_gap_is_waited_for_anew():
+    reply = Reply(gap_s=1.5)
+    reply.add(sentence(1), 0.0)
+    reply.add(sentence(3), 0.0)
+    assert indexes(reply.tick(1.5)) == [1]
+    assert reply.deadline == 3.0
+
+
+def test_a_sentence_counts_once():
+    reply = Reply(gap_s=1.5)
+    reply.add(sentence(0), 0.0)
+    reply.add(sentence(2), 0.0)
+    assert reply.add(sentence(0), 0.0) == ()
+    assert reply.add(sentence(2), 0.0) == ()
+    assert reply.duplicates == 2
+
+
+def test_the_end_gives_out_the_rest_in_order():
+    reply = Reply(gap_s=1.5)
+    for index in (5, 3, 9):
+        reply.add(sentence(index), 0.0)
+    assert indexes(reply.finish()) == [3, 5, 9]
+    assert reply.deadline is None
+    assert reply.passed_on == 3
+
+
+def test_a_reply_has_at_most_200_sentences():
+    reply = Reply(gap_s=1.5)
+    for index in range(200):
+        reply.add(sentence(index), 0.0)
+    with pytest.raises(RemoteProtocolError, match="200 chunks"):
+        reply.add(sentence(200), 0.0)
+
+
+def test_a_reply_has_at_most_so_many_bytes(monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 10)
+    reply = Reply(gap_s=1.5)
+    reply.add(sentence(0, bytes(6)), 0.0)
+    with pytest.raises(RemoteProtocolError, match="10 bytes"):
+        reply.add(sentence(1, bytes(5)), 0.0)
+    reply.add(sentence(1, bytes(4)), 0.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 2)), max_size=60))
+def test_whatever_comes_indexes_rise_and_nothing_is_invented(arrivals):
+    reply, now, given_out = Reply(gap_s=1.5), 0.0, []
+    for index, pause_s in arrivals:
+        now += pause_s
+        given_out += indexes(reply.tick(now))
+        given_out += indexes(reply.add(sentence(index), now))
+    given_out += indexes(reply.finish())
+    assert given_out == sorted(set(given_out))
+    assert set(given_out) <= {index for index, _ in arrivals}
+    assert len(given_out) + reply.duplicates + reply.late == len(arrivals)
+    assert reply.passed_on == len(given_out)

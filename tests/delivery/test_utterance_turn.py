@@ -1,0 +1,268 @@
+"""One row of the fault table after the other, in no time."""
+
+import pytest
+
+from jarvis_ear.delivery import events
+from jarvis_ear.delivery.cause import Cause
+from jarvis_ear.delivery.effects import Replace, Send, Tell, Upload
+from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.moves import Sign, Stage
+from jarvis_ear.delivery.patience import FLUSH_WINDOW_BYTES, Patience
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.delivery.utterance_turn import UtteranceTurn
+from jarvis_ear.wire.voice_messages import (
+    AudioChunk,
+    AudioEnd,
+    AudioStart,
+    BackendError,
+    Listening,
+    Pong,
+    Processing,
+    Thinking,
+    Transcript,
+    TtsChunk,
+    TtsDone,
+)
+
+WAV = b"RIFF" + bytes(40)
+PATIENCE = Patience()
+
+
+def turn_at(stage, wav=WAV):
+    turn = UtteranceTurn(Utterance("t1", wav, 0, ended_at=100.0), "den", PATIENCE)
+    steps = [
+        (Stage.OFFERED, lambda: turn.offer(101.0)),
+        (Stage.UPLOADED, lambda: turn.hear(Listening("den"), 102.0)),
+        (Stage.COMMITTED, lambda: turn.flushed(103.0)),
+        (Stage.DELIVERED, lambda: turn.hear(Processing(), 104.0)),
+        (Stage.ANSWERING, lambda: turn.hear(Transcript("hi"), 105.0)),
+        (Stage.OVER, lambda: turn.hear(TtsDone(0), 106.0)),
+    ]
+    for reached, step in steps:
+        if turn.stage is stage:
+            break
+        step()
+        assert turn.stage is reached
+    assert turn.stage is stage
+    return turn
+
+
+def finished(verdict, cause, chunks=0):
+    return Tell(events.Finished("t1", verdict, cause.value, chunks))
+
+
+def sentence(index, size=4):
+    return TtsChunk(index, "audio/wav", bytes(size))
+
+
+def test_a_turn_from_offer_to_end():
+    turn = UtteranceTurn(Utterance("t1", WAV, 44, ended_at=100.0), "den", PATIENCE)
+    assert turn.offer(101.0) == (Send(AudioStart("den")),)
+    assert turn.hear(Listening("den"), 101.1) == (Upload(AudioChunk("den", WAV, 0)),)
+    assert turn.flushed(101.2) == (
+        Send(AudioEnd("den")),
+        Tell(events.Sent("t1", 44, len(WAV), 60)),
+    )
+    assert turn.hear(Processing(), 101.3) == (Tell(events.Processing("t1")),)
+    assert turn.hear(Transcript("hi"), 101.4) == (Tell(events.Transcribed("t1", "hi")),)
+    assert turn.hear(Thinking("none"), 101.5) == (Tell(events.Thinking("t1", "none")),)
+    assert turn.hear(sentence(1), 101.6) == ()
+    assert turn.hear(sentence(0), 101.7) == (
+        Tell(events.ReplyAudio("t1", 0, "audio/wav", bytes(4))),
+        Tell(events.ReplyAudio("t1", 1, "audio/wav", bytes(4))),
+    )
+    assert turn.hear(sentence(3), 101.8) == ()
+    assert turn.hear(TtsDone(4), 101.9) == (
+        Tell(events.ReplyAudio("t1", 3, "audio/wav", bytes(4))),
+        finished(Verdict.DONE, Cause.NONE, 3),
+    )
+    assert turn.deadline == float("inf")
+
+
+def test_too_old_to_offer():
+    turn = turn_at(Stage.WAITING)
+    assert turn.deadline == 130.0
+    assert turn.offer(130.0) == (finished(Verdict.EXPIRED, Cause.TOO_OLD),)
+
+
+def test_too_old_while_waiting():
+    turn = turn_at(Stage.WAITING)
+    assert turn.tick(129.9) == ()
+    assert turn.tick(130.0) == (finished(Verdict.EXPIRED, Cause.TOO_OLD),)
+
+
+def test_too_old_to_commit():
+    effects = turn_at(Stage.UPLOADED).flushed(130.0)
+    assert effects == (Replace("too old"), finished(Verdict.EXPIRED, Cause.TOO_OLD))
+
+
+def test_a_start_without_an_answer():
+    turn = turn_at(Stage.OFFERED)
+    assert turn.deadline == 104.0
+    assert turn.tick(104.0) == (Replace("waited too long"),)
+    assert turn.stage is Stage.WAITING
+
+
+def test_another_ears_answer_is_not_ours():
+    turn = turn_at(Stage.OFFERED)
+    assert turn.hear(Listening("kitchen"), 102.0) == ()
+    assert turn.stage is Stage.OFFERED
+
+
+def test_an_answer_without_a_name_will_do():
+    assert turn_at(Stage.OFFERED).hear(Listening(), 102.0) == (Upload(AudioChunk("den", WAV, 0)),)
+
+
+@pytest.mark.parametrize(("size", "windows"), [(1, 1), (FLUSH_WINDOW_BYTES, 1), (900_000, 5)])
+def test_a_flush_gets_three_seconds_for_every_six_of_speech(size, windows):
+    turn = turn_at(Stage.UPLOADED, bytes(size))
+    assert turn.deadline == 102.0 + 3 * windows
+    assert turn.tick(turn.deadline) == (Replace("waited too long"),)
+    assert turn.stage is Stage.WAITING
+
+
+@pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.UPLOADED])
+def test_before_the_commit_a_lost_link_costs_nothing(stage):
+    turn = turn_at(stage)
+    assert turn.take(Sign.LINK_LOST, 103.0) == ()
+    assert turn.offer(104.0) == (Send(AudioStart("den")),)
+
+
+@pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.UPLOADED])
+def test_before_the_commit_a_refusal_is_tried_once_more(stage):
+    turn = turn_at(stage)
+    assert turn.hear(BackendError("fetch failed"), 103.0) == (Replace("backend refused it"),)
+    assert turn.stage is Stage.WAITING
+    turn.offer(104.0)
+    assert turn.hear(BackendError("fetch failed"), 105.0) == (
+        Replace("backend refused it twice"),
+        finished(Verdict.FAILED, Cause.STT_UNAVAILABLE),
+    )
+
+
+@pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.UPLOADED])
+def test_a_backend_that_begins_early_has_it(stage):
+    turn = turn_at(stage)
+    assert turn.hear(Processing(), 103.0) == (Tell(events.Processing("t1")),)
+    assert turn.flushed(104.0) == ()
+    assert turn.stage is Stage.DELIVERED
+
+
+@pytest.mark.parametrize("message", [Transcript("x"), Thinking("x"), sentence(0), TtsDone(1)])
+@pytest.mark.parametrize("stage", [Stage.WAITING, Stage.OFFERED, Stage.UPLOADED, Stage.OVER])
+def test_an_answer_to_nothing_is_ignored(stage, message):
+    turn = turn_at(stage)
+    assert turn.hear(message, 106.0) == ()
+    assert turn.stage is stage
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (Transcript("hi"), events.Transcribed("t1", "hi")),
+        (Thinking("none"), events.Thinking("t1", "none")),
+        (sentence(0), events.ReplyAudio("t1", 0, "audio/wav", bytes(4))),
+    ],
+)
+def test_an_answer_is_proof_of_delivery(message, told):
+    turn = turn_at(Stage.COMMITTED)
+    assert turn.hear(message, 104.0) == (Tell(events.Processing("t1")), Tell(told))
+    assert turn.stage is Stage.ANSWERING
+
+
+def test_an_end_is_proof_of_delivery_too():
+    assert turn_at(Stage.COMMITTED).hear(TtsDone(0), 104.0) == (
+        Tell(events.Processing("t1")),
+        finished(Verdict.DONE, Cause.NONE),
+    )
+
+
+def test_no_word_after_the_commit():
+    turn = turn_at(Stage.COMMITTED)
+    assert turn.deadline == 107.0
+    assert turn.tick(107.0) == (
+        Replace("waited too long"),
+        finished(Verdict.IN_DOUBT, Cause.NO_PROCESSING),
+    )
+
+
+def test_the_link_dies_after_the_commit():
+    turn = turn_at(Stage.COMMITTED)
+    assert turn.take(Sign.LINK_LOST, 104.0) == (finished(Verdict.IN_DOUBT, Cause.LINK_LOST),)
+    assert turn.offer(105.0) == ()
+
+
+@pytest.mark.parametrize("stage", [Stage.DELIVERED, Stage.ANSWERING])
+def test_the_link_dies_after_the_delivery(stage):
+    effects = turn_at(stage).take(Sign.LINK_LOST, 106.0)
+    assert effects == (finished(Verdict.REPLY_LOST, Cause.LINK_LOST),)
+
+
+@pytest.mark.parametrize("stage", [Stage.COMMITTED, Stage.DELIVERED])
+def test_a_failure_before_the_transcript_leaves_the_link_clean(stage):
+    effects = turn_at(stage).hear(BackendError("Could not understand audio"), 106.0)
+    assert effects == (finished(Verdict.FAILED, Cause.NOT_UNDERSTOOD),)
+
+
+def test_after_a_failure_later_sentences_may_still_come():
+    turn = turn_at(Stage.ANSWERING)
+    turn.hear(sentence(0), 105.5)
+    turn.hear(sentence(2), 105.5)
+    assert turn.hear(BackendError("500 llm"), 106.0) == (
+        Replace("backend refused it"),
+        finished(Verdict.FAILED, Cause.BACKEND_ERROR, 1),
+    )
+
+
+def test_silence_inside_a_turn():
+    turn = turn_at(Stage.ANSWERING)
+    turn.hear(Thinking("slow"), 120.0)
+    assert turn.deadline == 180.0
+    assert turn.tick(180.0) == (
+        Replace("waited too long"),
+        finished(Verdict.REPLY_LOST, Cause.NO_REPLY),
+    )
+
+
+def test_a_backend_that_talks_for_ever():
+    turn, now = turn_at(Stage.DELIVERED), 104.0
+    while now < 280.0:
+        turn.hear(Thinking("still"), now)
+        now += 4.0
+    assert turn.deadline == 284.0
+    assert turn.tick(284.0)[-1] == finished(Verdict.REPLY_LOST, Cause.NO_REPLY)
+
+
+def test_processing_said_again_is_a_sign_of_life():
+    for stage in (Stage.DELIVERED, Stage.ANSWERING):
+        turn = turn_at(stage)
+        assert turn.hear(Processing(), 150.0) == ()
+        assert turn.stage is stage
+        assert turn.deadline == 210.0
+
+
+def test_a_missing_sentence_is_skipped_in_time():
+    turn = turn_at(Stage.ANSWERING)
+    turn.hear(sentence(1), 110.0)
+    assert turn.deadline == 111.5
+    assert turn.tick(111.5) == (Tell(events.ReplyAudio("t1", 1, "audio/wav", bytes(4))),)
+    assert turn.stage is Stage.ANSWERING
+
+
+def test_ready_again_ends_a_turn_that_was_never_said_to_be_done():
+    effects = turn_at(Stage.ANSWERING).hear(Listening(), 110.0)
+    assert effects == (finished(Verdict.DONE, Cause.NONE),)
+
+
+def test_too_much_reply():
+    turn = turn_at(Stage.ANSWERING)
+    for index in range(200):
+        turn.hear(sentence(index), 110.0)
+    assert turn.hear(sentence(200), 110.0) == (
+        Replace("reply too big"),
+        finished(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG, 200),
+    )
+
+
+def test_a_pong_is_nobodys_business():
+    assert turn_at(Stage.COMMITTED).hear(Pong(), 104.0) == ()

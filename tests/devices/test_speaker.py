@@ -1,0 +1,320 @@
+import logging
+import queue
+import threading
+
+import numpy as np
+import pytest
+
+from fakes.output import FakeOutput
+from jarvis_ear import config
+from jarvis_ear.audio.resample import resample
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.devices import player as player_module
+from jarvis_ear.devices import speaker as speaker_module
+from jarvis_ear.devices.output import NoOutput, PortAudioOutput
+from jarvis_ear.devices.playlist import MAX_CHUNKS
+from jarvis_ear.devices.speaker import Speaker, make_output
+from jarvis_ear.errors import SpeakerLost
+
+SOON_S = 10.0  # a deadline for things that happen at once
+WAV = "audio/wav"
+
+
+def noise(count: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-9000, 9000, count, dtype=np.int16)
+
+
+def wav(pcm: np.ndarray, rate: int = 16_000) -> bytes:
+    return pcm_to_wav(pcm.tobytes(), rate)
+
+
+class Run:
+    """A speaker, and what it tells."""
+
+    def __init__(self, output, **options):
+        self.output = output
+        self.told = queue.Queue()
+        self.speaker = Speaker(
+            config.Speaker(**options),
+            on_started=lambda turn: self.told.put(("started", turn)),
+            on_ended=lambda turn: self.told.put(("ended", turn)),
+            output=output,
+        )
+
+    def next(self):
+        return self.told.get(timeout=SOON_S)
+
+    def say(self, turn_id: str, *pieces: bytes, content_type: str = WAV) -> None:
+        for index, piece in enumerate(pieces):
+            self.speaker.play(turn_id, index, content_type, piece)
+        self.speaker.finish(turn_id)
+
+    def ended(self, turn_id: str) -> list:
+        """Everything that is told until this turn ends."""
+        told = [self.next()]
+        while told[-1] != ("ended", turn_id):
+            told.append(self.next())
+        return told
+
+
+@pytest.fixture
+def run():
+    runs = []
+
+    def start(output=None, **options) -> Run:
+        runs.append(Run(output or FakeOutput(), **options))
+        runs[-1].speaker.start()
+        return runs[-1]
+
+    yield start
+    for one in runs:
+        assert one.speaker.close()
+
+
+def test_a_reply_is_played_piece_by_piece(run):
+    going = run()
+    going.say("a", wav(noise(20_000)), wav(noise(500, 2)))
+    assert going.ended("a") == [("started", "a"), ("ended", "a")]
+    assert np.array_equal(going.output.played, np.concatenate([noise(20_000), noise(500, 2)]))
+    assert (going.output.opened, going.output.closed) == (1, 1)
+
+
+def test_replies_follow_each_other(run):
+    going = run()
+    going.say("a", wav(noise(100)))
+    going.say("b", wav(noise(100, 2)))
+    assert going.ended("b") == [(what, turn) for turn in "ab" for what in ("started", "ended")]
+    assert len(going.output.played) == 200
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100])
+def test_any_rate_is_played_at_the_devices_rate(run, rate):
+    going = run(FakeOutput(rate=48_000))
+    going.say("a", wav(noise(rate), rate))
+    going.ended("a")
+    assert np.array_equal(going.output.played, resample(noise(rate), rate, 48_000))
+
+
+def test_an_end_is_told_when_the_last_sound_was_heard(run):
+    going = run()
+    going.output.draining = True
+    going.say("a", wav(noise(100)))
+    assert going.next() == ("started", "a")
+    assert going.output.took.wait(SOON_S)
+    assert going.told.empty()
+    going.output.draining = False
+    assert going.next() == ("ended", "a")
+
+
+def test_a_reply_starts_with_its_first_sound(run):
+    going = run(FakeOutput(room=0))
+    going.say("a", wav(noise(100)))
+    assert going.output.starved.wait(SOON_S)
+    assert going.told.empty()
+    going.output.make_room(None)
+    assert going.next() == ("started", "a")
+
+
+def test_a_reply_without_a_chunk_ends(run):
+    going = run()
+    going.speaker.finish("a")
+    assert going.next() == ("ended", "a")
+    assert going.output.opened == 0
+
+
+def test_stop_is_silence_and_the_reply_does_not_end(run):
+    going = run(FakeOutput(room=1000))
+    going.say("a", wav(noise(5000)), wav(noise(5000)))
+    assert going.next() == ("started", "a")
+    assert going.output.starved.wait(SOON_S)
+    going.speaker.stop()
+    going.speaker.play("a", 2, WAV, wav(noise(100)))
+    going.speaker.finish("a")
+    going.output.make_room(None)
+    going.say("b", wav(noise(10, 2)))
+    assert going.ended("b") == [("started", "b"), ("ended", "b")]
+    assert np.array_equal(going.output.played[1000:], noise(10, 2))
+    assert going.output.closed == 2
+
+
+def test_stop_silences_what_is_only_draining(run):
+    going = run()
+    going.output.draining = True
+    going.say("a", wav(noise(100)))
+    assert going.next() == ("started", "a")
+    going.speaker.stop()
+    going.say("b")
+    assert going.ended("b") == [("ended", "b")]
+
+
+def test_stop_between_two_chunks_silences_the_buffer(run, monkeypatch):
+    going = run()
+    closed = threading.Event()
+    real_close = going.output.close
+
+    def close():
+        real_close()
+        closed.set()
+
+    monkeypatch.setattr(going.output, "close", close)
+    going.speaker.play("a", 0, WAV, wav(noise(100)))
+    assert going.next() == ("started", "a")
+    going.speaker.stop()
+    assert closed.wait(SOON_S)
+    assert going.told.empty()
+
+
+def test_a_reply_that_pauses_gives_the_device_back_and_goes_on(run, monkeypatch):
+    monkeypatch.setattr(speaker_module, "IDLE_S", 0.01)
+    going = run()
+    closed = threading.Event()
+    real_close = going.output.close
+
+    def close():
+        real_close()
+        closed.set()
+
+    monkeypatch.setattr(going.output, "close", close)
+    going.speaker.play("a", 0, WAV, wav(noise(100)))
+    assert closed.wait(SOON_S)
+    going.speaker.play("a", 1, WAV, wav(noise(100)))
+    going.speaker.finish("a")
+    assert going.ended("a") == [("started", "a"), ("ended", "a")]
+    assert going.output.opened == 2
+
+
+@pytest.mark.parametrize("audio", [b"", b"OggS", wav(noise(100))[:30], b"\xff" * 1000])
+def test_a_chunk_that_is_no_wav_is_skipped(run, caplog, audio):
+    going = run()
+    going.say("a", audio, wav(noise(100)))
+    assert going.ended("a") == [("started", "a"), ("ended", "a")]
+    assert len(going.output.played) == 100
+    assert going.speaker.skipped == 1
+    assert "chunk 0 of the reply is left out: it " in caplog.text
+
+
+def test_a_reply_of_which_nothing_can_be_played_ends(run):
+    going = run()
+    going.say("a", b"nonsense")
+    assert going.ended("a") == [("ended", "a")]
+
+
+def test_an_unknown_kind_of_sound_is_said_once_a_reply(run, caplog):
+    caplog.set_level(logging.WARNING)
+    going = run()
+    going.say("a", *[b"OggS"] * 5, content_type="audio/ogg; codecs=opus")
+    going.ended("a")
+    assert caplog.messages == [
+        "chunk 0 of the reply is left out: it is 'audio/ogg', and only WAV can be played"
+    ]
+    assert going.speaker.skipped == 5
+
+
+@pytest.mark.parametrize("kind", ["", "audio/wav", "Audio/X-WAV", "audio/wave; codecs=1"])
+def test_wav_has_many_names(run, kind):
+    going = run()
+    going.say("a", wav(noise(100)), content_type=kind)
+    going.ended("a")
+    assert len(going.output.played) == 100
+
+
+def test_too_many_chunks_are_refused_and_said_once(run, caplog):
+    going = run(FakeOutput(room=0))
+    going.speaker.play("a", 0, WAV, wav(noise(10)))
+    assert going.output.starved.wait(SOON_S)  # the first chunk has left the queue
+    for index in range(1, MAX_CHUNKS + 4):
+        going.speaker.play("a", index, WAV, wav(noise(10)))
+    assert going.speaker.refused == 3
+    assert len([line for line in caplog.messages if "queue" in line]) == 1
+    going.output.make_room(None)
+    going.speaker.finish("a")
+    going.ended("a")
+    assert len(going.output.played) == (MAX_CHUNKS + 1) * 10
+
+
+def test_a_speaker_that_is_lost_costs_this_reply_and_not_the_next(run, caplog):
+    going = run()
+    going.output.loss = SpeakerLost("box: unplugged")
+    going.say("a", *[wav(noise(100))] * 3)
+    assert going.ended("a") == [("ended", "a")]
+    assert len([line for line in caplog.messages if "box: unplugged" in line]) == 1
+    going.output.loss = None
+    going.say("b", wav(noise(100)))
+    assert going.ended("b") == [("started", "b"), ("ended", "b")]
+
+
+def test_a_speaker_that_takes_nothing_is_given_up(run, monkeypatch, caplog):
+    monkeypatch.setattr(player_module, "GIVE_UP_S", 0.01)
+    going = run(FakeOutput(room=50))
+    going.say("a", wav(noise(100)), wav(noise(100)))
+    assert going.ended("a") == [("started", "a"), ("ended", "a")]
+    assert "it took no sound for 0.01 s" in caplog.text
+    assert len(going.output.played) == 50
+
+
+def test_without_a_speaker_replies_start_and_end_in_silence(run, caplog):
+    caplog.set_level(logging.INFO)
+    going = run()
+    going.output.refusal = SpeakerLost("no sound output device")
+    for turn in "ab":
+        going.say(turn, wav(noise(100)))
+        assert going.ended(turn) == [("started", turn), ("ended", turn)]
+    assert caplog.messages == ["replies are not heard: no sound output device"]
+    assert len(going.output.played) == 0
+
+
+def test_a_speaker_that_comes_back_is_used(run):
+    going = run()
+    going.output.refusal = SpeakerLost("no sound output device")
+    going.say("a", wav(noise(100)))
+    going.ended("a")
+    going.output.refusal = None
+    going.say("b", wav(noise(100)))
+    going.ended("b")
+    assert len(going.output.played) == 100
+
+
+def test_replies_are_kept_as_files_when_a_folder_is_named(run, tmp_path):
+    going = run(NoOutput(), output_dir=tmp_path)
+    going.say("7f/3a", wav(noise(100)), b"nonsense", wav(noise(50)))
+    going.ended("7f/3a")
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["7f_3a-000.wav", "7f_3a-002.wav"]
+    assert (tmp_path / kept[1]).read_bytes() == wav(noise(50))
+
+
+def test_what_a_lost_speaker_does_not_play_is_kept_all_the_same(run, tmp_path):
+    going = run(output_dir=tmp_path)
+    going.output.loss = SpeakerLost("gone")
+    going.say("a", wav(noise(100)), wav(noise(100)))
+    going.ended("a")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_close_ends_a_reply_that_hangs_and_leaves_no_thread(run):
+    going = run(FakeOutput(room=0))
+    going.say("a", wav(noise(100)))
+    assert going.output.starved.wait(SOON_S)
+    assert going.speaker.close()
+    assert "speaker" not in [thread.name for thread in threading.enumerate()]
+    assert going.output.closed == 1
+    going.say("b", wav(noise(100)))
+    assert going.told.empty()
+
+
+def test_it_is_a_context():
+    going = Run(FakeOutput())
+    with going.speaker:
+        going.say("a", wav(noise(100)))
+        going.ended("a")
+    assert "speaker" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_closing_what_never_started():
+    assert Run(FakeOutput()).speaker.close()
+
+
+def test_the_output_is_chosen_by_the_options():
+    assert isinstance(make_output(config.Speaker(device="none")), NoOutput)
+    assert isinstance(make_output(config.Speaker()), PortAudioOutput)
+    assert Speaker(config.Speaker(), on_started=print, on_ended=print).close()

@@ -1,0 +1,58 @@
+"""A source of sound that the test works from another thread."""
+
+import queue
+import threading
+from typing import Final
+
+from jarvis_ear.audio.block import Block
+
+WAIT_S: Final = 0.02
+"""A read waits so long, like a real source's, but shorter."""
+
+
+class FakeSource:
+    """Reads what the test gives: blocks come out, exceptions are raised."""
+
+    def __init__(self, *, live: bool = True, name: str = "fake microphone") -> None:
+        self.live = live
+        self.name = name
+        self.opened = 0
+        """How often it was opened."""
+        self.closed = 0
+        """How often it was closed."""
+        self.refusals: queue.Queue[Exception] = queue.Queue()
+        """Raised by ``open``, one by one, as long as there are any."""
+        self.close_error: Exception | None = None
+        """Raised by ``close``."""
+        self.hang: threading.Event | None = None
+        """``read`` waits for it, like a driver that hangs."""
+        self._sound: queue.Queue[Block | Exception] = queue.Queue()
+
+    def give(self, *sound: Block | Exception) -> None:
+        """Let the next reads return or raise these."""
+        for one in sound:
+            self._sound.put(one)
+
+    def open(self) -> None:
+        """Open, or refuse."""
+        self.opened += 1
+        if not self.refusals.empty():
+            raise self.refusals.get()
+
+    def read(self) -> Block | None:
+        """Return or raise what was given, or nothing."""
+        if self.hang is not None:
+            self.hang.wait()
+        try:
+            one = self._sound.get(timeout=WAIT_S)
+        except queue.Empty:
+            return None
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    def close(self) -> None:
+        """Close, or fail to."""
+        self.closed += 1
+        if self.close_error is not None:
+            raise self.close_error

@@ -1,0 +1,115 @@
+"""make sets up once, again when a lock file changes, and hands everything else through."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SETUP = """#!/bin/sh
+echo "setup $1"
+mkdir -p .venv/bin
+printf '%s' "$EAR" > .venv/bin/jarvis-ear
+chmod +x .venv/bin/jarvis-ear
+: > ".venv/.ready-$1-$2"
+"""
+
+EAR = """#!/bin/sh
+echo "ear $*"
+"""
+
+LISTENING_EAR = """#!/bin/sh
+trap 'echo bye; exit 0' INT
+echo listening
+while :; do sleep 0.05; done
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The real Makefile with a set-up and a program that only say that they were called."""
+    for file in ["Makefile", "pyproject.toml", *ROOT.glob("requirements*.txt")]:
+        shutil.copy(ROOT / file, tmp_path)
+    script = tmp_path / "tools" / "setup.sh"
+    script.parent.mkdir()
+    script.write_text(SETUP)
+    script.chmod(0o755)
+    return tmp_path
+
+
+def environment(ear: str = EAR) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return {**clean, "EAR": ear}
+
+
+def make(checkout: Path, *words: str, ear: str = EAR) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", *words],
+        cwd=checkout,
+        env=environment(ear),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+
+
+def test_the_first_call_sets_up_and_the_second_does_not(checkout):
+    expected = "ear run --with-backend --log-transcripts\n"
+    assert make(checkout, "run").stdout == "setup run\n" + expected
+    assert make(checkout, "run").stdout == expected
+
+
+def test_a_second_call_starts_at_once(checkout):
+    make(checkout, "run")
+    began = time.monotonic()
+    make(checkout, "run")
+    assert time.monotonic() - began < 3
+
+
+def test_a_changed_lock_sets_up_again(checkout):
+    make(checkout, "run")
+    with (checkout / "requirements.txt").open("a") as lock:
+        lock.write("# another pin\n")
+    assert make(checkout, "run").stdout.startswith("setup run\n")
+
+
+def test_a_moved_checkout_sets_up_again(checkout, tmp_path_factory):
+    make(checkout, "run")
+    moved = checkout.rename(tmp_path_factory.mktemp("elsewhere") / "moved")
+    assert make(moved, "run").stdout.startswith("setup run\n")
+
+
+def test_extra_arguments_reach_the_program(checkout):
+    said = make(checkout, "run", "ARGS=--device usb --fast").stdout
+    assert said.endswith("ear run --with-backend --log-transcripts --device usb --fast\n")
+
+
+def test_a_failure_is_a_failure(checkout):
+    assert make(checkout, "run", ear="#!/bin/sh\nexit 78\n").returncode != 0
+
+
+def test_ctrl_c_ends_it_quietly(checkout):
+    program = subprocess.Popen(
+        ["make", "run"],
+        cwd=checkout,
+        env=environment(LISTENING_EAR),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert program.stdout
+    while program.stdout.readline() != "listening\n":
+        assert program.poll() is None
+    began = time.monotonic()
+    os.killpg(program.pid, signal.SIGINT)  # what a terminal does
+    out, err = program.communicate(timeout=10)
+    assert out == "bye\n"
+    assert len(err.splitlines()) <= 1, err
+    assert time.monotonic() - began < 2

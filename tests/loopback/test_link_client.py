@@ -1,0 +1,123 @@
+"""The face of the network: what it takes from where, and what it does not drag in."""
+
+import logging
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from fakes.told import Told
+from fakes.voice_server import Switches, VoiceServer
+from jarvis_ear import config as defaults
+from jarvis_ear.backend import BackendClient
+from jarvis_ear.config import Backend
+from jarvis_ear.delivery.events import LinkUp, Verdict
+
+
+def test_importing_it_drags_nothing_in():
+    unwelcome = ["fastapi", "uvicorn", "onnxruntime", "sounddevice", "openwakeword", "webrtcvad"]
+    check = f"import sys, jarvis_ear.backend; print(*set({unwelcome}) & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == ""
+
+
+def test_making_one_starts_nothing():
+    before = threading.active_count()
+    client = BackendClient(Backend())
+    assert not client.connected
+    client.disconnect()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("given_by", ["environment", "constants"])
+def test_without_a_section_the_environment_counts_and_then_the_constants(
+    given_by, tmp_path, monkeypatch
+):
+    with VoiceServer(tmp_path, Switches(password="p4ss")) as server:
+        given = {"BACKEND_URL": server.url + "/", "JARVIS_PASSWORD": "p4ss", "AGENT_ID": "den"}
+        for name, value in given.items():
+            monkeypatch.delenv(name, raising=False)
+            if given_by == "environment":
+                monkeypatch.setenv(name, value)
+            else:
+                monkeypatch.setattr(defaults, name, value)
+        told = Told()
+        with BackendClient(on_event=told) as client:
+            assert told.end_of(client.send_audio(bytes(200))).verdict is Verdict.DONE
+        assert server.received("start")[0]["payload"] == {"agentId": "den"}
+
+
+def test_the_built_in_defaults(monkeypatch):
+    for name in ("BACKEND_URL", "JARVIS_PASSWORD", "AGENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert BackendClient()._config == Backend()
+
+
+def test_a_name_in_the_address_is_shown_to_nobody(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG, logger="jarvis_ear")
+    with VoiceServer(tmp_path) as server:
+        url = server.url.replace("//", "//somebody:s3cret@")
+        told = Told()
+        config = Backend(password="open sesame").model_copy(update={"url": url})
+        with BackendClient(config, on_event=told) as client:
+            client.connect()
+            assert told.wait(LinkUp).url == server.url
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://backend.invalid:4000", True),
+        ("https://backend.invalid", False),
+        ("http://localhost:9", False),
+        ("http://127.0.0.1:9", False),
+        ("http://[::1]:9", False),
+    ],
+)
+def test_plain_text_over_the_network_is_warned_of(url, warned, caplog):
+    with BackendClient(Backend(url=url).model_copy(update={"connect_s": 0.5})) as client:
+        assert not client.connect()
+    said = [each.getMessage() for each in caplog.records if "unencrypted" in each.getMessage()]
+    assert len(said) == warned
+
+
+def test_a_system_without_threads_is_no_reason_to_raise(monkeypatch, caplog):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert BackendClient(Backend()).connect() is False
+    assert "cannot be started" in caplog.text
+
+
+def test_stopping_from_inside_an_event(tmp_path):
+    ended = threading.Event()
+
+    def stop_it(event):
+        if isinstance(event, LinkUp):
+            client.disconnect()
+            ended.set()
+
+    with VoiceServer(tmp_path) as server:
+        client = BackendClient(Backend(url=server.url, password="open sesame"), on_event=stop_it)
+        client.start()
+        assert ended.wait(5)
+        client.disconnect()
+        for thread in threading.enumerate():
+            if thread.name == "jarvis-ear-network":
+                thread.join(5)
+                assert not thread.is_alive()
+
+
+def test_any_kind_of_bytes_will_do(tmp_path):
+    told = Told()
+    with VoiceServer(tmp_path) as server:
+        config = Backend(url=server.url, password="open sesame")
+        with BackendClient(config, on_event=told) as client:
+            for sound in (bytes(200), bytearray(200), memoryview(bytes(200))):
+                assert told.end_of(client.send_audio(sound)).verdict is Verdict.DONE
+        assert {each["bytes"] for each in server.received("end")} == {244}

@@ -1,0 +1,283 @@
+"""Every utterance ends in exactly one verdict, and runs at most once."""
+
+import base64
+import contextlib
+import hashlib
+import logging
+
+import pytest
+
+from fakes.told import Told
+from fakes.voice_server import Switches, VoiceServer, wait_until
+from jarvis_ear.backend import BackendClient, pcm_to_wav
+from jarvis_ear.config import Backend
+from jarvis_ear.delivery.events import (
+    Finished,
+    LinkDown,
+    LinkUp,
+    Processing,
+    ReplyAudio,
+    Sent,
+    Thinking,
+    Transcribed,
+    Verdict,
+)
+from jarvis_ear.delivery.patience import Patience
+from jarvis_ear.transports.timing import Timing
+
+SPEECH = bytes(range(256)) * 250
+"""Two seconds."""
+
+IMPATIENT = Timing(patience=Patience(start_ack_s=0.3, processing_s=0.3))
+
+
+@pytest.fixture(autouse=True)
+def _the_shortest_waits(monkeypatch):
+    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
+
+
+@contextlib.contextmanager
+def ear(server, timing=None, on_event=None, **changes):
+    told = on_event or Told()
+    config = Backend(url=server.url, password="open sesame").model_copy(update=changes)
+    client = BackendClient(config, on_event=told, timing=timing)
+    try:
+        yield client, told
+    finally:
+        client.disconnect()
+
+
+def digest(pcm):
+    return hashlib.sha256(pcm_to_wav(pcm)).hexdigest()
+
+
+def test_what_was_heard_arrives_and_the_reply_comes_back_in_order(tmp_path):
+    with VoiceServer(tmp_path) as server, ear(server, agent_id="den") as (client, told):
+        assert client.connect()
+        turn_id = client.send_audio(SPEECH)
+        end = told.end_of(turn_id)
+        [chunk] = server.received("chunk")
+        [start] = server.received("start")
+        [stop] = server.received("end")
+    assert (chunk["keys"], chunk["seq"]) == (["agentId", "audio", "seq"], 0)
+    assert (chunk["bytes"], chunk["sha256"]) == (44 + len(SPEECH), digest(SPEECH))
+    assert start["payload"] == stop["payload"] == {"agentId": "den"}
+    assert told.events[1:] == [
+        Sent(turn_id, len(SPEECH), len(SPEECH) + 44, 85_392),
+        Processing(turn_id),
+        Transcribed(turn_id, "what time is it"),
+        Thinking(turn_id, "none"),
+        *(ReplyAudio(turn_id, each, "audio/wav", b"RIFF" + bytes(60)) for each in range(3)),
+        end,
+    ]
+    assert end == Finished(turn_id, Verdict.DONE, "", 3)
+    assert told.threads == {"jarvis-ear-network"}
+
+
+def test_the_longest_utterance_goes_up(tmp_path):
+    longest = bytes(28 * 32_000)
+    with VoiceServer(tmp_path) as server, ear(server) as (client, told):
+        assert client.connect()
+        assert told.end_of(client.send_audio(longest)).verdict is Verdict.DONE
+        assert server.received("end")[0]["sha256"] == digest(longest)
+
+
+def test_what_is_said_during_an_outage_waits_and_runs_once(tmp_path):
+    server = VoiceServer(tmp_path)
+    with ear(server) as (client, told):
+        turn_ids = [client.send_audio(SPEECH[: 2 * length]) for length in (100, 200, 300)]
+        client.start()
+        told.wait(LinkDown)
+        with server:
+            for turn_id in turn_ids:
+                assert told.end_of(turn_id).verdict is Verdict.DONE
+            assert [each["bytes"] for each in server.received("end")] == [244, 444, 644]
+    assert [end.turn_id for end in told.all(Finished)] == turn_ids
+
+
+def test_a_link_that_dies_after_the_commit_leaves_doubt_and_no_second_run(tmp_path):
+    with VoiceServer(tmp_path, Switches(reply="dies")) as server, ear(server) as (client, told):
+        assert client.connect()
+        end = told.end_of(client.send_audio(SPEECH))
+        assert (end.verdict, end.code) == (Verdict.IN_DOUBT, "link_lost")
+        server.wait_dead()
+        server.start(reply="spoken")
+        told.wait(LinkUp, number=2)
+        assert told.end_of(client.send_audio(SPEECH[:200])).verdict is Verdict.DONE
+        assert [each["bytes"] for each in server.received("end")] == [44 + len(SPEECH), 244]
+
+
+def test_a_link_that_dies_after_processing_loses_the_reply_only(tmp_path):
+    with VoiceServer(tmp_path, Switches(reply="silent")) as server, ear(server) as (client, told):
+        assert client.connect()
+        turn_id = client.send_audio(SPEECH)
+        told.wait(Processing)
+        server.kill()
+        end = told.end_of(turn_id)
+        assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "link_lost")
+        server.start(reply="spoken")
+        told.wait(LinkUp, number=2)
+        assert len(server.received("end")) == 1
+
+
+def test_a_newer_command_gets_a_connection_of_its_own(tmp_path):
+    with VoiceServer(tmp_path, Switches(reply="silent")) as server, ear(server) as (client, told):
+        assert client.connect()
+        old = client.send_audio(SPEECH)
+        told.wait(Processing)
+        client.abandon(old)
+        new = client.send_audio(SPEECH[:200])
+        end = told.end_of(old)
+        assert (end.verdict, end.code, end.chunks) == (Verdict.ABANDONED, "interrupted", 0)
+        told.wait(Processing, that=lambda event: event.turn_id == new)
+        first, second = server.received("end")
+        assert first["sid"] != second["sid"]
+        assert told.all(LinkDown) == []
+        assert len(told.all(LinkUp)) == 1
+
+
+def test_a_hostile_reply_is_refused_piece_by_piece_and_the_turn_ends(tmp_path):
+    with VoiceServer(tmp_path, Switches(reply="hostile")) as server, ear(server) as (client, told):
+        assert client.connect()
+        for number in (1, 2):
+            turn_id = client.send_audio(SPEECH)
+            assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 1)
+            assert [each.index for each in told.all(ReplyAudio)] == number * [3]
+        assert told.all(LinkDown) == []
+        assert server.received("connect")[1:] == []
+
+
+def test_a_start_without_an_answer_is_offered_again_on_another_link(tmp_path):
+    server = VoiceServer(tmp_path, Switches(listening=False))
+    with server, ear(server, IMPATIENT) as (client, told):
+        assert client.connect()
+        turn_id = client.send_audio(SPEECH)
+        wait_until(lambda: len(server.received("start")) >= 3)
+        assert len({each["sid"] for each in server.received("start")}) >= 3
+        assert server.received("chunk") == []
+        server.kill()
+        server.start(listening=True)
+        assert told.end_of(turn_id).verdict is Verdict.DONE
+        assert len(server.received("end")) == 1
+
+
+def test_a_command_that_is_too_old_does_not_run(tmp_path):
+    server = VoiceServer(tmp_path, Switches(listening=False))
+    with server, ear(server, IMPATIENT, fresh_s=1) as (client, told):
+        client.start()
+        end = told.end_of(client.send_audio(SPEECH), within_s=6.0)
+        assert (end.verdict, end.code) == (Verdict.EXPIRED, "too_old")
+        assert server.received("end") == []
+
+
+def test_a_commit_without_an_answer_leaves_doubt(tmp_path):
+    with VoiceServer(tmp_path, Switches(reply="none")) as server, ear(server, IMPATIENT) as pair:
+        client, told = pair
+        assert client.connect()
+        end = told.end_of(client.send_audio(SPEECH))
+        assert (end.verdict, end.code) == (Verdict.IN_DOUBT, "no_processing")
+        wait_until(lambda: len(server.received("connect")) == 2)
+        assert len(server.received("end")) == 1
+
+
+def test_a_backend_that_fails_says_so_and_the_link_stays(tmp_path):
+    with VoiceServer(tmp_path, Switches(reply="error")) as server, ear(server) as (client, told):
+        assert client.connect()
+        for _ in range(2):
+            end = told.end_of(client.send_audio(SPEECH))
+            assert (end.verdict, end.code) == (Verdict.FAILED, "not_understood")
+        assert len({each["sid"] for each in server.received("start")}) == 1
+
+
+def test_silence_of_the_backend_ends_a_turn(tmp_path):
+    server = VoiceServer(tmp_path, Switches(reply="silent"))
+    with server, ear(server, reply_s=1.0) as (client, told):
+        assert client.connect()
+        end = told.end_of(client.send_audio(SPEECH))
+        assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "no_reply")
+
+
+def test_a_paused_backend_in_the_middle_of_an_upload(tmp_path):
+    """It takes what the kernel has room for and no more: the utterance goes up on the next link."""
+    timing = Timing(patience=Patience(start_ack_s=0.5))
+    with VoiceServer(tmp_path) as server, ear(server, timing, connect_s=1.0) as (client, told):
+        assert client.connect()
+        server.pause()
+        turn_id = client.send_audio(SPEECH)
+        told.wait(LinkDown, within_s=8.0)
+        server.resume()
+        assert told.end_of(turn_id).verdict is Verdict.DONE
+        assert len(server.received("end")) == 1
+
+
+@pytest.mark.parametrize("audio", [b"", b"\x00\x01\x02", bytes(4_000_000)])
+def test_what_no_backend_would_take_fails_at_once(audio, tmp_path):
+    with ear(VoiceServer(tmp_path)) as (client, told):
+        client.start()
+        end = told.end_of(client.send_audio(audio))
+        assert end.verdict is Verdict.FAILED
+
+
+def test_without_a_network_utterances_end_when_the_ear_does(tmp_path):
+    with VoiceServer(tmp_path) as server, ear(server) as (client, told):
+        turn_ids = [client.send_audio(SPEECH) for _ in range(18)]
+        assert told.events == []
+        client.disconnect()
+        assert server.received() == []
+    ends = {end.turn_id: end.verdict for end in told.all(Finished)}
+    assert [ends[turn_id] for turn_id in turn_ids] == 2 * [Verdict.EXPIRED] + 16 * [
+        Verdict.ABANDONED
+    ]
+
+
+def test_a_listener_that_fails_does_not_stop_the_network(tmp_path, caplog):
+    told = Told()
+
+    def listener(event):
+        told(event)
+        raise ZeroDivisionError
+
+    with VoiceServer(tmp_path) as server, ear(server, on_event=listener) as (client, _):
+        assert client.connect()
+        assert told.end_of(client.send_audio(SPEECH)).verdict is Verdict.DONE
+    assert "on_event failed at LinkUp" in caplog.text
+
+
+def test_nobody_needs_to_listen(tmp_path):
+    with VoiceServer(tmp_path) as server:
+        with BackendClient(Backend(url=server.url, password="open sesame")) as client:
+            client.send_audio(SPEECH, turn_id="mine")
+            wait_until(lambda: server.received("end"))
+        assert not client.connected
+
+
+def test_secrets_and_voices_stay_out_of_the_log(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    for name in (
+        "engineio",
+        "socketio",
+        "engineio.client",
+        "socketio.client",
+        "urllib3",
+        "aiohttp",
+    ):
+        caplog.set_level(logging.DEBUG, logger=name)
+    with VoiceServer(tmp_path) as server, ear(server) as (client, told):
+        assert client.connect()
+        told.end_of(client.send_audio(SPEECH))
+        server.kick()
+        told.wait(LinkUp, number=2)
+        server.kill()
+        server.start(secret="second", reply="error")
+        told.wait(LinkUp, number=3)
+        told.end_of(client.send_audio(SPEECH))
+        server.kill()
+        server.start(password="changed", secret="third")
+        wait_until(lambda: "does not accept the password" in caplog.text)
+        turn_id = client.send_audio(SPEECH)
+    assert told.end_of(turn_id).verdict is Verdict.ABANDONED
+    said = "\n".join(f"{each.getMessage()} {each.args} {each.exc_text}" for each in caplog.records)
+    assert "backend reached" in said
+    voice = base64.b64encode(SPEECH[:30]).decode()
+    for secret in ("open sesame", "canary", "what time is it", voice):
+        assert secret not in said

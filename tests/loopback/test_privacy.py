@@ -1,0 +1,102 @@
+"""What a whole turn touches: no network but loopback, no file outside its own folders, no secret.
+
+strace tells of every connection and every file that is written, by the ear and by its children:
+onnxruntime's telemetry would show here.
+"""
+
+import ipaddress
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
+
+CALLS = "trace=connect,sendto,openat,open,creat,mkdir,mkdirat,rename,renameat2,unlink,unlinkat"
+
+WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_APPEND|^(?:mkdir|rename|unlink|creat)")
+PATH = re.compile(r'"([^"]*)"')
+PEER = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
+
+HARMLESS = ("/dev/null", "/dev/tty", "/dev/shm/", "/proc/self/", "/dev/snd/")
+"""Written to without leaving anything behind (/dev/shm: semaphores, unlinked at once)."""
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path, str]:
+    """The system calls of one whole turn, its home folder, and what it said."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed: apt install strace")
+    home = tmp_path_factory.mktemp("home")
+    log = home.parent / "calls"
+    done = subprocess.run(
+        [strace, "-f", "-qq", "-s", "256", "-e", CALLS, "-o", str(log)]
+        + [sys.executable, "-B", "-m", "jarvis_ear", "run", "--with-backend", "--fast"]
+        + ["--input", str(RECORDING), "--speaker.device", "none", "--log.level", "debug"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=home,
+        env={
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    return log.read_text(errors="replace").splitlines(), home, done.stdout + done.stderr
+
+
+def calls(lines: list[str]) -> Iterator[str]:
+    """The calls without their process ids; those that failed touched nothing."""
+    for line in lines:
+        call = line.split(maxsplit=1)[-1]
+        if "= -1 " not in call or "EINPROGRESS" in call:
+            yield call
+
+
+def test_it_speaks_to_this_machine_only(trace: tuple[list[str], Path, str]) -> None:
+    lines, _, _ = trace
+    peers = {
+        next(filter(None, match.groups()))
+        for line in lines  # also those that failed: the attempt counts
+        for match in [PEER.search(line)]
+        if match
+    }
+    assert peers, "the turn reached no backend at all: the trace proves nothing"
+    assert [peer for peer in peers if not ipaddress.ip_address(peer).is_loopback] == []
+
+
+def test_it_writes_nothing_outside_its_folders(trace: tuple[list[str], Path, str]) -> None:
+    lines, home, _ = trace
+    written = {
+        path
+        for call in calls(lines)
+        if WRITES.search(call)
+        for path in PATH.findall(call)[:1]
+        if not path.startswith((*HARMLESS, str(home)))
+    }
+    assert written == set()
+
+
+def test_it_leaves_nothing_in_the_home_folder(trace: tuple[list[str], Path, str]) -> None:
+    _, home, _ = trace
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+def test_what_was_understood_is_not_logged_unless_asked(
+    trace: tuple[list[str], Path, str],
+) -> None:
+    _, _, said = trace
+    assert "what time" not in said.lower()
+    assert "characters" in said  # it says how much it understood
+    assert "eyJ" not in said  # the beginning of every JWT
+    assert "UklGR" not in said  # the beginning of every WAV in base64

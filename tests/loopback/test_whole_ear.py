@@ -1,0 +1,78 @@
+"""The whole ear, as a person starts it: a recording in, a spoken answer out."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import wave
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parents[1] / "data"
+RECORDING = DATA / "hey-jarvis-what-time-is-it.wav"
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "jarvis_ear", "run", "--with-backend", *arguments]
+
+
+def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), check=False, capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def test_it_hears_the_question_and_speaks_the_answer(tmp_path: Path) -> None:
+    replies = tmp_path / "replies"
+    done = run(
+        "--input", str(RECORDING), "--fast", "--log-transcripts", "--output-dir", str(replies)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert re.search(r'understood "what time is it"', done.stderr), done.stderr
+    files = sorted(replies.iterdir())
+    assert files, "no reply was spoken"
+    assert replies.stat().st_mode & 0o777 == 0o700
+    for file in files:
+        assert file.stat().st_mode & 0o777 == 0o600
+        with wave.open(str(file)) as sound:
+            assert sound.getnframes() > sound.getframerate() / 2
+
+
+def test_raw_sound_on_standard_input_is_heard_as_well() -> None:
+    with wave.open(str(RECORDING)) as recording:
+        pcm = recording.readframes(recording.getnframes())
+    done = subprocess.run(
+        command("--input", "-", "--fast", "--log-transcripts", "--speaker.device", "none"),
+        check=False,
+        capture_output=True,
+        timeout=120,
+        input=pcm,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert b'understood "what time is it"' in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_within_two_seconds_and_nothing_stays(number: signal.Signals) -> None:
+    ear = subprocess.Popen(
+        command("--input", str(RECORDING), "--speaker.device", "none"),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert ear.stderr is not None
+    for line in ear.stderr:
+        if "hearing" in line:
+            break
+    began = time.monotonic()
+    ear.send_signal(number)
+    _, said = ear.communicate(timeout=20)
+    assert time.monotonic() - began < 2.0
+    assert ear.returncode == 0, said
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(ear.pid, 0)  # no child of its session is left

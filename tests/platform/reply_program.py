@@ -1,0 +1,27 @@
+"""What test_card.py runs with a virtual card in its environment: it plays the files it is given."""
+
+import json
+import logging
+import queue
+import sys
+from pathlib import Path
+
+from jarvis_ear import config
+from jarvis_ear.devices.speaker import Speaker
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    told = queue.Queue()
+    with Speaker(
+        config.Speaker(),
+        on_started=lambda turn: told.put(["started", turn]),
+        on_ended=lambda turn: told.put(["ended", turn]),
+    ) as speaker:
+        for index, path in enumerate(sys.argv[1:]):
+            speaker.play("turn", index, "audio/wav", Path(path).read_bytes())
+        speaker.finish("turn")
+        sys.stdout.write(json.dumps([told.get(timeout=10), told.get(timeout=10)]))
+
+
+main()

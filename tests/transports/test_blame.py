@@ -1,0 +1,39 @@
+import errno
+import socket
+
+import pytest
+
+from jarvis_ear.transports.blame import blame
+
+
+def raised(make):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - any
+        make()
+    return caught.value
+
+
+def wrapped():
+    try:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "http://user:secret@host refused")
+    except OSError as error:
+        raise ValueError("http://user:secret@host") from error
+
+
+def test_the_systems_own_words():
+    assert blame(ConnectionRefusedError(errno.ECONNREFUSED, "secret")) == "connection refused"
+
+
+def test_the_reason_under_the_reason():
+    assert blame(raised(wrapped)) == "connection refused"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("secret"), "ValueError"),
+        (socket.gaierror(-2, "secret"), "gaierror"),
+        (OSError("secret"), "OSError"),
+    ],
+)
+def test_without_one_only_the_kind(error, words):
+    assert blame(error) == words

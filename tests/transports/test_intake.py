@@ -1,0 +1,72 @@
+import threading
+
+import pytest
+
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.transports import intake as module
+from jarvis_ear.transports.intake import Abandon, Intake, Overflow, Put
+
+
+def put(name, size=10):
+    return Put(Utterance(name, bytes(size), size, 0.0))
+
+
+def test_commands_come_out_as_they_went_in():
+    intake = Intake()
+    commands = (put("a"), Abandon("a"), put("b"))
+    for command in commands:
+        intake.post(command)
+    assert intake.waiting == 3
+    assert intake.drain() == commands
+    assert intake.drain() == ()
+
+
+def test_the_oldest_utterance_gives_way_in_its_place():
+    intake = Intake()
+    intake.post(Abandon("x"))
+    for number in range(18):
+        intake.post(put(f"{number}"))
+    commands = intake.drain()
+    assert commands[:3] == (Abandon("x"), Overflow("0"), Overflow("1"))
+    assert [each.utterance.turn_id for each in commands[3:]] == [f"{n}" for n in range(2, 18)]
+
+
+def test_large_utterances_give_way_earlier(monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    intake = Intake()
+    for name in "abc":
+        intake.post(put(name, 60))
+    assert intake.drain() == (Overflow("a"), Overflow("b"), put("c", 60))
+
+
+def test_a_thousand_commands_are_enough(monkeypatch):
+    monkeypatch.setattr(module, "MAX_COMMANDS", 3)
+    intake = Intake()
+    for name in "abcde":
+        intake.post(Abandon(name))
+    assert intake.drain() == (Abandon("c"), Abandon("d"), Abandon("e"))
+    assert intake.dropped == 2
+
+
+def test_each_command_wakes_the_listener_and_none_does_after_it_left():
+    intake, woken = Intake(), []
+    intake.post(Abandon("before"))
+    intake.listen(lambda: woken.append(threading.current_thread().name))
+    intake.post(Abandon("during"))
+    intake.unlisten()
+    intake.post(Abandon("after"))
+    assert woken == ["MainThread"]
+
+
+def test_commands_of_many_threads_all_arrive():
+    intake, got = Intake(), []
+    threads = [
+        threading.Thread(target=lambda: [intake.post(Abandon("x")) for _ in range(100)])
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        got += intake.drain()
+    got += intake.drain()
+    assert len(got) + intake.dropped == pytest.approx(800)

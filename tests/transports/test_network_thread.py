@@ -1,0 +1,108 @@
+import asyncio
+import logging
+import threading
+
+import pytest
+
+from jarvis_ear.transports.network_thread import NetworkThread
+
+
+def test_it_runs_until_it_is_told_to_stop():
+    running = threading.Event()
+
+    async def main(stop):
+        running.set()
+        await stop.wait()
+
+    thread = NetworkThread(main)
+    assert not thread.alive
+    thread.start()
+    assert running.wait(5)
+    assert thread.stop(5)
+    assert not thread.alive
+    assert thread.stop(0)
+
+
+def test_a_stop_before_the_first_step_is_not_lost():
+    async def main(stop):
+        await stop.wait()
+
+    thread = NetworkThread(main)
+    thread.start()
+    assert thread.stop(5)
+
+
+def test_it_says_when_it_does_not_stop():
+    release = threading.Event()
+
+    async def main(_stop):
+        await asyncio.to_thread(release.wait, 10)
+
+    thread = NetworkThread(main)
+    thread.start()
+    assert not thread.stop(0.05)
+    release.set()
+    assert thread.stop(5)
+
+
+def test_it_cannot_wait_for_itself():
+    said = []
+
+    async def main(stop):
+        said.append(thread.stop(5))
+        await stop.wait()
+
+    thread = NetworkThread(main)
+    thread.start()
+    assert thread.stop(5)
+    assert said == [True]
+
+
+def test_what_a_library_leaves_behind_is_swept_up_and_only_its_kind_is_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    cancelled = threading.Event()
+
+    async def left_behind():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def broken():
+        raise ZeroDivisionError("the voice of somebody")
+
+    async def main(_stop):
+        tasks = {asyncio.create_task(left_behind()), asyncio.create_task(broken())}
+        await asyncio.sleep(0)
+        tasks.clear()
+
+    thread = NetworkThread(main)
+    thread.start()
+    assert thread.stop(5)
+    assert cancelled.is_set()
+    assert "somebody" not in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_ends_the_thread_loudly(monkeypatch):
+    seen = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_type))
+
+    async def main(_stop):
+        raise ZeroDivisionError
+
+    thread = NetworkThread(main)
+    thread.start()
+    assert thread.stop(5)
+    assert seen == [ZeroDivisionError]
+
+
+def test_what_is_stopped_before_it_starts_ends_at_once():
+    async def main(stop):
+        assert stop.is_set()
+
+    thread = NetworkThread(main)
+    assert thread.stop(0)
+    thread.start()
+    assert thread.stop(5)
+    assert not thread.alive
