@@ -5,6 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
+RECORDING := tests/data/hey-jarvis-what-time-is-it.wav
 BENCH  := $(if $(wildcard bench/*.py),bench)
 CODE   := jarvis-ear/src tests tools $(BENCH)
 TYPED  := jarvis-ear/src tests/fakes tools $(BENCH)
@@ -19,7 +20,7 @@ READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 check: lint types test           ## lint, types and test
 
 run: $(READY_TO_RUN)             ## say "Hey Jarvis, what time is it" and get an answer (ARGS="--device usb")
-	@.venv/bin/jarvis-ear run --with-backend --log-transcripts $(ARGS)
+	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --microphone.fallback $(RECORDING) $(ARGS)
 
 test: $(READY_TO_TEST)           ## the whole test-suite with branch coverage (ARGS="-k wake")
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)

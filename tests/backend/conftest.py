@@ -17,6 +17,7 @@ import pytest
 import requests
 import socketio
 
+from fakes.engines import scripted
 from jarvis_backend.config import ENV_PREFIX, Config
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
@@ -160,6 +161,14 @@ def satellite(serve):
 def log_in(url, password="jarvis"):
     answer = requests.post(f"{url}/api/auth/login", json={"password": password}, timeout=10)
     return answer.json()["token"]
+
+
+@pytest.fixture(scope="session")
+def plain():
+    """Satellites of one server with scripted engines, for tests that change nothing in it."""
+    with Server(Config(port=0, password="jarvis"), scripted()) as server:
+        token = log_in(server.url)
+        yield lambda: Satellite(server.url, token)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,10 @@
 
 import ipaddress
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,21 +22,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load(sys.argv[1:] if arguments is None else arguments)
         _log_to_stderr(config.log.level)
         _warn_if_open(config)
-        _serve(Server(config))
+        _serve(Server(config), companion=config.companion)
     except BackendError as error:
         sys.stderr.write("".join(f"jarvis-backend: {line}\n" for line in str(error).splitlines()))
         return error.exit_status
     return 0
 
 
-def _serve(server: Server) -> None:
-    """Run until SIGTERM or SIGINT."""
+def _serve(server: Server, *, companion: bool) -> None:
+    """Run until SIGTERM or SIGINT, or until whoever started us is gone."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: server.ask_to_stop())
-    _LOG.info("listening on %s", server.start())
+    url = server.start()
+    _LOG.info("listening on %s", url)
+    if companion:
+        print(url, flush=True)  # noqa: T201 - what the option promises
+        threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     server.wait()
     server.stop()
     _LOG.info("stopped")
+
+
+def _stop_at_end_of_input(server: Server) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    server.ask_to_stop()
 
 
 def _log_to_stderr(level: str) -> None:

@@ -160,6 +160,9 @@ class Config(BaseSettings):
     """Web pages of other servers that may connect, for example `https://panel.example`."""
     allow_hosts: tuple[str, ...] = ()
     """Names with a dot under which this server is known; addresses need no permission."""
+    companion: bool = False
+    """Print the address on standard output, and stop when standard input closes: for a program
+    that starts this one and shall not be outlived by it."""
     stt: SpeechToTextOptions = SpeechToTextOptions()
     brain: BrainOptions = BrainOptions()
     tts: TextToSpeechOptions = TextToSpeechOptions()

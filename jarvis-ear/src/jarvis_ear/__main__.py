@@ -11,7 +11,8 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
@@ -24,12 +25,12 @@ from jarvis_ear.companion import Companion
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.devices.silero import Silero
-from jarvis_ear.devices.source import Source, make_source
+from jarvis_ear.devices.source import Source, make_source, why_deaf
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.devices.webrtc_vad import WebRtcVad
 from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.ending import Ending
-from jarvis_ear.errors import JarvisEarError
+from jarvis_ear.errors import DeviceError, JarvisEarError
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost
 from jarvis_ear.hearing.turns import TurnMachine
@@ -54,6 +55,7 @@ def run(loaded: Loaded) -> int:
     with ExitStack() as up:
         live = up.enter_context(logs.setup(loaded.config.log))
         ending = up.enter_context(Ending())
+        _check_source(loaded.config.microphone)
         options = _with_companion(loaded.config, up)
         ear = _start(options, make_source(options.microphone), ending, up)
         while not ending.wait(LOOK_S):
@@ -61,10 +63,25 @@ def run(loaded: Loaded) -> int:
     return 0
 
 
+def _check_source(microphone: config.Microphone) -> None:
+    """Tell a person's mistake before anything is started.
+
+    A service does not end because no microphone has this name: it waits for one.
+    """
+    if microphone.input and not Path(microphone.input).is_fifo():
+        with closing(make_source(microphone)) as source:
+            source.open()
+    elif microphone.device and "INVOCATION_ID" not in os.environ:
+        missing = why_deaf(microphone.device)
+        if missing:
+            raise DeviceError(missing)
+
+
 def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack) -> EarThread:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
-    bridge = Bridge(ear=inbox, log=TurnLog(_LOGGER, transcripts=options.log.transcripts))
+    log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
+    bridge = Bridge(ear=inbox, log=log)
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery)
     bridge.connect(backend=backend, speaker=speaker)
@@ -83,12 +100,18 @@ def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack
         on_found=lambda: inbox.tell(MicrophoneFound()),
         on_end=_when_sound_ends(ear, ending),
     )
+    up.callback(log.close)
     up.enter_context(speaker)
     up.callback(backend.disconnect)
     backend.start()
     up.enter_context(ear)
     up.enter_context(capture)
     return ear
+
+
+def _wake_word(options: config.Config) -> str:
+    model = options.hearing.wake.model
+    return "Hey Jarvis" if model is None else model.stem
 
 
 def _make_ear(hearing: config.Hearing) -> Ear:

@@ -22,7 +22,7 @@ STOP_S: Final = 1.5
 """It stops in well under a second; the whole program must stop within two."""
 
 
-_LOGGER: Final = logging.getLogger("jarvis_backend")
+_LOGGER: Final = logging.getLogger("jarvis_ear.companion")
 
 
 class Companion:
@@ -46,7 +46,7 @@ class Companion:
                 "pip install 'jarvis-ear[backend]'"
             )
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jarvis_backend", "--companion", "--port", "0"],
+            [sys.executable, "-m", "jarvis_backend", "--companion", "--port=0"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -93,7 +93,9 @@ class Companion:
 
 
 def _pass_on(lines: Iterable[str]) -> None:
+    """Log what the backend logs; its lines begin with a level and the name of a logger."""
     for line in lines:
-        level, _, text = line.rstrip().partition(" ")
+        level, _, rest = line.rstrip().partition(" ")
+        _, _, text = rest.partition(": ")
         number = logging.getLevelNamesMapping().get(level)
         _LOGGER.log(number or logging.INFO, "backend: %s", text if number else line.rstrip())

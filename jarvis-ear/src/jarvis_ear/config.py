@@ -39,6 +39,8 @@ class Microphone(Section):
     """Input device: part of its name, or its index in `jarvis-ear devices`. Empty: the default."""
     input: str = ""
     """A sound file to hear instead of a microphone, or `-` for raw PCM16 on standard input."""
+    fallback: str = ""
+    """A sound file to hear while there is no microphone at all, for trying out."""
     fast: bool = False
     """Hear a file as fast as the machine can, instead of in real time."""
     latency_ms: int = Field(200, ge=20, le=2000)

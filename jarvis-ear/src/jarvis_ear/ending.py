@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Final, Self
 
@@ -13,7 +12,8 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 class Ending:
     """Waits for whatever ends the program. Made and awaited by the main thread.
 
-    A thread that dies of an exception ends the program too. A first signal ends it in order, a second one at once. ``finish`` and ``fail`` may be called by
+    A thread that dies of an exception ends the program too. A first signal ends it in order, a
+    second one at once. ``finish`` and ``fail`` may be called by
     any thread; the first call counts.
     """
 

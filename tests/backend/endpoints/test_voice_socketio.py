@@ -176,11 +176,9 @@ def test_sound_may_be_written_in_other_ways(run, satellite, beep, write):
     assert ear_engine.heard[0].tobytes() == beep[44:]
 
 
-def test_without_an_agent_id_the_connection_is_the_name(run, satellite, beep):
-    make = satellite(scripted())
-
+def test_without_an_agent_id_the_connection_is_the_name(run, plain, beep):
     async def turn():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.say(wire.AUDIO_START, {})
             event, payload = await ear.next()
             assert event == wire.LISTENING
@@ -194,11 +192,9 @@ def test_without_an_agent_id_the_connection_is_the_name(run, satellite, beep):
     run(turn())
 
 
-def test_a_ping_is_answered_with_its_name(run, satellite):
-    make = satellite(scripted())
-
+def test_a_ping_is_answered_with_its_name(run, plain):
     async def ping():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.say(wire.PING, {"agentId": "kitchen"})
             assert await ear.next() == (wire.PONG, {"agentId": "kitchen"})
             await ear.say(wire.PING)
@@ -212,11 +208,9 @@ def test_a_ping_is_answered_with_its_name(run, satellite):
 # What satellites do wrong
 
 
-def test_what_was_not_started_is_met_with_silence(run, satellite, beep):
-    make = satellite(scripted())
-
+def test_what_was_not_started_is_met_with_silence(run, plain, beep):
     async def talk():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.end()
             await ear.chunk(beep)
             await ear.say("voice:unheard_of", {"x": 1})
@@ -227,11 +221,9 @@ def test_what_was_not_started_is_met_with_silence(run, satellite, beep):
 
 
 @pytest.mark.parametrize("payload", [{"audio": ""}, {"audio": None}, {}, {"audio": "!?"}, "abc"])
-def test_a_chunk_without_sound_is_no_audio(run, satellite, payload):
-    make = satellite(scripted())
-
+def test_a_chunk_without_sound_is_no_audio(run, plain, payload):
     async def talk():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.say(wire.AUDIO_START, {})
             await ear.next()
             await ear.say(wire.AUDIO_CHUNK, payload)
@@ -242,11 +234,9 @@ def test_a_chunk_without_sound_is_no_audio(run, satellite, payload):
     run(talk())
 
 
-def test_start_and_end_without_a_chunk_is_no_audio(run, satellite):
-    make = satellite(scripted())
-
+def test_start_and_end_without_a_chunk_is_no_audio(run, plain):
     async def talk():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.start()
             await ear.end()
             assert await ear.until(wire.LISTENING) == NO_AUDIO
@@ -265,11 +255,9 @@ def test_start_and_end_without_a_chunk_is_no_audio(run, satellite):
         ([5], "voice:audio_chunk is a list, expected an object"),
     ],
 )
-def test_what_would_crash_the_original_gets_an_error(run, satellite, beep, payload, error):
-    make = satellite(scripted())
-
+def test_what_would_crash_the_original_gets_an_error(run, plain, beep, payload, error):
     async def talk():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.say(wire.AUDIO_START, {})
             await ear.next()
             await ear.say(wire.AUDIO_CHUNK, payload)
@@ -281,11 +269,9 @@ def test_what_would_crash_the_original_gets_an_error(run, satellite, beep, paylo
 
 
 @pytest.mark.parametrize("payload", [None, "x", 5, {"agentId": 5}, {"agentId": {}}, []])
-def test_a_start_with_a_strange_payload_belongs_to_the_connection(run, satellite, payload):
-    make = satellite(scripted())
-
+def test_a_start_with_a_strange_payload_belongs_to_the_connection(run, plain, payload):
     async def talk():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.say(wire.AUDIO_START, payload)
             event, told = await ear.next()
             assert event == wire.LISTENING
@@ -294,11 +280,9 @@ def test_a_start_with_a_strange_payload_belongs_to_the_connection(run, satellite
     run(talk())
 
 
-def test_sound_that_cannot_be_read_gets_an_error(run, satellite):
-    make = satellite(scripted())
-
+def test_sound_that_cannot_be_read_gets_an_error(run, plain):
     async def talk():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.utter(b"data that is no sound")
             told = await ear.until(wire.LISTENING)
             assert told[0] == (wire.PROCESSING, {})
@@ -374,18 +358,16 @@ def frame_of(length):
     return {"agentId": "probe", "audio": "A" * (length - empty)}
 
 
-def test_a_frame_of_five_mebibytes_is_taken_and_one_byte_more_closes(run, satellite):
-    make = satellite(scripted())
-
+def test_a_frame_of_five_mebibytes_is_taken_and_one_byte_more_closes(run, plain):
     async def talk():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.start()
             await ear.say(wire.AUDIO_CHUNK, frame_of(5_242_880))
             assert await ear.fence() == []
             await ear.say(wire.AUDIO_CHUNK, frame_of(5_242_881))
             async with asyncio.timeout(10):
                 await ear.gone.wait()
-        async with make() as ear:
+        async with plain() as ear:
             await ear.end()
             assert await ear.fence() == []
 
@@ -454,15 +436,13 @@ def test_a_start_during_the_reply_aborts_nothing(run, satellite, beep):
     run(talk())
 
 
-def test_a_connection_that_goes_takes_its_recording(run, satellite, beep):
-    make = satellite(scripted())
-
+def test_a_connection_that_goes_takes_its_recording(run, plain, beep):
     async def talk():
-        async with make() as ear:
+        async with plain() as ear:
             await ear.start()
             await ear.chunk(beep)
             await ear.fence()
-        async with make() as ear:
+        async with plain() as ear:
             await ear.end()
             assert await ear.fence() == []
 

@@ -48,7 +48,7 @@ def test_decoding_does_not_hold_the_loop(what_time):
     async def work():
         engine = SphinxSpeechToText(30)
         await engine.prepare()
-        decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 3)))
+        decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 4)))
         longest = 0.0
         while not decoding.done():
             before = time.perf_counter()
@@ -58,7 +58,7 @@ def test_decoding_does_not_hold_the_loop(what_time):
         return longest
 
     # A thread would hold it for a second: the decoder keeps the interpreter to itself.
-    assert asyncio.run(work()) < 0.4
+    assert asyncio.run(work()) < 0.7
 
 
 def test_whoever_stops_waiting_stops_the_decoder_and_the_next_gets_a_fresh_one(what_time):

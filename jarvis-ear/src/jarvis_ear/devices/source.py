@@ -1,16 +1,22 @@
 """Source: where sound comes from, be it a microphone, a file or a pipe."""
 
+import logging
 from pathlib import Path
 from typing import Protocol
 
 from jarvis_ear import config
 from jarvis_ear.audio.block import Block
+from jarvis_ear.devices import portaudio
 from jarvis_ear.devices.end_of_sound import EndOfSound
 from jarvis_ear.devices.microphone import Microphone
+from jarvis_ear.devices.portaudio import PortAudio
 from jarvis_ear.devices.stdin import Stdin
 from jarvis_ear.devices.wav_file import WavFile
+from jarvis_ear.errors import DeviceError
 
-__all__ = ["EndOfSound", "Source", "make_source"]
+__all__ = ["EndOfSound", "Source", "make_source", "why_deaf"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -43,4 +49,17 @@ def make_source(options: config.Microphone) -> Source:
         return Stdin()
     if options.input:
         return WavFile(Path(options.input), fast=options.fast)
+    if options.fallback and (missing := why_deaf(options.device)):
+        _LOGGER.info("%s; hearing %s instead", missing, options.fallback)
+        return WavFile(Path(options.fallback), fast=options.fast)
     return Microphone(options)
+
+
+def why_deaf(wanted: str, library: PortAudio | None = None) -> str:
+    """Say why there is no microphone of this name (or index; empty: any), or nothing."""
+    library = library or portaudio.shared()
+    try:
+        portaudio.find(library.devices(), wanted, "input", library.default("input"))
+    except DeviceError as error:
+        return str(error)
+    return ""

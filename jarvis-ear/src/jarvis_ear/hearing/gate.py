@@ -16,13 +16,13 @@ from jarvis_ear.units import STEP_FRAMES, Samples, frames, samples
 class Gate:
     """Groups frames into steps and holds back what nobody needs to hear. Lives in the ear thread.
 
-    The waiting frames are bounded by the lookback; older ones are forgotten, which is the purpose.
+    The recent frames are bounded by the lookback; older ones are forgotten, which is the purpose.
     """
 
     def __init__(self, gate: config.Gate) -> None:
         self._always = gate.mode == "always"
         lookback_steps = -(-frames(gate.lookback_ms) // STEP_FRAMES)
-        self._waiting: deque[Frame] = deque(maxlen=lookback_steps * STEP_FRAMES - 1)
+        self._recent: deque[Frame] = deque(maxlen=lookback_steps * STEP_FRAMES)
         self._hangover = samples(gate.hangover_ms)
         self._open_until: Samples | None = None
         self._step: list[Frame] = []
@@ -34,38 +34,33 @@ class Gate:
 
     def close(self) -> None:
         """Forget everything: the sound before now has nothing to do with what follows (a gap)."""
-        self._waiting.clear()
+        self._recent.clear()
         self._step.clear()
         self._open_until = None
 
     def push(self, frame: Frame, *, speech: bool) -> tuple[Frame, ...]:
         """Take in a frame; give the frames of the steps that the model has to hear now, if any."""
+        self._recent.append(frame)
+        was_open = self.is_open
         if speech or self._always:
-            opening = self._open_until is None
             self._open_until = Samples(frame.end + self._hangover)
-            if opening:
-                return self._open(frame)
         if self._open_until is None:
-            self._waiting.append(frame)
             return ()
-        return self._pass(frame)
+        return self._pass(frame, self._open_until) if was_open else self._open()
 
-    def _open(self, frame: Frame) -> tuple[Frame, ...]:
-        stretch = (*self._waiting, frame)
-        self._waiting.clear()
-        whole = len(stretch) // STEP_FRAMES * STEP_FRAMES
+    def _open(self) -> tuple[Frame, ...]:
+        whole = len(self._recent) // STEP_FRAMES * STEP_FRAMES
         if not whole:
-            self._step = list(stretch)
+            self._step = list(self._recent)
             return ()
-        return stretch[-whole:]  # steps that end with the newest frame: the onset waits for nothing
+        return tuple(self._recent)[-whole:]  # steps that end with the onset: it waits for nothing
 
-    def _pass(self, frame: Frame) -> tuple[Frame, ...]:
+    def _pass(self, frame: Frame, until: Samples) -> tuple[Frame, ...]:
         self._step.append(frame)
         if len(self._step) < STEP_FRAMES:
             return ()
         step = tuple(self._step)
         self._step.clear()
-        if self._open_until is not None and frame.end >= self._open_until:
+        if frame.end >= until:
             self._open_until = None
-            self._waiting.extend(step)
         return step

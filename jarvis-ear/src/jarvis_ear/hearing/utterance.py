@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from jarvis_ear.audio.frame import Frame
-from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_BYTES, Samples
+from jarvis_ear.units import SAMPLE_BYTES, Samples
 
 
 class EndReason(StrEnum):
@@ -72,8 +72,3 @@ class Collector:
             reason=reason,
             lost=Samples(end - start - len(pcm) // SAMPLE_BYTES),
         )
-
-    @property
-    def length(self) -> Samples:
-        """Samples collected so far."""
-        return Samples(len(self._frames) * FRAME_SAMPLES)

@@ -20,8 +20,8 @@ PRIORITIES: Final[Mapping[int, int]] = {
 }
 """The numbers of syslog(3), which the journal understands too."""
 
-OURS: Final = "jarvis_ear"
-"""The loggers whose name nobody needs to read."""
+OURS: Final = ("jarvis_ear", "jarvis_backend")
+"""Loggers whose name nobody needs to read: ours, and those of a backend that runs along with us."""
 
 _COLOURS: Final[Mapping[int, str]] = {
     logging.WARNING: "\x1b[33m",
@@ -76,7 +76,7 @@ def message(record: logging.LogRecord) -> str:
 
 def named(record: logging.LogRecord) -> str:
     """Return the message, with the logger's name where it is not one of ours."""
-    is_ours = record.name.partition(".")[0] == OURS
+    is_ours = record.name.partition(".")[0] in OURS
     return message(record) if is_ours else f"{record.name}: {message(record)}"
 
 

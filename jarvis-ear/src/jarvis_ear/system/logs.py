@@ -76,7 +76,8 @@ def _formatter(log: config.Log, stream: TextIO, environ: Mapping[str, str]) -> l
 
 def _levels(log: config.Log) -> dict[str, str]:
     """Only our own loggers follow the option; the handler holds back what is below it."""
-    return {"": "WARNING", OURS: log.level.upper()} | dict.fromkeys(OTHERS, "WARNING")
+    ours = dict.fromkeys(OURS, log.level.upper())
+    return {"": "WARNING"} | ours | dict.fromkeys(OTHERS, "WARNING")
 
 
 def _set(levels: Mapping[str, str] | Mapping[str, int]) -> None:

@@ -35,6 +35,8 @@ from jarvis_ear.system.turn_story import Stage, TurnStory, sizes
 MAX_TURNS: Final = 32
 """Turns that may be open at once: more than the outbox holds."""
 
+_IN_TURN: Final = (State.THINKING, State.SPEAKING)
+
 
 class TurnLog:
     """Writes down what happens, in words and in fields of the journal.
@@ -60,6 +62,7 @@ class TurnLog:
         self._lock = threading.Lock()
         self._turns: OrderedDict[str, TurnStory] = OrderedDict()
         self._because = ""
+        self._state = State.IDLE
         self._current: dict[str, object] = {}
         self.unfinished = 0
         """Turns whose end did not come while they were remembered."""
@@ -86,15 +89,13 @@ class TurnLog:
                     assert_never(effect)
 
     def delivery(self, event: DeliveryEvent) -> None:
-        """Note what became of an utterance, or of the link."""
+        """Note what became of an utterance. The supervisor of the link tells of that itself."""
         with self._lock:
             match event:
-                case LinkUp():
-                    self._link_up(event)
+                case LinkUp(url):
+                    self._say(logging.DEBUG, "link up", {"EVENT": "LinkUp", "BACKEND": url})
                 case LinkDown(reason):
-                    self._say(
-                        logging.WARNING, f"no link to the backend: {reason}", {"EVENT": "LinkDown"}
-                    )
+                    self._say(logging.DEBUG, f"link down: {reason}", {"EVENT": "LinkDown"})
                 case Sent():
                     self._send(event)
                 case Processing(turn_id):
@@ -142,8 +143,11 @@ class TurnLog:
         because, self._because = self._because or words.why(change), ""
         told = {**self._current, "EVENT": change.why, "STATE": str(change.new)}
         self._say(logging.INFO, f"{change.old} -> {change.new}: {because}", told)
+        self._state = change.new
         if change.new is State.IDLE:
             self._current = {}
+        for turn in list(self._turns.values()):
+            self._tell_if_over(turn)
 
     def _capture(self, effect: SendUtterance) -> None:
         self._turn(effect.turn_id).capture(effect.utterance, self._now())
@@ -171,18 +175,24 @@ class TurnLog:
         if finished.chunks:
             told = f"reply: {words.chunks(finished.chunks)}"
             self._note(finished.turn_id, "Finished", told, logging.INFO)
-        self._tell_if_over(turn)
+        self._end_if_over(turn)
 
     def _stop_waiting(self, turn_id: str) -> None:
         """Nobody waits for the sound of this reply any more: it was heard, or is not wanted."""
         turn = self._turns.get(turn_id)
         if turn is not None:
             turn.needs_no_sound = True
+            self._end_if_over(turn)
+
+    def _end_if_over(self, turn: TurnStory) -> None:
+        if turn.is_over:
+            turn.reach(Stage.DONE, self._now())
             self._tell_if_over(turn)
 
     def _tell_if_over(self, turn: TurnStory) -> None:
-        if turn.is_over:
-            turn.reach(Stage.DONE, self._now())
+        """Tell how a turn went, after the line that the ear has left it."""
+        is_current = turn.turn_id == self._current.get("TURN_ID")
+        if turn.is_over and not (is_current and self._state in _IN_TURN):
             self._tell(turn)
 
     def _tell(self, turn: TurnStory) -> None:
@@ -193,11 +203,6 @@ class TurnLog:
         level = logging.INFO if is_fine else logging.WARNING
         told = {"EVENT": "TurnEnded", **turn.fields()}
         self._say(level, f"turn {turn.turn_id}: {words.story(turn)}", told)
-
-    def _link_up(self, link: LinkUp) -> None:
-        again = "" if link.after_s is None else f" again after {link.after_s:.1f} s"
-        told = {"EVENT": "LinkUp", "BACKEND": link.url}
-        self._say(logging.INFO, f"connected to {link.url}{again}", told)
 
     def _reach(self, turn_id: str, stage: Stage) -> None:
         turn = self._turns.get(turn_id)

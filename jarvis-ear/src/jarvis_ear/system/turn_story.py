@@ -97,6 +97,8 @@ class TurnStory:
             known |= {"OUTCOME": str(self.finished.verdict), "CAUSE": self.finished.code}
             known["REPLY_CHUNKS"] = self.finished.chunks
         for stage, after_ms in self.latencies_ms().items():
+            if stage is Stage.END_OF_SPEECH:
+                continue  # where the count begins
             known[f"LATENCY_{stage.name}_MS"] = after_ms
         return known
 
