@@ -35,8 +35,8 @@ types: $(READY_TO_TEST)          ## mypy --strict
 	@$(PYTHON) -m mypy $(TYPED)
 
 docs: $(READY_TO_TEST)           ## write the generated pages of docs/
-	@$(PYTHON) tools/state_machine.py > docs/state-machine.md
-	@.venv/bin/jarvis-ear config --reference > docs/configuration.md
+	@$(PYTHON) tools/state_machine.py > docs/.new && mv docs/.new docs/state-machine.md
+	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
 
 bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
 	@$(PYTHON) -m bench $(ARGS)

@@ -49,7 +49,7 @@ FULL: Final = Scale(
 
 QUICK: Final = Scale(
     cpu_s=20,
-    paced_s=4,
+    paced_s=2,
     latency_clips=10,
     memory_s=300,
     starts=2,

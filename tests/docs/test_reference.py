@@ -60,6 +60,22 @@ def test_variables_in_the_readme_exist():
     assert shown - known == set()
 
 
+def test_messages_that_the_first_help_quotes_are_said_by_the_program():
+    quoted = re.findall(r'^\| "([^"]+)" \|', (ROOT / "README.md").read_text(), re.MULTILINE)
+    source = "".join(file.read_text() for file in (ROOT / "jarvis-ear").rglob("*.py"))
+    assert quoted
+    assert [message for message in quoted if message not in source] == []
+
+
+def test_options_that_the_readme_shows_exist():
+    shown = set(re.findall(r"`(--[\w-]+)", (ROOT / "README.md").read_text()))
+    known = subprocess.run(
+        [sys.executable, "-m", "jarvis_ear", "--help"], capture_output=True, check=True, text=True
+    ).stdout
+    assert shown
+    assert [option for option in shown if f"{option} " not in known] == []
+
+
 def test_the_protocol_page_names_every_event_of_the_wire():
     page = (DOCS / "protocol.md").read_text()
     events = {

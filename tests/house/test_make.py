@@ -42,6 +42,10 @@ def checkout(tmp_path):
     return tmp_path
 
 
+RECORDING = "tests/data/hey-jarvis-what-time-is-it.wav"
+COMMAND = f"ear run --with-backend --log-transcripts --microphone.fallback {RECORDING}"
+
+
 def environment(ear: str = EAR) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return {**clean, "EAR": ear}
@@ -60,9 +64,9 @@ def make(checkout: Path, *words: str, ear: str = EAR) -> subprocess.CompletedPro
 
 
 def test_the_first_call_sets_up_and_the_second_does_not(checkout):
-    expected = "ear run --with-backend --log-transcripts\n"
-    assert make(checkout, "run").stdout == "setup run\n" + expected
-    assert make(checkout, "run").stdout == expected
+    assert make(checkout, "run").stdout == f"setup run\n{COMMAND}\n"
+    assert make(checkout, "run").stdout == f"{COMMAND}\n"
+    assert (ROOT / RECORDING).is_file()
 
 
 def test_a_second_call_starts_at_once(checkout):
@@ -87,7 +91,7 @@ def test_a_moved_checkout_sets_up_again(checkout, tmp_path_factory):
 
 def test_extra_arguments_reach_the_program(checkout):
     said = make(checkout, "run", "ARGS=--device usb --fast").stdout
-    assert said.endswith("ear run --with-backend --log-transcripts --device usb --fast\n")
+    assert said.endswith(f"{COMMAND} --device usb --fast\n")
 
 
 def test_a_failure_is_a_failure(checkout):

@@ -17,7 +17,7 @@ import pytest
 
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 
-CALLS = "trace=connect,sendto,openat,open,creat,mkdir,mkdirat,rename,renameat2,unlink,unlinkat"
+CALLS = "trace=chdir,connect,sendto,openat,open,creat,mkdir,mkdirat,rename,renameat2,unlink,unlinkat"
 
 WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_APPEND|^(?:mkdir|rename|unlink|creat)")
 PATH = re.compile(r'"([^"]*)"')
@@ -55,12 +55,18 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path, st
     return log.read_text(errors="replace").splitlines(), home, done.stdout + done.stderr
 
 
-def calls(lines: list[str]) -> Iterator[str]:
-    """The calls without their process ids; those that failed touched nothing."""
+def written(lines: list[str], home: Path) -> Iterator[Path]:
+    """Whatever was made or changed; a call that failed touched nothing."""
+    folders: dict[str, Path] = {}
     for line in lines:
-        call = line.split(maxsplit=1)[-1]
-        if "= -1 " not in call or "EINPROGRESS" in call:
-            yield call
+        process, call = line.split(maxsplit=1)
+        path = PATH.search(call)
+        if path is None or "= -1 " in call:
+            continue
+        if call.startswith("chdir"):
+            folders[process] = Path(path[1])
+        elif WRITES.search(call):
+            yield folders.get(process, home) / path[1]
 
 
 def test_it_speaks_to_this_machine_only(trace: tuple[list[str], Path, str]) -> None:
@@ -77,14 +83,8 @@ def test_it_speaks_to_this_machine_only(trace: tuple[list[str], Path, str]) -> N
 
 def test_it_writes_nothing_outside_its_folders(trace: tuple[list[str], Path, str]) -> None:
     lines, home, _ = trace
-    written = {
-        path
-        for call in calls(lines)
-        if WRITES.search(call)
-        for path in PATH.findall(call)[:1]
-        if not path.startswith((*HARMLESS, str(home)))
-    }
-    assert written == set()
+    allowed = (*HARMLESS, str(home))
+    assert [path for path in written(lines, home) if not str(path).startswith(allowed)] == []
 
 
 def test_it_leaves_nothing_in_the_home_folder(trace: tuple[list[str], Path, str]) -> None:

@@ -1,7 +1,6 @@
 """The file: what stays configured on this machine."""
 
 import os
-import stat
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import SecretStr
 
 from jarvis_ear.options.layer import Layer
 from jarvis_ear.options.option import BY_KEY, TABLES
+from jarvis_ear.options.regular_file import read_regular
 from jarvis_ear.options.secret_file import SecretFileError, require_private
 from jarvis_ear.options.words import plain, shown, suggestion
 
@@ -39,14 +39,7 @@ def read(path: Path, *, required: bool) -> Layer:
 
 
 def _parse(path: Path) -> tuple[dict[str, object], os.stat_result]:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold us up
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        data = file.read(MAX_BYTES + 1) if stat.S_ISREG(found.st_mode) else None
-    if data is None:
-        raise OSError(0, "it is no regular file")
-    if len(data) > MAX_BYTES:
-        raise OSError(0, f"it is longer than {MAX_BYTES} bytes")
+    data, found = read_regular(path, MAX_BYTES)
     return tomllib.loads(data.decode()), found
 
 

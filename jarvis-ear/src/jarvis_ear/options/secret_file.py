@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from jarvis_ear.options.regular_file import read_regular
+
 MAX_BYTES: Final = 4096
 """Longer than any password: another file was named by mistake."""
 
@@ -18,18 +20,15 @@ class SecretFileError(Exception):
 
 def read_secret(path: Path) -> str:
     """Read the one line of ``path``. Raises ``OSError`` or ``SecretFileError``."""
-    return _text(_open(path))
+    data, _ = read_regular(path, MAX_BYTES)
+    return _text(data)
 
 
 def read_private_secret(path: Path) -> str:
     """Like ``read_secret``, but refuse a file that others than us and root may read."""
-    handle = _open(path)
-    try:
-        require_private(os.fstat(handle))
-    except SecretFileError:
-        os.close(handle)
-        raise
-    return _text(handle)
+    data, found = read_regular(path, MAX_BYTES)
+    require_private(found)
+    return _text(data)
 
 
 def require_private(found: os.stat_result) -> None:
@@ -41,19 +40,7 @@ def require_private(found: os.stat_result) -> None:
         raise SecretFileError(f"it belongs to user {found.st_uid}, expected us or root: use chown")
 
 
-def _open(path: Path) -> int:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold us up
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise SecretFileError("it is no regular file")
-    return handle
-
-
-def _text(handle: int) -> str:
-    with os.fdopen(handle, "rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise SecretFileError(f"it is longer than {MAX_BYTES} bytes, expected a password")
+def _text(data: bytes) -> str:
     try:
         text = data.decode().rstrip("\r\n")
     except UnicodeDecodeError:

@@ -43,6 +43,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     The last part of a name counts most: who forgets a section, or names a wrong one, means it.
     """
     names = list(known)
+    if name in names:
+        return f"; did you mean {name}?"
     ends = {_last_part(other): other for other in names}
     if _last_part(name) in ends:
         return f"; did you mean {ends[_last_part(name)]}?"

@@ -1,0 +1,238 @@
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jarvis_ear import config
+from jarvis_ear.audio.frame import Frame
+from jarvis_ear.hearing.endpoint import Endpoint, Endpointer, SpeechOver
+from jarvis_ear.hearing.events import SpeechDiscarded, SpeechStarted
+from jarvis_ear.hearing.speech import Evidence
+from jarvis_ear.hearing.utterance import EndReason
+from jarvis_ear.units import FRAME_SAMPLES, Samples, frames, samples
+
+SILENCE = Evidence(speech=False, probability=0.0, level=10.0)
+NOISE = Evidence(speech=True, probability=0.1, level=1e6)
+WHISPER = Evidence(speech=False, probability=0.9, level=1e6)
+MURMUR = Evidence(speech=True, probability=0.9, level=1e5)
+VOICE = Evidence(speech=True, probability=0.9, level=1e6)
+
+settings = st.builds(
+    config.Endpointing,
+    onset_ms=st.sampled_from([20, 50, 100]),
+    hangover_ms=st.sampled_from([100, 130, 800]),
+    max_ms=st.sampled_from([1000, 1010, 3000]),
+)
+runs = st.lists(
+    st.tuples(st.sampled_from([SILENCE, NOISE, WHISPER, MURMUR, VOICE]), st.integers(1, 60)),
+    max_size=12,
+)
+rooms = runs.map(lambda found: [evidence for evidence, count in found for _ in range(count)])
+
+
+@dataclass
+class Listener:
+    """Drives an endpointer as the ear does, and keeps the answers with the time of each."""
+
+    endpointing: config.Endpointing
+    pre_roll: int = 0
+    least: int = 0
+    now: int = 0
+    told: list[tuple[int, Endpoint]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.endpointer = Endpointer(self.endpointing)
+
+    def hear(self, room: list[Evidence]) -> list[Endpoint]:
+        """Take in one frame for each piece of evidence; the new answers."""
+        known = len(self.told)
+        for evidence in room:
+            frame = Frame(Samples(self.now), b"")
+            self.now = frame.end
+            answer = self.endpointer.hear(frame, evidence)
+            if answer is not None:
+                self._take(answer)
+        return [answer for _, answer in self.told[known:]]
+
+    def _take(self, answer: Endpoint) -> None:
+        self.told.append((self.now, answer))
+        if isinstance(answer, SpeechStarted):
+            start = max(0, answer.at - self.pre_roll)
+            self.endpointer.begin(Samples(start), Samples(self.least))
+        else:
+            self.endpointer.listen(Samples(self.now))
+
+
+def hear(room: list[Evidence], **options: int) -> list[Endpoint]:
+    return Listener(config.Endpointing(**options)).hear(room)
+
+
+@given(settings, rooms, st.sampled_from([0, 2560]))
+def test_starts_and_ends_alternate(endpointing, room, least):
+    kinds = [
+        isinstance(answer, SpeechStarted)
+        for answer in Listener(endpointing, least=least).hear(room)
+    ]
+    assert kinds == [number % 2 == 0 for number in range(len(kinds))]
+
+
+@given(settings, rooms)
+def test_start_before_end_before_now(endpointing, room):
+    listener = Listener(endpointing)
+    listener.hear(room)
+    for (began, start), (now, end) in zip(listener.told[::2], listener.told[1::2], strict=False):
+        assert start.at < began <= now
+        assert start.at < end.at <= now
+
+
+@given(settings, rooms, st.sampled_from([0, 1600, 8000]))
+def test_nothing_is_longer_than_the_longest(endpointing, room, pre_roll):
+    listener = Listener(endpointing, pre_roll=pre_roll)
+    listener.hear(room)
+    longest = samples(endpointing.max_ms)
+    for (_, start), (now, end) in zip(listener.told[::2], listener.told[1::2], strict=False):
+        length = now - max(0, start.at - pre_roll)
+        assert length <= longest
+        if end.reason is EndReason.MAX_LENGTH:
+            assert length > longest - FRAME_SAMPLES
+
+
+@given(settings, rooms)
+def test_an_end_by_hangover_comes_exactly_then(endpointing, room):
+    listener = Listener(endpointing)
+    listener.hear(room)
+    for now, end in listener.told:
+        if isinstance(end, SpeechOver) and end.reason is EndReason.HANGOVER:
+            assert now == end.at + frames(endpointing.hangover_ms) * FRAME_SAMPLES
+
+
+@given(settings, rooms)
+def test_every_run_of_speech_that_lasts_is_in_some_utterance(endpointing, room):
+    onset = frames(endpointing.onset_ms)
+    listener = Listener(endpointing)
+    answers = listener.hear(room)
+    inside = set()
+    for start, end in zip(answers[::2], [*answers[1::2], None], strict=False):
+        inside |= set(range(start.at, listener.now if end is None else end.at, FRAME_SAMPLES))
+    run: list[int] = []
+    for number, evidence in enumerate([*room, SILENCE]):
+        if evidence is VOICE:
+            run.append(number * FRAME_SAMPLES)
+        else:
+            # what an end by length cuts off may be too short for a new start
+            kept = len(run) - len(inside.intersection(run))
+            assert len(run) < onset or kept < onset
+            run = []
+
+
+@given(st.lists(st.sampled_from([SILENCE, NOISE]), max_size=500))
+def test_what_only_the_cheap_listener_calls_speech_opens_nothing(room):
+    assert hear(room, onset_ms=20) == []
+
+
+@given(st.lists(st.sampled_from([SILENCE, WHISPER]), max_size=500))
+def test_what_only_the_speech_model_calls_speech_opens_nothing(room):
+    assert hear(room, onset_ms=20) == []
+
+
+def test_to_the_sample():
+    assert hear([SILENCE] * 10 + [VOICE] * 50 + [SILENCE] * 40, hangover_ms=800) == [
+        SpeechStarted(Samples(10 * 320)),
+        SpeechOver(Samples(60 * 320), EndReason.HANGOVER),
+    ]
+    assert len(hear([SILENCE] * 10 + [VOICE] * 50 + [SILENCE] * 39, hangover_ms=800)) == 1
+
+
+def test_too_short_for_an_onset():
+    assert hear([VOICE] * 4 + [SILENCE] + [VOICE] * 4 + [SILENCE], onset_ms=100) == []
+    assert hear([VOICE] * 5, onset_ms=100) == [SpeechStarted(Samples(0))]
+
+
+def test_a_pause_shorter_than_the_hangover_is_part_of_the_utterance():
+    room = [VOICE] * 50 + [SILENCE] * 39 + [VOICE] * 50 + [SILENCE] * 40
+    assert hear(room)[1] == SpeechOver(Samples(139 * 320), EndReason.HANGOVER)
+
+
+def test_noise_holds_no_utterance_open():
+    assert hear([VOICE] * 50 + [NOISE] * 40)[1].at == 50 * 320
+
+
+def test_a_voice_may_grow_quieter_for_the_cheap_listener():
+    assert hear([VOICE] * 50 + [WHISPER] * 50 + [SILENCE] * 40)[1].at == 100 * 320
+
+
+def test_somebody_else_further_away_holds_no_utterance_open():
+    """The television begins when the person ends: level tells them apart, after its smoothing."""
+    end = hear([VOICE] * 50 + [MURMUR] * 60)[1]
+    assert 50 * 320 <= end.at <= 55 * 320
+
+
+def test_somebody_further_away_is_heard_when_nobody_is_nearer():
+    end = hear([SILENCE] * 5 + [MURMUR] * 50 + [SILENCE] * 40)[1]
+    assert 55 * 320 <= end.at <= 59 * 320
+
+
+def test_a_slammed_door_is_no_measure_for_the_voice_after_it():
+    door = Evidence(speech=True, probability=0.9, level=1e9)
+    end = hear([SILENCE] * 5 + [door] * 2 + [SILENCE] * 10 + [VOICE] * 60 + [SILENCE] * 40)[1]
+    assert end.at == 77 * 320
+
+
+def test_clicks_do_not_add_up_to_speech():
+    listener = Listener(config.Endpointing(onset_ms=60), least=samples(160))
+    clicks = [*[VOICE] * 2, *[SILENCE] * 5] * 10
+    answers = listener.hear([*clicks, *[VOICE] * 3, *[SILENCE] * 40])
+    assert [type(answer) for answer in answers] == [SpeechStarted, SpeechDiscarded]
+
+
+@pytest.mark.parametrize(("spoken", "kind"), [(7, SpeechDiscarded), (8, SpeechOver)])
+def test_less_speech_than_the_least_is_discarded(spoken, kind):
+    listener = Listener(config.Endpointing(), least=samples(160))
+    answers = listener.hear([VOICE] * spoken + [SILENCE] * 40)
+    assert isinstance(answers[1], kind)
+    assert answers[1].at == spoken * 320
+
+
+def test_speech_before_it_listens_does_not_count():
+    endpointer = Endpointer(config.Endpointing(onset_ms=40))
+    endpointer.listen(Samples(1000))
+    answers = [endpointer.hear(Frame(Samples(320 * n), b""), VOICE) for n in range(6)]
+    assert answers == [None] * 5 + [SpeechStarted(Samples(1280))]
+
+
+def test_the_longest_is_counted_from_the_pre_roll():
+    listener = Listener(config.Endpointing(max_ms=1000), pre_roll=samples(500))
+    listener.hear([SILENCE] * 50 + [VOICE] * 100)
+    assert listener.told[1] == (
+        samples(1500),
+        SpeechOver(samples(1500), EndReason.MAX_LENGTH),
+    )
+
+
+@pytest.mark.parametrize("reason", [EndReason.SOUND_ENDED, EndReason.MICROPHONE_LOST])
+def test_it_can_be_told_that_no_more_will_come(reason):
+    listener = Listener(config.Endpointing(), least=samples(160))
+    listener.hear([SILENCE] * 10 + [VOICE] * 20 + [SILENCE] * 5)
+    assert listener.endpointer.finish(reason) == SpeechOver(Samples(30 * 320), reason)
+
+
+def test_too_little_is_discarded_even_then():
+    listener = Listener(config.Endpointing(), least=samples(160))
+    listener.hear([VOICE] * 6)
+    assert listener.endpointer.finish(EndReason.SOUND_ENDED) == SpeechDiscarded(Samples(6 * 320))
+
+
+def test_lost_sound_ends_an_utterance_like_silence():
+    endpointer = Endpointer(config.Endpointing(hangover_ms=800))
+    for number in range(20):
+        if endpointer.hear(Frame(Samples(320 * number), b""), VOICE):
+            endpointer.begin(Samples(0), Samples(0))
+    after = Frame(Samples(20 * 320 + samples(780)), b"")
+    assert endpointer.hear(after, SILENCE) == SpeechOver(Samples(20 * 320), EndReason.HANGOVER)
+
+
+def test_lost_sound_is_no_onset():
+    endpointer = Endpointer(config.Endpointing(onset_ms=100))
+    assert endpointer.hear(Frame(Samples(0), b""), VOICE) is None
+    assert endpointer.hear(Frame(Samples(16_000), b""), VOICE) is None

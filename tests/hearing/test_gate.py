@@ -1,0 +1,141 @@
+import itertools
+
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from jarvis_ear import config
+from jarvis_ear.audio.frame import Frame
+from jarvis_ear.hearing.gate import Gate
+from jarvis_ear.units import FRAME_SAMPLES, STEP_FRAMES, Samples, frames, samples
+
+settings = st.builds(
+    config.Gate,
+    lookback_ms=st.sampled_from([80, 100, 160, 320, 500]),
+    hangover_ms=st.sampled_from([0, 20, 80, 130, 480]),
+)
+runs = st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=8)
+rooms = runs.map(lambda found: [speech for speech, count in found for _ in range(count)])
+
+Stretch = list[int]
+
+
+def frame(number: int) -> Frame:
+    return Frame(Samples(number * FRAME_SAMPLES), b"")
+
+
+def stretches(gate: Gate, room: list[bool], first: int = 0) -> list[Stretch]:
+    """Numbers of the frames that ``gate`` passes, one list for each time that it opens."""
+    found: list[Stretch] = []
+    for number, speech in enumerate(room, start=first):
+        was_open = gate.is_open
+        passed = gate.push(frame(number), speech=speech)
+        if gate.is_open and not was_open:
+            found.append([])
+        assert len(passed) % STEP_FRAMES == 0
+        if passed:
+            found[-1] += [one.start // FRAME_SAMPLES for one in passed]
+    return found
+
+
+def lookback_frames(gate: config.Gate) -> int:
+    """The lookback in frames: whole steps, the frame that opens the gate is the last of them."""
+    return -(-frames(gate.lookback_ms) // STEP_FRAMES) * STEP_FRAMES
+
+
+@given(settings, rooms)
+def test_what_passes_is_contiguous_and_never_doubled(gate, room):
+    for stretch in stretches(Gate(gate), room):
+        assert stretch == list(range(min(stretch, default=0), max(stretch, default=-1) + 1))
+
+
+@given(settings, rooms)
+def test_stretches_end_one_after_the_other(gate, room):
+    found = [stretch for stretch in stretches(Gate(gate), room) if stretch]
+    for one, other in itertools.pairwise(found):
+        assert one[-1] < other[-1]
+
+
+@hypothesis_settings(max_examples=300)
+@given(settings, rooms)
+def test_all_that_surrounds_speech_passes(gate, room):
+    """But for what fills no step: at most three frames at the beginning and end of everything."""
+    lookback, hangover = lookback_frames(gate), frames(gate.hangover_ms)
+    found = stretches(Gate(gate), room)
+    for number in (number for number, speech in enumerate(room) if speech):
+        first = max(0, number + 1 - lookback)
+        last = min(len(room) - 1, number + hangover)
+        wanted = set(range(first, last + 1)) - {0, 1, 2} - _unfinished(found, room)
+        assert any(wanted <= set(stretch) for stretch in found), (number, wanted)
+
+
+def _unfinished(found: list[Stretch], room: list[bool]) -> set[int]:
+    """The newest frames, which wait until their step is complete."""
+    heard = max((stretch[-1] + 1 for stretch in found if stretch), default=0)
+    return set(range(max(heard, len(room) - STEP_FRAMES + 1), len(room)))
+
+
+@hypothesis_settings(max_examples=300)
+@given(settings, rooms)
+def test_nothing_else_passes(gate, room):
+    lookback, hangover = lookback_frames(gate), frames(gate.hangover_ms)
+    near = {
+        other
+        for number, speech in enumerate(room)
+        if speech
+        for other in range(number + 1 - lookback, number + hangover + STEP_FRAMES + 1)
+    }
+    assert {number for stretch in stretches(Gate(gate), room) for number in stretch} <= near
+
+
+@given(rooms)
+def test_always_means_every_frame_once(room):
+    gate = Gate(config.Gate(mode="always"))
+    whole = len(room) // STEP_FRAMES * STEP_FRAMES
+    assert sum(stretches(gate, room), []) == list(range(whole))
+
+
+def test_silence_opens_nothing():
+    gate = Gate(config.Gate())
+    assert stretches(gate, [False] * 1000) == []
+    assert not gate.is_open
+
+
+def test_the_onset_is_heard_at_once_with_its_lookback():
+    gate = Gate(config.Gate(lookback_ms=320))
+    assert stretches(gate, [False] * 50) == []
+    passed = gate.push(frame(50), speech=True)
+    assert [one.start // FRAME_SAMPLES for one in passed] == list(range(35, 51))
+
+
+def test_a_gate_that_opens_again_soon_looks_back_as_far_as_ever():
+    gate = Gate(config.Gate(lookback_ms=320, hangover_ms=80))
+    room = [False] * 20 + [True] + [False] * 6 + [True]
+    assert stretches(gate, room) == [list(range(5, 25)), list(range(12, 28))]
+
+
+def test_the_first_frames_wait_for_a_whole_step():
+    gate = Gate(config.Gate())
+    assert gate.push(frame(0), speech=True) == ()
+    assert gate.is_open
+    assert gate.push(frame(1), speech=False) == gate.push(frame(2), speech=False) == ()
+    assert len(gate.push(frame(3), speech=False)) == STEP_FRAMES
+
+
+def test_it_closes_at_the_first_step_that_ends_after_the_hangover():
+    gate = Gate(config.Gate(hangover_ms=480))
+    stretches(gate, [False] * 20)
+    gate.push(frame(20), speech=True)
+    numbers = itertools.count(21)
+    while gate.is_open:
+        last = frame(next(numbers))
+        gate.push(last, speech=False)
+    assert last.end == frame(20).end + samples(480)
+
+
+def test_a_gap_makes_it_forget():
+    gate = Gate(config.Gate())
+    stretches(gate, [False] * 20 + [True, True, False])
+    gate.close()
+    assert not gate.is_open
+    assert stretches(gate, [True] + [False] * 7, first=1000) == [list(range(1000, 1008))]

@@ -1,0 +1,376 @@
+import itertools
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from jarvis_ear import config
+from jarvis_ear.hearing.events import (
+    AbandonTurn,
+    DeadlinePassed,
+    Effect,
+    Event,
+    Failed,
+    Ignored,
+    MicrophoneFound,
+    MicrophoneLost,
+    Muted,
+    ReplyEnded,
+    ReplyStarted,
+    SendUtterance,
+    SoundEnded,
+    SpeechDiscarded,
+    SpeechEnded,
+    SpeechStarted,
+    State,
+    StateChanged,
+    StopSpeaking,
+    TurnDropped,
+    TurnOpened,
+    Unmuted,
+    WakeDetected,
+)
+from jarvis_ear.hearing.turns import SPEAKING_MAX_MS, TRANSITIONS, TurnMachine
+from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.units import Samples, samples
+
+NOW = Samples(0)
+BACKEND_EVENTS = {ReplyStarted, ReplyEnded, Failed}
+UTTERANCE = Utterance(
+    start=Samples(0),
+    speech_start=Samples(0),
+    speech_end=Samples(320),
+    end=Samples(320),
+    pcm=bytes(640),
+    reason=EndReason.HANGOVER,
+    lost=Samples(0),
+)
+
+
+def make(**hearing: int) -> TurnMachine:
+    ids = itertools.count(1)
+    return TurnMachine(config.Hearing(**hearing), lambda: f"id{next(ids)}")
+
+
+def event_of(kind: type[Event], turn_id: str = "", at: Samples = NOW) -> Event:
+    """Make an event of this kind, about the turn ``turn_id`` where it is about one."""
+    if kind is WakeDetected:
+        return WakeDetected(at, 0.9)
+    if kind is SpeechEnded:
+        return SpeechEnded(at, UTTERANCE)
+    if kind is Failed:
+        return Failed(turn_id, "timeout")
+    if kind in BACKEND_EVENTS:
+        return kind(turn_id)
+    if kind in (SpeechStarted, SpeechDiscarded, SoundEnded, DeadlinePassed):
+        return kind(at)
+    return kind()
+
+
+def tell(machine: TurnMachine, *kinds: type[Event], now: Samples = NOW) -> list[Effect]:
+    """Tell a machine of events about its open turn; every effect, in order."""
+    effects: list[Effect] = []
+    for kind in kinds:
+        effects += machine.advance(event_of(kind, machine.turn_id, now), now)
+    return effects
+
+
+WAY_TO: dict[State, tuple[type[Event], ...]] = {
+    State.IDLE: (),
+    State.LISTENING: (WakeDetected,),
+    State.CAPTURING: (WakeDetected, SpeechStarted),
+    State.THINKING: (WakeDetected, SpeechStarted, SpeechEnded),
+    State.SPEAKING: (WakeDetected, SpeechStarted, SpeechEnded, ReplyStarted),
+    State.FOLLOW_UP: (WakeDetected, SpeechStarted, SpeechEnded, ReplyStarted, ReplyEnded),
+    State.MUTED: (Muted,),
+    State.DEAF: (MicrophoneLost,),
+}
+
+
+def machine_in(state: State, **hearing: int) -> TurnMachine:
+    machine = make(**hearing)
+    tell(machine, *WAY_TO[state])
+    assert machine.state is state
+    return machine
+
+
+def reachable(start: State, kinds: set[type[Event]]) -> set[State]:
+    """States that events of these kinds lead to, by the table."""
+    seen, todo = {start}, [start]
+    while todo:
+        row = TRANSITIONS[todo.pop()]
+        new = {row[kind].to for kind in kinds & row.keys()} - seen
+        seen |= new
+        todo += new
+    return seen
+
+
+# The table as a graph
+
+
+def test_every_state_has_a_row():
+    assert set(TRANSITIONS) == set(State)
+
+
+def test_every_event_is_of_use_somewhere():
+    assert {kind for row in TRANSITIONS.values() for kind in row} == set(get_args(Event))
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_reachable_and_has_a_way_back(state):
+    everything = set(get_args(Event))
+    assert state in reachable(State.IDLE, everything)
+    assert State.IDLE in reachable(state, everything)
+
+
+@pytest.mark.parametrize("state", set(State) - {State.MUTED})
+def test_muting_works_everywhere(state):
+    assert TRANSITIONS[state][Muted].to is State.MUTED
+
+
+def test_only_unmuting_leaves_muted():
+    assert set(TRANSITIONS[State.MUTED]) == {Unmuted}
+
+
+@pytest.mark.parametrize("state", set(State) - {State.MUTED, State.DEAF})
+def test_a_lost_microphone_is_noticed_everywhere(state):
+    assert TRANSITIONS[state][MicrophoneLost].to is State.DEAF
+
+
+@pytest.mark.parametrize("state", set(State) - {State.CAPTURING})
+def test_nothing_the_backend_can_say_makes_us_capture(state):
+    assert State.CAPTURING not in reachable(state, BACKEND_EVENTS)
+    assert State.LISTENING not in reachable(state, BACKEND_EVENTS) - {state}
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.THINKING, State.SPEAKING, State.FOLLOW_UP])
+def test_whoever_waits_has_a_deadline_that_ends_it(state):
+    machine = machine_in(state)
+    assert machine.deadline is not None
+    tell(machine, DeadlinePassed)
+    assert machine.state is State.IDLE
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.CAPTURING, State.MUTED, State.DEAF])
+def test_other_states_last_as_long_as_they_like(state):
+    assert machine_in(state).deadline is None
+
+
+# What a transition asks for
+
+
+def test_a_turn_from_the_word_to_the_reply():
+    machine = make()
+    assert tell(machine, WakeDetected, SpeechStarted, SpeechEnded, ReplyStarted, ReplyEnded) == [
+        TurnOpened("id1", "id2", NOW, 0.9),
+        StateChanged(State.IDLE, State.LISTENING, NOW, "WakeDetected"),
+        StateChanged(State.LISTENING, State.CAPTURING, NOW, "SpeechStarted"),
+        SendUtterance("id1", UTTERANCE),
+        StateChanged(State.CAPTURING, State.THINKING, NOW, "SpeechEnded(hangover)"),
+        StateChanged(State.THINKING, State.SPEAKING, NOW, "ReplyStarted"),
+        StateChanged(State.SPEAKING, State.FOLLOW_UP, NOW, "ReplyEnded"),
+    ]
+    assert machine.turn_id == ""
+
+
+def test_barge_in_silences_first_then_abandons_then_opens():
+    machine = machine_in(State.SPEAKING)
+    assert tell(machine, WakeDetected) == [
+        StopSpeaking("id1"),
+        AbandonTurn("id1", "WakeDetected"),
+        TurnOpened("id3", "id4", NOW, 0.9),
+        StateChanged(State.SPEAKING, State.LISTENING, NOW, "WakeDetected"),
+    ]
+
+
+def test_a_follow_up_is_a_turn_of_the_same_session():
+    machine = machine_in(State.FOLLOW_UP)
+    assert tell(machine, SpeechStarted)[0] == TurnOpened("id3", "id2", NOW, None)
+
+
+def test_a_reply_without_sound_closes_the_turn():
+    machine = machine_in(State.THINKING)
+    assert tell(machine, ReplyEnded) == [
+        StateChanged(State.THINKING, State.FOLLOW_UP, NOW, "ReplyEnded")
+    ]
+    assert machine.turn_id == ""
+
+
+def test_a_failure_says_its_code():
+    machine = machine_in(State.THINKING)
+    assert tell(machine, Failed) == [
+        StateChanged(State.THINKING, State.IDLE, NOW, "Failed(timeout)")
+    ]
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.CAPTURING])
+@pytest.mark.parametrize("kind", [Muted, MicrophoneLost, SoundEnded])
+def test_what_was_not_sent_is_dropped(state, kind):
+    assert tell(machine_in(state), kind)[0] == TurnDropped("id1", kind.__name__)
+
+
+def test_the_word_said_again_is_a_new_turn():
+    machine = machine_in(State.LISTENING)
+    effects = machine.advance(WakeDetected(samples(900), 0.8), samples(1000))
+    assert effects == (
+        TurnDropped("id1", "WakeDetected"),
+        TurnOpened("id3", "id4", samples(1000), 0.8),
+    )
+    assert machine.deadline == samples(6000)
+
+
+@pytest.mark.parametrize("state", set(State))
+@pytest.mark.parametrize("kind", sorted(BACKEND_EVENTS, key=str))
+def test_what_concerns_an_older_turn_is_ignored(state, kind):
+    machine = machine_in(state)
+    if not machine.turn_id:
+        pytest.skip("no turn is open in this state: what comes is an announcement")
+    event = event_of(kind, "older")
+    assert machine.advance(event, NOW) == (Ignored(state, event),)
+    assert machine.state is state
+
+
+def test_a_reply_that_was_awaited_while_muted_is_silenced_by_the_next_turn():
+    machine = machine_in(State.THINKING)
+    effects = tell(machine, Muted, Unmuted, WakeDetected)
+    assert effects[2:5] == [
+        StopSpeaking("id1"),
+        AbandonTurn("id1", "WakeDetected"),
+        TurnOpened("id3", "id4", NOW, 0.9),
+    ]
+
+
+def test_a_deaf_ear_still_hears_its_reply_out():
+    machine = machine_in(State.SPEAKING)
+    tell(machine, MicrophoneLost, ReplyStarted)
+    assert machine.turn_id == "id1"
+    assert tell(machine, ReplyEnded) == []
+    assert (machine.state, machine.turn_id) == (State.DEAF, "")
+
+
+# Deadlines
+
+
+@pytest.mark.parametrize(
+    ("state", "window_ms"),
+    [
+        (State.LISTENING, 5000),
+        (State.THINKING, 180_000),
+        (State.SPEAKING, SPEAKING_MAX_MS),
+        (State.FOLLOW_UP, 0),
+    ],
+)
+def test_windows(state, window_ms):
+    assert machine_in(state).deadline == samples(window_ms)
+
+
+def test_a_cough_buys_nobody_more_time():
+    machine = machine_in(State.LISTENING)
+    tell(machine, SpeechStarted, SpeechDiscarded, now=samples(2000))
+    assert (machine.state, machine.deadline) == (State.LISTENING, samples(5000))
+
+
+def test_a_cough_does_not_end_a_follow_up():
+    machine = machine_in(State.SPEAKING, follow_up_ms=8000)
+    tell(machine, ReplyEnded, now=samples(20_000))
+    tell(machine, SpeechStarted, SpeechDiscarded, now=samples(21_000))
+    assert (machine.state, machine.deadline) == (State.LISTENING, samples(28_000))
+
+
+# Any events in any order
+
+
+kinds = st.sampled_from(get_args(Event))
+ids = st.sampled_from(["id1", "id3", "older", ""])
+
+
+@given(st.lists(st.tuples(kinds, ids)))
+def test_no_order_of_events_raises_and_what_is_ignored_changes_nothing(events):
+    machine = make()
+    for kind, turn_id in events:
+        before = (machine.state, machine.turn_id, machine.deadline)
+        event = event_of(kind, turn_id)
+        effects = machine.advance(event, NOW)
+        if any(isinstance(effect, Ignored) for effect in effects):
+            assert effects == (Ignored(before[0], event),)
+            assert (machine.state, machine.turn_id, machine.deadline) == before
+
+
+class AnyConversation(RuleBasedStateMachine):
+    """Events in any order, about any turn; what the effects promise to the rest of the ear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machine = make(follow_up_ms=8000)
+        self.now = 0
+        self.open = ""
+        self.sent: list[str] = []
+        self.opened: list[str] = []
+
+    @rule(kind=kinds, current=st.booleans(), passed=st.integers(0, 50_000))
+    def happen(self, kind: type[Event], current: bool, passed: int) -> None:
+        self.now += passed
+        old = self.machine.state
+        event = event_of(kind, self.machine.turn_id if current else "older", Samples(self.now))
+        effects = self.machine.advance(event, Samples(self.now))
+        for effect in effects:
+            self.note(effect)
+        if effects and isinstance(event, ReplyEnded | Failed) and not isinstance(effects[0], Ignored):
+            self.open = ""
+        if old is State.DEAF and isinstance(event, ReplyEnded | Failed) and current:
+            self.open = ""
+        self.check(old, event, effects)
+
+    def note(self, effect: Effect) -> None:
+        match effect:
+            case TurnOpened(turn_id):
+                assert self.open == "", "two turns are open"
+                assert turn_id not in self.opened
+                self.open = turn_id
+                self.opened.append(turn_id)
+            case TurnDropped(turn_id):
+                assert turn_id == self.open
+                assert turn_id not in self.sent, "what was sent is not dropped but abandoned"
+                self.open = ""
+            case AbandonTurn(turn_id):
+                assert turn_id == self.open
+                assert turn_id in self.sent, "only what was sent can be abandoned"
+                self.open = ""
+            case SendUtterance(turn_id):
+                assert turn_id == self.open
+                assert turn_id not in self.sent, "an utterance is sent once"
+                self.sent.append(turn_id)
+
+    def check(self, old: State, event: Event, effects: tuple[Effect, ...]) -> None:
+        new = self.machine.state
+        changes = [effect for effect in effects if isinstance(effect, StateChanged)]
+        assert [(change.old, change.new) for change in changes] == ([(old, new)] if old != new else [])
+        if any(isinstance(effect, SendUtterance) for effect in effects):
+            assert new is State.THINKING
+        if old is State.MUTED and new is not State.MUTED:
+            assert isinstance(event, Unmuted)
+        if new is State.CAPTURING and old is not State.CAPTURING:
+            assert isinstance(event, SpeechStarted)
+
+    @invariant()
+    def the_open_turn_is_the_machines(self) -> None:
+        assert self.machine.turn_id == self.open
+
+    @invariant()
+    def somebody_listens_only_in_a_turn(self) -> None:
+        if self.machine.state in (State.LISTENING, State.CAPTURING, State.THINKING):
+            assert self.open
+
+    @invariant()
+    def a_deadline_lies_ahead_or_is_due(self) -> None:
+        deadline = self.machine.deadline
+        assert deadline is None or deadline >= 0
+
+
+TestAnyConversation = AnyConversation.TestCase
+TestAnyConversation.settings = hypothesis_settings(
+    deadline=None, max_examples=150, stateful_step_count=40
+)

@@ -1,0 +1,111 @@
+import pytest
+from pydantic import SecretStr
+
+from jarvis_ear.options.environment import read, read_credential, read_owners
+from jarvis_ear.options.option import OPTIONS
+
+
+def test_every_option_has_its_variable():
+    variables = {option.variable for option in OPTIONS}
+    assert len(variables) == len(OPTIONS)
+    assert {"JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS", "JARVIS_EAR_WITH_BACKEND"} <= variables
+
+
+def test_our_names():
+    layer = read(
+        {
+            "JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS": "700",
+            "JARVIS_EAR_MICROPHONE__FAST": "1",
+            "JARVIS_EAR_HEARING__WAKE__MODEL": "",
+            "HOME": "/",
+        }
+    )
+    assert layer.problems == []
+    assert layer.values == {
+        "hearing.endpointing.hangover_ms": 700,
+        "microphone.fast": True,
+        "hearing.wake.model": None,
+    }
+    assert layer.origins["microphone.fast"] == "environment: JARVIS_EAR_MICROPHONE__FAST"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        (
+            "JARVIS_EAR_HEARING__WAKE__TRESHOLD",
+            "0.4",
+            "there is no such option; did you mean JARVIS_EAR_HEARING__WAKE__THRESHOLD?",
+        ),
+        (
+            "JARVIS_EAR_HEARING_WAKE_THRESHOLD",
+            "0.4",
+            "there is no such option; did you mean JARVIS_EAR_HEARING__WAKE__THRESHOLD?",
+        ),
+        ("JARVIS_EAR_NOPE", "1", "there is no such option"),
+        ("JARVIS_EAR_HEARING", "{}", "there is no such option"),
+        (
+            "JARVIS_EAR_LOG__LEVEL",
+            "loud",
+            'given "loud", expected one of debug, info, warning, error',
+        ),
+        ("JARVIS_EAR_BACKEND__FRESH_S", "", 'given "", expected a whole number from 5 to 120'),
+        ("JARVIS_EAR_BACKEND__CONNECT_S", "nan", 'given "nan", expected a number from 0.5 to 60'),
+        (
+            "JARVIS_EAR_BACKEND__PASSWORD",
+            "",
+            "given a value that is not shown, expected at least one character",
+        ),
+    ],
+)
+def test_mistakes(name, text, problem):
+    (said,) = read({name: text}).problems
+    assert said.startswith(f"environment: {name}: {problem}")
+
+
+def test_the_owners_names():
+    layer = read_owners(
+        {"BACKEND_URL": "http://a:1", "JARVIS_PASSWORD": "hunter2", "AGENT_ID": "kitchen"}
+    )
+    assert layer.values == {
+        "backend.url": "http://a:1",
+        "backend.password": SecretStr("hunter2"),
+        "backend.agent_id": "kitchen",
+    }
+    assert layer.origins["backend.url"] == "environment: BACKEND_URL"
+
+
+def test_the_owners_names_count_as_not_set_when_empty():
+    layer = read_owners({"BACKEND_URL": "", "JARVIS_PASSWORD": "", "AGENT_ID": ""})
+    assert (layer.values, layer.problems) == ({}, [])
+
+
+def test_a_wrong_address_is_a_mistake_of_its_variable():
+    (problem,) = read_owners({"BACKEND_URL": "localhost:4000"}).problems
+    assert problem.startswith('environment: BACKEND_URL: given "localhost:4000", expected http://')
+
+
+def test_a_credential(tmp_path):
+    (tmp_path / "jarvis-password").write_text("hunter2\n")
+    layer = read_credential({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert layer.values == {"backend.password": SecretStr("hunter2")}
+    assert layer.origins == {"backend.password": "credential: jarvis-password"}
+
+
+@pytest.mark.parametrize("folder", [None, "", "elsewhere"])
+def test_no_credential(tmp_path, folder):
+    environ = {} if folder is None else {"CREDENTIALS_DIRECTORY": folder and str(tmp_path / folder)}
+    layer = read_credential(environ)
+    assert (layer.values, layer.problems) == ({}, [])
+
+
+def test_credentials_that_cannot_be_used(tmp_path):
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    (tmp_path / "jarvis-password").touch()
+    assert read_credential(environ).problems == [
+        "credential: jarvis-password: cannot be used: it is empty, expected a password"
+    ]
+    (tmp_path / "jarvis-password").unlink()
+    (tmp_path / "jarvis-password").symlink_to("jarvis-password")
+    (problem,) = read_credential(environ).problems
+    assert problem.startswith("credential: jarvis-password: cannot be used: Too many levels")

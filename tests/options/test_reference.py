@@ -1,0 +1,69 @@
+import re
+import tomllib
+from pathlib import Path
+
+from jarvis_ear.config import Config
+from jarvis_ear.options import load
+from jarvis_ear.options.effective import effective
+from jarvis_ear.options.help import everyday, everything
+from jarvis_ear.options.option import OPTIONS, SHORT_FLAGS
+from jarvis_ear.options.reference import reference
+
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def test_the_page_is_up_to_date():
+    assert PAGE.read_text() == reference(), "run `make docs`"
+
+
+def test_the_page_has_a_row_for_every_option_and_a_cell_for_everything():
+    rows = re.findall(r"^\| `(.+)$", reference(), re.MULTILINE)
+    assert [row.split("`")[0] for row in rows] == [option.key for option in OPTIONS]
+    assert {row.count(" | ") for row in rows} == {6}
+    assert all("  |" not in row for row in rows)
+
+
+def test_the_examples_on_the_page_are_the_defaults():
+    examples = {
+        option.key: row
+        for option, row in zip(
+            OPTIONS,
+            re.findall(r"^\| `[^`]+` \| `(.+?)` \|", reference(), re.MULTILINE),
+            strict=True,
+        )
+    }
+    assert examples["hearing.wake.threshold"] == "threshold = 0.5"
+    assert examples["microphone.fast"] == "fast = false"
+    assert examples["backend.password"] == 'password = "..."'
+    assert all(tomllib.loads(example) for example in examples.values())
+
+
+def test_the_password_has_no_argument():
+    (row,) = re.findall(r"^\| `backend.password` .+$", reference(), re.MULTILINE)
+    assert "| never |" in row
+    assert "--backend.password`" not in reference()
+
+
+def test_help_shows_the_everyday_options_and_all_help_shows_all():
+    assert all(flag in everyday() for flag in SHORT_FLAGS.values())
+    assert all(flag in everything() for option in OPTIONS for flag in option.flags)
+    assert all(len(line) <= 88 for line in everyday().splitlines())
+
+
+def test_the_values_in_force_are_a_valid_configuration(tmp_path):
+    argv = ["--threshold", "0.4", "--wake-model", 'a "b".onnx', "--with-backend", "--device", "ü"]
+    loaded = load(argv, {"JARVIS_PASSWORD": "hunter2"}, default_file=tmp_path / "gone")
+    text = effective(loaded)
+    assert "hunter2" not in text
+    again = tmp_path / "c.toml"
+    again.write_text(text)
+    twice = load([], {"JARVIS_PASSWORD": "hunter2"}, default_file=again)
+    assert twice.config == loaded.config
+    assert twice.config != Config()
+
+
+def test_the_values_in_force_say_where_they_come_from(tmp_path):
+    text = effective(load(["--threshold", "0.4"], {}, default_file=tmp_path / "gone"))
+    assert re.search(r"^threshold = 0\.4 +# command line: --threshold$", text, re.MULTILINE)
+    assert re.search(r"^# password is not shown +# default$", text, re.MULTILINE)
+    assert len(re.findall(r"  # ", text)) == len(OPTIONS)

@@ -1,0 +1,379 @@
+import logging
+import threading
+
+import pytest
+from fakes.clock import FakeClock
+
+from jarvis_ear.delivery.events import (
+    Finished,
+    LinkDown,
+    LinkUp,
+    Processing,
+    ReplyAudio,
+    Sent,
+    Thinking,
+    Transcribed,
+    Verdict,
+)
+from jarvis_ear.hearing.events import (
+    AbandonTurn,
+    Ignored,
+    ReplyEnded,
+    SendUtterance,
+    SpeechEnded,
+    State,
+    StateChanged,
+    StopSpeaking,
+    TurnDropped,
+    TurnOpened,
+)
+from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.system.turn_log import MAX_TURNS, TurnLog
+from jarvis_ear.units import Samples, samples
+
+LOGGER = logging.getLogger("jarvis_ear.test_turn_log")
+
+
+@pytest.fixture(autouse=True)
+def _all_levels(caplog):
+    caplog.set_level(logging.DEBUG, LOGGER.name)
+
+
+def utterance(lost_ms: int = 0) -> Utterance:
+    """1.62 s of speech that began 2 s into the sound, and 0.8 s of silence."""
+    return Utterance(
+        start=samples(1500),
+        speech_start=samples(2000),
+        speech_end=samples(3620),
+        end=samples(4420),
+        pcm=b"\0\0" * 100,
+        reason=EndReason.HANGOVER,
+        lost=samples(lost_ms),
+    )
+
+
+class Story:
+    """A turn log, its clock, and a script of what happens to it."""
+
+    def __init__(self, *, transcripts: bool = True) -> None:
+        self.clock = FakeClock()
+        self.log = TurnLog(LOGGER, transcripts=transcripts, now=self.clock.monotonic)
+        self.state = State.IDLE
+
+    def after(self, milliseconds: int) -> "Story":
+        self.clock.now += milliseconds / 1000
+        return self
+
+    def enter(self, state: State, why: str) -> "Story":
+        self.log.effect(StateChanged(self.state, state, Samples(0), why))
+        self.state = state
+        return self
+
+    def wake(self, turn_id: str = "7f3a", at_ms: int = 2000) -> "Story":
+        self.log.effect(TurnOpened(turn_id, "5e55", samples(at_ms), 0.97))
+        return self.enter(State.LISTENING, "WakeDetected")
+
+    def capture(self, turn_id: str = "7f3a", lost_ms: int = 0) -> "Story":
+        self.enter(State.CAPTURING, "SpeechStarted")
+        self.log.effect(SendUtterance(turn_id, utterance(lost_ms)))
+        return self.enter(State.THINKING, "SpeechEnded(hangover)")
+
+    def send(self, turn_id: str = "7f3a") -> "Story":
+        self.log.delivery(Sent(turn_id, 51_840, 51_884, 69_180))
+        return self
+
+    def finish(self, verdict: Verdict, code: str = "", chunks: int = 0, turn_id: str = "7f3a"):
+        self.log.delivery(Finished(turn_id, verdict, code, chunks))
+        return self
+
+
+def normal_turn(story: Story) -> None:
+    story.wake().capture()
+    story.after(11).send()
+    story.after(2).log.delivery(Processing("7f3a"))
+    story.after(310).log.delivery(Transcribed("7f3a", "what time is it"))
+    story.log.delivery(Thinking("7f3a", "builtin"))
+    story.after(90).log.delivery(ReplyAudio("7f3a", 0, "audio/wav", b"x" * 5000))
+    story.after(10).log.reply_started("7f3a")
+    story.enter(State.SPEAKING, "ReplyStarted")
+    story.finish(Verdict.DONE, chunks=3)
+    story.after(2000).log.reply_ended("7f3a")
+    story.enter(State.FOLLOW_UP, "ReplyEnded")
+    story.enter(State.IDLE, "DeadlinePassed")
+
+
+def said(caplog, level: int = logging.INFO) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= level]
+
+
+def fields(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name.isupper()}
+
+
+def last_turn(caplog) -> logging.LogRecord:
+    return [record for record in caplog.records if fields(record).get("EVENT") == "TurnEnded"][-1]
+
+
+def test_the_story_of_a_normal_turn(caplog):
+    normal_turn(Story())
+    assert said(caplog) == [
+        'idle -> listening: heard "Hey Jarvis" (score 0.97)',
+        "listening -> capturing: speech begins",
+        "capturing -> thinking: captured 1.62 s of speech (ended by hangover)",
+        "sent: 52 kB raw, 52 kB WAV, 69 kB base64",
+        'understood "what time is it"',
+        "thinking -> speaking: the reply begins",
+        "reply: 3 chunks",
+        "speaking -> follow_up: the reply is over",
+        (
+            "turn 7f3a: done; 1.62 s of speech; 52 kB raw, 52 kB WAV, 69 kB base64; 3 chunks; "
+            "ms: wake -1620 -> end of speech 0 -> sent 811 -> processing 813 -> transcript 1123 "
+            "-> first audio 1223 -> done 3223"
+        ),
+        "follow_up -> idle: nothing more was said",
+    ]
+    assert {"the backend works on it", "the backend asks builtin"} <= set(
+        said(caplog, logging.DEBUG)
+    )
+    assert "reply chunk 0: audio/wav, 5 kB" in said(caplog, logging.DEBUG)
+
+
+def test_the_fields_of_a_normal_turn(caplog):
+    normal_turn(Story())
+    assert fields(last_turn(caplog)) == {
+        "EVENT": "TurnEnded",
+        "TURN_ID": "7f3a",
+        "SESSION_ID": "5e55",
+        "WAKE_SCORE": 0.97,
+        "SPEECH_MS": 1620,
+        "BYTES_RAW": 51_840,
+        "BYTES_WAV": 51_884,
+        "BYTES_BASE64": 69_180,
+        "OUTCOME": "done",
+        "CAUSE": "",
+        "REPLY_CHUNKS": 3,
+        "LATENCY_WAKE_MS": -1620,
+        "LATENCY_SENT_MS": 811,
+        "LATENCY_PROCESSING_MS": 813,
+        "LATENCY_TRANSCRIPT_MS": 1123,
+        "LATENCY_FIRST_AUDIO_MS": 1223,
+        "LATENCY_DONE_MS": 3223,
+    }
+
+
+def test_every_line_of_a_turn_carries_its_ids(caplog):
+    normal_turn(Story())
+    ids = {(fields(record)["TURN_ID"], fields(record)["SESSION_ID"]) for record in caplog.records}
+    assert ids == {("7f3a", "5e55")}
+    states = [fields(record)["STATE"] for record in caplog.records if "STATE" in fields(record)]
+    assert states == ["listening", "capturing", "thinking", "speaking", "follow_up", "idle"]
+
+
+def test_without_transcripts_only_the_length_is_told(caplog):
+    normal_turn(Story(transcripts=False))
+    assert "understood 15 characters" in said(caplog)
+    everything = " ".join(f"{record.getMessage()} {fields(record)}" for record in caplog.records)
+    assert "what time" not in everything
+
+
+def test_a_long_transcript_is_cut(caplog):
+    Story().wake().log.delivery(Transcribed("7f3a", "a" * 1000))
+    assert said(caplog)[-1] == f'understood "{"a" * 500}..."'
+
+
+def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
+    Story().wake().capture().after(40).finish(Verdict.EXPIRED, "too_old").enter(
+        State.IDLE, "Failed(too_old)"
+    )
+    assert said(caplog)[-2:] == [
+        "thinking -> idle: no reply: too old",
+        (
+            "turn 7f3a: expired (too old); 1.62 s of speech; "
+            "ms: wake -1620 -> end of speech 0 -> done 840"
+        ),
+    ]
+    latencies = {name for name in fields(last_turn(caplog)) if name.startswith("LATENCY")}
+    assert latencies == {"LATENCY_WAKE_MS", "LATENCY_DONE_MS"}
+    assert last_turn(caplog).levelno == logging.WARNING
+
+
+@pytest.mark.parametrize(
+    ("verdict", "level"),
+    [
+        (Verdict.DONE, logging.INFO),
+        (Verdict.ABANDONED, logging.INFO),
+        (Verdict.FAILED, logging.WARNING),
+        (Verdict.EXPIRED, logging.WARNING),
+        (Verdict.IN_DOUBT, logging.WARNING),
+        (Verdict.REPLY_LOST, logging.WARNING),
+    ],
+)
+def test_a_turn_without_an_answer_is_a_warning(caplog, verdict, level):
+    Story().wake().capture().finish(verdict).enter(State.IDLE, "Failed()")
+    assert last_turn(caplog).levelno == level
+    assert fields(last_turn(caplog))["OUTCOME"] == str(verdict)
+    assert said(caplog)[-2] == "thinking -> idle: no reply"
+
+
+def test_a_follow_up_has_no_wake(caplog):
+    story = Story()
+    story.log.effect(TurnOpened("7f3a", "5e55", samples(2000), None))
+    story.capture().finish(Verdict.DONE).enter(State.IDLE, "ReplyEnded")
+    assert said(caplog)[0] == "idle -> capturing: heard speech after the reply"
+    assert "ms: end of speech 0 -> done 800" in last_turn(caplog).getMessage()
+    assert "WAKE_SCORE" not in fields(last_turn(caplog))
+
+
+def test_a_wake_word_after_which_nobody_speaks(caplog):
+    story = Story().wake()
+    story.log.effect(TurnDropped("7f3a", "DeadlinePassed"))
+    story.enter(State.IDLE, "DeadlinePassed")
+    assert said(caplog)[1:] == [
+        "turn 7f3a: dropped (nothing was said), nothing was sent",
+        "listening -> idle: nothing was said",
+    ]
+    dropped = next(record for record in caplog.records if "OUTCOME" in fields(record))
+    assert fields(dropped)["OUTCOME"] == "dropped"
+    assert fields(dropped)["WAKE_SCORE"] == 0.97
+
+
+@pytest.mark.parametrize(
+    ("old", "why", "words"),
+    [
+        (State.THINKING, "DeadlinePassed", "no reply came"),
+        (State.SPEAKING, "DeadlinePassed", "the reply does not end"),
+        (State.CAPTURING, "DeadlinePassed", "it took too long"),
+        (State.CAPTURING, "SpeechDiscarded", "too little to be speech"),
+        (State.LISTENING, "SoundEnded", "the sound is over"),
+        (State.IDLE, "MicrophoneLost", "no microphone"),
+        (State.THINKING, "Failed(not_understood)", "no reply: not understood"),
+        (State.IDLE, "SomethingNew", "SomethingNew"),
+    ],
+)
+def test_reasons_in_words(caplog, old, why, words):
+    story = Story()
+    story.state = old
+    story.enter(State.DEAF, why)
+    assert said(caplog) == [f"{old} -> deaf: {words}"]
+
+
+def test_lost_sound_is_told(caplog):
+    Story().wake().capture(lost_ms=40)
+    assert said(caplog)[-1].endswith("(ended by hangover, 40 ms were lost)")
+
+
+def test_another_wake_word_is_called_by_its_name(caplog):
+    log = TurnLog(LOGGER, transcripts=False, wake_word="Computer")
+    log.effect(TurnOpened("a", "b", Samples(0), 0.5))
+    log.effect(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
+    assert said(caplog) == ['idle -> listening: heard "Computer" (score 0.50)']
+
+
+def test_barge_in_ends_the_old_turn_and_begins_a_new_one(caplog):
+    story = Story().wake().capture().send()
+    story.log.reply_started("7f3a")
+    story.enter(State.SPEAKING, "ReplyStarted").finish(Verdict.DONE, chunks=2)
+    story.log.effect(StopSpeaking("7f3a"))
+    story.log.effect(AbandonTurn("7f3a", "WakeDetected"))
+    story.wake("8888")
+    *_, state, turn = said(caplog)
+    assert state == 'speaking -> listening: heard "Hey Jarvis" (score 0.97)'
+    assert turn.startswith("turn 7f3a: done; ")
+    assert caplog.records[-2].TURN_ID == "8888"
+
+
+def test_an_abandoned_turn_ends_when_delivery_says_so(caplog):
+    story = Story().wake().capture().send()
+    story.log.effect(AbandonTurn("7f3a", "DeadlinePassed"))
+    story.enter(State.IDLE, "DeadlinePassed")
+    assert "TurnEnded" not in [fields(record)["EVENT"] for record in caplog.records]
+    story.finish(Verdict.ABANDONED, "interrupted", chunks=1)  # its sound will not be heard
+    assert said(caplog)[-1].startswith("turn 7f3a: abandoned (interrupted); ")
+
+
+def test_a_turn_ends_once(caplog):
+    story = Story()
+    normal_turn(story)
+    story.log.reply_ended("7f3a")
+    story.log.reply_started("7f3a")
+    story.log.close()
+    events = [fields(record)["EVENT"] for record in caplog.records]
+    assert events.count("TurnEnded") == 1
+
+
+def test_at_the_end_everything_open_is_told(caplog):
+    story = Story().wake().capture().send()
+    story.finish(Verdict.ABANDONED, "stopping")
+    story.wake("8888")
+    story.log.close()
+    abandoned, unfinished = said(caplog)[-2:]
+    assert abandoned.startswith("turn 7f3a: abandoned (stopping); ")
+    assert unfinished == "turn 8888: unfinished"
+    assert story.log.unfinished == 1
+
+
+def test_what_is_remembered_is_bounded(caplog):
+    story = Story()
+    for number in range(MAX_TURNS + 10):
+        story.send(f"turn{number}")
+    assert story.log.unfinished == 10
+    told = [line for line in said(caplog) if "unfinished" in line]
+    assert told[0].startswith("turn turn0: unfinished; 52 kB raw")
+    assert len(told) == 10
+
+
+def test_delivery_alone_has_a_story_too(caplog):
+    """A script may deliver sound that no ear has heard."""
+    story = Story().send("abcd").finish(Verdict.DONE, turn_id="abcd")
+    assert said(caplog)[-1] == "turn abcd: done; 52 kB raw, 52 kB WAV, 69 kB base64"
+    assert story.log.unfinished == 0
+
+
+def test_the_link_is_noted_with_its_address(caplog):
+    log = Story().log
+    log.delivery(LinkUp("http://a:1", None))
+    log.delivery(LinkDown("refused"))
+    up, down = caplog.records
+    assert fields(up) == {"EVENT": "LinkUp", "BACKEND": "http://a:1"}
+    assert down.getMessage() == "link down: refused"
+
+
+def test_an_ignored_event_is_named_and_its_sound_is_not_shown(caplog):
+    log = Story().log
+    log.effect(Ignored(State.MUTED, SpeechEnded(Samples(0), utterance())))
+    log.effect(Ignored(State.IDLE, ReplyEnded("7f3a")))
+    assert said(caplog, logging.DEBUG) == [
+        "SpeechEnded means nothing while muted",
+        "ReplyEnded means nothing while idle",
+    ]
+
+
+def test_small_sizes_are_bytes_and_one_chunk_is_no_plural(caplog):
+    story = Story()
+    story.log.delivery(Sent("a", 640, 684, 912))
+    story.finish(Verdict.DONE, chunks=1, turn_id="a")
+    assert said(caplog) == ["sent: 640 B raw, 684 B WAV, 912 B base64", "reply: 1 chunk"]
+
+
+def test_threads_may_tell_at_once(caplog):
+    log = TurnLog(LOGGER, transcripts=False)
+
+    def live_through(thread: int) -> None:
+        for number in range(50):
+            turn_id = f"{thread}-{number}"
+            log.effect(TurnOpened(turn_id, "s", Samples(0), 0.9))
+            log.effect(SendUtterance(turn_id, utterance()))
+            log.delivery(Sent(turn_id, 1, 2, 3))
+            log.delivery(Finished(turn_id, Verdict.DONE, "", 1))
+            log.reply_ended(turn_id)
+
+    threads = [threading.Thread(target=live_through, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    ended = [record.TURN_ID for record in caplog.records if record.EVENT == "TurnEnded"]
+    assert sorted(ended) == sorted(
+        f"{thread}-{number}" for thread in range(4) for number in range(50)
+    )
+    assert log.unfinished == 0

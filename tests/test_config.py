@@ -1,0 +1,52 @@
+import pytest
+from pydantic import ValidationError
+
+from jarvis_ear import config
+from jarvis_ear.config import Backend, Config
+
+
+def test_the_names_that_the_owner_fixed_are_the_defaults():
+    backend = Config().backend
+    assert (backend.url, backend.agent_id) == ("http://localhost:4000", "jarvis-ear")
+    assert backend.password.get_secret_value() == config.JARVIS_PASSWORD == "jarvis"
+
+
+def test_no_section_can_be_changed():
+    with pytest.raises(ValidationError):
+        Config().backend.url = "http://elsewhere"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:4000", "https://kitchen.example", "http://[::1]:80/", "http://a/ear"]
+)
+def test_an_address_is_taken(url):
+    assert Backend(url=url).url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:4000",
+        "ftp://a",
+        "http://",
+        "http://:4000",
+        "http://a:port",
+        "http://a:0",
+        "http://a:99999",
+        "http://[::1",
+        "http://name:secret@a",
+        "http://a/?token=x",
+        "http://a/#part",
+        "http://a b",
+        "http://a\n",
+    ],
+)
+def test_what_is_no_address_is_refused(url):
+    with pytest.raises(ValidationError, match="http:// or https://, a host"):
+        Backend(url=url)
+
+
+def test_an_empty_password_is_no_password():
+    with pytest.raises(ValidationError):
+        Backend(password="")
