@@ -92,7 +92,7 @@ def paced(scale: Scale, collection: Collection) -> list[Table]:
 def _rooms(length_s: float, collection: Collection) -> Iterator[tuple[str, Sound]]:
     yield "quiet", quiet_room("cpu", length_s)
     share = seconds(length_s) // len(collection.household)
-    noises = [np.resize(noise, share) for noise in collection.household]
+    noises = [np.resize(noise.waves, share) for noise in collection.household]
     yield "household noise", rounded(np.concatenate(noises))
     yield "speech", np.resize(collection.talk, seconds(length_s))
     yield "commands", _commands(length_s, collection)

@@ -57,6 +57,8 @@ class Tally:
     """Woken, and no utterance at all; counted in ``late`` too."""
     cut: int = 0
     """Ended before the last word did."""
+    early: int = 0
+    """Of it: before the first word of the command, because of some other sound."""
     start_lost: int = 0
     """Begun after the first word of the command did, as far as that can be told."""
     torn: int = 0
@@ -150,7 +152,10 @@ def _end(scene: Scene, utterance: Utterance, tally: Tally) -> list[str]:
     delay = (utterance.end - scene.speech_ends) / SAMPLE_RATE
     if delay < 0:
         tally.cut += 1
-        return [f"cut off {-delay:.2f} s before its end"]
+        early = utterance.end <= (scene.command_starts or 0)
+        tally.early += early
+        said = "ended before the command began" if early else f"cut off {-delay:.2f} s early"
+        return [said]
     if delay > LATE_S:
         tally.late += 1
         return [f"ended {delay:.2f} s late"]
@@ -170,6 +175,7 @@ def _table(
             "late",
             "of it nothing",
             "cut off",
+            "of it too early",
             "start lost",
             "torn",
             "whole",
@@ -192,6 +198,7 @@ def _row(name: str, tally: Tally, room: Room) -> Row:
         _share(tally.late, tally, LATE_PERCENT if binding else None),
         str(tally.nothing),
         _share(tally.cut, tally, CUT_PERCENT if binding else None),
+        str(tally.early),
         str(tally.start_lost),
         str(tally.torn),
         _share(tally.whole, tally, None),

@@ -80,6 +80,14 @@ class Clip:
         return _checked(sound[:, 0], rate, self.path)
 
 
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What is heard besides the speech."""
+
+    name: str
+    waves: Waves
+
+
 class Collection:
     """All recordings of one run, and the noises made of them. Read only; for one thread."""
 
@@ -103,17 +111,18 @@ class Collection:
         return f"material: {len(self._clips)} recordings of a collection (--audio)"
 
     @cached_property
-    def household(self) -> list[Waves]:
-        """The noises of a home, one after the other at their own level."""
-        found = [clip.load().astype(np.float64) for clip in self.labelled("noise_ambience")]
-        return found or [_fan(), _kitchen()]
+    def household(self) -> list[Noise]:
+        """The noises of a home, each for itself."""
+        found = [_noise_of(clip) for clip in self.labelled("noise_ambience")]
+        return found or [Noise("fan", _fan()), Noise("kitchen", _kitchen())]
 
     @cached_property
-    def babble(self) -> Waves:
+    def babble(self) -> Noise:
         """Six people who talk at once; people heard backwards where nobody else is there."""
         people = [clip.load() for clip in self.labelled("neg_speech")]
         people = people or [clip.load()[::-1] for clip in self._clips]
-        return sum((_talker(people, voice) for voice in range(SPEAKERS)), np.zeros(1))
+        voices = (_talker(people, voice) for voice in range(SPEAKERS))
+        return Noise("babble", sum(voices, np.zeros(1)))
 
     @cached_property
     def talk(self) -> Sound:
@@ -147,6 +156,10 @@ def _ours() -> Iterator[Clip]:
     for path in sorted(OURS.glob("*.wav")):
         label = OUR_LABELS.get(path.stem, COMMANDS[0])
         yield Clip(path.name, label, path.stem.replace("-", " "), path)
+
+
+def _noise_of(clip: Clip) -> Noise:
+    return Noise(Path(clip.name).stem, clip.load().astype(np.float64))
 
 
 def _checked(sound: Sound, rate: int, path: Path) -> Sound:

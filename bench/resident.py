@@ -59,7 +59,7 @@ def _minute() -> np.ndarray:
     return np.concatenate(
         (
             quiet_room("memory", quiet_s),
-            rounded(np.resize(collection.household[0], seconds(noise_s))),
+            rounded(np.resize(collection.household[0].waves, seconds(noise_s))),
             np.resize(collection.talk, seconds(talk_s)),
             play(one_breath(clip), CLEAN, collection, before_s=0.5, after_s=1.5).sound,
         )

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from bench.material import Clip, Collection
+from bench.material import Clip, Collection, Noise
 from bench.sound import (
     Sound,
     Waves,
@@ -80,6 +80,7 @@ class Scene:
     """What the microphone hears. All positions are samples of ``sound``."""
 
     name: str
+    """Whose speech, and which noise."""
     sound: Sound
     speech_starts: int
     command_starts: int | None
@@ -125,12 +126,14 @@ def play(
     length = start + len(speech.waves) + seconds(after_s)
     waves = floor(length, random)
     waves[start : start + len(speech.waves)] += speech.waves
+    noise = None
     if room.snr_db is not None:
-        noise = _excerpt(_noise(room, collection, random), length, random)
-        waves += noise * (loudness(speech.waves) / 10 ** (room.snr_db / 20) / rms(noise))
+        noise = _noise(room, collection, random)
+        excerpt = _excerpt(noise.waves, length, random)
+        waves += excerpt * (loudness(speech.waves) / 10 ** (room.snr_db / 20) / rms(excerpt))
     command = speech.command_starts
     return Scene(
-        name=speech.name,
+        name=speech.name if noise is None else f"{speech.name} ({noise.name})",
         sound=rounded(waves),
         speech_starts=start + spoken(speech.waves)[0],
         command_starts=None if command is None else start + command,
@@ -138,7 +141,7 @@ def play(
     )
 
 
-def _noise(room: Room, collection: Collection, random: np.random.Generator) -> Waves:
+def _noise(room: Room, collection: Collection, random: np.random.Generator) -> Noise:
     if room.noise == "babble":
         return collection.babble
     return collection.household[int(random.integers(len(collection.household)))]

@@ -176,12 +176,10 @@ def test_a_bug_ends_the_program_and_not_only_the_thread(error: BaseException) ->
 
     class Broken(Loud):
         def is_speech(self, pcm: bytes) -> bool:
-            raise error
+            raise error if pcm else AssertionError
 
     hearing = config.Hearing()
-    ear = Ear(
-        hearing, gate=Broken(), wake=Loud(), speech=Loud(), machine=TurnMachine(hearing, str)
-    )
+    ear = Ear(hearing, gate=Broken(), wake=Loud(), speech=Loud(), machine=TurnMachine(hearing, str))
     with EarThread(ear, inbox, Effects(), on_finished=failed.set, on_failure=fail):
         inbox.put(Block(Samples(0), SPEECH))
         assert failed.wait(DEADLINE_S)

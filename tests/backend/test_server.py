@@ -84,7 +84,7 @@ def test_an_address_of_another_machine_is_told():
 
 @pytest.mark.parametrize(
     ("host", "url"),
-    [("localhost", "http://127"), ("0.0.0.0", "http://127.0.0.1:")],  # noqa: S104
+    [("localhost", "http://127"), ("0.0.0.0", "http://127.0.0.1:")],  # noqa: S104 - configured, never bound here
 )
 def test_the_url_can_be_used_on_this_machine(host, url):
     with server(host=host) as one:

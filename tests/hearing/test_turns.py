@@ -126,7 +126,7 @@ def test_every_state_is_reachable_and_has_a_way_back(state):
     assert State.IDLE in reachable(state, everything)
 
 
-@pytest.mark.parametrize("state", set(State) - {State.MUTED})
+@pytest.mark.parametrize("state", [state for state in State if state is not State.MUTED])
 def test_muting_works_everywhere(state):
     assert TRANSITIONS[state][Muted].to is State.MUTED
 
@@ -135,18 +135,20 @@ def test_only_unmuting_leaves_muted():
     assert set(TRANSITIONS[State.MUTED]) == {Unmuted}
 
 
-@pytest.mark.parametrize("state", set(State) - {State.MUTED, State.DEAF})
+@pytest.mark.parametrize("state", [s for s in State if s not in (State.MUTED, State.DEAF)])
 def test_a_lost_microphone_is_noticed_everywhere(state):
     assert TRANSITIONS[state][MicrophoneLost].to is State.DEAF
 
 
-@pytest.mark.parametrize("state", set(State) - {State.CAPTURING})
+@pytest.mark.parametrize("state", [state for state in State if state is not State.CAPTURING])
 def test_nothing_the_backend_can_say_makes_us_capture(state):
     assert State.CAPTURING not in reachable(state, BACKEND_EVENTS)
     assert State.LISTENING not in reachable(state, BACKEND_EVENTS) - {state}
 
 
-@pytest.mark.parametrize("state", [State.LISTENING, State.THINKING, State.SPEAKING, State.FOLLOW_UP])
+@pytest.mark.parametrize(
+    "state", [State.LISTENING, State.THINKING, State.SPEAKING, State.FOLLOW_UP]
+)
 def test_whoever_waits_has_a_deadline_that_ends_it(state):
     machine = machine_in(state)
     assert machine.deadline is not None
@@ -186,6 +188,12 @@ def test_barge_in_silences_first_then_abandons_then_opens():
     ]
 
 
+def test_an_announcement_is_silenced_too_but_is_no_turn():
+    machine = make()
+    machine.advance(ReplyStarted("news"), NOW)
+    assert tell(machine, WakeDetected)[:2] == [StopSpeaking(""), TurnOpened("id1", "id2", NOW, 0.9)]
+
+
 def test_a_follow_up_is_a_turn_of_the_same_session():
     machine = machine_in(State.FOLLOW_UP)
     assert tell(machine, SpeechStarted)[0] == TurnOpened("id3", "id2", NOW, None)
@@ -222,12 +230,12 @@ def test_the_word_said_again_is_a_new_turn():
     assert machine.deadline == samples(6000)
 
 
-@pytest.mark.parametrize("state", set(State))
-@pytest.mark.parametrize("kind", sorted(BACKEND_EVENTS, key=str))
+@pytest.mark.parametrize(
+    "state", [State.LISTENING, State.CAPTURING, State.THINKING, State.SPEAKING]
+)
+@pytest.mark.parametrize("kind", [ReplyStarted, ReplyEnded, Failed])
 def test_what_concerns_an_older_turn_is_ignored(state, kind):
     machine = machine_in(state)
-    if not machine.turn_id:
-        pytest.skip("no turn is open in this state: what comes is an announcement")
     event = event_of(kind, "older")
     assert machine.advance(event, NOW) == (Ignored(state, event),)
     assert machine.state is state
@@ -318,9 +326,7 @@ class AnyConversation(RuleBasedStateMachine):
         effects = self.machine.advance(event, Samples(self.now))
         for effect in effects:
             self.note(effect)
-        if effects and isinstance(event, ReplyEnded | Failed) and not isinstance(effects[0], Ignored):
-            self.open = ""
-        if old is State.DEAF and isinstance(event, ReplyEnded | Failed) and current:
+        if isinstance(event, ReplyEnded | Failed) and Ignored(old, event) not in effects:
             self.open = ""
         self.check(old, event, effects)
 
@@ -347,7 +353,9 @@ class AnyConversation(RuleBasedStateMachine):
     def check(self, old: State, event: Event, effects: tuple[Effect, ...]) -> None:
         new = self.machine.state
         changes = [effect for effect in effects if isinstance(effect, StateChanged)]
-        assert [(change.old, change.new) for change in changes] == ([(old, new)] if old != new else [])
+        assert [(change.old, change.new) for change in changes] == (
+            [(old, new)] if old != new else []
+        )
         if any(isinstance(effect, SendUtterance) for effect in effects):
             assert new is State.THINKING
         if old is State.MUTED and new is not State.MUTED:
@@ -363,11 +371,6 @@ class AnyConversation(RuleBasedStateMachine):
     def somebody_listens_only_in_a_turn(self) -> None:
         if self.machine.state in (State.LISTENING, State.CAPTURING, State.THINKING):
             assert self.open
-
-    @invariant()
-    def a_deadline_lies_ahead_or_is_due(self) -> None:
-        deadline = self.machine.deadline
-        assert deadline is None or deadline >= 0
 
 
 TestAnyConversation = AnyConversation.TestCase

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fakes.vmic import VirtualCard, missing_tools, vmic
 
 pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))

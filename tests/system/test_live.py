@@ -3,8 +3,8 @@ import os
 import threading
 
 import pytest
-from fakes.clock import FakeClock
 
+from fakes.clock import FakeClock
 from jarvis_ear.system.live import REDRAW_S, Live, NoLive, draw
 
 CLEAR = "\r\x1b[K"

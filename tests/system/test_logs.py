@@ -254,14 +254,15 @@ def test_tokens_and_sound_are_taken_out(text, clean):
 def test_tokens_in_a_traceback_are_taken_out(form):
     with written(Log(format=form)) as stream:
         try:
-            raise ValueError(TOKEN)
+            int(TOKEN)
         except ValueError:
             logging.getLogger("engineio.client").exception("lost")
     assert TOKEN not in stream.getvalue()
     assert "[token]" in stream.getvalue()
 
 
-def test_a_library_that_formats_badly_harms_nobody(capsys):
+def test_a_library_that_formats_badly_harms_nobody(capsys, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would raise
     with written() as stream:
         logging.getLogger("aiohttp").warning("%d", "no number")
     assert stream.getvalue() == ""

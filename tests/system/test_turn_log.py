@@ -2,8 +2,8 @@ import logging
 import threading
 
 import pytest
-from fakes.clock import FakeClock
 
+from fakes.clock import FakeClock
 from jarvis_ear.delivery.events import (
     Finished,
     LinkDown,

@@ -136,7 +136,7 @@ class Bridge:
 
 
 def _without_sound(finished: Finished) -> Event:
-    """What the end of a turn means whose reply has no sound."""
+    """Say what the end of a turn means whose reply has no sound."""
     if finished.verdict is Verdict.DONE:
         return ReplyEnded(finished.turn_id)
     return Failed(finished.turn_id, finished.code)

@@ -23,10 +23,10 @@ _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 class EarThread:
     """Owns the ear, and with it everything in ``hearing/``, in the thread "ear".
 
-    ``deliver`` is called in that thread with every effect and must not block; ``on_finished`` when the
-    sound has ended and the last turn is over; ``on_failure`` with a bug that ended the thread. With ``patient``,
-    sound waits while an answer is awaited or spoken: a file that is heard faster than in real time
-    would otherwise be over before the first reply.
+    ``deliver`` is called in that thread with every effect and must not block; ``on_finished`` when
+    the sound has ended and the last turn is over; ``on_failure`` with a bug that ended the thread.
+    With ``patient``, sound waits while an answer is awaited or spoken: a file that is heard faster
+    than in real time would otherwise be over before the first reply.
     """
 
     def __init__(

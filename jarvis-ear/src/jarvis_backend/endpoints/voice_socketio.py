@@ -66,7 +66,8 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
     async def trigger_event(self, event: str, *arguments: Any) -> None:  # noqa: ANN401 - foreign
         """Find the handler: event names have colons, which method names cannot."""
         if event == "connect":
-            self._on_connect(arguments[0], arguments[2] if len(arguments) > 2 else None)  # noqa: PLR2004
+            sid, _, auth = (*arguments, None)[:3]  # a client may connect without saying who it is
+            self._on_connect(sid, auth)
         elif event == "disconnect":
             self._on_disconnect(arguments[0])
         elif (handler := self._handlers.get(event)) is not None:

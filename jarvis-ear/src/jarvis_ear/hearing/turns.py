@@ -196,7 +196,7 @@ class TurnMachine:
                 case Order.DROP:
                     yield TurnDropped(self._close(), _reason(event))
                 case Order.ABANDON:
-                    yield AbandonTurn(self._close(), _reason(event))
+                    yield from self._abandon(event)
                 case Order.STOP_SPEAKING:
                     yield StopSpeaking(self._turn_id)
                 case Order.CLOSE:
@@ -205,12 +205,16 @@ class TurnMachine:
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
         if self._turn_id:  # its reply was still awaited while we were muted or deaf
             yield StopSpeaking(self._turn_id)
-            yield AbandonTurn(self._turn_id, _reason(event))
+            yield from self._abandon(event)
         self._turn_id = self._new_id()
         score = event.score if isinstance(event, WakeDetected) else None
         if score is not None:
             self._session_id = self._new_id()
         yield TurnOpened(self._turn_id, self._session_id, now, score)
+
+    def _abandon(self, event: Event) -> Iterator[Effect]:
+        if self._turn_id:  # an announcement has no turn
+            yield AbandonTurn(self._close(), _reason(event))
 
     def _close(self) -> str:
         turn_id, self._turn_id = self._turn_id, ""

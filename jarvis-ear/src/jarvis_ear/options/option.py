@@ -1,6 +1,5 @@
 """Option: one leaf of the tree, its names in every source, and what it takes."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,9 +189,6 @@ BY_FLAG: Final[Mapping[str, Option]] = {flag: option for option in OPTIONS for f
 BY_VARIABLE: Final[Mapping[str, Option]] = {option.variable: option for option in OPTIONS}
 
 TABLES: Final = frozenset(
-    table
-    for option in OPTIONS
-    for table in (option.table, *re.findall(r"^(.+)\.", option.table))
-    if table
+    option.key[:dot] for option in OPTIONS for dot, mark in enumerate(option.key) if mark == "."
 )
-"""Every table of the file."""
+"""Every table of the file: what stands before a dot of some option's key."""

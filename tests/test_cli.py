@@ -1,0 +1,294 @@
+"""The command line as a person meets it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jarvis_ear import __version__, cli
+from jarvis_ear.errors import ConfigError, ConnectFailed, InputError
+from jarvis_ear.options import Loaded
+from jarvis_ear.options.reference import reference
+
+HEAVY = {"numpy", "onnxruntime", "sounddevice", "socketio", "aiohttp", "requests", "soxr"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured(monkeypatch, tmp_path):
+    for name in list(os.environ):
+        if name.startswith("JARVIS_") or name in {"BACKEND_URL", "AGENT_ID"}:
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+
+
+def never(_loaded: Loaded) -> int:
+    raise AssertionError("nobody asked for this")
+
+
+def main(*argv: str, run=never) -> int:
+    return cli.main(argv, run=run)
+
+
+def test_run_gets_the_options():
+    seen = []
+
+    def run(loaded: Loaded) -> int:
+        seen.append(loaded)
+        return 3
+
+    assert main("run", "--threshold", "0.4", run=run) == 3
+    assert seen[0].config.hearing.wake.threshold == 0.4
+
+
+def test_the_command_line_is_that_of_the_process(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["jarvis-ear", "run", "--fast"])
+    assert cli.main(run=lambda loaded: int(loaded.config.microphone.fast)) == 1
+
+
+@pytest.mark.parametrize("argv", [["version"], ["--version"]])
+def test_version(argv, capsys):
+    assert main(*argv) == 0
+    assert capsys.readouterr().out == f"jarvis-ear {__version__}\n"
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"], ["run", "--help"], ["run", "-h"]])
+def test_help_is_short_and_begins_with_what_people_need(argv, capsys):
+    assert main(*argv) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: jarvis-ear VERB")
+    assert all(f"\n  {verb} " in text for verb in cli.VERBS)
+    assert text.index("--device") < text.index("--config")
+    assert "--hearing.endpointing.hangover-ms" not in text
+    assert len(text.splitlines()) < 40
+
+
+def test_help_for_everything(capsys):
+    assert main("run", "--help-all") == 0
+    assert "--hearing.endpointing.hangover-ms" in capsys.readouterr().out
+
+
+def test_config_prints_what_is_in_force(capsys, monkeypatch):
+    monkeypatch.setenv("JARVIS_PASSWORD", "hunter2")
+    assert main("config", "--backend-url", "http://a:1") == 0
+    text = capsys.readouterr().out
+    assert 'url = "http://a:1"' in text
+    assert "# command line: --backend-url" in text
+    assert "# environment: JARVIS_PASSWORD" in text
+    assert "hunter2" not in text
+
+
+def test_config_prints_the_reference(capsys):
+    assert main("config", "--reference") == 0
+    assert capsys.readouterr().out == reference()
+
+
+def test_devices_are_described(capsys, monkeypatch):
+    monkeypatch.setattr("jarvis_ear.devices.listing.describe", lambda: "a microphone\n")
+    assert main("devices") == 0
+    assert capsys.readouterr().out == "a microphone\n"
+
+
+def test_without_a_verb_there_is_help_and_a_status_of_misuse(capsys):
+    assert main() == 64
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: jarvis-ear VERB")
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (
+            ["rn"],
+            '"rn": expected one of run, devices, config, version; did you mean run?',
+        ),
+        (["listen\n"], '"listen\\n": expected one of run, devices, config, version'),
+        (
+            ["--fast"],
+            "say first what to do: one of run, devices, config, version (see jarvis-ear --help)",
+        ),
+        (["devices", "--fast"], "devices takes no options"),
+        (["version", "x"], "version takes no options"),
+    ],
+)
+def test_misuse(argv, complaint, capsys):
+    assert main(*argv) == 64
+    assert capsys.readouterr().err == f"jarvis-ear: {complaint}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ConfigError, 78), (InputError, 66), (ConnectFailed, 69)]
+)
+def test_an_error_is_one_message_and_its_status(error, status, capsys):
+    def run(_loaded: Loaded) -> int:
+        raise error("what happened, and what was expected")
+
+    assert main("run", run=run) == status
+    assert capsys.readouterr().err == "jarvis-ear: what happened, and what was expected\n"
+
+
+def test_a_bug_is_told_with_its_traceback(capsys):
+    assert main("run", run=never) == 70
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback")
+    assert "nobody asked for this" in err
+
+
+def test_ctrl_c_needs_no_words(capsys):
+    def run(_loaded: Loaded) -> int:
+        raise KeyboardInterrupt
+
+    assert main("run", run=run) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+# From here on, a process of its own, as a person starts it.
+
+
+def jarvis_ear(*argv: str, program: str = "-mjarvis_ear", **environ: str):
+    return subprocess.run(
+        [sys.executable, program, *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def scratch(tmp_path):
+    """Do what ``__main__`` does, without loading models and sound libraries."""
+    program = tmp_path / "main.py"
+    program.write_text(
+        "import sys\n"
+        "from jarvis_ear import cli\n"
+        "sys.exit(cli.main(run=lambda loaded: print(loaded) or 0))\n"
+    )
+    return str(program)
+
+
+def refused(result, *complaints: str, status: int = 78) -> None:
+    assert result.returncode == status
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == len(complaints), result.stderr
+    for line, complaint in zip(lines, complaints, strict=True):
+        assert line.startswith("jarvis-ear: ")
+        assert complaint in line
+
+
+def test_the_whole_program_tells_of_a_misspelt_option():
+    refused(
+        jarvis_ear("run", "--treshold", "0.4"),
+        "command line: --treshold: there is no such option; did you mean --threshold?",
+    )
+
+
+def test_a_file_with_three_mistakes(scratch, tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text(
+        "[hearing.wake]\nthreshold = 5\npatiense = 2\n[backend]\nurl = 'localhost:4000'\n"
+    )
+    refused(
+        jarvis_ear("run", "--config", str(path), program=scratch),
+        f"{path}: hearing.wake.threshold: given 5, expected a number above 0 and below 1",
+        f"{path}: hearing.wake.patiense: there is no such option; "
+        "did you mean hearing.wake.patience?",
+        f'{path}: backend.url: given "localhost:4000", expected http:// or https://',
+    )
+
+
+def test_a_file_that_is_no_toml(scratch, tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text("[backend]\nurl = localhost\n")
+    refused(
+        jarvis_ear("run", "--config", str(path), program=scratch),
+        f"{path}: is no valid TOML: Invalid value (at line 2, column 7)",
+    )
+
+
+def test_a_file_that_cannot_be_read(scratch, tmp_path):
+    refused(
+        jarvis_ear("run", "--config", str(tmp_path), program=scratch),
+        f"{tmp_path}: cannot be read: it is no regular file",
+    )
+    refused(
+        jarvis_ear("run", "--config", str(tmp_path / "gone"), program=scratch),
+        "gone: there is no such file",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read(scratch, tmp_path):
+    path = tmp_path / "c.toml"
+    path.touch(mode=0)
+    refused(
+        jarvis_ear("run", "--config", str(path), program=scratch),
+        f"{path}: cannot be read: Permission denied",
+    )
+
+
+def test_a_bad_value_in_the_environment(scratch):
+    refused(
+        jarvis_ear("run", program=scratch, JARVIS_EAR_LOG__LEVEL="loud"),
+        'environment: JARVIS_EAR_LOG__LEVEL: given "loud", '
+        "expected one of debug, info, warning, error",
+    )
+
+
+def test_an_open_password_file(scratch, tmp_path):
+    path = tmp_path / "password"
+    path.write_text("hunter2")
+    path.chmod(0o644)
+    result = jarvis_ear("run", program=scratch, JARVIS_EAR_BACKEND__PASSWORD_FILE=str(path))
+    refused(result, f"{path} is refused: others may read it (mode 0644), expected 0600")
+    assert "hunter2" not in result.stderr
+
+
+def test_a_password_as_an_argument(scratch):
+    result = jarvis_ear("run", "--password", "hunter2", program=scratch)
+    refused(result, "--password: a password is never an argument")
+    assert "hunter2" not in result.stderr
+
+
+def test_arguments_that_are_no_text(scratch):
+    result = subprocess.run(
+        [sys.executable.encode(), scratch.encode(), b"run", b"--\xff", b"\xfe\n"],
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert result.returncode == 78
+    assert result.stderr.startswith(b"jarvis-ear: command line: ")
+    assert b"Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_reader_that_goes_away_early(scratch):
+    process = subprocess.Popen(
+        [sys.executable, scratch, "config", "--reference"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (141, b"")
+
+
+def test_asking_costs_little(tmp_path):
+    program = tmp_path / "modules.py"
+    program.write_text("import sys\nfrom jarvis_ear import cli\nprint(*sys.modules)\n")
+    loaded = {name.partition(".")[0] for name in jarvis_ear(program=str(program)).stdout.split()}
+    assert "pydantic_settings" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_there_is_no_unread_source_of_options():
+    """Whatever configures the ear is one of the sources that the options know."""
+    sources = (Path(cli.__file__).parent / "options").glob("*.py")
+    assert not [path.name for path in sources if "os.environ" in path.read_text()]
