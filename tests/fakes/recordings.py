@@ -24,15 +24,16 @@ DATA: Final = Path(__file__).parents[1] / "data"
 FLOOR_RMS: Final = 8.0
 """-72 dBFS: the noise of a quiet room and a decent microphone."""
 
-ONE_BREATH: Final = (
-    "hey-jarvis-what-time-is-it",
-    "one-breath-slt",
-    "light-rms",
-    "timer-awb",
-    "weather-kal16",
-    "music-kal",
-)
-"""The wake word with a command directly behind it: one name for each voice and a pause or none."""
+COMMAND_STARTS_MS: Final = {
+    "hey-jarvis-what-time-is-it": 1989,
+    "one-breath-slt": 857,
+    "light-rms": 872,
+    "timer-awb": 1099,
+    "weather-kal16": 1279,
+    "music-kal": 1279,
+}
+"""Where the first sound of the command begins in each recording that has one behind the wake word:
+what the synthesiser says of its own sounds (``flite -psdur``)."""
 
 
 @functools.cache

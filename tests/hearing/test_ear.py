@@ -1,0 +1,403 @@
+"""The ear on models that read their answers from the sound; the real ones: test_ear_hears.py."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from fakes.hearing import Kind, ScriptedEar, frames_of, hear, written
+from jarvis_ear import config
+from jarvis_ear.audio.block import Block
+from jarvis_ear.audio.framer import Framer
+from jarvis_ear.hearing.ear import MOST_GAIN
+from jarvis_ear.hearing.events import (
+    AbandonTurn,
+    Effect,
+    Failed,
+    Ignored,
+    MicrophoneFound,
+    MicrophoneLost,
+    Muted,
+    ReplyEnded,
+    ReplyStarted,
+    SendUtterance,
+    SoundEnded,
+    State,
+    StateChanged,
+    StopSpeaking,
+    TurnDropped,
+    TurnOpened,
+    Unmuted,
+)
+from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
+
+SILENCE, MURMUR, NOISE, VOICE, WORD = Kind
+
+CALL = (SILENCE, 1000, WORD, 400, SILENCE, 700)
+COMMAND = (*CALL, VOICE, 1500, SILENCE, 1500)
+
+
+def utterances(heard: list[tuple[Samples, Effect]]) -> list[Utterance]:
+    return [effect.utterance for _, effect in heard if isinstance(effect, SendUtterance)]
+
+
+def times(heard: list[tuple[Samples, Effect]], kind: type[Effect]) -> list[int]:
+    return [at for at, effect in heard if isinstance(effect, kind)]
+
+
+def kinds(effects: tuple[Effect, ...]) -> list[type[Effect]]:
+    return [type(effect) for effect in effects]
+
+
+def capturing() -> ScriptedEar:
+    """An ear in the middle of an utterance: 2.1 s heard, the last second of it speech."""
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(*CALL[:-1], 500, VOICE, 1000))
+    assert scripted.ear.state is State.CAPTURING
+    return scripted
+
+
+# One turn
+
+
+def test_wake_word_pause_command():
+    source = written(*COMMAND)
+    heard = hear(ScriptedEar().ear, source)
+    [utterance] = utterances(heard)
+    assert utterance == Utterance(
+        start=samples(2100 - 500),
+        speech_start=samples(2100),
+        speech_end=samples(3600),
+        end=samples(4400),
+        pcm=source[2 * samples(1600) : 2 * samples(4400)],
+        reason=EndReason.HANGOVER,
+        lost=Samples(0),
+    )
+    assert times(heard, SendUtterance) == [samples(4400)]
+
+
+def test_the_effects_of_a_turn_in_order():
+    heard = hear(ScriptedEar().ear, written(*COMMAND))
+    assert kinds(tuple(effect for _, effect in heard)) == [
+        TurnOpened,
+        StateChanged,
+        StateChanged,
+        SendUtterance,
+        StateChanged,
+    ]
+
+
+@given(st.lists(st.sampled_from([SILENCE, NOISE, VOICE, MURMUR]), max_size=10))
+def test_without_the_wake_word_nothing_opens(rooms):
+    room = [value for kind in rooms for value in (kind, 300)]
+    assert hear(ScriptedEar().ear, written(SILENCE, 100, *room)) == []
+
+
+def test_the_wake_word_alone_is_dropped_when_the_window_is_over():
+    heard = hear(ScriptedEar().ear, written(*CALL, SILENCE, 8000))
+    [opened] = times(heard, TurnOpened)
+    assert heard[2:] == [
+        (opened + samples(5000), TurnDropped("id1", "DeadlinePassed")),
+        (
+            opened + samples(5000),
+            StateChanged(
+                State.LISTENING, State.IDLE, Samples(opened + samples(5000)), "DeadlinePassed"
+            ),
+        ),
+    ]
+
+
+def test_a_cough_after_the_wake_word_is_no_command():
+    scripted = ScriptedEar()
+    heard = hear(scripted.ear, written(*CALL, VOICE, 120, SILENCE, 1000))
+    assert utterances(heard) == []
+    assert scripted.ear.state is State.LISTENING
+    [utterance] = utterances(hear(scripted.ear, written(VOICE, 1000, SILENCE, 1000)))
+    assert utterance.speech_start == samples(2100 + 1120)
+
+
+def test_noise_after_the_wake_word_is_no_command():
+    heard = hear(ScriptedEar().ear, written(*CALL, NOISE, 6000))
+    assert utterances(heard) == []
+    assert times(heard, TurnDropped)
+
+
+def test_a_command_that_never_ends_is_cut_at_the_longest():
+    source = written(*CALL, VOICE, 40_000)
+    utterance = utterances(hear(ScriptedEar().ear, source))[0]
+    assert utterance.reason is EndReason.MAX_LENGTH
+    assert utterance.end - utterance.start == samples(28_000)
+    assert utterance.pcm == source[2 * utterance.start : 2 * utterance.end]
+
+
+def test_two_commands_are_two_turns():
+    scripted = ScriptedEar()
+    first = utterances(hear(scripted.ear, written(*COMMAND)))
+    scripted.ear.tell(Failed(scripted.machine.turn_id, "test"))
+    second = utterances(hear(scripted.ear, written(*COMMAND)))
+    assert [one.speech_start for one in first + second] == [samples(2100), samples(5100 + 2100)]
+
+
+@pytest.mark.parametrize("hangover_ms", [100, 800])
+def test_a_short_command_may_be_over_before_the_word_is_noticed(hangover_ms):
+    """A detection may come 480 ms late; an impatient ear has found the end of speech by then."""
+    endpointing = config.Endpointing(onset_ms=20, hangover_ms=hangover_ms)
+    scripted = ScriptedEar(config.Hearing(endpointing=endpointing))
+    spectrum = np.fft.rfft(np.random.default_rng(0).normal(0, 300, samples(80)))
+    spectrum[: len(spectrum) // 2] = 0
+    s = np.fft.irfft(spectrum).clip(-900, 900).astype("<i2").tobytes()
+    before, after = written(SILENCE, 1000), written(VOICE, 280, SILENCE, 100, WORD, 20, SILENCE, 60)
+    heard = hear(scripted.ear, before + s + after + written(SILENCE, 900))
+    assert len(utterances(heard)) == 1
+    assert scripted.ear.state is State.THINKING
+
+
+# Delivery
+
+
+BLOCKS = st.lists(st.integers(1, 9000), min_size=1, max_size=30)
+SOURCE = written(*CALL, NOISE, 500, VOICE, 900, MURMUR, 300, SILENCE, 900, WORD, 500, VOICE, 600)
+
+
+def by_blocks(source: bytes, lengths: list[int]) -> list[tuple[Samples, Effect]]:
+    """Hear ``source`` as it comes out of a framer that is given such blocks, over and over."""
+    ear, framer = ScriptedEar().ear, Framer()
+    heard, at = [], 0
+    for length in itertools.cycle(lengths):
+        if at >= len(source):
+            return heard
+        for frame in framer.push(Block(Samples(at // 2), source[at : at + 2 * length])):
+            heard += [(frame.end, effect) for effect in ear.hear(frame)]
+        at += 2 * length
+    raise AssertionError
+
+
+@hypothesis_settings(max_examples=40)
+@given(BLOCKS)
+def test_the_same_sound_in_any_blocks_has_the_same_effects(lengths):
+    assert by_blocks(SOURCE, lengths) == hear(ScriptedEar().ear, SOURCE)
+
+
+@hypothesis_settings(max_examples=40)
+@given(st.integers(0, 400), st.sampled_from([0, 100, 500, 2000]), st.sampled_from([0, 300, 1500]))
+def test_an_utterance_is_a_piece_of_the_source_to_the_sample(shift_ms, pre_roll_ms, pause_ms):
+    endpointing = config.Endpointing(pre_roll_ms=pre_roll_ms)
+    source = written(
+        SILENCE, 500 + shift_ms, WORD, 300, SILENCE, pause_ms, VOICE, 800, SILENCE, 900
+    )
+    scripted = ScriptedEar(config.Hearing(endpointing=endpointing))
+    [utterance] = utterances(hear(scripted.ear, source))
+    assert utterance.pcm == source[2 * utterance.start : 2 * utterance.end]
+    begun = samples(800 + shift_ms + pause_ms)
+    assert utterance.start <= begun
+    assert utterance.end >= begun + samples(800)
+
+
+# What the wake model hears
+
+
+def test_a_silent_room_costs_nothing():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(SILENCE, 10_000))
+    assert scripted.wake.stretches == []
+    assert scripted.ear.score == 0.0
+
+
+def test_every_stretch_begins_with_a_model_that_was_reset():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(SILENCE, 1000, NOISE, 100, SILENCE, 2000, NOISE, 100, SILENCE, 1000))
+    assert scripted.wake.resets == 2
+
+
+def test_it_hears_the_sound_from_before_the_noise():
+    scripted = ScriptedEar()
+    source = written(SILENCE, 1000, NOISE, 20)
+    hear(scripted.ear, source)
+    assert scripted.wake.stretches == [source[-2 * samples(320) :]]
+
+
+def test_the_score_is_there_to_be_shown_while_the_model_runs():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(SILENCE, 1000, WORD, 80))
+    assert scripted.ear.score == 1.0
+    hear(scripted.ear, written(SILENCE, 600))
+    assert scripted.ear.score == 0.0
+
+
+def test_one_word_in_two_stretches_of_sound_is_one_detection():
+    """The refractory period outlives the gate."""
+    gate = config.Gate(hangover_ms=0)
+    scripted = ScriptedEar(config.Hearing(gate=gate))
+    heard = hear(scripted.ear, written(SILENCE, 1000, WORD, 200, SILENCE, 500, WORD, 200))
+    assert scripted.wake.resets == 2
+    assert len(times(heard, TurnOpened)) == 1
+
+
+# Gaps
+
+
+def test_a_gap_makes_the_model_begin_anew():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(NOISE, 1000))
+    hear(scripted.ear, written(NOISE, 80), start=samples(1020))
+    assert scripted.wake.resets == 2
+    assert scripted.wake.stretches[1] == written(NOISE, 80)
+
+
+def test_no_gap_no_new_beginning():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(NOISE, 1000))
+    hear(scripted.ear, written(NOISE, 80), start=samples(1000))
+    assert scripted.wake.resets == 1
+
+
+def test_a_gap_in_an_utterance_is_counted():
+    scripted = capturing()
+    rest = written(VOICE, 300, SILENCE, 1000)
+    heard = hear(scripted.ear, rest, start=scripted.ear.now + 500)
+    [utterance] = utterances(heard)
+    assert utterance.lost == 500
+    assert utterance.end - utterance.start == len(utterance.pcm) // 2 + 500
+    assert utterance.pcm.endswith(rest[: 2 * samples(1100)])
+
+
+def test_the_deadline_passes_in_a_gap_too():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(*CALL))
+    heard = hear(scripted.ear, written(SILENCE, 20), start=samples(20_000))
+    assert kinds(tuple(effect for _, effect in heard)) == [TurnDropped, StateChanged]
+
+
+# What it is told
+
+
+def test_the_end_of_sound_in_mid_utterance_sends_what_was_said():
+    scripted = capturing()
+    sent, changed, ignored = scripted.ear.tell(SoundEnded(scripted.ear.now))
+    assert isinstance(sent, SendUtterance)
+    assert sent.utterance.reason is EndReason.SOUND_ENDED
+    assert sent.utterance.end == scripted.ear.now
+    assert (changed.old, changed.new) == (State.CAPTURING, State.THINKING)
+    assert isinstance(ignored, Ignored)
+
+
+def test_a_lost_microphone_in_mid_utterance_sends_what_was_said():
+    scripted = capturing()
+    sent, *changes = scripted.ear.tell(MicrophoneLost())
+    assert isinstance(sent, SendUtterance)
+    assert sent.utterance.reason is EndReason.MICROPHONE_LOST
+    assert [change.new for change in changes] == [State.THINKING, State.DEAF]
+
+
+@pytest.mark.parametrize("event", [SoundEnded(Samples(0)), MicrophoneLost()])
+def test_too_little_said_is_not_sent_even_then(event):
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(*CALL, VOICE, 100))
+    assert scripted.ear.state is State.CAPTURING
+    effects = scripted.ear.tell(event)
+    assert not [effect for effect in effects if isinstance(effect, SendUtterance)]
+    assert [effect for effect in effects if isinstance(effect, TurnDropped)]
+
+
+def test_muting_in_mid_utterance_drops_it():
+    scripted = capturing()
+    assert kinds(scripted.ear.tell(Muted())) == [TurnDropped, StateChanged]
+    assert hear(scripted.ear, written(VOICE, 1000, SILENCE, 1000, *COMMAND)) == []
+    scripted.ear.tell(Unmuted())
+    assert len(utterances(hear(scripted.ear, written(*COMMAND)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("off", "on"), [(Muted(), Unmuted()), (MicrophoneLost(), MicrophoneFound())]
+)
+def test_an_ear_that_was_off_knows_nothing_of_that_time(off, on):
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(NOISE, 1000))
+    scripted.ear.tell(off)
+    hear(scripted.ear, written(VOICE, 2000))
+    assert scripted.ear.now == samples(3000)
+    scripted.ear.tell(on)
+    hear(scripted.ear, written(NOISE, 80))
+    assert scripted.wake.stretches == [written(NOISE, 960), written(NOISE, 80)]
+
+
+def test_barge_in():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(*COMMAND))
+    scripted.ear.tell(ReplyStarted("id1"))
+    heard = hear(scripted.ear, written(SILENCE, 500, WORD, 80))
+    assert kinds(tuple(effect for _, effect in heard)) == [
+        StopSpeaking,
+        AbandonTurn,
+        TurnOpened,
+        StateChanged,
+    ]
+    [utterance] = utterances(hear(scripted.ear, written(SILENCE, 500, VOICE, 900, SILENCE, 900)))
+    assert utterance.speech_start == samples(5100 + 1080)
+
+
+def test_a_reply_leaves_no_ear_open():
+    scripted = ScriptedEar(config.Hearing(endpointing=config.Endpointing(onset_ms=20)))
+    hear(scripted.ear, written(*COMMAND))
+    scripted.ear.tell(ReplyStarted("id1"))
+    effects = scripted.ear.tell(ReplyEnded("id1"))
+    assert [effect.new for effect in effects] == [State.FOLLOW_UP, State.IDLE]
+    assert hear(scripted.ear, written(VOICE, 3000)) == []
+
+
+def test_a_follow_up_needs_no_wake_word():
+    scripted = ScriptedEar(config.Hearing(follow_up_ms=8000))
+    hear(scripted.ear, written(*COMMAND))
+    scripted.ear.tell(ReplyStarted("id1"))
+    hear(scripted.ear, written(SILENCE, 1000))
+    scripted.ear.tell(ReplyEnded("id1"))
+    source = written(SILENCE, 2000, VOICE, 900, SILENCE, 900)
+    at = scripted.ear.now
+    [utterance] = utterances(hear(scripted.ear, source))
+    assert utterance.start == at + samples(1500)
+    assert utterance.pcm == source[2 * samples(1500) : 2 * samples(3700)]
+
+
+def test_speech_during_the_reply_is_no_follow_up():
+    scripted = ScriptedEar(config.Hearing(follow_up_ms=1000))
+    hear(scripted.ear, written(*COMMAND))
+    scripted.ear.tell(ReplyStarted("id1"))
+    hear(scripted.ear, written(VOICE, 1000))
+    scripted.ear.tell(ReplyEnded("id1"))
+    assert utterances(hear(scripted.ear, written(SILENCE, 2000))) == []
+    assert scripted.ear.state is State.IDLE
+
+
+# How loud the speech model hears
+
+
+@pytest.mark.parametrize(
+    ("shift", "gain"), [(0, (1.0, 1.0)), (4, (4, 8)), (12, (MOST_GAIN, MOST_GAIN))]
+)
+def test_a_quiet_speaker_is_amplified_for_the_speech_model(shift, gain):
+    """Halving the sound ``shift`` times asks for more gain, up to a limit."""
+    scripted = ScriptedEar()
+    low, high = gain
+    for frame in frames_of(written(*CALL)):
+        quieter = (np.frombuffer(frame.pcm, "<i2") >> shift).tobytes()
+        scripted.ear._ring.push(type(frame)(frame.start, quieter))
+        scripted.ear._flags.append(True)
+    scripted.ear._listen_after_wake(samples(2100))
+    assert low <= scripted.speech.gains[0] <= high
+
+
+def test_every_listening_begins_with_a_speech_model_that_was_reset():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(*COMMAND))
+    assert scripted.speech.resets == 1
+
+
+def test_the_clock_is_the_sound():
+    scripted = ScriptedEar()
+    assert scripted.ear.now == 0
+    hear(scripted.ear, written(SILENCE, 1000))
+    assert scripted.ear.now == samples(1000) == 50 * FRAME_SAMPLES
