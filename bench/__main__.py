@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from bench.accepts import accepts
 from bench.cpu import cpu, paced
 from bench.delivery import delivery
 from bench.endings import endings, pauses
 from bench.latency import latency
 from bench.material import Collection, open_collection
 from bench.memory import memory
-from bench.recall import accepts, recall
+from bench.recall import recall
 from bench.scale import FULL, QUICK, Scale
 from bench.table import Table
 

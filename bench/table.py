@@ -1,5 +1,6 @@
 """Tables that a person reads and a program can read too, with a mark at every missed target."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -29,6 +30,8 @@ class Figure:
         return self.at_most is not None and not self.value <= self.at_most
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return f"-{MISSED if self.missed else ''}"
         return f"{self.value:{self.form}}{self.unit}{MISSED if self.missed else ''}"
 
 
@@ -76,8 +79,10 @@ class Table:
         }
 
 
-def _plain(cell: Cell) -> str | float:
-    return cell.value if isinstance(cell, Figure) else cell
+def _plain(cell: Cell) -> str | float | None:
+    if isinstance(cell, str):
+        return cell
+    return None if math.isnan(cell.value) else cell.value
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

@@ -162,6 +162,7 @@ def test_a_missed_target_is_marked_and_counted():
 
 def test_what_could_not_be_measured_is_missed():
     assert Figure(float("nan"), at_most=1.0).missed
+    assert str(Figure(float("nan"), at_most=1.0)) == f"-{MISSED}"
     assert not Figure(float("nan")).missed
 
 

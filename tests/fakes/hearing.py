@@ -1,6 +1,6 @@
 """The three models of the ear, replaced by ones that read their answers from the sound itself.
 
-``written(Kind.WORD, 500, Kind.SILENCE, 1000)`` makes sound that says what it is: every frame by its
+``written(Kind.VOICE, 300, Kind.WORD, 80, Kind.SILENCE, 1000)`` makes sound that says what it is: every frame by its
 loudness, every sample by where it stands. So a test can cut it into blocks as it likes, and compare
 what was kept with what was there, to the sample.
 """
@@ -35,7 +35,7 @@ class Kind(IntEnum):
     VOICE = 8000
     """Speech."""
     WORD = 10_000
-    """Speech, and the wake word."""
+    """Speech, and the last sound of the wake word: by then the model is sure of it."""
 
 
 def written(*stretches: int) -> bytes:
@@ -77,7 +77,7 @@ class ScriptedSpeech:
 
 
 class ScriptedWake:
-    """A ``WakeModel`` that scores the steps in which the wake word sounds."""
+    """A ``WakeModel`` that scores the steps in which the wake word is complete."""
 
     def __init__(self) -> None:
         self.stretches: list[bytes] = []
@@ -93,7 +93,7 @@ class ScriptedWake:
         self.stretches.append(b"")
 
     def score(self, pcm: bytes) -> list[float]:
-        """1 for every step that holds some of the wake word, else 0."""
+        """1 for every step that holds some of the wake word's end, else 0."""
         self.stretches[-1] += pcm
         size = STEP_SAMPLES * SAMPLE_BYTES
         assert pcm, "a model is asked about sound, not about nothing"

@@ -216,6 +216,7 @@ class _Program:
 
     async def _ping(self, sid: str, payload: dict[str, Any]) -> None:
         await self._say(sid, "pong", agentId=payload["agentId"])
+        self._note("ping", sid=sid)
 
     async def _say(self, sid: str, event: str, **payload: Any) -> None:
         await self._server.emit(f"voice:{event}", payload, to=sid, namespace="/voice")

@@ -8,11 +8,19 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fakes.hearing import Kind, ScriptedEar, frames_of, hear, written
+from fakes.hearing import (
+    Kind,
+    ScriptedEar,
+    ScriptedGate,
+    ScriptedSpeech,
+    ScriptedWake,
+    hear,
+    written,
+)
 from jarvis_ear import config
 from jarvis_ear.audio.block import Block
 from jarvis_ear.audio.framer import Framer
-from jarvis_ear.hearing.ear import MOST_GAIN
+from jarvis_ear.hearing.ear import MOST_GAIN, Ear
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
@@ -32,12 +40,13 @@ from jarvis_ear.hearing.events import (
     TurnOpened,
     Unmuted,
 )
+from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import EndReason, Utterance
 from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
 
 SILENCE, MURMUR, NOISE, VOICE, WORD = Kind
 
-CALL = (SILENCE, 1000, WORD, 400, SILENCE, 700)
+CALL = (SILENCE, 1000, VOICE, 320, WORD, 80, SILENCE, 700)
 COMMAND = (*CALL, VOICE, 1500, SILENCE, 1500)
 
 
@@ -147,9 +156,9 @@ def test_a_short_command_may_be_over_before_the_word_is_noticed(hangover_ms):
     """A detection may come 480 ms late; an impatient ear has found the end of speech by then."""
     endpointing = config.Endpointing(onset_ms=20, hangover_ms=hangover_ms)
     scripted = ScriptedEar(config.Hearing(endpointing=endpointing))
-    spectrum = np.fft.rfft(np.random.default_rng(0).normal(0, 300, samples(80)))
+    spectrum = np.fft.rfft(np.random.default_rng(0).normal(0, 900, samples(80)))
     spectrum[: len(spectrum) // 2] = 0
-    s = np.fft.irfft(spectrum).clip(-900, 900).astype("<i2").tobytes()
+    s = np.fft.irfft(spectrum).clip(-990, 990).astype("<i2").tobytes()
     before, after = written(SILENCE, 1000), written(VOICE, 280, SILENCE, 100, WORD, 20, SILENCE, 60)
     heard = hear(scripted.ear, before + s + after + written(SILENCE, 900))
     assert len(utterances(heard)) == 1
@@ -160,7 +169,9 @@ def test_a_short_command_may_be_over_before_the_word_is_noticed(hangover_ms):
 
 
 BLOCKS = st.lists(st.integers(1, 9000), min_size=1, max_size=30)
-SOURCE = written(*CALL, NOISE, 500, VOICE, 900, MURMUR, 300, SILENCE, 900, WORD, 500, VOICE, 600)
+SOURCE = written(
+    *CALL, NOISE, 500, VOICE, 900, MURMUR, 300, SILENCE, 900, VOICE, 400, WORD, 80, VOICE, 600
+)
 
 
 def by_blocks(source: bytes, lengths: list[int]) -> list[tuple[Samples, Effect]]:
@@ -186,9 +197,8 @@ def test_the_same_sound_in_any_blocks_has_the_same_effects(lengths):
 @given(st.integers(0, 400), st.sampled_from([0, 100, 500, 2000]), st.sampled_from([0, 300, 1500]))
 def test_an_utterance_is_a_piece_of_the_source_to_the_sample(shift_ms, pre_roll_ms, pause_ms):
     endpointing = config.Endpointing(pre_roll_ms=pre_roll_ms)
-    source = written(
-        SILENCE, 500 + shift_ms, WORD, 300, SILENCE, pause_ms, VOICE, 800, SILENCE, 900
-    )
+    call = (SILENCE, 500 + shift_ms, VOICE, 240, WORD, 60)
+    source = written(*call, SILENCE, pause_ms, VOICE, 800, SILENCE, 900)
     scripted = ScriptedEar(config.Hearing(endpointing=endpointing))
     [utterance] = utterances(hear(scripted.ear, source))
     assert utterance.pcm == source[2 * utterance.start : 2 * utterance.end]
@@ -232,7 +242,7 @@ def test_one_word_in_two_stretches_of_sound_is_one_detection():
     """The refractory period outlives the gate."""
     gate = config.Gate(hangover_ms=0)
     scripted = ScriptedEar(config.Hearing(gate=gate))
-    heard = hear(scripted.ear, written(SILENCE, 1000, WORD, 200, SILENCE, 500, WORD, 200))
+    heard = hear(scripted.ear, written(*CALL[:-1], 300, VOICE, 320, WORD, 80))
     assert scripted.wake.resets == 2
     assert len(times(heard, TurnOpened)) == 1
 
@@ -329,7 +339,7 @@ def test_barge_in():
     scripted = ScriptedEar()
     hear(scripted.ear, written(*COMMAND))
     scripted.ear.tell(ReplyStarted("id1"))
-    heard = hear(scripted.ear, written(SILENCE, 500, WORD, 80))
+    heard = hear(scripted.ear, written(SILENCE, 500, VOICE, 320, WORD, 80))
     assert kinds(tuple(effect for _, effect in heard)) == [
         StopSpeaking,
         AbandonTurn,
@@ -337,7 +347,7 @@ def test_barge_in():
         StateChanged,
     ]
     [utterance] = utterances(hear(scripted.ear, written(SILENCE, 500, VOICE, 900, SILENCE, 900)))
-    assert utterance.speech_start == samples(5100 + 1080)
+    assert utterance.speech_start == samples(5100 + 1400)
 
 
 def test_a_reply_leaves_no_ear_open():
@@ -375,19 +385,24 @@ def test_speech_during_the_reply_is_no_follow_up():
 # How loud the speech model hears
 
 
+class Eager(ScriptedWake):
+    """Takes everything for the wake word."""
+
+    def score(self, pcm: bytes) -> list[float]:
+        return [1.0 for _ in super().score(pcm)]
+
+
 @pytest.mark.parametrize(
-    ("shift", "gain"), [(0, (1.0, 1.0)), (4, (4, 8)), (12, (MOST_GAIN, MOST_GAIN))]
+    ("shift", "gain"), [(0, 1.0), (4, 3276.8 / 515), (5, 3276.8 / 257), (12, MOST_GAIN)]
 )
 def test_a_quiet_speaker_is_amplified_for_the_speech_model(shift, gain):
     """Halving the sound ``shift`` times asks for more gain, up to a limit."""
-    scripted = ScriptedEar()
-    low, high = gain
-    for frame in frames_of(written(*CALL)):
-        quieter = (np.frombuffer(frame.pcm, "<i2") >> shift).tobytes()
-        scripted.ear._ring.push(type(frame)(frame.start, quieter))
-        scripted.ear._flags.append(True)
-    scripted.ear._listen_after_wake(samples(2100))
-    assert low <= scripted.speech.gains[0] <= high
+    hearing = config.Hearing(gate=config.Gate(mode="always"), wake=config.Wake(patience=3))
+    speech = ScriptedSpeech()
+    machine = TurnMachine(hearing, lambda: "id")
+    ear = Ear(hearing, gate=ScriptedGate(), wake=Eager(), speech=speech, machine=machine)
+    hear(ear, (np.frombuffer(written(VOICE, 400), "<i2") >> shift).tobytes())
+    assert speech.gains[0] == pytest.approx(gain, rel=0.05)
 
 
 def test_every_listening_begins_with_a_speech_model_that_was_reset():

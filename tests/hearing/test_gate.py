@@ -133,6 +133,12 @@ def test_it_closes_at_the_first_step_that_ends_after_the_hangover():
     assert last.end == frame(20).end + samples(480)
 
 
+@given(st.integers(0, 500), st.integers(4, 200))
+def test_unbroken_speech_is_one_stretch(hangover_ms, length):
+    gate = Gate(config.Gate(hangover_ms=hangover_ms))
+    assert len(stretches(gate, [True] * length)) == 1
+
+
 def test_a_gap_makes_it_forget():
     gate = Gate(config.Gate())
     stretches(gate, [False] * 20 + [True, True, False])

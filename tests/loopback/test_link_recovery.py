@@ -122,6 +122,7 @@ def test_a_backend_that_refuses_the_token_it_gave(tmp_path):
 def test_a_backend_that_stops_answering(tmp_path):
     with VoiceServer(tmp_path) as server, ear(server, IMPATIENT) as (client, told):
         assert client.connect()
+        wait_until(lambda: len(server.received("ping")) > 1)  # it has answered the first
         server.pause()
         down = told.wait(LinkDown, within_s=3.0)
         assert "no word" in down.reason

@@ -290,8 +290,21 @@ def test_an_engine_that_says_goodbye_ends_the_link():
     ends(speaker("1"), "link lost|closed the link")
 
 
-def test_silence_ends_the_link():
-    ends(speaker(), "no word of the backend for 0.4 s", TIMING)
+PONG = event("voice:pong", {"agentId": "den"})
+
+
+def test_silence_ends_the_link_to_a_backend_that_answers_pings():
+    ends(speaker(PONG), "no word of the backend for 0.4 s", TIMING)
+
+
+def test_a_backend_that_knows_no_pings_is_not_held_to_them():
+    async def use(link):
+        watch = asyncio.create_task(link.run())
+        done, _ = await asyncio.wait({watch}, timeout=3 * TIMING.dead_s)
+        assert not done
+        watch.cancel()
+
+    live(speaker(), use, TIMING)
 
 
 def test_a_poisoned_codec_is_found_out_by_silence():
@@ -303,7 +316,7 @@ def test_a_poisoned_codec_is_found_out_by_silence():
                 await raw.send_str(event("voice:pong", {}))
                 await asyncio.sleep(0.05)
 
-    ends(speaker(poison, then=go_on), "no word", TIMING)
+    ends(speaker(PONG, poison, then=go_on), "no word", TIMING)
 
 
 def test_more_than_can_be_heard_ends_the_link():

@@ -7,10 +7,14 @@ stretch begins with the model reset: otherwise the end of the last word would fi
 """
 
 from collections import deque
+from typing import Final
 
 from jarvis_ear import config
 from jarvis_ear.audio.frame import Frame
-from jarvis_ear.units import STEP_FRAMES, Samples, frames, samples
+from jarvis_ear.units import FRAME_SAMPLES, STEP_FRAMES, Samples, frames, samples
+
+LEAST_HANGOVER: Final = Samples(FRAME_SAMPLES)
+"""With less the gate would close between two frames of speech."""
 
 
 class Gate:
@@ -23,7 +27,7 @@ class Gate:
         self._always = gate.mode == "always"
         lookback_steps = -(-frames(gate.lookback_ms) // STEP_FRAMES)
         self._recent: deque[Frame] = deque(maxlen=lookback_steps * STEP_FRAMES)
-        self._hangover = samples(gate.hangover_ms)
+        self._hangover = max(samples(gate.hangover_ms), LEAST_HANGOVER)
         self._open_until: Samples | None = None
         self._step: list[Frame] = []
 

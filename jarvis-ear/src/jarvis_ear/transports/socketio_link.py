@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, NoReturn
@@ -20,7 +21,7 @@ from jarvis_ear.errors import (
 from jarvis_ear.transports.blame import blame
 from jarvis_ear.transports.sockets import Sockets, WebSocket
 from jarvis_ear.transports.timing import Timing
-from jarvis_ear.wire.voice_messages import FromBackend, Listening, Ping, ToBackend
+from jarvis_ear.wire.voice_messages import FromBackend, Listening, Ping, Pong, ToBackend
 from jarvis_ear.wire.voice_socketio import MAX_MESSAGE_BYTES, NAMESPACE, decode, encode
 
 _LOGGER = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class SocketIoLink:
         self._client: Any = None
         self._messages = 0
         self._heard_at = 0.0
+        self._answers_pings = False
         loop = asyncio.get_running_loop()
         self._answered: asyncio.Future[None] = loop.create_future()
         self._ended: asyncio.Future[str] = loop.create_future()
@@ -97,15 +99,19 @@ class SocketIoLink:
 
     async def run(self) -> NoReturn:
         """Watch the link until it ends, and then raise ``Disconnected``."""
-        loop = asyncio.get_running_loop()
         while True:
-            left_s = self._heard_at + self._timing.dead_s - loop.time()
-            if left_s <= 0:
-                raise Disconnected(f"no word of the backend for {self._timing.dead_s:g} s")
-            await asyncio.wait({self._ended}, timeout=min(self._timing.ping_s, left_s))
+            await self.send(Ping(self._agent_id))
+            await asyncio.wait({self._ended}, timeout=min(self._timing.ping_s, self._patience_s()))
             if self._ended.done():
                 raise Disconnected(self._ended.result())
-            await self.send(Ping(self._agent_id))
+            if self._patience_s() <= 0:
+                raise Disconnected(f"no word of the backend for {self._timing.dead_s:g} s")
+
+    def _patience_s(self) -> float:
+        """How long to wait for a word; a backend that never answers pings is not held to them."""
+        if not self._answers_pings:
+            return math.inf  # the engine's own pings are left to tell, after 35 s
+        return self._heard_at + self._timing.dead_s - asyncio.get_running_loop().time()
 
     def abort(self, reason: str) -> None:
         """End the link now, with a reset: nothing that waits to be sent will be."""
@@ -179,6 +185,7 @@ class SocketIoLink:
             return
         self._heard_at = asyncio.get_running_loop().time()
         self._messages += 1
+        self._answers_pings |= isinstance(message, Pong)
         if self._messages == 1 and message == Listening():
             return  # its greeting, which answers nothing of ours
         self._keep(message)

@@ -16,7 +16,7 @@ class Timing:
     ping_s: float = 5.0
     """Between two questions whether the backend is there."""
     dead_s: float = 12.0
-    """Without a word of the backend for so long, the link is dead: two pings went unanswered."""
+    """Without a word for so long, the link to a backend that answers pings is dead."""
     close_s: float = 1.0
     """For the remains of a connection that has been reset: twice this is the worst case."""
     stop_s: float = 2.0
