@@ -247,6 +247,18 @@ def test_one_word_in_two_stretches_of_sound_is_one_detection():
     assert len(times(heard, TurnOpened)) == 1
 
 
+def test_patience_counts_no_steps_from_before_a_reset():
+    hearing = config.Hearing(
+        gate=config.Gate(hangover_ms=0, lookback_ms=80), wake=config.Wake(patience=3)
+    )
+    scripted = ScriptedEar(hearing)
+    heard = hear(
+        scripted.ear, written(SILENCE, 1000, WORD, 60, SILENCE, 1000, WORD, 20, SILENCE, 200)
+    )
+    assert scripted.wake.resets == 2
+    assert heard == []
+
+
 # Gaps
 
 

@@ -1,7 +1,7 @@
 """The ear: the only class that knows all of hearing."""
 
 from collections import deque
-from typing import Final
+from typing import Final, assert_never
 
 import numpy as np
 
@@ -162,6 +162,8 @@ class Ear:
                 return self._advance(found)
             case SpeechOver(at=at, reason=reason):
                 return self._advance(SpeechEnded(at, self._collector.finish(at, reason)))
+            case _:
+                assert_never(found)
 
     def _begin_utterance(self, started: SpeechStarted) -> tuple[Effect, ...]:
         before = self._ring.since(self._word.first_sample(started.at, self._pre_roll))
