@@ -50,3 +50,8 @@ def test_what_is_no_address_is_refused(url):
 def test_an_empty_password_is_no_password():
     with pytest.raises(ValidationError):
         Backend(password="")
+
+
+def test_the_longest_utterance_has_room_for_speech():
+    with pytest.raises(ValidationError, match="more than pre_roll_ms and onset_ms"):
+        config.Endpointing(max_ms=2000, pre_roll_ms=2000)

@@ -417,6 +417,16 @@ def test_a_quiet_speaker_is_amplified_for_the_speech_model(shift, gain):
     assert speech.gains[0] == pytest.approx(gain, rel=0.05)
 
 
+def test_the_television_after_the_wake_word_is_no_command():
+    """It is let go, and the person who then speaks is heard, within the same window."""
+    ear = ScriptedEar().ear
+    assert utterances(hear(ear, written(*CALL, SILENCE, 800, MURMUR, 600, SILENCE, 1000))) == []
+    assert ear.state is State.LISTENING
+    spoken_at = ear.now
+    [utterance] = utterances(hear(ear, written(VOICE, 600, SILENCE, 1000)))
+    assert utterance.speech_start == spoken_at
+
+
 def test_every_listening_begins_with_a_speech_model_that_was_reset():
     scripted = ScriptedEar()
     hear(scripted.ear, written(*COMMAND))
