@@ -195,6 +195,39 @@ def test_the_end_of_the_ear_is_the_end_of_every_turn():
     assert box.close(2.0) == ()
 
 
+def test_what_is_on_file_is_left_to_the_next_life_unless_it_is_committed():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.put(utterance("b"), 0.0)
+    box.put(utterance("c"), 0.0)
+    box.link_up(0.0)
+    commit(box, 0.5)
+    effects = box.close(1.0, kept={"a", "b"})
+    assert Tell(events.Kept("b")) in effects
+    assert ends(effects) == [
+        ("a", Verdict.ABANDONED, "stopping"),
+        ("c", Verdict.ABANDONED, "stopping"),
+    ]
+    assert len(box) == 0
+
+
+def test_every_bound_is_counted():
+    box = outbox()
+    box.link_up(0.0)
+    box.put(utterance("a"), 0.0)
+    commit(box, 0.0)
+    for index in (0, 0, *range(1, 200)):
+        box.hear(TtsChunk(index, "audio/wav", b"x"), 1.0)
+    box.hear(TtsChunk(200, "audio/wav", b"x"), 1.0)
+    assert box.counters() == {
+        "utterances_dropped": 0,
+        "stray_messages": 0,
+        "repeated_sentences": 1,
+        "late_sentences": 0,
+        "replies_too_big": 1,
+    }
+
+
 MESSAGES = [
     Listening(),
     Listening("den"),

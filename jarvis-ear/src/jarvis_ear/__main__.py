@@ -36,7 +36,10 @@ from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.options import Loaded
 from jarvis_ear.system import logs
+from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.system.ledger import Ledger
+from jarvis_ear.system.spool import DiskSpool, runtime_folder, state_folder
 from jarvis_ear.system.turn_log import TurnLog
 
 LOOK_S: Final = 0.1
@@ -83,7 +86,9 @@ def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
     bridge = Bridge(ear=inbox, log=log)
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
-    backend = BackendClient(options.backend, on_event=bridge.delivery)
+    backend = BackendClient(
+        options.backend, on_event=bridge.delivery, spool=_spool(options.spool, up)
+    )
     bridge.connect(backend=backend, speaker=speaker)
     ear = EarThread(
         _make_ear(options.hearing),
@@ -107,6 +112,18 @@ def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack
     up.enter_context(ear)
     up.enter_context(capture)
     return ear
+
+
+def _spool(options: config.Spool, up: ExitStack) -> DiskSpool | None:
+    """Take the folder in which sentences wait, before anything else can say something."""
+    if not options.enabled:
+        return None
+    clock = BootClock.of_this_machine()
+    ledger = Ledger(options.ledger_dir or state_folder(os.environ), clock)
+    spool = DiskSpool(options.dir or runtime_folder(os.environ), ledger, clock)
+    up.callback(spool.close)
+    spool.lock()
+    return spool
 
 
 def _wake_word(options: config.Config) -> str:

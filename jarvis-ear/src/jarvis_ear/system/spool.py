@@ -1,0 +1,326 @@
+"""DiskSpool: utterances as files, so that a killed ear loses none and runs none twice."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.delivery import spool_record as record
+from jarvis_ear.delivery.events import Finished
+from jarvis_ear.delivery.mark import Mark
+from jarvis_ear.delivery.outbox import MAX_BYTES, MAX_UTTERANCES
+from jarvis_ear.delivery.revival import Estate, Present, Promise, gave_way, lost, revive
+from jarvis_ear.delivery.utterance import Past, Utterance
+from jarvis_ear.errors import AlreadyRunning
+from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.ledger import COMMITTED, Ledger
+from jarvis_ear.system.private_folder import PrivateFolder, write_all
+from jarvis_ear.system.rarely import Rarely
+
+OPEN: Final = "tmp"
+"""The folder of what somebody is still speaking; the others are named like the marks."""
+
+MAX_OPEN: Final = 4
+"""One person speaks at a time: so many files mean that somebody forgot to say how it ended."""
+
+MAX_FOUND: Final = 256
+"""Files of one folder that a start looks at: we never leave more than a tenth of that."""
+
+_LOCK: Final = "lock"
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the file of a turn is."""
+
+    folder: str
+    name: str
+    written: int = 0
+    """Bytes of sound in it, while it is open."""
+
+
+class DiskSpool:
+    """One file for each utterance that has no verdict, in folders that say how far it has come.
+
+    Made and locked by the main thread, then used by the network thread only. No method but
+    ``lock`` raises: what cannot be written is delivered from memory, with a warning a minute.
+    At most 16 utterances and 16 MiB, like the outbox, which says which one gives way.
+    """
+
+    def __init__(self, folder: Path, ledger: Ledger, clock: BootClock) -> None:
+        self._path = folder
+        self._ledger = ledger
+        self._clock = clock
+        self._held = ExitStack()
+        self._folders: dict[str, PrivateFolder] = {}
+        self._places: dict[str, _Place] = {}
+        self._rarely = Rarely(clock)
+        self.failures = 0
+        """Times that something could not be written."""
+        self.foreign = 0
+        """Files that a start found and did not touch."""
+
+    @property
+    def kept(self) -> Collection[str]:
+        """Turns that the next life will go on with."""
+        return {turn_id for turn_id, place in self._places.items() if place.folder != OPEN}
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how often each bound was met."""
+        return {
+            "spool_failures": self.failures,
+            "spool_foreign_files": self.foreign,
+            "ledger_unwritten": self._ledger.unwritten,
+        }
+
+    def lock(self) -> None:
+        """Take the folder, or raise ``AlreadyRunning``. One that is unfit is done without."""
+        words = "the spool in %s is not usable, sentences are kept in memory only: %s"
+        with self._careful(words), ExitStack() as taken:
+            base = taken.enter_context(PrivateFolder(self._path))
+            self._take_lock(base, taken)
+            self._folders = {
+                str(name): taken.enter_context(PrivateFolder(self._path / name))
+                for name in (OPEN, *Mark)
+            }
+            self._held = taken.pop_all()
+
+    def close(self) -> None:
+        """Let go of the folders: somebody else may take them."""
+        self._folders.clear()
+        self._held.close()
+        self._ledger.close()
+
+    def begin(self, fresh_s: float, promise: Promise) -> Estate:
+        """Return what a former life left behind. Once, before anything else."""
+        if not self._folders:
+            return Estate()
+        present = Present(self._clock.boot_id, self._clock(), fresh_s, promise)
+        found = list(self._left_behind(present, self._ledger.recorded()))
+        self._say_foreign()
+        waiting = [each for each in found if isinstance(each, Utterance)]
+        waiting.sort(key=lambda utterance: utterance.ended_at)
+        return Estate(tuple(waiting), tuple(each for each in found if isinstance(each, Finished)))
+
+    def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        """Add to an utterance that somebody is still speaking."""
+        if not self._folders:
+            return
+        with self._careful():
+            if offset == 0:
+                self._open(turn_id)
+            place = self._places.get(turn_id)
+            if place is None or place.folder != OPEN or place.written != offset:
+                return
+            if offset + len(pcm) > record.MAX_PCM_BYTES:
+                return
+            self._folders[OPEN].append(place.name, pcm)
+            self._places[turn_id] = replace(place, written=offset + len(pcm))
+
+    def discard(self, turn_id: str) -> None:
+        """Forget what was no utterance after all."""
+        place = self._places.pop(turn_id, None)
+        if place is not None:
+            with self._careful():
+                self._folders[place.folder].remove(place.name)
+
+    def keep(self, utterance: Utterance) -> None:
+        """Keep a whole utterance."""
+        if not self._folders or not record.can_be_kept(utterance):
+            return
+        with self._careful():
+            try:
+                self._keep(utterance)
+            except OSError:
+                self.discard(utterance.turn_id)  # a part of it would be taken for a torn one
+                raise
+
+    def mark(self, turn_id: str, mark: Mark) -> None:
+        """Note how far it has come."""
+        place = self._places.get(turn_id)
+        if place is None or place.folder == mark:
+            return
+        with self._careful():
+            try:
+                self._move(turn_id, place, mark)
+            except OSError:
+                self._unmark(turn_id, place)
+                raise
+
+    def finish(self, finished: Finished) -> None:
+        """Record a verdict, and then forget the utterance."""
+        self._ledger.verdict(finished)
+        self.discard(finished.turn_id)
+
+    def _take_lock(self, base: PrivateFolder, taken: ExitStack) -> None:
+        fd = base.open(_LOCK, os.O_RDWR | os.O_CREAT)
+        taken.callback(os.close, fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another jarvis-ear is running with the folder {self._path}: stop it, or give "
+                "this one a folder of its own with spool.dir"
+            ) from None
+
+    def _open(self, turn_id: str) -> None:
+        self.discard(turn_id)
+        speaking = [turn for turn, place in self._places.items() if place.folder == OPEN]
+        for forgotten in speaking[: len(speaking) - MAX_OPEN + 1]:
+            self.discard(forgotten)
+        now = self._clock()
+        name = record.name_of(turn_id, now)
+        self._folders[OPEN].remove(name)
+        self._folders[OPEN].append(name, record.opened(turn_id, self._clock.boot_id, now))
+        self._places[turn_id] = _Place(OPEN, name)
+
+    def _keep(self, utterance: Utterance) -> None:
+        """Write what is missing, then the header, which makes it whole; then move it."""
+        turn_id, pcm = utterance.turn_id, record.pcm_of(utterance)
+        place = self._places.get(turn_id)
+        if place is None or place.folder != OPEN or place.written > len(pcm):
+            self._open(turn_id)
+            place = self._places[turn_id]
+        fd = self._folders[OPEN].open(place.name, os.O_RDWR)
+        try:
+            os.lseek(fd, record.HEADER_BYTES + place.written, os.SEEK_SET)
+            write_all(fd, pcm[place.written :])
+            os.pwrite(fd, record.closed(utterance, self._clock.boot_id), 0)
+        finally:
+            os.close(fd)
+        self._move(turn_id, place, Mark.NEW)
+
+    def _move(self, turn_id: str, place: _Place, mark: Mark) -> None:
+        self._folders[place.folder].move(place.name, self._folders[mark])
+        self._places[turn_id] = _Place(str(mark), place.name)
+
+    def _unmark(self, turn_id: str, place: _Place) -> None:
+        """Make sure that no later start sends what may run now, although it could not be moved."""
+        del self._places[turn_id]
+        try:
+            self._folders[place.folder].remove(place.name)
+        except OSError:
+            self._ledger.committed(turn_id)
+
+    def _left_behind(
+        self, present: Present, recorded: Mapping[str, str]
+    ) -> Iterator[Utterance | Finished]:
+        """Look at what has come furthest first: if a turn is there twice, that is what counts."""
+        room = [MAX_UTTERANCES, MAX_BYTES]
+        for folder in (Mark.TAKEN, Mark.SENT, Mark.NEW, OPEN):
+            for name in reversed(self._records(str(folder))):  # the newest keep their place
+                found = self._look(_Place(str(folder), name), present, recorded)
+                if isinstance(found, Utterance):
+                    room = [room[0] - 1, room[1] - len(found.wav)]
+                    yield found if min(room) >= 0 else gave_way(found.turn_id)
+                elif found is not None:
+                    yield found
+
+    def _records(self, folder: str) -> list[str]:
+        with self._careful():
+            names = self._folders[folder].names()
+            ours = [name for name in names if record.NAME.fullmatch(name)]
+            self.foreign += len(names) - len(ours)
+            return ours[-MAX_FOUND:]
+        return []
+
+    def _look(
+        self, place: _Place, present: Present, recorded: Mapping[str, str]
+    ) -> Utterance | Finished | None:
+        try:
+            data = self._folders[place.folder].read(
+                place.name, record.HEADER_BYTES + record.MAX_PCM_BYTES + 1
+            )
+        except OSError:  # a link, a folder, a pipe, or not to be read: none of ours
+            self.foreign += 1
+            return None
+        return self._judge(place, data, present, recorded)
+
+    def _judge(
+        self, place: _Place, data: bytes, present: Present, recorded: Mapping[str, str]
+    ) -> Utterance | Finished | None:
+        try:
+            header = record.read_header(data)
+        except record.NotARecord:
+            header = None
+        turn_id = place.name[-8:] if header is None else header.turn_id
+        known = recorded.get(turn_id)
+        if turn_id in self._places or known not in (None, COMMITTED):
+            self._remove(place)  # its verdict is known
+            return None
+        self._places[turn_id] = place
+        if header is None:
+            return lost(turn_id)
+        mark = Mark.NEW if place.folder == OPEN else Mark(place.folder)
+        if known == COMMITTED and mark is Mark.NEW:
+            mark = Mark.SENT
+        if mark is not Mark.NEW and isinstance(end := revive(mark, header, present), Finished):
+            return end
+        return self._read(place, data, mark, present)
+
+    def _read(
+        self, place: _Place, data: bytes, mark: Mark, present: Present
+    ) -> Utterance | Finished:
+        header = record.read_header(data)
+        try:
+            utterance = record.read(data, Past.NEW)
+        except record.Torn:
+            return lost(header.turn_id)
+        past = revive(mark, header, present)
+        if isinstance(past, Finished):
+            return past
+        if place.folder == OPEN:
+            with self._careful():
+                self._move(header.turn_id, place, Mark.NEW)
+        return replace(utterance, past=past)
+
+    def _remove(self, place: _Place) -> None:
+        with self._careful():
+            self._folders[place.folder].remove(place.name)
+
+    def _say_foreign(self) -> None:
+        if self.foreign:
+            _LOGGER.warning(
+                "%d files in %s are none of ours, and are left alone", self.foreign, self._path
+            )
+
+    @contextmanager
+    def _careful(
+        self, words: str = "the spool in %s cannot be written, what is said is kept in memory: %s"
+    ) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failures += 1
+            if self._rarely.now():
+                why = os.strerror(error.errno).lower() if error.errno else str(error)
+                _LOGGER.warning(words, self._path, why)
+
+
+def runtime_folder(environ: Mapping[str, str]) -> Path:
+    """Return where a service, a session or else a user keeps what ends with the machine."""
+    service = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if service:
+        return Path(service)
+    session = environ.get("XDG_RUNTIME_DIR", "")
+    if session and Path(session).is_dir():
+        return Path(session) / "jarvis-ear"
+    return Path(environ.get("TMPDIR") or "/tmp") / f"jarvis-ear-{os.geteuid()}"  # noqa: S108 - ours or refused
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Return where a service or a user keeps what outlives the machine's start."""
+    service = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if service:
+        return Path(service)
+    state = environ.get("XDG_STATE_HOME", "")
+    if state:
+        return Path(state) / "jarvis-ear"
+    home = environ.get("HOME") or "/nonexistent"
+    return Path(home) / ".local" / "state" / "jarvis-ear"
