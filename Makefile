@@ -15,7 +15,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; 
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run test lint types docs bench lock setup clean help
+.PHONY: check run test lint types docs bench chaos killpoints faults lock setup clean help
 
 check: lint types test           ## lint, types and test
 
@@ -40,6 +40,15 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 
 bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
 	@$(PYTHON) -m bench $(ARGS)
+
+chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7")
+	@PYTHONPATH=tests $(PYTHON) -m chaos.random_faults $(ARGS)
+
+killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50")
+	@PYTHONPATH=tests $(PYTHON) -m chaos.killpoints $(ARGS)
+
+faults: $(READY_TO_TEST)         ## every fault at its real length: a quarter of an hour
+	@$(PYTHON) -m pytest tests/faults -m "slow or not slow" -o faulthandler_timeout=600 $(ARGS)
 
 lock:                            ## resolve pyproject.toml into the lock files (ARGS=--upgrade)
 	@tools/lock.sh $(ARGS)
