@@ -253,6 +253,15 @@ def test_what_perhaps_ran_is_never_called_expired():
     assert turn.tick(130.0) == (finished(Verdict.IN_DOUBT, Cause.LINK_LOST),)
 
 
+def test_a_backend_that_begins_early_and_fails_ran_nothing_either():
+    turn = turn_at(Stage.OFFERED)
+    turn.hear(Processing(), 103.0)
+    assert turn.hear(BackendError("fetch failed"), 104.0) == (
+        Replace("backend refused it"),
+        Note("t1", Mark.NEW),
+    )
+
+
 def test_a_refusal_of_the_second_time_says_nothing_about_the_first():
     turn = turn_at(Stage.COMMITTED, moves=AT_LEAST_ONCE)
     turn.take(Sign.LINK_LOST, 104.0)

@@ -74,8 +74,7 @@ def closed(utterance: Utterance, boot_id: str) -> bytes:
     """Return the header of a whole utterance: it belongs before ``pcm_of`` it."""
     pcm = pcm_of(utterance)
     plain = _header(utterance.turn_id, boot_id, utterance.ended_at, len(pcm), 0)
-    crc = zlib.crc32(pcm, zlib.crc32(plain))
-    return _header(utterance.turn_id, boot_id, utterance.ended_at, len(pcm), crc)
+    return _header(utterance.turn_id, boot_id, utterance.ended_at, len(pcm), _crc(plain, pcm))
 
 
 def pcm_of(utterance: Utterance) -> bytes:
@@ -108,8 +107,7 @@ def read(data: bytes, past: Past) -> Utterance:
         raise Torn("the sentence was not finished")
     if header.pcm_bytes != len(pcm) or len(pcm) % SAMPLE_BYTES:
         raise Torn("not as long as it says")
-    plain = _header(header.turn_id, header.boot_id, header.ended_at, len(pcm), 0)
-    if zlib.crc32(pcm, zlib.crc32(plain)) != header.crc:
+    if _crc(data[:HEADER_BYTES], pcm) != header.crc:
         raise Torn("not what was written")
     return Utterance(header.turn_id, pcm_to_wav(pcm), len(pcm), header.ended_at, past)
 
@@ -117,6 +115,11 @@ def read(data: bytes, past: Past) -> Utterance:
 def _header(turn_id: str, boot_id: str, at: float, length: int, crc: int) -> bytes:
     turn, boot = turn_id.encode("ascii"), boot_id.encode("ascii")[:36]
     return _HEADER.pack(_MAGIC, _VERSION, 0, turn, boot, at, length, crc)
+
+
+def _crc(header: bytes, pcm: bytes) -> int:
+    """Sum up everything but the sum itself, which stands at the end of the header."""
+    return zlib.crc32(pcm, zlib.crc32(header[:-4]))
 
 
 def _text(padded: bytes) -> str:

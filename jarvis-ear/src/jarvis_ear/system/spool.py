@@ -172,7 +172,7 @@ class DiskSpool:
     def _open(self, turn_id: str) -> None:
         self.discard(turn_id)
         speaking = [turn for turn, place in self._places.items() if place.folder == OPEN]
-        for forgotten in speaking[: len(speaking) - MAX_OPEN + 1]:
+        for forgotten in speaking[: max(0, len(speaking) - MAX_OPEN + 1)]:
             self.discard(forgotten)
         now = self._clock()
         name = record.name_of(turn_id, now)
