@@ -87,6 +87,19 @@ def test_plain_text_over_the_network_is_warned_of(url, warned, caplog):
     assert len(said) == warned
 
 
+def test_a_wrong_password_is_a_state_of_its_own_and_no_reason_to_hammer(tmp_path):
+    with VoiceServer(tmp_path) as server:
+        with BackendClient(Backend(url=server.url, password="wrong")) as client:
+            assert not client.connect()
+            assert client.state == "auth_failed"
+            assert not client.connected
+        assert len(server.received("login")) == 1
+        with BackendClient(Backend(url=server.url, password="open sesame")) as client:
+            assert client.connect()
+            assert client.state == "connected"
+        assert client.state == "disconnected"
+
+
 def test_plain_text_over_the_network_is_refused_unless_it_is_allowed():
     with pytest.raises(ConfigError, match=r"^backend\.url: http://192\.0\.2\.1:4000 "):
         BackendClient(Backend(url="http://192.0.2.1:4000"))

@@ -386,7 +386,7 @@ def test_no_file_grows_without_end(tmp_path, now):
 
 
 def test_a_service_a_session_and_a_user_have_their_folders(tmp_path):
-    session = {"XDG_RUNTIME_DIR": str(tmp_path), "TMPDIR": "/t", "HOME": "/home/me"}
+    session = {"XDG_RUNTIME_DIR": str(tmp_path), "TMPDIR": "/t", "HOME": "/h"}
     service = {"RUNTIME_DIRECTORY": "/run/ear:/run/two", "STATE_DIRECTORY": "/var/lib/ear"}
     assert str(runtime_folder({**session, **service})) == "/run/ear"
     assert runtime_folder(session) == tmp_path / "jarvis-ear"
@@ -395,6 +395,6 @@ def test_a_service_a_session_and_a_user_have_their_folders(tmp_path):
     )
     assert runtime_folder({}).name == f"jarvis-ear-{os.geteuid()}"
     assert str(state_folder({**session, **service})) == "/var/lib/ear"
-    assert str(state_folder({"XDG_STATE_HOME": "/s", "HOME": "/home/me"})) == "/s/jarvis-ear"
-    assert str(state_folder(session)) == "/home/me/.local/state/jarvis-ear"
+    assert str(state_folder({"XDG_STATE_HOME": "/s", "HOME": "/h"})) == "/s/jarvis-ear"
+    assert str(state_folder(session)) == "/h/.local/state/jarvis-ear"
     assert str(state_folder({})) == "/nonexistent/.local/state/jarvis-ear"
