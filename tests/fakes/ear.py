@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +64,8 @@ class EarProcess:
         self._process: subprocess.Popen[str] | None = None
         self.events: queue.Queue[dict[str, Any]] = queue.Queue()
         """What it says: delivery events by name, ``said`` after each ``say``."""
+        self.log: list[str] = []
+        """Its standard error, line by line: what it warns of."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -90,16 +92,20 @@ class EarProcess:
             [sys.executable, "-m", program, told],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), *_path()))},
         )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        for read in (self._read, self._read_log):
+            threading.Thread(target=read, args=(self._process,), daemon=True).start()
 
     def kill(self) -> None:
         """SIGKILL."""
-        if self._process is not None:
+        if self._process is not None and self._process.stdin is not None:
             self._process.kill()
             self._process.wait(10)
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
 
     def alive(self) -> bool:
         """Whether it runs."""
@@ -139,6 +145,11 @@ class EarProcess:
         for line in process.stdout:
             if line.endswith("\n"):  # not torn by a kill
                 self.events.put(json.loads(line))
+
+    def _read_log(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            self.log.append(line)  # as it comes
 
 
 def _path() -> list[str]:

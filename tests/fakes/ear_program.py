@@ -36,7 +36,9 @@ def tell(event: DeliveryEvent) -> None:
 
 def make(options: dict[str, Any]) -> BackendClient:
     """Make the client as the daemon makes its own."""
-    spool = make_spool(Path(options.pop("folder"))) if "folder" in options else None
+    folder = options.pop("folder", None)
+    run, state = (options.pop(name, f"{folder}/{name}") for name in ("run", "state"))
+    spool = None if folder is None else make_spool(Path(run), Path(state))
     times_faster = options.pop("times_faster", 1.0)
     config = Backend(url=options.pop("url"), password=PASSWORD)
     return BackendClient(
@@ -47,10 +49,10 @@ def make(options: dict[str, Any]) -> BackendClient:
     )
 
 
-def make_spool(folder: Path) -> DiskSpool:
+def make_spool(run: Path, state: Path) -> DiskSpool:
     """Make the spool as the daemon makes its own."""
     clock = BootClock.of_this_machine()
-    spool = DiskSpool(folder / "run", Ledger(folder / "state", clock), clock)
+    spool = DiskSpool(run, Ledger(state, clock), clock)
     spool.lock()
     return spool
 

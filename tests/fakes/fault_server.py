@@ -24,6 +24,7 @@ from aiohttp import web
 from fakes.blackhole import BlackHole
 from fakes.numbered import number_in
 from fakes.voice_server import Switches, VoiceServer, _Program, wait_until
+from jarvis_ear.audio.wav import pcm_to_wav
 
 TESTS = Path(__file__).parents[1]
 WAV_HEADER = 44
@@ -56,10 +57,11 @@ class FaultServer(VoiceServer):
         """Start it, with the switches changed, and wait until it listens."""
         self.switches = replace(self.switches, **changes)
         told = json.dumps(asdict(self.switches))
+        path = os.pathsep.join((str(TESTS), *filter(None, sys.path)))
         words = [sys.executable, __file__, str(self.port), str(self._log), told, self._host]
         self._process = subprocess.Popen(
             words if self._there is None else self._there.command(*words),
-            env={**os.environ, "PYTHONPATH": str(TESTS)},
+            env={**os.environ, "PYTHONPATH": path},
         )
         wait_until(self._listens)
 
@@ -177,6 +179,14 @@ class _FaultProgram(_Program):
         await self._say(sid, "tts_done", totalChunks=2)
         self._note("answered", sid=sid)
         await self._say(sid, "listening")
+
+    async def _reply_speech(self, sid: str) -> None:
+        """A long answer that can be heard."""
+        await self._say(sid, "processing")
+        await self._say(sid, "transcript", text="what time is it")
+        audio = base64.b64encode(pcm_to_wav(bytes(range(256)) * 1250)).decode()
+        await self._say(sid, "tts_chunk", index=0, contentType="audio/wav", audio=audio)
+        await self._say(sid, "tts_done", totalChunks=1)
 
     async def _reply_huge(self, sid: str) -> None:
         """One event of 100 MB."""

@@ -23,7 +23,7 @@ USABLE_AGAIN_S = 15.0
     ],
 )
 def test_row_15_a_flood(reply, verdicts, tmp_path):
-    with FaultServer(tmp_path) as server, EarProcess(server.url, reply_s=5.0) as daemon:
+    with FaultServer(tmp_path) as server, EarProcess(server.url, reply_s=2.0) as daemon:
         daemon.wait("LinkUp")
         daemon.tell(do="say", turn="before", number=1)
         daemon.wait("Finished", turn_id="before")
@@ -67,7 +67,7 @@ def test_row_16_malformed_frames(tmp_path, shortest_waits):
     """One strange frame in every turn: whatever it does to the link, the next turn gets through."""
     with (
         Hostile("frames") as server,
-        ear(server.url, timing(10), reply_s=1.0, connect_s=1.0) as (client, told),
+        ear(server.url, timing(10), reply_s=0.5, connect_s=1.0) as (client, told),
     ):
         client.start()
         for number in range(len(FRAMES)):

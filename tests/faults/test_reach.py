@@ -1,6 +1,7 @@
 """Rows 1 to 4, 6, 7, 9 to 11 and 27 of the fault matrix: the way back to the backend."""
 
 import errno
+import os
 import random
 import socket
 import threading
@@ -42,7 +43,7 @@ def test_row_01_backend_down_at_start(down_s, tmp_path):
             assert told.end_of(client.send_audio(numbered(1))).verdict is Verdict.DONE
 
 
-@pytest.mark.parametrize("times", [4, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [2, pytest.param(100, marks=pytest.mark.slow)])
 def test_row_02_backend_killed_again_and_again(times, tmp_path):
     chance = random.Random(2)  # noqa: S311 - nothing here is a secret
     with FaultServer(tmp_path) as server, ear(server.url) as (client, told):
@@ -162,15 +163,15 @@ def test_row_07_somebody_else_answers(behaviour, faster, tmp_path, shortest_wait
             told.wait(LinkUp, within_s=REACHED_S)
 
 
-@pytest.mark.parametrize("error", [ConnectionResetError, BrokenPipeError, TimeoutError, OSError])
+@pytest.mark.parametrize("code", ["ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "EPROTOTYPE"])
 def test_row_07_a_connection_that_dies_while_it_is_made(
-    error, tmp_path, monkeypatch, shortest_waits
+    code, tmp_path, monkeypatch, shortest_waits
 ):
     connect = socket.socket.connect
     server = FaultServer(tmp_path)
     with ear(server.url) as (client, told):
         with monkeypatch.context() as broken:
-            broken.setattr(socket.socket, "connect", raising(error))
+            broken.setattr(socket.socket, "connect", raising(getattr(errno, code)))
             client.start()
             told.wait(LinkDown)
         assert socket.socket.connect is connect
@@ -178,9 +179,9 @@ def test_row_07_a_connection_that_dies_while_it_is_made(
             told.wait(LinkUp, within_s=REACHED_S)
 
 
-def raising(error):
+def raising(code):
     def connect(_socket, _address):
-        raise error(errno.ECONNRESET, "dead")
+        raise OSError(code, os.strerror(code))
 
     return connect
 
