@@ -36,6 +36,7 @@ types: $(READY_TO_TEST)          ## mypy --strict
 
 docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/state_machine.py > docs/.new && mv docs/.new docs/state-machine.md
+	@$(PYTHON) tools/delivery_states.py docs/delivery.md > docs/.new && mv docs/.new docs/delivery.md
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
 
 bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
