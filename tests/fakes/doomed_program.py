@@ -1,7 +1,7 @@
 """The ``ear_program`` that kills itself, without a word, at one point of the way of an utterance.
 
-The option ``kill`` names the point: ``before`` or ``after`` one of ``POINTS``. Nothing of this is in
-the product: its methods are wrapped here.
+The option ``kill`` names the point: ``before`` or ``after`` one of ``POINTS``. Nothing of this is
+in the product: its methods are wrapped here.
 """
 
 import json
@@ -60,7 +60,7 @@ class Doom:
         """Make ``owner.name`` deadly before and after."""
         inner = getattr(owner, name)
 
-        def wrapped(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever it wraps
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
             point = point_of(*args)
             self.at("before", point)
             outcome = inner(*args, **kwargs)
@@ -88,9 +88,7 @@ def lay(doom: Doom) -> None:
     doom.around(DiskSpool, "keep", _named("keep", Utterance))
     doom.around(spool, "write_all", lambda *_: "sound written")
     doom.around(DiskSpool, "mark", lambda _spool, _turn, mark: f"mark {mark}")
-    doom.around(
-        PrivateFolder, "move", lambda _from, _name, to, *_: f"moved to {to.path.name}"
-    )
+    doom.around(PrivateFolder, "move", lambda _from, _name, to, *_: f"moved to {to.path.name}")
     doom.around(PrivateFolder, "remove", lambda folder, _: _removed(folder))
     doom.around(DiskSpool, "finish", lambda *_: "finish")
     doom.around(Ledger, "verdict", lambda *_: "ledger")

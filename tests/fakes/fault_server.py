@@ -7,6 +7,7 @@ executes is written down before anything is answered: the log is the witness of 
 import asyncio
 import base64
 import json
+import logging
 import os
 import random
 import signal
@@ -234,6 +235,7 @@ class _FaultProgram(_Program):
 
 def _main() -> None:
     port, log, switches = int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+    logging.disable()  # of clients that are gone: that is what it is for
     program = _FaultProgram(Switches(**switches), log)
     web.run_app(
         program.app(),
