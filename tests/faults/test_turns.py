@@ -143,6 +143,15 @@ def test_row_14_processing_before_the_end(tmp_path):
         assert len(server.received("start")) == 1
 
 
+def test_row_14_an_error_before_the_transcript_is_tried_once_again(tmp_path):
+    """No tool can have run: the backend did not even know what was said."""
+    server = FaultServer(tmp_path, Switches(reply="fails_first"))
+    with server, ear(server.url) as (client, told):
+        assert client.connect()
+        assert told.end_of(client.send_audio(numbered(1))).verdict is Verdict.DONE
+        assert server.numbers() == [1, 1]
+
+
 def test_row_14_an_error_after_the_transcript_is_the_end(tmp_path):
     """And sentences that come after it are nobody's."""
     with (
