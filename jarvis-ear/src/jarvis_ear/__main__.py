@@ -41,6 +41,7 @@ from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.spool import DiskSpool, runtime_folder, state_folder
 from jarvis_ear.system.turn_log import TurnLog
+from jarvis_ear.transports.spool import NoSpool, Spool
 
 LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
@@ -59,8 +60,9 @@ def run(loaded: Loaded) -> int:
         live = up.enter_context(logs.setup(loaded.config.log))
         ending = up.enter_context(Ending())
         _check_source(loaded.config.microphone)
+        spool = _spool(loaded.config.spool, up)
         options = _with_companion(loaded.config, up)
-        ear = _start(options, make_source(options.microphone), ending, up)
+        ear = _start(options, make_source(options.microphone), spool, ending, up)
         while not ending.wait(LOOK_S):
             live.show(ear.state, level(ear.last_frame).rms, ear.score)
     return 0
@@ -80,15 +82,15 @@ def _check_source(microphone: config.Microphone) -> None:
             raise DeviceError(missing)
 
 
-def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack) -> EarThread:
+def _start(
+    options: config.Config, source: Source, spool: Spool, ending: Ending, up: ExitStack
+) -> EarThread:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
     bridge = Bridge(ear=inbox, log=log)
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
-    backend = BackendClient(
-        options.backend, on_event=bridge.delivery, spool=_spool(options.spool, up)
-    )
+    backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
     ear = EarThread(
         _make_ear(options.hearing),
@@ -114,10 +116,10 @@ def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack
     return ear
 
 
-def _spool(options: config.Spool, up: ExitStack) -> DiskSpool | None:
-    """Take the folder in which sentences wait, before anything else can say something."""
+def _spool(options: config.Spool, up: ExitStack) -> Spool:
+    """Take the folder in which sentences wait: whoever comes second has to be told at once."""
     if not options.enabled:
-        return None
+        return NoSpool()
     clock = BootClock.of_this_machine()
     ledger = Ledger(options.ledger_dir or state_folder(os.environ), clock)
     spool = DiskSpool(options.dir or runtime_folder(os.environ), ledger, clock)
