@@ -77,6 +77,23 @@ def test_stopped_while_it_waits_it_goes_up_in_the_next_life(tmp_path):
     assert verdicts(tmp_path) == {turn_id: "done"}
 
 
+def test_a_client_that_is_started_again_goes_on_as_well(tmp_path):
+    with VoiceServer(tmp_path) as server:
+        server.kill()
+        with ear(tmp_path, server.url) as (client, told):
+            client.extend("00000001", 0, SPEECH)
+            turn_id = client.send_audio(SPEECH)
+            client.disconnect()
+            assert told.all(Kept) == [Kept(turn_id)]
+            server.start()
+            client.start()
+            assert told.end_of(turn_id).verdict is Verdict.DONE
+            assert len(left(tmp_path)) == 1  # somebody is still speaking
+            client.send_audio(SPEECH, turn_id="00000001")
+            assert told.end_of("00000001").verdict is Verdict.DONE
+    assert set(verdicts(tmp_path).values()) == {"done"}
+
+
 @pytest.mark.parametrize(
     ("mark", "age_s", "verdict", "runs"),
     [

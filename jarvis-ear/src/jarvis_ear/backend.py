@@ -19,7 +19,7 @@ from jarvis_ear.config import Backend
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.outage import Outage
 from jarvis_ear.delivery.outbox import Outbox
-from jarvis_ear.delivery.revival import Estate, Promise
+from jarvis_ear.delivery.revival import Promise
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.transports.courier import Courier
@@ -76,7 +76,6 @@ class BackendClient:
         self._trust = Trust(self._config.ca_file)
         self._spool = spool or NoSpool()
         self._clock = now or clock
-        self._estate: Estate | None = None
         self._on_event = on_event or _nobody
         self._timing = _timing(self._config, timing or Timing())
         self._url = self._config.url.rstrip("/")
@@ -135,7 +134,8 @@ class BackendClient:
     def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
         """Have this PCM16 delivered, now or when the link is back. Returns the name of its turn.
 
-        A name of your own must not be in use. The age of the utterance counts from here.
+        A name of your own must never have been used, as far as the ledger reaches. The age of the
+        utterance counts from here.
         """
         name = secrets.token_hex(4) if turn_id is None else turn_id
         self._intake.post(Put(_utterance(name, bytes(captured_audio), self._clock())))
@@ -176,9 +176,7 @@ class BackendClient:
         outbox = Outbox(self._config.agent_id, self._timing.patience, promise.moves)
         courier = Courier(outbox, self._intake, self._spool, self._tell, self._clock)
         self._courier = courier.succeed(self._courier)
-        if self._estate is None:
-            self._estate = self._spool.begin(self._timing.patience.fresh_s, promise)
-            await courier.inherit(self._estate)
+        await courier.inherit(self._spool.begin(self._timing.patience.fresh_s, promise))
         supervisor = Supervisor(
             self._dialer(courier),
             courier,

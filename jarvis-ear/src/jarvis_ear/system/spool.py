@@ -98,9 +98,10 @@ class DiskSpool:
         self._ledger.close()
 
     def begin(self, fresh_s: float, promise: Promise) -> Estate:
-        """Return what a former life left behind. Once, before anything else."""
+        """Return what a former life left behind. Before anything else of this one."""
         if not self._folders:
             return Estate()
+        self._places = {turn: at for turn, at in self._places.items() if at.folder == OPEN}
         present = Present(self._clock.boot_id, self._clock(), fresh_s, promise)
         found = list(self._left_behind(present, self._ledger.recorded()))
         self._say_foreign()
@@ -250,6 +251,9 @@ class DiskSpool:
         except record.NotARecord:
             header = None
         turn_id = place.name[-8:] if header is None else header.turn_id
+        ours = self._places.get(turn_id)
+        if ours is not None and (ours.folder, ours.name) == (place.folder, place.name):
+            return None  # somebody is speaking right now
         known = recorded.get(turn_id)
         if turn_id in self._places or known not in (None, COMMITTED):
             self._remove(place)  # its verdict is known

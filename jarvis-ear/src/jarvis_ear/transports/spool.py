@@ -20,7 +20,7 @@ class Spool(Protocol):
         """Turns that the next life will go on with."""
 
     def begin(self, fresh_s: float, promise: Promise) -> Estate:
-        """Return what a former life left behind. Once, before anything else."""
+        """Return what a former life left behind. Before anything else of this one."""
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
         """Add to an utterance that somebody is still speaking."""
