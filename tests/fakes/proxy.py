@@ -14,8 +14,6 @@ from typing import Self
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _PIECE_BYTES = 64 * 1024
-_BUFFER_BYTES = 32 * 1024
-"""Small, so that what the proxy does not read stays with the sender, as on a bad network."""
 
 
 class Proxy:
@@ -113,6 +111,8 @@ class Proxy:
     async def _serve(self, client: socket.socket) -> None:
         server = socket.socket()
         server.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        for each in (client, server):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             await self._passes()
             if not self._accepts:
@@ -174,7 +174,6 @@ def _reset(each: socket.socket) -> None:
 def _listener() -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
     listener.bind(("127.0.0.1", 0))
     listener.listen(64)
     listener.setblocking(False)  # noqa: FBT003 - the standard library's signature

@@ -71,9 +71,10 @@ def test_row_12_nothing_runs_late(times, tmp_path):
             for number in range(1, times + 1):
                 wait_until(lambda: client.connected)
                 proxy.hold_after(START_ANSWERED)
-                assert ends_as(
-                    told, client.send_audio(numbered(number)), Verdict.IN_DOUBT, "no_processing"
-                )
+                had = proxy.accepted
+                turn_id = client.send_audio(numbered(number))
+                assert ends_as(told, turn_id, Verdict.IN_DOUBT, "no_processing")
+                wait_until(lambda before=had: proxy.accepted > before)  # the old link is no more
                 proxy.release()
             wait_until(lambda: client.connected)
             assert told.end_of(client.send_audio(numbered(99))).verdict is Verdict.DONE
