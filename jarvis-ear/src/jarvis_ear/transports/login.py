@@ -8,7 +8,7 @@ from typing import Final
 
 import requests
 
-from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
+from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemoteProtocolError
 from jarvis_ear.transports.blame import blame
 from jarvis_ear.transports.cuttable import CuttableAdapter
 from jarvis_ear.transports.trust import Trust
@@ -69,7 +69,9 @@ class Login:
                 session.mount("http://", adapter)
                 session.mount("https://", adapter)
                 return self._answer(session, ends)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except JarvisEarError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a peer can make the library raise anything
             raise ConnectFailed(f"login failed: {blame(error)}") from None
 
     def _answer(self, session: requests.Session, ends: float) -> str:
