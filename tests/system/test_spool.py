@@ -20,7 +20,7 @@ from jarvis_ear.delivery.utterance import Past, Utterance
 from jarvis_ear.errors import AlreadyRunning
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.private_folder import PrivateFolder
-from jarvis_ear.system.spool import MAX_OPEN, DiskSpool, runtime_folder, state_folder
+from jarvis_ear.system.spool import MAX_OPEN, DiskSpool
 
 PCM = bytes(range(256)) * 125
 
@@ -337,26 +337,50 @@ def test_a_full_disk_costs_a_warning_a_minute_and_nothing_else(tmp_path, now, ca
         assert files(tmp_path) == ["new"]
 
 
-def test_what_cannot_be_marked_as_committed_is_not_left_to_be_sent_again(
-    tmp_path, now, monkeypatch
-):
+def test_what_cannot_be_marked_as_committed_is_in_doubt_all_the_same(tmp_path, now, monkeypatch):
     with Life(tmp_path, now) as spool:
         spool.keep(spoken())
         with monkeypatch.context() as stuck:
             stuck.setattr(PrivateFolder, "move", broken)
+            spool.mark("0a1b2c3d", Mark.SENT)
+    assert left_behind(tmp_path, now) == Estate(ended=(end(Verdict.IN_DOUBT, Cause.KILLED),))
+    assert ledger(tmp_path) == [("0a1b2c3d", "committed"), ("0a1b2c3d", "in_doubt")]
+
+
+def test_without_a_ledger_it_is_not_left_to_be_sent_again(tmp_path, now, monkeypatch):
+    with Life(tmp_path, now) as spool:
+        spool.keep(spoken())
+        with monkeypatch.context() as stuck:
+            stuck.setattr(PrivateFolder, "move", broken)
+            stuck.setattr(PrivateFolder, "append", broken)
             spool.mark("0a1b2c3d", Mark.SENT)
     assert left_behind(tmp_path, now) == Estate()
 
 
-def test_nor_where_it_cannot_even_be_removed(tmp_path, now, monkeypatch):
+def test_what_cannot_be_marked_as_taken_is_in_doubt(tmp_path, now, monkeypatch):
     with Life(tmp_path, now) as spool:
         spool.keep(spoken())
+        spool.mark("0a1b2c3d", Mark.SENT)
         with monkeypatch.context() as stuck:
             stuck.setattr(PrivateFolder, "move", broken)
-            stuck.setattr(PrivateFolder, "remove", broken)
-            spool.mark("0a1b2c3d", Mark.SENT)
+            spool.mark("0a1b2c3d", Mark.TAKEN)
     assert left_behind(tmp_path, now) == Estate(ended=(end(Verdict.IN_DOUBT, Cause.KILLED),))
-    assert ledger(tmp_path) == [("0a1b2c3d", "committed"), ("0a1b2c3d", "in_doubt")]
+
+
+def test_a_piece_that_was_written_by_half_does_not_spoil_it(tmp_path, now, monkeypatch):
+    def by_half(folder, name, data):
+        append(folder, name, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "full")
+
+    append = PrivateFolder.append
+    with Life(tmp_path, now) as spool:
+        spool.extend("0a1b2c3d", 0, PCM[:8000])
+        with monkeypatch.context() as full:
+            full.setattr(PrivateFolder, "append", by_half)
+            spool.extend("0a1b2c3d", 8000, PCM[8000:16_000])
+        spool.extend("0a1b2c3d", 16_000, PCM[16_000:24_000])
+        spool.keep(spoken())
+    assert left_behind(tmp_path, now) == Estate((spoken(),))
 
 
 def test_sentences_that_nobody_finishes_do_not_pile_up(tmp_path, now):
@@ -383,18 +407,3 @@ def test_no_file_grows_without_end(tmp_path, now):
         spool.extend("0a1b2c3d", record.MAX_PCM_BYTES, bytes(2))
         [path] = (tmp_path / "run" / "tmp").iterdir()
         assert path.stat().st_size == record.HEADER_BYTES + record.MAX_PCM_BYTES
-
-
-def test_a_service_a_session_and_a_user_have_their_folders(tmp_path):
-    session = {"XDG_RUNTIME_DIR": str(tmp_path), "TMPDIR": "/t", "HOME": "/h"}
-    service = {"RUNTIME_DIRECTORY": "/run/ear:/run/two", "STATE_DIRECTORY": "/var/lib/ear"}
-    assert str(runtime_folder({**session, **service})) == "/run/ear"
-    assert runtime_folder(session) == tmp_path / "jarvis-ear"
-    assert str(runtime_folder({"XDG_RUNTIME_DIR": "/gone", "TMPDIR": "/t"})).startswith(
-        "/t/jarvis-"
-    )
-    assert runtime_folder({}).name == f"jarvis-ear-{os.geteuid()}"
-    assert str(state_folder({**session, **service})) == "/var/lib/ear"
-    assert str(state_folder({"XDG_STATE_HOME": "/s", "HOME": "/h"})) == "/s/jarvis-ear"
-    assert str(state_folder(session)) == "/h/.local/state/jarvis-ear"
-    assert str(state_folder({})) == "/nonexistent/.local/state/jarvis-ear"

@@ -37,9 +37,10 @@ from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.options import Loaded
 from jarvis_ear.system import logs
 from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.folders import runtime_folder, state_folder
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.ledger import Ledger
-from jarvis_ear.system.spool import DiskSpool, runtime_folder, state_folder
+from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
 from jarvis_ear.transports.spool import NoSpool, Spool
 

@@ -49,9 +49,9 @@ class Ledger:
         told = {"verdict": str(finished.verdict), "cause": finished.code, "chunks": finished.chunks}
         self._write(finished.turn_id, told)
 
-    def committed(self, turn_id: str) -> None:
-        """Record that an utterance may have run from now on."""
-        self._write(turn_id, {"stage": COMMITTED})
+    def committed(self, turn_id: str) -> bool:
+        """Record that an utterance may run from now on, and return whether that is on file."""
+        return self._write(turn_id, {"stage": COMMITTED})
 
     def recorded(self) -> Mapping[str, str]:
         """Return the turns of the newest lines with what they say, whatever else is there."""
@@ -70,7 +70,7 @@ class Ledger:
             self._folder.close()
             self._folder = None
 
-    def _write(self, turn_id: str, told: Mapping[str, object]) -> None:
+    def _write(self, turn_id: str, told: Mapping[str, object]) -> bool:
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "turn": turn_id}
         try:
             self._append((json.dumps({**line, **told}) + "\n").encode())
@@ -80,6 +80,8 @@ class Ledger:
             _LOGGER.info("ledger: turn %s: %s", json.dumps(turn_id), words)
             if self._rarely.now():
                 _LOGGER.warning("the ledger in %s cannot be written: %s", self._path, _why(error))
+            return False
+        return True
 
     def _append(self, line: bytes) -> None:
         before, self._before = self._before, b"\n"

@@ -114,15 +114,11 @@ class DiskSpool:
         if not self._folders:
             return
         with self._careful():
-            if offset == 0:
-                self._open(turn_id)
-            place = self._places.get(turn_id)
-            if place is None or place.folder != OPEN or place.written != offset:
-                return
-            if offset + len(pcm) > record.MAX_PCM_BYTES:
-                return
-            self._folders[OPEN].append(place.name, pcm)
-            self._places[turn_id] = replace(place, written=offset + len(pcm))
+            try:
+                self._extend(turn_id, offset, pcm)
+            except OSError:
+                self.discard(turn_id)  # nobody knows how much of it was written
+                raise
 
     def discard(self, turn_id: str) -> None:
         """Forget what was no utterance after all."""
@@ -151,7 +147,8 @@ class DiskSpool:
             try:
                 self._move(turn_id, place, mark)
             except OSError:
-                self._unmark(turn_id, place)
+                if mark is Mark.SENT:
+                    self._unmark(turn_id, place)
                 raise
 
     def finish(self, finished: Finished) -> None:
@@ -181,6 +178,17 @@ class DiskSpool:
         self._folders[OPEN].append(name, record.opened(turn_id, self._clock.boot_id, now))
         self._places[turn_id] = _Place(OPEN, name)
 
+    def _extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        if offset == 0:
+            self._open(turn_id)
+        place = self._places.get(turn_id)
+        if place is None or place.folder != OPEN or place.written != offset:
+            return
+        if offset + len(pcm) > record.MAX_PCM_BYTES:
+            return
+        self._folders[OPEN].append(place.name, pcm)
+        self._places[turn_id] = replace(place, written=offset + len(pcm))
+
     def _keep(self, utterance: Utterance) -> None:
         """Write what is missing, then the header, which makes it whole; then move it."""
         turn_id, pcm = utterance.turn_id, record.pcm_of(utterance)
@@ -192,6 +200,7 @@ class DiskSpool:
         try:
             os.lseek(fd, record.HEADER_BYTES + place.written, os.SEEK_SET)
             write_all(fd, pcm[place.written :])
+            os.ftruncate(fd, record.HEADER_BYTES + len(pcm))
             os.pwrite(fd, record.closed(utterance, self._clock.boot_id), 0)
         finally:
             os.close(fd)
@@ -203,11 +212,9 @@ class DiskSpool:
 
     def _unmark(self, turn_id: str, place: _Place) -> None:
         """Make sure that no later start sends what may run now, although it could not be moved."""
-        del self._places[turn_id]
-        try:
+        if not self._ledger.committed(turn_id):
+            del self._places[turn_id]
             self._folders[place.folder].remove(place.name)
-        except OSError:
-            self._ledger.committed(turn_id)
 
     def _left_behind(
         self, present: Present, recorded: Mapping[str, str]
@@ -305,26 +312,3 @@ class DiskSpool:
             if self._rarely.now():
                 why = os.strerror(error.errno).lower() if error.errno else str(error)
                 _LOGGER.warning(words, self._path, why)
-
-
-def runtime_folder(environ: Mapping[str, str]) -> Path:
-    """Return where a service, a session or else a user keeps what ends with the machine."""
-    service = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    if service:
-        return Path(service)
-    session = environ.get("XDG_RUNTIME_DIR", "")
-    if session and Path(session).is_dir():
-        return Path(session) / "jarvis-ear"
-    return Path(environ.get("TMPDIR") or "/tmp") / f"jarvis-ear-{os.geteuid()}"  # noqa: S108 - ours or refused
-
-
-def state_folder(environ: Mapping[str, str]) -> Path:
-    """Return where a service or a user keeps what outlives the machine's start."""
-    service = environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if service:
-        return Path(service)
-    state = environ.get("XDG_STATE_HOME", "")
-    if state:
-        return Path(state) / "jarvis-ear"
-    home = environ.get("HOME") or "/nonexistent"
-    return Path(home) / ".local" / "state" / "jarvis-ear"
