@@ -5,44 +5,28 @@ import logging
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from jarvis_ear.delivery import spool_record as record
 from jarvis_ear.delivery.events import Finished
 from jarvis_ear.delivery.mark import Mark
-from jarvis_ear.delivery.outbox import MAX_BYTES, MAX_UTTERANCES
-from jarvis_ear.delivery.revival import Estate, Present, Promise, gave_way, lost, revive
-from jarvis_ear.delivery.utterance import Past, Utterance
+from jarvis_ear.delivery.revival import Estate, Present, Promise
+from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import AlreadyRunning
 from jarvis_ear.system.boot_clock import BootClock
-from jarvis_ear.system.ledger import COMMITTED, Ledger
+from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.private_folder import PrivateFolder, write_all
 from jarvis_ear.system.rarely import Rarely
-
-OPEN: Final = "tmp"
-"""The folder of what somebody is still speaking; the others are named like the marks."""
+from jarvis_ear.system.survey import OPEN, Place, Survey
 
 MAX_OPEN: Final = 4
 """One person speaks at a time: so many files mean that somebody forgot to say how it ended."""
 
-MAX_FOUND: Final = 256
-"""Files of one folder that a start looks at: we never leave more than a tenth of that."""
-
 _LOCK: Final = "lock"
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the file of a turn is."""
-
-    folder: str
-    name: str
-    written: int = 0
-    """Bytes of sound in it, while it is open."""
 
 
 class DiskSpool:
@@ -59,7 +43,7 @@ class DiskSpool:
         self._clock = clock
         self._held = ExitStack()
         self._folders: dict[str, PrivateFolder] = {}
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._rarely = Rarely(clock)
         self.failures = 0
         """Times that something could not be written."""
@@ -103,11 +87,11 @@ class DiskSpool:
             return Estate()
         self._places = {turn: at for turn, at in self._places.items() if at.folder == OPEN}
         present = Present(self._clock.boot_id, self._clock(), fresh_s, promise)
-        found = list(self._left_behind(present, self._ledger.recorded()))
-        self._say_foreign()
-        waiting = [each for each in found if isinstance(each, Utterance)]
-        waiting.sort(key=lambda utterance: utterance.ended_at)
-        return Estate(tuple(waiting), tuple(each for each in found if isinstance(each, Finished)))
+        survey = Survey(self._folders, self._places, present, self._ledger.recorded())
+        estate = survey.take()
+        self._places = survey.places
+        self._say_foreign(survey.foreign)
+        return estate
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
         """Add to an utterance that somebody is still speaking."""
@@ -176,7 +160,7 @@ class DiskSpool:
         name = record.name_of(turn_id, now)
         self._folders[OPEN].remove(name)
         self._folders[OPEN].append(name, record.opened(turn_id, self._clock.boot_id, now))
-        self._places[turn_id] = _Place(OPEN, name)
+        self._places[turn_id] = Place(OPEN, name)
 
     def _extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
         if offset == 0:
@@ -206,99 +190,21 @@ class DiskSpool:
             os.close(fd)
         self._move(turn_id, place, Mark.NEW)
 
-    def _move(self, turn_id: str, place: _Place, mark: Mark) -> None:
+    def _move(self, turn_id: str, place: Place, mark: Mark) -> None:
         self._folders[place.folder].move(place.name, self._folders[mark])
-        self._places[turn_id] = _Place(str(mark), place.name)
+        self._places[turn_id] = Place(str(mark), place.name)
 
-    def _unmark(self, turn_id: str, place: _Place) -> None:
+    def _unmark(self, turn_id: str, place: Place) -> None:
         """Make sure that no later start sends what may run now, although it could not be moved."""
         if not self._ledger.committed(turn_id):
             del self._places[turn_id]
             self._folders[place.folder].remove(place.name)
 
-    def _left_behind(
-        self, present: Present, recorded: Mapping[str, str]
-    ) -> Iterator[Utterance | Finished]:
-        """Look at what has come furthest first: if a turn is there twice, that is what counts."""
-        room = [MAX_UTTERANCES, MAX_BYTES]
-        for folder in (Mark.TAKEN, Mark.SENT, Mark.NEW, OPEN):
-            for name in reversed(self._records(str(folder))):  # the newest keep their place
-                found = self._look(_Place(str(folder), name), present, recorded)
-                if isinstance(found, Utterance):
-                    room = [room[0] - 1, room[1] - len(found.wav)]
-                    yield found if min(room) >= 0 else gave_way(found.turn_id)
-                elif found is not None:
-                    yield found
-
-    def _records(self, folder: str) -> list[str]:
-        with self._careful():
-            names = self._folders[folder].names()
-            ours = [name for name in names if record.NAME.fullmatch(name)]
-            self.foreign += len(names) - len(ours)
-            return ours[-MAX_FOUND:]
-        return []
-
-    def _look(
-        self, place: _Place, present: Present, recorded: Mapping[str, str]
-    ) -> Utterance | Finished | None:
-        try:
-            data = self._folders[place.folder].read(
-                place.name, record.HEADER_BYTES + record.MAX_PCM_BYTES + 1
-            )
-        except OSError:  # a link, a folder, a pipe, or not to be read: none of ours
-            self.foreign += 1
-            return None
-        return self._judge(place, data, present, recorded)
-
-    def _judge(
-        self, place: _Place, data: bytes, present: Present, recorded: Mapping[str, str]
-    ) -> Utterance | Finished | None:
-        try:
-            header = record.read_header(data)
-        except record.NotARecord:
-            header = None
-        turn_id = place.name[-8:] if header is None else header.turn_id
-        ours = self._places.get(turn_id)
-        if ours is not None and (ours.folder, ours.name) == (place.folder, place.name):
-            return None  # somebody is speaking right now
-        known = recorded.get(turn_id)
-        if turn_id in self._places or known not in (None, COMMITTED):
-            self._remove(place)  # its verdict is known
-            return None
-        self._places[turn_id] = place
-        if header is None:
-            return lost(turn_id)
-        mark = Mark.NEW if place.folder == OPEN else Mark(place.folder)
-        if known == COMMITTED and mark is Mark.NEW:
-            mark = Mark.SENT
-        if mark is not Mark.NEW and isinstance(end := revive(mark, header, present), Finished):
-            return end
-        return self._read(place, data, mark, present)
-
-    def _read(
-        self, place: _Place, data: bytes, mark: Mark, present: Present
-    ) -> Utterance | Finished:
-        header = record.read_header(data)
-        try:
-            utterance = record.read(data, Past.NEW)
-        except record.Torn:
-            return lost(header.turn_id)
-        past = revive(mark, header, present)
-        if isinstance(past, Finished):
-            return past
-        if place.folder == OPEN:
-            with self._careful():
-                self._move(header.turn_id, place, Mark.NEW)
-        return replace(utterance, past=past)
-
-    def _remove(self, place: _Place) -> None:
-        with self._careful():
-            self._folders[place.folder].remove(place.name)
-
-    def _say_foreign(self) -> None:
-        if self.foreign:
+    def _say_foreign(self, number: int) -> None:
+        self.foreign += number
+        if number:
             _LOGGER.warning(
-                "%d files in %s are none of ours, and are left alone", self.foreign, self._path
+                "%d files in %s are none of ours, and are left alone", number, self._path
             )
 
     @contextmanager
