@@ -1,5 +1,6 @@
 """A network of two hosts that can be cut: the other one lives in a namespace of its own."""
 
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -7,6 +8,8 @@ from types import TracebackType
 from typing import Self
 
 _IP = "/usr/sbin/ip"
+_NUMBERS = itertools.count()
+"""The kernel takes a while to let go of a name."""
 _PROBE = f"probe{os.getpid()}"
 
 
@@ -29,12 +32,13 @@ class BlackHole:
     """Two addresses with a wire between them. One test makes and removes it; root only."""
 
     def __init__(self) -> None:
-        self.namespace = f"jarvis{os.getpid()}"
+        mark = f"{os.getpid() % 10**6}-{next(_NUMBERS)}"
+        self.namespace = f"jarvis{mark}"
         self.here = "10.213.77.1"
         self.there = "10.213.77.2"
         """Where a server must listen."""
-        self._near = f"jn{os.getpid() % 10**8}"
-        self._far = f"jf{os.getpid() % 10**8}"
+        self._near = f"jn{mark}"
+        self._far = f"jf{mark}"
 
     def __enter__(self) -> Self:
         _ip("netns", "add", self.namespace)

@@ -13,7 +13,7 @@ import pytest
 
 from fakes.fault_server import FaultServer
 from fakes.vmic import missing_tools, vmic
-from fakes.voice_server import Switches
+from fakes.voice_server import Switches, wait_until
 
 STOPPED_S = 2.0
 
@@ -61,7 +61,7 @@ def stop(ear):
     [
         ("silent", "hearing "),
         pytest.param("silent", "idle -> listening", marks=pytest.mark.slow),
-        ("silent", "listening -> capturing"),
+        pytest.param("silent", "listening -> capturing", marks=pytest.mark.slow),
         pytest.param("none", "sent: ", marks=pytest.mark.slow),
         ("silent", "the backend works on it"),
         pytest.param("stops", "capturing -> thinking", marks=pytest.mark.slow),
@@ -95,7 +95,8 @@ def test_row_26_what_was_not_sent_is_kept_for_the_next_start(tmp_path):
     assert len(list((tmp_path / "run" / "new").iterdir())) == 1
     with server:
         ear = daemon(server, tmp_path, *SILENT)
-        read_until(ear, "idle -> listening")
+        read_until(ear, "hearing ")
+        wait_until(lambda: server.received("run"))
         assert len(server.received("run")) == 1
         assert stop(ear) <= STOPPED_S
 

@@ -19,7 +19,7 @@ USABLE_AGAIN_S = 15.0
     [
         ("huge", {"reply_lost"}),
         ("burst", {"reply_lost"}),
-        ("endless", {"reply_lost"}),
+        pytest.param("endless", {"reply_lost"}, marks=pytest.mark.slow),
     ],
 )
 def test_row_15_a_flood(reply, verdicts, tmp_path):

@@ -64,6 +64,7 @@ def test_row_20_and_25_disk_full(what, tmp_path, small_disk):
         assert {**ear.wait("counters"), "at": 0} == {**counted, "at": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["run", "state"])
 def test_row_20_and_25_disk_read_only(what, tmp_path, read_only_disk):
     with FaultServer(tmp_path) as server, ear_with(server, tmp_path, what, read_only_disk) as ear:

@@ -19,6 +19,9 @@ from fakes.proxy import Proxy
 from fakes.voice_server import Switches, wait_until
 from jarvis_ear.delivery.events import LinkDown, LinkUp, Verdict
 
+TELLING = {"accept_only", "close_before_open", "open_only", "junk_open", "status_302", "html_200"}
+"""What a quick run contents itself with."""
+
 REACHED_S = 6.0
 """The longest way back, counted from when the backend can be reached."""
 
@@ -31,7 +34,7 @@ ATTEMPT_S = 5.5
 ROOTLESS = missing_rights()
 
 
-@pytest.mark.parametrize("down_s", [1.0, pytest.param(30.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("down_s", [0.5, pytest.param(30.0, marks=pytest.mark.slow)])
 def test_row_01_backend_down_at_start(down_s, tmp_path):
     server = FaultServer(tmp_path)
     with ear(server.url) as (client, told):
@@ -63,7 +66,9 @@ def open_files():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.mark.parametrize("how", ["terminate", "kick", "close"])
+@pytest.mark.parametrize(
+    "how", ["terminate", pytest.param("kick", marks=pytest.mark.slow), "close"]
+)
 def test_row_03_backend_says_goodbye(how, tmp_path):
     with FaultServer(tmp_path) as server, ear(server.url) as (client, told):
         assert client.connect()
@@ -94,7 +99,7 @@ def test_row_04_backend_stopped_while_idle(faster, tmp_path):
         told.wait(LinkUp, number=2, within_s=REACHED_S)
 
 
-@pytest.mark.parametrize("kind", ["namespace", "proxy"])
+@pytest.mark.parametrize("kind", ["namespace", pytest.param("proxy", marks=pytest.mark.slow)])
 def test_row_06_black_hole_while_idle(kind, faster, tmp_path):
     with network(kind, tmp_path) as net, ear(net.url, timing(faster), **net.options) as pair:
         client, told = pair
@@ -199,6 +204,7 @@ def raising(code):
     return connect
 
 
+@pytest.mark.slow
 def test_row_09_secret_rotated(tmp_path):
     with FaultServer(tmp_path) as server, ear(server.url) as (client, told):
         assert client.connect()

@@ -81,6 +81,7 @@ def test_row_12_nothing_runs_late(times, tmp_path):
         assert server.numbers() == [99]
 
 
+@pytest.mark.slow
 def test_row_12_backend_dies_before_processing(tmp_path, shortest_waits):
     with FaultServer(tmp_path, Switches(reply="dies")) as server, ear(server.url) as (client, told):
         client.start()
@@ -119,6 +120,7 @@ def test_row_12b_uploads_never_mix(times, tmp_path):
         assert len(runs) == len(whole)
 
 
+@pytest.mark.slow
 def test_row_13_backend_dies_while_it_works(tmp_path, shortest_waits):
     server = FaultServer(tmp_path, Switches(reply="dies_processing"))
     with server, ear(server.url) as (client, told):
