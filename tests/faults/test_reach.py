@@ -168,20 +168,7 @@ def test_row_07_somebody_else_answers(behaviour, faster, tmp_path, shortest_wait
             told.wait(LinkUp, within_s=REACHED_S)
 
 
-TAKEN_FOR_LATE = pytest.mark.xfail(
-    reason="urllib3 takes a reset while connecting for a late one; the network thread ends of it"
-)
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        pytest.param("ECONNRESET", marks=TAKEN_FOR_LATE),
-        pytest.param("EPIPE", marks=[TAKEN_FOR_LATE, pytest.mark.slow]),
-        "ETIMEDOUT",
-        "EHOSTUNREACH",
-    ],
-)
+@pytest.mark.parametrize("code", ["ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH"])
 def test_row_07_a_connection_that_dies_while_it_is_made(
     code, tmp_path, monkeypatch, shortest_waits
 ):
