@@ -15,7 +15,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; 
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run test lint types docs golden bench lock setup clean help
+.PHONY: check run test lint types docs golden bench chaos killpoints faults lock setup clean help
 
 check: lint types test           ## lint, types and test
 
@@ -36,6 +36,7 @@ types: $(READY_TO_TEST)          ## mypy --strict
 
 docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/state_machine.py > docs/.new && mv docs/.new docs/state-machine.md
+	@$(PYTHON) tools/delivery_states.py docs/delivery.md > docs/.new && mv docs/.new docs/delivery.md
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
 
 golden: $(READY_TO_TEST)         ## write the expected events of tests/replay anew, for review
@@ -43,6 +44,15 @@ golden: $(READY_TO_TEST)         ## write the expected events of tests/replay an
 
 bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
 	@$(PYTHON) -m bench $(ARGS)
+
+chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7")
+	@PYTHONPATH=tests $(PYTHON) -m chaos.random_faults $(ARGS)
+
+killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50")
+	@PYTHONPATH=tests $(PYTHON) -m chaos.killpoints $(ARGS)
+
+faults: $(READY_TO_TEST)         ## every fault at its real length: a quarter of an hour
+	@$(PYTHON) -m pytest tests/faults -m "slow or not slow" -o faulthandler_timeout=600 $(ARGS)
 
 lock:                            ## resolve pyproject.toml into the lock files (ARGS=--upgrade)
 	@tools/lock.sh $(ARGS)

@@ -16,6 +16,8 @@ from jarvis_ear.hearing.events import (
     State,
     StateChanged,
     StopSpeaking,
+    TurnDropped,
+    UtteranceGrew,
 )
 from jarvis_ear.hearing.utterance import EndReason, Utterance
 from jarvis_ear.units import Samples
@@ -40,6 +42,12 @@ class Recorder:
     def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
         self.calls.append(("send", turn_id, captured_audio))
         return turn_id or ""
+
+    def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        self.calls.append(("extend", turn_id, offset, pcm))
+
+    def discard(self, turn_id: str) -> None:
+        self.calls.append(("discard", turn_id))
 
     def abandon(self, turn_id: str) -> None:
         self.calls.append(("abandon", turn_id))
@@ -92,6 +100,12 @@ def chunk(turn_id: str, index: int = 0) -> ReplyAudio:
 def test_an_utterance_goes_to_the_backend_as_it_was_heard(bridge: Bridge, world: Recorder) -> None:
     bridge.effect(SendUtterance("t1", UTTERANCE))
     assert world.deeds == [("send", "t1", UTTERANCE.pcm)]
+
+
+def test_what_is_said_is_on_file_before_it_is_whole(bridge: Bridge, world: Recorder) -> None:
+    bridge.effect(UtteranceGrew("t1", 32, b"\x01\x00"))
+    bridge.effect(TurnDropped("t1", "Muted"))
+    assert world.deeds == [("extend", "t1", 32, b"\x01\x00"), ("discard", "t1")]
 
 
 def test_a_reply_goes_to_the_speaker_and_ends_when_it_was_heard(

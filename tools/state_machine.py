@@ -1,12 +1,9 @@
 """Write docs/state-machine.md: the turn machine as a picture and as a table, from its own table."""
 
-import ast
-import inspect
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
-from itertools import pairwise
+
+from documented import documented
 
 from jarvis_ear.hearing.events import Event, State
 from jarvis_ear.hearing.turns import TRANSITIONS, Transition
@@ -19,18 +16,6 @@ HEAD = """\
 What the ear does at any moment is one of the states below. Only the events of this page change it;
 an event that has no row for the present state changes nothing and is logged as ignored.
 """
-
-
-def _documented(members: type[StrEnum]) -> Mapping[str, str]:
-    """Find the docstring under each member of an enum, by the member's name."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(members)))
-    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))
-    found: dict[str, str] = {}
-    for member, text in pairwise(body):
-        match member, text:
-            case ast.Assign(targets=[ast.Name(name)]), ast.Expr(ast.Constant(str(words))):
-                found[name] = words
-    return found
 
 
 def _arrows() -> Iterator[tuple[State, type[Event], Transition]]:
@@ -72,7 +57,7 @@ def _sentences(everywhere: Mapping[type[Event], State]) -> Iterator[str]:
 def _states() -> Iterator[str]:
     yield "| state | what it means |"
     yield "|---|---|"
-    for name, words in _documented(State).items():
+    for name, words in documented(State).items():
         yield f"| `{State[name]}` | {words} |"
 
 

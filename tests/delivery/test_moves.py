@@ -1,46 +1,86 @@
+import pytest
+
 from jarvis_ear.delivery.events import Verdict
-from jarvis_ear.delivery.moves import MOVES, UNCOMMITTED, After, Sign, Stage
+from jarvis_ear.delivery.moves import (
+    AT_LEAST_ONCE,
+    AT_MOST_ONCE,
+    UNCOMMITTED,
+    After,
+    Sign,
+    Stage,
+)
+
+BOTH = pytest.mark.parametrize("moves", [AT_MOST_ONCE, AT_LEAST_ONCE])
 
 
-def reachable(start):
+def reachable(start, moves=AT_MOST_ONCE):
     seen, todo = {start}, [start]
     while todo:
-        for move in MOVES[todo.pop()].values():
+        for move in moves[todo.pop()].values():
             if move.to not in seen:
                 seen.add(move.to)
                 todo.append(move.to)
     return seen
 
 
-def test_every_stage_has_a_row():
-    assert set(MOVES) == set(Stage)
+def ways_back(moves):
+    return {
+        (stage, sign)
+        for stage, row in moves.items()
+        for sign, move in row.items()
+        if stage not in UNCOMMITTED and move.to in UNCOMMITTED
+    }
 
 
-def test_every_stage_is_reached_and_leads_to_the_end():
-    assert reachable(Stage.WAITING) == set(Stage)
-    assert all(Stage.OVER in reachable(stage) for stage in Stage)
+@BOTH
+def test_every_stage_has_a_row(moves):
+    assert set(moves) == set(Stage)
 
 
-def test_no_way_leads_back_from_the_commit():
-    committed = set(Stage) - UNCOMMITTED
-    assert all(reachable(stage) <= committed for stage in committed)
+@BOTH
+def test_every_stage_is_reached_and_leads_to_the_end(moves):
+    assert reachable(Stage.WAITING, moves) == set(Stage)
+    assert all(Stage.OVER in reachable(stage, moves) for stage in Stage)
 
 
-def test_only_flushed_sound_is_committed():
+def test_only_a_refusal_before_the_transcript_leads_back_from_the_commit():
+    assert ways_back(AT_MOST_ONCE) == {
+        (Stage.COMMITTED, Sign.REFUSED),
+        (Stage.DELIVERED, Sign.REFUSED),
+    }
+    assert reachable(Stage.ANSWERING) == {Stage.ANSWERING, Stage.OVER}
+
+
+def test_at_least_once_also_sends_again_what_nobody_answered_for():
+    assert ways_back(AT_LEAST_ONCE) - ways_back(AT_MOST_ONCE) == {
+        (Stage.COMMITTED, Sign.LINK_LOST),
+        (Stage.COMMITTED, Sign.TIMED_OUT),
+    }
+
+
+@BOTH
+def test_whoever_goes_back_from_the_commit_leaves_nothing_behind_on_the_link(moves):
+    for stage, sign in ways_back(moves) - {(Stage.COMMITTED, Sign.LINK_LOST)}:
+        assert moves[stage][sign].link is After.REPLACE
+
+
+@BOTH
+def test_only_flushed_sound_is_committed(moves):
     ways = [
-        (a, sign) for a, row in MOVES.items() for sign, b in row.items() if b.to is Stage.COMMITTED
+        (a, sign) for a, row in moves.items() for sign, b in row.items() if b.to is Stage.COMMITTED
     ]
     assert ways == [(Stage.UPLOADED, Sign.FLUSHED)]
 
 
-def test_the_end_has_a_verdict_and_nothing_else_has():
-    for row in MOVES.values():
+@BOTH
+def test_the_end_has_a_verdict_and_nothing_else_has(moves):
+    for row in moves.values():
         for move in row.values():
             assert (move.to is Stage.OVER) == (move.verdict is not None)
 
 
 def test_nothing_expires_after_the_commit_and_nothing_is_in_doubt_before():
-    for stage, row in MOVES.items():
+    for stage, row in AT_MOST_ONCE.items():
         verdicts = {move.verdict for move in row.values()}
         if stage in UNCOMMITTED:
             assert not verdicts & {Verdict.DONE, Verdict.IN_DOUBT, Verdict.REPLY_LOST}
@@ -49,8 +89,9 @@ def test_nothing_expires_after_the_commit_and_nothing_is_in_doubt_before():
         assert stage is Stage.COMMITTED or Verdict.IN_DOUBT not in verdicts
 
 
-def test_every_turn_can_be_abandoned_and_takes_what_is_on_the_way_with_it():
+@BOTH
+def test_every_turn_can_be_abandoned_and_takes_what_is_on_the_way_with_it(moves):
     for stage in set(Stage) - {Stage.OVER}:
-        move = MOVES[stage][Sign.ABANDONED]
+        move = moves[stage][Sign.ABANDONED]
         assert move.verdict is Verdict.ABANDONED
         assert (move.link is After.REPLACE) == (stage is not Stage.WAITING)

@@ -1,6 +1,7 @@
 """The outbox: one at a time, in order, bounded, and each to its one end."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -10,10 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from jarvis_ear.delivery import events
 from jarvis_ear.delivery import outbox as module
 from jarvis_ear.delivery.cause import Cause
-from jarvis_ear.delivery.effects import Replace, Send, Tell, Upload
+from jarvis_ear.delivery.effects import Note, Replace, Send, Tell, Upload
 from jarvis_ear.delivery.events import Finished, Verdict
+from jarvis_ear.delivery.mark import Mark
 from jarvis_ear.delivery.outbox import MAX_UTTERANCES, Outbox
 from jarvis_ear.delivery.patience import Patience
+from jarvis_ear.delivery.revival import Present, Promise, revive
+from jarvis_ear.delivery.spool_record import Header
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.wire.voice_messages import (
     AudioChunk,
@@ -195,6 +199,39 @@ def test_the_end_of_the_ear_is_the_end_of_every_turn():
     assert box.close(2.0) == ()
 
 
+def test_what_is_on_file_is_left_to_the_next_life_unless_it_is_committed():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.put(utterance("b"), 0.0)
+    box.put(utterance("c"), 0.0)
+    box.link_up(0.0)
+    commit(box, 0.5)
+    effects = box.close(1.0, kept={"a", "b"})
+    assert Tell(events.Kept("b")) in effects
+    assert ends(effects) == [
+        ("a", Verdict.ABANDONED, "stopping"),
+        ("c", Verdict.ABANDONED, "stopping"),
+    ]
+    assert len(box) == 0
+
+
+def test_every_bound_is_counted():
+    box = outbox()
+    box.link_up(0.0)
+    box.put(utterance("a"), 0.0)
+    commit(box, 0.0)
+    for index in (0, 0, *range(1, 200)):
+        box.hear(TtsChunk(index, "audio/wav", b"x"), 1.0)
+    box.hear(TtsChunk(200, "audio/wav", b"x"), 1.0)
+    assert box.counters() == {
+        "utterances_dropped": 0,
+        "stray_messages": 0,
+        "repeated_sentences": 1,
+        "late_sentences": 0,
+        "replies_too_big": 1,
+    }
+
+
 MESSAGES = [
     Listening(),
     Listening("den"),
@@ -211,35 +248,56 @@ MESSAGES = [
 
 
 class AnyBackend(RuleBasedStateMachine):
-    """Whatever a backend, a network and a person do."""
+    """Whatever a backend, a network and a person do, and whenever the ear is killed.
+
+    ``marks`` is what a spool would know, and ``hearsay`` what the backend let us know: together
+    they say what may be sent again.
+    """
+
+    promise = Promise.AT_MOST_ONCE
 
     def __init__(self):
         super().__init__()
-        self.box, self.now, self.linked = outbox(), 0.0, False
-        self.put, self.ended, self.events = [], {}, []
-        self.committed, self.started = [], 0
+        self.now, self.linked = 0.0, False
+        self.put, self.ended, self.commits = [], {}, {}
+        self.marks, self.sounds = {}, {}
         self.uploading = None
+        self.last_first = -1
+        self.start()
+
+    def start(self):
+        self.box = Outbox("den", Patience(), self.promise.moves)
+        self.linked = False
 
     def take(self, effects):
         for effect in effects:
             match effect:
                 case Replace():
                     self.linked = False
+                case Note(turn_id, mark):
+                    self.marks[turn_id] = mark
                 case Send(AudioStart()):
                     assert self.linked
-                    self.started += 1
                 case Upload(AudioChunk(_, wav, 0)):
                     assert self.linked
-                    self.uploading = wav
+                    self.uploading = next(name for name in self.put if self.sounds[name].wav == wav)
                 case Send(AudioEnd()):
-                    assert self.linked
-                    assert self.uploading not in self.committed, "sent a second time"
-                    self.committed.append(self.uploading)
+                    self.commit(self.uploading)
                 case Tell(Finished() as end):
-                    assert end.turn_id not in self.ended
+                    assert end.turn_id not in self.ended, "two verdicts"
                     self.ended[end.turn_id] = end
+                    self.marks.pop(end.turn_id, None)
                 case Tell(event):
-                    assert event.turn_id not in self.ended
+                    assert event.turn_id not in self.ended, "news after the verdict"
+
+    def commit(self, name):
+        assert self.linked
+        assert self.marks[name] is Mark.SENT, "not on file before it may run"
+        assert self.now < self.sounds[name].ended_at + 30, "run too late"
+        self.commits[name] = self.commits.get(name, 0) + 1
+        if self.commits[name] == 1:
+            assert self.put.index(name) > self.last_first, "out of order"
+            self.last_first = self.put.index(name)
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.6, 3.1, 4.1, 12.0, 31.0, 61.0]))
     def time_passes(self, seconds):
@@ -254,7 +312,9 @@ class AnyBackend(RuleBasedStateMachine):
     def somebody_speaks(self, size):
         name = f"turn {len(self.put)}"
         self.put.append(name)
-        self.take(self.box.put(utterance(name, self.now, size), self.now))
+        self.sounds[name] = utterance(name, self.now, size)
+        self.marks[name] = Mark.NEW
+        self.take(self.box.put(self.sounds[name], self.now))
 
     @precondition(lambda self: not self.linked)
     @rule()
@@ -271,7 +331,19 @@ class AnyBackend(RuleBasedStateMachine):
     @precondition(lambda self: self.linked)
     @rule(message=st.sampled_from(MESSAGES))
     def backend_speaks(self, message):
+        before = self.box.counters()
         self.take(self.box.hear(message, self.now))
+        assert all(self.box.counters()[name] >= count for name, count in before.items())
+
+    @precondition(lambda self: self.linked)
+    @rule()
+    def everything_goes_well(self):
+        for step in (self.backend_takes_it, self.socket_takes_all):
+            if self.linked:
+                step()
+
+    def backend_takes_it(self):
+        self.take(self.box.hear(Listening("den"), self.now))
 
     @precondition(lambda self: self.linked)
     @rule()
@@ -283,6 +355,21 @@ class AnyBackend(RuleBasedStateMachine):
     def somebody_changes_their_mind(self, pick):
         self.take(self.box.abandon(self.put[pick % len(self.put)], self.now))
 
+    @rule()
+    def killed(self):
+        """The next life has what is on file, and nothing else."""
+        left, self.marks = self.marks, {}
+        self.start()
+        present = Present("this", self.now, 30.0, self.promise)
+        for name, mark in left.items():
+            spoken = self.sounds[name]
+            past = revive(mark, Header(name, "this", spoken.ended_at, 0, 0), present)
+            self.marks[name] = mark
+            if isinstance(past, Finished):
+                self.take((Tell(past),))
+            else:
+                self.take(self.box.put(replace(spoken, past=past), self.now))
+
     @invariant()
     def bounds_hold(self):
         assert len(self.box) <= MAX_UTTERANCES
@@ -291,8 +378,31 @@ class AnyBackend(RuleBasedStateMachine):
     def teardown(self):
         self.take(self.box.close(self.now))
         assert set(self.ended) == set(self.put)
-        assert all(isinstance(end, events.Finished) for end in self.ended.values())
 
 
-AnyBackend.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+class AnyBackendAtLeastOnce(AnyBackend):
+    """The same, for an owner who would rather have a command run twice than not at all."""
+
+    promise = Promise.AT_LEAST_ONCE
+
+
+class NoRefusals(AnyBackend):
+    """Without a refusal, nothing is ever committed a second time, in however many lives."""
+
+    @precondition(lambda self: self.linked)
+    @rule(
+        message=st.sampled_from([each for each in MESSAGES if not isinstance(each, BackendError)])
+    )
+    def backend_speaks(self, message):
+        self.take(self.box.hear(message, self.now))
+
+    @invariant()
+    def nothing_runs_twice(self):
+        assert all(count == 1 for count in self.commits.values())
+
+
+for machine in (AnyBackend, AnyBackendAtLeastOnce, NoRefusals):
+    machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestAnyBackend = AnyBackend.TestCase
+TestAnyBackendAtLeastOnce = AnyBackendAtLeastOnce.TestCase
+TestNoRefusals = NoRefusals.TestCase

@@ -4,11 +4,12 @@ import pytest
 
 from jarvis_ear.delivery import events
 from jarvis_ear.delivery.cause import Cause
-from jarvis_ear.delivery.effects import Replace, Send, Tell, Upload
+from jarvis_ear.delivery.effects import Note, Replace, Send, Tell, Upload
 from jarvis_ear.delivery.events import Verdict
-from jarvis_ear.delivery.moves import Sign, Stage
+from jarvis_ear.delivery.mark import Mark
+from jarvis_ear.delivery.moves import AT_LEAST_ONCE, AT_MOST_ONCE, Sign, Stage
 from jarvis_ear.delivery.patience import FLUSH_WINDOW_BYTES, Patience
-from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.delivery.utterance import Past, Utterance
 from jarvis_ear.delivery.utterance_turn import UtteranceTurn
 from jarvis_ear.wire.voice_messages import (
     AudioChunk,
@@ -26,10 +27,11 @@ from jarvis_ear.wire.voice_messages import (
 
 WAV = b"RIFF" + bytes(40)
 PATIENCE = Patience()
+TAKEN = (Note("t1", Mark.TAKEN), Tell(events.Processing("t1")))
 
 
-def turn_at(stage, wav=WAV):
-    turn = UtteranceTurn(Utterance("t1", wav, 0, ended_at=100.0), "den", PATIENCE)
+def turn_at(stage, wav=WAV, moves=AT_MOST_ONCE):
+    turn = UtteranceTurn(Utterance("t1", wav, 0, ended_at=100.0), "den", PATIENCE, moves)
     steps = [
         (Stage.OFFERED, lambda: turn.offer(101.0)),
         (Stage.UPLOADED, lambda: turn.hear(Listening("den"), 102.0)),
@@ -60,10 +62,11 @@ def test_a_turn_from_offer_to_end():
     assert turn.offer(101.0) == (Send(AudioStart("den")),)
     assert turn.hear(Listening("den"), 101.1) == (Upload(AudioChunk("den", WAV, 0)),)
     assert turn.flushed(101.2) == (
+        Note("t1", Mark.SENT),
         Send(AudioEnd("den")),
         Tell(events.Sent("t1", 44, len(WAV), 60)),
     )
-    assert turn.hear(Processing(), 101.3) == (Tell(events.Processing("t1")),)
+    assert turn.hear(Processing(), 101.3) == TAKEN
     assert turn.hear(Transcript("hi"), 101.4) == (Tell(events.Transcribed("t1", "hi")),)
     assert turn.hear(Thinking("none"), 101.5) == (Tell(events.Thinking("t1", "none")),)
     assert turn.hear(sentence(1), 101.6) == ()
@@ -135,7 +138,7 @@ def test_before_the_commit_a_refusal_is_tried_once_more(stage):
     assert turn.stage is Stage.WAITING
     turn.offer(104.0)
     assert turn.hear(BackendError("fetch failed"), 105.0) == (
-        Replace("backend refused it twice"),
+        Replace("backend refused it for good"),
         finished(Verdict.FAILED, Cause.STT_UNAVAILABLE),
     )
 
@@ -143,7 +146,7 @@ def test_before_the_commit_a_refusal_is_tried_once_more(stage):
 @pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.UPLOADED])
 def test_a_backend_that_begins_early_has_it(stage):
     turn = turn_at(stage)
-    assert turn.hear(Processing(), 103.0) == (Tell(events.Processing("t1")),)
+    assert turn.hear(Processing(), 103.0) == TAKEN
     assert turn.flushed(104.0) == ()
     assert turn.stage is Stage.DELIVERED
 
@@ -166,13 +169,13 @@ def test_an_answer_to_nothing_is_ignored(stage, message):
 )
 def test_an_answer_is_proof_of_delivery(message, told):
     turn = turn_at(Stage.COMMITTED)
-    assert turn.hear(message, 104.0) == (Tell(events.Processing("t1")), Tell(told))
+    assert turn.hear(message, 104.0) == (*TAKEN, Tell(told))
     assert turn.stage is Stage.ANSWERING
 
 
 def test_an_end_is_proof_of_delivery_too():
     assert turn_at(Stage.COMMITTED).hear(TtsDone(0), 104.0) == (
-        Tell(events.Processing("t1")),
+        *TAKEN,
         finished(Verdict.DONE, Cause.NONE),
     )
 
@@ -202,6 +205,77 @@ def test_the_link_dies_after_the_delivery(stage):
 def test_a_failure_before_the_transcript_leaves_the_link_clean(stage):
     effects = turn_at(stage).hear(BackendError("Could not understand audio"), 106.0)
     assert effects == (finished(Verdict.FAILED, Cause.NOT_UNDERSTOOD),)
+
+
+@pytest.mark.parametrize("stage", [Stage.COMMITTED, Stage.DELIVERED])
+def test_a_failure_before_the_transcript_ran_nothing_and_is_tried_once_more(stage):
+    turn = turn_at(stage)
+    assert turn.hear(BackendError("fetch failed"), 106.0) == (
+        Replace("backend refused it"),
+        Note("t1", Mark.NEW),
+    )
+    assert (turn.stage, turn.deadline) == (Stage.WAITING, 130.0)
+    turn.offer(107.0)
+    turn.hear(Listening("den"), 107.0)
+    turn.flushed(107.0)
+    assert turn.hear(BackendError("fetch failed"), 108.0) == (
+        finished(Verdict.FAILED, Cause.STT_UNAVAILABLE),
+    )
+
+
+@pytest.mark.parametrize("stage", [Stage.COMMITTED, Stage.DELIVERED])
+def test_a_failure_that_comes_too_late_is_the_last(stage):
+    effects = turn_at(stage).hear(BackendError("fetch failed"), 130.0)
+    assert effects == (finished(Verdict.FAILED, Cause.STT_UNAVAILABLE),)
+
+
+def test_a_failure_after_the_transcript_is_never_tried_again():
+    turn = turn_at(Stage.ANSWERING)
+    assert turn.hear(BackendError("fetch failed"), 106.0)[-1] == finished(
+        Verdict.FAILED, Cause.STT_UNAVAILABLE
+    )
+    assert turn.stage is Stage.OVER
+
+
+def test_at_least_once_sends_again_what_nobody_answered_for():
+    turn = turn_at(Stage.COMMITTED, moves=AT_LEAST_ONCE)
+    assert turn.take(Sign.LINK_LOST, 104.0) == ()
+    assert turn.offer(105.0) == (Send(AudioStart("den")),)
+    turn.hear(Listening("den"), 105.0)
+    turn.flushed(105.0)
+    assert turn.tick(109.0) == (Replace("waited too long"),)
+    assert turn.stage is Stage.WAITING
+
+
+def test_what_perhaps_ran_is_never_called_expired():
+    turn = turn_at(Stage.COMMITTED, moves=AT_LEAST_ONCE)
+    turn.take(Sign.LINK_LOST, 104.0)
+    assert turn.tick(130.0) == (finished(Verdict.IN_DOUBT, Cause.LINK_LOST),)
+
+
+def test_a_backend_that_begins_early_and_fails_ran_nothing_either():
+    turn = turn_at(Stage.OFFERED)
+    turn.hear(Processing(), 103.0)
+    assert turn.hear(BackendError("fetch failed"), 104.0) == (
+        Replace("backend refused it"),
+        Note("t1", Mark.NEW),
+    )
+
+
+def test_a_refusal_of_the_second_time_says_nothing_about_the_first():
+    turn = turn_at(Stage.COMMITTED, moves=AT_LEAST_ONCE)
+    turn.take(Sign.LINK_LOST, 104.0)
+    turn.offer(105.0)
+    turn.hear(Listening("den"), 105.0)
+    turn.flushed(105.0)
+    assert turn.hear(BackendError("fetch failed"), 106.0) == (Replace("backend refused it"),)
+    assert turn.tick(130.0) == (finished(Verdict.IN_DOUBT, Cause.LINK_LOST),)
+
+
+def test_what_a_former_life_committed_is_never_called_expired_either():
+    past = Utterance("t1", WAV, 44, 100.0, Past.PERHAPS_RAN)
+    turn = UtteranceTurn(past, "den", PATIENCE, AT_LEAST_ONCE)
+    assert turn.tick(130.0) == (finished(Verdict.IN_DOUBT, Cause.LINK_LOST),)
 
 
 def test_after_a_failure_later_sentences_may_still_come():

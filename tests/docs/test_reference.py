@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from jarvis_ear.config import Config
+from jarvis_ear.delivery.cause import Cause
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.moves import Stage
 from jarvis_ear.hearing.events import State
@@ -28,6 +29,19 @@ def test_the_state_machine_is_up_to_date():
     ).stdout
     assert (DOCS / "state-machine.md").read_text() == made, "run `make docs`"
     assert all(f"| `{state}` |" in made for state in State)
+
+
+def test_the_stages_of_delivery_are_up_to_date():
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "delivery_states.py"), str(DOCS / "delivery.md")],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    assert (DOCS / "delivery.md").read_text() == made, "run `make docs`"
+    assert all(f"| `{verdict}` |" in made for verdict in Verdict)
+    assert all(f"| `{cause}` |" in made for cause in Cause if cause)
+    assert "stateDiagram-v2" in made
 
 
 def options(section: type[BaseModel], path: str = "") -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The ear on models that read their answers from the sound; the real ones: test_ear_hears.py."""
 
 import itertools
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,6 +40,7 @@ from jarvis_ear.hearing.events import (
     TurnDropped,
     TurnOpened,
     Unmuted,
+    UtteranceGrew,
 )
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import EndReason, Utterance
@@ -91,13 +93,39 @@ def test_wake_word_pause_command():
 
 def test_the_effects_of_a_turn_in_order():
     heard = hear(ScriptedEar().ear, written(*COMMAND))
-    assert kinds(tuple(effect for _, effect in heard)) == [
-        TurnOpened,
-        StateChanged,
-        StateChanged,
-        SendUtterance,
-        StateChanged,
-    ]
+    effects = tuple(effect for _, effect in heard if not isinstance(effect, UtteranceGrew))
+    assert kinds(effects) == [TurnOpened, StateChanged, StateChanged, SendUtterance, StateChanged]
+
+
+def growth(heard) -> list[tuple[Samples, UtteranceGrew]]:
+    return [(at, effect) for at, effect in heard if isinstance(effect, UtteranceGrew)]
+
+
+def test_while_somebody_speaks_their_words_are_handed_over_twice_a_second():
+    heard = hear(ScriptedEar().ear, written(*COMMAND))
+    [utterance] = utterances(heard)
+    grown = growth(heard)
+    assert {grew.turn_id for _, grew in grown} == {"id1"}
+    handed = b""
+    for _, grew in grown:
+        assert grew.offset == len(handed)
+        handed += grew.pcm
+    assert utterance.pcm.startswith(handed)
+    assert len(utterance.pcm) - len(handed) < 2 * samples(500)
+    whens = [at for at, _ in grown]
+    assert [later - earlier for earlier, later in pairwise(whens)] == [samples(500)] * (
+        len(grown) - 1
+    )
+    assert whens[0] == times(heard, StateChanged)[1]  # with the pre-roll, when speech begins
+
+
+def test_speech_that_begins_again_is_handed_over_from_its_beginning():
+    scripted = ScriptedEar()
+    heard = hear(scripted.ear, written(*CALL, VOICE, 120, SILENCE, 1000))
+    heard += hear(scripted.ear, written(VOICE, 1000, SILENCE, 1000))
+    starts = [grew for _, grew in growth(heard) if grew.offset == 0]
+    assert len(starts) == 2
+    assert utterances(heard)[0].pcm.startswith(starts[1].pcm)
 
 
 @given(st.lists(st.sampled_from([SILENCE, NOISE, VOICE, MURMUR]), max_size=10))

@@ -13,6 +13,7 @@ from jarvis_ear import config as defaults
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import Backend
 from jarvis_ear.delivery.events import LinkUp, Verdict
+from jarvis_ear.errors import ConfigError
 
 
 def test_importing_it_drags_nothing_in():
@@ -79,10 +80,29 @@ def test_a_name_in_the_address_is_shown_to_nobody(tmp_path, caplog):
     ],
 )
 def test_plain_text_over_the_network_is_warned_of(url, warned, caplog):
-    with BackendClient(Backend(url=url).model_copy(update={"connect_s": 0.5})) as client:
+    config = Backend(url=url, allow_plaintext=True).model_copy(update={"connect_s": 0.5})
+    with BackendClient(config) as client:
         assert not client.connect()
     said = [each.getMessage() for each in caplog.records if "unencrypted" in each.getMessage()]
     assert len(said) == warned
+
+
+def test_a_wrong_password_is_a_state_of_its_own_and_no_reason_to_hammer(tmp_path):
+    with VoiceServer(tmp_path) as server:
+        with BackendClient(Backend(url=server.url, password="wrong")) as client:
+            assert not client.connect()
+            assert client.state == "auth_failed"
+            assert not client.connected
+        assert len(server.received("login")) == 1
+        with BackendClient(Backend(url=server.url, password="open sesame")) as client:
+            assert client.connect()
+            assert client.state == "connected"
+        assert client.state == "disconnected"
+
+
+def test_plain_text_over_the_network_is_refused_unless_it_is_allowed():
+    with pytest.raises(ConfigError, match=r"^backend\.url: http://192\.0\.2\.1:4000 "):
+        BackendClient(Backend(url="http://192.0.2.1:4000"))
 
 
 def test_a_system_without_threads_is_no_reason_to_raise(monkeypatch, caplog):

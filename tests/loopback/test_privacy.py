@@ -5,6 +5,7 @@ onnxruntime's telemetry would show here.
 """
 
 import ipaddress
+import json
 import os
 import re
 import shutil
@@ -53,6 +54,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path, st
             "TMPDIR": str(home),
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(sys.path),
+            "PYTHONDONTWRITEBYTECODE": "1",  # for the reference backend too
         },
     )
     assert done.returncode == 0, done.stderr
@@ -91,9 +93,17 @@ def test_it_writes_nothing_outside_its_folders(trace: tuple[list[str], Path, str
     assert [path for path in written(lines, home) if not str(path).startswith(allowed)] == []
 
 
-def test_it_leaves_nothing_in_the_home_folder(trace: tuple[list[str], Path, str]) -> None:
+def test_it_leaves_the_ledger_behind_and_nothing_else(
+    trace: tuple[list[str], Path, str],
+) -> None:
     _, home, _ = trace
-    assert [path for path in home.rglob("*") if path.is_file()] == []
+    left = {path.name: path for path in home.rglob("*") if path.is_file()}
+    assert set(left) == {"lock", "ledger.jsonl"}
+    assert left["lock"].read_bytes() == b""
+    [line] = left["ledger.jsonl"].read_text().splitlines()
+    assert set(json.loads(line)) == {"time", "turn", "verdict", "cause", "chunks"}
+    for path in left.values():
+        assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_what_was_understood_is_not_logged_unless_asked(

@@ -76,3 +76,44 @@ def test_a_signal_ends_it_within_two_seconds_and_nothing_stays(number: signal.Si
     assert "Traceback" not in said
     with pytest.raises(ProcessLookupError):
         os.killpg(ear.pid, 0)  # no child of its session is left
+
+
+def test_a_second_ear_with_the_same_folder_is_refused(tmp_path: Path) -> None:
+    folder = ("--spool.dir", str(tmp_path / "spool"))
+    nobody = ("--backend-url", "http://127.0.0.1:9", "--speaker.device", "none")
+    ear = [sys.executable, "-m", "jarvis_ear", "run", "--input", "-", *nobody, *folder]
+    first = subprocess.Popen(
+        ear,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert first.stderr is not None
+        for line in first.stderr:
+            if "backend not usable" in line:
+                break
+        second = run("--input", str(RECORDING), *nobody, *folder)
+    finally:
+        first.kill()
+        first.communicate(timeout=20)
+    assert second.returncode == 75
+    assert "another jarvis-ear is running" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert "listening on" not in second.stderr  # not even its backend was started
+
+
+def test_plain_text_to_another_machine_is_a_mistake_of_the_configuration() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "jarvis_ear", "run", "--input", str(RECORDING)),
+            *("--backend-url", "http://192.0.2.1:4000"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 78
+    assert "backend.url: http://192.0.2.1:4000 would get" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -6,6 +6,7 @@ import pytest
 from fakes.clock import FakeClock
 from jarvis_ear.delivery.events import (
     Finished,
+    Kept,
     LinkDown,
     LinkUp,
     Processing,
@@ -26,6 +27,7 @@ from jarvis_ear.hearing.events import (
     StopSpeaking,
     TurnDropped,
     TurnOpened,
+    UtteranceGrew,
 )
 from jarvis_ear.hearing.utterance import EndReason, Utterance
 from jarvis_ear.system.turn_log import MAX_TURNS, TurnLog
@@ -377,3 +379,19 @@ def test_threads_may_tell_at_once(caplog):
         f"{thread}-{number}" for thread in range(4) for number in range(50)
     )
     assert log.unfinished == 0
+
+
+def test_a_turn_that_waits_for_the_next_start_is_told_as_such(caplog):
+    story = Story()
+    story.log.effect(TurnOpened("7f3a", "s", Samples(0), 0.9))
+    story.log.effect(UtteranceGrew("7f3a", 0, b"sound"))
+    story.log.delivery(Kept("7f3a"))
+    story.log.close()
+    assert said(caplog) == ["turn 7f3a: not sent yet, kept for the next start"]
+    assert story.log.unfinished == 0
+
+
+def test_a_turn_of_a_former_life_is_told_too(caplog):
+    log = Story().log
+    log.delivery(Finished("7f3a", Verdict.IN_DOUBT, "killed", 0))
+    assert said(caplog, logging.WARNING) == ["turn 7f3a: in doubt (killed)"]

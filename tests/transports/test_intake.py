@@ -4,7 +4,7 @@ import pytest
 
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.transports import intake as module
-from jarvis_ear.transports.intake import Abandon, Intake, Overflow, Put
+from jarvis_ear.transports.intake import MAX_GROWTH, Abandon, Grew, Intake, Overflow, Put
 
 
 def put(name, size=10):
@@ -70,3 +70,14 @@ def test_commands_of_many_threads_all_arrive():
         got += intake.drain()
     got += intake.drain()
     assert len(got) + intake.dropped == pytest.approx(800)
+
+
+def test_of_pieces_as_many_as_an_utterance_has_and_nothing_else_gives_way():
+    intake = Intake()
+    intake.post(Abandon("a"))
+    for number in range(MAX_GROWTH + 3):
+        intake.post(Grew("t1", 16_000 * number, b"x"))
+    assert intake.dropped == 3
+    first, second, *_ = intake.drain()
+    assert first == Abandon("a")
+    assert second == Grew("t1", 48_000, b"x")

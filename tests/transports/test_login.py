@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import socket
 import threading
 import time
 
 import pytest
+import requests
 
 from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
+from jarvis_ear.transports.cuttable import CuttableAdapter
 from jarvis_ear.transports.login import MAX_BODY_BYTES, Login, read_token
 
 
@@ -161,3 +164,21 @@ def test_tokens_that_are_none(body):
 def test_answers_that_are_no_json(body):
     with pytest.raises(RemoteProtocolError):
         read_token(body)
+
+
+def test_a_reset_while_connecting_is_a_failure_like_others(monkeypatch):
+    def reset(_adapter, _connection):
+        raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+    monkeypatch.setattr(CuttableAdapter, "_dial", reset)
+    with pytest.raises(ConnectFailed, match="connection reset by peer"):
+        log_in("http://127.0.0.1:9")
+
+
+def test_whatever_a_library_raises_is_a_failure_like_others(monkeypatch):
+    def stumble(*_arguments, **_options):
+        raise AttributeError("s3cret")
+
+    monkeypatch.setattr(requests.Session, "post", stumble)
+    with pytest.raises(ConnectFailed, match=r"^login failed: AttributeError$"):
+        log_in("http://127.0.0.1:9")

@@ -36,8 +36,13 @@ from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.options import Loaded
 from jarvis_ear.system import logs
+from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.folders import runtime_folder, state_folder
 from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.system.ledger import Ledger
+from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
+from jarvis_ear.transports.spool import NoSpool, Spool
 
 LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
@@ -56,8 +61,9 @@ def run(loaded: Loaded) -> int:
         live = up.enter_context(logs.setup(loaded.config.log))
         ending = up.enter_context(Ending())
         _check_source(loaded.config.microphone)
+        spool = _spool(loaded.config.spool, up)
         options = _with_companion(loaded.config, up)
-        ear = _start(options, make_source(options.microphone), ending, up)
+        ear = _start(options, make_source(options.microphone), spool, ending, up)
         while not ending.wait(LOOK_S):
             live.show(ear.state, level(ear.last_frame).rms, ear.score)
     return 0
@@ -77,13 +83,15 @@ def _check_source(microphone: config.Microphone) -> None:
             raise DeviceError(missing)
 
 
-def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack) -> EarThread:
+def _start(
+    options: config.Config, source: Source, spool: Spool, ending: Ending, up: ExitStack
+) -> EarThread:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
     bridge = Bridge(ear=inbox, log=log)
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
-    backend = BackendClient(options.backend, on_event=bridge.delivery)
+    backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
     ear = EarThread(
         _make_ear(options.hearing),
@@ -107,6 +115,18 @@ def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack
     up.enter_context(ear)
     up.enter_context(capture)
     return ear
+
+
+def _spool(options: config.Spool, up: ExitStack) -> Spool:
+    """Take the folder in which sentences wait: whoever comes second has to be told at once."""
+    if not options.enabled:
+        return NoSpool()
+    clock = BootClock.of_this_machine()
+    ledger = Ledger(options.ledger_dir or state_folder(os.environ), clock)
+    spool = DiskSpool(options.dir or runtime_folder(os.environ), ledger, clock)
+    up.callback(spool.close)
+    spool.lock()
+    return spool
 
 
 def _wake_word(options: config.Config) -> str:

@@ -19,17 +19,21 @@ from jarvis_ear.config import Backend
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.outage import Outage
 from jarvis_ear.delivery.outbox import Outbox
+from jarvis_ear.delivery.revival import Promise
 from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.errors import ConfigError
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
-from jarvis_ear.transports.intake import Abandon, Intake, Put
+from jarvis_ear.transports.intake import Abandon, Discard, Grew, Intake, Put
 from jarvis_ear.transports.login import Login
 from jarvis_ear.transports.network_thread import NetworkThread
 from jarvis_ear.transports.socketio_link import SocketIoLink
-from jarvis_ear.transports.status import Status
+from jarvis_ear.transports.spool import NoSpool, Spool
+from jarvis_ear.transports.status import LinkState, Status
 from jarvis_ear.transports.supervisor import Supervisor
 from jarvis_ear.transports.timing import Timing
 from jarvis_ear.transports.token import TokenCache
+from jarvis_ear.transports.trust import Trust
 from jarvis_ear.units import SAMPLE_BYTES
 
 __all__ = ["BackendClient", "pcm_to_wav"]
@@ -53,7 +57,9 @@ class BackendClient:
     ``disconnect`` wait, both within a deadline. Every utterance given to ``send_audio`` ends in
     exactly one ``Finished`` event; one that is given after ``disconnect`` waits for the next start.
 
-    ``on_event`` is called on the network thread and must not wait.
+    ``on_event`` is called on the network thread and must not wait. With a ``spool``, an utterance
+    that is not committed at the end gets ``Kept`` instead of ``Finished``, and the next client with
+    that spool goes on with it; without, nothing outlives the process.
     """
 
     def __init__(
@@ -62,12 +68,19 @@ class BackendClient:
         *,
         on_event: Callable[[DeliveryEvent], None] | None = None,
         timing: Timing | None = None,
+        spool: Spool | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self._config = _from_environment() if config is None else config
+        _refuse_plaintext(self._config)
+        self._trust = Trust(self._config.ca_file)
+        self._spool = spool or NoSpool()
+        self._clock = now or clock
         self._on_event = on_event or _nobody
         self._timing = _timing(self._config, timing or Timing())
         self._url = self._config.url.rstrip("/")
         self._intake = Intake()
+        self._courier: Courier | None = None
         self._status = Status()
         self._lifecycle = threading.Lock()
         self._thread: NetworkThread | None = None
@@ -88,6 +101,17 @@ class BackendClient:
     def connected(self) -> bool:
         """Whether an utterance could go up now."""
         return self._status.connected
+
+    @property
+    def state(self) -> LinkState:
+        """How things stand with the link, and if the password is the matter."""
+        return self._status.state
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how often each bound was met since the client was made."""
+        courier = self._courier
+        counts = {"commands_dropped": self._intake.dropped, **self._spool.counters()}
+        return counts if courier is None else {**counts, **courier.counters()}
 
     def start(self) -> None:
         """Begin to reach the backend, and go on for ever. Returns at once."""
@@ -110,11 +134,22 @@ class BackendClient:
     def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
         """Have this PCM16 delivered, now or when the link is back. Returns the name of its turn.
 
-        A name of your own must not be in use. The age of the utterance counts from here.
+        A name of your own must never have been used, as far as the ledger reaches. The age of the
+        utterance counts from here.
         """
         name = secrets.token_hex(4) if turn_id is None else turn_id
-        self._intake.post(Put(_utterance(name, bytes(captured_audio))))
+        self._intake.post(Put(_utterance(name, bytes(captured_audio), self._clock())))
         return name
+
+    def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        """Keep on file what somebody has said so far. ``send_audio`` brings the whole of it."""
+        if not isinstance(self._spool, NoSpool):
+            self._intake.post(Grew(turn_id, offset, bytes(pcm)))
+
+    def discard(self, turn_id: str) -> None:
+        """Forget what was kept so far: it was no utterance."""
+        if not isinstance(self._spool, NoSpool):
+            self._intake.post(Discard(turn_id))
 
     def abandon(self, turn_id: str) -> None:
         """End a turn: the person said something newer. Nothing of its reply arrives any more."""
@@ -137,16 +172,18 @@ class BackendClient:
         return thread
 
     async def _supervise(self, stop: asyncio.Event) -> None:
-        courier = Courier(
-            Outbox(self._config.agent_id, self._timing.patience), self._intake, self._tell, clock
-        )
+        promise = Promise(self._config.delivery)
+        outbox = Outbox(self._config.agent_id, self._timing.patience, promise.moves)
+        courier = Courier(outbox, self._intake, self._spool, self._tell, self._clock)
+        self._courier = courier.succeed(self._courier)
+        await courier.inherit(self._spool.begin(self._timing.patience.fresh_s, promise))
         supervisor = Supervisor(
             self._dialer(courier),
             courier,
             self._status,
             Outage(_address(self._url)),
             tell=self._tell,
-            clock=clock,
+            clock=self._clock,
             rand=random.random,
         )
         loop = asyncio.get_running_loop()
@@ -157,13 +194,16 @@ class BackendClient:
             self._intake.unlisten()
 
     def _dialer(self, courier: Courier) -> Dialer:
-        _warn_of_plaintext(self._url)
+        if _is_exposed(self._url):
+            _LOGGER.warning(
+                "password and voice go to %s unencrypted: use https", _address(self._url)
+            )
         password = self._config.password.get_secret_value()
-        login = Login(self._url, password, self._timing.login_s)
-        agent_id, timing = self._config.agent_id, self._timing
+        login = Login(self._url, password, self._timing.login_s, self._trust)
+        agent_id, timing, trust = self._config.agent_id, self._timing, self._trust
         return Dialer(
-            TokenCache(login.token, clock),
-            lambda: SocketIoLink(self._url, agent_id, timing, courier.wake),
+            TokenCache(login.token, self._clock),
+            lambda: SocketIoLink(self._url, agent_id, timing, courier.wake, trust),
         )
 
     def _tell(self, event: DeliveryEvent) -> None:
@@ -199,10 +239,10 @@ def _timing(config: Backend, timing: Timing) -> Timing:
     return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, patience=patience)
 
 
-def _utterance(turn_id: str, pcm: bytes) -> Utterance:
+def _utterance(turn_id: str, pcm: bytes, now: float) -> Utterance:
     """Wrap the sound. Half a sample at the end is found out, and told, where the turn is."""
     whole = len(pcm) % SAMPLE_BYTES == 0
-    return Utterance(turn_id, pcm_to_wav(pcm) if whole else b"", len(pcm), clock())
+    return Utterance(turn_id, pcm_to_wav(pcm) if whole else b"", len(pcm), now)
 
 
 def _address(url: str) -> str:
@@ -211,7 +251,15 @@ def _address(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _warn_of_plaintext(url: str) -> None:
+def _is_exposed(url: str) -> bool:
+    """Whether what is said there can be read on the way."""
     parts = urlsplit(url)
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        _LOGGER.warning("password and voice go to %s unencrypted: use https", _address(url))
+    return parts.scheme == "http" and parts.hostname not in _LOOPBACK
+
+
+def _refuse_plaintext(config: Backend) -> None:
+    if _is_exposed(config.url) and not config.allow_plaintext:
+        raise ConfigError(
+            f"backend.url: {_address(config.url)} would get password and voice unencrypted, "
+            "expected https:// (or backend.allow_plaintext = true, for a network you trust)"
+        )

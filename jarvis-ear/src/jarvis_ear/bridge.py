@@ -18,6 +18,8 @@ from jarvis_ear.hearing.events import (
     ReplyStarted,
     SendUtterance,
     StopSpeaking,
+    TurnDropped,
+    UtteranceGrew,
 )
 
 REMEMBERED: Final = 32
@@ -42,6 +44,12 @@ class Messenger(Protocol):
 
     def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
         """Deliver the PCM16 of an utterance."""
+
+    def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        """Keep what is known so far of an utterance, against a sudden death."""
+
+    def discard(self, turn_id: str) -> None:
+        """Keep nothing of a turn in which nothing was said."""
 
     def abandon(self, turn_id: str) -> None:
         """Wait for this reply no longer."""
@@ -92,6 +100,10 @@ class Bridge:
         match effect:
             case SendUtterance(turn_id, utterance):
                 self._backend.send_audio(utterance.pcm, turn_id=turn_id)
+            case UtteranceGrew(turn_id, offset, pcm):
+                self._backend.extend(turn_id, offset, pcm)
+            case TurnDropped(turn_id):
+                self._backend.discard(turn_id)
             case AbandonTurn(turn_id):
                 self._abandon(turn_id)
             case StopSpeaking():

@@ -52,7 +52,7 @@ class Companion:
             stderr=subprocess.PIPE,
             text=True,
             env={
-                **os.environ,
+                **{key: os.environ[key] for key in os.environ if not key.startswith("JARVIS_EAR_")},
                 "JARVIS_PASSWORD": self.password,
                 "JARVIS_BACKEND_LOG__TRANSCRIPTS": str(self._transcripts).lower(),
             },

@@ -122,6 +122,14 @@ class Backend(Section):
     """A file that holds the password, readable by its owner only."""
     agent_id: str = Field(AGENT_ID, min_length=1, max_length=64)
     """Name of this satellite. Two ears with one name destroy each other's commands."""
+    allow_plaintext: bool = False
+    """Send password and voice unencrypted to a backend on another machine (`http://`): anybody on
+    the network between can read both, and speak as you. Off: that is refused."""
+    ca_file: Path | None = None
+    """Certificate authority (PEM) that vouches for an `https://` backend. Empty: the system's."""
+    delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
+    """What happens to a sentence when nobody knows whether the backend got it. `at_most_once`: it
+    is not sent again. `at_least_once`: it is, while fresh, and a command may run twice."""
     fresh_s: int = Field(30, ge=5, le=120)
     """How long an utterance may wait for the link before it is too old to be run."""
     connect_s: float = Field(5.0, ge=0.5, le=60)
@@ -135,6 +143,17 @@ class Backend(Section):
         if not _is_address(url):
             raise ValueError("http:// or https://, a host and a port, without a name or password")
         return url
+
+
+class Spool(Section):
+    """Where sentences wait that a killed or restarted ear must not lose."""
+
+    enabled: bool = True
+    """Keep each sentence on file until its verdict is known. Off: in memory only, no ledger."""
+    dir: Path | None = None
+    """Folder of the sentences. Empty: the service's or session's folder in memory."""
+    ledger_dir: Path | None = None
+    """Folder of the ledger: what became of each, no sound and no text. Empty: the state folder."""
 
 
 class Speaker(Section):
@@ -163,6 +182,7 @@ class Config(Section):
     microphone: Microphone = Microphone()
     hearing: Hearing = Hearing()
     backend: Backend = Backend()
+    spool: Spool = Spool()
     speaker: Speaker = Speaker()
     log: Log = Log()
     with_backend: bool = False

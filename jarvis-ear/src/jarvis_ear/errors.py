@@ -2,6 +2,7 @@
 
 * ``JarvisEarError``
     * ``ConfigError``            the user's: printed without traceback, exit status 78, no restart
+    * ``AlreadyRunning``         the user's: two ears would take each other's sentences, status 75
     * ``InputError``             the user's: a file that cannot be read as sound, exit status 66
     * ``DeviceError``            the room's: retried with back-off
         * ``MicrophoneLost``
@@ -34,6 +35,12 @@ class ConfigError(JarvisEarError):
     """The configuration cannot be used. One line per problem; all problems at once."""
 
     exit_status = 78  # EX_CONFIG: systemd does not restart on it (RestartPreventExitStatus=78)
+
+
+class AlreadyRunning(JarvisEarError):
+    """Another ear uses what only one can use."""
+
+    exit_status = 75  # EX_TEMPFAIL: it will do once the other one has ended
 
 
 class InputError(JarvisEarError):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from jarvis_ear.delivery.events import TurnEvent
+from jarvis_ear.delivery.mark import Mark
 from jarvis_ear.wire.voice_messages import AudioChunk, AudioEnd, AudioStart
 
 
@@ -29,10 +30,18 @@ class Replace:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Write down where this utterance stands, before the effect that follows this one."""
+
+    turn_id: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Tell the rest of the ear."""
 
     event: TurnEvent
 
 
-Effect: TypeAlias = Send | Upload | Replace | Tell
+Effect: TypeAlias = Send | Upload | Replace | Note | Tell

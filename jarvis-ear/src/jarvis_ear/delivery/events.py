@@ -98,6 +98,16 @@ class Finished:
     """Pieces of spoken reply that were passed on."""
 
 
-TurnEvent: TypeAlias = Sent | Processing | Transcribed | Thinking | ReplyAudio | Finished
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The ear stops before this was committed: it is on file, and the next start goes on with it.
+
+    The last event of its turn in this life; ``Finished`` comes in the next one.
+    """
+
+    turn_id: str
+
+
+TurnEvent: TypeAlias = Sent | Processing | Transcribed | Thinking | ReplyAudio | Finished | Kept
 LinkEvent: TypeAlias = LinkUp | LinkDown
 DeliveryEvent: TypeAlias = TurnEvent | LinkEvent

@@ -1,13 +1,16 @@
 """The life of an utterance as a table: stages, what can happen, and where that leads.
 
 The commit is the moment before ``audio_end`` is sent: from there on the backend may run the
-command whatever becomes of the link, so no row leads back from there.
+command whatever becomes of the link. One sign leads back from there: a refusal before the
+transcript, because the backend understands an utterance before it runs anything.
+
+``AT_MOST_ONCE`` never sends again what perhaps ran; ``AT_LEAST_ONCE`` does, and may run it twice.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from jarvis_ear.delivery.cause import Cause
 from jarvis_ear.delivery.events import Verdict
@@ -43,7 +46,7 @@ class Sign(StrEnum):
     REPLY_ENDED = "reply complete"
     REPLY_TOO_BIG = "reply too big"
     REFUSED = "backend refused it"
-    REFUSED_AGAIN = "backend refused it twice"
+    REFUSED_FOR_GOOD = "backend refused it for good"
     LINK_LOST = "link lost"
     TIMED_OUT = "waited too long"
     STALE = "too old"
@@ -79,7 +82,7 @@ _AGAIN: Final = Move(Stage.WAITING, link=After.REPLACE)
 _BEFORE_COMMIT: Final[Mapping[Sign, Move]] = {
     Sign.PROCESSING: Move(Stage.DELIVERED),  # a backend that cuts recordings at 30 s runs them then
     Sign.REFUSED: _AGAIN,  # nothing ran
-    Sign.REFUSED_AGAIN: _end(Verdict.FAILED, None, After.REPLACE),
+    Sign.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None, After.REPLACE),
     Sign.TIMED_OUT: _AGAIN,
     Sign.LINK_LOST: Move(Stage.WAITING),
     Sign.STALE: _end(Verdict.EXPIRED, Cause.TOO_OLD, After.REPLACE),
@@ -93,13 +96,16 @@ _AFTER_DELIVERY: Final[Mapping[Sign, Move]] = {
     Sign.READY: _end(Verdict.DONE, Cause.NONE),
     Sign.REPLY_ENDED: _end(Verdict.DONE, Cause.NONE),
     Sign.REPLY_TOO_BIG: _end(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG, After.REPLACE),
-    Sign.REFUSED: _end(Verdict.FAILED, None),
+    Sign.REFUSED: _AGAIN,  # before the transcript: nothing ran
+    Sign.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None),
     Sign.TIMED_OUT: _end(Verdict.REPLY_LOST, Cause.NO_REPLY, After.REPLACE),
     Sign.LINK_LOST: _end(Verdict.REPLY_LOST, Cause.LINK_LOST),
     Sign.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
 }
 
-MOVES: Final[Mapping[Stage, Mapping[Sign, Move]]] = {
+Moves: TypeAlias = Mapping[Stage, Mapping[Sign, Move]]
+
+AT_MOST_ONCE: Final[Moves] = {
     Stage.WAITING: {
         Sign.LINK_UP: Move(Stage.OFFERED),
         Sign.STALE: _end(Verdict.EXPIRED, Cause.TOO_OLD),
@@ -111,7 +117,8 @@ MOVES: Final[Mapping[Stage, Mapping[Sign, Move]]] = {
     Stage.COMMITTED: {
         Sign.PROCESSING: Move(Stage.DELIVERED),
         Sign.PROGRESS: Move(Stage.ANSWERING),
-        Sign.REFUSED: _end(Verdict.FAILED, None),
+        Sign.REFUSED: _AGAIN,  # nothing ran
+        Sign.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None),
         Sign.TIMED_OUT: _end(Verdict.IN_DOUBT, Cause.NO_PROCESSING, After.REPLACE),
         Sign.LINK_LOST: _end(Verdict.IN_DOUBT, Cause.LINK_LOST),
         Sign.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
@@ -121,10 +128,21 @@ MOVES: Final[Mapping[Stage, Mapping[Sign, Move]]] = {
         **_AFTER_DELIVERY,
         Sign.PROCESSING: Move(Stage.ANSWERING),
         Sign.REFUSED: _end(Verdict.FAILED, None, After.REPLACE),  # its sentences may still come
+        Sign.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None, After.REPLACE),
     },
     Stage.OVER: {},
 }
 """A sign without an entry changes nothing: it is late, or it is not about this turn."""
+
+AT_LEAST_ONCE: Final[Moves] = {
+    **AT_MOST_ONCE,
+    Stage.COMMITTED: {
+        **AT_MOST_ONCE[Stage.COMMITTED],
+        Sign.TIMED_OUT: _AGAIN,
+        Sign.LINK_LOST: Move(Stage.WAITING),
+    },
+}
+"""For an owner who would rather have a command run twice than not at all."""
 
 UNCOMMITTED: Final = frozenset({Stage.WAITING, Stage.OFFERED, Stage.UPLOADED})
 """Nothing can have run: the turn may be dropped, or offered again."""

@@ -1,14 +1,16 @@
 """Outbox: the utterances that have no verdict yet, oldest first."""
 
 import math
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Final
 
 from jarvis_ear.delivery.cause import Cause
 from jarvis_ear.delivery.effects import Effect, Replace, Tell
-from jarvis_ear.delivery.events import Finished, Verdict
-from jarvis_ear.delivery.moves import UNCOMMITTED, Sign, Stage
+from jarvis_ear.delivery.events import Finished, Kept, Verdict
+from jarvis_ear.delivery.moves import AT_MOST_ONCE, UNCOMMITTED, Moves, Sign, Stage
 from jarvis_ear.delivery.patience import Patience
+from jarvis_ear.delivery.revival import gave_way
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.delivery.utterance_turn import UtteranceTurn
 from jarvis_ear.units import SAMPLE_BYTES
@@ -36,8 +38,9 @@ class Outbox:
     committed gives way (``dropped``). Every utterance that was put in gets one ``Finished``.
     """
 
-    def __init__(self, agent_id: str, patience: Patience) -> None:
+    def __init__(self, agent_id: str, patience: Patience, moves: Moves = AT_MOST_ONCE) -> None:
         self._agent_id = agent_id
+        self._moves = moves
         self._patience = patience
         self._turns: list[UtteranceTurn] = []
         self._link = Link.DOWN
@@ -45,6 +48,22 @@ class Outbox:
         """Utterances that gave way to newer ones."""
         self.strays = 0
         """Messages of the backend that belonged to no turn."""
+        self.repeated = 0
+        """Sentences that came a second time."""
+        self.late = 0
+        """Sentences that came after their place was skipped."""
+        self.too_big = 0
+        """Replies that were longer than anybody listens to."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how often each bound was met."""
+        return {
+            "utterances_dropped": self.dropped,
+            "stray_messages": self.strays,
+            "repeated_sentences": self.repeated,
+            "late_sentences": self.late,
+            "replies_too_big": self.too_big,
+        }
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -59,13 +78,13 @@ class Outbox:
         unfit = self._unfit(utterance)
         if unfit is not None:
             return (Tell(Finished(utterance.turn_id, Verdict.FAILED, unfit.value, 0)),)
-        self._turns.append(UtteranceTurn(utterance, self._agent_id, self._patience))
+        self._turns.append(UtteranceTurn(utterance, self._agent_id, self._patience, self._moves))
         return self._settle(self._make_room(now), now)
 
     def overflowed(self, turn_id: str) -> tuple[Effect, ...]:
         """Report an utterance that gave way before it came here."""
         self.dropped += 1
-        return (Tell(Finished(turn_id, Verdict.EXPIRED, Cause.OUTBOX_FULL.value, 0)),)
+        return (Tell(gave_way(turn_id)),)
 
     def link_up(self, now: float) -> tuple[Effect, ...]:
         """Use a fresh link."""
@@ -101,10 +120,13 @@ class Outbox:
         turns = [turn for turn in self._turns if turn.turn_id == turn_id]
         return self._give_up(turns, Cause.INTERRUPTED, now)
 
-    def close(self, now: float) -> tuple[Effect, ...]:
-        """End all turns: the ear is stopping."""
+    def close(self, now: float, kept: Collection[str] = ()) -> tuple[Effect, ...]:
+        """End all turns: the ear is stopping. Those ``kept`` on file go on in its next life."""
         self._link = Link.DOWN
-        return self._give_up(self._turns, Cause.STOPPING, now)
+        staying = [t for t in self._turns if t.turn_id in kept and t.stage in UNCOMMITTED]
+        self._turns = [turn for turn in self._turns if turn not in staying]
+        told = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
+        return (*told, *self._give_up(self._turns, Cause.STOPPING, now))
 
     def _unfit(self, utterance: Utterance) -> Cause | None:
         if utterance.raw_bytes == 0 or utterance.raw_bytes % SAMPLE_BYTES:
@@ -131,12 +153,23 @@ class Outbox:
 
     def _settle(self, effects: tuple[Effect, ...], now: float) -> tuple[Effect, ...]:
         """Put the books in order after a step, and offer whatever can be offered now."""
+        self._count(effects)
         self._turns = [turn for turn in self._turns if turn.stage is not Stage.OVER]
         if any(isinstance(effect, Replace) for effect in effects):
             self._link = Link.DOWN
         if self._link is Link.DOWN or not self._turns or self._in_flight() is not None:
             return effects
         return (*effects, *self._settle(self._turns[0].offer(now), now))
+
+    def _count(self, effects: tuple[Effect, ...]) -> None:
+        for turn in self._turns:
+            if turn.stage is Stage.OVER:
+                self.repeated += turn.reply.duplicates
+                self.late += turn.reply.late
+        ends = [each.event for each in effects if isinstance(each, Tell)]
+        self.too_big += sum(
+            isinstance(end, Finished) and end.code == Cause.REPLY_TOO_BIG for end in ends
+        )
 
     def _in_flight(self) -> UtteranceTurn | None:
         return next((turn for turn in self._turns if turn.stage is not Stage.WAITING), None)

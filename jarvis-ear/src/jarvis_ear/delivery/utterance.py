@@ -1,6 +1,16 @@
 """Utterance: a stretch of speech, ready to go up."""
 
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Past(Enum):
+    """What an utterance has been through before the outbox got it."""
+
+    NEW = "new"
+    """Nothing: it cannot have run."""
+    PERHAPS_RAN = "perhaps ran"
+    """A former life of the ear committed it, and never heard what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +24,5 @@ class Utterance:
     """How many bytes of PCM16 are in it."""
     ended_at: float
     """When the speech ended, in seconds of the delivery's clock: its age counts from here."""
+    past: Past = Past.NEW
+    """Whether it may have run already."""

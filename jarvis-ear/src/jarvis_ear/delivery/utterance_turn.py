@@ -5,12 +5,22 @@ from typing import Final, assert_never
 
 from jarvis_ear.delivery import events
 from jarvis_ear.delivery.cause import Cause, cause_of
-from jarvis_ear.delivery.effects import Effect, Replace, Send, Tell, Upload
+from jarvis_ear.delivery.effects import Effect, Note, Replace, Send, Tell, Upload
 from jarvis_ear.delivery.events import Verdict
-from jarvis_ear.delivery.moves import AT_BACKEND, MOVES, UNCOMMITTED, After, Move, Sign, Stage
+from jarvis_ear.delivery.mark import Mark
+from jarvis_ear.delivery.moves import (
+    AT_BACKEND,
+    AT_MOST_ONCE,
+    UNCOMMITTED,
+    After,
+    Move,
+    Moves,
+    Sign,
+    Stage,
+)
 from jarvis_ear.delivery.patience import FLUSH_WINDOW_BYTES, Patience
 from jarvis_ear.delivery.reply import Reply
-from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.delivery.utterance import Past, Utterance
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.wire import voice_messages as wire
 from jarvis_ear.wire.voice_socketio import base64_length
@@ -18,13 +28,24 @@ from jarvis_ear.wire.voice_socketio import base64_length
 MAX_REFUSALS: Final = 2
 """How often a backend may refuse an utterance that it has not run."""
 
+_HOPELESS: Final = (Cause.NO_AUDIO, Cause.NOT_UNDERSTOOD)
+"""The same sound would be refused again."""
+
 
 class UtteranceTurn:
     """Decides what to do about one utterance. Owned by the outbox; the network thread only."""
 
-    def __init__(self, utterance: Utterance, agent_id: str, patience: Patience) -> None:
+    def __init__(
+        self,
+        utterance: Utterance,
+        agent_id: str,
+        patience: Patience,
+        moves: Moves = AT_MOST_ONCE,
+    ) -> None:
         self.utterance = utterance
         self.stage = Stage.WAITING
+        self._moves = moves
+        self._past = utterance.past
         self._agent_id = agent_id
         self._patience = patience
         self._reply = Reply(patience.gap_s)
@@ -37,6 +58,11 @@ class UtteranceTurn:
     def turn_id(self) -> str:
         """The name of this turn."""
         return self.utterance.turn_id
+
+    @property
+    def reply(self) -> Reply:
+        """The sentences of its answer."""
+        return self._reply
 
     @property
     def deadline(self) -> float:
@@ -89,13 +115,22 @@ class UtteranceTurn:
 
     def take(self, sign: Sign, now: float, cause: Cause = Cause.NONE) -> tuple[Effect, ...]:
         """Take one sign, and return what is to be done about it."""
-        move = MOVES[self.stage].get(sign)
+        move = self._moves[self.stage].get(sign)
         if move is None:
             return ()
         came_from, self.stage = self.stage, move.to
+        self._remember(came_from, sign)
         self._stage_ends = self._end_of_stage(now)
         replaced = (Replace(sign.value),) if move.link is After.REPLACE else ()
         return (*replaced, *self._entered(came_from, now), *self._finished(move, cause))
+
+    def _remember(self, came_from: Stage, sign: Sign) -> None:
+        """Keep in mind whether it may have run, for as long as it is on its way again."""
+        if self.stage is not Stage.WAITING or came_from in UNCOMMITTED:
+            return
+        if sign is not Sign.REFUSED:
+            self._past = Past.PERHAPS_RAN
+        self._reply_ends = math.inf
 
     def _end_of_stage(self, now: float) -> float:
         match self.stage:
@@ -121,19 +156,30 @@ class UtteranceTurn:
         if self.stage is Stage.UPLOADED:
             return (Upload(wire.AudioChunk(self._agent_id, self.utterance.wav, 0)),)
         if self.stage is Stage.COMMITTED:
-            return (Send(wire.AudioEnd(self._agent_id)), Tell(self._sent()))
+            return (self._note(Mark.SENT), Send(wire.AudioEnd(self._agent_id)), Tell(self._sent()))
         if self.stage in AT_BACKEND and came_from not in AT_BACKEND:
             self._reply_ends = now + self._patience.whole_reply_s
-            return (Tell(events.Processing(self.turn_id)),)
+            return (self._note(Mark.TAKEN), Tell(events.Processing(self.turn_id)))
+        if self.stage is Stage.WAITING and self._past is Past.NEW and came_from not in UNCOMMITTED:
+            return (self._note(Mark.NEW),)
         return ()
+
+    def _note(self, mark: Mark) -> Note:
+        return Note(self.turn_id, mark)
 
     def _finished(self, move: Move, cause: Cause) -> tuple[Effect, ...]:
         if move.verdict is None:
             return ()
         last = self._pass_on(self._reply.finish()) if move.verdict is Verdict.DONE else ()
-        code = cause if move.cause is None else move.cause
+        verdict, code = self._judge(move.verdict, cause if move.cause is None else move.cause)
         chunks = self._reply.passed_on
-        return (*last, Tell(events.Finished(self.turn_id, move.verdict, code.value, chunks)))
+        return (*last, Tell(events.Finished(self.turn_id, verdict, code.value, chunks)))
+
+    def _judge(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
+        """Expired means that it was not run: of one that perhaps ran, nobody can say so."""
+        if verdict is Verdict.EXPIRED and self._past is Past.PERHAPS_RAN:
+            return Verdict.IN_DOUBT, Cause.LINK_LOST
+        return verdict, code
 
     def _sent(self) -> events.Sent:
         raw_bytes, wav_bytes = self.utterance.raw_bytes, len(self.utterance.wav)
@@ -160,8 +206,6 @@ class UtteranceTurn:
         )
 
     def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:
-        if self.stage not in UNCOMMITTED:
-            return self.take(Sign.REFUSED, now, cause)
         self._refusals += 1
-        again = self._refusals >= MAX_REFUSALS
-        return self.take(Sign.REFUSED_AGAIN if again else Sign.REFUSED, now, cause)
+        hopeless = cause in _HOPELESS or self._refusals >= MAX_REFUSALS or now >= self._stale_at
+        return self.take(Sign.REFUSED_FOR_GOOD if hopeless else Sign.REFUSED, now, cause)

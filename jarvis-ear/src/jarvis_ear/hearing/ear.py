@@ -20,6 +20,7 @@ from jarvis_ear.hearing.events import (
     SpeechEnded,
     SpeechStarted,
     State,
+    UtteranceGrew,
     WakeDetected,
 )
 from jarvis_ear.hearing.gate import Gate
@@ -143,9 +144,14 @@ class Ear:
         return effects
 
     def _endpoint(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
-        if self.state is State.CAPTURING:
-            self._collector.add(frame)
-        return self._judge(frame, speech=speech)
+        if self.state is not State.CAPTURING:
+            return self._judge(frame, speech=speech)
+        self._collector.add(frame)
+        return self._grow() + self._judge(frame, speech=speech)
+
+    def _grow(self) -> tuple[Effect, ...]:
+        growth = self._collector.growth()
+        return () if growth is None else (UtteranceGrew(self._machine.turn_id, *growth),)
 
     def _judge(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
         if self.state not in _HEARS_ENDPOINTS:
@@ -174,7 +180,7 @@ class Ear:
         before = self._ring.since(self._word.first_sample(started.at, self._pre_roll))
         self._collector.begin(started.at, before)
         self._endpointer.begin(before[0].start, self._word.least(started.at))
-        return self._advance(started)
+        return self._advance(started) + self._grow()
 
     def _watch_deadline(self) -> tuple[Effect, ...]:
         deadline = self._machine.deadline

@@ -163,6 +163,20 @@ class TurnOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class UtteranceGrew:
+    """Somebody is speaking, and this is what they said since the last such effect.
+
+    What is sent is the whole utterance of ``SendUtterance``; this is for whoever must not lose the
+    beginning of it.
+    """
+
+    turn_id: str
+    offset: int
+    """Where ``pcm`` begins in the utterance, in bytes. 0: it begins, perhaps once more."""
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SendUtterance:
     """Deliver this to the backend."""
 
@@ -202,5 +216,12 @@ class Ignored:
 
 
 Effect: TypeAlias = (
-    StateChanged | TurnOpened | SendUtterance | TurnDropped | AbandonTurn | StopSpeaking | Ignored
+    StateChanged
+    | TurnOpened
+    | UtteranceGrew
+    | SendUtterance
+    | TurnDropped
+    | AbandonTurn
+    | StopSpeaking
+    | Ignored
 )

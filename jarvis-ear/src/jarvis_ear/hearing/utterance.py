@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from jarvis_ear.audio.frame import Frame
-from jarvis_ear.units import SAMPLE_BYTES, Samples
+from jarvis_ear.units import SAMPLE_BYTES, Samples, frames
 
 
 class EndReason(StrEnum):
@@ -18,6 +19,10 @@ class EndReason(StrEnum):
     """The file or stream ended."""
     MICROPHONE_LOST = "microphone_lost"
     """The microphone went away in mid-sentence."""
+
+
+GROWTH_FRAMES: Final = frames(500)
+"""What a killed ear may lose of a sentence, and how seldom that is worth a write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +52,27 @@ class Collector:
 
     def __init__(self) -> None:
         self._frames: list[Frame] = []
+        self._shown = 0  # frames
         self._speech_start = Samples(0)
 
     def begin(self, speech_start: Samples, before: list[Frame]) -> None:
         """Start a new utterance with the frames ``before`` (pre-roll up to now, oldest first)."""
         self._speech_start = speech_start
         self._frames = list(before)
+        self._shown = 0
 
     def add(self, frame: Frame) -> None:
         """Append the next frame."""
         self._frames.append(frame)
+
+    def growth(self) -> tuple[int, bytes] | None:
+        """Return what was added since the last time, and its offset, once it is worth it."""
+        if self._shown and len(self._frames) - self._shown < GROWTH_FRAMES:
+            return None
+        new = self._frames[self._shown :]
+        offset = sum(len(frame.pcm) for frame in self._frames[: self._shown])
+        self._shown = len(self._frames)
+        return offset, b"".join(frame.pcm for frame in new)
 
     def finish(self, speech_end: Samples, reason: EndReason) -> Utterance:
         """Close the utterance. It holds at least one frame by then."""

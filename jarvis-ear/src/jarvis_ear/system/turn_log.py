@@ -10,6 +10,7 @@ from typing import Final, assert_never
 from jarvis_ear.delivery.events import (
     DeliveryEvent,
     Finished,
+    Kept,
     LinkDown,
     LinkUp,
     Processing,
@@ -28,6 +29,7 @@ from jarvis_ear.hearing.events import (
     StopSpeaking,
     TurnDropped,
     TurnOpened,
+    UtteranceGrew,
 )
 from jarvis_ear.system import turn_words as words
 from jarvis_ear.system.turn_story import Stage, TurnStory, sizes
@@ -83,6 +85,8 @@ class TurnLog:
                     self._stop_waiting(turn_id)
                 case StopSpeaking(turn_id):
                     self._note(turn_id, "StopSpeaking", "the reply is interrupted")
+                case UtteranceGrew():
+                    pass  # twice a second
                 case Ignored(state, event):
                     self._logger.debug("%s means nothing while %s", type(event).__name__, state)
                 case _:
@@ -110,6 +114,10 @@ class TurnLog:
                     self._note(turn_id, "ReplyAudio", told)
                 case Finished():
                     self._finish(event)
+                case Kept(turn_id):
+                    self._turns.pop(turn_id, None)
+                    told = f"turn {turn_id}: not sent yet, kept for the next start"
+                    self._note(turn_id, "Kept", told, logging.INFO)
                 case _:
                     assert_never(event)
 

@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import assert_never
 
-from jarvis_ear.delivery.effects import Effect, Replace, Send, Tell, Upload
-from jarvis_ear.delivery.events import DeliveryEvent
+from jarvis_ear.delivery.effects import Effect, Note, Replace, Send, Tell, Upload
+from jarvis_ear.delivery.events import DeliveryEvent, Finished
 from jarvis_ear.delivery.outbox import Outbox
+from jarvis_ear.delivery.revival import Estate
 from jarvis_ear.errors import Disconnected
-from jarvis_ear.transports.intake import Abandon, Command, Intake, Overflow, Put
+from jarvis_ear.transports.intake import Abandon, Command, Discard, Grew, Intake, Overflow, Put
 from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.spool import Spool
 from jarvis_ear.wire.voice_messages import BackendError, FromBackend, ToBackend
 
 _LOGGER = logging.getLogger(__name__)
@@ -22,25 +25,45 @@ class Courier:
 
     Network thread only; one task runs it. Whoever has something for it leaves it where it belongs
     and calls ``wake``; the wake-up is cleared before everything is looked at, so none is lost.
+    The spool is told before anything that cannot be taken back: that an utterance is committed,
+    and, before anybody else, what became of it.
     """
 
     def __init__(
         self,
         outbox: Outbox,
         intake: Intake,
+        spool: Spool,
         tell: Callable[[DeliveryEvent], None],
         clock: Callable[[], float],
     ) -> None:
         self._outbox = outbox
         self._intake = intake
+        self._spool = spool
         self._tell = tell
         self._clock = clock
         self._wake = asyncio.Event()
         self._given: SocketIoLink | None = None
         self._served: SocketIoLink | None = None
         self._flush: asyncio.Task[None] | None = None
+        self._former: Counter[str] = Counter()
         self.replaced: SocketIoLink | None = None
         """The last link that was thrown away on purpose."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how often each bound was met, by this courier and those before it."""
+        counts = Counter(self._former)
+        counts.update(self._outbox.counters())
+        served = self._served
+        if served is not None:
+            counts.update(_counters(served))
+        return counts
+
+    def succeed(self, former: "Courier | None") -> "Courier":
+        """Go on counting where another one has ended."""
+        if former is not None:
+            self._former.update(former.counters())
+        return self
 
     def wake(self) -> None:
         """Have everything looked at soon."""
@@ -58,11 +81,18 @@ class Courier:
             await self._look_at_everything()
             await self._rest()
 
+    async def inherit(self, estate: Estate) -> None:
+        """Go on with what a former life of the ear left behind."""
+        for finished in estate.ended:
+            await self._obey((Tell(finished),))
+        for utterance in estate.utterances:
+            await self._obey(self._outbox.put(utterance, self._clock()))
+
     async def close(self) -> None:
-        """Give every turn its verdict: the ear is stopping."""
-        await self._obey(self._outbox.close(self._clock()))
+        """Give every turn its verdict, or leave it to the next life: the ear is stopping."""
+        await self._obey(self._outbox.close(self._clock(), self._spool.kept))
         await self._take_commands()
-        await self._obey(self._outbox.close(self._clock()))
+        await self._obey(self._outbox.close(self._clock(), self._spool.kept))
 
     async def _look_at_everything(self) -> None:
         await self._listen()
@@ -110,11 +140,18 @@ class Courier:
     def _decide(self, command: Command) -> tuple[Effect, ...]:
         match command:
             case Put(utterance):
+                self._spool.keep(utterance)
                 return self._outbox.put(utterance, self._clock())
             case Abandon(turn_id):
                 return self._outbox.abandon(turn_id, self._clock())
             case Overflow(turn_id):
                 return self._outbox.overflowed(turn_id)
+            case Grew(turn_id, offset, pcm):
+                self._spool.extend(turn_id, offset, pcm)
+                return ()
+            case Discard(turn_id):
+                self._spool.discard(turn_id)
+                return ()
             case _:
                 assert_never(command)
 
@@ -128,7 +165,11 @@ class Courier:
                     self._watch_flush()
                 case Replace(reason):
                     self._throw_away(reason)
+                case Note(turn_id, mark):
+                    self._spool.mark(turn_id, mark)
                 case Tell(event):
+                    if isinstance(event, Finished):
+                        self._spool.finish(event)
                     self._tell(event)
                 case _:
                     assert_never(effect)
@@ -155,6 +196,8 @@ class Courier:
         link.abort(reason)
 
     def _let_go(self) -> None:
+        if self._served is not None:
+            self._former.update(_counters(self._served))
         self._served = None
         if self._flush is not None:
             self._flush.cancel()
@@ -164,3 +207,7 @@ class Courier:
 def _log(message: FromBackend) -> None:
     if isinstance(message, BackendError):
         _LOGGER.debug("the backend says: %s", message.text)
+
+
+def _counters(link: SocketIoLink) -> Mapping[str, int]:
+    return {"messages_refused": link.refused, "links_flooded": link.overflows}

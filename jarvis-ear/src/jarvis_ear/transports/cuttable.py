@@ -9,6 +9,7 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
 
 
 class CuttableAdapter(HTTPAdapter):
@@ -71,7 +72,12 @@ def _pool(
     dial: Callable[[HTTPConnection], socket.socket],
 ) -> type[HTTPConnectionPool]:
     def as_method(self: HTTPConnection) -> socket.socket:
-        return dial(self)
+        try:
+            return dial(self)
+        except OSError as error:
+            # Of a bare "connection reset" the library believes that something was sent before,
+            # and goes on to read the answer from a connection that there is not.
+            raise NewConnectionError(self, str(error)) from error
 
     ours = type("Connection", (connection,), {"_new_conn": as_method})
     return type("Pool", (pool,), {"ConnectionCls": ours})

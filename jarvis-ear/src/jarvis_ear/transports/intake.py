@@ -31,7 +31,26 @@ class Overflow:
     turn_id: str
 
 
-Command: TypeAlias = Put | Abandon | Overflow
+@dataclass(frozen=True, slots=True)
+class Grew:
+    """Somebody is speaking: this much more of it is known."""
+
+    turn_id: str
+    offset: int
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """What somebody seemed to say is not to be delivered."""
+
+    turn_id: str
+
+
+Command: TypeAlias = Put | Abandon | Overflow | Grew | Discard
+
+MAX_GROWTH: Final = 64
+"""Pieces of half a second: more than one whole utterance."""
 
 MAX_COMMANDS: Final = 1024
 """One or two per sentence that somebody says: so many mean that nobody reads them any more."""
@@ -41,8 +60,8 @@ class Intake:
     """Carries commands to the network thread, in order, whether it runs yet or not.
 
     Any thread may post, and is never kept waiting; one thread drains. Of utterances it holds as
-    many as the outbox does: the oldest becomes an ``Overflow``. Of commands it holds 1024: the
-    oldest goes (``dropped``).
+    many as the outbox does: the oldest becomes an ``Overflow``. Of pieces of one it holds 64, and
+    of all commands 1024: the oldest goes (``dropped``).
     """
 
     def __init__(self) -> None:
@@ -84,6 +103,10 @@ class Intake:
         puts = [place for place, each in enumerate(self._commands) if isinstance(each, Put)]
         while len(puts) > MAX_UTTERANCES or self._bytes(puts) > MAX_BYTES:
             self._overflow(puts.pop(0))
+        growth = [each for each in self._commands if isinstance(each, Grew)]
+        for each in growth[: max(0, len(growth) - MAX_GROWTH)]:
+            self._commands.remove(each)
+            self.dropped += 1
         while len(self._commands) > MAX_COMMANDS:
             self._commands.popleft()
             self.dropped += 1

@@ -8,9 +8,10 @@ from typing import Final
 
 import requests
 
-from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
+from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemoteProtocolError
 from jarvis_ear.transports.blame import blame
 from jarvis_ear.transports.cuttable import CuttableAdapter
+from jarvis_ear.transports.trust import Trust
 from jarvis_ear.transports.worker import Worker
 
 PATH: Final = "/api/auth/login"
@@ -31,10 +32,13 @@ class Login:
     Lives on the network thread; the request itself runs in a thread of its own, one at a time.
     """
 
-    def __init__(self, url: str, password: str, deadline_s: float) -> None:
+    def __init__(
+        self, url: str, password: str, deadline_s: float, trust: Trust | None = None
+    ) -> None:
         self._url = url + PATH
         self._password = password
         self._deadline_s = deadline_s
+        self._trust = trust or Trust()
         self._worker: Worker[str] | None = None
 
     async def token(self) -> str:
@@ -60,10 +64,14 @@ class Login:
         try:
             with requests.Session() as session:
                 session.trust_env = False  # a proxy from the environment would get the password
+                if self._trust.ca_file is not None:
+                    session.verify = str(self._trust.ca_file)
                 session.mount("http://", adapter)
                 session.mount("https://", adapter)
                 return self._answer(session, ends)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except JarvisEarError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a peer can make the library raise anything
             raise ConnectFailed(f"login failed: {blame(error)}") from None
 
     def _answer(self, session: requests.Session, ends: float) -> str:

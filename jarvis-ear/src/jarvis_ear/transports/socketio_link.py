@@ -21,6 +21,7 @@ from jarvis_ear.errors import (
 from jarvis_ear.transports.blame import blame
 from jarvis_ear.transports.sockets import Sockets, WebSocket
 from jarvis_ear.transports.timing import Timing
+from jarvis_ear.transports.trust import Trust
 from jarvis_ear.wire.voice_messages import FromBackend, Listening, Ping, Pong, ToBackend
 from jarvis_ear.wire.voice_socketio import MAX_MESSAGE_BYTES, NAMESPACE, decode, encode
 
@@ -43,16 +44,25 @@ class SocketIoLink:
     one more, and the link ends. Refused messages are counted (``refused``).
     """
 
-    def __init__(self, url: str, agent_id: str, timing: Timing, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        agent_id: str,
+        timing: Timing,
+        wake: Callable[[], None],
+        trust: Trust | None = None,
+    ) -> None:
         self.received: asyncio.Queue[FromBackend] = asyncio.Queue(MAX_UNREAD)
         """What the backend said, in order. ``wake`` is called after each."""
         self.refused = 0
         """Messages that no backend should send."""
+        self.overflows = 0
+        """Messages that found no room: one, and the link ends."""
         self._url = url
         self._agent_id = agent_id
         self._timing = timing
         self._wake = wake
-        self._sockets = Sockets()
+        self._sockets = Sockets(trust)
         self._session: aiohttp.ClientSession | None = None
         self._client: Any = None
         self._messages = 0
@@ -194,6 +204,7 @@ class SocketIoLink:
         try:
             self.received.put_nowait(message)
         except asyncio.QueueFull:
+            self.overflows += 1
             self.abort("the backend says more than can be heard")
         self._wake()
 

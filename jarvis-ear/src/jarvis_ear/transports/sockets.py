@@ -10,6 +10,7 @@ import aiohttp
 
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.transports.resolver import ThreadResolver
+from jarvis_ear.transports.trust import Trust
 
 _USER_TIMEOUT_MS: Final = 10_000
 """Sent and not acknowledged for so long: the kernel gives the connection up. It also frees a
@@ -49,7 +50,8 @@ class Sockets:
     network comes back. So every end of a link is a reset.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust | None = None) -> None:
+        self._trust = trust or Trust()
         self._opened: list[socket.socket] = []
 
     def session(self) -> aiohttp.ClientSession:
@@ -58,7 +60,10 @@ class Sockets:
         trace.on_request_redirect.append(_refuse_redirect)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                socket_factory=self._open, resolver=ThreadResolver(), limit=1
+                socket_factory=self._open,
+                resolver=ThreadResolver(),
+                limit=1,
+                ssl=self._trust.context,
             ),
             ws_response_class=WebSocket,
             trace_configs=[trace],

@@ -1,36 +1,57 @@
-"""Status: whether the link is up, for the threads that want to know."""
+"""Status: how things stand with the link, for the threads that want to know."""
 
 import threading
+from enum import StrEnum
+
+
+class LinkState(StrEnum):
+    """How things stand with the link."""
+
+    TRYING = "trying"
+    """Nothing has been heard of the backend yet."""
+    CONNECTED = "connected"
+    """An utterance could go up now."""
+    DISCONNECTED = "disconnected"
+    """The backend cannot be reached, or does not behave like one."""
+    AUTH_FAILED = "auth_failed"
+    """The backend does not accept the password: somebody has to change it."""
 
 
 class Status:
     """Set by the network thread, read by any."""
 
     def __init__(self) -> None:
-        self._up = threading.Event()
         self._tried = threading.Event()
+        self.state = LinkState.TRYING
+        """The newest state."""
 
     @property
     def connected(self) -> bool:
         """Whether an utterance could go up now."""
-        return self._up.is_set()
+        return self.state is LinkState.CONNECTED
 
     def reached(self) -> None:
         """Note that the link is up."""
-        self._up.set()
-        self._tried.set()
+        self._note(LinkState.CONNECTED)
 
     def missed(self) -> None:
         """Note that the link is down, or that an attempt to bring it up has failed."""
-        self._up.clear()
-        self._tried.set()
+        self._note(LinkState.DISCONNECTED)
+
+    def refused(self) -> None:
+        """Note that the password is not accepted."""
+        self._note(LinkState.AUTH_FAILED)
 
     def forget(self) -> None:
         """Start anew: nothing has been tried."""
-        self._up.clear()
+        self.state = LinkState.TRYING
         self._tried.clear()
 
     def wait_tried(self, timeout_s: float) -> bool:
         """Wait for the outcome of the first attempt, and return whether the link is up."""
         self._tried.wait(timeout_s)
         return self.connected
+
+    def _note(self, state: LinkState) -> None:
+        self.state = state
+        self._tried.set()

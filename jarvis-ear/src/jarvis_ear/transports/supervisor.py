@@ -111,7 +111,7 @@ class Supervisor:
         wait_s = delay_s(setback, self._series.failed(setback), self._rand())
         level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
         _LOGGER.log(level, "backend not usable: %s; next attempt in %.1f s", error, wait_s)
-        self._status.missed()
+        (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
         self._say(self._outage.failed(str(error), self._clock()))
         return wait_s
 

@@ -1,0 +1,118 @@
+"""Ledger: what became of every utterance, one line each."""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.delivery.events import Finished
+from jarvis_ear.system.private_folder import PrivateFolder
+from jarvis_ear.system.rarely import Rarely
+
+FILE: Final = "ledger.jsonl"
+OLD_FILE: Final = "ledger.1.jsonl"
+
+MAX_BYTES: Final = 1024 * 1024
+"""Some ten thousand utterances; as many again are in the file before."""
+
+TAIL_BYTES: Final = 64 * 1024
+"""What a start reads of it: hundreds of lines more than there can be files in the spool."""
+
+COMMITTED: Final = "committed"
+"""Stands for a verdict where the spool could not be told that an utterance was committed."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Ledger:
+    """Appends to a file of JSON lines: no sound and no text. The network thread only.
+
+    At most two files of 1 MiB; the older one goes. What cannot be written is said in the journal
+    instead (``unwritten``). Lines survive a killed process, not a power cut.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        self._path = folder
+        self._folder: PrivateFolder | None = None
+        self._rarely = Rarely(clock)
+        self._before = b""
+        """A line that was cut short must not spoil the next one."""
+        self.unwritten = 0
+        """Lines that are in the journal only."""
+
+    def verdict(self, finished: Finished) -> None:
+        """Record what became of an utterance."""
+        told = {"verdict": str(finished.verdict), "cause": finished.code, "chunks": finished.chunks}
+        self._write(finished.turn_id, told)
+
+    def committed(self, turn_id: str) -> bool:
+        """Record that an utterance may run from now on, and return whether that is on file."""
+        return self._write(turn_id, {"stage": COMMITTED})
+
+    def recorded(self) -> Mapping[str, str]:
+        """Return the turns of the newest lines with what they say, whatever else is there."""
+        found: dict[str, str] = {}
+        for line in self._tail().splitlines():
+            with suppress(ValueError, RecursionError, AttributeError, TypeError):
+                told = json.loads(line)
+                turn_id, end = told.get("turn"), told.get("verdict", told.get("stage"))
+                if isinstance(turn_id, str) and isinstance(end, str):
+                    found[turn_id] = end
+        return found
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self._folder is not None:
+            self._folder.close()
+            self._folder = None
+
+    def _write(self, turn_id: str, told: Mapping[str, object]) -> bool:
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "turn": turn_id}
+        try:
+            self._append((json.dumps({**line, **told}) + "\n").encode())
+        except OSError as error:
+            self.unwritten += 1
+            words = ", ".join(f"{key} {value}" for key, value in told.items())
+            _LOGGER.info("ledger: turn %s: %s", json.dumps(turn_id), words)
+            if self._rarely.now():
+                _LOGGER.warning("the ledger in %s cannot be written: %s", self._path, _why(error))
+            return False
+        return True
+
+    def _append(self, line: bytes) -> None:
+        before, self._before = self._before, b"\n"
+        folder = self._opened()
+        size = folder.append(FILE, before + line)
+        self._before = b""
+        if size > MAX_BYTES:
+            folder.move(FILE, folder, OLD_FILE)
+
+    def _tail(self) -> bytes:
+        try:
+            folder = self._opened()
+            return b"\n".join(_last(folder, name) for name in (OLD_FILE, FILE))
+        except OSError:
+            return b""  # it is said when something cannot be written
+
+    def _opened(self) -> PrivateFolder:
+        if self._folder is None:
+            self._folder = PrivateFolder(self._path)
+        return self._folder
+
+
+def _last(folder: PrivateFolder, name: str) -> bytes:
+    try:
+        fd = folder.open(name, os.O_RDONLY)
+    except OSError:
+        return b""
+    with os.fdopen(fd, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+        return file.read(TAIL_BYTES)
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error)

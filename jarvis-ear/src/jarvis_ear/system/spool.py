@@ -1,0 +1,220 @@
+"""DiskSpool: utterances as files, so that a killed ear loses none and runs none twice."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.delivery import spool_record as record
+from jarvis_ear.delivery.events import Finished
+from jarvis_ear.delivery.mark import Mark
+from jarvis_ear.delivery.revival import Estate, Present, Promise
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.errors import AlreadyRunning
+from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.ledger import Ledger
+from jarvis_ear.system.private_folder import PrivateFolder, write_all
+from jarvis_ear.system.rarely import Rarely
+from jarvis_ear.system.survey import OPEN, Place, Survey
+
+MAX_OPEN: Final = 4
+"""One person speaks at a time: so many files mean that somebody forgot to say how it ended."""
+
+_LOCK: Final = "lock"
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class DiskSpool:
+    """One file for each utterance that has no verdict, in folders that say how far it has come.
+
+    Made and locked by the main thread, then used by the network thread only. No method but
+    ``lock`` raises: what cannot be written is delivered from memory, with a warning a minute.
+    At most 16 utterances and 16 MiB, like the outbox, which says which one gives way.
+    """
+
+    def __init__(self, folder: Path, ledger: Ledger, clock: BootClock) -> None:
+        self._path = folder
+        self._ledger = ledger
+        self._clock = clock
+        self._held = ExitStack()
+        self._folders: dict[str, PrivateFolder] = {}
+        self._places: dict[str, Place] = {}
+        self._rarely = Rarely(clock)
+        self.failures = 0
+        """Times that something could not be written."""
+        self.foreign = 0
+        """Files that a start found and did not touch."""
+
+    @property
+    def kept(self) -> Collection[str]:
+        """Turns that the next life will go on with."""
+        return {turn_id for turn_id, place in self._places.items() if place.folder != OPEN}
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how often each bound was met."""
+        return {
+            "spool_failures": self.failures,
+            "spool_foreign_files": self.foreign,
+            "ledger_unwritten": self._ledger.unwritten,
+        }
+
+    def lock(self) -> None:
+        """Take the folder, or raise ``AlreadyRunning``. One that is unfit is done without."""
+        words = "the spool in %s is not usable, sentences are kept in memory only: %s"
+        with self._careful(words), ExitStack() as taken:
+            base = taken.enter_context(PrivateFolder(self._path))
+            self._take_lock(base, taken)
+            self._folders = {
+                str(name): taken.enter_context(PrivateFolder(self._path / name))
+                for name in (OPEN, *Mark)
+            }
+            self._held = taken.pop_all()
+
+    def close(self) -> None:
+        """Let go of the folders: somebody else may take them."""
+        self._folders.clear()
+        self._held.close()
+        self._ledger.close()
+
+    def begin(self, fresh_s: float, promise: Promise) -> Estate:
+        """Return what a former life left behind. Before anything else of this one."""
+        if not self._folders:
+            return Estate()
+        self._places = {turn: at for turn, at in self._places.items() if at.folder == OPEN}
+        present = Present(self._clock.boot_id, self._clock(), fresh_s, promise)
+        survey = Survey(self._folders, self._places, present, self._ledger.recorded())
+        estate = survey.take()
+        self._places = survey.places
+        self._say_foreign(survey.foreign)
+        return estate
+
+    def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        """Add to an utterance that somebody is still speaking."""
+        if not self._folders:
+            return
+        with self._careful():
+            try:
+                self._extend(turn_id, offset, pcm)
+            except OSError:
+                self.discard(turn_id)  # nobody knows how much of it was written
+                raise
+
+    def discard(self, turn_id: str) -> None:
+        """Forget what was no utterance after all."""
+        place = self._places.pop(turn_id, None)
+        if place is not None:
+            with self._careful():
+                self._folders[place.folder].remove(place.name)
+
+    def keep(self, utterance: Utterance) -> None:
+        """Keep a whole utterance."""
+        if not self._folders or not record.can_be_kept(utterance):
+            return
+        with self._careful():
+            try:
+                self._keep(utterance)
+            except OSError:
+                self.discard(utterance.turn_id)  # a part of it would be taken for a torn one
+                raise
+
+    def mark(self, turn_id: str, mark: Mark) -> None:
+        """Note how far it has come."""
+        place = self._places.get(turn_id)
+        if place is None or place.folder == mark:
+            return
+        with self._careful():
+            try:
+                self._move(turn_id, place, mark)
+            except OSError:
+                if mark is Mark.SENT:
+                    self._unmark(turn_id, place)
+                raise
+
+    def finish(self, finished: Finished) -> None:
+        """Record a verdict, and then forget the utterance."""
+        self._ledger.verdict(finished)
+        self.discard(finished.turn_id)
+
+    def _take_lock(self, base: PrivateFolder, taken: ExitStack) -> None:
+        fd = base.open(_LOCK, os.O_RDWR | os.O_CREAT)
+        taken.callback(os.close, fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another jarvis-ear is running with the folder {self._path}: stop it, or give "
+                "this one a folder of its own with spool.dir"
+            ) from None
+
+    def _open(self, turn_id: str) -> None:
+        self.discard(turn_id)
+        speaking = [turn for turn, place in self._places.items() if place.folder == OPEN]
+        for forgotten in speaking[: max(0, len(speaking) - MAX_OPEN + 1)]:
+            self.discard(forgotten)
+        now = self._clock()
+        name = record.name_of(turn_id, now)
+        self._folders[OPEN].remove(name)
+        self._folders[OPEN].append(name, record.opened(turn_id, self._clock.boot_id, now))
+        self._places[turn_id] = Place(OPEN, name)
+
+    def _extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        if offset == 0:
+            self._open(turn_id)
+        place = self._places.get(turn_id)
+        if place is None or place.folder != OPEN or place.written != offset:
+            return
+        if offset + len(pcm) > record.MAX_PCM_BYTES:
+            return
+        self._folders[OPEN].append(place.name, pcm)
+        self._places[turn_id] = replace(place, written=offset + len(pcm))
+
+    def _keep(self, utterance: Utterance) -> None:
+        """Write what is missing, then the header, which makes it whole; then move it."""
+        turn_id, pcm = utterance.turn_id, record.pcm_of(utterance)
+        place = self._places.get(turn_id)
+        if place is None or place.folder != OPEN or place.written > len(pcm):
+            self._open(turn_id)
+            place = self._places[turn_id]
+        fd = self._folders[OPEN].open(place.name, os.O_RDWR)
+        try:
+            os.lseek(fd, record.HEADER_BYTES + place.written, os.SEEK_SET)
+            write_all(fd, pcm[place.written :])
+            os.ftruncate(fd, record.HEADER_BYTES + len(pcm))
+            os.pwrite(fd, record.closed(utterance, self._clock.boot_id), 0)
+        finally:
+            os.close(fd)
+        self._move(turn_id, place, Mark.NEW)
+
+    def _move(self, turn_id: str, place: Place, mark: Mark) -> None:
+        self._folders[place.folder].move(place.name, self._folders[mark])
+        self._places[turn_id] = Place(str(mark), place.name)
+
+    def _unmark(self, turn_id: str, place: Place) -> None:
+        """Make sure that no later start sends what may run now, although it could not be moved."""
+        if not self._ledger.committed(turn_id):
+            del self._places[turn_id]
+            self._folders[place.folder].remove(place.name)
+
+    def _say_foreign(self, number: int) -> None:
+        self.foreign += number
+        if number:
+            _LOGGER.warning(
+                "%d files in %s are none of ours, and are left alone", number, self._path
+            )
+
+    @contextmanager
+    def _careful(
+        self, words: str = "the spool in %s cannot be written, what is said is kept in memory: %s"
+    ) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failures += 1
+            if self._rarely.now():
+                why = os.strerror(error.errno).lower() if error.errno else str(error)
+                _LOGGER.warning(words, self._path, why)

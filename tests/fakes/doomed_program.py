@@ -1,0 +1,116 @@
+"""The ``ear_program`` that kills itself, without a word, at one point of the way of an utterance.
+
+The option ``kill`` names the point: ``before`` or ``after`` one of ``POINTS``. Nothing of this is
+in the product: its methods are wrapped here.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from fakes import ear_program
+from jarvis_ear.delivery.events import DeliveryEvent
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.system import spool
+from jarvis_ear.system.ledger import Ledger
+from jarvis_ear.system.private_folder import PrivateFolder
+from jarvis_ear.system.spool import DiskSpool
+from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.wire.voice_messages import ToBackend
+
+POINTS: Final = (
+    "extend",
+    "keep",
+    "sound written",
+    "moved to new",
+    "send AudioStart",
+    "send AudioChunk",
+    "mark sent",
+    "moved to sent",
+    "send AudioEnd",
+    "told Sent",
+    "mark taken",
+    "moved to taken",
+    "told Processing",
+    "told Transcribed",
+    "told ReplyAudio",
+    "finish",
+    "ledger",
+    "removed",
+    "told Finished",
+)
+"""The transitions of an utterance, in the order in which they come."""
+
+
+class Doom:
+    """Kills its own process at the point it was given."""
+
+    def __init__(self, point: str) -> None:
+        self._point = point
+
+    def at(self, moment: str, point: str) -> None:
+        """Die, if this is it."""
+        if f"{moment} {point}" == self._point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, owner: object, name: str, point_of: Callable[..., str]) -> None:
+        """Make ``owner.name`` deadly before and after."""
+        inner = getattr(owner, name)
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            point = point_of(*args)
+            self.at("before", point)
+            outcome = inner(*args, **kwargs)
+            self.at("after", point)
+            return outcome
+
+        setattr(owner, name, wrapped)
+
+    def around_sending(self) -> None:
+        """Make each message to the backend deadly before and after."""
+        inner = SocketIoLink.send
+
+        async def wrapped(link: SocketIoLink, message: ToBackend) -> None:
+            point = f"send {type(message).__name__}"
+            self.at("before", point)
+            await inner(link, message)
+            self.at("after", point)
+
+        SocketIoLink.send = wrapped  # type: ignore[assignment,method-assign]  # to die there
+
+
+def lay(doom: Doom) -> None:
+    """Put ``doom`` on every transition."""
+    doom.around(DiskSpool, "extend", lambda *_: "extend")
+    doom.around(DiskSpool, "keep", _named("keep", Utterance))
+    doom.around(spool, "write_all", lambda *_: "sound written")
+    doom.around(DiskSpool, "mark", lambda _spool, _turn, mark: f"mark {mark}")
+    doom.around(PrivateFolder, "move", lambda _from, _name, to, *_: f"moved to {to.path.name}")
+    doom.around(PrivateFolder, "remove", lambda folder, _: _removed(folder))
+    doom.around(DiskSpool, "finish", lambda *_: "finish")
+    doom.around(Ledger, "verdict", lambda *_: "ledger")
+    doom.around_sending()
+    doom.around(ear_program, "tell", _told)
+
+
+def _named(point: str, kind: type[object]) -> Callable[..., str]:
+    return lambda *args: point if isinstance(args[-1], kind) else ""
+
+
+def _removed(folder: PrivateFolder) -> str:
+    """A file that is taken away from where it lay until its end."""
+    return "removed" if folder.path.name in {"sent", "taken"} else ""
+
+
+def _told(event: DeliveryEvent) -> str:
+    return f"told {type(event).__name__}"
+
+
+if __name__ == "__main__":
+    options = json.loads(sys.argv[1])
+    lay(Doom(options.pop("kill")))
+    sys.argv[1] = json.dumps(options)
+    ear_program.main()

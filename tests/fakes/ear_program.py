@@ -1,0 +1,94 @@
+"""What runs in an ``EarProcess``: a ``BackendClient`` that obeys lines and writes lines."""
+
+import json
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fakes.ear import PASSWORD, timing
+from fakes.numbered import numbered
+from jarvis_ear.backend import BackendClient
+from jarvis_ear.config import Backend
+from jarvis_ear.delivery.events import DeliveryEvent, ReplyAudio
+from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.ledger import Ledger
+from jarvis_ear.system.spool import DiskSpool
+
+_LOCK = threading.Lock()
+
+
+def write(event: str, **values: Any) -> None:
+    """Say something to whoever started this process."""
+    line = json.dumps({"event": event, "at": time.clock_gettime(time.CLOCK_BOOTTIME), **values})
+    with _LOCK:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+def tell(event: DeliveryEvent) -> None:
+    """Pass on what became of an utterance: all but its sound."""
+    values = {} if isinstance(event, ReplyAudio) else asdict(event)
+    write(type(event).__name__, **values)
+
+
+def make(options: dict[str, Any]) -> BackendClient:
+    """Make the client as the daemon makes its own."""
+    folder = options.pop("folder", None)
+    run, state = (options.pop(name, f"{folder}/{name}") for name in ("run", "state"))
+    spool = None if folder is None else make_spool(Path(run), Path(state))
+    times_faster = options.pop("times_faster", 1.0)
+    config = Backend(url=options.pop("url"), password=PASSWORD)
+    return BackendClient(
+        config.model_copy(update=options),
+        on_event=tell,
+        timing=timing(times_faster),
+        spool=spool,
+    )
+
+
+def make_spool(run: Path, state: Path) -> DiskSpool:
+    """Make the spool as the daemon makes its own."""
+    clock = BootClock.of_this_machine()
+    spool = DiskSpool(run, Ledger(state, clock), clock)
+    spool.lock()
+    return spool
+
+
+def obey(client: BackendClient, command: dict[str, Any]) -> None:
+    """Do what a line says."""
+    match command.pop("do"):
+        case "say":
+            say(client, **command)
+        case "abandon":
+            client.abandon(command["turn"])
+        case "counters":
+            write("counters", **client.counters())
+        case unknown:
+            raise ValueError(f"command {unknown!r}; expected say, abandon or counters")
+
+
+def say(
+    client: BackendClient, turn: str, number: int, samples: int = 8000, lasts_s: float = 0.0
+) -> None:
+    """Speak as the ear hears it: most of it while it is said, the whole of it at the end."""
+    pcm = numbered(number, samples)
+    if lasts_s:
+        client.extend(turn, 0, pcm[: len(pcm) // 2])
+        write("speaking", turn=turn)
+        threading.Event().wait(lasts_s)
+    client.send_audio(pcm, turn_id=turn)
+    write("said", turn=turn)
+
+
+def main() -> None:
+    """Obey until standard input ends."""
+    with make(json.loads(sys.argv[1])) as client:
+        for line in sys.stdin:
+            obey(client, json.loads(line))
+
+
+if __name__ == "__main__":
+    main()

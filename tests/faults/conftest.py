@@ -1,0 +1,17 @@
+import pytest
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(10, id="ten_times_faster"),
+        pytest.param(1, id="real_time", marks=pytest.mark.slow),
+    ]
+)
+def faster(request):
+    """By what every deadline of the product, and every number of the matrix, is divided."""
+    return request.param
+
+
+@pytest.fixture
+def shortest_waits(monkeypatch):
+    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)

@@ -1,0 +1,223 @@
+"""Rows 5, 8, 12 to 14, 21 and 22 of the fault matrix: what becomes of an utterance."""
+
+import time
+
+import pytest
+
+from fakes.ear import EarProcess, ear, timing
+from fakes.fault_server import FaultServer
+from fakes.numbered import numbered
+from fakes.proxy import Proxy
+from fakes.voice_server import Switches, wait_until
+from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, ReplyAudio, Verdict
+
+LONGEST = 28 * 16_000
+"""Samples of the longest utterance."""
+
+START_ANSWERED = b'voice:listening",{"agentId"'
+
+YEAR_S = 365 * 24 * 3600
+
+KIB_OF_A_STALL = 8 * 1024
+
+
+MANY_TIMES = pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.slow)])
+
+
+def ends_as(told, turn_id, verdict, code):
+    end = told.end_of(turn_id)
+    return (end.verdict, end.code) == (verdict, code)
+
+
+@pytest.mark.parametrize("samples", [32_000, LONGEST])
+def test_row_05_backend_stopped_during_an_upload(samples, faster, tmp_path):
+    """It stopped between the start and the sound. Small sounds fit into the kernel's buffers."""
+    server = FaultServer(tmp_path, Switches(reply="stops"))
+    with server, EarProcess(server.url, times_faster=faster, connect_s=5.0 / faster) as daemon:
+        daemon.wait("LinkUp")
+        had_kib = daemon.resident_kib()
+        began = time.monotonic()
+        daemon.tell(do="say", turn="one", number=1, samples=samples)
+        first = daemon.wait("Finished", "LinkDown", within_s=20.0)
+        took_s = time.monotonic() - began
+        assert daemon.resident_kib() - had_kib <= KIB_OF_A_STALL
+        server.kill()
+        server.start(reply="spoken")
+        end = first if first["event"] == "Finished" else daemon.wait("Finished", within_s=20.0)
+        assert end["verdict"] in {"done", "in_doubt"}
+        assert server.numbers() == [1] * (end["verdict"] == "done")
+    assert took_s <= 4.0 / faster + 1.0
+
+
+@pytest.mark.parametrize("bytes_per_s", [8000, 1])
+def test_row_08_slow_link(bytes_per_s, tmp_path):
+    with FaultServer(tmp_path) as server, Proxy(server.port) as proxy:
+        with ear(proxy.url, timing(4), fresh_s=3, connect_s=1.0) as (client, told):
+            assert client.connect()
+            proxy.trickle(bytes_per_s)
+            end = told.end_of(client.send_audio(numbered(1, 10 * 16_000)), within_s=6.0)
+            assert end.verdict in {Verdict.EXPIRED, Verdict.IN_DOUBT}
+            proxy.trickle(None)
+            assert told.end_of(client.send_audio(numbered(2)), within_s=8.0).verdict is Verdict.DONE
+        assert server.numbers() == [2]
+
+
+@MANY_TIMES
+def test_row_12_nothing_runs_late(times, tmp_path):
+    """The network is lost around the commit and comes back after we have given up."""
+    with FaultServer(tmp_path) as server, Proxy(server.port) as proxy:
+        with ear(proxy.url, timing(10), connect_s=0.5) as (client, told):
+            client.start()
+            for number in range(1, times + 1):
+                wait_until(lambda: client.connected)
+                proxy.hold_after(START_ANSWERED)
+                had = proxy.accepted
+                turn_id = client.send_audio(numbered(number))
+                assert ends_as(told, turn_id, Verdict.IN_DOUBT, "no_processing")
+                wait_until(lambda before=had: proxy.accepted > before)  # the old link is no more
+                proxy.release()
+            wait_until(lambda: client.connected)
+            assert told.end_of(client.send_audio(numbered(99))).verdict is Verdict.DONE
+        assert server.numbers() == [99]
+
+
+@pytest.mark.slow
+def test_row_12_backend_dies_before_processing(tmp_path, shortest_waits):
+    with FaultServer(tmp_path, Switches(reply="dies")) as server, ear(server.url) as (client, told):
+        client.start()
+        for number in (1, 2):
+            wait_until(lambda: client.connected)
+            assert ends_as(told, client.send_audio(numbered(number)), Verdict.IN_DOUBT, "link_lost")
+            server.wait_dead()
+            server.start()
+        server.kill()
+        server.start(reply="spoken")
+        assert told.end_of(client.send_audio(numbered(3))).verdict is Verdict.DONE
+        assert server.numbers() == [1, 2, 3]
+
+
+@MANY_TIMES
+def test_row_12b_uploads_never_mix(times, tmp_path):
+    """What the old link had in flight arrives while the new one uploads; the name is the same."""
+    with FaultServer(tmp_path) as server, Proxy(server.port) as proxy:
+        with ear(proxy.url, timing(10), connect_s=0.5) as (client, told):
+            client.start()
+            for number in range(1, times + 1):
+                wait_until(lambda: client.connected)
+                proxy.hold_after(START_ANSWERED)
+                turn_id = client.send_audio(numbered(number, 4 * 16_000))
+                wait_until(lambda: not client.connected)
+                newer = client.send_audio(numbered(100 + number, 16_000))
+                proxy.release()
+                assert told.end_of(newer).verdict is Verdict.DONE
+                assert told.end_of(turn_id).verdict in {Verdict.DONE, Verdict.IN_DOUBT}
+        runs = server.received("run")
+        assert None not in server.numbers(), "two sounds in one"
+        whole = {
+            number: 44 + 2 * (16_000 if number > 100 else 4 * 16_000) for number in server.numbers()
+        }
+        assert {line["number"]: line["bytes"] for line in runs} == whole
+        assert len(runs) == len(whole)
+
+
+@pytest.mark.slow
+def test_row_13_backend_dies_while_it_works(tmp_path, shortest_waits):
+    server = FaultServer(tmp_path, Switches(reply="dies_processing"))
+    with server, ear(server.url) as (client, told):
+        client.start()
+        for number in (1, 2):
+            wait_until(lambda: client.connected)
+            assert ends_as(
+                told, client.send_audio(numbered(number)), Verdict.REPLY_LOST, "link_lost"
+            )
+            server.wait_dead()
+            server.start()
+        assert server.numbers() == [1, 2]
+
+
+def test_row_14_processing_before_the_end(tmp_path):
+    """A backend that cuts recordings by itself has begun: the sound is not sent a second time."""
+    with (
+        FaultServer(tmp_path, Switches(reply="early")) as server,
+        ear(server.url) as (client, told),
+    ):
+        assert client.connect()
+        assert told.end_of(client.send_audio(numbered(1))).verdict is Verdict.DONE
+        assert len(server.received("start")) == 1
+
+
+def test_row_14_an_error_before_the_transcript_is_tried_once_again(tmp_path):
+    """No tool can have run: the backend did not even know what was said."""
+    server = FaultServer(tmp_path, Switches(reply="fails_first"))
+    with server, ear(server.url) as (client, told):
+        assert client.connect()
+        assert told.end_of(client.send_audio(numbered(1))).verdict is Verdict.DONE
+        assert server.numbers() == [1, 1]
+
+
+def test_row_14_an_error_after_the_transcript_is_the_end(tmp_path):
+    """And sentences that come after it are nobody's."""
+    with (
+        FaultServer(tmp_path, Switches(reply="fails_late")) as server,
+        ear(server.url) as (client, told),
+    ):
+        assert client.connect()
+        assert ends_as(told, client.send_audio(numbered(1)), Verdict.FAILED, "backend_error")
+        wait_until(lambda: client.connected)
+        assert ends_as(told, client.send_audio(numbered(2)), Verdict.FAILED, "backend_error")
+        assert told.all(ReplyAudio) == []
+        assert server.numbers() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("switches", "verdict"),
+    [({"listening": False}, Verdict.EXPIRED), ({"reply": "none"}, Verdict.IN_DOUBT)],
+)
+def test_row_14_no_answer(switches, verdict, tmp_path):
+    server = FaultServer(tmp_path, Switches(**switches))
+    with server, ear(server.url, timing(10), fresh_s=1) as (client, told):
+        assert client.connect()
+        began = time.monotonic()
+        assert told.end_of(client.send_audio(numbered(1))).verdict is verdict
+        assert time.monotonic() - began <= 2.0
+        assert len(server.numbers()) == (verdict is Verdict.IN_DOUBT)
+
+
+def test_row_21_the_wall_clock_jumps(tmp_path, monkeypatch):
+    chance = iter(
+        [year * 31_536_000 + odd for _ in range(10_000) for year in (-1, 1) for odd in (-1, 0, 1)]
+    )
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + next(chance))
+    with FaultServer(tmp_path) as server, ear(server.url) as (client, told):
+        assert client.connect()
+        for number in range(50):
+            assert told.end_of(client.send_audio(numbered(number))).verdict is Verdict.DONE
+        assert server.numbers() == list(range(50))
+
+
+class Sleeper:
+    """CLOCK_BOOTTIME of a machine that can be sent to sleep."""
+
+    def __init__(self):
+        self.slept_s = 0.0
+
+    def __call__(self):
+        return time.clock_gettime(time.CLOCK_BOOTTIME) + self.slept_s
+
+
+def test_row_22_the_machine_slept_for_ten_minutes(tmp_path, monkeypatch):
+    clock = Sleeper()
+    monkeypatch.setattr("jarvis_ear.backend.clock", clock)
+    server = FaultServer(tmp_path)
+    with ear(server.url) as (client, told):
+        client.start()
+        told.wait(LinkDown)
+        turn_ids = [client.send_audio(numbered(number)) for number in range(5)]
+        clock.slept_s = 600.0
+        with server:
+            told.wait(LinkUp, within_s=8.0)
+            assert all(ends_as(told, each, Verdict.EXPIRED, "too_old") for each in turn_ids)
+            assert told.end_of(client.send_audio(numbered(9))).verdict is Verdict.DONE
+            assert server.numbers() == [9]
+    assert len(told.all(Finished)) == 6

@@ -1,0 +1,172 @@
+"""What a killed or stopped ear had not delivered is delivered, or told, by the next one."""
+
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from fakes.told import Told
+from fakes.voice_server import VoiceServer, free_port
+from jarvis_ear.backend import BackendClient, pcm_to_wav
+from jarvis_ear.config import Backend
+from jarvis_ear.delivery.events import Finished, Kept, Verdict
+from jarvis_ear.delivery.mark import Mark
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.ledger import Ledger
+from jarvis_ear.system.spool import DiskSpool
+
+SPEECH = bytes(range(256)) * 125
+
+
+@contextmanager
+def spool(folder):
+    clock = BootClock.of_this_machine()
+    disk = DiskSpool(folder / "run", Ledger(folder / "state", clock), clock)
+    disk.lock()
+    try:
+        yield disk
+    finally:
+        disk.close()
+
+
+@contextmanager
+def ear(folder, url, **changes):
+    told = Told()
+    with spool(folder) as disk:
+        config = Backend(url=url, password="open sesame").model_copy(update=changes)
+        with BackendClient(config, on_event=told, spool=disk) as client:
+            yield client, told
+
+
+def verdicts(folder):
+    lines = (folder / "state" / "ledger.jsonl").read_text().splitlines()
+    return {told["turn"]: told["verdict"] for told in map(json.loads, lines)}
+
+
+def left(folder):
+    return [path for path in (folder / "run").rglob("*-*") if path.is_file()]
+
+
+def leave(folder, turn_id, mark, age_s=0.0):
+    """Leave what an ear leaves that is killed at this moment."""
+    with spool(folder) as disk:
+        now = BootClock.of_this_machine()()
+        disk.keep(Utterance(turn_id, pcm_to_wav(SPEECH), len(SPEECH), now - age_s))
+        disk.mark(turn_id, mark)
+
+
+def test_a_turn_leaves_its_verdict_and_no_sound(tmp_path):
+    with VoiceServer(tmp_path) as server, ear(tmp_path, server.url) as (client, told):
+        client.extend("0a1b2c3d", 0, SPEECH[:16_000])
+        turn_id = client.send_audio(SPEECH, turn_id="0a1b2c3d")
+        assert told.end_of(turn_id).verdict is Verdict.DONE
+    assert verdicts(tmp_path) == {turn_id: "done"}
+    assert left(tmp_path) == []
+    assert SPEECH[:16] not in (tmp_path / "state" / "ledger.jsonl").read_bytes()
+
+
+def test_stopped_while_it_waits_it_goes_up_in_the_next_life(tmp_path):
+    with ear(tmp_path, f"http://127.0.0.1:{free_port()}") as (client, told):
+        turn_id = client.send_audio(SPEECH)
+    assert told.all(Kept) == [Kept(turn_id)]
+    assert told.all(Finished) == []
+    with VoiceServer(tmp_path) as server, ear(tmp_path, server.url) as (_, told):
+        assert told.end_of(turn_id).verdict is Verdict.DONE
+        assert len(server.received("end")) == 1
+    assert verdicts(tmp_path) == {turn_id: "done"}
+
+
+def test_a_client_that_is_started_again_goes_on_as_well(tmp_path):
+    with VoiceServer(tmp_path) as server:
+        server.kill()
+        with ear(tmp_path, server.url) as (client, told):
+            client.extend("00000001", 0, SPEECH)
+            turn_id = client.send_audio(SPEECH)
+            client.disconnect()
+            assert told.all(Kept) == [Kept(turn_id)]
+            server.start()
+            client.start()
+            assert told.end_of(turn_id).verdict is Verdict.DONE
+            assert len(left(tmp_path)) == 1  # somebody is still speaking
+            client.send_audio(SPEECH, turn_id="00000001")
+            assert told.end_of("00000001").verdict is Verdict.DONE
+    assert set(verdicts(tmp_path).values()) == {"done"}
+
+
+@pytest.mark.parametrize(
+    ("mark", "age_s", "verdict", "runs"),
+    [
+        (Mark.NEW, 0.0, Verdict.DONE, 1),
+        (Mark.NEW, 31.0, Verdict.EXPIRED, 0),
+        (Mark.SENT, 0.0, Verdict.IN_DOUBT, 0),
+        (Mark.TAKEN, 0.0, Verdict.REPLY_LOST, 0),
+    ],
+)
+def test_killed_at_any_moment_it_has_one_verdict(tmp_path, mark, age_s, verdict, runs):
+    leave(tmp_path, "0a1b2c3d", mark, age_s)
+    with VoiceServer(tmp_path) as server:
+        for _ in range(2):
+            with ear(tmp_path, server.url) as (client, told):
+                next_one = client.send_audio(SPEECH)
+                assert told.end_of(next_one).verdict is Verdict.DONE
+                ends = [end for end in told.all(Finished) if end.turn_id != next_one]
+                assert [end.verdict for end in ends] in ([verdict], [])
+        assert len(server.received("end")) == runs + 2
+    assert verdicts(tmp_path)["0a1b2c3d"] == str(verdict)
+
+
+def test_at_least_once_it_goes_up_again(tmp_path):
+    leave(tmp_path, "0a1b2c3d", Mark.SENT)
+    with VoiceServer(tmp_path) as server:
+        with ear(tmp_path, server.url, delivery="at_least_once") as (_, told):
+            assert told.end_of("0a1b2c3d").verdict is Verdict.DONE
+        assert len(server.received("end")) == 1
+
+
+def test_what_was_no_utterance_leaves_nothing(tmp_path):
+    with VoiceServer(tmp_path) as server, ear(tmp_path, server.url) as (client, told):
+        client.extend("00000001", 0, SPEECH)
+        client.discard("00000001")
+        told.end_of(client.send_audio(SPEECH, turn_id="00000002"))
+    assert left(tmp_path) == []
+    assert verdicts(tmp_path) == {"00000002": "done"}
+
+
+def test_every_bound_has_a_counter(tmp_path):
+    with (
+        VoiceServer(
+            tmp_path,
+        ) as server,
+        ear(tmp_path, server.url) as (client, told),
+    ):
+        before = client.counters()
+        told.end_of(client.send_audio(SPEECH))
+        assert {
+            "commands_dropped",
+            "utterances_dropped",
+            "stray_messages",
+            "messages_refused",
+            "links_flooded",
+            "repeated_sentences",
+            "late_sentences",
+            "replies_too_big",
+            "spool_failures",
+            "spool_foreign_files",
+            "ledger_unwritten",
+        } <= set(client.counters())
+    assert set(before.values()) <= {0}
+
+
+def test_a_hostile_backend_is_counted_over_all_lives(tmp_path):
+    with VoiceServer(tmp_path) as server:
+        server.kill()
+        server.start(reply="hostile")
+        client = BackendClient(Backend(url=server.url, password="open sesame"))
+        counts = []
+        for _ in range(2):
+            told = client._on_event = Told()
+            with client:
+                told.end_of(client.send_audio(SPEECH))
+            counts.append(client.counters()["messages_refused"])
+    assert 0 < counts[0] < counts[1]

@@ -1,0 +1,118 @@
+"""Over TLS we speak to whom we mean, or to nobody."""
+
+import asyncio
+import logging
+import shutil
+
+import pytest
+
+from fakes.tls import Authority, TlsFront
+from fakes.told import Told
+from fakes.voice_server import VoiceServer
+from jarvis_ear.backend import BackendClient
+from jarvis_ear.config import Backend
+from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.errors import ConfigError, ConnectFailed
+from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.timing import Timing
+from jarvis_ear.transports.trust import Trust
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl is not installed: apt install openssl"
+)
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("ours"))
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("theirs"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with VoiceServer(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def test_a_backend_that_our_authority_vouches_for_is_spoken_to(ours, server):
+    good = ours.vouch("good", "DNS:localhost,IP:127.0.0.1")
+    for host in ("localhost", "127.0.0.1"):
+        with TlsFront(server.port, good) as front:
+            config = Backend(
+                url=f"https://{host}:{front.port}",
+                password="open sesame",
+                ca_file=ours.certificate.cert,
+            )
+            told = Told()
+            with BackendClient(config, on_event=told) as client:
+                assert client.connect()
+                turn_id = client.send_audio(bytes(6400))
+                assert told.end_of(turn_id).verdict is Verdict.DONE
+            assert front.shaken == 2  # the login, and the link
+
+
+def refused(front, config, caplog):
+    caplog.set_level(logging.DEBUG, logger="jarvis_ear")
+    with BackendClient(config) as client:
+        assert not client.connect()
+    assert front.shaken == 0
+    assert "open sesame" not in caplog.text
+
+
+@pytest.mark.parametrize("known", ["ours", "nobody"])
+def test_a_certificate_of_an_unknown_authority_is_refused(ours, theirs, server, caplog, known):
+    with TlsFront(server.port, theirs.vouch("foreign", "IP:127.0.0.1")) as front:
+        ca_file = ours.certificate.cert if known == "ours" else None
+        url = f"https://127.0.0.1:{front.port}"
+        refused(front, Backend(url=url, password="open sesame", ca_file=ca_file), caplog)
+
+
+def test_a_self_signed_certificate_is_refused(ours, theirs, server, caplog):
+    with TlsFront(server.port, theirs.certificate) as front:
+        url = f"https://127.0.0.1:{front.port}"
+        config = Backend(url=url, password="open sesame", ca_file=ours.certificate.cert)
+        refused(front, config, caplog)
+
+
+@pytest.mark.parametrize(("host", "days"), [("DNS:other.example", 1), ("IP:127.0.0.1", -1)])
+def test_a_certificate_for_another_host_or_another_day_is_refused(ours, server, caplog, host, days):
+    with TlsFront(server.port, ours.vouch("bad", host, days=days)) as front:
+        url = f"https://127.0.0.1:{front.port}"
+        config = Backend(url=url, password="open sesame", ca_file=ours.certificate.cert)
+        refused(front, config, caplog)
+
+
+@pytest.mark.parametrize("host", ["DNS:other.example", "DNS:localhost,IP:127.0.0.1"])
+def test_the_link_looks_as_closely_as_the_login(ours, theirs, server, host):
+    authority = ours if host.startswith("DNS:other") else theirs
+
+    async def attempt(url):
+        trust = Trust(ours.certificate.cert)
+        link = SocketIoLink(url, "den", Timing(), lambda: None, trust)
+        try:
+            with pytest.raises(ConnectFailed):
+                await link.open("canary-first-1")
+        finally:
+            await link.close()
+
+    with TlsFront(server.port, authority.vouch("link", host)) as front:
+        asyncio.run(attempt(f"https://127.0.0.1:{front.port}"))
+        assert front.shaken == 0
+
+
+def test_there_is_no_switch_that_trusts_anybody():
+    switches = [name for name in Backend.model_fields if "verify" in name or "insecure" in name]
+    assert switches == []
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_an_authority_that_is_none_is_a_mistake_of_the_configuration(tmp_path, content):
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigError, match=r"^backend\.ca_file: .*ca\.pem: .*expected"):
+        BackendClient(Backend(url="https://localhost", ca_file=path))

@@ -1,0 +1,83 @@
+"""Write the generated part of docs/delivery.md: the life of a sentence, from its own table."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from documented import documented
+
+from jarvis_ear.delivery.cause import Cause
+from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.moves import AT_LEAST_ONCE, AT_MOST_ONCE, After, Move, Sign, Stage
+
+BEGIN = (
+    "<!-- From here to the end: written by `make docs` from jarvis_ear/delivery; do not edit. -->"
+)
+
+
+def _where(move: Move) -> str:
+    return str(move.to if move.verdict is None else move.verdict)
+
+
+def _picture() -> Iterator[str]:
+    labels: dict[tuple[str, str], list[str]] = {}
+    for stage, row in AT_MOST_ONCE.items():
+        for sign, move in row.items():
+            if (sign is not Sign.ABANDONED) and _where(move) != stage:
+                labels.setdefault((str(stage), _where(move)), []).append(str(sign))
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {Stage.WAITING}"
+    for (old, new), signs in labels.items():
+        yield f"    {old} --> {new}: {', '.join(signs)}"
+    for verdict in dict.fromkeys(new for _, new in labels if new in set(Verdict)):
+        yield f"    {verdict} --> [*]"
+    yield "```"
+
+
+def _stages() -> Iterator[str]:
+    yield "| stage | what it means |"
+    yield "|---|---|"
+    words = documented(Stage)
+    for stage in Stage:
+        if stage is not Stage.OVER:
+            yield f"| `{stage}` | {words[stage.name].replace('``', '`')} |"
+
+
+def _table() -> Iterator[str]:
+    yield "| stage | what happens | then | and the link |"
+    yield "|---|---|---|---|"
+    for stage, row in AT_MOST_ONCE.items():
+        for sign, move in row.items():
+            link = "is replaced" if move.link is After.REPLACE else ""
+            end = "" if move.verdict is None or not move.cause else f" ({move.cause})"
+            again = AT_LEAST_ONCE[stage][sign]
+            other = "" if again == move else f"; at least once: `{_where(again)}`"
+            yield f"| `{stage}` | {sign} | `{_where(move)}`{end}{other} | {link} |"
+
+
+def _causes() -> Iterator[str]:
+    yield "| cause | what it means |"
+    yield "|---|---|"
+    words = documented(Cause)
+    for cause in Cause:
+        if cause is not Cause.NONE:
+            yield f"| `{cause}` | {words[cause.name]} |"
+
+
+def generated() -> str:
+    """Return the generated part."""
+    parts = [
+        BEGIN,
+        "## The stages\n\n" + "\n".join(_stages()),
+        "## Picture\n\n" + "\n".join(_picture()),
+        "Not drawn: whoever says something newer ends a turn as `abandoned`, at any stage.",
+        "## Causes\n\n" + "\n".join(_causes()),
+        "## Table\n\n" + "\n".join(_table()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    page = Path(sys.argv[1]).read_text()
+    sys.stdout.write(page.partition(BEGIN)[0] + generated())
