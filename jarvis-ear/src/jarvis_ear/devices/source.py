@@ -10,6 +10,7 @@ from jarvis_ear.devices import portaudio
 from jarvis_ear.devices.end_of_sound import EndOfSound
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.selection import find
 from jarvis_ear.devices.stdin import Stdin
 from jarvis_ear.devices.wav_file import WavFile
 from jarvis_ear.errors import DeviceError
@@ -59,7 +60,7 @@ def why_deaf(wanted: str, library: PortAudio | None = None) -> str:
     """Say why there is no microphone of this name (or index; empty: any), or nothing."""
     library = library or portaudio.shared()
     try:
-        portaudio.find(library.devices(), wanted, "input", library.default("input"))
+        find(library.devices(), wanted, "input", library.default("input"))
     except DeviceError as error:
         return str(error)
     return ""
