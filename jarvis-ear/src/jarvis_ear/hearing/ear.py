@@ -28,7 +28,7 @@ from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import Collector, EndReason
 from jarvis_ear.hearing.wake import WakeDecider, WakeModel
 from jarvis_ear.hearing.word_end import NO_WORD, WORD_WINDOW, find_word_end
-from jarvis_ear.units import Samples, frames, samples
+from jarvis_ear.units import SAMPLE_BYTES, STEP_SAMPLES, Samples, frames, samples
 
 RECALL: Final = samples(1500)
 """Sound from before a detection that the speech model hears first, to know the room."""
@@ -42,6 +42,10 @@ MOST_GAIN: Final = 31.6
 LEVEL_SAMPLES: Final = samples(100)
 """About a syllable: the shortest stretch whose level says how loud somebody speaks."""
 
+PROOF: Final = samples(5000)
+"""Behind a closed gate the wake model is asked so often whether it still answers."""
+
+_QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 _HEARS_NOTHING: Final = (State.MUTED, State.DEAF)
 
@@ -75,6 +79,9 @@ class Ear:
         self._word = NO_WORD
         self._gain = 1.0
         self._score = 0.0
+        self._proved_at = Samples(0)
+        self.proofs = 0
+        """How often the wake model has given a sensible answer."""
 
     @property
     def state(self) -> State:
@@ -114,12 +121,20 @@ class Ear:
             reason = EndReason.MICROPHONE_LOST if lost else EndReason.SOUND_ENDED
             effects = self._take(self._endpointer.finish(reason))
         effects += self._advance(event)
+        if self.state in _HEARS_NOTHING:
+            self._forget_room()
         return effects + self._watch_deadline()  # a follow-up of no length is over at once
 
     def _forget_stretch(self) -> None:
         """Start anew after a gap or a mute: the sound before it belongs to nothing that follows."""
         self._gate.close()
         self._score = 0.0
+
+    def _forget_room(self) -> None:
+        """Keep nothing that was heard before a mute: nobody may hear it afterwards."""
+        self._forget_stretch()
+        self._ring.clear()
+        self._flags.clear()
 
     def _listen_for_wake(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
         was_open = self._gate.is_open
@@ -128,14 +143,28 @@ class Ear:
             self._wake.reset()
             self._decider.restart()
         if not stretch:
+            self._prove_model()
             return ()
         effects: tuple[Effect, ...] = ()
         for step, score in enumerate(self._wake.score(b"".join(part.pcm for part in stretch))):
             self._score = score
+            self._note_proof(score)
             detected = self._decider.decide(score, stretch[4 * step + 3].end)
             if detected is not None:
                 effects += self._advance(detected)
         return effects
+
+    def _prove_model(self) -> None:
+        """Ask a resting model one step of silence. Its state is nobody's: it wakes up reset."""
+        if self._gate.is_open or self._now - self._proved_at < PROOF:
+            return
+        self._wake.reset()
+        for score in self._wake.score(_QUIET_STEP):
+            self._note_proof(score)
+
+    def _note_proof(self, score: float) -> None:
+        self._proved_at = self._now
+        self.proofs += 0 <= score <= 1  # not a number is no answer
 
     def _endpoint(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
         if self.state is State.CAPTURING:
