@@ -1,0 +1,151 @@
+"""The whole ear on a card that is pulled, brought back, muted and stalled: never silently deaf."""
+
+import re
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes.running_ear import RunningEar
+from fakes.vmic import VirtualCard, missing_tools, vmic
+
+pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
+
+RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
+OFTEN = pytest.param(20, marks=pytest.mark.chaos)
+
+
+def recording() -> np.ndarray:
+    with wave.open(str(RECORDING)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> VirtualCard:
+    """A card that hears the question a second after every opening."""
+    return vmic(tmp_path, np.concatenate([np.zeros(4000, np.int16), recording()]))
+
+
+def running(tmp_path: Path, card: VirtualCard, *options: str) -> RunningEar:
+    return RunningEar(tmp_path, card.environment, "--speaker.device", "none", *options)
+
+
+def count(pattern: str, story: str) -> int:
+    return len(re.findall(pattern, story))
+
+
+def back_within(ear: RunningEar, card: VirtualCard, seconds: float = 5.0) -> None:
+    card.plug()
+    ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=seconds)
+
+
+@pytest.mark.parametrize("times", [2, OFTEN])
+def test_pulled_while_idle(tmp_path, card, times):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        for _ in range(times):
+            card.unplug()
+            ear.wait_for("-> deaf")
+            assert ear.ask("status")["state"] == "deaf"
+            back_within(ear, card)
+        report = ear.ask("status")
+    story = ear.told()
+    assert count("WARNING|warning: microphone lost", story) == times
+    assert count("is back after", story) == times
+    assert report["deaf_s_today"] > 0
+    assert "Traceback" not in story
+
+
+@pytest.mark.parametrize("times", [2, OFTEN])
+def test_pulled_in_mid_sentence_what_was_said_is_sent(tmp_path, times):
+    whole = recording()
+    speaking = np.tile(whole[36_000:44_000], 20)  # somebody who does not stop after the question
+    card = vmic(tmp_path, np.concatenate([whole[:44_000], speaking]))
+    with running(tmp_path, card, "--with-backend") as ear:
+        for _ in range(times):
+            ear.wait_for("-> capturing")
+            ear.wait_until(_later(0.6))
+            card.unplug()
+            ear.wait_for("(ended by microphone_lost)", "(ended by microphone lost)")
+            ear.wait_for("-> deaf")
+            back_within(ear, card)
+    story = ear.told()
+    assert count("sent: ", story) >= times
+    assert "Traceback" not in story
+
+
+def _later(seconds: float):
+    import time  # noqa: PLC0415 - only here a test waits for sound to go by
+
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() >= until
+
+
+@pytest.mark.parametrize("times", [2, OFTEN])
+def test_pulled_while_the_reply_is_awaited_or_heard(tmp_path, card, times):
+    with running(tmp_path, card, "--with-backend") as ear:
+        for turn in range(times):
+            ear.wait_for("-> thinking")
+            card.unplug()
+            ear.wait_for("-> deaf")
+            ear.wait_until(lambda turns=turn + 1: count(": done;", ear.told()) >= turns)
+            back_within(ear, card)
+    story = ear.told()
+    assert "Traceback" not in story
+
+
+def test_while_it_is_gone_it_costs_little_and_says_little(tmp_path, card):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        card.unplug()
+        ear.wait_for("-> deaf")
+        before = ear.cpu_s()
+        ear.wait_until(_later(6.0))
+        used = ear.cpu_s() - before
+        assert used / 6.0 < 0.05
+        assert ear.ask("status")["stuck"] == []  # it looks for the microphone: that is its work
+        since = ear.told().partition("-> deaf")[2].splitlines()[1:]
+        back_within(ear, card)
+    assert len(since) <= 1, since
+
+
+def test_muted_means_no_handle_and_survives_what_it_has_to(tmp_path, card):
+    sound = str(card.folder / "in.raw")
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: sound in ear.files())
+        assert ear.ask("mute") == {"muted_by": ["owner"], "stored": True}
+        ear.wait_until(lambda: sound not in ear.files(), within_s=2.0)
+        report = ear.ask("status")
+        assert (report["state"], report["hearing"], report["stuck"]) == ("muted", False, [])
+        card.unplug()
+        card.plug()  # a microphone that is plugged in again changes nothing
+        ear.kill()
+    with running(tmp_path, card) as ear:
+        ear.wait_until(_later(1.0))
+        assert ear.ask("status")["muted_by"] == ["owner"]
+        assert sound not in ear.files()
+        assert "muted by the owner: the microphone stays closed" in ear.told()
+        assert ear.ask("unmute") == {"muted_by": [], "stored": True}
+        took_s = ear.wait_until(lambda: ear.ask("status")["hearing"])
+        assert took_s < 5.0
+        assert ear.remembers()["by"] == []
+
+
+def test_unmuted_without_a_microphone_it_is_deaf_and_says_so(tmp_path, card):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.ask("mute")
+        ear.wait_for("-> muted")
+        card.unplug()
+        ear.ask("unmute")
+        ear.wait_for("-> deaf")
+        back_within(ear, card)
+
+
+def test_a_card_that_stalls_is_heard_again(tmp_path, card):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        card.stall()
+        assert "gave no sound for 500 ms" in ear.wait_for("microphone lost")
+        back_within(ear, card)
