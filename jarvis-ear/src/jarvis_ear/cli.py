@@ -21,7 +21,7 @@ from jarvis_ear.system.health_words import describe
 
 VERBS: Final = {
     "run": "listen until Ctrl-C, or until a sound file is over",
-    "status": "say whether the running ear hears (--json: all numbers)",
+    "status": "say whether the running ear hears (--json for all numbers)",
     "mute": "close the microphone of the running ear until unmute, restarts included",
     "unmute": "open it again",
     "toggle": "mute or unmute, whatever it is not",
