@@ -15,7 +15,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; 
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run test chaos lint types docs bench lock setup clean help
+.PHONY: check run test chaos lint types docs golden bench lock setup clean help
 
 check: lint types test           ## lint, types and test
 
@@ -40,6 +40,9 @@ types: $(READY_TO_TEST)          ## mypy --strict
 docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/state_machine.py > docs/.new && mv docs/.new docs/state-machine.md
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
+
+golden: $(READY_TO_TEST)         ## write the expected events of tests/replay anew, for review
+	@$(PYTHON) tests/replay/golden.py
 
 bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
 	@$(PYTHON) -m bench $(ARGS)

@@ -37,7 +37,7 @@ PAUSES_S: Final = (1.0, 2.0, 3.0)
 """Between "Hey Jarvis" and the command."""
 
 SENTENCES: Final = 3
-"""How often each real speaker is heard, each time after another wake word."""
+"""How often each speaker is heard, each time after another wake word."""
 
 LATE_PERCENT: Final = 2.0
 CUT_PERCENT: Final = 1.0
@@ -70,7 +70,7 @@ class Tally:
 
 
 def endings(scale: Scale, collection: Collection) -> list[Table]:
-    """Commands in one breath with the wake word."""
+    """Play commands in one breath with the wake word."""
     listener, notes, rows = Listener(), list[str](), list[tuple[str, Tally, Room]]()
     clips = collection.labelled(*COMMANDS)
     for room in (CLEAN, *noisy(scale.snrs_db)):
@@ -81,7 +81,7 @@ def endings(scale: Scale, collection: Collection) -> list[Table]:
 
 
 def pauses(scale: Scale, collection: Collection) -> list[Table]:
-    """Commands of real speakers, after a pause."""
+    """Play sentences that were said elsewhere, after a pause."""
     listener, notes, rows = Listener(), list[str](), list[tuple[str, Tally, Room]]()
     speakers = sentences(collection.labelled("neg_commands", "neg_speech"))
     pairs = _pairs(collection.labelled(*WORDS), speakers, scale.noisy_clips)
@@ -90,7 +90,7 @@ def pauses(scale: Scale, collection: Collection) -> list[Table]:
             speeches = (after_a_pause(word, speaker, pause_s) for word, speaker in pairs)
             tally = _count(listener, speeches, room, collection, notes)
             rows.append((f"{room}, pause {pause_s:g} s", tally, room))
-    title = "Commands of real speakers, a pause after the wake word"
+    title = "Sentences said elsewhere, a pause after the wake word"
     return [_table(title, rows, collection, notes)]
 
 

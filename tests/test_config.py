@@ -83,3 +83,8 @@ def test_a_device_may_be_an_expression_but_not_a_broken_one():
     assert Microphone(device="//").device == "//"
     with pytest.raises(ValidationError, match="a regular expression between the slashes"):
         Microphone(device="/usb(/")
+
+
+def test_the_longest_utterance_has_room_for_speech():
+    with pytest.raises(ValidationError, match="more than pre_roll_ms and onset_ms"):
+        config.Endpointing(max_ms=2000, pre_roll_ms=2000)

@@ -1,8 +1,8 @@
 """The three models of the ear, replaced by ones that read their answers from the sound itself.
 
-``written(Kind.VOICE, 300, Kind.WORD, 80, Kind.SILENCE, 1000)`` makes sound that says what it is: every frame by its
-loudness, every sample by where it stands. So a test can cut it into blocks as it likes, and compare
-what was kept with what was there, to the sample.
+``written(Kind.VOICE, 300, Kind.WORD, 80, Kind.SILENCE, 1000)`` makes sound that says what it is:
+every frame by its loudness, every sample by where it stands. So a test can cut it into blocks as it
+likes, and compare what was kept with what was there, to the sample.
 """
 
 import itertools

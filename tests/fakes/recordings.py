@@ -50,8 +50,12 @@ def in_room(
     *parts: Pcm | int, floor_rms: float = FLOOR_RMS, gain: float = 1.0, seed: int = 0
 ) -> Pcm:
     """Join recordings and pauses (in milliseconds), all in the noise of one room."""
-    pieces = [np.zeros(samples(part)) if isinstance(part, int) else part.astype(float) * gain for part in parts]
-    sound = np.concatenate(pieces)
+    sound = np.concatenate(
+        [
+            np.zeros(samples(part)) if isinstance(part, int) else part * np.float64(gain)
+            for part in parts
+        ]
+    )
     return to_pcm(sound + np.random.default_rng(seed).normal(0, floor_rms, len(sound)))
 
 

@@ -291,6 +291,18 @@ def test_one_word_in_two_stretches_of_sound_is_one_detection():
     assert len(times(heard, TurnOpened)) == 1
 
 
+def test_patience_counts_no_steps_from_before_a_reset():
+    hearing = config.Hearing(
+        gate=config.Gate(hangover_ms=0, lookback_ms=80), wake=config.Wake(patience=3)
+    )
+    scripted = ScriptedEar(hearing)
+    heard = hear(
+        scripted.ear, written(SILENCE, 1000, WORD, 60, SILENCE, 1000, WORD, 20, SILENCE, 200)
+    )
+    assert scripted.wake.resets == 2
+    assert heard == []
+
+
 # Gaps
 
 
@@ -447,6 +459,16 @@ def test_a_quiet_speaker_is_amplified_for_the_speech_model(shift, gain):
     ear = Ear(hearing, gate=ScriptedGate(), wake=Eager(), speech=speech, machine=machine)
     hear(ear, (np.frombuffer(written(VOICE, 400), "<i2") >> shift).tobytes())
     assert speech.gains[0] == pytest.approx(gain, rel=0.05)
+
+
+def test_the_television_after_the_wake_word_is_no_command():
+    """It is let go, and the person who then speaks is heard, within the same window."""
+    ear = ScriptedEar().ear
+    assert utterances(hear(ear, written(*CALL, SILENCE, 800, MURMUR, 600, SILENCE, 1000))) == []
+    assert ear.state is State.LISTENING
+    spoken_at = ear.now
+    [utterance] = utterances(hear(ear, written(VOICE, 600, SILENCE, 1000)))
+    assert utterance.speech_start == spoken_at
 
 
 def test_every_listening_begins_with_a_speech_model_that_was_reset():

@@ -194,6 +194,19 @@ def test_less_speech_than_the_least_is_discarded(spoken, kind):
     assert answers[1].at == spoken * 320
 
 
+@pytest.mark.parametrize(("factor", "kind"), [(0.9, SpeechOver), (1.1, SpeechDiscarded)])
+def test_an_utterance_fainter_than_the_faintest_is_somebody_elses(factor, kind):
+    endpointer = Endpointer(config.Endpointing())
+    endpointer.listen(Samples(0), faintest=VOICE.level * factor)
+    answers = []
+    for number, evidence in enumerate([VOICE] * 50 + [SILENCE] * 40):
+        answer = endpointer.hear(Frame(Samples(320 * number), b""), evidence)
+        if isinstance(answer, SpeechStarted):
+            endpointer.begin(answer.at, Samples(0))
+        answers.append(answer)
+    assert [type(answer) for answer in answers if answer] == [SpeechStarted, kind]
+
+
 def test_speech_before_it_listens_does_not_count():
     endpointer = Endpointer(config.Endpointing(onset_ms=40))
     endpointer.listen(Samples(1000))

@@ -15,7 +15,6 @@ from jarvis_ear.hearing.events import (
     Event,
     Failed,
     Ignored,
-    MicrophoneFound,
     MicrophoneLost,
     Muted,
     ReplyEnded,

@@ -59,6 +59,11 @@ def test_it_finds_the_first_of_two():
     assert near(start, 100)
 
 
+def test_sixty_milliseconds_are_enough():
+    start, end = hiss(pcm(vowel(200), s(60), vowel(240)))
+    assert (start, end) == (samples(200), samples(260))
+
+
 def test_a_hole_of_two_windows_is_bridged():
     start, end = hiss(pcm(vowel(200), s(40), vowel(20), s(40), vowel(200)))
     assert near(start, 200)

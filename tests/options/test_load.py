@@ -158,3 +158,17 @@ def test_no_way_of_showing_what_was_loaded_shows_the_password(nowhere):
     loaded = load([], {"JARVIS_PASSWORD": "hunter2"}, default_file=nowhere)
     assert loaded.config.backend.password == SecretStr("hunter2")
     assert "hunter2" not in f"{loaded} {loaded!r} {loaded.config.model_dump_json()}"
+
+
+def test_values_that_do_not_go_together_are_one_clear_line(tmp_path):
+    arguments = [
+        "--hearing.endpointing.max-ms",
+        "2000",
+        "--hearing.endpointing.pre-roll-ms",
+        "2000",
+    ]
+    with pytest.raises(ConfigError) as refused:
+        load(arguments, {}, default_file=tmp_path / "none.toml")
+    assert str(refused.value) == (
+        "hearing.endpointing: max_ms must be more than pre_roll_ms and onset_ms together"
+    )

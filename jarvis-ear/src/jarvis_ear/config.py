@@ -9,10 +9,10 @@ samples once, in its constructor.
 
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 BACKEND_URL: Final = "http://localhost:4000"
 """Where the owner's backend listens, unless configured otherwise."""
@@ -125,6 +125,13 @@ class Endpointing(Section):
     """Without speech for so long after the wake word, the ear goes idle and sends nothing."""
     max_ms: int = Field(28_000, ge=1000, le=29_000)
     """Longest utterance: it is cut and sent here. The backend takes at most 30 s."""
+
+    @model_validator(mode="after")
+    def _leave_room_for_speech(self) -> Self:
+        """Refuse a longest utterance that the sound from before the speech would fill."""
+        if self.max_ms <= self.pre_roll_ms + self.onset_ms:
+            raise ValueError("max_ms must be more than pre_roll_ms and onset_ms together")
+        return self
 
 
 class Hearing(Section):

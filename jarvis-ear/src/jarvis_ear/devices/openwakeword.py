@@ -2,7 +2,7 @@
 
 Sound becomes mel frames (8 a step), 76 mel frames become an embedding, 16 embeddings become a
 score. Every stage keeps what the next step needs of it, so a step costs one run of each network.
-Several steps at once (the lookback of the gate) are run as one batch.
+Of several steps at once (the lookback of the gate) the embeddings are run as one batch.
 
 The warm-up is spent on silence when the model is made: openWakeWord fills its history with random
 noise instead, and for 1.28 s its scores are partly of that.
@@ -62,16 +62,25 @@ class OpenWakeWord:
     def _hear(self, sound: Floats, steps: int) -> None:
         heard = np.concatenate((self._sound, sound))
         self._sound = heard[-MEL_OVERLAP:]
-        mels = self._mel.run(None, {"input": heard[None]})[0].reshape(-1, MEL_BANDS) / 10 + 2
-        self._mels = np.concatenate((self._mels, mels))[
-            -(MEL_FRAMES + (steps - 1) * MEL_PER_STEP) :
-        ]
-        windows = np.stack(
-            [self._mels[n * MEL_PER_STEP : n * MEL_PER_STEP + MEL_FRAMES] for n in range(steps)]
-        )
-        found = self._embedding.run(None, {"input_1": windows[..., None]})[0]
-        self._embeddings = np.concatenate((self._embeddings, found.reshape(steps, EMBEDDING)))
-        self._mels = self._mels[-MEL_FRAMES:]
+        found = [self._listen(heard[n * STEP_SAMPLES :]) for n in range(steps)]
+        mels = np.concatenate((self._mels, *found))
+        windows = [mels[n * MEL_PER_STEP :][:MEL_FRAMES] for n in range(1, steps + 1)]
+        self._mels = windows[-1]
+        embeddings = self._embed(np.stack(windows))
+        self._embeddings = np.concatenate((self._embeddings, embeddings))
+
+    def _listen(self, heard: Floats) -> Floats:
+        """Mel frames of the first step of ``heard``, which begins with the overlap.
+
+        One step at a time: the network measures loudness against the loudest of what it is given.
+        """
+        step = heard[None, : MEL_OVERLAP + STEP_SAMPLES]
+        mels: Floats = self._mel.run(None, {"input": step})[0].reshape(-1, MEL_BANDS) / 10 + 2
+        return mels
+
+    def _embed(self, windows: Floats) -> Floats:
+        found: Floats = self._embedding.run(None, {"input_1": windows[..., None]})[0]
+        return found.reshape(len(windows), EMBEDDING)
 
     def _classify(self, window: Floats) -> float:
         return float(self._classifier.run(None, {self._input: window[None]})[0].squeeze())

@@ -51,9 +51,13 @@ class Endpointer:
         self._spoken = Samples(0)
         self.listen(Samples(0))
 
-    def listen(self, since: Samples) -> None:
-        """Await speech; what was said before ``since`` does not count."""
+    def listen(self, since: Samples, faintest: float = 0.0) -> None:
+        """Await speech; what was said before ``since`` does not count.
+
+        An utterance whose loudest syllable (mean square) is below ``faintest`` is somebody else's.
+        """
         self._since = since
+        self._faintest = faintest
         self._levels: deque[float] = deque(maxlen=SMOOTHING_FRAMES)
         self._forget_run()
         self._least = Samples(0)
@@ -75,7 +79,7 @@ class Endpointer:
 
     def finish(self, reason: EndReason) -> Endpoint:
         """No more sound will come: close the open utterance."""
-        if self._spoken < self._least:
+        if self._spoken < self._least or self._peak < self._faintest:
             return SpeechDiscarded(self._last_spoken)
         return SpeechOver(self._last_spoken, reason)
 

@@ -10,7 +10,7 @@ The diagram in ``docs/state-machine.md`` is drawn from the table.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, assert_never
 
 from jarvis_ear import config
 from jarvis_ear.hearing.events import (
@@ -201,6 +201,8 @@ class TurnMachine:
                     yield StopSpeaking(self._turn_id)
                 case Order.CLOSE:
                     self._close()
+                case _:
+                    assert_never(order)
 
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
         if self._turn_id:  # its reply was still awaited while we were muted or deaf

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -77,7 +78,11 @@ class _Ranked(BaseSettings, Config):
 
 def _rank(layers: Iterable[Layer]) -> Config:
     fill: Callable[..., Config] = _Ranked
-    ranked = fill(layers=list(layers))
+    try:
+        ranked = fill(layers=list(layers))
+    except ValidationError as error:  # each value is fine: two of them do not go together
+        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise ConfigError("\n".join(line.replace("Value error, ", "") for line in lines)) from error
     return Config(**{name: getattr(ranked, name) for name in Config.model_fields})
 
 
