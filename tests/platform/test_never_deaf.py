@@ -9,6 +9,7 @@ import pytest
 
 from fakes.running_ear import RunningEar
 from fakes.vmic import VirtualCard, missing_tools, vmic
+from jarvis_ear.audio.resample import resample
 
 pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
 
@@ -149,3 +150,12 @@ def test_a_card_that_stalls_is_heard_again(tmp_path, card):
         card.stall()
         assert "gave no sound for 500 ms" in ear.wait_for("microphone lost")
         back_within(ear, card)
+
+
+def test_a_card_of_48_khz_and_two_channels_only_is_understood(tmp_path):
+    pair = np.repeat(resample(recording(), 16_000, 48_000)[:, None], 2, axis=1)
+    card = vmic(tmp_path, pair, rate=48_000, channels=2)
+    options = ("--with-backend", "--log-transcripts", "--microphone.channel", "mix")
+    with running(tmp_path, card, *options) as ear:
+        ear.wait_for('understood "what time is it"')
+        assert ear.ask("status")["samples_lost"] == 0
