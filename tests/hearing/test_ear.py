@@ -251,6 +251,25 @@ def test_being_asked_changes_nothing_that_is_heard_afterwards():
     assert effects[0] == effects[1]
 
 
+def test_what_is_heard_and_what_is_sent_can_differ():
+    plain, source = ScriptedEar(), written(*COMMAND)
+    [sent_as_it_was] = utterances(hear(plain.ear, source))
+    hearing = config.Hearing(sent=config.Sent(gain_db=-6.0))
+    [sent] = utterances(hear(ScriptedEar(hearing).ear, source))
+    assert (sent.start, sent.end) == (sent_as_it_was.start, sent_as_it_was.end)
+    before = np.frombuffer(sent_as_it_was.pcm, np.int16)
+    assert np.abs(np.frombuffer(sent.pcm, np.int16) - before * 10 ** (-6 / 20)).max() <= 0.51
+    hearing = config.Hearing(heard=config.Heard(gain_db=-20.0))
+    assert hear(ScriptedEar(hearing).ear, source) == []  # too quiet for the scripted models
+
+
+def test_what_is_heard_louder_is_sent_as_it_was():
+    hearing = config.Hearing(heard=config.Heard(gain_db=20.0))
+    quiet = np.frombuffer(written(*COMMAND), np.int16) // 10
+    [sent] = utterances(hear(ScriptedEar(hearing).ear, quiet.astype("<i2").tobytes()))
+    assert sent.pcm in quiet.astype("<i2").tobytes()
+
+
 def test_nothing_from_before_a_mute_is_sent_after_it():
     ear = ScriptedEar().ear
     hear(ear, written(VOICE, 2000))

@@ -134,9 +134,28 @@ class Endpointing(Section):
         return self
 
 
+class Conditioning(Section):
+    """What is done to sound before it is used: nothing, unless you ask for it."""
+
+    high_pass_hz: int = Field(0, ge=0, le=500)
+    """Take out what is lower: 100 helps against mains hum, and voices keep their sound. 0: off."""
+    gain_db: float = Field(0.0, ge=-30, le=30)
+    """Make everything so much louder. What is too loud for 16 bits is cut off."""
+
+
+class Heard(Conditioning):
+    """What is done to the sound that wake word and end of speech are looked for in."""
+
+
+class Sent(Conditioning):
+    """What is done to the sound that the backend gets."""
+
+
 class Hearing(Section):
     """From sound to utterances."""
 
+    heard: Heard = Heard()
+    sent: Sent = Sent()
     gate: Gate = Gate()
     wake: Wake = Wake()
     endpointing: Endpointing = Endpointing()

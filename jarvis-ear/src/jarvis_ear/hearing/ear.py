@@ -6,6 +6,7 @@ from typing import Final, assert_never
 import numpy as np
 
 from jarvis_ear import config
+from jarvis_ear.audio.condition import Conditioner
 from jarvis_ear.audio.frame import Frame
 from jarvis_ear.audio.ring import Ring
 from jarvis_ear.hearing.endpoint import Endpoint, Endpointer, SpeechOver
@@ -78,6 +79,9 @@ class Ear:
         self._pre_roll = samples(endpointing.pre_roll_ms)
         longest = endpointing.pre_roll_ms + endpointing.onset_ms + 1500
         self._ring = Ring(frames(longest))
+        self._sent_ring = Ring(frames(longest))
+        self._for_us = Conditioner(hearing.heard.high_pass_hz, hearing.heard.gain_db)
+        self._for_backend = Conditioner(hearing.sent.high_pass_hz, hearing.sent.gain_db)
         self._flags: deque[bool] = deque(maxlen=frames(longest))
         self._now = Samples(0)
         self._word = NO_WORD
@@ -111,11 +115,15 @@ class Ear:
         if self.state in _HEARS_NOTHING:
             self._forget_stretch()
             return ()
-        self._ring.push(frame)
-        speech = self._vad.is_speech(frame.pcm)
+        heard, sent = self._for_us.push(frame), self._for_backend.push(frame)
+        self._ring.push(heard)
+        self._sent_ring.push(sent)
+        speech = self._vad.is_speech(heard.pcm)
         self._flags.append(speech)
-        effects = self._endpoint(frame, speech=speech)
-        effects += self._listen_for_wake(frame, speech=speech)
+        if self.state is State.CAPTURING:
+            self._collector.add(sent)
+        effects = self._judge(heard, speech=speech)
+        effects += self._listen_for_wake(heard, speech=speech)
         return effects + self._watch_deadline()
 
     def tell(self, event: Event) -> tuple[Effect, ...]:
@@ -133,12 +141,15 @@ class Ear:
     def _forget_stretch(self) -> None:
         """Start anew after a gap or a mute: the sound before it belongs to nothing that follows."""
         self._gate.close()
+        self._for_us.reset()
+        self._for_backend.reset()
         self._score = 0.0
 
     def _forget_room(self) -> None:
         """Keep nothing that was heard before a mute: nobody may hear it afterwards."""
         self._forget_stretch()
         self._ring.clear()
+        self._sent_ring.clear()
         self._flags.clear()
 
     def _listen_for_wake(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
@@ -171,11 +182,6 @@ class Ear:
         self._proved_at = self._now
         self.proofs += 0 <= score <= 1  # not a number is no answer
 
-    def _endpoint(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
-        if self.state is State.CAPTURING:
-            self._collector.add(frame)
-        return self._judge(frame, speech=speech)
-
     def _judge(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
         if self.state not in _HEARS_ENDPOINTS:
             return ()
@@ -200,7 +206,7 @@ class Ear:
                 assert_never(found)
 
     def _begin_utterance(self, started: SpeechStarted) -> tuple[Effect, ...]:
-        before = self._ring.since(self._word.first_sample(started.at, self._pre_roll))
+        before = self._sent_ring.since(self._word.first_sample(started.at, self._pre_roll))
         self._collector.begin(started.at, before)
         self._endpointer.begin(before[0].start, self._word.least(started.at))
         return self._advance(started)
