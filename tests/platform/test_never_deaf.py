@@ -2,6 +2,7 @@
 
 import re
 import wave
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,16 @@ def test_muted_means_no_handle_and_survives_what_it_has_to(tmp_path, card):
         took_s = ear.wait_until(lambda: ear.ask("status")["hearing"])
         assert took_s < 5.0
         assert ear.remembers()["by"] == []
+
+
+def test_quiet_hours_close_it_and_the_owner_may_end_them(tmp_path, card):
+    now = datetime.now().astimezone()
+    hours = [f"{now + timedelta(hours=away):%H:%M}" for away in (-2, 2)]
+    with running(tmp_path, card, "--microphone.mute-between", "-".join(hours)) as ear:
+        assert ear.ask("status")["muted_by"] == ["clock"]
+        assert str(card.folder / "in.raw") not in ear.files()
+        assert ear.ask("unmute")["muted_by"] == []
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
 
 
 def test_unmuted_without_a_microphone_it_is_deaf_and_says_so(tmp_path, card):
