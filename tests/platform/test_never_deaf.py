@@ -1,6 +1,8 @@
 """The whole ear on a card that is pulled, brought back, muted and stalled: never silently deaf."""
 
 import re
+import socket
+import threading
 import wave
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -172,3 +174,47 @@ def test_a_card_of_48_khz_and_two_channels_only_is_understood(tmp_path):
     with running(tmp_path, card, *options) as ear:
         ear.wait_for('understood "what time is it"')
         assert ear.ask("status")["samples_lost"] == 0
+
+
+def test_no_frame_is_lost_to_a_backend_that_misbehaves(tmp_path, card):
+    with SulkingServer() as server:
+        url = f"http://127.0.0.1:{server.port}"
+        with running(tmp_path, card, "--backend-url", url, "--backend.connect-s", "0.5") as ear:
+            ear.wait_for("-> thinking")
+            ear.wait_until(lambda: server.visits >= 3)
+            report = ear.ask("status")
+    assert report["hearing"]
+    assert not report["connected"]
+    lost = ("dropped_samples", "dropped_events", "samples_lost", "gaps", "overflows")
+    assert {name: report[name] for name in lost} == dict.fromkeys(lost, 0)
+
+
+class SulkingServer:
+    """Takes every connection and answers none: some are left hanging, some are cut."""
+
+    def __enter__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.visits = 0
+        self._hanging = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        for one in (self._listener, *self._hanging):
+            one.close()
+
+    def _run(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.visits += 1
+            if self.visits % 2:
+                self._hanging.append(client)
+            else:
+                client.close()
