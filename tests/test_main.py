@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from jarvis_ear import __main__ as main
+from jarvis_ear.errors import DeviceError
 from jarvis_ear.hearing.events import State
 
 
@@ -19,7 +20,7 @@ class Alive:
         self.beat._monotonic = lambda: self.now
         self.beat._moved_at = [self.now] * 4
 
-    def goes_on(self, *, without: str, seconds: int = 15) -> bool:
+    def goes_on(self, *, without: str, seconds: int = 20) -> bool:
         """Whether the beat still goes when everything moves but one counter."""
         for _ in range(seconds * 10):
             self.now += 0.1
@@ -47,6 +48,14 @@ def test_it_stops_when_one_part_stops(without, stuck):
     alive = Alive()
     assert not alive.goes_on(without=without)
     assert alive.beat.stuck == (stuck,)
+
+
+def test_a_capture_thread_that_hangs_ends_the_program():
+    alive = Alive()
+    main._require_capture(alive.beat)
+    alive.goes_on(without="capture")
+    with pytest.raises(DeviceError, match="only a new process can hear"):
+        main._require_capture(alive.beat)
 
 
 @pytest.mark.parametrize("without", ["frames", "proofs"])

@@ -47,6 +47,12 @@ from jarvis_ear.system.orders import Orders
 from jarvis_ear.system.quiet_hours import QuietHours
 from jarvis_ear.system.turn_log import TurnLog
 
+CAPTURE: Final = "capture thread"
+"""The part of the beat that can hang in a driver, where nobody can wake it."""
+
+HANGS_S: Final = 15.0
+"""Opening a device may wait 5 s for a lock and 3 s for a close: whoever takes longer hangs."""
+
 LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
 
@@ -69,6 +75,7 @@ def run(loaded: Loaded) -> int:
         while not ending.wait(LOOK_S):
             running.mute.look()
             running.health.look()
+            _require_capture(running.beat)
             live.show(running.ear.state, level(running.ear.last_frame).rms, running.ear.score)
     return 0
 
@@ -79,7 +86,16 @@ class _Running:
 
     ear: EarThread
     mute: Mute
+    beat: Beat
     health: Health
+
+
+def _require_capture(beat: Beat) -> None:
+    """End the program when the capture thread hangs: only a new process can hear again."""
+    if CAPTURE in beat.stuck:
+        raise DeviceError(
+            f"the sound system has not answered for {HANGS_S:g} s, only a new process can hear"
+        )
 
 
 def _check_source(microphone: config.Microphone) -> None:
@@ -129,9 +145,10 @@ def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack
     if is_muted:
         _LOGGER.info("muted by the %s: the microphone stays closed", ", ".join(mute.by))
         inbox.tell(Muted())
+    beat = _beat(ear, capture)
     health = Health(
         ear,
-        _beat(ear, capture),
+        beat,
         details=lambda: {
             "muted_by": list(mute.by),
             "connected": backend.connected,
@@ -146,7 +163,7 @@ def _start(options: config.Config, source: Source, ending: Ending, up: ExitStack
     up.enter_context(ear)
     up.enter_context(capture)
     _open_control(Orders(health, mute), up)
-    return _Running(ear, mute, health)
+    return _Running(ear, mute, beat, health)
 
 
 def _close_or_open(capture: Capture, inbox: Inbox, *, muted: bool) -> None:
@@ -166,7 +183,7 @@ def _beat(ear: EarThread, capture: Capture) -> Beat:
 
     return Beat(
         [
-            Part("capture thread", lambda: capture.turns, patience_s=10),  # opening may take 5 s
+            Part(CAPTURE, lambda: capture.turns, patience_s=HANGS_S),
             Part("ear thread", lambda: ear.turns, patience_s=2),
             Part("sound", lambda: ear.frames, patience_s=0.5, is_needed=is_awake),
             Part("wake model", lambda: ear.proofs, patience_s=8, is_needed=is_awake),

@@ -193,7 +193,7 @@ class Capture:
             self._inbox.put(block)
             return
         while not self._stopped() and not self._inbox.put_wait(block, ROOM_S):
-            pass
+            self.turns += 1
 
     def _lose(self, error: MicrophoneLost) -> None:
         now = self._monotonic()
