@@ -1,5 +1,6 @@
 """The command line as a person meets it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,8 +12,11 @@ from jarvis_ear import __version__, cli
 from jarvis_ear.errors import ConfigError, ConnectFailed, InputError
 from jarvis_ear.options import Loaded
 from jarvis_ear.options.reference import reference
+from jarvis_ear.system import places
+from jarvis_ear.system.control import Control
 
 HEAVY = {"numpy", "onnxruntime", "sounddevice", "socketio", "aiohttp", "requests", "soxr"}
+KNOWN = ", ".join(cli.VERBS)
 
 
 @pytest.fixture(autouse=True)
@@ -102,12 +106,15 @@ def test_without_a_verb_there_is_help_and_a_status_of_misuse(capsys):
     [
         (
             ["rn"],
-            '"rn": expected one of run, devices, config, version; did you mean run?',
+            f'"rn": expected one of {KNOWN}; did you mean run?',
         ),
-        (["listen\n"], '"listen\\n": expected one of run, devices, config, version'),
+        (
+            ["listen\n"],
+            f'"listen\\n": expected one of {KNOWN}',
+        ),
         (
             ["--fast"],
-            "say first what to do: one of run, devices, config, version (see jarvis-ear --help)",
+            f"say first what to do: one of {KNOWN} (see jarvis-ear --help)",
         ),
         (["devices", "--fast"], "devices takes no options"),
         (["version", "x"], "version takes no options"),
@@ -292,3 +299,57 @@ def test_there_is_no_unread_source_of_options():
     """Whatever configures the ear is one of the sources that the options know."""
     sources = (Path(cli.__file__).parent / "options").glob("*.py")
     assert not [path.name for path in sources if "os.environ" in path.read_text()]
+
+
+@pytest.fixture
+def ear(tmp_path, monkeypatch):
+    """A running ear, as far as the command line can tell; its answers are the test's."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
+    monkeypatch.setattr(places, "SERVICE", tmp_path / "none")
+    answers = {}
+    with Control(tmp_path / places.SOCKET, lambda word: answers.get(word, {"stored": True})):
+        yield answers
+
+
+REPORT = {"state": "idle", "hearing": True, "muted_by": [], "stuck": [], "turns": []}
+
+
+@pytest.mark.parametrize(("hearing", "status"), [(True, 0), (False, 1)])
+def test_status_says_whether_it_hears(ear, capsys, hearing, status):
+    ear["status"] = {**REPORT, "hearing": hearing}
+    assert main("status") == status
+    assert capsys.readouterr().out.startswith("hearing, idle" if hearing else "deaf")
+    assert main("status", "--json") == status
+    assert json.loads(capsys.readouterr().out) == ear["status"]
+
+
+@pytest.mark.parametrize("word", ["mute", "unmute", "toggle"])
+def test_a_mute_is_confirmed(ear, capsys, word):
+    ear[word] = {"muted_by": ["owner"], "stored": True}
+    assert main(word) == 0
+    assert capsys.readouterr().out == "muted by the owner\n"
+    ear[word] = {"muted_by": [], "stored": False}
+    assert main(word) == 0
+    said = capsys.readouterr()
+    assert said.out == "not muted\n"
+    assert "a restart will not remember this" in said.err
+
+
+@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle"])
+def test_nobody_to_ask(tmp_path, monkeypatch, capsys, word):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(places, "SERVICE", tmp_path)
+    assert main(word) == 2
+    assert capsys.readouterr().err == "jarvis-ear: no ear is running (for this user)\n"
+
+
+def test_an_ear_that_gives_no_answer(ear, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "ask", refuse)
+    assert main("status") == 1
+    assert capsys.readouterr().err == "jarvis-ear: the running ear cannot be asked: not you\n"
+
+
+def refuse(_paths, _word):
+    raise PermissionError("not you")

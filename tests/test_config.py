@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from jarvis_ear import config
-from jarvis_ear.config import Backend, Config
+from jarvis_ear.config import Backend, Config, Microphone
 
 
 def test_the_names_that_the_owner_fixed_are_the_defaults():
@@ -50,6 +50,39 @@ def test_what_is_no_address_is_refused(url):
 def test_an_empty_password_is_no_password():
     with pytest.raises(ValidationError):
         Backend(password="")
+
+
+@pytest.mark.parametrize("times", ["23:00-07:00", ["23:00", "07:00"], ("23:00", "07:00")])
+def test_two_times_of_the_day_can_be_written_in_two_ways(times):
+    assert Microphone(mute_between=times).mute_between == "23:00-07:00"
+
+
+def test_no_times_are_no_times():
+    assert Microphone(mute_between=[]).mute_between == ""
+
+
+@pytest.mark.parametrize("times", ["23:00", "7:00-8:00", "24:00-07:00", ["07:00", "07:00"], 7])
+def test_what_is_no_time_of_the_day_is_refused(times):
+    with pytest.raises(ValidationError, match="two different times"):
+        Microphone(mute_between=times)
+
+
+@pytest.mark.parametrize("channel", [0, "1", 7, "mix"])
+def test_a_channel_is_a_number_or_all_of_them(channel):
+    assert Microphone(channel=channel).channel == str(channel)
+
+
+@pytest.mark.parametrize("channel", [-1, 8, "both", ""])
+def test_what_is_no_channel_is_refused(channel):
+    with pytest.raises(ValidationError, match="a channel from 0 to 7, or mix"):
+        Microphone(channel=channel)
+
+
+def test_a_device_may_be_an_expression_but_not_a_broken_one():
+    assert Microphone(device="/usb.*mic/").device == "/usb.*mic/"
+    assert Microphone(device="//").device == "//"
+    with pytest.raises(ValidationError, match="a regular expression between the slashes"):
+        Microphone(device="/usb(/")
 
 
 def test_the_longest_utterance_has_room_for_speech():

@@ -14,6 +14,7 @@ case $goal in run | test) ;; *) echo "setup: '$goal' is neither run nor test" >&
 say() { printf 'setup: %s\n' "$*" >&2; }
 have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 library() { /sbin/ldconfig -p 2>/dev/null | grep -q "$1" || [ -n "$(find /usr/lib /lib -name "$1*" -print -quit 2>/dev/null)" ]; }
+library_of_alsa() { [ -n "$(find /usr/lib -name "libasound_module_pcm_$1.so" -print -quit 2>/dev/null)" ]; }
 
 # The packages that are missing, as Debian calls them, each with what it is for. A program counts
 # as there wherever it came from.
@@ -28,6 +29,9 @@ missing_packages() {
     have gcc || echo "gcc the virtual sound card of the tests"
     [ -e /usr/include/stdio.h ] || echo "libc6-dev the same"
     [ -e /usr/include/alsa/asoundlib.h ] || echo "libasound2-dev the same"
+    have pulseaudio || echo "pulseaudio a sound server of the tests"
+    have pactl || echo "pulseaudio-utils the same"
+    library_of_alsa pulse || echo "libasound2-plugins the same"
     have strace || echo "strace the proof that nothing but loopback is used"
     have git || echo "git the list of the project's files"
 }

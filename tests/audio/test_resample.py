@@ -72,3 +72,34 @@ def test_the_same_rate_changes_nothing():
 
 def test_nothing_stays_nothing():
     assert len(resample(np.empty(0, np.int16), 48_000, 16_000)) == 0
+
+
+def level_db(pcm: np.ndarray, amplitude: int) -> float:
+    """How much louder than a sine of ``amplitude`` it is, without its edges."""
+    inner = pcm[800:-800].astype(float)
+    return 20 * np.log10(max(np.sqrt(2 * np.mean(inner**2)), 1e-9) / amplitude)
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
+@pytest.mark.parametrize("frequency", [50, 100, 300, 1000, 2000, 3000, 4000, 5000, 6000, 7000])
+def test_what_16_khz_can_hold_keeps_its_level(rate, frequency):
+    assert abs(level_db(resample(tone(frequency, rate), rate, 16_000), 16_000)) < 0.5
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
+@pytest.mark.parametrize("frequency", [8500, 9000, 10_000, 12_000, 15_000, 16_000, 20_000])
+def test_what_would_come_back_as_another_tone_is_60_db_down(rate, frequency):
+    assert level_db(resample(tone(frequency, rate), rate, 16_000), 16_000) < -60
+
+
+def test_a_sweep_is_flat_up_to_7_khz_and_gone_above_9():
+    rate, seconds = 48_000, 4.0
+    time = np.arange(int(rate * seconds)) / rate
+    phase = 2 * np.pi * (50 * time + (20_000 - 50) * time**2 / (2 * seconds))
+    got = resample(np.rint(16_000 * np.sin(phase)).astype(np.int16), rate, 16_000)
+    pieces = got[: len(got) // 320 * 320].reshape(-1, 320).astype(float)
+    levels = 20 * np.log10(np.sqrt(2 * (pieces**2).mean(axis=1)).clip(1e-6) / 16_000)
+    frequencies = 50 + (20_000 - 50) * (np.arange(len(levels)) + 0.5) / len(levels)
+    low, high = (frequencies > 200) & (frequencies < 7000), frequencies > 9000
+    assert np.abs(levels[low]).max() < 0.5
+    assert levels[high].max() < -60

@@ -1,6 +1,7 @@
 import logging
 import queue
 import threading
+import time
 
 import pytest
 
@@ -21,10 +22,18 @@ def block(start: int) -> Block:
     return Block(Samples(start), bytes(640))
 
 
+def wait_until(true) -> bool:
+    """Poll what no event tells of; for at most ten seconds."""
+    deadline, pause = time.monotonic() + SOON_S, threading.Event()
+    while not true() and time.monotonic() < deadline:
+        pause.wait(0.002)
+    return true()
+
+
 class Run:
     """A capture thread, and everything it says in the order in which it says it."""
 
-    def __init__(self, source: FakeSource, *, max_frames: int = 100):
+    def __init__(self, source: FakeSource, *, max_frames: int = 100, muted: bool = False):
         self.source = source
         self.inbox = Inbox(max_frames)
         self.told = queue.Queue()
@@ -36,6 +45,7 @@ class Run:
             on_found=lambda: self.told.put(("found",)),
             on_end=lambda error: self.told.put(("end", error)),
             back_off_s=(0.001, 0.002),
+            muted=muted,
             monotonic=self.clock.monotonic,
         )
 
@@ -44,6 +54,11 @@ class Run:
 
     def block(self):
         return self.inbox.get(SOON_S)
+
+
+@pytest.fixture(autouse=True)
+def short_rests(monkeypatch):
+    monkeypatch.setattr(module, "REST_S", 0.005)
 
 
 @pytest.fixture
@@ -163,7 +178,7 @@ def test_every_outage_is_told(run):
 def test_attempts_wait_longer_and_longer_and_start_anew_after_a_finding(run):
     going = Run(FakeSource())
     waits = []
-    going.capture._stopping.wait = waits.append
+    going.capture._told.wait_for = lambda _changed, seconds: waits.append(seconds)
     for attempt in range(3):
         going.source.refusals.put(MicrophoneLost(str(attempt)))
     going.source.give(block(0), MicrophoneLost("again"), block(320), EndOfSound())
@@ -212,3 +227,90 @@ def test_a_driver_that_hangs_does_not_hang_the_stop(run, monkeypatch, caplog):
     assert not going.capture.stop()
     assert "fake microphone did not stop" in caplog.text
     monkeypatch.setattr(module, "STOP_S", SOON_S)
+
+
+def test_while_it_is_gone_the_log_hears_little(run, caplog):
+    caplog.set_level(logging.INFO)
+    source, reasons = FakeSource(), ["gone"] * 200 + ["busy"] * 100
+    going = Run(source)
+    for reason in reasons:
+        source.refusals.put(MicrophoneLost(reason))
+
+    def wait_for(_changed, _seconds):
+        going.clock.now += 4.0
+
+    going.capture._told.wait_for = wait_for
+    source.give(EndOfSound())
+    going.capture.start()
+    going.capture._thread.join(SOON_S)
+    lines = [record.getMessage() for record in caplog.records]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "INFO"]
+    assert lines[1].startswith("still no microphone after 600 s: gone")
+    assert lines[2].startswith("still no microphone after 800 s: busy")
+
+
+def test_reasons_that_take_turns_are_told_at_most_every_ten_seconds(caplog):
+    caplog.set_level(logging.INFO)
+    going = Run(FakeSource())
+    for second in range(61):
+        going.clock.now = 1000.0 + second
+        going.capture._lose(MicrophoneLost("gone" if second % 2 else "busy"))
+    assert len(caplog.records) <= 7
+
+
+def test_muted_means_closed_and_unmuted_open_again(run):
+    source = FakeSource()
+    source.give(block(0))
+    going = run(source)
+    assert going.block() == block(0)
+    going.capture.mute()
+    assert wait_until(lambda: source.closed == 1)
+    turns = going.capture.turns
+    assert wait_until(lambda: going.capture.turns > turns)
+    assert source.opened == 1
+    source.give(block(9600))
+    going.capture.unmute()
+    assert going.block() == block(9600)
+    assert source.opened == 2
+    assert not going.capture.is_muted
+
+
+def test_muted_from_the_start_it_opens_nothing(run):
+    source = FakeSource()
+    source.give(block(0))
+    going = Run(source, muted=True)
+    with going.capture:
+        assert wait_until(lambda: going.capture.turns >= 2)
+        assert source.opened == 0
+        going.capture.unmute()
+        assert going.block() == block(0)
+
+
+def test_what_is_lost_after_an_unmute_is_told_again(run):
+    source = FakeSource()
+    going = Run(source)
+    going.capture._back_off_s = (60.0,)
+    source.refusals.put(MicrophoneLost("gone"))
+    source.refusals.put(MicrophoneLost("still gone"))
+    with going.capture:
+        assert going.next() == ("lost", "gone")
+        going.capture.mute()
+        turns = going.capture.turns
+        assert wait_until(lambda: going.capture.turns > turns + 1)
+        going.capture.unmute()
+        assert going.next() == ("lost", "still gone")
+
+
+def test_a_muted_file_waits_and_goes_on_where_it_was(run):
+    source = FakeSource(live=False)
+    going = Run(source)
+    source.give(block(0))
+    with going.capture:
+        assert going.block() == block(0)
+        going.capture.mute()
+        turns = going.capture.turns
+        assert wait_until(lambda: going.capture.turns > turns + 1)
+        going.capture.unmute()
+        source.give(block(320))
+        assert going.block() == block(320)
+        assert (source.opened, source.closed) == (1, 0)

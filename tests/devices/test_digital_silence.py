@@ -24,3 +24,15 @@ def test_life_after_silence_is_said_once():
         silence.hear(SECOND)
     assert silence.hear(b"\1\0") is Change.ALIVE
     assert silence.hear(b"\1\0") is None
+
+
+def test_any_value_that_never_changes_is_as_dead():
+    silence = DigitalSilence()
+    assert [silence.hear(b"\7\0" * 16_000) for _ in range(10)] == [None] * 9 + [Change.DEAD]
+    assert silence.value == 7
+    assert silence.hear(SECOND) is Change.ALIVE
+    assert [silence.hear(SECOND) for _ in range(9)] == [None] * 8 + [Change.DEAD]
+
+
+def test_no_sound_says_nothing():
+    assert DigitalSilence().hear(b"") is None

@@ -1,6 +1,8 @@
+from fakes.kernel import Kernel
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.listing import describe
 from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.sound_cards import SoundCards
 
 
 def cards(tmp_path, *names):
@@ -53,3 +55,19 @@ def test_without_permission(tmp_path):
 def test_with_cards_that_nobody_can_open(tmp_path):
     said = describe(FakeSoundDevice().library(), snd=cards(tmp_path, "pcmC0D0c"))
     assert "PortAudio cannot open them" in said
+
+
+def test_what_another_program_holds_is_said(tmp_path):
+    kernel = Kernel(tmp_path)
+    kernel.list_cards({1: "Device"})
+    kernel.hold(1, pid=42, program="arecord")
+    folder = cards(tmp_path, "pcmC1D0c")
+    said = describe(FakeSoundDevice().library(), snd=folder, cards=SoundCards(tmp_path))
+    assert said.endswith("hw:CARD=Device is held by arecord (pid 42).\n")
+
+
+def test_a_card_is_listed_with_the_name_that_stays(tmp_path):
+    Kernel(tmp_path).list_cards({1: "Device"})
+    room = FakeSoundDevice(Card("USB (hw:1,0)"))
+    said = describe(room.library(), snd=tmp_path, cards=SoundCards(tmp_path))
+    assert "0  USB (hw:1,0)  hw:CARD=Device  (ALSA" in said

@@ -18,12 +18,13 @@ from jarvis_ear.errors import DeviceError, MicrophoneLost
 class Room:
     """A microphone in a room in which time passes only while the reader sleeps."""
 
-    def __init__(self, card: Card | None = None, **options):
+    def __init__(self, card: Card | None = None, *, hear=lambda mono: mono, **options):
         self.card = card or Card("mic")
         self.sounds = FakeSoundDevice(self.card)
         self.clock = FakeClock()
         self.running = True
         self.said = 0
+        self.hear = hear
         self.microphone = Microphone(
             config.Microphone(**options),
             library=self.sounds.library(),
@@ -37,8 +38,8 @@ class Room:
             self.speak(round(seconds * self.card.rate))
 
     def speak(self, count: int) -> None:
-        values = range(self.said, self.said + count)
-        self.card.heard += struct.pack(f"<{count}h", *(value % 30_000 for value in values))
+        values = np.arange(self.said, self.said + count) % 30_000
+        self.card.heard += self.hear(values).astype("<i2").tobytes()
         self.said += count
 
     def miss(self, seconds: float) -> None:
@@ -218,3 +219,53 @@ def test_without_portaudio_the_microphone_is_lost_not_the_program():
     with pytest.raises(MicrophoneLost, match="apt install libportaudio2"):
         microphone.open()
     microphone.close()
+
+
+def stereo(mono: np.ndarray) -> np.ndarray:
+    return np.stack([mono, -mono // 2], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [
+        (1, lambda mono: -mono // 2),
+        ("mix", lambda mono: np.rint((mono + -mono // 2) / 2)),
+    ],
+)
+def test_a_channel_is_chosen_or_all_are_mixed(channel, expected):
+    room = Room(Card("pair", inputs=2), hear=stereo, channel=channel)
+    room.microphone.open()
+    heard = sound(room.read(10))
+    assert heard.tolist() == expected(np.arange(6400)).tolist()
+
+
+def test_the_first_channel_needs_no_other(room):
+    pair = Room(Card("pair", inputs=2))
+    pair.microphone.open()
+    assert sound(pair.read(10)).tolist() == list(range(6400))
+
+
+def test_a_channel_that_the_device_has_not_is_a_loss():
+    with pytest.raises(MicrophoneLost, match="has 1 channel, the first is 0; channel 1 is wanted"):
+        Room(channel=1).microphone.open()
+
+
+def test_a_sound_server_mixes_by_itself():
+    room = Room(Card("pulse", inputs=32), channel="mix")
+    room.microphone.open()
+    assert sound(room.read(1)).tolist() == list(range(640))
+
+
+def test_an_overflow_is_counted(room):
+    room.read(10)
+    room.miss(1.0)
+    room.read(1)
+    assert room.microphone.overflows == 1
+
+
+def test_ten_seconds_of_one_value_are_warned_of_too(room, caplog):
+    room.running = False
+    for _ in range(11):
+        room.card.heard += struct.pack("<h", -3) * 16_000
+        room.read(1)
+    assert "gives only the value -3: muted, or not connected?" in caplog.text

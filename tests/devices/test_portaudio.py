@@ -5,68 +5,13 @@ import threading
 
 import pytest
 
+from fakes.kernel import Kernel
 from fakes.portaudio import UNPLUGGED, Card, FakeSoundDevice, PortAudioError
 from jarvis_ear.devices import portaudio
-from jarvis_ear.devices.portaudio import Device, PortAudio, find, say
+from jarvis_ear.devices.device import Device
+from jarvis_ear.devices.portaudio import PortAudio, say
+from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.errors import DeviceError, MicrophoneLost, SpeakerLost
-
-
-def device(index: int, name: str, inputs: int = 1, outputs: int = 0) -> Device:
-    return Device(index, name, "ALSA", inputs, outputs, 48_000)
-
-
-ROOM = [
-    device(0, "HDA Intel: ALC (hw:0,0)", inputs=2, outputs=2),
-    device(1, "ReSpeaker: USB Audio (hw:1,0)", inputs=6),
-    device(2, "Jabra: USB Audio (hw:2,0)"),
-    device(3, "HDMI (hw:3,3)", inputs=0, outputs=8),
-    device(4, "default", outputs=2),
-]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "kind", "index"),
-    [
-        ("", "input", 4),
-        ("1", "input", 1),
-        ("respeaker", "input", 1),
-        ("hw:2,0", "input", 2),
-        ("DEFAULT", "input", 4),
-        ("hdmi", "output", 3),
-        ("jabra: usb audio (hw:2,0), alsa", "input", 2),
-    ],
-)
-def test_a_device_is_found_by_index_name_or_part_of_it(wanted, kind, index):
-    assert find(ROOM, wanted, kind, 4).index == index
-
-
-def test_an_exact_name_wins_over_longer_ones():
-    twins = [device(0, "USB"), device(1, "USB 2")]
-    assert find(twins, "usb", "input", -1).index == 0
-
-
-def test_without_a_default_the_first_usable_one_is_taken():
-    assert find(ROOM, "", "output", -1).index == 0
-
-
-@pytest.mark.parametrize(
-    ("wanted", "said"),
-    [
-        ("rode", "no input device matches 'rode'; there are: 0 'HDA Intel"),
-        ("3", "no input device matches '3'"),
-        ("99", "no input device matches '99'"),
-        ("usb", "2 input devices match 'usb', expected one: 1 'ReSpeaker"),
-    ],
-)
-def test_what_cannot_be_found_is_said_with_what_there_is(wanted, said):
-    with pytest.raises(DeviceError) as caught:
-        find(ROOM, wanted, "input", 4)
-    assert said in str(caught.value)
-
-
-def test_nothing_to_hear_with():
-    with pytest.raises(DeviceError, match="no sound input device: see `jarvis-ear devices`"):
-        find([device(0, "HDMI", inputs=0, outputs=2)], "", "input", -1)
 
 
 def test_the_list_of_devices():
@@ -174,3 +119,69 @@ def test_the_library_is_shared_and_loaded_only_when_it_is_wanted():
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+
+
+def test_a_microphone_under_another_number_is_found_while_somebody_plays(tmp_path):
+    kernel = Kernel(tmp_path)
+    kernel.list_cards({0: "Box"})
+    room = FakeSoundDevice(Card("box", inputs=0))
+    library = room.library(SoundCards(tmp_path))
+    playing, _, _ = library.open_output("", latency_s=0.2)
+    room.cards.insert(0, Card("mic", outputs=0))
+    kernel.list_cards({0: "Mic", 1: "Box"})
+    speaker = threading.Thread(target=step_aside, args=(library, playing))
+    speaker.start()
+    _, found, _ = library.open_input("mic", rate=16_000, latency_s=0.2)
+    speaker.join()
+    assert found.name == "mic"
+    assert not library.wants_quiet
+
+
+def step_aside(library, playing) -> None:
+    while not library.wants_quiet:
+        threading.Event().wait(0.001)
+    assert library.close(playing)
+
+
+def test_nobody_is_asked_to_be_quiet_while_the_cards_are_the_same(tmp_path):
+    Kernel(tmp_path).list_cards({0: "Box"})
+    room = FakeSoundDevice(Card("box", inputs=0))
+    library = room.library(SoundCards(tmp_path))
+    library.open_output("", latency_s=0.2)
+    with pytest.raises(MicrophoneLost):
+        library.open_input("mic", rate=16_000, latency_s=0.2)
+
+
+def test_who_does_not_step_aside_is_not_waited_for_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(portaudio, "ASIDE_S", 0.01)
+    kernel = Kernel(tmp_path)
+    room = FakeSoundDevice(Card("box", inputs=0))
+    library = room.library(SoundCards(tmp_path))
+    library.open_output("", latency_s=0.2)
+    kernel.list_cards({0: "Mic"})
+    with pytest.raises(MicrophoneLost):
+        library.open_input("mic", rate=16_000, latency_s=0.2)
+    assert not library.wants_quiet
+
+
+def test_a_busy_microphone_says_who_holds_it(tmp_path):
+    kernel = Kernel(tmp_path)
+    kernel.list_cards({1: "Device"})
+    kernel.hold(1, pid=4242, program="arecord")
+    room = FakeSoundDevice(Card("box", inputs=0))
+    with pytest.raises(MicrophoneLost, match=r"; hw:CARD=Device is held by arecord \(pid 4242\)"):
+        room.library(SoundCards(tmp_path)).open_input("device", rate=16_000, latency_s=0.2)
+
+
+def test_a_microphone_that_does_not_open_says_who_holds_it(tmp_path):
+    kernel = Kernel(tmp_path)
+    kernel.list_cards({0: "PCH", 1: "Device"})
+    kernel.hold(0, pid=4241, program="other")
+    kernel.hold(1, pid=4242, program="arecord")
+    room = FakeSoundDevice(Card("USB Mic (hw:1,0)"))
+    room.refuse = ("Device unavailable", -9985)
+    with pytest.raises(MicrophoneLost) as caught:
+        room.library(SoundCards(tmp_path)).open_input("usb", rate=16_000, latency_s=0.2)
+    assert str(caught.value).endswith(
+        "Device unavailable; hw:CARD=Device is held by arecord (pid 4242)"
+    )

@@ -6,9 +6,11 @@ plugs devices in and out. Time does not pass by itself.
 
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.sound_cards import SoundCards
 
 
 class PortAudioError(Exception):
@@ -29,7 +31,7 @@ class Card:
     rates: tuple[int, ...] = (16_000,)
     """Rates it accepts; the preferred one is not always among them."""
     heard: bytearray = field(default_factory=bytearray)
-    """Samples its microphone has ready. A new stream starts without any."""
+    """Samples its microphone has ready, interleaved. A new stream starts without any."""
     overflowed: bool = False
     """Whether the next read says that samples were lost."""
     played: bytearray = field(default_factory=bytearray)
@@ -44,10 +46,13 @@ class Card:
 class FakeStream:
     """An open stream of a card, either direction."""
 
-    def __init__(self, library: "FakeSoundDevice", card: Card, samplerate: int) -> None:
+    def __init__(
+        self, library: "FakeSoundDevice", card: Card, samplerate: int, channels: int
+    ) -> None:
         self._library = library
         self._card = card
         self.samplerate = samplerate
+        self._bytes = 2 * channels
         self.latency = 0.0
         self.running = False
         self.closed = False
@@ -71,13 +76,13 @@ class FakeStream:
     @property
     def read_available(self) -> int:
         self._check()
-        return len(self._card.heard) // 2
+        return len(self._card.heard) // self._bytes
 
     def read(self, frames: int) -> tuple[bytes, bool]:
         self._check()
-        data = bytes(self._card.heard[: 2 * frames])
-        assert len(data) == 2 * frames, "a polled reader reads no more than there is"
-        del self._card.heard[: 2 * frames]
+        data = bytes(self._card.heard[: self._bytes * frames])
+        assert len(data) == self._bytes * frames, "a polled reader reads no more than there is"
+        del self._card.heard[: self._bytes * frames]
         overflowed, self._card.overflowed = self._card.overflowed, False
         return data, overflowed
 
@@ -118,9 +123,9 @@ class FakeSoundDevice:
         """When set, streams open but do not start."""
         self._initialize()
 
-    def library(self) -> PortAudio:
-        """Return our adapter on top of this module."""
-        return PortAudio(lambda: self)
+    def library(self, cards: SoundCards | None = None) -> PortAudio:
+        """Return our adapter on top of this module, with the kernel's ``cards`` if it has any."""
+        return PortAudio(lambda: self, cards=cards or SoundCards(Path("/nowhere")))
 
     def _terminate(self) -> None:
         assert not self.open_streams, "PortAudio was pulled from under an open stream"
@@ -151,18 +156,19 @@ class FakeSoundDevice:
     def RawInputStream(  # noqa: N802 - sounddevice's name
         self, *, samplerate: int, device: int, channels: int, dtype: str, latency: float
     ) -> FakeStream:
-        assert (channels, dtype) == (1, "int16")
+        assert 1 <= channels <= self._seen[device].inputs
+        assert dtype == "int16"
         assert latency > 0
-        return self._open(device, samplerate)
+        return self._open(device, samplerate, channels)
 
     def RawOutputStream(  # noqa: N802 - sounddevice's name
         self, *, samplerate: int, device: int, channels: int, dtype: str, latency: float
     ) -> FakeStream:
         assert (channels, dtype) == (1, "int16")
         assert latency > 0
-        return self._open(device, samplerate)
+        return self._open(device, samplerate, channels)
 
-    def _open(self, device: int, samplerate: int) -> FakeStream:
+    def _open(self, device: int, samplerate: int, channels: int) -> FakeStream:
         card = self._seen[device]
         if not card.plugged:
             raise PortAudioError(*UNPLUGGED)
@@ -170,7 +176,7 @@ class FakeSoundDevice:
             raise PortAudioError(*self.refuse)
         if samplerate not in card.rates:
             raise PortAudioError("Error opening stream: Invalid sample rate", -9997)
-        stream = FakeStream(self, card, samplerate)
+        stream = FakeStream(self, card, samplerate, channels)
         self.open_streams.append(stream)
         if self.refuse_start:
             stream.start = self._refuse_start  # type: ignore[method-assign]

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+Format: TypeAlias = Literal["S16_LE", "S24_3LE", "S32_LE", "FLOAT_LE"]
 
 SOURCE: Final = Path(__file__).parents[1] / "platform" / "vmic.c"
 HEADER: Final = Path("/usr/include/alsa/pcm_external.h")
@@ -52,11 +54,15 @@ class VirtualCard:
         """Lose what is buffered, once."""
         self._turn("xrun")
 
+    def occupy(self) -> None:
+        """Let somebody else use the card: it cannot be opened any more."""
+        self._turn("busy")
+
     def plug(self) -> None:
         """Let everything work again."""
         (self.folder / "state").unlink(missing_ok=True)
 
-    def _turn(self, state: Literal["gone", "stall", "xrun"]) -> None:
+    def _turn(self, state: Literal["gone", "stall", "xrun", "busy"]) -> None:
         half = self.folder / "state.new"
         half.write_text(state)
         half.replace(self.folder / "state")
@@ -71,8 +77,27 @@ def missing_tools() -> str | None:
     return None
 
 
+def encoded(sound: npt.NDArray[np.int16], sample_format: Format) -> bytes:
+    """Write 16-bit samples as a card of another format would have them."""
+    match sample_format:
+        case "S16_LE":
+            return sound.astype("<i2").tobytes()
+        case "S24_3LE":
+            wide = (sound.astype("<i4") << 8).reshape(-1, 1).view(np.uint8)
+            return wide[:, :3].tobytes()
+        case "S32_LE":
+            return (sound.astype("<i4") << 16).tobytes()
+        case "FLOAT_LE":
+            return (sound / 32768).astype("<f4").tobytes()
+
+
 def vmic(
-    folder: Path, sound: npt.NDArray[np.int16], *, rate: int = 16_000, channels: int = 1
+    folder: Path,
+    sound: npt.NDArray[np.int16],
+    *,
+    rate: int = 16_000,
+    channels: int = 1,
+    sample_format: Format = "S16_LE",
 ) -> VirtualCard:
     """Build a card in ``folder`` that hears ``sound``, shape (samples,) or (samples, channels)."""
     library = folder / "libasound_module_pcm_vmic.so"
@@ -92,12 +117,13 @@ def vmic(
         ],
         check=True,
     )
-    (folder / "in.raw").write_bytes(sound.astype("<i2").tobytes())
+    (folder / "in.raw").write_bytes(encoded(sound, sample_format))
     (folder / "asound.conf").write_text(
         f"<{ALSA}>\n"
         f'pcm_type.vmic {{ lib "{library}" }}\n'
         f'pcm.vmic {{ type vmic  file "{folder}/in.raw"  out "{folder}/played.raw"'
-        f'  state "{folder}/state"  rate {rate}  channels {channels} }}\n'
+        f'  state "{folder}/state"  rate {rate}  channels {channels}'
+        f'  format "{sample_format}" }}\n'
         'pcm.!default "vmic"\n'
         "ctl.!default { type null }\n"
     )

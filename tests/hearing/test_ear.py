@@ -240,9 +240,72 @@ def test_an_utterance_is_a_piece_of_the_source_to_the_sample(shift_ms, pre_roll_
 
 def test_a_silent_room_costs_nothing():
     scripted = ScriptedEar()
-    hear(scripted.ear, written(SILENCE, 10_000))
+    hear(scripted.ear, written(SILENCE, 4_980))
     assert scripted.wake.stretches == []
     assert scripted.ear.score == 0.0
+
+
+def test_a_resting_model_is_asked_every_five_seconds_whether_it_still_answers():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(SILENCE, 16_000))
+    assert scripted.wake.stretches == [bytes(2560)] * 3
+    assert scripted.ear.proofs == 3
+    assert scripted.ear.score == 0.0
+
+
+def test_a_model_that_works_anyway_is_not_asked():
+    scripted = ScriptedEar()
+    hear(scripted.ear, written(NOISE, 16_000))
+    assert scripted.wake.resets == 1
+    assert scripted.ear.proofs == 200
+
+
+def test_an_answer_that_is_no_number_is_no_proof():
+    scripted = ScriptedEar()
+    scripted.wake.score = lambda _pcm: [float("nan")]
+    hear(scripted.ear, written(SILENCE, 11_000))
+    assert scripted.ear.proofs == 0
+
+
+def test_being_asked_changes_nothing_that_is_heard_afterwards():
+    effects = []
+    for quiet_ms in (4_800, 5_100):
+        scripted = ScriptedEar()
+        hear(scripted.ear, written(SILENCE, quiet_ms))
+        asked = scripted.wake.resets
+        heard = hear(scripted.ear, written(WORD, 400, SILENCE, 1000, VOICE, 600))
+        effects.append(kinds(tuple(effect for _, effect in heard)))
+        assert scripted.wake.resets == asked + 2
+    assert effects[0] == effects[1]
+
+
+def test_what_is_heard_and_what_is_sent_can_differ():
+    plain, source = ScriptedEar(), written(*COMMAND)
+    [sent_as_it_was] = utterances(hear(plain.ear, source))
+    hearing = config.Hearing(sent=config.Sent(gain_db=-6.0))
+    [sent] = utterances(hear(ScriptedEar(hearing).ear, source))
+    assert (sent.start, sent.end) == (sent_as_it_was.start, sent_as_it_was.end)
+    before = np.frombuffer(sent_as_it_was.pcm, np.int16)
+    assert np.abs(np.frombuffer(sent.pcm, np.int16) - before * 10 ** (-6 / 20)).max() <= 0.51
+    hearing = config.Hearing(heard=config.Heard(gain_db=-20.0))
+    assert hear(ScriptedEar(hearing).ear, source) == []  # too quiet for the scripted models
+
+
+def test_what_is_heard_louder_is_sent_as_it_was():
+    hearing = config.Hearing(heard=config.Heard(gain_db=20.0))
+    quiet = np.frombuffer(written(*COMMAND), np.int16) // 10
+    [sent] = utterances(hear(ScriptedEar(hearing).ear, quiet.astype("<i2").tobytes()))
+    assert sent.pcm in quiet.astype("<i2").tobytes()
+
+
+def test_nothing_from_before_a_mute_is_sent_after_it():
+    ear = ScriptedEar().ear
+    hear(ear, written(VOICE, 2000))
+    ear.tell(Muted())
+    ear.tell(Unmuted())
+    muted_at = ear.now
+    [utterance] = utterances(hear(ear, written(WORD, 320, VOICE, 600, SILENCE, 1500)))
+    assert utterance.start >= muted_at
 
 
 def test_every_stretch_begins_with_a_model_that_was_reset():

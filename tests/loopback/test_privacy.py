@@ -52,6 +52,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path, st
         env={
             "HOME": str(home),
             "TMPDIR": str(home),
+            "XDG_RUNTIME_DIR": str(home),  # the control socket
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(sys.path),
             "PYTHONDONTWRITEBYTECODE": "1",  # for the reference backend too

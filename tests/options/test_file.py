@@ -179,3 +179,33 @@ def check_is_read_or_refused(path: Path, data: bytes) -> None:
     layer = file.read(path, required=True)
     assert all(problem.isprintable() for problem in layer.problems)
     assert set(layer.values) == set(layer.origins)
+
+
+@pytest.mark.parametrize(
+    ("toml", "values"),
+    [
+        ("channel = 1", {"microphone.channel": "1"}),
+        ('channel = "mix"', {"microphone.channel": "mix"}),
+        ('mute_between = ["23:00", "07:00"]', {"microphone.mute_between": "23:00-07:00"}),
+        ('mute_between = "23:00-07:00"', {"microphone.mute_between": "23:00-07:00"}),
+    ],
+)
+def test_a_number_or_a_list_where_that_is_how_people_write_it(write, toml, values):
+    layer = file.read(write(f"[microphone]\n{toml}\n"), required=True)
+    assert (layer.problems, layer.values) == ([], values)
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("channel = 9", "a channel from 0 to 7, or mix"),
+        ("channel = true", "text"),
+        ("channel = [1]", "text"),
+        ("mute_between = 7", "text"),
+        ('mute_between = ["23:00"]', "two different times"),
+        ('device = "/usb(/"', "a regular expression between the slashes"),
+    ],
+)
+def test_mistakes_about_the_microphone(write, toml, words):
+    [problem] = problems(write(f"[microphone]\n{toml}\n"))
+    assert words in problem

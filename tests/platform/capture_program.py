@@ -24,7 +24,8 @@ def tell(what: str, **more) -> None:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     inbox = Inbox()
-    source = make_source(config.Microphone(device=sys.argv[1] if len(sys.argv) > 1 else ""))
+    channel = os.environ.get("JARVIS_TEST_CHANNEL", "0")
+    source = make_source(config.Microphone(channel=channel))
     threading.Thread(target=lambda: (sys.stdin.readline(), inbox.close()), daemon=True).start()
     with Capture(
         source,

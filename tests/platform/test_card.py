@@ -30,10 +30,10 @@ def noise(count: int, channels: int | None = None) -> np.ndarray:
 class Capturing:
     """A child process that captures from the card."""
 
-    def __init__(self, card):
+    def __init__(self, card, **environment):
         self._process = subprocess.Popen(
             [sys.executable, HERE / "capture_program.py"],
-            env=card.environment,
+            env={**card.environment, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -93,8 +93,8 @@ class Capturing:
 def capturing():
     started = []
 
-    def start(card) -> Capturing:
-        started.append(Capturing(card))
+    def start(card, **environment) -> Capturing:
+        started.append(Capturing(card, **environment))
         return started[-1]
 
     yield start
@@ -176,6 +176,39 @@ def test_a_card_that_knows_only_48_khz_stereo_is_resampled(tmp_path, capturing):
     left, both = (resample(pcm, 48_000, 16_000)[: len(heard)] for pcm in (sound[:, 0], mix(sound)))
     error = min(np.abs(heard.astype(int) - pcm).max() for pcm in (left, both))
     assert error <= 1  # PortAudio makes one channel of two: it takes the first, or their mean
+
+
+@pytest.mark.parametrize("sample_format", ["S24_3LE", "S32_LE", "FLOAT_LE"])
+def test_a_card_of_another_sample_format_is_heard(tmp_path, capturing, sample_format):
+    sound = noise(32_000)
+    going = capturing(vmic(tmp_path, sound, sample_format=sample_format))
+    heard = joined(going.blocks(0.5))
+    going.stop()
+    error = np.abs(heard.astype(int) - sound[: len(heard)]).max()
+    assert error <= 2  # PortAudio dithers what it makes of floats
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"), [("1", lambda pair: pair[:, 1]), ("mix", mix)], ids=["1", "mix"]
+)
+def test_the_wanted_channel_of_a_pair_is_heard(tmp_path, capturing, channel, expected):
+    pair = noise(32_000, 2)
+    card = vmic(tmp_path, pair, channels=2)
+    going = capturing(card, JARVIS_TEST_CHANNEL=channel)
+    heard = joined(going.blocks(0.5))
+    going.stop()
+    assert np.array_equal(heard, expected(pair)[: len(heard)])
+
+
+def test_a_busy_card_is_tried_again(tmp_path, capturing):
+    card = vmic(tmp_path, noise(160_000))
+    card.occupy()
+    going = capturing(card)
+    going.next("lost")
+    card.plug()
+    assert going.next("found")["at"] > 0
+    going.stop()
+    assert going.log.count("WARNING") == 1
 
 
 def play(card, *files) -> list:

@@ -1,10 +1,13 @@
 /* A sound card that exists only in a test: an ALSA "ioplug" plug-in, paced in real time.
  *
- *   pcm.vmic { type vmic  file "in.raw"  out "played.raw"  state "state"  rate 16000  channels 1 }
+ *   pcm.vmic { type vmic  file "in.raw"  out "played.raw"  state "state"  rate 16000  channels 1
+ *              format "S16_LE" }
  *
- * Capture hears the signed 16-bit samples of `file`, then silence. Playback appends to `out`.
+ * Capture hears the samples of `file`, then silence. Playback appends to `out`. Formats: S16_LE,
+ * S24_3LE, S32_LE, FLOAT_LE.
  * The file `state` works the card; it is read again at every step:
  *   missing or "run"  works         "gone"  unplugged: nothing opens, open streams fail (ENODEV)
+ *   "busy"            used by somebody else: nothing opens (EBUSY), open streams go on
  *   "stall"           gives and takes no more samples, without an error
  *   "xrun"            loses what is buffered once (EPIPE), and deletes the file
  *
@@ -18,7 +21,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum state { RUN, GONE, STALL, XRUN };
+enum state { RUN, GONE, STALL, XRUN, BUSY };
 
 struct card {
     snd_pcm_ioplug_t io;
@@ -44,6 +47,7 @@ static enum state state(const struct card *card)
     case 'g': return GONE;
     case 's': return STALL;
     case 'x': return XRUN;
+    case 'b': return BUSY;
     default: return RUN;
     }
 }
@@ -121,7 +125,7 @@ static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel
                                      snd_pcm_uframes_t offset, snd_pcm_uframes_t count)
 {
     struct card *card = io->private_data;
-    size_t wanted = count * io->channels * sizeof(int16_t), got = 0;
+    size_t wanted = count * areas->step / 8, got = 0;
     char *sound = (char *)areas->addr + (areas->first + areas->step * offset) / 8;
     if (io->stream == SND_PCM_STREAM_PLAYBACK)
         return card->out >= 0 && write(card->out, sound, wanted) < 0 ? -errno : (long)count;
@@ -182,14 +186,13 @@ static const snd_pcm_ioplug_callback_t CALLBACKS = {
     .poll_revents = on_revents,
 };
 
-static int constrain(snd_pcm_ioplug_t *io, unsigned rate, unsigned channels)
+static int constrain(snd_pcm_ioplug_t *io, unsigned rate, unsigned channels, unsigned format)
 {
     static const unsigned access[] = { SND_PCM_ACCESS_RW_INTERLEAVED,
                                        SND_PCM_ACCESS_MMAP_INTERLEAVED };
-    static const unsigned format[] = { SND_PCM_FORMAT_S16_LE };
     const struct { int what; unsigned count; const unsigned *list; } lists[] = {
         { SND_PCM_IOPLUG_HW_ACCESS, 2, access },
-        { SND_PCM_IOPLUG_HW_FORMAT, 1, format },
+        { SND_PCM_IOPLUG_HW_FORMAT, 1, &format },
         { SND_PCM_IOPLUG_HW_RATE, 1, &rate },
         { SND_PCM_IOPLUG_HW_CHANNELS, 1, &channels },
     };
@@ -206,6 +209,7 @@ static int constrain(snd_pcm_ioplug_t *io, unsigned rate, unsigned channels)
 SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
 {
     const char *file = NULL, *out = NULL, *state_path = NULL;
+    const char *format = "S16_LE";
     long rate = 16000, channels = 1;
     snd_config_iterator_t at, next;
     (void)root;
@@ -222,6 +226,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
             snd_config_get_string(entry, &out);
         else if (!strcmp(id, "state"))
             snd_config_get_string(entry, &state_path);
+        else if (!strcmp(id, "format"))
+            snd_config_get_string(entry, &format);
         else if (!strcmp(id, "rate"))
             snd_config_get_integer(entry, &rate);
         else if (!strcmp(id, "channels"))
@@ -237,9 +243,10 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
         return -ENOMEM;
     card->timer = card->in = card->out = -1;
     card->state_path = state_path ? strdup(state_path) : NULL;
-    if (state(card) == GONE) {
+    enum state now = state(card);
+    if (now == GONE || now == BUSY) {
         release(card);
-        return -ENODEV;
+        return now == GONE ? -ENODEV : -EBUSY;
     }
     if (stream == SND_PCM_STREAM_CAPTURE && file)
         card->in = open(file, O_RDONLY | O_CLOEXEC);
@@ -258,7 +265,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
         release(card);
         return error;
     }
-    error = constrain(&card->io, rate, channels);
+    error = constrain(&card->io, rate, channels, snd_pcm_format_value(format));
     if (error < 0) {
         snd_pcm_ioplug_delete(&card->io); /* this calls on_close */
         return error;

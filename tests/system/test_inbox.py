@@ -168,3 +168,33 @@ def test_an_inbox_is_a_deque_bounded_in_samples(max_frames, steps):
             dropped += len(oracle.popleft().data) // 2
     assert inbox.dropped_samples == dropped
     assert [inbox.get(0) for _ in oracle] == list(oracle)
+
+
+def stalled(seconds: float, *, cut: int) -> tuple[Inbox, list, Framer]:
+    """A consumer that hears 1 s, sleeps for ``seconds`` of sound, and then hears everything."""
+    inbox, framer, heard = Inbox(), Framer(), []
+    second = 16_000
+    end = int(second * (2 + seconds))
+    for start in range(0, end, cut):
+        inbox.put(block(start, min(cut, end - start)))
+        is_asleep = second <= start < second * (1 + seconds)
+        while not is_asleep and (got := inbox.get(0)) is not None:
+            heard += framer.push(got)
+    return inbox, heard, framer
+
+
+@pytest.mark.parametrize("cut", [320, 640, 1000, 1600])
+def test_a_consumer_that_sleeps_for_a_second_loses_nothing(cut):
+    inbox, heard, framer = stalled(1.0, cut=cut)
+    assert (inbox.dropped_samples, framer.gaps) == (0, 0)
+    assert [frame.start for frame in heard] == list(range(0, 48_000 - 319, 320))
+
+
+@pytest.mark.parametrize("cut", [320, 640, 1000, 1600])
+def test_a_consumer_that_sleeps_for_five_loses_what_the_counters_say(cut):
+    inbox, heard, framer = stalled(5.0, cut=cut)
+    assert framer.gaps == 1
+    assert 3 * 16_000 - cut <= inbox.dropped_samples <= 3 * 16_000 + 2 * cut
+    remainder = framer.samples_lost - inbox.dropped_samples
+    assert 0 <= remainder < 320  # the half frame before the gap
+    assert len(heard) * 320 + framer.samples_lost == pytest.approx(7 * 16_000, abs=320)

@@ -12,6 +12,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
 from jarvis_ear.companion import Companion
 from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.devices.silero import Silero
 from jarvis_ear.devices.source import Source, make_source, why_deaf
@@ -32,17 +34,29 @@ from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.ending import Ending
 from jarvis_ear.errors import DeviceError, JarvisEarError
 from jarvis_ear.hearing.ear import Ear
-from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost
+from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost, Muted, State, Unmuted
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.options import Loaded
-from jarvis_ear.system import logs
+from jarvis_ear.system import logs, places
+from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.control import Control
 from jarvis_ear.system.folders import runtime_folder, state_folder
+from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.ledger import Ledger
+from jarvis_ear.system.mute import Mute
+from jarvis_ear.system.orders import Orders
+from jarvis_ear.system.quiet_hours import QuietHours
 from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
 from jarvis_ear.transports.spool import NoSpool, Spool
+
+CAPTURE: Final = "capture thread"
+"""The part of the beat that can hang in a driver, where nobody can wake it."""
+
+HANGS_S: Final = 15.0
+"""Opening a device may wait 5 s for a lock and 3 s for a close: whoever takes longer hangs."""
 
 LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
@@ -63,10 +77,31 @@ def run(loaded: Loaded) -> int:
         _check_source(loaded.config.microphone)
         spool = _spool(loaded.config.spool, up)
         options = _with_companion(loaded.config, up)
-        ear = _start(options, make_source(options.microphone), spool, ending, up)
+        running = _start(options, make_source(options.microphone), spool, ending, up)
         while not ending.wait(LOOK_S):
-            live.show(ear.state, level(ear.last_frame).rms, ear.score)
+            running.mute.look()
+            running.health.look()
+            _require_capture(running.beat)
+            live.show(running.ear.state, level(running.ear.last_frame).rms, running.ear.score)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What the main thread looks at while everything runs."""
+
+    ear: EarThread
+    mute: Mute
+    beat: Beat
+    health: Health
+
+
+def _require_capture(beat: Beat) -> None:
+    """End the program when the capture thread hangs: only a new process can hear again."""
+    if CAPTURE in beat.stuck:
+        raise DeviceError(
+            f"the sound system has not answered for {HANGS_S:g} s, only a new process can hear"
+        )
 
 
 def _check_source(microphone: config.Microphone) -> None:
@@ -85,7 +120,7 @@ def _check_source(microphone: config.Microphone) -> None:
 
 def _start(
     options: config.Config, source: Source, spool: Spool, ending: Ending, up: ExitStack
-) -> EarThread:
+) -> _Running:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
@@ -101,12 +136,33 @@ def _start(
         on_finished=ending.finish,
         on_failure=ending.fail,
     )
+    mute = Mute(
+        state_folder(os.environ),
+        QuietHours.parse(options.microphone.mute_between),
+        on_change=lambda muted: _close_or_open(capture, inbox, muted=muted),
+    )
+    is_muted = mute.load()
     capture = Capture(
         source,
         inbox,
         on_lost=lambda _reason: inbox.tell(MicrophoneLost()),
         on_found=lambda: inbox.tell(MicrophoneFound()),
         on_end=_when_sound_ends(ear, ending),
+        muted=is_muted,
+    )
+    if is_muted:
+        _LOGGER.info("muted by the %s: the microphone stays closed", ", ".join(mute.by))
+        inbox.tell(Muted())
+    beat = _beat(ear, capture, backend)
+    health = Health(
+        ear,
+        beat,
+        details=lambda: {
+            "muted_by": list(mute.by),
+            "connected": backend.connected,
+            **_losses(source, inbox),
+        },
+        turns=log.recent,
     )
     up.callback(log.close)
     up.enter_context(speaker)
@@ -114,7 +170,54 @@ def _start(
     backend.start()
     up.enter_context(ear)
     up.enter_context(capture)
-    return ear
+    _open_control(Orders(health, mute), up)
+    return _Running(ear, mute, beat, health)
+
+
+def _close_or_open(capture: Capture, inbox: Inbox, *, muted: bool) -> None:
+    """Have the ear stop hearing, and the device given back; or the other way round."""
+    inbox.tell(Muted() if muted else Unmuted())
+    if muted:
+        capture.mute()
+    else:
+        capture.unmute()
+
+
+def _beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:
+    """Say which parts have to move for the ear to hear; without a microphone, sound need not."""
+
+    def is_awake() -> bool:
+        return ear.state not in (State.MUTED, State.DEAF) and not capture.is_muted
+
+    return Beat(
+        [
+            Part(CAPTURE, lambda: capture.turns, patience_s=HANGS_S),
+            Part("ear thread", lambda: ear.turns, patience_s=2),
+            Part("network", lambda: backend.turns, patience_s=10),
+            Part("sound", lambda: ear.frames, patience_s=0.5, is_needed=is_awake),
+            Part("wake model", lambda: ear.proofs, patience_s=8, is_needed=is_awake),
+        ]
+    )
+
+
+def _losses(source: Source, inbox: Inbox) -> dict[str, object]:
+    """Count what was not heard, and where it was lost."""
+    dropped = {"dropped_samples": inbox.dropped_samples, "dropped_events": inbox.dropped_events}
+    told: dict[str, object] = {"source": source.name, **dropped}
+    if isinstance(source, Microphone):
+        told |= {"overflows": source.overflows, "gaps": source.gaps}
+        told["samples_lost"] = source.samples_lost
+    return told
+
+
+def _open_control(orders: Orders, up: ExitStack) -> None:
+    """Answer on the control socket; an ear hears without one, too."""
+    try:
+        folder = places.runtime_folder(os.environ)
+    except OSError as error:
+        _LOGGER.warning("no control socket: %s", error)
+        return
+    up.enter_context(Control(folder / places.SOCKET, orders.answer))
 
 
 def _spool(options: config.Spool, up: ExitStack) -> Spool:

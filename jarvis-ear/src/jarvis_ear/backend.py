@@ -107,6 +107,12 @@ class BackendClient:
         """How things stand with the link, and if the password is the matter."""
         return self._status.state
 
+    @property
+    def turns(self) -> int:
+        """How often the network thread has looked at everything: once a second, or it hangs."""
+        courier = self._courier
+        return 0 if courier is None else courier.turns
+
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was met since the client was made."""
         courier = self._courier

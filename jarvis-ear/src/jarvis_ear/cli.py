@@ -1,11 +1,12 @@
 """The command line: one verb, its options, and what a person is told when something is wrong."""
 
+import json
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from jarvis_ear import __version__
 from jarvis_ear.errors import JarvisEarError
@@ -14,13 +15,26 @@ from jarvis_ear.options.effective import effective
 from jarvis_ear.options.help import everyday, everything
 from jarvis_ear.options.reference import reference
 from jarvis_ear.options.words import quoted, suggestion
+from jarvis_ear.system import places
+from jarvis_ear.system.ask import ask
+from jarvis_ear.system.health_words import describe
 
 VERBS: Final = {
     "run": "listen until Ctrl-C, or until a sound file is over",
+    "status": "say whether the running ear hears (--json for all numbers)",
+    "mute": "close the microphone of the running ear until unmute, restarts included",
+    "unmute": "open it again",
+    "toggle": "mute or unmute, whatever it is not",
     "devices": "list microphones and speakers, or say what is missing",
     "config": "print the options in force, and where each value comes from",
     "version": "print the version",
 }
+
+DEAF: Final = 1
+"""Exit status of `status`: the ear is muted, or has no microphone."""
+
+NOT_RUNNING: Final = 2
+"""Exit status of `status` and of the mute verbs: there is no ear to ask."""
 
 EX_USAGE: Final = 64
 """The command line names no verb, or more than one can tell (sysexits.h)."""
@@ -53,6 +67,11 @@ def _obey(argv: list[str], run: Callable[[Loaded], int]) -> int:
     text = _help_for(argv) or _answer(argv)
     if text is not None:
         return _print(text)
+    match argv:
+        case ["status"] | ["status", "--json"]:
+            return _status(as_json="--json" in argv)
+        case ["mute" | "unmute" | "toggle" as word]:
+            return _mute(word)
     if argv[:1] == ["run"]:
         return run(load(argv[1:], os.environ))
     return _misunderstand(argv)
@@ -84,6 +103,35 @@ def _devices() -> str:
     from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - loads PortAudio, for this only
 
     return describe()
+
+
+def _status(*, as_json: bool) -> int:
+    report = _ask("status")
+    if report is None:
+        return NOT_RUNNING
+    _print(json.dumps(report) + "\n" if as_json else describe(report))
+    return 0 if report["hearing"] else DEAF
+
+
+def _mute(word: str) -> int:
+    answer = _ask(word)
+    if answer is None:
+        return NOT_RUNNING
+    if not answer["stored"]:
+        _complain("a restart will not remember this: see the log of the ear")
+    muted_by = ", ".join(answer["muted_by"])
+    return _print(f"muted by the {muted_by}\n" if muted_by else "not muted\n")
+
+
+def _ask(word: str) -> dict[str, Any] | None:
+    """Ask the ear that runs; None, and a word of complaint, if none does."""
+    try:
+        answer = ask(places.sockets(os.environ), word)
+    except (OSError, ValueError) as error:
+        raise JarvisEarError(f"the running ear cannot be asked: {error}") from error
+    if answer is None:
+        _complain("no ear is running (for this user)")
+    return answer
 
 
 def _misunderstand(argv: list[str]) -> int:

@@ -7,6 +7,7 @@ it uses and never the whole tree. Milliseconds are for people: whoever uses one 
 samples once, in its constructor.
 """
 
+import re
 from pathlib import Path
 from typing import Final, Literal, Self
 from urllib.parse import urlsplit
@@ -26,6 +27,10 @@ CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
 """Read when it exists and no other file is named."""
 
 
+CHANNELS: Final = ("mix", *"01234567")
+"""What `microphone.channel` may be."""
+
+
 class Section(BaseModel):
     """What all sections share: frozen, no unknown names, docstrings as descriptions."""
 
@@ -36,7 +41,10 @@ class Microphone(Section):
     """Where the sound comes from."""
 
     device: str = ""
-    """Input device: part of its name, or its index in `jarvis-ear devices`. Empty: the default."""
+    """Input device: `hw:CARD=ID`, a name or part of one, `/expression/`, or an index. Empty: the
+    default. It is looked up anew at every opening; see `jarvis-ear devices`."""
+    channel: str = "0"
+    """Which channel of the device to hear, counted from `0`, or `mix` for the mean of all."""
     input: str = ""
     """A sound file to hear instead of a microphone, or `-` for raw PCM16 on standard input."""
     fallback: str = ""
@@ -49,6 +57,33 @@ class Microphone(Section):
     """Without a sample for so long, the microphone counts as lost."""
     first_block_ms: int = Field(3000, ge=500, le=30_000)
     """How long an opened microphone may take until its first sample."""
+    mute_between: str = ""
+    """Be muted every day between two times of the clock on the wall: `23:00-07:00`, in a file also
+    `["23:00", "07:00"]`. Empty: never by the clock."""
+
+    @field_validator("device")
+    @classmethod
+    def _require_expression(cls, device: str) -> str:
+        slashed = re.fullmatch("/(.+)/", device)
+        if slashed and not _is_expression(slashed[1]):
+            raise ValueError("a regular expression between the slashes")
+        return device
+
+    @field_validator("channel", mode="before")
+    @classmethod
+    def _require_channel(cls, channel: object) -> object:
+        if str(channel) not in CHANNELS:
+            raise ValueError("a channel from 0 to 7, or mix")
+        return str(channel)
+
+    @field_validator("mute_between", mode="before")
+    @classmethod
+    def _require_times(cls, times: object) -> object:
+        text = "-".join(map(str, times)) if isinstance(times, list | tuple) else str(times)
+        begin, _, end = text.partition("-")
+        if text and not (_is_time(begin) and _is_time(end) and begin != end):
+            raise ValueError('two different times, as "23:00-07:00"')
+        return text
 
 
 class Gate(Section):
@@ -99,9 +134,28 @@ class Endpointing(Section):
         return self
 
 
+class Conditioning(Section):
+    """What is done to sound before it is used: nothing, unless you ask for it."""
+
+    high_pass_hz: int = Field(0, ge=0, le=500)
+    """Take out what is lower: 100 helps against mains hum, and voices keep their sound. 0: off."""
+    gain_db: float = Field(0.0, ge=-30, le=30)
+    """Make everything so much louder. What is too loud for 16 bits is cut off."""
+
+
+class Heard(Conditioning):
+    """What is done to the sound that wake word and end of speech are looked for in."""
+
+
+class Sent(Conditioning):
+    """What is done to the sound that the backend gets."""
+
+
 class Hearing(Section):
     """From sound to utterances."""
 
+    heard: Heard = Heard()
+    sent: Sent = Sent()
     gate: Gate = Gate()
     wake: Wake = Wake()
     endpointing: Endpointing = Endpointing()
@@ -187,6 +241,19 @@ class Config(Section):
     log: Log = Log()
     with_backend: bool = False
     """Run the reference backend along with the ear, for trying out."""
+
+
+def _is_time(text: str) -> bool:
+    """Whether ``text`` is hours and minutes of a day, as 07:30."""
+    return re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text) is not None
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
 
 
 def _is_address(url: str) -> bool:

@@ -49,6 +49,8 @@ class EarThread:
         self._sound_ended = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
+        self.turns = 0
+        """How often the thread looked for something to do: it moves while the thread lives."""
         self.frames = 0
         """Frames that went through the whole hearing path."""
         self.last_frame = b""
@@ -63,6 +65,11 @@ class EarThread:
     def score(self) -> float:
         """The wake model's last score (any thread may ask)."""
         return self._ear.score
+
+    @property
+    def proofs(self) -> int:
+        """How often the wake model has given a sensible answer (any thread may ask)."""
+        return self._ear.proofs
 
     @property
     def samples_lost(self) -> int:
@@ -85,6 +92,7 @@ class EarThread:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
+                self.turns += 1
                 self._turn_over(self._inbox.get(GET_S, audio=not self._is_waiting()))
         except BaseException as error:  # noqa: BLE001 - a bug: handed to the main thread, which ends
             self._on_failure(error)

@@ -18,8 +18,18 @@ STOP_S: Final = 2.0
 ROOM_S: Final = 0.1
 """How long one wait for room in the inbox may take: a stop is noticed so soon."""
 
-BACK_OFF_S: Final = (0.5, 1.0, 2.0, 5.0)
-"""Waits between two attempts to find a lost microphone; the last one repeats."""
+BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0)
+"""Waits between two attempts to find a lost microphone; the last one repeats: with the opening
+itself, a device that is back is heard within 5 s."""
+
+REPEAT_S: Final = 10.0
+"""While the microphone is gone, a new reason is told at most this often."""
+
+REMIND_S: Final = 600.0
+"""And the same old reason this often: a log of a week shall not be full of it."""
+
+REST_S: Final = 0.5
+"""While muted the thread shows so often that it is alive."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -45,6 +55,9 @@ class Capture:
     sound, ends the thread. The callbacks run in that thread: ``on_lost`` once per loss,
     ``on_found`` when sound comes again, ``on_end`` once, with the error or None, unless ``stop``
     came first.
+
+    While muted, a live source is closed: no program can hear through it, least of all this one. A
+    file only waits.
     """
 
     def __init__(
@@ -56,6 +69,7 @@ class Capture:
         on_found: Callable[[], None],
         on_end: Callable[[JarvisEarError | None], None],
         back_off_s: tuple[float, ...] = BACK_OFF_S,
+        muted: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
@@ -66,11 +80,18 @@ class Capture:
         self._back_off_s = back_off_s
         self._monotonic = monotonic
         self._stopping = threading.Event()
+        self._muted = muted
+        self._told = threading.Condition()  # guards _muted, and wakes the thread
         self._lost_at: float | None = None
+        self._reason = ""
+        self._said_at = 0.0
         self._waits: Iterator[float] = iter(())
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self.heard = threading.Event()
         """Set with the first block: the source works."""
+        self.turns = 0
+        """Reads, attempts to open, and looks whether it is still muted: it moves while the thread
+        does."""
 
     def start(self) -> None:
         """Start reading."""
@@ -79,12 +100,32 @@ class Capture:
     def stop(self) -> bool:
         """Stop reading; False if the thread did not end within 2 s."""
         self._stopping.set()
+        with self._told:
+            self._told.notify_all()
         if self._thread.ident is None:
             return True
         self._thread.join(STOP_S)
         if self._thread.is_alive():
             _LOGGER.warning("%s did not stop within %g s", self._source.name, STOP_S)
         return not self._thread.is_alive()
+
+    def mute(self) -> None:
+        """Have the source closed within 0.2 s. Never waits."""
+        self._set_muted(muted=True)
+
+    def unmute(self) -> None:
+        """Have the source opened again. Never waits."""
+        self._set_muted(muted=False)
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether the source is to be closed."""
+        return self._muted
+
+    def _set_muted(self, *, muted: bool) -> None:
+        with self._told:
+            self._muted = muted
+            self._told.notify_all()
 
     def __enter__(self) -> Self:
         self.start()
@@ -108,20 +149,37 @@ class Capture:
     def _read_on(self) -> None:
         while not self._stopped():
             try:
+                self._rest_while_muted()
                 self._read_until_stopped()
             except MicrophoneLost as error:
                 if not self._source.live:
                     raise
                 self._lose(error)
-                self._stopping.wait(next(self._waits))
+                self._pause(next(self._waits))
+
+    def _rest_while_muted(self) -> None:
+        while self._muted and not self._stopped():
+            self._lost_at = None  # nobody misses it now; a new loss will be told again
+            self._pause(REST_S)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, unless there is a stop, a mute or an unmute."""
+        self.turns += 1
+        with self._told:
+            was = self._muted
+            self._told.wait_for(lambda: self._stopped() or self._muted is not was, seconds)
 
     def _read_until_stopped(self) -> None:
         try:
-            self._source.open()
-            while not self._stopped():
-                block = self._source.read()
+            if not self._stopped():
+                self._source.open()
+            while not self._stopped() and not (self._muted and self._source.live):
+                self.turns += 1
+                block = None if self._muted else self._source.read()
                 if block is not None:
                     self._hand_over(block)
+                elif self._muted:
+                    self._pause(REST_S)
         finally:
             self._source.close()
 
@@ -135,16 +193,27 @@ class Capture:
             self._inbox.put(block)
             return
         while not self._stopped() and not self._inbox.put_wait(block, ROOM_S):
-            pass
+            self.turns += 1
 
     def _lose(self, error: MicrophoneLost) -> None:
+        now = self._monotonic()
         if self._lost_at is not None:
-            _LOGGER.debug("still no microphone: %s", error)
+            self._remind(str(error), now)
             return
-        self._lost_at = self._monotonic()
+        self._lost_at = self._said_at = now
+        self._reason = str(error)
         self._waits = itertools.chain(self._back_off_s, itertools.repeat(self._back_off_s[-1]))
         _LOGGER.warning("microphone lost, looking for it from now on: %s", error)
         self._on_lost(str(error))
+
+    def _remind(self, reason: str, now: float) -> None:
+        """Say that it is still gone: seldom, and sooner if there is another reason."""
+        silence_s = REPEAT_S if reason != self._reason else REMIND_S
+        if now - self._said_at < silence_s:
+            return
+        self._reason, self._said_at = reason, now
+        gone_s = now - (self._lost_at or now)
+        _LOGGER.info("still no microphone after %.0f s: %s", gone_s, reason)
 
     def _find(self) -> None:
         gone_s = self._monotonic() - (self._lost_at or 0.0)

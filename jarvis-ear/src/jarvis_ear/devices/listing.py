@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.devices import portaudio
-from jarvis_ear.devices.portaudio import Device, Kind, PortAudio
+from jarvis_ear.devices.device import Device, Kind
+from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.selection import stable_name
+from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.errors import DeviceError
 
 SND: Final = Path("/dev/snd")
@@ -17,44 +20,48 @@ def describe(
     library: PortAudio | None = None,
     *,
     snd: Path = SND,
+    cards: SoundCards | None = None,
     accessible: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK),
 ) -> str:
     """List inputs and outputs for a person to read and to choose from, or say what is missing."""
     library = library or portaudio.shared()
+    cards = cards or SoundCards()
     try:
         devices = library.devices()
         default = {kind: library.default(kind) for kind in _KINDS}
     except DeviceError as error:
         return f"{error}\n"
-    lines = [line for kind in _KINDS for line in _section(devices, kind, default[kind])]
+    lines = [line for kind in _KINDS for line in _section(devices, kind, default[kind], cards)]
     if not all(_having(devices, kind) for kind in _KINDS):
-        lines += missing(snd, accessible)
+        lines += missing(snd, accessible, cards)
     return "\n".join(lines) + "\n"
 
 
-def missing(snd: Path, accessible: Callable[[Path], bool]) -> list[str]:
+def missing(snd: Path, accessible: Callable[[Path], bool], cards: SoundCards) -> list[str]:
     """Say why the sound system shows fewer devices than one expects."""
-    cards = sorted(snd.glob("pcm*")) if snd.is_dir() else []
-    if not cards:
+    files = sorted(snd.glob("pcm*")) if snd.is_dir() else []
+    if not files:
         return [
             f"The kernel shows no sound card (no pcm devices in {snd}).",
             "Plug one in; in a virtual machine or container, pass one through.",
         ]
-    closed = [card.name for card in cards if not accessible(card)]
+    closed = [file.name for file in files if not accessible(file)]
     if closed:
         return [
             f"This user may not use the sound card ({', '.join(closed)}).",
             "Add it to the group audio: usermod -aG audio USER, and log in again.",
         ]
+    if held := cards.holders():
+        return [f"{holder}." for holder in held]
     return ["There are sound cards, but PortAudio cannot open them: perhaps another program does."]
 
 
 _KINDS: Final[tuple[Kind, Kind]] = ("input", "output")
 
 
-def _section(devices: Iterable[Device], kind: Kind, default: int) -> list[str]:
+def _section(devices: Iterable[Device], kind: Kind, default: int, cards: SoundCards) -> list[str]:
     title = "Microphones (inputs)" if kind == "input" else "Speakers (outputs)"
-    rows = [_row(device, kind, default) for device in _having(devices, kind)]
+    rows = [_row(device, kind, default, cards) for device in _having(devices, kind)]
     return [title, *(rows or ["  none"]), ""]
 
 
@@ -62,9 +69,11 @@ def _having(devices: Iterable[Device], kind: Kind) -> Sequence[Device]:
     return [device for device in devices if device.channels(kind) > 0]
 
 
-def _row(device: Device, kind: Kind, default: int) -> str:
+def _row(device: Device, kind: Kind, default: int, cards: SoundCards) -> str:
     mark = "*" if device.index == default else " "
     channels = device.channels(kind)
     noun = "channel" if channels == 1 else "channels"
     rate = f"{device.rate} Hz"
-    return f"{mark} {device.index:3}  {device.name}  ({device.host_api}, {rate}, {channels} {noun})"
+    stable = stable_name(device, cards)
+    name = f"{device.name}  {stable}" if stable else device.name
+    return f"{mark} {device.index:3}  {name}  ({device.host_api}, {rate}, {channels} {noun})"

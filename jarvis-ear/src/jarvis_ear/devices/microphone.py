@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.audio.block import Block
-from jarvis_ear.devices import portaudio
+from jarvis_ear.devices import channels, portaudio
+from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.digital_silence import Change, DigitalSilence
 from jarvis_ear.devices.loss import LossMeter
-from jarvis_ear.devices.portaudio import Device, InputStream, PortAudio
+from jarvis_ear.devices.portaudio import InputStream, PortAudio
 from jarvis_ear.devices.stamper import Stamper
 from jarvis_ear.errors import DeviceError, MicrophoneLost
 from jarvis_ear.units import SAMPLE_RATE
@@ -46,6 +47,7 @@ class _Reading:
     stream: InputStream
     device: Device
     rate: int
+    channels: int
     heard_at: float
     """When it was opened, or when the last samples came."""
     meter: LossMeter | None = None
@@ -79,6 +81,8 @@ class Microphone:
         self._stamper = Stamper()
         self._silence = DigitalSilence()
         self._last_heard_at: float | None = None
+        self.overflows = 0
+        """How often the device itself said that it lost sound."""
         self.gaps = 0
         """How often the device lost sound while it was open."""
         self.samples_lost = 0
@@ -98,12 +102,14 @@ class Microphone:
                 self._options.device,
                 rate=SAMPLE_RATE,
                 latency_s=self._options.latency_ms / 1000,
+                channels=self._channels,
             )
         except MicrophoneLost:
             raise
         except DeviceError as error:
             raise MicrophoneLost(str(error)) from error
-        self._reading = _Reading(stream, device, rate, heard_at=self._monotonic())
+        count = self._channels(device)
+        self._reading = _Reading(stream, device, rate, count, heard_at=self._monotonic())
         _LOGGER.debug("%s is open at %d Hz", self.name, rate)
 
     def read(self) -> Block | None:
@@ -129,6 +135,9 @@ class Microphone:
                 "only a new process can open it again"
             )
 
+    def _channels(self, device: Device) -> int:
+        return channels.count_for(self._options.channel, device)
+
     def _read(self, reading: _Reading) -> Block | None:
         available = self._wait(reading)
         if available == 0:
@@ -136,7 +145,8 @@ class Microphone:
             return None
         count = min(available, reading.rate * MAX_PIECE_MS // 1000)
         data, overflowed = reading.stream.read(count)
-        pcm = np.frombuffer(data, "<i2")
+        pcm = channels.choose(data, reading.channels, self._options.channel)
+        self.overflows += overflowed
         self._account(reading, pcm, waiting=available - count, overflowed=overflowed)
         return self._listen(self._stamper.push(pcm))
 
@@ -179,7 +189,8 @@ class Microphone:
     def _listen(self, block: Block | None) -> Block | None:
         match self._silence.hear(block.data) if block else None:
             case Change.DEAD:
-                _LOGGER.warning("%s gives only zeros: muted, or not connected?", self.name)
+                what = f"the value {self._silence.value}" if self._silence.value else "zeros"
+                _LOGGER.warning("%s gives only %s: muted, or not connected?", self.name, what)
             case Change.ALIVE:
                 _LOGGER.info("%s gives sound again", self.name)
         return block

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jarvis_ear.devices import portaudio
-from jarvis_ear.devices.portaudio import Device, OutputStream, PortAudio
+from jarvis_ear.devices.device import Device
+from jarvis_ear.devices.portaudio import OutputStream, PortAudio
 from jarvis_ear.errors import DeviceError, SpeakerLost
 from jarvis_ear.units import SAMPLE_RATE
 
@@ -84,13 +85,14 @@ class PortAudioOutput:
         self._sleep = sleep
         self._stream: OutputStream | None = None
         self._device: Device | None = None
+        self._rate = 0  # samples per second of the open stream
         self._room = 0  # samples the empty buffer has room for
         self._heard_by = 0.0  # when the last sample written must have been heard
 
     def open(self) -> int:
         """Open the device at the rate it prefers, or raise SpeakerLost."""
         try:
-            self._stream, self._device, rate = self._library.open_output(
+            self._stream, self._device, self._rate = self._library.open_output(
                 self._wanted, latency_s=LATENCY_S
             )
             self._room = self._stream.write_available
@@ -98,10 +100,12 @@ class PortAudioOutput:
             raise
         except DeviceError as error:
             raise SpeakerLost(str(error)) from error
-        return rate
+        return self._rate
 
     def write(self, pcm: npt.NDArray[np.int16]) -> int:
         """Take as much as the device has room for now, or within 20 ms."""
+        if self._library.wants_quiet:
+            return self._step_aside()
         stream, device = self._opened()
         try:
             room = stream.write_available
@@ -131,6 +135,17 @@ class PortAudioOutput:
         stream, self._stream = self._stream, None
         if stream is not None and not self._library.close(stream):
             _LOGGER.warning("speaker %r does not close: only a restart will help", self._wanted)
+
+    def _step_aside(self) -> int:
+        """Let what was taken be heard, then close and open again: devices are looked at anew."""
+        if self.pending():
+            self._sleep(POLL_S)
+            return 0
+        rate = self._rate
+        self.close()
+        if self.open() != rate:
+            raise SpeakerLost(f"{self._wanted or 'default'!r} is another device now")
+        return 0
 
     def _opened(self) -> tuple[OutputStream, Device]:
         if self._stream is None or self._device is None:

@@ -8,13 +8,13 @@ of every channel) is called a sample here.
 import functools
 import importlib
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
+from jarvis_ear.devices.device import Device, Kind
+from jarvis_ear.devices.selection import busy, find
+from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.errors import DeviceError, MicrophoneLost, SpeakerLost
-
-Kind: TypeAlias = Literal["input", "output"]
 
 NOT_INSTALLED: Final = "PortAudio is not installed: apt install libportaudio2"
 """What sounddevice's OSError means, in words that help."""
@@ -24,6 +24,9 @@ INVALID_RATE: Final = -9997
 
 CLOSE_S: Final = 3.0
 """An orderly abort takes 1 to 50 ms, also on a card that was unplugged; more is a driver's bug."""
+
+ASIDE_S: Final = 1.5
+"""A speaker steps aside when what it was given has been heard: 0.2 s, and the device's own."""
 
 LOCK_S: Final = 5.0
 """Opening takes 10 to 100 ms; whoever waits longer is behind somebody who hangs."""
@@ -66,38 +69,23 @@ class OutputStream(Stream, Protocol):
         """Write samples, and say whether the speaker had run dry before them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
-    """One device as PortAudio lists it."""
-
-    index: int
-    """Its place in the list, which changes whenever something is plugged in."""
-    name: str
-    """Its name, stable as long as it stays in its socket."""
-    host_api: str
-    """The sound system behind it: ALSA, JACK..."""
-    inputs: int
-    """Channels it can record."""
-    outputs: int
-    """Channels it can play."""
-    rate: int
-    """Samples per second it prefers."""
-
-    def channels(self, kind: Kind) -> int:
-        """Channels it has in this direction."""
-        return self.inputs if kind == "input" else self.outputs
-
-
 class PortAudio:
     """Lists devices and opens streams, one caller at a time. Any thread may call it.
 
     PortAudio sees devices as they were when it was initialised, and initialising it anew pulls the
     ground from under every open stream: therefore this object knows the open streams, and looks at
-    the devices afresh only while there is none.
+    the devices afresh only while there is none. A microphone that came back under another number
+    while a reply is played needs that look: then the speaker is asked to step aside for a moment.
     """
 
-    def __init__(self, load: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, load: Callable[[], Any] | None = None, *, cards: SoundCards | None = None
+    ) -> None:
         self._load = load or functools.partial(importlib.import_module, "sounddevice")
+        self._cards = cards or SoundCards()
+        self._listed = ""  # the kernel's cards, when PortAudio last looked
+        self._aside = threading.Event()
+        self._closed = threading.Event()
         self._lock = threading.Lock()
         self._open_streams: set[Stream] = set()
         self._needs_own_rate: set[str] = set()  # devices that said no to ours: ask only once
@@ -112,28 +100,66 @@ class PortAudio:
         with _Held(self._lock):
             return _default(self._module(), kind)
 
-    def open_input(
-        self, wanted: str, *, rate: int, latency_s: float
-    ) -> tuple[InputStream, Device, int]:
-        """Open and start a microphone at ``rate``, else at the rate it prefers; mono PCM16.
+    @property
+    def wants_quiet(self) -> bool:
+        """Whether who plays should close its stream and open it again, as soon as it can."""
+        return self._aside.is_set()
 
+    def open_input(
+        self,
+        wanted: str,
+        *,
+        rate: int,
+        latency_s: float,
+        channels: Callable[[Device], int] = lambda _device: 1,
+    ) -> tuple[InputStream, Device, int]:
+        """Open and start a microphone at ``rate``, else at the rate it prefers; PCM16.
+
+        ``channels`` says how many channels to record of the device that was found.
         Returns the stream, its device and its rate, or raises MicrophoneLost.
         """
+        try:
+            return self._open_input(wanted, rate, latency_s, channels)
+        except MicrophoneLost:
+            if not self._is_outdated():
+                raise
+        self._await_quiet()
+        return self._open_input(wanted, rate, latency_s, channels)
+
+    def _is_outdated(self) -> bool:
+        return bool(self._open_streams) and self._cards.listing() != self._listed
+
+    def _await_quiet(self) -> None:
+        self._closed.clear()
+        self._aside.set()
+        self._closed.wait(ASIDE_S)
+        self._aside.clear()
+
+    def _open_input(
+        self, wanted: str, rate: int, latency_s: float, channels: Callable[[Device], int]
+    ) -> tuple[InputStream, Device, int]:
         with _Held(self._lock):
             sounddevice = self._refreshed()
             device = self._find(sounddevice, wanted, "input")
+            count = channels(device)
             if device.name in self._needs_own_rate:
                 rate = device.rate
+            open_stream = sounddevice.RawInputStream
             try:
-                return self._start(sounddevice.RawInputStream, latency_s, device, rate)
+                return self._start(open_stream, latency_s, device, rate, count)
             except sounddevice.PortAudioError as error:
                 if INVALID_RATE not in error.args or device.rate == rate:
-                    raise MicrophoneLost(f"{device.name}: {say(error)}") from error
+                    raise self._not_opened(device, error) from error
             self._needs_own_rate.add(device.name)
             try:
-                return self._start(sounddevice.RawInputStream, latency_s, device, device.rate)
+                return self._start(open_stream, latency_s, device, device.rate, count)
             except sounddevice.PortAudioError as error:
-                raise MicrophoneLost(f"{device.name}: {say(error)}") from error
+                raise self._not_opened(device, error) from error
+
+    def _not_opened(self, device: Device, error: Exception) -> MicrophoneLost:
+        return MicrophoneLost(
+            _with_holders(f"{device.name}: {say(error)}", device.name, self._cards)
+        )
 
     def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
         """Open and start a speaker at the rate it prefers; mono PCM16. Or raise SpeakerLost."""
@@ -141,7 +167,7 @@ class PortAudio:
             sounddevice = self._refreshed()
             device = self._find(sounddevice, wanted, "output")
             try:
-                return self._start(sounddevice.RawOutputStream, latency_s, device, device.rate)
+                return self._start(sounddevice.RawOutputStream, latency_s, device, device.rate, 1)
             except sounddevice.PortAudioError as error:
                 raise SpeakerLost(f"{device.name}: {say(error)}") from error
 
@@ -158,6 +184,7 @@ class PortAudio:
         if closer.is_alive():
             return False
         self._open_streams.discard(stream)  # needs no lock: one less stream never hurts anybody
+        self._closed.set()
         return True
 
     def errors(self) -> tuple[type[Exception], ...]:
@@ -173,6 +200,7 @@ class PortAudio:
     def _refreshed(self) -> Any:  # noqa: ANN401 - sounddevice has no types
         sounddevice = self._module()
         if not self._open_streams:
+            self._listed = self._cards.listing()
             sounddevice._terminate()  # noqa: SLF001 - there is no public way to see a new device
             sounddevice._initialize()  # noqa: SLF001 - likewise
         return sounddevice
@@ -193,10 +221,13 @@ class PortAudio:
 
     def _find(self, sounddevice: Any, wanted: str, kind: Kind) -> Device:  # noqa: ANN401 - no types
         try:
-            return find(self._devices(sounddevice), wanted, kind, _default(sounddevice, kind))
+            return find(
+                self._devices(sounddevice), wanted, kind, _default(sounddevice, kind), self._cards
+            )
         except DeviceError as error:
-            lost = MicrophoneLost if kind == "input" else SpeakerLost
-            raise lost(str(error)) from error
+            if kind == "output":
+                raise SpeakerLost(str(error)) from error
+            raise MicrophoneLost(_with_holders(str(error), wanted, self._cards)) from error
 
     def _start(
         self,
@@ -204,11 +235,12 @@ class PortAudio:
         latency_s: float,
         device: Device,
         rate: int,
+        channels: int,
     ) -> tuple[Any, Device, int]:
         stream = open_stream(
             samplerate=rate,
             device=device.index,
-            channels=1,
+            channels=channels,
             dtype="int16",
             latency=latency_s,
         )
@@ -227,29 +259,6 @@ def shared() -> PortAudio:
     return PortAudio()
 
 
-def find(devices: Sequence[Device], wanted: str, kind: Kind, default: int) -> Device:
-    """Find the device with this index, exact name, or part of a name; empty: the default.
-
-    Raises DeviceError that lists what there is instead.
-    """
-    usable = [device for device in devices if device.channels(kind) > 0]
-    if not usable:
-        raise DeviceError(f"no sound {kind} device: see `jarvis-ear devices` for what is missing")
-    if not wanted:
-        return next((device for device in usable if device.index == default), usable[0])
-    if wanted.isdecimal():
-        found = [device for device in usable if device.index == int(wanted)]
-    else:
-        found = _named(usable, wanted.casefold())
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise DeviceError(
-            f"{len(found)} {kind} devices match {wanted!r}, expected one: {_list(found)}"
-        )
-    raise DeviceError(f"no {kind} device matches {wanted!r}; there are: {_list(usable)}")
-
-
 def say(error: Exception) -> str:
     """Say what PortAudio complains about, with the sound system's own words if it has some."""
     text = str(error.args[0]) if error.args else type(error).__name__
@@ -259,15 +268,10 @@ def say(error: Exception) -> str:
     return text
 
 
-def _named(devices: Sequence[Device], wanted: str) -> list[Device]:
-    exact = [device for device in devices if device.name.casefold() == wanted]
-    return exact or [
-        device for device in devices if wanted in f"{device.name}, {device.host_api}".casefold()
-    ]
-
-
-def _list(devices: Sequence[Device]) -> str:
-    return ", ".join(f"{device.index} {device.name!r}" for device in devices)
+def _with_holders(reason: str, wanted: str, cards: SoundCards) -> str:
+    """Add who holds the microphone: PortAudio does not list what another program uses."""
+    held = busy(wanted, cards)
+    return f"{reason}; {held}" if held else reason
 
 
 def _default(sounddevice: Any, kind: Kind) -> int:  # noqa: ANN401 - sounddevice has no types

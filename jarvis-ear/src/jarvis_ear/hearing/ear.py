@@ -6,6 +6,7 @@ from typing import Final, assert_never
 import numpy as np
 
 from jarvis_ear import config
+from jarvis_ear.audio.condition import Conditioner
 from jarvis_ear.audio.frame import Frame
 from jarvis_ear.audio.ring import Ring
 from jarvis_ear.hearing.endpoint import Endpoint, Endpointer, SpeechOver
@@ -29,7 +30,7 @@ from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import Collector, EndReason
 from jarvis_ear.hearing.wake import WakeDecider, WakeModel
 from jarvis_ear.hearing.word_end import NO_WORD, WORD_WINDOW, find_word_end
-from jarvis_ear.units import Samples, frames, samples
+from jarvis_ear.units import SAMPLE_BYTES, STEP_SAMPLES, Samples, frames, samples
 
 RECALL: Final = samples(1500)
 """Sound from before a detection that the speech model hears first, to know the room."""
@@ -43,10 +44,14 @@ MOST_GAIN: Final = 31.6
 LEVEL_SAMPLES: Final = samples(100)
 """About a syllable: the shortest stretch whose level says how loud somebody speaks."""
 
+PROOF: Final = samples(5000)
+"""Behind a closed gate the wake model is asked so often whether it still answers."""
+
 BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
 """-15 dB as a ratio of energies: whoever said the wake word is not so much quieter a moment later;
 people in the background are. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
 
+_QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 _HEARS_NOTHING: Final = (State.MUTED, State.DEAF)
 
@@ -75,12 +80,18 @@ class Ear:
         self._pre_roll = samples(endpointing.pre_roll_ms)
         longest = endpointing.pre_roll_ms + endpointing.onset_ms + 1500
         self._ring = Ring(frames(longest))
+        self._sent_ring = Ring(frames(longest))
+        self._for_us = Conditioner(hearing.heard.high_pass_hz, hearing.heard.gain_db)
+        self._for_backend = Conditioner(hearing.sent.high_pass_hz, hearing.sent.gain_db)
         self._flags: deque[bool] = deque(maxlen=frames(longest))
         self._now = Samples(0)
         self._word = NO_WORD
         self._gain = 1.0
         self._faintest = 0.0
         self._score = 0.0
+        self._proved_at = Samples(0)
+        self.proofs = 0
+        """How often the wake model has given a sensible answer."""
 
     @property
     def state(self) -> State:
@@ -105,11 +116,15 @@ class Ear:
         if self.state in _HEARS_NOTHING:
             self._forget_stretch()
             return ()
-        self._ring.push(frame)
-        speech = self._vad.is_speech(frame.pcm)
+        heard, sent = self._for_us.push(frame), self._for_backend.push(frame)
+        self._ring.push(heard)
+        self._sent_ring.push(sent)
+        speech = self._vad.is_speech(heard.pcm)
         self._flags.append(speech)
-        effects = self._endpoint(frame, speech=speech)
-        effects += self._listen_for_wake(frame, speech=speech)
+        if self.state is State.CAPTURING:
+            self._collector.add(sent)
+        effects = self._judge(heard, speech=speech)
+        effects += self._listen_for_wake(heard, speech=speech)
         return effects + self._watch_deadline()
 
     def tell(self, event: Event) -> tuple[Effect, ...]:
@@ -120,12 +135,23 @@ class Ear:
             reason = EndReason.MICROPHONE_LOST if lost else EndReason.SOUND_ENDED
             effects = self._take(self._endpointer.finish(reason))
         effects += self._advance(event)
+        if self.state in _HEARS_NOTHING:
+            self._forget_room()
         return effects + self._watch_deadline()  # a follow-up of no length is over at once
 
     def _forget_stretch(self) -> None:
         """Start anew after a gap or a mute: the sound before it belongs to nothing that follows."""
         self._gate.close()
+        self._for_us.reset()
+        self._for_backend.reset()
         self._score = 0.0
+
+    def _forget_room(self) -> None:
+        """Keep nothing that was heard before a mute: nobody may hear it afterwards."""
+        self._forget_stretch()
+        self._ring.clear()
+        self._sent_ring.clear()
+        self._flags.clear()
 
     def _listen_for_wake(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
         was_open = self._gate.is_open
@@ -134,10 +160,12 @@ class Ear:
             self._wake.reset()
             self._decider.restart()
         if not stretch:
+            self._prove_model()
             return ()
         effects: tuple[Effect, ...] = ()
         for step, score in enumerate(self._wake.score(b"".join(part.pcm for part in stretch))):
             self._score = score
+            self._note_proof(score)
             detected = self._decider.decide(score, stretch[4 * step + 3].end)
             if detected is not None:
                 effects += self._advance(detected)
@@ -152,6 +180,18 @@ class Ear:
     def _grow(self) -> tuple[Effect, ...]:
         growth = self._collector.growth()
         return () if growth is None else (UtteranceGrew(self._machine.turn_id, *growth),)
+
+    def _prove_model(self) -> None:
+        """Ask a resting model one step of silence. Its state is nobody's: it wakes up reset."""
+        if self._gate.is_open or self._now - self._proved_at < PROOF:
+            return
+        self._wake.reset()
+        for score in self._wake.score(_QUIET_STEP):
+            self._note_proof(score)
+
+    def _note_proof(self, score: float) -> None:
+        self._proved_at = self._now
+        self.proofs += 0 <= score <= 1  # not a number is no answer
 
     def _judge(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
         if self.state not in _HEARS_ENDPOINTS:
@@ -177,7 +217,7 @@ class Ear:
                 assert_never(found)
 
     def _begin_utterance(self, started: SpeechStarted) -> tuple[Effect, ...]:
-        before = self._ring.since(self._word.first_sample(started.at, self._pre_roll))
+        before = self._sent_ring.since(self._word.first_sample(started.at, self._pre_roll))
         self._collector.begin(started.at, before)
         self._endpointer.begin(before[0].start, self._word.least(started.at))
         return self._advance(started) + self._grow()

@@ -41,6 +41,12 @@ _FILE_TYPES: Final[Mapping[type, tuple[type, ...]]] = {
 }
 """What a file, which has types, may give for what; text for everything else."""
 
+_ALSO: Final[Mapping[str, type]] = {
+    "microphone.channel": int,
+    "microphone.mute_between": list,
+}
+"""What else a file may give for an option that is text on the command line."""
+
 _NOUNS: Final[Mapping[type, str]] = {int: "a whole number", float: "a number", Path: "a path"}
 
 
@@ -127,7 +133,7 @@ class Option:
         """Turn text, or what a file gives, into a value; raises ``UnfitError``."""
         if given == "" and self.is_optional:
             return None
-        if not isinstance(given, _FILE_TYPES.get(self.kind, ())) and not isinstance(given, str):
+        if not isinstance(given, (*_FILE_TYPES.get(self.kind, ()), _ALSO.get(self.key, str), str)):
             raise UnfitError(self.expected)
         if isinstance(given, bool) and self.kind is not bool:
             raise UnfitError(self.expected)

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Final, assert_never
 
@@ -37,6 +37,9 @@ from jarvis_ear.system.turn_story import Stage, TurnStory, sizes
 MAX_TURNS: Final = 32
 """Turns that may be open at once: more than the outbox holds."""
 
+RECENT: Final = 5
+"""Turns that are told to whoever asks how things are."""
+
 _IN_TURN: Final = (State.THINKING, State.SPEAKING)
 
 
@@ -66,6 +69,7 @@ class TurnLog:
         self._because = ""
         self._state = State.IDLE
         self._current: dict[str, object] = {}
+        self._recent: deque[tuple[float, str, str]] = deque(maxlen=RECENT)
         self.unfinished = 0
         """Turns whose end did not come while they were remembered."""
 
@@ -136,6 +140,15 @@ class TurnLog:
         with self._lock:
             for turn in list(self._turns.values()):
                 self._tell(turn)
+
+    def recent(self) -> list[dict[str, object]]:
+        """Tell of the last turns that are over, the newest first. Any thread. No transcripts."""
+        with self._lock:
+            now = self._now()
+            return [
+                {"turn": turn_id, "ended_s_ago": round(now - at, 1), "story": story}
+                for at, turn_id, story in reversed(self._recent)
+            ]
 
     def _open(self, opened: TurnOpened) -> None:
         turn = self._turn(opened.turn_id)
@@ -210,7 +223,9 @@ class TurnLog:
         is_fine = turn.finished is not None and words.is_harmless(turn.finished)
         level = logging.INFO if is_fine else logging.WARNING
         told = {"EVENT": "TurnEnded", **turn.fields()}
-        self._say(level, f"turn {turn.turn_id}: {words.story(turn)}", told)
+        story = words.story(turn)
+        self._recent.append((self._now(), turn.turn_id, story))
+        self._say(level, f"turn {turn.turn_id}: {story}", told)
 
     def _reach(self, turn_id: str, stage: Stage) -> None:
         turn = self._turns.get(turn_id)

@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import assert_never
+from typing import Final, assert_never
 
 from jarvis_ear.delivery.effects import Effect, Note, Replace, Send, Tell, Upload
 from jarvis_ear.delivery.events import DeliveryEvent, Finished
@@ -16,6 +16,9 @@ from jarvis_ear.transports.intake import Abandon, Command, Discard, Grew, Intake
 from jarvis_ear.transports.socketio_link import SocketIoLink
 from jarvis_ear.transports.spool import Spool
 from jarvis_ear.wire.voice_messages import BackendError, FromBackend, ToBackend
+
+REST_S: Final = 1.0
+"""How long it sleeps at most: the network thread proves so often that it is alive."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ class Courier:
         self._tell = tell
         self._clock = clock
         self._wake = asyncio.Event()
+        self.turns = 0
+        """How often it has looked at everything: the proof that the network thread moves."""
         self._given: SocketIoLink | None = None
         self._served: SocketIoLink | None = None
         self._flush: asyncio.Task[None] | None = None
@@ -78,6 +83,7 @@ class Courier:
         """Work until cancelled."""
         while True:
             self._wake.clear()
+            self.turns += 1
             await self._look_at_everything()
             await self._rest()
 
@@ -104,7 +110,7 @@ class Courier:
     async def _rest(self) -> None:
         left_s = self._outbox.deadline - self._clock()
         with suppress(TimeoutError):
-            async with asyncio.timeout(None if left_s == float("inf") else max(0.0, left_s)):
+            async with asyncio.timeout(min(max(0.0, left_s), REST_S)):
                 await self._wake.wait()
 
     async def _listen(self) -> None:

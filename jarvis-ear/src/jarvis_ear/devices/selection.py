@@ -1,0 +1,119 @@
+"""Selection: which device is meant by what a person wrote.
+
+A name is looked up anew at every opening, because numbers change with every plug and unplug:
+
+- nothing: the default device
+- ``hw:CARD=Device`` (or ``...,DEV=0``), or ``Device`` alone: the card with this kernel id
+- ``/usb.*mic/``: a regular expression, searched in "name, host api" without regard to case
+- a name, or part of one
+- a number: the place in the list, for those who ask for it
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from jarvis_ear.devices.device import Device, Kind
+from jarvis_ear.devices.sound_cards import SoundCards
+from jarvis_ear.errors import DeviceError
+
+_BY_ID: Final = re.compile(r"(?:\w+:)?CARD=([^,\s]+)(?:,DEV=(\d+))?", re.IGNORECASE)
+_NUMBERS: Final = re.compile(r"\(\w*hw:(\d+),(\d+)\)")
+
+
+def find(
+    devices: Sequence[Device],
+    wanted: str,
+    kind: Kind,
+    default: int,
+    cards: SoundCards | None = None,
+) -> Device:
+    """Find the device that is meant by ``wanted``; empty: the default.
+
+    Raises DeviceError that lists what there is instead.
+    """
+    usable = [device for device in devices if device.channels(kind) > 0]
+    if not usable:
+        raise DeviceError(f"no sound {kind} device: see `jarvis-ear devices` for what is missing")
+    if not wanted:
+        return next((device for device in usable if device.index == default), usable[0])
+    found = _meant(usable, wanted, cards or SoundCards())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DeviceError(
+            f"{len(found)} {kind} devices match {wanted!r}, expected one: {_list(found)}"
+        )
+    raise DeviceError(f"no {kind} device matches {wanted!r}; there are: {_list(usable)}")
+
+
+def busy(wanted: str, cards: SoundCards) -> str:
+    """Say which programs hold what may be meant by ``wanted``, or nothing."""
+    held = [holder for holder in cards.holders() if _may_mean(wanted, holder.card.number, cards)]
+    return "; ".join(str(holder) for holder in held)
+
+
+def stable_name(device: Device, cards: SoundCards) -> str:
+    """Return the name that stays when cards are plugged in another order, or nothing."""
+    numbers = _NUMBERS.search(device.name)
+    if numbers is None:
+        return ""
+    ids = [card.id for card in cards.all() if card.number == int(numbers[1])]
+    part = "" if numbers[2] == "0" else f",DEV={numbers[2]}"
+    return f"hw:CARD={ids[0]}{part}" if ids else ""
+
+
+def _meant(usable: list[Device], wanted: str, cards: SoundCards) -> list[Device]:
+    if wanted.isdecimal():
+        return [device for device in usable if device.index == int(wanted)]
+    pattern = _expression(wanted)
+    if pattern is not None:
+        return [device for device in usable if pattern.search(_full_name(device))]
+    by_id = _BY_ID.fullmatch(wanted)
+    if by_id is not None:
+        return _of_card(usable, cards.numbered(by_id[1]), by_id[2])
+    return _named(usable, wanted.casefold(), cards)
+
+
+def _expression(wanted: str) -> re.Pattern[str] | None:
+    """Return the regular expression in ``/slashes/``; None if it is none. Raises re.error."""
+    slashed = re.fullmatch("/(.+)/", wanted)
+    return re.compile(slashed[1], re.IGNORECASE) if slashed else None
+
+
+def _of_card(usable: list[Device], number: int | None, part: str | None) -> list[Device]:
+    """Find the devices of a card; without ``part`` the first of them is meant."""
+    if number is None:
+        return []
+    prefix = f"hw:{number},{part})" if part else f"hw:{number},"
+    found = [device for device in usable if prefix in device.name]
+    return found if part else found[:1]
+
+
+def _named(usable: list[Device], wanted: str, cards: SoundCards) -> list[Device]:
+    exact = [device for device in usable if device.name.casefold() == wanted]
+    return (
+        exact
+        or _of_card(usable, cards.numbered(wanted), None)
+        or [device for device in usable if wanted in _full_name(device).casefold()]
+    )
+
+
+def _may_mean(wanted: str, number: int, cards: SoundCards) -> bool:
+    """Whether ``wanted``, a wish or the name of a device, can mean the card of this number."""
+    if not wanted or wanted.isdecimal():
+        return True
+    stands_in = [
+        Device(number, f"{card.id}: {card.name} (hw:{number},0)", "ALSA", 1, 1, 0)
+        for card in cards.all()
+        if card.number == number
+    ]
+    return bool(_meant(stands_in, wanted, cards)) or f"hw:{number}," in wanted
+
+
+def _full_name(device: Device) -> str:
+    return f"{device.name}, {device.host_api}"
+
+
+def _list(devices: Sequence[Device]) -> str:
+    return ", ".join(f"{device.index} {device.name!r}" for device in devices)

@@ -1,0 +1,91 @@
+"""Health: what `jarvis-ear status` tells."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Final, Protocol
+
+from jarvis_ear import __version__
+from jarvis_ear.audio.level import SILENCE, level
+from jarvis_ear.hearing.events import State
+from jarvis_ear.system.beat import Beat
+from jarvis_ear.system.deaf_time import DeafTime
+from jarvis_ear.system.noise_floor import NoiseFloor
+
+FRESH_S: Final = 2.0
+"""A frame is due every 20 ms, and the inbox holds 2 s: whoever heard nothing since is deaf."""
+
+
+class Hearer(Protocol):
+    """What health needs of the ear thread. Any thread may ask."""
+
+    frames: int
+    last_frame: bytes
+
+    @property
+    def state(self) -> State:
+        """What the ear is doing."""
+
+
+class Health:
+    """Gathers what tells whether the ear hears. The main thread looks; any thread may report."""
+
+    def __init__(
+        self,
+        ear: Hearer,
+        beat: Beat,
+        *,
+        details: Callable[[], Mapping[str, object]],
+        turns: Callable[[], Sequence[Mapping[str, object]]] = lambda: (),
+        monotonic: Callable[[], float] = time.monotonic,
+        today: Callable[[], date] = date.today,
+    ) -> None:
+        self._ear = ear
+        self._beat = beat
+        self._details = details
+        self._turns = turns
+        self._monotonic = monotonic
+        self._lock = threading.Lock()  # protects what a look changes
+        self._began_at = monotonic()
+        self._frames = ear.frames
+        self._heard_at: float | None = None
+        self._level = SILENCE
+        self._floor = NoiseFloor()
+        self._deaf = DeafTime(today)
+
+    def look(self) -> None:
+        """Take a look, about ten times a second."""
+        with self._lock:
+            now = self._monotonic()
+            self._beat.look()
+            self._deaf.look(now, deaf=self._ear.state is State.DEAF)
+            if self._ear.frames != self._frames:
+                self._frames = self._ear.frames
+                self._heard_at = now
+                self._level = level(self._ear.last_frame).rms
+                self._floor.hear(self._level)
+
+    def report(self) -> dict[str, Any]:
+        """Tell everything, as plain values."""
+        with self._lock:
+            now = self._monotonic()
+            state = self._ear.state
+            heard_s_ago = None if self._heard_at is None else round(now - self._heard_at, 2)
+            awake = state not in (State.MUTED, State.DEAF)
+            return {
+                "state": str(state),
+                "hearing": awake and heard_s_ago is not None and heard_s_ago < FRESH_S,
+                "heard_s_ago": heard_s_ago,
+                "level_dbfs": round(self._level, 1),
+                "noise_floor_dbfs": round(self._floor.level, 1),
+                "deaf_s_today": round(self._deaf.seconds, 1),
+                **self._details(),
+                "beat": self._beat.count,
+                "stuck": list(self._beat.stuck),
+                "turns": list(self._turns()),
+                "uptime_s": round(now - self._began_at),
+                "pid": os.getpid(),
+                "version": __version__,
+            }

@@ -1,0 +1,148 @@
+"""Mute: who wants the ear closed, remembered over restarts."""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.system.quiet_hours import QuietHours
+
+OWNER: Final = "owner"
+"""Whoever types `jarvis-ear mute`."""
+
+CLOCK: Final = "clock"
+"""The quiet hours that are configured."""
+
+FILE: Final = "mute.json"
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Mute:
+    """Decides whether the ear is closed. Any thread may ask and tell.
+
+    It is closed while anybody wants it: the owner until the owner opens it, the clock in its hours,
+    others until they themselves let go. The owner opens it whoever closed it; quiet hours that the
+    owner has ended stay ended until the next night. Every change is on disk before it is confirmed.
+    If the file cannot be understood the ear stays closed: who muted it may rely on that.
+
+    ``on_change`` is called, under the lock, when the ear is to close (True) or to open.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        quiet_hours: QuietHours | None,
+        *,
+        on_change: Callable[[bool], None],
+        wall: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._path = folder / FILE
+        self._quiet_hours = quiet_hours
+        self._on_change = on_change
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._by: frozenset[str] = frozenset()
+        self._awake_night = ""  # quiet hours that the owner has ended
+        self.stored = True
+        """Whether the last change is on disk."""
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Who wants the ear closed; nobody: it is open."""
+        return tuple(sorted(self._by))
+
+    def load(self) -> bool:
+        """Remember what was so before, and return whether the ear starts closed. Once."""
+        with self._lock:
+            try:
+                told = json.loads(self._path.read_text())
+                self._by = frozenset(map(str, told["by"]))
+                self._awake_night = str(told["awake_night"])
+            except FileNotFoundError:
+                pass
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                _LOGGER.warning("%s cannot be read, so the ear stays muted: %s", self._path, error)
+                self._by = frozenset({OWNER})
+            self._by = self._with_clock(self._by)
+            return bool(self._by)
+
+    def mute(self, by: str = OWNER) -> None:
+        """Close the ear, until ``by`` lets go or the owner opens it."""
+        with self._lock:
+            self._set(self._by | {by})
+
+    def unmute(self, by: str = OWNER) -> None:
+        """Let go; the owner opens it for everybody."""
+        with self._lock:
+            if by != OWNER:
+                self._set(self._by - {by})
+                return
+            self._awake_night = self._night()
+            self._set(frozenset())
+
+    def toggle(self) -> None:
+        """Do what the owner would do by pressing the only button."""
+        if self._by:
+            self.unmute()
+        else:
+            self.mute()
+
+    def look(self) -> None:
+        """Look at the clock: several times a minute, or quiet hours begin late."""
+        with self._lock:
+            by = self._with_clock(self._by)
+            if by != self._by:
+                self._set(by)
+
+    def _with_clock(self, by: AbstractSet[str]) -> frozenset[str]:
+        night = self._night()
+        quiet = bool(night) and night != self._awake_night
+        return frozenset(by | {CLOCK} if quiet else by - {CLOCK})
+
+    def _night(self) -> str:
+        night = self._quiet_hours and self._quiet_hours.night(self._wall())
+        return night.isoformat() if night else ""
+
+    def _set(self, by: AbstractSet[str]) -> None:
+        was, self._by = self._by, frozenset(by)
+        if self._by and not was:
+            self._change(muted=True)
+        self._store()
+        if was and not self._by:
+            self._change(muted=False)
+
+    def _change(self, *, muted: bool) -> None:
+        if muted:
+            _LOGGER.info("muted by the %s: the microphone is closed", ", ".join(self.by))
+        else:
+            _LOGGER.info("not muted any more")
+        self._on_change(muted)
+
+    def _store(self) -> None:
+        told = {"by": sorted(self._by - {CLOCK}), "awake_night": self._awake_night}
+        try:
+            _write(self._path, json.dumps(told))
+        except OSError as error:
+            self.stored = False
+            _LOGGER.warning("a restart will not know who muted the ear: %s", error)
+        else:
+            self.stored = True
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file whole, and for our eyes only: no crash leaves half of it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -1,0 +1,145 @@
+"""The whole ear as a process of its own, which the test watches through its log and its socket."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from jarvis_ear.system.ask import ask
+
+SOON_S: Final = 20.0
+"""A deadline for things that take a second or two, on a machine with other work."""
+
+
+class RunningEar:
+    """Starts the ear inside a ``with``, with folders of its own, and ends it. For one thread.
+
+    ``story`` holds every line of the log so far.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], *options: str) -> None:
+        self._state = folder / "remembered"
+        self._runtime = folder / "runtime"
+        self._runtime.mkdir(exist_ok=True)
+        self._environment = {
+            **environment,
+            "STATE_DIRECTORY": str(self._state),
+            "RUNTIME_DIRECTORY": str(self._runtime),
+        }
+        self._options = options
+        self._lines: queue.Queue[str] = queue.Queue()
+        self.story: list[str] = []
+        self._process: subprocess.Popen[str]
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "jarvis_ear", "run", *self._options],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._environment,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(SOON_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(SOON_S)
+        self._drain()
+
+    def kill(self) -> None:
+        """End it as kill -9 does."""
+        self._process.kill()
+        self._process.wait()
+
+    def wait_for(self, *words: str) -> str:
+        """Wait for a new line of the log that holds one of these words."""
+        deadline = time.monotonic() + SOON_S
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no line with {words} in:\n{self.told()}") from None
+            self.story.append(line)
+            if any(word in line for word in words):
+                return line
+
+    def told(self) -> str:
+        """Everything the log says so far."""
+        self._drain()
+        return "".join(self.story)
+
+    def ask(self, word: str) -> dict[str, Any]:
+        """Send one word to its control socket, and wait for it to have one."""
+        answers: list[dict[str, Any]] = []
+
+        def has_answered() -> bool:
+            answer = ask([self._runtime / "control"], word)
+            answers.extend([] if answer is None else [answer])
+            return bool(answers)
+
+        self.wait_until(has_answered)
+        return answers[0]
+
+    def wait_until(self, happens: Callable[[], bool], within_s: float = SOON_S) -> float:
+        """Poll what no line tells of; return how many seconds it took."""
+        began, pause = time.monotonic(), threading.Event()
+        while not happens():
+            waited = time.monotonic() - began
+            assert waited < within_s, f"not within {within_s} s:\n{self.told()}"
+            assert self._process.poll() is None, f"the ear has ended:\n{self.told()}"
+            pause.wait(0.02)
+        return time.monotonic() - began
+
+    def files(self) -> set[str]:
+        """Every file it has open."""
+        found = set()
+        for handle in Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                found.add(str(handle.readlink()))
+            except FileNotFoundError:
+                continue
+        return found
+
+    def cpu_s(self) -> float:
+        """Seconds of a processor that it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def remembers(self) -> dict[str, Any]:
+        """What it keeps in its state folder about the mute."""
+        told: dict[str, Any] = json.loads((self._state / "mute.json").read_text())
+        return told
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._lines.put(line)
+
+    def _drain(self) -> None:
+        while not self._lines.empty():
+            self.story.append(self._lines.get())

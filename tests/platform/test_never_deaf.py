@@ -1,0 +1,230 @@
+"""The whole ear on a card that is pulled, brought back, muted and stalled: never silently deaf."""
+
+import re
+import socket
+import threading
+import wave
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes.running_ear import RunningEar
+from fakes.vmic import VirtualCard, missing_tools, vmic
+from jarvis_ear.audio.resample import resample
+
+pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
+
+RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
+OFTEN = pytest.param(20, marks=pytest.mark.unplug)
+
+
+def recording() -> np.ndarray:
+    with wave.open(str(RECORDING)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> VirtualCard:
+    """A card that hears the question a second after every opening."""
+    return vmic(tmp_path, np.concatenate([np.zeros(4000, np.int16), recording()]))
+
+
+def running(tmp_path: Path, card: VirtualCard, *options: str) -> RunningEar:
+    return RunningEar(tmp_path, card.environment, "--speaker.device", "none", *options)
+
+
+def count(pattern: str, story: str) -> int:
+    return len(re.findall(pattern, story))
+
+
+def back_within(ear: RunningEar, card: VirtualCard, seconds: float = 5.0) -> None:
+    card.plug()
+    ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=seconds)
+
+
+@pytest.mark.parametrize("times", [2, OFTEN])
+def test_pulled_while_idle(tmp_path, card, times):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        for _ in range(times):
+            card.unplug()
+            ear.wait_for("-> deaf")
+            assert ear.ask("status")["state"] == "deaf"
+            back_within(ear, card)
+        report = ear.ask("status")
+    story = ear.told()
+    assert count("WARNING|warning: microphone lost", story) == times
+    assert count("is back after", story) == times
+    assert report["deaf_s_today"] > 0
+    assert "Traceback" not in story
+
+
+@pytest.mark.parametrize("times", [2, OFTEN])
+def test_pulled_in_mid_sentence_what_was_said_is_sent(tmp_path, times):
+    whole = recording()
+    speaking = np.tile(whole[36_000:44_000], 20)  # somebody who does not stop after the question
+    card = vmic(tmp_path, np.concatenate([whole[:44_000], speaking]))
+    with running(tmp_path, card, "--with-backend") as ear:
+        for _ in range(times):
+            ear.wait_for("-> capturing")
+            ear.wait_until(_later(0.6))
+            card.unplug()
+            ear.wait_for("(ended by microphone_lost)", "(ended by microphone lost)")
+            ear.wait_for("-> deaf")
+            back_within(ear, card)
+    story = ear.told()
+    assert count("sent: ", story) >= times
+    assert "Traceback" not in story
+
+
+def _later(seconds: float):
+    import time  # noqa: PLC0415 - only here a test waits for sound to go by
+
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() >= until
+
+
+SILENT = ("--speaker.device", "none")
+
+
+@pytest.mark.parametrize(
+    ("times", "speaker"),
+    [
+        (2, SILENT),
+        pytest.param(20, SILENT, marks=pytest.mark.unplug),
+        pytest.param(20, (), marks=pytest.mark.unplug, id="20-from the same card"),
+    ],
+)
+def test_pulled_while_the_reply_is_heard(tmp_path, card, times, speaker):
+    with RunningEar(tmp_path, card.environment, "--with-backend", *speaker) as ear:
+        for _ in range(times):
+            ear.wait_for("-> speaking")
+            card.unplug()
+            ear.wait_for("-> deaf")
+            back_within(ear, card)
+        ear.wait_for("-> speaking")  # the reply to the next question is heard again
+        ear.wait_for(": done;")
+    story = ear.told()
+    assert count("microphone lost, looking", story) == times
+    assert "Traceback" not in story
+
+
+def test_while_it_is_gone_it_costs_little_and_says_little(tmp_path, card):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        card.unplug()
+        ear.wait_for("-> deaf")
+        before = ear.cpu_s()
+        ear.wait_until(_later(6.0))
+        used = ear.cpu_s() - before
+        assert used / 6.0 < 0.05
+        assert ear.ask("status")["stuck"] == []  # it looks for the microphone: that is its work
+        since = ear.told().partition("-> deaf")[2].splitlines()[1:]
+        back_within(ear, card)
+    assert len(since) <= 1, since
+
+
+def test_muted_means_no_handle_and_survives_what_it_has_to(tmp_path, card):
+    sound = str(card.folder / "in.raw")
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: sound in ear.files())
+        assert ear.ask("mute") == {"muted_by": ["owner"], "stored": True}
+        ear.wait_until(lambda: sound not in ear.files(), within_s=2.0)
+        report = ear.ask("status")
+        assert (report["state"], report["hearing"], report["stuck"]) == ("muted", False, [])
+        card.unplug()
+        card.plug()  # a microphone that is plugged in again changes nothing
+        ear.kill()
+    with running(tmp_path, card) as ear:
+        ear.wait_until(_later(1.0))
+        assert ear.ask("status")["muted_by"] == ["owner"]
+        assert sound not in ear.files()
+        assert "muted by the owner: the microphone stays closed" in ear.told()
+        assert ear.ask("unmute") == {"muted_by": [], "stored": True}
+        took_s = ear.wait_until(lambda: ear.ask("status")["hearing"])
+        assert took_s < 5.0
+        assert ear.remembers()["by"] == []
+
+
+def test_quiet_hours_close_it_and_the_owner_may_end_them(tmp_path, card):
+    now = datetime.now().astimezone()
+    hours = [f"{now + timedelta(hours=away):%H:%M}" for away in (-2, 2)]
+    with running(tmp_path, card, "--microphone.mute-between", "-".join(hours)) as ear:
+        assert ear.ask("status")["muted_by"] == ["clock"]
+        assert str(card.folder / "in.raw") not in ear.files()
+        assert ear.ask("unmute")["muted_by"] == []
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+
+
+def test_unmuted_without_a_microphone_it_is_deaf_and_says_so(tmp_path, card):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.ask("mute")
+        ear.wait_for("-> muted")
+        card.unplug()
+        ear.ask("unmute")
+        ear.wait_for("-> deaf")
+        back_within(ear, card)
+
+
+def test_a_card_that_stalls_is_heard_again(tmp_path, card):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        card.stall()
+        assert "gave no sound for 500 ms" in ear.wait_for("microphone lost")
+        back_within(ear, card)
+
+
+def test_a_card_of_48_khz_and_two_channels_only_is_understood(tmp_path):
+    pair = np.repeat(resample(recording(), 16_000, 48_000)[:, None], 2, axis=1)
+    card = vmic(tmp_path, pair, rate=48_000, channels=2)
+    options = ("--with-backend", "--log-transcripts", "--microphone.channel", "mix")
+    with running(tmp_path, card, *options) as ear:
+        ear.wait_for('understood "what time is it"')
+        assert ear.ask("status")["samples_lost"] == 0
+
+
+def test_no_frame_is_lost_to_a_backend_that_misbehaves(tmp_path, card):
+    with SulkingServer() as server:
+        url = f"http://127.0.0.1:{server.port}"
+        with running(tmp_path, card, "--backend-url", url, "--backend.connect-s", "0.5") as ear:
+            ear.wait_for("-> thinking")
+            ear.wait_until(lambda: server.visits >= 3)
+            report = ear.ask("status")
+    assert report["hearing"]
+    assert not report["connected"]
+    lost = ("dropped_samples", "dropped_events", "samples_lost", "gaps", "overflows")
+    assert {name: report[name] for name in lost} == dict.fromkeys(lost, 0)
+
+
+class SulkingServer:
+    """Takes every connection and answers none: some are left hanging, some are cut."""
+
+    def __enter__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.visits = 0
+        self._hanging = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        for one in (self._listener, *self._hanging):
+            one.close()
+
+    def _run(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.visits += 1
+            if self.visits % 2:
+                self._hanging.append(client)
+            else:
+                client.close()

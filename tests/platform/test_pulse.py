@@ -1,0 +1,57 @@
+"""The whole ear on a real PulseAudio server, through ALSA's plug-in for it."""
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes.pulse import PulseServer, missing_pulse
+from fakes.running_ear import RunningEar
+
+pytestmark = pytest.mark.skipif(missing_pulse() is not None, reason=str(missing_pulse()))
+
+RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
+OPTIONS = ("--speaker.device", "none", "--with-backend", "--log-transcripts")
+
+
+@pytest.fixture
+def speech() -> np.ndarray:
+    with wave.open(str(RECORDING)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = PulseServer(tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_a_question_is_understood_after_another_microphone_was_chosen_too(tmp_path, server, speech):
+    with RunningEar(tmp_path, server.environment, *OPTIONS) as ear:
+        with server.speaking("one", speech):
+            ear.wait_for('understood "what time is it"')
+            ear.wait_for("-> idle")
+        with server.speaking("two", speech):
+            server.choose("two")
+            ear.wait_for('understood "what time is it"')
+            assert ear.ask("status")["hearing"]
+    assert "Traceback" not in ear.told()
+
+
+def test_a_server_that_is_restarted_is_heard_again(tmp_path, server, speech):
+    quiet = np.zeros(16_000, np.int16)
+    with (
+        RunningEar(tmp_path, server.environment, *OPTIONS) as ear,
+        server.speaking("one", np.concatenate([speech, quiet])),
+    ):
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        server.stop()
+        ear.wait_for("microphone lost")
+        ear.wait_until(lambda: ear.ask("status")["state"] == "deaf")
+        server.start()
+        ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=8.0)
+        ear.wait_for('understood "what time is it"')
+    assert "Traceback" not in ear.told()

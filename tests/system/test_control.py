@@ -1,0 +1,129 @@
+import json
+import os
+import socket
+import stat
+import threading
+
+import pytest
+
+from jarvis_ear.system import control as module
+from jarvis_ear.system.ask import ask
+from jarvis_ear.system.control import Control
+
+SOON_S = 10.0
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "control"
+
+
+@pytest.fixture
+def control(path):
+    with Control(path, lambda word: {"you said": word}) as made:
+        yield made
+
+
+def connect(path) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(SOON_S)
+    client.connect(str(path))
+    return client
+
+
+def rest_of(client: socket.socket) -> bytes:
+    with client:
+        return b"".join(iter(lambda: client.recv(4096), b""))
+
+
+def test_a_word_is_answered(control, path):
+    assert ask([path], "status") == {"you said": "status"}
+    assert ask([path], "mute") == {"you said": "mute"}
+
+
+def test_the_socket_is_ours_alone_and_goes_with_us(path):
+    with Control(path, lambda _word: {}):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_ISSOCK(path.stat().st_mode)
+    assert not path.exists()
+    assert "control" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_what_is_left_of_a_killed_ear_is_replaced(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+        dead.bind(str(path))
+    with Control(path, lambda word: {"you said": word}):
+        assert ask([path], "status") == {"you said": "status"}
+
+
+def test_an_ear_that_lives_keeps_its_socket(control, path, caplog):
+    with Control(path, lambda _word: {"who": "the second"}):
+        assert ask([path], "status") == {"you said": "status"}
+    assert path.exists()
+    assert "another ear answers there" in caplog.text
+
+
+def test_an_ear_without_a_socket_hears_all_the_same(tmp_path, caplog):
+    with Control(tmp_path / "missing" / "control", lambda _word: {}):
+        pass
+    assert "no control socket at" in caplog.text
+
+
+@pytest.mark.parametrize("sent", [b"x" * 100, b"\n", b"x" * 5000 + b"\n"])
+def test_a_request_that_is_none_is_refused(control, path, sent):
+    client = connect(path)
+    client.sendall(sent)
+    try:
+        answer = rest_of(client)
+    except ConnectionResetError:
+        return  # it was closed with our bytes unread
+    assert json.loads(answer) == {"error": "expected one word and a line feed"}
+
+
+def test_bytes_that_are_no_letters_harm_nobody(control, path):
+    client = connect(path)
+    client.sendall(b"\xff\0\n")
+    assert "you said" in json.loads(rest_of(client))
+    assert ask([path], "status") == {"you said": "status"}
+
+
+def test_who_says_nothing_is_not_waited_for_long(control, path, monkeypatch):
+    monkeypatch.setattr(module, "CLIENT_S", 0.05)
+    with connect(path), connect(path):
+        assert ask([path], "status") == {"you said": "status"}
+
+
+def test_who_goes_away_harms_nobody(control, path):
+    for _ in range(5):
+        connect(path).close()
+    assert ask([path], "status") == {"you said": "status"}
+
+
+def test_who_does_not_listen_is_not_waited_for_long(path, monkeypatch):
+    monkeypatch.setattr(module, "CLIENT_S", 0.05)
+    with Control(path, lambda _word: {"long": "x" * 4_000_000}):
+        client = connect(path)
+        client.sendall(b"status\n")
+        second = connect(path)
+        second.sendall(b"status\n")
+        assert second.recv(1) == b"{"
+        client.close()
+        second.close()
+
+
+def test_another_user_gets_no_answer(control, path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    monkeypatch.setattr(module, "_CREDENTIALS", Stranger())
+    with pytest.raises(PermissionError, match="gives us no answer"):
+        ask([path], "mute")
+
+
+class Stranger:
+    size = 12
+
+    def unpack(self, _raw: bytes) -> tuple[int, int, int]:
+        return (1, 1234, 1234)
+
+
+def test_nobody_there(path, tmp_path):
+    assert ask([path, tmp_path / "other"], "status") is None

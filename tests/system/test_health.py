@@ -1,0 +1,90 @@
+import json
+import struct
+from datetime import date
+
+from fakes.clock import FakeClock
+from jarvis_ear.hearing.events import State
+from jarvis_ear.system.beat import Beat, Part
+from jarvis_ear.system.health import Health
+from jarvis_ear.system.health_words import describe
+
+TURN = {"turn": "ab", "ended_s_ago": 7.2, "story": "done; 0.68 s of speech"}
+
+
+class Ear:
+    def __init__(self):
+        self.frames = 0
+        self.last_frame = b""
+        self.state = State.IDLE
+
+
+class Room:
+    def __init__(self):
+        self.ear = Ear()
+        self.clock = FakeClock()
+        self.muted_by = []
+        self.health = Health(
+            self.ear,
+            Beat([Part("sound", lambda: self.ear.frames)], monotonic=self.clock.monotonic),
+            details=lambda: {"connected": True, "muted_by": self.muted_by, "gaps": 2},
+            turns=lambda: [TURN],
+            monotonic=self.clock.monotonic,
+            today=lambda: date(2026, 5, 1),
+        )
+
+    def look(self, *, amplitude: int | None = None) -> dict:
+        self.clock.now += 0.1
+        if amplitude is not None:
+            self.ear.frames += 5
+            self.ear.last_frame = struct.pack("<h", amplitude) * 320
+        self.health.look()
+        return self.health.report()
+
+
+def test_before_the_first_sound_it_does_not_hear():
+    report = Room().look()
+    assert (report["hearing"], report["heard_s_ago"], report["level_dbfs"]) == (False, None, -120)
+
+
+def test_while_sound_comes_it_hears():
+    room = Room()
+    report = room.look(amplitude=328)
+    assert report["hearing"]
+    assert report["heard_s_ago"] == 0
+    assert report["level_dbfs"] == report["noise_floor_dbfs"] == -37.0
+    assert (report["beat"], report["stuck"], report["gaps"]) == (1, [], 2)
+    assert json.loads(json.dumps(report)) == report
+
+
+def test_an_ear_that_only_runs_does_not_hear():
+    room = Room()
+    room.look(amplitude=328)
+    reports = [room.look() for _ in range(25)]
+    assert [report["hearing"] for report in reports] == [True] * 19 + [False] * 6
+    assert reports[-1]["heard_s_ago"] == 2.5
+    assert (reports[-1]["beat"], reports[-1]["stuck"]) == (1, ["sound"])
+
+
+def test_deaf_and_muted_are_not_the_same():
+    room = Room()
+    room.look(amplitude=328)
+    room.ear.state = State.DEAF
+    for _ in range(11):
+        deaf = room.look()
+    assert (deaf["state"], deaf["hearing"], deaf["deaf_s_today"]) == ("deaf", False, 1.0)
+    room.ear.state = State.MUTED
+    for _ in range(11):
+        muted = room.look()
+    assert (muted["state"], muted["hearing"], muted["deaf_s_today"]) == ("muted", False, 1.1)
+
+
+def test_words_for_people():
+    room = Room()
+    assert describe(room.look()).startswith("deaf: there is no sound")
+    said = describe(room.look(amplitude=328))
+    assert said.startswith("hearing, idle\nconnected to the backend\n")
+    assert "gaps: 2\n" in said
+    assert said.endswith("7 s ago: done; 0.68 s of speech\n")
+    assert "hearing, idle (stuck: sound)" in describe(room.look())
+    room.muted_by = ["clock", "owner"]
+    assert describe(room.look()).startswith("muted by the clock, owner\n")

@@ -1,0 +1,29 @@
+from datetime import datetime
+
+import pytest
+
+from jarvis_ear.system.mute import Mute
+from jarvis_ear.system.orders import Orders
+
+
+class Healthy:
+    def report(self) -> dict:
+        return {"hearing": True}
+
+
+@pytest.fixture
+def orders(tmp_path):
+    mute = Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+    return Orders(Healthy(), mute)
+
+
+def test_what_the_words_do(orders):
+    assert orders.answer("status") == {"hearing": True}
+    assert orders.answer("mute") == {"muted_by": ["owner"], "stored": True}
+    assert orders.answer("toggle") == {"muted_by": [], "stored": True}
+    assert orders.answer("toggle") == {"muted_by": ["owner"], "stored": True}
+    assert orders.answer("unmute") == {"muted_by": [], "stored": True}
+
+
+def test_other_words_do_nothing(orders):
+    assert orders.answer("reboot") == {"error": "expected one of status, mute, unmute, toggle"}

@@ -1,0 +1,76 @@
+"""What the composition root takes for a sign of life."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from jarvis_ear import __main__ as main
+from jarvis_ear.errors import DeviceError
+from jarvis_ear.hearing.events import State
+
+
+class Alive:
+    """An ear thread and a capture thread, as counters."""
+
+    def __init__(self):
+        self.ear = SimpleNamespace(turns=0, frames=0, proofs=0, state=State.IDLE)
+        self.capture = SimpleNamespace(turns=0, is_muted=False)
+        self.beat = main._beat(self.ear, self.capture)
+        self.now = 1000.0
+        self.beat._monotonic = lambda: self.now
+        self.beat._moved_at = [self.now] * 4
+
+    def goes_on(self, *, without: str, seconds: int = 20) -> bool:
+        """Whether the beat still goes when everything moves but one counter."""
+        for _ in range(seconds * 10):
+            self.now += 0.1
+            self.capture.turns += without != "capture"
+            for name in ("turns", "frames", "proofs"):
+                setattr(self.ear, name, getattr(self.ear, name) + (name != without))
+            works = self.beat.look()
+        return works
+
+
+def test_it_beats_while_everything_moves():
+    assert Alive().goes_on(without="nothing")
+
+
+@pytest.mark.parametrize(
+    ("without", "stuck"),
+    [
+        ("capture", "capture thread"),
+        ("turns", "ear thread"),
+        ("frames", "sound"),
+        ("proofs", "wake model"),
+    ],
+)
+def test_it_stops_when_one_part_stops(without, stuck):
+    alive = Alive()
+    assert not alive.goes_on(without=without)
+    assert alive.beat.stuck == (stuck,)
+
+
+def test_a_capture_thread_that_hangs_ends_the_program():
+    alive = Alive()
+    main._require_capture(alive.beat)
+    alive.goes_on(without="capture")
+    with pytest.raises(DeviceError, match="only a new process can hear"):
+        main._require_capture(alive.beat)
+
+
+@pytest.mark.parametrize("without", ["frames", "proofs"])
+def test_without_a_microphone_or_muted_there_need_be_no_sound(without):
+    for state in (State.DEAF, State.MUTED):
+        alive = Alive()
+        alive.ear.state = state
+        assert alive.goes_on(without=without)
+    muted = Alive()
+    muted.capture.is_muted = True
+    assert muted.goes_on(without=without)
+
+
+@pytest.mark.parametrize("without", ["capture", "turns"])
+def test_but_the_threads_have_to_live(without):
+    alive = Alive()
+    alive.ear.state = State.DEAF
+    assert not alive.goes_on(without=without)
