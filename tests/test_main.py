@@ -10,21 +10,23 @@ from jarvis_ear.hearing.events import State
 
 
 class Alive:
-    """An ear thread and a capture thread, as counters."""
+    """The threads of the ear, as counters."""
 
     def __init__(self):
         self.ear = SimpleNamespace(turns=0, frames=0, proofs=0, state=State.IDLE)
         self.capture = SimpleNamespace(turns=0, is_muted=False)
-        self.beat = main._beat(self.ear, self.capture)
+        self.backend = SimpleNamespace(turns=0)
+        self.beat = main._beat(self.ear, self.capture, self.backend)
         self.now = 1000.0
         self.beat._monotonic = lambda: self.now
-        self.beat._moved_at = [self.now] * 4
+        self.beat._moved_at = [self.now] * 5
 
     def goes_on(self, *, without: str, seconds: int = 20) -> bool:
         """Whether the beat still goes when everything moves but one counter."""
         for _ in range(seconds * 10):
             self.now += 0.1
             self.capture.turns += without != "capture"
+            self.backend.turns += without != "network"
             for name in ("turns", "frames", "proofs"):
                 setattr(self.ear, name, getattr(self.ear, name) + (name != without))
             works = self.beat.look()
@@ -40,6 +42,7 @@ def test_it_beats_while_everything_moves():
     [
         ("capture", "capture thread"),
         ("turns", "ear thread"),
+        ("network", "network"),
         ("frames", "sound"),
         ("proofs", "wake model"),
     ],
