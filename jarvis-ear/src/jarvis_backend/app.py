@@ -12,13 +12,15 @@ from typing import Final
 import socketio
 from fastapi import FastAPI
 
-from jarvis_backend.auth import Auth
+from jarvis_backend.auth import Admission, Auth
 from jarvis_backend.config import Config, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.doorway import DoorRules, Doorway
 from jarvis_backend.endpoints.health import health_routes
 from jarvis_backend.endpoints.login import login_routes
+from jarvis_backend.endpoints.socket import SocketDoor
 from jarvis_backend.endpoints.voice_socketio import VoiceNamespace
+from jarvis_backend.endpoints.voice_ws import voice_ws_routes
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
 
@@ -61,6 +63,10 @@ def create_app(
     app.add_middleware(Doorway, rules=rules)
     app.include_router(login_routes(auth))
     app.include_router(health_routes(engines, _version(), now))
+    admission = Admission(auth, require_token=config.require_token)
+    app.include_router(
+        voice_ws_routes(SocketDoor(admission, config.limits, now), conversation, config.limits)
+    )
     app.mount(SOCKETIO_PATH, socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH))
     return app
 

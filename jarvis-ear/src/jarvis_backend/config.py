@@ -98,6 +98,8 @@ class Limits(Section):
 
     message_bytes: int = Field(default=5 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """Largest message on a wire; at one byte more the connection is closed."""
+    messages_per_s: int = Field(default=200, ge=10, le=100_000)
+    """Messages one WebSocket may send, on average; one that goes on above is closed."""
     connections: int = Field(default=64, ge=1, le=10_000)
     """Satellites that may be connected to one wire at once."""
     recording_s: float = Field(default=30.0, ge=1, le=600)
@@ -160,6 +162,9 @@ class Config(BaseSettings):
     """Web pages of other servers that may connect, for example `https://panel.example`."""
     allow_hosts: tuple[str, ...] = ()
     """Names with a dot under which this server is known; addresses need no permission."""
+    require_token: bool = False
+    """Ask programs of this machine for a token too, on wires that have no login of their own.
+    Switch it on behind a proxy, where everybody seems to be on this machine."""
     companion: bool = False
     """Print the address on standard output, and stop when standard input closes: for a program
     that starts this one and shall not be outlived by it."""
