@@ -26,7 +26,11 @@ def routes():
     for entry in app().routes:
         inner = getattr(entry, "original_router", entry)
         for route in getattr(inner, "routes", None) or [inner]:
-            path = getattr(route, "path", "").replace("{session_id}", "unknown")
+            path = (
+                getattr(route, "path", "")
+                .replace("{session_id}", "unknown")
+                .replace("{action}", "stop")
+            )
             found.append((path, tuple(sorted(getattr(route, "methods", None) or ()))))
     return [one for one in found if one[0] and one[0] != "/socket.io"]
 

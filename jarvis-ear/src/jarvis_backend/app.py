@@ -17,7 +17,9 @@ from jarvis_backend.config import Config, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.doorway import DoorRules, Doorway
 from jarvis_backend.endpoints.health import health_routes
+from jarvis_backend.endpoints.http_door import HttpDoor
 from jarvis_backend.endpoints.login import login_routes
+from jarvis_backend.endpoints.session_pcm import session_pcm_routes
 from jarvis_backend.endpoints.socket import SocketDoor
 from jarvis_backend.endpoints.voice_socketio import VoiceNamespace
 from jarvis_backend.endpoints.voice_ws import voice_ws_routes
@@ -64,9 +66,12 @@ def create_app(
     app.include_router(login_routes(auth))
     app.include_router(health_routes(engines, _version(), now))
     admission = Admission(auth, require_token=config.require_token)
-    app.include_router(
-        voice_ws_routes(SocketDoor(admission, config.limits, now), conversation, config.limits)
-    )
+
+    def door() -> SocketDoor:
+        return SocketDoor(admission, config.limits, now)
+
+    app.include_router(voice_ws_routes(door(), conversation, config.limits))
+    app.include_router(session_pcm_routes(door(), HttpDoor(admission), conversation, config.limits))
     app.mount(SOCKETIO_PATH, socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH))
     return app
 
