@@ -24,6 +24,7 @@ DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, warned ab
 SECRET_FLAGS: Final = (
     "--password",
     "--jwt-secret",
+    "--bus-key",
     "--stt.api-key",
     "--brain.api-key",
     "--tts.api-key",
@@ -158,6 +159,8 @@ class Config(BaseSettings):
     """What satellites log in with. Never an argument: JARVIS_PASSWORD in the environment."""
     jwt_secret: CliSuppress[SecretStr | None] = None
     """Signs the tokens. Empty: a new one at every start, so that satellites log in again."""
+    bus_key: CliSuppress[SecretStr | None] = None
+    """Shared by the clients of the event bus, who sign with it. Empty: nothing is signed."""
     allow_origins: tuple[str, ...] = ()
     """Web pages of other servers that may connect, for example `https://panel.example`."""
     allow_hosts: tuple[str, ...] = ()
@@ -214,6 +217,8 @@ def _weak(config: Config) -> Iterable[str]:
     secret = config.jwt_secret
     if secret is not None and len(secret.get_secret_value()) < SECRET_LETTERS:
         yield f"jwt_secret: expected at least {SECRET_LETTERS} letters"
+    if config.bus_key is not None and len(config.bus_key.get_secret_value()) < SECRET_LETTERS:
+        yield f"bus_key: expected at least {SECRET_LETTERS} letters"
     if not config.password.get_secret_value():
         yield "password: is empty, expected at least one letter"
     for name in ("stt", "brain", "tts"):

@@ -38,7 +38,7 @@ class Speaking:
         if task is None or task.done():
             return False
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait({task})
         return True
 
 
