@@ -21,6 +21,7 @@ from jarvis_backend.endpoints.event_bus import Seal, event_bus_routes
 from jarvis_backend.endpoints.health import health_routes
 from jarvis_backend.endpoints.http_door import HttpDoor
 from jarvis_backend.endpoints.login import login_routes
+from jarvis_backend.endpoints.realtime_wav import realtime_routes
 from jarvis_backend.endpoints.session_pcm import session_pcm_routes
 from jarvis_backend.endpoints.socket import SocketDoor
 from jarvis_backend.endpoints.voice_socketio import VoiceNamespace
@@ -80,6 +81,9 @@ def create_app(
     def door() -> SocketDoor:
         return SocketDoor(admission, config.limits, now)
 
+    app.include_router(  # before the others: its path is the owner's choice, and the first one wins
+        realtime_routes(door(), config.realtime_path, conversation, config.limits, time.time)
+    )
     app.include_router(voice_ws_routes(door(), conversation, config.limits))
     app.include_router(session_pcm_routes(door(), HttpDoor(admission), conversation, config.limits))
     bus = EventBus(LocalSync(), time.time)
