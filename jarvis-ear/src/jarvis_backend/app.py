@@ -86,8 +86,9 @@ def create_app(
     )
     app.include_router(voice_ws_routes(door(), conversation, config.limits))
     app.include_router(session_pcm_routes(door(), HttpDoor(admission), conversation, config.limits))
-    bus = EventBus(LocalSync(), time.time)
-    app.include_router(event_bus_routes(door(), bus, _seal(config), time.time))
+    seal = _seal(config)
+    bus = EventBus(LocalSync(), seal.write, time.time)
+    app.include_router(event_bus_routes(door(), bus, seal, time.time))
     app.mount(SOCKETIO_PATH, socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH))
     return app
 

@@ -1,8 +1,8 @@
 """The event bus: who is connected, and what everybody is told."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
 from jarvis_ear.wire import event_bus as wire
 
@@ -46,16 +46,22 @@ class BusClient:
     """
 
     def __init__(self) -> None:
-        self.waiting: asyncio.Queue[wire.Event] = asyncio.Queue(QUEUE_EVENTS)
+        self.waiting: asyncio.Queue[str] = asyncio.Queue(QUEUE_EVENTS)
         self.fell_behind = asyncio.Event()
 
 
 class EventBus:
     """Tracks the connected clients and the modules. Lives on the loop."""
 
-    def __init__(self, sync: SyncManager, now: Callable[[], float]) -> None:
-        """Forward by ``sync``; ``now`` is a wall clock."""
+    def __init__(
+        self,
+        sync: SyncManager,
+        write: Callable[[Mapping[str, Any]], str],
+        now: Callable[[], float],
+    ) -> None:
+        """Forward by ``sync``, make frames by ``write``; ``now`` is a wall clock."""
         self._sync = sync
+        self._write = write
         self._now = now
         self._clients: set[BusClient] = set()
         self.modules = dict.fromkeys(wire.MODULES, True)
@@ -88,9 +94,10 @@ class EventBus:
         status = wire.module_status(event)
         if status is not None:
             self.modules[status[0]] = status[1]
+        frame = self._write(wire.encode(event))
         for client in tuple(self._clients):
             try:
-                client.waiting.put_nowait(event)
+                client.waiting.put_nowait(frame)
             except asyncio.QueueFull:
                 self.dropped += 1
                 self._clients.discard(client)

@@ -103,11 +103,11 @@ def test_cors_is_closed_unless_a_page_is_named(client):
 
 def test_a_client_that_falls_behind_is_dropped_and_nobody_waits(run):
     async def scene():
-        bus = EventBus(LocalSync(), time.time)
+        bus = EventBus(LocalSync(), wire.write, time.time)
         stuck, awake = bus.join(), bus.join()
         for number in range(QUEUE_EVENTS + 1):
             await bus.forward(wire.Event("tick", {"n": number}))
-            assert (await awake.waiting.get()).data == {"n": number}
+            assert wire.read(await awake.waiting.get())["data"] == {"n": number}
         assert stuck.fell_behind.is_set()
         assert not awake.fell_behind.is_set()
         assert bus.dropped == 1
@@ -127,7 +127,7 @@ def test_a_stuck_connection_ends():
             await asyncio.Event().wait()
 
     async def scene():
-        bus = EventBus(LocalSync(), time.time)
+        bus = EventBus(LocalSync(), wire.write, time.time)
         seal = endpoint.Seal(None, time.time)
         served = asyncio.create_task(endpoint.BusConnection(Stuck(), bus, seal, time.time).run())
         await asyncio.sleep(0)
@@ -142,7 +142,7 @@ def test_a_stuck_connection_ends():
 
 def test_the_bus_remembers_what_ears_announce(run):
     async def scene():
-        bus = EventBus(LocalSync(), time.time)
+        bus = EventBus(LocalSync(), wire.write, time.time)
         await bus.forward(
             wire.Event("module_status_changed", {"module": "audio", "enabled": False})
         )

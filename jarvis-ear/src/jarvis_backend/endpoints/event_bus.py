@@ -96,7 +96,7 @@ class BusConnection:
 
     async def _tell(self, client: BusClient) -> None:
         while True:
-            await self._say(wire.encode(await client.waiting.get()))
+            await self._line.say(await client.waiting.get())
 
     async def _hear(self) -> None:
         while True:

@@ -40,11 +40,12 @@ class WireSocket:
         self._most = float(limits.messages_per_s * BURST_S)
         self._allowed = self._most
         self._asked_at = now()
+        self._is_lost = False
 
     async def receive(self) -> str | bytes:
         """Return the next frame, or raise Gone."""
         event = await self._socket.receive()
-        if event["type"] == "websocket.disconnect":
+        if event["type"] == "websocket.disconnect" or self._is_lost:
             raise Gone
         text: str | None = event.get("text")
         frame: str | bytes = event.get("bytes") or b"" if text is None else text
@@ -57,12 +58,15 @@ class WireSocket:
         return frame
 
     async def say(self, *frames: str | bytes) -> None:
-        """Send ``frames`` with nothing between them, or raise Gone."""
+        """Send ``frames`` with nothing between them, or raise Gone, now and ever after."""
+        if self._is_lost:
+            raise Gone
         try:
             async with asyncio.timeout(SEND_S), self._sending:
                 for frame in frames:
                     await self._send(frame)
         except (RuntimeError, WebSocketDisconnect, OSError):  # TimeoutError is an OSError
+            self._is_lost = True
             raise Gone from None
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
