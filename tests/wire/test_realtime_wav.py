@@ -64,6 +64,11 @@ def test_a_message_that_is_no_text_is_passed_over():
     assert wire.decode(text) == wire.Status(wire.State.IDLE)
 
 
+def test_another_control_message_is_refused():
+    with pytest.raises(RemoteProtocolError, match="expected"):
+        wire.check_end('{"event": "stop"}')
+
+
 @given(st.text())
 def test_only_the_end_is_the_end(text):
     with pytest.raises(RemoteProtocolError):
