@@ -11,16 +11,24 @@ from typing import Final
 
 import socketio
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
-from jarvis_backend.auth import Auth
+from jarvis_backend.auth import Admission, Auth
 from jarvis_backend.config import Config, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.doorway import DoorRules, Doorway
+from jarvis_backend.endpoints.event_bus import Seal, event_bus_routes
 from jarvis_backend.endpoints.health import health_routes
+from jarvis_backend.endpoints.http_door import HttpDoor
 from jarvis_backend.endpoints.login import login_routes
+from jarvis_backend.endpoints.realtime_wav import realtime_routes
+from jarvis_backend.endpoints.session_pcm import session_pcm_routes
+from jarvis_backend.endpoints.socket import SocketDoor
 from jarvis_backend.endpoints.voice_socketio import VoiceNamespace
+from jarvis_backend.endpoints.voice_ws import voice_ws_routes
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
+from jarvis_backend.event_bus import EventBus, LocalSync
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -58,9 +66,29 @@ def create_app(
         lifespan=_lifespan(engines, voice, sio),
         openapi_url=None,
     )
+    if config.allow_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=config.allow_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
     app.add_middleware(Doorway, rules=rules)
     app.include_router(login_routes(auth))
     app.include_router(health_routes(engines, _version(), now))
+    admission = Admission(auth, require_token=config.require_token)
+
+    def door() -> SocketDoor:
+        return SocketDoor(admission, config.limits, now)
+
+    app.include_router(  # before the others: its path is the owner's choice, and the first one wins
+        realtime_routes(door(), config.realtime_path, conversation, config.limits, time.time)
+    )
+    app.include_router(voice_ws_routes(door(), conversation, config.limits))
+    app.include_router(session_pcm_routes(door(), HttpDoor(admission), conversation, config.limits))
+    seal = _seal(config)
+    bus = EventBus(LocalSync(), seal.write, time.time)
+    app.include_router(event_bus_routes(door(), bus, seal, time.time))
     app.mount(SOCKETIO_PATH, socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH))
     return app
 
@@ -72,6 +100,11 @@ def _auth(config: Config) -> Auth:
         None if secret is None else secret.get_secret_value(),
         time.time,
     )
+
+
+def _seal(config: Config) -> Seal:
+    key = config.bus_key
+    return Seal(None if key is None else key.get_secret_value().encode(), time.time)
 
 
 def _socketio_server(config: Config, rules: DoorRules) -> socketio.AsyncServer:

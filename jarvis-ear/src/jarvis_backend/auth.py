@@ -1,8 +1,9 @@
 """Auth: who may speak with this backend, decided in one place."""
 
 import hmac
+import ipaddress
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import jwt
@@ -64,3 +65,54 @@ class Auth:
         # The library would ask the machine's clock; ours is given.
         expires = claims["exp"]
         return isinstance(expires, int) and self._now() < expires and claims.get("role") == ROLE
+
+
+class Admission:
+    """Decides who may use a wire, or its HTTP routes. Immutable: any thread may ask.
+
+    Wires without a login are open to programs of this machine until ``require_token``; everybody
+    else shows a token. One that is shown must be good, wherever it comes from.
+    """
+
+    def __init__(self, auth: Auth, *, require_token: bool) -> None:
+        self._auth = auth
+        self._require_token = require_token
+
+    def admit(
+        self,
+        peer: str | None,
+        authorization: str | None,
+        subprotocols: Sequence[str] = (),
+        *,
+        login: bool = False,
+    ) -> str | None:
+        """Return the subprotocol to accept with, or raise ``Refused``.
+
+        ``peer`` is an address, ``authorization`` the header; a browser, which can set none, offers
+        its token as a subprotocol. With ``login`` a token is needed from anywhere.
+        """
+        offered = subprotocols[0] if subprotocols else None
+        token = offered if authorization is None else _bearer(authorization)
+        if token is not None or login or self._require_token or not _is_this_machine(peer):
+            self._auth.admit(token)
+        return offered if authorization is None else None
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+IN_PROCESS: Final = "testclient"
+"""What Starlette's TestClient calls itself: no socket can have a word for an address."""
+
+
+def _is_this_machine(peer: str | None) -> bool:
+    if peer == IN_PROCESS:
+        return True
+    try:
+        address = ipaddress.ip_address(peer or "")
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

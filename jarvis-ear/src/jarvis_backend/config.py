@@ -24,6 +24,7 @@ DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, warned ab
 SECRET_FLAGS: Final = (
     "--password",
     "--jwt-secret",
+    "--bus-key",
     "--stt.api-key",
     "--brain.api-key",
     "--tts.api-key",
@@ -98,6 +99,8 @@ class Limits(Section):
 
     message_bytes: int = Field(default=5 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """Largest message on a wire; at one byte more the connection is closed."""
+    messages_per_s: int = Field(default=200, ge=10, le=100_000)
+    """Messages one WebSocket may send, on average; one that goes on above is closed."""
     connections: int = Field(default=64, ge=1, le=10_000)
     """Satellites that may be connected to one wire at once."""
     recording_s: float = Field(default=30.0, ge=1, le=600)
@@ -156,10 +159,17 @@ class Config(BaseSettings):
     """What satellites log in with. Never an argument: JARVIS_PASSWORD in the environment."""
     jwt_secret: CliSuppress[SecretStr | None] = None
     """Signs the tokens. Empty: a new one at every start, so that satellites log in again."""
+    bus_key: CliSuppress[SecretStr | None] = None
+    """Shared by the clients of the event bus, who sign with it. Empty: nothing is signed."""
     allow_origins: tuple[str, ...] = ()
     """Web pages of other servers that may connect, for example `https://panel.example`."""
     allow_hosts: tuple[str, ...] = ()
     """Names with a dot under which this server is known; addresses need no permission."""
+    require_token: bool = False
+    """Ask programs of this machine for a token too, on wires that have no login of their own.
+    Switch it on behind a proxy, where everybody seems to be on this machine."""
+    realtime_path: str = Field(default="/ws/realtime", pattern=r"^/ws/[A-Za-z0-9._/-]+$")
+    """Where the realtime stream stands. At `/ws/voice` it takes the place of the voice channel."""
     companion: bool = False
     """Print the address on standard output, and stop when standard input closes: for a program
     that starts this one and shall not be outlived by it."""
@@ -209,6 +219,8 @@ def _weak(config: Config) -> Iterable[str]:
     secret = config.jwt_secret
     if secret is not None and len(secret.get_secret_value()) < SECRET_LETTERS:
         yield f"jwt_secret: expected at least {SECRET_LETTERS} letters"
+    if config.bus_key is not None and len(config.bus_key.get_secret_value()) < SECRET_LETTERS:
+        yield f"bus_key: expected at least {SECRET_LETTERS} letters"
     if not config.password.get_secret_value():
         yield "password: is empty, expected at least one letter"
     for name in ("stt", "brain", "tts"):

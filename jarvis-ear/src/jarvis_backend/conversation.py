@@ -93,6 +93,7 @@ class Conversation:
         self._engines = engines
         self._limits = limits
         self._log_transcripts = log_transcripts
+        self._partials: set[asyncio.Task[str]] = set()
 
     async def reply(self, utterance: bytes) -> AsyncGenerator[ReplyMessage, None]:
         """Answer a recorded ``utterance`` (a WAV file of any rate).
@@ -112,6 +113,29 @@ class Conversation:
         async with aclosing(self._answer(text)) as messages:
             async for message in messages:
                 yield message
+
+    async def partial(self, pcm: bytes) -> str:
+        """Understand what was said so far (PCM16, 16 kHz); empty if that has to wait.
+
+        One at a time for everybody, and not while the one before is still under way: guesses must
+        not delay answers. One that nobody waits for any more is completed, because an engine that
+        is stopped in the middle has to be started anew.
+        """
+        if self._partials:
+            return ""
+        task = asyncio.create_task(self._engines.stt.transcribe(np.frombuffer(pcm, "<i2")))
+        self._partials.add(task)
+        task.add_done_callback(self._forget_partial)
+        try:
+            return without_wake_phrase(await asyncio.shield(task))
+        except EngineError as error:
+            _LOG.debug("no partial transcript: %s", error)
+            return ""
+
+    def _forget_partial(self, task: asyncio.Task[str]) -> None:
+        self._partials.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: whoever waited for it has handled it
 
     async def _answer(self, text: str) -> AsyncGenerator[ReplyMessage, None]:
         yield Thinking(self._engines.brain.provider)

@@ -1,0 +1,131 @@
+"""The event bus ``/ws``: JSON in, and everybody is told."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final, assert_never
+
+from fastapi import APIRouter
+from starlette.websockets import WebSocket
+
+from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
+from jarvis_backend.event_bus import BusClient, EventBus
+from jarvis_ear.wire import event_bus as wire
+from jarvis_ear.wire.json_fields import RemoteProtocolError
+
+SEEN_LETTERS: Final = 10_000
+"""Signatures that are remembered; a bus on which more come within a minute is under attack."""
+
+
+class Seal:
+    """Signs what goes out and checks what comes in, once each. Lives on the loop.
+
+    Bound: ``SEEN_LETTERS`` signatures. Policy: one more is refused until the oldest is stale.
+    """
+
+    def __init__(self, key: bytes | None, now: Callable[[], float]) -> None:
+        """Use ``key``, or none at all; ``now`` is a wall clock."""
+        self._key = key
+        self._now = now
+        self._seen: dict[str, float] = {}
+
+    def write(self, payload: Mapping[str, Any]) -> str:
+        """Return the frame that says ``payload``."""
+        if self._key is None:
+            return wire.write(payload)
+        return wire.write(wire.sign(payload, self._key, self._now()))
+
+    def check(self, payload: Mapping[str, Any]) -> None:
+        """Return if ``payload`` may be believed, else raise RemoteProtocolError."""
+        if self._key is None:
+            return
+        signature = wire.check(payload, self._key, self._now())
+        self._forget_stale()
+        if signature in self._seen or len(self._seen) >= SEEN_LETTERS:
+            raise RemoteProtocolError("Repeated message; expected each one once")
+        self._seen[signature] = self._now()
+
+    def _forget_stale(self) -> None:
+        stale = self._now() - 2 * wire.WINDOW_S  # a sender's clock may be one window ahead
+        while self._seen and (oldest := next(iter(self._seen))) and self._seen[oldest] < stale:
+            del self._seen[oldest]
+
+
+def event_bus_routes(
+    door: SocketDoor, bus: EventBus, seal: Seal, now: Callable[[], float]
+) -> APIRouter:
+    """Routes of the event bus. ``now`` is a wall clock."""
+    routes = APIRouter()
+
+    @routes.websocket(wire.PATH)
+    async def events(socket: WebSocket) -> None:
+        async def talk(line: WireSocket) -> None:
+            await BusConnection(line, bus, seal, now).run()
+
+        await door.serve(socket, talk)
+
+    return routes
+
+
+class BusConnection:
+    """One client: one task hears it, one tells it, and neither waits for anybody else's."""
+
+    def __init__(
+        self, line: WireSocket, bus: EventBus, seal: Seal, now: Callable[[], float]
+    ) -> None:
+        self._line = line
+        self._bus = bus
+        self._seal = seal
+        self._now = now
+
+    async def run(self) -> None:
+        """Serve until the peer leaves or falls behind."""
+        client = self._bus.join()
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self._hear(), self._tell(client), client.fell_behind.wait())
+        ]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._bus.leave(client)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in ended:
+            task.result()
+
+    async def _tell(self, client: BusClient) -> None:
+        while True:
+            await self._line.say(await client.waiting.get())
+
+    async def _hear(self) -> None:
+        while True:
+            frame = await self._line.receive()
+            try:
+                await self._take(frame)
+            except wire.NotJson:
+                await self._complain("Invalid JSON")
+            except RemoteProtocolError as error:
+                await self._complain(str(error))
+
+    async def _take(self, frame: str | bytes) -> None:
+        if isinstance(frame, bytes):
+            raise wire.NotJson("a binary frame; expected JSON")
+        payload = wire.read(frame)
+        self._seal.check(payload)
+        message = wire.decode(payload)
+        match message:
+            case wire.Ping():
+                await self._say(wire.pong(self._now()))
+            case wire.ModuleControl():
+                await self._bus.switch(message)
+            case wire.Event():
+                await self._bus.forward(message)
+            case _:
+                assert_never(message)
+
+    async def _complain(self, error: str) -> None:
+        await self._say({"error": error})
+
+    async def _say(self, payload: Mapping[str, Any]) -> None:
+        await self._line.say(self._seal.write(payload))

@@ -1,0 +1,192 @@
+"""The realtime stream: transcripts while a person speaks, then the answer, sentence by sentence."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Final, assert_never
+
+from fastapi import APIRouter
+from starlette.websockets import WebSocket
+
+from jarvis_backend.config import Limits
+from jarvis_backend.conversation import (
+    Answer,
+    Conversation,
+    Done,
+    ReplyMessage,
+    Spoken,
+    Thinking,
+    Transcript,
+)
+from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
+from jarvis_backend.endpoints.speaking import Speaking, in_order
+from jarvis_backend.errors import EngineError, UtteranceError
+from jarvis_backend.one_line import one_line
+from jarvis_ear.audio.resample import resample
+from jarvis_ear.audio.wav import WavError, decode_wav, pcm_to_wav
+from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
+from jarvis_ear.wire import realtime_wav as wire
+from jarvis_ear.wire.json_fields import RemoteProtocolError
+from jarvis_ear.wire.realtime_wav import Code, State
+
+_LOG: Final = logging.getLogger(__name__)
+
+PARTIAL_S: Final = 0.8
+"""How often what was said so far is transcribed: a partial is on its way within a second."""
+
+PARTIAL_BYTES: Final = 10 * SAMPLE_RATE * SAMPLE_BYTES
+"""Of longer speech the partials are about the last 10 s: more could not be kept up with."""
+
+SLICE_S: Final = 10.0
+"""Longest slice that is taken; clients send a tenth to a fifth of a second."""
+
+
+def realtime_routes(
+    door: SocketDoor,
+    path: str,
+    conversation: Conversation,
+    limits: Limits,
+    now: Callable[[], float],
+) -> APIRouter:
+    """Routes of the realtime stream at ``path``. ``now`` is a wall clock."""
+    routes = APIRouter()
+
+    @routes.websocket(path)
+    async def realtime(socket: WebSocket) -> None:
+        async def talk(line: WireSocket) -> None:
+            await RealtimeStream(line, conversation, limits, now).run()
+
+        await door.serve(socket, talk, login=True)
+
+    return routes
+
+
+class RealtimeStream:
+    """One connection: hears in its own task, and says in others. Lives on the loop.
+
+    It collects at most ``limits.recording_s`` of sound, and refuses the utterance that is longer.
+    """
+
+    def __init__(
+        self,
+        line: WireSocket,
+        conversation: Conversation,
+        limits: Limits,
+        now: Callable[[], float],
+    ) -> None:
+        self._line = line
+        self._conversation = conversation
+        self._most_bytes = min(
+            limits.recording_bytes, int(limits.recording_s * SAMPLE_RATE) * SAMPLE_BYTES
+        )
+        self._now = now
+        self._pcm = bytearray()
+        self._state = State.IDLE
+        self._speaking = Speaking()
+        self._partials = Speaking()
+
+    async def run(self) -> None:
+        """Serve until the peer leaves."""
+        await self._enter(State.RECORDING)
+        try:
+            while True:
+                await self._take(await self._line.receive())
+        finally:
+            await self._partials.stop()
+            await self._speaking.stop()
+
+    async def _take(self, frame: str | bytes) -> None:
+        if isinstance(frame, bytes):
+            await self._hear(frame)
+            return
+        try:
+            wire.check_end(frame)
+        except RemoteProtocolError as error:
+            await self._fail(Code.INVALID_CONTROL, str(error))
+            return
+        await self._end()
+
+    async def _hear(self, frame: bytes) -> None:
+        try:
+            sound = decode_wav(frame, max_seconds=SLICE_S)
+        except WavError as error:
+            await self._fail(Code.INVALID_AUDIO, f"the slice {error}")
+            return
+        pcm = resample(sound.mono(), sound.rate, SAMPLE_RATE).astype("<i2").tobytes()
+        if len(self._pcm) + len(pcm) > self._most_bytes:
+            await self._partials.stop()
+            self._pcm.clear()
+            await self._fail(Code.TOO_LONG, f"expected at most {self._most_bytes} bytes of sound")
+            return
+        if not self._pcm and pcm:
+            await self._begin()
+        self._pcm += pcm
+
+    async def _begin(self) -> None:
+        """Record anew: who speaks again is not listening to the answer any more."""
+        await self._speaking.stop()
+        if self._state is not State.RECORDING:
+            await self._enter(State.RECORDING)
+        await self._partials.begin(self._transcribe_again_and_again())
+
+    async def _end(self) -> None:
+        await self._partials.stop()
+        pcm = bytes(self._pcm)
+        self._pcm.clear()
+        if not pcm:
+            await self._fail(Code.EMPTY_STREAM, "expected sound before the end")
+            return
+        await self._enter(State.TRANSCRIBING)
+        await self._speaking.begin(self._turn(pcm))
+
+    async def _transcribe_again_and_again(self) -> None:
+        """Say what was understood so far, whenever that has changed."""
+        said = ""
+        while True:
+            await asyncio.sleep(PARTIAL_S)
+            text = await self._conversation.partial(bytes(self._pcm[-PARTIAL_BYTES:]))
+            if text and text != said:
+                said = text
+                await self._say(wire.Transcript(text, is_final=False))
+
+    async def _turn(self, pcm: bytes) -> None:
+        try:
+            async with (
+                aclosing(self._conversation.reply(pcm_to_wav(pcm))) as reply,
+                aclosing(in_order(reply)) as messages,
+            ):
+                async for message in messages:
+                    await self._carry(message)
+        except UtteranceError as error:
+            await self._fail(Code.NOT_UNDERSTOOD, str(error))
+        except EngineError as error:
+            _LOG.warning("turn failed: %s", one_line(str(error)))
+            await self._fail(Code.ENGINE_FAILED, str(error))
+
+    async def _carry(self, message: ReplyMessage) -> None:
+        match message:
+            case Transcript(text):
+                await self._say(wire.Transcript(text, is_final=True))
+            case Thinking():
+                await self._enter(State.RESPONDING)
+            case Answer(text):
+                await self._say(wire.Response(text))
+            case Spoken(_, speech):
+                head = wire.Audio(speech.content_type, len(speech.audio))
+                await self._line.say(wire.encode(head, self._now()), speech.audio)
+            case Done():
+                await self._enter(State.IDLE)
+            case _:
+                assert_never(message)
+
+    async def _enter(self, state: State) -> None:
+        self._state = state
+        await self._say(wire.Status(state))
+
+    async def _fail(self, code: Code, text: str) -> None:
+        self._state = State.ERROR
+        await self._say(wire.Status(State.ERROR, code, text))
+
+    async def _say(self, message: wire.ToClient) -> None:
+        await self._line.say(wire.encode(message, self._now()))

@@ -1,0 +1,251 @@
+"""The session stream: ``/api/sessions`` to announce one, ``/ws/sessions/{id}`` to carry it."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any, Final, assert_never
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from starlette.websockets import WebSocket
+
+from jarvis_backend.config import Limits
+from jarvis_backend.conversation import (
+    Answer,
+    Conversation,
+    Done,
+    ReplyMessage,
+    Spoken,
+    Thinking,
+    Transcript,
+)
+from jarvis_backend.endpoints.http_door import HttpDoor, json_body
+from jarvis_backend.endpoints.pauses import Pauses
+from jarvis_backend.endpoints.socket import Gone, SocketDoor, WireSocket
+from jarvis_backend.endpoints.speaking import Pacer, Speaking, in_order, pcm_of
+from jarvis_backend.errors import EngineError, UtteranceError
+from jarvis_backend.one_line import one_line
+from jarvis_backend.sessions import Mode, Session, Sessions, State
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.units import FRAME_BYTES
+from jarvis_ear.wire import session_pcm as wire
+from jarvis_ear.wire.json_fields import RemoteProtocolError
+
+_LOG: Final = logging.getLogger(__name__)
+
+STATUS_S: Final = 5.0
+"""How often the status is said again when it has not changed."""
+
+UNKNOWN: Final = 4404
+TAKEN: Final = 4409
+"""Close codes of our own (RFC 6455, 7.4.2), after HTTP 404 and 409."""
+
+
+def session_pcm_routes(
+    door: SocketDoor, http_door: HttpDoor, conversation: Conversation, limits: Limits
+) -> APIRouter:
+    """Routes of the session stream, with the sessions they share."""
+    routes = APIRouter()
+    sessions = Sessions(limits.connections)
+    streams: dict[str, SessionStream] = {}
+    _add_api(routes, http_door, sessions, streams)
+
+    @routes.websocket(wire.PATH)
+    async def stream(socket: WebSocket, session_id: str) -> None:
+        async def talk(line: WireSocket) -> None:
+            session = await _free(sessions, session_id, line)
+            streams[session_id] = SessionStream(line, session, conversation, limits)
+            try:
+                await streams[session_id].run()
+            finally:
+                del streams[session_id]
+
+        await door.serve(socket, talk)
+
+    return routes
+
+
+def _add_api(
+    routes: APIRouter,
+    http_door: HttpDoor,
+    sessions: Sessions,
+    streams: Mapping[str, "SessionStream"],
+) -> None:
+    behind = [Depends(http_door.admit)]
+
+    @routes.post(wire.API_PATH, status_code=201, dependencies=behind)
+    async def create(request: Request) -> dict[str, Any]:
+        session = sessions.create(_mode(await json_body(request)))
+        if session is None:
+            raise HTTPException(503, "Too many sessions at once")
+        return _report(session)
+
+    @routes.get(wire.API_PATH + "/{session_id}", dependencies=behind)
+    async def report(session_id: str) -> dict[str, Any]:
+        return _report(_found(sessions, session_id))
+
+    @routes.post(wire.API_PATH + "/{session_id}/{action}", dependencies=behind)
+    async def control(session_id: str, action: str, request: Request) -> dict[str, Any]:
+        await json_body(request)
+        session = _found(sessions, session_id)
+        if action not in _ACTIONS:
+            raise HTTPException(404, "expected start or stop")
+        session.state = _ACTIONS[action]
+        if session_id in streams:
+            await streams[session_id].changed()
+        return _report(session)
+
+
+async def _free(sessions: Sessions, session_id: str, line: WireSocket) -> Session:
+    """Return the session if this connection may carry it, else close and raise Gone."""
+    session = sessions.find(session_id)
+    if session is None:
+        await line.close(UNKNOWN, "Unknown session, expected one of POST /api/sessions")
+        raise Gone
+    if session.taken:
+        await line.close(TAKEN, "This session has a connection already")
+        raise Gone
+    return session
+
+
+class SessionStream:
+    """One connection, which carries one session. Lives on the loop."""
+
+    def __init__(
+        self, line: WireSocket, session: Session, conversation: Conversation, limits: Limits
+    ) -> None:
+        self._line = line
+        self._session = session
+        self._conversation = conversation
+        self._pauses = Pauses(limits.recording_s)
+        self._speaking = Speaking()
+
+    async def run(self) -> None:
+        """Serve until the peer stops or leaves."""
+        self._session.taken = True
+        status = asyncio.create_task(self._repeat_status())
+        try:
+            while self._session.state is not State.STOPPED:
+                await self._take(await self._line.receive())
+        finally:
+            self._session.taken = False
+            self._session.state = State.STOPPED
+            status.cancel()
+            await self._speaking.stop()
+
+    async def changed(self) -> None:
+        """Say how the session is now, and end the connection of one that was stopped."""
+        try:
+            await self._say_status()
+        except Gone:
+            return
+        if self._session.state is State.STOPPED:
+            await self._line.close()
+
+    async def _take(self, frame: str | bytes) -> None:
+        try:
+            if isinstance(frame, bytes):
+                await self._hear(wire.check_pcm(frame))
+            else:
+                await self._obey(wire.decode_from_client(frame))
+        except RemoteProtocolError as error:
+            await self._say(wire.Error(str(error)))
+
+    async def _obey(self, message: wire.ToServer) -> None:
+        match message:
+            case wire.Start():
+                self._session.state = State.RUNNING
+            case wire.Stop():
+                self._session.state = State.STOPPED
+                await self._speaking.stop()
+            case _:
+                assert_never(message)
+        await self._say_status()
+
+    async def _hear(self, pcm: bytes) -> None:
+        if self._session.state is not State.RUNNING:
+            raise RemoteProtocolError("sound before start; expected a start first")
+        self._session.received_bytes += len(pcm)
+        if self._session.mode is Mode.LOOPBACK:
+            await self._play(pcm)
+            return
+        for utterance in self._pauses.hear(pcm):
+            await self._speaking.begin(self._turn(utterance))
+
+    async def _turn(self, pcm: bytes) -> None:
+        pacer = Pacer(self._play, FRAME_BYTES)
+        try:
+            async with (
+                aclosing(self._conversation.reply(pcm_to_wav(pcm))) as reply,
+                aclosing(in_order(reply)) as messages,
+            ):
+                async for message in messages:
+                    await self._carry(message, pacer)
+        except (UtteranceError, EngineError) as error:
+            _LOG.warning("turn failed: %s", one_line(str(error)))
+            await self._say(wire.Error(str(error)))
+
+    async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
+        match message:
+            case Transcript(text):
+                await self._say(wire.Transcript(text))
+            case Answer(text):
+                await self._say(wire.Reply(text))
+            case Spoken(_, speech):
+                await pacer.play(await pcm_of(speech))
+            case Thinking() | Done():
+                pass  # the stream goes on
+            case _:
+                assert_never(message)
+
+    async def _play(self, pcm: bytes) -> None:
+        await self._line.say(pcm)
+        self._session.sent_bytes += len(pcm)
+
+    async def _repeat_status(self) -> None:
+        while True:
+            await asyncio.sleep(STATUS_S)
+            if self._session.state is State.RUNNING:
+                try:
+                    await self._say_status()
+                except Gone:
+                    return
+
+    async def _say_status(self) -> None:
+        session = self._session
+        await self._say(
+            wire.Status(
+                session.state.value, session.mode.value, session.received_bytes, session.sent_bytes
+            )
+        )
+
+    async def _say(self, message: wire.ToClient) -> None:
+        await self._line.say(wire.encode(message))
+
+
+_ACTIONS: Final = {"start": State.RUNNING, "stop": State.STOPPED}
+
+
+def _mode(wish: dict[str, Any]) -> Mode:
+    try:
+        return Mode(wish.get("mode", Mode.ASSISTANT))
+    except ValueError:
+        raise HTTPException(400, f"mode: expected one of {', '.join(Mode)}") from None
+
+
+def _found(sessions: Sessions, session_id: str) -> Session:
+    session = sessions.find(session_id)
+    if session is None:
+        raise HTTPException(404, "Unknown session, expected one of POST /api/sessions")
+    return session
+
+
+def _report(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.session_id,
+        "mode": session.mode.value,
+        "state": session.state.value,
+        "path": wire.PATH.format(session_id=session.session_id),
+        "receivedBytes": session.received_bytes,
+        "sentBytes": session.sent_bytes,
+    }

@@ -1,0 +1,104 @@
+"""The event bus: who is connected, and what everybody is told."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from jarvis_ear.wire import event_bus as wire
+
+QUEUE_EVENTS: Final = 64
+"""Events that may wait for one client: more than a second of a busy bus."""
+
+
+class SyncManager(Protocol):
+    """Carries events between the processes that serve one bus."""
+
+    def subscribe(self, deliver: Callable[[wire.Event], None]) -> None:
+        """Call ``deliver`` with every event that is forwarded anywhere."""
+        ...
+
+    async def forward(self, event: wire.Event) -> None:
+        """Have ``event`` delivered everywhere, here too."""
+        ...
+
+
+class LocalSync:
+    """The sync manager of a single process. Lives on the loop."""
+
+    def __init__(self) -> None:
+        self._deliver: list[Callable[[wire.Event], None]] = []
+
+    def subscribe(self, deliver: Callable[[wire.Event], None]) -> None:
+        """Call ``deliver`` with every event."""
+        self._deliver.append(deliver)
+
+    async def forward(self, event: wire.Event) -> None:
+        """Deliver ``event`` at once."""
+        for deliver in self._deliver:
+            deliver(event)
+
+
+class BusClient:
+    """What waits to be sent to one client. Lives on the loop.
+
+    Bound: ``QUEUE_EVENTS``. Policy: a client that falls behind is dropped. Counter: the bus's
+    ``dropped``.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: asyncio.Queue[str] = asyncio.Queue(QUEUE_EVENTS)
+        self.fell_behind = asyncio.Event()
+
+
+class EventBus:
+    """Tracks the connected clients and the modules. Lives on the loop."""
+
+    def __init__(
+        self,
+        sync: SyncManager,
+        write: Callable[[Mapping[str, Any]], str],
+        now: Callable[[], float],
+    ) -> None:
+        """Forward by ``sync``, make frames by ``write``; ``now`` is a wall clock."""
+        self._sync = sync
+        self._write = write
+        self._now = now
+        self._clients: set[BusClient] = set()
+        self.modules = dict.fromkeys(wire.MODULES, True)
+        """Which are enabled, as far as anybody has said."""
+        self.dropped = 0
+        sync.subscribe(self._broadcast)
+
+    def join(self) -> BusClient:
+        """Take in one more client."""
+        client = BusClient()
+        self._clients.add(client)
+        return client
+
+    def leave(self, client: BusClient) -> None:
+        """Forget ``client``, which may have been dropped already."""
+        self._clients.discard(client)
+
+    async def switch(self, control: wire.ModuleControl) -> None:
+        """Switch a module, and tell everybody."""
+        await self._sync.forward(
+            wire.status_changed(control.module, enabled=control.enabled, now_s=self._now())
+        )
+
+    async def forward(self, event: wire.Event) -> None:
+        """Tell everybody."""
+        stamped = event.timestamp or wire.stamp(self._now())
+        await self._sync.forward(wire.Event(event.type, event.data, stamped))
+
+    def _broadcast(self, event: wire.Event) -> None:
+        status = wire.module_status(event)
+        if status is not None:
+            self.modules[status[0]] = status[1]
+        frame = self._write(wire.encode(event))
+        for client in tuple(self._clients):
+            try:
+                client.waiting.put_nowait(frame)
+            except asyncio.QueueFull:
+                self.dropped += 1
+                self._clients.discard(client)
+                client.fell_behind.set()

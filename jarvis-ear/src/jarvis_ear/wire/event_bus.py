@@ -1,0 +1,159 @@
+"""The event bus ``/ws``: JSON events between many clients, signed when they share a key.
+
+Pure: the time is an argument. Foreign input raises ``RemoteProtocolError`` and nothing else.
+"""
+
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.wire.json_fields import read_object, write_object
+
+PATH: Final = "/ws"
+
+MODULES: Final = ("vision", "audio", "tactile", "action")
+"""What can be switched. `audio` is the microphone of an ear."""
+
+STATUS_CHANGED: Final = "module_status_changed"
+
+WINDOW_S: Final = 30.0
+"""How far the clocks of a sender and a receiver may be apart, and how long a letter may travel."""
+
+_SIGNATURE: Final = "signature"
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Client: a question whether the bus is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleControl:
+    """Client: switch a module."""
+
+    module: str
+    """One of ``MODULES``."""
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Anybody: something has happened. Everybody is told."""
+
+    type: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    timestamp: str = ""
+    """ISO 8601, of its sender; empty if the sender said none."""
+
+
+Message: TypeAlias = Ping | ModuleControl | Event
+
+
+class NotJson(RemoteProtocolError):
+    """What was sent is no JSON object at all."""
+
+
+def read(text: str) -> dict[str, Any]:
+    """Return the JSON object of a frame, or raise NotJson."""
+    try:
+        return read_object(text)
+    except RemoteProtocolError as error:
+        raise NotJson(str(error)) from None
+
+
+def decode(payload: Mapping[str, Any]) -> Message:
+    """Return what ``payload`` says."""
+    match payload:
+        case {"type": "ping"}:
+            return Ping()
+        case {"type": "module_control", "module": str(module), "enabled": bool(enabled)}:
+            if module not in MODULES:
+                raise RemoteProtocolError(f"unknown module; expected one of {', '.join(MODULES)}")
+            return ModuleControl(module, enabled)
+        case {"type": "module_control"}:
+            raise RemoteProtocolError("module_control without module and enabled")
+        case {"type": str(kind)} if kind:
+            return Event(kind, _data(payload), _timestamp(payload))
+    raise RemoteProtocolError("a message without a type; expected text")
+
+
+def encode(event: Event) -> dict[str, Any]:
+    """Return the JSON object that says ``event``."""
+    return {"type": event.type, "data": dict(event.data), "timestamp": event.timestamp}
+
+
+def status_changed(module: str, *, enabled: bool, now_s: float) -> Event:
+    """Make the event that says how a module is now."""
+    return Event(STATUS_CHANGED, {"module": module, "enabled": enabled}, stamp(now_s))
+
+
+def module_status(event: Event) -> tuple[str, bool] | None:
+    """Return which module is how, if that is what ``event`` says."""
+    match event:
+        case Event(type="module_status_changed", data={"module": str(m), "enabled": bool(e)}):
+            return (m, e) if m in MODULES else None
+    return None
+
+
+def pong(now_s: float) -> dict[str, Any]:
+    """Return the answer to a ping."""
+    return {"type": "pong", "timestamp": stamp(now_s)}
+
+
+def stamp(now_s: float) -> str:
+    """Return seconds since 1970 as ISO 8601."""
+    return datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds")
+
+
+def write(payload: Mapping[str, Any]) -> str:
+    """Return the frame of ``payload``."""
+    return write_object(payload)
+
+
+def sign(payload: Mapping[str, Any], key: bytes, now_s: float) -> dict[str, Any]:
+    """Return ``payload`` with the time it is sent at, and a signature over both."""
+    stamped = {**payload, "sentAt": stamp(now_s)}
+    return {**stamped, _SIGNATURE: _signature(stamped, key)}
+
+
+def check(payload: Mapping[str, Any], key: bytes, now_s: float) -> str:
+    """Return the signature of ``payload`` if it is good and fresh."""
+    signature = payload.get(_SIGNATURE)
+    if not isinstance(signature, str):
+        raise RemoteProtocolError("Unsigned message; expected a signature")
+    unsigned = {name: value for name, value in payload.items() if name != _SIGNATURE}
+    expected = _signature(unsigned, key)
+    if not hmac.compare_digest(signature.encode(errors="replace"), expected.encode()):
+        raise RemoteProtocolError("Invalid signature")
+    if abs(_seconds(payload.get("sentAt")) - now_s) > WINDOW_S:
+        raise RemoteProtocolError(f"Stale message; expected one of the last {WINDOW_S:g} s")
+    return expected
+
+
+def _signature(payload: Mapping[str, Any], key: bytes) -> str:
+    canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hmac.new(key, canonical.encode(), "sha256").hexdigest()
+
+
+def _seconds(timestamp: object) -> float:
+    try:
+        when = datetime.fromisoformat(timestamp)  # type: ignore[arg-type]  # TypeError is expected
+        return when.timestamp() if when.tzinfo is not None else float("-inf")
+    except (TypeError, ValueError, OverflowError):
+        return float("-inf")
+
+
+def _data(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = payload.get("data", {})
+    if not isinstance(data, dict):
+        raise RemoteProtocolError(f"data is {type(data).__name__}; expected an object")
+    return data
+
+
+def _timestamp(payload: Mapping[str, Any]) -> str:
+    timestamp = payload.get("timestamp", "")
+    return timestamp if isinstance(timestamp, str) else ""

@@ -1,0 +1,119 @@
+"""The session stream ``/ws/sessions/{id}``: PCM16 at 16 kHz both ways, JSON as text frames.
+
+Pure: a text frame becomes a message, a message becomes a text frame. Foreign input raises
+``RemoteProtocolError`` and nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
+from jarvis_ear.wire.json_fields import read_fields, read_object, write_fields, write_object
+
+PATH: Final = "/ws/sessions/{session_id}"
+API_PATH: Final = "/api/sessions"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Client: sound follows."""
+
+    sample_rate: int = SAMPLE_RATE
+    """Samples per second; no other rate is understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Client: this was all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Server: how the session is."""
+
+    state: str
+    """`running` or `stopped`."""
+    mode: str = ""
+    """`loopback` or `assistant`."""
+    received_bytes: int = 0
+    """Sound that has come up since the session began."""
+    sent_bytes: int = 0
+    """Sound that has gone down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Server: this is what I understood."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Server: this is the answer; its speech follows in binary frames."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Server: this frame, or this turn, could not be used."""
+
+    message: str
+
+
+ToServer: TypeAlias = Start | Stop
+ToClient: TypeAlias = Status | Transcript | Reply | Error
+
+TO_SERVER: Final[Mapping[str, type[ToServer]]] = {"start": Start, "stop": Stop}
+"""What clients say, by its ``type``."""
+
+TO_CLIENT: Final[Mapping[str, type[ToClient]]] = {
+    "status": Status,
+    "transcript": Transcript,
+    "reply": Reply,
+    "error": Error,
+}
+"""What the server says, by its ``type``."""
+
+_TYPES: Final = {kind: name for name, kind in {**TO_SERVER, **TO_CLIENT}.items()}
+
+
+def encode(message: ToServer | ToClient) -> str:
+    """Text frame that says ``message``."""
+    return write_object({"type": _TYPES[type(message)]} | write_fields(message))
+
+
+def decode_from_client(text: str) -> ToServer:
+    """Return what the client's frame ``text`` says."""
+    payload = read_object(text)
+    kind = TO_SERVER.get(_type(payload))
+    if kind is None:
+        raise RemoteProtocolError(f"unknown type; expected one of {', '.join(TO_SERVER)}")
+    message = read_fields(kind, payload)
+    if isinstance(message, Start) and message.sample_rate != SAMPLE_RATE:
+        raise RemoteProtocolError(f"sampleRate {message.sample_rate}; expected {SAMPLE_RATE}")
+    return message
+
+
+def decode_from_server(text: str) -> ToClient:
+    """Return what the server's frame ``text`` says."""
+    payload = read_object(text)
+    kind = TO_CLIENT.get(_type(payload))
+    if kind is None:
+        raise RemoteProtocolError(f"unknown type; expected one of {', '.join(TO_CLIENT)}")
+    return read_fields(kind, payload)
+
+
+def check_pcm(frame: bytes) -> bytes:
+    """Return the binary ``frame`` if it can be PCM16."""
+    if len(frame) % SAMPLE_BYTES:
+        raise RemoteProtocolError(f"{len(frame)} bytes of sound; PCM16 needs an even count")
+    return frame
+
+
+def _type(payload: Mapping[str, object]) -> str:
+    kind = payload.get("type")
+    return kind if isinstance(kind, str) else ""

@@ -1,0 +1,151 @@
+"""The event bus: everybody is told, and nobody waits for the slowest."""
+
+import asyncio
+import time
+
+import pytest
+from starlette.testclient import TestClient
+
+from fakes.engines import scripted
+from jarvis_backend.app import create_app
+from jarvis_backend.config import Config
+from jarvis_backend.endpoints import event_bus as endpoint
+from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync
+from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.wire import event_bus as wire
+
+KEY = "k" * 32
+
+
+@pytest.fixture(scope="module")
+def client():
+    with TestClient(create_app(Config(), scripted())) as client:
+        yield client
+
+
+def test_a_ping_is_answered_with_the_time(client):
+    with client.websocket_connect("/ws") as line:
+        line.send_json({"type": "ping"})
+        pong = line.receive_json()
+        assert pong.keys() == {"type", "timestamp"}
+        assert pong["type"] == "pong"
+
+
+def test_everybody_is_told_of_a_switch_and_of_any_event(client):
+    with client.websocket_connect("/ws") as one, client.websocket_connect("/ws") as two:
+        one.send_json({"type": "module_control", "module": "vision", "enabled": True})
+        for line in (one, two):
+            told = line.receive_json()
+            assert told["type"] == "module_status_changed"
+            assert told["data"] == {"module": "vision", "enabled": True}
+        two.send_json({"type": "pet_state_changed", "data": {"mood": 1}, "timestamp": "t"})
+        for line in (one, two):
+            assert line.receive_json() == {
+                "type": "pet_state_changed",
+                "data": {"mood": 1},
+                "timestamp": "t",
+            }
+
+
+@pytest.mark.parametrize("frame", ["{", "[]", b"{}"])
+def test_what_is_not_json_is_said_and_the_connection_stays(client, frame):
+    with client.websocket_connect("/ws") as line:
+        line.send_text(frame) if isinstance(frame, str) else line.send_bytes(frame)
+        assert line.receive_text().replace(" ", "") == '{"error":"InvalidJSON"}'
+        line.send_json({"type": "module_control", "module": "smell", "enabled": True})
+        assert "unknown module" in line.receive_json()["error"]
+        line.send_json({"type": "ping"})
+        assert line.receive_json()["type"] == "pong"
+
+
+def test_with_a_key_only_signed_messages_count_and_each_one_once():
+    app = create_app(Config(bus_key=KEY), scripted())
+    with TestClient(app) as client, client.websocket_connect("/ws") as line:
+        line.send_json({"type": "ping"})
+        refused = line.receive_json()
+        assert "Unsigned" in refused["error"]
+        wire.check(refused, KEY.encode(), time.time())
+        signed = wire.sign({"type": "ping"}, KEY.encode(), time.time())
+        line.send_json(signed)
+        pong = line.receive_json()
+        assert pong["type"] == "pong"
+        wire.check(pong, KEY.encode(), time.time())
+        line.send_json(signed)
+        assert "Repeated" in line.receive_json()["error"]
+
+
+def test_signatures_are_forgotten_when_they_are_stale(monkeypatch):
+    monkeypatch.setattr(endpoint, "SEEN_LETTERS", 1)
+    now = [1000.0]
+    seal = endpoint.Seal(KEY.encode(), lambda: now[0])
+    seal.check(wire.sign({"type": "a"}, KEY.encode(), now[0]))
+    with pytest.raises(RemoteProtocolError, match="Repeated"):
+        seal.check(wire.sign({"type": "b"}, KEY.encode(), now[0]))
+    now[0] += 61
+    seal.check(wire.sign({"type": "b"}, KEY.encode(), now[0]))
+
+
+def test_cors_is_closed_unless_a_page_is_named(client):
+    asks = {
+        "Origin": "https://panel.example",
+        "Access-Control-Request-Method": "POST",
+    }
+    assert client.options("/api/sessions", headers=asks).status_code == 403
+    with TestClient(create_app(Config(allow_origins=("https://panel.example",)), scripted())) as c:
+        answer = c.options("/api/sessions", headers=asks)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "https://panel.example"
+        assert (
+            c.options("/api/sessions", headers={**asks, "Origin": "https://evil"}).status_code
+            == 403
+        )
+
+
+def test_a_client_that_falls_behind_is_dropped_and_nobody_waits(run):
+    async def scene():
+        bus = EventBus(LocalSync(), wire.write, time.time)
+        stuck, awake = bus.join(), bus.join()
+        for number in range(QUEUE_EVENTS + 1):
+            await bus.forward(wire.Event("tick", {"n": number}))
+            assert wire.read(await awake.waiting.get())["data"] == {"n": number}
+        assert stuck.fell_behind.is_set()
+        assert not awake.fell_behind.is_set()
+        assert bus.dropped == 1
+        bus.leave(stuck)
+
+    run(scene())
+
+
+def test_a_stuck_connection_ends():
+    class Stuck:
+        closed = False
+
+        async def receive(self):
+            await asyncio.Event().wait()
+
+        async def say(self, *_):
+            await asyncio.Event().wait()
+
+    async def scene():
+        bus = EventBus(LocalSync(), wire.write, time.time)
+        seal = endpoint.Seal(None, time.time)
+        served = asyncio.create_task(endpoint.BusConnection(Stuck(), bus, seal, time.time).run())
+        await asyncio.sleep(0)
+        for _ in range(QUEUE_EVENTS + 2):
+            await bus.forward(wire.Event("tick"))
+            await asyncio.sleep(0)
+        await asyncio.wait_for(served, 2)
+        assert bus.dropped == 1
+
+    asyncio.run(scene())
+
+
+def test_the_bus_remembers_what_ears_announce(run):
+    async def scene():
+        bus = EventBus(LocalSync(), wire.write, time.time)
+        await bus.forward(
+            wire.Event("module_status_changed", {"module": "audio", "enabled": False})
+        )
+        assert bus.modules["audio"] is False
+
+    run(scene())

@@ -1,0 +1,191 @@
+"""The realtime stream: words while they are spoken, and every way to fail."""
+
+import asyncio
+import json
+import time
+
+import aiohttp
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
+from jarvis_backend.app import create_app
+from jarvis_backend.config import Config, Limits
+from jarvis_backend.endpoints import realtime_wav
+from jarvis_ear.audio.wav import pcm_to_wav
+
+SLICE = pcm_to_wav(b"\x01\x02" * 1600)
+
+
+@pytest.fixture
+def connect():
+    running = []
+
+    def start(limits=None, path="/ws/realtime", **engines):
+        app = create_app(Config(limits=limits or Limits(), realtime_path=path), scripted(**engines))
+        client = TestClient(app).__enter__()
+        running.append(client)
+        token = client.post("/api/auth/login", json={"password": "jarvis"}).json()["token"]
+        return client.websocket_connect(path, subprotocols=[token])
+
+    yield start
+    for one in running:
+        one.__exit__(None, None, None)
+
+
+def next_said(line):
+    told = line.receive_json()
+    assert told.keys() == {"type", "payload", "timestamp"}
+    return told["type"], told["payload"]
+
+
+def end(line):
+    line.send_json({"event": "end"})
+
+
+def status(state):
+    return "status", {"state": state}
+
+
+def test_an_utterance_is_transcribed_and_answered(connect):
+    ear = ScriptedEar("what time is it")
+    with connect(stt=ear, brain=ScriptedBrain("Late. Very.")) as line:
+        assert next_said(line) == status("recording")
+        line.send_bytes(SLICE)
+        line.send_bytes(SLICE)
+        end(line)
+        assert next_said(line) == status("transcribing")
+        assert next_said(line) == ("transcript", {"text": "what time is it", "is_final": True})
+        assert next_said(line) == status("responding")
+        assert next_said(line) == ("response", {"text": "Late. Very."})
+        for sentence in ("Late.", "Very."):
+            sound = spoken(sentence)
+            assert next_said(line) == ("audio", {"format": "audio/wav", "size": len(sound)})
+            assert line.receive_bytes() == sound
+        assert next_said(line) == status("idle")
+        line.send_bytes(SLICE)
+        assert next_said(line) == status("recording")
+    assert len(ear.heard[0]) == 3200
+
+
+def test_the_token_is_echoed_and_needed_from_this_machine_too():
+    with TestClient(create_app(Config(), scripted())) as client:
+        token = client.post("/api/auth/login", json={"password": "jarvis"}).json()["token"]
+        with client.websocket_connect("/ws/realtime", subprotocols=[token]) as line:
+            assert line.accepted_subprotocol == token
+        for offered in ([], ["nonsense"]):
+            with (
+                pytest.raises(WebSocketDisconnect),
+                client.websocket_connect("/ws/realtime", subprotocols=offered),
+            ):
+                pass
+
+
+def test_it_can_stand_where_its_owner_has_it(connect):
+    with connect(path="/ws/voice") as line:
+        assert next_said(line) == status("recording")
+
+
+def test_partial_transcripts_come_while_a_person_speaks(connect, monkeypatch):
+    monkeypatch.setattr(realtime_wav, "PARTIAL_S", 0.02)
+    ear = ScriptedEar("hey jarvis what")
+    with connect(stt=ear) as line:
+        next_said(line)
+        line.send_bytes(SLICE)
+        assert next_said(line) == ("transcript", {"text": "what", "is_final": False})
+        ear.text = "what time"
+        line.send_bytes(SLICE)
+        assert next_said(line) == ("transcript", {"text": "what time", "is_final": False})
+        ear.error = "no ear"
+        end(line)
+        assert next_said(line) == status("transcribing")
+        assert next_said(line)[1]["code"] == "engine_failed"
+
+
+def test_slices_of_other_rates_are_taken(connect):
+    ear = ScriptedEar()
+    with connect(stt=ear) as line:
+        next_said(line)
+        line.send_bytes(pcm_to_wav(bytes(48_000), 48_000))
+        end(line)
+        next_said(line)
+        next_said(line)
+    assert abs(len(ear.heard[0]) - 8000) < 100
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ('{"event":"end"}', "empty_stream"),
+        ('{"event":"stop"}', "invalid_control"),
+        ("{", "invalid_control"),
+        (b"no sound", "invalid_audio"),
+        (pcm_to_wav(bytes(32_000 * 2)), "too_long"),
+    ],
+)
+def test_every_error_has_its_code_and_the_stream_goes_on(connect, frame, code):
+    with connect(Limits(recording_s=1)) as line:
+        next_said(line)
+        line.send_text(frame) if isinstance(frame, str) else line.send_bytes(frame)
+        kind, payload = next_said(line)
+        assert (kind, payload["state"], payload["code"]) == ("status", "error", code)
+        assert payload["message"]
+        line.send_bytes(SLICE)
+        assert next_said(line) == status("recording")
+
+
+@pytest.mark.parametrize(
+    ("ear", "code"),
+    [(ScriptedEar(""), "not_understood"), (ScriptedEar(error="no ear"), "engine_failed")],
+)
+def test_a_turn_that_fails_has_a_code(connect, ear, code):
+    with connect(stt=ear) as line:
+        next_said(line)
+        line.send_bytes(SLICE)
+        end(line)
+        next_said(line)
+        assert next_said(line)[1]["code"] == code
+
+
+def test_who_speaks_again_ends_the_answer(connect):
+    voice = ScriptedVoice(hangs=True)
+    with connect(tts=voice) as line:
+        next_said(line)
+        line.send_bytes(SLICE)
+        end(line)
+        while next_said(line)[0] != "response":
+            pass
+        line.send_bytes(SLICE)
+        assert next_said(line) == status("recording")
+    assert voice.cancelled
+
+
+def test_real_speech_is_understood_while_it_is_spoken_and_answered_in_5_s(serve, run, what_time):
+    url = serve()
+    told = []
+
+    async def speak():
+        async with aiohttp.ClientSession() as http:
+            login = await http.post(url + "/api/auth/login", json={"password": "jarvis"})
+            token = (await login.json())["token"]
+            async with http.ws_connect(url + "/ws/realtime", protocols=[token]) as line:
+                assert line.protocol == token
+                for at in range(0, len(what_time), 3200):
+                    await line.send_bytes(pcm_to_wav(what_time[at : at + 3200].tobytes()))
+                    await asyncio.sleep(0.1)
+                await asyncio.sleep(realtime_wav.PARTIAL_S)
+                await line.send_json({"event": "end"})
+                ended = time.monotonic()
+                async for message in line:
+                    if message.type is aiohttp.WSMsgType.BINARY:
+                        assert len(np.frombuffer(message.data[44:], "<i2")) > 1600
+                        break
+                    told.append(json.loads(message.data))
+                assert time.monotonic() - ended < 5
+
+    run(speak())
+    transcripts = [one["payload"] for one in told if one["type"] == "transcript"]
+    assert transcripts[-1] == {"text": "what time is it", "is_final": True}
+    assert [one["is_final"] for one in transcripts].count(False) >= 1

@@ -1,0 +1,192 @@
+"""The session stream: what goes up comes back, or is answered."""
+
+import asyncio
+import json
+import time
+
+import aiohttp
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from fakes.engines import ScriptedBrain, ScriptedEar, scripted
+from jarvis_backend.app import create_app
+from jarvis_backend.config import Config, Limits
+from jarvis_backend.endpoints import session_pcm
+
+API = "/api/sessions"
+FRAME = b"\x01\x02" * 320
+START = {"type": "start", "sampleRate": 16_000}
+STOP = {"type": "stop"}
+
+
+@pytest.fixture
+def client():
+    running = []
+
+    def start(limits=None, **engines):
+        app = create_app(Config(limits=limits or Limits()), scripted(**engines))
+        running.append(TestClient(app).__enter__())
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.__exit__(None, None, None)
+
+
+def create(client, mode="loopback"):
+    answer = client.post(API, json={"mode": mode})
+    assert answer.status_code == 201
+    return answer.json()
+
+
+def test_a_session_is_created_started_carried_and_stopped(client):
+    client = client()
+    made = create(client)
+    assert (made["state"], made["mode"]) == ("created", "loopback")
+    with client.websocket_connect(made["path"]) as line:
+        line.send_json(START)
+        status = line.receive_json()
+        assert status == {
+            "type": "status",
+            "state": "running",
+            "mode": "loopback",
+            "receivedBytes": 0,
+            "sentBytes": 0,
+        }
+        for pcm in (FRAME, FRAME * 2):
+            line.send_bytes(pcm)
+            assert line.receive_bytes() == pcm
+        assert client.get(f"{API}/{made['id']}").json()["receivedBytes"] == 1920
+        line.send_json(STOP)
+        assert line.receive_json()["state"] == "stopped"
+        assert line.receive()["type"] == "websocket.close"
+    assert client.post(f"{API}/{made['id']}/stop").json()["state"] == "stopped"
+
+
+def test_http_starts_and_stops_the_stream_as_well(client):
+    client = client()
+    made = create(client)
+    with client.websocket_connect(made["path"]) as line:
+        client.post(f"{API}/{made['id']}/start")
+        assert line.receive_json()["state"] == "running"
+        line.send_bytes(FRAME)
+        assert line.receive_bytes() == FRAME
+        client.post(f"{API}/{made['id']}/stop")
+        assert line.receive_json()["state"] == "stopped"
+        assert line.receive()["type"] == "websocket.close"
+
+
+def test_the_status_is_repeated(client, monkeypatch):
+    monkeypatch.setattr(session_pcm, "STATUS_S", 0.02)
+    client = client()
+    with client.websocket_connect(create(client)["path"]) as line:
+        line.send_json(START)
+        assert [line.receive_json()["state"] for _ in range(3)] == ["running"] * 3
+
+
+def test_an_assistant_answers_on_the_same_socket(client, what_time):
+    ear, brain = ScriptedEar("what time is it"), ScriptedBrain("Late. Very.")
+    client = client(stt=ear, brain=brain)
+    made = client.post(API).json()
+    assert made["mode"] == "assistant"
+    with client.websocket_connect(made["path"]) as line:
+        line.send_json(START)
+        assert line.receive_json()["state"] == "running"
+        sound = what_time.tobytes() + bytes(16_000)
+        for at in range(0, len(sound), 640):
+            line.send_bytes(sound[at : at + 640])
+        assert line.receive_json() == {"type": "transcript", "text": "what time is it"}
+        assert line.receive_json() == {"type": "reply", "text": "Late. Very."}
+        spoken = line.receive_bytes() + line.receive_bytes()
+    assert np.frombuffer(spoken, "<i2").astype(np.uint8).tobytes() == b"Late.Very."
+
+
+def test_an_engine_that_fails_is_said(client, what_time):
+    client = client(stt=ScriptedEar(error="no ear"))
+    with client.websocket_connect(create(client, "assistant")["path"]) as line:
+        line.send_json(START)
+        line.receive_json()
+        line.send_bytes(what_time.tobytes() + bytes(16_000))
+        assert line.receive_json() == {"type": "error", "message": "no ear"}
+
+
+@pytest.mark.parametrize(
+    ("frames", "complaint"),
+    [
+        ([START, b"123"], "even count"),
+        ([b"12"], "sound before start"),
+        ([{"type": "start", "sampleRate": 8000}], "expected 16000"),
+        ([{"type": "nope"}], "unknown type"),
+    ],
+)
+def test_what_cannot_be_used_is_an_error_and_the_session_goes_on(client, frames, complaint):
+    client = client()
+    with client.websocket_connect(create(client)["path"]) as line:
+        for frame in frames:
+            line.send_bytes(frame) if isinstance(frame, bytes) else line.send_json(frame)
+        told = [line.receive_json() for _ in frames]
+        assert told[-1]["type"] == "error"
+        assert complaint in told[-1]["message"]
+        line.send_json(START)
+        assert line.receive_json()["state"] == "running"
+
+
+def test_unknown_sessions_are_refused(client):
+    client = client()
+    with client.websocket_connect("/ws/sessions/nobody") as line:
+        with pytest.raises(WebSocketDisconnect) as refused:
+            line.receive_json()
+        assert (refused.value.code, "Unknown session" in refused.value.reason) == (4404, True)
+    assert client.get(f"{API}/nobody").status_code == 404
+    assert client.post(f"{API}/nobody/stop").status_code == 404
+    assert client.post(f"{API}/{create(client)['id']}/dance").status_code == 404
+
+
+def test_a_session_has_one_connection(client):
+    client = client()
+    path = create(client)["path"]
+    with client.websocket_connect(path) as first, client.websocket_connect(path) as second:
+        with pytest.raises(WebSocketDisconnect) as refused:
+            second.receive_json()
+        assert refused.value.code == 4409
+        first.send_json(START)
+        assert first.receive_json()["state"] == "running"
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '{"mode":"dance"}', '{"mode":[]}', "[" * 10_000])
+def test_a_wish_that_makes_no_sense_is_refused(client, body):
+    assert client().post(API, content=body).status_code == 400
+
+
+def test_the_oldest_session_nobody_uses_makes_room(client):
+    client = client(Limits(connections=1))
+    old, new = create(client), create(client)
+    assert client.get(f"{API}/{old['id']}").status_code == 404
+    with client.websocket_connect(new["path"]) as line:
+        line.send_json(START)
+        line.receive_json()
+        assert client.post(API).status_code == 503
+
+
+def test_the_round_trip_takes_less_than_20_ms(serve, run):
+    url = serve(scripted())
+    trips = []
+
+    async def measure():
+        async with aiohttp.ClientSession() as http:
+            async with http.post(url + API, json={"mode": "loopback"}) as answer:
+                path = (await answer.json())["path"]
+            async with http.ws_connect(url + path) as line:
+                await line.send_json(START)
+                assert json.loads((await line.receive()).data)["state"] == "running"
+                for _ in range(100):
+                    began = time.perf_counter()
+                    await line.send_bytes(FRAME)
+                    assert await line.receive_bytes() == FRAME
+                    trips.append(time.perf_counter() - began)
+                    await asyncio.sleep(0.005)
+
+    run(measure())
+    assert sorted(trips)[97] < 0.02

@@ -1,0 +1,39 @@
+"""A WebSocket that takes nothing is given up."""
+
+import asyncio
+import time
+
+import pytest
+
+from jarvis_backend.config import Limits
+from jarvis_backend.endpoints import socket
+from jarvis_backend.endpoints.socket import Gone, WireSocket
+
+
+class StuckSocket:
+    """Never takes a frame, and has always another one."""
+
+    async def receive(self):
+        return {"type": "websocket.receive", "text": "still here"}
+
+    async def send_text(self, _text):
+        await asyncio.Event().wait()
+
+    async def close(self, *_):
+        await asyncio.Event().wait()
+
+
+def test_a_client_that_takes_nothing_is_given_up(run, monkeypatch):
+    monkeypatch.setattr(socket, "SEND_S", 0.05)
+
+    async def scene():
+        line = WireSocket(StuckSocket(), Limits(), time.monotonic)
+        assert await line.receive() == "still here"
+        for _ in range(2):
+            with pytest.raises(Gone):
+                await line.say("hello")
+        with pytest.raises(Gone):
+            await line.receive()
+        await line.close()
+
+    run(scene())

@@ -1,0 +1,106 @@
+"""The event bus says what it means, believes nothing, and knows its own."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.wire import event_bus as wire
+
+KEY = b"k" * 32
+NOW = 1_700_000_000.0
+
+
+def test_the_words_of_its_owner():
+    assert wire.decode({"type": "ping"}) == wire.Ping()
+    control = {"type": "module_control", "module": "vision", "enabled": True}
+    assert wire.decode(control) == wire.ModuleControl("vision", enabled=True)
+    assert wire.encode(wire.status_changed("vision", enabled=True, now_s=NOW)) == {
+        "type": "module_status_changed",
+        "data": {"module": "vision", "enabled": True},
+        "timestamp": "2023-11-14T22:13:20.000+00:00",
+    }
+    assert wire.pong(NOW) == {"type": "pong", "timestamp": "2023-11-14T22:13:20.000+00:00"}
+
+
+def test_anything_else_is_an_event():
+    event = wire.decode({"type": "pet_state_changed", "data": {"mood": 3}, "timestamp": "now"})
+    assert event == wire.Event("pet_state_changed", {"mood": 3}, "now")
+    assert wire.decode({"type": "x", "timestamp": 7}) == wire.Event("x")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"type": 7},
+        {"type": ""},
+        {"type": "x", "data": []},
+        {"type": "module_control"},
+        {"type": "module_control", "module": "vision", "enabled": 1},
+        {"type": "module_control", "module": "smell", "enabled": True},
+    ],
+)
+def test_what_makes_no_sense_is_refused(payload):
+    with pytest.raises(RemoteProtocolError):
+        wire.decode(payload)
+
+
+def test_what_is_not_json_is_told_apart():
+    with pytest.raises(wire.NotJson):
+        wire.read("{")
+    assert wire.read(wire.write({"type": "x"})) == {"type": "x"}
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        (
+            wire.Event("module_status_changed", {"module": "audio", "enabled": False}),
+            ("audio", False),
+        ),
+        (wire.Event("module_status_changed", {"module": "smell", "enabled": False}), None),
+        (wire.Event("module_status_changed", {}), None),
+        (wire.Event("other", {"module": "audio", "enabled": False}), None),
+    ],
+)
+def test_a_status_is_recognised(event, status):
+    assert wire.module_status(event) == status
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.booleans()))
+def test_what_is_signed_is_believed_for_30_s(payload):
+    signed = wire.read(wire.write(wire.sign(payload, KEY, NOW)))
+    assert wire.check(signed, KEY, NOW + 30) == signed["signature"]
+    for now in (NOW + 30.1, NOW - 30.1):
+        with pytest.raises(RemoteProtocolError, match="Stale"):
+            wire.check(signed, KEY, now)
+
+
+def test_what_is_changed_or_signed_by_another_is_not_believed():
+    signed = wire.sign({"type": "x", "data": {"a": 1}}, KEY, NOW)
+    for forged in (signed | {"data": {"a": 2}}, signed | {"sentAt": wire.stamp(NOW + 1)}):
+        with pytest.raises(RemoteProtocolError, match="Invalid signature"):
+            wire.check(forged, KEY, NOW)
+    with pytest.raises(RemoteProtocolError, match="Invalid signature"):
+        wire.check(signed, b"another", NOW)
+    with pytest.raises(RemoteProtocolError, match="Invalid signature"):
+        wire.check(signed | {"signature": "\ud800"}, KEY, NOW)
+    with pytest.raises(RemoteProtocolError, match="Unsigned"):
+        wire.check({"type": "x"}, KEY, NOW)
+
+
+@pytest.mark.parametrize("sent_at", [None, 7, "soon", "2023-11-14T22:13:20"])
+def test_a_signature_needs_a_time_with_a_zone(sent_at):
+    payload = {"type": "x", "sentAt": sent_at}
+    signed = payload | {"signature": wire._signature(payload, KEY)}
+    with pytest.raises(RemoteProtocolError, match="Stale"):
+        wire.check(signed, KEY, NOW)
+
+
+@given(st.text())
+def test_any_text_is_a_message_or_refused(text):
+    with suppress(RemoteProtocolError):
+        wire.decode(wire.read(text))
