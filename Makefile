@@ -15,7 +15,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; 
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run test lint types docs golden bench chaos killpoints faults unplug lock setup clean help
+.PHONY: check run test long lint types docs golden bench chaos killpoints faults unplug lock setup clean help
 
 check: lint types test           ## lint, types and test
 
@@ -24,6 +24,9 @@ run: $(READY_TO_RUN)             ## say "Hey Jarvis, what time is it" and get an
 
 test: $(READY_TO_TEST)           ## the whole test-suite with branch coverage (ARGS="-k wake")
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)
+
+long: $(READY_TO_TEST)           ## what takes minutes: faults, a little chaos, kill points, unplugging
+	@$(PYTHON) -m pytest -m "long and not slow and not unplug" $(ARGS)
 
 unplug: $(READY_TO_TEST)         ## every fault of the microphone twenty times over; minutes
 	@$(PYTHON) -m pytest -m unplug $(ARGS)

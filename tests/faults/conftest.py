@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 
@@ -15,3 +17,10 @@ def faster(request):
 @pytest.fixture
 def shortest_waits(monkeypatch):
     monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is here: it takes minutes, so `make long` and CI run it, not `make test`."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.long)

@@ -14,7 +14,10 @@ from fakes.running_ear import RunningEar
 from fakes.vmic import VirtualCard, missing_tools, vmic
 from jarvis_ear.audio.resample import resample
 
-pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
+]
 
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 OFTEN = pytest.param(20, marks=pytest.mark.unplug)

@@ -9,7 +9,10 @@ import pytest
 from fakes.pulse import PulseServer, missing_pulse
 from fakes.running_ear import RunningEar
 
-pytestmark = pytest.mark.skipif(missing_pulse() is not None, reason=str(missing_pulse()))
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(missing_pulse() is not None, reason=str(missing_pulse())),
+]
 
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 OPTIONS = ("--speaker.device", "none", "--with-backend", "--log-transcripts")

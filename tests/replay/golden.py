@@ -18,7 +18,7 @@ if __name__ == "__main__":
 from fakes.recordings import DATA, Pcm, in_room, real_ear, recording
 from jarvis_ear.audio.block import Block
 from jarvis_ear.audio.framer import Framer
-from jarvis_ear.hearing.events import Effect, Ignored, SendUtterance, TurnOpened
+from jarvis_ear.hearing.events import Effect, Ignored, SendUtterance, TurnOpened, UtteranceGrew
 from jarvis_ear.units import SAMPLE_BYTES, Samples, samples
 
 BLOCK: Final = 1024
@@ -86,7 +86,7 @@ def replay(situation: list[Block]) -> Iterator[str]:
     for block in situation:
         for frame in framer.push(block):
             for effect in ear.hear(frame):
-                if not isinstance(effect, Ignored):
+                if not isinstance(effect, Ignored | UtteranceGrew):
                     yield json.dumps([frame.end, type(effect).__name__, details(effect)])
 
 

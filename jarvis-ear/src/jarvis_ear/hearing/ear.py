@@ -121,9 +121,7 @@ class Ear:
         self._sent_ring.push(sent)
         speech = self._vad.is_speech(heard.pcm)
         self._flags.append(speech)
-        if self.state is State.CAPTURING:
-            self._collector.add(sent)
-        effects = self._judge(heard, speech=speech)
+        effects = self._collect(sent) + self._judge(heard, speech=speech)
         effects += self._listen_for_wake(heard, speech=speech)
         return effects + self._watch_deadline()
 
@@ -171,11 +169,11 @@ class Ear:
                 effects += self._advance(detected)
         return effects
 
-    def _endpoint(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
+    def _collect(self, frame: Frame) -> tuple[Effect, ...]:
         if self.state is not State.CAPTURING:
-            return self._judge(frame, speech=speech)
+            return ()
         self._collector.add(frame)
-        return self._grow() + self._judge(frame, speech=speech)
+        return self._grow()
 
     def _grow(self) -> tuple[Effect, ...]:
         growth = self._collector.growth()
