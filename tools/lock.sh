@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Resolve the ranges of pyproject.toml into the three lock files. Each holds every hash of every
+# Resolve the ranges of pyproject.toml into the four lock files. Each holds every hash of every
 # wheel it pins, and only what the file before it does not have yet:
 #
 #   requirements.txt          the daemon on a device
 #   requirements-backend.txt  the reference backend, and what builds this checkout
 #   requirements-dev.txt      tests and gates
+#   requirements-systemd.txt  the journal's own library: source only, built against libsystemd
 #
 # Pins that still fit are kept; `make lock ARGS=--upgrade` looks for newer ones. The resolver is uv in
 # a throw-away environment: pip's own tools resolve for one Python and one machine at a time, these
@@ -51,7 +52,7 @@ publish() {
     mv "$name.txt.new" "$name.txt"
 }
 
-for name in requirements requirements-backend requirements-dev; do
+for name in requirements requirements-backend requirements-dev requirements-systemd; do
     if [ -f "$name.txt" ]; then cat "$name.txt" >"$work/$name.txt"; else rm -f "$work/$name.txt"; fi
 done
 
@@ -71,3 +72,7 @@ publish requirements-backend "# What the reference backend needs on top of requi
 resolve requirements-dev "$@" --extra backend --extra dev --group build -c requirements.txt -c requirements-backend.txt
 publish requirements-dev "# What tests and gates need on top of requirements.txt and requirements-backend.txt." \
     requirements.txt requirements-backend.txt
+
+resolve requirements-systemd "$@" --extra systemd -c requirements.txt
+publish requirements-systemd "# systemd-python, for a service on a machine with libsystemd-dev, python3-dev, gcc and pkg-config; the
+# ear also runs without it." requirements.txt
