@@ -11,7 +11,7 @@ from jarvis_ear.delivery.series import Series
 from jarvis_ear.errors import Disconnected, JarvisEarError, Rejected, RemoteProtocolError
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
-from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.status import Status
 
 _LOGGER = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Supervisor:
             self._courier.use(None)
             await link.close()
 
-    async def _live(self, link: SocketIoLink) -> float:
+    async def _live(self, link: Link) -> float:
         since = self._clock()
         self._reached()
         self._courier.use(link)
@@ -98,7 +98,7 @@ class Supervisor:
         _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news))
         self._tell(news)
 
-    def _lost(self, link: SocketIoLink, error: Disconnected) -> float:
+    def _lost(self, link: Link, error: Disconnected) -> float:
         if link is not self._courier.replaced:
             return self._failed(error)
         _LOGGER.debug("link replaced: %s", error)
