@@ -88,3 +88,14 @@ def test_a_device_may_be_an_expression_but_not_a_broken_one():
 def test_the_longest_utterance_has_room_for_speech():
     with pytest.raises(ValidationError, match="more than pre_roll_ms and onset_ms"):
         config.Endpointing(max_ms=2000, pre_roll_ms=2000)
+
+
+@pytest.mark.parametrize("path", ["", "/ws/voice", "/house/voice-2/~x_y.z"])
+def test_a_path(path):
+    assert Backend(path=path).path == path
+
+
+@pytest.mark.parametrize("path", ["/", "ws", "/ws/", "/a?b", "/a b", "//a", "/%2e"])
+def test_no_path(path):
+    with pytest.raises(ValidationError, match="begins with /"):
+        Backend(path=path)

@@ -65,7 +65,8 @@ def realtime_routes(
 class RealtimeStream:
     """One connection: hears in its own task, and says in others. Lives on the loop.
 
-    It collects at most ``limits.recording_s`` of sound, and refuses the utterance that is longer.
+    It collects at most ``limits.recording_s`` of sound. A longer utterance is refused, once, and
+    nothing of it up to its end is taken for one of its own.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class RealtimeStream:
         )
         self._now = now
         self._pcm = bytearray()
+        self._refused = False
         self._state = State.IDLE
         self._speaking = Speaking()
         self._partials = Speaking()
@@ -108,6 +110,8 @@ class RealtimeStream:
         await self._end()
 
     async def _hear(self, frame: bytes) -> None:
+        if self._refused:
+            return
         try:
             sound = decode_wav(frame, max_seconds=SLICE_S)
         except WavError as error:
@@ -117,6 +121,7 @@ class RealtimeStream:
         if len(self._pcm) + len(pcm) > self._most_bytes:
             await self._partials.stop()
             self._pcm.clear()
+            self._refused = True
             await self._fail(Code.TOO_LONG, f"expected at most {self._most_bytes} bytes of sound")
             return
         if not self._pcm and pcm:
@@ -131,6 +136,9 @@ class RealtimeStream:
         await self._partials.begin(self._transcribe_again_and_again())
 
     async def _end(self) -> None:
+        if self._refused:
+            self._refused = False
+            return
         await self._partials.stop()
         pcm = bytes(self._pcm)
         self._pcm.clear()

@@ -96,14 +96,14 @@ class Outbox:
 
     def put(self, utterance: Utterance, now: float) -> tuple[Effect, ...]:
         """Take an utterance over: from here on it will be told what became of it."""
-        draft, withdrawn = self._take_draft(utterance)
         unfit = self._unfit(utterance)
         if unfit is not None:
-            failed = Tell(Finished(utterance.turn_id, Verdict.FAILED, unfit.value, 0))
-            return self._settle((*withdrawn, failed), now)
+            failed = Finished(utterance.turn_id, Verdict.FAILED, unfit.value, 0)
+            return (*self.discarded(utterance.turn_id, now), Tell(failed))
+        draft, withdrawn = self._take_draft(utterance)
         if draft is not None and draft.taken and not draft.on_link:
             lost = Finished(utterance.turn_id, Verdict.IN_DOUBT, Cause.LINK_LOST.value, 0)
-            return self._settle((*withdrawn, Tell(lost)), now)
+            return self._settle((Tell(lost),), now)
         turn = UtteranceTurn(utterance, self._agent_id, self._patience, self._moves, self._carriage)
         self._turns.append(turn)
         continued = () if draft is None or not draft.on_link else turn.go_on(draft, now)
