@@ -1,6 +1,12 @@
 import os
 
-from jarvis_ear.system.folders import runtime_folder, state_folder
+from jarvis_ear.system.folders import runtime_folder, spool_folder, state_folder
+
+
+def test_sentences_wait_where_nobody_else_is_let_in():
+    assert str(spool_folder({"RUNTIME_DIRECTORY": "/run/ear:/run/ear/spool"})) == "/run/ear/spool"
+    assert str(spool_folder({"RUNTIME_DIRECTORY": "/run/ear"})) == "/run/ear"
+    assert spool_folder({"TMPDIR": "/t"}) == runtime_folder({"TMPDIR": "/t"})
 
 
 def test_a_service_a_session_and_a_user_have_their_folders(tmp_path):

@@ -41,7 +41,7 @@ from jarvis_ear.system import logs, places
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.control import Control
-from jarvis_ear.system.folders import runtime_folder, state_folder
+from jarvis_ear.system.folders import spool_folder, state_folder
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.ledger import Ledger
@@ -226,7 +226,7 @@ def _spool(options: config.Spool, up: ExitStack) -> Spool:
         return NoSpool()
     clock = BootClock.of_this_machine()
     ledger = Ledger(options.ledger_dir or state_folder(os.environ), clock)
-    spool = DiskSpool(options.dir or runtime_folder(os.environ), ledger, clock)
+    spool = DiskSpool(options.dir or spool_folder(os.environ), ledger, clock)
     up.callback(spool.close)
     spool.lock()
     return spool

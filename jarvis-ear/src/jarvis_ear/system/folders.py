@@ -16,6 +16,15 @@ def runtime_folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("TMPDIR") or "/tmp") / f"jarvis-ear-{os.geteuid()}"  # noqa: S108 - ours or refused
 
 
+def spool_folder(environ: Mapping[str, str]) -> Path:
+    """Return where sentences wait: the runtime folder, or a service's last one if it has several.
+
+    A service lets a group into the first, where its control socket is, and nobody into the last.
+    """
+    service = environ.get("RUNTIME_DIRECTORY", "").rpartition(":")[2]
+    return Path(service) if service else runtime_folder(environ)
+
+
 def state_folder(environ: Mapping[str, str]) -> Path:
     """Return where a service or a user keeps what outlives the machine's start."""
     service = environ.get("STATE_DIRECTORY", "").partition(":")[0]
