@@ -56,6 +56,8 @@ class SpeechToTextOptions(Section):
     """Sent to the server at `url`."""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
     """How long one utterance may take."""
+    listeners: int = Field(default=4, ge=0, le=64)
+    """People whose words `pocketsphinx` follows at once while they speak; 90 MB for each."""
 
 
 class BrainOptions(Section):
