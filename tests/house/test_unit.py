@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from jarvis_backend.credentials import CREDENTIALS
+from jarvis_ear import companion, ear_thread
+from jarvis_ear.__main__ import LOOK_S
 from jarvis_ear.cli import VERBS
+from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options.environment import CREDENTIAL
+from jarvis_ear.options import environment
 from jarvis_ear.service.layout import HOME, JWT_SECRET, PASSWORD, USER
 from jarvis_ear.service.release import PROGRAMS
+from jarvis_ear.system import control
+from jarvis_ear.transports.timing import Timing
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 EAR, BACKEND = "jarvis-ear.service", "jarvis-backend.service"
@@ -49,8 +54,8 @@ def test_a_wrong_configuration_is_not_started_again(unit):
 
 
 def test_the_credentials_have_the_names_that_the_programs_look_for():
-    assert settings("LoadCredential") == [CREDENTIAL] == [PASSWORD]
-    assert settings("LoadCredential", BACKEND) == [PASSWORD, JWT_SECRET]
+    assert settings("LoadCredential") == [environment.CREDENTIAL, environment.BUS_CREDENTIAL]
+    assert set(settings("LoadCredential", BACKEND)) == set(CREDENTIALS)
     assert {PASSWORD, JWT_SECRET} <= set(CREDENTIALS)
 
 
@@ -58,6 +63,29 @@ def test_the_user_is_the_one_that_is_made():
     made = (SYSTEMD / "jarvis-ear.sysusers").read_text().splitlines()
     assert settings("User") == settings("Group") == [USER]
     assert f"m {USER} {settings('SupplementaryGroups')[0]}" in made
+
+
+def test_the_service_manager_is_told_when_it_is_ready():
+    assert settings("Type") == ["notify"]
+    assert settings("NotifyAccess") == ["main"]
+
+
+def test_the_watchdog_outlasts_every_rest_of_the_main_thread():
+    [seconds] = settings("WatchdogSec")
+    assert float(seconds) / 2 > 10 * LOOK_S
+
+
+def test_all_deadlines_of_a_stop_fit_into_the_time_that_a_stop_may_take():
+    deadlines = (
+        control.LOOK_S + 2 * control.CLIENT_S,
+        capture.STOP_S,
+        ear_thread.STOP_S,
+        Timing().stop_s,
+        speaker.CLOSE_S,
+        2 * companion.STOP_S,
+    )
+    [seconds] = settings("TimeoutStopSec")
+    assert sum(deadlines) < float(seconds)
 
 
 @BOTH
