@@ -43,7 +43,6 @@ from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.bus_switch import BusSwitch
 from jarvis_ear.system.control import Control
-from jarvis_ear.system.folders import runtime_folder, state_folder
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.ledger import Ledger
@@ -128,7 +127,7 @@ def _start(
     inbox = Inbox()
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
     mute = Mute(
-        state_folder(os.environ),
+        places.state_folder(os.environ),
         QuietHours.parse(options.microphone.mute_between),
         on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
     )
@@ -245,7 +244,7 @@ def _losses(source: Source, inbox: Inbox) -> dict[str, object]:
 def _open_control(orders: Orders, up: ExitStack) -> None:
     """Answer on the control socket; an ear hears without one, too."""
     try:
-        folder = places.runtime_folder(os.environ)
+        folder = places.control_folder(os.environ)
     except OSError as error:
         _LOGGER.warning("no control socket: %s", error)
         return
@@ -257,8 +256,8 @@ def _spool(options: config.Spool, up: ExitStack) -> Spool:
     if not options.enabled:
         return NoSpool()
     clock = BootClock.of_this_machine()
-    ledger = Ledger(options.ledger_dir or state_folder(os.environ), clock)
-    spool = DiskSpool(options.dir or runtime_folder(os.environ), ledger, clock)
+    ledger = Ledger(options.ledger_dir or places.state_folder(os.environ), clock)
+    spool = DiskSpool(options.dir or places.runtime_folder(os.environ), ledger, clock)
     up.callback(spool.close)
     spool.lock()
     return spool
