@@ -173,9 +173,9 @@ class Backend(Section):
 
     url: str = BACKEND_URL
     """Where the backend is: `http://` or `https://`, host and port, on every protocol."""
-    protocol: Literal["socketio", "voice-ws"] = "socketio"
+    protocol: Literal["socketio", "voice-ws", "realtime"] = "socketio"
     """What is spoken with it. `socketio` hands a sentence over when it is complete; the others
-    send it while it is spoken: `voice-ws` (`/ws/voice`)."""
+    send it while it is spoken: `voice-ws` (`/ws/voice`) and `realtime` (`/ws/realtime`)."""
     path: str = ""
     """Path of the WebSocket, for example `/ws/voice`. Empty: the usual one of the protocol.
     `socketio` has a fixed one."""

@@ -26,11 +26,12 @@ class Speaking:
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
+        self._work: Coroutine[Any, Any, None] | None = None
 
     async def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` from now on."""
         await self.stop()
-        self._task = asyncio.create_task(_guarded(work))
+        self._task, self._work = asyncio.create_task(_guarded(work)), work
 
     async def stop(self) -> bool:
         """End what is under way; nothing of it is sent after this. Say whether there was any."""
@@ -39,6 +40,8 @@ class Speaking:
             return False
         task.cancel()
         await asyncio.wait({task})
+        if self._work is not None:
+            self._work.close()  # a task that was ended before its first step has not begun it
         return True
 
 

@@ -185,11 +185,15 @@ def _count(payload: Mapping[str, object], key: str, most: int) -> int:
     return count
 
 
-def _content_type(payload: Mapping[str, object]) -> str:
-    content_type = _text(payload, "contentType")
+def media_type(content_type: str) -> str:
+    """Return ``content_type`` if it can be one."""
     if _CONTENT_TYPE.fullmatch(content_type) is None:
         raise RemoteProtocolError("contentType is not a media type")
     return content_type
+
+
+def _content_type(payload: Mapping[str, object]) -> str:
+    return media_type(_text(payload, "contentType"))
 
 
 def _audio(payload: Mapping[str, object]) -> bytes:
