@@ -160,9 +160,8 @@ def main() -> int:
         chaos = Chaos(asked.seed, Path(folder), protocol=asked.protocol)
         account = chaos.run(asked.utterances, asked.faults)
     done = ", ".join(f"{count} {kind}" for kind, count in sorted(chaos.faults.items()))
-    print(
-        f"{asked.protocol}, seed {asked.seed}, {time.monotonic() - began:.0f} s, {chaos.given} sentences begun"
-    )
+    took_s = time.monotonic() - began
+    print(f"{asked.protocol}, seed {asked.seed}, {took_s:.0f} s, {chaos.given} sentences begun")
     print(f"{chaos.faults.total()} faults: {done}")
     print(account)
     return 0 if account.clean else 1
