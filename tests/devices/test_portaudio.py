@@ -7,7 +7,7 @@ import pytest
 
 from fakes.kernel import Kernel
 from fakes.portaudio import UNPLUGGED, Card, FakeSoundDevice, PortAudioError
-from jarvis_ear.devices import portaudio
+from jarvis_ear.devices import library_lock, portaudio
 from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.portaudio import PortAudio, say
 from jarvis_ear.devices.sound_cards import SoundCards
@@ -93,13 +93,15 @@ def test_a_close_that_hangs_is_given_up(monkeypatch):
     room = FakeSoundDevice(card)
     library = room.library()
     stream, _, _ = library.open_input("", rate=16_000, latency_s=0.2)
+    monkeypatch.setattr(library_lock, "LOCK_S", 0.01)
     assert not library.close(stream)
-    library.devices()  # and the stream that still hangs is not pulled away
+    with pytest.raises(DeviceError, match="did not answer within"):
+        library.devices()  # nobody else gets in: the stream that hangs is not pulled away
     card.hangs.set()
 
 
 def test_who_waits_for_somebody_who_hangs_gives_up(monkeypatch):
-    monkeypatch.setattr(portaudio, "LOCK_S", 0.01)
+    monkeypatch.setattr(library_lock, "LOCK_S", 0.01)
     library = FakeSoundDevice(Card("mic")).library()
     with library._lock, pytest.raises(DeviceError, match="did not answer within"):
         library.devices()
@@ -121,14 +123,11 @@ def test_the_library_is_shared_and_loaded_only_when_it_is_wanted():
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
 
 
-def test_a_microphone_under_another_number_is_found_while_somebody_plays(tmp_path):
-    kernel = Kernel(tmp_path)
-    kernel.list_cards({0: "Box"})
+def test_a_microphone_under_another_number_is_found_while_somebody_plays():
     room = FakeSoundDevice(Card("box", inputs=0))
-    library = room.library(SoundCards(tmp_path))
+    library = room.library()
     playing, _, _ = library.open_output("", latency_s=0.2)
     room.cards.insert(0, Card("mic", outputs=0))
-    kernel.list_cards({0: "Mic", 1: "Box"})
     speaker = threading.Thread(target=step_aside, args=(library, playing))
     speaker.start()
     _, found, _ = library.open_input("mic", rate=16_000, latency_s=0.2)
@@ -143,22 +142,22 @@ def step_aside(library, playing) -> None:
     assert library.close(playing)
 
 
-def test_nobody_is_asked_to_be_quiet_while_the_cards_are_the_same(tmp_path):
-    Kernel(tmp_path).list_cards({0: "Box"})
+def test_a_sound_server_that_was_started_anew_is_looked_at_while_somebody_plays():
     room = FakeSoundDevice(Card("box", inputs=0))
-    library = room.library(SoundCards(tmp_path))
-    library.open_output("", latency_s=0.2)
-    with pytest.raises(MicrophoneLost):
-        library.open_input("mic", rate=16_000, latency_s=0.2)
+    library = room.library()
+    playing, _, _ = library.open_output("", latency_s=0.2)
+    room.cards.append(Card("pulse"))  # no card of the kernel: its list stays the same
+    speaker = threading.Thread(target=step_aside, args=(library, playing))
+    speaker.start()
+    _, found, _ = library.open_input("pulse", rate=16_000, latency_s=0.2)
+    speaker.join()
+    assert found.name == "pulse"
 
 
-def test_who_does_not_step_aside_is_not_waited_for_long(tmp_path, monkeypatch):
+def test_who_does_not_step_aside_is_not_waited_for_long(monkeypatch):
     monkeypatch.setattr(portaudio, "ASIDE_S", 0.01)
-    kernel = Kernel(tmp_path)
-    room = FakeSoundDevice(Card("box", inputs=0))
-    library = room.library(SoundCards(tmp_path))
+    library = FakeSoundDevice(Card("box", inputs=0)).library()
     library.open_output("", latency_s=0.2)
-    kernel.list_cards({0: "Mic"})
     with pytest.raises(MicrophoneLost):
         library.open_input("mic", rate=16_000, latency_s=0.2)
     assert not library.wants_quiet

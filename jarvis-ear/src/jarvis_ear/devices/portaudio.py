@@ -7,11 +7,16 @@ of every channel) is called a sample here.
 
 import functools
 import importlib
+import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from jarvis_ear.devices.device import Device, Kind
+from jarvis_ear.devices.exclusive_stream import ExclusiveStream
+from jarvis_ear.devices.library_lock import LibraryBusy, LibraryLock
+from jarvis_ear.devices.pulse_client import avoid_shared_memory
 from jarvis_ear.devices.selection import busy, find
 from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.errors import DeviceError, MicrophoneLost, SpeakerLost
@@ -28,23 +33,14 @@ CLOSE_S: Final = 3.0
 ASIDE_S: Final = 1.5
 """A speaker steps aside when what it was given has been heard: 0.2 s, and the device's own."""
 
-LOCK_S: Final = 5.0
-"""Opening takes 10 to 100 ms; whoever waits longer is behind somebody who hangs."""
-
 
 class Stream(Protocol):
-    """What we use of a sounddevice stream, besides reading or writing."""
+    """A microphone or a speaker that is open."""
 
     latency: float
 
-    def start(self) -> None:
-        """Let sound flow."""
-
-    def abort(self, ignore_errors: bool = True) -> None:
-        """Stop now, dropping what is buffered."""
-
-    def close(self, ignore_errors: bool = True) -> None:
-        """Give the device back."""
+    def end(self) -> None:
+        """Drop what is buffered, and give the device back."""
 
 
 class InputStream(Stream, Protocol):
@@ -54,7 +50,7 @@ class InputStream(Stream, Protocol):
     def read_available(self) -> int:
         """Samples that can be read without waiting."""
 
-    def read(self, frames: int) -> tuple[bytes, bool]:
+    def read(self, count: int) -> tuple[bytes, bool]:
         """Read samples, and say whether some were lost before them."""
 
 
@@ -65,8 +61,8 @@ class OutputStream(Stream, Protocol):
     def write_available(self) -> int:
         """Samples that can be written without waiting."""
 
-    def write(self, data: bytes) -> bool:
-        """Write samples, and say whether the speaker had run dry before them."""
+    def write(self, data: bytes) -> None:
+        """Write samples."""
 
 
 class PortAudio:
@@ -74,30 +70,30 @@ class PortAudio:
 
     PortAudio sees devices as they were when it was initialised, and initialising it anew pulls the
     ground from under every open stream: therefore this object knows the open streams, and looks at
-    the devices afresh only while there is none. A microphone that came back under another number
-    while a reply is played needs that look: then the speaker is asked to step aside for a moment.
+    the devices afresh only while there is none. A microphone that came back while a reply is played
+    may need that look, under another number or in a sound server that was started anew: then the
+    speaker is asked to step aside for a moment.
     """
 
     def __init__(
         self, load: Callable[[], Any] | None = None, *, cards: SoundCards | None = None
     ) -> None:
-        self._load = load or functools.partial(importlib.import_module, "sounddevice")
+        self._load = load or _sounddevice
         self._cards = cards or SoundCards()
-        self._listed = ""  # the kernel's cards, when PortAudio last looked
         self._aside = threading.Event()
         self._closed = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = LibraryLock()
         self._open_streams: set[Stream] = set()
         self._needs_own_rate: set[str] = set()  # devices that said no to ours: ask only once
 
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
-        with _Held(self._lock):
+        with self._lock:
             return self._devices(self._refreshed())
 
     def default(self, kind: Kind) -> int:
         """Index of the default device, -1 if there is none."""
-        with _Held(self._lock):
+        with self._lock:
             return _default(self._module(), kind)
 
     @property
@@ -121,13 +117,10 @@ class PortAudio:
         try:
             return self._open_input(wanted, rate, latency_s, channels)
         except MicrophoneLost:
-            if not self._is_outdated():
+            if not self._open_streams:
                 raise
         self._await_quiet()
         return self._open_input(wanted, rate, latency_s, channels)
-
-    def _is_outdated(self) -> bool:
-        return bool(self._open_streams) and self._cards.listing() != self._listed
 
     def _await_quiet(self) -> None:
         self._closed.clear()
@@ -138,7 +131,7 @@ class PortAudio:
     def _open_input(
         self, wanted: str, rate: int, latency_s: float, channels: Callable[[Device], int]
     ) -> tuple[InputStream, Device, int]:
-        with _Held(self._lock):
+        with self._lock:
             sounddevice = self._refreshed()
             device = self._find(sounddevice, wanted, "input")
             count = channels(device)
@@ -163,7 +156,7 @@ class PortAudio:
 
     def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
         """Open and start a speaker at the rate it prefers; mono PCM16. Or raise SpeakerLost."""
-        with _Held(self._lock):
+        with self._lock:
             sounddevice = self._refreshed()
             device = self._find(sounddevice, wanted, "output")
             try:
@@ -172,24 +165,18 @@ class PortAudio:
                 raise SpeakerLost(f"{device.name}: {say(error)}") from error
 
     def close(self, stream: Stream) -> bool:
-        """Silence and close ``stream``; False if that hangs, and then it stays open for ever.
-
-        Never by ``stop()``: that one waits for sound that may never come (42 s were measured).
-        """
-        closer = threading.Thread(
-            target=_abort_and_close, args=(stream,), name="close", daemon=True
-        )
-        closer.start()
-        closer.join(CLOSE_S)
-        if closer.is_alive():
+        """Silence and close ``stream``; False if that hangs, and then it stays open for ever."""
+        ended = threading.Event()
+        threading.Thread(target=_end, args=(stream, ended), name="close", daemon=True).start()
+        if not ended.wait(CLOSE_S):
             return False
         self._open_streams.discard(stream)  # needs no lock: one less stream never hurts anybody
         self._closed.set()
         return True
 
     def errors(self) -> tuple[type[Exception], ...]:
-        """Name what a stream raises when its device fails."""
-        return (self._module().PortAudioError,)
+        """Name what a stream raises when its device, or the library, fails."""
+        return (self._module().PortAudioError, LibraryBusy)
 
     def _module(self) -> Any:  # noqa: ANN401 - sounddevice has no types
         try:
@@ -200,7 +187,6 @@ class PortAudio:
     def _refreshed(self) -> Any:  # noqa: ANN401 - sounddevice has no types
         sounddevice = self._module()
         if not self._open_streams:
-            self._listed = self._cards.listing()
             sounddevice._terminate()  # noqa: SLF001 - there is no public way to see a new device
             sounddevice._initialize()  # noqa: SLF001 - likewise
         return sounddevice
@@ -236,7 +222,7 @@ class PortAudio:
         device: Device,
         rate: int,
         channels: int,
-    ) -> tuple[Any, Device, int]:
+    ) -> tuple[ExclusiveStream, Device, int]:
         stream = open_stream(
             samplerate=rate,
             device=device.index,
@@ -249,14 +235,25 @@ class PortAudio:
         except BaseException:
             stream.close(ignore_errors=True)
             raise
-        self._open_streams.add(stream)
-        return stream, device, rate
+        opened = ExclusiveStream(stream, self._lock)
+        self._open_streams.add(opened)
+        return opened, device, rate
 
 
 @functools.cache
 def shared() -> PortAudio:
     """Return the one PortAudio of this process: the library's own state is process-wide too."""
     return PortAudio()
+
+
+def _sounddevice() -> Any:  # noqa: ANN401 - it has no types
+    _prepare()
+    return importlib.import_module("sounddevice")
+
+
+@functools.cache
+def _prepare() -> None:
+    avoid_shared_memory(os.environ)
 
 
 def say(error: Exception) -> str:
@@ -278,20 +275,7 @@ def _default(sounddevice: Any, kind: Kind) -> int:  # noqa: ANN401 - sounddevice
     return int(sounddevice.default.device[0 if kind == "input" else 1])
 
 
-def _abort_and_close(stream: Stream) -> None:
-    stream.abort(ignore_errors=True)
-    stream.close(ignore_errors=True)
-
-
-class _Held:
-    """A lock that is waited for, but not for ever."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(timeout=LOCK_S):
-            raise DeviceError(f"the sound system did not answer within {LOCK_S:g} s")
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+def _end(stream: Stream, ended: threading.Event) -> None:
+    with suppress(LibraryBusy):
+        stream.end()
+        ended.set()
