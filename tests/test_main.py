@@ -1,7 +1,5 @@
 """What the composition root takes for a sign of life."""
 
-import os
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -79,15 +77,3 @@ def test_but_the_threads_have_to_live(without):
     alive = Alive()
     alive.ear.state = State.DEAF
     assert not alive.goes_on(without=without)
-
-
-@pytest.mark.parametrize(("name", "ended"), [("capture", [69]), ("speaker", [69]), ("other", [])])
-def test_who_hangs_in_the_sound_system_is_left_behind(monkeypatch, name, ended):
-    statuses, go = [], threading.Event()
-    monkeypatch.setattr(os, "_exit", statuses.append)
-    hanging = threading.Thread(target=go.wait, name=name, daemon=True)
-    hanging.start()
-    main._leave_behind_who_hangs(69)
-    go.set()
-    hanging.join()
-    assert statuses == ended

@@ -7,14 +7,14 @@ import sys
 import threading
 import time
 
-from jarvis_ear.devices.portaudio import shared
+from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.sound_library import StreamFailed
 
 LONG_S = 10.0
 
 
 def main() -> None:
-    library = shared()
-    stream, _, rate = library.open_input("", rate=16_000, latency_s=0.2)
+    stream, _, rate = PortAudio().open_input("", rate=16_000, latency_s=0.2)
     pause, until = threading.Event(), time.monotonic() + LONG_S
     while stream.read_available < rate // 20:
         pause.wait(0.005)
@@ -25,8 +25,9 @@ def main() -> None:
         while time.monotonic() < until:
             _ = stream.read_available
             pause.wait(0.02)
-    except library.errors():
-        print("lost", library.close(stream), flush=True)  # noqa: T201 - likewise
+    except StreamFailed:
+        stream.close()
+        print("lost", flush=True)  # noqa: T201 - likewise
 
 
 main()

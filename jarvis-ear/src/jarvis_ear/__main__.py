@@ -10,7 +10,6 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can impor
 import logging
 import secrets
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -58,9 +57,6 @@ CAPTURE: Final = "capture thread"
 HANGS_S: Final = 15.0
 """Opening a device may wait 5 s for a lock and 3 s for a close: whoever takes longer hangs."""
 
-SOUND_THREADS: Final = ("capture", "speaker", "close")
-"""Threads that are inside the sound library now and then, and should be over when all is over."""
-
 LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
 
@@ -69,9 +65,7 @@ _LOGGER = logging.getLogger("jarvis_ear")
 
 def main() -> int:
     """Run the command line."""
-    status = cli.main(run=run)
-    _leave_behind_who_hangs(status)
-    return status
+    return cli.main(run=run)
 
 
 def run(loaded: Loaded) -> int:
@@ -99,14 +93,6 @@ class _Running:
     mute: Mute
     beat: Beat
     health: Health
-
-
-def _leave_behind_who_hangs(status: int) -> None:
-    """End at once if a thread hangs in a driver: the sound library's farewell would wait for it."""
-    if any(thread.name in SOUND_THREADS for thread in threading.enumerate()):
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(status)
 
 
 def _require_capture(beat: Beat) -> None:
