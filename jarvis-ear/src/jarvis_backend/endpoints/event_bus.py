@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket
 
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
 from jarvis_backend.event_bus import BusClient, EventBus
+from jarvis_backend.message_queue import MessageQueue
 from jarvis_ear.wire import event_bus as wire
 from jarvis_ear.wire.json_fields import RemoteProtocolError
 
@@ -22,10 +23,11 @@ class Seal:
     Bound: ``SEEN_LETTERS`` signatures. Policy: one more is refused until the oldest is stale.
     """
 
-    def __init__(self, key: bytes | None, now: Callable[[], float]) -> None:
+    def __init__(self, key: bytes | None, now: Callable[[], float], queue: MessageQueue) -> None:
         """Use ``key``, or none at all; ``now`` is a wall clock."""
         self._key = key
         self._now = now
+        self._queue = queue
         self._seen: dict[str, float] = {}
 
     def write(self, payload: Mapping[str, Any]) -> str:
@@ -34,7 +36,7 @@ class Seal:
             return wire.write(payload)
         return wire.write(wire.sign(payload, self._key, self._now()))
 
-    def check(self, payload: Mapping[str, Any]) -> None:
+    async def check(self, payload: Mapping[str, Any]) -> None:
         """Return if ``payload`` may be believed, else raise RemoteProtocolError."""
         if self._key is None:
             return
@@ -43,6 +45,8 @@ class Seal:
         if signature in self._seen or len(self._seen) >= SEEN_LETTERS:
             raise RemoteProtocolError("Repeated message; expected each one once")
         self._seen[signature] = self._now()
+        if not await self._queue.claim(f"signature:{signature}", 2 * wire.WINDOW_S):
+            raise RemoteProtocolError("Repeated message; expected each one once")
 
     def _forget_stale(self) -> None:
         stale = self._now() - 2 * wire.WINDOW_S  # a sender's clock may be one window ahead
@@ -112,7 +116,7 @@ class BusConnection:
         if isinstance(frame, bytes):
             raise wire.NotJson("a binary frame; expected JSON")
         payload = wire.read(frame)
-        self._seal.check(payload)
+        await self._seal.check(payload)
         message = wire.decode(payload)
         match message:
             case wire.Ping():
