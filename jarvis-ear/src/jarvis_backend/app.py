@@ -18,7 +18,7 @@ from jarvis_backend.auth import Admission, Auth
 from jarvis_backend.config import Config, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.doorway import DoorRules, Doorway
-from jarvis_backend.endpoints.event_bus import Seal, event_bus_routes
+from jarvis_backend.endpoints.event_bus import event_bus_routes
 from jarvis_backend.endpoints.health import health_routes
 from jarvis_backend.endpoints.http_door import HttpDoor
 from jarvis_backend.endpoints.login import login_routes
@@ -36,6 +36,7 @@ from jarvis_backend.message_queue import MessageQueue, NoQueue
 from jarvis_backend.redis_queue import RedisQueue
 from jarvis_backend.rooms import QueuedRooms
 from jarvis_backend.sessions import Sessions
+from jarvis_backend.shared_seal import SharedSeal
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -124,9 +125,9 @@ def _queue(config: Config) -> MessageQueue:
     )
 
 
-def _seal(config: Config, queue: MessageQueue) -> Seal:
+def _seal(config: Config, queue: MessageQueue) -> SharedSeal:
     key = config.bus_key
-    return Seal(None if key is None else key.get_secret_value().encode(), time.time, queue)
+    return SharedSeal(None if key is None else key.get_secret_value().encode(), time.time, queue)
 
 
 def _socketio_server(config: Config, rules: DoorRules, rooms: QueuedRooms) -> socketio.AsyncServer:

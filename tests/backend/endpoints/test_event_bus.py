@@ -12,7 +12,7 @@ from jarvis_backend.config import Config
 from jarvis_backend.endpoints import event_bus as endpoint
 from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync
 from jarvis_backend.message_queue import NoQueue
-from jarvis_ear.errors import RemoteProtocolError
+from jarvis_backend.shared_seal import SharedSeal
 from jarvis_ear.wire import event_bus as wire
 
 KEY = "k" * 32
@@ -75,24 +75,6 @@ def test_with_a_key_only_signed_messages_count_and_each_one_once():
         assert "Repeated" in line.receive_json()["error"]
 
 
-def test_signatures_are_forgotten_when_they_are_stale(monkeypatch, run):
-    monkeypatch.setattr(endpoint, "SEEN_LETTERS", 1)
-    now = [1000.0]
-    seal = endpoint.Seal(KEY.encode(), lambda: now[0], NoQueue())
-
-    def signed(kind):
-        return wire.sign({"type": kind}, KEY.encode(), now[0])
-
-    async def scene():
-        await seal.check(signed("a"))
-        with pytest.raises(RemoteProtocolError, match="Repeated"):
-            await seal.check(signed("b"))
-        now[0] += 61
-        await seal.check(signed("b"))
-
-    run(scene())
-
-
 def test_cors_is_closed_unless_a_page_is_named(client):
     asks = {
         "Origin": "https://panel.example",
@@ -136,7 +118,7 @@ def test_a_stuck_connection_ends():
 
     async def scene():
         bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
-        seal = endpoint.Seal(None, time.time, NoQueue())
+        seal = SharedSeal(None, time.time, NoQueue())
         served = asyncio.create_task(endpoint.BusConnection(Stuck(), bus, seal, time.time).run())
         await asyncio.sleep(0)
         for _ in range(QUEUE_EVENTS + 2):
