@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from jarvis_ear import companion, ear_thread
+from jarvis_ear.__main__ import LOOK_S
 from jarvis_ear.cli import VERBS
+from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options.environment import CREDENTIAL
+from jarvis_ear.system import control
+from jarvis_ear.transports.timing import Timing
 
 UNIT = Path(__file__).parents[2] / "systemd" / "jarvis-ear.service"
 MOST_EXPOSURE = 1.2
@@ -32,6 +37,29 @@ def test_a_wrong_configuration_is_not_started_again():
 
 def test_the_password_has_the_name_that_the_program_looks_for():
     assert settings("LoadCredential") == [CREDENTIAL]
+
+
+def test_the_service_manager_is_told_when_it_is_ready():
+    assert settings("Type") == ["notify"]
+    assert settings("NotifyAccess") == ["main"]
+
+
+def test_the_watchdog_outlasts_every_rest_of_the_main_thread():
+    [seconds] = settings("WatchdogSec")
+    assert float(seconds) / 2 > 10 * LOOK_S
+
+
+def test_all_deadlines_of_a_stop_fit_into_the_time_that_a_stop_may_take():
+    deadlines = (
+        control.LOOK_S + 2 * control.CLIENT_S,
+        capture.STOP_S,
+        ear_thread.STOP_S,
+        Timing().stop_s,
+        speaker.CLOSE_S,
+        2 * companion.STOP_S,
+    )
+    [seconds] = settings("TimeoutStopSec")
+    assert sum(deadlines) < float(seconds)
 
 
 @pytest.mark.skipif(

@@ -56,6 +56,8 @@ class SpeechToTextOptions(Section):
     """Sent to the server at `url`."""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
     """How long one utterance may take."""
+    listeners: int = Field(default=4, ge=0, le=64)
+    """People whose words `pocketsphinx` follows at once while they speak; 90 MB for each."""
 
 
 class BrainOptions(Section):
@@ -101,6 +103,9 @@ class Limits(Section):
     """Largest message on a wire; at one byte more the connection is closed."""
     messages_per_s: int = Field(default=200, ge=10, le=100_000)
     """Messages one WebSocket may send, on average; one that goes on above is closed."""
+    heartbeat_s: float = Field(default=15.0, ge=0.1, le=3600)
+    """How often a WebSocket's client is asked whether it lives; one that does not answer for as
+    long again is dropped."""
     connections: int = Field(default=64, ge=1, le=10_000)
     """Satellites that may be connected to one wire at once."""
     recording_s: float = Field(default=30.0, ge=1, le=600)

@@ -7,12 +7,12 @@ import os
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can import onnxruntime
 
+import faulthandler
 import logging
 import secrets
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -37,19 +37,23 @@ from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost, Muted, State, Unmuted
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.options import Loaded
+from jarvis_ear.running import Running
 from jarvis_ear.system import logs, places
+from jarvis_ear.system.away import Away
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.control import Control
-from jarvis_ear.system.folders import runtime_folder, state_folder
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.mute import Mute
+from jarvis_ear.system.notify import open_notifier, watchdog_s
 from jarvis_ear.system.orders import Orders
 from jarvis_ear.system.quiet_hours import QuietHours
+from jarvis_ear.system.service import Service
 from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
+from jarvis_ear.system.watchdog import Watchdog
 from jarvis_ear.transports.spool import NoSpool, Spool
 
 CAPTURE: Final = "capture thread"
@@ -71,29 +75,26 @@ def main() -> int:
 
 def run(loaded: Loaded) -> int:
     """Hear until told to stop, or until a file is over and its last turn is finished."""
+    faulthandler.enable()  # a process that the watchdog kills says where each thread was
+    every_s = watchdog_s(os.environ)
+    service = Service(open_notifier(os.environ))
     with ExitStack() as up:
         live = up.enter_context(logs.setup(loaded.config.log))
-        ending = up.enter_context(Ending())
+        ending = up.enter_context(Ending(on_signal=service.stopping))
+        service.starting()
         _check_source(loaded.config.microphone)
         spool = _spool(loaded.config.spool, up)
         options = _with_companion(loaded.config, up)
         running = _start(options, make_source(options.microphone), spool, ending, up)
+        watchdog = Watchdog(running.beat, every_s)
+        up.callback(service.stopping)
         while not ending.wait(LOOK_S):
             running.mute.look()
             running.health.look()
             _require_capture(running.beat)
+            service.look(running.condition(), watchdog)
             live.show(running.ear.state, level(running.ear.last_frame).rms, running.ear.score)
     return 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """What the main thread looks at while everything runs."""
-
-    ear: EarThread
-    mute: Mute
-    beat: Beat
-    health: Health
 
 
 def _require_capture(beat: Beat) -> None:
@@ -120,7 +121,7 @@ def _check_source(microphone: config.Microphone) -> None:
 
 def _start(
     options: config.Config, source: Source, spool: Spool, ending: Ending, up: ExitStack
-) -> _Running:
+) -> Running:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
@@ -137,7 +138,7 @@ def _start(
         on_failure=ending.fail,
     )
     mute = Mute(
-        state_folder(os.environ),
+        places.state_folder(os.environ),
         QuietHours.parse(options.microphone.mute_between),
         on_change=lambda muted: _close_or_open(capture, inbox, muted=muted),
     )
@@ -171,7 +172,7 @@ def _start(
     up.enter_context(ear)
     up.enter_context(capture)
     _open_control(Orders(health, mute), up)
-    return _Running(ear, mute, beat, health)
+    return Running(ear, capture, backend, mute, beat, health, Away())
 
 
 def _close_or_open(capture: Capture, inbox: Inbox, *, muted: bool) -> None:
@@ -213,7 +214,7 @@ def _losses(source: Source, inbox: Inbox) -> dict[str, object]:
 def _open_control(orders: Orders, up: ExitStack) -> None:
     """Answer on the control socket; an ear hears without one, too."""
     try:
-        folder = places.runtime_folder(os.environ)
+        folder = places.control_folder(os.environ)
     except OSError as error:
         _LOGGER.warning("no control socket: %s", error)
         return
@@ -225,8 +226,8 @@ def _spool(options: config.Spool, up: ExitStack) -> Spool:
     if not options.enabled:
         return NoSpool()
     clock = BootClock.of_this_machine()
-    ledger = Ledger(options.ledger_dir or state_folder(os.environ), clock)
-    spool = DiskSpool(options.dir or runtime_folder(os.environ), ledger, clock)
+    ledger = Ledger(options.ledger_dir or places.state_folder(os.environ), clock)
+    spool = DiskSpool(options.dir or places.runtime_folder(os.environ), ledger, clock)
     up.callback(spool.close)
     spool.lock()
     return spool

@@ -57,6 +57,13 @@ class Mute:
         """Who wants the ear closed; nobody: it is open."""
         return tuple(sorted(self._by))
 
+    @property
+    def until(self) -> str:
+        """The time on the wall at which the ear opens by itself; empty: it does not."""
+        if self._quiet_hours is None or self._by != {CLOCK}:
+            return ""
+        return f"{self._quiet_hours.end:%H:%M}"
+
     def load(self) -> bool:
         """Remember what was so before, and return whether the ear starts closed. Once."""
         with self._lock:
