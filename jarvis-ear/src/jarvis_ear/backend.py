@@ -22,6 +22,7 @@ from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.revival import Promise
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.journal.link import PLAINTEXT
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
 from jarvis_ear.transports.intake import Abandon, Discard, Grew, Intake, Put
@@ -201,8 +202,10 @@ class BackendClient:
 
     def _dialer(self, courier: Courier) -> Dialer:
         if _is_exposed(self._url):
+            address = _address(self._url)
+            told = PLAINTEXT.told(BACKEND=address)
             _LOGGER.warning(
-                "password and voice go to %s unencrypted: use https", _address(self._url)
+                "password and voice go to %s unencrypted: use https", address, extra=told
             )
         password = self._config.password.get_secret_value()
         login = Login(self._url, password, self._timing.login_s, self._trust)

@@ -50,6 +50,15 @@ MICROPHONE_BUSY: Final = Kind(
     ),
 )
 
+MICROPHONE_STILL_LOST: Final = Kind(
+    "MicrophoneStillLost",
+    "3d453d61b51b4cd8a2e290d94b548fda",
+    "Still no sound from @SOURCE@ after @DEAF_MS@ ms",
+    "The system says: @REASON@\n\nA reminder: every ten minutes, and sooner if there is another "
+    "reason.",
+    (_DEVICES, _DEAF),
+)
+
 MICROPHONE_FOUND: Final = Kind(
     "MicrophoneFound",
     "778e0c4fee0245d5b8667deef0297acb",
@@ -104,6 +113,7 @@ SPEAKER_LOST: Final = Kind(
 )
 
 KINDS: Final = (
-    *(MICROPHONE_OPENED, MICROPHONE_LOST, MICROPHONE_BUSY, MICROPHONE_FOUND),
+    *(MICROPHONE_OPENED, MICROPHONE_LOST, MICROPHONE_BUSY, MICROPHONE_STILL_LOST),
+    MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, SOUND_LOST, SPEAKER_LOST),
 )

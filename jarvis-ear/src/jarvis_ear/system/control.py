@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
+from jarvis_ear.journal.life import CONTROL_TROUBLE
+
 Answer: TypeAlias = Mapping[str, object]
 
 MAX_REQUEST: Final = 64
@@ -51,7 +53,8 @@ class Control:
         try:
             self._listener = _listen(self._path)
         except OSError as error:
-            _LOGGER.warning("no control socket at %s: %s", self._path, error)
+            told = CONTROL_TROUBLE.told(PLACE=self._path, REASON=error)
+            _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=told)
         else:
             self._thread.start()
         return self
