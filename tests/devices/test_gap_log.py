@@ -13,7 +13,7 @@ def test_the_first_gap_is_told_at_once_and_the_others_together(caplog):
     assert [record.LOST_MS for record in caplog.records] == [40, 5997]
     first = caplog.records[0]
     assert first.levelno == logging.WARNING
-    assert first.MESSAGE_ID == SOUND_LOST.message_id
+    assert SOUND_LOST.message_id == first.MESSAGE_ID
     assert first.getMessage() == "microphone 'usb' lost 40 ms of sound"
     assert SOUND_LOST.references <= set(vars(first))
 

@@ -286,7 +286,7 @@ def test_reasons_in_words(caplog, old, why, words):
     story = Story()
     story.state = old
     story.enter(State.DEAF, why)
-    assert said(caplog) == [f"{old} -> deaf: {words}"]
+    assert said(caplog, logging.DEBUG) == [f"{old} -> deaf: {words}"]
 
 
 def test_lost_sound_is_told(caplog):
@@ -463,3 +463,10 @@ def test_the_time_that_was_spent_adds_up():
         story.reach(stage, 11 + number**2)
     assert sum(story.spent_ms().values()) == story.answer_ms()
     assert "waiting" not in story.spent_ms()
+
+
+def test_that_the_idle_ear_goes_deaf_is_told_by_the_microphone(caplog):
+    Story().enter(State.DEAF, "MicrophoneLost").enter(State.IDLE, "MicrophoneFound")
+    assert said(caplog) == []
+    Story().wake().enter(State.DEAF, "MicrophoneLost")
+    assert said(caplog)[-1] == "listening -> deaf: no microphone"

@@ -21,7 +21,8 @@ from pydantic import SecretStr
 from jarvis_ear import cli, config
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.bridge import Bridge
+from jarvis_ear.bridge import Bridge, Watcher
+from jarvis_ear.bus_news import BusNews
 from jarvis_ear.companion import Companion
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
@@ -43,6 +44,7 @@ from jarvis_ear.system import logs, places
 from jarvis_ear.system.away import Away
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.bus_switch import BusSwitch
 from jarvis_ear.system.control import Control
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
@@ -56,6 +58,7 @@ from jarvis_ear.system.service import Service
 from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
 from jarvis_ear.system.watchdog import Watchdog
+from jarvis_ear.transports.bus_client import BusClient
 from jarvis_ear.transports.spool import NoSpool, Spool
 
 CAPTURE: Final = "capture thread"
@@ -128,7 +131,13 @@ def _start(
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
-    bridge = Bridge(ear=inbox, log=log)
+    mute = Mute(
+        places.state_folder(os.environ),
+        QuietHours.parse(options.microphone.mute_between),
+        on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
+    )
+    bus = _bus(options, mute)
+    bridge = Bridge(ear=inbox, log=log, watchers=_watchers(options, bus))
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
@@ -139,11 +148,6 @@ def _start(
         patient=options.microphone.fast,
         on_finished=ending.finish,
         on_failure=ending.fail,
-    )
-    mute = Mute(
-        places.state_folder(os.environ),
-        QuietHours.parse(options.microphone.mute_between),
-        on_change=lambda muted: _close_or_open(capture, inbox, muted=muted),
     )
     is_muted = mute.load()
     capture = Capture(
@@ -166,6 +170,7 @@ def _start(
         details=lambda: {
             "muted_by": list(mute.by),
             "connected": backend.connected,
+            **_bus_health(bus),
             **_losses(source, inbox),
         },
         turns=log.recent,
@@ -177,16 +182,43 @@ def _start(
     up.enter_context(ear)
     up.enter_context(capture)
     _open_control(Orders(health, mute), up)
+    if bus is not None:
+        up.callback(bus.stop)
+        bus.start()
     return Running(ear, capture, backend, mute, beat, health, Away())
 
 
-def _close_or_open(capture: Capture, inbox: Inbox, *, muted: bool) -> None:
+def _close_or_open(
+    capture: Capture, inbox: Inbox, bus: BusClient | None, mute: Mute, *, muted: bool
+) -> None:
     """Have the ear stop hearing, and the device given back; or the other way round."""
     inbox.tell(Muted() if muted else Unmuted())
     if muted:
         capture.mute()
     else:
         capture.unmute()
+    if bus is not None:
+        bus.announce(mute.by)
+
+
+def _bus(options: config.Config, mute: Mute) -> BusClient | None:
+    """Make the ear a member of the bus, if there is one."""
+    if not options.bus.url:
+        return None
+    switch = BusSwitch(mute, may_unmute=options.bus.may_unmute)
+    return BusClient(options.bus, options.backend, switch)
+
+
+def _watchers(options: config.Config, bus: BusClient | None) -> list[Watcher]:
+    """Name those who follow the turns besides the log."""
+    if bus is None:
+        return []
+    return [BusNews(options.backend.agent_id, options.bus.news, bus.post)]
+
+
+def _bus_health(bus: BusClient | None) -> dict[str, object]:
+    """Say how things stand with the bus."""
+    return {"bus": "off"} if bus is None else {"bus": str(bus.state), **bus.counters()}
 
 
 def _beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:

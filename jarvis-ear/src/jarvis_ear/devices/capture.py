@@ -9,6 +9,7 @@ from typing import Final, Protocol, Self
 
 from jarvis_ear.audio.block import Block
 from jarvis_ear.devices.end_of_sound import EndOfSound
+from jarvis_ear.devices.seldom import Seldom
 from jarvis_ear.devices.source import Source
 from jarvis_ear.errors import JarvisEarError, MicrophoneBusy, MicrophoneLost
 from jarvis_ear.journal import sound as kinds
@@ -92,6 +93,8 @@ class Capture:
         """How long the thread waits until it looks for a lost source again. Any thread may ask."""
         self._said_at = 0.0
         self._news_wait_s = REPEAT_S
+        self._seldom = Seldom()
+        self._is_told = True
         self._waits: Iterator[float] = iter(())
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self.heard = threading.Event()
@@ -217,7 +220,9 @@ class Capture:
         self._waits = itertools.chain(self._back_off_s, itertools.repeat(self._back_off_s[-1]))
         kind = kinds.MICROPHONE_BUSY if isinstance(error, MicrophoneBusy) else kinds.MICROPHONE_LOST
         told = kind.told(SOURCE=self._source.name, REASON=error)
-        _LOGGER.warning("microphone lost, looking for it from now on: %s", error, extra=told)
+        self._is_told = self._seldom.now(now)
+        level = logging.WARNING if self._is_told else logging.DEBUG
+        _LOGGER.log(level, "microphone lost, looking for it from now on: %s", error, extra=told)
         self._on_lost(str(error))
 
     def _remind(self, reason: str, now: float) -> None:
@@ -225,7 +230,7 @@ class Capture:
         silence_s = self._news_wait_s if reason != self._reason else REMIND_S
         if now - self._said_at < silence_s:
             return
-        self._reason, self._said_at = reason, now
+        self._reason, self._said_at, self._is_told = reason, now, True
         self._news_wait_s = min(2 * self._news_wait_s, REMIND_S)
         gone_s = now - (self._lost_at or now)
         told = kinds.MICROPHONE_STILL_LOST.told(
@@ -238,7 +243,8 @@ class Capture:
         self._lost_at = None
         self.lost = ""
         told = kinds.MICROPHONE_FOUND.told(SOURCE=self._source.name, DEAF_MS=round(gone_s * 1000))
-        _LOGGER.info("%s is back after %.1f s", self._source.name, gone_s, extra=told)
+        level = logging.INFO if self._is_told else logging.DEBUG
+        _LOGGER.log(level, "%s is back after %.1f s", self._source.name, gone_s, extra=told)
         self._on_found()
 
     def _stopped(self) -> bool:

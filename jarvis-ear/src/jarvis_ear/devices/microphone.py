@@ -22,9 +22,9 @@ from jarvis_ear.devices.digital_silence import Change, DigitalSilence
 from jarvis_ear.devices.gap_log import GapLog
 from jarvis_ear.devices.loss import LossMeter
 from jarvis_ear.devices.portaudio import InputStream, PortAudio
+from jarvis_ear.devices.silence_log import SilenceLog
 from jarvis_ear.devices.stamper import Stamper
 from jarvis_ear.errors import DeviceError, DeviceHangs, MicrophoneLost
-from jarvis_ear.journal import sound as kinds
 from jarvis_ear.units import SAMPLE_RATE
 
 PIECE_MS: Final = 40
@@ -84,6 +84,7 @@ class Microphone:
         self._silence = DigitalSilence()
         self._last_heard_at: float | None = None
         self._gap_log = GapLog()
+        self._silence_log = SilenceLog()
         self.overflows = 0
         """How often the device itself said that it lost sound."""
         self.gaps = 0
@@ -193,13 +194,7 @@ class Microphone:
         match self._silence.hear(block.data) if block else None:
             case Change.DEAD:
                 what = f"the value {self._silence.value}" if self._silence.value else "zeros"
-                _LOGGER.warning(
-                    "%s gives only %s: muted, or not connected?",
-                    self.name,
-                    what,
-                    extra=kinds.MICROPHONE_SILENT.told(SOURCE=self.name),
-                )
+                self._silence_log.dead(self.name, what, self._monotonic())
             case Change.ALIVE:
-                heard_again = kinds.MICROPHONE_HEARD_AGAIN.told(SOURCE=self.name)
-                _LOGGER.info("%s gives sound again", self.name, extra=heard_again)
+                self._silence_log.alive(self.name)
         return block

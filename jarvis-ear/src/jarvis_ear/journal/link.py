@@ -65,6 +65,29 @@ PLAINTEXT: Final = Kind(
     (Remedy("give the backend https:// in `backend.url`, and a certificate (`backend.ca_file`)"),),
 )
 
+BUS_UNREACHABLE: Final = Kind(
+    "BusUnreachable",
+    "7c891698b58b4589bc9f1aad46ff32b9",
+    "The event bus at @BUS@ cannot be used",
+    "It said, or the network did: @REASON@\n\nThe ear hears and answers without it. Until it is "
+    "there again, nobody sees on the bus how the ear is, or mutes it from there.",
+    (
+        Remedy("what address is configured: `bus.url`", "jarvis-ear config"),
+        Remedy(
+            "when it came and went",
+            "journalctl -u jarvis-ear --since today EVENT=BusUnreachable EVENT=BusReached",
+        ),
+    ),
+)
+
+BUS_REACHED: Final = Kind(
+    "BusReached",
+    "62424c0b5b9d4d56b65b37699e33dced",
+    "The event bus at @BUS@ is reached",
+    "The ear has told it how things are.",
+)
+
 KINDS: Final = (
     *(BACKEND_UNREACHABLE, PASSWORD_REJECTED, BACKEND_FOREIGN, BACKEND_REACHED, PLAINTEXT),
+    *(BUS_UNREACHABLE, BUS_REACHED),
 )

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,9 @@ OWNER: Final = "owner"
 
 CLOCK: Final = "clock"
 """The quiet hours that are configured."""
+
+BUS: Final = "bus"
+"""Whoever switches the module `audio` on the event bus."""
 
 FILE: Final = "mute.json"
 
@@ -102,6 +105,11 @@ class Mute:
             self.unmute()
         else:
             self.mute()
+
+    def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Tell ``listener`` who wants the ear closed, before any change after this."""
+        with self._lock:
+            listener(self.by)
 
     def look(self) -> None:
         """Look at the clock: several times a minute, or quiet hours begin late."""

@@ -166,7 +166,7 @@ class TurnLog:
         because, self._because = self._because or words.why(change), ""
         told = {**self._current, "EVENT": "StateChanged", "CAUSE": change.why}
         told["STATE"] = str(change.new)
-        self._say(logging.INFO, f"{change.old} -> {change.new}: {because}", told)
+        self._say(_level_of(change), f"{change.old} -> {change.new}: {because}", told)
         self._state = change.new
         if change.new is State.IDLE:
             self._current = {}
@@ -263,3 +263,9 @@ class TurnLog:
 
     def _say(self, level: int, text: str, told: Mapping[str, object]) -> None:
         self._logger.log(level, "%s", text, extra=dict(told))
+
+
+def _level_of(change: StateChanged) -> int:
+    """Between idle and deaf, whoever reads the microphone tells it better, and not every time."""
+    is_told_elsewhere = {change.old, change.new} == {State.IDLE, State.DEAF}
+    return logging.DEBUG if is_told_elsewhere else logging.INFO
