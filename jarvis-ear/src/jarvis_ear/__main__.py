@@ -265,7 +265,7 @@ def _spool(options: config.Spool, up: ExitStack) -> Spool:
         return NoSpool()
     clock = BootClock.of_this_machine()
     ledger = Ledger(options.ledger_dir or places.state_folder(os.environ), clock)
-    spool = DiskSpool(options.dir or places.runtime_folder(os.environ), ledger, clock)
+    spool = DiskSpool(options.dir or places.spool_folder(os.environ), ledger, clock)
     up.callback(spool.close)
     spool.lock()
     return spool

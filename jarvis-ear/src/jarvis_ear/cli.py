@@ -26,6 +26,7 @@ VERBS: Final = {
     "mute": "close the microphone of the running ear until unmute, restarts included",
     "unmute": "open it again",
     "toggle": "mute or unmute, whatever it is not",
+    "service": "install, uninstall or show it as a system service (service --help)",
     "devices": "list microphones and speakers, or say what is missing",
     "config": "print the options in force, and where each value comes from",
     "version": "print the version",
@@ -67,6 +68,8 @@ def main(argv: Sequence[str] | None = None, *, run: Callable[[Loaded], int]) -> 
 
 
 def _obey(argv: list[str], run: Callable[[Loaded], int]) -> int:
+    if argv[:1] == ["service"]:
+        return _service(argv[1:])
     text = _help_for(argv) or _answer(argv)
     if text is not None:
         return _print(text)
@@ -106,6 +109,12 @@ def _devices() -> str:
     from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - loads PortAudio, for this only
 
     return describe()
+
+
+def _service(argv: list[str]) -> int:
+    from jarvis_ear.service.command import main as service  # noqa: PLC0415 - for this verb only
+
+    return service(argv)
 
 
 def _status(*, as_json: bool) -> int:
