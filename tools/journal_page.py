@@ -7,7 +7,9 @@ from pathlib import Path
 from jarvis_ear.journal.catalog import KINDS
 from jarvis_ear.journal.fields import OF_EVENTS, OF_EVERY_RECORD, OF_TURNS, Field
 
-BEGIN = "<!-- From here to the end: written by `make docs` from jarvis_ear/journal; do not edit. -->"
+BEGIN = (
+    "<!-- From here to the end: written by `make docs` from jarvis_ear/journal; do not edit. -->"
+)
 
 
 def _fields(fields: Mapping[str, Field]) -> Iterator[str]:
@@ -31,7 +33,7 @@ def generated() -> str:
         "## Fields of every record\n\n" + "\n".join(_fields(OF_EVERY_RECORD)),
         "## Fields of events\n\n" + "\n".join(_fields(OF_EVENTS)),
         "## Fields of turns\n\n"
-        "Latencies count from the end of speech. What was not reached is not there, and never 0.\n\n"
+        "Latencies count from the end of speech. What was not reached is missing, and never 0.\n\n"
         + "\n".join(_fields(OF_TURNS)),
         "## Kinds of events\n\n" + "\n".join(_kinds()),
     ]
