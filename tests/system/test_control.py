@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from jarvis_ear.system import control as module
+from jarvis_ear.system import private_socket
 from jarvis_ear.system.ask import ask
 from jarvis_ear.system.control import Control
 
@@ -113,7 +114,7 @@ def test_who_does_not_listen_is_not_waited_for_long(path, monkeypatch):
 
 def test_another_user_gets_no_answer(control, path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
-    monkeypatch.setattr(module, "_CREDENTIALS", Stranger())
+    monkeypatch.setattr(private_socket, "_CREDENTIALS", Stranger())
     with pytest.raises(PermissionError, match="gives us no answer"):
         ask([path], "mute")
 

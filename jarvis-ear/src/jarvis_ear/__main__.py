@@ -10,6 +10,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can impor
 import logging
 import secrets
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from jarvis_ear import cli, config
+from jarvis_ear import __version__, cli, config
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
@@ -34,22 +35,34 @@ from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.ending import Ending
 from jarvis_ear.errors import DeviceError, JarvisEarError
 from jarvis_ear.hearing.ear import Ear
-from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost, Muted, State, Unmuted
+from jarvis_ear.hearing.events import (
+    Hushed,
+    MicrophoneFound,
+    MicrophoneLost,
+    Muted,
+    State,
+    Unmuted,
+)
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.options import Loaded
 from jarvis_ear.system import logs, places
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.chronicles import Chronicles
 from jarvis_ear.system.control import Control
+from jarvis_ear.system.feed import Feed
+from jarvis_ear.system.feed_socket import FeedSocket
 from jarvis_ear.system.folders import runtime_folder, state_folder
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.mute import Mute
 from jarvis_ear.system.orders import Orders
+from jarvis_ear.system.publisher import Publisher
 from jarvis_ear.system.quiet_hours import QuietHours
 from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
+from jarvis_ear.system.vital_signs import VitalSigns
 from jarvis_ear.transports.spool import NoSpool, Spool
 
 CAPTURE: Final = "capture thread"
@@ -124,7 +137,9 @@ def _start(
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
-    bridge = Bridge(ear=inbox, log=log)
+    feed = _feed(options)
+    publisher = Publisher(feed, transcripts=options.console.transcripts)
+    bridge = Bridge(ear=inbox, log=Chronicles(log, publisher))
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
@@ -170,7 +185,9 @@ def _start(
     backend.start()
     up.enter_context(ear)
     up.enter_context(capture)
-    _open_control(Orders(health, mute), up)
+    orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()))
+    signs = VitalSigns(feed, ear, health=health.report, muted_by=lambda: mute.by)
+    _open_sockets(orders, feed, signs, up)
     return _Running(ear, mute, beat, health)
 
 
@@ -210,13 +227,26 @@ def _losses(source: Source, inbox: Inbox) -> dict[str, object]:
     return told
 
 
-def _open_control(orders: Orders, up: ExitStack) -> None:
-    """Answer on the control socket; an ear hears without one, too."""
+def _feed(options: config.Config) -> Feed:
+    """Begin a feed with what stays as it is."""
+    feed = Feed()
+    wake = options.hearing.wake
+    feed.put("about", {"agent": options.backend.agent_id, "version": __version__})
+    feed.put("wake", {"word": _wake_word(options), "threshold": wake.threshold})
+    feed.put("quiet_hours", {"between": options.microphone.mute_between})
+    feed.put("words", {"shown": options.console.transcripts})
+    feed.put("state", {"name": str(State.IDLE), "why": "", "at": time.time()})
+    return feed
+
+
+def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, up: ExitStack) -> None:
+    """Take orders and feed consoles; an ear hears without either, too."""
     try:
         folder = places.runtime_folder(os.environ)
     except OSError as error:
-        _LOGGER.warning("no control socket: %s", error)
+        _LOGGER.warning("no control socket and no feed: %s", error)
         return
+    up.enter_context(FeedSocket(folder / places.FEED, feed, signs.look))
     up.enter_context(Control(folder / places.SOCKET, orders.answer))
 
 

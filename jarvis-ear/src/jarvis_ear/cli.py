@@ -25,6 +25,7 @@ VERBS: Final = {
     "mute": "close the microphone of the running ear until unmute, restarts included",
     "unmute": "open it again",
     "toggle": "mute or unmute, whatever it is not",
+    "hush": "stop speaking, and forget the sentence in progress",
     "devices": "list microphones and speakers, or say what is missing",
     "config": "print the options in force, and where each value comes from",
     "version": "print the version",
@@ -72,6 +73,8 @@ def _obey(argv: list[str], run: Callable[[Loaded], int]) -> int:
             return _status(as_json="--json" in argv)
         case ["mute" | "unmute" | "toggle" as word]:
             return _mute(word)
+        case ["hush"]:
+            return NOT_RUNNING if _ask("hush") is None else 0
     if argv[:1] == ["run"]:
         return run(load(argv[1:], os.environ))
     return _misunderstand(argv)

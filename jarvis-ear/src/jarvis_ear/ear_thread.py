@@ -67,6 +67,11 @@ class EarThread:
         return self._ear.score
 
     @property
+    def speech(self) -> bool:
+        """Whether the newest frame may be speech (any thread may ask)."""
+        return self._ear.speech
+
+    @property
     def proofs(self) -> int:
         """How often the wake model has given a sensible answer (any thread may ask)."""
         return self._ear.proofs

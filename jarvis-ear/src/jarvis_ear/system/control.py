@@ -6,14 +6,14 @@ connection ends. Only the user of the ear, and root, get an answer.
 
 import json
 import logging
-import os
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias
+
+from jarvis_ear.system import private_socket
 
 Answer: TypeAlias = Mapping[str, object]
 
@@ -26,10 +26,6 @@ CLIENT_S: Final = 1.0
 LOOK_S: Final = 0.25
 """A stop is noticed so soon."""
 
-WAITING: Final = 8
-"""Connections that may wait for the one before them; more are refused by the kernel."""
-
-_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: see unix(7)
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -49,7 +45,8 @@ class Control:
 
     def __enter__(self) -> Self:
         try:
-            self._listener = _listen(self._path)
+            self._listener = private_socket.listen(self._path)
+            self._listener.settimeout(LOOK_S)
         except OSError as error:
             _LOGGER.warning("no control socket at %s: %s", self._path, error)
         else:
@@ -83,7 +80,7 @@ class Control:
             return None
 
     def _serve(self, client: socket.socket) -> None:
-        if not _may_ask(client):
+        if not private_socket.is_ours(client):
             return
         try:
             word = _read_word(client)
@@ -92,40 +89,6 @@ class Control:
             client.sendall(json.dumps(reply).encode() + b"\n")
         except OSError as error:  # it went away, or is too slow
             _LOGGER.debug("a control client was not answered: %s", error)
-
-
-def _listen(path: Path) -> socket.socket:
-    """Open the socket for us alone, in place of one that nobody answers on."""
-    if _is_answered(path):
-        raise OSError("another ear answers there")
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        os.fchmod(listener.fileno(), 0o600)  # what bind() makes has this mode from the beginning
-        listener.bind(str(path))
-        path.chmod(0o600)
-        listener.listen(WAITING)
-        listener.settimeout(LOOK_S)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _is_answered(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(CLIENT_S)
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
-
-
-def _may_ask(client: socket.socket) -> bool:
-    raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
-    return uid in (0, os.geteuid())
 
 
 def _read_word(client: socket.socket) -> str:
