@@ -26,6 +26,7 @@ VERBS: Final = {
     "unmute": "open it again",
     "toggle": "mute or unmute, whatever it is not",
     "hush": "stop speaking, and forget the sentence in progress",
+    "console": "show the running ear in a browser of this machine (--port N, --open)",
     "devices": "list microphones and speakers, or say what is missing",
     "config": "print the options in force, and where each value comes from",
     "version": "print the version",
@@ -71,12 +72,12 @@ def _obey(argv: list[str], run: Callable[[Loaded], int]) -> int:
     match argv:
         case ["status"] | ["status", "--json"]:
             return _status(as_json="--json" in argv)
-        case ["mute" | "unmute" | "toggle" as word]:
-            return _mute(word)
-        case ["hush"]:
-            return NOT_RUNNING if _ask("hush") is None else 0
-    if argv[:1] == ["run"]:
-        return run(load(argv[1:], os.environ))
+        case ["mute" | "unmute" | "toggle" | "hush" as word]:
+            return _order(word)
+        case ["console", *options]:
+            return _console(options)
+        case ["run", *options]:
+            return run(load(options, os.environ))
     return _misunderstand(argv)
 
 
@@ -116,10 +117,20 @@ def _status(*, as_json: bool) -> int:
     return 0 if report["hearing"] else DEAF
 
 
-def _mute(word: str) -> int:
+def _console(argv: list[str]) -> int:
+    from jarvis_ear.console.verb import console  # noqa: PLC0415 - loads a web server, for this only
+
+    options = [word for word in argv if word != "--open"]
+    port = load(options, os.environ).config.console.port
+    return console(port, is_opened="--open" in argv)
+
+
+def _order(word: str) -> int:
     answer = _ask(word)
     if answer is None:
         return NOT_RUNNING
+    if word == "hush":
+        return 0
     if not answer["stored"]:
         _complain("a restart will not remember this: see the log of the ear")
     muted_by = ", ".join(answer["muted_by"])

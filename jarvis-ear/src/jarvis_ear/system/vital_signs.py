@@ -19,7 +19,7 @@ class Hearer(Protocol):
     """What is looked at. Any thread may ask."""
 
     frames: int
-    last_frame: bytes
+    recent: tuple[bytes, ...]
 
     @property
     def score(self) -> float:
@@ -52,6 +52,7 @@ class VitalSigns:
         self._muted_by = muted_by
         self._monotonic = monotonic
         self._told_at = float("-inf")
+        self._seen = ear.frames
 
     def look(self) -> None:
         """Take a look, at every tick."""
@@ -62,7 +63,7 @@ class VitalSigns:
             "sound",
             {
                 "frame": ear.frames,
-                "dbfs": round(level(ear.last_frame).rms, 1),
+                "dbfs": self._levels(),
                 "speech": ear.speech,
                 "score": round(ear.score, 3),
             },
@@ -72,3 +73,9 @@ class VitalSigns:
             report = self._health()
             told = {name: value for name, value in report.items() if name not in _ELSEWHERE}
             self._feed.put("health", told)
+
+    def _levels(self) -> list[float]:
+        """Return the level of every frame since the last look, as far as they are still there."""
+        seen, self._seen = self._seen, self._ear.frames
+        new = min(self._seen - seen, len(self._ear.recent))
+        return [round(level(frame).rms, 1) for frame in self._ear.recent[-new:]] if new else []
