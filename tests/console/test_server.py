@@ -157,8 +157,16 @@ def test_an_order_is_carried_out_and_answered(run, site):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"order":"status","id":1}', '{"order":"mute"}', '{"order":1,"id":1}']
-    + ["[" * 50_000],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"order":"status","id":1}',
+        '{"order":"mute"}',
+        '{"order":1,"id":1}',
+        "[" * 50_000,
+    ],
 )
 def test_what_is_no_order_is_refused(run, site, text):
     async def ask():
@@ -203,7 +211,7 @@ def test_one_page_too_many_is_told_to_come_back(run, site, monkeypatch):
                 with pytest.raises(WSServerHandshakeError) as refused:
                     await one.watch()
                 assert refused.value.status == 503
-            while one.pages._open:
+            while one.pages._open:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.01)
             async with one.watch() as socket:
                 await socket.receive_str()

@@ -104,7 +104,7 @@ class FeedingEar:
         """Say what sound there is: somebody speaks two seconds of every six."""
         self._ticks += 1
         self.feed.put("mute", {"by": list(self._by)})
-        speaks = self._ticks % 150 < 50  # noqa: PLR2004 - 25 ticks are a second
+        speaks = self._ticks % 150 < 50
         wave = 14 * math.sin(self._ticks / 2.3) + 6 * math.sin(self._ticks * 1.7)
         dbfs = round((-28 if speaks else -62) + wave * (1 if speaks else 0.12), 1)
         score = 0.02 if not speaks else round(max(0.0, 0.9 * math.sin(self._ticks % 150 / 12)), 3)

@@ -18,7 +18,7 @@ _INDENT: Final = " " * 21
 
 def everyday() -> str:
     """Describe the options that people need, in a line or two each."""
-    rows = [_row(SHORT_FLAGS[key], BY_KEY[key]) for key in SHORT_FLAGS if key not in _ELSEWHERE]
+    rows = [_row(SHORT_FLAGS[key], BY_KEY[key]) for key in SHORT_FLAGS]
     rows.append(_entry("--config FILE", f"Read this file instead of {CONFIG_FILE}."))
     return "\n".join(rows)
 
@@ -56,9 +56,6 @@ def _placeholder(option: Option) -> str:
         return ""
     return f" {_NAMES.get(option.key, option.name.rpartition('_')[2].upper())}"
 
-
-_ELSEWHERE: Final = ("console.port",)
-"""What the line of its verb says."""
 
 _NAMES: Final = {
     "microphone.input": "FILE",
