@@ -20,7 +20,7 @@ READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 check: lint types test           ## lint, types and test
 
 run: $(READY_TO_RUN)             ## say "Hey Jarvis, what time is it" and get an answer (ARGS="--device usb")
-	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --microphone.fallback $(RECORDING) $(ARGS)
+	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --console.transcripts --microphone.fallback $(RECORDING) $(ARGS)
 
 test: $(READY_TO_TEST)           ## the whole test-suite with branch coverage (ARGS="-k wake")
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)

@@ -33,6 +33,7 @@ missing_packages() {
     have pactl || echo "pulseaudio-utils the same"
     library_of_alsa pulse || echo "libasound2-plugins the same"
     have strace || echo "strace the proof that nothing but loopback is used"
+    have chromium || have chromium-browser || echo "chromium the browser that looks at the console"
     have git || echo "git the list of the project's files"
 }
 

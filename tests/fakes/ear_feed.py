@@ -73,8 +73,7 @@ class FeedingEar:
         self._lock = threading.Lock()  # protects who muted it
         self.feed = Feed()
         self.ordered: list[str] = []
-        for topic, value in STILL.items():
-            self.feed.put(topic, value)
+        self.begin_anew()
 
     def __enter__(self) -> Self:
         self._up.enter_context(FeedSocket(self._folder / places.FEED, self.feed, self._look))
@@ -88,6 +87,12 @@ class FeedingEar:
         trace: TracebackType | None,
     ) -> None:
         self._up.close()
+
+    def begin_anew(self) -> None:
+        """Be as at the start."""
+        self._by = ()
+        self.ordered.clear()
+        self.feed.replace(STILL)
 
     def mute(self, *by: str) -> None:
         """Be muted by these, and by nobody else."""
