@@ -25,7 +25,14 @@ class RunningEar:
     ``story`` holds every line of the log so far.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], *options: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *options: str,
+        program: str = "jarvis_ear",
+    ) -> None:
+        self._program = program
         self._state = folder / "remembered"
         self._runtime = folder / "runtime"
         self._runtime.mkdir(exist_ok=True)
@@ -46,10 +53,11 @@ class RunningEar:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jarvis_ear", "run", *self._options],
+            [sys.executable, "-m", self._program, "run", *self._options],
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment,
+            start_new_session=True,  # without a terminal, as a service has none
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -70,6 +78,14 @@ class RunningEar:
             self._process.wait()
         self._reader.join(SOON_S)
         self._drain()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def wait_ended(self, within_s: float = SOON_S) -> int:
+        """Wait for its end, and return its exit status."""
+        return self._process.wait(within_s)
 
     def kill(self) -> None:
         """End it as kill -9 does."""

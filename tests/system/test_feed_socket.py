@@ -109,7 +109,7 @@ def test_while_nobody_watches_nobody_looks(server, looker, consoles):
     assert looker.looks == looks
 
 
-def test_the_socket_is_ours_alone_and_goes_with_us(path, feed, looker):
+def test_the_socket_is_welcome_alone_and_goes_with_us(path, feed, looker):
     with FeedSocket(path, feed, looker.look):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not path.exists()

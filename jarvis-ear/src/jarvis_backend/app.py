@@ -17,7 +17,7 @@ from jarvis_backend.auth import Admission, Auth
 from jarvis_backend.config import Config, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.doorway import DoorRules, Doorway
-from jarvis_backend.endpoints.event_bus import Seal, event_bus_routes
+from jarvis_backend.endpoints.event_bus import event_bus_routes
 from jarvis_backend.endpoints.health import health_routes
 from jarvis_backend.endpoints.http_door import HttpDoor
 from jarvis_backend.endpoints.login import login_routes
@@ -29,6 +29,7 @@ from jarvis_backend.endpoints.voice_ws import voice_ws_routes
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
 from jarvis_backend.event_bus import EventBus, LocalSync
+from jarvis_ear.wire.seal import Seal
 
 _LOG: Final = logging.getLogger(__name__)
 

@@ -2,7 +2,8 @@
 
 From this tree come the command line (``--stt.engine openai``) and the environment
 (``JARVIS_BACKEND_STT__ENGINE=openai``); an argument wins. Secrets are never arguments, because
-every user of a machine can read the arguments of every program.
+every user of a machine can read the arguments of every program; they may also be credentials of the
+service manager, which give way to the environment.
 """
 
 import os
@@ -11,8 +12,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, CliApp, CliSuppress, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliSuppress,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
+from jarvis_backend import credentials
 from jarvis_backend.errors import ConfigError
 
 ENV_PREFIX: Final = "JARVIS_BACKEND_"
@@ -56,6 +66,8 @@ class SpeechToTextOptions(Section):
     """Sent to the server at `url`."""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
     """How long one utterance may take."""
+    listeners: int = Field(default=4, ge=0, le=64)
+    """People whose words `pocketsphinx` follows at once while they speak; 90 MB for each."""
 
 
 class BrainOptions(Section):
@@ -101,6 +113,9 @@ class Limits(Section):
     """Largest message on a wire; at one byte more the connection is closed."""
     messages_per_s: int = Field(default=200, ge=10, le=100_000)
     """Messages one WebSocket may send, on average; one that goes on above is closed."""
+    heartbeat_s: float = Field(default=15.0, ge=0.1, le=3600)
+    """How often a WebSocket's client is asked whether it lives; one that does not answer for as
+    long again is dropped."""
     connections: int = Field(default=64, ge=1, le=10_000)
     """Satellites that may be connected to one wire at once."""
     recording_s: float = Field(default=30.0, ge=1, le=600)
@@ -178,6 +193,18 @@ class Config(BaseSettings):
     tts: TextToSpeechOptions = TextToSpeechOptions()
     limits: Limits = Limits()
     log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # the other sources are not used
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_others: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Rank the sources: arguments, environment, credentials."""
+        kept = InitSettingsSource(settings_cls, dict(credentials.read(os.environ)))
+        return (init_settings, env_settings, kept)
 
 
 def load(arguments: Sequence[str] | None = None) -> Config:

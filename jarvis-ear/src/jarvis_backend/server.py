@@ -144,6 +144,8 @@ def _settings(config: Config, engines: Engines | None, now: Callable[[], float])
         http="h11",
         ws="wsproto",
         ws_max_size=config.limits.message_bytes,
+        ws_ping_interval=config.limits.heartbeat_s,
+        ws_ping_timeout=config.limits.heartbeat_s,
         lifespan="on",
         log_config=None,
         access_log=False,

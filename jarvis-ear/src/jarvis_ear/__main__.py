@@ -7,13 +7,13 @@ import os
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can import onnxruntime
 
+import faulthandler
 import logging
 import secrets
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,8 @@ from pydantic import SecretStr
 from jarvis_ear import __version__, cli, config
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.bridge import Bridge
+from jarvis_ear.bridge import Bridge, Watcher
+from jarvis_ear.bus_news import BusNews
 from jarvis_ear.companion import Companion
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
@@ -45,24 +46,30 @@ from jarvis_ear.hearing.events import (
 )
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.options import Loaded
+from jarvis_ear.running import Running
 from jarvis_ear.system import logs, places
+from jarvis_ear.system.away import Away
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.bus_switch import BusSwitch
 from jarvis_ear.system.chronicles import Chronicles
 from jarvis_ear.system.control import Control
 from jarvis_ear.system.feed import Feed
 from jarvis_ear.system.feed_socket import FeedSocket
-from jarvis_ear.system.folders import runtime_folder, state_folder
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.mute import Mute
+from jarvis_ear.system.notify import open_notifier, watchdog_s
 from jarvis_ear.system.orders import Orders
 from jarvis_ear.system.publisher import Publisher
 from jarvis_ear.system.quiet_hours import QuietHours
+from jarvis_ear.system.service import Service
 from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
 from jarvis_ear.system.vital_signs import VitalSigns
+from jarvis_ear.system.watchdog import Watchdog
+from jarvis_ear.transports.bus_client import BusClient
 from jarvis_ear.transports.spool import NoSpool, Spool
 
 CAPTURE: Final = "capture thread"
@@ -84,29 +91,26 @@ def main() -> int:
 
 def run(loaded: Loaded) -> int:
     """Hear until told to stop, or until a file is over and its last turn is finished."""
+    faulthandler.enable()  # a process that the watchdog kills says where each thread was
+    every_s = watchdog_s(os.environ)
+    service = Service(open_notifier(os.environ))
     with ExitStack() as up:
         live = up.enter_context(logs.setup(loaded.config.log))
-        ending = up.enter_context(Ending())
+        ending = up.enter_context(Ending(on_signal=service.stopping))
+        service.starting()
         _check_source(loaded.config.microphone)
         spool = _spool(loaded.config.spool, up)
         options = _with_companion(loaded.config, up)
         running = _start(options, make_source(options.microphone), spool, ending, up)
+        watchdog = Watchdog(running.beat, every_s)
+        up.callback(service.stopping)
         while not ending.wait(LOOK_S):
             running.mute.look()
             running.health.look()
             _require_capture(running.beat)
+            service.look(running.condition(), watchdog)
             live.show(running.ear.state, level(running.ear.last_frame).rms, running.ear.score)
     return 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """What the main thread looks at while everything runs."""
-
-    ear: EarThread
-    mute: Mute
-    beat: Beat
-    health: Health
 
 
 def _require_capture(beat: Beat) -> None:
@@ -133,13 +137,19 @@ def _check_source(microphone: config.Microphone) -> None:
 
 def _start(
     options: config.Config, source: Source, spool: Spool, ending: Ending, up: ExitStack
-) -> _Running:
+) -> Running:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
     feed = _feed(options)
     publisher = Publisher(feed, transcripts=options.console.transcripts)
-    bridge = Bridge(ear=inbox, log=Chronicles(log, publisher))
+    mute = Mute(
+        places.state_folder(os.environ),
+        QuietHours.parse(options.microphone.mute_between),
+        on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
+    )
+    bus = _bus(options, mute)
+    bridge = Bridge(ear=inbox, log=Chronicles(log, publisher), watchers=_watchers(options, bus))
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
@@ -150,11 +160,6 @@ def _start(
         patient=options.microphone.fast,
         on_finished=ending.finish,
         on_failure=ending.fail,
-    )
-    mute = Mute(
-        state_folder(os.environ),
-        QuietHours.parse(options.microphone.mute_between),
-        on_change=lambda muted: _close_or_open(capture, inbox, muted=muted),
     )
     is_muted = mute.load()
     capture = Capture(
@@ -175,6 +180,7 @@ def _start(
         details=lambda: {
             "muted_by": list(mute.by),
             "connected": backend.connected,
+            **_bus_health(bus),
             **_losses(source, inbox),
         },
         turns=log.recent,
@@ -188,16 +194,43 @@ def _start(
     orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()))
     signs = VitalSigns(feed, ear, health=health.report, muted_by=lambda: mute.by)
     _open_sockets(orders, feed, signs, up)
-    return _Running(ear, mute, beat, health)
+    if bus is not None:
+        up.callback(bus.stop)
+        bus.start()
+    return Running(ear, capture, backend, mute, beat, health, Away())
 
 
-def _close_or_open(capture: Capture, inbox: Inbox, *, muted: bool) -> None:
+def _close_or_open(
+    capture: Capture, inbox: Inbox, bus: BusClient | None, mute: Mute, *, muted: bool
+) -> None:
     """Have the ear stop hearing, and the device given back; or the other way round."""
     inbox.tell(Muted() if muted else Unmuted())
     if muted:
         capture.mute()
     else:
         capture.unmute()
+    if bus is not None:
+        bus.announce(mute.by)
+
+
+def _bus(options: config.Config, mute: Mute) -> BusClient | None:
+    """Make the ear a member of the bus, if there is one."""
+    if not options.bus.url:
+        return None
+    switch = BusSwitch(mute, may_unmute=options.bus.may_unmute)
+    return BusClient(options.bus, options.backend, switch)
+
+
+def _watchers(options: config.Config, bus: BusClient | None) -> list[Watcher]:
+    """Name those who follow the turns besides the log."""
+    if bus is None:
+        return []
+    return [BusNews(options.backend.agent_id, options.bus.news, bus.post)]
+
+
+def _bus_health(bus: BusClient | None) -> dict[str, object]:
+    """Say how things stand with the bus."""
+    return {"bus": "off"} if bus is None else {"bus": str(bus.state), **bus.counters()}
 
 
 def _beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:
@@ -242,7 +275,7 @@ def _feed(options: config.Config) -> Feed:
 def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, up: ExitStack) -> None:
     """Take orders and feed consoles; an ear hears without either, too."""
     try:
-        folder = places.runtime_folder(os.environ)
+        folder = places.control_folder(os.environ)
     except OSError as error:
         _LOGGER.warning("no control socket and no feed: %s", error)
         return
@@ -255,8 +288,8 @@ def _spool(options: config.Spool, up: ExitStack) -> Spool:
     if not options.enabled:
         return NoSpool()
     clock = BootClock.of_this_machine()
-    ledger = Ledger(options.ledger_dir or state_folder(os.environ), clock)
-    spool = DiskSpool(options.dir or runtime_folder(os.environ), ledger, clock)
+    ledger = Ledger(options.ledger_dir or places.state_folder(os.environ), clock)
+    spool = DiskSpool(options.dir or places.spool_folder(os.environ), ledger, clock)
     up.callback(spool.close)
     spool.lock()
     return spool

@@ -27,6 +27,7 @@ VERBS: Final = {
     "toggle": "mute or unmute, whatever it is not",
     "hush": "stop speaking, and forget the sentence in progress",
     "console": "show the running ear in a browser of this machine (--port N, --open)",
+    "service": "install, uninstall or show it as a system service (service --help)",
     "devices": "list microphones and speakers, or say what is missing",
     "config": "print the options in force, and where each value comes from",
     "version": "print the version",
@@ -66,6 +67,11 @@ def main(argv: Sequence[str] | None = None, *, run: Callable[[Loaded], int]) -> 
 
 
 def _obey(argv: list[str], run: Callable[[Loaded], int]) -> int:
+    with_options: dict[str, Callable[[list[str]], int]] = {
+        "service": _service,
+        "console": _console,
+        "run": lambda options: run(load(options, os.environ)),
+    }
     text = _help_for(argv) or _answer(argv)
     if text is not None:
         return _print(text)
@@ -74,14 +80,14 @@ def _obey(argv: list[str], run: Callable[[Loaded], int]) -> int:
             return _status(as_json="--json" in argv)
         case ["mute" | "unmute" | "toggle" | "hush" as word]:
             return _order(word)
-        case ["console", *options]:
-            return _console(options)
-        case ["run", *options]:
-            return run(load(options, os.environ))
+        case [verb, *options] if verb in with_options:
+            return with_options[verb](options)
     return _misunderstand(argv)
 
 
 def _help_for(argv: list[str]) -> str | None:
+    if argv[:1] == ["service"]:
+        return None  # it has a help of its own
     if "--help-all" in argv:
         return f"{_help()}\nAll options:\n{everything()}\n"
     asks = argv[:1] == ["help"] or "--help" in argv or "-h" in argv
@@ -107,6 +113,12 @@ def _devices() -> str:
     from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - loads PortAudio, for this only
 
     return describe()
+
+
+def _service(argv: list[str]) -> int:
+    from jarvis_ear.service.command import main as service  # noqa: PLC0415 - for this verb only
+
+    return service(argv)
 
 
 def _status(*, as_json: bool) -> int:

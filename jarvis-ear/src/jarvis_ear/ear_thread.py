@@ -101,6 +101,7 @@ class EarThread:
 
     def _run(self) -> None:
         try:
+            self._ear.prove_model()
             while not self._stopping.is_set():
                 self.turns += 1
                 self._turn_over(self._inbox.get(GET_S, audio=not self._is_waiting()))

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Final, Self
 
@@ -13,11 +14,12 @@ class Ending:
     """Waits for whatever ends the program. Made and awaited by the main thread.
 
     A thread that dies of an exception ends the program too. A first signal ends it in order, a
-    second one at once. ``finish`` and ``fail`` may be called by
-    any thread; the first call counts.
+    second one at once. ``finish`` and ``fail`` may be called by any thread; the first call counts.
+    ``on_signal`` is called with the first signal, between any two steps of the main thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_signal: Callable[[], None] = lambda: None) -> None:
+        self._on_first_signal = on_signal
         self._over = threading.Event()
         self._error: BaseException | None = None
         self._handlers: list[tuple[signal.Signals, object]] = []
@@ -64,3 +66,4 @@ class Ending:
         if self._over.is_set():
             os._exit(128 + number)
         self._over.set()
+        self._on_first_signal()

@@ -11,6 +11,8 @@
         * ``ConnectFailed``
         * ``Disconnected``
         * ``Rejected``           credentials refused: long back-off, said loudly once
+    * ``ServiceError``           this machine's: the service cannot be installed, status 71
+        * ``NotPermitted``       the user's: only root may do that, status 77
     * ``ProtocolError``
         * ``RemoteProtocolError``  they sent nonsense: drop the message or the link, count, go on
         * ``LocalProtocolError``   we tried to send nonsense: a bug
@@ -79,6 +81,18 @@ class Disconnected(TransportError):
 
 class Rejected(TransportError):
     """The backend refused our credentials."""
+
+    exit_status = 77  # EX_NOPERM
+
+
+class ServiceError(JarvisEarError):
+    """The service cannot be installed, started or removed on this machine."""
+
+    exit_status = 71  # EX_OSERR
+
+
+class NotPermitted(ServiceError):
+    """Only root may do what was asked."""
 
     exit_status = 77  # EX_NOPERM
 

@@ -11,8 +11,8 @@ from jarvis_backend.app import create_app
 from jarvis_backend.config import Config
 from jarvis_backend.endpoints import event_bus as endpoint
 from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync
-from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.wire import event_bus as wire
+from jarvis_ear.wire.seal import Seal
 
 KEY = "k" * 32
 
@@ -74,17 +74,6 @@ def test_with_a_key_only_signed_messages_count_and_each_one_once():
         assert "Repeated" in line.receive_json()["error"]
 
 
-def test_signatures_are_forgotten_when_they_are_stale(monkeypatch):
-    monkeypatch.setattr(endpoint, "SEEN_LETTERS", 1)
-    now = [1000.0]
-    seal = endpoint.Seal(KEY.encode(), lambda: now[0])
-    seal.check(wire.sign({"type": "a"}, KEY.encode(), now[0]))
-    with pytest.raises(RemoteProtocolError, match="Repeated"):
-        seal.check(wire.sign({"type": "b"}, KEY.encode(), now[0]))
-    now[0] += 61
-    seal.check(wire.sign({"type": "b"}, KEY.encode(), now[0]))
-
-
 def test_cors_is_closed_unless_a_page_is_named(client):
     asks = {
         "Origin": "https://panel.example",
@@ -128,7 +117,7 @@ def test_a_stuck_connection_ends():
 
     async def scene():
         bus = EventBus(LocalSync(), wire.write, time.time)
-        seal = endpoint.Seal(None, time.time)
+        seal = Seal(None, time.time)
         served = asyncio.create_task(endpoint.BusConnection(Stuck(), bus, seal, time.time).run())
         await asyncio.sleep(0)
         for _ in range(QUEUE_EVENTS + 2):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from fastapi import APIRouter
 from starlette.websockets import WebSocket
@@ -11,43 +11,7 @@ from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
 from jarvis_backend.event_bus import BusClient, EventBus
 from jarvis_ear.wire import event_bus as wire
 from jarvis_ear.wire.json_fields import RemoteProtocolError
-
-SEEN_LETTERS: Final = 10_000
-"""Signatures that are remembered; a bus on which more come within a minute is under attack."""
-
-
-class Seal:
-    """Signs what goes out and checks what comes in, once each. Lives on the loop.
-
-    Bound: ``SEEN_LETTERS`` signatures. Policy: one more is refused until the oldest is stale.
-    """
-
-    def __init__(self, key: bytes | None, now: Callable[[], float]) -> None:
-        """Use ``key``, or none at all; ``now`` is a wall clock."""
-        self._key = key
-        self._now = now
-        self._seen: dict[str, float] = {}
-
-    def write(self, payload: Mapping[str, Any]) -> str:
-        """Return the frame that says ``payload``."""
-        if self._key is None:
-            return wire.write(payload)
-        return wire.write(wire.sign(payload, self._key, self._now()))
-
-    def check(self, payload: Mapping[str, Any]) -> None:
-        """Return if ``payload`` may be believed, else raise RemoteProtocolError."""
-        if self._key is None:
-            return
-        signature = wire.check(payload, self._key, self._now())
-        self._forget_stale()
-        if signature in self._seen or len(self._seen) >= SEEN_LETTERS:
-            raise RemoteProtocolError("Repeated message; expected each one once")
-        self._seen[signature] = self._now()
-
-    def _forget_stale(self) -> None:
-        stale = self._now() - 2 * wire.WINDOW_S  # a sender's clock may be one window ahead
-        while self._seen and (oldest := next(iter(self._seen))) and self._seen[oldest] < stale:
-            del self._seen[oldest]
+from jarvis_ear.wire.seal import Seal
 
 
 def event_bus_routes(

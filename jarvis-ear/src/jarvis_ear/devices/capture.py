@@ -84,6 +84,10 @@ class Capture:
         self._told = threading.Condition()  # guards _muted, and wakes the thread
         self._lost_at: float | None = None
         self._reason = ""
+        self.lost = ""
+        """Why there is no sound from the source; empty: there is. Any thread may ask."""
+        self.retry_s = 0.0
+        """How long the thread waits until it looks for a lost source again. Any thread may ask."""
         self._said_at = 0.0
         self._waits: Iterator[float] = iter(())
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -155,11 +159,13 @@ class Capture:
                 if not self._source.live:
                     raise
                 self._lose(error)
-                self._pause(next(self._waits))
+                self.retry_s = next(self._waits)
+                self._pause(self.retry_s)
 
     def _rest_while_muted(self) -> None:
         while self._muted and not self._stopped():
             self._lost_at = None  # nobody misses it now; a new loss will be told again
+            self.lost = ""
             self._pause(REST_S)
 
     def _pause(self, seconds: float) -> None:
@@ -197,6 +203,7 @@ class Capture:
 
     def _lose(self, error: MicrophoneLost) -> None:
         now = self._monotonic()
+        self.lost = str(error)
         if self._lost_at is not None:
             self._remind(str(error), now)
             return
@@ -218,6 +225,7 @@ class Capture:
     def _find(self) -> None:
         gone_s = self._monotonic() - (self._lost_at or 0.0)
         self._lost_at = None
+        self.lost = ""
         _LOGGER.info("%s is back after %.1f s", self._source.name, gone_s)
         self._on_found()
 

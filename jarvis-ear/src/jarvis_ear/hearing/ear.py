@@ -166,7 +166,8 @@ class Ear:
             self._wake.reset()
             self._decider.restart()
         if not stretch:
-            self._prove_model()
+            if not self._gate.is_open and self._now - self._proved_at >= PROOF:
+                self.prove_model()
             return ()
         effects: tuple[Effect, ...] = ()
         for step, score in enumerate(self._wake.score(b"".join(part.pcm for part in stretch))):
@@ -187,10 +188,8 @@ class Ear:
         growth = self._collector.growth()
         return () if growth is None else (UtteranceGrew(self._machine.turn_id, *growth),)
 
-    def _prove_model(self) -> None:
+    def prove_model(self) -> None:
         """Ask a resting model one step of silence. Its state is nobody's: it wakes up reset."""
-        if self._gate.is_open or self._now - self._proved_at < PROOF:
-            return
         self._wake.reset()
         for score in self._wake.score(_QUIET_STEP):
             self._note_proof(score)

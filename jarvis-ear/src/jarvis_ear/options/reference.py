@@ -24,10 +24,11 @@ names. What is in force, and where each value comes from, is told by `jarvis-ear
 - An empty text where a path is expected means none.
 - {", ".join(f"`{name}`" for name in OWNER_VARIABLES.values())} work as environment variables too.
   They give way to the names with `JARVIS_EAR_`, and count as not set when they are empty.
-- The password is never an argument. The environment is stronger than the credential
-  `jarvis-password` of the service manager (`$CREDENTIALS_DIRECTORY`), that one stronger than the
-  file. A `password_file` is as strong as the place that names it, and like a configuration file
-  with a password in it, it must be closed to others (mode 0600) and belong to us or to root.
+- The password and the key of the bus are never arguments. The environment is stronger than the
+  credentials `jarvis-password` and `jarvis-bus-key` of the service manager
+  (`$CREDENTIALS_DIRECTORY`), those stronger than the file. A `password_file` or `key_file` is as
+  strong as the place that names it, and like a configuration file with a secret in it, it must be
+  closed to others (mode 0600) and belong to us or to root.
 - Unknown names are mistakes, also among the variables that begin with `JARVIS_EAR_`. All mistakes
   are listed at once, and the exit status is 78.
 """
@@ -71,8 +72,8 @@ def _example(option: Option) -> str:
 
 
 def _default(option: Option) -> str:
-    if option.kind is SecretStr:
-        return "what a new backend has"
+    if isinstance(option.default, SecretStr):
+        return "what a new backend has" if option.default.get_secret_value() else "none"
     return "none" if option.default in (None, "") else f"`{_example(option)}`"
 
 

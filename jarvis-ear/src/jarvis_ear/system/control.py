@@ -1,7 +1,8 @@
 """Control: answers what `jarvis-ear status`, `mute`, `unmute` and `toggle` ask.
 
 A request is one word and a line feed; an answer is one JSON object and a line feed; then the
-connection ends. Only the user of the ear, and root, get an answer.
+connection ends. The user of the ear and root get an answer; so does the group of the ear where the
+socket's folder is open to that group, as that of the service is.
 """
 
 import json
@@ -40,12 +41,14 @@ class Control:
         self._path = path
         self._answer = answer
         self._listener: socket.socket | None = None
+        self._group: int | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def __enter__(self) -> Self:
         try:
-            self._listener = private_socket.listen(self._path)
+            self._group = private_socket.invited_group(self._path.parent)
+            self._listener = private_socket.listen(self._path, self._group)
             self._listener.settimeout(LOOK_S)
         except OSError as error:
             _LOGGER.warning("no control socket at %s: %s", self._path, error)
@@ -80,7 +83,7 @@ class Control:
             return None
 
     def _serve(self, client: socket.socket) -> None:
-        if not private_socket.is_ours(client):
+        if not private_socket.is_welcome(client, self._group):
             return
         try:
             word = _read_word(client)

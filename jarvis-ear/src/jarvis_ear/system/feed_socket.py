@@ -48,6 +48,7 @@ class FeedSocket:
         self._look = look
         self._monotonic = monotonic
         self._listener: socket.socket | None = None
+        self._group: int | None = None
         self._stop_here, self._stop_there = socket.socketpair()
         self._watchers: dict[socket.socket, _Watcher] = {}
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -56,7 +57,8 @@ class FeedSocket:
 
     def __enter__(self) -> Self:
         try:
-            self._listener = private_socket.listen(self._path)
+            self._group = private_socket.invited_group(self._path.parent)
+            self._listener = private_socket.listen(self._path, self._group)
         except OSError as error:
             _LOGGER.warning("no feed for a console at %s: %s", self._path, error)
         else:
@@ -105,7 +107,9 @@ class FeedSocket:
         except OSError as error:  # it went away; or no descriptors are left, and the ear needs none
             _LOGGER.debug("nobody could be served: %s", error)
             return
-        if len(self._watchers) >= MAX_WATCHERS or not private_socket.is_ours(client):
+        if len(self._watchers) >= MAX_WATCHERS or not private_socket.is_welcome(
+            client, self._group
+        ):
             self.refused += 1
             client.close()
             return

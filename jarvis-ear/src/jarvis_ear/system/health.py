@@ -67,16 +67,21 @@ class Health:
                 self._level = level(self._ear.last_frame).rms
                 self._floor.hear(self._level)
 
+    @property
+    def hearing(self) -> bool:
+        """Whether sound comes from the microphone. Any thread may ask."""
+        with self._lock:
+            return self._is_hearing(self._ear.state, self._heard_s_ago(self._monotonic()))
+
     def report(self) -> dict[str, Any]:
         """Tell everything, as plain values."""
         with self._lock:
             now = self._monotonic()
             state = self._ear.state
-            heard_s_ago = None if self._heard_at is None else round(now - self._heard_at, 2)
-            awake = state not in (State.MUTED, State.DEAF)
+            heard_s_ago = self._heard_s_ago(now)
             return {
                 "state": str(state),
-                "hearing": awake and heard_s_ago is not None and heard_s_ago < FRESH_S,
+                "hearing": self._is_hearing(state, heard_s_ago),
                 "heard_s_ago": heard_s_ago,
                 "level_dbfs": round(self._level, 1),
                 "noise_floor_dbfs": round(self._floor.level, 1),
@@ -89,3 +94,10 @@ class Health:
                 "pid": os.getpid(),
                 "version": __version__,
             }
+
+    def _heard_s_ago(self, now: float) -> float | None:
+        return None if self._heard_at is None else round(now - self._heard_at, 2)
+
+    def _is_hearing(self, state: State, heard_s_ago: float | None) -> bool:
+        awake = state not in (State.MUTED, State.DEAF)
+        return awake and heard_s_ago is not None and heard_s_ago < FRESH_S

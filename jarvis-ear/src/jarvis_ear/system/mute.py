@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,9 @@ OWNER: Final = "owner"
 
 CLOCK: Final = "clock"
 """The quiet hours that are configured."""
+
+BUS: Final = "bus"
+"""Whoever switches the module `audio` on the event bus."""
 
 FILE: Final = "mute.json"
 
@@ -57,6 +60,13 @@ class Mute:
         """Who wants the ear closed; nobody: it is open."""
         return tuple(sorted(self._by))
 
+    @property
+    def until(self) -> str:
+        """The time on the wall at which the ear opens by itself; empty: it does not."""
+        if self._quiet_hours is None or self._by != {CLOCK}:
+            return ""
+        return f"{self._quiet_hours.end:%H:%M}"
+
     def load(self) -> bool:
         """Remember what was so before, and return whether the ear starts closed. Once."""
         with self._lock:
@@ -92,6 +102,11 @@ class Mute:
             self.unmute()
         else:
             self.mute()
+
+    def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Tell ``listener`` who wants the ear closed, before any change after this."""
+        with self._lock:
+            listener(self.by)
 
     def look(self) -> None:
         """Look at the clock: several times a minute, or quiet hours begin late."""

@@ -1,12 +1,13 @@
-"""Places: the folders for what lasts as long as the process, and for what outlasts it."""
+"""Places: the folders for what ends with the machine's run, and for what outlasts it.
+
+They are a service's, a session's, or else a user's.
+"""
 
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
-
-from jarvis_ear.system import folders
 
 NAME: Final = "jarvis-ear"
 SOCKET: Final = "control"
@@ -20,9 +21,33 @@ SERVICE: Final = Path("/run") / NAME
 
 
 def runtime_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder for the control socket, made if need be; or raise OSError."""
-    if given := environ.get("RUNTIME_DIRECTORY", ""):
-        return Path(given.partition(":")[0])
+    """Return where a service, a session or else a user keeps what ends with the machine."""
+    return _given(environ, "RUNTIME_DIRECTORY") or _own_runtime_folder(environ)
+
+
+def spool_folder(environ: Mapping[str, str]) -> Path:
+    """Return where sentences wait: the runtime folder, or a service's last one if it has several.
+
+    A service lets its group into the first, where the control socket is, and nobody into the last.
+    """
+    last = environ.get("RUNTIME_DIRECTORY", "").rpartition(":")[2]
+    return Path(last) if last else runtime_folder(environ)
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Return where a service or a user keeps what outlives the machine's start."""
+    if service := _given(environ, "STATE_DIRECTORY"):
+        return service
+    if state := environ.get("XDG_STATE_HOME", ""):
+        return Path(state) / NAME
+    home = environ.get("HOME") or "/nonexistent"
+    return Path(home) / ".local" / "state" / NAME
+
+
+def control_folder(environ: Mapping[str, str]) -> Path:
+    """Return the runtime folder, made if need be and ours alone; or raise OSError."""
+    if service := _given(environ, "RUNTIME_DIRECTORY"):
+        return service
     folder = _own_runtime_folder(environ)
     folder.mkdir(mode=0o700, exist_ok=True)
     _require_ours(folder)
@@ -31,15 +56,24 @@ def runtime_folder(environ: Mapping[str, str]) -> Path:
 
 def sockets(environ: Mapping[str, str], name: str = SOCKET) -> Iterator[Path]:
     """List where a socket of a running ear may be, the most likely place first."""
-    if given := environ.get("RUNTIME_DIRECTORY", ""):
-        yield Path(given.partition(":")[0]) / name
+    if service := _given(environ, "RUNTIME_DIRECTORY"):
+        yield service / name
     yield _own_runtime_folder(environ) / name
     yield SERVICE / name
 
 
+def _given(environ: Mapping[str, str], name: str) -> Path | None:
+    """Return the first of the folders that the service manager gave us, if it gave any."""
+    first = environ.get(name, "").partition(":")[0]
+    return Path(first) if first else None
+
+
 def _own_runtime_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of a session or a user, whatever the service manager says."""
-    return folders.runtime_folder({**environ, "RUNTIME_DIRECTORY": ""})
+    session = environ.get("XDG_RUNTIME_DIR", "")
+    if session and Path(session).is_dir():
+        return Path(session) / NAME
+    return Path(environ.get("TMPDIR") or "/tmp") / f"{NAME}-{os.geteuid()}"  # noqa: S108 - ours or refused
 
 
 def _require_ours(folder: Path) -> None:

@@ -1,0 +1,89 @@
+"""The whole ear as a program, with levers: a file in the folder ``$LEVERS`` breaks one part of it.
+
+Nothing of this is in the product: its methods are wrapped here.
+"""
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from jarvis_ear import __main__ as program
+from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.ear_thread import EarThread
+from jarvis_ear.transports.courier import Courier
+
+LEVERS: Final = "LEVERS"
+"""The variable that names the folder."""
+
+PAUSE_S: Final = 0.02
+"""How often a part that hangs looks whether its lever is still there."""
+
+
+def is_pulled(lever: str) -> bool:
+    """Whether somebody has pulled this lever."""
+    return Path(os.environ[LEVERS], lever).exists()
+
+
+def hang(lever: str) -> None:
+    """Go on only when the lever is released."""
+    pause = threading.Event()
+    while is_pulled(lever):
+        pause.wait(PAUSE_S)
+
+
+def wrap(owner: object, name: str, around: Callable[[Callable[..., Any]], Any]) -> None:
+    """Put something around ``owner.name``."""
+    setattr(owner, name, around(getattr(owner, name)))
+
+
+def hanging(lever: str) -> Callable[[Callable[..., Any]], Any]:
+    """Hang before each call, while the lever is pulled."""
+
+    def around(inner: Callable[..., Any]) -> Any:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            hang(lever)
+            return inner(*args, **kwargs)
+
+        return wrapped
+
+    return around
+
+
+def unresolved(inner: Callable[..., Any]) -> Any:
+    """Know no name of any host, while the lever is pulled."""
+
+    def wrapped(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_pulled("resolver") and host is not None:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return inner(host, *args, **kwargs)
+
+    return wrapped
+
+
+def senseless(inner: Callable[..., Any]) -> Any:
+    """Answer with what is no number, while the lever is pulled."""
+
+    def wrapped(*args: Any) -> Any:
+        scores = inner(*args)
+        return [float("nan")] * len(scores) if is_pulled("model") else scores
+
+    return wrapped
+
+
+def main() -> int:
+    """Run the ear."""
+    wrap(EarThread, "_turn_over", hanging("ear"))
+    wrap(Courier, "wake", hanging("network"))
+    wrap(Courier, "_look_at_everything", hanging("network"))
+    wrap(OpenWakeWord, "score", senseless)
+    wrap(OpenWakeWord, "__init__", hanging("load"))
+    wrap(socket, "getaddrinfo", unresolved)
+    return program.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
