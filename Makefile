@@ -20,7 +20,7 @@ READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 check: lint types test           ## lint, types and test
 
 run: $(READY_TO_RUN)             ## say "Hey Jarvis, what time is it" and get an answer (ARGS="--device usb")
-	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --microphone.fallback $(RECORDING) $(ARGS)
+	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --console.transcripts --microphone.fallback $(RECORDING) $(ARGS)
 
 install: $(READY_TO_RUN)         ## as a system service, as root (ARGS=--with-backend, DESTDIR=)
 	@.venv/bin/jarvis-ear service install $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
