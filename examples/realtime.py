@@ -26,12 +26,13 @@ with connect(socket_url, subprotocols=[login.json()["token"]]) as line, wave.ope
             piece.writeframes(pcm)
         line.send(buffer.getvalue())
     line.send(json.dumps({"event": "end"}))
-    said, sentence = {}, 0
-    while said.get("state") not in {"idle", "error"}:
+    state, sentence = "", 0
+    while state not in {"idle", "error"}:
         frame = line.recv(timeout=60)
         if isinstance(frame, bytes):
             (args.out / f"reply-{sentence}.wav").write_bytes(frame)
             sentence += 1
         else:
             said = json.loads(frame)["payload"]
+            state = said.get("state", "")
             print(said, flush=True)
