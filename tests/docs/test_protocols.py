@@ -83,7 +83,7 @@ def test_the_events_of_the_voice_namespace_have_their_payloads():
 def test_the_realtime_stream_names_every_type_state_and_code():
     text = section("The realtime stream `/ws/realtime`")
     assert [code for code in realtime_wav.Code if f"| `{code}` |" not in text] == []
-    named = set(re.findall(r"[`"](\w+)", text))
+    named = set(re.findall(r'[`"](\w+)', text))
     assert [state for state in realtime_wav.State if state not in named] == []
     for message in (
         realtime_wav.Transcript("", is_final=True),
