@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 RECORDING := tests/data/hey-jarvis-what-time-is-it.wav
 BENCH  := $(if $(wildcard bench/*.py),bench)
-CODE   := jarvis-ear/src tests tools $(BENCH)
-TYPED  := jarvis-ear/src tests/fakes tools $(BENCH)
+CODE   := jarvis-ear/src tests tools examples $(BENCH)
+TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
 # An environment is as good as new while the files that decide its content are the same.
 LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; } | sha256sum | cut -c -16)
