@@ -185,6 +185,8 @@ class Config(BaseSettings):
     Switch it on behind a proxy, where everybody seems to be on this machine."""
     realtime_path: str = Field(default="/ws/realtime", pattern=r"^/ws/[A-Za-z0-9._/-]+$")
     """Where the realtime stream stands. At `/ws/voice` it takes the place of the voice channel."""
+    console: bool = False
+    """Serve a page at `/console` that shows the backend, and through which a person talks to it."""
     companion: bool = False
     """Print the address on standard output, and stop when standard input closes: for a program
     that starts this one and shall not be outlived by it."""
