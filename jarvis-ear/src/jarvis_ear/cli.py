@@ -106,7 +106,7 @@ def _answer(argv: list[str]) -> str | None:
 
 
 def _devices() -> str:
-    from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - loads PortAudio, for this only
+    from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - for this only
 
     return describe()
 
