@@ -20,7 +20,7 @@ from jarvis_ear.errors import ConfigError, MicrophoneLost
 from jarvis_ear.hearing.events import SendUtterance, State, StateChanged, TurnDropped, TurnOpened
 from jarvis_ear.hearing.utterance import EndReason, Utterance
 from jarvis_ear.journal import link
-from jarvis_ear.system import logs
+from jarvis_ear.system import journal_socket, logs
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.last_words import last_words, life_told
 from jarvis_ear.system.mute import Mute
@@ -105,6 +105,7 @@ def main() -> None:
     found = os.fstat(sys.stderr.fileno())
     os.environ["JOURNAL_STREAM"] = f"{found.st_dev}:{found.st_ino}"
     logging.setLogRecordFactory(make)
+    journal_socket.PATIENCE_MS = 5000  # a busy machine shall lose no record here
     with logs.setup(Log()), life_told():
         live()
     last_words(ConfigError("backend.url: expected a URL\nmicrophone.rate: unknown"))
