@@ -1,7 +1,7 @@
 // The console of a backend: its own turns, its modules, and a way to talk to it without an ear.
 
 import { Bus } from "./bus.js";
-import { $, lasting, make, spaced, write } from "./dom.js";
+import { $, lasting, lock, make, spaced, write } from "./dom.js";
 import { Line, Microphone, Player } from "./talk.js";
 import { showTurns } from "./turns.js";
 import { Words } from "./words.js";
@@ -9,6 +9,7 @@ import { Words } from "./words.js";
 const LONGEST_S = 28;
 const SPOKEN_DBFS = -45; // louder than that is drawn as speech: the backend decides what it is
 const KEPT = 12;
+const AGAIN = "Press Talk, and speak.";
 
 export function startBackend(timeline, kind) {
   new BackendConsole(timeline, kind).begin();
@@ -39,8 +40,7 @@ class BackendConsole {
     write($("gate-text"), "The password of the backend. It is sent to it once, and nothing is stored: a reload asks again.");
     write($("gate-label"), "Password");
     write($("gate-send"), "Log in");
-    $("gate").hidden = false;
-    $("gate-secret").focus();
+    lock(true);
     $("talk").disabled = true;
     this.watchHealth();
   }
@@ -54,7 +54,7 @@ class BackendConsole {
     $("gate-secret").value = "";
     if (!answer?.ok) return write($("gate-error"), answer ? "The backend does not accept this password." : "The backend cannot be reached.");
     const { token } = await answer.json();
-    $("gate").hidden = true;
+    lock(false);
     $("talk").disabled = false;
     $("talk").focus();
     const origin = location.origin.replace("http", "ws");
@@ -62,8 +62,10 @@ class BackendConsole {
       told: (message, audio) => this.told(message, audio),
       gone: () => this.gone(),
     });
-    new Bus(`${origin}/ws`, token).begin();
-    return this.enter("idle", "Ready", "Press Talk, and speak.");
+    this.bus = new Bus(`${origin}/ws`, token);
+    this.bus.begin();
+    this.watchStatus(token);
+    return this.enter("idle", "Ready", AGAIN);
   }
 
   enter(state, text, why) {
@@ -110,11 +112,13 @@ class BackendConsole {
   async send() {
     this.enter("thinking", "Thinking", "");
     this.ended = performance.now();
-    this.turn.stages_ms = { wake: Math.round(this.began - this.ended), end_of_speech: 0 };
+    this.turn.stages_ms = { began: Math.round(this.began - this.ended), end_of_speech: 0 };
     this.line.end();
     this.stage("sent");
     this.show();
     await this.microphone.close();
+    write($("level"), "–");
+    write($("speech"), "–");
   }
 
   async stop() {
@@ -163,7 +167,7 @@ class BackendConsole {
     if (state === "responding") this.enter("thinking", "Answering", "");
     if (state === "idle" && this.turn) {
       this.finish("done", "");
-      if (this.state === "thinking") this.enter("idle", "Ready", "");
+      if (this.state === "thinking") this.enter("idle", "Ready", AGAIN);
     }
     if (state === "error") {
       this.microphone.close();
@@ -197,7 +201,7 @@ class BackendConsole {
   playing(turn, isPlaying) {
     turn.playing = isPlaying;
     if (isPlaying && this.state !== "capturing") this.enter("speaking", "Speaking", "");
-    if (!isPlaying && this.state === "speaking") this.enter("idle", "Ready", "");
+    if (!isPlaying && this.state === "speaking") this.enter("idle", "Ready", AGAIN);
     this.show();
   }
 
@@ -215,6 +219,18 @@ class BackendConsole {
     })));
   }
 
+  /** A backend that does not tell its satellites has no such card. */
+  async watchStatus(token) {
+    const answer = await fetch("/api/status", { headers: { Authorization: `Bearer ${token}` } }).catch(() => null);
+    if (answer?.status === 404) return;
+    if (answer?.ok) {
+      const { agents, modules } = await answer.json();
+      showAgents(agents);
+      this.bus.show(modules);
+    }
+    setTimeout(() => this.watchStatus(token), 3000);
+  }
+
   async watchHealth() {
     const report = await fetch("/api/health").then((answer) => answer.json()).catch(() => null);
     $("banner").hidden = report !== null;
@@ -222,6 +238,12 @@ class BackendConsole {
     if (report) showHealth(report);
     setTimeout(() => this.watchHealth(), report ? 5000 : 1000);
   }
+}
+
+function showAgents(agents) {
+  $("agents-card").hidden = false;
+  $("agents-empty").hidden = agents.length > 0;
+  $("agents").replaceChildren(...agents.map(({ agentId, state, since }) => fact(agentId, `${state}, for ${lasting(Date.now() / 1000 - since)}`)));
 }
 
 const PARTS = { stt: "Understands with", brain: "Answers with", tts: "Speaks with" };

@@ -21,7 +21,7 @@ export class Bus {
   connect() {
     const socket = new WebSocket(this.address, [this.token]);
     this.socket = socket;
-    socket.addEventListener("open", () => this.usable(true, "Switches are announced to everybody on the bus. How a module was before this page came is not said by the bus."));
+    socket.addEventListener("open", () => this.usable(true, "A switch is announced to everybody on the bus. Audio is the microphone of the ears on it."));
     socket.addEventListener("message", (event) => this.hear(JSON.parse(event.data)));
     socket.addEventListener("close", () => {
       this.usable(false, "The bus is away. Trying again.");
@@ -43,6 +43,13 @@ export class Bus {
     });
     this.boxes[module] = box;
     return make("label", { class: "switch" }, box, make("span", {}, name));
+  }
+
+  /** Show how the modules are, as the backend knows it. */
+  show(modules) {
+    for (const [module, enabled] of Object.entries(modules)) {
+      if (module in this.boxes) this.boxes[module].checked = enabled;
+    }
   }
 
   hear(message) {

@@ -26,6 +26,13 @@ export function showFor(kind) {
   }
 }
 
+/** Ask for what opens the page, and show nothing else meanwhile. */
+export function lock(isLocked) {
+  document.body.toggleAttribute("data-locked", isLocked);
+  $("gate").hidden = !isLocked;
+  if (isLocked) $("gate-secret").focus();
+}
+
 export const spaced = (word) => String(word ?? "").replaceAll("_", " ");
 
 export function seconds(ms) {

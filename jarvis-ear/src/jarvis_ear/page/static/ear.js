@@ -1,6 +1,6 @@
 // The console of an ear: what its feed says, and the few orders it takes.
 
-import { $, clock, lasting, make, spaced, write } from "./dom.js";
+import { $, clock, lasting, lock, make, spaced, write } from "./dom.js";
 import { Feed } from "./feed.js";
 import { showTurns } from "./turns.js";
 import { Words } from "./words.js";
@@ -41,7 +41,7 @@ class EarConsole {
     if (answer?.status === 401) return this.ask("This token is not the one of the running console.");
     if (answer?.status === 429) return this.ask("Too many wrong tokens. Wait a minute, and try again.");
     sessionStorage.setItem("token", token);
-    $("gate").hidden = true;
+    lock(false);
     this.feed = new Feed(`${location.origin.replace("http", "ws")}/console/feed`, token, {
       changed: (topics, topic) => this.changed(topics, topic),
       lost: () => this.lost(token),
@@ -56,9 +56,8 @@ class EarConsole {
     write($("gate-label"), "Token");
     write($("gate-error"), problem);
     write($("state"), "Locked");
-    $("gate").hidden = false;
     $("gate-secret").value = "";
-    $("gate-secret").focus();
+    lock(true);
   }
 
   async lost(token) {

@@ -4,6 +4,7 @@ import { clock, make, seconds, spaced } from "./dom.js";
 
 /** Every stage and what led to it, in order. */
 const STAGES = [
+  ["began", "began", null],
   ["wake", "wake word", null],
   ["end_of_speech", "end of speech", "you speak"],
   ["sent", "sent", "waits for the end"],
