@@ -133,7 +133,7 @@ class InstalledEar:
 
     def story(self, service: str = "jarvis-ear") -> str:
         """Return the journal as text, for whoever has to find out why a test failed."""
-        return self.box.run("journalctl", "-u", service, "--no-pager", "-n", "60").stdout
+        return self.box.run("journalctl", "-u", service, "--no-pager", "-n", "500").stdout
 
     def hears(self) -> bool:
         """Say whether sound reaches it."""
