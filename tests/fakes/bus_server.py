@@ -1,6 +1,7 @@
 """An event bus that says what a test tells it to, over the plain websockets library."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -80,7 +81,7 @@ class BusServer:
     def drop(self) -> None:
         """End every connection without a goodbye."""
         for client in list(self._clients):
-            client.socket.close()
+            client.socket.shutdown(socket.SHUT_RDWR)
 
     def wait(self, that: Callable[[], bool]) -> None:
         """Wait until something is so, or fail."""
