@@ -19,10 +19,12 @@ from jarvis_ear.audio.block import Block
 from jarvis_ear.devices import channels, portaudio
 from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.digital_silence import Change, DigitalSilence
+from jarvis_ear.devices.gap_log import GapLog
 from jarvis_ear.devices.loss import LossMeter
 from jarvis_ear.devices.portaudio import InputStream, PortAudio
+from jarvis_ear.devices.silence_log import SilenceLog
 from jarvis_ear.devices.stamper import Stamper
-from jarvis_ear.errors import DeviceError, MicrophoneLost
+from jarvis_ear.errors import DeviceError, DeviceHangs, MicrophoneLost
 from jarvis_ear.units import SAMPLE_RATE
 
 PIECE_MS: Final = 40
@@ -81,6 +83,8 @@ class Microphone:
         self._stamper = Stamper()
         self._silence = DigitalSilence()
         self._last_heard_at: float | None = None
+        self._gap_log = GapLog()
+        self._silence_log = SilenceLog()
         self.overflows = 0
         """How often the device itself said that it lost sound."""
         self.gaps = 0
@@ -130,7 +134,7 @@ class Microphone:
         if reading.meter is not None:
             self._last_heard_at = reading.heard_at
         if not self._library.close(reading.stream):
-            raise DeviceError(
+            raise DeviceHangs(
                 f"microphone {reading.device.name!r} did not close within {portaudio.CLOSE_S:g} s, "
                 "only a new process can open it again"
             )
@@ -179,7 +183,7 @@ class Microphone:
         self._stamper.skip(lost)
         self.gaps += 1
         self.samples_lost += lost
-        _LOGGER.debug("%s lost %d ms of sound", self.name, lost * 1000 // reading.rate)
+        self._gap_log.tell(self.name, lost * 1000 // reading.rate, now)
 
     def _away_s(self, began_at: float) -> float:
         if self._last_heard_at is None:
@@ -190,7 +194,7 @@ class Microphone:
         match self._silence.hear(block.data) if block else None:
             case Change.DEAD:
                 what = f"the value {self._silence.value}" if self._silence.value else "zeros"
-                _LOGGER.warning("%s gives only %s: muted, or not connected?", self.name, what)
+                self._silence_log.dead(self.name, what, self._monotonic())
             case Change.ALIVE:
-                _LOGGER.info("%s gives sound again", self.name)
+                self._silence_log.alive(self.name)
         return block

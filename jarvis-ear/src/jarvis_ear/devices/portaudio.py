@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from jarvis_ear.devices.device import Device, Kind
 from jarvis_ear.devices.selection import busy, find
 from jarvis_ear.devices.sound_cards import SoundCards
-from jarvis_ear.errors import DeviceError, MicrophoneLost, SpeakerLost
+from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneLost, SpeakerLost
 
 NOT_INSTALLED: Final = "PortAudio is not installed: apt install libportaudio2"
 """What sounddevice's OSError means, in words that help."""
@@ -157,9 +157,7 @@ class PortAudio:
                 raise self._not_opened(device, error) from error
 
     def _not_opened(self, device: Device, error: Exception) -> MicrophoneLost:
-        return MicrophoneLost(
-            _with_holders(f"{device.name}: {say(error)}", device.name, self._cards)
-        )
+        return _lost(f"{device.name}: {say(error)}", device.name, self._cards)
 
     def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
         """Open and start a speaker at the rate it prefers; mono PCM16. Or raise SpeakerLost."""
@@ -227,7 +225,7 @@ class PortAudio:
         except DeviceError as error:
             if kind == "output":
                 raise SpeakerLost(str(error)) from error
-            raise MicrophoneLost(_with_holders(str(error), wanted, self._cards)) from error
+            raise _lost(str(error), wanted, self._cards) from error
 
     def _start(
         self,
@@ -268,10 +266,10 @@ def say(error: Exception) -> str:
     return text
 
 
-def _with_holders(reason: str, wanted: str, cards: SoundCards) -> str:
+def _lost(reason: str, wanted: str, cards: SoundCards) -> MicrophoneLost:
     """Add who holds the microphone: PortAudio does not list what another program uses."""
     held = busy(wanted, cards)
-    return f"{reason}; {held}" if held else reason
+    return MicrophoneBusy(f"{reason}; {held}") if held else MicrophoneLost(reason)
 
 
 def _default(sounddevice: Any, kind: Kind) -> int:  # noqa: ANN401 - sounddevice has no types

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
+from jarvis_ear.journal.life import CONTROL_TROUBLE
+
 Answer: TypeAlias = Mapping[str, object]
 
 MAX_REQUEST: Final = 64
@@ -61,7 +63,8 @@ class Control:
             self._group = _invited_group(self._path.parent)
             self._listener = _listen(self._path, 0o600 if self._group is None else 0o660)
         except OSError as error:
-            _LOGGER.warning("no control socket at %s: %s", self._path, error)
+            told = CONTROL_TROUBLE.told(PLACE=self._path, REASON=error)
+            _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=told)
         else:
             self._thread.start()
         return self
