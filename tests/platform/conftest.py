@@ -1,6 +1,8 @@
 """A box with a real systemd and a sound card that speaks, for the tests that install into it."""
 
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +21,11 @@ def recording() -> np.ndarray:
         return np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    """A box into which nothing is installed yet."""
+@contextmanager
+def box_with_card(folder: Path) -> Iterator[InstalledEar]:
     for missing in (systemd_box.missing(), missing_tools()):
         if missing is not None:
             pytest.skip(missing)
-    folder = tmp_path_factory.mktemp("box")
     with SystemdBox(folder / "box", SHOWN) as box:
         ear = InstalledEar(box)
         (folder / "card").mkdir()
@@ -34,9 +34,17 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def installed(prepared):
-    """The ear and the reference backend as services that run."""
-    prepared.build("--with-backend")
-    prepared.service("install", "--with-backend")
-    prepared.wait_until_it_hears()
-    return prepared
+def prepared(tmp_path_factory):
+    """A box of the module's own, into which nothing is installed yet."""
+    with box_with_card(tmp_path_factory.mktemp("box")) as ear:
+        yield ear
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """The ear and the reference backend as services that run, for all tests: leave them so."""
+    with box_with_card(tmp_path_factory.mktemp("box")) as ear:
+        ear.build("--with-backend")
+        ear.service("install", "--with-backend")
+        ear.wait_until_it_hears()
+        yield ear
