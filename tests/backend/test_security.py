@@ -13,11 +13,12 @@ from jarvis_backend.config import Config, Limits
 
 STRANGER = ("192.0.2.7", 40_000)
 LIMITS = Limits(message_bytes=65_536, messages_per_s=10)
-PUBLIC = {"/health", "/api/health", "/api/auth/login"}
+PAGE = {"/console", "/console/kind.json", "/console/{name}"}
+PUBLIC = {"/health", "/api/health", "/api/auth/login", *PAGE}
 
 
 def app(**options):
-    return create_app(Config(limits=LIMITS, **options), scripted())
+    return create_app(Config(limits=LIMITS, console=True, **options), scripted())
 
 
 def routes():
@@ -174,6 +175,19 @@ def test_a_good_token_opens_the_door_and_comes_back_as_subprotocol(stranger):
         "/ws/voice", headers={"Authorization": f"bearer {good}"}
     ) as line:
         assert line.accepted_subprotocol is None
+
+
+def test_who_guesses_has_to_wait():
+    app = create_app(Config(limits=Limits(guesses_per_min=2)), scripted())
+    with TestClient(app) as client:
+
+        def login(password):
+            return client.post("/api/auth/login", json={"password": password}).status_code
+
+        assert [login(word) for word in ("a", "jarvis", "b", "c", "jarvis")] == [
+            *(401, 200, 401),
+            *(429, 429),
+        ]
 
 
 def test_one_connection_too_many_is_refused():

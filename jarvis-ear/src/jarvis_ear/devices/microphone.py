@@ -16,15 +16,16 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.audio.block import Block
-from jarvis_ear.devices import channels, portaudio
+from jarvis_ear.devices import channels, sound_process
+from jarvis_ear.devices.channel_count import count_for
 from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.digital_silence import Change, DigitalSilence
 from jarvis_ear.devices.gap_log import GapLog
 from jarvis_ear.devices.loss import LossMeter
-from jarvis_ear.devices.portaudio import InputStream, PortAudio
 from jarvis_ear.devices.silence_log import SilenceLog
+from jarvis_ear.devices.sound_library import InputStream, SoundLibrary, StreamFailed
 from jarvis_ear.devices.stamper import Stamper
-from jarvis_ear.errors import DeviceError, DeviceHangs, MicrophoneLost
+from jarvis_ear.errors import DeviceError, MicrophoneLost
 from jarvis_ear.units import SAMPLE_RATE
 
 PIECE_MS: Final = 40
@@ -71,12 +72,12 @@ class Microphone:
         self,
         options: config.Microphone,
         *,
-        library: PortAudio | None = None,
+        library: SoundLibrary | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._options = options
-        self._library = library or portaudio.shared()
+        self._library = library or sound_process.for_input()
         self._monotonic = monotonic
         self._sleep = sleep
         self._reading: _Reading | None = None
@@ -106,13 +107,13 @@ class Microphone:
                 self._options.device,
                 rate=SAMPLE_RATE,
                 latency_s=self._options.latency_ms / 1000,
-                channels=self._channels,
+                channel=self._options.channel,
             )
         except MicrophoneLost:
             raise
         except DeviceError as error:
             raise MicrophoneLost(str(error)) from error
-        count = self._channels(device)
+        count = count_for(self._options.channel, device)
         self._reading = _Reading(stream, device, rate, count, heard_at=self._monotonic())
         _LOGGER.debug("%s is open at %d Hz", self.name, rate)
 
@@ -123,24 +124,17 @@ class Microphone:
             raise MicrophoneLost(f"{self.name} is not open")
         try:
             return self._read(reading)
-        except self._library.errors() as error:
-            raise MicrophoneLost(f"{self.name}: {portaudio.say(error)}") from error
+        except StreamFailed as error:
+            raise MicrophoneLost(f"{self.name}: {error}") from error
 
     def close(self) -> None:
-        """Give the device back, or raise DeviceError if it will not let go."""
+        """Give the device back."""
         reading, self._reading = self._reading, None
         if reading is None:
             return
         if reading.meter is not None:
             self._last_heard_at = reading.heard_at
-        if not self._library.close(reading.stream):
-            raise DeviceHangs(
-                f"microphone {reading.device.name!r} did not close within {portaudio.CLOSE_S:g} s, "
-                "only a new process can open it again"
-            )
-
-    def _channels(self, device: Device) -> int:
-        return channels.count_for(self._options.channel, device)
+        reading.stream.close()
 
     def _read(self, reading: _Reading) -> Block | None:
         available = self._wait(reading)
