@@ -34,7 +34,7 @@ class Found:
     """From the end of the upload to the backend's word that it has all of it."""
     answered: list[float] = field(default_factory=list)
     """From there to the end of the reply."""
-    not_understood: int = 0
+    failed: int = 0
 
 
 def satellites(scale: Scale, collection: Collection) -> list[Table]:
@@ -88,8 +88,7 @@ async def _measure(backend: RunningBackend, sounds: Sequence[bytes], count: int,
         await one.leave()
     return (
         str(count),
-        str(count * turns)
-        + (f" ({found.not_understood} without words)" if found.not_understood else ""),
+        str(count * turns) + (f" ({found.failed} failed)" if found.failed else ""),
         Figure(60 * count * turns / took_s, ".0f"),
         milliseconds(found.processing, 50),
         milliseconds(found.processing, 95),
@@ -136,7 +135,7 @@ class _Satellite:
         if kind == wire.TTS_DONE:
             found.answered.append(at - ended)
         else:
-            found.not_understood += 1
+            found.failed += 1
         await self._until({wire.LISTENING})
 
     async def leave(self) -> None:

@@ -5,6 +5,8 @@ import json
 import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
@@ -174,6 +176,37 @@ def test_a_good_token_opens_the_door_and_comes_back_as_subprotocol(stranger):
         "/ws/voice", headers={"Authorization": f"bearer {good}"}
     ) as line:
         assert line.accepted_subprotocol is None
+
+
+SOCKET_IO = "/socket.io/?EIO=4&transport=websocket"
+
+
+def flood(line):
+    while True:
+        line.send("3")
+
+
+def open_socket_io(url):
+    return connect(url.replace("http", "ws", 1) + SOCKET_IO)
+
+
+def test_a_flood_closes_a_socket_that_never_said_who_it_is(serve):
+    with open_socket_io(serve(scripted(), limits=LIMITS)) as line:
+        assert line.recv(timeout=10).startswith("0{")
+        with pytest.raises(ConnectionClosed) as closed:
+            flood(line)
+        assert closed.value.rcvd.code == 1008
+
+
+def test_foreign_pages_and_names_open_no_socket_of_socket_io(neighbour):
+    assert close_code(neighbour, SOCKET_IO, Origin="https://evil.example") == 1008
+    assert close_code(neighbour, SOCKET_IO, Host="evil.example") == 1008
+
+
+def test_sockets_that_never_say_who_they_are_are_bounded(serve):
+    url = serve(scripted(), limits=Limits(connections=1))
+    with open_socket_io(url), open_socket_io(url), pytest.raises(InvalidStatus):
+        open_socket_io(url)
 
 
 def test_who_guesses_has_to_wait():

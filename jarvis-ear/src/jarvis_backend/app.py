@@ -31,6 +31,7 @@ from jarvis_backend.endpoints.voice_ws import voice_ws_routes
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
 from jarvis_backend.event_bus import EventBus, QueueSync
+from jarvis_backend.flood_gate import FloodGate
 from jarvis_backend.guesses import Guesses
 from jarvis_backend.message_queue import MessageQueue, NoQueue
 from jarvis_backend.redis_queue import RedisQueue
@@ -103,7 +104,8 @@ def create_app(
     bus = EventBus(QueueSync(queue), seal.write, time.time, queue)
     app.include_router(event_bus_routes(door(), bus, seal, time.time))
     app.include_router(status_routes(http_door, agents, bus))
-    app.mount(SOCKETIO_PATH, socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH))
+    voice_app = socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH)
+    app.mount(SOCKETIO_PATH, FloodGate(voice_app, config.limits, now))
     return app
 
 

@@ -114,7 +114,7 @@ class Limits(Section):
     message_bytes: int = Field(default=5 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """Largest message on a wire; at one byte more the connection is closed."""
     messages_per_s: int = Field(default=200, ge=10, le=100_000)
-    """Messages one WebSocket may send, on average; one that goes on above is closed."""
+    """Messages one WebSocket of any wire may send, on average; one that sends more is closed."""
     heartbeat_s: float = Field(default=15.0, ge=0.1, le=3600)
     """How often a WebSocket's client is asked whether it lives; one that does not answer for as
     long again is dropped."""
