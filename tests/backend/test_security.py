@@ -12,6 +12,7 @@ from fakes.engines import scripted
 from jarvis_backend.app import create_app
 from jarvis_backend.auth import Admission, Auth, Refused
 from jarvis_backend.config import Config, Limits
+from jarvis_backend.password import Password
 
 STRANGER = ("192.0.2.7", 40_000)
 LIMITS = Limits(message_bytes=65_536, messages_per_s=10)
@@ -248,7 +249,7 @@ def test_one_connection_too_many_is_refused():
     ],
 )
 def test_only_this_machine_is_this_machine(peer, is_in):
-    admission = Admission(Auth("x", None, lambda: 0), require_token=False)
+    admission = Admission(Auth(Password("x"), None, lambda: 0), require_token=False)
     if is_in:
         assert admission.admit(peer, None) is None
         return

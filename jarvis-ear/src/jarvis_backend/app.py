@@ -35,6 +35,7 @@ from jarvis_backend.event_bus import EventBus, QueueSync
 from jarvis_backend.flood_gate import FloodGate
 from jarvis_backend.guesses import Guesses
 from jarvis_backend.message_queue import MessageQueue, NoQueue
+from jarvis_backend.password import Password
 from jarvis_backend.redis_queue import RedisQueue
 from jarvis_backend.rooms import QueuedRooms
 from jarvis_backend.sessions import Sessions
@@ -115,7 +116,7 @@ def create_app(
 def _auth(config: Config) -> Auth:
     secret = config.jwt_secret
     return Auth(
-        config.password.get_secret_value(),
+        Password(config.password.get_secret_value(), config.password_hash.get_secret_value()),
         None if secret is None else secret.get_secret_value(),
         time.time,
     )
