@@ -22,6 +22,7 @@ from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.revival import Promise
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.journal.link import PLAINTEXT
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
 from jarvis_ear.transports.exposure import address, is_exposed
@@ -216,9 +217,9 @@ class BackendClient:
 
     def _dialer(self, courier: Courier) -> Dialer:
         if is_exposed(self._url):
-            _LOGGER.warning(
-                "password and voice go to %s unencrypted: use https", address(self._url)
-            )
+            told = PLAINTEXT.told(BACKEND=address(self._url))
+            words = "password and voice go to %s unencrypted: use https"
+            _LOGGER.warning(words, address(self._url), extra=told)
         password = self._config.password.get_secret_value()
         login = Login(self._url, password, self._timing.login_s, self._trust)
         return Dialer(

@@ -31,7 +31,9 @@ class Speaking:
     async def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` from now on."""
         await self.stop()
-        self._task, self._work = asyncio.create_task(_guarded(work)), work
+        self._work = work
+        self._task = asyncio.create_task(_guarded(work))
+        self._task.add_done_callback(lambda _: work.close())  # stopped before its first step
 
     async def stop(self) -> bool:
         """End what is under way; nothing of it is sent after this. Say whether there was any."""
@@ -41,7 +43,7 @@ class Speaking:
         task.cancel()
         await asyncio.wait({task})
         if self._work is not None:
-            self._work.close()  # a task that was ended before its first step has not begun it
+            self._work.close()  # it may not even have begun
         return True
 
 
