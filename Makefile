@@ -62,7 +62,7 @@ bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
 chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7 --protocol realtime")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.random_faults $(ARGS)
 
-killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50")
+killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50 --protocol session")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.killpoints $(ARGS)
 
 faults: $(READY_TO_TEST)         ## every fault at its real length: a quarter of an hour
