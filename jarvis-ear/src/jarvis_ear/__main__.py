@@ -9,7 +9,6 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can impor
 
 import faulthandler
 import logging
-import secrets
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -25,24 +24,22 @@ from jarvis_ear.bridge import Bridge
 from jarvis_ear.companion import Companion
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.devices.openwakeword import OpenWakeWord
-from jarvis_ear.devices.silero import Silero
 from jarvis_ear.devices.source import Source, make_source, why_deaf
 from jarvis_ear.devices.speaker import Speaker
-from jarvis_ear.devices.webrtc_vad import WebRtcVad
 from jarvis_ear.ear_thread import EarThread
+from jarvis_ear.ears import Ears, wake_word
 from jarvis_ear.ending import Ending
 from jarvis_ear.errors import DeviceError, JarvisEarError
-from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost, Muted, State, Unmuted
-from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.options import Loaded
+from jarvis_ear.reload import Reload
 from jarvis_ear.running import Running
 from jarvis_ear.system import logs, places
 from jarvis_ear.system.away import Away
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.control import Control
+from jarvis_ear.system.hangup import Hangup
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.ledger import Ledger
@@ -54,6 +51,7 @@ from jarvis_ear.system.service import Service
 from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
 from jarvis_ear.system.watchdog import Watchdog
+from jarvis_ear.takeover import Takeover
 from jarvis_ear.transports.spool import NoSpool, Spool
 
 CAPTURE: Final = "capture thread"
@@ -81,18 +79,30 @@ def run(loaded: Loaded) -> int:
     with ExitStack() as up:
         live = up.enter_context(logs.setup(loaded.config.log))
         ending = up.enter_context(Ending(on_signal=service.stopping))
+        hangup = up.enter_context(Hangup())
         service.starting()
         _check_source(loaded.config.microphone)
         spool = _spool(loaded.config.spool, up)
-        options = _with_companion(loaded.config, up)
-        running = _start(options, make_source(options.microphone), spool, ending, up)
+        lead = _companion(loaded.config, up)
+        options, ears = lead(loaded.config), Ears()
+        running = _start(options, ears, spool, ending, up)
+        reload = Reload(
+            options,
+            read=lambda: lead(loaded.read_again().config),
+            prepare=Takeover(running, ears).prepare,
+            is_calm=running.is_calm,
+        )
         watchdog = Watchdog(running.beat, every_s)
         up.callback(service.stopping)
         while not ending.wait(LOOK_S):
             running.mute.look()
             running.health.look()
             _require_capture(running.beat)
-            service.look(running.condition(), watchdog)
+            if hangup.take():
+                service.reloading()
+                reload.ask()
+            reload.look()
+            service.look(running.condition(reload), watchdog)
             live.show(running.ear.state, level(running.ear.last_frame).rms, running.ear.score)
     return 0
 
@@ -120,17 +130,19 @@ def _check_source(microphone: config.Microphone) -> None:
 
 
 def _start(
-    options: config.Config, source: Source, spool: Spool, ending: Ending, up: ExitStack
+    options: config.Config, ears: Ears, spool: Spool, ending: Ending, up: ExitStack
 ) -> Running:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
-    log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
+    source = make_source(options.microphone)
+    heard = wake_word(options.hearing)
+    log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=heard)
     bridge = Bridge(ear=inbox, log=log)
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
     ear = EarThread(
-        _make_ear(options.hearing),
+        ears.make(options.hearing),
         inbox,
         bridge.effect,
         patient=options.microphone.fast,
@@ -172,7 +184,7 @@ def _start(
     up.enter_context(ear)
     up.enter_context(capture)
     _open_control(Orders(health, mute), up)
-    return Running(ear, capture, backend, mute, beat, health, Away())
+    return Running(source, capture, ear, backend, speaker, log, mute, beat, health, Away())
 
 
 def _close_or_open(capture: Capture, inbox: Inbox, *, muted: bool) -> None:
@@ -233,22 +245,6 @@ def _spool(options: config.Spool, up: ExitStack) -> Spool:
     return spool
 
 
-def _wake_word(options: config.Config) -> str:
-    model = options.hearing.wake.model
-    return "Hey Jarvis" if model is None else model.stem
-
-
-def _make_ear(hearing: config.Hearing) -> Ear:
-    """Load the models: the one slow step of a start."""
-    return Ear(
-        hearing,
-        gate=WebRtcVad(hearing.gate.aggressiveness),
-        wake=OpenWakeWord(hearing.wake.model),
-        speech=Silero(),
-        machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
-    )
-
-
 def _when_sound_ends(ear: EarThread, ending: Ending) -> Callable[[JarvisEarError | None], None]:
     def on_end(error: JarvisEarError | None) -> None:
         if error is None:
@@ -259,15 +255,17 @@ def _when_sound_ends(ear: EarThread, ending: Ending) -> Callable[[JarvisEarError
     return on_end
 
 
-def _with_companion(options: config.Config, up: ExitStack) -> config.Config:
-    """Start the reference backend if it was asked for, and point the ear at it."""
+def _companion(options: config.Config, up: ExitStack) -> Callable[[config.Config], config.Config]:
+    """Start the reference backend if it was asked for; return what points options at it."""
     if not options.with_backend:
-        return options
+        return lambda unchanged: unchanged
     companion = up.enter_context(Companion(transcripts=options.log.transcripts))
-    backend = options.backend.model_copy(
-        update={"url": companion.url, "password": SecretStr(companion.password)}
-    )
-    return options.model_copy(update={"backend": backend})
+    there = {"url": companion.url, "password": SecretStr(companion.password)}
+
+    def lead(read: config.Config) -> config.Config:
+        return read.model_copy(update={"backend": read.backend.model_copy(update=there)})
+
+    return lead
 
 
 if __name__ == "__main__":
