@@ -15,12 +15,18 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; 
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run test long lint types docs golden bench chaos killpoints faults unplug lock setup clean help
+.PHONY: check run install uninstall test long lint types docs golden bench chaos killpoints faults unplug lock setup clean help
 
 check: lint types test           ## lint, types and test
 
 run: $(READY_TO_RUN)             ## say "Hey Jarvis, what time is it" and get an answer (ARGS="--device usb")
 	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --microphone.fallback $(RECORDING) $(ARGS)
+
+install: $(READY_TO_RUN)         ## as a system service, as root (ARGS=--with-backend, DESTDIR=)
+	@.venv/bin/jarvis-ear service install $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
+
+uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--purge)
+	@.venv/bin/jarvis-ear service uninstall $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
 
 test: $(READY_TO_TEST)           ## the whole test-suite with branch coverage (ARGS="-k wake")
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)
@@ -44,6 +50,8 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/state_machine.py > docs/.new && mv docs/.new docs/state-machine.md
 	@$(PYTHON) tools/delivery_states.py docs/delivery.md > docs/.new && mv docs/.new docs/delivery.md
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
+	@$(PYTHON) tools/journal_page.py docs/journal.md > docs/.new && mv docs/.new docs/journal.md
+	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog
 
 golden: $(READY_TO_TEST)         ## write the expected events of tests/replay anew, for review
 	@$(PYTHON) tests/replay/golden.py

@@ -15,6 +15,7 @@ from bench.endings import endings, pauses
 from bench.latency import latency
 from bench.material import Collection, open_collection
 from bench.memory import memory
+from bench.realtime import realtime
 from bench.recall import recall
 from bench.scale import FULL, QUICK, Scale
 from bench.table import Table
@@ -31,6 +32,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "accepts": accepts,
     "endings": endings,
     "pauses": pauses,
+    "realtime": realtime,
 }
 
 

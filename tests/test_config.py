@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from jarvis_ear import config
-from jarvis_ear.config import Backend, Config, Microphone
+from jarvis_ear.config import Backend, Bus, Config, Microphone
 
 
 def test_the_names_that_the_owner_fixed_are_the_defaults():
@@ -88,3 +88,31 @@ def test_a_device_may_be_an_expression_but_not_a_broken_one():
 def test_the_longest_utterance_has_room_for_speech():
     with pytest.raises(ValidationError, match="more than pre_roll_ms and onset_ms"):
         config.Endpointing(max_ms=2000, pre_roll_ms=2000)
+
+
+@pytest.mark.parametrize("url", ["", "ws://localhost:8000/ws", "wss://kitchen.example"])
+def test_the_address_of_a_bus(url):
+    assert Bus(url=url).url == url
+
+
+@pytest.mark.parametrize("url", ["http://a", "ws://", "ws://name:secret@a", "localhost:8000"])
+def test_what_is_no_address_of_a_bus(url):
+    with pytest.raises(ValidationError, match="ws:// or wss://, a host"):
+        Bus(url=url)
+
+
+@pytest.mark.parametrize("names", ["wake,turn", " wake , turn", ["wake", "turn"], ("wake", "turn")])
+def test_what_the_bus_is_told_can_be_written_in_two_ways(names):
+    assert Bus(publish=names).publish == "wake, turn"
+    assert Bus(publish=names).news == {"wake", "turn"}
+
+
+@pytest.mark.parametrize("names", ["", []])
+def test_the_bus_is_told_nothing_unless_it_is_named(names):
+    assert Bus(publish=names).news == frozenset() == Bus().news
+
+
+@pytest.mark.parametrize("names", ["sound", "wake turn", ["wake", ""], 7])
+def test_news_that_there_is_not(names):
+    with pytest.raises(ValidationError, match="some of wake, transcript, turn"):
+        Bus(publish=names)

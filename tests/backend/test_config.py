@@ -34,12 +34,42 @@ def test_the_password_comes_from_the_environment(monkeypatch, name):
     assert load([]).password.get_secret_value() == "geheim"
 
 
+@pytest.fixture
+def credential(tmp_path, monkeypatch):
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    return lambda name, content: (tmp_path / name).write_bytes(content)
+
+
+def test_secrets_may_be_credentials_of_the_service(credential):
+    credential("jarvis-password", b"geheim\n")
+    credential("jarvis-jwt-secret", b"s" * 48)
+    credential("somebody-elses", b"x")
+    config = load([])
+    assert config.password.get_secret_value() == "geheim"
+    assert config.jwt_secret.get_secret_value() == "s" * 48
+    assert config.bus_key is None
+
+
+@pytest.mark.parametrize("name", ["JARVIS_PASSWORD", "JARVIS_BACKEND_PASSWORD"])
+def test_the_environment_is_stronger_than_a_credential(credential, monkeypatch, name):
+    credential("jarvis-password", b"weaker")
+    monkeypatch.setenv(name, "stronger")
+    assert load([]).password.get_secret_value() == "stronger"
+
+
+def test_a_credential_that_is_no_text_is_named(credential):
+    credential("jarvis-password", b"\xff")
+    with pytest.raises(ConfigError, match=r"^credential jarvis-password: cannot be read"):
+        load([])
+
+
 @pytest.mark.parametrize(
     "argument",
     [
         "--password=x",
         "--passw=x",
         "--jwt-secret",
+        "--queue-password=x",
         "--jwt_secret=x",
         "--stt.api-key=x",
         "--tts.api_key=x",
@@ -63,6 +93,10 @@ def test_secrets_are_never_arguments(argument):
         (["--stt.engine", "openai"], "^stt.url: '', expected http:// or https://"),
         (["--tts.engine", "openai", "--tts.url", "ftp://x"], "^tts.url: 'ftp://x'"),
         (["--limits.turns", "0"], "^limits.turns: "),
+        (["--workers", "2"], "^workers: 2, expected 1 without a message_queue"),
+        (["--message-queue", "redis://h"], "^jwt_secret: is empty"),
+        (["--message-queue", "http://h"], "^message_queue: expected redis://"),
+        (["--message-queue", "redis://:geheim@h"], "^message_queue: holds a password, expected"),
     ],
 )
 def test_a_bad_argument_is_named(arguments, complaint):

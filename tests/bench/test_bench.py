@@ -75,6 +75,13 @@ def test_utterances_reach_the_server(collection):
     assert all(0 < value(cells[3]) < value(cells[6]) for cells in table.rows)
 
 
+@pytest.mark.long
+def test_people_who_speak_to_the_backend_are_answered(collection):
+    table = measure("realtime", collection, replace(SMOKE, streams=((2, 3),)))
+    assert table.rows[0][1] == "2"
+    assert value(table.rows[0][7]) > 0
+
+
 def test_our_recordings_wake_the_ear_with_the_gate_and_without(collection):
     table = measure("recall", collection)
     clean = row(table, "pos_synth_command, clean")

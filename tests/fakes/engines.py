@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from jarvis_backend.brain import Brain
 from jarvis_backend.conversation import Engines
-from jarvis_backend.engines.engine import Speech, SpeechToText, TextToSpeech
+from jarvis_backend.engines.engine import Listening, Speech, SpeechToText, TextToSpeech
 from jarvis_backend.errors import EngineError
 from jarvis_ear.audio.wav import pcm_to_wav
 
@@ -24,6 +24,8 @@ class ScriptedEar:
         """Raised as an EngineError instead of an answer, unless empty."""
         self.heard: list[npt.NDArray[np.int16]] = []
         """Every sound it was given."""
+        self.guess = ""
+        """What it understands of somebody who still speaks."""
         self.closed = False
 
     async def prepare(self) -> None:
@@ -36,9 +38,26 @@ class ScriptedEar:
             raise EngineError(self.error)
         return self.text
 
+    def listen(self) -> Listening:
+        """Guess ``guess`` of everything."""
+        return _ScriptedListening(self)
+
     async def aclose(self) -> None:
         """Remember that it was closed."""
         self.closed = True
+
+
+class _ScriptedListening:
+    def __init__(self, ear: ScriptedEar) -> None:
+        self._ear = ear
+
+    async def feed(self, pcm: npt.NDArray[np.int16]) -> str:
+        if self._ear.error:
+            raise EngineError(self._ear.error)
+        return self._ear.guess if len(pcm) else ""
+
+    async def aclose(self) -> None:
+        pass
 
 
 class ScriptedBrain:

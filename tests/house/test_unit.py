@@ -1,4 +1,4 @@
-"""The unit file agrees with the program that it starts."""
+"""The unit files agree with the programs that they start, and confine them."""
 
 import shutil
 import subprocess
@@ -6,21 +6,30 @@ from pathlib import Path
 
 import pytest
 
+from jarvis_backend.credentials import CREDENTIALS
 from jarvis_ear import companion, ear_thread
 from jarvis_ear.__main__ import LOOK_S
 from jarvis_ear.cli import VERBS
 from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options.environment import CREDENTIAL
+from jarvis_ear.options import environment
+from jarvis_ear.service.layout import HOME, JWT_SECRET, PASSWORD, USER
+from jarvis_ear.service.release import PROGRAMS
 from jarvis_ear.system import control
 from jarvis_ear.transports.timing import Timing
 
-UNIT = Path(__file__).parents[2] / "systemd" / "jarvis-ear.service"
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+EAR, BACKEND = "jarvis-ear.service", "jarvis-backend.service"
+BOTH = pytest.mark.parametrize("unit", [EAR, BACKEND])
 MOST_EXPOSURE = 1.2
 
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
 
-def settings(name: str) -> list[str]:
-    lines = UNIT.read_text().splitlines()
+
+def settings(name: str, unit: str = EAR) -> list[str]:
+    lines = (SYSTEMD / unit).read_text().splitlines()
     return [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
 
 
@@ -31,12 +40,29 @@ def test_it_starts_a_verb_that_exists():
     assert verb in VERBS
 
 
-def test_a_wrong_configuration_is_not_started_again():
-    assert settings("RestartPreventExitStatus") == [str(ConfigError.exit_status)]
+@BOTH
+def test_the_program_is_where_it_is_installed(unit):
+    program = Path(settings("ExecStart", unit)[0].split()[0])
+    assert program.parent == Path(HOME, "current", "bin")
+    assert program.name in PROGRAMS
+    assert HOME in settings("ExecPaths", unit)[0].split()
 
 
-def test_the_password_has_the_name_that_the_program_looks_for():
-    assert settings("LoadCredential") == [CREDENTIAL]
+@BOTH
+def test_a_wrong_configuration_is_not_started_again(unit):
+    assert settings("RestartPreventExitStatus", unit) == [str(ConfigError.exit_status)]
+
+
+def test_the_credentials_have_the_names_that_the_programs_look_for():
+    assert settings("LoadCredential") == [environment.CREDENTIAL, environment.BUS_CREDENTIAL]
+    assert set(settings("LoadCredential", BACKEND)) == set(CREDENTIALS)
+    assert {PASSWORD, JWT_SECRET} <= set(CREDENTIALS)
+
+
+def test_the_user_is_the_one_that_is_made():
+    made = (SYSTEMD / "jarvis-ear.sysusers").read_text().splitlines()
+    assert settings("User") == settings("Group") == [USER]
+    assert f"m {USER} {settings('SupplementaryGroups')[0]}" in made
 
 
 def test_the_service_manager_is_told_when_it_is_ready():
@@ -66,15 +92,50 @@ def test_all_deadlines_of_a_stop_fit_into_the_time_that_a_stop_may_take():
     assert sum(deadlines) < float(seconds)
 
 
-@pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
-)
-def test_its_exposure_is_small():
+@BOTH
+@needs_systemd
+def test_its_exposure_is_small(unit):
     said = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)],
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", SYSTEMD / unit],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    _, _, exposure = said.partition("Overall exposure level for jarvis-ear.service: ")
+    _, _, exposure = said.partition(f"Overall exposure level for {unit}: ")
     assert float(exposure.split()[0]) <= MOST_EXPOSURE
+
+
+@BOTH
+@needs_systemd
+def test_systemd_finds_nothing_to_complain_of(unit, tmp_path):
+    """Given a program, because this machine may have none installed."""
+    (tmp_path / "bin").mkdir()
+    for program in PROGRAMS:
+        shutil.copy("/bin/true", tmp_path / "bin" / program)
+    copy = tmp_path / unit
+    copy.write_text((SYSTEMD / unit).read_text().replace(f"{HOME}/current", str(tmp_path)))
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", copy],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    complaints = [line for line in verified.stderr.splitlines() if unit in line]
+    assert (verified.returncode, complaints) == (0, [])
+
+
+@needs_systemd
+@pytest.mark.parametrize("options", ["jarvis-ear.sysusers", "jarvis-ear.tmpfiles"])
+def test_users_and_folders_are_understood(options, tmp_path):
+    tool = f"systemd-{Path(options).suffix[1:]}"
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    (tmp_path / "etc").mkdir()
+    words = ["--create"] if tool.endswith("tmpfiles") else []
+    done = subprocess.run(
+        [tool, *words, f"--root={tmp_path}", SYSTEMD / options],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "line" in done.stderr) == (0, False), done.stderr

@@ -172,3 +172,29 @@ def test_values_that_do_not_go_together_are_one_clear_line(tmp_path):
     assert str(refused.value) == (
         "hearing.endpointing: max_ms must be more than pre_roll_ms and onset_ms together"
     )
+
+
+def test_the_key_of_the_bus_comes_as_the_password_does(private, nowhere, tmp_path):
+    def key(loaded: Loaded) -> str:
+        return loaded.config.bus.key.get_secret_value()
+
+    assert key(load([], {}, default_file=nowhere)) == ""
+    named = load(["--bus.key-file", str(private)], {}, default_file=nowhere)
+    assert key(named) == "from the file"
+    assert password(named) != "from the file"
+    (tmp_path / "jarvis-bus-key").write_text("credential")
+    credential = load([], {"CREDENTIALS_DIRECTORY": str(tmp_path)}, default_file=nowhere)
+    assert key(credential) == "credential"
+    assert credential.origins["bus.key"] == "credential: jarvis-bus-key"
+    with pytest.raises(ConfigError, match=r"there is no such option|unknown|bus\.key"):
+        load(["--bus.key", "shown in ps"], {}, default_file=nowhere)
+
+
+def test_what_the_bus_may_be_told_is_a_list_in_the_file(tmp_path, nowhere):
+    file = tmp_path / "c.toml"
+    file.write_text('[bus]\npublish = ["wake", "turn"]')
+    assert load([], {}, default_file=file).config.bus.news == {"wake", "turn"}
+    argv = ["--bus.publish", "transcript"]
+    assert load(argv, {}, default_file=file).config.bus.news == {"transcript"}
+    with pytest.raises(ConfigError, match="expected some of wake, transcript, turn"):
+        load(["--bus.publish", "sound"], {}, default_file=nowhere)

@@ -49,6 +49,43 @@ def test_the_socket_is_ours_alone_and_goes_with_us(path):
     assert "control" not in [thread.name for thread in threading.enumerate()]
 
 
+def test_a_folder_open_to_our_group_lets_that_group_ask(path):
+    path.parent.chmod(0o750)
+    with Control(path, lambda _word: {}):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o711])
+def test_a_folder_open_to_everybody_lets_nobody_else_ask(path, mode):
+    path.parent.chmod(mode)
+    with Control(path, lambda _word: {}):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("group", "may"), [(None, False), (70_000, True), (70_001, False)])
+def test_of_others_only_members_of_the_invited_group_may_ask(monkeypatch, group, may):
+    us, them = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with us, them:
+        monkeypatch.setattr(module, "_CREDENTIALS", SomebodyElse())
+        monkeypatch.setattr(module, "_groups", lambda _client: (70_000,))
+        assert module._may_ask(us, group=group) is may
+
+
+class SomebodyElse:
+    """What the kernel says of a stranger: process, user, group."""
+
+    size = 12
+
+    def unpack(self, _raw):
+        return 1, 70_002, 70_002
+
+
+def test_the_kernel_tells_the_groups_of_who_asks():
+    us, them = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with us, them:
+        assert sorted(module._groups(us)) == sorted(os.getgroups())
+
+
 def test_what_is_left_of_a_killed_ear_is_replaced(path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
         dead.bind(str(path))

@@ -3,7 +3,13 @@ import os
 import pytest
 
 from jarvis_ear.system import places
-from jarvis_ear.system.places import control_folder, runtime_folder, sockets, state_folder
+from jarvis_ear.system.places import (
+    control_folder,
+    runtime_folder,
+    sockets,
+    spool_folder,
+    state_folder,
+)
 
 
 def test_a_service_a_session_and_a_user_have_their_folders(tmp_path):
@@ -18,6 +24,12 @@ def test_a_service_a_session_and_a_user_have_their_folders(tmp_path):
     assert str(state_folder({"XDG_STATE_HOME": "/s", "HOME": "/h"})) == "/s/jarvis-ear"
     assert str(state_folder(session)) == "/h/.local/state/jarvis-ear"
     assert str(state_folder({})) == "/nonexistent/.local/state/jarvis-ear"
+
+
+def test_sentences_wait_where_nobody_else_is_let_in():
+    assert str(spool_folder({"RUNTIME_DIRECTORY": "/run/ear:/run/ear/spool"})) == "/run/ear/spool"
+    assert str(spool_folder({"RUNTIME_DIRECTORY": "/run/ear"})) == "/run/ear"
+    assert spool_folder({"TMPDIR": "/t"}) == runtime_folder({"TMPDIR": "/t"})
 
 
 def test_the_service_manager_is_believed(tmp_path):

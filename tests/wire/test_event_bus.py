@@ -104,3 +104,47 @@ def test_a_signature_needs_a_time_with_a_zone(sent_at):
 def test_any_text_is_a_message_or_refused(text):
     with suppress(RemoteProtocolError):
         wire.decode(wire.read(text))
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_order_to_the_microphones(enabled):
+    control = wire.ModuleControl("audio", enabled=enabled)
+    assert wire.microphone_order(control) is enabled
+    told = wire.status_changed("audio", enabled=enabled, now_s=NOW)
+    assert wire.microphone_order(told) is enabled
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        wire.Ping(),
+        wire.ModuleControl("vision", enabled=False),
+        wire.status_changed("vision", enabled=False, now_s=NOW),
+        wire.announced("kitchen", enabled=False, by=("owner",), now_s=NOW),
+        wire.Event("wake", {"module": "audio", "enabled": True}),
+        wire.Event("module_status_changed", {"module": "audio", "enabled": 1}),
+        wire.Event("module_status_changed"),
+    ],
+)
+def test_what_is_no_order_to_the_microphones(message):
+    assert wire.microphone_order(message) is None
+
+
+def test_an_ear_announces_itself_in_the_words_of_the_bus():
+    event = wire.announced("kitchen", enabled=False, by=("bus", "owner"), now_s=NOW)
+    assert wire.module_status(event) == ("audio", False)
+    assert event.data == {
+        "module": "audio",
+        "enabled": False,
+        "agentId": "kitchen",
+        "mutedBy": ["bus", "owner"],
+    }
+    assert wire.ping() == {"type": "ping"}
+
+
+@given(st.text() | st.dictionaries(st.text(), st.text() | st.booleans()).map(wire.write))
+def test_nothing_but_an_order_is_an_order(text):
+    with suppress(RemoteProtocolError):
+        payload = wire.read(text)
+        if wire.microphone_order(wire.decode(payload)) is not None:
+            assert payload["type"] in {"module_control", "module_status_changed"}

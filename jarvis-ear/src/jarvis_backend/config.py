@@ -2,17 +2,28 @@
 
 From this tree come the command line (``--stt.engine openai``) and the environment
 (``JARVIS_BACKEND_STT__ENGINE=openai``); an argument wins. Secrets are never arguments, because
-every user of a machine can read the arguments of every program.
+every user of a machine can read the arguments of every program; they may also be credentials of the
+service manager, which give way to the environment.
 """
 
 import os
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, CliApp, CliSuppress, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliSuppress,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
+from jarvis_backend import credentials
 from jarvis_backend.errors import ConfigError
 
 ENV_PREFIX: Final = "JARVIS_BACKEND_"
@@ -25,6 +36,7 @@ SECRET_FLAGS: Final = (
     "--password",
     "--jwt-secret",
     "--bus-key",
+    "--queue-password",
     "--stt.api-key",
     "--brain.api-key",
     "--tts.api-key",
@@ -56,6 +68,8 @@ class SpeechToTextOptions(Section):
     """Sent to the server at `url`."""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
     """How long one utterance may take."""
+    listeners: int = Field(default=4, ge=0, le=64)
+    """People whose words `pocketsphinx` follows at once while they speak; 90 MB for each."""
 
 
 class BrainOptions(Section):
@@ -101,6 +115,11 @@ class Limits(Section):
     """Largest message on a wire; at one byte more the connection is closed."""
     messages_per_s: int = Field(default=200, ge=10, le=100_000)
     """Messages one WebSocket may send, on average; one that goes on above is closed."""
+    heartbeat_s: float = Field(default=15.0, ge=0.1, le=3600)
+    """How often a WebSocket's client is asked whether it lives; one that does not answer for as
+    long again is dropped."""
+    guesses_per_min: int = Field(default=600, ge=1, le=10_000)
+    """Wrong passwords that may come from one address."""
     connections: int = Field(default=64, ge=1, le=10_000)
     """Satellites that may be connected to one wire at once."""
     recording_s: float = Field(default=30.0, ge=1, le=600)
@@ -170,6 +189,13 @@ class Config(BaseSettings):
     Switch it on behind a proxy, where everybody seems to be on this machine."""
     realtime_path: str = Field(default="/ws/realtime", pattern=r"^/ws/[A-Za-z0-9._/-]+$")
     """Where the realtime stream stands. At `/ws/voice` it takes the place of the voice channel."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that serve the port together. More than one need a `message_queue`."""
+    message_queue: str = ""
+    """A Redis server that several processes share, for example `redis://127.0.0.1:6379/0` or
+    `unix:///run/redis/redis.sock`; `rediss://` on a network. Empty: this process is alone."""
+    queue_password: CliSuppress[SecretStr | None] = None
+    """What that server asks for. Never a part of its address."""
     companion: bool = False
     """Print the address on standard output, and stop when standard input closes: for a program
     that starts this one and shall not be outlived by it."""
@@ -178,6 +204,18 @@ class Config(BaseSettings):
     tts: TextToSpeechOptions = TextToSpeechOptions()
     limits: Limits = Limits()
     log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # the other sources are not used
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_others: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Rank the sources: arguments, environment, credentials."""
+        kept = InitSettingsSource(settings_cls, dict(credentials.read(os.environ)))
+        return (init_settings, env_settings, kept)
 
 
 def load(arguments: Sequence[str] | None = None) -> Config:
@@ -223,10 +261,25 @@ def _weak(config: Config) -> Iterable[str]:
         yield f"bus_key: expected at least {SECRET_LETTERS} letters"
     if not config.password.get_secret_value():
         yield "password: is empty, expected at least one letter"
+    yield from _unshared(config)
     for name in ("stt", "brain", "tts"):
         options: SpeechToTextOptions | BrainOptions | TextToSpeechOptions = getattr(config, name)
         if options.engine == "openai" and not re.match(r"https?://[^/]", options.url):
             yield f"{name}.url: {options.url!r}, expected http:// or https:// and a host"
+
+
+def _unshared(config: Config) -> Iterable[str]:
+    """Name what several processes lack to be one backend."""
+    if not config.message_queue:
+        if config.workers > 1:
+            yield f"workers: {config.workers}, expected 1 without a message_queue (redis://...)"
+        return
+    if not re.match(r"(rediss?|unix)://", config.message_queue):
+        yield "message_queue: expected redis://, rediss:// or unix://"
+    elif urlsplit(config.message_queue).password is not None:
+        yield f"message_queue: holds a password, expected it in {ENV_PREFIX}QUEUE_PASSWORD"
+    if config.jwt_secret is None:
+        yield "jwt_secret: is empty, expected one: processes of one backend know the same tokens"
 
 
 def _said(problem: object) -> str:

@@ -5,7 +5,7 @@ It knows no wire: every endpoint says these messages in its own words.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -93,7 +93,6 @@ class Conversation:
         self._engines = engines
         self._limits = limits
         self._log_transcripts = log_transcripts
-        self._partials: set[asyncio.Task[str]] = set()
 
     async def reply(self, utterance: bytes) -> AsyncGenerator[ReplyMessage, None]:
         """Answer a recorded ``utterance`` (a WAV file of any rate).
@@ -114,28 +113,22 @@ class Conversation:
             async for message in messages:
                 yield message
 
-    async def partial(self, pcm: bytes) -> str:
-        """Understand what was said so far (PCM16, 16 kHz); empty if that has to wait.
+    async def partials(self, sound: AsyncIterable[bytes]) -> AsyncGenerator[str, None]:
+        """Understand ``sound`` (PCM16, 16 kHz) while it comes; say what has changed, each time.
 
-        One at a time for everybody, and not while the one before is still under way: guesses must
-        not delay answers. One that nobody waits for any more is completed, because an engine that
-        is stopped in the middle has to be started anew.
+        They are guesses: when an engine cannot make them there are none, and no error.
         """
-        if self._partials:
-            return ""
-        task = asyncio.create_task(self._engines.stt.transcribe(np.frombuffer(pcm, "<i2")))
-        self._partials.add(task)
-        task.add_done_callback(self._forget_partial)
+        said = ""
         try:
-            return without_wake_phrase(await asyncio.shield(task))
+            async with aclosing(self._engines.stt.listen()) as listening:
+                async for pcm in sound:
+                    heard = await listening.feed(np.frombuffer(pcm, "<i2"))
+                    text = without_wake_phrase(heard)
+                    if text and text != said:
+                        said = text
+                        yield text
         except EngineError as error:
-            _LOG.debug("no partial transcript: %s", error)
-            return ""
-
-    def _forget_partial(self, task: asyncio.Task[str]) -> None:
-        self._partials.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen: whoever waited for it has handled it
+            _LOG.debug("no partial transcripts: %s", error)
 
     async def _answer(self, text: str) -> AsyncGenerator[ReplyMessage, None]:
         yield Thinking(self._engines.brain.provider)

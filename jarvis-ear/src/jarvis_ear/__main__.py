@@ -20,7 +20,8 @@ from pydantic import SecretStr
 from jarvis_ear import cli, config
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.bridge import Bridge
+from jarvis_ear.bridge import Bridge, Watcher
+from jarvis_ear.bus_news import BusNews
 from jarvis_ear.companion import Companion
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
@@ -29,8 +30,9 @@ from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.ears import Ears, wake_word
 from jarvis_ear.ending import Ending
-from jarvis_ear.errors import DeviceError, JarvisEarError
+from jarvis_ear.errors import DeviceError, DeviceHangs, JarvisEarError
 from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost, Muted, State, Unmuted
+from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.options import Loaded
 from jarvis_ear.reload import Reload
 from jarvis_ear.running import Running
@@ -38,10 +40,12 @@ from jarvis_ear.system import logs, places
 from jarvis_ear.system.away import Away
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.bus_switch import BusSwitch
 from jarvis_ear.system.control import Control
 from jarvis_ear.system.hangup import Hangup
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.system.last_words import life_told
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.mute import Mute
 from jarvis_ear.system.notify import open_notifier, watchdog_s
@@ -52,6 +56,7 @@ from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
 from jarvis_ear.system.watchdog import Watchdog
 from jarvis_ear.takeover import Takeover
+from jarvis_ear.transports.bus_client import BusClient
 from jarvis_ear.transports.spool import NoSpool, Spool
 
 CAPTURE: Final = "capture thread"
@@ -78,6 +83,7 @@ def run(loaded: Loaded) -> int:
     service = Service(open_notifier(os.environ))
     with ExitStack() as up:
         live = up.enter_context(logs.setup(loaded.config.log))
+        up.enter_context(life_told())
         ending = up.enter_context(Ending(on_signal=service.stopping))
         hangup = up.enter_context(Hangup())
         service.starting()
@@ -110,7 +116,7 @@ def run(loaded: Loaded) -> int:
 def _require_capture(beat: Beat) -> None:
     """End the program when the capture thread hangs: only a new process can hear again."""
     if CAPTURE in beat.stuck:
-        raise DeviceError(
+        raise DeviceHangs(
             f"the sound system has not answered for {HANGS_S:g} s, only a new process can hear"
         )
 
@@ -137,7 +143,13 @@ def _start(
     source = make_source(options.microphone)
     heard = wake_word(options.hearing)
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=heard)
-    bridge = Bridge(ear=inbox, log=log)
+    mute = Mute(
+        places.state_folder(os.environ),
+        QuietHours.parse(options.microphone.mute_between),
+        on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
+    )
+    bus = _bus(options, mute)
+    bridge = Bridge(ear=inbox, log=log, watchers=_watchers(options, bus))
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
@@ -149,11 +161,6 @@ def _start(
         on_finished=ending.finish,
         on_failure=ending.fail,
     )
-    mute = Mute(
-        places.state_folder(os.environ),
-        QuietHours.parse(options.microphone.mute_between),
-        on_change=lambda muted: _close_or_open(capture, inbox, muted=muted),
-    )
     is_muted = mute.load()
     capture = Capture(
         source,
@@ -164,7 +171,9 @@ def _start(
         muted=is_muted,
     )
     if is_muted:
-        _LOGGER.info("muted by the %s: the microphone stays closed", ", ".join(mute.by))
+        by = ", ".join(mute.by)
+        told = MUTED.told(MUTED_BY=by)
+        _LOGGER.info("muted by the %s: the microphone stays closed", by, extra=told)
         inbox.tell(Muted())
     beat = _beat(ear, capture, backend)
     health = Health(
@@ -173,6 +182,7 @@ def _start(
         details=lambda: {
             "muted_by": list(mute.by),
             "connected": backend.connected,
+            **_bus_health(bus),
             **_losses(source, inbox),
         },
         turns=log.recent,
@@ -184,16 +194,43 @@ def _start(
     up.enter_context(ear)
     up.enter_context(capture)
     _open_control(Orders(health, mute), up)
+    if bus is not None:
+        up.callback(bus.stop)
+        bus.start()
     return Running(source, capture, ear, backend, speaker, log, mute, beat, health, Away())
 
 
-def _close_or_open(capture: Capture, inbox: Inbox, *, muted: bool) -> None:
+def _close_or_open(
+    capture: Capture, inbox: Inbox, bus: BusClient | None, mute: Mute, *, muted: bool
+) -> None:
     """Have the ear stop hearing, and the device given back; or the other way round."""
     inbox.tell(Muted() if muted else Unmuted())
     if muted:
         capture.mute()
     else:
         capture.unmute()
+    if bus is not None:
+        bus.announce(mute.by)
+
+
+def _bus(options: config.Config, mute: Mute) -> BusClient | None:
+    """Make the ear a member of the bus, if there is one."""
+    if not options.bus.url:
+        return None
+    switch = BusSwitch(mute, may_unmute=options.bus.may_unmute)
+    return BusClient(options.bus, options.backend, switch)
+
+
+def _watchers(options: config.Config, bus: BusClient | None) -> list[Watcher]:
+    """Name those who follow the turns besides the log."""
+    if bus is None:
+        return []
+    return [BusNews(options.backend.agent_id, options.bus.news, bus.post)]
+
+
+def _bus_health(bus: BusClient | None) -> dict[str, object]:
+    """Say how things stand with the bus."""
+    return {"bus": "off"} if bus is None else {"bus": str(bus.state), **bus.counters()}
 
 
 def _beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:
@@ -228,7 +265,8 @@ def _open_control(orders: Orders, up: ExitStack) -> None:
     try:
         folder = places.control_folder(os.environ)
     except OSError as error:
-        _LOGGER.warning("no control socket: %s", error)
+        told = CONTROL_TROUBLE.told(REASON=error)
+        _LOGGER.warning("no control socket: %s", error, extra=told)
         return
     up.enter_context(Control(folder / places.SOCKET, orders.answer))
 
@@ -239,7 +277,7 @@ def _spool(options: config.Spool, up: ExitStack) -> Spool:
         return NoSpool()
     clock = BootClock.of_this_machine()
     ledger = Ledger(options.ledger_dir or places.state_folder(os.environ), clock)
-    spool = DiskSpool(options.dir or places.runtime_folder(os.environ), ledger, clock)
+    spool = DiskSpool(options.dir or places.spool_folder(os.environ), ledger, clock)
     up.callback(spool.close)
     spool.lock()
     return spool

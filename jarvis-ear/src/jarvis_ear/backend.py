@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 from jarvis_ear import config as defaults
 from jarvis_ear.audio.wav import pcm_to_wav
@@ -24,8 +23,10 @@ from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.revival import Promise
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.journal.link import PLAINTEXT
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
+from jarvis_ear.transports.exposure import address, is_exposed
 from jarvis_ear.transports.intake import Abandon, Discard, Grew, Intake, Put
 from jarvis_ear.transports.login import Login
 from jarvis_ear.transports.network_thread import NetworkThread
@@ -48,8 +49,6 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
     "agent_id": "AGENT_ID",
 }
 """Options of the backend, and the names that give them: in the environment or in ``config``."""
-
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class BackendClient:
@@ -221,7 +220,7 @@ class BackendClient:
             self._dialer(courier),
             courier,
             self._status,
-            Outage(_address(self._url)),
+            Outage(address(self._url)),
             tell=self._tell,
             clock=self._clock,
             rand=random.random,
@@ -234,10 +233,10 @@ class BackendClient:
             self._intake.unlisten()
 
     def _dialer(self, courier: Courier) -> Dialer:
-        if _is_exposed(self._url):
-            _LOGGER.warning(
-                "password and voice go to %s unencrypted: use https", _address(self._url)
-            )
+        if is_exposed(self._url):
+            told = PLAINTEXT.told(BACKEND=address(self._url))
+            words = "password and voice go to %s unencrypted: use https"
+            _LOGGER.warning(words, address(self._url), extra=told)
         password = self._config.password.get_secret_value()
         login = Login(self._url, password, self._timing.login_s, self._trust)
         url, agent_id = self._url, self._config.agent_id
@@ -310,21 +309,9 @@ def _utterance(turn_id: str, pcm: bytes, now: float) -> Utterance:
     return Utterance(turn_id, pcm_to_wav(pcm) if whole else b"", len(pcm), now)
 
 
-def _address(url: str) -> str:
-    """``url`` as people may see it: without a name or password in it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _is_exposed(url: str) -> bool:
-    """Whether what is said there can be read on the way."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname not in _LOOPBACK
-
-
 def _refuse_plaintext(config: Backend) -> None:
-    if _is_exposed(config.url) and not config.allow_plaintext:
+    if is_exposed(config.url) and not config.allow_plaintext:
         raise ConfigError(
-            f"backend.url: {_address(config.url)} would get password and voice unencrypted, "
+            f"backend.url: {address(config.url)} would get password and voice unencrypted, "
             "expected https:// (or backend.allow_plaintext = true, for a network you trust)"
         )

@@ -18,6 +18,7 @@ from jarvis_ear.options.words import quoted, suggestion
 from jarvis_ear.system import places
 from jarvis_ear.system.ask import ask
 from jarvis_ear.system.health_words import describe
+from jarvis_ear.system.last_words import last_words
 
 VERBS: Final = {
     "run": "listen until Ctrl-C, or until a sound file is over",
@@ -25,6 +26,7 @@ VERBS: Final = {
     "mute": "close the microphone of the running ear until unmute, restarts included",
     "unmute": "open it again",
     "toggle": "mute or unmute, whatever it is not",
+    "service": "install, uninstall or show it as a system service (service --help)",
     "devices": "list microphones and speakers, or say what is missing",
     "config": "print the options in force, and where each value comes from",
     "version": "print the version",
@@ -54,16 +56,20 @@ def main(argv: Sequence[str] | None = None, *, run: Callable[[Loaded], int]) -> 
     try:
         return _obey(list(sys.argv[1:] if argv is None else argv), run)
     except JarvisEarError as error:
-        _complain(str(error))
+        if not last_words(error):
+            _complain(str(error))
         return error.exit_status
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception:  # noqa: BLE001 - a bug, and this is where it is told: with all there is
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - a bug, and this is where it is told: with all there is
+        if not last_words(error):
+            traceback.print_exc()
         return EX_SOFTWARE
 
 
 def _obey(argv: list[str], run: Callable[[Loaded], int]) -> int:
+    if argv[:1] == ["service"]:
+        return _service(argv[1:])
     text = _help_for(argv) or _answer(argv)
     if text is not None:
         return _print(text)
@@ -100,9 +106,15 @@ def _answer(argv: list[str]) -> str | None:
 
 
 def _devices() -> str:
-    from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - loads PortAudio, for this only
+    from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - for this only
 
     return describe()
+
+
+def _service(argv: list[str]) -> int:
+    from jarvis_ear.service.command import main as service  # noqa: PLC0415 - for this verb only
+
+    return service(argv)
 
 
 def _status(*, as_json: bool) -> int:

@@ -30,6 +30,9 @@ CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
 CHANNELS: Final = ("mix", *"01234567")
 """What `microphone.channel` may be."""
 
+NEWS: Final = ("wake", "transcript", "turn")
+"""What `bus.publish` may name."""
+
 
 class Section(BaseModel):
     """What all sections share: frozen, no unknown names, docstrings as descriptions."""
@@ -194,9 +197,51 @@ class Backend(Section):
     @field_validator("url")
     @classmethod
     def _require_address(cls, url: str) -> str:
-        if not _is_address(url):
+        if not _is_address(url, "http", "https"):
             raise ValueError("http:// or https://, a host and a port, without a name or password")
         return url
+
+
+class Bus(Section):
+    """The event bus that the ear joins, if you name one: there its microphone can be switched."""
+
+    url: str = ""
+    """Where the bus is: `ws://` or `wss://`, host and port; the path is `/ws` unless given. Empty:
+    the ear joins none."""
+    key: SecretStr = Field(SecretStr(""), min_length=1)
+    """Shared by all who use the bus, to sign with: what is not signed with it is not obeyed. Never
+    an argument: environment, credential, or `key_file`. Not given: nothing is signed."""
+    key_file: Path | None = None
+    """A file that holds the key, readable by its owner only."""
+    may_unmute: bool = False
+    """Let the bus open the microphone whoever closed it, as you could. Off: it ends only a mute of
+    its own."""
+    publish: str = ""
+    """What the bus is told besides mute and unmute: `wake`, `transcript` (what was understood, in
+    words), `turn` (how each ended); several with commas, in a file also a list. Empty: nothing."""
+    allow_plaintext: bool = False
+    """Speak unencrypted with a bus on another machine (`ws://`). Off: that is refused."""
+
+    @field_validator("url")
+    @classmethod
+    def _require_address(cls, url: str) -> str:
+        if url and not _is_address(url, "ws", "wss"):
+            raise ValueError("ws:// or wss://, a host and a port, without a name or password")
+        return url
+
+    @field_validator("publish", mode="before")
+    @classmethod
+    def _require_news(cls, given: object) -> object:
+        parts = given if isinstance(given, list | tuple) else str(given).split(",")
+        names = [str(part).strip() for part in parts]
+        if names != [""] and not set(names) <= set(NEWS):
+            raise ValueError(f"some of {', '.join(NEWS)}")
+        return ", ".join(dict.fromkeys(names))
+
+    @property
+    def news(self) -> frozenset[str]:
+        """What may be published."""
+        return frozenset(self.publish.split(", ")) - {""}
 
 
 class Spool(Section):
@@ -236,6 +281,7 @@ class Config(Section):
     microphone: Microphone = Microphone()
     hearing: Hearing = Hearing()
     backend: Backend = Backend()
+    bus: Bus = Bus()
     spool: Spool = Spool()
     speaker: Speaker = Speaker()
     log: Log = Log()
@@ -256,11 +302,11 @@ def _is_expression(text: str) -> bool:
     return True
 
 
-def _is_address(url: str) -> bool:
+def _is_address(url: str, *schemes: str) -> bool:
     """Whether ``url`` names a server, and nothing that had better not be seen in a log."""
     try:
         parts = urlsplit(url)
-        known = parts.scheme in {"http", "https"} and parts.port != 0
+        known = parts.scheme in schemes and parts.port != 0
     except ValueError:  # brackets that do not match, a port that is no number
         return False
     surplus = parts.query or parts.fragment or "@" in parts.netloc

@@ -6,11 +6,15 @@
     * ``InputError``             the user's: a file that cannot be read as sound, exit status 66
     * ``DeviceError``            the room's: retried with back-off
         * ``MicrophoneLost``
+            * ``MicrophoneBusy``
+        * ``DeviceHangs``        nothing in this process can wake it: the program ends
         * ``SpeakerLost``
     * ``TransportError``         the network's: retried with back-off
         * ``ConnectFailed``
         * ``Disconnected``
         * ``Rejected``           credentials refused: long back-off, said loudly once
+    * ``ServiceError``           this machine's: the service cannot be installed, status 71
+        * ``NotPermitted``       the user's: only root may do that, status 77
     * ``ProtocolError``
         * ``RemoteProtocolError``  they sent nonsense: drop the message or the link, count, go on
         * ``LocalProtocolError``   we tried to send nonsense: a bug
@@ -59,6 +63,14 @@ class MicrophoneLost(DeviceError):
     """No sound can be read from the microphone (any more)."""
 
 
+class MicrophoneBusy(MicrophoneLost):
+    """Another program holds the microphone; the text says which one."""
+
+
+class DeviceHangs(DeviceError):
+    """A driver or a sound server does not come back from a call."""
+
+
 class SpeakerLost(DeviceError):
     """No sound can be written to the speaker (any more)."""
 
@@ -79,6 +91,18 @@ class Disconnected(TransportError):
 
 class Rejected(TransportError):
     """The backend refused our credentials."""
+
+    exit_status = 77  # EX_NOPERM
+
+
+class ServiceError(JarvisEarError):
+    """The service cannot be installed, started or removed on this machine."""
+
+    exit_status = 71  # EX_OSERR
+
+
+class NotPermitted(ServiceError):
+    """Only root may do what was asked."""
 
     exit_status = 77  # EX_NOPERM
 

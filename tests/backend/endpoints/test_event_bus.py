@@ -11,7 +11,8 @@ from jarvis_backend.app import create_app
 from jarvis_backend.config import Config
 from jarvis_backend.endpoints import event_bus as endpoint
 from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync
-from jarvis_ear.errors import RemoteProtocolError
+from jarvis_backend.message_queue import NoQueue
+from jarvis_backend.shared_seal import SharedSeal
 from jarvis_ear.wire import event_bus as wire
 
 KEY = "k" * 32
@@ -74,17 +75,6 @@ def test_with_a_key_only_signed_messages_count_and_each_one_once():
         assert "Repeated" in line.receive_json()["error"]
 
 
-def test_signatures_are_forgotten_when_they_are_stale(monkeypatch):
-    monkeypatch.setattr(endpoint, "SEEN_LETTERS", 1)
-    now = [1000.0]
-    seal = endpoint.Seal(KEY.encode(), lambda: now[0])
-    seal.check(wire.sign({"type": "a"}, KEY.encode(), now[0]))
-    with pytest.raises(RemoteProtocolError, match="Repeated"):
-        seal.check(wire.sign({"type": "b"}, KEY.encode(), now[0]))
-    now[0] += 61
-    seal.check(wire.sign({"type": "b"}, KEY.encode(), now[0]))
-
-
 def test_cors_is_closed_unless_a_page_is_named(client):
     asks = {
         "Origin": "https://panel.example",
@@ -103,7 +93,7 @@ def test_cors_is_closed_unless_a_page_is_named(client):
 
 def test_a_client_that_falls_behind_is_dropped_and_nobody_waits(run):
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time)
+        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
         stuck, awake = bus.join(), bus.join()
         for number in range(QUEUE_EVENTS + 1):
             await bus.forward(wire.Event("tick", {"n": number}))
@@ -127,8 +117,8 @@ def test_a_stuck_connection_ends():
             await asyncio.Event().wait()
 
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time)
-        seal = endpoint.Seal(None, time.time)
+        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
+        seal = SharedSeal(None, time.time, NoQueue())
         served = asyncio.create_task(endpoint.BusConnection(Stuck(), bus, seal, time.time).run())
         await asyncio.sleep(0)
         for _ in range(QUEUE_EVENTS + 2):
@@ -142,7 +132,7 @@ def test_a_stuck_connection_ends():
 
 def test_the_bus_remembers_what_ears_announce(run):
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time)
+        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
         await bus.forward(
             wire.Event("module_status_changed", {"module": "audio", "enabled": False})
         )

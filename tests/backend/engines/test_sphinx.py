@@ -5,10 +5,12 @@ import importlib.util
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from jarvis_backend.engines import sphinx_live_child
 from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.errors import EngineError, EngineMissing
 
@@ -19,7 +21,7 @@ def silence(ms):
 
 def transcripts(*sounds):
     async def work():
-        engine = SphinxSpeechToText(30)
+        engine = SphinxSpeechToText(30, 2)
         try:
             return await asyncio.gather(*(engine.transcribe(sound) for sound in sounds))
         finally:
@@ -46,7 +48,7 @@ def test_where_nothing_is_said_it_hears_nothing():
 
 def test_decoding_does_not_hold_the_loop(what_time):
     async def work():
-        engine = SphinxSpeechToText(30)
+        engine = SphinxSpeechToText(30, 2)
         await engine.prepare()
         decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 4)))
         longest = 0.0
@@ -63,9 +65,9 @@ def test_decoding_does_not_hold_the_loop(what_time):
 
 def test_whoever_stops_waiting_stops_the_decoder_and_the_next_gets_a_fresh_one(what_time):
     async def work():
-        engine = SphinxSpeechToText(30)
+        engine = SphinxSpeechToText(30, 2)
         await engine.prepare()
-        first = engine._child
+        first = engine._whole._child
         decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 20)))
         await asyncio.sleep(0)
         decoding.cancel()
@@ -79,9 +81,9 @@ def test_whoever_stops_waiting_stops_the_decoder_and_the_next_gets_a_fresh_one(w
 
 def test_a_decoder_that_dies_is_told_and_replaced(what_time):
     async def work():
-        engine = SphinxSpeechToText(30)
+        engine = SphinxSpeechToText(30, 2)
         await engine.prepare()
-        os.kill(engine._child.pid, signal.SIGKILL)
+        os.kill(engine._whole._child.pid, signal.SIGKILL)
         with pytest.raises(EngineError, match=r"^pocketsphinx broke off: "):
             await engine.transcribe(what_time)
         assert await engine.transcribe(what_time) == "what time is it"
@@ -92,7 +94,7 @@ def test_a_decoder_that_dies_is_told_and_replaced(what_time):
 
 def test_too_late_is_an_error(what_time):
     async def work():
-        engine = SphinxSpeechToText(0.01)
+        engine = SphinxSpeechToText(0.01, 2)
         with pytest.raises(EngineError, match=r"^pocketsphinx took more than 0\.01 s$"):
             await engine.transcribe(what_time)
         await engine.aclose()
@@ -102,10 +104,10 @@ def test_too_late_is_an_error(what_time):
 
 def test_it_ends_with_its_parent(what_time):
     async def work():
-        engine = SphinxSpeechToText(30)
+        engine = SphinxSpeechToText(30, 2)
         await engine.prepare()
-        engine._child.stdin.close()
-        return await asyncio.wait_for(engine._child.wait(), 10)
+        engine._whole._child.stdin.close()
+        return await asyncio.wait_for(engine._whole._child.wait(), 10)
 
     assert asyncio.run(work()) == 0
 
@@ -113,4 +115,93 @@ def test_it_ends_with_its_parent(what_time):
 def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(EngineMissing, match=r"pip install pocketsphinx"):
-        SphinxSpeechToText(30)
+        SphinxSpeechToText(30, 2)
+
+
+def words_so_far(engine_use):
+    async def work():
+        engine = SphinxSpeechToText(30, 2)
+        try:
+            return await engine_use(engine)
+        finally:
+            await engine.aclose()
+
+    return asyncio.run(work())
+
+
+def cpu_s(pid):
+    """What a process has worked: the clock on the wall also counts what others do."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+async def fed(listening, sound, step=1600):
+    return [await listening.feed(sound[at : at + step]) for at in range(0, len(sound), step)]
+
+
+def test_it_understands_while_it_is_spoken_and_keeps_up(what_time):
+    async def work(engine):
+        listening = engine.listen()
+        await listening.feed(silence(0))
+        loaded_s = cpu_s(engine._live._child.pid)
+        said = await fed(listening, np.tile(what_time, 4))
+        return said, cpu_s(engine._live._child.pid) - loaded_s
+
+    said, took = words_so_far(work)
+    assert [said[0], said[2]] == ["", ""]
+    assert said[12].split()[0] == "what"
+    assert said[-1].count("time is it") >= 2
+    assert took < len(what_time) * 4 / 16_000 / 2
+
+
+def test_people_are_not_mixed_up_and_one_too_many_is_refused(what_time):
+    async def work(engine):
+        one, two = engine.listen(), engine.listen()
+        with pytest.raises(EngineError, match="as many people as it can"):
+            engine.listen()
+        heard = [await one.feed(half) for half in np.array_split(what_time, 2)]
+        assert await two.feed(silence(3000)) == ""
+        assert await one.feed(silence(100)) == heard[-1] != ""
+        await one.aclose()
+        three = engine.listen()
+        assert await three.feed(silence(100)) == ""
+
+    words_so_far(work)
+
+
+def test_who_leaves_in_the_middle_leaves_the_decoder_whole(what_time):
+    async def work(engine):
+        one, two = engine.listen(), engine.listen()
+        feeding = asyncio.ensure_future(one.feed(what_time))
+        await asyncio.sleep(0)
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+        await one.aclose()
+        assert await engine.listen().feed(what_time) == (await fed(two, what_time, 1 << 20))[0]
+
+    words_so_far(work)
+
+
+def test_a_listener_that_dies_is_told_and_replaced_in_mid_sentence(what_time):
+    async def work(engine):
+        one = engine.listen()
+        await one.feed(what_time[:8000])
+        os.kill(engine._live._child.pid, signal.SIGKILL)
+        with pytest.raises(EngineError, match=r"^pocketsphinx broke off: "):
+            await one.feed(what_time)
+        assert "time" in await one.feed(what_time)
+
+    words_so_far(work)
+
+
+def test_the_same_sound_in_any_pieces_begins_at_the_same_place():
+    hum = (np.sin(np.arange(16_000) / 20) * 9000).astype("<i2")
+    sound = np.concatenate([silence(500), hum]).tobytes()
+    begun = []
+    for step in (2, 400, 640, 3200, len(sound)):
+        onset, out = sphinx_live_child.Onset(), b""
+        for at in range(0, len(sound), step):
+            out += sound[at : at + step] if out else onset.feed(sound[at : at + step])
+        begun.append(out)
+    assert set(begun) == {begun[0]}
+    assert len(begun[0]) > len(hum)

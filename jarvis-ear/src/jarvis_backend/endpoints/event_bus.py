@@ -2,56 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
 from jarvis_backend.event_bus import BusClient, EventBus
+from jarvis_backend.shared_seal import SharedSeal
 from jarvis_ear.wire import event_bus as wire
 from jarvis_ear.wire.json_fields import RemoteProtocolError
 
-SEEN_LETTERS: Final = 10_000
-"""Signatures that are remembered; a bus on which more come within a minute is under attack."""
-
-
-class Seal:
-    """Signs what goes out and checks what comes in, once each. Lives on the loop.
-
-    Bound: ``SEEN_LETTERS`` signatures. Policy: one more is refused until the oldest is stale.
-    """
-
-    def __init__(self, key: bytes | None, now: Callable[[], float]) -> None:
-        """Use ``key``, or none at all; ``now`` is a wall clock."""
-        self._key = key
-        self._now = now
-        self._seen: dict[str, float] = {}
-
-    def write(self, payload: Mapping[str, Any]) -> str:
-        """Return the frame that says ``payload``."""
-        if self._key is None:
-            return wire.write(payload)
-        return wire.write(wire.sign(payload, self._key, self._now()))
-
-    def check(self, payload: Mapping[str, Any]) -> None:
-        """Return if ``payload`` may be believed, else raise RemoteProtocolError."""
-        if self._key is None:
-            return
-        signature = wire.check(payload, self._key, self._now())
-        self._forget_stale()
-        if signature in self._seen or len(self._seen) >= SEEN_LETTERS:
-            raise RemoteProtocolError("Repeated message; expected each one once")
-        self._seen[signature] = self._now()
-
-    def _forget_stale(self) -> None:
-        stale = self._now() - 2 * wire.WINDOW_S  # a sender's clock may be one window ahead
-        while self._seen and (oldest := next(iter(self._seen))) and self._seen[oldest] < stale:
-            del self._seen[oldest]
-
 
 def event_bus_routes(
-    door: SocketDoor, bus: EventBus, seal: Seal, now: Callable[[], float]
+    door: SocketDoor, bus: EventBus, seal: SharedSeal, now: Callable[[], float]
 ) -> APIRouter:
     """Routes of the event bus. ``now`` is a wall clock."""
     routes = APIRouter()
@@ -70,7 +34,7 @@ class BusConnection:
     """One client: one task hears it, one tells it, and neither waits for anybody else's."""
 
     def __init__(
-        self, line: WireSocket, bus: EventBus, seal: Seal, now: Callable[[], float]
+        self, line: WireSocket, bus: EventBus, seal: SharedSeal, now: Callable[[], float]
     ) -> None:
         self._line = line
         self._bus = bus
@@ -112,7 +76,7 @@ class BusConnection:
         if isinstance(frame, bytes):
             raise wire.NotJson("a binary frame; expected JSON")
         payload = wire.read(frame)
-        self._seal.check(payload)
+        await self._seal.check(payload)
         message = wire.decode(payload)
         match message:
             case wire.Ping():

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final, assert_never
 
@@ -31,12 +31,6 @@ from jarvis_ear.wire.json_fields import RemoteProtocolError
 from jarvis_ear.wire.realtime_wav import Code, State
 
 _LOG: Final = logging.getLogger(__name__)
-
-PARTIAL_S: Final = 0.8
-"""How often what was said so far is transcribed: a partial is on its way within a second."""
-
-PARTIAL_BYTES: Final = 10 * SAMPLE_RATE * SAMPLE_BYTES
-"""Of longer speech the partials are about the last 10 s: more could not be kept up with."""
 
 SLICE_S: Final = 10.0
 """Longest slice that is taken; clients send a tenth to a fifth of a second."""
@@ -82,6 +76,7 @@ class RealtimeStream:
         )
         self._now = now
         self._pcm = bytearray()
+        self._grown = asyncio.Event()
         self._state = State.IDLE
         self._speaking = Speaking()
         self._partials = Speaking()
@@ -89,6 +84,7 @@ class RealtimeStream:
     async def run(self) -> None:
         """Serve until the peer leaves."""
         await self._enter(State.RECORDING)
+        await self._partials.begin(self._warm_up())
         try:
             while True:
                 await self._take(await self._line.receive())
@@ -122,13 +118,14 @@ class RealtimeStream:
         if not self._pcm and pcm:
             await self._begin()
         self._pcm += pcm
+        self._grown.set()
 
     async def _begin(self) -> None:
         """Record anew: who speaks again is not listening to the answer any more."""
         await self._speaking.stop()
         if self._state is not State.RECORDING:
             await self._enter(State.RECORDING)
-        await self._partials.begin(self._transcribe_again_and_again())
+        await self._partials.begin(self._say_partials())
 
     async def _end(self) -> None:
         await self._partials.stop()
@@ -140,15 +137,30 @@ class RealtimeStream:
         await self._enter(State.TRANSCRIBING)
         await self._speaking.begin(self._turn(pcm))
 
-    async def _transcribe_again_and_again(self) -> None:
+    async def _warm_up(self) -> None:
+        """Have the engine load what the first partial transcript would wait for."""
+        async with aclosing(self._conversation.partials(_no_sound())) as partials:
+            async for _ in partials:
+                pass
+
+    async def _say_partials(self) -> None:
         """Say what was understood so far, whenever that has changed."""
-        said = ""
-        while True:
-            await asyncio.sleep(PARTIAL_S)
-            text = await self._conversation.partial(bytes(self._pcm[-PARTIAL_BYTES:]))
-            if text and text != said:
-                said = text
+        async with (
+            aclosing(self._fresh_sound()) as sound,
+            aclosing(self._conversation.partials(sound)) as partials,
+        ):
+            async for text in partials:
                 await self._say(wire.Transcript(text, is_final=False))
+
+    async def _fresh_sound(self) -> AsyncGenerator[bytes, None]:
+        """Yield what has come since the last time: who is slow is given more at once."""
+        taken = 0
+        while True:
+            await self._grown.wait()
+            self._grown.clear()
+            fresh = bytes(self._pcm[taken:])
+            taken += len(fresh)
+            yield fresh
 
     async def _turn(self, pcm: bytes) -> None:
         try:
@@ -190,3 +202,7 @@ class RealtimeStream:
 
     async def _say(self, message: wire.ToClient) -> None:
         await self._line.say(wire.encode(message, self._now()))
+
+
+async def _no_sound() -> AsyncGenerator[bytes, None]:
+    yield b""

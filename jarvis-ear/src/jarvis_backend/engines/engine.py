@@ -19,6 +19,21 @@ class Speech:
     """The complete file."""
 
 
+class Listening(Protocol):
+    """One utterance, understood while it is spoken. Lives on the loop; for one owner."""
+
+    async def feed(self, pcm: npt.NDArray[np.int16]) -> str:
+        """Take the sound that follows; return all that was understood so far.
+
+        Raises ``EngineError``.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Forget the utterance."""
+        ...
+
+
 class SpeechToText(Protocol):
     """Understands. Lives on the loop; heavy work happens elsewhere."""
 
@@ -31,6 +46,10 @@ class SpeechToText(Protocol):
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
         """Text of ``pcm`` (mono, 16 kHz); empty if nothing was said. Raises ``EngineError``."""
+        ...
+
+    def listen(self) -> Listening:
+        """Begin with an utterance that is not complete yet. Raises ``EngineError``."""
         ...
 
     async def aclose(self) -> None:
@@ -65,6 +84,10 @@ class NoEar:
         """Nothing to load."""
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:  # noqa: ARG002 - the seam's
+        """Say what is missing."""
+        raise EngineMissing(f"STT service not available: {self.reason}")
+
+    def listen(self) -> Listening:
         """Say what is missing."""
         raise EngineMissing(f"STT service not available: {self.reason}")
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jarvis_backend.config import BrainOptions, SpeechToTextOptions, TextToSpeechOptions
-from jarvis_backend.engines.engine import Speech
+from jarvis_backend.engines.engine import Listening, Speech
+from jarvis_backend.engines.redecoding import Redecoder
 from jarvis_backend.errors import EngineError
 from jarvis_backend.one_line import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
@@ -74,6 +75,7 @@ class HttpSpeechToText:
     def __init__(self, options: SpeechToTextOptions) -> None:
         self._options = options
         self._api = HttpApi(options.url, options.api_key.get_secret_value(), options.timeout_s)
+        self._redecoder = Redecoder(self.transcribe)
 
     async def prepare(self) -> None:
         """Nothing to load here."""
@@ -90,6 +92,10 @@ class HttpSpeechToText:
             files={"file": ("utterance.wav", pcm_to_wav(pcm.tobytes()), "audio/wav")},
         )
         return _text(_json(body), "text").strip()
+
+    def listen(self) -> Listening:
+        """Send the utterance again and again while it grows."""
+        return self._redecoder.listen()
 
     async def aclose(self) -> None:
         """Close its connections."""

@@ -7,6 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from jarvis_backend.engines.engine import Listening
+from jarvis_backend.engines.redecoding import Redecoder
 from jarvis_backend.engines.worker import Worker
 from jarvis_backend.errors import EngineError, EngineMissing
 
@@ -30,6 +32,7 @@ class WhisperSpeechToText:
         self._language = language
         self._worker = Worker("whisper", timeout_s)
         self._model: Any = None
+        self._redecoder = Redecoder(self.transcribe)
 
     async def prepare(self) -> None:
         """Load the model."""
@@ -38,6 +41,10 @@ class WhisperSpeechToText:
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
         """Transcribe on the worker thread."""
         return await self._worker.run(lambda stop: self._transcribe(pcm, stop))
+
+    def listen(self) -> Listening:
+        """Transcribe the utterance again and again while it grows."""
+        return self._redecoder.listen()
 
     async def aclose(self) -> None:
         """Stop after the segment under way, and end the thread."""

@@ -14,6 +14,14 @@ SOURCE: Final = "environment"
 CREDENTIAL: Final = "jarvis-password"
 """The credential of the service manager that holds the password."""
 
+BUS_CREDENTIAL: Final = "jarvis-bus-key"
+"""The credential that holds the key of the event bus."""
+
+_CREDENTIALS: Final[Mapping[str, str]] = {
+    CREDENTIAL: "backend.password",
+    BUS_CREDENTIAL: "bus.key",
+}
+
 
 def read(environ: Mapping[str, str]) -> Layer:
     """Read our own names. One that begins like ours and is none is a mistake."""
@@ -41,14 +49,18 @@ def read_credential(environ: Mapping[str, str]) -> Layer:
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         return layer
-    path = Path(folder, CREDENTIAL)
-    try:
-        layer.take(BY_KEY["backend.password"], read_secret(path), CREDENTIAL)
-    except FileNotFoundError:
-        return layer  # other credentials than ours
-    except (OSError, SecretFileError) as error:
-        layer.refuse(CREDENTIAL, f"cannot be used: {_said(error)}")
+    for name, key in _CREDENTIALS.items():
+        _take_credential(layer, Path(folder, name), key)
     return layer
+
+
+def _take_credential(layer: Layer, path: Path, key: str) -> None:
+    try:
+        layer.take(BY_KEY[key], read_secret(path), path.name)
+    except FileNotFoundError:
+        return  # other credentials than this one
+    except (OSError, SecretFileError) as error:
+        layer.refuse(path.name, f"cannot be used: {_said(error)}")
 
 
 def _said(error: Exception) -> str:

@@ -24,8 +24,11 @@ from jarvis_ear.options.secret_file import SecretFileError, read_private_secret
 DEFAULT: Final = "default"
 """Where a value comes from that nobody configured."""
 
-_PASSWORD: Final = "backend.password"  # noqa: S105 - the name of the option
-_PASSWORD_FILE: Final = "backend.password_file"  # noqa: S105 - the name of the option
+_SECRETS: Final[Mapping[str, str]] = {
+    "backend.password": "backend.password_file",
+    "bus.key": "bus.key_file",
+}
+"""What may stand in a file of its own, and the option that names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ def load(
         file.read(named_file or default_file, required=named_file is not None),
     )
     for layer in layers:
-        _fetch_password(layer)
+        for secret, file_option in _SECRETS.items():
+            _fetch_secret(layer, secret, file_option)
     if problems := [problem for layer in layers for problem in layer.problems]:
         raise ConfigError("\n".join(problems))
     again = partial(load, argv, environ, default_file=default_file)
@@ -97,19 +101,19 @@ def _origins(layers: Sequence[Layer]) -> dict[str, str]:
     return origins
 
 
-def _fetch_password(layer: Layer) -> None:
+def _fetch_secret(layer: Layer, secret: str, file_option: str) -> None:
     """Follow a ``password_file``: it is as strong as the source that names it."""
-    path = layer.values.get(_PASSWORD_FILE)
+    path = layer.values.get(file_option)
     if not isinstance(path, Path):
         return
-    if _PASSWORD in layer.values:
-        layer.refuse(_PASSWORD_FILE, f"given together with {_PASSWORD}, expected one of the two")
+    if secret in layer.values:
+        layer.refuse(file_option, f"given together with {secret}, expected one of the two")
         return
     try:
-        layer.values[_PASSWORD] = BY_KEY[_PASSWORD].parse(read_private_secret(path))
+        layer.values[secret] = BY_KEY[secret].parse(read_private_secret(path))
     except OSError as error:
-        layer.refuse(_PASSWORD_FILE, f"{path} cannot be read: {error.strerror}")
+        layer.refuse(file_option, f"{path} cannot be read: {error.strerror}")
     except SecretFileError as error:
-        layer.refuse(_PASSWORD_FILE, f"{path} is refused: {error}")
+        layer.refuse(file_option, f"{path} is refused: {error}")
     else:
-        layer.origins[_PASSWORD] = f"file {path}, named by {layer.origins[_PASSWORD_FILE]}"
+        layer.origins[secret] = f"file {path}, named by {layer.origins[file_option]}"

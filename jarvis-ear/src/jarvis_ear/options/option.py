@@ -44,6 +44,7 @@ _FILE_TYPES: Final[Mapping[type, tuple[type, ...]]] = {
 _ALSO: Final[Mapping[str, type]] = {
     "microphone.channel": int,
     "microphone.mute_between": list,
+    "bus.publish": list,
 }
 """What else a file may give for an option that is text on the command line."""
 
@@ -149,7 +150,7 @@ class Option:
         return "a value that is not shown" if self._must_hide(given) else shown(given)
 
     def _must_hide(self, given: object) -> bool:
-        return self.kind is SecretStr or (self.key == "backend.url" and "@" in str(given))
+        return self.kind is SecretStr or (self.name == "url" and "@" in str(given))
 
     def _explained(self, error: ValidationError) -> str:
         """Return the words of a validator of the tree, where one has spoken, else our own."""

@@ -1,19 +1,23 @@
 """Control: answers what `jarvis-ear status`, `mute`, `unmute` and `toggle` ask.
 
 A request is one word and a line feed; an answer is one JSON object and a line feed; then the
-connection ends. Only the user of the ear, and root, get an answer.
+connection ends. The user of the ear and root get an answer; so does the group of the ear where the
+socket's folder is open to that group, as that of the service is.
 """
 
 import json
 import logging
 import os
 import socket
+import stat
 import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias
+
+from jarvis_ear.journal.life import CONTROL_TROUBLE
 
 Answer: TypeAlias = Mapping[str, object]
 
@@ -28,6 +32,12 @@ LOOK_S: Final = 0.25
 
 WAITING: Final = 8
 """Connections that may wait for the one before them; more are refused by the kernel."""
+
+SO_PEERGROUPS: Final = 59
+"""Asks the kernel for the other side's further groups; Python has no name for it (socket.h)."""
+
+MAX_GROUPS: Final = 256
+"""Of one user; who is in more has to ask as root."""
 
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: see unix(7)
 _LOGGER = logging.getLogger(__name__)
@@ -44,14 +54,17 @@ class Control:
         self._path = path
         self._answer = answer
         self._listener: socket.socket | None = None
+        self._group: int | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def __enter__(self) -> Self:
         try:
-            self._listener = _listen(self._path)
+            self._group = _invited_group(self._path.parent)
+            self._listener = _listen(self._path, 0o600 if self._group is None else 0o660)
         except OSError as error:
-            _LOGGER.warning("no control socket at %s: %s", self._path, error)
+            told = CONTROL_TROUBLE.told(PLACE=self._path, REASON=error)
+            _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=told)
         else:
             self._thread.start()
         return self
@@ -83,7 +96,7 @@ class Control:
             return None
 
     def _serve(self, client: socket.socket) -> None:
-        if not _may_ask(client):
+        if not _may_ask(client, group=self._group):
             return
         try:
             word = _read_word(client)
@@ -94,16 +107,23 @@ class Control:
             _LOGGER.debug("a control client was not answered: %s", error)
 
 
-def _listen(path: Path) -> socket.socket:
-    """Open the socket for us alone, in place of one that nobody answers on."""
+def _invited_group(folder: Path) -> int | None:
+    """Return the group that may enter the folder of the socket, if it is ours and may."""
+    found = folder.stat()
+    is_open = found.st_mode & stat.S_IXGRP and not found.st_mode & stat.S_IRWXO
+    return found.st_gid if is_open and found.st_gid == os.getegid() else None
+
+
+def _listen(path: Path, mode: int) -> socket.socket:
+    """Open the socket with this mode, in place of one that nobody answers on."""
     if _is_answered(path):
         raise OSError("another ear answers there")
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        os.fchmod(listener.fileno(), 0o600)  # what bind() makes has this mode from the beginning
+        os.fchmod(listener.fileno(), mode)  # what bind() makes has this mode from the beginning
         listener.bind(str(path))
-        path.chmod(0o600)
+        path.chmod(mode)
         listener.listen(WAITING)
         listener.settimeout(LOOK_S)
     except BaseException:
@@ -122,10 +142,21 @@ def _is_answered(path: Path) -> bool:
         return True
 
 
-def _may_ask(client: socket.socket) -> bool:
+def _may_ask(client: socket.socket, *, group: int | None) -> bool:
     raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
-    return uid in (0, os.geteuid())
+    _pid, uid, gid = _CREDENTIALS.unpack(raw)
+    if uid in (0, os.geteuid()):
+        return True
+    return group is not None and group in {gid, *_groups(client)}
+
+
+def _groups(client: socket.socket) -> tuple[int, ...]:
+    size = struct.calcsize("i")
+    try:
+        raw = client.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, size * MAX_GROUPS)
+    except OSError:  # in more groups than we ask for
+        return ()
+    return struct.unpack(f"{len(raw) // size}i", raw)
 
 
 def _read_word(client: socket.socket) -> str:

@@ -4,12 +4,13 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from jarvis_ear.journal import life as kinds
 from jarvis_ear.system.quiet_hours import QuietHours
 
 OWNER: Final = "owner"
@@ -17,6 +18,9 @@ OWNER: Final = "owner"
 
 CLOCK: Final = "clock"
 """The quiet hours that are configured."""
+
+BUS: Final = "bus"
+"""Whoever switches the module `audio` on the event bus."""
 
 FILE: Final = "mute.json"
 
@@ -74,7 +78,9 @@ class Mute:
             except FileNotFoundError:
                 pass
             except (OSError, ValueError, KeyError, TypeError) as error:
-                _LOGGER.warning("%s cannot be read, so the ear stays muted: %s", self._path, error)
+                told = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
+                words = "%s cannot be read, so the ear stays muted: %s"
+                _LOGGER.warning(words, self._path, error, extra=told)
                 self._by = frozenset({OWNER})
             self._by = self._with_clock(self._by)
             return bool(self._by)
@@ -105,6 +111,11 @@ class Mute:
         else:
             self.mute()
 
+    def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Tell ``listener`` who wants the ear closed, before any change after this."""
+        with self._lock:
+            listener(self.by)
+
     def look(self) -> None:
         """Look at the clock: several times a minute, or quiet hours begin late."""
         with self._lock:
@@ -131,9 +142,11 @@ class Mute:
 
     def _change(self, *, muted: bool) -> None:
         if muted:
-            _LOGGER.info("muted by the %s: the microphone is closed", ", ".join(self.by))
+            by = ", ".join(self.by)
+            told = kinds.MUTED.told(MUTED_BY=by)
+            _LOGGER.info("muted by the %s: the microphone is closed", by, extra=told)
         else:
-            _LOGGER.info("not muted any more")
+            _LOGGER.info("not muted any more", extra=kinds.UNMUTED.told())
         self._on_change(muted)
 
     def _store(self) -> None:
@@ -142,7 +155,8 @@ class Mute:
             _write(self._path, json.dumps(told))
         except OSError as error:
             self.stored = False
-            _LOGGER.warning("a restart will not know who muted the ear: %s", error)
+            unsure = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
+            _LOGGER.warning("a restart will not know who muted the ear: %s", error, extra=unsure)
         else:
             self.stored = True
 

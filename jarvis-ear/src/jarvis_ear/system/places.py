@@ -22,6 +22,15 @@ def runtime_folder(environ: Mapping[str, str]) -> Path:
     return _given(environ, "RUNTIME_DIRECTORY") or _own_runtime_folder(environ)
 
 
+def spool_folder(environ: Mapping[str, str]) -> Path:
+    """Return where sentences wait: the runtime folder, or a service's last one if it has several.
+
+    A service lets its group into the first, where the control socket is, and nobody into the last.
+    """
+    last = environ.get("RUNTIME_DIRECTORY", "").rpartition(":")[2]
+    return Path(last) if last else runtime_folder(environ)
+
+
 def state_folder(environ: Mapping[str, str]) -> Path:
     """Return where a service or a user keeps what outlives the machine's start."""
     if service := _given(environ, "STATE_DIRECTORY"):

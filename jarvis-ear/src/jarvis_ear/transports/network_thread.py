@@ -15,11 +15,15 @@ class NetworkThread:
     An exception in the coroutine is a bug: it ends the thread and goes to ``threading.excepthook``.
     """
 
-    def __init__(self, main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self,
+        main: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+        name: str = "jarvis-ear-network",
+    ) -> None:
         self._main = main
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="jarvis-ear-network", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
     def alive(self) -> bool:

@@ -5,7 +5,7 @@ Pure: the time is an argument. Foreign input raises ``RemoteProtocolError`` and 
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -17,6 +17,9 @@ PATH: Final = "/ws"
 
 MODULES: Final = ("vision", "audio", "tactile", "action")
 """What can be switched. `audio` is the microphone of an ear."""
+
+MICROPHONE: Final = "audio"
+"""The module that is the microphone of an ear."""
 
 STATUS_CHANGED: Final = "module_status_changed"
 
@@ -97,6 +100,34 @@ def module_status(event: Event) -> tuple[str, bool] | None:
         case Event(type="module_status_changed", data={"module": str(m), "enabled": bool(e)}):
             return (m, e) if m in MODULES else None
     return None
+
+
+def announced(agent_id: str, *, enabled: bool, by: Sequence[str], now_s: float) -> Event:
+    """Make the event by which an ear says how its microphone is, and who closed it."""
+    data = {"module": MICROPHONE, "enabled": enabled, "agentId": agent_id, "mutedBy": list(by)}
+    return Event(STATUS_CHANGED, data, stamp(now_s))
+
+
+def microphone_order(message: Message) -> bool | None:
+    """Return how microphones are to be if ``message`` is an order to ears, else None.
+
+    A bus tells everybody that a module was switched in the words in which an ear announces how its
+    own one is. What names an ear is such an announcement: no ear obeys another one's, or its own.
+    """
+    match message:
+        case ModuleControl(module="audio", enabled=enabled):
+            return enabled
+        case Event(data={"agentId": _}):
+            return None
+        case Event():
+            module, enabled = module_status(message) or ("", False)
+            return enabled if module == MICROPHONE else None
+    return None
+
+
+def ping() -> dict[str, Any]:
+    """Return the question whether the bus is there."""
+    return {"type": "ping"}
 
 
 def pong(now_s: float) -> dict[str, Any]:

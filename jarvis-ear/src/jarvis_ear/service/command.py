@@ -1,0 +1,204 @@
+"""`jarvis-ear service`: the options of its verbs, and what a person is told."""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from jarvis_ear.errors import JarvisEarError, NotPermitted, ServiceError
+from jarvis_ear.service import credentials, plan, release
+from jarvis_ear.service.executor import Executor
+from jarvis_ear.service.facts import Facts, look
+from jarvis_ear.service.layout import BACKEND, EAR, JWT_SECRET, PASSWORD, Layout
+from jarvis_ear.service.plan import Wishes
+from jarvis_ear.service.rehearsal import rehearse
+from jarvis_ear.service.status import PROPERTIES, Findings, screen
+from jarvis_ear.service.steps import Step
+from jarvis_ear.system import places
+from jarvis_ear.system.ask import ask
+
+EX_USAGE: Final = 64
+"""The command line cannot be understood (sysexits.h)."""
+
+UNWELL: Final = 1
+"""Exit status of `service status`: it does not hear."""
+
+NOT_RUNNING: Final = 2
+"""Exit status of `service status`: nothing runs, or nothing is installed."""
+
+PACKAGED: Final = Path("/usr/lib/systemd/system/jarvis-ear.service")
+"""Where the Debian package has its unit, and we do not."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose mistakes end with the exit status of all our commands."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EX_USAGE, f"jarvis-ear: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the words after `service` say, and return the exit status."""
+    asked = _parse(argv)
+    if asked.verb == "status":
+        return _status()
+    layout = _layout(asked)
+    _require_root(asked, layout)
+    if asked.verb == "install":
+        return _install(asked, layout)
+    return _uninstall(asked, layout)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(prog="jarvis-ear service", description="The ear as a system service.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    install = verbs.add_parser("install", help="install or upgrade, enable and start it")
+    uninstall = verbs.add_parser("uninstall", help="stop it and remove what install made")
+    verbs.add_parser("status", help="how it does, on one screen")
+    for verb in (install, uninstall):
+        verb.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        verb.add_argument(
+            "--destdir",
+            type=Path,
+            default=Path(os.environ.get("DESTDIR") or "/"),
+            metavar="DIR",
+            help="a folder that stands for / ; nothing is started",
+        )
+    install.add_argument("--with-backend", action="store_true", help="the reference backend too")
+    install.add_argument("--password-file", type=Path, metavar="FILE", help="instead of asking")
+    install.add_argument("--new-password", action="store_true", help="though one is stored")
+    uninstall.add_argument(
+        "--purge", action="store_true", help="options, password, state and user too, without asking"
+    )
+    for name in ("home", "library", "programs"):  # for who makes packages
+        install.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def _layout(asked: argparse.Namespace) -> Layout:
+    named = {
+        name: getattr(asked, name)
+        for name in ("home", "library", "programs")
+        if getattr(asked, name, None) is not None
+    }
+    return Layout(root=asked.destdir.absolute(), **named)
+
+
+def _require_root(asked: argparse.Namespace, layout: Layout) -> None:
+    if os.geteuid() == 0 or asked.dry_run or layout.is_staged:
+        return
+    again = shlex.join(["sudo", str(Path(sys.argv[0]).absolute()), "service", asked.verb])
+    raise NotPermitted(f"to {asked.verb} the service one must be root: {again}")
+
+
+def _install(asked: argparse.Namespace, layout: Layout) -> int:
+    if PACKAGED.exists() and not layout.is_staged:
+        raise ServiceError(
+            "the Debian package jarvis-ear is installed: apt remove jarvis-ear first"
+        )
+    what, facts = release.of_what_runs(), look(layout)
+    secrets = {} if layout.is_staged else _secrets(asked, facts)
+    stored = credentials.unsealed(secrets) if asked.dry_run else credentials.seal(secrets)
+    steps = plan.install(layout, facts, what, Wishes(asked.with_backend, stored))
+    if not _carry_out(steps, dry_run=asked.dry_run):
+        return _say("nothing to do: it is installed as it should be, and runs")
+    if asked.dry_run or not facts.is_managed:
+        return 0
+    return _say(_what_next(layout, has_password=bool(secrets or facts.stored)))
+
+
+def _secrets(asked: argparse.Namespace, facts: Facts) -> dict[str, str]:
+    """Gather what has to be stored and is not, or is to be stored anew."""
+    with_backend = asked.with_backend or facts.has_backend
+    found: dict[str, str] = {}
+    if PASSWORD not in facts.stored or asked.new_password or asked.password_file:
+        password = _password(asked, with_backend=with_backend)
+        if password is not None:
+            found[PASSWORD] = password
+    if with_backend and JWT_SECRET not in facts.stored:
+        found[JWT_SECRET] = credentials.new_jwt_secret()
+    return found
+
+
+def _password(asked: argparse.Namespace, *, with_backend: bool) -> str | None:
+    if asked.dry_run and asked.password_file is None:
+        return "asked for"
+    return credentials.password_given(asked.password_file, backend_needs_one=with_backend)
+
+
+def _carry_out(steps: tuple[Step, ...], *, dry_run: bool) -> bool:
+    """Do the steps, or say them; return whether there was anything to do."""
+    if dry_run:
+        return bool(rehearse(steps, lambda line: _say(f"would {line}")))
+    executor = Executor(_say)
+    executor.do(steps)
+    return bool(executor.changes)
+
+
+def _what_next(layout: Layout, *, has_password: bool) -> str:
+    lines = [
+        "",
+        "It is installed and runs. How it does:  jarvis-ear service status",
+        f"Options: {layout.config}, then  systemctl restart jarvis-ear",
+        "What happens:  journalctl -u jarvis-ear -f",
+        "For others than root to ask and mute it:  usermod --append --groups jarvis-ear NAME",
+    ]
+    if not has_password:
+        lines.append("No password is stored:  jarvis-ear service install --new-password")
+    return "\n".join(lines)
+
+
+def _uninstall(asked: argparse.Namespace, layout: Layout) -> int:
+    purge = asked.purge or (not asked.dry_run and _wants_purge(layout))
+    steps = plan.uninstall(layout, look(layout), purge=purge)
+    if not _carry_out(steps, dry_run=asked.dry_run):
+        return _say("nothing to do: nothing of it is installed")
+    if purge or asked.dry_run:
+        return 0
+    return _say(f"kept: {layout.settings}, {layout.state}, the password and the user (--purge)")
+
+
+def _wants_purge(layout: Layout) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    question = f"Remove options, password and state too ({layout.settings}, {layout.state})? [y/N] "
+    return input(question).strip().lower() in ("y", "yes")
+
+
+def _status() -> int:
+    findings = _find_out()
+    sys.stdout.write(screen(findings))
+    if findings.report is None:
+        return NOT_RUNNING
+    return 0 if findings.is_well else UNWELL
+
+
+def _find_out() -> Findings:
+    ear, backend = _properties(EAR), _properties(BACKEND)
+    try:
+        report = ask([places.SERVICE / places.SOCKET], "status")
+    except (OSError, ValueError) as error:
+        hint = "as root, or as a member of the group jarvis-ear"
+        return Findings(ear, backend, refused=f"it cannot be asked ({error}): {hint}")
+    return Findings(ear, backend, report)
+
+
+def _properties(service: str) -> dict[str, str]:
+    argv = ("systemctl", "show", f"{service}.service", f"--property={','.join(PROPERTIES)}")
+    try:
+        done = subprocess.run(  # noqa: S603 - a question of our own
+            argv, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise JarvisEarError("the service manager cannot be asked: is systemd running?") from error
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+    return 0

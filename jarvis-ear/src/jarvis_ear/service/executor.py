@@ -1,0 +1,246 @@
+"""Executor: does the steps of a plan, says each, and can take them back."""
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias, assert_never
+
+from jarvis_ear.errors import ServiceError
+from jarvis_ear.service.steps import (
+    Build,
+    File,
+    Folder,
+    Gone,
+    GoneIfEmpty,
+    Link,
+    Moved,
+    Run,
+    Start,
+    Step,
+)
+
+Undo: TypeAlias = Callable[[], object]
+
+COMPLETE: Final = ".complete"
+"""Lies in a folder that was built to the end."""
+
+RUN_S: Final = 900.0
+"""The longest command is pip on a slow line; one that takes longer hangs."""
+
+TOLD_LINES: Final = 5
+"""How much of a failed command's last words a person is told."""
+
+
+class Executor:
+    """Does steps in order. One thread; whoever has it must be root unless everything is staged.
+
+    ``say`` gets a line for each step that changes something. ``run`` runs a command.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], object],
+        run: Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"] | None = None,
+    ) -> None:
+        self._say = say
+        self._run = run or _run
+        self._undo: list[Undo] = []
+        self._started: list[str] = []
+        self.changes = 0
+        """Steps that changed something."""
+
+    def do(self, steps: Iterable[Step]) -> None:
+        """Do all steps. Raises ``ServiceError`` at the first that cannot be done."""
+        for step in steps:
+            try:
+                self._do(step)
+            except OSError as error:
+                raise ServiceError(f"cannot {step}: {error.strerror}") from error
+
+    def _do(self, step: Step) -> None:
+        match step:
+            case Run():
+                self._command(step)
+            case Start():
+                self._start(step)
+            case _ if is_done(step):
+                return
+            case _:
+                self._say(str(step))
+                self._change(step)
+                self.changes += 1
+
+    def _change(self, step: Folder | File | Link | Gone | GoneIfEmpty | Moved | Build) -> None:
+        match step:
+            case Folder(path, mode):
+                _make_folder(path, mode)
+            case File(path, content, mode):
+                self._undo.append(_way_back(path))
+                write(path, content, mode)
+            case Link(path, target):
+                self._undo.append(_way_back(path))
+                link(path, target)
+            case Gone(path):
+                remove(path)
+            case GoneIfEmpty(path):
+                path.rmdir()
+            case Moved(folder, was, will_be):
+                _reword(folder, was.encode(), will_be.encode())
+            case Build(folder, steps):
+                self._build(folder, steps)
+            case _:
+                assert_never(step)
+
+    def _build(self, folder: Path, steps: Iterable[Step]) -> None:
+        remove(folder)
+        self._undo.append(lambda: remove(folder))
+        try:
+            self.do(steps)
+        except ServiceError:
+            remove(folder)
+            raise
+        write(folder / COMPLETE, b"", 0o644)
+
+    def _command(self, step: Run) -> None:
+        if not step.always and not self.changes:
+            return
+        self._say(str(step))
+        done = self._run(step.argv)
+        if done.returncode and not step.may_fail:
+            raise ServiceError(_failed(step.argv, done))
+
+    def _start(self, step: Start) -> None:
+        if step.is_active and not self.changes:
+            return
+        self._say(str(step))
+        self.changes += 1
+        self._started.append(step.service)
+        done = self._run(("systemctl", "restart", step.service))
+        if not done.returncode:
+            return
+        if not step.can_return:
+            raise ServiceError(
+                f"{step.service} is installed and does not start: journalctl -u {step.service}"
+            )
+        self._go_back(step.service)
+
+    def _go_back(self, service: str) -> None:
+        """Put back what was there before, and have it run again."""
+        for undo in reversed(self._undo):
+            undo()
+        self._run(("systemctl", "daemon-reload"))
+        again = self._run(("systemctl", "restart", *self._started))
+        state = "runs again" if not again.returncode else "does not start either"
+        raise ServiceError(
+            f"the new {service} does not start: journalctl -u {service}\n"
+            f"everything is back as it was, and the old one {state}"
+        )
+
+
+def is_done(step: Step) -> bool:
+    """Say whether what a step wants is so already. A command cannot know."""
+    match step:
+        case Folder(path):
+            done = path.is_dir()
+        case File(path, content, mode, is_owners):
+            done = path.exists() if is_owners else _holds(path, content, mode)
+        case Link(path, target):
+            done = path.is_symlink() and path.readlink() == target
+        case Gone(path):
+            done = not path.exists() and not path.is_symlink()
+        case GoneIfEmpty(path):
+            done = not path.is_dir() or any(path.iterdir())
+        case Build(folder):
+            done = (folder / COMPLETE).exists()
+        case _:
+            done = False
+    return done
+
+
+def write(path: Path, content: bytes, mode: int) -> None:
+    """Write a file beside its place and put it there whole, never open to more than ``mode``."""
+    _make_folder(path.parent, 0o755)
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+    new.replace(path)
+
+
+def link(path: Path, target: Path) -> None:
+    """Make a link, or turn an older one, without a moment in which there is none."""
+    _make_folder(path.parent, 0o755)
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(path)
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is there, a link and not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _make_folder(path: Path, mode: int) -> None:
+    if path.is_dir():
+        return
+    _make_folder(path.parent, 0o755)
+    path.mkdir()
+    path.chmod(mode)
+
+
+def _holds(path: Path, content: bytes, mode: int) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    return stat.S_IMODE(path.stat().st_mode) == mode and path.read_bytes() == content
+
+
+def _way_back(path: Path) -> Undo:
+    """Remember what is there now."""
+    if path.is_symlink():
+        target = path.readlink()
+        return lambda: link(path, target)
+    if path.is_file():
+        content, mode = path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
+        return lambda: write(path, content, mode)
+    return lambda: remove(path)
+
+
+def _reword(folder: Path, was: bytes, will_be: bytes) -> None:
+    """Replace a path in the scripts of an environment, which name their interpreter."""
+    for file in [*(folder / "bin").iterdir(), folder / "pyvenv.cfg"]:
+        if file.is_symlink() or not file.is_file():
+            continue
+        content = file.read_bytes()
+        if was in content:
+            write(file, content.replace(was, will_be), stat.S_IMODE(file.stat().st_mode))
+
+
+def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(  # noqa: S603 - what our own plans say
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=RUN_S,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ServiceError(f"{argv[0]} is not installed on this machine") from error
+    except subprocess.TimeoutExpired as error:
+        raise ServiceError(f"{argv[0]} has not ended in {RUN_S:g} s") from error
+
+
+def _failed(argv: Sequence[str], done: "subprocess.CompletedProcess[str]") -> str:
+    words = (done.stderr or done.stdout).strip().splitlines()[-TOLD_LINES:]
+    return "\n".join([f"{' '.join(argv)} ended with status {done.returncode}", *words])

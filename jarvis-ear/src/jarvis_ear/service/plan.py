@@ -1,0 +1,209 @@
+"""Plan: which steps make an installation, and which remove it. Pure: it looks at nothing."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.service.credentials import Credential
+from jarvis_ear.service.facts import Facts
+from jarvis_ear.service.layout import BACKEND, EAR, HOME, JWT_SECRET, PASSWORD, USER, Layout
+from jarvis_ear.service.release import BACKEND_LOCK, DEVICE_LOCK, JOURNAL_LOCK, SHARE, Release
+from jarvis_ear.service.steps import (
+    Build,
+    File,
+    Folder,
+    Gone,
+    GoneIfEmpty,
+    Link,
+    Moved,
+    Run,
+    Start,
+    Step,
+)
+
+RUNTIME: Final = Path("/run/jarvis-ear")
+"""Kept by the service manager between two lives of the ear."""
+
+CLOSED: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the person asked for. A value."""
+
+    with_backend: bool = False
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
+    """What to store; what is stored already and not named here stays."""
+
+
+def install(layout: Layout, facts: Facts, release: Release, wishes: Wishes) -> tuple[Step, ...]:
+    """Return the steps after which this release runs."""
+    with_backend = wishes.with_backend or facts.has_backend
+    services = (BACKEND, EAR) if with_backend else (EAR,)
+    name = release_name(facts, release, with_backend=with_backend)
+    return (
+        *_program(layout, facts, release, layout.releases / name, with_backend=with_backend),
+        *_files(layout, release, services),
+        *_credentials(layout, services, wishes.credentials),
+        Link(layout.at(layout.current), Path("releases", name)),
+        Link(layout.at(layout.command), layout.current / "bin" / EAR),
+        *_made_known(layout, facts),
+        *(_running(facts, services) if facts.is_managed else ()),
+        *(Gone(old) for old in facts.releases if old.name != name),
+    )
+
+
+def uninstall(layout: Layout, facts: Facts, *, purge: bool) -> tuple[Step, ...]:
+    """Return the steps after which nothing is left; without ``purge``, what is the owner's is."""
+    return (
+        *_stopped(facts),
+        *(Gone(layout.at(path)) for path in _ours(layout)),
+        *(GoneIfEmpty(layout.at(path)) for path in _shared_folders(layout)),
+        *((Gone(RUNTIME),) if not layout.is_staged else ()),
+        *_forgotten(facts),
+        *(_purged(layout, facts) if purge else ()),
+    )
+
+
+def release_name(facts: Facts, release: Release, *, with_backend: bool) -> str:
+    """Name the environment that this installation has."""
+    return release.name(facts.python_tag, _locks(facts, release, with_backend=with_backend))
+
+
+def _locks(facts: Facts, release: Release, *, with_backend: bool) -> tuple[str, ...]:
+    wanted = {DEVICE_LOCK: True, BACKEND_LOCK: with_backend, JOURNAL_LOCK: facts.builds_journal}
+    return tuple(name for name, is_wanted in wanted.items() if is_wanted and name in release.locks)
+
+
+def _program(
+    layout: Layout, facts: Facts, release: Release, folder: Path, *, with_backend: bool
+) -> Iterator[Step]:
+    """Make an environment with the packages of the locks and our own."""
+    here = layout.at(folder)
+    wheel = here / release.wheel_name
+    pip = _pip(here, compiles=not layout.is_staged)
+    locks = _locks(facts, release, with_backend=with_backend)
+    steps: tuple[Step, ...] = (
+        Run((facts.python, "-m", "venv", str(here)), always=True),
+        File(wheel, release.wheel),
+        Run((*pip, "--no-index", str(wheel)), always=True),
+        *(
+            Run((*pip, "--require-hashes", "-r", str(here / SHARE / lock)), always=True)
+            for lock in locks
+        ),
+        Gone(wheel),
+    )
+    if layout.is_staged:
+        steps += (Moved(here, str(here), str(folder)),)
+    yield Folder(layout.at(layout.releases))
+    yield Build(here, steps)
+
+
+def _pip(folder: Path, *, compiles: bool) -> tuple[str, ...]:
+    """Return the command that installs exactly what it is told."""
+    python = str(folder / "bin" / "python")
+    quietly = ("--quiet", "--no-input", "--disable-pip-version-check")
+    exactly = ("--no-deps",) if compiles else ("--no-deps", "--no-compile")
+    return (python, "-m", "pip", "install", *quietly, *exactly)
+
+
+def _files(layout: Layout, release: Release, services: tuple[str, ...]) -> Iterator[Step]:
+    yield Folder(layout.at(layout.settings))
+    yield File(layout.at(layout.config), release.units["config.toml"], is_owners=True)
+    for service in services:
+        unit = release.units[f"{service}.service"]
+        unit = unit.replace(HOME.encode(), str(layout.home).encode())
+        yield File(layout.at(layout.unit(service)), unit)
+    yield File(layout.at(layout.users), release.units["jarvis-ear.sysusers"])
+    yield File(layout.at(layout.folders), release.units["jarvis-ear.tmpfiles"])
+    if catalog := release.units.get("jarvis-ear.catalog"):
+        yield File(layout.at(layout.catalog), catalog)
+
+
+def _credentials(
+    layout: Layout, services: tuple[str, ...], credentials: Mapping[str, Credential]
+) -> Iterator[Step]:
+    for is_sealed in sorted({credential.is_sealed for credential in credentials.values()}):
+        yield Folder(layout.at(layout.sealed if is_sealed else layout.secrets), mode=0o700)
+    for name, credential in credentials.items():
+        open_file, sealed = (layout.at(p / name) for p in (layout.secrets, layout.sealed))
+        wanted, unwanted = (sealed, open_file) if credential.is_sealed else (open_file, sealed)
+        yield File(wanted, credential.content, mode=CLOSED)
+        yield Gone(unwanted)
+    for service in services:
+        yield from _dropin(layout, service, credentials)
+
+
+def _dropin(layout: Layout, service: str, credentials: Mapping[str, Credential]) -> Iterator[Step]:
+    """Tell a service which of its credentials are encrypted, if they are new."""
+    mine = (PASSWORD, JWT_SECRET) if service == BACKEND else (PASSWORD,)
+    new = [name for name in mine if name in credentials]
+    path = layout.at(layout.sealed_dropin(service))
+    sealed = [name for name in new if credentials[name].is_sealed]
+    if sealed:
+        lines = [f"LoadCredentialEncrypted={name}:{layout.sealed / name}" for name in sealed]
+        yield File(path, "\n".join(["[Service]", *lines, ""]).encode())
+    elif new:
+        yield Gone(path)
+
+
+def _made_known(layout: Layout, facts: Facts) -> Iterator[Step]:
+    """Have the machine read what was written."""
+    if layout.is_staged:
+        return
+    yield Run(("systemd-sysusers", str(layout.users)), always=not facts.has_user)
+    yield Run(("systemd-tmpfiles", "--create", str(layout.folders)))
+    if facts.is_managed:
+        yield Run(("systemctl", "daemon-reload"))
+        yield Run(("journalctl", "--update-catalog"), may_fail=True)
+
+
+def _running(facts: Facts, services: tuple[str, ...]) -> Iterator[Step]:
+    missing = [service for service in services if service not in facts.enabled]
+    if missing:
+        yield Run(("systemctl", "--quiet", "enable", *missing), always=True)
+    for service in services:
+        yield Start(service, service in facts.active, can_return=facts.has_release)
+
+
+def _stopped(facts: Facts) -> Iterator[Step]:
+    if not facts.is_managed or not facts.has_release:
+        return
+    services = (BACKEND, EAR) if facts.has_backend else (EAR,)
+    yield Run(("systemctl", "--quiet", "disable", "--now", *services), always=True, may_fail=True)
+
+
+def _ours(layout: Layout) -> Iterator[Path]:
+    for service in (EAR, BACKEND):
+        yield layout.unit(service)
+    yield from (layout.users, layout.folders, layout.catalog, layout.command, layout.home)
+
+
+def _shared_folders(layout: Layout) -> Iterator[Path]:
+    """Folders that we may have made and others may use, the inner ones first."""
+    yield layout.unit(EAR).parent
+    yield layout.catalog.parent
+    yield from (layout.catalog.parents[1], layout.users.parent, layout.folders.parent)
+
+
+def _forgotten(facts: Facts) -> Iterator[Step]:
+    if facts.is_managed:
+        yield Run(("systemctl", "daemon-reload"))
+        yield Run(("systemctl", "--quiet", "reset-failed", EAR, BACKEND), may_fail=True)
+        yield Run(("journalctl", "--update-catalog"), may_fail=True)
+
+
+def _purged(layout: Layout, facts: Facts) -> Iterator[Step]:
+    for service in (EAR, BACKEND):
+        yield Gone(layout.at(layout.sealed_dropin(service)))
+        yield GoneIfEmpty(layout.at(layout.sealed_dropin(service).parent))
+    for name in (PASSWORD, JWT_SECRET):
+        yield Gone(layout.at(layout.secrets / name))
+        yield Gone(layout.at(layout.sealed / name))
+    yield GoneIfEmpty(layout.at(layout.secrets))
+    yield GoneIfEmpty(layout.at(layout.sealed))
+    yield Gone(layout.at(layout.settings))
+    yield Gone(layout.at(layout.state))
+    if facts.has_user:
+        yield Run(("userdel", USER), always=True)

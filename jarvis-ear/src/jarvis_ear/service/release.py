@@ -1,0 +1,132 @@
+"""Release: what is installed, as one wheel made of what is running, and a name for it.
+
+Made of what runs, because that is what the user has tried: a checkout and an installed package go
+the same way, and nothing has to be built or fetched for it.
+"""
+
+import csv
+import hashlib
+import io
+import sysconfig
+import zipfile
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear import __version__
+from jarvis_ear.errors import ServiceError
+
+PACKAGES: Final = ("jarvis_ear", "jarvis_backend")
+
+PROGRAMS: Final = {
+    "jarvis-ear": "jarvis_ear.__main__:main",
+    "jarvis-backend": "jarvis_backend.__main__:main",
+}
+"""The commands of the package, as pyproject.toml declares them; a test compares the two."""
+
+DEVICE_LOCK: Final = "requirements.txt"
+BACKEND_LOCK: Final = "requirements-backend.txt"
+JOURNAL_LOCK: Final = "requirements-systemd.txt"
+
+SHARE: Final = "share/jarvis-ear"
+"""Where an installed package keeps locks and units, below its environment."""
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+"""The oldest time a zip file knows: the same content makes the same file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What there is to install. A value."""
+
+    wheel: bytes = field(repr=False)
+    """The packages, with locks and units."""
+    locks: Mapping[str, bytes] = field(repr=False)
+    """The lock files, by name."""
+    units: Mapping[str, bytes] = field(repr=False)
+    """What lies in ``systemd/``, by name."""
+
+    @property
+    def wheel_name(self) -> str:
+        """The file name that pip expects."""
+        return f"jarvis_ear-{__version__}-py3-none-any.whl"
+
+    def name(self, python: str, parts: tuple[str, ...]) -> str:
+        """Name the environment made of this release, an interpreter and some of the locks."""
+        digest = hashlib.sha256(self.wheel)
+        for part in (python, *parts):
+            digest.update(part.encode() + b"\0")
+        return f"{__version__}-{digest.hexdigest()[:8]}"
+
+
+def of_what_runs() -> Release:
+    """Gather the release from the packages that are running."""
+    shared = _shared()
+    locks = {name: (shared / name).read_bytes() for name in _locks(shared)}
+    units = {file.name: file.read_bytes() for file in sorted((shared / "systemd").iterdir())}
+    return Release(_wheel(locks, units), locks, units)
+
+
+def _shared() -> Path:
+    """Find locks and units: at the top of a checkout, or where a package keeps them."""
+    places = (Path(__file__).parents[4], Path(sysconfig.get_path("data"), SHARE))
+    for place in places:
+        if (place / DEVICE_LOCK).is_file() and (place / "systemd").is_dir():
+            return place
+    raise ServiceError(
+        f"neither {places[0]} nor {places[1]} holds {DEVICE_LOCK} and systemd/: "
+        "expected a checkout, or a package installed by pip"
+    )
+
+
+def _locks(shared: Path) -> Iterator[str]:
+    return (n for n in (DEVICE_LOCK, BACKEND_LOCK, JOURNAL_LOCK) if (shared / n).is_file())
+
+
+def _wheel(locks: Mapping[str, bytes], units: Mapping[str, bytes]) -> bytes:
+    stem = f"jarvis_ear-{__version__}"
+    content = dict(_sources())
+    content |= {f"{stem}.data/data/{SHARE}/{name}": data for name, data in locks.items()}
+    content |= {f"{stem}.data/data/{SHARE}/systemd/{name}": data for name, data in units.items()}
+    content |= {f"{stem}.dist-info/{name}": data.encode() for name, data in _metadata().items()}
+    record = f"{stem}.dist-info/RECORD"
+    content[record] = _record(content, record)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as wheel:
+        for name, data in content.items():
+            wheel.writestr(zipfile.ZipInfo(name, _EPOCH), data, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+def _sources() -> Iterator[tuple[str, bytes]]:
+    for package in PACKAGES:
+        found = find_spec(package)
+        if found is None or found.origin is None:
+            continue
+        folder = Path(found.origin).parent
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and file.suffix != ".pyc":
+                yield f"{package}/{file.relative_to(folder)}", file.read_bytes()
+
+
+def _metadata() -> dict[str, str]:
+    scripts = "\n".join(f"{name} = {target}" for name, target in PROGRAMS.items())
+    return {
+        "METADATA": f"Metadata-Version: 2.1\nName: jarvis-ear\nVersion: {__version__}\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: jarvis-ear\n"
+        "Root-Is-Purelib: true\nTag: py3-none-any\n",
+        "entry_points.txt": f"[console_scripts]\n{scripts}\n",
+    }
+
+
+def _record(content: Mapping[str, bytes], record: str) -> bytes:
+    lines = io.StringIO()
+    rows = csv.writer(lines, lineterminator="\n")
+    for name, data in content.items():
+        digest = urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        rows.writerow((name, f"sha256={digest}", len(data)))
+    rows.writerow((record, "", ""))
+    return lines.getvalue().encode()

@@ -1,0 +1,105 @@
+"""Status: one screen that says how the service does, and what to do if it is not well."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from jarvis_ear.service.layout import EAR
+
+PROPERTIES: Final = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "StatusText",
+    "Result",
+    "ExecMainStatus",
+    "StateChangeTimestamp",
+    "NRestarts",
+    "UnitFileState",
+)
+"""What is asked of the service manager."""
+
+TURNS: Final = 3
+"""How many of the last turns are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found out about the services. A value."""
+
+    ear: Mapping[str, str]
+    """Properties of the ear's unit."""
+    backend: Mapping[str, str] = field(default_factory=dict)
+    """Properties of the backend's unit."""
+    report: Mapping[str, Any] | None = None
+    """What the running ear says of itself; None if nobody answers."""
+    refused: str = ""
+    """Why it says nothing, where it is there and says nothing."""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it hears."""
+        return self.report is not None and bool(self.report["hearing"])
+
+
+def screen(findings: Findings) -> str:
+    """Write the screen."""
+    rows = [*_unit_rows(EAR, findings.ear), *_report_rows(findings.report)]
+    if findings.backend.get("LoadState") == "loaded":
+        rows += _unit_rows("jarvis-backend", findings.backend)
+    rows.append(("to do", advice(findings)))
+    return "".join(f"{name:<16}{value}\n" for name, value in rows)
+
+
+def advice(findings: Findings) -> str:
+    """Say what a person should do now."""
+    ear, report = findings.ear, findings.report
+    if ear.get("LoadState") != "loaded":
+        return "it is not installed: sudo jarvis-ear service install"
+    if ear.get("ExecMainStatus") == "78" and ear.get("ActiveState") != "active":
+        return "the configuration has a mistake: journalctl -u jarvis-ear -n 20; then restart it"
+    if ear.get("ActiveState") != "active":
+        return "it does not run: journalctl -u jarvis-ear -n 50; systemctl start jarvis-ear"
+    if report is None:
+        return findings.refused or "it runs and does not answer: journalctl -u jarvis-ear -n 50"
+    return _advice_to_a_running_ear(report)
+
+
+def _advice_to_a_running_ear(report: Mapping[str, Any]) -> str:
+    if "owner" in report.get("muted_by", ()):
+        return "it is muted by you: jarvis-ear unmute"
+    if report.get("muted_by"):
+        return "it is muted by the clock (microphone.mute_between): nothing, or jarvis-ear unmute"
+    if not report["hearing"]:
+        return "it has no sound: jarvis-ear devices; journalctl -u jarvis-ear -n 20"
+    if not report.get("connected"):
+        return "it hears and cannot reach the backend: journalctl -u jarvis-ear -n 20"
+    return "nothing: all is well"
+
+
+def _unit_rows(name: str, unit: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if unit.get("LoadState") != "loaded":
+        yield name, "not installed"
+        return
+    state = f"{unit['ActiveState']} ({unit['SubState']})"
+    since = f", since {unit['StateChangeTimestamp']}" if unit.get("StateChangeTimestamp") else ""
+    result = "" if unit.get("Result") in ("success", None) else f", last result {unit['Result']}"
+    yield name, f"{state}{since}{result}"
+    if unit.get("StatusText"):
+        yield "  says", unit["StatusText"]
+    if unit.get("NRestarts", "0") != "0":
+        yield "  restarts", f"{unit['NRestarts']} by itself"
+    if unit.get("UnitFileState") not in ("enabled", None, ""):
+        yield "  at boot", f"no ({unit['UnitFileState']})"
+
+
+def _report_rows(report: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if report is None:
+        return
+    heard = "never" if report["heard_s_ago"] is None else f"{report['heard_s_ago']:.1f} s ago"
+    yield "  hears", f"{'yes' if report['hearing'] else 'no'}, last sound {heard}"
+    yield "  state", str(report["state"])
+    yield "  deaf today", f"{report['deaf_s_today']:.0f} s"
+    yield "  backend", "connected" if report.get("connected") else "not connected"
+    for turn in list(report["turns"])[-TURNS:]:
+        yield "  turn", f"{turn['ended_s_ago']:.0f} s ago: {turn['story']}"

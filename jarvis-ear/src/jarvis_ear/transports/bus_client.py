@@ -1,0 +1,182 @@
+"""BusClient: the ear as a member of the event bus, for ever."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from jarvis_ear.config import Backend, Bus
+from jarvis_ear.delivery.backoff import Setback, delay_s
+from jarvis_ear.delivery.series import Series
+from jarvis_ear.errors import (
+    ConfigError,
+    Disconnected,
+    JarvisEarError,
+    Rejected,
+    RemoteProtocolError,
+)
+from jarvis_ear.journal.link import BUS_REACHED, BUS_UNREACHABLE
+from jarvis_ear.transports.bus_dialer import BusDialer, is_same_server
+from jarvis_ear.transports.bus_link import BusLink
+from jarvis_ear.transports.bus_queue import BusQueue
+from jarvis_ear.transports.bus_talk import BusTalk, Switch
+from jarvis_ear.transports.exposure import address, is_exposed
+from jarvis_ear.transports.login import Login
+from jarvis_ear.transports.network_thread import NetworkThread
+from jarvis_ear.transports.status import LinkState, Status
+from jarvis_ear.transports.timing import Timing
+from jarvis_ear.transports.token import TokenCache
+from jarvis_ear.transports.trust import Trust
+from jarvis_ear.wire import event_bus as wire
+from jarvis_ear.wire.seal import Seal
+
+_LOGGER = logging.getLogger(__name__)
+
+_SETBACKS: Final[Mapping[type[JarvisEarError], Setback]] = {
+    Rejected: Setback.REJECTED,
+    RemoteProtocolError: Setback.FOREIGN,
+}
+
+
+class BusClient:
+    """Keeps the ear on the bus. Any thread may post and announce; neither ever waits.
+
+    It owns a thread of its own, so that nothing on the bus can delay a sentence: ``switch`` is
+    called there. One WARNING when a series of failures begins, DEBUG for each repetition, one INFO
+    when it is over.
+    """
+
+    def __init__(
+        self, config: Bus, backend: Backend, switch: Switch, timing: Timing | None = None
+    ) -> None:
+        _refuse_plaintext(config)
+        self._url = config.url if urlsplit(config.url).path.strip("/") else _with_path(config.url)
+        self._agent_id = backend.agent_id
+        self._backend = backend
+        self._switch = switch
+        self._timing = timing or Timing(connect_s=backend.connect_s, login_s=backend.connect_s)
+        self._trust = Trust(backend.ca_file)
+        self._seal = Seal(config.key.get_secret_value().encode() or None, time.time)
+        self._queue = BusQueue()
+        self._status = Status()
+        self._series = Series()
+        self._refused = 0
+        self._thread = NetworkThread(self._supervise, "jarvis-ear-bus")
+
+    @property
+    def state(self) -> LinkState:
+        """How things stand with the bus."""
+        return self._status.state
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what was lost on the way out, and how many frames were no message."""
+        return {"bus_dropped": self._queue.dropped, "bus_refused": self._refused}
+
+    def start(self) -> None:
+        """Begin to reach the bus. Once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the bus, within a deadline whatever it does."""
+        if not self._thread.stop(self._timing.stop_s):
+            _LOGGER.warning("the bus did not stop within %.1f s", self._timing.stop_s)
+
+    def post(self, event: wire.Event) -> None:
+        """Have everybody on the bus told."""
+        self._queue.put(event)
+
+    def announce(self, by: Sequence[str]) -> None:
+        """Tell everybody whether the microphone is open, and if not, who closed it."""
+        now_s = time.time()
+        self.post(wire.announced(self._agent_id, enabled=not by, by=by, now_s=now_s))
+
+    async def _supervise(self, stop: asyncio.Event) -> None:
+        keeping = asyncio.create_task(self._keep(self._dialer()))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({keeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        broken = keeping.done()
+        for task in (keeping, stopped):
+            task.cancel()
+        await asyncio.wait({keeping, stopped})
+        self._status.missed()
+        if broken:
+            keeping.result()
+
+    async def _keep(self, dialer: BusDialer) -> None:
+        while True:
+            try:
+                link = await dialer.dial()
+            except JarvisEarError as error:
+                wait_s = self._failed(error)
+            else:
+                wait_s = await self._live(link)
+            await asyncio.sleep(wait_s)
+
+    async def _live(self, link: BusLink) -> float:
+        """Live through one link, and return how many seconds to wait before the next."""
+        since = time.monotonic()
+        self._reached()
+        talk = BusTalk(
+            link,
+            self._queue,
+            self._switch,
+            announce=self.announce,
+            on_refused=self._count_refused,
+        )
+        try:
+            await talk.run(self._timing.ping_s)
+        except Disconnected as error:
+            self._series.held(time.monotonic() - since)
+            return self._failed(error)
+        finally:
+            await link.close()
+        return 0.0
+
+    def _reached(self) -> None:
+        first = self._status.state is LinkState.TRYING
+        self._status.reached()
+        level = logging.INFO if self._series.worth_an_all_clear() or first else logging.DEBUG
+        told = BUS_REACHED.told(BUS=address(self._url))
+        _LOGGER.log(level, "bus reached at %s", address(self._url), extra=told)
+
+    def _failed(self, error: JarvisEarError) -> float:
+        setback = _SETBACKS.get(type(error), Setback.UNREACHABLE)
+        wait_s = delay_s(setback, self._series.failed(setback), random.random())  # noqa: S311 - jitter
+        level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
+        told = BUS_UNREACHABLE.told(
+            BUS=address(self._url), REASON=error, RETRY_MS=round(wait_s * 1000)
+        )
+        words = "bus not usable: %s; next attempt in %.1f s"
+        _LOGGER.log(level, words, error, wait_s, extra=told)
+        (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
+        return wait_s
+
+    def _count_refused(self) -> None:
+        self._refused += 1
+
+    def _dialer(self) -> BusDialer:
+        tokens = None
+        if is_same_server(self._url, self._backend.url):
+            password = self._backend.password.get_secret_value()
+            url = self._backend.url.rstrip("/")
+            login = Login(url, password, self._timing.login_s, self._trust)
+            tokens = TokenCache(login.token, time.monotonic)
+        return BusDialer(self._link, tokens)
+
+    def _link(self) -> BusLink:
+        return BusLink(self._url, self._seal, self._timing, self._trust)
+
+
+def _with_path(url: str) -> str:
+    return url.rstrip("/") + wire.PATH
+
+
+def _refuse_plaintext(config: Bus) -> None:
+    if is_exposed(config.url) and not config.allow_plaintext:
+        raise ConfigError(
+            f"bus.url: {address(config.url)} could be read and forged on the way, "
+            "expected wss:// (or bus.allow_plaintext = true, for a network you trust)"
+        )

@@ -1,0 +1,53 @@
+"""Unfinished utterances, decoded again and again: never two at once, never too much."""
+
+import asyncio
+
+import numpy as np
+
+from jarvis_backend.engines.redecoding import MOST_SAMPLES, STEP_SAMPLES, Redecoder
+
+STEP = np.zeros(STEP_SAMPLES, np.int16)
+
+
+class Engine:
+    def __init__(self):
+        self.asked = []
+        self.may_answer = asyncio.Event()
+
+    async def transcribe(self, pcm):
+        self.asked.append(len(pcm))
+        await self.may_answer.wait()
+        return f"{len(self.asked)} words"
+
+
+def test_it_asks_when_enough_was_said_about_the_last_ten_seconds(run):
+    async def scene():
+        engine = Engine()
+        engine.may_answer.set()
+        listening = Redecoder(engine.transcribe).listen()
+        assert await listening.feed(STEP[1:]) == ""
+        assert await listening.feed(STEP[:1]) == "1 words"
+        assert await listening.feed(STEP[1:]) == "1 words"
+        assert await listening.feed(np.tile(STEP, 20)) == "2 words"
+        assert engine.asked == [STEP_SAMPLES, MOST_SAMPLES]
+        await listening.aclose()
+
+    run(scene())
+
+
+def test_one_guess_at_a_time_for_everybody_and_one_that_is_left_is_completed(run):
+    async def scene():
+        engine = Engine()
+        redecoder = Redecoder(engine.transcribe)
+        first = asyncio.ensure_future(redecoder.listen().feed(STEP))
+        await asyncio.sleep(0)
+        second = redecoder.listen()
+        assert await second.feed(STEP) == ""
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert await second.feed(STEP) == ""
+        engine.may_answer.set()
+        await asyncio.gather(*redecoder._under_way)
+        assert await second.feed(STEP) == "2 words"
+
+    run(scene())

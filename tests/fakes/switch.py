@@ -1,0 +1,37 @@
+"""A microphone that can be switched, without any microphone."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+
+class FakeSwitch:
+    """Does what it is told unless it is ``stubborn``. Any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.by: tuple[str, ...] = ()
+        """Who wants it closed."""
+        self.stubborn = False
+        """Whether it stays as it is."""
+        self.orders: list[bool] = []
+        """Everything it was told to be."""
+
+    def turn(self, *, enabled: bool) -> bool:
+        """Do what the bus wants."""
+        with self._changed:
+            self.orders.append(enabled)
+            if not self.stubborn:
+                self.by = () if enabled else ("bus",)
+            self._changed.notify_all()
+            return enabled == (not self.by)
+
+    def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Tell who wants it closed."""
+        with self._changed:
+            listener(self.by)
+
+    def wait_for_orders(self, number: int, within_s: float = 10.0) -> None:
+        """Wait until it was told so often, or fail."""
+        with self._changed:
+            came = self._changed.wait_for(lambda: len(self.orders) >= number, within_s)
+            assert came, f"only {self.orders} within {within_s} s"

@@ -1,0 +1,91 @@
+"""`jarvis-ear service` as a person meets it."""
+
+import os
+import sys
+
+import pytest
+
+from jarvis_ear import cli
+from jarvis_ear.service import command
+from jarvis_ear.service.status import Findings
+
+
+def main(*words):
+    return cli.main(["service", *words], run=lambda _loaded: 0)
+
+
+@pytest.mark.parametrize("words", [[], ["instal"], ["install", "--nope"], ["status", "x"]])
+def test_who_is_not_understood_is_told(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(*words)
+    assert ended.value.code == 64
+    said = capsys.readouterr().err
+    assert said.startswith("jarvis-ear: ")
+    assert len(said.splitlines()) == 1
+
+
+def test_help_names_the_verbs(capsys):
+    with pytest.raises(SystemExit):
+        main("--help")
+    said = capsys.readouterr().out
+    assert all(verb in said for verb in ("install", "uninstall", "status"))
+
+
+@pytest.mark.parametrize("verb", ["install", "uninstall"])
+def test_who_is_not_root_is_told_so_in_one_line(verb, capsys, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(sys, "argv", ["/opt/bin/jarvis-ear"])
+    assert main(verb) == 77
+    said = capsys.readouterr().err
+    assert said == (
+        f"jarvis-ear: to {verb} the service one must be root: "
+        f"sudo /opt/bin/jarvis-ear service {verb}\n"
+    )
+
+
+def test_a_rehearsal_needs_no_rights_and_changes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert main("install", "--with-backend", "--dry-run", "--destdir", str(tmp_path)) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("would ") for line in said)
+    assert any("requirements-backend.txt" in line for line in said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_destdir_is_also_a_variable(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("DESTDIR", str(tmp_path))
+    assert main("install", "--dry-run") == 0
+    assert f"would build {tmp_path}/opt/jarvis-ear/releases/" in capsys.readouterr().out
+
+
+def test_uninstalling_what_is_not_there_is_said(tmp_path, capsys):
+    assert main("uninstall", "--destdir", str(tmp_path), "--purge") == 0
+    assert capsys.readouterr().out == "nothing to do: nothing of it is installed\n"
+
+
+def test_uninstalling_from_a_folder_keeps_the_options(tmp_path, capsys):
+    options = tmp_path / "etc" / "jarvis-ear" / "config.toml"
+    options.parent.mkdir(parents=True)
+    options.write_text("mine")
+    (tmp_path / "opt" / "jarvis-ear").mkdir(parents=True)
+    assert main("uninstall", "--destdir", str(tmp_path)) == 0
+    assert options.read_text() == "mine"
+    assert not (tmp_path / "opt" / "jarvis-ear").exists()
+    assert "kept: /etc/jarvis-ear" in capsys.readouterr().out
+    assert main("uninstall", "--destdir", str(tmp_path), "--purge") == 0
+    assert not options.exists()
+
+
+@pytest.mark.parametrize(("report", "status"), [(None, 2), ({"hearing": False}, 1)])
+def test_status_has_an_exit_status(report, status, monkeypatch, capsys):
+    full = report and {
+        "heard_s_ago": None,
+        "state": "deaf",
+        "deaf_s_today": 1.0,
+        "turns": [],
+        **report,
+    }
+    unit = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running"}
+    monkeypatch.setattr(command, "_find_out", lambda: Findings(unit, {}, full))
+    assert main("status") == status
+    assert "to do" in capsys.readouterr().out

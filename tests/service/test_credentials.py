@@ -1,0 +1,86 @@
+"""Secrets come from a file or a person, are made up where nobody needs to know them, and sealed."""
+
+import subprocess
+
+import pytest
+
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.service import credentials
+
+
+class Terminal:
+    def __init__(self, *, is_there: bool) -> None:
+        self.is_there = is_there
+
+    def isatty(self) -> bool:
+        return self.is_there
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """A person at a terminal, who types this."""
+
+    def person(text):
+        monkeypatch.setattr("sys.stdin", Terminal(is_there=True))
+        monkeypatch.setattr("getpass.getpass", lambda _question: text)
+
+    return person
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    monkeypatch.setattr("sys.stdin", Terminal(is_there=False))
+
+
+def test_a_file_must_be_closed_to_others(tmp_path):
+    file = tmp_path / "password"
+    file.write_text("geheim\n")
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"--password-file: .* is refused: others may read it"):
+        credentials.password_given(file, backend_needs_one=False)
+    file.chmod(0o600)
+    assert credentials.password_given(file, backend_needs_one=False) == "geheim"
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        credentials.password_given(tmp_path / "gone", backend_needs_one=False)
+
+
+def test_a_person_is_asked(typed):
+    typed("geheim")
+    assert credentials.password_given(None, backend_needs_one=True) == "geheim"
+    typed("")
+    assert credentials.password_given(None, backend_needs_one=False) is None
+
+
+def test_our_own_backend_gets_a_password_that_nobody_knows(typed):
+    typed("")
+    one, other = (credentials.password_given(None, backend_needs_one=True) for _ in range(2))
+    assert len(one) >= 32
+    assert one != other
+
+
+def test_without_a_terminal_nobody_is_asked(nobody):
+    assert credentials.password_given(None, backend_needs_one=False) is None
+    assert credentials.password_given(None, backend_needs_one=True)
+
+
+@pytest.mark.parametrize(
+    ("there", "status", "sealed"),
+    [("/bin/systemd-creds", 0, True), ("/bin/systemd-creds", 1, False), (None, 0, False)],
+)
+def test_what_cannot_be_sealed_stays_as_it_is(monkeypatch, there, status, sealed):
+    asked = []
+
+    def run(argv, **how):
+        asked.append((argv, how["input"]))
+        return subprocess.CompletedProcess(argv, status, b"sealed", b"")
+
+    monkeypatch.setattr("shutil.which", lambda _tool: there)
+    monkeypatch.setattr(subprocess, "run", run)
+    kept = credentials.seal({"jarvis-password": "geheim"})["jarvis-password"]
+    assert kept.is_sealed is sealed
+    assert kept.content == (b"sealed" if sealed else b"geheim")
+    assert all(b"geheim" not in " ".join(argv).encode() for argv, _ in asked)
+    assert "geheim" not in repr(kept)

@@ -1,0 +1,221 @@
+"""The plan for each kind of machine and wish, without a machine."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jarvis_ear.service import plan
+from jarvis_ear.service.credentials import Credential
+from jarvis_ear.service.facts import Facts
+from jarvis_ear.service.layout import Layout
+from jarvis_ear.service.plan import Wishes
+from jarvis_ear.service.release import Release
+from jarvis_ear.service.steps import Build, File, Folder, Gone, Link, Moved, Run, Start
+
+LOCKS = ("requirements.txt", "requirements-backend.txt", "requirements-systemd.txt")
+UNITS = (
+    "config.toml",
+    "jarvis-ear.service",
+    "jarvis-backend.service",
+    "jarvis-ear.sysusers",
+    "jarvis-ear.tmpfiles",
+)
+RELEASE = Release(
+    b"wheel", dict.fromkeys(LOCKS, b""), dict.fromkeys(UNITS, b"/opt/jarvis-ear/current")
+)
+FRESH = Facts(python="/usr/bin/python3", python_tag="cpython-311", is_managed=True)
+HERE = Layout()
+SECRET = Credential(b"geheim", is_sealed=False)
+SEALED = Credential(b"...", is_sealed=True)
+
+
+def install(*, layout=HERE, facts=FRESH, **wishes):
+    return plan.install(layout, facts, RELEASE, Wishes(**wishes))
+
+
+def files(steps):
+    return {str(step.path): step for step in steps if isinstance(step, File)}
+
+
+def commands(steps):
+    return [" ".join(step.argv) for step in steps if isinstance(step, Run)]
+
+
+def only(steps, kind):
+    return [step for step in steps if isinstance(step, kind)]
+
+
+def test_a_fresh_machine_gets_everything_in_order():
+    steps = install()
+    [build] = only(steps, Build)
+    assert build.folder.parent == Path("/opt/jarvis-ear/releases")
+    assert list(files(steps)) == [
+        "/etc/jarvis-ear/config.toml",
+        "/usr/local/lib/systemd/system/jarvis-ear.service",
+        "/usr/local/lib/sysusers.d/jarvis-ear.conf",
+        "/usr/local/lib/tmpfiles.d/jarvis-ear.conf",
+    ]
+    assert commands(steps) == [
+        "systemd-sysusers /usr/local/lib/sysusers.d/jarvis-ear.conf",
+        "systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/jarvis-ear.conf",
+        "systemctl daemon-reload",
+        "journalctl --update-catalog",
+        "systemctl --quiet enable jarvis-ear",
+    ]
+    assert only(steps, Link)[0] == Link(
+        Path("/opt/jarvis-ear/current"), Path("releases", build.folder.name)
+    )
+    assert only(steps, Start) == [Start("jarvis-ear", is_active=False, can_return=False)]
+
+
+def test_the_options_are_the_owners_once_they_are_there():
+    assert files(install())["/etc/jarvis-ear/config.toml"].is_owners
+    assert [path for path, file in files(install()).items() if file.is_owners] == [
+        "/etc/jarvis-ear/config.toml"
+    ]
+
+
+def test_the_environment_holds_our_wheel_and_exactly_what_is_locked():
+    [build] = only(install(with_backend=True), Build)
+    venv, wheel, *locks = (step.argv for step in only(build.steps, Run))
+    assert venv[:3] == ("/usr/bin/python3", "-m", "venv")
+    assert "--no-index" in wheel
+    assert [Path(argv[-1]).name for argv in locks] == list(LOCKS[:2])
+    assert all({"--no-deps", "--require-hashes"} <= set(argv) for argv in locks)
+
+
+def test_the_journals_library_is_built_where_it_can_be():
+    [build] = only(install(facts=replace(FRESH, builds_journal=True)), Build)
+    assert only(build.steps, Run)[-1].argv[-1].endswith("requirements-systemd.txt")
+
+
+def test_the_backend_comes_and_starts_first():
+    steps = install(with_backend=True)
+    assert [step.service for step in only(steps, Start)] == ["jarvis-backend", "jarvis-ear"]
+    assert "/usr/local/lib/systemd/system/jarvis-backend.service" in files(steps)
+
+
+def test_a_backend_that_is_there_stays():
+    steps = install(facts=replace(FRESH, has_backend=True))
+    assert [step.service for step in only(steps, Start)] == ["jarvis-backend", "jarvis-ear"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "with_backend"),
+    [(replace(FRESH, python_tag="cpython-312"), False), (FRESH, True)],
+)
+def test_another_python_or_other_packages_are_another_release(facts, with_backend):
+    [one], [other] = (
+        only(install(), Build),
+        only(install(facts=facts, with_backend=with_backend), Build),
+    )
+    assert one.folder != other.folder
+
+
+def test_old_releases_go_when_the_new_one_runs():
+    [build] = only(install(), Build)
+    old = build.folder.with_name("0.0.9-aaaaaaaa")
+    facts = replace(FRESH, releases=(old, build.folder), has_release=True)
+    steps = install(facts=facts)
+    assert steps[-1] == Gone(old)
+    assert only(steps, Gone) == [Gone(old)]
+    [start] = only(steps, Start)
+    assert start.can_return
+    assert steps.index(start) < steps.index(Gone(old))
+
+
+def test_a_running_service_that_starts_at_boot_is_left_alone():
+    ear = frozenset({"jarvis-ear"})
+    steps = install(facts=replace(FRESH, active=ear, enabled=ear, has_user=True))
+    assert [step for step in steps if isinstance(step, Run) and step.always] == []
+    assert only(steps, Start)[0].is_active
+
+
+def test_without_a_service_manager_nothing_is_started():
+    steps = install(facts=replace(FRESH, is_managed=False))
+    assert only(steps, Start) == []
+    assert [line.split()[0] for line in commands(steps)] == [
+        "systemd-sysusers",
+        "systemd-tmpfiles",
+    ]
+
+
+def test_a_password_is_closed_and_kept_only_once():
+    steps = install(credentials={"jarvis-password": SECRET})
+    secret = files(steps)["/etc/credstore/jarvis-password"]
+    assert (secret.mode, secret.content) == (0o600, b"geheim")
+    assert Folder(Path("/etc/credstore"), mode=0o700) in steps
+    assert Gone(Path("/etc/credstore.encrypted/jarvis-password")) in steps
+    assert Gone(Path("/etc/systemd/system/jarvis-ear.service.d/50-credentials.conf")) in steps
+
+
+def test_an_encrypted_password_is_said_to_be_so():
+    steps = install(credentials={"jarvis-password": SEALED, "jarvis-jwt-secret": SEALED})
+    place = "/etc/systemd/system/{}.service.d/50-credentials.conf"
+    ear = files(steps)[place.format("jarvis-ear")].content.decode()
+    assert ear == (
+        "[Service]\n"
+        "LoadCredentialEncrypted=jarvis-password:/etc/credstore.encrypted/jarvis-password\n"
+    )
+    assert Gone(Path("/etc/credstore/jarvis-password")) in steps
+    steps = install(
+        with_backend=True, credentials={"jarvis-password": SEALED, "jarvis-jwt-secret": SEALED}
+    )
+    backend = files(steps)[place.format("jarvis-backend")].content.decode()
+    assert "jarvis-jwt-secret" in backend
+    assert "jarvis-jwt-secret" not in files(steps)[place.format("jarvis-ear")].content.decode()
+
+
+def test_stored_credentials_are_not_touched():
+    assert not any("cred" in str(step) for step in install())
+
+
+def test_a_staged_root_is_all_that_is_written_to(tmp_path):
+    steps = install(layout=Layout(root=tmp_path), facts=replace(FRESH, is_managed=False))
+    written = [step.path for step in steps if isinstance(step, Folder | File | Link)]
+    assert all(path.is_relative_to(tmp_path) for path in written)
+    assert (commands(steps), only(steps, Start)) == ([], [])
+    [build] = only(steps, Build)
+    [moved] = only(build.steps, Moved)
+    assert moved.was == str(tmp_path) + moved.will_be
+    assert only(steps, Link)[1].target == Path("/opt/jarvis-ear/current/bin/jarvis-ear")
+
+
+def test_another_home_is_written_into_the_units():
+    steps = install(layout=Layout(home=Path("/usr/lib/jarvis-ear")))
+    unit = files(steps)["/usr/local/lib/systemd/system/jarvis-ear.service"].content
+    assert unit == b"/usr/lib/jarvis-ear/current"
+
+
+INSTALLED = replace(FRESH, has_release=True, has_user=True, has_backend=True)
+OWNERS = ("/etc/jarvis-ear", "/var/lib/jarvis-ear", "/etc/credstore/jarvis-password")
+
+
+def test_uninstalling_leaves_what_is_the_owners():
+    steps = plan.uninstall(HERE, INSTALLED, purge=False)
+    gone = [str(step.path) for step in only(steps, Gone)]
+    assert steps[0].argv == (
+        "systemctl",
+        "--quiet",
+        "disable",
+        "--now",
+        "jarvis-backend",
+        "jarvis-ear",
+    )
+    assert {"/opt/jarvis-ear", "/usr/local/bin/jarvis-ear", "/run/jarvis-ear"} <= set(gone)
+    assert not set(OWNERS) & set(gone)
+    assert not any("userdel" in line for line in commands(steps))
+
+
+def test_purging_leaves_nothing():
+    steps = plan.uninstall(HERE, INSTALLED, purge=True)
+    assert set(OWNERS) <= {str(step.path) for step in only(steps, Gone)}
+    assert commands(steps)[-1] == "userdel jarvis-ear"
+
+
+def test_a_staged_root_is_uninstalled_without_the_machine(tmp_path):
+    facts = replace(INSTALLED, is_managed=False, has_user=False)
+    steps = plan.uninstall(Layout(root=tmp_path), facts, purge=True)
+    assert commands(steps) == []
+    assert all(step.path.is_relative_to(tmp_path) for step in only(steps, Gone))

@@ -1,0 +1,71 @@
+"""What is installed is what runs, as a wheel that pip takes, the same one every time."""
+
+import io
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from jarvis_ear import __version__
+from jarvis_ear.service.release import PROGRAMS, of_what_runs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def release():
+    return of_what_runs()
+
+
+def test_it_has_both_packages_the_locks_and_the_units(release):
+    names = zipfile.ZipFile(io.BytesIO(release.wheel)).namelist()
+    share = f"jarvis_ear-{__version__}.data/data/share/jarvis-ear"
+    assert {"jarvis_ear/__main__.py", "jarvis_backend/__main__.py", "jarvis_ear/py.typed"} <= set(
+        names
+    )
+    assert {f"{share}/requirements.txt", f"{share}/systemd/jarvis-ear.service"} <= set(names)
+    assert not [name for name in names if name.endswith(".pyc")]
+
+
+def test_it_is_the_same_every_time(release):
+    assert of_what_runs().wheel == release.wheel
+    assert release.name("cpython-311", ()) == of_what_runs().name("cpython-311", ())
+    assert release.name("cpython-311", ("a",)) != release.name("cpython-311", ("b",))
+
+
+def test_it_has_the_programs_that_the_project_declares():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == PROGRAMS
+
+
+def test_a_package_of_ours_brings_what_the_installer_reads():
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    assert data["share/jarvis-ear/systemd"] == ["systemd/*"]
+    assert set(data["share/jarvis-ear"]) == {
+        "requirements.txt",
+        "requirements-backend.txt",
+        "requirements-systemd.txt",
+    }
+
+
+def test_pip_installs_it_and_it_can_be_made_again_from_there(release, tmp_path):
+    wheel = tmp_path / release.wheel_name
+    wheel.write_bytes(release.wheel)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps"]
+    subprocess.run([*pip, "--target", tmp_path / "there", "--no-compile", wheel], check=True)
+    there = tmp_path / "there"
+    again = (
+        "import sys, sysconfig; sysconfig.get_path = lambda name: sys.argv[1];"
+        "from jarvis_ear.service.release import of_what_runs;"
+        "sys.stdout.buffer.write(of_what_runs().wheel)"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", again, there],
+        check=True,
+        capture_output=True,
+        env={"PYTHONPATH": str(there)},
+    )
+    assert made.stdout == release.wheel

@@ -1,0 +1,75 @@
+"""The screen says how the service does, and what to do about it."""
+
+import pytest
+
+from jarvis_ear.service.status import Findings, advice, screen
+
+RUNNING = {
+    "LoadState": "loaded",
+    "ActiveState": "active",
+    "SubState": "running",
+    "StatusText": "listening",
+    "Result": "success",
+    "ExecMainStatus": "0",
+    "StateChangeTimestamp": "Sat 2026-11-21 11:57:47 UTC",
+    "NRestarts": "0",
+    "UnitFileState": "enabled",
+}
+MISSING = {"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"}
+HEARING = {
+    "state": "idle",
+    "hearing": True,
+    "heard_s_ago": 0.04,
+    "deaf_s_today": 3.2,
+    "connected": True,
+    "muted_by": [],
+    "turns": [{"ended_s_ago": n, "story": f"story {n}"} for n in (40, 30, 20, 10)],
+}
+
+
+def test_all_is_well():
+    assert screen(Findings(RUNNING, MISSING, HEARING)) == (
+        "jarvis-ear      active (running), since Sat 2026-11-21 11:57:47 UTC\n"
+        "  says          listening\n"
+        "  hears         yes, last sound 0.0 s ago\n"
+        "  state         idle\n"
+        "  deaf today    3 s\n"
+        "  backend       connected\n"
+        "  turn          30 s ago: story 30\n"
+        "  turn          20 s ago: story 20\n"
+        "  turn          10 s ago: story 10\n"
+        "to do           nothing: all is well\n"
+    )
+
+
+def test_what_is_odd_is_shown():
+    odd = RUNNING | {"NRestarts": "3", "UnitFileState": "disabled", "Result": "watchdog"}
+    text = screen(Findings(odd, RUNNING, HEARING | {"heard_s_ago": None, "turns": []}))
+    assert "last result watchdog" in text
+    assert "restarts      3 by itself" in text
+    assert "at boot       no (disabled)" in text
+    assert "last sound never" in text
+    assert "jarvis-backend  active (running)" in text
+
+
+@pytest.mark.parametrize(
+    ("findings", "words"),
+    [
+        (Findings(MISSING), "not installed: sudo jarvis-ear service install"),
+        (Findings(RUNNING | {"ActiveState": "failed"}), "does not run"),
+        (
+            Findings(RUNNING | {"ActiveState": "failed", "ExecMainStatus": "78"}),
+            "configuration has a mistake",
+        ),
+        (Findings(RUNNING), "does not answer"),
+        (Findings(RUNNING, refused="as root"), "as root"),
+        (Findings(RUNNING, report=HEARING | {"muted_by": ["owner"]}), "jarvis-ear unmute"),
+        (Findings(RUNNING, report=HEARING | {"muted_by": ["clock"]}), "by the clock"),
+        (Findings(RUNNING, report=HEARING | {"hearing": False}), "no sound"),
+        (Findings(RUNNING, report=HEARING | {"connected": False}), "cannot reach the backend"),
+        (Findings(RUNNING, report=HEARING), "all is well"),
+    ],
+)
+def test_there_is_always_something_to_do_or_nothing(findings, words):
+    assert words in advice(findings)
+    assert words in screen(findings)
