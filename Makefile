@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 RECORDING := tests/data/hey-jarvis-what-time-is-it.wav
 BENCH  := $(if $(wildcard bench/*.py),bench)
-CODE   := jarvis-ear/src tests tools $(BENCH)
-TYPED  := jarvis-ear/src tests/fakes tools $(BENCH)
+CODE   := jarvis-ear/src tests tools examples $(BENCH)
+TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
 # An environment is as good as new while the files that decide its content are the same.
 LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; } | sha256sum | cut -c -16)
@@ -20,7 +20,7 @@ READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 check: lint types test           ## lint, types and test
 
 run: $(READY_TO_RUN)             ## say "Hey Jarvis, what time is it" and get an answer (ARGS="--device usb")
-	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --microphone.fallback $(RECORDING) $(ARGS)
+	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --console.transcripts --microphone.fallback $(RECORDING) $(ARGS)
 
 install: $(READY_TO_RUN)         ## as a system service, as root (ARGS=--with-backend, DESTDIR=)
 	@.venv/bin/jarvis-ear service install $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)

@@ -27,11 +27,13 @@ class House:
         self.unfit: Taker | None = None
         self.ready: list[Taker] = []
         self.in_force: list[Taker] = []
+        self.done: list[Config] = []
         self.reload = Reload(
             Config(),
             read=self.read,
             prepare=self.prepare,
             is_calm=lambda: self.calm,
+            on_done=self.done.append,
             wall=lambda: datetime(2026, 5, 1, 12, 3),  # noqa: DTZ001 - the clock on the wall
         )
 
@@ -62,6 +64,7 @@ def test_what_has_changed_is_put_in_force_once_and_named_without_values(house, c
     house.asked(OTHER)
     house.reload.look()
     assert house.in_force == [Taker.EAR, Taker.BACKEND, Taker.LOG]
+    assert house.done == [OTHER]
     [record] = caplog.records
     assert record.levelname == "INFO"
     assert "changed: hearing.wake.threshold, backend.password, log.level" in record.message

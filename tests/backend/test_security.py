@@ -13,11 +13,12 @@ from jarvis_backend.config import Config, Limits
 
 STRANGER = ("192.0.2.7", 40_000)
 LIMITS = Limits(message_bytes=65_536, messages_per_s=10)
-PUBLIC = {"/health", "/api/health", "/api/auth/login"}
+PAGE = {"/console", "/console/kind.json", "/console/{name}"}
+PUBLIC = {"/health", "/api/health", "/api/auth/login", *PAGE}
 
 
 def app(**options):
-    return create_app(Config(limits=LIMITS, **options), scripted())
+    return create_app(Config(limits=LIMITS, console=True, **options), scripted())
 
 
 def routes():

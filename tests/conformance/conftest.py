@@ -81,9 +81,3 @@ def bench(speech):
     engines = scripted(stt=ear, brain=Parrot(), tts=Scale())
     with Server(Config(port=0, limits=LIMITS), engines) as server:
         yield Bench(server.url, ear, speech)
-
-
-@pytest.fixture(scope="session")
-def real():
-    with Server(Config(port=0)) as server:
-        yield server.url

@@ -55,8 +55,8 @@ def test_refuse_an_unknown_session(bench):
 
 
 @every_wire_with_speech
-def test_round_trip(real, speech, wire):
-    with wire(real) as client:
+def test_round_trip(real_backend, speech, wire):
+    with wire(real_backend) as client:
         client.utter(speech.tobytes())
         text, sound = client.answer(enough=QUARTER_S)
     assert text == "what time is it"

@@ -18,6 +18,7 @@ from jarvis_backend.auth import Admission, Auth
 from jarvis_backend.config import Config, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.doorway import DoorRules, Doorway
+from jarvis_backend.endpoints.console import console_routes
 from jarvis_backend.endpoints.event_bus import event_bus_routes
 from jarvis_backend.endpoints.health import health_routes
 from jarvis_backend.endpoints.http_door import HttpDoor
@@ -103,6 +104,8 @@ def create_app(
     bus = EventBus(QueueSync(queue), seal.write, time.time, queue)
     app.include_router(event_bus_routes(door(), bus, seal, time.time))
     app.include_router(status_routes(http_door, agents, bus))
+    if config.console:
+        app.include_router(console_routes(config.realtime_path))
     app.mount(SOCKETIO_PATH, socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH))
     return app
 

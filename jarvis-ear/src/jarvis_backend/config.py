@@ -196,6 +196,8 @@ class Config(BaseSettings):
     `unix:///run/redis/redis.sock`; `rediss://` on a network. Empty: this process is alone."""
     queue_password: CliSuppress[SecretStr | None] = None
     """What that server asks for. Never a part of its address."""
+    console: bool = False
+    """Serve a page at `/console` that shows the backend, and through which a person talks to it."""
     companion: bool = False
     """Print the address on standard output, and stop when standard input closes: for a program
     that starts this one and shall not be outlived by it."""

@@ -10,14 +10,16 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can impor
 import faulthandler
 import logging
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
-from jarvis_ear import cli, config
+from jarvis_ear import __version__, cli, config
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge, Watcher
@@ -31,7 +33,14 @@ from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.ears import Ears, wake_word
 from jarvis_ear.ending import Ending
 from jarvis_ear.errors import DeviceError, DeviceHangs, JarvisEarError
-from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost, Muted, State, Unmuted
+from jarvis_ear.hearing.events import (
+    Hushed,
+    MicrophoneFound,
+    MicrophoneLost,
+    Muted,
+    State,
+    Unmuted,
+)
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.options import Loaded
 from jarvis_ear.reload import Reload
@@ -41,7 +50,10 @@ from jarvis_ear.system.away import Away
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.bus_switch import BusSwitch
+from jarvis_ear.system.chronicles import Chronicles
 from jarvis_ear.system.control import Control
+from jarvis_ear.system.feed import Feed
+from jarvis_ear.system.feed_socket import FeedSocket
 from jarvis_ear.system.hangup import Hangup
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
@@ -50,10 +62,12 @@ from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.mute import Mute
 from jarvis_ear.system.notify import open_notifier, watchdog_s
 from jarvis_ear.system.orders import Orders
+from jarvis_ear.system.publisher import Publisher
 from jarvis_ear.system.quiet_hours import QuietHours
 from jarvis_ear.system.service import Service
 from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
+from jarvis_ear.system.vital_signs import VitalSigns
 from jarvis_ear.system.watchdog import Watchdog
 from jarvis_ear.takeover import Takeover
 from jarvis_ear.transports.bus_client import BusClient
@@ -97,6 +111,7 @@ def run(loaded: Loaded) -> int:
             read=lambda: lead(loaded.read_again().config),
             prepare=Takeover(running, ears).prepare,
             is_calm=running.is_calm,
+            on_done=running.show,
         )
         watchdog = Watchdog(running.beat, every_s)
         up.callback(service.stopping)
@@ -143,13 +158,15 @@ def _start(
     source = make_source(options.microphone)
     heard = wake_word(options.hearing)
     log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=heard)
+    feed = _feed(options)
+    publisher = Publisher(feed, transcripts=options.console.transcripts)
     mute = Mute(
         places.state_folder(os.environ),
         QuietHours.parse(options.microphone.mute_between),
         on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
     )
     bus = _bus(options, mute)
-    bridge = Bridge(ear=inbox, log=log, watchers=_watchers(options, bus))
+    bridge = Bridge(ear=inbox, log=Chronicles(log, publisher), watchers=_watchers(options, bus))
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
@@ -193,11 +210,25 @@ def _start(
     backend.start()
     up.enter_context(ear)
     up.enter_context(capture)
-    _open_control(Orders(health, mute), up)
+    orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()))
+    signs = VitalSigns(feed, ear, health=health.report, muted_by=lambda: mute.by)
+    _open_sockets(orders, feed, signs, up)
     if bus is not None:
         up.callback(bus.stop)
         bus.start()
-    return Running(source, capture, ear, backend, speaker, log, mute, beat, health, Away())
+    return Running(
+        source,
+        capture,
+        ear,
+        backend,
+        speaker,
+        log,
+        mute,
+        beat,
+        health,
+        Away(),
+        show=partial(_show_options, feed),
+    )
 
 
 def _close_or_open(
@@ -260,14 +291,32 @@ def _losses(source: Source, inbox: Inbox) -> dict[str, object]:
     return told
 
 
-def _open_control(orders: Orders, up: ExitStack) -> None:
-    """Answer on the control socket; an ear hears without one, too."""
+def _feed(options: config.Config) -> Feed:
+    """Begin a feed with what stays as it is."""
+    feed = Feed()
+    _show_options(feed, options)
+    feed.put("words", {"shown": options.console.transcripts})
+    feed.put("state", {"name": str(State.IDLE), "why": "", "at": time.time()})
+    return feed
+
+
+def _show_options(feed: Feed, options: config.Config) -> None:
+    """Tell a feed of options that a reload may change."""
+    heard, wake = wake_word(options.hearing), options.hearing.wake
+    feed.put("about", {"agent": options.backend.agent_id, "version": __version__})
+    feed.put("wake", {"word": heard, "threshold": wake.threshold})
+    feed.put("quiet_hours", {"between": options.microphone.mute_between})
+
+
+def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, up: ExitStack) -> None:
+    """Take orders and feed consoles; an ear hears without either, too."""
     try:
         folder = places.control_folder(os.environ)
     except OSError as error:
         told = CONTROL_TROUBLE.told(REASON=error)
-        _LOGGER.warning("no control socket: %s", error, extra=told)
+        _LOGGER.warning("no control socket and no feed: %s", error, extra=told)
         return
+    up.enter_context(FeedSocket(folder / places.FEED, feed, signs.look))
     up.enter_context(Control(folder / places.SOCKET, orders.answer))
 
 

@@ -275,6 +275,16 @@ class Log(Section):
     """Write what was understood into the log. Off: only how long it was."""
 
 
+class Console(Section):
+    """What `jarvis-ear console` shows, and where."""
+
+    port: int = Field(4888, ge=0, le=65_535)
+    """Port of the page, on this machine only (127.0.0.1). 0: any that is free."""
+    transcripts: bool = False
+    """Show the words that were understood, in the console of whoever runs the ear. They are kept in
+    memory for the last turns, and never stored. Off: only how long they were."""
+
+
 class Config(Section):
     """All options of the ear."""
 
@@ -285,6 +295,7 @@ class Config(Section):
     spool: Spool = Spool()
     speaker: Speaker = Speaker()
     log: Log = Log()
+    console: Console = Console()
     with_backend: bool = False
     """Run the reference backend along with the ear, for trying out."""
 

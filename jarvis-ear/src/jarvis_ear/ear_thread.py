@@ -26,6 +26,9 @@ STOP_S: Final = 2.0
 CALM: Final = (State.IDLE, State.MUTED, State.DEAF)
 """States in which nobody speaks with us: an ear may be exchanged for another."""
 
+RECENT: Final = 8
+"""160 ms: a sound card hands over less at a time, and a console looks four times as often."""
+
 _ANSWERING: Final = (State.THINKING, State.SPEAKING)
 _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 
@@ -66,6 +69,8 @@ class EarThread:
         """Frames that went through the whole hearing path."""
         self.last_frame = b""
         """The sound of the newest frame, for whoever shows a level (any thread may read it)."""
+        self.recent: tuple[bytes, ...] = ()
+        """The newest frames, oldest first, for whoever looks less often (any thread may read)."""
 
     @property
     def state(self) -> State:
@@ -76,6 +81,11 @@ class EarThread:
     def score(self) -> float:
         """The wake model's last score (any thread may ask)."""
         return self._ear.score
+
+    @property
+    def speech(self) -> bool:
+        """Whether the newest frame may be speech (any thread may ask)."""
+        return self._ear.speech
 
     @property
     def proofs(self) -> int:
@@ -143,6 +153,7 @@ class EarThread:
             self._deliver_all(self._ear.hear(frame))
             self.frames += 1
             self.last_frame = frame.pcm
+            self.recent = (*self.recent[1 - RECENT :], frame.pcm)
 
     def _end_sound(self) -> None:
         if not self._sound_ended.is_set() or self._is_waiting():

@@ -35,7 +35,8 @@ class Reload:
     """Reads the configuration again, and puts it in force between turns. Owned by the main thread.
 
     First everything is read, checked and made ready; only if all of it can be used does any of it
-    count. A mistake leaves the old configuration in force, whole.
+    count. A mistake leaves the old configuration in force, whole. ``on_done`` is called with
+    what is in force from then on.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Reload:
         read: Callable[[], Config],
         prepare: Prepare,
         is_calm: Callable[[], bool],
+        on_done: Callable[[Config], None],
         wall: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._started_with = config
@@ -52,6 +54,7 @@ class Reload:
         self._read = read
         self._prepare = prepare
         self._is_calm = is_calm
+        self._on_done = on_done
         self._wall = wall
         self._plan: _Plan | None = None
         self._verdict = ""
@@ -82,6 +85,7 @@ class Reload:
         for step in plan.steps:
             step()
         self._plan, self._in_force = None, plan.config
+        self._on_done(plan.config)
         self._tell(plan)
 
     def _make_plan(self, config: Config) -> _Plan:

@@ -1,8 +1,10 @@
 """Running: everything that runs, as the main thread sees it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jarvis_ear.backend import BackendClient
+from jarvis_ear.config import Config
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.source import Source
 from jarvis_ear.devices.speaker import Speaker
@@ -31,6 +33,8 @@ class Running:
     beat: Beat
     health: Health
     away: Away
+    show: Callable[[Config], None]
+    """Tells whoever watches of other options."""
 
     def is_calm(self) -> bool:
         """Whether nobody speaks with us, and no sentence waits for its verdict."""

@@ -89,6 +89,7 @@ class Ear:
         self._gain = 1.0
         self._faintest = 0.0
         self._score = 0.0
+        self._is_speech = False
         self._proved_at = Samples(0)
         self.proofs = 0
         """How often the wake model has given a sensible answer."""
@@ -108,6 +109,11 @@ class Ear:
         """The wake model's last score, 0 while it rests."""
         return self._score if self._gate.is_open else 0.0
 
+    @property
+    def speech(self) -> bool:
+        """Whether the newest frame may be speech, as far as the gate can tell."""
+        return self._is_speech
+
     def hear(self, frame: Frame) -> tuple[Effect, ...]:
         """Take in the next frame; the common answer is ``()``."""
         if frame.start != self._now:
@@ -120,6 +126,7 @@ class Ear:
         self._ring.push(heard)
         self._sent_ring.push(sent)
         speech = self._vad.is_speech(heard.pcm)
+        self._is_speech = speech
         self._flags.append(speech)
         effects = self._collect(sent) + self._judge(heard, speech=speech)
         effects += self._listen_for_wake(heard, speech=speech)
@@ -143,6 +150,7 @@ class Ear:
         self._for_us.reset()
         self._for_backend.reset()
         self._score = 0.0
+        self._is_speech = False
 
     def _forget_room(self) -> None:
         """Keep nothing that was heard before a mute: nobody may hear it afterwards."""
