@@ -171,7 +171,7 @@ def _start(
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
     ear = EarThread(
-        ears.make(options.hearing),
+        ears.make(options.hearing, backend.growth_ms),
         inbox,
         bridge.effect,
         patient=options.microphone.fast,

@@ -9,6 +9,7 @@ from jarvis_ear.devices.silero import Silero
 from jarvis_ear.devices.webrtc_vad import WebRtcVad
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.turns import TurnMachine
+from jarvis_ear.hearing.utterance import GROWTH_MS
 
 
 class Ears:
@@ -22,14 +23,15 @@ class Ears:
         self._wake: OpenWakeWord | None = None
         self._speech: Silero | None = None
 
-    def make(self, hearing: config.Hearing) -> Ear:
-        """Make an ear, or raise ConfigError."""
+    def make(self, hearing: config.Hearing, growth_ms: int = GROWTH_MS) -> Ear:
+        """Make an ear that tells of every ``growth_ms`` of an utterance, or raise ConfigError."""
         return Ear(
             hearing,
             gate=WebRtcVad(hearing.gate.aggressiveness),
             wake=self._wake_model(hearing.wake.model),
             speech=self._speech_model(),
             machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
+            growth_ms=growth_ms,
         )
 
     def _wake_model(self, model: Path | None) -> OpenWakeWord:

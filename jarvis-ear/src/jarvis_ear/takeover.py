@@ -9,6 +9,7 @@ from jarvis_ear.reload import Step
 from jarvis_ear.running import Running
 from jarvis_ear.system import log_level
 from jarvis_ear.system.quiet_hours import QuietHours
+from jarvis_ear.transports.wires import WIRES
 
 
 class Takeover:
@@ -23,10 +24,10 @@ class Takeover:
         running = self._running
         match taker:
             case Taker.EAR:
-                ear = self._ears.make(options.hearing)
+                ear = self._make_ear(options)
                 return lambda: self._hear_with(ear, options)
             case Taker.BACKEND:
-                return running.backend.prepare(options.backend)
+                return self._deliver_to(options)
             case Taker.MICROPHONE:
                 return lambda: self._hear_from(options.microphone)
             case Taker.SPEAKER:
@@ -38,6 +39,20 @@ class Takeover:
                 return lambda: self._tell_as(options)
             case Taker.NOBODY:
                 raise ValueError("what nobody takes cannot be prepared, expected another taker")
+
+    def _make_ear(self, options: config.Config) -> Ear:
+        return self._ears.make(options.hearing, WIRES[options.backend.protocol].growth_ms)
+
+    def _deliver_to(self, options: config.Config) -> Step:
+        """Another wire may want to hear more often of an utterance that grows."""
+        deliver = self._running.backend.prepare(options.backend)
+        ear = self._make_ear(options)
+
+        def go_on() -> None:
+            deliver()
+            self._running.ear.change(ear)
+
+        return go_on
 
     def _hear_from(self, options: config.Microphone) -> None:
         """Open the microphone anew; a file has nothing to change."""
