@@ -159,18 +159,18 @@ def spoken() -> np.ndarray:
 
 
 def test_nothing_changes_in_the_middle_of_a_turn(tmp_path, server):
-    with Service(tmp_path, spoken(), server.url) as service, VoiceServer(tmp_path) as other:
+    with VoiceServer(tmp_path) as other, Service(tmp_path, spoken(), server.url) as service:
         service.ear.wait_for("-> capturing")
         service.write(f"[backend]\nurl = '{other.url}'\n[hearing]\nfollow_up_ms = 4000\n")
         service.hang_up()
         service.manager.wait_for("STATUS", "a new configuration waits for the end of the turn")
         assert len(service.manager.told("READY")) == 1
-        service.ear.wait_for("done;")
+        service.ear.wait_for(": done after")
         service.ear.wait_for("read again; changed: hearing.follow_up_ms, backend.url")
         service.manager.wait_for("READY", after=service.before)
         service.ear.wait_for(f"backend reached at {other.url}")
         service.card.unplug()
-        service.ear.wait_for("-> deaf")
+        service.manager.wait_for("STATUS", "deaf: no microphone")
         service.card.plug()  # the question is asked once more
         service.ear.wait_for("-> follow_up")
         assert len(server.received("end")) == len(other.received("end")) == 1

@@ -105,6 +105,9 @@ def run(loaded: Loaded) -> int:
         spool = _spool(loaded.config.spool, up)
         lead = _companion(loaded.config, up)
         options, ears = lead(loaded.config), Ears()
+        ears.load(options.hearing)
+        if ending.wait(0):  # a stop need not wait for the rest of the start
+            return 0
         running = _start(options, ears, spool, ending, up)
         reload = Reload(
             options,

@@ -23,6 +23,11 @@ class Ears:
         self._wake: OpenWakeWord | None = None
         self._speech: Silero | None = None
 
+    def load(self, hearing: config.Hearing) -> None:
+        """Load the models, or raise ConfigError."""
+        self._wake_model(hearing.wake.model)
+        self._speech_model()
+
     def make(self, hearing: config.Hearing, growth_ms: int = GROWTH_MS) -> Ear:
         """Make an ear that tells of every ``growth_ms`` of an utterance, or raise ConfigError."""
         return Ear(
