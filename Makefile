@@ -59,7 +59,7 @@ golden: $(READY_TO_TEST)         ## write the expected events of tests/replay an
 bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
 	@$(PYTHON) -m bench $(ARGS)
 
-chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7")
+chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7 --protocol realtime")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.random_faults $(ARGS)
 
 killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50")
