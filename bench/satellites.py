@@ -51,7 +51,7 @@ def satellites(scale: Scale, collection: Collection) -> list[Table]:
             (
                 "satellites",
                 "turns",
-                "per minute",
+                "answered/min",
                 "processing p50",
                 "p95",
                 "reply p50",
@@ -89,7 +89,7 @@ async def _measure(backend: RunningBackend, sounds: Sequence[bytes], count: int,
     return (
         str(count),
         str(count * turns) + (f" ({found.failed} failed)" if found.failed else ""),
-        Figure(60 * count * turns / took_s, ".0f"),
+        Figure(60 * len(found.answered) / took_s, ".0f"),
         milliseconds(found.processing, 50),
         milliseconds(found.processing, 95),
         milliseconds(found.answered, 50),
