@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from bench.accepts import accepts
+from bench.console import console
 from bench.cpu import cpu, paced
 from bench.delivery import delivery
 from bench.endings import endings, pauses
@@ -28,6 +29,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "latency": latency,
     "memory": memory,
     "delivery": delivery,
+    "console": console,
     "recall": recall,
     "accepts": accepts,
     "endings": endings,
