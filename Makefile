@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 RECORDING := tests/data/hey-jarvis-what-time-is-it.wav
 BENCH  := $(if $(wildcard bench/*.py),bench)
-CODE   := jarvis-ear/src tests tools $(BENCH)
-TYPED  := jarvis-ear/src tests/fakes tools $(BENCH)
+CODE   := jarvis-ear/src tests tools examples $(BENCH)
+TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
 # An environment is as good as new while the files that decide its content are the same.
 LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; } | sha256sum | cut -c -16)
@@ -50,6 +50,8 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/state_machine.py > docs/.new && mv docs/.new docs/state-machine.md
 	@$(PYTHON) tools/delivery_states.py docs/delivery.md > docs/.new && mv docs/.new docs/delivery.md
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
+	@$(PYTHON) tools/journal_page.py docs/journal.md > docs/.new && mv docs/.new docs/journal.md
+	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog
 
 golden: $(READY_TO_TEST)         ## write the expected events of tests/replay anew, for review
 	@$(PYTHON) tests/replay/golden.py

@@ -33,6 +33,8 @@ missing_packages() {
     have pactl || echo "pulseaudio-utils the same"
     library_of_alsa pulse || echo "libasound2-plugins the same"
     have strace || echo "strace the proof that nothing but loopback is used"
+    # The same program under another name, without the service that redis-server would start.
+    have redis-server || have redis-check-rdb || echo "redis-tools what several backends share in the tests"
     have chromium || have chromium-browser || echo "chromium the browser that looks at the console"
     have git || echo "git the list of the project's files"
 }

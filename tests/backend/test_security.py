@@ -177,6 +177,19 @@ def test_a_good_token_opens_the_door_and_comes_back_as_subprotocol(stranger):
         assert line.accepted_subprotocol is None
 
 
+def test_who_guesses_has_to_wait():
+    app = create_app(Config(limits=Limits(guesses_per_min=2)), scripted())
+    with TestClient(app) as client:
+
+        def login(password):
+            return client.post("/api/auth/login", json={"password": password}).status_code
+
+        assert [login(word) for word in ("a", "jarvis", "b", "c", "jarvis")] == [
+            *(401, 200, 401),
+            *(429, 429),
+        ]
+
+
 def test_one_connection_too_many_is_refused():
     limits = Limits(connections=1)
     with TestClient(create_app(Config(limits=limits), scripted())) as client:

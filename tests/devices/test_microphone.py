@@ -1,6 +1,5 @@
 import logging
 import struct
-import threading
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from jarvis_ear.audio.framer import Framer
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.devices import portaudio
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.errors import DeviceError, MicrophoneLost
+from jarvis_ear.errors import MicrophoneLost
 
 
 class Room:
@@ -199,16 +198,6 @@ def test_closing_twice_is_as_good_as_once(room):
     assert room.sounds.open_streams == []
     with pytest.raises(MicrophoneLost, match="is not open"):
         room.microphone.read()
-
-
-def test_a_card_that_does_not_let_go_needs_a_new_process(monkeypatch):
-    monkeypatch.setattr(portaudio, "CLOSE_S", 0.01)
-    room = Room(Card("mic", hangs=threading.Event()))
-    room.microphone.open()
-    with pytest.raises(DeviceError, match="only a new process can open it again") as caught:
-        room.microphone.close()
-    assert not isinstance(caught.value, MicrophoneLost)
-    room.card.hangs.set()
 
 
 def test_without_portaudio_the_microphone_is_lost_not_the_program():

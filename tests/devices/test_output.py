@@ -1,5 +1,3 @@
-import threading
-
 import numpy as np
 import pytest
 
@@ -117,38 +115,9 @@ def test_it_can_be_opened_again(room):
     assert room.output.write(PCM) == 1000
 
 
-def test_a_card_that_does_not_let_go_is_warned_of(room, monkeypatch, caplog):
-    monkeypatch.setattr(portaudio, "CLOSE_S", 0.01)
-    room.card.hangs = threading.Event()
-    room.output.close()
-    assert "does not close" in caplog.text
-    room.card.hangs.set()
-
-
 def test_no_output_takes_everything_at_once():
     output = NoOutput()
     assert output.open() == 16_000
     assert output.write(PCM) == 1000
     assert not output.pending()
     output.close()
-
-
-def test_it_steps_aside_when_the_sound_before_was_heard(room):
-    room.output.write(PCM)
-    library = room.output._library
-    library._aside.set()
-    first = room.sounds.open_streams[0]
-    assert room.output.write(PCM) == 0
-    assert room.sounds.open_streams == [first]
-    room.card.room = 1500
-    assert room.output.write(PCM) == 0
-    assert room.sounds.open_streams[0] is not first
-    library._aside.clear()
-    assert room.output.write(PCM) == 1000
-
-
-def test_it_does_not_go_on_at_another_rate(room):
-    room.output._library._aside.set()
-    room.card.rate, room.card.rates = 16_000, (16_000,)
-    with pytest.raises(SpeakerLost, match="'default' is another device now"):
-        room.output.write(PCM)

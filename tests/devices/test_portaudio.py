@@ -1,16 +1,15 @@
 import os
 import subprocess
 import sys
-import threading
 
 import pytest
 
 from fakes.kernel import Kernel
 from fakes.portaudio import UNPLUGGED, Card, FakeSoundDevice, PortAudioError
-from jarvis_ear.devices import portaudio
 from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.portaudio import PortAudio, say
 from jarvis_ear.devices.sound_cards import SoundCards
+from jarvis_ear.devices.sound_library import StreamFailed
 from jarvis_ear.errors import DeviceError, MicrophoneLost, SpeakerLost
 
 
@@ -41,7 +40,7 @@ def test_while_a_stream_is_open_nothing_is_initialised_anew():
     room.cards.append(Card("box"))
     with pytest.raises(SpeakerLost, match="no output device matches 'box'"):
         library.open_output("box", latency_s=0.2)
-    assert library.close(stream)
+    stream.close()
     assert library.open_output("box", latency_s=0.2)[1].name == "box"
 
 
@@ -50,7 +49,7 @@ def test_a_card_that_cannot_do_our_rate_is_opened_at_its_own_and_asked_only_once
     library = room.library()
     stream, _, rate = library.open_input("usb", rate=16_000, latency_s=0.2)
     assert rate == 48_000
-    library.close(stream)
+    stream.close()
     room.cards[0].rates = (16_000, 48_000)
     assert library.open_input("usb", rate=16_000, latency_s=0.2)[2] == 48_000
 
@@ -87,81 +86,39 @@ def test_without_portaudio_the_error_says_what_to_install():
         PortAudio(absent).devices()
 
 
-def test_a_close_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr(portaudio, "CLOSE_S", 0.01)
-    card = Card("mic", hangs=threading.Event())
-    room = FakeSoundDevice(card)
-    library = room.library()
-    stream, _, _ = library.open_input("", rate=16_000, latency_s=0.2)
-    assert not library.close(stream)
-    library.devices()  # and the stream that still hangs is not pulled away
-    card.hangs.set()
-
-
-def test_who_waits_for_somebody_who_hangs_gives_up(monkeypatch):
-    monkeypatch.setattr(portaudio, "LOCK_S", 0.01)
-    library = FakeSoundDevice(Card("mic")).library()
-    with library._lock, pytest.raises(DeviceError, match="did not answer within"):
-        library.devices()
-
-
 def test_errors_are_said_in_words():
     assert say(PortAudioError(*UNPLUGGED)) == "Unanticipated host error (No such device)"
     assert say(PortAudioError("Stream is stopped", -9983)) == "Stream is stopped"
     assert say(PortAudioError()) == "PortAudioError"
 
 
-def test_the_library_is_shared_and_loaded_only_when_it_is_wanted():
+def test_the_library_is_loaded_only_when_it_is_wanted():
     script = (
         "import sys; sys.modules['sounddevice'] = None\n"
         "from jarvis_ear.devices import capture, listing, source, speaker, portaudio\n"
-        "assert portaudio.shared() is portaudio.shared()\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
 
 
-def test_a_microphone_under_another_number_is_found_while_somebody_plays(tmp_path):
-    kernel = Kernel(tmp_path)
-    kernel.list_cards({0: "Box"})
-    room = FakeSoundDevice(Card("box", inputs=0))
-    library = room.library(SoundCards(tmp_path))
-    playing, _, _ = library.open_output("", latency_s=0.2)
-    room.cards.insert(0, Card("mic", outputs=0))
-    kernel.list_cards({0: "Mic", 1: "Box"})
-    speaker = threading.Thread(target=step_aside, args=(library, playing))
-    speaker.start()
-    _, found, _ = library.open_input("mic", rate=16_000, latency_s=0.2)
-    speaker.join()
-    assert found.name == "mic"
-    assert not library.wants_quiet
-
-
-def step_aside(library, playing) -> None:
-    while not library.wants_quiet:
-        threading.Event().wait(0.001)
-    assert library.close(playing)
-
-
-def test_nobody_is_asked_to_be_quiet_while_the_cards_are_the_same(tmp_path):
-    Kernel(tmp_path).list_cards({0: "Box"})
-    room = FakeSoundDevice(Card("box", inputs=0))
-    library = room.library(SoundCards(tmp_path))
-    library.open_output("", latency_s=0.2)
-    with pytest.raises(MicrophoneLost):
-        library.open_input("mic", rate=16_000, latency_s=0.2)
-
-
-def test_who_does_not_step_aside_is_not_waited_for_long(tmp_path, monkeypatch):
-    monkeypatch.setattr(portaudio, "ASIDE_S", 0.01)
-    kernel = Kernel(tmp_path)
-    room = FakeSoundDevice(Card("box", inputs=0))
-    library = room.library(SoundCards(tmp_path))
-    library.open_output("", latency_s=0.2)
-    kernel.list_cards({0: "Mic"})
-    with pytest.raises(MicrophoneLost):
-        library.open_input("mic", rate=16_000, latency_s=0.2)
-    assert not library.wants_quiet
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda stream: stream.read_available,
+        lambda stream: stream.read(1),
+        lambda stream: stream.write_available,
+        lambda stream: stream.write(b"\0\0"),
+    ],
+)
+def test_a_stream_whose_card_is_gone_fails_in_the_hosts_words(call):
+    room = FakeSoundDevice(Card("mic"))
+    stream, _, _ = room.library().open_input("", rate=16_000, latency_s=0.2)
+    room.cards[0].plugged = False
+    with pytest.raises(StreamFailed, match=r"Unanticipated host error \(No such device\)"):
+        call(stream)
+    stream.close()
+    stream.close()
+    assert room.open_streams == []
 
 
 def test_a_busy_microphone_says_who_holds_it(tmp_path):

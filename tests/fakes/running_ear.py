@@ -131,10 +131,16 @@ class RunningEar:
             pause.wait(0.02)
         return time.monotonic() - began
 
+    def pids(self) -> list[int]:
+        """Return its process and those that it has started."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        children = [int(word) for task in tasks for word in _text(task / "children").split()]
+        return [self.pid, *children]
+
     def files(self) -> set[str]:
-        """Every file it has open."""
+        """Every file that it has open, or a process that it has started."""
         found = set()
-        for handle in Path(f"/proc/{self.pid}/fd").iterdir():
+        for handle in [one for pid in self.pids() for one in _handles(pid)]:
             try:
                 found.add(str(handle.readlink()))
             except FileNotFoundError:
@@ -142,9 +148,8 @@ class RunningEar:
         return found
 
     def cpu_s(self) -> float:
-        """Seconds of a processor that it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Seconds of a processor that it has used, with the processes that it has started."""
+        return sum(_ticks(pid) for pid in self.pids()) / os.sysconf("SC_CLK_TCK")
 
     def remembers(self) -> dict[str, Any]:
         """What it keeps in its state folder about the mute."""
@@ -159,3 +164,23 @@ class RunningEar:
     def _drain(self) -> None:
         while not self._lines.empty():
             self.story.append(self._lines.get())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # it has just ended
+        return ""
+
+
+def _handles(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # it has just ended
+        return []
+
+
+def _ticks(pid: int) -> int:
+    """Sum up what it and its dead children have used."""
+    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15])

@@ -1,5 +1,7 @@
 """The whole ear on a real PulseAudio server, through ALSA's plug-in for it."""
 
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -14,6 +16,7 @@ pytestmark = [
     pytest.mark.skipif(missing_pulse() is not None, reason=str(missing_pulse())),
 ]
 
+HERE = Path(__file__).parent
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 OPTIONS = ("--speaker.device", "none", "--with-backend", "--log-transcripts")
 
@@ -58,3 +61,23 @@ def test_a_server_that_is_restarted_is_heard_again(tmp_path, server, speech):
         ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=8.0)
         ear.wait_for('understood "what time is it"')
     assert "Traceback" not in ear.told()
+
+
+def test_a_server_that_dies_while_we_hold_its_sound_lets_go_of_us(server, speech):
+    program = subprocess.Popen(
+        [sys.executable, HERE / "holding_program.py"],
+        env=server.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        with server.speaking("one", speech):
+            assert program.stdout.readline() == "held\n"
+            server.stop()
+        said, _ = program.communicate("go on\n", timeout=15)
+    finally:
+        program.kill()
+        program.communicate()
+    assert said == "lost\n"

@@ -92,6 +92,7 @@ def test_a_turn_and_where_its_time_went(scene):
         "stages_ms": {
             "wake": -800,
             "end_of_speech": 0,
+            "captured": 800,
             "sent": 900,
             "processing": 1000,
             "transcript": 1100,
@@ -120,7 +121,7 @@ def test_a_turn_in_which_nothing_was_said(scene):
     scene.publisher.effect(UtteranceGrew("ab", 0, b"xx"))
     scene.publisher.effect(TurnDropped("ab", "DeadlinePassed"))
     told = scene.topic("turn:ab")
-    assert (told["outcome"], told["cause"], told["score"]) == ("dropped", "nothing was said", None)
+    assert (told["outcome"], told["cause"], told["score"]) == ("dropped", "nobody spoke", None)
 
 
 def test_a_turn_that_failed_or_waits_for_the_next_start(scene):

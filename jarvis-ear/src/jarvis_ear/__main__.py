@@ -34,7 +34,7 @@ from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.devices.webrtc_vad import WebRtcVad
 from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.ending import Ending
-from jarvis_ear.errors import DeviceError, JarvisEarError
+from jarvis_ear.errors import DeviceError, DeviceHangs, JarvisEarError
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import (
     Hushed,
@@ -45,6 +45,7 @@ from jarvis_ear.hearing.events import (
     Unmuted,
 )
 from jarvis_ear.hearing.turns import TurnMachine
+from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.options import Loaded
 from jarvis_ear.running import Running
 from jarvis_ear.system import logs, places
@@ -58,6 +59,7 @@ from jarvis_ear.system.feed import Feed
 from jarvis_ear.system.feed_socket import FeedSocket
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.system.last_words import life_told
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.mute import Mute
 from jarvis_ear.system.notify import open_notifier, watchdog_s
@@ -96,6 +98,7 @@ def run(loaded: Loaded) -> int:
     service = Service(open_notifier(os.environ))
     with ExitStack() as up:
         live = up.enter_context(logs.setup(loaded.config.log))
+        up.enter_context(life_told())
         ending = up.enter_context(Ending(on_signal=service.stopping))
         service.starting()
         _check_source(loaded.config.microphone)
@@ -116,7 +119,7 @@ def run(loaded: Loaded) -> int:
 def _require_capture(beat: Beat) -> None:
     """End the program when the capture thread hangs: only a new process can hear again."""
     if CAPTURE in beat.stuck:
-        raise DeviceError(
+        raise DeviceHangs(
             f"the sound system has not answered for {HANGS_S:g} s, only a new process can hear"
         )
 
@@ -171,7 +174,9 @@ def _start(
         muted=is_muted,
     )
     if is_muted:
-        _LOGGER.info("muted by the %s: the microphone stays closed", ", ".join(mute.by))
+        by = ", ".join(mute.by)
+        told = MUTED.told(MUTED_BY=by)
+        _LOGGER.info("muted by the %s: the microphone stays closed", by, extra=told)
         inbox.tell(Muted())
     beat = _beat(ear, capture, backend)
     health = Health(
@@ -277,7 +282,8 @@ def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, up: ExitStack) 
     try:
         folder = places.control_folder(os.environ)
     except OSError as error:
-        _LOGGER.warning("no control socket and no feed: %s", error)
+        told = CONTROL_TROUBLE.told(REASON=error)
+        _LOGGER.warning("no control socket and no feed: %s", error, extra=told)
         return
     up.enter_context(FeedSocket(folder / places.FEED, feed, signs.look))
     up.enter_context(Control(folder / places.SOCKET, orders.answer))

@@ -21,6 +21,7 @@ from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.revival import Promise
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.journal.link import PLAINTEXT
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
 from jarvis_ear.transports.exposure import address, is_exposed
@@ -199,9 +200,9 @@ class BackendClient:
 
     def _dialer(self, courier: Courier) -> Dialer:
         if is_exposed(self._url):
-            _LOGGER.warning(
-                "password and voice go to %s unencrypted: use https", address(self._url)
-            )
+            told = PLAINTEXT.told(BACKEND=address(self._url))
+            words = "password and voice go to %s unencrypted: use https"
+            _LOGGER.warning(words, address(self._url), extra=told)
         password = self._config.password.get_secret_value()
         login = Login(self._url, password, self._timing.login_s, self._trust)
         agent_id, timing, trust = self._config.agent_id, self._timing, self._trust

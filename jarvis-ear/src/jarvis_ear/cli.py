@@ -18,6 +18,7 @@ from jarvis_ear.options.words import quoted, suggestion
 from jarvis_ear.system import places
 from jarvis_ear.system.ask import ask
 from jarvis_ear.system.health_words import describe
+from jarvis_ear.system.last_words import last_words
 
 VERBS: Final = {
     "run": "listen until Ctrl-C, or until a sound file is over",
@@ -57,12 +58,14 @@ def main(argv: Sequence[str] | None = None, *, run: Callable[[Loaded], int]) -> 
     try:
         return _obey(list(sys.argv[1:] if argv is None else argv), run)
     except JarvisEarError as error:
-        _complain(str(error))
+        if not last_words(error):
+            _complain(str(error))
         return error.exit_status
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception:  # noqa: BLE001 - a bug, and this is where it is told: with all there is
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - a bug, and this is where it is told: with all there is
+        if not last_words(error):
+            traceback.print_exc()
         return EX_SOFTWARE
 
 
@@ -110,7 +113,7 @@ def _answer(argv: list[str]) -> str | None:
 
 
 def _devices() -> str:
-    from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - loads PortAudio, for this only
+    from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - for this only
 
     return describe()
 

@@ -31,6 +31,7 @@ class Speaking:
         """Run ``work`` from now on."""
         await self.stop()
         self._task = asyncio.create_task(_guarded(work))
+        self._task.add_done_callback(lambda _: work.close())  # stopped before its first step
 
     async def stop(self) -> bool:
         """End what is under way; nothing of it is sent after this. Say whether there was any."""

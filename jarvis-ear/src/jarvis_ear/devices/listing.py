@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from jarvis_ear.devices import portaudio
+from jarvis_ear.devices import sound_process
 from jarvis_ear.devices.device import Device, Kind
-from jarvis_ear.devices.portaudio import PortAudio
 from jarvis_ear.devices.selection import stable_name
 from jarvis_ear.devices.sound_cards import SoundCards
+from jarvis_ear.devices.sound_library import SoundLibrary
 from jarvis_ear.errors import DeviceError
 
 SND: Final = Path("/dev/snd")
@@ -17,14 +17,14 @@ SND: Final = Path("/dev/snd")
 
 
 def describe(
-    library: PortAudio | None = None,
+    library: SoundLibrary | None = None,
     *,
     snd: Path = SND,
     cards: SoundCards | None = None,
     accessible: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK),
 ) -> str:
     """List inputs and outputs for a person to read and to choose from, or say what is missing."""
-    library = library or portaudio.shared()
+    library = library or sound_process.for_input()
     cards = cards or SoundCards()
     try:
         devices = library.devices()

@@ -16,11 +16,14 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.audio.block import Block
-from jarvis_ear.devices import channels, portaudio
+from jarvis_ear.devices import channels, sound_process
+from jarvis_ear.devices.channel_count import count_for
 from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.digital_silence import Change, DigitalSilence
+from jarvis_ear.devices.gap_log import GapLog
 from jarvis_ear.devices.loss import LossMeter
-from jarvis_ear.devices.portaudio import InputStream, PortAudio
+from jarvis_ear.devices.silence_log import SilenceLog
+from jarvis_ear.devices.sound_library import InputStream, SoundLibrary, StreamFailed
 from jarvis_ear.devices.stamper import Stamper
 from jarvis_ear.errors import DeviceError, MicrophoneLost
 from jarvis_ear.units import SAMPLE_RATE
@@ -69,18 +72,20 @@ class Microphone:
         self,
         options: config.Microphone,
         *,
-        library: PortAudio | None = None,
+        library: SoundLibrary | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._options = options
-        self._library = library or portaudio.shared()
+        self._library = library or sound_process.for_input()
         self._monotonic = monotonic
         self._sleep = sleep
         self._reading: _Reading | None = None
         self._stamper = Stamper()
         self._silence = DigitalSilence()
         self._last_heard_at: float | None = None
+        self._gap_log = GapLog()
+        self._silence_log = SilenceLog()
         self.overflows = 0
         """How often the device itself said that it lost sound."""
         self.gaps = 0
@@ -102,13 +107,13 @@ class Microphone:
                 self._options.device,
                 rate=SAMPLE_RATE,
                 latency_s=self._options.latency_ms / 1000,
-                channels=self._channels,
+                channel=self._options.channel,
             )
         except MicrophoneLost:
             raise
         except DeviceError as error:
             raise MicrophoneLost(str(error)) from error
-        count = self._channels(device)
+        count = count_for(self._options.channel, device)
         self._reading = _Reading(stream, device, rate, count, heard_at=self._monotonic())
         _LOGGER.debug("%s is open at %d Hz", self.name, rate)
 
@@ -119,24 +124,17 @@ class Microphone:
             raise MicrophoneLost(f"{self.name} is not open")
         try:
             return self._read(reading)
-        except self._library.errors() as error:
-            raise MicrophoneLost(f"{self.name}: {portaudio.say(error)}") from error
+        except StreamFailed as error:
+            raise MicrophoneLost(f"{self.name}: {error}") from error
 
     def close(self) -> None:
-        """Give the device back, or raise DeviceError if it will not let go."""
+        """Give the device back."""
         reading, self._reading = self._reading, None
         if reading is None:
             return
         if reading.meter is not None:
             self._last_heard_at = reading.heard_at
-        if not self._library.close(reading.stream):
-            raise DeviceError(
-                f"microphone {reading.device.name!r} did not close within {portaudio.CLOSE_S:g} s, "
-                "only a new process can open it again"
-            )
-
-    def _channels(self, device: Device) -> int:
-        return channels.count_for(self._options.channel, device)
+        reading.stream.close()
 
     def _read(self, reading: _Reading) -> Block | None:
         available = self._wait(reading)
@@ -179,7 +177,7 @@ class Microphone:
         self._stamper.skip(lost)
         self.gaps += 1
         self.samples_lost += lost
-        _LOGGER.debug("%s lost %d ms of sound", self.name, lost * 1000 // reading.rate)
+        self._gap_log.tell(self.name, lost * 1000 // reading.rate, now)
 
     def _away_s(self, began_at: float) -> float:
         if self._last_heard_at is None:
@@ -190,7 +188,7 @@ class Microphone:
         match self._silence.hear(block.data) if block else None:
             case Change.DEAD:
                 what = f"the value {self._silence.value}" if self._silence.value else "zeros"
-                _LOGGER.warning("%s gives only %s: muted, or not connected?", self.name, what)
+                self._silence_log.dead(self.name, what, self._monotonic())
             case Change.ALIVE:
-                _LOGGER.info("%s gives sound again", self.name)
+                self._silence_log.alive(self.name)
         return block

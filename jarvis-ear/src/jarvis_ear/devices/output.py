@@ -1,6 +1,5 @@
 """Output: where a reply is made audible, or is not."""
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -8,9 +7,9 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from jarvis_ear.devices import portaudio
+from jarvis_ear.devices import sound_process
 from jarvis_ear.devices.device import Device
-from jarvis_ear.devices.portaudio import OutputStream, PortAudio
+from jarvis_ear.devices.sound_library import OutputStream, SoundLibrary, StreamFailed
 from jarvis_ear.errors import DeviceError, SpeakerLost
 from jarvis_ear.units import SAMPLE_RATE
 
@@ -22,8 +21,6 @@ POLL_S: Final = 0.02
 
 DRAIN_EXTRA_S: Final = 0.5
 """On top of its latency, what a speaker may take until the last sample was heard."""
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class Output(Protocol):
@@ -67,20 +64,19 @@ class NoOutput:
 class PortAudioOutput:
     """Plays through PortAudio, by polling. Owned by the speaker thread.
 
-    The stream is open only while a reply is played: that lets the microphone look for new devices
-    in between, and the sound card sleep.
+    The stream is open only while a reply is played: that lets the sound card sleep in between.
     """
 
     def __init__(
         self,
         device: str,
         *,
-        library: PortAudio | None = None,
+        library: SoundLibrary | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._wanted = device
-        self._library = library or portaudio.shared()
+        self._library = library or sound_process.for_output()
         self._monotonic = monotonic
         self._sleep = sleep
         self._stream: OutputStream | None = None
@@ -98,14 +94,12 @@ class PortAudioOutput:
             self._room = self._stream.write_available
         except SpeakerLost:
             raise
-        except DeviceError as error:
+        except (DeviceError, StreamFailed) as error:
             raise SpeakerLost(str(error)) from error
         return self._rate
 
     def write(self, pcm: npt.NDArray[np.int16]) -> int:
         """Take as much as the device has room for now, or within 20 ms."""
-        if self._library.wants_quiet:
-            return self._step_aside()
         stream, device = self._opened()
         try:
             room = stream.write_available
@@ -115,8 +109,8 @@ class PortAudioOutput:
             count = min(room, len(pcm))
             if count:
                 stream.write(pcm[:count].astype("<i2", copy=False).tobytes())
-        except self._library.errors() as error:
-            raise SpeakerLost(f"{device.name}: {portaudio.say(error)}") from error
+        except StreamFailed as error:
+            raise SpeakerLost(f"{device.name}: {error}") from error
         self._heard_by = self._monotonic() + stream.latency + DRAIN_EXTRA_S
         return count
 
@@ -127,25 +121,14 @@ class PortAudioOutput:
             return False
         try:
             return stream.write_available < self._room
-        except self._library.errors():
+        except StreamFailed:
             return False  # gone, and its buffer with it
 
     def close(self) -> None:
         """Abort what is buffered and close the stream."""
         stream, self._stream = self._stream, None
-        if stream is not None and not self._library.close(stream):
-            _LOGGER.warning("speaker %r does not close: only a restart will help", self._wanted)
-
-    def _step_aside(self) -> int:
-        """Let what was taken be heard, then close and open again: devices are looked at anew."""
-        if self.pending():
-            self._sleep(POLL_S)
-            return 0
-        rate = self._rate
-        self.close()
-        if self.open() != rate:
-            raise SpeakerLost(f"{self._wanted or 'default'!r} is another device now")
-        return 0
+        if stream is not None:
+            stream.close()
 
     def _opened(self) -> tuple[OutputStream, Device]:
         if self._stream is None or self._device is None:

@@ -13,6 +13,7 @@ from jarvis_ear.devices.output import NoOutput, Output
 from jarvis_ear.devices.playlist import Chunk, Playlist
 from jarvis_ear.devices.reply_files import ReplyFiles
 from jarvis_ear.errors import SpeakerLost
+from jarvis_ear.journal.sound import SPEAKER_LOST
 
 MAX_CHUNK_S: Final = 180.0
 """A chunk is a sentence. The largest message of the backend holds two minutes of 16 kHz."""
@@ -69,7 +70,11 @@ class Player:
         try:
             self._write_all(sound, chunk.turn_id)
         except SpeakerLost as error:
-            _LOGGER.warning("speaker lost, the rest of this reply is not heard: %s", error)
+            _LOGGER.warning(
+                "speaker lost, the rest of this reply is not heard: %s",
+                error,
+                extra=SPEAKER_LOST.told(TURN_ID=chunk.turn_id, REASON=error),
+            )
             self._failed_turn = chunk.turn_id
             self.silence()
 
@@ -102,7 +107,8 @@ class Player:
         self.skipped += 1
         severity = logging.DEBUG if chunk.turn_id == self._warned_turn else logging.WARNING
         self._warned_turn = chunk.turn_id
-        _LOGGER.log(severity, "chunk %d of the reply is left out: %s", chunk.index, reason)
+        words, told = "chunk %d of the reply is left out: %s", {"TURN_ID": chunk.turn_id}
+        _LOGGER.log(severity, words, chunk.index, reason, extra=told)
 
     def _write_all(self, sound: Sound, turn_id: str) -> None:
         output = self._open()
@@ -145,7 +151,9 @@ class Player:
     def _tell_mute(self, error: SpeakerLost) -> None:
         severity = logging.DEBUG if self._told_mute else logging.INFO
         self._told_mute = True
-        _LOGGER.log(severity, "replies are not heard: %s", error)
+        _LOGGER.log(
+            severity, "replies are not heard: %s", error, extra=SPEAKER_LOST.told(REASON=error)
+        )
 
     def _pending(self) -> bool:
         return self._opened is not None and self._opened.pending()

@@ -6,12 +6,12 @@ from typing import Protocol
 
 from jarvis_ear import config
 from jarvis_ear.audio.block import Block
-from jarvis_ear.devices import portaudio
+from jarvis_ear.devices import sound_process
 from jarvis_ear.devices.end_of_sound import EndOfSound
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.devices.portaudio import PortAudio
 from jarvis_ear.devices.selection import busy, find
 from jarvis_ear.devices.sound_cards import SoundCards
+from jarvis_ear.devices.sound_library import SoundLibrary
 from jarvis_ear.devices.stdin import Stdin
 from jarvis_ear.devices.wav_file import WavFile
 from jarvis_ear.errors import DeviceError
@@ -57,9 +57,11 @@ def make_source(options: config.Microphone) -> Source:
     return Microphone(options)
 
 
-def why_deaf(wanted: str, library: PortAudio | None = None, cards: SoundCards | None = None) -> str:
+def why_deaf(
+    wanted: str, library: SoundLibrary | None = None, cards: SoundCards | None = None
+) -> str:
     """Say why there is no microphone of this name (or index; empty: any), or nothing."""
-    library, cards = library or portaudio.shared(), cards or SoundCards()
+    library, cards = library or sound_process.for_input(), cards or SoundCards()
     try:
         find(library.devices(), wanted, "input", library.default("input"), cards)
     except DeviceError as error:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
+from jarvis_ear.journal.life import CONTROL_TROUBLE
 from jarvis_ear.system import private_socket
 
 Answer: TypeAlias = Mapping[str, object]
@@ -51,7 +52,8 @@ class Control:
             self._listener = private_socket.listen(self._path, self._group)
             self._listener.settimeout(LOOK_S)
         except OSError as error:
-            _LOGGER.warning("no control socket at %s: %s", self._path, error)
+            told = CONTROL_TROUBLE.told(PLACE=self._path, REASON=error)
+            _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=told)
         else:
             self._thread.start()
         return self

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from jarvis_ear.journal import life as kinds
 from jarvis_ear.system.quiet_hours import QuietHours
 
 OWNER: Final = "owner"
@@ -77,7 +78,9 @@ class Mute:
             except FileNotFoundError:
                 pass
             except (OSError, ValueError, KeyError, TypeError) as error:
-                _LOGGER.warning("%s cannot be read, so the ear stays muted: %s", self._path, error)
+                told = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
+                words = "%s cannot be read, so the ear stays muted: %s"
+                _LOGGER.warning(words, self._path, error, extra=told)
                 self._by = frozenset({OWNER})
             self._by = self._with_clock(self._by)
             return bool(self._by)
@@ -134,9 +137,11 @@ class Mute:
 
     def _change(self, *, muted: bool) -> None:
         if muted:
-            _LOGGER.info("muted by the %s: the microphone is closed", ", ".join(self.by))
+            by = ", ".join(self.by)
+            told = kinds.MUTED.told(MUTED_BY=by)
+            _LOGGER.info("muted by the %s: the microphone is closed", by, extra=told)
         else:
-            _LOGGER.info("not muted any more")
+            _LOGGER.info("not muted any more", extra=kinds.UNMUTED.told())
         self._on_change(muted)
 
     def _store(self) -> None:
@@ -145,7 +150,8 @@ class Mute:
             _write(self._path, json.dumps(told))
         except OSError as error:
             self.stored = False
-            _LOGGER.warning("a restart will not know who muted the ear: %s", error)
+            unsure = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
+            _LOGGER.warning("a restart will not know who muted the ear: %s", error, extra=unsure)
         else:
             self.stored = True
 

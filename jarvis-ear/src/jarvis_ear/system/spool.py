@@ -15,6 +15,7 @@ from jarvis_ear.delivery.mark import Mark
 from jarvis_ear.delivery.revival import Estate, Present, Promise
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import AlreadyRunning
+from jarvis_ear.journal.life import SPOOL_TROUBLE
 from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.private_folder import PrivateFolder, write_all
@@ -217,4 +218,5 @@ class DiskSpool:
             self.failures += 1
             if self._rarely.now():
                 why = os.strerror(error.errno).lower() if error.errno else str(error)
-                _LOGGER.warning(words, self._path, why)
+                told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=why)
+                _LOGGER.warning(words, self._path, why, extra=told)

@@ -31,6 +31,8 @@ from jarvis_ear.hearing.events import (
     TurnOpened,
     UtteranceGrew,
 )
+from jarvis_ear.journal import turns as kinds
+from jarvis_ear.journal.kind import Kind
 from jarvis_ear.system import turn_words as words
 from jarvis_ear.system.turn_story import Stage, TurnStory, sizes
 
@@ -66,6 +68,7 @@ class TurnLog:
         self._now = now
         self._lock = threading.Lock()
         self._turns: OrderedDict[str, TurnStory] = OrderedDict()
+        self._backend = ""
         self._because = ""
         self._state = State.IDLE
         self._current: dict[str, object] = {}
@@ -84,7 +87,7 @@ class TurnLog:
                 case SendUtterance():
                     self._capture(effect)
                 case TurnDropped(turn_id, reason):
-                    self._drop(turn_id, words.reason(reason))
+                    self._drop(turn_id, reason)
                 case AbandonTurn(turn_id):
                     self._stop_waiting(turn_id)
                 case StopSpeaking(turn_id):
@@ -101,6 +104,7 @@ class TurnLog:
         with self._lock:
             match event:
                 case LinkUp(url):
+                    self._backend = url
                     self._say(logging.DEBUG, "link up", {"EVENT": "LinkUp", "BACKEND": url})
                 case LinkDown(reason):
                     self._say(logging.DEBUG, f"link down: {reason}", {"EVENT": "LinkDown"})
@@ -119,9 +123,7 @@ class TurnLog:
                 case Finished():
                     self._finish(event)
                 case Kept(turn_id):
-                    self._turns.pop(turn_id, None)
-                    told = f"turn {turn_id}: not sent yet, kept for the next start"
-                    self._note(turn_id, "Kept", told, logging.INFO)
+                    self._end_early(turn_id, kinds.KEPT, "not sent yet, kept for the next start")
                 case _:
                     assert_never(event)
 
@@ -162,8 +164,9 @@ class TurnLog:
     def _change(self, change: StateChanged) -> None:
         """Tell the new state with what led to it, which the effect just before may have said."""
         because, self._because = self._because or words.why(change), ""
-        told = {**self._current, "EVENT": change.why, "STATE": str(change.new)}
-        self._say(logging.INFO, f"{change.old} -> {change.new}: {because}", told)
+        told = {**self._current, "EVENT": "StateChanged", "CAUSE": change.why}
+        told["STATE"] = str(change.new)
+        self._say(_level_of(change), f"{change.old} -> {change.new}: {because}", told)
         self._state = change.new
         if change.new is State.IDLE:
             self._current = {}
@@ -174,11 +177,16 @@ class TurnLog:
         self._turn(effect.turn_id).capture(effect.utterance, self._now())
         self._because = words.captured(effect.utterance)
 
-    def _drop(self, turn_id: str, because: str) -> None:
-        turn = self._turns.pop(turn_id, None)
-        known = {} if turn is None else turn.fields()
-        told = {**known, "TURN_ID": turn_id, "EVENT": "TurnDropped", "OUTCOME": "dropped"}
-        self._say(logging.INFO, f"turn {turn_id}: dropped ({because}), nothing was sent", told)
+    def _drop(self, turn_id: str, cause: str) -> None:
+        """Tell of a turn without an utterance: perhaps the wake word was none."""
+        kind = kinds.NOBODY_SPOKE if cause == words.NOBODY_SPOKE else kinds.DROPPED
+        told = f"dropped ({words.reason(cause)}), nothing was sent"
+        self._end_early(turn_id, kind, told, CAUSE=cause)
+
+    def _end_early(self, turn_id: str, kind: Kind, told: str, **more: object) -> None:
+        turn = self._turns.pop(turn_id, None) or TurnStory(turn_id)
+        fields = {**turn.fields(), **kind.told(**more)}
+        self._say(logging.INFO, f"turn {turn_id}: {told}", fields)
 
     def _send(self, sent: Sent) -> None:
         self._turn(sent.turn_id).sent = sent
@@ -222,7 +230,8 @@ class TurnLog:
         self.unfinished += turn.finished is None
         is_fine = turn.finished is not None and words.is_harmless(turn.finished)
         level = logging.INFO if is_fine else logging.WARNING
-        told = {"EVENT": "TurnEnded", **turn.fields()}
+        kind = kinds.UNFINISHED if turn.finished is None else words.kind(turn.finished)
+        told = {**turn.fields(), **kind.told()}
         story = words.story(turn)
         self._recent.append((self._now(), turn.turn_id, story))
         self._say(level, f"turn {turn.turn_id}: {story}", told)
@@ -238,6 +247,7 @@ class TurnLog:
             if len(self._turns) >= MAX_TURNS:
                 self._tell(next(iter(self._turns.values())))
             self._turns[turn_id] = TurnStory(turn_id)
+        self._turns[turn_id].backend = self._backend
         return self._turns[turn_id]
 
     def _note(
@@ -253,3 +263,9 @@ class TurnLog:
 
     def _say(self, level: int, text: str, told: Mapping[str, object]) -> None:
         self._logger.log(level, "%s", text, extra=dict(told))
+
+
+def _level_of(change: StateChanged) -> int:
+    """Between idle and deaf, whoever reads the microphone tells it better, and not every time."""
+    is_told_elsewhere = {change.old, change.new} == {State.IDLE, State.DEAF}
+    return logging.DEBUG if is_told_elsewhere else logging.INFO

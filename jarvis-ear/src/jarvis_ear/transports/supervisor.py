@@ -2,17 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from jarvis_ear.delivery.backoff import Setback, delay_s
 from jarvis_ear.delivery.events import DeliveryEvent, LinkDown, LinkUp
 from jarvis_ear.delivery.outage import Outage
 from jarvis_ear.delivery.series import Series
 from jarvis_ear.errors import Disconnected, JarvisEarError, Rejected, RemoteProtocolError
+from jarvis_ear.journal import link as kinds
+from jarvis_ear.journal.kind import Kind
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
 from jarvis_ear.transports.socketio_link import SocketIoLink
 from jarvis_ear.transports.status import Status
+
+_KINDS: Final[Mapping[Setback, Kind]] = {
+    Setback.UNREACHABLE: kinds.BACKEND_UNREACHABLE,
+    Setback.REJECTED: kinds.PASSWORD_REJECTED,
+    Setback.FOREIGN: kinds.BACKEND_FOREIGN,
+}
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -95,7 +104,9 @@ class Supervisor:
             return
         calm = self._series.worth_an_all_clear() or news.after_s is None
         level = logging.INFO if calm else logging.DEBUG
-        _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news))
+        away_ms = None if news.after_s is None else round(news.after_s * 1000)
+        told = kinds.BACKEND_REACHED.told(BACKEND=news.url, AWAY_MS=away_ms)
+        _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news), extra=told)
         self._tell(news)
 
     def _lost(self, link: SocketIoLink, error: Disconnected) -> float:
@@ -110,7 +121,11 @@ class Supervisor:
         setback = _setback(error)
         wait_s = delay_s(setback, self._series.failed(setback), self._rand())
         level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
-        _LOGGER.log(level, "backend not usable: %s; next attempt in %.1f s", error, wait_s)
+        told = _KINDS[setback].told(
+            BACKEND=self._outage.url, REASON=error, RETRY_MS=round(wait_s * 1000)
+        )
+        words = "backend not usable: %s; next attempt in %.1f s"
+        _LOGGER.log(level, words, error, wait_s, extra=told)
         (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
         self._say(self._outage.failed(str(error), self._clock()))
         return wait_s

@@ -1,0 +1,62 @@
+"""What we ask of a sound library: its devices, and streams on them."""
+
+from typing import Protocol
+
+from jarvis_ear.devices.device import Device, Kind
+
+
+class StreamFailed(Exception):
+    """A stream cannot go on. Its text is what the sound system complains about."""
+
+
+class Stream(Protocol):
+    """A microphone or a speaker that is open. For one thread."""
+
+    latency: float
+
+    def close(self) -> None:
+        """Drop what is buffered, and give the device back. Twice is as good as once."""
+
+
+class InputStream(Stream, Protocol):
+    """A microphone that is open. Raises StreamFailed."""
+
+    @property
+    def read_available(self) -> int:
+        """Samples that can be read without waiting."""
+
+    def read(self, count: int) -> tuple[bytes, bool]:
+        """Read samples, and say whether some were lost before them."""
+
+
+class OutputStream(Stream, Protocol):
+    """A speaker that is open. Raises StreamFailed."""
+
+    @property
+    def write_available(self) -> int:
+        """Samples that can be written without waiting."""
+
+    def write(self, data: bytes) -> None:
+        """Write samples."""
+
+
+class SoundLibrary(Protocol):
+    """Lists devices and opens streams on them. Everything may raise DeviceError."""
+
+    def devices(self) -> tuple[Device, ...]:
+        """List all devices, as they are now if no stream is open."""
+
+    def default(self, kind: Kind) -> int:
+        """Index of the default device, -1 if there is none."""
+
+    def open_input(
+        self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
+    ) -> tuple[InputStream, Device, int]:
+        """Open and start a microphone at ``rate``, else at the rate it prefers; PCM16.
+
+        As many channels are recorded as it takes for ``channel`` to be among them.
+        Returns the stream, its device and its rate, or raises MicrophoneLost.
+        """
+
+    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+        """Open and start a speaker at the rate it prefers; mono PCM16. Or raise SpeakerLost."""

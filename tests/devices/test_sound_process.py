@@ -1,0 +1,104 @@
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jarvis_ear.devices import sound_process
+from jarvis_ear.devices.sound_library import StreamFailed
+from jarvis_ear.devices.sound_process import SoundProcess
+from jarvis_ear.errors import DeviceError, MicrophoneLost
+
+COMMAND = (sys.executable, "-m", "fakes.sound_program")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(sound_process, "ANSWER_S", 0.5)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+@pytest.fixture
+def process():
+    made = SoundProcess(COMMAND)
+    yield made
+    made.end()
+
+
+def microphone(process, wanted=""):
+    stream, _, _ = process.open_input(wanted, rate=16_000, latency_s=0.2)
+    return stream
+
+
+def lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_it_is_a_sound_library(process):
+    assert [device.name for device in process.devices()] == ["box"]
+    assert process.default("input") == 0
+    stream, device, rate = process.open_input("", rate=16_000, latency_s=0.2)
+    assert (stream.latency, device.name, rate) == (0.25, "box", 16_000)
+    assert stream.read_available == 1234
+    assert stream.read(4) == (bytes(8), False)
+    stream.close()
+    speaker, _, _ = process.open_output("", latency_s=0.2)
+    room = speaker.write_available
+    speaker.write(b"\0\0")
+    assert speaker.write_available == room - 1
+    speaker.close()
+    assert process.generation == 1
+
+
+def test_what_the_library_says_is_passed_on(process):
+    with pytest.raises(MicrophoneLost, match="no input device matches 'nobody'"):
+        microphone(process, "nobody")
+    assert process.generation == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "gone"), (2, "did not answer within 0.5 s"), (3, "has crashed")]
+)
+def test_a_stream_that_fails_takes_its_process_along(process, count, said):
+    stream = microphone(process)
+    pid = process._process.pid
+    with pytest.raises(StreamFailed, match=said):
+        stream.read(count)
+    assert not lives(pid)
+    with pytest.raises(StreamFailed, match="was started anew"):
+        stream.read(4)
+    stream.close()
+    assert microphone(process).read(4) == (bytes(8), False)
+    assert process.generation == 2
+    with pytest.raises(StreamFailed, match="was started anew"):
+        stream.read(4)
+
+
+def test_an_opening_that_hangs_is_given_up(process, monkeypatch):
+    process.devices()
+    monkeypatch.setattr(sound_process, "OPEN_S", 0.2)
+    with pytest.raises(DeviceError, match=r"did not answer within 0\.2 s"):
+        microphone(process, "hang")
+    monkeypatch.undo()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    assert microphone(process).read_available == 1234
+
+
+def test_it_ends_with_whoever_started_it(tmp_path):
+    script = (
+        "import os, sys, threading\n"
+        "from jarvis_ear.devices.sound_process import SoundProcess\n"
+        "process = SoundProcess()\n"
+        "process.default('input')\n"
+        "print(process._process.pid, flush=True)\n"
+        "os.kill(process._process.pid, 19)\n"  # it is stopped: it sees no end of anything
+        "os._exit(0)\n"
+    )
+    done = os.popen(f'{sys.executable} -c "{script}"')  # noqa: S605 - our own words
+    pid = int(done.readline())
+    done.close()
+    deadline = time.monotonic() + 10
+    while lives(pid) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert not lives(pid)

@@ -1,0 +1,52 @@
+"""Stands in for the sound server: a process with a room of its own, and with faults on demand.
+
+The last argument is the descriptor. ``read`` of 1 sample finds the device gone, of 2 it hangs, of 3
+it crashes; a device named "hang" never opens.
+"""
+
+import os
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+
+from fakes.portaudio import Card, FakeSoundDevice
+from jarvis_ear.devices.device import Device
+from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.sound_library import InputStream, StreamFailed
+from jarvis_ear.devices.sound_server import SoundServer
+
+
+class _Stream:
+    latency = 0.25
+    read_available = 1234
+
+    def read(self, count: int) -> tuple[bytes, bool]:
+        match count:
+            case 1:
+                raise StreamFailed("gone")
+            case 2:
+                threading.Event().wait()
+            case 3:
+                os.kill(os.getpid(), signal.SIGSEGV)
+        return bytes(2 * count), False
+
+    def close(self) -> None:
+        pass
+
+
+class _Library(PortAudio):
+    def open_input(
+        self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
+    ) -> tuple[InputStream, Device, int]:
+        if wanted == "hang":
+            threading.Event().wait()
+        _, device, rate = super().open_input(
+            wanted, rate=rate, latency_s=latency_s, channel=channel
+        )
+        return _Stream(), device, rate
+
+
+if __name__ == "__main__":
+    room = FakeSoundDevice(Card("box"))
+    SoundServer(Connection(int(sys.argv[1])), _Library(lambda: room)).serve()
