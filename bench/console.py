@@ -42,8 +42,6 @@ class _Cost:
     """What was used while so many pages were open."""
 
     ear_s: float = 0.0
-    feed_s: float = 0.0
-    """Of that, by the thread that serves the feed."""
     console_s: float = 0.0
     messages: int = 0
     """That the pages got."""
@@ -60,7 +58,6 @@ def console(scale: Scale, _collection: Collection) -> list[Table]:
         (
             str(pages),
             _percent(cost.ear_s, lasted),
-            _percent(cost.feed_s, lasted),
             _percent(cost.ear_s - idle.ear_s, lasted, TARGET),
             _percent(cost.console_s, lasted),
             Figure(cost.messages / lasted / max(pages, 1), ".1f", "/s"),
@@ -70,7 +67,7 @@ def console(scale: Scale, _collection: Collection) -> list[Table]:
     return [
         Table(
             "The ear while somebody looks at it, in per cent of one processor",
-            ("open pages", "the ear", "its feed", "more than unwatched", "the console", "news"),
+            ("open pages", "the ear", "more than unwatched", "the console", "news"),
             rows,
             f"ten pages cost the ear < {TARGET:g} %",
             ["a quiet room in real time; news: messages that each page gets"],
@@ -102,11 +99,10 @@ async def _look(folder: Path, ear: int, pages: int, every_s: float, cost: _Cost)
                 up.callback(asyncio.create_task(_count(socket, cost)).cancel)
         await asyncio.sleep(1)  # what opening costs is not asked
         cost.counts = True
-        before = _used(ear), _used(ear, "feed"), _used(console)
+        before = _used(ear), _used(console)
         await asyncio.sleep(every_s)
         cost.ear_s += _used(ear) - before[0]
-        cost.feed_s += _used(ear, "feed") - before[1]
-        cost.console_s += _used(console) - before[2]
+        cost.console_s += _used(console) - before[1]
         cost.counts = False
 
 
@@ -163,13 +159,10 @@ def _running(folder: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def _used(pid: int, thread: str = "") -> float:
-    """Return the CPU seconds of a process so far, or of its threads of one name."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir() if pid else ():
-        if not thread or (task / "comm").read_text().strip() == thread:
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
+def _used(pid: int) -> float:
+    """Return the CPU seconds of a process so far, to the nanosecond; 0 for none."""
+    tasks = Path(f"/proc/{pid}/task").iterdir() if pid else ()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def _percent(used_s: float, lasted_s: float, at_most: float | None = None) -> Figure:
