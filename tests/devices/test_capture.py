@@ -11,7 +11,8 @@ from jarvis_ear.audio.block import Block
 from jarvis_ear.devices import capture as module
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.end_of_sound import EndOfSound
-from jarvis_ear.errors import DeviceError, InputError, MicrophoneLost
+from jarvis_ear.errors import DeviceError, InputError, MicrophoneBusy, MicrophoneLost
+from jarvis_ear.journal import sound as kinds
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.units import Samples
 
@@ -314,3 +315,35 @@ def test_a_muted_file_waits_and_goes_on_where_it_was(run):
         source.give(block(320))
         assert going.block() == block(320)
         assert (source.opened, source.closed) == (1, 0)
+
+
+def test_what_becomes_of_the_microphone_is_a_record_of_its_kind(caplog):
+    caplog.set_level(logging.DEBUG)
+    going = Run(FakeSource())
+    going.capture._lose(MicrophoneBusy("hw:CARD=Device is held by arecord (pid 42)"))
+    going.clock.now += 601
+    going.capture._lose(MicrophoneLost("gone"))
+    going.capture._find()
+    busy, still, found = [vars(record) for record in caplog.records]
+    assert busy["EVENT"] == "MicrophoneLost"
+    assert busy["MESSAGE_ID"] == kinds.MICROPHONE_BUSY.message_id
+    assert "arecord" in str(busy["REASON"])
+    assert (still["EVENT"], still["DEAF_MS"]) == ("MicrophoneStillLost", 601_000)
+    assert (found["EVENT"], found["DEAF_MS"]) == ("MicrophoneFound", 601_000)
+    assert {record["SOURCE"] for record in (busy, still, found)} == {"fake microphone"}
+
+
+def test_a_loose_cable_is_told_seldom_and_in_pairs(caplog):
+    going = Run(FakeSource())
+    caplog.set_level(logging.DEBUG)
+    for _ in range(60):
+        going.capture._lose(MicrophoneLost("gone"))
+        going.clock.now += 0.5
+        going.capture._find()
+        going.clock.now += 0.5
+    levels = [record.levelname for record in caplog.records]
+    assert levels.count("WARNING") == levels.count("INFO") == 3
+    assert levels.count("DEBUG") == 2 * 57
+    quiet = [at for at, level in enumerate(levels) if level == "DEBUG"]
+    assert levels[:2] == ["WARNING", "INFO"]
+    assert quiet[:2] == [2, 3]

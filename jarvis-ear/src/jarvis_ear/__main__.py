@@ -157,7 +157,7 @@ def _start(
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
     ear = EarThread(
-        _make_ear(options.hearing),
+        _make_ear(options.hearing, backend.growth_ms),
         inbox,
         bridge.effect,
         patient=options.microphone.fast,
@@ -306,7 +306,7 @@ def _wake_word(options: config.Config) -> str:
     return "Hey Jarvis" if model is None else model.stem
 
 
-def _make_ear(hearing: config.Hearing) -> Ear:
+def _make_ear(hearing: config.Hearing, growth_ms: int) -> Ear:
     """Load the models: the one slow step of a start."""
     return Ear(
         hearing,
@@ -314,6 +314,7 @@ def _make_ear(hearing: config.Hearing) -> Ear:
         wake=OpenWakeWord(hearing.wake.model),
         speech=Silero(),
         machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
+        growth_ms=growth_ms,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from jarvis_ear import config as defaults
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import Backend
+from jarvis_ear.delivery.carriage import Carriage
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.outage import Outage
 from jarvis_ear.delivery.outbox import Outbox
@@ -28,13 +29,13 @@ from jarvis_ear.transports.exposure import address, is_exposed
 from jarvis_ear.transports.intake import Abandon, Discard, Grew, Intake, Put
 from jarvis_ear.transports.login import Login
 from jarvis_ear.transports.network_thread import NetworkThread
-from jarvis_ear.transports.socketio_link import SocketIoLink
 from jarvis_ear.transports.spool import NoSpool, Spool
 from jarvis_ear.transports.status import LinkState, Status
 from jarvis_ear.transports.supervisor import Supervisor
 from jarvis_ear.transports.timing import Timing
 from jarvis_ear.transports.token import TokenCache
 from jarvis_ear.transports.trust import Trust
+from jarvis_ear.transports.wires import WIRES
 from jarvis_ear.units import SAMPLE_BYTES
 
 __all__ = ["BackendClient", "pcm_to_wav"]
@@ -78,6 +79,7 @@ class BackendClient:
         self._on_event = on_event or _nobody
         self._timing = _timing(self._config, timing or Timing())
         self._url = self._config.url.rstrip("/")
+        self._wire = WIRES[self._config.protocol]
         self._intake = Intake()
         self._courier: Courier | None = None
         self._status = Status()
@@ -105,6 +107,11 @@ class BackendClient:
     def state(self) -> LinkState:
         """How things stand with the link, and if the password is the matter."""
         return self._status.state
+
+    @property
+    def growth_ms(self) -> int:
+        """How much more of an utterance is worth a call of ``extend``."""
+        return self._wire.growth_ms
 
     @property
     def turns(self) -> int:
@@ -147,13 +154,16 @@ class BackendClient:
         return name
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
-        """Keep on file what somebody has said so far. ``send_audio`` brings the whole of it."""
-        if not isinstance(self._spool, NoSpool):
+        """Take what somebody has said so far. ``send_audio`` brings the whole of it.
+
+        It is kept on file, where there is a spool, and goes up, where the wire streams.
+        """
+        if self._wants_growth:
             self._intake.post(Grew(turn_id, offset, bytes(pcm)))
 
     def discard(self, turn_id: str) -> None:
-        """Forget what was kept so far: it was no utterance."""
-        if not isinstance(self._spool, NoSpool):
+        """Forget what was said so far, and take it back: it was no utterance."""
+        if self._wants_growth:
             self._intake.post(Discard(turn_id))
 
     def abandon(self, turn_id: str) -> None:
@@ -169,6 +179,11 @@ class BackendClient:
         if thread is not None and not thread.stop(self._timing.stop_s):
             _LOGGER.warning("the network did not stop within %.1f s", self._timing.stop_s)
 
+    @property
+    def _wants_growth(self) -> bool:
+        streams = self._wire.carriage is Carriage.STREAMED
+        return streams or not isinstance(self._spool, NoSpool)
+
     def _last_words(self) -> NetworkThread:
         """Start a thread that only tells what became of the utterances nobody fetched."""
         thread = NetworkThread(self._supervise)
@@ -178,7 +193,9 @@ class BackendClient:
 
     async def _supervise(self, stop: asyncio.Event) -> None:
         promise = Promise(self._config.delivery)
-        outbox = Outbox(self._config.agent_id, self._timing.patience, promise.moves)
+        outbox = Outbox(
+            self._config.agent_id, self._timing.patience, promise.moves, self._wire.carriage
+        )
         courier = Courier(outbox, self._intake, self._spool, self._tell, self._clock)
         self._courier = courier.succeed(self._courier)
         await courier.inherit(self._spool.begin(self._timing.patience.fresh_s, promise))
@@ -205,10 +222,10 @@ class BackendClient:
             _LOGGER.warning(words, address(self._url), extra=told)
         password = self._config.password.get_secret_value()
         login = Login(self._url, password, self._timing.login_s, self._trust)
-        agent_id, timing, trust = self._config.agent_id, self._timing, self._trust
         return Dialer(
             TokenCache(login.token, self._clock),
-            lambda: SocketIoLink(self._url, agent_id, timing, courier.wake, trust),
+            lambda: self._wire.link(self._config, self._timing, courier.wake, self._trust),
+            self._wire.admittance,
         )
 
     def _tell(self, event: DeliveryEvent) -> None:

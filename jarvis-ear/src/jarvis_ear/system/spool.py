@@ -176,7 +176,7 @@ class DiskSpool:
 
     def _keep(self, utterance: Utterance) -> None:
         """Write what is missing, then the header, which makes it whole; then move it."""
-        turn_id, pcm = utterance.turn_id, record.pcm_of(utterance)
+        turn_id, pcm = utterance.turn_id, utterance.pcm
         place = self._places.get(turn_id)
         if place is None or place.folder != OPEN or place.written > len(pcm):
             self._open(turn_id)

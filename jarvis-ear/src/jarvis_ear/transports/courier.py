@@ -13,7 +13,7 @@ from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.revival import Estate
 from jarvis_ear.errors import Disconnected
 from jarvis_ear.transports.intake import Abandon, Command, Discard, Grew, Intake, Overflow, Put
-from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.spool import Spool
 from jarvis_ear.wire.voice_messages import BackendError, FromBackend, ToBackend
 
@@ -48,11 +48,11 @@ class Courier:
         self._wake = asyncio.Event()
         self.turns = 0
         """How often it has looked at everything: the proof that the network thread moves."""
-        self._given: SocketIoLink | None = None
-        self._served: SocketIoLink | None = None
+        self._given: Link | None = None
+        self._served: Link | None = None
         self._flush: asyncio.Task[None] | None = None
         self._former: Counter[str] = Counter()
-        self.replaced: SocketIoLink | None = None
+        self.replaced: Link | None = None
         """The last link that was thrown away on purpose."""
 
     def counters(self) -> Mapping[str, int]:
@@ -74,7 +74,7 @@ class Courier:
         """Have everything looked at soon."""
         self._wake.set()
 
-    def use(self, link: SocketIoLink | None) -> None:
+    def use(self, link: Link | None) -> None:
         """Take another link, or learn that there is none."""
         self._given = link
         self.wake()
@@ -154,10 +154,10 @@ class Courier:
                 return self._outbox.overflowed(turn_id)
             case Grew(turn_id, offset, pcm):
                 self._spool.extend(turn_id, offset, pcm)
-                return ()
+                return self._outbox.grew(turn_id, offset, pcm, self._clock())
             case Discard(turn_id):
                 self._spool.discard(turn_id)
-                return ()
+                return self._outbox.discarded(turn_id, self._clock())
             case _:
                 assert_never(command)
 
@@ -215,5 +215,5 @@ def _log(message: FromBackend) -> None:
         _LOGGER.debug("the backend says: %s", message.text)
 
 
-def _counters(link: SocketIoLink) -> Mapping[str, int]:
+def _counters(link: Link) -> Mapping[str, int]:
     return {"messages_refused": link.refused, "links_flooded": link.overflows}

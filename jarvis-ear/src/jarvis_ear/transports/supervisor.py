@@ -14,7 +14,7 @@ from jarvis_ear.journal import link as kinds
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
-from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.status import Status
 
 _KINDS: Final[Mapping[Setback, Kind]] = {
@@ -87,7 +87,7 @@ class Supervisor:
             self._courier.use(None)
             await link.close()
 
-    async def _live(self, link: SocketIoLink) -> float:
+    async def _live(self, link: Link) -> float:
         since = self._clock()
         self._reached()
         self._courier.use(link)
@@ -109,7 +109,7 @@ class Supervisor:
         _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news), extra=told)
         self._tell(news)
 
-    def _lost(self, link: SocketIoLink, error: Disconnected) -> float:
+    def _lost(self, link: Link, error: Disconnected) -> float:
         if link is not self._courier.replaced:
             return self._failed(error)
         _LOGGER.debug("link replaced: %s", error)
