@@ -1,10 +1,12 @@
 import pytest
 
 from jarvis_ear.delivery.events import (
+    Answered,
     Finished,
     Kept,
     LinkDown,
     LinkUp,
+    PartlyTranscribed,
     Processing,
     ReplyAudio,
     Sent,
@@ -111,9 +113,24 @@ def test_a_turn_and_where_its_time_went(scene):
 def test_words_are_shown_only_if_the_owner_wants_it():
     scene = Scene(transcripts=False)
     scene.capture()
-    scene.told(Transcribed("ab", "my secret"))
+    scene.told(PartlyTranscribed("ab", "my secret"), Transcribed("ab", "my secret"))
+    scene.told(Answered("ab", "a secret"))
     assert scene.topic("turn:ab")["characters"] == 9
     assert "secret" not in repr(scene.feed.snapshot())
+
+
+def test_what_was_understood_so_far_and_what_was_answered(scene):
+    scene.capture()
+    scene.told(PartlyTranscribed("ab", "what"), PartlyTranscribed("ab", "what time"))
+    assert scene.topic("turn:ab")["partial"] == "what time"
+    scene.told(Transcribed("ab", "what time is it"), Answered("ab", "Noon."))
+    told = scene.topic("turn:ab")
+    assert "partial" not in told
+    assert (told["transcript"], told["reply"], told["reply_characters"]) == (
+        "what time is it",
+        "Noon.",
+        5,
+    )
 
 
 def test_a_turn_in_which_nothing_was_said(scene):

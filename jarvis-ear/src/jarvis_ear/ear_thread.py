@@ -16,8 +16,8 @@ GET_S: Final = 0.25
 STOP_S: Final = 2.0
 """A frame takes milliseconds; a thread that takes longer to stop hangs in a model."""
 
-RECENT: Final = 8
-"""160 ms: a sound card hands over less at a time, and a console looks four times as often."""
+RECENT: Final = 16
+"""320 ms: a sound card hands over less at a time, and a console looks four times as often."""
 
 _ANSWERING: Final = (State.THINKING, State.SPEAKING)
 _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)

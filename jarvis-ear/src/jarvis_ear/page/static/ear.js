@@ -2,6 +2,7 @@
 
 import { $, clock, lasting, lock, make, spaced, write } from "./dom.js";
 import { Feed } from "./feed.js";
+import { makeSwitches } from "./modules.js";
 import { showTurns } from "./turns.js";
 import { Words } from "./words.js";
 
@@ -25,6 +26,10 @@ class EarConsole {
   }
 
   begin() {
+    this.switches = makeSwitches((module, enabled) => {
+      if (module === "audio") this.order(enabled ? "unmute" : "mute");
+      else this.order(`${module}-${enabled ? "on" : "off"}`);
+    });
     for (const [id, word] of [["mute", "toggle"], ["stop", "hush"]]) {
       $(id).addEventListener("click", () => this.order(word));
     }
@@ -109,7 +114,10 @@ class EarConsole {
     else if (topic === "sound") this.showSound(value, topics);
     else if (topic === "gaps") this.showGap(value);
     else if (topic === "link") showLink(value);
-    else if (topic === "health") showHealth(value);
+    else if (topic === "health") {
+      showHealth(value);
+      this.showModules(value);
+    }
   }
 
   showState(topics) {
@@ -121,8 +129,17 @@ class EarConsole {
     write($("why"), name === "muted" ? mutedBy(by, topics.quiet_hours?.between) : why);
     const isMuted = by.length > 0;
     $("mute").setAttribute("aria-pressed", String(isMuted));
+    this.switches.audio.checked = !isMuted;
     write($("mute").firstChild, isMuted ? "Unmute " : "Mute ");
     $("stop").disabled = !STOPPABLE.has(name);
+  }
+
+  /** The bus says of most modules how they are only when somebody switches them. */
+  showModules({ bus, modules }) {
+    $("modules-card").hidden = !bus || bus === "off";
+    for (const [module, enabled] of Object.entries(modules ?? {})) this.switches[module].checked = enabled;
+    for (const one of Object.values(this.switches)) one.disabled = bus !== "connected";
+    write($("modules-note"), bus === "connected" ? "A switch is announced to everybody on the bus. Audio is the microphone of this ear." : `The bus is away: ${spaced(bus)}.`);
   }
 
   showSound({ dbfs: levels, speech, score }, topics) {
@@ -182,7 +199,7 @@ function said(turn, shown) {
     id: turn.id,
     said: turn.transcript ?? turn.partial ?? (shown ? "" : hidden),
     partial: turn.transcript === undefined,
-    reply: turn.reply ?? (turn.chunks ? `Answered with ${pieces}, played by the ear.` : ""),
+    reply: turn.reply ?? (turn.chunks || turn.reply_characters ? `Answered with ${turn.chunks ? `${pieces}, played by the ear` : `${turn.reply_characters} characters`}.` : ""),
     note: turn.outcome && turn.outcome !== "done" ? `${spaced(turn.outcome)}${turn.cause ? `: ${spaced(turn.cause)}` : ""}` : "",
   };
 }

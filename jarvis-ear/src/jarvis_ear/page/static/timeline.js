@@ -2,7 +2,7 @@
 
 const SPAN_MS = 30_000;
 const QUIETEST = -72;
-const MISSING_MS = 400; // ten ticks without a sample: nothing was heard, and it shows
+const MISSING_MS = 400; // five ticks without a sample: nothing was heard, and it shows
 
 const COLOURS = {
   idle: "--idle", listening: "--listening", capturing: "--capturing", thinking: "--thinking",
