@@ -200,6 +200,10 @@ def test_a_backend_that_finds_an_end_of_its_own_has_it(box):
         Tell(events.Processing("t1")),
         Tell(events.Transcribed("t1", "what time")),
     )
+    assert box.hear(TtsDone(0), 0.4) == (
+        Replace("reply complete"),  # the rest of the sentence is no beginning of the next
+        Tell(Finished("t1", Verdict.DONE, "", 0)),
+    )
 
 
 def test_what_a_backend_began_to_run_is_never_sent_again(box):

@@ -92,8 +92,13 @@ def voice(ms, seed=1):
     return pcm.tobytes()
 
 
-def understood(stt):
-    return [np.asarray(each, "<i2").tobytes() for each in stt.heard]
+def are(heard, *said):
+    """Whether each that was heard is what was said, and silence around it."""
+    sounds = [np.asarray(each, "<i2").tobytes() for each in heard]
+    return len(sounds) == len(said) and all(
+        pcm in sound and len(sound) <= len(pcm) + 64_000
+        for sound, pcm in zip(sounds, said, strict=True)
+    )
 
 
 def says(client, turn_id, pcm, step=3200, upto=None):
@@ -110,7 +115,7 @@ def test_a_sentence_is_understood_and_answered(protocol, serve, ear, stt):
         turn_id = client.send_audio(voice(600, seed))
         assert told.end_of(turn_id).verdict is Verdict.DONE
         assert told.wait(Transcribed, number=seed).text == "what time is it"
-    assert [pcm[:19200] for pcm in understood(stt)] == [voice(600, 1), voice(600, 2)]
+    assert are(stt.heard, voice(600, 1), voice(600, 2))
     assert told.all(ReplyAudio)
     for reply in told.all(ReplyAudio):
         assert reply.content_type == "audio/wav"
@@ -132,7 +137,7 @@ def test_a_sentence_goes_up_while_it_is_said(protocol, serve, ear, stt):
         client.send_audio(pcm, turn_id="t1")
         assert told.end_of("t1").verdict is Verdict.DONE
         assert proxy.accepted == 1 + (protocol == "realtime")  # its login
-    assert [each[:32_000] for each in understood(stt)] == [pcm]
+    assert are(stt.heard, pcm)
 
 
 @streaming
@@ -148,7 +153,7 @@ def test_half_a_sentence_and_then_a_drop(protocol, serve, ear, stt):
         client.extend("t1", 16_000, pcm[16_000:24_000])
         client.send_audio(pcm, turn_id="t1")
         assert told.end_of("t1").verdict is Verdict.DONE
-    assert [each[:32_000] for each in understood(stt)] == [pcm]
+    assert are(stt.heard, pcm)
 
 
 @streaming
@@ -161,7 +166,7 @@ def test_what_was_no_sentence_is_withdrawn(protocol, serve, ear, stt):
         wait_until(lambda: proxy.forwarded - before >= 16_000)
         client.discard("t1")
         assert told.end_of(client.send_audio(voice(600), turn_id="t2")).verdict is Verdict.DONE
-    assert [pcm[:19_200] for pcm in understood(stt)] == [voice(600)]
+    assert are(stt.heard, voice(600))
 
 
 @on_all
@@ -232,10 +237,10 @@ def test_a_server_that_takes_little_at_a_time_gets_no_command_late(protocol, ser
         assert end.verdict in {Verdict.EXPIRED, Verdict.IN_DOUBT}
         proxy.trickle(None)
         assert told.end_of(client.send_audio(voice(600))).verdict is Verdict.DONE
-    assert [pcm[:19_200] for pcm in understood(stt)] == [voice(600)]
+    assert are(stt.heard, voice(600))
 
 
-@on_all
+@pytest.mark.parametrize("protocol", [name for name in WIRES if name != "session"])
 def test_a_sentence_that_is_too_long_for_the_server_fails_and_the_next_does_not(
     protocol, serve, ear, stt
 ):
@@ -246,6 +251,17 @@ def test_a_sentence_that_is_too_long_for_the_server_fails_and_the_next_does_not(
     assert end.verdict is Verdict.FAILED
     assert told.end_of(client.send_audio(voice(600))).verdict is Verdict.DONE
     assert len(stt.heard) == 1
+
+
+@pytest.mark.parametrize("protocol", ["session"])
+def test_a_server_that_cuts_a_sentence_short_does_not_add_the_rest_to_the_next(
+    protocol, serve, ear, stt
+):
+    client, told = ear(serve(limits=Limits(recording_s=1)).url)
+    assert client.connect()
+    assert told.end_of(client.send_audio(voice(1400))).verdict is Verdict.DONE
+    assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE
+    assert are(stt.heard[-1:], voice(600, 2))
 
 
 @on_all

@@ -22,8 +22,7 @@ from pydantic import SecretStr
 from jarvis_ear import __version__, cli, config
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.bridge import Bridge, Watcher
-from jarvis_ear.bus_news import BusNews
+from jarvis_ear.bridge import Bridge
 from jarvis_ear.companion import Companion
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
@@ -52,6 +51,7 @@ from jarvis_ear.system import logs, places
 from jarvis_ear.system.away import Away
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.bus_news import BusNews
 from jarvis_ear.system.bus_switch import BusSwitch
 from jarvis_ear.system.chronicles import Chronicles
 from jarvis_ear.system.control import Control
@@ -152,7 +152,7 @@ def _start(
         on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
     )
     bus = _bus(options, mute)
-    bridge = Bridge(ear=inbox, log=Chronicles(log, publisher), watchers=_watchers(options, bus))
+    bridge = Bridge(ear=inbox, log=Chronicles(log, publisher, *_news(options, bus)))
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
@@ -226,8 +226,8 @@ def _bus(options: config.Config, mute: Mute) -> BusClient | None:
     return BusClient(options.bus, options.backend, switch)
 
 
-def _watchers(options: config.Config, bus: BusClient | None) -> list[Watcher]:
-    """Name those who follow the turns besides the log."""
+def _news(options: config.Config, bus: BusClient | None) -> list[BusNews]:
+    """Have the bus told of turns, if there is one."""
     if bus is None:
         return []
     return [BusNews(options.backend.agent_id, options.bus.news, bus.post)]

@@ -35,7 +35,7 @@ from jarvis_ear.transports.supervisor import Supervisor
 from jarvis_ear.transports.timing import Timing
 from jarvis_ear.transports.token import TokenCache
 from jarvis_ear.transports.trust import Trust
-from jarvis_ear.transports.wires import WIRES
+from jarvis_ear.transports.wires import WIRES, Proof
 from jarvis_ear.units import SAMPLE_BYTES
 
 __all__ = ["BackendClient", "pcm_to_wav"]
@@ -258,6 +258,8 @@ def _from_environment() -> Backend:
 
 def _timing(config: Backend, timing: Timing) -> Timing:
     patience = replace(timing.patience, fresh_s=config.fresh_s, reply_s=config.reply_s)
+    if WIRES[config.protocol].proof is Proof.LATE:
+        patience = replace(patience, processing_s=config.reply_s)
     return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, patience=patience)
 
 

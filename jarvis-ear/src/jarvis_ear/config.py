@@ -173,12 +173,13 @@ class Backend(Section):
 
     url: str = BACKEND_URL
     """Where the backend is: `http://` or `https://`, host and port, on every protocol."""
-    protocol: Literal["socketio", "voice-ws", "realtime"] = "socketio"
+    protocol: Literal["socketio", "voice-ws", "session", "realtime"] = "socketio"
     """What is spoken with it. `socketio` hands a sentence over when it is complete; the others
-    send it while it is spoken: `voice-ws` (`/ws/voice`) and `realtime` (`/ws/realtime`)."""
+    send it while it is spoken: `voice-ws` (`/ws/voice`), `session` (`/ws/sessions/ID`) and
+    `realtime` (`/ws/realtime`)."""
     path: str = ""
     """Path of the WebSocket, for example `/ws/voice`. Empty: the usual one of the protocol.
-    `socketio` has a fixed one."""
+    `socketio` and `session` have a fixed one."""
     password: SecretStr = Field(SecretStr(JARVIS_PASSWORD), min_length=1)
     """For the login. Never an argument: environment, credential, or `password_file`."""
     password_file: Path | None = None

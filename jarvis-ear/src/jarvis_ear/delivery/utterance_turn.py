@@ -53,6 +53,7 @@ class UtteranceTurn:
         self._patience = patience
         self._carriage = carriage
         self._ahead: int | None = None
+        self._cut_short = False
         self._reply = Reply(patience.gap_s)
         self._refusals = 0
         self._stale_at = utterance.ended_at + patience.fresh_s
@@ -139,8 +140,15 @@ class UtteranceTurn:
         came_from, self.stage = self.stage, move.to
         self._remember(came_from, sign)
         self._stage_ends = self._end_of_stage(now)
-        replaced = (Replace(sign.value),) if move.link is After.REPLACE else ()
+        self._note_cut(came_from)
+        leaves_a_rest = self._cut_short and self.stage is Stage.OVER
+        replaced = (Replace(sign.value),) if move.link is After.REPLACE or leaves_a_rest else ()
         return (*replaced, *self._entered(came_from, now), *self._finished(move, cause))
+
+    def _note_cut(self, came_from: Stage) -> None:
+        """Note that the backend has begun before the end: what it has of the rest is no start."""
+        if self._carriage is Carriage.STREAMED:
+            self._cut_short |= came_from in UNCOMMITTED and self.stage in AT_BACKEND
 
     def _remember(self, came_from: Stage, sign: Sign) -> None:
         """Keep in mind whether it may have run, for as long as it is on its way again."""

@@ -204,9 +204,10 @@ class DiskSpool:
     def _say_foreign(self, number: int) -> None:
         self.foreign += number
         if number:
-            _LOGGER.warning(
-                "%d files in %s are none of ours, and are left alone", number, self._path
-            )
+            reason = f"{number} files are none of ours, and are left alone"
+            told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=reason)
+            words = "%d files in %s are none of ours, and are left alone"
+            _LOGGER.warning(words, number, self._path, extra=told)
 
     @contextmanager
     def _careful(

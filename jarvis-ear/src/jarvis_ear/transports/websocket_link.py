@@ -119,6 +119,8 @@ class WebSocketLink:
             return
         with suppress(Exception):  # whatever it is: the link is no more, and nobody waits for this
             async with asyncio.timeout(self._timing.close_s):
+                if self._socket is not None:
+                    await self._socket.close()  # it is reset already: this gives its place back
                 await self._door.leave(self._session)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timing.close_s):

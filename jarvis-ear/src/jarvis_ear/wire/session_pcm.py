@@ -15,6 +15,9 @@ from jarvis_ear.wire.vocabulary import Vocabulary
 PATH: Final = "/ws/sessions/{session_id}"
 API_PATH: Final = "/api/sessions"
 
+LISTENING: Final = "listening"
+PROCESSING: Final = "processing"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -41,6 +44,9 @@ class Status:
     """Sound that has come up since the session began."""
     sent_bytes: int = 0
     """Sound that has gone down."""
+    turn: str = ""
+    """What becomes of what was said: `listening`, or `processing` until the answer is over; empty
+    in `loopback`, and from servers that do not say."""
 
 
 @dataclass(frozen=True, slots=True)
