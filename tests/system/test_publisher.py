@@ -26,6 +26,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.utterance import EndReason, Utterance
 from jarvis_ear.system.feed import Feed
 from jarvis_ear.system.publisher import MAX_TURNS, Publisher
+from jarvis_ear.system.turn_news import MAX_QUOTED
 from jarvis_ear.units import Samples, samples
 
 UTTERANCE = Utterance(
@@ -131,6 +132,14 @@ def test_what_was_understood_so_far_and_what_was_answered(scene):
         "Noon.",
         5,
     )
+
+
+def test_a_backend_that_says_a_book_fills_no_line(scene):
+    scene.capture()
+    scene.told(Transcribed("ab", "x" * 100_000), Answered("ab", "y" * 100_000))
+    scene.told(Thinking("ab", "z" * 100_000))
+    assert scene.topic("turn:ab")["characters"] == 100_000
+    assert len(repr(scene.topic("turn:ab"))) < 3 * MAX_QUOTED + 1000
 
 
 def test_a_turn_in_which_nothing_was_said(scene):

@@ -1,11 +1,14 @@
 """TurnNews: one turn as a console shows it."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from jarvis_ear.delivery.events import Finished
 from jarvis_ear.hearing.utterance import Utterance
 from jarvis_ear.system.turn_story import Stage, TurnStory
+
+MAX_QUOTED: Final = 2000
+"""Characters of a text from the backend: more than anybody says in half a minute, or reads."""
 
 
 @dataclass(slots=True)
@@ -67,7 +70,7 @@ class TurnNews:
             "stages_ms": {stage.name.lower(): ms for stage, ms in story.latencies_ms().items()},
             "outcome": self.outcome,
             "cause": self.cause,
-            "provider": self.provider,
+            "provider": self.provider[:MAX_QUOTED],
             "chunks": self.chunks,
             **self.heard,
         }
@@ -75,4 +78,4 @@ class TurnNews:
     def _quote(self, length: str, name: str, text: str, *, words: bool) -> None:
         self.heard[length] = len(text)
         if words:
-            self.heard[name] = text
+            self.heard[name] = text[:MAX_QUOTED]

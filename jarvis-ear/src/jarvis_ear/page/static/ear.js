@@ -11,7 +11,8 @@ const SAYS = {
   speaking: "Speaking", follow_up: "Listening for more", muted: "Muted", deaf: "Deaf",
 };
 
-const STOPPABLE = new Set(["listening", "capturing", "thinking", "speaking", "follow_up"]);
+/** Muted or deaf, it still speaks the reply that was under way. */
+const STOPPABLE = new Set(["listening", "capturing", "thinking", "speaking", "follow_up", "muted", "deaf"]);
 
 export function startEar(timeline) {
   new EarConsole(timeline).begin();
@@ -93,7 +94,7 @@ class EarConsole {
   }
 
   changed(topics, topic) {
-    if (topics.ear && !topics.ear.up) return this.away("The ear is not running. This page comes back by itself when it is.");
+    if (topics.ear && !topics.ear.up) return this.away(absent(topics.ear.why));
     if (topic === null || topic === "ear") {
       $("banner").hidden = true;
       this.timeline.threshold = topics.wake?.threshold ?? null;
@@ -184,6 +185,11 @@ class EarConsole {
     $("turns-empty").hidden = turns.length > 0;
     this.words.show(turns.filter((turn) => turn.characters !== undefined || turn.partial).reverse().map((turn) => said(turn, topics.words?.shown)));
   }
+}
+
+function absent(why) {
+  if (why === "it is not running") return "The ear is not running. This page comes back by itself when it is.";
+  return `There is no ear to see: ${why}. This page comes back by itself.`;
 }
 
 function takeToken() {
