@@ -34,6 +34,16 @@ class Scale:
     """Seconds for which each number of pages is open, three times."""
     streams: tuple[tuple[int, int], ...]
     """People who speak to the backend at once, and for how many seconds."""
+    satellites: tuple[int, ...]
+    """Satellites that send utterances to it at once."""
+    turns: int
+    """Utterances of each."""
+    bus_clients: int
+    """Clients of the event bus."""
+    bus_s: float
+    """How long events are published there."""
+    round_trips: int
+    """Frames that are sent to come back."""
 
 
 FULL: Final = Scale(
@@ -50,6 +60,11 @@ FULL: Final = Scale(
     negative_s=3600,
     console_s=20,
     streams=((1, 3), (1, 10), (1, 25), (4, 10)),
+    satellites=(1, 10, 50),
+    turns=4,
+    bus_clients=200,
+    bus_s=20,
+    round_trips=1500,
 )
 """Under a quarter of an hour on two cores."""
 
@@ -67,6 +82,11 @@ QUICK: Final = Scale(
     negative_s=20,
     console_s=3,
     streams=((1, 10), (4, 5)),
+    satellites=(1, 10),
+    turns=2,
+    bus_clients=100,
+    bus_s=5,
+    round_trips=250,
 )
 """About a minute: whether something broke, not how good it is."""
 
@@ -84,5 +104,10 @@ SMOKE: Final = Scale(
     negative_s=2,
     console_s=0.5,
     streams=((2, 2),),
+    satellites=(2,),
+    turns=1,
+    bus_clients=5,
+    bus_s=1,
+    round_trips=20,
 )
 """Seconds, for the test that runs every measurement once."""

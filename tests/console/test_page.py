@@ -171,6 +171,11 @@ def test_sound_score_and_threshold(page: Page):
     wait_until(lambda: page.locator("canvas").evaluate(painted) > 20)
 
 
+def test_a_threshold_that_is_changed_while_it_runs(page: Page, ear):
+    ear.feed.put("wake", {"word": "Computer", "threshold": 0.7})
+    expect(page.locator("#threshold")).to_have_text(" of 0.7")
+
+
 def test_turns_words_and_waterfalls(page: Page, ear):
     ear.feed.put("turn:a", turn("a", began_at=1.0))
     ear.feed.put(

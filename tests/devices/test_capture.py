@@ -317,6 +317,45 @@ def test_a_muted_file_waits_and_goes_on_where_it_was(run):
         assert (source.opened, source.closed) == (1, 0)
 
 
+def test_reopening_closes_the_source_and_opens_it_again(run):
+    source = FakeSource()
+    going = run(source)
+    assert wait_until(lambda: source.opened == 1)
+    going.capture.reopen()
+    assert wait_until(lambda: (source.opened, source.closed) == (2, 1))
+    source.give(block(0))
+    assert going.block() == block(0)
+    assert going.told.empty()
+
+
+def test_reopening_ends_the_wait_for_a_lost_source(run, monkeypatch):
+    source = FakeSource()
+    for _ in range(2):
+        source.refusals.put(MicrophoneLost("no such device"))
+    going = Run(source)
+    going.capture._back_off_s = (0.001, 3600.0)
+    going.capture.start()
+    assert going.next() == ("lost", "no such device")
+    assert wait_until(lambda: going.capture.retry_s == 3600.0)
+    assert going.capture.lost == "no such device"
+    going.capture.reopen()
+    source.give(block(0))
+    assert going.next() == ("found",)
+    assert going.capture.lost == ""
+    assert going.capture.stop()
+
+
+def test_reopening_while_muted_opens_nothing(run):
+    source = FakeSource()
+    going = run(source, muted=True)
+    going.capture.reopen()
+    before = going.capture.turns
+    assert wait_until(lambda: going.capture.turns > before + 5)
+    assert source.opened == 0
+    going.capture.unmute()
+    assert wait_until(lambda: source.opened == 1)
+
+
 def test_what_becomes_of_the_microphone_is_a_record_of_its_kind(caplog):
     caplog.set_level(logging.DEBUG)
     going = Run(FakeSource())

@@ -7,8 +7,10 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -71,20 +73,17 @@ class BackendClient:
         spool: Spool | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
-        self._config = _from_environment() if config is None else config
-        _refuse_plaintext(self._config)
-        self._trust = Trust(self._config.ca_file)
         self._spool = spool or NoSpool()
         self._clock = now or clock
         self._on_event = on_event or _nobody
-        self._timing = _timing(self._config, timing or Timing())
-        self._url = self._config.url.rstrip("/")
-        self._wire = WIRES[self._config.protocol]
+        self._given_timing = timing or Timing()
+        self._take(*_checked(_from_environment() if config is None else config))
         self._intake = Intake()
         self._courier: Courier | None = None
         self._status = Status()
         self._lifecycle = threading.Lock()
         self._thread: NetworkThread | None = None
+        self._begin_anew: Callable[[], None] = _do_nothing
 
     def __enter__(self) -> Self:
         self.start()
@@ -119,6 +118,12 @@ class BackendClient:
         courier = self._courier
         return 0 if courier is None else courier.turns
 
+    @property
+    def idle(self) -> bool:
+        """Whether every utterance has its verdict."""
+        courier = self._courier
+        return not self._intake.waiting and (courier is None or courier.open == 0)
+
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was met since the client was made."""
         courier = self._courier
@@ -133,6 +138,20 @@ class BackendClient:
             self._status.forget()
             self._thread = NetworkThread(self._supervise)
             self._thread.start()
+
+    def prepare(self, config: Backend) -> Callable[[], None]:
+        """Check other options, and return what goes on with them; or raise ``ConfigError``.
+
+        Calling that takes no time: the network thread ends its link in order and makes another.
+        What is not committed by then is delivered with the new options, if there is a spool.
+        """
+        checked = _checked(config)
+
+        def go_on() -> None:
+            self._take(*checked)
+            self._begin_anew()
+
+        return go_on
 
     def connect(self) -> bool:
         """Start, and return whether the first attempt succeeded. The attempts go on if not."""
@@ -191,7 +210,22 @@ class BackendClient:
         thread.start()
         return thread
 
+    def _take(self, config: Backend, trust: Trust) -> None:
+        self._config = config
+        self._trust = trust
+        self._timing = _timing(config, self._given_timing)
+        self._url = config.url.rstrip("/")
+        self._wire = WIRES[config.protocol]
+
     async def _supervise(self, stop: asyncio.Event) -> None:
+        """Live until ``stop``, and once more whenever there are other options."""
+        while not await self._live(stop):
+            self._status.forget()
+
+    async def _live(self, stop: asyncio.Event) -> bool:
+        """Live with the present options, and return whether that was the last life."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        self._begin_anew = partial(_call_soon, loop, over.set)
         promise = Promise(self._config.delivery)
         outbox = Outbox(
             self._config.agent_id, self._timing.patience, promise.moves, self._wire.carriage
@@ -208,10 +242,10 @@ class BackendClient:
             clock=self._clock,
             rand=random.random,
         )
-        loop = asyncio.get_running_loop()
         self._intake.listen(lambda: _call_soon(loop, courier.wake))
         try:
-            await supervisor.run(stop)
+            async with _set_with(stop, over):
+                return await supervisor.run(over, stop.is_set)
         finally:
             self._intake.unlisten()
 
@@ -222,10 +256,11 @@ class BackendClient:
             _LOGGER.warning(words, address(self._url), extra=told)
         password = self._config.password.get_secret_value()
         login = Login(self._url, password, self._timing.login_s, self._trust)
+        config, timing, trust, wire = self._config, self._timing, self._trust, self._wire
         return Dialer(
             TokenCache(login.token, self._clock),
-            lambda: self._wire.link(self._config, self._timing, courier.wake, self._trust),
-            self._wire.admittance,
+            lambda: wire.link(config, timing, courier.wake, trust),
+            wire.admittance,
         )
 
     def _tell(self, event: DeliveryEvent) -> None:
@@ -244,8 +279,32 @@ def _nobody(_event: DeliveryEvent) -> None:
     """Listen to nothing."""
 
 
+def _do_nothing() -> None:
+    """Nothing lives yet."""
+
+
 def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    loop.call_soon_threadsafe(call)
+    with suppress(RuntimeError):  # the loop has been closed: it has nothing to do any more
+        loop.call_soon_threadsafe(call)
+
+
+@asynccontextmanager
+async def _set_with(leader: asyncio.Event, follower: asyncio.Event) -> AsyncIterator[None]:
+    """Have one event set as soon as the other is, while the block lasts."""
+    if leader.is_set():
+        follower.set()
+    led = asyncio.create_task(leader.wait())
+    led.add_done_callback(lambda _: follower.set())
+    try:
+        yield
+    finally:
+        led.cancel()
+
+
+def _checked(config: Backend) -> tuple[Backend, Trust]:
+    """Return what can be used, or raise ``ConfigError``."""
+    _refuse_plaintext(config)
+    return config, Trust(config.ca_file)
 
 
 def _from_environment() -> Backend:

@@ -139,6 +139,12 @@ class TurnLog:
         with self._lock:
             self._stop_waiting(turn_id)
 
+    def change(self, *, transcripts: bool, wake_word: str) -> None:
+        """Go on with other options. Any thread."""
+        with self._lock:
+            self._transcripts = transcripts
+            self._wake_word = wake_word
+
     def close(self) -> None:
         """Tell what is known of the turns that are still open: nothing more will come."""
         with self._lock:

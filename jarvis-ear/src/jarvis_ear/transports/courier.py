@@ -55,6 +55,11 @@ class Courier:
         self.replaced: Link | None = None
         """The last link that was thrown away on purpose."""
 
+    @property
+    def open(self) -> int:
+        """How many utterances have no verdict yet. Any thread may ask."""
+        return len(self._outbox)
+
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was met, by this courier and those before it."""
         counts = Counter(self._former)
@@ -94,9 +99,14 @@ class Courier:
         for utterance in estate.utterances:
             await self._obey(self._outbox.put(utterance, self._clock()))
 
-    async def close(self) -> None:
-        """Give every turn its verdict, or leave it to the next life: the ear is stopping."""
+    async def close(self, *, for_good: bool) -> None:
+        """Give every turn its verdict, or leave it to the next life: the ear is stopping.
+
+        If it is not, another courier comes, and what nobody has fetched yet is left to that one.
+        """
         await self._obey(self._outbox.close(self._clock(), self._spool.kept))
+        if not for_good:
+            return
         await self._take_commands()
         await self._obey(self._outbox.close(self._clock(), self._spool.kept))
 

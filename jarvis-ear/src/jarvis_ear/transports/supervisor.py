@@ -53,11 +53,13 @@ class Supervisor:
         self._rand = rand
         self._series = Series()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; then give every turn its verdict."""
+    async def run(self, stop: asyncio.Event, is_end: Callable[[], bool] = lambda: True) -> bool:
+        """Work until ``stop`` is set; then give every turn its verdict.
+
+        Returns what ``is_end`` says at that time: False leaves to a successor what nobody fetched.
+        """
         if stop.is_set():
-            await self._courier.close()
-            return
+            return await self._close(is_end)
         tasks = [asyncio.create_task(work) for work in (self._keep(), self._courier.run())]
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -65,10 +67,16 @@ class Supervisor:
         finally:
             broken = [task for task in tasks if task.done()]
             await _cancel((*tasks, stopped))
-            await self._courier.close()
+            ended = await self._close(is_end)
             self._status.missed()
         for task in broken:
             task.result()
+        return ended
+
+    async def _close(self, is_end: Callable[[], bool]) -> bool:
+        ended = is_end()
+        await self._courier.close(for_good=ended)
+        return ended
 
     async def _keep(self) -> None:
         while True:

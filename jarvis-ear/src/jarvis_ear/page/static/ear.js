@@ -11,6 +11,9 @@ const SAYS = {
   speaking: "Speaking", follow_up: "Listening for more", muted: "Muted", deaf: "Deaf",
 };
 
+/** What changes when the ear comes back or is configured anew: everything is drawn again. */
+const RARE = new Set(["ear", "about", "wake", "quiet_hours", "words"]);
+
 /** Muted or deaf, it still speaks the reply that was under way. */
 const STOPPABLE = new Set(["listening", "capturing", "thinking", "speaking", "follow_up", "muted", "deaf"]);
 
@@ -95,7 +98,7 @@ class EarConsole {
 
   changed(topics, topic) {
     if (topics.ear && !topics.ear.up) return this.away(absent(topics.ear.why));
-    if (topic === null || topic === "ear") {
+    if (topic === null || RARE.has(topic)) {
       $("banner").hidden = true;
       this.timeline.threshold = topics.wake?.threshold ?? null;
       write($("agent"), topics.about?.agent ?? "");
