@@ -32,10 +32,10 @@ test: $(READY_TO_TEST)           ## the whole test-suite with branch coverage (A
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)
 
 long: $(READY_TO_TEST)           ## what takes minutes: faults, a little chaos, kill points, unplugging
-	@$(PYTHON) -m pytest -m "long and not slow and not unplug" $(ARGS)
+	@$(PYTHON) -m pytest -m "long and not slow" -o faulthandler_timeout=300 $(ARGS)
 
-unplug: $(READY_TO_TEST)         ## every fault of the microphone twenty times over; minutes
-	@$(PYTHON) -m pytest -m unplug $(ARGS)
+unplug: $(READY_TO_TEST)         ## every fault of the microphone twenty times over; two minutes
+	@$(PYTHON) -m pytest -m unplug -o faulthandler_timeout=300 $(ARGS)
 
 lint: $(READY_TO_TEST)           ## ruff, import floors, spelling
 	@$(PYTHON) -m ruff check --quiet $(CODE)
