@@ -15,7 +15,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; 
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run install uninstall test long lint types docs golden bench chaos killpoints faults unplug lock setup clean help
+.PHONY: check run install uninstall test long lint types docs golden bench chaos killpoints faults unplug soak lock setup clean help
 
 check: lint types test           ## lint, types and test
 
@@ -62,6 +62,9 @@ chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS=
 
 killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.killpoints $(ARGS)
+
+soak: $(READY_TO_TEST)           ## a day of a home through the whole ear, in half an hour (ARGS="--hours 1")
+	@PYTHONPATH=tests $(PYTHON) -m soak $(ARGS)
 
 faults: $(READY_TO_TEST)         ## every fault at its real length: a quarter of an hour
 	@$(PYTHON) -m pytest tests/faults -m "slow or not slow" -o faulthandler_timeout=600 $(ARGS)

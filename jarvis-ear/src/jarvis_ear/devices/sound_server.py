@@ -4,6 +4,7 @@
 """
 
 import ctypes
+import os
 import signal
 import sys
 from multiprocessing.connection import Connection
@@ -60,7 +61,16 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they are meant for the ear, which closes this
+    _silence_libraries()
     SoundServer(Connection(int(sys.argv[1])), PortAudio()).serve()
+
+
+def _silence_libraries() -> None:
+    """Let only Python write to standard error: in a fault, PortAudio fills it without an end."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 if __name__ == "__main__":
