@@ -169,6 +169,7 @@ def _start(
             **_losses(source, inbox),
         },
         turns=log.recent,
+        folder=places.state_folder(os.environ),
     )
     up.callback(log.close)
     up.enter_context(speaker)
