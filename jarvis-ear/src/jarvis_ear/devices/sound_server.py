@@ -17,6 +17,9 @@ from jarvis_ear.errors import DeviceError
 PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h: the signal a process gets when the thread that started it ends."""
 
+PR_SET_NAME: Final = 15
+"""Likewise: what others are told who ask which program holds the microphone."""
+
 
 LISTING: Final = ("devices", "default")
 OPENING: Final = ("open_input", "open_output")
@@ -58,7 +61,9 @@ class SoundServer:
 
 def main() -> None:
     """Serve whoever started this process, and end with it, even inside a driver."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_NAME, b"jarvis-ear")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they are meant for the ear, which closes this
     _silence_libraries()
