@@ -93,7 +93,8 @@ def in_mid_sentence(folder: Path) -> None:
 
 
 def during_a_reply(folder: Path, *speaker: str) -> None:
-    card = vmic(folder, np.tile(recording(), 6))
+    question = np.concatenate([recording(), np.zeros(8 * 16_000, np.int16)])
+    card = vmic(folder, np.tile(question, 4))  # now and then a wake word is not heard
     with RunningEar(folder, card.environment, "--with-backend", *QUICK, *speaker) as ear:
         for _ in range(TIMES):
             ear.wait_for("-> speaking")
