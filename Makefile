@@ -7,11 +7,11 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 RECORDING := tests/data/hey-jarvis-what-time-is-it.wav
 BENCH  := $(if $(wildcard bench/*.py),bench)
-CODE   := jarvis-ear/src tests tools $(BENCH)
-TYPED  := jarvis-ear/src tests/fakes tools $(BENCH)
+CODE   := jarvis-ear/src tests tools examples $(BENCH)
+TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
 # An environment is as good as new while the files that decide its content are the same.
-LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; } | sha256sum | cut -c -16)
+LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh tests/node/package-lock.json; } | sha256sum | cut -c -16)
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
@@ -20,7 +20,7 @@ READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 check: lint types test           ## lint, types and test
 
 run: $(READY_TO_RUN)             ## say "Hey Jarvis, what time is it" and get an answer (ARGS="--device usb")
-	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --microphone.fallback $(RECORDING) $(ARGS)
+	@.venv/bin/jarvis-ear run --with-backend --log-transcripts --console.transcripts --microphone.fallback $(RECORDING) $(ARGS)
 
 install: $(READY_TO_RUN)         ## as a system service, as root (ARGS=--with-backend, DESTDIR=)
 	@.venv/bin/jarvis-ear service install $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
@@ -50,6 +50,8 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/state_machine.py > docs/.new && mv docs/.new docs/state-machine.md
 	@$(PYTHON) tools/delivery_states.py docs/delivery.md > docs/.new && mv docs/.new docs/delivery.md
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
+	@$(PYTHON) tools/journal_page.py docs/journal.md > docs/.new && mv docs/.new docs/journal.md
+	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog
 
 golden: $(READY_TO_TEST)         ## write the expected events of tests/replay anew, for review
 	@$(PYTHON) tests/replay/golden.py
@@ -57,7 +59,7 @@ golden: $(READY_TO_TEST)         ## write the expected events of tests/replay an
 bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
 	@$(PYTHON) -m bench $(ARGS)
 
-chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7")
+chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7 --protocol realtime")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.random_faults $(ARGS)
 
 killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50")

@@ -2,6 +2,9 @@
 
 import pytest
 
+from jarvis_backend.config import Config
+from jarvis_backend.server import Server
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _folders_of_our_own(tmp_path_factory):
@@ -12,3 +15,10 @@ def _folders_of_our_own(tmp_path_factory):
         for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
             patch.setenv(name, str(folder))
         yield
+
+
+@pytest.fixture(scope="session")
+def real_backend():
+    """The address of a reference backend with its real engines, shared by all who only ask it."""
+    with Server(Config(port=0, password="jarvis")) as server:
+        yield server.url

@@ -37,6 +37,9 @@ missing_packages() {
     have pipewire-pulse || echo "pipewire-pulse the same"
     have dbus-run-session || echo "dbus-daemon the same"
     have strace || echo "strace the proof that nothing but loopback is used"
+    # The same program under another name, without the service that redis-server would start.
+    have redis-server || have redis-check-rdb || echo "redis-tools what several backends share in the tests"
+    have chromium || have chromium-browser || echo "chromium the browser that looks at the console"
     have git || echo "git the list of the project's files"
 }
 
@@ -115,9 +118,18 @@ packages() {
     pip_install --no-deps --no-build-isolation --no-index --editable .
 }
 
+# The official client of Socket.IO, where there is Node already; its test says so where there is not.
+node_client() {
+    [ "$goal" = test ] && have node && have npm || return 0
+    say "installing the packages of tests/node/package-lock.json"
+    npm --prefix tests/node ci --silent --no-audit --no-fund --ignore-scripts ||
+        say "going on without the Node client (npm ci failed in tests/node)"
+}
+
 system_libraries
 virtual_environment
 packages
+node_client
 rm -f .venv/.ready-*
 [ "$goal" = run ] || : >".venv/.ready-test-$fingerprint"
 : >".venv/.ready-run-$fingerprint"

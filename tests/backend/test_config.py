@@ -69,6 +69,7 @@ def test_a_credential_that_is_no_text_is_named(credential):
         "--password=x",
         "--passw=x",
         "--jwt-secret",
+        "--queue-password=x",
         "--jwt_secret=x",
         "--stt.api-key=x",
         "--tts.api_key=x",
@@ -92,6 +93,10 @@ def test_secrets_are_never_arguments(argument):
         (["--stt.engine", "openai"], "^stt.url: '', expected http:// or https://"),
         (["--tts.engine", "openai", "--tts.url", "ftp://x"], "^tts.url: 'ftp://x'"),
         (["--limits.turns", "0"], "^limits.turns: "),
+        (["--workers", "2"], "^workers: 2, expected 1 without a message_queue"),
+        (["--message-queue", "redis://h"], "^jwt_secret: is empty"),
+        (["--message-queue", "http://h"], "^message_queue: expected redis://"),
+        (["--message-queue", "redis://:geheim@h"], "^message_queue: holds a password, expected"),
     ],
 )
 def test_a_bad_argument_is_named(arguments, complaint):

@@ -118,8 +118,8 @@ def test_an_application_that_cannot_be_built_leaves_no_port(monkeypatch):
     def refuse(*_arguments):
         raise RuntimeError("no")
 
-    listen = server_module._listen
-    monkeypatch.setattr(server_module, "_listen", lambda *at: ports.append(listen(*at)) or ports[0])
+    listen = server_module.listen
+    monkeypatch.setattr(server_module, "listen", lambda *at: ports.append(listen(*at)) or ports[0])
     monkeypatch.setattr(server_module, "_settings", refuse)
     with pytest.raises(RuntimeError):
         server().start()

@@ -91,7 +91,7 @@ def test_options_that_the_readme_shows_exist():
 
 
 def test_the_protocol_page_names_every_event_of_the_wire():
-    page = (DOCS / "protocol.md").read_text()
+    page = (DOCS / "protocols.md").read_text()
     events = {
         value
         for value in vars(voice_socketio).values()
@@ -102,7 +102,7 @@ def test_the_protocol_page_names_every_event_of_the_wire():
 
 
 def test_the_protocol_page_names_every_stage_and_every_verdict():
-    page = (DOCS / "protocol.md").read_text()
+    page = (DOCS / "protocols.md").read_text()
     stages = [stage for stage in Stage if stage is not Stage.OVER]
     assert [stage for stage in stages if f"| {stage} |" not in page] == []
     assert [verdict for verdict in Verdict if f"**{verdict}**" not in page] == []

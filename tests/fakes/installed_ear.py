@@ -93,10 +93,14 @@ class InstalledEar:
         assert done.returncode == 0 or not check, done.stdout
         return done.stdout
 
-    def build(self, *words: str) -> str:
+    def build(self, *words: str, unless_there: bool = False) -> str:
         """Make the environment that the installer would ask pip for; return its name."""
-        said = self.service("install", "--dry-run", *words)
+        said = self.service(
+            "install", "--dry-run", *(word for word in words if word != "--dry-run")
+        )
         name = said.partition(f"would build {RELEASES}/")[2].partition("\n")[0]
+        if unless_there and not name:
+            return ""
         assert name, said
         folder = f"{RELEASES}/{name}"
         self.box.run("/usr/bin/python3", "-m", "venv", "--without-pip", folder)
@@ -133,7 +137,7 @@ class InstalledEar:
 
     def story(self, service: str = "jarvis-ear") -> str:
         """Return the journal as text, for whoever has to find out why a test failed."""
-        return self.box.run("journalctl", "-u", service, "--no-pager", "-n", "60").stdout
+        return self.box.run("journalctl", "-u", service, "--no-pager", "-n", "500").stdout
 
     def hears(self) -> bool:
         """Say whether sound reaches it."""

@@ -6,6 +6,7 @@ and util-linux; see ``missing``.
 """
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,9 @@ INIT: Final = Path(__file__).parents[1] / "platform" / "box_init.py"
 SYSTEMD: Final = Path("/lib/systemd/systemd")
 UP_S: Final = 60.0
 """It takes one to four seconds on a machine that has nothing else to do."""
+
+GONE_S: Final = 10.0
+"""Killed processes leave their control groups within milliseconds."""
 
 COMMAND_S: Final = 120.0
 """The longest command that a test runs in the box."""
@@ -110,9 +114,9 @@ class SystemdBox:
         )
 
     def _boot(self) -> None:
-        self._groups = list(_own_groups(self._folder.name))
-        for group in self._groups:
+        for group in _own_groups(f"box-{secrets.token_hex(4)}"):
             group.mkdir()
+            self._groups.append(group)
         (self._folder / "layers").mkdir(parents=True)
         with (self._folder / "log").open("wb") as log:
             self._unshare = subprocess.Popen(
@@ -164,11 +168,11 @@ def _own_groups(name: str) -> Iterator[Path]:
             mounted = Path("/sys/fs/cgroup")
         wanted = {"", "name=systemd", "pids", "devices", "memory", "cpu", "cpuacct", "cpu,cpuacct"}
         if controllers in wanted and mounted.is_dir():
-            yield mounted / path.lstrip("/") / f"box-{name}-{os.getpid()}"
+            yield mounted / path.lstrip("/") / name
 
 
 def _remove_group(group: Path) -> None:
-    deadline = time.monotonic() + UP_S
+    deadline = time.monotonic() + GONE_S
     while time.monotonic() < deadline:
         try:
             for folder in sorted(group.rglob("*/"), reverse=True):

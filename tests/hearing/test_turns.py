@@ -14,6 +14,7 @@ from jarvis_ear.hearing.events import (
     Effect,
     Event,
     Failed,
+    Hushed,
     Ignored,
     MicrophoneLost,
     Muted,
@@ -131,7 +132,8 @@ def test_muting_works_everywhere(state):
 
 
 def test_only_unmuting_leaves_muted():
-    assert set(TRANSITIONS[State.MUTED]) == {Unmuted}
+    row = TRANSITIONS[State.MUTED]
+    assert {kind for kind, arrow in row.items() if arrow.to is not State.MUTED} == {Unmuted}
 
 
 @pytest.mark.parametrize("state", [s for s in State if s not in (State.MUTED, State.DEAF)])
@@ -256,6 +258,29 @@ def test_a_deaf_ear_still_hears_its_reply_out():
     assert machine.turn_id == "id1"
     assert tell(machine, ReplyEnded) == []
     assert (machine.state, machine.turn_id) == (State.DEAF, "")
+
+
+@pytest.mark.parametrize(
+    ("state", "to", "effects"),
+    [
+        (State.LISTENING, State.IDLE, [TurnDropped("id1", "Hushed")]),
+        (State.CAPTURING, State.IDLE, [TurnDropped("id1", "Hushed")]),
+        (State.THINKING, State.IDLE, [AbandonTurn("id1", "Hushed")]),
+        (State.SPEAKING, State.IDLE, [StopSpeaking("id1"), AbandonTurn("id1", "Hushed")]),
+        (State.MUTED, State.MUTED, [StopSpeaking("")]),
+        (State.DEAF, State.DEAF, [StopSpeaking("")]),
+    ],
+)
+def test_hushed_it_says_nothing_more_and_keeps_nothing_that_was_said(state, to, effects):
+    machine = machine_in(state)
+    changed = [] if state is to else [StateChanged(state, to, NOW, "Hushed")]
+    assert tell(machine, Hushed) == effects + changed
+    assert machine.turn_id == ""
+
+
+def test_hushed_while_muted_the_reply_that_is_awaited_is_awaited_no_more():
+    machine = machine_in(State.THINKING)
+    assert tell(machine, Muted, Hushed)[1:] == [StopSpeaking("id1"), AbandonTurn("id1", "Hushed")]
 
 
 # Deadlines

@@ -43,7 +43,10 @@ def checkout(tmp_path):
 
 
 RECORDING = "tests/data/hey-jarvis-what-time-is-it.wav"
-COMMAND = f"ear run --with-backend --log-transcripts --microphone.fallback {RECORDING}"
+COMMAND = (
+    "ear run --with-backend --log-transcripts --console.transcripts"
+    f" --microphone.fallback {RECORDING}"
+)
 
 
 def environment(ear: str = EAR) -> dict[str, str]:

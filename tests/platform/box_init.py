@@ -4,8 +4,10 @@ Run with the box's folder, what it shows (``OUTSIDE:INSIDE``) and its control gr
 again in new namespaces with ``inside`` as first argument.
 """
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import uuid
@@ -20,6 +22,7 @@ sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount
 """
 """What deals with the hardware of the machine, with people who log in, or with its databases."""
 
+PR_SET_PDEATHSIG = 1  # prctl(2)
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LINKS = {
     "ptmx": "pts/ptmx",
@@ -35,7 +38,11 @@ def mount(*words: object) -> None:
 
 
 def outside(folder: str, rest: list[str]) -> None:
-    """Step into the groups, so that the new namespace has its root there; then make it."""
+    """Step into the groups, so that the new namespace has its root there; then make it.
+
+    The box dies with whoever started it, however that ends.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for group in groups_of(rest):
         Path(group, "cgroup.procs").write_text(str(os.getpid()))
     spaces = ["--pid", "--mount", "--uts", "--ipc", "--cgroup", "--propagation", "private"]

@@ -167,6 +167,7 @@ def test_a_service_that_does_not_start_gives_way_to_the_old_one(tmp_path, execut
                 File(fresh, b"new"),
                 Link(current, tmp_path / "2"),
                 Start("backend", is_active=True, can_return=True),
+                Start("newcomer", is_active=False, can_return=True),
                 Start("ear", is_active=True, can_return=True),
                 Gone(tmp_path / "1"),
             ]
@@ -175,7 +176,11 @@ def test_a_service_that_does_not_start_gives_way_to_the_old_one(tmp_path, execut
     assert str(current.readlink()) == "1"
     assert not fresh.exists()
     assert not (tmp_path / "2").exists()
-    assert commands.run[-2:] == ["systemctl daemon-reload", "systemctl restart backend ear"]
+    assert commands.run[-3:] == [
+        "systemctl --quiet disable --now newcomer",
+        "systemctl daemon-reload",
+        "systemctl restart backend ear",
+    ]
 
 
 def test_a_first_installation_that_does_not_start_stays_to_be_looked_at(

@@ -79,8 +79,9 @@ def test_the_options_are_the_owners_once_they_are_there():
 def test_the_environment_holds_our_wheel_and_exactly_what_is_locked():
     [build] = only(install(with_backend=True), Build)
     venv, wheel, *locks = (step.argv for step in only(build.steps, Run))
-    assert venv[:3] == ("/usr/bin/python3", "-m", "venv")
+    assert venv[:4] == ("/usr/bin/python3", "-I", "-m", "venv")
     assert "--no-index" in wheel
+    assert all(argv[1] == "-I" for argv in (venv, wheel, *locks))  # PYTHONPATH is somebody else's
     assert [Path(argv[-1]).name for argv in locks] == list(LOCKS[:2])
     assert all({"--no-deps", "--require-hashes"} <= set(argv) for argv in locks)
 

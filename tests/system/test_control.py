@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from jarvis_ear.system import control as module
+from jarvis_ear.system import private_socket
 from jarvis_ear.system.ask import ask
 from jarvis_ear.system.control import Control
 
@@ -66,9 +67,9 @@ def test_a_folder_open_to_everybody_lets_nobody_else_ask(path, mode):
 def test_of_others_only_members_of_the_invited_group_may_ask(monkeypatch, group, may):
     us, them = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with us, them:
-        monkeypatch.setattr(module, "_CREDENTIALS", SomebodyElse())
-        monkeypatch.setattr(module, "_groups", lambda _client: (70_000,))
-        assert module._may_ask(us, group=group) is may
+        monkeypatch.setattr(private_socket, "_CREDENTIALS", SomebodyElse())
+        monkeypatch.setattr(private_socket, "_groups", lambda _client: (70_000,))
+        assert private_socket.is_welcome(us, group) is may
 
 
 class SomebodyElse:
@@ -83,7 +84,7 @@ class SomebodyElse:
 def test_the_kernel_tells_the_groups_of_who_asks():
     us, them = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with us, them:
-        assert sorted(module._groups(us)) == sorted(os.getgroups())
+        assert sorted(private_socket._groups(us)) == sorted(os.getgroups())
 
 
 def test_what_is_left_of_a_killed_ear_is_replaced(path):
@@ -150,7 +151,7 @@ def test_who_does_not_listen_is_not_waited_for_long(path, monkeypatch):
 
 def test_another_user_gets_no_answer(control, path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
-    monkeypatch.setattr(module, "_CREDENTIALS", Stranger())
+    monkeypatch.setattr(private_socket, "_CREDENTIALS", Stranger())
     with pytest.raises(PermissionError, match="gives us no answer"):
         ask([path], "mute")
 

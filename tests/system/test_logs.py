@@ -4,18 +4,23 @@ import logging
 import os
 import re
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.journal import FakeJournal
 from jarvis_ear.config import Log
+from jarvis_ear.journal.fields import FIELDS, OF_EVERY_RECORD
 from jarvis_ear.system import logs
 from jarvis_ear.system.live import Live, NoLive
-from jarvis_ear.system.log_format import harmless, redacted
+from jarvis_ear.system.log_record import harmless, redacted
 
 OURS = logging.getLogger("jarvis_ear.somewhere")
+NO_JOURNAL = Path("/nonexistent/socket")
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJqYXJ2aXMifQ.c2lnbmF0dXJl-_x"
 
 
@@ -156,13 +161,14 @@ def journal(tmp_path):
 
 
 def told(stream) -> list[str]:
+    """What a journal got that takes lines only: there is no socket for fields."""
     stream.seek(0)
     return stream.read().splitlines()
 
 
 def test_the_journal_gets_the_priority_and_no_time(journal):
     stream, name = journal
-    with logs.setup(Log(level="debug"), stream, {"JOURNAL_STREAM": name}):
+    with logs.setup(Log(level="debug"), stream, {"JOURNAL_STREAM": name}, journal=NO_JOURNAL):
         OURS.debug("a")
         OURS.info("b")
         OURS.warning("c")
@@ -174,7 +180,7 @@ def test_the_journal_gets_the_priority_and_no_time(journal):
 
 def test_in_the_journal_every_line_of_a_traceback_has_its_priority(journal):
     stream, name = journal
-    with logs.setup(Log(), stream, {"JOURNAL_STREAM": name}):
+    with logs.setup(Log(), stream, {"JOURNAL_STREAM": name}, journal=NO_JOURNAL):
         divide()
     assert len(told(stream)) > 3
     assert all(line.startswith("<3>") for line in told(stream))
@@ -185,7 +191,7 @@ def test_json_in_the_journal_keeps_the_priority(journal):
     with logs.setup(Log(format="json"), stream, {"JOURNAL_STREAM": name}):
         OURS.warning("x")
     (line,) = told(stream)
-    assert json.loads(line.removeprefix("<4>"))["message"] == "x"
+    assert json.loads(line.removeprefix("<4>"))["MESSAGE"] == "x"
 
 
 @pytest.mark.parametrize("name", ["", "1:2", "nonsense", "8:1:2"])
@@ -202,11 +208,16 @@ def test_json_has_the_fields():
             "sent %d", 3, extra={"TURN_ID": "7f3a", "LATENCY_SENT_MS": 812, "WAKE_SCORE": 0.97}
         )
     (line,) = map(json.loads, lines(stream))
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line.pop("ts"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line.pop("TIME"))
+    assert line.pop("CODE_FILE") == __file__
+    assert line.pop("CODE_LINE") > 0
     assert line == {
-        "level": "info",
-        "logger": "jarvis_ear.somewhere",
-        "message": "sent 3",
+        "MESSAGE": "sent 3",
+        "PRIORITY": 6,
+        "SYSLOG_IDENTIFIER": "jarvis-ear",
+        "LOGGER": "jarvis_ear.somewhere",
+        "THREAD_NAME": "MainThread",
+        "CODE_FUNC": "test_json_has_the_fields",
         "TURN_ID": "7f3a",
         "LATENCY_SENT_MS": 812,
         "WAKE_SCORE": 0.97,
@@ -217,14 +228,14 @@ def test_json_keeps_a_traceback_on_its_line():
     with written(Log(format="json")) as stream:
         divide()
     (line,) = map(json.loads, lines(stream))
-    assert line["traceback"].endswith("ZeroDivisionError: division by zero")
+    assert line["EXCEPTION_TEXT"].endswith("ZeroDivisionError: division by zero")
 
 
 def test_json_takes_any_value_and_any_text():
     with written(Log(format="json")) as stream:
         OURS.info("\udcff ü", extra={"THING": {1, 2}})
     (line,) = map(json.loads, lines(stream))
-    assert line["message"] == "\\udcff ü"
+    assert line["MESSAGE"] == "\\udcff ü"
     assert line["THING"] == "{1, 2}"
 
 
@@ -261,12 +272,13 @@ def test_tokens_in_a_traceback_are_taken_out(form):
     assert "[token]" in stream.getvalue()
 
 
-def test_a_library_that_formats_badly_harms_nobody(capsys, monkeypatch):
+def test_a_library_that_formats_badly_harms_nobody_and_shows_no_value(capsys, monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would raise
     with written() as stream:
-        logging.getLogger("aiohttp").warning("%d", "no number")
-    assert stream.getvalue() == ""
-    assert "Logging error" in capsys.readouterr().err
+        logging.getLogger("aiohttp").warning("%d", TOKEN)
+    (line,) = lines(stream)
+    assert line[9:] == "warning: aiohttp: a line that cannot be written: %d (TypeError)"
+    assert capsys.readouterr().err == ""
 
 
 def test_a_terminal_has_a_live_line_and_log_lines_stand_above_it():
@@ -295,3 +307,75 @@ def test_lines_go_to_standard_error_unless_told_otherwise(capsys):
     out, err = capsys.readouterr()
     assert (out, err[9:]) == ("", "heard\n")
     assert sys.stderr is not None
+
+
+LEVELS = st.sampled_from([logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR])
+VALUES = st.none() | st.text() | st.integers() | st.floats() | st.booleans()
+
+
+@given(
+    LEVELS,
+    st.text(),
+    st.dictionaries(st.sampled_from(sorted({*FIELDS} - {*OF_EVERY_RECORD})), VALUES),
+    st.booleans(),
+)
+def test_one_record_has_three_renderings(level, text, extra, is_bug):
+    """The journal and the JSON line get the same fields; the text is MESSAGE with its level."""
+    with ThreeRenderings() as three:
+        OURS.log(level, "%s", text, extra=extra, exc_info=ValueError(text) if is_bug else None)
+    assert {name: str(value) for name, value in three.json.items()} == three.journal
+    first, *rest = three.text.split("\n")
+    word = "" if level == logging.INFO else f"{logging.getLevelName(level).lower()}: "
+    assert first == f"{word}{three.journal['MESSAGE']}"
+    assert "\n".join(rest) == three.journal.get("EXCEPTION_TEXT", "")
+    assert set(three.journal) <= set(FIELDS)
+    assert {name for name, value in extra.items() if value is not None} <= set(three.journal)
+
+
+class ThreeRenderings:
+    """Sets up logging three times over one record."""
+
+    def __enter__(self):
+        self._up = ExitStack()
+        folder = Path(self._up.enter_context(tempfile.TemporaryDirectory()))
+        self._journal = self._up.enter_context(FakeJournal(folder / "socket"))
+        self._stream = self._up.enter_context((folder / "stream").open("w+"))
+        found = os.fstat(self._stream.fileno())
+        environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        self._text, self._json = io.StringIO(), io.StringIO()
+        debug = Log(level="debug")
+        self._up.enter_context(logs.setup(debug, self._text, {}))
+        self._up.enter_context(logs.setup(Log(level="debug", format="json"), self._json, {}))
+        self._up.enter_context(logs.setup(debug, self._stream, environ, journal=self._journal.path))
+        return self
+
+    def __exit__(self, *_):
+        (self.journal,) = self._journal.read()
+        self.json = json.loads(self._json.getvalue())
+        assert self.json.pop("TIME")
+        self.text = self._text.getvalue()[9:].removesuffix("\n")
+        assert self._stream.seek(0, os.SEEK_END) == 0  # nothing is said twice
+        self._up.close()
+
+
+def test_what_the_owner_asked_for_is_what_the_journal_gets(journal, tmp_path):
+    stream, name = journal
+    with FakeJournal(tmp_path / "socket") as fake:
+        for form in ("text", "json"):
+            environ = {"JOURNAL_STREAM": name}
+            with logs.setup(Log(format=form), stream, environ, journal=fake.path):
+                OURS.info("x")
+        assert fake.read() == []
+    text, line = told(stream)
+    assert text == "<6>x"
+    assert line.startswith('<6>{"TIME": ')
+
+
+def test_in_the_journal_lines_below_the_level_are_not_written_either(journal, tmp_path):
+    stream, name = journal
+    with FakeJournal(tmp_path / "socket") as fake:
+        with logs.setup(Log(), stream, {"JOURNAL_STREAM": name}, journal=fake.path):
+            OURS.debug("x")
+            logging.getLogger("aiohttp").warning("y")
+        (record,) = fake.read()
+    assert (record["MESSAGE"], record["LOGGER"]) == ("aiohttp: y", "aiohttp")

@@ -26,4 +26,14 @@ def test_what_the_words_do(orders):
 
 
 def test_other_words_do_nothing(orders):
-    assert orders.answer("reboot") == {"error": "expected one of status, mute, unmute, toggle"}
+    assert orders.answer("reboot") == {
+        "error": "expected one of status, mute, unmute, toggle, hush"
+    }
+
+
+def test_hush_is_passed_on(tmp_path):
+    hushed = []
+    mute = Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+    orders = Orders(Healthy(), mute, on_hush=lambda: hushed.append("now"))
+    assert orders.answer("hush") == {"muted_by": [], "stored": True}
+    assert hushed == ["now"]

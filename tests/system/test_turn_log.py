@@ -5,10 +5,12 @@ import pytest
 
 from fakes.clock import FakeClock
 from jarvis_ear.delivery.events import (
+    Answered,
     Finished,
     Kept,
     LinkDown,
     LinkUp,
+    PartlyTranscribed,
     Processing,
     ReplyAudio,
     Sent,
@@ -30,7 +32,10 @@ from jarvis_ear.hearing.events import (
     UtteranceGrew,
 )
 from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.journal import turns as kinds
+from jarvis_ear.journal.fields import FIELDS
 from jarvis_ear.system.turn_log import MAX_TURNS, TurnLog
+from jarvis_ear.system.turn_story import Stage, TurnStory
 from jarvis_ear.units import Samples, samples
 
 LOGGER = logging.getLogger("jarvis_ear.test_turn_log")
@@ -128,9 +133,9 @@ def test_the_story_of_a_normal_turn(caplog):
         "reply: 3 chunks",
         "speaking -> follow_up: the reply is over",
         (
-            "turn 7f3a: done; 1.62 s of speech; 52 kB raw, 52 kB WAV, 69 kB base64; 3 chunks; "
-            "ms: wake -1620 -> end of speech 0 -> sent 811 -> processing 813 -> transcript 1123 "
-            "-> first audio 1223 -> done 3223"
+            "turn 7f3a: done after 1223 ms = 800 pause + 11 sending + 2 taking + 310 understanding "
+            "+ 100 answering; 1.62 s of speech; wake score 0.97; 52 kB sent; 3 chunks of reply; "
+            "over after 3223 ms"
         ),
         "follow_up -> idle: nothing more was said",
     ]
@@ -141,13 +146,19 @@ def test_the_story_of_a_normal_turn(caplog):
 
 
 def test_the_fields_of_a_normal_turn(caplog):
-    normal_turn(Story())
+    story = Story()
+    story.log.delivery(LinkUp("http://a:1", None))
+    normal_turn(story)
     assert fields(last_turn(caplog)) == {
         "EVENT": "TurnEnded",
+        "MESSAGE_ID": kinds.ANSWERED.message_id,
         "TURN_ID": "7f3a",
         "SESSION_ID": "5e55",
         "WAKE_SCORE": 0.97,
+        "BACKEND": "http://a:1",
         "SPEECH_MS": 1620,
+        "LOST_MS": 0,
+        "ENDED_BY": "hangover",
         "BYTES_RAW": 51_840,
         "BYTES_WAV": 51_884,
         "BYTES_BASE64": 69_180,
@@ -155,11 +166,13 @@ def test_the_fields_of_a_normal_turn(caplog):
         "CAUSE": "",
         "REPLY_CHUNKS": 3,
         "LATENCY_WAKE_MS": -1620,
+        "LATENCY_CAPTURED_MS": 800,
         "LATENCY_SENT_MS": 811,
         "LATENCY_PROCESSING_MS": 813,
         "LATENCY_TRANSCRIPT_MS": 1123,
         "LATENCY_FIRST_AUDIO_MS": 1223,
         "LATENCY_DONE_MS": 3223,
+        "LATENCY_ANSWER_MS": 1223,
     }
 
 
@@ -190,12 +203,17 @@ def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
     assert said(caplog)[-2:] == [
         "thinking -> idle: no reply: too old",
         (
-            "turn 7f3a: expired (too old); 1.62 s of speech; "
-            "ms: wake -1620 -> end of speech 0 -> done 840"
+            "turn 7f3a: expired (too old) after 840 ms = 800 pause + 40 waiting; "
+            "1.62 s of speech; wake score 0.97"
         ),
     ]
     latencies = {name for name in fields(last_turn(caplog)) if name.startswith("LATENCY")}
-    assert latencies == {"LATENCY_WAKE_MS", "LATENCY_DONE_MS"}
+    assert latencies == {
+        "LATENCY_WAKE_MS",
+        "LATENCY_CAPTURED_MS",
+        "LATENCY_DONE_MS",
+        "LATENCY_ANSWER_MS",
+    }
     assert last_turn(caplog).levelno == logging.WARNING
 
 
@@ -214,6 +232,7 @@ def test_a_turn_without_an_answer_is_a_warning(caplog, verdict, level):
     Story().wake().capture().finish(verdict).enter(State.IDLE, "Failed()")
     assert last_turn(caplog).levelno == level
     assert fields(last_turn(caplog))["OUTCOME"] == str(verdict)
+    assert fields(last_turn(caplog))["MESSAGE_ID"] == kinds.BY_OUTCOME[str(verdict)].message_id
     assert said(caplog)[-2] == "thinking -> idle: no reply"
 
 
@@ -222,7 +241,7 @@ def test_a_follow_up_has_no_wake(caplog):
     story.log.effect(TurnOpened("7f3a", "5e55", samples(2000), None))
     story.capture().finish(Verdict.DONE).enter(State.IDLE, "ReplyEnded")
     assert said(caplog)[0] == "idle -> capturing: heard speech after the reply"
-    assert "ms: end of speech 0 -> done 800" in last_turn(caplog).getMessage()
+    assert "done after 800 ms = 800 pause + 0 waiting; 1.62" in last_turn(caplog).getMessage()
     assert "WAKE_SCORE" not in fields(last_turn(caplog))
 
 
@@ -231,12 +250,25 @@ def test_a_wake_word_after_which_nobody_speaks(caplog):
     story.log.effect(TurnDropped("7f3a", "DeadlinePassed"))
     story.enter(State.IDLE, "DeadlinePassed")
     assert said(caplog)[1:] == [
-        "turn 7f3a: dropped (nothing was said), nothing was sent",
+        "turn 7f3a: dropped (nobody spoke), nothing was sent",
         "listening -> idle: nothing was said",
     ]
-    dropped = next(record for record in caplog.records if "OUTCOME" in fields(record))
-    assert fields(dropped)["OUTCOME"] == "dropped"
-    assert fields(dropped)["WAKE_SCORE"] == 0.97
+    assert fields(last_turn(caplog)) == {
+        "EVENT": "TurnEnded",
+        "MESSAGE_ID": kinds.NOBODY_SPOKE.message_id,
+        "OUTCOME": "no_speech",
+        "CAUSE": "DeadlinePassed",
+        "TURN_ID": "7f3a",
+        "SESSION_ID": "5e55",
+        "WAKE_SCORE": 0.97,
+    }
+
+
+@pytest.mark.parametrize("cause", ["Muted", "MicrophoneLost", "WakeDetected", "SoundEnded"])
+def test_a_turn_that_is_cut_off_is_no_false_wake(caplog, cause):
+    Story().wake().log.effect(TurnDropped("7f3a", cause))
+    assert fields(last_turn(caplog))["OUTCOME"] == "dropped"
+    assert fields(last_turn(caplog))["CAUSE"] == cause
 
 
 @pytest.mark.parametrize(
@@ -256,7 +288,7 @@ def test_reasons_in_words(caplog, old, why, words):
     story = Story()
     story.state = old
     story.enter(State.DEAF, why)
-    assert said(caplog) == [f"{old} -> deaf: {words}"]
+    assert said(caplog, logging.DEBUG) == [f"{old} -> deaf: {words}"]
 
 
 def test_lost_sound_is_told(caplog):
@@ -280,7 +312,7 @@ def test_barge_in_ends_the_old_turn_and_begins_a_new_one(caplog):
     story.wake("8888")
     *_, state, turn = said(caplog)
     assert state == 'speaking -> listening: heard "Hey Jarvis" (score 0.97)'
-    assert turn.startswith("turn 7f3a: done; ")
+    assert turn.startswith("turn 7f3a: done after 800 ms = ")
     assert caplog.records[-2].TURN_ID == "8888"
 
 
@@ -290,7 +322,7 @@ def test_an_abandoned_turn_ends_when_delivery_says_so(caplog):
     story.enter(State.IDLE, "DeadlinePassed")
     assert "TurnEnded" not in [fields(record)["EVENT"] for record in caplog.records]
     story.finish(Verdict.ABANDONED, "interrupted", chunks=1)  # its sound will not be heard
-    assert said(caplog)[-1].startswith("turn 7f3a: abandoned (interrupted); ")
+    assert said(caplog)[-1].startswith("turn 7f3a: abandoned (interrupted) after 800 ms")
 
 
 def test_a_turn_ends_once(caplog):
@@ -309,8 +341,8 @@ def test_at_the_end_everything_open_is_told(caplog):
     story.wake("8888")
     story.log.close()
     abandoned, unfinished = said(caplog)[-2:]
-    assert abandoned.startswith("turn 7f3a: abandoned (stopping); ")
-    assert unfinished == "turn 8888: unfinished"
+    assert abandoned.startswith("turn 7f3a: abandoned (stopping) after 800 ms")
+    assert unfinished == "turn 8888: unfinished; wake score 0.97"
     assert story.log.unfinished == 1
 
 
@@ -320,14 +352,14 @@ def test_what_is_remembered_is_bounded(caplog):
         story.send(f"turn{number}")
     assert story.log.unfinished == 10
     told = [line for line in said(caplog) if "unfinished" in line]
-    assert told[0].startswith("turn turn0: unfinished; 52 kB raw")
+    assert told[0].startswith("turn turn0: unfinished; 52 kB sent")
     assert len(told) == 10
 
 
 def test_delivery_alone_has_a_story_too(caplog):
     """A script may deliver sound that no ear has heard."""
     story = Story().send("abcd").finish(Verdict.DONE, turn_id="abcd")
-    assert said(caplog)[-1] == "turn abcd: done; 52 kB raw, 52 kB WAV, 69 kB base64"
+    assert said(caplog)[-1] == "turn abcd: done; 52 kB sent"
     assert story.log.unfinished == 0
 
 
@@ -388,6 +420,7 @@ def test_a_turn_that_waits_for_the_next_start_is_told_as_such(caplog):
     story.log.delivery(Kept("7f3a"))
     story.log.close()
     assert said(caplog) == ["turn 7f3a: not sent yet, kept for the next start"]
+    assert fields(last_turn(caplog))["OUTCOME"] == "kept"
     assert story.log.unfinished == 0
 
 
@@ -395,3 +428,71 @@ def test_a_turn_of_a_former_life_is_told_too(caplog):
     log = Story().log
     log.delivery(Finished("7f3a", Verdict.IN_DOUBT, "killed", 0))
     assert said(caplog, logging.WARNING) == ["turn 7f3a: in doubt (killed)"]
+
+
+@pytest.fixture(autouse=True)
+def vocabulary(caplog):
+    """Whatever a test lets happen, no record has a field that is not declared."""
+    yield
+    unknown = {name for record in caplog.records for name in fields(record)} - set(FIELDS)
+    assert unknown == set()
+
+
+def test_the_end_of_every_turn_explains_itself(caplog):
+    """What the catalog refers to is in the record, however the turn ended."""
+    for verdict in Verdict:
+        Story().wake().capture().finish(verdict, "some_cause").enter(State.IDLE, "Failed()")
+    Story().wake().log.close()
+    Story().wake().log.effect(TurnDropped("7f3a", "DeadlinePassed"))
+    Story().wake().log.effect(TurnDropped("7f3a", "Muted"))
+    Story().wake().log.delivery(Kept("7f3a"))
+    told = {
+        fields(record)["OUTCOME"]: fields(record)
+        for record in caplog.records
+        if "OUTCOME" in fields(record)
+    }
+    assert set(told) == set(kinds.BY_OUTCOME)
+    for outcome, kind in kinds.BY_OUTCOME.items():
+        assert kind.references <= set(told[outcome])
+        assert told[outcome]["MESSAGE_ID"] == kind.message_id
+        assert told[outcome]["EVENT"] == kinds.ENDED
+
+
+def test_the_time_that_was_spent_adds_up():
+    story = TurnStory("7f3a")
+    story.capture(utterance(), now=10.8)
+    for number, stage in enumerate(Stage):
+        story.reach(stage, 11 + number**2)
+    assert sum(story.spent_ms().values()) == story.answer_ms()
+    assert "waiting" not in story.spent_ms()
+
+
+def test_that_the_idle_ear_goes_deaf_is_told_by_the_microphone(caplog):
+    Story().enter(State.DEAF, "MicrophoneLost").enter(State.IDLE, "MicrophoneFound")
+    assert said(caplog) == []
+    Story().wake().enter(State.DEAF, "MicrophoneLost")
+    assert said(caplog)[-1] == "listening -> deaf: no microphone"
+
+
+@pytest.mark.parametrize(
+    ("transcripts", "so_far", "answer"),
+    [
+        (True, 'understood so far "what time"', 'the backend answers "noon"'),
+        (False, "understood so far 9 characters", "the backend answers 4 characters"),
+    ],
+)
+def test_what_streams_is_for_whoever_debugs(caplog, transcripts, so_far, answer):
+    story = Story(transcripts=transcripts)
+    story.wake()
+    before = len(said(caplog))
+    story.log.delivery(PartlyTranscribed("7f3a", "what time"))
+    story.log.delivery(Answered("7f3a", "noon"))
+    assert len(said(caplog)) == before
+    caplog_debug = [each.getMessage() for each in caplog.records if each.levelno == logging.DEBUG]
+    assert caplog_debug[-2:] == [so_far, answer]
+
+
+def test_sound_that_was_streamed_is_told_without_base64(caplog):
+    story = Story()
+    story.log.delivery(Sent("7f3a", 51_840, 51_884, 0))
+    assert said(caplog)[-1] == "sent: 52 kB raw, streamed"

@@ -11,7 +11,10 @@ from typing import Final
 
 from jarvis_backend.config import DEFAULT_PASSWORD, Config, load
 from jarvis_backend.errors import BackendError
+from jarvis_backend.logs import log_to_stderr
+from jarvis_backend.password import hash_of
 from jarvis_backend.server import Server
+from jarvis_backend.workers import Workers
 
 _LOG: Final = logging.getLogger("jarvis_backend")
 
@@ -20,16 +23,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program, and return its exit status."""
     try:
         config = load(sys.argv[1:] if arguments is None else arguments)
-        _log_to_stderr(config.log.level)
+        if config.hash_password:
+            print(hash_of(sys.stdin.readline().rstrip("\n")))  # noqa: T201 - what was asked for
+            return 0
+        log_to_stderr(config.log.level)
         _warn_if_open(config)
-        _serve(Server(config), companion=config.companion)
+        server = Server(config) if config.workers == 1 else Workers(config)
+        _serve(server, companion=config.companion)
     except BackendError as error:
         sys.stderr.write("".join(f"jarvis-backend: {line}\n" for line in str(error).splitlines()))
         return error.exit_status
     return 0
 
 
-def _serve(server: Server, *, companion: bool) -> None:
+def _serve(server: Server | Workers, *, companion: bool) -> None:
     """Run until SIGTERM or SIGINT, or until whoever started us is gone."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: server.ask_to_stop())
@@ -43,24 +50,18 @@ def _serve(server: Server, *, companion: bool) -> None:
     _LOG.info("stopped")
 
 
-def _stop_at_end_of_input(server: Server) -> None:
+def _stop_at_end_of_input(server: Server | Workers) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     server.ask_to_stop()
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
-    _LOG.setLevel(level.upper())
 
 
 def _warn_if_open(config: Config) -> None:
     if _is_loopback(config.host):
         return
     _LOG.warning("listening on %s: other machines can reach this backend", config.host)
-    if config.password.get_secret_value() == DEFAULT_PASSWORD:
+    is_hashed = bool(config.password_hash.get_secret_value())
+    if not is_hashed and config.password.get_secret_value() == DEFAULT_PASSWORD:
         _LOG.warning("the password is the public default: set JARVIS_PASSWORD")
 
 

@@ -3,20 +3,22 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
-from typing import Final
+from typing import Final, Protocol
 
 import socketio
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from jarvis_backend.agents import Agents
 from jarvis_backend.auth import Admission, Auth
 from jarvis_backend.config import Config, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.doorway import DoorRules, Doorway
+from jarvis_backend.endpoints.console import console_routes
 from jarvis_backend.endpoints.event_bus import event_bus_routes
 from jarvis_backend.endpoints.health import health_routes
 from jarvis_backend.endpoints.http_door import HttpDoor
@@ -24,12 +26,20 @@ from jarvis_backend.endpoints.login import login_routes
 from jarvis_backend.endpoints.realtime_wav import realtime_routes
 from jarvis_backend.endpoints.session_pcm import session_pcm_routes
 from jarvis_backend.endpoints.socket import SocketDoor
+from jarvis_backend.endpoints.status import status_routes
 from jarvis_backend.endpoints.voice_socketio import VoiceNamespace
 from jarvis_backend.endpoints.voice_ws import voice_ws_routes
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
-from jarvis_backend.event_bus import EventBus, LocalSync
-from jarvis_ear.wire.seal import Seal
+from jarvis_backend.event_bus import EventBus, QueueSync
+from jarvis_backend.flood_gate import FloodGate
+from jarvis_backend.guesses import Guesses
+from jarvis_backend.message_queue import MessageQueue, NoQueue
+from jarvis_backend.password import Password
+from jarvis_backend.redis_queue import RedisQueue
+from jarvis_backend.rooms import QueuedRooms
+from jarvis_backend.sessions import Sessions
+from jarvis_backend.shared_seal import SharedSeal
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -58,13 +68,16 @@ def create_app(
     engines = engines or choose_engines(config)
     auth = _auth(config)
     conversation = Conversation(engines, config.limits, log_transcripts=config.log.transcripts)
-    voice = VoiceNamespace(auth, conversation, config.limits, now)
+    queue = _queue(config)
+    agents = Agents(queue, time.time)
+    voice = VoiceNamespace(auth, conversation, config.limits, now, agents)
     rules = DoorRules({config.host, *config.allow_hosts}, config.allow_origins)
-    sio = _socketio_server(config, rules)
+    rooms = QueuedRooms(queue)
+    sio = _socketio_server(config, rules, rooms)
     sio.register_namespace(voice)
     app = FastAPI(
         title="Jarvis reference backend",
-        lifespan=_lifespan(engines, voice, sio),
+        lifespan=_lifespan(engines, [queue, agents], [voice, engines, rooms, agents, queue], sio),
         openapi_url=None,
     )
     if config.allow_origins:
@@ -75,7 +88,7 @@ def create_app(
             allow_headers=["Authorization", "Content-Type"],
         )
     app.add_middleware(Doorway, rules=rules)
-    app.include_router(login_routes(auth))
+    app.include_router(login_routes(auth, Guesses(config.limits.guesses_per_min, queue, now)))
     app.include_router(health_routes(engines, _version(), now))
     admission = Admission(auth, require_token=config.require_token)
 
@@ -86,29 +99,44 @@ def create_app(
         realtime_routes(door(), config.realtime_path, conversation, config.limits, time.time)
     )
     app.include_router(voice_ws_routes(door(), conversation, config.limits))
-    app.include_router(session_pcm_routes(door(), HttpDoor(admission), conversation, config.limits))
-    seal = _seal(config)
-    bus = EventBus(LocalSync(), seal.write, time.time)
+    http_door = HttpDoor(admission)
+    sessions = Sessions(config.limits.connections, queue)
+    app.include_router(session_pcm_routes(door(), http_door, conversation, config.limits, sessions))
+    seal = _seal(config, queue)
+    bus = EventBus(QueueSync(queue), seal.write, time.time, queue)
     app.include_router(event_bus_routes(door(), bus, seal, time.time))
-    app.mount(SOCKETIO_PATH, socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH))
+    app.include_router(status_routes(http_door, agents, bus))
+    if config.console:
+        app.include_router(console_routes(config.realtime_path))
+    voice_app = socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH)
+    app.mount(SOCKETIO_PATH, FloodGate(voice_app, config.limits, now))
     return app
 
 
 def _auth(config: Config) -> Auth:
     secret = config.jwt_secret
     return Auth(
-        config.password.get_secret_value(),
+        Password(config.password.get_secret_value(), config.password_hash.get_secret_value()),
         None if secret is None else secret.get_secret_value(),
         time.time,
     )
 
 
-def _seal(config: Config) -> Seal:
+def _queue(config: Config) -> MessageQueue:
+    if not config.message_queue:
+        return NoQueue()
+    password = config.queue_password
+    return RedisQueue(
+        config.message_queue, None if password is None else password.get_secret_value()
+    )
+
+
+def _seal(config: Config, queue: MessageQueue) -> SharedSeal:
     key = config.bus_key
-    return Seal(None if key is None else key.get_secret_value().encode(), time.time)
+    return SharedSeal(None if key is None else key.get_secret_value().encode(), time.time, queue)
 
 
-def _socketio_server(config: Config, rules: DoorRules) -> socketio.AsyncServer:
+def _socketio_server(config: Config, rules: DoorRules, rooms: QueuedRooms) -> socketio.AsyncServer:
     # The library writes tokens and sound into its log at INFO.
     quiet = logging.getLogger("jarvis_backend.socketio")
     quiet.setLevel(logging.CRITICAL)
@@ -118,6 +146,9 @@ def _socketio_server(config: Config, rules: DoorRules) -> socketio.AsyncServer:
 
     return socketio.AsyncServer(
         async_mode="asgi",
+        client_manager=rooms,
+        # Of several processes each request of a long poll would find another one.
+        transports=["websocket"] if config.message_queue else ["polling", "websocket"],
         async_handlers=False,  # in the order of the messages; no handler waits for a turn
         ping_interval=PING_INTERVAL_S,
         ping_timeout=PING_TIMEOUT_S,
@@ -128,18 +159,31 @@ def _socketio_server(config: Config, rules: DoorRules) -> socketio.AsyncServer:
     )
 
 
+class _Starts(Protocol):
+    async def start(self) -> None: ...
+
+
+class _Closes(Protocol):
+    async def aclose(self) -> None: ...
+
+
 def _lifespan(
-    engines: Engines, voice: VoiceNamespace, sio: socketio.AsyncServer
+    engines: Engines,
+    start: Sequence[_Starts],
+    close: Sequence[_Closes],
+    sio: socketio.AsyncServer,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         warm_up = asyncio.create_task(_prepare(engines))
+        for one in start:
+            await one.start()
         try:
             yield
         finally:
             warm_up.cancel()
-            await voice.aclose()
-            await engines.aclose()
+            for other in close:
+                await other.aclose()
             await sio.shutdown()
 
     return lifespan

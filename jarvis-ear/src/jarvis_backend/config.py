@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -24,6 +25,7 @@ from pydantic_settings import (
 
 from jarvis_backend import credentials
 from jarvis_backend.errors import ConfigError
+from jarvis_backend.password import NotAHash, Password
 
 ENV_PREFIX: Final = "JARVIS_BACKEND_"
 """Every name in the environment that begins so must be an option."""
@@ -33,8 +35,10 @@ DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, warned ab
 
 SECRET_FLAGS: Final = (
     "--password",
+    "--password-hash",
     "--jwt-secret",
     "--bus-key",
+    "--queue-password",
     "--stt.api-key",
     "--brain.api-key",
     "--tts.api-key",
@@ -112,10 +116,12 @@ class Limits(Section):
     message_bytes: int = Field(default=5 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """Largest message on a wire; at one byte more the connection is closed."""
     messages_per_s: int = Field(default=200, ge=10, le=100_000)
-    """Messages one WebSocket may send, on average; one that goes on above is closed."""
+    """Messages one WebSocket of any wire may send, on average; one that sends more is closed."""
     heartbeat_s: float = Field(default=15.0, ge=0.1, le=3600)
     """How often a WebSocket's client is asked whether it lives; one that does not answer for as
     long again is dropped."""
+    guesses_per_min: int = Field(default=600, ge=1, le=10_000)
+    """Wrong passwords that may come from one address."""
     connections: int = Field(default=64, ge=1, le=10_000)
     """Satellites that may be connected to one wire at once."""
     recording_s: float = Field(default=30.0, ge=1, le=600)
@@ -172,6 +178,10 @@ class Config(BaseSettings):
         validation_alias=AliasChoices(ENV_PREFIX + "PASSWORD", "JARVIS_PASSWORD"),
     )
     """What satellites log in with. Never an argument: JARVIS_PASSWORD in the environment."""
+    password_hash: CliSuppress[SecretStr] = SecretStr("")
+    """What recognises the password instead of `password`: made by `--hash-password`."""
+    hash_password: bool = False
+    """Read a password from standard input, write what recognises it, and end."""
     jwt_secret: CliSuppress[SecretStr | None] = None
     """Signs the tokens. Empty: a new one at every start, so that satellites log in again."""
     bus_key: CliSuppress[SecretStr | None] = None
@@ -185,6 +195,15 @@ class Config(BaseSettings):
     Switch it on behind a proxy, where everybody seems to be on this machine."""
     realtime_path: str = Field(default="/ws/realtime", pattern=r"^/ws/[A-Za-z0-9._/-]+$")
     """Where the realtime stream stands. At `/ws/voice` it takes the place of the voice channel."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that serve the port together. More than one need a `message_queue`."""
+    message_queue: str = ""
+    """A Redis server that several processes share, for example `redis://127.0.0.1:6379/0` or
+    `unix:///run/redis/redis.sock`; `rediss://` on a network. Empty: this process is alone."""
+    queue_password: CliSuppress[SecretStr | None] = None
+    """What that server asks for. Never a part of its address."""
+    console: bool = False
+    """Serve a page at `/console` that shows the backend, and through which a person talks to it."""
     companion: bool = False
     """Print the address on standard output, and stop when standard input closes: for a program
     that starts this one and shall not be outlived by it."""
@@ -250,10 +269,29 @@ def _weak(config: Config) -> Iterable[str]:
         yield f"bus_key: expected at least {SECRET_LETTERS} letters"
     if not config.password.get_secret_value():
         yield "password: is empty, expected at least one letter"
+    try:
+        Password("", config.password_hash.get_secret_value())
+    except NotAHash:
+        yield "password_hash: expected what `jarvis-backend --hash-password` writes"
+    yield from _unshared(config)
     for name in ("stt", "brain", "tts"):
         options: SpeechToTextOptions | BrainOptions | TextToSpeechOptions = getattr(config, name)
         if options.engine == "openai" and not re.match(r"https?://[^/]", options.url):
             yield f"{name}.url: {options.url!r}, expected http:// or https:// and a host"
+
+
+def _unshared(config: Config) -> Iterable[str]:
+    """Name what several processes lack to be one backend."""
+    if not config.message_queue:
+        if config.workers > 1:
+            yield f"workers: {config.workers}, expected 1 without a message_queue (redis://...)"
+        return
+    if not re.match(r"(rediss?|unix)://", config.message_queue):
+        yield "message_queue: expected redis://, rediss:// or unix://"
+    elif urlsplit(config.message_queue).password is not None:
+        yield f"message_queue: holds a password, expected it in {ENV_PREFIX}QUEUE_PASSWORD"
+    if config.jwt_secret is None:
+        yield "jwt_secret: is empty, expected one: processes of one backend know the same tokens"
 
 
 def _said(problem: object) -> str:

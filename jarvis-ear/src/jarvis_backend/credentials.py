@@ -10,6 +10,7 @@ CREDENTIALS: Final[Mapping[str, str]] = {
     "jarvis-password": "password",
     "jarvis-jwt-secret": "jwt_secret",
     "jarvis-bus-key": "bus_key",
+    "jarvis-queue-password": "queue_password",
 }
 """Which option each of them is."""
 

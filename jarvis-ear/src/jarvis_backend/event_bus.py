@@ -4,10 +4,19 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from jarvis_backend.message_queue import Message, MessageQueue
 from jarvis_ear.wire import event_bus as wire
+from jarvis_ear.wire.json_fields import RemoteProtocolError
 
 QUEUE_EVENTS: Final = 64
 """Events that may wait for one client: more than a second of a busy bus."""
+
+CHANNEL: Final = "bus"
+"""Of the message queue."""
+
+_MODULE: Final = "module:"
+_WORDS: Final = {True: "on", False: "off"}
+"""How the message queue keeps the modules."""
 
 
 class SyncManager(Protocol):
@@ -34,8 +43,47 @@ class LocalSync:
 
     async def forward(self, event: wire.Event) -> None:
         """Deliver ``event`` at once."""
+        self.deliver(event)
+
+    def deliver(self, event: wire.Event) -> None:
+        """Do so without waiting for anything."""
         for deliver in self._deliver:
             deliver(event)
+
+
+class QueueSync:
+    """The sync manager of several processes. Lives on the loop.
+
+    Those who are connected here are told at once; a queue that is away does not hold them up.
+    """
+
+    def __init__(self, queue: MessageQueue) -> None:
+        self._queue = queue
+        self._local = LocalSync()
+        queue.subscribe(CHANNEL, self._hear)
+
+    def subscribe(self, deliver: Callable[[wire.Event], None]) -> None:
+        """Call ``deliver`` with every event."""
+        self._local.subscribe(deliver)
+
+    async def forward(self, event: wire.Event) -> None:
+        """Deliver ``event`` here, then elsewhere."""
+        await self._local.forward(event)
+        letter = {"from": self._queue.process_id, "event": wire.encode(event)}
+        await self._queue.publish(CHANNEL, letter)
+
+    def _hear(self, letter: Message) -> None:
+        match letter:
+            case {"from": str(sender), "event": dict(said)} if sender != self._queue.process_id:
+                self._deliver_what(said)
+
+    def _deliver_what(self, said: Mapping[str, Any]) -> None:
+        try:
+            event = wire.decode(said)
+        except RemoteProtocolError:
+            return  # another program writes to our channel
+        if isinstance(event, wire.Event):
+            self._local.deliver(event)
 
 
 class BusClient:
@@ -58,9 +106,11 @@ class EventBus:
         sync: SyncManager,
         write: Callable[[Mapping[str, Any]], str],
         now: Callable[[], float],
+        queue: MessageQueue,
     ) -> None:
         """Forward by ``sync``, make frames by ``write``; ``now`` is a wall clock."""
         self._sync = sync
+        self._queue = queue
         self._write = write
         self._now = now
         self._clients: set[BusClient] = set()
@@ -68,6 +118,7 @@ class EventBus:
         """Which are enabled, as far as anybody has said."""
         self.dropped = 0
         sync.subscribe(self._broadcast)
+        queue.when_there(self._learn)
 
     def join(self) -> BusClient:
         """Take in one more client."""
@@ -81,7 +132,7 @@ class EventBus:
 
     async def switch(self, control: wire.ModuleControl) -> None:
         """Switch a module, and tell everybody."""
-        await self._sync.forward(
+        await self.forward(
             wire.status_changed(control.module, enabled=control.enabled, now_s=self._now())
         )
 
@@ -89,6 +140,18 @@ class EventBus:
         """Tell everybody."""
         stamped = event.timestamp or wire.stamp(self._now())
         await self._sync.forward(wire.Event(event.type, event.data, stamped))
+        status = wire.module_status(event)
+        if status is not None:
+            await self._queue.store(_MODULE + status[0], _WORDS[status[1]])
+
+    async def _learn(self) -> None:
+        """Find out how the modules are: others were there first, or Redis was and has forgotten."""
+        for module, enabled in self.modules.items():
+            told = await self._queue.fetch(_MODULE + module)
+            if told is None:
+                await self._queue.store(_MODULE + module, _WORDS[enabled])
+            else:
+                self.modules[module] = told == _WORDS[True]
 
     def _broadcast(self, event: wire.Event) -> None:
         status = wire.module_status(event)

@@ -23,6 +23,10 @@ DRAIN_S: Final = 1
 STOP_S: Final = 2.0
 """The whole stop, with the drain."""
 
+SEND_BYTES: Final = 256 * 1024
+"""What the kernel may keep for a client that takes nothing, twice: it would keep megabytes of
+speech and events before anybody noticed."""
+
 BACKLOG: Final = 128
 """Connections that may wait to be accepted."""
 
@@ -40,12 +44,15 @@ class Server:
         engines: Engines | None = None,
         *,
         now: Callable[[], float] = time.monotonic,
+        listener: socket.socket | None = None,
     ) -> None:
         """Serve as ``config`` says, with its engines unless others are given, by the clock ``now``.
 
-        Engines that are given are closed with the server, as its own are.
+        Engines that are given are closed with the server, as its own are. A ``listener`` that is
+        given is accepted from instead of one of its own.
         """
         self._config = config
+        self._listener = listener
         self._now = now
         self._engines = engines
         self._uvicorn: _Uvicorn | None = None
@@ -56,7 +63,7 @@ class Server:
         """Listen, run, and return the URL; raises AddressInUse when the address cannot be had."""
         if self._thread is not None:
             raise BackendError("the server runs already; expected one start per stop")
-        listener = _listen(self._config.host, self._config.port)
+        listener = self._listener or listen(self._config.host, self._config.port)
         try:
             self._uvicorn = _Uvicorn(_settings(self._config, self._engines, self._now))
         except BaseException:
@@ -68,7 +75,7 @@ class Server:
             name="jarvis-backend",
             daemon=True,
         )
-        url = _url(listener)
+        url = url_of(listener)
         self._thread.start()
         if not self._uvicorn.settled.wait(START_S) or not self._uvicorn.accepts:
             self.stop()
@@ -144,6 +151,7 @@ def _settings(config: Config, engines: Engines | None, now: Callable[[], float])
         http="h11",
         ws="wsproto",
         ws_max_size=config.limits.message_bytes,
+        ws_per_message_deflate=False,  # sound does not shrink, and an event is told to hundreds
         ws_ping_interval=config.limits.heartbeat_s,
         ws_ping_timeout=config.limits.heartbeat_s,
         lifespan="on",
@@ -155,20 +163,25 @@ def _settings(config: Config, engines: Engines | None, now: Callable[[], float])
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, or raise AddressInUse."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise AddressInUse(
             f"cannot listen on {host}:{port}: {error.strerror or error}; "
             "expected a free port (--port) of this machine (--host)"
         ) from error
+    # Connections that are accepted from it have the same.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+    return listener
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
+    """Return where ``listener`` can be reached from this machine."""
     host, port = listener.getsockname()[:2]
     loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{loopback}]:{port}" if ":" in loopback else f"http://{loopback}:{port}"

@@ -1,12 +1,24 @@
 """Sessions: streams that were announced over HTTP, and are carried by one WebSocket each."""
 
+import json
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
+
+from jarvis_backend.message_queue import Message, MessageQueue
 
 ID_BYTES: Final = 16
 """As hard to guess as a key: whoever knows it can listen."""
+
+KEEP_S: Final = 3600.0
+"""How long other processes know a session after it was last heard of."""
+
+CARRIER_S: Final = 15.0
+"""How long a process that carries a session, and has died, keeps others from carrying it."""
+
+_CHANNEL: Final = "sessions"
 
 
 class Mode(StrEnum):
@@ -42,27 +54,82 @@ class Session:
 class Sessions:
     """Sessions by id. Lives on the loop.
 
-    Bound: ``most``. Policy: the oldest that no WebSocket carries is forgotten; if all are carried,
-    a new one is refused. Counter: ``refused``.
+    Bound: ``most`` in this process. Policy: the oldest that no WebSocket carries is forgotten; if
+    all are carried, a new one is refused. Counter: ``refused``. Through the queue every process
+    knows the sessions of the others; the one that carries a session knows best.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, queue: MessageQueue) -> None:
         self._most = most
+        self._queue = queue
         self._by_id: dict[str, Session] = {}
+        self._on_change: Callable[[Session], None] = lambda _session: None
         self.refused = 0
+        queue.subscribe(_CHANNEL, self._hear)
 
-    def create(self, mode: Mode) -> Session | None:
+    def when_changed_elsewhere(self, call: Callable[[Session], None]) -> None:
+        """Call ``call`` with a session carried here that another process has started or stopped."""
+        self._on_change = call
+
+    async def create(self, mode: Mode) -> Session | None:
         """Make one; None if there are too many."""
-        if len(self._by_id) >= self._most and not self._forget_one():
+        session = Session(mode)
+        if not self._keep(session):
             self.refused += 1
             return None
-        session = Session(mode)
-        self._by_id[session.session_id] = session
+        await self.save(session)
         return session
 
-    def find(self, session_id: str) -> Session | None:
-        """Return the session of that id, if there is one."""
-        return self._by_id.get(session_id)
+    async def find(self, session_id: str) -> Session | None:
+        """Return the session of that id, if there is one anywhere."""
+        known = self._by_id.get(session_id)
+        if known is not None and known.taken:
+            return known
+        told = _read(await self._queue.fetch(_key(session_id)))
+        if told is not None and self._keep(told):
+            return told
+        return known
+
+    async def take(self, session: Session) -> bool:
+        """Carry ``session`` from now on; False if another connection does."""
+        if session.taken or not await self._queue.claim(_claim(session), CARRIER_S):
+            return False
+        session.taken = True
+        return True
+
+    async def release(self, session: Session) -> None:
+        """Carry it no longer."""
+        session.taken = False
+        await self.save(session)
+        await self._queue.forget(_claim(session))
+
+    async def save(self, session: Session) -> None:
+        """Have the others know how it is; to be called again and again while it is carried."""
+        await self._queue.store(_key(session.session_id), _write(session), KEEP_S)
+        if session.taken:
+            await self._queue.store(_claim(session), self._queue.process_id, CARRIER_S)
+
+    async def enter(self, session: Session, state: State) -> None:
+        """Start or stop it, wherever it is carried."""
+        session.state = state
+        await self.save(session)
+        order = {"id": session.session_id, "state": state, "from": self._queue.process_id}
+        await self._queue.publish(_CHANNEL, order)
+
+    def _hear(self, order: Message) -> None:
+        match order:
+            case {"id": str(session_id), "state": "running" | "stopped" as state, "from": sender}:
+                session = self._by_id.get(session_id)
+                if session is not None and session.taken and sender != self._queue.process_id:
+                    session.state = State(state)
+                    self._on_change(session)
+
+    def _keep(self, session: Session) -> bool:
+        is_full = session.session_id not in self._by_id and len(self._by_id) >= self._most
+        if is_full and not self._forget_one():
+            return False
+        self._by_id[session.session_id] = session
+        return True
 
     def _forget_one(self) -> bool:
         for session_id, session in self._by_id.items():
@@ -70,3 +137,24 @@ class Sessions:
                 del self._by_id[session_id]
                 return True
         return False
+
+
+def _key(session_id: str) -> str:
+    return f"session:{session_id}"
+
+
+def _claim(session: Session) -> str:
+    return f"carrier:{session.session_id}"
+
+
+def _write(session: Session) -> str:
+    return json.dumps(asdict(session))
+
+
+def _read(text: str | None) -> Session | None:
+    """Return a session that another process has saved."""
+    if text is None:
+        return None
+    told: dict[str, Any] = json.loads(text)
+    typed = {"mode": Mode(told["mode"]), "state": State(told["state"]), "taken": False}
+    return Session(**{**told, **typed})

@@ -18,6 +18,7 @@ from jarvis_ear.options.words import quoted, suggestion
 from jarvis_ear.system import places
 from jarvis_ear.system.ask import ask
 from jarvis_ear.system.health_words import describe
+from jarvis_ear.system.last_words import last_words
 
 VERBS: Final = {
     "run": "listen until Ctrl-C, or until a sound file is over",
@@ -25,6 +26,8 @@ VERBS: Final = {
     "mute": "close the microphone of the running ear until unmute, restarts included",
     "unmute": "open it again",
     "toggle": "mute or unmute, whatever it is not",
+    "hush": "stop speaking, and forget the sentence in progress",
+    "console": "show the running ear in a browser of this machine (--port N, --open)",
     "service": "install, uninstall or show it as a system service (service --help)",
     "devices": "list microphones and speakers, or say what is missing",
     "config": "print the options in force, and where each value comes from",
@@ -55,32 +58,39 @@ def main(argv: Sequence[str] | None = None, *, run: Callable[[Loaded], int]) -> 
     try:
         return _obey(list(sys.argv[1:] if argv is None else argv), run)
     except JarvisEarError as error:
-        _complain(str(error))
+        if not last_words(error):
+            _complain(str(error))
         return error.exit_status
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception:  # noqa: BLE001 - a bug, and this is where it is told: with all there is
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - a bug, and this is where it is told: with all there is
+        if not last_words(error):
+            traceback.print_exc()
         return EX_SOFTWARE
 
 
 def _obey(argv: list[str], run: Callable[[Loaded], int]) -> int:
-    if argv[:1] == ["service"]:
-        return _service(argv[1:])
+    with_options: dict[str, Callable[[list[str]], int]] = {
+        "service": _service,
+        "console": _console,
+        "run": lambda options: run(load(options, os.environ)),
+    }
     text = _help_for(argv) or _answer(argv)
     if text is not None:
         return _print(text)
     match argv:
         case ["status"] | ["status", "--json"]:
             return _status(as_json="--json" in argv)
-        case ["mute" | "unmute" | "toggle" as word]:
-            return _mute(word)
-    if argv[:1] == ["run"]:
-        return run(load(argv[1:], os.environ))
+        case ["mute" | "unmute" | "toggle" | "hush" as word]:
+            return _order(word)
+        case [verb, *options] if verb in with_options:
+            return with_options[verb](options)
     return _misunderstand(argv)
 
 
 def _help_for(argv: list[str]) -> str | None:
+    if argv[:1] == ["service"]:
+        return None  # it has a help of its own
     if "--help-all" in argv:
         return f"{_help()}\nAll options:\n{everything()}\n"
     asks = argv[:1] == ["help"] or "--help" in argv or "-h" in argv
@@ -122,10 +132,20 @@ def _status(*, as_json: bool) -> int:
     return 0 if report["hearing"] else DEAF
 
 
-def _mute(word: str) -> int:
+def _console(argv: list[str]) -> int:
+    from jarvis_ear.console.verb import console  # noqa: PLC0415 - loads a web server, for this only
+
+    options = [word for word in argv if word != "--open"]
+    port = load(options, os.environ).config.console.port
+    return console(port, is_opened="--open" in argv)
+
+
+def _order(word: str) -> int:
     answer = _ask(word)
     if answer is None:
         return NOT_RUNNING
+    if word == "hush":
+        return 0
     if not answer["stored"]:
         _complain("a restart will not remember this: see the log of the ear")
     muted_by = ", ".join(answer["muted_by"])

@@ -172,7 +172,14 @@ class Backend(Section):
     """The server that understands and answers."""
 
     url: str = BACKEND_URL
-    """Where the backend is: `http://` or `https://`, host and port."""
+    """Where the backend is: `http://` or `https://`, host and port, on every protocol."""
+    protocol: Literal["socketio", "voice-ws", "session", "realtime"] = "socketio"
+    """What is spoken with it. `socketio` hands a sentence over when it is complete; the others
+    send it while it is spoken: `voice-ws` (`/ws/voice`), `session` (`/ws/sessions/ID`) and
+    `realtime` (`/ws/realtime`)."""
+    path: str = ""
+    """Path of the WebSocket, for example `/ws/voice`. Empty: the usual one of the protocol.
+    `socketio` and `session` have a fixed one."""
     password: SecretStr = Field(SecretStr(JARVIS_PASSWORD), min_length=1)
     """For the login. Never an argument: environment, credential, or `password_file`."""
     password_file: Path | None = None
@@ -200,6 +207,13 @@ class Backend(Section):
         if not _is_address(url, "http", "https"):
             raise ValueError("http:// or https://, a host and a port, without a name or password")
         return url
+
+    @field_validator("path")
+    @classmethod
+    def _require_path(cls, path: str) -> str:
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+            raise ValueError("a path that begins with / and has only letters, digits and ._~-")
+        return path
 
 
 class Bus(Section):
@@ -275,6 +289,16 @@ class Log(Section):
     """Write what was understood into the log. Off: only how long it was."""
 
 
+class Console(Section):
+    """What `jarvis-ear console` shows, and where."""
+
+    port: int = Field(4888, ge=0, le=65_535)
+    """Port of the page, on this machine only (127.0.0.1). 0: any that is free."""
+    transcripts: bool = False
+    """Show the words that were understood, in the console of whoever runs the ear. They are kept in
+    memory for the last turns, and never stored. Off: only how long they were."""
+
+
 class Config(Section):
     """All options of the ear."""
 
@@ -285,6 +309,7 @@ class Config(Section):
     spool: Spool = Spool()
     speaker: Speaker = Speaker()
     log: Log = Log()
+    console: Console = Console()
     with_backend: bool = False
     """Run the reference backend along with the ear, for trying out."""
 

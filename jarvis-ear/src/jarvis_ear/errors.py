@@ -6,6 +6,8 @@
     * ``InputError``             the user's: a file that cannot be read as sound, exit status 66
     * ``DeviceError``            the room's: retried with back-off
         * ``MicrophoneLost``
+            * ``MicrophoneBusy``
+        * ``DeviceHangs``        nothing in this process can wake it: the program ends
         * ``SpeakerLost``
     * ``TransportError``         the network's: retried with back-off
         * ``ConnectFailed``
@@ -59,6 +61,14 @@ class DeviceError(JarvisEarError):
 
 class MicrophoneLost(DeviceError):
     """No sound can be read from the microphone (any more)."""
+
+
+class MicrophoneBusy(MicrophoneLost):
+    """Another program holds the microphone; the text says which one."""
+
+
+class DeviceHangs(DeviceError):
+    """A driver or a sound server does not come back from a call."""
 
 
 class SpeakerLost(DeviceError):

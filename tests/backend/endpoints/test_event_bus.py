@@ -11,8 +11,9 @@ from jarvis_backend.app import create_app
 from jarvis_backend.config import Config
 from jarvis_backend.endpoints import event_bus as endpoint
 from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync
+from jarvis_backend.message_queue import NoQueue
+from jarvis_backend.shared_seal import SharedSeal
 from jarvis_ear.wire import event_bus as wire
-from jarvis_ear.wire.seal import Seal
 
 KEY = "k" * 32
 
@@ -92,7 +93,7 @@ def test_cors_is_closed_unless_a_page_is_named(client):
 
 def test_a_client_that_falls_behind_is_dropped_and_nobody_waits(run):
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time)
+        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
         stuck, awake = bus.join(), bus.join()
         for number in range(QUEUE_EVENTS + 1):
             await bus.forward(wire.Event("tick", {"n": number}))
@@ -116,8 +117,8 @@ def test_a_stuck_connection_ends():
             await asyncio.Event().wait()
 
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time)
-        seal = Seal(None, time.time)
+        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
+        seal = SharedSeal(None, time.time, NoQueue())
         served = asyncio.create_task(endpoint.BusConnection(Stuck(), bus, seal, time.time).run())
         await asyncio.sleep(0)
         for _ in range(QUEUE_EVENTS + 2):
@@ -131,7 +132,7 @@ def test_a_stuck_connection_ends():
 
 def test_the_bus_remembers_what_ears_announce(run):
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time)
+        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
         await bus.forward(
             wire.Event("module_status_changed", {"module": "audio", "enabled": False})
         )

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +129,12 @@ def words_so_far(engine_use):
     return asyncio.run(work())
 
 
+def cpu_s(pid):
+    """What a process has worked: the clock on the wall also counts what others do."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 async def fed(listening, sound, step=1600):
     return [await listening.feed(sound[at : at + step]) for at in range(0, len(sound), step)]
 
@@ -136,15 +143,15 @@ def test_it_understands_while_it_is_spoken_and_keeps_up(what_time):
     async def work(engine):
         listening = engine.listen()
         await listening.feed(silence(0))
-        began = time.perf_counter()
+        loaded_s = cpu_s(engine._live._child.pid)
         said = await fed(listening, np.tile(what_time, 4))
-        return said, time.perf_counter() - began
+        return said, cpu_s(engine._live._child.pid) - loaded_s
 
     said, took = words_so_far(work)
     assert [said[0], said[2]] == ["", ""]
     assert said[12].split()[0] == "what"
     assert said[-1].count("time is it") >= 2
-    assert took < len(what_time) * 4 / 16_000
+    assert took < len(what_time) * 4 / 16_000 / 2
 
 
 def test_people_are_not_mixed_up_and_one_too_many_is_refused(what_time):

@@ -9,13 +9,13 @@ from starlette.websockets import WebSocket
 
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
 from jarvis_backend.event_bus import BusClient, EventBus
+from jarvis_backend.shared_seal import SharedSeal
 from jarvis_ear.wire import event_bus as wire
 from jarvis_ear.wire.json_fields import RemoteProtocolError
-from jarvis_ear.wire.seal import Seal
 
 
 def event_bus_routes(
-    door: SocketDoor, bus: EventBus, seal: Seal, now: Callable[[], float]
+    door: SocketDoor, bus: EventBus, seal: SharedSeal, now: Callable[[], float]
 ) -> APIRouter:
     """Routes of the event bus. ``now`` is a wall clock."""
     routes = APIRouter()
@@ -34,7 +34,7 @@ class BusConnection:
     """One client: one task hears it, one tells it, and neither waits for anybody else's."""
 
     def __init__(
-        self, line: WireSocket, bus: EventBus, seal: Seal, now: Callable[[], float]
+        self, line: WireSocket, bus: EventBus, seal: SharedSeal, now: Callable[[], float]
     ) -> None:
         self._line = line
         self._bus = bus
@@ -60,7 +60,10 @@ class BusConnection:
 
     async def _tell(self, client: BusClient) -> None:
         while True:
-            await self._line.say(await client.waiting.get())
+            frames = [await client.waiting.get()]
+            while not client.waiting.empty():
+                frames.append(client.waiting.get_nowait())
+            await self._line.say(*frames)
 
     async def _hear(self) -> None:
         while True:
@@ -76,7 +79,7 @@ class BusConnection:
         if isinstance(frame, bytes):
             raise wire.NotJson("a binary frame; expected JSON")
         payload = wire.read(frame)
-        self._seal.check(payload)
+        await self._seal.check(payload)
         message = wire.decode(payload)
         match message:
             case wire.Ping():

@@ -4,6 +4,7 @@ Status codes and bodies are those of the backend this one stands in for, measure
 500 for a body that is no JSON: satellites are tried against these answers.
 """
 
+import asyncio
 import json
 from typing import Final
 
@@ -11,14 +12,18 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from jarvis_backend.auth import TOKEN_DAYS, Auth
+from jarvis_backend.guesses import Guesses
 
 PATH: Final = "/api/auth/login"
 
 BODY_BYTES: Final = 100 * 1024
 """Largest body that is read: a password is shorter."""
 
+WRONG: Final = 401
+"""Status of the answer to a wrong password."""
 
-def login_routes(auth: Auth) -> APIRouter:
+
+def login_routes(auth: Auth, guesses: Guesses) -> APIRouter:
     """Routes of the login."""
     routes = APIRouter()
 
@@ -29,7 +34,13 @@ def login_routes(auth: Auth) -> APIRouter:
             return HTMLResponse("Payload Too Large", 413)
         if not body or not _is_json(request):
             return HTMLResponse("Internal Server Error", 500)
-        return _answer(auth, body)
+        peer = "" if request.client is None else request.client.host
+        if guesses.are_too_many(peer):
+            return JSONResponse({"error": "Too many attempts"}, 429)
+        answer = await asyncio.to_thread(_answer, auth, body)  # a hash takes its time
+        if answer.status_code == WRONG:
+            await guesses.wrong(peer)
+        return answer
 
     @routes.get(PATH)
     async def no_page() -> Response:
@@ -62,4 +73,4 @@ def _answer(auth: Auth, body: bytes) -> Response:
         return HTMLResponse("Bad Request", 400)
     if isinstance(login, dict) and auth.knows(login.get("password")):
         return JSONResponse({"token": auth.issue(), "expiresIn": f"{TOKEN_DAYS}d"})
-    return JSONResponse({"error": "Invalid password"}, 401)
+    return JSONResponse({"error": "Invalid password"}, WRONG)

@@ -42,23 +42,29 @@ TAKEN: Final = 4409
 
 
 def session_pcm_routes(
-    door: SocketDoor, http_door: HttpDoor, conversation: Conversation, limits: Limits
+    door: SocketDoor,
+    http_door: HttpDoor,
+    conversation: Conversation,
+    limits: Limits,
+    sessions: Sessions,
 ) -> APIRouter:
-    """Routes of the session stream, with the sessions they share."""
+    """Routes of the session stream."""
     routes = APIRouter()
-    sessions = Sessions(limits.connections)
     streams: dict[str, SessionStream] = {}
+    orders = Orders(streams)
+    sessions.when_changed_elsewhere(orders.obey)
     _add_api(routes, http_door, sessions, streams)
 
     @routes.websocket(wire.PATH)
     async def stream(socket: WebSocket, session_id: str) -> None:
         async def talk(line: WireSocket) -> None:
-            session = await _free(sessions, session_id, line)
-            streams[session_id] = SessionStream(line, session, conversation, limits)
+            session = await _taken(sessions, session_id, line)
+            streams[session_id] = SessionStream(line, session, conversation, limits, sessions)
             try:
                 await streams[session_id].run()
             finally:
                 del streams[session_id]
+                await sessions.release(session)
 
         await door.serve(socket, talk)
 
@@ -75,34 +81,51 @@ def _add_api(
 
     @routes.post(wire.API_PATH, status_code=201, dependencies=behind)
     async def create(request: Request) -> dict[str, Any]:
-        session = sessions.create(_mode(await json_body(request)))
+        session = await sessions.create(_mode(await json_body(request)))
         if session is None:
             raise HTTPException(503, "Too many sessions at once")
         return _report(session)
 
     @routes.get(wire.API_PATH + "/{session_id}", dependencies=behind)
     async def report(session_id: str) -> dict[str, Any]:
-        return _report(_found(sessions, session_id))
+        return _report(await _found(sessions, session_id))
 
     @routes.post(wire.API_PATH + "/{session_id}/{action}", dependencies=behind)
     async def control(session_id: str, action: str, request: Request) -> dict[str, Any]:
         await json_body(request)
-        session = _found(sessions, session_id)
+        session = await _found(sessions, session_id)
         if action not in _ACTIONS:
             raise HTTPException(404, "expected start or stop")
-        session.state = _ACTIONS[action]
+        await sessions.enter(session, _ACTIONS[action])
         if session_id in streams:
             await streams[session_id].changed()
         return _report(session)
 
 
-async def _free(sessions: Sessions, session_id: str, line: WireSocket) -> Session:
+class Orders:
+    """What other processes want of the sessions that are carried here. Lives on the loop."""
+
+    def __init__(self, streams: Mapping[str, "SessionStream"]) -> None:
+        self._streams = streams
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def obey(self, session: Session) -> None:
+        """Tell the client of ``session`` how it is now."""
+        stream = self._streams.get(session.session_id)
+        if stream is None:
+            return
+        task = asyncio.create_task(stream.changed())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+
+async def _taken(sessions: Sessions, session_id: str, line: WireSocket) -> Session:
     """Return the session if this connection may carry it, else close and raise Gone."""
-    session = sessions.find(session_id)
+    session = await sessions.find(session_id)
     if session is None:
         await line.close(UNKNOWN, "Unknown session, expected one of POST /api/sessions")
         raise Gone
-    if session.taken:
+    if not await sessions.take(session):
         await line.close(TAKEN, "This session has a connection already")
         raise Gone
     return session
@@ -112,23 +135,28 @@ class SessionStream:
     """One connection, which carries one session. Lives on the loop."""
 
     def __init__(
-        self, line: WireSocket, session: Session, conversation: Conversation, limits: Limits
+        self,
+        line: WireSocket,
+        session: Session,
+        conversation: Conversation,
+        limits: Limits,
+        sessions: Sessions,
     ) -> None:
         self._line = line
         self._session = session
+        self._sessions = sessions
         self._conversation = conversation
         self._pauses = Pauses(limits.recording_s)
         self._speaking = Speaking()
+        self._turn_state = wire.LISTENING if session.mode is Mode.ASSISTANT else ""
 
     async def run(self) -> None:
         """Serve until the peer stops or leaves."""
-        self._session.taken = True
         status = asyncio.create_task(self._repeat_status())
         try:
             while self._session.state is not State.STOPPED:
                 await self._take(await self._line.receive())
         finally:
-            self._session.taken = False
             self._session.state = State.STOPPED
             status.cancel()
             await self._speaking.stop()
@@ -160,6 +188,7 @@ class SessionStream:
                 await self._speaking.stop()
             case _:
                 assert_never(message)
+        await self._sessions.save(self._session)
         await self._say_status()
 
     async def _hear(self, pcm: bytes) -> None:
@@ -173,17 +202,26 @@ class SessionStream:
             await self._speaking.begin(self._turn(utterance))
 
     async def _turn(self, pcm: bytes) -> None:
-        pacer = Pacer(self._play, FRAME_BYTES)
+        await self._enter(wire.PROCESSING)
         try:
-            async with (
-                aclosing(self._conversation.reply(pcm_to_wav(pcm))) as reply,
-                aclosing(in_order(reply)) as messages,
-            ):
-                async for message in messages:
-                    await self._carry(message, pacer)
+            await self._answer(pcm)
         except (UtteranceError, EngineError) as error:
             _LOG.warning("turn failed: %s", one_line(str(error)))
             await self._say(wire.Error(str(error)))
+        await self._enter(wire.LISTENING)
+
+    async def _enter(self, turn_state: str) -> None:
+        self._turn_state = turn_state
+        await self._say_status()
+
+    async def _answer(self, pcm: bytes) -> None:
+        pacer = Pacer(self._play, FRAME_BYTES)
+        async with (
+            aclosing(self._conversation.reply(pcm_to_wav(pcm))) as reply,
+            aclosing(in_order(reply)) as messages,
+        ):
+            async for message in messages:
+                await self._carry(message, pacer)
 
     async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
         match message:
@@ -205,6 +243,7 @@ class SessionStream:
     async def _repeat_status(self) -> None:
         while True:
             await asyncio.sleep(STATUS_S)
+            await self._sessions.save(self._session)
             if self._session.state is State.RUNNING:
                 try:
                     await self._say_status()
@@ -215,7 +254,11 @@ class SessionStream:
         session = self._session
         await self._say(
             wire.Status(
-                session.state.value, session.mode.value, session.received_bytes, session.sent_bytes
+                session.state.value,
+                session.mode.value,
+                session.received_bytes,
+                session.sent_bytes,
+                self._turn_state,
             )
         )
 
@@ -233,8 +276,8 @@ def _mode(wish: dict[str, Any]) -> Mode:
         raise HTTPException(400, f"mode: expected one of {', '.join(Mode)}") from None
 
 
-def _found(sessions: Sessions, session_id: str) -> Session:
-    session = sessions.find(session_id)
+async def _found(sessions: Sessions, session_id: str) -> Session:
+    session = await sessions.find(session_id)
     if session is None:
         raise HTTPException(404, "Unknown session, expected one of POST /api/sessions")
     return session

@@ -9,6 +9,7 @@ from typing import Any, Final, assert_never
 
 import socketio
 
+from jarvis_backend.agents import Agents, Doing
 from jarvis_backend.auth import Auth, Refused
 from jarvis_backend.base64_text import lenient_base64
 from jarvis_backend.config import Limits
@@ -24,6 +25,7 @@ from jarvis_backend.conversation import (
 from jarvis_backend.errors import EngineError, UtteranceError
 from jarvis_backend.one_line import one_line
 from jarvis_backend.recordings import Growth, Recordings
+from jarvis_backend.rooms import room_of
 from jarvis_ear.wire import voice_socketio as wire
 
 _LOG: Final = logging.getLogger(__name__)
@@ -48,13 +50,19 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
     """
 
     def __init__(
-        self, auth: Auth, conversation: Conversation, limits: Limits, now: Callable[[], float]
+        self,
+        auth: Auth,
+        conversation: Conversation,
+        limits: Limits,
+        now: Callable[[], float],
+        agents: Agents,
     ) -> None:
         super().__init__(wire.NAMESPACE)
         self._auth = auth
         self._conversation = conversation
         self._limits = limits
         self._recordings = Recordings(limits, now)
+        self._agents = agents
         self._turns: dict[str, set[asyncio.Task[None]]] = {}
         self._handlers: Mapping[str, Callable[[str, object], Any]] = {
             wire.AUDIO_START: self._on_audio_start,
@@ -89,11 +97,13 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         if len(self._turns) >= self._limits.connections:
             raise socketio.exceptions.ConnectionRefusedError("Too many connections")
         self._turns[sid] = set()
+        self._agents.joined(sid)
         # After the answer to the connection, which the library writes when this returns.
         self._keep(sid, self._say(sid, wire.LISTENING, {}))
 
     def _on_disconnect(self, sid: str) -> None:
         self._recordings.forget(sid)
+        self._agents.left(sid)
         for turn in self._turns.pop(sid, set()):
             turn.cancel()
 
@@ -104,6 +114,9 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         except UtteranceError as error:
             await self._fail(sid, str(error))
             return
+        self._agents.is_called(sid, agent_id)
+        self._agents.is_doing(sid, Doing.RECORDING)
+        await self.enter_room(sid, room_of(agent_id))
         await self._say(sid, wire.LISTENING, {"agentId": agent_id})
 
     async def _on_audio_chunk(self, sid: str, payload: object) -> None:
@@ -124,7 +137,10 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
             await self._begin_turn(sid, agent_id)
 
     async def _on_ping(self, sid: str, payload: object) -> None:
-        await self._say(sid, wire.PONG, {"agentId": _agent_id(payload, sid)})
+        agent_id = _agent_id(payload, sid)
+        self._agents.is_called(sid, agent_id)
+        await self.enter_room(sid, room_of(agent_id))
+        await self._say(sid, wire.PONG, {"agentId": agent_id})
 
     async def _begin_turn(self, sid: str, agent_id: str) -> None:
         utterance = self._recordings.take(agent_id) or b""
@@ -134,6 +150,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         if len(self._turns.get(sid, ())) >= self._limits.turns:
             await self._fail(sid, f"Too many commands at once, expected {self._limits.turns}")
             return
+        self._agents.is_doing(sid, Doing.PROCESSING)
         await self._say(sid, wire.PROCESSING, {})
         self._keep(sid, self._turn(sid, utterance))
 
@@ -146,7 +163,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
             _LOG.warning("turn failed: %s", one_line(str(error)))
             await self._fail(sid, str(error))
             return
-        await self._say(sid, wire.LISTENING, {})
+        await self._ready(sid)
 
     async def _carry(self, sid: str, message: ReplyMessage) -> None:
         match message:
@@ -169,10 +186,15 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
 
     async def _fail(self, sid: str, text: str) -> None:
         await self._say(sid, wire.ERROR, {"error": text})
+        await self._ready(sid)
+
+    async def _ready(self, sid: str) -> None:
+        self._agents.is_doing(sid, Doing.LISTENING)
         await self._say(sid, wire.LISTENING, {})
 
     async def _say(self, sid: str, event: str, payload: dict[str, object]) -> None:
-        await self.emit(event, payload, to=sid)
+        # Straight to the connection, which is here: no sound goes through the message queue.
+        await self.emit(event, payload, to=sid, ignore_queue=True)
 
     def _keep(self, sid: str, work: Any) -> None:  # noqa: ANN401 - any coroutine
         """Run ``work`` as long as the connection lives."""

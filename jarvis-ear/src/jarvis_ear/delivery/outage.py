@@ -16,7 +16,8 @@ class Outage:
     """Turns every single success and failure into one event per change. Owned by the supervisor."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
+        """Address of the backend, as people may see it."""
         self._link = _Link.NEW
         self._gone_since: float | None = None
 
@@ -39,4 +40,4 @@ class Outage:
         known = self._link is _Link.REPLACED
         after_s = None if self._gone_since is None else now - self._gone_since
         self._link, self._gone_since = _Link.UP, None
-        return None if known else LinkUp(self._url, after_s)
+        return None if known else LinkUp(self.url, after_s)

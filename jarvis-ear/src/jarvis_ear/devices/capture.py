@@ -9,8 +9,10 @@ from typing import Final, Protocol, Self
 
 from jarvis_ear.audio.block import Block
 from jarvis_ear.devices.end_of_sound import EndOfSound
+from jarvis_ear.devices.seldom import Seldom
 from jarvis_ear.devices.source import Source
-from jarvis_ear.errors import JarvisEarError, MicrophoneLost
+from jarvis_ear.errors import JarvisEarError, MicrophoneBusy, MicrophoneLost
+from jarvis_ear.journal import sound as kinds
 
 STOP_S: Final = 2.0
 """A read waits for 0.1 s at most; a thread that takes longer to stop hangs in a driver."""
@@ -23,7 +25,8 @@ BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0)
 itself, a device that is back is heard within 5 s."""
 
 REPEAT_S: Final = 10.0
-"""While the microphone is gone, a new reason is told at most this often."""
+"""While the microphone is gone, a new reason is told after this time; each further one after twice
+the time of the one before."""
 
 REMIND_S: Final = 600.0
 """And the same old reason this often: a log of a week shall not be full of it."""
@@ -82,6 +85,7 @@ class Capture:
         self._stopping = threading.Event()
         self._muted = muted
         self._told = threading.Condition()  # guards _muted, and wakes the thread
+        self._reopening = False
         self._lost_at: float | None = None
         self._reason = ""
         self.lost = ""
@@ -89,6 +93,9 @@ class Capture:
         self.retry_s = 0.0
         """How long the thread waits until it looks for a lost source again. Any thread may ask."""
         self._said_at = 0.0
+        self._news_wait_s = REPEAT_S
+        self._seldom = Seldom()
+        self._is_told = True
         self._waits: Iterator[float] = iter(())
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self.heard = threading.Event()
@@ -120,6 +127,12 @@ class Capture:
     def unmute(self) -> None:
         """Have the source opened again. Never waits."""
         self._set_muted(muted=False)
+
+    def reopen(self) -> None:
+        """Have the source closed and opened again: it has other options now. Never waits."""
+        with self._told:
+            self._reopening = True
+            self._told.notify_all()
 
     @property
     def is_muted(self) -> bool:
@@ -164,22 +177,26 @@ class Capture:
 
     def _rest_while_muted(self) -> None:
         while self._muted and not self._stopped():
+            self._reopening = False  # it is closed, and will be opened with the newest options
             self._lost_at = None  # nobody misses it now; a new loss will be told again
             self.lost = ""
             self._pause(REST_S)
 
     def _pause(self, seconds: float) -> None:
-        """Wait, unless there is a stop, a mute or an unmute."""
+        """Wait, unless there is a stop, a mute, an unmute or a change."""
         self.turns += 1
         with self._told:
             was = self._muted
-            self._told.wait_for(lambda: self._stopped() or self._muted is not was, seconds)
+            self._told.wait_for(
+                lambda: self._stopped() or self._reopening or self._muted is not was, seconds
+            )
 
     def _read_until_stopped(self) -> None:
         try:
+            self._reopening = False
             if not self._stopped():
                 self._source.open()
-            while not self._stopped() and not (self._muted and self._source.live):
+            while not self._stopped() and not self._must_close():
                 self.turns += 1
                 block = None if self._muted else self._source.read()
                 if block is not None:
@@ -189,11 +206,15 @@ class Capture:
         finally:
             self._source.close()
 
+    def _must_close(self) -> bool:
+        return self._reopening or (self._muted and self._source.live)
+
     def _hand_over(self, block: Block) -> None:
         if self._lost_at is not None:
             self._find()
         if not self.heard.is_set():
-            _LOGGER.info("hearing %s", self._source.name)
+            opened = kinds.MICROPHONE_OPENED.told(SOURCE=self._source.name)
+            _LOGGER.info("hearing %s", self._source.name, extra=opened)
             self.heard.set()
         if self._source.live:
             self._inbox.put(block)
@@ -209,24 +230,35 @@ class Capture:
             return
         self._lost_at = self._said_at = now
         self._reason = str(error)
+        self._news_wait_s = REPEAT_S
         self._waits = itertools.chain(self._back_off_s, itertools.repeat(self._back_off_s[-1]))
-        _LOGGER.warning("microphone lost, looking for it from now on: %s", error)
+        kind = kinds.MICROPHONE_BUSY if isinstance(error, MicrophoneBusy) else kinds.MICROPHONE_LOST
+        told = kind.told(SOURCE=self._source.name, REASON=error)
+        self._is_told = self._seldom.now(now)
+        level = logging.WARNING if self._is_told else logging.DEBUG
+        _LOGGER.log(level, "microphone lost, looking for it from now on: %s", error, extra=told)
         self._on_lost(str(error))
 
     def _remind(self, reason: str, now: float) -> None:
         """Say that it is still gone: seldom, and sooner if there is another reason."""
-        silence_s = REPEAT_S if reason != self._reason else REMIND_S
+        silence_s = self._news_wait_s if reason != self._reason else REMIND_S
         if now - self._said_at < silence_s:
             return
-        self._reason, self._said_at = reason, now
+        self._reason, self._said_at, self._is_told = reason, now, True
+        self._news_wait_s = min(2 * self._news_wait_s, REMIND_S)
         gone_s = now - (self._lost_at or now)
-        _LOGGER.info("still no microphone after %.0f s: %s", gone_s, reason)
+        told = kinds.MICROPHONE_STILL_LOST.told(
+            SOURCE=self._source.name, REASON=reason, DEAF_MS=round(gone_s * 1000)
+        )
+        _LOGGER.info("still no microphone after %.0f s: %s", gone_s, reason, extra=told)
 
     def _find(self) -> None:
         gone_s = self._monotonic() - (self._lost_at or 0.0)
         self._lost_at = None
         self.lost = ""
-        _LOGGER.info("%s is back after %.1f s", self._source.name, gone_s)
+        told = kinds.MICROPHONE_FOUND.told(SOURCE=self._source.name, DEAF_MS=round(gone_s * 1000))
+        level = logging.INFO if self._is_told else logging.DEBUG
+        _LOGGER.log(level, "%s is back after %.1f s", self._source.name, gone_s, extra=told)
         self._on_found()
 
     def _stopped(self) -> bool:

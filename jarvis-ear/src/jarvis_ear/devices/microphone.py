@@ -20,7 +20,9 @@ from jarvis_ear.devices import channels, sound_process
 from jarvis_ear.devices.channel_count import count_for
 from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.digital_silence import Change, DigitalSilence
+from jarvis_ear.devices.gap_log import GapLog
 from jarvis_ear.devices.loss import LossMeter
+from jarvis_ear.devices.silence_log import SilenceLog
 from jarvis_ear.devices.sound_library import InputStream, SoundLibrary, StreamFailed
 from jarvis_ear.devices.stamper import Stamper
 from jarvis_ear.errors import DeviceError, MicrophoneLost
@@ -77,7 +79,8 @@ class Microphone:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._options = options
+        self._options = options  # of what is open
+        self._wanted = options
         self._library = library or sound_process.for_input()
         self._monotonic = monotonic
         self._sleep = sleep
@@ -85,6 +88,8 @@ class Microphone:
         self._stamper = Stamper()
         self._silence = DigitalSilence()
         self._last_heard_at: float | None = None
+        self._gap_log = GapLog()
+        self._silence_log = SilenceLog()
         self.overflows = 0
         """How often the device itself said that it lost sound."""
         self.gaps = 0
@@ -99,8 +104,13 @@ class Microphone:
             return f"microphone {self._reading.device.name!r}"
         return f"microphone {self._options.device or 'default'!r}"
 
+    def change(self, options: config.Microphone) -> None:
+        """Go on with other options from the next opening on. Any thread."""
+        self._wanted = options
+
     def open(self) -> None:
         """Look for the device as things are now, and open it; or raise MicrophoneLost."""
+        self._options = self._wanted
         try:
             stream, device, rate = self._library.open_input(
                 self._options.device,
@@ -180,7 +190,7 @@ class Microphone:
         self._stamper.skip(lost)
         self.gaps += 1
         self.samples_lost += lost
-        _LOGGER.debug("%s lost %d ms of sound", self.name, lost * 1000 // reading.rate)
+        self._gap_log.tell(self.name, lost * 1000 // reading.rate, now)
 
     def _away_s(self, began_at: float) -> float:
         if self._last_heard_at is None:
@@ -191,7 +201,7 @@ class Microphone:
         match self._silence.hear(block.data) if block else None:
             case Change.DEAD:
                 what = f"the value {self._silence.value}" if self._silence.value else "zeros"
-                _LOGGER.warning("%s gives only %s: muted, or not connected?", self.name, what)
+                self._silence_log.dead(self.name, what, self._monotonic())
             case Change.ALIVE:
-                _LOGGER.info("%s gives sound again", self.name)
+                self._silence_log.alive(self.name)
         return block

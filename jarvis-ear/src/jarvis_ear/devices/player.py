@@ -13,6 +13,7 @@ from jarvis_ear.devices.output import NoOutput, Output
 from jarvis_ear.devices.playlist import Chunk, Playlist
 from jarvis_ear.devices.reply_files import ReplyFiles
 from jarvis_ear.errors import SpeakerLost
+from jarvis_ear.journal.sound import SPEAKER_LOST
 
 MAX_CHUNK_S: Final = 180.0
 """A chunk is a sentence. The largest message of the backend holds two minutes of 16 kHz."""
@@ -55,6 +56,12 @@ class Player:
         self.skipped = 0
         """Chunks that are no sound we can play."""
 
+    def change(self, output: Output, files: ReplyFiles | None) -> None:
+        """Open this output when the next reply comes. Any thread; a reply goes on where it is."""
+        self._output = output
+        self._files = files
+        self._told_mute = False
+
     def play(self, chunk: Chunk) -> None:
         """Play one chunk to its last sample, unless its turn is stopped or the speaker fails."""
         if self._playlist.is_stopped(chunk.turn_id):
@@ -62,14 +69,19 @@ class Player:
         sound = self._decode(chunk)
         if sound is None:
             return
-        if self._files is not None:
-            self._files.save(chunk.turn_id, chunk.index, chunk.audio)
+        files = self._files
+        if files is not None:
+            files.save(chunk.turn_id, chunk.index, chunk.audio)
         if chunk.turn_id == self._failed_turn:
             return
         try:
             self._write_all(sound, chunk.turn_id)
         except SpeakerLost as error:
-            _LOGGER.warning("speaker lost, the rest of this reply is not heard: %s", error)
+            _LOGGER.warning(
+                "speaker lost, the rest of this reply is not heard: %s",
+                error,
+                extra=SPEAKER_LOST.told(TURN_ID=chunk.turn_id, REASON=error),
+            )
             self._failed_turn = chunk.turn_id
             self.silence()
 
@@ -102,7 +114,8 @@ class Player:
         self.skipped += 1
         severity = logging.DEBUG if chunk.turn_id == self._warned_turn else logging.WARNING
         self._warned_turn = chunk.turn_id
-        _LOGGER.log(severity, "chunk %d of the reply is left out: %s", chunk.index, reason)
+        words, told = "chunk %d of the reply is left out: %s", {"TURN_ID": chunk.turn_id}
+        _LOGGER.log(severity, words, chunk.index, reason, extra=told)
 
     def _write_all(self, sound: Sound, turn_id: str) -> None:
         output = self._open()
@@ -145,7 +158,9 @@ class Player:
     def _tell_mute(self, error: SpeakerLost) -> None:
         severity = logging.DEBUG if self._told_mute else logging.INFO
         self._told_mute = True
-        _LOGGER.log(severity, "replies are not heard: %s", error)
+        _LOGGER.log(
+            severity, "replies are not heard: %s", error, extra=SPEAKER_LOST.told(REASON=error)
+        )
 
     def _pending(self) -> bool:
         return self._opened is not None and self._opened.pending()

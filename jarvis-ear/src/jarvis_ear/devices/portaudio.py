@@ -18,7 +18,7 @@ from jarvis_ear.devices.pulse_client import avoid_shared_memory
 from jarvis_ear.devices.selection import busy, find
 from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.devices.sound_library import InputStream, OutputStream, StreamFailed
-from jarvis_ear.errors import DeviceError, MicrophoneLost, SpeakerLost
+from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneLost, SpeakerLost
 
 NOT_INSTALLED: Final = "PortAudio is not installed: apt install libportaudio2"
 """What sounddevice's OSError means, in words that help."""
@@ -82,9 +82,7 @@ class PortAudio:
             raise SpeakerLost(f"{device.name}: {say(error)}") from error
 
     def _not_opened(self, device: Device, error: Exception) -> MicrophoneLost:
-        return MicrophoneLost(
-            _with_holders(f"{device.name}: {say(error)}", device.name, self._cards)
-        )
+        return _lost(f"{device.name}: {say(error)}", device.name, self._cards)
 
     def _module(self) -> Any:  # noqa: ANN401 - sounddevice has no types
         try:
@@ -121,7 +119,7 @@ class PortAudio:
         except DeviceError as error:
             if kind == "output":
                 raise SpeakerLost(str(error)) from error
-            raise MicrophoneLost(_with_holders(str(error), wanted, self._cards)) from error
+            raise _lost(str(error), wanted, self._cards) from error
 
     def _start(
         self,
@@ -218,10 +216,10 @@ def say(error: Exception) -> str:
     return text
 
 
-def _with_holders(reason: str, wanted: str, cards: SoundCards) -> str:
+def _lost(reason: str, wanted: str, cards: SoundCards) -> MicrophoneLost:
     """Add who holds the microphone: PortAudio does not list what another program uses."""
     held = busy(wanted, cards)
-    return f"{reason}; {held}" if held else reason
+    return MicrophoneBusy(f"{reason}; {held}") if held else MicrophoneLost(reason)
 
 
 def _default(sounddevice: Any, kind: Kind) -> int:  # noqa: ANN401 - sounddevice has no types

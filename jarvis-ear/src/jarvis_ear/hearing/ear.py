@@ -27,7 +27,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.gate import Gate
 from jarvis_ear.hearing.speech import Evidence, SpeechGate, SpeechModel
 from jarvis_ear.hearing.turns import TurnMachine
-from jarvis_ear.hearing.utterance import Collector, EndReason
+from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
 from jarvis_ear.hearing.wake import WakeDecider, WakeModel
 from jarvis_ear.hearing.word_end import NO_WORD, WORD_WINDOW, find_word_end
 from jarvis_ear.units import SAMPLE_BYTES, STEP_SAMPLES, Samples, frames, samples
@@ -67,6 +67,7 @@ class Ear:
         wake: WakeModel,
         speech: SpeechModel,
         machine: TurnMachine,
+        growth_ms: int = GROWTH_MS,
     ) -> None:
         endpointing = hearing.endpointing
         self._vad = gate
@@ -76,7 +77,7 @@ class Ear:
         self._gate = Gate(hearing.gate)
         self._decider = WakeDecider(hearing.wake)
         self._endpointer = Endpointer(endpointing)
-        self._collector = Collector()
+        self._collector = Collector(growth_ms)
         self._pre_roll = samples(endpointing.pre_roll_ms)
         longest = endpointing.pre_roll_ms + endpointing.onset_ms + 1500
         self._ring = Ring(frames(longest))
@@ -89,6 +90,7 @@ class Ear:
         self._gain = 1.0
         self._faintest = 0.0
         self._score = 0.0
+        self._is_speech = False
         self._proved_at = Samples(0)
         self.proofs = 0
         """How often the wake model has given a sensible answer."""
@@ -108,6 +110,11 @@ class Ear:
         """The wake model's last score, 0 while it rests."""
         return self._score if self._gate.is_open else 0.0
 
+    @property
+    def speech(self) -> bool:
+        """Whether the newest frame may be speech, as far as the gate can tell."""
+        return self._is_speech
+
     def hear(self, frame: Frame) -> tuple[Effect, ...]:
         """Take in the next frame; the common answer is ``()``."""
         if frame.start != self._now:
@@ -120,6 +127,7 @@ class Ear:
         self._ring.push(heard)
         self._sent_ring.push(sent)
         speech = self._vad.is_speech(heard.pcm)
+        self._is_speech = speech
         self._flags.append(speech)
         effects = self._collect(sent) + self._judge(heard, speech=speech)
         effects += self._listen_for_wake(heard, speech=speech)
@@ -143,6 +151,7 @@ class Ear:
         self._for_us.reset()
         self._for_backend.reset()
         self._score = 0.0
+        self._is_speech = False
 
     def _forget_room(self) -> None:
         """Keep nothing that was heard before a mute: nobody may hear it afterwards."""

@@ -114,6 +114,11 @@ class Unmuted:
 
 
 @dataclass(frozen=True, slots=True)
+class Hushed:
+    """The owner wants no more of this turn: not of what is said, and not of what is spoken."""
+
+
+@dataclass(frozen=True, slots=True)
 class MicrophoneLost:
     """No sound comes from the microphone any more."""
 
@@ -135,6 +140,7 @@ Event: TypeAlias = (
     | Failed
     | Muted
     | Unmuted
+    | Hushed
     | MicrophoneLost
     | MicrophoneFound
 )

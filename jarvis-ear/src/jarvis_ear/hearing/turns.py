@@ -19,6 +19,7 @@ from jarvis_ear.hearing.events import (
     Effect,
     Event,
     Failed,
+    Hushed,
     Ignored,
     MicrophoneFound,
     MicrophoneLost,
@@ -63,6 +64,7 @@ class Transition:
 _HEAR_AGAIN: Final = Transition(State.LISTENING, (Order.OPEN,))
 _GIVE_UP: Final = Transition(State.IDLE, (Order.DROP,))
 _CLOSED: Final = Transition(State.IDLE, (Order.CLOSE,))
+_SILENCE: Final = (Order.STOP_SPEAKING, Order.ABANDON)
 _MUTE: Final = Transition(State.MUTED)
 _DEAF: Final = Transition(State.DEAF)
 
@@ -78,6 +80,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         WakeDetected: Transition(State.LISTENING, (Order.DROP, Order.OPEN)),  # said it again
         DeadlinePassed: _GIVE_UP,
         SoundEnded: _GIVE_UP,
+        Hushed: _GIVE_UP,
         Muted: Transition(State.MUTED, (Order.DROP,)),
         MicrophoneLost: Transition(State.DEAF, (Order.DROP,)),
     },
@@ -85,6 +88,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         SpeechEnded: Transition(State.THINKING, (Order.SEND,)),
         SpeechDiscarded: Transition(State.LISTENING),
         SoundEnded: _GIVE_UP,
+        Hushed: _GIVE_UP,
         Muted: Transition(State.MUTED, (Order.DROP,)),
         MicrophoneLost: Transition(State.DEAF, (Order.DROP,)),
     },
@@ -94,6 +98,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         WakeDetected: Transition(State.LISTENING, (Order.ABANDON, Order.OPEN)),
         DeadlinePassed: Transition(State.IDLE, (Order.ABANDON,)),
         Failed: _CLOSED,
+        Hushed: Transition(State.IDLE, (Order.ABANDON,)),
         Muted: _MUTE,
         MicrophoneLost: _DEAF,
     },
@@ -103,8 +108,9 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
             (Order.STOP_SPEAKING, Order.ABANDON, Order.OPEN),
         ),
         ReplyEnded: Transition(State.FOLLOW_UP, (Order.CLOSE,)),
-        DeadlinePassed: Transition(State.IDLE, (Order.STOP_SPEAKING, Order.ABANDON)),
+        DeadlinePassed: Transition(State.IDLE, _SILENCE),
         Failed: _CLOSED,
+        Hushed: Transition(State.IDLE, _SILENCE),
         Muted: _MUTE,
         MicrophoneLost: _DEAF,
     },
@@ -114,17 +120,20 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         ReplyStarted: Transition(State.SPEAKING),
         DeadlinePassed: Transition(State.IDLE),
         SoundEnded: Transition(State.IDLE),
+        Hushed: Transition(State.IDLE),
         Muted: _MUTE,
         MicrophoneLost: _DEAF,
     },
     State.MUTED: {
         Unmuted: Transition(State.IDLE),  # and nothing else
+        Hushed: Transition(State.MUTED, _SILENCE),  # it still speaks
     },
     State.DEAF: {
         MicrophoneFound: Transition(State.IDLE),
         ReplyStarted: _DEAF,  # it still speaks
         ReplyEnded: Transition(State.DEAF, (Order.CLOSE,)),
         Failed: Transition(State.DEAF, (Order.CLOSE,)),
+        Hushed: Transition(State.DEAF, _SILENCE),
         Muted: _MUTE,
     },
 }

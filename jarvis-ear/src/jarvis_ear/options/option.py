@@ -23,6 +23,7 @@ SHORT_FLAGS: Final[Mapping[str, str]] = {
     "speaker.output_dir": "--output-dir",
     "log.transcripts": "--log-transcripts",
     "log.format": "--log-format",
+    "console.port": "--port",
     "with_backend": "--with-backend",
 }
 """The everyday options, in the order in which the help shows them."""

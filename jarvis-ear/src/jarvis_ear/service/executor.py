@@ -48,7 +48,7 @@ class Executor:
         self._say = say
         self._run = run or _run
         self._undo: list[Undo] = []
-        self._started: list[str] = []
+        self._started: list[Start] = []
         self.changes = 0
         """Steps that changed something."""
 
@@ -117,7 +117,7 @@ class Executor:
             return
         self._say(str(step))
         self.changes += 1
-        self._started.append(step.service)
+        self._started.append(step)
         done = self._run(("systemctl", "restart", step.service))
         if not done.returncode:
             return
@@ -129,10 +129,13 @@ class Executor:
 
     def _go_back(self, service: str) -> None:
         """Put back what was there before, and have it run again."""
+        was_running = [step.service for step in self._started if step.is_active]
+        if new := [step.service for step in self._started if not step.is_active]:
+            self._run(("systemctl", "--quiet", "disable", "--now", *new))
         for undo in reversed(self._undo):
             undo()
         self._run(("systemctl", "daemon-reload"))
-        again = self._run(("systemctl", "restart", *self._started))
+        again = self._run(("systemctl", "restart", *was_running))
         state = "runs again" if not again.returncode else "does not start either"
         raise ServiceError(
             f"the new {service} does not start: journalctl -u {service}\n"

@@ -85,7 +85,7 @@ def _program(
     pip = _pip(here, compiles=not layout.is_staged)
     locks = _locks(facts, release, with_backend=with_backend)
     steps: tuple[Step, ...] = (
-        Run((facts.python, "-m", "venv", str(here)), always=True),
+        Run((facts.python, "-I", "-m", "venv", str(here)), always=True),
         File(wheel, release.wheel),
         Run((*pip, "--no-index", str(wheel)), always=True),
         *(
@@ -101,11 +101,11 @@ def _program(
 
 
 def _pip(folder: Path, *, compiles: bool) -> tuple[str, ...]:
-    """Return the command that installs exactly what it is told."""
+    """Return the command that installs exactly what it is told, whatever PYTHONPATH holds."""
     python = str(folder / "bin" / "python")
     quietly = ("--quiet", "--no-input", "--disable-pip-version-check")
     exactly = ("--no-deps",) if compiles else ("--no-deps", "--no-compile")
-    return (python, "-m", "pip", "install", *quietly, *exactly)
+    return (python, "-I", "-m", "pip", "install", *quietly, *exactly)
 
 
 def _files(layout: Layout, release: Release, services: tuple[str, ...]) -> Iterator[Step]:

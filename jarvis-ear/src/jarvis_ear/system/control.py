@@ -7,15 +7,15 @@ socket's folder is open to that group, as that of the service is.
 
 import json
 import logging
-import os
 import socket
-import stat
-import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias
+
+from jarvis_ear.journal.life import CONTROL_TROUBLE
+from jarvis_ear.system import private_socket
 
 Answer: TypeAlias = Mapping[str, object]
 
@@ -28,16 +28,6 @@ CLIENT_S: Final = 1.0
 LOOK_S: Final = 0.25
 """A stop is noticed so soon."""
 
-WAITING: Final = 8
-"""Connections that may wait for the one before them; more are refused by the kernel."""
-
-SO_PEERGROUPS: Final = 59
-"""Asks the kernel for the other side's further groups; Python has no name for it (socket.h)."""
-
-MAX_GROUPS: Final = 256
-"""Of one user; who is in more has to ask as root."""
-
-_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: see unix(7)
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -58,10 +48,12 @@ class Control:
 
     def __enter__(self) -> Self:
         try:
-            self._group = _invited_group(self._path.parent)
-            self._listener = _listen(self._path, 0o600 if self._group is None else 0o660)
+            self._group = private_socket.invited_group(self._path.parent)
+            self._listener = private_socket.listen(self._path, self._group)
+            self._listener.settimeout(LOOK_S)
         except OSError as error:
-            _LOGGER.warning("no control socket at %s: %s", self._path, error)
+            told = CONTROL_TROUBLE.told(PLACE=self._path, REASON=error)
+            _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=told)
         else:
             self._thread.start()
         return self
@@ -93,7 +85,7 @@ class Control:
             return None
 
     def _serve(self, client: socket.socket) -> None:
-        if not _may_ask(client, group=self._group):
+        if not private_socket.is_welcome(client, self._group):
             return
         try:
             word = _read_word(client)
@@ -102,58 +94,6 @@ class Control:
             client.sendall(json.dumps(reply).encode() + b"\n")
         except OSError as error:  # it went away, or is too slow
             _LOGGER.debug("a control client was not answered: %s", error)
-
-
-def _invited_group(folder: Path) -> int | None:
-    """Return the group that may enter the folder of the socket, if it is ours and may."""
-    found = folder.stat()
-    is_open = found.st_mode & stat.S_IXGRP and not found.st_mode & stat.S_IRWXO
-    return found.st_gid if is_open and found.st_gid == os.getegid() else None
-
-
-def _listen(path: Path, mode: int) -> socket.socket:
-    """Open the socket with this mode, in place of one that nobody answers on."""
-    if _is_answered(path):
-        raise OSError("another ear answers there")
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        os.fchmod(listener.fileno(), mode)  # what bind() makes has this mode from the beginning
-        listener.bind(str(path))
-        path.chmod(mode)
-        listener.listen(WAITING)
-        listener.settimeout(LOOK_S)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _is_answered(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(CLIENT_S)
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
-
-
-def _may_ask(client: socket.socket, *, group: int | None) -> bool:
-    raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _pid, uid, gid = _CREDENTIALS.unpack(raw)
-    if uid in (0, os.geteuid()):
-        return True
-    return group is not None and group in {gid, *_groups(client)}
-
-
-def _groups(client: socket.socket) -> tuple[int, ...]:
-    size = struct.calcsize("i")
-    try:
-        raw = client.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, size * MAX_GROUPS)
-    except OSError:  # in more groups than we ask for
-        return ()
-    return struct.unpack(f"{len(raw) // size}i", raw)
 
 
 def _read_word(client: socket.socket) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.delivery.events import Finished
+from jarvis_ear.journal.life import SPOOL_TROUBLE
 from jarvis_ear.system.private_folder import PrivateFolder
 from jarvis_ear.system.rarely import Rarely
 
@@ -77,9 +78,12 @@ class Ledger:
         except OSError as error:
             self.unwritten += 1
             words = ", ".join(f"{key} {value}" for key, value in told.items())
-            _LOGGER.info("ledger: turn %s: %s", json.dumps(turn_id), words)
+            told = {"TURN_ID": turn_id}
+            _LOGGER.info("ledger: turn %s: %s", json.dumps(turn_id), words, extra=told)
             if self._rarely.now():
-                _LOGGER.warning("the ledger in %s cannot be written: %s", self._path, _why(error))
+                told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=_why(error))
+                words = "the ledger in %s cannot be written: %s"
+                _LOGGER.warning(words, self._path, _why(error), extra=told)
             return False
         return True
 

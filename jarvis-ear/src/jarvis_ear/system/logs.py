@@ -5,11 +5,15 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, TextIO
 
 from jarvis_ear import config
+from jarvis_ear.system.journal_handler import JournalHandler
+from jarvis_ear.system.journal_socket import SOCKET, JournalSocket
 from jarvis_ear.system.live import AnyLive, Live, NoLive
-from jarvis_ear.system.log_format import OURS, JournalFormatter, JsonFormatter, TextFormatter
+from jarvis_ear.system.log_format import JsonFormatter, PrefixFormatter, TextFormatter
+from jarvis_ear.system.log_record import OURS
 
 OTHERS: Final = (
     "engineio",
@@ -26,16 +30,21 @@ OTHERS: Final = (
 
 @contextmanager
 def setup(
-    log: config.Log, stream: TextIO | None = None, environ: Mapping[str, str] | None = None
+    log: config.Log,
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    journal: Path = SOCKET,
 ) -> Iterator[AnyLive]:
     """Send all log lines to ``stream`` (standard error) while the block lasts.
 
-    Gives the live line, which is drawn on a terminal only. For the main thread.
+    If that is the journal, its socket gets them, with their fields. Gives the live line, which is
+    drawn on a terminal only. For the main thread.
     """
     stream = sys.stderr if stream is None else stream
     environ = os.environ if environ is None else environ
     live = Live(stream) if _is_watched(log, stream, environ) else NoLive()
-    handler = _handler(log, stream, environ, live)
+    handler = _handler(log, stream, environ, live, journal)
     levels = _levels(log)
     before = {name: logging.getLogger(name).level for name in levels}
     _set(levels)
@@ -44,6 +53,7 @@ def setup(
         yield live
     finally:
         logging.getLogger().removeHandler(handler)
+        handler.close()
         _set(before)
         live.close()
 
@@ -58,19 +68,31 @@ def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def _handler(
-    log: config.Log, stream: TextIO, environ: Mapping[str, str], live: AnyLive
+    log: config.Log, stream: TextIO, environ: Mapping[str, str], live: AnyLive, journal: Path
 ) -> logging.Handler:
-    """Make the one handler: whatever else the journal may get one day is chosen here."""
-    handler = logging.StreamHandler(live if isinstance(live, Live) else stream)
-    handler.setFormatter(_formatter(log, stream, environ))
+    """Make the one handler: fields for the journal where it takes them, else lines."""
+    wants_fields = log.format == "auto" and is_journal(stream, environ)
+    handler = _journal_handler(journal) if wants_fields else None
+    if handler is None:
+        handler = logging.StreamHandler(live if isinstance(live, Live) else stream)
+        handler.setFormatter(_formatter(log, stream, environ))
     handler.setLevel(log.level.upper())
     return handler
+
+
+def _journal_handler(path: Path) -> logging.Handler | None:
+    journal = JournalSocket(path)
+    try:
+        journal.open()
+    except OSError:  # a journal of another kind, or out of our reach: lines get there anyway
+        return None
+    return JournalHandler(journal)
 
 
 def _formatter(log: config.Log, stream: TextIO, environ: Mapping[str, str]) -> logging.Formatter:
     json = JsonFormatter() if log.format == "json" else None
     if is_journal(stream, environ):
-        return JournalFormatter(json)
+        return PrefixFormatter(json)
     return json or TextFormatter(colour=_is_terminal(stream, environ) and not _wants_plain(environ))
 
 

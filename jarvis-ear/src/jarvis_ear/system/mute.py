@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from jarvis_ear.journal import life as kinds
 from jarvis_ear.system.quiet_hours import QuietHours
 from jarvis_ear.system.whole_file import write_whole
 
@@ -77,10 +78,17 @@ class Mute:
             except FileNotFoundError:
                 pass
             except (OSError, ValueError, KeyError, TypeError) as error:
-                _LOGGER.warning("%s cannot be read, so the ear stays muted: %s", self._path, error)
+                told = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
+                words = "%s cannot be read, so the ear stays muted: %s"
+                _LOGGER.warning(words, self._path, error, extra=told)
                 self._by = frozenset({OWNER})
             self._by = self._with_clock(self._by)
             return bool(self._by)
+
+    def change(self, quiet_hours: QuietHours | None) -> None:
+        """Go on with other quiet hours; the next look acts on them."""
+        with self._lock:
+            self._quiet_hours = quiet_hours
 
     def mute(self, by: str = OWNER) -> None:
         """Close the ear, until ``by`` lets go or the owner opens it."""
@@ -134,9 +142,11 @@ class Mute:
 
     def _change(self, *, muted: bool) -> None:
         if muted:
-            _LOGGER.info("muted by the %s: the microphone is closed", ", ".join(self.by))
+            by = ", ".join(self.by)
+            told = kinds.MUTED.told(MUTED_BY=by)
+            _LOGGER.info("muted by the %s: the microphone is closed", by, extra=told)
         else:
-            _LOGGER.info("not muted any more")
+            _LOGGER.info("not muted any more", extra=kinds.UNMUTED.told())
         self._on_change(muted)
 
     def _store(self) -> None:
@@ -145,6 +155,7 @@ class Mute:
             write_whole(self._path, json.dumps(told))
         except OSError as error:
             self.stored = False
-            _LOGGER.warning("a restart will not know who muted the ear: %s", error)
+            unsure = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
+            _LOGGER.warning("a restart will not know who muted the ear: %s", error, extra=unsure)
         else:
             self.stored = True

@@ -6,20 +6,23 @@ from typing import Final
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.mute import Mute
 
-WORDS: Final = ("status", "mute", "unmute", "toggle")
+WORDS: Final = ("status", "mute", "unmute", "toggle", "hush")
 """What may be asked."""
 
 
 class Orders:
     """Does what the owner asks for. Lives in the control thread."""
 
-    def __init__(self, health: Health, mute: Mute) -> None:
+    def __init__(
+        self, health: Health, mute: Mute, *, on_hush: Callable[[], None] = lambda: None
+    ) -> None:
         self._health = health
         self._mute = mute
         self._actions: Final[Mapping[str, Callable[[], None]]] = {
             "mute": mute.mute,
             "unmute": mute.unmute,
             "toggle": mute.toggle,
+            "hush": on_hush,
         }
 
     def answer(self, word: str) -> Mapping[str, object]:

@@ -13,6 +13,9 @@ NAME: Final = "jarvis-ear"
 SOCKET: Final = "control"
 """Name of the control socket in the runtime folder."""
 
+FEED: Final = "feed"
+"""Name of the socket that a console watches, in the same folder."""
+
 SERVICE: Final = Path("/run") / NAME
 """Where the service manager puts the runtime folder of a system service."""
 
@@ -51,12 +54,12 @@ def control_folder(environ: Mapping[str, str]) -> Path:
     return folder
 
 
-def sockets(environ: Mapping[str, str]) -> Iterator[Path]:
-    """List where the socket of a running ear may be, the most likely place first."""
+def sockets(environ: Mapping[str, str], name: str = SOCKET) -> Iterator[Path]:
+    """List where a socket of a running ear may be, the most likely place first."""
     if service := _given(environ, "RUNTIME_DIRECTORY"):
-        yield service / SOCKET
-    yield _own_runtime_folder(environ) / SOCKET
-    yield SERVICE / SOCKET
+        yield service / name
+    yield _own_runtime_folder(environ) / name
+    yield SERVICE / name
 
 
 def _given(environ: Mapping[str, str], name: str) -> Path | None:

@@ -15,6 +15,7 @@ from jarvis_ear.delivery.mark import Mark
 from jarvis_ear.delivery.revival import Estate, Present, Promise
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import AlreadyRunning
+from jarvis_ear.journal.life import SPOOL_TROUBLE
 from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.private_folder import PrivateFolder, write_all
@@ -175,7 +176,7 @@ class DiskSpool:
 
     def _keep(self, utterance: Utterance) -> None:
         """Write what is missing, then the header, which makes it whole; then move it."""
-        turn_id, pcm = utterance.turn_id, record.pcm_of(utterance)
+        turn_id, pcm = utterance.turn_id, utterance.pcm
         place = self._places.get(turn_id)
         if place is None or place.folder != OPEN or place.written > len(pcm):
             self._open(turn_id)
@@ -203,9 +204,10 @@ class DiskSpool:
     def _say_foreign(self, number: int) -> None:
         self.foreign += number
         if number:
-            _LOGGER.warning(
-                "%d files in %s are none of ours, and are left alone", number, self._path
-            )
+            reason = f"{number} files are none of ours, and are left alone"
+            told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=reason)
+            words = "%d files in %s are none of ours, and are left alone"
+            _LOGGER.warning(words, number, self._path, extra=told)
 
     @contextmanager
     def _careful(
@@ -217,4 +219,5 @@ class DiskSpool:
             self.failures += 1
             if self._rarely.now():
                 why = os.strerror(error.errno).lower() if error.errno else str(error)
-                _LOGGER.warning(words, self._path, why)
+                told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=why)
+                _LOGGER.warning(words, self._path, why, extra=told)

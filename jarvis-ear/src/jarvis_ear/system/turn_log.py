@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, assert_never
 
 from jarvis_ear.delivery.events import (
+    Answered,
     DeliveryEvent,
     Finished,
     Kept,
     LinkDown,
     LinkUp,
+    PartlyTranscribed,
     Processing,
     ReplyAudio,
     Sent,
@@ -31,6 +33,8 @@ from jarvis_ear.hearing.events import (
     TurnOpened,
     UtteranceGrew,
 )
+from jarvis_ear.journal import turns as kinds
+from jarvis_ear.journal.kind import Kind
 from jarvis_ear.system import turn_words as words
 from jarvis_ear.system.turn_story import Stage, TurnStory, sizes
 
@@ -66,6 +70,7 @@ class TurnLog:
         self._now = now
         self._lock = threading.Lock()
         self._turns: OrderedDict[str, TurnStory] = OrderedDict()
+        self._backend = ""
         self._because = ""
         self._state = State.IDLE
         self._current: dict[str, object] = {}
@@ -84,13 +89,13 @@ class TurnLog:
                 case SendUtterance():
                     self._capture(effect)
                 case TurnDropped(turn_id, reason):
-                    self._drop(turn_id, words.reason(reason))
+                    self._drop(turn_id, reason)
                 case AbandonTurn(turn_id):
                     self._stop_waiting(turn_id)
                 case StopSpeaking(turn_id):
                     self._note(turn_id, "StopSpeaking", "the reply is interrupted")
                 case UtteranceGrew():
-                    pass  # twice a second
+                    pass  # several times a second
                 case Ignored(state, event):
                     self._logger.debug("%s means nothing while %s", type(event).__name__, state)
                 case _:
@@ -101,6 +106,7 @@ class TurnLog:
         with self._lock:
             match event:
                 case LinkUp(url):
+                    self._backend = url
                     self._say(logging.DEBUG, "link up", {"EVENT": "LinkUp", "BACKEND": url})
                 case LinkDown(reason):
                     self._say(logging.DEBUG, f"link down: {reason}", {"EVENT": "LinkDown"})
@@ -109,8 +115,8 @@ class TurnLog:
                 case Processing(turn_id):
                     self._reach(turn_id, Stage.PROCESSING)
                     self._note(turn_id, "Processing", "the backend works on it")
-                case Transcribed(turn_id, text):
-                    self._transcribe(turn_id, text)
+                case PartlyTranscribed() | Transcribed() | Answered():
+                    self._quote(event)
                 case Thinking(turn_id, provider):
                     self._note(turn_id, "Thinking", f"the backend asks {provider}")
                 case ReplyAudio(turn_id, index, content_type, audio):
@@ -119,9 +125,7 @@ class TurnLog:
                 case Finished():
                     self._finish(event)
                 case Kept(turn_id):
-                    self._turns.pop(turn_id, None)
-                    told = f"turn {turn_id}: not sent yet, kept for the next start"
-                    self._note(turn_id, "Kept", told, logging.INFO)
+                    self._end_early(turn_id, kinds.KEPT, "not sent yet, kept for the next start")
                 case _:
                     assert_never(event)
 
@@ -134,6 +138,12 @@ class TurnLog:
         """Note the last sound of a reply."""
         with self._lock:
             self._stop_waiting(turn_id)
+
+    def change(self, *, transcripts: bool, wake_word: str) -> None:
+        """Go on with other options. Any thread."""
+        with self._lock:
+            self._transcripts = transcripts
+            self._wake_word = wake_word
 
     def close(self) -> None:
         """Tell what is known of the turns that are still open: nothing more will come."""
@@ -162,8 +172,9 @@ class TurnLog:
     def _change(self, change: StateChanged) -> None:
         """Tell the new state with what led to it, which the effect just before may have said."""
         because, self._because = self._because or words.why(change), ""
-        told = {**self._current, "EVENT": change.why, "STATE": str(change.new)}
-        self._say(logging.INFO, f"{change.old} -> {change.new}: {because}", told)
+        told = {**self._current, "EVENT": "StateChanged", "CAUSE": change.why}
+        told["STATE"] = str(change.new)
+        self._say(_level_of(change), f"{change.old} -> {change.new}: {because}", told)
         self._state = change.new
         if change.new is State.IDLE:
             self._current = {}
@@ -174,21 +185,30 @@ class TurnLog:
         self._turn(effect.turn_id).capture(effect.utterance, self._now())
         self._because = words.captured(effect.utterance)
 
-    def _drop(self, turn_id: str, because: str) -> None:
-        turn = self._turns.pop(turn_id, None)
-        known = {} if turn is None else turn.fields()
-        told = {**known, "TURN_ID": turn_id, "EVENT": "TurnDropped", "OUTCOME": "dropped"}
-        self._say(logging.INFO, f"turn {turn_id}: dropped ({because}), nothing was sent", told)
+    def _drop(self, turn_id: str, cause: str) -> None:
+        """Tell of a turn without an utterance: perhaps the wake word was none."""
+        kind = kinds.NOBODY_SPOKE if cause == words.NOBODY_SPOKE else kinds.DROPPED
+        told = f"dropped ({words.reason(cause)}), nothing was sent"
+        self._end_early(turn_id, kind, told, CAUSE=cause)
+
+    def _end_early(self, turn_id: str, kind: Kind, told: str, **more: object) -> None:
+        turn = self._turns.pop(turn_id, None) or TurnStory(turn_id)
+        fields = {**turn.fields(), **kind.told(**more)}
+        self._say(logging.INFO, f"turn {turn_id}: {told}", fields)
 
     def _send(self, sent: Sent) -> None:
         self._turn(sent.turn_id).sent = sent
         self._reach(sent.turn_id, Stage.SENT)
         self._note(sent.turn_id, "Sent", f"sent: {words.sent(sent)}", logging.INFO, sizes(sent))
 
-    def _transcribe(self, turn_id: str, text: str) -> None:
-        self._reach(turn_id, Stage.TRANSCRIPT)
-        told = words.understood(text, transcripts=self._transcripts)
-        self._note(turn_id, "Transcribed", told, logging.INFO)
+    def _quote(self, event: PartlyTranscribed | Transcribed | Answered) -> None:
+        """Tell what somebody said, in letters, or how many letters that was."""
+        level = logging.DEBUG
+        if isinstance(event, Transcribed):
+            self._reach(event.turn_id, Stage.TRANSCRIPT)
+            level = logging.INFO
+        told = words.quoted(event, transcripts=self._transcripts)
+        self._note(event.turn_id, type(event).__name__, told, level)
 
     def _finish(self, finished: Finished) -> None:
         turn = self._turn(finished.turn_id)
@@ -222,7 +242,8 @@ class TurnLog:
         self.unfinished += turn.finished is None
         is_fine = turn.finished is not None and words.is_harmless(turn.finished)
         level = logging.INFO if is_fine else logging.WARNING
-        told = {"EVENT": "TurnEnded", **turn.fields()}
+        kind = kinds.UNFINISHED if turn.finished is None else words.kind(turn.finished)
+        told = {**turn.fields(), **kind.told()}
         story = words.story(turn)
         self._recent.append((self._now(), turn.turn_id, story))
         self._say(level, f"turn {turn.turn_id}: {story}", told)
@@ -238,6 +259,7 @@ class TurnLog:
             if len(self._turns) >= MAX_TURNS:
                 self._tell(next(iter(self._turns.values())))
             self._turns[turn_id] = TurnStory(turn_id)
+        self._turns[turn_id].backend = self._backend
         return self._turns[turn_id]
 
     def _note(
@@ -253,3 +275,9 @@ class TurnLog:
 
     def _say(self, level: int, text: str, told: Mapping[str, object]) -> None:
         self._logger.log(level, "%s", text, extra=dict(told))
+
+
+def _level_of(change: StateChanged) -> int:
+    """Between idle and deaf, whoever reads the microphone tells it better, and not every time."""
+    is_told_elsewhere = {change.old, change.new} == {State.IDLE, State.DEAF}
+    return logging.DEBUG if is_told_elsewhere else logging.INFO

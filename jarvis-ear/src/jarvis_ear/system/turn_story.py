@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
 from jarvis_ear.delivery.events import Finished, Sent
 from jarvis_ear.hearing.utterance import Utterance
@@ -10,15 +11,19 @@ from jarvis_ear.units import Samples, milliseconds, seconds
 
 
 class Stage(StrEnum):
-    """The moments of a turn that are timed, in their order. Values are words for people."""
+    """The moments of a turn that are timed, in their order.
+
+    Values are words for people: what the time before such a moment was spent on.
+    """
 
     WAKE = "wake"
     END_OF_SPEECH = "end of speech"
-    SENT = "sent"
-    PROCESSING = "processing"
-    TRANSCRIPT = "transcript"
-    FIRST_AUDIO = "first audio"
-    DONE = "done"
+    CAPTURED = "pause"
+    SENT = "sending"
+    PROCESSING = "taking"
+    TRANSCRIPT = "understanding"
+    FIRST_AUDIO = "answering"
+    DONE = "waiting"
 
 
 @dataclass(slots=True)
@@ -35,6 +40,8 @@ class TurnStory:
     wake_at: Samples | None = None
     """Position of the wake word; None for a follow-up."""
     score: float | None = None
+    backend: str = ""
+    """Address of the backend that was reached last."""
     utterance: Utterance | None = None
     sent: Sent | None = None
     finished: Finished | None = None
@@ -52,6 +59,7 @@ class TurnStory:
         self.utterance = utterance
         silence_ms = milliseconds(utterance.end - utterance.speech_end)
         self.reach(Stage.END_OF_SPEECH, now - silence_ms / 1000)
+        self.reach(Stage.CAPTURED, now)
 
     @property
     def is_over(self) -> bool:
@@ -79,6 +87,20 @@ class TurnStory:
             if stage in self.stamps:
                 yield stage, round((self.stamps[stage] - began) * 1000)
 
+    def answer_ms(self) -> int | None:
+        """How long a person waited: for the first sound, or for the end if there was none."""
+        latencies = self.latencies_ms()
+        return latencies.get(Stage.FIRST_AUDIO, latencies.get(Stage.DONE))
+
+    def spent_ms(self) -> dict[Stage, int]:
+        """Return on what that time was spent, in order."""
+        latencies = self.latencies_ms()
+        last = Stage.FIRST_AUDIO if Stage.FIRST_AUDIO in latencies else Stage.DONE
+        stages = list(Stage)
+        counted = stages[stages.index(Stage.END_OF_SPEECH) : stages.index(last) + 1]
+        reached = [stage for stage in counted if stage in latencies]
+        return {stage: latencies[stage] - latencies[before] for before, stage in pairwise(reached)}
+
     def ids(self) -> dict[str, object]:
         """Return the fields that every line about this turn carries."""
         session = {"SESSION_ID": self.session_id} if self.session_id else {}
@@ -89,18 +111,35 @@ class TurnStory:
         known: dict[str, object] = self.ids()
         if self.score is not None:
             known["WAKE_SCORE"] = round(self.score, 3)
-        if self.speech_s is not None:
-            known["SPEECH_MS"] = round(self.speech_s * 1000)
+        if self.backend:
+            known["BACKEND"] = self.backend
+        if self.utterance is not None:
+            known |= _heard(self.utterance)
         if self.sent is not None:
             known |= sizes(self.sent)
         if self.finished is not None:
             known |= {"OUTCOME": str(self.finished.verdict), "CAUSE": self.finished.code}
             known["REPLY_CHUNKS"] = self.finished.chunks
-        for stage, after_ms in self.latencies_ms().items():
-            if stage is Stage.END_OF_SPEECH:
-                continue  # where the count begins
-            known[f"LATENCY_{stage.name}_MS"] = after_ms
+        return known | self._latency_fields()
+
+    def _latency_fields(self) -> dict[str, object]:
+        known: dict[str, object] = {
+            f"LATENCY_{stage.name}_MS": after_ms
+            for stage, after_ms in self.latencies_ms().items()
+            if stage is not Stage.END_OF_SPEECH  # where the count begins
+        }
+        if self.answer_ms() is not None:
+            known["LATENCY_ANSWER_MS"] = self.answer_ms()
         return known
+
+
+def _heard(utterance: Utterance) -> dict[str, object]:
+    """Return what was said, as fields of the journal."""
+    return {
+        "SPEECH_MS": milliseconds(utterance.speech_end - utterance.speech_start),
+        "LOST_MS": milliseconds(utterance.lost),
+        "ENDED_BY": str(utterance.reason),
+    }
 
 
 def sizes(sent: Sent) -> dict[str, object]:

@@ -3,14 +3,26 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from jarvis_ear.delivery.events import Finished, Sent, Verdict
+from jarvis_ear.delivery.events import (
+    Answered,
+    Finished,
+    PartlyTranscribed,
+    Sent,
+    Transcribed,
+    Verdict,
+)
 from jarvis_ear.hearing.events import State, StateChanged, TurnOpened
 from jarvis_ear.hearing.utterance import Utterance
-from jarvis_ear.system.turn_story import TurnStory
+from jarvis_ear.journal.kind import Kind
+from jarvis_ear.journal.turns import BY_OUTCOME
+from jarvis_ear.system.turn_story import Stage, TurnStory
 from jarvis_ear.units import milliseconds, seconds
 
 MAX_QUOTED: Final = 500
 """Characters of a transcript that a line holds; nobody says more in half a minute."""
+
+NOBODY_SPOKE: Final = "DeadlinePassed"
+"""What ends a turn in which no speech came within its time."""
 
 _WHY: Final[Mapping[str, str]] = {
     "SpeechStarted": "speech begins",
@@ -47,7 +59,7 @@ def why(change: StateChanged) -> str:
 
 def reason(name: str) -> str:
     """Say what ended a turn early."""
-    return "nothing was said" if name == "DeadlinePassed" else _WHY.get(name, name)
+    return "nobody spoke" if name == NOBODY_SPOKE else _WHY.get(name, name)
 
 
 def heard(opened: TurnOpened, wake_word: str) -> str:
@@ -66,15 +78,24 @@ def captured(utterance: Utterance) -> str:
 
 def sent(event: Sent) -> str:
     """Say how much went up."""
+    if not event.base64_bytes:
+        return f"{size(event.raw_bytes)} raw, streamed"
     raw, wav, base64 = map(size, (event.raw_bytes, event.wav_bytes, event.base64_bytes))
     return f"{raw} raw, {wav} WAV, {base64} base64"
 
 
-def understood(text: str, *, transcripts: bool) -> str:
-    """Say what was understood, or only how long it was."""
-    if not transcripts:
-        return f"understood {len(text)} characters"
-    return f'understood "{text[:MAX_QUOTED]}{"..." if len(text) > MAX_QUOTED else ""}"'
+_QUOTED_AS: Final = {
+    PartlyTranscribed: "understood so far",
+    Transcribed: "understood",
+    Answered: "the backend answers",
+}
+
+
+def quoted(event: PartlyTranscribed | Transcribed | Answered, *, transcripts: bool) -> str:
+    """Say what was said, or only how long it was."""
+    said = event.text[:MAX_QUOTED] + "..." * (len(event.text) > MAX_QUOTED)
+    what = f'"{said}"' if transcripts else f"{len(event.text)} characters"
+    return f"{_QUOTED_AS[type(event)]} {what}"
 
 
 def story(turn: TurnStory) -> str:
@@ -83,21 +104,39 @@ def story(turn: TurnStory) -> str:
 
 
 def _parts(turn: TurnStory) -> Iterator[str]:
-    yield "unfinished" if turn.finished is None else outcome(turn.finished)
+    end = "unfinished" if turn.finished is None else outcome(turn.finished)
+    yield f"{end}{_where_the_time_went(turn)}"
     if turn.speech_s is not None:
         yield f"{turn.speech_s:.2f} s of speech"
+    if turn.score is not None:
+        yield f"wake score {turn.score:.2f}"
     if turn.sent is not None:
-        yield sent(turn.sent)
+        yield f"{size(turn.sent.wav_bytes)} sent"
     if turn.finished is not None and turn.finished.chunks:
-        yield chunks(turn.finished.chunks)
-    if latencies := turn.latencies_ms():
-        yield "ms: " + " -> ".join(f"{stage} {ms}" for stage, ms in latencies.items())
+        yield f"{chunks(turn.finished.chunks)} of reply"
+    done_ms, answer_ms = turn.latencies_ms().get(Stage.DONE), turn.answer_ms()
+    if done_ms is not None and done_ms != answer_ms:
+        yield f"over after {done_ms} ms"
+
+
+def _where_the_time_went(turn: TurnStory) -> str:
+    """Say how long a person waited from the end of speech, and what for."""
+    answer_ms = turn.answer_ms()
+    if answer_ms is None:
+        return ""
+    steps = " + ".join(f"{ms} {stage}" for stage, ms in turn.spent_ms().items())
+    return f" after {answer_ms} ms = {steps}"
 
 
 def outcome(finished: Finished) -> str:
     """Say how it ended."""
     verdict = spaced(finished.verdict)
     return f"{verdict} ({spaced(finished.code)})" if finished.code else verdict
+
+
+def kind(finished: Finished) -> Kind:
+    """Find how such an end is marked in the journal."""
+    return BY_OUTCOME[str(finished.verdict)]
 
 
 def is_harmless(finished: Finished) -> bool:

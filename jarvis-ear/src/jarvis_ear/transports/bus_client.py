@@ -18,6 +18,7 @@ from jarvis_ear.errors import (
     Rejected,
     RemoteProtocolError,
 )
+from jarvis_ear.journal.link import BUS_REACHED, BUS_UNREACHABLE
 from jarvis_ear.transports.bus_dialer import BusDialer, is_same_server
 from jarvis_ear.transports.bus_link import BusLink
 from jarvis_ear.transports.bus_queue import BusQueue
@@ -138,13 +139,18 @@ class BusClient:
         first = self._status.state is LinkState.TRYING
         self._status.reached()
         level = logging.INFO if self._series.worth_an_all_clear() or first else logging.DEBUG
-        _LOGGER.log(level, "bus reached at %s", address(self._url))
+        told = BUS_REACHED.told(BUS=address(self._url))
+        _LOGGER.log(level, "bus reached at %s", address(self._url), extra=told)
 
     def _failed(self, error: JarvisEarError) -> float:
         setback = _SETBACKS.get(type(error), Setback.UNREACHABLE)
         wait_s = delay_s(setback, self._series.failed(setback), random.random())  # noqa: S311 - jitter
         level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
-        _LOGGER.log(level, "bus not usable: %s; next attempt in %.1f s", error, wait_s)
+        told = BUS_UNREACHABLE.told(
+            BUS=address(self._url), REASON=error, RETRY_MS=round(wait_s * 1000)
+        )
+        words = "bus not usable: %s; next attempt in %.1f s"
+        _LOGGER.log(level, words, error, wait_s, extra=told)
         (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
         return wait_s
 

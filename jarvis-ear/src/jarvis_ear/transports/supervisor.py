@@ -2,17 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from jarvis_ear.delivery.backoff import Setback, delay_s
 from jarvis_ear.delivery.events import DeliveryEvent, LinkDown, LinkUp
 from jarvis_ear.delivery.outage import Outage
 from jarvis_ear.delivery.series import Series
 from jarvis_ear.errors import Disconnected, JarvisEarError, Rejected, RemoteProtocolError
+from jarvis_ear.journal import link as kinds
+from jarvis_ear.journal.kind import Kind
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
-from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.status import Status
+
+_KINDS: Final[Mapping[Setback, Kind]] = {
+    Setback.UNREACHABLE: kinds.BACKEND_UNREACHABLE,
+    Setback.REJECTED: kinds.PASSWORD_REJECTED,
+    Setback.FOREIGN: kinds.BACKEND_FOREIGN,
+}
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,11 +53,13 @@ class Supervisor:
         self._rand = rand
         self._series = Series()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; then give every turn its verdict."""
+    async def run(self, stop: asyncio.Event, is_end: Callable[[], bool] = lambda: True) -> bool:
+        """Work until ``stop`` is set; then give every turn its verdict.
+
+        Returns what ``is_end`` says at that time: False leaves to a successor what nobody fetched.
+        """
         if stop.is_set():
-            await self._courier.close()
-            return
+            return await self._close(is_end)
         tasks = [asyncio.create_task(work) for work in (self._keep(), self._courier.run())]
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -56,10 +67,16 @@ class Supervisor:
         finally:
             broken = [task for task in tasks if task.done()]
             await _cancel((*tasks, stopped))
-            await self._courier.close()
+            ended = await self._close(is_end)
             self._status.missed()
         for task in broken:
             task.result()
+        return ended
+
+    async def _close(self, is_end: Callable[[], bool]) -> bool:
+        ended = is_end()
+        await self._courier.close(for_good=ended)
+        return ended
 
     async def _keep(self) -> None:
         while True:
@@ -78,7 +95,7 @@ class Supervisor:
             self._courier.use(None)
             await link.close()
 
-    async def _live(self, link: SocketIoLink) -> float:
+    async def _live(self, link: Link) -> float:
         since = self._clock()
         self._reached()
         self._courier.use(link)
@@ -95,10 +112,12 @@ class Supervisor:
             return
         calm = self._series.worth_an_all_clear() or news.after_s is None
         level = logging.INFO if calm else logging.DEBUG
-        _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news))
+        away_ms = None if news.after_s is None else round(news.after_s * 1000)
+        told = kinds.BACKEND_REACHED.told(BACKEND=news.url, AWAY_MS=away_ms)
+        _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news), extra=told)
         self._tell(news)
 
-    def _lost(self, link: SocketIoLink, error: Disconnected) -> float:
+    def _lost(self, link: Link, error: Disconnected) -> float:
         if link is not self._courier.replaced:
             return self._failed(error)
         _LOGGER.debug("link replaced: %s", error)
@@ -110,7 +129,11 @@ class Supervisor:
         setback = _setback(error)
         wait_s = delay_s(setback, self._series.failed(setback), self._rand())
         level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
-        _LOGGER.log(level, "backend not usable: %s; next attempt in %.1f s", error, wait_s)
+        told = _KINDS[setback].told(
+            BACKEND=self._outage.url, REASON=error, RETRY_MS=round(wait_s * 1000)
+        )
+        words = "backend not usable: %s; next attempt in %.1f s"
+        _LOGGER.log(level, words, error, wait_s, extra=told)
         (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
         self._say(self._outage.failed(str(error), self._clock()))
         return wait_s

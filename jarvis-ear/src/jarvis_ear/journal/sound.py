@@ -1,0 +1,119 @@
+"""What can happen to the microphone and the speaker."""
+
+from typing import Final
+
+from jarvis_ear.journal.kind import Kind, Remedy
+
+_DEVICES: Final = Remedy("what microphones there are", "jarvis-ear devices")
+_DEAF: Final = Remedy(
+    "when it was deaf today",
+    "journalctl -u jarvis-ear --since today EVENT=MicrophoneLost EVENT=MicrophoneFound",
+)
+
+MICROPHONE_OPENED: Final = Kind(
+    "MicrophoneOpened",
+    "e00af6768aee47f59275612b4889f4d4",
+    "The ear hears @SOURCE@",
+    "The first sound came from it since the start of the program.",
+)
+
+MICROPHONE_LOST: Final = Kind(
+    "MicrophoneLost",
+    "0626ad922a2342f4ba9330c8907d2a6f",
+    "The ear is deaf: no sound from @SOURCE@",
+    "The system says: @REASON@\n\nThe microphone was unplugged, its driver stopped giving sound, "
+    "the sound server went away, or none was there at the start. It is looked for until it is "
+    "there again, which takes 5 s at most from its return; no restart is needed. A sentence "
+    "that was cut off is sent as far as it was heard.",
+    (
+        _DEVICES,
+        Remedy(
+            "whether the service may use sound cards",
+            "systemctl show jarvis-ear -p SupplementaryGroups -p DeviceAllow",
+        ),
+        _DEAF,
+    ),
+)
+
+MICROPHONE_BUSY: Final = Kind(
+    "MicrophoneLost",
+    "8a5a4a49ba2647d89d3433538a0fa6cf",
+    "The ear is deaf: another program uses @SOURCE@",
+    "The system says: @REASON@\n\nOnly one program at a time can record from a sound card "
+    "itself. The ear takes the microphone as soon as it is free.",
+    (
+        Remedy(
+            "end the program that is named, or let both use a sound server: set "
+            "`microphone.device` to `pipewire` or `pulse`"
+        ),
+        _DEVICES,
+    ),
+)
+
+MICROPHONE_STILL_LOST: Final = Kind(
+    "MicrophoneStillLost",
+    "3d453d61b51b4cd8a2e290d94b548fda",
+    "Still no sound from @SOURCE@ after @DEAF_MS@ ms",
+    "The system says: @REASON@\n\nA reminder: every ten minutes, and sooner if there is another "
+    "reason.",
+    (_DEVICES, _DEAF),
+)
+
+MICROPHONE_FOUND: Final = Kind(
+    "MicrophoneFound",
+    "778e0c4fee0245d5b8667deef0297acb",
+    "@SOURCE@ is back after @DEAF_MS@ ms",
+    "The ear hears again. Nothing that was said in between was heard.",
+    (_DEAF,),
+)
+
+MICROPHONE_SILENT: Final = Kind(
+    "MicrophoneSilent",
+    "638f4efdad434487aea7c375d4c40a3a",
+    "@SOURCE@ gives the same value all the time",
+    "The device works and there is no sound in it: a mute switch on the microphone, a cable, a "
+    "volume of zero, or the wrong channel. No room is so quiet.",
+    (
+        Remedy("look at switch and cable"),
+        Remedy("the volume of the card", "alsamixer"),
+        Remedy("try another channel: `microphone.channel`"),
+    ),
+)
+
+MICROPHONE_HEARD_AGAIN: Final = Kind(
+    "MicrophoneHeardAgain",
+    "f6c02088f9554ba39d411a45c91573e7",
+    "@SOURCE@ gives sound again",
+    "Whatever kept it silent is over.",
+)
+
+SOUND_LOST: Final = Kind(
+    "SoundLost",
+    "87a880a6231e47c58476dee4c3df5b16",
+    "@LOST_MS@ ms of sound from @SOURCE@ never arrived",
+    "The card had to throw sound away because it was not fetched in time: the machine was busy, "
+    "or slept. A word in that gap cannot be understood. Told once in ten minutes at most, "
+    "with everything that was lost since.",
+    (
+        Remedy("what else keeps the machine busy", "systemd-cgtop -b -n 2"),
+        Remedy("let the card keep more: raise `microphone.latency_ms`"),
+    ),
+)
+
+SPEAKER_LOST: Final = Kind(
+    "SpeakerLost",
+    "a02e37ca601040dcab7e8f4788edf2b3",
+    "A reply cannot be heard",
+    "The system says: @REASON@\n\nThe speaker was unplugged, is used by another program, or has "
+    "another name. Turns go on, without sound; each reply tries the speaker anew.",
+    (
+        Remedy("what speakers there are", "jarvis-ear devices"),
+        Remedy("choose one: `speaker.device`"),
+    ),
+)
+
+KINDS: Final = (
+    *(MICROPHONE_OPENED, MICROPHONE_LOST, MICROPHONE_BUSY, MICROPHONE_STILL_LOST),
+    MICROPHONE_FOUND,
+    *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, SOUND_LOST, SPEAKER_LOST),
+)

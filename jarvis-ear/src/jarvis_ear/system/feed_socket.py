@@ -1,0 +1,158 @@
+"""FeedSocket: the feed, line by line, for whoever of us connects."""
+
+import logging
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Self
+
+from jarvis_ear.system import private_socket
+from jarvis_ear.system.feed import Feed
+from jarvis_ear.system.feed_lines import encode
+
+TICK_S: Final = 0.04
+"""25 times a second: a level moves smoothly, and hearing is 50 frames a second already."""
+
+MAX_WATCHERS: Final = 4
+"""A console is one watcher, however many browsers look at it."""
+
+STOP_S: Final = 1.0
+"""A turn of the loop takes a millisecond, and no call in it waits."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class FeedSocket:
+    """Owns the socket and the thread "feed" that serves it, inside a ``with``.
+
+    While nobody watches, the thread sleeps until somebody comes, and nothing is looked at. While
+    somebody does, ``look`` is called before each tick, in that thread. At most ``MAX_WATCHERS`` are
+    served; one more is turned away (``refused``). A watcher that reads slowly misses deltas and
+    gets a snapshot, and nobody waits for it. An ear that cannot have the socket says so once and
+    hears all the same.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        feed: Feed,
+        look: Callable[[], None],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._feed = feed
+        self._look = look
+        self._monotonic = monotonic
+        self._listener: socket.socket | None = None
+        self._group: int | None = None
+        self._stop_here, self._stop_there = socket.socketpair()
+        self._watchers: dict[socket.socket, _Watcher] = {}
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+        self.refused = 0
+        """Connections that were turned away: strangers, and those above the bound."""
+
+    def __enter__(self) -> Self:
+        try:
+            self._group = private_socket.invited_group(self._path.parent)
+            self._listener = private_socket.listen(self._path, self._group)
+        except OSError as error:
+            told = {"PLACE": self._path, "REASON": error}
+            _LOGGER.warning("no feed for a console at %s: %s", self._path, error, extra=told)
+        else:
+            self._listener.settimeout(0)
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_here.close()
+        if self._listener is not None:
+            self._thread.join(STOP_S)
+            self._listener.close()
+            self._path.unlink(missing_ok=True)
+        self._stop_there.close()
+
+    def _run(self) -> None:
+        due = self._monotonic()
+        while True:
+            ready = self._wait(due)
+            if self._stop_there in ready:
+                break
+            self._meet(ready)
+            if self._watchers and self._monotonic() >= due:
+                due = self._monotonic() + TICK_S
+                self._tell()
+        for watcher in list(self._watchers.values()):
+            self._part(watcher)
+
+    def _wait(self, due: float) -> list[socket.socket]:
+        """Sleep until somebody comes or goes, or until the tick if anybody watches."""
+        assert self._listener is not None  # noqa: S101 - the thread is started with it
+        patience = max(0.0, due - self._monotonic()) if self._watchers else None
+        everybody = [self._stop_there, self._listener, *self._watchers]
+        return select.select(everybody, [], [], patience)[0]
+
+    def _meet(self, ready: list[socket.socket]) -> None:
+        for one in ready:
+            if one is self._listener:
+                self._accept(one)
+            elif one in self._watchers:
+                self._part(self._watchers[one])  # it has left, or speaks where it should listen
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            client = listener.accept()[0]
+        except OSError as error:  # it went away; or no descriptors are left, and the ear needs none
+            _LOGGER.debug("nobody could be served: %s", error)
+            return
+        if len(self._watchers) >= MAX_WATCHERS or not private_socket.is_welcome(
+            client, self._group
+        ):
+            self.refused += 1
+            client.close()
+            return
+        client.settimeout(0)
+        self._watchers[client] = _Watcher(client, self._feed)
+
+    def _tell(self) -> None:
+        self._look()
+        for watcher in list(self._watchers.values()):
+            try:
+                watcher.send()
+            except OSError as error:
+                _LOGGER.debug("a watcher of the feed is gone: %s", error)
+                self._part(watcher)
+
+    def _part(self, watcher: "_Watcher") -> None:
+        del self._watchers[watcher.client]
+        watcher.close()
+
+
+class _Watcher:
+    """One connection, and the rest of the line that it has not taken yet."""
+
+    def __init__(self, client: socket.socket, feed: Feed) -> None:
+        self.client = client
+        self._subscription = feed.subscribe()
+        self._unsent = b""
+
+    def send(self) -> None:
+        """Hand over what the connection takes right now."""
+        if not self._unsent:
+            news = self._subscription.fetch()
+            if news is None:
+                return
+            self._unsent = encode(news).encode() + b"\n"
+        try:
+            sent = self.client.send(self._unsent)
+        except BlockingIOError:
+            return
+        self._unsent = self._unsent[sent:]
+
+    def close(self) -> None:
+        """Watch no longer, and hang up."""
+        self._subscription.close()
+        self.client.close()

@@ -1,0 +1,151 @@
+"""Publisher: what happens in the ear, written into the feed for a console."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from jarvis_ear.delivery.events import (
+    DeliveryEvent,
+    Finished,
+    Kept,
+    LinkDown,
+    LinkUp,
+    Processing,
+    ReplyAudio,
+    Sent,
+    Thinking,
+    Transcribed,
+)
+from jarvis_ear.hearing.events import (
+    Effect,
+    SendUtterance,
+    StateChanged,
+    StopSpeaking,
+    TurnDropped,
+    TurnOpened,
+)
+from jarvis_ear.system import turn_words as words
+from jarvis_ear.system.feed import Feed
+from jarvis_ear.system.turn_news import TurnNews
+from jarvis_ear.system.turn_story import Stage, TurnStory
+
+MAX_TURNS: Final = 12
+"""As many as a person looks back on; the ledger and the log know the others."""
+
+
+class Publisher:
+    """Keeps the feed's topics of state, link and turns true.
+
+    The ear thread calls ``effect``, the network thread ``delivery``, the speaker thread
+    ``reply_started`` and ``reply_ended``. One lock protects the turns. At most ``MAX_TURNS`` are
+    kept; the oldest goes first. What was said stays in memory only, and only with ``transcripts``.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        *,
+        transcripts: bool,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._feed = feed
+        self._transcripts = transcripts
+        self._now = now
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._turns: OrderedDict[str, TurnNews] = OrderedDict()
+
+    def effect(self, effect: Effect) -> None:
+        """Note what the ear decided."""
+        with self._lock:
+            match effect:
+                case StateChanged(_, new):
+                    told = {"name": str(new), "why": words.why(effect), "at": self._wall()}
+                    self._feed.put("state", told)
+                case TurnOpened():
+                    self._open(effect)
+                case SendUtterance(turn_id, utterance):
+                    self._turn(turn_id).capture(utterance, self._now())
+                    self._show(turn_id)
+                case TurnDropped(turn_id, reason):
+                    turn = self._turn(turn_id)
+                    turn.outcome, turn.cause = "dropped", words.reason(reason)
+                    self._show(turn_id)
+                case StopSpeaking(turn_id):
+                    self._stop_waiting(turn_id)
+                case _:
+                    pass  # not of interest to whoever looks on
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        """Note what became of an utterance."""
+        with self._lock:
+            match event:
+                case LinkUp(url):
+                    self._feed.put("link", {"up": True, "url": url, "at": self._wall()})
+                case LinkDown(reason):
+                    self._feed.put("link", {"up": False, "why": reason, "at": self._wall()})
+                case Sent(turn_id):
+                    self._reach(turn_id, Stage.SENT)
+                case Processing(turn_id):
+                    self._reach(turn_id, Stage.PROCESSING)
+                case Transcribed(turn_id, text):
+                    turn = self._turn(turn_id)
+                    turn.understand(text, self._now(), words=self._transcripts)
+                    self._show(turn_id)
+                case Thinking(turn_id, provider):
+                    self._turn(turn_id).provider = provider
+                    self._show(turn_id)
+                case ReplyAudio(turn_id):
+                    self._turn(turn_id).chunks += 1
+                    self._show(turn_id)
+                case Finished(turn_id):
+                    self._turn(turn_id).finish(event, self._now())
+                    self._show(turn_id)
+                case Kept(turn_id):
+                    self._turn(turn_id).outcome = "kept"
+                    self._show(turn_id)
+                case _:
+                    pass  # not of interest to whoever looks on
+
+    def reply_started(self, turn_id: str) -> None:
+        """Note the first sound of a reply."""
+        with self._lock:
+            self._reach(turn_id, Stage.FIRST_AUDIO)
+
+    def reply_ended(self, turn_id: str) -> None:
+        """Note the last sound of a reply."""
+        with self._lock:
+            self._stop_waiting(turn_id)
+
+    def _open(self, opened: TurnOpened) -> None:
+        story = self._turn(opened.turn_id).story
+        story.score = opened.score
+        story.wake_at = None if opened.score is None else opened.at
+        self._show(opened.turn_id)
+
+    def _reach(self, turn_id: str, stage: Stage) -> None:
+        if turn_id in self._turns:  # an announcement has no turn
+            self._turns[turn_id].story.reach(stage, self._now())
+            self._show(turn_id)
+
+    def _stop_waiting(self, turn_id: str) -> None:
+        turn = self._turns.get(turn_id)
+        if turn is not None:
+            turn.story.needs_no_sound = True
+            turn.end_if_over(self._now())
+            self._show(turn_id)
+
+    def _turn(self, turn_id: str) -> TurnNews:
+        """Find a turn, or begin one; the oldest gives way."""
+        if turn_id not in self._turns:
+            self._turns[turn_id] = TurnNews(TurnStory(turn_id), self._wall())
+            if len(self._turns) > MAX_TURNS:
+                oldest, _ = self._turns.popitem(last=False)
+                self._feed.put(f"turn:{oldest}", None)
+        return self._turns[turn_id]
+
+    def _show(self, turn_id: str) -> None:
+        self._feed.put(f"turn:{turn_id}", self._turns[turn_id].value())

@@ -1,0 +1,138 @@
+"""The page of the backend in a real browser with a microphone: a question in, an answer out."""
+
+import re
+import wave
+
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed: it drives the browser")
+from playwright.sync_api import expect
+
+from fakes.chromium import CHROMIUM, launch
+from fakes.engines import scripted
+from jarvis_backend.config import Config
+from jarvis_backend.server import Server
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+
+SOON_MS = 30_000
+expect.set_options(timeout=SOON_MS)
+
+SPOKEN_DBFS = re.compile(r"-[1-3]?\d dBFS")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory, what_time):
+    """A browser whose microphone hears "what time is it" once."""
+    said = tmp_path_factory.mktemp("microphone") / "said.wav"
+    with wave.open(str(said), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(np.concatenate([what_time, np.zeros(16_000, "<i2")]).tobytes())
+    with launch(
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        "--autoplay-policy=no-user-gesture-required",
+        f"--use-file-for-fake-audio-capture={said}%noloop",
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def open_page(browser):
+    """Open the page of a server, logged in; at the end nothing must have been complained of."""
+    opened, complaints = [], []
+
+    def start(url, *, password="jarvis", permissions=("microphone",)):
+        context = browser.new_context(permissions=list(permissions))
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: line.type == "error" and complaints.append(line.text))
+        opened.append(context)
+        page.goto(f"{url}/console")
+        page.get_by_label("Password").fill(password)
+        page.keyboard.press("Enter")
+        return page
+
+    yield start
+    for context in opened:
+        context.close()
+    lost = ("Failed to load", "WebSocket")  # what a browser says of a server that is gone
+    assert [line for line in complaints if not any(word in line for word in lost)] == []
+
+
+@pytest.fixture(scope="module")
+def real():
+    """A backend with its real engines."""
+    with Server(Config(port=0, console=True, password="jarvis")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def plain():
+    """A backend with scripted engines."""
+    with Server(Config(port=0, console=True, password="jarvis"), scripted()) as server:
+        yield server
+
+
+def test_a_person_asks_and_is_answered(open_page, real):
+    page = open_page(real)
+    page.get_by_role("button", name="Talk").click()
+    expect(page.get_by_role("status")).to_have_text("Hearing you")
+    expect(page.locator("#level")).to_have_text(SPOKEN_DBFS)
+    expect(page.locator("#speech")).to_have_text("no")  # it was said
+    expect(page.locator(".said.partial")).to_contain_text("time")  # understood while speaking
+    page.keyboard.press("t")
+    expect(page.locator(".said")).to_have_text("what time is it")
+    expect(page.locator(".reply")).to_contain_text("It is ")
+    expect(page.locator("#turns .chip")).to_have_text("done")
+    page.locator("#turns summary").click()
+    expect(page.locator("#turns details")).to_contain_text("understood")
+    assert page.get_by_role("status").text_content() == "Ready"  # it waits to be asked for
+    page.get_by_role("button", name="Play the reply").click()
+    expect(page.get_by_role("status")).to_have_text("Speaking")
+    expect(page.get_by_role("status")).to_have_text("Ready")
+
+
+def test_stop_ends_what_is_being_said(open_page, plain):
+    page = open_page(plain.url)
+    page.get_by_role("button", name="Talk").click()
+    expect(page.get_by_role("status")).to_have_text("Hearing you")
+    page.keyboard.press("s")
+    expect(page.get_by_role("status")).to_have_text("Ready")
+    expect(page.locator("#turns .chip")).to_have_text("abandoned")
+    page.keyboard.press("t")
+    expect(page.get_by_role("status")).to_have_text("Hearing you")
+
+
+def test_a_wrong_password_is_told_and_nothing_is_kept(open_page, plain):
+    page = open_page(plain.url, password="wrong")
+    expect(page.locator("#gate-error")).to_contain_text("does not accept this password")
+    page.get_by_label("Password").fill("jarvis")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Talk")).to_be_enabled()
+    stored = "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])"
+    assert "eyJ" not in page.evaluate(stored)
+    page.reload()
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_modules_are_switched_for_everybody(open_page, plain):
+    one, other = open_page(plain.url), open_page(plain.url)
+    for page in (one, other):
+        expect(page.get_by_role("switch", name="Vision")).to_be_enabled()
+    one.get_by_text("Vision").click()
+    expect(other.get_by_role("switch", name="Vision")).not_to_be_checked()
+    expect(other.locator("#events")).to_contain_text("module_status_changed")
+
+
+def test_health_says_what_it_works_with(open_page, plain):
+    page = open_page(plain.url)
+    expect(page.locator("#health")).to_contain_text("Understands withscripted")
+    plain.stop()
+    expect(page.get_by_role("alert").first).to_contain_text("cannot be reached")

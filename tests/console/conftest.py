@@ -1,0 +1,74 @@
+"""What the tests of the console share: its pages on a free port, over a feed of the test."""
+
+import asyncio
+import socket
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import ClientSession, web
+
+from jarvis_ear.console.door import Door
+from jarvis_ear.console.server import Pages
+from jarvis_ear.system.feed import Feed
+
+TOKEN = "the-token"
+DEADLINE_S = 20
+
+
+class Site:
+    """The console's server, and one client of it."""
+
+    def __init__(self, session: ClientSession, pages: Pages, app: web.Application, port: int):
+        self.session = session
+        self.pages = pages
+        self.app = app
+        self.host = f"127.0.0.1:{port}"
+
+    def url(self, path: str) -> str:
+        return f"http://{self.host}{path}"
+
+    def watch(self, token: str = TOKEN, **headers: str):
+        protocols = ("jarvis-console", f"token.{token}") if token else ()
+        return self.session.ws_connect(
+            self.url("/console/feed"), protocols=protocols, headers=headers, max_msg_size=0
+        )
+
+
+@pytest.fixture
+def feed():
+    made = Feed()
+    made.put("ear", {"up": True})
+    return made
+
+
+@pytest.fixture
+def site(feed):
+    """Make a site: ``async with site(ask) as site``."""
+
+    @asynccontextmanager
+    async def make(ask=None, now=time.monotonic):
+        async def nothing(word):
+            return {"did": word}
+
+        # The door has to know the port, and the port is known when it listens.
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        pages = Pages(Door(port, TOKEN, now), feed, ask or nothing, now)
+        app = pages.application()
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        try:
+            async with ClientSession() as session:
+                yield Site(session, pages, app, port)
+        finally:
+            await runner.cleanup()
+
+    return make
+
+
+@pytest.fixture
+def run():
+    """Run a coroutine to its end, with a deadline."""
+    return lambda work: asyncio.run(asyncio.wait_for(work, DEADLINE_S))

@@ -1,0 +1,299 @@
+"""The page in a real browser, over a feed of the test: every control, and what it shows."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from fakes.ear_feed import FeedingEar, turn
+
+pytest.importorskip("playwright", reason="playwright is not installed: it drives the browser")
+from playwright.sync_api import Browser, Page, expect
+
+from fakes.chromium import CHROMIUM, launch
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+
+SOON_MS = 20_000
+expect.set_options(timeout=SOON_MS)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with launch() as started:
+        yield started
+
+
+class Console:
+    """`jarvis-ear console` as a process."""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "jarvis_ear", "console", "--port", str(port)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "RUNTIME_DIRECTORY": str(folder)},
+        )
+        assert self._process.stdout
+        self.address = self._process.stdout.readline().strip()
+
+    @property
+    def port(self) -> int:
+        return int(re.search(r":(\d+)/", self.address)[1])
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("runtime")
+
+
+@pytest.fixture(scope="module")
+def feeding(folder):
+    with FeedingEar(folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def console(folder):
+    made = Console(folder)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def ear(feeding):
+    feeding.begin_anew()
+    return feeding
+
+
+@pytest.fixture
+def page(browser: Browser, ear, console):
+    yield from watch(browser, console)
+
+
+@pytest.fixture
+def doomed(browser: Browser, tmp_path):
+    """An ear, a console and a page of their own, for tests that end them."""
+    with FeedingEar(tmp_path) as ear:
+        console = Console(tmp_path)
+        for page in watch(browser, console):
+            yield ear, console, page
+        console.stop()
+
+
+def watch(browser: Browser, console: Console):
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    complaints = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda line: line.type == "error" and complaints.append(line.text))
+    opened.goto(console.address)
+    expect(opened.locator("#pill-ear")).to_have_text("ear")
+    yield opened
+    context.close()
+    assert [
+        one for one in complaints if "WebSocket" not in one and "Failed to load" not in one
+    ] == []
+
+
+def wait_until(happens) -> None:
+    deadline, pause = time.monotonic() + SOON_MS / 1000, threading.Event()
+    while not happens():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+
+
+def test_the_token_leaves_the_address_and_a_reload_needs_no_other(page: Page):
+    assert "token" not in page.url
+    page.reload()
+    expect(page.locator("#pill-ear")).to_have_text("ear")
+
+
+def test_the_state_is_shown_and_told(page: Page, ear):
+    status = page.get_by_role("status")
+    expect(status).to_have_text("Waiting for the wake word")
+    for name, words in [("listening", "Listening"), ("speaking", "Speaking"), ("deaf", "Deaf")]:
+        ear.state(name, "because")
+        expect(status).to_have_text(words)
+        expect(page.locator("#why")).to_have_text("because")
+    ear.feed.put("link", {"up": False, "why": "refused", "at": 0})
+    expect(page.locator("#pill-link")).to_contain_text("backend away since")
+
+
+def test_the_mute_button_and_its_truth(page: Page, ear):
+    button = page.get_by_role("button", name="Mute")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.click()
+    expect(page.get_by_role("button", name="Unmute")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#why")).to_have_text("The microphone is closed by you, until you unmute.")
+    page.keyboard.press("m")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert ear.ordered == ["toggle", "toggle"]
+    ear.mute("clock", "bus")
+    expect(page.locator("#why")).to_have_text(
+        "The microphone is closed by the clock, until 07:00, and by the bus, until it lets go."
+    )
+
+
+def test_the_stop_button(page: Page, ear):
+    button = page.get_by_role("button", name="Stop")
+    expect(button).to_be_disabled()
+    ear.state("speaking")
+    button.click()
+    expect(page.get_by_role("status")).to_have_text("Waiting for the wake word")
+    ear.state("capturing")
+    expect(button).to_be_enabled()
+    page.keyboard.press("s")
+    expect(button).to_be_disabled()
+    assert ear.ordered == ["hush", "hush"]
+
+
+def test_sound_score_and_threshold(page: Page):
+    expect(page.locator("#level")).to_have_text(re.compile(r"-\d+ dBFS"))
+    expect(page.locator("#score")).to_have_text(re.compile(r"0\.\d\d"))
+    expect(page.locator("#threshold")).to_have_text(" of 0.5")
+    expect(page.get_by_role("img", name=re.compile("level -[0-9]+ dBFS now"))).to_be_visible()
+    painted = """canvas => new Set(canvas.getContext("2d").getImageData(
+        0, 0, canvas.width, canvas.height).data).size"""
+    wait_until(lambda: page.locator("canvas").evaluate(painted) > 20)
+
+
+def test_turns_words_and_waterfalls(page: Page, ear):
+    ear.feed.put("turn:a", turn("a", began_at=1.0))
+    ear.feed.put(
+        "turn:b",
+        turn(
+            "b", began_at=2.0, outcome="failed", cause="not_understood", chunks=0, transcript="<b>"
+        ),
+    )
+    expect(page.locator(".said")).to_have_text(["what time is it", "<b>"])
+    titles = page.locator("#turns .title")
+    expect(titles).to_have_text(["“<b>”", "“what time is it”"])
+    expect(page.locator("#turns .chip")).to_have_text(["failed", "done"])
+    page.locator("#turns summary").last.click()
+    expect(page.locator("#turns details[open]")).to_contain_text("first sound1.50 s")
+    ear.feed.put("turn:c", turn("c", began_at=3.0, outcome="", transcript="more", stages_ms={}))
+    expect(titles).to_have_count(3)
+    expect(page.locator("#turns details[open]")).to_have_count(1)  # it stays open
+    ear.feed.put("turn:a", None)
+    expect(titles).to_have_count(2)
+
+
+def test_words_that_the_owner_hides(page: Page, ear):
+    ear.feed.put("words", {"shown": False})
+    hidden = {name: value for name, value in turn("a").items() if name != "transcript"}
+    ear.feed.put("turn:a", hidden)
+    expect(page.locator(".said")).to_contain_text("15 characters understood. The words are hidden")
+
+
+def test_health_and_what_is_stuck(page: Page, ear):
+    expect(page.locator("#health")).to_contain_text("Hearsyes")
+    ear.feed.put("health", {"hearing": False, "stuck": ["wake model"], "uptime_s": 4000})
+    expect(page.locator("#health .bad")).to_have_text("Stuckwake model")
+    expect(page.locator("#health")).to_contain_text("1 h 6 min")
+
+
+def test_a_gap_is_marked(page: Page, ear):
+    ear.feed.put("gaps", {"lost_ms": 120})
+    expect(page.get_by_role("img", name=re.compile("1 gaps"))).to_be_visible()
+
+
+def test_it_comes_back_by_itself_after_a_restart_of_the_ear(doomed, tmp_path):
+    ear, _, page = doomed
+    ear.__exit__(None, None, None)
+    expect(page.get_by_role("alert").first).to_contain_text("The ear is not running")
+    expect(page.get_by_role("button", name="Mute")).to_be_disabled()
+    with FeedingEar(tmp_path) as second:
+        second.state("thinking")
+        expect(page.get_by_role("status")).to_have_text("Thinking")
+        expect(page.locator("#banner")).to_be_hidden()
+        page.keyboard.press("m")
+        wait_until(lambda: second.ordered == ["toggle"])
+
+
+def test_a_console_that_was_started_anew_asks_for_its_token(doomed, tmp_path):
+    _, console, page = doomed
+    console.stop()
+    expect(page.get_by_role("alert").first).to_contain_text("The console has stopped")
+    second = Console(tmp_path, console.port)
+    try:
+        field = page.get_by_label("Token")
+        expect(field).to_be_visible()
+        field.fill("wrong")
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator("#gate-error")).to_contain_text("not the one")
+        field.fill(second.address)  # the whole address will do, too
+        page.keyboard.press("Enter")
+        expect(page.locator("#pill-ear")).to_have_text("ear")
+    finally:
+        second.stop()
+
+
+def test_the_keyboard_alone_is_enough(page: Page, ear):
+    ear.state("speaking")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keyboard")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.reload()
+    expect(page.get_by_role("button", name="Stop")).to_be_enabled()
+    reached = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.textContent.trim()"))
+        assert page.evaluate("document.activeElement.matches(':focus-visible')")
+    assert [one.split()[0] for one in reached] == ["To", "?Keyboard", "Mute", "Stop"]
+
+
+def test_a_screen_reader_finds_everything_by_name(page: Page, ear):
+    ear.feed.put("turn:a", turn("a"))
+    expect(page.locator("#turns .title")).to_have_count(1)
+    told = page.locator("body").aria_snapshot()
+    for line in [
+        'heading "Jarvis kitchen" [level=1]',
+        'list "Connections"',
+        'heading "State" [level=2]',
+        'button "Mute"',
+        'button "Stop" [disabled]',
+        'heading "Sound" [level=2]',
+        'img "The last 30 seconds of sound',
+        'heading "Conversation" [level=2]',
+        'heading "Where the time went" [level=2]',
+        'heading "Health" [level=2]',
+    ]:
+        assert line in told, told
+    assert "textbox" not in told  # nothing of the backend's console, and no gate
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_nothing_overflows_on_any_screen(browser: Browser, ear, console, width, scheme):
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    try:
+        page = context.new_page()
+        page.goto(console.address)
+        ear.feed.put("turn:a", turn("a", transcript="a long sentence " * 20))
+        expect(page.locator("#turns .title")).to_have_count(1)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        moving = "document.getAnimations().filter(one => one.playState === 'running').length"
+        ear.state("thinking")
+        expect(page.get_by_role("status")).to_have_text("Thinking")
+        assert page.evaluate(moving) == 0
+    finally:
+        context.close()

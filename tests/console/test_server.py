@@ -1,0 +1,231 @@
+import asyncio
+import json
+
+import pytest
+from aiohttp import WSMsgType, WSServerHandshakeError
+
+from jarvis_ear.console import server
+from jarvis_ear.console.browser import BURST
+from jarvis_ear.system.feed import MAX_DELTAS, apply
+from jarvis_ear.system.feed_lines import decode
+
+PLACES = [
+    "/console",
+    "/console/kind.json",
+    "/console/token",
+    "/console/feed",
+    "/console/index.html",
+    "/console/console.css",
+    "/console/console.js",
+    "/console/icon.svg",
+]
+BEHIND_THE_TOKEN = ["/console/token", "/console/feed"]
+
+
+def test_the_routes_are_those_that_are_tried(run, site):
+    async def ask():
+        async with site() as one:
+            routes = {(route.method, route.resource.canonical) for route in one.app.router.routes()}
+            assert {method for method, _ in routes} == {"GET"}
+            assert {path for _, path in routes} >= set(PLACES)
+            for _, path in routes:  # the parts of the page say nothing of the ear
+                answer = await one.session.get(one.url(path))
+                assert answer.status == (401 if path in BEHIND_THE_TOKEN else 200), path
+
+    run(ask())
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "status"),
+    [
+        ({"Host": "evil.example"}, "", 403),
+        ({"Host": "127.0.0.1"}, "", 403),
+        ({"Origin": "https://evil.example"}, "", 403),
+        ({"Origin": "null"}, "", 403),
+        ({}, "?token=the-token", 400),
+        ({}, "?x", 400),
+    ],
+)
+def test_every_route_is_closed_to_other_pages_and_to_queries(run, site, headers, query, status):
+    async def ask():
+        async with site() as one:
+            good = {"Authorization": "Bearer the-token"}
+            for route in one.app.router.routes():
+                path = route.resource.canonical + query
+                answer = await one.session.get(one.url(path), headers={**good, **headers})
+                assert answer.status == status, path
+                with pytest.raises(WSServerHandshakeError) as refused:
+                    await one.session.ws_connect(
+                        one.url(path),
+                        protocols=("jarvis-console", "token.the-token"),
+                        headers=headers,
+                    )
+                assert refused.value.status == status, path
+
+    run(ask())
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"])
+def test_every_route_is_for_reading(run, site, method):
+    async def ask():
+        async with site() as one:
+            for route in one.app.router.routes():
+                path = route.resource.canonical
+                answer = await one.session.request(
+                    method, one.url(path), headers={"Authorization": "Bearer the-token"}
+                )
+                assert answer.status == 405, path
+                assert "Access-Control-Allow-Origin" not in answer.headers
+
+    run(ask())
+
+
+def test_every_answer_is_dressed(run, site):
+    async def ask():
+        async with site() as one:
+            for path in [*PLACES, "/", "/console/nothing", "/console/../feed"]:
+                answer = await one.session.get(one.url(path))
+                assert "default-src 'none'" in answer.headers["Content-Security-Policy"], path
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                assert answer.headers["Cache-Control"] == "no-store"
+                assert "ython" not in answer.headers["Server"]
+
+    run(ask())
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "the-token-and-more"])
+def test_without_the_token_there_is_nothing_to_see(run, site, token):
+    async def ask():
+        async with site() as one:
+            with pytest.raises(WSServerHandshakeError) as refused:
+                await one.watch(token)
+            assert refused.value.status == 401
+            assert one.pages.refused == 1
+
+    run(ask())
+
+
+def test_the_token_is_never_said_back(run, site):
+    async def ask():
+        async with site() as one, one.watch() as socket:
+            assert socket.protocol == "jarvis-console"
+
+    run(ask())
+
+
+def test_a_page_sees_everything_and_then_what_changes(run, site, feed):
+    async def ask():
+        feed.put("state", {"name": "idle"})
+        async with site() as one, one.watch() as socket:
+            seen = apply({}, decode(await socket.receive_str()))
+            assert seen == {"ear": {"up": True}, "state": {"name": "idle"}}
+            feed.put("state", {"name": "listening"})
+            seen = apply(seen, decode(await socket.receive_str()))
+            assert seen["state"] == {"name": "listening"}
+
+    run(ask())
+
+
+def test_a_flood_of_news_ends_in_the_truth(run, site, feed):
+    async def ask():
+        async with site() as one, one.watch() as socket:
+            seen = apply({}, decode(await socket.receive_str()))
+            for number in range(3 * MAX_DELTAS):
+                feed.put("n", number)
+            while seen.get("n") != 3 * MAX_DELTAS - 1:
+                seen = apply(seen, decode(await socket.receive_str()))
+
+    run(ask())
+
+
+async def answer_of(socket):
+    while True:
+        told = json.loads(await socket.receive_str())
+        if "answer" in told:
+            return told
+
+
+def test_an_order_is_carried_out_and_answered(run, site):
+    async def ask():
+        async with site() as one, one.watch() as socket:
+            for number, word in enumerate(["mute", "unmute", "toggle", "hush"]):
+                await socket.send_json({"order": word, "id": number})
+                assert await answer_of(socket) == {"answer": {"did": word}, "id": number}
+
+    run(ask())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"order":"status","id":1}',
+        '{"order":"mute"}',
+        '{"order":1,"id":1}',
+        "[" * 50_000,
+    ],
+)
+def test_what_is_no_order_is_refused(run, site, text):
+    async def ask():
+        async with site() as one, one.watch() as socket:
+            await socket.send_str(text)
+            assert "expected an order" in (await answer_of(socket))["answer"]["error"]
+
+    run(ask())
+
+
+async def close_code(socket):
+    while True:
+        message = await socket.receive()
+        if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED):
+            return socket.close_code
+
+
+def test_binary_too_much_and_too_large_end_the_connection(run, site):
+    async def ask():
+        async with site() as one:
+            async with one.watch() as socket:
+                await socket.send_bytes(b"x")
+                assert await close_code(socket) == 1008
+            async with one.watch() as socket:
+                await socket.send_str("x" * (server.MAX_MESSAGE + 1))
+                assert await close_code(socket) == 1009
+            async with one.watch() as socket:
+                for number in range(int(BURST) + 10):
+                    await socket.send_json({"order": "mute", "id": number})
+                assert await close_code(socket) == 1008
+
+    run(ask())
+
+
+def test_one_page_too_many_is_told_to_come_back(run, site, monkeypatch):
+    monkeypatch.setattr(server, "MAX_BROWSERS", 1)
+
+    async def ask():
+        async with site() as one:
+            async with one.watch() as socket:
+                await socket.receive_str()
+                with pytest.raises(WSServerHandshakeError) as refused:
+                    await one.watch()
+                assert refused.value.status == 503
+            while one.pages._open:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+            async with one.watch() as socket:
+                await socket.receive_str()
+
+    run(ask())
+
+
+def test_without_a_websocket_the_feed_says_what_it_expected(run, site):
+    async def ask():
+        async with site() as one:
+            good = {"Authorization": "Bearer the-token"}
+            answer = await one.session.get(one.url("/console/feed"), headers=good)
+            assert answer.status == 426
+            answer = await one.session.get(one.url("/console/token"), headers=good)
+            assert answer.status == 204
+
+    run(ask())

@@ -1,0 +1,119 @@
+"""The tables of docs/protocols.md say what the codecs read and write."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from jarvis_ear.config import NEWS
+from jarvis_ear.wire import (
+    event_bus,
+    realtime_wav,
+    session_pcm,
+    voice_messages,
+    voice_socketio,
+    voice_ws,
+)
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "protocols.md").read_text()
+
+ROW_TYPES = re.compile(r"^\| `([a-z_:]+)(?: (\{[^`]*\}))?`", re.MULTILINE)
+"""The type that a row of a table is about, and its fields if they stand beside it."""
+
+
+def section(title):
+    """The text under one heading, up to the next of its rank."""
+    (found,) = re.findall(
+        rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL
+    )
+    return found
+
+
+def outside(name):
+    """A field as its peer names it."""
+    return re.sub("_([a-z])", lambda found: found[1].upper(), name)
+
+
+def fields(kind):
+    """The fields of a message, as a table writes them."""
+    names = ", ".join(outside(field.name) for field in dataclasses.fields(kind))
+    return f"{{{names}}}" if names else ""
+
+
+@pytest.mark.parametrize(
+    ("title", "wire"),
+    [
+        ("The voice channel `/ws/voice`", voice_ws),
+        ("The session stream `/ws/sessions/{id}`", session_pcm),
+    ],
+    ids=["voice-ws", "session"],
+)
+def test_every_message_of_a_wire_and_no_other_has_its_row(title, wire):
+    tables = "\n".join(line for line in section(title).splitlines() if line.startswith("|"))
+    codec = {name: fields(kind) for name, kind in {**wire.TO_SERVER, **wire.TO_CLIENT}.items()}
+    missing = [
+        name for name, said in codec.items() if f"`{f'{name} {said}'.strip()}`" not in tables
+    ]
+    assert missing == []
+    rows = dict(ROW_TYPES.findall(tables))
+    assert {name: codec.get(name) for name in rows} == rows
+
+
+def test_the_events_of_the_voice_namespace_have_their_payloads():
+    text = section("Jarvis voice `/voice`")
+    samples = (
+        voice_messages.AudioStart("a"),
+        voice_messages.AudioChunk("a", b"", 0),
+        voice_messages.AudioEnd("a"),
+        voice_messages.Ping("a"),
+    )
+    for sample in samples:
+        event, payload = voice_socketio.encode(sample)
+        assert f"| `{event}` | `{{{', '.join(payload)}}}` |" in text
+    known = {
+        value
+        for value in vars(voice_socketio).values()
+        if isinstance(value, str) and value.startswith("voice:")
+    }
+    assert set(re.findall(r"^\| `(voice:\w+)` \|", text, re.MULTILINE)) == known
+
+
+def test_the_realtime_stream_names_every_type_state_and_code():
+    text = section("The realtime stream `/ws/realtime`")
+    assert [code for code in realtime_wav.Code if f"| `{code}` |" not in text] == []
+    named = set(re.findall(r'[`"](\w+)', text))
+    assert [state for state in realtime_wav.State if state not in named] == []
+    for message in (
+        realtime_wav.Transcript("", is_final=True),
+        realtime_wav.Response(""),
+        realtime_wav.Audio("", 0),
+    ):
+        kind, payload = realtime_wav._parts(message)
+        assert f"| `{kind}` | `{{{', '.join(payload)}}}` |" in text
+    (table, _) = text.split("| code | why |")
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {
+        "status",
+        "transcript",
+        "response",
+        "audio",
+    }
+
+
+def test_the_bus_names_every_module_and_everything_an_ear_says():
+    text = section("The event bus `/ws`")
+    assert [module for module in event_bus.MODULES if f"`{module}`" not in text] == []
+    assert [name for name in NEWS if f"| `{name}` | `{{agentId, turnId, " not in text] == []
+    announced = event_bus.announced("a", enabled=True, by=(), now_s=0).data
+    written = ", ".join(announced).replace("module", 'module: "audio"', 1)
+    assert f"| `{event_bus.STATUS_CHANGED}` | `{{{written}}}` |" in text
+    control = fields(event_bus.ModuleControl)
+    assert f"| `module_control {control}` |" in text
+
+
+def test_every_wire_has_an_example_and_every_example_its_place():
+    first_table = PAGE.partition("\n\n##")[0]
+    assert len(re.findall(r"\(\.\./examples/\w+\.py\)", first_table)) == 5
+    linked = set(re.findall(r"\(\.\./examples/(\w+\.py)\)", PAGE))
+    assert linked == {path.name for path in (ROOT / "examples").glob("*.py")}

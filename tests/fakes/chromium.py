@@ -1,0 +1,33 @@
+"""A real browser without a window, for tests that look at the page."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from playwright.sync_api import Browser, sync_playwright
+
+CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
+"""Where the system's is; None: it is not installed."""
+
+_QUIET: Final = (
+    "--headless",
+    "--no-sandbox",  # tests may run as root, and open their own pages only
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@contextmanager
+def launch(*more: str) -> Iterator[Browser]:
+    """Start it, with ``more`` arguments."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=[*_QUIET, *more])
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -1,0 +1,126 @@
+"""An ear as a console sees it: a feed and a control socket, and nothing behind them."""
+
+import math
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from jarvis_ear.system import places
+from jarvis_ear.system.control import Control
+from jarvis_ear.system.feed import Feed
+from jarvis_ear.system.feed_socket import FeedSocket
+
+STILL: Final[Mapping[str, Any]] = {
+    "about": {"agent": "kitchen", "version": "0.1.0"},
+    "wake": {"word": "Hey Jarvis", "threshold": 0.5},
+    "quiet_hours": {"between": "23:00-07:00"},
+    "words": {"shown": True},
+    "state": {"name": "idle", "why": "", "at": 0},
+    "link": {"up": True, "url": "http://127.0.0.1:4000", "at": 0},
+    "gaps": {"lost_ms": 0},
+    "health": {
+        "hearing": True,
+        "heard_s_ago": 0.0,
+        "deaf_s_today": 0.0,
+        "stuck": [],
+        "uptime_s": 7,
+    },
+}
+"""What such an ear says before anything happens."""
+
+
+def turn(turn_id: str, **more: Any) -> dict[str, Any]:
+    """Make a turn that went well, but for ``more``."""
+    stages = {
+        "wake": -900,
+        "end_of_speech": 0,
+        "sent": 810,
+        "processing": 830,
+        "transcript": 1200,
+        "first_audio": 1500,
+        "done": 2600,
+    }
+    return {
+        "id": turn_id,
+        "began_at": 1_790_000_000.0,
+        "score": 0.91,
+        "speech_s": 0.8,
+        "stages_ms": stages,
+        "outcome": "done",
+        "cause": "",
+        "provider": "builtin",
+        "chunks": 1,
+        "characters": 15,
+        "transcript": "what time is it",
+        **more,
+    }
+
+
+class FeedingEar:
+    """Feeds whoever connects, inside a ``with``. The test writes the feed; any thread may.
+
+    Orders change what an ear would change, and stand in ``ordered``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ticks = 0
+        self._up = ExitStack()
+        self._by: tuple[str, ...] = ()
+        self._lock = threading.Lock()  # protects who muted it
+        self.feed = Feed()
+        self.ordered: list[str] = []
+        self.begin_anew()
+
+    def __enter__(self) -> Self:
+        self._up.enter_context(FeedSocket(self._folder / places.FEED, self.feed, self._look))
+        self._up.enter_context(Control(self._folder / places.SOCKET, self._answer))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._up.close()
+
+    def begin_anew(self) -> None:
+        """Be as at the start."""
+        self._by = ()
+        self.ordered.clear()
+        self.feed.replace(STILL)
+
+    def mute(self, *by: str) -> None:
+        """Be muted by these, and by nobody else."""
+        with self._lock:
+            self._by = by
+        self.feed.put("mute", {"by": list(by)})
+        self.state("muted" if by else "idle")
+
+    def state(self, name: str, why: str = "") -> None:
+        """Be in another state."""
+        self.feed.put("state", {"name": name, "why": why, "at": 0})
+
+    def _look(self) -> None:
+        """Say what sound there is: somebody speaks two seconds of every six."""
+        self._ticks += 1
+        self.feed.put("mute", {"by": list(self._by)})
+        speaks = self._ticks % 150 < 50
+        wave = 14 * math.sin(self._ticks / 2.3) + 6 * math.sin(self._ticks * 1.7)
+        dbfs = round((-28 if speaks else -62) + wave * (1 if speaks else 0.12), 1)
+        score = 0.02 if not speaks else round(max(0.0, 0.9 * math.sin(self._ticks % 150 / 12)), 3)
+        sound = {"frame": 2 * self._ticks, "dbfs": [dbfs, dbfs], "speech": speaks, "score": score}
+        self.feed.put("sound", sound)
+
+    def _answer(self, word: str) -> Mapping[str, object]:
+        self.ordered.append(word)
+        if word in ("mute", "toggle", "unmute"):
+            is_muted = bool(self._by)
+            self.mute(*(() if is_muted and word != "mute" else ("owner",)))
+        elif word == "hush":
+            self.state("idle", "Hushed")
+        return {"muted_by": list(self._by), "stored": True}

@@ -1,0 +1,71 @@
+"""A real Redis server on a free port of this machine, which can be stopped and come back."""
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+PROGRAM = shutil.which("redis-server") or shutil.which("redis-check-rdb")
+"""One program that goes by the name it is called with: Debian's redis-tools has it too, without the
+service that comes with redis-server."""
+
+START_S = 10.0
+
+
+class RedisServer:
+    """One server, which keeps nothing on disk. For one owner."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port: int = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, empty, and wait until it answers."""
+        self._process = subprocess.Popen(
+            [
+                *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
+                *("--save", "", "--appendonly", "no", "--dir", str(self._folder)),
+            ],
+            executable=PROGRAM,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_S
+        with Redis(port=self.port) as redis:
+            while not _answers(redis):
+                assert time.monotonic() < deadline, "redis-server does not answer"
+                time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Kill it, with everything it kept."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _answers(redis: "Redis") -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False

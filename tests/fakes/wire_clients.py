@@ -1,0 +1,483 @@
+"""One client for each wire, made of other people's libraries and of none of our own code."""
+
+import base64
+import io
+import json
+import socket
+import time
+import wave
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ClassVar, Final, Self, TypeAlias
+
+import requests
+import socketio
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+SOON_S: Final = 15.0
+"""A deadline for what takes a second or two, on a machine with other work."""
+
+PASSWORD: Final = "jarvis"
+
+
+class Refused(Exception):
+    """The server does not let this client in."""
+
+
+class Gone(Exception):
+    """The server has closed the connection."""
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What the server understood."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A piece of the spoken answer."""
+
+    pcm: bytes
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """The server could not use what it was sent."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """Anything else the server says."""
+
+    kind: str
+
+
+Heard: TypeAlias = Transcript | Sound | Trouble | Word
+
+
+class WireClient(ABC):
+    """One connection, inside a ``with``. For one thread."""
+
+    name: ClassVar[str]
+    garbage: ClassVar[Sequence[Any]]
+    """What no client of this wire should send."""
+
+    def __init__(self, url: str, *, token: str | None = None, origin: str | None = None) -> None:
+        """Speak with the server at ``url``; show this ``token``, or what is needed."""
+        self.url = url
+        self.token = token
+        self.origin = origin
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect, or raise Refused."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave politely."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Be gone without a goodbye."""
+
+    @abstractmethod
+    def begin(self, pcm: bytes) -> None:
+        """Begin an utterance, with this sound."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Close the utterance."""
+
+    @abstractmethod
+    def hear(self) -> Heard:
+        """Return what comes next, or raise Gone."""
+
+    @abstractmethod
+    def fence(self) -> None:
+        """Return when the server has dealt with everything so far, or raise Gone."""
+
+    @abstractmethod
+    def throw(self, thing: Any) -> None:
+        """Send what this wire has no use for."""
+
+    @abstractmethod
+    def oversize(self, size: int) -> None:
+        """Send one message of so many bytes."""
+
+    def utter(self, pcm: bytes) -> None:
+        """Say something whole."""
+        self.begin(pcm)
+        self.end()
+
+    def interrupt(self) -> None:
+        """Silence the answer, on a wire that has a word for it: the others just go on."""
+        self.fence()
+
+    def wait_for_the_end(self) -> None:
+        """Return when the server has closed the connection."""
+        with suppress(Gone):
+            while True:
+                self.hear()
+
+    def answer(self, enough: int = 1) -> tuple[str, bytes]:
+        """Return what was understood, and at least ``enough`` bytes of the spoken answer.
+
+        Call ``fence`` first if it was sent what it cannot use.
+        """
+        text, sound = "", b""
+        while not text or len(sound) < enough:
+            match self.hear():
+                case Transcript(said):
+                    text, sound = said, b""
+                case Sound(pcm):
+                    sound += pcm
+                case Trouble():
+                    raise AssertionError("the server could not use the utterance")
+                case _:
+                    pass
+        return text, sound
+
+
+def log_in(url: str) -> str:
+    """Return a good token."""
+    answer = requests.post(f"{url}/api/auth/login", json={"password": PASSWORD}, timeout=SOON_S)
+    return str(answer.json()["token"])
+
+
+class SocketIoClient(WireClient):
+    """Wire 3, by python-socketio's simple client."""
+
+    name = "socketio"
+    garbage: ClassVar[Sequence[Any]] = (
+        ("voice:audio_start", [1]),
+        ("voice:audio_chunk", 7),
+        ("voice:audio_chunk", {"agentId": "probe", "audio": "%%%"}),
+        ("voice:nonsense", {}),
+    )
+
+    def open(self) -> None:
+        """Connect, or raise Refused."""
+        extra = {} if self.origin is None else {"origin": self.origin}
+        self._client = socketio.SimpleClient(reconnection=False, websocket_extra_options=extra)
+        try:
+            self._client.connect(
+                self.url,
+                namespace="/voice",
+                auth={"token": self.token or log_in(self.url)},
+                transports=["websocket"],
+                wait_timeout=SOON_S,
+            )
+        except socketio.exceptions.ConnectionError as error:
+            raise Refused(str(error)) from error
+
+    def close(self) -> None:
+        """Leave politely."""
+        self._client.disconnect()
+
+    def drop(self) -> None:
+        """Be gone without a goodbye."""
+        self._client.client.eio.ws.sock.shutdown(socket.SHUT_RDWR)
+
+    def begin(self, pcm: bytes) -> None:
+        """Begin an utterance, with this sound."""
+        self._client.emit("voice:audio_start", {"agentId": "probe"})
+        audio = base64.b64encode(as_wav(pcm)).decode()
+        self._client.emit("voice:audio_chunk", {"agentId": "probe", "audio": audio, "seq": 0})
+
+    def end(self) -> None:
+        """Close the utterance."""
+        self._client.emit("voice:audio_end", {"agentId": "probe"})
+
+    def hear(self) -> Heard:
+        """Return what comes next, or raise Gone."""
+        event, payload = self._receive()
+        match event:
+            case "voice:transcript":
+                return Transcript(payload["text"])
+            case "voice:tts_chunk":
+                return Sound(pcm_of(base64.b64decode(payload["audio"])))
+            case "voice:error":
+                return Trouble()
+        return Word(event)
+
+    def _receive(self) -> tuple[str, Any]:
+        """Wait in small steps: the library does not notice the end while it waits."""
+        deadline = time.monotonic() + SOON_S
+        while time.monotonic() < deadline:
+            with suppress(socketio.exceptions.TimeoutError):
+                try:
+                    event, *payload = self._client.receive(timeout=0.1)
+                except socketio.exceptions.DisconnectedError as error:
+                    raise Gone from error
+                return event, payload[0] if payload else None
+        raise AssertionError(f"nothing was said within {SOON_S} s")
+
+    def fence(self) -> None:
+        """Return when a ping has come back."""
+        self._client.emit("voice:ping", {"agentId": "probe"})
+        while self.hear() != Word("voice:pong"):
+            pass
+
+    def throw(self, thing: Any) -> None:
+        """Emit it."""
+        self._client.emit(*thing)
+
+    def oversize(self, size: int) -> None:
+        """Send one message of so many bytes."""
+        self._client.emit("voice:audio_chunk", {"agentId": "probe", "audio": "A" * size})
+
+
+class SocketClient(WireClient):
+    """What the WebSocket wires share: the plain websockets library."""
+
+    path: ClassVar[str]
+
+    def open(self) -> None:
+        """Connect, or raise Refused."""
+        try:
+            self._line = self.dial()
+        except InvalidStatus as error:
+            raise Refused(str(error)) from error
+
+    def dial(self) -> ClientConnection:
+        """Open the socket of this wire."""
+        shown = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        return self.socket(self.path, additional_headers=shown)
+
+    def socket(self, path: str, **options: Any) -> ClientConnection:
+        """Open a socket."""
+        url = self.url.replace("http", "ws", 1) + path
+        origin: Any = self.origin
+        line: ClientConnection = connect(
+            url, origin=origin, open_timeout=SOON_S, close_timeout=1, **options
+        ).__enter__()
+        return line
+
+    def close(self) -> None:
+        """Leave politely."""
+        self._line.close()
+
+    def drop(self) -> None:
+        """Be gone without a goodbye."""
+        self._line.socket.shutdown(socket.SHUT_RDWR)
+
+    def hear(self) -> Heard:
+        """Return what comes next, or raise Gone."""
+        frame = self.receive()
+        return Sound(frame) if isinstance(frame, bytes) else self.read(json.loads(frame))
+
+    def receive(self) -> str | bytes:
+        """Return the next frame, or raise Gone."""
+        try:
+            return self._line.recv(SOON_S)
+        except ConnectionClosed as error:
+            raise Gone from error
+
+    def read(self, said: dict[str, Any]) -> Heard:
+        """Understand a text frame."""
+        match said["type"]:
+            case "transcript":
+                return Transcript(said["text"])
+            case "error":
+                return Trouble()
+        return Word(said["type"])
+
+    def send(self, frame: str | bytes) -> None:
+        """Send a frame, or raise Gone."""
+        try:
+            self._line.send(frame)
+        except ConnectionClosed as error:
+            raise Gone from error
+
+    def say(self, **said: Any) -> None:
+        """Send a text frame."""
+        self.send(json.dumps(said))
+
+    def throw(self, thing: Any) -> None:
+        """Send it as it is."""
+        self.send(thing)
+
+    def oversize(self, size: int) -> None:
+        """Send one message of so many bytes."""
+        with suppress(Gone):  # as it should be: whoever hears is told
+            self.send(bytes(size))
+
+
+class VoiceWsClient(SocketClient):
+    """Wire 0."""
+
+    name = "voice-ws"
+    path = "/ws/voice"
+    garbage = ("{", "[]", '{"type":"nonsense"}', b"\0")
+
+    def begin(self, pcm: bytes) -> None:
+        """Begin an utterance, with this sound."""
+        self.say(type="start")
+        self.send(pcm)
+
+    def end(self) -> None:
+        """Close the utterance."""
+        self.say(type="end")
+
+    def interrupt(self) -> None:
+        """Silence the answer, and check that it is silent."""
+        self.say(type="interrupt")
+        while self.hear() != Word("interrupted"):
+            pass
+
+    def fence(self) -> None:
+        """Return when a ping has come back."""
+        self.say(type="ping")
+        while self.hear() != Word("pong"):
+            pass
+
+
+class SessionClient(SocketClient):
+    """Wire 1, in frames of 20 ms, an utterance ended by silence."""
+
+    name = "session"
+    garbage = ("{", "[]", '{"type":"start","sampleRate":8000}', b"\0")
+    path = ""
+
+    def dial(self) -> ClientConnection:
+        """Announce a session, and open its socket."""
+        shown = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        path = self.path
+        if not path:
+            made = requests.post(f"{self.url}/api/sessions", json={}, timeout=SOON_S)
+            if not made.ok:
+                raise Refused(made.text)
+            path = made.json()["path"]
+        return self.socket(path, additional_headers=shown)
+
+    def open(self) -> None:
+        """Connect, or raise Refused; then say that sound follows."""
+        super().open()
+        with suppress(Gone):  # an unknown session: whoever hears is told
+            self.say(type="start", sampleRate=16_000)
+            self.hear()  # how the session is
+
+    def begin(self, pcm: bytes) -> None:
+        """Stream this sound."""
+        for place in range(0, len(pcm), 640):
+            self.send(pcm[place : place + 640])
+
+    def end(self) -> None:
+        """Be silent for a second."""
+        self.begin(bytes(32_000))
+
+    def fence(self) -> None:
+        """Return when the status has come."""
+        self.say(type="start", sampleRate=16_000)
+        while self.hear() != Word("status"):
+            pass
+
+
+class RealtimeClient(SocketClient):
+    """Wire 4, in slices of 100 ms."""
+
+    name = "realtime"
+    path = "/ws/realtime"
+    garbage = ("{", '{"event":"nonsense"}', b"no wav")
+
+    def dial(self) -> ClientConnection:
+        """Open the socket with the token as its subprotocol."""
+        token: Any = self.token or log_in(self.url)
+        return self.socket(self.path, subprotocols=[token])
+
+    def begin(self, pcm: bytes) -> None:
+        """Send slices of this sound."""
+        for place in range(0, len(pcm), 3200):
+            self.send(as_wav(pcm[place : place + 3200]))
+
+    def end(self) -> None:
+        """Close the utterance."""
+        self.say(event="end")
+
+    def hear(self) -> Heard:
+        """Return what comes next, or raise Gone."""
+        frame = self.receive()
+        return Sound(pcm_of(frame)) if isinstance(frame, bytes) else self.read(json.loads(frame))
+
+    def read(self, said: dict[str, Any]) -> Heard:
+        """Understand a text frame."""
+        match said:
+            case {"type": "transcript", "payload": {"text": text, "is_final": True}}:
+                return Transcript(text)
+            case {"type": "status", "payload": {"code": "empty_stream"}}:
+                return Word("empty_stream")
+            case {"type": "status", "payload": {"state": "error"}}:
+                return Trouble()
+        return Word(said["type"])
+
+    def fence(self) -> None:
+        """Return when the end of nothing has been refused."""
+        self.end()
+        while self.hear() != Word("empty_stream"):
+            pass
+
+
+class BusClient(SocketClient):
+    """Wire 2: no sound, but events."""
+
+    name = "bus"
+    path = "/ws"
+    garbage = ("{", "[]", '{"type":7}', b"{}", '{"type":"module_control","module":"nose"}')
+
+    def begin(self, pcm: bytes) -> None:
+        """Tell of something instead."""
+        self.say(type="probe", data={"bytes": len(pcm)})
+
+    def end(self) -> None:
+        """Nothing is open."""
+
+    def read(self, said: dict[str, Any]) -> Heard:
+        """Understand a text frame."""
+        return Trouble() if "error" in said else Word(said["type"])
+
+    def fence(self) -> None:
+        """Return when a ping has come back."""
+        self.say(type="ping")
+        while self.hear() != Word("pong"):
+            pass
+
+
+WITH_SPEECH: Final = (SocketIoClient, VoiceWsClient, SessionClient, RealtimeClient)
+"""The wires on which somebody speaks."""
+
+ALL: Final = (*WITH_SPEECH, BusClient)
+"""All five."""
+
+
+def as_wav(pcm: bytes) -> bytes:
+    """Make a WAV file of PCM16 at 16 kHz."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1, 2, 16_000, 0, "NONE", ""))
+        sound.writeframes(pcm)
+    return file.getvalue()
+
+
+def pcm_of(file: bytes) -> bytes:
+    """Return the samples in a WAV file."""
+    with wave.open(io.BytesIO(file)) as sound:
+        frames: bytes = sound.readframes(sound.getnframes())
+        return frames

@@ -1,0 +1,101 @@
+"""Log calls say what the journal's vocabulary and its catalog promise."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jarvis_ear.journal import life, link, sound, turns
+from jarvis_ear.journal.fields import FIELDS
+from jarvis_ear.journal.kind import Kind
+
+ROOT = Path(__file__).parents[2]
+EAR = ROOT / "jarvis-ear" / "src" / "jarvis_ear"
+SPEAKING = [file for file in EAR.rglob("*.py") if file.parent.name != "journal"]
+KINDS = {
+    name: value
+    for module in (life, link, sound)
+    for name, value in vars(module).items()
+    if isinstance(value, Kind)
+}
+NAME = re.compile(r"[A-Z][A-Z0-9_]+")
+
+
+def told() -> Iterator[tuple[str, str, set[str]]]:
+    """Every call of ``told`` in the code: where, of which kind (or ""), with which fields."""
+    for file in SPEAKING:
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(func=ast.Attribute(value=whose, attr="told"), keywords=keywords):
+                    kind = ast.unparse(whose).rpartition(".")[2]
+                    fields = {word.arg for word in keywords if word.arg}
+                    yield f"{file.name}:{node.lineno}", kind, fields
+
+
+def extras() -> Iterator[tuple[str, str]]:
+    """Every name in capitals that is a key of a dictionary, in a module that logs fields."""
+    for file in SPEAKING:
+        text = file.read_text()
+        if "extra=" not in text and not file.name.startswith("turn_"):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            match node:
+                case ast.Dict(keys=keys):
+                    names = [key.value for key in keys if isinstance(key, ast.Constant)]
+                case ast.Subscript(slice=ast.Constant(value=str(name))):
+                    names = [name]
+                case _:
+                    continue
+            yield from ((file.name, name) for name in names if NAME.fullmatch(str(name)))
+
+
+def test_there_is_something_to_look_at():
+    assert len(list(told())) > 20
+    assert len(list(extras())) > 20
+
+
+def test_no_field_is_used_that_is_not_declared():
+    unknown = [(place, fields - set(FIELDS)) for place, _, fields in told()]
+    assert [each for each in unknown if each[1]] == []
+    assert [each for each in extras() if each[1] not in FIELDS] == []
+
+
+def test_every_field_that_is_declared_is_used():
+    text = "".join(file.read_text() for file in EAR.rglob("*.py") if file.name != "fields.py")
+    stages = {name for name in FIELDS if name.startswith("LATENCY_")}
+    assert [name for name in set(FIELDS) - stages if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_every_kind_is_told_by_somebody():
+    text = "".join(file.read_text() for file in SPEAKING)
+    assert [name for name in KINDS if not re.search(rf"\b{name}\b", text)] == []
+    assert set(turns.BY_OUTCOME.values()) == set(turns.ENDINGS)
+
+
+def test_a_record_has_every_field_that_its_explanation_refers_to():
+    missing = [
+        (place, KINDS[kind].references - fields) for place, kind, fields in told() if kind in KINDS
+    ]
+    assert len(missing) > 15
+    assert [each for each in missing if each[1]] == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "made"),
+    [
+        (["journal_catalog.py"], ROOT / "systemd" / "jarvis-ear.catalog"),
+        (["journal_page.py", str(ROOT / "docs" / "journal.md")], ROOT / "docs" / "journal.md"),
+    ],
+)
+def test_what_is_made_from_the_declaration_is_up_to_date(tool, made):
+    told = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / tool[0]), *tool[1:]],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    assert made.read_text() == told, "run `make docs`"

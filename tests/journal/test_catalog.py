@@ -1,0 +1,123 @@
+import re
+import shlex
+import shutil
+import subprocess
+from collections import Counter
+
+import pytest
+
+from jarvis_ear.cli import VERBS
+from jarvis_ear.config import Config
+from jarvis_ear.delivery.cause import Cause
+from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.journal.catalog import KINDS, WIDTH, catalog
+from jarvis_ear.journal.fields import FIELDS
+from jarvis_ear.journal.turns import BY_OUTCOME, ENDINGS, FAILED
+
+PROGRAMS = {
+    *("journalctl", "systemctl", "systemd-cgtop", "jarvis-ear"),
+    *("alsamixer", "df", "ls", "pgrep"),
+}
+"""What a remedy may ask somebody to type."""
+
+COMMANDS = [remedy.command for kind in KINDS for remedy in kind.remedies if remedy.command]
+
+
+def test_every_kind_has_its_own_id():
+    ids = [kind.message_id for kind in KINDS]
+    assert [one for one, count in Counter(ids).items() if count > 1] == []
+    assert all(re.fullmatch(r"[0-9a-f]{32}", one) for one in ids)
+
+
+def test_ids_are_as_they_always_were():
+    """Queries and alarms of other people hold them: a change here has to be meant."""
+    ids = {f"{kind.event} {kind.outcome}".strip(): kind.message_id for kind in KINDS}
+    assert ids["TurnEnded done"] == "bd904e87ab4049a8a8eb9683c06b21a9"
+    assert ids["TurnEnded no_speech"] == "5746b6b41a4b4c5f802ad0b05d12f492"
+    assert ids["Started"] == "e9eff41f7a164bf59f008f8ff14dd8e0"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.event}-{kind.message_id[:4]}")
+def test_a_kind_refers_to_fields_that_exist(kind):
+    assert kind.references <= set(FIELDS)
+    assert kind.subject
+    assert kind.causes.endswith(".")
+
+
+def test_every_verdict_has_a_kind():
+    assert {str(verdict) for verdict in Verdict} <= set(BY_OUTCOME)
+    assert len(BY_OUTCOME) == len(ENDINGS)
+
+
+def test_causes_that_are_explained_exist():
+    named = set(re.findall(r"\b[a-z]+_[a-z]+\b", FAILED.causes))
+    assert named <= set(Cause)
+
+
+def test_options_that_are_named_exist():
+    words = " ".join(
+        " ".join([kind.causes, *(remedy.words for remedy in kind.remedies)]) for kind in KINDS
+    )
+    paths = set(re.findall(r"`([a-z]+(?:\.[a-z_]+)+)`", words))
+    assert len(paths) > 5
+    for path in paths:
+        section = Config()
+        for name in path.split("."):
+            section = getattr(section, name)
+
+
+@pytest.mark.parametrize("command", dict.fromkeys(COMMANDS))
+def test_a_remedy_can_be_typed(command):
+    for part in command.split(" | "):
+        program, *words = shlex.split(part)
+        assert program in PROGRAMS | {"sort", "head"}
+        if program == "jarvis-ear":
+            assert words[0] in VERBS
+        fields = [word.partition("=")[0] for word in words if re.match(r"[A-Z]", word)]
+        assert set(fields) <= {*FIELDS, "SupplementaryGroups", "DeviceAllow", "IPAddressAllow"}
+
+
+def test_events_that_are_asked_for_exist():
+    asked = {event for command in COMMANDS for event in re.findall(r"EVENT=(\w+)", command)}
+    assert asked
+    assert asked <= {kind.event for kind in KINDS}
+
+
+def test_every_entry_has_what_journalctl_shows():
+    entries = catalog().split("\n-- ")[1:]
+    assert [entry[:32] for entry in entries] == [kind.message_id for kind in KINDS]
+    for entry in entries:
+        assert re.match(
+            r"[0-9a-f]{32}\nSubject: .+\nDefined-By: jarvis-ear\nDocumentation: \w+:\S+\n\n[\w@]",
+            entry,
+        )
+
+
+def test_lines_fit_on_a_screen_but_for_commands():
+    long = [line for line in catalog().splitlines() if len(line) > WIDTH]
+    assert [line for line in long if not line.startswith(("      ", "# ", "Subject:"))] == []
+
+
+def test_systemd_reads_it(tmp_path):
+    journalctl = shutil.which("journalctl")
+    if journalctl is None:
+        pytest.skip("journalctl is not installed: this machine has no systemd")
+    place = tmp_path / "usr/lib/systemd/catalog/jarvis-ear.catalog"
+    place.parent.mkdir(parents=True)
+    (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)
+    place.write_text(catalog())
+    made = subprocess.run(
+        [journalctl, f"--root={tmp_path}", "--update-catalog"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (made.returncode, made.stderr) == (0, "")
+    listed = subprocess.run(
+        [journalctl, f"--root={tmp_path}", "--dump-catalog"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for kind in KINDS:
+        assert f"-- {kind.message_id}\nSubject: {kind.subject}\n" in listed

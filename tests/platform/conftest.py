@@ -1,0 +1,50 @@
+"""A box with a real systemd and a sound card that speaks, for the tests that install into it."""
+
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes import systemd_box
+from fakes.installed_ear import SHOWN, InstalledEar
+from fakes.systemd_box import SystemdBox
+from fakes.vmic import missing_tools
+
+RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
+
+
+def recording() -> np.ndarray:
+    with wave.open(str(RECORDING)) as sound:
+        return np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
+
+
+@contextmanager
+def box_with_card(folder: Path) -> Iterator[InstalledEar]:
+    for missing in (systemd_box.missing(), missing_tools()):
+        if missing is not None:
+            pytest.skip(missing)
+    with SystemdBox(folder / "box", SHOWN) as box:
+        ear = InstalledEar(box)
+        (folder / "card").mkdir()
+        ear.prepare(folder / "card", recording())
+        yield ear
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A box of the module's own, into which nothing is installed yet."""
+    with box_with_card(tmp_path_factory.mktemp("box")) as ear:
+        yield ear
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """The ear and the reference backend as services that run, for all tests: leave them so."""
+    with box_with_card(tmp_path_factory.mktemp("box")) as ear:
+        ear.build("--with-backend")
+        ear.service("install", "--with-backend")
+        ear.wait_until_it_hears()
+        yield ear

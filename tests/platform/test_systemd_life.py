@@ -1,0 +1,235 @@
+"""The installed ear under a real systemd: it starts, answers, is killed, and comes back.
+
+One box for all tests, in their order; each leaves the ear running and hearing.
+"""
+
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+
+from fakes.installed_ear import CARD, PLAYED, wait_for
+
+pytestmark = pytest.mark.long
+
+HANG = """
+import pathlib, threading
+from jarvis_ear.ear_thread import EarThread
+turn_over = EarThread._turn_over
+def hang(self, item):
+    if pathlib.Path("/etc/jarvis-ear/hang").exists():
+        threading.Event().wait()
+    turn_over(self, item)
+EarThread._turn_over = hang
+"""
+"""An ear whose thread can be made to hang: nothing that is installed can do that."""
+
+BACK_S = 5.0
+STOP_S = 2.0
+
+
+def main_pid(ear) -> str:
+    return ear.show("MainPID")["MainPID"]
+
+
+def restarted(ear, pid: str) -> bool:
+    """Say whether another process hears."""
+    return main_pid(ear) not in {pid, "0"} and ear.hears()
+
+
+@pytest.fixture
+def ear(installed):
+    installed.wait_until_it_hears()
+    return installed
+
+
+def test_it_counts_as_started_only_when_it_hears(ear):
+    ear.box.run("systemctl", "restart", "jarvis-ear")
+    assert ear.show("ActiveState", "SubState") == {"ActiveState": "active", "SubState": "running"}
+    assert ear.hears(), ear.story()
+
+
+def test_systemctl_status_says_how_it_is(ear):
+    def said():
+        text = ear.box.run("systemctl", "status", "jarvis-ear").stdout
+        return text if 'Status: "listening"' in text else ""
+
+    assert "active (running)" in wait_for(said, "no turn is going on")
+
+
+def test_a_question_is_answered_aloud(ear):
+    def finished():
+        return [line for line in ear.journal() if "done; 0." in line["MESSAGE"]]
+
+    [turn, *_] = wait_for(finished, "a turn is done")
+    assert turn["_SYSTEMD_UNIT"] == "jarvis-ear.service"
+    played = np.frombuffer(ear.box.at(PLAYED).read_bytes(), np.int16)
+    assert np.abs(played.astype(int)).max() > 1000, "the reply was not heard"
+    assert "what time is it" not in ear.story()
+
+
+def test_it_runs_confined(ear):
+    pid = main_pid(ear)
+    status = ear.box.at(f"/proc/{pid}/status").read_text()
+    found = dict(re.findall(r"^(CapEff|CapBnd|NoNewPrivs|Seccomp):\s+(\w+)", status, re.MULTILINE))
+    assert found == {
+        "CapEff": "0" * 16,
+        "CapBnd": "0" * 16,
+        "NoNewPrivs": "1",
+        "Seccomp": "2",
+    }
+    said = ear.box.run("systemd-analyze", "security", "--no-pager", "jarvis-ear").stdout
+    _, _, exposure = said.partition("Overall exposure level for jarvis-ear.service: ")
+    # The folder of the test's packages may be executed from: that weighs nothing here.
+    assert float(exposure.split()[0]) <= 1.2
+
+
+def test_it_uses_less_than_half_of_its_ceilings(ear):
+    found = ear.show("TasksCurrent", "TasksMax", "MemoryMax")
+    assert int(found["TasksCurrent"]) < int(found["TasksMax"]) / 2
+    status = ear.box.at(f"/proc/{main_pid(ear)}/status").read_text()
+    resident = int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) * 1024
+    assert resident < int(found["MemoryMax"]) / 2
+
+
+def test_only_the_service_can_read_the_password(ear):
+    folder = "/run/credentials/jarvis-ear.service"
+    found = ear.box.run("stat", "-c", "%a %U", folder, f"{folder}/jarvis-password").stdout
+    assert found == "500 jarvis-ear\n400 jarvis-ear\n"
+    stored = ear.box.run("bash", "-c", "stat -c '%a %U' /etc/credstore*/jarvis-password").stdout
+    assert stored == "600 root\n"
+    denied = ear.box.run("cat", f"{folder}/jarvis-password", user="nobody", check=False)
+    assert "Permission denied" in denied.stderr
+    password = ear.box.run("cat", f"{folder}/jarvis-password").stdout.strip()
+    shown = ear.box.run("systemctl", "show", "jarvis-ear").stdout + ear.story()
+    shown += ear.box.at(f"/proc/{main_pid(ear)}/environ").read_text(errors="replace")
+    shown += ear.box.at(f"/proc/{main_pid(ear)}/cmdline").read_text()
+    assert len(password) >= 32
+    assert password not in shown
+
+
+def test_members_of_its_group_may_ask_and_mute_it_and_others_may_not(ear):
+    for name in ("member", "stranger"):
+        ear.box.run("useradd", name)
+    ear.box.run("usermod", "--append", "--groups", "jarvis-ear", "member")
+    assert ear.box.run("jarvis-ear", "status", user="member").stdout.startswith("hearing")
+    assert ear.box.run("jarvis-ear", "toggle", user="member").stdout == "muted by the owner\n"
+    assert ear.box.run("jarvis-ear", "toggle", user="member").stdout == "not muted\n"
+    refused = ear.box.run("jarvis-ear", "mute", user="stranger", check=False)
+    assert refused.returncode == 1
+    assert "cannot be asked" in refused.stderr
+    spool = ear.box.run("ls", "/run/jarvis-ear/spool", user="member", check=False)
+    assert "Permission denied" in spool.stderr
+
+
+def test_a_mute_outlasts_a_restart(ear):
+    ear.box.run("jarvis-ear", "mute")
+    ear.box.run("systemctl", "restart", "jarvis-ear")
+    try:
+        assert ear.show("StatusText")["StatusText"].startswith("muted")
+        assert ear.status()["muted_by"] == ["owner"]
+        assert "to do           it is muted by you" in ear.service("status", check=False)
+    finally:
+        ear.box.run("jarvis-ear", "unmute")
+
+
+def test_killed_it_hears_again_within_five_seconds(ear):
+    pid = main_pid(ear)
+    ear.box.run("systemctl", "kill", "--signal=KILL", "jarvis-ear")
+    killed_at = time.monotonic()
+    wait_for(lambda: restarted(ear, pid), "it hears again")
+    assert time.monotonic() - killed_at <= BACK_S, ear.story()
+
+
+def test_a_frozen_process_is_replaced(ear):
+    pid = main_pid(ear)
+    ear.box.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", "jarvis-ear")
+    wait_for(lambda: restarted(ear, pid), "the watchdog bites, and it hears again", 40.0)
+    assert "Watchdog timeout" in ear.story()
+
+
+def test_an_ear_thread_that_hangs_is_replaced(ear):
+    hang = ear.box.at("/etc/jarvis-ear/hang")
+    site = next(ear.box.at("/opt/jarvis-ear/current").glob("lib/python3*/site-packages"))
+    (site / "hang.py").write_text(HANG)
+    (site / "hang.pth").write_text("import hang\n")
+    try:
+        ear.box.run("systemctl", "restart", "jarvis-ear")
+        pid = main_pid(ear)
+        hang.touch()
+        wait_for(lambda: "ear thread" in ear.show("StatusText")["StatusText"], "it says what hangs")
+        wait_for(lambda: main_pid(ear) != pid, "the watchdog bites", 60.0)
+    finally:
+        hang.unlink(missing_ok=True)
+        (site / "hang.pth").unlink()
+    ear.wait_until_it_hears(60.0)
+    assert "Fatal Python error: Aborted" in ear.story()
+    assert "ear_thread.py" in ear.story()
+
+
+@pytest.mark.parametrize("backend", ["running", "frozen"])
+def test_it_stops_within_two_seconds(ear, backend):
+    if backend == "frozen":
+        ear.box.run("systemctl", "kill", "--signal=STOP", "jarvis-backend")
+    asked_at = time.monotonic()
+    ear.box.run("systemctl", "stop", "jarvis-ear")
+    took_s = time.monotonic() - asked_at
+    found = ear.show("ActiveState", "Result")
+    ear.box.run("systemctl", "kill", "--signal=CONT", "jarvis-backend")
+    ear.box.run("systemctl", "start", "jarvis-ear")
+    assert took_s <= STOP_S, ear.story()
+    assert found == {"ActiveState": "inactive", "Result": "success"}
+
+
+def test_a_wrong_configuration_is_said_once_and_not_tried_again(ear):
+    options = ear.box.at("/etc/jarvis-ear/config.toml")
+    good = options.read_text()
+    options.write_text("[hearing.wake]\nthreshhold = 0.4\n")
+    try:
+        ear.box.run("systemctl", "restart", "jarvis-ear", check=False)
+        found = ear.show("ActiveState", "ExecMainStatus", "NRestarts")
+        assert found == {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
+        assert "did you mean hearing.wake.threshold" in ear.story()
+        assert "the configuration has a mistake" in ear.service("status", check=False)
+    finally:
+        options.write_text(good)
+        ear.box.run("systemctl", "restart", "jarvis-ear")
+
+
+def test_without_a_sound_card_it_starts_and_says_why_it_is_deaf(ear):
+    card = ear.box.at(f"{CARD}/asound.conf")
+    good = card.read_text()
+    card.write_text("</usr/share/alsa/alsa.conf>\n")
+    try:
+        ear.box.run("systemctl", "restart", "jarvis-ear")
+        assert ear.show("ActiveState")["ActiveState"] == "active"
+        said = ear.show("StatusText")["StatusText"]
+        assert said.startswith("deaf: "), said
+        assert "no sound: jarvis-ear devices" in ear.service("status", check=False)
+    finally:
+        card.write_text(good)
+    ear.wait_until_it_hears()
+
+
+def test_without_a_backend_it_starts_and_finds_one_later(ear):
+    ear.box.run("systemctl", "stop", "jarvis-backend")
+    ear.box.run("systemctl", "restart", "jarvis-ear")
+    try:
+        assert ear.hears()
+        assert not ear.status()["connected"]
+    finally:
+        ear.box.run("systemctl", "start", "jarvis-backend")
+    wait_for(lambda: ear.status().get("connected"), "it finds the backend")
+
+
+def test_nothing_of_it_listens_on_the_network_but_the_backend_on_loopback(ear):
+    ear.box.run("systemctl", "is-active", "jarvis-backend")
+    tables = "".join(
+        ear.box.at(f"/proc/{main_pid(ear)}/net/{name}").read_text() for name in ("tcp", "tcp6")
+    )
+    inodes = {line.split()[9] for line in tables.splitlines() if line.split()[3] == "0A"}
+    links = ear.box.run("bash", "-c", f"ls -l /proc/{main_pid(ear)}/fd").stdout
+    assert not inodes & set(re.findall(r"socket:\[(\d+)\]", links))
+    assert json.dumps(ear.status())

@@ -1,0 +1,20 @@
+from jarvis_ear.system.chronicles import Chronicles
+
+
+class Scribe:
+    def __init__(self, told: list) -> None:
+        self._told = told
+
+    def __getattr__(self, name: str):
+        return lambda what: self._told.append((name, what))
+
+
+def test_everybody_is_told_everything_in_order():
+    first, second = [], []
+    all_of_them = Chronicles(Scribe(first), Scribe(second))
+    all_of_them.effect("an effect")
+    all_of_them.delivery("an event")
+    all_of_them.reply_started("ab")
+    all_of_them.reply_ended("ab")
+    assert first == second
+    assert [name for name, _ in first] == ["effect", "delivery", "reply_started", "reply_ended"]

@@ -1,0 +1,156 @@
+import pytest
+
+from jarvis_ear.delivery.events import (
+    Finished,
+    Kept,
+    LinkDown,
+    LinkUp,
+    Processing,
+    ReplyAudio,
+    Sent,
+    Thinking,
+    Transcribed,
+    Verdict,
+)
+from jarvis_ear.hearing.events import (
+    SendUtterance,
+    State,
+    StateChanged,
+    StopSpeaking,
+    TurnDropped,
+    TurnOpened,
+    UtteranceGrew,
+)
+from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.system.feed import Feed
+from jarvis_ear.system.publisher import MAX_TURNS, Publisher
+from jarvis_ear.units import Samples, samples
+
+UTTERANCE = Utterance(
+    start=Samples(0),
+    speech_start=samples(500),
+    speech_end=samples(1500),
+    end=samples(2300),
+    pcm=b"",
+    reason=EndReason.HANGOVER,
+    lost=Samples(0),
+)
+
+
+class Scene:
+    def __init__(self, *, transcripts: bool = True) -> None:
+        self.feed = Feed()
+        self.now = 100.0
+        self.publisher = Publisher(
+            self.feed, transcripts=transcripts, now=lambda: self.now, wall=lambda: 1000 + self.now
+        )
+
+    def topic(self, name: str):
+        return self.feed.snapshot().topics.get(name)
+
+    def capture(self, turn_id: str = "ab") -> None:
+        self.publisher.effect(TurnOpened(turn_id, "s", samples(700), 0.876))
+        self.publisher.effect(SendUtterance(turn_id, UTTERANCE))
+
+    def told(self, *events) -> None:
+        for event in events:
+            self.now += 0.1
+            self.publisher.delivery(event)
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def test_the_state_and_why(scene):
+    scene.publisher.effect(StateChanged(State.IDLE, State.MUTED, Samples(0), "Muted"))
+    assert scene.topic("state") == {"name": "muted", "why": "muted", "at": 1100.0}
+
+
+def test_the_link(scene):
+    scene.told(LinkUp("http://127.0.0.1:4000", None))
+    assert scene.topic("link")["url"] == "http://127.0.0.1:4000"
+    scene.told(LinkDown("refused"))
+    assert scene.topic("link")["why"] == "refused"
+    assert not scene.topic("link")["up"]
+
+
+def test_a_turn_and_where_its_time_went(scene):
+    scene.capture()
+    scene.told(Sent("ab", 1, 2, 3), Processing("ab"), Transcribed("ab", "what time is it"))
+    scene.told(Thinking("ab", "builtin"), ReplyAudio("ab", 0, "audio/wav", b"x"))
+    scene.told(Finished("ab", Verdict.DONE, "", 1))
+    scene.publisher.reply_started("ab")
+    scene.now += 1
+    scene.publisher.reply_ended("ab")
+    assert scene.topic("turn:ab") == {
+        "id": "ab",
+        "began_at": 1100.0,
+        "score": 0.88,
+        "speech_s": 1.0,
+        "stages_ms": {
+            "wake": -800,
+            "end_of_speech": 0,
+            "captured": 800,
+            "sent": 900,
+            "processing": 1000,
+            "transcript": 1100,
+            "first_audio": 1400,
+            "done": 2400,
+        },
+        "outcome": "done",
+        "cause": "",
+        "provider": "builtin",
+        "chunks": 1,
+        "characters": 15,
+        "transcript": "what time is it",
+    }
+
+
+def test_words_are_shown_only_if_the_owner_wants_it():
+    scene = Scene(transcripts=False)
+    scene.capture()
+    scene.told(Transcribed("ab", "my secret"))
+    assert scene.topic("turn:ab")["characters"] == 9
+    assert "secret" not in repr(scene.feed.snapshot())
+
+
+def test_a_turn_in_which_nothing_was_said(scene):
+    scene.publisher.effect(TurnOpened("ab", "s", samples(700), None))
+    scene.publisher.effect(UtteranceGrew("ab", 0, b"xx"))
+    scene.publisher.effect(TurnDropped("ab", "DeadlinePassed"))
+    told = scene.topic("turn:ab")
+    assert (told["outcome"], told["cause"], told["score"]) == ("dropped", "nobody spoke", None)
+
+
+def test_a_turn_that_failed_or_waits_for_the_next_start(scene):
+    scene.capture()
+    scene.told(Finished("ab", Verdict.FAILED, "not_understood", 0))
+    assert scene.topic("turn:ab")["cause"] == "not_understood"
+    assert "done" in scene.topic("turn:ab")["stages_ms"]
+    scene.capture("cd")
+    scene.told(Kept("cd"))
+    assert scene.topic("turn:cd")["outcome"] == "kept"
+
+
+def test_an_interrupted_reply_is_over(scene):
+    scene.capture()
+    scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), Finished("ab", Verdict.DONE, "", 1))
+    assert "done" not in scene.topic("turn:ab")["stages_ms"]
+    scene.publisher.effect(StopSpeaking("ab"))
+    assert "done" in scene.topic("turn:ab")["stages_ms"]
+
+
+def test_an_announcement_is_no_turn(scene):
+    scene.publisher.reply_started("news")
+    scene.publisher.reply_ended("news")
+    scene.publisher.effect(StopSpeaking(""))
+    assert scene.feed.snapshot().topics == {}
+
+
+def test_the_oldest_turn_gives_way(scene):
+    for number in range(MAX_TURNS + 3):
+        scene.capture(f"t{number}")
+    topics = scene.feed.snapshot().topics
+    assert set(topics) == {f"turn:t{number}" for number in range(3, MAX_TURNS + 3)}
