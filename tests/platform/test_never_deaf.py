@@ -104,7 +104,7 @@ def during_a_reply(folder: Path, *speaker: str) -> None:
             wait_deaf(ear)
             back_within(ear, card)
         ear.wait_for("-> speaking")  # the reply to the next question is heard again
-        ear.wait_for(": done;")
+        ear.wait_for(": done")
     story = ear.told()
     assert "Traceback" not in story
 

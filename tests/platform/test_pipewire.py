@@ -36,11 +36,11 @@ def server(request, tmp_path):
 def test_it_is_heard_after_another_choice_and_after_a_restart(tmp_path, server, speech):
     with RunningEar(tmp_path / "ear", server.environment, *OPTIONS) as ear:
         with server.speaking("one", speech):
-            ear.wait_for(": done;")
+            ear.wait_for(": done")
             ear.wait_for("-> idle")
         with server.speaking("two", speech):
             server.choose("two")
-            ear.wait_for(": done;")
+            ear.wait_for(": done")
             ear.wait_for("-> idle")
         server.stop()
         ear.wait_for("microphone lost")
@@ -48,5 +48,5 @@ def test_it_is_heard_after_another_choice_and_after_a_restart(tmp_path, server, 
         server.start()
         with server.speaking("one", speech):
             ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=8.0)
-            ear.wait_for(": done;")
+            ear.wait_for(": done")
     assert "Traceback" not in ear.told()
