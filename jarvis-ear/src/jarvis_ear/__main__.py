@@ -206,6 +206,7 @@ def _start(
             **_losses(source, inbox),
         },
         turns=log.recent,
+        folder=places.state_folder(os.environ),
     )
     up.callback(log.close)
     up.enter_context(speaker)
