@@ -11,7 +11,7 @@ CODE   := jarvis-ear/src tests tools examples $(BENCH)
 TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
 # An environment is as good as new while the files that decide its content are the same.
-LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh; } | sha256sum | cut -c -16)
+LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh tests/node/package-lock.json; } | sha256sum | cut -c -16)
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
@@ -62,7 +62,7 @@ golden: $(READY_TO_TEST)         ## write the expected events of tests/replay an
 bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
 	@$(PYTHON) -m bench $(ARGS)
 
-chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7")
+chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7 --protocol realtime")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.random_faults $(ARGS)
 
 killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50")

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from bench.accepts import accepts
+from bench.bus import bus
 from bench.cpu import cpu, paced
 from bench.delivery import delivery
 from bench.endings import endings, pauses
 from bench.latency import latency
+from bench.loopback import loopback
 from bench.material import Collection, open_collection
 from bench.memory import memory
 from bench.realtime import realtime
 from bench.recall import recall
+from bench.satellites import satellites
 from bench.scale import FULL, QUICK, Scale
 from bench.table import Table
 
@@ -33,6 +36,9 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "endings": endings,
     "pauses": pauses,
     "realtime": realtime,
+    "satellites": satellites,
+    "bus": bus,
+    "loopback": loopback,
 }
 
 

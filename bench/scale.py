@@ -32,6 +32,16 @@ class Scale:
     """Seconds of sound per label that must not wake anybody."""
     streams: tuple[tuple[int, int], ...]
     """People who speak to the backend at once, and for how many seconds."""
+    satellites: tuple[int, ...]
+    """Satellites that send utterances to it at once."""
+    turns: int
+    """Utterances of each."""
+    bus_clients: int
+    """Clients of the event bus."""
+    bus_s: float
+    """How long events are published there."""
+    round_trips: int
+    """Frames that are sent to come back."""
 
 
 FULL: Final = Scale(
@@ -47,6 +57,11 @@ FULL: Final = Scale(
     snrs_db=(20, 10, 5),
     negative_s=3600,
     streams=((1, 3), (1, 10), (1, 25), (4, 10)),
+    satellites=(1, 10, 50),
+    turns=4,
+    bus_clients=200,
+    bus_s=20,
+    round_trips=1500,
 )
 """Under a quarter of an hour on two cores."""
 
@@ -63,6 +78,11 @@ QUICK: Final = Scale(
     snrs_db=(20, 10, 5),
     negative_s=20,
     streams=((1, 10), (4, 5)),
+    satellites=(1, 10),
+    turns=2,
+    bus_clients=100,
+    bus_s=5,
+    round_trips=250,
 )
 """About a minute: whether something broke, not how good it is."""
 
@@ -79,5 +99,10 @@ SMOKE: Final = Scale(
     snrs_db=(10,),
     negative_s=2,
     streams=((2, 2),),
+    satellites=(2,),
+    turns=1,
+    bus_clients=5,
+    bus_s=1,
+    round_trips=20,
 )
 """Seconds, for the test that runs every measurement once."""

@@ -90,6 +90,17 @@ def test_the_longest_utterance_has_room_for_speech():
         config.Endpointing(max_ms=2000, pre_roll_ms=2000)
 
 
+@pytest.mark.parametrize("path", ["", "/ws/voice", "/house/voice-2/~x_y.z"])
+def test_a_path(path):
+    assert Backend(path=path).path == path
+
+
+@pytest.mark.parametrize("path", ["/", "ws", "/ws/", "/a?b", "/a b", "//a", "/%2e"])
+def test_no_path(path):
+    with pytest.raises(ValidationError, match="begins with /"):
+        Backend(path=path)
+
+
 @pytest.mark.parametrize("url", ["", "ws://localhost:8000/ws", "wss://kitchen.example"])
 def test_the_address_of_a_bus(url):
     assert Bus(url=url).url == url

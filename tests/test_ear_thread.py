@@ -1,6 +1,7 @@
 """The thread in which sound meets decisions: order, patience, the end of sound, and failure."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -13,7 +14,9 @@ from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import (
     Effect,
+    Event,
     Failed,
+    MicrophoneLost,
     Muted,
     SendUtterance,
     State,
@@ -77,19 +80,23 @@ COMMAND = sound(400, SPEECH) + sound(700, SILENCE) + sound(600, SPEECH)
 """The wake word, a pause, a command: to listeners that are easily convinced."""
 
 
-@contextmanager
-def running(
-    effects: Effects, inbox: Inbox, *, patient: bool = False
-) -> Iterator[tuple[EarThread, threading.Event, list[BaseException]]]:
+def loud_ear(name: str = "id") -> Ear:
     hearing = config.Hearing(wake=config.Wake(refractory_ms=10_000))
     ids = count()
-    ear = Ear(
+    return Ear(
         hearing,
         gate=Loud(),
         wake=Loud(),
         speech=Loud(),
-        machine=TurnMachine(hearing, lambda: f"id{next(ids)}"),
+        machine=TurnMachine(hearing, lambda: f"{name}{next(ids)}"),
     )
+
+
+@contextmanager
+def running(
+    effects: Effects, inbox: Inbox, *, patient: bool = False
+) -> Iterator[tuple[EarThread, threading.Event, list[BaseException]]]:
+    ear = loud_ear()
     finished, failures = threading.Event(), list[BaseException]()
     thread = EarThread(
         ear,
@@ -184,3 +191,48 @@ def test_a_bug_ends_the_program_and_not_only_the_thread(error: BaseException) ->
         inbox.put(Block(Samples(0), SPEECH))
         assert failed.wait(DEADLINE_S)
     assert failures == [error]
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
+    while not true():
+        assert time.monotonic() < deadline
+        pause.wait(0.002)
+
+
+def test_the_model_has_answered_before_any_sound() -> None:
+    with running(Effects(), Inbox()) as (thread, _finished, _failures):
+        wait_until(lambda: thread.proofs > 0)
+
+
+def test_an_ear_is_exchanged_when_its_turn_is_over() -> None:
+    effects, inbox = Effects(), Inbox(max_frames=1000)
+    with running(effects, inbox) as (thread, _finished, failures):
+        put(inbox, COMMAND + sound(1200, SILENCE))
+        sent = effects.wait_for(lambda effect: isinstance(effect, SendUtterance))
+        assert isinstance(sent, SendUtterance)
+        former, other = thread._ear, loud_ear("other")
+        thread.change(other)
+        turns = thread.turns
+        wait_until(lambda: thread.turns > turns + 1)
+        assert thread._ear is former
+        inbox.tell(Failed(sent.turn_id, "test"))
+        wait_until(lambda: thread._ear is other)
+        put(inbox, COMMAND + sound(1200, SILENCE), start=100 * 320)
+        effects.wait_for(lambda e: isinstance(e, SendUtterance) and e.turn_id.startswith("other"))
+        assert not failures
+
+
+@pytest.mark.parametrize(
+    ("event", "state"), [(Muted(), State.MUTED), (MicrophoneLost(), State.DEAF)]
+)
+def test_another_ear_is_as_muted_or_deaf_as_the_former(event: Event, state: State) -> None:
+    effects, inbox = Effects(), Inbox()
+    with running(effects, inbox) as (thread, _finished, _failures):
+        inbox.tell(event)
+        wait_until(lambda: thread.state is state)
+        told, other = len(effects.all), loud_ear()
+        thread.change(other)
+        wait_until(lambda: thread._ear is other)
+        assert thread.state is state
+        assert len(effects.all) == told

@@ -114,9 +114,18 @@ packages() {
     pip_install --no-deps --no-build-isolation --no-index --editable .
 }
 
+# The official client of Socket.IO, where there is Node already; its test says so where there is not.
+node_client() {
+    [ "$goal" = test ] && have node && have npm || return 0
+    say "installing the packages of tests/node/package-lock.json"
+    npm --prefix tests/node ci --silent --no-audit --no-fund --ignore-scripts ||
+        say "going on without the Node client (npm ci failed in tests/node)"
+}
+
 system_libraries
 virtual_environment
 packages
+node_client
 rm -f .venv/.ready-*
 [ "$goal" = run ] || : >".venv/.ready-test-$fingerprint"
 : >".venv/.ready-run-$fingerprint"

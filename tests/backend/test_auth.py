@@ -4,13 +4,14 @@ import jwt
 import pytest
 
 from jarvis_backend.auth import TOKEN_SECONDS, Auth, Refused
+from jarvis_backend.password import Password
 
 SECRET = "s" * 32
 NOW = 1_700_000_000.0
 
 
 def auth(now=NOW, secret=SECRET):
-    return Auth("geheim", secret, lambda: now)
+    return Auth(Password("geheim"), secret, lambda: now)
 
 
 def signed(secret=SECRET, algorithm="HS256", **claims):

@@ -5,11 +5,14 @@ import json
 import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
 from jarvis_backend.auth import Admission, Auth, Refused
 from jarvis_backend.config import Config, Limits
+from jarvis_backend.password import Password
 
 STRANGER = ("192.0.2.7", 40_000)
 LIMITS = Limits(message_bytes=65_536, messages_per_s=10)
@@ -177,6 +180,37 @@ def test_a_good_token_opens_the_door_and_comes_back_as_subprotocol(stranger):
         assert line.accepted_subprotocol is None
 
 
+SOCKET_IO = "/socket.io/?EIO=4&transport=websocket"
+
+
+def flood(line):
+    while True:
+        line.send("3")
+
+
+def open_socket_io(url):
+    return connect(url.replace("http", "ws", 1) + SOCKET_IO)
+
+
+def test_a_flood_closes_a_socket_that_never_said_who_it_is(serve):
+    with open_socket_io(serve(scripted(), limits=LIMITS)) as line:
+        assert line.recv(timeout=10).startswith("0{")
+        with pytest.raises(ConnectionClosed) as closed:
+            flood(line)
+        assert closed.value.rcvd.code == 1008
+
+
+def test_foreign_pages_and_names_open_no_socket_of_socket_io(neighbour):
+    assert close_code(neighbour, SOCKET_IO, Origin="https://evil.example") == 1008
+    assert close_code(neighbour, SOCKET_IO, Host="evil.example") == 1008
+
+
+def test_sockets_that_never_say_who_they_are_are_bounded(serve):
+    url = serve(scripted(), limits=Limits(connections=1))
+    with open_socket_io(url), open_socket_io(url), pytest.raises(InvalidStatus):
+        open_socket_io(url)
+
+
 def test_who_guesses_has_to_wait():
     app = create_app(Config(limits=Limits(guesses_per_min=2)), scripted())
     with TestClient(app) as client:
@@ -215,7 +249,7 @@ def test_one_connection_too_many_is_refused():
     ],
 )
 def test_only_this_machine_is_this_machine(peer, is_in):
-    admission = Admission(Auth("x", None, lambda: 0), require_token=False)
+    admission = Admission(Auth(Password("x"), None, lambda: 0), require_token=False)
     if is_in:
         assert admission.admit(peer, None) is None
         return

@@ -82,6 +82,24 @@ def test_people_who_speak_to_the_backend_are_answered(collection):
     assert value(table.rows[0][7]) > 0
 
 
+@pytest.mark.long
+def test_satellites_have_their_turns(collection):
+    table = measure("satellites", collection)
+    assert (table.rows[0][0], table.rows[0][1]) == ("2", "2")
+    assert value(table.rows[0][2]) > 0
+
+
+def test_everybody_on_the_bus_is_told(collection):
+    table = measure("bus", collection)
+    assert table.rows[0][:4] == ("5", "50", "250", "0")
+
+
+def test_frames_come_back(collection):
+    table = measure("loopback", collection)
+    assert table.rows[0][0] == "20"
+    assert value(table.rows[0][2]) > 0
+
+
 def test_our_recordings_wake_the_ear_with_the_gate_and_without(collection):
     table = measure("recall", collection)
     clean = row(table, "pos_synth_command, clean")

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from fakes.account import Account, draw_up, ledger, turn_of
 from fakes.ear import EarProcess
-from fakes.fault_server import FaultServer
 from fakes.proxy import Proxy
 from fakes.voice_server import Switches
+from fakes.wire_server import WireServer
+from jarvis_ear.transports.wires import WIRES
 
 FRESH_S = 5
 """The shortest freshness that the options allow: outages that outlast it are then affordable."""
@@ -40,14 +41,22 @@ WEIGHTS = {
 class Chaos:
     """One run. ``run`` returns the account; ``faults`` says what was done."""
 
-    def __init__(self, seed: int, folder: Path, pause_s: float = 1.2) -> None:
+    def __init__(
+        self, seed: int, folder: Path, pause_s: float = 1.2, protocol: str = "socketio"
+    ) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - nothing here is a secret
         self._voice = random.Random(seed + 1)  # noqa: S311 - likewise
         self._pause_s = pause_s
         self._folder = folder
-        self._server = FaultServer(folder, Switches(reply="worker"))
+        self._server = WireServer(folder, Switches(reply="worker"))
         self._proxy = Proxy(self._server.port)
-        self._ear = EarProcess(self._proxy.url, folder=str(folder), fresh_s=FRESH_S, connect_s=2.0)
+        self._ear = EarProcess(
+            self._proxy.url,
+            folder=str(folder),
+            fresh_s=FRESH_S,
+            connect_s=2.0,
+            protocol=protocol,
+        )
         self._silence = threading.Event()
         self._said: dict[int, float] = {}
         self.given = 0
@@ -144,13 +153,15 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--utterances", type=int, default=500)
     options.add_argument("--faults", type=int, default=150)
+    options.add_argument("--protocol", choices=tuple(WIRES), default="socketio")
     asked = options.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        chaos = Chaos(asked.seed, Path(folder))
+        chaos = Chaos(asked.seed, Path(folder), protocol=asked.protocol)
         account = chaos.run(asked.utterances, asked.faults)
     done = ", ".join(f"{count} {kind}" for kind, count in sorted(chaos.faults.items()))
-    print(f"seed {asked.seed}, {time.monotonic() - began:.0f} s, {chaos.given} sentences begun")
+    took_s = time.monotonic() - began
+    print(f"{asked.protocol}, seed {asked.seed}, {took_s:.0f} s, {chaos.given} sentences begun")
     print(f"{chaos.faults.total()} faults: {done}")
     print(account)
     return 0 if account.clean else 1

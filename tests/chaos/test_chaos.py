@@ -5,6 +5,7 @@ import pytest
 from chaos.killpoints import kill_everywhere
 from chaos.random_faults import Chaos
 from fakes.account import draw_up, turn_of
+from jarvis_ear.transports.wires import WIRES
 
 CI_SEED = 3
 
@@ -14,6 +15,14 @@ def test_a_minute_of_random_faults(tmp_path):
     account = chaos.run(utterances=60, faults=16)
     assert account.clean, f"{chaos.faults}\n{account}"
     assert account.said >= 40
+
+
+@pytest.mark.parametrize("protocol", [name for name in WIRES if name != "socketio"])
+def test_a_few_random_faults_on_every_other_wire(protocol, tmp_path):
+    chaos = Chaos(CI_SEED, tmp_path, pause_s=0.6, protocol=protocol)
+    account = chaos.run(utterances=20, faults=5)
+    assert account.clean, f"{chaos.faults}\n{account}"
+    assert account.said >= 15
 
 
 TELLING = [

@@ -64,12 +64,12 @@ def test_the_end_gives_out_the_rest_in_order():
     assert reply.passed_on == 3
 
 
-def test_a_reply_has_at_most_200_sentences():
+def test_a_reply_has_at_most_1000_sentences():
     reply = Reply(gap_s=1.5)
-    for index in range(200):
+    for index in range(1000):
         reply.add(sentence(index), 0.0)
-    with pytest.raises(RemoteProtocolError, match="200 chunks"):
-        reply.add(sentence(200), 0.0)
+    with pytest.raises(RemoteProtocolError, match="1000 chunks"):
+        reply.add(sentence(1000), 0.0)
 
 
 def test_a_reply_has_at_most_so_many_bytes(monkeypatch):

@@ -22,7 +22,7 @@ def utterance(pcm=PCM, turn_id="0a1b2c3d", ended_at=12.5):
 
 def file(spoken=None):
     spoken = spoken or utterance()
-    return record.closed(spoken, BOOT) + record.pcm_of(spoken)
+    return record.closed(spoken, BOOT) + spoken.pcm
 
 
 @given(st.binary(max_size=3000), st.from_regex(r"[!-~]{1,64}", fullmatch=True))

@@ -330,11 +330,11 @@ def test_ready_again_ends_a_turn_that_was_never_said_to_be_done():
 
 def test_too_much_reply():
     turn = turn_at(Stage.ANSWERING)
-    for index in range(200):
+    for index in range(1000):
         turn.hear(sentence(index), 110.0)
-    assert turn.hear(sentence(200), 110.0) == (
+    assert turn.hear(sentence(1000), 110.0) == (
         Replace("reply too big"),
-        finished(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG, 200),
+        finished(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG, 1000),
     )
 
 

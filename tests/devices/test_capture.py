@@ -11,7 +11,8 @@ from jarvis_ear.audio.block import Block
 from jarvis_ear.devices import capture as module
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.end_of_sound import EndOfSound
-from jarvis_ear.errors import DeviceError, InputError, MicrophoneLost
+from jarvis_ear.errors import DeviceError, InputError, MicrophoneBusy, MicrophoneLost
+from jarvis_ear.journal import sound as kinds
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.units import Samples
 
@@ -314,3 +315,74 @@ def test_a_muted_file_waits_and_goes_on_where_it_was(run):
         source.give(block(320))
         assert going.block() == block(320)
         assert (source.opened, source.closed) == (1, 0)
+
+
+def test_reopening_closes_the_source_and_opens_it_again(run):
+    source = FakeSource()
+    going = run(source)
+    assert wait_until(lambda: source.opened == 1)
+    going.capture.reopen()
+    assert wait_until(lambda: (source.opened, source.closed) == (2, 1))
+    source.give(block(0))
+    assert going.block() == block(0)
+    assert going.told.empty()
+
+
+def test_reopening_ends_the_wait_for_a_lost_source(run, monkeypatch):
+    source = FakeSource()
+    for _ in range(2):
+        source.refusals.put(MicrophoneLost("no such device"))
+    going = Run(source)
+    going.capture._back_off_s = (0.001, 3600.0)
+    going.capture.start()
+    assert going.next() == ("lost", "no such device")
+    assert wait_until(lambda: going.capture.retry_s == 3600.0)
+    assert going.capture.lost == "no such device"
+    going.capture.reopen()
+    source.give(block(0))
+    assert going.next() == ("found",)
+    assert going.capture.lost == ""
+    assert going.capture.stop()
+
+
+def test_reopening_while_muted_opens_nothing(run):
+    source = FakeSource()
+    going = run(source, muted=True)
+    going.capture.reopen()
+    before = going.capture.turns
+    assert wait_until(lambda: going.capture.turns > before + 5)
+    assert source.opened == 0
+    going.capture.unmute()
+    assert wait_until(lambda: source.opened == 1)
+
+
+def test_what_becomes_of_the_microphone_is_a_record_of_its_kind(caplog):
+    caplog.set_level(logging.DEBUG)
+    going = Run(FakeSource())
+    going.capture._lose(MicrophoneBusy("hw:CARD=Device is held by arecord (pid 42)"))
+    going.clock.now += 601
+    going.capture._lose(MicrophoneLost("gone"))
+    going.capture._find()
+    busy, still, found = [vars(record) for record in caplog.records]
+    assert busy["EVENT"] == "MicrophoneLost"
+    assert busy["MESSAGE_ID"] == kinds.MICROPHONE_BUSY.message_id
+    assert "arecord" in str(busy["REASON"])
+    assert (still["EVENT"], still["DEAF_MS"]) == ("MicrophoneStillLost", 601_000)
+    assert (found["EVENT"], found["DEAF_MS"]) == ("MicrophoneFound", 601_000)
+    assert {record["SOURCE"] for record in (busy, still, found)} == {"fake microphone"}
+
+
+def test_a_loose_cable_is_told_seldom_and_in_pairs(caplog):
+    going = Run(FakeSource())
+    caplog.set_level(logging.DEBUG)
+    for _ in range(60):
+        going.capture._lose(MicrophoneLost("gone"))
+        going.clock.now += 0.5
+        going.capture._find()
+        going.clock.now += 0.5
+    levels = [record.levelname for record in caplog.records]
+    assert levels.count("WARNING") == levels.count("INFO") == 3
+    assert levels.count("DEBUG") == 2 * 57
+    quiet = [at for at, level in enumerate(levels) if level == "DEBUG"]
+    assert levels[:2] == ["WARNING", "INFO"]
+    assert quiet[:2] == [2, 3]

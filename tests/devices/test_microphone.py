@@ -258,3 +258,14 @@ def test_ten_seconds_of_one_value_are_warned_of_too(room, caplog):
         room.card.heard += struct.pack("<h", -3) * 16_000
         room.read(1)
     assert "gives only the value -3: muted, or not connected?" in caplog.text
+
+
+def test_other_options_count_from_the_next_opening_on(room):
+    room.microphone.change(config.Microphone(device="elsewhere"))
+    assert room.read(1)
+    room.microphone.close()
+    with pytest.raises(MicrophoneLost, match="elsewhere"):
+        room.microphone.open()
+    room.microphone.change(config.Microphone(device="mic"))
+    room.microphone.open()
+    assert room.read(1)

@@ -10,7 +10,7 @@ from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.portaudio import PortAudio, say
 from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.devices.sound_library import StreamFailed
-from jarvis_ear.errors import DeviceError, MicrophoneLost, SpeakerLost
+from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneLost, SpeakerLost
 
 
 def test_the_list_of_devices():
@@ -126,7 +126,7 @@ def test_a_busy_microphone_says_who_holds_it(tmp_path):
     kernel.list_cards({1: "Device"})
     kernel.hold(1, pid=4242, program="arecord")
     room = FakeSoundDevice(Card("box", inputs=0))
-    with pytest.raises(MicrophoneLost, match=r"; hw:CARD=Device is held by arecord \(pid 4242\)"):
+    with pytest.raises(MicrophoneBusy, match=r"; hw:CARD=Device is held by arecord \(pid 4242\)"):
         room.library(SoundCards(tmp_path)).open_input("device", rate=16_000, latency_s=0.2)
 
 

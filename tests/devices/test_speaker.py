@@ -318,3 +318,17 @@ def test_the_output_is_chosen_by_the_options():
     assert isinstance(make_output(config.Speaker(device="none")), NoOutput)
     assert isinstance(make_output(config.Speaker()), PortAudioOutput)
     assert Speaker(config.Speaker(), on_started=print, on_ended=print).close()
+
+
+def test_other_options_count_from_the_next_reply_on(run, monkeypatch, tmp_path):
+    other = FakeOutput()
+    monkeypatch.setattr("jarvis_ear.devices.speaker.make_output", lambda _options: other)
+    going = run()
+    going.say("a", wav(noise(500)))
+    going.ended("a")
+    going.speaker.change(config.Speaker(device="other", output_dir=tmp_path))
+    going.say("b", wav(noise(700)))
+    going.ended("b")
+    assert (going.output.opened, other.opened) == (1, 1)
+    assert np.array_equal(other.played, noise(700))
+    assert [file.name for file in tmp_path.iterdir()] == ["b-000.wav"]

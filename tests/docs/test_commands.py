@@ -21,7 +21,7 @@ BY_HAND = {
     "pip": "what it installs is checked with the lock files",
     "sudo": NEEDS_ROOT,
     "systemctl": NEEDS_ROOT,
-    "journalctl": "needs a journal",
+    "journalctl": "tests/platform/test_journal.py asks a real journal",
     "usermod": NEEDS_ROOT,
     "service": "tests/platform/test_systemd_operations.py runs it in a box with systemd",
 }

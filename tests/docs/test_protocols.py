@@ -112,6 +112,8 @@ def test_the_bus_names_every_module_and_everything_an_ear_says():
     assert f"| `module_control {control}` |" in text
 
 
-def test_every_wire_has_an_example():
+def test_every_wire_has_an_example_and_every_example_its_place():
+    first_table = PAGE.partition("\n\n##")[0]
+    assert len(re.findall(r"\(\.\./examples/\w+\.py\)", first_table)) == 5
     linked = set(re.findall(r"\(\.\./examples/(\w+\.py)\)", PAGE))
     assert linked == {path.name for path in (ROOT / "examples").glob("*.py")}

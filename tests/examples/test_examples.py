@@ -1,6 +1,8 @@
 """The examples do what they say, against the reference backend with real speech."""
 
 import os
+import re
+import socket
 import subprocess
 import sys
 import wave
@@ -9,10 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
+
+from fakes.told import Told
+from jarvis_ear.backend import BackendClient
+from jarvis_ear.config import Backend
+from jarvis_ear.delivery.events import ReplyAudio, Verdict
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 RECORDING = ROOT / "tests" / "data" / "what-time-is-it.wav"
+CALLED = ROOT / "tests" / "data" / "hey-jarvis-what-time-is-it.wav"
 UNDERSTOOD = "what time is it"
 
 CLIENTS = {
@@ -73,6 +82,47 @@ def test_the_bus_is_watched_and_switched(real_backend):
     assert "module_status_changed {'module': 'vision', 'enabled': False}" in done.stdout
     assert "lunch {'from': 'example'}" in done.stdout
     assert "pong" in done.stdout
+
+
+@pytest.mark.long  # loads the models
+def test_a_recording_is_replayed(tmp_path):
+    done = run("replay_wav", str(CALLED))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"idle -> listening +WakeDetected", done.stdout)
+    assert "of sound would be sent" in done.stdout
+
+
+@pytest.mark.long  # with the others
+def test_a_level_is_shown():
+    done = run("level_meter", str(RECORDING))
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 12
+    assert "####" in done.stdout
+
+
+@pytest.mark.long  # the ear sends an utterance, and hears it again
+def test_the_minimal_backend_serves_the_ear():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    backend = subprocess.Popen(
+        [sys.executable, ROOT / "examples" / "minimal_backend.py", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+    )
+    told = Told()
+    try:
+        config = Backend(url=f"http://127.0.0.1:{port}")
+        with BackendClient(config, on_event=told) as client, wave.open(str(RECORDING)) as file:
+            turn = client.send_audio(file.readframes(file.getnframes()))
+            assert told.end_of(turn, within_s=20).verdict is Verdict.DONE
+        (reply,) = told.all(ReplyAudio)
+        assert reply.audio == RECORDING.read_bytes()
+        wrong = requests.post(
+            f"{config.url}/api/auth/login", json={"password": "wrong"}, timeout=10
+        )
+        assert wrong.status_code == 401
+    finally:
+        backend.terminate()
+        backend.wait(10)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)

@@ -34,6 +34,9 @@ WAV_HEADER = 44
 class FaultServer(VoiceServer):
     """A ``VoiceServer`` whose ``reply`` may be any method ``_reply_*`` of this file."""
 
+    program = __file__
+    """What its process runs."""
+
     def __init__(
         self,
         folder: Path,
@@ -59,7 +62,7 @@ class FaultServer(VoiceServer):
         self.switches = replace(self.switches, **changes)
         told = json.dumps(asdict(self.switches))
         path = os.pathsep.join((str(TESTS), *filter(None, sys.path)))
-        words = [sys.executable, __file__, str(self.port), str(self._log), told, self._host]
+        words = [sys.executable, self.program, str(self.port), str(self._log), told, self._host]
         self._process = subprocess.Popen(
             words if self._there is None else self._there.command(*words),
             env={**os.environ, "PYTHONPATH": path},

@@ -104,7 +104,7 @@ class ScriptedWake:
 class ScriptedEar:
     """An ``Ear`` on scripted models, with the models at hand."""
 
-    def __init__(self, hearing: config.Hearing | None = None) -> None:
+    def __init__(self, hearing: config.Hearing | None = None, growth_ms: int = 500) -> None:
         hearing = hearing or config.Hearing()
         ids = itertools.count(1)
         self.wake = ScriptedWake()
@@ -116,6 +116,7 @@ class ScriptedEar:
             wake=self.wake,
             speech=self.speech,
             machine=self.machine,
+            growth_ms=growth_ms,
         )
 
 

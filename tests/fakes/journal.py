@@ -1,13 +1,19 @@
 """A journal that keeps what it is sent: the receiving side of its native protocol."""
 
+import select
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 
 class FakeJournal:
-    """Listens on a socket like the journal's. Owned by one test; reads only when asked."""
+    """Listens on a socket like the journal's. Owned by one test; reads only when asked.
+
+    The kernel lets about ten records wait; ``keep_up`` is for tests that write more at once.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,6 +37,27 @@ class FakeJournal:
     def read(self) -> list[dict[str, str]]:
         """Return every record that has arrived since the last call."""
         return [dict(parse(data)) for data in self._datagrams()]
+
+    @contextmanager
+    def keep_up(self) -> Iterator[list[dict[str, str]]]:
+        """Read all the time; the list is complete at the end."""
+        assert self._socket is not None
+        listening, kept = self._socket, list[dict[str, str]]()
+        done = threading.Event()
+
+        def work() -> None:
+            while not done.is_set():
+                select.select([listening], [], [], 0.05)
+                kept.extend(self.read())
+
+        reader = threading.Thread(target=work)
+        reader.start()
+        try:
+            yield kept
+        finally:
+            done.set()
+            reader.join()
+            kept.extend(self.read())
 
     def _datagrams(self) -> Iterator[bytes]:
         assert self._socket is not None

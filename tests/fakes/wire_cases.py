@@ -14,4 +14,4 @@ CASES: Final = (
     "slow_reader",
     "reconnect",
 )
-"""One test of this name, with ``test_`` before it, stands in each half of the suite."""
+"""Names of the cases. For each, the suite has a test of this name with ``test_`` before it."""

@@ -119,6 +119,14 @@ def test_while_somebody_speaks_their_words_are_handed_over_twice_a_second():
     assert whens[0] == times(heard, StateChanged)[1]  # with the pre-roll, when speech begins
 
 
+def test_a_wire_that_streams_hears_of_it_more_often():
+    heard = hear(ScriptedEar(growth_ms=100).ear, written(*COMMAND))
+    whens = [at for at, _ in growth(heard)]
+    assert {later - earlier for earlier, later in pairwise(whens)} == {samples(100)}
+    said = b"".join(grew.pcm for _, grew in growth(heard))
+    assert utterances(heard)[0].pcm.startswith(said)
+
+
 def test_speech_that_begins_again_is_handed_over_from_its_beginning():
     scripted = ScriptedEar()
     heard = hear(scripted.ear, written(*CALL, VOICE, 120, SILENCE, 1000))

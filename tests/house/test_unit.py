@@ -70,6 +70,10 @@ def test_the_service_manager_is_told_when_it_is_ready():
     assert settings("NotifyAccess") == ["main"]
 
 
+def test_a_reload_is_a_hangup():
+    assert settings("ExecReload") == ["kill -HUP $MAINPID"]
+
+
 def test_the_watchdog_outlasts_every_rest_of_the_main_thread():
     [seconds] = settings("WatchdogSec")
     assert float(seconds) / 2 > 10 * LOOK_S

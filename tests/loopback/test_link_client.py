@@ -14,6 +14,7 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import Backend
 from jarvis_ear.delivery.events import LinkUp, Verdict
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.transports.wires import WIRES
 
 
 def test_importing_it_drags_nothing_in():
@@ -100,9 +101,10 @@ def test_a_wrong_password_is_a_state_of_its_own_and_no_reason_to_hammer(tmp_path
         assert client.state == "disconnected"
 
 
-def test_plain_text_over_the_network_is_refused_unless_it_is_allowed():
+@pytest.mark.parametrize("protocol", WIRES)
+def test_plain_text_over_the_network_is_refused_unless_it_is_allowed(protocol):
     with pytest.raises(ConfigError, match=r"^backend\.url: http://192\.0\.2\.1:4000 "):
-        BackendClient(Backend(url="http://192.0.2.1:4000"))
+        BackendClient(Backend(url="http://192.0.2.1:4000", protocol=protocol))
 
 
 def test_a_system_without_threads_is_no_reason_to_raise(monkeypatch, caplog):

@@ -19,7 +19,7 @@ def test_the_page_is_up_to_date():
 def test_the_page_has_a_row_for_every_option_and_a_cell_for_everything():
     rows = re.findall(r"^\| `(.+)$", reference(), re.MULTILINE)
     assert [row.split("`")[0] for row in rows] == [option.key for option in OPTIONS]
-    assert {row.count(" | ") for row in rows} == {6}
+    assert {row.count(" | ") for row in rows} == {7}
     assert all("  |" not in row for row in rows)
 
 

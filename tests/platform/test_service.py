@@ -105,13 +105,14 @@ def test_it_is_not_ready_before_the_wake_model_has_answered(service, manager, tm
 
 
 @pytest.mark.long
-def test_its_companion_is_told_nothing_of_the_service_manager(service, manager):
+def test_what_it_starts_is_told_nothing_of_the_service_manager(service, manager):
     with service("--with-backend", watchdog_s=10.0) as ear:
         manager.wait_for("READY")
         children = Path(f"/proc/{ear.pid}/task/{ear.pid}/children").read_text().split()
         environments = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
     assert environments
-    assert [e for e in environments if b"NOTIFY_SOCKET" in e or b"WATCHDOG" in e] == []
+    forbidden = (b"NOTIFY_SOCKET", b"WATCHDOG", b"JARVIS_EAR_")
+    assert [each for each in environments if any(name in each for name in forbidden)] == []
 
 
 @pytest.mark.long

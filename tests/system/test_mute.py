@@ -142,3 +142,21 @@ def test_what_is_stored_names_no_clock(tmp_path):
     owner.at(1, 23, 0)
     owner.mute.mute()
     assert json.loads((tmp_path / FILE).read_text()) == {"by": ["owner"], "awake_night": ""}
+
+
+def test_it_knows_until_when_only_the_clock_wants_it(tmp_path):
+    owner = Owner(tmp_path, "23:00-07:00")
+    assert owner.mute.until == ""
+    owner.at(1, 23, 30)
+    assert owner.mute.until == "07:00"
+    owner.mute.mute()
+    assert owner.mute.until == ""
+
+
+def test_other_quiet_hours_count_from_the_next_look_on(tmp_path):
+    owner = Owner(tmp_path, "23:00-07:00")
+    owner.mute.change(QuietHours.parse("11:00-13:00"))
+    assert owner.at(1, 12, 0) == ("clock",)
+    owner.mute.change(None)
+    assert owner.at(1, 12, 1) == ()
+    assert owner.changes == [True, False]

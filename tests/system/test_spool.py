@@ -6,7 +6,7 @@ import os
 import stat
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jarvis_ear.audio.wav import pcm_to_wav
@@ -247,6 +247,12 @@ def test_whatever_lies_in_the_folders_a_start_survives_and_leaves_alone(tmp_path
 
 
 @settings(max_examples=60, deadline=None)
+@example(
+    [
+        ("tmp", "0000000000000-00000000", record.closed(spoken(), "this") + PCM),
+        ("new", "0000000000000-00000000", b""),
+    ]
+)
 @given(
     st.lists(
         st.tuples(

@@ -5,10 +5,12 @@ import pytest
 
 from fakes.clock import FakeClock
 from jarvis_ear.delivery.events import (
+    Answered,
     Finished,
     Kept,
     LinkDown,
     LinkUp,
+    PartlyTranscribed,
     Processing,
     ReplyAudio,
     Sent,
@@ -470,3 +472,27 @@ def test_that_the_idle_ear_goes_deaf_is_told_by_the_microphone(caplog):
     assert said(caplog) == []
     Story().wake().enter(State.DEAF, "MicrophoneLost")
     assert said(caplog)[-1] == "listening -> deaf: no microphone"
+
+
+@pytest.mark.parametrize(
+    ("transcripts", "so_far", "answer"),
+    [
+        (True, 'understood so far "what time"', 'the backend answers "noon"'),
+        (False, "understood so far 9 characters", "the backend answers 4 characters"),
+    ],
+)
+def test_what_streams_is_for_whoever_debugs(caplog, transcripts, so_far, answer):
+    story = Story(transcripts=transcripts)
+    story.wake()
+    before = len(said(caplog))
+    story.log.delivery(PartlyTranscribed("7f3a", "what time"))
+    story.log.delivery(Answered("7f3a", "noon"))
+    assert len(said(caplog)) == before
+    caplog_debug = [each.getMessage() for each in caplog.records if each.levelno == logging.DEBUG]
+    assert caplog_debug[-2:] == [so_far, answer]
+
+
+def test_sound_that_was_streamed_is_told_without_base64(caplog):
+    story = Story()
+    story.log.delivery(Sent("7f3a", 51_840, 51_884, 0))
+    assert said(caplog)[-1] == "sent: 52 kB raw, streamed"

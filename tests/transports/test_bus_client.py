@@ -142,12 +142,11 @@ def test_it_posts_in_order(server, join):
 def test_it_comes_back_and_says_again_how_things_are(server, join, switch, caplog):
     caplog.set_level(logging.INFO)
     join(server.url)
-    server.wait_for_clients(1)
+    server.wait(lambda: len(server.heard) == 1)
     server.hang_up()
-    server.wait_for_clients(2)
+    server.wait(lambda: len(server.heard) == 2)
     server.drop()
-    server.wait_for_clients(3)
-    server.wait(lambda: len(server.heard) >= 3)
+    server.wait(lambda: len(server.heard) == 3)
     assert server.of("module_status_changed") == [OPEN] * 3
     assert [record.levelname for record in caplog.records if "bus" in record.message] == [
         "INFO",

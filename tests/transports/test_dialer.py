@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
-from jarvis_ear.transports.dialer import Dialer
+from jarvis_ear.transports.dialer import Admittance, Dialer
 from jarvis_ear.transports.token import TokenCache
 
 
@@ -21,8 +21,8 @@ class Backend:
     def link(self):
         return Link(self)
 
-    def dialer(self):
-        return Dialer(TokenCache(self.login, lambda: 0.0), self.link)
+    def dialer(self, admittance=Admittance.BY_LOGIN):
+        return Dialer(TokenCache(self.login, lambda: 0.0), self.link, admittance)
 
 
 class Link:
@@ -93,3 +93,28 @@ def test_a_dial_that_is_called_off_leaves_no_link():
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(backend.dialer().dial())
     assert backend.closed == 1
+
+
+def test_a_wire_without_a_login_is_asked_for_none():
+    backend = Backend(None)
+    asyncio.run(backend.dialer(Admittance.UNASKED).dial())
+    assert (backend.tried, backend.logins) == ([None], 0)
+
+
+def test_a_backend_that_wants_a_token_all_the_same_gets_one_from_then_on():
+    backend = Backend("token 1")
+
+    async def story():
+        dialer = backend.dialer(Admittance.UNASKED)
+        await dialer.dial()
+        await dialer.dial()
+
+    asyncio.run(story())
+    assert (backend.tried, backend.logins) == ([None, "token 1", "token 1"], 1)
+
+
+def test_a_backend_that_is_not_there_is_shown_no_password():
+    backend = Backend(failure=ConnectFailed("nobody there"))
+    with pytest.raises(ConnectFailed):
+        asyncio.run(backend.dialer(Admittance.UNASKED).dial())
+    assert (backend.tried, backend.logins) == ([None], 0)

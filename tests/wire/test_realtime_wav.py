@@ -49,7 +49,6 @@ def test_what_the_server_says_is_understood(message):
         "{}",
         '{"type":"status"}',
         '{"type":"status","payload":{"state":"asleep"}}',
-        '{"type":"status","payload":{"state":"error","code":"odd"}}',
         '{"type":"transcript","payload":{"text":"a"}}',
         '{"type":"audio","payload":{"format":"audio/wav","size":"1"}}',
     ],
@@ -75,3 +74,10 @@ def test_only_the_end_is_the_end(text):
         wire.check_end(text)
     with suppress(RemoteProtocolError):
         wire.decode(text)
+
+
+@pytest.mark.parametrize("code", ['"odd"', "7", "null", "{}"])
+def test_a_failure_of_an_unknown_kind_is_a_failure(code):
+    text = '{"type":"status","payload":{"state":"error","code":CODE,"message":"why"}}'
+    text = text.replace("CODE", code)
+    assert wire.decode(text) == wire.Status(wire.State.ERROR, None, "why")

@@ -12,6 +12,7 @@ from jarvis_ear.wire import voice_socketio as wire
 from jarvis_ear.wire.voice_messages import (
     AudioChunk,
     AudioEnd,
+    AudioPart,
     AudioStart,
     BackendError,
     Listening,
@@ -199,3 +200,8 @@ def test_a_frame_at_the_limit_passes_and_one_above_does_not():
 def test_our_name_is_always_text(agent_id):
     with pytest.raises(LocalProtocolError):
         wire.encode(AudioStart(agent_id))
+
+
+def test_a_sentence_in_parts_is_for_other_wires():
+    with pytest.raises(LocalProtocolError):
+        wire.encode(AudioPart("den", 0, b""))

@@ -12,6 +12,7 @@ from typing import Final
 from jarvis_backend.config import DEFAULT_PASSWORD, Config, load
 from jarvis_backend.errors import BackendError
 from jarvis_backend.logs import log_to_stderr
+from jarvis_backend.password import hash_of
 from jarvis_backend.server import Server
 from jarvis_backend.workers import Workers
 
@@ -22,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program, and return its exit status."""
     try:
         config = load(sys.argv[1:] if arguments is None else arguments)
+        if config.hash_password:
+            print(hash_of(sys.stdin.readline().rstrip("\n")))  # noqa: T201 - what was asked for
+            return 0
         log_to_stderr(config.log.level)
         _warn_if_open(config)
         server = Server(config) if config.workers == 1 else Workers(config)
@@ -56,7 +60,8 @@ def _warn_if_open(config: Config) -> None:
     if _is_loopback(config.host):
         return
     _LOG.warning("listening on %s: other machines can reach this backend", config.host)
-    if config.password.get_secret_value() == DEFAULT_PASSWORD:
+    is_hashed = bool(config.password_hash.get_secret_value())
+    if not is_hashed and config.password.get_secret_value() == DEFAULT_PASSWORD:
         _LOG.warning("the password is the public default: set JARVIS_PASSWORD")
 
 

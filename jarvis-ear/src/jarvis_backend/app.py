@@ -32,8 +32,10 @@ from jarvis_backend.endpoints.voice_ws import voice_ws_routes
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
 from jarvis_backend.event_bus import EventBus, QueueSync
+from jarvis_backend.flood_gate import FloodGate
 from jarvis_backend.guesses import Guesses
 from jarvis_backend.message_queue import MessageQueue, NoQueue
+from jarvis_backend.password import Password
 from jarvis_backend.redis_queue import RedisQueue
 from jarvis_backend.rooms import QueuedRooms
 from jarvis_backend.sessions import Sessions
@@ -106,14 +108,15 @@ def create_app(
     app.include_router(status_routes(http_door, agents, bus))
     if config.console:
         app.include_router(console_routes(config.realtime_path))
-    app.mount(SOCKETIO_PATH, socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH))
+    voice_app = socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH)
+    app.mount(SOCKETIO_PATH, FloodGate(voice_app, config.limits, now))
     return app
 
 
 def _auth(config: Config) -> Auth:
     secret = config.jwt_secret
     return Auth(
-        config.password.get_secret_value(),
+        Password(config.password.get_secret_value(), config.password_hash.get_secret_value()),
         None if secret is None else secret.get_secret_value(),
         time.time,
     )

@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from jarvis_backend import credentials
 from jarvis_backend.errors import ConfigError
+from jarvis_backend.password import NotAHash, Password
 
 ENV_PREFIX: Final = "JARVIS_BACKEND_"
 """Every name in the environment that begins so must be an option."""
@@ -34,6 +35,7 @@ DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, warned ab
 
 SECRET_FLAGS: Final = (
     "--password",
+    "--password-hash",
     "--jwt-secret",
     "--bus-key",
     "--queue-password",
@@ -114,7 +116,7 @@ class Limits(Section):
     message_bytes: int = Field(default=5 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """Largest message on a wire; at one byte more the connection is closed."""
     messages_per_s: int = Field(default=200, ge=10, le=100_000)
-    """Messages one WebSocket may send, on average; one that goes on above is closed."""
+    """Messages one WebSocket of any wire may send, on average; one that sends more is closed."""
     heartbeat_s: float = Field(default=15.0, ge=0.1, le=3600)
     """How often a WebSocket's client is asked whether it lives; one that does not answer for as
     long again is dropped."""
@@ -176,6 +178,10 @@ class Config(BaseSettings):
         validation_alias=AliasChoices(ENV_PREFIX + "PASSWORD", "JARVIS_PASSWORD"),
     )
     """What satellites log in with. Never an argument: JARVIS_PASSWORD in the environment."""
+    password_hash: CliSuppress[SecretStr] = SecretStr("")
+    """What recognises the password instead of `password`: made by `--hash-password`."""
+    hash_password: bool = False
+    """Read a password from standard input, write what recognises it, and end."""
     jwt_secret: CliSuppress[SecretStr | None] = None
     """Signs the tokens. Empty: a new one at every start, so that satellites log in again."""
     bus_key: CliSuppress[SecretStr | None] = None
@@ -263,6 +269,10 @@ def _weak(config: Config) -> Iterable[str]:
         yield f"bus_key: expected at least {SECRET_LETTERS} letters"
     if not config.password.get_secret_value():
         yield "password: is empty, expected at least one letter"
+    try:
+        Password("", config.password_hash.get_secret_value())
+    except NotAHash:
+        yield "password_hash: expected what `jarvis-backend --hash-password` writes"
     yield from _unshared(config)
     for name in ("stt", "brain", "tts"):
         options: SpeechToTextOptions | BrainOptions | TextToSpeechOptions = getattr(config, name)

@@ -23,6 +23,10 @@ DRAIN_S: Final = 1
 STOP_S: Final = 2.0
 """The whole stop, with the drain."""
 
+SEND_BYTES: Final = 256 * 1024
+"""What the kernel may keep for a client that takes nothing, twice: it would keep megabytes of
+speech and events before anybody noticed."""
+
 BACKLOG: Final = 128
 """Connections that may wait to be accepted."""
 
@@ -147,6 +151,7 @@ def _settings(config: Config, engines: Engines | None, now: Callable[[], float])
         http="h11",
         ws="wsproto",
         ws_max_size=config.limits.message_bytes,
+        ws_per_message_deflate=False,  # sound does not shrink, and an event is told to hundreds
         ws_ping_interval=config.limits.heartbeat_s,
         ws_ping_timeout=config.limits.heartbeat_s,
         lifespan="on",
@@ -164,12 +169,15 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise AddressInUse(
             f"cannot listen on {host}:{port}: {error.strerror or error}; "
             "expected a free port (--port) of this machine (--host)"
         ) from error
+    # Connections that are accepted from it have the same.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+    return listener
 
 
 def url_of(listener: socket.socket) -> str:

@@ -9,11 +9,11 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can impor
 
 import faulthandler
 import logging
-import secrets
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,20 +22,16 @@ from pydantic import SecretStr
 from jarvis_ear import __version__, cli, config
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.bridge import Bridge, Watcher
-from jarvis_ear.bus_news import BusNews
+from jarvis_ear.bridge import Bridge
 from jarvis_ear.companion import Companion
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.devices.openwakeword import OpenWakeWord
-from jarvis_ear.devices.silero import Silero
 from jarvis_ear.devices.source import Source, make_source, why_deaf
 from jarvis_ear.devices.speaker import Speaker
-from jarvis_ear.devices.webrtc_vad import WebRtcVad
 from jarvis_ear.ear_thread import EarThread
+from jarvis_ear.ears import Ears, wake_word
 from jarvis_ear.ending import Ending
 from jarvis_ear.errors import DeviceError, DeviceHangs, JarvisEarError
-from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import (
     Hushed,
     MicrophoneFound,
@@ -44,19 +40,21 @@ from jarvis_ear.hearing.events import (
     State,
     Unmuted,
 )
-from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.options import Loaded
+from jarvis_ear.reload import Reload
 from jarvis_ear.running import Running
 from jarvis_ear.system import logs, places
 from jarvis_ear.system.away import Away
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.bus_news import BusNews
 from jarvis_ear.system.bus_switch import BusSwitch
 from jarvis_ear.system.chronicles import Chronicles
 from jarvis_ear.system.control import Control
 from jarvis_ear.system.feed import Feed
 from jarvis_ear.system.feed_socket import FeedSocket
+from jarvis_ear.system.hangup import Hangup
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.last_words import life_told
@@ -71,6 +69,7 @@ from jarvis_ear.system.spool import DiskSpool
 from jarvis_ear.system.turn_log import TurnLog
 from jarvis_ear.system.vital_signs import VitalSigns
 from jarvis_ear.system.watchdog import Watchdog
+from jarvis_ear.takeover import Takeover
 from jarvis_ear.transports.bus_client import BusClient
 from jarvis_ear.transports.spool import NoSpool, Spool
 
@@ -100,18 +99,34 @@ def run(loaded: Loaded) -> int:
         live = up.enter_context(logs.setup(loaded.config.log))
         up.enter_context(life_told())
         ending = up.enter_context(Ending(on_signal=service.stopping))
+        hangup = up.enter_context(Hangup())
         service.starting()
         _check_source(loaded.config.microphone)
         spool = _spool(loaded.config.spool, up)
-        options = _with_companion(loaded.config, up)
-        running = _start(options, make_source(options.microphone), spool, ending, up)
+        lead = _companion(loaded.config, up)
+        options, ears = lead(loaded.config), Ears()
+        ears.load(options.hearing)
+        if ending.wait(0):  # a stop need not wait for the rest of the start
+            return 0
+        running = _start(options, ears, spool, ending, up)
+        reload = Reload(
+            options,
+            read=lambda: lead(loaded.read_again().config),
+            prepare=Takeover(running, ears).prepare,
+            is_calm=running.is_calm,
+            on_done=running.show,
+        )
         watchdog = Watchdog(running.beat, every_s)
         up.callback(service.stopping)
         while not ending.wait(LOOK_S):
             running.mute.look()
             running.health.look()
             _require_capture(running.beat)
-            service.look(running.condition(), watchdog)
+            if hangup.take():
+                service.reloading()
+                reload.ask()
+            reload.look()
+            service.look(running.condition(reload), watchdog)
             live.show(running.ear.state, level(running.ear.last_frame).rms, running.ear.score)
     return 0
 
@@ -139,11 +154,13 @@ def _check_source(microphone: config.Microphone) -> None:
 
 
 def _start(
-    options: config.Config, source: Source, spool: Spool, ending: Ending, up: ExitStack
+    options: config.Config, ears: Ears, spool: Spool, ending: Ending, up: ExitStack
 ) -> Running:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
-    log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=_wake_word(options))
+    source = make_source(options.microphone)
+    heard = wake_word(options.hearing)
+    log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=heard)
     feed = _feed(options)
     publisher = Publisher(feed, transcripts=options.console.transcripts)
     mute = Mute(
@@ -152,12 +169,12 @@ def _start(
         on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
     )
     bus = _bus(options, mute)
-    bridge = Bridge(ear=inbox, log=Chronicles(log, publisher), watchers=_watchers(options, bus))
+    bridge = Bridge(ear=inbox, log=Chronicles(log, publisher, *_news(options, bus)))
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
     ear = EarThread(
-        _make_ear(options.hearing),
+        ears.make(options.hearing, backend.growth_ms),
         inbox,
         bridge.effect,
         patient=options.microphone.fast,
@@ -202,7 +219,19 @@ def _start(
     if bus is not None:
         up.callback(bus.stop)
         bus.start()
-    return Running(ear, capture, backend, mute, beat, health, Away())
+    return Running(
+        source,
+        capture,
+        ear,
+        backend,
+        speaker,
+        log,
+        mute,
+        beat,
+        health,
+        Away(),
+        show=partial(_show_options, feed),
+    )
 
 
 def _close_or_open(
@@ -226,8 +255,8 @@ def _bus(options: config.Config, mute: Mute) -> BusClient | None:
     return BusClient(options.bus, options.backend, switch)
 
 
-def _watchers(options: config.Config, bus: BusClient | None) -> list[Watcher]:
-    """Name those who follow the turns besides the log."""
+def _news(options: config.Config, bus: BusClient | None) -> list[BusNews]:
+    """Have the bus told of turns, if there is one."""
     if bus is None:
         return []
     return [BusNews(options.backend.agent_id, options.bus.news, bus.post)]
@@ -268,13 +297,18 @@ def _losses(source: Source, inbox: Inbox) -> dict[str, object]:
 def _feed(options: config.Config) -> Feed:
     """Begin a feed with what stays as it is."""
     feed = Feed()
-    wake = options.hearing.wake
-    feed.put("about", {"agent": options.backend.agent_id, "version": __version__})
-    feed.put("wake", {"word": _wake_word(options), "threshold": wake.threshold})
-    feed.put("quiet_hours", {"between": options.microphone.mute_between})
+    _show_options(feed, options)
     feed.put("words", {"shown": options.console.transcripts})
     feed.put("state", {"name": str(State.IDLE), "why": "", "at": time.time()})
     return feed
+
+
+def _show_options(feed: Feed, options: config.Config) -> None:
+    """Tell a feed of options that a reload may change."""
+    heard, wake = wake_word(options.hearing), options.hearing.wake
+    feed.put("about", {"agent": options.backend.agent_id, "version": __version__})
+    feed.put("wake", {"word": heard, "threshold": wake.threshold})
+    feed.put("quiet_hours", {"between": options.microphone.mute_between})
 
 
 def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, up: ExitStack) -> None:
@@ -301,22 +335,6 @@ def _spool(options: config.Spool, up: ExitStack) -> Spool:
     return spool
 
 
-def _wake_word(options: config.Config) -> str:
-    model = options.hearing.wake.model
-    return "Hey Jarvis" if model is None else model.stem
-
-
-def _make_ear(hearing: config.Hearing) -> Ear:
-    """Load the models: the one slow step of a start."""
-    return Ear(
-        hearing,
-        gate=WebRtcVad(hearing.gate.aggressiveness),
-        wake=OpenWakeWord(hearing.wake.model),
-        speech=Silero(),
-        machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
-    )
-
-
 def _when_sound_ends(ear: EarThread, ending: Ending) -> Callable[[JarvisEarError | None], None]:
     def on_end(error: JarvisEarError | None) -> None:
         if error is None:
@@ -327,15 +345,17 @@ def _when_sound_ends(ear: EarThread, ending: Ending) -> Callable[[JarvisEarError
     return on_end
 
 
-def _with_companion(options: config.Config, up: ExitStack) -> config.Config:
-    """Start the reference backend if it was asked for, and point the ear at it."""
+def _companion(options: config.Config, up: ExitStack) -> Callable[[config.Config], config.Config]:
+    """Start the reference backend if it was asked for; return what points options at it."""
     if not options.with_backend:
-        return options
+        return lambda unchanged: unchanged
     companion = up.enter_context(Companion(transcripts=options.log.transcripts))
-    backend = options.backend.model_copy(
-        update={"url": companion.url, "password": SecretStr(companion.password)}
-    )
-    return options.model_copy(update={"backend": backend})
+    there = {"url": companion.url, "password": SecretStr(companion.password)}
+
+    def lead(read: config.Config) -> config.Config:
+        return read.model_copy(update={"backend": read.backend.model_copy(update=there)})
+
+    return lead
 
 
 if __name__ == "__main__":

@@ -7,14 +7,17 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
 from jarvis_ear import config as defaults
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import Backend
+from jarvis_ear.delivery.carriage import Carriage
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.outage import Outage
 from jarvis_ear.delivery.outbox import Outbox
@@ -28,13 +31,13 @@ from jarvis_ear.transports.exposure import address, is_exposed
 from jarvis_ear.transports.intake import Abandon, Discard, Grew, Intake, Put
 from jarvis_ear.transports.login import Login
 from jarvis_ear.transports.network_thread import NetworkThread
-from jarvis_ear.transports.socketio_link import SocketIoLink
 from jarvis_ear.transports.spool import NoSpool, Spool
 from jarvis_ear.transports.status import LinkState, Status
 from jarvis_ear.transports.supervisor import Supervisor
 from jarvis_ear.transports.timing import Timing
 from jarvis_ear.transports.token import TokenCache
 from jarvis_ear.transports.trust import Trust
+from jarvis_ear.transports.wires import WIRES, Proof
 from jarvis_ear.units import SAMPLE_BYTES
 
 __all__ = ["BackendClient", "pcm_to_wav"]
@@ -70,19 +73,17 @@ class BackendClient:
         spool: Spool | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
-        self._config = _from_environment() if config is None else config
-        _refuse_plaintext(self._config)
-        self._trust = Trust(self._config.ca_file)
         self._spool = spool or NoSpool()
         self._clock = now or clock
         self._on_event = on_event or _nobody
-        self._timing = _timing(self._config, timing or Timing())
-        self._url = self._config.url.rstrip("/")
+        self._given_timing = timing or Timing()
+        self._take(*_checked(_from_environment() if config is None else config))
         self._intake = Intake()
         self._courier: Courier | None = None
         self._status = Status()
         self._lifecycle = threading.Lock()
         self._thread: NetworkThread | None = None
+        self._begin_anew: Callable[[], None] = _do_nothing
 
     def __enter__(self) -> Self:
         self.start()
@@ -107,10 +108,21 @@ class BackendClient:
         return self._status.state
 
     @property
+    def growth_ms(self) -> int:
+        """How much more of an utterance is worth a call of ``extend``."""
+        return self._wire.growth_ms
+
+    @property
     def turns(self) -> int:
         """How often the network thread has looked at everything: once a second, or it hangs."""
         courier = self._courier
         return 0 if courier is None else courier.turns
+
+    @property
+    def idle(self) -> bool:
+        """Whether every utterance has its verdict."""
+        courier = self._courier
+        return not self._intake.waiting and (courier is None or courier.open == 0)
 
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was met since the client was made."""
@@ -126,6 +138,20 @@ class BackendClient:
             self._status.forget()
             self._thread = NetworkThread(self._supervise)
             self._thread.start()
+
+    def prepare(self, config: Backend) -> Callable[[], None]:
+        """Check other options, and return what goes on with them; or raise ``ConfigError``.
+
+        Calling that takes no time: the network thread ends its link in order and makes another.
+        What is not committed by then is delivered with the new options, if there is a spool.
+        """
+        checked = _checked(config)
+
+        def go_on() -> None:
+            self._take(*checked)
+            self._begin_anew()
+
+        return go_on
 
     def connect(self) -> bool:
         """Start, and return whether the first attempt succeeded. The attempts go on if not."""
@@ -147,13 +173,16 @@ class BackendClient:
         return name
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
-        """Keep on file what somebody has said so far. ``send_audio`` brings the whole of it."""
-        if not isinstance(self._spool, NoSpool):
+        """Take what somebody has said so far. ``send_audio`` brings the whole of it.
+
+        It is kept on file, where there is a spool, and goes up, where the wire streams.
+        """
+        if self._wants_growth:
             self._intake.post(Grew(turn_id, offset, bytes(pcm)))
 
     def discard(self, turn_id: str) -> None:
-        """Forget what was kept so far: it was no utterance."""
-        if not isinstance(self._spool, NoSpool):
+        """Forget what was said so far, and take it back: it was no utterance."""
+        if self._wants_growth:
             self._intake.post(Discard(turn_id))
 
     def abandon(self, turn_id: str) -> None:
@@ -169,6 +198,11 @@ class BackendClient:
         if thread is not None and not thread.stop(self._timing.stop_s):
             _LOGGER.warning("the network did not stop within %.1f s", self._timing.stop_s)
 
+    @property
+    def _wants_growth(self) -> bool:
+        streams = self._wire.carriage is Carriage.STREAMED
+        return streams or not isinstance(self._spool, NoSpool)
+
     def _last_words(self) -> NetworkThread:
         """Start a thread that only tells what became of the utterances nobody fetched."""
         thread = NetworkThread(self._supervise)
@@ -176,9 +210,26 @@ class BackendClient:
         thread.start()
         return thread
 
+    def _take(self, config: Backend, trust: Trust) -> None:
+        self._config = config
+        self._trust = trust
+        self._timing = _timing(config, self._given_timing)
+        self._url = config.url.rstrip("/")
+        self._wire = WIRES[config.protocol]
+
     async def _supervise(self, stop: asyncio.Event) -> None:
+        """Live until ``stop``, and once more whenever there are other options."""
+        while not await self._live(stop):
+            self._status.forget()
+
+    async def _live(self, stop: asyncio.Event) -> bool:
+        """Live with the present options, and return whether that was the last life."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        self._begin_anew = partial(_call_soon, loop, over.set)
         promise = Promise(self._config.delivery)
-        outbox = Outbox(self._config.agent_id, self._timing.patience, promise.moves)
+        outbox = Outbox(
+            self._config.agent_id, self._timing.patience, promise.moves, self._wire.carriage
+        )
         courier = Courier(outbox, self._intake, self._spool, self._tell, self._clock)
         self._courier = courier.succeed(self._courier)
         await courier.inherit(self._spool.begin(self._timing.patience.fresh_s, promise))
@@ -191,10 +242,10 @@ class BackendClient:
             clock=self._clock,
             rand=random.random,
         )
-        loop = asyncio.get_running_loop()
         self._intake.listen(lambda: _call_soon(loop, courier.wake))
         try:
-            await supervisor.run(stop)
+            async with _set_with(stop, over):
+                return await supervisor.run(over, stop.is_set)
         finally:
             self._intake.unlisten()
 
@@ -205,10 +256,11 @@ class BackendClient:
             _LOGGER.warning(words, address(self._url), extra=told)
         password = self._config.password.get_secret_value()
         login = Login(self._url, password, self._timing.login_s, self._trust)
-        agent_id, timing, trust = self._config.agent_id, self._timing, self._trust
+        config, timing, trust, wire = self._config, self._timing, self._trust, self._wire
         return Dialer(
             TokenCache(login.token, self._clock),
-            lambda: SocketIoLink(self._url, agent_id, timing, courier.wake, trust),
+            lambda: wire.link(config, timing, courier.wake, trust),
+            wire.admittance,
         )
 
     def _tell(self, event: DeliveryEvent) -> None:
@@ -227,8 +279,32 @@ def _nobody(_event: DeliveryEvent) -> None:
     """Listen to nothing."""
 
 
+def _do_nothing() -> None:
+    """Nothing lives yet."""
+
+
 def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    loop.call_soon_threadsafe(call)
+    with suppress(RuntimeError):  # the loop has been closed: it has nothing to do any more
+        loop.call_soon_threadsafe(call)
+
+
+@asynccontextmanager
+async def _set_with(leader: asyncio.Event, follower: asyncio.Event) -> AsyncIterator[None]:
+    """Have one event set as soon as the other is, while the block lasts."""
+    if leader.is_set():
+        follower.set()
+    led = asyncio.create_task(leader.wait())
+    led.add_done_callback(lambda _: follower.set())
+    try:
+        yield
+    finally:
+        led.cancel()
+
+
+def _checked(config: Backend) -> tuple[Backend, Trust]:
+    """Return what can be used, or raise ``ConfigError``."""
+    _refuse_plaintext(config)
+    return config, Trust(config.ca_file)
 
 
 def _from_environment() -> Backend:
@@ -241,6 +317,8 @@ def _from_environment() -> Backend:
 
 def _timing(config: Backend, timing: Timing) -> Timing:
     patience = replace(timing.patience, fresh_s=config.fresh_s, reply_s=config.reply_s)
+    if WIRES[config.protocol].proof is Proof.LATE:
+        patience = replace(patience, processing_s=config.reply_s)
     return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, patience=patience)
 
 

@@ -6,7 +6,6 @@ events of delivery and of the speaker become events of the ear.
 
 import threading
 from collections import deque
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 from jarvis_ear.delivery.events import DeliveryEvent, Finished, ReplyAudio, Verdict
@@ -56,18 +55,14 @@ class Messenger(Protocol):
         """Wait for this reply no longer."""
 
 
-class Watcher(Protocol):
-    """Somebody who follows the turns. No call blocks."""
+class Chronicle(Protocol):
+    """What the bridge needs of the turn log. No call blocks."""
 
     def effect(self, effect: Effect) -> None:
-        """Note what the ear decided. Ear thread."""
+        """Note what the ear decided."""
 
     def delivery(self, event: DeliveryEvent) -> None:
-        """Note what became of an utterance. Network thread."""
-
-
-class Chronicle(Watcher, Protocol):
-    """What the bridge needs of the turn log. No call blocks."""
+        """Note what became of an utterance."""
 
     def reply_started(self, turn_id: str) -> None:
         """Note the first sound of a reply."""
@@ -86,10 +81,9 @@ class Listener(Protocol):
 class Bridge:
     """Passes on what happens. Each method belongs to one thread: see there."""
 
-    def __init__(self, *, ear: Listener, log: Chronicle, watchers: Sequence[Watcher] = ()) -> None:
+    def __init__(self, *, ear: Listener, log: Chronicle) -> None:
         self._ear = ear
         self._log = log
-        self._watchers = (log, *watchers)
         self._backend: Messenger
         self._speaker: Mouth
         self._lock = threading.Lock()  # protects _abandoned, and "look, then play"
@@ -102,8 +96,7 @@ class Bridge:
 
     def effect(self, effect: Effect) -> None:
         """Carry out what the ear decided. Ear thread."""
-        for watcher in self._watchers:
-            watcher.effect(effect)
+        self._log.effect(effect)
         match effect:
             case SendUtterance(turn_id, utterance):
                 self._backend.send_audio(utterance.pcm, turn_id=turn_id)
@@ -120,8 +113,7 @@ class Bridge:
 
     def delivery(self, event: DeliveryEvent) -> None:
         """Carry on what became of an utterance. Network thread."""
-        for watcher in self._watchers:
-            watcher.delivery(event)
+        self._log.delivery(event)
         match event:
             case ReplyAudio(turn_id, index, content_type, audio):
                 with self._lock:

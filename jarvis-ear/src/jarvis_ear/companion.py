@@ -11,13 +11,13 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Final, Self
 
 from jarvis_ear.errors import ConfigError, ConnectFailed
-from jarvis_ear.system.notify import MINE
+from jarvis_ear.inheritance import inherited
 
 STOP_S: Final = 1.5
 """It stops in well under a second; the whole program must stop within two."""
@@ -53,7 +53,7 @@ class Companion:
             stderr=subprocess.PIPE,
             text=True,
             env={
-                **_inherited(os.environ),
+                **inherited(os.environ),
                 "JARVIS_PASSWORD": self.password,
                 "JARVIS_BACKEND_LOG__TRANSCRIPTS": str(self._transcripts).lower(),
             },
@@ -91,15 +91,6 @@ class Companion:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-
-
-def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what is meant for us alone."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if not name.startswith("JARVIS_EAR_") and name not in MINE
-    }
 
 
 def _pass_on(lines: Iterable[str]) -> None:

@@ -172,7 +172,14 @@ class Backend(Section):
     """The server that understands and answers."""
 
     url: str = BACKEND_URL
-    """Where the backend is: `http://` or `https://`, host and port."""
+    """Where the backend is: `http://` or `https://`, host and port, on every protocol."""
+    protocol: Literal["socketio", "voice-ws", "session", "realtime"] = "socketio"
+    """What is spoken with it. `socketio` hands a sentence over when it is complete; the others
+    send it while it is spoken: `voice-ws` (`/ws/voice`), `session` (`/ws/sessions/ID`) and
+    `realtime` (`/ws/realtime`)."""
+    path: str = ""
+    """Path of the WebSocket, for example `/ws/voice`. Empty: the usual one of the protocol.
+    `socketio` and `session` have a fixed one."""
     password: SecretStr = Field(SecretStr(JARVIS_PASSWORD), min_length=1)
     """For the login. Never an argument: environment, credential, or `password_file`."""
     password_file: Path | None = None
@@ -200,6 +207,13 @@ class Backend(Section):
         if not _is_address(url, "http", "https"):
             raise ValueError("http:// or https://, a host and a port, without a name or password")
         return url
+
+    @field_validator("path")
+    @classmethod
+    def _require_path(cls, path: str) -> str:
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+            raise ValueError("a path that begins with / and has only letters, digits and ._~-")
+        return path
 
 
 class Bus(Section):

@@ -7,7 +7,14 @@ from typing import Final, Self
 from jarvis_ear.audio.block import Block
 from jarvis_ear.audio.framer import Framer
 from jarvis_ear.hearing.ear import Ear
-from jarvis_ear.hearing.events import Effect, Event, SoundEnded, State
+from jarvis_ear.hearing.events import (
+    Effect,
+    Event,
+    MicrophoneLost,
+    Muted,
+    SoundEnded,
+    State,
+)
 from jarvis_ear.system.inbox import Inbox
 
 GET_S: Final = 0.25
@@ -15,6 +22,9 @@ GET_S: Final = 0.25
 
 STOP_S: Final = 2.0
 """A frame takes milliseconds; a thread that takes longer to stop hangs in a model."""
+
+CALM: Final = (State.IDLE, State.MUTED, State.DEAF)
+"""States in which nobody speaks with us: an ear may be exchanged for another."""
 
 RECENT: Final = 8
 """160 ms: a sound card hands over less at a time, and a console looks four times as often."""
@@ -48,6 +58,7 @@ class EarThread:
         self._patient = patient
         self._on_finished = on_finished
         self._on_failure = on_failure
+        self._next: Ear | None = None
         self._framer = Framer()
         self._sound_ended = threading.Event()
         self._stopping = threading.Event()
@@ -90,6 +101,10 @@ class EarThread:
         """Say that no block follows those in the inbox. Any thread."""
         self._sound_ended.set()
 
+    def change(self, ear: Ear) -> None:
+        """Go on with another ear, as soon as nobody speaks with this one. Any thread."""
+        self._next = ear
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -104,9 +119,23 @@ class EarThread:
             self._ear.prove_model()
             while not self._stopping.is_set():
                 self.turns += 1
+                self._take_next()
                 self._turn_over(self._inbox.get(GET_S, audio=not self._is_waiting()))
         except BaseException as error:  # noqa: BLE001 - a bug: handed to the main thread, which ends
             self._on_failure(error)
+
+    def _take_next(self) -> None:
+        """Exchange the ear between turns. What the new one says of that is no news to anybody."""
+        ear = self._next
+        if ear is None or self._ear.state not in CALM:
+            return
+        self._next = None
+        if self._ear.state is State.MUTED:
+            ear.tell(Muted())
+        elif self._ear.state is State.DEAF:
+            ear.tell(MicrophoneLost())
+        ear.prove_model()
+        self._ear = ear
 
     def _is_waiting(self) -> bool:
         return self._patient and self._ear.state in _ANSWERING

@@ -54,6 +54,7 @@ def test_a_session_is_created_started_carried_and_stopped(client):
             "mode": "loopback",
             "receivedBytes": 0,
             "sentBytes": 0,
+            "turn": "",
         }
         for pcm in (FRAME, FRAME * 2):
             line.send_bytes(pcm)
@@ -97,6 +98,7 @@ def test_an_assistant_answers_on_the_same_socket(client, what_time):
         sound = what_time.tobytes() + bytes(16_000)
         for at in range(0, len(sound), 640):
             line.send_bytes(sound[at : at + 640])
+        assert line.receive_json()["turn"] == "processing"
         assert line.receive_json() == {"type": "transcript", "text": "what time is it"}
         assert line.receive_json() == {"type": "reply", "text": "Late. Very."}
         spoken = line.receive_bytes() + line.receive_bytes()
@@ -109,7 +111,9 @@ def test_an_engine_that_fails_is_said(client, what_time):
         line.send_json(START)
         line.receive_json()
         line.send_bytes(what_time.tobytes() + bytes(16_000))
+        assert line.receive_json()["turn"] == "processing"
         assert line.receive_json() == {"type": "error", "message": "no ear"}
+        assert line.receive_json()["turn"] == "listening"
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,14 @@ def test_a_recording_has_its_limit(client):
         line.send_bytes(b"12")
         told, _ = until(line, "error")
         assert "too large" in told[-1]["message"]
+        line.send_bytes(SECOND)
+        say(line, "end")  # nothing of it is an utterance of its own
+        say(line, "start")
+        line.send_bytes(SECOND)
+        say(line, "end")
+        told, _ = until(line, "done")
+        assert [each["type"] for each in told].count("processing") == 1
+        assert told[0] == {"type": "audio_received", "bytes": len(SECOND)}
 
 
 def test_an_engine_that_fails_fails_the_turn(client):

@@ -60,7 +60,10 @@ class BusConnection:
 
     async def _tell(self, client: BusClient) -> None:
         while True:
-            await self._line.say(await client.waiting.get())
+            frames = [await client.waiting.get()]
+            while not client.waiting.empty():
+                frames.append(client.waiting.get_nowait())
+            await self._line.say(*frames)
 
     async def _hear(self) -> None:
         while True:

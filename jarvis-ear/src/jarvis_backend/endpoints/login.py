@@ -4,6 +4,7 @@ Status codes and bodies are those of the backend this one stands in for, measure
 500 for a body that is no JSON: satellites are tried against these answers.
 """
 
+import asyncio
 import json
 from typing import Final
 
@@ -36,7 +37,7 @@ def login_routes(auth: Auth, guesses: Guesses) -> APIRouter:
         peer = "" if request.client is None else request.client.host
         if guesses.are_too_many(peer):
             return JSONResponse({"error": "Too many attempts"}, 429)
-        answer = _answer(auth, body)
+        answer = await asyncio.to_thread(_answer, auth, body)  # a hash takes its time
         if answer.status_code == WRONG:
             await guesses.wrong(peer)
         return answer

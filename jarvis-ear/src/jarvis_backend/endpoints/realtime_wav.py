@@ -59,7 +59,8 @@ def realtime_routes(
 class RealtimeStream:
     """One connection: hears in its own task, and says in others. Lives on the loop.
 
-    It collects at most ``limits.recording_s`` of sound, and refuses the utterance that is longer.
+    It collects at most ``limits.recording_s`` of sound. A longer utterance is refused, once, and
+    nothing of it up to its end is taken for one of its own.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class RealtimeStream:
         )
         self._now = now
         self._pcm = bytearray()
+        self._refused = False
         self._grown = asyncio.Event()
         self._state = State.IDLE
         self._speaking = Speaking()
@@ -104,6 +106,8 @@ class RealtimeStream:
         await self._end()
 
     async def _hear(self, frame: bytes) -> None:
+        if self._refused:
+            return
         try:
             sound = decode_wav(frame, max_seconds=SLICE_S)
         except WavError as error:
@@ -113,6 +117,7 @@ class RealtimeStream:
         if len(self._pcm) + len(pcm) > self._most_bytes:
             await self._partials.stop()
             self._pcm.clear()
+            self._refused = True
             await self._fail(Code.TOO_LONG, f"expected at most {self._most_bytes} bytes of sound")
             return
         if not self._pcm and pcm:
@@ -128,6 +133,9 @@ class RealtimeStream:
         await self._partials.begin(self._say_partials())
 
     async def _end(self) -> None:
+        if self._refused:
+            self._refused = False
+            return
         await self._partials.stop()
         pcm = bytes(self._pcm)
         self._pcm.clear()

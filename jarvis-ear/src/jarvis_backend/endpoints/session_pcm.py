@@ -148,6 +148,7 @@ class SessionStream:
         self._conversation = conversation
         self._pauses = Pauses(limits.recording_s)
         self._speaking = Speaking()
+        self._turn_state = wire.LISTENING if session.mode is Mode.ASSISTANT else ""
 
     async def run(self) -> None:
         """Serve until the peer stops or leaves."""
@@ -201,17 +202,26 @@ class SessionStream:
             await self._speaking.begin(self._turn(utterance))
 
     async def _turn(self, pcm: bytes) -> None:
-        pacer = Pacer(self._play, FRAME_BYTES)
+        await self._enter(wire.PROCESSING)
         try:
-            async with (
-                aclosing(self._conversation.reply(pcm_to_wav(pcm))) as reply,
-                aclosing(in_order(reply)) as messages,
-            ):
-                async for message in messages:
-                    await self._carry(message, pacer)
+            await self._answer(pcm)
         except (UtteranceError, EngineError) as error:
             _LOG.warning("turn failed: %s", one_line(str(error)))
             await self._say(wire.Error(str(error)))
+        await self._enter(wire.LISTENING)
+
+    async def _enter(self, turn_state: str) -> None:
+        self._turn_state = turn_state
+        await self._say_status()
+
+    async def _answer(self, pcm: bytes) -> None:
+        pacer = Pacer(self._play, FRAME_BYTES)
+        async with (
+            aclosing(self._conversation.reply(pcm_to_wav(pcm))) as reply,
+            aclosing(in_order(reply)) as messages,
+        ):
+            async for message in messages:
+                await self._carry(message, pacer)
 
     async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
         match message:
@@ -244,7 +254,11 @@ class SessionStream:
         session = self._session
         await self._say(
             wire.Status(
-                session.state.value, session.mode.value, session.received_bytes, session.sent_bytes
+                session.state.value,
+                session.mode.value,
+                session.received_bytes,
+                session.sent_bytes,
+                self._turn_state,
             )
         )
 

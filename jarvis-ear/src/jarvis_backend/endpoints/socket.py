@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from jarvis_backend.allowance import Allowance
 from jarvis_backend.auth import Admission, Refused
 from jarvis_backend.config import Limits
 
@@ -14,9 +15,6 @@ _LOG: Final = logging.getLogger(__name__)
 
 SEND_S: Final = 5.0
 """A client that takes nothing for so long is dropped, not awaited."""
-
-BURST_S: Final = 5
-"""Messages of so many seconds may come at once, after a hiccup of the network."""
 
 NORMAL: Final = 1000
 VIOLATION: Final = 1008
@@ -35,11 +33,8 @@ class WireSocket:
     def __init__(self, socket: WebSocket, limits: Limits, now: Callable[[], float]) -> None:
         self._socket = socket
         self._limits = limits
-        self._now = now
+        self._allowance = Allowance(limits.messages_per_s, now)
         self._sending = asyncio.Lock()
-        self._most = float(limits.messages_per_s * BURST_S)
-        self._allowed = self._most
-        self._asked_at = now()
         self._is_lost = False
 
     async def receive(self) -> str | bytes:
@@ -52,7 +47,7 @@ class WireSocket:
         if _size(frame) > self._limits.message_bytes:
             await self.close(TOO_LARGE, f"expected at most {self._limits.message_bytes} bytes")
             raise Gone
-        if not self._is_in_time():
+        if not self._allowance.take():
             await self.close(VIOLATION, "Too many messages")
             raise Gone
         return frame
@@ -82,16 +77,6 @@ class WireSocket:
             await self._socket.send_text(frame)
         else:
             await self._socket.send_bytes(frame)
-
-    def _is_in_time(self) -> bool:
-        now = self._now()
-        earned = (now - self._asked_at) * self._limits.messages_per_s
-        self._allowed = min(self._most, self._allowed + earned)
-        self._asked_at = now
-        if self._allowed < 1:
-            return False
-        self._allowed -= 1
-        return True
 
 
 Talk = Callable[[WireSocket], Awaitable[None]]

@@ -26,10 +26,12 @@ class Speaking:
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
+        self._work: Coroutine[Any, Any, None] | None = None
 
     async def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` from now on."""
         await self.stop()
+        self._work = work
         self._task = asyncio.create_task(_guarded(work))
         self._task.add_done_callback(lambda _: work.close())  # stopped before its first step
 
@@ -40,6 +42,8 @@ class Speaking:
             return False
         task.cancel()
         await asyncio.wait({task})
+        if self._work is not None:
+            self._work.close()  # it may not even have begun
         return True
 
 

@@ -47,7 +47,8 @@ def voice_ws_routes(door: SocketDoor, conversation: Conversation, limits: Limits
 class VoiceChannel:
     """One connection. Receives in its own task, answers in another. Lives on the loop.
 
-    Between start and end it collects at most ``limits.recording_s`` of sound, and refuses more.
+    Between start and end it collects at most ``limits.recording_s`` of sound. A longer recording is
+    refused, once, and nothing of it up to its end is taken for an utterance of its own.
     Without a start, utterances end where the person pauses.
     """
 
@@ -58,6 +59,7 @@ class VoiceChannel:
             limits.recording_bytes, int(limits.recording_s * SAMPLE_RATE) * SAMPLE_BYTES
         )
         self._collected: bytearray | None = None
+        self._refused = False
         self._pauses = Pauses(limits.recording_s)
         self._speaking = Speaking()
 
@@ -83,6 +85,7 @@ class VoiceChannel:
                 await self._say(wire.Pong())
             case wire.Start():
                 self._collected = bytearray()
+                self._refused = False
             case wire.End():
                 await self._end()
             case wire.Interrupt():
@@ -94,18 +97,23 @@ class VoiceChannel:
     async def _hear(self, pcm: bytes) -> None:
         if len(pcm) % SAMPLE_BYTES:
             raise UtteranceError(f"{len(pcm)} bytes of sound; PCM16 needs an even count")
+        if self._refused:
+            return
         if self._collected is None:
             await self._say(wire.AudioReceived(len(pcm)))
             for utterance in self._pauses.hear(pcm):
                 await self._answer(utterance)
             return
         if len(self._collected) + len(pcm) > self._most_bytes:
-            self._collected = None
+            self._collected, self._refused = None, True
             raise UtteranceError(f"Recording too large, expected at most {self._most_bytes} bytes")
         self._collected += pcm
         await self._say(wire.AudioReceived(len(pcm)))
 
     async def _end(self) -> None:
+        if self._refused:
+            self._refused = False
+            return
         collected, self._collected = self._collected, None
         pcm = self._pauses.rest() if collected is None else bytes(collected)
         if not pcm:

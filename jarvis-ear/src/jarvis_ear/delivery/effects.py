@@ -5,21 +5,21 @@ from typing import TypeAlias
 
 from jarvis_ear.delivery.events import TurnEvent
 from jarvis_ear.delivery.mark import Mark
-from jarvis_ear.wire.voice_messages import AudioChunk, AudioEnd, AudioStart
+from jarvis_ear.wire.voice_messages import AudioChunk, AudioEnd, AudioPart, AudioStart
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """Say this to the backend, in order."""
 
-    message: AudioStart | AudioEnd
+    message: AudioStart | AudioPart | AudioEnd
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
     """Say this to the backend, and report when the socket has taken all of it."""
 
-    message: AudioChunk
+    message: AudioChunk | AudioPart
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Sent:
     raw_bytes: int
     wav_bytes: int
     base64_bytes: int
+    """0 on a wire that takes sound as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,14 @@ class Processing:
     """The backend has the utterance and works on it: the proof of delivery."""
 
     turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartlyTranscribed:
+    """What the backend has understood so far, often while the person is still speaking."""
+
+    turn_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,14 @@ class Thinking:
 
     turn_id: str
     provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The reply in letters, from a backend that says them."""
+
+    turn_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +125,16 @@ class Kept:
     turn_id: str
 
 
-TurnEvent: TypeAlias = Sent | Processing | Transcribed | Thinking | ReplyAudio | Finished | Kept
+TurnEvent: TypeAlias = (
+    Sent
+    | Processing
+    | PartlyTranscribed
+    | Transcribed
+    | Thinking
+    | Answered
+    | ReplyAudio
+    | Finished
+    | Kept
+)
 LinkEvent: TypeAlias = LinkUp | LinkDown
 DeliveryEvent: TypeAlias = TurnEvent | LinkEvent

@@ -5,16 +5,26 @@ from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Final
 
+from jarvis_ear.delivery.carriage import Carriage
 from jarvis_ear.delivery.cause import Cause
-from jarvis_ear.delivery.effects import Effect, Replace, Tell
-from jarvis_ear.delivery.events import Finished, Kept, Verdict
+from jarvis_ear.delivery.draft import Draft
+from jarvis_ear.delivery.effects import Effect, Replace, Send, Tell
+from jarvis_ear.delivery.events import Finished, Kept, PartlyTranscribed, Verdict
 from jarvis_ear.delivery.moves import AT_MOST_ONCE, UNCOMMITTED, Moves, Sign, Stage
 from jarvis_ear.delivery.patience import Patience
 from jarvis_ear.delivery.revival import gave_way
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.delivery.utterance_turn import UtteranceTurn
 from jarvis_ear.units import SAMPLE_BYTES
-from jarvis_ear.wire.voice_messages import FromBackend, Listening, Pong
+from jarvis_ear.wire.voice_messages import (
+    AudioPart,
+    AudioStart,
+    BackendError,
+    FromBackend,
+    Listening,
+    PartialTranscript,
+    Pong,
+)
 from jarvis_ear.wire.voice_socketio import MAX_FRAME_BYTES, frame_length
 
 MAX_UTTERANCES: Final = 16
@@ -36,11 +46,22 @@ class Outbox:
 
     At most ``MAX_UTTERANCES`` and ``MAX_BYTES`` are open; for a new one the oldest that is not
     committed gives way (``dropped``). Every utterance that was put in gets one ``Finished``.
+
+    Where the wire streams, one that is still being spoken goes up meanwhile, if nothing is before
+    it: there is one ``Draft`` at most.
     """
 
-    def __init__(self, agent_id: str, patience: Patience, moves: Moves = AT_MOST_ONCE) -> None:
+    def __init__(
+        self,
+        agent_id: str,
+        patience: Patience,
+        moves: Moves = AT_MOST_ONCE,
+        carriage: Carriage = Carriage.WHOLE,
+    ) -> None:
         self._agent_id = agent_id
         self._moves = moves
+        self._carriage = carriage
+        self._draft: Draft | None = None
         self._patience = patience
         self._turns: list[UtteranceTurn] = []
         self._link = Link.DOWN
@@ -77,9 +98,37 @@ class Outbox:
         """Take an utterance over: from here on it will be told what became of it."""
         unfit = self._unfit(utterance)
         if unfit is not None:
-            return (Tell(Finished(utterance.turn_id, Verdict.FAILED, unfit.value, 0)),)
-        self._turns.append(UtteranceTurn(utterance, self._agent_id, self._patience, self._moves))
-        return self._settle(self._make_room(now), now)
+            failed = Finished(utterance.turn_id, Verdict.FAILED, unfit.value, 0)
+            return (*self.discarded(utterance.turn_id, now), Tell(failed))
+        draft, withdrawn = self._take_draft(utterance)
+        if draft is not None and draft.taken and not draft.on_link:
+            lost = Finished(utterance.turn_id, Verdict.IN_DOUBT, Cause.LINK_LOST.value, 0)
+            return self._settle((Tell(lost),), now)
+        turn = UtteranceTurn(utterance, self._agent_id, self._patience, self._moves, self._carriage)
+        self._turns.append(turn)
+        continued = () if draft is None or not draft.on_link else turn.go_on(draft, now)
+        return self._settle((*withdrawn, *self._make_room(now), *continued), now)
+
+    def grew(self, turn_id: str, offset: int, pcm: bytes, now: float) -> tuple[Effect, ...]:
+        """Take what somebody has said so far: where the wire streams, it goes up now."""
+        if self._carriage is Carriage.WHOLE:
+            return ()
+        withdrawn: tuple[Effect, ...] = ()
+        if offset == 0:
+            withdrawn = self._withdraw("said anew")
+            self._draft = Draft(turn_id)
+        draft = self._draft
+        if draft is None or draft.turn_id != turn_id:
+            return ()
+        if not draft.add(offset, pcm):
+            withdrawn = self._withdraw("cannot be streamed")
+        return self._settle(withdrawn, now)
+
+    def discarded(self, turn_id: str, now: float) -> tuple[Effect, ...]:
+        """Forget what was no utterance after all, and take it back from the link."""
+        if self._draft is None or self._draft.turn_id != turn_id:
+            return ()
+        return self._settle(self._withdraw("no utterance"), now)
 
     def overflowed(self, turn_id: str) -> tuple[Effect, ...]:
         """Report an utterance that gave way before it came here."""
@@ -93,13 +142,15 @@ class Outbox:
 
     def link_lost(self, now: float) -> tuple[Effect, ...]:
         """Do without the link: it died."""
-        self._link = Link.DOWN
+        self._let_go_of_link()
         turn = self._in_flight()
         return () if turn is None else self._settle(turn.take(Sign.LINK_LOST, now), now)
 
     def hear(self, message: FromBackend, now: float) -> tuple[Effect, ...]:
         """Take what the backend says on the present link."""
         turn = self._in_flight()
+        if turn is None and self._draft is not None and self._draft.on_link:
+            return self._settle(self._hear_of_draft(self._draft, message), now)
         if turn is None:
             self.strays += not isinstance(message, Listening | Pong)
             return ()
@@ -117,12 +168,14 @@ class Outbox:
 
     def abandon(self, turn_id: str, now: float) -> tuple[Effect, ...]:
         """End a turn because the person said something newer."""
+        if self._draft is not None and self._draft.turn_id == turn_id:
+            return self.discarded(turn_id, now)
         turns = [turn for turn in self._turns if turn.turn_id == turn_id]
         return self._give_up(turns, Cause.INTERRUPTED, now)
 
     def close(self, now: float, kept: Collection[str] = ()) -> tuple[Effect, ...]:
         """End all turns: the ear is stopping. Those ``kept`` on file go on in its next life."""
-        self._link = Link.DOWN
+        self._let_go_of_link()
         staying = [t for t in self._turns if t.turn_id in kept and t.stage in UNCOMMITTED]
         self._turns = [turn for turn in self._turns if turn not in staying]
         told = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
@@ -156,10 +209,51 @@ class Outbox:
         self._count(effects)
         self._turns = [turn for turn in self._turns if turn.stage is not Stage.OVER]
         if any(isinstance(effect, Replace) for effect in effects):
-            self._link = Link.DOWN
-        if self._link is Link.DOWN or not self._turns or self._in_flight() is not None:
+            self._let_go_of_link()
+        if self._link is Link.DOWN or self._in_flight() is not None:
             return effects
+        if not self._turns:
+            return (*effects, *self._stream())
+        if self._draft is not None and self._draft.on_link:
+            return (*effects, *self._settle((Replace("another utterance is ready"),), now))
         return (*effects, *self._settle(self._turns[0].offer(now), now))
+
+    def _let_go_of_link(self) -> None:
+        self._link = Link.DOWN
+        if self._draft is not None:
+            self._draft.lose_link()
+
+    def _stream(self) -> tuple[Effect, ...]:
+        """Send what the link does not have of the utterance that is being spoken."""
+        draft = self._draft
+        if draft is None or draft.taken:
+            return ()
+        start = () if draft.on_link else (Send(AudioStart(self._agent_id)),)
+        offset, pcm = draft.news()
+        return (*start, Send(AudioPart(self._agent_id, offset, pcm))) if pcm else start
+
+    def _hear_of_draft(self, draft: Draft, message: FromBackend) -> tuple[Effect, ...]:
+        if isinstance(message, PartialTranscript):
+            return (Tell(PartlyTranscribed(draft.turn_id, message.text)),)
+        if isinstance(message, BackendError):
+            return self._withdraw("backend refused it")
+        draft.hear(message)
+        return ()
+
+    def _withdraw(self, reason: str) -> tuple[Effect, ...]:
+        """Forget the draft; what a link has of it must not be taken for the next utterance."""
+        draft, self._draft = self._draft, None
+        return (Replace(reason),) if draft is not None and draft.on_link else ()
+
+    def _take_draft(self, utterance: Utterance) -> tuple[Draft | None, tuple[Effect, ...]]:
+        """Return the draft of ``utterance``, if it can go on from there."""
+        draft = self._draft
+        if draft is None or draft.turn_id != utterance.turn_id:
+            return None, ()
+        if draft.on_link and not (draft.begins(utterance.pcm) or draft.taken):
+            return None, self._withdraw("not what was sent ahead")
+        self._draft = None
+        return draft, ()
 
     def _count(self, effects: tuple[Effect, ...]) -> None:
         for turn in self._turns:

@@ -5,8 +5,8 @@ from typing import Final
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.wire.voice_messages import TtsChunk
 
-MAX_CHUNKS: Final = 200
-"""Sentences in one reply: a quarter of an hour of speech."""
+MAX_CHUNKS: Final = 1000
+"""Pieces in one reply: sentences, or quarters of a second of it on wires of bare sound."""
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 """Sound in one reply, encoded: ten minutes at 24 kHz."""

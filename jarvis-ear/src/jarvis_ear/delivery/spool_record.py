@@ -7,7 +7,6 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from jarvis_ear.audio.wav import HEADER_BYTES as WAV_HEADER_BYTES
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.delivery.utterance import Past, Utterance
 from jarvis_ear.units import SAMPLE_BYTES
@@ -71,15 +70,10 @@ def opened(turn_id: str, boot_id: str, began_at: float) -> bytes:
 
 
 def closed(utterance: Utterance, boot_id: str) -> bytes:
-    """Return the header of a whole utterance: it belongs before ``pcm_of`` it."""
-    pcm = pcm_of(utterance)
+    """Return the header of a whole utterance: it belongs before its sound."""
+    pcm = utterance.pcm
     plain = _header(utterance.turn_id, boot_id, utterance.ended_at, len(pcm), 0)
     return _header(utterance.turn_id, boot_id, utterance.ended_at, len(pcm), _crc(plain, pcm))
-
-
-def pcm_of(utterance: Utterance) -> bytes:
-    """Return the sound of an utterance, without the header of its WAV file."""
-    return utterance.wav[WAV_HEADER_BYTES:]
 
 
 def can_be_kept(utterance: Utterance) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from jarvis_ear.audio.wav import HEADER_BYTES
+
 
 class Past(Enum):
     """What an utterance has been through before the outbox got it."""
@@ -26,3 +28,8 @@ class Utterance:
     """When the speech ended, in seconds of the delivery's clock: its age counts from here."""
     past: Past = Past.NEW
     """Whether it may have run already."""
+
+    @property
+    def pcm(self) -> bytes:
+        """Its sound, without the header of the file."""
+        return self.wav[HEADER_BYTES:]

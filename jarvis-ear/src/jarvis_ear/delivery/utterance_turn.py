@@ -4,7 +4,9 @@ import math
 from typing import Final, assert_never
 
 from jarvis_ear.delivery import events
+from jarvis_ear.delivery.carriage import Carriage
 from jarvis_ear.delivery.cause import Cause, cause_of
+from jarvis_ear.delivery.draft import Draft
 from jarvis_ear.delivery.effects import Effect, Note, Replace, Send, Tell, Upload
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.mark import Mark
@@ -41,6 +43,7 @@ class UtteranceTurn:
         agent_id: str,
         patience: Patience,
         moves: Moves = AT_MOST_ONCE,
+        carriage: Carriage = Carriage.WHOLE,
     ) -> None:
         self.utterance = utterance
         self.stage = Stage.WAITING
@@ -48,6 +51,9 @@ class UtteranceTurn:
         self._past = utterance.past
         self._agent_id = agent_id
         self._patience = patience
+        self._carriage = carriage
+        self._ahead: int | None = None
+        self._cut_short = False
         self._reply = Reply(patience.gap_s)
         self._refusals = 0
         self._stale_at = utterance.ended_at + patience.fresh_s
@@ -77,6 +83,15 @@ class UtteranceTurn:
         """Go up on a fresh link, if it is not too late for that."""
         return self.take(Sign.LINK_UP if now < self._stale_at else Sign.STALE, now)
 
+    def go_on(self, draft: Draft, now: float) -> tuple[Effect, ...]:
+        """Go up behind what the link has of it already, and take what was answered to that."""
+        self._ahead = draft.sent_bytes
+        effects = self.take(Sign.LINK_UP, now)
+        for message in draft.heard:
+            if not (draft.taken and isinstance(message, wire.Listening)):  # it has enough
+                effects += self.hear(message, now)
+        return effects
+
     def flushed(self, now: float) -> tuple[Effect, ...]:
         """Commit, if it is not too late for that: the socket has taken all of the sound."""
         return self.take(Sign.FLUSHED if now < self._stale_at else Sign.STALE, now)
@@ -89,7 +104,7 @@ class UtteranceTurn:
             return self._pass_on(self._reply.tick(now))
         return self.take(Sign.STALE if self.stage is Stage.WAITING else Sign.TIMED_OUT, now)
 
-    def hear(  # noqa: PLR0911 - one case for each message of the wire
+    def hear(  # noqa: C901, PLR0911 - one case for each message of the wire
         self, message: wire.FromBackend, now: float
     ) -> tuple[Effect, ...]:
         """Take what the backend says."""
@@ -98,10 +113,14 @@ class UtteranceTurn:
                 return self.take(Sign.READY, now) if agent_id in (None, self._agent_id) else ()
             case wire.Processing():
                 return self.take(Sign.PROCESSING, now)
+            case wire.PartialTranscript(text):
+                return self._guess(text)
             case wire.Transcript(text):
                 return self._progress(now, Tell(events.Transcribed(self.turn_id, text)))
             case wire.Thinking(provider):
                 return self._progress(now, Tell(events.Thinking(self.turn_id, provider)))
+            case wire.Answer(text):
+                return self._progress(now, Tell(events.Answered(self.turn_id, text)))
             case wire.TtsChunk():
                 return self._sentence(message, now)
             case wire.TtsDone():
@@ -121,12 +140,22 @@ class UtteranceTurn:
         came_from, self.stage = self.stage, move.to
         self._remember(came_from, sign)
         self._stage_ends = self._end_of_stage(now)
-        replaced = (Replace(sign.value),) if move.link is After.REPLACE else ()
+        self._note_cut(came_from)
+        leaves_a_rest = self._cut_short and self.stage is Stage.OVER
+        replaced = (Replace(sign.value),) if move.link is After.REPLACE or leaves_a_rest else ()
         return (*replaced, *self._entered(came_from, now), *self._finished(move, cause))
+
+    def _note_cut(self, came_from: Stage) -> None:
+        """Note that the backend has begun before the end: what it has of the rest is no start."""
+        if self._carriage is Carriage.STREAMED:
+            self._cut_short |= came_from in UNCOMMITTED and self.stage in AT_BACKEND
 
     def _remember(self, came_from: Stage, sign: Sign) -> None:
         """Keep in mind whether it may have run, for as long as it is on its way again."""
-        if self.stage is not Stage.WAITING or came_from in UNCOMMITTED:
+        if self.stage is not Stage.WAITING:
+            return
+        self._ahead = None
+        if came_from in UNCOMMITTED:
             return
         if sign is not Sign.REFUSED:
             self._past = Past.PERHAPS_RAN
@@ -152,9 +181,9 @@ class UtteranceTurn:
 
     def _entered(self, came_from: Stage, now: float) -> tuple[Effect, ...]:
         if self.stage is Stage.OFFERED:
-            return (Send(wire.AudioStart(self._agent_id)),)
+            return () if self._ahead is not None else (Send(wire.AudioStart(self._agent_id)),)
         if self.stage is Stage.UPLOADED:
-            return (Upload(wire.AudioChunk(self._agent_id, self.utterance.wav, 0)),)
+            return (Upload(self._sound()),)
         if self.stage is Stage.COMMITTED:
             return (self._note(Mark.SENT), Send(wire.AudioEnd(self._agent_id)), Tell(self._sent()))
         if self.stage in AT_BACKEND and came_from not in AT_BACKEND:
@@ -163,6 +192,13 @@ class UtteranceTurn:
         if self.stage is Stage.WAITING and self._past is Past.NEW and came_from not in UNCOMMITTED:
             return (self._note(Mark.NEW),)
         return ()
+
+    def _sound(self) -> wire.AudioChunk | wire.AudioPart:
+        """Return what the link does not have yet."""
+        if self._carriage is Carriage.WHOLE:
+            return wire.AudioChunk(self._agent_id, self.utterance.wav, 0)
+        ahead = self._ahead or 0
+        return wire.AudioPart(self._agent_id, ahead, self.utterance.pcm[ahead:])
 
     def _note(self, mark: Mark) -> Note:
         return Note(self.turn_id, mark)
@@ -183,7 +219,14 @@ class UtteranceTurn:
 
     def _sent(self) -> events.Sent:
         raw_bytes, wav_bytes = self.utterance.raw_bytes, len(self.utterance.wav)
-        return events.Sent(self.turn_id, raw_bytes, wav_bytes, base64_length(wav_bytes))
+        letters = base64_length(wav_bytes) if self._carriage is Carriage.WHOLE else 0
+        return events.Sent(self.turn_id, raw_bytes, wav_bytes, letters)
+
+    def _guess(self, text: str) -> tuple[Effect, ...]:
+        """Pass on what proves nothing."""
+        if self.stage in (Stage.WAITING, Stage.ANSWERING, Stage.OVER):
+            return ()
+        return (Tell(events.PartlyTranscribed(self.turn_id, text)),)
 
     def _progress(self, now: float, *news: Effect) -> tuple[Effect, ...]:
         effects = self.take(Sign.PROGRESS, now)

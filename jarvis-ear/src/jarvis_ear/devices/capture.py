@@ -85,6 +85,7 @@ class Capture:
         self._stopping = threading.Event()
         self._muted = muted
         self._told = threading.Condition()  # guards _muted, and wakes the thread
+        self._reopening = False
         self._lost_at: float | None = None
         self._reason = ""
         self.lost = ""
@@ -126,6 +127,12 @@ class Capture:
     def unmute(self) -> None:
         """Have the source opened again. Never waits."""
         self._set_muted(muted=False)
+
+    def reopen(self) -> None:
+        """Have the source closed and opened again: it has other options now. Never waits."""
+        with self._told:
+            self._reopening = True
+            self._told.notify_all()
 
     @property
     def is_muted(self) -> bool:
@@ -170,22 +177,26 @@ class Capture:
 
     def _rest_while_muted(self) -> None:
         while self._muted and not self._stopped():
+            self._reopening = False  # it is closed, and will be opened with the newest options
             self._lost_at = None  # nobody misses it now; a new loss will be told again
             self.lost = ""
             self._pause(REST_S)
 
     def _pause(self, seconds: float) -> None:
-        """Wait, unless there is a stop, a mute or an unmute."""
+        """Wait, unless there is a stop, a mute, an unmute or a change."""
         self.turns += 1
         with self._told:
             was = self._muted
-            self._told.wait_for(lambda: self._stopped() or self._muted is not was, seconds)
+            self._told.wait_for(
+                lambda: self._stopped() or self._reopening or self._muted is not was, seconds
+            )
 
     def _read_until_stopped(self) -> None:
         try:
+            self._reopening = False
             if not self._stopped():
                 self._source.open()
-            while not self._stopped() and not (self._muted and self._source.live):
+            while not self._stopped() and not self._must_close():
                 self.turns += 1
                 block = None if self._muted else self._source.read()
                 if block is not None:
@@ -194,6 +205,9 @@ class Capture:
                     self._pause(REST_S)
         finally:
             self._source.close()
+
+    def _must_close(self) -> bool:
+        return self._reopening or (self._muted and self._source.live)
 
     def _hand_over(self, block: Block) -> None:
         if self._lost_at is not None:

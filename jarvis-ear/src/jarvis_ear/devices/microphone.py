@@ -76,7 +76,8 @@ class Microphone:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._options = options
+        self._options = options  # of what is open
+        self._wanted = options
         self._library = library or sound_process.for_input()
         self._monotonic = monotonic
         self._sleep = sleep
@@ -100,8 +101,13 @@ class Microphone:
             return f"microphone {self._reading.device.name!r}"
         return f"microphone {self._options.device or 'default'!r}"
 
+    def change(self, options: config.Microphone) -> None:
+        """Go on with other options from the next opening on. Any thread."""
+        self._wanted = options
+
     def open(self) -> None:
         """Look for the device as things are now, and open it; or raise MicrophoneLost."""
+        self._options = self._wanted
         try:
             stream, device, rate = self._library.open_input(
                 self._options.device,

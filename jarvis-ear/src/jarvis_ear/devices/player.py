@@ -56,6 +56,12 @@ class Player:
         self.skipped = 0
         """Chunks that are no sound we can play."""
 
+    def change(self, output: Output, files: ReplyFiles | None) -> None:
+        """Open this output when the next reply comes. Any thread; a reply goes on where it is."""
+        self._output = output
+        self._files = files
+        self._told_mute = False
+
     def play(self, chunk: Chunk) -> None:
         """Play one chunk to its last sample, unless its turn is stopped or the speaker fails."""
         if self._playlist.is_stopped(chunk.turn_id):
@@ -63,8 +69,9 @@ class Player:
         sound = self._decode(chunk)
         if sound is None:
             return
-        if self._files is not None:
-            self._files.save(chunk.turn_id, chunk.index, chunk.audio)
+        files = self._files
+        if files is not None:
+            files.save(chunk.turn_id, chunk.index, chunk.audio)
         if chunk.turn_id == self._failed_turn:
             return
         try:

@@ -5,8 +5,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-MAX_CHUNKS: Final = 64
-"""Pieces of replies that may wait: a reply has about one per sentence."""
+MAX_CHUNKS: Final = 1000
+"""Pieces of replies that may wait: sentences, or quarters of a second on wires of bare sound."""
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 """Sound that may wait: 17 minutes of 16 kHz."""
@@ -41,8 +41,8 @@ Item: TypeAlias = Chunk | EndOfReply
 class Playlist:
     """Hands pieces of replies to the speaker thread. Any thread may add; one thread takes.
 
-    Bound: 64 chunks and 32 MiB. When full, the newest chunk is refused (``refused``): the sentence
-    that is being said stays whole.
+    Bound: 1000 chunks and 32 MiB. When full, the newest chunk is refused (``refused``): the
+    sentence that is being said stays whole.
     """
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ A process that hangs or crashes is replaced within a second, and the ear lives o
 """
 
 import functools
+import os
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any, Final
 from jarvis_ear.devices.device import Device, Kind
 from jarvis_ear.devices.sound_library import InputStream, OutputStream, StreamFailed
 from jarvis_ear.errors import DeviceError
+from jarvis_ear.inheritance import inherited
 
 ANSWER_S: Final = 2.0
 """Reading what has come takes less than a millisecond; so long it takes only who hangs."""
@@ -100,6 +102,7 @@ class SoundProcess:
                 [*self._command, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                env=inherited(os.environ),
             )
 
     def _call(self, patience_s: float, verb: str, words: dict[str, object]) -> Any:  # noqa: ANN401 - as the verb has it

@@ -46,7 +46,7 @@ class Speaker:
         self._player = Player(
             output or make_output(options),
             self._playlist,
-            files=ReplyFiles(options.output_dir) if options.output_dir else None,
+            files=_files(options),
             on_started=on_started,
             on_ended=on_ended,
             monotonic=monotonic,
@@ -63,6 +63,10 @@ class Speaker:
     def skipped(self) -> int:
         """Chunks that are no sound we can play."""
         return self._player.skipped
+
+    def change(self, options: config.Speaker) -> None:
+        """Go on with other options from the next reply on. Never waits."""
+        self._player.change(make_output(options), _files(options))
 
     def start(self) -> None:
         """Start the thread. No device is opened before there is something to say."""
@@ -111,6 +115,10 @@ class Speaker:
                 case None:
                     self._player.silence()
         self._player.silence()
+
+
+def _files(options: config.Speaker) -> ReplyFiles | None:
+    return ReplyFiles(options.output_dir) if options.output_dir else None
 
 
 def make_output(options: config.Speaker) -> Output:

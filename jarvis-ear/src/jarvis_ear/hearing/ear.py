@@ -27,7 +27,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.gate import Gate
 from jarvis_ear.hearing.speech import Evidence, SpeechGate, SpeechModel
 from jarvis_ear.hearing.turns import TurnMachine
-from jarvis_ear.hearing.utterance import Collector, EndReason
+from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
 from jarvis_ear.hearing.wake import WakeDecider, WakeModel
 from jarvis_ear.hearing.word_end import NO_WORD, WORD_WINDOW, find_word_end
 from jarvis_ear.units import SAMPLE_BYTES, STEP_SAMPLES, Samples, frames, samples
@@ -67,6 +67,7 @@ class Ear:
         wake: WakeModel,
         speech: SpeechModel,
         machine: TurnMachine,
+        growth_ms: int = GROWTH_MS,
     ) -> None:
         endpointing = hearing.endpointing
         self._vad = gate
@@ -76,7 +77,7 @@ class Ear:
         self._gate = Gate(hearing.gate)
         self._decider = WakeDecider(hearing.wake)
         self._endpointer = Endpointer(endpointing)
-        self._collector = Collector()
+        self._collector = Collector(growth_ms)
         self._pre_roll = samples(endpointing.pre_roll_ms)
         longest = endpointing.pre_roll_ms + endpointing.onset_ms + 1500
         self._ring = Ring(frames(longest))

@@ -21,7 +21,7 @@ class EndReason(StrEnum):
     """The microphone went away in mid-sentence."""
 
 
-GROWTH_FRAMES: Final = frames(500)
+GROWTH_MS: Final = 500
 """What a killed ear may lose of a sentence, and how seldom that is worth a write."""
 
 
@@ -50,7 +50,8 @@ class Collector:
     Bounded by the endpointer, which ends every utterance at its longest allowed length.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, growth_ms: int = GROWTH_MS) -> None:
+        self._worth_it = frames(growth_ms)
         self._frames: list[Frame] = []
         self._shown = 0  # frames
         self._speech_start = Samples(0)
@@ -67,7 +68,7 @@ class Collector:
 
     def growth(self) -> tuple[int, bytes] | None:
         """Return what was added since the last time, and its offset, once it is worth it."""
-        if self._shown and len(self._frames) - self._shown < GROWTH_FRAMES:
+        if self._shown and len(self._frames) - self._shown < self._worth_it:
             return None
         new = self._frames[self._shown :]
         offset = sum(len(frame.pcm) for frame in self._frames[: self._shown])

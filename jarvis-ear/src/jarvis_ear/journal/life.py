@@ -82,8 +82,9 @@ MUTED: Final = Kind(
     "985e2a580049499d8c58347f300ac00b",
     "Muted by the @MUTED_BY@",
     "The microphone is closed: no program hears through the ear. The owner muted it "
-    "(jarvis-ear mute), or the clock did in the hours of `microphone.mute_between`. No restart and "
-    "no new microphone ends it.",
+    "(jarvis-ear mute), or the clock did in the hours of `microphone.mute_between`, or "
+    "somebody on the bus of `bus.url` switched the module `audio` off. No restart and no new "
+    "microphone ends it.",
     (Remedy("to be heard again", "jarvis-ear unmute"),),
 )
 

@@ -1,7 +1,8 @@
 """Loading: all sources, ranked, or a list of everything that is wrong with them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,8 @@ class Loaded:
     """The tree, whole and valid."""
     origins: Mapping[str, str]
     """For every option, where its value comes from."""
+    read_again: Callable[[], "Loaded"] = field(repr=False, compare=False)
+    """Reads the same sources once more, as they are then; raises ``ConfigError``."""
 
 
 def load(
@@ -61,7 +64,8 @@ def load(
             _fetch_secret(layer, secret, file_option)
     if problems := [problem for layer in layers for problem in layer.problems]:
         raise ConfigError("\n".join(problems))
-    return Loaded(_rank(layers), _origins(layers))
+    again = partial(load, argv, environ, default_file=default_file)
+    return Loaded(_rank(layers), _origins(layers), again)
 
 
 class _Ranked(BaseSettings, Config):

@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from jarvis_ear.config import CONFIG_FILE
+from jarvis_ear.options.change import Taker, taker_of
 from jarvis_ear.options.option import OPTIONS, OWNER_VARIABLES, Option
 
 _INTRODUCTION: Final = f"""\
@@ -29,13 +30,16 @@ names. What is in force, and where each value comes from, is told by `jarvis-ear
   (`$CREDENTIALS_DIRECTORY`), those stronger than the file. A `password_file` or `key_file` is as
   strong as the place that names it, and like a configuration file with a secret in it, it must be
   closed to others (mode 0600) and belong to us or to root.
+- `systemctl reload jarvis-ear` (SIGHUP) has everything read again. What has `reload` as its change
+  is in force at once, or when the turn that is under way is over; what has `restart` is named in
+  the log. If there is any mistake, all of the old configuration stays in force.
 - Unknown names are mistakes, also among the variables that begin with `JARVIS_EAR_`. All mistakes
   are listed at once, and the exit status is 78.
 """
 
 _HEADER: Final = """\
-| option | TOML | environment | command line | default | range | meaning |
-|---|---|---|---|---|---|---|"""
+| option | TOML | environment | command line | default | range | change | meaning |
+|---|---|---|---|---|---|---|---|"""
 
 
 def reference() -> str:
@@ -60,6 +64,7 @@ def _row(option: Option) -> str:
         _codes(option.flags) or "never",
         _default(option),
         _range(option),
+        "restart" if taker_of(option.key) is Taker.NOBODY else "reload",
         " ".join(option.meaning.split()),
     ]
     return f"| {' | '.join(cells)} |"

@@ -46,6 +46,8 @@ class Condition:
     """What is wrong with the backend; empty: nothing."""
     reload: str = ""
     """What became of a reload that is not simply done; empty: nothing to say."""
+    reload_waits: bool = False
+    """Whether a new configuration is not in force yet."""
 
     @property
     def is_ready(self) -> bool:

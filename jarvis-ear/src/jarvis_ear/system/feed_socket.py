@@ -60,7 +60,8 @@ class FeedSocket:
             self._group = private_socket.invited_group(self._path.parent)
             self._listener = private_socket.listen(self._path, self._group)
         except OSError as error:
-            _LOGGER.warning("no feed for a console at %s: %s", self._path, error)
+            told = {"PLACE": self._path, "REASON": error}
+            _LOGGER.warning("no feed for a console at %s: %s", self._path, error, extra=told)
         else:
             self._listener.settimeout(0)
             self._thread.start()

@@ -9,8 +9,8 @@ from jarvis_ear.system.log_record import entry
 class JournalHandler(logging.Handler):
     """Made and closed by whoever sets up logging; any thread logs, one at a time.
 
-    A record that the journal does not take at once is dropped and counted: no thread of the ear
-    ever waits for it. The next one that gets through says how many are missing.
+    A record that the journal does not take is dropped and counted: no thread of the ear hangs with
+    it. The next one that gets through says how many are missing.
     """
 
     def __init__(self, journal: JournalSocket) -> None:

@@ -1,36 +1,37 @@
 """The way into the journal: its own socket, which takes whole records with fields.
 
 systemd-python does the sending where it is installed. Its call waits while the journal's queue is
-full (ten records on a usual kernel, and a journal that hangs does not empty it), so it is called
-only when there is room. Its log handler is not used: it sends arguments and exceptions as they are,
-passwords and tokens included.
+full, and a journal that hangs does not empty it, so it is called only when there is room. Its log
+handler is not used: it sends arguments and exceptions as they are, passwords and tokens included.
 """
 
 import select
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from jarvis_ear.system.log_record import Value
 
 SOCKET: Final = Path("/run/systemd/journal/socket")
 
-Send: TypeAlias = Callable[[Mapping[str, Value]], None]
-"""Hands over a record at once, or raises OSError."""
+PATIENCE_MS: Final = 20
+"""A journal that works makes room in less; the ear can lose the time of one frame, once."""
 
 
 class JournalSocket:
-    """Sends records to the journal and never waits for it. Any thread may send.
+    """Sends records to the journal. One thread at a time, whichever it is.
 
-    Opened and closed by whoever sets up logging. Connected anew after an error, because a journal
-    that is started again may listen on a new socket of the same name.
+    Opened and closed by whoever sets up logging. It waits for room for 20 ms at most, and not again
+    until a record was taken. Connected anew after an error, because a journal that is started again
+    may listen on a new socket of the same name.
     """
 
     def __init__(self, path: Path = SOCKET) -> None:
         self._path = path
         self._library = _library() if path == SOCKET else None
         self._socket: socket.socket | None = None
+        self._patience_ms = PATIENCE_MS
 
     def open(self) -> None:
         """Connect, or raise OSError: there is no journal here."""
@@ -49,10 +50,12 @@ class JournalSocket:
         try:
             self._send(entry)
         except BlockingIOError:  # it is there, and busy
+            self._patience_ms = 0
             raise
         except OSError:
             self.close()
             raise
+        self._patience_ms = PATIENCE_MS
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -62,12 +65,12 @@ class JournalSocket:
 
     def _send(self, entry: Mapping[str, Value]) -> None:
         assert self._socket is not None  # noqa: S101 - opened above
+        if not _has_room(self._socket, self._patience_ms):
+            raise BlockingIOError("the journal takes nothing now")
         if self._library is None:
             self._socket.send(datagram(entry))
-            return
-        if not _has_room(self._socket):
-            raise BlockingIOError("the journal takes nothing now")
-        self._library(*(f"{name}={value}" for name, value in entry.items()))
+        else:
+            self._library(*(f"{name}={value}" for name, value in entry.items()))
 
 
 def datagram(entry: Mapping[str, Value]) -> bytes:
@@ -83,10 +86,10 @@ def _field(name: str, value: bytes) -> bytes:
     return b"%s\n%s%s\n" % (name.encode(), len(value).to_bytes(8, "little"), value)
 
 
-def _has_room(connected: socket.socket) -> bool:
+def _has_room(connected: socket.socket, patience_ms: int) -> bool:
     poll = select.poll()
     poll.register(connected, select.POLLOUT)
-    return any(events & select.POLLOUT for _, events in poll.poll(0))
+    return bool(poll.poll(patience_ms))  # an error counts too: sending tells which one
 
 
 def _library() -> Callable[..., None] | None:

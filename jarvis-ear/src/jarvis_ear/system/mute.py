@@ -85,6 +85,11 @@ class Mute:
             self._by = self._with_clock(self._by)
             return bool(self._by)
 
+    def change(self, quiet_hours: QuietHours | None) -> None:
+        """Go on with other quiet hours; the next look acts on them."""
+        with self._lock:
+            self._quiet_hours = quiet_hours
+
     def mute(self, by: str = OWNER) -> None:
         """Close the ear, until ``by`` lets go or the owner opens it."""
         with self._lock:

@@ -8,16 +8,9 @@ import os
 import select
 import socket
 from collections.abc import Callable, MutableMapping
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-ADDRESS: Final = "NOTIFY_SOCKET"
-"""The variable that says where the service manager listens."""
-
-WATCHDOG: Final = ("WATCHDOG_USEC", "WATCHDOG_PID")
-"""The variables that say how often it wants to hear that all is well, and from whom."""
-
-MINE: Final = (ADDRESS, *WATCHDOG)
-"""Variables that are for this process alone, and for none that it starts."""
+from jarvis_ear.inheritance import ADDRESS, WATCHDOG
 
 Send: TypeAlias = Callable[[socket.socket, str], None]
 """Says one message, given a socket that is connected to whom it is for; or raises OSError."""

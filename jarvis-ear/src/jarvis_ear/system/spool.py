@@ -176,7 +176,7 @@ class DiskSpool:
 
     def _keep(self, utterance: Utterance) -> None:
         """Write what is missing, then the header, which makes it whole; then move it."""
-        turn_id, pcm = utterance.turn_id, record.pcm_of(utterance)
+        turn_id, pcm = utterance.turn_id, utterance.pcm
         place = self._places.get(turn_id)
         if place is None or place.folder != OPEN or place.written > len(pcm):
             self._open(turn_id)
@@ -204,9 +204,10 @@ class DiskSpool:
     def _say_foreign(self, number: int) -> None:
         self.foreign += number
         if number:
-            _LOGGER.warning(
-                "%d files in %s are none of ours, and are left alone", number, self._path
-            )
+            reason = f"{number} files are none of ours, and are left alone"
+            told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=reason)
+            words = "%d files in %s are none of ours, and are left alone"
+            _LOGGER.warning(words, number, self._path, extra=told)
 
     @contextmanager
     def _careful(

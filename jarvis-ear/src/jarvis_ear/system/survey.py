@@ -130,7 +130,12 @@ class Survey:
     def _promote(self, turn_id: str, place: Place) -> None:
         with suppress(OSError):
             self._folders[OPEN].move(place.name, self._folders[Mark.NEW])
+            self._replaced(Place(str(Mark.NEW), place.name))
             self.places[turn_id] = Place(str(Mark.NEW), place.name)
+
+    def _replaced(self, place: Place) -> None:
+        """Forget where another turn was, if its file had this name: its end must not touch ours."""
+        self.places = {turn: other for turn, other in self.places.items() if other != place}
 
     def _remove(self, place: Place) -> None:
         with suppress(OSError):

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, assert_never
 
 from jarvis_ear.delivery.events import (
+    Answered,
     DeliveryEvent,
     Finished,
     Kept,
     LinkDown,
     LinkUp,
+    PartlyTranscribed,
     Processing,
     ReplyAudio,
     Sent,
@@ -93,7 +95,7 @@ class TurnLog:
                 case StopSpeaking(turn_id):
                     self._note(turn_id, "StopSpeaking", "the reply is interrupted")
                 case UtteranceGrew():
-                    pass  # twice a second
+                    pass  # several times a second
                 case Ignored(state, event):
                     self._logger.debug("%s means nothing while %s", type(event).__name__, state)
                 case _:
@@ -113,8 +115,8 @@ class TurnLog:
                 case Processing(turn_id):
                     self._reach(turn_id, Stage.PROCESSING)
                     self._note(turn_id, "Processing", "the backend works on it")
-                case Transcribed(turn_id, text):
-                    self._transcribe(turn_id, text)
+                case PartlyTranscribed() | Transcribed() | Answered():
+                    self._quote(event)
                 case Thinking(turn_id, provider):
                     self._note(turn_id, "Thinking", f"the backend asks {provider}")
                 case ReplyAudio(turn_id, index, content_type, audio):
@@ -136,6 +138,12 @@ class TurnLog:
         """Note the last sound of a reply."""
         with self._lock:
             self._stop_waiting(turn_id)
+
+    def change(self, *, transcripts: bool, wake_word: str) -> None:
+        """Go on with other options. Any thread."""
+        with self._lock:
+            self._transcripts = transcripts
+            self._wake_word = wake_word
 
     def close(self) -> None:
         """Tell what is known of the turns that are still open: nothing more will come."""
@@ -193,10 +201,14 @@ class TurnLog:
         self._reach(sent.turn_id, Stage.SENT)
         self._note(sent.turn_id, "Sent", f"sent: {words.sent(sent)}", logging.INFO, sizes(sent))
 
-    def _transcribe(self, turn_id: str, text: str) -> None:
-        self._reach(turn_id, Stage.TRANSCRIPT)
-        told = words.understood(text, transcripts=self._transcripts)
-        self._note(turn_id, "Transcribed", told, logging.INFO)
+    def _quote(self, event: PartlyTranscribed | Transcribed | Answered) -> None:
+        """Tell what somebody said, in letters, or how many letters that was."""
+        level = logging.DEBUG
+        if isinstance(event, Transcribed):
+            self._reach(event.turn_id, Stage.TRANSCRIPT)
+            level = logging.INFO
+        told = words.quoted(event, transcripts=self._transcripts)
+        self._note(event.turn_id, type(event).__name__, told, level)
 
     def _finish(self, finished: Finished) -> None:
         turn = self._turn(finished.turn_id)

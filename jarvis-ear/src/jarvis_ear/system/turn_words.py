@@ -3,7 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from jarvis_ear.delivery.events import Finished, Sent, Verdict
+from jarvis_ear.delivery.events import (
+    Answered,
+    Finished,
+    PartlyTranscribed,
+    Sent,
+    Transcribed,
+    Verdict,
+)
 from jarvis_ear.hearing.events import State, StateChanged, TurnOpened
 from jarvis_ear.hearing.utterance import Utterance
 from jarvis_ear.journal.kind import Kind
@@ -71,15 +78,24 @@ def captured(utterance: Utterance) -> str:
 
 def sent(event: Sent) -> str:
     """Say how much went up."""
+    if not event.base64_bytes:
+        return f"{size(event.raw_bytes)} raw, streamed"
     raw, wav, base64 = map(size, (event.raw_bytes, event.wav_bytes, event.base64_bytes))
     return f"{raw} raw, {wav} WAV, {base64} base64"
 
 
-def understood(text: str, *, transcripts: bool) -> str:
-    """Say what was understood, or only how long it was."""
-    if not transcripts:
-        return f"understood {len(text)} characters"
-    return f'understood "{text[:MAX_QUOTED]}{"..." if len(text) > MAX_QUOTED else ""}"'
+_QUOTED_AS: Final = {
+    PartlyTranscribed: "understood so far",
+    Transcribed: "understood",
+    Answered: "the backend answers",
+}
+
+
+def quoted(event: PartlyTranscribed | Transcribed | Answered, *, transcripts: bool) -> str:
+    """Say what was said, or only how long it was."""
+    said = event.text[:MAX_QUOTED] + "..." * (len(event.text) > MAX_QUOTED)
+    what = f'"{said}"' if transcripts else f"{len(event.text)} characters"
+    return f"{_QUOTED_AS[type(event)]} {what}"
 
 
 def story(turn: TurnStory) -> str:

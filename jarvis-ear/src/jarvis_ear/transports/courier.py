@@ -13,7 +13,7 @@ from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.revival import Estate
 from jarvis_ear.errors import Disconnected
 from jarvis_ear.transports.intake import Abandon, Command, Discard, Grew, Intake, Overflow, Put
-from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.spool import Spool
 from jarvis_ear.wire.voice_messages import BackendError, FromBackend, ToBackend
 
@@ -48,12 +48,17 @@ class Courier:
         self._wake = asyncio.Event()
         self.turns = 0
         """How often it has looked at everything: the proof that the network thread moves."""
-        self._given: SocketIoLink | None = None
-        self._served: SocketIoLink | None = None
+        self._given: Link | None = None
+        self._served: Link | None = None
         self._flush: asyncio.Task[None] | None = None
         self._former: Counter[str] = Counter()
-        self.replaced: SocketIoLink | None = None
+        self.replaced: Link | None = None
         """The last link that was thrown away on purpose."""
+
+    @property
+    def open(self) -> int:
+        """How many utterances have no verdict yet. Any thread may ask."""
+        return len(self._outbox)
 
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was met, by this courier and those before it."""
@@ -74,7 +79,7 @@ class Courier:
         """Have everything looked at soon."""
         self._wake.set()
 
-    def use(self, link: SocketIoLink | None) -> None:
+    def use(self, link: Link | None) -> None:
         """Take another link, or learn that there is none."""
         self._given = link
         self.wake()
@@ -94,9 +99,14 @@ class Courier:
         for utterance in estate.utterances:
             await self._obey(self._outbox.put(utterance, self._clock()))
 
-    async def close(self) -> None:
-        """Give every turn its verdict, or leave it to the next life: the ear is stopping."""
+    async def close(self, *, for_good: bool) -> None:
+        """Give every turn its verdict, or leave it to the next life: the ear is stopping.
+
+        If it is not, another courier comes, and what nobody has fetched yet is left to that one.
+        """
         await self._obey(self._outbox.close(self._clock(), self._spool.kept))
+        if not for_good:
+            return
         await self._take_commands()
         await self._obey(self._outbox.close(self._clock(), self._spool.kept))
 
@@ -154,10 +164,10 @@ class Courier:
                 return self._outbox.overflowed(turn_id)
             case Grew(turn_id, offset, pcm):
                 self._spool.extend(turn_id, offset, pcm)
-                return ()
+                return self._outbox.grew(turn_id, offset, pcm, self._clock())
             case Discard(turn_id):
                 self._spool.discard(turn_id)
-                return ()
+                return self._outbox.discarded(turn_id, self._clock())
             case _:
                 assert_never(command)
 
@@ -215,5 +225,5 @@ def _log(message: FromBackend) -> None:
         _LOGGER.debug("the backend says: %s", message.text)
 
 
-def _counters(link: SocketIoLink) -> Mapping[str, int]:
+def _counters(link: Link) -> Mapping[str, int]:
     return {"messages_refused": link.refused, "links_flooded": link.overflows}

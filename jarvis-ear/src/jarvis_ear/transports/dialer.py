@@ -1,38 +1,58 @@
 """Dialer: from nothing to an authenticated link."""
 
 from collections.abc import Callable
+from enum import Enum
 
 from jarvis_ear.errors import Rejected, RemoteProtocolError
-from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.token import TokenCache
+
+
+class Admittance(Enum):
+    """Whom the wire lets in, as its owner wrote it."""
+
+    BY_LOGIN = "by login"
+    """Whoever shows a token."""
+    UNASKED = "unasked"
+    """Everybody, unless this backend refuses: then it is asked for a token, too."""
 
 
 class Dialer:
     """Logs in when needed, and opens fresh links. Owned by the supervisor; the network thread."""
 
-    def __init__(self, tokens: TokenCache, link: Callable[[], SocketIoLink]) -> None:
+    def __init__(
+        self,
+        tokens: TokenCache,
+        link: Callable[[], Link],
+        admittance: Admittance = Admittance.BY_LOGIN,
+    ) -> None:
         self._tokens = tokens
         self._link = link
+        self._admittance = admittance
 
-    async def dial(self) -> SocketIoLink:
+    async def dial(self) -> Link:
         """Return an open link, or raise ``TransportError`` or ``RemoteProtocolError``.
 
         A token from an earlier login that is not accepted any more costs one more try, at once.
         """
+        if self._admittance is Admittance.UNASKED:
+            try:
+                return await self._open(None)
+            except Rejected:
+                self._admittance = Admittance.BY_LOGIN  # and the password leaves no sooner
         if self._tokens.held:
             try:
-                return await self._open()
+                return await self._open(await self._tokens.get())
             except Rejected:
                 self._tokens.drop()
-        await self._tokens.get()  # a refused password is told apart from a refused token
+        token = await self._tokens.get()  # a refused password is told apart from a refused token
         try:
-            return await self._open()
+            return await self._open(token)
         except Rejected:
             self._tokens.drop()
             raise RemoteProtocolError("the backend refuses the token it has just given") from None
 
-    async def _open(self) -> SocketIoLink:
-        token = await self._tokens.get()
+    async def _open(self, token: str | None) -> Link:
         link = self._link()
         try:
             await link.open(token)

@@ -49,8 +49,8 @@ class Discard:
 
 Command: TypeAlias = Put | Abandon | Overflow | Grew | Discard
 
-MAX_GROWTH: Final = 64
-"""Pieces of half a second: more than one whole utterance."""
+MAX_GROWTH: Final = 320
+"""Pieces of a tenth of a second or more: one whole utterance."""
 
 MAX_COMMANDS: Final = 1024
 """One or two per sentence that somebody says: so many mean that nobody reads them any more."""
@@ -60,7 +60,7 @@ class Intake:
     """Carries commands to the network thread, in order, whether it runs yet or not.
 
     Any thread may post, and is never kept waiting; one thread drains. Of utterances it holds as
-    many as the outbox does: the oldest becomes an ``Overflow``. Of pieces of one it holds 64, and
+    many as the outbox does: the oldest becomes an ``Overflow``. Of pieces of one it holds 320, and
     of all commands 1024: the oldest goes (``dropped``).
     """
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, NoReturn
@@ -19,9 +18,11 @@ from jarvis_ear.errors import (
     RemoteProtocolError,
 )
 from jarvis_ear.transports.blame import blame
+from jarvis_ear.transports.link import MAX_UNREAD
 from jarvis_ear.transports.sockets import Sockets, WebSocket
 from jarvis_ear.transports.timing import Timing
 from jarvis_ear.transports.trust import Trust
+from jarvis_ear.transports.vigil import Vigil
 from jarvis_ear.wire.voice_messages import FromBackend, Listening, Ping, Pong, ToBackend
 from jarvis_ear.wire.voice_socketio import MAX_MESSAGE_BYTES, NAMESPACE, decode, encode
 
@@ -31,9 +32,6 @@ _SILENT: Final = logging.Logger(  # noqa: LOG001 - out of everybody's reach, on 
     "silent", logging.CRITICAL + 1
 )
 """For the libraries, which write tokens and voices into their logs."""
-
-MAX_UNREAD: Final = 256
-"""Messages that may wait to be read: a backend that says more at once is broken."""
 
 
 class SocketIoLink:
@@ -66,20 +64,17 @@ class SocketIoLink:
         self._session: aiohttp.ClientSession | None = None
         self._client: Any = None
         self._messages = 0
-        self._heard_at = 0.0
-        self._answers_pings = False
-        loop = asyncio.get_running_loop()
-        self._answered: asyncio.Future[None] = loop.create_future()
-        self._ended: asyncio.Future[str] = loop.create_future()
+        self._vigil = Vigil(timing)
+        self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def usable(self) -> bool:
         """Whether what is said now goes to the socket. The library drops it silently if not."""
-        if self._client is None or self._ended.done():
+        if self._client is None or self._vigil.ended.done():
             return False
         return self._client.eio.state == "connected" and NAMESPACE in self._client.namespaces
 
-    async def open(self, token: str) -> None:
+    async def open(self, token: str | None) -> None:
         """Connect, or raise ``Rejected``, ``ConnectFailed``, ``RemoteProtocolError``."""
         self._session = self._sockets.session()
         self._client = self._codec(self._session)
@@ -94,7 +89,7 @@ class SocketIoLink:
             raise Rejected("the backend does not accept the token")
         if not self.usable:
             raise ConnectFailed("the backend closed the connection at once")
-        self._heard_at = asyncio.get_running_loop().time()
+        self._vigil.heard()
 
     async def send(self, message: ToBackend) -> None:
         """Give a message to the socket's queue, or raise ``Disconnected``: no more is promised."""
@@ -109,23 +104,11 @@ class SocketIoLink:
 
     async def run(self) -> NoReturn:
         """Watch the link until it ends, and then raise ``Disconnected``."""
-        while True:
-            await self.send(Ping(self._agent_id))
-            await asyncio.wait({self._ended}, timeout=min(self._timing.ping_s, self._patience_s()))
-            if self._ended.done():
-                raise Disconnected(self._ended.result())
-            if self._patience_s() <= 0:
-                raise Disconnected(f"no word of the backend for {self._timing.dead_s:g} s")
-
-    def _patience_s(self) -> float:
-        """How long to wait for a word; a backend that never answers pings is not held to them."""
-        if not self._answers_pings:
-            return math.inf  # the engine's own pings are left to tell, after 35 s
-        return self._heard_at + self._timing.dead_s - asyncio.get_running_loop().time()
+        await self._vigil.watch(lambda: self.send(Ping(self._agent_id)))
 
     def abort(self, reason: str) -> None:
         """End the link now, with a reset: nothing that waits to be sent will be."""
-        self._end(reason)
+        self._vigil.end(reason)
         self._sockets.reset_on_close()
         if self._client is not None and isinstance(self._client.eio.ws, WebSocket):
             self._client.eio.ws.abort()
@@ -158,7 +141,7 @@ class SocketIoLink:
         client.on("disconnect", self._on_disconnect, namespace=NAMESPACE)
         return client
 
-    async def _connect(self, token: str) -> None:
+    async def _connect(self, token: str | None) -> None:
         await self._client.connect(
             self._url,
             auth={"token": token},
@@ -168,8 +151,8 @@ class SocketIoLink:
             wait=False,  # the library's own wait does not notice when the connection dies
         )
         reading = self._client.eio.read_loop_task
-        reading.add_done_callback(lambda _: self._end("link lost"))
-        either: list[asyncio.Future[Any]] = [self._answered, self._ended]
+        reading.add_done_callback(lambda _: self._vigil.end("link lost"))
+        either: list[asyncio.Future[Any]] = [self._answered, self._vigil.ended]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
 
     def _failure(self, error: Exception) -> ConnectFailed:
@@ -184,7 +167,7 @@ class SocketIoLink:
 
     def _on_disconnect(self, reason: object = None, *_: object) -> None:
         lost = reason == self._client.reason.TRANSPORT_ERROR
-        self._end("link lost" if lost else "the backend closed the link")
+        self._vigil.end("link lost" if lost else "the backend closed the link")
 
     def _on_event(self, event: object, *args: object) -> None:
         try:
@@ -193,9 +176,8 @@ class SocketIoLink:
             self.refused += 1
             _LOGGER.debug("message refused: %s", refused)
             return
-        self._heard_at = asyncio.get_running_loop().time()
+        self._vigil.heard(pong=isinstance(message, Pong))
         self._messages += 1
-        self._answers_pings |= isinstance(message, Pong)
         if self._messages == 1 and message == Listening():
             return  # its greeting, which answers nothing of ours
         self._keep(message)
@@ -207,10 +189,6 @@ class SocketIoLink:
             self.overflows += 1
             self.abort("the backend says more than can be heard")
         self._wake()
-
-    def _end(self, reason: str) -> None:
-        if not self._ended.done():
-            self._ended.set_result(reason)
 
     async def _reap(self, tasks: set[asyncio.Task[None]]) -> None:
         """Let the library's loops end: a reset wakes them. What does not wake is cancelled."""

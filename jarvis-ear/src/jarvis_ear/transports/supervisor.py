@@ -14,7 +14,7 @@ from jarvis_ear.journal import link as kinds
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
-from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.status import Status
 
 _KINDS: Final[Mapping[Setback, Kind]] = {
@@ -53,11 +53,13 @@ class Supervisor:
         self._rand = rand
         self._series = Series()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; then give every turn its verdict."""
+    async def run(self, stop: asyncio.Event, is_end: Callable[[], bool] = lambda: True) -> bool:
+        """Work until ``stop`` is set; then give every turn its verdict.
+
+        Returns what ``is_end`` says at that time: False leaves to a successor what nobody fetched.
+        """
         if stop.is_set():
-            await self._courier.close()
-            return
+            return await self._close(is_end)
         tasks = [asyncio.create_task(work) for work in (self._keep(), self._courier.run())]
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -65,10 +67,16 @@ class Supervisor:
         finally:
             broken = [task for task in tasks if task.done()]
             await _cancel((*tasks, stopped))
-            await self._courier.close()
+            ended = await self._close(is_end)
             self._status.missed()
         for task in broken:
             task.result()
+        return ended
+
+    async def _close(self, is_end: Callable[[], bool]) -> bool:
+        ended = is_end()
+        await self._courier.close(for_good=ended)
+        return ended
 
     async def _keep(self) -> None:
         while True:
@@ -87,7 +95,7 @@ class Supervisor:
             self._courier.use(None)
             await link.close()
 
-    async def _live(self, link: SocketIoLink) -> float:
+    async def _live(self, link: Link) -> float:
         since = self._clock()
         self._reached()
         self._courier.use(link)
@@ -109,7 +117,7 @@ class Supervisor:
         _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news), extra=told)
         self._tell(news)
 
-    def _lost(self, link: SocketIoLink, error: Disconnected) -> float:
+    def _lost(self, link: Link, error: Disconnected) -> float:
         if link is not self._courier.replaced:
             return self._failed(error)
         _LOGGER.debug("link replaced: %s", error)

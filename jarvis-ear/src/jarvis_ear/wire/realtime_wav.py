@@ -131,7 +131,14 @@ def _status(payload: Mapping[str, Any]) -> Status:
     message = payload.get("message", "")
     try:
         state = State(payload.get("state", ""))
-        code = None if payload.get("code") is None else Code(payload["code"])
     except ValueError:
-        raise RemoteProtocolError("a status of an unknown state or code") from None
-    return Status(state, code, message if isinstance(message, str) else "")
+        raise RemoteProtocolError("a status of an unknown state") from None
+    return Status(state, _code(payload), message if isinstance(message, str) else "")
+
+
+def _code(payload: Mapping[str, Any]) -> Code | None:
+    """Return the code, or None: to refuse a failure that we do not know would hide it."""
+    try:
+        return Code(str(payload.get("code")))
+    except ValueError:
+        return None

@@ -10,10 +10,13 @@ from typing import Final, TypeAlias
 
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
-from jarvis_ear.wire.json_fields import read_fields, read_object, write_fields, write_object
+from jarvis_ear.wire.vocabulary import Vocabulary
 
 PATH: Final = "/ws/sessions/{session_id}"
 API_PATH: Final = "/api/sessions"
+
+LISTENING: Final = "listening"
+PROCESSING: Final = "processing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,9 @@ class Status:
     """Sound that has come up since the session began."""
     sent_bytes: int = 0
     """Sound that has gone down."""
+    turn: str = ""
+    """What becomes of what was said: `listening`, or `processing` until the answer is over; empty
+    in `loopback`, and from servers that do not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +84,20 @@ TO_CLIENT: Final[Mapping[str, type[ToClient]]] = {
 }
 """What the server says, by its ``type``."""
 
-_TYPES: Final = {kind: name for name, kind in {**TO_SERVER, **TO_CLIENT}.items()}
+_FROM_CLIENT: Final = Vocabulary[ToServer](TO_SERVER)
+_FROM_SERVER: Final = Vocabulary[ToClient](TO_CLIENT)
 
 
 def encode(message: ToServer | ToClient) -> str:
     """Text frame that says ``message``."""
-    return write_object({"type": _TYPES[type(message)]} | write_fields(message))
+    if isinstance(message, ToServer):
+        return _FROM_CLIENT.encode(message)
+    return _FROM_SERVER.encode(message)
 
 
 def decode_from_client(text: str) -> ToServer:
     """Return what the client's frame ``text`` says."""
-    payload = read_object(text)
-    kind = TO_SERVER.get(_type(payload))
-    if kind is None:
-        raise RemoteProtocolError(f"unknown type; expected one of {', '.join(TO_SERVER)}")
-    message = read_fields(kind, payload)
+    message = _FROM_CLIENT.decode(text)
     if isinstance(message, Start) and message.sample_rate != SAMPLE_RATE:
         raise RemoteProtocolError(f"sampleRate {message.sample_rate}; expected {SAMPLE_RATE}")
     return message
@@ -100,11 +105,7 @@ def decode_from_client(text: str) -> ToServer:
 
 def decode_from_server(text: str) -> ToClient:
     """Return what the server's frame ``text`` says."""
-    payload = read_object(text)
-    kind = TO_CLIENT.get(_type(payload))
-    if kind is None:
-        raise RemoteProtocolError(f"unknown type; expected one of {', '.join(TO_CLIENT)}")
-    return read_fields(kind, payload)
+    return _FROM_SERVER.decode(text)
 
 
 def check_pcm(frame: bytes) -> bytes:
@@ -112,8 +113,3 @@ def check_pcm(frame: bytes) -> bytes:
     if len(frame) % SAMPLE_BYTES:
         raise RemoteProtocolError(f"{len(frame)} bytes of sound; PCM16 needs an even count")
     return frame
-
-
-def _type(payload: Mapping[str, object]) -> str:
-    kind = payload.get("type")
-    return kind if isinstance(kind, str) else ""

@@ -1,4 +1,7 @@
-"""What ear and backend say to each other on the namespace ``/voice``, as values."""
+"""What ear and backend say to each other about an utterance, on any wire, as values.
+
+``AudioChunk`` is for wires that take an utterance whole, ``AudioPart`` for those that stream.
+"""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,6 +23,17 @@ class AudioChunk:
     """One complete WAV file, because an utterance goes up in one chunk."""
     seq: int
     """Counts the chunks of an utterance from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPart:
+    """Ear: a stretch of the utterance, which may still be going on."""
+
+    agent_id: str
+    offset: int
+    """Where it begins in the utterance, in bytes. Parts follow each other without a gap."""
+    pcm: bytes
+    """PCM16 at 16 kHz, one channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,13 @@ class Processing:
 
 
 @dataclass(frozen=True, slots=True)
+class PartialTranscript:
+    """Backend: this is what I have understood so far. Proves nothing, and may change."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """Backend: this is what I understood."""
 
@@ -66,6 +87,13 @@ class Thinking:
     """Backend: the brain has been asked."""
 
     provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Backend: this is the reply, in letters."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +123,16 @@ class BackendError:
     """Its own words, with control characters removed. For a log at DEBUG, never spoken."""
 
 
-ToBackend: TypeAlias = AudioStart | AudioChunk | AudioEnd | Ping
+ToBackend: TypeAlias = AudioStart | AudioChunk | AudioPart | AudioEnd | Ping
 FromBackend: TypeAlias = (
-    Listening | Processing | Transcript | Thinking | TtsChunk | TtsDone | BackendError | Pong
+    Listening
+    | Processing
+    | PartialTranscript
+    | Transcript
+    | Thinking
+    | Answer
+    | TtsChunk
+    | TtsDone
+    | BackendError
+    | Pong
 )

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Final, assert_never
 
 from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
+from jarvis_ear.wire.printable import printable
 from jarvis_ear.wire.voice_messages import (
     AudioChunk,
     AudioEnd,
+    AudioPart,
     AudioStart,
     BackendError,
     FromBackend,
@@ -62,9 +64,6 @@ _SEQ_DIGITS: Final = 20  # room for any counter, and for a serializer that puts 
 _ESCAPED: Final = 6  # JSON may write one letter as \uXXXX (outside the BMP: two of them)
 
 _CONTENT_TYPE: Final = re.compile(r"[A-Za-z0-9.+-]{1,32}/[A-Za-z0-9.+-]{1,32}(;[ -~]{0,64})?")
-_UNPRINTABLE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)  # control characters, line separators, text-direction overrides, halves of letters
 
 Payload = dict[str, str | int]
 
@@ -80,11 +79,6 @@ def frame_length(agent_id: str, audio_bytes: int) -> int:
     return _FRAME_OVERHEAD + _SEQ_DIGITS + name + base64_length(audio_bytes)
 
 
-def printable(text: str) -> str:
-    """``text`` on one line: what could move a terminal or a log line becomes a space."""
-    return _UNPRINTABLE.sub(" ", text)
-
-
 def encode(message: ToBackend) -> tuple[str, Payload]:
     """Name and payload of the event that says ``message``."""
     match message:
@@ -92,6 +86,8 @@ def encode(message: ToBackend) -> tuple[str, Payload]:
             return AUDIO_START, {"agentId": _agent_id(agent_id)}
         case AudioChunk(agent_id, audio, seq):
             return AUDIO_CHUNK, _audio_chunk(_agent_id(agent_id), audio, seq)
+        case AudioPart():
+            raise LocalProtocolError("this wire takes an utterance whole")
         case AudioEnd(agent_id):
             return AUDIO_END, {"agentId": _agent_id(agent_id)}
         case Ping(agent_id):
@@ -189,11 +185,15 @@ def _count(payload: Mapping[str, object], key: str, most: int) -> int:
     return count
 
 
-def _content_type(payload: Mapping[str, object]) -> str:
-    content_type = _text(payload, "contentType")
+def media_type(content_type: str) -> str:
+    """Return ``content_type`` if it can be one."""
     if _CONTENT_TYPE.fullmatch(content_type) is None:
         raise RemoteProtocolError("contentType is not a media type")
     return content_type
+
+
+def _content_type(payload: Mapping[str, object]) -> str:
+    return media_type(_text(payload, "contentType"))
 
 
 def _audio(payload: Mapping[str, object]) -> bytes:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from jarvis_ear.errors import RemoteProtocolError
-from jarvis_ear.wire.json_fields import read_fields, read_object, write_fields, write_object
+from jarvis_ear.wire.vocabulary import Vocabulary
 
 PATH: Final = "/ws/voice"
 
@@ -43,8 +42,8 @@ class Pong:
 class AudioReceived:
     """Server: a binary frame has arrived."""
 
-    bytes: int
-    """How long that frame was."""
+    bytes: int = 0
+    """How long that frame was; 0 if the server does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +107,22 @@ TO_CLIENT: Final[Mapping[str, type[ToClient]]] = {
 }
 """What the server says, by its ``type``."""
 
-_TYPES: Final = {kind: name for name, kind in {**TO_SERVER, **TO_CLIENT}.items()}
+_FROM_CLIENT: Final = Vocabulary[ToServer](TO_SERVER)
+_FROM_SERVER: Final = Vocabulary[ToClient](TO_CLIENT)
 
 
 def encode(message: ToServer | ToClient) -> str:
     """Text frame that says ``message``."""
-    return write_object({"type": _TYPES[type(message)]} | write_fields(message))
+    if isinstance(message, ToServer):
+        return _FROM_CLIENT.encode(message)
+    return _FROM_SERVER.encode(message)
 
 
 def decode_from_client(text: str) -> ToServer:
     """Return what the client's frame ``text`` says."""
-    payload = read_object(text)
-    kind = TO_SERVER.get(_type(payload))
-    if kind is None:
-        raise RemoteProtocolError(f"unknown type; expected one of {', '.join(TO_SERVER)}")
-    return read_fields(kind, payload)
+    return _FROM_CLIENT.decode(text)
 
 
 def decode_from_server(text: str) -> ToClient:
     """Return what the server's frame ``text`` says."""
-    payload = read_object(text)
-    kind = TO_CLIENT.get(_type(payload))
-    if kind is None:
-        raise RemoteProtocolError(f"unknown type; expected one of {', '.join(TO_CLIENT)}")
-    return read_fields(kind, payload)
-
-
-def _type(payload: Mapping[str, object]) -> str:
-    kind = payload.get("type")
-    return kind if isinstance(kind, str) else ""
+    return _FROM_SERVER.decode(text)

@@ -48,6 +48,12 @@ class BusNews:
             case _:
                 pass
 
+    def reply_started(self, turn_id: str) -> None:
+        """Say nothing: what is heard here is no news for elsewhere."""
+
+    def reply_ended(self, turn_id: str) -> None:
+        """Say nothing, likewise."""
+
     def _tell(self, kind: str, turn_id: str, **said: object) -> None:
         if kind in self._allowed:
             data = {"agentId": self._agent_id, "turnId": turn_id, **said}

@@ -2,10 +2,10 @@
 
 import pytest
 
-from jarvis_ear.bus_news import BusNews
 from jarvis_ear.config import NEWS
 from jarvis_ear.delivery.events import Finished, LinkUp, Transcribed, Verdict
 from jarvis_ear.hearing.events import State, StateChanged, TurnDropped, TurnOpened, UtteranceGrew
+from jarvis_ear.system.bus_news import BusNews
 from jarvis_ear.units import Samples
 
 NOW = 1_700_000_000.0
@@ -23,7 +23,9 @@ def events(*allowed: str):
     news.effect(TurnDropped("t2", "no speech"))
     news.delivery(LinkUp("http://x", None))
     news.delivery(Transcribed("t1", "what time is it"))
+    news.reply_started("t1")
     news.delivery(Finished("t1", Verdict.DONE, "", 2))
+    news.reply_ended("t1")
     return [(event.type, dict(event.data)) for event in told]
 
 

@@ -1,0 +1,38 @@
+"""What the ear makes of a WAV file: each change of its state, and the second it happened in."""
+
+import argparse
+from pathlib import Path
+
+from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.resample import resample
+from jarvis_ear.audio.wav import decode_wav
+from jarvis_ear.config import Hearing
+from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.devices.silero import Silero
+from jarvis_ear.devices.webrtc_vad import WebRtcVad
+from jarvis_ear.hearing.ear import Ear
+from jarvis_ear.hearing.events import Failed, SendUtterance, StateChanged
+from jarvis_ear.hearing.turns import TurnMachine
+from jarvis_ear.units import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, Samples
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("wav", type=Path, help="any usual WAV file, of ten minutes at most")
+args = parser.parse_args()
+
+hearing = Hearing()
+vad, wake, speech = WebRtcVad(hearing.gate.aggressiveness), OpenWakeWord(), Silero()
+machine = TurnMachine(hearing, iter("abcdefghijklmnopqrstuvwxyz").__next__)
+ear = Ear(hearing, gate=vad, wake=wake, speech=speech, machine=machine)
+
+sound = decode_wav(args.wav.read_bytes(), max_seconds=600)
+pcm = resample(sound.mono(), sound.rate, SAMPLE_RATE).tobytes() + bytes(2 * 2 * SAMPLE_RATE)
+for number in range(len(pcm) // FRAME_BYTES):
+    data = pcm[number * FRAME_BYTES : (number + 1) * FRAME_BYTES]
+    for effect in ear.hear(Frame(Samples(number * FRAME_SAMPLES), data)):
+        if isinstance(effect, StateChanged):
+            at = effect.at / SAMPLE_RATE
+            print(f"{at:6.2f} s  {effect.old} -> {effect.new}  {effect.why}")
+        if isinstance(effect, SendUtterance):
+            seconds = len(effect.utterance.pcm) / 2 / SAMPLE_RATE
+            print(f"          {seconds:.2f} s of sound would be sent")
+            ear.tell(Failed(effect.turn_id, "nobody is there"))

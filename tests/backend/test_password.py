@@ -1,0 +1,44 @@
+"""A password is recognised by its hash, which does not give it away."""
+
+import io
+
+import pytest
+from starlette.testclient import TestClient
+
+from fakes.engines import scripted
+from jarvis_backend import __main__ as program
+from jarvis_backend.app import create_app
+from jarvis_backend.config import Config, load
+from jarvis_backend.errors import ConfigError
+from jarvis_backend.password import NotAHash, Password, hash_of
+
+
+def test_a_hash_recognises_its_password_and_no_other():
+    hashed = hash_of("geheim")
+    assert "geheim" not in hashed
+    assert hashed != hash_of("geheim")
+    password = Password("jarvis", hashed)
+    assert password.is_it("geheim")
+    assert not password.is_it("jarvis")
+    assert not password.is_it("\ud800")
+
+
+@pytest.mark.parametrize("text", ["x", "scrypt$a$b", "md5$AAAA$AAAA", "scrypt$AAAA$AAAA", "$$"])
+def test_other_texts_are_no_hash(text, monkeypatch):
+    with pytest.raises(NotAHash):
+        Password("", text)
+    monkeypatch.setenv("JARVIS_BACKEND_PASSWORD_HASH", text)
+    with pytest.raises(ConfigError, match=r"^password_hash: expected what"):
+        load([])
+
+
+def test_it_is_made_by_the_program_and_opens_the_door(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("geheim\n"))
+    assert program.main(["--hash-password"]) == 0
+    hashed = capsys.readouterr().out.strip()
+    with TestClient(create_app(Config(password_hash=hashed), scripted())) as client:
+
+        def login(password):
+            return client.post("/api/auth/login", json={"password": password}).status_code
+
+        assert (login("geheim"), login("jarvis")) == (200, 401)

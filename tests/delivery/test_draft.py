@@ -1,0 +1,58 @@
+"""What somebody is still saying, as far as a link has it."""
+
+from jarvis_ear.delivery.draft import MAX_HEARD, Draft
+from jarvis_ear.delivery.spool_record import MAX_PCM_BYTES
+from jarvis_ear.wire.voice_messages import Listening, Pong, Processing, Transcript
+
+
+def test_each_link_gets_it_from_the_beginning_and_then_what_is_new():
+    draft = Draft("t1")
+    assert not draft.on_link
+    assert draft.add(0, b"abcd")
+    assert draft.news() == (0, b"abcd")
+    assert draft.on_link
+    assert draft.add(4, b"ef")
+    assert (draft.sent_bytes, draft.news()) == (4, (4, b"ef"))
+    assert draft.news() == (6, b"")
+    draft.lose_link()
+    assert not draft.on_link
+    assert draft.news() == (0, b"abcdef")
+
+
+def test_a_gap_is_found_out_and_so_is_a_sentence_without_end():
+    draft = Draft("t1")
+    assert draft.add(0, b"ab")
+    assert not draft.add(4, b"cd")
+    assert not draft.add(2, bytes(MAX_PCM_BYTES))
+    assert draft.add(2, bytes(MAX_PCM_BYTES - 2))
+
+
+def test_it_knows_what_begins_as_it_did():
+    draft = Draft("t1")
+    draft.add(0, b"abcd")
+    draft.news()
+    draft.add(4, b"zz")  # not on the link yet
+    assert draft.begins(b"abcdef")
+    assert not draft.begins(b"abc")
+    assert not draft.begins(b"abXdef")
+
+
+def test_what_the_backend_says_is_kept_for_its_turn_within_bounds():
+    draft = Draft("t1")
+    for message in (Pong(), Listening("den")):
+        draft.hear(message)
+    assert draft.heard == [Listening("den")]
+    assert not draft.taken
+    for _ in range(2 * MAX_HEARD):
+        draft.hear(Listening("den"))
+    draft.hear(Transcript("hi"))
+    assert len(draft.heard) == MAX_HEARD
+    assert draft.taken
+
+
+def test_what_a_backend_has_begun_to_run_is_remembered_beyond_the_link():
+    draft = Draft("t1")
+    draft.hear(Processing())
+    draft.lose_link()
+    assert draft.taken
+    assert draft.heard == []

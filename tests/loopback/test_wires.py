@@ -1,0 +1,321 @@
+"""Every wire against the reference backend over real sockets: one story each, told on all of them.
+
+This is the ear's half of what any server of these wires can be held to.
+"""
+
+import contextlib
+import logging
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from fakes.ear import timing
+from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted
+from fakes.proxy import Proxy
+from fakes.recordings import recording
+from fakes.told import Told
+from fakes.voice_server import free_port, wait_until
+from jarvis_backend.config import Config, Limits
+from jarvis_backend.server import Server
+from jarvis_ear.audio.wav import decode_wav
+from jarvis_ear.backend import BackendClient
+from jarvis_ear.config import Backend
+from jarvis_ear.delivery.carriage import Carriage
+from jarvis_ear.delivery.events import (
+    Answered,
+    LinkDown,
+    LinkUp,
+    Processing,
+    ReplyAudio,
+    Transcribed,
+    Verdict,
+)
+from jarvis_ear.transports.wires import WIRES
+
+PASSWORD = "open sesame"
+STREAMING = [name for name, wire in WIRES.items() if wire.carriage is Carriage.STREAMED]
+
+on_all = pytest.mark.parametrize("protocol", WIRES)
+streaming = pytest.mark.parametrize("protocol", STREAMING)
+
+
+@pytest.fixture(autouse=True)
+def _the_shortest_waits(monkeypatch):
+    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
+
+
+@pytest.fixture
+def stt():
+    return ScriptedEar()
+
+
+@pytest.fixture
+def serve(stt):
+    """Start the backend; it stops at the end."""
+    with contextlib.ExitStack() as running:
+
+        def start(tts=None, port=0, **options):
+            engines = scripted(stt, ScriptedBrain("One. Two."), tts)
+            config = Config(port=port, password=PASSWORD, **options)
+            return running.enter_context(Server(config, engines))
+
+        yield start
+
+
+@pytest.fixture
+def ear(protocol):
+    """Make a client of the protocol under test; it is disconnected at the end."""
+    clients = []
+
+    def make(url, times_faster=1.0, **changes):
+        told = Told()
+        config = Backend(url=url, password=PASSWORD, protocol=protocol)
+        client = BackendClient(
+            config.model_copy(update=changes), on_event=told, timing=timing(times_faster)
+        )
+        clients.append(client)
+        return client, told
+
+    yield make
+    for client in clients:
+        client.disconnect()
+
+
+def port_of(server):
+    return urlsplit(server.url).port
+
+
+def voice(ms, seed=1):
+    """Something that every server takes for speech, and that differs from any other."""
+    pcm = np.random.default_rng(seed).normal(0, 6000, ms * 16).clip(-32768, 32767).astype("<i2")
+    return pcm.tobytes()
+
+
+def are(heard, *said):
+    """Whether each that was heard is what was said, and silence around it."""
+    sounds = [np.asarray(each, "<i2").tobytes() for each in heard]
+    return len(sounds) == len(said) and all(
+        pcm in sound and len(sound) <= len(pcm) + 64_000
+        for sound, pcm in zip(sounds, said, strict=True)
+    )
+
+
+def says(client, turn_id, pcm, step=3200, upto=None):
+    """Hand over what is said so far, a tenth of a second at a time."""
+    for at in range(0, len(pcm) if upto is None else upto, step):
+        client.extend(turn_id, at, pcm[at : at + step])
+
+
+@on_all
+def test_a_sentence_is_understood_and_answered(protocol, serve, ear, stt):
+    client, told = ear(serve().url)
+    assert client.connect()
+    for seed in (1, 2):
+        turn_id = client.send_audio(voice(600, seed))
+        assert told.end_of(turn_id).verdict is Verdict.DONE
+        assert told.wait(Transcribed, number=seed).text == "what time is it"
+    assert are(stt.heard, voice(600, 1), voice(600, 2))
+    assert told.all(ReplyAudio)
+    for reply in told.all(ReplyAudio):
+        assert reply.content_type == "audio/wav"
+        assert len(decode_wav(reply.audio, max_seconds=1).mono()) > 0
+    assert client.counters()["messages_refused"] == 0
+    assert len(told.all(LinkUp)) == 1
+    assert told.all(LinkDown) == []
+
+
+@streaming
+def test_a_sentence_goes_up_while_it_is_said(protocol, serve, ear, stt):
+    with Proxy(port_of(serve())) as proxy:
+        client, told = ear(proxy.url)
+        assert client.connect()
+        pcm, before = voice(1000), proxy.forwarded
+        says(client, "t1", pcm, upto=28_800)
+        wait_until(lambda: proxy.forwarded - before >= 28_800)
+        assert stt.heard == []
+        client.send_audio(pcm, turn_id="t1")
+        assert told.end_of("t1").verdict is Verdict.DONE
+        assert proxy.accepted == 1 + (protocol == "realtime")  # its login
+    assert are(stt.heard, pcm)
+
+
+@streaming
+def test_half_a_sentence_and_then_a_drop(protocol, serve, ear, stt):
+    with Proxy(port_of(serve())) as proxy:
+        client, told = ear(proxy.url)
+        assert client.connect()
+        pcm, before = voice(1000), proxy.forwarded
+        says(client, "t1", pcm, upto=16_000)
+        wait_until(lambda: proxy.forwarded - before >= 16_000)
+        proxy.reset()
+        told.wait(LinkDown)
+        client.extend("t1", 16_000, pcm[16_000:24_000])
+        client.send_audio(pcm, turn_id="t1")
+        assert told.end_of("t1").verdict is Verdict.DONE
+    assert are(stt.heard, pcm)
+
+
+@streaming
+def test_what_was_no_sentence_is_withdrawn(protocol, serve, ear, stt):
+    with Proxy(port_of(serve())) as proxy:
+        client, told = ear(proxy.url)
+        assert client.connect()
+        before = proxy.forwarded
+        says(client, "t1", voice(500, 7))
+        wait_until(lambda: proxy.forwarded - before >= 16_000)
+        client.discard("t1")
+        assert told.end_of(client.send_audio(voice(600), turn_id="t2")).verdict is Verdict.DONE
+    assert are(stt.heard, voice(600))
+
+
+@on_all
+def test_a_wrong_password_is_told_apart_and_a_good_one_lets_in(protocol, serve):
+    url = serve(require_token=True).url
+    for password, state in (("wrong", "auth_failed"), (PASSWORD, "connected")):
+        with BackendClient(Backend(url=url, password=password, protocol=protocol)) as client:
+            assert client.connect() == (password == PASSWORD)
+            assert client.state == state
+
+
+@on_all
+def test_an_interruption_ends_the_answer_and_the_next_sentence_gets_its_own(
+    protocol, serve, ear, stt
+):
+    tts = ScriptedVoice(hangs=True)
+    client, told = ear(serve(tts).url)
+    assert client.connect()
+    first = client.send_audio(voice(600, 1))
+    told.wait(Transcribed)
+    wait_until(lambda: len(tts.asked) == 2)
+    client.abandon(first)
+    assert told.end_of(first).verdict is Verdict.ABANDONED
+    wait_until(lambda: sorted(tts.cancelled) == ["One.", "Two."])
+    tts.hangs = False
+    assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE
+    assert len(stt.heard) == 2
+    assert told.all(LinkDown) == []
+
+
+@on_all
+def test_an_abrupt_end_in_mid_answer_loses_the_answer_only(protocol, serve, ear, stt):
+    tts = ScriptedVoice(hangs=True)
+    with Proxy(port_of(serve(tts))) as proxy:
+        client, told = ear(proxy.url)
+        assert client.connect()
+        first = client.send_audio(voice(600, 1))
+        told.wait(Transcribed)
+        wait_until(lambda: len(tts.asked) == 2)
+        proxy.reset()
+        end = told.end_of(first)
+        assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "link_lost")
+        tts.hangs = False
+        assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE
+    assert len(stt.heard) == 2
+
+
+@on_all
+def test_a_network_that_is_lost_before_the_sentence_is_found_out_in_time(protocol, serve, ear, stt):
+    with Proxy(port_of(serve())) as proxy:
+        client, told = ear(proxy.url, times_faster=4.0, connect_s=1.0)
+        assert client.connect()
+        proxy.hold()
+        turn_id = client.send_audio(voice(600))
+        told.wait(LinkDown, within_s=5.0)
+        proxy.release()
+        assert told.end_of(turn_id).verdict is Verdict.DONE
+    assert len(stt.heard) == 1
+
+
+@on_all
+def test_a_server_that_takes_little_at_a_time_gets_no_command_late(protocol, serve, ear, stt):
+    with Proxy(port_of(serve())) as proxy:
+        client, told = ear(proxy.url, times_faster=4.0, fresh_s=2, connect_s=1.0)
+        assert client.connect()
+        proxy.trickle(4000)
+        end = told.end_of(client.send_audio(voice(10_000)), within_s=8.0)
+        assert end.verdict in {Verdict.EXPIRED, Verdict.IN_DOUBT}
+        proxy.trickle(None)
+        assert told.end_of(client.send_audio(voice(600))).verdict is Verdict.DONE
+    assert are(stt.heard, voice(600))
+
+
+@pytest.mark.parametrize("protocol", [name for name in WIRES if name != "session"])
+def test_a_sentence_that_is_too_long_for_the_server_fails_and_the_next_does_not(
+    protocol, serve, ear, stt
+):
+    limits = Limits(recording_s=1, utterance_s=2)
+    client, told = ear(serve(limits=limits).url)
+    assert client.connect()
+    end = told.end_of(client.send_audio(voice(4000)))
+    assert end.verdict is Verdict.FAILED
+    assert told.end_of(client.send_audio(voice(600))).verdict is Verdict.DONE
+    assert len(stt.heard) == 1
+
+
+@pytest.mark.parametrize("protocol", ["session"])
+def test_a_server_that_cuts_a_sentence_short_does_not_add_the_rest_to_the_next(
+    protocol, serve, ear, stt
+):
+    client, told = ear(serve(limits=Limits(recording_s=1)).url)
+    assert client.connect()
+    assert told.end_of(client.send_audio(voice(1400))).verdict is Verdict.DONE
+    assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE
+    assert are(stt.heard[-1:], voice(600, 2))
+
+
+@on_all
+def test_a_server_that_fails_says_so_and_nothing_is_repeated(protocol, serve, ear, stt):
+    stt.text = ""
+    client, told = ear(serve().url)
+    assert client.connect()
+    end = told.end_of(client.send_audio(voice(600)))
+    assert (end.verdict, end.code) == (Verdict.FAILED, "not_understood")
+    assert len(stt.heard) == 1
+
+
+@on_all
+def test_a_server_that_comes_back_is_reached_again(protocol, stt, ear):
+    port = free_port()
+    client, told = ear(f"http://127.0.0.1:{port}")
+    assert not client.connect()
+    turn_id = client.send_audio(voice(600))
+    for _ in range(2):
+        with Server(Config(port=port, password=PASSWORD), scripted(stt)):
+            assert told.end_of(turn_id).verdict is Verdict.DONE
+        turn_id = client.send_audio(voice(600))
+    client.disconnect()
+    assert told.end_of(turn_id).verdict is Verdict.ABANDONED
+    assert len(stt.heard) == 2
+
+
+@on_all
+def test_secrets_and_voices_stay_out_of_the_log(protocol, serve, ear, caplog):
+    caplog.set_level(logging.DEBUG)
+    client, told = ear(serve(require_token=True).url)
+    assert client.connect()
+    told.end_of(client.send_audio(voice(600)))
+    ours = [each for each in caplog.records if not each.name.startswith(("uvicorn", "jarvis_back"))]
+    said = "\n".join(f"{each.getMessage()} {each.args}" for each in ours)
+    for secret in (PASSWORD, "what time is it", "eyJ"):
+        assert secret not in said
+
+
+@on_all
+@pytest.mark.long
+def test_real_speech_is_understood_and_answered_audibly(protocol, ear):
+    spoken = np.concatenate([recording("hey-jarvis-what-time-is-it"), np.zeros(4800, "<i2")])
+    with Server(Config(port=0, password=PASSWORD)) as server:
+        client, told = ear(server.url)
+        assert client.connect()
+        pcm = spoken.astype("<i2").tobytes()
+        says(client, "t1", pcm, upto=len(pcm) // 3200 * 3200)
+        client.send_audio(pcm, turn_id="t1")
+        assert told.end_of("t1", within_s=30.0).verdict is Verdict.DONE
+    assert told.wait(Transcribed).text == "what time is it"
+    sound = b"".join(
+        decode_wav(each.audio, max_seconds=30).mono().tobytes() for each in told.all(ReplyAudio)
+    )
+    assert np.abs(np.frombuffer(sound, "<i2")).max() > 3000
+    assert told.all(Processing)
+    assert protocol == "socketio" or told.all(Answered)

@@ -1,0 +1,191 @@
+"""The whole ear reads its configuration again, in a real process, on a real file."""
+
+import os
+import signal
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes.notify import NotifySocket
+from fakes.running_ear import RunningEar
+from fakes.vmic import missing_tools, vmic
+from fakes.voice_server import Switches, VoiceServer
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
+]
+
+TESTS = Path(__file__).parents[1]
+RECORDING = TESTS / "data" / "hey-jarvis-what-time-is-it.wav"
+
+
+class Service:
+    """An ear as a service with a file of options, and the manager that asks it to reload."""
+
+    def __init__(self, folder: Path, sound: np.ndarray, url: str):
+        self.folder = folder
+        self.file = folder / "config.toml"
+        self.write(f"[backend]\nurl = '{url}'\n")
+        self.card = vmic(folder, sound)
+        self.manager = NotifySocket(folder)
+        environment = {
+            **self.card.environment,
+            "NOTIFY_SOCKET": self.manager.address,
+            "JARVIS_PASSWORD": Switches().password,
+            "LEVERS": str(folder),
+            "PYTHONPATH": os.pathsep.join((str(TESTS), *filter(None, sys.path))),
+        }
+        options = ("--config", str(self.file))
+        self.ear = RunningEar(folder, environment, *options, program="fakes.levered_ear")
+
+    def __enter__(self):
+        self.manager.__enter__()
+        self.ear.__enter__()
+        self.manager.wait_for("READY")
+        return self
+
+    def __exit__(self, *told):
+        self.ear.__exit__(*told)
+        self.manager.__exit__(*told)
+
+    def write(self, text: str) -> None:
+        half = self.file.with_suffix(".new")
+        half.write_text("[speaker]\ndevice = 'none'\n" + text)
+        half.replace(self.file)
+
+    def connected(self) -> None:
+        """Wait until the backend is reached."""
+        self.ear.wait_until(lambda: self.ear.ask("status")["connected"])
+
+    def hang_up(self) -> None:
+        """Ask for a reload."""
+        self.before = len(self.manager.messages)
+        self.ear.signal(signal.SIGHUP)
+        self.manager.wait_for("RELOADING", after=self.before)
+
+    def reload(self, text: str) -> str:
+        """Reload, and return the status afterwards."""
+        self.write(text)
+        self.hang_up()
+        return self.manager.wait_for("READY", after=self.before).values["STATUS"]
+
+
+def recording() -> np.ndarray:
+    with wave.open(str(RECORDING)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+def quiet() -> np.ndarray:
+    return np.random.default_rng(7).integers(-20, 20, 160_000).astype(np.int16)
+
+
+@pytest.fixture
+def server(tmp_path):
+    with VoiceServer(tmp_path) as backend:
+        yield backend
+
+
+@pytest.fixture
+def service(tmp_path, server):
+    with Service(tmp_path, quiet(), server.url) as running:
+        yield running
+
+
+def test_what_can_change_changes_and_what_cannot_is_named(service, server):
+    service.connected()
+    backend = f"[backend]\nurl = '{server.url}'\n"
+    status = service.reload(
+        backend + "[log]\nlevel = 'debug'\n[hearing.wake]\nthreshold = 0.7\n"
+        "[spool]\nenabled = false\n"
+    )
+    assert status.endswith("; a restart is needed for spool.enabled")
+    service.ear.wait_for("read again; changed: hearing.wake.threshold, log.level")
+    service.ear.wait_for("only after a restart: spool.enabled")
+    assert service.reload(backend) == "listening"
+
+
+def test_a_bad_file_leaves_the_old_configuration_in_force(service, server):
+    status = service.reload("[hearing.wake]\nthreshold = 7\npatience = 'x'\n[nonsense]\na = 1\n")
+    assert "has 3 mistakes, see the log" in status
+    line = service.ear.wait_for("the new configuration is refused")
+    assert "threshold" in line
+    assert "nonsense" in line
+    assert service.ear.ask("status")["hearing"]
+    assert service.ear.ask("status")["connected"]
+    assert service.reload(f"[backend]\nurl = '{server.url}'\n") == "listening"
+
+
+def test_the_microphone_is_another_one(service, server):
+    backend = f"[backend]\nurl = '{server.url}'\n"
+    service.reload(f"{backend}[microphone]\ndevice = 'elsewhere'\n")
+    service.manager.wait_for("STATUS", "deaf: no microphone (no input device matches 'elsewhere'")
+    service.reload(f"{backend}[microphone]\ndevice = 'vmic'\n")
+    service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
+
+
+def test_quiet_hours_begin_and_end_by_reload(service, server):
+    backend = f"[backend]\nurl = '{server.url}'\n"
+    service.reload(f"{backend}[microphone]\nmute_between = '00:00-23:59'\n")
+    service.manager.wait_for("STATUS", "muted by the clock until 23:59")
+    service.reload(backend)
+    service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
+
+
+def test_the_ear_is_changed_while_muted_and_stays_so(service, server):
+    service.ear.ask("mute")
+    service.manager.wait_for("STATUS", "muted by the owner")
+    service.reload(f"[backend]\nurl = '{server.url}'\n[hearing.wake]\nthreshold = 0.7\n")
+    service.ear.wait_for("changed: hearing.wake.threshold")
+    assert service.ear.ask("status")["state"] == "muted"
+    service.ear.ask("unmute")
+    service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
+
+
+def test_another_backend_is_reached(service, tmp_path):
+    service.connected()
+    with VoiceServer(tmp_path) as other:
+        service.reload(f"[backend]\nurl = '{other.url}'\n")
+        service.ear.wait_for(f"backend reached at {other.url}")
+        service.connected()
+
+
+def spoken() -> np.ndarray:
+    """The question, then a while of quiet."""
+    return np.concatenate([quiet()[:8000], recording(), np.tile(quiet(), 6)])
+
+
+def test_nothing_changes_in_the_middle_of_a_turn(tmp_path, server):
+    with VoiceServer(tmp_path) as other, Service(tmp_path, spoken(), server.url) as service:
+        service.ear.wait_for("-> capturing")
+        service.write(f"[backend]\nurl = '{other.url}'\n[hearing]\nfollow_up_ms = 4000\n")
+        service.hang_up()
+        service.manager.wait_for("STATUS", "a new configuration waits for the end of the turn")
+        assert len(service.manager.told("READY")) == 1
+        service.ear.wait_for(": done after")
+        service.ear.wait_for("read again; changed: hearing.follow_up_ms, backend.url")
+        service.manager.wait_for("READY", after=service.before)
+        service.ear.wait_for(f"backend reached at {other.url}")
+        service.card.unplug()
+        service.manager.wait_for("STATUS", "deaf: no microphone")
+        service.card.plug()  # the question is asked once more
+        service.ear.wait_for("-> follow_up")
+        assert len(server.received("end")) == len(other.received("end")) == 1
+
+
+def test_a_sentence_that_waits_for_its_backend_is_not_lost_and_not_repeated(tmp_path, server):
+    server.pause()
+    with Service(tmp_path, spoken(), server.url) as service:
+        service.ear.wait_for("capturing -> thinking")
+        backend = f"[backend]\nurl = '{server.url}'\nconnect_s = 2\n"
+        service.write(f"{backend}[log]\nlevel = 'debug'\n")
+        service.hang_up()
+        service.manager.wait_for("STATUS", "waits for the end of the turn")
+        server.resume()
+        service.manager.wait_for("READY", after=service.before)
+        service.ear.wait_for("changed: backend.connect_s, log.level")
+        service.connected()
+        assert len(server.received("end")) == 1

@@ -1,0 +1,138 @@
+"""The configuration is read again: all of it or nothing, and never in the middle of a turn."""
+
+import logging
+from datetime import datetime
+
+import pytest
+from pydantic import SecretStr
+
+from jarvis_ear.config import Backend, Config, Hearing, Log, Spool, Wake
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.options.change import Taker
+from jarvis_ear.reload import Reload
+
+OTHER = Config(
+    hearing=Hearing(wake=Wake(threshold=0.7)),
+    backend=Backend(password=SecretStr("a secret")),
+    log=Log(level="debug"),
+)
+
+
+class House:
+    """Parts that take whatever comes, and note it."""
+
+    def __init__(self):
+        self.file: Config | ConfigError = Config()
+        self.calm = True
+        self.unfit: Taker | None = None
+        self.ready: list[Taker] = []
+        self.in_force: list[Taker] = []
+        self.done: list[Config] = []
+        self.reload = Reload(
+            Config(),
+            read=self.read,
+            prepare=self.prepare,
+            is_calm=lambda: self.calm,
+            on_done=self.done.append,
+            wall=lambda: datetime(2026, 5, 1, 12, 3),  # noqa: DTZ001 - the clock on the wall
+        )
+
+    def read(self):
+        if isinstance(self.file, ConfigError):
+            raise self.file
+        return self.file
+
+    def prepare(self, taker, _config):
+        if taker is self.unfit:
+            raise ConfigError(f"{taker}: cannot be used")
+        self.ready.append(taker)
+        return lambda: self.in_force.append(taker)
+
+    def asked(self, config):
+        self.file = config
+        self.reload.ask()
+        self.reload.look()
+
+
+@pytest.fixture
+def house(caplog):
+    caplog.set_level(logging.INFO)
+    return House()
+
+
+def test_what_has_changed_is_put_in_force_once_and_named_without_values(house, caplog):
+    house.asked(OTHER)
+    house.reload.look()
+    assert house.in_force == [Taker.EAR, Taker.BACKEND, Taker.LOG]
+    assert house.done == [OTHER]
+    [record] = caplog.records
+    assert record.levelname == "INFO"
+    assert "changed: hearing.wake.threshold, backend.password, log.level" in record.message
+    assert "a secret" not in record.message
+    assert house.reload.note == ""
+
+
+def test_nothing_has_changed(house, caplog):
+    house.asked(Config())
+    assert house.in_force == []
+    assert "nothing changes" in caplog.text
+
+
+def test_the_next_reload_compares_with_what_is_in_force(house):
+    house.asked(OTHER)
+    house.asked(OTHER)
+    house.asked(OTHER.model_copy(update={"log": Log()}))
+    assert house.in_force == [Taker.EAR, Taker.BACKEND, Taker.LOG, Taker.LOG]
+
+
+def test_a_mistake_leaves_everything_as_it_is_and_all_mistakes_are_told_at_once(house, caplog):
+    house.asked(ConfigError("a.toml: x: wrong\nenvironment: Y: wrong too"))
+    assert (house.ready, house.in_force, house.reload.waits) == ([], [], False)
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert "a.toml: x: wrong; environment: Y: wrong too" in record.message
+    assert house.reload.note == "the configuration of 12:03 has 2 mistakes, see the log"
+    house.asked(OTHER)
+    assert house.reload.note == ""
+
+
+def test_if_one_part_cannot_use_it_no_part_does(house):
+    house.unfit = Taker.BACKEND
+    house.asked(OTHER)
+    assert house.ready == [Taker.EAR]
+    assert house.in_force == []
+    assert "1 mistake," in house.reload.note
+
+
+def test_it_waits_for_the_end_of_the_turn(house, caplog):
+    house.calm = False
+    house.asked(OTHER)
+    house.reload.look()
+    assert (house.in_force, house.reload.waits, caplog.text) == ([], True, "")
+    assert house.reload.note == "a new configuration waits for the end of the turn"
+    house.calm = True
+    house.reload.look()
+    assert house.in_force == [Taker.EAR, Taker.BACKEND, Taker.LOG]
+    assert not house.reload.waits
+
+
+def test_a_newer_one_takes_the_place_of_one_that_waits(house):
+    house.calm = False
+    house.asked(OTHER)
+    house.asked(Config(log=Log(level="debug")))
+    house.calm = True
+    house.reload.look()
+    assert house.in_force == [Taker.LOG]
+
+
+def test_what_nobody_takes_is_named_until_it_is_as_at_the_start(house, caplog):
+    for _ in range(2):
+        caplog.clear()
+        house.asked(Config(spool=Spool(enabled=False), with_backend=True))
+        warning = caplog.records[-1]
+        assert warning.levelname == "WARNING"
+        assert warning.message.endswith("only after a restart: spool.enabled, with_backend")
+        assert house.reload.note == "a restart is needed for spool.enabled, with_backend"
+    house.asked(Config())
+    assert house.reload.note == ""
+    assert house.in_force == []

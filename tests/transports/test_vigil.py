@@ -1,0 +1,55 @@
+"""A link lives as long as somebody answers, if they ever do."""
+
+import asyncio
+
+import pytest
+
+from jarvis_ear.errors import Disconnected
+from jarvis_ear.transports.timing import Timing
+from jarvis_ear.transports.vigil import Vigil
+
+TIMING = Timing(ping_s=0.02, dead_s=0.1)
+
+
+def watched(story):
+    pings = []
+
+    async def ping():
+        pings.append(asyncio.get_running_loop().time())
+
+    async def run():
+        vigil = Vigil(TIMING)
+        await story(vigil, ping)
+
+    asyncio.run(run())
+    return pings
+
+
+def test_the_first_reason_counts():
+    async def story(vigil, ping):
+        vigil.end("first")
+        vigil.end("second")
+        with pytest.raises(Disconnected, match="first"):
+            await vigil.watch(ping)
+
+    assert len(watched(story)) == 1
+
+
+def test_who_answers_pings_is_held_to_them():
+    async def story(vigil, ping):
+        vigil.heard(pong=True)
+        with pytest.raises(Disconnected, match=r"no word of the backend for 0\.1 s"):
+            await vigil.watch(ping)
+
+    assert len(watched(story)) >= 3
+
+
+def test_who_never_answers_is_not():
+    async def story(vigil, ping):
+        vigil.heard()
+        watch = asyncio.create_task(vigil.watch(ping))
+        done, _ = await asyncio.wait({watch}, timeout=3 * TIMING.dead_s)
+        assert not done
+        watch.cancel()
+
+    watched(story)
