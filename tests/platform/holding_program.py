@@ -14,7 +14,8 @@ LONG_S = 10.0
 
 
 def main() -> None:
-    stream, _, rate = PortAudio(sleep=lambda _seconds: None).open_input("", rate=16_000, latency_s=0.2)
+    library = PortAudio(sleep=lambda _seconds: None)
+    stream, _, rate = library.open_input("", rate=16_000, latency_s=0.2)
     pause, until = threading.Event(), time.monotonic() + LONG_S
     while not stream.take(rate // 20, 137).data:  # in the middle of what the server sends at a time
         pause.wait(0.005)
