@@ -98,9 +98,7 @@ def run(loaded: Loaded) -> int:
     every_s = watchdog_s(os.environ)
     service = Service(open_notifier(os.environ))
     with ExitStack() as up:
-        up.callback(
-            gc.freeze
-        )  # the models need not be looked through at the end: it takes a second
+        up.callback(gc.freeze)  # to look through the models at the very end takes a second
         live = up.enter_context(logs.setup(loaded.config.log))
         up.enter_context(life_told())
         ending = up.enter_context(Ending(on_signal=service.stopping))
@@ -211,6 +209,7 @@ def _start(
             **_losses(source, inbox),
         },
         turns=log.recent,
+        folder=places.state_folder(os.environ),
     )
     up.callback(log.close)
     together = up.enter_context(Together())
@@ -219,7 +218,7 @@ def _start(
     turns.enter_context(Timed("network", backend))
     turns.enter_context(Timed("ear", ear))
     turns.enter_context(Timed("capture", capture))
-    orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()))
+    orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
     signs = VitalSigns(feed, ear, health=health.report, muted_by=lambda: mute.by)
     _open_sockets(orders, feed, signs, together)
     if bus is not None:
@@ -269,7 +268,9 @@ def _news(options: config.Config, bus: BusClient | None) -> list[BusNews]:
 
 def _bus_health(bus: BusClient | None) -> dict[str, object]:
     """Say how things stand with the bus."""
-    return {"bus": "off"} if bus is None else {"bus": str(bus.state), **bus.counters()}
+    if bus is None:
+        return {"bus": "off"}
+    return {"bus": str(bus.state), "modules": dict(bus.modules), **bus.counters()}
 
 
 def _beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:
