@@ -69,7 +69,13 @@ class SpeechToTextOptions(Section):
     api_key: CliSuppress[SecretStr] = SecretStr("")
     """Sent to the server at `url`."""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
-    """How long one utterance may take."""
+    """How long one utterance may take, with the wait for its turn. `pocketsphinx` refuses at once
+    what could not be understood by then."""
+    processes: int = Field(default=0, ge=0, le=64)
+    """Processes of `pocketsphinx` that understand utterances, each one at a time, in each of
+    `workers`; 125 MB for each. 0: one for each CPU this program may use, at most 4."""
+    waiting: int = Field(default=64, ge=0, le=10_000)
+    """Utterances that may wait for one of these processes; one more is refused at once."""
     listeners: int = Field(default=4, ge=0, le=64)
     """People whose words `pocketsphinx` follows at once while they speak; 90 MB for each."""
 

@@ -55,7 +55,7 @@ class SphinxProcess:
             async with asyncio.timeout(self._timeout_s), self._turn:
                 return await self._exchange(content)
         except TimeoutError:
-            raise EngineError(f"{NAME} took more than {self._timeout_s:g} s") from None
+            raise too_late(self._timeout_s) from None
 
     async def _exchange(self, content: bytes | None) -> bytes:
         answered = False
@@ -81,6 +81,11 @@ class SphinxProcess:
         )
         await _read_frame(child)
         return child
+
+
+def too_late(timeout_s: float) -> EngineError:
+    """Make the error for whoever waited ``timeout_s`` for nothing."""
+    return EngineError(f"{NAME} took more than {timeout_s:g} s")
 
 
 async def _talk(child: Process, content: bytes) -> bytes:
