@@ -8,8 +8,8 @@ service manager, which give way to the environment.
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -32,18 +32,6 @@ ENV_PREFIX: Final = "JARVIS_BACKEND_"
 
 DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, warned about off loopback
 """What satellites log in with until the owner changes it."""
-
-SECRET_FLAGS: Final = (
-    "--password",
-    "--password-hash",
-    "--jwt-secret",
-    "--bus-key",
-    "--queue-password",
-    "--stt.api-key",
-    "--brain.api-key",
-    "--tts.api-key",
-)
-"""What the command line would take if it were not refused."""
 
 SECRET_LETTERS: Final = 32
 """HS256 signs with 256 bits; a shorter secret is the weakest part of it (RFC 7518, 3.2)."""
@@ -228,7 +216,7 @@ class Config(BaseSettings):
         **_others: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Rank the sources: arguments, environment, credentials."""
-        kept = InitSettingsSource(settings_cls, dict(credentials.read(os.environ)))
+        kept = InitSettingsSource(settings_cls, credentials.read(os.environ))
         return (init_settings, env_settings, kept)
 
 
@@ -251,11 +239,22 @@ def load(arguments: Sequence[str] | None = None) -> Config:
     return config
 
 
+def secrets(options: type[BaseModel] = Config, inside: str = "") -> Iterator[str]:
+    """Names of the options that are secret, those of a section after its name and a dot."""
+    for name, option in options.model_fields.items():
+        kind = option.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from secrets(kind, f"{inside}{name}.")
+        elif kind is SecretStr or SecretStr in get_args(kind):
+            yield inside + name
+
+
 def _refuse_secrets(arguments: Iterable[str]) -> None:
     """Stop at an argument that is, or shortens, or as a JSON section could hold, a secret."""
+    flags = ["--" + name.replace("_", "-") for name in secrets()]
     for argument in arguments:
         flag = argument.partition("=")[0].replace("_", "-")
-        if len(flag) > len("--") and any(name.startswith(flag) for name in SECRET_FLAGS):
+        if len(flag) > len("--") and any(name.startswith(flag) for name in flags):
             raise ConfigError(f"{flag}: secrets are never arguments; expected in the environment")
 
 

@@ -15,6 +15,8 @@ TEXT_BYTES: Final = 1024 * 1024
 
 NAME: Final = "pocketsphinx"
 
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 
 class SphinxProcess:
     """Runs one of our decoder modules. Lives on the loop.
@@ -71,13 +73,14 @@ class SphinxProcess:
         return answer
 
     async def _start(self) -> Process:
-        # It sees where our modules are, and nothing else of our environment: no password.
+        # It sees where our modules are, and nothing else of our environment: no password. It
+        # decodes on one core, and numpy would start a thread for every other.
         self._child = child = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
-            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **_ONE_THREAD},
         )
         await _read_frame(child)
         return child
