@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from bench.accepts import accepts
 from bench.bus import bus
+from bench.console import console
 from bench.cpu import cpu, paced
 from bench.delivery import delivery
 from bench.endings import endings, pauses
@@ -31,6 +32,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "latency": latency,
     "memory": memory,
     "delivery": delivery,
+    "console": console,
     "recall": recall,
     "accepts": accepts,
     "endings": endings,

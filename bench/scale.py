@@ -30,6 +30,8 @@ class Scale:
     """Distances between speech and noise."""
     negative_s: int
     """Seconds of sound per label that must not wake anybody."""
+    console_s: float
+    """Seconds for which each number of pages is open, three times."""
     streams: tuple[tuple[int, int], ...]
     """People who speak to the backend at once, and for how many seconds."""
     satellites: tuple[int, ...]
@@ -56,6 +58,7 @@ FULL: Final = Scale(
     noisy_clips=120,
     snrs_db=(20, 10, 5),
     negative_s=3600,
+    console_s=20,
     streams=((1, 3), (1, 10), (1, 25), (4, 10)),
     satellites=(1, 10, 50),
     turns=4,
@@ -77,6 +80,7 @@ QUICK: Final = Scale(
     noisy_clips=8,
     snrs_db=(20, 10, 5),
     negative_s=20,
+    console_s=3,
     streams=((1, 10), (4, 5)),
     satellites=(1, 10),
     turns=2,
@@ -98,6 +102,7 @@ SMOKE: Final = Scale(
     noisy_clips=1,
     snrs_db=(10,),
     negative_s=2,
+    console_s=0.5,
     streams=((2, 2),),
     satellites=(2,),
     turns=1,

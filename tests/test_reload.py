@@ -69,6 +69,8 @@ def test_what_has_changed_is_put_in_force_once_and_named_without_values(house, c
     assert record.levelname == "INFO"
     assert "changed: hearing.wake.threshold, backend.password, log.level" in record.message
     assert "a secret" not in record.message
+    assert record.EVENT == "Reloaded"
+    assert record.CHANGED == "hearing.wake.threshold, backend.password, log.level"
     assert house.reload.note == ""
 
 
@@ -76,6 +78,7 @@ def test_nothing_has_changed(house, caplog):
     house.asked(Config())
     assert house.in_force == []
     assert "nothing changes" in caplog.text
+    assert caplog.records[0].CHANGED == "nothing"
 
 
 def test_the_next_reload_compares_with_what_is_in_force(house):
@@ -91,6 +94,8 @@ def test_a_mistake_leaves_everything_as_it_is_and_all_mistakes_are_told_at_once(
     [record] = caplog.records
     assert record.levelname == "ERROR"
     assert "a.toml: x: wrong; environment: Y: wrong too" in record.message
+    assert record.EVENT == "ReloadRefused"
+    assert record.REASON == "a.toml: x: wrong; environment: Y: wrong too"
     assert house.reload.note == "the configuration of 12:03 has 2 mistakes, see the log"
     house.asked(OTHER)
     assert house.reload.note == ""
@@ -132,6 +137,7 @@ def test_what_nobody_takes_is_named_until_it_is_as_at_the_start(house, caplog):
         warning = caplog.records[-1]
         assert warning.levelname == "WARNING"
         assert warning.message.endswith("only after a restart: spool.enabled, with_backend")
+        assert (warning.EVENT, warning.CHANGED) == ("RestartNeeded", "spool.enabled, with_backend")
         assert house.reload.note == "a restart is needed for spool.enabled, with_backend"
     house.asked(Config())
     assert house.reload.note == ""

@@ -32,6 +32,10 @@ missing_packages() {
     have pulseaudio || echo "pulseaudio a sound server of the tests"
     have pactl || echo "pulseaudio-utils the same"
     library_of_alsa pulse || echo "libasound2-plugins the same"
+    have pipewire || echo "pipewire another sound server of the tests"
+    have wireplumber || echo "wireplumber the same"
+    have pipewire-pulse || echo "pipewire-pulse the same"
+    have dbus-run-session || echo "dbus-daemon the same"
     have strace || echo "strace the proof that nothing but loopback is used"
     # The same program under another name, without the service that redis-server would start.
     have redis-server || have redis-check-rdb || echo "redis-tools what several backends share in the tests"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jarvis_ear.audio.level import SILENCE, Level, level
+from jarvis_ear.audio.level import SILENCE, Level, frame_levels, level
 
 
 def pcm(values) -> bytes:
@@ -29,6 +29,13 @@ def test_silence_is_a_number():
 
 def test_the_last_bit_is_above_silence():
     assert SILENCE < level(pcm([0, 1, 0, 0])).peak < -90
+
+
+def test_the_level_of_each_frame():
+    frames = [sine(16_384)[:640], bytes(640), sine(32_000)[:640]]
+    found = frame_levels(b"".join(frames) + b"\1\0")
+    assert found == pytest.approx([level(frame).rms for frame in frames], abs=0.01)
+    assert frame_levels(b"") == []
 
 
 def test_samples_at_the_ends_of_the_scale_count_as_clipped():

@@ -5,6 +5,8 @@ import wave
 
 import numpy as np
 import pytest
+import requests
+import socketio
 
 pytest.importorskip("playwright", reason="playwright is not installed: it drives the browser")
 from playwright.sync_api import expect
@@ -13,6 +15,7 @@ from fakes.chromium import CHROMIUM, launch
 from fakes.engines import scripted
 from jarvis_backend.config import Config
 from jarvis_backend.server import Server
+from jarvis_ear.wire import voice_socketio as wire
 
 pytestmark = [
     pytest.mark.long,
@@ -86,7 +89,7 @@ def test_a_person_asks_and_is_answered(open_page, real):
     expect(page.get_by_role("status")).to_have_text("Hearing you")
     expect(page.locator("#level")).to_have_text(SPOKEN_DBFS)
     expect(page.locator("#speech")).to_have_text("no")  # it was said
-    expect(page.locator(".said.partial")).to_contain_text("time")  # understood while speaking
+    expect(page.locator(".said.partial")).to_contain_text("what")  # understood while speaking
     page.keyboard.press("t")
     expect(page.locator(".said")).to_have_text("what time is it")
     expect(page.locator(".reply")).to_contain_text("It is ")
@@ -129,6 +132,31 @@ def test_modules_are_switched_for_everybody(open_page, plain):
     one.get_by_text("Vision").click()
     expect(other.get_by_role("switch", name="Vision")).not_to_be_checked()
     expect(other.locator("#events")).to_contain_text("module_status_changed")
+
+
+def test_satellites_come_and_go(open_page, plain):
+    page = open_page(plain.url)
+    expect(page.locator("#agents-empty")).to_be_visible()
+    answer = requests.post(
+        f"{plain.url}/api/auth/login", json={"password": "jarvis"}, timeout=SOON_MS / 1000
+    )
+    satellite = socketio.Client(reconnection=False)
+    satellite.connect(plain.url, auth=answer.json(), namespaces=[wire.NAMESPACE])
+    try:
+        satellite.emit(wire.AUDIO_START, {"agentId": "kitchen"}, namespace=wire.NAMESPACE)
+        expect(page.locator("#agents")).to_contain_text("kitchenrecording, for")
+    finally:
+        satellite.disconnect()
+    expect(page.locator("#agents-empty")).to_be_visible()
+
+
+def test_a_module_that_was_switched_before_the_page_came(open_page, plain):
+    first = open_page(plain.url)
+    expect(first.get_by_role("switch", name="Action")).to_be_enabled()
+    first.get_by_role("switch", name="Action").click()
+    expect(first.locator("#events")).to_contain_text("module_status_changed")
+    second = open_page(plain.url)
+    expect(second.get_by_role("switch", name="Action")).not_to_be_checked()
 
 
 def test_health_says_what_it_works_with(open_page, plain):

@@ -76,6 +76,13 @@ def test_utterances_reach_the_server(collection):
 
 
 @pytest.mark.long
+def test_looking_at_the_ear_costs_it_little(collection):
+    table = measure("console", collection)
+    assert [cells[0] for cells in table.rows] == ["0", "1", "10"]
+    assert value(row(table, "10")["news"]) > 10
+
+
+@pytest.mark.long
 def test_people_who_speak_to_the_backend_are_answered(collection):
     table = measure("realtime", collection, replace(SMOKE, streams=((2, 3),)))
     assert table.rows[0][1] == "2"

@@ -16,13 +16,24 @@ from pathlib import Path
 from fakes.account import ledger, turn_of
 from fakes.doomed_program import POINTS
 from fakes.ear import EarProcess
-from fakes.fault_server import FaultServer
 from fakes.voice_server import Switches, wait_until
+from fakes.wire_server import WireServer
+from jarvis_ear.delivery.carriage import Carriage
+from jarvis_ear.transports.wires import WIRES
 
 LISTENING_S = 5.0
 """The longest way from a start to a link that can be used."""
 
-MOMENTS = [f"{moment} {point}" for point in POINTS for moment in ("before", "after")]
+MISSING = {Carriage.WHOLE: "send AudioPart", Carriage.STREAMED: "send AudioChunk"}
+"""What a wire never says: nobody can be killed there."""
+
+
+def moments(protocol: str) -> list[str]:
+    """Return every point at which an ear can be killed on a wire."""
+    missing = MISSING[WIRES[protocol].carriage]
+    points = [point for point in POINTS if point != missing]
+    return [f"{moment} {point}" for point in points for moment in ("before", "after")]
+
 
 UNHEARD = "before extend"
 """Killed before a sound of it was kept: nothing can know of it."""
@@ -43,9 +54,10 @@ class Outcome:
 class Killpoints:
     """One server, and ears that die. ``rounds`` tells the outcome of each point."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, protocol: str) -> None:
         self._folder = folder
-        self._server = FaultServer(folder, Switches(reply="worker"))
+        self._protocol = protocol
+        self._server = WireServer(folder, Switches(reply="worker"))
         self._number = 0
 
     def rounds(self, moments: Iterable[str], rounds: int) -> Iterator[tuple[str, Outcome]]:
@@ -59,7 +71,7 @@ class Killpoints:
     def _round(self, moment: str, outcome: Outcome) -> None:
         self._number += 2
         victim, next_one = self._number - 1, self._number
-        ear = EarProcess(self._server.url, folder=str(self._folder))
+        ear = EarProcess(self._server.url, folder=str(self._folder), protocol=self._protocol)
         with ear:
             self._die(ear, moment, victim)
             began = time.monotonic()
@@ -91,12 +103,16 @@ class Killpoints:
 
 
 def kill_everywhere(
-    folder: Path, rounds: int, say: Callable[[str], None], moments: Iterable[str] = MOMENTS
+    folder: Path,
+    rounds: int,
+    say: Callable[[str], None],
+    moments: Iterable[str],
+    protocol: str = "socketio",
 ) -> bool:
     """Print the table, and return whether nothing ran twice and everything was accounted for."""
     say(f"{'killed':24} {'ran':>4} {'twice':>6} {'unaccounted':>12} {'slowest':>8}  verdicts")
     clean = True
-    for moment, told in Killpoints(folder).rounds(moments, rounds):
+    for moment, told in Killpoints(folder, protocol).rounds(moments, rounds):
         ends = ", ".join(f"{count} {name}" for name, count in told.verdicts.items())
         say(
             f"{moment:24} {told.runs:4} {told.repeated:6} {told.unaccounted:12}"
@@ -110,9 +126,12 @@ def kill_everywhere(
 def main() -> int:
     options = argparse.ArgumentParser(prog="make killpoints", description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--protocol", choices=tuple(WIRES), default="socketio")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        return 0 if kill_everywhere(Path(folder), asked.rounds, print) else 1
+        where = moments(asked.protocol)
+        clean = kill_everywhere(Path(folder), asked.rounds, print, where, asked.protocol)
+        return 0 if clean else 1
 
 
 if __name__ == "__main__":

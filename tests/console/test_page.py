@@ -171,6 +171,11 @@ def test_sound_score_and_threshold(page: Page):
     wait_until(lambda: page.locator("canvas").evaluate(painted) > 20)
 
 
+def test_a_threshold_that_is_changed_while_it_runs(page: Page, ear):
+    ear.feed.put("wake", {"word": "Computer", "threshold": 0.7})
+    expect(page.locator("#threshold")).to_have_text(" of 0.7")
+
+
 def test_turns_words_and_waterfalls(page: Page, ear):
     ear.feed.put("turn:a", turn("a", began_at=1.0))
     ear.feed.put(
@@ -204,6 +209,30 @@ def test_health_and_what_is_stuck(page: Page, ear):
     ear.feed.put("health", {"hearing": False, "stuck": ["wake model"], "uptime_s": 4000})
     expect(page.locator("#health .bad")).to_have_text("Stuckwake model")
     expect(page.locator("#health")).to_contain_text("1 h 6 min")
+
+
+def test_modules_are_there_when_there_is_a_bus(page: Page, ear):
+    expect(page.get_by_role("heading", name="Modules")).to_be_hidden()
+    health = {"hearing": True, "stuck": [], "bus": "connected", "modules": {"vision": False}}
+    ear.feed.put("health", health)
+    vision, audio = (page.get_by_role("switch", name=name) for name in ("Vision", "Audio"))
+    expect(vision).not_to_be_checked()
+    vision.click()
+    wait_until(lambda: ear.ordered == ["vision-on"])
+    audio.click()
+    expect(page.get_by_role("status")).to_have_text("Muted")
+    expect(audio).not_to_be_checked()
+    ear.feed.put("health", {**health, "bus": "trying"})
+    expect(vision).to_be_disabled()
+
+
+def test_what_is_understood_while_somebody_speaks(page: Page, ear):
+    so_far = {key: value for key, value in turn("a", chunks=0).items() if key != "transcript"}
+    ear.feed.put("turn:a", {**so_far, "outcome": "", "partial": "what time"})
+    expect(page.locator(".said.partial")).to_have_text("what time")
+    ear.feed.put("turn:a", turn("a", reply="It is noon.", reply_characters=11))
+    expect(page.locator(".said.partial")).to_have_count(0)
+    expect(page.locator(".reply")).to_have_text("It is noon.")
 
 
 def test_a_gap_is_marked(page: Page, ear):

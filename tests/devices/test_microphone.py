@@ -99,6 +99,15 @@ def test_an_overflow_becomes_a_gap_of_the_right_length(room):
     assert all(struct.unpack_from("<h", one.pcm)[0] == one.start % 30_000 for one in frames)
 
 
+def test_who_was_kept_from_looking_does_not_blame_the_device(room):
+    room.read(2)
+    room.running = False
+    room.miss(2.0)  # and after an overrun the device begins anew, with nothing
+    assert room.microphone.read() is None
+    room.running = True
+    assert len(room.read(3)) == 3
+
+
 def test_a_stall_is_a_loss_after_the_configured_time(room):
     room.read(5)
     room.running = False

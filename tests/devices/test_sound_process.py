@@ -1,6 +1,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,14 @@ def test_an_opening_that_hangs_is_given_up(process, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     assert microphone(process).read_available == 1234
+
+
+def test_it_bears_our_name():
+    process = SoundProcess()
+    with suppress(DeviceError):  # there need not be any library
+        process.devices()
+    assert Path(f"/proc/{process._process.pid}/comm").read_text() == "jarvis-ear\n"
+    process.end()
 
 
 def test_it_ends_with_whoever_started_it(tmp_path):

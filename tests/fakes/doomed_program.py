@@ -18,7 +18,9 @@ from jarvis_ear.system import spool
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.private_folder import PrivateFolder
 from jarvis_ear.system.spool import DiskSpool
+from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.socketio_link import SocketIoLink
+from jarvis_ear.transports.websocket_link import WebSocketLink
 from jarvis_ear.wire.voice_messages import ToBackend
 
 POINTS: Final = (
@@ -28,6 +30,7 @@ POINTS: Final = (
     "moved to new",
     "send AudioStart",
     "send AudioChunk",
+    "send AudioPart",
     "mark sent",
     "moved to sent",
     "send AudioEnd",
@@ -71,15 +74,19 @@ class Doom:
 
     def around_sending(self) -> None:
         """Make each message to the backend deadly before and after."""
-        inner = SocketIoLink.send
+        for kind in (SocketIoLink, WebSocketLink):
+            self._around_sending(kind)
 
-        async def wrapped(link: SocketIoLink, message: ToBackend) -> None:
+    def _around_sending(self, kind: Any) -> None:
+        inner = kind.send
+
+        async def wrapped(link: Link, message: ToBackend) -> None:
             point = f"send {type(message).__name__}"
             self.at("before", point)
             await inner(link, message)
             self.at("after", point)
 
-        SocketIoLink.send = wrapped  # type: ignore[assignment,method-assign]  # to die there
+        kind.send = wrapped
 
 
 def lay(doom: Doom) -> None:

@@ -109,11 +109,11 @@ class FeedingEar:
         """Say what sound there is: somebody speaks two seconds of every six."""
         self._ticks += 1
         self.feed.put("mute", {"by": list(self._by)})
-        speaks = self._ticks % 150 < 50
-        wave = 14 * math.sin(self._ticks / 2.3) + 6 * math.sin(self._ticks * 1.7)
-        dbfs = round((-28 if speaks else -62) + wave * (1 if speaks else 0.12), 1)
-        score = 0.02 if not speaks else round(max(0.0, 0.9 * math.sin(self._ticks % 150 / 12)), 3)
-        sound = {"frame": 2 * self._ticks, "dbfs": [dbfs, dbfs], "speech": speaks, "score": score}
+        speaks = self._ticks % 75 < 25
+        frames = range(4 * self._ticks, 4 * self._ticks + 4)
+        levels = [_level(frame, speaks=speaks) for frame in frames]
+        score = 0.02 if not speaks else round(max(0.0, 0.9 * math.sin(self._ticks % 75 / 6)), 3)
+        sound = {"frame": 4 * self._ticks, "dbfs": levels, "speech": speaks, "score": score}
         self.feed.put("sound", sound)
 
     def _answer(self, word: str) -> Mapping[str, object]:
@@ -124,3 +124,9 @@ class FeedingEar:
         elif word == "hush":
             self.state("idle", "Hushed")
         return {"muted_by": list(self._by), "stored": True}
+
+
+def _level(frame: int, *, speaks: bool) -> float:
+    """Make up how loud a frame was."""
+    wave = 14 * math.sin(frame / 4.6) + 6 * math.sin(frame * 0.85)
+    return round(-28 + wave if speaks else -62 + 0.12 * wave, 1)

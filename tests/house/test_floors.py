@@ -12,7 +12,17 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "jarvis-ear" / "src"
 EAR = SRC / "jarvis_ear"
 
-PURE = ["audio", "hearing", "wire", "delivery", "units.py", "errors.py", "config.py", "journal"]
+PURE = [
+    "audio",
+    "page",
+    "hearing",
+    "wire",
+    "delivery",
+    "units.py",
+    "errors.py",
+    "config.py",
+    "journal",
+]
 FOREIGN = {"numpy", "soxr", "pydantic"}
 UNWELCOME = {"asyncio", "logging", "select", "signal", "socket", "subprocess", "threading", "time"}
 

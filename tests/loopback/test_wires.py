@@ -215,6 +215,7 @@ def test_an_abrupt_end_in_mid_answer_loses_the_answer_only(protocol, serve, ear,
 
 
 @on_all
+@pytest.mark.long
 def test_a_network_that_is_lost_before_the_sentence_is_found_out_in_time(protocol, serve, ear, stt):
     with Proxy(port_of(serve())) as proxy:
         client, told = ear(proxy.url, times_faster=4.0, connect_s=1.0)
@@ -228,6 +229,7 @@ def test_a_network_that_is_lost_before_the_sentence_is_found_out_in_time(protoco
 
 
 @on_all
+@pytest.mark.long
 def test_a_server_that_takes_little_at_a_time_gets_no_command_late(protocol, serve, ear, stt):
     with Proxy(port_of(serve())) as proxy:
         client, told = ear(proxy.url, times_faster=4.0, fresh_s=2, connect_s=1.0)
@@ -275,6 +277,7 @@ def test_a_server_that_fails_says_so_and_nothing_is_repeated(protocol, serve, ea
 
 
 @on_all
+@pytest.mark.long
 def test_a_server_that_comes_back_is_reached_again(protocol, stt, ear):
     port = free_port()
     client, told = ear(f"http://127.0.0.1:{port}")

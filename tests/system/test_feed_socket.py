@@ -105,7 +105,7 @@ def test_while_nobody_watches_nobody_looks(server, looker, consoles):
     console.close()
     wait_until(lambda: not server._watchers)
     looks = looker.looks
-    assert not threading.Event().wait(0.2)  # five ticks
+    assert not threading.Event().wait(0.4)  # five ticks
     assert looker.looks == looks
 
 

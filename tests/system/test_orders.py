@@ -31,6 +31,24 @@ def test_other_words_do_nothing(orders):
     }
 
 
+class Bus:
+    def __init__(self) -> None:
+        self.switched = []
+
+    def switch_module(self, module: str, *, enabled: bool) -> None:
+        self.switched.append((module, enabled))
+
+
+def test_modules_are_switched_where_there_is_a_bus(orders, tmp_path):
+    assert "error" in orders.answer("vision-off")
+    bus, mute = Bus(), Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+    on_a_bus = Orders(Healthy(), mute, modules=bus)
+    for word in ("vision-off", "action-on"):
+        assert "error" not in on_a_bus.answer(word)
+    assert bus.switched == [("vision", False), ("action", True)]
+    assert "error" in on_a_bus.answer("audio-off")  # the microphone is muted, not switched
+
+
 def test_hush_is_passed_on(tmp_path):
     hushed = []
     mute = Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)

@@ -1,10 +1,12 @@
 import pytest
 
 from jarvis_ear.delivery.events import (
+    Answered,
     Finished,
     Kept,
     LinkDown,
     LinkUp,
+    PartlyTranscribed,
     Processing,
     ReplyAudio,
     Sent,
@@ -24,6 +26,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.utterance import EndReason, Utterance
 from jarvis_ear.system.feed import Feed
 from jarvis_ear.system.publisher import MAX_TURNS, Publisher
+from jarvis_ear.system.turn_news import MAX_QUOTED
 from jarvis_ear.units import Samples, samples
 
 UTTERANCE = Utterance(
@@ -111,9 +114,32 @@ def test_a_turn_and_where_its_time_went(scene):
 def test_words_are_shown_only_if_the_owner_wants_it():
     scene = Scene(transcripts=False)
     scene.capture()
-    scene.told(Transcribed("ab", "my secret"))
+    scene.told(PartlyTranscribed("ab", "my secret"), Transcribed("ab", "my secret"))
+    scene.told(Answered("ab", "a secret"))
     assert scene.topic("turn:ab")["characters"] == 9
     assert "secret" not in repr(scene.feed.snapshot())
+
+
+def test_what_was_understood_so_far_and_what_was_answered(scene):
+    scene.capture()
+    scene.told(PartlyTranscribed("ab", "what"), PartlyTranscribed("ab", "what time"))
+    assert scene.topic("turn:ab")["partial"] == "what time"
+    scene.told(Transcribed("ab", "what time is it"), Answered("ab", "Noon."))
+    told = scene.topic("turn:ab")
+    assert "partial" not in told
+    assert (told["transcript"], told["reply"], told["reply_characters"]) == (
+        "what time is it",
+        "Noon.",
+        5,
+    )
+
+
+def test_a_backend_that_says_a_book_fills_no_line(scene):
+    scene.capture()
+    scene.told(Transcribed("ab", "x" * 100_000), Answered("ab", "y" * 100_000))
+    scene.told(Thinking("ab", "z" * 100_000))
+    assert scene.topic("turn:ab")["characters"] == 100_000
+    assert len(repr(scene.topic("turn:ab"))) < 3 * MAX_QUOTED + 1000
 
 
 def test_a_turn_in_which_nothing_was_said(scene):

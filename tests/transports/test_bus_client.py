@@ -139,6 +139,16 @@ def test_it_posts_in_order(server, join):
     assert server.of("turn") == [{"n": n} for n in range(5)]
 
 
+def test_it_switches_modules_and_remembers_how_they_are(server, join):
+    client = join(server.url)
+    server.wait(lambda: len(server.heard) == 1)
+    client.switch_module("vision", enabled=False)
+    server.wait(lambda: len(server.heard) == 2)
+    assert server.heard[1] == {"type": "module_control", "module": "vision", "enabled": False}
+    server.say({"type": "module_status_changed", "data": {"module": "vision", "enabled": False}})
+    until(lambda: client.modules == {"vision": False})
+
+
 def test_it_comes_back_and_says_again_how_things_are(server, join, switch, caplog):
     caplog.set_level(logging.INFO)
     join(server.url)

@@ -130,6 +130,11 @@ def test_what_is_no_order_to_the_microphones(message):
     assert wire.microphone_order(message) is None
 
 
+def test_what_switches_a_module_is_read_as_it_was_written():
+    order = wire.ModuleControl("vision", enabled=False)
+    assert wire.decode(wire.encode(order)) == order
+
+
 def test_an_ear_announces_itself_in_the_words_of_the_bus():
     event = wire.announced("kitchen", enabled=False, by=("bus", "owner"), now_s=NOW)
     assert wire.module_status(event) == ("audio", False)

@@ -206,6 +206,7 @@ def _start(
             **_losses(source, inbox),
         },
         turns=log.recent,
+        folder=places.state_folder(os.environ),
     )
     up.callback(log.close)
     up.enter_context(speaker)
@@ -213,7 +214,7 @@ def _start(
     backend.start()
     up.enter_context(ear)
     up.enter_context(capture)
-    orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()))
+    orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
     signs = VitalSigns(feed, ear, health=health.report, muted_by=lambda: mute.by)
     _open_sockets(orders, feed, signs, up)
     if bus is not None:
@@ -264,7 +265,9 @@ def _news(options: config.Config, bus: BusClient | None) -> list[BusNews]:
 
 def _bus_health(bus: BusClient | None) -> dict[str, object]:
     """Say how things stand with the bus."""
-    return {"bus": "off"} if bus is None else {"bus": str(bus.state), **bus.counters()}
+    if bus is None:
+        return {"bus": "off"}
+    return {"bus": str(bus.state), "modules": dict(bus.modules), **bus.counters()}
 
 
 def _beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:

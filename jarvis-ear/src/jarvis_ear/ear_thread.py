@@ -26,8 +26,8 @@ STOP_S: Final = 2.0
 CALM: Final = (State.IDLE, State.MUTED, State.DEAF)
 """States in which nobody speaks with us: an ear may be exchanged for another."""
 
-RECENT: Final = 8
-"""160 ms: a sound card hands over less at a time, and a console looks four times as often."""
+RECENT: Final = 16
+"""320 ms: a sound card hands over less at a time, and a console looks four times as often."""
 
 _ANSWERING: Final = (State.THINKING, State.SPEAKING)
 _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from jarvis_ear.config import Config
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.journal.life import RELOAD_REFUSED, RELOADED, RESTART_NEEDED
 from jarvis_ear.options.change import Change, Taker, changes, names
 
 Step: TypeAlias = Callable[[], None]
@@ -97,15 +98,17 @@ class Reload:
     def _refuse(self, mistakes: Collection[str]) -> None:
         number = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
         self._verdict = f"the configuration of {self._wall():%H:%M} has {number}, see the log"
-        _LOGGER.error(
-            "the new configuration is refused, the old one stays in force: %s", "; ".join(mistakes)
-        )
+        reason = "; ".join(mistakes)
+        words = "the new configuration is refused, the old one stays in force: %s"
+        _LOGGER.error(words, reason, extra=RELOAD_REFUSED.told(REASON=reason))
 
     def _tell(self, plan: _Plan) -> None:
         what = f"changed: {names(plan.taken)}" if plan.taken else "nothing changes"
-        _LOGGER.info("the configuration was read again; %s", what)
+        told = RELOADED.told(CHANGED=names(plan.taken) or "nothing")
+        _LOGGER.info("the configuration was read again; %s", what, extra=told)
         found = changes(self._started_with, plan.config)
         left = names(change for change in found if change.taker is Taker.NOBODY)
         self._verdict = f"a restart is needed for {left}" if left else ""
         if left:
-            _LOGGER.warning("changed, and in force only after a restart: %s", left)
+            told = RESTART_NEEDED.told(CHANGED=left)
+            _LOGGER.warning("changed, and in force only after a restart: %s", left, extra=told)

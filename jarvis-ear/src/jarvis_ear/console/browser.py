@@ -9,8 +9,9 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from jarvis_ear.system.feed import Feed
 from jarvis_ear.system.feed_lines import encode
+from jarvis_ear.system.orders import MODULE_WORDS
 
-ORDERS: Final = ("mute", "unmute", "toggle", "hush")
+ORDERS: Final = ("mute", "unmute", "toggle", "hush", *MODULE_WORDS)
 """What may be ordered: the words of the control socket that do something."""
 
 SEND_S: Final = 5.0

@@ -53,6 +53,9 @@ class _Reading:
     channels: int
     heard_at: float
     """When it was opened, or when the last samples came."""
+    empty_since: float | None = None
+    """When a look found nothing for the first time since then: what keeps us from looking is not
+    the device's fault."""
     meter: LossMeter | None = None
     """Set with the first samples: until then the device may still be starting."""
     arrived: int = 0
@@ -163,15 +166,19 @@ class Microphone:
         return available if available >= piece else 0
 
     def _check_stall(self, reading: _Reading) -> None:
+        now = self._monotonic()
+        if reading.empty_since is None:
+            reading.empty_since = now
         first = reading.meter is None
         limit_ms = self._options.first_block_ms if first else self._options.stall_ms
-        if self._monotonic() - reading.heard_at > limit_ms / 1000:
+        if now - reading.empty_since > limit_ms / 1000:
             raise MicrophoneLost(f"{self.name} gave no sound for {limit_ms} ms")
 
     def _account(
         self, reading: _Reading, pcm: npt.NDArray[np.int16], *, waiting: int, overflowed: bool
     ) -> None:
         now = reading.heard_at = self._monotonic()
+        reading.empty_since = None
         if reading.meter is None:
             reading.meter = LossMeter(reading.rate, now)
             self._stamper.begin(reading.rate, self._away_s(now - len(pcm) / reading.rate))

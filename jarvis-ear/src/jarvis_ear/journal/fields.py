@@ -40,6 +40,7 @@ OF_EVENTS: Final[Mapping[str, Field]] = {
     "BACKEND": Field("address of the backend"),
     "BUS": Field("address of the event bus"),
     "MUTED_BY": Field("who wants the microphone closed"),
+    "CHANGED": Field("options that have another value since a reload, or `nothing`"),
     "PLACE": Field("the file or folder in question"),
     "DEAF_MS": Field("for how long there has been no sound", "ms"),
     "AWAY_MS": Field("for how long the backend was away", "ms"),

@@ -130,7 +130,37 @@ CONTROL_TROUBLE: Final = Kind(
     (Remedy("the folder and its owner", "ls -ld /run/jarvis-ear"),),
 )
 
+RELOADED: Final = Kind(
+    "Reloaded",
+    "8da6f2200ba940b998447fc589ed189f",
+    "The configuration was read again",
+    "Now in force: @CHANGED@.\n\nSomebody asked for it (systemctl reload, or SIGHUP). A reload "
+    "that comes in the middle of a turn waits for its end.",
+    (Remedy("every option in the file, and its source", "jarvis-ear config"),),
+)
+
+RELOAD_REFUSED: Final = Kind(
+    "ReloadRefused",
+    "e66399f27cbe4145856c7e3c52369ba3",
+    "The new configuration has a mistake: the old one stays in force",
+    "It says: @REASON@\n\nNothing of the new configuration is used, and the ear hears as before. "
+    "A restart does not succeed until it is mended.",
+    (
+        Remedy("what is in the file, or what is wrong with it", "jarvis-ear config"),
+        Remedy("once it is mended", "systemctl reload jarvis-ear"),
+    ),
+)
+
+RESTART_NEEDED: Final = Kind(
+    "RestartNeeded",
+    "d875de73f12c4147b1579c87c0a98158",
+    "Changed, and in force only after a restart: @CHANGED@",
+    "The configuration was read again. These options are used once, at the start; until the "
+    "next one, what they were then stays in force.",
+    (Remedy("as soon as nobody speaks with it", "systemctl restart jarvis-ear"),),
+)
+
 KINDS: Final = (
     *(STARTED, STOPPED, CRASHED, FAILED, HUNG, CONFIG_REFUSED, SECOND_EAR, MUTED, UNMUTED),
-    *(MUTE_UNSURE, SPOOL_TROUBLE, CONTROL_TROUBLE),
+    *(MUTE_UNSURE, SPOOL_TROUBLE, CONTROL_TROUBLE, RELOADED, RELOAD_REFUSED, RESTART_NEEDED),
 )

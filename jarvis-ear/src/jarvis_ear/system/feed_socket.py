@@ -13,8 +13,8 @@ from jarvis_ear.system import private_socket
 from jarvis_ear.system.feed import Feed
 from jarvis_ear.system.feed_lines import encode
 
-TICK_S: Final = 0.04
-"""25 times a second: a level moves smoothly, and hearing is 50 frames a second already."""
+TICK_S: Final = 0.08
+"""A step: the wake model has no score more often. It is waking up that costs, not what is done."""
 
 MAX_WATCHERS: Final = 4
 """A console is one watcher, however many browsers look at it."""

@@ -1,20 +1,43 @@
 """Orders: the words of the control socket, and what they do."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.mute import Mute
+from jarvis_ear.wire.event_bus import MICROPHONE, MODULES
 
 WORDS: Final = ("status", "mute", "unmute", "toggle", "hush")
 """What may be asked."""
+
+
+MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
+    f"{module}-{'on' if enabled else 'off'}": (module, enabled)
+    for module in MODULES
+    if module != MICROPHONE  # whose words are mute and unmute
+    for enabled in (True, False)
+}
+"""What may be asked of an ear that is on a bus, and what it means: `vision-off`."""
+
+
+class Modules(Protocol):
+    """Who can have the modules of a bus switched. No call blocks."""
+
+    def switch_module(self, module: str, *, enabled: bool) -> None:
+        """Have one switched."""
 
 
 class Orders:
     """Does what the owner asks for. Lives in the control thread."""
 
     def __init__(
-        self, health: Health, mute: Mute, *, on_hush: Callable[[], None] = lambda: None
+        self,
+        health: Health,
+        mute: Mute,
+        *,
+        on_hush: Callable[[], None] = lambda: None,
+        modules: Modules | None = None,
     ) -> None:
         self._health = health
         self._mute = mute
@@ -23,6 +46,7 @@ class Orders:
             "unmute": mute.unmute,
             "toggle": mute.toggle,
             "hush": on_hush,
+            **_switches(modules),
         }
 
     def answer(self, word: str) -> Mapping[str, object]:
@@ -34,3 +58,12 @@ class Orders:
             return {"error": f"expected one of {', '.join(WORDS)}"}
         action()
         return {"muted_by": list(self._mute.by), "stored": self._mute.stored}
+
+
+def _switches(modules: Modules | None) -> Mapping[str, Callable[[], None]]:
+    if modules is None:
+        return {}
+    return {
+        word: partial(modules.switch_module, module, enabled=enabled)
+        for word, (module, enabled) in MODULE_WORDS.items()
+    }

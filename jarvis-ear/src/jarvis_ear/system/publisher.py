@@ -4,19 +4,22 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, assert_never
 
 from jarvis_ear.delivery.events import (
+    Answered,
     DeliveryEvent,
     Finished,
     Kept,
     LinkDown,
     LinkUp,
+    PartlyTranscribed,
     Processing,
     ReplyAudio,
     Sent,
     Thinking,
     Transcribed,
+    TurnEvent,
 )
 from jarvis_ear.hearing.events import (
     Effect,
@@ -87,28 +90,8 @@ class Publisher:
                     self._feed.put("link", {"up": True, "url": url, "at": self._wall()})
                 case LinkDown(reason):
                     self._feed.put("link", {"up": False, "why": reason, "at": self._wall()})
-                case Sent(turn_id):
-                    self._reach(turn_id, Stage.SENT)
-                case Processing(turn_id):
-                    self._reach(turn_id, Stage.PROCESSING)
-                case Transcribed(turn_id, text):
-                    turn = self._turn(turn_id)
-                    turn.understand(text, self._now(), words=self._transcripts)
-                    self._show(turn_id)
-                case Thinking(turn_id, provider):
-                    self._turn(turn_id).provider = provider
-                    self._show(turn_id)
-                case ReplyAudio(turn_id):
-                    self._turn(turn_id).chunks += 1
-                    self._show(turn_id)
-                case Finished(turn_id):
-                    self._turn(turn_id).finish(event, self._now())
-                    self._show(turn_id)
-                case Kept(turn_id):
-                    self._turn(turn_id).outcome = "kept"
-                    self._show(turn_id)
                 case _:
-                    pass  # not of interest to whoever looks on
+                    self._follow(event)
 
     def reply_started(self, turn_id: str) -> None:
         """Note the first sound of a reply."""
@@ -119,6 +102,31 @@ class Publisher:
         """Note the last sound of a reply."""
         with self._lock:
             self._stop_waiting(turn_id)
+
+    def _follow(self, event: TurnEvent) -> None:
+        turn, now, words_shown = self._turn(event.turn_id), self._now(), self._transcripts
+        match event:
+            case Sent():
+                turn.story.reach(Stage.SENT, now)
+            case Processing():
+                turn.story.reach(Stage.PROCESSING, now)
+            case PartlyTranscribed(_, text):
+                turn.understand_partly(text, words=words_shown)
+            case Transcribed(_, text):
+                turn.understand(text, now, words=words_shown)
+            case Thinking(_, provider):
+                turn.provider = provider
+            case Answered(_, text):
+                turn.answer(text, words=words_shown)
+            case ReplyAudio():
+                turn.chunks += 1
+            case Finished():
+                turn.finish(event, now)
+            case Kept():
+                turn.outcome = "kept"
+            case _:
+                assert_never(event)
+        self._show(event.turn_id)
 
     def _open(self, opened: TurnOpened) -> None:
         story = self._turn(opened.turn_id).story

@@ -1,11 +1,14 @@
 """TurnNews: one turn as a console shows it."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from jarvis_ear.delivery.events import Finished
 from jarvis_ear.hearing.utterance import Utterance
 from jarvis_ear.system.turn_story import Stage, TurnStory
+
+MAX_QUOTED: Final = 2000
+"""Characters of a text from the backend: more than anybody says in half a minute, or reads."""
 
 
 @dataclass(slots=True)
@@ -25,16 +28,25 @@ class TurnNews:
     chunks: int = 0
     """Pieces of spoken reply so far."""
     heard: dict[str, object] = field(default_factory=dict)
-    """What was understood: its length, and the words if the owner wants them shown."""
+    """What was said: how long it was, and the words if the owner wants them shown."""
 
     def capture(self, utterance: Utterance, now: float) -> None:
         """Note the utterance."""
         self.story.capture(utterance, now)
 
+    def understand_partly(self, text: str, *, words: bool) -> None:
+        """Note what was understood so far."""
+        self._quote("characters", "partial", text, words=words)
+
     def understand(self, text: str, now: float, *, words: bool) -> None:
         """Note the transcript."""
         self.story.reach(Stage.TRANSCRIPT, now)
-        self.heard = {"characters": len(text), **({"transcript": text} if words else {})}
+        self.heard.pop("partial", None)
+        self._quote("characters", "transcript", text, words=words)
+
+    def answer(self, text: str, *, words: bool) -> None:
+        """Note the answer, where the wire says it as text."""
+        self._quote("reply_characters", "reply", text, words=words)
 
     def finish(self, finished: Finished, now: float) -> None:
         """Note the verdict."""
@@ -58,7 +70,12 @@ class TurnNews:
             "stages_ms": {stage.name.lower(): ms for stage, ms in story.latencies_ms().items()},
             "outcome": self.outcome,
             "cause": self.cause,
-            "provider": self.provider,
+            "provider": self.provider[:MAX_QUOTED],
             "chunks": self.chunks,
             **self.heard,
         }
+
+    def _quote(self, length: str, name: str, text: str, *, words: bool) -> None:
+        self.heard[length] = len(text)
+        if words:
+            self.heard[name] = text[:MAX_QUOTED]

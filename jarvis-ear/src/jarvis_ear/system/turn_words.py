@@ -30,6 +30,7 @@ _WHY: Final[Mapping[str, str]] = {
     "SoundEnded": "the sound is over",
     "ReplyStarted": "the reply begins",
     "ReplyEnded": "the reply is over",
+    "Hushed": "told to be quiet",
     "Muted": "muted",
     "Unmuted": "no longer muted",
     "MicrophoneLost": "no microphone",

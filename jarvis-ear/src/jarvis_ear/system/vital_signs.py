@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from jarvis_ear.audio.level import level
+from jarvis_ear.audio.level import frame_levels
 from jarvis_ear.system.feed import Feed
 from jarvis_ear.units import Samples, milliseconds
 
@@ -78,4 +78,5 @@ class VitalSigns:
         """Return the level of every frame since the last look, as far as they are still there."""
         seen, self._seen = self._seen, self._ear.frames
         new = min(self._seen - seen, len(self._ear.recent))
-        return [round(level(frame).rms, 1) for frame in self._ear.recent[-new:]] if new else []
+        heard = b"".join(self._ear.recent[-new:]) if new else b""
+        return [round(level, 1) for level in frame_levels(heard)]

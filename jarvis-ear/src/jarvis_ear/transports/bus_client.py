@@ -21,6 +21,7 @@ from jarvis_ear.errors import (
 from jarvis_ear.journal.link import BUS_REACHED, BUS_UNREACHABLE
 from jarvis_ear.transports.bus_dialer import BusDialer, is_same_server
 from jarvis_ear.transports.bus_link import BusLink
+from jarvis_ear.transports.bus_modules import BusModules
 from jarvis_ear.transports.bus_queue import BusQueue
 from jarvis_ear.transports.bus_talk import BusTalk, Switch
 from jarvis_ear.transports.exposure import address, is_exposed
@@ -61,6 +62,7 @@ class BusClient:
         self._trust = Trust(backend.ca_file)
         self._seal = Seal(config.key.get_secret_value().encode() or None, time.time)
         self._queue = BusQueue()
+        self._modules = BusModules()
         self._status = Status()
         self._series = Series()
         self._refused = 0
@@ -70,6 +72,11 @@ class BusClient:
     def state(self) -> LinkState:
         """How things stand with the bus."""
         return self._status.state
+
+    @property
+    def modules(self) -> Mapping[str, bool]:
+        """Whether each module but the microphones is enabled, as far as the bus has said."""
+        return self._modules.known
 
     def counters(self) -> Mapping[str, int]:
         """Return what was lost on the way out, and how many frames were no message."""
@@ -87,6 +94,10 @@ class BusClient:
     def post(self, event: wire.Event) -> None:
         """Have everybody on the bus told."""
         self._queue.put(event)
+
+    def switch_module(self, module: str, *, enabled: bool) -> None:
+        """Have a module switched, one of ``wire.MODULES``."""
+        self._queue.put(wire.ModuleControl(module, enabled))
 
     def announce(self, by: Sequence[str]) -> None:
         """Tell everybody whether the microphone is open, and if not, who closed it."""
@@ -123,6 +134,7 @@ class BusClient:
             link,
             self._queue,
             self._switch,
+            self._modules,
             announce=self.announce,
             on_refused=self._count_refused,
         )

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from jarvis_ear.wire.event_bus import Event
+from jarvis_ear.wire.event_bus import Event, ModuleControl
 
 QUEUE_EVENTS: Final = 64
 """A turn makes three, a mute one: many hours of an evening when nobody answers."""
@@ -19,11 +19,11 @@ class BusQueue:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[Event | ModuleControl] = deque()
         self._wake: Callable[[], None] = _nobody
         self.dropped = 0
 
-    def put(self, event: Event) -> None:
+    def put(self, event: Event | ModuleControl) -> None:
         """Have ``event`` said after what waits already."""
         with self._lock:
             if len(self._waiting) >= QUEUE_EVENTS:
@@ -32,7 +32,7 @@ class BusQueue:
             self._waiting.append(event)
             self._wake()
 
-    def take(self) -> Event | None:
+    def take(self) -> Event | ModuleControl | None:
         """Return what comes next, if anything waits."""
         with self._lock:
             return self._waiting.popleft() if self._waiting else None

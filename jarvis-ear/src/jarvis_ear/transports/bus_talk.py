@@ -8,6 +8,7 @@ from typing import NoReturn, Protocol
 
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.transports.bus_link import BusLink
+from jarvis_ear.transports.bus_modules import BusModules
 from jarvis_ear.transports.bus_queue import BusQueue
 from jarvis_ear.wire import event_bus as wire
 
@@ -34,6 +35,7 @@ class BusTalk:
         link: BusLink,
         queue: BusQueue,
         switch: Switch,
+        modules: BusModules,
         *,
         announce: Callable[[Sequence[str]], None],
         on_refused: Callable[[], None],
@@ -41,6 +43,7 @@ class BusTalk:
         self._link = link
         self._queue = queue
         self._switch = switch
+        self._modules = modules
         self._announce = announce
         self._on_refused = on_refused
         self._news = asyncio.Event()
@@ -77,6 +80,7 @@ class BusTalk:
         if isinstance(message, wire.Ping):
             await self._link.say(wire.pong(time.time()))
             return
+        self._modules.note(message)
         wanted = wire.microphone_order(message)
         if wanted is not None and not self._switch.turn(enabled=wanted):
             self._switch.tell(self._announce)  # everybody was told otherwise

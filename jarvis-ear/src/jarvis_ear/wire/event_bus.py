@@ -84,9 +84,13 @@ def decode(payload: Mapping[str, Any]) -> Message:
     raise RemoteProtocolError("a message without a type; expected text")
 
 
-def encode(event: Event) -> dict[str, Any]:
-    """Return the JSON object that says ``event``."""
-    return {"type": event.type, "data": dict(event.data), "timestamp": event.timestamp}
+def encode(message: Event | ModuleControl) -> dict[str, Any]:
+    """Return the JSON object that says ``message``."""
+    match message:
+        case ModuleControl(module, enabled):
+            return {"type": "module_control", "module": module, "enabled": enabled}
+        case Event(kind, data, timestamp):
+            return {"type": kind, "data": dict(data), "timestamp": timestamp}
 
 
 def status_changed(module: str, *, enabled: bool, now_s: float) -> Event:

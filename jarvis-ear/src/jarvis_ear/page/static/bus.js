@@ -1,8 +1,8 @@
 // The event bus of the backend: module switches, and what is said on it.
 
 import { $, make, write } from "./dom.js";
+import { makeSwitches } from "./modules.js";
 
-const MODULES = { vision: "Vision", audio: "Audio", tactile: "Tactile", action: "Action" };
 const SHOWN = 20;
 
 export class Bus {
@@ -13,7 +13,7 @@ export class Bus {
   }
 
   begin() {
-    $("modules").replaceChildren(...Object.entries(MODULES).map(([module, name]) => this.box(module, name)));
+    this.boxes = makeSwitches((module, enabled) => this.socket.send(JSON.stringify({ type: "module_control", module, enabled })));
     $("modules-card").hidden = false;
     this.connect();
   }
@@ -32,17 +32,6 @@ export class Bus {
   usable(isUp, note) {
     for (const box of Object.values(this.boxes)) box.disabled = !isUp;
     write($("modules-note"), note);
-  }
-
-  box(module, name) {
-    const box = make("input", { type: "checkbox", role: "switch", id: `module-${module}` });
-    box.checked = true;
-    box.disabled = true;
-    box.addEventListener("change", () => {
-      this.socket.send(JSON.stringify({ type: "module_control", module, enabled: box.checked }));
-    });
-    this.boxes[module] = box;
-    return make("label", { class: "switch" }, box, make("span", {}, name));
   }
 
   /** Show how the modules are, as the backend knows it. */

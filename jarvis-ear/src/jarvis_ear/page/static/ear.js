@@ -2,6 +2,7 @@
 
 import { $, clock, lasting, lock, make, spaced, write } from "./dom.js";
 import { Feed } from "./feed.js";
+import { makeSwitches } from "./modules.js";
 import { showTurns } from "./turns.js";
 import { Words } from "./words.js";
 
@@ -10,7 +11,11 @@ const SAYS = {
   speaking: "Speaking", follow_up: "Listening for more", muted: "Muted", deaf: "Deaf",
 };
 
-const STOPPABLE = new Set(["listening", "capturing", "thinking", "speaking", "follow_up"]);
+/** What changes when the ear comes back or is configured anew: everything is drawn again. */
+const RARE = new Set(["ear", "about", "wake", "quiet_hours", "words"]);
+
+/** Muted or deaf, it still speaks the reply that was under way. */
+const STOPPABLE = new Set(["listening", "capturing", "thinking", "speaking", "follow_up", "muted", "deaf"]);
 
 export function startEar(timeline) {
   new EarConsole(timeline).begin();
@@ -25,6 +30,10 @@ class EarConsole {
   }
 
   begin() {
+    this.switches = makeSwitches((module, enabled) => {
+      if (module === "audio") this.order(enabled ? "unmute" : "mute");
+      else this.order(`${module}-${enabled ? "on" : "off"}`);
+    });
     for (const [id, word] of [["mute", "toggle"], ["stop", "hush"]]) {
       $(id).addEventListener("click", () => this.order(word));
     }
@@ -88,8 +97,8 @@ class EarConsole {
   }
 
   changed(topics, topic) {
-    if (topics.ear && !topics.ear.up) return this.away("The ear is not running. This page comes back by itself when it is.");
-    if (topic === null || topic === "ear") {
+    if (topics.ear && !topics.ear.up) return this.away(absent(topics.ear.why));
+    if (topic === null || RARE.has(topic)) {
       $("banner").hidden = true;
       this.timeline.threshold = topics.wake?.threshold ?? null;
       write($("agent"), topics.about?.agent ?? "");
@@ -109,7 +118,10 @@ class EarConsole {
     else if (topic === "sound") this.showSound(value, topics);
     else if (topic === "gaps") this.showGap(value);
     else if (topic === "link") showLink(value);
-    else if (topic === "health") showHealth(value);
+    else if (topic === "health") {
+      showHealth(value);
+      this.showModules(value);
+    }
   }
 
   showState(topics) {
@@ -121,8 +133,17 @@ class EarConsole {
     write($("why"), name === "muted" ? mutedBy(by, topics.quiet_hours?.between) : why);
     const isMuted = by.length > 0;
     $("mute").setAttribute("aria-pressed", String(isMuted));
+    this.switches.audio.checked = !isMuted;
     write($("mute").firstChild, isMuted ? "Unmute " : "Mute ");
     $("stop").disabled = !STOPPABLE.has(name);
+  }
+
+  /** The bus says of most modules how they are only when somebody switches them. */
+  showModules({ bus, modules }) {
+    $("modules-card").hidden = !bus || bus === "off";
+    for (const [module, enabled] of Object.entries(modules ?? {})) this.switches[module].checked = enabled;
+    for (const one of Object.values(this.switches)) one.disabled = bus !== "connected";
+    write($("modules-note"), bus === "connected" ? "A switch is announced to everybody on the bus. Audio is the microphone of this ear." : `The bus is away: ${spaced(bus)}.`);
   }
 
   showSound({ dbfs: levels, speech, score }, topics) {
@@ -169,6 +190,11 @@ class EarConsole {
   }
 }
 
+function absent(why) {
+  if (why === "it is not running") return "The ear is not running. This page comes back by itself when it is.";
+  return `There is no ear to see: ${why}. This page comes back by itself.`;
+}
+
 function takeToken() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) history.replaceState(null, "", location.pathname);
@@ -182,7 +208,7 @@ function said(turn, shown) {
     id: turn.id,
     said: turn.transcript ?? turn.partial ?? (shown ? "" : hidden),
     partial: turn.transcript === undefined,
-    reply: turn.reply ?? (turn.chunks ? `Answered with ${pieces}, played by the ear.` : ""),
+    reply: turn.reply ?? (turn.chunks || turn.reply_characters ? `Answered with ${turn.chunks ? `${pieces}, played by the ear` : `${turn.reply_characters} characters`}.` : ""),
     note: turn.outcome && turn.outcome !== "done" ? `${spaced(turn.outcome)}${turn.cause ? `: ${spaced(turn.cause)}` : ""}` : "",
   };
 }

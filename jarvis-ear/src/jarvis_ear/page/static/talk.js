@@ -5,8 +5,9 @@ const RATE = 16_000;
 /** One microphone, opened for as long as somebody talks. `heard` gets each tenth of a second. */
 export class Microphone {
   async open(heard) {
+    // Recognisers want sound as it is, and no reply is played while somebody talks.
     this.stream = await navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+      audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true },
     });
     this.context = new AudioContext({ sampleRate: RATE });
     await this.context.audioWorklet.addModule("/console/recorder.js");

@@ -2,7 +2,7 @@
 
 const SPAN_MS = 30_000;
 const QUIETEST = -72;
-const MISSING_MS = 400; // ten ticks without a sample: nothing was heard, and it shows
+const MISSING_MS = 400; // five ticks without a sample: nothing was heard, and it shows
 
 const COLOURS = {
   idle: "--idle", listening: "--listening", capturing: "--capturing", thinking: "--thinking",
@@ -164,9 +164,6 @@ export class Timeline {
     pen.stroke();
     pen.setLineDash([]);
     pen.globalAlpha = 1;
-    pen.font = this.font;
-    pen.fillStyle = this.colour("--score");
-    pen.fillText(`wakes at ${this.threshold}`, 6, y(this.threshold) - 5);
     pen.lineWidth = 2;
     pen.lineJoin = "round";
     pen.beginPath();
@@ -177,23 +174,37 @@ export class Timeline {
       before = one.at;
     }
     pen.stroke();
+    this.label(pen, `wakes at ${this.threshold}`, 6, y(this.threshold) - 6, "--score");
   }
 
+  /** Labels stand in two rows, and none over another: they are written from the newest back. */
   drawMarks(pen, x, floor, width) {
-    pen.font = this.font;
-    let free = Infinity; // labels are written from the newest back, and none over another
+    const free = [Infinity, Infinity];
     for (const mark of [...this.marks].reverse()) {
       const at = x(mark.at);
-      pen.fillStyle = pen.strokeStyle = this.colour(mark.kind === "gap" ? "--muted" : "--text");
-      pen.globalAlpha = 0.8;
+      const colour = mark.kind === "gap" ? "--muted" : "--text";
+      pen.fillStyle = this.colour(colour);
       pen.fillRect(Math.round(at), 0, mark.kind === "gap" ? 3 : 1, floor);
+      pen.font = this.font;
       const wide = pen.measureText(mark.text).width;
-      const from = Math.min(at + 5, width - wide - 4);
-      if (from + wide < free) {
-        pen.fillText(mark.text, from, 12);
-        free = from - 8;
-      }
-      pen.globalAlpha = 1;
+      const from = Math.min(at + 7, width - wide - 6);
+      const row = free.findIndex((left) => from + wide < left);
+      if (row < 0) continue;
+      this.label(pen, mark.text, from, 14 + 17 * row, colour);
+      free[row] = from - 10;
     }
+  }
+
+  /** Write on a ground of its own, so that no sound behind it makes it hard to read. */
+  label(pen, text, from, base, colour) {
+    pen.font = this.font;
+    pen.fillStyle = this.colour("--soft");
+    pen.globalAlpha = 0.85;
+    pen.beginPath();
+    pen.roundRect(from - 4, base - 11, pen.measureText(text).width + 8, 15, 4);
+    pen.fill();
+    pen.globalAlpha = 1;
+    pen.fillStyle = this.colour(colour);
+    pen.fillText(text, from, base);
   }
 }

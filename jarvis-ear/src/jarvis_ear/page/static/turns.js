@@ -79,7 +79,8 @@ function bar(turn, longest) {
   for (const [key] of reached(turn)) {
     const at = turn.stages_ms[key];
     if (before !== null && at > before) {
-      const segment = make("i", { class: `seg-${key}` });
+      const failed = key === "done" && turn.outcome !== "done"; // nothing was spoken then
+      const segment = make("i", { class: failed ? "seg-nothing" : `seg-${key}` });
       segment.style.width = `${((at - before) / longest) * 100}%`;
       segments.push(segment);
     }

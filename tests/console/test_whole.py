@@ -1,0 +1,98 @@
+"""The whole of it: an ear that hears a recording, its console, and a browser that looks at it."""
+
+import os
+import re
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed: it drives the browser")
+from playwright.sync_api import expect
+
+from fakes.chromium import CHROMIUM, launch
+from fakes.running_ear import RunningEar
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+
+RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
+SOON_MS = 30_000
+expect.set_options(timeout=SOON_MS)
+
+
+@pytest.fixture
+def long_recording(tmp_path):
+    """Somebody asks after eight seconds, and says nothing for two minutes."""
+    with wave.open(str(RECORDING)) as file:
+        said = file.readframes(file.getnframes())
+    made = tmp_path / "long.wav"
+    with wave.open(str(made), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(bytes(8 * 32_000) + said + bytes(120 * 32_000))
+    return made
+
+
+@pytest.fixture
+def ear(tmp_path, long_recording):
+    """Make the same ear again and again, with the same folders."""
+
+    def start(*options: str) -> RunningEar:
+        heard = ("--with-backend", "--input", str(long_recording), "--speaker.device", "none")
+        return RunningEar(tmp_path, os.environ, *heard, *options)
+
+    return start
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A page of a console that was started before any ear."""
+    (tmp_path / "runtime").mkdir()
+    console = subprocess.Popen(
+        [sys.executable, "-m", "jarvis_ear", "console", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path / "runtime")},
+    )
+    with launch() as browser:
+        opened = browser.new_page()
+        complaints = []
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on("console", lambda line: line.type == "error" and complaints.append(line.text))
+        opened.goto(console.stdout.readline().strip())
+        yield opened
+        assert complaints == []
+    console.terminate()
+    console.wait(10)
+
+
+def test_a_turn_as_it_happens_and_a_restart(page, ear):
+    expect(page.get_by_role("alert").first).to_contain_text("The ear is not running")
+    with ear("--console.transcripts") as running:
+        expect(page.locator("#pill-link")).to_have_text("backend")
+        expect(page.get_by_role("status")).to_have_text("Waiting for the wake word")
+        expect(page.get_by_role("status")).to_have_text("Hearing you")
+        expect(page.locator(".said")).to_have_text("what time is it")
+        expect(page.locator(".reply")).to_contain_text("played by the ear")
+        expect(page.locator("#turns .chip")).to_have_text("done")
+        expect(page.locator("#turns .answer")).to_contain_text("to the first sound")
+        page.get_by_role("button", name="Mute").click()
+        expect(page.get_by_role("status")).to_have_text("Muted")
+        assert running.ask("status")["muted_by"] == ["owner"]
+        running.kill()
+        expect(page.get_by_role("alert").first).to_contain_text("The ear is not running")
+    with ear() as running:
+        expect(page.get_by_role("status")).to_have_text("Muted")  # a mute survives
+        page.get_by_role("button", name="Unmute").click()
+        expect(page.get_by_role("status")).to_have_text("Waiting for the wake word")
+        assert running.ask("status")["muted_by"] == []
+        # What was said is the owner's to show: this one was started without it.
+        expect(page.locator(".said")).to_have_text(re.compile(r"15 characters understood"))
+        assert "what time is it" not in page.content()
+        assert "what time" not in running.told()
