@@ -17,6 +17,10 @@ IDLE_S: Final = 60.0
 """A process that nobody needed for so long is ended, and gives 125 MB back: a household that
 speaks at once does so again in the same minute or not at all."""
 
+FORESEEN: Final = 0.8
+"""How much of the time-out somebody may be expected to need. Whoever is expected to need just all
+of it would often run into it after all, and take a process along."""
+
 
 class SphinxPool:
     """Decodes utterances, as many at once as there are processes. Lives on the loop.
@@ -35,7 +39,7 @@ class SphinxPool:
         self._timeout_s = timeout_s
         self._resting: dict[int, asyncio.TimerHandle] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self.backlog = Backlog(processes, most_waiting, timeout_s)
+        self.backlog = Backlog(processes, most_waiting, FORESEEN * timeout_s)
 
     async def prepare(self) -> None:
         """Start the first process and load its model: a second or so."""
