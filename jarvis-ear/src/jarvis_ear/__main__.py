@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can import onnxruntime
 
 import faulthandler
+import gc
 import logging
 import sys
 import time
@@ -66,6 +67,7 @@ from jarvis_ear.system.publisher import Publisher
 from jarvis_ear.system.quiet_hours import QuietHours
 from jarvis_ear.system.service import Service
 from jarvis_ear.system.spool import DiskSpool
+from jarvis_ear.system.together import Timed, Together
 from jarvis_ear.system.turn_log import TurnLog
 from jarvis_ear.system.vital_signs import VitalSigns
 from jarvis_ear.system.watchdog import Watchdog
@@ -96,6 +98,7 @@ def run(loaded: Loaded) -> int:
     every_s = watchdog_s(os.environ)
     service = Service(open_notifier(os.environ))
     with ExitStack() as up:
+        up.callback(gc.freeze)  # to look through the models at the very end takes a second
         live = up.enter_context(logs.setup(loaded.config.log))
         up.enter_context(life_told())
         ending = up.enter_context(Ending(on_signal=service.stopping))
@@ -209,17 +212,17 @@ def _start(
         folder=places.state_folder(os.environ),
     )
     up.callback(log.close)
-    up.enter_context(speaker)
-    up.callback(backend.disconnect)
-    backend.start()
-    up.enter_context(ear)
-    up.enter_context(capture)
+    together = up.enter_context(Together())
+    turns = together.add("the way of a turn", ExitStack())
+    turns.enter_context(Timed("speaker", speaker))
+    turns.enter_context(Timed("network", backend))
+    turns.enter_context(Timed("ear", ear))
+    turns.enter_context(Timed("capture", capture))
     orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
     signs = VitalSigns(feed, ear, health=health.report, muted_by=lambda: mute.by)
-    _open_sockets(orders, feed, signs, up)
+    _open_sockets(orders, feed, signs, together)
     if bus is not None:
-        up.callback(bus.stop)
-        bus.start()
+        together.add("bus", bus)
     return Running(
         source,
         capture,
@@ -314,7 +317,7 @@ def _show_options(feed: Feed, options: config.Config) -> None:
     feed.put("quiet_hours", {"between": options.microphone.mute_between})
 
 
-def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, up: ExitStack) -> None:
+def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, together: Together) -> None:
     """Take orders and feed consoles; an ear hears without either, too."""
     try:
         folder = places.control_folder(os.environ)
@@ -322,8 +325,8 @@ def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, up: ExitStack) 
         told = CONTROL_TROUBLE.told(REASON=error)
         _LOGGER.warning("no control socket and no feed: %s", error, extra=told)
         return
-    up.enter_context(FeedSocket(folder / places.FEED, feed, signs.look))
-    up.enter_context(Control(folder / places.SOCKET, orders.answer))
+    together.add("feed", FeedSocket(folder / places.FEED, feed, signs.look))
+    together.add("control", Control(folder / places.SOCKET, orders.answer))
 
 
 def _spool(options: config.Spool, up: ExitStack) -> Spool:
@@ -352,7 +355,7 @@ def _companion(options: config.Config, up: ExitStack) -> Callable[[config.Config
     """Start the reference backend if it was asked for; return what points options at it."""
     if not options.with_backend:
         return lambda unchanged: unchanged
-    companion = up.enter_context(Companion(transcripts=options.log.transcripts))
+    companion = up.enter_context(Timed("companion", Companion(transcripts=options.log.transcripts)))
     there = {"url": companion.url, "password": SecretStr(companion.password)}
 
     def lead(read: config.Config) -> config.Config:

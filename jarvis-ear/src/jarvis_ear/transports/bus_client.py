@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 from jarvis_ear.config import Backend, Bus
@@ -81,6 +81,13 @@ class BusClient:
     def counters(self) -> Mapping[str, int]:
         """Return what was lost on the way out, and how many frames were no message."""
         return {"bus_dropped": self._queue.dropped, "bus_refused": self._refused}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         """Begin to reach the bus. Once."""
