@@ -15,7 +15,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh t
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run install uninstall test long lint types docs golden bench chaos killpoints faults unplug soak lock setup clean help
+.PHONY: check run install uninstall deb test long lint types docs golden bench chaos killpoints faults unplug soak lock setup clean help
 
 check: lint types test           ## lint, types and test
 
@@ -27,6 +27,9 @@ install: $(READY_TO_RUN)         ## as a system service, as root (ARGS=--with-ba
 
 uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--purge)
 	@.venv/bin/jarvis-ear service uninstall $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
+
+deb: $(READY_TO_RUN)             ## a Debian package of it, everything inside, into build/
+	@$(PYTHON) tools/make_deb.py
 
 test: $(READY_TO_TEST)           ## the whole test-suite with branch coverage (ARGS="-k wake")
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)

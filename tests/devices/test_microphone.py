@@ -26,9 +26,8 @@ class Room:
         self.hear = hear
         self.microphone = Microphone(
             config.Microphone(**options),
-            library=self.sounds.library(),
+            library=self.sounds.library(sleep=self.sleep),
             monotonic=self.clock.monotonic,
-            sleep=self.sleep,
         )
 
     def sleep(self, seconds: float) -> None:

@@ -1,8 +1,8 @@
 """Microphone: sound from PortAudio, by polling.
 
 A polled reader and not a callback: callbacks need writable and executable memory, which the
-service's sandbox denies, and they cannot tell a stalled card from a silent one. We ask how much
-has come, read it if it is enough, and sleep for as long as the rest will take.
+service's sandbox denies, and they cannot tell a stalled card from a silent one. We take a piece if
+it has come, and otherwise once more after as long as the rest of it takes.
 """
 
 import logging
@@ -33,9 +33,6 @@ PIECE_MS: Final = 40
 
 MAX_PIECE_MS: Final = 1000
 """After a pause of ours, catch up in pieces that the inbox can hold."""
-
-MIN_SLEEP_S: Final = 0.002
-"""Drivers announce samples in periods: asking more often finds nothing new."""
 
 MIN_AWAY_S: Final = 0.02
 """Between two openings there is a gap, whatever the clock says: nothing may be glued together."""
@@ -77,13 +74,11 @@ class Microphone:
         *,
         library: SoundLibrary | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._options = options  # of what is open
         self._wanted = options
         self._library = library or sound_process.for_input()
         self._monotonic = monotonic
-        self._sleep = sleep
         self._reading: _Reading | None = None
         self._stamper = Stamper()
         self._silence = DigitalSilence()
@@ -146,24 +141,15 @@ class Microphone:
         reading.stream.close()
 
     def _read(self, reading: _Reading) -> Block | None:
-        available = self._wait(reading)
-        if available == 0:
+        piece, most = (reading.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
+        taken = reading.stream.take(piece, most)
+        if not taken.data:
             self._check_stall(reading)
             return None
-        count = min(available, reading.rate * MAX_PIECE_MS // 1000)
-        data, overflowed = reading.stream.read(count)
-        pcm = channels.choose(data, reading.channels, self._options.channel)
-        self.overflows += overflowed
-        self._account(reading, pcm, waiting=available - count, overflowed=overflowed)
+        pcm = channels.choose(taken.data, reading.channels, self._options.channel)
+        self.overflows += taken.overflowed
+        self._account(reading, pcm, waiting=taken.waiting, overflowed=taken.overflowed)
         return self._listen(self._stamper.push(pcm))
-
-    def _wait(self, reading: _Reading) -> int:
-        piece = reading.rate * PIECE_MS // 1000
-        available = reading.stream.read_available
-        if available < piece:
-            self._sleep(max(MIN_SLEEP_S, (piece - available) / reading.rate))
-            available = reading.stream.read_available
-        return available if available >= piece else 0
 
     def _check_stall(self, reading: _Reading) -> None:
         now = self._monotonic()
