@@ -94,6 +94,15 @@ class BusServer:
         """Wait until so many have come in, those included that have left."""
         self.wait(lambda: self._joined >= joined)
 
+    def wait_for_parted(self, number: int) -> None:
+        """Wait until so many have left."""
+        self.wait(lambda: self._joined - len(self._clients) >= number)
+
+    @property
+    def joined(self) -> int:
+        """How many have come in so far."""
+        return self._joined
+
     def of(self, kind: str) -> list[Message]:
         """Return the data of what was said with this type."""
         return [each.get("data", {}) for each in self.heard if each.get("type") == kind]
@@ -114,7 +123,9 @@ class BusServer:
         with suppress(ConnectionClosed, OSError):
             for frame in client:
                 self._hear(client, json.loads(frame))
-        self._clients.remove(client)
+        with self._changed:
+            self._clients.remove(client)
+            self._changed.notify_all()
 
     def _hear(self, client: ServerConnection, message: Message) -> None:
         is_ping = message.get("type") == "ping"

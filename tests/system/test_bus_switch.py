@@ -140,3 +140,13 @@ def test_a_listener_is_told_who_wants_it_closed(tmp_path):
     room.mute.mute()
     room.bus.tell(told.append)
     assert told == [(), (OWNER,)]
+
+
+def test_another_word_of_the_owner_counts_from_then_on(tmp_path):
+    room = Room(tmp_path)
+    room.mute.mute(OWNER)
+    room.bus.turn(enabled=True)
+    assert room.mute.by == (OWNER,)
+    room.bus.change(may_unmute=True)
+    room.bus.turn(enabled=True)
+    assert room.mute.by == ()

@@ -22,7 +22,7 @@ class NetworkThread:
         name: str = "jarvis-ear-network",
     ) -> None:
         self._main = main
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -33,6 +33,7 @@ class NetworkThread:
 
     def start(self) -> None:
         """Start the thread."""
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
 
     def stop(self, within_s: float) -> bool:
