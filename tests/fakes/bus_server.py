@@ -81,7 +81,8 @@ class BusServer:
     def drop(self) -> None:
         """End every connection without a goodbye."""
         for client in list(self._clients):
-            client.socket.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # it has left, and its thread has yet to say so
+                client.socket.shutdown(socket.SHUT_RDWR)
 
     def wait(self, that: Callable[[], bool]) -> None:
         """Wait until something is so, or fail."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 _LOGGER = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class NetworkThread:
         if not self.alive:
             self._stop.set()
             return True
-        self._loop.call_soon_threadsafe(self._stop.set)
+        with suppress(RuntimeError):  # the loop is closed: it ends by itself at this moment
+            self._loop.call_soon_threadsafe(self._stop.set)
         if threading.current_thread() is self._thread:
             return True
         self._thread.join(within_s)
