@@ -15,7 +15,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh t
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run install uninstall test long lint types docs golden bench chaos killpoints faults unplug lock setup clean help
+.PHONY: check run install uninstall deb test long lint types docs golden bench chaos killpoints faults unplug soak lock setup clean help
 
 check: lint types test           ## lint, types and test
 
@@ -28,14 +28,17 @@ install: $(READY_TO_RUN)         ## as a system service, as root (ARGS=--with-ba
 uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--purge)
 	@.venv/bin/jarvis-ear service uninstall $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
 
+deb: $(READY_TO_RUN)             ## a Debian package of it, everything inside, into build/
+	@$(PYTHON) tools/make_deb.py
+
 test: $(READY_TO_TEST)           ## the whole test-suite with branch coverage (ARGS="-k wake")
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)
 
 long: $(READY_TO_TEST)           ## what takes minutes: faults, a little chaos, kill points, unplugging
-	@$(PYTHON) -m pytest -m "long and not slow and not unplug" $(ARGS)
+	@$(PYTHON) -m pytest -m "long and not slow" -o faulthandler_timeout=300 $(ARGS)
 
-unplug: $(READY_TO_TEST)         ## every fault of the microphone twenty times over; minutes
-	@$(PYTHON) -m pytest -m unplug $(ARGS)
+unplug: $(READY_TO_TEST)         ## every fault of the microphone twenty times over; two minutes
+	@$(PYTHON) -m pytest -m unplug -o faulthandler_timeout=300 $(ARGS)
 
 lint: $(READY_TO_TEST)           ## ruff, import floors, spelling
 	@$(PYTHON) -m ruff check --quiet $(CODE)
@@ -64,6 +67,9 @@ chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS=
 
 killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50 --protocol session")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.killpoints $(ARGS)
+
+soak: $(READY_TO_TEST)           ## a day of a home through the whole ear, in half an hour (ARGS="--hours 1")
+	@PYTHONPATH=tests $(PYTHON) -m soak $(ARGS)
 
 faults: $(READY_TO_TEST)         ## every fault at its real length: a quarter of an hour
 	@$(PYTHON) -m pytest tests/faults -m "slow or not slow" -o faulthandler_timeout=600 $(ARGS)

@@ -20,7 +20,7 @@ from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.wire import voice_socketio as wire
 
 TURN_S: Final = 120.0
-"""How long one turn may take: fifty satellites wait for one decoder."""
+"""How long one turn may take: fifty satellites wait for a few decoders."""
 
 CLIPS: Final = 10
 """Different utterances; each satellite begins with another one."""

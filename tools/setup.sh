@@ -32,10 +32,18 @@ missing_packages() {
     have pulseaudio || echo "pulseaudio a sound server of the tests"
     have pactl || echo "pulseaudio-utils the same"
     library_of_alsa pulse || echo "libasound2-plugins the same"
+    have pipewire || echo "pipewire another sound server of the tests"
+    have wireplumber || echo "wireplumber the same"
+    have pipewire-pulse || echo "pipewire-pulse the same"
+    have dbus-run-session || echo "dbus-daemon the same"
     have strace || echo "strace the proof that nothing but loopback is used"
     # The same program under another name, without the service that redis-server would start.
     have redis-server || have redis-check-rdb || echo "redis-tools what several backends share in the tests"
     have chromium || have chromium-browser || echo "chromium the browser that looks at the console"
+    have journalctl || echo "systemd the service manager that the tests boot in a box"
+    [ -e /usr/include/systemd/sd-daemon.h ] || echo "libsystemd-dev the journal's own library, which is built"
+    ls /usr/include/python3.*/Python.h >/dev/null 2>&1 || echo "python3-dev the same"
+    have pkg-config || echo "pkg-config the same"
     have git || echo "git the list of the project's files"
 }
 
@@ -114,6 +122,13 @@ packages() {
     pip_install --no-deps --no-build-isolation --no-index --editable .
 }
 
+# The journal's own library, where it can be built; the tests of what stands in for it run anyway.
+journal_library() {
+    [ "$goal" = test ] || return 0
+    pip_install --no-deps --no-build-isolation --require-hashes -r requirements-systemd.txt 2>/dev/null ||
+        say "going on without systemd-python (it could not be built: libsystemd-dev, python3-dev, pkg-config, gcc)"
+}
+
 # The official client of Socket.IO, where there is Node already; its test says so where there is not.
 node_client() {
     [ "$goal" = test ] && have node && have npm || return 0
@@ -125,6 +140,7 @@ node_client() {
 system_libraries
 virtual_environment
 packages
+journal_library
 node_client
 rm -f .venv/.ready-*
 [ "$goal" = run ] || : >".venv/.ready-test-$fingerprint"

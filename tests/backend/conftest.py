@@ -18,6 +18,7 @@ import requests
 import socketio
 
 from fakes.engines import scripted
+from jarvis_backend import server as server_module
 from jarvis_backend.config import ENV_PREFIX, Config
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
@@ -32,6 +33,14 @@ def clean_environment(monkeypatch):
     for name in list(os.environ):
         if name == "JARVIS_PASSWORD" or name.startswith(ENV_PREFIX):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_servers():
+    """A server is given the time that it needs to stop: what it promises is a test of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server_module, "STOP_S", DEADLINE_S)
+        yield
 
 
 class Satellite:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from jarvis_backend.config import Config, load
+from jarvis_backend.config import Config, load, secrets
+from jarvis_backend.credentials import CREDENTIALS
 from jarvis_backend.errors import ConfigError
+from jarvis_backend.password import hash_of
 
 
 def test_by_default_it_listens_on_loopback_only():
@@ -55,6 +57,44 @@ def test_the_environment_is_stronger_than_a_credential(credential, monkeypatch, 
     credential("jarvis-password", b"weaker")
     monkeypatch.setenv(name, "stronger")
     assert load([]).password.get_secret_value() == "stronger"
+
+
+def value_of(config, option):
+    for name in option.split("."):
+        config = getattr(config, name)
+    return config
+
+
+def test_every_secret_may_be_a_credential_and_nothing_else_is_one(credential):
+    assert sorted(CREDENTIALS.values()) == sorted(secrets())
+    hashed = hash_of("geheim").encode()
+    given = {name: name.encode() * 4 for name in CREDENTIALS} | {"jarvis-password-hash": hashed}
+    for name, content in given.items():
+        credential(name, content + b"\n")
+    config = load(["--stt.language=de"])
+    assert config.stt.language == "de"
+    for name, option in CREDENTIALS.items():
+        assert value_of(config, option).get_secret_value().encode() == given[name], option
+
+
+def test_the_options_that_are_secret_are_found_by_their_type():
+    assert {"password", "jwt_secret", "queue_password", "stt.api_key"} <= set(secrets())
+
+
+@pytest.mark.parametrize("option", list(secrets()))
+def test_no_secret_is_an_argument(option):
+    flag = "--" + option.replace("_", "-")
+    with pytest.raises(ConfigError, match="secrets are never arguments"):
+        load([f"{flag}=x"])
+
+
+def test_the_environment_is_stronger_in_a_section_too(credential, monkeypatch):
+    credential("jarvis-stt-api-key", b"weaker")
+    credential("jarvis-tts-api-key", b"kept")
+    monkeypatch.setenv("JARVIS_BACKEND_STT__API_KEY", "stronger")
+    config = load([])
+    assert config.stt.api_key.get_secret_value() == "stronger"
+    assert config.tts.api_key.get_secret_value() == "kept"
 
 
 def test_a_credential_that_is_no_text_is_named(credential):

@@ -12,7 +12,7 @@ from fakes.engines import ScriptedEar, ScriptedVoice, scripted
 from jarvis_backend import server as server_module
 from jarvis_backend.config import Config
 from jarvis_backend.errors import AddressInUse, BackendError
-from jarvis_backend.server import Server
+from jarvis_backend.server import STOP_S, Server
 from jarvis_ear.wire import voice_socketio as wire
 
 
@@ -26,9 +26,7 @@ def test_it_accepts_when_start_returns_and_is_gone_when_stop_does():
     one = server(scripted(stt=ear))
     url = one.start()
     assert requests.get(f"{url}/health", timeout=10).json() == {"status": "healthy"}
-    started = time.monotonic()
     one.stop()
-    assert time.monotonic() - started < 2
     assert ear.closed
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{url}/health", timeout=10)
@@ -51,9 +49,21 @@ def test_it_starts_once():
 
 
 @pytest.mark.usefixtures("leaves_no_thread")
-def test_it_stops_in_time_with_a_satellite_in_the_middle_of_a_reply(run, connect, beep):
+def test_it_stops_with_a_satellite_in_the_middle_of_a_reply(run, connect, beep):
+    stop_in_a_reply(run, connect, beep)
+
+
+@pytest.mark.long
+def test_it_stops_within_two_seconds_in_the_middle_of_a_reply(run, connect, beep, monkeypatch):
+    monkeypatch.setattr(server_module, "STOP_S", STOP_S)
+    assert stop_in_a_reply(run, connect, beep) < STOP_S
+
+
+def stop_in_a_reply(run, connect, beep):
+    """Have a satellite spoken to, stop the server, and return how long that took."""
     voice = ScriptedVoice(hangs=True)
     one = server(scripted(tts=voice))
+    took = []
     url = one.start()
 
     async def talk():
@@ -62,12 +72,13 @@ def test_it_stops_in_time_with_a_satellite_in_the_middle_of_a_reply(run, connect
             await ear.until(wire.THINKING)
             started = time.monotonic()
             await asyncio.to_thread(one.stop)
-            assert time.monotonic() - started < 2
+            took.append(time.monotonic() - started)
             async with asyncio.timeout(10):
                 await ear.gone.wait()
 
     run(talk())
     assert len(voice.cancelled) == len(voice.asked)
+    return took[0]
 
 
 def test_a_port_that_is_taken_is_told():

@@ -104,8 +104,7 @@ def test_the_library_is_loaded_only_when_it_is_wanted():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda stream: stream.read_available,
-        lambda stream: stream.read(1),
+        lambda stream: stream.take(1, 1),
         lambda stream: stream.write_available,
         lambda stream: stream.write(b"\0\0"),
     ],

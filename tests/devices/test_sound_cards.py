@@ -1,4 +1,7 @@
 import os
+import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -53,3 +56,21 @@ def test_we_do_not_blame_ourselves(kernel, tmp_path):
 def test_a_kernel_without_sound_has_no_cards():
     cards = SoundCards(Path("/nowhere"))
     assert (cards.listing(), cards.all(), cards.holders()) == ("", (), ())
+
+
+def test_a_program_that_runs_is_named_as_the_kernel_knows_it(kernel, tmp_path):
+    holder = subprocess.Popen(["sleep", "60"])
+    try:
+        kernel.hold(3, pid=holder.pid, program="made up")
+        shutil.rmtree(tmp_path / str(holder.pid))
+        (tmp_path / str(holder.pid)).symlink_to(f"/proc/{holder.pid}")
+        deadline = time.monotonic() + 10
+        while holds(tmp_path) != f"hw:CARD=Device is held by sleep (pid {holder.pid})":
+            assert time.monotonic() < deadline, holds(tmp_path)  # until it is no Python any more
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def holds(proc: Path) -> str:
+    return "".join(map(str, SoundCards(proc).holders()))

@@ -1,12 +1,13 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from jarvis_ear.devices import sound_process
-from jarvis_ear.devices.sound_library import StreamFailed
+from jarvis_ear.devices.sound_library import StreamFailed, Taken
 from jarvis_ear.devices.sound_process import SoundProcess
 from jarvis_ear.errors import DeviceError, MicrophoneLost
 
@@ -40,8 +41,7 @@ def test_it_is_a_sound_library(process):
     assert process.default("input") == 0
     stream, device, rate = process.open_input("", rate=16_000, latency_s=0.2)
     assert (stream.latency, device.name, rate) == (0.25, "box", 16_000)
-    assert stream.read_available == 1234
-    assert stream.read(4) == (bytes(8), False)
+    assert stream.take(4, 4) == Taken(bytes(8), waiting=1234)
     stream.close()
     speaker, _, _ = process.open_output("", latency_s=0.2)
     room = speaker.write_available
@@ -64,15 +64,15 @@ def test_a_stream_that_fails_takes_its_process_along(process, count, said):
     stream = microphone(process)
     pid = process._process.pid
     with pytest.raises(StreamFailed, match=said):
-        stream.read(count)
+        stream.take(count, 4)
     assert not lives(pid)
     with pytest.raises(StreamFailed, match="was started anew"):
-        stream.read(4)
+        stream.take(4, 4)
     stream.close()
-    assert microphone(process).read(4) == (bytes(8), False)
+    assert microphone(process).take(4, 4).data == bytes(8)
     assert process.generation == 2
     with pytest.raises(StreamFailed, match="was started anew"):
-        stream.read(4)
+        stream.take(4, 4)
 
 
 def test_an_opening_that_hangs_is_given_up(process, monkeypatch):
@@ -82,7 +82,15 @@ def test_an_opening_that_hangs_is_given_up(process, monkeypatch):
         microphone(process, "hang")
     monkeypatch.undo()
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    assert microphone(process).read_available == 1234
+    assert microphone(process).take(4, 4).waiting == 1234
+
+
+def test_it_bears_our_name():
+    process = SoundProcess()
+    with suppress(DeviceError):  # there need not be any library
+        process.devices()
+    assert Path(f"/proc/{process._process.pid}/comm").read_text() == "jarvis-ear\n"
+    process.end()
 
 
 def test_it_ends_with_whoever_started_it(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.device import Device
-from jarvis_ear.devices.sound_library import StreamFailed
+from jarvis_ear.devices.sound_library import StreamFailed, Taken
 from jarvis_ear.devices.sound_server import SoundServer
 from jarvis_ear.errors import MicrophoneLost, SpeakerLost
 
@@ -44,8 +44,9 @@ def test_it_reads_and_writes_and_closes(ask, room):
     (_, device, rate), error = ask("open_input", **MICROPHONE)
     assert (device.name, rate, error) == ("box", 16_000, None)
     card.heard += b"\1\0\2\0"
-    assert ask("read_available") == (2, None)
-    assert ask("read", count=2) == ((b"\1\0\2\0", False), None)
+    assert ask("take", least=1, most=1) == (Taken(b"\1\0", overflowed=False, waiting=1), None)
+    assert ask("take", least=1, most=9) == (Taken(b"\2\0"), None)
+    assert ask("take", least=1, most=9) == (Taken(), None)
     assert ask("close") == (None, None)
     ask("open_output", wanted="", latency_s=0.2)
     assert ask("write_available") == (card.room, None)
@@ -58,7 +59,7 @@ def test_it_reads_and_writes_and_closes(ask, room):
 def test_an_error_is_an_answer(ask, room):
     ask("open_input", **MICROPHONE)
     room.cards[0].plugged = False
-    _, error = ask("read_available")
+    _, error = ask("take", least=1, most=1)
     assert isinstance(error, StreamFailed)
     assert str(error) == "Unanticipated host error (No such device)"
     ask("close")

@@ -90,7 +90,8 @@ class BusServer:
     def drop(self) -> None:
         """End every connection without a goodbye."""
         for client in list(self._clients):
-            client.socket.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # it has left, and its thread has yet to say so
+                client.socket.shutdown(socket.SHUT_RDWR)
 
     def wait(self, that: Callable[[], bool]) -> None:
         """Wait until something is so, or fail."""
@@ -101,6 +102,15 @@ class BusServer:
     def wait_for_clients(self, joined: int) -> None:
         """Wait until so many have come in, those included that have left."""
         self.wait(lambda: self._joined >= joined)
+
+    def wait_for_parted(self, number: int) -> None:
+        """Wait until so many have left."""
+        self.wait(lambda: self._joined - len(self._clients) >= number)
+
+    @property
+    def joined(self) -> int:
+        """How many have come in so far."""
+        return self._joined
 
     def of(self, kind: str) -> list[Message]:
         """Return the data of what was said with this type."""
@@ -124,7 +134,9 @@ class BusServer:
         with suppress(ConnectionClosed, OSError):
             for frame in client:
                 self._hear(client, json.loads(frame))
-        self._clients.remove(client)
+        with self._changed:
+            self._clients.remove(client)
+            self._changed.notify_all()
 
     def _hear(self, client: ServerConnection, message: Message) -> None:
         is_ping = message.get("type") == "ping"

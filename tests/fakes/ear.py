@@ -64,6 +64,8 @@ class EarProcess:
         self._process: subprocess.Popen[str] | None = None
         self.events: queue.Queue[dict[str, Any]] = queue.Queue()
         """What it says: delivery events by name, ``said`` after each ``say``."""
+        self.lost: list[dict[str, Any]] = []
+        """What its microphone, inbox and ear have lost: nothing that a backend does costs sound."""
         self.log: list[str] = []
         """Its standard error, line by line: what it warns of."""
 
@@ -78,6 +80,8 @@ class EarProcess:
         trace: TracebackType | None,
     ) -> None:
         self.kill()
+        if kind is None:
+            assert self.lost == []
 
     @property
     def pid(self) -> int:
@@ -144,7 +148,13 @@ class EarProcess:
         assert process.stdout is not None
         for line in process.stdout:
             if line.endswith("\n"):  # not torn by a kill
-                self.events.put(json.loads(line))
+                self._take(json.loads(line))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if event["event"] == "lost":
+            self.lost.append(event)
+        else:
+            self.events.put(event)
 
     def _read_log(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes.ear import PASSWORD, timing
+from fakes.listening import Listening
 from fakes.numbered import numbered
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import Backend
@@ -85,7 +86,8 @@ def say(
 
 def main() -> None:
     """Obey until standard input ends."""
-    with make(json.loads(sys.argv[1])) as client:
+    listening = Listening(on_lost=lambda lost: write("lost", **lost))
+    with make(json.loads(sys.argv[1])) as client, listening:
         for line in sys.stdin:
             obey(client, json.loads(line))
 

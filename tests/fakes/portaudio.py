@@ -5,6 +5,7 @@ plugs devices in and out. Time does not pass by itself.
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -123,9 +124,13 @@ class FakeSoundDevice:
         """When set, streams open but do not start."""
         self._initialize()
 
-    def library(self, cards: SoundCards | None = None) -> PortAudio:
+    def library(
+        self,
+        cards: SoundCards | None = None,
+        sleep: Callable[[float], None] = lambda _seconds: None,
+    ) -> PortAudio:
         """Return our adapter on top of this module, with the kernel's ``cards`` if it has any."""
-        return PortAudio(lambda: self, cards=cards or SoundCards(Path("/nowhere")))
+        return PortAudio(lambda: self, cards=cards or SoundCards(Path("/nowhere")), sleep=sleep)
 
     def _terminate(self) -> None:
         assert not self.open_streams, "PortAudio was pulled from under an open stream"

@@ -6,16 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-PIECE_SAMPLES: Final = 160
-"""10 ms: what a microphone would hand over at once."""
+from fakes.fifo_voice import speaking
 
 READY_S: Final = 20.0
 """It is ready within a tenth of a second, on a machine without other work."""
@@ -99,17 +97,9 @@ class PulseServer:
         """Make another microphone the default, as a person does in the settings."""
         assert self._ask("set-default-source", name) == 0
 
-    @contextmanager
-    def speaking(self, name: str, sound: npt.NDArray[np.int16]) -> Iterator[None]:
+    def speaking(self, name: str, sound: npt.NDArray[np.int16]) -> AbstractContextManager[None]:
         """Speak into a microphone, again and again, while the block lasts."""
-        over = threading.Event()
-        mouth = threading.Thread(target=self._speak, args=(name, sound, over), daemon=True)
-        mouth.start()
-        try:
-            yield
-        finally:
-            over.set()
-            mouth.join()
+        return speaking(self._fifo(name), sound)
 
     def _ask(self, *words: str) -> int:
         done = subprocess.run(
@@ -119,23 +109,3 @@ class PulseServer:
 
     def _fifo(self, name: str) -> Path:
         return self._folder / f"{name}.fifo"
-
-    def _speak(self, name: str, sound: npt.NDArray[np.int16], over: threading.Event) -> None:
-        due, at = time.monotonic(), 0
-        while not over.is_set():
-            self._say(name, np.take(sound, range(at, at + PIECE_SAMPLES), mode="wrap"))
-            at = (at + PIECE_SAMPLES) % len(sound)
-            due += PIECE_SAMPLES / 16_000
-            over.wait(max(0.0, due - time.monotonic()))
-
-    def _say(self, name: str, piece: npt.NDArray[np.int16]) -> None:
-        try:
-            pipe = os.open(self._fifo(name), os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # the server is not there: it does not hear
-            return
-        try:
-            os.write(pipe, piece.astype("<i2").tobytes())
-        except (BlockingIOError, BrokenPipeError):
-            pass
-        finally:
-            os.close(pipe)

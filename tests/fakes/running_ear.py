@@ -35,7 +35,7 @@ class RunningEar:
         self._program = program
         self._state = folder / "remembered"
         self._runtime = folder / "runtime"
-        self._runtime.mkdir(exist_ok=True)
+        self._runtime.mkdir(parents=True, exist_ok=True)
         self._environment = {
             **environment,
             "STATE_DIRECTORY": str(self._state),

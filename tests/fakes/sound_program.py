@@ -1,6 +1,6 @@
 """Stands in for the sound server: a process with a room of its own, and with faults on demand.
 
-The last argument is the descriptor. ``read`` of 1 sample finds the device gone, of 2 it hangs, of 3
+The last argument is the descriptor. ``take`` of 1 sample finds the device gone, of 2 it hangs, of 3
 it crashes; a device named "hang" never opens.
 """
 
@@ -13,23 +13,22 @@ from multiprocessing.connection import Connection
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.portaudio import PortAudio
-from jarvis_ear.devices.sound_library import InputStream, StreamFailed
+from jarvis_ear.devices.sound_library import InputStream, StreamFailed, Taken
 from jarvis_ear.devices.sound_server import SoundServer
 
 
 class _Stream:
     latency = 0.25
-    read_available = 1234
 
-    def read(self, count: int) -> tuple[bytes, bool]:
-        match count:
+    def take(self, least: int, most: int) -> Taken:
+        match least:
             case 1:
                 raise StreamFailed("gone")
             case 2:
                 threading.Event().wait()
             case 3:
                 os.kill(os.getpid(), signal.SIGSEGV)
-        return bytes(2 * count), False
+        return Taken(bytes(2 * most), waiting=1234)
 
     def close(self) -> None:
         pass

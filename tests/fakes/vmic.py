@@ -62,6 +62,15 @@ class VirtualCard:
         """Let everything work again."""
         (self.folder / "state").unlink(missing_ok=True)
 
+    def renumber(self) -> None:
+        """Have another card listed before this one, and a third after it."""
+        others = "".join(
+            f"pcm.{name} {{ type vmic  rate 16000  channels 1 }}\n" for name in ("avmic_", "zvmic_")
+        )
+        file = self.folder / "asound.conf"
+        first, own = file.read_text().split("pcm.vmic {", 1)
+        file.write_text(f"{first}{others}pcm.vmic {{{own}")
+
     def _turn(self, state: Literal["gone", "stall", "xrun", "busy"]) -> None:
         half = self.folder / "state.new"
         half.write_text(state)
@@ -123,7 +132,7 @@ def vmic(
         f'pcm_type.vmic {{ lib "{library}" }}\n'
         f'pcm.vmic {{ type vmic  file "{folder}/in.raw"  out "{folder}/played.raw"'
         f'  state "{folder}/state"  rate {rate}  channels {channels}'
-        f'  format "{sample_format}" }}\n'
+        f'  format "{sample_format}"  lock "{folder}/lock" }}\n'
         'pcm.!default "vmic"\n'
         "ctl.!default { type null }\n"
     )

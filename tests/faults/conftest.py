@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from fakes.listening import Listening
+
 
 @pytest.fixture(
     params=[
@@ -24,3 +26,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.long)
+
+
+@pytest.fixture(autouse=True)
+def _listening():
+    """Have an ear hear through every fault, and lose nothing."""
+    with Listening():
+        yield

@@ -329,6 +329,13 @@ def test_it_hears_the_sound_from_before_the_noise():
     assert scripted.wake.stretches == [source[-2 * samples(320) :]]
 
 
+def test_what_the_gate_takes_for_speech_is_there_to_be_shown():
+    scripted = ScriptedEar()
+    for kind, speaks in ((SILENCE, False), (VOICE, True), (SILENCE, False)):
+        hear(scripted.ear, written(kind, 100))
+        assert scripted.ear.speech is speaks
+
+
 def test_the_score_is_there_to_be_shown_while_the_model_runs():
     scripted = ScriptedEar()
     hear(scripted.ear, written(SILENCE, 1000, WORD, 80))

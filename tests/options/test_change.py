@@ -38,6 +38,9 @@ def test_each_change_is_named_with_whoever_takes_it():
         ("microphone.fast", Taker.NOBODY),
         ("spool.dir", Taker.NOBODY),
         ("log.format", Taker.NOBODY),
+        ("bus.key", Taker.BUS),
+        ("console.transcripts", Taker.CONSOLE),
+        ("console.port", Taker.NOBODY),
         ("speaker.device", Taker.SPEAKER),
     ],
 )

@@ -14,16 +14,16 @@ LONG_S = 10.0
 
 
 def main() -> None:
-    stream, _, rate = PortAudio().open_input("", rate=16_000, latency_s=0.2)
+    library = PortAudio(sleep=lambda _seconds: None)
+    stream, _, rate = library.open_input("", rate=16_000, latency_s=0.2)
     pause, until = threading.Event(), time.monotonic() + LONG_S
-    while stream.read_available < rate // 20:
+    while not stream.take(rate // 20, 137).data:  # in the middle of what the server sends at a time
         pause.wait(0.005)
-    stream.read(137)  # in the middle of whatever the server sends at a time
     print("held", flush=True)  # noqa: T201 - whoever started us waits for it
     sys.stdin.readline()
     try:
         while time.monotonic() < until:
-            _ = stream.read_available
+            stream.take(60 * rate, 137)  # looks, and takes nothing
             pause.wait(0.02)
     except StreamFailed:
         stream.close()

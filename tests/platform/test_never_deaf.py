@@ -2,8 +2,11 @@
 
 import re
 import socket
+import subprocess
+import sys
 import threading
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +23,8 @@ pytestmark = [
 ]
 
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
-OFTEN = pytest.param(20, marks=pytest.mark.unplug)
+TIMES = 20
+QUICK = ("--hearing.endpointing.hangover-ms", "300")
 
 
 def recording() -> np.ndarray:
@@ -42,44 +46,87 @@ def count(pattern: str, story: str) -> int:
     return len(re.findall(pattern, story))
 
 
+def wait_deaf(ear: RunningEar) -> None:
+    ear.wait_until(lambda: ear.ask("status")["state"] == "deaf")
+
+
 def back_within(ear: RunningEar, card: VirtualCard, seconds: float = 5.0) -> None:
     card.plug()
     ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=seconds)
 
 
-@pytest.mark.parametrize("times", [2, OFTEN])
-def test_pulled_while_idle(tmp_path, card, times):
-    with running(tmp_path, card) as ear:
+def quickly(tmp_path: Path) -> VirtualCard:
+    """A card that hears the wake word and somebody who talks on, from the moment it is opened.
+
+    Now and then a wake word is not heard: it is said again.
+    """
+    whole = recording()
+    talking_on = np.concatenate([whole[:44_000], np.tile(whole[36_000:44_000], 10)])
+    return vmic(tmp_path, np.tile(talking_on, 4))
+
+
+def while_idle(folder: Path) -> None:
+    card = vmic(folder, np.zeros(0, np.int16))
+    with running(folder, card) as ear:
         ear.wait_until(lambda: ear.ask("status")["hearing"])
-        for _ in range(times):
+        for _ in range(TIMES):
             card.unplug()
-            ear.wait_for("-> deaf")
-            assert ear.ask("status")["state"] == "deaf"
+            wait_deaf(ear)
             back_within(ear, card)
         report = ear.ask("status")
     story = ear.told()
-    assert count("WARNING|warning: microphone lost", story) == times
-    assert count("is back after", story) == times
-    assert report["deaf_s_today"] > 0
+    assert report["deaf_s_today"] > TIMES * 0.1
+    assert count("microphone lost", story) <= TIMES  # what comes again and again is told seldom
     assert "Traceback" not in story
 
 
-@pytest.mark.parametrize("times", [2, OFTEN])
-def test_pulled_in_mid_sentence_what_was_said_is_sent(tmp_path, times):
-    whole = recording()
-    speaking = np.tile(whole[36_000:44_000], 20)  # somebody who does not stop after the question
-    card = vmic(tmp_path, np.concatenate([whole[:44_000], speaking]))
-    with running(tmp_path, card, "--with-backend") as ear:
-        for _ in range(times):
+def in_mid_sentence(folder: Path) -> None:
+    card = quickly(folder)
+    with running(folder, card, "--with-backend") as ear:
+        for _ in range(TIMES):
             ear.wait_for("-> capturing")
             ear.wait_until(_later(0.6))
             card.unplug()
-            ear.wait_for("(ended by microphone_lost)", "(ended by microphone lost)")
-            ear.wait_for("-> deaf")
+            ear.wait_for("(ended by microphone lost")
+            wait_deaf(ear)
             back_within(ear, card)
+        ear.wait_until(lambda: count("sent: ", ear.told()) >= TIMES)
+    assert "Traceback" not in ear.told()
+
+
+def during_a_reply(folder: Path, *speaker: str) -> None:
+    question = np.concatenate([recording(), np.zeros(8 * 16_000, np.int16)])
+    card = vmic(folder, np.tile(question, 4))  # now and then a wake word is not heard
+    with RunningEar(folder, card.environment, "--with-backend", *QUICK, *speaker) as ear:
+        for _ in range(TIMES):
+            ear.wait_for("-> speaking")
+            card.unplug()
+            wait_deaf(ear)
+            back_within(ear, card)
+        ear.wait_for("-> speaking")  # the reply to the next question is heard again
+        ear.wait_for(": done")
     story = ear.told()
-    assert count("sent: ", story) >= times
     assert "Traceback" not in story
+
+
+def during_a_silent_reply(folder: Path) -> None:
+    during_a_reply(folder, "--speaker.device", "none")
+
+
+@pytest.mark.unplug
+def test_twenty_times_over(tmp_path):
+    """Four ears at the same time, for minutes: most of it they wait."""
+    faults = (while_idle, in_mid_sentence, during_a_reply, during_a_silent_reply)
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(fault, folder(tmp_path, fault.__name__)) for fault in faults]
+    for run in runs:
+        run.result()
+
+
+def folder(parent: Path, name: str) -> Path:
+    made = parent / name
+    made.mkdir()
+    return made
 
 
 def _later(seconds: float):
@@ -89,42 +136,62 @@ def _later(seconds: float):
     return lambda: time.monotonic() >= until
 
 
-SILENT = ("--speaker.device", "none")
+def test_another_program_that_holds_the_microphone_is_outwaited(tmp_path, card):
+    holder = subprocess.Popen(
+        [sys.executable, Path(__file__).parent / "capture_program.py"],
+        env=card.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert b"block" in holder.stdout.readline()
+        with running(tmp_path, card) as ear:
+            ear.wait_for("microphone lost, looking for it")
+            ear.wait_until(lambda: ear.ask("status")["state"] == "deaf")
+            holder.kill()
+            holder.communicate()
+            ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=5.0)
+            ear.wait_for("-> capturing")
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
-@pytest.mark.parametrize(
-    ("times", "speaker"),
-    [
-        (2, SILENT),
-        pytest.param(20, SILENT, marks=pytest.mark.unplug),
-        pytest.param(20, (), marks=pytest.mark.unplug, id="20-from the same card"),
-    ],
-)
-def test_pulled_while_the_reply_is_heard(tmp_path, card, times, speaker):
-    with RunningEar(tmp_path, card.environment, "--with-backend", *speaker) as ear:
-        for _ in range(times):
-            ear.wait_for("-> speaking")
-            card.unplug()
-            ear.wait_for("-> deaf")
-            back_within(ear, card)
-        ear.wait_for("-> speaking")  # the reply to the next question is heard again
-        ear.wait_for(": done;")
-    story = ear.told()
-    assert count("microphone lost, looking", story) == times
-    assert "Traceback" not in story
+def test_a_card_that_comes_back_under_another_number_is_found_by_its_name(tmp_path, card):
+    before = number(card)
+    with running(tmp_path, card, "--microphone.device", "vmic") as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        card.unplug()
+        wait_deaf(ear)
+        card.renumber()
+        back_within(ear, card)
+        ear.wait_for("-> capturing")
+    assert number(card) != before
+
+
+def number(card: VirtualCard) -> str:
+    listed = subprocess.run(
+        [sys.executable, "-m", "jarvis_ear", "devices"],
+        env=card.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return re.search(r"(\d+)  vmic ", listed.stdout)[1]
 
 
 def test_while_it_is_gone_it_costs_little_and_says_little(tmp_path, card):
     with running(tmp_path, card) as ear:
         ear.wait_until(lambda: ear.ask("status")["hearing"])
         card.unplug()
-        ear.wait_for("-> deaf")
+        wait_deaf(ear)
         before = ear.cpu_s()
         ear.wait_until(_later(6.0))
         used = ear.cpu_s() - before
         assert used / 6.0 < 0.05
         assert ear.ask("status")["stuck"] == []  # it looks for the microphone: that is its work
-        since = ear.told().partition("-> deaf")[2].splitlines()[1:]
+        since = ear.told().partition("microphone lost")[2].splitlines()[1:]
         back_within(ear, card)
     assert len(since) <= 1, since
 
@@ -168,7 +235,7 @@ def test_unmuted_without_a_microphone_it_is_deaf_and_says_so(tmp_path, card):
         ear.wait_for("-> muted")
         card.unplug()
         ear.ask("unmute")
-        ear.wait_for("-> deaf")
+        wait_deaf(ear)
         back_within(ear, card)
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fakes.bus_server import BusServer
 from fakes.notify import NotifySocket
 from fakes.running_ear import RunningEar
+from fakes.side_by_side import SideBySide
 from fakes.vmic import missing_tools, vmic
 from fakes.voice_server import Switches, VoiceServer
 
@@ -83,16 +85,33 @@ def quiet() -> np.ndarray:
     return np.random.default_rng(7).integers(-20, 20, 160_000).astype(np.int16)
 
 
-@pytest.fixture
-def server(tmp_path):
-    with VoiceServer(tmp_path) as backend:
+@pytest.fixture(scope="module")
+def turns(tmp_path_factory):
+    """What takes its time because somebody speaks, beside the rest."""
+    scenarios = {scenario: scenario for scenario in (in_the_middle_of_a_turn, while_one_waits)}
+    with SideBySide(tmp_path_factory.mktemp("turns"), scenarios) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with VoiceServer(tmp_path_factory.mktemp("server")) as backend:
         yield backend
 
 
-@pytest.fixture
-def service(tmp_path, server):
-    with Service(tmp_path, quiet(), server.url) as running:
+@pytest.fixture(scope="module")
+def long_running(tmp_path_factory, server, turns):
+    with Service(tmp_path_factory.mktemp("service"), quiet(), server.url) as running:
         yield running
+
+
+@pytest.fixture
+def service(long_running, server):
+    """One ear for all tests, with the configuration that it had at its start."""
+    status = long_running.reload(f"[backend]\nurl = '{server.url}'\n")
+    assert "restart" not in status
+    long_running.ear.wait_until(lambda: long_running.ear.ask("status")["hearing"])
+    return long_running
 
 
 def test_what_can_change_changes_and_what_cannot_is_named(service, server):
@@ -145,6 +164,19 @@ def test_the_ear_is_changed_while_muted_and_stays_so(service, server):
     service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
 
 
+def test_a_bus_is_joined_under_the_name_in_force_and_left(service, server):
+    backend = f"[backend]\nurl = '{server.url}'\nagent_id = "
+    with BusServer() as bus:
+        service.reload(f"{backend}'kitchen'\n[bus]\nurl = '{bus.url}'\n")
+        bus.wait(lambda: len(bus.heard) == 1)
+        service.reload(f"{backend}'hall'\n[bus]\nurl = '{bus.url}'\n")
+        bus.wait(lambda: len(bus.heard) == 2)
+        assert [said["data"]["agentId"] for said in bus.heard] == ["kitchen", "hall"]
+        service.reload(f"{backend}'hall'\n")
+        bus.wait_for_parted(2)
+    assert service.ear.ask("status")["bus"] == "off"
+
+
 def test_another_backend_is_reached(service, tmp_path):
     service.connected()
     with VoiceServer(tmp_path) as other:
@@ -158,8 +190,13 @@ def spoken() -> np.ndarray:
     return np.concatenate([quiet()[:8000], recording(), np.tile(quiet(), 6)])
 
 
-def test_nothing_changes_in_the_middle_of_a_turn(tmp_path, server):
-    with VoiceServer(tmp_path) as other, Service(tmp_path, spoken(), server.url) as service:
+def in_the_middle_of_a_turn(folder: Path) -> tuple[int, int]:
+    """Ask for another backend while somebody speaks; return how many sentences each has got."""
+    with (
+        VoiceServer(folder) as server,
+        VoiceServer(folder) as other,
+        Service(folder, spoken(), server.url) as service,
+    ):
         service.ear.wait_for("-> capturing")
         service.write(f"[backend]\nurl = '{other.url}'\n[hearing]\nfollow_up_ms = 4000\n")
         service.hang_up()
@@ -173,19 +210,29 @@ def test_nothing_changes_in_the_middle_of_a_turn(tmp_path, server):
         service.manager.wait_for("STATUS", "deaf: no microphone")
         service.card.plug()  # the question is asked once more
         service.ear.wait_for("-> follow_up")
-        assert len(server.received("end")) == len(other.received("end")) == 1
+        return len(server.received("end")), len(other.received("end"))
 
 
-def test_a_sentence_that_waits_for_its_backend_is_not_lost_and_not_repeated(tmp_path, server):
-    server.pause()
-    with Service(tmp_path, spoken(), server.url) as service:
-        service.ear.wait_for("capturing -> thinking")
-        backend = f"[backend]\nurl = '{server.url}'\nconnect_s = 2\n"
-        service.write(f"{backend}[log]\nlevel = 'debug'\n")
-        service.hang_up()
-        service.manager.wait_for("STATUS", "waits for the end of the turn")
-        server.resume()
-        service.manager.wait_for("READY", after=service.before)
-        service.ear.wait_for("changed: backend.connect_s, log.level")
-        service.connected()
-        assert len(server.received("end")) == 1
+def while_one_waits(folder: Path) -> int:
+    """Ask for other options while the backend hangs; return how often it got the sentence."""
+    with VoiceServer(folder) as server:
+        server.pause()
+        with Service(folder, spoken(), server.url) as service:
+            service.ear.wait_for("capturing -> thinking")
+            backend = f"[backend]\nurl = '{server.url}'\nconnect_s = 2\n"
+            service.write(f"{backend}[log]\nlevel = 'debug'\n")
+            service.hang_up()
+            service.manager.wait_for("STATUS", "waits for the end of the turn")
+            server.resume()
+            service.manager.wait_for("READY", after=service.before)
+            service.ear.wait_for("changed: backend.connect_s, log.level")
+            service.connected()
+            return len(server.received("end"))
+
+
+def test_nothing_changes_in_the_middle_of_a_turn(turns):
+    assert turns.outcome(in_the_middle_of_a_turn) == (1, 1)
+
+
+def test_a_sentence_that_waits_for_its_backend_is_not_lost_and_not_repeated(turns):
+    assert turns.outcome(while_one_waits) == 1

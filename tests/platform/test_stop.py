@@ -4,16 +4,22 @@ import os
 import signal
 import sys
 import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fakes.notify import NotifySocket
-from fakes.recordings import in_room, recording
+from fakes.recordings import COMMAND_STARTS_MS, in_room, recording
 from fakes.running_ear import RunningEar
+from fakes.side_by_side import SideBySide
 from fakes.vmic import missing_tools, vmic
-from fakes.voice_server import Switches, VoiceServer
+from fakes.voice_server import Switches
+from fakes.wire_server import WireServer
+from jarvis_ear.units import samples
 
 pytestmark = [
     pytest.mark.long,
@@ -22,15 +28,20 @@ pytestmark = [
 
 TESTS = Path(__file__).parents[1]
 STOPPED_S = 2.0
-QUESTION = in_room(500, recording("hey-jarvis-what-time-is-it"), 20_000)
+RECORDING = "hey-jarvis-what-time-is-it"
+WAKE_WORD = recording(RECORDING)[: samples(COMMAND_STARTS_MS[RECORDING] - 200)]
+QUESTION = in_room(500, recording(RECORDING), 20_000)
+NOTHING_MORE = in_room(500, WAKE_WORD, 20_000)
 
 
 class House:
-    """A card that hears the question, a backend, and an ear that runs as a service."""
+    """A card that hears ``sound``, a backend, and an ear that runs as a service."""
 
-    def __init__(self, folder: Path, server: VoiceServer, manager: NotifySocket):
-        self.folder, self.server, self.manager = folder, server, manager
-        self.card = vmic(folder, np.asarray(QUESTION))
+    def __init__(
+        self, folder: Path, sound: np.ndarray, server: WireServer, manager: NotifySocket, *options
+    ):
+        self.server, self.manager = server, manager
+        self.card = vmic(folder, sound)
         environment = {
             **self.card.environment,
             "NOTIFY_SOCKET": manager.address,
@@ -40,8 +51,7 @@ class House:
             "LEVERS": str(folder),
             "PYTHONPATH": os.pathsep.join((str(TESTS), *filter(None, sys.path))),
         }
-        silent = ("--speaker.device", "none")
-        self.ear = RunningEar(folder, environment, *silent, program="fakes.levered_ear")
+        self.ear = RunningEar(folder, environment, *options, program="fakes.levered_ear")
 
     def until(self, status: str) -> None:
         self.manager.wait_for("STATUS", status)
@@ -61,6 +71,10 @@ def capturing(house: House) -> None:
 
 def thinking(house: House) -> None:
     house.until("thinking")
+
+
+def speaking(house: House) -> None:
+    house.until("speaking")
 
 
 def deaf(house: House) -> None:
@@ -86,6 +100,11 @@ def stopped_peer(house: House) -> None:
     house.server.pause()
 
 
+def stopped_peer_in_mid_sentence(house: House) -> None:
+    capturing(house)
+    house.server.pause()
+
+
 def reloading(house: House) -> None:
     idle(house)
     house.ear.signal(signal.SIGHUP)
@@ -96,31 +115,87 @@ def loading(house: House) -> None:
 
 
 STATES = (
-    idle,
-    listening,
-    capturing,
-    thinking,
-    deaf,
-    muted,
-    reconnecting,
-    stopped_peer,
-    reloading,
-    loading,
+    *(idle, listening, capturing, thinking, speaking, deaf, muted),
+    *(reconnecting, stopped_peer, stopped_peer_in_mid_sentence, reloading, loading),
 )
+STREAMED = ("voice-ws", "session", "realtime")
+CASES = [
+    *((state, "socketio") for state in STATES),
+    *((stopped_peer_in_mid_sentence, wire) for wire in STREAMED),
+]
 
 
-@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_it_stops_in_every_state(tmp_path, state):
-    switches = Switches(reply="silent")
-    with NotifySocket(tmp_path) as manager, VoiceServer(tmp_path, switches) as server:
-        house = House(tmp_path, server, manager)
-        with house.ear as ear:
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an ear came to its end."""
+
+    told_s: float
+    """From the signal until the service manager was told."""
+    took_s: float
+    """From the signal until the process was gone."""
+    status: int
+    story: str
+
+
+@contextmanager
+def house_in(folder: Path, state, wire: str):
+    """Have an ear of its own come into a state."""
+    reply = "speech" if state is speaking else "silent"
+    silent = () if state is speaking else ("--speaker.device", "none")
+    with NotifySocket(folder) as manager, WireServer(folder, Switches(reply=reply)) as server:
+        sound = NOTHING_MORE if state is listening else QUESTION
+        house = House(folder, sound, server, manager, "--backend.protocol", wire, *silent)
+        with house.ear:
             state(house)
-            began = time.monotonic()
-            ear.signal(signal.SIGTERM)
-            assert manager.wait_for("STOPPING").at - began < STOPPED_S
-            assert ear.wait_ended() == 0
-            took_s = time.monotonic() - began
-        assert took_s < STOPPED_S, ear.told()
-        assert "Traceback" not in ear.told()
-        server.resume()
+            yield house
+            server.resume()
+
+
+def stop(folder: Path, state, wire: str) -> End:
+    """Stop an ear in a state."""
+    with house_in(folder, state, wire) as house:
+        began = time.monotonic()
+        house.ear.signal(signal.SIGTERM)
+        status = house.ear.wait_ended()
+        took_s = time.monotonic() - began
+        told_s = house.manager.wait_for("STOPPING").at - began
+    return End(told_s, took_s, status, house.ear.told())
+
+
+def name_of(case) -> str:
+    state, wire = case
+    return f"{state.__name__}-{wire}"
+
+
+@pytest.fixture(scope="module")
+def stops(request, tmp_path_factory):
+    """All that are asked for, side by side: they mostly wait."""
+    asked = [item.callspec.params["case"] for item in request.session.items if has_case(item)]
+    scenarios = {case: partial(stop, state=case[0], wire=case[1]) for case in asked}
+    with SideBySide(tmp_path_factory.mktemp("stops"), scenarios) as running:
+        yield running
+
+
+def has_case(item) -> bool:
+    return item.path == Path(__file__) and hasattr(item, "callspec")
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_it_stops_in_every_state(stops, case):
+    end = stops.outcome(case)
+    assert end.took_s < STOPPED_S, end.story
+    assert end.told_s < STOPPED_S
+    assert end.status == 0
+    assert "Traceback" not in end.story
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path):
+    with house_in(tmp_path, idle, "socketio") as house:
+        (tmp_path / "ear").touch()  # a thread that hangs would be waited for
+        house.until("stuck: ear thread")
+        house.ear.signal(signal.SIGTERM)
+        house.manager.wait_for("STOPPING")
+        began = time.monotonic()
+        house.ear.signal(signal.SIGTERM)
+        assert house.ear.wait_ended() == 128 + signal.SIGTERM
+        assert time.monotonic() - began < STOPPED_S / 4

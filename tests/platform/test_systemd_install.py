@@ -67,7 +67,7 @@ def test_a_password_from_a_file_is_stored_and_used(prepared):
     file = prepared.box.at("/run/password")
     file.write_text("geheim\n")
     file.chmod(0o600)
-    said = prepared.service("install", "--password-file", "/run/password")
+    said = prepared.service("password", "--password-file", "/run/password")
     assert "geheim" not in said
     read = prepared.box.run("cat", "/run/credentials/jarvis-ear.service/jarvis-password").stdout
     assert read == "geheim"

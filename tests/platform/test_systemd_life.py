@@ -61,7 +61,7 @@ def test_systemctl_status_says_how_it_is(ear):
 
 def test_a_question_is_answered_aloud(ear):
     def finished():
-        return [line for line in ear.journal() if "done; 0." in line["MESSAGE"]]
+        return ear.journal("EVENT=TurnEnded", "OUTCOME=done")
 
     [turn, *_] = wait_for(finished, "a turn is done")
     assert turn["_SYSTEMD_UNIT"] == "jarvis-ear.service"

@@ -1,10 +1,10 @@
 /* A sound card that exists only in a test: an ALSA "ioplug" plug-in, paced in real time.
  *
  *   pcm.vmic { type vmic  file "in.raw"  out "played.raw"  state "state"  rate 16000  channels 1
- *              format "S16_LE" }
+ *              format "S16_LE"  lock "lock" }
  *
  * Capture hears the samples of `file`, then silence. Playback appends to `out`. Formats: S16_LE,
- * S24_3LE, S32_LE, FLOAT_LE.
+ * S24_3LE, S32_LE, FLOAT_LE. With `lock`, one process at a time may capture; others get EBUSY.
  * The file `state` works the card; it is read again at every step:
  *   missing or "run"  works         "gone"  unplugged: nothing opens, open streams fail (ENODEV)
  *   "busy"            used by somebody else: nothing opens (EBUSY), open streams go on
@@ -18,6 +18,7 @@
 #include <alsa/pcm_external.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/file.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ struct card {
     snd_pcm_ioplug_t io;
     int timer;                   /* readable when the other side should look again */
     int in, out;                 /* the files behind capture and playback, or -1 */
+    int lock;                    /* the file whose lock means that we capture, or -1 */
     char *state_path;
     int running;
     struct timespec since;       /* when the hardware began at `base` */
@@ -166,6 +168,8 @@ static void release(struct card *card)
         close(card->in);
     if (card->out >= 0)
         close(card->out);
+    if (card->lock >= 0)
+        close(card->lock);
     free(card->state_path);
     free(card);
 }
@@ -208,7 +212,7 @@ static int constrain(snd_pcm_ioplug_t *io, unsigned rate, unsigned channels, uns
 
 SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
 {
-    const char *file = NULL, *out = NULL, *state_path = NULL;
+    const char *file = NULL, *out = NULL, *state_path = NULL, *lock = NULL;
     const char *format = "S16_LE";
     long rate = 16000, channels = 1;
     snd_config_iterator_t at, next;
@@ -226,6 +230,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
             snd_config_get_string(entry, &out);
         else if (!strcmp(id, "state"))
             snd_config_get_string(entry, &state_path);
+        else if (!strcmp(id, "lock"))
+            snd_config_get_string(entry, &lock);
         else if (!strcmp(id, "format"))
             snd_config_get_string(entry, &format);
         else if (!strcmp(id, "rate"))
@@ -241,12 +247,19 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
     struct card *card = calloc(1, sizeof *card);
     if (!card)
         return -ENOMEM;
-    card->timer = card->in = card->out = -1;
+    card->timer = card->in = card->out = card->lock = -1;
     card->state_path = state_path ? strdup(state_path) : NULL;
     enum state now = state(card);
     if (now == GONE || now == BUSY) {
         release(card);
         return now == GONE ? -ENODEV : -EBUSY;
+    }
+    if (stream == SND_PCM_STREAM_CAPTURE && lock) {
+        card->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (card->lock < 0 || flock(card->lock, LOCK_EX | LOCK_NB) < 0) {
+            release(card);
+            return -EBUSY;
+        }
     }
     if (stream == SND_PCM_STREAM_CAPTURE && file)
         card->in = open(file, O_RDONLY | O_CLOEXEC);

@@ -189,6 +189,14 @@ def test_another_home_is_written_into_the_units():
     assert unit == b"/usr/lib/jarvis-ear/current"
 
 
+def test_another_password_restarts_what_runs():
+    running = replace(FRESH, active=frozenset({"jarvis-ear"}), has_backend=True)
+    wishes = Wishes(credentials={"jarvis-password": SECRET})
+    steps = plan.password(HERE, running, wishes)
+    assert list(files(steps)) == ["/etc/credstore/jarvis-password"]
+    assert only(steps, Start) == [Start("jarvis-ear", is_active=True, can_return=True)]
+
+
 INSTALLED = replace(FRESH, has_release=True, has_user=True, has_backend=True)
 OWNERS = ("/etc/jarvis-ear", "/var/lib/jarvis-ear", "/etc/credstore/jarvis-password")
 

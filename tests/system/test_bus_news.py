@@ -51,3 +51,12 @@ def test_only_what_is_allowed(name):
 
 def test_nothing_by_default():
     assert events() == []
+
+
+def test_another_name_and_other_things_allowed():
+    told = []
+    news = BusNews("kitchen", frozenset(), told.append, wall=lambda: NOW)
+    news.effect(WAKE)
+    news.change("hall", frozenset({"wake"}))
+    news.effect(WAKE)
+    assert [event.data["agentId"] for event in told] == ["hall"]

@@ -1,5 +1,6 @@
 """Who muted, and who may unmute: the bus ends its own mute and no other, unless it may more."""
 
+import os
 from datetime import datetime
 
 import pytest
@@ -101,7 +102,7 @@ STEPS = (
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=12))
 def test_the_bus_never_opens_what_it_did_not_close(tmp_path_factory, monkeypatch, steps):
-    monkeypatch.setattr(module.os, "fsync", lambda _handle: None)  # no power fails here
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)  # no power fails here
     room = Room(tmp_path_factory.mktemp("room"))
     for step in steps:
         before = set(room.mute.by)
@@ -139,3 +140,13 @@ def test_a_listener_is_told_who_wants_it_closed(tmp_path):
     room.mute.mute()
     room.bus.tell(told.append)
     assert told == [(), (OWNER,)]
+
+
+def test_another_word_of_the_owner_counts_from_then_on(tmp_path):
+    room = Room(tmp_path)
+    room.mute.mute(OWNER)
+    room.bus.turn(enabled=True)
+    assert room.mute.by == (OWNER,)
+    room.bus.change(may_unmute=True)
+    room.bus.turn(enabled=True)
+    assert room.mute.by == ()

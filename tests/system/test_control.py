@@ -3,6 +3,7 @@ import os
 import socket
 import stat
 import threading
+import time
 
 import pytest
 
@@ -165,3 +166,12 @@ class Stranger:
 
 def test_nobody_there(path, tmp_path):
     assert ask([path, tmp_path / "other"], "status") is None
+
+
+def test_a_stop_waits_for_nobody(path):
+    with Control(path, lambda _word: {}) as control:
+        mute = connect(path)
+        began = time.monotonic()
+    with mute:
+        assert time.monotonic() - began < module.CLIENT_S / 2
+    assert not control._thread.is_alive()

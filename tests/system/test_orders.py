@@ -32,6 +32,8 @@ def test_other_words_do_nothing(orders):
 
 
 class Bus:
+    is_member = True
+
     def __init__(self) -> None:
         self.switched = []
 
@@ -47,6 +49,9 @@ def test_modules_are_switched_where_there_is_a_bus(orders, tmp_path):
         assert "error" not in on_a_bus.answer(word)
     assert bus.switched == [("vision", False), ("action", True)]
     assert "error" in on_a_bus.answer("audio-off")  # the microphone is muted, not switched
+    bus.is_member = False
+    assert "error" in on_a_bus.answer("vision-off")
+    assert len(bus.switched) == 2
 
 
 def test_hush_is_passed_on(tmp_path):

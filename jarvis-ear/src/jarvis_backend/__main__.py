@@ -1,5 +1,6 @@
 """``jarvis-backend``: read the options, listen, and stop when asked to."""
 
+import gc
 import ipaddress
 import logging
 import os
@@ -47,6 +48,7 @@ def _serve(server: Server | Workers, *, companion: bool) -> None:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     server.wait()
     server.stop()
+    gc.freeze()  # the models need not be looked through at the end: that takes most of a second
     _LOG.info("stopped")
 
 

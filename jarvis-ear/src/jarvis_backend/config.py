@@ -8,8 +8,8 @@ service manager, which give way to the environment.
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -32,18 +32,6 @@ ENV_PREFIX: Final = "JARVIS_BACKEND_"
 
 DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, warned about off loopback
 """What satellites log in with until the owner changes it."""
-
-SECRET_FLAGS: Final = (
-    "--password",
-    "--password-hash",
-    "--jwt-secret",
-    "--bus-key",
-    "--queue-password",
-    "--stt.api-key",
-    "--brain.api-key",
-    "--tts.api-key",
-)
-"""What the command line would take if it were not refused."""
 
 SECRET_LETTERS: Final = 32
 """HS256 signs with 256 bits; a shorter secret is the weakest part of it (RFC 7518, 3.2)."""
@@ -69,7 +57,13 @@ class SpeechToTextOptions(Section):
     api_key: CliSuppress[SecretStr] = SecretStr("")
     """Sent to the server at `url`."""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
-    """How long one utterance may take."""
+    """How long one utterance may take, with the wait for its turn. `pocketsphinx` refuses at once
+    what could not be understood by then."""
+    processes: int = Field(default=0, ge=0, le=64)
+    """Processes of `pocketsphinx` that understand utterances, each one at a time, in each of
+    `workers`; 125 MB for each. 0: one for each CPU this program may use, at most 4."""
+    waiting: int = Field(default=64, ge=0, le=10_000)
+    """Utterances that may wait for one of these processes; one more is refused at once."""
     listeners: int = Field(default=4, ge=0, le=64)
     """People whose words `pocketsphinx` follows at once while they speak; 90 MB for each."""
 
@@ -222,7 +216,7 @@ class Config(BaseSettings):
         **_others: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Rank the sources: arguments, environment, credentials."""
-        kept = InitSettingsSource(settings_cls, dict(credentials.read(os.environ)))
+        kept = InitSettingsSource(settings_cls, credentials.read(os.environ))
         return (init_settings, env_settings, kept)
 
 
@@ -245,11 +239,22 @@ def load(arguments: Sequence[str] | None = None) -> Config:
     return config
 
 
+def secrets(options: type[BaseModel] = Config, inside: str = "") -> Iterator[str]:
+    """Names of the options that are secret, those of a section after its name and a dot."""
+    for name, option in options.model_fields.items():
+        kind = option.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from secrets(kind, f"{inside}{name}.")
+        elif kind is SecretStr or SecretStr in get_args(kind):
+            yield inside + name
+
+
 def _refuse_secrets(arguments: Iterable[str]) -> None:
     """Stop at an argument that is, or shortens, or as a JSON section could hold, a secret."""
+    flags = ["--" + name.replace("_", "-") for name in secrets()]
     for argument in arguments:
         flag = argument.partition("=")[0].replace("_", "-")
-        if len(flag) > len("--") and any(name.startswith(flag) for name in SECRET_FLAGS):
+        if len(flag) > len("--") and any(name.startswith(flag) for name in flags):
             raise ConfigError(f"{flag}: secrets are never arguments; expected in the environment")
 
 

@@ -5,6 +5,7 @@
     * ``AddressInUse``     the owner's: another program has the port, exit status 69
     * ``EngineError``      an engine cannot do what it was asked; the turn ends, the backend goes on
         * ``EngineMissing``  it is not installed or not switched on; the text says what to install
+        * ``EngineBusy``     it has more to do than it can in time; nothing was begun
     * ``UtteranceError``   what the satellite sent cannot be used; the turn ends
 
 Anything else is a bug.
@@ -38,6 +39,10 @@ class EngineError(BackendError):
 
 class EngineMissing(EngineError):
     """An engine is not there at all. The text names what to install or to configure."""
+
+
+class EngineBusy(EngineError):
+    """An engine has too much to do already. Said at once, to who could not be answered in time."""
 
 
 class UtteranceError(BackendError):

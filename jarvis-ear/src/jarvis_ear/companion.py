@@ -11,13 +11,18 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Final, Self
 
+from pydantic import SecretStr
+
+from jarvis_ear.config import Config
 from jarvis_ear.errors import ConfigError, ConnectFailed
 from jarvis_ear.inheritance import inherited
+from jarvis_ear.system.together import Timed
 
 STOP_S: Final = 1.5
 """It stops in well under a second; the whole program must stop within two."""
@@ -91,6 +96,19 @@ class Companion:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+@contextmanager
+def led(options: Config) -> Iterator[Callable[[Config], Config]]:
+    """Start a companion if one was asked for, and give what points options at it."""
+    if not options.with_backend:
+        yield lambda unchanged: unchanged
+        return
+    with Timed("companion", Companion(transcripts=options.log.transcripts)) as companion:
+        there = {"url": companion.url, "password": SecretStr(companion.password)}
+        yield lambda read: read.model_copy(
+            update={"backend": read.backend.model_copy(update=there)}
+        )
 
 
 def _pass_on(lines: Iterable[str]) -> None:

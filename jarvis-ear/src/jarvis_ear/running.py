@@ -1,15 +1,15 @@
 """Running: everything that runs, as the main thread sees it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Config
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.source import Source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.ear_thread import CALM, EarThread
+from jarvis_ear.membership import Membership
 from jarvis_ear.reload import Reload
+from jarvis_ear.showing import Showing
 from jarvis_ear.system.away import Away
 from jarvis_ear.system.beat import Beat
 from jarvis_ear.system.condition import Condition
@@ -33,8 +33,8 @@ class Running:
     beat: Beat
     health: Health
     away: Away
-    show: Callable[[Config], None]
-    """Tells whoever watches of other options."""
+    bus: Membership
+    showing: Showing
 
     def is_calm(self) -> bool:
         """Whether nobody speaks with us, and no sentence waits for its verdict."""

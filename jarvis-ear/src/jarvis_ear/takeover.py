@@ -1,5 +1,8 @@
 """Takeover: how each part of a running ear goes on with new options."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from jarvis_ear import config
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.ears import Ears, wake_word
@@ -18,38 +21,32 @@ class Takeover:
     def __init__(self, running: Running, ears: Ears) -> None:
         self._running = running
         self._ears = ears
+        self._preparing: Mapping[Taker, Callable[[config.Config], Step]] = {
+            Taker.EAR: self._hear_with,
+            Taker.BACKEND: self._deliver_to,
+            Taker.BUS: running.bus.prepare,
+            Taker.MICROPHONE: lambda options: partial(self._hear_from, options.microphone),
+            Taker.SPEAKER: lambda options: partial(running.speaker.change, options.speaker),
+            Taker.MUTE: self._be_quiet_in,
+            Taker.CONSOLE: lambda options: partial(running.showing.show, options),
+            Taker.LOG: lambda options: partial(self._tell_as, options),
+        }
 
     def prepare(self, taker: Taker, options: config.Config) -> Step:
         """Get one part ready; the step puts its options in force. Raises ConfigError."""
-        running = self._running
-        match taker:
-            case Taker.EAR:
-                ear = self._make_ear(options)
-                return lambda: self._hear_with(ear, options)
-            case Taker.BACKEND:
-                return self._deliver_to(options)
-            case Taker.MICROPHONE:
-                return lambda: self._hear_from(options.microphone)
-            case Taker.SPEAKER:
-                return lambda: running.speaker.change(options.speaker)
-            case Taker.MUTE:
-                hours = QuietHours.parse(options.microphone.mute_between)
-                return lambda: running.mute.change(hours)
-            case Taker.LOG:
-                return lambda: self._tell_as(options)
-            case Taker.NOBODY:
-                raise ValueError("what nobody takes cannot be prepared, expected another taker")
+        return self._preparing[taker](options)
 
     def _make_ear(self, options: config.Config) -> Ear:
         return self._ears.make(options.hearing, WIRES[options.backend.protocol].growth_ms)
 
     def _deliver_to(self, options: config.Config) -> Step:
-        """Another wire may want to hear more often of an utterance that grows."""
+        """Another wire may want to hear more often of a sentence; a bus may share the login."""
         deliver = self._running.backend.prepare(options.backend)
-        ear = self._make_ear(options)
+        ear, join = self._make_ear(options), self._running.bus.prepare(options)
 
         def go_on() -> None:
             deliver()
+            join()
             self._running.ear.change(ear)
 
         return go_on
@@ -61,9 +58,18 @@ class Takeover:
             source.change(options)
             self._running.capture.reopen()
 
-    def _hear_with(self, ear: Ear, options: config.Config) -> None:
-        self._running.ear.change(ear)
-        self._tell_as(options)
+    def _hear_with(self, options: config.Config) -> Step:
+        ear = self._make_ear(options)
+
+        def go_on() -> None:
+            self._running.ear.change(ear)
+            self._tell_as(options)
+
+        return go_on
+
+    def _be_quiet_in(self, options: config.Config) -> Step:
+        hours = QuietHours.parse(options.microphone.mute_between)
+        return partial(self._running.mute.change, hours)
 
     def _tell_as(self, options: config.Config) -> None:
         log_level.set_level(options.log)

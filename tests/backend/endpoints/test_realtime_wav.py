@@ -163,9 +163,23 @@ def test_who_speaks_again_ends_the_answer(connect):
     assert voice.cancelled
 
 
-def test_real_speech_is_understood_while_it_is_spoken_and_answered_in_5_s(serve, run, what_time):
-    url = serve()
-    told = []
+def test_real_speech_is_understood_while_it_is_spoken(serve, run, what_time):
+    told, _ = speak_twice(serve(), run, what_time)
+    transcripts = [one["payload"] for one in told if one["type"] == "transcript"]
+    assert transcripts[-1]["is_final"] is True
+    assert transcripts[-1]["text"].count("what time is it") == 2
+    assert [one["is_final"] for one in transcripts].count(False) >= 1
+
+
+@pytest.mark.long
+def test_real_speech_is_answered_within_five_seconds(serve, run, what_time):
+    _, took_s = speak_twice(serve(), run, what_time)
+    assert took_s < 5
+
+
+def speak_twice(url, run, what_time):
+    """Ask twice in one breath; return what is told, and how long it takes until speech comes."""
+    told, took = [], []
     sound = np.concatenate([what_time[8000:], what_time])[: 16_000 * 4]
 
     async def speak():
@@ -185,10 +199,7 @@ def test_real_speech_is_understood_while_it_is_spoken_and_answered_in_5_s(serve,
                         assert len(np.frombuffer(message.data[44:], "<i2")) > 1600
                         break
                     told.append(json.loads(message.data))
-                assert time.monotonic() - ended < 5
+                took.append(time.monotonic() - ended)
 
     run(speak())
-    transcripts = [one["payload"] for one in told if one["type"] == "transcript"]
-    assert transcripts[-1]["is_final"] is True
-    assert transcripts[-1]["text"].count("what time is it") == 2
-    assert [one["is_final"] for one in transcripts].count(False) >= 1
+    return told, took[0]

@@ -10,9 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jarvis_backend.config import SpeechToTextOptions
 from jarvis_backend.engines import sphinx_live_child
 from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.errors import EngineError, EngineMissing
+
+
+def ear(processes=1, **options):
+    return SphinxSpeechToText(SpeechToTextOptions(listeners=2, processes=processes, **options))
+
+
+def child(engine):
+    return engine._whole._processes[0]._child
 
 
 def silence(ms):
@@ -21,7 +30,7 @@ def silence(ms):
 
 def transcripts(*sounds):
     async def work():
-        engine = SphinxSpeechToText(30, 2)
+        engine = ear()
         try:
             return await asyncio.gather(*(engine.transcribe(sound) for sound in sounds))
         finally:
@@ -48,7 +57,7 @@ def test_where_nothing_is_said_it_hears_nothing():
 
 def test_decoding_does_not_hold_the_loop(what_time):
     async def work():
-        engine = SphinxSpeechToText(30, 2)
+        engine = ear()
         await engine.prepare()
         decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 4)))
         longest = 0.0
@@ -65,9 +74,9 @@ def test_decoding_does_not_hold_the_loop(what_time):
 
 def test_whoever_stops_waiting_stops_the_decoder_and_the_next_gets_a_fresh_one(what_time):
     async def work():
-        engine = SphinxSpeechToText(30, 2)
+        engine = ear()
         await engine.prepare()
-        first = engine._whole._child
+        first = child(engine)
         decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 20)))
         await asyncio.sleep(0)
         decoding.cancel()
@@ -81,9 +90,9 @@ def test_whoever_stops_waiting_stops_the_decoder_and_the_next_gets_a_fresh_one(w
 
 def test_a_decoder_that_dies_is_told_and_replaced(what_time):
     async def work():
-        engine = SphinxSpeechToText(30, 2)
+        engine = ear()
         await engine.prepare()
-        os.kill(engine._whole._child.pid, signal.SIGKILL)
+        os.kill(child(engine).pid, signal.SIGKILL)
         with pytest.raises(EngineError, match=r"^pocketsphinx broke off: "):
             await engine.transcribe(what_time)
         assert await engine.transcribe(what_time) == "what time is it"
@@ -92,22 +101,30 @@ def test_a_decoder_that_dies_is_told_and_replaced(what_time):
     asyncio.run(work())
 
 
-def test_too_late_is_an_error(what_time):
+def test_several_are_understood_at_once(what_time):
     async def work():
-        engine = SphinxSpeechToText(0.01, 2)
-        with pytest.raises(EngineError, match=r"^pocketsphinx took more than 0\.01 s$"):
-            await engine.transcribe(what_time)
-        await engine.aclose()
+        engine = ear(processes=2)
+        try:
+            said = await asyncio.gather(*(engine.transcribe(what_time) for _ in range(4)))
+        finally:
+            await engine.aclose()
+        return said, len(engine._whole._processes)
 
-    asyncio.run(work())
+    assert asyncio.run(work()) == (["what time is it"] * 4, 2)
+
+
+@pytest.mark.parametrize(("cpus", "processes"), [(1, 1), (3, 3), (64, 4)])
+def test_unless_the_owner_says_there_is_a_process_for_each_cpu(monkeypatch, cpus, processes):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cpus)))
+    assert len(ear(processes=0)._whole._processes) == processes
 
 
 def test_it_ends_with_its_parent(what_time):
     async def work():
-        engine = SphinxSpeechToText(30, 2)
+        engine = ear()
         await engine.prepare()
-        engine._whole._child.stdin.close()
-        return await asyncio.wait_for(engine._whole._child.wait(), 10)
+        child(engine).stdin.close()
+        return await asyncio.wait_for(child(engine).wait(), 10)
 
     assert asyncio.run(work()) == 0
 
@@ -115,12 +132,12 @@ def test_it_ends_with_its_parent(what_time):
 def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(EngineMissing, match=r"pip install pocketsphinx"):
-        SphinxSpeechToText(30, 2)
+        ear()
 
 
 def words_so_far(engine_use):
     async def work():
-        engine = SphinxSpeechToText(30, 2)
+        engine = ear()
         try:
             return await engine_use(engine)
         finally:

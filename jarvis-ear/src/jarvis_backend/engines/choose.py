@@ -49,7 +49,7 @@ def _voice(options: TextToSpeechOptions) -> TextToSpeech:
 def _speech_to_text(options: SpeechToTextOptions) -> SpeechToText:
     match options.engine:
         case "pocketsphinx":
-            return SphinxSpeechToText(options.timeout_s, options.listeners)
+            return SphinxSpeechToText(options)
         case "faster-whisper":
             return WhisperSpeechToText(options.model, options.language, options.timeout_s)
         case "openai":

@@ -2,42 +2,55 @@
 
 import asyncio
 import importlib.util
+import os
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from jarvis_backend.config import SpeechToTextOptions
 from jarvis_backend.engines import sphinx_child, sphinx_live_child
+from jarvis_backend.engines.sphinx_pool import SphinxPool
 from jarvis_backend.engines.sphinx_process import NAME, SphinxProcess
 from jarvis_backend.errors import EngineError, EngineMissing
+
+MOST_PROCESSES: Final = 4
+"""Started for one household unless the owner wants more: 125 MB each, half of the service's memory
+together."""
 
 
 class SphinxSpeechToText:
     """Understands by pocketsphinx, in processes of its own. Lives on the loop.
 
-    One of them decodes complete utterances, one after another. The other listens to people who
-    still speak, so that guesses never delay answers. Bound: ``listeners`` people at once. Policy:
-    one more is refused. Counter: ``refused``.
+    A pool of them decodes complete utterances. One more listens to people who still speak, so that
+    guesses never delay answers. Bound: ``stt.listeners`` people at once. Policy: one more is
+    refused. Counter: ``refused``.
     """
 
     name = NAME
 
-    def __init__(self, timeout_s: float, listeners: int) -> None:
+    def __init__(self, options: SpeechToTextOptions) -> None:
         if importlib.util.find_spec("pocketsphinx") is None:
             raise EngineMissing(
                 "the Python package pocketsphinx is not installed (pip install pocketsphinx)"
             )
-        self._whole = SphinxProcess(sphinx_child.__name__, timeout_s)
-        self._live = SphinxProcess(sphinx_live_child.__name__, timeout_s)
-        self._free = list(range(listeners))
+        self._whole = SphinxPool(
+            sphinx_child.__name__,
+            options.processes or usual_processes(),
+            options.waiting,
+            options.timeout_s,
+        )
+        self._live = SphinxProcess(sphinx_live_child.__name__, options.timeout_s)
+        self._free = list(range(options.listeners))
         self.refused = 0
 
     async def prepare(self) -> None:
-        """Start the process and load the model: a second or so. The other one can wait."""
+        """Start one process and load its model: a second or so. The others can wait."""
         await self._whole.prepare()
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Have the process decode ``pcm``."""
-        return await self._whole.ask(pcm.astype("<i2").tobytes())
+        """Have a process decode ``pcm``; ``EngineBusy`` at once if it could not be in time."""
+        return await self._whole.transcribe(pcm)
 
     def listen(self) -> "SphinxListening":
         """Give somebody who begins to speak a decoder of their own."""
@@ -50,6 +63,11 @@ class SphinxSpeechToText:
         """End the processes, whatever they are doing."""
         await self._whole.aclose()
         await self._live.aclose()
+
+
+def usual_processes() -> int:
+    """Return how many processes decode unless the owner says: one for each CPU we may use."""
+    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
 
 
 class SphinxListening:

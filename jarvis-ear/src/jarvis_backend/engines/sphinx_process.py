@@ -15,6 +15,8 @@ TEXT_BYTES: Final = 1024 * 1024
 
 NAME: Final = "pocketsphinx"
 
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 
 class SphinxProcess:
     """Runs one of our decoder modules. Lives on the loop.
@@ -55,7 +57,7 @@ class SphinxProcess:
             async with asyncio.timeout(self._timeout_s), self._turn:
                 return await self._exchange(content)
         except TimeoutError:
-            raise EngineError(f"{NAME} took more than {self._timeout_s:g} s") from None
+            raise too_late(self._timeout_s) from None
 
     async def _exchange(self, content: bytes | None) -> bytes:
         answered = False
@@ -71,16 +73,22 @@ class SphinxProcess:
         return answer
 
     async def _start(self) -> Process:
-        # It sees where our modules are, and nothing else of our environment: no password.
+        # It sees where our modules are, and nothing else of our environment: no password. It
+        # decodes on one core, and numpy would start a thread for every other.
         self._child = child = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
-            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **_ONE_THREAD},
         )
         await _read_frame(child)
         return child
+
+
+def too_late(timeout_s: float) -> EngineError:
+    """Make the error for whoever waited ``timeout_s`` for nothing."""
+    return EngineError(f"{NAME} took more than {timeout_s:g} s")
 
 
 async def _talk(child: Process, content: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """Microphone: sound from PortAudio, by polling.
 
 A polled reader and not a callback: callbacks need writable and executable memory, which the
-service's sandbox denies, and they cannot tell a stalled card from a silent one. We ask how much
-has come, read it if it is enough, and sleep for as long as the rest will take.
+service's sandbox denies, and they cannot tell a stalled card from a silent one. We take a piece if
+it has come, and otherwise once more after as long as the rest of it takes.
 """
 
 import logging
@@ -34,9 +34,6 @@ PIECE_MS: Final = 40
 MAX_PIECE_MS: Final = 1000
 """After a pause of ours, catch up in pieces that the inbox can hold."""
 
-MIN_SLEEP_S: Final = 0.002
-"""Drivers announce samples in periods: asking more often finds nothing new."""
-
 MIN_AWAY_S: Final = 0.02
 """Between two openings there is a gap, whatever the clock says: nothing may be glued together."""
 
@@ -53,6 +50,9 @@ class _Reading:
     channels: int
     heard_at: float
     """When it was opened, or when the last samples came."""
+    empty_since: float | None = None
+    """When a look found nothing for the first time since then: what keeps us from looking is not
+    the device's fault."""
     meter: LossMeter | None = None
     """Set with the first samples: until then the device may still be starting."""
     arrived: int = 0
@@ -74,13 +74,11 @@ class Microphone:
         *,
         library: SoundLibrary | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._options = options  # of what is open
         self._wanted = options
         self._library = library or sound_process.for_input()
         self._monotonic = monotonic
-        self._sleep = sleep
         self._reading: _Reading | None = None
         self._stamper = Stamper()
         self._silence = DigitalSilence()
@@ -143,35 +141,30 @@ class Microphone:
         reading.stream.close()
 
     def _read(self, reading: _Reading) -> Block | None:
-        available = self._wait(reading)
-        if available == 0:
+        piece, most = (reading.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
+        taken = reading.stream.take(piece, most)
+        if not taken.data:
             self._check_stall(reading)
             return None
-        count = min(available, reading.rate * MAX_PIECE_MS // 1000)
-        data, overflowed = reading.stream.read(count)
-        pcm = channels.choose(data, reading.channels, self._options.channel)
-        self.overflows += overflowed
-        self._account(reading, pcm, waiting=available - count, overflowed=overflowed)
+        pcm = channels.choose(taken.data, reading.channels, self._options.channel)
+        self.overflows += taken.overflowed
+        self._account(reading, pcm, waiting=taken.waiting, overflowed=taken.overflowed)
         return self._listen(self._stamper.push(pcm))
 
-    def _wait(self, reading: _Reading) -> int:
-        piece = reading.rate * PIECE_MS // 1000
-        available = reading.stream.read_available
-        if available < piece:
-            self._sleep(max(MIN_SLEEP_S, (piece - available) / reading.rate))
-            available = reading.stream.read_available
-        return available if available >= piece else 0
-
     def _check_stall(self, reading: _Reading) -> None:
+        now = self._monotonic()
+        if reading.empty_since is None:
+            reading.empty_since = now
         first = reading.meter is None
         limit_ms = self._options.first_block_ms if first else self._options.stall_ms
-        if self._monotonic() - reading.heard_at > limit_ms / 1000:
+        if now - reading.empty_since > limit_ms / 1000:
             raise MicrophoneLost(f"{self.name} gave no sound for {limit_ms} ms")
 
     def _account(
         self, reading: _Reading, pcm: npt.NDArray[np.int16], *, waiting: int, overflowed: bool
     ) -> None:
         now = reading.heard_at = self._monotonic()
+        reading.empty_since = None
         if reading.meter is None:
             reading.meter = LossMeter(reading.rate, now)
             self._stamper.begin(reading.rate, self._away_s(now - len(pcm) / reading.rate))

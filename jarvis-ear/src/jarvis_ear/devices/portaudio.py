@@ -8,6 +8,7 @@ of every channel) is called a sample here.
 import functools
 import importlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -17,11 +18,14 @@ from jarvis_ear.devices.device import Device, Kind
 from jarvis_ear.devices.pulse_client import avoid_shared_memory
 from jarvis_ear.devices.selection import busy, find
 from jarvis_ear.devices.sound_cards import SoundCards
-from jarvis_ear.devices.sound_library import InputStream, OutputStream, StreamFailed
+from jarvis_ear.devices.sound_library import InputStream, OutputStream, StreamFailed, Taken
 from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneLost, SpeakerLost
 
 NOT_INSTALLED: Final = "PortAudio is not installed: apt install libportaudio2"
 """What sounddevice's OSError means, in words that help."""
+
+MIN_SLEEP_S: Final = 0.002
+"""Drivers announce samples in periods: asking more often finds nothing new."""
 
 INVALID_RATE: Final = -9997
 """paInvalidSampleRate: the device exists, but not at this rate."""
@@ -36,10 +40,15 @@ class PortAudio:
     """
 
     def __init__(
-        self, load: Callable[[], Any] | None = None, *, cards: SoundCards | None = None
+        self,
+        load: Callable[[], Any] | None = None,
+        *,
+        cards: SoundCards | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._load = load or _sounddevice
         self._cards = cards or SoundCards()
+        self._sleep = sleep
         self._open: PortAudioStream | None = None
         self._needs_own_rate: set[str] = set()  # devices that said no to ours: ask only once
 
@@ -141,32 +150,41 @@ class PortAudio:
         except BaseException:
             stream.close(ignore_errors=True)
             raise
-        self._open = PortAudioStream(stream, self._module().PortAudioError)
+        self._open = PortAudioStream(stream, self._module().PortAudioError, rate, self._sleep)
         return self._open, device, rate
 
 
 class PortAudioStream:
     """A stream of sounddevice, in either direction. For one thread."""
 
-    def __init__(self, stream: Any, failure: type[Exception]) -> None:  # noqa: ANN401 - no types
+    def __init__(
+        self,
+        stream: Any,  # noqa: ANN401 - sounddevice has no types
+        failure: type[Exception],
+        rate: int,
+        sleep: Callable[[float], None],
+    ) -> None:
         self._stream = stream
         self._failure = failure
+        self._rate = rate
+        self._sleep = sleep
         self.latency: float = stream.latency
         """Seconds that sound spends in the buffer."""
         self.is_closed = False
         """The device was given back."""
 
-    @property
-    def read_available(self) -> int:
-        """Samples that can be read without waiting."""
+    def take(self, least: int, most: int) -> Taken:
+        """Take up to ``most`` samples; nothing if ``least`` do not come in their own time."""
         with self._failing():
-            return int(self._stream.read_available)
-
-    def read(self, count: int) -> tuple[bytes, bool]:
-        """Read samples, and say whether some were lost before them."""
-        with self._failing():
+            available = int(self._stream.read_available)
+            if available < least:
+                self._sleep(max(MIN_SLEEP_S, (least - available) / self._rate))
+                available = int(self._stream.read_available)
+            if available < least:
+                return Taken()
+            count = min(available, most)
             data, overflowed = self._stream.read(count)
-        return bytes(data), bool(overflowed)
+        return Taken(bytes(data), bool(overflowed), available - count)
 
     @property
     def write_available(self) -> int:

@@ -1,5 +1,6 @@
 """What we ask of a sound library: its devices, and streams on them."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from jarvis_ear.devices.device import Device, Kind
@@ -7,6 +8,18 @@ from jarvis_ear.devices.device import Device, Kind
 
 class StreamFailed(Exception):
     """A stream cannot go on. Its text is what the sound system complains about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken out of a microphone's buffer."""
+
+    data: bytes = b""
+    """PCM16, all channels; empty if not enough had come."""
+    overflowed: bool = False
+    """Whether samples were lost before these."""
+    waiting: int = 0
+    """Samples that have come too, and were left for the next time."""
 
 
 class Stream(Protocol):
@@ -21,12 +34,11 @@ class Stream(Protocol):
 class InputStream(Stream, Protocol):
     """A microphone that is open. Raises StreamFailed."""
 
-    @property
-    def read_available(self) -> int:
-        """Samples that can be read without waiting."""
+    def take(self, least: int, most: int) -> Taken:
+        """Take up to ``most`` samples; nothing if there are fewer than ``least``.
 
-    def read(self, count: int) -> tuple[bytes, bool]:
-        """Read samples, and say whether some were lost before them."""
+        Waits for those once, for as long as they take to be spoken.
+        """
 
 
 class OutputStream(Stream, Protocol):

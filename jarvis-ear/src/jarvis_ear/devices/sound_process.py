@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from jarvis_ear.devices.device import Device, Kind
-from jarvis_ear.devices.sound_library import InputStream, OutputStream, StreamFailed
+from jarvis_ear.devices.sound_library import InputStream, OutputStream, StreamFailed, Taken
 from jarvis_ear.errors import DeviceError
 from jarvis_ear.inheritance import inherited
 
@@ -141,15 +141,10 @@ class RemoteStream:
         self.latency = latency
         """Seconds that sound spends in the buffer."""
 
-    @property
-    def read_available(self) -> int:
-        """Samples that can be read without waiting."""
-        return int(self._ask("read_available"))
-
-    def read(self, count: int) -> tuple[bytes, bool]:
-        """Read samples, and say whether some were lost before them."""
-        read: tuple[bytes, bool] = self._ask("read", count=count)
-        return read
+    def take(self, least: int, most: int) -> Taken:
+        """Take up to ``most`` samples: one question for each piece, which waits over there."""
+        taken: Taken = self._ask("take", least=least, most=most)
+        return taken
 
     @property
     def write_available(self) -> int:

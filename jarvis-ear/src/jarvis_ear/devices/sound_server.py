@@ -4,6 +4,7 @@
 """
 
 import ctypes
+import os
 import signal
 import sys
 from multiprocessing.connection import Connection
@@ -15,6 +16,9 @@ from jarvis_ear.errors import DeviceError
 
 PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h: the signal a process gets when the thread that started it ends."""
+
+PR_SET_NAME: Final = 15
+"""Likewise: what others are told who ask which program holds the microphone."""
 
 
 LISTING: Final = ("devices", "default")
@@ -57,10 +61,21 @@ class SoundServer:
 
 def main() -> None:
     """Serve whoever started this process, and end with it, even inside a driver."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_NAME, b"jarvis-ear")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they are meant for the ear, which closes this
+    _silence_libraries()
     SoundServer(Connection(int(sys.argv[1])), PortAudio()).serve()
+
+
+def _silence_libraries() -> None:
+    """Let only Python write to standard error: in a fault, PortAudio fills it without an end."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Source: where sound comes from, be it a microphone, a file or a pipe."""
 
 import logging
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from jarvis_ear.devices.stdin import Stdin
 from jarvis_ear.devices.wav_file import WavFile
 from jarvis_ear.errors import DeviceError
 
-__all__ = ["EndOfSound", "Source", "make_source", "why_deaf"]
+__all__ = ["EndOfSound", "Source", "check_source", "make_source", "why_deaf"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -55,6 +56,20 @@ def make_source(options: config.Microphone) -> Source:
         _LOGGER.info("%s; hearing %s instead", missing, options.fallback)
         return WavFile(Path(options.fallback), fast=options.fast)
     return Microphone(options)
+
+
+def check_source(options: config.Microphone, *, waits: bool) -> None:
+    """Tell a person's mistake before anything is started; raises DeviceError or InputError.
+
+    Who ``waits`` for a microphone is not told that none has this name.
+    """
+    if options.input and not Path(options.input).is_fifo():
+        with closing(make_source(options)) as source:
+            source.open()
+    elif options.device and not waits:
+        missing = why_deaf(options.device)
+        if missing:
+            raise DeviceError(missing)
 
 
 def why_deaf(

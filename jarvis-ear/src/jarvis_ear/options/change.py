@@ -17,6 +17,8 @@ class Taker(StrEnum):
     SPEAKER = "speaker"
     BACKEND = "backend"
     MUTE = "mute"
+    BUS = "bus"
+    CONSOLE = "console"
     LOG = "log"
     NOBODY = "nobody"
     """It is used once, at the start: a new value needs a restart."""
@@ -32,6 +34,8 @@ TAKERS: Final[Mapping[str, Taker]] = {
     "microphone.mute_between": Taker.MUTE,
     "speaker": Taker.SPEAKER,
     "backend": Taker.BACKEND,
+    "bus": Taker.BUS,
+    "console.transcripts": Taker.CONSOLE,
     "log.level": Taker.LOG,
     "log.transcripts": Taker.LOG,
 }

@@ -30,8 +30,10 @@ UNWELL: Final = 1
 NOT_RUNNING: Final = 2
 """Exit status of `service status`: nothing runs, or nothing is installed."""
 
-PACKAGED: Final = Path("/usr/lib/systemd/system/jarvis-ear.service")
-"""Where the Debian package has its unit, and we do not."""
+PACKAGE: Final = Layout(
+    home=Path("/usr/lib/jarvis-ear"), library=Path("/usr/lib"), programs=Path("/usr/bin")
+)
+"""Where the Debian package has everything, and we do not."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,6 +50,8 @@ def main(argv: Sequence[str]) -> int:
         return _status()
     layout = _layout(asked)
     _require_root(asked, layout)
+    if asked.verb == "password":
+        return _store_password(asked)
     if asked.verb == "install":
         return _install(asked, layout)
     return _uninstall(asked, layout)
@@ -58,7 +62,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     install = verbs.add_parser("install", help="install or upgrade, enable and start it")
     uninstall = verbs.add_parser("uninstall", help="stop it and remove what install made")
+    password = verbs.add_parser("password", help="ask for the backend's password, and store it")
     verbs.add_parser("status", help="how it does, on one screen")
+    password.set_defaults(dry_run=False, destdir=Path("/"), new_password=True, with_backend=False)
     for verb in (install, uninstall):
         verb.add_argument("--dry-run", action="store_true", help="only say what would be done")
         verb.add_argument(
@@ -69,8 +75,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
             help="a folder that stands for / ; nothing is started",
         )
     install.add_argument("--with-backend", action="store_true", help="the reference backend too")
-    install.add_argument("--password-file", type=Path, metavar="FILE", help="instead of asking")
-    install.add_argument("--new-password", action="store_true", help="though one is stored")
+    install.set_defaults(new_password=False)
+    for verb in (install, password):
+        verb.add_argument("--password-file", type=Path, metavar="FILE", help="instead of asking")
     uninstall.add_argument(
         "--purge", action="store_true", help="options, password, state and user too, without asking"
     )
@@ -92,11 +99,11 @@ def _require_root(asked: argparse.Namespace, layout: Layout) -> None:
     if os.geteuid() == 0 or asked.dry_run or layout.is_staged:
         return
     again = shlex.join(["sudo", str(Path(sys.argv[0]).absolute()), "service", asked.verb])
-    raise NotPermitted(f"to {asked.verb} the service one must be root: {again}")
+    raise NotPermitted(f"only root may do this: {again}")
 
 
 def _install(asked: argparse.Namespace, layout: Layout) -> int:
-    if PACKAGED.exists() and not layout.is_staged:
+    if _is_packaged() and not layout.is_staged:
         raise ServiceError(
             "the Debian package jarvis-ear is installed: apt remove jarvis-ear first"
         )
@@ -109,6 +116,20 @@ def _install(asked: argparse.Namespace, layout: Layout) -> int:
     if asked.dry_run or not facts.is_managed:
         return 0
     return _say(_what_next(layout, has_password=bool(secrets or facts.stored)))
+
+
+def _store_password(asked: argparse.Namespace) -> int:
+    layout = PACKAGE if _is_packaged() else Layout()
+    facts = look(layout)
+    stored = credentials.seal(_secrets(asked, facts))
+    if not stored:
+        return _say("no password given: nothing is changed")
+    _carry_out(plan.password(layout, facts, Wishes(credentials=stored)), dry_run=False)
+    return 0
+
+
+def _is_packaged() -> bool:
+    return PACKAGE.unit(EAR).exists()
 
 
 def _secrets(asked: argparse.Namespace, facts: Facts) -> dict[str, str]:
@@ -148,7 +169,7 @@ def _what_next(layout: Layout, *, has_password: bool) -> str:
         "For others than root to ask and mute it:  usermod --append --groups jarvis-ear NAME",
     ]
     if not has_password:
-        lines.append("No password is stored:  jarvis-ear service install --new-password")
+        lines.append("No password is stored:  jarvis-ear service password")
     return "\n".join(lines)
 
 

@@ -54,6 +54,16 @@ def install(layout: Layout, facts: Facts, release: Release, wishes: Wishes) -> t
     )
 
 
+def password(layout: Layout, facts: Facts, wishes: Wishes) -> tuple[Step, ...]:
+    """Return the steps after which the services that run use these credentials."""
+    services = (BACKEND, EAR) if facts.has_backend else (EAR,)
+    return (
+        *_credentials(layout, services, wishes.credentials),
+        Run(("systemctl", "daemon-reload")),
+        *(Start(s, is_active=True, can_return=True) for s in services if s in facts.active),
+    )
+
+
 def uninstall(layout: Layout, facts: Facts, *, purge: bool) -> tuple[Step, ...]:
     """Return the steps after which nothing is left; without ``purge``, what is the owner's is."""
     return (

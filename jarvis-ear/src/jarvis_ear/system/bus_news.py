@@ -28,6 +28,10 @@ class BusNews:
         self._post = post
         self._wall = wall
 
+    def change(self, agent_id: str, allowed: AbstractSet[str]) -> None:
+        """Go on under another name, with other things allowed. Any thread, between turns."""
+        self._agent_id, self._allowed = agent_id, allowed
+
     def effect(self, effect: Effect) -> None:
         """Tell of the wake word, and of a turn in which nothing was said."""
         match effect:

@@ -16,6 +16,10 @@ class BusSwitch:
         self._mute = mute
         self._may_unmute = may_unmute
 
+    def change(self, *, may_unmute: bool) -> None:
+        """Go on with another word of the owner. Any thread."""
+        self._may_unmute = may_unmute
+
     def turn(self, *, enabled: bool) -> bool:
         """Close or open the ear, and return whether it is now as the bus wants it."""
         if enabled:

@@ -7,6 +7,7 @@ socket's folder is open to that group, as that of the service is.
 
 import json
 import logging
+import select
 import socket
 import threading
 import time
@@ -25,8 +26,11 @@ MAX_REQUEST: Final = 64
 CLIENT_S: Final = 1.0
 """Whoever asks has so long for asking, and so long for listening; the next one waits behind."""
 
-LOOK_S: Final = 0.25
-"""A stop is noticed so soon."""
+RETRY_S: Final = 0.25
+"""Without descriptors, somebody who waits is tried again after so long."""
+
+STOP_S: Final = 1.0
+"""Every wait of the thread ends with a stop, but for that of an answer."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -43,14 +47,14 @@ class Control:
         self._answer = answer
         self._listener: socket.socket | None = None
         self._group: int | None = None
-        self._stopping = threading.Event()
+        self._stop_here, self._stop_there = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def __enter__(self) -> Self:
         try:
             self._group = private_socket.invited_group(self._path.parent)
             self._listener = private_socket.listen(self._path, self._group)
-            self._listener.settimeout(LOOK_S)
+            self._listener.settimeout(0)
         except OSError as error:
             told = CONTROL_TROUBLE.told(PLACE=self._path, REASON=error)
             _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=told)
@@ -59,54 +63,55 @@ class Control:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        if self._listener is None:
-            return
-        self._thread.join(LOOK_S + 2 * CLIENT_S)
-        self._listener.close()
-        self._path.unlink(missing_ok=True)
+        self._stop_here.close()
+        if self._listener is not None:
+            self._thread.join(STOP_S)
+            self._listener.close()
+            self._path.unlink(missing_ok=True)
+        self._stop_there.close()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            client = self._accept()
+        assert self._listener is not None  # noqa: S101 - the thread is started with it
+        while self._wait_for(self._listener):
+            client = self._accept(self._listener)
             if client is not None:
                 with client:
                     self._serve(client)
 
-    def _accept(self) -> socket.socket | None:
-        assert self._listener is not None  # noqa: S101 - the thread is started with it
+    def _wait_for(self, one: socket.socket, within_s: float | None = None) -> bool:
+        """Wait until it has something for us; False at a stop, or if it takes too long."""
+        ready = select.select([self._stop_there, one], [], [], within_s)[0]
+        return one in ready and self._stop_there not in ready
+
+    def _accept(self, listener: socket.socket) -> socket.socket | None:
         try:
-            return self._listener.accept()[0]
-        except TimeoutError:
-            return None
-        except OSError as error:  # no descriptors left: the ear needs none, and may free some
+            return listener.accept()[0]
+        except OSError as error:  # it went away; or no descriptors are left, and may be soon
             _LOGGER.debug("nobody could be answered: %s", error)
-            self._stopping.wait(LOOK_S)
+            select.select([self._stop_there], [], [], RETRY_S)
             return None
 
     def _serve(self, client: socket.socket) -> None:
         if not private_socket.is_welcome(client, self._group):
             return
         try:
-            word = _read_word(client)
+            word = self._read_word(client)
             reply = self._answer(word) if word else {"error": "expected one word and a line feed"}
             client.settimeout(CLIENT_S)
             client.sendall(json.dumps(reply).encode() + b"\n")
         except OSError as error:  # it went away, or is too slow
             _LOGGER.debug("a control client was not answered: %s", error)
 
-
-def _read_word(client: socket.socket) -> str:
-    """Read one line; empty if it is too long or does not come in time."""
-    deadline = time.monotonic() + CLIENT_S
-    got = b""
-    while b"\n" not in got:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0 or len(got) > MAX_REQUEST:
-            return ""
-        client.settimeout(left_s)
-        more = client.recv(MAX_REQUEST + 1)
-        if not more:
-            return ""
-        got += more
-    return got.partition(b"\n")[0].decode("ascii", "replace").strip()
+    def _read_word(self, client: socket.socket) -> str:
+        """Read one line; empty if it is too long, does not come in time, or there is a stop."""
+        deadline = time.monotonic() + CLIENT_S
+        got = b""
+        while b"\n" not in got:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or len(got) > MAX_REQUEST or not self._wait_for(client, left_s):
+                return ""
+            more = client.recv(MAX_REQUEST + 1)
+            if not more:
+                return ""
+            got += more
+        return got.partition(b"\n")[0].decode("ascii", "replace").strip()

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from jarvis_ear import __version__
@@ -41,6 +42,7 @@ class Health:
         turns: Callable[[], Sequence[Mapping[str, object]]] = lambda: (),
         monotonic: Callable[[], float] = time.monotonic,
         today: Callable[[], date] = date.today,
+        folder: Path | None = None,
     ) -> None:
         self._ear = ear
         self._beat = beat
@@ -53,7 +55,7 @@ class Health:
         self._heard_at: float | None = None
         self._level = SILENCE
         self._floor = NoiseFloor()
-        self._deaf = DeafTime(today)
+        self._deaf = DeafTime(today, folder)
 
     def look(self) -> None:
         """Take a look, about ten times a second."""

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,6 +11,7 @@ from typing import Final
 
 from jarvis_ear.journal import life as kinds
 from jarvis_ear.system.quiet_hours import QuietHours
+from jarvis_ear.system.whole_file import write_whole
 
 OWNER: Final = "owner"
 """Whoever types `jarvis-ear mute`."""
@@ -152,23 +152,10 @@ class Mute:
     def _store(self) -> None:
         told = {"by": sorted(self._by - {CLOCK}), "awake_night": self._awake_night}
         try:
-            _write(self._path, json.dumps(told))
+            write_whole(self._path, json.dumps(told))
         except OSError as error:
             self.stored = False
             unsure = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
             _LOGGER.warning("a restart will not know who muted the ear: %s", error, extra=unsure)
         else:
             self.stored = True
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file whole, and for our eyes only: no crash leaves half of it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)

@@ -24,6 +24,10 @@ MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
 class Modules(Protocol):
     """Who can have the modules of a bus switched. No call blocks."""
 
+    @property
+    def is_member(self) -> bool:
+        """Whether there is a bus."""
+
     def switch_module(self, module: str, *, enabled: bool) -> None:
         """Have one switched."""
 
@@ -39,6 +43,7 @@ class Orders:
         on_hush: Callable[[], None] = lambda: None,
         modules: Modules | None = None,
     ) -> None:
+        self._modules = modules
         self._health = health
         self._mute = mute
         self._actions: Final[Mapping[str, Callable[[], None]]] = {
@@ -53,11 +58,16 @@ class Orders:
         """Carry out one word, and say what there is to say."""
         if word == "status":
             return self._health.report()
-        action = self._actions.get(word)
+        action = self._actions.get(word) if self._may(word) else None
         if action is None:
             return {"error": f"expected one of {', '.join(WORDS)}"}
         action()
         return {"muted_by": list(self._mute.by), "stored": self._mute.stored}
+
+    def _may(self, word: str) -> bool:
+        """Whether there is who could do it: there may be no bus, and one after a reload."""
+        is_member = self._modules is not None and self._modules.is_member
+        return is_member or word not in MODULE_WORDS
 
 
 def _switches(modules: Modules | None) -> Mapping[str, Callable[[], None]]:

@@ -61,6 +61,14 @@ class Publisher:
         self._lock = threading.Lock()
         self._turns: OrderedDict[str, TurnNews] = OrderedDict()
 
+    def change(self, *, transcripts: bool) -> None:
+        """Note words from now on, or forget those that are shown. Any thread."""
+        with self._lock:
+            self._transcripts = transcripts
+            for turn_id, turn in self._turns.items() if not transcripts else ():
+                turn.forget_words()
+                self._show(turn_id)
+
     def effect(self, effect: Effect) -> None:
         """Note what the ear decided."""
         with self._lock:

@@ -48,6 +48,10 @@ class TurnNews:
         """Note the answer, where the wire says it as text."""
         self._quote("reply_characters", "reply", text, words=words)
 
+    def forget_words(self) -> None:
+        """Have known only how long they were."""
+        self.heard.pop("transcript", None)
+
     def finish(self, finished: Finished, now: float) -> None:
         """Note the verdict."""
         self.story.finished = finished

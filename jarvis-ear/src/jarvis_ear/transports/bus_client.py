@@ -50,6 +50,9 @@ class BusClient:
     when it is over.
     """
 
+    is_member = True
+    """Whether there is a bus to be reached."""
+
     def __init__(
         self, config: Bus, backend: Backend, switch: Switch, timing: Timing | None = None
     ) -> None:
@@ -82,6 +85,10 @@ class BusClient:
         """Return what was lost on the way out, and how many frames were no message."""
         return {"bus_dropped": self._queue.dropped, "bus_refused": self._refused}
 
+    def health(self) -> Mapping[str, object]:
+        """Say how things stand with the bus, and with the modules on it."""
+        return {"bus": str(self.state), "modules": dict(self.modules), **self.counters()}
+
     def start(self) -> None:
         """Begin to reach the bus. Once."""
         self._thread.start()
@@ -90,6 +97,10 @@ class BusClient:
         """Leave the bus, within a deadline whatever it does."""
         if not self._thread.stop(self._timing.stop_s):
             _LOGGER.warning("the bus did not stop within %.1f s", self._timing.stop_s)
+
+    def leave(self) -> None:
+        """Have it leave the bus, and do not wait for that."""
+        self._thread.stop(0.0)
 
     def post(self, event: wire.Event) -> None:
         """Have everybody on the bus told."""

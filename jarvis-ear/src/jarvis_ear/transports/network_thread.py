@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 _LOGGER = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ class NetworkThread:
         name: str = "jarvis-ear-network",
     ) -> None:
         self._main = main
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -32,6 +33,7 @@ class NetworkThread:
 
     def start(self) -> None:
         """Start the thread."""
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
 
     def stop(self, within_s: float) -> bool:
@@ -43,7 +45,8 @@ class NetworkThread:
         if not self.alive:
             self._stop.set()
             return True
-        self._loop.call_soon_threadsafe(self._stop.set)
+        with suppress(RuntimeError):  # the loop is closed: it ends by itself at this moment
+            self._loop.call_soon_threadsafe(self._stop.set)
         if threading.current_thread() is self._thread:
             return True
         self._thread.join(within_s)

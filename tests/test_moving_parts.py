@@ -1,10 +1,10 @@
-"""What the composition root takes for a sign of life."""
+"""What is taken for a sign of life."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from jarvis_ear import __main__ as main
+from jarvis_ear import moving_parts
 from jarvis_ear.errors import DeviceError
 from jarvis_ear.hearing.events import State
 
@@ -16,7 +16,7 @@ class Alive:
         self.ear = SimpleNamespace(turns=0, frames=0, proofs=0, state=State.IDLE)
         self.capture = SimpleNamespace(turns=0, is_muted=False)
         self.backend = SimpleNamespace(turns=0)
-        self.beat = main._beat(self.ear, self.capture, self.backend)
+        self.beat = moving_parts.make_beat(self.ear, self.capture, self.backend)
         self.now = 1000.0
         self.beat._monotonic = lambda: self.now
         self.beat._moved_at = [self.now] * 5
@@ -55,10 +55,10 @@ def test_it_stops_when_one_part_stops(without, stuck):
 
 def test_a_capture_thread_that_hangs_ends_the_program():
     alive = Alive()
-    main._require_capture(alive.beat)
+    moving_parts.require_capture(alive.beat)
     alive.goes_on(without="capture")
     with pytest.raises(DeviceError, match="only a new process can hear"):
-        main._require_capture(alive.beat)
+        moving_parts.require_capture(alive.beat)
 
 
 @pytest.mark.parametrize("without", ["frames", "proofs"])

@@ -1,0 +1,76 @@
+"""What the network and the backend do to an ear in the course of a day."""
+
+import queue
+import random
+import threading
+from collections import Counter
+from types import TracebackType
+from typing import Final, Self
+
+from fakes.fault_server import FaultServer
+from fakes.proxy import Proxy
+
+KINDS: Final = ("reset", "refuse", "kill", "stop")
+MOMENT_S: Final = 0.3
+"""How long a fault lasts, in real time: the network knows no other."""
+
+
+class Weather:
+    """Does what is due at each position of the sound, in a thread of its own.
+
+    ``reach`` may be called by any thread and never waits.
+    """
+
+    def __init__(self, server: FaultServer, proxy: Proxy, seed: int, due: list[int]) -> None:
+        self._server = server
+        self._proxy = proxy
+        self._random = random.Random(seed)  # noqa: S311 - nothing here is a secret
+        self._due = sorted(due, reverse=True)
+        self._orders: queue.Queue[str | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name="weather")
+        self.faults: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._orders.put(None)
+        self._thread.join()
+
+    def reach(self, position: int) -> None:
+        """Say how far the day has come."""
+        while self._due and position >= self._due[-1]:
+            self._due.pop()
+            self._orders.put(self._random.choice(KINDS))
+
+    def _run(self) -> None:
+        while (order := self._orders.get()) is not None:
+            self.faults[order] += 1
+            getattr(self, f"_{order}")()
+
+    def _reset(self) -> None:
+        self._proxy.reset()
+
+    def _refuse(self) -> None:
+        self._proxy.refuse()
+        self._wait()
+        self._proxy.accept()
+
+    def _kill(self) -> None:
+        self._server.kill()
+        self._wait()
+        self._server.start()
+
+    def _stop(self) -> None:
+        self._server.pause()
+        self._wait()
+        self._server.resume()
+
+    def _wait(self) -> None:
+        threading.Event().wait(MOMENT_S)

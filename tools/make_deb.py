@@ -1,0 +1,50 @@
+"""Make the Debian package: `make deb`. It lands in build/, checked by lintian.
+
+debhelper works on a copy of the files that git knows, so that nothing else gets into the package,
+and because it writes beside the folder in which it is started.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WORK = ROOT / "build" / "deb"
+NEEDED = {"dpkg-buildpackage": "dpkg-dev", "dh": "debhelper", "lintian": "lintian"}
+
+
+def main() -> int:
+    """Build, check and name the package."""
+    missing = [package for tool, package in NEEDED.items() if shutil.which(tool) is None]
+    if missing:
+        sys.stderr.write(f"make_deb: apt install {' '.join(missing)}\n")
+        return 69
+    source = copy_of_what_git_knows()
+    build = ["dpkg-buildpackage", "--build=binary", "--no-sign", "--no-check-builddeps"]
+    environment = os.environ | {"JARVIS_PYTHON": sys.executable}
+    subprocess.run(build, cwd=source, env=environment, check=True)  # noqa: S603 - ours
+    package, *_ = WORK.glob("jarvis-ear_*.deb")
+    check = ["lintian", "--fail-on=error,warning", "--allow-root", str(package)]
+    status = subprocess.run(check, check=False).returncode  # noqa: S603 - ours
+    made = package.rename(ROOT / "build" / package.name)
+    sys.stdout.write(f"{made.relative_to(ROOT)}: {made.stat().st_size / 1e6:.0f} MB\n")
+    return status
+
+
+def copy_of_what_git_knows() -> Path:
+    """Return a fresh folder with the files of the checkout, changed ones as they are."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    source = WORK / "jarvis-ear"
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.check_output(listing, cwd=ROOT, text=True)  # noqa: S603 - ours
+    for name in filter(None, names.split("\0")):
+        if name.startswith("tests/") or not (ROOT / name).is_file():
+            continue
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    return source
+
+
+sys.exit(main())
