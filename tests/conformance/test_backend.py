@@ -6,19 +6,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from fakes.wire_cases import CASES
-from fakes.wire_clients import (
-    ALL,
-    WITH_SPEECH,
-    BusClient,
-    Gone,
-    Refused,
-    SessionClient,
-    Word,
-)
-
-every_wire = pytest.mark.parametrize("wire", ALL, ids=lambda wire: wire.name)
-every_wire_with_speech = pytest.mark.parametrize("wire", WITH_SPEECH, ids=lambda wire: wire.name)
+from fakes.wire_cases import ALL, BUS, WITH_SPEECH, on
+from fakes.wire_clients import CLIENTS, BusClient, Gone, Refused, SessionClient, Word
 
 QUARTER_S = 8000  # bytes
 LONG = 10 * 32_000  # bytes of the answer to what is loud
@@ -28,35 +17,38 @@ def is_answer_to_soft(sound):
     return set(np.frombuffer(sound, "<i2").tolist()) == {7}
 
 
-def test_every_case_is_here():
-    assert [case for case in CASES if f"test_{case}" not in globals()] == []
+@pytest.fixture
+def client_of(wire):
+    """What makes a client of the wire under test."""
+    return CLIENTS[wire]
 
 
-@every_wire
-def test_connect(bench, wire):
-    with wire(bench.url) as client:
+@on(*ALL)
+def test_connect(bench, wire, client_of):
+    with client_of(bench.url) as client:
         client.fence()
 
 
-@every_wire
+@on(*ALL)
 @pytest.mark.parametrize("shown", [{"token": "bad"}, {"origin": "https://evil.example"}])
-def test_refuse(bench, wire, shown):
+def test_refuse(bench, wire, client_of, shown):
     with pytest.raises(Refused):
-        wire(bench.url, **shown).open()
-    with wire(bench.url) as client:
+        client_of(bench.url, **shown).open()
+    with client_of(bench.url) as client:
         client.fence()
 
 
-def test_refuse_an_unknown_session(bench):
+@on("session")
+def test_refuse_an_unknown_session(bench, wire):
     client = SessionClient(bench.url)
     client.path = "/ws/sessions/nobody"
     with client, pytest.raises(Gone):
         client.hear()
 
 
-@every_wire_with_speech
-def test_round_trip(real_backend, speech, wire):
-    with wire(real_backend) as client:
+@on(*WITH_SPEECH)
+def test_round_trip(real_backend, speech, wire, client_of):
+    with client_of(real_backend) as client:
         client.utter(speech.tobytes())
         text, sound = client.answer(enough=QUARTER_S)
     assert text == "what time is it"
@@ -64,16 +56,17 @@ def test_round_trip(real_backend, speech, wire):
     assert loudness > 100, "nobody could hear that"
 
 
-def test_round_trip_of_an_event(bench):
+@on(BUS)
+def test_round_trip_of_an_event(bench, wire):
     with BusClient(bench.url) as one, BusClient(bench.url) as two:
         two.fence()  # it is in
         one.utter(b"")
         assert one.hear() == two.hear() == Word("probe")
 
 
-@every_wire_with_speech
-def test_interruption(bench, wire):
-    with wire(bench.url) as client:
+@on(*WITH_SPEECH)
+def test_interruption(bench, wire, client_of):
+    with client_of(bench.url) as client:
         client.utter(bench.loud)
         text, first = client.answer()
         assert text == "loud"
@@ -82,56 +75,56 @@ def test_interruption(bench, wire):
         text, second = client.answer()
     assert text == "soft"
     assert is_answer_to_soft(second)
-    assert wire.name in {"socketio", "realtime"} or len(first) < LONG / 4
+    assert wire in {"socketio", "realtime"} or len(first) < LONG / 4
 
 
-@every_wire
-def test_abrupt_close(bench, wire):
+@on(*ALL)
+def test_abrupt_close(bench, wire, client_of):
     for _ in range(5):  # two more than may be connected at once: their places are given back
-        client = bench.join(wire)
+        client = bench.join(client_of)
         client.utter(bench.loud)
         client.drop()
-    with closing(bench.join(wire)) as client:
+    with closing(bench.join(client_of)) as client:
         client.fence()
 
 
-@every_wire_with_speech
-def test_half_utterance(bench, wire):
-    client = bench.join(wire)
+@on(*WITH_SPEECH)
+def test_half_utterance(bench, wire, client_of):
+    client = bench.join(client_of)
     heard = len(bench.ear.heard)
     client.begin(bench.loud[: len(bench.loud) // 4 * 2])
     client.drop()
-    with closing(bench.join(wire)) as another:
+    with closing(bench.join(client_of)) as another:
         another.utter(bench.soft)
         assert another.answer()[0] == "soft"
     assert len(bench.ear.heard) == heard + 1
 
 
-@every_wire
-def test_oversize(bench, wire):
-    with closing(bench.join(wire)) as neighbour:
-        client = bench.join(wire)
+@on(*ALL)
+def test_oversize(bench, wire, client_of):
+    with closing(bench.join(client_of)) as neighbour:
+        client = bench.join(client_of)
         client.oversize(70_000)
         client.wait_for_the_end()
         neighbour.fence()
 
 
-@every_wire
-def test_garbage(bench, wire):
-    with closing(bench.join(wire)) as client:
-        for thing in wire.garbage:
+@on(*ALL)
+def test_garbage(bench, wire, client_of):
+    with closing(bench.join(client_of)) as client:
+        for thing in client_of.garbage:
             client.throw(thing)
         client.fence()
         client.utter(bench.soft)
-        if wire is not BusClient:
+        if wire != BUS:
             assert client.answer()[0] == "soft"
 
 
-@every_wire_with_speech
-def test_slow_reader(bench, wire):
-    slow = bench.join(wire)
+@on(*WITH_SPEECH)
+def test_slow_reader(bench, wire, client_of):
+    slow = bench.join(client_of)
     slow.utter(bench.loud)  # and hears nothing of the answer
-    with closing(bench.join(wire)) as quick:
+    with closing(bench.join(client_of)) as quick:
         began = time.monotonic()
         quick.utter(bench.soft)
         assert quick.answer()[0] == "soft"
@@ -139,13 +132,24 @@ def test_slow_reader(bench, wire):
     slow.drop()
 
 
-@every_wire
-def test_reconnect(bench, wire):
-    with closing(bench.join(wire)) as client:
+@on(BUS)
+def test_slow_reader_of_events(bench, wire, client_of):
+    with closing(bench.join(client_of)) as slow, closing(bench.join(client_of)) as quick:
+        slow.fence()  # and hears nothing from now on
+        began = time.monotonic()
+        for _ in range(100):  # more than any kernel keeps for it
+            quick.say(type="probe", data={"much": "A" * 60_000})
+            assert quick.hear() == Word("probe")
+        assert time.monotonic() - began < 3
+
+
+@on(*ALL)
+def test_reconnect(bench, wire, client_of):
+    with closing(bench.join(client_of)) as client:
         client.utter(bench.loud)
         client.fence()
-    with closing(bench.join(wire)) as client:
-        if wire is BusClient:
+    with closing(bench.join(client_of)) as client:
+        if wire == BUS:
             client.fence()
             return
         client.utter(bench.soft)

@@ -23,12 +23,20 @@ class BusServer:
     """Takes clients inside a ``with`` and remembers what each says. Asked by one test."""
 
     def __init__(
-        self, port: int = 0, *, refuse: HTTPStatus | None = None, pongs: bool = True
+        self,
+        port: int = 0,
+        *,
+        refuse: HTTPStatus | None = None,
+        pongs: bool = True,
+        reads: bool = True,
     ) -> None:
         self._port = port
         self._pongs = pongs
         self.refuse = refuse
         """What the next clients are answered instead of being let in."""
+        self.reads = reads
+        """Whether the next clients are heard at all."""
+        self._over = threading.Event()
         self.authorizations: list[str | None] = []
         """What each client showed, those included that were refused."""
         self.heard: list[Message] = []
@@ -53,6 +61,7 @@ class BusServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._over.set()
         self._server.shutdown()
         self.hang_up()
         self._thread.join(SOON_S)
@@ -120,6 +129,8 @@ class BusServer:
             self._clients.append(client)
             self._joined += 1
             self._changed.notify_all()
+        if not self.reads:
+            self._over.wait()
         with suppress(ConnectionClosed, OSError):
             for frame in client:
                 self._hear(client, json.loads(frame))

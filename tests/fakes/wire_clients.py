@@ -7,7 +7,7 @@ import socket
 import time
 import wave
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -460,11 +460,11 @@ class BusClient(SocketClient):
             pass
 
 
-WITH_SPEECH: Final = (SocketIoClient, VoiceWsClient, SessionClient, RealtimeClient)
-"""The wires on which somebody speaks."""
-
-ALL: Final = (*WITH_SPEECH, BusClient)
-"""All five."""
+CLIENTS: Final[Mapping[str, type[WireClient]]] = {
+    client.name: client
+    for client in (SocketIoClient, VoiceWsClient, SessionClient, RealtimeClient, BusClient)
+}
+"""By the names that the suite has for the wires."""
 
 
 def as_wav(pcm: bytes) -> bytes:

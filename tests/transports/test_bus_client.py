@@ -17,7 +17,6 @@ from jarvis_ear.config import Backend, Bus
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.transports import bus_client as module
 from jarvis_ear.transports.bus_client import BusClient
-from jarvis_ear.transports.bus_queue import QUEUE_EVENTS
 from jarvis_ear.transports.status import LinkState
 from jarvis_ear.transports.timing import Timing
 from jarvis_ear.wire import event_bus as wire
@@ -69,27 +68,6 @@ def until(happens):
         threading.Event().wait(0.005)
 
 
-def test_it_says_how_the_microphone_is_when_it_comes(server, join, switch):
-    switch.by = ("clock", "owner")
-    client = join(server.url)
-    server.wait(lambda: server.heard != [])
-    (said,) = server.heard
-    assert said["type"] == "module_status_changed"
-    assert said["data"] == OPEN | {"enabled": False, "mutedBy": ["clock", "owner"]}
-    assert said["timestamp"]
-    assert client.state is LinkState.CONNECTED
-
-
-def test_it_obeys(server, join, switch):
-    join(server.url)
-    server.wait_for_clients(1)
-    server.order(enabled=False)
-    switch.wait_for_orders(1)
-    server.say({"type": "module_control", "module": "audio", "enabled": True})
-    switch.wait_for_orders(2)
-    assert switch.orders == [False, True]
-
-
 def test_what_it_may_not_do_it_contradicts(server, join, switch):
     switch.by, switch.stubborn = ("owner",), True
     join(server.url)
@@ -111,32 +89,11 @@ def test_what_other_ears_announce_is_no_order_nor_are_other_modules(server, join
     assert len(server.heard) == 1
 
 
-def test_garbage_is_counted_and_nothing_else(server, join, switch):
-    client = join(server.url)
-    server.wait_for_clients(1)
-    garbage = ("{", "[]", b"\0", '{"error":"Invalid JSON"}', '{"type":7}', "[" * 60_000)
-    for frame in garbage:
-        server.say(frame)
-    server.order(enabled=False)
-    switch.wait_for_orders(1)
-    assert client.counters() == {"bus_dropped": 0, "bus_refused": len(garbage)}
-    assert client.state is LinkState.CONNECTED
-
-
 def test_a_ping_is_answered(server, join):
     join(server.url)
     server.wait_for_clients(1)
     server.say({"type": "ping"})
     server.wait(lambda: any(each["type"] == "pong" for each in server.heard))
-
-
-def test_it_posts_in_order(server, join):
-    client = join(server.url)
-    server.wait(lambda: len(server.heard) == 1)
-    for number in range(5):
-        client.post(wire.Event("turn", {"n": number}, "then"))
-    server.wait(lambda: len(server.heard) == 6)
-    assert server.of("turn") == [{"n": n} for n in range(5)]
 
 
 def test_it_switches_modules_and_remembers_how_they_are(server, join):
@@ -149,68 +106,11 @@ def test_it_switches_modules_and_remembers_how_they_are(server, join):
     until(lambda: client.modules == {"vision": False})
 
 
-def test_it_comes_back_and_says_again_how_things_are(server, join, switch, caplog):
-    caplog.set_level(logging.INFO)
-    join(server.url)
-    server.wait(lambda: len(server.heard) == 1)
-    server.hang_up()
-    server.wait(lambda: len(server.heard) == 2)
-    server.drop()
-    server.wait(lambda: len(server.heard) == 3)
-    assert server.of("module_status_changed") == [OPEN] * 3
-    assert [record.levelname for record in caplog.records if "bus" in record.message] == [
-        "INFO",
-        "WARNING",
-        "INFO",
-    ]
-
-
-def test_what_is_posted_without_a_bus_waits_up_to_a_bound(join, switch):
-    with BusServer() as server:
-        url = server.url
-    client = join(url)
-    for number in range(QUEUE_EVENTS + 5):
-        client.post(wire.Event("turn", {"n": number}))
-    assert client.counters()["bus_dropped"] == 5
-    until(lambda: client.state is LinkState.DISCONNECTED)
-    with BusServer(int(url.rpartition(":")[2])) as server:
-        server.wait(lambda: server.of("module_status_changed") == [OPEN])
-        assert server.of("turn") == [{"n": n} for n in range(6, QUEUE_EVENTS + 5)]
-        assert server.heard[-1]["data"] == OPEN
-
-
 def test_a_bus_that_says_nothing_is_left(join):
     with BusServer(pongs=False) as server:
         join(server.url, Timing(ping_s=0.05, dead_s=0.2))
         server.wait_for_clients(2)
         assert server.pings > 1
-
-
-@pytest.mark.parametrize(
-    ("status", "state"),
-    [
-        (HTTPStatus.FORBIDDEN, LinkState.AUTH_FAILED),
-        (HTTPStatus.NOT_FOUND, LinkState.DISCONNECTED),
-        (HTTPStatus.BAD_GATEWAY, LinkState.DISCONNECTED),
-        (HTTPStatus.FOUND, LinkState.DISCONNECTED),
-    ],
-)
-def test_a_bus_that_does_not_want_us_is_asked_again(server, join, status, state, caplog):
-    server.refuse = status
-    client = join(server.url)
-    until(lambda: client.state is state)
-    server.refuse = None
-    server.wait_for_clients(1)
-    until(lambda: client.state is LinkState.CONNECTED)
-    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert len(warnings) == 1
-
-
-def test_a_frame_that_is_too_large_ends_the_link_and_no_more(server, join):
-    join(server.url)
-    server.wait_for_clients(1)
-    server.say("x" * 300_000)
-    server.wait_for_clients(2)
 
 
 def test_no_password_is_shown_to_a_bus_that_is_not_the_backend(server, join):

@@ -1,0 +1,148 @@
+"""Recorded turns, said again by a server to the ear's own links and its membership of the bus."""
+
+import asyncio
+
+import pytest
+
+from fakes.recorded_server import TOKEN, RecordedServer
+from fakes.switch import FakeSwitch
+from fakes.voice_server import wait_until
+from jarvis_ear.config import Backend, Bus
+from jarvis_ear.transports.bus_client import BusClient
+from jarvis_ear.transports.timing import Timing
+from jarvis_ear.transports.trust import Trust
+from jarvis_ear.transports.wires import WIRES
+from jarvis_ear.wire.voice_messages import (
+    Answer,
+    AudioChunk,
+    AudioEnd,
+    AudioPart,
+    AudioStart,
+    BackendError,
+    Listening,
+    Ping,
+    Processing,
+    Thinking,
+    Transcript,
+    TtsChunk,
+    TtsDone,
+)
+
+SOUND = bytes(range(256)) * 10
+WHOLE, PARTS = [AudioChunk("probe", b"RIFF" + SOUND, 0)], [AudioPart("probe", 0, SOUND)]
+UNDERSTOOD = Transcript("what time is it")
+
+TURNS = {
+    "socketio": (
+        "voice_socketio",
+        WHOLE,
+        [Listening, Processing, UNDERSTOOD, Thinking, TtsChunk, TtsChunk, TtsDone(2), Listening],
+    ),
+    "voice-ws": (
+        "voice_ws",
+        PARTS,
+        [Listening, Processing, UNDERSTOOD, Answer("Late. Very."), TtsChunk, TtsDone(1)],
+    ),
+    "realtime": (
+        "realtime_wav",
+        PARTS,
+        [
+            Listening,
+            Processing,
+            UNDERSTOOD,
+            Processing,
+            Answer("Late. Very."),
+            TtsChunk,
+            TtsChunk,
+            TtsDone(2),
+        ],
+    ),
+}
+"""The recording, what is said of an utterance, and what the link makes of the answers."""
+
+
+def link_to(url, wire):
+    config = Backend(url=url, agent_id="probe", protocol=wire)
+    return WIRES[wire].link(config, Timing(), lambda: None, Trust())
+
+
+def is_like(message, expected):
+    return isinstance(message, expected) if isinstance(expected, type) else message == expected
+
+
+def talk(wire, recording, story):
+    """Open a link to the recorded server, and tell a story with it."""
+
+    async def run():
+        server = RecordedServer(recording)
+        async with asyncio.timeout(10), server.serving() as url:
+            link = link_to(url, wire)
+            try:
+                await link.open(TOKEN)
+                await story(link, server)
+                assert link.refused == 0
+                assert link.usable
+            finally:
+                await link.close()
+
+    asyncio.run(run())
+
+
+async def hears(link, *expected):
+    for each in expected:
+        message = await link.received.get()
+        assert is_like(message, each), (message, each)
+
+
+async def until(happens):
+    await asyncio.to_thread(wait_until, happens)
+
+
+@pytest.mark.parametrize("wire", TURNS)
+def test_a_recorded_turn_is_understood(wire):
+    recording, sound, answers = TURNS[wire]
+
+    async def story(link, server):
+        await link.send(AudioStart("probe"))
+        await hears(link, answers[0])
+        for message in [*sound, AudioEnd("probe")]:
+            await link.send(message)
+        await hears(link, *answers[1:])
+        await link.send(Ping("probe"))
+        await server.say_the_rest()
+        if wire != "socketio":
+            await hears(link, BackendError)
+        assert link.received.empty()
+
+    talk(wire, recording, story)
+
+
+def test_a_session_that_only_gives_back_what_it_hears_answers_nothing():
+    async def story(link, server):
+        await link.send(AudioStart("probe"))
+        await hears(link, Listening)
+        await link.send(AudioPart("probe", 0, SOUND))
+        await server.say_the_rest()
+        await link.send(AudioStart("probe"))
+        await hears(link, Listening)  # and nothing before it
+        assert link.received.empty()
+
+    talk("session", "session_pcm", story)
+
+
+def test_a_recorded_bus_is_followed():
+    async def story():
+        server = RecordedServer("event_bus")
+        async with asyncio.timeout(10), server.serving() as url:
+            bus = Bus(url=url.replace("http", "ws"))
+            client = BusClient(bus, Backend(), FakeSwitch(), Timing(ping_s=0.05))
+            client.start()
+            try:
+                client.switch_module("vision", enabled=False)
+                await until(lambda: client.modules == {"vision": False})
+                await server.say_the_rest()
+                await until(lambda: client.counters()["bus_refused"] == 1)  # "Invalid JSON"
+            finally:
+                await asyncio.to_thread(client.stop)
+
+    asyncio.run(story())
