@@ -28,6 +28,7 @@ CHECKOUT: Final = f"{TEST}/checkout"
 CARD: Final = f"{TEST}/card"
 RELEASES: Final = "/opt/jarvis-ear/releases"
 PLAYED: Final = "/var/lib/jarvis-ear/played.raw"
+LOCK: Final = "/var/lib/jarvis-ear/card.lock"
 DROPIN: Final = "/etc/systemd/system/{}.service.d/90-test.conf"
 SHOWN: Final = {Path(sysconfig.get_path("purelib")): PACKAGES}
 """What the box has to show."""
@@ -58,7 +59,9 @@ class InstalledEar:
         here = self.box.at(CARD)
         here.mkdir(parents=True)
         config = (card.folder / "asound.conf").read_text()
-        config = config.replace(str(card.played), PLAYED).replace(str(card.folder), CARD)
+        written = {str(card.played): PLAYED, f"{card.folder}/lock": LOCK}
+        for outside, inside in {**written, str(card.folder): CARD}.items():
+            config = config.replace(outside, inside)
         (here / "asound.conf").write_text(config)
         for name in ("in.raw", "libasound_module_pcm_vmic.so"):
             (here / name).write_bytes((card.folder / name).read_bytes())
@@ -111,10 +114,8 @@ class InstalledEar:
         (site / "packages.pth").write_text(f"{PACKAGES}\n")
         for program, target in PROGRAMS.items():
             script = here / "bin" / program
-            module = target.partition(":")[0]
-            script.write_text(
-                f"#!{folder}/bin/python\nimport sys\nfrom {module} import main\nsys.exit(main())\n"
-            )
+            module, _, called = target.partition(":")
+            script.write_text(f"#!{folder}/bin/python\nfrom {module} import {called}\n{called}()\n")
             script.chmod(0o755)
         (here / ".complete").touch()
         return name

@@ -183,6 +183,27 @@ def test_it_stops_within_two_seconds(ear, backend):
     assert found == {"ActiveState": "inactive", "Result": "success"}
 
 
+def test_a_reload_changes_a_running_ear_and_a_mistake_changes_nothing(ear):
+    options = ear.box.at("/etc/jarvis-ear/config.toml")
+    good, pid = options.read_text(), main_pid(ear)
+    try:
+        options.write_text(f"{good}\n[hearing.endpointing]\nhangover_ms = 640\n")
+        ear.box.run("systemctl", "reload", "jarvis-ear")
+        [done] = wait_for(lambda: ear.journal("EVENT=Reloaded"), "it has read it again")
+        assert done["CHANGED"] == "hearing.endpointing.hangover_ms"
+        options.write_text("[hearing.wake]\nthreshhold = 0.4\n")
+        ear.box.run("systemctl", "reload", "jarvis-ear")
+        [refused] = wait_for(lambda: ear.journal("EVENT=ReloadRefused"), "it has found a mistake")
+        assert "did you mean hearing.wake.threshold" in refused["MESSAGE"]
+        assert "has 1 mistake, see the log" in ear.show("StatusText")["StatusText"]
+        assert main_pid(ear) == pid
+        assert ear.hears()
+    finally:
+        options.write_text(good)
+        ear.box.run("systemctl", "reload", "jarvis-ear")
+    wait_for(lambda: "mistake" not in ear.show("StatusText")["StatusText"], "all is well again")
+
+
 def test_a_wrong_configuration_is_said_once_and_not_tried_again(ear):
     options = ear.box.at("/etc/jarvis-ear/config.toml")
     good = options.read_text()
