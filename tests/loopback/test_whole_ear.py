@@ -32,6 +32,7 @@ def test_it_hears_the_question_and_speaks_the_answer(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.rstrip().endswith("jarvis-ear stops"), "libraries say nothing behind us"
     assert re.search(r'understood "what time is it"', done.stderr), done.stderr
     files = sorted(replies.iterdir())
     assert files, "no reply was spoken"

@@ -1,6 +1,5 @@
 """``jarvis-backend``: read the options, listen, and stop when asked to."""
 
-import gc
 import ipaddress
 import logging
 import os
@@ -8,7 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Final
+from contextlib import suppress
+from typing import Final, NoReturn
 
 from jarvis_backend.config import DEFAULT_PASSWORD, Config, load
 from jarvis_backend.errors import BackendError
@@ -18,6 +18,15 @@ from jarvis_backend.server import Server
 from jarvis_backend.workers import Workers
 
 _LOG: Final = logging.getLogger("jarvis_backend")
+
+
+def program() -> NoReturn:
+    """Run, and end at once: the interpreter would look through the models for most of a second."""
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
+            stream.flush()
+    os._exit(status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +57,6 @@ def _serve(server: Server | Workers, *, companion: bool) -> None:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     server.wait()
     server.stop()
-    gc.freeze()  # the models need not be looked through at the end: that takes most of a second
     _LOG.info("stopped")
 
 
@@ -75,4 +83,4 @@ def _is_loopback(host: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

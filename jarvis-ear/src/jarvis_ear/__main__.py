@@ -8,13 +8,12 @@ import os
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can import onnxruntime
 
 import faulthandler
-import gc
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
 from jarvis_ear import cli, config
 from jarvis_ear.audio.level import level
@@ -72,6 +71,18 @@ LOOK_S: Final = 0.1
 _LOGGER = logging.getLogger("jarvis_ear")
 
 
+def program() -> NoReturn:
+    """Run the command line, and end at once: the interpreter would look through the models first.
+
+    That takes most of a second, after everything has stopped and been told.
+    """
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
+            stream.flush()
+    os._exit(status)
+
+
 def main() -> int:
     """Run the command line."""
     return cli.main(run=run)
@@ -83,7 +94,6 @@ def run(loaded: Loaded) -> int:
     every_s = watchdog_s(os.environ)
     service = Service(open_notifier(os.environ))
     with ExitStack() as up:
-        up.callback(gc.freeze)  # to look through the models at the very end takes a second
         live = up.enter_context(logs.setup(loaded.config.log))
         up.enter_context(life_told())
         ending = up.enter_context(Ending(on_signal=service.stopping))
@@ -230,4 +240,4 @@ def _when_sound_ends(ear: EarThread, ending: Ending) -> Callable[[JarvisEarError
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

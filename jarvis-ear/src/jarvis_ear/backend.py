@@ -77,7 +77,7 @@ class BackendClient:
         self._clock = now or clock
         self._on_event = on_event or _nobody
         self._given_timing = timing or Timing()
-        self._take(*_checked(_from_environment() if config is None else config))
+        self._take(*checked(_from_environment() if config is None else config))
         self._intake = Intake()
         self._courier: Courier | None = None
         self._status = Status()
@@ -145,10 +145,10 @@ class BackendClient:
         Calling that takes no time: the network thread ends its link in order and makes another.
         What is not committed by then is delivered with the new options, if there is a spool.
         """
-        checked = _checked(config)
+        usable = checked(config)
 
         def go_on() -> None:
-            self._take(*checked)
+            self._take(*usable)
             self._begin_anew()
 
         return go_on
@@ -301,7 +301,7 @@ async def _set_with(leader: asyncio.Event, follower: asyncio.Event) -> AsyncIter
         led.cancel()
 
 
-def _checked(config: Backend) -> tuple[Backend, Trust]:
+def checked(config: Backend) -> tuple[Backend, Trust]:
     """Return what can be used, or raise ``ConfigError``."""
     _refuse_plaintext(config)
     return config, Trust(config.ca_file)

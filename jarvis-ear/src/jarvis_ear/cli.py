@@ -30,6 +30,7 @@ VERBS: Final = {
     "console": "show the running ear in a browser of this machine (--port N, --open)",
     "service": "install, uninstall or show it as a system service (service --help)",
     "devices": "list microphones and speakers, or say what is missing",
+    "check": "say whether the configuration can be used, and what is dangerous in it",
     "config": "print the options in force, and where each value comes from",
     "version": "print the version",
 }
@@ -104,12 +105,20 @@ def _answer(argv: list[str]) -> str | None:
             return reference()
         case ["config", *options]:
             return effective(load(options, os.environ))
+        case ["check", *options]:
+            return _check(options)
         case ["devices"]:
             return _devices()
         case ["version" | "--version"]:
             return f"jarvis-ear {__version__}\n"
         case _:
             return None
+
+
+def _check(argv: list[str]) -> str:
+    from jarvis_ear.check import check  # noqa: PLC0415 - loads the network, for this only
+
+    return check(load(argv, os.environ))
 
 
 def _devices() -> str:
@@ -184,7 +193,7 @@ usage: jarvis-ear VERB [OPTION ...]
 
 {verbs}
 
-Everyday options of run and config:
+Everyday options of run, check and config:
 {everyday()}
   --help-all         All options. They can be set in the environment and in the file as well:
                      see jarvis-ear config --reference.

@@ -146,7 +146,7 @@ RELOAD_REFUSED: Final = Kind(
     "It says: @REASON@\n\nNothing of the new configuration is used, and the ear hears as before. "
     "A restart does not succeed until it is mended.",
     (
-        Remedy("what is in the file, or what is wrong with it", "jarvis-ear config"),
+        Remedy("every mistake, and where it stands", "jarvis-ear check"),
         Remedy("once it is mended", "systemctl reload jarvis-ear"),
     ),
 )

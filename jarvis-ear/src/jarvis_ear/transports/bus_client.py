@@ -56,7 +56,7 @@ class BusClient:
     def __init__(
         self, config: Bus, backend: Backend, switch: Switch, timing: Timing | None = None
     ) -> None:
-        _refuse_plaintext(config)
+        refuse_plaintext(config)
         self._url = config.url if urlsplit(config.url).path.strip("/") else _with_path(config.url)
         self._agent_id = backend.agent_id
         self._backend = backend
@@ -197,7 +197,8 @@ def _with_path(url: str) -> str:
     return url.rstrip("/") + wire.PATH
 
 
-def _refuse_plaintext(config: Bus) -> None:
+def refuse_plaintext(config: Bus) -> None:
+    """Raise ConfigError for a bus that others could read, unless its owner allows that."""
     if is_exposed(config.url) and not config.allow_plaintext:
         raise ConfigError(
             f"bus.url: {address(config.url)} could be read and forged on the way, "

@@ -1,0 +1,59 @@
+"""Check: whether a configuration can be used, and what its owner had better know of it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.backend import checked
+from jarvis_ear.config import JARVIS_PASSWORD, Config
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.options import Loaded
+from jarvis_ear.transports.bus_client import refuse_plaintext
+from jarvis_ear.transports.exposure import address, is_exposed
+
+FINE: Final = "the configuration is fine"
+
+
+def check(loaded: Loaded) -> str:
+    """Say that it is fine, after what is dangerous in it; or raise ConfigError if it is not."""
+    mistakes = list(_mistakes(loaded))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return "".join(f"{line}\n" for line in (*_dangers(loaded.config), FINE))
+
+
+def _mistakes(loaded: Loaded) -> Iterator[str]:
+    """Try what the ear itself tries when it starts; whoever refuses names the option first."""
+    config = loaded.config
+    tries: tuple[Callable[[], object], ...] = (
+        lambda: checked(config.backend),
+        lambda: refuse_plaintext(config.bus),
+        lambda: _require_model(config.hearing.wake.model),
+    )
+    for attempt in tries:
+        try:
+            attempt()
+        except ConfigError as error:
+            key = str(error).partition(":")[0]
+            yield f"{loaded.origins[key]}: {error}"
+
+
+def _require_model(model: Path | None) -> None:
+    if model is not None and not model.is_file():
+        raise ConfigError(f"hearing.wake.model: {model} is no file, expected an .onnx model")
+
+
+def _dangers(config: Config) -> Iterator[str]:
+    backend, bus = config.backend, config.bus
+    if is_exposed(backend.url):
+        yield f"careful: password and voice go to {address(backend.url)} unencrypted: use https"
+    if backend.password.get_secret_value() == JARVIS_PASSWORD and not config.with_backend:
+        yield "careful: backend.password is the one that everybody knows"
+    if backend.delivery == "at_least_once":
+        yield "careful: backend.delivery = at_least_once: a command may run twice"
+    if bus.url and not bus.key.get_secret_value():
+        yield "careful: bus.key is not given: whoever reaches the bus can switch the microphone"
+    if bus.url and bus.may_unmute:
+        yield "careful: bus.may_unmute: the bus can open the microphone that you have closed"
+    if config.log.transcripts:
+        yield "careful: log.transcripts: what is said stands in the log"
