@@ -156,8 +156,9 @@ def test_garbage(wire, stranger, ear):
 
 @on(*WITH_SPEECH)
 def test_oversize(wire, stranger, ear):
-    _, told = ear
+    client, told = ear
     stranger.oversize(TOO_LARGE)
     told.wait(LinkDown)
     assert is_answered(ear, 1)
+    assert client.counters()["links_flooded"] == 0, "it was taken, and was too much afterwards"
     assert stranger.joined == 2

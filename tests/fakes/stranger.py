@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, Self
 
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
 PASSWORD: Final = "open sesame"
@@ -78,7 +78,10 @@ class Stranger(ABC):
 
 
 class WebSocketStranger(Stranger):
-    """What the three have in common. Each line has a thread."""
+    """What the three have in common: the library speaks WebSocket, the front gives it the lines.
+
+    Each line has a thread. Two threads accept; they end with the ``with``.
+    """
 
     path: ClassVar[str]
     by_subprotocol: ClassVar[bool] = False
@@ -88,6 +91,8 @@ class WebSocketStranger(Stranger):
         super().__init__(asks=asks)
         self._lines: set[ServerConnection] = set()
         self._front: _Front
+        self._library: Server
+        self._threads: list[threading.Thread] = []
 
     @property
     def url(self) -> str:
@@ -95,17 +100,20 @@ class WebSocketStranger(Stranger):
         return f"http://127.0.0.1:{self._front.server_address[1]}"
 
     def __enter__(self) -> Self:
-        upgrading = serve(
+        self._library = serve(
             self._talk,
             "127.0.0.1",
             0,
             process_request=self._admit,
             select_subprotocol=_the_one_offered,
         )
-        upgrading.socket.close()  # it accepts nothing itself: the front does
-        self._front = _Front(upgrading.handler, self.post)
-        self._thread = threading.Thread(target=self._front.serve_forever, args=(0.02,))
-        self._thread.start()
+        self._front = _Front(self._library.handler, self.post)
+        self._threads = [
+            threading.Thread(target=self._library.serve_forever),
+            threading.Thread(target=self._front.serve_forever, args=(0.02,)),
+        ]
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -115,11 +123,13 @@ class WebSocketStranger(Stranger):
         trace: TracebackType | None,
     ) -> None:
         self._front.shutdown()
-        self._thread.join(SOON_S)
         for line in list(self._lines):
             with suppress(OSError):
                 line.socket.shutdown(socket.SHUT_RDWR)
         self._front.server_close()
+        self._library.shutdown()
+        for thread in self._threads:
+            thread.join(SOON_S)
 
     def throw(self, thing: Any) -> None:
         """Say it as it is."""
