@@ -20,7 +20,12 @@ from fakes.fault_server import FaultServer
 from fakes.proxy import Proxy
 from fakes.voice_server import Switches
 from jarvis_ear import __main__ as daemon
+from jarvis_ear import config
+from jarvis_ear.ears import Ears
+from jarvis_ear.hearing.ear import Ear
+from jarvis_ear.hearing.utterance import GROWTH_MS
 from jarvis_ear.options import load
+from jarvis_ear.system.chronicles import Chronicles
 from soak.account import Lines, Size, Turns
 from soak.material import RATE, Home
 from soak.virtual_microphone import VirtualMicrophone
@@ -71,16 +76,17 @@ class Soak:
     def run(self) -> int:
         """Live through the day, and return the exit status of the daemon."""
         self._microphone.on_position = self._reach
-        make_ear = daemon._make_ear
+        microphone = self._microphone
 
-        def made(hearing):
-            ear = make_ear(hearing)
-            self._microphone.now = lambda: ear.now
-            return ear
+        class WatchedEars(Ears):
+            def make(self, hearing: config.Hearing, growth_ms: int = GROWTH_MS) -> Ear:
+                ear = super().make(hearing, growth_ms)
+                microphone.now = lambda: ear.now
+                return ear
 
-        daemon._make_ear = made
-        daemon.make_source = lambda _options: self._microphone
-        daemon._watchers = lambda *_: [self.turns]
+        daemon.Ears = WatchedEars
+        daemon.make_source = lambda _options: microphone
+        daemon.Chronicles = lambda *others: Chronicles(*others, self.turns)
         logging.getLogger("jarvis_ear").addHandler(self.lines)
         with self._server, self._proxy, self._weather:
             began = time.monotonic()

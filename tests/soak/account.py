@@ -14,7 +14,7 @@ from jarvis_ear.hearing.events import Effect, SendUtterance, TurnDropped, TurnOp
 
 @dataclass(slots=True)
 class Turns:
-    """Follows the turns of the ear, as a ``Watcher``: for the ear thread and the network thread."""
+    """Follows the turns as a ``Chronicle``: for the ear thread and the network thread."""
 
     opened: int = 0
     dropped: int = 0
@@ -35,6 +35,12 @@ class Turns:
         """Count how they ended."""
         if isinstance(event, Finished):
             self.verdicts.setdefault(event.turn_id, []).append(str(event.verdict))
+
+    def reply_started(self, turn_id: str) -> None:
+        """Nothing is counted here."""
+
+    def reply_ended(self, turn_id: str) -> None:
+        """Nor here."""
 
     def unaccounted(self) -> int:
         """Turns that were begun and neither dropped nor sent, or sent and not judged just once."""
