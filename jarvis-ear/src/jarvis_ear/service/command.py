@@ -164,7 +164,7 @@ def _what_next(layout: Layout, *, has_password: bool) -> str:
     lines = [
         "",
         "It is installed and runs. How it does:  jarvis-ear service status",
-        f"Options: {layout.config}, then  systemctl restart jarvis-ear",
+        f"Options: {layout.config}, then  systemctl reload jarvis-ear",
         "What happens:  journalctl -u jarvis-ear -f",
         "For others than root to ask and mute it:  usermod --append --groups jarvis-ear NAME",
     ]
