@@ -228,8 +228,26 @@ def test_without_a_sound_card_it_starts_and_says_why_it_is_deaf(ear):
         assert ear.show("ActiveState")["ActiveState"] == "active"
         said = ear.show("StatusText")["StatusText"]
         assert said.startswith("deaf: "), said
+        assert "the kernel shows no sound card" in said
         assert "no sound: jarvis-ear devices" in ear.service("status", check=False)
     finally:
+        card.write_text(good)
+    ear.wait_until_it_hears()
+
+
+def test_a_unit_that_may_not_use_the_sound_card_says_so(ear):
+    card, snd = ear.box.at(f"{CARD}/asound.conf"), ear.box.at("/dev/snd")
+    good = card.read_text()
+    card.write_text("</usr/share/alsa/alsa.conf>\n")
+    snd.mkdir()
+    (snd / "pcmC0D0c").touch(mode=0o600)
+    try:
+        ear.box.run("systemctl", "restart", "jarvis-ear")
+        said = ear.show("StatusText")["StatusText"]
+        assert "this user may not use the sound card (pcmC0D0c)" in said
+    finally:
+        (snd / "pcmC0D0c").unlink()
+        snd.rmdir()
         card.write_text(good)
     ear.wait_until_it_hears()
 

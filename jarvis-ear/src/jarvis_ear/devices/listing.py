@@ -7,13 +7,11 @@ from typing import Final
 
 from jarvis_ear.devices import sound_process
 from jarvis_ear.devices.device import Device, Kind
+from jarvis_ear.devices.lack import SND, Lack, lack
 from jarvis_ear.devices.selection import stable_name
 from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.devices.sound_library import SoundLibrary
 from jarvis_ear.errors import DeviceError
-
-SND: Final = Path("/dev/snd")
-"""Where the kernel shows its sound cards, one file per direction and card."""
 
 
 def describe(
@@ -33,27 +31,12 @@ def describe(
         return f"{error}\n"
     lines = [line for kind in _KINDS for line in _section(devices, kind, default[kind], cards)]
     if not all(_having(devices, kind) for kind in _KINDS):
-        lines += missing(snd, accessible, cards)
+        lines += _missing(lack(cards, snd=snd, accessible=accessible))
     return "\n".join(lines) + "\n"
 
 
-def missing(snd: Path, accessible: Callable[[Path], bool], cards: SoundCards) -> list[str]:
-    """Say why the sound system shows fewer devices than one expects."""
-    files = sorted(snd.glob("pcm*")) if snd.is_dir() else []
-    if not files:
-        return [
-            f"The kernel shows no sound card (no pcm devices in {snd}).",
-            "Plug one in; in a virtual machine or container, pass one through.",
-        ]
-    closed = [file.name for file in files if not accessible(file)]
-    if closed:
-        return [
-            f"This user may not use the sound card ({', '.join(closed)}).",
-            "Add it to the group audio: usermod -aG audio USER, and log in again.",
-        ]
-    if held := cards.holders():
-        return [f"{holder}." for holder in held]
-    return ["There are sound cards, but PortAudio cannot open them: perhaps another program does."]
+def _missing(found: Lack) -> list[str]:
+    return [f"{found.what[0].upper()}{found.what[1:]}.", found.remedy]
 
 
 _KINDS: Final[tuple[Kind, Kind]] = ("input", "output")

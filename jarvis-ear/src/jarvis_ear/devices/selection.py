@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from jarvis_ear.devices.device import Device, Kind
+from jarvis_ear.devices.lack import lack
 from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.errors import DeviceError
 
@@ -34,7 +35,7 @@ def find(
     """
     usable = [device for device in devices if device.channels(kind) > 0]
     if not usable:
-        raise DeviceError(f"no sound {kind} device: see `jarvis-ear devices` for what is missing")
+        raise DeviceError(f"no sound {kind} device: {lack(cards or SoundCards()).what}")
     if not wanted:
         return next((device for device in usable if device.index == default), usable[0])
     found = _meant(usable, wanted, cards or SoundCards())
