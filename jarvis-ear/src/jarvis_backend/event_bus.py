@@ -116,6 +116,7 @@ class EventBus:
         self._clients: set[BusClient] = set()
         self.modules = dict.fromkeys(wire.MODULES, True)
         """Which are enabled, as far as anybody has said."""
+        self._said_at: dict[str, float] = {}  # of those about which somebody has said anything
         self.dropped = 0
         sync.subscribe(self._broadcast)
         queue.when_there(self._learn)
@@ -142,21 +143,31 @@ class EventBus:
         await self._sync.forward(wire.Event(event.type, event.data, stamped))
         status = wire.module_status(event)
         if status is not None:
-            await self._queue.store(_MODULE + status[0], _WORDS[status[1]])
+            await self._keep(status[0])
 
     async def _learn(self) -> None:
-        """Find out how the modules are: others were there first, or Redis was and has forgotten."""
+        """Find out how the modules are, and tell: what was said last counts, wherever it was."""
         for module, enabled in self.modules.items():
-            told = await self._queue.fetch(_MODULE + module)
-            if told is None:
-                await self._queue.store(_MODULE + module, _WORDS[enabled])
-            else:
-                self.modules[module] = told == _WORDS[True]
+            told = _read(await self._queue.fetch(_MODULE + module))
+            said_at = self._said_at.get(module)
+            if told is not None and (said_at is None or said_at <= told[1]):
+                self._broadcast(wire.status_changed(module, enabled=told[0], now_s=told[1]))
+                self._said_at[module] = told[1]
+            elif said_at is not None:
+                event = wire.status_changed(module, enabled=enabled, now_s=said_at)
+                await self._sync.forward(event)
+                self._said_at[module] = said_at
+                await self._keep(module)
+
+    async def _keep(self, module: str) -> None:
+        text = f"{_WORDS[self.modules[module]]} {self._said_at[module]}"
+        await self._queue.store(_MODULE + module, text)
 
     def _broadcast(self, event: wire.Event) -> None:
         status = wire.module_status(event)
         if status is not None:
             self.modules[status[0]] = status[1]
+            self._said_at[status[0]] = self._now()
         frame = self._write(wire.encode(event))
         for client in tuple(self._clients):
             try:
@@ -165,3 +176,12 @@ class EventBus:
                 self.dropped += 1
                 self._clients.discard(client)
                 client.fell_behind.set()
+
+
+def _read(text: str | None) -> tuple[bool, float] | None:
+    """Return how a module is, and when somebody said so; None if that is not known."""
+    word, _, at = (text or "").partition(" ")
+    try:
+        return (word == _WORDS[True], float(at)) if word in _WORDS.values() else None
+    except ValueError:  # another program writes to our keys
+        return None
