@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, assert_never
 
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.wire.json_fields import read_object, write_object
@@ -91,6 +91,8 @@ def encode(message: Event | ModuleControl) -> dict[str, Any]:
             return {"type": "module_control", "module": module, "enabled": enabled}
         case Event(kind, data, timestamp):
             return {"type": kind, "data": dict(data), "timestamp": timestamp}
+        case _:
+            assert_never(message)
 
 
 def status_changed(module: str, *, enabled: bool, now_s: float) -> Event:
