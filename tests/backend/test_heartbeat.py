@@ -9,6 +9,8 @@ import pytest
 from fakes.engines import scripted
 from jarvis_backend.config import Limits
 
+pytestmark = pytest.mark.long  # whether somebody is dead is seen by waiting
+
 LIMITS = Limits(heartbeat_s=0.2, connections=1)
 
 

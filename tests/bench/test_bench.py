@@ -19,6 +19,8 @@ from bench.table import MISSED, Figure, Table
 
 from bench import __main__ as program
 
+pytestmark = pytest.mark.long  # each runs a measurement
+
 
 @pytest.fixture
 def collection(monkeypatch, tmp_path):

@@ -16,6 +16,8 @@ from jarvis_ear.config import Backend
 from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, Processing, Verdict
 from jarvis_ear.transports.timing import Timing
 
+pytestmark = pytest.mark.long  # back-off and time-outs at their real length
+
 REACHED_S = 6.0
 """The longest way back, counted from when the backend can be reached."""
 

@@ -13,7 +13,10 @@ from fakes.notify import NotifySocket
 from fakes.running_ear import RunningEar
 from fakes.vmic import VirtualCard, missing_tools, vmic
 
-pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
+pytestmark = [
+    pytest.mark.long,  # sound in real time
+    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
+]
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
