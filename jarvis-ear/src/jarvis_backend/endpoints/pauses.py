@@ -24,7 +24,8 @@ AGGRESSIVENESS: Final = 2
 class Pauses:
     """Cuts PCM16 at 16 kHz into utterances, however it is delivered. Lives on the loop.
 
-    Bound: ``most_s`` seconds, where an utterance is cut and given out.
+    Bound: ``most_s`` seconds, where an utterance is cut and given out. What follows until the next
+    pause is left out: it is no sentence of its own.
     """
 
     def __init__(self, most_s: float) -> None:
@@ -35,6 +36,7 @@ class Pauses:
         self._utterance = bytearray()
         self._speech = 0
         self._silence = 0
+        self._is_rest = False
 
     def hear(self, pcm: bytes) -> Iterator[bytes]:
         """Take ``pcm``; return the utterances that are complete with it."""
@@ -52,18 +54,29 @@ class Pauses:
         self._utterance.clear()
         self._before.clear()
         self._speech = self._silence = 0
+        self._is_rest = False
         return utterance
 
     def _hear(self, frame: bytes) -> bytes:
         is_speech = self._gate.is_speech(frame, SAMPLE_RATE)
+        if self._is_rest:
+            self._silence = 0 if is_speech else self._silence + 1
+            self._is_rest = self._silence < HANGOVER_FRAMES
+            return b""
         if not self._utterance:
             self._wait(frame, is_speech=is_speech)
             return b""
         self._utterance += frame
         self._silence = 0 if is_speech else self._silence + 1
-        if self._silence < HANGOVER_FRAMES and len(self._utterance) < self._most_bytes:
+        is_over, is_full = (
+            self._silence >= HANGOVER_FRAMES,
+            len(self._utterance) >= self._most_bytes,
+        )
+        if not is_over and not is_full:
             return b""
-        return self.rest()
+        utterance = self.rest()
+        self._is_rest = not is_over
+        return utterance
 
     def _wait(self, frame: bytes, *, is_speech: bool) -> None:
         self._before.append(frame)
