@@ -21,8 +21,8 @@ def pauses():
 
 
 def test_an_utterance_ends_where_the_person_pauses(pauses):
-    [heard] = pauses.hear(ONE * 500 * MS + SILENCE * 1000 * MS)
-    assert heard == ONE * 500 * MS + SILENCE * 800 * MS
+    [heard] = pauses.hear(ONE * 160 * MS + SILENCE * 1000 * MS)
+    assert heard == ONE * 160 * MS + SILENCE * 800 * MS
 
 
 @pytest.mark.parametrize("step", [640, 12_345, 1_000_000])
