@@ -22,10 +22,7 @@
 Anything else is a bug: it ends the process with a traceback, and systemd starts a fresh one.
 """
 
-from typing import ClassVar, Final
-
-EXIT_OK: Final = 0
-"""Everything that was asked for was done."""
+from typing import ClassVar
 
 
 class JarvisEarError(Exception):

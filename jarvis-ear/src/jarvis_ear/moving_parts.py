@@ -13,7 +13,8 @@ CAPTURE: Final = "capture thread"
 """The part of the beat that can hang in a driver, where nobody can wake it."""
 
 HANGS_S: Final = 15.0
-"""Opening a device may wait 5 s for a lock and 3 s for a close: whoever takes longer hangs."""
+"""A sound process has 5 s for an opening and 2 s for any other answer, and is killed then: whoever
+takes longer than all of that hangs."""
 
 
 def make_beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:
