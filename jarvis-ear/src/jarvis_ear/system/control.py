@@ -21,7 +21,7 @@ from jarvis_ear.system import private_socket
 Answer: TypeAlias = Mapping[str, object]
 
 MAX_REQUEST: Final = 64
-"""Bytes: the longest word we know has six."""
+"""Bytes: five times the longest word we know."""
 
 CLIENT_S: Final = 1.0
 """Whoever asks has so long for asking, and so long for listening; the next one waits behind."""
@@ -52,9 +52,7 @@ class Control:
 
     def __enter__(self) -> Self:
         try:
-            self._group = private_socket.invited_group(self._path.parent)
-            self._listener = private_socket.listen(self._path, self._group)
-            self._listener.settimeout(0)
+            self._listener, self._group = private_socket.listen(self._path)
         except OSError as error:
             told = CONTROL_TROUBLE.told(PLACE=self._path, REASON=error)
             _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=told)

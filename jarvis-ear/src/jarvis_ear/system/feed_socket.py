@@ -57,13 +57,11 @@ class FeedSocket:
 
     def __enter__(self) -> Self:
         try:
-            self._group = private_socket.invited_group(self._path.parent)
-            self._listener = private_socket.listen(self._path, self._group)
+            self._listener, self._group = private_socket.listen(self._path)
         except OSError as error:
             told = {"PLACE": self._path, "REASON": error}
             _LOGGER.warning("no feed for a console at %s: %s", self._path, error, extra=told)
         else:
-            self._listener.settimeout(0)
             self._thread.start()
         return self
 

@@ -26,15 +26,12 @@ MAX_GROUPS: Final = 256
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: see unix(7)
 
 
-def invited_group(folder: Path) -> int | None:
-    """Return the group that may enter the folder of the socket, if it is ours and may."""
-    found = folder.stat()
-    is_open = found.st_mode & stat.S_IXGRP and not found.st_mode & stat.S_IRWXO
-    return found.st_gid if is_open and found.st_gid == os.getegid() else None
+def listen(path: Path) -> tuple[socket.socket, int | None]:
+    """Open the socket, in place of one that nobody answers on; or raise OSError.
 
-
-def listen(path: Path, group: int | None) -> socket.socket:
-    """Open the socket for us and ``group``, in place of one that nobody answers on; or OSError."""
+    Returns it, for calls that do not wait, and the group that is welcome too.
+    """
+    group = _invited_group(path.parent)
     if _is_answered(path):
         raise OSError("another ear answers there")
     path.unlink(missing_ok=True)
@@ -45,10 +42,11 @@ def listen(path: Path, group: int | None) -> socket.socket:
         listener.bind(str(path))
         path.chmod(mode)
         listener.listen(WAITING)
+        listener.settimeout(0)
     except BaseException:
         listener.close()
         raise
-    return listener
+    return listener, group
 
 
 def is_welcome(client: socket.socket, group: int | None) -> bool:
@@ -58,6 +56,13 @@ def is_welcome(client: socket.socket, group: int | None) -> bool:
     if uid in (0, os.geteuid()):
         return True
     return group is not None and group in {gid, *_groups(client)}
+
+
+def _invited_group(folder: Path) -> int | None:
+    """Return the group that may enter the folder of the socket, if it is ours and may."""
+    found = folder.stat()
+    is_open = found.st_mode & stat.S_IXGRP and not found.st_mode & stat.S_IRWXO
+    return found.st_gid if is_open and found.st_gid == os.getegid() else None
 
 
 def _groups(client: socket.socket) -> tuple[int, ...]:
