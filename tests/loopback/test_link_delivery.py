@@ -225,9 +225,7 @@ def test_without_a_network_utterances_end_when_the_ear_does(tmp_path):
         client.disconnect()
         assert server.received() == []
     ends = {end.turn_id: end.verdict for end in told.all(Finished)}
-    assert [ends[turn_id] for turn_id in turn_ids] == 2 * [Verdict.EXPIRED] + 16 * [
-        Verdict.ABANDONED
-    ]
+    assert [ends[turn_id] for turn_id in turn_ids] == 2 * [Verdict.EXPIRED] + 16 * [Verdict.FAILED]
 
 
 def test_a_listener_that_fails_does_not_stop_the_network(tmp_path, caplog):
@@ -275,7 +273,7 @@ def test_secrets_and_voices_stay_out_of_the_log(tmp_path, caplog):
         server.start(password="changed", secret="third")
         wait_until(lambda: "does not accept the password" in caplog.text)
         turn_id = client.send_audio(SPEECH)
-    assert told.end_of(turn_id).verdict is Verdict.ABANDONED
+    assert told.end_of(turn_id).verdict is Verdict.FAILED
     said = "\n".join(f"{each.getMessage()} {each.args} {each.exc_text}" for each in caplog.records)
     assert "backend reached" in said
     voice = base64.b64encode(SPEECH[:30]).decode()

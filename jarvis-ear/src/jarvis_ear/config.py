@@ -194,8 +194,11 @@ class Backend(Section):
     delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
     """What happens to a sentence when nobody knows whether the backend got it. `at_most_once`: it
     is not sent again. `at_least_once`: it is, while fresh, and a command may run twice."""
+    waiting: Literal["replace", "queue"] = "replace"
+    """What happens to a sentence that still waits for the link when a newer one is said. `replace`:
+    it is not run. `queue`: both are sent, in order, each while fresh."""
     fresh_s: int = Field(30, ge=5, le=120)
-    """How long an utterance may wait for the link before it is too old to be run."""
+    """Age, counted from its last word, from which a sentence is too old to be run."""
     connect_s: float = Field(5.0, ge=0.5, le=60)
     """Deadline of a login, and of a connection with its handshake."""
     reply_s: float = Field(60.0, ge=1, le=600)
