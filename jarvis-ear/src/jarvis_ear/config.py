@@ -27,6 +27,9 @@ CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
 """Read when it exists and no other file is named."""
 
 
+SEND_S: Final = 1.0
+"""Least time, in seconds, between the end of a sentence and the age at which it is too old."""
+
 CHANNELS: Final = ("mix", *"01234567")
 """What `microphone.channel` may be."""
 
@@ -315,6 +318,17 @@ class Config(Section):
     console: Console = Console()
     with_backend: bool = False
     """Run the reference backend along with the ear, for trying out."""
+
+    @model_validator(mode="after")
+    def _leave_time_to_send(self) -> Self:
+        """Refuse a pause that makes every sentence too old before it is over."""
+        pause_s = self.hearing.endpointing.hangover_ms / 1000
+        if self.backend.fresh_s < pause_s + SEND_S:
+            raise ValueError(
+                "backend.fresh_s counts from the last word: expected at least "
+                f"{SEND_S:g} s more than hearing.endpointing.hangover_ms ({pause_s:g} s)"
+            )
+        return self
 
 
 def _is_time(text: str) -> bool:
