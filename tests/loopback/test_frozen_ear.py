@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import threading
+import time
 import wave
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from fakes.voice_server import VoiceServer
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 FRESH_S = 5
 STOPPED_S = FRESH_S + 1.0
+BLOCK = 640
 
 PATIENT = ("--hearing.endpointing.hangover-ms", "2500", "--backend.fresh-s", str(FRESH_S))
 """So long after the last word the sentence is over: the stop comes in between."""
@@ -59,6 +62,47 @@ def test_a_file(tmp_path):
             environment("open sesame"),
             *("--input", str(tmp_path / "question.wav"), "--speaker.device", "none"),
             *("--backend.url", server.url, *PATIENT),
+        ) as ear,
+    ):
+        freeze(ear)
+        ear.wait_for("expired (too old)")
+        assert server.received("end") == []
+    assert verdict(tmp_path) == ("expired", "too_old")
+
+
+@contextmanager
+def recorder():
+    """Write the sound into a pipe as a recorder does: in real time, and without a reader it waits.
+
+    What waits in the pipe when the ear goes on is old, and nothing in it says so.
+    """
+    readable, writable = os.pipe()
+
+    def write():
+        began, pcm, pause = time.monotonic(), sound(), threading.Event()
+        with suppress(BrokenPipeError), os.fdopen(writable, "wb", 0) as pipe:
+            for at in range(0, len(pcm), BLOCK):
+                pause.wait(max(0.0, began + at / 16_000 - time.monotonic()))
+                pipe.write(pcm[at : at + BLOCK].tobytes())
+
+    writing = threading.Thread(target=write, daemon=True)
+    writing.start()
+    try:
+        yield readable
+    finally:
+        os.close(readable)
+        writing.join(10)
+
+
+def test_a_pipe(tmp_path):
+    with (
+        VoiceServer(tmp_path) as server,
+        recorder() as pipe,
+        RunningEar(
+            tmp_path,
+            environment("open sesame"),
+            *("--input", "-", "--speaker.device", "none", "--backend.url", server.url, *PATIENT),
+            stdin=pipe,
         ) as ear,
     ):
         freeze(ear)
