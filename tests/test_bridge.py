@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from jarvis_ear.bridge import Bridge
-from jarvis_ear.delivery.events import DeliveryEvent, Finished, LinkUp, ReplyAudio, Verdict
+from jarvis_ear.delivery.captured_audio import CapturedAudio
+from jarvis_ear.delivery.events import (
+    DeliveryEvent,
+    Finished,
+    LinkUp,
+    ReplyAudio,
+    StillWaiting,
+    Verdict,
+)
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
@@ -39,9 +47,8 @@ class Recorder:
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
 
-    def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
-        self.calls.append(("send", turn_id, captured_audio))
-        return turn_id or ""
+    def send_audio(self, captured_audio: CapturedAudio) -> None:
+        self.calls.append(("send", captured_audio))
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
         self.calls.append(("extend", turn_id, offset, pcm))
@@ -49,8 +56,8 @@ class Recorder:
     def discard(self, turn_id: str) -> None:
         self.calls.append(("discard", turn_id))
 
-    def abandon(self, turn_id: str) -> None:
-        self.calls.append(("abandon", turn_id))
+    def abandon(self, turn_id: str, *, newer: bool = True) -> None:
+        self.calls.append(("abandon", turn_id, newer))
 
     def play(self, turn_id: str, index: int, content_type: str, audio: bytes) -> None:
         self.calls.append(("play", turn_id, index, content_type, audio))
@@ -88,7 +95,7 @@ def world() -> Recorder:
 
 @pytest.fixture
 def bridge(world: Recorder) -> Bridge:
-    bridge = Bridge(ear=world, log=world)
+    bridge = Bridge(ear=world, log=world, captured_at=lambda position: 100.0 + position / 16_000)
     bridge.connect(backend=world, speaker=world)
     return bridge
 
@@ -99,7 +106,7 @@ def chunk(turn_id: str, index: int = 0) -> ReplyAudio:
 
 def test_an_utterance_goes_to_the_backend_as_it_was_heard(bridge: Bridge, world: Recorder) -> None:
     bridge.effect(SendUtterance("t1", UTTERANCE))
-    assert world.deeds == [("send", "t1", UTTERANCE.pcm)]
+    assert world.deeds == [("send", CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0))]
 
 
 def test_what_is_said_is_on_file_before_it_is_whole(bridge: Bridge, world: Recorder) -> None:
@@ -140,11 +147,37 @@ def test_an_abandoned_turn_is_silent_whatever_still_arrives(
 ) -> None:
     bridge.effect(StopSpeaking("old"))
     bridge.effect(AbandonTurn("old", "WakeDetected"))
-    assert world.deeds == [("stop",), ("stop",), ("abandon", "old")]
+    assert world.deeds == [("stop",), ("stop",), ("abandon", "old", True)]
     bridge.delivery(chunk("old", 1))
     assert len(world.deeds) == 3
     bridge.delivery(chunk("new"))
     assert world.deeds[3:] == [("play", "new", 0, "audio/wav", b"RIFF")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "newer"),
+    [
+        ("WakeDetected", True),
+        ("SpeechStarted", True),
+        ("Hushed", False),
+        ("DeadlinePassed", False),
+    ],
+)
+def test_only_who_speaks_again_says_something_newer(
+    bridge: Bridge, world: Recorder, reason: str, *, newer: bool
+) -> None:
+    bridge.effect(AbandonTurn("old", reason))
+    assert world.deeds[-1] == ("abandon", "old", newer)
+
+
+def test_a_turn_that_still_waits_is_heard_when_it_is_answered(
+    bridge: Bridge, world: Recorder
+) -> None:
+    bridge.delivery(StillWaiting("unknown"))
+    bridge.effect(AbandonTurn("old", "WakeDetected"))
+    bridge.delivery(StillWaiting("old"))
+    bridge.delivery(chunk("old"))
+    assert world.deeds[-1] == ("play", "old", 0, "audio/wav", b"RIFF")
 
 
 def test_everything_is_logged_before_it_is_done(bridge: Bridge, world: Recorder) -> None:

@@ -90,6 +90,13 @@ def test_the_longest_utterance_has_room_for_speech():
         config.Endpointing(max_ms=2000, pre_roll_ms=2000)
 
 
+def test_a_sentence_is_not_too_old_before_it_is_over():
+    patient = config.Hearing(endpointing=config.Endpointing(hangover_ms=4500))
+    Config(hearing=patient, backend=Backend(fresh_s=6))
+    with pytest.raises(ValidationError, match=r"at least 1 s more than .*hangover_ms \(4.5 s\)"):
+        Config(hearing=patient, backend=Backend(fresh_s=5))
+
+
 @pytest.mark.parametrize("path", ["", "/ws/voice", "/house/voice-2/~x_y.z"])
 def test_a_path(path):
     assert Backend(path=path).path == path

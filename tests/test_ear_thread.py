@@ -187,10 +187,14 @@ def test_a_bug_ends_the_program_and_not_only_the_thread(error: BaseException) ->
 
     hearing = config.Hearing()
     ear = Ear(hearing, gate=Broken(), wake=Loud(), speech=Loud(), machine=TurnMachine(hearing, str))
-    with EarThread(ear, inbox, Effects(), on_finished=failed.set, on_failure=fail):
+    ends = list[Samples]()
+    with EarThread(
+        ear, inbox, Effects(), on_block=ends.append, on_finished=failed.set, on_failure=fail
+    ):
         inbox.put(Block(Samples(0), SPEECH))
         assert failed.wait(DEADLINE_S)
     assert failures == [error]
+    assert ends == [Samples(len(SPEECH) // SAMPLE_BYTES)]  # before it is heard
 
 
 def wait_until(true: Callable[[], bool]) -> None:

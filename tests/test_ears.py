@@ -26,6 +26,17 @@ def test_another_wake_word_is_another_model(tmp_path):
     assert wake_word(Hearing()) == "Hey Jarvis"
 
 
+def test_an_ear_that_is_only_prepared_changes_no_model_of_later_ears(tmp_path):
+    ears, path = Ears(), tmp_path / "computer.onnx"
+    path.write_bytes(shipped_model("hey_jarvis_v0.1.onnx").read_bytes())
+    first = ears.make(Hearing())
+    prepared, keep = ears.prepare(Hearing(wake=Wake(model=path)))
+    assert prepared._wake is not first._wake
+    assert ears.make(Hearing())._wake is first._wake
+    keep()
+    assert ears.make(Hearing(wake=Wake(model=path)))._wake is prepared._wake
+
+
 def test_a_model_that_is_none_is_refused_and_forgotten(tmp_path):
     ears = Ears()
     first = ears.make(Hearing())

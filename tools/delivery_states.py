@@ -14,6 +14,11 @@ BEGIN = (
     "<!-- From here to the end: written by `make docs` from jarvis_ear/delivery; do not edit. -->"
 )
 
+_NOT_DRAWN = (
+    "Not drawn: something newer ends a turn as `replaced` before it is committed, and as "
+    "`abandoned` afterwards; a stop ends it as `failed` (stopping) or `abandoned`."
+)
+
 
 def _where(move: Move) -> str:
     return str(move.to if move.verdict is None else move.verdict)
@@ -23,7 +28,7 @@ def _picture() -> Iterator[str]:
     labels: dict[tuple[str, str], list[str]] = {}
     for stage, row in AT_MOST_ONCE.items():
         for sign, move in row.items():
-            if (sign is not Sign.ABANDONED) and _where(move) != stage:
+            if sign not in (Sign.ABANDONED, Sign.STOPPED) and _where(move) != stage:
                 labels.setdefault((str(stage), _where(move)), []).append(str(sign))
     yield "```mermaid"
     yield "stateDiagram-v2"
@@ -71,7 +76,7 @@ def generated() -> str:
         BEGIN,
         "## The stages\n\n" + "\n".join(_stages()),
         "## Picture\n\n" + "\n".join(_picture()),
-        "Not drawn: whoever says something newer ends a turn as `abandoned`, at any stage.",
+        _NOT_DRAWN,
         "## Causes\n\n" + "\n".join(_causes()),
         "## Table\n\n" + "\n".join(_table()),
     ]

@@ -29,6 +29,10 @@ FRESH_S = 5
 SETTLE_S = 30.0
 """After the last fault: the oldest utterance expires, the last reply comes."""
 
+IMPATIENT = 0.15
+"""How often somebody does not wait for the reply to what they said before: a newer one replaces it,
+or it is abandoned."""
+
 WEIGHTS = {
     "ear killed": 35,
     "server killed": 30,
@@ -79,6 +83,8 @@ class Chaos:
 
     def _speak(self, utterances: int) -> None:
         while self.given < utterances:
+            if self.given and self._voice.random() < IMPATIENT:
+                self._ear.tell(do="abandon", turn=turn_of(self.given))
             self.given += 1
             self._ear.tell(
                 do="say",

@@ -52,6 +52,7 @@ def line(number, at=1.0):
         ([line(1)], [], "unaccounted"),
         ([line(1, at=50.0)], ["in_doubt"], "late"),
         ([line(1)], ["expired"], "late"),
+        ([line(1)], ["replaced"], "late"),
         ([line(None)], ["done"], "torn"),
         ([line(1)], ["done", "done"], "judged_twice"),
     ],

@@ -304,7 +304,7 @@ def test_reconnect(wire, stt, ear):
             assert told.end_of(turn_id).verdict is Verdict.DONE
         turn_id = client.send_audio(voice(600))
     client.disconnect()
-    assert told.end_of(turn_id).verdict is Verdict.ABANDONED
+    assert told.end_of(turn_id).verdict is Verdict.FAILED
     assert len(stt.heard) == 2
 
 

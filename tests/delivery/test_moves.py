@@ -69,7 +69,9 @@ def test_only_flushed_sound_is_committed(moves):
     ways = [
         (a, sign) for a, row in moves.items() for sign, b in row.items() if b.to is Stage.COMMITTED
     ]
-    assert ways == [(Stage.UPLOADED, Sign.FLUSHED)]
+    assert ways == [(Stage.FLUSHED, Sign.MARKED)]
+    flushed = [a for a, row in moves.items() for b in row.values() if b.to is Stage.FLUSHED]
+    assert flushed == [Stage.UPLOADED]
 
 
 @BOTH
@@ -83,15 +85,18 @@ def test_nothing_expires_after_the_commit_and_nothing_is_in_doubt_before():
     for stage, row in AT_MOST_ONCE.items():
         verdicts = {move.verdict for move in row.values()}
         if stage in UNCOMMITTED:
-            assert not verdicts & {Verdict.DONE, Verdict.IN_DOUBT, Verdict.REPLY_LOST}
+            assert verdicts <= {None, Verdict.FAILED, Verdict.EXPIRED, Verdict.REPLACED}
         else:
-            assert Verdict.EXPIRED not in verdicts
+            assert not verdicts & {Verdict.EXPIRED, Verdict.REPLACED}
         assert stage is Stage.COMMITTED or Verdict.IN_DOUBT not in verdicts
 
 
 @BOTH
 def test_every_turn_can_be_abandoned_and_takes_what_is_on_the_way_with_it(moves):
     for stage in set(Stage) - {Stage.OVER}:
-        move = moves[stage][Sign.ABANDONED]
-        assert move.verdict is Verdict.ABANDONED
-        assert (move.link is After.REPLACE) == (stage is not Stage.WAITING)
+        wanted, stopped = moves[stage][Sign.ABANDONED], moves[stage][Sign.STOPPED]
+        is_early = stage in UNCOMMITTED
+        assert wanted.verdict is (Verdict.REPLACED if is_early else Verdict.ABANDONED)
+        assert stopped.verdict is (Verdict.FAILED if is_early else Verdict.ABANDONED)
+        for move in (wanted, stopped):
+            assert (move.link is After.REPLACE) == (stage is not Stage.WAITING)

@@ -51,7 +51,14 @@ def ends(effects):
 
 
 def commit(box, now):
-    return (*box.hear(Listening("den"), now), *box.flushed(now))
+    ready, flushed = box.hear(Listening("den"), now), box.flushed(now)
+    return (*ready, *flushed, *mark(box, flushed, now))
+
+
+def mark(box, effects, now, *, kept=True):
+    """Write down what is to be written down before it may run."""
+    notes = [each for each in effects if isinstance(each, Note) and each.mark is Mark.SENT]
+    return tuple(e for note in notes for e in box.marked(note.turn_id, now, kept=kept))
 
 
 def deliver(box, now):
@@ -64,6 +71,7 @@ def test_an_empty_outbox_waits_for_nothing():
     assert box.tick(1.0) == ()
     assert box.link_lost(2.0) == ()
     assert box.flushed(3.0) == ()
+    assert box.marked("nobody", 3.0, kept=True) == ()
     assert box.abandon("nobody", 4.0) == ()
     assert len(box) == 0
 
@@ -123,8 +131,60 @@ def test_a_turn_that_nobody_wants_gives_way_to_the_next():
     box.link_up(1.0)
     effects = box.abandon("a", 2.0)
     assert isinstance(effects[0], Replace)
-    assert ends(effects) == [("a", Verdict.ABANDONED, "interrupted")]
-    assert ends(box.abandon("b", 2.0)) == [("b", Verdict.ABANDONED, "interrupted")]
+    assert ends(effects) == [("a", Verdict.REPLACED, "interrupted")]
+    assert ends(box.abandon("b", 2.0)) == [("b", Verdict.REPLACED, "interrupted")]
+
+
+def test_a_turn_that_was_committed_was_perhaps_run():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.link_up(1.0)
+    commit(box, 2.0)
+    assert ends(box.abandon("a", 3.0)) == [("a", Verdict.ABANDONED, "interrupted")]
+
+
+def test_an_owner_may_have_both_in_order():
+    box = Outbox("den", Patience(), queue=True)
+    box.put(utterance("a"), 0.0)
+    assert box.abandon("a", 1.0) == (Tell(events.StillWaiting("a")),)
+    box.put(utterance("b"), 2.0)
+    assert box.abandon("b", 2.5, newer=False)[-1] == Tell(
+        Finished("b", Verdict.REPLACED, "interrupted", 0)
+    )
+    box.put(utterance("c"), 3.0)
+    box.link_up(4.0)
+    assert ends(deliver(box, 5.0)) == [("a", Verdict.DONE, "")]
+    commit(box, 6.0)
+    assert ends(box.abandon("c", 7.0)) == [("c", Verdict.ABANDONED, "interrupted")]
+
+
+def test_what_cannot_be_written_down_is_not_sent_and_the_next_is():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.put(utterance("b"), 0.0)
+    box.link_up(1.0)
+    box.hear(Listening("den"), 1.0)
+    effects = mark(box, box.flushed(1.0), 1.0, kept=False)
+    assert ends(effects) == [("a", Verdict.FAILED, "storage_failed")]
+    assert not [each for each in effects if isinstance(each, Send)]
+    assert box.marked("a", 1.0, kept=True) == ()
+    assert box.link_up(2.0) == (Send(AudioStart("den")),)
+    assert box.marked("a", 2.0, kept=True) == ()
+
+
+def test_a_second_attempt_waits_and_keeps_its_place():
+    box = outbox()
+    box.put(utterance("a"), 0.0)
+    box.put(utterance("b"), 0.0)
+    box.link_up(1.0)
+    *_, told = box.hear(BackendError("fetch failed"), 2.0)
+    again_at = 2.0 + told.event.retry_s
+    assert box.deadline == 30.0  # there is no link that it could go up on
+    assert box.link_up(2.1) == ()
+    assert box.deadline == again_at
+    assert box.tick(again_at - 0.01) == ()
+    assert box.tick(again_at) == (Send(AudioStart("den")),)
+    assert ends(deliver(box, 6.0)) == [("a", Verdict.DONE, "")]
 
 
 def test_stale_ones_are_passed_over():
@@ -195,7 +255,7 @@ def test_the_end_of_the_ear_is_the_end_of_every_turn():
     box.link_up(0.0)
     effects = box.close(1.0)
     assert isinstance(effects[0], Replace)
-    assert ends(effects) == [(name, Verdict.ABANDONED, "stopping") for name in "ab"]
+    assert ends(effects) == [(name, Verdict.FAILED, "stopping") for name in "ab"]
     assert box.close(2.0) == ()
 
 
@@ -210,7 +270,7 @@ def test_what_is_on_file_is_left_to_the_next_life_unless_it_is_committed():
     assert Tell(events.Kept("b")) in effects
     assert ends(effects) == [
         ("a", Verdict.ABANDONED, "stopping"),
-        ("c", Verdict.ABANDONED, "stopping"),
+        ("c", Verdict.FAILED, "stopping"),
     ]
     assert len(box) == 0
 
@@ -262,6 +322,7 @@ class AnyBackend(RuleBasedStateMachine):
         self.put, self.ended, self.commits = [], {}, {}
         self.marks, self.sounds = {}, {}
         self.uploading = None
+        self.disk_is_stuck = False
         self.last_first = -1
         self.start()
 
@@ -275,7 +336,7 @@ class AnyBackend(RuleBasedStateMachine):
                 case Replace():
                     self.linked = False
                 case Note(turn_id, mark):
-                    self.marks[turn_id] = mark
+                    self.note(turn_id, mark)
                 case Send(AudioStart()):
                     assert self.linked
                 case Upload(AudioChunk(_, wav, 0)):
@@ -289,6 +350,18 @@ class AnyBackend(RuleBasedStateMachine):
                     self.marks.pop(end.turn_id, None)
                 case Tell(event):
                     assert event.turn_id not in self.ended, "news after the verdict"
+
+    def note(self, name, mark):
+        """Mark it, if the disk lets us; what it does not let us mark must not run."""
+        kept = mark is not Mark.SENT or not self.disk_is_stuck
+        if kept:
+            self.marks[name] = mark
+        if mark is Mark.SENT:
+            self.take(self.box.marked(name, self.now, kept=kept))
+
+    @rule()
+    def disk_changes(self):
+        self.disk_is_stuck = not self.disk_is_stuck
 
     def commit(self, name):
         assert self.linked

@@ -69,7 +69,8 @@ def test_a_sentence_goes_up_while_it_is_said_and_its_end_is_the_commit(box):
     assert box.hear(PartialTranscript("what time"), 0.4) == (
         Tell(events.PartlyTranscribed("t1", "what time")),
     )
-    assert box.flushed(0.5) == (Note("t1", Mark.SENT), END, Tell(events.Sent("t1", 8, 52, 0)))
+    assert box.flushed(0.5) == (Note("t1", Mark.SENT),)
+    assert box.marked("t1", 0.5, kept=True) == (END, Tell(events.Sent("t1", 8, 52, 0)))
     assert box.hear(Processing(), 0.6)[1] == Tell(events.Processing("t1"))
     assert box.hear(Transcript("what time is it"), 0.7) == (
         Tell(events.Transcribed("t1", "what time is it")),
@@ -169,6 +170,7 @@ def test_nothing_goes_ahead_of_a_sentence_that_waits(box):
     assert box.grew("t2", 0, b"wxyz", 0.1) == ()
     box.hear(READY, 0.2)
     box.flushed(0.3)
+    box.marked("t1", 0.3, kept=True)
     box.hear(Processing(), 0.4)
     *_, start, sound = box.hear(TtsDone(0), 0.5)
     assert (start, sound) == (START, part(0, b"wxyz"))
@@ -245,6 +247,8 @@ class AnyStream(RuleBasedStateMachine):
                     assert name not in self.ran
                     self.ran.append(name)
                     self.on_link = None
+                case Note(turn_id, Mark.SENT):
+                    self.take(self.box.marked(turn_id, self.now, kept=True))
                 case Tell(Finished() as end):
                     assert end.turn_id not in self.ended
                     self.ended[end.turn_id] = end

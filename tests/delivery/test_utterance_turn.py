@@ -35,7 +35,8 @@ def turn_at(stage, wav=WAV, moves=AT_MOST_ONCE):
     steps = [
         (Stage.OFFERED, lambda: turn.offer(101.0)),
         (Stage.UPLOADED, lambda: turn.hear(Listening("den"), 102.0)),
-        (Stage.COMMITTED, lambda: turn.flushed(103.0)),
+        (Stage.FLUSHED, lambda: turn.flushed(103.0)),
+        (Stage.COMMITTED, lambda: turn.marked(103.0, kept=True)),
         (Stage.DELIVERED, lambda: turn.hear(Processing(), 104.0)),
         (Stage.ANSWERING, lambda: turn.hear(Transcript("hi"), 105.0)),
         (Stage.OVER, lambda: turn.hear(TtsDone(0), 106.0)),
@@ -47,6 +48,15 @@ def turn_at(stage, wav=WAV, moves=AT_MOST_ONCE):
         assert turn.stage is reached
     assert turn.stage is stage
     return turn
+
+
+def commit(turn, now):
+    """The socket has taken all of it, and it could be written down."""
+    return (*turn.flushed(now), *turn.marked(now, kept=True))
+
+
+def refused(turn, cause=Cause.STT_UNAVAILABLE, at=0.0):
+    return Tell(events.Refused("t1", cause.value, turn.not_before - at))
 
 
 def finished(verdict, cause, chunks=0):
@@ -61,8 +71,8 @@ def test_a_turn_from_offer_to_end():
     turn = UtteranceTurn(Utterance("t1", WAV, 44, ended_at=100.0), "den", PATIENCE)
     assert turn.offer(101.0) == (Send(AudioStart("den")),)
     assert turn.hear(Listening("den"), 101.1) == (Upload(AudioChunk("den", WAV, 0)),)
-    assert turn.flushed(101.2) == (
-        Note("t1", Mark.SENT),
+    assert turn.flushed(101.2) == (Note("t1", Mark.SENT),)
+    assert turn.marked(101.2, kept=True) == (
         Send(AudioEnd("den")),
         Tell(events.Sent("t1", 44, len(WAV), 60)),
     )
@@ -124,19 +134,22 @@ def test_a_flush_gets_three_seconds_for_every_six_of_speech(size, windows):
     assert turn.stage is Stage.WAITING
 
 
-@pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.UPLOADED])
+@pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.UPLOADED, Stage.FLUSHED])
 def test_before_the_commit_a_lost_link_costs_nothing(stage):
     turn = turn_at(stage)
     assert turn.take(Sign.LINK_LOST, 103.0) == ()
     assert turn.offer(104.0) == (Send(AudioStart("den")),)
 
 
-@pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.UPLOADED])
+@pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.UPLOADED, Stage.FLUSHED])
 def test_before_the_commit_a_refusal_is_tried_once_more(stage):
     turn = turn_at(stage)
-    assert turn.hear(BackendError("fetch failed"), 103.0) == (Replace("backend refused it"),)
+    assert turn.hear(BackendError("fetch failed"), 103.0) == (
+        Replace("backend refused it"),
+        refused(turn, at=103.0),
+    )
     assert turn.stage is Stage.WAITING
-    turn.offer(104.0)
+    turn.offer(105.0)
     assert turn.hear(BackendError("fetch failed"), 105.0) == (
         Replace("backend refused it for good"),
         finished(Verdict.FAILED, Cause.STT_UNAVAILABLE),
@@ -213,11 +226,12 @@ def test_a_failure_before_the_transcript_ran_nothing_and_is_tried_once_more(stag
     assert turn.hear(BackendError("fetch failed"), 106.0) == (
         Replace("backend refused it"),
         Note("t1", Mark.NEW),
+        refused(turn, at=106.0),
     )
     assert (turn.stage, turn.deadline) == (Stage.WAITING, 130.0)
     turn.offer(107.0)
     turn.hear(Listening("den"), 107.0)
-    turn.flushed(107.0)
+    commit(turn, 107.0)
     assert turn.hear(BackendError("fetch failed"), 108.0) == (
         finished(Verdict.FAILED, Cause.STT_UNAVAILABLE),
     )
@@ -242,7 +256,7 @@ def test_at_least_once_sends_again_what_nobody_answered_for():
     assert turn.take(Sign.LINK_LOST, 104.0) == ()
     assert turn.offer(105.0) == (Send(AudioStart("den")),)
     turn.hear(Listening("den"), 105.0)
-    turn.flushed(105.0)
+    commit(turn, 105.0)
     assert turn.tick(109.0) == (Replace("waited too long"),)
     assert turn.stage is Stage.WAITING
 
@@ -259,6 +273,7 @@ def test_a_backend_that_begins_early_and_fails_ran_nothing_either():
     assert turn.hear(BackendError("fetch failed"), 104.0) == (
         Replace("backend refused it"),
         Note("t1", Mark.NEW),
+        refused(turn, at=104.0),
     )
 
 
@@ -267,8 +282,11 @@ def test_a_refusal_of_the_second_time_says_nothing_about_the_first():
     turn.take(Sign.LINK_LOST, 104.0)
     turn.offer(105.0)
     turn.hear(Listening("den"), 105.0)
-    turn.flushed(105.0)
-    assert turn.hear(BackendError("fetch failed"), 106.0) == (Replace("backend refused it"),)
+    commit(turn, 105.0)
+    assert turn.hear(BackendError("fetch failed"), 106.0) == (
+        Replace("backend refused it"),
+        refused(turn, at=106.0),
+    )
     assert turn.tick(130.0) == (finished(Verdict.IN_DOUBT, Cause.LINK_LOST),)
 
 
@@ -340,3 +358,87 @@ def test_too_much_reply():
 
 def test_a_pong_is_nobodys_business():
     assert turn_at(Stage.COMMITTED).hear(Pong(), 104.0) == ()
+
+
+def test_a_second_attempt_waits_half_a_second_to_two():
+    waits = set()
+    for number in range(200):
+        turn = UtteranceTurn(Utterance(f"t{number}", WAV, 0, ended_at=100.0), "den", PATIENCE)
+        turn.offer(101.0)
+        *_, told = turn.hear(BackendError("STT service not available: it is busy"), 102.0)
+        assert told.event == events.Refused(
+            f"t{number}", "stt_unavailable", turn.not_before - 102.0
+        )
+        waits.add(turn.not_before - 102.0)
+    assert 0.5 <= min(waits) < 0.6
+    assert 1.9 < max(waits) <= 2.0
+
+
+def test_a_second_attempt_that_would_come_too_late_is_none():
+    turn = turn_at(Stage.OFFERED)
+    assert turn.hear(BackendError("fetch failed"), 129.9) == (
+        Replace("backend refused it for good"),
+        finished(Verdict.FAILED, Cause.STT_UNAVAILABLE),
+    )
+
+
+def test_a_refusal_of_what_waits_is_no_second_attempt():
+    turn = turn_at(Stage.WAITING)
+    assert turn.hear(BackendError("fetch failed"), 103.0) == ()
+    assert turn.not_before == float("-inf")
+
+
+def test_what_cannot_be_written_down_is_not_committed():
+    turn = turn_at(Stage.FLUSHED)
+    assert turn.marked(103.0, kept=False) == (
+        Replace("cannot be written down"),
+        finished(Verdict.FAILED, Cause.STORAGE_FAILED),
+    )
+    assert turn.marked(103.0, kept=True) == ()
+
+
+def test_what_perhaps_ran_and_cannot_be_written_down_is_in_doubt():
+    turn = turn_at(Stage.COMMITTED, moves=AT_LEAST_ONCE)
+    turn.take(Sign.LINK_LOST, 104.0)
+    turn.offer(105.0)
+    turn.hear(Listening("den"), 105.0)
+    turn.flushed(105.0)
+    assert turn.marked(105.0, kept=False)[-1] == finished(Verdict.IN_DOUBT, Cause.STORAGE_FAILED)
+
+
+def test_writing_it_down_may_take_until_it_is_too_late():
+    turn = turn_at(Stage.FLUSHED)
+    assert turn.marked(130.0, kept=True) == (
+        Replace("too old"),
+        finished(Verdict.EXPIRED, Cause.TOO_OLD),
+    )
+
+
+@pytest.mark.parametrize(
+    ("sign", "cause", "verdict"),
+    [
+        (Sign.ABANDONED, Cause.INTERRUPTED, Verdict.REPLACED),
+        (Sign.STOPPED, Cause.STOPPING, Verdict.FAILED),
+    ],
+)
+@pytest.mark.parametrize("stage", [Stage.WAITING, Stage.OFFERED, Stage.UPLOADED, Stage.FLUSHED])
+def test_what_was_not_committed_was_not_run_and_the_verdict_says_so(stage, sign, cause, verdict):
+    assert turn_at(stage).take(sign, 103.0, cause)[-1] == finished(verdict, cause)
+
+
+@pytest.mark.parametrize(
+    ("sign", "cause"),
+    [(Sign.ABANDONED, Cause.INTERRUPTED), (Sign.STOPPED, Cause.STOPPING)],
+)
+def test_what_perhaps_ran_is_never_said_not_to_have_run(sign, cause):
+    turn = turn_at(Stage.COMMITTED, moves=AT_LEAST_ONCE)
+    turn.take(Sign.LINK_LOST, 104.0)
+    assert turn.take(sign, 105.0, cause) == (finished(Verdict.ABANDONED, cause),)
+
+
+def test_a_refusal_for_good_is_told_as_one_whatever_was_before():
+    turn = turn_at(Stage.COMMITTED, moves=AT_LEAST_ONCE)
+    turn.take(Sign.LINK_LOST, 104.0)
+    turn.offer(105.0)
+    effects = turn.hear(BackendError("Could not understand audio"), 106.0)
+    assert effects[-1] == finished(Verdict.FAILED, Cause.NOT_UNDERSTOOD)

@@ -38,6 +38,7 @@ class Run:
         self.source = source
         self.inbox = Inbox(max_frames)
         self.told = queue.Queue()
+        self.ends = []
         self.clock = FakeClock()
         self.capture = Capture(
             source,
@@ -45,6 +46,7 @@ class Run:
             on_lost=lambda reason: self.told.put(("lost", reason)),
             on_found=lambda: self.told.put(("found",)),
             on_end=lambda error: self.told.put(("end", error)),
+            on_block=self.ends.append,
             back_off_s=(0.001, 0.002),
             muted=muted,
             monotonic=self.clock.monotonic,
@@ -120,6 +122,7 @@ def test_a_file_waits_for_its_reader_and_loses_nothing(run):
     source.give(*[block(start) for start in range(0, 3200, 320)], EndOfSound())
     going = run(source, max_frames=2)
     assert [going.block().start for _ in range(10)] == list(range(0, 3200, 320))
+    assert going.ends == list(range(320, 3520, 320))
     assert going.next() == ("end", None)
 
 

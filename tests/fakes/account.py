@@ -29,7 +29,7 @@ class Account:
     judged_twice: list[int]
     """Two verdicts in the ledger."""
     late: list[int]
-    """Ran after they were too old, or although they were told to have expired."""
+    """Ran after they were too old, or although they were told not to have run."""
     in_doubt: list[int]
     """Perhaps run: told so."""
 
@@ -77,7 +77,7 @@ def draw_up(
     ran = Counter(line["number"] for line in runs)
     ends = {number: recorded.get(turn_of(number), []) for number in said}
     last = {line["number"]: line["at"] for line in runs if line["number"] is not None}
-    expired = {number for number, verdicts in ends.items() if "expired" in verdicts}
+    not_run = {number for number, told in ends.items() if {"expired", "replaced"} & set(told)}
     overdue = {
         number
         for number, at in last.items()
@@ -90,6 +90,6 @@ def draw_up(
         torn=[0] * ran[None],
         unaccounted=[number for number, verdicts in ends.items() if not verdicts],
         judged_twice=[number for number, verdicts in ends.items() if len(verdicts) > 1],
-        late=sorted(overdue | (expired & set(last))),
+        late=sorted(overdue | (not_run & set(last))),
         in_doubt=[number for number, verdicts in ends.items() if "in_doubt" in verdicts],
     )

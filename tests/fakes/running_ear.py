@@ -31,7 +31,9 @@ class RunningEar:
         environment: Mapping[str, str],
         *options: str,
         program: str = "jarvis_ear",
+        stdin: int | None = None,
     ) -> None:
+        self._stdin = stdin
         self._program = program
         self._state = folder / "remembered"
         self._runtime = folder / "runtime"
@@ -54,6 +56,7 @@ class RunningEar:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-m", self._program, "run", *self._options],
+            stdin=self._stdin,
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment,

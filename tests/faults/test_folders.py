@@ -7,6 +7,7 @@ import pytest
 
 from fakes.ear import EarProcess
 from fakes.fault_server import FaultServer
+from fakes.voice_server import wait_until
 
 SMALL_KIB = 64
 
@@ -70,6 +71,44 @@ def test_row_20_and_25_disk_read_only(what, tmp_path, read_only_disk):
     with FaultServer(tmp_path) as server, ear_with(server, tmp_path, what, read_only_disk) as ear:
         deliver(server, ear, 2)
         assert len(warnings(ear)) <= 1
+
+
+def chattr(change, *places):
+    return subprocess.run(
+        ["chattr", change, *map(str, places)], check=False, capture_output=True
+    ).returncode
+
+
+@pytest.fixture
+def stuck(tmp_path):
+    """Folders that become immutable when told to, as on a disk gone read-only."""
+    run, state = tmp_path / "run", tmp_path / "state"
+    places = [run / "new", state]
+    for place in (run, *places):
+        place.mkdir(mode=0o700)
+    if os.geteuid() != 0 or chattr("+i", state):
+        pytest.skip("an immutable folder needs root and a file system that has them")
+    chattr("-i", state)
+    yield lambda: [chattr("+i", place) for place in places]
+    chattr("-i", *places)
+
+
+def test_what_can_be_marked_nowhere_is_not_run_and_not_after_a_restart_either(tmp_path, stuck):
+    server = FaultServer(tmp_path)
+    with ear_with(server, tmp_path, "run", tmp_path) as ear:
+        ear.tell(do="say", turn="00000001", number=1)
+        wait_until(lambda: list((tmp_path / "run" / "new").iterdir()))
+        stuck()
+        with server:
+            end = ear.wait("Finished")
+            assert (end["verdict"], end["code"]) == ("failed", "storage_failed")
+            assert any("00000001 is not sent" in line for line in ear.log)
+            ear.kill()
+            ear.start()
+            assert ear.wait("Finished")["code"] == "storage_failed"
+            ear.tell(do="say", turn="00000002", number=2)
+            assert ear.wait("Finished")["verdict"] == "done"  # it is in memory only
+            assert server.numbers() == [2]
 
 
 @pytest.mark.parametrize("what", ["run", "state"])

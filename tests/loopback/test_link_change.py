@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from fakes.ear import ear
 from fakes.told import Told
 from fakes.voice_server import VoiceServer, wait_until
+from jarvis_ear import backend
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import Backend
 from jarvis_ear.delivery.events import Verdict
@@ -15,6 +16,7 @@ from jarvis_ear.errors import ConfigError
 from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.spool import DiskSpool
+from jarvis_ear.transports.spool import NoSpool
 
 SPEECH = bytes(range(256)) * 125
 
@@ -78,3 +80,45 @@ def test_before_the_start_it_starts_with_them(tmp_path):
         assert client.connect()
         client.disconnect()
         client.prepare(options(server.url))()  # and after the end nothing happens
+
+
+class ChangingSpool(NoSpool):
+    """Changes the options at the moment at which a life of the network thread begins."""
+
+    def __init__(self):
+        self.change = None
+
+    def begin(self, fresh_s, promise):
+        change, self.change = self.change, None
+        if change is not None:
+            change()
+        return super().begin(fresh_s, promise)
+
+
+def test_what_belongs_to_different_options_never_meets(tmp_path, monkeypatch):
+    met = []
+
+    class Outbox(backend.Outbox):
+        def __init__(self, agent_id, *args, **more):
+            met.append([agent_id])
+            super().__init__(agent_id, *args, **more)
+
+    class Login(backend.Login):
+        def __init__(self, url, password, *args):
+            met[-1] += [url, password]
+            super().__init__(url, password, *args)
+
+    monkeypatch.setattr(backend, "Outbox", Outbox)
+    monkeypatch.setattr(backend, "Login", Login)
+    spool, told = ChangingSpool(), Told()
+    with VoiceServer(tmp_path) as one, VoiceServer(tmp_path) as two:
+        first = Backend(url=one.url, password="secret of one", agent_id="one")
+        second = Backend(url=two.url, password="open sesame", agent_id="two")
+        client = BackendClient(first, on_event=told, spool=spool)
+        session = client._session
+        spool.change = client.prepare(second)
+        assert client._session is session
+        with client:
+            wait_until(lambda: client.connected)
+            assert told.end_of(client.send_audio(SPEECH)).verdict is Verdict.DONE
+        assert met == [["one", one.url, "secret of one"], ["two", two.url, "open sesame"]]

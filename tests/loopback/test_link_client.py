@@ -55,7 +55,7 @@ def test_without_a_section_the_environment_counts_and_then_the_constants(
 def test_the_built_in_defaults(monkeypatch):
     for name in ("BACKEND_URL", "JARVIS_PASSWORD", "AGENT_ID"):
         monkeypatch.delenv(name, raising=False)
-    assert BackendClient()._config == Backend()
+    assert BackendClient()._session.config == Backend()
 
 
 def test_a_name_in_the_address_is_shown_to_nobody(tmp_path, caplog):

@@ -4,26 +4,32 @@ import base64
 import contextlib
 import hashlib
 import logging
+import time
 
 import pytest
 
+from fakes.fault_server import FaultServer
 from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, wait_until
-from jarvis_ear.backend import BackendClient, pcm_to_wav
+from jarvis_ear.backend import BackendClient, CapturedAudio, clock, pcm_to_wav
 from jarvis_ear.config import Backend
 from jarvis_ear.delivery.events import (
     Finished,
     LinkDown,
     LinkUp,
     Processing,
+    Refused,
     ReplyAudio,
     Sent,
+    StillWaiting,
     Thinking,
     Transcribed,
     Verdict,
 )
 from jarvis_ear.delivery.patience import Patience
+from jarvis_ear.transports import courier
 from jarvis_ear.transports.timing import Timing
+from jarvis_ear.wire.voice_messages import BackendError
 
 SPEECH = bytes(range(256)) * 250
 """Two seconds."""
@@ -225,9 +231,7 @@ def test_without_a_network_utterances_end_when_the_ear_does(tmp_path):
         client.disconnect()
         assert server.received() == []
     ends = {end.turn_id: end.verdict for end in told.all(Finished)}
-    assert [ends[turn_id] for turn_id in turn_ids] == 2 * [Verdict.EXPIRED] + 16 * [
-        Verdict.ABANDONED
-    ]
+    assert [ends[turn_id] for turn_id in turn_ids] == 2 * [Verdict.EXPIRED] + 16 * [Verdict.FAILED]
 
 
 def test_a_listener_that_fails_does_not_stop_the_network(tmp_path, caplog):
@@ -275,9 +279,76 @@ def test_secrets_and_voices_stay_out_of_the_log(tmp_path, caplog):
         server.start(password="changed", secret="third")
         wait_until(lambda: "does not accept the password" in caplog.text)
         turn_id = client.send_audio(SPEECH)
-    assert told.end_of(turn_id).verdict is Verdict.ABANDONED
+    assert told.end_of(turn_id).verdict is Verdict.FAILED
     said = "\n".join(f"{each.getMessage()} {each.args} {each.exc_text}" for each in caplog.records)
     assert "backend reached" in said
     voice = base64.b64encode(SPEECH[:30]).decode()
     for secret in ("open sesame", "canary", "what time is it", voice):
         assert secret not in said
+
+
+def test_the_age_counts_from_the_last_word(tmp_path):
+    with VoiceServer(tmp_path) as server, ear(server, fresh_s=5) as (client, told):
+        assert client.connect()
+        old = CapturedAudio(SPEECH, "old", spoken_at=clock() - 5.5)
+        fresh = CapturedAudio(SPEECH, "fresh", spoken_at=clock() - 2.0)
+        assert [client.send_audio(old), client.send_audio(fresh)] == ["old", "fresh"]
+        assert told.end_of("old").verdict is Verdict.EXPIRED
+        assert told.end_of("fresh").verdict is Verdict.DONE
+        assert len(server.received("end")) == 1
+
+
+def test_a_sentence_that_waits_is_replaced_and_was_not_run(tmp_path):
+    with VoiceServer(tmp_path) as server, ear(server) as (client, told):
+        server.kill()
+        old = client.send_audio(SPEECH)
+        client.abandon(old)
+        new = client.send_audio(SPEECH[:200])
+        client.start()
+        end = told.end_of(old)
+        assert (end.verdict, end.code) == (Verdict.REPLACED, "interrupted")
+        server.start()
+        assert told.end_of(new).verdict is Verdict.DONE
+        assert [each["bytes"] for each in server.received("chunk")] == [244]
+
+
+def test_an_owner_may_have_both_in_order(tmp_path):
+    with VoiceServer(tmp_path) as server, ear(server, waiting="queue") as (client, told):
+        server.kill()
+        old = client.send_audio(SPEECH)
+        client.abandon(old)
+        new = client.send_audio(SPEECH[:200])
+        unwanted = client.send_audio(SPEECH[:400])
+        client.abandon(unwanted, newer=False)
+        client.start()
+        assert told.wait(StillWaiting) == StillWaiting(old)
+        assert told.end_of(unwanted).verdict is Verdict.REPLACED
+        server.start()
+        assert told.end_of(new).verdict is Verdict.DONE
+        assert told.end_of(old).verdict is Verdict.DONE
+        sizes = [each["bytes"] for each in server.received("chunk")]
+        assert sizes == [44 + len(SPEECH), 244]
+
+
+def test_a_backend_that_is_busy_is_given_a_moment(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    switches = Switches(reply="fails_first")
+    with FaultServer(tmp_path, switches) as server, ear(server) as (client, told):
+        assert client.connect()
+        turn_id = client.send_audio(SPEECH)
+        refused, at = told.wait(Refused), time.monotonic()
+        assert told.end_of(turn_id).verdict is Verdict.DONE
+        assert refused.code == "stt_unavailable"
+        assert 0.5 <= refused.retry_s <= 2.0
+        assert time.monotonic() - at > refused.retry_s - 0.1
+        assert len(server.received("end")) == 2
+    [quoted] = [each for each in caplog.records if "the backend says" in each.getMessage()]
+    assert quoted.levelno == logging.DEBUG
+
+
+def test_the_words_of_a_backend_move_no_terminal(caplog):
+    caplog.set_level(logging.DEBUG)
+    courier._log(BackendError("busy\x1b[2J\r\nturn 1: done\u202e" + 1000 * "x"))
+    [said] = [each.getMessage() for each in caplog.records]
+    assert said.isprintable()
+    assert len(said) < 600

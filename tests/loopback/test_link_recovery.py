@@ -237,7 +237,7 @@ def test_stopping_does_not_wait_for_a_stopped_backend(tmp_path):
         assert time.monotonic() - before < 2.0
         assert threads() == []
         ends = [told.end_of(turn_id, within_s=0.0) for turn_id in turn_ids]
-        assert {(end.verdict, end.code) for end in ends} == {(Verdict.ABANDONED, "stopping")}
+        assert {(end.verdict, end.code) for end in ends} == {(Verdict.FAILED, "stopping")}
 
 
 def test_stopping_in_the_middle_of_a_login():

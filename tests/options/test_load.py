@@ -174,6 +174,16 @@ def test_values_that_do_not_go_together_are_one_clear_line(tmp_path):
     )
 
 
+def test_values_of_two_sections_that_do_not_go_together_are_one_clear_line(tmp_path):
+    arguments = ["--hearing.endpointing.hangover-ms", "5000", "--backend.fresh-s", "5"]
+    with pytest.raises(ConfigError) as refused:
+        load(arguments, {}, default_file=tmp_path / "none.toml")
+    assert str(refused.value) == (
+        "backend.fresh_s counts from the last word: expected at least 1 s more than "
+        "hearing.endpointing.hangover_ms (5 s)"
+    )
+
+
 def test_the_key_of_the_bus_comes_as_the_password_does(private, nowhere, tmp_path):
     def key(loaded: Loaded) -> str:
         return loaded.config.bus.key.get_secret_value()

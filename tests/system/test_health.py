@@ -1,9 +1,11 @@
 import json
 import struct
+import threading
 from datetime import date
 
 from fakes.clock import FakeClock
 from jarvis_ear.hearing.events import State
+from jarvis_ear.system import deaf_time
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.health_words import describe
@@ -39,6 +41,37 @@ class Room:
             self.ear.last_frame = struct.pack("<h", amplitude) * 320
         self.health.look()
         return self.health.report()
+
+
+def test_a_slow_disk_keeps_nobody_waiting_who_asks(tmp_path, monkeypatch):
+    room, writing, written = Room(), threading.Event(), threading.Event()
+    room.health = Health(
+        room.ear,
+        Beat([], monotonic=room.clock.monotonic),
+        details=dict,
+        monotonic=room.clock.monotonic,
+        folder=tmp_path,
+    )
+
+    def write_slowly(*_):
+        writing.set()
+        assert written.wait(10)
+
+    monkeypatch.setattr(deaf_time, "write_whole", write_slowly)
+    room.ear.state = State.DEAF
+    room.look()
+    room.clock.now += 20.0
+    looking = threading.Thread(target=room.health.look, daemon=True)
+    looking.start()
+    assert writing.wait(10)
+    reports = []
+    asking = threading.Thread(target=lambda: reports.append(room.health.report()), daemon=True)
+    asking.start()
+    asking.join(10)
+    written.set()
+    looking.join(10)
+    assert [report["deaf_s_today"] for report in reports] == [20.0]
+    assert room.health.hearing is False
 
 
 def test_before_the_first_sound_it_does_not_hear():

@@ -348,7 +348,7 @@ def test_what_cannot_be_marked_as_committed_is_in_doubt_all_the_same(tmp_path, n
         spool.keep(spoken())
         with monkeypatch.context() as stuck:
             stuck.setattr(PrivateFolder, "move", broken)
-            spool.mark("0a1b2c3d", Mark.SENT)
+            assert spool.mark("0a1b2c3d", Mark.SENT)
     assert left_behind(tmp_path, now) == Estate(ended=(end(Verdict.IN_DOUBT, Cause.KILLED),))
     assert ledger(tmp_path) == [("0a1b2c3d", "committed"), ("0a1b2c3d", "in_doubt")]
 
@@ -359,8 +359,85 @@ def test_without_a_ledger_it_is_not_left_to_be_sent_again(tmp_path, now, monkeyp
         with monkeypatch.context() as stuck:
             stuck.setattr(PrivateFolder, "move", broken)
             stuck.setattr(PrivateFolder, "append", broken)
-            spool.mark("0a1b2c3d", Mark.SENT)
+            assert spool.mark("0a1b2c3d", Mark.SENT)
     assert left_behind(tmp_path, now) == Estate()
+
+
+READ_ONLY = ("move", "append", "remove")
+
+
+def lock_storage(monkeypatch):
+    """Nothing can be written any more: a disk gone read-only, a folder made immutable."""
+    for name in READ_ONLY:
+        monkeypatch.setattr(PrivateFolder, name, broken)
+    monkeypatch.setattr(os, "pwrite", broken)
+
+
+def test_what_can_be_marked_nowhere_must_not_run(tmp_path, now, monkeypatch, caplog):
+    with Life(tmp_path, now) as spool:
+        spool.keep(spoken())
+        with monkeypatch.context() as stuck:
+            lock_storage(stuck)
+            assert spool.mark("0a1b2c3d", Mark.SENT) is False
+            spool.finish(end(Verdict.FAILED, Cause.STORAGE_FAILED))
+            assert list(spool.kept) == []
+        [error] = [each for each in caplog.records if each.levelname == "ERROR"]
+        assert "turn 0a1b2c3d is not sent" in error.getMessage()
+        assert "spool.dir" in error.getMessage()
+        assert (error.EVENT, error.TURN_ID) == ("SpoolUnmarked", "0a1b2c3d")
+
+
+def test_what_could_not_be_removed_is_not_found_again_by_a_reload(tmp_path, now, monkeypatch):
+    with Life(tmp_path, now) as spool:
+        spool.keep(spoken())
+        with monkeypatch.context() as stuck:
+            lock_storage(stuck)
+            spool.mark("0a1b2c3d", Mark.SENT)
+            spool.finish(end(Verdict.FAILED, Cause.STORAGE_FAILED))
+        assert files(tmp_path) == ["new"]
+        assert spool.begin(30.0, Promise.AT_MOST_ONCE) == Estate()
+        assert list(spool.kept) == []
+
+
+def test_what_could_not_be_removed_is_removed_when_it_can_be(tmp_path, now, monkeypatch):
+    with Life(tmp_path, now) as spool:
+        spool.keep(spoken())
+        with monkeypatch.context() as stuck:
+            lock_storage(stuck)
+            spool.mark("0a1b2c3d", Mark.SENT)
+            spool.finish(end(Verdict.FAILED, Cause.STORAGE_FAILED))
+        spool.finish(end(Verdict.DONE, Cause.NONE, "other"))
+        assert files(tmp_path) == []
+
+
+def test_a_file_that_was_written_and_could_not_be_moved_must_not_run_either(
+    tmp_path, now, monkeypatch
+):
+    with Life(tmp_path, now) as spool:
+        spool.extend("0a1b2c3d", 0, PCM[:8000])
+        with monkeypatch.context() as stuck:
+            stuck.setattr(PrivateFolder, "move", broken)
+            stuck.setattr(PrivateFolder, "remove", broken)
+            spool.keep(spoken())
+            append = PrivateFolder.append
+            stuck.setattr(PrivateFolder, "append", broken)
+            assert spool.mark("0a1b2c3d", Mark.SENT) is False
+            stuck.setattr(PrivateFolder, "append", append)
+            assert spool.mark("0a1b2c3d", Mark.SENT) is True
+    assert left_behind(tmp_path, now) == Estate(ended=(end(Verdict.IN_DOUBT, Cause.KILLED),))
+
+
+def test_a_leftover_that_can_be_moved_is_marked(tmp_path, now, monkeypatch):
+    with Life(tmp_path, now) as spool:
+        spool.extend("0a1b2c3d", 0, PCM[:8000])
+        with monkeypatch.context() as stuck:
+            stuck.setattr(PrivateFolder, "move", broken)
+            stuck.setattr(PrivateFolder, "remove", broken)
+            spool.keep(spoken())
+        assert spool.mark("0a1b2c3d", Mark.SENT) is True
+        assert files(tmp_path) == ["sent"]
+        spool.finish(end(Verdict.DONE, Cause.NONE))
+    assert files(tmp_path) == []
 
 
 def test_what_cannot_be_marked_as_taken_is_in_doubt(tmp_path, now, monkeypatch):

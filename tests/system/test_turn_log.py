@@ -12,8 +12,10 @@ from jarvis_ear.delivery.events import (
     LinkUp,
     PartlyTranscribed,
     Processing,
+    Refused,
     ReplyAudio,
     Sent,
+    StillWaiting,
     Thinking,
     Transcribed,
     Verdict,
@@ -222,6 +224,7 @@ def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
     [
         (Verdict.DONE, logging.INFO),
         (Verdict.ABANDONED, logging.INFO),
+        (Verdict.REPLACED, logging.WARNING),
         (Verdict.FAILED, logging.WARNING),
         (Verdict.EXPIRED, logging.WARNING),
         (Verdict.IN_DOUBT, logging.WARNING),
@@ -323,6 +326,35 @@ def test_an_abandoned_turn_ends_when_delivery_says_so(caplog):
     assert "TurnEnded" not in [fields(record)["EVENT"] for record in caplog.records]
     story.finish(Verdict.ABANDONED, "interrupted", chunks=1)  # its sound will not be heard
     assert said(caplog)[-1].startswith("turn 7f3a: abandoned (interrupted) after 800 ms")
+
+
+def test_a_second_attempt_is_told_as_one(caplog):
+    story = Story().wake().capture()
+    story.log.delivery(Refused("7f3a", "stt_unavailable", 1.234))
+    assert said(caplog)[-1] == (
+        "the backend refused it (stt unavailable); the second attempt follows in 1.2 s"
+    )
+    record = caplog.records[-1]
+    assert (record.levelno, record.EVENT, record.CAUSE) == (
+        logging.INFO,
+        "Refused",
+        "stt_unavailable",
+    )
+    assert record.RETRY_MS == 1234
+
+
+def test_a_sentence_that_goes_first_is_waited_for_after_all(caplog):
+    story = Story().wake().capture()
+    story.log.effect(AbandonTurn("7f3a", "WakeDetected"))
+    story.log.delivery(StillWaiting("7f3a"))
+    assert said(caplog)[-1] == "it still waits, and is sent first"
+    story.wake("8888")
+    story.finish(Verdict.DONE, chunks=1)
+    assert "TurnEnded" not in [fields(record)["EVENT"] for record in caplog.records]
+    story.log.reply_ended("7f3a")
+    assert said(caplog)[-1].startswith("turn 7f3a: done after")
+    story.log.delivery(StillWaiting("unknown"))
+    assert fields(caplog.records[-1])["TURN_ID"] == "unknown"
 
 
 def test_a_turn_ends_once(caplog):

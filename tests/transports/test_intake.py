@@ -48,6 +48,36 @@ def test_a_thousand_commands_are_enough(monkeypatch):
     assert intake.dropped == 2
 
 
+def test_an_utterance_is_never_dropped_whatever_else_comes(monkeypatch):
+    monkeypatch.setattr(module, "MAX_COMMANDS", 3)
+    intake = Intake()
+    intake.post(put("said"))
+    for name in "abcde":
+        intake.post(Abandon(name))
+    for number in range(20):
+        intake.post(put(f"{number}"))
+    commands = intake.drain()
+    told = [each for each in commands if isinstance(each, Put | Overflow)]
+    assert told[:5] == [Overflow("said"), *(Overflow(f"{number}") for number in range(4))]
+    assert len(told) == 21
+    assert [each for each in commands if isinstance(each, Abandon)] == [
+        Abandon("c"),
+        Abandon("d"),
+        Abandon("e"),
+    ]
+
+
+def test_growth_is_dropped_before_what_a_person_wants(monkeypatch):
+    monkeypatch.setattr(module, "MAX_COMMANDS", 3)
+    intake = Intake()
+    intake.post(Abandon("a"))
+    for number in range(3):
+        intake.post(Grew("t1", number, b""))
+    intake.post(Abandon("b"))
+    assert intake.drain() == (Abandon("a"), Grew("t1", 2, b""), Abandon("b"))
+    assert intake.dropped == 2
+
+
 def test_each_command_wakes_the_listener_and_none_does_after_it_left():
     intake, woken = Intake(), []
     intake.post(Abandon("before"))

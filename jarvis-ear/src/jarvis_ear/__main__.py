@@ -22,6 +22,7 @@ from jarvis_ear.bridge import Bridge
 from jarvis_ear.companion import led
 from jarvis_ear.details import details
 from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.source import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.ear_thread import EarThread
@@ -64,6 +65,7 @@ from jarvis_ear.system.vital_signs import VitalSigns
 from jarvis_ear.system.watchdog import Watchdog
 from jarvis_ear.takeover import Takeover
 from jarvis_ear.transports.spool import Spool
+from jarvis_ear.units import Samples
 
 LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
@@ -144,7 +146,13 @@ def _start(
         on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
     )
     bus = Membership(options, mute)
-    bridge = Bridge(ear=inbox, log=Chronicles(log, showing.publisher, bus.news))
+    is_fast = options.microphone.fast
+    sample_clock = SampleClock(Samples(0)) if is_fast else SampleClock()
+    bridge = Bridge(
+        ear=inbox,
+        log=Chronicles(log, showing.publisher, bus.news),
+        captured_at=sample_clock.captured_at,
+    )
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
@@ -152,7 +160,8 @@ def _start(
         ears.make(options.hearing, backend.growth_ms),
         inbox,
         bridge.effect,
-        patient=options.microphone.fast,
+        patient=is_fast,
+        on_block=sample_clock.heard if is_fast else _ignore,  # it waits, and is spoken when heard
         on_finished=ending.finish,
         on_failure=ending.fail,
     )
@@ -163,6 +172,7 @@ def _start(
         on_lost=lambda _reason: inbox.tell(MicrophoneLost()),
         on_found=lambda: inbox.tell(MicrophoneFound()),
         on_end=_when_sound_ends(ear, ending),
+        on_block=_ignore if is_fast else sample_clock.heard,
         muted=is_muted,
     )
     if is_muted:
@@ -203,6 +213,10 @@ def _start(
         bus,
         showing,
     )
+
+
+def _ignore(_end: Samples) -> None:
+    """Leave it to another part to note when sound came."""
 
 
 def _close_or_open(

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from jarvis_ear import config as defaults
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import Backend
+from jarvis_ear.delivery.captured_audio import CapturedAudio
 from jarvis_ear.delivery.carriage import Carriage
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.outage import Outage
@@ -37,10 +38,10 @@ from jarvis_ear.transports.supervisor import Supervisor
 from jarvis_ear.transports.timing import Timing
 from jarvis_ear.transports.token import TokenCache
 from jarvis_ear.transports.trust import Trust
-from jarvis_ear.transports.wires import WIRES, Proof
+from jarvis_ear.transports.wires import WIRES, Proof, Wire
 from jarvis_ear.units import SAMPLE_BYTES
 
-__all__ = ["BackendClient", "pcm_to_wav"]
+__all__ = ["BackendClient", "CapturedAudio", "pcm_to_wav"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -52,12 +53,31 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 """Options of the backend, and the names that give them: in the environment or in ``config``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Everything that one life of the network is made of. A value: any thread may read it.
+
+    It is replaced as a whole, so that what belongs to different configurations never meets.
+    """
+
+    config: Backend
+    trust: Trust
+    wire: Wire
+    timing: Timing
+
+    @property
+    def url(self) -> str:
+        """Where the backend is, without a slash at the end."""
+        return self.config.url.rstrip("/")
+
+
 class BackendClient:
     """Delivers utterances to the backend and says what becomes of them. Any thread may use it.
 
     It owns the network thread. No method raises into the audio, and only ``connect`` and
     ``disconnect`` wait, both within a deadline. Every utterance given to ``send_audio`` ends in
     exactly one ``Finished`` event; one that is given after ``disconnect`` waits for the next start.
+    All options are in one ``Session``; each life of the network thread reads it once.
 
     ``on_event`` is called on the network thread and must not wait. With a ``spool``, an utterance
     that is not committed at the end gets ``Kept`` instead of ``Finished``, and the next client with
@@ -77,7 +97,8 @@ class BackendClient:
         self._clock = now or clock
         self._on_event = on_event or _nobody
         self._given_timing = timing or Timing()
-        self._take(*checked(_from_environment() if config is None else config))
+        given = _from_environment() if config is None else config
+        self._session = session_of(given, self._given_timing)
         self._intake = Intake()
         self._courier: Courier | None = None
         self._status = Status()
@@ -110,7 +131,7 @@ class BackendClient:
     @property
     def growth_ms(self) -> int:
         """How much more of an utterance is worth a call of ``extend``."""
-        return self._wire.growth_ms
+        return self._session.wire.growth_ms
 
     @property
     def turns(self) -> int:
@@ -145,10 +166,10 @@ class BackendClient:
         Calling that takes no time: the network thread ends its link in order and makes another.
         What is not committed by then is delivered with the new options, if there is a spool.
         """
-        usable = checked(config)
+        session = session_of(config, self._given_timing)
 
         def go_on() -> None:
-            self._take(*usable)
+            self._session = session
             self._begin_anew()
 
         return go_on
@@ -160,17 +181,23 @@ class BackendClient:
         except RuntimeError:  # the system gives us no thread
             _LOGGER.exception("the network cannot be started")
             return False
-        return self._status.wait_tried(self._timing.login_s + self._timing.connect_s)
+        timing = self._session.timing
+        return self._status.wait_tried(timing.login_s + timing.connect_s)
 
-    def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
-        """Have this PCM16 delivered, now or when the link is back. Returns the name of its turn.
+    def send_audio(
+        self, captured_audio: CapturedAudio | bytes, *, turn_id: str | None = None
+    ) -> str:
+        """Have this delivered, now or when the link is back. Returns the name of its turn.
 
-        A name of your own must never have been used, as far as the ledger reaches. The age of the
-        utterance counts from here.
+        The age of the utterance counts from ``spoken_at``; for plain PCM16, which may have a
+        ``turn_id``, it counts from this call. A name of your own must never have been used, as far
+        as the ledger reaches.
         """
-        name = secrets.token_hex(4) if turn_id is None else turn_id
-        self._intake.post(Put(_utterance(name, bytes(captured_audio), self._clock())))
-        return name
+        if not isinstance(captured_audio, CapturedAudio):
+            name = secrets.token_hex(4) if turn_id is None else turn_id
+            captured_audio = CapturedAudio(bytes(captured_audio), name, self._clock())
+        self._intake.post(Put(_utterance(captured_audio)))
+        return captured_audio.turn_id
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
         """Take what somebody has said so far. ``send_audio`` brings the whole of it.
@@ -185,9 +212,13 @@ class BackendClient:
         if self._wants_growth:
             self._intake.post(Discard(turn_id))
 
-    def abandon(self, turn_id: str) -> None:
-        """End a turn: the person said something newer. Nothing of its reply arrives any more."""
-        self._intake.post(Abandon(turn_id))
+    def abandon(self, turn_id: str, *, newer: bool = True) -> None:
+        """End a turn: the person said something ``newer``, or (False) wants no more of it.
+
+        Nothing of its reply arrives any more. With ``backend.waiting = "queue"``, something newer
+        leaves a turn alone that is not committed: ``StillWaiting`` says so.
+        """
+        self._intake.post(Abandon(turn_id, newer))
 
     def disconnect(self) -> None:
         """End all turns and the network thread, within two seconds whatever the backend does."""
@@ -195,12 +226,13 @@ class BackendClient:
             thread, self._thread = self._thread, None
             if self._intake.waiting and (thread is None or not thread.alive):
                 thread = self._last_words()
-        if thread is not None and not thread.stop(self._timing.stop_s):
-            _LOGGER.warning("the network did not stop within %.1f s", self._timing.stop_s)
+        stop_s = self._session.timing.stop_s
+        if thread is not None and not thread.stop(stop_s):
+            _LOGGER.warning("the network did not stop within %.1f s", stop_s)
 
     @property
     def _wants_growth(self) -> bool:
-        streams = self._wire.carriage is Carriage.STREAMED
+        streams = self._session.wire.carriage is Carriage.STREAMED
         return streams or not isinstance(self._spool, NoSpool)
 
     def _last_words(self) -> NetworkThread:
@@ -209,13 +241,6 @@ class BackendClient:
         thread.stop(0.0)
         thread.start()
         return thread
-
-    def _take(self, config: Backend, trust: Trust) -> None:
-        self._config = config
-        self._trust = trust
-        self._timing = _timing(config, self._given_timing)
-        self._url = config.url.rstrip("/")
-        self._wire = WIRES[config.protocol]
 
     async def _supervise(self, stop: asyncio.Event) -> None:
         """Live until ``stop``, and once more whenever there are other options."""
@@ -226,18 +251,24 @@ class BackendClient:
         """Live with the present options, and return whether that was the last life."""
         loop, over = asyncio.get_running_loop(), asyncio.Event()
         self._begin_anew = partial(_call_soon, loop, over.set)
-        promise = Promise(self._config.delivery)
+        session = self._session  # after the line above: whoever changes it now ends this life
+        config, patience = session.config, session.timing.patience
+        promise = Promise(config.delivery)
         outbox = Outbox(
-            self._config.agent_id, self._timing.patience, promise.moves, self._wire.carriage
+            config.agent_id,
+            patience,
+            promise.moves,
+            session.wire.carriage,
+            queue=config.waiting == "queue",
         )
         courier = Courier(outbox, self._intake, self._spool, self._tell, self._clock)
         self._courier = courier.succeed(self._courier)
-        await courier.inherit(self._spool.begin(self._timing.patience.fresh_s, promise))
+        await courier.inherit(self._spool.begin(patience.fresh_s, promise))
         supervisor = Supervisor(
-            self._dialer(courier),
+            self._dialer(session, courier),
             courier,
             self._status,
-            Outage(address(self._url)),
+            Outage(address(session.url)),
             tell=self._tell,
             clock=self._clock,
             rand=random.random,
@@ -249,14 +280,14 @@ class BackendClient:
         finally:
             self._intake.unlisten()
 
-    def _dialer(self, courier: Courier) -> Dialer:
-        if is_exposed(self._url):
-            told = PLAINTEXT.told(BACKEND=address(self._url))
+    def _dialer(self, session: Session, courier: Courier) -> Dialer:
+        config, timing, trust, wire = session.config, session.timing, session.trust, session.wire
+        if is_exposed(session.url):
+            told = PLAINTEXT.told(BACKEND=address(session.url))
             words = "password and voice go to %s unencrypted: use https"
-            _LOGGER.warning(words, address(self._url), extra=told)
-        password = self._config.password.get_secret_value()
-        login = Login(self._url, password, self._timing.login_s, self._trust)
-        config, timing, trust, wire = self._config, self._timing, self._trust, self._wire
+            _LOGGER.warning(words, address(session.url), extra=told)
+        password = config.password.get_secret_value()
+        login = Login(session.url, password, timing.login_s, trust)
         return Dialer(
             TokenCache(login.token, self._clock),
             lambda: wire.link(config, timing, courier.wake, trust),
@@ -307,6 +338,12 @@ def checked(config: Backend) -> tuple[Backend, Trust]:
     return config, Trust(config.ca_file)
 
 
+def session_of(config: Backend, timing: Timing) -> Session:
+    """Make a session of options that can be used, or raise ``ConfigError``."""
+    usable, trust = checked(config)
+    return Session(usable, trust, WIRES[usable.protocol], _timing(usable, timing))
+
+
 def _from_environment() -> Backend:
     given: dict[str, Any] = {
         option: os.environ.get(name, getattr(defaults, name))
@@ -322,10 +359,11 @@ def _timing(config: Backend, timing: Timing) -> Timing:
     return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, patience=patience)
 
 
-def _utterance(turn_id: str, pcm: bytes, now: float) -> Utterance:
+def _utterance(captured: CapturedAudio) -> Utterance:
     """Wrap the sound. Half a sample at the end is found out, and told, where the turn is."""
-    whole = len(pcm) % SAMPLE_BYTES == 0
-    return Utterance(turn_id, pcm_to_wav(pcm) if whole else b"", len(pcm), now)
+    pcm, whole = captured.pcm, len(captured.pcm) % SAMPLE_BYTES == 0
+    wav = pcm_to_wav(pcm) if whole else b""
+    return Utterance(captured.turn_id, wav, len(pcm), captured.spoken_at)
 
 
 def _refuse_plaintext(config: Backend) -> None:

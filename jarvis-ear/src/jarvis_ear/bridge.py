@@ -6,9 +6,17 @@ events of delivery and of the speaker become events of the ear.
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol
 
-from jarvis_ear.delivery.events import DeliveryEvent, Finished, ReplyAudio, Verdict
+from jarvis_ear.delivery.captured_audio import CapturedAudio
+from jarvis_ear.delivery.events import (
+    DeliveryEvent,
+    Finished,
+    ReplyAudio,
+    StillWaiting,
+    Verdict,
+)
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
@@ -17,13 +25,20 @@ from jarvis_ear.hearing.events import (
     ReplyEnded,
     ReplyStarted,
     SendUtterance,
+    SpeechStarted,
     StopSpeaking,
     TurnDropped,
     UtteranceGrew,
+    WakeDetected,
 )
+from jarvis_ear.units import Samples
 
 REMEMBERED: Final = 32
 """Abandoned turns whose late chunks are told apart; more than one connection can hold back."""
+
+
+SPEAKS_AGAIN: Final = (WakeDetected.__name__, SpeechStarted.__name__)
+"""Reasons to abandon a turn that mean that something newer is said."""
 
 
 class Mouth(Protocol):
@@ -42,8 +57,8 @@ class Mouth(Protocol):
 class Messenger(Protocol):
     """What the bridge needs of the backend client. No call blocks."""
 
-    def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
-        """Deliver the PCM16 of an utterance."""
+    def send_audio(self, captured_audio: CapturedAudio) -> object:
+        """Deliver an utterance."""
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
         """Keep what is known so far of an utterance, against a sudden death."""
@@ -51,8 +66,8 @@ class Messenger(Protocol):
     def discard(self, turn_id: str) -> None:
         """Keep nothing of a turn in which nothing was said."""
 
-    def abandon(self, turn_id: str) -> None:
-        """Wait for this reply no longer."""
+    def abandon(self, turn_id: str, *, newer: bool = True) -> None:
+        """Wait for this reply no longer, because something ``newer`` is said or nothing more."""
 
 
 class Chronicle(Protocol):
@@ -81,9 +96,13 @@ class Listener(Protocol):
 class Bridge:
     """Passes on what happens. Each method belongs to one thread: see there."""
 
-    def __init__(self, *, ear: Listener, log: Chronicle) -> None:
+    def __init__(
+        self, *, ear: Listener, log: Chronicle, captured_at: Callable[[Samples], float]
+    ) -> None:
+        """``captured_at`` says when a sample of the stream was captured, by the boot clock."""
         self._ear = ear
         self._log = log
+        self._captured_at = captured_at
         self._backend: Messenger
         self._speaker: Mouth
         self._lock = threading.Lock()  # protects _abandoned, and "look, then play"
@@ -99,13 +118,15 @@ class Bridge:
         self._log.effect(effect)
         match effect:
             case SendUtterance(turn_id, utterance):
-                self._backend.send_audio(utterance.pcm, turn_id=turn_id)
+                spoken_at = self._captured_at(utterance.speech_end)
+                captured_audio = CapturedAudio(utterance.pcm, turn_id, spoken_at)
+                self._backend.send_audio(captured_audio)
             case UtteranceGrew(turn_id, offset, pcm):
                 self._backend.extend(turn_id, offset, pcm)
             case TurnDropped(turn_id):
                 self._backend.discard(turn_id)
-            case AbandonTurn(turn_id):
-                self._abandon(turn_id)
+            case AbandonTurn(turn_id, reason):
+                self._abandon(turn_id, newer=reason in SPEAKS_AGAIN)
             case StopSpeaking():
                 self._speaker.stop()
             case _:
@@ -119,6 +140,8 @@ class Bridge:
                 with self._lock:
                     if turn_id not in self._abandoned:
                         self._speaker.play(turn_id, index, content_type, audio)
+            case StillWaiting(turn_id):
+                self._await_again(turn_id)
             case Finished():
                 self._finish(event)
             case _:
@@ -134,11 +157,16 @@ class Bridge:
         self._log.reply_ended(turn_id)
         self._ear.tell(ReplyEnded(turn_id))
 
-    def _abandon(self, turn_id: str) -> None:
+    def _await_again(self, turn_id: str) -> None:
+        with self._lock:
+            if turn_id in self._abandoned:
+                self._abandoned.remove(turn_id)
+
+    def _abandon(self, turn_id: str, *, newer: bool) -> None:
         with self._lock:
             self._abandoned.append(turn_id)
             self._speaker.stop()  # what of it waits there already
-        self._backend.abandon(turn_id)
+        self._backend.abandon(turn_id, newer=newer)
 
     def _finish(self, finished: Finished) -> None:
         if finished.chunks:

@@ -27,6 +27,9 @@ CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
 """Read when it exists and no other file is named."""
 
 
+SEND_S: Final = 1.0
+"""Least time, in seconds, between the end of a sentence and the age at which it is too old."""
+
 CHANNELS: Final = ("mix", *"01234567")
 """What `microphone.channel` may be."""
 
@@ -194,8 +197,11 @@ class Backend(Section):
     delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
     """What happens to a sentence when nobody knows whether the backend got it. `at_most_once`: it
     is not sent again. `at_least_once`: it is, while fresh, and a command may run twice."""
+    waiting: Literal["replace", "queue"] = "replace"
+    """What happens to a sentence that still waits for the link when a newer one is said. `replace`:
+    it is not run. `queue`: both are sent, in order, each while fresh."""
     fresh_s: int = Field(30, ge=5, le=120)
-    """How long an utterance may wait for the link before it is too old to be run."""
+    """Age, counted from its last word, from which a sentence is too old to be run."""
     connect_s: float = Field(5.0, ge=0.5, le=60)
     """Deadline of a login, and of a connection with its handshake."""
     reply_s: float = Field(60.0, ge=1, le=600)
@@ -312,6 +318,17 @@ class Config(Section):
     console: Console = Console()
     with_backend: bool = False
     """Run the reference backend along with the ear, for trying out."""
+
+    @model_validator(mode="after")
+    def _leave_time_to_send(self) -> Self:
+        """Refuse a pause that makes every sentence too old before it is over."""
+        pause_s = self.hearing.endpointing.hangover_ms / 1000
+        if self.backend.fresh_s < pause_s + SEND_S:
+            raise ValueError(
+                "backend.fresh_s counts from the last word: expected at least "
+                f"{SEND_S:g} s more than hearing.endpointing.hangover_ms ({pause_s:g} s)"
+            )
+        return self
 
 
 def _is_time(text: str) -> bool:

@@ -16,6 +16,7 @@ from jarvis_ear.hearing.events import (
     State,
 )
 from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.units import Samples
 
 GET_S: Final = 0.25
 """How long one wait for sound may take: the thread proves so often that it is alive."""
@@ -36,7 +37,8 @@ _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 class EarThread:
     """Owns the ear, and with it everything in ``hearing/``, in the thread "ear".
 
-    ``deliver`` is called in that thread with every effect and must not block; ``on_finished`` when
+    ``deliver`` is called in that thread with every effect and must not block; ``on_block`` with the
+    end of each block before it is heard; ``on_finished`` when
     the sound has ended and the last turn is over; ``on_failure`` with a bug that ended the thread.
     With ``patient``, sound waits while an answer is awaited or spoken: a file that is heard faster
     than in real time would otherwise be over before the first reply.
@@ -49,6 +51,7 @@ class EarThread:
         deliver: Callable[[Effect], None],
         *,
         patient: bool = False,
+        on_block: Callable[[Samples], None] = lambda _end: None,
         on_finished: Callable[[], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
@@ -56,6 +59,7 @@ class EarThread:
         self._inbox = inbox
         self._deliver = deliver
         self._patient = patient
+        self._on_block = on_block
         self._on_finished = on_finished
         self._on_failure = on_failure
         self._next: Ear | None = None
@@ -149,6 +153,7 @@ class EarThread:
             self._deliver_all(self._ear.tell(_event(item)))
 
     def _hear(self, block: Block) -> None:
+        self._on_block(block.end)
         for frame in self._framer.push(block):
             self._deliver_all(self._ear.hear(frame))
             self.frames += 1

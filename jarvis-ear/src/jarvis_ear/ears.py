@@ -1,6 +1,8 @@
 """Ears: makes an ear for given options; the models go from one ear to the next."""
 
 import secrets
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from jarvis_ear import config
@@ -25,24 +27,40 @@ class Ears:
 
     def load(self, hearing: config.Hearing) -> None:
         """Load the models, or raise ConfigError."""
-        self._wake_model(hearing.wake.model)
+        self._keep(hearing.wake.model, self._wake_model(hearing.wake.model))
         self._speech_model()
 
     def make(self, hearing: config.Hearing, growth_ms: int = GROWTH_MS) -> Ear:
         """Make an ear that tells of every ``growth_ms`` of an utterance, or raise ConfigError."""
-        return Ear(
+        ear, keep = self.prepare(hearing, growth_ms)
+        keep()
+        return ear
+
+    def prepare(
+        self, hearing: config.Hearing, growth_ms: int = GROWTH_MS
+    ) -> tuple[Ear, Callable[[], None]]:
+        """Make an ear that may never be used, or raise ConfigError.
+
+        Call the second value when it is used: only then is its wake model the one that later ears
+        get.
+        """
+        model, wake = hearing.wake.model, self._wake_model(hearing.wake.model)
+        ear = Ear(
             hearing,
             gate=WebRtcVad(hearing.gate.aggressiveness),
-            wake=self._wake_model(hearing.wake.model),
+            wake=wake,
             speech=self._speech_model(),
             machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
             growth_ms=growth_ms,
         )
+        return ear, partial(self._keep, model, wake)
+
+    def _keep(self, model: Path | None, wake: OpenWakeWord) -> None:
+        self._model, self._wake = model, wake
 
     def _wake_model(self, model: Path | None) -> OpenWakeWord:
-        if self._wake is None or model != self._model:
-            self._wake, self._model = OpenWakeWord(model), model
-        return self._wake
+        """Return the model that is kept, if it is this one, or load it."""
+        return OpenWakeWord(model) if self._wake is None or model != self._model else self._wake
 
     def _speech_model(self) -> Silero:
         if self._speech is None:

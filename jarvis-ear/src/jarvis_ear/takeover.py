@@ -6,7 +6,6 @@ from functools import partial
 from jarvis_ear import config
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.ears import Ears, wake_word
-from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.options.change import Taker
 from jarvis_ear.reload import Step
 from jarvis_ear.running import Running
@@ -36,18 +35,26 @@ class Takeover:
         """Get one part ready; the step puts its options in force. Raises ConfigError."""
         return self._preparing[taker](options)
 
-    def _make_ear(self, options: config.Config) -> Ear:
-        return self._ears.make(options.hearing, WIRES[options.backend.protocol].growth_ms)
+    def _make_ear(self, options: config.Config) -> Step:
+        """Get an ear ready; the step has it used."""
+        growth_ms = WIRES[options.backend.protocol].growth_ms
+        ear, keep = self._ears.prepare(options.hearing, growth_ms)
+
+        def use() -> None:
+            keep()
+            self._running.ear.change(ear)
+
+        return use
 
     def _deliver_to(self, options: config.Config) -> Step:
         """Another wire may want to hear more often of a sentence; a bus may share the login."""
         deliver = self._running.backend.prepare(options.backend)
-        ear, join = self._make_ear(options), self._running.bus.prepare(options)
+        hear, join = self._make_ear(options), self._running.bus.prepare(options)
 
         def go_on() -> None:
             deliver()
             join()
-            self._running.ear.change(ear)
+            hear()
 
         return go_on
 
@@ -59,10 +66,10 @@ class Takeover:
             self._running.capture.reopen()
 
     def _hear_with(self, options: config.Config) -> Step:
-        ear = self._make_ear(options)
+        hear = self._make_ear(options)
 
         def go_on() -> None:
-            self._running.ear.change(ear)
+            hear()
             self._tell_as(options)
 
         return go_on

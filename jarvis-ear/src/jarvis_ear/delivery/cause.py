@@ -30,6 +30,8 @@ class Cause(StrEnum):
     """The person said something newer."""
     TORN = "torn"
     """The ear was killed in mid-sentence: the end of it was never heard."""
+    STORAGE_FAILED = "storage_failed"
+    """It could not be written down that it may run, so it was not run."""
     KILLED = "killed"
     """The ear was killed at a moment after which it must not be sent again."""
     STOPPING = "stopping"

@@ -31,7 +31,10 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Write down where this utterance stands, before the effect that follows this one."""
+    """Write down where this utterance stands, before the effect that follows this one.
+
+    The outbox has to be told what became of ``Mark.SENT``: what is not written down is not sent.
+    """
 
     turn_id: str
     mark: Mark

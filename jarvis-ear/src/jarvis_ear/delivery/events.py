@@ -14,15 +14,17 @@ class Verdict(StrEnum):
     DONE = "done"
     """The backend ran it, and its reply came whole."""
     FAILED = "failed"
-    """The backend said it cannot, or it never reached the backend in a form it accepts."""
+    """The backend said it cannot, or it never got it: a stop, storage, sound that is no sound."""
     EXPIRED = "expired"
     """Too old before it could be committed: not run, because a late command is worse than none."""
     IN_DOUBT = "in_doubt"
     """The link died around the commit: perhaps run, therefore never sent again."""
     REPLY_LOST = "reply_lost"
     """The backend took it, and its reply did not come (whole)."""
+    REPLACED = "replaced"
+    """The person said something newer before it could be committed: not run."""
     ABANDONED = "abandoned"
-    """The person said something newer, or the ear is stopping: nobody waits for the reply."""
+    """It was committed, and then the person said something newer, or the ear was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,28 @@ class Kept:
     turn_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The backend did not run it and said why; it is sent a second time after a moment."""
+
+    turn_id: str
+    code: str
+    """Machine-readable cause: never the backend's own text."""
+    retry_s: float
+    """Seconds until the second attempt, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class StillWaiting:
+    """The person said something newer, and this is sent before it: the owner wants both."""
+
+    turn_id: str
+
+
 TurnEvent: TypeAlias = (
     Sent
+    | Refused
+    | StillWaiting
     | Processing
     | PartlyTranscribed
     | Transcribed

@@ -25,6 +25,8 @@ class Stage(StrEnum):
     """``audio_start`` is sent; the backend has not answered."""
     UPLOADED = "uploaded"
     """The sound is on its way into the socket. Nothing can run yet."""
+    FLUSHED = "flushed"
+    """The socket has the sound. That it may run is written down now; nothing can run yet."""
     COMMITTED = "committed"
     """``audio_end`` is sent: it may run now, and is never sent again."""
     DELIVERED = "delivered"
@@ -41,6 +43,8 @@ class Sign(StrEnum):
     LINK_UP = "link up"
     READY = "backend ready"
     FLUSHED = "sound handed to the socket"
+    MARKED = "written down"
+    UNMARKED = "cannot be written down"
     PROCESSING = "backend works on it"
     PROGRESS = "backend answers"
     REPLY_ENDED = "reply complete"
@@ -52,6 +56,7 @@ class Sign(StrEnum):
     STALE = "too old"
     OVERFLOWED = "outbox full"
     ABANDONED = "nobody wants it any more"
+    STOPPED = "the ear is stopped"
 
 
 class After(Enum):
@@ -87,7 +92,8 @@ _BEFORE_COMMIT: Final[Mapping[Sign, Move]] = {
     Sign.LINK_LOST: Move(Stage.WAITING),
     Sign.STALE: _end(Verdict.EXPIRED, Cause.TOO_OLD, After.REPLACE),
     Sign.OVERFLOWED: _end(Verdict.EXPIRED, Cause.OUTBOX_FULL, After.REPLACE),
-    Sign.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
+    Sign.ABANDONED: _end(Verdict.REPLACED, None, After.REPLACE),
+    Sign.STOPPED: _end(Verdict.FAILED, None, After.REPLACE),
 }
 
 _AFTER_DELIVERY: Final[Mapping[Sign, Move]] = {
@@ -101,6 +107,7 @@ _AFTER_DELIVERY: Final[Mapping[Sign, Move]] = {
     Sign.TIMED_OUT: _end(Verdict.REPLY_LOST, Cause.NO_REPLY, After.REPLACE),
     Sign.LINK_LOST: _end(Verdict.REPLY_LOST, Cause.LINK_LOST),
     Sign.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
+    Sign.STOPPED: _end(Verdict.ABANDONED, None, After.REPLACE),
 }
 
 Moves: TypeAlias = Mapping[Stage, Mapping[Sign, Move]]
@@ -110,10 +117,16 @@ AT_MOST_ONCE: Final[Moves] = {
         Sign.LINK_UP: Move(Stage.OFFERED),
         Sign.STALE: _end(Verdict.EXPIRED, Cause.TOO_OLD),
         Sign.OVERFLOWED: _end(Verdict.EXPIRED, Cause.OUTBOX_FULL),
-        Sign.ABANDONED: _end(Verdict.ABANDONED, None),
+        Sign.ABANDONED: _end(Verdict.REPLACED, None),
+        Sign.STOPPED: _end(Verdict.FAILED, None),
     },
     Stage.OFFERED: {**_BEFORE_COMMIT, Sign.READY: Move(Stage.UPLOADED)},
-    Stage.UPLOADED: {**_BEFORE_COMMIT, Sign.FLUSHED: Move(Stage.COMMITTED)},
+    Stage.UPLOADED: {**_BEFORE_COMMIT, Sign.FLUSHED: Move(Stage.FLUSHED)},
+    Stage.FLUSHED: {
+        **_BEFORE_COMMIT,
+        Sign.MARKED: Move(Stage.COMMITTED),
+        Sign.UNMARKED: _end(Verdict.FAILED, Cause.STORAGE_FAILED, After.REPLACE),
+    },
     Stage.COMMITTED: {
         Sign.PROCESSING: Move(Stage.DELIVERED),
         Sign.PROGRESS: Move(Stage.ANSWERING),
@@ -122,6 +135,7 @@ AT_MOST_ONCE: Final[Moves] = {
         Sign.TIMED_OUT: _end(Verdict.IN_DOUBT, Cause.NO_PROCESSING, After.REPLACE),
         Sign.LINK_LOST: _end(Verdict.IN_DOUBT, Cause.LINK_LOST),
         Sign.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
+        Sign.STOPPED: _end(Verdict.ABANDONED, None, After.REPLACE),
     },
     Stage.DELIVERED: _AFTER_DELIVERY,
     Stage.ANSWERING: {
@@ -144,7 +158,7 @@ AT_LEAST_ONCE: Final[Moves] = {
 }
 """For an owner who would rather have a command run twice than not at all."""
 
-UNCOMMITTED: Final = frozenset({Stage.WAITING, Stage.OFFERED, Stage.UPLOADED})
+UNCOMMITTED: Final = frozenset({Stage.WAITING, Stage.OFFERED, Stage.UPLOADED, Stage.FLUSHED})
 """Nothing can have run: the turn may be dropped, or offered again."""
 
 AT_BACKEND: Final = frozenset({Stage.DELIVERED, Stage.ANSWERING})

@@ -9,7 +9,13 @@ from jarvis_ear.delivery.carriage import Carriage
 from jarvis_ear.delivery.cause import Cause
 from jarvis_ear.delivery.draft import Draft
 from jarvis_ear.delivery.effects import Effect, Replace, Send, Tell
-from jarvis_ear.delivery.events import Finished, Kept, PartlyTranscribed, Verdict
+from jarvis_ear.delivery.events import (
+    Finished,
+    Kept,
+    PartlyTranscribed,
+    StillWaiting,
+    Verdict,
+)
 from jarvis_ear.delivery.moves import AT_MOST_ONCE, UNCOMMITTED, Moves, Sign, Stage
 from jarvis_ear.delivery.patience import Patience
 from jarvis_ear.delivery.revival import gave_way
@@ -57,8 +63,12 @@ class Outbox:
         patience: Patience,
         moves: Moves = AT_MOST_ONCE,
         carriage: Carriage = Carriage.WHOLE,
+        *,
+        queue: bool = False,
     ) -> None:
+        """With ``queue``, a newer utterance does not end one that waits: both are sent."""
         self._agent_id = agent_id
+        self._queue = queue
         self._moves = moves
         self._carriage = carriage
         self._draft: Draft | None = None
@@ -92,7 +102,10 @@ class Outbox:
     @property
     def deadline(self) -> float:
         """When ``tick`` has something to do."""
-        return min((turn.deadline for turn in self._turns), default=math.inf)
+        ends = min((turn.deadline for turn in self._turns), default=math.inf)
+        if self._link is Link.DOWN or not self._turns or self._in_flight() is not None:
+            return ends
+        return min(ends, self._turns[0].not_before)
 
     def put(self, utterance: Utterance, now: float) -> tuple[Effect, ...]:
         """Take an utterance over: from here on it will be told what became of it."""
@@ -161,17 +174,29 @@ class Outbox:
         turn = self._in_flight()
         return () if turn is None else self._settle(turn.flushed(now), now)
 
+    def marked(self, turn_id: str, now: float, *, kept: bool) -> tuple[Effect, ...]:
+        """Take the report whether it could be written down that a turn may run."""
+        turn = self._in_flight()
+        if turn is None or turn.turn_id != turn_id:
+            return ()
+        return self._settle(turn.marked(now, kept=kept), now)
+
     def tick(self, now: float) -> tuple[Effect, ...]:
         """Do what the time demands."""
         effects = [effect for turn in self._turns for effect in turn.tick(now)]
         return self._settle(tuple(effects), now)
 
-    def abandon(self, turn_id: str, now: float) -> tuple[Effect, ...]:
-        """End a turn because the person said something newer."""
+    def abandon(self, turn_id: str, now: float, *, newer: bool = True) -> tuple[Effect, ...]:
+        """End a turn because the person said something ``newer``, or wants no more of it.
+
+        A newer utterance leaves one alone that is not committed, if the owner wants both.
+        """
         if self._draft is not None and self._draft.turn_id == turn_id:
             return self.discarded(turn_id, now)
         turns = [turn for turn in self._turns if turn.turn_id == turn_id]
-        return self._give_up(turns, Cause.INTERRUPTED, now)
+        if self._queue and newer and any(turn.stage in UNCOMMITTED for turn in turns):
+            return (Tell(StillWaiting(turn_id)),)
+        return self._give_up(turns, Sign.ABANDONED, Cause.INTERRUPTED, now)
 
     def close(self, now: float, kept: Collection[str] = ()) -> tuple[Effect, ...]:
         """End all turns: the ear is stopping. Those ``kept`` on file go on in its next life."""
@@ -179,7 +204,7 @@ class Outbox:
         staying = [t for t in self._turns if t.turn_id in kept and t.stage in UNCOMMITTED]
         self._turns = [turn for turn in self._turns if turn not in staying]
         told = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
-        return (*told, *self._give_up(self._turns, Cause.STOPPING, now))
+        return (*told, *self._give_up(self._turns, Sign.STOPPED, Cause.STOPPING, now))
 
     def _unfit(self, utterance: Utterance) -> Cause | None:
         if utterance.raw_bytes == 0 or utterance.raw_bytes % SAMPLE_BYTES:
@@ -200,8 +225,10 @@ class Outbox:
     def _waiting_bytes(self) -> int:
         return sum(len(turn.utterance.wav) for turn in self._turns)
 
-    def _give_up(self, turns: list[UtteranceTurn], cause: Cause, now: float) -> tuple[Effect, ...]:
-        effects = [effect for turn in turns for effect in turn.take(Sign.ABANDONED, now, cause)]
+    def _give_up(
+        self, turns: list[UtteranceTurn], sign: Sign, cause: Cause, now: float
+    ) -> tuple[Effect, ...]:
+        effects = [effect for turn in turns for effect in turn.take(sign, now, cause)]
         return self._settle(tuple(effects), now)
 
     def _settle(self, effects: tuple[Effect, ...], now: float) -> tuple[Effect, ...]:
@@ -214,6 +241,8 @@ class Outbox:
             return effects
         if not self._turns:
             return (*effects, *self._stream())
+        if now < self._turns[0].not_before:
+            return effects
         if self._draft is not None and self._draft.on_link:
             return (*effects, *self._settle((Replace("another utterance is ready"),), now))
         return (*effects, *self._settle(self._turns[0].offer(now), now))

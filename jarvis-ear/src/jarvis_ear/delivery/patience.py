@@ -19,6 +19,10 @@ class Patience:
     """Longest silence of the backend inside a turn."""
     whole_reply_s: float = 180.0
     """From ``processing`` to the end of the reply, however talkative the backend is."""
+    retry_least_s: float = 0.5
+    """Least wait before a second attempt, after the backend refused the first."""
+    retry_most_s: float = 2.0
+    """Longest wait before it."""
     gap_s: float = 1.5
     """How long later sentences wait for one that is missing."""
 

@@ -25,7 +25,8 @@ class Utterance:
     raw_bytes: int
     """How many bytes of PCM16 are in it."""
     ended_at: float
-    """When the speech ended, in seconds of the delivery's clock: its age counts from here."""
+    """When its last spoken sample was captured, in seconds of the delivery's clock: its age counts
+    from here."""
     past: Past = Past.NEW
     """Whether it may have run already."""
 

@@ -1,6 +1,7 @@
 """UtteranceTurn: one utterance on its way to the backend, and its reply on the way back."""
 
 import math
+import zlib
 from typing import Final, assert_never
 
 from jarvis_ear.delivery import events
@@ -56,6 +57,8 @@ class UtteranceTurn:
         self._cut_short = False
         self._reply = Reply(patience.gap_s)
         self._refusals = 0
+        self.not_before = -math.inf
+        """When it may be offered at the earliest: a second attempt has to wait."""
         self._stale_at = utterance.ended_at + patience.fresh_s
         self._stage_ends = self._stale_at
         self._reply_ends = math.inf
@@ -93,8 +96,14 @@ class UtteranceTurn:
         return effects
 
     def flushed(self, now: float) -> tuple[Effect, ...]:
-        """Commit, if it is not too late for that: the socket has taken all of the sound."""
+        """Have it written down that it may run: the socket has taken all of the sound."""
         return self.take(Sign.FLUSHED if now < self._stale_at else Sign.STALE, now)
+
+    def marked(self, now: float, *, kept: bool) -> tuple[Effect, ...]:
+        """Commit, if it is written down (``kept``) and not too late: writing may take long."""
+        if not kept:
+            return self.take(Sign.UNMARKED, now)
+        return self.take(Sign.MARKED if now < self._stale_at else Sign.STALE, now)
 
     def tick(self, now: float) -> tuple[Effect, ...]:
         """Do what the time demands."""
@@ -167,7 +176,7 @@ class UtteranceTurn:
                 return self._stale_at
             case Stage.OFFERED:
                 return now + self._patience.start_ack_s
-            case Stage.UPLOADED:
+            case Stage.UPLOADED | Stage.FLUSHED:
                 windows = -(-len(self.utterance.wav) // FLUSH_WINDOW_BYTES)
                 return now + windows * self._patience.flush_s
             case Stage.COMMITTED:
@@ -179,13 +188,17 @@ class UtteranceTurn:
             case _:
                 assert_never(self.stage)
 
-    def _entered(self, came_from: Stage, now: float) -> tuple[Effect, ...]:
+    def _entered(  # noqa: PLR0911 - one for each stage
+        self, came_from: Stage, now: float
+    ) -> tuple[Effect, ...]:
         if self.stage is Stage.OFFERED:
             return () if self._ahead is not None else (Send(wire.AudioStart(self._agent_id)),)
         if self.stage is Stage.UPLOADED:
             return (Upload(self._sound()),)
+        if self.stage is Stage.FLUSHED:
+            return (self._note(Mark.SENT),)
         if self.stage is Stage.COMMITTED:
-            return (self._note(Mark.SENT), Send(wire.AudioEnd(self._agent_id)), Tell(self._sent()))
+            return (Send(wire.AudioEnd(self._agent_id)), Tell(self._sent()))
         if self.stage in AT_BACKEND and came_from not in AT_BACKEND:
             self._reply_ends = now + self._patience.whole_reply_s
             return (self._note(Mark.TAKEN), Tell(events.Processing(self.turn_id)))
@@ -212,10 +225,14 @@ class UtteranceTurn:
         return (*last, Tell(events.Finished(self.turn_id, verdict, code.value, chunks)))
 
     def _judge(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
-        """Expired means that it was not run: of one that perhaps ran, nobody can say so."""
-        if verdict is Verdict.EXPIRED and self._past is Past.PERHAPS_RAN:
+        """Say that it was not run only of one that cannot have run."""
+        if self._past is Past.NEW:
+            return verdict, code
+        if verdict is Verdict.REPLACED or code is Cause.STOPPING:
+            return Verdict.ABANDONED, code
+        if verdict is Verdict.EXPIRED:
             return Verdict.IN_DOUBT, Cause.LINK_LOST
-        return verdict, code
+        return (Verdict.IN_DOUBT if code is Cause.STORAGE_FAILED else verdict), code
 
     def _sent(self) -> events.Sent:
         raw_bytes, wav_bytes = self.utterance.raw_bytes, len(self.utterance.wav)
@@ -249,6 +266,21 @@ class UtteranceTurn:
         )
 
     def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:
+        """Try once more, after a moment in which the backend may recover."""
         self._refusals += 1
-        hopeless = cause in _HOPELESS or self._refusals >= MAX_REFUSALS or now >= self._stale_at
-        return self.take(Sign.REFUSED_FOR_GOOD if hopeless else Sign.REFUSED, now, cause)
+        again_at = now + self._pause_s()
+        too_late = self._refusals >= MAX_REFUSALS or again_at >= self._stale_at
+        if cause in _HOPELESS or too_late:
+            return self.take(Sign.REFUSED_FOR_GOOD, now, cause)
+        was, effects = self.stage, self.take(Sign.REFUSED, now, cause)
+        if self.stage is not Stage.WAITING or was is Stage.WAITING:
+            return effects
+        self.not_before = again_at
+        told = events.Refused(self.turn_id, cause.value, again_at - now)
+        return (*effects, Tell(told))
+
+    def _pause_s(self) -> float:
+        """Return how long to wait: ears that were refused together do not come back together."""
+        least_s, most_s = self._patience.retry_least_s, self._patience.retry_most_s
+        share = zlib.crc32(self.turn_id.encode()) / 0xFFFF_FFFF
+        return least_s + share * (most_s - least_s)

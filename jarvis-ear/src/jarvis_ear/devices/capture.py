@@ -13,6 +13,7 @@ from jarvis_ear.devices.seldom import Seldom
 from jarvis_ear.devices.source import Source
 from jarvis_ear.errors import JarvisEarError, MicrophoneBusy, MicrophoneLost
 from jarvis_ear.journal import sound as kinds
+from jarvis_ear.units import Samples
 
 STOP_S: Final = 2.0
 """A read waits for 0.1 s at most; a thread that takes longer to stop hangs in a driver."""
@@ -55,9 +56,9 @@ class Capture:
     """Owns the source and the thread "capture" that reads it, from ``start`` to ``stop``.
 
     A live source that is lost is looked for until it is found; any other loss, and the end of
-    sound, ends the thread. The callbacks run in that thread: ``on_lost`` once per loss,
-    ``on_found`` when sound comes again, ``on_end`` once, with the error or None, unless ``stop``
-    came first.
+    sound, ends the thread. The callbacks run in that thread: ``on_block`` with the end of each
+    block as soon as it is read, ``on_lost`` once per loss, ``on_found`` when sound comes again,
+    ``on_end`` once, with the error or None, unless ``stop`` came first.
 
     While muted, a live source is closed: no program can hear through it, least of all this one. A
     file only waits.
@@ -71,6 +72,7 @@ class Capture:
         on_lost: Callable[[str], None],
         on_found: Callable[[], None],
         on_end: Callable[[JarvisEarError | None], None],
+        on_block: Callable[[Samples], None] = lambda _end: None,
         back_off_s: tuple[float, ...] = BACK_OFF_S,
         muted: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
@@ -80,6 +82,7 @@ class Capture:
         self._on_lost = on_lost
         self._on_found = on_found
         self._on_end = on_end
+        self._on_block = on_block
         self._back_off_s = back_off_s
         self._monotonic = monotonic
         self._stopping = threading.Event()
@@ -200,6 +203,7 @@ class Capture:
                 self.turns += 1
                 block = None if self._muted else self._source.read()
                 if block is not None:
+                    self._on_block(block.end)
                     self._hand_over(block)
                 elif self._muted:
                     self._pause(REST_S)

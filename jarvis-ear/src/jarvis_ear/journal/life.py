@@ -121,6 +121,21 @@ SPOOL_TROUBLE: Final = Kind(
     ),
 )
 
+SPOOL_UNMARKED: Final = Kind(
+    "SpoolUnmarked",
+    "02c1348ef0e7474d8c3dba2161fc8781",
+    "Turn @TURN_ID@ was not sent, because nothing can be written in @PLACE@",
+    "Before a sentence is sent, it is marked on file as sent, so that a later start does not send "
+    "it again. Its file could be neither moved nor removed, and the ledger could not be written. "
+    "The disk may have become read-only. The sentence was not run (cause storage_failed).",
+    (
+        Remedy("may the service write there", "ls -ld /run/jarvis-ear /var/lib/jarvis-ear"),
+        Remedy("is there room", "df -h /run /var/lib"),
+        Remedy("other folders: `spool.dir` and `spool.ledger_dir`"),
+        Remedy("keep sentences in memory only: `spool.enabled = false`"),
+    ),
+)
+
 CONTROL_TROUBLE: Final = Kind(
     "ControlTrouble",
     "e73f157db6e0464991546b3fb1b0c211",
@@ -162,5 +177,6 @@ RESTART_NEEDED: Final = Kind(
 
 KINDS: Final = (
     *(STARTED, STOPPED, CRASHED, FAILED, HUNG, CONFIG_REFUSED, SECOND_EAR, MUTED, UNMUTED),
-    *(MUTE_UNSURE, SPOOL_TROUBLE, CONTROL_TROUBLE, RELOADED, RELOAD_REFUSED, RESTART_NEEDED),
+    *(MUTE_UNSURE, SPOOL_TROUBLE, SPOOL_UNMARKED, CONTROL_TROUBLE, RELOADED, RELOAD_REFUSED),
+    RESTART_NEEDED,
 )

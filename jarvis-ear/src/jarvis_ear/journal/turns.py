@@ -38,7 +38,8 @@ FAILED: Final = Kind(
     "The backend said that it cannot, or it never got the sentence in a form it accepts. The cause "
     "is @CAUSE@: not_understood is a sentence without words that it knows, often the television; "
     "stt_unavailable, stt_failed, backend_timeout and backend_error are troubles behind the "
-    "backend; too_large and bad_audio are about the sound that was sent.",
+    "backend; too_large and bad_audio are about the sound that was sent; storage_failed and "
+    "stopping are about the ear itself, and then the sentence was not run.",
     (_STORY, Remedy("look into the log of the backend at the same time")),
     "failed",
 )
@@ -74,12 +75,22 @@ REPLY_LOST: Final = Kind(
     "reply_lost",
 )
 
+REPLACED: Final = Kind(
+    ENDED,
+    "5d6d409b1d2b44359d259e5f0a85e9a8",
+    "Turn @TURN_ID@ was not sent: something newer was said",
+    "The sentence waited for the backend when somebody spoke to the ear again, or told it to be "
+    'quiet. It was not run. `backend.waiting = "queue"` sends both, one after the other.',
+    (_STORY, _BACKEND),
+    "replaced",
+)
+
 ABANDONED: Final = Kind(
     ENDED,
     "024cd10e16114f0f92d187a98f5a3ba0",
     "Nobody waited for turn @TURN_ID@ any more: @CAUSE@",
-    "Somebody said something newer, the reply took longer than anybody waits, or the ear was "
-    "stopped. Nothing is wrong, unless it happens often.",
+    "The sentence was sent. Then somebody said something newer, the reply took longer than anybody "
+    "waits, or the ear was stopped. Nothing is wrong, unless it happens often.",
     (_STORY,),
     "abandoned",
 )
@@ -133,7 +144,7 @@ KEPT: Final = Kind(
 )
 
 ENDINGS: Final = (
-    *(ANSWERED, FAILED, EXPIRED, IN_DOUBT, REPLY_LOST, ABANDONED),
+    *(ANSWERED, FAILED, EXPIRED, IN_DOUBT, REPLY_LOST, REPLACED, ABANDONED),
     *(NOBODY_SPOKE, DROPPED, UNFINISHED, KEPT),
 )
 

@@ -89,9 +89,16 @@ def _rank(layers: Iterable[Layer]) -> Config:
     try:
         ranked = fill(layers=list(layers))
     except ValidationError as error:  # each value is fine: two of them do not go together
-        lines = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        lines = [
+            ": ".join(filter(None, (_place(one["loc"]), one["msg"]))) for one in error.errors()
+        ]
         raise ConfigError("\n".join(line.replace("Value error, ", "") for line in lines)) from error
     return Config(**{name: getattr(ranked, name) for name in Config.model_fields})
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Return the section that a mistake is in, or nothing where it is between two of them."""
+    return ".".join(map(str, location))
 
 
 def _origins(layers: Sequence[Layer]) -> dict[str, str]:

@@ -49,7 +49,7 @@ class Health:
         self._details = details
         self._turns = turns
         self._monotonic = monotonic
-        self._lock = threading.Lock()  # protects what a look changes
+        self._lock = threading.Lock()  # protects what a look changes, but for the deaf time
         self._began_at = monotonic()
         self._frames = ear.frames
         self._heard_at: float | None = None
@@ -58,11 +58,15 @@ class Health:
         self._deaf = DeafTime(today, folder)
 
     def look(self) -> None:
-        """Take a look, about ten times a second."""
+        """Take a look, about ten times a second.
+
+        The time without a microphone is stored outside the lock: a slow disk keeps no reader
+        waiting.
+        """
+        now = self._monotonic()
+        self._deaf.look(now, deaf=self._ear.state is State.DEAF)
         with self._lock:
-            now = self._monotonic()
             self._beat.look()
-            self._deaf.look(now, deaf=self._ear.state is State.DEAF)
             if self._ear.frames != self._frames:
                 self._frames = self._ear.frames
                 self._heard_at = now

@@ -15,8 +15,10 @@ from jarvis_ear.delivery.events import (
     LinkUp,
     PartlyTranscribed,
     Processing,
+    Refused,
     ReplyAudio,
     Sent,
+    StillWaiting,
     Thinking,
     Transcribed,
     TurnEvent,
@@ -111,7 +113,7 @@ class Publisher:
         with self._lock:
             self._stop_waiting(turn_id)
 
-    def _follow(self, event: TurnEvent) -> None:
+    def _follow(self, event: TurnEvent) -> None:  # noqa: C901 - one case for each event
         turn, now, words_shown = self._turn(event.turn_id), self._now(), self._transcripts
         match event:
             case Sent():
@@ -126,6 +128,8 @@ class Publisher:
                 turn.provider = provider
             case Answered(_, text):
                 turn.answer(text, words=words_shown)
+            case Refused() | StillWaiting():
+                pass  # the log tells of it
             case ReplyAudio():
                 turn.chunks += 1
             case Finished():

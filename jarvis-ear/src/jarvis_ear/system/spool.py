@@ -15,7 +15,7 @@ from jarvis_ear.delivery.mark import Mark
 from jarvis_ear.delivery.revival import Estate, Present, Promise
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import AlreadyRunning
-from jarvis_ear.journal.life import SPOOL_TROUBLE
+from jarvis_ear.journal.life import SPOOL_TROUBLE, SPOOL_UNMARKED
 from jarvis_ear.system.boot_clock import BootClock
 from jarvis_ear.system.ledger import Ledger
 from jarvis_ear.system.private_folder import PrivateFolder, write_all
@@ -34,7 +34,8 @@ class DiskSpool:
     """One file for each utterance that has no verdict, in folders that say how far it has come.
 
     Made and locked by the main thread, then used by the network thread only. No method but
-    ``lock`` raises: what cannot be written is delivered from memory, with a warning a minute.
+    ``lock`` raises: what cannot be written is delivered from memory, with a warning a minute; what
+    is on file and cannot be marked as sent is not delivered, with an error for each.
     At most 16 utterances and 16 MiB, like the outbox, which says which one gives way.
     """
 
@@ -45,6 +46,7 @@ class DiskSpool:
         self._held = ExitStack()
         self._folders: dict[str, PrivateFolder] = {}
         self._places: dict[str, Place] = {}
+        self._leftovers: dict[str, Place] = {}
         self._rarely = Rarely(clock)
         self.failures = 0
         """Times that something could not be written."""
@@ -86,11 +88,14 @@ class DiskSpool:
         """Return what a former life left behind. Before anything else of this one."""
         if not self._folders:
             return Estate()
-        self._places = {turn: at for turn, at in self._places.items() if at.folder == OPEN}
+        speaking = {turn: at for turn, at in self._places.items() if at.folder == OPEN}
         present = Present(self._clock.boot_id, self._clock(), fresh_s, promise)
-        survey = Survey(self._folders, self._places, present, self._ledger.recorded())
+        known = {**speaking, **self._leftovers}
+        survey = Survey(self._folders, known, present, self._ledger.recorded())
         estate = survey.take()
-        self._places = survey.places
+        self._places = {
+            turn: at for turn, at in survey.places.items() if self._leftovers.get(turn) != at
+        }
         self._say_foreign(survey.foreign)
         return estate
 
@@ -106,11 +111,16 @@ class DiskSpool:
                 raise
 
     def discard(self, turn_id: str) -> None:
-        """Forget what was no utterance after all."""
-        place = self._places.pop(turn_id, None)
-        if place is not None:
-            with self._careful():
+        """Forget what was no utterance after all. A file that stays is tried again later."""
+        place = self._places.pop(turn_id, None) or self._leftovers.pop(turn_id, None)
+        if place is None:
+            return
+        with self._careful():
+            try:
                 self._folders[place.folder].remove(place.name)
+            except OSError:
+                self._leftovers[turn_id] = place
+                raise
 
     def keep(self, utterance: Utterance) -> None:
         """Keep a whole utterance."""
@@ -123,23 +133,31 @@ class DiskSpool:
                 self.discard(utterance.turn_id)  # a part of it would be taken for a torn one
                 raise
 
-    def mark(self, turn_id: str, mark: Mark) -> None:
-        """Note how far it has come."""
-        place = self._places.get(turn_id)
+    def mark(self, turn_id: str, mark: Mark) -> bool:
+        """Note how far it has come; False if a later start might still send what is ``SENT``.
+
+        That is so only when its file can neither be moved nor removed, and the ledger cannot be
+        written: each of the three would keep a later start from it.
+        """
+        place = self._places.get(turn_id) or self._leftovers.get(turn_id)
         if place is None or place.folder == mark:
-            return
+            return True
         with self._careful():
-            try:
-                self._move(turn_id, place, mark)
-            except OSError:
-                if mark is Mark.SENT:
-                    self._unmark(turn_id, place)
-                raise
+            self._move(turn_id, place, mark)
+            return True
+        if mark is not Mark.SENT or self._ledger.committed(turn_id):
+            return True
+        self.discard(turn_id)
+        if turn_id not in self._leftovers:
+            return True
+        self._say_not_sent(turn_id)
+        return False
 
     def finish(self, finished: Finished) -> None:
         """Record a verdict, and then forget the utterance."""
         self._ledger.verdict(finished)
-        self.discard(finished.turn_id)
+        for turn_id in (finished.turn_id, *self._leftovers):
+            self.discard(turn_id)
 
     def _take_lock(self, base: PrivateFolder, taken: ExitStack) -> None:
         fd = base.open(_LOCK, os.O_RDWR | os.O_CREAT)
@@ -194,12 +212,15 @@ class DiskSpool:
     def _move(self, turn_id: str, place: Place, mark: Mark) -> None:
         self._folders[place.folder].move(place.name, self._folders[mark])
         self._places[turn_id] = Place(str(mark), place.name)
+        self._leftovers.pop(turn_id, None)
 
-    def _unmark(self, turn_id: str, place: Place) -> None:
-        """Make sure that no later start sends what may run now, although it could not be moved."""
-        if not self._ledger.committed(turn_id):
-            del self._places[turn_id]
-            self._folders[place.folder].remove(place.name)
+    def _say_not_sent(self, turn_id: str) -> None:
+        told = SPOOL_UNMARKED.told(PLACE=self._path, TURN_ID=turn_id)
+        words = (
+            "turn %s is not sent: neither %s nor the ledger can be written, and after a restart it "
+            "could be sent twice; make them writable, or set spool.dir to a folder that is"
+        )
+        _LOGGER.error(words, turn_id, self._path, extra=told)
 
     def _say_foreign(self, number: int) -> None:
         self.foreign += number

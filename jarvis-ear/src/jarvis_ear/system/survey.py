@@ -34,20 +34,21 @@ class Place:
 class Survey:
     """Looks at every file once. Made and used up by one ``begin`` of the spool; network thread.
 
+    ``ours`` are files of this life, which are passed over.
     A file that cannot be read or moved is passed over: what could be read counts.
     """
 
     def __init__(
         self,
         folders: Mapping[str, PrivateFolder],
-        speaking: Mapping[str, Place],
+        ours: Mapping[str, Place],
         present: Present,
         recorded: Mapping[str, str],
     ) -> None:
         self._folders = folders
         self._present = present
         self._recorded = recorded
-        self.places = dict(speaking)
+        self.places = dict(ours)
         """Where each turn is that has no verdict on file."""
         self.foreign = 0
         """Files that are none of ours."""
@@ -97,7 +98,7 @@ class Survey:
         turn_id = place.name[-8:] if header is None else header.turn_id
         ours = self.places.get(turn_id)
         if ours is not None and (ours.folder, ours.name) == (place.folder, place.name):
-            return None  # somebody is speaking right now
+            return None  # somebody is speaking right now, or it is over and could not be removed
         known = self._recorded.get(turn_id)
         if turn_id in self.places or known not in (None, COMMITTED):
             self._remove(place)  # its verdict is known

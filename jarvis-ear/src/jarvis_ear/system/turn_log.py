@@ -16,8 +16,10 @@ from jarvis_ear.delivery.events import (
     LinkUp,
     PartlyTranscribed,
     Processing,
+    Refused,
     ReplyAudio,
     Sent,
+    StillWaiting,
     Thinking,
     Transcribed,
 )
@@ -101,7 +103,7 @@ class TurnLog:
                 case _:
                     assert_never(effect)
 
-    def delivery(self, event: DeliveryEvent) -> None:
+    def delivery(self, event: DeliveryEvent) -> None:  # noqa: C901 - one case for each event
         """Note what became of an utterance. The supervisor of the link tells of that itself."""
         with self._lock:
             match event:
@@ -122,6 +124,8 @@ class TurnLog:
                 case ReplyAudio(turn_id, index, content_type, audio):
                     told = f"reply chunk {index}: {content_type}, {words.size(len(audio))}"
                     self._note(turn_id, "ReplyAudio", told)
+                case Refused() | StillWaiting():
+                    self._delay(event)
                 case Finished():
                     self._finish(event)
                 case Kept(turn_id):
@@ -224,6 +228,20 @@ class TurnLog:
         if turn is not None:
             turn.needs_no_sound = True
             self._end_if_over(turn)
+
+    def _delay(self, event: Refused | StillWaiting) -> None:
+        if isinstance(event, StillWaiting):
+            self._wait_on(event.turn_id)
+            return
+        told = {"CAUSE": event.code, "RETRY_MS": round(event.retry_s * 1000)}
+        self._note(event.turn_id, "Refused", words.refused(event), logging.INFO, told)
+
+    def _wait_on(self, turn_id: str) -> None:
+        """Wait for the reply after all: the sentence goes up before the newer one."""
+        turn = self._turns.get(turn_id)
+        if turn is not None:
+            turn.needs_no_sound = False
+        self._note(turn_id, "StillWaiting", "it still waits, and is sent first", logging.INFO)
 
     def _end_if_over(self, turn: TurnStory) -> None:
         if turn.is_over:

@@ -7,6 +7,7 @@ from jarvis_ear.delivery.events import (
     Answered,
     Finished,
     PartlyTranscribed,
+    Refused,
     Sent,
     Transcribed,
     Verdict,
@@ -83,6 +84,12 @@ def sent(event: Sent) -> str:
         return f"{size(event.raw_bytes)} raw, streamed"
     raw, wav, base64 = map(size, (event.raw_bytes, event.wav_bytes, event.base64_bytes))
     return f"{raw} raw, {wav} WAV, {base64} base64"
+
+
+def refused(event: Refused) -> str:
+    """Say that the backend refused a sentence, and when it gets it once more."""
+    why = spaced(event.code)
+    return f"the backend refused it ({why}); the second attempt follows in {event.retry_s:.1f} s"
 
 
 _QUOTED_AS: Final = {

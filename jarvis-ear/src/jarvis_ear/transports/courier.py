@@ -9,16 +9,21 @@ from typing import Final, assert_never
 
 from jarvis_ear.delivery.effects import Effect, Note, Replace, Send, Tell, Upload
 from jarvis_ear.delivery.events import DeliveryEvent, Finished
+from jarvis_ear.delivery.mark import Mark
 from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.revival import Estate
 from jarvis_ear.errors import Disconnected
 from jarvis_ear.transports.intake import Abandon, Command, Discard, Grew, Intake, Overflow, Put
 from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.spool import Spool
+from jarvis_ear.wire.printable import printable
 from jarvis_ear.wire.voice_messages import BackendError, FromBackend, ToBackend
 
 REST_S: Final = 1.0
 """How long it sleeps at most: the network thread proves so often that it is alive."""
+
+MAX_QUOTED: Final = 500
+"""Characters of the backend's own words in a line of the log."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -158,8 +163,8 @@ class Courier:
             case Put(utterance):
                 self._spool.keep(utterance)
                 return self._outbox.put(utterance, self._clock())
-            case Abandon(turn_id):
-                return self._outbox.abandon(turn_id, self._clock())
+            case Abandon(turn_id, newer):
+                return self._outbox.abandon(turn_id, self._clock(), newer=newer)
             case Overflow(turn_id):
                 return self._outbox.overflowed(turn_id)
             case Grew(turn_id, offset, pcm):
@@ -182,13 +187,18 @@ class Courier:
                 case Replace(reason):
                     self._throw_away(reason)
                 case Note(turn_id, mark):
-                    self._spool.mark(turn_id, mark)
+                    await self._note(turn_id, mark)
                 case Tell(event):
                     if isinstance(event, Finished):
                         self._spool.finish(event)
                     self._tell(event)
                 case _:
                     assert_never(effect)
+
+    async def _note(self, turn_id: str, mark: Mark) -> None:
+        kept = self._spool.mark(turn_id, mark)
+        if mark is Mark.SENT:
+            await self._obey(self._outbox.marked(turn_id, self._clock(), kept=kept))
 
     async def _say(self, message: ToBackend) -> None:
         if self._served is None:
@@ -222,7 +232,7 @@ class Courier:
 
 def _log(message: FromBackend) -> None:
     if isinstance(message, BackendError):
-        _LOGGER.debug("the backend says: %s", message.text)
+        _LOGGER.debug("the backend says: %s", printable(message.text)[:MAX_QUOTED])
 
 
 def _counters(link: Link) -> Mapping[str, int]:

@@ -22,6 +22,8 @@ class Abandon:
     """Nobody waits for this turn any more."""
 
     turn_id: str
+    newer: bool = True
+    """Because the person said something newer; False: they want no more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,9 @@ class Intake:
     """Carries commands to the network thread, in order, whether it runs yet or not.
 
     Any thread may post, and is never kept waiting; one thread drains. Of utterances it holds as
-    many as the outbox does: the oldest becomes an ``Overflow``. Of pieces of one it holds 320, and
-    of all commands 1024: the oldest goes (``dropped``).
+    many as the outbox does: the oldest becomes an ``Overflow``, which is some words long and never
+    dropped, because each utterance has to be told of. Of pieces of one it holds 320, and of all
+    other commands 1024: pieces go first, then the oldest (``dropped``).
     """
 
     def __init__(self) -> None:
@@ -107,8 +110,10 @@ class Intake:
         for each in growth[: max(0, len(growth) - MAX_GROWTH)]:
             self._commands.remove(each)
             self.dropped += 1
-        while len(self._commands) > MAX_COMMANDS:
-            self._commands.popleft()
+        others = [each for each in self._commands if not isinstance(each, Put | Overflow)]
+        others.sort(key=lambda each: not isinstance(each, Grew))  # pieces first, else as they came
+        for surplus in others[: max(0, len(others) - MAX_COMMANDS)]:
+            self._commands.remove(surplus)
             self.dropped += 1
 
     def _bytes(self, places: list[int]) -> int:

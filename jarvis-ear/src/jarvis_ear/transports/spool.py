@@ -12,7 +12,8 @@ from jarvis_ear.delivery.utterance import Utterance
 class Spool(Protocol):
     """Keeps what must outlive a killed ear. The network thread only; no method raises.
 
-    Whatever cannot be written is delivered from memory all the same.
+    Whatever cannot be kept is delivered from memory all the same. What is kept, and cannot be
+    marked as sent, is not delivered.
     """
 
     @property
@@ -31,8 +32,8 @@ class Spool(Protocol):
     def keep(self, utterance: Utterance) -> None:
         """Keep a whole utterance."""
 
-    def mark(self, turn_id: str, mark: Mark) -> None:
-        """Note how far it has come."""
+    def mark(self, turn_id: str, mark: Mark) -> bool:
+        """Note how far it has come; False if a later start might still send what is ``SENT``."""
 
     def finish(self, finished: Finished) -> None:
         """Record a verdict, and then forget the utterance."""
@@ -59,8 +60,9 @@ class NoSpool:
     def keep(self, utterance: Utterance) -> None:
         """Keep nothing."""
 
-    def mark(self, turn_id: str, mark: Mark) -> None:
-        """Keep nothing."""
+    def mark(self, turn_id: str, mark: Mark) -> bool:  # noqa: ARG002 - the protocol's
+        """Keep nothing: no later start can send it."""
+        return True
 
     def finish(self, finished: Finished) -> None:
         """Keep nothing."""

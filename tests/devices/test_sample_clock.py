@@ -1,0 +1,121 @@
+"""When a sample was captured: whatever the process, the pipe or the machine did since."""
+
+import pytest
+
+from jarvis_ear.devices.sample_clock import WINDOW, SampleClock, boot_clock
+from jarvis_ear.units import SAMPLE_RATE, Samples
+
+BLOCK = SAMPLE_RATE // 25
+
+
+class Time:
+    """A clock that stands where it is put."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Stream:
+    """Sound whose first sample was captured at second 1000, read block by block."""
+
+    def __init__(self, window=WINDOW):
+        self.time = Time()
+        self.clock = SampleClock(window, now=self.time)
+        self.end = 0
+
+    def read(self, blocks=1, late_s=0.0):
+        for _ in range(blocks):
+            self.end += BLOCK
+            self.time.now = max(self.time.now, 1000.0 + self.end / SAMPLE_RATE + late_s)
+            self.clock.heard(Samples(self.end))
+
+    def at(self, second):
+        return self.clock.captured_at(Samples(round(second * SAMPLE_RATE))) - 1000.0
+
+
+@pytest.fixture
+def stream():
+    return Stream()
+
+
+def test_sound_that_comes_in_time(stream):
+    stream.read(250)
+    for second in (0.0, 0.5, 7.0, 10.0):
+        assert stream.at(second) == pytest.approx(second)
+
+
+def test_a_position_inside_a_block(stream):
+    stream.read(250)
+    assert stream.at(5.01) == pytest.approx(5.01)
+
+
+def test_stopped_for_45_s_after_the_last_word(stream):
+    stream.read(250)
+    stream.time.now += 45.0
+    stream.read(25)  # what waited in the pipe, read at once
+    assert stream.time.now == pytest.approx(1055.0)
+    assert stream.at(10.0) == pytest.approx(10.0)
+    assert stream.at(11.0) == pytest.approx(11.0)
+
+
+def test_stopped_in_the_middle_of_a_word(stream):
+    stream.read(250)
+    stream.time.now += 45.0
+    stream.read(100, late_s=45.0)
+    assert stream.at(10.4) == pytest.approx(10.4)
+
+
+def test_sound_that_goes_on_after_a_stop_is_as_old_as_it_is(stream):
+    """The pipe was full: the sound of the stop is lost, and nobody said so."""
+    stream.read(250)
+    stream.time.now += 45.0
+    stream.read(250, late_s=45.0)
+    assert stream.at(18.0) == pytest.approx(18.0 + 45.0)
+
+
+def test_a_slow_card_is_not_older_every_day(stream):
+    """A converter that is off by 0.1 per mille loses eight seconds in a day."""
+    stream.read(250)
+    for day_s in range(0, 864_000, 3600):
+        stream.end = day_s * SAMPLE_RATE
+        stream.time.now = 1000.0 + day_s * 1.0001
+        for _ in range(100):
+            stream.end += BLOCK
+            stream.time.now += 0.04
+            stream.clock.heard(Samples(stream.end))
+        assert stream.at(stream.end / SAMPLE_RATE) == pytest.approx(
+            stream.time.now - 1000.0, abs=0.1
+        )
+
+
+def test_one_late_block_is_not_late(stream):
+    stream.read(50)
+    stream.read(1, late_s=0.5)
+    stream.read(50)
+    assert stream.at(2.04) == pytest.approx(2.04)
+
+
+def test_sound_that_nobody_told_of_is_now(stream):
+    assert stream.at(3.0) == 0.0
+    stream.read(25)
+    stream.time.now = 1060.0
+    assert stream.at(2.0) == 60.0
+
+
+def test_sound_that_waits_for_the_ear_is_captured_when_it_is_heard():
+    stream = Stream(window=Samples(0))
+    stream.read(50)
+    stream.time.now += 60.0  # an answer was awaited
+    stream.read(1)
+    assert stream.at(2.0) == pytest.approx(2.0)
+    assert stream.at(2.04) == pytest.approx(62.0)
+
+
+def test_the_clock_is_that_of_the_machines_start():
+    before = boot_clock()
+    clock = SampleClock()
+    clock.heard(Samples(BLOCK))
+    assert before <= clock.captured_at(Samples(BLOCK)) <= boot_clock()

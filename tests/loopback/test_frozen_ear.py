@@ -1,0 +1,128 @@
+"""An ear that is stopped right after the last word runs no command when it goes on."""
+
+import json
+import os
+import signal
+import threading
+import time
+import wave
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes.running_ear import RunningEar
+from fakes.vmic import missing_tools, vmic
+from fakes.voice_server import VoiceServer
+
+RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
+FRESH_S = 5
+STOPPED_S = FRESH_S + 1.0
+BLOCK = 640
+
+PATIENT = ("--hearing.endpointing.hangover-ms", "2500", "--backend.fresh-s", str(FRESH_S))
+"""So long after the last word the sentence is over: the stop comes in between."""
+
+
+def sound():
+    with wave.open(str(RECORDING)) as recording:
+        pcm = np.frombuffer(recording.readframes(recording.getnframes()), np.int16)
+    return np.concatenate([pcm, np.zeros(4 * 16_000, np.int16)])
+
+
+def freeze(ear):
+    """Stop it when the question ("what time is it", less than 1 s) has been asked."""
+    ear.wait_for("-> capturing")
+    rest = threading.Event()
+    rest.wait(1.2)
+    ear.signal(signal.SIGSTOP)
+    rest.wait(STOPPED_S)
+    ear.signal(signal.SIGCONT)
+
+
+def verdict(folder):
+    lines = (folder / "remembered" / "ledger.jsonl").read_text().splitlines()
+    [told] = map(json.loads, lines)
+    return told["verdict"], told["cause"]
+
+
+def environment(password):
+    return {**os.environ, "JARVIS_EAR_BACKEND__PASSWORD": password}
+
+
+def test_a_file(tmp_path):
+    with wave.open(str(tmp_path / "question.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(sound().tobytes())
+    with (
+        VoiceServer(tmp_path) as server,
+        RunningEar(
+            tmp_path,
+            environment("open sesame"),
+            *("--input", str(tmp_path / "question.wav"), "--speaker.device", "none"),
+            *("--backend.url", server.url, *PATIENT),
+        ) as ear,
+    ):
+        freeze(ear)
+        ear.wait_for("expired (too old)")
+        assert server.received("end") == []
+    assert verdict(tmp_path) == ("expired", "too_old")
+
+
+@contextmanager
+def recorder():
+    """Write the sound into a pipe as a recorder does: in real time, and without a reader it waits.
+
+    What waits in the pipe when the ear goes on is old, and nothing in it says so.
+    """
+    readable, writable = os.pipe()
+
+    def write():
+        began, pcm, pause = time.monotonic(), sound(), threading.Event()
+        with suppress(BrokenPipeError), os.fdopen(writable, "wb", 0) as pipe:
+            for at in range(0, len(pcm), BLOCK):
+                pause.wait(max(0.0, began + at / 16_000 - time.monotonic()))
+                pipe.write(pcm[at : at + BLOCK].tobytes())
+
+    writing = threading.Thread(target=write, daemon=True)
+    writing.start()
+    try:
+        yield readable
+    finally:
+        os.close(readable)
+        writing.join(10)
+
+
+def test_a_pipe(tmp_path):
+    with (
+        VoiceServer(tmp_path) as server,
+        recorder() as pipe,
+        RunningEar(
+            tmp_path,
+            environment("open sesame"),
+            *("--input", "-", "--speaker.device", "none", "--backend.url", server.url, *PATIENT),
+            stdin=pipe,
+        ) as ear,
+    ):
+        freeze(ear)
+        ear.wait_for("expired (too old)")
+        assert server.received("end") == []
+    assert verdict(tmp_path) == ("expired", "too_old")
+
+
+@pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
+def test_a_microphone(tmp_path):
+    card = vmic(tmp_path, sound())
+    with (
+        VoiceServer(tmp_path) as server,
+        RunningEar(
+            tmp_path,
+            {**environment("open sesame"), **card.environment},
+            *("--speaker.device", "none", "--backend.url", server.url, *PATIENT),
+        ) as ear,
+    ):
+        freeze(ear)
+        ear.wait_for("expired (too old)")
+        assert server.received("end") == []
+    assert verdict(tmp_path) == ("expired", "too_old")
