@@ -14,8 +14,10 @@ from jarvis_ear.delivery.events import (
     Processing,
     ReplyAudio,
     Sent,
+    SentencesMissing,
     Thinking,
     Transcribed,
+    UnaskedSpeech,
     Verdict,
 )
 from jarvis_ear.hearing.events import (
@@ -32,6 +34,7 @@ from jarvis_ear.hearing.events import (
     UtteranceGrew,
 )
 from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.journal import sound
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.fields import FIELDS
 from jarvis_ear.system.turn_log import MAX_TURNS, TurnLog
@@ -234,6 +237,37 @@ def test_a_turn_without_an_answer_is_a_warning(caplog, verdict, level):
     assert fields(last_turn(caplog))["OUTCOME"] == str(verdict)
     assert fields(last_turn(caplog))["MESSAGE_ID"] == kinds.BY_OUTCOME[str(verdict)].message_id
     assert said(caplog)[-2] == "thinking -> idle: no reply"
+
+
+@pytest.mark.parametrize(
+    ("indexes", "which"),
+    [((1,), "2"), ((0, 2), "1, 3"), (tuple(range(10)), "1, 2, 3, 4, 5, 6, 7, 8 and 2 more")],
+)
+def test_a_sentence_that_did_not_come_is_named(caplog, indexes, which):
+    story = Story().wake().capture()
+    story.log.delivery(SentencesMissing("7f3a", indexes))
+    record = caplog.records[-1]
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == f"turn 7f3a: sentence {which} of the reply did not come"
+    assert fields(record) == {
+        "EVENT": "SentencesMissing",
+        "MESSAGE_ID": sound.SENTENCES_MISSING.message_id,
+        "TURN_ID": "7f3a",
+        "SESSION_ID": "5e55",
+        "REPLY_MISSING": which,
+    }
+
+
+def test_speech_that_nobody_asked_for_is_a_warning_without_words(caplog):
+    Story().log.delivery(UnaskedSpeech(3))
+    [record] = caplog.records
+    reason = "speech that nobody asked for came, and is not played: 3 chunks"
+    assert (record.levelno, record.getMessage()) == (logging.WARNING, reason)
+    assert fields(record) == {
+        "EVENT": "UnaskedSpeech",
+        "MESSAGE_ID": sound.UNASKED_SPEECH.message_id,
+        "REASON": reason,
+    }
 
 
 def test_a_follow_up_has_no_wake(caplog):

@@ -316,7 +316,13 @@ def _from_environment() -> Backend:
 
 
 def _timing(config: Backend, timing: Timing) -> Timing:
-    patience = replace(timing.patience, fresh_s=config.fresh_s, reply_s=config.reply_s)
+    patience = replace(
+        timing.patience,
+        fresh_s=config.fresh_s,
+        reply_s=config.reply_s,
+        gap_s=config.gap_s,
+        whole_reply_s=config.whole_reply_s,
+    )
     if WIRES[config.protocol].proof is Proof.LATE:
         patience = replace(patience, processing_s=config.reply_s)
     return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, patience=patience)

@@ -104,6 +104,15 @@ class ReplyAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class SentencesMissing:
+    """Sentences of the reply that will not be heard: they did not come, or not in time."""
+
+    turn_id: str
+    indexes: tuple[int, ...]
+    """Their places in the reply, counted from 0, rising. Never empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The turn is over. Exactly one per utterance, always the last event of its turn."""
 
@@ -113,6 +122,8 @@ class Finished:
     """Machine-readable cause, empty when the verdict is ``DONE``: never the backend's own text."""
     chunks: int
     """Pieces of spoken reply that were passed on."""
+    missing: int = 0
+    """Sentences that the reply should have had, and that did not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,14 @@ class Kept:
     turn_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class UnaskedSpeech:
+    """The backend sent speech while no turn waited for a reply. Said once per burst."""
+
+    chunks: int
+    """Sentences in that burst, at least 1."""
+
+
 TurnEvent: TypeAlias = (
     Sent
     | Processing
@@ -133,8 +152,9 @@ TurnEvent: TypeAlias = (
     | Thinking
     | Answered
     | ReplyAudio
+    | SentencesMissing
     | Finished
     | Kept
 )
 LinkEvent: TypeAlias = LinkUp | LinkDown
-DeliveryEvent: TypeAlias = TurnEvent | LinkEvent
+DeliveryEvent: TypeAlias = TurnEvent | LinkEvent | UnaskedSpeech

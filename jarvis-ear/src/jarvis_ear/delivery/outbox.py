@@ -9,10 +9,17 @@ from jarvis_ear.delivery.carriage import Carriage
 from jarvis_ear.delivery.cause import Cause
 from jarvis_ear.delivery.draft import Draft
 from jarvis_ear.delivery.effects import Effect, Replace, Send, Tell
-from jarvis_ear.delivery.events import Finished, Kept, PartlyTranscribed, Verdict
+from jarvis_ear.delivery.events import (
+    Finished,
+    Kept,
+    PartlyTranscribed,
+    UnaskedSpeech,
+    Verdict,
+)
 from jarvis_ear.delivery.moves import AT_MOST_ONCE, UNCOMMITTED, Moves, Sign, Stage
 from jarvis_ear.delivery.patience import Patience
 from jarvis_ear.delivery.revival import gave_way
+from jarvis_ear.delivery.unasked import Unasked
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.delivery.utterance_turn import UtteranceTurn
 from jarvis_ear.units import SAMPLE_BYTES
@@ -24,6 +31,8 @@ from jarvis_ear.wire.voice_messages import (
     Listening,
     PartialTranscript,
     Pong,
+    TtsChunk,
+    TtsDone,
 )
 from jarvis_ear.wire.voice_socketio import MAX_FRAME_BYTES, frame_length
 
@@ -65,6 +74,7 @@ class Outbox:
         self._patience = patience
         self._turns: list[UtteranceTurn] = []
         self._link = Link.DOWN
+        self._unasked = Unasked()
         self.dropped = 0
         """Utterances that gave way to newer ones."""
         self.strays = 0
@@ -92,7 +102,8 @@ class Outbox:
     @property
     def deadline(self) -> float:
         """When ``tick`` has something to do."""
-        return min((turn.deadline for turn in self._turns), default=math.inf)
+        turns = min((turn.deadline for turn in self._turns), default=math.inf)
+        return min(turns, self._unasked.deadline)
 
     def put(self, utterance: Utterance, now: float) -> tuple[Effect, ...]:
         """Take an utterance over: from here on it will be told what became of it."""
@@ -149,11 +160,15 @@ class Outbox:
     def hear(self, message: FromBackend, now: float) -> tuple[Effect, ...]:
         """Take what the backend says on the present link."""
         turn = self._in_flight()
+        if self._is_unasked(message, turn):
+            self.strays += 1
+            self._unasked.add(now)
+            return ()
         if turn is None and self._draft is not None and self._draft.on_link:
             return self._settle(self._hear_of_draft(self._draft, message), now)
         if turn is None:
             self.strays += not isinstance(message, Listening | Pong)
-            return ()
+            return self._tell_unasked() if isinstance(message, TtsDone) else ()
         return self._settle(turn.hear(message, now), now)
 
     def flushed(self, now: float) -> tuple[Effect, ...]:
@@ -164,6 +179,7 @@ class Outbox:
     def tick(self, now: float) -> tuple[Effect, ...]:
         """Do what the time demands."""
         effects = [effect for turn in self._turns for effect in turn.tick(now)]
+        effects += self._tell_unasked() if now >= self._unasked.deadline else ()
         return self._settle(tuple(effects), now)
 
     def abandon(self, turn_id: str, now: float) -> tuple[Effect, ...]:
@@ -178,8 +194,21 @@ class Outbox:
         self._let_go_of_link()
         staying = [t for t in self._turns if t.turn_id in kept and t.stage in UNCOMMITTED]
         self._turns = [turn for turn in self._turns if turn not in staying]
-        told = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
+        told: tuple[Tell, ...] = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
+        told += self._tell_unasked()
         return (*told, *self._give_up(self._turns, Cause.STOPPING, now))
+
+    def _is_unasked(self, message: FromBackend, turn: UtteranceTurn | None) -> bool:
+        """Whether it is speech that cannot be the reply to anything: nothing was committed."""
+        if not isinstance(message, TtsChunk):
+            return False
+        if turn is not None:
+            return turn.stage in UNCOMMITTED
+        return self._draft is None or not self._draft.taken
+
+    def _tell_unasked(self) -> tuple[Tell, ...]:
+        chunks = self._unasked.take()
+        return (Tell(UnaskedSpeech(chunks)),) if chunks else ()
 
     def _unfit(self, utterance: Utterance) -> Cause | None:
         if utterance.raw_bytes == 0 or utterance.raw_bytes % SAMPLE_BYTES:

@@ -19,8 +19,8 @@ class Patience:
     """Longest silence of the backend inside a turn."""
     whole_reply_s: float = 180.0
     """From ``processing`` to the end of the reply, however talkative the backend is."""
-    gap_s: float = 1.5
-    """How long later sentences wait for one that is missing."""
+    gap_s: float = 15.0
+    """How long later sentences wait for one that is missing, while nothing of the reply comes."""
 
 
 FLUSH_WINDOW_BYTES = 192 * 1024

@@ -61,6 +61,7 @@ OF_TURNS: Final[Mapping[str, Field]] = {
     "BYTES_WAV": Field("the same as a WAV file", "bytes"),
     "BYTES_BASE64": Field("the same as it went up", "bytes"),
     "REPLY_CHUNKS": Field("sentences of speech in the reply"),
+    "REPLY_MISSING": Field("which sentences of the reply did not come, counted from 1"),
     "LATENCY_WAKE_MS": Field("to the wake word: negative, it came before", "ms"),
     "LATENCY_CAPTURED_MS": Field("until it was sure that the sentence was over", "ms"),
     "LATENCY_SENT_MS": Field("until the backend was given all of it", "ms"),

@@ -112,8 +112,34 @@ SPEAKER_LOST: Final = Kind(
     ),
 )
 
+SENTENCES_MISSING: Final = Kind(
+    "SentencesMissing",
+    "058adb3d2bac7b7db16555509c01266e",
+    "A part of the reply in turn @TURN_ID@ did not come: sentence @REPLY_MISSING@",
+    "The backend said how many sentences the reply has, or a later one arrived, and this one did "
+    "not within `backend.gap_s`. Its speech synthesis failed or is too slow. The rest of the reply "
+    "is played.",
+    (
+        Remedy("look into the log of the backend at the same time"),
+        Remedy("if the backend is slow, wait longer: raise `backend.gap_s`"),
+    ),
+)
+
+UNASKED_SPEECH: Final = Kind(
+    "UnaskedSpeech",
+    "ac49ff18dc5ede65632c5346e9a2066e",
+    "The backend sent speech that nobody asked for",
+    "@REASON@\n\nIt came while no turn waited for a reply: it is late, the backend answers "
+    "another ear under our `backend.agent_id`, or it announces something. It is not played.",
+    (
+        Remedy("look into the log of the backend at the same time"),
+        Remedy("whether another ear has the same `backend.agent_id`"),
+    ),
+)
+
 KINDS: Final = (
     *(MICROPHONE_OPENED, MICROPHONE_LOST, MICROPHONE_BUSY, MICROPHONE_STILL_LOST),
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, SOUND_LOST, SPEAKER_LOST),
+    *(SENTENCES_MISSING, UNASKED_SPEECH),
 )

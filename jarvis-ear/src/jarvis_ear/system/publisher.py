@@ -17,9 +17,11 @@ from jarvis_ear.delivery.events import (
     Processing,
     ReplyAudio,
     Sent,
+    SentencesMissing,
     Thinking,
     Transcribed,
     TurnEvent,
+    UnaskedSpeech,
 )
 from jarvis_ear.hearing.events import (
     Effect,
@@ -98,6 +100,8 @@ class Publisher:
                     self._feed.put("link", {"up": True, "url": url, "at": self._wall()})
                 case LinkDown(reason):
                     self._feed.put("link", {"up": False, "why": reason, "at": self._wall()})
+                case UnaskedSpeech():
+                    pass  # it belongs to no turn
                 case _:
                     self._follow(event)
 
@@ -111,7 +115,9 @@ class Publisher:
         with self._lock:
             self._stop_waiting(turn_id)
 
-    def _follow(self, event: TurnEvent) -> None:
+    def _follow(  # noqa: C901 - one case for each event
+        self, event: TurnEvent
+    ) -> None:
         turn, now, words_shown = self._turn(event.turn_id), self._now(), self._transcripts
         match event:
             case Sent():
@@ -128,6 +134,8 @@ class Publisher:
                 turn.answer(text, words=words_shown)
             case ReplyAudio():
                 turn.chunks += 1
+            case SentencesMissing():
+                pass  # what was heard is shown with the verdict
             case Finished():
                 turn.finish(event, now)
             case Kept():

@@ -18,8 +18,10 @@ from jarvis_ear.delivery.events import (
     Processing,
     ReplyAudio,
     Sent,
+    SentencesMissing,
     Thinking,
     Transcribed,
+    UnaskedSpeech,
 )
 from jarvis_ear.hearing.events import (
     AbandonTurn,
@@ -35,6 +37,7 @@ from jarvis_ear.hearing.events import (
 )
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
+from jarvis_ear.journal.sound import SENTENCES_MISSING, UNASKED_SPEECH
 from jarvis_ear.system import turn_words as words
 from jarvis_ear.system.turn_story import Stage, TurnStory, sizes
 
@@ -101,7 +104,9 @@ class TurnLog:
                 case _:
                     assert_never(effect)
 
-    def delivery(self, event: DeliveryEvent) -> None:
+    def delivery(  # noqa: C901 - one case for each event
+        self, event: DeliveryEvent
+    ) -> None:
         """Note what became of an utterance. The supervisor of the link tells of that itself."""
         with self._lock:
             match event:
@@ -122,8 +127,12 @@ class TurnLog:
                 case ReplyAudio(turn_id, index, content_type, audio):
                     told = f"reply chunk {index}: {content_type}, {words.size(len(audio))}"
                     self._note(turn_id, "ReplyAudio", told)
+                case SentencesMissing():
+                    self._miss(event)
                 case Finished():
                     self._finish(event)
+                case UnaskedSpeech(chunks):
+                    self._tell_unasked(chunks)
                 case Kept(turn_id):
                     self._end_early(turn_id, kinds.KEPT, "not sent yet, kept for the next start")
                 case _:
@@ -209,6 +218,16 @@ class TurnLog:
             level = logging.INFO
         told = words.quoted(event, transcripts=self._transcripts)
         self._note(event.turn_id, type(event).__name__, told, level)
+
+    def _miss(self, missing: SentencesMissing) -> None:
+        which = words.sentences(missing.indexes)
+        told = SENTENCES_MISSING.told(TURN_ID=missing.turn_id, REPLY_MISSING=which)
+        text = f"turn {missing.turn_id}: sentence {which} of the reply did not come"
+        self._note(missing.turn_id, SENTENCES_MISSING.event, text, logging.WARNING, told)
+
+    def _tell_unasked(self, count: int) -> None:
+        reason = f"speech that nobody asked for came, and is not played: {words.chunks(count)}"
+        self._say(logging.WARNING, reason, UNASKED_SPEECH.told(REASON=reason))
 
     def _finish(self, finished: Finished) -> None:
         turn = self._turn(finished.turn_id)

@@ -1,6 +1,6 @@
 """Words for what happens in a turn, as the log says them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from jarvis_ear.delivery.events import (
@@ -20,6 +20,9 @@ from jarvis_ear.units import milliseconds, seconds
 
 MAX_QUOTED: Final = 500
 """Characters of a transcript that a line holds; nobody says more in half a minute."""
+
+MAX_NAMED: Final = 8
+"""Missing sentences that a line names one by one."""
 
 NOBODY_SPOKE: Final = "DeadlinePassed"
 """What ends a turn in which no speech came within its time."""
@@ -143,6 +146,13 @@ def kind(finished: Finished) -> Kind:
 def is_harmless(finished: Finished) -> bool:
     """Whether nobody is left without the answer that they wait for."""
     return finished.verdict in (Verdict.DONE, Verdict.ABANDONED)
+
+
+def sentences(indexes: Sequence[int]) -> str:
+    """Name sentences of a reply by their places, counted from 1, the first eight of them."""
+    named = ", ".join(str(index + 1) for index in indexes[:MAX_NAMED])
+    more = len(indexes) - MAX_NAMED
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def chunks(count: int) -> str:
