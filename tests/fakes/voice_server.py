@@ -257,6 +257,15 @@ class _Program:
         await self._sentence(sid, 0)
         await self._say(sid, "tts_done", totalChunks=2)
 
+    async def _reply_of_another(self, sid: str) -> None:
+        """Say everything about another ear on this one's connection, and then answer."""
+        await self._say(sid, "processing", agentId="kitchen")
+        await self._say(sid, "transcript", text="open the door", agentId="kitchen")
+        await self._say(sid, "tts_done", totalChunks=3, agentId="kitchen")
+        await self._say(sid, "error", error="Could not understand audio", agentId="kitchen")
+        await self._say(sid, "listening", agentId="kitchen")
+        await self._reply_spoken(sid)
+
     async def _reply_unasked(self, sid: str) -> None:
         """Answer, and go on speaking."""
         await self._reply_spoken(sid)

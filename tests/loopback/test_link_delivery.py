@@ -225,6 +225,16 @@ def test_a_whole_reply_takes_as_long_as_the_owner_says(tmp_path):
         assert (end.verdict, end.code, end.chunks) == (Verdict.REPLY_LOST, "no_reply", 1)
 
 
+def test_what_is_said_about_another_ear_moves_nothing_of_ours(tmp_path):
+    server = VoiceServer(tmp_path, Switches(reply="of_another"))
+    with server, ear(server, agent_id="den") as (client, told):
+        assert client.connect()
+        turn_id = client.send_audio(SPEECH)
+        assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 3)
+        assert told.all(Transcribed) == [Transcribed(turn_id, "what time is it")]
+        assert client.counters()["stray_messages"] == 5
+
+
 def test_speech_that_nobody_asked_for_is_told_and_not_played(tmp_path):
     server = VoiceServer(tmp_path, Switches(reply="unasked"))
     with server, ear(server) as (client, told):

@@ -226,4 +226,8 @@ def _log(message: FromBackend) -> None:
 
 
 def _counters(link: Link) -> Mapping[str, int]:
-    return {"messages_refused": link.refused, "links_flooded": link.overflows}
+    return {
+        "messages_refused": link.refused,
+        "links_flooded": link.overflows,
+        "stray_messages": link.strays,
+    }
