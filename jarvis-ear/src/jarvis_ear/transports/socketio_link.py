@@ -24,7 +24,13 @@ from jarvis_ear.transports.timing import Timing
 from jarvis_ear.transports.trust import Trust
 from jarvis_ear.transports.vigil import Vigil
 from jarvis_ear.wire.voice_messages import FromBackend, Listening, Ping, Pong, ToBackend
-from jarvis_ear.wire.voice_socketio import MAX_MESSAGE_BYTES, NAMESPACE, decode, encode, is_for_another
+from jarvis_ear.wire.voice_socketio import (
+    MAX_MESSAGE_BYTES,
+    NAMESPACE,
+    decode,
+    encode,
+    is_for_another,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
