@@ -28,7 +28,7 @@ from jarvis_ear.journal.link import PLAINTEXT
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
 from jarvis_ear.transports.exposure import address, is_exposed
-from jarvis_ear.transports.intake import Abandon, Discard, Grew, Intake, Put
+from jarvis_ear.transports.intake import Abandon, Discard, Grew, Heard, Intake, Put
 from jarvis_ear.transports.login import Login
 from jarvis_ear.transports.network_thread import NetworkThread
 from jarvis_ear.transports.spool import NoSpool, Spool
@@ -188,6 +188,10 @@ class BackendClient:
     def abandon(self, turn_id: str) -> None:
         """End a turn: the person said something newer. Nothing of its reply arrives any more."""
         self._intake.post(Abandon(turn_id))
+
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
+        """Record in the ledger how much of a reply was heard: see ``delivery.playback``."""
+        self._intake.post(Heard(turn_id, heard, why))
 
     def disconnect(self) -> None:
         """End all turns and the network thread, within two seconds whatever the backend does."""

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final, Protocol
 
 from jarvis_ear.delivery.events import DeliveryEvent, Finished, ReplyAudio, Verdict
+from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
@@ -66,6 +67,9 @@ class Chronicle(Protocol):
 
     def reply_started(self, turn_id: str) -> None:
         """Note the first sound of a reply."""
+
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Note what the loudspeaker made of a reply so far."""
 
     def reply_ended(self, turn_id: str) -> None:
         """Note the last sound of a reply."""
@@ -128,6 +132,10 @@ class Bridge:
         """Tell that a reply is heard. Speaker thread."""
         self._log.reply_started(turn_id)
         self._ear.tell(ReplyStarted(turn_id))
+
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Tell what the loudspeaker made of a reply so far. Speaker thread."""
+        self._log.reply_heard(turn_id, playback)
 
     def reply_ended(self, turn_id: str) -> None:
         """Tell that a reply was heard to its end. Speaker thread."""

@@ -12,7 +12,7 @@ class Verdict(StrEnum):
     """How an utterance ended. Every captured utterance ends in exactly one of these."""
 
     DONE = "done"
-    """The backend ran it, and its reply came whole."""
+    """The backend ran it, and said that its reply is complete: ``missing`` says if it was not."""
     FAILED = "failed"
     """The backend said it cannot, or it never reached the backend in a form it accepts."""
     EXPIRED = "expired"

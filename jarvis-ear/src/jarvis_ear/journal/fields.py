@@ -62,6 +62,8 @@ OF_TURNS: Final[Mapping[str, Field]] = {
     "BYTES_BASE64": Field("the same as it went up", "bytes"),
     "REPLY_CHUNKS": Field("sentences of speech in the reply"),
     "REPLY_MISSING": Field("which sentences of the reply did not come, counted from 1"),
+    "HEARD": Field("how much of the reply was heard: `all`, `part`, `none` or `interrupted`"),
+    "HEARD_REASON": Field("why not all of it, as a word for programs, see docs/delivery.md"),
     "LATENCY_WAKE_MS": Field("to the wake word: negative, it came before", "ms"),
     "LATENCY_CAPTURED_MS": Field("until it was sure that the sentence was over", "ms"),
     "LATENCY_SENT_MS": Field("until the backend was given all of it", "ms"),

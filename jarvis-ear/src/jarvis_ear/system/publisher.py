@@ -23,7 +23,9 @@ from jarvis_ear.delivery.events import (
     TurnEvent,
     UnaskedSpeech,
 )
+from jarvis_ear.delivery.playback import Playback, Unheard
 from jarvis_ear.hearing.events import (
+    AbandonTurn,
     Effect,
     SendUtterance,
     StateChanged,
@@ -88,7 +90,9 @@ class Publisher:
                     turn.outcome, turn.cause = "dropped", words.reason(reason)
                     self._show(turn_id)
                 case StopSpeaking(turn_id):
-                    self._stop_waiting(turn_id)
+                    self._stop_waiting(turn_id, Unheard.INTERRUPTED)
+                case AbandonTurn(turn_id, reason):
+                    self._stop_waiting(turn_id, words.stopped_by(reason))
                 case _:
                     pass  # not of interest to whoever looks on
 
@@ -110,10 +114,18 @@ class Publisher:
         with self._lock:
             self._reach(turn_id, Stage.FIRST_AUDIO)
 
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Note what the loudspeaker made of a reply so far."""
+        with self._lock:
+            if turn_id in self._turns:
+                self._turns[turn_id].story.playback = playback
+
     def reply_ended(self, turn_id: str) -> None:
         """Note the last sound of a reply."""
         with self._lock:
-            self._stop_waiting(turn_id)
+            if turn_id in self._turns:
+                self._turns[turn_id].story.end()
+                self._end_if_over(turn_id)
 
     def _follow(  # noqa: C901 - one case for each event
         self, event: TurnEvent
@@ -155,12 +167,14 @@ class Publisher:
             self._turns[turn_id].story.reach(stage, self._now())
             self._show(turn_id)
 
-    def _stop_waiting(self, turn_id: str) -> None:
-        turn = self._turns.get(turn_id)
-        if turn is not None:
-            turn.story.needs_no_sound = True
-            turn.end_if_over(self._now())
-            self._show(turn_id)
+    def _stop_waiting(self, turn_id: str, why: Unheard) -> None:
+        if turn_id in self._turns:
+            self._turns[turn_id].story.stop(why)
+            self._end_if_over(turn_id)
+
+    def _end_if_over(self, turn_id: str) -> None:
+        self._turns[turn_id].end_if_over(self._now())
+        self._show(turn_id)
 
     def _turn(self, turn_id: str) -> TurnNews:
         """Find a turn, or begin one; the oldest gives way."""
