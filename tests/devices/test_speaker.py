@@ -413,6 +413,21 @@ def test_another_loudspeaker_is_looked_for_after_a_reload(run, monkeypatch):
     assert looked.wait(SOON_S)
 
 
+def test_who_wants_no_loudspeaker_any_more_is_told_of_none(run, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(speaker_module, "IDLE_S", 0.001)
+    going = run()
+    going.output.refusal = SpeakerLost("no sound output device")
+    going.say("a", wav(noise(10)))
+    going.ended("a")
+    going.speaker.change(config.Speaker(device="none"))
+    going.say("b", wav(noise(10)))
+    going.ended("b")
+    assert going.heard["b"].reason is Unheard.NO_SPEAKER
+    assert going.speaker.condition == "none is configured"
+    assert "the loudspeaker is there again" not in caplog.messages
+
+
 def test_who_wants_no_loudspeaker_lacks_none(run):
     going = run(NoOutput(), device="none")
     going.say("a", wav(noise(10)))

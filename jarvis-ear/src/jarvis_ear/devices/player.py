@@ -230,7 +230,8 @@ class Player:
             return
         self.lack = reason
         if not reason:
-            _LOGGER.info("the loudspeaker is there again")
+            if not isinstance(self._output, NoOutput):  # else nobody wants one any more
+                _LOGGER.info("the loudspeaker is there again")
             return
         told = SPEAKER_LOST.told(REASON=reason)
         _LOGGER.warning("replies are not heard: %s; %s", reason, REMEDY, extra=told)
