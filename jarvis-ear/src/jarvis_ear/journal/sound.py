@@ -105,8 +105,8 @@ SPEAKER_LOST: Final = Kind(
     "a02e37ca601040dcab7e8f4788edf2b3",
     "A reply cannot be heard",
     "The system says: @REASON@\n\nThe speaker was unplugged, is used by another program, or has "
-    "another name; or there was none at the start. Turns go on, without sound; each reply tries the "
-    "speaker anew. HEARD in the record of a turn says how much of its reply was heard.",
+    "another name; or there was none at the start. Turns go on, without sound; each reply tries "
+    "the speaker anew. HEARD in the record of a turn says how much of its reply was heard.",
     (
         Remedy("what speakers there are", "jarvis-ear devices"),
         Remedy("choose one: `speaker.device`"),
