@@ -14,6 +14,7 @@ from jarvis_ear.delivery.events import (
     StillWaiting,
     Verdict,
 )
+from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
@@ -80,6 +81,9 @@ class Recorder:
     def reply_started(self, turn_id: str) -> None:
         self.calls.append(("log", "started", turn_id))
 
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        self.calls.append(("log", "heard", turn_id, playback))
+
     def reply_ended(self, turn_id: str) -> None:
         self.calls.append(("log", "ended", turn_id))
 
@@ -122,6 +126,8 @@ def test_a_reply_goes_to_the_speaker_and_ends_when_it_was_heard(
     bridge.delivery(Finished("t1", Verdict.DONE, "", 1))
     assert world.deeds == [("play", "t1", 0, "audio/wav", b"RIFF"), ("finish", "t1")]
     bridge.reply_started("t1")
+    bridge.reply_heard("t1", Playback())
+    assert world.calls[-1] == ("log", "heard", "t1", Playback())
     bridge.reply_ended("t1")
     assert world.deeds[2:] == [("tell", ReplyStarted("t1")), ("tell", ReplyEnded("t1"))]
 

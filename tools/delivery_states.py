@@ -9,6 +9,7 @@ from documented import documented
 from jarvis_ear.delivery.cause import Cause
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.moves import AT_LEAST_ONCE, AT_MOST_ONCE, After, Move, Sign, Stage
+from jarvis_ear.delivery.playback import Heard, Unheard
 
 BEGIN = (
     "<!-- From here to the end: written by `make docs` from jarvis_ear/delivery; do not edit. -->"
@@ -70,6 +71,19 @@ def _causes() -> Iterator[str]:
             yield f"| `{cause}` | {words[cause.name]} |"
 
 
+def _heard() -> Iterator[str]:
+    yield "| heard | what it means |"
+    yield "|---|---|"
+    for heard in Heard:
+        yield f"| `{heard}` | {documented(Heard)[heard.name]} |"
+    yield ""
+    yield "| heard_reason | what it means |"
+    yield "|---|---|"
+    for why in Unheard:
+        if why is not Unheard.NOTHING:
+            yield f"| `{why}` | {documented(Unheard)[why.name]} |"
+
+
 def generated() -> str:
     """Return the generated part."""
     parts = [
@@ -78,6 +92,7 @@ def generated() -> str:
         "## Picture\n\n" + "\n".join(_picture()),
         _NOT_DRAWN,
         "## Causes\n\n" + "\n".join(_causes()),
+        "## What was heard\n\n" + "\n".join(_heard()),
         "## Table\n\n" + "\n".join(_table()),
     ]
     return "\n\n".join(parts) + "\n"

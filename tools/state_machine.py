@@ -52,6 +52,7 @@ def _sentences(everywhere: Mapping[type[Event], State]) -> Iterator[str]:
         others = [state for state in State if event not in TRANSITIONS[state]]
         but = " and ".join(f"`{state}`" for state in others)
         yield f"- `{event.__name__}` leads to `{to}` from every state except {but}."
+    yield "- `follow_up` is not entered while `hearing.follow_up_ms` is 0: `idle` takes its place."
 
 
 def _states() -> Iterator[str]:

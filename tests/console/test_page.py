@@ -197,6 +197,20 @@ def test_turns_words_and_waterfalls(page: Page, ear):
     expect(titles).to_have_count(2)
 
 
+def test_how_much_of_a_reply_was_heard(page: Page, ear):
+    words = {name: value for name, value in turn("a").items() if name != "transcript"}
+    for heard, why, told in (
+        ("all", "", "played by the ear"),
+        ("part", "sentences_missing", "heard in part: sentences missing"),
+        ("none", "no_speaker", "nothing heard: no speaker"),
+        ("interrupted", "interrupted", "interrupted"),
+    ):
+        ear.feed.put("turn:a", {**words, "heard": heard, "heard_reason": why})
+        expect(page.locator(".reply")).to_have_text(f"Answered with one piece of speech, {told}.")
+        answer = page.locator("#turns .answer")
+        expect(answer).to_contain_text(told if heard != "all" else "to the first sound")
+
+
 def test_words_that_the_owner_hides(page: Page, ear):
     ear.feed.put("words", {"shown": False})
     hidden = {name: value for name, value in turn("a").items() if name != "transcript"}

@@ -12,7 +12,7 @@ from jarvis_ear.delivery import events
 from jarvis_ear.delivery import outbox as module
 from jarvis_ear.delivery.cause import Cause
 from jarvis_ear.delivery.effects import Note, Replace, Send, Tell, Upload
-from jarvis_ear.delivery.events import Finished, Verdict
+from jarvis_ear.delivery.events import Finished, UnaskedSpeech, Verdict
 from jarvis_ear.delivery.mark import Mark
 from jarvis_ear.delivery.outbox import MAX_UTTERANCES, Outbox
 from jarvis_ear.delivery.patience import Patience
@@ -348,6 +348,8 @@ class AnyBackend(RuleBasedStateMachine):
                     assert end.turn_id not in self.ended, "two verdicts"
                     self.ended[end.turn_id] = end
                     self.marks.pop(end.turn_id, None)
+                case Tell(UnaskedSpeech()):
+                    pass
                 case Tell(event):
                     assert event.turn_id not in self.ended, "news after the verdict"
 

@@ -30,20 +30,34 @@ def test_a_sentence_that_does_not_come_is_skipped():
     reply.add(sentence(0), 0.0)
     reply.add(sentence(2), 1.0)
     reply.add(sentence(3), 2.0)
-    assert reply.deadline == 2.5
-    assert reply.tick(2.4) == ()
-    assert indexes(reply.tick(2.5)) == [2, 3]
+    assert reply.deadline == 3.5
+    assert reply.tick(3.4) == ()
+    assert indexes(reply.tick(3.5)) == [2, 3]
+    assert reply.take_missing() == (1,)
+    assert reply.take_missing() == ()
     assert reply.tick(9.0) == ()
-    assert reply.add(sentence(1), 3.0) == ()
-    assert reply.late == 1
+    assert reply.add(sentence(1), 4.0) == ()
+    assert (reply.late, reply.missing) == (1, 1)
 
 
-def test_each_gap_is_waited_for_anew():
+def test_a_slow_sentence_is_waited_for_as_long_as_something_of_the_reply_comes():
+    reply = Reply(gap_s=15.0)
+    for index in range(1, 6):
+        assert reply.add(sentence(index), 14.0 * index) == ()
+        assert reply.tick(14.0 * index + 13.9) == ()
+    reply.add(sentence(5), 80.0)  # a repetition is a sign of life as well
+    assert reply.deadline == 95.0
+    assert indexes(reply.add(sentence(0), 94.0)) == [0, 1, 2, 3, 4, 5]
+    assert reply.missing == 0
+
+
+def test_every_hole_is_given_up_at_once_when_nothing_comes():
     reply = Reply(gap_s=1.5)
     reply.add(sentence(1), 0.0)
     reply.add(sentence(3), 0.0)
-    assert indexes(reply.tick(1.5)) == [1]
-    assert reply.deadline == 3.0
+    assert indexes(reply.tick(1.5)) == [1, 3]
+    assert reply.take_missing() == (0, 2)
+    assert reply.deadline is None
 
 
 def test_a_sentence_counts_once():
@@ -62,6 +76,40 @@ def test_the_end_gives_out_the_rest_in_order():
     assert indexes(reply.finish()) == [3, 5, 9]
     assert reply.deadline is None
     assert reply.passed_on == 3
+    assert reply.take_missing() == (0, 1, 2, 4, 6, 7, 8)
+
+
+@pytest.mark.parametrize(
+    ("came", "total", "missing"),
+    [
+        ((), 0, ()),
+        ((), 3, (0, 1, 2)),
+        ((0, 1), 3, (2,)),
+        ((0, 2), 3, (1,)),
+        ((0, 1, 2), 3, ()),
+        ((1, 2, 3), 3, ()),  # a backend that counts from 1
+        ((0, 1, 2), 1, ()),
+        ((0, 2), None, (1,)),
+        ((), None, ()),
+    ],
+)
+def test_the_end_says_how_many_sentences_there_should_have_been(came, total, missing):
+    reply = Reply(gap_s=1.5)
+    for index in came:
+        reply.add(sentence(index), 0.0)
+    reply.finish(total)
+    assert reply.take_missing() == missing
+    assert reply.missing == len(missing)
+
+
+def test_what_was_given_up_before_the_end_is_missing_once():
+    reply = Reply(gap_s=1.5)
+    reply.add(sentence(1), 0.0)
+    reply.tick(1.5)
+    assert reply.take_missing() == (0,)
+    reply.finish(3)
+    assert reply.take_missing() == (2,)
+    assert reply.missing == 2
 
 
 def test_a_reply_has_at_most_1000_sentences():

@@ -59,8 +59,16 @@ def refused(turn, cause=Cause.STT_UNAVAILABLE, at=0.0):
     return Tell(events.Refused("t1", cause.value, turn.not_before - at))
 
 
-def finished(verdict, cause, chunks=0):
-    return Tell(events.Finished("t1", verdict, cause.value, chunks))
+def finished(verdict, cause, chunks=0, missing=0):
+    return Tell(events.Finished("t1", verdict, cause.value, chunks, missing))
+
+
+def audio(index):
+    return Tell(events.ReplyAudio("t1", index, "audio/wav", bytes(4)))
+
+
+def missing(*indexes):
+    return Tell(events.SentencesMissing("t1", indexes))
 
 
 def sentence(index, size=4):
@@ -86,8 +94,9 @@ def test_a_turn_from_offer_to_end():
     )
     assert turn.hear(sentence(3), 101.8) == ()
     assert turn.hear(TtsDone(4), 101.9) == (
-        Tell(events.ReplyAudio("t1", 3, "audio/wav", bytes(4))),
-        finished(Verdict.DONE, Cause.NONE, 3),
+        missing(2),
+        audio(3),
+        finished(Verdict.DONE, Cause.NONE, 3, 1),
     )
     assert turn.deadline == float("inf")
 
@@ -302,8 +311,53 @@ def test_after_a_failure_later_sentences_may_still_come():
     turn.hear(sentence(2), 105.5)
     assert turn.hear(BackendError("500 llm"), 106.0) == (
         Replace("backend refused it"),
-        finished(Verdict.FAILED, Cause.BACKEND_ERROR, 1),
+        missing(1),
+        audio(2),
+        finished(Verdict.FAILED, Cause.BACKEND_ERROR, 2, 1),
     )
+
+
+@pytest.mark.parametrize("sign", [Sign.LINK_LOST, Sign.TIMED_OUT])
+def test_what_has_come_is_heard_although_the_reply_breaks_off(sign):
+    turn = turn_at(Stage.ANSWERING)
+    turn.hear(sentence(1), 105.5)
+    *_, gap, heard, end = turn.take(sign, 106.0)
+    assert (gap, heard) == (missing(0), audio(1))
+    assert (end.event.verdict, end.event.chunks) == (Verdict.REPLY_LOST, 1)
+
+
+def test_what_nobody_waits_for_is_not_played_at_the_end():
+    turn = turn_at(Stage.ANSWERING)
+    turn.hear(sentence(1), 105.5)
+    assert turn.take(Sign.ABANDONED, 106.0, Cause.INTERRUPTED) == (
+        Replace("nobody wants it any more"),
+        finished(Verdict.ABANDONED, Cause.INTERRUPTED),
+    )
+
+
+def test_the_slower_of_two_parallel_syntheses_is_waited_for():
+    turn = turn_at(Stage.ANSWERING)
+    assert turn.hear(sentence(1), 106.0) == ()
+    assert turn.tick(120.9) == ()
+    assert turn.hear(sentence(0), 120.9) == (audio(0), audio(1))
+    assert turn.hear(TtsDone(2), 121.0) == (finished(Verdict.DONE, Cause.NONE, 2),)
+
+
+@pytest.mark.parametrize(("came", "lost"), [((), (0, 1, 2)), ((0, 1), (2,))])
+def test_fewer_sentences_than_were_tried(came, lost):
+    turn = turn_at(Stage.ANSWERING)
+    for index in came:
+        turn.hear(sentence(index), 106.0)
+    end = finished(Verdict.DONE, Cause.NONE, len(came), len(lost))
+    assert turn.hear(TtsDone(3), 107.0) == (missing(*lost), end)
+
+
+def test_the_end_of_another_reply_says_nothing_about_ours():
+    turn = turn_at(Stage.UPLOADED)
+    assert turn.hear(TtsDone(7), 102.0) == ()
+    commit(turn, 103.0)
+    turn.hear(Transcript("hi"), 104.0)
+    assert turn.hear(Listening(), 105.0) == (finished(Verdict.DONE, Cause.NONE),)
 
 
 def test_silence_inside_a_turn():
@@ -336,8 +390,8 @@ def test_processing_said_again_is_a_sign_of_life():
 def test_a_missing_sentence_is_skipped_in_time():
     turn = turn_at(Stage.ANSWERING)
     turn.hear(sentence(1), 110.0)
-    assert turn.deadline == 111.5
-    assert turn.tick(111.5) == (Tell(events.ReplyAudio("t1", 1, "audio/wav", bytes(4))),)
+    assert turn.deadline == 125.0
+    assert turn.tick(125.0) == (missing(0), audio(1))
     assert turn.stage is Stage.ANSWERING
 
 

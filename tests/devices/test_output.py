@@ -30,6 +30,17 @@ def room():
     return made
 
 
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [("", ""), ("box", ""), ("USB", "no output device matches 'USB'; there are: 0 'box'")],
+)
+def test_whether_there_is_such_a_loudspeaker_is_known_without_opening_it(wanted, reason):
+    sounds = FakeSoundDevice(Card("box"))
+    output = PortAudioOutput(wanted, library=sounds.library())
+    assert output.lack() == reason
+    assert NoOutput().lack() == ""
+
+
 def test_sound_goes_to_the_card(room):
     assert room.output.write(PCM) == 1000
     assert bytes(room.card.played) == PCM.astype("<i2").tobytes()

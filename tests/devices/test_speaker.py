@@ -1,17 +1,21 @@
 import logging
 import queue
 import threading
+import time
 
 import numpy as np
 import pytest
 
+from fakes.clock import FakeClock
 from fakes.output import FakeOutput
 from jarvis_ear import config
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.delivery.playback import Playback, Unheard
 from jarvis_ear.devices import player as player_module
 from jarvis_ear.devices import speaker as speaker_module
 from jarvis_ear.devices.output import NoOutput, PortAudioOutput
+from jarvis_ear.devices.player import REMEDY
 from jarvis_ear.devices.playlist import MAX_CHUNKS
 from jarvis_ear.devices.speaker import Speaker, make_output
 from jarvis_ear.errors import SpeakerLost
@@ -31,15 +35,21 @@ def wav(pcm: np.ndarray, rate: int = 16_000) -> bytes:
 class Run:
     """A speaker, and what it tells."""
 
-    def __init__(self, output, **options):
+    def __init__(self, output, monotonic=time.monotonic, **options):
         self.output = output
         self.told = queue.Queue()
         self.speaker = Speaker(
             config.Speaker(**options),
             on_started=lambda turn: self.told.put(("started", turn)),
             on_ended=lambda turn: self.told.put(("ended", turn)),
+            on_heard=self._hear,
             output=output,
+            monotonic=monotonic,
         )
+        self.heard = {}
+
+    def _hear(self, turn_id, playback):
+        self.heard[turn_id] = playback
 
     def next(self):
         return self.told.get(timeout=SOON_S)
@@ -259,7 +269,8 @@ def test_without_a_speaker_replies_start_and_end_in_silence(run, caplog):
     for turn in "ab":
         going.say(turn, wav(noise(100)))
         assert going.ended(turn) == [("started", turn), ("ended", turn)]
-    assert caplog.messages == ["replies are not heard: no sound output device"]
+    assert caplog.messages == [f"replies are not heard: no sound output device; {REMEDY}"]
+    assert (going.speaker.lack, going.speaker.condition) == ("no sound output device",) * 2
     assert len(going.output.played) == 0
 
 
@@ -289,6 +300,139 @@ def test_what_a_lost_speaker_does_not_play_is_kept_all_the_same(run, tmp_path):
     going.say("a", wav(noise(100)), wav(noise(100)))
     going.ended("a")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def lost(reason, left_out, *, audible=False):
+    return Playback(audible, left_out, reason)
+
+
+def test_what_was_played_is_told(run):
+    going = run()
+    going.say("a", wav(noise(100)), wav(noise(50)))
+    going.ended("a")
+    assert going.heard == {"a": Playback()}
+
+
+def test_a_format_that_cannot_be_decoded_is_told(run):
+    going = run()
+    going.say("a", b"ID3", content_type="audio/mpeg")
+    going.say("b", wav(noise(100)), b"nonsense")
+    assert ("started", "a") not in going.ended("b")
+    assert going.heard == {
+        "a": lost(Unheard.NOT_PLAYABLE, 1),
+        "b": lost(Unheard.NOT_PLAYABLE, 1, audible=True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [(NoOutput(), Unheard.NO_SPEAKER), (FakeOutput(), Unheard.SPEAKER_UNAVAILABLE)],
+)
+def test_without_a_loudspeaker_nothing_is_heard(run, output, why):
+    output.refusal = SpeakerLost("no sound output device")
+    going = run(output)
+    going.speaker.play("a", 0, WAV, wav(noise(100)))
+    assert going.next() == ("started", "a")
+    assert going.heard == {"a": lost(why, 1)}  # known before the person interrupts it
+    going.speaker.play("a", 1, WAV, wav(noise(100)))
+    going.speaker.finish("a")
+    going.ended("a")
+    assert going.heard == {"a": lost(why, 2)}
+
+
+def test_a_loudspeaker_that_vanishes_is_told(run):
+    going = run(FakeOutput(room=100))
+    for index in range(3):
+        going.speaker.play("a", index, WAV, wav(noise(100)))
+    assert going.output.starved.wait(SOON_S)
+    going.output.loss = SpeakerLost("box: unplugged")
+    going.speaker.finish("a")
+    going.ended("a")
+    assert going.heard == {"a": lost(Unheard.SPEAKER_LOST, 2, audible=True)}
+    assert going.speaker.lack == "box: unplugged"
+
+
+def test_what_found_no_room_is_told(run):
+    going = run(FakeOutput(room=0))
+    going.speaker.play("a", 0, WAV, wav(noise(10)))
+    assert going.output.starved.wait(SOON_S)
+    for index in range(1, MAX_CHUNKS + 4):
+        going.speaker.play("a", index, WAV, wav(noise(10)))
+    going.output.make_room(None)
+    going.speaker.finish("a")
+    going.ended("a")
+    going.say("b", wav(noise(10)))
+    going.ended("b")
+    assert going.heard["a"] == lost(Unheard.QUEUE_FULL, 3, audible=True)
+    assert going.heard["b"] == Playback()
+
+
+def test_a_loudspeaker_that_is_not_there_is_told_at_the_start(run, caplog):
+    output = FakeOutput()
+    output.missing = "no output device matches 'USB'"
+    going = run(output, device="USB")
+    going.say("a", wav(noise(10)))  # whatever is played comes after the look
+    going.ended("a")
+    assert caplog.messages[0] == f"replies are not heard: no output device matches 'USB'; {REMEDY}"
+    assert caplog.records[0].levelno == logging.WARNING
+    assert vars(caplog.records[0])["EVENT"] == "SpeakerLost"
+
+
+def test_a_loudspeaker_that_is_not_there_is_looked_for_again(run, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(speaker_module, "IDLE_S", 0.001)
+    clock, output, looks = FakeClock(), FakeOutput(), queue.Queue()
+    output.missing = "no sound output device"
+
+    def lack():
+        looks.put(clock.now)
+        return output.missing
+
+    output.lack = lack
+    going = run(output, monotonic=clock.monotonic)
+    began_at = looks.get(timeout=SOON_S)
+    clock.now += player_module.LOOK_AGAIN_S
+    assert looks.get(timeout=SOON_S) == began_at + player_module.LOOK_AGAIN_S
+    output.missing = ""
+    clock.now += player_module.LOOK_AGAIN_S
+    looks.get(timeout=SOON_S)
+    going.say("a", wav(noise(10)))
+    going.ended("a")
+    assert caplog.messages[1:] == ["the loudspeaker is there again"]
+    assert going.speaker.condition == "fine"
+    assert looks.empty()  # a loudspeaker that is there is not looked for
+
+
+def test_another_loudspeaker_is_looked_for_after_a_reload(run, monkeypatch):
+    monkeypatch.setattr(speaker_module, "IDLE_S", 0.001)
+    there, looked = FakeOutput(), threading.Event()
+    there.lack = lambda: looked.set() or "gone"
+    monkeypatch.setattr(speaker_module, "make_output", lambda _: there)
+    going = run()
+    going.speaker.change(config.Speaker(device="USB"))
+    assert looked.wait(SOON_S)
+
+
+def test_who_wants_no_loudspeaker_any_more_is_told_of_none(run, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(speaker_module, "IDLE_S", 0.001)
+    going = run()
+    going.output.refusal = SpeakerLost("no sound output device")
+    going.say("a", wav(noise(10)))
+    going.ended("a")
+    going.speaker.change(config.Speaker(device="none"))
+    going.say("b", wav(noise(10)))
+    going.ended("b")
+    assert going.heard["b"].reason is Unheard.NO_SPEAKER
+    assert going.speaker.condition == "none is configured"
+    assert "the loudspeaker is there again" not in caplog.messages
+
+
+def test_who_wants_no_loudspeaker_lacks_none(run):
+    going = run(NoOutput(), device="none")
+    going.say("a", wav(noise(10)))
+    going.ended("a")
+    assert (going.speaker.lack, going.speaker.condition) == ("", "none is configured")
 
 
 def test_close_ends_a_reply_that_hangs_and_leaves_no_thread(run):

@@ -17,6 +17,8 @@ class FakeOutput:
 
     refusal: SpeakerLost | None = None
     """Raised by ``open``."""
+    missing = ""
+    """What ``lack`` says."""
     loss: SpeakerLost | None = None
     """Raised by ``write``."""
 
@@ -44,6 +46,10 @@ class FakeOutput:
     def make_room(self, samples: int | None) -> None:
         """Take so many samples more; None: any number."""
         self._room = samples
+
+    def lack(self) -> str:
+        """Say what the test says."""
+        return self.missing
 
     def open(self) -> int:
         """Open, or refuse."""

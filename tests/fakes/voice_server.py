@@ -248,6 +248,31 @@ class _Program:
         await self._say(sid, "tts_done", totalChunks=3)
         await self._say(sid, "listening")
 
+    async def _reply_late_first(self, sid: str) -> None:
+        """Synthesise two sentences in parallel, of which the first is the slower one."""
+        await self._say(sid, "processing")
+        await self._say(sid, "transcript", text="what time is it")
+        await self._sentence(sid, 1)
+        await asyncio.sleep(1.7)
+        await self._sentence(sid, 0)
+        await self._say(sid, "tts_done", totalChunks=2)
+
+    async def _reply_of_another(self, sid: str) -> None:
+        """Say everything about another ear on this one's connection, and then answer."""
+        await self._say(sid, "processing", agentId="kitchen")
+        await self._say(sid, "transcript", text="open the door", agentId="kitchen")
+        await self._say(sid, "tts_done", totalChunks=3, agentId="kitchen")
+        await self._say(sid, "error", error="Could not understand audio", agentId="kitchen")
+        await self._say(sid, "listening", agentId="kitchen")
+        await self._reply_spoken(sid)
+
+    async def _reply_unasked(self, sid: str) -> None:
+        """Answer, and go on speaking."""
+        await self._reply_spoken(sid)
+        await self._sentence(sid, 0)
+        await self._sentence(sid, 1)
+        await self._say(sid, "tts_done", totalChunks=2)
+
     async def _reply_hostile(self, sid: str) -> None:
         await self._say(sid, "processing")
         for index in (True, -1, 2**63, "0", 1.5, None, 512):

@@ -473,7 +473,7 @@ def test_a_reply_leaves_no_ear_open():
     hear(scripted.ear, written(*COMMAND))
     scripted.ear.tell(ReplyStarted("id1"))
     effects = scripted.ear.tell(ReplyEnded("id1"))
-    assert [effect.new for effect in effects] == [State.FOLLOW_UP, State.IDLE]
+    assert [effect.new for effect in effects] == [State.IDLE]
     assert hear(scripted.ear, written(VOICE, 3000)) == []
 
 

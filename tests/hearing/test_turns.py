@@ -151,7 +151,7 @@ def test_nothing_the_backend_can_say_makes_us_capture(state):
     "state", [State.LISTENING, State.THINKING, State.SPEAKING, State.FOLLOW_UP]
 )
 def test_whoever_waits_has_a_deadline_that_ends_it(state):
-    machine = machine_in(state)
+    machine = machine_in(state, follow_up_ms=8000)
     assert machine.deadline is not None
     tell(machine, DeadlinePassed)
     assert machine.state is State.IDLE
@@ -174,7 +174,7 @@ def test_a_turn_from_the_word_to_the_reply():
         SendUtterance("id1", UTTERANCE),
         StateChanged(State.CAPTURING, State.THINKING, NOW, "SpeechEnded(hangover)"),
         StateChanged(State.THINKING, State.SPEAKING, NOW, "ReplyStarted"),
-        StateChanged(State.SPEAKING, State.FOLLOW_UP, NOW, "ReplyEnded"),
+        StateChanged(State.SPEAKING, State.IDLE, NOW, "ReplyEnded"),
     ]
     assert machine.turn_id == ""
 
@@ -196,14 +196,14 @@ def test_an_announcement_is_silenced_too_but_is_no_turn():
 
 
 def test_a_follow_up_is_a_turn_of_the_same_session():
-    machine = machine_in(State.FOLLOW_UP)
+    machine = machine_in(State.FOLLOW_UP, follow_up_ms=8000)
     assert tell(machine, SpeechStarted)[0] == TurnOpened("id3", "id2", NOW, None)
 
 
 def test_a_reply_without_sound_closes_the_turn():
     machine = machine_in(State.THINKING)
     assert tell(machine, ReplyEnded) == [
-        StateChanged(State.THINKING, State.FOLLOW_UP, NOW, "ReplyEnded")
+        StateChanged(State.THINKING, State.IDLE, NOW, "ReplyEnded")
     ]
     assert machine.turn_id == ""
 
@@ -292,11 +292,18 @@ def test_hushed_while_muted_the_reply_that_is_awaited_is_awaited_no_more():
         (State.LISTENING, 5000),
         (State.THINKING, 180_000),
         (State.SPEAKING, SPEAKING_MAX_MS),
-        (State.FOLLOW_UP, 0),
+        (State.FOLLOW_UP, 8000),
     ],
 )
 def test_windows(state, window_ms):
-    assert machine_in(state).deadline == samples(window_ms)
+    assert machine_in(state, follow_up_ms=8000).deadline == samples(window_ms)
+
+
+@pytest.mark.parametrize("state", [State.THINKING, State.SPEAKING])
+def test_a_state_that_lasts_no_time_is_not_entered(state):
+    machine = machine_in(state, follow_up_ms=0)
+    assert tell(machine, ReplyEnded) == [StateChanged(state, State.IDLE, NOW, "ReplyEnded")]
+    assert machine.deadline is None
 
 
 def test_a_cough_buys_nobody_more_time():

@@ -21,9 +21,11 @@ from jarvis_ear.delivery.events import (
     Refused,
     ReplyAudio,
     Sent,
+    SentencesMissing,
     StillWaiting,
     Thinking,
     Transcribed,
+    UnaskedSpeech,
     Verdict,
 )
 from jarvis_ear.delivery.patience import Patience
@@ -147,7 +149,7 @@ def test_a_hostile_reply_is_refused_piece_by_piece_and_the_turn_ends(tmp_path):
         assert client.connect()
         for number in (1, 2):
             turn_id = client.send_audio(SPEECH)
-            assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 1)
+            assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 1, 3)
             assert [each.index for each in told.all(ReplyAudio)] == number * [3]
         assert told.all(LinkDown) == []
         assert server.received("connect")[1:] == []
@@ -201,6 +203,52 @@ def test_silence_of_the_backend_ends_a_turn(tmp_path):
         assert client.connect()
         end = told.end_of(client.send_audio(SPEECH))
         assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "no_reply")
+
+
+def test_the_slower_of_two_parallel_syntheses_is_heard(tmp_path):
+    server = VoiceServer(tmp_path, Switches(reply="late_first"))
+    with server, ear(server) as (client, told):
+        assert client.connect()
+        turn_id = client.send_audio(SPEECH)
+        assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 2)
+        assert [each.index for each in told.events if isinstance(each, ReplyAudio)] == [0, 1]
+
+
+def test_a_sentence_is_waited_for_as_long_as_the_owner_says(tmp_path):
+    server = VoiceServer(tmp_path, Switches(reply="late_first"))
+    with server, ear(server, gap_s=0.5) as (client, told):
+        assert client.connect()
+        turn_id = client.send_audio(SPEECH)
+        assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 1, 1)
+        assert SentencesMissing(turn_id, (0,)) in told.events
+
+
+def test_a_whole_reply_takes_as_long_as_the_owner_says(tmp_path):
+    server = VoiceServer(tmp_path, Switches(reply="late_first"))
+    with server, ear(server, whole_reply_s=0.5) as (client, told):
+        assert client.connect()
+        end = told.end_of(client.send_audio(SPEECH))
+        assert (end.verdict, end.code, end.chunks) == (Verdict.REPLY_LOST, "no_reply", 1)
+
+
+def test_what_is_said_about_another_ear_moves_nothing_of_ours(tmp_path):
+    server = VoiceServer(tmp_path, Switches(reply="of_another"))
+    with server, ear(server, agent_id="den") as (client, told):
+        assert client.connect()
+        turn_id = client.send_audio(SPEECH)
+        assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 3)
+        assert told.all(Transcribed) == [Transcribed(turn_id, "what time is it")]
+        assert client.counters()["stray_messages"] == 5
+
+
+def test_speech_that_nobody_asked_for_is_told_and_not_played(tmp_path):
+    server = VoiceServer(tmp_path, Switches(reply="unasked"))
+    with server, ear(server) as (client, told):
+        assert client.connect()
+        end = told.end_of(client.send_audio(SPEECH))
+        told.wait(UnaskedSpeech, that=lambda news: news.chunks == 2)
+        assert end.chunks == 3
+        assert len([each for each in told.events if isinstance(each, ReplyAudio)]) == 3
 
 
 def test_a_paused_backend_in_the_middle_of_an_upload(tmp_path):

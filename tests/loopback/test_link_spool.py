@@ -66,6 +66,19 @@ def test_a_turn_leaves_its_verdict_and_no_sound(tmp_path):
     assert SPEECH[:16] not in (tmp_path / "state" / "ledger.jsonl").read_bytes()
 
 
+def test_what_was_heard_of_a_reply_follows_its_verdict(tmp_path):
+    with VoiceServer(tmp_path) as server, ear(tmp_path, server.url) as (client, told):
+        turn_id = client.send_audio(SPEECH)
+        assert told.end_of(turn_id).verdict is Verdict.DONE
+        client.heard(turn_id, "part", "speaker_lost")  # and the end comes at once
+    lines = (tmp_path / "state" / "ledger.jsonl").read_text().splitlines()
+    verdict, heard = map(json.loads, lines)
+    assert (verdict["turn"], "heard" in verdict) == (turn_id, False)
+    assert (
+        heard.items() >= {"turn": turn_id, "heard": "part", "heard_reason": "speaker_lost"}.items()
+    )
+
+
 def test_stopped_while_it_waits_it_goes_up_in_the_next_life(tmp_path):
     with ear(tmp_path, f"http://127.0.0.1:{free_port()}") as (client, told):
         turn_id = client.send_audio(SPEECH)

@@ -101,8 +101,9 @@ def test_it_leaves_the_ledger_behind_and_nothing_else(
     left = {path.name: path for path in home.rglob("*") if path.is_file()}
     assert set(left) == {"lock", "ledger.jsonl"}
     assert left["lock"].read_bytes() == b""
-    [line] = left["ledger.jsonl"].read_text().splitlines()
-    assert set(json.loads(line)) == {"time", "turn", "verdict", "cause", "chunks"}
+    verdict, heard = map(json.loads, left["ledger.jsonl"].read_text().splitlines())
+    assert set(verdict) == {"time", "turn", "verdict", "cause", "chunks"}
+    assert set(heard) == {"time", "turn", "heard", "heard_reason"}
     for path in left.values():
         assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 

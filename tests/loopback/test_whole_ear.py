@@ -1,5 +1,6 @@
 """The whole ear, as a person starts it: a recording in, a spoken answer out."""
 
+import json
 import os
 import re
 import signal
@@ -41,6 +42,31 @@ def test_it_hears_the_question_and_speaks_the_answer(tmp_path: Path) -> None:
         assert file.stat().st_mode & 0o777 == 0o600
         with wave.open(str(file)) as sound:
             assert sound.getnframes() > sound.getframerate() / 2
+
+
+@pytest.mark.parametrize(
+    ("device", "why", "told"),
+    [
+        ("none", "no_speaker", "no speaker is configured: replies are not heard"),
+        ("no such speaker", "speaker_unavailable", "replies are not heard: "),
+    ],
+)
+def test_a_command_that_was_run_and_a_reply_that_was_not_heard(
+    tmp_path: Path, device: str, why: str, told: str
+) -> None:
+    done = run(
+        *("--input", str(RECORDING), "--fast", "--speaker.device", device, "--log-format", "json"),
+        env={**os.environ, "STATE_DIRECTORY": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    [end] = [record for record in records if record.get("EVENT") == "TurnEnded"]
+    assert (end["OUTCOME"], end["HEARD"], end["HEARD_REASON"]) == ("done", "none", why)
+    assert any(told in record["MESSAGE"] for record in records)
+    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    verdict, heard = lines
+    assert (verdict["turn"], verdict["verdict"]) == (end["TURN_ID"], "done")
+    assert (heard["turn"], heard["heard"], heard["heard_reason"]) == (end["TURN_ID"], "none", why)
 
 
 def test_raw_sound_on_standard_input_is_heard_as_well() -> None:

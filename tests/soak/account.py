@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jarvis_ear.delivery.events import DeliveryEvent, Finished
+from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.hearing.events import Effect, SendUtterance, TurnDropped, TurnOpened
 
 
@@ -38,6 +39,9 @@ class Turns:
 
     def reply_started(self, turn_id: str) -> None:
         """Nothing is counted here."""
+
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Nor here."""
 
     def reply_ended(self, turn_id: str) -> None:
         """Nor here."""

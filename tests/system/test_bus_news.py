@@ -4,6 +4,7 @@ import pytest
 
 from jarvis_ear.config import NEWS
 from jarvis_ear.delivery.events import Finished, LinkUp, Transcribed, Verdict
+from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.hearing.events import State, StateChanged, TurnDropped, TurnOpened, UtteranceGrew
 from jarvis_ear.system.bus_news import BusNews
 from jarvis_ear.units import Samples
@@ -25,6 +26,7 @@ def events(*allowed: str):
     news.delivery(Transcribed("t1", "what time is it"))
     news.reply_started("t1")
     news.delivery(Finished("t1", Verdict.DONE, "", 2))
+    news.reply_heard("t1", Playback())
     news.reply_ended("t1")
     return [(event.type, dict(event.data)) for event in told]
 

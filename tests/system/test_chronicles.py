@@ -6,7 +6,7 @@ class Scribe:
         self._told = told
 
     def __getattr__(self, name: str):
-        return lambda what: self._told.append((name, what))
+        return lambda *what: self._told.append((name, *what))
 
 
 def test_everybody_is_told_everything_in_order():
@@ -15,6 +15,13 @@ def test_everybody_is_told_everything_in_order():
     all_of_them.effect("an effect")
     all_of_them.delivery("an event")
     all_of_them.reply_started("ab")
+    all_of_them.reply_heard("ab", "a playback")
     all_of_them.reply_ended("ab")
     assert first == second
-    assert [name for name, _ in first] == ["effect", "delivery", "reply_started", "reply_ended"]
+    assert first == [
+        ("effect", "an effect"),
+        ("delivery", "an event"),
+        ("reply_started", "ab"),
+        ("reply_heard", "ab", "a playback"),
+        ("reply_ended", "ab"),
+    ]

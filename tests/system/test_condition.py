@@ -40,6 +40,10 @@ START = replace(IDLE, hearing=False, proofs=0)
             replace(IDLE, backend="backend away since 12:03"),
             "listening, backend away since 12:03",
         ),
+        (
+            replace(IDLE, speaker="no output device matches 'USB'; there are: 0 'box'"),
+            "listening, no loudspeaker (no output device matches 'USB')",
+        ),
         (replace(IDLE, stuck=("ear thread", "sound")), "listening, stuck: ear thread, sound"),
         (replace(IDLE, reload="2 mistakes"), "listening; 2 mistakes"),
     ],

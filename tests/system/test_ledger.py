@@ -26,6 +26,22 @@ def test_one_line_each_without_sound_or_text(tmp_path):
     ledger.close()
 
 
+def test_how_much_was_heard_stands_in_the_verdict_or_follows_it(tmp_path):
+    ledger = Ledger(tmp_path, lambda: 0.0)
+    ledger.verdict(Finished("t1", Verdict.DONE, "", 0, 3))
+    ledger.verdict(finished("t2"))
+    ledger.heard("t2", "part", "speaker_lost")
+    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    assert [(line.get("heard"), line.get("heard_reason")) for line in lines] == [
+        ("none", "sentences_missing"),
+        (None, None),
+        ("part", "speaker_lost"),
+    ]
+    assert lines[2].keys() == {"time", "turn", "heard", "heard_reason"}
+    assert ledger.recorded() == {"t1": "done", "t2": "done"}
+    ledger.close()
+
+
 def test_it_is_rotated_and_still_read(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 500)
     ledger = Ledger(tmp_path, lambda: 0.0)

@@ -10,11 +10,15 @@ from jarvis_ear.delivery.events import (
     Processing,
     ReplyAudio,
     Sent,
+    SentencesMissing,
     Thinking,
     Transcribed,
+    UnaskedSpeech,
     Verdict,
 )
+from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.hearing.events import (
+    AbandonTurn,
     SendUtterance,
     State,
     StateChanged,
@@ -106,6 +110,8 @@ def test_a_turn_and_where_its_time_went(scene):
         "cause": "",
         "provider": "builtin",
         "chunks": 1,
+        "heard": "all",
+        "heard_reason": "",
         "characters": 15,
         "transcript": "what time is it",
     }
@@ -168,9 +174,36 @@ def test_an_interrupted_reply_is_over(scene):
     assert "done" in scene.topic("turn:ab")["stages_ms"]
 
 
+def test_how_much_was_heard_is_shown_when_the_reply_is_over(scene):
+    scene.capture()
+    scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), SentencesMissing("ab", (1,)))
+    scene.told(Finished("ab", Verdict.DONE, "", 1, 1), UnaskedSpeech(1))
+    assert scene.topic("turn:ab")["heard"] == ""
+    scene.publisher.reply_heard("ab", Playback())
+    scene.publisher.reply_ended("ab")
+    told = scene.topic("turn:ab")
+    assert (told["heard"], told["heard_reason"]) == ("part", "sentences_missing")
+
+
+@pytest.mark.parametrize(
+    ("reason", "heard", "why"),
+    [("Hushed", "interrupted", "interrupted"), ("DeadlinePassed", "part", "too_long")],
+)
+def test_what_stopped_a_reply_is_shown(scene, reason, heard, why):
+    scene.capture()
+    scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), Finished("ab", Verdict.DONE, "", 1))
+    scene.publisher.reply_started("ab")
+    scene.publisher.effect(StopSpeaking("ab"))
+    scene.publisher.effect(AbandonTurn("ab", reason))
+    told = scene.topic("turn:ab")
+    assert (told["heard"], told["heard_reason"]) == (heard, why)
+
+
 def test_an_announcement_is_no_turn(scene):
     scene.publisher.reply_started("news")
+    scene.publisher.reply_heard("news", Playback())
     scene.publisher.reply_ended("news")
+    scene.publisher.effect(AbandonTurn("news", "Hushed"))
     scene.publisher.effect(StopSpeaking(""))
     assert scene.feed.snapshot().topics == {}
 

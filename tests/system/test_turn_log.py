@@ -15,11 +15,14 @@ from jarvis_ear.delivery.events import (
     Refused,
     ReplyAudio,
     Sent,
+    SentencesMissing,
     StillWaiting,
     Thinking,
     Transcribed,
+    UnaskedSpeech,
     Verdict,
 )
+from jarvis_ear.delivery.playback import Playback, Unheard
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Ignored,
@@ -34,6 +37,7 @@ from jarvis_ear.hearing.events import (
     UtteranceGrew,
 )
 from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.journal import sound
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.fields import FIELDS
 from jarvis_ear.system.turn_log import MAX_TURNS, TurnLog
@@ -167,6 +171,8 @@ def test_the_fields_of_a_normal_turn(caplog):
         "OUTCOME": "done",
         "CAUSE": "",
         "REPLY_CHUNKS": 3,
+        "HEARD": "all",
+        "HEARD_REASON": "",
         "LATENCY_WAKE_MS": -1620,
         "LATENCY_CAPTURED_MS": 800,
         "LATENCY_SENT_MS": 811,
@@ -237,6 +243,37 @@ def test_a_turn_without_an_answer_is_a_warning(caplog, verdict, level):
     assert fields(last_turn(caplog))["OUTCOME"] == str(verdict)
     assert fields(last_turn(caplog))["MESSAGE_ID"] == kinds.BY_OUTCOME[str(verdict)].message_id
     assert said(caplog)[-2] == "thinking -> idle: no reply"
+
+
+@pytest.mark.parametrize(
+    ("indexes", "which"),
+    [((1,), "2"), ((0, 2), "1, 3"), (tuple(range(10)), "1, 2, 3, 4, 5, 6, 7, 8 and 2 more")],
+)
+def test_a_sentence_that_did_not_come_is_named(caplog, indexes, which):
+    story = Story().wake().capture()
+    story.log.delivery(SentencesMissing("7f3a", indexes))
+    record = caplog.records[-1]
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == f"turn 7f3a: sentence {which} of the reply did not come"
+    assert fields(record) == {
+        "EVENT": "SentencesMissing",
+        "MESSAGE_ID": sound.SENTENCES_MISSING.message_id,
+        "TURN_ID": "7f3a",
+        "SESSION_ID": "5e55",
+        "REPLY_MISSING": which,
+    }
+
+
+def test_speech_that_nobody_asked_for_is_a_warning_without_words(caplog):
+    Story().log.delivery(UnaskedSpeech(3))
+    [record] = caplog.records
+    reason = "speech that nobody asked for came, and is not played: 3 chunks"
+    assert (record.levelno, record.getMessage()) == (logging.WARNING, reason)
+    assert fields(record) == {
+        "EVENT": "UnaskedSpeech",
+        "MESSAGE_ID": sound.UNASKED_SPEECH.message_id,
+        "REASON": reason,
+    }
 
 
 def test_a_follow_up_has_no_wake(caplog):
@@ -319,6 +356,116 @@ def test_barge_in_ends_the_old_turn_and_begins_a_new_one(caplog):
     assert caplog.records[-2].TURN_ID == "8888"
 
 
+HEARD_CASES = [
+    (3, 0, Playback(), "all", "", logging.INFO, ""),
+    (0, 0, None, "none", "no_speech", logging.INFO, "nothing heard: the reply holds no speech"),
+    (
+        *(0, 3, None, "none", "sentences_missing", logging.WARNING),
+        "nothing heard: not all of it came from the backend",
+    ),
+    (
+        *(2, 1, Playback(), "part", "sentences_missing", logging.WARNING),
+        "heard in part: not all of it came from the backend",
+    ),
+    (
+        *(
+            1,
+            0,
+            Playback(audible=False, left_out=1, reason=Unheard.NOT_PLAYABLE),
+            "none",
+            "not_playable",
+            logging.WARNING,
+        ),
+        "nothing heard: its sound cannot be decoded",
+    ),
+    (
+        *(
+            1,
+            0,
+            Playback(audible=False, left_out=1, reason=Unheard.NO_SPEAKER),
+            "none",
+            "no_speaker",
+            logging.INFO,
+        ),
+        "nothing heard: no loudspeaker is configured",
+    ),
+    (
+        *(
+            2,
+            0,
+            Playback(left_out=1, reason=Unheard.SPEAKER_LOST),
+            "part",
+            "speaker_lost",
+            logging.WARNING,
+        ),
+        "heard in part: the loudspeaker went away",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "missing", "playback", "heard", "why", "level", "words"), HEARD_CASES
+)
+def test_how_much_was_heard_is_told_beside_the_verdict(  # noqa: PLR0917 - a table
+    caplog, chunks, missing, playback, heard, why, level, words
+):
+    on_file = []
+    story = Story()
+    story.log = TurnLog(
+        LOGGER, transcripts=True, on_heard=lambda *told: on_file.append(told), now=lambda: 0.0
+    )
+    story.wake().capture().send()
+    story.log.delivery(Finished("7f3a", Verdict.DONE, "", chunks, missing))
+    if chunks:
+        story.log.reply_started("7f3a")
+        story.log.reply_heard("7f3a", playback)
+        story.log.reply_ended("7f3a")
+    story.enter(State.IDLE, "ReplyEnded")
+    record = last_turn(caplog)
+    assert (fields(record)["OUTCOME"], fields(record)["CAUSE"]) == ("done", "")
+    assert (fields(record)["HEARD"], fields(record)["HEARD_REASON"]) == (heard, why)
+    assert record.levelno == level
+    assert ("heard" in record.getMessage()) == bool(words)
+    assert words in record.getMessage()
+    [turn] = story.log.recent()
+    assert (turn["heard"], turn["heard_reason"]) == (heard, why)
+    assert on_file == ([("7f3a", heard, why)] if chunks else [])
+
+
+def test_a_reply_that_the_person_interrupts(caplog):
+    story = Story().wake().capture().send()
+    story.log.reply_started("7f3a")
+    story.finish(Verdict.DONE, chunks=2)
+    story.log.effect(AbandonTurn("7f3a", "Hushed"))
+    story.log.reply_heard("7f3a", Playback())  # it came at the same moment
+    story.log.reply_ended("7f3a")
+    story.enter(State.IDLE, "Hushed")
+    assert fields(last_turn(caplog))["HEARD"] == "interrupted"
+    assert last_turn(caplog).levelno == logging.INFO
+    assert "; interrupted" in last_turn(caplog).getMessage()
+
+
+def test_a_reply_that_was_heard_before_it_was_given_up(caplog):
+    story = Story().wake().capture().send()
+    story.enter(State.SPEAKING, "ReplyStarted")
+    story.log.reply_started("7f3a")
+    story.finish(Verdict.DONE, chunks=2)
+    story.log.reply_heard("7f3a", Playback())
+    story.log.reply_ended("7f3a")
+    story.log.effect(AbandonTurn("7f3a", "WakeDetected"))
+    story.wake("8888")
+    assert fields(last_turn(caplog))["HEARD"] == "all"
+
+
+def test_a_reply_that_is_being_heard_when_the_ear_stops(caplog):
+    story = Story().wake().capture().send()
+    story.log.reply_started("7f3a")
+    story.finish(Verdict.DONE, chunks=2)
+    story.log.close()
+    told = fields(last_turn(caplog))
+    assert (told["HEARD"], told["HEARD_REASON"]) == ("part", "stopping")
+
+
 def test_an_abandoned_turn_ends_when_delivery_says_so(caplog):
     story = Story().wake().capture().send()
     story.log.effect(AbandonTurn("7f3a", "DeadlinePassed"))
@@ -360,6 +507,7 @@ def test_a_sentence_that_goes_first_is_waited_for_after_all(caplog):
 def test_a_turn_ends_once(caplog):
     story = Story()
     normal_turn(story)
+    story.log.reply_heard("7f3a", Playback())
     story.log.reply_ended("7f3a")
     story.log.reply_started("7f3a")
     story.log.close()
@@ -391,7 +539,8 @@ def test_what_is_remembered_is_bounded(caplog):
 def test_delivery_alone_has_a_story_too(caplog):
     """A script may deliver sound that no ear has heard."""
     story = Story().send("abcd").finish(Verdict.DONE, turn_id="abcd")
-    assert said(caplog)[-1] == "turn abcd: done; 52 kB sent"
+    said_of_it = "turn abcd: done; 52 kB sent; nothing heard: the reply holds no speech"
+    assert said(caplog)[-1] == said_of_it
     assert story.log.unfinished == 0
 
 

@@ -233,6 +233,36 @@ def test_messages_come_in_order_without_the_greeting():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("listening", {}),
+        ("processing", {}),
+        ("transcript", {"text": "hi"}),
+        ("thinking", {"provider": "none"}),
+        ("tts_chunk", {"index": 0, "contentType": "audio/wav", "audio": "UklGRg=="}),
+        ("tts_done", {"totalChunks": 1}),
+        ("error", {"error": "x"}),
+        ("pong", {}),
+        ("unheard_of", {}),
+    ],
+)
+def test_what_names_another_ear_is_not_ours(name, payload):
+    async def use(link):
+        assert await link.received.get() == Transcript("ours")
+        assert link.received.empty()
+        assert (link.strays, link.refused) == (1, 0)
+
+    live(
+        speaker(
+            event("voice:listening", {}),
+            event(f"voice:{name}", {**payload, "agentId": "kitchen"}),
+            event("voice:transcript", {"text": "ours", "agentId": "den"}),
+        ),
+        use,
+    )
+
+
 def test_a_backend_without_a_greeting_is_heard_from_its_first_word():
     async def use(link):
         assert await link.received.get() == Processing()

@@ -96,6 +96,24 @@ def test_sound_that_was_not_announced_so_is_refused(dialect):
             dialect.hear(sound)
 
 
+def test_a_sentence_that_was_announced_and_did_not_come_is_missing(dialect):
+    dialect.hear(said(wire.Audio("audio/wav", 3)))
+    dialect.hear(said(wire.Audio("audio/wav", 3)))
+    assert dialect.hear(b"two") == (ear.TtsChunk(1, "audio/wav", b"two"),)
+    dialect.hear(said(wire.Audio("audio/wav", 3)))
+    with pytest.raises(RemoteProtocolError):
+        dialect.hear(b"three")
+    assert dialect.hear(status(State.IDLE)) == (ear.TtsDone(3),)
+
+
+def test_what_was_announced_before_the_end_is_not_the_reply(dialect):
+    dialect.hear(said(wire.Audio("audio/wav", 3)))
+    dialect.say(ear.AudioEnd("den"))
+    with pytest.raises(RemoteProtocolError, match="not announced"):
+        dialect.hear(b"one")
+    assert dialect.hear(status(State.IDLE)) == (ear.TtsDone(0),)
+
+
 def test_more_sentences_than_anybody_listens_to(dialect):
     for _ in range(512):
         dialect.hear(said(wire.Audio("audio/wav", 1)))
@@ -103,6 +121,7 @@ def test_more_sentences_than_anybody_listens_to(dialect):
     dialect.hear(said(wire.Audio("audio/wav", 1)))
     with pytest.raises(RemoteProtocolError, match="at most"):
         dialect.hear(b"x")
+    assert dialect.hear(status(State.IDLE)) == (ear.TtsDone(512),)
 
 
 def test_what_only_another_wire_says(dialect):

@@ -65,6 +65,7 @@ def chunk(**changes):
             BackendError("Could not understand audio"),
         ),
         (wire.ERROR, {"error": 7}, BackendError("")),
+        (wire.ERROR, {"error": "x", "agentId": 7}, BackendError("x")),
         (wire.ERROR, {}, BackendError("")),
         (wire.PONG, {"agentId": "den"}, Pong()),
     ],
@@ -82,6 +83,8 @@ def test_what_the_backend_says(event, payload, message):
         (wire.LISTENING, "den"),
         (wire.LISTENING, {"agentId": 7}),
         (wire.LISTENING, {"agentId": "x" * 65}),
+        (wire.PROCESSING, {"agentId": 7}),
+        (wire.TRANSCRIPT, {"text": "hi", "agentId": ["den"]}),
         (wire.PROCESSING, [1]),
         (wire.TRANSCRIPT, {}),
         (wire.TRANSCRIPT, {"text": None}),
@@ -114,6 +117,24 @@ def test_what_the_backend_says(event, payload, message):
 def test_what_no_backend_should_say(event, payload):
     with pytest.raises(RemoteProtocolError):
         wire.decode(event, payload)
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_foreign"),
+    [
+        (None, False),
+        ([], False),
+        ({}, False),
+        ({"agentId": None}, False),
+        ({"agentId": "den"}, False),
+        ({"agentId": "kitchen"}, True),
+        ({"agentId": "Den"}, True),
+        ({"agentId": ""}, True),
+        ({"agentId": 7}, False),  # malformed, and refused as such
+    ],
+)
+def test_who_is_meant(payload, is_foreign):
+    assert wire.is_for_another("den", payload) is is_foreign
 
 
 JSON = st.recursive(

@@ -138,7 +138,12 @@ def _start(
     inbox = Inbox()
     source = make_source(options.microphone)
     heard = wake_word(options.hearing)
-    log = TurnLog(_LOGGER, transcripts=options.log.transcripts, wake_word=heard)
+    log = TurnLog(
+        _LOGGER,
+        transcripts=options.log.transcripts,
+        wake_word=heard,
+        on_heard=lambda *told: backend.heard(*told),  # noqa: PLW0108 - it is made further below
+    )
     showing = Showing(options)
     mute = Mute(
         places.state_folder(os.environ),
@@ -153,7 +158,12 @@ def _start(
         log=Chronicles(log, showing.publisher, bus.news),
         captured_at=sample_clock.captured_at,
     )
-    speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
+    speaker = Speaker(
+        options.speaker,
+        on_started=bridge.reply_started,
+        on_ended=bridge.reply_ended,
+        on_heard=bridge.reply_heard,
+    )
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
     bridge.connect(backend=backend, speaker=speaker)
     ear = EarThread(
@@ -184,7 +194,7 @@ def _start(
     health = Health(
         ear,
         beat,
-        details=partial(details, mute, backend, bus, source, inbox),
+        details=partial(details, mute, backend, bus, source, inbox, speaker=speaker),
         turns=log.recent,
         folder=places.state_folder(os.environ),
     )

@@ -29,7 +29,7 @@ from jarvis_ear.journal.link import PLAINTEXT
 from jarvis_ear.transports.courier import Courier
 from jarvis_ear.transports.dialer import Dialer
 from jarvis_ear.transports.exposure import address, is_exposed
-from jarvis_ear.transports.intake import Abandon, Discard, Grew, Intake, Put
+from jarvis_ear.transports.intake import Abandon, Discard, Grew, Heard, Intake, Put
 from jarvis_ear.transports.login import Login
 from jarvis_ear.transports.network_thread import NetworkThread
 from jarvis_ear.transports.spool import NoSpool, Spool
@@ -220,6 +220,10 @@ class BackendClient:
         """
         self._intake.post(Abandon(turn_id, newer))
 
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
+        """Record in the ledger how much of a reply was heard: see ``delivery.playback``."""
+        self._intake.post(Heard(turn_id, heard, why))
+
     def disconnect(self) -> None:
         """End all turns and the network thread, within two seconds whatever the backend does."""
         with self._lifecycle:
@@ -353,7 +357,13 @@ def _from_environment() -> Backend:
 
 
 def _timing(config: Backend, timing: Timing) -> Timing:
-    patience = replace(timing.patience, fresh_s=config.fresh_s, reply_s=config.reply_s)
+    patience = replace(
+        timing.patience,
+        fresh_s=config.fresh_s,
+        reply_s=config.reply_s,
+        gap_s=config.gap_s,
+        whole_reply_s=config.whole_reply_s,
+    )
     if WIRES[config.protocol].proof is Proof.LATE:
         patience = replace(patience, processing_s=config.reply_s)
     return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, patience=patience)

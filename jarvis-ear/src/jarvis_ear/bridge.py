@@ -17,6 +17,7 @@ from jarvis_ear.delivery.events import (
     StillWaiting,
     Verdict,
 )
+from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
@@ -81,6 +82,9 @@ class Chronicle(Protocol):
 
     def reply_started(self, turn_id: str) -> None:
         """Note the first sound of a reply."""
+
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Note what the loudspeaker made of a reply so far."""
 
     def reply_ended(self, turn_id: str) -> None:
         """Note the last sound of a reply."""
@@ -151,6 +155,10 @@ class Bridge:
         """Tell that a reply is heard. Speaker thread."""
         self._log.reply_started(turn_id)
         self._ear.tell(ReplyStarted(turn_id))
+
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Tell what the loudspeaker made of a reply so far. Speaker thread."""
+        self._log.reply_heard(turn_id, playback)
 
     def reply_ended(self, turn_id: str) -> None:
         """Tell that a reply was heard to its end. Speaker thread."""

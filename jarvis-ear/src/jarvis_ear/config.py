@@ -206,6 +206,11 @@ class Backend(Section):
     """Deadline of a login, and of a connection with its handshake."""
     reply_s: float = Field(60.0, ge=1, le=600)
     """Longest silence of the backend between two events of a turn."""
+    gap_s: float = Field(15.0, ge=0.5, le=120)
+    """How long the sentences of a reply wait for an earlier one while nothing of the reply comes.
+    Then that one is left out, with a warning."""
+    whole_reply_s: float = Field(180.0, ge=5, le=600)
+    """How long a whole reply may take to arrive, however often the backend says something."""
 
     @field_validator("url")
     @classmethod

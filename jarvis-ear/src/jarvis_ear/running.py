@@ -53,6 +53,7 @@ class Running:
             muted_until=self.mute.until,
             stuck=self.beat.stuck,
             backend=self.away.look(connected=self.backend.connected, refused=refused),
+            speaker=self.speaker.lack,
             reload=reload.note,
             reload_waits=reload.waits,
         )

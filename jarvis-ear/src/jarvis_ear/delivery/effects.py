@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from jarvis_ear.delivery.events import TurnEvent
+from jarvis_ear.delivery.events import TurnEvent, UnaskedSpeech
 from jarvis_ear.delivery.mark import Mark
 from jarvis_ear.wire.voice_messages import AudioChunk, AudioEnd, AudioPart, AudioStart
 
@@ -44,7 +44,7 @@ class Note:
 class Tell:
     """Tell the rest of the ear."""
 
-    event: TurnEvent
+    event: TurnEvent | UnaskedSpeech
 
 
 Effect: TypeAlias = Send | Upload | Replace | Note | Tell

@@ -12,7 +12,7 @@ class Verdict(StrEnum):
     """How an utterance ended. Every captured utterance ends in exactly one of these."""
 
     DONE = "done"
-    """The backend ran it, and its reply came whole."""
+    """The backend ran it, and said that its reply is complete: ``missing`` says if it was not."""
     FAILED = "failed"
     """The backend said it cannot, or it never got it: a stop, storage, sound that is no sound."""
     EXPIRED = "expired"
@@ -106,6 +106,15 @@ class ReplyAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class SentencesMissing:
+    """Sentences of the reply that will not be heard: they did not come, or not in time."""
+
+    turn_id: str
+    indexes: tuple[int, ...]
+    """Their places in the reply, counted from 0, rising. Never empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The turn is over. Exactly one per utterance, always the last event of its turn."""
 
@@ -115,6 +124,8 @@ class Finished:
     """Machine-readable cause, empty when the verdict is ``DONE``: never the backend's own text."""
     chunks: int
     """Pieces of spoken reply that were passed on."""
+    missing: int = 0
+    """Sentences that the reply should have had, and that did not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +156,14 @@ class StillWaiting:
     turn_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class UnaskedSpeech:
+    """The backend sent speech while no turn waited for a reply. Said once per burst."""
+
+    chunks: int
+    """Sentences in that burst, at least 1."""
+
+
 TurnEvent: TypeAlias = (
     Sent
     | Refused
@@ -155,8 +174,9 @@ TurnEvent: TypeAlias = (
     | Thinking
     | Answered
     | ReplyAudio
+    | SentencesMissing
     | Finished
     | Kept
 )
 LinkEvent: TypeAlias = LinkUp | LinkDown
-DeliveryEvent: TypeAlias = TurnEvent | LinkEvent
+DeliveryEvent: TypeAlias = TurnEvent | LinkEvent | UnaskedSpeech

@@ -14,11 +14,13 @@ from jarvis_ear.delivery.events import (
     Kept,
     PartlyTranscribed,
     StillWaiting,
+    UnaskedSpeech,
     Verdict,
 )
 from jarvis_ear.delivery.moves import AT_MOST_ONCE, UNCOMMITTED, Moves, Sign, Stage
 from jarvis_ear.delivery.patience import Patience
 from jarvis_ear.delivery.revival import gave_way
+from jarvis_ear.delivery.unasked import Unasked
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.delivery.utterance_turn import UtteranceTurn
 from jarvis_ear.units import SAMPLE_BYTES
@@ -30,6 +32,8 @@ from jarvis_ear.wire.voice_messages import (
     Listening,
     PartialTranscript,
     Pong,
+    TtsChunk,
+    TtsDone,
 )
 from jarvis_ear.wire.voice_socketio import MAX_FRAME_BYTES, frame_length
 
@@ -75,6 +79,7 @@ class Outbox:
         self._patience = patience
         self._turns: list[UtteranceTurn] = []
         self._link = Link.DOWN
+        self._unasked = Unasked()
         self.dropped = 0
         """Utterances that gave way to newer ones."""
         self.strays = 0
@@ -102,7 +107,8 @@ class Outbox:
     @property
     def deadline(self) -> float:
         """When ``tick`` has something to do."""
-        ends = min((turn.deadline for turn in self._turns), default=math.inf)
+        turns = min((turn.deadline for turn in self._turns), default=math.inf)
+        ends = min(turns, self._unasked.deadline)
         if self._link is Link.DOWN or not self._turns or self._in_flight() is not None:
             return ends
         return min(ends, self._turns[0].not_before)
@@ -162,11 +168,15 @@ class Outbox:
     def hear(self, message: FromBackend, now: float) -> tuple[Effect, ...]:
         """Take what the backend says on the present link."""
         turn = self._in_flight()
+        if self._is_unasked(message, turn):
+            self.strays += 1
+            self._unasked.add(now)
+            return ()
         if turn is None and self._draft is not None and self._draft.on_link:
             return self._settle(self._hear_of_draft(self._draft, message), now)
         if turn is None:
             self.strays += not isinstance(message, Listening | Pong)
-            return ()
+            return self._tell_unasked() if isinstance(message, TtsDone) else ()
         return self._settle(turn.hear(message, now), now)
 
     def flushed(self, now: float) -> tuple[Effect, ...]:
@@ -184,6 +194,7 @@ class Outbox:
     def tick(self, now: float) -> tuple[Effect, ...]:
         """Do what the time demands."""
         effects = [effect for turn in self._turns for effect in turn.tick(now)]
+        effects += self._tell_unasked() if now >= self._unasked.deadline else ()
         return self._settle(tuple(effects), now)
 
     def abandon(self, turn_id: str, now: float, *, newer: bool = True) -> tuple[Effect, ...]:
@@ -203,8 +214,21 @@ class Outbox:
         self._let_go_of_link()
         staying = [t for t in self._turns if t.turn_id in kept and t.stage in UNCOMMITTED]
         self._turns = [turn for turn in self._turns if turn not in staying]
-        told = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
+        told: tuple[Tell, ...] = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
+        told += self._tell_unasked()
         return (*told, *self._give_up(self._turns, Sign.STOPPED, Cause.STOPPING, now))
+
+    def _is_unasked(self, message: FromBackend, turn: UtteranceTurn | None) -> bool:
+        """Whether it is speech that cannot be the reply to anything: nothing was committed."""
+        if not isinstance(message, TtsChunk):
+            return False
+        if turn is not None:
+            return turn.stage in UNCOMMITTED
+        return self._draft is None or not self._draft.taken
+
+    def _tell_unasked(self) -> tuple[Tell, ...]:
+        chunks = self._unasked.take()
+        return (Tell(UnaskedSpeech(chunks)),) if chunks else ()
 
     def _unfit(self, utterance: Utterance) -> Cause | None:
         if utterance.raw_bytes == 0 or utterance.raw_bytes % SAMPLE_BYTES:

@@ -23,8 +23,8 @@ class Patience:
     """Least wait before a second attempt, after the backend refused the first."""
     retry_most_s: float = 2.0
     """Longest wait before it."""
-    gap_s: float = 1.5
-    """How long later sentences wait for one that is missing."""
+    gap_s: float = 15.0
+    """How long later sentences wait for one that is missing, while nothing of the reply comes."""
 
 
 FLUSH_WINDOW_BYTES = 192 * 1024

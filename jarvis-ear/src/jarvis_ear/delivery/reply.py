@@ -13,11 +13,13 @@ MAX_BYTES: Final = 32 * 1024 * 1024
 
 
 class Reply:
-    """Gives sentences out by rising index: waits a little for one that is missing, then skips it.
+    """Gives sentences out by rising index, and waits for one that is missing.
 
-    Owned by one turn. Holds at most ``MAX_CHUNKS`` and ``MAX_BYTES`` in its life; more is an
-    error of the backend. Repeated sentences are dropped (``duplicates``), and so are those that
-    come after they were skipped (``late``).
+    Owned by one turn; the network thread only. A sentence is given up when the reply is over
+    (``finish``), or when nothing of the reply came for ``gap_s`` seconds. Holds at most
+    ``MAX_CHUNKS`` and ``MAX_BYTES`` in its life; more is an error of the backend. Repeated
+    sentences are dropped (``duplicates``), and so are those that come after they were given up
+    (``late``).
     """
 
     def __init__(self, gap_s: float) -> None:
@@ -26,7 +28,9 @@ class Reply:
         self._seen: set[int] = set()
         self._next = 0
         self._bytes = 0
-        self._gap_since: float | None = None
+        self._came_at = 0.0
+        self._missing: set[int] = set()
+        self._told: set[int] = set()
         self.passed_on = 0
         """Sentences that were given out."""
         self.duplicates = 0
@@ -36,11 +40,17 @@ class Reply:
 
     @property
     def deadline(self) -> float | None:
-        """When a missing sentence is given up, if one is missing."""
-        return None if self._gap_since is None else self._gap_since + self._gap_s
+        """When missing sentences are given up, if some are missing."""
+        return self._came_at + self._gap_s if self._pending else None
+
+    @property
+    def missing(self) -> int:
+        """How many sentences were given up."""
+        return len(self._missing)
 
     def add(self, chunk: TtsChunk, now: float) -> tuple[TtsChunk, ...]:
         """Take a sentence, and return those whose turn it is."""
+        self._came_at = now
         if chunk.index in self._seen:
             self.duplicates += 1
             return ()
@@ -48,22 +58,30 @@ class Reply:
             self.late += 1
             return ()
         self._admit(chunk)
-        return self._give_out(now)
+        return self._give_out()
 
     def tick(self, now: float) -> tuple[TtsChunk, ...]:
-        """Skip what is missing when it was waited for long enough."""
+        """Give up what is missing when nothing came for long enough."""
         if self.deadline is None or now < self.deadline:
             return ()
-        self._next = min(self._pending)
-        return self._give_out(now)
+        return self._give_out_all()
 
-    def finish(self) -> tuple[TtsChunk, ...]:
-        """Give out what is left: nothing more will come."""
-        rest = tuple(self._pending[index] for index in sorted(self._pending))
-        self._pending.clear()
-        self._gap_since = None
-        self.passed_on += len(rest)
+    def finish(self, total: int | None = None) -> tuple[TtsChunk, ...]:
+        """Give out what is left: nothing more will come of a reply of ``total`` sentences.
+
+        None: the backend did not say how many there are.
+        """
+        rest = self._give_out_all()
+        if total is not None:  # compared by number: a backend may count from 1
+            all_came = self.passed_on >= total
+            self._missing = set() if all_came else set(range(total)) - self._seen
         return rest
+
+    def take_missing(self) -> tuple[int, ...]:
+        """Return which sentences were given up since the last call, in order."""
+        news = self._missing - self._told
+        self._told |= news
+        return tuple(sorted(news))
 
     def _admit(self, chunk: TtsChunk) -> None:
         if len(self._seen) >= MAX_CHUNKS:
@@ -74,17 +92,19 @@ class Reply:
         self._seen.add(chunk.index)
         self._pending[chunk.index] = chunk
 
-    def _give_out(self, now: float) -> tuple[TtsChunk, ...]:
+    def _give_out(self) -> tuple[TtsChunk, ...]:
         ready = []
         while self._next in self._pending:
             ready.append(self._pending.pop(self._next))
             self._next += 1
         self.passed_on += len(ready)
-        self._watch_gap(now, moved=bool(ready))
         return tuple(ready)
 
-    def _watch_gap(self, now: float, *, moved: bool) -> None:
-        if not self._pending:
-            self._gap_since = None
-        elif moved or self._gap_since is None:
-            self._gap_since = now
+    def _give_out_all(self) -> tuple[TtsChunk, ...]:
+        rest = tuple(self._pending[index] for index in sorted(self._pending))
+        if rest:
+            self._missing |= set(range(self._next, rest[-1].index)) - set(self._pending)
+            self._next = rest[-1].index + 1
+        self._pending.clear()
+        self.passed_on += len(rest)
+        return rest

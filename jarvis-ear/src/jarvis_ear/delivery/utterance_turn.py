@@ -56,6 +56,7 @@ class UtteranceTurn:
         self._ahead: int | None = None
         self._cut_short = False
         self._reply = Reply(patience.gap_s)
+        self._total: int | None = None  # sentences that the backend tried, once it says so
         self._refusals = 0
         self.not_before = -math.inf
         """When it may be offered at the earliest: a second attempt has to wait."""
@@ -110,7 +111,8 @@ class UtteranceTurn:
         if now < self.deadline:
             return ()
         if now < min(self._stage_ends, self._reply_ends):
-            return self._pass_on(self._reply.tick(now))
+            ready = self._reply.tick(now)
+            return (*self._miss(), *self._pass_on(ready))
         return self.take(Sign.STALE if self.stage is Stage.WAITING else Sign.TIMED_OUT, now)
 
     def hear(  # noqa: C901, PLR0911 - one case for each message of the wire
@@ -132,8 +134,8 @@ class UtteranceTurn:
                 return self._progress(now, Tell(events.Answered(self.turn_id, text)))
             case wire.TtsChunk():
                 return self._sentence(message, now)
-            case wire.TtsDone():
-                return (*self._progress(now), *self.take(Sign.REPLY_ENDED, now))
+            case wire.TtsDone(total_chunks):
+                return self._ended(total_chunks, now)
             case wire.BackendError(text):
                 return self._refused(cause_of(text), now)
             case wire.Pong():
@@ -219,10 +221,13 @@ class UtteranceTurn:
     def _finished(self, move: Move, cause: Cause) -> tuple[Effect, ...]:
         if move.verdict is None:
             return ()
-        last = self._pass_on(self._reply.finish()) if move.verdict is Verdict.DONE else ()
+        last: tuple[Effect, ...] = ()
+        if move.verdict is not Verdict.ABANDONED:  # else nobody wants to hear what is left
+            last = self._pass_on(self._reply.finish(self._total))
         verdict, code = self._judge(move.verdict, cause if move.cause is None else move.cause)
-        chunks = self._reply.passed_on
-        return (*last, Tell(events.Finished(self.turn_id, verdict, code.value, chunks)))
+        reply = self._reply
+        end = events.Finished(self.turn_id, verdict, code.value, reply.passed_on, reply.missing)
+        return (*self._miss(), *last, Tell(end))
 
     def _judge(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
         """Say that it was not run only of one that cannot have run."""
@@ -264,6 +269,17 @@ class UtteranceTurn:
             Tell(events.ReplyAudio(self.turn_id, chunk.index, chunk.content_type, chunk.audio))
             for chunk in chunks
         )
+
+    def _ended(self, total_chunks: int, now: float) -> tuple[Effect, ...]:
+        effects = self._progress(now)
+        if self.stage is Stage.ANSWERING:
+            self._total = total_chunks
+        return (*effects, *self.take(Sign.REPLY_ENDED, now))
+
+    def _miss(self) -> tuple[Effect, ...]:
+        """Say which sentences were given up since the last time."""
+        missing = self._reply.take_missing()
+        return (Tell(events.SentencesMissing(self.turn_id, missing)),) if missing else ()
 
     def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:
         """Try once more, after a moment in which the backend may recover."""

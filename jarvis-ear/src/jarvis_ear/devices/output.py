@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from jarvis_ear.devices import sound_process
 from jarvis_ear.devices.device import Device
+from jarvis_ear.devices.selection import find
 from jarvis_ear.devices.sound_library import OutputStream, SoundLibrary, StreamFailed
 from jarvis_ear.errors import DeviceError, SpeakerLost
 from jarvis_ear.units import SAMPLE_RATE
@@ -25,6 +26,9 @@ DRAIN_EXTRA_S: Final = 0.5
 
 class Output(Protocol):
     """A speaker, used for one reply at a time. Owned by the speaker thread."""
+
+    def lack(self) -> str:
+        """Say why there is no loudspeaker to open, without opening it; empty: there is one."""
 
     def open(self) -> int:
         """Get ready, and return the samples per second it wants; or raise SpeakerLost."""
@@ -44,6 +48,10 @@ class Output(Protocol):
 
 class NoOutput:
     """Takes a reply without a sound, for an ear without a speaker. For one thread."""
+
+    def lack(self) -> str:
+        """Nothing is missing: nothing is wanted."""
+        return ""
 
     def open(self) -> int:
         """Want what everything else here has."""
@@ -77,6 +85,7 @@ class PortAudioOutput:
     ) -> None:
         self._wanted = device
         self._library = library or sound_process.for_output()
+        self._list = library or sound_process.for_input()  # it runs anyway, for the microphone
         self._monotonic = monotonic
         self._sleep = sleep
         self._stream: OutputStream | None = None
@@ -84,6 +93,17 @@ class PortAudioOutput:
         self._rate = 0  # samples per second of the open stream
         self._room = 0  # samples the empty buffer has room for
         self._heard_by = 0.0  # when the last sample written must have been heard
+
+    def lack(self) -> str:
+        """Look the device up in the list of devices: some 10 ms, or a second if nothing runs yet.
+
+        The list is as fresh as the last opening of the microphone.
+        """
+        try:
+            find(self._list.devices(), self._wanted, "output", self._list.default("output"))
+        except DeviceError as error:
+            return str(error)
+        return ""
 
     def open(self) -> int:
         """Open the device at the rate it prefers, or raise SpeakerLost."""

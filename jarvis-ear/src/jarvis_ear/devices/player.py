@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from jarvis_ear.audio.resample import Resampler
 from jarvis_ear.audio.wav import Sound, WavError, decode_wav
+from jarvis_ear.delivery.playback import Playback, Unheard
 from jarvis_ear.devices.output import NoOutput, Output
 from jarvis_ear.devices.playlist import Chunk, Playlist
 from jarvis_ear.devices.reply_files import ReplyFiles
@@ -21,11 +23,37 @@ MAX_CHUNK_S: Final = 180.0
 GIVE_UP_S: Final = 5.0
 """A speaker that takes nothing for so long is lost, and the reply with it."""
 
+REMEDY: Final = "see jarvis-ear devices, and set speaker.device (none: replies are never heard)"
+"""What to do about a loudspeaker that is not there."""
+
 WAV_TYPES: Final = frozenset({"", "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"})
 """Names under which WAV travels; with no name, the header decides."""
 
+LOOK_AGAIN_S: Final = 60.0
+"""How often a loudspeaker that is not there is looked for between replies."""
+
 _DRAIN_POLL_S: Final = 0.01
 _LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the chunks of one reply so far."""
+
+    turn_id: str = ""
+    audible: bool = False
+    left_out: int = 0
+    reason: Unheard = Unheard.NOTHING
+
+    def leave_out(self, reason: Unheard, chunks: int = 1) -> None:
+        """Note chunks that are not heard; the reason of the first ones counts."""
+        if chunks:
+            self.left_out += chunks
+            self.reason = self.reason or reason
+
+    def playback(self) -> Playback:
+        """Return it as a value."""
+        return Playback(self.audible, self.left_out, self.reason)
 
 
 class Player:
@@ -39,6 +67,7 @@ class Player:
         files: ReplyFiles | None,
         on_started: Callable[[str], None],
         on_ended: Callable[[str], None],
+        on_heard: Callable[[str, Playback], None] = lambda _turn_id, _playback: None,
         monotonic: Callable[[], float],
     ) -> None:
         self._output = output
@@ -46,13 +75,19 @@ class Player:
         self._files = files
         self._on_started = on_started
         self._on_ended = on_ended
+        self._on_heard = on_heard
         self._monotonic = monotonic
         self._opened: Output | None = None  # the output, or its silent stand-in
         self._rate = 0  # of what is opened
         self._started_turn: str | None = None
         self._failed_turn: str | None = None  # the speaker was lost in it: the rest is dropped
         self._warned_turn: str | None = None
-        self._told_mute = False
+        self._tally = _Tally()
+        self._silent = Unheard.NOTHING  # why what is opened makes no sound
+        self._is_new = True  # the output: nobody has looked for it yet
+        self._looked_at = 0.0
+        self.lack = ""
+        """Why replies are not heard, as far as is known; empty: no reason. Any thread may read."""
         self.skipped = 0
         """Chunks that are no sound we can play."""
 
@@ -60,19 +95,30 @@ class Player:
         """Open this output when the next reply comes. Any thread; a reply goes on where it is."""
         self._output = output
         self._files = files
-        self._told_mute = False
+        self._is_new = True
+
+    def look(self) -> None:
+        """Look for the loudspeaker if that is due: a new one, or one that is missing."""
+        now = self._monotonic()
+        if self._is_new or (self.lack and now - self._looked_at >= LOOK_AGAIN_S):
+            self._is_new = False
+            self._looked_at = now
+            self._note_lack(self._output.lack())
 
     def play(self, chunk: Chunk) -> None:
         """Play one chunk to its last sample, unless its turn is stopped or the speaker fails."""
         if self._playlist.is_stopped(chunk.turn_id):
             return
+        tally = self._tally_of(chunk.turn_id)
         sound = self._decode(chunk)
         if sound is None:
+            tally.leave_out(Unheard.NOT_PLAYABLE)
             return
         files = self._files
         if files is not None:
             files.save(chunk.turn_id, chunk.index, chunk.audio)
         if chunk.turn_id == self._failed_turn:
+            tally.leave_out(Unheard.SPEAKER_LOST)
             return
         try:
             self._write_all(sound, chunk.turn_id)
@@ -83,14 +129,22 @@ class Player:
                 extra=SPEAKER_LOST.told(TURN_ID=chunk.turn_id, REASON=error),
             )
             self._failed_turn = chunk.turn_id
+            self.lack = str(error)
+            tally.leave_out(Unheard.SPEAKER_LOST)
             self.silence()
 
-    def finish(self, turn_id: str) -> None:
-        """Wait until everything was heard, and say so, unless the turn is stopped."""
+    def finish(self, turn_id: str, refused: int = 0) -> None:
+        """Wait until everything was heard, and say so, unless the turn is stopped.
+
+        ``refused``: chunks of it that never came here.
+        """
         while self._pending() and not self._playlist.wait_stopped(turn_id, _DRAIN_POLL_S):
             pass
         self.silence()
         if not self._playlist.is_stopped(turn_id):
+            tally = self._tally_of(turn_id)
+            tally.leave_out(Unheard.QUEUE_FULL, refused)
+            self._on_heard(turn_id, tally.playback())
             self._on_ended(turn_id)
 
     def silence(self) -> None:
@@ -119,6 +173,8 @@ class Player:
 
     def _write_all(self, sound: Sound, turn_id: str) -> None:
         output = self._open()
+        if self._silent:
+            self._tally_of(turn_id).leave_out(self._silent)
         for piece in _pieces(sound, self._rate):
             self._write(output, piece, turn_id)
             if self._playlist.is_stopped(turn_id):
@@ -138,29 +194,47 @@ class Player:
             pcm = pcm[taken:]
 
     def _tell_started(self, turn_id: str) -> None:
+        tally = self._tally_of(turn_id)
+        tally.audible |= not self._silent
         if self._started_turn != turn_id:
             self._started_turn = turn_id
+            if not tally.audible:
+                self._on_heard(turn_id, tally.playback())
             self._on_started(turn_id)
+
+    def _tally_of(self, turn_id: str) -> _Tally:
+        """Return the tally of this turn: replies come one after the other."""
+        if self._tally.turn_id != turn_id:
+            self._tally = _Tally(turn_id)
+        return self._tally
 
     def _open(self) -> Output:
         if self._opened is not None:
             return self._opened
         opened = self._output
+        self._silent = Unheard.NO_SPEAKER if isinstance(opened, NoOutput) else Unheard.NOTHING
         try:
             self._rate = opened.open()
+            self._note_lack("")
         except SpeakerLost as error:
-            self._tell_mute(error)
+            self._note_lack(str(error))
+            self._silent = Unheard.SPEAKER_UNAVAILABLE
             opened = NoOutput()
             self._rate = opened.open()
         self._opened = opened
         return opened
 
-    def _tell_mute(self, error: SpeakerLost) -> None:
-        severity = logging.DEBUG if self._told_mute else logging.INFO
-        self._told_mute = True
-        _LOGGER.log(
-            severity, "replies are not heard: %s", error, extra=SPEAKER_LOST.told(REASON=error)
-        )
+    def _note_lack(self, reason: str) -> None:
+        """Tell why replies are not heard, once for each reason, and that they are heard again."""
+        if reason == self.lack:
+            return
+        self.lack = reason
+        if not reason:
+            if not isinstance(self._output, NoOutput):  # else nobody wants one any more
+                _LOGGER.info("the loudspeaker is there again")
+            return
+        told = SPEAKER_LOST.told(REASON=reason)
+        _LOGGER.warning("replies are not heard: %s; %s", reason, REMEDY, extra=told)
 
     def _pending(self) -> bool:
         return self._opened is not None and self._opened.pending()

@@ -1,7 +1,7 @@
 """Playlist: what the speaker still has to play."""
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -33,6 +33,8 @@ class EndOfReply:
     """No piece of this reply will follow."""
 
     turn_id: str
+    refused: int = 0
+    """Chunks of it that found no room."""
 
 
 Item: TypeAlias = Chunk | EndOfReply
@@ -53,6 +55,7 @@ class Playlist:
         self._stopped: deque[str] = deque(maxlen=MAX_STOPPED)
         self._interrupted = False
         self._closed = False
+        self._refused_of: Counter[str] = Counter()  # of turns that have not ended
         self.refused = 0
         """Chunks that found no room."""
 
@@ -64,6 +67,7 @@ class Playlist:
             chunks = sum(isinstance(item, Chunk) for item in self._items)
             if chunks >= MAX_CHUNKS or self._bytes + len(chunk.audio) > MAX_BYTES:
                 self.refused += 1
+                self._refused_of[chunk.turn_id] += 1
                 return False
             self._bytes += len(chunk.audio)
             self._append(chunk)
@@ -72,9 +76,10 @@ class Playlist:
     def end(self, turn_id: str) -> None:
         """Mark the end of a reply, unless its turn was stopped. Never waits."""
         with self._changed:
+            refused = self._refused_of.pop(turn_id, 0)
             marks = sum(isinstance(item, EndOfReply) for item in self._items)
             if not self._closed and turn_id not in self._stopped and marks < MAX_MARKS:
-                self._append(EndOfReply(turn_id))
+                self._append(EndOfReply(turn_id, refused))
 
     def take(self, timeout_s: float) -> Item | None:
         """Take the oldest item; None when there is nothing to play: be silent then.
@@ -132,6 +137,7 @@ class Playlist:
         self._changed.notify_all()
 
     def _clear(self) -> None:
+        self._refused_of.clear()
         self._items.clear()
         self._bytes = 0
         self._changed.notify_all()

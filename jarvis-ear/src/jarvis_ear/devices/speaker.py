@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from jarvis_ear import config
+from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.devices.output import NoOutput, Output, PortAudioOutput
 from jarvis_ear.devices.player import Player
 from jarvis_ear.devices.playlist import Chunk, EndOfReply, Playlist
@@ -31,6 +32,8 @@ class Speaker:
     sound of a reply, ``on_ended`` when the last sound of a finished reply was heard. A reply of
     which nothing could be played ends without having started. A stopped reply does not end: who
     stopped it knows. (An end that happens while ``stop`` is called may still be told.)
+    ``on_heard`` says what was made of a reply: just before its end, and before its start where that
+    makes no sound.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Speaker:
         *,
         on_started: Callable[[str], None],
         on_ended: Callable[[str], None],
+        on_heard: Callable[[str, Playback], None] = lambda _turn_id, _playback: None,
         output: Output | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -49,8 +53,10 @@ class Speaker:
             files=_files(options),
             on_started=on_started,
             on_ended=on_ended,
+            on_heard=on_heard,
             monotonic=monotonic,
         )
+        self._device = options.device
         self._was_full = False
         self._thread = threading.Thread(target=self._run, name="speaker", daemon=True)
 
@@ -64,12 +70,23 @@ class Speaker:
         """Chunks that are no sound we can play."""
         return self._player.skipped
 
+    @property
+    def lack(self) -> str:
+        """Why replies are not heard although they should be; empty: no reason known."""
+        return self._player.lack
+
+    @property
+    def condition(self) -> str:
+        """Say in words how the loudspeaker is."""
+        return "none is configured" if self._device == NONE else self.lack or "fine"
+
     def change(self, options: config.Speaker) -> None:
         """Go on with other options from the next reply on. Never waits."""
+        self._device = options.device
         self._player.change(make_output(options), _files(options))
 
     def start(self) -> None:
-        """Start the thread. No device is opened before there is something to say."""
+        """Start the thread. It looks for the loudspeaker, and opens it when a reply comes."""
         self._thread.start()
 
     def play(self, turn_id: str, index: int, content_type: str, audio: bytes) -> None:
@@ -106,14 +123,16 @@ class Speaker:
         self.close()
 
     def _run(self) -> None:
+        self._player.look()
         while not self._playlist.closed:
             match self._playlist.take(IDLE_S):
                 case Chunk() as chunk:
                     self._player.play(chunk)
-                case EndOfReply(turn_id):
-                    self._player.finish(turn_id)
+                case EndOfReply(turn_id, refused):
+                    self._player.finish(turn_id, refused)
                 case None:
                     self._player.silence()
+                    self._player.look()
         self._player.silence()
 
 

@@ -184,7 +184,7 @@ class TurnMachine:
         if transition is None:
             return (Ignored(self._state, event),)
         effects = tuple(self._carry_out(transition.orders, event, now))
-        return effects + self._enter(transition.to, event, now)
+        return effects + self._enter(self._lasting(transition.to), event, now)
 
     def _is_stale(self, event: Event) -> bool:
         """Whether it speaks of a turn that is not the open one (announcements open none)."""
@@ -230,6 +230,12 @@ class TurnMachine:
     def _close(self) -> str:
         turn_id, self._turn_id = self._turn_id, ""
         return turn_id
+
+    def _lasting(self, state: State) -> State:
+        """Return ``state``, or the one that follows it if it is to last no time at all."""
+        if self._windows.get(state) != 0:
+            return state
+        return TRANSITIONS[state][DeadlinePassed].to
 
     def _enter(self, new: State, event: Event, now: Samples) -> tuple[Effect, ...]:
         old, self._state = self._state, new

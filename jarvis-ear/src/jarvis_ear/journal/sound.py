@@ -105,10 +105,36 @@ SPEAKER_LOST: Final = Kind(
     "a02e37ca601040dcab7e8f4788edf2b3",
     "A reply cannot be heard",
     "The system says: @REASON@\n\nThe speaker was unplugged, is used by another program, or has "
-    "another name. Turns go on, without sound; each reply tries the speaker anew.",
+    "another name; or there was none at the start. Turns go on, without sound; each reply tries "
+    "the speaker anew. HEARD in the record of a turn says how much of its reply was heard.",
     (
         Remedy("what speakers there are", "jarvis-ear devices"),
         Remedy("choose one: `speaker.device`"),
+    ),
+)
+
+SENTENCES_MISSING: Final = Kind(
+    "SentencesMissing",
+    "058adb3d2bac7b7db16555509c01266e",
+    "A part of the reply in turn @TURN_ID@ did not come: sentence @REPLY_MISSING@",
+    "The backend said how many sentences the reply has, or a later one arrived, and this one did "
+    "not within `backend.gap_s`. Its speech synthesis failed or is too slow. The rest of the reply "
+    "is played.",
+    (
+        Remedy("look into the log of the backend at the same time"),
+        Remedy("if the backend is slow, wait longer: raise `backend.gap_s`"),
+    ),
+)
+
+UNASKED_SPEECH: Final = Kind(
+    "UnaskedSpeech",
+    "ac49ff18dc5ede65632c5346e9a2066e",
+    "The backend sent speech that nobody asked for",
+    "@REASON@\n\nIt came while no turn waited for a reply: it is late, the backend answers "
+    "another ear under our `backend.agent_id`, or it announces something. It is not played.",
+    (
+        Remedy("look into the log of the backend at the same time"),
+        Remedy("whether another ear has the same `backend.agent_id`"),
     ),
 )
 
@@ -116,4 +142,5 @@ KINDS: Final = (
     *(MICROPHONE_OPENED, MICROPHONE_LOST, MICROPHONE_BUSY, MICROPHONE_STILL_LOST),
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, SOUND_LOST, SPEAKER_LOST),
+    *(SENTENCES_MISSING, UNASKED_SPEECH),
 )

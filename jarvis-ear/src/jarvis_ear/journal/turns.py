@@ -17,7 +17,10 @@ ANSWERED: Final = Kind(
     ENDED,
     "bd904e87ab4049a8a8eb9683c06b21a9",
     "Turn @TURN_ID@ was answered",
-    "The backend ran the sentence, and its reply came whole. The message says where the time went: "
+    "The backend ran the sentence, and said that its reply is complete. HEARD in the record says "
+    "how much of the reply was heard, and HEARD_REASON why not all of it: the speech synthesis of "
+    "the backend, the format of the sound, or the loudspeaker. The message says where the time "
+    "went: "
     "the pause that shows that a sentence is over (`hearing.endpointing.hangover_ms`), sending, "
     "understanding, and answering.",
     (

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
 from jarvis_ear.delivery.events import DeliveryEvent, Finished, Transcribed
+from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.hearing.events import Effect, TurnDropped, TurnOpened
 from jarvis_ear.wire.event_bus import Event, stamp
 
@@ -54,6 +55,9 @@ class BusNews:
 
     def reply_started(self, turn_id: str) -> None:
         """Say nothing: what is heard here is no news for elsewhere."""
+
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Say nothing, likewise."""
 
     def reply_ended(self, turn_id: str) -> None:
         """Say nothing, likewise."""

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from jarvis_ear.delivery.events import DeliveryEvent
+from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.hearing.events import Effect
 
 
@@ -17,6 +18,9 @@ class Chronicle(Protocol):
 
     def reply_started(self, turn_id: str) -> None:
         """Note the first sound of a reply."""
+
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Note what the loudspeaker made of a reply so far."""
 
     def reply_ended(self, turn_id: str) -> None:
         """Note the last sound of a reply."""
@@ -42,6 +46,11 @@ class Chronicles:
         """Tell of the first sound of a reply."""
         for chronicle in self._all:
             chronicle.reply_started(turn_id)
+
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Tell what the loudspeaker made of a reply so far."""
+        for chronicle in self._all:
+            chronicle.reply_heard(turn_id, playback)
 
     def reply_ended(self, turn_id: str) -> None:
         """Tell of the last sound of a reply."""

@@ -44,6 +44,8 @@ class Condition:
     """Parts that should move and do not."""
     backend: str = ""
     """What is wrong with the backend; empty: nothing."""
+    speaker: str = ""
+    """Why replies are not heard although they should be; empty: no reason known."""
     reload: str = ""
     """What became of a reload that is not simply done; empty: nothing to say."""
     reload_waits: bool = False
@@ -58,6 +60,8 @@ class Condition:
 def status(condition: Condition) -> str:
     """Describe it: short, true, and the same words as long as nothing has changed."""
     said = [_ear(condition), condition.backend]
+    if condition.speaker:
+        said.append(f"no loudspeaker ({_short(condition.speaker)})")
     stuck = [part for part in condition.stuck if condition.hearing or part != "sound"]
     if stuck:
         said.append(f"stuck: {', '.join(stuck)}")
@@ -83,7 +87,12 @@ def _muted(condition: Condition) -> str:
 
 
 def _deaf(condition: Condition) -> str:
-    reason = condition.lost.partition("\n")[0].partition("; ")[0]
-    short = reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 3]}..."
+    short = _short(condition.lost)
     retry = f", retry in {ceil(condition.retry_s)} s" if condition.retry_s else ""
     return f"deaf: no microphone{f' ({short})' if short else ''}{retry}"
+
+
+def _short(reason: str) -> str:
+    """Return the first part of a reason, cut where it is too long for a status."""
+    first = reason.partition("\n")[0].partition("; ")[0]
+    return first if len(first) <= LONGEST else f"{first[: LONGEST - 3]}..."

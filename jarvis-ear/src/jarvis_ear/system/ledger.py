@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.delivery.events import Finished
+from jarvis_ear.delivery.playback import judge
 from jarvis_ear.journal.life import SPOOL_TROUBLE
 from jarvis_ear.system.private_folder import PrivateFolder
 from jarvis_ear.system.rarely import Rarely
@@ -47,8 +48,19 @@ class Ledger:
 
     def verdict(self, finished: Finished) -> None:
         """Record what became of an utterance."""
-        told = {"verdict": str(finished.verdict), "cause": finished.code, "chunks": finished.chunks}
+        told: dict[str, object] = {
+            "verdict": str(finished.verdict),
+            "cause": finished.code,
+            "chunks": finished.chunks,
+        }
+        if finished.chunks == 0:  # else it is known when the reply was played
+            heard, why = judge(finished)
+            told |= _heard(heard, why)
         self._write(finished.turn_id, told)
+
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
+        """Record how much of a reply was heard, after its verdict, and why not all of it."""
+        self._write(turn_id, _heard(heard, why))
 
     def committed(self, turn_id: str) -> bool:
         """Record that an utterance may run from now on, and return whether that is on file."""
@@ -106,6 +118,10 @@ class Ledger:
         if self._folder is None:
             self._folder = PrivateFolder(self._path)
         return self._folder
+
+
+def _heard(heard: str, why: str) -> dict[str, object]:
+    return {"heard": str(heard), "heard_reason": str(why)}
 
 
 def _last(folder: PrivateFolder, name: str) -> bytes:

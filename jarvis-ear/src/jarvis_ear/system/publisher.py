@@ -18,12 +18,16 @@ from jarvis_ear.delivery.events import (
     Refused,
     ReplyAudio,
     Sent,
+    SentencesMissing,
     StillWaiting,
     Thinking,
     Transcribed,
     TurnEvent,
+    UnaskedSpeech,
 )
+from jarvis_ear.delivery.playback import Playback, Unheard
 from jarvis_ear.hearing.events import (
+    AbandonTurn,
     Effect,
     SendUtterance,
     StateChanged,
@@ -88,7 +92,9 @@ class Publisher:
                     turn.outcome, turn.cause = "dropped", words.reason(reason)
                     self._show(turn_id)
                 case StopSpeaking(turn_id):
-                    self._stop_waiting(turn_id)
+                    self._stop_waiting(turn_id, Unheard.INTERRUPTED)
+                case AbandonTurn(turn_id, reason):
+                    self._stop_waiting(turn_id, words.stopped_by(reason))
                 case _:
                     pass  # not of interest to whoever looks on
 
@@ -100,6 +106,8 @@ class Publisher:
                     self._feed.put("link", {"up": True, "url": url, "at": self._wall()})
                 case LinkDown(reason):
                     self._feed.put("link", {"up": False, "why": reason, "at": self._wall()})
+                case UnaskedSpeech():
+                    pass  # it belongs to no turn
                 case _:
                     self._follow(event)
 
@@ -108,12 +116,22 @@ class Publisher:
         with self._lock:
             self._reach(turn_id, Stage.FIRST_AUDIO)
 
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Note what the loudspeaker made of a reply so far."""
+        with self._lock:
+            if turn_id in self._turns:
+                self._turns[turn_id].story.playback = playback
+
     def reply_ended(self, turn_id: str) -> None:
         """Note the last sound of a reply."""
         with self._lock:
-            self._stop_waiting(turn_id)
+            if turn_id in self._turns:
+                self._turns[turn_id].story.end()
+                self._end_if_over(turn_id)
 
-    def _follow(self, event: TurnEvent) -> None:  # noqa: C901 - one case for each event
+    def _follow(  # noqa: C901, PLR0912 - one case for each event
+        self, event: TurnEvent
+    ) -> None:
         turn, now, words_shown = self._turn(event.turn_id), self._now(), self._transcripts
         match event:
             case Sent():
@@ -128,10 +146,14 @@ class Publisher:
                 turn.provider = provider
             case Answered(_, text):
                 turn.answer(text, words=words_shown)
-            case Refused() | StillWaiting():
+            case StillWaiting():
+                turn.story.wait_on()
+            case Refused():
                 pass  # the log tells of it
             case ReplyAudio():
                 turn.chunks += 1
+            case SentencesMissing():
+                pass  # what was heard is shown with the verdict
             case Finished():
                 turn.finish(event, now)
             case Kept():
@@ -151,12 +173,14 @@ class Publisher:
             self._turns[turn_id].story.reach(stage, self._now())
             self._show(turn_id)
 
-    def _stop_waiting(self, turn_id: str) -> None:
-        turn = self._turns.get(turn_id)
-        if turn is not None:
-            turn.story.needs_no_sound = True
-            turn.end_if_over(self._now())
-            self._show(turn_id)
+    def _stop_waiting(self, turn_id: str, why: Unheard) -> None:
+        if turn_id in self._turns:
+            self._turns[turn_id].story.stop(why)
+            self._end_if_over(turn_id)
+
+    def _end_if_over(self, turn_id: str) -> None:
+        self._turns[turn_id].end_if_over(self._now())
+        self._show(turn_id)
 
     def _turn(self, turn_id: str) -> TurnNews:
         """Find a turn, or begin one; the oldest gives way."""

@@ -159,6 +159,10 @@ class DiskSpool:
         for turn_id in (finished.turn_id, *self._leftovers):
             self.discard(turn_id)
 
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
+        """Record how much of a reply was heard, after its verdict."""
+        self._ledger.heard(turn_id, heard, why)
+
     def _take_lock(self, base: PrivateFolder, taken: ExitStack) -> None:
         fd = base.open(_LOCK, os.O_RDWR | os.O_CREAT)
         taken.callback(os.close, fd)

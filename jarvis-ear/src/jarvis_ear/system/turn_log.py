@@ -19,10 +19,13 @@ from jarvis_ear.delivery.events import (
     Refused,
     ReplyAudio,
     Sent,
+    SentencesMissing,
     StillWaiting,
     Thinking,
     Transcribed,
+    UnaskedSpeech,
 )
+from jarvis_ear.delivery.playback import Playback, Unheard
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
@@ -37,6 +40,7 @@ from jarvis_ear.hearing.events import (
 )
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
+from jarvis_ear.journal.sound import SENTENCES_MISSING, UNASKED_SPEECH
 from jarvis_ear.system import turn_words as words
 from jarvis_ear.system.turn_story import Stage, TurnStory, sizes
 
@@ -55,7 +59,9 @@ class TurnLog:
     The ear thread calls ``effect``, the network thread ``delivery``, the speaker thread
     ``reply_started`` and ``reply_ended``, the main thread ``close``. One lock protects the stories
     and keeps the lines in order. At most 32 stories are open; when one more begins, the oldest is
-    told as far as it is known (``unfinished``).
+    told as far as it is known (``unfinished``). ``on_heard`` is called with the turn, how much of
+    its spoken reply was heard, and why not all (see ``delivery.playback``), by any of these
+    threads, under the lock: it must not wait.
     """
 
     def __init__(
@@ -64,8 +70,10 @@ class TurnLog:
         *,
         transcripts: bool,
         wake_word: str = "Hey Jarvis",
+        on_heard: Callable[[str, str, str], None] = lambda _turn_id, _heard, _why: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._on_heard = on_heard
         self._logger = logger
         self._transcripts = transcripts
         self._wake_word = wake_word
@@ -76,7 +84,7 @@ class TurnLog:
         self._because = ""
         self._state = State.IDLE
         self._current: dict[str, object] = {}
-        self._recent: deque[tuple[float, str, str]] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[float, str, str, str, str]] = deque(maxlen=RECENT)
         self.unfinished = 0
         """Turns whose end did not come while they were remembered."""
 
@@ -92,8 +100,8 @@ class TurnLog:
                     self._capture(effect)
                 case TurnDropped(turn_id, reason):
                     self._drop(turn_id, reason)
-                case AbandonTurn(turn_id):
-                    self._stop_waiting(turn_id)
+                case AbandonTurn(turn_id, reason):
+                    self._stop_waiting(turn_id, words.stopped_by(reason))
                 case StopSpeaking(turn_id):
                     self._note(turn_id, "StopSpeaking", "the reply is interrupted")
                 case UtteranceGrew():
@@ -103,7 +111,9 @@ class TurnLog:
                 case _:
                     assert_never(effect)
 
-    def delivery(self, event: DeliveryEvent) -> None:  # noqa: C901 - one case for each event
+    def delivery(  # noqa: C901, PLR0912 - one case for each event
+        self, event: DeliveryEvent
+    ) -> None:
         """Note what became of an utterance. The supervisor of the link tells of that itself."""
         with self._lock:
             match event:
@@ -126,8 +136,12 @@ class TurnLog:
                     self._note(turn_id, "ReplyAudio", told)
                 case Refused() | StillWaiting():
                     self._delay(event)
+                case SentencesMissing():
+                    self._miss(event)
                 case Finished():
                     self._finish(event)
+                case UnaskedSpeech(chunks):
+                    self._tell_unasked(chunks)
                 case Kept(turn_id):
                     self._end_early(turn_id, kinds.KEPT, "not sent yet, kept for the next start")
                 case _:
@@ -138,10 +152,18 @@ class TurnLog:
         with self._lock:
             self._reach(turn_id, Stage.FIRST_AUDIO)
 
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Note what the loudspeaker made of a reply so far."""
+        with self._lock:
+            if turn_id in self._turns:  # an announcement has no turn
+                self._turns[turn_id].playback = playback
+
     def reply_ended(self, turn_id: str) -> None:
         """Note the last sound of a reply."""
         with self._lock:
-            self._stop_waiting(turn_id)
+            if turn_id in self._turns:
+                self._turns[turn_id].end()
+                self._end_if_over(self._turns[turn_id])
 
     def change(self, *, transcripts: bool, wake_word: str) -> None:
         """Go on with other options. Any thread."""
@@ -160,8 +182,14 @@ class TurnLog:
         with self._lock:
             now = self._now()
             return [
-                {"turn": turn_id, "ended_s_ago": round(now - at, 1), "story": story}
-                for at, turn_id, story in reversed(self._recent)
+                {
+                    "turn": turn_id,
+                    "ended_s_ago": round(now - at, 1),
+                    "story": story,
+                    "heard": heard,
+                    "heard_reason": why,
+                }
+                for at, turn_id, story, heard, why in reversed(self._recent)
             ]
 
     def _open(self, opened: TurnOpened) -> None:
@@ -214,6 +242,16 @@ class TurnLog:
         told = words.quoted(event, transcripts=self._transcripts)
         self._note(event.turn_id, type(event).__name__, told, level)
 
+    def _miss(self, missing: SentencesMissing) -> None:
+        which = words.sentences(missing.indexes)
+        told = SENTENCES_MISSING.told(TURN_ID=missing.turn_id, REPLY_MISSING=which)
+        text = f"turn {missing.turn_id}: sentence {which} of the reply did not come"
+        self._note(missing.turn_id, SENTENCES_MISSING.event, text, logging.WARNING, told)
+
+    def _tell_unasked(self, count: int) -> None:
+        reason = f"speech that nobody asked for came, and is not played: {words.chunks(count)}"
+        self._say(logging.WARNING, reason, UNASKED_SPEECH.told(REASON=reason))
+
     def _finish(self, finished: Finished) -> None:
         turn = self._turn(finished.turn_id)
         turn.finished = finished
@@ -222,11 +260,11 @@ class TurnLog:
             self._note(finished.turn_id, "Finished", told, logging.INFO)
         self._end_if_over(turn)
 
-    def _stop_waiting(self, turn_id: str) -> None:
-        """Nobody waits for the sound of this reply any more: it was heard, or is not wanted."""
+    def _stop_waiting(self, turn_id: str, why: Unheard) -> None:
+        """Nobody waits for the sound of this reply any more."""
         turn = self._turns.get(turn_id)
         if turn is not None:
-            turn.needs_no_sound = True
+            turn.stop(why)
             self._end_if_over(turn)
 
     def _delay(self, event: Refused | StillWaiting) -> None:
@@ -240,7 +278,7 @@ class TurnLog:
         """Wait for the reply after all: the sentence goes up before the newer one."""
         turn = self._turns.get(turn_id)
         if turn is not None:
-            turn.needs_no_sound = False
+            turn.wait_on()
         self._note(turn_id, "StillWaiting", "it still waits, and is sent first", logging.INFO)
 
     def _end_if_over(self, turn: TurnStory) -> None:
@@ -258,12 +296,14 @@ class TurnLog:
         """Write the one line that says what became of a turn, and forget it."""
         self._turns.pop(turn.turn_id, None)
         self.unfinished += turn.finished is None
-        is_fine = turn.finished is not None and words.is_harmless(turn.finished)
-        level = logging.INFO if is_fine else logging.WARNING
+        level = logging.INFO if words.is_harmless(turn) else logging.WARNING
         kind = kinds.UNFINISHED if turn.finished is None else words.kind(turn.finished)
         told = {**turn.fields(), **kind.told()}
         story = words.story(turn)
-        self._recent.append((self._now(), turn.turn_id, story))
+        heard, why = turn.heard() or ("", "")
+        self._recent.append((self._now(), turn.turn_id, story, str(heard), str(why)))
+        if turn.finished is not None and turn.finished.chunks:  # else its verdict says it at once
+            self._on_heard(turn.turn_id, str(heard), str(why))
         self._say(level, f"turn {turn.turn_id}: {story}", told)
 
     def _reach(self, turn_id: str, stage: Stage) -> None:

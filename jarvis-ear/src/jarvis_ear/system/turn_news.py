@@ -66,6 +66,7 @@ class TurnNews:
     def value(self) -> dict[str, Any]:
         """Return all of it, as JSON says it."""
         story = self.story
+        heard, why = (story.heard() if story.is_over else None) or ("", "")
         return {
             "id": story.turn_id,
             "began_at": round(self.began_at, 1),
@@ -76,6 +77,8 @@ class TurnNews:
             "cause": self.cause,
             "provider": self.provider[:MAX_QUOTED],
             "chunks": self.chunks,
+            "heard": str(heard),
+            "heard_reason": str(why),
             **self.heard,
         }
 

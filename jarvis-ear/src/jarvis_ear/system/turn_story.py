@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from jarvis_ear.delivery.events import Finished, Sent
+from jarvis_ear.delivery.playback import Heard, Playback, Unheard, judge
 from jarvis_ear.hearing.utterance import Utterance
 from jarvis_ear.units import Samples, milliseconds, seconds
 
@@ -45,8 +46,12 @@ class TurnStory:
     utterance: Utterance | None = None
     sent: Sent | None = None
     finished: Finished | None = None
-    needs_no_sound: bool = False
-    """The reply was heard, or nobody waits for it any more."""
+    playback: Playback | None = None
+    """What the loudspeaker made of the reply so far."""
+    ended: bool = False
+    """The reply was played to its end."""
+    stopped: Unheard = Unheard.NOTHING
+    """Why nobody waited for that end."""
     stamps: dict[Stage, float] = field(default_factory=dict)
     """When a stage was reached, in seconds of the turn log's clock."""
 
@@ -61,11 +66,36 @@ class TurnStory:
         self.reach(Stage.END_OF_SPEECH, now - silence_ms / 1000)
         self.reach(Stage.CAPTURED, now)
 
+    def end(self) -> None:
+        """Note that the reply was played to its end."""
+        self.ended = not self.stopped
+
+    def stop(self, why: Unheard) -> None:
+        """Note that nobody waits for the end of the reply; one that was heard before counts."""
+        if not self.ended:
+            self.stopped = why
+
+    def wait_on(self) -> None:
+        """Note that somebody waits for the reply after all."""
+        self.stopped = Unheard.NOTHING
+
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen in it."""
         finished = self.finished
-        return finished is not None and (finished.chunks == 0 or self.needs_no_sound)
+        needs_no_sound = self.ended or bool(self.stopped)
+        return finished is not None and (finished.chunks == 0 or needs_no_sound)
+
+    def heard(self) -> tuple[Heard, Unheard] | None:
+        """Say how much of the reply was heard, and why not all; None while there is no verdict.
+
+        Asked before the reply is over, the ear is stopping.
+        """
+        if self.finished is None:
+            return None
+        stopped = Unheard.NOTHING if self.ended else self.stopped or Unheard.STOPPING
+        begun = Stage.FIRST_AUDIO in self.stamps
+        return judge(self.finished, self.playback, stopped=stopped, begun=begun)
 
     @property
     def speech_s(self) -> float | None:
@@ -120,6 +150,9 @@ class TurnStory:
         if self.finished is not None:
             known |= {"OUTCOME": str(self.finished.verdict), "CAUSE": self.finished.code}
             known["REPLY_CHUNKS"] = self.finished.chunks
+        heard = self.heard()
+        if heard is not None:
+            known |= {"HEARD": str(heard[0]), "HEARD_REASON": str(heard[1])}
         return known | self._latency_fields()
 
     def _latency_fields(self) -> dict[str, object]:

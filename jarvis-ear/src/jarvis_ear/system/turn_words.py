@@ -1,6 +1,6 @@
 """Words for what happens in a turn, as the log says them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from jarvis_ear.delivery.events import (
@@ -12,6 +12,7 @@ from jarvis_ear.delivery.events import (
     Transcribed,
     Verdict,
 )
+from jarvis_ear.delivery.playback import FAULTS, Heard, Unheard
 from jarvis_ear.hearing.events import State, StateChanged, TurnOpened
 from jarvis_ear.hearing.utterance import Utterance
 from jarvis_ear.journal.kind import Kind
@@ -21,6 +22,9 @@ from jarvis_ear.units import milliseconds, seconds
 
 MAX_QUOTED: Final = 500
 """Characters of a transcript that a line holds; nobody says more in half a minute."""
+
+MAX_NAMED: Final = 8
+"""Missing sentences that a line names one by one."""
 
 NOBODY_SPOKE: Final = "DeadlinePassed"
 """What ends a turn in which no speech came within its time."""
@@ -39,6 +43,22 @@ _WHY: Final[Mapping[str, str]] = {
     "WakeDetected": "heard the wake word",
 }
 """Names of events, in words."""
+
+_UNHEARD: Final[Mapping[Unheard, str]] = {
+    Unheard.NO_REPLY: "there was no reply",
+    Unheard.NO_SPEECH: "the reply holds no speech",
+    Unheard.SENTENCES_MISSING: "not all of it came from the backend",
+    Unheard.BROKEN_OFF: "it broke off",
+    Unheard.NOT_PLAYABLE: "its sound cannot be decoded",
+    Unheard.QUEUE_FULL: "it was too long for the loudspeaker's queue",
+    Unheard.NO_SPEAKER: "no loudspeaker is configured",
+    Unheard.SPEAKER_UNAVAILABLE: "there is no loudspeaker",
+    Unheard.SPEAKER_LOST: "the loudspeaker went away",
+    Unheard.INTERRUPTED: "interrupted",
+    Unheard.TOO_LONG: "it took too long",
+    Unheard.STOPPING: "the ear was stopped",
+}
+"""Why not all of a reply was heard, in words."""
 
 _TOO_LATE: Final[Mapping[State, str]] = {
     State.LISTENING: "nothing was said",
@@ -122,9 +142,23 @@ def _parts(turn: TurnStory) -> Iterator[str]:
         yield f"{size(turn.sent.wav_bytes)} sent"
     if turn.finished is not None and turn.finished.chunks:
         yield f"{chunks(turn.finished.chunks)} of reply"
+    yield from _heard(turn)
     done_ms, answer_ms = turn.latencies_ms().get(Stage.DONE), turn.answer_ms()
     if done_ms is not None and done_ms != answer_ms:
         yield f"over after {done_ms} ms"
+
+
+def _heard(turn: TurnStory) -> Iterator[str]:
+    """Say what was not heard of a reply, where the verdict does not say so."""
+    heard, why = turn.heard() or (Heard.ALL, Unheard.NOTHING)
+    is_said = turn.finished is not None and turn.finished.verdict is not Verdict.DONE
+    match heard:
+        case Heard.NONE if not is_said:
+            yield f"nothing heard: {_UNHEARD[why]}"
+        case Heard.PART:
+            yield f"heard in part: {_UNHEARD[why]}"
+        case Heard.INTERRUPTED:
+            yield "interrupted"
 
 
 def _where_the_time_went(turn: TurnStory) -> str:
@@ -134,6 +168,11 @@ def _where_the_time_went(turn: TurnStory) -> str:
         return ""
     steps = " + ".join(f"{ms} {stage}" for stage, ms in turn.spent_ms().items())
     return f" after {answer_ms} ms = {steps}"
+
+
+def stopped_by(reason: str) -> Unheard:
+    """Say why a reply is not heard to its end when the ear gave it up for ``reason``."""
+    return Unheard.TOO_LONG if reason == "DeadlinePassed" else Unheard.INTERRUPTED
 
 
 def outcome(finished: Finished) -> str:
@@ -147,9 +186,21 @@ def kind(finished: Finished) -> Kind:
     return BY_OUTCOME[str(finished.verdict)]
 
 
-def is_harmless(finished: Finished) -> bool:
+def is_harmless(turn: TurnStory) -> bool:
     """Whether nobody is left without the answer that they wait for."""
-    return finished.verdict in (Verdict.DONE, Verdict.ABANDONED)
+    finished, heard = turn.finished, turn.heard()
+    if finished is None or heard is None:
+        return False
+    if finished.verdict is Verdict.DONE:
+        return heard[1] not in FAULTS
+    return finished.verdict is Verdict.ABANDONED
+
+
+def sentences(indexes: Sequence[int]) -> str:
+    """Name sentences of a reply by their places, counted from 1, the first eight of them."""
+    named = ", ".join(str(index + 1) for index in indexes[:MAX_NAMED])
+    more = len(indexes) - MAX_NAMED
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def chunks(count: int) -> str:

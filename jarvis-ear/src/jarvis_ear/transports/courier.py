@@ -13,7 +13,16 @@ from jarvis_ear.delivery.mark import Mark
 from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.revival import Estate
 from jarvis_ear.errors import Disconnected
-from jarvis_ear.transports.intake import Abandon, Command, Discard, Grew, Intake, Overflow, Put
+from jarvis_ear.transports.intake import (
+    Abandon,
+    Command,
+    Discard,
+    Grew,
+    Heard,
+    Intake,
+    Overflow,
+    Put,
+)
 from jarvis_ear.transports.link import Link
 from jarvis_ear.transports.spool import Spool
 from jarvis_ear.wire.printable import printable
@@ -170,6 +179,9 @@ class Courier:
             case Grew(turn_id, offset, pcm):
                 self._spool.extend(turn_id, offset, pcm)
                 return self._outbox.grew(turn_id, offset, pcm, self._clock())
+            case Heard(turn_id, heard, why):
+                self._spool.heard(turn_id, heard, why)
+                return ()
             case Discard(turn_id):
                 self._spool.discard(turn_id)
                 return self._outbox.discarded(turn_id, self._clock())
@@ -236,4 +248,8 @@ def _log(message: FromBackend) -> None:
 
 
 def _counters(link: Link) -> Mapping[str, int]:
-    return {"messages_refused": link.refused, "links_flooded": link.overflows}
+    return {
+        "messages_refused": link.refused,
+        "links_flooded": link.overflows,
+        "stray_messages": link.strays,
+    }

@@ -49,7 +49,16 @@ class Discard:
     turn_id: str
 
 
-Command: TypeAlias = Put | Abandon | Overflow | Grew | Discard
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How much of a reply was heard, for the ledger. See ``delivery.playback``."""
+
+    turn_id: str
+    heard: str
+    why: str
+
+
+Command: TypeAlias = Put | Abandon | Overflow | Grew | Discard | Heard
 
 MAX_GROWTH: Final = 320
 """Pieces of a tenth of a second or more: one whole utterance."""

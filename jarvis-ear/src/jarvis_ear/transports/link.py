@@ -27,6 +27,11 @@ class Link(Protocol):
         ...
 
     @property
+    def strays(self) -> int:
+        """How many messages named another ear, where the wire names ears. They are dropped."""
+        ...
+
+    @property
     def overflows(self) -> int:
         """How many messages found no room: one, and the link ends."""
         ...

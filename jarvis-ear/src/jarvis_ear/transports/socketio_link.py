@@ -24,7 +24,13 @@ from jarvis_ear.transports.timing import Timing
 from jarvis_ear.transports.trust import Trust
 from jarvis_ear.transports.vigil import Vigil
 from jarvis_ear.wire.voice_messages import FromBackend, Listening, Ping, Pong, ToBackend
-from jarvis_ear.wire.voice_socketio import MAX_MESSAGE_BYTES, NAMESPACE, decode, encode
+from jarvis_ear.wire.voice_socketio import (
+    MAX_MESSAGE_BYTES,
+    NAMESPACE,
+    decode,
+    encode,
+    is_for_another,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -56,6 +62,8 @@ class SocketIoLink:
         """Messages that no backend should send."""
         self.overflows = 0
         """Messages that found no room: one, and the link ends."""
+        self.strays = 0
+        """Messages that name another ear: none of ours."""
         self._url = url
         self._agent_id = agent_id
         self._timing = timing
@@ -170,8 +178,13 @@ class SocketIoLink:
         self._vigil.end("link lost" if lost else "the backend closed the link")
 
     def _on_event(self, event: object, *args: object) -> None:
+        payload = args[0] if args else None
+        if is_for_another(self._agent_id, payload):
+            self.strays += 1
+            self._vigil.heard()
+            return
         try:
-            message = decode(str(event), args[0] if args else None)
+            message = decode(str(event), payload)
         except RemoteProtocolError as refused:
             self.refused += 1
             _LOGGER.debug("message refused: %s", refused)

@@ -38,6 +38,9 @@ class Spool(Protocol):
     def finish(self, finished: Finished) -> None:
         """Record a verdict, and then forget the utterance."""
 
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
+        """Record how much of a reply was heard, after its verdict."""
+
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was met."""
 
@@ -65,6 +68,9 @@ class NoSpool:
         return True
 
     def finish(self, finished: Finished) -> None:
+        """Keep nothing."""
+
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
         """Keep nothing."""
 
     def counters(self) -> Mapping[str, int]:

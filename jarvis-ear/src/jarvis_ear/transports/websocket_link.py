@@ -49,6 +49,8 @@ class WebSocketLink:
         """What the backend said, in order. ``wake`` is called after each."""
         self.refused = 0
         """Frames that no backend should send."""
+        self.strays = 0
+        """These wires name no ear: a connection has one."""
         self.overflows = 0
         """Messages that found no room: one, and the link ends."""
         self._door = door

@@ -34,7 +34,7 @@ class RealtimeDialect:
         self._agent_id = agent_id
         self._fence = Fence()
         self._announced: wire.Audio | None = None
-        self._sentences = 0
+        self._sentences = 0  # announced: one whose sound is refused is missing, and counts
         self.is_open = False
         """Whether the backend has said that it records, which comes first."""
 
@@ -52,7 +52,7 @@ class RealtimeDialect:
             case ear.AudioPart(_, _, pcm):
                 return tuple(pcm_to_wav(piece) for piece in slices(pcm, SLICE_BYTES))
             case ear.AudioEnd():
-                self._sentences = 0
+                self._announced, self._sentences = None, 0
                 return (wire.encode_end(),)
             case ear.AudioChunk():
                 raise LocalProtocolError("this wire takes an utterance in parts")
@@ -86,6 +86,7 @@ class RealtimeDialect:
                 return (ear.Answer(printable(text)),)
             case wire.Audio():
                 self._announced = message
+                self._sentences += 1
                 return ()
             case _:
                 assert_never(message)
@@ -98,7 +99,7 @@ class RealtimeDialect:
             case State.TRANSCRIBING | State.RESPONDING:
                 return (ear.Processing(),)
             case State.IDLE:
-                return (ear.TtsDone(self._sentences),)
+                return (ear.TtsDone(min(self._sentences, MAX_INDEX + 1)),)
             case State.ERROR:
                 known = _PHRASES.get(code) if code is not None else None
                 return (ear.BackendError(printable(known or text or "error")),)
@@ -111,7 +112,7 @@ class RealtimeDialect:
             raise RemoteProtocolError("sound that was not announced; expected an audio event first")
         if announced.size != len(audio):
             raise RemoteProtocolError(f"{len(audio)} bytes of sound; expected {announced.size}")
-        if self._sentences > MAX_INDEX:
-            raise RemoteProtocolError(f"sentence {self._sentences}; expected at most {MAX_INDEX}")
-        self._sentences += 1
-        return (ear.TtsChunk(self._sentences - 1, media_type(announced.format), audio),)
+        index = self._sentences - 1
+        if index > MAX_INDEX:
+            raise RemoteProtocolError(f"sentence {index}; expected at most {MAX_INDEX}")
+        return (ear.TtsChunk(index, media_type(announced.format), audio),)

@@ -101,7 +101,24 @@ def decode(event: str, payload: object = None) -> FromBackend:
     decoder = _DECODERS.get(event)
     if decoder is None:
         raise RemoteProtocolError(f"unknown event {printable(event[:40])!r} from the backend")
-    return decoder(_mapping(event, payload))
+    told = _mapping(event, payload)
+    named = told.get("agentId")
+    if event != ERROR and not (named is None or _is_agent_id(named)):
+        raise RemoteProtocolError(f"{event} with an agentId that is not one")
+    return decoder(told)
+
+
+def is_for_another(agent_id: str, payload: object = None) -> bool:
+    """Whether an event with ``payload`` names an ear, and it is not ``agent_id``.
+
+    Every event may name one. Without a name it is for whoever holds the connection.
+    """
+    named = payload.get("agentId") if isinstance(payload, dict) else None
+    return isinstance(named, str) and named != agent_id
+
+
+def _is_agent_id(named: object) -> bool:
+    return isinstance(named, str) and len(named) <= MAX_AGENT_ID
 
 
 def _agent_id(agent_id: str) -> str:
@@ -127,11 +144,7 @@ def _mapping(event: str, payload: object) -> Mapping[str, object]:
 
 def _listening(payload: Mapping[str, object]) -> FromBackend:
     agent_id = payload.get("agentId")
-    if agent_id is None:
-        return Listening()
-    if not isinstance(agent_id, str) or len(agent_id) > MAX_AGENT_ID:
-        raise RemoteProtocolError("voice:listening with an agentId that is not one")
-    return Listening(agent_id)
+    return Listening(agent_id if isinstance(agent_id, str) else None)
 
 
 def _processing(_payload: Mapping[str, object]) -> FromBackend:

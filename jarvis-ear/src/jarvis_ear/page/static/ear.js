@@ -3,7 +3,7 @@
 import { $, clock, lasting, lock, make, spaced, write } from "./dom.js";
 import { Feed } from "./feed.js";
 import { makeSwitches } from "./modules.js";
-import { showTurns } from "./turns.js";
+import { showTurns, unheard } from "./turns.js";
 import { Words } from "./words.js";
 
 const SAYS = {
@@ -208,7 +208,7 @@ function said(turn, shown) {
     id: turn.id,
     said: turn.transcript ?? turn.partial ?? (shown ? "" : hidden),
     partial: turn.transcript === undefined,
-    reply: turn.reply ?? (turn.chunks || turn.reply_characters ? `Answered with ${turn.chunks ? `${pieces}, played by the ear` : `${turn.reply_characters} characters`}.` : ""),
+    reply: turn.reply ?? (turn.chunks || turn.reply_characters ? `Answered with ${turn.chunks ? `${pieces}, ${unheard(turn) || "played by the ear"}` : `${turn.reply_characters} characters`}.` : ""),
     note: turn.outcome && turn.outcome !== "done" ? `${spaced(turn.outcome)}${turn.cause ? `: ${spaced(turn.cause)}` : ""}` : "",
   };
 }

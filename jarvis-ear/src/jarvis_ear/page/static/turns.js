@@ -40,6 +40,15 @@ export function title(turn) {
   return turn.score === null ? "speech after a reply" : "wake word";
 }
 
+const HEARD = { none: "nothing heard", part: "heard in part", interrupted: "interrupted" };
+
+/** How much of the reply was not heard, and why; empty: all of it was heard, or it is not over. */
+export function unheard(turn) {
+  if (!turn.heard || turn.heard === "all") return "";
+  const why = turn.heard_reason && turn.heard_reason !== turn.heard ? `: ${spaced(turn.heard_reason)}` : "";
+  return `${HEARD[turn.heard] ?? turn.heard}${why}`;
+}
+
 function reached(turn) {
   return STAGES.filter(([key]) => key in turn.stages_ms);
 }
@@ -70,8 +79,9 @@ function outcome(turn) {
 
 function verdict(turn) {
   const first = turn.stages_ms.first_audio;
-  if (first !== undefined) return `${seconds(first)} from your last word to the first sound`;
-  return spaced(turn.cause);
+  const missed = turn.outcome === "done" ? unheard(turn) : ""; // else the verdict says it
+  if (first === undefined || turn.heard === "none") return missed || spaced(turn.cause);
+  return `${seconds(first)} from your last word to the first sound${missed ? `, ${missed}` : ""}`;
 }
 
 function bar(turn, longest) {
@@ -96,6 +106,7 @@ function table(turn) {
   const more = [
     ["score", turn.score], ["speech", turn.speech_s && seconds(turn.speech_s * 1000)],
     ["asked", turn.provider], ["pieces of reply", turn.chunks || null], ["turn", turn.id], ["cause", spaced(turn.cause)],
+    ["heard", unheard(turn) || turn.heard],
   ].filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== 0);
   const facts = more.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value))));
   return make("dl", { class: "facts fine" }, ...rows, ...facts);

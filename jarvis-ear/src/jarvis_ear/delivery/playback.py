@@ -1,0 +1,125 @@
+"""Playback: how much of a reply was heard, and why not all of it.
+
+It is apart from the verdict: that one says whether the command was run.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from jarvis_ear.delivery.cause import Cause
+from jarvis_ear.delivery.events import Finished, Verdict
+
+
+class Heard(StrEnum):
+    """How much of a reply was heard. Part of the contract: add, never rename."""
+
+    ALL = "all"
+    """Every sentence, to its end."""
+    PART = "part"
+    """Some of it."""
+    NONE = "none"
+    """Nothing."""
+    INTERRUPTED = "interrupted"
+    """The person spoke, or told the ear to be quiet, while it was being played."""
+
+
+class Unheard(StrEnum):
+    """Why not all of it was heard. Part of the contract: add, never rename."""
+
+    NOTHING = ""
+    """All of it was heard."""
+    NO_REPLY = "no_reply"
+    """The turn ended without a reply that this run of the ear has played: the verdict says why."""
+    NO_SPEECH = "no_speech"
+    """The reply holds no speech."""
+    SENTENCES_MISSING = "sentences_missing"
+    """The backend announced more sentences than came."""
+    BROKEN_OFF = "broken_off"
+    """The reply broke off: the verdict says why."""
+    NOT_PLAYABLE = "not_playable"
+    """The sound is in a format that the ear cannot decode."""
+    QUEUE_FULL = "queue_full"
+    """The reply was longer than what may wait for the loudspeaker."""
+    NO_SPEAKER = "no_speaker"
+    """`speaker.device` is `none`."""
+    SPEAKER_UNAVAILABLE = "speaker_unavailable"
+    """The loudspeaker could not be opened."""
+    SPEAKER_LOST = "speaker_lost"
+    """The loudspeaker went away while the reply was played."""
+    INTERRUPTED = "interrupted"
+    """The person spoke, or told the ear to be quiet."""
+    TOO_LONG = "too_long"
+    """The ear stopped to wait: the reply did not begin, or did not end, in time."""
+    STOPPING = "stopping"
+    """The ear was stopped."""
+
+
+FAULTS: Final = frozenset(
+    {
+        Unheard.SENTENCES_MISSING,
+        Unheard.BROKEN_OFF,
+        Unheard.NOT_PLAYABLE,
+        Unheard.QUEUE_FULL,
+        Unheard.SPEAKER_UNAVAILABLE,
+        Unheard.SPEAKER_LOST,
+    }
+)
+"""Reasons about which somebody should do something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """What a loudspeaker made of the sentences that it was given."""
+
+    audible: bool = True
+    """Whether any sound was played."""
+    left_out: int = 0
+    """Sentences that were not played, or not to their end."""
+    reason: Unheard = Unheard.NOTHING
+    """Why the first of those was not."""
+
+
+def judge(
+    finished: Finished,
+    playback: Playback | None = None,
+    *,
+    stopped: Unheard = Unheard.NOTHING,
+    begun: bool = False,
+) -> tuple[Heard, Unheard]:
+    """Say how much of a reply was heard, and why not all of it.
+
+    ``playback`` is what the loudspeaker reported so far; None: it reported nothing amiss. With
+    ``stopped`` the reply was not played to its end, and ``begun`` says whether its first sound was.
+    """
+    if finished.chunks == 0:
+        return Heard.NONE, _without_sound(finished)
+    if playback is not None and not playback.audible:
+        return Heard.NONE, playback.reason or stopped or Unheard.NO_SPEECH
+    if stopped and not begun:
+        return Heard.NONE, stopped
+    if stopped is Unheard.INTERRUPTED:
+        return Heard.INTERRUPTED, stopped
+    why = stopped or _not_whole(finished, playback or Playback())
+    return Heard.PART if why else Heard.ALL, why
+
+
+def _not_whole(finished: Finished, playback: Playback) -> Unheard:
+    if playback.left_out:
+        return playback.reason
+    if finished.missing:
+        return Unheard.SENTENCES_MISSING
+    return Unheard.NOTHING if finished.verdict is Verdict.DONE else _broken_off(finished)
+
+
+def _without_sound(finished: Finished) -> Unheard:
+    if finished.verdict is not Verdict.DONE:
+        return _broken_off(finished, else_=Unheard.NO_REPLY)
+    return Unheard.SENTENCES_MISSING if finished.missing else Unheard.NO_SPEECH
+
+
+def _broken_off(finished: Finished, else_: Unheard = Unheard.BROKEN_OFF) -> Unheard:
+    if finished.verdict is not Verdict.ABANDONED:
+        return else_
+    stopping = finished.code == Cause.STOPPING
+    return Unheard.STOPPING if stopping else Unheard.INTERRUPTED

@@ -1,0 +1,68 @@
+"""How much of a reply was heard, whatever the verdict says."""
+
+import pytest
+
+from jarvis_ear.delivery.events import Finished, Verdict
+from jarvis_ear.delivery.playback import FAULTS, Heard, Playback, Unheard, judge
+
+DONE = Finished("t1", Verdict.DONE, "", 2)
+SILENT = Finished("t1", Verdict.DONE, "", 0)
+
+
+def end(verdict, code="", chunks=0, missing=0):
+    return Finished("t1", verdict, code, chunks, missing)
+
+
+@pytest.mark.parametrize(
+    ("finished", "playback", "heard", "why"),
+    [
+        (DONE, None, Heard.ALL, Unheard.NOTHING),
+        (DONE, Playback(), Heard.ALL, Unheard.NOTHING),
+        (SILENT, None, Heard.NONE, Unheard.NO_SPEECH),
+        (end(Verdict.DONE, missing=3), None, Heard.NONE, Unheard.SENTENCES_MISSING),
+        (end(Verdict.DONE, "", 2, 1), Playback(), Heard.PART, Unheard.SENTENCES_MISSING),
+        (
+            DONE,
+            Playback(audible=False, left_out=2, reason=Unheard.NOT_PLAYABLE),
+            Heard.NONE,
+            Unheard.NOT_PLAYABLE,
+        ),
+        (DONE, Playback(left_out=1, reason=Unheard.NOT_PLAYABLE), Heard.PART, Unheard.NOT_PLAYABLE),
+        (DONE, Playback(audible=False), Heard.NONE, Unheard.NO_SPEECH),
+        (end(Verdict.REPLY_LOST, "link_lost", 1), Playback(), Heard.PART, Unheard.BROKEN_OFF),
+        (end(Verdict.FAILED, "backend_error", 1), Playback(), Heard.PART, Unheard.BROKEN_OFF),
+        (end(Verdict.FAILED, "not_understood"), None, Heard.NONE, Unheard.NO_REPLY),
+        (end(Verdict.EXPIRED, "too_old"), None, Heard.NONE, Unheard.NO_REPLY),
+        (end(Verdict.ABANDONED, "interrupted"), None, Heard.NONE, Unheard.INTERRUPTED),
+        (end(Verdict.ABANDONED, "stopping"), None, Heard.NONE, Unheard.STOPPING),
+        (end(Verdict.ABANDONED, "stopping", 1), Playback(), Heard.PART, Unheard.STOPPING),
+    ],
+)
+def test_a_reply_that_was_played_to_its_end(finished, playback, heard, why):
+    assert judge(finished, playback) == (heard, why)
+
+
+@pytest.mark.parametrize(
+    ("playback", "stopped", "begun", "heard", "why"),
+    [
+        (None, Unheard.INTERRUPTED, True, Heard.INTERRUPTED, Unheard.INTERRUPTED),
+        (None, Unheard.INTERRUPTED, False, Heard.NONE, Unheard.INTERRUPTED),
+        (None, Unheard.TOO_LONG, True, Heard.PART, Unheard.TOO_LONG),
+        (None, Unheard.STOPPING, False, Heard.NONE, Unheard.STOPPING),
+        (
+            Playback(audible=False, reason=Unheard.NO_SPEAKER),
+            Unheard.INTERRUPTED,
+            True,
+            Heard.NONE,
+            Unheard.NO_SPEAKER,
+        ),
+        (Playback(audible=False), Unheard.STOPPING, True, Heard.NONE, Unheard.STOPPING),
+    ],
+)
+def test_a_reply_that_was_stopped(playback, stopped, begun, heard, why):
+    assert judge(DONE, playback, stopped=stopped, begun=begun) == (heard, why)
+
+
+def test_what_the_owner_wanted_is_no_fault():
+    wanted = {Unheard.NO_SPEAKER, Unheard.NO_SPEECH, Unheard.INTERRUPTED, Unheard.NOTHING}
+    assert FAULTS.isdisjoint(wanted)
