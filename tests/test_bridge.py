@@ -39,9 +39,8 @@ class Recorder:
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
 
-    def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
+    def send(self, turn_id: str, captured_audio: bytes) -> None:
         self.calls.append(("send", turn_id, captured_audio))
-        return turn_id or ""
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
         self.calls.append(("extend", turn_id, offset, pcm))
@@ -89,7 +88,7 @@ def world() -> Recorder:
 @pytest.fixture
 def bridge(world: Recorder) -> Bridge:
     bridge = Bridge(ear=world, log=world)
-    bridge.connect(backend=world, speaker=world)
+    bridge.connect(send=world.send, backend=world, speaker=world)
     return bridge
 
 

@@ -10,8 +10,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can impor
 import faulthandler
 import logging
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Final, NoReturn
 
@@ -26,7 +26,7 @@ from jarvis_ear.devices.source import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.ears import Ears, wake_word
-from jarvis_ear.ending import Ending
+from jarvis_ear.ending import Ending, LastTurn
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.hearing.events import (
     Hushed,
@@ -144,16 +144,21 @@ def _start(
         on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
     )
     bus = Membership(options, mute)
-    bridge = Bridge(ear=inbox, log=Chronicles(log, showing.publisher, bus.news))
+    last_turn = LastTurn()
+    bridge = Bridge(ear=inbox, log=Chronicles(log, showing.publisher, bus.news, last_turn))
     speaker = Speaker(options.speaker, on_started=bridge.reply_started, on_ended=bridge.reply_ended)
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
-    bridge.connect(backend=backend, speaker=speaker)
+
+    def send(turn_id: str, captured_audio: bytes) -> None:
+        backend.send_audio(captured_audio, turn_id=turn_id)
+
+    bridge.connect(send=send, backend=backend, speaker=speaker)
     ear = EarThread(
         ears.make(options.hearing, backend.growth_ms),
         inbox,
         bridge.effect,
         patient=options.microphone.fast,
-        on_finished=ending.finish,
+        on_finished=lambda: ending.finish(last_turn.failure()),
         on_failure=ending.fail,
     )
     is_muted = mute.load()
@@ -182,7 +187,7 @@ def _start(
     together = up.enter_context(Together())
     turns = together.add("the way of a turn", ExitStack())
     turns.enter_context(Timed("speaker", speaker))
-    turns.enter_context(Timed("network", backend))
+    turns.enter_context(Timed("network", _connected(backend)))
     turns.enter_context(Timed("ear", ear))
     turns.enter_context(Timed("capture", capture))
     orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
@@ -203,6 +208,16 @@ def _start(
         bus,
         showing,
     )
+
+
+@contextmanager
+def _connected(backend: BackendClient) -> Iterator[None]:
+    """Reach the backend for as long as the block lasts. The ear hears without it, and before."""
+    backend.connect(wait_s=0)
+    try:
+        yield
+    finally:
+        backend.disconnect()
 
 
 def _close_or_open(

@@ -153,14 +153,18 @@ class BackendClient:
 
         return go_on
 
-    def connect(self) -> bool:
-        """Start, and return whether the first attempt succeeded. The attempts go on if not."""
+    def connect(self, wait_s: float | None = None) -> bool:
+        """Start, and return whether the first attempt succeeded. The attempts go on if not.
+
+        It waits at most ``wait_s`` seconds for the outcome; None: as long as one attempt may take.
+        """
         try:
             self.start()
         except RuntimeError:  # the system gives us no thread
             _LOGGER.exception("the network cannot be started")
             return False
-        return self._status.wait_tried(self._timing.login_s + self._timing.connect_s)
+        most_s = self._timing.login_s + self._timing.connect_s
+        return self._status.wait_tried(most_s if wait_s is None else wait_s)
 
     def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
         """Have this PCM16 delivered, now or when the link is back. Returns the name of its turn.

@@ -6,6 +6,7 @@ events of delivery and of the speaker become events of the ear.
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from jarvis_ear.delivery.events import DeliveryEvent, Finished, ReplyAudio, Verdict
@@ -41,9 +42,6 @@ class Mouth(Protocol):
 
 class Messenger(Protocol):
     """What the bridge needs of the backend client. No call blocks."""
-
-    def send_audio(self, captured_audio: bytes, *, turn_id: str | None = None) -> str:
-        """Deliver the PCM16 of an utterance."""
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
         """Keep what is known so far of an utterance, against a sudden death."""
@@ -84,13 +82,20 @@ class Bridge:
     def __init__(self, *, ear: Listener, log: Chronicle) -> None:
         self._ear = ear
         self._log = log
+        self._send: Callable[[str, bytes], None]
         self._backend: Messenger
         self._speaker: Mouth
         self._lock = threading.Lock()  # protects _abandoned, and "look, then play"
         self._abandoned: deque[str] = deque(maxlen=REMEMBERED)
 
-    def connect(self, *, backend: Messenger, speaker: Mouth) -> None:
-        """Say where effects go. Once, before anything happens: both ends need the bridge first."""
+    def connect(
+        self, *, send: Callable[[str, bytes], None], backend: Messenger, speaker: Mouth
+    ) -> None:
+        """Say where effects go. Once, before anything happens: both ends need the bridge first.
+
+        ``send`` takes the name of a turn and the PCM16 of its utterance, and must not wait.
+        """
+        self._send = send
         self._backend = backend
         self._speaker = speaker
 
@@ -99,7 +104,7 @@ class Bridge:
         self._log.effect(effect)
         match effect:
             case SendUtterance(turn_id, utterance):
-                self._backend.send_audio(utterance.pcm, turn_id=turn_id)
+                self._send(turn_id, utterance.pcm)
             case UtteranceGrew(turn_id, offset, pcm):
                 self._backend.extend(turn_id, offset, pcm)
             case TurnDropped(turn_id):

@@ -4,6 +4,7 @@
     * ``ConfigError``            the user's: printed without traceback, exit status 78, no restart
     * ``AlreadyRunning``         the user's: two ears would take each other's sentences, status 75
     * ``InputError``             the user's: a file that cannot be read as sound, exit status 66
+    * ``TurnFailed``             the backend's: a file's last command did not succeed, status 75
     * ``DeviceError``            the room's: retried with back-off
         * ``MicrophoneLost``
             * ``MicrophoneBusy``
@@ -48,6 +49,12 @@ class InputError(JarvisEarError):
     """A sound file or stream that was named cannot be read as what it should be."""
 
     exit_status = 66  # EX_NOINPUT
+
+
+class TurnFailed(JarvisEarError):
+    """The last command of a sound file was not run, or its reply did not come."""
+
+    exit_status = 75  # EX_TEMPFAIL: the backend may do it another time
 
 
 class DeviceError(JarvisEarError):
