@@ -262,7 +262,7 @@ class BackendClient:
         login = Login(self._url, password, self._timing.login_s, self._trust)
         config, timing, trust, wire = self._config, self._timing, self._trust, self._wire
         return Dialer(
-            TokenCache(login.token, self._clock),
+            TokenCache(login.token, self._clock, self._config.token.get_secret_value()),
             lambda: wire.link(config, timing, courier.wake, trust),
             wire.admittance,
         )

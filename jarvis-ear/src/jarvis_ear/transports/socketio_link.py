@@ -37,8 +37,9 @@ _SILENT: Final = logging.Logger(  # noqa: LOG001 - out of everybody's reach, on 
 class SocketIoLink:
     """One connection to the backend. Never used twice. The network thread only.
 
-    The library is a codec here: it does not reconnect, it does not log, and nothing that it says
-    about the connection is believed without a deadline. ``received`` holds at most 256 messages;
+    The library is a codec here: it connects once, with ``namespaces=['/voice']``, it does not
+    reconnect, it does not log, and nothing that it says about the connection is believed without a
+    deadline. ``received`` holds at most 256 messages;
     one more, and the link ends. Refused messages are counted (``refused``).
     """
 
@@ -146,7 +147,7 @@ class SocketIoLink:
             self._url,
             auth={"token": token},
             transports=["websocket"],
-            namespaces=[NAMESPACE],
+            namespaces=["/voice"],
             socketio_path=f"{urlsplit(self._url).path.strip('/')}/socket.io".lstrip("/"),
             wait=False,  # the library's own wait does not notice when the connection dies
         )
