@@ -13,6 +13,7 @@
     * ``TransportError``         the network's: retried with back-off
         * ``ConnectFailed``
         * ``Disconnected``
+            * ``ClosedInOrder``  the other side said that it leaves
         * ``Rejected``           credentials refused: long back-off, said loudly once
     * ``ServiceError``           this machine's: the service cannot be installed, status 71
         * ``NotPermitted``       the user's: only root may do that, status 77
@@ -91,6 +92,10 @@ class ConnectFailed(TransportError):
 
 class Disconnected(TransportError):
     """A link that was up is gone."""
+
+
+class ClosedInOrder(Disconnected):
+    """The other side has closed a link as its protocol wants it done."""
 
 
 class Rejected(TransportError):

@@ -9,7 +9,13 @@ from jarvis_ear.delivery.backoff import Setback, delay_s
 from jarvis_ear.delivery.events import DeliveryEvent, LinkDown, LinkUp
 from jarvis_ear.delivery.outage import Outage
 from jarvis_ear.delivery.series import Series
-from jarvis_ear.errors import Disconnected, JarvisEarError, Rejected, RemoteProtocolError
+from jarvis_ear.errors import (
+    ClosedInOrder,
+    Disconnected,
+    JarvisEarError,
+    Rejected,
+    RemoteProtocolError,
+)
 from jarvis_ear.journal import link as kinds
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.transports.courier import Courier
@@ -30,7 +36,8 @@ class Supervisor:
     """Dials, hands the link to the courier, and dials again. The network thread only.
 
     One WARNING when a series of failures begins, DEBUG for each repetition, one INFO when it is
-    over. A link that the courier threw away on purpose is replaced at once and without a word.
+    over. A link that the courier threw away on purpose is replaced at once and without a word, and
+    so is one that the backend has closed in order after a turn.
     """
 
     def __init__(
@@ -103,6 +110,7 @@ class Supervisor:
             await link.run()
         except Disconnected as error:
             self._series.held(self._clock() - since)
+            await self._courier.part_from(link)
             return self._lost(link, error)
 
     def _reached(self) -> None:
@@ -118,7 +126,8 @@ class Supervisor:
         self._tell(news)
 
     def _lost(self, link: Link, error: Disconnected) -> float:
-        if link is not self._courier.replaced:
+        done = isinstance(error, ClosedInOrder) and link is self._courier.worked
+        if link is not self._courier.replaced and not done:
             return self._failed(error)
         _LOGGER.debug("link replaced: %s", error)
         self._status.missed()

@@ -26,6 +26,9 @@ MAX_UNSENT: Final = 4096
 
 _REFUSALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
+_IN_ORDER: Final = (0, aiohttp.WSCloseCode.OK, aiohttp.WSCloseCode.GOING_AWAY)
+"""Close codes of a server that has done its work (RFC 6455, 7.4.1); 0: it gave none."""
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -181,14 +184,15 @@ class WebSocketLink:
     async def _read(self, socket: WebSocket) -> None:
         with suppress(Exception):  # of a library that a peer can make raise anything
             while True:
-                frame = _frame(await socket.receive())
+                message = await socket.receive()
+                frame = _frame(message)
                 if frame is None:
                     break
                 if isinstance(frame, PingFrame):
                     self._post(PongFrame(frame.payload))
                 else:
                     self._hear(frame)
-            self._vigil.end("the backend closed the link")
+            self._vigil.end("the backend closed the link", in_order=_closes_in_order(message))
 
     def _hear(self, frame: Frame) -> None:
         try:
@@ -230,6 +234,10 @@ async def _put(socket: WebSocket, frame: Frame) -> None:
             await socket.ping(payload)
         case PongFrame(payload):
             await socket.pong(payload)
+
+
+def _closes_in_order(message: aiohttp.WSMessage) -> bool:
+    return message.type is aiohttp.WSMsgType.CLOSE and message.data in _IN_ORDER
 
 
 def _frame(message: aiohttp.WSMessage) -> Frame | None:

@@ -114,4 +114,5 @@ class RealtimeDialect:
         if self._sentences > MAX_INDEX:
             raise RemoteProtocolError(f"sentence {self._sentences}; expected at most {MAX_INDEX}")
         self._sentences += 1
-        return (ear.TtsChunk(self._sentences - 1, media_type(announced.format), audio),)
+        kind = announced.format if "/" in announced.format else f"audio/{announced.format}"
+        return (ear.TtsChunk(self._sentences - 1, media_type(kind), audio),)
