@@ -1,19 +1,21 @@
-"""The ear at servers as their owners sketched them: no login, a close after each turn, a bare echo."""
+"""The ear at servers as their owners sketched them: no login, closes, a bare echo."""
 
 import logging
+import time
 
 import numpy as np
 import pytest
 from pydantic import SecretStr
 from websockets.sync.server import ServerConnection
 
-from fakes.stranger import SPEECH, RealtimeStranger, _event, wav
+from fakes.stranger import SPEECH, RealtimeStranger, WebSocketStranger, _event, wav
 from fakes.told import Told
 from fakes.voice_server import wait_until
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import Backend
 from jarvis_ear.delivery.events import LinkDown, ReplyAudio, Verdict
+from jarvis_ear.transports.timing import Timing
 
 VOICE = np.random.default_rng(1).integers(1000, 9000, 9600, dtype="<i2").tobytes()
 """Something to say, of 0.6 s."""
@@ -25,7 +27,7 @@ class Sketch(RealtimeStranger):
     by_subprotocol = False
     closes = True
 
-    def post(self, path, asked, token):
+    def post(self, path, _asked, _token):
         self.posts.append(path)
         return 404, {"detail": "Not Found"}
 
@@ -74,7 +76,7 @@ def test_a_token_of_the_owner_is_what_it_is_shown(token):
     with Guarded() as server:
         config = Backend(url=server.url, protocol="realtime", token=SecretStr(token))
         with BackendClient(config) as client:
-            assert client.connect() == (token == "a-token-of-its-own")  # noqa: S105 - not a secret
+            assert client.connect() == (token == "a-token-of-its-own")
             assert client.state == ("connected" if client.connected else "auth_failed")
     assert server.posts == [], "the password goes nowhere"
 
@@ -117,3 +119,51 @@ def test_one_that_leaves_before_the_turn_is_over_is_a_fault(caplog):
             assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.REPLY_LOST
             told.wait(LinkDown)
     assert "backend not usable: the backend closed the link" in caplog.text
+
+
+class BareEcho(WebSocketStranger):
+    """A session stream as its owner sketched it: every frame comes back, and nothing else."""
+
+    path = "/ws/sessions/one"
+    garbage = ()
+
+    def post(self, _path, _asked, _token):
+        return 404, {"detail": "Not Found"}
+
+    def greet(self, line):
+        """Say nothing, now and ever."""
+
+    def hear(self, line, frame, _sound):
+        line.send(frame)
+
+
+class Silent(BareEcho):
+    """One that says nothing at all."""
+
+    def hear(self, line, frame, sound):
+        """Take it."""
+
+
+@pytest.mark.parametrize("server", [BareEcho, Silent])
+def test_a_session_that_never_says_a_status_is_used_after_two_seconds(server, caplog):
+    with server() as running:
+        config = Backend(url=running.url, protocol="session")
+        with caplog.at_level(logging.INFO), BackendClient(config) as client:
+            began = time.monotonic()
+            assert client.connect()
+            assert 1.9 < time.monotonic() - began < 4.0
+    said = [record.getMessage() for record in caplog.records if "jarvis" in record.name]
+    assert said == [f"backend reached at {config.url}; it has not said for 2 s whether it is ready"]
+
+
+def test_a_turn_with_a_bare_echo_comes_to_an_end():
+    told = Told()
+    timing = Timing(ping_s=0.3)
+    with BareEcho() as server:
+        config = Backend(url=server.url, protocol="session")
+        with BackendClient(config, on_event=told, timing=timing) as client:
+            assert client.connect()
+            for _ in range(2):
+                assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
+            assert told.all(ReplyAudio)
+    assert server.joined == 1

@@ -53,6 +53,8 @@ class SocketIoLink:
     ) -> None:
         self.received: asyncio.Queue[FromBackend] = asyncio.Queue(MAX_UNREAD)
         """What the backend said, in order. ``wake`` is called after each."""
+        self.remark = ""
+        """Nothing about this wire is worth one."""
         self.refused = 0
         """Messages that no backend should send."""
         self.overflows = 0

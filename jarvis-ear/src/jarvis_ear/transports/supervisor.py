@@ -104,7 +104,7 @@ class Supervisor:
 
     async def _live(self, link: Link) -> float:
         since = self._clock()
-        self._reached()
+        self._reached(link.remark)
         self._courier.use(link)
         try:
             await link.run()
@@ -113,7 +113,7 @@ class Supervisor:
             await self._courier.part_from(link)
             return self._lost(link, error)
 
-    def _reached(self) -> None:
+    def _reached(self, remark: str = "") -> None:
         news = self._outage.reached(self._clock())
         self._status.reached()
         if news is None:
@@ -122,7 +122,8 @@ class Supervisor:
         level = logging.INFO if calm else logging.DEBUG
         away_ms = None if news.after_s is None else round(news.after_s * 1000)
         told = kinds.BACKEND_REACHED.told(BACKEND=news.url, AWAY_MS=away_ms)
-        _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news), extra=told)
+        words = "backend reached at %s%s%s"
+        _LOGGER.log(level, words, news.url, _after(news), remark and f"; {remark}", extra=told)
         self._tell(news)
 
     def _lost(self, link: Link, error: Disconnected) -> float:

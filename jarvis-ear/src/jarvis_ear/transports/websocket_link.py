@@ -37,7 +37,8 @@ class WebSocketLink:
 
     Two tasks of its own: one reads, one writes what waits in a queue (at most 4096 frames; one
     more, and the link ends). ``received`` holds at most 256 messages; one more, and the link ends.
-    Refused frames are counted (``refused``).
+    Refused frames are counted (``refused``). With ``assumed_after_s``, a backend that has not shown
+    within so many seconds that it speaks the wire is taken to do so.
     """
 
     def __init__(
@@ -47,13 +48,18 @@ class WebSocketLink:
         timing: Timing,
         wake: Callable[[], None],
         trust: Trust | None = None,
+        *,
+        assumed_after_s: float | None = None,
     ) -> None:
         self.received: asyncio.Queue[FromBackend] = asyncio.Queue(MAX_UNREAD)
         """What the backend said, in order. ``wake`` is called after each."""
+        self.remark = ""
+        """What is unusual about this connection, for the log; empty: nothing."""
         self.refused = 0
         """Frames that no backend should send."""
         self.overflows = 0
         """Messages that found no room: one, and the link ends."""
+        self._assumed_after_s = assumed_after_s
         self._door = door
         self._dialect = dialect
         self._timing = timing
@@ -160,9 +166,14 @@ class WebSocketLink:
         greeting = asyncio.create_task(self._greeted.wait())
         try:
             either: set[asyncio.Future[str] | asyncio.Task[bool]] = {greeting, self._vigil.ended}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                either, timeout=self._assumed_after_s, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             greeting.cancel()
+        if not self._greeted.is_set() and not self._vigil.ended.done():
+            self.remark = f"it has not said for {self._assumed_after_s:g} s whether it is ready"
+            self._greeted.set()
 
     def _look_for_greeting(self) -> None:
         if self._dialect.is_open:
