@@ -5,9 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 from websockets.sync.server import ServerConnection
 
+from fakes.socketio_stranger import SocketIoStranger
 from fakes.stranger import SPEECH, RealtimeStranger, WebSocketStranger, _event, wav
 from fakes.told import Told
 from fakes.voice_server import wait_until
@@ -88,6 +90,27 @@ def test_a_server_that_wants_a_token_and_gives_none_is_told_with_the_remedy(capl
             assert not client.connect()
             assert client.state == "auth_failed"
     assert "give it backend.token" in caplog.text
+
+
+class OpenSocketIo(SocketIoStranger):
+    """The owner's wire without a login: everybody may come in."""
+
+    async def _login(self, _request):
+        raise web.HTTPNotFound
+
+    async def _connect(self, sid, _environ, _auth):
+        self.joined += 1
+        await self._say(sid, "listening")
+
+
+def test_jarvis_voice_without_a_login_is_used_without_one_too():
+    told = Told()
+    with (
+        OpenSocketIo() as server,
+        BackendClient(Backend(url=server.url), on_event=told) as client,
+    ):
+        assert client.connect(), client.state
+        assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
 
 
 def test_a_server_that_leaves_politely_after_each_turn_is_no_fault(caplog):
