@@ -48,7 +48,7 @@ class Recorder:
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
 
-    def send_audio(self, captured_audio: CapturedAudio) -> None:
+    def send(self, captured_audio: CapturedAudio) -> None:
         self.calls.append(("send", captured_audio))
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
@@ -100,7 +100,7 @@ def world() -> Recorder:
 @pytest.fixture
 def bridge(world: Recorder) -> Bridge:
     bridge = Bridge(ear=world, log=world, captured_at=lambda position: 100.0 + position / 16_000)
-    bridge.connect(backend=world, speaker=world)
+    bridge.connect(send=world.send, backend=world, speaker=world)
     return bridge
 
 

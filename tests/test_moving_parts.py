@@ -14,7 +14,7 @@ class Alive:
 
     def __init__(self):
         self.ear = SimpleNamespace(turns=0, frames=0, proofs=0, state=State.IDLE)
-        self.capture = SimpleNamespace(turns=0, is_muted=False)
+        self.capture = SimpleNamespace(turns=0, is_muted=False, is_over=False)
         self.backend = SimpleNamespace(turns=0)
         self.beat = moving_parts.make_beat(self.ear, self.capture, self.backend)
         self.now = 1000.0
@@ -70,6 +70,21 @@ def test_without_a_microphone_or_muted_there_need_be_no_sound(without):
     muted = Alive()
     muted.capture.is_muted = True
     assert muted.goes_on(without=without)
+
+
+@pytest.mark.parametrize("without", ["capture", "frames", "proofs"])
+def test_after_the_end_of_a_file_nothing_has_to_be_read_or_heard(without):
+    alive = Alive()
+    alive.capture.is_over = True
+    assert alive.goes_on(without=without)
+    moving_parts.require_capture(alive.beat)
+
+
+@pytest.mark.parametrize("without", ["turns", "network"])
+def test_but_who_waits_for_the_last_answer_has_to_live(without):
+    alive = Alive()
+    alive.capture.is_over = True
+    assert not alive.goes_on(without=without)
 
 
 @pytest.mark.parametrize("without", ["capture", "turns"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fakes.wire_cases import ALL, BUS, WITH_SPEECH, on
-from fakes.wire_clients import CLIENTS, BusClient, Gone, Refused, SessionClient, Word
+from fakes.wire_clients import CLIENTS, BusClient, Gone, Refused, SessionClient, Sound, Word
 
 QUARTER_S = 8000  # bytes
 LONG = 10 * 32_000  # bytes of the answer to what is loud
@@ -41,9 +41,20 @@ def test_refuse(bench, wire, client_of, shown):
 @on("session")
 def test_refuse_an_unknown_session(bench, wire):
     client = SessionClient(bench.url)
-    client.path = "/ws/sessions/nobody"
+    client.path = "/ws/sessions/no.body"  # what is no name cannot be one of the client's own
     with client, pytest.raises(Gone):
         client.hear()
+
+
+@on("session")
+def test_an_echo_under_a_name_of_the_client(bench, wire):
+    client = SessionClient(bench.url)
+    client.path = "/ws/sessions/my-own"
+    frame = b"\x01\x02" * 320
+    for _ in range(2):
+        with client:
+            client.begin(frame)
+            assert client.hear() == Sound(frame)
 
 
 @on(*WITH_SPEECH)

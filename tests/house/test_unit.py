@@ -54,7 +54,11 @@ def test_a_wrong_configuration_is_not_started_again(unit):
 
 
 def test_the_credentials_have_the_names_that_the_programs_look_for():
-    assert settings("LoadCredential") == [environment.CREDENTIAL, environment.BUS_CREDENTIAL]
+    assert settings("LoadCredential") == [
+        environment.CREDENTIAL,
+        environment.TOKEN_CREDENTIAL,
+        environment.BUS_CREDENTIAL,
+    ]
     assert set(settings("LoadCredential", BACKEND)) == set(CREDENTIALS)
     assert {PASSWORD, JWT_SECRET} <= set(CREDENTIALS)
 

@@ -133,6 +133,23 @@ def test_a_mute_of_the_bus_outlives_ear_and_bus(tmp_path):
             assert person.announcement("kitchen") == (True, [])
 
 
+def test_an_ear_that_joins_or_comes_back_hears_that_the_microphones_are_off(bus, key, tmp_path):
+    url, person = bus
+    with Ear(tmp_path, "hall", url, key) as hall:
+        person.announcement("hall")
+        person.switch(enabled=False)
+        assert person.announcement("hall") == (False, ["bus"])
+        with Ear(tmp_path, "kitchen", url, key) as kitchen:
+            assert person.announcement("kitchen") == (True, [])
+            assert person.announcement("kitchen") == (False, ["bus"])
+            kitchen.bus.stop()
+            kitchen.mute.unmute()  # by its owner, while it was away
+        with Ear(tmp_path, "kitchen", url, key) as kitchen:
+            assert person.announcement("kitchen") == (True, [])
+            assert person.announcement("kitchen") == (False, ["bus"])
+        assert hall.mute.by == ("bus",)
+
+
 def test_a_bus_that_asks_for_a_token_gets_one_if_it_is_the_backend(tmp_path):
     with Server(Config(port=0, require_token=True), scripted()) as server:
         url = server.url.replace("http", "ws")

@@ -4,11 +4,12 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from fakes.told import Told
-from fakes.voice_server import Switches, VoiceServer
+from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear import config as defaults
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import Backend
@@ -99,6 +100,18 @@ def test_a_wrong_password_is_a_state_of_its_own_and_no_reason_to_hammer(tmp_path
             assert client.connect()
             assert client.state == "connected"
         assert client.state == "disconnected"
+
+
+def test_who_cannot_wait_connects_without_waiting(tmp_path):
+    server = VoiceServer(tmp_path)
+    client = BackendClient(Backend(url=server.url, password="open sesame"))
+    before = time.monotonic()
+    assert client.connect(wait_s=0) is False
+    assert time.monotonic() - before < 1.0
+    with server:
+        wait_until(lambda: client.connected)
+        assert client.connect(wait_s=0) is True
+    client.disconnect()
 
 
 @pytest.mark.parametrize("protocol", WIRES)

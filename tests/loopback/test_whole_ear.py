@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.voice_server import Switches, VoiceServer
+from jarvis_ear.moving_parts import HANGS_S
+
 DATA = Path(__file__).parents[1] / "data"
 RECORDING = DATA / "hey-jarvis-what-time-is-it.wav"
 
@@ -128,6 +131,48 @@ def test_a_second_ear_with_the_same_folder_is_refused(tmp_path: Path) -> None:
     assert "another jarvis-ear is running" in second.stderr
     assert "Traceback" not in second.stderr
     assert "listening on" not in second.stderr  # not even its backend was started
+
+
+def run_at(url: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Have a recording heard by an ear whose backend is somewhere else."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "jarvis_ear", "run", "--input", str(RECORDING), "--fast"),
+            *("--backend-url", url, "--speaker.device", "none"),
+            *("--spool.dir", str(tmp_path / "spool"), *arguments),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "JARVIS_PASSWORD": "open sesame"},
+    )
+
+
+def test_a_file_ends_with_the_verdict_of_its_last_turn_however_late_it_comes(
+    tmp_path: Path,
+) -> None:
+    patience_s = HANGS_S + 2
+    with VoiceServer(tmp_path, Switches(reply="silent")) as server:
+        done = run_at(server.url, tmp_path, "--backend.reply-s", str(patience_s))
+    assert done.returncode == 75, done.stderr
+    assert "has not answered for" not in done.stderr
+    last_line = "jarvis-ear: the last command of the input ended as reply lost (no reply)"
+    assert done.stderr.splitlines()[-1] == last_line
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_whose_backend_is_away_ends_when_its_last_turn_has_expired(tmp_path: Path) -> None:
+    done = run_at("http://127.0.0.1:9", tmp_path, "--backend.fresh-s", "5")
+    assert done.returncode == 75, done.stderr
+    last_line = "jarvis-ear: the last command of the input ended as expired (too old)"
+    assert done.stderr.splitlines()[-1] == last_line
+
+
+def test_a_file_ends_well_with_a_reply(tmp_path: Path) -> None:
+    with VoiceServer(tmp_path) as server:
+        done = run_at(server.url, tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_plain_text_to_another_machine_is_a_mistake_of_the_configuration() -> None:

@@ -200,6 +200,27 @@ def test_the_key_of_the_bus_comes_as_the_password_does(private, nowhere, tmp_pat
         load(["--bus.key", "shown in ps"], {}, default_file=nowhere)
 
 
+def test_the_token_of_a_backend_comes_as_the_password_does(private, nowhere, tmp_path):
+    def token(loaded: Loaded) -> str:
+        return loaded.config.backend.token.get_secret_value()
+
+    assert token(load([], {}, default_file=nowhere)) == ""
+    private.write_text("from-the-file\n")
+    named = load(["--backend.token-file", str(private)], {}, default_file=nowhere)
+    assert token(named) == "from-the-file"
+    (tmp_path / "jarvis-backend-token").write_text("credential")
+    credential = load([], {"CREDENTIALS_DIRECTORY": str(tmp_path)}, default_file=nowhere)
+    assert token(credential) == "credential"
+    assert credential.origins["backend.token"] == "credential: jarvis-backend-token"
+
+
+@pytest.mark.parametrize("unfit", ["two words", "line\nbreak", "fünf", "x" * 8193])
+def test_a_token_that_cannot_stand_in_a_header_is_refused_and_not_shown(unfit, nowhere):
+    with pytest.raises(ConfigError, match=r"without spaces") as refused:
+        load([], {"JARVIS_EAR_BACKEND__TOKEN": unfit}, default_file=nowhere)
+    assert unfit not in str(refused.value)
+
+
 def test_what_the_bus_may_be_told_is_a_list_in_the_file(tmp_path, nowhere):
     file = tmp_path / "c.toml"
     file.write_text('[bus]\npublish = ["wake", "turn"]')

@@ -6,6 +6,7 @@ import pytest
 
 from jarvis_ear.errors import Rejected
 from jarvis_ear.transports.bus_dialer import BusDialer, is_same_server
+from jarvis_ear.transports.login import NoLogin
 from jarvis_ear.transports.token import TokenCache
 
 
@@ -84,3 +85,13 @@ def test_a_token_is_used_again_until_it_is_refused():
 )
 def test_one_server_or_two(bus, backend, same):
     assert is_same_server(bus, backend) is same
+
+
+def test_a_bus_that_wants_a_token_where_there_is_no_login_refuses_us():
+    async def no_login():
+        raise NoLogin("status 404")
+
+    door = Door()
+    dialer = BusDialer(lambda: Link(door), TokenCache(no_login, lambda: 0.0))
+    with pytest.raises(Rejected, match="has no login"):
+        asyncio.run(dialer.dial())

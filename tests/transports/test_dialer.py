@@ -4,25 +4,28 @@ import pytest
 
 from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
 from jarvis_ear.transports.dialer import Admittance, Dialer
+from jarvis_ear.transports.login import NoLogin
 from jarvis_ear.transports.token import TokenCache
 
 
 class Backend:
     """A backend that accepts some tokens, as the dialer sees it."""
 
-    def __init__(self, *accepted, failure=None):
-        self.accepted, self.failure = set(accepted), failure
+    def __init__(self, *accepted, failure=None, has_login=True):
+        self.accepted, self.failure, self.has_login = set(accepted), failure, has_login
         self.logins, self.tried, self.closed = 0, [], 0
 
     async def login(self):
         self.logins += 1
+        if not self.has_login:
+            raise NoLogin("status 404")
         return f"token {self.logins}"
 
     def link(self):
         return Link(self)
 
-    def dialer(self, admittance=Admittance.BY_LOGIN):
-        return Dialer(TokenCache(self.login, lambda: 0.0), self.link, admittance)
+    def dialer(self, admittance=Admittance.BY_LOGIN, given=""):
+        return Dialer(TokenCache(self.login, lambda: 0.0, given), self.link, admittance)
 
 
 class Link:
@@ -118,3 +121,60 @@ def test_a_backend_that_is_not_there_is_shown_no_password():
     with pytest.raises(ConnectFailed):
         asyncio.run(backend.dialer(Admittance.UNASKED).dial())
     assert (backend.tried, backend.logins) == ([None], 0)
+
+
+def test_a_backend_without_a_login_is_entered_without_a_token_and_asked_for_none_again():
+    backend = Backend(None, has_login=False)
+
+    async def story():
+        dialer = backend.dialer()
+        await dialer.dial()
+        await dialer.dial()
+
+    asyncio.run(story())
+    assert (backend.tried, backend.logins) == ([None, None], 1)
+
+
+def test_one_that_has_a_login_later_is_asked_then():
+    backend = Backend(None, has_login=False)
+
+    async def story():
+        dialer = backend.dialer()
+        await dialer.dial()
+        backend.has_login, backend.accepted = True, {"token 2"}
+        await dialer.dial()
+
+    asyncio.run(story())
+    assert backend.tried == [None, None, "token 2"]
+
+
+@pytest.mark.parametrize("admittance", list(Admittance))
+def test_one_that_has_no_login_and_wants_a_token_is_told_with_the_remedy(admittance):
+    backend = Backend("a token from elsewhere", has_login=False)
+    with pytest.raises(Rejected, match=r"no login .* backend\.token"):
+        asyncio.run(backend.dialer(admittance).dial())
+    assert backend.closed == len(backend.tried)
+
+
+def test_a_token_of_the_owner_is_shown_instead_of_a_login():
+    backend = Backend("a token from elsewhere")
+
+    async def story():
+        dialer = backend.dialer(given="a token from elsewhere")
+        await dialer.dial()
+        backend.accepted = set()
+        for _ in range(2):
+            with pytest.raises(Rejected, match=r"does not accept backend\.token"):
+                await dialer.dial()
+
+    asyncio.run(story())
+    assert (backend.tried, backend.logins) == (["a token from elsewhere"] * 3, 0)
+
+
+def test_it_is_shown_to_a_backend_that_lets_everybody_in_only_when_asked_for():
+    backend = Backend(None, "a token from elsewhere")
+    asyncio.run(backend.dialer(Admittance.UNASKED, "a token from elsewhere").dial())
+    assert backend.tried == [None]
+    backend.accepted.remove(None)
+    asyncio.run(backend.dialer(Admittance.UNASKED, "a token from elsewhere").dial())
+    assert backend.tried == [None, None, "a token from elsewhere"]

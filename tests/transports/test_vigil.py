@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from jarvis_ear.errors import Disconnected
+from jarvis_ear.errors import ClosedInOrder, Disconnected
 from jarvis_ear.transports.timing import Timing
 from jarvis_ear.transports.vigil import Vigil
 
@@ -51,5 +51,17 @@ def test_who_never_answers_is_not():
         done, _ = await asyncio.wait({watch}, timeout=3 * TIMING.dead_s)
         assert not done
         watch.cancel()
+
+    watched(story)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_close_in_order_is_told_apart(in_order):
+    async def story(vigil, ping):
+        vigil.end("closed", in_order=in_order)
+        vigil.end("lost", in_order=not in_order)
+        with pytest.raises(Disconnected, match="closed") as raised:
+            await vigil.watch(ping)
+        assert isinstance(raised.value, ClosedInOrder) == in_order
 
     watched(story)

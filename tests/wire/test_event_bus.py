@@ -31,6 +31,30 @@ def test_anything_else_is_an_event():
     assert wire.decode({"type": "x", "timestamp": 7}) == wire.Event("x")
 
 
+def test_the_other_fields_of_an_event_are_kept():
+    said = {"type": "pet_state_changed", "data": {}, "timestamp": "t", "id": 7, "sentAt": "then"}
+    event = wire.decode(said)
+    assert event == wire.Event("pet_state_changed", {}, "t", {"id": 7, "sentAt": "then"})
+    assert wire.encode(event) == said
+
+
+def test_what_is_forwarded_is_signed_anew():
+    first = wire.sign({"type": "x", "id": 7}, KEY, NOW)
+    again = wire.sign(wire.encode(wire.decode(first)), KEY, NOW + 20)
+    assert wire.check(again, KEY, NOW + 45) == again["signature"] != first["signature"]
+    assert again["id"] == 7
+
+
+def test_an_announcement_of_an_ear_switches_no_module():
+    mine = wire.announced("kitchen", enabled=True, by=(), now_s=NOW)
+    assert wire.module_status(mine) == ("audio", True)
+    assert wire.module_switched(mine) is None
+    assert wire.module_switched(wire.status_changed("audio", enabled=True, now_s=NOW)) == (
+        "audio",
+        True,
+    )
+
+
 @pytest.mark.parametrize(
     "payload",
     [

@@ -61,6 +61,24 @@ def test_every_reply_begins_with_its_first_sentence(dialect):
         assert dialect.hear(b"x") == (ear.TtsChunk(0, "audio/wav", b"x"),)
 
 
+@pytest.mark.parametrize(
+    ("said_format", "kind"),
+    [("wav", "audio/wav"), ("mp3", "audio/mp3"), ("audio/x-wav", "audio/x-wav")],
+)
+def test_a_bare_format_is_one_of_sound(dialect, said_format, kind):
+    dialect.say(ear.AudioEnd("den"))
+    dialect.hear(said(wire.Audio(said_format, 1)))
+    assert dialect.hear(b"x") == (ear.TtsChunk(0, kind, b"x"),)
+
+
+@pytest.mark.parametrize("said_format", ["", "two words", "a/b/c", "wav\n"])
+def test_a_format_that_is_none_is_refused(dialect, said_format):
+    dialect.say(ear.AudioEnd("den"))
+    dialect.hear(said(wire.Audio(said_format, 1)))
+    with pytest.raises(RemoteProtocolError):
+        dialect.hear(b"x")
+
+
 def test_a_pong_before_its_time_answers_nothing(dialect):
     assert dialect.say(ear.Ping("den")) == (PingFrame(b"1"),)
     assert dialect.say(ear.AudioStart("den")) == (PingFrame(b"2"),)

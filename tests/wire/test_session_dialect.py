@@ -75,6 +75,25 @@ def test_the_end_of_a_reply_of_a_server_that_does_not_say_so(dialect):
     assert dialect.hear(status()) == ()
 
 
+def test_the_end_of_a_reply_of_a_server_that_says_no_status_at_all():
+    dialect = SessionDialect("den")
+    committed(dialect)
+    assert dialect.hear(PongFrame(b"1")) == (ear.Listening("den"), ear.Pong())
+    assert dialect.hear(PongFrame(b"2")) == (ear.Pong(),), "nothing has come back yet"
+    dialect.hear(b"ab")
+    sound = ear.TtsChunk(0, "audio/wav", pcm_to_wav(b"ab"))
+    assert dialect.hear(PongFrame(b"3")) == (ear.Pong(), sound)
+    assert dialect.hear(PongFrame(b"4")) == (ear.Pong(), ear.TtsDone(1))
+    assert dialect.hear(PongFrame(b"5")) == (ear.Pong(),)
+
+
+def test_the_pongs_of_one_that_says_statuses_end_nothing(dialect):
+    committed(dialect)
+    dialect.hear(b"ab")
+    for number in (b"1", b"2", b"3", b"4"):
+        assert ear.TtsDone(1) not in dialect.hear(PongFrame(number))
+
+
 def test_a_server_that_begins_before_the_end(dialect):
     dialect.say(ear.AudioStart("den"))
     assert dialect.hear(status("processing")) == (ear.Processing(),)

@@ -24,6 +24,11 @@ def test_the_words_of_its_owner():
     status = wire.decode_from_server('{"type": "status", "state": "running"}')
     assert status == wire.Status("running")
     assert wire.encode(wire.Start()) == '{"type":"start","sampleRate":16000}'
+    chosen = wire.Start(mode="loopback")
+    assert wire.encode(chosen) == '{"type":"start","sampleRate":16000,"mode":"loopback"}'
+    assert wire.decode_from_client(wire.encode(chosen)) == chosen
+    with pytest.raises(RemoteProtocolError, match="expected one of loopback, assistant"):
+        wire.decode_from_client('{"type":"start","mode":"dance"}')
 
 
 @pytest.mark.parametrize("message", FROM_SERVER)

@@ -92,7 +92,7 @@ class Admission:
         """
         offered = subprotocols[0] if subprotocols else None
         token = offered if authorization is None else _bearer(authorization)
-        if token is not None or login or self._require_token or not _is_this_machine(peer):
+        if token is not None or login or self._require_token or not is_this_machine(peer):
             self._auth.admit(token)
         return offered if authorization is None else None
 
@@ -106,7 +106,8 @@ IN_PROCESS: Final = "testclient"
 """What Starlette's TestClient calls itself: no socket can have a word for an address."""
 
 
-def _is_this_machine(peer: str | None) -> bool:
+def is_this_machine(peer: str | None) -> bool:
+    """Whether the address ``peer`` is of a program of this machine."""
     if peer == IN_PROCESS:
         return True
     try:

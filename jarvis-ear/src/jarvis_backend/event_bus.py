@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from jarvis_backend.message_queue import Message, MessageQueue
@@ -122,10 +123,19 @@ class EventBus:
         queue.when_there(self._learn)
 
     def join(self) -> BusClient:
-        """Take in one more client."""
+        """Take in one more client, and tell it which modules are off."""
         client = BusClient()
+        for module, enabled in self.modules.items():
+            if not enabled:
+                said_at = self._said_at[module]
+                event = wire.status_changed(module, enabled=False, now_s=said_at)
+                client.waiting.put_nowait(self._write(wire.encode(event)))
         self._clients.add(client)
         return client
+
+    async def answer(self, client: BusClient, payload: Mapping[str, Any]) -> None:
+        """Tell one client something, after what it is to be told already."""
+        await client.waiting.put(self._write(payload))
 
     def leave(self, client: BusClient) -> None:
         """Forget ``client``, which may have been dropped already."""
@@ -140,8 +150,8 @@ class EventBus:
     async def forward(self, event: wire.Event) -> None:
         """Tell everybody."""
         stamped = event.timestamp or wire.stamp(self._now())
-        await self._sync.forward(wire.Event(event.type, event.data, stamped))
-        status = wire.module_status(event)
+        await self._sync.forward(replace(event, timestamp=stamped))
+        status = wire.module_switched(event)
         if status is not None:
             await self._keep(status[0])
 
@@ -164,7 +174,7 @@ class EventBus:
         await self._queue.store(_MODULE + module, text)
 
     def _broadcast(self, event: wire.Event) -> None:
-        status = wire.module_status(event)
+        status = wire.module_switched(event)
         if status is not None:
             self.modules[status[0]] = status[1]
             self._said_at[status[0]] = self._now()

@@ -1,6 +1,7 @@
 """Sessions: streams that were announced over HTTP, and are carried by one WebSocket each."""
 
 import json
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -8,6 +9,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from jarvis_backend.message_queue import Message, MessageQueue
+
+ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+"""What a program of this machine may call a session of its own."""
 
 ID_BYTES: Final = 16
 """As hard to guess as a key: whoever knows it can listen."""
@@ -47,6 +51,8 @@ class Session:
     state: State = State.CREATED
     taken: bool = False
     """A WebSocket carries it."""
+    announced: bool = True
+    """It was made over HTTP; False: a program of this machine has named it by carrying it."""
     received_bytes: int = 0
     sent_bytes: int = 0
 
@@ -73,12 +79,11 @@ class Sessions:
 
     async def create(self, mode: Mode) -> Session | None:
         """Make one; None if there are too many."""
-        session = Session(mode)
-        if not self._keep(session):
-            self.refused += 1
-            return None
-        await self.save(session)
-        return session
+        return await self._add(Session(mode))
+
+    async def adopt(self, session_id: str) -> Session | None:
+        """Make one of that name, which nobody has announced; None if there are too many."""
+        return await self._add(Session(Mode.LOOPBACK, session_id, announced=False))
 
     async def find(self, session_id: str) -> Session | None:
         """Return the session of that id, if there is one anywhere."""
@@ -95,6 +100,9 @@ class Sessions:
         if session.taken or not await self._queue.claim(_claim(session), CARRIER_S):
             return False
         session.taken = True
+        if not session.announced:  # whoever names it again wants it anew
+            session.mode, session.state = Mode.LOOPBACK, State.CREATED
+            session.received_bytes = session.sent_bytes = 0
         return True
 
     async def release(self, session: Session) -> None:
@@ -123,6 +131,13 @@ class Sessions:
                 if session is not None and session.taken and sender != self._queue.process_id:
                     session.state = State(state)
                     self._on_change(session)
+
+    async def _add(self, session: Session) -> Session | None:
+        if not self._keep(session):
+            self.refused += 1
+            return None
+        await self.save(session)
+        return session
 
     def _keep(self, session: Session) -> bool:
         is_full = session.session_id not in self._by_id and len(self._by_id) >= self._most

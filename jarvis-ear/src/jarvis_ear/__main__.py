@@ -10,8 +10,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can impor
 import faulthandler
 import logging
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Final, NoReturn
 
@@ -20,6 +20,7 @@ from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
 from jarvis_ear.companion import led
+from jarvis_ear.delivery.captured_audio import CapturedAudio
 from jarvis_ear.details import details
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.sample_clock import SampleClock
@@ -27,7 +28,7 @@ from jarvis_ear.devices.source import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.ears import Ears, wake_word
-from jarvis_ear.ending import Ending
+from jarvis_ear.ending import Ending, LastTurn
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.hearing.events import (
     Hushed,
@@ -151,11 +152,12 @@ def _start(
         on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
     )
     bus = Membership(options, mute)
+    last_turn = LastTurn()
     is_fast = options.microphone.fast
     sample_clock = SampleClock(Samples(0)) if is_fast else SampleClock()
     bridge = Bridge(
         ear=inbox,
-        log=Chronicles(log, showing.publisher, bus.news),
+        log=Chronicles(log, showing.publisher, bus.news, last_turn),
         captured_at=sample_clock.captured_at,
     )
     speaker = Speaker(
@@ -165,14 +167,18 @@ def _start(
         on_heard=bridge.reply_heard,
     )
     backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
-    bridge.connect(backend=backend, speaker=speaker)
+
+    def send(captured_audio: CapturedAudio) -> None:
+        backend.send_audio(captured_audio)
+
+    bridge.connect(send=send, backend=backend, speaker=speaker)
     ear = EarThread(
         ears.make(options.hearing, backend.growth_ms),
         inbox,
         bridge.effect,
         patient=is_fast,
         on_block=sample_clock.heard if is_fast else _ignore,  # it waits, and is spoken when heard
-        on_finished=ending.finish,
+        on_finished=lambda: ending.finish(last_turn.failure()),
         on_failure=ending.fail,
     )
     is_muted = mute.load()
@@ -202,7 +208,7 @@ def _start(
     together = up.enter_context(Together())
     turns = together.add("the way of a turn", ExitStack())
     turns.enter_context(Timed("speaker", speaker))
-    turns.enter_context(Timed("network", backend))
+    turns.enter_context(Timed("network", _connected(backend)))
     turns.enter_context(Timed("ear", ear))
     turns.enter_context(Timed("capture", capture))
     orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
@@ -227,6 +233,16 @@ def _start(
 
 def _ignore(_end: Samples) -> None:
     """Leave it to another part to note when sound came."""
+
+
+@contextmanager
+def _connected(backend: BackendClient) -> Iterator[None]:
+    """Reach the backend for as long as the block lasts. The ear hears without it, and before."""
+    backend.connect(wait_s=0)
+    try:
+        yield
+    finally:
+        backend.disconnect()
 
 
 def _close_or_open(

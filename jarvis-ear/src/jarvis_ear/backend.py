@@ -174,15 +174,19 @@ class BackendClient:
 
         return go_on
 
-    def connect(self) -> bool:
-        """Start, and return whether the first attempt succeeded. The attempts go on if not."""
+    def connect(self, wait_s: float | None = None) -> bool:
+        """Start, and return whether the first attempt succeeded. The attempts go on if not.
+
+        It waits at most ``wait_s`` seconds for the outcome; None: as long as one attempt may take.
+        """
         try:
             self.start()
         except RuntimeError:  # the system gives us no thread
             _LOGGER.exception("the network cannot be started")
             return False
         timing = self._session.timing
-        return self._status.wait_tried(timing.login_s + timing.connect_s)
+        most_s = timing.login_s + timing.connect_s
+        return self._status.wait_tried(most_s if wait_s is None else wait_s)
 
     def send_audio(
         self, captured_audio: CapturedAudio | bytes, *, turn_id: str | None = None
@@ -293,7 +297,7 @@ class BackendClient:
         password = config.password.get_secret_value()
         login = Login(session.url, password, timing.login_s, trust)
         return Dialer(
-            TokenCache(login.token, self._clock),
+            TokenCache(login.token, self._clock, config.token.get_secret_value()),
             lambda: wire.link(config, timing, courier.wake, trust),
             wire.admittance,
         )

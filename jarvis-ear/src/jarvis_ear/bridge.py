@@ -58,9 +58,6 @@ class Mouth(Protocol):
 class Messenger(Protocol):
     """What the bridge needs of the backend client. No call blocks."""
 
-    def send_audio(self, captured_audio: CapturedAudio) -> object:
-        """Deliver an utterance."""
-
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
         """Keep what is known so far of an utterance, against a sudden death."""
 
@@ -107,13 +104,20 @@ class Bridge:
         self._ear = ear
         self._log = log
         self._captured_at = captured_at
+        self._send: Callable[[CapturedAudio], None]
         self._backend: Messenger
         self._speaker: Mouth
         self._lock = threading.Lock()  # protects _abandoned, and "look, then play"
         self._abandoned: deque[str] = deque(maxlen=REMEMBERED)
 
-    def connect(self, *, backend: Messenger, speaker: Mouth) -> None:
-        """Say where effects go. Once, before anything happens: both ends need the bridge first."""
+    def connect(
+        self, *, send: Callable[[CapturedAudio], None], backend: Messenger, speaker: Mouth
+    ) -> None:
+        """Say where effects go. Once, before anything happens: both ends need the bridge first.
+
+        ``send`` takes an utterance, and must not wait.
+        """
+        self._send = send
         self._backend = backend
         self._speaker = speaker
 
@@ -124,7 +128,7 @@ class Bridge:
             case SendUtterance(turn_id, utterance):
                 spoken_at = self._captured_at(utterance.speech_end)
                 captured_audio = CapturedAudio(utterance.pcm, turn_id, spoken_at)
-                self._backend.send_audio(captured_audio)
+                self._send(captured_audio)
             case UtteranceGrew(turn_id, offset, pcm):
                 self._backend.extend(turn_id, offset, pcm)
             case TurnDropped(turn_id):

@@ -47,7 +47,8 @@ def _dangers(config: Config) -> Iterator[str]:
     backend, bus = config.backend, config.bus
     if is_exposed(backend.url):
         yield f"careful: password and voice go to {address(backend.url)} unencrypted: use https"
-    if backend.password.get_secret_value() == JARVIS_PASSWORD and not config.with_backend:
+    known = backend.password.get_secret_value() == JARVIS_PASSWORD
+    if known and not backend.token.get_secret_value() and not config.with_backend:
         yield "careful: backend.password is the one that everybody knows"
     if backend.delivery == "at_least_once":
         yield "careful: backend.delivery = at_least_once: a command may run twice"

@@ -106,6 +106,7 @@ def led(options: Config) -> Iterator[Callable[[Config], Config]]:
         return
     with Timed("companion", Companion(transcripts=options.log.transcripts)) as companion:
         there = {"url": companion.url, "password": SecretStr(companion.password)}
+        there["token"] = SecretStr("")
         yield lambda read: read.model_copy(
             update={"backend": read.backend.model_copy(update=there)}
         )

@@ -187,6 +187,11 @@ class Backend(Section):
     """For the login. Never an argument: environment, credential, or `password_file`."""
     password_file: Path | None = None
     """A file that holds the password, readable by its owner only."""
+    token: SecretStr = Field(SecretStr(""), min_length=1)
+    """Shown instead of a login, for a server that gives tokens in another way. Never an argument:
+    environment, credential, or `token_file`. Not given: the ear logs in, where there is a login."""
+    token_file: Path | None = None
+    """A file that holds the token, readable by its owner only."""
     agent_id: str = Field(AGENT_ID, min_length=1, max_length=64)
     """Name of this satellite. Two ears with one name destroy each other's commands."""
     allow_plaintext: bool = False
@@ -218,6 +223,13 @@ class Backend(Section):
         if not _is_address(url, "http", "https"):
             raise ValueError("http:// or https://, a host and a port, without a name or password")
         return url
+
+    @field_validator("token")
+    @classmethod
+    def _require_token(cls, token: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[!-~]{0,8192}", token.get_secret_value()):
+            raise ValueError("letters, digits and signs of ASCII, without spaces")
+        return token
 
     @field_validator("path")
     @classmethod

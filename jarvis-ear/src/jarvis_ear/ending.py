@@ -7,7 +7,54 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Final, Self
 
+from jarvis_ear.delivery.events import DeliveryEvent, Finished, Verdict
+from jarvis_ear.delivery.playback import Playback
+from jarvis_ear.errors import JarvisEarError, TurnFailed
+from jarvis_ear.hearing.events import Effect, SendUtterance
+
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+_FAILURES: Final = {Verdict.FAILED, Verdict.EXPIRED, Verdict.IN_DOUBT, Verdict.REPLY_LOST}
+
+
+class LastTurn:
+    """Remembers how the newest utterance of this process ended, for the end of a sound file.
+
+    The ear thread calls ``effect`` and ``failure``, the network thread ``delivery``; each stores
+    one value. What the person gave up is no failure.
+    """
+
+    def __init__(self) -> None:
+        self._turn_id = ""
+        self._finished: Finished | None = None
+
+    def effect(self, effect: Effect) -> None:
+        """Note that an utterance is sent."""
+        if isinstance(effect, SendUtterance):
+            self._turn_id = effect.turn_id
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        """Note how an utterance ended."""
+        if isinstance(event, Finished) and event.turn_id == self._turn_id:
+            self._finished = event
+
+    def reply_started(self, turn_id: str) -> None:
+        """Note nothing: the verdict tells how the turn ended."""
+
+    def reply_ended(self, turn_id: str) -> None:
+        """Note nothing, likewise."""
+
+    def reply_heard(self, turn_id: str, playback: Playback) -> None:
+        """Note nothing, likewise."""
+
+    def failure(self) -> TurnFailed | None:
+        """Return what the program ends with if the newest utterance did not succeed."""
+        last = self._finished
+        if last is None or last.turn_id != self._turn_id or last.verdict not in _FAILURES:
+            return None
+        verdict, cause = last.verdict.replace("_", " "), last.code.replace("_", " ")
+        return TurnFailed(f"the last command of the input ended as {verdict} ({cause})")
 
 
 class Ending:
@@ -24,9 +71,12 @@ class Ending:
         self._error: BaseException | None = None
         self._handlers: list[tuple[signal.Signals, object]] = []
 
-    def finish(self) -> None:
-        """Everything there was to do is done."""
-        self._over.set()
+    def finish(self, error: JarvisEarError | None = None) -> None:
+        """Everything there was to do is done; ``error`` says what of it did not succeed."""
+        if error is None:
+            self._over.set()
+        else:
+            self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Something cannot go on."""

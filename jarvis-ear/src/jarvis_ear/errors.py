@@ -4,6 +4,7 @@
     * ``ConfigError``            the user's: printed without traceback, exit status 78, no restart
     * ``AlreadyRunning``         the user's: two ears would take each other's sentences, status 75
     * ``InputError``             the user's: a file that cannot be read as sound, exit status 66
+    * ``TurnFailed``             the backend's: a file's last command did not succeed, status 75
     * ``DeviceError``            the room's: retried with back-off
         * ``MicrophoneLost``
             * ``MicrophoneBusy``
@@ -12,6 +13,7 @@
     * ``TransportError``         the network's: retried with back-off
         * ``ConnectFailed``
         * ``Disconnected``
+            * ``ClosedInOrder``  the other side said that it leaves
         * ``Rejected``           credentials refused: long back-off, said loudly once
     * ``ServiceError``           this machine's: the service cannot be installed, status 71
         * ``NotPermitted``       the user's: only root may do that, status 77
@@ -50,6 +52,12 @@ class InputError(JarvisEarError):
     exit_status = 66  # EX_NOINPUT
 
 
+class TurnFailed(JarvisEarError):
+    """The last command of a sound file was not run, or its reply did not come."""
+
+    exit_status = 75  # EX_TEMPFAIL: the backend may do it another time
+
+
 class DeviceError(JarvisEarError):
     """A microphone or speaker does not do what it should."""
 
@@ -84,6 +92,10 @@ class ConnectFailed(TransportError):
 
 class Disconnected(TransportError):
     """A link that was up is gone."""
+
+
+class ClosedInOrder(Disconnected):
+    """The other side has closed a link as its protocol wants it done."""
 
 
 class Rejected(TransportError):

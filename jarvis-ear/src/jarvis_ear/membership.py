@@ -82,5 +82,5 @@ def _client(options: Config, switch: BusSwitch) -> BusClient | NoBus:
 def _terms(options: Config) -> tuple[object, ...]:
     """Return what a connection depends on: only where it differs is another one made."""
     backend = options.backend
-    login = (backend.url, backend.password, backend.ca_file, backend.connect_s)
+    login = (backend.url, backend.password, backend.token, backend.ca_file, backend.connect_s)
     return (options.bus, backend.agent_id, *login) if options.bus.url else ()

@@ -18,14 +18,21 @@ takes longer than all of that hangs."""
 
 
 def make_beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:
-    """Say which parts have to move for the ear to hear; without a microphone, sound need not."""
+    """Say which parts have to move for the ear to hear; without a microphone, sound need not.
+
+    After the end of a file neither its reader nor sound moves, and the last turn may still be open.
+    """
+
+    def is_read() -> bool:
+        return not capture.is_over
 
     def is_awake() -> bool:
-        return ear.state not in (State.MUTED, State.DEAF) and not capture.is_muted
+        silent = ear.state in (State.MUTED, State.DEAF) or capture.is_muted
+        return is_read() and not silent
 
     return Beat(
         [
-            Part(CAPTURE, lambda: capture.turns, patience_s=HANGS_S),
+            Part(CAPTURE, lambda: capture.turns, patience_s=HANGS_S, is_needed=is_read),
             Part("ear thread", lambda: ear.turns, patience_s=2),
             Part("network", lambda: backend.turns, patience_s=10),
             Part("sound", lambda: ear.frames, patience_s=0.5, is_needed=is_awake),

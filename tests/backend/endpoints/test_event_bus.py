@@ -48,6 +48,85 @@ def test_everybody_is_told_of_a_switch_and_of_any_event(client):
             }
 
 
+def test_who_joins_is_told_which_modules_are_off():
+    with TestClient(create_app(Config(), scripted())) as client:
+        with client.websocket_connect("/ws") as line:
+            for module, enabled in (("vision", False), ("audio", False), ("vision", True)):
+                control = {"type": "module_control", "module": module, "enabled": enabled}
+                line.send_json(control)
+                switched = line.receive_json()
+        with client.websocket_connect("/ws") as late:
+            late.send_json({"type": "ping"})
+            told = late.receive_json()
+            assert told["type"] == "module_status_changed"
+            assert told["data"] == {"module": "audio", "enabled": False}
+            assert told["timestamp"] <= switched["timestamp"], "when it was said"
+            assert late.receive_json()["type"] == "pong", "and of no other"
+
+
+def test_with_a_key_who_joins_is_told_so_that_it_can_be_believed():
+    with TestClient(create_app(Config(bus_key=KEY), scripted())) as client:
+        with client.websocket_connect("/ws") as line:
+            control = {"type": "module_control", "module": "audio", "enabled": False}
+            line.send_json(wire.sign(control, KEY.encode(), time.time()))
+            line.receive_json()
+        with client.websocket_connect("/ws") as late:
+            wire.check(late.receive_json(), KEY.encode(), time.time())
+
+
+def test_what_an_ear_says_of_itself_switches_nothing():
+    with TestClient(create_app(Config(), scripted())) as client:
+        with client.websocket_connect("/ws") as line:
+            line.send_json({"type": "module_control", "module": "audio", "enabled": False})
+            line.receive_json()
+            for enabled in (True, False, True):
+                mine = wire.announced("kitchen", enabled=enabled, by=(), now_s=time.time())
+                line.send_json(wire.encode(mine))
+                assert line.receive_json()["data"]["agentId"] == "kitchen"
+        assert client.get("/api/status").json()["modules"]["audio"] is False
+        with client.websocket_connect("/ws") as late:
+            assert late.receive_json()["data"] == {"module": "audio", "enabled": False}
+
+
+def test_the_other_fields_of_a_message_reach_everybody(client):
+    said = {"type": "pet_state_changed", "timestamp": "t", "mood": {"joy": 1}, "id": [1, None]}
+    with client.websocket_connect("/ws") as line:
+        line.send_json(said)
+        assert line.receive_json() == {**said, "data": {}}
+
+
+@pytest.mark.parametrize("times", [1, QUEUE_EVENTS])
+def test_answers_come_in_the_order_of_what_they_answer(run, times):
+    class Line:
+        """Has heard everything already, and takes what it is told."""
+
+        def __init__(self):
+            self.frames = ['{"type":"tick"}', "{", '{"type":"ping"}'] * times
+            self.told = asyncio.Queue()
+
+        async def receive(self):
+            return self.frames.pop(0) if self.frames else await asyncio.Event().wait()
+
+        async def say(self, *frames):
+            for frame in frames:
+                self.told.put_nowait(wire.read(frame))
+
+    async def scene():
+        line, seal = Line(), SharedSeal(None, time.time, NoQueue())
+        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
+        served = asyncio.create_task(endpoint.BusConnection(line, bus, seal, time.time).run())
+        try:
+            async with asyncio.timeout(5):
+                told = [await line.told.get() for _ in range(3 * times)]
+        finally:
+            served.cancel()
+        kinds = [each.get("type", each.get("error")) for each in told]
+        assert kinds == ["tick", "Invalid JSON", "pong"] * times
+        assert bus.dropped == 0
+
+    run(scene())
+
+
 @pytest.mark.parametrize("frame", ["{", "[]", b"{}"])
 def test_what_is_not_json_is_said_and_the_connection_stays(client, frame):
     with client.websocket_connect("/ws") as line:

@@ -14,6 +14,7 @@ from fakes.engines import ScriptedBrain, ScriptedEar, scripted
 from jarvis_backend.app import create_app
 from jarvis_backend.config import Config, Limits
 from jarvis_backend.endpoints import session_pcm
+from jarvis_ear.config import JARVIS_PASSWORD
 
 API = "/api/sessions"
 FRAME = b"\x01\x02" * 320
@@ -120,7 +121,7 @@ def test_an_engine_that_fails_is_said(client, what_time):
     ("frames", "complaint"),
     [
         ([START, b"123"], "even count"),
-        ([b"12"], "sound before start"),
+        ([{"type": "start", "mode": "dance"}], "expected one of loopback, assistant"),
         ([{"type": "start", "sampleRate": 8000}], "expected 16000"),
         ([{"type": "nope"}], "unknown type"),
     ],
@@ -137,15 +138,103 @@ def test_what_cannot_be_used_is_an_error_and_the_session_goes_on(client, frames,
         assert line.receive_json()["state"] == "running"
 
 
-def test_unknown_sessions_are_refused(client):
+def from_elsewhere(client):
+    """The same server, for a program of another machine."""
+    token = client.post("/api/auth/login", json={"password": JARVIS_PASSWORD}).json()["token"]
+    shown = {"Authorization": f"Bearer {token}"}
+    return TestClient(client.app, client=("192.0.2.7", 5000), headers=shown)
+
+
+@pytest.mark.parametrize("path", ["/ws/sessions/nobody", "/ws/sessions/one", "/ws/sessions/a.b"])
+def test_unknown_sessions_are_refused(client, path):
     client = client()
-    with client.websocket_connect("/ws/sessions/nobody") as line:
+    with client.websocket_connect("/ws/sessions/one") as line:
+        line.send_bytes(FRAME)
+        assert line.receive_bytes() == FRAME
+    elsewhere = client if path.endswith("a.b") else from_elsewhere(client)
+    with elsewhere.websocket_connect(path) as line:
         with pytest.raises(WebSocketDisconnect) as refused:
             line.receive_json()
         assert (refused.value.code, "Unknown session" in refused.value.reason) == (4404, True)
     assert client.get(f"{API}/nobody").status_code == 404
     assert client.post(f"{API}/nobody/stop").status_code == 404
     assert client.post(f"{API}/{create(client)['id']}/dance").status_code == 404
+
+
+def test_a_program_of_this_machine_need_not_announce_a_session_and_gets_an_echo(client):
+    client = client()
+    for frames in ([FRAME, FRAME * 2], [FRAME * 3]):  # the name may be used again
+        with client.websocket_connect("/ws/sessions/my-own") as line:
+            for frame in frames:
+                line.send_bytes(frame)
+                assert line.receive_bytes() == frame
+            line.send_json(START)
+            status = line.receive_json()
+            assert (status["state"], status["mode"]) == ("running", "loopback")
+            assert status["receivedBytes"] == sum(map(len, frames))
+            line.send_json(STOP)
+            assert line.receive_json()["state"] == "stopped"
+        assert client.post(f"{API}/my-own/stop").json()["state"] == "stopped"
+
+
+def test_sessions_of_a_name_of_their_own_are_bounded_like_others(client):
+    client = client(Limits(connections=2))
+    with client.websocket_connect("/ws/sessions/one"), client.websocket_connect("/ws/sessions/two"):
+        assert client.post(API, json={}).status_code == 503
+    with client.websocket_connect("/ws/sessions/three") as line:
+        line.send_bytes(FRAME)
+        assert line.receive_bytes() == FRAME
+    assert client.get(f"{API}/one").status_code == 404, "the oldest gave way"
+
+
+@pytest.mark.parametrize("mode", ["loopback", "assistant"])
+def test_the_mode_is_chosen_in_the_address_or_with_the_start(client, mode):
+    client = client()
+    other = {"loopback": "assistant", "assistant": "loopback"}[mode]
+    with client.websocket_connect(f"/ws/sessions/one?mode={mode}") as line:
+        line.send_json(START)
+        assert line.receive_json()["mode"] == mode
+    with client.websocket_connect(create(client, other)["path"] + f"?mode={mode}") as line:
+        line.send_json(START)
+        assert line.receive_json()["mode"] == mode
+        line.send_json({**START, "mode": other})
+        status = line.receive_json()
+        turn = "listening" if other == "assistant" else ""
+        assert (status["mode"], status["turn"]) == (other, turn)
+        line.send_json({**START, "mode": other})
+        assert line.receive_json()["mode"] == other
+
+
+def test_a_mode_that_there_is_not_closes_the_connection(client):
+    with client().websocket_connect("/ws/sessions/one?mode=dance") as line:
+        with pytest.raises(WebSocketDisconnect) as refused:
+            line.receive_json()
+        assert refused.value.code == 4400
+        assert "expected one of loopback, assistant" in refused.value.reason
+
+
+def test_sound_before_the_start_counts_from_its_first_frame(client):
+    client = client()
+    made = create(client)
+    with client.websocket_connect(made["path"]) as line:
+        line.send_bytes(FRAME)
+        assert line.receive_bytes() == FRAME
+        assert client.get(f"{API}/{made['id']}").json()["state"] == "running"
+        line.send_json(START)
+        assert line.receive_json()["receivedBytes"] == len(FRAME)
+
+
+def test_frames_that_cannot_be_used_are_complained_of_once(client):
+    client = client()
+    with client.websocket_connect(create(client)["path"]) as line:
+        for _ in range(5):
+            line.send_bytes(b"odd")
+        assert line.receive_json()["type"] == "error"
+        line.send_bytes(FRAME)
+        assert line.receive_bytes() == FRAME
+        for _ in range(2):  # but what was asked in words is answered
+            line.send_json({"type": "nope"})
+            assert line.receive_json()["type"] == "error"
 
 
 def test_a_session_has_one_connection(client):

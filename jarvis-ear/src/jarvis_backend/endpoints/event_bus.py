@@ -1,8 +1,8 @@
 """The event bus ``/ws``: JSON in, and everybody is told."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from collections.abc import Callable
+from typing import assert_never
 
 from fastapi import APIRouter
 from starlette.websockets import WebSocket
@@ -46,7 +46,7 @@ class BusConnection:
         client = self._bus.join()
         tasks = [
             asyncio.create_task(work)
-            for work in (self._hear(), self._tell(client), client.fell_behind.wait())
+            for work in (self._hear(client), self._tell(client), client.fell_behind.wait())
         ]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -65,17 +65,18 @@ class BusConnection:
                 frames.append(client.waiting.get_nowait())
             await self._line.say(*frames)
 
-    async def _hear(self) -> None:
+    async def _hear(self, client: BusClient) -> None:
         while True:
             frame = await self._line.receive()
             try:
-                await self._take(frame)
+                await self._take(client, frame)
             except wire.NotJson:
-                await self._complain("Invalid JSON")
+                await self._complain(client, "Invalid JSON")
             except RemoteProtocolError as error:
-                await self._complain(str(error))
+                await self._complain(client, str(error))
+            await asyncio.sleep(0)  # however much it says, it is told, too
 
-    async def _take(self, frame: str | bytes) -> None:
+    async def _take(self, client: BusClient, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
             raise wire.NotJson("a binary frame; expected JSON")
         payload = wire.read(frame)
@@ -83,7 +84,7 @@ class BusConnection:
         message = wire.decode(payload)
         match message:
             case wire.Ping():
-                await self._say(wire.pong(self._now()))
+                await self._bus.answer(client, wire.pong(self._now()))
             case wire.ModuleControl():
                 await self._bus.switch(message)
             case wire.Event():
@@ -91,8 +92,5 @@ class BusConnection:
             case _:
                 assert_never(message)
 
-    async def _complain(self, error: str) -> None:
-        await self._say({"error": error})
-
-    async def _say(self, payload: Mapping[str, Any]) -> None:
-        await self._line.say(self._seal.write(payload))
+    async def _complain(self, client: BusClient, error: str) -> None:
+        await self._bus.answer(client, {"error": error})

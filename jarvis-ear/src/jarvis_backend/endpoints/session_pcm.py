@@ -9,6 +9,7 @@ from typing import Any, Final, assert_never
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.websockets import WebSocket
 
+from jarvis_backend.auth import is_this_machine
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
     Answer,
@@ -25,7 +26,7 @@ from jarvis_backend.endpoints.socket import Gone, SocketDoor, WireSocket
 from jarvis_backend.endpoints.speaking import Pacer, Speaking, in_order, pcm_of
 from jarvis_backend.errors import EngineError, UtteranceError
 from jarvis_backend.one_line import one_line
-from jarvis_backend.sessions import Mode, Session, Sessions, State
+from jarvis_backend.sessions import ID, Mode, Session, Sessions, State
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import FRAME_BYTES
 from jarvis_ear.wire import session_pcm as wire
@@ -36,9 +37,12 @@ _LOG: Final = logging.getLogger(__name__)
 STATUS_S: Final = 5.0
 """How often the status is said again when it has not changed."""
 
+INVALID: Final = 4400
 UNKNOWN: Final = 4404
 TAKEN: Final = 4409
-"""Close codes of our own (RFC 6455, 7.4.2), after HTTP 404 and 409."""
+"""Close codes of our own (RFC 6455, 7.4.2), after HTTP 400, 404 and 409."""
+
+_MODES: Final = f"mode: expected one of {', '.join(Mode)}"
 
 
 def session_pcm_routes(
@@ -58,7 +62,7 @@ def session_pcm_routes(
     @routes.websocket(wire.PATH)
     async def stream(socket: WebSocket, session_id: str) -> None:
         async def talk(line: WireSocket) -> None:
-            session = await _taken(sessions, session_id, line)
+            session = await _taken(sessions, session_id, socket, line)
             streams[session_id] = SessionStream(line, session, conversation, limits, sessions)
             try:
                 await streams[session_id].run()
@@ -119,16 +123,33 @@ class Orders:
         task.add_done_callback(self._under_way.discard)
 
 
-async def _taken(sessions: Sessions, session_id: str, line: WireSocket) -> Session:
+async def _taken(
+    sessions: Sessions, session_id: str, socket: WebSocket, line: WireSocket
+) -> Session:
     """Return the session if this connection may carry it, else close and raise Gone."""
-    session = await sessions.find(session_id)
+    try:
+        mode = Mode(socket.query_params["mode"]) if "mode" in socket.query_params else None
+    except ValueError:
+        await line.close(INVALID, _MODES)
+        raise Gone from None
+    is_local = is_this_machine(socket.client and socket.client.host)
+    session = await _wanted(sessions, session_id, is_local=is_local)
     if session is None:
         await line.close(UNKNOWN, "Unknown session, expected one of POST /api/sessions")
         raise Gone
     if not await sessions.take(session):
         await line.close(TAKEN, "This session has a connection already")
         raise Gone
+    session.mode = mode or session.mode
     return session
+
+
+async def _wanted(sessions: Sessions, session_id: str, *, is_local: bool) -> Session | None:
+    """Return the session of that id; a program of this machine need not have announced it."""
+    session = await sessions.find(session_id)
+    if session is not None:
+        return session if session.announced or is_local else None
+    return await sessions.adopt(session_id) if is_local and ID.fullmatch(session_id) else None
 
 
 class SessionStream:
@@ -148,7 +169,8 @@ class SessionStream:
         self._conversation = conversation
         self._pauses = Pauses(limits.recording_s)
         self._speaking = Speaking()
-        self._turn_state = wire.LISTENING if session.mode is Mode.ASSISTANT else ""
+        self._turn_state = _resting(session.mode)
+        self._complained = False
 
     async def run(self) -> None:
         """Serve until the peer stops or leaves."""
@@ -177,11 +199,19 @@ class SessionStream:
             else:
                 await self._obey(wire.decode_from_client(frame))
         except RemoteProtocolError as error:
-            await self._say(wire.Error(str(error)))
+            await self._complain(str(error), of_sound=isinstance(frame, bytes))
+
+    async def _complain(self, error: str, *, of_sound: bool) -> None:
+        """Say what is wrong: of sound, which comes fifty times a second, only once."""
+        if of_sound and self._complained:
+            return
+        self._complained |= of_sound
+        await self._say(wire.Error(error))
 
     async def _obey(self, message: wire.ToServer) -> None:
         match message:
-            case wire.Start():
+            case wire.Start(mode=mode):
+                await self._enter_mode(Mode(mode) if mode else self._session.mode)
                 self._session.state = State.RUNNING
             case wire.Stop():
                 self._session.state = State.STOPPED
@@ -191,9 +221,18 @@ class SessionStream:
         await self._sessions.save(self._session)
         await self._say_status()
 
+    async def _enter_mode(self, mode: Mode) -> None:
+        if mode is self._session.mode:
+            return
+        await self._speaking.stop()
+        self._session.mode = mode
+        self._turn_state = _resting(mode)
+
     async def _hear(self, pcm: bytes) -> None:
-        if self._session.state is not State.RUNNING:
-            raise RemoteProtocolError("sound before start; expected a start first")
+        """Take sound, which starts a session that nobody has started."""
+        if self._session.state is State.CREATED:
+            self._session.state = State.RUNNING
+            await self._sessions.save(self._session)
         self._session.received_bytes += len(pcm)
         if self._session.mode is Mode.LOOPBACK:
             await self._play(pcm)
@@ -269,11 +308,16 @@ class SessionStream:
 _ACTIONS: Final = {"start": State.RUNNING, "stop": State.STOPPED}
 
 
+def _resting(mode: Mode) -> str:
+    """Return what becomes of the turn in this mode while there is none."""
+    return wire.LISTENING if mode is Mode.ASSISTANT else ""
+
+
 def _mode(wish: dict[str, Any]) -> Mode:
     try:
         return Mode(wish.get("mode", Mode.ASSISTANT))
     except ValueError:
-        raise HTTPException(400, f"mode: expected one of {', '.join(Mode)}") from None
+        raise HTTPException(400, _MODES) from None
 
 
 async def _found(sessions: Sessions, session_id: str) -> Session:

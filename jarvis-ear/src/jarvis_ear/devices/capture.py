@@ -103,6 +103,8 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self.heard = threading.Event()
         """Set with the first block: the source works."""
+        self.is_over = False
+        """Whether the source has no more sound: nothing will move any more. Any thread may ask."""
         self.turns = 0
         """Reads, attempts to open, and looks whether it is still muted: it moves while the thread
         does."""
@@ -163,6 +165,7 @@ class Capture:
             self._end(None)
 
     def _end(self, error: JarvisEarError | None) -> None:
+        self.is_over = True
         if not self._stopping.is_set():
             self._on_end(error)
 

@@ -14,11 +14,15 @@ SOURCE: Final = "environment"
 CREDENTIAL: Final = "jarvis-password"
 """The credential of the service manager that holds the password."""
 
+TOKEN_CREDENTIAL: Final = "jarvis-backend-token"  # noqa: S105 - the name of the credential
+"""The credential that holds the token for a backend without our login."""
+
 BUS_CREDENTIAL: Final = "jarvis-bus-key"
 """The credential that holds the key of the event bus."""
 
 _CREDENTIALS: Final[Mapping[str, str]] = {
     CREDENTIAL: "backend.password",
+    TOKEN_CREDENTIAL: "backend.token",
     BUS_CREDENTIAL: "bus.key",
 }
 

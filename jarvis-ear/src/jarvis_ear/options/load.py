@@ -26,6 +26,7 @@ DEFAULT: Final = "default"
 
 _SECRETS: Final[Mapping[str, str]] = {
     "backend.password": "backend.password_file",
+    "backend.token": "backend.token_file",
     "bus.key": "bus.key_file",
 }
 """What may stand in a file of its own, and the option that names the file."""

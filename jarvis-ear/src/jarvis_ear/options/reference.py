@@ -25,11 +25,11 @@ names. What is in force, and where each value comes from, is told by `jarvis-ear
 - An empty text where a path is expected means none.
 - {", ".join(f"`{name}`" for name in OWNER_VARIABLES.values())} work as environment variables too.
   They give way to the names with `JARVIS_EAR_`, and count as not set when they are empty.
-- The password and the key of the bus are never arguments. The environment is stronger than the
-  credentials `jarvis-password` and `jarvis-bus-key` of the service manager
-  (`$CREDENTIALS_DIRECTORY`), those stronger than the file. A `password_file` or `key_file` is as
-  strong as the place that names it, and like a configuration file with a secret in it, it must be
-  closed to others (mode 0600) and belong to us or to root.
+- The password, the token and the key of the bus are never arguments. The environment is stronger
+  than the credentials `jarvis-password`, `jarvis-backend-token` and `jarvis-bus-key` of the service
+  manager (`$CREDENTIALS_DIRECTORY`), those stronger than the file. A `password_file`, `token_file`
+  or `key_file` is as strong as the place that names it, and like a configuration file with a secret
+  in it, it must be closed to others (mode 0600) and belong to us or to root.
 - `systemctl reload jarvis-ear` (SIGHUP) has everything read again. What has `reload` as its change
   is in force at once, or when the turn that is under way is over; what has `restart` is named in
   the log. If there is any mistake, all of the old configuration stays in force.

@@ -186,7 +186,8 @@ class BusClient:
             password = self._backend.password.get_secret_value()
             url = self._backend.url.rstrip("/")
             login = Login(url, password, self._timing.login_s, self._trust)
-            tokens = TokenCache(login.token, time.monotonic)
+            given = self._backend.token.get_secret_value()
+            tokens = TokenCache(login.token, time.monotonic, given)
         return BusDialer(self._link, tokens)
 
     def _link(self) -> BusLink:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from jarvis_ear.errors import Rejected
 from jarvis_ear.transports.bus_link import BusLink
+from jarvis_ear.transports.login import NoLogin
 from jarvis_ear.transports.token import TokenCache
 
 _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
@@ -31,6 +32,8 @@ class BusDialer:
             self._tokens.drop()
         try:
             return await self._open(await self._tokens.get())
+        except NoLogin:
+            raise Rejected("the bus lets nobody in without a token, and has no login") from None
         except Rejected:
             self._tokens.drop()
             raise

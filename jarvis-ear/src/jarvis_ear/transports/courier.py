@@ -68,6 +68,9 @@ class Courier:
         self._former: Counter[str] = Counter()
         self.replaced: Link | None = None
         """The last link that was thrown away on purpose."""
+        self.worked: Link | None = None
+        """The last link on which a turn has ended."""
+        self._parted = asyncio.Event()
 
     @property
     def open(self) -> int:
@@ -97,6 +100,13 @@ class Courier:
         """Take another link, or learn that there is none."""
         self._given = link
         self.wake()
+
+    async def part_from(self, link: Link) -> None:
+        """Wait until everything that came over ``link`` has been taken, and it is let go."""
+        self.use(None)
+        while self._served is link:
+            self._parted.clear()
+            await self._parted.wait()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -203,6 +213,7 @@ class Courier:
                 case Tell(event):
                     if isinstance(event, Finished):
                         self._spool.finish(event)
+                        self.worked = self._served
                     self._tell(event)
                 case _:
                     assert_never(effect)
@@ -237,6 +248,7 @@ class Courier:
         if self._served is not None:
             self._former.update(_counters(self._served))
         self._served = None
+        self._parted.set()
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None

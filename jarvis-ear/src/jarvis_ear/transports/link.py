@@ -22,6 +22,11 @@ class Link(Protocol):
         ...
 
     @property
+    def remark(self) -> str:
+        """What is unusual about this connection, for the log; empty: nothing."""
+        ...
+
+    @property
     def refused(self) -> int:
         """How many messages came that no backend should send."""
         ...

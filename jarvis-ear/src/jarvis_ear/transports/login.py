@@ -10,11 +10,8 @@ import requests
 
 from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemoteProtocolError
 from jarvis_ear.transports.blame import blame
-from jarvis_ear.transports.cuttable import CuttableAdapter
 from jarvis_ear.transports.trust import Trust
 from jarvis_ear.transports.worker import Worker
-
-PATH: Final = "/api/auth/login"
 
 MAX_BODY_BYTES: Final = 64 * 1024
 """A token and its lifetime are some hundred bytes."""
@@ -22,31 +19,48 @@ MAX_BODY_BYTES: Final = 64 * 1024
 MAX_TOKEN_LETTERS: Final = 8 * 1024
 """What fits into a header of any proxy on the way."""
 
-_CUT_S: Final = 0.5
-"""For the thread of a request that has been cut: its socket fails at once."""
+MAX_ABANDONED: Final = 4
+"""Threads of logins that hang: as many are left alone before another login is refused."""
+
+_DIRECT: Final = {"http": "", "https": "", "all": ""}
+"""No proxy: one that the environment names would get the password."""
+
+_NONE_HERE: Final = (
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.UPGRADE_REQUIRED,
+    HTTPStatus.NOT_IMPLEMENTED,
+)
+"""What servers answer that have nothing at that path, or nothing but a WebSocket."""
+
+
+class NoLogin(RemoteProtocolError):
+    """The server has no login, so it may let everybody in."""
 
 
 class Login:
     """Asks a backend for a token, within a deadline, following nobody anywhere.
 
-    Lives on the network thread; the request itself runs in a thread of its own, one at a time.
+    Lives on the network thread. The request runs in a thread of its own; one that has not come to
+    an end by the deadline or by a stop is abandoned: nobody waits for it, and it ends with its
+    socket. At most ``MAX_ABANDONED`` such threads exist.
     """
 
     def __init__(
         self, url: str, password: str, deadline_s: float, trust: Trust | None = None
     ) -> None:
-        self._url = url + PATH
+        self._url = url
         self._password = password
         self._deadline_s = deadline_s
         self._trust = trust or Trust()
-        self._worker: Worker[str] | None = None
+        self._abandoned: list[Worker[str]] = []
 
     async def token(self) -> str:
         """Return a fresh token, or raise ``TransportError`` or ``RemoteProtocolError``."""
-        if self._worker is not None and self._worker.busy:
-            raise ConnectFailed("the login before this one is still looking for the host")
-        adapter = CuttableAdapter()
-        worker = self._worker = Worker("jarvis-ear-login", lambda: self._ask(adapter))
+        self._abandoned = [worker for worker in self._abandoned if worker.busy]
+        if len(self._abandoned) >= MAX_ABANDONED:
+            raise ConnectFailed(f"{MAX_ABANDONED} logins before this one still hang")
+        worker = Worker("jarvis-ear-login", self._ask)
         answer = worker.start()
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -54,36 +68,40 @@ class Login:
         except TimeoutError:
             raise ConnectFailed(f"no login within {self._deadline_s:g} s") from None
         finally:
-            adapter.cut()
-            await asyncio.wait({answer}, timeout=_CUT_S)
             worker.settle()
             _forget(answer)
+            if worker.busy:
+                self._abandoned.append(worker)
 
-    def _ask(self, adapter: CuttableAdapter) -> str:
+    def _ask(self) -> str:
         ends = time.monotonic() + self._deadline_s
         try:
-            with requests.Session() as session:
-                session.trust_env = False  # a proxy from the environment would get the password
-                if self._trust.ca_file is not None:
-                    session.verify = str(self._trust.ca_file)
-                session.mount("http://", adapter)
-                session.mount("https://", adapter)
-                return self._answer(session, ends)
+            with _post(self._url, self._password, self._deadline_s, self._trust) as response:
+                _check_status(response.status_code)
+                return read_token(_read_body(response, ends))
         except JarvisEarError:
             raise
         except Exception as error:  # noqa: BLE001 - a peer can make the library raise anything
             raise ConnectFailed(f"login failed: {blame(error)}") from None
 
-    def _answer(self, session: requests.Session, ends: float) -> str:
-        with session.post(
-            self._url,
-            json={"password": self._password},
-            timeout=self._deadline_s,
-            allow_redirects=False,  # a redirect would get the password as well
-            stream=True,
-        ) as response:
-            _check_status(response.status_code)
-            return read_token(_read_body(response, ends))
+
+def _post(url: str, password: str, timeout_s: float, trust: Trust) -> requests.Response:
+    """Send the password to ``url`` and to nobody else, whatever the environment says."""
+    return requests.post(
+        f"{url}/api/auth/login",
+        json={"password": password},
+        timeout=timeout_s,
+        verify=str(trust.ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH),
+        proxies=_DIRECT,
+        auth=_add_nothing,
+        allow_redirects=False,  # a redirect would get the password as well
+        stream=True,
+    )
+
+
+def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Stand in for the credentials that the library would look for in a ``.netrc``."""
+    return request
 
 
 def read_token(body: bytes) -> str:
@@ -105,6 +123,8 @@ def _check_status(status: int) -> None:
         return
     if status == HTTPStatus.UNAUTHORIZED:
         raise Rejected("the backend does not accept the password")
+    if status in _NONE_HERE:
+        raise NoLogin(f"the backend has no login: status {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ConnectFailed(f"login failed: status {status}")
     raise RemoteProtocolError(f"the login was answered with status {status}; expected 200 or 401")

@@ -43,8 +43,9 @@ _SILENT: Final = logging.Logger(  # noqa: LOG001 - out of everybody's reach, on 
 class SocketIoLink:
     """One connection to the backend. Never used twice. The network thread only.
 
-    The library is a codec here: it does not reconnect, it does not log, and nothing that it says
-    about the connection is believed without a deadline. ``received`` holds at most 256 messages;
+    The library is a codec here: it connects once, with ``namespaces=['/voice']``, it does not
+    reconnect, it does not log, and nothing that it says about the connection is believed without a
+    deadline. ``received`` holds at most 256 messages;
     one more, and the link ends. Refused messages are counted (``refused``).
     """
 
@@ -58,6 +59,8 @@ class SocketIoLink:
     ) -> None:
         self.received: asyncio.Queue[FromBackend] = asyncio.Queue(MAX_UNREAD)
         """What the backend said, in order. ``wake`` is called after each."""
+        self.remark = ""
+        """Nothing about this wire is worth one."""
         self.refused = 0
         """Messages that no backend should send."""
         self.overflows = 0
@@ -154,7 +157,7 @@ class SocketIoLink:
             self._url,
             auth={"token": token},
             transports=["websocket"],
-            namespaces=[NAMESPACE],
+            namespaces=["/voice"],
             socketio_path=f"{urlsplit(self._url).path.strip('/')}/socket.io".lstrip("/"),
             wait=False,  # the library's own wait does not notice when the connection dies
         )

@@ -9,7 +9,13 @@ from jarvis_ear.delivery.backoff import Setback, delay_s
 from jarvis_ear.delivery.events import DeliveryEvent, LinkDown, LinkUp
 from jarvis_ear.delivery.outage import Outage
 from jarvis_ear.delivery.series import Series
-from jarvis_ear.errors import Disconnected, JarvisEarError, Rejected, RemoteProtocolError
+from jarvis_ear.errors import (
+    ClosedInOrder,
+    Disconnected,
+    JarvisEarError,
+    Rejected,
+    RemoteProtocolError,
+)
 from jarvis_ear.journal import link as kinds
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.transports.courier import Courier
@@ -30,7 +36,8 @@ class Supervisor:
     """Dials, hands the link to the courier, and dials again. The network thread only.
 
     One WARNING when a series of failures begins, DEBUG for each repetition, one INFO when it is
-    over. A link that the courier threw away on purpose is replaced at once and without a word.
+    over. A link that the courier threw away on purpose is replaced at once and without a word, and
+    so is one that the backend has closed in order after a turn.
     """
 
     def __init__(
@@ -97,15 +104,16 @@ class Supervisor:
 
     async def _live(self, link: Link) -> float:
         since = self._clock()
-        self._reached()
+        self._reached(link.remark)
         self._courier.use(link)
         try:
             await link.run()
         except Disconnected as error:
             self._series.held(self._clock() - since)
+            await self._courier.part_from(link)
             return self._lost(link, error)
 
-    def _reached(self) -> None:
+    def _reached(self, remark: str = "") -> None:
         news = self._outage.reached(self._clock())
         self._status.reached()
         if news is None:
@@ -114,11 +122,13 @@ class Supervisor:
         level = logging.INFO if calm else logging.DEBUG
         away_ms = None if news.after_s is None else round(news.after_s * 1000)
         told = kinds.BACKEND_REACHED.told(BACKEND=news.url, AWAY_MS=away_ms)
-        _LOGGER.log(level, "backend reached at %s%s", news.url, _after(news), extra=told)
+        words = "backend reached at %s%s%s"
+        _LOGGER.log(level, words, news.url, _after(news), remark and f"; {remark}", extra=told)
         self._tell(news)
 
     def _lost(self, link: Link, error: Disconnected) -> float:
-        if link is not self._courier.replaced:
+        done = isinstance(error, ClosedInOrder) and link is self._courier.worked
+        if link is not self._courier.replaced and not done:
             return self._failed(error)
         _LOGGER.debug("link replaced: %s", error)
         self._status.missed()

@@ -8,9 +8,16 @@ RENEW_AFTER_S: Final = 6 * 24 * 3600.0
 
 
 class TokenCache:
-    """Logs in when there is no token, or an old one. Owned by the dialer; the network thread."""
+    """Logs in when there is no token, or an old one. Owned by the dialer; the network thread.
 
-    def __init__(self, login: Callable[[], Awaitable[str]], clock: Callable[[], float]) -> None:
+    With a token ``given`` by the owner nobody logs in.
+    """
+
+    def __init__(
+        self, login: Callable[[], Awaitable[str]], clock: Callable[[], float], given: str = ""
+    ) -> None:
+        self.given = given
+        """The owner's token; empty: one is asked for."""
         self._login = login
         self._clock = clock
         self._token: str | None = None
@@ -23,6 +30,8 @@ class TokenCache:
 
     async def get(self) -> str:
         """Return a token that should be good."""
+        if self.given:
+            return self.given
         if self._token is None or not self.held:
             self._token, self._since = await self._login(), self._clock()
         return self._token

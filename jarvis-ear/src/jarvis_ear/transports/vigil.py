@@ -5,7 +5,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from jarvis_ear.errors import Disconnected
+from jarvis_ear.errors import ClosedInOrder, Disconnected
 from jarvis_ear.transports.timing import Timing
 
 
@@ -22,15 +22,20 @@ class Vigil:
         self._answers_pings = False
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why the link is no more, once it is."""
+        self._error: type[Disconnected] = Disconnected
 
     def heard(self, *, pong: bool = False) -> None:
         """Note a word of the backend."""
         self._heard_at = asyncio.get_running_loop().time()
         self._answers_pings |= pong
 
-    def end(self, reason: str) -> None:
-        """Note that the link is no more; the first reason counts."""
+    def end(self, reason: str, *, in_order: bool = False) -> None:
+        """Note that the link is no more; the first reason counts.
+
+        ``in_order``: the other side has closed it as its protocol wants it done.
+        """
         if not self.ended.done():
+            self._error = ClosedInOrder if in_order else Disconnected
             self.ended.set_result(reason)
 
     async def watch(self, ping: Callable[[], Awaitable[None]]) -> NoReturn:
@@ -39,7 +44,7 @@ class Vigil:
             await ping()
             await asyncio.wait({self.ended}, timeout=min(self._timing.ping_s, self._patience_s()))
             if self.ended.done():
-                raise Disconnected(self.ended.result())
+                raise self._error(self.ended.result())
             if self._patience_s() <= 0:
                 raise Disconnected(f"no word of the backend for {self._timing.dead_s:g} s")
 

@@ -26,6 +26,9 @@ MAX_UNSENT: Final = 4096
 
 _REFUSALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
+_IN_ORDER: Final = (0, aiohttp.WSCloseCode.OK, aiohttp.WSCloseCode.GOING_AWAY)
+"""Close codes of a server that has done its work (RFC 6455, 7.4.1); 0: it gave none."""
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -34,7 +37,8 @@ class WebSocketLink:
 
     Two tasks of its own: one reads, one writes what waits in a queue (at most 4096 frames; one
     more, and the link ends). ``received`` holds at most 256 messages; one more, and the link ends.
-    Refused frames are counted (``refused``).
+    Refused frames are counted (``refused``). With ``assumed_after_s``, a backend that has not shown
+    within so many seconds that it speaks the wire is taken to do so.
     """
 
     def __init__(
@@ -44,15 +48,20 @@ class WebSocketLink:
         timing: Timing,
         wake: Callable[[], None],
         trust: Trust | None = None,
+        *,
+        assumed_after_s: float | None = None,
     ) -> None:
         self.received: asyncio.Queue[FromBackend] = asyncio.Queue(MAX_UNREAD)
         """What the backend said, in order. ``wake`` is called after each."""
+        self.remark = ""
+        """What is unusual about this connection, for the log; empty: nothing."""
         self.refused = 0
         """Frames that no backend should send."""
         self.strays = 0
         """These wires name no ear: a connection has one."""
         self.overflows = 0
         """Messages that found no room: one, and the link ends."""
+        self._assumed_after_s = assumed_after_s
         self._door = door
         self._dialect = dialect
         self._timing = timing
@@ -159,9 +168,14 @@ class WebSocketLink:
         greeting = asyncio.create_task(self._greeted.wait())
         try:
             either: set[asyncio.Future[str] | asyncio.Task[bool]] = {greeting, self._vigil.ended}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                either, timeout=self._assumed_after_s, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             greeting.cancel()
+        if not self._greeted.is_set() and not self._vigil.ended.done():
+            self.remark = f"it has not said for {self._assumed_after_s:g} s whether it is ready"
+            self._greeted.set()
 
     def _look_for_greeting(self) -> None:
         if self._dialect.is_open:
@@ -183,14 +197,15 @@ class WebSocketLink:
     async def _read(self, socket: WebSocket) -> None:
         with suppress(Exception):  # of a library that a peer can make raise anything
             while True:
-                frame = _frame(await socket.receive())
+                message = await socket.receive()
+                frame = _frame(message)
                 if frame is None:
                     break
                 if isinstance(frame, PingFrame):
                     self._post(PongFrame(frame.payload))
                 else:
                     self._hear(frame)
-            self._vigil.end("the backend closed the link")
+            self._vigil.end("the backend closed the link", in_order=_closes_in_order(message))
 
     def _hear(self, frame: Frame) -> None:
         try:
@@ -232,6 +247,10 @@ async def _put(socket: WebSocket, frame: Frame) -> None:
             await socket.ping(payload)
         case PongFrame(payload):
             await socket.pong(payload)
+
+
+def _closes_in_order(message: aiohttp.WSMessage) -> bool:
+    return message.type is aiohttp.WSMsgType.CLOSE and message.data in _IN_ORDER
 
 
 def _frame(message: aiohttp.WSMessage) -> Frame | None:

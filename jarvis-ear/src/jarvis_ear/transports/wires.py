@@ -23,6 +23,10 @@ from jarvis_ear.wire.voice_ws_dialect import VoiceWsDialect
 MakeLink: TypeAlias = Callable[[Backend, Timing, Callable[[], None], Trust], Link]
 
 
+QUIET_S: Final = 2.0
+"""A server of sessions may be a bare echo, which never says that a session runs."""
+
+
 class Proof(Enum):
     """When a backend of a wire has to have said that it has an utterance."""
 
@@ -59,7 +63,9 @@ def _voice_ws(config: Backend, timing: Timing, wake: Callable[[], None], trust: 
 
 def _session(config: Backend, timing: Timing, wake: Callable[[], None], trust: Trust) -> Link:
     door = SessionDoor(config.url.rstrip("/"))
-    return WebSocketLink(door, SessionDialect(config.agent_id), timing, wake, trust)
+    quiet_s = min(QUIET_S, timing.connect_s / 2)
+    dialect = SessionDialect(config.agent_id)
+    return WebSocketLink(door, dialect, timing, wake, trust, assumed_after_s=quiet_s)
 
 
 def _realtime(config: Backend, timing: Timing, wake: Callable[[], None], trust: Trust) -> Link:

@@ -28,6 +28,9 @@ WINDOW_S: Final = 30.0
 
 _SIGNATURE: Final = "signature"
 
+_OWN: Final = frozenset({"type", "data", "timestamp"})
+"""The fields that every event has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ping:
@@ -51,6 +54,8 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
     timestamp: str = ""
     """ISO 8601, of its sender; empty if the sender said none."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """The other fields of the message, as its sender wrote them."""
 
 
 Message: TypeAlias = Ping | ModuleControl | Event
@@ -80,7 +85,8 @@ def decode(payload: Mapping[str, Any]) -> Message:
         case {"type": "module_control"}:
             raise RemoteProtocolError("module_control without module and enabled")
         case {"type": str(kind)} if kind:
-            return Event(kind, _data(payload), _timestamp(payload))
+            more = {name: value for name, value in payload.items() if name not in _OWN}
+            return Event(kind, _data(payload), _timestamp(payload), more)
     raise RemoteProtocolError("a message without a type; expected text")
 
 
@@ -89,8 +95,8 @@ def encode(message: Event | ModuleControl) -> dict[str, Any]:
     match message:
         case ModuleControl(module, enabled):
             return {"type": "module_control", "module": module, "enabled": enabled}
-        case Event(kind, data, timestamp):
-            return {"type": kind, "data": dict(data), "timestamp": timestamp}
+        case Event(kind, data, timestamp, more):
+            return {"type": kind, "data": dict(data), "timestamp": timestamp, **more}
         case _:
             assert_never(message)
 
@@ -108,6 +114,14 @@ def module_status(event: Event) -> tuple[str, bool] | None:
     return None
 
 
+def module_switched(event: Event) -> tuple[str, bool] | None:
+    """Return which module is to be how for everybody, if that is what ``event`` says.
+
+    What names an ear says of that ear's own microphone only.
+    """
+    return None if "agentId" in event.data else module_status(event)
+
+
 def announced(agent_id: str, *, enabled: bool, by: Sequence[str], now_s: float) -> Event:
     """Make the event by which an ear says how its microphone is, and who closed it."""
     data = {"module": MICROPHONE, "enabled": enabled, "agentId": agent_id, "mutedBy": list(by)}
@@ -123,10 +137,8 @@ def microphone_order(message: Message) -> bool | None:
     match message:
         case ModuleControl(module="audio", enabled=enabled):
             return enabled
-        case Event(data={"agentId": _}):
-            return None
         case Event():
-            module, enabled = module_status(message) or ("", False)
+            module, enabled = module_switched(message) or ("", False)
             return enabled if module == MICROPHONE else None
     return None
 
@@ -153,7 +165,7 @@ def write(payload: Mapping[str, Any]) -> str:
 
 def sign(payload: Mapping[str, Any], key: bytes, now_s: float) -> dict[str, Any]:
     """Return ``payload`` with the time it is sent at, and a signature over both."""
-    stamped = {**payload, "sentAt": stamp(now_s)}
+    stamped = {**_unsigned(payload), "sentAt": stamp(now_s)}
     return {**stamped, _SIGNATURE: _signature(stamped, key)}
 
 
@@ -162,13 +174,16 @@ def check(payload: Mapping[str, Any], key: bytes, now_s: float) -> str:
     signature = payload.get(_SIGNATURE)
     if not isinstance(signature, str):
         raise RemoteProtocolError("Unsigned message; expected a signature")
-    unsigned = {name: value for name, value in payload.items() if name != _SIGNATURE}
-    expected = _signature(unsigned, key)
+    expected = _signature(_unsigned(payload), key)
     if not hmac.compare_digest(signature.encode(errors="replace"), expected.encode()):
         raise RemoteProtocolError("Invalid signature")
     if abs(_seconds(payload.get("sentAt")) - now_s) > WINDOW_S:
         raise RemoteProtocolError(f"Stale message; expected one of the last {WINDOW_S:g} s")
     return expected
+
+
+def _unsigned(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name != _SIGNATURE}
 
 
 def _signature(payload: Mapping[str, Any], key: bytes) -> str:

@@ -115,4 +115,5 @@ class RealtimeDialect:
         index = self._sentences - 1
         if index > MAX_INDEX:
             raise RemoteProtocolError(f"sentence {index}; expected at most {MAX_INDEX}")
-        return (ear.TtsChunk(index, media_type(announced.format), audio),)
+        kind = announced.format if "/" in announced.format else f"audio/{announced.format}"
+        return (ear.TtsChunk(index, media_type(kind), audio),)

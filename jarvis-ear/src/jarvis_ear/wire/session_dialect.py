@@ -3,7 +3,8 @@
 So silence is the commit: what goes ahead never holds a pause that a server could take for the end
 (``HoldBack``), and behind the rest comes a second of nothing. Sound that comes before that is not
 for us. Our server tells in its status what it does; of one that does not, a reply is over when two
-of its regular statuses came and nothing between them.
+of its regular statuses came and nothing between them. Where a server says no status at all, the
+answers to our regular pings stand for them.
 """
 
 from typing import Final, assert_never
@@ -37,6 +38,7 @@ class SessionDialect:
         self._spoken: SpokenPcm | None = None
         self._works = False
         self._quiet: int | None = None
+        self._says_status = False
         self.is_open = False
         """Whether the backend has said that the session runs."""
 
@@ -71,7 +73,9 @@ class SessionDialect:
                 return self._speech(wire.check_pcm(frame))
             case PongFrame():
                 started = self._fence.pong(number_of(frame))
-                return (ear.Listening(self._agent_id), ear.Pong()) if started else (ear.Pong(),)
+                if started:
+                    return (ear.Listening(self._agent_id), ear.Pong())
+                return (ear.Pong(), *(() if self._says_status else self._regular()))
             case PingFrame():
                 return ()
             case _:
@@ -106,12 +110,17 @@ class SessionDialect:
                 assert_never(message)
 
     def _status(self, status: wire.Status) -> tuple[ear.FromBackend, ...]:
+        self._says_status = True
         self.is_open |= status.state == "running"
         if status.turn == wire.PROCESSING:
             self._works = True
             return (ear.Processing(),)
         if status.turn == wire.LISTENING:
             return self._done() if self._works else ()
+        return self._regular()
+
+    def _regular(self) -> tuple[ear.FromBackend, ...]:
+        """Take a sign of life that says nothing of the turn: two with nothing between end it."""
         if self._quiet is None or self._spoken is None:
             return ()
         self._quiet += 1

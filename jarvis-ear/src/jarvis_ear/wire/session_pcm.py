@@ -10,10 +10,14 @@ from typing import Final, TypeAlias
 
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
+from jarvis_ear.wire.json_fields import write_object
 from jarvis_ear.wire.vocabulary import Vocabulary
 
 PATH: Final = "/ws/sessions/{session_id}"
 API_PATH: Final = "/api/sessions"
+
+MODES: Final = ("loopback", "assistant")
+"""What comes back: what went up, or answers to it."""
 
 LISTENING: Final = "listening"
 PROCESSING: Final = "processing"
@@ -25,6 +29,8 @@ class Start:
 
     sample_rate: int = SAMPLE_RATE
     """Samples per second; no other rate is understood."""
+    mode: str = ""
+    """`loopback` or `assistant`; empty, and not said: as the session was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,8 @@ _FROM_SERVER: Final = Vocabulary[ToClient](TO_CLIENT)
 
 def encode(message: ToServer | ToClient) -> str:
     """Text frame that says ``message``."""
+    if isinstance(message, Start) and not message.mode:
+        return write_object({"type": "start", "sampleRate": message.sample_rate})
     if isinstance(message, ToServer):
         return _FROM_CLIENT.encode(message)
     return _FROM_SERVER.encode(message)
@@ -100,6 +108,8 @@ def decode_from_client(text: str) -> ToServer:
     message = _FROM_CLIENT.decode(text)
     if isinstance(message, Start) and message.sample_rate != SAMPLE_RATE:
         raise RemoteProtocolError(f"sampleRate {message.sample_rate}; expected {SAMPLE_RATE}")
+    if isinstance(message, Start) and message.mode not in ("", *MODES):
+        raise RemoteProtocolError(f"an unknown mode; expected one of {', '.join(MODES)}")
     return message
 
 
