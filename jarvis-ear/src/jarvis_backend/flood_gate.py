@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jarvis_backend.allowance import Allowance
@@ -33,7 +34,7 @@ class FloodGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, within the limits."""
         if scope["type"] != "websocket":
-            await self._app(scope, receive, send)
+            await self._app(scope, _until_gone(receive), send)
             return
         if self._open >= WAITING * self._limits.connections:
             self.refused += 1
@@ -57,3 +58,15 @@ class FloodGate:
             return {"type": "websocket.disconnect", "code": VIOLATION}
 
         return next_message
+
+
+def _until_gone(receive: Receive) -> Receive:
+    """Raise when the client leaves: the library would take that for the end of a request."""
+
+    async def next_message() -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        return message
+
+    return next_message

@@ -23,12 +23,14 @@ from jarvis_backend.conversation import (
     Transcript,
 )
 from jarvis_backend.errors import EngineError, UtteranceError
+from jarvis_backend.logs import STRANGERS
 from jarvis_backend.one_line import one_line
 from jarvis_backend.recordings import Growth, Recordings
 from jarvis_backend.rooms import room_of
 from jarvis_ear.wire import voice_socketio as wire
 
 _LOG: Final = logging.getLogger(__name__)
+_STRANGERS: Final = logging.getLogger(STRANGERS)
 
 AGENT_ID_LETTERS: Final = 128
 """Longer names are not kept: the connection's own id stands in."""
@@ -92,7 +94,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         try:
             self._auth.admit(auth.get("token") if isinstance(auth, dict) else None)
         except Refused as refused:
-            _LOG.info("connection refused: %s", refused)
+            _STRANGERS.info("connection refused: %s", refused)
             raise socketio.exceptions.ConnectionRefusedError(str(refused)) from None
         if len(self._turns) >= self._limits.connections:
             raise socketio.exceptions.ConnectionRefusedError("Too many connections")
