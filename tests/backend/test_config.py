@@ -209,3 +209,10 @@ def test_beyond_loopback_the_password_has_to_be_one(monkeypatch, host, words, is
 def test_on_loopback_any_password_will_do(monkeypatch, host):
     monkeypatch.setenv("JARVIS_PASSWORD", "x")
     assert load(["--host", host]).host == host
+
+
+@pytest.mark.parametrize("key", ["geh\neim", "schlüssel"])
+def test_a_key_that_no_header_can_hold_is_named_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("JARVIS_BACKEND_STT__API_KEY", key)
+    with pytest.raises(ConfigError, match=r"^stt.api_key: expected printable ASCII on one line$"):
+        load([])

@@ -294,6 +294,9 @@ def _weak(config: Config) -> Iterable[str]:
         options: SpeechToTextOptions | BrainOptions | TextToSpeechOptions = getattr(config, name)
         if options.engine == "openai" and not re.match(r"https?://[^/]", options.url):
             yield f"{name}.url: {options.url!r}, expected http:// or https:// and a host"
+        key = options.api_key.get_secret_value()
+        if not (key.isascii() and key.isprintable()):
+            yield f"{name}.api_key: expected printable ASCII on one line"
 
 
 def _guessable(config: Config) -> Iterable[str]:

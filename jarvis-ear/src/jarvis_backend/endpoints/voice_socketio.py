@@ -165,6 +165,10 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
             _LOG.warning("turn failed: %s", one_line(str(error)))
             await self._fail(sid, str(error))
             return
+        except Exception:  # noqa: BLE001 - the satellite waits for an end of its turn
+            _LOG.exception("turn failed in a way that is not foreseen")
+            await self._fail(sid, "Internal error")
+            return
         await self._ready(sid)
 
     async def _carry(self, sid: str, message: ReplyMessage) -> None:
