@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, NoReturn
 
-from jarvis_backend.config import PASSWORD_CHARACTERS, Config, is_loopback, load
+from jarvis_backend.config import PASSWORD_CHARACTERS, Config, forget_secrets, is_loopback, load
 from jarvis_backend.connections import raise_file_limit
+from jarvis_backend.dumps import forbid_dumps
 from jarvis_backend.errors import BackendError, ConfigError
 from jarvis_backend.logs import log_to_stderr
 from jarvis_backend.password import hash_of
@@ -22,6 +23,7 @@ _LOG: Final = logging.getLogger("jarvis_backend")
 
 def program() -> NoReturn:
     """Run, and end at once: the interpreter would look through the models for most of a second."""
+    forbid_dumps()
     status = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if config.hash_password:
             _hash_password()
             return 0
+        forget_secrets(os.environ)
         log_to_stderr(config.log.level)
         if too_few_files := raise_file_limit(config.limits):
             _LOG.warning("%s", too_few_files)

@@ -9,7 +9,7 @@ service manager, which give way to the environment.
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -30,6 +30,9 @@ from jarvis_backend.password import NotAHash, Password
 
 ENV_PREFIX: Final = "JARVIS_BACKEND_"
 """Every name in the environment that begins so must be an option."""
+
+PASSWORD_VARIABLE: Final = "JARVIS_PASSWORD"  # noqa: S105 - a name
+"""Where the password may stand too, for the ear and the backend alike."""
 
 DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, refused off loopback
 """What satellites log in with until the owner changes it."""
@@ -176,7 +179,7 @@ class Config(BaseSettings):
     """Port to listen on. 0: any that is free."""
     password: CliSuppress[SecretStr] = Field(
         default=SecretStr(DEFAULT_PASSWORD),
-        validation_alias=AliasChoices(ENV_PREFIX + "PASSWORD", "JARVIS_PASSWORD"),
+        validation_alias=AliasChoices(ENV_PREFIX + "PASSWORD", PASSWORD_VARIABLE),
     )
     """What satellites log in with. Never an argument: JARVIS_PASSWORD in the environment."""
     password_hash: CliSuppress[SecretStr] = SecretStr("")
@@ -247,6 +250,14 @@ def load(arguments: Sequence[str] | None = None) -> Config:
     if problems:
         raise ConfigError("\n".join(problems))
     return config
+
+
+def forget_secrets(environ: MutableMapping[str, str]) -> None:
+    """Remove the secrets, once they have been read: the programs that engines start need none."""
+    ours = {ENV_PREFIX + option.replace(".", "__").upper() for option in secrets()}
+    for name in list(environ):
+        if name.upper() in ours | {PASSWORD_VARIABLE}:  # options are read in any case
+            del environ[name]
 
 
 def secrets(options: type[BaseModel] = Config, inside: str = "") -> Iterator[str]:
