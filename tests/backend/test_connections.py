@@ -147,6 +147,17 @@ def test_too_few_files_are_told_and_bound_the_connections(files):
     assert connections_for(limits)._most == 4096 - 256
 
 
+def test_a_limit_that_may_not_be_raised_is_told(files, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    files(1024, 100_000)
+    monkeypatch.setattr(module.resource, "setrlimit", refuse)
+    assert "need 8320 open files, but 1024 are allowed" in raise_file_limit(
+        Limits(connections=1000)
+    )
+
+
 @pytest.mark.parametrize("soft", [832, resource.RLIM_INFINITY])
 def test_enough_files_are_left_alone(files, soft):
     limit = files(soft, 0)

@@ -118,7 +118,7 @@ def create_app(
     if config.console:
         app.include_router(console_routes(config.realtime_path))
     voice_app = socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH)
-    app.mount(SOCKETIO_PATH, FloodGate(voice_app, config.limits, now))
+    app.mount(SOCKETIO_PATH, FloodGate(voice_app, config.limits, now, voice))
     return app
 
 

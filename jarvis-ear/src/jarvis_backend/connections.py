@@ -46,7 +46,10 @@ def raise_file_limit(limits: Limits) -> str:
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return ""
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
+    except (OSError, ValueError):
+        allowed = hard = soft
     if allowed >= needed:
         return ""
     return (
