@@ -179,3 +179,40 @@ def test_the_help_names_every_option_but_the_secrets(capsys):
 def test_it_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Config().port = 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "jarvis.local"])  # noqa: S104 - configured, never bound here
+@pytest.mark.parametrize(
+    ("words", "is_refused"),
+    [
+        ({}, True),
+        ({"JARVIS_PASSWORD": "jarvis"}, True),
+        ({"JARVIS_PASSWORD": "1234567"}, True),
+        ({"JARVIS_PASSWORD": "12345678"}, False),
+        ({"JARVIS_BACKEND_PASSWORD_HASH": hash_of("jarvis")}, True),
+        ({"JARVIS_BACKEND_PASSWORD_HASH": hash_of("")}, True),
+        ({"JARVIS_BACKEND_PASSWORD_HASH": hash_of("geheimnis")}, False),
+        ({"JARVIS_BACKEND_INSECURE_PASSWORD": "true"}, False),
+    ],
+)
+def test_beyond_loopback_the_password_has_to_be_one(monkeypatch, host, words, is_refused):
+    for name, value in words.items():
+        monkeypatch.setenv(name, value)
+    if not is_refused:
+        assert load(["--host", host]).host == host
+        return
+    with pytest.raises(ConfigError, match=r"^password: .* expected at least 8 characters"):
+        load(["--host", host])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_on_loopback_any_password_will_do(monkeypatch, host):
+    monkeypatch.setenv("JARVIS_PASSWORD", "x")
+    assert load(["--host", host]).host == host
+
+
+@pytest.mark.parametrize("key", ["geh\neim", "schlüssel"])
+def test_a_key_that_no_header_can_hold_is_named_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("JARVIS_BACKEND_STT__API_KEY", key)
+    with pytest.raises(ConfigError, match=r"^stt.api_key: expected printable ASCII on one line$"):
+        load([])

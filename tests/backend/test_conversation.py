@@ -127,6 +127,70 @@ def test_an_ear_or_brain_that_fails_ends_the_turn(beep):
         replies(scripted(stt=NoEar("install one")), beep)
 
 
+def test_a_long_transcript_and_a_long_answer_are_cut(beep):
+    brain = ScriptedBrain("y" * 20_000)
+    engines = scripted(stt=ScriptedEar("x" * 20_000), brain=brain, tts=NoVoice("none"))
+    messages = replies(engines, beep)
+    assert messages[0] == Transcript("x" * 16_384)
+    assert brain.asked == ["x" * 16_384]
+    assert messages[2] == Answer("y" * 16_384)
+    assert messages[-1] == Done(0, unspoken="y" * 16_384)
+
+
+def test_a_long_partial_transcript_is_cut():
+    ear = ScriptedEar()
+    ear.guess = "x" * 20_000
+
+    async def sound():
+        yield bytes(2)
+
+    async def scene():
+        return [text async for text in conversation(scripted(stt=ear)).partials(sound())]
+
+    assert asyncio.run(scene()) == ["x" * 16_384]
+
+
+async def break_down(*_):
+    raise RecursionError("deeper than anybody foresaw")
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        ("stt.transcribe", "speech-to-text (scripted) failed: RecursionError"),
+        ("brain.answer", "brain (scripted) failed: RecursionError"),
+    ],
+)
+def test_an_unforeseen_failure_ends_the_turn_like_any_other(beep, monkeypatch, caplog, work, said):
+    engines = scripted()
+    part, _, method = work.partition(".")
+    monkeypatch.setattr(getattr(engines, part), method, break_down)
+    with pytest.raises(EngineError) as failed:
+        replies(engines, beep)
+    assert str(failed.value) == said
+    assert "deeper than anybody foresaw" in caplog.text
+
+
+def test_an_unforeseen_failure_of_the_voice_leaves_a_sentence_out(beep, monkeypatch, caplog):
+    engines = scripted()
+    monkeypatch.setattr(engines.tts, "speak", break_down)
+    assert replies(engines, beep)[-1] == Done(3, unspoken="")
+    assert "sentence 2 is left out: text-to-speech (scripted) failed" in caplog.text
+
+
+def test_an_unforeseen_failure_of_a_guess_is_no_error(monkeypatch):
+    engines = scripted()
+    monkeypatch.setattr(type(engines.stt.listen()), "feed", break_down)
+
+    async def sound():
+        yield bytes(2)
+
+    async def scene():
+        return [text async for text in conversation(engines).partials(sound())]
+
+    assert asyncio.run(scene()) == []
+
+
 def test_a_long_reply_is_cut(beep):
     messages = replies(scripted(), beep, reply_chars=9)
     assert messages[-1] == Done(2, unspoken="")

@@ -1,23 +1,125 @@
-"""Wrong passwords are counted for a minute, and for so many addresses."""
+"""Wrong passwords are counted for a minute, cost growing waits, and for so many addresses."""
+
+import asyncio
+
+import pytest
 
 from jarvis_backend import guesses as module
-from jarvis_backend.guesses import WINDOW_S, Guesses
+from jarvis_backend.guesses import FORGIVEN_S, MOST_WAIT_S, WINDOW_S, Guesses
 from jarvis_backend.message_queue import NoQueue
 
 
-def test_they_are_forgotten_after_a_minute_and_of_others_first(run, monkeypatch):
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+async def wait_s(guesses, address):
+    async with guesses.turn_of(address) as wait:
+        return wait
+
+
+def test_they_are_forgotten_after_a_minute_and_of_others_first(run, clock, monkeypatch):
     monkeypatch.setattr(module, "ADDRESSES", 2)
-    now = [0.0]
-    guesses = Guesses(1, NoQueue(), lambda: now[0])
+    guesses = Guesses(1, NoQueue(), clock)
 
     async def scene():
         await guesses.wrong("a")
-        assert guesses.are_too_many("a")
-        assert not guesses.are_too_many("b")
-        assert not guesses.are_too_many("c")  # and "a" had to make room
-        assert not guesses.are_too_many("a")
+        assert await wait_s(guesses, "a") == WINDOW_S
+        assert await wait_s(guesses, "b") == 0
+        assert await wait_s(guesses, "c") == 0  # and "a" had to make room
+        assert await wait_s(guesses, "a") == 0
         await guesses.wrong("a")
-        now[0] += WINDOW_S
-        assert not guesses.are_too_many("a")
+        clock.now += WINDOW_S
+        assert await wait_s(guesses, "a") == 0
 
     run(scene())
+
+
+async def guessed(guesses, clock, for_s):
+    """Guess as often as one may for so long; return the waits that it cost, 0 for none."""
+    waits, ends = [], clock.now + for_s
+    while (wait := await wait_s(guesses, "192.0.2.1")) + clock.now < ends:
+        clock.now += wait
+        await guesses.wrong("192.0.2.1")
+        waits.append(wait)
+    clock.now = ends
+    return waits
+
+
+def test_ten_a_minute_with_growing_waits_and_then_one_a_minute(run, clock):
+    guesses = Guesses(10, NoQueue(), clock)
+
+    async def scene():
+        assert await guessed(guesses, clock, 59) == [0, 0, 0, 0, 0, 0, 1, 2, 4, 8]
+        assert len(await guessed(guesses, clock, 600)) <= 600 / MOST_WAIT_S + 2
+
+    run(scene())
+
+
+def test_elsewhere_nobody_waits(run, clock):
+    guesses = Guesses(10, NoQueue(), clock)
+
+    async def scene():
+        for _ in range(10):
+            await guesses.wrong("192.0.2.1")
+        assert await wait_s(guesses, "192.0.2.1") > 0
+        assert await wait_s(guesses, "192.0.2.2") == 0
+        assert await wait_s(guesses, "::ffff:192.0.2.1") > 0
+
+    run(scene())
+
+
+def test_addresses_of_one_ipv6_network_are_one(run, clock):
+    guesses = Guesses(1, NoQueue(), clock)
+
+    async def scene():
+        await guesses.wrong("2001:db8::1")
+        assert await wait_s(guesses, "2001:db8::ffff:2") > 0
+        assert await wait_s(guesses, "2001:db8:0:1::1") == 0
+
+    run(scene())
+
+
+def test_the_waits_begin_anew_after_a_right_one_and_after_a_while(run, clock):
+    guesses = Guesses(10, NoQueue(), clock)
+
+    async def scene():
+        for begin_anew in (lambda: guesses.right("192.0.2.1"), lambda: forget(clock)):
+            assert len(await guessed(guesses, clock, 60)) > 8
+            clock.now += WINDOW_S
+            begin_anew()
+            assert (await guessed(guesses, clock, 10))[:6] == [0] * 6
+            forget(clock)
+
+    run(scene())
+
+
+def forget(clock):
+    clock.now += FORGIVEN_S
+
+
+def test_guesses_that_come_at_once_are_looked_at_one_by_one(run, clock):
+    guesses = Guesses(3, NoQueue(), clock)
+    looked_at = []
+
+    async def guess():
+        async with guesses.turn_of("a") as wait:
+            if wait == 0:
+                looked_at.append(wait)
+                await asyncio.sleep(0)  # the password is compared on another thread
+                await guesses.wrong("a")
+
+    async def scene():
+        await asyncio.gather(*(guess() for _ in range(50)))
+
+    run(scene())
+    assert len(looked_at) == 2  # the third one has to wait a second

@@ -110,12 +110,32 @@ def test_the_help_is_no_error():
         ({"host": "127.0.0.1"}, 0),
         ({"host": "::1"}, 0),
         ({"host": "localhost"}, 0),
-        ({"host": "0.0.0.0"}, 2),  # noqa: S104 - configured, never bound here
-        ({"host": "192.168.1.2"}, 2),
+        ({"host": "0.0.0.0", "insecure_password": True}, 2),  # noqa: S104 - configured, never bound here
+        ({"host": "192.168.1.2"}, 1),
         ({"host": "0.0.0.0", "password": "geheim"}, 1),  # noqa: S104 - configured, never bound here
     ],
 )
 def test_an_open_door_is_warned_about(caplog, options, warnings):
     program._warn_if_open(program.Config(**options))
     assert len(caplog.records) == warnings
-    assert ("public default" in caplog.text) is (warnings == 2)
+    assert ("insecure" in caplog.text) is (warnings == 2)
+
+
+@pytest.mark.parametrize("password", [None, "jarvis", "1234567"])
+def test_a_password_that_anybody_guesses_is_not_for_other_machines(start, password):
+    words = {} if password is None else {"JARVIS_PASSWORD": password}
+    one = start("--host", "0.0.0.0", "--port", "0", **words)  # noqa: S104 - refused
+    _, said = one.communicate(timeout=SOON_S)
+    assert one.returncode == 78
+    assert re.fullmatch(
+        r"jarvis-backend: password: .* JARVIS_PASSWORD .* --insecure-password if you insist\n", said
+    )
+    assert password is None or password == "jarvis" or password not in said
+
+
+def test_who_insists_may_listen_with_any_password(start):
+    one = start("--host", "0.0.0.0", "--port", "0", "--insecure-password")  # noqa: S104 - a test
+    told(one, "anybody guesses")
+    url = told(one, r"listening on (http://127\.0\.0\.1:\d+)")[1]
+    login = {"password": "jarvis"}
+    assert requests.post(f"{url}/api/auth/login", json=login, timeout=SOON_S).status_code == 200

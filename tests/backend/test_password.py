@@ -42,3 +42,21 @@ def test_it_is_made_by_the_program_and_opens_the_door(monkeypatch, capsys):
             return client.post("/api/auth/login", json={"password": password}).status_code
 
         assert (login("geheim"), login("jarvis")) == (200, 401)
+
+
+@pytest.mark.parametrize("said", ["", "\n", "\r\n"])
+def test_no_password_has_no_hash(monkeypatch, capsys, said):
+    monkeypatch.setattr("sys.stdin", io.StringIO(said))
+    assert program.main(["--hash-password"]) == 78
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "jarvis-backend: --hash-password: standard input is empty, expected a password on a line\n"
+    )
+
+
+@pytest.mark.parametrize(("password", "is_warned"), [("1234567", True), ("12345678", False)])
+def test_a_short_password_is_warned_about(monkeypatch, capsys, password, is_warned):
+    monkeypatch.setattr("sys.stdin", io.StringIO(password + "\n"))
+    assert program.main(["--hash-password"]) == 0
+    assert ("under 8 characters" in capsys.readouterr().err) is is_warned

@@ -1,14 +1,19 @@
 """Every route of the app against those who may not come, and against what nobody should send."""
 
+import asyncio
 import json
+from contextlib import ExitStack
 
 import pytest
+import requests
+import socketio
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from fakes.engines import scripted
+from jarvis_backend import flood_gate
 from jarvis_backend.app import create_app
 from jarvis_backend.auth import Admission, Auth, Refused
 from jarvis_backend.config import Config, Limits
@@ -188,6 +193,14 @@ def flood(line):
         line.send("3")
 
 
+def close_code_of(line):
+    try:
+        while True:
+            line.recv(timeout=20)
+    except ConnectionClosed as closed:
+        return closed.rcvd.code
+
+
 def open_socket_io(url):
     return connect(url.replace("http", "ws", 1) + SOCKET_IO)
 
@@ -207,8 +220,70 @@ def test_foreign_pages_and_names_open_no_socket_of_socket_io(neighbour):
 
 def test_sockets_that_never_say_who_they_are_are_bounded(serve):
     url = serve(scripted(), limits=Limits(connections=1))
-    with open_socket_io(url), open_socket_io(url), pytest.raises(InvalidStatus):
-        open_socket_io(url)
+    with open_socket_io(url) as oldest, open_socket_io(url) as other, open_socket_io(url) as late:
+        assert close_code_of(oldest) == 1008
+        for line in (other, late):
+            line.send("3")  # they are there
+        assert line.recv(timeout=10).startswith("0{")
+
+
+def test_who_has_logged_in_makes_no_room(serve, run, connect):
+    url = serve(scripted(), limits=Limits(connections=2))
+
+    async def scene():
+        async with connect(url) as one, connect(url) as other:
+            with ExitStack() as up:
+                lines = [up.enter_context(open_socket_io(url)) for _ in range(20)]
+                for line in lines[:-2]:
+                    assert await asyncio.to_thread(close_code_of, line) == 1008
+                assert await one.fence() == await other.fence() == []
+
+    run(scene())
+
+
+def test_who_does_not_log_in_is_given_up_and_who_does_is_not(serve, run, connect, monkeypatch):
+    monkeypatch.setattr(flood_gate, "LOGIN_S", 0.5)
+    url = serve(scripted())
+
+    async def scene():
+        async with connect(url) as satellite:
+            with open_socket_io(url) as line:
+                assert await asyncio.to_thread(close_code_of, line) == 1008
+            assert await satellite.fence() == []
+
+    run(scene())
+
+
+def test_who_comes_from_a_long_poll_may_stay(serve, run, monkeypatch):
+    monkeypatch.setattr(flood_gate, "LOGIN_S", 0.5)
+    url = serve(scripted())
+    login = {"password": "jarvis"}
+    token = requests.post(f"{url}/api/auth/login", json=login, timeout=10).json()["token"]
+
+    async def scene():
+        client = socketio.AsyncClient(reconnection=False)
+        told = asyncio.Queue()
+        client.on("*", lambda event, *_: told.put_nowait(event), namespace="/voice")
+        await client.connect(url, namespaces=["/voice"], auth={"token": token})
+        assert client.transport() == "websocket"
+        with open_socket_io(url) as line:  # older is only the satellite's
+            assert await asyncio.to_thread(close_code_of, line) == 1008
+        await client.emit("voice:ping", {}, namespace="/voice")
+        async with asyncio.timeout(10):
+            while await told.get() != "voice:pong":
+                pass
+        await client.disconnect()
+
+    run(scene())
+
+
+def test_sessions_that_begin_with_a_long_poll_are_bounded(serve):
+    url = serve(scripted(), limits=Limits(connections=1))
+    poll = f"{url}/socket.io/?EIO=4&transport=polling"
+    answers = [requests.get(poll, timeout=10).status_code for _ in range(6)]
+    assert answers == [200] * 4 + [503] * 2
+    with open_socket_io(url) as line:
+        assert line.recv(timeout=10).startswith("0{")
 
 
 def test_who_guesses_has_to_wait():

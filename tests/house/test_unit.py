@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jarvis_backend.config import Limits
+from jarvis_backend.connections import files_needed
 from jarvis_backend.credentials import CREDENTIALS
 from jarvis_ear import companion, ear_thread
 from jarvis_ear.__main__ import LOOK_S
@@ -93,6 +95,14 @@ def test_all_deadlines_of_a_stop_fit_into_the_time_that_a_stop_may_take():
     together = (sum(way_of_a_turn), control.STOP_S, feed_socket.STOP_S, Timing().stop_s)
     [seconds] = settings("TimeoutStopSec")
     assert max(together) + 2 * companion.STOP_S < float(seconds)
+
+
+def test_the_backend_may_open_as_many_files_as_its_connections_need():
+    [most] = (one.le for one in Limits.model_fields["connections"].metadata if hasattr(one, "le"))
+    [limit] = settings("LimitNOFILE", BACKEND)
+    soft, hard = map(int, limit.split(":"))
+    assert soft >= files_needed(Limits())
+    assert hard >= files_needed(Limits(connections=most))
 
 
 @BOTH

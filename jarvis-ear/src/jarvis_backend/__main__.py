@@ -1,6 +1,5 @@
 """``jarvis-backend``: read the options, listen, and stop when asked to."""
 
-import ipaddress
 import logging
 import os
 import signal
@@ -10,8 +9,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, NoReturn
 
-from jarvis_backend.config import DEFAULT_PASSWORD, Config, load
-from jarvis_backend.errors import BackendError
+from jarvis_backend.config import PASSWORD_CHARACTERS, Config, forget_secrets, is_loopback, load
+from jarvis_backend.connections import raise_file_limit
+from jarvis_backend.dumps import forbid_dumps
+from jarvis_backend.errors import BackendError, ConfigError
 from jarvis_backend.logs import log_to_stderr
 from jarvis_backend.password import hash_of
 from jarvis_backend.server import Server
@@ -22,6 +23,7 @@ _LOG: Final = logging.getLogger("jarvis_backend")
 
 def program() -> NoReturn:
     """Run, and end at once: the interpreter would look through the models for most of a second."""
+    forbid_dumps()
     status = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
@@ -34,9 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load(sys.argv[1:] if arguments is None else arguments)
         if config.hash_password:
-            print(hash_of(sys.stdin.readline().rstrip("\n")))  # noqa: T201 - what was asked for
+            _hash_password()
             return 0
+        forget_secrets(os.environ)
         log_to_stderr(config.log.level)
+        if too_few_files := raise_file_limit(config.limits):
+            _LOG.warning("%s", too_few_files)
         _warn_if_open(config)
         server = Server(config) if config.workers == 1 else Workers(config)
         _serve(server, companion=config.companion)
@@ -66,20 +71,24 @@ def _stop_at_end_of_input(server: Server | Workers) -> None:
     server.ask_to_stop()
 
 
+def _hash_password() -> None:
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise ConfigError("--hash-password: standard input is empty, expected a password on a line")
+    if len(password) < PASSWORD_CHARACTERS:
+        sys.stderr.write(
+            f"jarvis-backend: the password has under {PASSWORD_CHARACTERS} characters: "
+            "not for a backend that other machines reach\n"
+        )
+    print(hash_of(password))  # noqa: T201 - what was asked for
+
+
 def _warn_if_open(config: Config) -> None:
-    if _is_loopback(config.host):
+    if is_loopback(config.host):
         return
     _LOG.warning("listening on %s: other machines can reach this backend", config.host)
-    is_hashed = bool(config.password_hash.get_secret_value())
-    if not is_hashed and config.password.get_secret_value() == DEFAULT_PASSWORD:
-        _LOG.warning("the password is the public default: set JARVIS_PASSWORD")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    if config.insecure_password:
+        _LOG.warning("--insecure-password: the password may be one that anybody guesses")
 
 
 if __name__ == "__main__":

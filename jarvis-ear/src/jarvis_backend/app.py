@@ -11,7 +11,10 @@ from typing import Final, Protocol
 
 import socketio
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 from jarvis_backend.agents import Agents
 from jarvis_backend.auth import Admission, Auth
@@ -87,10 +90,16 @@ def create_app(
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         )
-    app.add_middleware(Doorway, rules=rules)
+    admission = Admission(auth, require_token=config.require_token)
+
+    def shows_token(headers: Headers) -> bool:
+        offered = headers.get("sec-websocket-protocol", "").split(",")[0].strip()
+        return admission.is_shown_token(headers.get("authorization"), [offered])
+
+    app.add_middleware(Doorway, rules=rules, shows_token=shows_token)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.include_router(login_routes(auth, Guesses(config.limits.guesses_per_min, queue, now)))
     app.include_router(health_routes(engines, _version(), now))
-    admission = Admission(auth, require_token=config.require_token)
 
     def door() -> SocketDoor:
         return SocketDoor(admission, config.limits, now)
@@ -109,8 +118,13 @@ def create_app(
     if config.console:
         app.include_router(console_routes(config.realtime_path))
     voice_app = socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH)
-    app.mount(SOCKETIO_PATH, FloodGate(voice_app, config.limits, now))
+    app.mount(SOCKETIO_PATH, FloodGate(voice_app, config.limits, now, voice))
     return app
+
+
+async def _left(_request: Request, _error: Exception) -> Response:
+    """Answer a client that left before its request was complete: it is no fault of ours."""
+    return Response(status_code=400)
 
 
 def _auth(config: Config) -> Auth:

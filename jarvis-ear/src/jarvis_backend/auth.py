@@ -96,6 +96,14 @@ class Admission:
             self._auth.admit(token)
         return offered if authorization is None else None
 
+    def is_shown_token(self, authorization: str | None, subprotocols: Sequence[str] = ()) -> bool:
+        """Whether a good token is among what ``admit`` would look at."""
+        try:
+            self.admit(None, authorization, subprotocols, login=True)
+        except Refused:
+            return False
+        return True
+
 
 def _bearer(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")

@@ -6,9 +6,10 @@ every user of a machine can read the arguments of every program; they may also b
 service manager, which give way to the environment.
 """
 
+import ipaddress
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -30,8 +31,14 @@ from jarvis_backend.password import NotAHash, Password
 ENV_PREFIX: Final = "JARVIS_BACKEND_"
 """Every name in the environment that begins so must be an option."""
 
-DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, warned about off loopback
+PASSWORD_VARIABLE: Final = "JARVIS_PASSWORD"  # noqa: S105 - a name
+"""Where the password may stand too, for the ear and the backend alike."""
+
+DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, refused off loopback
 """What satellites log in with until the owner changes it."""
+
+PASSWORD_CHARACTERS: Final = 8
+"""A shorter password is not for a backend that other machines reach (NIST SP 800-63B, 5.1.1)."""
 
 SECRET_LETTERS: Final = 32
 """HS256 signs with 256 bits; a shorter secret is the weakest part of it (RFC 7518, 3.2)."""
@@ -114,10 +121,12 @@ class Limits(Section):
     heartbeat_s: float = Field(default=15.0, ge=0.1, le=3600)
     """How often a WebSocket's client is asked whether it lives; one that does not answer for as
     long again is dropped."""
-    guesses_per_min: int = Field(default=600, ge=1, le=10_000)
-    """Wrong passwords that may come from one address."""
+    guesses_per_min: int = Field(default=10, ge=1, le=10_000)
+    """Wrong passwords that may come from one address. After half of them in a row each further one
+    costs a wait: 1 s, 2 s, and so on up to 60 s. Whoever has to wait is answered with 429."""
     connections: int = Field(default=64, ge=1, le=10_000)
-    """Satellites that may be connected to one wire at once."""
+    """Satellites that may be connected to one wire at once. In all, 8 times as many connections and
+    64 more are accepted, half of them from one address."""
     recording_s: float = Field(default=30.0, ge=1, le=600)
     """A chunk that arrives later than this after its start ends the recording."""
     recordings: int = Field(default=64, ge=1, le=10_000)
@@ -164,16 +173,19 @@ class Config(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on. Anything but loopback lets other machines in: your decision."""
+    """Address to listen on. Anything but loopback lets other machines in: your decision, and it
+    takes a password of at least 8 characters."""
     port: int = Field(default=4000, ge=0, le=65_535)
     """Port to listen on. 0: any that is free."""
     password: CliSuppress[SecretStr] = Field(
         default=SecretStr(DEFAULT_PASSWORD),
-        validation_alias=AliasChoices(ENV_PREFIX + "PASSWORD", "JARVIS_PASSWORD"),
+        validation_alias=AliasChoices(ENV_PREFIX + "PASSWORD", PASSWORD_VARIABLE),
     )
     """What satellites log in with. Never an argument: JARVIS_PASSWORD in the environment."""
     password_hash: CliSuppress[SecretStr] = SecretStr("")
     """What recognises the password instead of `password`: made by `--hash-password`."""
+    insecure_password: bool = False
+    """Listen beyond loopback whatever the password is."""
     hash_password: bool = False
     """Read a password from standard input, write what recognises it, and end."""
     jwt_secret: CliSuppress[SecretStr | None] = None
@@ -183,7 +195,8 @@ class Config(BaseSettings):
     allow_origins: tuple[str, ...] = ()
     """Web pages of other servers that may connect, for example `https://panel.example`."""
     allow_hosts: tuple[str, ...] = ()
-    """Names with a dot under which this server is known; addresses need no permission."""
+    """Names under which this server is known, for example `jarvis.local`; addresses and `localhost`
+    need no permission."""
     require_token: bool = False
     """Ask programs of this machine for a token too, on wires that have no login of their own.
     Switch it on behind a proxy, where everybody seems to be on this machine."""
@@ -239,6 +252,14 @@ def load(arguments: Sequence[str] | None = None) -> Config:
     return config
 
 
+def forget_secrets(environ: MutableMapping[str, str]) -> None:
+    """Remove the secrets, once they have been read: the programs that engines start need none."""
+    ours = {ENV_PREFIX + option.replace(".", "__").upper() for option in secrets()}
+    for name in list(environ):
+        if name.upper() in ours | {PASSWORD_VARIABLE}:  # options are read in any case
+            del environ[name]
+
+
 def secrets(options: type[BaseModel] = Config, inside: str = "") -> Iterator[str]:
     """Names of the options that are secret, those of a section after its name and a dot."""
     for name, option in options.model_fields.items():
@@ -278,11 +299,46 @@ def _weak(config: Config) -> Iterable[str]:
         Password("", config.password_hash.get_secret_value())
     except NotAHash:
         yield "password_hash: expected what `jarvis-backend --hash-password` writes"
+    yield from _guessable(config)
     yield from _unshared(config)
     for name in ("stt", "brain", "tts"):
         options: SpeechToTextOptions | BrainOptions | TextToSpeechOptions = getattr(config, name)
         if options.engine == "openai" and not re.match(r"https?://[^/]", options.url):
             yield f"{name}.url: {options.url!r}, expected http:// or https:// and a host"
+        key = options.api_key.get_secret_value()
+        if not (key.isascii() and key.isprintable()):
+            yield f"{name}.api_key: expected printable ASCII on one line"
+
+
+def _guessable(config: Config) -> Iterable[str]:
+    """Name a password that other machines would find out. Of a hash only the worst are known."""
+    if is_loopback(config.host) or config.insecure_password or config.hash_password:
+        return
+    hashed = config.password_hash.get_secret_value()
+    password = config.password.get_secret_value()
+    try:
+        known = Password(password, hashed)
+    except NotAHash:
+        return  # told already
+    if known.is_it(DEFAULT_PASSWORD) or known.is_it(""):
+        fault = "is the public default, or empty"
+    elif not hashed and len(password) < PASSWORD_CHARACTERS:
+        fault = f"has under {PASSWORD_CHARACTERS} characters"
+    else:
+        return
+    yield (
+        f"password: {fault}, and other machines reach {config.host}; expected at least "
+        f"{PASSWORD_CHARACTERS} characters in JARVIS_PASSWORD (or the credential jarvis-password), "
+        "--host 127.0.0.1, or --insecure-password if you insist"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _unshared(config: Config) -> Iterable[str]:

@@ -5,8 +5,8 @@ It knows no wire: every endpoint says these messages in its own words.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -23,8 +23,13 @@ from jarvis_backend.wake_phrase import without_wake_phrase
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import WavError, decode_wav
 from jarvis_ear.units import SAMPLE_RATE, seconds
+from jarvis_ear.wire import voice_socketio as wire
 
 _LOG: Final = logging.getLogger(__name__)
+
+TEXT_LETTERS: Final = wire.MAX_TEXT
+"""Longest transcript that is used, and longest answer that is passed on as text: satellites take no
+longer one. The rest is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +102,17 @@ class Conversation:
     async def reply(self, utterance: bytes) -> AsyncGenerator[ReplyMessage, None]:
         """Answer a recorded ``utterance`` (a WAV file of any rate).
 
-        Raises UtteranceError for one that cannot be used and EngineError when the ear or the brain
-        fails. A sentence that cannot be spoken is left out. Closing the iterator stops the work.
+        Raises UtteranceError for one that cannot be used, and EngineError when the ear or the brain
+        fails in whatever way. A sentence that cannot be spoken is left out. Closing the iterator
+        stops the work.
         """
         if not utterance:
             raise UtteranceError("No audio received")
         pcm = await asyncio.to_thread(_decode, utterance, self._limits.utterance_s)
-        text = without_wake_phrase(await self._engines.stt.transcribe(pcm))
+        stt = self._engines.stt
+        with _failing_as_one("speech-to-text", stt.name):
+            heard = await stt.transcribe(pcm)
+        text = without_wake_phrase(heard[:TEXT_LETTERS])
         _LOG.info("understood %d letters in %.1f s of sound", len(text), seconds(len(pcm)))
         self._log("understood: %s", text)
         if not text:
@@ -122,8 +131,9 @@ class Conversation:
         try:
             async with aclosing(self._engines.stt.listen()) as listening:
                 async for pcm in sound:
-                    heard = await listening.feed(np.frombuffer(pcm, "<i2"))
-                    text = without_wake_phrase(heard)
+                    with _failing_as_one("speech-to-text", self._engines.stt.name):
+                        heard = await listening.feed(np.frombuffer(pcm, "<i2"))
+                    text = without_wake_phrase(heard[:TEXT_LETTERS])
                     if text and text != said:
                         said = text
                         yield text
@@ -131,10 +141,12 @@ class Conversation:
             _LOG.debug("no partial transcripts: %s", error)
 
     async def _answer(self, text: str) -> AsyncGenerator[ReplyMessage, None]:
-        yield Thinking(self._engines.brain.provider)
-        answer = await self._engines.brain.answer(text)
+        brain = self._engines.brain
+        yield Thinking(brain.provider)
+        with _failing_as_one("brain", brain.provider):
+            answer = await brain.answer(text)
         self._log("answer: %s", answer)
-        yield Answer(answer)
+        yield Answer(answer[:TEXT_LETTERS])
         async with aclosing(self._speak(answer)) as messages:
             async for message in messages:
                 yield message
@@ -163,14 +175,15 @@ class Conversation:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        yield Done(attempted, unspoken="" if has_voice else answer)
+        yield Done(attempted, unspoken="" if has_voice else answer[:TEXT_LETTERS])
 
     async def _sentence(
         self, index: int, sentence: str, turnstile: asyncio.Semaphore
     ) -> Spoken | None:
         async with turnstile:
             try:
-                return Spoken(index, await self._engines.tts.speak(sentence))
+                with _failing_as_one("text-to-speech", self._engines.tts.name):
+                    return Spoken(index, await self._engines.tts.speak(sentence))
             except EngineMissing:
                 raise
             except EngineError as error:
@@ -180,6 +193,18 @@ class Conversation:
     def _log(self, line: str, text: str) -> None:
         if self._log_transcripts:
             _LOG.info(line, one_line(text, self._limits.reply_chars))
+
+
+@contextmanager
+def _failing_as_one(part: str, name: str) -> Iterator[None]:
+    """Turn what an engine was never meant to raise into an EngineError: a turn always ends."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        _LOG.exception("%s (%s) failed in a way that is not foreseen", part, name)
+        raise EngineError(f"{part} ({name}) failed: {type(error).__name__}") from error
 
 
 def _decode(utterance: bytes, most_s: float) -> npt.NDArray[np.int16]:

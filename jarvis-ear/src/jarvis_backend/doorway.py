@@ -3,11 +3,13 @@
 A satellite is no browser and sends no ``Origin``. A browser may only come from a page of this
 server, or from one the owner named; without that, any page a person opens could talk to the backend
 on their own machine. A page that re-binds its own name to our address is recognised by that name in
-``Host``: it is one that somebody on the internet can own.
+``Host``: anybody on the internet can own a name with a dot, and anybody on the local network one
+without or in ``.local``. So a name has to be known, unless the request shows a good token, which
+such a page has not.
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,14 +18,28 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 PRIVATE_SUFFIXES: Final = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
-"""Names that nobody on the internet can own, as a name without any dot."""
+"""Names that nobody on the internet can own, as a name without any dot; somebody on the local
+network can."""
+
+LOOPBACK: Final = "localhost"
+"""This machine, and every name in it: ``x.localhost`` (RFC 6761, 6.3)."""
+
+IN_PROCESS: Final = "testserver"
+"""What Starlette's TestClient calls us, and says that we are: no socket has a word for an
+address."""
 
 POLICY_VIOLATION: Final = 1008
 """Close code of a WebSocket that may not be opened (RFC 6455, 7.4.1)."""
 
 
 REFUSAL: Final = "Forbidden: this name or page is not known here (allow_hosts, allow_origins)"
-"""Told to whoever is refused: most often it is the owner, behind a proxy."""
+"""Told to whoever is refused: most often it is the owner, who has named the machine otherwise."""
+
+MALFORMED: Final = "Bad Request: Host or Origin is malformed"
+
+
+class Malformed(ValueError):
+    """A ``Host`` or ``Origin`` that cannot be read at all."""
 
 
 class DoorRules:
@@ -34,50 +50,84 @@ class DoorRules:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
-    def admits_host(self, host: str) -> bool:
-        """Whether a request for ``host`` (perhaps with a port) means this server."""
+    def admits_host(self, host: str, *, with_token: bool = False) -> bool:
+        """Whether a request for ``host`` (perhaps with a port) means this server.
+
+        ``with_token``: it shows a good token. Raises ``Malformed``.
+        """
         name = _hostname(host)
-        if name is None:
+        if not name:
             return False
+        if name == LOOPBACK or name.endswith("." + LOOPBACK) or _is_address(name):
+            return True
         private = "." not in name or name.endswith(PRIVATE_SUFFIXES)
-        return private or name in self._hosts or _is_address(name)
+        return name in self._hosts or (with_token and private)
 
     def admits_origin(self, origin: str | None, host: str) -> bool:
-        """Whether a page of ``origin`` may use the server it reached as ``host``."""
+        """Whether a page of ``origin`` may use the server it reached as ``host``.
+
+        Raises ``Malformed``.
+        """
         if origin is None or origin.lower().rstrip("/") in self._origins:
             return True
-        page = urlsplit(origin)
+        try:
+            page = urlsplit(origin)
+        except ValueError:
+            raise Malformed from None
         return page.scheme in ("http", "https") and page.netloc.lower() == host.lower()
 
 
 class Doorway:
-    """ASGI middleware that answers 403 to whom the rules do not admit. Lives on the loop."""
+    """ASGI middleware that answers 403 to whom the rules do not admit, and 400 to nonsense.
 
-    def __init__(self, app: ASGIApp, rules: DoorRules) -> None:
+    Lives on the loop.
+    """
+
+    def __init__(
+        self, app: ASGIApp, rules: DoorRules, shows_token: Callable[[Headers], bool]
+    ) -> None:
         self._app = app
         self._rules = rules
+        self._shows_token = shows_token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] not in ("http", "websocket") or self._admits(Headers(scope=scope)):
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            refusal = None if self._admits(scope) else PlainTextResponse(REFUSAL, 403)
+        except Malformed:
+            refusal = PlainTextResponse(MALFORMED, 400)
+        if refusal is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         else:
-            await PlainTextResponse(REFUSAL, 403)(scope, receive, send)
+            await refusal(scope, receive, send)
 
-    def _admits(self, headers: Headers) -> bool:
+    def _admits(self, scope: Scope) -> bool:
+        headers = Headers(scope=scope)
         host = headers.get("host", "")
-        return self._rules.admits_host(host) and self._rules.admits_origin(
-            headers.get("origin"), host
-        )
+        if not self._rules.admits_origin(headers.get("origin"), host):
+            return False
+        is_known = self._rules.admits_host(host) or _is_in_process(scope, host)
+        return is_known or self._rules.admits_host(host, with_token=self._shows_token(headers))
 
 
-def _hostname(host: str) -> str | None:
+def _is_in_process(scope: Scope, host: str) -> bool:
+    server = scope.get("server") or ("",)
+    return server[0] == IN_PROCESS == _hostname(host)
+
+
+def _hostname(host: str) -> str:
+    """Return the name in ``host``, without its port and the dot of the root."""
     try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
+        name = urlsplit(f"//{host}").hostname or ""
+        name.encode("ascii").decode("idna")
+    except ValueError:  # UnicodeError is one
+        raise Malformed from None
+    return name.removesuffix(".")
 
 
 def _is_address(name: str) -> bool:

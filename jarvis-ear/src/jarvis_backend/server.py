@@ -1,21 +1,30 @@
 """Server: the backend listening on a port, on a thread of its own."""
 
+import asyncio
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import uvicorn
 
 from jarvis_backend.app import create_app
 from jarvis_backend.config import Config
+from jarvis_backend.connections import connections_for
 from jarvis_backend.conversation import Engines
 from jarvis_backend.errors import AddressInUse, BackendError
+from jarvis_backend.http_protocol import HttpProtocol, WebSocketProtocol
+from jarvis_backend.logs import STRANGERS
 
-START_S: Final = 15.0
-"""How long the application may take until it accepts; it loads its models afterwards."""
+_LOG: Final = logging.getLogger(STRANGERS)
+
+START_S: Final = 60.0
+"""How long the application may take until it accepts; it loads its models afterwards. A second or
+two, but a machine that starts everything at once has taken half a minute."""
 
 DRAIN_S: Final = 1
 """How long connections may take to close politely when the server stops."""
@@ -27,8 +36,12 @@ SEND_BYTES: Final = 256 * 1024
 """What the kernel may keep for a client that takes nothing, twice: it would keep megabytes of
 speech and events before anybody noticed."""
 
-BACKLOG: Final = 128
-"""Connections that may wait to be accepted."""
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted; who finds no place tries again after a second."""
+
+ACCEPTS: Final = 16
+"""Connections that are accepted at once. They are counted only afterwards, so many more than are
+allowed must fit into the open files."""
 
 
 class Server:
@@ -138,6 +151,13 @@ class _Uvicorn(uvicorn.Server):
         finally:
             self.settled.set()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept, few at once, while more may wait."""
+        asyncio.get_running_loop().set_exception_handler(_tell)
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)  # asyncio has one number for both
+
     async def main_loop(self) -> None:
         """Begin to accept. Told to stop any earlier, uvicorn would not close what it opened."""
         self.accepts = True
@@ -145,11 +165,22 @@ class _Uvicorn(uvicorn.Server):
         await super().main_loop()
 
 
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell of an error that nobody handled; in one line if it is only that there are no files."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and "accept" in context["message"]:
+        _LOG.warning("no connection can be accepted: %s", error.strerror)
+    else:
+        loop.default_exception_handler(context)
+
+
 def _settings(config: Config, engines: Engines | None, now: Callable[[], float]) -> uvicorn.Config:
+    connections = connections_for(config.limits)
     return uvicorn.Config(
         create_app(config, engines, now=now),
-        http="h11",
-        ws="wsproto",
+        http=partial(HttpProtocol, connections=connections),  # type: ignore[arg-type]  # is called
+        ws=partial(WebSocketProtocol, connections=connections),  # type: ignore[arg-type]  # likewise
+        backlog=ACCEPTS,
         ws_max_size=config.limits.message_bytes,
         ws_per_message_deflate=False,  # sound does not shrink, and an event is told to hundreds
         ws_ping_interval=config.limits.heartbeat_s,

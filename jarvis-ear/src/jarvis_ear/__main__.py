@@ -26,6 +26,7 @@ from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.source import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.dumps import forbid_dumps
 from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.ears import Ears, wake_word
 from jarvis_ear.ending import Ending, LastTurn
@@ -79,6 +80,7 @@ def program() -> NoReturn:
 
     That takes most of a second, after everything has stopped and been told.
     """
+    forbid_dumps()  # password, token and the sound of the room
     status = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config
+from jarvis_backend.config import Config, Limits
 
 PATH = "/api/auth/login"
 SECRET = "s" * 32
@@ -16,7 +16,9 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture(scope="module")
 def client():
-    with TestClient(create_app(Config(password="geheim", jwt_secret=SECRET), scripted())) as client:
+    limits = Limits(guesses_per_min=1000)
+    config = Config(password="geheim", jwt_secret=SECRET, limits=limits)
+    with TestClient(create_app(config, scripted())) as client:
         yield client
 
 
@@ -64,7 +66,12 @@ def test_it_is_no_page(client):
     assert (answer.status_code, answer.json()) == (401, {"error": "Authentication required"})
 
 
-def test_wrong_logins_are_not_slowed_down(client):
-    answers = [client.post(PATH, json={"password": "wrong"}).status_code for _ in range(60)]
-    assert answers == [401] * 60
-    assert client.post(PATH, json={"password": "geheim"}).status_code == 200
+def test_of_wrong_logins_a_few_are_not_slowed_down():
+    app = create_app(Config(password="geheim"), scripted())
+    with TestClient(app) as client:
+        answers = [client.post(PATH, json={"password": "wrong"}) for _ in range(7)]
+        assert [answer.status_code for answer in answers] == [401] * 6 + [429]
+        assert answers[-1].headers["Retry-After"] == "1"
+        assert client.post(PATH, json={"password": "geheim"}).status_code == 429
+    with TestClient(app, client=("192.0.2.9", 1)) as elsewhere:
+        assert elsewhere.post(PATH, json={"password": "geheim"}).status_code == 200

@@ -1,6 +1,7 @@
 """The engines that are a server somewhere, against a small server here."""
 
 import asyncio
+import gzip
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ from jarvis_backend.engines.engine import Speech
 from jarvis_backend.engines.openai_http import HttpBrain, HttpSpeechToText, HttpTextToSpeech
 from jarvis_backend.errors import EngineError
 from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.wire import voice_socketio as wire
 
 PCM = np.arange(1000, dtype=np.int16)
 CHAT = {"choices": [{"message": {"role": "assistant", "content": " Noon. "}}]}
@@ -24,9 +26,14 @@ class Service:
 
     def __init__(self):
         self.status, self.type, self.body = 200, "application/json", b"{}"
+        self.coding = ""
+        """Content-Encoding, unless empty."""
+        self.drops = False
+        """Send the body byte by byte, for ever."""
         self.requests = []
         self.hold = threading.Event()
         self.hold.set()
+        self.never = threading.Event()
 
     def answer(self, body, status=200, content_type="application/json"):
         self.status, self.type = status, content_type
@@ -44,12 +51,18 @@ def running():
             service.hold.wait(10)
             self.send_response(service.status)
             self.send_header("Content-Type", service.type)
-            self.send_header("Content-Length", str(len(service.body)))
+            if service.coding:
+                self.send_header("Content-Encoding", service.coding)
+            if not service.drops:
+                self.send_header("Content-Length", str(len(service.body)))
             self.end_headers()
             try:
                 self.wfile.write(service.body)
+                while service.drops:
+                    self.wfile.write(b" ")
+                    service.never.wait(0.05)
             except ConnectionError:
-                return  # the engine had enough
+                self.close_connection = True  # the engine had enough
 
         def log_message(self, *_):
             """Be quiet."""
@@ -69,6 +82,7 @@ def running():
 def service(running):
     running.requests.clear()
     running.hold.set()
+    running.coding, running.drops = "", False
     return running
 
 
@@ -186,6 +200,90 @@ def test_an_endless_answer_is_cut_off(service, monkeypatch):
     service.answer(bytes(100_000), content_type="audio/wav")
     with pytest.raises(EngineError, match="sent more than 1000 bytes"):
         say(service.url)
+
+
+def test_nothing_is_decompressed(service):
+    """3 kB that are a gigabyte: zeros packed twice."""
+    packed = gzip.compress(bytes(16 * 1024 * 1024))
+    bomb = gzip.compress(packed * 64)
+    assert len(bomb) < 10_000
+    for coding in ("gzip", "gzip, gzip", "deflate", "br"):
+        service.answer(bomb)
+        service.coding = coding
+        for ask in (hear, think, say):
+            with pytest.raises(EngineError, match=f"answered in '{coding}', expected no compr"):
+                ask(service.url)
+    assert {headers["Accept-Encoding"] for _, headers, _ in service.requests} == {"identity"}
+
+
+def test_what_says_that_it_is_not_compressed_is_taken(service):
+    service.answer(CHAT)
+    service.coding = "Identity"
+    assert think(service.url) == "Noon."
+
+
+@pytest.mark.parametrize("ask", [hear, think])
+@pytest.mark.parametrize(
+    "body", [b"[" * 500_000, b'{"a":' * 100_000, b"[" * 99_999 + b"]" * 99_999]
+)
+def test_deep_json_is_told(service, ask, body):
+    service.answer(body)
+    with pytest.raises(EngineError, match=r"^expected JSON, got '"):
+        ask(service.url)
+
+
+@pytest.mark.parametrize("ask", [hear, think])
+def test_words_in_megabytes_are_not_read(service, ask):
+    service.answer({"text": "x" * 2_000_000, **CHAT})
+    with pytest.raises(EngineError, match="sent more than 1048576 bytes"):
+        ask(service.url)
+
+
+@pytest.mark.parametrize("ask", [hear, think, say])
+def test_a_body_that_comes_in_drops_is_given_up(service, ask):
+    service.answer(b"{", content_type="audio/wav")
+    service.drops = True
+    with pytest.raises(EngineError, match="took more than 1 s"):
+        ask(service.url, timeout_s=1)
+
+
+def test_half_a_letter_is_replaced(service):
+    service.answer(b'{"text": "a\\ud800b"}')
+    assert hear(service.url) == "a?b"
+    service.answer(b'{"choices": [{"message": {"content": "\\udfff."}}]}')
+    assert think(service.url) == "?."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (b"[" * 500_000, 200, ""),
+        (b"\x1f\x8b", 200, "gzip"),
+        (b"{}", 200, ""),
+        (b"", 500, ""),
+        (b"\xff\xfe\xff", 200, ""),
+    ],
+)
+def test_every_failure_ends_in_an_error_and_the_next_turn_works(
+    satellite, run, beep, service, answer
+):
+    stt = SpeechToTextOptions(engine="openai", url=service.url)
+    make = satellite(None, stt=stt, tts=TextToSpeechOptions(engine="none"))
+    body, status, service.coding = answer
+    service.answer(body, status)
+
+    async def scene():
+        async with make() as ear:
+            await ear.utter(beep)
+            told = await ear.until(wire.ERROR)
+            assert wire.TRANSCRIPT not in [event for event, _ in told]
+            assert await ear.next() == (wire.LISTENING, {})
+            service.answer({"text": "what time is it"})
+            service.coding = ""
+            await ear.utter(beep)
+            await ear.until(wire.TTS_DONE)
+
+    run(scene())
 
 
 def test_a_server_that_hangs_is_given_up(service):

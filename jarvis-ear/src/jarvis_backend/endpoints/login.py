@@ -6,6 +6,7 @@ Status codes and bodies are those of the backend this one stands in for, measure
 
 import asyncio
 import json
+import math
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -22,6 +23,9 @@ BODY_BYTES: Final = 100 * 1024
 WRONG: Final = 401
 """Status of the answer to a wrong password."""
 
+RIGHT: Final = 200
+"""Status of the answer to the right one."""
+
 
 def login_routes(auth: Auth, guesses: Guesses) -> APIRouter:
     """Routes of the login."""
@@ -35,11 +39,15 @@ def login_routes(auth: Auth, guesses: Guesses) -> APIRouter:
         if not body or not _is_json(request):
             return HTMLResponse("Internal Server Error", 500)
         peer = "" if request.client is None else request.client.host
-        if guesses.are_too_many(peer):
-            return JSONResponse({"error": "Too many attempts"}, 429)
-        answer = await asyncio.to_thread(_answer, auth, body)  # a hash takes its time
-        if answer.status_code == WRONG:
-            await guesses.wrong(peer)
+        async with guesses.turn_of(peer) as wait_s:
+            if wait_s > 0:
+                headers = {"Retry-After": str(math.ceil(wait_s))}
+                return JSONResponse({"error": "Too many attempts"}, 429, headers)
+            answer = await asyncio.to_thread(_answer, auth, body)  # a hash takes its time
+            if answer.status_code == WRONG:
+                await guesses.wrong(peer)
+            elif answer.status_code == RIGHT:
+                guesses.right(peer)
         return answer
 
     @routes.get(PATH)

@@ -10,8 +10,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from jarvis_backend.allowance import Allowance
 from jarvis_backend.auth import Admission, Refused
 from jarvis_backend.config import Limits
+from jarvis_backend.logs import STRANGERS
 
 _LOG: Final = logging.getLogger(__name__)
+_STRANGERS: Final = logging.getLogger(STRANGERS)
 
 SEND_S: Final = 5.0
 """A client that takes nothing for so long is dropped, not awaited."""
@@ -106,7 +108,7 @@ class SocketDoor:
                 login=login,
             )
         except Refused as refused:
-            _LOG.info("connection refused: %s", refused)
+            _STRANGERS.info("connection refused: %s", refused)
             await self._refuse(socket, VIOLATION)
             return
         if self._open >= self._limits.connections:

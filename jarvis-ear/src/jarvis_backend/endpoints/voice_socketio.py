@@ -23,12 +23,15 @@ from jarvis_backend.conversation import (
     Transcript,
 )
 from jarvis_backend.errors import EngineError, UtteranceError
+from jarvis_backend.flood_gate import MEMBER
+from jarvis_backend.logs import STRANGERS
 from jarvis_backend.one_line import one_line
 from jarvis_backend.recordings import Growth, Recordings
 from jarvis_backend.rooms import room_of
 from jarvis_ear.wire import voice_socketio as wire
 
 _LOG: Final = logging.getLogger(__name__)
+_STRANGERS: Final = logging.getLogger(STRANGERS)
 
 AGENT_ID_LETTERS: Final = 128
 """Longer names are not kept: the connection's own id stands in."""
@@ -74,12 +77,21 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
     async def trigger_event(self, event: str, *arguments: Any) -> None:  # noqa: ANN401 - foreign
         """Find the handler: event names have colons, which method names cannot."""
         if event == "connect":
-            sid, _, auth = (*arguments, None)[:3]  # a client may connect without saying who it is
+            sid, environ, auth = (*arguments, None)[:3]  # a client need not say who it is
             self._on_connect(sid, auth)
+            environ.get("asgi.scope", {})[MEMBER] = True
         elif event == "disconnect":
             self._on_disconnect(arguments[0])
         elif (handler := self._handlers.get(event)) is not None:
             await handler(arguments[0], arguments[1] if len(arguments) > 1 else None)
+
+    def is_member(self, session_id: str) -> bool:
+        """Whether the connection that the library calls ``session_id`` has come in."""
+        return self.server.manager.sid_from_eio_sid(session_id, wire.NAMESPACE) is not None
+
+    def sessions(self) -> int:
+        """How many connections the library keeps, whoever they are."""
+        return len(self.server.eio.sockets)
 
     async def aclose(self) -> None:
         """Stop all turns."""
@@ -92,7 +104,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         try:
             self._auth.admit(auth.get("token") if isinstance(auth, dict) else None)
         except Refused as refused:
-            _LOG.info("connection refused: %s", refused)
+            _STRANGERS.info("connection refused: %s", refused)
             raise socketio.exceptions.ConnectionRefusedError(str(refused)) from None
         if len(self._turns) >= self._limits.connections:
             raise socketio.exceptions.ConnectionRefusedError("Too many connections")
@@ -162,6 +174,10 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         except (UtteranceError, EngineError) as error:
             _LOG.warning("turn failed: %s", one_line(str(error)))
             await self._fail(sid, str(error))
+            return
+        except Exception:  # noqa: BLE001 - the satellite waits for an end of its turn
+            _LOG.exception("turn failed in a way that is not foreseen")
+            await self._fail(sid, "Internal error")
             return
         await self._ready(sid)
 

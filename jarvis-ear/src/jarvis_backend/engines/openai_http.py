@@ -18,6 +18,9 @@ from jarvis_ear.audio.wav import pcm_to_wav
 ANSWER_BYTES: Final = 16 * 1024 * 1024
 """Largest answer that is read: a minute of uncompressed speech is three."""
 
+JSON_BYTES: Final = 1024 * 1024
+"""Largest answer in JSON that is read: it holds a few sentences."""
+
 _COMPLAINT_BYTES: Final = 1000
 """As much of a server's error as is looked at."""
 
@@ -35,28 +38,35 @@ class HttpApi:
         self._client = httpx.AsyncClient(
             timeout=timeout_s,
             trust_env=False,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={
+                "Accept-Encoding": "identity",  # a few bytes could become gigabytes
+                **({"Authorization": f"Bearer {key}"} if key else {}),
+            },
         )
 
     async def post(
         self,
         path: str,
         *,
+        most_bytes: int = JSON_BYTES,
         json: Mapping[str, object] | None = None,
         data: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
     ) -> tuple[str, bytes]:
-        """Send, and return the content type and body of the answer; all within the deadline."""
+        """Send, and return the content type and body of the answer; all within the deadline.
+
+        Raises EngineError if there is none, or one of more than ``most_bytes``.
+        """
         url = f"{self._base}{path}"
         try:
             async with asyncio.timeout(self._timeout_s):
                 async with self._client.stream(
                     "POST", url, json=json, data=data, files=files
                 ) as answer:
-                    body = await _body(answer)
+                    body = await _body(answer, most_bytes)
         except TimeoutError:
             raise EngineError(f"{url} took more than {self._timeout_s:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise EngineError(f"{url} cannot be used: {error or type(error).__name__}") from error
         if answer.status_code != httpx.codes.OK:
             raise EngineError(f"{url} answered {answer.status_code}: {_complaint(body)}")
@@ -125,7 +135,7 @@ class HttpBrain:
         )
         match _json(body):
             case {"choices": [{"message": {"content": str(answer)}}, *_]}:
-                return answer.strip()
+                return _printable(answer).strip()
             case _:
                 raise EngineError("the chat server's answer has no choices[0].message.content")
 
@@ -147,6 +157,7 @@ class HttpTextToSpeech:
         """Ask for one WAV file."""
         content_type, audio = await self._api.post(
             "/v1/audio/speech",
+            most_bytes=ANSWER_BYTES,
             json={
                 "model": self._options.model or _USUAL_MODELS["tts"],
                 "voice": self._options.voice or "alloy",
@@ -163,12 +174,16 @@ class HttpTextToSpeech:
         await self._api.aclose()
 
 
-async def _body(answer: httpx.Response) -> bytes:
+async def _body(answer: httpx.Response, most_bytes: int) -> bytes:
+    """Read the body as it was sent: nothing is decompressed."""
+    coding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise EngineError(f"{answer.url} answered in {one_line(coding)!r}, expected no compression")
     body = bytearray()
-    async for piece in answer.aiter_bytes():
+    async for piece in answer.aiter_raw():
         body += piece
-        if len(body) > ANSWER_BYTES:
-            raise EngineError(f"{answer.url} sent more than {ANSWER_BYTES} bytes")
+        if len(body) > most_bytes:
+            raise EngineError(f"{answer.url} sent more than {most_bytes} bytes")
     return bytes(body)
 
 
@@ -179,16 +194,21 @@ def _complaint(body: bytes) -> str:
 def _json(body: bytes) -> Any:  # noqa: ANN401 - foreign JSON; whoever asks for a field checks it
     try:
         return httpx.Response(200, content=body).json()
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: thousands of brackets
         raise EngineError(f"expected JSON, got {_complaint(body)!r}") from None
 
 
 def _text(answer: object, key: str) -> str:
     match answer:
         case dict() if isinstance(text := answer.get(key), str):
-            return text
+            return _printable(text)
         case _:
             raise EngineError(f"the server's answer has no text {key!r}")
+
+
+def _printable(text: str) -> str:
+    """Replace halves of letters, which JSON can hold and nothing else can."""
+    return text.encode(errors="replace").decode()
 
 
 def _media_type(content_type: str) -> str:

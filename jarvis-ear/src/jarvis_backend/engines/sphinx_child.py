@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
+from jarvis_backend.dumps import forbid_dumps
 from jarvis_backend.engines.trim import phrases, spoken_part
 from jarvis_ear.units import samples
 
@@ -73,6 +74,7 @@ def write_frame(stream: BinaryIO, content: bytes) -> None:
 
 def main() -> None:
     """Decode until standard input ends."""
+    forbid_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes our input
     decoder = SphinxDecoder()
     write_frame(sys.stdout.buffer, b"")

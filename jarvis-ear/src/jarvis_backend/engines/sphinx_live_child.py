@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import webrtcvad
 
+from jarvis_backend.dumps import forbid_dumps
 from jarvis_backend.engines.sphinx_child import LANGUAGE_WEIGHT, read_frame, write_frame
 from jarvis_ear.units import FRAME_BYTES, SAMPLE_RATE, frames
 
@@ -110,6 +111,7 @@ class LiveDecoders:
 
 def main() -> None:
     """Listen until standard input ends."""
+    forbid_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes our input
     decoders = LiveDecoders()
     write_frame(sys.stdout.buffer, b"")

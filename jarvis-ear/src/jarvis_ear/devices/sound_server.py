@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from jarvis_ear.devices.portaudio import PortAudio
 from jarvis_ear.devices.sound_library import SoundLibrary, StreamFailed
+from jarvis_ear.dumps import forbid_dumps
 from jarvis_ear.errors import DeviceError
 
 PR_SET_PDEATHSIG: Final = 1
@@ -61,6 +62,7 @@ class SoundServer:
 
 def main() -> None:
     """Serve whoever started this process, and end with it, even inside a driver."""
+    forbid_dumps()
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(PR_SET_NAME, b"jarvis-ear")

@@ -1,0 +1,166 @@
+"""Who may be connected, and who has to make room."""
+
+import logging
+import resource
+
+import pytest
+
+from jarvis_backend import connections as module
+from jarvis_backend.config import Limits
+from jarvis_backend.connections import (
+    Connections,
+    connections_for,
+    files_needed,
+    most_connections,
+    raise_file_limit,
+)
+from jarvis_backend.origin import origin_of
+
+
+class Line:
+    """A transport that can be aborted."""
+
+    def __init__(self):
+        self.aborted = False
+
+    def abort(self):
+        self.aborted = True
+
+
+def entered(connections, peer, count=1, *, awaited=True):
+    lines = [Line() for _ in range(count)]
+    for line in lines:
+        assert connections.enter(line, peer)
+        if awaited:
+            connections.await_more(line)
+    return lines
+
+
+def test_of_one_address_the_one_that_was_waited_for_longest_makes_room():
+    connections = Connections(10, 2)
+    one, other = entered(connections, "a", 2)
+    (elsewhere,) = entered(connections, "b")
+    entered(connections, "a")
+    assert (one.aborted, other.aborted, elsewhere.aborted) == (True, False, False)
+    assert (len(connections), connections.refused) == (3, 1)
+
+
+def test_one_that_is_served_stays_and_the_newest_is_refused():
+    connections = Connections(10, 2)
+    lines = entered(connections, "a", 2, awaited=False)
+    assert not connections.enter(Line(), "a")
+    assert not any(line.aborted for line in lines)
+    connections.await_more(lines[1])
+    assert connections.enter(Line(), "a")
+    assert [line.aborted for line in lines] == [False, True]
+
+
+def test_one_that_has_been_served_waits_anew():
+    connections = Connections(10, 2)
+    one, other = entered(connections, "a", 2)
+    connections.serve(one)
+    connections.await_more(one)
+    entered(connections, "a")
+    assert (one.aborted, other.aborted) == (False, True)
+
+
+def test_when_all_are_too_many_the_address_that_has_most_makes_room():
+    connections = Connections(4, 3)
+    (lonely,) = entered(connections, "lonely")
+    crowd = entered(connections, "crowd", 3)
+    entered(connections, "new")
+    assert [line.aborted for line in crowd] == [True, False, False]
+    assert not lonely.aborted
+
+
+def test_when_all_are_served_a_new_one_is_refused(caplog):
+    connections = Connections(2, 2)
+    entered(connections, "a", 1, awaited=False)
+    entered(connections, "b", 1, awaited=False)
+    with caplog.at_level(logging.WARNING):
+        assert not connections.enter(Line(), "c")
+    assert caplog.messages == [
+        "2 connections are open in all, and no more are allowed: a new one is closed"
+    ]
+
+
+def test_who_has_left_is_forgotten():
+    connections = Connections(2, 1)
+    (line,) = entered(connections, "a")
+    connections.leave(line)
+    connections.leave(line)
+    connections.await_more(line)
+    connections.serve(line)
+    assert len(connections) == 0
+    entered(connections, "a")
+    assert connections.refused == 0
+
+
+@pytest.mark.parametrize(
+    ("peer", "origin"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1:2:3:4", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_all_addresses_of_a_household_are_one(peer, origin):
+    assert origin_of(peer) == origin
+
+
+@pytest.fixture
+def files(monkeypatch):
+    """Pretend that a process has such limits on its open files, and look at what it sets."""
+    limit = [0, 0]
+
+    def allow(soft, hard):
+        limit[:] = soft, hard
+        return limit
+
+    monkeypatch.setattr(module.resource, "getrlimit", lambda _: tuple(limit))
+    monkeypatch.setattr(
+        module.resource, "setrlimit", lambda _, wanted: limit.__setitem__(slice(2), wanted)
+    )
+    return allow
+
+
+@pytest.mark.parametrize("hard", [100_000, resource.RLIM_INFINITY])
+def test_as_many_files_as_the_connections_need_are_allowed(files, hard):
+    limits = Limits(connections=1000)
+    limit = files(1024, hard)
+    assert raise_file_limit(limits) == ""
+    assert limit == [files_needed(limits), hard]
+    assert connections_for(limits)._most == most_connections(limits) == 8064
+
+
+def test_too_few_files_are_told_and_bound_the_connections(files):
+    limits = Limits(connections=1000)
+    limit = files(1024, 4096)
+    assert raise_file_limit(limits) == (
+        "limits.connections: 1000 need 8320 open files, but 4096 are allowed; "
+        "expected LimitNOFILE=8320 (ulimit -n), or fewer connections"
+    )
+    assert limit == [4096, 4096]
+    assert connections_for(limits)._most == 4096 - 256
+
+
+def test_a_limit_that_may_not_be_raised_is_told(files, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    files(1024, 100_000)
+    monkeypatch.setattr(module.resource, "setrlimit", refuse)
+    assert "need 8320 open files, but 1024 are allowed" in raise_file_limit(
+        Limits(connections=1000)
+    )
+
+
+@pytest.mark.parametrize("soft", [832, resource.RLIM_INFINITY])
+def test_enough_files_are_left_alone(files, soft):
+    limit = files(soft, 0)
+    assert raise_file_limit(Limits()) == ""
+    assert limit == [soft, 0]
+    assert connections_for(Limits())._most == most_connections(Limits())

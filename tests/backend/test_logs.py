@@ -1,0 +1,50 @@
+"""What strangers can make the log say is said a few times a minute."""
+
+import logging
+
+import pytest
+
+from jarvis_backend.logs import LINES, PERIOD_S, STRANGERS, Throttle, log_to_stderr
+
+
+@pytest.fixture
+def clock():
+    return [0.0]
+
+
+@pytest.fixture
+def written(clock):
+    """Log a line at a place of the code, and return what is written of it."""
+    throttle = Throttle(lambda: clock[0])
+
+    def log(name, text, *arguments, line=1):
+        record = logging.LogRecord(name, logging.WARNING, "x.py", line, text, arguments, None)
+        return [record.getMessage()] if throttle.filter(record) else []
+
+    return log
+
+
+@pytest.mark.parametrize("name", [STRANGERS, "uvicorn.error", "asyncio"])
+def test_a_line_is_written_a_few_times_a_minute(clock, written, name):
+    lines = [line for number in range(100) for line in written(name, "bad %d", number)]
+    assert len(lines) == LINES
+    assert lines[0] == "bad 0"
+    assert lines[-1] == f"bad {LINES - 1} (more like it are left out for a minute)"
+    assert written(name, "another", line=2) == ["another"]
+    clock[0] += PERIOD_S
+    assert written(name, "bad %d", 1) == ["bad 1"]
+
+
+@pytest.mark.parametrize("name", ["jarvis_backend", "jarvis_backend.app", "uvicornish"])
+def test_what_we_say_ourselves_is_all_written(written, name):
+    assert [written(name, "x") for _ in range(100)] == [["x"]] * 100
+
+
+def test_the_program_throttles_once(monkeypatch):
+    handler = logging.StreamHandler()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    ours = logging.getLogger("jarvis_backend")
+    monkeypatch.setattr(ours, "level", ours.level)
+    log_to_stderr("info")
+    log_to_stderr("info")
+    assert [type(one) for one in handler.filters] == [Throttle]
