@@ -153,6 +153,11 @@ def test_who_does_not_listen_is_not_waited_for_long(path, monkeypatch):
 def test_another_user_gets_no_answer(control, path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
     monkeypatch.setattr(private_socket, "_CREDENTIALS", Stranger())
+    assert rest_of(connect(path)) == b""
+
+
+def test_who_is_turned_away_is_told_so(control, path, monkeypatch):
+    monkeypatch.setattr(private_socket, "is_welcome", lambda _client, _group: False)
     with pytest.raises(PermissionError, match="gives us no answer"):
         ask([path], "mute")
 

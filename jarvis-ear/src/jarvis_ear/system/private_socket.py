@@ -1,15 +1,22 @@
 """Sockets in the runtime folder that only some users may use.
 
 The user of the ear and root are welcome; so is the group of the ear where the folder is open to
-that group, as that of the service is.
+that group, as that of the service is. Whoever asks believes no more than that either: the folder
+and the process that answers must belong to the user who asks, to root, or to the service's user.
 """
 
 import os
+import pwd
 import socket
 import stat
 import struct
 from pathlib import Path
 from typing import Final
+
+from jarvis_ear.errors import Impostor
+
+SERVICE_USER: Final = "jarvis-ear"
+"""Who runs the ear that is installed as a service."""
 
 PROBE_S: Final = 1.0
 """An ear that lives accepts at once; one that hangs may keep its socket."""
@@ -56,6 +63,59 @@ def is_welcome(client: socket.socket, group: int | None) -> bool:
     if uid in (0, os.geteuid()):
         return True
     return group is not None and group in {gid, *_groups(client)}
+
+
+def connect(path: Path, within_s: float) -> socket.socket:
+    """Connect to the socket of a running ear, with a time-out in seconds; 0: never wait for it.
+
+    Raises ``FileNotFoundError`` or ``ConnectionRefusedError`` where there is no ear, another
+    ``OSError`` where there is one that we cannot reach, and ``Impostor`` where the folder or the
+    process at the other end is not to be believed. Any thread.
+    """
+    _require_trusted_folder(path.parent)
+    ear = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        ear.settimeout(within_s)
+        ear.connect(str(path))
+        _require_trusted(peer_user(ear), f"{path} is answered by")
+    except BaseException:
+        ear.close()
+        raise
+    return ear
+
+
+def peer_user(one: socket.socket) -> int:
+    """Return the user at the other end, as the kernel noted when it connected or listened."""
+    raw = one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
+    return int(uid)
+
+
+def _require_trusted_folder(folder: Path) -> None:
+    """Refuse a folder into which somebody else could have put a socket; or raise OSError.
+
+    A link to it is followed if whoever made the link is to be believed.
+    """
+    _require_trusted(folder.lstat().st_uid, f"{folder} belongs to")
+    found = folder.stat()
+    _require_trusted(found.st_uid, f"{folder} belongs to")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        mode = stat.S_IMODE(found.st_mode)
+        raise Impostor(f"others may write into {folder} (mode {mode:04o}), expected 0700 or 0750")
+
+
+def _require_trusted(user: int, what: str) -> None:
+    if user not in _trusted_users():
+        expected = f"you, root or the user {SERVICE_USER}"
+        raise Impostor(f"{what} user {user}, expected {expected}: it is not asked")
+
+
+def _trusted_users() -> frozenset[int]:
+    try:
+        service = pwd.getpwnam(SERVICE_USER).pw_uid
+    except KeyError:  # it is not installed
+        return frozenset({0, os.geteuid()})
+    return frozenset({0, os.geteuid(), service})
 
 
 def _invited_group(folder: Path) -> int | None:
