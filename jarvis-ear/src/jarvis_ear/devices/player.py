@@ -62,6 +62,12 @@ class Player:
         self._files = files
         self._told_mute = False
 
+    @property
+    def unsaved(self) -> int:
+        """Chunks that could not be written to the folder of now. Any thread may ask."""
+        files = self._files
+        return 0 if files is None else files.failures
+
     def play(self, chunk: Chunk) -> None:
         """Play one chunk to its last sample, unless its turn is stopped or the speaker fails."""
         if self._playlist.is_stopped(chunk.turn_id):

@@ -65,6 +65,10 @@ class Control:
         self.refused = 0
         """Connections that were closed without an answer: strangers, and those above a bound."""
 
+    def counters(self) -> Mapping[str, int]:
+        """Return how often somebody was turned away. Any thread may ask."""
+        return {"control_refused": self.refused}
+
     def __enter__(self) -> Self:
         try:
             self._doorway = private_socket.Doorway(self._path, self._monotonic)

@@ -5,7 +5,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -56,6 +56,10 @@ class FeedSocket:
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self.refused = 0
         """Connections that were turned away: strangers, and those above the bound."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how often somebody was turned away, and what watchers missed. Any thread."""
+        return {"feed_refused": self.refused, "feed_dropped": self._feed.dropped}
 
     def __enter__(self) -> Self:
         try:
