@@ -79,7 +79,7 @@ def test_a_turn_as_it_happens_and_a_restart(page, ear):
         expect(page.get_by_role("status")).to_have_text("Waiting for the wake word")
         expect(page.get_by_role("status")).to_have_text("Hearing you")
         expect(page.locator(".said")).to_have_text("what time is it")
-        expect(page.locator(".reply")).to_contain_text("played by the ear")
+        expect(page.locator(".reply")).to_contain_text("Answered with one piece of speech")
         expect(page.locator("#turns .chip")).to_have_text("done")
         expect(page.locator("#turns .answer")).to_contain_text("to the first sound")
         page.get_by_role("button", name="Mute").click()
