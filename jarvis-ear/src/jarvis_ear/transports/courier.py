@@ -51,7 +51,7 @@ class Courier:
         self._given: Link | None = None
         self._served: Link | None = None
         self._flush: asyncio.Task[None] | None = None
-        self._former: Counter[str] = Counter()
+        self._former: Counter[str] = Counter(messages_refused=0, links_flooded=0)
         self.replaced: Link | None = None
         """The last link that was thrown away on purpose."""
 
