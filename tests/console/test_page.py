@@ -260,14 +260,14 @@ def test_the_conversation_opens_at_the_newest_turn_and_stays_there(page: Page, e
 def test_a_reply_is_called_heard_only_where_the_ear_says_so(page: Page, ear):
     ear.feed.put("turn:a", turn("a"))
     expect(page.locator(".reply")).to_have_text("Answered with one piece of speech.")
-    for heard, words in [
-        ("all", "Answered with one piece of speech, played by the ear."),
-        ("part", "Answered with one piece of speech, of which the ear played a part."),
-        ("none", "Answered with one piece of speech, of which nothing was heard."),
-        ("interrupted", "Answered with one piece of speech, interrupted."),
+    for heard, why, words in [
+        ("all", "", "played by the ear"),
+        ("part", "sentences_missing", "heard in part: sentences missing"),
+        ("none", "no_speaker", "nothing heard: no speaker"),
+        ("interrupted", "interrupted", "interrupted"),
     ]:
-        ear.feed.put("turn:a", turn("a", heard=heard))
-        expect(page.locator(".reply")).to_have_text(words)
+        ear.feed.put("turn:a", turn("a", heard=heard, heard_reason=why))
+        expect(page.locator(".reply")).to_have_text(f"Answered with one piece of speech, {words}.")
 
 
 def test_words_that_the_owner_hides(page: Page, ear):

@@ -3,7 +3,7 @@
 import { $, clock, lasting, lock, make, showNoSound, spaced, write, writeState } from "./dom.js";
 import { Feed } from "./feed.js";
 import { makeSwitches } from "./modules.js";
-import { showTurns } from "./turns.js";
+import { showTurns, unheard } from "./turns.js";
 import { Words } from "./words.js";
 
 const SAYS = {
@@ -222,13 +222,12 @@ function said(turn, shown) {
   };
 }
 
-/** What became of the spoken reply, where the ear says it. */
-const HEARD = { all: ", played by the ear", part: ", of which the ear played a part", none: ", of which nothing was heard", interrupted: ", interrupted" };
-
+/** What became of the spoken reply: that it was played only where the ear says so. */
 function answered(turn) {
   if (!turn.chunks) return turn.reply_characters ? `Answered with ${turn.reply_characters} characters.` : "";
   const pieces = turn.chunks === 1 ? "one piece of speech" : `${turn.chunks} pieces of speech`;
-  return `Answered with ${pieces}${HEARD[turn.heard] ?? ""}.`;
+  const played = turn.heard === "all" ? "played by the ear" : unheard(turn);
+  return `Answered with ${pieces}${played && `, ${played}`}.`;
 }
 
 /** Whether sound comes from the microphone. */

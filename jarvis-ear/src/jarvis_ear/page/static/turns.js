@@ -41,6 +41,15 @@ export function title(turn) {
   return turn.score === null ? "speech after a reply" : "wake word";
 }
 
+const HEARD = { none: "nothing heard", part: "heard in part", interrupted: "interrupted" };
+
+/** How much of the reply was not heard, and why; empty: all of it was heard, or it is not over. */
+export function unheard(turn) {
+  if (!turn.heard || turn.heard === "all") return "";
+  const why = turn.heard_reason && turn.heard_reason !== turn.heard ? `: ${spaced(turn.heard_reason)}` : "";
+  return `${HEARD[turn.heard] ?? turn.heard}${why}`;
+}
+
 function reached(turn) {
   return STAGES.filter(([key]) => key in turn.stages_ms);
 }
