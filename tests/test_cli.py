@@ -2,8 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -312,7 +315,15 @@ def ear(tmp_path, monkeypatch):
         yield answers
 
 
-REPORT = {"state": "idle", "hearing": True, "muted_by": [], "stuck": [], "turns": []}
+REPORT = {
+    "state": "idle",
+    "hearing": True,
+    "heard_s_ago": 0.1,
+    "deaf_s_today": 0.0,
+    "muted_by": [],
+    "stuck": [],
+    "turns": [],
+}
 
 
 @pytest.mark.parametrize(("hearing", "status"), [(True, 0), (False, 1)])
@@ -343,6 +354,62 @@ def test_nobody_to_ask(tmp_path, monkeypatch, capsys, word):
     monkeypatch.setattr(places, "SERVICE", tmp_path)
     assert main(word) == 2
     assert capsys.readouterr().err == "jarvis-ear: no ear is running (for this user)\n"
+
+
+WORDS = ("status", "mute", "unmute", "toggle", "hush")
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"error": "expected one of status, mute"},
+        {"muted_by": "owner", "stored": True},
+        {"muted_by": [7], "stored": True},
+        {**REPORT, "turns": [{"story": 3}], "stored": "yes"},
+        {**REPORT, "hearing": "yes", "stored": 1},
+        {**REPORT, "stuck": None, "stored": None},
+        {**REPORT, "muted_by": {}},
+    ],
+)
+def test_an_answer_that_is_none_is_one_line(ear, capsys, word, answer):
+    ear[word] = answer
+    assert main(word) == 76
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("jarvis-ear: the running ear does not ")
+    assert err.count("\n") == 1
+
+
+NONSENSE = (b"nonsense\n", b"[1]\n", b"\xff\n", b"[" * 60_000 + b"\n", b"7" * 100_000, b"{}")
+
+
+@pytest.mark.parametrize("said", NONSENSE)
+def test_what_answers_with_nonsense_is_no_ear(tmp_path, monkeypatch, capsys, said):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    with answering(tmp_path / places.SOCKET, said):
+        assert main("mute") == 76
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@contextmanager
+def answering(path, said):
+    """Answer one connection with these bytes, whatever is asked."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve():
+            client = listener.accept()[0]
+            with client, suppress(OSError):  # it need not read all of it
+                client.recv(100)
+                client.sendall(said)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        yield
+        server.join(10)
 
 
 def test_an_ear_that_gives_no_answer(ear, monkeypatch, capsys):

@@ -1,10 +1,11 @@
 import io
 import os
+import warnings
 
 import pytest
 
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.audio.wav_format import Encoding, WavError, read_format
+from jarvis_ear.audio.wav_format import Encoding, WavError, WavFormat, read_format
 
 
 class Pipe(io.BytesIO):
@@ -51,3 +52,24 @@ def test_a_real_pipe_works():
         writer.write(with_extra(1000, 1000))
     with os.fdopen(read_end, "rb") as file:
         assert read_format(file).rate == 16_000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sample", "heard"),
+    [
+        (Encoding.F32, "0000c07f", 0),  # no number
+        (Encoding.F32, "0100807f", 0),  # no number, of the signalling kind
+        (Encoding.F32, "ffff7f7f", 32767),  # the largest number
+        (Encoding.F32, "0000807f", 32767),  # larger than any
+        (Encoding.F32, "000080ff", -32768),
+        (Encoding.F64, "000000000000f87f", 0),
+        (Encoding.F64, "010000000000f07f", 0),
+        (Encoding.F64, "ffffffffffffef7f", 32767),
+        (Encoding.F64, "000000000000f0ff", -32768),
+    ],
+)
+def test_numbers_that_are_no_sound_are_heard_without_a_warning(encoding, sample, heard):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sound = WavFormat(16_000, 1, encoding, None).decode(bytes.fromhex(sample) * 40)
+    assert sound.tolist() == [[heard]] * 40

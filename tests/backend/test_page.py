@@ -23,6 +23,7 @@ pytestmark = [
 ]
 
 SOON_MS = 30_000
+NOTHING = "\N{EN DASH}"
 expect.set_options(timeout=SOON_MS)
 
 SPOKEN_DBFS = re.compile(r"-[1-3]?\d dBFS")
@@ -87,6 +88,7 @@ def test_a_person_asks_and_is_answered(open_page, real):
     page = open_page(real)
     page.get_by_role("button", name="Talk").click()
     expect(page.get_by_role("status")).to_have_text("Hearing you")
+    expect(page).to_have_title("Hearing you · Jarvis backend")
     expect(page.locator("#level")).to_have_text(SPOKEN_DBFS)
     expect(page.locator("#speech")).to_have_text("no")  # it was said
     expect(page.locator(".said.partial")).to_contain_text("what")  # understood while speaking
@@ -106,8 +108,12 @@ def test_stop_ends_what_is_being_said(open_page, plain):
     page = open_page(plain.url)
     page.get_by_role("button", name="Talk").click()
     expect(page.get_by_role("status")).to_have_text("Hearing you")
+    expect(page.locator("#level")).to_have_text(re.compile("dBFS"))
     page.keyboard.press("s")
     expect(page.get_by_role("status")).to_have_text("Ready")
+    expect(page.locator("#turns .title")).to_have_text("your question")
+    for figure in ("#level", "#speech"):
+        expect(page.locator(figure)).to_have_text(NOTHING)
     expect(page.locator("#turns .chip")).to_have_text("abandoned")
     page.keyboard.press("t")
     expect(page.get_by_role("status")).to_have_text("Hearing you")

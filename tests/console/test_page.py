@@ -24,6 +24,7 @@ pytestmark = [
 ]
 
 SOON_MS = 20_000
+NOTHING = "\N{EN DASH}"
 expect.set_options(timeout=SOON_MS)
 
 
@@ -125,12 +126,45 @@ def test_the_token_leaves_the_address_and_a_reload_needs_no_other(page: Page):
 def test_the_state_is_shown_and_told(page: Page, ear):
     status = page.get_by_role("status")
     expect(status).to_have_text("Waiting for the wake word")
+    expect(page).to_have_title("Waiting for the wake word · Jarvis kitchen")
     for name, words in [("listening", "Listening"), ("speaking", "Speaking"), ("deaf", "Deaf")]:
         ear.state(name, "because")
         expect(status).to_have_text(words)
+        expect(page).to_have_title(f"{words} · Jarvis kitchen")
         expect(page.locator("#why")).to_have_text("because")
     ear.feed.put("link", {"up": False, "why": "refused", "at": 0})
     expect(page.locator("#pill-link")).to_contain_text("backend away since")
+
+
+def test_the_pill_of_the_ear_is_green_only_while_it_hears(page: Page, ear):
+    pill = page.locator("#pill-ear")
+    expect(pill).to_have_class("pill good")
+    ear.state("deaf", "no microphone")
+    expect(pill).to_have_text("ear deaf")
+    expect(pill).to_have_class("pill bad")
+    ear.mute("owner")
+    expect(pill).to_have_text("ear muted")
+    expect(pill).to_have_class("pill plain")
+    ear.mute()
+    expect(pill).to_have_text("ear")
+    health = {"hearing": False, "heard_s_ago": 3.0, "stuck": ["sound"]}
+    ear.feed.put("health", health)  # only zeros, or nothing at all: the state is still idle
+    expect(pill).to_have_text("ear deaf")
+    expect(page.locator("#level")).to_have_text(NOTHING)
+    ear.feed.put("health", {**health, "hearing": True, "stuck": ["network"]})
+    expect(pill).to_have_text("ear hangs")
+    expect(pill).to_have_class("pill bad")
+
+
+@pytest.mark.parametrize("state", ["muted", "deaf"])
+def test_no_figure_stays_when_nothing_is_heard_any_more(page: Page, ear, state):
+    expect(page.locator("#level")).to_have_text(re.compile(r"-\d+ dBFS"))
+    ear.is_silent = True  # nothing comes after it: no other value of the topic
+    ear.state(state)
+    for figure in ("#level", "#speech", "#score"):
+        expect(page.locator(figure)).to_have_text(NOTHING)
+    loud = "getComputedStyle(document.querySelector('#orb')).getPropertyValue('--loud').trim()"
+    assert float(page.evaluate(loud)) == 0
 
 
 def test_the_mute_button_and_its_truth(page: Page, ear):
@@ -197,18 +231,43 @@ def test_turns_words_and_waterfalls(page: Page, ear):
     expect(titles).to_have_count(2)
 
 
-def test_how_much_of_a_reply_was_heard(page: Page, ear):
-    words = {name: value for name, value in turn("a").items() if name != "transcript"}
-    for heard, why, told in (
+def is_at_its_end(page: Page) -> bool:
+    return page.locator("#words").evaluate(
+        "list => list.scrollHeight - list.scrollTop - list.clientHeight < 5 && list.scrollTop > 50"
+    )
+
+
+def test_the_conversation_opens_at_the_newest_turn_and_stays_there(page: Page, ear):
+    for number in range(12):
+        ear.feed.put(
+            f"turn:{number}", turn(str(number), began_at=number, transcript="some words " * 20)
+        )
+    expect(page.locator(".said")).to_have_count(12)
+    wait_until(lambda: is_at_its_end(page))
+    page.reload()
+    expect(page.locator(".said")).to_have_count(12)
+    wait_until(lambda: is_at_its_end(page))
+    ear.feed.put("turn:0", None)
+    ear.feed.put("turn:12", turn("12", began_at=12, transcript="the newest " * 60))
+    expect(page.locator(".said").last).to_contain_text("the newest")
+    wait_until(lambda: is_at_its_end(page))
+    page.locator("#words").evaluate("list => { list.scrollTop = 300; }")
+    ear.feed.put("turn:13", turn("13", began_at=13, transcript="what comes later"))
+    expect(page.locator(".said").last).to_contain_text("what comes later")
+    assert not is_at_its_end(page)  # who has scrolled back goes on reading
+
+
+def test_a_reply_is_called_heard_only_where_the_ear_says_so(page: Page, ear):
+    ear.feed.put("turn:a", turn("a"))
+    expect(page.locator(".reply")).to_have_text("Answered with one piece of speech.")
+    for heard, why, words in [
         ("all", "", "played by the ear"),
         ("part", "sentences_missing", "heard in part: sentences missing"),
         ("none", "no_speaker", "nothing heard: no speaker"),
         ("interrupted", "interrupted", "interrupted"),
-    ):
-        ear.feed.put("turn:a", {**words, "heard": heard, "heard_reason": why})
-        expect(page.locator(".reply")).to_have_text(f"Answered with one piece of speech, {told}.")
-        answer = page.locator("#turns .answer")
-        expect(answer).to_contain_text(told if heard != "all" else "to the first sound")
+    ]:
+        ear.feed.put("turn:a", turn("a", heard=heard, heard_reason=why))
+        expect(page.locator(".reply")).to_have_text(f"Answered with one piece of speech, {words}.")
 
 
 def test_words_that_the_owner_hides(page: Page, ear):
@@ -220,9 +279,26 @@ def test_words_that_the_owner_hides(page: Page, ear):
 
 def test_health_and_what_is_stuck(page: Page, ear):
     expect(page.locator("#health")).to_contain_text("Hearsyes")
+    expect(page.locator("#health")).not_to_contain_text("move")
     ear.feed.put("health", {"hearing": False, "stuck": ["wake model"], "uptime_s": 4000})
-    expect(page.locator("#health .bad")).to_have_text("Stuckwake model")
+    expect(page.locator("#health .bad")).to_have_text("Does not movewake model")
     expect(page.locator("#health")).to_contain_text("1 h 6 min")
+
+
+def test_troubles_and_counters_stand_among_the_facts(page: Page, ear):
+    health = {
+        "hearing": True,
+        "stuck": [],
+        "backend_url": "http://192.168.1.20:4000",
+        "backend_reason": "connection refused",
+        "backend_remedy": "start it",
+        "noted": [["gaps in what the microphone gave", 2]],
+    }
+    ear.feed.put("health", health)
+    facts = page.locator("#health")
+    expect(facts).to_contain_text("Backendhttp://192.168.1.20:4000")
+    expect(facts).to_contain_text("Backend away becauseconnection refused. To do: start it")
+    expect(facts).to_contain_text("gaps in what the microphone gave2")
 
 
 def test_modules_are_there_when_there_is_a_bus(page: Page, ear):

@@ -73,6 +73,8 @@ class FeedingEar:
         self._lock = threading.Lock()  # protects who muted it
         self.feed = Feed()
         self.ordered: list[str] = []
+        self.is_silent = False
+        """Whether no more sound comes, as after a mute."""
         self.begin_anew()
 
     def __enter__(self) -> Self:
@@ -91,6 +93,7 @@ class FeedingEar:
     def begin_anew(self) -> None:
         """Be as at the start."""
         self._by = ()
+        self.is_silent = False
         self.ordered.clear()
         self.feed.replace(STILL)
 
@@ -109,6 +112,8 @@ class FeedingEar:
         """Say what sound there is: somebody speaks two seconds of every six."""
         self._ticks += 1
         self.feed.put("mute", {"by": list(self._by)})
+        if self.is_silent:
+            return
         speaks = self._ticks % 75 < 25
         frames = range(4 * self._ticks, 4 * self._ticks + 4)
         levels = [_level(frame, speaks=speaks) for frame in frames]

@@ -150,7 +150,7 @@ def test_what_is_no_file(tmp_path):
 
 
 def test_a_file_that_may_not_be_read(write, monkeypatch):
-    def refuse(*_: object) -> int:
+    def refuse(*_: object, **_more: object) -> int:
         raise PermissionError(13, "Permission denied")
 
     path = write("")

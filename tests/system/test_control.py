@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from fakes.descriptors import no_descriptors
 from jarvis_ear.system import control as module
 from jarvis_ear.system import private_socket
 from jarvis_ear.system.ask import ask
@@ -132,6 +133,118 @@ def test_who_says_nothing_is_not_waited_for_long(control, path, monkeypatch):
         assert ask([path], "status") == {"you said": "status"}
 
 
+def test_nobody_waits_for_those_who_say_nothing(control, path):
+    idle = [connect(path) for _ in range(9)]
+    began = time.monotonic()
+    assert ask([path], "mute") == {"you said": "mute"}
+    assert time.monotonic() - began < module.CLIENT_S / 2
+    for client in idle:
+        client.close()
+
+
+def test_whoever_finds_the_queue_full_waits_for_a_place(path, monkeypatch):
+    monkeypatch.setattr(private_socket, "WAITING", 1)
+    listener, _ = private_socket.listen(path)
+    waiting = [connect(path) for _ in range(2)]
+    with listener:
+        with pytest.raises(TimeoutError, match="accepts nobody"):
+            private_socket.connect(path, 0)
+        with pytest.raises(TimeoutError, match="accepts nobody"):
+            private_socket.connect(path, 0.05)
+
+        def serve_one() -> None:
+            listener.accept()[0].close()
+
+        served = threading.Timer(0.1, serve_one)
+        served.start()
+        private_socket.connect(path, SOON_S).close()
+        served.join()
+    for client in waiting:
+        client.close()
+
+
+def test_who_says_nothing_is_let_go(control, path, monkeypatch):
+    monkeypatch.setattr(module, "CLIENT_S", 0.05)
+    assert rest_of(connect(path)) == b""
+    client = connect(path)
+    client.sendall(b"half a w")
+    assert rest_of(client) == b""
+
+
+def test_a_request_may_come_in_pieces(control, path):
+    client = connect(path)
+    client.sendall(b"sta")
+    assert ask([path], "mute") == {"you said": "mute"}
+    client.sendall(b"tus\n")
+    assert json.loads(rest_of(client)) == {"you said": "status"}
+
+
+def test_an_answer_may_be_taken_in_pieces(path):
+    with Control(path, lambda _word: {"long": "x" * 4_000_000}):
+        client = connect(path)
+        client.sendall(b"status\n")
+        assert len(rest_of(client)) > 4_000_000
+
+
+def test_of_one_user_the_oldest_gives_way(control, path):
+    idle = [connect(path) for _ in range(module.MAX_OF_ONE_USER)]
+    wait_until(lambda: len(control._clients) == module.MAX_OF_ONE_USER)
+    assert ask([path], "status") == {"you said": "status"}
+    assert rest_of(idle[0]) == b""
+    assert control.refused == 1
+    for client in idle[1:]:
+        client.sendall(b"mute\n")
+        assert json.loads(rest_of(client)) == {"you said": "mute"}
+
+
+def test_of_all_users_the_one_who_has_most_gives_way(control, path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_CLIENTS", 4)
+    users = iter([7, 8, 8, 9, 7])
+    monkeypatch.setattr(private_socket, "peer_user", lambda _client: next(users))
+    monkeypatch.setattr(private_socket, "is_welcome", lambda _client, _group: True)
+    idle = []
+    for number in range(4):
+        idle.append(connect(path))
+        wait_until(lambda number=number: len(control._clients) == number + 1)
+    last = connect(path)
+    assert rest_of(idle[1]) == b""
+    last.sendall(b"mute\n")
+    assert json.loads(rest_of(last)) == {"you said": "mute"}
+    for client in (idle[0], *idle[2:]):
+        client.close()
+
+
+@pytest.fixture
+def accepts(monkeypatch):
+    """One entry for each time that somebody tried to accept a connection."""
+    tried, accept = [], socket.socket.accept
+
+    def counted(listener):
+        tried.append(listener)
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", counted)
+    return tried
+
+
+def test_without_descriptors_it_waits_and_then_serves(path, accepts):
+    with Control(path, lambda word: {"you said": word}):
+        with no_descriptors():
+            waiting = connect(path)
+            wait_until(lambda: accepts)
+            assert not threading.Event().wait(0.6)
+            assert len(accepts) < 6
+        waiting.sendall(b"status\n")
+        assert json.loads(rest_of(waiting)) == {"you said": "status"}
+
+
+def wait_until(happens) -> None:
+    deadline, pause = time.monotonic() + SOON_S, threading.Event()
+    while not happens():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+
+
 def test_who_goes_away_harms_nobody(control, path):
     for _ in range(5):
         connect(path).close()
@@ -153,6 +266,11 @@ def test_who_does_not_listen_is_not_waited_for_long(path, monkeypatch):
 def test_another_user_gets_no_answer(control, path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
     monkeypatch.setattr(private_socket, "_CREDENTIALS", Stranger())
+    assert rest_of(connect(path)) == b""
+
+
+def test_who_is_turned_away_is_told_so(control, path, monkeypatch):
+    monkeypatch.setattr(private_socket, "is_welcome", lambda _client, _group: False)
     with pytest.raises(PermissionError, match="gives us no answer"):
         ask([path], "mute")
 

@@ -6,10 +6,12 @@ import time
 
 import pytest
 
+from fakes.descriptors import no_descriptors
+from jarvis_ear.system import feed_socket as module
 from jarvis_ear.system import private_socket
 from jarvis_ear.system.feed import Feed, apply
 from jarvis_ear.system.feed_lines import decode
-from jarvis_ear.system.feed_socket import MAX_WATCHERS, FeedSocket
+from jarvis_ear.system.feed_socket import MAX_OF_ONE_USER, FeedSocket
 
 SOON_S = 10.0
 
@@ -117,10 +119,16 @@ def test_the_socket_is_welcome_alone_and_goes_with_us(path, feed, looker):
 
 
 def test_one_too_many_is_turned_away(server, consoles):
-    for _ in range(MAX_WATCHERS):
+    for _ in range(MAX_OF_ONE_USER):
         consoles().read_until(lambda topics: topics)
     assert consoles().is_turned_away()
     assert server.refused == 1
+
+
+def test_so_is_one_too_many_of_all_users(server, consoles, monkeypatch):
+    monkeypatch.setattr(module, "MAX_WATCHERS", 1)
+    consoles().read_until(lambda topics: topics)
+    assert consoles().is_turned_away()
 
 
 def test_another_user_is_turned_away(server, consoles, monkeypatch):
@@ -160,3 +168,27 @@ def test_an_ear_without_a_socket_hears_all_the_same(tmp_path, feed, looker, capl
     with FeedSocket(tmp_path / "missing" / "feed", feed, looker.look):
         pass
     assert "no feed for a console at" in caplog.text
+
+
+@pytest.fixture
+def accepts(monkeypatch):
+    """One entry for each time that somebody tried to accept a connection."""
+    tried, accept = [], socket.socket.accept
+
+    def counted(listener):
+        tried.append(listener)
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", counted)
+    return tried
+
+
+def test_without_descriptors_it_waits_and_then_serves(path, feed, looker, accepts):
+    with FeedSocket(path, feed, looker.look):
+        with no_descriptors():
+            waiting = Console(path)
+            wait_until(lambda: accepts)
+            assert not threading.Event().wait(0.6)
+            assert len(accepts) < 6
+        waiting.read_until(lambda topics: topics)
+        waiting.close()

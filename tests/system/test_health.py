@@ -8,7 +8,7 @@ from jarvis_ear.hearing.events import State
 from jarvis_ear.system import deaf_time
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.health import Health
-from jarvis_ear.system.health_words import describe
+from jarvis_ear.system.health_words import describe, noted
 
 TURN = {"turn": "ab", "ended_s_ago": 7.2, "story": "done; 0.68 s of speech"}
 
@@ -25,10 +25,12 @@ class Room:
         self.ear = Ear()
         self.clock = FakeClock()
         self.muted_by = []
+        self.backend = {"connected": True}
         self.health = Health(
             self.ear,
             Beat([Part("sound", lambda: self.ear.frames)], monotonic=self.clock.monotonic),
-            details=lambda: {"connected": True, "muted_by": self.muted_by, "gaps": 2},
+            details=lambda: {"muted_by": self.muted_by, "gaps": 2, **self.backend},
+            counters=lambda: {"gaps": 2, "bus_dropped": 0, "new_ones": 1},
             turns=lambda: [TURN],
             monotonic=self.clock.monotonic,
             today=lambda: date(2026, 5, 1),
@@ -116,8 +118,40 @@ def test_words_for_people():
     assert describe(room.look()).startswith("deaf: there is no sound")
     said = describe(room.look(amplitude=328))
     assert said.startswith("hearing, idle\nconnected to the backend\n")
-    assert "gaps: 2\n" in said
+    assert "\ngaps in what the microphone gave: 2\nnew ones: 1\n" in said
+    assert "\ngaps: " not in said
+    assert "bus" not in said
+    assert "counters" not in said
     assert said.endswith("7 s ago: done; 0.68 s of speech\n")
     assert "hearing, idle (stuck: sound)" in describe(room.look())
     room.muted_by = ["clock", "owner"]
     assert describe(room.look()).startswith("muted by the clock, owner\n")
+
+
+def test_a_backend_that_is_away_is_told_with_address_reason_and_remedy():
+    room = Room()
+    room.look(amplitude=328)
+    room.backend = {
+        "connected": False,
+        "backend_url": "http://192.168.1.20:4000",
+        "backend_reason": "connection refused",
+        "backend_remedy": "start it (systemctl start jarvis-backend)",
+    }
+    assert describe(room.look(amplitude=328)).startswith(
+        "hearing, idle\n"
+        "not connected to the backend at http://192.168.1.20:4000: connection refused\n"
+        "to do: start it (systemctl start jarvis-backend)\n"
+    )
+    room.backend = {"connected": False, "backend_url": "http://a:1", "backend_reason": ""}
+    said = describe(room.look())
+    assert "\nnot connected to the backend at http://a:1\n" in said
+    assert "to do" not in said
+    room.backend = {"connected": True, "backend_url": "http://a:1"}
+    assert "\nconnected to the backend at http://a:1\n" in describe(room.look())
+
+
+def test_every_counter_is_in_the_report_and_those_that_are_not_zero_have_words():
+    report = Room().look()
+    assert report["counters"] == {"gaps": 2, "bus_dropped": 0, "new_ones": 1}
+    assert noted(report) == [("gaps in what the microphone gave", 2), ("new ones", 1)]
+    assert noted({}) == []

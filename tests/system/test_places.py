@@ -43,11 +43,11 @@ def test_a_person_has_a_folder_of_their_own(tmp_path):
     folder = control_folder(given)
     assert folder == tmp_path / "jarvis-ear" == control_folder(given)
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert list(sockets(given)) == [folder / "control", places.SERVICE / "control"]
+    assert list(sockets(given)) == [places.SERVICE / "control", folder / "control"]
 
 
 def test_without_a_runtime_folder_there_is_tmp():
-    socket, _ = sockets({})
+    _, socket = sockets({})
     assert socket.parts[1:] == ("tmp", f"jarvis-ear-{os.getuid()}", "control")
 
 

@@ -117,6 +117,22 @@ def test_a_turn_and_where_its_time_went(scene):
     }
 
 
+def test_words_are_forgotten_when_the_owner_does_not_want_them_any_more(scene):
+    watcher = scene.feed.subscribe()
+    watcher.fetch()
+    scene.capture("ab")
+    scene.told(PartlyTranscribed("ab", "my secret"))
+    scene.capture("cd")
+    scene.told(Transcribed("cd", "a secret"), Answered("cd", "the secret answer"))
+    scene.publisher.change(transcripts=False)
+    assert "secret" not in repr(scene.feed.snapshot())
+    assert "secret" not in repr(watcher.fetch())
+    scene.told(PartlyTranscribed("ab", "more secrets"), Answered("ab", "secrets"))
+    assert "secret" not in repr(watcher.fetch())
+    assert scene.topic("turn:cd")["characters"] == 8
+    assert scene.topic("turn:cd")["reply_characters"] == 17
+
+
 def test_words_are_shown_only_if_the_owner_wants_it():
     scene = Scene(transcripts=False)
     scene.capture()

@@ -321,7 +321,7 @@ def test_a_turn_that_is_cut_off_is_no_false_wake(caplog, cause):
         (State.LISTENING, "SoundEnded", "the sound is over"),
         (State.IDLE, "MicrophoneLost", "no microphone"),
         (State.THINKING, "Failed(not_understood)", "no reply: not understood"),
-        (State.IDLE, "SomethingNew", "SomethingNew"),
+        (State.IDLE, "SomethingNew", "something new"),
     ],
 )
 def test_reasons_in_words(caplog, old, why, words):

@@ -29,7 +29,7 @@ def test_what_is_seen_stands_in_the_feed(ear):
         "mute": {"by": ["owner"]},
         "gaps": {"lost_ms": 200},
         "sound": {"frame": 7, "dbfs": [], "speech": True, "score": 0.123},
-        "health": {"connected": True, "n": 1},
+        "health": {"connected": True, "n": 1, "noted": []},
     }
     now[0] += 0.5
     signs.look()

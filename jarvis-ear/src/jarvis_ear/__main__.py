@@ -21,7 +21,7 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
 from jarvis_ear.companion import led
 from jarvis_ear.delivery.captured_audio import CapturedAudio
-from jarvis_ear.details import details
+from jarvis_ear.details import counters, details
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.source import check_source, make_source
@@ -50,6 +50,7 @@ from jarvis_ear.system import logs, places
 from jarvis_ear.system.away import Away
 from jarvis_ear.system.chronicles import Chronicles
 from jarvis_ear.system.control import Control
+from jarvis_ear.system.counters import Counters
 from jarvis_ear.system.feed import Feed
 from jarvis_ear.system.feed_socket import FeedSocket
 from jarvis_ear.system.hangup import Hangup
@@ -57,7 +58,7 @@ from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.last_words import life_told
 from jarvis_ear.system.mute import Mute
-from jarvis_ear.system.notify import open_notifier, watchdog_s
+from jarvis_ear.system.notify import AnyNotifier, open_notifier, watchdog_s
 from jarvis_ear.system.orders import Orders
 from jarvis_ear.system.quiet_hours import QuietHours
 from jarvis_ear.system.service import Service
@@ -97,7 +98,8 @@ def run(loaded: Loaded) -> int:
     """Hear until told to stop, or until a file is over and its last turn is finished."""
     faulthandler.enable()  # a process that the watchdog kills says where each thread was
     every_s = watchdog_s(os.environ)
-    service = Service(open_notifier(os.environ))
+    notifier = open_notifier(os.environ)
+    service = Service(notifier)
     with ExitStack() as up:
         live = up.enter_context(logs.setup(loaded.config.log))
         up.enter_context(life_told())
@@ -111,7 +113,7 @@ def run(loaded: Loaded) -> int:
         ears.load(options.hearing)
         if ending.wait(0):  # a stop need not wait for the rest of the start
             return 0
-        running = _start(options, ears, spool, ending, up)
+        running = _start(options, ears, spool, ending, up, notifier=notifier)
         reload = Reload(
             options,
             read=lambda: lead(loaded.read_again().config),
@@ -135,7 +137,13 @@ def run(loaded: Loaded) -> int:
 
 
 def _start(
-    options: config.Config, ears: Ears, spool: Spool, ending: Ending, up: ExitStack
+    options: config.Config,
+    ears: Ears,
+    spool: Spool,
+    ending: Ending,
+    up: ExitStack,
+    *,
+    notifier: AnyNotifier,
 ) -> Running:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
@@ -199,10 +207,12 @@ def _start(
         _LOGGER.info("muted by the %s: the microphone stays closed", by, extra=told)
         inbox.tell(Muted())
     beat = make_beat(ear, capture, backend)
+    counted = counters(source, ear, inbox, backend, speaker, log, bus, notifier)
     health = Health(
         ear,
         beat,
         details=partial(details, mute, backend, bus, source, inbox, speaker=speaker),
+        counters=counted.read,
         turns=log.recent,
         folder=places.state_folder(os.environ),
     )
@@ -215,7 +225,7 @@ def _start(
     turns.enter_context(Timed("capture", capture))
     orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
     signs = VitalSigns(showing.feed, ear, health=health.report, muted_by=lambda: mute.by)
-    _open_sockets(orders, showing.feed, signs, together)
+    _open_sockets(orders, showing.feed, signs, together, counted)
     together.add("bus", bus)
     return Running(
         source,
@@ -259,7 +269,9 @@ def _close_or_open(
     bus.announce(mute.by)
 
 
-def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, together: Together) -> None:
+def _open_sockets(
+    orders: Orders, feed: Feed, signs: VitalSigns, together: Together, counted: Counters
+) -> None:
     """Take orders and feed consoles; an ear hears without either, too."""
     try:
         folder = places.control_folder(os.environ)
@@ -267,8 +279,12 @@ def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, together: Toget
         told = CONTROL_TROUBLE.told(REASON=error)
         _LOGGER.warning("no control socket and no feed: %s", error, extra=told)
         return
-    together.add("feed", FeedSocket(folder / places.FEED, feed, signs.look))
-    together.add("control", Control(folder / places.SOCKET, orders.answer))
+    feeding = FeedSocket(folder / places.FEED, feed, signs.look)
+    control = Control(folder / places.SOCKET, orders.answer)
+    counted.add(feeding.counters)
+    counted.add(control.counters)
+    together.add("feed", feeding)
+    together.add("control", control)
 
 
 def _when_sound_ends(ear: EarThread, ending: Ending) -> Callable[[JarvisEarError | None], None]:

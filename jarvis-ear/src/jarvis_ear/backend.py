@@ -129,6 +129,16 @@ class BackendClient:
         return self._status.state
 
     @property
+    def address(self) -> str:
+        """Where the backend is, as people may see it: without a name or a password in it."""
+        return address(self._session.url)
+
+    @property
+    def trouble(self) -> tuple[str, str]:
+        """Why the link is down, and what to do about it; both empty: nothing is wrong."""
+        return self._status.trouble
+
+    @property
     def growth_ms(self) -> int:
         """How much more of an utterance is worth a call of ``extend``."""
         return self._session.wire.growth_ms

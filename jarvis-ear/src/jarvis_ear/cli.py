@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from jarvis_ear import __version__
-from jarvis_ear.errors import JarvisEarError
+from jarvis_ear.errors import JarvisEarError, RemoteProtocolError
 from jarvis_ear.options import Loaded, load
 from jarvis_ear.options.effective import effective
 from jarvis_ear.options.help import everyday, everything
@@ -17,7 +17,7 @@ from jarvis_ear.options.reference import reference
 from jarvis_ear.options.words import quoted, suggestion
 from jarvis_ear.system import places
 from jarvis_ear.system.ask import ask
-from jarvis_ear.system.health_words import describe
+from jarvis_ear.system.health_words import describe, require_report
 from jarvis_ear.system.last_words import last_words
 
 VERBS: Final = {
@@ -137,6 +137,7 @@ def _status(*, as_json: bool) -> int:
     report = _ask("status")
     if report is None:
         return NOT_RUNNING
+    require_report(report)
     _print(json.dumps(report) + "\n" if as_json else describe(report))
     return 0 if report["hearing"] else DEAF
 
@@ -153,19 +154,30 @@ def _order(word: str) -> int:
     answer = _ask(word)
     if answer is None:
         return NOT_RUNNING
+    match answer:
+        case {"muted_by": list(by), "stored": bool(stored)} if all(
+            isinstance(one, str) for one in by
+        ):
+            return _confirm(word, by, stored=stored)
+        case {"error": str(why)}:
+            raise RemoteProtocolError(f"the running ear does not {word}: {why}")
+    raise RemoteProtocolError(f"the running ear does not say whether it did {word}")
+
+
+def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
     if word == "hush":
         return 0
-    if not answer["stored"]:
+    if not stored:
         _complain("a restart will not remember this: see the log of the ear")
-    muted_by = ", ".join(answer["muted_by"])
-    return _print(f"muted by the {muted_by}\n" if muted_by else "not muted\n")
+    by = ", ".join(muted_by)
+    return _print(f"muted by the {by}\n" if by else "not muted\n")
 
 
 def _ask(word: str) -> dict[str, Any] | None:
     """Ask the ear that runs; None, and a word of complaint, if none does."""
     try:
         answer = ask(places.sockets(os.environ), word)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise JarvisEarError(f"the running ear cannot be asked: {error}") from error
     if answer is None:
         _complain("no ear is running (for this user)")

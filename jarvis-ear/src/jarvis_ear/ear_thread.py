@@ -101,6 +101,11 @@ class EarThread:
         """Samples that never arrived (any thread may ask)."""
         return self._framer.samples_lost
 
+    @property
+    def gaps(self) -> int:
+        """How often samples were missing between two frames (any thread may ask)."""
+        return self._framer.gaps
+
     def sound_ended(self) -> None:
         """Say that no block follows those in the inbox. Any thread."""
         self._sound_ended.set()

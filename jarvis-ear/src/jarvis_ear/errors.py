@@ -15,6 +15,7 @@
         * ``Disconnected``
             * ``ClosedInOrder``  the other side said that it leaves
         * ``Rejected``           credentials refused: long back-off, said loudly once
+    * ``Impostor``               another user's program is where an ear should be, status 77
     * ``ServiceError``           this machine's: the service cannot be installed, status 71
         * ``NotPermitted``       the user's: only root may do that, status 77
     * ``ProtocolError``
@@ -100,6 +101,12 @@ class ClosedInOrder(Disconnected):
 
 class Rejected(TransportError):
     """The backend refused our credentials."""
+
+    exit_status = 77  # EX_NOPERM
+
+
+class Impostor(JarvisEarError):
+    """What is in the place of a running ear belongs to somebody who is not to be believed."""
 
     exit_status = 77  # EX_NOPERM
 

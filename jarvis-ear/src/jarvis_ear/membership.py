@@ -56,6 +56,10 @@ class Membership:
         """Say how things stand with the bus."""
         return self._client.health()
 
+    def counters(self) -> Mapping[str, int]:
+        """Return what was lost on the way out, and how many frames were no message."""
+        return self._client.counters()
+
     def __enter__(self) -> Self:
         self._client.start()
         return self

@@ -159,7 +159,9 @@ def _pcm16(data: bytes, encoding: Encoding) -> npt.NDArray[np.int16]:
         return np.ascontiguousarray(top_two).view("<i2").reshape(-1).astype(np.int16)
     if encoding is Encoding.S32:
         return (np.frombuffer(data, "<i4") >> 16).astype(np.int16)
-    return float_to_pcm16(np.frombuffer(data, "<f4" if encoding is Encoding.F32 else "<f8") * 2**15)
+    values = np.frombuffer(data, "<f4" if encoding is Encoding.F32 else "<f8")
+    with np.errstate(over="ignore", invalid="ignore"):  # both are handled
+        return float_to_pcm16(values * 2**15)
 
 
 def float_to_pcm16(values: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:

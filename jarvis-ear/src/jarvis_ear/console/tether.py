@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.errors import Impostor, RemoteProtocolError
+from jarvis_ear.system import private_socket
 from jarvis_ear.system.feed import Feed, Snapshot
 from jarvis_ear.system.feed_lines import MAX_LINE, decode
 
@@ -42,20 +43,24 @@ class Tether:
             await asyncio.sleep(RETRY_S)
 
     async def _follow_any(self) -> str:
-        """Follow the first ear that listens; return why that came to an end."""
+        """Follow the first ear that listens to us and may be believed; return why that ended."""
+        refusal = ""
         for path in self._paths():
             try:
                 return await self._follow(path)
             except (FileNotFoundError, ConnectionRefusedError):
                 continue
             except PermissionError:
-                return "it runs as another user: run the console as that user"
+                refusal = refusal or "it runs as another user: run the console as that user"
+            except Impostor as error:
+                refusal = refusal or str(error)
             except OSError as error:
                 return str(error.strerror or error)
-        return "it is not running"
+        return refusal or "it is not running"
 
     async def _follow(self, path: Path) -> str:
-        reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE)
+        ear = private_socket.connect(path, 0)  # an ear that lives accepts at once
+        reader, writer = await asyncio.open_unix_connection(sock=ear, limit=MAX_LINE)
         try:
             while True:
                 async with asyncio.timeout(SILENCE_S):

@@ -19,7 +19,7 @@ from aiohttp import web
 from jarvis_ear.console.door import Door
 from jarvis_ear.console.server import Pages
 from jarvis_ear.console.tether import Tether
-from jarvis_ear.errors import JarvisEarError
+from jarvis_ear.errors import Impostor, JarvisEarError, RemoteProtocolError
 from jarvis_ear.page.assets import PATH
 from jarvis_ear.system import places
 from jarvis_ear.system.ask import ask
@@ -27,6 +27,8 @@ from jarvis_ear.system.feed import Feed
 
 HOST: Final = "127.0.0.1"
 """Never anything else: whoever wants it elsewhere has ssh -L, which knows who they are."""
+
+_LOGGER = logging.getLogger(__name__)
 
 STOP_S: Final = 1.0
 """How long open pages may take to hear that this is the end."""
@@ -60,7 +62,7 @@ async def _serve(port: int, *, is_opened: bool) -> None:
         sys.stdout.write(f"{address}#token={token}\n")
         sys.stdout.flush()
         if is_opened:
-            up.callback(_open(f"{address}#token={token}").unlink, missing_ok=True)
+            _open_for_a_while(f"{address}#token={token}", up)
         await stop.wait()
         tether.cancel()
         await runner.cleanup()
@@ -83,9 +85,18 @@ async def _ask(word: str) -> Mapping[str, Any]:
     """Ask the ear on its control socket, which answers within milliseconds."""
     try:
         answer = await asyncio.to_thread(ask, places.sockets(os.environ), word)
-    except (OSError, ValueError) as error:
+    except (OSError, Impostor, RemoteProtocolError) as error:
         return {"error": f"the ear cannot be asked: {error}"}
     return {"error": "no ear is running"} if answer is None else answer
+
+
+def _open_for_a_while(address: str, up: ExitStack) -> None:
+    try:
+        page = _open(address)
+    except OSError as error:
+        _LOGGER.warning("no browser is opened, open the address yourself: %s", error)
+    else:
+        up.callback(page.unlink, missing_ok=True)
 
 
 def _open(address: str) -> Path:
@@ -94,7 +105,7 @@ def _open(address: str) -> Path:
     The address itself holds the token, and every user of a machine can read the arguments of every
     program.
     """
-    page = places.runtime_folder(os.environ) / "console.html"
+    page = places.control_folder(os.environ) / "console.html"
     page.unlink(missing_ok=True)
     with os.fdopen(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">\n')

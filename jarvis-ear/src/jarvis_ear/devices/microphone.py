@@ -7,7 +7,7 @@ it has come, and otherwise once more after as long as the rest of it takes.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -91,6 +91,14 @@ class Microphone:
         """How often the device lost sound while it was open."""
         self.samples_lost = 0
         """How much sound that was, by the clock, in samples of the device."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what the device lost. Any thread may ask."""
+        return {
+            "overflows": self.overflows,
+            "gaps": self.gaps,
+            "samples_lost": self.samples_lost,
+        }
 
     @property
     def name(self) -> str:

@@ -105,6 +105,12 @@ class Player:
             self._looked_at = now
             self._note_lack(self._output.lack())
 
+    @property
+    def unsaved(self) -> int:
+        """Chunks that could not be written to the folder of now. Any thread may ask."""
+        files = self._files
+        return 0 if files is None else files.failures
+
     def play(self, chunk: Chunk) -> None:
         """Play one chunk to its last sample, unless its turn is stopped or the speaker fails."""
         if self._playlist.is_stopped(chunk.turn_id):

@@ -1,8 +1,10 @@
 """ReplyFiles: a folder that gets every piece of every reply."""
 
+import errno
 import logging
 import os
 import re
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +34,11 @@ class ReplyFiles:
             self._fail(error)
 
     def _write(self, path: Path, audio: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123 - Path.open has no mode
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, f"{path.name} is no regular file")
+            file.truncate()
             file.write(audio)
 
     def _fail(self, error: OSError) -> None:

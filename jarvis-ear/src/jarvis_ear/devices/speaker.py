@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Self
 
 from jarvis_ear import config
@@ -79,6 +79,14 @@ class Speaker:
     def condition(self) -> str:
         """Say in words how the loudspeaker is."""
         return "none is configured" if self._device == NONE else self.lack or "fine"
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how many pieces of replies were left out, and why. Any thread may ask."""
+        return {
+            "reply_pieces_refused": self._playlist.refused,
+            "reply_pieces_skipped": self._player.skipped,
+            "reply_pieces_unsaved": self._player.unsaved,
+        }
 
     def change(self, options: config.Speaker) -> None:
         """Go on with other options from the next reply on. Never waits."""

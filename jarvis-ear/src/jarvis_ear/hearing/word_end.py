@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numpy import fft  # loaded with us: numpy would load it when the first wake word is heard
 
 from jarvis_ear.audio.frame import Frame
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, Samples, samples
@@ -113,7 +114,7 @@ def hiss(pcm: bytes) -> tuple[int, int] | None:
 
 
 def _hissing(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    power = np.abs(np.fft.rfft(sound * np.hanning(WINDOW).astype(np.float32), axis=1)) ** 2
+    power = np.abs(fft.rfft(sound * np.hanning(WINDOW).astype(np.float32), axis=1)) ** 2
     total = power[:, 1:].sum(axis=1)
     share = power[:, _FIRST_BIN:].sum(axis=1) / np.maximum(total, 1.0)
     result: npt.NDArray[np.bool_] = (share >= HISS_SHARE) & (total >= LOUDNESS_SHARE * total.max())

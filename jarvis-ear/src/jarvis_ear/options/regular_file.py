@@ -1,9 +1,9 @@
-"""Reading a file that somebody named, whatever it turns out to be."""
+"""Reading a file that its owner has named: a link may lead to it."""
 
-import errno
 import os
-import stat
 from pathlib import Path
+
+from jarvis_ear.system import regular_file
 
 
 def read_regular(path: Path, max_bytes: int) -> tuple[bytes, os.stat_result]:
@@ -11,13 +11,4 @@ def read_regular(path: Path, max_bytes: int) -> tuple[bytes, os.stat_result]:
 
     Raises ``OSError``, also for what is longer than ``max_bytes``, or never ends: a device, a pipe.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold us up
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
-        if found.st_size > max_bytes:
-            raise OSError(errno.EFBIG, f"it is longer than {max_bytes} bytes")
-        return os.read(handle, max_bytes), found
-    finally:
-        os.close(handle)
+    return regular_file.read_regular(path, max_bytes, follow=True)

@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from jarvis_ear.errors import JarvisEarError, NotPermitted, ServiceError
+from jarvis_ear.errors import (
+    Impostor,
+    JarvisEarError,
+    NotPermitted,
+    RemoteProtocolError,
+    ServiceError,
+)
 from jarvis_ear.service import credentials, plan, release
 from jarvis_ear.service.executor import Executor
 from jarvis_ear.service.facts import Facts, look
@@ -20,6 +26,7 @@ from jarvis_ear.service.status import PROPERTIES, Findings, screen
 from jarvis_ear.service.steps import Step
 from jarvis_ear.system import places
 from jarvis_ear.system.ask import ask
+from jarvis_ear.system.health_words import require_report
 
 EX_USAGE: Final = 64
 """The command line cannot be understood (sysexits.h)."""
@@ -202,7 +209,11 @@ def _find_out() -> Findings:
     ear, backend = _properties(EAR), _properties(BACKEND)
     try:
         report = ask([places.SERVICE / places.SOCKET], "status")
-    except (OSError, ValueError) as error:
+        if report is not None:
+            require_report(report)
+    except (Impostor, RemoteProtocolError) as error:
+        return Findings(ear, backend, refused=str(error))
+    except OSError as error:
         hint = "as root, or as a member of the group jarvis-ear"
         return Findings(ear, backend, refused=f"it cannot be asked ({error}): {hint}")
     return Findings(ear, backend, report)

@@ -73,8 +73,15 @@ def _advice_to_a_running_ear(report: Mapping[str, Any]) -> str:
     if not report["hearing"]:
         return "it has no sound: jarvis-ear devices; journalctl -u jarvis-ear -n 20"
     if not report.get("connected"):
-        return "it hears and cannot reach the backend: journalctl -u jarvis-ear -n 20"
+        return _advice_to_one_without_backend(report)
     return "nothing: all is well"
+
+
+def _advice_to_one_without_backend(report: Mapping[str, Any]) -> str:
+    if not report.get("backend_reason"):
+        return "it hears and cannot reach the backend: journalctl -u jarvis-ear -n 20"
+    away = f"it hears and cannot use the backend: {report['backend_reason']}"
+    return f"{away}; {report['backend_remedy']}"
 
 
 def _unit_rows(name: str, unit: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -100,6 +107,7 @@ def _report_rows(report: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     yield "  hears", f"{'yes' if report['hearing'] else 'no'}, last sound {heard}"
     yield "  state", str(report["state"])
     yield "  deaf today", f"{report['deaf_s_today']:.0f} s"
-    yield "  backend", "connected" if report.get("connected") else "not connected"
+    where = f", {report['backend_url']}" if report.get("backend_url") else ""
+    yield "  backend", ("connected" if report.get("connected") else "not connected") + where
     for turn in list(report["turns"])[-TURNS:]:
         yield "  turn", f"{turn['ended_s_ago']:.0f} s ago: {turn['story']}"

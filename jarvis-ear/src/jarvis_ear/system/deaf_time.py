@@ -7,9 +7,13 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from jarvis_ear.system.regular_file import read_regular
 from jarvis_ear.system.whole_file import write_whole
 
 FILE: Final = "deaf.json"
+
+MAX_BYTES: Final = 4096
+"""Forty times what we write."""
 
 STORE_S: Final = 10.0
 """So much a sudden end may forget of an outage that lasts."""
@@ -51,9 +55,9 @@ class DeafTime:
         if self._path is None:
             return 0.0
         try:
-            told = json.loads(self._path.read_text())
+            told = json.loads(read_regular(self._path, MAX_BYTES)[0])
             return float(told["seconds"]) if told["day"] == today.isoformat() else 0.0
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return 0.0
 
     def _store(self, *, at_once: bool) -> None:

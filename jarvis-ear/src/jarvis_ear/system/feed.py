@@ -60,6 +60,12 @@ class Feed:
             for subscription in self._subscriptions:
                 self.dropped += subscription.start_anew()
 
+    def make_void(self) -> None:
+        """Have nobody told any more what was so before: everybody gets a snapshot next."""
+        with self._lock:
+            for subscription in self._subscriptions:
+                self.dropped += subscription.start_anew()
+
     def snapshot(self) -> Snapshot:
         """Return everything that is so."""
         with self._lock:

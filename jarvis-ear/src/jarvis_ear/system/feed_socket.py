@@ -1,11 +1,11 @@
 """FeedSocket: the feed, line by line, for whoever of us connects."""
 
 import logging
-import select
+import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -16,8 +16,11 @@ from jarvis_ear.system.feed_lines import encode
 TICK_S: Final = 0.08
 """A step: the wake model has no score more often. It is waking up that costs, not what is done."""
 
-MAX_WATCHERS: Final = 4
-"""A console is one watcher, however many browsers look at it."""
+MAX_WATCHERS: Final = 16
+"""At once, of all users together."""
+
+MAX_OF_ONE_USER: Final = 4
+"""Watchers of one user at once: a console is one, however many browsers look at it."""
 
 STOP_S: Final = 1.0
 """A turn of the loop takes a millisecond, and no call in it waits."""
@@ -28,11 +31,11 @@ _LOGGER = logging.getLogger(__name__)
 class FeedSocket:
     """Owns the socket and the thread "feed" that serves it, inside a ``with``.
 
-    While nobody watches, the thread sleeps until somebody comes, and nothing is looked at. While
-    somebody does, ``look`` is called before each tick, in that thread. At most ``MAX_WATCHERS`` are
-    served; one more is turned away (``refused``). A watcher that reads slowly misses deltas and
-    gets a snapshot, and nobody waits for it. An ear that cannot have the socket says so once and
-    hears all the same.
+    While nobody watches, the thread sleeps until somebody comes, and nothing is looked at.
+    While somebody does, ``look`` is called before each tick, in that thread. At most
+    ``MAX_OF_ONE_USER`` and ``MAX_WATCHERS`` are served; one more is turned away (``refused``).
+    A watcher that reads slowly misses deltas and gets a snapshot, and nobody waits for it. An
+    ear that cannot have the socket says so once and hears all the same.
     """
 
     def __init__(
@@ -47,17 +50,20 @@ class FeedSocket:
         self._feed = feed
         self._look = look
         self._monotonic = monotonic
-        self._listener: socket.socket | None = None
-        self._group: int | None = None
+        self._doorway: private_socket.Doorway | None = None
         self._stop_here, self._stop_there = socket.socketpair()
         self._watchers: dict[socket.socket, _Watcher] = {}
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self.refused = 0
         """Connections that were turned away: strangers, and those above the bound."""
 
+    def counters(self) -> Mapping[str, int]:
+        """Return how often somebody was turned away, and what watchers missed. Any thread."""
+        return {"feed_refused": self.refused, "feed_dropped": self._feed.dropped}
+
     def __enter__(self) -> Self:
         try:
-            self._listener, self._group = private_socket.listen(self._path)
+            self._doorway = private_socket.Doorway(self._path, self._monotonic)
         except OSError as error:
             told = {"PLACE": self._path, "REASON": error}
             _LOGGER.warning("no feed for a console at %s: %s", self._path, error, extra=told)
@@ -67,53 +73,50 @@ class FeedSocket:
 
     def __exit__(self, *_: object) -> None:
         self._stop_here.close()
-        if self._listener is not None:
+        if self._doorway is not None:
             self._thread.join(STOP_S)
-            self._listener.close()
-            self._path.unlink(missing_ok=True)
+            self._doorway.close()
         self._stop_there.close()
 
     def _run(self) -> None:
+        assert self._doorway is not None  # noqa: S101 - the thread is started with it
         due = self._monotonic()
         while True:
-            ready = self._wait(due)
+            ready = self._wait(self._doorway, due)
             if self._stop_there in ready:
                 break
-            self._meet(ready)
+            self._meet(self._doorway, ready)
             if self._watchers and self._monotonic() >= due:
                 due = self._monotonic() + TICK_S
                 self._tell()
         for watcher in list(self._watchers.values()):
             self._part(watcher)
 
-    def _wait(self, due: float) -> list[socket.socket]:
+    def _wait(self, doorway: private_socket.Doorway, due: float) -> frozenset[socket.socket]:
         """Sleep until somebody comes or goes, or until the tick if anybody watches."""
-        assert self._listener is not None  # noqa: S101 - the thread is started with it
-        patience = max(0.0, due - self._monotonic()) if self._watchers else None
-        everybody = [self._stop_there, self._listener, *self._watchers]
-        return select.select(everybody, [], [], patience)[0]
+        everybody = (self._stop_there, *doorway.open_again(), *self._watchers)
+        times = [due] if self._watchers else []
+        if doorway.opens_at is not None:
+            times.append(doorway.opens_at)
+        patience = min(times) - self._monotonic() if times else None
+        return private_socket.wait(((one, selectors.EVENT_READ) for one in everybody), patience)
 
-    def _meet(self, ready: list[socket.socket]) -> None:
-        for one in ready:
-            if one is self._listener:
-                self._accept(one)
-            elif one in self._watchers:
-                self._part(self._watchers[one])  # it has left, or speaks where it should listen
+    def _meet(self, doorway: private_socket.Doorway, ready: frozenset[socket.socket]) -> None:
+        for watcher in [each for one, each in self._watchers.items() if one in ready]:
+            self._part(watcher)  # it has left, or speaks where it should listen
+        client = doorway.accept() if doorway.listener in ready else None
+        if client is not None:
+            self._take(doorway, client)
 
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            client = listener.accept()[0]
-        except OSError as error:  # it went away; or no descriptors are left, and the ear needs none
-            _LOGGER.debug("nobody could be served: %s", error)
+    def _take(self, doorway: private_socket.Doorway, client: socket.socket) -> None:
+        user = private_socket.peer_user(client)
+        having = [watcher.user for watcher in self._watchers.values()]
+        has_room = len(having) < MAX_WATCHERS and having.count(user) < MAX_OF_ONE_USER
+        if has_room and doorway.is_welcome(client):
+            self._watchers[client] = _Watcher(client, user, self._feed)
             return
-        if len(self._watchers) >= MAX_WATCHERS or not private_socket.is_welcome(
-            client, self._group
-        ):
-            self.refused += 1
-            client.close()
-            return
-        client.settimeout(0)
-        self._watchers[client] = _Watcher(client, self._feed)
+        self.refused += 1
+        client.close()
 
     def _tell(self) -> None:
         self._look()
@@ -132,8 +135,9 @@ class FeedSocket:
 class _Watcher:
     """One connection, and the rest of the line that it has not taken yet."""
 
-    def __init__(self, client: socket.socket, feed: Feed) -> None:
+    def __init__(self, client: socket.socket, user: int, feed: Feed) -> None:
         self.client = client
+        self.user = user
         self._subscription = feed.subscribe()
         self._unsent = b""
 

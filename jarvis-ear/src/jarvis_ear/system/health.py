@@ -39,6 +39,7 @@ class Health:
         beat: Beat,
         *,
         details: Callable[[], Mapping[str, object]],
+        counters: Callable[[], Mapping[str, int]] = dict,
         turns: Callable[[], Sequence[Mapping[str, object]]] = lambda: (),
         monotonic: Callable[[], float] = time.monotonic,
         today: Callable[[], date] = date.today,
@@ -47,6 +48,7 @@ class Health:
         self._ear = ear
         self._beat = beat
         self._details = details
+        self._counters = counters
         self._turns = turns
         self._monotonic = monotonic
         self._lock = threading.Lock()  # protects what a look changes, but for the deaf time
@@ -93,6 +95,7 @@ class Health:
                 "noise_floor_dbfs": round(self._floor.level, 1),
                 "deaf_s_today": round(self._deaf.seconds, 1),
                 **self._details(),
+                "counters": dict(self._counters()),
                 "beat": self._beat.count,
                 "stuck": list(self._beat.stuck),
                 "turns": list(self._turns()),

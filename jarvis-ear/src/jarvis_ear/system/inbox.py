@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
 from jarvis_ear.audio.block import Block
@@ -33,6 +34,14 @@ class Inbox:
         """Samples in those blocks."""
         self.dropped_events = 0
         """Events nobody fetched in time."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what nobody fetched in time. Any thread may ask."""
+        return {
+            "dropped_blocks": self.dropped_blocks,
+            "dropped_samples": self.dropped_samples,
+            "dropped_events": self.dropped_events,
+        }
 
     def put(self, block: Block) -> None:
         """Add ``block`` at once, dropping the oldest ones if there is no room. Never waits."""

@@ -58,6 +58,13 @@ def setup(
         live.close()
 
 
+def counters() -> Mapping[str, int]:
+    """Return how many records the journal did not take. Any thread may ask."""
+    handlers = logging.getLogger().handlers
+    lost = sum(each.lost for each in handlers if isinstance(each, JournalHandler))
+    return {"log_records_lost": lost}
+
+
 def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Whether ``stream`` is the one that systemd connected to the journal, see systemd.exec(5)."""
     try:

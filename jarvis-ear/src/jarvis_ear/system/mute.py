@@ -11,6 +11,7 @@ from typing import Final
 
 from jarvis_ear.journal import life as kinds
 from jarvis_ear.system.quiet_hours import QuietHours
+from jarvis_ear.system.regular_file import read_regular
 from jarvis_ear.system.whole_file import write_whole
 
 OWNER: Final = "owner"
@@ -23,6 +24,9 @@ BUS: Final = "bus"
 """Whoever switches the module `audio` on the event bus."""
 
 FILE: Final = "mute.json"
+
+MAX_BYTES: Final = 4096
+"""Ten times what we write."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -72,12 +76,12 @@ class Mute:
         """Remember what was so before, and return whether the ear starts closed. Once."""
         with self._lock:
             try:
-                told = json.loads(self._path.read_text())
+                told = json.loads(read_regular(self._path, MAX_BYTES)[0])
                 self._by = frozenset(map(str, told["by"]))
                 self._awake_night = str(told["awake_night"])
             except FileNotFoundError:
                 pass
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 told = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
                 words = "%s cannot be read, so the ear stays muted: %s"
                 _LOGGER.warning(words, self._path, error, extra=told)

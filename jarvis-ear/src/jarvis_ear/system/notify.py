@@ -7,7 +7,7 @@ way a manager that does not listen costs nothing: what there is no room for is l
 import os
 import select
 import socket
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import TypeAlias
 
 from jarvis_ear.inheritance import ADDRESS, WATCHDOG
@@ -28,6 +28,10 @@ class Notifier:
         self.dropped = 0
         """Messages that the manager had no room for."""
 
+    def counters(self) -> Mapping[str, int]:
+        """Return what the manager was not told. Any thread may ask."""
+        return {"notifications_dropped": self.dropped}
+
     def tell(self, *assignments: str) -> None:
         """Say ``READY=1`` and the like, all in one message."""
         try:
@@ -41,6 +45,10 @@ class Notifier:
 
 class NoNotifier:
     """Stands where no service manager wants to know. Any thread may use it."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Count nothing."""
+        return {"notifications_dropped": 0}
 
     def tell(self, *assignments: str) -> None:
         """Tell nobody."""

@@ -55,11 +55,14 @@ def control_folder(environ: Mapping[str, str]) -> Path:
 
 
 def sockets(environ: Mapping[str, str], name: str = SOCKET) -> Iterator[Path]:
-    """List where a socket of a running ear may be, the most likely place first."""
+    """List where a socket of a running ear may be, in the order in which they are asked.
+
+    The service's comes before that of a session or a user: only root can make it.
+    """
     if service := _given(environ, "RUNTIME_DIRECTORY"):
         yield service / name
-    yield _own_runtime_folder(environ) / name
     yield SERVICE / name
+    yield _own_runtime_folder(environ) / name
 
 
 def _given(environ: Mapping[str, str], name: str) -> Path | None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from jarvis_ear.system.regular_file import open_regular
+
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""No link leads us anywhere, and no pipe makes us wait."""
 
 
 class NotPrivate(OSError):
@@ -59,11 +59,7 @@ class PrivateFolder:
 
     def open(self, name: str, flags: int) -> int:
         """Open a regular file, and return its descriptor."""
-        fd = os.open(name, flags | _FILE, FILE_MODE, dir_fd=self._fd)
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            return fd
-        os.close(fd)
-        raise OSError(f"{name}: no regular file")
+        return open_regular(name, flags, FILE_MODE, dir_fd=self._fd)
 
     def read(self, name: str, most: int) -> bytes:
         """Return the first ``most`` bytes of a file."""

@@ -71,9 +71,12 @@ class Publisher:
         """Note words from now on, or forget those that are shown. Any thread."""
         with self._lock:
             self._transcripts = transcripts
-            for turn_id, turn in self._turns.items() if not transcripts else ():
+            if transcripts:
+                return
+            for turn_id, turn in self._turns.items():
                 turn.forget_words()
                 self._show(turn_id)
+            self._feed.make_void()  # of those who have not read yet what was said
 
     def effect(self, effect: Effect) -> None:
         """Note what the ear decided."""

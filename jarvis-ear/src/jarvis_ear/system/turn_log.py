@@ -88,6 +88,10 @@ class TurnLog:
         self.unfinished = 0
         """Turns whose end did not come while they were remembered."""
 
+    def counters(self) -> Mapping[str, int]:
+        """Return how many turns had no end. Any thread may ask."""
+        return {"turns_unfinished": self.unfinished}
+
     def effect(self, effect: Effect) -> None:
         """Note what the ear decided."""
         with self._lock:

@@ -50,7 +50,8 @@ class TurnNews:
 
     def forget_words(self) -> None:
         """Have known only how long they were."""
-        self.heard.pop("transcript", None)
+        for words in ("partial", "transcript", "reply"):
+            self.heard.pop(words, None)
 
     def finish(self, finished: Finished, now: float) -> None:
         """Note the verdict."""

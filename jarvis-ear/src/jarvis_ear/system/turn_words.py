@@ -1,5 +1,6 @@
 """Words for what happens in a turn, as the log says them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -14,7 +15,7 @@ from jarvis_ear.delivery.events import (
 )
 from jarvis_ear.delivery.playback import FAULTS, Heard, Unheard
 from jarvis_ear.hearing.events import State, StateChanged, TurnOpened
-from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.hearing.utterance import EndReason, Utterance
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.journal.turns import BY_OUTCOME
 from jarvis_ear.system.turn_story import Stage, TurnStory
@@ -59,6 +60,13 @@ _UNHEARD: Final[Mapping[Unheard, str]] = {
     Unheard.STOPPING: "the ear was stopped",
 }
 """Why not all of a reply was heard, in words."""
+_ENDED: Final[Mapping[str, str]] = {
+    EndReason.HANGOVER: "the sentence is over",
+    EndReason.MAX_LENGTH: "the sentence was cut, because it was too long",
+    EndReason.SOUND_ENDED: "the sound is over",
+    EndReason.MICROPHONE_LOST: "the microphone went away in the middle of the sentence",
+}
+"""Why an utterance ended, in words."""
 
 _TOO_LATE: Final[Mapping[State, str]] = {
     State.LISTENING: "nothing was said",
@@ -76,12 +84,14 @@ def why(change: StateChanged) -> str:
     name, _, detail = change.why.rstrip(")").partition("(")
     if name == "Failed":
         return f"no reply: {spaced(detail)}" if detail else "no reply"
-    return _WHY.get(name, change.why)
+    if name == "SpeechEnded":
+        return _ENDED.get(detail, "the sentence is over")
+    return _WHY.get(name) or _in_words(name)
 
 
 def reason(name: str) -> str:
     """Say what ended a turn early."""
-    return "nobody spoke" if name == NOBODY_SPOKE else _WHY.get(name, name)
+    return "nobody spoke" if name == NOBODY_SPOKE else _WHY.get(name) or _in_words(name)
 
 
 def heard(opened: TurnOpened, wake_word: str) -> str:
@@ -211,6 +221,11 @@ def chunks(count: int) -> str:
 def size(count: int) -> str:
     """Write a number of bytes."""
     return f"{count} B" if count < 1000 else f"{count / 1000:.0f} kB"  # noqa: PLR2004 - a kilobyte
+
+
+def _in_words(name: str) -> str:
+    """Write the name of a class as words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def spaced(code: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from jarvis_ear.audio.level import frame_levels
 from jarvis_ear.system.feed import Feed
+from jarvis_ear.system.health_words import noted
 from jarvis_ear.units import Samples, milliseconds
 
 HEALTH_S: Final = 1.0
@@ -72,6 +73,7 @@ class VitalSigns:
             self._told_at = self._monotonic()
             report = self._health()
             told = {name: value for name, value in report.items() if name not in _ELSEWHERE}
+            told["noted"] = noted(report)
             self._feed.put("health", told)
 
     def _levels(self) -> list[float]:

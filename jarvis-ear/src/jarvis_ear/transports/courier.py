@@ -65,7 +65,7 @@ class Courier:
         self._given: Link | None = None
         self._served: Link | None = None
         self._flush: asyncio.Task[None] | None = None
-        self._former: Counter[str] = Counter()
+        self._former: Counter[str] = Counter(messages_refused=0, links_flooded=0)
         self.replaced: Link | None = None
         """The last link that was thrown away on purpose."""
         self.worked: Link | None = None

@@ -24,6 +24,8 @@ class Status:
         self._tried = threading.Event()
         self.state = LinkState.TRYING
         """The newest state."""
+        self.trouble = ("", "")
+        """Why the last attempt failed, and what to do about it; both empty: it did not."""
 
     @property
     def connected(self) -> bool:
@@ -32,7 +34,12 @@ class Status:
 
     def reached(self) -> None:
         """Note that the link is up."""
+        self.trouble = ("", "")
         self._note(LinkState.CONNECTED)
+
+    def failed(self, reason: str, advice: str) -> None:
+        """Note why an attempt has failed or a link has ended, before what that means."""
+        self.trouble = (reason, advice)
 
     def missed(self) -> None:
         """Note that the link is down, or that an attempt to bring it up has failed."""
@@ -45,6 +52,7 @@ class Status:
     def forget(self) -> None:
         """Start anew: nothing has been tried."""
         self.state = LinkState.TRYING
+        self.trouble = ("", "")
         self._tried.clear()
 
     def wait_tried(self, timeout_s: float) -> bool:

@@ -144,6 +144,7 @@ class Supervisor:
         )
         words = "backend not usable: %s; next attempt in %.1f s"
         _LOGGER.log(level, words, error, wait_s, extra=told)
+        self._status.failed(str(error), _KINDS[setback].advice)
         (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
         self._say(self._outage.failed(str(error), self._clock()))
         return wait_s

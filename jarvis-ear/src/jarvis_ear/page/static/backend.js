@@ -1,7 +1,7 @@
 // The console of a backend: its own turns, its modules, and a way to talk to it without an ear.
 
 import { Bus } from "./bus.js";
-import { $, lasting, lock, make, spaced, write } from "./dom.js";
+import { $, lasting, lock, make, showNoSound, spaced, write, writeState } from "./dom.js";
 import { Line, Microphone, Player } from "./talk.js";
 import { showTurns } from "./turns.js";
 import { Words } from "./words.js";
@@ -72,7 +72,7 @@ class BackendConsole {
     this.state = state;
     document.body.dataset.state = state === "locked" ? "unknown" : state;
     this.timeline.enter(state === "locked" ? "unknown" : state);
-    write($("state"), text);
+    writeState(text);
     write($("why"), why);
     const talks = state === "capturing";
     $("talk").setAttribute("aria-pressed", String(talks));
@@ -87,10 +87,10 @@ class BackendConsole {
       await this.line.connect();
       await this.microphone.open((pcm) => this.heard(pcm));
     } catch (error) {
-      await this.microphone.close();
+      await this.closeMicrophone();
       return this.enter("idle", "Ready", error.name === "NotAllowedError" ? "The browser does not let this page use the microphone." : `That did not work: ${error.message}`);
     }
-    const turn = { id: `t${Date.now()}`, began_at: Date.now() / 1000, pieces: [], stages_ms: {}, outcome: "", cause: "", score: null, provider: "", chunks: 0 };
+    const turn = { id: `t${Date.now()}`, began_at: Date.now() / 1000, pieces: [], stages_ms: {}, outcome: "", cause: "", score: null, provider: "", chunks: 0, name: "your question" };
     this.began = performance.now();
     this.turns = [...this.turns, turn].slice(-KEPT);
     this.turn = turn;
@@ -98,6 +98,7 @@ class BackendConsole {
   }
 
   heard(pcm) {
+    if (!this.microphone.isOpen) return; // it was under way when the microphone was closed
     const dbfs = loudness(pcm);
     const speech = dbfs > SPOKEN_DBFS;
     this.timeline.add({ levels: quarters(pcm).map(loudness), frameMs: 25, speech });
@@ -116,22 +117,26 @@ class BackendConsole {
     this.line.end();
     this.stage("sent");
     this.show();
-    await this.microphone.close();
-    write($("level"), "–");
-    write($("speech"), "–");
+    await this.closeMicrophone();
+  }
+
+  async closeMicrophone() {
+    const closing = this.microphone.close();
+    showNoSound();
+    await closing;
   }
 
   async stop() {
     this.player.silence();
     this.line?.close(); // nothing else tells this wire that nobody waits
-    await this.microphone.close();
+    await this.closeMicrophone();
     this.finish("abandoned", "");
     this.enter("idle", "Ready", "Stopped.");
   }
 
   gone() {
     if (this.state === "idle" || this.state === "locked") return;
-    this.microphone.close();
+    this.closeMicrophone();
     this.finish("reply_lost", "link_lost");
     this.enter("idle", "Ready", "The backend closed the connection. Press Talk to try again.");
   }
@@ -170,7 +175,7 @@ class BackendConsole {
       if (this.state === "thinking") this.enter("idle", "Ready", AGAIN);
     }
     if (state === "error") {
-      this.microphone.close();
+      this.closeMicrophone();
       this.finish("failed", code);
       this.enter("idle", "Ready", message);
     }

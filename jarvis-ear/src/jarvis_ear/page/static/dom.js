@@ -19,6 +19,20 @@ export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Say how things stand: on the page, and in the title of its tab. */
+export function writeState(text) {
+  write($("state"), text);
+  const title = `${text} · Jarvis ${$("agent").textContent}`.trimEnd();
+  if (document.title !== title) document.title = title;
+}
+
+/** Show no sound: nothing comes in. */
+export function showNoSound() {
+  for (const id of ["level", "speech", "score"]) write($(id), "–");
+  $("score").classList.remove("hit");
+  $("orb").style.setProperty("--loud", "0");
+}
+
 /** Show what belongs to the ear's console, or to the backend's. */
 export function showFor(kind) {
   for (const element of document.querySelectorAll("[data-for]")) {

@@ -1,6 +1,6 @@
 // The console of an ear: what its feed says, and the few orders it takes.
 
-import { $, clock, lasting, lock, make, spaced, write } from "./dom.js";
+import { $, clock, lasting, lock, make, showNoSound, spaced, write, writeState } from "./dom.js";
 import { Feed } from "./feed.js";
 import { makeSwitches } from "./modules.js";
 import { showTurns, unheard } from "./turns.js";
@@ -64,7 +64,7 @@ class EarConsole {
     write($("gate-text"), "jarvis-ear console prints the address of this page, with a token behind the #. Open that address, or put the token in here.");
     write($("gate-label"), "Token");
     write($("gate-error"), problem);
-    write($("state"), "Locked");
+    writeState("Locked");
     $("gate-secret").value = "";
     lock(true);
   }
@@ -82,8 +82,9 @@ class EarConsole {
     write($("banner"), text);
     $("banner").hidden = false;
     document.body.dataset.state = "unknown";
-    write($("state"), "No connection");
+    writeState("No connection");
     write($("why"), "");
+    showNoSound();
     pill("pill-ear", "ear away", "bad");
     $("pill-link").hidden = true;
     $("mute").disabled = $("stop").disabled = true;
@@ -104,8 +105,7 @@ class EarConsole {
       write($("agent"), topics.about?.agent ?? "");
       $("mute").disabled = false;
       this.lostMs = topics.gaps?.lost_ms ?? null;
-      pill("pill-ear", "ear", "good");
-      for (const one of ["state", "mute", "link", "sound", "health"]) this.show(one, topics);
+      for (const one of ["state", "link", "health"]) this.show(one, topics);
       this.showTurns(topics);
     } else if (topic.startsWith("turn:")) this.showTurnsSoon(topics, topic);
     else this.show(topic, topics);
@@ -115,11 +115,13 @@ class EarConsole {
     const value = topics[topic];
     if (!value) return;
     if (topic === "state" || topic === "mute") this.showState(topics);
-    else if (topic === "sound") this.showSound(value, topics);
+    else if (topic === "sound") this.hear(value, topics);
     else if (topic === "gaps") this.showGap(value);
     else if (topic === "link") showLink(value);
     else if (topic === "health") {
       showHealth(value);
+      showEar(topics);
+      this.showSound(topics);
       this.showModules(value);
     }
   }
@@ -129,13 +131,15 @@ class EarConsole {
     const by = topics.mute?.by ?? [];
     document.body.dataset.state = name;
     this.timeline.enter(name);
-    write($("state"), SAYS[name] ?? spaced(name));
+    writeState(SAYS[name] ?? spaced(name));
     write($("why"), name === "muted" ? mutedBy(by, topics.quiet_hours?.between) : why);
     const isMuted = by.length > 0;
     $("mute").setAttribute("aria-pressed", String(isMuted));
     this.switches.audio.checked = !isMuted;
     write($("mute").firstChild, isMuted ? "Unmute " : "Mute ");
     $("stop").disabled = !STOPPABLE.has(name);
+    showEar(topics);
+    this.showSound(topics);
   }
 
   /** The bus says of most modules how they are only when somebody switches them. */
@@ -146,18 +150,24 @@ class EarConsole {
     write($("modules-note"), bus === "connected" ? "A switch is announced to everybody on the bus. Audio is the microphone of this ear." : `The bus is away: ${spaced(bus)}.`);
   }
 
-  showSound({ dbfs: levels, speech, score }, topics) {
-    const hears = !["muted", "deaf"].includes(topics.state?.name);
-    const dbfs = levels.length ? Math.max(...levels) : (this.dbfs ?? -120);
-    this.dbfs = dbfs;
-    write($("level"), hears ? `${Math.round(dbfs)} dBFS` : "–");
-    write($("speech"), hears ? (speech ? "yes" : "no") : "–");
-    write($("score"), hears ? score.toFixed(2) : "–");
+  /** Draw what was heard since the last time. */
+  hear({ dbfs: levels, speech, score }, topics) {
+    if (levels.length) this.dbfs = Math.max(...levels);
+    if (hears(topics)) this.timeline.add({ levels, frameMs: 20, speech, score });
+    this.showSound(topics);
+  }
+
+  /** Show the figures; where nothing is heard, the last ones do not stay. */
+  showSound(topics) {
     write($("threshold"), ` of ${topics.wake?.threshold ?? "?"}`);
+    if (!topics.sound || !hears(topics)) return showNoSound();
+    const { speech, score } = topics.sound;
+    const dbfs = this.dbfs ?? -120;
+    write($("level"), `${Math.round(dbfs)} dBFS`);
+    write($("speech"), speech ? "yes" : "no");
+    write($("score"), score.toFixed(2));
     $("score").classList.toggle("hit", score >= (topics.wake?.threshold ?? 1));
-    const loud = hears ? Math.min(Math.max(1 + dbfs / 60, 0), 1) : 0;
-    $("orb").style.setProperty("--loud", loud.toFixed(2));
-    if (hears) this.timeline.add({ levels, frameMs: 20, speech, score });
+    return $("orb").style.setProperty("--loud", Math.min(Math.max(1 + dbfs / 60, 0), 1).toFixed(2));
   }
 
   showGap({ lost_ms: lost }) {
@@ -203,14 +213,35 @@ function takeToken() {
 
 function said(turn, shown) {
   const hidden = `${turn.characters} characters understood. The words are hidden: console.transcripts = true shows them.`;
-  const pieces = turn.chunks === 1 ? "one piece of speech" : `${turn.chunks} pieces of speech`;
   return {
     id: turn.id,
     said: turn.transcript ?? turn.partial ?? (shown ? "" : hidden),
-    partial: turn.transcript === undefined,
-    reply: turn.reply ?? (turn.chunks || turn.reply_characters ? `Answered with ${turn.chunks ? `${pieces}, ${unheard(turn) || "played by the ear"}` : `${turn.reply_characters} characters`}.` : ""),
+    partial: turn.transcript === undefined && turn.partial !== undefined,
+    reply: turn.reply ?? answered(turn),
     note: turn.outcome && turn.outcome !== "done" ? `${spaced(turn.outcome)}${turn.cause ? `: ${spaced(turn.cause)}` : ""}` : "",
   };
+}
+
+/** What became of the spoken reply: that it was played only where the ear says so. */
+function answered(turn) {
+  if (!turn.chunks) return turn.reply_characters ? `Answered with ${turn.reply_characters} characters.` : "";
+  const pieces = turn.chunks === 1 ? "one piece of speech" : `${turn.chunks} pieces of speech`;
+  const played = turn.heard === "all" ? "played by the ear" : unheard(turn);
+  return `Answered with ${pieces}${played && `, ${played}`}.`;
+}
+
+/** Whether sound comes from the microphone. */
+function hears(topics) {
+  return !["muted", "deaf"].includes(topics.state?.name) && topics.health?.hearing !== false;
+}
+
+function showEar(topics) {
+  const isMuted = topics.state?.name === "muted" || topics.mute?.by?.length > 0;
+  const stuck = topics.health?.stuck ?? [];
+  if (isMuted) pill("pill-ear", "ear muted", "plain");
+  else if (!hears(topics)) pill("pill-ear", topics.health?.heard_s_ago === null ? "ear without sound" : "ear deaf", "bad");
+  else if (stuck.length) pill("pill-ear", "ear hangs", "bad");
+  else pill("pill-ear", "ear", "good");
 }
 
 function mutedBy(by, between) {
@@ -234,24 +265,33 @@ function showLink({ up, why, at }) {
   $("pill-link").title = up ? "" : why;
 }
 
+const withRemedy = (reason, remedy) => (remedy ? `${reason}. To do: ${remedy}` : reason);
+
 const FACTS = [
   ["hearing", "Hears", (v) => (v ? "yes" : "no")],
   ["heard_s_ago", "Last sound", (v) => (v === null ? "never" : v < 2 ? "now" : `${lasting(v)} ago`)],
   ["noise_floor_dbfs", "Noise floor", (v) => `${Math.round(v)} dBFS`],
   ["deaf_s_today", "Deaf today", (v) => lasting(v)],
+  ["deaf_reason", "Deaf because", (v, all) => withRemedy(v, all.deaf_remedy)],
+  ["backend_reason", "Backend away because", (v, all) => withRemedy(v, all.backend_remedy)],
+  ["backend_url", "Backend", String],
   ["source", "Source", String],
-  ["samples_lost", "Sound lost", (v) => `${Math.round(v / 16)} ms`],
-  ["dropped_samples", "Dropped inside", (v) => `${Math.round(v / 16)} ms`],
-  ["overflows", "Overflows", String],
-  ["gaps", "Gaps", String],
-  ["stuck", "Stuck", (v) => (v.length ? v.join(", ") : "nothing")],
+  ["stuck", "Does not move", (v) => v.join(", ")],
   ["uptime_s", "Runs for", (v) => lasting(v)],
   ["version", "Version", String],
 ];
 
+/** What stands among the facts only when it is so. */
+const TROUBLES = new Set(["stuck", "deaf_reason", "backend_reason"]);
+
 function showHealth(report) {
-  const rows = FACTS.filter(([key]) => key in report).map(([key, name, form]) =>
-    make("div", { class: key === "stuck" && report.stuck.length ? "bad" : "" }, make("dt", {}, name), make("dd", {}, form(report[key]))));
-  $("health").replaceChildren(...rows);
+  const told = FACTS.filter(([key]) => key in report && !(TROUBLES.has(key) && !report[key].length));
+  const rows = told.map(([key, name, form]) => fact(name, form(report[key], report), TROUBLES.has(key)));
+  const noted = (report.noted ?? []).map(([name, count]) => fact(name, String(count)));
+  $("health").replaceChildren(...rows, ...noted);
   $("health-empty").hidden = true;
+}
+
+function fact(name, value, isBad = false) {
+  return make("div", { class: isBad ? "bad" : "" }, make("dt", {}, name), make("dd", {}, value));
 }

@@ -4,6 +4,10 @@ const RATE = 16_000;
 
 /** One microphone, opened for as long as somebody talks. `heard` gets each tenth of a second. */
 export class Microphone {
+  constructor() {
+    this.stream = this.context = null;
+  }
+
   async open(heard) {
     // Recognisers want sound as it is, and no reply is played while somebody talks.
     this.stream = await navigator.mediaDevices.getUserMedia({
@@ -18,10 +22,15 @@ export class Microphone {
     await this.context.resume();
   }
 
+  get isOpen() {
+    return this.stream !== null;
+  }
+
   async close() {
-    this.stream?.getTracks().forEach((track) => track.stop());
-    await this.context?.close();
+    const { stream, context } = this;
     this.stream = this.context = null;
+    stream?.getTracks().forEach((track) => track.stop());
+    await context?.close();
   }
 }
 

@@ -37,6 +37,7 @@ export function showTurns(list, turns) {
 export function title(turn) {
   if (turn.transcript) return `“${turn.transcript}”`;
   if (turn.characters !== undefined) return `${turn.characters} characters`;
+  if (turn.name) return turn.name; // nothing of it was understood yet
   return turn.score === null ? "speech after a reply" : "wake word";
 }
 

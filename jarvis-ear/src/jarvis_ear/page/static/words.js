@@ -3,6 +3,7 @@
 import { make } from "./dom.js";
 
 const SHOWN = 12;
+const NEAR = 40; // pixels: less than a line is missing
 
 /** Show turns, oldest first: {id, said, partial, reply, note, play}. Only what changed is touched. */
 export class Words {
@@ -14,6 +15,7 @@ export class Words {
 
   show(turns) {
     const wanted = turns.slice(-SHOWN);
+    const isAtEnd = this.shown.size === 0 || this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < NEAR;
     const kept = new Set(wanted.map((turn) => turn.id));
     for (const [id, entry] of this.shown) {
       if (!kept.has(id)) {
@@ -23,8 +25,7 @@ export class Words {
     }
     for (const turn of wanted) this.entry(turn.id).update(turn);
     this.empty.hidden = this.shown.size > 0;
-    const near = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 120;
-    if (near) this.list.scrollTop = this.list.scrollHeight;
+    if (isAtEnd) this.list.scrollTop = this.list.scrollHeight; // who has scrolled back reads on there
   }
 
   entry(id) {

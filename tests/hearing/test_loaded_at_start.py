@@ -1,0 +1,63 @@
+"""Nothing is loaded when sound comes: an ear that has no descriptor left then would die of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
+
+PROGRAM = """
+import sys
+from pathlib import Path
+
+from jarvis_ear import __main__, config
+from jarvis_ear.audio.framer import Framer
+from jarvis_ear.audio.level import frame_levels, level
+from jarvis_ear.audio.block import Block
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.devices.playlist import Chunk
+from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.devices.wav_file import WavFile
+from jarvis_ear.ears import Ears
+from jarvis_ear.hearing.events import SendUtterance
+
+hearing = config.Hearing(
+    heard=config.Heard(high_pass_hz=100, gain_db=3), sent=config.Sent(high_pass_hz=100, gain_db=3)
+)
+ears = Ears()
+ears.load(hearing)
+ear, framer, source = ears.make(hearing), Framer(), WavFile(Path(sys.argv[1]), fast=True)
+ear.prove_model()
+speaker = Speaker(
+    config.Speaker(device="none"), on_started=lambda _turn: None, on_ended=lambda _turn: None
+)
+before = set(sys.modules)
+source.open()
+said = []
+try:
+    while True:
+        block = source.read()
+        for frame in framer.push(block) if block else ():
+            said += [each for each in ear.hear(frame) if isinstance(each, SendUtterance)]
+            level(frame.pcm), frame_levels(frame.pcm)
+except __main__.JarvisEarError:
+    raise
+except Exception as end:
+    assert type(end).__name__ == "EndOfSound", end
+assert said, "no utterance"
+wav = pcm_to_wav(said[0].utterance.pcm, 22_050)
+speaker._player.play(Chunk("ab", 0, "audio/wav", wav))
+late = set(sys.modules) - before
+print(sorted(name for name in late if getattr(sys.modules[name], "__file__", None)))
+"""
+
+
+def test_no_module_is_loaded_while_somebody_speaks():
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(RECORDING)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

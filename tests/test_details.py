@@ -1,0 +1,178 @@
+"""What `jarvis-ear status` tells: every counter that is kept anywhere in the ear."""
+
+import ast
+import gc
+import logging
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import jarvis_ear
+from jarvis_ear import config
+from jarvis_ear.backend import BackendClient
+from jarvis_ear.details import counters, details
+from jarvis_ear.devices.microphone import Microphone
+from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.ear_thread import EarThread
+from jarvis_ear.membership import Membership
+from jarvis_ear.system.boot_clock import BootClock
+from jarvis_ear.system.control import Control
+from jarvis_ear.system.feed import Feed
+from jarvis_ear.system.feed_socket import FeedSocket
+from jarvis_ear.system.health_words import COUNTED
+from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.system.journal_handler import JournalHandler
+from jarvis_ear.system.journal_socket import JournalSocket
+from jarvis_ear.system.ledger import Ledger
+from jarvis_ear.system.mute import Mute
+from jarvis_ear.system.notify import Notifier
+from jarvis_ear.system.spool import DiskSpool
+from jarvis_ear.system.turn_log import TurnLog
+
+SOON_S = 20.0
+MANY = 1_000_000
+
+NO_LOSS = {
+    ("Beat", "count"): "the beat itself, which status shows",
+    ("Capture", "turns"): "shows that its thread moves: a part of the beat",
+    ("Courier", "turns"): "shows that its thread moves: a part of the beat",
+    ("EarThread", "turns"): "shows that its thread moves: a part of the beat",
+    ("EarThread", "frames"): "shows that sound comes: a part of the beat",
+    ("Ear", "proofs"): "shows that the wake model answers: a part of the beat",
+    ("Reply", "passed_on"): "what came of a reply, told with its turn",
+    ("SpokenPcm", "pieces"): "numbers the pieces of a reply",
+    ("WavReader", "read_bytes"): "how far a file has been read",
+    ("SoundProcess", "generation"): "tells a sound process from the one before",
+    ("Executor", "changes"): "what an installation has changed; another program",
+    ("DeafTime", "seconds"): "deaf_s_today",
+}
+"""Numbers that go up, and are no counter of what was lost, refused or left out."""
+
+ADDED_UP = {
+    ("Reply", "duplicates"): "the outbox, when the turn is over",
+    ("Reply", "late"): "the outbox, when the turn is over",
+    ("Survey", "foreign"): "the spool, after the start",
+    ("WebSocketLink", "refused"): "the courier, of every link",
+    ("WebSocketLink", "overflows"): "the courier, of every link",
+    ("SocketIoLink", "refused"): "the courier, of every link",
+    ("SocketIoLink", "overflows"): "the courier, of every link",
+    ("Pages", "refused"): "nobody: the console is a process of its own",
+}
+"""Counters of what does not last, and who adds them up."""
+
+
+def kept() -> list[tuple[str, str]]:
+    """Every public attribute of a class that begins at zero and is counted up somewhere."""
+    found = []
+    for path in Path(jarvis_ear.__file__).parent.rglob("*.py"):
+        for each in ast.walk(ast.parse(path.read_text())):
+            if isinstance(each, ast.ClassDef):
+                found += [(each.name, name) for name in counted_up(each)]
+    return sorted(set(found))
+
+
+def counted_up(owner: ast.ClassDef) -> list[str]:
+    zero = {
+        target.attr
+        for each in ast.walk(owner)
+        if isinstance(each, ast.Assign) and ast.unparse(each.value) in ("0", "0.0")
+        for target in each.targets
+        if isinstance(target, ast.Attribute)
+    }
+    raised = {
+        each.target.attr
+        for each in ast.walk(owner)
+        if isinstance(each, ast.AugAssign) and isinstance(each.target, ast.Attribute)
+    }
+    return [name for name in zero & raised if not name.startswith("_")]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The parts of a running ear, and how to ask for what `status` would show."""
+    folder = tmp_path_factory.mktemp("ear")
+    options = config.Config(
+        backend=config.Backend(url="http://127.0.0.1:1", password="x"),
+        bus=config.Bus(url="ws://127.0.0.1:1"),
+    )
+    mute = Mute(folder, None, on_change=lambda _muted: None)
+    inbox, feed = Inbox(), Feed()
+    source, speaker = Microphone(options.microphone), no_speaker(folder)
+    log = TurnLog(logging.getLogger("quiet"), transcripts=False)
+    bus = Membership(options, mute)
+    clock = BootClock("boot")
+    spool = DiskSpool(folder / "spool", Ledger(folder / "ledger", clock), clock)
+    backend = BackendClient(options.backend, spool=spool)
+    ear = EarThread(
+        SimpleNamespace(),
+        inbox,
+        lambda _effect: None,
+        on_finished=lambda: None,
+        on_failure=lambda _error: None,
+    )
+    feeding = FeedSocket(folder / "feed", feed, lambda: None)
+    control = Control(folder / "control", lambda _word: {})
+    notifier = Notifier("/nowhere", lambda _line, _text: None)
+    journal = JournalHandler(JournalSocket(folder / "no journal"))
+    with ExitStack() as up:
+        up.enter_context(backend)
+        logging.getLogger().addHandler(journal)
+        up.callback(logging.getLogger().removeHandler, journal)
+        counted = counters(source, ear, inbox, backend, speaker, log, bus, notifier)
+        counted.add(feeding.counters)
+        counted.add(control.counters)
+        wait_until(lambda: "stray_messages" in counted.read() and backend.trouble[0])
+        yield lambda: {**details(mute, backend, bus, source, inbox, speaker=speaker), "counters": counted.read()}
+
+
+def no_speaker(folder: Path) -> Speaker:
+    options = config.Speaker(device="none", output_dir=folder / "replies")
+    return Speaker(options, on_started=lambda _turn: None, on_ended=lambda _turn: None)
+
+
+def wait_until(happens) -> None:
+    deadline, pause = time.monotonic() + SOON_S, threading.Event()
+    while not happens():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [each for each in kept() if each not in NO_LOSS and each not in ADDED_UP]
+)
+def test_a_counter_that_is_kept_is_shown(report, owner, name):
+    instances = [
+        each
+        for each in gc.get_objects()
+        if type(each).__name__ == owner and isinstance(getattr(each, "__dict__", {}).get(name), int)
+    ]
+    assert instances, f"no {owner} here: who counts {name}, and where is it shown?"
+    before = {id(each): getattr(each, name) for each in instances}
+    try:
+        for each in instances:
+            setattr(each, name, MANY)
+        assert max(report()["counters"].values()) >= MANY
+    finally:
+        for each in instances:
+            setattr(each, name, before[id(each)])
+    assert max(report()["counters"].values()) < MANY
+
+
+def test_every_counter_has_words(report):
+    assert set(report()["counters"]) == set(COUNTED)
+
+
+def test_what_is_excepted_is_there():
+    assert set(NO_LOSS) | set(ADDED_UP) <= set(kept())
+
+
+def test_a_backend_that_is_away_is_told_with_address_reason_and_remedy(report):
+    told = report()
+    assert told["connected"] is False
+    assert told["backend_url"] == "http://127.0.0.1:1"
+    assert "refused" in told["backend_reason"]
+    assert "journalctl" in told["backend_remedy"]
