@@ -298,3 +298,45 @@ class SulkingServer:
                 self._hanging.append(client)
             else:
                 client.close()
+
+
+def status(ear: RunningEar) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "jarvis_ear", "status"],
+        env=ear.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_a_mute_switch_makes_it_deaf_and_the_next_word_is_heard(tmp_path, card):
+    with running(tmp_path, card) as ear:
+        ear.wait_for("-> capturing")
+        ear.wait_for("-> thinking")
+        card.mute()
+        wait_deaf(ear)
+        report = ear.ask("status")
+        assert not report["hearing"]
+        assert "gives only zeros: muted, or not connected?" in report["deaf_reason"]
+        code, said = status(ear)
+        assert code == 1
+        assert said.startswith("deaf: microphone 'default' gives only zeros")
+        assert "\nto do: look at switch and cable; " in said
+        assert "gives only zeros: muted" in ear.told()
+        back_within(ear, card, 1.0)
+        assert ear.ask("status")["deaf_reason"] == ""
+        assert ear.ask("status")["deaf_s_today"] > 0
+        ear.wait_for("-> capturing")
+
+
+def test_a_mute_of_the_owner_does_not_hide_a_mute_switch(tmp_path, card):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        card.mute()
+        wait_deaf(ear)
+        for _ in range(3):
+            ear.ask("mute")
+            ear.ask("unmute")
+            ear.wait_until(lambda: ear.ask("status")["state"] == "deaf", within_s=2.0)

@@ -3,10 +3,11 @@ import struct
 from datetime import date
 
 from fakes.clock import FakeClock
+from jarvis_ear.audio.clipping import TOO_MUCH
 from jarvis_ear.hearing.events import State
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.health import Health
-from jarvis_ear.system.health_words import describe
+from jarvis_ear.system.health_words import CLIPPED_PERCENT, describe
 
 TURN = {"turn": "ab", "ended_s_ago": 7.2, "story": "done; 0.68 s of speech"}
 
@@ -23,10 +24,11 @@ class Room:
         self.ear = Ear()
         self.clock = FakeClock()
         self.muted_by = []
+        self.more = {}
         self.health = Health(
             self.ear,
             Beat([Part("sound", lambda: self.ear.frames)], monotonic=self.clock.monotonic),
-            details=lambda: {"connected": True, "muted_by": self.muted_by, "gaps": 2},
+            details=lambda: {"connected": True, "muted_by": self.muted_by, "gaps": 2, **self.more},
             turns=lambda: [TURN],
             monotonic=self.clock.monotonic,
             today=lambda: date(2026, 5, 1),
@@ -88,3 +90,38 @@ def test_words_for_people():
     assert "hearing, idle (stuck: sound)" in describe(room.look())
     room.muted_by = ["clock", "owner"]
     assert describe(room.look()).startswith("muted by the clock, owner\n")
+
+
+def test_what_comes_from_a_dead_microphone_is_no_sound():
+    room = Room()
+    room.look(amplitude=328)
+    room.ear.state = State.DEAF
+    reports = [room.look(amplitude=0) for _ in range(30)]
+    assert reports[-1]["heard_s_ago"] == 3.0
+    assert not reports[-1]["hearing"]
+
+
+def test_a_deaf_ear_says_why_and_what_to_do():
+    room = Room()
+    room.ear.state = State.DEAF
+    room.more = {"deaf_reason": "it gives only zeros", "deaf_remedy": "look at the cable"}
+    assert describe(room.look()).startswith("deaf: it gives only zeros\nto do: look at the cable\n")
+    room.ear.state = State.IDLE
+    room.more = {"deaf_reason": "", "deaf_remedy": ""}
+    assert "deaf_re" not in describe(room.look(amplitude=328))
+
+
+def test_clipping_and_a_monitor_are_told_when_there_is_something_to_tell():
+    room = Room()
+    room.more = {"source": "microphone 'x'", "clipped_percent": 1.25, "hears_own_speaker": True}
+    said = describe(room.look(amplitude=328))
+    assert "clipped: 1.25 % of the samples of the last minute; above 0.1 %, lower the gain" in said
+    assert "microphone 'x' is a monitor of a loudspeaker" in said
+    room.more = {"source": "microphone 'x'", "clipped_percent": 0.0, "hears_own_speaker": False}
+    said = describe(room.look(amplitude=328))
+    assert "clipped" not in said
+    assert "speaker" not in said
+
+
+def test_the_words_know_from_when_on_it_is_too_much():
+    assert CLIPPED_PERCENT == 100 * TOO_MUCH

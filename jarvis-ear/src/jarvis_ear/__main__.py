@@ -32,6 +32,7 @@ from jarvis_ear.hearing.events import (
     Hushed,
     MicrophoneFound,
     MicrophoneLost,
+    MicrophoneSilent,
     Muted,
     Unmuted,
 )
@@ -161,6 +162,7 @@ def _start(
         source,
         inbox,
         on_lost=lambda _reason: inbox.tell(MicrophoneLost()),
+        on_silent=lambda _reason: inbox.tell(MicrophoneSilent()),
         on_found=lambda: inbox.tell(MicrophoneFound()),
         on_end=_when_sound_ends(ear, ending),
         muted=is_muted,
@@ -174,7 +176,7 @@ def _start(
     health = Health(
         ear,
         beat,
-        details=partial(details, mute, backend, bus, source, inbox),
+        details=partial(details, mute, backend, bus, source, inbox, capture),
         turns=log.recent,
         folder=places.state_folder(os.environ),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from jarvis_ear.backend import BackendClient
+from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.source import Source
 from jarvis_ear.membership import Membership
@@ -11,10 +12,18 @@ from jarvis_ear.system.mute import Mute
 
 
 def details(
-    mute: Mute, backend: BackendClient, bus: Membership, source: Source, inbox: Inbox
+    mute: Mute,
+    backend: BackendClient,
+    bus: Membership,
+    source: Source,
+    inbox: Inbox,
+    capture: Capture,
 ) -> Mapping[str, object]:
     """Gather it. Any thread."""
+    reason, remedy = capture.why_deaf
     return {
+        "deaf_reason": reason,
+        "deaf_remedy": remedy,
         "muted_by": list(mute.by),
         "connected": backend.connected,
         **bus.health(),
@@ -29,4 +38,6 @@ def _losses(source: Source, inbox: Inbox) -> Mapping[str, object]:
     if isinstance(source, Microphone):
         told |= {"overflows": source.overflows, "gaps": source.gaps}
         told["samples_lost"] = source.samples_lost
+        told["clipped_percent"] = round(100 * source.clipped, 2)
+        told["hears_own_speaker"] = source.is_monitor
     return told

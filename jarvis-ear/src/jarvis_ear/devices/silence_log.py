@@ -8,6 +8,11 @@ from jarvis_ear.journal.sound import MICROPHONE_HEARD_AGAIN, MICROPHONE_SILENT
 _LOGGER = logging.getLogger(__name__)
 
 
+def gives_only(source: str, what: str) -> str:
+    """Say it, with what may be the reason."""
+    return f"{source} gives only {what}: muted, or not connected?"
+
+
 class SilenceLog:
     """Warns of silence that no room has. Owned by the microphone, its reader's thread only.
 
@@ -17,17 +22,18 @@ class SilenceLog:
     def __init__(self) -> None:
         self._seldom = Seldom()
         self._is_told = False
+        self._since = 0.0
 
     def dead(self, source: str, what: str, now: float) -> None:
         """Note at ``now``, in seconds, that all samples are ``what`` for quite a while."""
+        self._since = now
         self._is_told = self._seldom.now(now)
         level = logging.WARNING if self._is_told else logging.DEBUG
         told = MICROPHONE_SILENT.told(SOURCE=source)
-        words = "%s gives only %s: muted, or not connected?"
-        _LOGGER.log(level, words, source, what, extra=told)
+        _LOGGER.log(level, "%s", gives_only(source, what), extra=told)
 
-    def alive(self, source: str) -> None:
-        """Note that there is sound again."""
+    def alive(self, source: str, now: float) -> None:
+        """Note at ``now`` that there is sound again."""
         level = logging.INFO if self._is_told else logging.DEBUG
-        told = MICROPHONE_HEARD_AGAIN.told(SOURCE=source)
+        told = MICROPHONE_HEARD_AGAIN.told(SOURCE=source, DEAF_MS=round((now - self._since) * 1000))
         _LOGGER.log(level, "%s gives sound again", source, extra=told)

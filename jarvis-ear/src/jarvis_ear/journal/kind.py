@@ -36,6 +36,14 @@ class Kind:
         return {**dict(self._marks()), **fields}
 
     @property
+    def advice(self) -> str:
+        """All remedies in one line, each with its command in parentheses."""
+        return "; ".join(
+            f"{remedy.words} ({remedy.command})" if remedy.command else remedy.words
+            for remedy in self.remedies
+        )
+
+    @property
     def references(self) -> frozenset[str]:
         """The fields that every record of this kind has to carry."""
         told = [self.subject, self.causes, *(remedy.command for remedy in self.remedies)]
