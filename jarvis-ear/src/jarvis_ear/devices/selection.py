@@ -80,13 +80,13 @@ def _meant(usable: list[Device], wanted: str, cards: SoundCards) -> list[Device]
 
 
 def names_a_number(wanted: str) -> bool:
-    """Whether ``wanted`` names a card by its number, which changes with the order of plugging in."""
+    """Whether ``wanted`` names a card by its number, which changes when cards come and go."""
     named = _card_named(wanted)
     return named is not None and named[0].isdecimal()
 
 
 def _card_named(wanted: str) -> tuple[str, str | None] | None:
-    """Return the id or number of the card in a name of ALSA, and the device on it if one is named."""
+    """Return the id or number of the card in a name of ALSA, and the device on it, if any."""
     by_id = _BY_ID.fullmatch(wanted) or _BY_PLACE.fullmatch(wanted)
     return None if by_id is None else (by_id[1], by_id[2])
 
