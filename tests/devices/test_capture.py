@@ -451,7 +451,7 @@ def test_a_mute_too_short_to_be_noticed_is_told_of_as_well(run):
         on_found=lambda: told.append("found"),
         on_end=lambda _error: None,
     )
-    capture._source.silence = "only zeros"
+    capture.source.silence = "only zeros"
     for _ in range(2):
         capture._hand_over(block(0))
         capture._hand_over(block(0))

@@ -11,7 +11,8 @@ from jarvis_ear.audio.framer import Framer
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.devices import portaudio
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.errors import MicrophoneLost
+from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.errors import DeviceError, MicrophoneLost
 
 
 class Room:
@@ -343,3 +344,36 @@ def test_a_monitor_is_called_one_at_the_start_and_once(caplog):
     assert room.microphone.is_monitor
     assert [record.EVENT for record in caplog.records] == ["MicrophoneMonitor"]
     assert "is the monitor of a loudspeaker" in caplog.text
+
+
+def test_a_server_that_moves_us_to_a_monitor_and_back_is_noticed(caplog):
+    room = Room(Card("pulse", inputs=32))
+    source = ["alsa_input.usb"]
+    room.microphone._library = PortAudio(
+        lambda: room.sounds, sleep=room.sleep, source=lambda: source[0]
+    )
+    room.microphone.open()
+    room.running = False
+    assert not room.microphone.is_monitor
+    source[0] = "alsa_output.pci.monitor"
+    for _ in range(11):
+        give(room, 0)
+    assert room.microphone.is_monitor
+    assert room.microphone.silence.endswith("gives only zeros: a monitor, and no microphone")
+    source[0] = "alsa_input.usb"
+    give(room, 0, 50)
+    assert (room.microphone.is_monitor, room.microphone.silence) == (False, "")
+    events = [record.EVENT for record in caplog.records]
+    assert events == ["MicrophoneMonitor", "MicrophoneSilent"]
+
+
+def test_a_library_that_does_not_answer_costs_only_the_answer(room, monkeypatch):
+    def fail():
+        raise DeviceError("the sound system did not answer within 5 s")
+
+    monkeypatch.setattr(room.microphone._library, "devices", fail)
+    room.running = False
+    for _ in range(11):
+        give(room, 0)
+    assert room.microphone.silence
+    assert not room.microphone.is_monitor

@@ -7,7 +7,7 @@ from jarvis_ear.journal.sound import MICROPHONE_SILENT
 def test_silence_and_its_end_are_told(caplog):
     caplog.set_level(logging.INFO)
     log = SilenceLog()
-    log.dead("microphone 'usb'", "zeros", now=0.0)
+    log.dead("microphone 'usb'", "microphone 'usb' gives only zeros", now=0.0)
     log.alive("microphone 'usb'", now=2.5)
     assert [(record.levelname, record.EVENT) for record in caplog.records] == [
         ("WARNING", "MicrophoneSilent"),

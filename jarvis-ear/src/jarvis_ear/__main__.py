@@ -176,7 +176,7 @@ def _start(
     health = Health(
         ear,
         beat,
-        details=partial(details, mute, backend, bus, source, inbox, capture),
+        details=partial(details, mute, backend, bus, inbox, capture),
         turns=log.recent,
         folder=places.state_folder(os.environ),
     )

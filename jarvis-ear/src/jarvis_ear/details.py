@@ -12,12 +12,7 @@ from jarvis_ear.system.mute import Mute
 
 
 def details(
-    mute: Mute,
-    backend: BackendClient,
-    bus: Membership,
-    source: Source,
-    inbox: Inbox,
-    capture: Capture,
+    mute: Mute, backend: BackendClient, bus: Membership, inbox: Inbox, capture: Capture
 ) -> Mapping[str, object]:
     """Gather it. Any thread."""
     reason, remedy = capture.why_deaf
@@ -27,7 +22,7 @@ def details(
         "muted_by": list(mute.by),
         "connected": backend.connected,
         **bus.health(),
-        **_losses(source, inbox),
+        **_losses(capture.source, inbox),
     }
 
 

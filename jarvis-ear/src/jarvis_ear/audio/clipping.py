@@ -23,8 +23,8 @@ is 0.29 %, and the score of 0.46 is below the threshold.
 class ClippingMeter:
     """Counts samples at either end of the 16-bit scale, second by second. For one thread.
 
-    A sample is clipped when it is 32 767, -32 767 or -32 768: the sound was probably louder than the
-    scale. Sound that the device itself cut off below that is not noticed.
+    A sample is clipped when it is 32 767, -32 767 or -32 768: the sound was probably louder than
+    the scale. Sound that the device itself cut off below that is not noticed.
     """
 
     def __init__(self) -> None:

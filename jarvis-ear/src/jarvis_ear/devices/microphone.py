@@ -24,7 +24,7 @@ from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.digital_silence import Change, DigitalSilence
 from jarvis_ear.devices.gap_log import GapLog
 from jarvis_ear.devices.loss import LossMeter
-from jarvis_ear.devices.silence_log import SilenceLog, gives_only
+from jarvis_ear.devices.silence_log import SilenceLog
 from jarvis_ear.devices.sound_library import InputStream, SoundLibrary, StreamFailed
 from jarvis_ear.devices.stamper import Stamper
 from jarvis_ear.errors import DeviceError, MicrophoneLost
@@ -162,7 +162,7 @@ class Microphone:
         pcm = channels.choose(taken.data, reading.channels, self._options.channel)
         self.overflows += taken.overflowed
         self._account(reading, pcm, waiting=taken.waiting, overflowed=taken.overflowed)
-        self._listen(pcm, reading.rate)
+        self._listen(pcm, reading.device, reading.rate)
         return self._stamper.push(pcm)
 
     def _check_stall(self, reading: _Reading) -> None:
@@ -197,25 +197,43 @@ class Microphone:
             return 0.0
         return max(MIN_AWAY_S, began_at - self._last_heard_at)
 
-    def _listen(self, pcm: npt.NDArray[np.int16], rate: int) -> None:
+    def _listen(self, pcm: npt.NDArray[np.int16], device: Device, rate: int) -> None:
         """Judge the sound of the device itself: converted to another rate it is another one."""
         now = self._monotonic()
         match self._silence.hear(pcm.astype("<i2", copy=False).tobytes(), rate):
             case Change.DEAD:
-                self._silence_log.dead(self.name, self._silence.what, now)
+                self._look_for_monitor(device)
+                self._silence_log.dead(self.name, self._why_silent(), now)
             case Change.ALIVE:
                 self._silence_log.alive(self.name, now)
+                if self.is_monitor:
+                    self._look_for_monitor(device)
         dead = self._silence.is_dead
-        self.silence = gives_only(self.name, self._silence.what) if dead else ""
+        self.silence = self._why_silent() if dead else ""
         self._clipping.hear(pcm, rate)
         self.clipped = self._clipping.share
         if self._clipping.is_too_much and not dead:
             self._clip_log.tell(self.name, self.clipped, now)
 
+    def _why_silent(self) -> str:
+        why = "a monitor, and no microphone" if self.is_monitor else "muted, or not connected?"
+        return f"{self.name} gives only {self._silence.what}: {why}"
+
+    def _look_for_monitor(self, device: Device) -> None:
+        """Ask again: a sound server moves us to another source without a word."""
+        try:
+            listed = self._library.devices()
+        except DeviceError as error:
+            _LOGGER.debug("nobody knows whether %s is a monitor: %s", self.name, error)
+            return
+        self._warn_of_monitor(next((one for one in listed if one.index == device.index), device))
+
     def _warn_of_monitor(self, device: Device) -> None:
         """Say once that this is no microphone: without one, a sound server gives a monitor."""
         self.is_monitor = device.monitor
-        if device.monitor and device.name != self._monitor_told:
+        if not device.monitor:
+            self._monitor_told = ""
+        elif device.name != self._monitor_told:
             told = MICROPHONE_MONITOR.told(SOURCE=self.name)
             words = "%s is the monitor of a loudspeaker, and hears nobody: see jarvis-ear devices"
             _LOGGER.warning(words, self.name, extra=told)

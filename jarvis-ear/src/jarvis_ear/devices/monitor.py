@@ -1,8 +1,8 @@
 """Monitor: which source of sound is no microphone, but what a loudspeaker plays.
 
-PulseAudio and PipeWire offer one for every loudspeaker, and make it the default source where there is
-no microphone. Through ALSA's plug-in for them it has no name of its own ("default", "pulse"): only
-the server can say which source is meant.
+PulseAudio and PipeWire offer one for every loudspeaker, and make it the default source where there
+is no microphone. Through ALSA's plug-in for them it has no name of its own ("default", "pulse"):
+only the server can say which source is meant.
 """
 
 import os

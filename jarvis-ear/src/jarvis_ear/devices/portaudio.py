@@ -225,7 +225,7 @@ class PortAudioStream:
 @functools.cache
 def _sounddevice() -> Any:  # noqa: ANN401 - it has no types
     avoid_shared_memory(os.environ)
-    sounddevice = importlib.import_module("sounddevice")
+    sounddevice: Any = importlib.import_module("sounddevice")
     sounddevice._ffi = _TolerantStrings(sounddevice._ffi)  # noqa: SLF001 - it decodes all strings strictly
     return sounddevice
 

@@ -8,11 +8,6 @@ from jarvis_ear.journal.sound import MICROPHONE_HEARD_AGAIN, MICROPHONE_SILENT
 _LOGGER = logging.getLogger(__name__)
 
 
-def gives_only(source: str, what: str) -> str:
-    """Say it, with what may be the reason."""
-    return f"{source} gives only {what}: muted, or not connected?"
-
-
 class SilenceLog:
     """Warns of silence that no room has. Owned by the microphone, its reader's thread only.
 
@@ -24,13 +19,13 @@ class SilenceLog:
         self._is_told = False
         self._since = 0.0
 
-    def dead(self, source: str, what: str, now: float) -> None:
-        """Note at ``now``, in seconds, that all samples are ``what`` for quite a while."""
+    def dead(self, source: str, why: str, now: float) -> None:
+        """Note at ``now``, in seconds, that it gives no sound, and ``why``."""
         self._since = now
         self._is_told = self._seldom.now(now)
         level = logging.WARNING if self._is_told else logging.DEBUG
         told = MICROPHONE_SILENT.told(SOURCE=source)
-        _LOGGER.log(level, "%s", gives_only(source, what), extra=told)
+        _LOGGER.log(level, "%s", why, extra=told)
 
     def alive(self, source: str, now: float) -> None:
         """Note at ``now`` that there is sound again."""
