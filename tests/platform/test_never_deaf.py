@@ -1,5 +1,6 @@
 """The whole ear on a card that is pulled, brought back, muted and stalled: never silently deaf."""
 
+import os
 import re
 import socket
 import subprocess
@@ -340,3 +341,39 @@ def test_a_mute_of_the_owner_does_not_hide_a_mute_switch(tmp_path, card):
             ear.ask("mute")
             ear.ask("unmute")
             ear.wait_until(lambda: ear.ask("status")["state"] == "deaf", within_s=2.0)
+
+
+def test_a_name_that_is_not_utf8_costs_nobody_the_other_devices(tmp_path, card):
+    file = card.folder / "asound.conf"
+    odd = (RECORDING.parent / "non-utf8-device" / "asound.conf").read_bytes()
+    file.write_bytes(file.read_bytes() + odd.partition(b"\n")[2])
+    with running(tmp_path, card, "--microphone.device", "vmic") as ear:
+        ear.wait_for("-> capturing")
+    assert "Traceback" not in ear.told()
+    listed = subprocess.run(
+        [sys.executable, "-m", "jarvis_ear", "devices"],
+        env=card.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "K\ufffdche" in listed.stdout
+    assert "  vmic  " in listed.stdout
+    assert listed.stderr == ""
+
+
+def test_a_sound_library_that_crashes_is_told_of_once(tmp_path, card):
+    """Every child that is started ends at once: what it says is the cause, and not a traceback."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "sounddevice.py").write_text("raise RuntimeError('no luck today')\n")
+    path = os.pathsep.join((str(broken), card.environment["PYTHONPATH"]))
+    environment = {**card.environment, "PYTHONPATH": path}
+    with RunningEar(tmp_path, environment, "--device", "vmic", "--speaker.device", "none") as ear:
+        ear.wait_until(_later(6.0))
+        report = ear.ask("status")
+    cause = "the sound system has crashed (RuntimeError: no luck today)"
+    assert report["deaf_reason"] == cause
+    assert "jarvis-ear devices" in report["deaf_remedy"]
+    assert count(re.escape(cause), ear.told()) == 1
+    assert "Traceback" not in ear.told()
