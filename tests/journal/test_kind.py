@@ -23,6 +23,6 @@ def test_a_kind_knows_which_fields_its_words_need():
 
 
 def test_what_to_do_is_said_in_one_line():
-    remedies = (Remedy("look"), Remedy("ask", "jarvis-ear status"))
+    remedies = (Remedy("look"), Remedy("ask", "jarvis-ear status"), Remedy("x", "journalctl -e"))
     assert Kind("Broken", "1", "", "", remedies).advice == "look; ask (jarvis-ear status)"
     assert Kind("Broken", "1", "", "").advice == ""
