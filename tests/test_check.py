@@ -2,7 +2,10 @@
 
 import pytest
 
+from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.check import check
+from jarvis_ear.devices import sound_process
+from jarvis_ear.devices.onnx import shipped_model
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import load
 
@@ -62,3 +65,45 @@ def test_dangers_are_told_and_allowed(options, danger):
 def test_the_password_that_everybody_knows_is_a_danger():
     assert "everybody knows" in check(load([], {}))
     assert "everybody knows" not in check(load(["--with-backend"], {}))
+
+
+@pytest.mark.parametrize("name", ["word.tflite", "word.onnx", "word.txt"])
+def test_a_file_that_is_no_model_is_a_mistake_as_it_is_for_the_ear(tmp_path, name):
+    model = tmp_path / name
+    model.write_bytes(b"\x1c\0\0\0TFL3\n" * 20)
+    with pytest.raises(ConfigError) as caught:
+        said("--wake-model", str(model))
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("command line")
+    assert f"hearing.wake.model: {model} is not a model" in line
+    assert "expected .onnx" in line
+
+
+def test_a_model_of_something_else_is_a_mistake():
+    with pytest.raises(ConfigError, match="is not an openWakeWord classifier of one word"):
+        said("--wake-model", str(shipped_model("embedding_model.onnx")))
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """Two sound cards, one of them a microphone."""
+    cards = FakeSoundDevice(Card("USB: Audio (hw:1,0)"), Card("HDMI (hw:0,3)", inputs=0))
+    monkeypatch.setattr(sound_process, "for_input", cards.library)
+
+
+@pytest.mark.parametrize("name", ["plughw:1,0", "hw:1,0", "hw:1"])
+def test_a_card_by_its_number_is_found_and_warned_of(room, name):
+    careful, last = said("--device", name)
+    assert f"microphone.device = {name} names a card by its number" in careful
+    assert last == "the configuration is fine"
+
+
+@pytest.mark.parametrize("name", ["plughw:0,3", "hw:2", "rode"])
+def test_a_microphone_that_is_not_there_is_said_as_the_ear_says_it(room, name):
+    *_, careful, last = said("--device", name)
+    assert careful.startswith(f"careful: microphone.device: no input device matches '{name}'")
+    assert last == "the configuration is fine"
+
+
+def test_who_hears_a_file_needs_no_microphone(room):
+    assert said("--device", "rode", "--input", "speech.wav") == ["the configuration is fine"]

@@ -102,6 +102,13 @@ def report(tmp_path_factory):
     mute = Mute(folder, None, on_change=lambda _muted: None)
     inbox, feed = Inbox(), Feed()
     source, speaker = Microphone(options.microphone), no_speaker(folder)
+    capture = Capture(
+        source,
+        inbox,
+        on_lost=lambda _reason: None,
+        on_found=lambda: None,
+        on_end=lambda _error: None,
+    )
     log = TurnLog(logging.getLogger("quiet"), transcripts=False)
     bus = Membership(options, mute)
     clock = BootClock("boot")
@@ -126,7 +133,10 @@ def report(tmp_path_factory):
         counted.add(feeding.counters)
         counted.add(control.counters)
         wait_until(lambda: "stray_messages" in counted.read() and backend.trouble[0])
-        yield lambda: {**details(mute, backend, bus, source, inbox, speaker=speaker), "counters": counted.read()}
+        yield lambda: {
+            **details(mute, backend, bus, inbox, capture, speaker=speaker),
+            "counters": counted.read(),
+        }
 
 
 def no_speaker(folder: Path) -> Speaker:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.ear_feed import FeedingEar, turn
+from fakes.ear_feed import STILL, FeedingEar, turn
 
 pytest.importorskip("playwright", reason="playwright is not installed: it drives the browser")
 from playwright.sync_api import Browser, Page, expect
@@ -165,6 +165,18 @@ def test_no_figure_stays_when_nothing_is_heard_any_more(page: Page, ear, state):
         expect(page.locator(figure)).to_have_text(NOTHING)
     loud = "getComputedStyle(document.querySelector('#orb')).getPropertyValue('--loud').trim()"
     assert float(page.evaluate(loud)) == 0
+
+
+def test_a_deaf_ear_shows_why_and_what_to_do(page: Page, ear):
+    deaf = {"deaf_reason": "usb gives only zeros", "deaf_remedy": "look at the cable"}
+    ear.state("deaf", "the microphone gives no sound")
+    expect(page.locator("#why")).to_have_text("the microphone gives no sound")
+    ear.feed.put("health", {**STILL["health"], **deaf, "hearing": False, "clipped_percent": 0.5})
+    expect(page.locator("#why")).to_have_text("usb gives only zeros. To do: look at the cable")
+    expect(page.locator("#health")).to_contain_text("0.5 % of the last minute")
+    ear.feed.put("health", STILL["health"])
+    ear.state("idle", "the microphone is there")
+    expect(page.locator("#why")).to_have_text("the microphone is there")
 
 
 def test_the_mute_button_and_its_truth(page: Page, ear):

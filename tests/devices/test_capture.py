@@ -45,6 +45,7 @@ class Run:
             self.inbox,
             on_lost=lambda reason: self.told.put(("lost", reason)),
             on_found=lambda: self.told.put(("found",)),
+            on_silent=lambda reason: self.told.put(("silent", reason)),
             on_end=lambda error: self.told.put(("end", error)),
             on_block=self.ends.append,
             back_off_s=(0.001, 0.002),
@@ -389,3 +390,94 @@ def test_a_loose_cable_is_told_seldom_and_in_pairs(caplog):
     quiet = [at for at, level in enumerate(levels) if level == "DEBUG"]
     assert levels[:2] == ["WARNING", "INFO"]
     assert quiet[:2] == [2, 3]
+
+
+def test_silence_is_told_once_and_its_end_before_the_sound(run):
+    source = FakeSource()
+    going = run(source)
+    source.give(block(0))
+    assert going.block() == block(0)
+    source.silence = "only zeros"
+    source.give(block(320), block(640))
+    assert going.next() == ("silent", "only zeros")
+    assert (going.block(), going.block()) == (block(320), block(640))
+    reason, remedy = going.capture.why_deaf
+    assert reason == "only zeros"
+    assert "microphone.channel" in remedy
+    order = []
+    going.capture._on_found = lambda: order.append("found")
+    put = going.inbox.put
+    going.inbox.put = lambda one: (order.append(one.start), put(one))
+    source.silence = ""
+    source.give(block(960))
+    assert going.block() == block(960)
+    assert order == ["found", 960]
+    assert going.capture.why_deaf == ("", "")
+
+
+def test_a_silent_microphone_that_comes_back_is_found_with_its_first_sound(run):
+    source = FakeSource()
+    going = run(source)
+    source.silence = "only zeros"
+    source.give(block(0), MicrophoneLost("unplugged"), block(320))
+    assert [going.next(), going.next()] == [("silent", "only zeros"), ("lost", "unplugged")]
+    assert [going.block(), going.block()] == [block(0), block(320)]
+    assert going.capture.why_deaf[0] == "only zeros"
+    source.silence = ""
+    source.give(block(640))
+    assert going.next() == ("found",)
+    assert going.block() == block(640)
+    assert going.told.empty()
+
+
+def test_after_a_mute_silence_and_loss_are_told_again(run):
+    source = FakeSource()
+    going = run(source)
+    source.silence = "only zeros"
+    source.give(block(0))
+    assert going.next() == ("silent", "only zeros")
+    going.capture.mute()
+    assert wait_until(lambda: going.capture.why_deaf == ("", ""))
+    going.capture.unmute()
+    source.give(block(320))
+    assert going.next() == ("silent", "only zeros")
+
+
+def test_a_mute_too_short_to_be_noticed_is_told_of_as_well(run):
+    """The ear forgets that it was deaf with every mute: the thread may have seen nothing of it."""
+    told = []
+    capture = Capture(
+        FakeSource(),
+        Inbox(),
+        on_lost=told.append,
+        on_silent=told.append,
+        on_found=lambda: told.append("found"),
+        on_end=lambda _error: None,
+    )
+    capture.source.silence = "only zeros"
+    for _ in range(2):
+        capture._hand_over(block(0))
+        capture._hand_over(block(0))
+        capture._waits = iter((1.0,))
+        capture.mute()
+        capture.unmute()
+    assert told == ["only zeros"] * 2
+    for _ in range(2):
+        capture._lose(MicrophoneLost("gone"))
+        capture._lose(MicrophoneLost("gone"))
+        capture.mute()
+        capture.unmute()
+    assert told[2:] == ["gone"] * 2
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [(MicrophoneLost("gone"), "jarvis-ear devices"), (MicrophoneBusy("held"), "end the program")],
+)
+def test_a_loss_comes_with_what_to_do(run, error, remedy):
+    source = FakeSource()
+    source.give(error)
+    going = run(source)
+    assert going.next() == ("lost", str(error))
+    assert going.capture.why_deaf[0] == str(error)
+    assert remedy in going.capture.why_deaf[1]

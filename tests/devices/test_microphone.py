@@ -11,7 +11,8 @@ from jarvis_ear.audio.framer import Framer
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.devices import portaudio
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.errors import MicrophoneLost
+from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.errors import DeviceError, MicrophoneLost
 
 
 class Room:
@@ -277,3 +278,102 @@ def test_other_options_count_from_the_next_opening_on(room):
     room.microphone.change(config.Microphone(device="mic"))
     room.microphone.open()
     assert room.read(1)
+
+
+def give(room, *values: int) -> None:
+    """A second in which these values repeat."""
+    room.card.heard += np.resize(np.array(values, "<i2"), 16_000).tobytes()
+    room.read(1)
+
+
+def test_a_dead_microphone_says_so_until_there_is_sound(room):
+    room.running = False
+    for _ in range(10):
+        assert room.microphone.silence == ""
+        give(room, 0)
+    assert room.microphone.silence == (
+        "microphone 'mic' gives only zeros: muted, or not connected?"
+    )
+    give(room, 0, 5)
+    assert room.microphone.silence == ""
+
+
+def test_a_dead_line_is_told_after_a_minute(room, caplog):
+    room.running = False
+    for _ in range(60):
+        assert room.microphone.silence == ""
+        give(room, -1, 0, 1)
+    assert "gives only values from -1 to 1" in room.microphone.silence
+    assert "gives only values from -1 to 1" in caplog.text
+
+
+def test_a_dead_line_of_another_rate_is_as_dead():
+    room = Room(Card("usb", rate=48_000, rates=(48_000,)))
+    room.microphone.open()
+    room.running = False
+    for _ in range(3 * 60):
+        give(room, -1, 1, 0)
+    assert room.microphone.silence
+
+
+def test_clipping_is_measured_and_warned_of_once_an_hour(room, caplog):
+    room.running = False
+    for _ in range(3 * 3600):
+        give(room, *[32_767] * 2, *[1000] * 98, *[-32_768] * 2, *[-1000] * 98)
+        room.clock.now += 1
+    assert room.microphone.clipped == pytest.approx(0.02)
+    warned = [record for record in caplog.records if record.EVENT == "SoundClipped"]
+    assert 3 <= len(warned) <= 4
+    assert warned[0].CLIPPED_PERCENT == "2"
+    assert "is too loud: 2 % of the last minute is clipped; lower its gain" in caplog.text
+
+
+def test_a_line_at_the_end_of_its_scale_is_dead_and_not_too_loud(room, caplog):
+    room.running = False
+    for _ in range(120):
+        give(room, 32_767)
+    assert [record.EVENT for record in caplog.records].count("SoundClipped") <= 1
+    assert "the value 32767" in room.microphone.silence
+
+
+def test_a_monitor_is_called_one_at_the_start_and_once(caplog):
+    room = Room(Card("Monitor of Box"))
+    for _ in range(3):
+        room.microphone.open()
+        room.microphone.close()
+    assert room.microphone.is_monitor
+    assert [record.EVENT for record in caplog.records] == ["MicrophoneMonitor"]
+    assert "is the monitor of a loudspeaker" in caplog.text
+
+
+def test_a_server_that_moves_us_to_a_monitor_and_back_is_noticed(caplog):
+    room = Room(Card("pulse", inputs=32))
+    source = ["alsa_input.usb"]
+    room.microphone._library = PortAudio(
+        lambda: room.sounds, sleep=room.sleep, source=lambda: source[0]
+    )
+    room.microphone.open()
+    room.running = False
+    assert not room.microphone.is_monitor
+    source[0] = "alsa_output.pci.monitor"
+    for _ in range(11):
+        give(room, 0)
+    assert room.microphone.is_monitor
+    assert room.microphone.silence.endswith("gives only zeros: a monitor, and no microphone")
+    source[0] = "alsa_input.usb"
+    give(room, 0, 50)
+    assert (room.microphone.is_monitor, room.microphone.silence) == (False, "")
+    events = [record.EVENT for record in caplog.records]
+    assert events == ["MicrophoneMonitor", "MicrophoneSilent"]
+
+
+def test_a_library_that_does_not_answer_costs_only_the_answer(room, monkeypatch):
+    def fail():
+        raise DeviceError("the sound system did not answer within 5 s")
+
+    monkeypatch.setattr(room.microphone._library, "devices", fail)
+    room.running = False
+    for _ in range(11):
+        give(room, 0)
+    assert room.microphone.silence
+    assert not room.microphone.is_monitor

@@ -1,6 +1,9 @@
+import ast
 import os
 import subprocess
 import sys
+from ctypes.util import find_library
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,10 @@ from jarvis_ear.devices.portaudio import PortAudio, say
 from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.devices.sound_library import StreamFailed
 from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneLost, SpeakerLost
+
+
+def missing_library() -> bool:
+    return find_library("portaudio") is None or not Path("/usr/share/alsa/alsa.conf").exists()
 
 
 def test_the_list_of_devices():
@@ -141,3 +148,36 @@ def test_a_microphone_that_does_not_open_says_who_holds_it(tmp_path):
     assert str(caught.value).endswith(
         "Device unavailable; hw:CARD=Device is held by arecord (pid 4242)"
     )
+
+
+def test_a_device_that_cannot_be_described_does_not_hide_the_others():
+    room = FakeSoundDevice(Card("odd", unreadable=True), Card("mic\x1b[2J\n"))
+    assert [(one.index, one.name) for one in room.library().devices()] == [
+        (1, "mic\ufffd[2J\ufffd")
+    ]
+
+
+@pytest.mark.skipif(missing_library(), reason="libportaudio2 or ALSA is missing")
+def test_a_name_that_is_not_utf8_is_shown_with_the_others(tmp_path):
+    """The name has to be real: what decodes it is sounddevice itself."""
+    data = Path(__file__).parents[1] / "data" / "non-utf8-device" / "asound.conf"
+    config = tmp_path / "asound.conf"
+    config.write_bytes(data.read_bytes() + b"pcm.after { type null }\n")
+    script = (
+        "from jarvis_ear.devices.portaudio import PortAudio\n"
+        "library = PortAudio()\n"
+        "print([one.name for one in library.devices()])\n"
+        "stream, device, _ = library.open_input('/K.che/', rate=16_000, latency_s=0.2)\n"
+        "print(device.name)\n"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "ALSA_CONFIG_PATH": str(config),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    listed, opened = done.stdout.splitlines()
+    assert {"K\ufffdche", "after"} <= set(ast.literal_eval(listed))
+    assert opened == "K\ufffdche"

@@ -6,7 +6,7 @@ import pytest
 
 from fakes.kernel import Kernel
 from jarvis_ear.devices.device import Device
-from jarvis_ear.devices.selection import busy, find, stable_name
+from jarvis_ear.devices.selection import busy, find, names_a_number, stable_name
 from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.errors import DeviceError
 
@@ -88,16 +88,42 @@ def cards(tmp_path):
         ("arrayuac10", 1),
         ("/^respeaker.*usb/", 1),
         ("/JABRA|nothing/", 2),
+        ("hw:1,0", 1),
+        ("plughw:1,0", 1),
+        ("hw:1", 1),
+        ("PLUGHW:2", 2),
+        ("hw:2,0,0", 2),
+        ("hw:Jabra", 2),
+        ("plughw:arrayuac10,0", 1),
     ],
 )
 def test_a_device_is_found_by_its_kernel_id_or_an_expression(cards, wanted, index):
     assert find(ROOM, wanted, "input", 4, cards).index == index
 
 
-@pytest.mark.parametrize("wanted", ["hw:CARD=Rode", "hw:CARD=Jabra,DEV=3", "/rode/"])
+@pytest.mark.parametrize(
+    "wanted",
+    ["hw:CARD=Rode", "hw:CARD=Jabra,DEV=3", "/rode/", "hw:4", "plughw:1,3", "hw:Rode,0", "hw:1,x"],
+)
 def test_what_is_not_there_is_not_found(cards, wanted):
     with pytest.raises(DeviceError, match="no input device matches"):
         find(ROOM, wanted, "input", 4, cards)
+
+
+def test_a_number_is_not_the_beginning_of_a_longer_one(cards):
+    many = [device(0, "A (hw:10,0)"), device(1, "B (hw:1,0)"), device(2, "B (hw:1,3)")]
+    assert [find(many, one, "input", -1, cards).index for one in ("hw:1", "hw:1,3", "hw:10")] == [
+        *(1, 2, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_number"),
+    [("hw:1,0", True), ("plughw:0", True), ("hw:CARD=1", True)]
+    + [(one, False) for one in ("", "1", "hw:CARD=Jabra", "hw:Jabra,0", "USB (hw:1,0)")],
+)
+def test_what_names_a_card_by_its_number(wanted, is_number):
+    assert names_a_number(wanted) is is_number
 
 
 def test_an_id_is_found_under_its_number_of_today(tmp_path):
@@ -118,11 +144,14 @@ def test_the_name_that_stays(cards):
     assert stable_name(device(0, "HDMI (hw:0,3)"), cards) == "hw:CARD=PCH,DEV=3"
 
 
-@pytest.mark.parametrize("wanted", ["", "1", "array", "hw:CARD=ArrayUAC10", "/uac/", "X (hw:1,0)"])
+@pytest.mark.parametrize(
+    "wanted",
+    ["", "1", "array", "hw:CARD=ArrayUAC10", "/uac/", "X (hw:1,0)", "hw:1", "plughw:1,3"],
+)
 def test_who_holds_what_is_wanted(cards, wanted):
     assert busy(wanted, cards) == "hw:CARD=ArrayUAC10 is held by arecord (pid 77)"
 
 
-@pytest.mark.parametrize("wanted", ["jabra", "hw:CARD=PCH", "/rode/", "X (hw:2,0)"])
+@pytest.mark.parametrize("wanted", ["jabra", "hw:CARD=PCH", "/rode/", "X (hw:2,0)", "hw:10"])
 def test_a_held_card_that_is_not_meant_is_not_blamed(cards, wanted):
     assert busy(wanted, cards) == ""

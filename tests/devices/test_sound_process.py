@@ -58,7 +58,8 @@ def test_what_the_library_says_is_passed_on(process):
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(1, "gone"), (2, "did not answer within 0.5 s"), (3, "has crashed")]
+    ("count", "said"),
+    [(1, "gone"), (2, "did not answer within 0.5 s"), (3, r"has crashed \(SIGSEGV\)")],
 )
 def test_a_stream_that_fails_takes_its_process_along(process, count, said):
     stream = microphone(process)
@@ -110,3 +111,21 @@ def test_it_ends_with_whoever_started_it(tmp_path):
     while lives(pid) and time.monotonic() < deadline:
         os.sched_yield()
     assert not lives(pid)
+
+
+@pytest.mark.parametrize(
+    ("program", "cause"),
+    [
+        ("raise UnicodeError('K\\xfcche')", r"\(UnicodeError: Küche\)$"),
+        ("import sys; sys.exit(3)", r"\(exit status 3\)$"),
+        ("import os; os.abort()", r"\(SIGABRT\)$"),
+        ("raise ValueError('x' * 3000)", r"\(ValueError: x{188}\)$"),
+    ],
+)
+def test_a_crash_is_told_with_its_cause_and_no_traceback(capfd, program, cause):
+    process = SoundProcess((sys.executable, "-c", program))
+    for _ in range(2):
+        with pytest.raises(DeviceError, match=cause):
+            process.devices()
+    process.end()
+    assert capfd.readouterr().err == ""

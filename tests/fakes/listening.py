@@ -32,6 +32,7 @@ class ClockedMicrophone:
     """
 
     live = True
+    silence = ""
     name = "clocked microphone"
 
     def __init__(self, watch: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 from jarvis_ear.devices.portaudio import PortAudio
@@ -40,6 +41,8 @@ class Card:
     room: int = 1_000_000
     """Samples its speaker has room for."""
     plugged: bool = True
+    unreadable: bool = False
+    """Whether nothing can be found out about it."""
     hangs: threading.Event | None = None
     """Closing a stream waits for it."""
 
@@ -118,6 +121,7 @@ class FakeSoundDevice:
         self.cards = list(cards)
         self.open_streams: list[FakeStream] = []
         self.default = _Default()
+        self._lib = SimpleNamespace(Pa_GetDeviceCount=lambda: len(self._seen))
         self.refuse: tuple[object, ...] | None = None
         """When set, no stream can be opened, for this reason."""
         self.refuse_start = False
@@ -128,9 +132,18 @@ class FakeSoundDevice:
         self,
         cards: SoundCards | None = None,
         sleep: Callable[[float], None] = lambda _seconds: None,
+        source: str = "alsa_input.usb",
     ) -> PortAudio:
-        """Return our adapter on top of this module, with the kernel's ``cards`` if it has any."""
-        return PortAudio(lambda: self, cards=cards or SoundCards(Path("/nowhere")), sleep=sleep)
+        """Return our adapter on top of this module, with the kernel's ``cards`` if it has any.
+
+        ``source`` is the default source of the sound server, if there is one.
+        """
+        return PortAudio(
+            lambda: self,
+            cards=cards or SoundCards(Path("/nowhere")),
+            sleep=sleep,
+            source=lambda: source,
+        )
 
     def _terminate(self) -> None:
         assert not self.open_streams, "PortAudio was pulled from under an open stream"
@@ -146,17 +159,17 @@ class FakeSoundDevice:
     def query_hostapis(self) -> list[dict[str, object]]:
         return [{"name": "ALSA"}]
 
-    def query_devices(self) -> list[dict[str, object]]:
-        return [
-            {
-                "name": card.name,
-                "hostapi": 0,
-                "max_input_channels": card.inputs,
-                "max_output_channels": card.outputs,
-                "default_samplerate": float(card.rate),
-            }
-            for card in self._seen
-        ]
+    def query_devices(self, index: int) -> dict[str, object]:
+        card = self._seen[index]
+        if card.unreadable:
+            raise PortAudioError(f"Error querying device {index}")
+        return {
+            "name": card.name,
+            "hostapi": 0,
+            "max_input_channels": card.inputs,
+            "max_output_channels": card.outputs,
+            "default_samplerate": float(card.rate),
+        }
 
     def RawInputStream(  # noqa: N802 - sounddevice's name
         self, *, samplerate: int, device: int, channels: int, dtype: str, latency: float

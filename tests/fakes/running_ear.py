@@ -49,6 +49,11 @@ class RunningEar:
         self._process: subprocess.Popen[str]
 
     @property
+    def environment(self) -> dict[str, str]:
+        """Environment of a program that shall find it."""
+        return dict(self._environment)
+
+    @property
     def pid(self) -> int:
         """Its process."""
         return self._process.pid

@@ -16,6 +16,8 @@ class FakeSource:
     def __init__(self, *, live: bool = True, name: str = "fake microphone") -> None:
         self.live = live
         self.name = name
+        self.silence = ""
+        """Why it is no sound of a room."""
         self.opened = 0
         """How often it was opened."""
         self.closed = 0

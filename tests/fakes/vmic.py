@@ -58,6 +58,10 @@ class VirtualCard:
         """Let somebody else use the card: it cannot be opened any more."""
         self._turn("busy")
 
+    def mute(self) -> None:
+        """Work its mute switch: it gives zeros only."""
+        self._turn("mute")
+
     def plug(self) -> None:
         """Let everything work again."""
         (self.folder / "state").unlink(missing_ok=True)
@@ -71,7 +75,7 @@ class VirtualCard:
         first, own = file.read_text().split("pcm.vmic {", 1)
         file.write_text(f"{first}{others}pcm.vmic {{{own}")
 
-    def _turn(self, state: Literal["gone", "stall", "xrun", "busy"]) -> None:
+    def _turn(self, state: Literal["gone", "stall", "xrun", "busy", "mute"]) -> None:
         half = self.folder / "state.new"
         half.write_text(state)
         half.replace(self.folder / "state")

@@ -29,6 +29,7 @@ from jarvis_ear.hearing.events import (
     Ignored,
     MicrophoneFound,
     MicrophoneLost,
+    MicrophoneSilent,
     Muted,
     ReplyEnded,
     ReplyStarted,
@@ -413,15 +414,16 @@ def test_the_end_of_sound_in_mid_utterance_sends_what_was_said():
     assert isinstance(ignored, Ignored)
 
 
-def test_a_lost_microphone_in_mid_utterance_sends_what_was_said():
+@pytest.mark.parametrize("event", [MicrophoneLost(), MicrophoneSilent()])
+def test_a_lost_microphone_in_mid_utterance_sends_what_was_said(event):
     scripted = capturing()
-    sent, *changes = scripted.ear.tell(MicrophoneLost())
+    sent, *changes = scripted.ear.tell(event)
     assert isinstance(sent, SendUtterance)
     assert sent.utterance.reason is EndReason.MICROPHONE_LOST
     assert [change.new for change in changes] == [State.THINKING, State.DEAF]
 
 
-@pytest.mark.parametrize("event", [SoundEnded(Samples(0)), MicrophoneLost()])
+@pytest.mark.parametrize("event", [SoundEnded(Samples(0)), MicrophoneLost(), MicrophoneSilent()])
 def test_too_little_said_is_not_sent_even_then(event):
     scripted = ScriptedEar()
     hear(scripted.ear, written(*CALL, VOICE, 100))
@@ -440,7 +442,12 @@ def test_muting_in_mid_utterance_drops_it():
 
 
 @pytest.mark.parametrize(
-    ("off", "on"), [(Muted(), Unmuted()), (MicrophoneLost(), MicrophoneFound())]
+    ("off", "on"),
+    [
+        (Muted(), Unmuted()),
+        (MicrophoneLost(), MicrophoneFound()),
+        (MicrophoneSilent(), MicrophoneFound()),
+    ],
 )
 def test_an_ear_that_was_off_knows_nothing_of_that_time(off, on):
     scripted = ScriptedEar()

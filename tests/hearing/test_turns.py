@@ -17,6 +17,7 @@ from jarvis_ear.hearing.events import (
     Hushed,
     Ignored,
     MicrophoneLost,
+    MicrophoneSilent,
     Muted,
     ReplyEnded,
     ReplyStarted,
@@ -139,6 +140,7 @@ def test_only_unmuting_leaves_muted():
 @pytest.mark.parametrize("state", [s for s in State if s not in (State.MUTED, State.DEAF)])
 def test_a_lost_microphone_is_noticed_everywhere(state):
     assert TRANSITIONS[state][MicrophoneLost].to is State.DEAF
+    assert TRANSITIONS[state][MicrophoneSilent] == TRANSITIONS[state][MicrophoneLost]
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.CAPTURING])
@@ -216,7 +218,7 @@ def test_a_failure_says_its_code():
 
 
 @pytest.mark.parametrize("state", [State.LISTENING, State.CAPTURING])
-@pytest.mark.parametrize("kind", [Muted, MicrophoneLost, SoundEnded])
+@pytest.mark.parametrize("kind", [Muted, MicrophoneLost, MicrophoneSilent, SoundEnded])
 def test_what_was_not_sent_is_dropped(state, kind):
     assert tell(machine_in(state), kind)[0] == TurnDropped("id1", kind.__name__)
 

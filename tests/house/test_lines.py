@@ -45,7 +45,7 @@ def lines_with(pattern: str) -> list[str]:
         data = file.read_bytes()
         if b"\0" in data:
             continue
-        for number, line in enumerate(data.decode().splitlines(), start=1):
+        for number, line in enumerate(data.decode(errors="replace").splitlines(), start=1):
             if re.search(pattern, line):
                 found.append(f"{file.relative_to(ROOT)}:{number}: {line.strip()[:100]}")
     return found

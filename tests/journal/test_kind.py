@@ -20,3 +20,9 @@ def test_the_end_of_a_turn_says_its_outcome():
 
 def test_a_kind_knows_which_fields_its_words_need():
     assert KIND.references == {"WHO", "REASON", "TURN_ID"}
+
+
+def test_what_to_do_is_said_in_one_line():
+    remedies = (Remedy("look"), Remedy("ask", "jarvis-ear status"), Remedy("x", "journalctl -e"))
+    assert Kind("Broken", "1", "", "", remedies).advice == "look; ask (jarvis-ear status)"
+    assert Kind("Broken", "1", "", "").advice == ""

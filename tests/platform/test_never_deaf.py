@@ -1,5 +1,6 @@
 """The whole ear on a card that is pulled, brought back, muted and stalled: never silently deaf."""
 
+import os
 import re
 import socket
 import subprocess
@@ -298,3 +299,81 @@ class SulkingServer:
                 self._hanging.append(client)
             else:
                 client.close()
+
+
+def status(ear: RunningEar) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "jarvis_ear", "status"],
+        env=ear.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_a_mute_switch_makes_it_deaf_and_the_next_word_is_heard(tmp_path):
+    """Nothing but zeros until the word itself, as behind a noise gate."""
+    card = vmic(tmp_path, np.concatenate([recording(), np.zeros(20 * 16_000, np.int16)] * 2))
+    with running(tmp_path, card) as ear:
+        ear.wait_for("-> thinking")
+        wait_deaf(ear)
+        report = ear.ask("status")
+        assert not report["hearing"]
+        assert "gives only zeros: muted, or not connected?" in report["deaf_reason"]
+        code, said = status(ear)
+        assert code == 1
+        assert said.startswith("deaf: microphone 'default' gives only zeros")
+        assert "\nto do: look at switch and cable; " in said
+        ear.wait_for("gives sound again")
+        ear.wait_for("-> capturing")
+        report = ear.ask("status")
+        assert (report["hearing"], report["deaf_reason"]) == (True, "")
+        assert report["deaf_s_today"] > 5
+
+
+def test_a_mute_of_the_owner_does_not_hide_a_mute_switch(tmp_path, card):
+    with running(tmp_path, card) as ear:
+        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        card.mute()
+        wait_deaf(ear)
+        for _ in range(3):
+            ear.ask("mute")
+            ear.ask("unmute")
+            ear.wait_until(lambda: ear.ask("status")["state"] == "deaf", within_s=2.0)
+
+
+def test_a_name_that_is_not_utf8_costs_nobody_the_other_devices(tmp_path, card):
+    file = card.folder / "asound.conf"
+    odd = (RECORDING.parent / "non-utf8-device" / "asound.conf").read_bytes()
+    file.write_bytes(file.read_bytes() + odd.partition(b"\n")[2])
+    with running(tmp_path, card, "--microphone.device", "vmic") as ear:
+        ear.wait_for("-> capturing")
+    assert "Traceback" not in ear.told()
+    listed = subprocess.run(
+        [sys.executable, "-m", "jarvis_ear", "devices"],
+        env=card.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "K\ufffdche" in listed.stdout
+    assert "  vmic  " in listed.stdout
+    assert listed.stderr == ""
+
+
+def test_a_sound_library_that_crashes_is_told_of_once(tmp_path, card):
+    """Every child that is started ends at once: what it says is the cause, and not a traceback."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "sounddevice.py").write_text("raise RuntimeError('no luck today')\n")
+    path = os.pathsep.join((str(broken), card.environment["PYTHONPATH"]))
+    environment = {**card.environment, "PYTHONPATH": path}
+    with RunningEar(tmp_path, environment, "--device", "vmic", "--speaker.device", "none") as ear:
+        ear.wait_until(_later(6.0))
+        report = ear.ask("status")
+    cause = "the sound system has crashed (RuntimeError: no luck today)"
+    assert report["deaf_reason"] == cause
+    assert "jarvis-ear devices" in report["deaf_remedy"]
+    assert count(re.escape(cause), ear.told()) == 1
+    assert "Traceback" not in ear.told()

@@ -81,3 +81,36 @@ def test_a_server_that_dies_while_we_hold_its_sound_lets_go_of_us(server, speech
         program.kill()
         program.communicate()
     assert said == "lost\n"
+
+
+def test_the_monitor_of_the_loudspeaker_is_called_one_and_the_microphone_is_heard_again(
+    tmp_path, server, speech
+):
+    server.choose("speaker.monitor")
+    with RunningEar(tmp_path, server.environment, *OPTIONS) as ear:
+        ear.wait_for("'default' is the monitor of a loudspeaker, and hears nobody")
+        ear.wait_until(lambda: ear.ask("status")["state"] == "deaf", within_s=25.0)
+        report = ear.ask("status")
+        assert report["hears_own_speaker"]
+        assert "gives only zeros: a monitor, and no microphone" in report["deaf_reason"]
+        with server.speaking("one", speech):
+            server.choose("one")
+            ear.wait_for('understood "what time is it"')
+            assert not ear.ask("status")["hears_own_speaker"]
+    listed = subprocess.run(
+        [sys.executable, "-m", "jarvis_ear", "devices"],
+        env=server.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "monitor" not in listed.stdout
+    server.choose("speaker.monitor")
+    listed = subprocess.run(
+        [sys.executable, "-m", "jarvis_ear", "devices"],
+        env=server.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "default  (ALSA, 44100 Hz, 32 channels): the monitor of a loudspeaker" in listed.stdout

@@ -86,6 +86,17 @@ def test_without_a_microphone_it_is_ready_and_says_that_it_is_deaf(service, mana
 
 
 @pytest.mark.long
+def test_a_microphone_without_sound_is_told_and_its_return(service, manager, card):
+    with service():
+        manager.wait_for("READY")
+        card.mute()
+        manager.wait_for("STATUS", "deaf: microphone 'default' gives only zeros")
+        before = len(manager.messages)
+        card.plug()
+        manager.wait_for("STATUS", "listening", after=before)
+
+
+@pytest.mark.long
 def test_muted_it_is_ready_and_says_so(service, manager):
     with service() as ear:
         manager.wait_for("READY")

@@ -3,13 +3,14 @@
  *   pcm.vmic { type vmic  file "in.raw"  out "played.raw"  state "state"  rate 16000  channels 1
  *              format "S16_LE"  lock "lock" }
  *
- * Capture hears the samples of `file`, then silence. Playback appends to `out`. Formats: S16_LE,
+ * Capture hears the samples of `file`, then the noise of a converter. Playback appends to `out`. Formats: S16_LE,
  * S24_3LE, S32_LE, FLOAT_LE. With `lock`, one process at a time may capture; others get EBUSY.
  * The file `state` works the card; it is read again at every step:
  *   missing or "run"  works         "gone"  unplugged: nothing opens, open streams fail (ENODEV)
  *   "busy"            used by somebody else: nothing opens (EBUSY), open streams go on
  *   "stall"           gives and takes no more samples, without an error
  *   "xrun"            loses what is buffered once (EPIPE), and deletes the file
+ *   "mute"            gives zeros only, as a mute switch does; `file` waits
  *
  * gcc -shared -fPIC -DPIC -O2 -o libasound_module_pcm_vmic.so vmic.c -lasound
  */
@@ -22,7 +23,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum state { RUN, GONE, STALL, XRUN, BUSY };
+enum state { RUN, GONE, STALL, XRUN, BUSY, MUTE };
 
 struct card {
     snd_pcm_ioplug_t io;
@@ -30,6 +31,7 @@ struct card {
     int in, out;                 /* the files behind capture and playback, or -1 */
     int lock;                    /* the file whose lock means that we capture, or -1 */
     char *state_path;
+    unsigned noise;              /* the state of a generator of random numbers */
     int running;
     struct timespec since;       /* when the hardware began at `base` */
     snd_pcm_uframes_t base, hardware; /* position of the hardware, in samples */
@@ -50,6 +52,7 @@ static enum state state(const struct card *card)
     case 's': return STALL;
     case 'x': return XRUN;
     case 'b': return BUSY;
+    case 'm': return MUTE;
     default: return RUN;
     }
 }
@@ -123,6 +126,22 @@ static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
     return card->hardware % io->buffer_size;
 }
 
+/* What no converter is without: up to 3 steps of 16 bits either way. */
+static void hiss(struct card *card, char *sound, size_t bytes)
+{
+    size_t width = snd_pcm_format_physical_width(card->io.format) / 8;
+    for (size_t at = 0; at + width <= bytes; at += width) {
+        card->noise = card->noise * 1664525u + 1013904223u;
+        int step = (int)(card->noise >> 24) % 7 - 3;
+        float scaled = step / 32768.0f;
+        int shifted = step * 65536;
+        if (card->io.format == SND_PCM_FORMAT_FLOAT_LE)
+            memcpy(sound + at, &scaled, width);
+        else
+            memcpy(sound + at, (char *)&shifted + (4 - width), width);
+    }
+}
+
 static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel_area_t *areas,
                                      snd_pcm_uframes_t offset, snd_pcm_uframes_t count)
 {
@@ -131,13 +150,17 @@ static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel
     char *sound = (char *)areas->addr + (areas->first + areas->step * offset) / 8;
     if (io->stream == SND_PCM_STREAM_PLAYBACK)
         return card->out >= 0 && write(card->out, sound, wanted) < 0 ? -errno : (long)count;
-    while (card->in >= 0 && got < wanted) {
+    int muted = state(card) == MUTE;
+    while (!muted && card->in >= 0 && got < wanted) {
         ssize_t more = read(card->in, sound + got, wanted - got);
         if (more <= 0)
             break;
         got += more;
     }
-    memset(sound + got, 0, wanted - got);
+    if (muted)
+        memset(sound, 0, wanted);
+    else
+        hiss(card, sound + got, wanted - got);
     return count;
 }
 

@@ -26,6 +26,12 @@ HEARING = {
     "turns": [{"ended_s_ago": n, "story": f"story {n}"} for n in (40, 30, 20, 10)],
 }
 
+DEAF = {
+    "hearing": False,
+    "deaf_reason": "it gives only zeros",
+    "deaf_remedy": "look at switch and cable",
+}
+
 
 def test_all_is_well():
     assert screen(Findings(RUNNING, MISSING, HEARING)) == (
@@ -66,6 +72,7 @@ def test_what_is_odd_is_shown():
         (Findings(RUNNING, report=HEARING | {"muted_by": ["owner"]}), "jarvis-ear unmute"),
         (Findings(RUNNING, report=HEARING | {"muted_by": ["clock"]}), "by the clock"),
         (Findings(RUNNING, report=HEARING | {"hearing": False}), "no sound"),
+        (Findings(RUNNING, report=HEARING | DEAF), "it is deaf: look at switch and cable"),
         (Findings(RUNNING, report=HEARING | {"connected": False}), "cannot reach the backend"),
         (Findings(RUNNING, report=HEARING), "all is well"),
     ],
@@ -73,3 +80,9 @@ def test_what_is_odd_is_shown():
 def test_there_is_always_something_to_do_or_nothing(findings, words):
     assert words in advice(findings)
     assert words in screen(findings)
+
+
+def test_a_deaf_ear_says_why():
+    assert "\n  deaf          it gives only zeros\n" in screen(
+        Findings(RUNNING, report=HEARING | DEAF)
+    )

@@ -31,6 +31,7 @@ class VirtualMicrophone:
     """
 
     live = True
+    silence = ""
     name = "virtual microphone"
 
     def __init__(self, home: Home, seed: int, *, faults: int, sentences: int, samples: int) -> None:

@@ -29,6 +29,12 @@ START = replace(IDLE, hearing=False, proofs=0)
             replace(DEAF, lost="no input device matches 'USB'; there are: ...", retry_s=0.5),
             "deaf: no microphone (no input device matches 'USB'), retry in 1 s",
         ),
+        (
+            replace(DEAF, silence="usb gives only zeros: muted?"),
+            "deaf: usb gives only zeros: muted?",
+        ),
+        (replace(DEAF, silence="zeros", lost="gone"), "deaf: no microphone (gone)"),
+        (replace(DEAF, silence="x" * 300), f"deaf: {'x' * 117}..."),
         (MUTED, "muted"),
         (replace(IDLE, muted_by=("owner",)), "muted by the owner"),
         (replace(MUTED, muted_by=("clock", "owner")), "muted by the clock and the owner"),

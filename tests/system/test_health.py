@@ -4,11 +4,12 @@ import threading
 from datetime import date
 
 from fakes.clock import FakeClock
+from jarvis_ear.audio.clipping import TOO_MUCH
 from jarvis_ear.hearing.events import State
 from jarvis_ear.system import deaf_time
 from jarvis_ear.system.beat import Beat, Part
 from jarvis_ear.system.health import Health
-from jarvis_ear.system.health_words import describe, noted
+from jarvis_ear.system.health_words import CLIPPED_PERCENT, describe, noted
 
 TURN = {"turn": "ab", "ended_s_ago": 7.2, "story": "done; 0.68 s of speech"}
 
@@ -26,10 +27,11 @@ class Room:
         self.clock = FakeClock()
         self.muted_by = []
         self.backend = {"connected": True}
+        self.more = {}
         self.health = Health(
             self.ear,
             Beat([Part("sound", lambda: self.ear.frames)], monotonic=self.clock.monotonic),
-            details=lambda: {"muted_by": self.muted_by, "gaps": 2, **self.backend},
+            details=lambda: {"muted_by": self.muted_by, "gaps": 2, **self.backend, **self.more},
             counters=lambda: {"gaps": 2, "bus_dropped": 0, "new_ones": 1},
             turns=lambda: [TURN],
             monotonic=self.clock.monotonic,
@@ -155,3 +157,38 @@ def test_every_counter_is_in_the_report_and_those_that_are_not_zero_have_words()
     assert report["counters"] == {"gaps": 2, "bus_dropped": 0, "new_ones": 1}
     assert noted(report) == [("gaps in what the microphone gave", 2), ("new ones", 1)]
     assert noted({}) == []
+
+
+def test_what_comes_from_a_dead_microphone_is_no_sound():
+    room = Room()
+    room.look(amplitude=328)
+    room.ear.state = State.DEAF
+    reports = [room.look(amplitude=0) for _ in range(30)]
+    assert reports[-1]["heard_s_ago"] == 3.0
+    assert not reports[-1]["hearing"]
+
+
+def test_a_deaf_ear_says_why_and_what_to_do():
+    room = Room()
+    room.ear.state = State.DEAF
+    room.more = {"deaf_reason": "it gives only zeros", "deaf_remedy": "look at the cable"}
+    assert describe(room.look()).startswith("deaf: it gives only zeros\nto do: look at the cable\n")
+    room.ear.state = State.IDLE
+    room.more = {"deaf_reason": "", "deaf_remedy": ""}
+    assert "deaf_re" not in describe(room.look(amplitude=328))
+
+
+def test_clipping_and_a_monitor_are_told_when_there_is_something_to_tell():
+    room = Room()
+    room.more = {"source": "microphone 'x'", "clipped_percent": 1.25, "hears_own_speaker": True}
+    said = describe(room.look(amplitude=328))
+    assert "clipped: 1.25 % of the samples of the last minute; above 0.1 %, lower the gain" in said
+    assert "microphone 'x' is a monitor of a loudspeaker" in said
+    room.more = {"source": "microphone 'x'", "clipped_percent": 0.0, "hears_own_speaker": False}
+    said = describe(room.look(amplitude=328))
+    assert "clipped" not in said
+    assert "speaker" not in said
+
+
+def test_the_words_know_from_when_on_it_is_too_much():
+    assert CLIPPED_PERCENT == 100 * TOO_MUCH

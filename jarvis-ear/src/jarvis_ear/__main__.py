@@ -35,6 +35,7 @@ from jarvis_ear.hearing.events import (
     Hushed,
     MicrophoneFound,
     MicrophoneLost,
+    MicrophoneSilent,
     Muted,
     Unmuted,
 )
@@ -196,6 +197,7 @@ def _start(
         source,
         inbox,
         on_lost=lambda _reason: inbox.tell(MicrophoneLost()),
+        on_silent=lambda _reason: inbox.tell(MicrophoneSilent()),
         on_found=lambda: inbox.tell(MicrophoneFound()),
         on_end=_when_sound_ends(ear, ending),
         on_block=_ignore if is_fast else sample_clock.heard,
@@ -211,7 +213,7 @@ def _start(
     health = Health(
         ear,
         beat,
-        details=partial(details, mute, backend, bus, source, inbox, speaker=speaker),
+        details=partial(details, mute, backend, bus, inbox, capture, speaker=speaker),
         counters=counted.read,
         turns=log.recent,
         folder=places.state_folder(os.environ),

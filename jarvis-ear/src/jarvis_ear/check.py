@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.backend import checked
-from jarvis_ear.config import JARVIS_PASSWORD, Config
+from jarvis_ear.config import JARVIS_PASSWORD, Config, Microphone
+from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.devices.selection import names_a_number
+from jarvis_ear.devices.source import mistake_in
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import Loaded
 from jarvis_ear.transports.bus_client import refuse_plaintext
@@ -41,10 +44,15 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
 def _require_model(model: Path | None) -> None:
     if model is not None and not model.is_file():
         raise ConfigError(f"hearing.wake.model: {model} is no file, expected an .onnx model")
+    try:
+        OpenWakeWord(model)
+    except ConfigError as error:
+        raise ConfigError(f"hearing.wake.model: {' '.join(str(error).split())}") from error
 
 
 def _dangers(config: Config) -> Iterator[str]:
     backend, bus = config.backend, config.bus
+    yield from _doubts(config.microphone)
     if is_exposed(backend.url):
         yield f"careful: password and voice go to {address(backend.url)} unencrypted: use https"
     known = backend.password.get_secret_value() == JARVIS_PASSWORD
@@ -58,3 +66,17 @@ def _dangers(config: Config) -> Iterator[str]:
         yield "careful: bus.may_unmute: the bus can open the microphone that you have closed"
     if config.log.transcripts:
         yield "careful: log.transcripts: what is said stands in the log"
+
+
+def _doubts(microphone: Microphone) -> Iterator[str]:
+    """Say why the microphone may not be found; a device that is not there may still come."""
+    wanted = microphone.device
+    if not wanted or microphone.input:
+        return
+    if names_a_number(wanted):
+        yield (
+            f"careful: microphone.device = {wanted} names a card by its number, which changes with "
+            "the order of plugging in: jarvis-ear devices shows the name that stays"
+        )
+    if mistake := mistake_in(wanted):
+        yield f"careful: microphone.device: {mistake}"

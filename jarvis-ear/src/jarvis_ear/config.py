@@ -47,8 +47,9 @@ class Microphone(Section):
     """Where the sound comes from."""
 
     device: str = ""
-    """Input device: `hw:CARD=ID`, a name or part of one, `/expression/`, or an index. Empty: the
-    default. It is looked up anew at every opening; see `jarvis-ear devices`."""
+    """Input device: `hw:CARD=ID`, a name or part of one, `/expression/`, `hw:1,0` (a card's number,
+    which may change), or an index. Empty: the default. It is looked up anew at every opening; see
+    `jarvis-ear devices`."""
     channel: str = "0"
     """Which channel of the device to hear, counted from `0`, or `mix` for the mean of all."""
     input: str = ""

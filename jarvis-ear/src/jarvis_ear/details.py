@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from jarvis_ear.backend import BackendClient
+from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.source import Source
 from jarvis_ear.devices.speaker import Speaker
@@ -19,19 +20,22 @@ def details(
     mute: Mute,
     backend: BackendClient,
     bus: Membership,
-    source: Source,
     inbox: Inbox,
+    capture: Capture,
     *,
     speaker: Speaker,
 ) -> Mapping[str, object]:
     """Gather it. Any thread."""
+    reason, remedy = capture.why_deaf
     return {
+        "deaf_reason": reason,
+        "deaf_remedy": remedy,
         "muted_by": list(mute.by),
         "connected": backend.connected,
         "speaker": speaker.condition,
         **_backend(backend),
         **bus.health(),
-        **_losses(source, inbox),
+        **_losses(capture.source, inbox),
     }
 
 
@@ -69,4 +73,6 @@ def _losses(source: Source, inbox: Inbox) -> Mapping[str, object]:
     if isinstance(source, Microphone):
         told |= {"overflows": source.overflows, "gaps": source.gaps}
         told["samples_lost"] = source.samples_lost
+        told["clipped_percent"] = round(100 * source.clipped, 2)
+        told["hears_own_speaker"] = source.is_monitor
     return told

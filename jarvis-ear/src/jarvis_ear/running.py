@@ -48,6 +48,7 @@ class Running:
             hearing=self.health.hearing,
             proofs=self.ear.proofs,
             lost=self.capture.lost,
+            silence=self.capture.silence,
             retry_s=self.capture.retry_s,
             muted_by=self.mute.by,
             muted_until=self.mute.until,

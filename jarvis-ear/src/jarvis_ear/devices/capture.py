@@ -57,8 +57,10 @@ class Capture:
 
     A live source that is lost is looked for until it is found; any other loss, and the end of
     sound, ends the thread. The callbacks run in that thread: ``on_block`` with the end of each
-    block as soon as it is read, ``on_lost`` once per loss, ``on_found`` when sound comes again,
-    ``on_end`` once, with the error or None, unless ``stop`` came first.
+    block as soon as it is read, ``on_lost`` once per loss,
+    ``on_silent`` when there is no sound in what it gives, ``on_found`` when sound comes again
+    (before the block with it is put into the inbox), ``on_end`` once, with the error or None,
+    unless ``stop`` came first.
 
     While muted, a live source is closed: no program can hear through it, least of all this one. A
     file only waits.
@@ -71,16 +73,19 @@ class Capture:
         *,
         on_lost: Callable[[str], None],
         on_found: Callable[[], None],
+        on_silent: Callable[[str], None] = lambda _reason: None,
         on_end: Callable[[JarvisEarError | None], None],
         on_block: Callable[[Samples], None] = lambda _end: None,
         back_off_s: tuple[float, ...] = BACK_OFF_S,
         muted: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._source = source
+        self.source = source
+        """Where the sound comes from. Its counters may be read by any thread."""
         self._inbox = inbox
         self._on_lost = on_lost
         self._on_found = on_found
+        self._on_silent = on_silent
         self._on_end = on_end
         self._on_block = on_block
         self._back_off_s = back_off_s
@@ -93,6 +98,10 @@ class Capture:
         self._reason = ""
         self.lost = ""
         """Why there is no sound from the source; empty: there is. Any thread may ask."""
+        self._kind = kinds.MICROPHONE_LOST
+        self.silence = ""
+        """Why there is no sound in what the source gives; empty: there is. Any thread may ask."""
+        self._forgets = False  # muted or unmuted: nobody knows any more what was told
         self.retry_s = 0.0
         """How long the thread waits until it looks for a lost source again. Any thread may ask."""
         self._said_at = 0.0
@@ -122,7 +131,7 @@ class Capture:
             return True
         self._thread.join(STOP_S)
         if self._thread.is_alive():
-            _LOGGER.warning("%s did not stop within %g s", self._source.name, STOP_S)
+            _LOGGER.warning("%s did not stop within %g s", self.source.name, STOP_S)
         return not self._thread.is_alive()
 
     def mute(self) -> None:
@@ -144,9 +153,18 @@ class Capture:
         """Whether the source is to be closed."""
         return self._muted
 
+    @property
+    def why_deaf(self) -> tuple[str, str]:
+        """Why there is no sound, and what to do about it; both empty: there is. Any thread."""
+        if lost := self.lost:
+            return lost, self._kind.advice
+        silence = self.silence
+        return silence, kinds.MICROPHONE_SILENT.advice if silence else ""
+
     def _set_muted(self, *, muted: bool) -> None:
         with self._told:
             self._muted = muted
+            self._forgets = True
             self._told.notify_all()
 
     def __enter__(self) -> Self:
@@ -175,7 +193,7 @@ class Capture:
                 self._rest_while_muted()
                 self._read_until_stopped()
             except MicrophoneLost as error:
-                if not self._source.live:
+                if not self.source.live:
                     raise
                 self._lose(error)
                 self.retry_s = next(self._waits)
@@ -184,9 +202,15 @@ class Capture:
     def _rest_while_muted(self) -> None:
         while self._muted and not self._stopped():
             self._reopening = False  # it is closed, and will be opened with the newest options
-            self._lost_at = None  # nobody misses it now; a new loss will be told again
-            self.lost = ""
+            self._forget_what_was_told()
             self._pause(REST_S)
+
+    def _forget_what_was_told(self) -> None:
+        """After a mute, however short, nobody knows of a loss: it will be told again."""
+        if self._forgets:
+            self._forgets = False
+            self._lost_at = None
+            self.lost = self.silence = ""
 
     def _pause(self, seconds: float) -> None:
         """Wait, unless there is a stop, a mute, an unmute or a change."""
@@ -201,37 +225,50 @@ class Capture:
         try:
             self._reopening = False
             if not self._stopped():
-                self._source.open()
+                self.source.open()
             while not self._stopped() and not self._must_close():
                 self.turns += 1
-                block = None if self._muted else self._source.read()
+                block = None if self._muted else self.source.read()
                 if block is not None:
                     self._on_block(block.end)
                     self._hand_over(block)
                 elif self._muted:
                     self._pause(REST_S)
         finally:
-            self._source.close()
+            self.source.close()
 
     def _must_close(self) -> bool:
-        return self._reopening or (self._muted and self._source.live)
+        return self._reopening or (self._muted and self.source.live)
 
     def _hand_over(self, block: Block) -> None:
+        self._forget_what_was_told()
         if self._lost_at is not None:
             self._find()
+        self._notice_silence()
         if not self.heard.is_set():
-            opened = kinds.MICROPHONE_OPENED.told(SOURCE=self._source.name)
-            _LOGGER.info("hearing %s", self._source.name, extra=opened)
+            opened = kinds.MICROPHONE_OPENED.told(SOURCE=self.source.name)
+            _LOGGER.info("hearing %s", self.source.name, extra=opened)
             self.heard.set()
-        if self._source.live:
+        if self.source.live:
             self._inbox.put(block)
             return
         while not self._stopped() and not self._inbox.put_wait(block, ROOM_S):
             self.turns += 1
 
+    def _notice_silence(self) -> None:
+        was, self.silence = self.silence, self.source.silence
+        if self.silence and not was:
+            self._on_silent(self.silence)
+        elif was and not self.silence:
+            self._on_found()
+
     def _lose(self, error: MicrophoneLost) -> None:
+        self._forget_what_was_told()
         now = self._monotonic()
         self.lost = str(error)
+        self._kind = (
+            kinds.MICROPHONE_BUSY if isinstance(error, MicrophoneBusy) else kinds.MICROPHONE_LOST
+        )
         if self._lost_at is not None:
             self._remind(str(error), now)
             return
@@ -239,8 +276,7 @@ class Capture:
         self._reason = str(error)
         self._news_wait_s = REPEAT_S
         self._waits = itertools.chain(self._back_off_s, itertools.repeat(self._back_off_s[-1]))
-        kind = kinds.MICROPHONE_BUSY if isinstance(error, MicrophoneBusy) else kinds.MICROPHONE_LOST
-        told = kind.told(SOURCE=self._source.name, REASON=error)
+        told = self._kind.told(SOURCE=self.source.name, REASON=error)
         self._is_told = self._seldom.now(now)
         level = logging.WARNING if self._is_told else logging.DEBUG
         _LOGGER.log(level, "microphone lost, looking for it from now on: %s", error, extra=told)
@@ -255,7 +291,7 @@ class Capture:
         self._news_wait_s = min(2 * self._news_wait_s, REMIND_S)
         gone_s = now - (self._lost_at or now)
         told = kinds.MICROPHONE_STILL_LOST.told(
-            SOURCE=self._source.name, REASON=reason, DEAF_MS=round(gone_s * 1000)
+            SOURCE=self.source.name, REASON=reason, DEAF_MS=round(gone_s * 1000)
         )
         _LOGGER.info("still no microphone after %.0f s: %s", gone_s, reason, extra=told)
 
@@ -263,10 +299,12 @@ class Capture:
         gone_s = self._monotonic() - (self._lost_at or 0.0)
         self._lost_at = None
         self.lost = ""
-        told = kinds.MICROPHONE_FOUND.told(SOURCE=self._source.name, DEAF_MS=round(gone_s * 1000))
+        self.silence = self.source.silence  # it may be as silent as before
+        told = kinds.MICROPHONE_FOUND.told(SOURCE=self.source.name, DEAF_MS=round(gone_s * 1000))
         level = logging.INFO if self._is_told else logging.DEBUG
-        _LOGGER.log(level, "%s is back after %.1f s", self._source.name, gone_s, extra=told)
-        self._on_found()
+        _LOGGER.log(level, "%s is back after %.1f s", self.source.name, gone_s, extra=told)
+        if not self.silence:
+            self._on_found()
 
     def _stopped(self) -> bool:
         return self._stopping.is_set() or self._inbox.closed

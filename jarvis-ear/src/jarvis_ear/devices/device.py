@@ -22,6 +22,8 @@ class Device:
     """Channels it can play."""
     rate: int
     """Samples per second it prefers."""
+    monitor: bool = False
+    """Whether it gives what a loudspeaker plays, and hears no room."""
 
     def channels(self, kind: Kind) -> int:
         """Channels it has in this direction."""

@@ -59,4 +59,7 @@ def _row(device: Device, kind: Kind, default: int, cards: SoundCards) -> str:
     rate = f"{device.rate} Hz"
     stable = stable_name(device, cards)
     name = f"{device.name}  {stable}" if stable else device.name
-    return f"{mark} {device.index:3}  {name}  ({device.host_api}, {rate}, {channels} {noun})"
+    row = f"{mark} {device.index:3}  {name}  ({device.host_api}, {rate}, {channels} {noun})"
+    if kind == "input" and device.monitor:
+        return f"{row}: the monitor of a loudspeaker, no microphone"
+    return row

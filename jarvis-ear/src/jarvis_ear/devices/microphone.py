@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.audio.block import Block
+from jarvis_ear.audio.clipping import ClippingMeter
 from jarvis_ear.devices import channels, sound_process
 from jarvis_ear.devices.channel_count import count_for
+from jarvis_ear.devices.clip_log import ClipLog
 from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.digital_silence import Change, DigitalSilence
 from jarvis_ear.devices.gap_log import GapLog
@@ -26,6 +28,7 @@ from jarvis_ear.devices.silence_log import SilenceLog
 from jarvis_ear.devices.sound_library import InputStream, SoundLibrary, StreamFailed
 from jarvis_ear.devices.stamper import Stamper
 from jarvis_ear.errors import DeviceError, MicrophoneLost
+from jarvis_ear.journal.sound import MICROPHONE_MONITOR
 from jarvis_ear.units import SAMPLE_RATE
 
 PIECE_MS: Final = 40
@@ -85,6 +88,15 @@ class Microphone:
         self._last_heard_at: float | None = None
         self._gap_log = GapLog()
         self._silence_log = SilenceLog()
+        self._clipping = ClippingMeter()
+        self._clip_log = ClipLog()
+        self._monitor_told = ""  # name of the monitor that was warned of last
+        self.is_monitor = False
+        """Whether the device that was opened last plays back a loudspeaker. Any thread may ask."""
+        self.silence = ""
+        """Why there is no sound in what it gives; empty: there is. Any thread may ask."""
+        self.clipped = 0.0
+        """Share of clipped samples in the last minute of sound, 0 ... 1. Any thread may ask."""
         self.overflows = 0
         """How often the device itself said that it lost sound."""
         self.gaps = 0
@@ -128,6 +140,7 @@ class Microphone:
         count = count_for(self._options.channel, device)
         self._reading = _Reading(stream, device, rate, count, heard_at=self._monotonic())
         _LOGGER.debug("%s is open at %d Hz", self.name, rate)
+        self._warn_of_monitor(device)
 
     def read(self) -> Block | None:
         """Return what came, waiting for one piece (40 ms); None if that did not come."""
@@ -157,7 +170,8 @@ class Microphone:
         pcm = channels.choose(taken.data, reading.channels, self._options.channel)
         self.overflows += taken.overflowed
         self._account(reading, pcm, waiting=taken.waiting, overflowed=taken.overflowed)
-        return self._listen(self._stamper.push(pcm))
+        self._listen(pcm, reading.device, reading.rate)
+        return self._stamper.push(pcm)
 
     def _check_stall(self, reading: _Reading) -> None:
         now = self._monotonic()
@@ -191,11 +205,44 @@ class Microphone:
             return 0.0
         return max(MIN_AWAY_S, began_at - self._last_heard_at)
 
-    def _listen(self, block: Block | None) -> Block | None:
-        match self._silence.hear(block.data) if block else None:
+    def _listen(self, pcm: npt.NDArray[np.int16], device: Device, rate: int) -> None:
+        """Judge the sound of the device itself: converted to another rate it is another one."""
+        now = self._monotonic()
+        match self._silence.hear(pcm.astype("<i2", copy=False).tobytes(), rate):
             case Change.DEAD:
-                what = f"the value {self._silence.value}" if self._silence.value else "zeros"
-                self._silence_log.dead(self.name, what, self._monotonic())
+                self._look_for_monitor(device)
+                self._silence_log.dead(self.name, self._why_silent(), now)
             case Change.ALIVE:
-                self._silence_log.alive(self.name)
-        return block
+                self._silence_log.alive(self.name, now)
+                if self.is_monitor:
+                    self._look_for_monitor(device)
+        dead = self._silence.is_dead
+        self.silence = self._why_silent() if dead else ""
+        self._clipping.hear(pcm, rate)
+        self.clipped = self._clipping.share
+        if self._clipping.is_too_much and not dead:
+            self._clip_log.tell(self.name, self.clipped, now)
+
+    def _why_silent(self) -> str:
+        why = "a monitor, and no microphone" if self.is_monitor else "muted, or not connected?"
+        return f"{self.name} gives only {self._silence.what}: {why}"
+
+    def _look_for_monitor(self, device: Device) -> None:
+        """Ask again: a sound server moves us to another source without a word."""
+        try:
+            listed = self._library.devices()
+        except DeviceError as error:
+            _LOGGER.debug("nobody knows whether %s is a monitor: %s", self.name, error)
+            return
+        self._warn_of_monitor(next((one for one in listed if one.index == device.index), device))
+
+    def _warn_of_monitor(self, device: Device) -> None:
+        """Say once that this is no microphone: without one, a sound server gives a monitor."""
+        self.is_monitor = device.monitor
+        if not device.monitor:
+            self._monitor_told = ""
+        elif device.name != self._monitor_told:
+            told = MICROPHONE_MONITOR.told(SOURCE=self.name)
+            words = "%s is the monitor of a loudspeaker, and hears nobody: see jarvis-ear devices"
+            _LOGGER.warning(words, self.name, extra=told)
+            self._monitor_told = device.name

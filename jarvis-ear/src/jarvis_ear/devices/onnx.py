@@ -46,4 +46,6 @@ def open_model(path: Path) -> Any:  # noqa: ANN401 - onnxruntime has no type for
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         # onnxruntime raises a different class for each way a file can be bad, all plain Exceptions
-        raise ConfigError(f"{path} is not a model that onnxruntime can load: {error}") from error
+        raise ConfigError(
+            f"{path} is not a model that onnxruntime can load, expected .onnx: {error}"
+        ) from error

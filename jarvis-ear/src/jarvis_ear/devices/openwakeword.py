@@ -44,7 +44,11 @@ class OpenWakeWord:
         self._sound: Floats = np.zeros(MEL_OVERLAP, np.float32)
         self._mels: Floats = np.zeros((MEL_FRAMES, MEL_BANDS), np.float32)
         self._embeddings: Floats = np.zeros((WINDOW, EMBEDDING), np.float32)
-        self._remember_silence()
+        try:
+            self._remember_silence()
+        except Exception as error:
+            # onnxruntime raises a different class for each way a model can be unfit
+            raise ConfigError(f"{model} cannot be run as a wake word: {error}") from error
 
     def reset(self) -> None:
         """Forget the sound so far, as if there had been digital silence for a long time."""

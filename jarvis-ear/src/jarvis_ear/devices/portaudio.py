@@ -7,6 +7,7 @@ of every channel) is called a sample here.
 
 import functools
 import importlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from jarvis_ear.devices.channel_count import count_for
 from jarvis_ear.devices.device import Device, Kind
+from jarvis_ear.devices.monitor import marked, source_of_server
 from jarvis_ear.devices.pulse_client import avoid_shared_memory
 from jarvis_ear.devices.selection import busy, find
 from jarvis_ear.devices.sound_cards import SoundCards
@@ -29,6 +31,8 @@ MIN_SLEEP_S: Final = 0.002
 
 INVALID_RATE: Final = -9997
 """paInvalidSampleRate: the device exists, but not at this rate."""
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class PortAudio:
@@ -45,16 +49,18 @@ class PortAudio:
         *,
         cards: SoundCards | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        source: Callable[[], str] = source_of_server,
     ) -> None:
         self._load = load or _sounddevice
         self._cards = cards or SoundCards()
         self._sleep = sleep
+        self._source = source
         self._open: PortAudioStream | None = None
         self._needs_own_rate: set[str] = set()  # devices that said no to ours: ask only once
 
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
-        return self._devices(self._refreshed())
+        return marked(self._devices(self._refreshed()), self._source)
 
     def default(self, kind: Kind) -> int:
         """Index of the default device, -1 if there is none."""
@@ -111,20 +117,21 @@ class PortAudio:
         return tuple(
             Device(
                 index=index,
-                name=one["name"],
+                name=_printable(one["name"]),
                 host_api=apis[one["hostapi"]],
                 inputs=one["max_input_channels"],
                 outputs=one["max_output_channels"],
                 rate=round(one["default_samplerate"]),
             )
-            for index, one in enumerate(sounddevice.query_devices())
+            for index, one in _entries(sounddevice)
         )
 
     def _find(self, sounddevice: Any, wanted: str, kind: Kind) -> Device:  # noqa: ANN401 - no types
+        devices = self._devices(sounddevice)
+        if kind == "input":
+            devices = marked(devices, self._source)
         try:
-            return find(
-                self._devices(sounddevice), wanted, kind, _default(sounddevice, kind), self._cards
-            )
+            return find(devices, wanted, kind, _default(sounddevice, kind), self._cards)
         except DeviceError as error:
             if kind == "output":
                 raise SpeakerLost(str(error)) from error
@@ -215,14 +222,45 @@ class PortAudioStream:
             raise StreamFailed(say(error)) from error
 
 
-def _sounddevice() -> Any:  # noqa: ANN401 - it has no types
-    _prepare()
-    return importlib.import_module("sounddevice")
-
-
 @functools.cache
-def _prepare() -> None:
+def _sounddevice() -> Any:  # noqa: ANN401 - it has no types
     avoid_shared_memory(os.environ)
+    sounddevice: Any = importlib.import_module("sounddevice")
+    sounddevice._ffi = _TolerantStrings(sounddevice._ffi)  # noqa: SLF001 - it decodes all strings strictly
+    return sounddevice
+
+
+class _TolerantStrings:
+    """What ``sounddevice`` calls its ``_ffi``, with strings of C that are always valid UTF-8.
+
+    Names of devices come from configuration files in any encoding: one byte that is not UTF-8 would
+    make the whole list, and every opening of that device, an error. For one thread.
+    """
+
+    def __init__(self, ffi: Any) -> None:  # noqa: ANN401 - it has no types
+        self._ffi = ffi
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - likewise
+        return getattr(self._ffi, name)
+
+    def string(self, text: object) -> bytes:
+        """Return a string of C; what is not UTF-8 in it becomes U+FFFD."""
+        found: bytes = self._ffi.string(text)
+        return found.decode("utf-8", "replace").encode()
+
+
+def _entries(sounddevice: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - no types
+    """List what can be read of the devices: an entry that cannot does not hide the others."""
+    for index in range(sounddevice._lib.Pa_GetDeviceCount()):  # noqa: SLF001 - not public
+        try:
+            yield index, sounddevice.query_devices(index)
+        except (sounddevice.PortAudioError, UnicodeError) as error:
+            _LOGGER.debug("device %d cannot be described: %s", index, error)
+
+
+def _printable(name: str) -> str:
+    """Return a name that can be shown on a terminal and in a log."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in name)
 
 
 def say(error: Exception) -> str:

@@ -4,6 +4,8 @@ A name is looked up anew at every opening, because numbers change with every plu
 
 - nothing: the default device
 - ``hw:CARD=Device`` (or ``...,DEV=0``), or ``Device`` alone: the card with this kernel id
+- ``hw:1,0``, ``plughw:1,0`` or ``hw:1``, as ALSA writes it: the card with this number; also
+  ``hw:Device,0``
 - ``/usb.*mic/``: a regular expression, searched in "name, host api" without regard to case
 - a name, or part of one
 - a number: the place in the list, for those who ask for it
@@ -19,6 +21,7 @@ from jarvis_ear.devices.sound_cards import SoundCards
 from jarvis_ear.errors import DeviceError
 
 _BY_ID: Final = re.compile(r"(?:\w+:)?CARD=([^,\s]+)(?:,DEV=(\d+))?", re.IGNORECASE)
+_BY_PLACE: Final = re.compile(r"(?:plug)?hw:([^,=\s]+)(?:,(\d+)(?:,\d+)?)?", re.IGNORECASE)
 _NUMBERS: Final = re.compile(r"\(\w*hw:(\d+),(\d+)\)")
 
 
@@ -70,10 +73,26 @@ def _meant(usable: list[Device], wanted: str, cards: SoundCards) -> list[Device]
     pattern = _expression(wanted)
     if pattern is not None:
         return [device for device in usable if pattern.search(_full_name(device))]
-    by_id = _BY_ID.fullmatch(wanted)
-    if by_id is not None:
-        return _of_card(usable, cards.numbered(by_id[1]), by_id[2])
+    named = _card_named(wanted)
+    if named is not None:
+        return _of_card(usable, _number(named[0], cards), named[1])
     return _named(usable, wanted.casefold(), cards)
+
+
+def names_a_number(wanted: str) -> bool:
+    """Whether ``wanted`` names a card by its number, which changes when cards come and go."""
+    named = _card_named(wanted)
+    return named is not None and named[0].isdecimal()
+
+
+def _card_named(wanted: str) -> tuple[str, str | None] | None:
+    """Return the id or number of the card in a name of ALSA, and the device on it, if any."""
+    by_id = _BY_ID.fullmatch(wanted) or _BY_PLACE.fullmatch(wanted)
+    return None if by_id is None else (by_id[1], by_id[2])
+
+
+def _number(card: str, cards: SoundCards) -> int | None:
+    return int(card) if card.isdecimal() else cards.numbered(card)
 
 
 def _expression(wanted: str) -> re.Pattern[str] | None:
@@ -86,7 +105,7 @@ def _of_card(usable: list[Device], number: int | None, part: str | None) -> list
     """Find the devices of a card; without ``part`` the first of them is meant."""
     if number is None:
         return []
-    prefix = f"hw:{number},{part})" if part else f"hw:{number},"
+    prefix = f"hw:{number},{int(part)})" if part else f"hw:{number},"
     found = [device for device in usable if prefix in device.name]
     return found if part else found[:1]
 
@@ -104,6 +123,9 @@ def _may_mean(wanted: str, number: int, cards: SoundCards) -> bool:
     """Whether ``wanted``, a wish or the name of a device, can mean the card of this number."""
     if not wanted or wanted.isdecimal():
         return True
+    named = _card_named(wanted)
+    if named is not None:
+        return _number(named[0], cards) == number
     stands_in = [
         Device(number, f"{card.id}: {card.name} (hw:{number},0)", "ALSA", 1, 1, 0)
         for card in cards.all()

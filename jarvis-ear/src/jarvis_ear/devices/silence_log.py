@@ -17,17 +17,18 @@ class SilenceLog:
     def __init__(self) -> None:
         self._seldom = Seldom()
         self._is_told = False
+        self._since = 0.0
 
-    def dead(self, source: str, what: str, now: float) -> None:
-        """Note at ``now``, in seconds, that all samples are ``what`` for quite a while."""
+    def dead(self, source: str, why: str, now: float) -> None:
+        """Note at ``now``, in seconds, that it gives no sound, and ``why``."""
+        self._since = now
         self._is_told = self._seldom.now(now)
         level = logging.WARNING if self._is_told else logging.DEBUG
         told = MICROPHONE_SILENT.told(SOURCE=source)
-        words = "%s gives only %s: muted, or not connected?"
-        _LOGGER.log(level, words, source, what, extra=told)
+        _LOGGER.log(level, "%s", why, extra=told)
 
-    def alive(self, source: str) -> None:
-        """Note that there is sound again."""
+    def alive(self, source: str, now: float) -> None:
+        """Note at ``now`` that there is sound again."""
         level = logging.INFO if self._is_told else logging.DEBUG
-        told = MICROPHONE_HEARD_AGAIN.told(SOURCE=source)
+        told = MICROPHONE_HEARD_AGAIN.told(SOURCE=source, DEAF_MS=round((now - self._since) * 1000))
         _LOGGER.log(level, "%s gives sound again", source, extra=told)

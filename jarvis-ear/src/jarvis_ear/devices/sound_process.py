@@ -5,7 +5,9 @@ A process that hangs or crashes is replaced within a second, and the ear lives o
 """
 
 import functools
+import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,6 +30,14 @@ OPEN_S: Final = 5.0
 KILL_S: Final = 1.0
 """The kernel ends a process at once, unless it waits for hardware itself."""
 
+SAID: Final = 4096
+"""Bytes of its last words that are looked at: the cause of a crash stands in the last line."""
+
+CAUSE: Final = 200
+"""Characters of a cause that are told: the rest is for whoever debugs."""
+
+_LOGGER = logging.getLogger(__name__)
+
 COMMAND: Final = (sys.executable, "-m", "jarvis_ear.devices.sound_server")
 
 
@@ -43,6 +53,7 @@ class SoundProcess:
         self._lock = threading.Lock()  # protects what follows; nobody holds it longer than OPEN_S
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
+        self._stderr: int | None = None  # a file in memory: what the process says of its end
         self.generation = 0
         """Which process it is: a stream belongs to one."""
 
@@ -97,10 +108,12 @@ class SoundProcess:
         ours, theirs = Pipe()
         self._connection = ours
         self.generation += 1
+        self._stderr = os.memfd_create("sound-process")
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [*self._command, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
+                stderr=self._stderr,
                 pass_fds=[theirs.fileno()],
                 env=inherited(os.environ),
             )
@@ -115,13 +128,35 @@ class SoundProcess:
                 raise DeviceError(f"the sound system did not answer within {patience_s:g} s")
             value, error = connection.recv()
         except (EOFError, OSError) as error:
+            cause = self._cause_of_end()
             self._end()
-            raise DeviceError("the sound system has crashed") from error
+            raise DeviceError(f"the sound system has crashed ({cause})") from error
         if error is not None:
             raise error
         return value
 
+    def _cause_of_end(self) -> str:
+        """Say what ended the process: its last line, else its signal or exit status."""
+        said = self._last_words()
+        if said:
+            _LOGGER.debug("the sound process says: %s", said)
+            return said.splitlines()[-1][:CAUSE]
+        assert self._process is not None  # noqa: S101 - it was started with the connection
+        try:
+            status = self._process.wait(KILL_S)
+        except subprocess.TimeoutExpired:
+            return "it closed its connection"
+        return signal.Signals(-status).name if status < 0 else f"exit status {status}"
+
+    def _last_words(self) -> str:
+        assert self._stderr is not None  # noqa: S101 - likewise
+        size = os.fstat(self._stderr).st_size
+        return os.pread(self._stderr, SAID, max(0, size - SAID)).decode("utf-8", "replace").strip()
+
     def _end(self) -> None:
+        if self._stderr is not None:
+            os.close(self._stderr)
+            self._stderr = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None

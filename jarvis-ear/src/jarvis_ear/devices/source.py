@@ -17,7 +17,7 @@ from jarvis_ear.devices.stdin import Stdin
 from jarvis_ear.devices.wav_file import WavFile
 from jarvis_ear.errors import DeviceError
 
-__all__ = ["EndOfSound", "Source", "check_source", "make_source", "why_deaf"]
+__all__ = ["EndOfSound", "Source", "check_source", "make_source", "mistake_in", "why_deaf"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -32,6 +32,10 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """What a person calls it, for log lines."""
+
+    @property
+    def silence(self) -> str:
+        """Why what it gives is no sound of a room, in words; empty: it is, for all we know."""
 
     def open(self) -> None:
         """Get ready, or raise MicrophoneLost (try again later) or InputError (give up)."""
@@ -61,15 +65,38 @@ def make_source(options: config.Microphone) -> Source:
 def check_source(options: config.Microphone, *, waits: bool) -> None:
     """Tell a person's mistake before anything is started; raises DeviceError or InputError.
 
-    Who ``waits`` for a microphone is not told that none has this name.
+    Who ``waits`` for a microphone is not told that none has this name; nor is anybody told so while
+    the sound system is not there yet, or somebody else uses the microphone: that passes.
     """
     if options.input and not Path(options.input).is_fifo():
         with closing(make_source(options)) as source:
             source.open()
     elif options.device and not waits:
-        missing = why_deaf(options.device)
-        if missing:
-            raise DeviceError(missing)
+        mistake = mistake_in(options.device)
+        if mistake:
+            raise DeviceError(mistake)
+
+
+def mistake_in(
+    wanted: str, library: SoundLibrary | None = None, cards: SoundCards | None = None
+) -> str:
+    """Say that none of the microphones that are there has this name, or nothing.
+
+    While there are none at all, or the sound system does not answer, nobody can know.
+    """
+    library, cards = library or sound_process.for_input(), cards or SoundCards()
+    try:
+        devices, default = library.devices(), library.default("input")
+    except DeviceError as error:
+        _LOGGER.debug("nobody knows whether there is a microphone %r: %s", wanted, error)
+        return ""
+    if not any(device.inputs for device in devices) or busy(wanted, cards):
+        return ""
+    try:
+        find(devices, wanted, "input", default, cards)
+    except DeviceError as error:
+        return str(error)
+    return ""
 
 
 def why_deaf(

@@ -28,6 +28,7 @@ class Stdin:
     """
 
     live = False
+    silence = ""
     name = "standard input"
 
     def __init__(self, descriptor: int | None = None) -> None:

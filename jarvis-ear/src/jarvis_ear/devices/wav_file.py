@@ -30,6 +30,7 @@ class WavFile:
     """
 
     live = False
+    silence = ""
 
     def __init__(
         self,

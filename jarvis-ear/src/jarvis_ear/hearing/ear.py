@@ -15,6 +15,7 @@ from jarvis_ear.hearing.events import (
     Effect,
     Event,
     MicrophoneLost,
+    MicrophoneSilent,
     ReplyEnded,
     SoundEnded,
     SpeechDiscarded,
@@ -136,9 +137,10 @@ class Ear:
     def tell(self, event: Event) -> tuple[Effect, ...]:
         """Take in what happened elsewhere: a reply, a mute, a lost microphone, a file's end."""
         effects: tuple[Effect, ...] = ()
-        if self.state is State.CAPTURING and isinstance(event, SoundEnded | MicrophoneLost):
-            lost = isinstance(event, MicrophoneLost)
-            reason = EndReason.MICROPHONE_LOST if lost else EndReason.SOUND_ENDED
+        ends = isinstance(event, SoundEnded | MicrophoneLost | MicrophoneSilent)
+        if self.state is State.CAPTURING and ends:
+            over = isinstance(event, SoundEnded)
+            reason = EndReason.SOUND_ENDED if over else EndReason.MICROPHONE_LOST
             effects = self._take(self._endpointer.finish(reason))
         effects += self._advance(event)
         if self.state in _HEARS_NOTHING:

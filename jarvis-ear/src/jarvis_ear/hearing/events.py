@@ -30,7 +30,7 @@ class State(StrEnum):
     MUTED = "muted"
     """Its owner does not want to be heard."""
     DEAF = "deaf"
-    """There is no microphone."""
+    """There is no microphone, or no sound in what it gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,11 @@ class MicrophoneLost:
 
 
 @dataclass(frozen=True, slots=True)
+class MicrophoneSilent:
+    """The microphone works, and what it gives is no sound of a room: it is muted, for example."""
+
+
+@dataclass(frozen=True, slots=True)
 class MicrophoneFound:
     """Sound comes from the microphone (again)."""
 
@@ -142,6 +147,7 @@ Event: TypeAlias = (
     | Unmuted
     | Hushed
     | MicrophoneLost
+    | MicrophoneSilent
     | MicrophoneFound
 )
 

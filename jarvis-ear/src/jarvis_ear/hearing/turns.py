@@ -23,6 +23,7 @@ from jarvis_ear.hearing.events import (
     Ignored,
     MicrophoneFound,
     MicrophoneLost,
+    MicrophoneSilent,
     Muted,
     ReplyEnded,
     ReplyStarted,
@@ -74,6 +75,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         ReplyStarted: Transition(State.SPEAKING),  # an announcement
         Muted: _MUTE,
         MicrophoneLost: _DEAF,
+        MicrophoneSilent: _DEAF,
     },
     State.LISTENING: {
         SpeechStarted: Transition(State.CAPTURING),
@@ -83,6 +85,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         Hushed: _GIVE_UP,
         Muted: Transition(State.MUTED, (Order.DROP,)),
         MicrophoneLost: Transition(State.DEAF, (Order.DROP,)),
+        MicrophoneSilent: Transition(State.DEAF, (Order.DROP,)),
     },
     State.CAPTURING: {
         SpeechEnded: Transition(State.THINKING, (Order.SEND,)),
@@ -91,6 +94,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         Hushed: _GIVE_UP,
         Muted: Transition(State.MUTED, (Order.DROP,)),
         MicrophoneLost: Transition(State.DEAF, (Order.DROP,)),
+        MicrophoneSilent: Transition(State.DEAF, (Order.DROP,)),
     },
     State.THINKING: {
         ReplyStarted: Transition(State.SPEAKING),
@@ -101,6 +105,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         Hushed: Transition(State.IDLE, (Order.ABANDON,)),
         Muted: _MUTE,
         MicrophoneLost: _DEAF,
+        MicrophoneSilent: _DEAF,
     },
     State.SPEAKING: {
         WakeDetected: Transition(
@@ -113,6 +118,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         Hushed: Transition(State.IDLE, _SILENCE),
         Muted: _MUTE,
         MicrophoneLost: _DEAF,
+        MicrophoneSilent: _DEAF,
     },
     State.FOLLOW_UP: {
         SpeechStarted: Transition(State.CAPTURING, (Order.OPEN,)),
@@ -123,6 +129,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         Hushed: Transition(State.IDLE),
         Muted: _MUTE,
         MicrophoneLost: _DEAF,
+        MicrophoneSilent: _DEAF,
     },
     State.MUTED: {
         Unmuted: Transition(State.IDLE),  # and nothing else

@@ -46,6 +46,7 @@ OF_EVENTS: Final[Mapping[str, Field]] = {
     "AWAY_MS": Field("for how long the backend was away", "ms"),
     "RETRY_MS": Field("when the next attempt comes", "ms"),
     "LOST_MS": Field("sound that never arrived", "ms"),
+    "CLIPPED_PERCENT": Field("samples at an end of their scale, of the last minute", "%"),
     "VERSION": Field("of jarvis-ear"),
     "EXIT_STATUS": Field("what the program ends with"),
 }

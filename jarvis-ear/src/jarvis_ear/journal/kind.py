@@ -37,10 +37,11 @@ class Kind:
 
     @property
     def advice(self) -> str:
-        """All remedies in one line, each with its command in parentheses."""
+        """What can be done now, in one line, commands in parentheses; what was is left out."""
         return "; ".join(
             f"{remedy.words} ({remedy.command})" if remedy.command else remedy.words
             for remedy in self.remedies
+            if not remedy.command.startswith("journalctl ")
         )
 
     @property

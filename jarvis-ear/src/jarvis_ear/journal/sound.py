@@ -7,7 +7,8 @@ from jarvis_ear.journal.kind import Kind, Remedy
 _DEVICES: Final = Remedy("what microphones there are", "jarvis-ear devices")
 _DEAF: Final = Remedy(
     "when it was deaf today",
-    "journalctl -u jarvis-ear --since today EVENT=MicrophoneLost EVENT=MicrophoneFound",
+    "journalctl -u jarvis-ear --since today EVENT=MicrophoneLost EVENT=MicrophoneFound "
+    "EVENT=MicrophoneSilent EVENT=MicrophoneHeardAgain",
 )
 
 MICROPHONE_OPENED: Final = Kind(
@@ -70,21 +71,48 @@ MICROPHONE_FOUND: Final = Kind(
 MICROPHONE_SILENT: Final = Kind(
     "MicrophoneSilent",
     "638f4efdad434487aea7c375d4c40a3a",
-    "@SOURCE@ gives the same value all the time",
-    "The device works and there is no sound in it: a mute switch on the microphone, a cable, a "
-    "volume of zero, or the wrong channel. No room is so quiet.",
+    "The ear is deaf: there is no sound in what @SOURCE@ gives",
+    "The device works, and for ten seconds all samples were the same, or for a minute only the "
+    "last bit moved: a mute switch on the microphone, a cable, a volume of zero, or the wrong "
+    "channel. No room is so quiet. The ear hears again with the first other sample.",
     (
         Remedy("look at switch and cable"),
         Remedy("the volume of the card", "alsamixer"),
         Remedy("try another channel: `microphone.channel`"),
+        Remedy("choose another one: `microphone.device`", "jarvis-ear devices"),
     ),
 )
 
 MICROPHONE_HEARD_AGAIN: Final = Kind(
     "MicrophoneHeardAgain",
     "f6c02088f9554ba39d411a45c91573e7",
-    "@SOURCE@ gives sound again",
+    "@SOURCE@ gives sound again after @DEAF_MS@ ms",
     "Whatever kept it silent is over.",
+)
+
+MICROPHONE_MONITOR: Final = Kind(
+    "MicrophoneMonitor",
+    "6c47499c9b444fd6b94c352cf7dfc7c4",
+    "@SOURCE@ is the monitor of a loudspeaker, and no microphone",
+    "A sound server offers what a loudspeaker plays as a source of sound, and makes it the default "
+    "where there is no microphone. The ear hears its own replies there, and nobody in the room.",
+    (
+        Remedy("choose a microphone: `microphone.device`", "jarvis-ear devices"),
+        Remedy("or make one the default of the sound server: pactl set-default-source NAME"),
+    ),
+)
+
+SOUND_CLIPPED: Final = Kind(
+    "SoundClipped",
+    "b6b0083d9f304ba380269826fbfd4dac",
+    "@SOURCE@ is too loud: @CLIPPED_PERCENT@ % of the last minute is clipped",
+    "Samples stand at the end of their scale: what was louder is cut off. At 0.1 % of a minute it "
+    "begins to cost words; the wake word is missed where three times as much of it is clipped. "
+    "Told once an hour at most.",
+    (
+        Remedy("lower the gain of the microphone", "alsamixer"),
+        Remedy("what is clipped now: `clipped`", "jarvis-ear status"),
+    ),
 )
 
 SOUND_LOST: Final = Kind(
@@ -141,6 +169,7 @@ UNASKED_SPEECH: Final = Kind(
 KINDS: Final = (
     *(MICROPHONE_OPENED, MICROPHONE_LOST, MICROPHONE_BUSY, MICROPHONE_STILL_LOST),
     MICROPHONE_FOUND,
-    *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, SOUND_LOST, SPEAKER_LOST),
+    *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, MICROPHONE_MONITOR),
+    *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST),
     *(SENTENCES_MISSING, UNASKED_SPEECH),
 )

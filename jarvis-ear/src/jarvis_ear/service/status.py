@@ -71,6 +71,8 @@ def _advice_to_a_running_ear(report: Mapping[str, Any]) -> str:
     if report.get("muted_by"):
         return "it is muted by the clock (microphone.mute_between): nothing, or jarvis-ear unmute"
     if not report["hearing"]:
+        if report.get("deaf_remedy"):
+            return f"it is deaf: {report['deaf_remedy']}"
         return "it has no sound: jarvis-ear devices; journalctl -u jarvis-ear -n 20"
     if not report.get("connected"):
         return _advice_to_one_without_backend(report)
@@ -105,6 +107,8 @@ def _report_rows(report: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
         return
     heard = "never" if report["heard_s_ago"] is None else f"{report['heard_s_ago']:.1f} s ago"
     yield "  hears", f"{'yes' if report['hearing'] else 'no'}, last sound {heard}"
+    if report.get("deaf_reason"):
+        yield "  deaf", report["deaf_reason"]
     yield "  state", str(report["state"])
     yield "  deaf today", f"{report['deaf_s_today']:.0f} s"
     where = f", {report['backend_url']}" if report.get("backend_url") else ""

@@ -34,6 +34,8 @@ class Condition:
     """How often the wake model has answered. 0: it is not warm yet."""
     lost: str = ""
     """Why there is no microphone; empty while there is one."""
+    silence: str = ""
+    """What is wrong with the sound of a microphone that works; empty: nothing."""
     retry_s: float = 0.0
     """After so long, at most, it is looked for again."""
     muted_by: tuple[str, ...] = ()
@@ -87,6 +89,8 @@ def _muted(condition: Condition) -> str:
 
 
 def _deaf(condition: Condition) -> str:
+    if condition.silence and not condition.lost:
+        return f"deaf: {_short(condition.silence)}"
     short = _short(condition.lost)
     retry = f", retry in {ceil(condition.retry_s)} s" if condition.retry_s else ""
     return f"deaf: no microphone{f' ({short})' if short else ''}{retry}"

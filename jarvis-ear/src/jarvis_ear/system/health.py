@@ -71,7 +71,8 @@ class Health:
             self._beat.look()
             if self._ear.frames != self._frames:
                 self._frames = self._ear.frames
-                self._heard_at = now
+                if self._ear.state is not State.DEAF:  # what comes then is no sound of a room
+                    self._heard_at = now
                 self._level = level(self._ear.last_frame).rms
                 self._floor.hear(self._level)
 

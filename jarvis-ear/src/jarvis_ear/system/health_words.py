@@ -75,10 +75,14 @@ def _are_names(names: object) -> bool:
     return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
+CLIPPED_PERCENT: Final = 0.1
+"""As ``audio.clipping.TOO_MUCH`` has it; that module loads numpy."""
+
+
 def describe(report: Mapping[str, Any]) -> str:
     """Write a report for people."""
-    lines = [_headline(report), *_backend(report)]
-    told = {*_TOLD, *report.get("counters", ())}
+    lines = [_headline(report), *_advice(report), *_backend(report)]
+    told = {*_TOLD, *_TOLD_IF_SO, *report.get("counters", ())}
     lines += [f"{name}: {value}" for name, value in report.items() if name not in told]
     lines += [f"{words}: {count}" for words, count in noted(report)]
     lines += [f"{turn['ended_s_ago']:.0f} s ago: {turn['story']}" for turn in report["turns"]]
@@ -106,10 +110,27 @@ def _backend(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"to do: {report['backend_remedy']}"
 
 
+_TOLD_IF_SO: Final = ("deaf_reason", "deaf_remedy", "clipped_percent", "hears_own_speaker")
+"""What has words of its own, and is said only when there is something to say."""
+
+
 def _headline(report: Mapping[str, Any]) -> str:
     if report.get("muted_by"):
         return f"muted by the {', '.join(report['muted_by'])}"
     if not report["hearing"]:
-        return "deaf: there is no sound from the microphone"
+        return f"deaf: {report.get('deaf_reason') or 'there is no sound from the microphone'}"
     stuck = f" (stuck: {', '.join(report['stuck'])})" if report["stuck"] else ""
     return f"hearing, {report['state']}{stuck}"
+
+
+def _advice(report: Mapping[str, Any]) -> Iterator[str]:
+    """Say what a person can do about the sound."""
+    if report.get("deaf_remedy"):
+        yield f"to do: {report['deaf_remedy']}"
+    if report.get("hears_own_speaker"):
+        yield f"{report['source']} is a monitor of a loudspeaker: choose another microphone.device"
+    if report.get("clipped_percent"):
+        yield (
+            f"clipped: {report['clipped_percent']:g} % of the samples of the last minute; "
+            f"above {CLIPPED_PERCENT:g} %, lower the gain of the microphone (alsamixer)"
+        )

@@ -40,6 +40,7 @@ _WHY: Final[Mapping[str, str]] = {
     "Muted": "muted",
     "Unmuted": "no longer muted",
     "MicrophoneLost": "no microphone",
+    "MicrophoneSilent": "the microphone gives no sound",
     "MicrophoneFound": "the microphone is there",
     "WakeDetected": "heard the wake word",
 }

@@ -122,6 +122,7 @@ class EarConsole {
       showHealth(value);
       showEar(topics);
       this.showSound(topics);
+      if (topics.state?.name === "deaf") write($("why"), deafness(value, topics.state.why));
       this.showModules(value);
     }
   }
@@ -132,7 +133,8 @@ class EarConsole {
     document.body.dataset.state = name;
     this.timeline.enter(name);
     writeState(SAYS[name] ?? spaced(name));
-    write($("why"), name === "muted" ? mutedBy(by, topics.quiet_hours?.between) : why);
+    if (name === "muted") write($("why"), mutedBy(by, topics.quiet_hours?.between));
+    else write($("why"), name === "deaf" ? deafness(topics.health, why) : why);
     const isMuted = by.length > 0;
     $("mute").setAttribute("aria-pressed", String(isMuted));
     this.switches.audio.checked = !isMuted;
@@ -254,6 +256,12 @@ function mutedBy(by, between) {
   return `The microphone is closed ${words.join(", and ")}.`;
 }
 
+/** The reason comes with the health, up to a second after the state. */
+function deafness(health, why) {
+  if (!health?.deaf_reason) return why;
+  return `${health.deaf_reason}. To do: ${health.deaf_remedy}`;
+}
+
 function pill(id, text, kind) {
   $(id).hidden = false;
   $(id).className = `pill ${kind}`;
@@ -271,6 +279,7 @@ const FACTS = [
   ["hearing", "Hears", (v) => (v ? "yes" : "no")],
   ["heard_s_ago", "Last sound", (v) => (v === null ? "never" : v < 2 ? "now" : `${lasting(v)} ago`)],
   ["noise_floor_dbfs", "Noise floor", (v) => `${Math.round(v)} dBFS`],
+  ["clipped_percent", "Clipped", (v) => `${v} % of the last minute`],
   ["deaf_s_today", "Deaf today", (v) => lasting(v)],
   ["deaf_reason", "Deaf because", (v, all) => withRemedy(v, all.deaf_remedy)],
   ["backend_reason", "Backend away because", (v, all) => withRemedy(v, all.backend_remedy)],
