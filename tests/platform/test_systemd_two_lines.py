@@ -1,5 +1,7 @@
 """README's two install lines, one after the other, under a real systemd; then what can go wrong."""
 
+import re
+
 import pytest
 
 from fakes.installed_ear import CHECKOUT, wait_for
@@ -45,6 +47,12 @@ def test_the_two_lines_give_services_that_accept_each_other(prepared):
     assert loads(prepared, "jarvis-backend") == {"jarvis-password", "jarvis-jwt-secret"}
     assert loads(prepared, "jarvis-ear") == {"jarvis-password"}
     wait_until_they_talk(prepared)
+
+
+def test_the_explanations_of_the_journal_lead_to_a_page_that_is_there(prepared):
+    catalog = prepared.box.run("journalctl", "--dump-catalog", "e9eff41f7a164bf59f008f8ff14dd8e0")
+    [page] = re.findall("Documentation: file://(.*)", catalog.stdout)
+    assert prepared.box.at(page).is_file()
 
 
 def test_another_password_leaves_the_token_secret(prepared):

@@ -1,16 +1,18 @@
 """The plan for each kind of machine and wish, without a machine."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jarvis_ear.service import plan
+from jarvis_ear.service.command import PACKAGE
 from jarvis_ear.service.credentials import Credential
 from jarvis_ear.service.facts import Facts
 from jarvis_ear.service.layout import ALL_CREDENTIALS, Layout
 from jarvis_ear.service.plan import Wishes
-from jarvis_ear.service.release import Release
+from jarvis_ear.service.release import Release, of_what_runs
 from jarvis_ear.service.steps import Build, Enable, File, Folder, Gone, Link, Moved, Run, Start
 
 LOCKS = ("requirements.txt", "requirements-backend.txt", "requirements-systemd.txt")
@@ -224,6 +226,17 @@ def test_another_home_is_written_into_the_units():
     steps = install(layout=Layout(home=Path("/usr/lib/jarvis-ear")))
     unit = files(steps)["/usr/local/lib/systemd/system/jarvis-ear.service"].content
     assert unit == b"/usr/lib/jarvis-ear/current"
+
+
+@pytest.mark.parametrize("layout", [HERE, PACKAGE, Layout(root=Path("/stage"))])
+def test_the_explanations_of_the_journal_lead_to_a_page_that_is_installed(layout):
+    steps = plan.install(layout, FRESH, of_what_runs(), Wishes())
+    catalog = files(steps)[str(layout.at(layout.catalog))].content.decode()
+    leads_to = set(re.findall("^Documentation: file://(.*)$", catalog, re.MULTILINE))
+    assert leads_to == {str(layout.pages / "journal.md")}
+    assert all(str(layout.at(Path(page))) in files(steps) for page in leads_to)
+    gone = only(plan.uninstall(layout, FRESH, purge=False), Gone)
+    assert Gone(layout.at(layout.pages)) in gone
 
 
 def test_another_password_restarts_what_runs():

@@ -107,6 +107,11 @@ class Layout:
         return self.library / "systemd" / "catalog" / f"{EAR}.catalog"
 
     @property
+    def pages(self) -> Path:
+        """The folder of the documentation."""
+        return self.library.parent / "share" / "doc" / EAR
+
+    @property
     def command(self) -> Path:
         """What a person types."""
         return self.programs / EAR

@@ -32,6 +32,9 @@ from jarvis_ear.service.steps import (
     Step,
 )
 
+DOCUMENTATION: Final = "/usr/share/doc/jarvis-ear"
+"""Where the catalog says that the pages are; one that is installed says where they are."""
+
 RUNTIME: Final = Path("/run/jarvis-ear")
 """Kept by the service manager between two lives of the ear."""
 
@@ -141,8 +144,11 @@ def _files(layout: Layout, release: Release, services: tuple[str, ...]) -> Itera
         yield File(layout.at(layout.unit(service)), unit)
     yield File(layout.at(layout.users), release.units["jarvis-ear.sysusers"])
     yield File(layout.at(layout.folders), release.units["jarvis-ear.tmpfiles"])
+    for name, page in release.pages.items():
+        yield File(layout.at(layout.pages / name), page)
     if catalog := release.units.get("jarvis-ear.catalog"):
-        yield File(layout.at(layout.catalog), catalog)
+        leads_there = catalog.replace(DOCUMENTATION.encode(), str(layout.pages).encode())
+        yield File(layout.at(layout.catalog), leads_there)
 
 
 def _credentials(
@@ -208,13 +214,15 @@ def _stopped(facts: Facts) -> Iterator[Step]:
 def _ours(layout: Layout) -> Iterator[Path]:
     for service in (EAR, BACKEND):
         yield layout.unit(service)
-    yield from (layout.users, layout.folders, layout.catalog, layout.command, layout.home)
+    yield from (layout.users, layout.folders, layout.catalog, layout.pages, layout.command)
+    yield layout.home
 
 
 def _shared_folders(layout: Layout) -> Iterator[Path]:
     """Folders that we may have made and others may use, the inner ones first."""
     yield layout.unit(EAR).parent
     yield layout.catalog.parent
+    yield layout.pages.parent
     yield from (layout.catalog.parents[1], layout.users.parent, layout.folders.parent)
 
 
