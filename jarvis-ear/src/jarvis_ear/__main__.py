@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import Final, NoReturn
 
 from jarvis_ear import cli, config
@@ -53,6 +54,7 @@ from jarvis_ear.system.hangup import Hangup
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.last_words import life_told
+from jarvis_ear.system.loss_mark import LossMark
 from jarvis_ear.system.mute import Mute
 from jarvis_ear.system.notify import open_notifier, watchdog_s
 from jarvis_ear.system.orders import Orders
@@ -164,6 +166,7 @@ def _start(
         on_found=lambda: inbox.tell(MicrophoneFound()),
         on_end=_when_sound_ends(ear, ending),
         muted=is_muted,
+        losses=LossMark(_own_runtime_folder()),
     )
     if is_muted:
         by = ", ".join(mute.by)
@@ -215,6 +218,14 @@ def _close_or_open(
     else:
         capture.unmute()
     bus.announce(mute.by)
+
+
+def _own_runtime_folder() -> Path | None:
+    """Return the folder of what ends with the machine, or None if it is not ours alone."""
+    try:
+        return places.control_folder(os.environ)
+    except OSError:
+        return None
 
 
 def _open_sockets(orders: Orders, feed: Feed, signs: VitalSigns, together: Together) -> None:
