@@ -4,8 +4,12 @@ Start and stop are the same list, read down and up. Nothing here decides anythin
 """
 
 import os
+import signal
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can import onnxruntime
+_on_interrupt = signal.getsignal(signal.SIGINT)
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports is no traceback
 
 import faulthandler
 import logging
@@ -66,6 +70,9 @@ from jarvis_ear.system.vital_signs import VitalSigns
 from jarvis_ear.system.watchdog import Watchdog
 from jarvis_ear.takeover import Takeover
 from jarvis_ear.transports.spool import Spool
+
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _on_interrupt)
 
 LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""

@@ -102,6 +102,7 @@ class SoundProcess:
                 [*self._command, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl-C in the terminal is for us, and we end it
                 env=inherited(os.environ),
             )
 

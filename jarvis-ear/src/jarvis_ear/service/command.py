@@ -44,6 +44,31 @@ OWN_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
 """Where the reference backend listens as a service."""
 
 
+class _Once(argparse.Action):
+    """Stores a value, and refuses a second one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Take what the command line gives."""
+        given: set[str] = vars(namespace).setdefault("given", set())
+        if self.dest in given:
+            parser.error(f"{option_string}: given twice, expected once")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError("nobody knows the home that its ~ stands for") from None
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose mistakes end with the exit status of all our commands."""
 
@@ -77,20 +102,23 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         verb.add_argument("--dry-run", action="store_true", help="only say what would be done")
         verb.add_argument(
             "--destdir",
-            type=Path,
-            default=Path(os.environ.get("DESTDIR") or "/"),
+            type=_path,
+            action=_Once,
+            default=os.environ.get("DESTDIR") or "/",
             metavar="DIR",
             help="a folder that stands for / ; nothing is started",
         )
     install.add_argument("--with-backend", action="store_true", help="the reference backend too")
     install.set_defaults(new_password=False)
     for verb in (install, password):
-        verb.add_argument("--password-file", type=Path, metavar="FILE", help="instead of asking")
+        verb.add_argument(
+            "--password-file", type=_path, action=_Once, metavar="FILE", help="instead of asking"
+        )
     uninstall.add_argument(
         "--purge", action="store_true", help="options, password, state and user too, without asking"
     )
     for name in ("home", "library", "programs"):  # for who makes packages
-        install.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
+        install.add_argument(f"--{name}", type=_path, action=_Once, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
