@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from documented import documented
+from written_part import MARK, by_hand
 
 from jarvis_ear.delivery.cause import Cause
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.moves import AT_LEAST_ONCE, AT_MOST_ONCE, After, Move, Sign, Stage
 from jarvis_ear.delivery.playback import Heard, Unheard
 
-BEGIN = (
-    "<!-- From here to the end: written by `make docs` from jarvis_ear/delivery; do not edit. -->"
-)
+BEGIN = MARK.format(source="jarvis_ear/delivery")
 
 _NOT_DRAWN = (
     "Not drawn: something newer ends a turn as `replaced` before it is committed, and as "
@@ -100,4 +99,4 @@ def generated() -> str:
 
 if __name__ == "__main__":
     page = Path(sys.argv[1]).read_text()
-    sys.stdout.write(page.partition(BEGIN)[0] + generated())
+    sys.stdout.write(by_hand(page) + generated())

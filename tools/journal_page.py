@@ -4,12 +4,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from written_part import MARK, by_hand
+
 from jarvis_ear.journal.catalog import KINDS
 from jarvis_ear.journal.fields import OF_EVENTS, OF_EVERY_RECORD, OF_TURNS, Field
 
-BEGIN = (
-    "<!-- From here to the end: written by `make docs` from jarvis_ear/journal; do not edit. -->"
-)
+BEGIN = MARK.format(source="jarvis_ear/journal")
 
 
 def _fields(fields: Mapping[str, Field]) -> Iterator[str]:
@@ -42,4 +42,4 @@ def generated() -> str:
 
 if __name__ == "__main__":
     page = Path(sys.argv[1]).read_text()
-    sys.stdout.write(page.partition(BEGIN)[0] + generated())
+    sys.stdout.write(by_hand(page) + generated())

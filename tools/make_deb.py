@@ -29,7 +29,11 @@ def main() -> int:
     check = ["lintian", "--fail-on=error,warning", "--allow-root", str(package)]
     status = subprocess.run(check, check=False).returncode  # noqa: S603 - ours
     made = package.rename(ROOT / "build" / package.name)
-    sys.stdout.write(f"{made.relative_to(ROOT)}: {made.stat().st_size / 1e6:.0f} MB\n")
+    asked = ["dpkg-deb", "--field", str(made), "Depends"]
+    needs = subprocess.check_output(asked, text=True)  # noqa: S603 - ours
+    python = ", ".join(one for one in needs.strip().split(", ") if one.startswith("python3"))
+    size_mb = made.stat().st_size / 1e6
+    sys.stdout.write(f"{made.relative_to(ROOT)}: {size_mb:.0f} MB, for {python}\n")
     return status
 
 

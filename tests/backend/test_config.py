@@ -2,7 +2,7 @@
 
 import pytest
 
-from jarvis_backend.config import Config, load, secrets
+from jarvis_backend.config import LISTS, Config, load, secrets
 from jarvis_backend.credentials import CREDENTIALS
 from jarvis_backend.errors import ConfigError
 from jarvis_backend.password import hash_of
@@ -23,6 +23,36 @@ def test_arguments_win_over_the_environment(monkeypatch):
     assert (load([]).port, load([]).stt.engine) == (4001, "none")
     assert load(["--port", "4002", "--stt.engine=pocketsphinx"]).port == 4002
     assert load(["--stt.engine=pocketsphinx"]).stt.engine == "pocketsphinx"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (["--port", "1", "--port", "2"], "--port"),
+        (["--stt.engine=none", "--stt.engine", "none"], "--stt.engine"),
+        (["--console", "--no-console"], "--console"),
+        (["--hash_password", "--hash-password"], "--hash-password"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_a_mistake(arguments, flag):
+    with pytest.raises(ConfigError) as error:
+        load(arguments)
+    assert f"{flag}: given twice, expected once" in str(error.value)
+
+
+def test_a_list_may_be_given_several_times():
+    config = load(["--allow-origins", "https://a", "--allow-origins", "https://b"])
+    assert config.allow_origins == ("https://a", "https://b")
+    lists = [name for name, field in Config.model_fields.items() if field.default == ()]
+    assert tuple(lists) == LISTS
+
+
+def test_a_tilde_is_the_home_of_a_user(monkeypatch):
+    monkeypatch.setenv("HOME", "/houses/me")
+    config = load(["--tts.model", "~/voice.onnx", "--stt.model=~/model"])
+    assert (config.tts.model, config.stt.model) == ("/houses/me/voice.onnx", "/houses/me/model")
+    with pytest.raises(ConfigError, match=r"tts\.model: .*nobody knows the home"):
+        load(["--tts.model", "~no-such-user-at-all/x"])
 
 
 def test_without_arguments_only_the_environment_counts(monkeypatch):
@@ -50,6 +80,11 @@ def test_secrets_may_be_credentials_of_the_service(credential):
     assert config.password.get_secret_value() == "geheim"
     assert config.jwt_secret.get_secret_value() == "s" * 48
     assert config.bus_key is None
+
+
+def test_a_byte_order_mark_is_no_part_of_a_credential(credential):
+    credential("jarvis-password", b"\xef\xbb\xbfgeheim\r\n")
+    assert load([]).password.get_secret_value() == "geheim"
 
 
 @pytest.mark.parametrize("name", ["JARVIS_PASSWORD", "JARVIS_BACKEND_PASSWORD"])

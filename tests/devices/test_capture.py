@@ -2,6 +2,7 @@ import logging
 import queue
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from jarvis_ear.devices.end_of_sound import EndOfSound
 from jarvis_ear.errors import DeviceError, InputError, MicrophoneBusy, MicrophoneLost
 from jarvis_ear.journal import sound as kinds
 from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.system.loss_mark import LossMark
 from jarvis_ear.units import Samples
 
 SOON_S = 10.0  # a deadline for things that happen at once
@@ -34,7 +36,14 @@ def wait_until(true) -> bool:
 class Run:
     """A capture thread, and everything it says in the order in which it says it."""
 
-    def __init__(self, source: FakeSource, *, max_frames: int = 100, muted: bool = False):
+    def __init__(
+        self,
+        source: FakeSource,
+        *,
+        max_frames: int = 100,
+        muted: bool = False,
+        folder: Path | None = None,
+    ):
         self.source = source
         self.inbox = Inbox(max_frames)
         self.told = queue.Queue()
@@ -50,6 +59,7 @@ class Run:
             on_block=self.ends.append,
             back_off_s=(0.001, 0.002),
             muted=muted,
+            losses=LossMark(folder, self.clock.monotonic),
             monotonic=self.clock.monotonic,
         )
 
@@ -481,3 +491,45 @@ def test_a_loss_comes_with_what_to_do(run, error, remedy):
     assert going.next() == ("lost", str(error))
     assert going.capture.why_deaf[0] == str(error)
     assert remedy in going.capture.why_deaf[1]
+
+
+def deaf_ms(caplog) -> list[int]:
+    found = [one for one in caplog.records if "is back after" in one.getMessage()]
+    return [vars(one)["DEAF_MS"] for one in found]
+
+
+@pytest.mark.parametrize("is_there_at_once", [True, False])
+def test_a_loss_that_began_before_a_restart_is_told_whole(run, tmp_path, caplog, is_there_at_once):
+    caplog.set_level(logging.DEBUG)
+    source = FakeSource()
+    source.refusals.put(MicrophoneLost("unplugged"))
+    source.hang = threading.Event()
+    first = run(source, folder=tmp_path)
+    assert first.next() == ("lost", "unplugged")
+    source.hang.set()
+    assert first.capture.stop()
+    second = FakeSource()
+    if not is_there_at_once:
+        second.refusals.put(MicrophoneLost("still unplugged"))
+    second.give(block(0))
+    going = Run(second, folder=tmp_path)
+    going.clock.now += 3.0
+    going.capture.start()
+    assert going.block() == block(0)
+    assert going.capture.stop()
+    assert deaf_ms(caplog) == [3000]
+    third = FakeSource()
+    third.give(block(0))
+    assert run(third, folder=tmp_path).block() == block(0)
+    assert deaf_ms(caplog) == [3000]  # it was over
+
+
+def test_a_mute_ends_a_loss_for_the_next_ear_too(run, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    LossMark(tmp_path, FakeClock().monotonic).lasts(5)
+    going = run(FakeSource(), folder=tmp_path, muted=True)
+    assert wait_until(lambda: going.capture.turns > 1)
+    going.source.give(block(0))
+    going.capture.unmute()
+    assert going.block() == block(0)
+    assert deaf_ms(caplog) == []

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from pydantic import BaseModel
 
 from jarvis_ear.config import Config
@@ -42,6 +43,27 @@ def test_the_stages_of_delivery_are_up_to_date():
     assert all(f"| `{verdict}` |" in made for verdict in Verdict)
     assert all(f"| `{cause}` |" in made for cause in Cause if cause)
     assert "stateDiagram-v2" in made
+
+
+@pytest.mark.parametrize(
+    ("tool", "name"), [("journal_page.py", "journal.md"), ("delivery_states.py", "delivery.md")]
+)
+@pytest.mark.parametrize(
+    "mark", ["to the end: written by `make docs` from x", "on: made by others"]
+)
+def test_the_generated_part_stands_in_a_page_once_whatever_its_mark_was(tool, name, mark, tmp_path):
+    page = (DOCS / name).read_text()
+    by_hand, _, generated = page.partition("<!-- From here")
+    assert "<!-- From here" not in generated
+    older = tmp_path / name
+    older.write_text(f"{by_hand}<!-- From here {mark}; do not edit. -->\n\n## Old\n\n{page}")
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / tool), str(older)],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    assert made == page
 
 
 def options(section: type[BaseModel], path: str = "") -> Iterator[str]:

@@ -21,6 +21,14 @@ chmod +x .venv/bin/jarvis-ear
 
 EAR = """#!/bin/sh
 echo "ear $*"
+env | grep ^JARVIS_EAR_ | sort
+"""
+
+MAKING_EAR = """#!/bin/sh
+[ -n "$INNER" ] && { echo "inner $*"; exit; }
+echo "outer $*"
+INNER=1 make run
+echo "ARGS is [$ARGS], $MAKEOVERRIDES"
 """
 
 LISTENING_EAR = """#!/bin/sh
@@ -43,14 +51,20 @@ def checkout(tmp_path):
 
 
 RECORDING = "tests/data/hey-jarvis-what-time-is-it.wav"
-COMMAND = (
-    "ear run --with-backend --log-transcripts --console.transcripts"
-    f" --microphone.fallback {RECORDING}"
-)
+OPTIONS = f"""\
+JARVIS_EAR_CONSOLE__TRANSCRIPTS=true
+JARVIS_EAR_LOG__TRANSCRIPTS=true
+JARVIS_EAR_MICROPHONE__FALLBACK={RECORDING}
+JARVIS_EAR_WITH_BACKEND=true
+"""
+"""Weaker than arguments, which may say otherwise."""
+
+RUN = f"ear run\n{OPTIONS}"
 
 
 def environment(ear: str = EAR) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    ours = ("MAKE", "JARVIS_", "ARGS")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**clean, "EAR": ear}
 
 
@@ -67,8 +81,8 @@ def make(checkout: Path, *words: str, ear: str = EAR) -> subprocess.CompletedPro
 
 
 def test_the_first_call_sets_up_and_the_second_does_not(checkout):
-    assert make(checkout, "run").stdout == f"setup run\n{COMMAND}\n"
-    assert make(checkout, "run").stdout == f"{COMMAND}\n"
+    assert make(checkout, "run").stdout == f"setup run\n{RUN}"
+    assert make(checkout, "run").stdout == RUN
     assert (ROOT / RECORDING).is_file()
 
 
@@ -94,7 +108,20 @@ def test_a_moved_checkout_sets_up_again(checkout, tmp_path_factory):
 
 def test_extra_arguments_reach_the_program(checkout):
     said = make(checkout, "run", "ARGS=--device usb --fast").stdout
-    assert said.endswith(f"{COMMAND} --device usb --fast\n")
+    assert said.endswith(f"ear run --device usb --fast\n{OPTIONS}")
+
+
+def test_what_was_said_to_make_is_not_said_to_a_make_inside(checkout):
+    said = make(checkout, "run", "ARGS=--first", ear=MAKING_EAR).stdout
+    assert said.splitlines()[1:] == ["outer run --first", "inner run", "ARGS is [], "]
+
+
+def test_what_a_variable_says_to_make_is_not_said_to_a_make_inside(checkout):
+    words = {**environment(MAKING_EAR), "ARGS": "--first"}
+    done = subprocess.run(
+        ["make", "run"], cwd=checkout, env=words, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[1:] == ["outer run --first", "inner run", "ARGS is [], "]
 
 
 def test_a_failure_is_a_failure(checkout):

@@ -1,5 +1,6 @@
 """The unit files agree with the programs that they start, and confine them."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from jarvis_ear.cli import VERBS
 from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import environment
+from jarvis_ear.service import layout
 from jarvis_ear.service.layout import HOME, JWT_SECRET, PASSWORD, USER
 from jarvis_ear.service.release import PROGRAMS
 from jarvis_ear.system import control, feed_socket
@@ -63,6 +65,22 @@ def test_the_credentials_have_the_names_that_the_programs_look_for():
     ]
     assert set(settings("LoadCredential", BACKEND)) == set(CREDENTIALS)
     assert {PASSWORD, JWT_SECRET} <= set(CREDENTIALS)
+
+
+def test_the_installer_knows_every_credential_that_a_service_loads():
+    for service, names in layout.CREDENTIALS.items():
+        assert set(names) == set(settings("LoadCredential", f"{service}.service"))
+
+
+def test_purging_the_package_removes_every_credential():
+    script = (SYSTEMD.parent / "debian" / "jarvis-ear.postrm").read_text()
+    [names] = re.findall(r"^    for name in (.*?); do$", script.replace("\\\n", ""), re.MULTILINE)
+    assert set(names.split()) == set(layout.ALL_CREDENTIALS)
+
+
+@BOTH
+def test_what_a_service_uses_of_the_processor_is_counted(unit):
+    assert settings("CPUAccounting", unit) == ["yes"]
 
 
 def test_the_user_is_the_one_that_is_made():

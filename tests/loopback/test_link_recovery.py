@@ -53,8 +53,23 @@ def test_a_backend_that_comes_up_later(tmp_path, caplog):
             assert len(told.all(LinkDown)) == 1
     warnings, repeats = warnings_and_repeats(caplog)
     assert len(warnings) == 1
-    assert "connection refused" in warnings[0].getMessage()
+    assert f"connection refused ({server.url})" in warnings[0].getMessage()
     assert len(repeats) >= 1
+
+
+@pytest.mark.parametrize("protocol", ["socketio", "voice-ws", "session", "realtime"])
+def test_a_host_that_nobody_knows_is_called_so_with_its_address(protocol, caplog, monkeypatch):
+    def unknown(*_where, **_how):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    caplog.set_level(logging.DEBUG)
+    told = Told()
+    url = "https://nobody.invalid:4000"
+    with BackendClient(Backend(url=url, protocol=protocol), on_event=told):
+        told.wait(LinkDown)
+    warnings, _ = warnings_and_repeats(caplog)
+    assert f"unknown host ({url})" in warnings[0].getMessage()
 
 
 def warnings_and_repeats(caplog):

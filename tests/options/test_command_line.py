@@ -47,15 +47,51 @@ def test_every_short_name_is_one_of_an_option():
         (["--no-fast"], False),
         (["--fast=false"], False),
         (["--no-microphone.fast"], False),
-        (["--fast", "--no-fast"], False),
     ],
 )
 def test_switches(arguments, value):
     assert values(*arguments) == {"microphone.fast": value}
 
 
-def test_the_last_one_counts():
-    assert values("--threshold", "0.4", "--threshold", "0.6") == {"hearing.wake.threshold": 0.6}
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (["--wake-model", "a.onnx", "--wake-model", "b.onnx"], "--wake-model"),
+        (["--threshold=0.4", "--hearing.wake.threshold", "0.6"], "--hearing.wake.threshold"),
+        (["--fast", "--fast"], "--fast"),
+        (["--fast", "--no-fast"], "--no-fast"),
+        (["--config", "a.toml", "--config=b.toml"], "--config"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_a_mistake(arguments, flag):
+    assert problems(*arguments) == [
+        f"command line: {flag}: given twice, expected once: nobody could tell which one counts"
+    ]
+
+
+def test_a_tilde_is_the_home_of_a_user(monkeypatch):
+    monkeypatch.setenv("HOME", "/houses/me")
+    assert read(["--config", "~/a.toml"])[1] == Path("/houses/me/a.toml")
+    assert values("--wake-model", "~/a.onnx") == {"hearing.wake.model": Path("/houses/me/a.onnx")}
+    assert values("--input=~/a.wav") == {"microphone.input": "/houses/me/a.wav"}
+    assert values("--wake-model", "./~a.onnx") == {"hearing.wake.model": Path("./~a.onnx")}
+    assert values("--device", "~usb") == {"microphone.device": "~usb"}  # the name of a device
+
+
+def test_every_option_that_is_a_path_knows_the_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/houses/me")
+    paths = [option for option in OPTIONS if option.kind is Path]
+    assert len(paths) >= 7
+    assert {option.parse("~/x") for option in paths} == {Path("/houses/me/x")}
+
+
+@pytest.mark.parametrize("flag", ["--config", "--wake-model", "--input"])
+def test_a_home_that_nobody_knows_is_a_mistake(flag):
+    (problem,) = problems(flag, "~no-such-user-at-all/x")
+    assert problem == (
+        f'command line: {flag}: given "~no-such-user-at-all/x", '
+        "expected a path: nobody knows the home that its ~ stands for"
+    )
 
 
 def test_a_single_dash_is_a_value():

@@ -43,6 +43,12 @@ def test_our_names():
             "there is no such option; did you mean JARVIS_EAR_HEARING__WAKE__THRESHOLD?",
         ),
         ("JARVIS_EAR_NOPE", "1", "there is no such option"),
+        (
+            "JARVIS_EAR_TRESHOLD",
+            "0.4",
+            "there is no such option; did you mean JARVIS_EAR_HEARING__WAKE__THRESHOLD?",
+        ),
+        ("JARVIS_EAR_SPOILER", "1", "there is no such option"),
         ("JARVIS_EAR_HEARING", "{}", "there is no such option"),
         (
             "JARVIS_EAR_LOG__LEVEL",

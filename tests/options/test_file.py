@@ -27,6 +27,19 @@ def problems(path: Path) -> list[str]:
     return [problem.removeprefix(f"{path}: ") for problem in found]
 
 
+def test_a_byte_order_mark_at_the_beginning_is_no_mistake():
+    path = Path(__file__).parents[1] / "data" / "bom.toml"
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    layer = file.read(path, required=True)
+    assert (layer.problems, layer.values) == ([], {"backend.agent_id": "kitchen"})
+
+
+def test_a_tilde_in_the_file_is_the_home_of_a_user(write, monkeypatch):
+    monkeypatch.setenv("HOME", "/houses/me")
+    layer = file.read(write('[hearing.wake]\nmodel = "~/a.onnx"'), required=True)
+    assert layer.values == {"hearing.wake.model": Path("/houses/me/a.onnx")}
+
+
 def test_tables_and_values(write):
     path = write(
         """

@@ -14,6 +14,11 @@ def secret(tmp_path):
     return path
 
 
+def test_a_byte_order_mark_is_no_part_of_a_password(secret):
+    secret.write_bytes(b"\xef\xbb\xbfopen sesame\r\n")
+    assert read_private_secret(secret) == read_secret(secret) == "open sesame"
+
+
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

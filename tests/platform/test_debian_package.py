@@ -41,6 +41,7 @@ def test_it_is_installed_runs_and_is_purged(package, prepared):
     prepared.wait_until_it_hears()
     program = f"/proc/{prepared.show('MainPID')['MainPID']}/cmdline"
     assert "/usr/lib/jarvis-ear/" in prepared.box.at(program).read_text()
+    assert prepared.box.at("/usr/share/doc/jarvis-ear/journal.md").is_file()
     refused = prepared.service("install", check=False)
     assert "the Debian package jarvis-ear is installed" in refused
     prepared.box.run("bash", "-c", "umask 077; echo jarvis > /run/password")
@@ -48,5 +49,6 @@ def test_it_is_installed_runs_and_is_purged(package, prepared):
     prepared.box.run("systemctl", "start", "jarvis-backend")
     wait_for(lambda: prepared.status().get("connected"), "they talk", 60.0)
     prepared.box.run("systemctl", "stop", "jarvis-backend")
+    prepared.box.at("/etc/credstore/jarvis-bus-key").write_text("x")
     prepared.box.run("dpkg", "--purge", "jarvis-ear")
     assert traces(prepared) == before

@@ -104,7 +104,7 @@ def test_a_release_that_does_not_start_gives_way_to_the_old_one(prepared, source
     source.write_text(source.read_text() + "# newer\n")
     prepared.build()
     said = prepared.service("install", check=False)
-    assert "everything is back as it was, and the old one runs again" in said
+    assert "everything is back as it was; jarvis-ear runs again" in said
     assert current(prepared) == old
     assert set(kept) <= set(releases(prepared))
     assert prepared.box.at("/usr/local/lib/systemd/system/jarvis-ear.service").read_text() == unit

@@ -7,6 +7,7 @@ import pytest
 
 from jarvis_ear import cli
 from jarvis_ear.service import command
+from jarvis_ear.service.layout import Layout
 from jarvis_ear.service.status import Findings
 
 
@@ -22,6 +23,27 @@ def test_who_is_not_understood_is_told(words, capsys):
     said = capsys.readouterr().err
     assert said.startswith("jarvis-ear: ")
     assert len(said.splitlines()) == 1
+
+
+def test_an_option_that_is_given_twice_is_a_mistake(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main("install", "--password-file", "a", "--password-file", "b")
+    assert ended.value.code == 64
+    said = capsys.readouterr().err
+    assert said.startswith("jarvis-ear: --password-file: given twice, expected once (see ")
+
+
+def test_a_tilde_is_the_home_of_a_user(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main("install", "--dry-run", "--destdir", "~/stage") == 0
+    assert f"would build {tmp_path}/stage/opt/jarvis-ear" in capsys.readouterr().out
+    monkeypatch.setenv("DESTDIR", "~/other")
+    assert main("install", "--dry-run") == 0
+    assert f"would build {tmp_path}/other/opt/jarvis-ear" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main("install", "--destdir", "~no-such-user-at-all/x")
+    assert ended.value.code == 64
+    assert "nobody knows the home" in capsys.readouterr().err
 
 
 def test_help_names_the_verbs(capsys):
@@ -71,6 +93,33 @@ def test_uninstalling_from_a_folder_keeps_the_options(tmp_path, capsys):
     assert "kept: /etc/jarvis-ear" in capsys.readouterr().out
     assert main("uninstall", "--destdir", str(tmp_path), "--purge") == 0
     assert not options.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "with_backend", "words"),
+    [
+        ("", False, "the backend at http://localhost:4000 (backend.url)"),
+        ("", True, "the backend at http://localhost:4000 (backend.url)"),
+        (
+            'url = "http://127.0.0.1:4000"',
+            True,
+            "the backend at http://127.0.0.1:4000 (backend.url)",
+        ),
+        ('url = "https://x:1"', False, "the backend at https://x:1 (backend.url)"),
+        (
+            'url = "https://x:1"',
+            True,
+            "https://x:1 (backend.url); the reference backend is at http://localhost:4000",
+        ),
+        ("url = 1", False, "Its options have a mistake:  jarvis-ear check --config"),
+    ],
+)
+def test_an_installation_names_the_backend_that_it_talks_to(options, with_backend, words, tmp_path):
+    layout = Layout(root=tmp_path)
+    layout.at(layout.config).parent.mkdir(parents=True)
+    layout.at(layout.config).write_text(f"[backend]\n{options}\n")
+    said = command._what_next(layout, has_password=True, with_backend=with_backend)
+    assert any(line.endswith(words) or words in line for line in said.splitlines())
 
 
 @pytest.mark.parametrize(("report", "status"), [(None, 2), ({"hearing": False}, 1)])

@@ -54,6 +54,16 @@ def test_a_person_is_asked(typed):
     assert credentials.password_given(None, backend_needs_one=False) is None
 
 
+def test_the_question_names_the_backend(typed, monkeypatch):
+    typed("geheim")
+    asked = []
+    monkeypatch.setattr("getpass.getpass", lambda question: asked.append(question) or "geheim")
+    credentials.password_given(None, backend_needs_one=False, url="http://192.168.1.20:4000")
+    assert asked == [
+        "Password of the backend at http://192.168.1.20:4000 (Enter alone: the backend has none): "
+    ]
+
+
 def test_our_own_backend_gets_a_password_that_nobody_knows(typed):
     typed("")
     one, other = (credentials.password_given(None, backend_needs_one=True) for _ in range(2))

@@ -10,6 +10,7 @@ from jarvis_ear.service.executor import Executor, write
 from jarvis_ear.service.rehearsal import rehearse
 from jarvis_ear.service.steps import (
     Build,
+    Enable,
     File,
     Folder,
     Gone,
@@ -159,7 +160,10 @@ def test_a_service_that_does_not_start_gives_way_to_the_old_one(tmp_path, execut
     write(unit, b"old", 0o640)
     current.symlink_to("1")
     commands.failing = ["systemctl restart ear"]
-    with pytest.raises(ServiceError, match="back as it was, and the old one runs again"):
+    with pytest.raises(
+        ServiceError,
+        match="everything is back as it was; backend runs again; newcomer does not run",
+    ):
         executor.do(
             [
                 Build(tmp_path / "2", (File(tmp_path / "2" / "f", b""),)),
@@ -176,11 +180,112 @@ def test_a_service_that_does_not_start_gives_way_to_the_old_one(tmp_path, execut
     assert str(current.readlink()) == "1"
     assert not fresh.exists()
     assert not (tmp_path / "2").exists()
-    assert commands.run[-3:] == [
-        "systemctl --quiet disable --now newcomer",
+    assert commands.run[-5:] == [
+        "systemctl stop newcomer",
+        "systemctl --quiet reset-failed newcomer",
         "systemctl daemon-reload",
-        "systemctl restart backend ear",
+        "systemctl restart backend",
+        "systemctl restart ear",
     ]
+
+
+ENABLE, RESTART = "systemctl --quiet enable ear", "systemctl restart ear"
+
+
+@pytest.mark.parametrize(
+    ("was", "failures", "words"),
+    [
+        ({"is_active": False}, 1, "everything is back as it was; ear does not run, as before"),
+        (
+            {"is_active": False, "is_starting": True},
+            2,
+            "everything is back as it was; ear did not run before, and does not start now",
+        ),
+        (
+            {"is_active": False, "is_starting": True},
+            1,
+            "everything is back as it was; ear runs again",
+        ),
+        (
+            {"is_active": True},
+            2,
+            "not everything is back as it was; the old ear does not start either",
+        ),
+    ],
+)
+def test_going_back_leaves_it_enabled_and_active_as_it_was_and_says_the_truth(
+    tmp_path, commands, was, failures, words
+):
+    commands.failing = [RESTART] * failures
+    unit = tmp_path / "unit"
+    write(unit, b"old", 0o644)
+    steps = [File(unit, b"new"), Enable(("ear",)), Start("ear", can_return=True, **was)]
+    with pytest.raises(ServiceError) as error:
+        Executor(lambda _line: None, commands).do(steps)
+    assert str(error.value).splitlines() == [
+        "the new ear does not start: journalctl -u ear",
+        words,
+    ]
+    assert unit.read_bytes() == b"old"
+    assert commands.run.count("systemctl --quiet disable ear") == 1
+    assert ("systemctl stop ear" in commands.run) is not (commands.run[-1] == RESTART)
+
+
+def test_what_was_enabled_before_is_not_disabled(tmp_path, executor, commands):
+    commands.failing = [RESTART]
+    with pytest.raises(ServiceError, match="everything is back"):
+        executor.do([File(tmp_path / "f", b""), Start("ear", is_active=False, can_return=True)])
+    assert not any("disable" in line for line in commands.run)
+
+
+def test_a_command_that_fails_in_the_middle_of_an_upgrade_is_taken_back_too(
+    tmp_path, executor, commands
+):
+    unit, old = tmp_path / "unit", tmp_path / "old"
+    write(unit, b"old", 0o644)
+    write(old, b"secret", 0o600)
+    commands.failing = ["make-users"]
+    start = Start("ear", is_active=True, can_return=True)
+    with pytest.raises(ServiceError, match=r"make-users ended(.|\n)*everything is back as it was$"):
+        executor.do([File(unit, b"new"), Gone(old), Run(("make-users",)), start])
+    assert (unit.read_bytes(), old.read_bytes(), mode(old)) == (b"old", b"secret", 0o600)
+    assert RESTART not in commands.run
+
+
+def test_what_fails_when_the_new_one_runs_takes_nothing_back(tmp_path, executor, commands):
+    commands.failing = ["clean"]
+    start = Start("ear", is_active=True, can_return=True)
+    with pytest.raises(ServiceError, match=r"^clean ended with status 1\nit broke$"):
+        executor.do([File(tmp_path / "f", b""), start, Run(("clean",))])
+    assert (tmp_path / "f").exists()
+
+
+def test_what_cannot_be_put_back_is_said(tmp_path, commands):
+    unit = tmp_path / "folder" / "unit"
+    write(unit, b"old", 0o644)
+
+    def run(argv):
+        done = commands(argv)
+        if done.returncode:
+            unit.unlink()
+            unit.parent.rmdir()
+            unit.parent.touch()
+        return done
+
+    commands.failing = [RESTART]
+    with pytest.raises(ServiceError, match=r"not everything is back.*folder.* could not be put"):
+        Executor(lambda _line: None, run).do(
+            [File(unit, b"new"), Start("ear", is_active=True, can_return=True)]
+        )
+
+
+def test_enabling_what_runs_is_a_change_and_no_reason_to_restart_it(executor, commands):
+    steps = [Enable(("ear",)), Start("ear", is_active=True, can_return=True)]
+    executor.do(steps)
+    assert (commands.run, executor.changes) == ([ENABLE], 1)
+    said = []
+    assert rehearse(steps, said.append) == 1
+    assert said == ["enable ear"]
 
 
 def test_a_first_installation_that_does_not_start_stays_to_be_looked_at(

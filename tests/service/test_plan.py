@@ -1,17 +1,19 @@
 """The plan for each kind of machine and wish, without a machine."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jarvis_ear.service import plan
+from jarvis_ear.service.command import PACKAGE
 from jarvis_ear.service.credentials import Credential
 from jarvis_ear.service.facts import Facts
-from jarvis_ear.service.layout import Layout
+from jarvis_ear.service.layout import ALL_CREDENTIALS, Layout
 from jarvis_ear.service.plan import Wishes
-from jarvis_ear.service.release import Release
-from jarvis_ear.service.steps import Build, File, Folder, Gone, Link, Moved, Run, Start
+from jarvis_ear.service.release import Release, of_what_runs
+from jarvis_ear.service.steps import Build, Enable, File, Folder, Gone, Link, Moved, Run, Start
 
 LOCKS = ("requirements.txt", "requirements-backend.txt", "requirements-systemd.txt")
 UNITS = (
@@ -61,8 +63,8 @@ def test_a_fresh_machine_gets_everything_in_order():
         "systemd-tmpfiles --create /usr/local/lib/tmpfiles.d/jarvis-ear.conf",
         "systemctl daemon-reload",
         "journalctl --update-catalog",
-        "systemctl --quiet enable jarvis-ear",
     ]
+    assert only(steps, Enable) == [Enable(("jarvis-ear",))]
     assert only(steps, Link)[0] == Link(
         Path("/opt/jarvis-ear/current"), Path("releases", build.folder.name)
     )
@@ -120,7 +122,7 @@ def test_old_releases_go_when_the_new_one_runs():
     facts = replace(FRESH, releases=(old, build.folder), has_release=True)
     steps = install(facts=facts)
     assert steps[-1] == Gone(old)
-    assert only(steps, Gone) == [Gone(old)]
+    assert [step for step in only(steps, Gone) if step.path.is_relative_to("/opt")] == [Gone(old)]
     [start] = only(steps, Start)
     assert start.can_return
     assert steps.index(start) < steps.index(Gone(old))
@@ -168,8 +170,45 @@ def test_an_encrypted_password_is_said_to_be_so():
     assert "jarvis-jwt-secret" not in files(steps)[place.format("jarvis-ear")].content.decode()
 
 
+def dropin(steps, service):
+    file = files(steps).get(f"/etc/systemd/system/{service}.service.d/50-credentials.conf")
+    return file and [line.partition("=")[2].partition(":")[0] for line in lines_of(file)]
+
+
+def lines_of(file):
+    section, *lines = file.content.decode().splitlines()
+    assert section == "[Service]"
+    return lines
+
+
+def test_the_backend_that_comes_later_gets_what_is_stored_already():
+    """README's two lines, one after the other."""
+    stored = frozenset({"jarvis-password"})
+    facts = replace(FRESH, stored=stored, sealed=stored)
+    steps = install(facts=facts, with_backend=True, credentials={"jarvis-jwt-secret": SEALED})
+    assert dropin(steps, "jarvis-backend") == ["jarvis-password", "jarvis-jwt-secret"]
+    assert dropin(steps, "jarvis-ear") == ["jarvis-password"]
+
+
+def test_another_password_leaves_the_other_credentials_to_the_services():
+    names = frozenset({"jarvis-password", "jarvis-jwt-secret", "jarvis-bus-key"})
+    facts = replace(FRESH, stored=names, sealed=names, has_backend=True)
+    steps = plan.password(HERE, facts, Wishes(credentials={"jarvis-password": SEALED}))
+    assert set(dropin(steps, "jarvis-backend")) == names
+    assert dropin(steps, "jarvis-ear") == ["jarvis-password", "jarvis-bus-key"]
+
+
+def test_a_password_that_cannot_be_encrypted_any_more_leaves_the_encrypted_ones():
+    names = frozenset({"jarvis-password", "jarvis-jwt-secret"})
+    facts = replace(FRESH, stored=names, sealed=names, has_backend=True)
+    steps = plan.password(HERE, facts, Wishes(credentials={"jarvis-password": SECRET}))
+    assert dropin(steps, "jarvis-backend") == ["jarvis-jwt-secret"]
+    assert dropin(steps, "jarvis-ear") is None
+    assert Gone(Path("/etc/systemd/system/jarvis-ear.service.d/50-credentials.conf")) in steps
+
+
 def test_stored_credentials_are_not_touched():
-    assert not any("cred" in str(step) for step in install())
+    assert not any("credstore" in str(step) for step in install())
 
 
 def test_a_staged_root_is_all_that_is_written_to(tmp_path):
@@ -189,12 +228,39 @@ def test_another_home_is_written_into_the_units():
     assert unit == b"/usr/lib/jarvis-ear/current"
 
 
+@pytest.mark.parametrize("layout", [HERE, PACKAGE, Layout(root=Path("/stage"))])
+def test_the_explanations_of_the_journal_lead_to_a_page_that_is_installed(layout):
+    steps = plan.install(layout, FRESH, of_what_runs(), Wishes())
+    catalog = files(steps)[str(layout.at(layout.catalog))].content.decode()
+    leads_to = set(re.findall("^Documentation: file://(.*)$", catalog, re.MULTILINE))
+    assert leads_to == {str(layout.pages / "journal.md")}
+    assert all(str(layout.at(Path(page))) in files(steps) for page in leads_to)
+    gone = only(plan.uninstall(layout, FRESH, purge=False), Gone)
+    assert Gone(layout.at(layout.pages)) in gone
+
+
 def test_another_password_restarts_what_runs():
     running = replace(FRESH, active=frozenset({"jarvis-ear"}), has_backend=True)
     wishes = Wishes(credentials={"jarvis-password": SECRET})
     steps = plan.password(HERE, running, wishes)
     assert list(files(steps)) == ["/etc/credstore/jarvis-password"]
     assert only(steps, Start) == [Start("jarvis-ear", is_active=True, can_return=True)]
+
+
+def test_another_password_stays_though_what_did_not_run_before_does_not_run():
+    failing = replace(FRESH, starting=frozenset({"jarvis-ear"}))
+    steps = plan.password(HERE, failing, Wishes(credentials={"jarvis-password": SECRET}))
+    expected = Start("jarvis-ear", is_active=False, can_return=False, is_starting=True)
+    assert only(steps, Start) == [expected]
+
+
+def test_an_upgrade_knows_what_is_on_its_way_and_what_starts_at_boot():
+    ear = frozenset({"jarvis-ear"})
+    steps = install(facts=replace(FRESH, starting=ear, enabled=ear, has_release=True))
+    assert only(steps, Enable) == []
+    assert only(steps, Start) == [
+        Start("jarvis-ear", is_active=False, can_return=True, is_starting=True)
+    ]
 
 
 INSTALLED = replace(FRESH, has_release=True, has_user=True, has_backend=True)
@@ -221,6 +287,9 @@ def test_purging_leaves_nothing():
     steps = plan.uninstall(HERE, INSTALLED, purge=True)
     assert set(OWNERS) <= {str(step.path) for step in only(steps, Gone)}
     assert commands(steps)[-1] == "userdel jarvis-ear"
+    gone = {str(step.path) for step in only(steps, Gone)}
+    for folder in ("/etc/credstore", "/etc/credstore.encrypted"):
+        assert {f"{folder}/{name}" for name in ALL_CREDENTIALS} <= gone
 
 
 def test_a_staged_root_is_uninstalled_without_the_machine(tmp_path):

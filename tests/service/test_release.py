@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear import __version__
-from jarvis_ear.service.release import PROGRAMS, of_what_runs
+from jarvis_ear.service.release import PAGES, PROGRAMS, of_what_runs
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,8 @@ def test_it_has_both_packages_the_locks_and_the_units(release):
     assert {"jarvis_ear/__main__.py", "jarvis_backend/__main__.py", "jarvis_ear/py.typed"} <= set(
         names
     )
-    assert {f"{share}/requirements.txt", f"{share}/systemd/jarvis-ear.service"} <= set(names)
+    shared = ("requirements.txt", "systemd/jarvis-ear.service", "docs/journal.md")
+    assert {f"{share}/{name}" for name in shared} <= set(names)
     assert not [name for name in names if name.endswith(".pyc")]
 
 
@@ -44,6 +45,7 @@ def test_it_has_the_programs_that_the_project_declares():
 def test_a_package_of_ours_brings_what_the_installer_reads():
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
     assert data["share/jarvis-ear/systemd"] == ["systemd/*"]
+    assert data["share/jarvis-ear/docs"] == [f"docs/{page}" for page in PAGES]
     assert set(data["share/jarvis-ear"]) == {
         "requirements.txt",
         "requirements-backend.txt",

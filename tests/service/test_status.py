@@ -2,6 +2,7 @@
 
 import pytest
 
+from jarvis_ear.service.facts import Kept
 from jarvis_ear.service.status import Findings, advice, screen
 
 RUNNING = {
@@ -44,6 +45,7 @@ def test_all_is_well():
         "  turn          30 s ago: story 30\n"
         "  turn          20 s ago: story 20\n"
         "  turn          10 s ago: story 10\n"
+        "credentials     none\n"
         "to do           nothing: all is well\n"
     )
 
@@ -56,6 +58,21 @@ def test_what_is_odd_is_shown():
     assert "at boot       no (disabled)" in text
     assert "last sound never" in text
     assert "jarvis-backend  active (running)" in text
+
+
+def test_the_stored_credentials_are_listed_by_name():
+    names = frozenset({"jarvis-password", "jarvis-bus-key"})
+    kept = Kept(names, frozenset({"jarvis-password"}))
+    text = screen(Findings(RUNNING, MISSING, HEARING, kept=kept))
+    assert "credentials     jarvis-bus-key (for root only), jarvis-password (encrypted)\n" in text
+    kept = Kept(names, names, is_complete=False)
+    text = screen(Findings(RUNNING, MISSING, HEARING, kept=kept))
+    assert "jarvis-password (encrypted), what is not encrypted is shown to root only\n" in text
+
+
+def test_who_muted_it_is_shown():
+    text = screen(Findings(RUNNING, report=HEARING | {"hearing": False, "muted_by": ["bus"]}))
+    assert "  muted by      bus\n" in text
 
 
 @pytest.mark.parametrize(
@@ -71,6 +88,9 @@ def test_what_is_odd_is_shown():
         (Findings(RUNNING, refused="as root"), "as root"),
         (Findings(RUNNING, report=HEARING | {"muted_by": ["owner"]}), "jarvis-ear unmute"),
         (Findings(RUNNING, report=HEARING | {"muted_by": ["clock"]}), "by the clock"),
+        (Findings(RUNNING, report=HEARING | {"muted_by": ["bus"]}), "by the event bus"),
+        (Findings(RUNNING, report=HEARING | {"muted_by": ["bus", "clock"]}), "by the event bus"),
+        (Findings(RUNNING, report=HEARING | {"muted_by": ["x"]}), "muted by the x: jarvis-ear"),
         (Findings(RUNNING, report=HEARING | {"hearing": False}), "no sound"),
         (Findings(RUNNING, report=HEARING | DEAF), "it is deaf: look at switch and cable"),
         (Findings(RUNNING, report=HEARING | {"connected": False}), "cannot reach the backend"),

@@ -28,10 +28,25 @@ def test_the_reason_under_the_reason():
 
 
 @pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (socket.EAI_NONAME, "unknown host"),
+        (socket.EAI_NODATA, "unknown host"),
+        (socket.EAI_AGAIN, "its name cannot be looked up at present"),
+        (socket.EAI_FAIL, "its name cannot be looked up"),
+    ],
+)
+def test_a_name_without_an_address(number, words):
+    assert blame(socket.gaierror(number, "secret")) == words
+    wrapped = ValueError("secret")
+    wrapped.__cause__ = socket.gaierror(number, "secret")
+    assert blame(wrapped) == words
+
+
+@pytest.mark.parametrize(
     ("error", "words"),
     [
         (ValueError("secret"), "ValueError"),
-        (socket.gaierror(-2, "secret"), "gaierror"),
         (OSError("secret"), "OSError"),
     ],
 )

@@ -1,8 +1,13 @@
 """``jarvis-backend``: read the options, listen, and stop when asked to."""
 
+import signal
+
+_on_interrupt = signal.getsignal(signal.SIGINT)
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports is no traceback
+
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -17,6 +22,9 @@ from jarvis_backend.logs import log_to_stderr
 from jarvis_backend.password import hash_of
 from jarvis_backend.server import Server
 from jarvis_backend.workers import Workers
+
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _on_interrupt)
 
 _LOG: Final = logging.getLogger("jarvis_backend")
 

@@ -10,10 +10,19 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
-from typing import Final, Literal, get_args
+from pathlib import Path
+from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -44,6 +53,18 @@ SECRET_LETTERS: Final = 32
 """HS256 signs with 256 bits; a shorter secret is the weakest part of it (RFC 7518, 3.2)."""
 
 
+LISTS: Final = ("allow_origins", "allow_hosts")
+"""Options that may be given several times."""
+
+
+def _at_home(path: str) -> str:
+    """Put a home in the place of ``~`` at the beginning of what may be a path."""
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        raise ValueError("expected a path: nobody knows the home that its ~ stands for") from None
+
+
 class Section(BaseModel):
     """What all sections share: frozen, no unknown names, docstrings as descriptions."""
 
@@ -57,8 +78,9 @@ class SpeechToTextOptions(Section):
     """`openai` is any server that offers `/v1/audio/transcriptions`."""
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:8000`."""
-    model: str = ""
-    """Name of the model, where an engine has several. Empty: the engine's usual one."""
+    model: Annotated[str, AfterValidator(_at_home)] = ""
+    """Name of the model, where an engine has several, or its folder. Empty: the engine's usual
+    one."""
     language: str = "en"
     """The language that is spoken, where an engine knows several."""
     api_key: CliSuppress[SecretStr] = SecretStr("")
@@ -101,7 +123,7 @@ class TextToSpeechOptions(Section):
     """`auto`: the first of flite, espeak-ng and espeak-library that is installed."""
     url: str = ""
     """Address of a server that offers `/v1/audio/speech`, for the engine `openai`."""
-    model: str = ""
+    model: Annotated[str, AfterValidator(_at_home)] = ""
     """Name of its model; for `piper` the path of the voice (`.onnx`)."""
     voice: str = ""
     """Name of the voice. Empty: the engine's usual one."""
@@ -239,7 +261,7 @@ def load(arguments: Sequence[str] | None = None) -> Config:
     With ``arguments`` None the command line is left alone and only the environment counts.
     """
     _refuse_secrets(arguments or ())
-    problems = list(_strays(os.environ))
+    problems = [*_strays(os.environ), *_repeated(arguments or ())]
     try:
         config = Config() if arguments is None else CliApp.run(Config, list(arguments))
         problems += _weak(config)
@@ -277,6 +299,20 @@ def _refuse_secrets(arguments: Iterable[str]) -> None:
         flag = argument.partition("=")[0].replace("_", "-")
         if len(flag) > len("--") and any(name.startswith(flag) for name in flags):
             raise ConfigError(f"{flag}: secrets are never arguments; expected in the environment")
+
+
+def _repeated(arguments: Iterable[str]) -> Iterator[str]:
+    """Name the options that are given more than once, except lists; the last would win unseen."""
+    given: set[str] = set()
+    for argument in arguments:
+        name = argument.partition("=")[0].replace("_", "-").removeprefix("--")
+        is_flag = argument.startswith("--")
+        name = name.removeprefix("no-")
+        if not is_flag or name.replace("-", "_") in LISTS:
+            continue
+        if name in given:
+            yield f"--{name}: given twice, expected once: nobody could tell which one counts"
+        given.add(name)
 
 
 def _strays(names: Iterable[str]) -> Iterable[str]:

@@ -39,7 +39,7 @@ def read(environ: Mapping[str, str]) -> dict[str, object]:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text().rstrip("\r\n")
+        return path.read_text("utf-8-sig").rstrip("\r\n")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -4,8 +4,12 @@ Start and stop are the same list, read down and up. Nothing here decides anythin
 """
 
 import os
+import signal
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can import onnxruntime
+_on_interrupt = signal.getsignal(signal.SIGINT)
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports is no traceback
 
 import faulthandler
 import logging
@@ -13,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Final, NoReturn
 
 from jarvis_ear import cli, config
@@ -58,6 +63,7 @@ from jarvis_ear.system.hangup import Hangup
 from jarvis_ear.system.health import Health
 from jarvis_ear.system.inbox import Inbox
 from jarvis_ear.system.last_words import life_told
+from jarvis_ear.system.loss_mark import LossMark
 from jarvis_ear.system.mute import Mute
 from jarvis_ear.system.notify import AnyNotifier, open_notifier, watchdog_s
 from jarvis_ear.system.orders import Orders
@@ -70,6 +76,9 @@ from jarvis_ear.system.watchdog import Watchdog
 from jarvis_ear.takeover import Takeover
 from jarvis_ear.transports.spool import Spool
 from jarvis_ear.units import Samples
+
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _on_interrupt)
 
 LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
@@ -202,6 +211,7 @@ def _start(
         on_end=_when_sound_ends(ear, ending),
         on_block=_ignore if is_fast else sample_clock.heard,
         muted=is_muted,
+        losses=LossMark(_own_runtime_folder()),
     )
     if is_muted:
         by = ", ".join(mute.by)
@@ -269,6 +279,14 @@ def _close_or_open(
     else:
         capture.unmute()
     bus.announce(mute.by)
+
+
+def _own_runtime_folder() -> Path | None:
+    """Return the folder of what ends with the machine, or None if it is not ours alone."""
+    try:
+        return places.control_folder(os.environ)
+    except OSError:
+        return None
 
 
 def _open_sockets(

@@ -57,6 +57,7 @@ class Companion:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0,  # Ctrl-C in the terminal is for us, and we end it
             env={
                 **inherited(os.environ),
                 "JARVIS_PASSWORD": self.password,

@@ -52,6 +52,33 @@ class BlockSink(Protocol):
         """Take ``block`` when there is room, or return False."""
 
 
+class Losses(Protocol):
+    """What remembers a loss beyond the end of this ear. The capture thread only."""
+
+    def carried_s(self) -> float:
+        """Return for how many seconds there was no sound when this ear began; 0: there was."""
+
+    def lasts(self, gone_s: float) -> None:
+        """Note that there has been no sound for ``gone_s`` seconds."""
+
+    def over(self) -> None:
+        """Note that there is sound, or that nobody misses it."""
+
+
+class Forgetful:
+    """Remembers no loss. The capture thread only."""
+
+    def carried_s(self) -> float:
+        """Return 0: nothing is known of an earlier ear."""
+        return 0.0
+
+    def lasts(self, gone_s: float) -> None:
+        """Do nothing."""
+
+    def over(self) -> None:
+        """Do nothing."""
+
+
 class Capture:
     """Owns the source and the thread "capture" that reads it, from ``start`` to ``stop``.
 
@@ -78,6 +105,7 @@ class Capture:
         on_block: Callable[[Samples], None] = lambda _end: None,
         back_off_s: tuple[float, ...] = BACK_OFF_S,
         muted: bool = False,
+        losses: Losses | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
@@ -90,6 +118,8 @@ class Capture:
         self._on_block = on_block
         self._back_off_s = back_off_s
         self._monotonic = monotonic
+        self._losses = losses or Forgetful()
+        self._carried_s = 0.0  # so long there was no sound when this ear began
         self._stopping = threading.Event()
         self._muted = muted
         self._told = threading.Condition()  # guards _muted, and wakes the thread
@@ -188,6 +218,8 @@ class Capture:
             self._on_end(error)
 
     def _read_on(self) -> None:
+        if self.source.live:
+            self._carried_s = self._losses.carried_s()
         while not self._stopped():
             try:
                 self._rest_while_muted()
@@ -200,6 +232,8 @@ class Capture:
                 self._pause(self.retry_s)
 
     def _rest_while_muted(self) -> None:
+        if self._muted:
+            self._loss_is_over()  # nobody misses it now
         while self._muted and not self._stopped():
             self._reopening = False  # it is closed, and will be opened with the newest options
             self._forget_what_was_told()
@@ -242,6 +276,8 @@ class Capture:
 
     def _hand_over(self, block: Block) -> None:
         self._forget_what_was_told()
+        if self._carried_s and self._lost_at is None:  # it went before this ear began
+            self._lost_at = self._monotonic() - self._carried_s
         if self._lost_at is not None:
             self._find()
         self._notice_silence()
@@ -271,8 +307,10 @@ class Capture:
         )
         if self._lost_at is not None:
             self._remind(str(error), now)
+            self._losses.lasts(now - self._lost_at)
             return
-        self._lost_at = self._said_at = now
+        self._lost_at, self._said_at = now - self._carried_s, now
+        self._losses.lasts(self._carried_s)
         self._reason = str(error)
         self._news_wait_s = REPEAT_S
         self._waits = itertools.chain(self._back_off_s, itertools.repeat(self._back_off_s[-1]))
@@ -295,12 +333,17 @@ class Capture:
         )
         _LOGGER.info("still no microphone after %.0f s: %s", gone_s, reason, extra=told)
 
+    def _loss_is_over(self) -> None:
+        self._carried_s = 0.0
+        self._losses.over()
+
     def _find(self) -> None:
         gone_s = self._monotonic() - (self._lost_at or 0.0)
         self._lost_at = None
         self.lost = ""
         self.silence = self.source.silence  # it may be as silent as before
         told = kinds.MICROPHONE_FOUND.told(SOURCE=self.source.name, DEAF_MS=round(gone_s * 1000))
+        self._loss_is_over()
         level = logging.INFO if self._is_told else logging.DEBUG
         _LOGGER.log(level, "%s is back after %.1f s", self.source.name, gone_s, extra=told)
         if not self.silence:

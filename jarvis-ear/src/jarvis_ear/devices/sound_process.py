@@ -115,6 +115,7 @@ class SoundProcess:
                 stdin=subprocess.DEVNULL,
                 stderr=self._stderr,
                 pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl-C in the terminal is for us, and we end it
                 env=inherited(os.environ),
             )
 

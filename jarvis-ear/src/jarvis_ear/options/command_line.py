@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.options.layer import Layer
-from jarvis_ear.options.option import BY_FLAG, Option
+from jarvis_ear.options.option import BY_FLAG, NO_HOME, Option
 from jarvis_ear.options.words import plain, quoted, suggestion
 
 SOURCE: Final = "command line"
@@ -16,6 +16,8 @@ CONFIG_FLAG: Final = "--config"
 
 _NO: Final = "--no-"
 """Before the name of a switch, it turns it off."""
+
+_TWICE: Final = "given twice, expected once: nobody could tell which one counts"
 
 _ELSEWHERE: Final = (
     "a password is never an argument, everybody could read it with ps: expected in the environment "
@@ -39,9 +41,13 @@ def read(arguments: Sequence[str]) -> tuple[Layer, Path | None]:
     """Read everything, and return it with the file that ``--config`` names."""
     layer, file = Layer(SOURCE), None
     words = _Words(arguments)
+    given: set[str] = set()
     for argument in words:
         option, value = _find(argument)
-        if argument.flag == CONFIG_FLAG:
+        if _is_repeated(given, argument, option):
+            words.skip(argument)
+            layer.refuse(argument.flag, _TWICE)
+        elif argument.flag == CONFIG_FLAG:
             file = _path(layer, words, argument)
         elif _is_password(argument.flag):
             words.skip(argument)
@@ -104,12 +110,26 @@ def _find(argument: Argument) -> tuple[Option | None, str]:
     return (negated if argument.flag.startswith(_NO) and is_switch else None), "false"
 
 
+def _is_repeated(given: set[str], argument: Argument, option: Option | None) -> bool:
+    """Say whether the option was given before, under any of its names, and note that it is now."""
+    if option is None and argument.flag != CONFIG_FLAG:
+        return False  # it is refused anyway
+    name = CONFIG_FLAG if option is None else option.key
+    is_repeated = name in given
+    given.add(name)
+    return is_repeated
+
+
 def _path(layer: Layer, words: _Words, argument: Argument) -> Path | None:
     text = words.value(argument)
     if not text:
         layer.refuse(argument.flag, "without a value, expected the path of a file")
         return None
-    return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        layer.refuse(argument.flag, f"given {quoted(text)}, {NO_HOME}")
+        return None
 
 
 def _is_password(flag: str) -> bool:

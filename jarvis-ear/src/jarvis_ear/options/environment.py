@@ -34,7 +34,9 @@ def read(environ: Mapping[str, str]) -> Layer:
         if name in BY_VARIABLE:
             layer.take(BY_VARIABLE[name], text, name)
         elif name.startswith(ENV_PREFIX):
-            layer.refuse(plain(name), f"there is no such option{suggestion(name, BY_VARIABLE)}")
+            layer.refuse(
+                plain(name), f"there is no such option{suggestion(name, BY_VARIABLE, ENV_PREFIX)}"
+            )
     return layer
 
 

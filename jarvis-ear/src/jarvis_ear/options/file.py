@@ -40,7 +40,8 @@ def read(path: Path, *, required: bool) -> Layer:
 
 def _parse(path: Path) -> tuple[dict[str, object], os.stat_result]:
     data, found = read_regular(path, MAX_BYTES)
-    return tomllib.loads(data.decode()), found
+    text = data.decode("utf-8-sig")  # some editors write a byte order mark
+    return tomllib.loads(text), found
 
 
 def _take_table(layer: Layer, table: dict[str, object], path: str) -> None:

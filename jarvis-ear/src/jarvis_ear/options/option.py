@@ -49,6 +49,12 @@ _ALSO: Final[Mapping[str, type]] = {
 }
 """What else a file may give for an option that is text on the command line."""
 
+_PATHS: Final = ("microphone.input", "microphone.fallback")
+"""Options that are text and name a file all the same."""
+
+NO_HOME: Final = "expected a path: nobody knows the home that its ~ stands for"
+"""What is wrong with ``~name/file`` where there is no such user."""
+
 _NOUNS: Final[Mapping[type, str]] = {int: "a whole number", float: "a number", Path: "a path"}
 
 
@@ -139,6 +145,8 @@ class Option:
             raise UnfitError(self.expected)
         if isinstance(given, bool) and self.kind is not bool:
             raise UnfitError(self.expected)
+        if isinstance(given, str) and (self.kind is Path or self.key in _PATHS):
+            given = _at_home(given)
         try:
             section = self.section.model_validate({self.name: given})
         except ValidationError as error:
@@ -176,6 +184,16 @@ class Option:
     @property
     def _field(self) -> Any:  # noqa: ANN401 - pydantic's, and we read five attributes of it
         return self.section.model_fields[self.name]
+
+
+def _at_home(path: str) -> str:
+    """Put the home of a user in the place of ``~`` or ``~name`` at the beginning of a path."""
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise UnfitError(NO_HOME.removeprefix("expected ")) from None
 
 
 def _leaves(section: type[BaseModel], path: str = "") -> Iterator[Option]:

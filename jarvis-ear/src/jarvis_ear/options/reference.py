@@ -22,7 +22,9 @@ names. What is in force, and where each value comes from, is told by `jarvis-ear
 
 - A switch takes `true` or `false` everywhere; on the command line its name alone means `true`, and
   `--no-` before its name means `false`.
-- An empty text where a path is expected means none.
+- An empty text where a path is expected means none. `~` at its beginning is the home of the user
+  who runs the program, `~name` that of another.
+- On the command line every option may be given once.
 - {", ".join(f"`{name}`" for name in OWNER_VARIABLES.values())} work as environment variables too.
   They give way to the names with `JARVIS_EAR_`, and count as not set when they are empty.
 - The password, the token and the key of the bus are never arguments. The environment is stronger

@@ -42,7 +42,7 @@ def require_private(found: os.stat_result) -> None:
 
 def _text(data: bytes) -> str:
     try:
-        text = data.decode().rstrip("\r\n")
+        text = data.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise SecretFileError("it is no text (UTF-8)") from None
     if not text:

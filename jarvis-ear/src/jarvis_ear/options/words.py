@@ -37,21 +37,27 @@ def plain(name: str) -> str:
     return name if name and len(name) <= SHOWN and name.isprintable() else quoted(name)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
     """Return "; did you mean ...?" for a misspelt name, or nothing if no name is like it.
 
     The last part of a name counts most: who forgets a section, or names a wrong one, means it.
+    A ``prefix`` that all names begin with says nothing about their likeness.
     """
-    names = list(known)
+    meant = _meant(name.removeprefix(prefix), [other.removeprefix(prefix) for other in known])
+    return f"; did you mean {prefix}{meant}?" if meant else ""
+
+
+def _meant(name: str, names: list[str]) -> str:
+    """Return the name that is most like ``name``, or nothing."""
     if name in names:
-        return f"; did you mean {name}?"
+        return name
     ends = {_last_part(other): other for other in names}
     if _last_part(name) in ends:
-        return f"; did you mean {ends[_last_part(name)]}?"
+        return ends[_last_part(name)]
     if close := get_close_matches(name, names, n=1, cutoff=0.75):
-        return f"; did you mean {close[0]}?"
+        return close[0]
     if close := get_close_matches(_last_part(name), ends, n=1, cutoff=0.75):
-        return f"; did you mean {ends[close[0]]}?"
+        return ends[close[0]]
     return ""
 
 

@@ -8,17 +8,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
+from jarvis_ear.config import BACKEND_URL
 from jarvis_ear.errors import (
+    ConfigError,
     Impostor,
     JarvisEarError,
     NotPermitted,
     RemoteProtocolError,
     ServiceError,
 )
+from jarvis_ear.options import load
 from jarvis_ear.service import credentials, plan, release
 from jarvis_ear.service.executor import Executor
 from jarvis_ear.service.facts import Facts, look
+from jarvis_ear.service.facts import credentials as stored_credentials
 from jarvis_ear.service.layout import BACKEND, EAR, JWT_SECRET, PASSWORD, Layout
 from jarvis_ear.service.plan import Wishes
 from jarvis_ear.service.rehearsal import rehearse
@@ -41,6 +46,35 @@ PACKAGE: Final = Layout(
     home=Path("/usr/lib/jarvis-ear"), library=Path("/usr/lib"), programs=Path("/usr/bin")
 )
 """Where the Debian package has everything, and we do not."""
+
+
+OWN_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
+"""Where the reference backend listens as a service."""
+
+
+class _Once(argparse.Action):
+    """Stores a value, and refuses a second one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Take what the command line gives."""
+        given: set[str] = vars(namespace).setdefault("given", set())
+        if self.dest in given:
+            parser.error(f"{option_string}: given twice, expected once")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError("nobody knows the home that its ~ stands for") from None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,20 +110,23 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         verb.add_argument("--dry-run", action="store_true", help="only say what would be done")
         verb.add_argument(
             "--destdir",
-            type=Path,
-            default=Path(os.environ.get("DESTDIR") or "/"),
+            type=_path,
+            action=_Once,
+            default=os.environ.get("DESTDIR") or "/",
             metavar="DIR",
             help="a folder that stands for / ; nothing is started",
         )
     install.add_argument("--with-backend", action="store_true", help="the reference backend too")
     install.set_defaults(new_password=False)
     for verb in (install, password):
-        verb.add_argument("--password-file", type=Path, metavar="FILE", help="instead of asking")
+        verb.add_argument(
+            "--password-file", type=_path, action=_Once, metavar="FILE", help="instead of asking"
+        )
     uninstall.add_argument(
         "--purge", action="store_true", help="options, password, state and user too, without asking"
     )
     for name in ("home", "library", "programs"):  # for who makes packages
-        install.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
+        install.add_argument(f"--{name}", type=_path, action=_Once, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -115,20 +152,22 @@ def _install(asked: argparse.Namespace, layout: Layout) -> int:
             "the Debian package jarvis-ear is installed: apt remove jarvis-ear first"
         )
     what, facts = release.of_what_runs(), look(layout)
-    secrets = {} if layout.is_staged else _secrets(asked, facts)
+    secrets = {} if layout.is_staged else _secrets(asked, facts, _backend_url(layout))
     stored = credentials.unsealed(secrets) if asked.dry_run else credentials.seal(secrets)
     steps = plan.install(layout, facts, what, Wishes(asked.with_backend, stored))
     if not _carry_out(steps, dry_run=asked.dry_run):
         return _say("nothing to do: it is installed as it should be, and runs")
     if asked.dry_run or not facts.is_managed:
         return 0
-    return _say(_what_next(layout, has_password=bool(secrets or facts.stored)))
+    has_password = PASSWORD in facts.stored | secrets.keys()
+    with_backend = asked.with_backend or facts.has_backend
+    return _say(_what_next(layout, has_password=has_password, with_backend=with_backend))
 
 
 def _store_password(asked: argparse.Namespace) -> int:
     layout = PACKAGE if _is_packaged() else Layout()
     facts = look(layout)
-    stored = credentials.seal(_secrets(asked, facts))
+    stored = credentials.seal(_secrets(asked, facts, _backend_url(layout)))
     if not stored:
         return _say("no password given: nothing is changed")
     _carry_out(plan.password(layout, facts, Wishes(credentials=stored)), dry_run=False)
@@ -139,12 +178,12 @@ def _is_packaged() -> bool:
     return PACKAGE.unit(EAR).exists()
 
 
-def _secrets(asked: argparse.Namespace, facts: Facts) -> dict[str, str]:
+def _secrets(asked: argparse.Namespace, facts: Facts, url: str) -> dict[str, str]:
     """Gather what has to be stored and is not, or is to be stored anew."""
     with_backend = asked.with_backend or facts.has_backend
     found: dict[str, str] = {}
     if PASSWORD not in facts.stored or asked.new_password or asked.password_file:
-        password = _password(asked, with_backend=with_backend)
+        password = _password(asked, url, with_backend=with_backend)
         if password is not None:
             found[PASSWORD] = password
     if with_backend and JWT_SECRET not in facts.stored:
@@ -152,10 +191,10 @@ def _secrets(asked: argparse.Namespace, facts: Facts) -> dict[str, str]:
     return found
 
 
-def _password(asked: argparse.Namespace, *, with_backend: bool) -> str | None:
+def _password(asked: argparse.Namespace, url: str, *, with_backend: bool) -> str | None:
     if asked.dry_run and asked.password_file is None:
         return "asked for"
-    return credentials.password_given(asked.password_file, backend_needs_one=with_backend)
+    return credentials.password_given(asked.password_file, backend_needs_one=with_backend, url=url)
 
 
 def _carry_out(steps: tuple[Step, ...], *, dry_run: bool) -> bool:
@@ -167,10 +206,11 @@ def _carry_out(steps: tuple[Step, ...], *, dry_run: bool) -> bool:
     return bool(executor.changes)
 
 
-def _what_next(layout: Layout, *, has_password: bool) -> str:
+def _what_next(layout: Layout, *, has_password: bool, with_backend: bool) -> str:
     lines = [
         "",
         "It is installed and runs. How it does:  jarvis-ear service status",
+        f"{_backend_words(layout, with_backend=with_backend)}",
         f"Options: {layout.config}, then  systemctl reload jarvis-ear",
         "What happens:  journalctl -u jarvis-ear -f",
         "For others than root to ask and mute it:  usermod --append --groups jarvis-ear NAME",
@@ -178,6 +218,24 @@ def _what_next(layout: Layout, *, has_password: bool) -> str:
     if not has_password:
         lines.append("No password is stored:  jarvis-ear service password")
     return "\n".join(lines)
+
+
+def _backend_words(layout: Layout, *, with_backend: bool) -> str:
+    """Say which backend the ear talks to, and where that is configured."""
+    url = _backend_url(layout)
+    if not url:
+        return f"Its options have a mistake:  jarvis-ear check --config {layout.config}"
+    is_other = with_backend and urlsplit(url)[:2] not in [urlsplit(own)[:2] for own in OWN_URLS]
+    but = f"; the reference backend is at {OWN_URLS[0]}" if is_other else ""
+    return f"It talks to the backend at {url} (backend.url){but}"
+
+
+def _backend_url(layout: Layout) -> str:
+    """Return the address in the options that the service will have; empty if they are wrong."""
+    try:
+        return load([], {}, default_file=layout.at(layout.config)).config.backend.url
+    except ConfigError:
+        return ""
 
 
 def _uninstall(asked: argparse.Namespace, layout: Layout) -> int:
@@ -207,16 +265,17 @@ def _status() -> int:
 
 def _find_out() -> Findings:
     ear, backend = _properties(EAR), _properties(BACKEND)
+    kept = stored_credentials(PACKAGE if _is_packaged() else Layout())
     try:
         report = ask([places.SERVICE / places.SOCKET], "status")
         if report is not None:
             require_report(report)
     except (Impostor, RemoteProtocolError) as error:
-        return Findings(ear, backend, refused=str(error))
+        return Findings(ear, backend, refused=str(error), kept=kept)
     except OSError as error:
         hint = "as root, or as a member of the group jarvis-ear"
-        return Findings(ear, backend, refused=f"it cannot be asked ({error}): {hint}")
-    return Findings(ear, backend, report)
+        return Findings(ear, backend, refused=f"it cannot be asked ({error}): {hint}", kept=kept)
+    return Findings(ear, backend, report, kept=kept)
 
 
 def _properties(service: str) -> dict[str, str]:

@@ -12,7 +12,6 @@ from typing import Final
 
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options.secret_file import SecretFileError, read_private_secret
-from jarvis_ear.service.layout import JWT_SECRET, PASSWORD
 
 SEALER: Final = "systemd-creds"
 
@@ -29,17 +28,18 @@ class Credential:
     """Encrypted, so that only this machine can read it."""
 
 
-def password_given(path: Path | None, *, backend_needs_one: bool) -> str | None:
+def password_given(path: Path | None, *, backend_needs_one: bool, url: str = "") -> str | None:
     """Return the password from a file, or ask a person for it without showing it; or None.
 
-    Where our own backend is installed too, nobody has to know it: one is made up.
+    ``url`` tells the person which backend is meant. Where our own backend is installed too, nobody
+    has to know the password: one is made up.
     """
     if path is not None:
         return _from_file(path)
     if not sys.stdin.isatty():
         return secrets.token_urlsafe(24) if backend_needs_one else None
     hint = "Enter alone: a new one" if backend_needs_one else "Enter alone: the backend has none"
-    typed = getpass.getpass(f"Password of the backend ({hint}): ")
+    typed = getpass.getpass(f"Password of the backend{url and f' at {url}'} ({hint}): ")
     return typed or (secrets.token_urlsafe(24) if backend_needs_one else None)
 
 
@@ -57,11 +57,6 @@ def unsealed(texts: Mapping[str, str]) -> dict[str, Credential]:
 def new_jwt_secret() -> str:
     """Make up what signs tokens."""
     return secrets.token_urlsafe(48)
-
-
-def names(*, with_backend: bool) -> tuple[str, ...]:
-    """Return the credentials that an installation has."""
-    return (PASSWORD, JWT_SECRET) if with_backend else (PASSWORD,)
 
 
 def _from_file(path: Path) -> str:

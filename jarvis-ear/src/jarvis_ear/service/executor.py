@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, assert_never
 from jarvis_ear.errors import ServiceError
 from jarvis_ear.service.steps import (
     Build,
+    Enable,
     File,
     Folder,
     Gone,
@@ -49,16 +50,31 @@ class Executor:
         self._run = run or _run
         self._undo: list[Undo] = []
         self._started: list[Start] = []
+        self._news = 0
         self.changes = 0
         """Steps that changed something."""
 
     def do(self, steps: Iterable[Step]) -> None:
-        """Do all steps. Raises ``ServiceError`` at the first that cannot be done."""
-        for step in steps:
+        """Do all steps. Raises ``ServiceError`` at the first that cannot be done.
+
+        Until the last service runs, what was done is taken back then, if there was something to
+        go back to.
+        """
+        left = tuple(steps)
+        while left:
             try:
-                self._do(step)
-            except OSError as error:
-                raise ServiceError(f"cannot {step}: {error.strerror}") from error
+                self._do_told(left[0])
+            except ServiceError as error:
+                if any(isinstance(step, Start) and step.can_return for step in left):
+                    raise self._gone_back(error) from error
+                raise
+            left = left[1:]
+
+    def _do_told(self, step: Step) -> None:
+        try:
+            self._do(step)
+        except OSError as error:
+            raise ServiceError(f"cannot {step}: {error.strerror}") from error
 
     def _do(self, step: Step) -> None:
         match step:
@@ -66,12 +82,14 @@ class Executor:
                 self._command(step)
             case Start():
                 self._start(step)
+            case Enable():
+                self._enable(step)
             case _ if is_done(step):
                 return
             case _:
                 self._say(str(step))
                 self._change(step)
-                self.changes += 1
+                self._count()
 
     def _change(self, step: Folder | File | Link | Gone | GoneIfEmpty | Moved | Build) -> None:
         match step:
@@ -84,6 +102,8 @@ class Executor:
                 self._undo.append(_way_back(path))
                 link(path, target)
             case Gone(path):
+                if path.is_symlink() or path.is_file():
+                    self._undo.append(_way_back(path))
                 remove(path)
             case GoneIfEmpty(path):
                 path.rmdir()
@@ -105,42 +125,72 @@ class Executor:
         write(folder / COMPLETE, b"", 0o644)
 
     def _command(self, step: Run) -> None:
-        if not step.always and not self.changes:
+        if not step.always and not self._news:
             return
         self._say(str(step))
         done = self._run(step.argv)
         if done.returncode and not step.may_fail:
             raise ServiceError(_failed(step.argv, done))
 
-    def _start(self, step: Start) -> None:
-        if step.is_active and not self.changes:
-            return
+    def _count(self) -> None:
+        self._news += 1
+        self.changes += 1
+
+    def _enable(self, step: Enable) -> None:
+        """Enable services, which is no reason to restart what runs."""
         self._say(str(step))
         self.changes += 1
+        disable = ("systemctl", "--quiet", "disable", *step.services)
+        self._undo.append(lambda: self._run(disable))
+        self._command(Run(("systemctl", "--quiet", "enable", *step.services), always=True))
+
+    def _start(self, step: Start) -> None:
+        if step.is_active and not self._news:
+            return
+        self._say(str(step))
+        self._count()
         self._started.append(step)
         done = self._run(("systemctl", "restart", step.service))
         if not done.returncode:
             return
-        if not step.can_return:
-            raise ServiceError(
-                f"{step.service} is installed and does not start: journalctl -u {step.service}"
-            )
-        self._go_back(step.service)
-
-    def _go_back(self, service: str) -> None:
-        """Put back what was there before, and have it run again."""
-        was_running = [step.service for step in self._started if step.is_active]
-        if new := [step.service for step in self._started if not step.is_active]:
-            self._run(("systemctl", "--quiet", "disable", "--now", *new))
-        for undo in reversed(self._undo):
-            undo()
-        self._run(("systemctl", "daemon-reload"))
-        again = self._run(("systemctl", "restart", *was_running))
-        state = "runs again" if not again.returncode else "does not start either"
+        new = "the new " if step.can_return else ""
+        installed = "" if step.can_return else "is installed and "
         raise ServiceError(
-            f"the new {service} does not start: journalctl -u {service}\n"
-            f"everything is back as it was, and the old one {state}"
+            f"{new}{step.service} {installed}does not start: journalctl -u {step.service}"
         )
+
+    def _gone_back(self, why: ServiceError) -> ServiceError:
+        """Put back what was there before, start again what ran, and say how that went."""
+        if new := [step.service for step in self._started if not step.was_wanted]:
+            self._run(("systemctl", "stop", *new))
+            self._run(("systemctl", "--quiet", "reset-failed", *new))
+        lost = [problem for undo in reversed(self._undo) if (problem := _tried(undo))]
+        self._run(("systemctl", "daemon-reload"))
+        fates = [self._returned(step) for step in self._started]
+        is_back = not lost and all(is_as_before for is_as_before, _ in fates)
+        headline = "everything is back as it was" if is_back else "not everything is back as it was"
+        return ServiceError(
+            "\n".join([str(why), "; ".join([headline, *lost, *(words for _, words in fates)])])
+        )
+
+    def _returned(self, step: Start) -> tuple[bool, str]:
+        """Start what was there before, and say whether it is as it was, and how it is."""
+        if not step.was_wanted:
+            return True, f"{step.service} does not run, as before"
+        if not self._run(("systemctl", "restart", step.service)).returncode:
+            return True, f"{step.service} runs again"
+        if not step.is_active:
+            return True, f"{step.service} did not run before, and does not start now"
+        return False, f"the old {step.service} does not start either"
+
+
+def _tried(undo: Undo) -> str:
+    """Take a step back, and say why it cannot be taken, or nothing."""
+    try:
+        undo()
+    except OSError as error:
+        return f"{error.filename or 'a file'} could not be put back ({error.strerror})"
+    return ""
 
 
 def is_done(step: Step) -> bool:

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from pwd import getpwnam
 from typing import Final
 
 from jarvis_ear.errors import ServiceError
-from jarvis_ear.service.layout import BACKEND, EAR, JWT_SECRET, PASSWORD, USER, Layout
+from jarvis_ear.service.layout import ALL_CREDENTIALS, BACKEND, EAR, USER, Layout
 
 PYTHONS: Final = ("/usr/bin/python3", "python3.13", "python3.12", "python3.11", "python3.14")
 """The system's own first: one in somebody's home cannot be run by a confined service."""
@@ -20,6 +20,12 @@ HOMES: Final = ("/root/", "/home/")
 
 MANAGER: Final = Path("/run/systemd/system")
 """There while systemd is the service manager (sd_booted(3))."""
+
+RUNNING: Final = ("active", "reloading", "refreshing")
+"""States of a unit that runs (``systemctl --state=help``)."""
+
+STARTING: Final = "activating"
+"""The state of a unit that starts, and of one that waits to be started again after a failure."""
 
 ANSWER_S: Final = 30.0
 """None of the questions takes a second."""
@@ -48,10 +54,14 @@ class Facts:
     """Whether systemd runs, and runs what we install."""
     active: frozenset[str] = frozenset()
     """Services that run."""
+    starting: frozenset[str] = frozenset()
+    """Services that are on their way, or are started again and again because they fail."""
     enabled: frozenset[str] = frozenset()
     """Services that start with the machine."""
     stored: frozenset[str] = frozenset()
     """Credentials that are there."""
+    sealed: frozenset[str] = frozenset()
+    """Those of them that are encrypted."""
     releases: tuple[Path, ...] = ()
     """Environments of this and earlier releases."""
     has_user: bool = False
@@ -63,18 +73,33 @@ class Facts:
     """Whether the journal's library can be built: a compiler and the headers are there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The names of the credentials that are stored. A value."""
+
+    stored: frozenset[str] = frozenset()
+    sealed: frozenset[str] = frozenset()
+    """Those of them that are encrypted."""
+    is_complete: bool = True
+    """Whether we could look at all of them; only root can."""
+
+
 def look(layout: Layout) -> Facts:
     """Look at the machine. Changes nothing, and needs no rights but to see more."""
     python, tag = _python()
     is_managed = MANAGER.is_dir() and not layout.is_staged
     services = (EAR, BACKEND)
+    states = {s: _state(s) if is_managed else "" for s in services}
+    kept = credentials(layout)
     return Facts(
         python=python,
         python_tag=tag,
         is_managed=is_managed,
-        active=frozenset(s for s in services if is_managed and _systemctl("is-active", s)),
+        active=frozenset(s for s in services if states[s] in RUNNING),
+        starting=frozenset(s for s in services if states[s] == STARTING),
         enabled=frozenset(s for s in services if is_managed and _systemctl("is-enabled", s)),
-        stored=frozenset(_stored(layout)),
+        stored=kept.stored,
+        sealed=kept.sealed,
         releases=tuple(sorted(layout.at(layout.releases).glob("*"))),
         has_user=_has_user() and not layout.is_staged,
         has_backend=layout.at(layout.unit(BACKEND)).exists(),
@@ -100,13 +125,27 @@ def _python() -> tuple[str, str]:
     raise ServiceError("; ".join(reasons) or "expected Python 3.11 or newer in /usr/bin")
 
 
-def _stored(layout: Layout) -> list[str]:
-    found = []
-    for name in (PASSWORD, JWT_SECRET):
-        with suppress(PermissionError):  # who may not look there may not install either
-            if any(layout.at(p / name).exists() for p in (layout.secrets, layout.sealed)):
-                found.append(name)
-    return found
+def credentials(layout: Layout) -> Kept:
+    """Look at what is stored.
+
+    Only root may look there; to others the drop-ins say what is encrypted.
+    """
+    try:
+        opened = frozenset(n for n in ALL_CREDENTIALS if layout.at(layout.secrets / n).exists())
+        sealed = frozenset(n for n in ALL_CREDENTIALS if layout.at(layout.sealed / n).exists())
+    except PermissionError:
+        sealed = frozenset(_named_in_dropins(layout))
+        return Kept(sealed, sealed, is_complete=False)
+    return Kept(opened | sealed, sealed)
+
+
+def _named_in_dropins(layout: Layout) -> Iterator[str]:
+    for service in (EAR, BACKEND):
+        with suppress(OSError):
+            for line in layout.at(layout.sealed_dropin(service)).read_text().splitlines():
+                setting, _, rest = line.partition("=")
+                if setting == "LoadCredentialEncrypted":
+                    yield rest.partition(":")[0]
 
 
 def _has_user() -> bool:
@@ -120,6 +159,10 @@ def _has_user() -> bool:
 def _builds_journal() -> bool:
     tools = all(shutil.which(tool) for tool in ("gcc", "pkg-config"))
     return tools and not _said(("pkg-config", "--exists", "libsystemd", "python3")).returncode
+
+
+def _state(service: str) -> str:
+    return _said(("systemctl", "show", "--property=ActiveState", "--value", service)).stdout.strip()
 
 
 def _systemctl(question: str, service: str) -> bool:

@@ -1,5 +1,6 @@
 """Layout: where on a machine the parts of the service stand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,24 @@ USER: Final = EAR
 
 PASSWORD: Final = "jarvis-password"  # noqa: S105 - the name of the credential
 JWT_SECRET: Final = "jarvis-jwt-secret"  # noqa: S105 - the name of the credential
+
+CREDENTIALS: Final[Mapping[str, tuple[str, ...]]] = {
+    EAR: (PASSWORD, "jarvis-backend-token", "jarvis-bus-key"),
+    BACKEND: (
+        PASSWORD,
+        JWT_SECRET,
+        "jarvis-bus-key",
+        "jarvis-queue-password",
+        "jarvis-password-hash",
+        "jarvis-stt-api-key",
+        "jarvis-brain-api-key",
+        "jarvis-tts-api-key",
+    ),
+}
+"""The credentials that each service loads, as its unit names them; a test compares the two."""
+
+ALL_CREDENTIALS: Final = tuple(dict.fromkeys((*CREDENTIALS[EAR], *CREDENTIALS[BACKEND])))
+"""Each of them once."""
 
 HOME: Final = "/opt/jarvis-ear"
 """What the unit files say; a layout with another home has it written in its place."""
@@ -86,6 +105,11 @@ class Layout:
     def catalog(self) -> Path:
         """The journal's explanations."""
         return self.library / "systemd" / "catalog" / f"{EAR}.catalog"
+
+    @property
+    def pages(self) -> Path:
+        """The folder of the documentation."""
+        return self.library.parent / "share" / "doc" / EAR
 
     @property
     def command(self) -> Path:

@@ -1,16 +1,26 @@
 """Plan: which steps make an installation, and which remove it. Pure: it looks at nothing."""
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from jarvis_ear.service.credentials import Credential
 from jarvis_ear.service.facts import Facts
-from jarvis_ear.service.layout import BACKEND, EAR, HOME, JWT_SECRET, PASSWORD, USER, Layout
+from jarvis_ear.service.layout import (
+    ALL_CREDENTIALS,
+    BACKEND,
+    CREDENTIALS,
+    EAR,
+    HOME,
+    USER,
+    Layout,
+)
 from jarvis_ear.service.release import BACKEND_LOCK, DEVICE_LOCK, JOURNAL_LOCK, SHARE, Release
 from jarvis_ear.service.steps import (
     Build,
+    Enable,
     File,
     Folder,
     Gone,
@@ -21,6 +31,9 @@ from jarvis_ear.service.steps import (
     Start,
     Step,
 )
+
+DOCUMENTATION: Final = "/usr/share/doc/jarvis-ear"
+"""Where the catalog says that the pages are; one that is installed says where they are."""
 
 RUNTIME: Final = Path("/run/jarvis-ear")
 """Kept by the service manager between two lives of the ear."""
@@ -45,7 +58,7 @@ def install(layout: Layout, facts: Facts, release: Release, wishes: Wishes) -> t
     return (
         *_program(layout, facts, release, layout.releases / name, with_backend=with_backend),
         *_files(layout, release, services),
-        *_credentials(layout, services, wishes.credentials),
+        *_credentials(layout, facts, services, wishes.credentials),
         Link(layout.at(layout.current), Path("releases", name)),
         Link(layout.at(layout.command), layout.current / "bin" / EAR),
         *_made_known(layout, facts),
@@ -58,9 +71,13 @@ def password(layout: Layout, facts: Facts, wishes: Wishes) -> tuple[Step, ...]:
     """Return the steps after which the services that run use these credentials."""
     services = (BACKEND, EAR) if facts.has_backend else (EAR,)
     return (
-        *_credentials(layout, services, wishes.credentials),
+        *_credentials(layout, facts, services, wishes.credentials),
         Run(("systemctl", "daemon-reload")),
-        *(Start(s, is_active=True, can_return=True) for s in services if s in facts.active),
+        *(
+            _start(facts, s, can_return=s in facts.active)
+            for s in services
+            if s in facts.active | facts.starting
+        ),
     )
 
 
@@ -127,12 +144,18 @@ def _files(layout: Layout, release: Release, services: tuple[str, ...]) -> Itera
         yield File(layout.at(layout.unit(service)), unit)
     yield File(layout.at(layout.users), release.units["jarvis-ear.sysusers"])
     yield File(layout.at(layout.folders), release.units["jarvis-ear.tmpfiles"])
+    for name, page in release.pages.items():
+        yield File(layout.at(layout.pages / name), page)
     if catalog := release.units.get("jarvis-ear.catalog"):
-        yield File(layout.at(layout.catalog), catalog)
+        leads_there = catalog.replace(DOCUMENTATION.encode(), str(layout.pages).encode())
+        yield File(layout.at(layout.catalog), leads_there)
 
 
 def _credentials(
-    layout: Layout, services: tuple[str, ...], credentials: Mapping[str, Credential]
+    layout: Layout,
+    facts: Facts,
+    services: tuple[str, ...],
+    credentials: Mapping[str, Credential],
 ) -> Iterator[Step]:
     for is_sealed in sorted({credential.is_sealed for credential in credentials.values()}):
         yield Folder(layout.at(layout.sealed if is_sealed else layout.secrets), mode=0o700)
@@ -141,21 +164,20 @@ def _credentials(
         wanted, unwanted = (sealed, open_file) if credential.is_sealed else (open_file, sealed)
         yield File(wanted, credential.content, mode=CLOSED)
         yield Gone(unwanted)
+    encrypted = facts.sealed - credentials.keys()
+    encrypted |= {name for name, credential in credentials.items() if credential.is_sealed}
     for service in services:
-        yield from _dropin(layout, service, credentials)
+        yield _dropin(layout, service, encrypted)
 
 
-def _dropin(layout: Layout, service: str, credentials: Mapping[str, Credential]) -> Iterator[Step]:
-    """Tell a service which of its credentials are encrypted, if they are new."""
-    mine = (PASSWORD, JWT_SECRET) if service == BACKEND else (PASSWORD,)
-    new = [name for name in mine if name in credentials]
+def _dropin(layout: Layout, service: str, sealed: AbstractSet[str]) -> Step:
+    """Tell a service which of its credentials are encrypted: all of them, old and new."""
     path = layout.at(layout.sealed_dropin(service))
-    sealed = [name for name in new if credentials[name].is_sealed]
-    if sealed:
-        lines = [f"LoadCredentialEncrypted={name}:{layout.sealed / name}" for name in sealed]
-        yield File(path, "\n".join(["[Service]", *lines, ""]).encode())
-    elif new:
-        yield Gone(path)
+    mine = [name for name in CREDENTIALS[service] if name in sealed]
+    if not mine:
+        return Gone(path)
+    lines = [f"LoadCredentialEncrypted={name}:{layout.sealed / name}" for name in mine]
+    return File(path, "\n".join(["[Service]", *lines, ""]).encode())
 
 
 def _made_known(layout: Layout, facts: Facts) -> Iterator[Step]:
@@ -170,11 +192,16 @@ def _made_known(layout: Layout, facts: Facts) -> Iterator[Step]:
 
 
 def _running(facts: Facts, services: tuple[str, ...]) -> Iterator[Step]:
-    missing = [service for service in services if service not in facts.enabled]
-    if missing:
-        yield Run(("systemctl", "--quiet", "enable", *missing), always=True)
+    if missing := tuple(service for service in services if service not in facts.enabled):
+        yield Enable(missing)
     for service in services:
-        yield Start(service, service in facts.active, can_return=facts.has_release)
+        yield _start(facts, service, can_return=facts.has_release)
+
+
+def _start(facts: Facts, service: str, *, can_return: bool) -> Start:
+    return Start(
+        service, service in facts.active, can_return, is_starting=service in facts.starting
+    )
 
 
 def _stopped(facts: Facts) -> Iterator[Step]:
@@ -187,13 +214,15 @@ def _stopped(facts: Facts) -> Iterator[Step]:
 def _ours(layout: Layout) -> Iterator[Path]:
     for service in (EAR, BACKEND):
         yield layout.unit(service)
-    yield from (layout.users, layout.folders, layout.catalog, layout.command, layout.home)
+    yield from (layout.users, layout.folders, layout.catalog, layout.pages, layout.command)
+    yield layout.home
 
 
 def _shared_folders(layout: Layout) -> Iterator[Path]:
     """Folders that we may have made and others may use, the inner ones first."""
     yield layout.unit(EAR).parent
     yield layout.catalog.parent
+    yield layout.pages.parent
     yield from (layout.catalog.parents[1], layout.users.parent, layout.folders.parent)
 
 
@@ -208,7 +237,7 @@ def _purged(layout: Layout, facts: Facts) -> Iterator[Step]:
     for service in (EAR, BACKEND):
         yield Gone(layout.at(layout.sealed_dropin(service)))
         yield GoneIfEmpty(layout.at(layout.sealed_dropin(service).parent))
-    for name in (PASSWORD, JWT_SECRET):
+    for name in ALL_CREDENTIALS:
         yield Gone(layout.at(layout.secrets / name))
         yield Gone(layout.at(layout.sealed / name))
     yield GoneIfEmpty(layout.at(layout.secrets))

@@ -3,28 +3,29 @@
 from collections.abc import Callable, Iterable
 
 from jarvis_ear.service.executor import is_done
-from jarvis_ear.service.steps import Build, Run, Start, Step
+from jarvis_ear.service.steps import Build, Enable, Run, Start, Step
 
 
 def rehearse(steps: Iterable[Step], say: Callable[[str], object]) -> int:
     """Say what is not done yet, and return how many steps that are."""
-    told = 0
+    told = news = 0
     for step in steps:
-        if _is_left_out(step, told):
+        if _is_left_out(step, news):
             continue
         say(str(step))
         told += 1
+        news += not isinstance(step, Enable)  # what runs need not be restarted for that
         if isinstance(step, Build):
             rehearse(step.steps, lambda line: say(f"  {line}"))
     return told
 
 
-def _is_left_out(step: Step, told: int) -> bool:
+def _is_left_out(step: Step, news: int) -> bool:
     match step:
         case Run(always=always):
-            return not (always or told)
+            return not (always or news)
         case Start(is_active=is_active):
-            return is_active and not told
+            return is_active and not news
         case _:
             return _seems_done(step)
 

@@ -31,8 +31,14 @@ DEVICE_LOCK: Final = "requirements.txt"
 BACKEND_LOCK: Final = "requirements-backend.txt"
 JOURNAL_LOCK: Final = "requirements-systemd.txt"
 
+PAGES: Final = ("configuration.md", "delivery.md", "journal.md", "operations.md")
+"""The pages of docs/ that whoever looks after a service needs, and that the catalog leads to."""
+
 SHARE: Final = "share/jarvis-ear"
-"""Where an installed package keeps locks and units, below its environment."""
+"""Where an installed package keeps locks, units and pages, below its environment."""
+
+FOLDERS: Final = ("systemd", "docs")
+"""What is read there besides the locks."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """The oldest time a zip file knows: the same content makes the same file."""
@@ -43,11 +49,13 @@ class Release:
     """What there is to install. A value."""
 
     wheel: bytes = field(repr=False)
-    """The packages, with locks and units."""
+    """The packages, with locks, units and pages."""
     locks: Mapping[str, bytes] = field(repr=False)
     """The lock files, by name."""
     units: Mapping[str, bytes] = field(repr=False)
     """What lies in ``systemd/``, by name."""
+    pages: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The pages of ``docs/``, by name."""
 
     @property
     def wheel_name(self) -> str:
@@ -67,17 +75,18 @@ def of_what_runs() -> Release:
     shared = _shared()
     locks = {name: (shared / name).read_bytes() for name in _locks(shared)}
     units = {file.name: file.read_bytes() for file in sorted((shared / "systemd").iterdir())}
-    return Release(_wheel(locks, units), locks, units)
+    pages = {name: (shared / "docs" / name).read_bytes() for name in PAGES}
+    return Release(_wheel(locks, units, pages), locks, units, pages)
 
 
 def _shared() -> Path:
-    """Find locks and units: at the top of a checkout, or where a package keeps them."""
+    """Find locks, units and pages: at the top of a checkout, or where a package keeps them."""
     places = (Path(__file__).parents[4], Path(sysconfig.get_path("data"), SHARE))
     for place in places:
-        if (place / DEVICE_LOCK).is_file() and (place / "systemd").is_dir():
+        if (place / DEVICE_LOCK).is_file() and all((place / n).is_dir() for n in FOLDERS):
             return place
     raise ServiceError(
-        f"neither {places[0]} nor {places[1]} holds {DEVICE_LOCK} and systemd/: "
+        f"neither {places[0]} nor {places[1]} holds {DEVICE_LOCK}, systemd/ and docs/: "
         "expected a checkout, or a package installed by pip"
     )
 
@@ -86,11 +95,14 @@ def _locks(shared: Path) -> Iterator[str]:
     return (n for n in (DEVICE_LOCK, BACKEND_LOCK, JOURNAL_LOCK) if (shared / n).is_file())
 
 
-def _wheel(locks: Mapping[str, bytes], units: Mapping[str, bytes]) -> bytes:
+def _wheel(
+    locks: Mapping[str, bytes], units: Mapping[str, bytes], pages: Mapping[str, bytes]
+) -> bytes:
     stem = f"jarvis_ear-{__version__}"
     content = dict(_sources())
     content |= {f"{stem}.data/data/{SHARE}/{name}": data for name, data in locks.items()}
     content |= {f"{stem}.data/data/{SHARE}/systemd/{name}": data for name, data in units.items()}
+    content |= {f"{stem}.data/data/{SHARE}/docs/{name}": data for name, data in pages.items()}
     content |= {f"{stem}.dist-info/{name}": data.encode() for name, data in _metadata().items()}
     record = f"{stem}.dist-info/RECORD"
     content[record] = _record(content, record)

@@ -1,10 +1,12 @@
 """Status: one screen that says how the service does, and what to do if it is not well."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from jarvis_ear.service.facts import Kept
 from jarvis_ear.service.layout import EAR
+from jarvis_ear.system.mute import BUS, CLOCK, OWNER
 
 PROPERTIES: Final = (
     "LoadState",
@@ -36,6 +38,9 @@ class Findings:
     refused: str = ""
     """Why it says nothing, where it is there and says nothing."""
 
+    kept: Kept = field(default_factory=Kept)
+    """Which credentials are stored."""
+
     @property
     def is_well(self) -> bool:
         """Whether it hears."""
@@ -47,8 +52,20 @@ def screen(findings: Findings) -> str:
     rows = [*_unit_rows(EAR, findings.ear), *_report_rows(findings.report)]
     if findings.backend.get("LoadState") == "loaded":
         rows += _unit_rows("jarvis-backend", findings.backend)
+    rows.append(("credentials", _credentials(findings.kept)))
     rows.append(("to do", advice(findings)))
     return "".join(f"{name:<16}{value}\n" for name, value in rows)
+
+
+def _credentials(kept: Kept) -> str:
+    """List the names of what is stored, and say how, but nothing of what is in them."""
+    names = [f"{name} ({_how(name, kept)})" for name in sorted(kept.stored)]
+    rest = [] if kept.is_complete else ["what is not encrypted is shown to root only"]
+    return ", ".join([*names, *rest]) or "none"
+
+
+def _how(name: str, kept: Kept) -> str:
+    return "encrypted" if name in kept.sealed else "for root only"
 
 
 def advice(findings: Findings) -> str:
@@ -66,10 +83,8 @@ def advice(findings: Findings) -> str:
 
 
 def _advice_to_a_running_ear(report: Mapping[str, Any]) -> str:
-    if "owner" in report.get("muted_by", ()):
-        return "it is muted by you: jarvis-ear unmute"
-    if report.get("muted_by"):
-        return "it is muted by the clock (microphone.mute_between): nothing, or jarvis-ear unmute"
+    if muted_by := report.get("muted_by", ()):
+        return _advice_to_a_muted_ear(muted_by)
     if not report["hearing"]:
         if report.get("deaf_remedy"):
             return f"it is deaf: {report['deaf_remedy']}"
@@ -84,6 +99,16 @@ def _advice_to_one_without_backend(report: Mapping[str, Any]) -> str:
         return "it hears and cannot reach the backend: journalctl -u jarvis-ear -n 20"
     away = f"it hears and cannot use the backend: {report['backend_reason']}"
     return f"{away}; {report['backend_remedy']}"
+
+
+def _advice_to_a_muted_ear(muted_by: Collection[str]) -> str:
+    if OWNER in muted_by:
+        return "it is muted by you: jarvis-ear unmute"
+    if BUS in muted_by:
+        return "it is muted by the event bus (bus.url): switch audio on there, or jarvis-ear unmute"
+    if set(muted_by) == {CLOCK}:
+        return "it is muted by the clock (microphone.mute_between): nothing, or jarvis-ear unmute"
+    return f"it is muted by the {', '.join(muted_by)}: jarvis-ear unmute"
 
 
 def _unit_rows(name: str, unit: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -107,6 +132,8 @@ def _report_rows(report: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
         return
     heard = "never" if report["heard_s_ago"] is None else f"{report['heard_s_ago']:.1f} s ago"
     yield "  hears", f"{'yes' if report['hearing'] else 'no'}, last sound {heard}"
+    if report.get("muted_by"):
+        yield "  muted by", ", ".join(report["muted_by"])
     if report.get("deaf_reason"):
         yield "  deaf", report["deaf_reason"]
     yield "  state", str(report["state"])

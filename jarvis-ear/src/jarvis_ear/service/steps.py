@@ -95,6 +95,16 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Enable:
+    """Services that do not start with the machine do so from now on."""
+
+    services: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"enable {', '.join(self.services)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """A service runs what is installed; if it cannot, everything is put back as it was."""
 
@@ -103,6 +113,13 @@ class Start:
     """Whether it runs already: then only a change restarts it."""
     can_return: bool
     """Whether there is something to go back to."""
+    is_starting: bool = False
+    """Whether it is on its way, or is started again and again because it fails."""
+
+    @property
+    def was_wanted(self) -> bool:
+        """Whether going back starts it again."""
+        return self.is_active or self.is_starting
 
     def __str__(self) -> str:
         return f"start {self.service}"
@@ -119,4 +136,4 @@ class Build:
         return f"build {self.folder}"
 
 
-Step: TypeAlias = Folder | File | Link | Gone | GoneIfEmpty | Moved | Run | Start | Build
+Step: TypeAlias = Folder | File | Link | Gone | GoneIfEmpty | Moved | Run | Enable | Start | Build

@@ -172,8 +172,8 @@ class BusClient:
         told = BUS_UNREACHABLE.told(
             BUS=address(self._url), REASON=error, RETRY_MS=round(wait_s * 1000)
         )
-        words = "bus not usable: %s; next attempt in %.1f s"
-        _LOGGER.log(level, words, error, wait_s, extra=told)
+        words = "bus not usable: %s (%s); next attempt in %.1f s"
+        _LOGGER.log(level, words, error, address(self._url), wait_s, extra=told)
         (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
         return wait_s
 

@@ -142,8 +142,8 @@ class Supervisor:
         told = _KINDS[setback].told(
             BACKEND=self._outage.url, REASON=error, RETRY_MS=round(wait_s * 1000)
         )
-        words = "backend not usable: %s; next attempt in %.1f s"
-        _LOGGER.log(level, words, error, wait_s, extra=told)
+        words = "backend not usable: %s (%s); next attempt in %.1f s"
+        _LOGGER.log(level, words, error, self._outage.url, wait_s, extra=told)
         self._status.failed(str(error), _KINDS[setback].advice)
         (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
         self._say(self._outage.failed(str(error), self._clock()))
