@@ -36,6 +36,12 @@ def test_the_bound_is_what_was_built(minor, bound, tmp_path):
     assert rules("bound", folder=tmp_path) == f"{bound}\n"
 
 
+def test_what_a_newer_python_puts_into_an_environment_stays_outside(tmp_path):
+    """Python 3.13 makes a .gitignore there, of which lintian warns."""
+    planned = rules("--dry-run", "override_dh_auto_install", folder=tmp_path)
+    assert "releases/*/.gitignore" in planned
+
+
 @pytest.mark.parametrize(("debhelper", "moves"), [("13.11.4", True), ("13.24.2", False)])
 def test_units_stand_where_that_debian_wants_them(debhelper, moves, tmp_path):
     looks_in_lib = subprocess.run(
