@@ -19,7 +19,7 @@ from bench.material import Collection
 from bench.percent import milliseconds
 from bench.scale import Scale
 from bench.table import Figure, Table
-from jarvis_ear.wire import event_bus as wire
+from jarvis_ear.wires import event_bus as wire
 
 PER_S: Final = 50
 """Events that are published on the bus."""

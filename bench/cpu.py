@@ -19,15 +19,14 @@ from bench.scene import CLEAN, one_breath, play
 from bench.sound import Sound, rounded, seconds
 from bench.table import Figure, Row, Table
 from jarvis_ear import config
-from jarvis_ear.audio.block import Block
-from jarvis_ear.audio.framer import Framer
+from jarvis_ear.audio.frames import Block, Framer
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.wav_file import WavFile
-from jarvis_ear.ear_thread import EarThread
+from jarvis_ear.devices.sources import WavFile
 from jarvis_ear.errors import JarvisEarError
+from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import Effect, Failed, SendUtterance
-from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.units import SAMPLE_RATE, Samples
 
 HOUR_S: Final = 3600
@@ -149,7 +148,7 @@ def _nobody() -> Callable[[Block], None]:
     return hear
 
 
-def _ear(hearing: config.Hearing) -> Callable[[Block], None]:
+def _ear(hearing: config.HearingOptions) -> Callable[[Block], None]:
     framer, ear = Framer(), make_ear(hearing)
 
     def hear(block: Block) -> None:
@@ -172,7 +171,7 @@ class Backend:
             self.inbox.tell(Failed(effect.turn_id, "bench"))
 
 
-def _in_real_time(sound: Sound, hearing: config.Hearing | None) -> float:
+def _in_real_time(sound: Sound, hearing: config.HearingOptions | None) -> float:
     """CPU seconds per hour of the whole chain; None: without an ear at its end."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as up:
         path = Path(folder) / "sound.wav"
@@ -199,7 +198,7 @@ def _in_real_time(sound: Sound, hearing: config.Hearing | None) -> float:
         return (time.process_time() - began) / len(sound) * SAMPLE_RATE * HOUR_S
 
 
-def _thread(hearing: config.Hearing, inbox: Inbox, over: threading.Event) -> EarThread:
+def _thread(hearing: config.HearingOptions, inbox: Inbox, over: threading.Event) -> EarThread:
     return EarThread(
         make_ear(hearing),
         inbox,

@@ -18,12 +18,12 @@ from bench.percent import milliseconds
 from bench.scale import Scale
 from bench.sound import chance, floor, rounded, seconds
 from bench.table import Row, Table
-from jarvis_ear.audio.block import Block
+from jarvis_ear.audio.frames import Block
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
-from jarvis_ear.delivery.events import DeliveryEvent, Finished, Processing, Sent
-from jarvis_ear.ear_thread import EarThread
-from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.config import BackendOptions
+from jarvis_ear.delivery.events import DeliveryEvent, Finished, ProcessingStarted, Sent
+from jarvis_ear.hearing.ear_thread import EarThread
+from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.units import Samples
 
 sys.path.append(str(ROOT / "tests"))
@@ -68,7 +68,7 @@ def delivery(scale: Scale, collection: Collection) -> list[Table]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder, VoiceServer(Path(folder), SERVER) as server:
         watch = Watch()
-        options = Backend(url=server.url, password=SecretStr(SERVER.password))
+        options = BackendOptions(url=server.url, password=SecretStr(SERVER.password))
         with BackendClient(options, on_event=watch.note) as client:
             if not client.connect():
                 raise ConnectionError("the server of the bench cannot be reached")
@@ -116,7 +116,7 @@ def _send(
         client.send_audio(pcm, turn_id=turn_id)
         times = watch.turn(turn_id)
         sent.append(times[Sent] - decided)
-        processing.append(times[Processing] - decided)
+        processing.append(times[ProcessingStarted] - decided)
     return sent, processing
 
 

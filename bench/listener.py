@@ -7,10 +7,8 @@ from typing import Final
 
 from bench.sound import Sound
 from jarvis_ear import config
-from jarvis_ear.audio.frame import Frame
-from jarvis_ear.devices.openwakeword import OpenWakeWord
-from jarvis_ear.devices.silero import Silero
-from jarvis_ear.devices.webrtc_vad import WebRtcVad
+from jarvis_ear.audio.frames import Frame
+from jarvis_ear.devices.models import OpenWakeWord, Silero, WebRtcVad
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import Effect, Failed, SendUtterance, TurnOpened
 from jarvis_ear.hearing.turns import TurnMachine
@@ -18,10 +16,10 @@ from jarvis_ear.hearing.utterance import Utterance
 from jarvis_ear.hearing.wake import WakeModel
 from jarvis_ear.units import FRAME_SAMPLES, Samples
 
-GATED: Final = config.Hearing()
+GATED: Final = config.HearingOptions()
 """As it comes."""
 
-ALWAYS: Final = config.Hearing(gate=config.Gate(mode="always"))
+ALWAYS: Final = config.HearingOptions(gate=config.GateOptions(mode="always"))
 """The wake model hears everything."""
 
 
@@ -42,7 +40,7 @@ class Listener:
         self._wake = OpenWakeWord()
         self._speech = Silero()
 
-    def hear(self, sound: Sound, hearing: config.Hearing = GATED) -> Heard:
+    def hear(self, sound: Sound, hearing: config.HearingOptions = GATED) -> Heard:
         """Hear ``sound`` from its beginning to its end. Every turn fails at once."""
         self._wake.reset()
         self._speech.reset()
@@ -57,7 +55,7 @@ class Listener:
 
 
 def make_ear(
-    hearing: config.Hearing, wake: WakeModel | None = None, speech: Silero | None = None
+    hearing: config.HearingOptions, wake: WakeModel | None = None, speech: Silero | None = None
 ) -> Ear:
     """Put an ear together as the daemon does."""
     turn = itertools.count(1)

@@ -12,7 +12,7 @@ from bench.percent import milliseconds
 from bench.scale import Scale
 from bench.table import Table
 from jarvis_ear.units import FRAME_BYTES
-from jarvis_ear.wire import session_pcm as wire
+from jarvis_ear.wires import session as wire
 
 FRAME_S: Final = 0.02
 TARGET_MS: Final = 20.0
@@ -45,7 +45,7 @@ async def _measure(backend: RunningBackend, count: int) -> list[float]:
         async with http.post(backend.url + wire.API_PATH, json={"mode": "loopback"}) as answer:
             path = (await answer.json())["path"]
         async with http.ws_connect(backend.socket_url + path) as line:
-            await line.send_str(wire.encode(wire.Start()))
+            await line.send_str(wire.encode(wire.SessionStart()))
             await line.receive()
             began = time.perf_counter()
             return [await _trip(line, began + number * FRAME_S) for number in range(count)]

@@ -19,7 +19,7 @@ from jarvis_backend.engines.sphinx_live_child import LiveDecoder
 from jarvis_backend.wake_phrase import without_wake_phrase
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_RATE, samples
-from jarvis_ear.wire import realtime_wav as wire
+from jarvis_ear.wires import realtime as wire
 
 SLICE_MS: Final = 100
 """As long as the slices that clients send."""
@@ -135,14 +135,16 @@ async def _listen(
             raise ConnectionError("the backend of the bench has closed the stream")
         told = json.loads(frame.data)
         match wire.decode(frame.data):
-            case wire.Transcript(text, is_final=False) if expected.get(text, len(sent)) < len(sent):
+            case wire.RealtimeTranscript(text, is_final=False) if expected.get(
+                text, len(sent)
+            ) < len(sent):
                 found.partials.append(now - sent[expected[text]])
-            case wire.Transcript(_, is_final=False):
+            case wire.RealtimeTranscript(_, is_final=False):
                 found.strange += 1
             case wire.Response():
                 found.responses.append(now - sent[-1])
                 return
-            case wire.Status(wire.State.ERROR):
+            case wire.RealtimeStatus(wire.RealtimeState.ERROR):
                 raise ConnectionError(f"the backend of the bench says {told['payload']}")
             case _:
                 pass

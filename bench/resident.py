@@ -16,7 +16,7 @@ from bench.listener import GATED, end_turn, make_ear
 from bench.material import COMMANDS, open_collection, quiet_room, spread
 from bench.scene import CLEAN, one_breath, play
 from bench.sound import rounded, seconds
-from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, Samples
 
 KIB: Final = 1024

@@ -17,7 +17,7 @@ from bench.percent import milliseconds
 from bench.scale import Scale
 from bench.table import Figure, Row, Table
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import socketio as wire
 
 TURN_S: Final = 120.0
 """How long one turn may take: fifty satellites wait for a few decoders."""

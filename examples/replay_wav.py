@@ -3,13 +3,11 @@
 import argparse
 from pathlib import Path
 
-from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import decode_wav
-from jarvis_ear.config import Hearing
-from jarvis_ear.devices.openwakeword import OpenWakeWord
-from jarvis_ear.devices.silero import Silero
-from jarvis_ear.devices.webrtc_vad import WebRtcVad
+from jarvis_ear.config import HearingOptions
+from jarvis_ear.devices.models import OpenWakeWord, Silero, WebRtcVad
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import Failed, SendUtterance, StateChanged
 from jarvis_ear.hearing.turns import TurnMachine
@@ -19,7 +17,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("wav", type=Path, help="any usual WAV file, of ten minutes at most")
 args = parser.parse_args()
 
-hearing = Hearing()
+hearing = HearingOptions()
 vad, wake, speech = WebRtcVad(hearing.gate.aggressiveness), OpenWakeWord(), Silero()
 machine = TurnMachine(hearing, iter("abcdefghijklmnopqrstuvwxyz").__next__)
 ear = Ear(hearing, gate=vad, wake=wake, speech=speech, machine=machine)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from jarvis_ear.bridge import Bridge
-from jarvis_ear.delivery.captured_audio import CapturedAudio
 from jarvis_ear.delivery.events import (
     DeliveryEvent,
     Finished,
@@ -15,6 +14,7 @@ from jarvis_ear.delivery.events import (
     Verdict,
 )
 from jarvis_ear.delivery.playback import Playback
+from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,

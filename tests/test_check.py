@@ -4,8 +4,8 @@ import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.check import check
-from jarvis_ear.devices import sound_process
-from jarvis_ear.devices.onnx import shipped_model
+from jarvis_ear.devices import portaudio_process
+from jarvis_ear.devices.models import shipped_model
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import load
 
@@ -88,7 +88,7 @@ def test_a_model_of_something_else_is_a_mistake():
 def room(monkeypatch):
     """Two sound cards, one of them a microphone."""
     cards = FakeSoundDevice(Card("USB: Audio (hw:1,0)"), Card("HDMI (hw:0,3)", inputs=0))
-    monkeypatch.setattr(sound_process, "for_input", cards.library)
+    monkeypatch.setattr(portaudio_process, "for_input", cards.library)
 
 
 @pytest.mark.parametrize("name", ["plughw:1,0", "hw:1,0", "hw:1"])

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_ear import __version__, cli
+from jarvis_ear import __version__, cli, paths
+from jarvis_ear.control.server import Control
 from jarvis_ear.errors import ConfigError, ConnectFailed, InputError
 from jarvis_ear.options import Loaded
-from jarvis_ear.options.reference import reference
-from jarvis_ear.system import places
-from jarvis_ear.system.control import Control
+from jarvis_ear.options.render import reference
 
 HEAVY = {"numpy", "onnxruntime", "sounddevice", "socketio", "aiohttp", "requests", "soxr"}
 KNOWN = ", ".join(cli.VERBS)
@@ -309,9 +308,9 @@ def ear(tmp_path, monkeypatch):
     """A running ear, as far as the command line can tell; its answers are the test's."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
-    monkeypatch.setattr(places, "SERVICE", tmp_path / "none")
+    monkeypatch.setattr(paths, "SERVICE", tmp_path / "none")
     answers = {}
-    with Control(tmp_path / places.SOCKET, lambda word: answers.get(word, {"stored": True})):
+    with Control(tmp_path / paths.SOCKET, lambda word: answers.get(word, {"stored": True})):
         yield answers
 
 
@@ -351,7 +350,7 @@ def test_a_mute_is_confirmed(ear, capsys, word):
 def test_nobody_to_ask(tmp_path, monkeypatch, capsys, word):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setattr(places, "SERVICE", tmp_path)
+    monkeypatch.setattr(paths, "SERVICE", tmp_path)
     assert main(word) == 2
     assert capsys.readouterr().err == "jarvis-ear: no ear is running (for this user)\n"
 
@@ -388,7 +387,7 @@ NONSENSE = (b"nonsense\n", b"[1]\n", b"\xff\n", b"[" * 60_000 + b"\n", b"7" * 10
 @pytest.mark.parametrize("said", NONSENSE)
 def test_what_answers_with_nonsense_is_no_ear(tmp_path, monkeypatch, capsys, said):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
-    with answering(tmp_path / places.SOCKET, said):
+    with answering(tmp_path / paths.SOCKET, said):
         assert main("mute") == 76
     assert capsys.readouterr().err.count("\n") == 1
 

@@ -15,25 +15,23 @@ import pytest
 import jarvis_ear
 from jarvis_ear import config
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.details import counters, details
+from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.components import counters, details
+from jarvis_ear.control.client import COUNTED
+from jarvis_ear.control.feed import Feed
+from jarvis_ear.control.feed_server import FeedSocket
+from jarvis_ear.control.server import Control
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
-from jarvis_ear.ear_thread import EarThread
-from jarvis_ear.membership import Membership
-from jarvis_ear.system.boot_clock import BootClock
-from jarvis_ear.system.control import Control
-from jarvis_ear.system.feed import Feed
-from jarvis_ear.system.feed_socket import FeedSocket
-from jarvis_ear.system.health_words import COUNTED
-from jarvis_ear.system.inbox import Inbox
-from jarvis_ear.system.journal_handler import JournalHandler
-from jarvis_ear.system.journal_socket import JournalSocket
-from jarvis_ear.system.ledger import Ledger
-from jarvis_ear.system.mute import Mute
-from jarvis_ear.system.notify import Notifier
-from jarvis_ear.system.spool import DiskSpool
-from jarvis_ear.system.turn_log import TurnLog
+from jarvis_ear.hearing.ear_thread import EarThread
+from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.log.journal import JournalHandler, JournalSocket
+from jarvis_ear.mute import Mute
+from jarvis_ear.spool.ledger import Ledger
+from jarvis_ear.spool.store import BootClock, DiskSpool
+from jarvis_ear.systemd.notify import Notifier
+from jarvis_ear.turn_trace.journal_view import TurnLog
 
 SOON_S = 20.0
 MANY = 1_000_000
@@ -41,7 +39,7 @@ MANY = 1_000_000
 NO_LOSS = {
     ("Beat", "count"): "the beat itself, which status shows",
     ("Capture", "turns"): "shows that its thread moves: a part of the beat",
-    ("Courier", "turns"): "shows that its thread moves: a part of the beat",
+    ("Sender", "turns"): "shows that its thread moves: a part of the beat",
     ("EarThread", "turns"): "shows that its thread moves: a part of the beat",
     ("EarThread", "frames"): "shows that sound comes: a part of the beat",
     ("Ear", "proofs"): "shows that the wake model answers: a part of the beat",
@@ -57,12 +55,12 @@ NO_LOSS = {
 ADDED_UP = {
     ("Reply", "duplicates"): "the outbox, when the turn is over",
     ("Reply", "late"): "the outbox, when the turn is over",
-    ("Survey", "foreign"): "the spool, after the start",
-    ("WebSocketLink", "refused"): "the courier, of every link",
-    ("WebSocketLink", "overflows"): "the courier, of every link",
-    ("SocketIoLink", "refused"): "the courier, of every link",
-    ("SocketIoLink", "overflows"): "the courier, of every link",
-    ("SocketIoLink", "strays"): "the courier, of every link",
+    ("SpoolScan", "foreign"): "the spool, after the start",
+    ("WebSocketLink", "refused"): "the sender, of every link",
+    ("WebSocketLink", "overflows"): "the sender, of every link",
+    ("SocketIoLink", "refused"): "the sender, of every link",
+    ("SocketIoLink", "overflows"): "the sender, of every link",
+    ("SocketIoLink", "strays"): "the sender, of every link",
     ("Pages", "refused"): "nobody: the console is a process of its own",
 }
 """Counters of what does not last, and who adds them up."""
@@ -99,8 +97,8 @@ def report(tmp_path_factory):
     """The parts of a running ear, and how to ask for what `status` would show."""
     folder = tmp_path_factory.mktemp("ear")
     options = config.Config(
-        backend=config.Backend(url="http://127.0.0.1:1", password="x"),
-        bus=config.Bus(url="ws://127.0.0.1:1"),
+        backend=config.BackendOptions(url="http://127.0.0.1:1", password="x"),
+        bus=config.BusOptions(url="ws://127.0.0.1:1"),
     )
     mute = Mute(folder, None, on_change=lambda _muted: None)
     inbox, feed = Inbox(), Feed()
@@ -113,7 +111,7 @@ def report(tmp_path_factory):
         on_end=lambda _error: None,
     )
     log = TurnLog(logging.getLogger("quiet"), transcripts=False)
-    bus = Membership(options, mute)
+    bus = BusMembership(options, mute)
     clock = BootClock("boot")
     spool = DiskSpool(folder / "spool", Ledger(folder / "ledger", clock), clock)
     backend = BackendClient(options.backend, spool=spool)
@@ -141,7 +139,7 @@ def report(tmp_path_factory):
 
 
 def no_speaker(folder: Path) -> Speaker:
-    options = config.Speaker(device="none", output_dir=folder / "replies")
+    options = config.SpeakerOptions(device="none", output_dir=folder / "replies")
     return Speaker(options, on_started=lambda _turn: None, on_ended=lambda _turn: None)
 
 

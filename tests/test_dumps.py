@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import jarvis_backend.dumps
-import jarvis_ear.dumps
+import jarvis_ear.process
 from fakes.redis_server import PROGRAM, RedisServer
 
 PR_GET_DUMPABLE = 3
@@ -65,7 +65,7 @@ def words(pid):
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-@pytest.mark.parametrize("module", [jarvis_backend.dumps, jarvis_ear.dumps])
+@pytest.mark.parametrize("module", [jarvis_backend.dumps, jarvis_ear.process])
 def test_a_process_that_asked_for_it_cannot_be_dumped(module):
     libc = ctypes.CDLL(None)
     was = libc.prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)
@@ -121,7 +121,10 @@ def test_a_decoder(name):
 def test_the_sound_process():
     ours, theirs = Pipe()
     handle = theirs.fileno()
-    with theirs, running("jarvis_ear.devices.sound_server", str(handle), pass_fds=[handle]) as one:
+    with (
+        theirs,
+        running("jarvis_ear.devices.portaudio_child", str(handle), pass_fds=[handle]) as one,
+    ):
         ours.send(("default", {"kind": "input"}))
         if not ours.poll(SOON_S):
             pytest.fail("it did not answer")

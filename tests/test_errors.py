@@ -25,7 +25,7 @@ def test_the_docstring_is_the_tree():
     [
         (errors.ConfigError, 78),
         (errors.InputError, 66),
-        (errors.MicrophoneLost, 69),
+        (errors.MicrophoneUnavailable, 69),
         (errors.ConnectFailed, 69),
         (errors.Rejected, 77),
         (errors.RemoteProtocolError, 76),

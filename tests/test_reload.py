@@ -6,15 +6,22 @@ from datetime import datetime
 import pytest
 from pydantic import SecretStr
 
-from jarvis_ear.config import Backend, Config, Hearing, Log, Spool, Wake
+from jarvis_ear.config import (
+    BackendOptions,
+    Config,
+    HearingOptions,
+    LogOptions,
+    SpoolOptions,
+    WakeOptions,
+)
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options.change import Taker
+from jarvis_ear.options.option import Taker
 from jarvis_ear.reload import Reload
 
 OTHER = Config(
-    hearing=Hearing(wake=Wake(threshold=0.7)),
-    backend=Backend(password=SecretStr("a secret")),
-    log=Log(level="debug"),
+    hearing=HearingOptions(wake=WakeOptions(threshold=0.7)),
+    backend=BackendOptions(password=SecretStr("a secret")),
+    log=LogOptions(level="debug"),
 )
 
 
@@ -84,7 +91,7 @@ def test_nothing_has_changed(house, caplog):
 def test_the_next_reload_compares_with_what_is_in_force(house):
     house.asked(OTHER)
     house.asked(OTHER)
-    house.asked(OTHER.model_copy(update={"log": Log()}))
+    house.asked(OTHER.model_copy(update={"log": LogOptions()}))
     assert house.in_force == [Taker.EAR, Taker.BACKEND, Taker.LOG, Taker.LOG]
 
 
@@ -124,7 +131,7 @@ def test_it_waits_for_the_end_of_the_turn(house, caplog):
 def test_a_newer_one_takes_the_place_of_one_that_waits(house):
     house.calm = False
     house.asked(OTHER)
-    house.asked(Config(log=Log(level="debug")))
+    house.asked(Config(log=LogOptions(level="debug")))
     house.calm = True
     house.reload.look()
     assert house.in_force == [Taker.LOG]
@@ -133,7 +140,7 @@ def test_a_newer_one_takes_the_place_of_one_that_waits(house):
 def test_what_nobody_takes_is_named_until_it_is_as_at_the_start(house, caplog):
     for _ in range(2):
         caplog.clear()
-        house.asked(Config(spool=Spool(enabled=False), with_backend=True))
+        house.asked(Config(spool=SpoolOptions(enabled=False), with_backend=True))
         warning = caplog.records[-1]
         assert warning.levelname == "WARNING"
         assert warning.message.endswith("only after a restart: spool.enabled, with_backend")

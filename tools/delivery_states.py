@@ -7,10 +7,16 @@ from pathlib import Path
 from documented import documented
 from written_part import MARK, by_hand
 
-from jarvis_ear.delivery.cause import Cause
-from jarvis_ear.delivery.events import Verdict
-from jarvis_ear.delivery.moves import AT_LEAST_ONCE, AT_MOST_ONCE, After, Move, Sign, Stage
+from jarvis_ear.delivery.events import Cause, Verdict
 from jarvis_ear.delivery.playback import Heard, Unheard
+from jarvis_ear.delivery.transitions import (
+    AT_LEAST_ONCE,
+    AT_MOST_ONCE,
+    After,
+    DeliveryStage,
+    DeliveryTransition,
+    Signal,
+)
 
 BEGIN = MARK.format(source="jarvis_ear/delivery")
 
@@ -20,7 +26,7 @@ _NOT_DRAWN = (
 )
 
 
-def _where(move: Move) -> str:
+def _where(move: DeliveryTransition) -> str:
     return str(move.to if move.verdict is None else move.verdict)
 
 
@@ -28,11 +34,11 @@ def _picture() -> Iterator[str]:
     labels: dict[tuple[str, str], list[str]] = {}
     for stage, row in AT_MOST_ONCE.items():
         for sign, move in row.items():
-            if sign not in (Sign.ABANDONED, Sign.STOPPED) and _where(move) != stage:
+            if sign not in (Signal.ABANDONED, Signal.STOPPED) and _where(move) != stage:
                 labels.setdefault((str(stage), _where(move)), []).append(str(sign))
     yield "```mermaid"
     yield "stateDiagram-v2"
-    yield f"    [*] --> {Stage.WAITING}"
+    yield f"    [*] --> {DeliveryStage.WAITING}"
     for (old, new), signs in labels.items():
         yield f"    {old} --> {new}: {', '.join(signs)}"
     for verdict in dict.fromkeys(new for _, new in labels if new in set(Verdict)):
@@ -43,9 +49,9 @@ def _picture() -> Iterator[str]:
 def _stages() -> Iterator[str]:
     yield "| stage | what it means |"
     yield "|---|---|"
-    words = documented(Stage)
-    for stage in Stage:
-        if stage is not Stage.OVER:
+    words = documented(DeliveryStage)
+    for stage in DeliveryStage:
+        if stage is not DeliveryStage.OVER:
             yield f"| `{stage}` | {words[stage.name].replace('``', '`')} |"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from written_part import MARK, by_hand
 
 from jarvis_ear.journal.catalog import KINDS
-from jarvis_ear.journal.fields import OF_EVENTS, OF_EVERY_RECORD, OF_TURNS, Field
+from jarvis_ear.journal.kind import OF_EVENTS, OF_EVERY_RECORD, OF_TURNS, Field
 
 BEGIN = MARK.format(source="jarvis_ear/journal")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jarvis_ear.audio.clipping import ClippingMeter
+from jarvis_ear.audio.level import ClippingMeter
 
 RATE = 16_000
 

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from jarvis_ear.audio.condition import Conditioner
-from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.filters import Conditioner
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, Samples
 
 

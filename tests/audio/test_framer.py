@@ -4,9 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jarvis_ear.audio.block import Block
-from jarvis_ear.audio.frame import Frame
-from jarvis_ear.audio.framer import Framer
+from jarvis_ear.audio.frames import Block, Frame, Framer
 from jarvis_ear.units import FRAME_SAMPLES, Samples
 
 ROOM = np.arange(20_000, dtype="<u2").tobytes()  # every sample is its own position

@@ -3,8 +3,7 @@ from collections import deque
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jarvis_ear.audio.frame import Frame
-from jarvis_ear.audio.ring import Ring
+from jarvis_ear.audio.frames import Frame, Ring
 from jarvis_ear.units import FRAME_BYTES, FRAME_SAMPLES, Samples
 
 

@@ -4,8 +4,7 @@ import warnings
 
 import pytest
 
-from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.audio.wav_format import Encoding, WavError, WavFormat, read_format
+from jarvis_ear.audio.wav import Encoding, WavError, WavFormat, pcm_to_wav, read_format
 
 
 class Pipe(io.BytesIO):

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jarvis_ear.audio.wav import WavError, pcm_to_wav
-from jarvis_ear.audio.wav_reader import WavReader
+from jarvis_ear.audio.wav import WavError, WavReader, pcm_to_wav
 
 
 def stereo(pcm: np.ndarray) -> bytes:

@@ -22,7 +22,7 @@ from jarvis_backend import server as server_module
 from jarvis_backend.config import ENV_PREFIX, Config
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import socketio as wire
 
 DEADLINE_S = 20
 

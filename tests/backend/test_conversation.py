@@ -9,14 +9,7 @@ import pytest
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
 from jarvis_backend.config import Limits
-from jarvis_backend.conversation import (
-    Answer,
-    Conversation,
-    Done,
-    Spoken,
-    Thinking,
-    Transcript,
-)
+from jarvis_backend.conversation import Answer, Conversation, Done, Spoken, Thinking, Transcript
 from jarvis_backend.engines.engine import NoEar, NoVoice, Speech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
 from jarvis_ear.audio.wav import pcm_to_wav

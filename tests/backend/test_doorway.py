@@ -7,7 +7,7 @@ from starlette.websockets import WebSocketDisconnect
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
 from jarvis_backend.config import Config
-from jarvis_backend.doorway import DoorRules, Malformed
+from jarvis_backend.doorway import HostRules, Malformed
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from jarvis_backend.doorway import DoorRules, Malformed
     ],
 )
 def test_a_name_must_be_known(host, admitted):
-    assert DoorRules({"house.example", "house.local"}, ()).admits_host(host) is admitted
+    assert HostRules({"house.example", "house.local"}, ()).admits_host(host) is admitted
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,19 @@ def test_a_name_must_be_known(host, admitted):
     ],
 )
 def test_with_a_token_a_name_of_the_local_network_is_fine(host, admitted):
-    assert DoorRules((), ()).admits_host(host, with_token=True) is admitted
+    assert HostRules((), ()).admits_host(host, with_token=True) is admitted
 
 
 @pytest.mark.parametrize("host", ["[::1", "xn--", "\xff\xfe"])
 def test_what_is_no_name_at_all_is_malformed(host):
     with pytest.raises(Malformed):
-        DoorRules((), ()).admits_host(host)
+        HostRules((), ()).admits_host(host)
 
 
 @pytest.mark.parametrize("origin", ["http://[", "http://[x]:y"])
 def test_what_is_no_page_at_all_is_malformed(origin):
     with pytest.raises(Malformed):
-        DoorRules((), ()).admits_origin(origin, "localhost:4000")
+        HostRules((), ()).admits_origin(origin, "localhost:4000")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_is_no_page_at_all_is_malformed(origin):
     ],
 )
 def test_a_page_must_be_ours_or_named(origin, admitted):
-    rules = DoorRules((), {"https://panel.example"})
+    rules = HostRules((), {"https://panel.example"})
     assert rules.admits_origin(origin, "localhost:4000") is admitted
 
 

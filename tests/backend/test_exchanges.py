@@ -15,7 +15,7 @@ from fakes.exchange import Line, load, save, timeless
 from jarvis_backend.config import Config
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.wire import voice_socketio as voice
+from jarvis_ear.wires import socketio as voice
 
 FRAME = bytes(range(256)) * 2 + bytes(128)
 """20 ms of something."""

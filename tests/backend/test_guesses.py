@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from jarvis_backend import guesses as module
-from jarvis_backend.guesses import FORGIVEN_S, MOST_WAIT_S, WINDOW_S, Guesses
+from jarvis_backend.guesses import FORGIVEN_S, MOST_WAIT_S, WINDOW_S, LoginLimiter
 from jarvis_backend.message_queue import NoQueue
 
 
@@ -29,7 +29,7 @@ async def wait_s(guesses, address):
 
 def test_they_are_forgotten_after_a_minute_and_of_others_first(run, clock, monkeypatch):
     monkeypatch.setattr(module, "ADDRESSES", 2)
-    guesses = Guesses(1, NoQueue(), clock)
+    guesses = LoginLimiter(1, NoQueue(), clock)
 
     async def scene():
         await guesses.wrong("a")
@@ -56,7 +56,7 @@ async def guessed(guesses, clock, for_s):
 
 
 def test_ten_a_minute_with_growing_waits_and_then_one_a_minute(run, clock):
-    guesses = Guesses(10, NoQueue(), clock)
+    guesses = LoginLimiter(10, NoQueue(), clock)
 
     async def scene():
         assert await guessed(guesses, clock, 59) == [0, 0, 0, 0, 0, 0, 1, 2, 4, 8]
@@ -66,7 +66,7 @@ def test_ten_a_minute_with_growing_waits_and_then_one_a_minute(run, clock):
 
 
 def test_elsewhere_nobody_waits(run, clock):
-    guesses = Guesses(10, NoQueue(), clock)
+    guesses = LoginLimiter(10, NoQueue(), clock)
 
     async def scene():
         for _ in range(10):
@@ -79,7 +79,7 @@ def test_elsewhere_nobody_waits(run, clock):
 
 
 def test_addresses_of_one_ipv6_network_are_one(run, clock):
-    guesses = Guesses(1, NoQueue(), clock)
+    guesses = LoginLimiter(1, NoQueue(), clock)
 
     async def scene():
         await guesses.wrong("2001:db8::1")
@@ -90,7 +90,7 @@ def test_addresses_of_one_ipv6_network_are_one(run, clock):
 
 
 def test_the_waits_begin_anew_after_a_right_one_and_after_a_while(run, clock):
-    guesses = Guesses(10, NoQueue(), clock)
+    guesses = LoginLimiter(10, NoQueue(), clock)
 
     async def scene():
         for begin_anew in (lambda: guesses.right("192.0.2.1"), lambda: forget(clock)):
@@ -108,7 +108,7 @@ def forget(clock):
 
 
 def test_guesses_that_come_at_once_are_looked_at_one_by_one(run, clock):
-    guesses = Guesses(3, NoQueue(), clock)
+    guesses = LoginLimiter(3, NoQueue(), clock)
     looked_at = []
 
     async def guess():

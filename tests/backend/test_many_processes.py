@@ -15,8 +15,8 @@ from fakes.engines import scripted
 from fakes.redis_server import PROGRAM, RedisServer
 from jarvis_backend import redis_queue
 from jarvis_backend.config import Limits
-from jarvis_ear.wire import event_bus
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import event_bus
+from jarvis_ear.wires import socketio as wire
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed")
 

@@ -15,7 +15,7 @@ from fakes.chromium import CHROMIUM, launch
 from fakes.engines import scripted
 from jarvis_backend.config import Config
 from jarvis_backend.server import Server
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import socketio as wire
 
 pytestmark = [
     pytest.mark.long,

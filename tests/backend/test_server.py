@@ -13,7 +13,7 @@ from jarvis_backend import server as server_module
 from jarvis_backend.config import Config
 from jarvis_backend.errors import AddressInUse, BackendError
 from jarvis_backend.server import STOP_S, Server
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import socketio as wire
 
 
 def server(engines=None, **options):

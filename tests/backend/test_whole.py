@@ -10,7 +10,7 @@ from jarvis_backend.config import Config
 from jarvis_backend.server import Server
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import decode_wav, pcm_to_wav
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import socketio as wire
 
 TURN = [
     wire.PROCESSING,

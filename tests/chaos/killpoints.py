@@ -18,13 +18,13 @@ from fakes.doomed_program import POINTS
 from fakes.ear import EarProcess
 from fakes.voice_server import Switches, wait_until
 from fakes.wire_server import WireServer
-from jarvis_ear.delivery.carriage import Carriage
-from jarvis_ear.transports.wires import WIRES
+from jarvis_ear.delivery.transitions import UploadMode
+from jarvis_ear.link.registry import WIRES
 
 LISTENING_S = 5.0
 """The longest way from a start to a link that can be used."""
 
-MISSING = {Carriage.WHOLE: "send AudioPart", Carriage.STREAMED: "send AudioChunk"}
+MISSING = {UploadMode.WHOLE: "send AudioPart", UploadMode.STREAMED: "send AudioChunk"}
 """What a wire never says: nobody can be killed there."""
 
 

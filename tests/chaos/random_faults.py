@@ -21,7 +21,7 @@ from fakes.ear import EarProcess
 from fakes.proxy import Proxy
 from fakes.voice_server import Switches
 from fakes.wire_server import WireServer
-from jarvis_ear.transports.wires import WIRES
+from jarvis_ear.link.registry import WIRES
 
 FRESH_S = 5
 """The shortest freshness that the options allow: outages that outlast it are then affordable."""

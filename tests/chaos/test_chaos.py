@@ -5,7 +5,7 @@ import pytest
 from chaos.killpoints import kill_everywhere
 from chaos.random_faults import Chaos
 from fakes.account import draw_up, turn_of
-from jarvis_ear.transports.wires import WIRES
+from jarvis_ear.link.registry import WIRES
 
 CI_SEED = 3
 

@@ -6,7 +6,7 @@ import pytest
 
 from fakes.wire_cases import ALL, BUS, CASES, SIDES, UNTESTED
 from fakes.wire_clients import CLIENTS
-from jarvis_ear.transports.wires import WIRES
+from jarvis_ear.link.registry import WIRES
 
 
 def found_in(file):

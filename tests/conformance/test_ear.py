@@ -18,21 +18,21 @@ from jarvis_backend.config import Config, Limits
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
-from jarvis_ear.delivery.carriage import Carriage
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import (
     Answered,
     LinkDown,
     LinkUp,
-    Processing,
+    ProcessingStarted,
     ReplyAudio,
     Transcribed,
     Verdict,
 )
-from jarvis_ear.transports.wires import WIRES
+from jarvis_ear.delivery.transitions import UploadMode
+from jarvis_ear.link.registry import WIRES
 
 PASSWORD = "open sesame"
-STREAMING = [name for name, wire in WIRES.items() if wire.carriage is Carriage.STREAMED]
+STREAMING = [name for name, wire in WIRES.items() if wire.carriage is UploadMode.STREAMED]
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def ear(wire):
 
     def make(url, times_faster=1.0, **changes):
         told = Told()
-        config = Backend(url=url, password=PASSWORD, protocol=wire)
+        config = BackendOptions(url=url, password=PASSWORD, protocol=wire)
         client = BackendClient(
             config.model_copy(update=changes), on_event=told, timing=timing(times_faster)
         )
@@ -195,7 +195,7 @@ def test_half_utterance_that_is_no_sentence_is_withdrawn(wire, serve, ear, stt):
 def test_refuse(wire, serve):
     url = serve(require_token=True).url
     for password, state in (("wrong", "auth_failed"), (PASSWORD, "connected")):
-        with BackendClient(Backend(url=url, password=password, protocol=wire)) as client:
+        with BackendClient(BackendOptions(url=url, password=password, protocol=wire)) as client:
             assert client.connect() == (password == PASSWORD)
             assert client.state == state
 
@@ -336,5 +336,5 @@ def test_round_trip_of_real_speech(wire, ear):
         decode_wav(each.audio, max_seconds=30).mono().tobytes() for each in told.all(ReplyAudio)
     )
     assert np.abs(np.frombuffer(sound, "<i2")).max() > 3000
-    assert told.all(Processing)
+    assert told.all(ProcessingStarted)
     assert wire == "socketio" or told.all(Answered)

@@ -20,7 +20,7 @@ from fakes.voice_server import wait_until
 from fakes.wire_cases import WITH_SPEECH, on
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import LinkDown, LinkUp, ReplyAudio, Transcribed, Verdict
 
 STRANGERS = {
@@ -53,7 +53,7 @@ def proxy(stranger):
 def ear(wire, proxy):
     """An ear that has reached the stranger, and what it tells."""
     told = Told()
-    config = Backend(url=proxy.url, password=PASSWORD, protocol=wire)
+    config = BackendOptions(url=proxy.url, password=PASSWORD, protocol=wire)
     with BackendClient(config, on_event=told) as client:
         assert client.connect()
         yield client, told
@@ -85,7 +85,7 @@ def test_connect(wire, stranger, ear):
 @pytest.mark.parametrize(("password", "state"), [("wrong", "auth_failed"), (PASSWORD, "connected")])
 def test_refuse(wire, password, state):
     with STRANGERS[wire](asks=True) as stranger:
-        config = Backend(url=stranger.url, password=password, protocol=wire)
+        config = BackendOptions(url=stranger.url, password=password, protocol=wire)
         with BackendClient(config) as client:
             assert client.connect() == (state == "connected")
             assert client.state == state

@@ -10,13 +10,13 @@ import pytest
 from fakes.bus_server import SOON_S, BusServer
 from fakes.switch import FakeSwitch
 from fakes.wire_cases import BUS, on
-from jarvis_ear.config import Backend, Bus
-from jarvis_ear.transports import bus_client as module
-from jarvis_ear.transports.bus_client import BusClient
-from jarvis_ear.transports.bus_queue import QUEUE_EVENTS
-from jarvis_ear.transports.status import LinkState
-from jarvis_ear.transports.timing import Timing
-from jarvis_ear.wire import event_bus
+from jarvis_ear.bus import client as module
+from jarvis_ear.bus.client import BusClient
+from jarvis_ear.bus.session import QUEUE_EVENTS
+from jarvis_ear.config import BackendOptions, BusOptions
+from jarvis_ear.delivery.timeouts import Timing
+from jarvis_ear.link.supervisor import LinkState
+from jarvis_ear.wires import event_bus
 
 STATUS = event_bus.STATUS_CHANGED
 OPEN = {"module": "audio", "enabled": True, "agentId": "jarvis-ear", "mutedBy": []}
@@ -46,7 +46,7 @@ def join(switch):
     joined = []
 
     def make(url, timing=TIMING):
-        client = BusClient(Bus(url=url), Backend(), switch, timing)
+        client = BusClient(BusOptions(url=url), BackendOptions(), switch, timing)
         joined.append(client)
         client.start()
         return client

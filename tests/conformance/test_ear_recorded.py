@@ -7,12 +7,12 @@ import pytest
 from fakes.recorded_server import TOKEN, RecordedServer
 from fakes.switch import FakeSwitch
 from fakes.voice_server import wait_until
-from jarvis_ear.config import Backend, Bus
-from jarvis_ear.transports.bus_client import BusClient
-from jarvis_ear.transports.timing import Timing
-from jarvis_ear.transports.trust import Trust
-from jarvis_ear.transports.wires import WIRES
-from jarvis_ear.wire.voice_messages import (
+from jarvis_ear.bus.client import BusClient
+from jarvis_ear.config import BackendOptions, BusOptions
+from jarvis_ear.delivery.timeouts import Timing
+from jarvis_ear.link.registry import WIRES
+from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.wires.messages import (
     Answer,
     AudioChunk,
     AudioEnd,
@@ -62,7 +62,7 @@ TURNS = {
 
 
 def link_to(url, wire):
-    config = Backend(url=url, agent_id="probe", protocol=wire)
+    config = BackendOptions(url=url, agent_id="probe", protocol=wire)
     return WIRES[wire].link(config, Timing(), lambda: None, Trust())
 
 
@@ -134,8 +134,8 @@ def test_a_recorded_bus_is_followed():
     async def story():
         server = RecordedServer("event_bus")
         async with asyncio.timeout(10), server.serving() as url:
-            bus = Bus(url=url.replace("http", "ws"))
-            client = BusClient(bus, Backend(), FakeSwitch(), Timing(ping_s=0.05))
+            bus = BusOptions(url=url.replace("http", "ws"))
+            client = BusClient(bus, BackendOptions(), FakeSwitch(), Timing(ping_s=0.05))
             client.start()
             try:
                 client.switch_module("vision", enabled=False)

@@ -15,9 +15,9 @@ from fakes.told import Told
 from fakes.voice_server import wait_until
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import LinkDown, ReplyAudio, Verdict
-from jarvis_ear.transports.timing import Timing
+from jarvis_ear.delivery.timeouts import Timing
 
 VOICE = np.random.default_rng(1).integers(1000, 9000, 9600, dtype="<i2").tobytes()
 """Something to say, of 0.6 s."""
@@ -63,7 +63,7 @@ def _the_shortest_waits(monkeypatch):
 def test_a_server_without_a_login_is_used_without_one():
     told = Told()
     with Sketch() as server:
-        config = Backend(url=server.url, protocol="realtime")
+        config = BackendOptions(url=server.url, protocol="realtime")
         with BackendClient(config, on_event=told) as client:
             assert client.connect(), client.state
             assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
@@ -76,7 +76,7 @@ def test_a_server_without_a_login_is_used_without_one():
 @pytest.mark.parametrize("token", ["a-token-of-its-own", "another"])
 def test_a_token_of_the_owner_is_what_it_is_shown(token):
     with Guarded() as server:
-        config = Backend(url=server.url, protocol="realtime", token=SecretStr(token))
+        config = BackendOptions(url=server.url, protocol="realtime", token=SecretStr(token))
         with BackendClient(config) as client:
             assert client.connect() == (token == "a-token-of-its-own")
             assert client.state == ("connected" if client.connected else "auth_failed")
@@ -85,7 +85,7 @@ def test_a_token_of_the_owner_is_what_it_is_shown(token):
 
 def test_a_server_that_wants_a_token_and_gives_none_is_told_with_the_remedy(caplog):
     with Guarded() as server:
-        config = Backend(url=server.url, protocol="realtime")
+        config = BackendOptions(url=server.url, protocol="realtime")
         with BackendClient(config) as client:
             assert not client.connect()
             assert client.state == "auth_failed"
@@ -107,7 +107,7 @@ def test_jarvis_voice_without_a_login_is_used_without_one_too():
     told = Told()
     with (
         OpenSocketIo() as server,
-        BackendClient(Backend(url=server.url), on_event=told) as client,
+        BackendClient(BackendOptions(url=server.url), on_event=told) as client,
     ):
         assert client.connect(), client.state
         assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
@@ -116,7 +116,7 @@ def test_jarvis_voice_without_a_login_is_used_without_one_too():
 def test_a_server_that_leaves_politely_after_each_turn_is_no_fault(caplog):
     told = Told()
     with Sketch() as server:
-        config = Backend(url=server.url, protocol="realtime")
+        config = BackendOptions(url=server.url, protocol="realtime")
         with caplog.at_level(logging.INFO), BackendClient(config, on_event=told) as client:
             assert client.connect()
             for turn in (1, 2, 3):
@@ -136,7 +136,7 @@ def test_one_that_leaves_before_the_turn_is_over_is_a_fault(caplog):
 
     told = Told()
     with Rude() as server:
-        config = Backend(url=server.url, protocol="realtime")
+        config = BackendOptions(url=server.url, protocol="realtime")
         with BackendClient(config, on_event=told) as client:
             assert client.connect()
             assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.REPLY_LOST
@@ -170,7 +170,7 @@ class Silent(BareEcho):
 @pytest.mark.parametrize("server", [BareEcho, Silent])
 def test_a_session_that_never_says_a_status_is_used_after_two_seconds(server, caplog):
     with server() as running:
-        config = Backend(url=running.url, protocol="session")
+        config = BackendOptions(url=running.url, protocol="session")
         with caplog.at_level(logging.INFO), BackendClient(config) as client:
             began = time.monotonic()
             assert client.connect()
@@ -183,7 +183,7 @@ def test_a_turn_with_a_bare_echo_comes_to_an_end():
     told = Told()
     timing = Timing(ping_s=0.3)
     with BareEcho() as server:
-        config = Backend(url=server.url, protocol="session")
+        config = BackendOptions(url=server.url, protocol="session")
         with BackendClient(config, on_event=told, timing=timing) as client:
             assert client.connect()
             for _ in range(2):

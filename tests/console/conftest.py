@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import ClientSession, web
 
-from jarvis_ear.console.door import Door
-from jarvis_ear.console.server import Pages
-from jarvis_ear.system.feed import Feed
+from jarvis_ear.console.server import Pages, RequestGuard
+from jarvis_ear.control.feed import Feed
 
 TOKEN = "the-token"
 DEADLINE_S = 20
@@ -54,7 +53,7 @@ def site(feed):
         # The door has to know the port, and the port is known when it listens.
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        pages = Pages(Door(port, TOKEN, now), feed, ask or nothing, now)
+        pages = Pages(RequestGuard(port, TOKEN, now), feed, ask or nothing, now)
         app = pages.application()
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()

@@ -1,7 +1,14 @@
 import pytest
 
-from jarvis_ear.console.door import GUESSES, GUESSES_S, Door, Visit, bearer_token, offered_token
-from jarvis_ear.console.errors import Refusal
+from jarvis_ear.console.server import (
+    GUESSES,
+    GUESSES_S,
+    Refusal,
+    RequestGuard,
+    Visit,
+    bearer_token,
+    offered_token,
+)
 
 
 @pytest.fixture
@@ -11,7 +18,7 @@ def now():
 
 @pytest.fixture
 def door(now):
-    return Door(4888, "the-token", lambda: now[0])
+    return RequestGuard(4888, "the-token", lambda: now[0])
 
 
 def visit(host="127.0.0.1:4888", origin=None, query="", token="the-token"):

@@ -5,9 +5,8 @@ import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
 from jarvis_ear.console import server
-from jarvis_ear.console.browser import BURST
-from jarvis_ear.system.feed import MAX_DELTAS, apply
-from jarvis_ear.system.feed_lines import decode
+from jarvis_ear.console.server import BURST
+from jarvis_ear.control.feed import MAX_DELTAS, apply, decode
 
 PLACES = [
     "/console",

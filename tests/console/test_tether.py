@@ -4,9 +4,9 @@ import socket
 import pytest
 
 from fakes.ear_feed import FeedingEar
-from jarvis_ear.console import tether as module
-from jarvis_ear.console.tether import Tether
-from jarvis_ear.system.feed import Feed
+from jarvis_ear.console import command as module
+from jarvis_ear.console.command import EarClient
+from jarvis_ear.control.feed import Feed
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def scene(run, folder, story):
     async def play():
         feed = Feed()
         task = asyncio.create_task(
-            Tether(lambda: [folder / "nowhere", folder / "feed"], feed).run()
+            EarClient(lambda: [folder / "nowhere", folder / "feed"], feed).run()
         )
         try:
             await story(feed)

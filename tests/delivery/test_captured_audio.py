@@ -2,7 +2,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from jarvis_ear.delivery.captured_audio import CapturedAudio
+from jarvis_ear.delivery.utterance import CapturedAudio
 
 
 def test_it_is_a_value_that_nobody_changes():

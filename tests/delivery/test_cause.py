@@ -1,6 +1,6 @@
 import pytest
 
-from jarvis_ear.delivery.cause import Cause, cause_of
+from jarvis_ear.delivery.events import Cause, cause_of
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """What somebody is still saying, as far as a link has it."""
 
-from jarvis_ear.delivery.draft import MAX_HEARD, Draft
-from jarvis_ear.delivery.spool_record import MAX_PCM_BYTES
-from jarvis_ear.wire.voice_messages import Listening, Pong, Processing, Transcript
+from jarvis_ear.delivery.utterance import MAX_HEARD, MAX_PCM_BYTES, Draft
+from jarvis_ear.wires.messages import Listening, Pong, Processing, Transcript
 
 
 def test_each_link_gets_it_from_the_beginning_and_then_what_is_new():

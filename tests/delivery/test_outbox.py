@@ -10,16 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from jarvis_ear.delivery import events
 from jarvis_ear.delivery import outbox as module
-from jarvis_ear.delivery.cause import Cause
-from jarvis_ear.delivery.effects import Note, Replace, Send, Tell, Upload
-from jarvis_ear.delivery.events import Finished, UnaskedSpeech, Verdict
-from jarvis_ear.delivery.mark import Mark
+from jarvis_ear.delivery.events import Cause, Finished, UnaskedSpeech, Verdict
 from jarvis_ear.delivery.outbox import MAX_UTTERANCES, Outbox
-from jarvis_ear.delivery.patience import Patience
-from jarvis_ear.delivery.revival import Present, Promise, revive
-from jarvis_ear.delivery.spool_record import Header
-from jarvis_ear.delivery.utterance import Utterance
-from jarvis_ear.wire.voice_messages import (
+from jarvis_ear.delivery.recovery import CurrentRun, Guarantee, recover
+from jarvis_ear.delivery.timeouts import Timeouts
+from jarvis_ear.delivery.transitions import Note, Replace, Send, SpoolState, Tell, Upload
+from jarvis_ear.delivery.utterance import Header, Utterance
+from jarvis_ear.wires.messages import (
     AudioChunk,
     AudioEnd,
     AudioStart,
@@ -39,7 +36,7 @@ def utterance(name, ended_at=0.0, size=100):
 
 
 def outbox():
-    return Outbox("den", Patience())
+    return Outbox("den", Timeouts())
 
 
 def ends(effects):
@@ -57,7 +54,7 @@ def commit(box, now):
 
 def mark(box, effects, now, *, kept=True):
     """Write down what is to be written down before it may run."""
-    notes = [each for each in effects if isinstance(each, Note) and each.mark is Mark.SENT]
+    notes = [each for each in effects if isinstance(each, Note) and each.mark is SpoolState.SENT]
     return tuple(e for note in notes for e in box.marked(note.turn_id, now, kept=kept))
 
 
@@ -144,7 +141,7 @@ def test_a_turn_that_was_committed_was_perhaps_run():
 
 
 def test_an_owner_may_have_both_in_order():
-    box = Outbox("den", Patience(), queue=True)
+    box = Outbox("den", Timeouts(), queue=True)
     box.put(utterance("a"), 0.0)
     assert box.abandon("a", 1.0) == (Tell(events.StillWaiting("a")),)
     box.put(utterance("b"), 2.0)
@@ -314,7 +311,7 @@ class AnyBackend(RuleBasedStateMachine):
     they say what may be sent again.
     """
 
-    promise = Promise.AT_MOST_ONCE
+    promise = Guarantee.AT_MOST_ONCE
 
     def __init__(self):
         super().__init__()
@@ -327,7 +324,7 @@ class AnyBackend(RuleBasedStateMachine):
         self.start()
 
     def start(self):
-        self.box = Outbox("den", Patience(), self.promise.moves)
+        self.box = Outbox("den", Timeouts(), self.promise.moves)
         self.linked = False
 
     def take(self, effects):
@@ -355,10 +352,10 @@ class AnyBackend(RuleBasedStateMachine):
 
     def note(self, name, mark):
         """Mark it, if the disk lets us; what it does not let us mark must not run."""
-        kept = mark is not Mark.SENT or not self.disk_is_stuck
+        kept = mark is not SpoolState.SENT or not self.disk_is_stuck
         if kept:
             self.marks[name] = mark
-        if mark is Mark.SENT:
+        if mark is SpoolState.SENT:
             self.take(self.box.marked(name, self.now, kept=kept))
 
     @rule()
@@ -367,7 +364,7 @@ class AnyBackend(RuleBasedStateMachine):
 
     def commit(self, name):
         assert self.linked
-        assert self.marks[name] is Mark.SENT, "not on file before it may run"
+        assert self.marks[name] is SpoolState.SENT, "not on file before it may run"
         assert self.now < self.sounds[name].ended_at + 30, "run too late"
         self.commits[name] = self.commits.get(name, 0) + 1
         if self.commits[name] == 1:
@@ -388,7 +385,7 @@ class AnyBackend(RuleBasedStateMachine):
         name = f"turn {len(self.put)}"
         self.put.append(name)
         self.sounds[name] = utterance(name, self.now, size)
-        self.marks[name] = Mark.NEW
+        self.marks[name] = SpoolState.NEW
         self.take(self.box.put(self.sounds[name], self.now))
 
     @precondition(lambda self: not self.linked)
@@ -435,10 +432,10 @@ class AnyBackend(RuleBasedStateMachine):
         """The next life has what is on file, and nothing else."""
         left, self.marks = self.marks, {}
         self.start()
-        present = Present("this", self.now, 30.0, self.promise)
+        present = CurrentRun("this", self.now, 30.0, self.promise)
         for name, mark in left.items():
             spoken = self.sounds[name]
-            past = revive(mark, Header(name, "this", spoken.ended_at, 0, 0), present)
+            past = recover(mark, Header(name, "this", spoken.ended_at, 0, 0), present)
             self.marks[name] = mark
             if isinstance(past, Finished):
                 self.take((Tell(past),))
@@ -458,7 +455,7 @@ class AnyBackend(RuleBasedStateMachine):
 class AnyBackendAtLeastOnce(AnyBackend):
     """The same, for an owner who would rather have a command run twice than not at all."""
 
-    promise = Promise.AT_LEAST_ONCE
+    promise = Guarantee.AT_LEAST_ONCE
 
 
 class NoRefusals(AnyBackend):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from jarvis_ear.delivery import reply as module
 from jarvis_ear.delivery.reply import Reply
 from jarvis_ear.errors import RemoteProtocolError
-from jarvis_ear.wire.voice_messages import TtsChunk
+from jarvis_ear.wires.messages import TtsChunk
 
 
 def sentence(index, audio=b"RIFF"):

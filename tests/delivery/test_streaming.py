@@ -7,15 +7,21 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.delivery import events
-from jarvis_ear.delivery.carriage import Carriage
-from jarvis_ear.delivery.effects import Note, Replace, Send, Tell, Upload
 from jarvis_ear.delivery.events import Finished, Verdict
-from jarvis_ear.delivery.mark import Mark
-from jarvis_ear.delivery.moves import AT_MOST_ONCE
 from jarvis_ear.delivery.outbox import Outbox
-from jarvis_ear.delivery.patience import Patience
+from jarvis_ear.delivery.timeouts import Timeouts
+from jarvis_ear.delivery.transitions import (
+    AT_MOST_ONCE,
+    Note,
+    Replace,
+    Send,
+    SpoolState,
+    Tell,
+    Upload,
+    UploadMode,
+)
 from jarvis_ear.delivery.utterance import Utterance
-from jarvis_ear.wire.voice_messages import (
+from jarvis_ear.wires.messages import (
     Answer,
     AudioEnd,
     AudioPart,
@@ -47,11 +53,11 @@ def rest(offset, pcm):
 
 @pytest.fixture
 def box():
-    return Outbox("den", Patience(), AT_MOST_ONCE, Carriage.STREAMED)
+    return Outbox("den", Timeouts(), AT_MOST_ONCE, UploadMode.STREAMED)
 
 
 def test_a_wire_that_takes_sentences_whole_gets_nothing_before(box):
-    whole = Outbox("den", Patience())
+    whole = Outbox("den", Timeouts())
     whole.link_up(0.0)
     assert whole.grew("t1", 0, b"abcd", 0.0) == ()
     assert whole.discarded("t1", 0.0) == ()
@@ -69,9 +75,9 @@ def test_a_sentence_goes_up_while_it_is_said_and_its_end_is_the_commit(box):
     assert box.hear(PartialTranscript("what time"), 0.4) == (
         Tell(events.PartlyTranscribed("t1", "what time")),
     )
-    assert box.flushed(0.5) == (Note("t1", Mark.SENT),)
+    assert box.flushed(0.5) == (Note("t1", SpoolState.SENT),)
     assert box.marked("t1", 0.5, kept=True) == (END, Tell(events.Sent("t1", 8, 52, 0)))
-    assert box.hear(Processing(), 0.6)[1] == Tell(events.Processing("t1"))
+    assert box.hear(Processing(), 0.6)[1] == Tell(events.ProcessingStarted("t1"))
     assert box.hear(Transcript("what time is it"), 0.7) == (
         Tell(events.Transcribed("t1", "what time is it")),
     )
@@ -198,8 +204,8 @@ def test_a_backend_that_finds_an_end_of_its_own_has_it(box):
         assert box.hear(message, 0.1) == ()
     assert box.grew("t1", 4, b"ef", 0.2) == ()
     assert box.put(utterance("t1", b"abcdefgh"), 0.3) == (
-        Note("t1", Mark.TAKEN),
-        Tell(events.Processing("t1")),
+        Note("t1", SpoolState.TAKEN),
+        Tell(events.ProcessingStarted("t1")),
         Tell(events.Transcribed("t1", "what time")),
     )
     assert box.hear(TtsDone(0), 0.4) == (
@@ -224,7 +230,7 @@ class AnyStream(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.box = Outbox("den", Patience(), AT_MOST_ONCE, Carriage.STREAMED)
+        self.box = Outbox("den", Timeouts(), AT_MOST_ONCE, UploadMode.STREAMED)
         self.now, self.linked, self.counted = 0.0, False, 0
         self.on_link = None
         self.saying = None
@@ -247,7 +253,7 @@ class AnyStream(RuleBasedStateMachine):
                     assert name not in self.ran
                     self.ran.append(name)
                     self.on_link = None
-                case Note(turn_id, Mark.SENT):
+                case Note(turn_id, SpoolState.SENT):
                     self.take(self.box.marked(turn_id, self.now, kept=True))
                 case Tell(Finished() as end):
                     assert end.turn_id not in self.ended

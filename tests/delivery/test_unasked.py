@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from jarvis_ear.delivery.effects import Tell
 from jarvis_ear.delivery.events import Finished, UnaskedSpeech
 from jarvis_ear.delivery.outbox import Outbox
-from jarvis_ear.delivery.patience import Patience
-from jarvis_ear.delivery.unasked import Unasked
+from jarvis_ear.delivery.reply import Unasked
+from jarvis_ear.delivery.timeouts import Timeouts
+from jarvis_ear.delivery.transitions import Tell
 from jarvis_ear.delivery.utterance import Utterance
-from jarvis_ear.wire.voice_messages import Listening, Processing, TtsChunk, TtsDone
+from jarvis_ear.wires.messages import Listening, Processing, TtsChunk, TtsDone
 
 CHUNK = TtsChunk(0, "audio/wav", b"RIFF")
 WAV = b"RIFF" + bytes(40)
@@ -18,7 +18,7 @@ WAV = b"RIFF" + bytes(40)
 
 @pytest.fixture
 def box():
-    box = Outbox("den", Patience())
+    box = Outbox("den", Timeouts())
     box.link_up(0.0)
     return box
 

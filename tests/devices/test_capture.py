@@ -8,14 +8,14 @@ import pytest
 
 from fakes.clock import FakeClock
 from fakes.source import FakeSource
-from jarvis_ear.audio.block import Block
+from jarvis_ear.audio.frames import Block
 from jarvis_ear.devices import capture as module
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.end_of_sound import EndOfSound
-from jarvis_ear.errors import DeviceError, InputError, MicrophoneBusy, MicrophoneLost
+from jarvis_ear.devices.sources import EndOfSound
+from jarvis_ear.errors import DeviceError, InputError, MicrophoneBusy, MicrophoneUnavailable
+from jarvis_ear.health.deaf_time import LossMark
+from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal import sound as kinds
-from jarvis_ear.system.inbox import Inbox
-from jarvis_ear.system.loss_mark import LossMark
 from jarvis_ear.units import Samples
 
 SOON_S = 10.0  # a deadline for things that happen at once
@@ -161,7 +161,7 @@ def test_a_loss_is_told_once_and_the_finding_too(run, caplog):
     caplog.set_level(logging.INFO)
     source = FakeSource()
     for attempt in range(3):
-        source.refusals.put(MicrophoneLost(f"attempt {attempt}"))
+        source.refusals.put(MicrophoneUnavailable(f"attempt {attempt}"))
     going = run(source)
     assert going.next() == ("lost", "attempt 0")
     going.clock.now += 7.0
@@ -176,7 +176,7 @@ def test_a_loss_is_told_once_and_the_finding_too(run, caplog):
 
 def test_an_open_without_sound_is_no_finding(run):
     source = FakeSource()
-    source.give(MicrophoneLost("unplugged"), MicrophoneLost("no sound"), block(0))
+    source.give(MicrophoneUnavailable("unplugged"), MicrophoneUnavailable("no sound"), block(0))
     going = run(source)
     assert [going.next(), going.next()] == [("lost", "unplugged"), ("found",)]
     assert source.opened == 3
@@ -184,7 +184,9 @@ def test_an_open_without_sound_is_no_finding(run):
 
 def test_every_outage_is_told(run):
     source = FakeSource()
-    source.give(block(0), MicrophoneLost("one"), block(320), MicrophoneLost("two"), block(640))
+    source.give(
+        block(0), MicrophoneUnavailable("one"), block(320), MicrophoneUnavailable("two"), block(640)
+    )
     going = run(source)
     told = [going.next()[0] for _ in range(4)]
     assert told == ["lost", "found", "lost", "found"]
@@ -195,8 +197,8 @@ def test_attempts_wait_longer_and_longer_and_start_anew_after_a_finding(run):
     waits = []
     going.capture._told.wait_for = lambda _changed, seconds: waits.append(seconds)
     for attempt in range(3):
-        going.source.refusals.put(MicrophoneLost(str(attempt)))
-    going.source.give(block(0), MicrophoneLost("again"), block(320), EndOfSound())
+        going.source.refusals.put(MicrophoneUnavailable(str(attempt)))
+    going.source.give(block(0), MicrophoneUnavailable("again"), block(320), EndOfSound())
     going.capture.start()
     going.capture._thread.join(SOON_S)
     assert waits == [0.001, 0.002, 0.002, 0.001]
@@ -206,7 +208,7 @@ def test_stop_does_not_wait_for_the_next_attempt(run):
     source = FakeSource()
     going = Run(source)
     going.capture._back_off_s = (60.0,)
-    source.refusals.put(MicrophoneLost("none"))
+    source.refusals.put(MicrophoneUnavailable("none"))
     going.capture.start()
     assert going.next()[0] == "lost"
     assert going.capture.stop()
@@ -222,7 +224,7 @@ def test_a_bad_input_ends_it_with_its_error(run, live):
 
 
 def test_a_file_is_not_looked_for(run):
-    source, error = FakeSource(live=False), MicrophoneLost("odd")
+    source, error = FakeSource(live=False), MicrophoneUnavailable("odd")
     source.refusals.put(error)
     assert run(source).next() == ("end", error)
 
@@ -230,7 +232,7 @@ def test_a_file_is_not_looked_for(run):
 def test_a_device_that_does_not_let_go_ends_it(run):
     source = FakeSource()
     source.close_error = DeviceError("only a new process can open it again")
-    source.give(MicrophoneLost("stalled"))
+    source.give(MicrophoneUnavailable("stalled"))
     assert run(source).next() == ("end", source.close_error)
 
 
@@ -249,7 +251,7 @@ def test_while_it_is_gone_the_log_hears_little(run, caplog):
     source, reasons = FakeSource(), ["gone"] * 200 + ["busy"] * 100
     going = Run(source)
     for reason in reasons:
-        source.refusals.put(MicrophoneLost(reason))
+        source.refusals.put(MicrophoneUnavailable(reason))
 
     def wait_for(_changed, _seconds):
         going.clock.now += 4.0
@@ -269,7 +271,7 @@ def test_reasons_that_take_turns_are_told_at_most_every_ten_seconds(caplog):
     going = Run(FakeSource())
     for second in range(61):
         going.clock.now = 1000.0 + second
-        going.capture._lose(MicrophoneLost("gone" if second % 2 else "busy"))
+        going.capture._lose(MicrophoneUnavailable("gone" if second % 2 else "busy"))
     assert len(caplog.records) <= 7
 
 
@@ -305,8 +307,8 @@ def test_what_is_lost_after_an_unmute_is_told_again(run):
     source = FakeSource()
     going = Run(source)
     going.capture._back_off_s = (60.0,)
-    source.refusals.put(MicrophoneLost("gone"))
-    source.refusals.put(MicrophoneLost("still gone"))
+    source.refusals.put(MicrophoneUnavailable("gone"))
+    source.refusals.put(MicrophoneUnavailable("still gone"))
     with going.capture:
         assert going.next() == ("lost", "gone")
         going.capture.mute()
@@ -345,7 +347,7 @@ def test_reopening_closes_the_source_and_opens_it_again(run):
 def test_reopening_ends_the_wait_for_a_lost_source(run, monkeypatch):
     source = FakeSource()
     for _ in range(2):
-        source.refusals.put(MicrophoneLost("no such device"))
+        source.refusals.put(MicrophoneUnavailable("no such device"))
     going = Run(source)
     going.capture._back_off_s = (0.001, 3600.0)
     going.capture.start()
@@ -375,7 +377,7 @@ def test_what_becomes_of_the_microphone_is_a_record_of_its_kind(caplog):
     going = Run(FakeSource())
     going.capture._lose(MicrophoneBusy("hw:CARD=Device is held by arecord (pid 42)"))
     going.clock.now += 601
-    going.capture._lose(MicrophoneLost("gone"))
+    going.capture._lose(MicrophoneUnavailable("gone"))
     going.capture._find()
     busy, still, found = [vars(record) for record in caplog.records]
     assert busy["EVENT"] == "MicrophoneLost"
@@ -390,7 +392,7 @@ def test_a_loose_cable_is_told_seldom_and_in_pairs(caplog):
     going = Run(FakeSource())
     caplog.set_level(logging.DEBUG)
     for _ in range(60):
-        going.capture._lose(MicrophoneLost("gone"))
+        going.capture._lose(MicrophoneUnavailable("gone"))
         going.clock.now += 0.5
         going.capture._find()
         going.clock.now += 0.5
@@ -429,7 +431,7 @@ def test_a_silent_microphone_that_comes_back_is_found_with_its_first_sound(run):
     source = FakeSource()
     going = run(source)
     source.silence = "only zeros"
-    source.give(block(0), MicrophoneLost("unplugged"), block(320))
+    source.give(block(0), MicrophoneUnavailable("unplugged"), block(320))
     assert [going.next(), going.next()] == [("silent", "only zeros"), ("lost", "unplugged")]
     assert [going.block(), going.block()] == [block(0), block(320)]
     assert going.capture.why_deaf[0] == "only zeros"
@@ -473,8 +475,8 @@ def test_a_mute_too_short_to_be_noticed_is_told_of_as_well(run):
         capture.unmute()
     assert told == ["only zeros"] * 2
     for _ in range(2):
-        capture._lose(MicrophoneLost("gone"))
-        capture._lose(MicrophoneLost("gone"))
+        capture._lose(MicrophoneUnavailable("gone"))
+        capture._lose(MicrophoneUnavailable("gone"))
         capture.mute()
         capture.unmute()
     assert told[2:] == ["gone"] * 2
@@ -482,7 +484,10 @@ def test_a_mute_too_short_to_be_noticed_is_told_of_as_well(run):
 
 @pytest.mark.parametrize(
     ("error", "remedy"),
-    [(MicrophoneLost("gone"), "jarvis-ear devices"), (MicrophoneBusy("held"), "end the program")],
+    [
+        (MicrophoneUnavailable("gone"), "jarvis-ear devices"),
+        (MicrophoneBusy("held"), "end the program"),
+    ],
 )
 def test_a_loss_comes_with_what_to_do(run, error, remedy):
     source = FakeSource()
@@ -502,7 +507,7 @@ def deaf_ms(caplog) -> list[int]:
 def test_a_loss_that_began_before_a_restart_is_told_whole(run, tmp_path, caplog, is_there_at_once):
     caplog.set_level(logging.DEBUG)
     source = FakeSource()
-    source.refusals.put(MicrophoneLost("unplugged"))
+    source.refusals.put(MicrophoneUnavailable("unplugged"))
     source.hang = threading.Event()
     first = run(source, folder=tmp_path)
     assert first.next() == ("lost", "unplugged")
@@ -510,7 +515,7 @@ def test_a_loss_that_began_before_a_restart_is_told_whole(run, tmp_path, caplog,
     assert first.capture.stop()
     second = FakeSource()
     if not is_there_at_once:
-        second.refusals.put(MicrophoneLost("still unplugged"))
+        second.refusals.put(MicrophoneUnavailable("still unplugged"))
     second.give(block(0))
     going = Run(second, folder=tmp_path)
     going.clock.now += 3.0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jarvis_ear.devices.digital_silence import Change, DigitalSilence
+from jarvis_ear.devices.silence import DigitalSilence, SilenceChange
 
 SECOND = bytes(32_000)
 
@@ -9,7 +9,7 @@ SECOND = bytes(32_000)
 def test_ten_seconds_of_zeros_are_said_once():
     silence = DigitalSilence()
     assert [silence.hear(SECOND) for _ in range(9)] == [None] * 9
-    assert silence.hear(SECOND) is Change.DEAD
+    assert silence.hear(SECOND) is SilenceChange.DEAD
     assert silence.hear(SECOND) is None
 
 
@@ -25,16 +25,16 @@ def test_life_after_silence_is_said_once():
     silence = DigitalSilence()
     for _ in range(12):
         silence.hear(SECOND)
-    assert silence.hear(b"\1\0") is Change.ALIVE
+    assert silence.hear(b"\1\0") is SilenceChange.ALIVE
     assert silence.hear(b"\1\0") is None
 
 
 def test_any_value_that_never_changes_is_as_dead():
     silence = DigitalSilence()
-    assert [silence.hear(b"\7\0" * 16_000) for _ in range(10)] == [None] * 9 + [Change.DEAD]
+    assert [silence.hear(b"\7\0" * 16_000) for _ in range(10)] == [None] * 9 + [SilenceChange.DEAD]
     assert silence.what == "the value 7"
-    assert silence.hear(SECOND) is Change.ALIVE
-    assert [silence.hear(SECOND) for _ in range(9)] == [None] * 8 + [Change.DEAD]
+    assert silence.hear(SECOND) is SilenceChange.ALIVE
+    assert [silence.hear(SECOND) for _ in range(9)] == [None] * 8 + [SilenceChange.DEAD]
 
 
 def test_no_sound_says_nothing():
@@ -50,9 +50,9 @@ def flicker(low: int, high: int) -> bytes:
 def test_a_minute_of_the_last_bit_is_a_dead_line(low, high):
     silence = DigitalSilence()
     told = [silence.hear(flicker(low, high)) for _ in range(61)]
-    assert told == [None] * 59 + [Change.DEAD, None]
+    assert told == [None] * 59 + [SilenceChange.DEAD, None]
     assert silence.what == f"values from {low} to {high}"
-    assert silence.hear(b"\x40\0\xc0\xff") is Change.ALIVE
+    assert silence.hear(b"\x40\0\xc0\xff") is SilenceChange.ALIVE
 
 
 def test_a_bit_more_than_the_last_one_is_a_quiet_room():
@@ -63,12 +63,14 @@ def test_a_bit_more_than_the_last_one_is_a_quiet_room():
 def test_a_muted_line_that_flickers_now_and_then_stays_dead_after_a_minute():
     silence = DigitalSilence()
     told = [silence.hear(flicker(0, 1) if second % 15 == 14 else SECOND) for second in range(90)]
-    assert told[9] is told[24] is Change.DEAD
-    assert told[14] is told[29] is Change.ALIVE
+    assert told[9] is told[24] is SilenceChange.DEAD
+    assert told[14] is told[29] is SilenceChange.ALIVE
     assert silence.is_dead
     assert told[60:] == [None] * 30
 
 
 def test_time_counts_whatever_the_rate():
     silence = DigitalSilence()
-    assert [silence.hear(bytes(96_000), 48_000) for _ in range(10)] == [None] * 9 + [Change.DEAD]
+    assert [silence.hear(bytes(96_000), 48_000) for _ in range(10)] == [None] * 9 + [
+        SilenceChange.DEAD
+    ]

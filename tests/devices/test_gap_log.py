@@ -1,6 +1,6 @@
 import logging
 
-from jarvis_ear.devices.gap_log import EVERY_S, GapLog
+from jarvis_ear.devices.silence import GAP_EVERY_S, GapLog
 from jarvis_ear.journal.sound import SOUND_LOST
 
 
@@ -9,7 +9,7 @@ def test_the_first_gap_is_told_at_once_and_the_others_together(caplog):
     gaps.tell("microphone 'usb'", 40, now=0.0)
     for second in range(1, 600):
         gaps.tell("microphone 'usb'", 10, now=float(second))
-    gaps.tell("microphone 'usb'", 7, now=EVERY_S)
+    gaps.tell("microphone 'usb'", 7, now=GAP_EVERY_S)
     assert [record.LOST_MS for record in caplog.records] == [40, 5997]
     first = caplog.records[0]
     assert first.levelno == logging.WARNING

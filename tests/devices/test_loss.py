@@ -1,4 +1,4 @@
-from jarvis_ear.devices.loss import LossMeter
+from jarvis_ear.devices.microphone import LossMeter
 
 RATE = 16_000
 PIECE = 640

@@ -7,12 +7,12 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear import config
-from jarvis_ear.audio.framer import Framer
+from jarvis_ear.audio.frames import Framer
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.devices import portaudio
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.portaudio import PortAudio
-from jarvis_ear.errors import DeviceError, MicrophoneLost
+from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
 
 
 class Room:
@@ -26,7 +26,7 @@ class Room:
         self.said = 0
         self.hear = hear
         self.microphone = Microphone(
-            config.Microphone(**options),
+            config.MicrophoneOptions(**options),
             library=self.sounds.library(sleep=self.sleep),
             monotonic=self.clock.monotonic,
         )
@@ -112,7 +112,7 @@ def test_a_stall_is_a_loss_after_the_configured_time(room):
     room.read(5)
     room.running = False
     heard_at = room.clock.now
-    with pytest.raises(MicrophoneLost, match="microphone 'mic' gave no sound for 500 ms"):
+    with pytest.raises(MicrophoneUnavailable, match="microphone 'mic' gave no sound for 500 ms"):
         room.read(100)
     assert 0.5 <= room.clock.now - heard_at <= 0.6
 
@@ -120,7 +120,7 @@ def test_a_stall_is_a_loss_after_the_configured_time(room):
 def test_the_first_sound_may_take_longer(room):
     room.running = False
     opened_at = room.clock.now
-    with pytest.raises(MicrophoneLost, match="for 3000 ms"):
+    with pytest.raises(MicrophoneUnavailable, match="for 3000 ms"):
         room.read(100)
     assert 3.0 <= room.clock.now - opened_at <= 3.1
 
@@ -128,10 +128,12 @@ def test_the_first_sound_may_take_longer(room):
 def test_an_unplugged_card_is_a_loss_at_once(room):
     room.read(5)
     room.card.plugged = False
-    with pytest.raises(MicrophoneLost, match=r"'mic': Unanticipated host error \(No such device\)"):
+    with pytest.raises(
+        MicrophoneUnavailable, match=r"'mic': Unanticipated host error \(No such device\)"
+    ):
         room.microphone.read()
     room.microphone.close()
-    with pytest.raises(MicrophoneLost, match="no sound input device"):
+    with pytest.raises(MicrophoneUnavailable, match="no sound input device"):
         room.microphone.open()
 
 
@@ -205,7 +207,7 @@ def test_closing_twice_is_as_good_as_once(room):
     room.microphone.close()
     room.microphone.close()
     assert room.sounds.open_streams == []
-    with pytest.raises(MicrophoneLost, match="is not open"):
+    with pytest.raises(MicrophoneUnavailable, match="is not open"):
         room.microphone.read()
 
 
@@ -213,8 +215,8 @@ def test_without_portaudio_the_microphone_is_lost_not_the_program():
     def absent():
         raise OSError("PortAudio library not found")
 
-    microphone = Microphone(config.Microphone(), library=portaudio.PortAudio(absent))
-    with pytest.raises(MicrophoneLost, match="apt install libportaudio2"):
+    microphone = Microphone(config.MicrophoneOptions(), library=portaudio.PortAudio(absent))
+    with pytest.raises(MicrophoneUnavailable, match="apt install libportaudio2"):
         microphone.open()
     microphone.close()
 
@@ -244,7 +246,9 @@ def test_the_first_channel_needs_no_other(room):
 
 
 def test_a_channel_that_the_device_has_not_is_a_loss():
-    with pytest.raises(MicrophoneLost, match="has 1 channel, the first is 0; channel 1 is wanted"):
+    with pytest.raises(
+        MicrophoneUnavailable, match="has 1 channel, the first is 0; channel 1 is wanted"
+    ):
         Room(channel=1).microphone.open()
 
 
@@ -270,12 +274,12 @@ def test_ten_seconds_of_one_value_are_warned_of_too(room, caplog):
 
 
 def test_other_options_count_from_the_next_opening_on(room):
-    room.microphone.change(config.Microphone(device="elsewhere"))
+    room.microphone.change(config.MicrophoneOptions(device="elsewhere"))
     assert room.read(1)
     room.microphone.close()
-    with pytest.raises(MicrophoneLost, match="elsewhere"):
+    with pytest.raises(MicrophoneUnavailable, match="elsewhere"):
         room.microphone.open()
-    room.microphone.change(config.Microphone(device="mic"))
+    room.microphone.change(config.MicrophoneOptions(device="mic"))
     room.microphone.open()
     assert room.read(1)
 

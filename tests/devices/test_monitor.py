@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
-from jarvis_ear.devices.device import Device
+from jarvis_ear.devices.diagnose import is_monitor, marked, source_of_server
 from jarvis_ear.devices.listing import describe
-from jarvis_ear.devices.monitor import is_monitor, marked, source_of_server
+from jarvis_ear.devices.sound_library import Device
 
 MONITOR = "alsa_output.pci-0000_00_1f.3.analog-stereo.monitor"
 
@@ -78,7 +78,7 @@ def test_the_server_is_asked(pactl, monkeypatch):
 def test_who_does_not_say_it_is_not_waited_for(pactl, monkeypatch, script):
     environ = pactl(script)
     monkeypatch.setenv("PATH", environ["PATH"])
-    monkeypatch.setattr("jarvis_ear.devices.monitor.ANSWER_S", 0.2)
+    monkeypatch.setattr("jarvis_ear.devices.diagnose.ANSWER_S", 0.2)
     assert source_of_server(environ) == ""
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_ear.devices import onnx
-from jarvis_ear.devices.onnx import open_model, shipped_model
+from jarvis_ear.devices import models
+from jarvis_ear.devices.models import open_model, shipped_model
 from jarvis_ear.errors import ConfigError
 
 MODELS = ["melspectrogram.onnx", "embedding_model.onnx", "hey_jarvis_v0.1.onnx", "silero_vad.onnx"]
@@ -23,7 +23,7 @@ def test_a_wheel_of_another_version_is_named():
 
 
 def test_a_missing_wheel_is_named(monkeypatch):
-    monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(models.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ConfigError, match="openwakeword is not installed"):
         shipped_model("melspectrogram.onnx")
 
@@ -59,9 +59,9 @@ def test_a_model_runs_in_the_thread_that_asks():
 
 LOAD = """
 import json, sys, threading
-from jarvis_ear.devices.openwakeword import OpenWakeWord
-from jarvis_ear.devices.silero import Silero
-from jarvis_ear.devices.webrtc_vad import WebRtcVad
+from jarvis_ear.devices.models import OpenWakeWord
+from jarvis_ear.devices.models import Silero
+from jarvis_ear.devices.models import WebRtcVad
 WebRtcVad(1).is_speech(bytes(640))
 Silero().probability(bytes(6400), 1.0)
 OpenWakeWord().score(bytes(25600))

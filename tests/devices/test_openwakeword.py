@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, recording
-from jarvis_ear.devices.onnx import shipped_model
-from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.devices.models import OpenWakeWord, shipped_model
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.units import STEP_SAMPLES, samples
 

@@ -1,7 +1,6 @@
 from fakes.output import FakeOutput
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.devices.player import Player
-from jarvis_ear.devices.playlist import Chunk, Playlist
+from jarvis_ear.devices.player import Chunk, Player, Playlist
 
 CHUNK = Chunk("a", 0, "audio/wav", pcm_to_wav(bytes(200)))
 

@@ -3,7 +3,7 @@ import threading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jarvis_ear.devices.playlist import (
+from jarvis_ear.devices.player import (
     MAX_BYTES,
     MAX_CHUNKS,
     MAX_MARKS,

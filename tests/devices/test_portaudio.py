@@ -9,11 +9,10 @@ import pytest
 
 from fakes.kernel import Kernel
 from fakes.portaudio import UNPLUGGED, Card, FakeSoundDevice, PortAudioError
-from jarvis_ear.devices.device import Device
+from jarvis_ear.devices.diagnose import SoundCards
 from jarvis_ear.devices.portaudio import PortAudio, say
-from jarvis_ear.devices.sound_cards import SoundCards
-from jarvis_ear.devices.sound_library import StreamFailed
-from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneLost, SpeakerLost
+from jarvis_ear.devices.sound_library import Device, StreamFailed
+from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneUnavailable, SpeakerLost
 
 
 def missing_library() -> bool:
@@ -33,7 +32,7 @@ def test_the_list_of_devices():
 def test_a_device_that_was_plugged_in_later_is_found():
     room = FakeSoundDevice()
     library = room.library()
-    with pytest.raises(MicrophoneLost, match="no sound input device"):
+    with pytest.raises(MicrophoneUnavailable, match="no sound input device"):
         library.open_input("", rate=16_000, latency_s=0.2)
     room.cards.append(Card("mic"))
     _, found, _ = library.open_input("", rate=16_000, latency_s=0.2)
@@ -64,14 +63,16 @@ def test_a_card_that_cannot_do_our_rate_is_opened_at_its_own_and_asked_only_once
 @pytest.mark.parametrize("own", [16_000, 44_100])
 def test_a_card_that_cannot_even_do_its_own_rate_is_lost(own):
     room = FakeSoundDevice(Card("odd", rate=own, rates=()))
-    with pytest.raises(MicrophoneLost, match="odd: Error opening stream: Invalid sample rate"):
+    with pytest.raises(
+        MicrophoneUnavailable, match="odd: Error opening stream: Invalid sample rate"
+    ):
         room.library().open_input("", rate=16_000, latency_s=0.2)
 
 
 def test_a_stream_that_does_not_start_is_closed_again():
     room = FakeSoundDevice(Card("mic"))
     room.refuse_start = True
-    with pytest.raises(MicrophoneLost, match="mic: Error starting stream"):
+    with pytest.raises(MicrophoneUnavailable, match="mic: Error starting stream"):
         room.library().open_input("", rate=16_000, latency_s=0.2)
     assert room.open_streams == []
 
@@ -79,7 +80,7 @@ def test_a_stream_that_does_not_start_is_closed_again():
 def test_a_busy_card_is_lost_in_the_hosts_own_words():
     room = FakeSoundDevice(Card("mic"))
     room.refuse = ("Unanticipated host error", -9999, (0, -16, "Device or resource busy"))
-    with pytest.raises(MicrophoneLost, match=r"host error \(Device or resource busy\)"):
+    with pytest.raises(MicrophoneUnavailable, match=r"host error \(Device or resource busy\)"):
         room.library().open_input("", rate=16_000, latency_s=0.2)
     with pytest.raises(SpeakerLost, match=r"host error \(Device or resource busy\)"):
         room.library().open_output("", latency_s=0.2)
@@ -102,7 +103,7 @@ def test_errors_are_said_in_words():
 def test_the_library_is_loaded_only_when_it_is_wanted():
     script = (
         "import sys; sys.modules['sounddevice'] = None\n"
-        "from jarvis_ear.devices import capture, listing, source, speaker, portaudio\n"
+        "from jarvis_ear.devices import capture, listing, sources, speaker, portaudio\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
@@ -143,7 +144,7 @@ def test_a_microphone_that_does_not_open_says_who_holds_it(tmp_path):
     kernel.hold(1, pid=4242, program="arecord")
     room = FakeSoundDevice(Card("USB Mic (hw:1,0)"))
     room.refuse = ("Device unavailable", -9985)
-    with pytest.raises(MicrophoneLost) as caught:
+    with pytest.raises(MicrophoneUnavailable) as caught:
         room.library(SoundCards(tmp_path)).open_input("usb", rate=16_000, latency_s=0.2)
     assert str(caught.value).endswith(
         "Device unavailable; hw:CARD=Device is held by arecord (pid 4242)"

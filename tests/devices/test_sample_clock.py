@@ -2,7 +2,7 @@
 
 import pytest
 
-from jarvis_ear.devices.sample_clock import WINDOW, SampleClock, boot_clock
+from jarvis_ear.devices.stream_clock import WINDOW, SampleClock, boot_clock
 from jarvis_ear.units import SAMPLE_RATE, Samples
 
 BLOCK = SAMPLE_RATE // 25

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from fakes.kernel import Kernel
-from jarvis_ear.devices.device import Device
+from jarvis_ear.devices.diagnose import SoundCards
 from jarvis_ear.devices.selection import busy, find, names_a_number, stable_name
-from jarvis_ear.devices.sound_cards import SoundCards
+from jarvis_ear.devices.sound_library import Device
 from jarvis_ear.errors import DeviceError
 
 NO_CARDS = SoundCards(Path("/nowhere"))

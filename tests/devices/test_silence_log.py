@@ -1,6 +1,6 @@
 import logging
 
-from jarvis_ear.devices.silence_log import SilenceLog
+from jarvis_ear.devices.silence import SilenceLog
 from jarvis_ear.journal.sound import MICROPHONE_SILENT
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from fakes.hearing import frames_of
 from fakes.recordings import Pcm, in_room, recording, to_pcm
-from jarvis_ear.devices.silero import WINDOW, Silero
+from jarvis_ear.devices.models import SPEECH_WINDOW, Silero
 from jarvis_ear.units import samples
 
 
@@ -64,6 +64,6 @@ def test_reset_forgets_everything():
     first = [silero.probability(frame.pcm, 1.0) for frame in frames_of(SPEECH.tobytes())]
     silero.probability(bytes(100), 1.0)
     silero.reset()
-    assert silero.probability(bytes(2 * (WINDOW - 1)), 1.0) == 0.0
+    assert silero.probability(bytes(2 * (SPEECH_WINDOW - 1)), 1.0) == 0.0
     silero.reset()
     assert [silero.probability(frame.pcm, 1.0) for frame in frames_of(SPEECH.tobytes())] == first

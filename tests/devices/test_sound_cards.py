@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes.kernel import Kernel
-from jarvis_ear.devices.sound_cards import Holder, SoundCard, SoundCards
+from jarvis_ear.devices.diagnose import Holder, SoundCard, SoundCards
 
 
 @pytest.fixture

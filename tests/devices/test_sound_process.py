@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_ear.devices import sound_process
+from jarvis_ear.devices import portaudio_process
+from jarvis_ear.devices.portaudio_process import SoundProcess
 from jarvis_ear.devices.sound_library import StreamFailed, Taken
-from jarvis_ear.devices.sound_process import SoundProcess
-from jarvis_ear.errors import DeviceError, MicrophoneLost
+from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
 
 COMMAND = (sys.executable, "-m", "fakes.sound_program")
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(sound_process, "ANSWER_S", 0.5)
+    monkeypatch.setattr(portaudio_process, "ANSWER_S", 0.5)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
 
 
@@ -52,7 +52,7 @@ def test_it_is_a_sound_library(process):
 
 
 def test_what_the_library_says_is_passed_on(process):
-    with pytest.raises(MicrophoneLost, match="no input device matches 'nobody'"):
+    with pytest.raises(MicrophoneUnavailable, match="no input device matches 'nobody'"):
         microphone(process, "nobody")
     assert process.generation == 1
 
@@ -78,7 +78,7 @@ def test_a_stream_that_fails_takes_its_process_along(process, count, said):
 
 def test_an_opening_that_hangs_is_given_up(process, monkeypatch):
     process.devices()
-    monkeypatch.setattr(sound_process, "OPEN_S", 0.2)
+    monkeypatch.setattr(portaudio_process, "OPEN_S", 0.2)
     with pytest.raises(DeviceError, match=r"did not answer within 0\.2 s"):
         microphone(process, "hang")
     monkeypatch.undo()
@@ -97,7 +97,7 @@ def test_it_bears_our_name():
 def test_it_ends_with_whoever_started_it(tmp_path):
     script = (
         "import os, sys, threading\n"
-        "from jarvis_ear.devices.sound_process import SoundProcess\n"
+        "from jarvis_ear.devices.portaudio_process import SoundProcess\n"
         "process = SoundProcess()\n"
         "process.default('input')\n"
         "print(process._process.pid, flush=True)\n"

@@ -4,10 +4,9 @@ from multiprocessing import Pipe
 import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
-from jarvis_ear.devices.device import Device
-from jarvis_ear.devices.sound_library import StreamFailed, Taken
-from jarvis_ear.devices.sound_server import SoundServer
-from jarvis_ear.errors import MicrophoneLost, SpeakerLost
+from jarvis_ear.devices.portaudio_child import SoundServer
+from jarvis_ear.devices.sound_library import Device, StreamFailed, Taken
+from jarvis_ear.errors import MicrophoneUnavailable, SpeakerLost
 
 MICROPHONE = {"wanted": "", "rate": 16_000, "latency_s": 0.2, "channel": "0"}
 
@@ -63,5 +62,5 @@ def test_an_error_is_an_answer(ask, room):
     assert isinstance(error, StreamFailed)
     assert str(error) == "Unanticipated host error (No such device)"
     ask("close")
-    assert isinstance(ask("open_input", **MICROPHONE)[1], MicrophoneLost)
+    assert isinstance(ask("open_input", **MICROPHONE)[1], MicrophoneUnavailable)
     assert isinstance(ask("open_output", wanted="", latency_s=0.2)[1], SpeakerLost)

@@ -3,29 +3,34 @@ import pytest
 from fakes.kernel import Kernel
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear import config
-from jarvis_ear.devices import sound_process
+from jarvis_ear.devices import portaudio_process
+from jarvis_ear.devices.diagnose import SoundCards
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.devices.sound_cards import SoundCards
-from jarvis_ear.devices.source import check_source, make_source, mistake_in, why_deaf
-from jarvis_ear.devices.stdin import Stdin
-from jarvis_ear.devices.wav_file import WavFile
+from jarvis_ear.devices.sources import (
+    Stdin,
+    WavFile,
+    check_source,
+    make_source,
+    mistake_in,
+    why_deaf,
+)
 from jarvis_ear.errors import DeviceError
 
 
 def test_the_default_is_a_microphone():
-    source = make_source(config.Microphone())
+    source = make_source(config.MicrophoneOptions())
     assert isinstance(source, Microphone)
     assert source.live
 
 
 def test_a_dash_is_standard_input():
-    source = make_source(config.Microphone(input="-"))
+    source = make_source(config.MicrophoneOptions(input="-"))
     assert isinstance(source, Stdin)
     assert not source.live
 
 
 def test_anything_else_is_a_file():
-    source = make_source(config.Microphone(input="speech.wav", fast=True))
+    source = make_source(config.MicrophoneOptions(input="speech.wav", fast=True))
     assert isinstance(source, WavFile)
     assert not source.live
     assert source.name == "speech.wav"
@@ -49,18 +54,18 @@ class SlowLibrary:
 
 def test_a_name_that_no_microphone_has_is_a_mistake_unless_one_waits(monkeypatch):
     library = FakeSoundDevice(Card("box")).library()
-    monkeypatch.setattr(sound_process, "for_input", lambda: library)
-    options = config.Microphone(device="rode")
+    monkeypatch.setattr(portaudio_process, "for_input", lambda: library)
+    options = config.MicrophoneOptions(device="rode")
     with pytest.raises(DeviceError, match="no input device matches 'rode'"):
         check_source(options, waits=False)
     check_source(options, waits=True)
-    check_source(config.Microphone(device="box"), waits=False)
+    check_source(config.MicrophoneOptions(device="box"), waits=False)
 
 
 @pytest.mark.parametrize("library", [SlowLibrary(), FakeSoundDevice().library()])
 def test_while_the_sound_system_is_not_there_a_name_is_no_mistake(monkeypatch, library):
-    monkeypatch.setattr(sound_process, "for_input", lambda: library)
-    check_source(config.Microphone(device="rode"), waits=False)
+    monkeypatch.setattr(portaudio_process, "for_input", lambda: library)
+    check_source(config.MicrophoneOptions(device="rode"), waits=False)
 
 
 @pytest.mark.parametrize("wanted", ["hw:1,0", "plughw:1", "hw:CARD=Device"])

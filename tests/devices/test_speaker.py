@@ -15,8 +15,7 @@ from jarvis_ear.delivery.playback import Playback, Unheard
 from jarvis_ear.devices import player as player_module
 from jarvis_ear.devices import speaker as speaker_module
 from jarvis_ear.devices.output import NoOutput, PortAudioOutput
-from jarvis_ear.devices.player import REMEDY
-from jarvis_ear.devices.playlist import MAX_CHUNKS
+from jarvis_ear.devices.player import MAX_CHUNKS, REMEDY
 from jarvis_ear.devices.speaker import Speaker, make_output
 from jarvis_ear.errors import SpeakerLost
 
@@ -39,7 +38,7 @@ class Run:
         self.output = output
         self.told = queue.Queue()
         self.speaker = Speaker(
-            config.Speaker(**options),
+            config.SpeakerOptions(**options),
             on_started=lambda turn: self.told.put(("started", turn)),
             on_ended=lambda turn: self.told.put(("ended", turn)),
             on_heard=self._hear,
@@ -409,7 +408,7 @@ def test_another_loudspeaker_is_looked_for_after_a_reload(run, monkeypatch):
     there.lack = lambda: looked.set() or "gone"
     monkeypatch.setattr(speaker_module, "make_output", lambda _: there)
     going = run()
-    going.speaker.change(config.Speaker(device="USB"))
+    going.speaker.change(config.SpeakerOptions(device="USB"))
     assert looked.wait(SOON_S)
 
 
@@ -420,7 +419,7 @@ def test_who_wants_no_loudspeaker_any_more_is_told_of_none(run, monkeypatch, cap
     going.output.refusal = SpeakerLost("no sound output device")
     going.say("a", wav(noise(10)))
     going.ended("a")
-    going.speaker.change(config.Speaker(device="none"))
+    going.speaker.change(config.SpeakerOptions(device="none"))
     going.say("b", wav(noise(10)))
     going.ended("b")
     assert going.heard["b"].reason is Unheard.NO_SPEAKER
@@ -459,9 +458,9 @@ def test_closing_what_never_started():
 
 
 def test_the_output_is_chosen_by_the_options():
-    assert isinstance(make_output(config.Speaker(device="none")), NoOutput)
-    assert isinstance(make_output(config.Speaker()), PortAudioOutput)
-    assert Speaker(config.Speaker(), on_started=print, on_ended=print).close()
+    assert isinstance(make_output(config.SpeakerOptions(device="none")), NoOutput)
+    assert isinstance(make_output(config.SpeakerOptions()), PortAudioOutput)
+    assert Speaker(config.SpeakerOptions(), on_started=print, on_ended=print).close()
 
 
 def test_other_options_count_from_the_next_reply_on(run, monkeypatch, tmp_path):
@@ -470,7 +469,7 @@ def test_other_options_count_from_the_next_reply_on(run, monkeypatch, tmp_path):
     going = run()
     going.say("a", wav(noise(500)))
     going.ended("a")
-    going.speaker.change(config.Speaker(device="other", output_dir=tmp_path))
+    going.speaker.change(config.SpeakerOptions(device="other", output_dir=tmp_path))
     going.say("b", wav(noise(700)))
     going.ended("b")
     assert (going.output.opened, other.opened) == (1, 1)

@@ -3,8 +3,7 @@ import pty
 
 import pytest
 
-from jarvis_ear.devices.end_of_sound import EndOfSound
-from jarvis_ear.devices.stdin import Stdin
+from jarvis_ear.devices.sources import EndOfSound, Stdin
 from jarvis_ear.errors import InputError
 
 

@@ -8,8 +8,7 @@ import pytest
 from fakes.clock import FakeClock
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.devices.end_of_sound import EndOfSound
-from jarvis_ear.devices.wav_file import WavFile
+from jarvis_ear.devices.sources import EndOfSound, WavFile
 from jarvis_ear.errors import InputError
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from fakes.hearing import frames_of
 from fakes.recordings import in_room, recording, spoken
-from jarvis_ear.devices.webrtc_vad import WebRtcVad
+from jarvis_ear.devices.models import WebRtcVad
 from jarvis_ear.units import samples
 
 

@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear.config import NEWS
-from jarvis_ear.wire import (
-    event_bus,
-    realtime_wav,
-    session_pcm,
-    voice_messages,
-    voice_socketio,
-    voice_ws,
-)
+from jarvis_ear.wires import event_bus, messages, realtime, session, socketio, voice_ws
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocols.md").read_text()
@@ -46,7 +39,7 @@ def fields(kind):
     ("title", "wire"),
     [
         ("The voice channel `/ws/voice`", voice_ws),
-        ("The session stream `/ws/sessions/{id}`", session_pcm),
+        ("The session stream `/ws/sessions/{id}`", session),
     ],
     ids=["voice-ws", "session"],
 )
@@ -64,17 +57,17 @@ def test_every_message_of_a_wire_and_no_other_has_its_row(title, wire):
 def test_the_events_of_the_voice_namespace_have_their_payloads():
     text = section("Jarvis voice `/voice`")
     samples = (
-        voice_messages.AudioStart("a"),
-        voice_messages.AudioChunk("a", b"", 0),
-        voice_messages.AudioEnd("a"),
-        voice_messages.Ping("a"),
+        messages.AudioStart("a"),
+        messages.AudioChunk("a", b"", 0),
+        messages.AudioEnd("a"),
+        messages.Ping("a"),
     )
     for sample in samples:
-        event, payload = voice_socketio.encode(sample)
+        event, payload = socketio.encode(sample)
         assert f"| `{event}` | `{{{', '.join(payload)}}}` |" in text
     known = {
         value
-        for value in vars(voice_socketio).values()
+        for value in vars(socketio).values()
         if isinstance(value, str) and value.startswith("voice:")
     }
     assert set(re.findall(r"^\| `(voice:\w+)` \|", text, re.MULTILINE)) == known
@@ -82,15 +75,15 @@ def test_the_events_of_the_voice_namespace_have_their_payloads():
 
 def test_the_realtime_stream_names_every_type_state_and_code():
     text = section("The realtime stream `/ws/realtime`")
-    assert [code for code in realtime_wav.Code if f"| `{code}` |" not in text] == []
+    assert [code for code in realtime.Code if f"| `{code}` |" not in text] == []
     named = set(re.findall(r'[`"](\w+)', text))
-    assert [state for state in realtime_wav.State if state not in named] == []
+    assert [state for state in realtime.RealtimeState if state not in named] == []
     for message in (
-        realtime_wav.Transcript("", is_final=True),
-        realtime_wav.Response(""),
-        realtime_wav.Audio("", 0),
+        realtime.RealtimeTranscript("", is_final=True),
+        realtime.Response(""),
+        realtime.Audio("", 0),
     ):
-        kind, payload = realtime_wav._parts(message)
+        kind, payload = realtime._parts(message)
         assert f"| `{kind}` | `{{{', '.join(payload)}}}` |" in text
     (table, _) = text.split("| code | why |")
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {

@@ -11,11 +11,10 @@ import pytest
 from pydantic import BaseModel
 
 from jarvis_ear.config import Config
-from jarvis_ear.delivery.cause import Cause
-from jarvis_ear.delivery.events import Verdict
-from jarvis_ear.delivery.moves import Stage
+from jarvis_ear.delivery.events import Cause, Verdict
+from jarvis_ear.delivery.transitions import DeliveryStage
 from jarvis_ear.hearing.events import State
-from jarvis_ear.wire import voice_socketio
+from jarvis_ear.wires import socketio
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -116,7 +115,7 @@ def test_the_protocol_page_names_every_event_of_the_wire():
     page = (DOCS / "protocols.md").read_text()
     events = {
         value
-        for value in vars(voice_socketio).values()
+        for value in vars(socketio).values()
         if isinstance(value, str) and value.startswith("voice:")
     }
     assert len(events) > 10
@@ -125,7 +124,7 @@ def test_the_protocol_page_names_every_event_of_the_wire():
 
 def test_the_protocol_page_names_every_stage_and_every_verdict():
     page = (DOCS / "protocols.md").read_text()
-    stages = [stage for stage in Stage if stage is not Stage.OVER]
+    stages = [stage for stage in DeliveryStage if stage is not DeliveryStage.OVER]
     assert [stage for stage in stages if f"| {stage} |" not in page] == []
     assert [verdict for verdict in Verdict if f"**{verdict}**" not in page] == []
 

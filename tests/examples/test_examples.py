@@ -15,7 +15,7 @@ import requests
 
 from fakes.told import Told
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import ReplyAudio, Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +110,7 @@ def test_the_minimal_backend_serves_the_ear():
     )
     told = Told()
     try:
-        config = Backend(url=f"http://127.0.0.1:{port}")
+        config = BackendOptions(url=f"http://127.0.0.1:{port}")
         with BackendClient(config, on_event=told) as client, wave.open(str(RECORDING)) as file:
             turn = client.send_audio(file.readframes(file.getnframes()))
             assert told.end_of(turn, within_s=20).verdict is Verdict.DONE

@@ -14,14 +14,14 @@ from typing import Any, Final
 from fakes import ear_program
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.utterance import Utterance
-from jarvis_ear.system import spool
-from jarvis_ear.system.ledger import Ledger
-from jarvis_ear.system.private_folder import PrivateFolder
-from jarvis_ear.system.spool import DiskSpool
-from jarvis_ear.transports.link import Link
-from jarvis_ear.transports.socketio_link import SocketIoLink
-from jarvis_ear.transports.websocket_link import WebSocketLink
-from jarvis_ear.wire.voice_messages import ToBackend
+from jarvis_ear.link.connection import Link
+from jarvis_ear.link.socketio import SocketIoLink
+from jarvis_ear.link.websocket import WebSocketLink
+from jarvis_ear.paths import PrivateFolder
+from jarvis_ear.spool import store
+from jarvis_ear.spool.ledger import Ledger
+from jarvis_ear.spool.store import DiskSpool
+from jarvis_ear.wires.messages import ToBackend
 
 POINTS: Final = (
     "extend",
@@ -93,7 +93,7 @@ def lay(doom: Doom) -> None:
     """Put ``doom`` on every transition."""
     doom.around(DiskSpool, "extend", lambda *_: "extend")
     doom.around(DiskSpool, "keep", _named("keep", Utterance))
-    doom.around(spool, "write_all", lambda *_: "sound written")
+    doom.around(store, "write_all", lambda *_: "sound written")
     doom.around(DiskSpool, "mark", lambda _spool, _turn, mark: f"mark {mark}")
     doom.around(PrivateFolder, "move", lambda _from, _name, to, *_: f"moved to {to.path.name}")
     doom.around(PrivateFolder, "remove", lambda folder, _: _removed(folder))

@@ -15,9 +15,8 @@ from typing import Any, Self
 
 from fakes.told import Told
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
-from jarvis_ear.delivery.patience import Patience
-from jarvis_ear.transports.timing import Timing
+from jarvis_ear.config import BackendOptions
+from jarvis_ear.delivery.timeouts import Timeouts, Timing
 
 PASSWORD = "open sesame"
 TESTS = Path(__file__).parents[1]
@@ -29,7 +28,7 @@ def ear(
 ) -> Iterator[tuple[BackendClient, Told]]:
     """A client of the backend at ``url``, not started, and what it tells. Options may be absurd."""
     told = Told()
-    config = Backend(url=url, password=PASSWORD).model_copy(update=changes)
+    config = BackendOptions(url=url, password=PASSWORD).model_copy(update=changes)
     client = BackendClient(config, on_event=told, timing=timing)
     try:
         yield client, told
@@ -39,7 +38,7 @@ def ear(
 
 def timing(times_faster: float = 1.0) -> Timing:
     """Every deadline of the product, divided. Those of the options are divided by their owner."""
-    real, patience = Timing(), Patience()
+    real, patience = Timing(), Timeouts()
     return replace(
         real,
         ping_s=real.ping_s / times_faster,

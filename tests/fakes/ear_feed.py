@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from jarvis_ear.system import places
-from jarvis_ear.system.control import Control
-from jarvis_ear.system.feed import Feed
-from jarvis_ear.system.feed_socket import FeedSocket
+from jarvis_ear import paths
+from jarvis_ear.control.feed import Feed
+from jarvis_ear.control.feed_server import FeedSocket
+from jarvis_ear.control.server import Control
 
 STILL: Final[Mapping[str, Any]] = {
     "about": {"agent": "kitchen", "version": "0.1.0"},
@@ -78,8 +78,8 @@ class FeedingEar:
         self.begin_anew()
 
     def __enter__(self) -> Self:
-        self._up.enter_context(FeedSocket(self._folder / places.FEED, self.feed, self._look))
-        self._up.enter_context(Control(self._folder / places.SOCKET, self._answer))
+        self._up.enter_context(FeedSocket(self._folder / paths.FEED, self.feed, self._look))
+        self._up.enter_context(Control(self._folder / paths.SOCKET, self._answer))
         return self
 
     def __exit__(

@@ -12,11 +12,10 @@ from fakes.ear import PASSWORD, timing
 from fakes.listening import Listening
 from fakes.numbered import numbered
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import DeliveryEvent, ReplyAudio
-from jarvis_ear.system.boot_clock import BootClock
-from jarvis_ear.system.ledger import Ledger
-from jarvis_ear.system.spool import DiskSpool
+from jarvis_ear.spool.ledger import Ledger
+from jarvis_ear.spool.store import BootClock, DiskSpool
 
 _LOCK = threading.Lock()
 
@@ -41,7 +40,7 @@ def make(options: dict[str, Any]) -> BackendClient:
     run, state = (options.pop(name, f"{folder}/{name}") for name in ("run", "state"))
     spool = None if folder is None else make_spool(Path(run), Path(state))
     times_faster = options.pop("times_faster", 1.0)
-    config = Backend(url=options.pop("url"), password=PASSWORD)
+    config = BackendOptions(url=options.pop("url"), password=PASSWORD)
     return BackendClient(
         config.model_copy(update=options),
         on_event=tell,

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from jarvis_ear import config
-from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import Effect
 from jarvis_ear.hearing.turns import TurnMachine
@@ -104,8 +104,8 @@ class ScriptedWake:
 class ScriptedEar:
     """An ``Ear`` on scripted models, with the models at hand."""
 
-    def __init__(self, hearing: config.Hearing | None = None, growth_ms: int = 500) -> None:
-        hearing = hearing or config.Hearing()
+    def __init__(self, hearing: config.HearingOptions | None = None, growth_ms: int = 500) -> None:
+        hearing = hearing or config.HearingOptions()
         ids = itertools.count(1)
         self.wake = ScriptedWake()
         self.speech = ScriptedSpeech()

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from jarvis_ear import __main__ as program
-from jarvis_ear.devices.openwakeword import OpenWakeWord
-from jarvis_ear.ear_thread import EarThread
-from jarvis_ear.transports.courier import Courier
+from jarvis_ear.devices.models import OpenWakeWord
+from jarvis_ear.hearing.ear_thread import EarThread
+from jarvis_ear.link.sender import Sender
 
 LEVERS: Final = "LEVERS"
 """The variable that names the folder."""
@@ -77,8 +77,8 @@ def senseless(inner: Callable[..., Any]) -> Any:
 def main() -> int:
     """Run the ear."""
     wrap(EarThread, "_turn_over", hanging("ear"))
-    wrap(Courier, "wake", hanging("network"))
-    wrap(Courier, "_look_at_everything", hanging("network"))
+    wrap(Sender, "wake", hanging("network"))
+    wrap(Sender, "_look_at_everything", hanging("network"))
     wrap(OpenWakeWord, "score", senseless)
     wrap(OpenWakeWord, "__init__", hanging("load"))
     wrap(socket, "getaddrinfo", unresolved)

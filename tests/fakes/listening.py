@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from fakes.hearing import Kind, ScriptedEar, written
-from jarvis_ear.audio.block import Block
+from jarvis_ear.audio.frames import Block
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.ear_thread import EarThread
 from jarvis_ear.errors import JarvisEarError
-from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.hearing.ear_thread import EarThread
+from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.units import SAMPLE_RATE, Samples
 
 BUFFER_S: Final = 2.0

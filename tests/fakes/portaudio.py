@@ -11,8 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
 
+from jarvis_ear.devices.diagnose import SoundCards
 from jarvis_ear.devices.portaudio import PortAudio
-from jarvis_ear.devices.sound_cards import SoundCards
 
 
 class PortAudioError(Exception):

@@ -10,9 +10,7 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.audio.wav import decode_wav
-from jarvis_ear.devices.openwakeword import OpenWakeWord
-from jarvis_ear.devices.silero import Silero
-from jarvis_ear.devices.webrtc_vad import WebRtcVad
+from jarvis_ear.devices.models import OpenWakeWord, Silero, WebRtcVad
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.units import SAMPLE_RATE, samples
@@ -84,9 +82,9 @@ def speech_model() -> Silero:
     return Silero()
 
 
-def real_ear(hearing: config.Hearing | None = None) -> Ear:
+def real_ear(hearing: config.HearingOptions | None = None) -> Ear:
     """Make an ear on the models that are shipped. One at a time: the models are shared."""
-    hearing = hearing or config.Hearing()
+    hearing = hearing or config.HearingOptions()
     wake_model().reset()
     speech_model().reset()
     ids = itertools.count(1)

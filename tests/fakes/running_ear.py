@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from jarvis_ear.system.ask import ask
+from jarvis_ear.control.client import ask
 
 SOON_S: Final = 20.0
 """A deadline for things that take a second or two, on a machine with other work."""

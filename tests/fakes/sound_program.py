@@ -11,10 +11,9 @@ import threading
 from multiprocessing.connection import Connection
 
 from fakes.portaudio import Card, FakeSoundDevice
-from jarvis_ear.devices.device import Device
 from jarvis_ear.devices.portaudio import PortAudio
-from jarvis_ear.devices.sound_library import InputStream, StreamFailed, Taken
-from jarvis_ear.devices.sound_server import SoundServer
+from jarvis_ear.devices.portaudio_child import SoundServer
+from jarvis_ear.devices.sound_library import Device, InputStream, StreamFailed, Taken
 
 
 class _Stream:

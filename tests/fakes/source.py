@@ -4,7 +4,7 @@ import queue
 import threading
 from typing import Final
 
-from jarvis_ear.audio.block import Block
+from jarvis_ear.audio.frames import Block
 
 WAIT_S: Final = 0.02
 """A read waits so long, like a real source's, but shorter."""

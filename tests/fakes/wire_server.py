@@ -21,8 +21,8 @@ from fakes.fault_server import FaultServer, _FaultProgram
 from fakes.numbered import number_in
 from fakes.voice_server import Switches
 from jarvis_ear.audio.wav import HEADER_BYTES, pcm_to_wav
-from jarvis_ear.wire import realtime_wav, session_pcm, voice_ws
-from jarvis_ear.wire.realtime_wav import State
+from jarvis_ear.wires import realtime, session, voice_ws
+from jarvis_ear.wires.realtime import RealtimeState
 
 SILENCE_WORDS = 6400
 """0.8 s of nothing, in pairs of samples: what ends an utterance of a session."""
@@ -48,10 +48,10 @@ class _WireProgram(_FaultProgram):
     def app(self) -> web.Application:
         app = super().app()
         app.router.add_get(voice_ws.PATH, self._voice)
-        app.router.add_get(realtime_wav.PATH, self._realtime)
-        app.router.add_post(session_pcm.API_PATH, self._announce)
-        app.router.add_post(session_pcm.API_PATH + "/{session_id}/stop", self._stop)
-        app.router.add_get(session_pcm.PATH, self._session)
+        app.router.add_get(realtime.PATH, self._realtime)
+        app.router.add_post(session.API_PATH, self._announce)
+        app.router.add_post(session.API_PATH + "/{session_id}/stop", self._stop)
+        app.router.add_get(session.PATH, self._session)
         return app
 
     async def _announce(self, _request: web.Request) -> web.Response:
@@ -68,9 +68,9 @@ class _WireProgram(_FaultProgram):
                 collected += message.data
                 continue
             match voice_ws.decode_from_client(message.data):
-                case voice_ws.Ping():
-                    await say(voice_ws.encode(voice_ws.Pong()))
-                case voice_ws.Start():
+                case voice_ws.VoiceWsPing():
+                    await say(voice_ws.encode(voice_ws.VoiceWsPong()))
+                case voice_ws.VoiceWsStart():
                     collected.clear()
                 case voice_ws.End():
                     self._run(bytes(collected), self._answer_voice(say))
@@ -79,9 +79,9 @@ class _WireProgram(_FaultProgram):
         return socket
 
     async def _answer_voice(self, say: Say) -> None:
-        await say(voice_ws.encode(voice_ws.Processing()))
+        await say(voice_ws.encode(voice_ws.VoiceWsProcessing()))
         await self._think()
-        await say(voice_ws.encode(voice_ws.Transcript("what time is it")))
+        await say(voice_ws.encode(voice_ws.VoiceWsTranscript("what time is it")))
         await self._think()
         await say(SPEECH)
         await say(voice_ws.encode(voice_ws.Done()))
@@ -91,7 +91,7 @@ class _WireProgram(_FaultProgram):
         if not token.startswith(f"canary-{self._switches.secret}-"):
             raise web.HTTPForbidden
         socket, say = await _accept(request, token)
-        await say(_status(State.RECORDING))
+        await say(_status(RealtimeState.RECORDING))
         collected = bytearray()
         async for message in socket:
             if isinstance(message.data, bytes):
@@ -102,22 +102,22 @@ class _WireProgram(_FaultProgram):
         return socket
 
     async def _answer_realtime(self, say: Say) -> None:
-        await say(_status(State.TRANSCRIBING))
+        await say(_status(RealtimeState.TRANSCRIBING))
         await self._think()
-        transcript = realtime_wav.Transcript("what time is it", is_final=True)
-        await say(realtime_wav.encode(transcript, 0.0))
+        transcript = realtime.RealtimeTranscript("what time is it", is_final=True)
+        await say(realtime.encode(transcript, 0.0))
         await self._think()
         wav = pcm_to_wav(SPEECH)
-        await say(realtime_wav.encode(realtime_wav.Audio("audio/wav", len(wav)), 0.0))
+        await say(realtime.encode(realtime.Audio("audio/wav", len(wav)), 0.0))
         await say(wav)
-        await say(_status(State.IDLE))
+        await say(_status(RealtimeState.IDLE))
 
     async def _session(self, request: web.Request) -> web.WebSocketResponse:
         socket, say = await _accept(request)
         collected = bytearray()
         async for message in socket:
             if isinstance(message.data, str):
-                await say(_session_status(session_pcm.LISTENING))
+                await say(_session_status(session.LISTENING))
                 continue
             collected += message.data
             utterance = _ended(bytes(collected))
@@ -127,12 +127,12 @@ class _WireProgram(_FaultProgram):
         return socket
 
     async def _answer_session(self, say: Say) -> None:
-        await say(_session_status(session_pcm.PROCESSING))
+        await say(_session_status(session.PROCESSING))
         await self._think()
-        await say(session_pcm.encode(session_pcm.Transcript("what time is it")))
+        await say(session.encode(session.SessionTranscript("what time is it")))
         await self._think()
         await say(SPEECH)
-        await say(_session_status(session_pcm.LISTENING))
+        await say(_session_status(session.LISTENING))
 
     def _run(self, pcm: bytes, answer: Any) -> None:
         """Write down what runs, now, and answer it in a task of its own."""
@@ -169,12 +169,12 @@ def _ended(collected: bytes) -> bytes:
     return words[spoken[0] : spoken[-1] + 1].tobytes()
 
 
-def _status(state: State) -> str:
-    return realtime_wav.encode(realtime_wav.Status(state), 0.0)
+def _status(state: RealtimeState) -> str:
+    return realtime.encode(realtime.RealtimeStatus(state), 0.0)
 
 
 def _session_status(turn: str) -> str:
-    return session_pcm.encode(session_pcm.Status("running", "assistant", turn=turn))
+    return session.encode(session.SessionStatus("running", "assistant", turn=turn))
 
 
 def _main() -> None:

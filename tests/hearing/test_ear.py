@@ -19,8 +19,7 @@ from fakes.hearing import (
     written,
 )
 from jarvis_ear import config
-from jarvis_ear.audio.block import Block
-from jarvis_ear.audio.framer import Framer
+from jarvis_ear.audio.frames import Block, Framer
 from jarvis_ear.hearing.ear import MOST_GAIN, Ear
 from jarvis_ear.hearing.events import (
     AbandonTurn,
@@ -191,8 +190,8 @@ def test_two_commands_are_two_turns():
 @pytest.mark.parametrize("hangover_ms", [100, 800])
 def test_a_short_command_may_be_over_before_the_word_is_noticed(hangover_ms):
     """A detection may come 480 ms late; an impatient ear has found the end of speech by then."""
-    endpointing = config.Endpointing(onset_ms=20, hangover_ms=hangover_ms)
-    scripted = ScriptedEar(config.Hearing(endpointing=endpointing))
+    endpointing = config.EndpointingOptions(onset_ms=20, hangover_ms=hangover_ms)
+    scripted = ScriptedEar(config.HearingOptions(endpointing=endpointing))
     spectrum = np.fft.rfft(np.random.default_rng(0).normal(0, 900, samples(80)))
     spectrum[: len(spectrum) // 2] = 0
     s = np.fft.irfft(spectrum).clip(-990, 990).astype("<i2").tobytes()
@@ -233,10 +232,10 @@ def test_the_same_sound_in_any_blocks_has_the_same_effects(lengths):
 @hypothesis_settings(max_examples=40)
 @given(st.integers(0, 400), st.sampled_from([0, 100, 500, 2000]), st.sampled_from([0, 300, 1500]))
 def test_an_utterance_is_a_piece_of_the_source_to_the_sample(shift_ms, pre_roll_ms, pause_ms):
-    endpointing = config.Endpointing(pre_roll_ms=pre_roll_ms)
+    endpointing = config.EndpointingOptions(pre_roll_ms=pre_roll_ms)
     call = (SILENCE, 500 + shift_ms, VOICE, 240, WORD, 60)
     source = written(*call, SILENCE, pause_ms, VOICE, 800, SILENCE, 900)
-    scripted = ScriptedEar(config.Hearing(endpointing=endpointing))
+    scripted = ScriptedEar(config.HearingOptions(endpointing=endpointing))
     [utterance] = utterances(hear(scripted.ear, source))
     assert utterance.pcm == source[2 * utterance.start : 2 * utterance.end]
     begun = samples(800 + shift_ms + pause_ms)
@@ -291,17 +290,17 @@ def test_being_asked_changes_nothing_that_is_heard_afterwards():
 def test_what_is_heard_and_what_is_sent_can_differ():
     plain, source = ScriptedEar(), written(*COMMAND)
     [sent_as_it_was] = utterances(hear(plain.ear, source))
-    hearing = config.Hearing(sent=config.Sent(gain_db=-6.0))
+    hearing = config.HearingOptions(sent=config.SentOptions(gain_db=-6.0))
     [sent] = utterances(hear(ScriptedEar(hearing).ear, source))
     assert (sent.start, sent.end) == (sent_as_it_was.start, sent_as_it_was.end)
     before = np.frombuffer(sent_as_it_was.pcm, np.int16)
     assert np.abs(np.frombuffer(sent.pcm, np.int16) - before * 10 ** (-6 / 20)).max() <= 0.51
-    hearing = config.Hearing(heard=config.Heard(gain_db=-20.0))
+    hearing = config.HearingOptions(heard=config.HeardOptions(gain_db=-20.0))
     assert hear(ScriptedEar(hearing).ear, source) == []  # too quiet for the scripted models
 
 
 def test_what_is_heard_louder_is_sent_as_it_was():
-    hearing = config.Hearing(heard=config.Heard(gain_db=20.0))
+    hearing = config.HearingOptions(heard=config.HeardOptions(gain_db=20.0))
     quiet = np.frombuffer(written(*COMMAND), np.int16) // 10
     [sent] = utterances(hear(ScriptedEar(hearing).ear, quiet.astype("<i2").tobytes()))
     assert sent.pcm in quiet.astype("<i2").tobytes()
@@ -347,16 +346,16 @@ def test_the_score_is_there_to_be_shown_while_the_model_runs():
 
 def test_one_word_in_two_stretches_of_sound_is_one_detection():
     """The refractory period outlives the gate."""
-    gate = config.Gate(hangover_ms=0)
-    scripted = ScriptedEar(config.Hearing(gate=gate))
+    gate = config.GateOptions(hangover_ms=0)
+    scripted = ScriptedEar(config.HearingOptions(gate=gate))
     heard = hear(scripted.ear, written(*CALL[:-1], 300, VOICE, 320, WORD, 80))
     assert scripted.wake.resets == 2
     assert len(times(heard, TurnOpened)) == 1
 
 
 def test_patience_counts_no_steps_from_before_a_reset():
-    hearing = config.Hearing(
-        gate=config.Gate(hangover_ms=0, lookback_ms=80), wake=config.Wake(patience=3)
+    hearing = config.HearingOptions(
+        gate=config.GateOptions(hangover_ms=0, lookback_ms=80), wake=config.WakeOptions(patience=3)
     )
     scripted = ScriptedEar(hearing)
     heard = hear(
@@ -476,7 +475,9 @@ def test_barge_in():
 
 
 def test_a_reply_leaves_no_ear_open():
-    scripted = ScriptedEar(config.Hearing(endpointing=config.Endpointing(onset_ms=20)))
+    scripted = ScriptedEar(
+        config.HearingOptions(endpointing=config.EndpointingOptions(onset_ms=20))
+    )
     hear(scripted.ear, written(*COMMAND))
     scripted.ear.tell(ReplyStarted("id1"))
     effects = scripted.ear.tell(ReplyEnded("id1"))
@@ -485,7 +486,7 @@ def test_a_reply_leaves_no_ear_open():
 
 
 def test_a_follow_up_needs_no_wake_word():
-    scripted = ScriptedEar(config.Hearing(follow_up_ms=8000))
+    scripted = ScriptedEar(config.HearingOptions(follow_up_ms=8000))
     hear(scripted.ear, written(*COMMAND))
     scripted.ear.tell(ReplyStarted("id1"))
     hear(scripted.ear, written(SILENCE, 1000))
@@ -498,7 +499,7 @@ def test_a_follow_up_needs_no_wake_word():
 
 
 def test_speech_during_the_reply_is_no_follow_up():
-    scripted = ScriptedEar(config.Hearing(follow_up_ms=1000))
+    scripted = ScriptedEar(config.HearingOptions(follow_up_ms=1000))
     hear(scripted.ear, written(*COMMAND))
     scripted.ear.tell(ReplyStarted("id1"))
     hear(scripted.ear, written(VOICE, 1000))
@@ -522,7 +523,9 @@ class Eager(ScriptedWake):
 )
 def test_a_quiet_speaker_is_amplified_for_the_speech_model(shift, gain):
     """Halving the sound ``shift`` times asks for more gain, up to a limit."""
-    hearing = config.Hearing(gate=config.Gate(mode="always"), wake=config.Wake(patience=3))
+    hearing = config.HearingOptions(
+        gate=config.GateOptions(mode="always"), wake=config.WakeOptions(patience=3)
+    )
     speech = ScriptedSpeech()
     machine = TurnMachine(hearing, lambda: "id")
     ear = Ear(hearing, gate=ScriptedGate(), wake=Eager(), speech=speech, machine=machine)

@@ -7,8 +7,7 @@ import pytest
 
 from fakes.hearing import frames_of, hear
 from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, real_ear, recording, spoken, to_pcm
-from jarvis_ear.audio.block import Block
-from jarvis_ear.audio.framer import Framer
+from jarvis_ear.audio.frames import Block, Framer
 from jarvis_ear.hearing.events import (
     Effect,
     Failed,

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvis_ear import config
-from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.hearing.endpoint import Endpoint, Endpointer, SpeechOver
 from jarvis_ear.hearing.events import SpeechDiscarded, SpeechStarted
-from jarvis_ear.hearing.speech import Evidence
+from jarvis_ear.hearing.gate import Evidence
 from jarvis_ear.hearing.utterance import EndReason
 from jarvis_ear.units import FRAME_SAMPLES, Samples, frames, samples
 
@@ -19,7 +19,7 @@ MURMUR = Evidence(speech=True, probability=0.9, level=1e5)
 VOICE = Evidence(speech=True, probability=0.9, level=1e6)
 
 settings = st.builds(
-    config.Endpointing,
+    config.EndpointingOptions,
     onset_ms=st.sampled_from([20, 50, 100]),
     hangover_ms=st.sampled_from([100, 130, 800]),
     max_ms=st.sampled_from([1000, 1010, 3000]),
@@ -35,7 +35,7 @@ rooms = runs.map(lambda found: [evidence for evidence, count in found for _ in r
 class Listener:
     """Drives an endpointer as the ear does, and keeps the answers with the time of each."""
 
-    endpointing: config.Endpointing
+    endpointing: config.EndpointingOptions
     pre_roll: int = 0
     least: int = 0
     now: int = 0
@@ -65,7 +65,7 @@ class Listener:
 
 
 def hear(room: list[Evidence], **options: int) -> list[Endpoint]:
-    return Listener(config.Endpointing(**options)).hear(room)
+    return Listener(config.EndpointingOptions(**options)).hear(room)
 
 
 @given(settings, rooms, st.sampled_from([0, 2560]))
@@ -180,7 +180,7 @@ def test_a_slammed_door_is_no_measure_for_the_voice_after_it():
 
 
 def test_clicks_do_not_add_up_to_speech():
-    listener = Listener(config.Endpointing(onset_ms=60), least=samples(160))
+    listener = Listener(config.EndpointingOptions(onset_ms=60), least=samples(160))
     clicks = [*[VOICE] * 2, *[SILENCE] * 5] * 10
     answers = listener.hear([*clicks, *[VOICE] * 3, *[SILENCE] * 40])
     assert [type(answer) for answer in answers] == [SpeechStarted, SpeechDiscarded]
@@ -188,7 +188,7 @@ def test_clicks_do_not_add_up_to_speech():
 
 @pytest.mark.parametrize(("spoken", "kind"), [(7, SpeechDiscarded), (8, SpeechOver)])
 def test_less_speech_than_the_least_is_discarded(spoken, kind):
-    listener = Listener(config.Endpointing(), least=samples(160))
+    listener = Listener(config.EndpointingOptions(), least=samples(160))
     answers = listener.hear([VOICE] * spoken + [SILENCE] * 40)
     assert isinstance(answers[1], kind)
     assert answers[1].at == spoken * 320
@@ -196,7 +196,7 @@ def test_less_speech_than_the_least_is_discarded(spoken, kind):
 
 @pytest.mark.parametrize(("factor", "kind"), [(0.9, SpeechOver), (1.1, SpeechDiscarded)])
 def test_an_utterance_fainter_than_the_faintest_is_somebody_elses(factor, kind):
-    endpointer = Endpointer(config.Endpointing())
+    endpointer = Endpointer(config.EndpointingOptions())
     endpointer.listen(Samples(0), faintest=VOICE.level * factor)
     answers = []
     for number, evidence in enumerate([VOICE] * 50 + [SILENCE] * 40):
@@ -208,14 +208,14 @@ def test_an_utterance_fainter_than_the_faintest_is_somebody_elses(factor, kind):
 
 
 def test_speech_before_it_listens_does_not_count():
-    endpointer = Endpointer(config.Endpointing(onset_ms=40))
+    endpointer = Endpointer(config.EndpointingOptions(onset_ms=40))
     endpointer.listen(Samples(1000))
     answers = [endpointer.hear(Frame(Samples(320 * n), b""), VOICE) for n in range(6)]
     assert answers == [None] * 5 + [SpeechStarted(Samples(1280))]
 
 
 def test_the_longest_is_counted_from_the_pre_roll():
-    listener = Listener(config.Endpointing(max_ms=1000), pre_roll=samples(500))
+    listener = Listener(config.EndpointingOptions(max_ms=1000), pre_roll=samples(500))
     listener.hear([SILENCE] * 50 + [VOICE] * 100)
     assert listener.told[1] == (
         samples(1500),
@@ -225,19 +225,19 @@ def test_the_longest_is_counted_from_the_pre_roll():
 
 @pytest.mark.parametrize("reason", [EndReason.SOUND_ENDED, EndReason.MICROPHONE_LOST])
 def test_it_can_be_told_that_no_more_will_come(reason):
-    listener = Listener(config.Endpointing(), least=samples(160))
+    listener = Listener(config.EndpointingOptions(), least=samples(160))
     listener.hear([SILENCE] * 10 + [VOICE] * 20 + [SILENCE] * 5)
     assert listener.endpointer.finish(reason) == SpeechOver(Samples(30 * 320), reason)
 
 
 def test_too_little_is_discarded_even_then():
-    listener = Listener(config.Endpointing(), least=samples(160))
+    listener = Listener(config.EndpointingOptions(), least=samples(160))
     listener.hear([VOICE] * 6)
     assert listener.endpointer.finish(EndReason.SOUND_ENDED) == SpeechDiscarded(Samples(6 * 320))
 
 
 def test_lost_sound_ends_an_utterance_like_silence():
-    endpointer = Endpointer(config.Endpointing(hangover_ms=800))
+    endpointer = Endpointer(config.EndpointingOptions(hangover_ms=800))
     for number in range(20):
         if endpointer.hear(Frame(Samples(320 * number), b""), VOICE):
             endpointer.begin(Samples(0), Samples(0))
@@ -246,6 +246,6 @@ def test_lost_sound_ends_an_utterance_like_silence():
 
 
 def test_lost_sound_is_no_onset():
-    endpointer = Endpointer(config.Endpointing(onset_ms=100))
+    endpointer = Endpointer(config.EndpointingOptions(onset_ms=100))
     assert endpointer.hear(Frame(Samples(0), b""), VOICE) is None
     assert endpointer.hear(Frame(Samples(16_000), b""), VOICE) is None

@@ -5,12 +5,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from jarvis_ear import config
-from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.hearing.gate import Gate
 from jarvis_ear.units import FRAME_SAMPLES, STEP_FRAMES, Samples, frames, samples
 
 settings = st.builds(
-    config.Gate,
+    config.GateOptions,
     lookback_ms=st.sampled_from([80, 100, 160, 320, 500]),
     hangover_ms=st.sampled_from([0, 20, 80, 130, 480]),
 )
@@ -38,7 +38,7 @@ def stretches(gate: Gate, room: list[bool], first: int = 0) -> list[Stretch]:
     return found
 
 
-def lookback_frames(gate: config.Gate) -> int:
+def lookback_frames(gate: config.GateOptions) -> int:
     """The lookback in frames: whole steps, the frame that opens the gate is the last of them."""
     return -(-frames(gate.lookback_ms) // STEP_FRAMES) * STEP_FRAMES
 
@@ -90,32 +90,32 @@ def test_nothing_else_passes(gate, room):
 
 @given(rooms)
 def test_always_means_every_frame_once(room):
-    gate = Gate(config.Gate(mode="always"))
+    gate = Gate(config.GateOptions(mode="always"))
     whole = len(room) // STEP_FRAMES * STEP_FRAMES
     assert stretches(gate, room) == ([list(range(whole))] if room else [])
 
 
 def test_silence_opens_nothing():
-    gate = Gate(config.Gate())
+    gate = Gate(config.GateOptions())
     assert stretches(gate, [False] * 1000) == []
     assert not gate.is_open
 
 
 def test_the_onset_is_heard_at_once_with_its_lookback():
-    gate = Gate(config.Gate(lookback_ms=320))
+    gate = Gate(config.GateOptions(lookback_ms=320))
     assert stretches(gate, [False] * 50) == []
     passed = gate.push(frame(50), speech=True)
     assert [one.start // FRAME_SAMPLES for one in passed] == list(range(35, 51))
 
 
 def test_a_gate_that_opens_again_soon_looks_back_as_far_as_ever():
-    gate = Gate(config.Gate(lookback_ms=320, hangover_ms=80))
+    gate = Gate(config.GateOptions(lookback_ms=320, hangover_ms=80))
     room = [False] * 20 + [True] + [False] * 6 + [True]
     assert stretches(gate, room) == [list(range(5, 25)), list(range(12, 28))]
 
 
 def test_the_first_frames_wait_for_a_whole_step():
-    gate = Gate(config.Gate())
+    gate = Gate(config.GateOptions())
     assert gate.push(frame(0), speech=True) == ()
     assert gate.is_open
     assert gate.push(frame(1), speech=False) == gate.push(frame(2), speech=False) == ()
@@ -123,7 +123,7 @@ def test_the_first_frames_wait_for_a_whole_step():
 
 
 def test_it_closes_at_the_first_step_that_ends_after_the_hangover():
-    gate = Gate(config.Gate(hangover_ms=480))
+    gate = Gate(config.GateOptions(hangover_ms=480))
     stretches(gate, [False] * 20)
     gate.push(frame(20), speech=True)
     numbers = itertools.count(21)
@@ -135,12 +135,12 @@ def test_it_closes_at_the_first_step_that_ends_after_the_hangover():
 
 @given(st.integers(0, 500), st.integers(4, 200))
 def test_unbroken_speech_is_one_stretch(hangover_ms, length):
-    gate = Gate(config.Gate(hangover_ms=hangover_ms))
+    gate = Gate(config.GateOptions(hangover_ms=hangover_ms))
     assert len(stretches(gate, [True] * length)) == 1
 
 
 def test_a_gap_makes_it_forget():
-    gate = Gate(config.Gate())
+    gate = Gate(config.GateOptions())
     stretches(gate, [False] * 20 + [True, True, False])
     gate.close()
     assert not gate.is_open
@@ -148,7 +148,7 @@ def test_a_gap_makes_it_forget():
 
 
 def test_a_step_that_was_under_way_does_not_go_on_after_a_gap():
-    gate = Gate(config.Gate(lookback_ms=80))
+    gate = Gate(config.GateOptions(lookback_ms=80))
     assert stretches(gate, [False] * 20 + [True, True, False]) == [[17, 18, 19, 20]]
     gate.close()
     room = [False] * 10 + [True] + [False] * 4

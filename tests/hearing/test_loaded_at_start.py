@@ -11,25 +11,26 @@ import sys
 from pathlib import Path
 
 from jarvis_ear import __main__, config
-from jarvis_ear.audio.framer import Framer
+from jarvis_ear.audio.frames import Framer
 from jarvis_ear.audio.level import frame_levels, level
-from jarvis_ear.audio.block import Block
+from jarvis_ear.audio.frames import Block
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.devices.playlist import Chunk
+from jarvis_ear.devices.player import Chunk
 from jarvis_ear.devices.speaker import Speaker
-from jarvis_ear.devices.wav_file import WavFile
-from jarvis_ear.ears import Ears
+from jarvis_ear.devices.sources import WavFile
+from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.hearing.events import SendUtterance
 
-hearing = config.Hearing(
-    heard=config.Heard(high_pass_hz=100, gain_db=3), sent=config.Sent(high_pass_hz=100, gain_db=3)
+hearing = config.HearingOptions(
+    heard=config.HeardOptions(high_pass_hz=100, gain_db=3),
+    sent=config.SentOptions(high_pass_hz=100, gain_db=3),
 )
-ears = Ears()
+ears = EarFactory()
 ears.load(hearing)
 ear, framer, source = ears.make(hearing), Framer(), WavFile(Path(sys.argv[1]), fast=True)
 ear.prove_model()
 speaker = Speaker(
-    config.Speaker(device="none"), on_started=lambda _turn: None, on_ended=lambda _turn: None
+    config.SpeakerOptions(device="none"), on_started=lambda _turn: None, on_ended=lambda _turn: None
 )
 before = set(sys.modules)
 source.open()

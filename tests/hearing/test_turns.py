@@ -53,7 +53,7 @@ UTTERANCE = Utterance(
 
 def make(**hearing: int) -> TurnMachine:
     ids = itertools.count(1)
-    return TurnMachine(config.Hearing(**hearing), lambda: f"id{next(ids)}")
+    return TurnMachine(config.HearingOptions(**hearing), lambda: f"id{next(ids)}")
 
 
 def event_of(kind: type[Event], turn_id: str = "", at: Samples = NOW) -> Event:

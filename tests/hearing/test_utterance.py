@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.hearing.utterance import Collector, EndReason
 from jarvis_ear.units import FRAME_SAMPLES, Samples
 

@@ -10,7 +10,7 @@ from jarvis_ear.hearing.wake import WakeDecider
 from jarvis_ear.units import STEP_SAMPLES, Samples, samples
 
 settings = st.builds(
-    config.Wake,
+    config.WakeOptions,
     threshold=st.sampled_from([0.3, 0.5, 0.9]),
     patience=st.integers(1, 4),
     refractory_ms=st.sampled_from([0, 80, 200, 1500]),
@@ -26,7 +26,7 @@ def decide_all(decider: WakeDecider, given_scores: list[float]) -> list[WakeDete
     ]
 
 
-def detected(wake: config.Wake, given_scores: list[float]) -> list[int]:
+def detected(wake: config.WakeOptions, given_scores: list[float]) -> list[int]:
     """Numbers of the steps that are detections."""
     found = decide_all(WakeDecider(wake), given_scores)
     return [step for step, one in enumerate(found) if one is not None]
@@ -73,30 +73,30 @@ def test_a_detection_says_where_and_how_sure(wake, given_scores):
 
 
 def test_the_threshold_itself_counts():
-    assert detected(config.Wake(threshold=0.5), [0.49, 0.5]) == [1]
+    assert detected(config.WakeOptions(threshold=0.5), [0.49, 0.5]) == [1]
 
 
 def test_one_long_word_is_one_detection():
-    wake = config.Wake(refractory_ms=0)
+    wake = config.WakeOptions(refractory_ms=0)
     assert detected(wake, [0.9] * 100) == [0]
     assert detected(wake, [0.9] * 100 + [0.4] + [0.9]) == [0, 101]
 
 
 def test_a_word_within_the_refractory_period_counts_when_it_outlasts_it():
-    wake = config.Wake(refractory_ms=400)
+    wake = config.WakeOptions(refractory_ms=400)
     assert detected(wake, [0.9, 0.0, 0.9, 0.0, 0.0, 0.0]) == [0]
     assert detected(wake, [0.9, 0.0, 0.9, 0.9, 0.9, 0.9]) == [0, 5]
 
 
 def test_one_spike_is_not_enough_for_the_patient():
-    wake = config.Wake(patience=3)
+    wake = config.WakeOptions(patience=3)
     assert detected(wake, [0.9, 0.9, 0.1, 0.9, 0.9, 0.1]) == []
     assert detected(wake, [0.9, 0.9, 0.9]) == [2]
 
 
 @pytest.mark.parametrize("patience", [1, 2])
 def test_a_run_does_not_go_on_across_a_reset_of_the_model(patience):
-    decider = WakeDecider(config.Wake(patience=patience, refractory_ms=0))
+    decider = WakeDecider(config.WakeOptions(patience=patience, refractory_ms=0))
     assert [decider.decide(0.9, Samples(at)) is not None for at in (1, 2)].count(True) == 1
     decider.restart()
     after = [decider.decide(0.9, Samples(at)) is not None for at in (3, 4)]
@@ -104,7 +104,7 @@ def test_a_run_does_not_go_on_across_a_reset_of_the_model(patience):
 
 
 def test_a_reset_does_not_shorten_the_refractory_period():
-    decider = WakeDecider(config.Wake(refractory_ms=1500))
+    decider = WakeDecider(config.WakeOptions(refractory_ms=1500))
     assert decider.decide(0.9, samples(100))
     decider.restart()
     assert decider.decide(0.9, samples(1599)) is None

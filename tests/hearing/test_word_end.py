@@ -3,7 +3,7 @@ import pytest
 
 from fakes.hearing import frames_of
 from fakes.recordings import recording, to_pcm
-from jarvis_ear.hearing.word_end import (
+from jarvis_ear.hearing.wake import (
     HISS_CUT,
     LEAST_SPEECH,
     LEAST_UNSURE,

@@ -9,15 +9,21 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.hearing import Kind, ScriptedEar, hear, written
 from fakes.source import FakeSource
-from jarvis_ear.delivery.events import Finished, Processing, Sent, Thinking, Transcribed, Verdict
-from jarvis_ear.delivery.outage import Outage
+from jarvis_ear.delivery.events import (
+    Finished,
+    ProcessingStarted,
+    Sent,
+    ThinkingStarted,
+    Transcribed,
+    Verdict,
+)
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.errors import ConnectFailed, Disconnected, MicrophoneLost
+from jarvis_ear.errors import ConnectFailed, Disconnected, MicrophoneUnavailable
 from jarvis_ear.hearing.events import Effect, ReplyEnded, ReplyStarted, SendUtterance, State
-from jarvis_ear.system.inbox import Inbox
-from jarvis_ear.system.turn_log import TurnLog
-from jarvis_ear.transports.status import Status
-from jarvis_ear.transports.supervisor import Supervisor
+from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.link.backoff import Outage
+from jarvis_ear.link.supervisor import LinkStatus, Supervisor
+from jarvis_ear.turn_trace.journal_view import TurnLog
 
 LOGGER = logging.getLogger("jarvis_ear.test_log_rate")
 PAGE = (Path(__file__).parents[2] / "docs" / "journal.md").read_text()
@@ -52,9 +58,9 @@ class House:
         turn_id = effect.turn_id
         for event in (
             Sent(turn_id, 1, 2, 3),
-            Processing(turn_id),
+            ProcessingStarted(turn_id),
             Transcribed(turn_id, "what time is it"),
-            Thinking(turn_id, "builtin"),
+            ThinkingStarted(turn_id, "builtin"),
         ):
             self.log.delivery(event)
         self.log.reply_started(turn_id)
@@ -126,7 +132,7 @@ def test_a_microphone_that_is_away(caplog, reasons):
     clock = FakeClock()
     reader = capture(clock)
     for attempt in range(HOUR_S // 4):
-        reader._lose(MicrophoneLost(reasons[attempt % len(reasons)]))
+        reader._lose(MicrophoneUnavailable(reasons[attempt % len(reasons)]))
         clock.now += 4.0
     assert 6 <= len(told(caplog)) <= 24
     assert [record.levelno for record in caplog.records].count(logging.WARNING) == 1
@@ -136,7 +142,7 @@ def test_a_loose_cable(caplog):
     clock, log = FakeClock(), TurnLog(LOGGER, transcripts=False)
     reader, ear = capture(clock), House().ear
     for _ in range(HOUR_S):
-        reader._lose(MicrophoneLost("gone"))
+        reader._lose(MicrophoneUnavailable("gone"))
         clock.now += 0.5
         reader._find()
         clock.now += 0.5
@@ -154,7 +160,7 @@ class Backend:
         self.supervisor = Supervisor(
             dialer=None,
             courier=None,
-            status=Status(),
+            status=LinkStatus(),
             outage=Outage("http://a:1"),
             tell=lambda _: None,
             clock=self.clock.monotonic,

@@ -10,17 +10,18 @@ import pytest
 from jarvis_backend.config import Limits
 from jarvis_backend.connections import files_needed
 from jarvis_backend.credentials import CREDENTIALS
-from jarvis_ear import companion, ear_thread
+from jarvis_ear import companion
 from jarvis_ear.__main__ import LOOK_S
 from jarvis_ear.cli import VERBS
+from jarvis_ear.control import feed_server, server
+from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options import environment
-from jarvis_ear.service import layout
-from jarvis_ear.service.layout import HOME, JWT_SECRET, PASSWORD, USER
+from jarvis_ear.hearing import ear_thread
+from jarvis_ear.options import sources
+from jarvis_ear.service import facts
+from jarvis_ear.service.facts import HOME, JWT_SECRET, PASSWORD, USER
 from jarvis_ear.service.release import PROGRAMS
-from jarvis_ear.system import control, feed_socket
-from jarvis_ear.transports.timing import Timing
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 EAR, BACKEND = "jarvis-ear.service", "jarvis-backend.service"
@@ -59,23 +60,23 @@ def test_a_wrong_configuration_is_not_started_again(unit):
 
 def test_the_credentials_have_the_names_that_the_programs_look_for():
     assert settings("LoadCredential") == [
-        environment.CREDENTIAL,
-        environment.TOKEN_CREDENTIAL,
-        environment.BUS_CREDENTIAL,
+        sources.CREDENTIAL,
+        sources.TOKEN_CREDENTIAL,
+        sources.BUS_CREDENTIAL,
     ]
     assert set(settings("LoadCredential", BACKEND)) == set(CREDENTIALS)
     assert {PASSWORD, JWT_SECRET} <= set(CREDENTIALS)
 
 
 def test_the_installer_knows_every_credential_that_a_service_loads():
-    for service, names in layout.CREDENTIALS.items():
+    for service, names in facts.CREDENTIALS.items():
         assert set(names) == set(settings("LoadCredential", f"{service}.service"))
 
 
 def test_purging_the_package_removes_every_credential():
     script = (SYSTEMD.parent / "debian" / "jarvis-ear.postrm").read_text()
     [names] = re.findall(r"^    for name in (.*?); do$", script.replace("\\\n", ""), re.MULTILINE)
-    assert set(names.split()) == set(layout.ALL_CREDENTIALS)
+    assert set(names.split()) == set(facts.ALL_CREDENTIALS)
 
 
 @BOTH
@@ -110,7 +111,7 @@ def test_all_deadlines_of_a_stop_fit_into_the_time_that_a_stop_may_take():
         Timing().stop_s,
         speaker.CLOSE_S,
     )
-    together = (sum(way_of_a_turn), control.STOP_S, feed_socket.STOP_S, Timing().stop_s)
+    together = (sum(way_of_a_turn), server.STOP_S, feed_server.STOP_S, Timing().stop_s)
     [seconds] = settings("TimeoutStopSec")
     assert max(together) + 2 * companion.STOP_S < float(seconds)
 

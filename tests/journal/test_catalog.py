@@ -8,10 +8,9 @@ import pytest
 
 from jarvis_ear.cli import VERBS
 from jarvis_ear.config import Config
-from jarvis_ear.delivery.cause import Cause
-from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.events import Cause, Verdict
 from jarvis_ear.journal.catalog import KINDS, WIDTH, catalog
-from jarvis_ear.journal.fields import FIELDS
+from jarvis_ear.journal.kind import FIELDS
 from jarvis_ear.journal.turns import BY_OUTCOME, ENDINGS, FAILED
 
 PROGRAMS = {

@@ -1,6 +1,6 @@
 import pytest
 
-from jarvis_ear.journal.fields import FIELDS, OF_EVENTS, OF_EVERY_RECORD, OF_TURNS, is_name
+from jarvis_ear.journal.kind import FIELDS, OF_EVENTS, OF_EVERY_RECORD, OF_TURNS, is_name
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -13,13 +13,13 @@ from fakes.engines import scripted
 from fakes.running_ear import RunningEar
 from jarvis_backend.config import Config
 from jarvis_backend.server import Server
-from jarvis_ear.config import Backend, Bus
-from jarvis_ear.system.bus_switch import BusSwitch
-from jarvis_ear.system.mute import Mute
-from jarvis_ear.transports.bus_client import BusClient
-from jarvis_ear.transports.status import LinkState
-from jarvis_ear.wire import event_bus as wire
-from jarvis_ear.wire.seal import Seal
+from jarvis_ear.bus.client import BusClient
+from jarvis_ear.bus.membership import BusSwitch
+from jarvis_ear.config import BackendOptions, BusOptions
+from jarvis_ear.link.supervisor import LinkState
+from jarvis_ear.mute import Mute
+from jarvis_ear.wires import event_bus as wire
+from jarvis_ear.wires.event_bus import MessageSigner
 
 KEY = "k" * 32
 DEADLINE_S = 10
@@ -36,7 +36,7 @@ class Person:
 
     def __init__(self, line, key: str | None = None):
         self._line = line
-        self._seal = Seal(key.encode() if key else None, time.time)
+        self._seal = MessageSigner(key.encode() if key else None, time.time)
 
     def say(self, **message):
         self._line.send(self._seal.write(message))
@@ -66,8 +66,8 @@ class Ear:
         self.mute = Mute(folder / agent_id, None, on_change=self._changed)
         self.mute.load()
         switch = BusSwitch(self.mute, may_unmute=False)
-        options = Bus(url=url, key=key) if key else Bus(url=url)
-        self.bus = BusClient(options, Backend(agent_id=agent_id), switch)
+        options = BusOptions(url=url, key=key) if key else BusOptions(url=url)
+        self.bus = BusClient(options, BackendOptions(agent_id=agent_id), switch)
 
     def __enter__(self):
         self.bus.start()
@@ -153,9 +153,9 @@ def test_an_ear_that_joins_or_comes_back_hears_that_the_microphones_are_off(bus,
 def test_a_bus_that_asks_for_a_token_gets_one_if_it_is_the_backend(tmp_path):
     with Server(Config(port=0, require_token=True), scripted()) as server:
         url = server.url.replace("http", "ws")
-        backend = Backend(url=server.url, agent_id="kitchen")
+        backend = BackendOptions(url=server.url, agent_id="kitchen")
         ear = Ear(tmp_path, "kitchen", url)
-        client = BusClient(Bus(url=url), backend, BusSwitch(ear.mute, may_unmute=False))
+        client = BusClient(BusOptions(url=url), backend, BusSwitch(ear.mute, may_unmute=False))
         client.start()
         try:
             deadline = time.monotonic() + DEADLINE_S

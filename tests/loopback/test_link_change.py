@@ -10,19 +10,17 @@ from fakes.told import Told
 from fakes.voice_server import VoiceServer, wait_until
 from jarvis_ear import backend
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.system.boot_clock import BootClock
-from jarvis_ear.system.ledger import Ledger
-from jarvis_ear.system.spool import DiskSpool
-from jarvis_ear.transports.spool import NoSpool
+from jarvis_ear.spool.ledger import Ledger
+from jarvis_ear.spool.store import BootClock, DiskSpool, NoSpool
 
 SPEECH = bytes(range(256)) * 125
 
 
-def options(url: str, **more) -> Backend:
-    return Backend(url=url, password=SecretStr("open sesame"), **more)
+def options(url: str, **more) -> BackendOptions:
+    return BackendOptions(url=url, password=SecretStr("open sesame"), **more)
 
 
 @contextmanager
@@ -112,8 +110,8 @@ def test_what_belongs_to_different_options_never_meets(tmp_path, monkeypatch):
     monkeypatch.setattr(backend, "Login", Login)
     spool, told = ChangingSpool(), Told()
     with VoiceServer(tmp_path) as one, VoiceServer(tmp_path) as two:
-        first = Backend(url=one.url, password="secret of one", agent_id="one")
-        second = Backend(url=two.url, password="open sesame", agent_id="two")
+        first = BackendOptions(url=one.url, password="secret of one", agent_id="one")
+        second = BackendOptions(url=two.url, password="open sesame", agent_id="two")
         client = BackendClient(first, on_event=told, spool=spool)
         session = client._session
         spool.change = client.prepare(second)

@@ -12,10 +12,10 @@ from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear import config as defaults
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import LinkUp, Verdict
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.transports.wires import WIRES
+from jarvis_ear.link.registry import WIRES
 
 
 def test_importing_it_drags_nothing_in():
@@ -29,7 +29,7 @@ def test_importing_it_drags_nothing_in():
 
 def test_making_one_starts_nothing():
     before = threading.active_count()
-    client = BackendClient(Backend())
+    client = BackendClient(BackendOptions())
     assert not client.connected
     client.disconnect()
     assert threading.active_count() == before
@@ -56,7 +56,7 @@ def test_without_a_section_the_environment_counts_and_then_the_constants(
 def test_the_built_in_defaults(monkeypatch):
     for name in ("BACKEND_URL", "JARVIS_PASSWORD", "AGENT_ID"):
         monkeypatch.delenv(name, raising=False)
-    assert BackendClient()._session.config == Backend()
+    assert BackendClient()._session.config == BackendOptions()
 
 
 def test_a_name_in_the_address_is_shown_to_nobody(tmp_path, caplog):
@@ -64,7 +64,7 @@ def test_a_name_in_the_address_is_shown_to_nobody(tmp_path, caplog):
     with VoiceServer(tmp_path) as server:
         url = server.url.replace("//", "//somebody:s3cret@")
         told = Told()
-        config = Backend(password="open sesame").model_copy(update={"url": url})
+        config = BackendOptions(password="open sesame").model_copy(update={"url": url})
         with BackendClient(config, on_event=told) as client:
             client.connect()
             assert told.wait(LinkUp).url == server.url
@@ -82,7 +82,7 @@ def test_a_name_in_the_address_is_shown_to_nobody(tmp_path, caplog):
     ],
 )
 def test_plain_text_over_the_network_is_warned_of(url, warned, caplog):
-    config = Backend(url=url, allow_plaintext=True).model_copy(update={"connect_s": 0.5})
+    config = BackendOptions(url=url, allow_plaintext=True).model_copy(update={"connect_s": 0.5})
     with BackendClient(config) as client:
         assert not client.connect()
     said = [each.getMessage() for each in caplog.records if "unencrypted" in each.getMessage()]
@@ -91,12 +91,12 @@ def test_plain_text_over_the_network_is_warned_of(url, warned, caplog):
 
 def test_a_wrong_password_is_a_state_of_its_own_and_no_reason_to_hammer(tmp_path):
     with VoiceServer(tmp_path) as server:
-        with BackendClient(Backend(url=server.url, password="wrong")) as client:
+        with BackendClient(BackendOptions(url=server.url, password="wrong")) as client:
             assert not client.connect()
             assert client.state == "auth_failed"
             assert not client.connected
         assert len(server.received("login")) == 1
-        with BackendClient(Backend(url=server.url, password="open sesame")) as client:
+        with BackendClient(BackendOptions(url=server.url, password="open sesame")) as client:
             assert client.connect()
             assert client.state == "connected"
         assert client.state == "disconnected"
@@ -104,7 +104,7 @@ def test_a_wrong_password_is_a_state_of_its_own_and_no_reason_to_hammer(tmp_path
 
 def test_who_cannot_wait_connects_without_waiting(tmp_path):
     server = VoiceServer(tmp_path)
-    client = BackendClient(Backend(url=server.url, password="open sesame"))
+    client = BackendClient(BackendOptions(url=server.url, password="open sesame"))
     before = time.monotonic()
     assert client.connect(wait_s=0) is False
     assert time.monotonic() - before < 1.0
@@ -117,7 +117,7 @@ def test_who_cannot_wait_connects_without_waiting(tmp_path):
 @pytest.mark.parametrize("protocol", WIRES)
 def test_plain_text_over_the_network_is_refused_unless_it_is_allowed(protocol):
     with pytest.raises(ConfigError, match=r"^backend\.url: http://192\.0\.2\.1:4000 "):
-        BackendClient(Backend(url="http://192.0.2.1:4000", protocol=protocol))
+        BackendClient(BackendOptions(url="http://192.0.2.1:4000", protocol=protocol))
 
 
 def test_a_system_without_threads_is_no_reason_to_raise(monkeypatch, caplog):
@@ -125,7 +125,7 @@ def test_a_system_without_threads_is_no_reason_to_raise(monkeypatch, caplog):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert BackendClient(Backend()).connect() is False
+    assert BackendClient(BackendOptions()).connect() is False
     assert "cannot be started" in caplog.text
 
 
@@ -138,7 +138,9 @@ def test_stopping_from_inside_an_event(tmp_path):
             ended.set()
 
     with VoiceServer(tmp_path) as server:
-        client = BackendClient(Backend(url=server.url, password="open sesame"), on_event=stop_it)
+        client = BackendClient(
+            BackendOptions(url=server.url, password="open sesame"), on_event=stop_it
+        )
         client.start()
         assert ended.wait(5)
         client.disconnect()
@@ -151,7 +153,7 @@ def test_stopping_from_inside_an_event(tmp_path):
 def test_any_kind_of_bytes_will_do(tmp_path):
     told = Told()
     with VoiceServer(tmp_path) as server:
-        config = Backend(url=server.url, password="open sesame")
+        config = BackendOptions(url=server.url, password="open sesame")
         with BackendClient(config, on_event=told) as client:
             for sound in (bytes(200), bytearray(200), memoryview(bytes(200))):
                 assert told.end_of(client.send_audio(sound)).verdict is Verdict.DONE

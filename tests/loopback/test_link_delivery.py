@@ -12,31 +12,30 @@ from fakes.fault_server import FaultServer
 from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.backend import BackendClient, CapturedAudio, clock, pcm_to_wav
-from jarvis_ear.config import Backend
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import (
     Finished,
     LinkDown,
     LinkUp,
-    Processing,
+    ProcessingStarted,
     Refused,
     ReplyAudio,
     Sent,
     SentencesMissing,
     StillWaiting,
-    Thinking,
+    ThinkingStarted,
     Transcribed,
     UnaskedSpeech,
     Verdict,
 )
-from jarvis_ear.delivery.patience import Patience
-from jarvis_ear.transports import courier
-from jarvis_ear.transports.timing import Timing
-from jarvis_ear.wire.voice_messages import BackendError
+from jarvis_ear.delivery.timeouts import Timeouts, Timing
+from jarvis_ear.link import sender
+from jarvis_ear.wires.messages import BackendError
 
 SPEECH = bytes(range(256)) * 250
 """Two seconds."""
 
-IMPATIENT = Timing(patience=Patience(start_ack_s=0.3, processing_s=0.3))
+IMPATIENT = Timing(patience=Timeouts(start_ack_s=0.3, processing_s=0.3))
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +46,7 @@ def _the_shortest_waits(monkeypatch):
 @contextlib.contextmanager
 def ear(server, timing=None, on_event=None, **changes):
     told = on_event or Told()
-    config = Backend(url=server.url, password="open sesame").model_copy(update=changes)
+    config = BackendOptions(url=server.url, password="open sesame").model_copy(update=changes)
     client = BackendClient(config, on_event=told, timing=timing)
     try:
         yield client, told
@@ -72,9 +71,9 @@ def test_what_was_heard_arrives_and_the_reply_comes_back_in_order(tmp_path):
     assert start["payload"] == stop["payload"] == {"agentId": "den"}
     assert told.events[1:] == [
         Sent(turn_id, len(SPEECH), len(SPEECH) + 44, 85_392),
-        Processing(turn_id),
+        ProcessingStarted(turn_id),
         Transcribed(turn_id, "what time is it"),
-        Thinking(turn_id, "none"),
+        ThinkingStarted(turn_id, "none"),
         *(ReplyAudio(turn_id, each, "audio/wav", b"RIFF" + bytes(60)) for each in range(3)),
         end,
     ]
@@ -119,7 +118,7 @@ def test_a_link_that_dies_after_processing_loses_the_reply_only(tmp_path):
     with VoiceServer(tmp_path, Switches(reply="silent")) as server, ear(server) as (client, told):
         assert client.connect()
         turn_id = client.send_audio(SPEECH)
-        told.wait(Processing)
+        told.wait(ProcessingStarted)
         server.kill()
         end = told.end_of(turn_id)
         assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "link_lost")
@@ -132,12 +131,12 @@ def test_a_newer_command_gets_a_connection_of_its_own(tmp_path):
     with VoiceServer(tmp_path, Switches(reply="silent")) as server, ear(server) as (client, told):
         assert client.connect()
         old = client.send_audio(SPEECH)
-        told.wait(Processing)
+        told.wait(ProcessingStarted)
         client.abandon(old)
         new = client.send_audio(SPEECH[:200])
         end = told.end_of(old)
         assert (end.verdict, end.code, end.chunks) == (Verdict.ABANDONED, "interrupted", 0)
-        told.wait(Processing, that=lambda event: event.turn_id == new)
+        told.wait(ProcessingStarted, that=lambda event: event.turn_id == new)
         first, second = server.received("end")
         assert first["sid"] != second["sid"]
         assert told.all(LinkDown) == []
@@ -253,7 +252,7 @@ def test_speech_that_nobody_asked_for_is_told_and_not_played(tmp_path):
 
 def test_a_paused_backend_in_the_middle_of_an_upload(tmp_path):
     """It takes what the kernel has room for and no more: the utterance goes up on the next link."""
-    timing = Timing(patience=Patience(start_ack_s=0.5))
+    timing = Timing(patience=Timeouts(start_ack_s=0.5))
     with VoiceServer(tmp_path) as server, ear(server, timing, connect_s=1.0) as (client, told):
         assert client.connect()
         server.pause()
@@ -297,7 +296,7 @@ def test_a_listener_that_fails_does_not_stop_the_network(tmp_path, caplog):
 
 def test_nobody_needs_to_listen(tmp_path):
     with VoiceServer(tmp_path) as server:
-        with BackendClient(Backend(url=server.url, password="open sesame")) as client:
+        with BackendClient(BackendOptions(url=server.url, password="open sesame")) as client:
             client.send_audio(SPEECH, turn_id="mine")
             wait_until(lambda: server.received("end"))
         assert not client.connected
@@ -396,7 +395,7 @@ def test_a_backend_that_is_busy_is_given_a_moment(tmp_path, caplog):
 
 def test_the_words_of_a_backend_move_no_terminal(caplog):
     caplog.set_level(logging.DEBUG)
-    courier._log(BackendError("busy\x1b[2J\r\nturn 1: done\u202e" + 1000 * "x"))
+    sender._log(BackendError("busy\x1b[2J\r\nturn 1: done\u202e" + 1000 * "x"))
     [said] = [each.getMessage() for each in caplog.records]
     assert said.isprintable()
     assert len(said) < 600

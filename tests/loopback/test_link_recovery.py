@@ -12,9 +12,9 @@ import pytest
 from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, free_port, wait_until
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
-from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, Processing, Verdict
-from jarvis_ear.transports.timing import Timing
+from jarvis_ear.config import BackendOptions
+from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, ProcessingStarted, Verdict
+from jarvis_ear.delivery.timeouts import Timing
 
 pytestmark = pytest.mark.long  # back-off and time-outs at their real length
 
@@ -26,7 +26,7 @@ IMPATIENT = Timing(ping_s=0.2, dead_s=0.6)
 
 
 def config(url, **changes):
-    return Backend(url=url, password="open sesame").model_copy(update=changes)
+    return BackendOptions(url=url, password="open sesame").model_copy(update=changes)
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def test_a_host_that_nobody_knows_is_called_so_with_its_address(protocol, caplog
     caplog.set_level(logging.DEBUG)
     told = Told()
     url = "https://nobody.invalid:4000"
-    with BackendClient(Backend(url=url, protocol=protocol), on_event=told):
+    with BackendClient(BackendOptions(url=url, protocol=protocol), on_event=told):
         told.wait(LinkDown)
     warnings, _ = warnings_and_repeats(caplog)
     assert f"unknown host ({url})" in warnings[0].getMessage()
@@ -221,7 +221,7 @@ def test_thirty_links_leave_nothing_behind(tmp_path, monkeypatch):
 def replace_link(client, told, server):
     had = len(server.received("connect"))
     turn_id = client.send_audio(SECOND)
-    told.wait(Processing, that=lambda event: event.turn_id == turn_id)
+    told.wait(ProcessingStarted, that=lambda event: event.turn_id == turn_id)
     client.abandon(turn_id)
     assert told.end_of(turn_id).verdict is Verdict.ABANDONED
     wait_until(lambda: len(server.received("connect")) > had and client.connected)

@@ -8,13 +8,12 @@ import pytest
 from fakes.told import Told
 from fakes.voice_server import VoiceServer, free_port
 from jarvis_ear.backend import BackendClient, pcm_to_wav
-from jarvis_ear.config import Backend
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import Finished, Kept, Verdict
-from jarvis_ear.delivery.mark import Mark
+from jarvis_ear.delivery.transitions import SpoolState
 from jarvis_ear.delivery.utterance import Utterance
-from jarvis_ear.system.boot_clock import BootClock
-from jarvis_ear.system.ledger import Ledger
-from jarvis_ear.system.spool import DiskSpool
+from jarvis_ear.spool.ledger import Ledger
+from jarvis_ear.spool.store import BootClock, DiskSpool
 
 SPEECH = bytes(range(256)) * 125
 
@@ -34,7 +33,7 @@ def spool(folder):
 def ear(folder, url, **changes):
     told = Told()
     with spool(folder) as disk:
-        config = Backend(url=url, password="open sesame").model_copy(update=changes)
+        config = BackendOptions(url=url, password="open sesame").model_copy(update=changes)
         with BackendClient(config, on_event=told, spool=disk) as client:
             yield client, told
 
@@ -110,10 +109,10 @@ def test_a_client_that_is_started_again_goes_on_as_well(tmp_path):
 @pytest.mark.parametrize(
     ("mark", "age_s", "verdict", "runs"),
     [
-        (Mark.NEW, 0.0, Verdict.DONE, 1),
-        (Mark.NEW, 31.0, Verdict.EXPIRED, 0),
-        (Mark.SENT, 0.0, Verdict.IN_DOUBT, 0),
-        (Mark.TAKEN, 0.0, Verdict.REPLY_LOST, 0),
+        (SpoolState.NEW, 0.0, Verdict.DONE, 1),
+        (SpoolState.NEW, 31.0, Verdict.EXPIRED, 0),
+        (SpoolState.SENT, 0.0, Verdict.IN_DOUBT, 0),
+        (SpoolState.TAKEN, 0.0, Verdict.REPLY_LOST, 0),
     ],
 )
 def test_killed_at_any_moment_it_has_one_verdict(tmp_path, mark, age_s, verdict, runs):
@@ -130,7 +129,7 @@ def test_killed_at_any_moment_it_has_one_verdict(tmp_path, mark, age_s, verdict,
 
 
 def test_at_least_once_it_goes_up_again(tmp_path):
-    leave(tmp_path, "0a1b2c3d", Mark.SENT)
+    leave(tmp_path, "0a1b2c3d", SpoolState.SENT)
     with VoiceServer(tmp_path) as server:
         with ear(tmp_path, server.url, delivery="at_least_once") as (_, told):
             assert told.end_of("0a1b2c3d").verdict is Verdict.DONE
@@ -175,7 +174,7 @@ def test_a_hostile_backend_is_counted_over_all_lives(tmp_path):
     with VoiceServer(tmp_path) as server:
         server.kill()
         server.start(reply="hostile")
-        client = BackendClient(Backend(url=server.url, password="open sesame"))
+        client = BackendClient(BackendOptions(url=server.url, password="open sesame"))
         counts = []
         for _ in range(2):
             told = client._on_event = Told()

@@ -10,12 +10,12 @@ from fakes.tls import Authority, TlsFront
 from fakes.told import Told
 from fakes.voice_server import VoiceServer
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.config import Backend
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConfigError, ConnectFailed
-from jarvis_ear.transports.socketio_link import SocketIoLink
-from jarvis_ear.transports.timing import Timing
-from jarvis_ear.transports.trust import Trust
+from jarvis_ear.link.socketio import SocketIoLink
+from jarvis_ear.link.tls_and_tcp import Trust
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl is not installed: apt install openssl"
@@ -42,7 +42,7 @@ def test_a_backend_that_our_authority_vouches_for_is_spoken_to(ours, server):
     good = ours.vouch("good", "DNS:localhost,IP:127.0.0.1")
     for host in ("localhost", "127.0.0.1"):
         with TlsFront(server.port, good) as front:
-            config = Backend(
+            config = BackendOptions(
                 url=f"https://{host}:{front.port}",
                 password="open sesame",
                 ca_file=ours.certificate.cert,
@@ -68,13 +68,13 @@ def test_a_certificate_of_an_unknown_authority_is_refused(ours, theirs, server, 
     with TlsFront(server.port, theirs.vouch("foreign", "IP:127.0.0.1")) as front:
         ca_file = ours.certificate.cert if known == "ours" else None
         url = f"https://127.0.0.1:{front.port}"
-        refused(front, Backend(url=url, password="open sesame", ca_file=ca_file), caplog)
+        refused(front, BackendOptions(url=url, password="open sesame", ca_file=ca_file), caplog)
 
 
 def test_a_self_signed_certificate_is_refused(ours, theirs, server, caplog):
     with TlsFront(server.port, theirs.certificate) as front:
         url = f"https://127.0.0.1:{front.port}"
-        config = Backend(url=url, password="open sesame", ca_file=ours.certificate.cert)
+        config = BackendOptions(url=url, password="open sesame", ca_file=ours.certificate.cert)
         refused(front, config, caplog)
 
 
@@ -82,7 +82,7 @@ def test_a_self_signed_certificate_is_refused(ours, theirs, server, caplog):
 def test_a_certificate_for_another_host_or_another_day_is_refused(ours, server, caplog, host, days):
     with TlsFront(server.port, ours.vouch("bad", host, days=days)) as front:
         url = f"https://127.0.0.1:{front.port}"
-        config = Backend(url=url, password="open sesame", ca_file=ours.certificate.cert)
+        config = BackendOptions(url=url, password="open sesame", ca_file=ours.certificate.cert)
         refused(front, config, caplog)
 
 
@@ -105,7 +105,9 @@ def test_the_link_looks_as_closely_as_the_login(ours, theirs, server, host):
 
 
 def test_there_is_no_switch_that_trusts_anybody():
-    switches = [name for name in Backend.model_fields if "verify" in name or "insecure" in name]
+    switches = [
+        name for name in BackendOptions.model_fields if "verify" in name or "insecure" in name
+    ]
     assert switches == []
 
 
@@ -115,4 +117,4 @@ def test_an_authority_that_is_none_is_a_mistake_of_the_configuration(tmp_path, c
     if content is not None:
         path.write_text(content)
     with pytest.raises(ConfigError, match=r"^backend\.ca_file: .*ca\.pem: .*expected"):
-        BackendClient(Backend(url="https://localhost", ca_file=path))
+        BackendClient(BackendOptions(url="https://localhost", ca_file=path))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fakes.voice_server import Switches, VoiceServer
-from jarvis_ear.moving_parts import HANGS_S
+from jarvis_ear.components import HANGS_S
 
 DATA = Path(__file__).parents[1] / "data"
 RECORDING = DATA / "hey-jarvis-what-time-is-it.wav"

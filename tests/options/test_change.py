@@ -1,9 +1,18 @@
 import pytest
 from pydantic import SecretStr
 
-from jarvis_ear.config import Backend, Config, Log, Microphone
-from jarvis_ear.options.change import TAKERS, Change, Taker, changes, names, taker_of
-from jarvis_ear.options.option import BY_KEY, OPTIONS, TABLES
+from jarvis_ear.config import BackendOptions, Config, LogOptions, MicrophoneOptions
+from jarvis_ear.options.option import (
+    BY_KEY,
+    OPTIONS,
+    TABLES,
+    TAKERS,
+    Change,
+    Taker,
+    changes,
+    names,
+    taker_of,
+)
 
 
 def test_the_same_configuration_has_no_changes():
@@ -13,9 +22,9 @@ def test_the_same_configuration_has_no_changes():
 def test_each_change_is_named_with_whoever_takes_it():
     old = Config()
     new = Config(
-        backend=Backend(password=SecretStr("other")),
-        microphone=Microphone(device="USB", input="x.wav"),
-        log=Log(level="debug"),
+        backend=BackendOptions(password=SecretStr("other")),
+        microphone=MicrophoneOptions(device="USB", input="x.wav"),
+        log=LogOptions(level="debug"),
         with_backend=True,
     )
     found = changes(old, new)

@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_ear.options.command_line import read
 from jarvis_ear.options.option import OPTIONS, SHORT_FLAGS
+from jarvis_ear.options.sources import read_command_line
 
 
 def values(*arguments: str) -> dict[str, object]:
-    layer, _ = read(arguments)
+    layer, _ = read_command_line(arguments)
     assert layer.problems == []
     return layer.values
 
 
 def problems(*arguments: str) -> list[str]:
-    return read(arguments)[0].problems
+    return read_command_line(arguments)[0].problems
 
 
 def test_a_value_follows_or_is_attached():
@@ -71,7 +71,7 @@ def test_an_option_that_is_given_twice_is_a_mistake(arguments, flag):
 
 def test_a_tilde_is_the_home_of_a_user(monkeypatch):
     monkeypatch.setenv("HOME", "/houses/me")
-    assert read(["--config", "~/a.toml"])[1] == Path("/houses/me/a.toml")
+    assert read_command_line(["--config", "~/a.toml"])[1] == Path("/houses/me/a.toml")
     assert values("--wake-model", "~/a.onnx") == {"hearing.wake.model": Path("/houses/me/a.onnx")}
     assert values("--input=~/a.wav") == {"microphone.input": "/houses/me/a.wav"}
     assert values("--wake-model", "./~a.onnx") == {"hearing.wake.model": Path("./~a.onnx")}
@@ -104,12 +104,12 @@ def test_an_empty_path_is_none():
 
 
 def test_the_origin_says_the_flag():
-    assert read(["--fast"])[0].origins == {"microphone.fast": "command line: --fast"}
+    assert read_command_line(["--fast"])[0].origins == {"microphone.fast": "command line: --fast"}
 
 
 def test_the_file_is_named():
-    assert read(["--config", "a.toml"])[1] == Path("a.toml")
-    assert read(["--config=a.toml", "--fast"])[1] == Path("a.toml")
+    assert read_command_line(["--config", "a.toml"])[1] == Path("a.toml")
+    assert read_command_line(["--config=a.toml", "--fast"])[1] == Path("a.toml")
     assert problems("--config") == [
         "command line: --config: without a value, expected the path of a file"
     ]
@@ -186,5 +186,5 @@ def test_all_mistakes_are_found():
     st.lists(st.text(max_size=20) | st.sampled_from(["--fast", "--config", "--", "-", "=", "--="]))
 )
 def test_any_words_are_taken_or_refused(arguments):
-    layer, _ = read(arguments)
+    layer, _ = read_command_line(arguments)
     assert all(problem.isprintable() for problem in layer.problems)

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import SecretStr
 
-from jarvis_ear.options.environment import read, read_credential, read_owners
 from jarvis_ear.options.option import OPTIONS
+from jarvis_ear.options.sources import read_credential, read_environment, read_owners
 
 
 def test_every_option_has_its_variable():
@@ -12,7 +12,7 @@ def test_every_option_has_its_variable():
 
 
 def test_our_names():
-    layer = read(
+    layer = read_environment(
         {
             "JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS": "700",
             "JARVIS_EAR_MICROPHONE__FAST": "1",
@@ -65,7 +65,7 @@ def test_our_names():
     ],
 )
 def test_mistakes(name, text, problem):
-    (said,) = read({name: text}).problems
+    (said,) = read_environment({name: text}).problems
     assert said.startswith(f"environment: {name}: {problem}")
 
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from jarvis_ear.options import file
-from jarvis_ear.options.layer import Layer
+from jarvis_ear.options import sources
+from jarvis_ear.options.sources import Layer
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def write(tmp_path):
 
 
 def problems(path: Path) -> list[str]:
-    found = file.read(path, required=True).problems
+    found = sources.read_file(path, required=True).problems
     assert all(problem.startswith(f"{path}: ") for problem in found)
     return [problem.removeprefix(f"{path}: ") for problem in found]
 
@@ -30,13 +30,13 @@ def problems(path: Path) -> list[str]:
 def test_a_byte_order_mark_at_the_beginning_is_no_mistake():
     path = Path(__file__).parents[1] / "data" / "bom.toml"
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
-    layer = file.read(path, required=True)
+    layer = sources.read_file(path, required=True)
     assert (layer.problems, layer.values) == ([], {"backend.agent_id": "kitchen"})
 
 
 def test_a_tilde_in_the_file_is_the_home_of_a_user(write, monkeypatch):
     monkeypatch.setenv("HOME", "/houses/me")
-    layer = file.read(write('[hearing.wake]\nmodel = "~/a.onnx"'), required=True)
+    layer = sources.read_file(write('[hearing.wake]\nmodel = "~/a.onnx"'), required=True)
     assert layer.values == {"hearing.wake.model": Path("/houses/me/a.onnx")}
 
 
@@ -52,7 +52,7 @@ def test_tables_and_values(write):
         connect_s = 3
         """
     )
-    layer = file.read(path, required=True)
+    layer = sources.read_file(path, required=True)
     assert layer.problems == []
     assert layer.values == {
         "with_backend": True,
@@ -141,7 +141,7 @@ def test_every_mistake_is_found(write):
 
 def test_a_password_in_the_file_makes_it_private(write):
     toml = "[backend]\npassword = 'hunter2'"
-    layer = file.read(write(toml), required=True)
+    layer = sources.read_file(write(toml), required=True)
     assert (layer.values, layer.problems) == ({"backend.password": SecretStr("hunter2")}, [])
     (problem,) = problems(write(toml, 0o644))
     assert problem.startswith("backend.password: the file holds a secret, and others may read it")
@@ -152,7 +152,7 @@ def test_a_password_in_the_file_makes_it_private(write):
 def test_a_file_that_is_not_there(tmp_path):
     path = tmp_path / "gone.toml"
     assert problems(path) == ["there is no such file"]
-    assert file.read(path, required=False) == Layer(str(path))
+    assert sources.read_file(path, required=False) == Layer(str(path))
 
 
 def test_what_is_no_file(tmp_path):
@@ -189,7 +189,7 @@ def test_anything_like_toml_is_read_or_refused(tmp_path_factory, text):
 
 def check_is_read_or_refused(path: Path, data: bytes) -> None:
     path.write_bytes(data)
-    layer = file.read(path, required=True)
+    layer = sources.read_file(path, required=True)
     assert all(problem.isprintable() for problem in layer.problems)
     assert set(layer.values) == set(layer.origins)
 
@@ -204,7 +204,7 @@ def check_is_read_or_refused(path: Path, data: bytes) -> None:
     ],
 )
 def test_a_number_or_a_list_where_that_is_how_people_write_it(write, toml, values):
-    layer = file.read(write(f"[microphone]\n{toml}\n"), required=True)
+    layer = sources.read_file(write(f"[microphone]\n{toml}\n"), required=True)
     assert (layer.problems, layer.values) == ([], values)
 
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 from jarvis_ear.config import Config
 from jarvis_ear.options import load
-from jarvis_ear.options.effective import effective
-from jarvis_ear.options.help import everyday, everything
 from jarvis_ear.options.option import OPTIONS, SHORT_FLAGS
-from jarvis_ear.options.reference import reference
+from jarvis_ear.options.render import effective, everyday, everything, reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

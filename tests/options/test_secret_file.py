@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_ear.options.secret_file import SecretFileError, read_private_secret, read_secret
+from jarvis_ear.options.secrets import SecretFileError, read_private_secret, read_secret
 
 
 @pytest.fixture

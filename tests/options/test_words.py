@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_ear.options.words import plain, quoted, shown, suggestion
+from jarvis_ear.options.option import plain, quoted, shown, suggestion
 
 
 @pytest.mark.parametrize(

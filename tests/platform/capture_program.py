@@ -12,8 +12,8 @@ import time
 
 from jarvis_ear import config
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.source import make_source
-from jarvis_ear.system.inbox import Inbox
+from jarvis_ear.devices.sources import make_source
+from jarvis_ear.hearing.inbox import Inbox
 
 
 def tell(what: str, **more) -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     inbox = Inbox()
     channel = os.environ.get("JARVIS_TEST_CHANNEL", "0")
-    source = make_source(config.Microphone(channel=channel))
+    source = make_source(config.MicrophoneOptions(channel=channel))
     threading.Thread(target=lambda: (sys.stdin.readline(), inbox.close()), daemon=True).start()
     with Capture(
         source,

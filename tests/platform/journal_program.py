@@ -12,19 +12,26 @@ from pathlib import Path
 from fakes.clock import FakeClock
 from fakes.journald import UNIT
 from fakes.source import FakeSource
-from jarvis_ear.config import Log
-from jarvis_ear.delivery.events import Finished, LinkUp, Processing, Sent, Transcribed, Verdict
+from jarvis_ear.config import LogOptions
+from jarvis_ear.delivery.events import (
+    Finished,
+    LinkUp,
+    ProcessingStarted,
+    Sent,
+    Transcribed,
+    Verdict,
+)
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.gap_log import GapLog
-from jarvis_ear.errors import ConfigError, MicrophoneLost
+from jarvis_ear.devices.silence import GapLog
+from jarvis_ear.errors import ConfigError, MicrophoneUnavailable
 from jarvis_ear.hearing.events import SendUtterance, State, StateChanged, TurnDropped, TurnOpened
+from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hearing.utterance import EndReason, Utterance
-from jarvis_ear.journal import link
-from jarvis_ear.system import journal_socket, logs
-from jarvis_ear.system.inbox import Inbox
-from jarvis_ear.system.last_words import last_words, life_told
-from jarvis_ear.system.mute import Mute
-from jarvis_ear.system.turn_log import TurnLog
+from jarvis_ear.journal import turns
+from jarvis_ear.log import journal, setup
+from jarvis_ear.log.setup import last_words, life_told
+from jarvis_ear.mute import Mute
+from jarvis_ear.turn_trace.journal_view import TurnLog
 from jarvis_ear.units import Samples, samples
 
 LOGGER = logging.getLogger("jarvis_ear")
@@ -61,7 +68,7 @@ def speak(log: TurnLog, turn_id: str, answer_ms: int, verdict: Verdict, cause: s
     log.effect(StateChanged(State.LISTENING, State.THINKING, Samples(0), "SpeechEnded(hangover)"))
     CLOCK.now += 0.011
     log.delivery(Sent(turn_id, 51_840, 51_884, 69_180))
-    log.delivery(Processing(turn_id))
+    log.delivery(ProcessingStarted(turn_id))
     CLOCK.now += (answer_ms - 811) / 1000
     log.delivery(Transcribed(turn_id, "the canary sings"))
     log.delivery(Finished(turn_id, verdict, cause, 0))
@@ -86,7 +93,7 @@ def live() -> None:
         on_end=lambda _: None,
         monotonic=CLOCK.monotonic,
     )
-    capture._lose(MicrophoneLost("it was unplugged"))
+    capture._lose(MicrophoneUnavailable("it was unplugged"))
     CLOCK.now += 4.2
     capture._find()
     GapLog().tell("microphone 'usb'", 40, CLOCK.now)
@@ -96,17 +103,17 @@ def live() -> None:
     mute.mute()
     mute.unmute()
 
-    away = link.BACKEND_UNREACHABLE.told(BACKEND="http://a:1", REASON="refused")
+    away = turns.BACKEND_UNREACHABLE.told(BACKEND="http://a:1", REASON="refused")
     LOGGER.warning("backend not usable: refused", extra=away)
-    LOGGER.info("backend reached", extra=link.BACKEND_REACHED.told(BACKEND="http://a:1"))
+    LOGGER.info("backend reached", extra=turns.BACKEND_REACHED.told(BACKEND="http://a:1"))
 
 
 def main() -> None:
     found = os.fstat(sys.stderr.fileno())
     os.environ["JOURNAL_STREAM"] = f"{found.st_dev}:{found.st_ino}"
     logging.setLogRecordFactory(make)
-    journal_socket.PATIENCE_MS = 5000  # a busy machine shall lose no record here
-    with logs.setup(Log()), life_told():
+    journal.PATIENCE_MS = 5000  # a busy machine shall lose no record here
+    with setup.setup(LogOptions()), life_told():
         live()
     last_words(ConfigError("backend.url: expected a URL\nmicrophone.rate: unknown"))
 

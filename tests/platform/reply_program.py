@@ -14,7 +14,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     told = queue.Queue()
     with Speaker(
-        config.Speaker(),
+        config.SpeakerOptions(),
         on_started=lambda turn: told.put(["started", turn]),
         on_ended=lambda turn: told.put(["ended", turn]),
     ) as speaker:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes.journald import Journald, why_not
-from jarvis_ear.journal.fields import FIELDS
+from jarvis_ear.journal.kind import FIELDS
 
 pytestmark = pytest.mark.long
 

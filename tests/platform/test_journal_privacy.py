@@ -8,7 +8,7 @@ import pytest
 
 from fakes.journald import Journald, why_not
 from fakes.voice_server import Switches, VoiceServer
-from jarvis_ear.journal.fields import FIELDS
+from jarvis_ear.journal.kind import FIELDS
 
 pytestmark = pytest.mark.long
 

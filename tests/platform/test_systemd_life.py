@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 
 HANG = """
 import pathlib, threading
-from jarvis_ear.ear_thread import EarThread
+from jarvis_ear.hearing.ear_thread import EarThread
 turn_over = EarThread._turn_over
 def hang(self, item):
     if pathlib.Path("/etc/jarvis-ear/hang").exists():

@@ -16,8 +16,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fakes.recordings import DATA, Pcm, in_room, real_ear, recording
-from jarvis_ear.audio.block import Block
-from jarvis_ear.audio.framer import Framer
+from jarvis_ear.audio.frames import Block, Framer
 from jarvis_ear.hearing.events import Effect, Ignored, SendUtterance, TurnOpened, UtteranceGrew
 from jarvis_ear.units import SAMPLE_BYTES, Samples, samples
 

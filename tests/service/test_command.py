@@ -7,7 +7,7 @@ import pytest
 
 from jarvis_ear import cli
 from jarvis_ear.service import command
-from jarvis_ear.service.layout import Layout
+from jarvis_ear.service.facts import Layout
 from jarvis_ear.service.status import Findings
 
 

@@ -6,8 +6,7 @@ import subprocess
 import pytest
 
 from jarvis_ear.errors import ServiceError
-from jarvis_ear.service.executor import Executor, write
-from jarvis_ear.service.rehearsal import rehearse
+from jarvis_ear.service.executor import Executor, dry_run, write
 from jarvis_ear.service.steps import (
     Build,
     Enable,
@@ -15,10 +14,10 @@ from jarvis_ear.service.steps import (
     Folder,
     Gone,
     GoneIfEmpty,
-    Link,
     Moved,
     Run,
-    Start,
+    StartUnit,
+    SymbolicLink,
 )
 
 
@@ -60,7 +59,7 @@ def test_every_kind_of_step_makes_what_it_wants(tmp_path, executor):
         [
             Folder(tmp_path / "a" / "b", mode=0o700),
             File(tmp_path / "c" / "secret", b"s", mode=0o600),
-            Link(tmp_path / "link", tmp_path / "c"),
+            SymbolicLink(tmp_path / "link", tmp_path / "c"),
             Gone(tmp_path / "old"),
             GoneIfEmpty(tmp_path / "empty"),
             GoneIfEmpty(tmp_path / "c"),
@@ -78,10 +77,10 @@ def test_done_twice_is_done_once(tmp_path, commands):
     steps = [
         Folder(tmp_path / "a"),
         File(tmp_path / "a" / "f", b"1"),
-        Link(tmp_path / "l", tmp_path / "a"),
+        SymbolicLink(tmp_path / "l", tmp_path / "a"),
         Build(tmp_path / "built", (Folder(tmp_path / "built"),)),
         Run(("reload",)),
-        Start("ear", is_active=True, can_return=False),
+        StartUnit("ear", is_active=True, can_return=False),
     ]
     Executor(said.append, commands).do(steps)
     assert commands.run == ["reload", "systemctl restart ear"]
@@ -97,7 +96,7 @@ def test_what_runs_only_after_a_change_and_what_runs_always(executor, commands):
 
 
 def test_a_service_that_does_not_run_is_started_though_nothing_changed(executor, commands):
-    executor.do([Start("ear", is_active=False, can_return=False)])
+    executor.do([StartUnit("ear", is_active=False, can_return=False)])
     assert commands.run == ["systemctl restart ear"]
     assert executor.changes == 1
 
@@ -119,8 +118,8 @@ def test_a_changed_mode_is_a_difference(tmp_path, executor):
 
 def test_a_link_is_turned_and_what_it_led_to_stays(tmp_path, executor):
     (tmp_path / "1").mkdir()
-    executor.do([Link(tmp_path / "current", tmp_path / "1")])
-    executor.do([Link(tmp_path / "current", tmp_path / "2")])
+    executor.do([SymbolicLink(tmp_path / "current", tmp_path / "1")])
+    executor.do([SymbolicLink(tmp_path / "current", tmp_path / "2")])
     assert (tmp_path / "current").readlink() == tmp_path / "2"
     executor.do([Gone(tmp_path / "current")])
     assert (tmp_path / "1").is_dir()
@@ -169,10 +168,10 @@ def test_a_service_that_does_not_start_gives_way_to_the_old_one(tmp_path, execut
                 Build(tmp_path / "2", (File(tmp_path / "2" / "f", b""),)),
                 File(unit, b"new"),
                 File(fresh, b"new"),
-                Link(current, tmp_path / "2"),
-                Start("backend", is_active=True, can_return=True),
-                Start("newcomer", is_active=False, can_return=True),
-                Start("ear", is_active=True, can_return=True),
+                SymbolicLink(current, tmp_path / "2"),
+                StartUnit("backend", is_active=True, can_return=True),
+                StartUnit("newcomer", is_active=False, can_return=True),
+                StartUnit("ear", is_active=True, can_return=True),
                 Gone(tmp_path / "1"),
             ]
         )
@@ -219,7 +218,7 @@ def test_going_back_leaves_it_enabled_and_active_as_it_was_and_says_the_truth(
     commands.failing = [RESTART] * failures
     unit = tmp_path / "unit"
     write(unit, b"old", 0o644)
-    steps = [File(unit, b"new"), Enable(("ear",)), Start("ear", can_return=True, **was)]
+    steps = [File(unit, b"new"), Enable(("ear",)), StartUnit("ear", can_return=True, **was)]
     with pytest.raises(ServiceError) as error:
         Executor(lambda _line: None, commands).do(steps)
     assert str(error.value).splitlines() == [
@@ -234,7 +233,7 @@ def test_going_back_leaves_it_enabled_and_active_as_it_was_and_says_the_truth(
 def test_what_was_enabled_before_is_not_disabled(tmp_path, executor, commands):
     commands.failing = [RESTART]
     with pytest.raises(ServiceError, match="everything is back"):
-        executor.do([File(tmp_path / "f", b""), Start("ear", is_active=False, can_return=True)])
+        executor.do([File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_return=True)])
     assert not any("disable" in line for line in commands.run)
 
 
@@ -245,7 +244,7 @@ def test_a_command_that_fails_in_the_middle_of_an_upgrade_is_taken_back_too(
     write(unit, b"old", 0o644)
     write(old, b"secret", 0o600)
     commands.failing = ["make-users"]
-    start = Start("ear", is_active=True, can_return=True)
+    start = StartUnit("ear", is_active=True, can_return=True)
     with pytest.raises(ServiceError, match=r"make-users ended(.|\n)*everything is back as it was$"):
         executor.do([File(unit, b"new"), Gone(old), Run(("make-users",)), start])
     assert (unit.read_bytes(), old.read_bytes(), mode(old)) == (b"old", b"secret", 0o600)
@@ -254,7 +253,7 @@ def test_a_command_that_fails_in_the_middle_of_an_upgrade_is_taken_back_too(
 
 def test_what_fails_when_the_new_one_runs_takes_nothing_back(tmp_path, executor, commands):
     commands.failing = ["clean"]
-    start = Start("ear", is_active=True, can_return=True)
+    start = StartUnit("ear", is_active=True, can_return=True)
     with pytest.raises(ServiceError, match=r"^clean ended with status 1\nit broke$"):
         executor.do([File(tmp_path / "f", b""), start, Run(("clean",))])
     assert (tmp_path / "f").exists()
@@ -275,16 +274,16 @@ def test_what_cannot_be_put_back_is_said(tmp_path, commands):
     commands.failing = [RESTART]
     with pytest.raises(ServiceError, match=r"not everything is back.*folder.* could not be put"):
         Executor(lambda _line: None, run).do(
-            [File(unit, b"new"), Start("ear", is_active=True, can_return=True)]
+            [File(unit, b"new"), StartUnit("ear", is_active=True, can_return=True)]
         )
 
 
 def test_enabling_what_runs_is_a_change_and_no_reason_to_restart_it(executor, commands):
-    steps = [Enable(("ear",)), Start("ear", is_active=True, can_return=True)]
+    steps = [Enable(("ear",)), StartUnit("ear", is_active=True, can_return=True)]
     executor.do(steps)
     assert (commands.run, executor.changes) == ([ENABLE], 1)
     said = []
-    assert rehearse(steps, said.append) == 1
+    assert dry_run(steps, said.append) == 1
     assert said == ["enable ear"]
 
 
@@ -293,7 +292,9 @@ def test_a_first_installation_that_does_not_start_stays_to_be_looked_at(
 ):
     commands.failing = ["systemctl restart ear"]
     with pytest.raises(ServiceError, match="does not start: journalctl -u ear"):
-        executor.do([File(tmp_path / "f", b""), Start("ear", is_active=False, can_return=False)])
+        executor.do(
+            [File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_return=False)]
+        )
     assert (tmp_path / "f").exists()
 
 
@@ -325,9 +326,9 @@ def test_a_rehearsal_says_everything_and_does_nothing(tmp_path):
         Run(("not", "yet")),
         Build(tmp_path / "b", (Run(("make", "it"), always=True),)),
         Run(("reload",)),
-        Start("ear", is_active=True, can_return=False),
+        StartUnit("ear", is_active=True, can_return=False),
     ]
-    assert rehearse(steps, said.append) == 3
+    assert dry_run(steps, said.append) == 3
     assert said == [f"build {tmp_path}/b", "  run make it", "run reload", "start ear"]
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 

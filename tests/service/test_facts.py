@@ -6,7 +6,7 @@ import pytest
 
 from jarvis_ear.errors import ServiceError
 from jarvis_ear.service import facts
-from jarvis_ear.service.layout import Layout
+from jarvis_ear.service.facts import Layout
 
 
 def test_an_empty_folder_has_nothing(tmp_path):

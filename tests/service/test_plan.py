@@ -9,11 +9,20 @@ import pytest
 from jarvis_ear.service import plan
 from jarvis_ear.service.command import PACKAGE
 from jarvis_ear.service.credentials import Credential
-from jarvis_ear.service.facts import Facts
-from jarvis_ear.service.layout import ALL_CREDENTIALS, Layout
+from jarvis_ear.service.facts import ALL_CREDENTIALS, Facts, Layout
 from jarvis_ear.service.plan import Wishes
 from jarvis_ear.service.release import Release, of_what_runs
-from jarvis_ear.service.steps import Build, Enable, File, Folder, Gone, Link, Moved, Run, Start
+from jarvis_ear.service.steps import (
+    Build,
+    Enable,
+    File,
+    Folder,
+    Gone,
+    Moved,
+    Run,
+    StartUnit,
+    SymbolicLink,
+)
 
 LOCKS = ("requirements.txt", "requirements-backend.txt", "requirements-systemd.txt")
 UNITS = (
@@ -65,10 +74,10 @@ def test_a_fresh_machine_gets_everything_in_order():
         "journalctl --update-catalog",
     ]
     assert only(steps, Enable) == [Enable(("jarvis-ear",))]
-    assert only(steps, Link)[0] == Link(
+    assert only(steps, SymbolicLink)[0] == SymbolicLink(
         Path("/opt/jarvis-ear/current"), Path("releases", build.folder.name)
     )
-    assert only(steps, Start) == [Start("jarvis-ear", is_active=False, can_return=False)]
+    assert only(steps, StartUnit) == [StartUnit("jarvis-ear", is_active=False, can_return=False)]
 
 
 def test_the_options_are_the_owners_once_they_are_there():
@@ -95,13 +104,13 @@ def test_the_journals_library_is_built_where_it_can_be():
 
 def test_the_backend_comes_and_starts_first():
     steps = install(with_backend=True)
-    assert [step.service for step in only(steps, Start)] == ["jarvis-backend", "jarvis-ear"]
+    assert [step.service for step in only(steps, StartUnit)] == ["jarvis-backend", "jarvis-ear"]
     assert "/usr/local/lib/systemd/system/jarvis-backend.service" in files(steps)
 
 
 def test_a_backend_that_is_there_stays():
     steps = install(facts=replace(FRESH, has_backend=True))
-    assert [step.service for step in only(steps, Start)] == ["jarvis-backend", "jarvis-ear"]
+    assert [step.service for step in only(steps, StartUnit)] == ["jarvis-backend", "jarvis-ear"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +132,7 @@ def test_old_releases_go_when_the_new_one_runs():
     steps = install(facts=facts)
     assert steps[-1] == Gone(old)
     assert [step for step in only(steps, Gone) if step.path.is_relative_to("/opt")] == [Gone(old)]
-    [start] = only(steps, Start)
+    [start] = only(steps, StartUnit)
     assert start.can_return
     assert steps.index(start) < steps.index(Gone(old))
 
@@ -132,12 +141,12 @@ def test_a_running_service_that_starts_at_boot_is_left_alone():
     ear = frozenset({"jarvis-ear"})
     steps = install(facts=replace(FRESH, active=ear, enabled=ear, has_user=True))
     assert [step for step in steps if isinstance(step, Run) and step.always] == []
-    assert only(steps, Start)[0].is_active
+    assert only(steps, StartUnit)[0].is_active
 
 
 def test_without_a_service_manager_nothing_is_started():
     steps = install(facts=replace(FRESH, is_managed=False))
-    assert only(steps, Start) == []
+    assert only(steps, StartUnit) == []
     assert [line.split()[0] for line in commands(steps)] == [
         "systemd-sysusers",
         "systemd-tmpfiles",
@@ -213,13 +222,13 @@ def test_stored_credentials_are_not_touched():
 
 def test_a_staged_root_is_all_that_is_written_to(tmp_path):
     steps = install(layout=Layout(root=tmp_path), facts=replace(FRESH, is_managed=False))
-    written = [step.path for step in steps if isinstance(step, Folder | File | Link)]
+    written = [step.path for step in steps if isinstance(step, Folder | File | SymbolicLink)]
     assert all(path.is_relative_to(tmp_path) for path in written)
-    assert (commands(steps), only(steps, Start)) == ([], [])
+    assert (commands(steps), only(steps, StartUnit)) == ([], [])
     [build] = only(steps, Build)
     [moved] = only(build.steps, Moved)
     assert moved.was == str(tmp_path) + moved.will_be
-    assert only(steps, Link)[1].target == Path("/opt/jarvis-ear/current/bin/jarvis-ear")
+    assert only(steps, SymbolicLink)[1].target == Path("/opt/jarvis-ear/current/bin/jarvis-ear")
 
 
 def test_another_home_is_written_into_the_units():
@@ -244,22 +253,22 @@ def test_another_password_restarts_what_runs():
     wishes = Wishes(credentials={"jarvis-password": SECRET})
     steps = plan.password(HERE, running, wishes)
     assert list(files(steps)) == ["/etc/credstore/jarvis-password"]
-    assert only(steps, Start) == [Start("jarvis-ear", is_active=True, can_return=True)]
+    assert only(steps, StartUnit) == [StartUnit("jarvis-ear", is_active=True, can_return=True)]
 
 
 def test_another_password_stays_though_what_did_not_run_before_does_not_run():
     failing = replace(FRESH, starting=frozenset({"jarvis-ear"}))
     steps = plan.password(HERE, failing, Wishes(credentials={"jarvis-password": SECRET}))
-    expected = Start("jarvis-ear", is_active=False, can_return=False, is_starting=True)
-    assert only(steps, Start) == [expected]
+    expected = StartUnit("jarvis-ear", is_active=False, can_return=False, is_starting=True)
+    assert only(steps, StartUnit) == [expected]
 
 
 def test_an_upgrade_knows_what_is_on_its_way_and_what_starts_at_boot():
     ear = frozenset({"jarvis-ear"})
     steps = install(facts=replace(FRESH, starting=ear, enabled=ear, has_release=True))
     assert only(steps, Enable) == []
-    assert only(steps, Start) == [
-        Start("jarvis-ear", is_active=False, can_return=True, is_starting=True)
+    assert only(steps, StartUnit) == [
+        StartUnit("jarvis-ear", is_active=False, can_return=True, is_starting=True)
     ]
 
 

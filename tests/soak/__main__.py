@@ -21,11 +21,11 @@ from fakes.proxy import Proxy
 from fakes.voice_server import Switches
 from jarvis_ear import __main__ as daemon
 from jarvis_ear import config
-from jarvis_ear.ears import Ears
+from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.utterance import GROWTH_MS
 from jarvis_ear.options import load
-from jarvis_ear.system.chronicles import Chronicles
+from jarvis_ear.turn_trace.trace import FanOut
 from soak.account import Lines, Size, Turns
 from soak.material import RATE, Home
 from soak.virtual_microphone import VirtualMicrophone
@@ -78,15 +78,15 @@ class Soak:
         self._microphone.on_position = self._reach
         microphone = self._microphone
 
-        class WatchedEars(Ears):
-            def make(self, hearing: config.Hearing, growth_ms: int = GROWTH_MS) -> Ear:
+        class WatchedEars(EarFactory):
+            def make(self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS) -> Ear:
                 ear = super().make(hearing, growth_ms)
                 microphone.now = lambda: ear.now
                 return ear
 
-        daemon.Ears = WatchedEars
+        daemon.EarFactory = WatchedEars
         daemon.make_source = lambda _options: microphone
-        daemon.Chronicles = lambda *others: Chronicles(*others, self.turns)
+        daemon.FanOut = lambda *others: FanOut(*others, self.turns)
         logging.getLogger("jarvis_ear").addHandler(self.lines)
         with self._server, self._proxy, self._weather:
             began = time.monotonic()

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from jarvis_ear.audio.block import Block
-from jarvis_ear.devices.end_of_sound import EndOfSound
-from jarvis_ear.errors import MicrophoneLost
+from jarvis_ear.audio.frames import Block
+from jarvis_ear.devices.sources import EndOfSound
+from jarvis_ear.errors import MicrophoneUnavailable
 from soak.material import RATE, Home, Sound
 
 BLOCK: Final = RATE // 10
@@ -56,7 +56,7 @@ class VirtualMicrophone:
         """Open, or refuse once or twice after some of the losses."""
         if self._refusals:
             self._refusals -= 1
-            raise MicrophoneLost("virtual microphone: not there")
+            raise MicrophoneUnavailable("virtual microphone: not there")
 
     def read(self) -> Block | None:
         """Return the next block when the ear has caught up, or fail."""
@@ -68,7 +68,7 @@ class VirtualMicrophone:
             self._shift += int(self._random.uniform(*AWAY_S) * RATE)
             self._refusals = int(self._random.integers(3)) if self._random.random() < 1 / 3 else 0
             self.lost += 1
-            raise MicrophoneLost("virtual microphone: no such device")
+            raise MicrophoneUnavailable("virtual microphone: no such device")
         sound = next(self._blocks, None)
         if sound is None:
             raise EndOfSound

@@ -7,7 +7,7 @@ BURST_S: Final = 5
 """Messages of so many seconds may come at once, after a hiccup of the network."""
 
 
-class Allowance:
+class TokenBucket:
     """Grows with time and shrinks with every message. For one connection."""
 
     def __init__(self, per_s: int, now: Callable[[], float]) -> None:

@@ -20,7 +20,7 @@ from jarvis_backend.agents import Agents
 from jarvis_backend.auth import Admission, Auth
 from jarvis_backend.config import Config, load
 from jarvis_backend.conversation import Conversation, Engines
-from jarvis_backend.doorway import DoorRules, Doorway
+from jarvis_backend.doorway import HostCheck, HostRules
 from jarvis_backend.endpoints.console import console_routes
 from jarvis_backend.endpoints.event_bus import event_bus_routes
 from jarvis_backend.endpoints.health import health_routes
@@ -36,7 +36,7 @@ from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
 from jarvis_backend.event_bus import EventBus, QueueSync
 from jarvis_backend.flood_gate import FloodGate
-from jarvis_backend.guesses import Guesses
+from jarvis_backend.guesses import LoginLimiter
 from jarvis_backend.message_queue import MessageQueue, NoQueue
 from jarvis_backend.password import Password
 from jarvis_backend.redis_queue import RedisQueue
@@ -74,7 +74,7 @@ def create_app(
     queue = _queue(config)
     agents = Agents(queue, time.time)
     voice = VoiceNamespace(auth, conversation, config.limits, now, agents)
-    rules = DoorRules({config.host, *config.allow_hosts}, config.allow_origins)
+    rules = HostRules({config.host, *config.allow_hosts}, config.allow_origins)
     rooms = QueuedRooms(queue)
     sio = _socketio_server(config, rules, rooms)
     sio.register_namespace(voice)
@@ -96,9 +96,9 @@ def create_app(
         offered = headers.get("sec-websocket-protocol", "").split(",")[0].strip()
         return admission.is_shown_token(headers.get("authorization"), [offered])
 
-    app.add_middleware(Doorway, rules=rules, shows_token=shows_token)
+    app.add_middleware(HostCheck, rules=rules, shows_token=shows_token)
     app.add_exception_handler(ClientDisconnect, _left)
-    app.include_router(login_routes(auth, Guesses(config.limits.guesses_per_min, queue, now)))
+    app.include_router(login_routes(auth, LoginLimiter(config.limits.guesses_per_min, queue, now)))
     app.include_router(health_routes(engines, _version(), now))
 
     def door() -> SocketDoor:
@@ -150,7 +150,7 @@ def _seal(config: Config, queue: MessageQueue) -> SharedSeal:
     return SharedSeal(None if key is None else key.get_secret_value().encode(), time.time, queue)
 
 
-def _socketio_server(config: Config, rules: DoorRules, rooms: QueuedRooms) -> socketio.AsyncServer:
+def _socketio_server(config: Config, rules: HostRules, rooms: QueuedRooms) -> socketio.AsyncServer:
     # The library writes tokens and sound into its log at INFO.
     quiet = logging.getLogger("jarvis_backend.socketio")
     quiet.setLevel(logging.CRITICAL)

@@ -23,7 +23,7 @@ from jarvis_backend.wake_phrase import without_wake_phrase
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import WavError, decode_wav
 from jarvis_ear.units import SAMPLE_RATE, seconds
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import socketio as wire
 
 _LOG: Final = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ class Malformed(ValueError):
     """A ``Host`` or ``Origin`` that cannot be read at all."""
 
 
-class DoorRules:
+class HostRules:
     """Decides by ``Host`` and ``Origin``. Immutable: any thread may ask."""
 
     def __init__(self, hosts: Iterable[str], origins: Iterable[str]) -> None:
@@ -77,14 +77,14 @@ class DoorRules:
         return page.scheme in ("http", "https") and page.netloc.lower() == host.lower()
 
 
-class Doorway:
+class HostCheck:
     """ASGI middleware that answers 403 to whom the rules do not admit, and 400 to nonsense.
 
     Lives on the loop.
     """
 
     def __init__(
-        self, app: ASGIApp, rules: DoorRules, shows_token: Callable[[Headers], bool]
+        self, app: ASGIApp, rules: HostRules, shows_token: Callable[[Headers], bool]
     ) -> None:
         self._app = app
         self._rules = rules

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from jarvis_backend.message_queue import Message, MessageQueue
-from jarvis_ear.wire import event_bus as wire
-from jarvis_ear.wire.json_fields import RemoteProtocolError
+from jarvis_ear.wires import event_bus as wire
+from jarvis_ear.wires.json_fields import RemoteProtocolError
 
 QUEUE_EVENTS: Final = 64
 """Events that may wait for one client: more than a second of a busy bus."""

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jarvis_backend.allowance import Allowance
+from jarvis_backend.allowance import TokenBucket
 from jarvis_backend.config import Limits
 
 VIOLATION: Final = 1008
@@ -89,7 +89,7 @@ class FloodGate:
         return True
 
     def _bounded(self, visit: "_Visit", receive: Receive, send: Send) -> Receive:
-        allowance = Allowance(self._limits.messages_per_s, self._now)
+        allowance = TokenBucket(self._limits.messages_per_s, self._now)
 
         async def next_message() -> Message:
             message = await visit.next_message(receive)

@@ -41,7 +41,7 @@ class _Count:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Guesses:
+class LoginLimiter:
     """Counts, here and in other processes. Lives on the loop.
 
     All addresses of an IPv6 network are one. Bound: ``ADDRESSES``. Policy: the one whose count

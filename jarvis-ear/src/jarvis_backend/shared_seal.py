@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jarvis_backend.message_queue import MessageQueue
-from jarvis_ear.wire import event_bus as wire
-from jarvis_ear.wire.json_fields import RemoteProtocolError
-from jarvis_ear.wire.seal import Seal
+from jarvis_ear.wires import event_bus as wire
+from jarvis_ear.wires.event_bus import MessageSigner
+from jarvis_ear.wires.json_fields import RemoteProtocolError
 
 
 class SharedSeal:
@@ -15,7 +15,7 @@ class SharedSeal:
     def __init__(self, key: bytes | None, now: Callable[[], float], queue: MessageQueue) -> None:
         """Use ``key``, or none at all; ``now`` is a wall clock."""
         self._is_used = key is not None
-        self._seal = Seal(key, now)
+        self._seal = MessageSigner(key, now)
         self._queue = queue
 
     def write(self, payload: Mapping[str, Any]) -> str:

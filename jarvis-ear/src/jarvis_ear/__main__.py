@@ -20,22 +20,28 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
-from jarvis_ear import cli, config
+from jarvis_ear import cli, config, paths
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
+from jarvis_ear.bus.membership import BusMembership
 from jarvis_ear.companion import led
-from jarvis_ear.delivery.captured_audio import CapturedAudio
-from jarvis_ear.details import counters, details
+from jarvis_ear.components import counters, details, make_beat, require_capture
+from jarvis_ear.control.commands import ControlCommands
+from jarvis_ear.control.feed import Feed, FeedSampler
+from jarvis_ear.control.feed_server import FeedSocket
+from jarvis_ear.control.server import Control
+from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.sample_clock import SampleClock
-from jarvis_ear.devices.source import check_source, make_source
+from jarvis_ear.devices.models import EarFactory, wake_word
+from jarvis_ear.devices.sources import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
-from jarvis_ear.dumps import forbid_dumps
-from jarvis_ear.ear_thread import EarThread
-from jarvis_ear.ears import Ears, wake_word
-from jarvis_ear.ending import Ending, LastTurn
+from jarvis_ear.devices.stream_clock import SampleClock
 from jarvis_ear.errors import JarvisEarError
+from jarvis_ear.health.deaf_time import LossMark
+from jarvis_ear.health.liveness import Watchdog
+from jarvis_ear.health.report import Counters, Health
+from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import (
     Hushed,
     MicrophoneFound,
@@ -44,37 +50,21 @@ from jarvis_ear.hearing.events import (
     Muted,
     Unmuted,
 )
+from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
-from jarvis_ear.membership import Membership
-from jarvis_ear.moving_parts import make_beat, require_capture
+from jarvis_ear.lifecycle import LastTurn, StopSignal
+from jarvis_ear.log import setup
+from jarvis_ear.log.setup import life_told
+from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.options import Loaded
-from jarvis_ear.reload import Reload
-from jarvis_ear.running import Running
-from jarvis_ear.safekeeping import kept_spool
-from jarvis_ear.showing import Showing
-from jarvis_ear.system import logs, places
-from jarvis_ear.system.away import Away
-from jarvis_ear.system.chronicles import Chronicles
-from jarvis_ear.system.control import Control
-from jarvis_ear.system.counters import Counters
-from jarvis_ear.system.feed import Feed
-from jarvis_ear.system.feed_socket import FeedSocket
-from jarvis_ear.system.hangup import Hangup
-from jarvis_ear.system.health import Health
-from jarvis_ear.system.inbox import Inbox
-from jarvis_ear.system.last_words import life_told
-from jarvis_ear.system.loss_mark import LossMark
-from jarvis_ear.system.mute import Mute
-from jarvis_ear.system.notify import AnyNotifier, open_notifier, watchdog_s
-from jarvis_ear.system.orders import Orders
-from jarvis_ear.system.quiet_hours import QuietHours
-from jarvis_ear.system.service import Service
-from jarvis_ear.system.together import Timed, Together
-from jarvis_ear.system.turn_log import TurnLog
-from jarvis_ear.system.vital_signs import VitalSigns
-from jarvis_ear.system.watchdog import Watchdog
-from jarvis_ear.takeover import Takeover
-from jarvis_ear.transports.spool import Spool
+from jarvis_ear.process import ConcurrentStop, ReloadSignal, Timed, forbid_dumps
+from jarvis_ear.reload import Components, Reload, ReloadSteps
+from jarvis_ear.spool.store import Spool, kept_spool
+from jarvis_ear.systemd.notify import AnyNotifier, open_notifier, watchdog_s
+from jarvis_ear.systemd.status_text import BackendOutage, Service
+from jarvis_ear.turn_trace.console_view import ConsoleFeed
+from jarvis_ear.turn_trace.journal_view import TurnLog
+from jarvis_ear.turn_trace.trace import FanOut
 from jarvis_ear.units import Samples
 
 if _on_interrupt is signal.default_int_handler:
@@ -111,15 +101,15 @@ def run(loaded: Loaded) -> int:
     notifier = open_notifier(os.environ)
     service = Service(notifier)
     with ExitStack() as up:
-        live = up.enter_context(logs.setup(loaded.config.log))
+        live = up.enter_context(setup.setup(loaded.config.log))
         up.enter_context(life_told())
-        ending = up.enter_context(Ending(on_signal=service.stopping))
-        hangup = up.enter_context(Hangup())
+        ending = up.enter_context(StopSignal(on_signal=service.stopping))
+        hangup = up.enter_context(ReloadSignal())
         service.starting()
         check_source(loaded.config.microphone, waits="INVOCATION_ID" in os.environ)
         spool = up.enter_context(kept_spool(loaded.config.spool))
         lead = up.enter_context(led(loaded.config))
-        options, ears = lead(loaded.config), Ears()
+        options, ears = lead(loaded.config), EarFactory()
         ears.load(options.hearing)
         if ending.wait(0):  # a stop need not wait for the rest of the start
             return 0
@@ -127,7 +117,7 @@ def run(loaded: Loaded) -> int:
         reload = Reload(
             options,
             read=lambda: lead(loaded.read_again().config),
-            prepare=Takeover(running, ears).prepare,
+            prepare=ReloadSteps(running, ears).prepare,
             is_calm=running.is_calm,
             on_done=running.showing.show,
         )
@@ -148,13 +138,13 @@ def run(loaded: Loaded) -> int:
 
 def _start(
     options: config.Config,
-    ears: Ears,
+    ears: EarFactory,
     spool: Spool,
-    ending: Ending,
+    ending: StopSignal,
     up: ExitStack,
     *,
     notifier: AnyNotifier,
-) -> Running:
+) -> Components:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
     source = make_source(options.microphone)
@@ -165,19 +155,19 @@ def _start(
         wake_word=heard,
         on_heard=lambda *told: backend.heard(*told),  # noqa: PLW0108 - it is made further below
     )
-    showing = Showing(options)
+    showing = ConsoleFeed(options)
     mute = Mute(
-        places.state_folder(os.environ),
+        paths.state_folder(os.environ),
         QuietHours.parse(options.microphone.mute_between),
         on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
     )
-    bus = Membership(options, mute)
+    bus = BusMembership(options, mute)
     last_turn = LastTurn()
     is_fast = options.microphone.fast
     sample_clock = SampleClock(Samples(0)) if is_fast else SampleClock()
     bridge = Bridge(
         ear=inbox,
-        log=Chronicles(log, showing.publisher, bus.news, last_turn),
+        log=FanOut(log, showing.publisher, bus.news, last_turn),
         captured_at=sample_clock.captured_at,
     )
     speaker = Speaker(
@@ -226,20 +216,20 @@ def _start(
         details=partial(details, mute, backend, bus, inbox, capture, speaker=speaker),
         counters=counted.read,
         turns=log.recent,
-        folder=places.state_folder(os.environ),
+        folder=paths.state_folder(os.environ),
     )
     up.callback(log.close)
-    together = up.enter_context(Together())
+    together = up.enter_context(ConcurrentStop())
     turns = together.add("the way of a turn", ExitStack())
     turns.enter_context(Timed("speaker", speaker))
     turns.enter_context(Timed("network", _connected(backend)))
     turns.enter_context(Timed("ear", ear))
     turns.enter_context(Timed("capture", capture))
-    orders = Orders(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
-    signs = VitalSigns(showing.feed, ear, health=health.report, muted_by=lambda: mute.by)
+    orders = ControlCommands(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
+    signs = FeedSampler(showing.feed, ear, health=health.report, muted_by=lambda: mute.by)
     _open_sockets(orders, showing.feed, signs, together, counted)
     together.add("bus", bus)
-    return Running(
+    return Components(
         source,
         capture,
         ear,
@@ -249,7 +239,7 @@ def _start(
         mute,
         beat,
         health,
-        Away(),
+        BackendOutage(),
         bus,
         showing,
     )
@@ -270,7 +260,7 @@ def _connected(backend: BackendClient) -> Iterator[None]:
 
 
 def _close_or_open(
-    capture: Capture, inbox: Inbox, bus: Membership, mute: Mute, *, muted: bool
+    capture: Capture, inbox: Inbox, bus: BusMembership, mute: Mute, *, muted: bool
 ) -> None:
     """Have the ear stop hearing, and the device given back; or the other way round."""
     inbox.tell(Muted() if muted else Unmuted())
@@ -284,30 +274,34 @@ def _close_or_open(
 def _own_runtime_folder() -> Path | None:
     """Return the folder of what ends with the machine, or None if it is not ours alone."""
     try:
-        return places.control_folder(os.environ)
+        return paths.control_folder(os.environ)
     except OSError:
         return None
 
 
 def _open_sockets(
-    orders: Orders, feed: Feed, signs: VitalSigns, together: Together, counted: Counters
+    orders: ControlCommands,
+    feed: Feed,
+    signs: FeedSampler,
+    together: ConcurrentStop,
+    counted: Counters,
 ) -> None:
     """Take orders and feed consoles; an ear hears without either, too."""
     try:
-        folder = places.control_folder(os.environ)
+        folder = paths.control_folder(os.environ)
     except OSError as error:
         told = CONTROL_TROUBLE.told(REASON=error)
         _LOGGER.warning("no control socket and no feed: %s", error, extra=told)
         return
-    feeding = FeedSocket(folder / places.FEED, feed, signs.look)
-    control = Control(folder / places.SOCKET, orders.answer)
+    feeding = FeedSocket(folder / paths.FEED, feed, signs.look)
+    control = Control(folder / paths.SOCKET, orders.answer)
     counted.add(feeding.counters)
     counted.add(control.counters)
     together.add("feed", feeding)
     together.add("control", control)
 
 
-def _when_sound_ends(ear: EarThread, ending: Ending) -> Callable[[JarvisEarError | None], None]:
+def _when_sound_ends(ear: EarThread, ending: StopSignal) -> Callable[[JarvisEarError | None], None]:
     def on_end(error: JarvisEarError | None) -> None:
         if error is None:
             ear.sound_ended()

@@ -16,29 +16,24 @@ from typing import Any, Final, Self
 
 from jarvis_ear import config as defaults
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.config import Backend
-from jarvis_ear.delivery.captured_audio import CapturedAudio
-from jarvis_ear.delivery.carriage import Carriage
+from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import DeliveryEvent
-from jarvis_ear.delivery.outage import Outage
 from jarvis_ear.delivery.outbox import Outbox
-from jarvis_ear.delivery.revival import Promise
-from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.delivery.recovery import Guarantee
+from jarvis_ear.delivery.timeouts import Timing
+from jarvis_ear.delivery.transitions import UploadMode
+from jarvis_ear.delivery.utterance import CapturedAudio, Utterance
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.journal.link import PLAINTEXT
-from jarvis_ear.transports.courier import Courier
-from jarvis_ear.transports.dialer import Dialer
-from jarvis_ear.transports.exposure import address, is_exposed
-from jarvis_ear.transports.intake import Abandon, Discard, Grew, Heard, Intake, Put
-from jarvis_ear.transports.login import Login
-from jarvis_ear.transports.network_thread import NetworkThread
-from jarvis_ear.transports.spool import NoSpool, Spool
-from jarvis_ear.transports.status import LinkState, Status
-from jarvis_ear.transports.supervisor import Supervisor
-from jarvis_ear.transports.timing import Timing
-from jarvis_ear.transports.token import TokenCache
-from jarvis_ear.transports.trust import Trust
-from jarvis_ear.transports.wires import WIRES, Proof, Wire
+from jarvis_ear.journal.turns import PLAINTEXT
+from jarvis_ear.link.backoff import Outage
+from jarvis_ear.link.commands import Abandon, CommandQueue, Discard, Grew, Heard, Put
+from jarvis_ear.link.login import Login, TokenCache
+from jarvis_ear.link.network_thread import NetworkThread
+from jarvis_ear.link.registry import WIRES, Proof, Wire
+from jarvis_ear.link.sender import Sender
+from jarvis_ear.link.supervisor import Dialer, LinkState, LinkStatus, Supervisor
+from jarvis_ear.link.tls_and_tcp import Trust, address, is_exposed
+from jarvis_ear.spool.store import NoSpool, Spool
 from jarvis_ear.units import SAMPLE_BYTES
 
 __all__ = ["BackendClient", "CapturedAudio", "pcm_to_wav"]
@@ -60,7 +55,7 @@ class Session:
     It is replaced as a whole, so that what belongs to different configurations never meets.
     """
 
-    config: Backend
+    config: BackendOptions
     trust: Trust
     wire: Wire
     timing: Timing
@@ -86,7 +81,7 @@ class BackendClient:
 
     def __init__(
         self,
-        config: Backend | None = None,
+        config: BackendOptions | None = None,
         *,
         on_event: Callable[[DeliveryEvent], None] | None = None,
         timing: Timing | None = None,
@@ -99,9 +94,9 @@ class BackendClient:
         self._given_timing = timing or Timing()
         given = _from_environment() if config is None else config
         self._session = session_of(given, self._given_timing)
-        self._intake = Intake()
-        self._courier: Courier | None = None
-        self._status = Status()
+        self._intake = CommandQueue()
+        self._courier: Sender | None = None
+        self._status = LinkStatus()
         self._lifecycle = threading.Lock()
         self._thread: NetworkThread | None = None
         self._begin_anew: Callable[[], None] = _do_nothing
@@ -170,7 +165,7 @@ class BackendClient:
             self._thread = NetworkThread(self._supervise)
             self._thread.start()
 
-    def prepare(self, config: Backend) -> Callable[[], None]:
+    def prepare(self, config: BackendOptions) -> Callable[[], None]:
         """Check other options, and return what goes on with them; or raise ``ConfigError``.
 
         Calling that takes no time: the network thread ends its link in order and makes another.
@@ -250,7 +245,7 @@ class BackendClient:
 
     @property
     def _wants_growth(self) -> bool:
-        streams = self._session.wire.carriage is Carriage.STREAMED
+        streams = self._session.wire.carriage is UploadMode.STREAMED
         return streams or not isinstance(self._spool, NoSpool)
 
     def _last_words(self) -> NetworkThread:
@@ -271,7 +266,7 @@ class BackendClient:
         self._begin_anew = partial(_call_soon, loop, over.set)
         session = self._session  # after the line above: whoever changes it now ends this life
         config, patience = session.config, session.timing.patience
-        promise = Promise(config.delivery)
+        promise = Guarantee(config.delivery)
         outbox = Outbox(
             config.agent_id,
             patience,
@@ -279,7 +274,7 @@ class BackendClient:
             session.wire.carriage,
             queue=config.waiting == "queue",
         )
-        courier = Courier(outbox, self._intake, self._spool, self._tell, self._clock)
+        courier = Sender(outbox, self._intake, self._spool, self._tell, self._clock)
         self._courier = courier.succeed(self._courier)
         await courier.inherit(self._spool.begin(patience.fresh_s, promise))
         supervisor = Supervisor(
@@ -298,7 +293,7 @@ class BackendClient:
         finally:
             self._intake.unlisten()
 
-    def _dialer(self, session: Session, courier: Courier) -> Dialer:
+    def _dialer(self, session: Session, courier: Sender) -> Dialer:
         config, timing, trust, wire = session.config, session.timing, session.trust, session.wire
         if is_exposed(session.url):
             told = PLAINTEXT.told(BACKEND=address(session.url))
@@ -350,27 +345,27 @@ async def _set_with(leader: asyncio.Event, follower: asyncio.Event) -> AsyncIter
         led.cancel()
 
 
-def checked(config: Backend) -> tuple[Backend, Trust]:
+def checked(config: BackendOptions) -> tuple[BackendOptions, Trust]:
     """Return what can be used, or raise ``ConfigError``."""
     _refuse_plaintext(config)
     return config, Trust(config.ca_file)
 
 
-def session_of(config: Backend, timing: Timing) -> Session:
+def session_of(config: BackendOptions, timing: Timing) -> Session:
     """Make a session of options that can be used, or raise ``ConfigError``."""
     usable, trust = checked(config)
     return Session(usable, trust, WIRES[usable.protocol], _timing(usable, timing))
 
 
-def _from_environment() -> Backend:
+def _from_environment() -> BackendOptions:
     given: dict[str, Any] = {
         option: os.environ.get(name, getattr(defaults, name))
         for option, name in _ENVIRONMENT.items()
     }
-    return Backend(**given)
+    return BackendOptions(**given)
 
 
-def _timing(config: Backend, timing: Timing) -> Timing:
+def _timing(config: BackendOptions, timing: Timing) -> Timing:
     patience = replace(
         timing.patience,
         fresh_s=config.fresh_s,
@@ -390,7 +385,7 @@ def _utterance(captured: CapturedAudio) -> Utterance:
     return Utterance(captured.turn_id, wav, len(pcm), captured.spoken_at)
 
 
-def _refuse_plaintext(config: Backend) -> None:
+def _refuse_plaintext(config: BackendOptions) -> None:
     if is_exposed(config.url) and not config.allow_plaintext:
         raise ConfigError(
             f"backend.url: {address(config.url)} would get password and voice unencrypted, "

@@ -9,15 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from jarvis_ear.delivery.captured_audio import CapturedAudio
-from jarvis_ear.delivery.events import (
-    DeliveryEvent,
-    Finished,
-    ReplyAudio,
-    StillWaiting,
-    Verdict,
-)
+from jarvis_ear.delivery.events import DeliveryEvent, Finished, ReplyAudio, StillWaiting, Verdict
 from jarvis_ear.delivery.playback import Playback
+from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
@@ -42,7 +36,7 @@ SPEAKS_AGAIN: Final = (WakeDetected.__name__, SpeechStarted.__name__)
 """Reasons to abandon a turn that mean that something newer is said."""
 
 
-class Mouth(Protocol):
+class SpeechOutput(Protocol):
     """What the bridge needs of a speaker. No call blocks."""
 
     def play(self, turn_id: str, index: int, content_type: str, audio: bytes) -> None:
@@ -68,7 +62,7 @@ class Messenger(Protocol):
         """Wait for this reply no longer, because something ``newer`` is said or nothing more."""
 
 
-class Chronicle(Protocol):
+class TurnObserver(Protocol):
     """What the bridge needs of the turn log. No call blocks."""
 
     def effect(self, effect: Effect) -> None:
@@ -98,7 +92,7 @@ class Bridge:
     """Passes on what happens. Each method belongs to one thread: see there."""
 
     def __init__(
-        self, *, ear: Listener, log: Chronicle, captured_at: Callable[[Samples], float]
+        self, *, ear: Listener, log: TurnObserver, captured_at: Callable[[Samples], float]
     ) -> None:
         """``captured_at`` says when a sample of the stream was captured, by the boot clock."""
         self._ear = ear
@@ -106,12 +100,12 @@ class Bridge:
         self._captured_at = captured_at
         self._send: Callable[[CapturedAudio], None]
         self._backend: Messenger
-        self._speaker: Mouth
+        self._speaker: SpeechOutput
         self._lock = threading.Lock()  # protects _abandoned, and "look, then play"
         self._abandoned: deque[str] = deque(maxlen=REMEMBERED)
 
     def connect(
-        self, *, send: Callable[[CapturedAudio], None], backend: Messenger, speaker: Mouth
+        self, *, send: Callable[[CapturedAudio], None], backend: Messenger, speaker: SpeechOutput
     ) -> None:
         """Say where effects go. Once, before anything happens: both ends need the bridge first.
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.backend import checked
-from jarvis_ear.config import JARVIS_PASSWORD, Config, Microphone
-from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.bus.client import refuse_plaintext
+from jarvis_ear.config import JARVIS_PASSWORD, Config, MicrophoneOptions
+from jarvis_ear.devices.models import OpenWakeWord
 from jarvis_ear.devices.selection import names_a_number
-from jarvis_ear.devices.source import mistake_in
+from jarvis_ear.devices.sources import mistake_in
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.link.tls_and_tcp import address, is_exposed
 from jarvis_ear.options import Loaded
-from jarvis_ear.transports.bus_client import refuse_plaintext
-from jarvis_ear.transports.exposure import address, is_exposed
 
 FINE: Final = "the configuration is fine"
 
@@ -68,7 +68,7 @@ def _dangers(config: Config) -> Iterator[str]:
         yield "careful: log.transcripts: what is said stands in the log"
 
 
-def _doubts(microphone: Microphone) -> Iterator[str]:
+def _doubts(microphone: MicrophoneOptions) -> Iterator[str]:
     """Say why the microphone may not be found; a device that is not there may still come."""
     wanted = microphone.device
     if not wanted or microphone.input:

@@ -8,17 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from jarvis_ear import __version__
+from jarvis_ear import __version__, paths
+from jarvis_ear.control.client import ask, describe, require_report
 from jarvis_ear.errors import JarvisEarError, RemoteProtocolError
+from jarvis_ear.log.setup import last_words
 from jarvis_ear.options import Loaded, load
-from jarvis_ear.options.effective import effective
-from jarvis_ear.options.help import everyday, everything
-from jarvis_ear.options.reference import reference
-from jarvis_ear.options.words import quoted, suggestion
-from jarvis_ear.system import places
-from jarvis_ear.system.ask import ask
-from jarvis_ear.system.health_words import describe, require_report
-from jarvis_ear.system.last_words import last_words
+from jarvis_ear.options.option import quoted, suggestion
+from jarvis_ear.options.render import effective, everyday, everything, reference
 
 VERBS: Final = {
     "run": "listen until Ctrl-C, or until a sound file is over",
@@ -143,7 +139,7 @@ def _status(*, as_json: bool) -> int:
 
 
 def _console(argv: list[str]) -> int:
-    from jarvis_ear.console.verb import console  # noqa: PLC0415 - loads a web server, for this only
+    from jarvis_ear.console.command import console  # noqa: PLC0415 - loads a web server, for this only
 
     options = [word for word in argv if word != "--open"]
     port = load(options, os.environ).config.console.port
@@ -176,7 +172,7 @@ def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
 def _ask(word: str) -> dict[str, Any] | None:
     """Ask the ear that runs; None, and a word of complaint, if none does."""
     try:
-        answer = ask(places.sockets(os.environ), word)
+        answer = ask(paths.sockets(os.environ), word)
     except OSError as error:
         raise JarvisEarError(f"the running ear cannot be asked: {error}") from error
     if answer is None:

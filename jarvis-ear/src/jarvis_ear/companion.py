@@ -21,8 +21,7 @@ from pydantic import SecretStr
 
 from jarvis_ear.config import Config
 from jarvis_ear.errors import ConfigError, ConnectFailed
-from jarvis_ear.inheritance import inherited
-from jarvis_ear.system.together import Timed
+from jarvis_ear.process import Timed, inherited
 
 STOP_S: Final = 1.5
 """It stops in well under a second; the whole program must stop within two."""

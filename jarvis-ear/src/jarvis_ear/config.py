@@ -43,7 +43,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Microphone(Section):
+class MicrophoneOptions(Section):
     """Where the sound comes from."""
 
     device: str = ""
@@ -93,7 +93,7 @@ class Microphone(Section):
         return text
 
 
-class Gate(Section):
+class GateOptions(Section):
     """The cheap listener that decides when the wake model has to run."""
 
     mode: Literal["vad", "always"] = "vad"
@@ -106,7 +106,7 @@ class Gate(Section):
     """How long the gate stays open after the last speech."""
 
 
-class Wake(Section):
+class WakeOptions(Section):
     """When the wake word counts as heard."""
 
     model: Path | None = None
@@ -119,7 +119,7 @@ class Wake(Section):
     """After a detection, no other one counts for so long, nor before the score has fallen."""
 
 
-class Endpointing(Section):
+class EndpointingOptions(Section):
     """When a sentence begins and when it is over."""
 
     onset_ms: int = Field(100, ge=20, le=1000)
@@ -141,7 +141,7 @@ class Endpointing(Section):
         return self
 
 
-class Conditioning(Section):
+class ConditioningOptions(Section):
     """What is done to sound before it is used: nothing, unless you ask for it."""
 
     high_pass_hz: int = Field(0, ge=0, le=500)
@@ -150,29 +150,29 @@ class Conditioning(Section):
     """Make everything so much louder. What is too loud for 16 bits is cut off."""
 
 
-class Heard(Conditioning):
+class HeardOptions(ConditioningOptions):
     """What is done to the sound that wake word and end of speech are looked for in."""
 
 
-class Sent(Conditioning):
+class SentOptions(ConditioningOptions):
     """What is done to the sound that the backend gets."""
 
 
-class Hearing(Section):
+class HearingOptions(Section):
     """From sound to utterances."""
 
-    heard: Heard = Heard()
-    sent: Sent = Sent()
-    gate: Gate = Gate()
-    wake: Wake = Wake()
-    endpointing: Endpointing = Endpointing()
+    heard: HeardOptions = HeardOptions()
+    sent: SentOptions = SentOptions()
+    gate: GateOptions = GateOptions()
+    wake: WakeOptions = WakeOptions()
+    endpointing: EndpointingOptions = EndpointingOptions()
     reply_ms: int = Field(180_000, ge=1000, le=600_000)
     """Longest wait for a reply before the ear gives the turn up."""
     follow_up_ms: int = Field(0, ge=0, le=30_000)
     """After a reply, speech within so long needs no wake word. 0: it always does."""
 
 
-class Backend(Section):
+class BackendOptions(Section):
     """The server that understands and answers."""
 
     url: str = BACKEND_URL
@@ -240,7 +240,7 @@ class Backend(Section):
         return path
 
 
-class Bus(Section):
+class BusOptions(Section):
     """The event bus that the ear joins, if you name one: there its microphone can be switched."""
 
     url: str = ""
@@ -282,7 +282,7 @@ class Bus(Section):
         return frozenset(self.publish.split(", ")) - {""}
 
 
-class Spool(Section):
+class SpoolOptions(Section):
     """Where sentences wait that a killed or restarted ear must not lose."""
 
     enabled: bool = True
@@ -293,7 +293,7 @@ class Spool(Section):
     """Folder of the ledger: what became of each, no sound and no text. Empty: the state folder."""
 
 
-class Speaker(Section):
+class SpeakerOptions(Section):
     """Where replies are heard."""
 
     device: str = ""
@@ -302,7 +302,7 @@ class Speaker(Section):
     """Folder that gets every reply as a sound file. Empty: nothing is kept."""
 
 
-class Log(Section):
+class LogOptions(Section):
     """What the journal is told."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -313,7 +313,7 @@ class Log(Section):
     """Write what was understood into the log. Off: only how long it was."""
 
 
-class Console(Section):
+class ConsoleOptions(Section):
     """What `jarvis-ear console` shows, and where."""
 
     port: int = Field(4888, ge=0, le=65_535)
@@ -326,14 +326,14 @@ class Console(Section):
 class Config(Section):
     """All options of the ear."""
 
-    microphone: Microphone = Microphone()
-    hearing: Hearing = Hearing()
-    backend: Backend = Backend()
-    bus: Bus = Bus()
-    spool: Spool = Spool()
-    speaker: Speaker = Speaker()
-    log: Log = Log()
-    console: Console = Console()
+    microphone: MicrophoneOptions = MicrophoneOptions()
+    hearing: HearingOptions = HearingOptions()
+    backend: BackendOptions = BackendOptions()
+    bus: BusOptions = BusOptions()
+    spool: SpoolOptions = SpoolOptions()
+    speaker: SpeakerOptions = SpeakerOptions()
+    log: LogOptions = LogOptions()
+    console: ConsoleOptions = ConsoleOptions()
     with_backend: bool = False
     """Run the reference backend along with the ear, for trying out."""
 

@@ -6,7 +6,7 @@
     * ``InputError``             the user's: a file that cannot be read as sound, exit status 66
     * ``TurnFailed``             the backend's: a file's last command did not succeed, status 75
     * ``DeviceError``            the room's: retried with back-off
-        * ``MicrophoneLost``
+        * ``MicrophoneUnavailable``
             * ``MicrophoneBusy``
         * ``DeviceHangs``        nothing in this process can wake it: the program ends
         * ``SpeakerLost``
@@ -65,11 +65,11 @@ class DeviceError(JarvisEarError):
     exit_status = 69  # EX_UNAVAILABLE
 
 
-class MicrophoneLost(DeviceError):
+class MicrophoneUnavailable(DeviceError):
     """No sound can be read from the microphone (any more)."""
 
 
-class MicrophoneBusy(MicrophoneLost):
+class MicrophoneBusy(MicrophoneUnavailable):
     """Another program holds the microphone; the text says which one."""
 
 

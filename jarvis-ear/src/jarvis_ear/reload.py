@@ -1,15 +1,36 @@
-"""Reload: the configuration, read again while the ear runs."""
+"""Reload: put a changed configuration into force in a running ear."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final, TypeAlias
 
+from jarvis_ear import config
+from jarvis_ear.backend import BackendClient
+from jarvis_ear.bus.membership import BusMembership
 from jarvis_ear.config import Config
+from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.microphone import Microphone
+from jarvis_ear.devices.models import EarFactory, wake_word
+from jarvis_ear.devices.sources import Source
+from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.health.liveness import Beat
+from jarvis_ear.health.report import Health
+from jarvis_ear.hearing.ear_thread import CALM, EarThread
 from jarvis_ear.journal.life import RELOAD_REFUSED, RELOADED, RESTART_NEEDED
-from jarvis_ear.options.change import Change, Taker, changes, names
+from jarvis_ear.link.registry import WIRES
+from jarvis_ear.link.supervisor import LinkState
+from jarvis_ear.log import setup
+from jarvis_ear.mute import Mute, QuietHours
+from jarvis_ear.options.option import Change, Taker, changes, names
+from jarvis_ear.systemd.status_text import BackendOutage, Condition
+from jarvis_ear.turn_trace.console_view import ConsoleFeed
+from jarvis_ear.turn_trace.journal_view import TurnLog
+
+_LOGGER = logging.getLogger(__name__)
 
 Step: TypeAlias = Callable[[], None]
 """Puts new options in force, in one part of the ear. Never waits, never fails."""
@@ -19,8 +40,6 @@ Prepare: TypeAlias = Callable[[Taker, Config], Step]
 
 WAITS: Final = "a new configuration waits for the end of the turn"
 """What is said of a reload that came in the middle of a turn."""
-
-_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +131,115 @@ class Reload:
         if left:
             told = RESTART_NEEDED.told(CHANGED=left)
             _LOGGER.warning("changed, and in force only after a restart: %s", left, extra=told)
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The parts that have been started. Owned by the main thread, which looks at all of them."""
+
+    source: Source
+    capture: Capture
+    ear: EarThread
+    backend: BackendClient
+    speaker: Speaker
+    log: TurnLog
+    mute: Mute
+    beat: Beat
+    health: Health
+    away: BackendOutage
+    bus: BusMembership
+    showing: ConsoleFeed
+
+    def is_calm(self) -> bool:
+        """Whether nobody speaks with us, and no sentence waits for its verdict."""
+        return self.ear.state in CALM and self.backend.idle
+
+    def condition(self, reload: Reload) -> Condition:
+        """Say how the ear is."""
+        refused = self.backend.state is LinkState.AUTH_FAILED
+        return Condition(
+            state=self.ear.state,
+            hearing=self.health.hearing,
+            proofs=self.ear.proofs,
+            lost=self.capture.lost,
+            silence=self.capture.silence,
+            retry_s=self.capture.retry_s,
+            muted_by=self.mute.by,
+            muted_until=self.mute.until,
+            stuck=self.beat.stuck,
+            backend=self.away.look(connected=self.backend.connected, refused=refused),
+            speaker=self.speaker.lack,
+            reload=reload.note,
+            reload_waits=reload.waits,
+        )
+
+
+class ReloadSteps:
+    """Gets parts ready for new options. Owned by the main thread; see ``Reload``."""
+
+    def __init__(self, running: Components, ears: EarFactory) -> None:
+        self._running = running
+        self._ears = ears
+        self._preparing: Mapping[Taker, Callable[[config.Config], Step]] = {
+            Taker.EAR: self._hear_with,
+            Taker.BACKEND: self._deliver_to,
+            Taker.BUS: running.bus.prepare,
+            Taker.MICROPHONE: lambda options: partial(self._hear_from, options.microphone),
+            Taker.SPEAKER: lambda options: partial(running.speaker.change, options.speaker),
+            Taker.MUTE: self._be_quiet_in,
+            Taker.CONSOLE: lambda options: partial(running.showing.show, options),
+            Taker.LOG: lambda options: partial(self._tell_as, options),
+        }
+
+    def prepare(self, taker: Taker, options: config.Config) -> Step:
+        """Get one part ready; the step puts its options in force. Raises ConfigError."""
+        return self._preparing[taker](options)
+
+    def _make_ear(self, options: config.Config) -> Step:
+        """Get an ear ready; the step has it used."""
+        growth_ms = WIRES[options.backend.protocol].growth_ms
+        ear, keep = self._ears.prepare(options.hearing, growth_ms)
+
+        def use() -> None:
+            keep()
+            self._running.ear.change(ear)
+
+        return use
+
+    def _deliver_to(self, options: config.Config) -> Step:
+        """Another wire may want to hear more often of a sentence; a bus may share the login."""
+        deliver = self._running.backend.prepare(options.backend)
+        hear, join = self._make_ear(options), self._running.bus.prepare(options)
+
+        def go_on() -> None:
+            deliver()
+            join()
+            hear()
+
+        return go_on
+
+    def _hear_from(self, options: config.MicrophoneOptions) -> None:
+        """Open the microphone anew; a file has nothing to change."""
+        source = self._running.source
+        if isinstance(source, Microphone):
+            source.change(options)
+            self._running.capture.reopen()
+
+    def _hear_with(self, options: config.Config) -> Step:
+        hear = self._make_ear(options)
+
+        def go_on() -> None:
+            hear()
+            self._tell_as(options)
+
+        return go_on
+
+    def _be_quiet_in(self, options: config.Config) -> Step:
+        hours = QuietHours.parse(options.microphone.mute_between)
+        return partial(self._running.mute.change, hours)
+
+    def _tell_as(self, options: config.Config) -> None:
+        setup.set_level(options.log)
+        self._running.log.change(
+            transcripts=options.log.transcripts, wake_word=wake_word(options.hearing)
+        )

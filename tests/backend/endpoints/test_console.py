@@ -4,7 +4,7 @@ from starlette.testclient import TestClient
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
 from jarvis_backend.config import Config
-from jarvis_ear.page.assets import read_assets
+from jarvis_ear.page import read_assets
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from jarvis_backend.endpoints import event_bus as endpoint
 from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync
 from jarvis_backend.message_queue import NoQueue
 from jarvis_backend.shared_seal import SharedSeal
-from jarvis_ear.wire import event_bus as wire
+from jarvis_ear.wires import event_bus as wire
 
 KEY = "k" * 32
 

@@ -13,7 +13,7 @@ from fakes.clock import FakeClock
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
 from jarvis_backend.config import Limits
 from jarvis_backend.engines.engine import NoEar, NoVoice
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import socketio as wire
 
 LISTENING = (wire.LISTENING, {})
 NO_AUDIO = [(wire.ERROR, {"error": "No audio received"}), LISTENING]

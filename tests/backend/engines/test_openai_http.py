@@ -15,7 +15,7 @@ from jarvis_backend.engines.engine import Speech
 from jarvis_backend.engines.openai_http import HttpBrain, HttpSpeechToText, HttpTextToSpeech
 from jarvis_backend.errors import EngineError
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import socketio as wire
 
 PCM = np.arange(1000, dtype=np.int16)
 CHAT = {"choices": [{"message": {"role": "assistant", "content": " Noon. "}}]}

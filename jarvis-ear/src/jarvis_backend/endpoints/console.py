@@ -7,7 +7,7 @@ the other routes as every client does.
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from jarvis_ear.page.assets import INDEX, KIND, PATH, Asset, headers, read_assets
+from jarvis_ear.page import INDEX, KIND, PATH, Asset, headers, read_assets
 
 
 def console_routes(realtime_path: str) -> APIRouter:

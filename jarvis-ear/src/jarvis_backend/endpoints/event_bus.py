@@ -10,8 +10,8 @@ from starlette.websockets import WebSocket
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
 from jarvis_backend.event_bus import BusClient, EventBus
 from jarvis_backend.shared_seal import SharedSeal
-from jarvis_ear.wire import event_bus as wire
-from jarvis_ear.wire.json_fields import RemoteProtocolError
+from jarvis_ear.wires import event_bus as wire
+from jarvis_ear.wires.json_fields import RemoteProtocolError
 
 
 def event_bus_routes(
@@ -83,7 +83,7 @@ class BusConnection:
         await self._seal.check(payload)
         message = wire.decode(payload)
         match message:
-            case wire.Ping():
+            case wire.BusPing():
                 await self._bus.answer(client, wire.pong(self._now()))
             case wire.ModuleControl():
                 await self._bus.switch(message)

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from jarvis_backend.auth import TOKEN_DAYS, Auth
-from jarvis_backend.guesses import Guesses
+from jarvis_backend.guesses import LoginLimiter
 
 PATH: Final = "/api/auth/login"
 
@@ -27,7 +27,7 @@ RIGHT: Final = 200
 """Status of the answer to the right one."""
 
 
-def login_routes(auth: Auth, guesses: Guesses) -> APIRouter:
+def login_routes(auth: Auth, guesses: LoginLimiter) -> APIRouter:
     """Routes of the login."""
     routes = APIRouter()
 

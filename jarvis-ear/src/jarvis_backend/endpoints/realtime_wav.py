@@ -26,9 +26,9 @@ from jarvis_backend.one_line import one_line
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import WavError, decode_wav, pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
-from jarvis_ear.wire import realtime_wav as wire
-from jarvis_ear.wire.json_fields import RemoteProtocolError
-from jarvis_ear.wire.realtime_wav import Code, State
+from jarvis_ear.wires import realtime as wire
+from jarvis_ear.wires.json_fields import RemoteProtocolError
+from jarvis_ear.wires.realtime import Code, RealtimeState
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -79,13 +79,13 @@ class RealtimeStream:
         self._pcm = bytearray()
         self._refused = False
         self._grown = asyncio.Event()
-        self._state = State.IDLE
+        self._state = RealtimeState.IDLE
         self._speaking = Speaking()
         self._partials = Speaking()
 
     async def run(self) -> None:
         """Serve until the peer leaves."""
-        await self._enter(State.RECORDING)
+        await self._enter(RealtimeState.RECORDING)
         await self._partials.begin(self._warm_up())
         try:
             while True:
@@ -128,8 +128,8 @@ class RealtimeStream:
     async def _begin(self) -> None:
         """Record anew: who speaks again is not listening to the answer any more."""
         await self._speaking.stop()
-        if self._state is not State.RECORDING:
-            await self._enter(State.RECORDING)
+        if self._state is not RealtimeState.RECORDING:
+            await self._enter(RealtimeState.RECORDING)
         await self._partials.begin(self._say_partials())
 
     async def _end(self) -> None:
@@ -142,7 +142,7 @@ class RealtimeStream:
         if not pcm:
             await self._fail(Code.EMPTY_STREAM, "expected sound before the end")
             return
-        await self._enter(State.TRANSCRIBING)
+        await self._enter(RealtimeState.TRANSCRIBING)
         await self._speaking.begin(self._turn(pcm))
 
     async def _warm_up(self) -> None:
@@ -158,7 +158,7 @@ class RealtimeStream:
             aclosing(self._conversation.partials(sound)) as partials,
         ):
             async for text in partials:
-                await self._say(wire.Transcript(text, is_final=False))
+                await self._say(wire.RealtimeTranscript(text, is_final=False))
 
     async def _fresh_sound(self) -> AsyncGenerator[bytes, None]:
         """Yield what has come since the last time: who is slow is given more at once."""
@@ -187,26 +187,26 @@ class RealtimeStream:
     async def _carry(self, message: ReplyMessage) -> None:
         match message:
             case Transcript(text):
-                await self._say(wire.Transcript(text, is_final=True))
+                await self._say(wire.RealtimeTranscript(text, is_final=True))
             case Thinking():
-                await self._enter(State.RESPONDING)
+                await self._enter(RealtimeState.RESPONDING)
             case Answer(text):
                 await self._say(wire.Response(text))
             case Spoken(_, speech):
                 head = wire.Audio(speech.content_type, len(speech.audio))
                 await self._line.say(wire.encode(head, self._now()), speech.audio)
             case Done():
-                await self._enter(State.IDLE)
+                await self._enter(RealtimeState.IDLE)
             case _:
                 assert_never(message)
 
-    async def _enter(self, state: State) -> None:
+    async def _enter(self, state: RealtimeState) -> None:
         self._state = state
-        await self._say(wire.Status(state))
+        await self._say(wire.RealtimeStatus(state))
 
     async def _fail(self, code: Code, text: str) -> None:
-        self._state = State.ERROR
-        await self._say(wire.Status(State.ERROR, code, text))
+        self._state = RealtimeState.ERROR
+        await self._say(wire.RealtimeStatus(RealtimeState.ERROR, code, text))
 
     async def _say(self, message: wire.ToClient) -> None:
         await self._line.say(wire.encode(message, self._now()))

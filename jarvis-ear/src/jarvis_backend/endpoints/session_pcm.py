@@ -29,8 +29,8 @@ from jarvis_backend.one_line import one_line
 from jarvis_backend.sessions import ID, Mode, Session, Sessions, State
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import FRAME_BYTES
-from jarvis_ear.wire import session_pcm as wire
-from jarvis_ear.wire.json_fields import RemoteProtocolError
+from jarvis_ear.wires import session as wire
+from jarvis_ear.wires.json_fields import RemoteProtocolError
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -206,11 +206,11 @@ class SessionStream:
         if of_sound and self._complained:
             return
         self._complained |= of_sound
-        await self._say(wire.Error(error))
+        await self._say(wire.SessionError(error))
 
     async def _obey(self, message: wire.ToServer) -> None:
         match message:
-            case wire.Start(mode=mode):
+            case wire.SessionStart(mode=mode):
                 await self._enter_mode(Mode(mode) if mode else self._session.mode)
                 self._session.state = State.RUNNING
             case wire.Stop():
@@ -246,7 +246,7 @@ class SessionStream:
             await self._answer(pcm)
         except (UtteranceError, EngineError) as error:
             _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._say(wire.Error(str(error)))
+            await self._say(wire.SessionError(str(error)))
         await self._enter(wire.LISTENING)
 
     async def _enter(self, turn_state: str) -> None:
@@ -265,9 +265,9 @@ class SessionStream:
     async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
         match message:
             case Transcript(text):
-                await self._say(wire.Transcript(text))
+                await self._say(wire.SessionTranscript(text))
             case Answer(text):
-                await self._say(wire.Reply(text))
+                await self._say(wire.SessionReply(text))
             case Spoken(_, speech):
                 await pacer.play(await pcm_of(speech))
             case Thinking() | Done():
@@ -292,7 +292,7 @@ class SessionStream:
     async def _say_status(self) -> None:
         session = self._session
         await self._say(
-            wire.Status(
+            wire.SessionStatus(
                 session.state.value,
                 session.mode.value,
                 session.received_bytes,

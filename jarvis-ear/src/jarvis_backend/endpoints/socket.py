@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from jarvis_backend.allowance import Allowance
+from jarvis_backend.allowance import TokenBucket
 from jarvis_backend.auth import Admission, Refused
 from jarvis_backend.config import Limits
 from jarvis_backend.logs import STRANGERS
@@ -35,7 +35,7 @@ class WireSocket:
     def __init__(self, socket: WebSocket, limits: Limits, now: Callable[[], float]) -> None:
         self._socket = socket
         self._limits = limits
-        self._allowance = Allowance(limits.messages_per_s, now)
+        self._allowance = TokenBucket(limits.messages_per_s, now)
         self._sending = asyncio.Lock()
         self._is_lost = False
 

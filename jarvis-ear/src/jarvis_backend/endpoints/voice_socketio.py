@@ -28,7 +28,7 @@ from jarvis_backend.logs import STRANGERS
 from jarvis_backend.one_line import one_line
 from jarvis_backend.recordings import Growth, Recordings
 from jarvis_backend.rooms import room_of
-from jarvis_ear.wire import voice_socketio as wire
+from jarvis_ear.wires import socketio as wire
 
 _LOG: Final = logging.getLogger(__name__)
 _STRANGERS: Final = logging.getLogger(STRANGERS)

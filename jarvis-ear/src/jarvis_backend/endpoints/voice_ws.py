@@ -24,8 +24,8 @@ from jarvis_backend.errors import EngineError, UtteranceError
 from jarvis_backend.one_line import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
-from jarvis_ear.wire import voice_ws as wire
-from jarvis_ear.wire.json_fields import RemoteProtocolError
+from jarvis_ear.wires import voice_ws as wire
+from jarvis_ear.wires.json_fields import RemoteProtocolError
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class VoiceChannel:
                 try:
                     await self._take(frame)
                 except (RemoteProtocolError, UtteranceError) as error:
-                    await self._say(wire.Error(str(error)))
+                    await self._say(wire.VoiceWsError(str(error)))
         finally:
             await self._speaking.stop()
 
@@ -81,9 +81,9 @@ class VoiceChannel:
             return
         message = wire.decode_from_client(frame)
         match message:
-            case wire.Ping():
-                await self._say(wire.Pong())
-            case wire.Start():
+            case wire.VoiceWsPing():
+                await self._say(wire.VoiceWsPong())
+            case wire.VoiceWsStart():
                 self._collected = bytearray()
                 self._refused = False
             case wire.End():
@@ -123,7 +123,7 @@ class VoiceChannel:
     async def _answer(self, pcm: bytes) -> None:
         if await self._speaking.stop():
             await self._say(wire.Interrupted())
-        await self._say(wire.Processing())
+        await self._say(wire.VoiceWsProcessing())
         await self._speaking.begin(self._turn(pcm))
 
     async def _turn(self, pcm: bytes) -> None:
@@ -137,16 +137,16 @@ class VoiceChannel:
                     await self._carry(message, pacer)
         except (UtteranceError, EngineError) as error:
             _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._say(wire.Error(str(error)))
+            await self._say(wire.VoiceWsError(str(error)))
 
     async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
         match message:
             case Transcript(text):
-                await self._say(wire.Transcript(text))
+                await self._say(wire.VoiceWsTranscript(text))
             case Thinking():
                 pass  # this wire has no word for it
             case Answer(text):
-                await self._say(wire.Reply(text))
+                await self._say(wire.VoiceWsReply(text))
             case Spoken(_, speech):
                 await pacer.play(await pcm_of(speech))
             case Done():

@@ -6,12 +6,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from jarvis_backend.brain import Brain, HouseholdBrain
-from jarvis_backend.config import (
-    BrainOptions,
-    Config,
-    SpeechToTextOptions,
-    TextToSpeechOptions,
-)
+from jarvis_backend.config import BrainOptions, Config, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.engine import NoEar, NoVoice, SpeechToText, TextToSpeech
 from jarvis_backend.engines.espeak_library import EspeakLibraryVoice

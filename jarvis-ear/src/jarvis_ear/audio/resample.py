@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from jarvis_ear.audio.wav_format import float_to_pcm16
+from jarvis_ear.audio.wav import float_to_pcm16
 
 QUALITY: Final = "HQ"
 """Stop band below the 16th bit; a second of 48 kHz costs 0.5 ms."""

@@ -1,15 +1,173 @@
-"""Sound as a WAV file in memory: ours written exactly, foreign ones read tolerantly."""
+"""WAV: read, decode and write sound files."""
 
 import io
 import struct
 from dataclasses import dataclass
-from typing import Final
+from enum import Enum
+from typing import BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from jarvis_ear.audio.wav_format import WavError, read_format
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
+
+MIN_RATE: Final = 1_000
+"""Slower is no sound, and would make minutes of a few bytes."""
+
+MAX_RATE: Final = 384_000
+"""The fastest converters on the market."""
+
+MAX_CHANNELS: Final = 32
+"""More than any room microphone has; a bound on what one sample may cost."""
+
+MAX_CHUNKS: Final = 64
+"""Real files carry a handful of extra chunks; a million empty ones are an attack on our time."""
+
+MAX_FORMAT_BYTES: Final = 4096
+"""A format description takes 16 to 40 bytes."""
+
+ENDLESS: Final = 0x7FFF_F000
+"""Sizes from here on mean "I did not know": sox, ffmpeg and espeak write such into a pipe."""
+
+_PCM: Final = 0x0001
+_FLOAT: Final = 0x0003
+_EXTENSIBLE: Final = 0xFFFE
+_GUID_TAIL: Final = bytes.fromhex("000000001000800000aa00389b71")  # KSDATAFORMAT_SUBTYPE_*
+
+
+class WavError(ValueError):
+    """Bytes that are not a WAV file we understand. The text says what was found."""
+
+
+class Encoding(Enum):
+    """How one sample is written: its format tag and its bits."""
+
+    U8 = (_PCM, 8)
+    S16 = (_PCM, 16)
+    S24 = (_PCM, 24)
+    S32 = (_PCM, 32)
+    F32 = (_FLOAT, 32)
+    F64 = (_FLOAT, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class WavFormat:
+    """What the header of a WAV file says about the samples behind it."""
+
+    rate: int
+    """Samples per second and channel, 1 000 to 384 000."""
+    channels: int
+    """1 to 32."""
+    encoding: Encoding
+    """How each sample is written."""
+    data_bytes: int | None
+    """Bytes of sound the header promises; None when its writer did not know."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of every channel."""
+        return self.channels * self.encoding.value[1] // 8
+
+    def decode(self, data: bytes) -> npt.NDArray[np.int16]:
+        """PCM16 of shape (samples, channels); an incomplete sample at the end is dropped."""
+        whole = data[: len(data) - len(data) % self.frame_bytes]
+        return _pcm16(whole, self.encoding).reshape(-1, self.channels)
+
+
+def read_format(file: BinaryIO) -> WavFormat:
+    """Read the header of ``file``, leaving it at the first byte of sound, or raise WavError."""
+    riff = file.read(12)
+    if len(riff) < len(b"RIFFsizeWAVE") or riff[:4] not in (b"RIFF", b"RF64"):
+        raise WavError(f"starts with {riff[:4]!r}, expected a RIFF header")
+    if riff[8:] != b"WAVE":
+        raise WavError(f"is a RIFF file of type {riff[8:]!r}, expected WAVE")
+    found: tuple[int, int, Encoding] | None = None
+    for _ in range(MAX_CHUNKS):
+        name, size = _chunk_header(file)
+        if name == b"data" and found is None:
+            raise WavError("has its sound before its format, expected a fmt chunk first")
+        if name == b"data" and found is not None:
+            return WavFormat(*found, data_bytes=size if 0 < size < ENDLESS else None)
+        if name == b"fmt ":
+            found = _parse_fmt(_read_fmt(file, size))
+        else:
+            _skip(file, size + size % 2)
+    raise WavError(f"has no sound within its first {MAX_CHUNKS} chunks")
+
+
+def _chunk_header(file: BinaryIO) -> tuple[bytes, int]:
+    header = file.read(8)
+    if len(header) < len(b"namesize"):
+        raise WavError("ends before its sound begins, expected a data chunk")
+    name, size = struct.unpack("<4sI", header)
+    return name, size
+
+
+def _skip(file: BinaryIO, count: int) -> None:
+    if file.seekable():
+        file.seek(count, 1)
+        return
+    while count > 0 and (got := file.read(min(count, 65_536))):
+        count -= len(got)
+
+
+def _read_fmt(file: BinaryIO, size: int) -> bytes:
+    if size > MAX_FORMAT_BYTES:
+        raise WavError(f"describes its format in {size} bytes, expected 16 to 40")
+    fmt = file.read(size + size % 2)[:size]
+    if len(fmt) < struct.calcsize("<HHIIHH"):
+        raise WavError(f"describes its format in {len(fmt)} bytes, expected at least 16")
+    return fmt
+
+
+def _parse_fmt(fmt: bytes) -> tuple[int, int, Encoding]:
+    tag, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", fmt)
+    if tag == _EXTENSIBLE:
+        tag = _sub_format(fmt)
+    try:
+        encoding = Encoding((tag, bits))
+    except ValueError:
+        raise WavError(
+            f"has samples of format {tag:#06x} with {bits} bits, "
+            "expected PCM of 8, 16, 24 or 32 or float of 32 or 64"
+        ) from None
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise WavError(f"has {channels} channels, expected 1 to {MAX_CHANNELS}")
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise WavError(f"has {rate} samples per second, expected {MIN_RATE} to {MAX_RATE}")
+    if align not in (0, channels * bits // 8):
+        raise WavError(f"packs a sample into {align} bytes, expected {channels * bits // 8}")
+    return rate, channels, encoding
+
+
+def _sub_format(fmt: bytes) -> int:
+    guid = fmt[24:40]
+    if guid[2:] != _GUID_TAIL:
+        raise WavError(f"has samples of the unknown sub-format {guid.hex() or 'none'}")
+    return int.from_bytes(guid[:2], "little")
+
+
+def _pcm16(data: bytes, encoding: Encoding) -> npt.NDArray[np.int16]:
+    if encoding is Encoding.U8:
+        return ((np.frombuffer(data, np.uint8).astype(np.int16) - 128) << 8).astype(np.int16)
+    if encoding is Encoding.S16:
+        return np.frombuffer(data, "<i2").astype(np.int16)
+    if encoding is Encoding.S24:
+        top_two = np.frombuffer(data, np.uint8).reshape(-1, 3)[:, 1:]
+        return np.ascontiguousarray(top_two).view("<i2").reshape(-1).astype(np.int16)
+    if encoding is Encoding.S32:
+        return (np.frombuffer(data, "<i4") >> 16).astype(np.int16)
+    values = np.frombuffer(data, "<f4" if encoding is Encoding.F32 else "<f8")
+    with np.errstate(over="ignore", invalid="ignore"):  # both are handled
+        return float_to_pcm16(values * 2**15)
+
+
+def float_to_pcm16(values: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
+    """Round to the nearest sample; louder than full scale is clipped, and no number is silence."""
+    finite = np.nan_to_num(np.rint(values), nan=0.0, posinf=32767, neginf=-32768)
+    clipped: npt.NDArray[np.floating] = np.clip(finite, -32768, 32767)
+    return clipped.astype(np.int16)
+
 
 __all__ = ["HEADER_BYTES", "Sound", "WavError", "decode_wav", "pcm_to_wav"]
 
@@ -70,3 +228,28 @@ def decode_wav(data: bytes, *, max_seconds: float) -> Sound:
     if len(sound) > allowed:
         raise WavError(f"lasts longer than the {max_seconds:g} s that are allowed")
     return Sound(form.rate, form.channels, form.decode(sound))
+
+
+class WavReader:
+    """Reads mono PCM16 from a WAV file that somebody else opened and closes. For one thread."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read the header of ``file``, or raise WavError."""
+        self._file = file
+        self.format = read_format(file)
+        self.read_bytes = 0
+        """How much sound has been read."""
+
+    @property
+    def missing_bytes(self) -> int:
+        """How much of what the header promises has not been read: at the end, what is missing."""
+        return max(0, (self.format.data_bytes or 0) - self.read_bytes)
+
+    def read(self, count: int) -> npt.NDArray[np.int16]:
+        """Return the next ``count`` samples of the mixed channels; fewer only at the end."""
+        wanted = count * self.format.frame_bytes
+        if self.format.data_bytes is not None:
+            wanted = min(wanted, self.missing_bytes)
+        data = self._file.read(wanted)
+        self.read_bytes += len(data)
+        return mix(self.format.decode(data))

@@ -1,19 +1,189 @@
-"""Server: the page, its parts, and the WebSocket behind it, on this machine only."""
+"""Console server: the page and its WebSocket, in a process of its own."""
 
 import asyncio
+import hmac
+import json
 import logging
 import time
-from collections.abc import Callable
-from typing import Final
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
-from jarvis_ear.console.browser import Ask, Browser
-from jarvis_ear.console.door import PROTOCOL, Door, Visit, bearer_token, offered_token
-from jarvis_ear.console.errors import Refusal
-from jarvis_ear.page.assets import INDEX, KIND, PATH, headers, read_assets
-from jarvis_ear.system.feed import Feed
+from jarvis_ear.control.commands import MODULE_WORDS
+from jarvis_ear.control.feed import Feed, encode
+from jarvis_ear.page import INDEX, KIND, PATH, headers, read_assets
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Refusal(Exception):
+    """A request is answered with this, and nothing else is done."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+PROTOCOL: Final = "jarvis-console"
+"""The subprotocol that is agreed on. The token is offered beside it, and never said back."""
+
+_OFFER: Final = "token."
+_SCHEME: Final = "Bearer "
+
+GUESSES: Final = 10
+"""Wrong tokens within ``GUESSES_S``, from anybody, after which every one is refused for a while."""
+
+GUESSES_S: Final = 60.0
+"""A person mistypes a few times; a program that guesses 256 bits gets nowhere, and is told so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a request says of itself."""
+
+    host: str
+    origin: str | None
+    query: str
+    token: str
+
+
+class RequestGuard:
+    """Decides by name, page and token. Lives on the loop."""
+
+    def __init__(self, port: int, token: str, now: Callable[[], float]) -> None:
+        self._hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost"))
+        self._token = token.encode()
+        self._now = now
+        self._wrong: deque[float] = deque(maxlen=GUESSES)
+
+    def check_page(self, visit: Visit) -> None:
+        """Raise Refusal unless whoever asks means this server, and comes from its own page.
+
+        A page that re-binds its own name to our address is recognised by that name in ``Host``.
+        """
+        if visit.host.lower() not in self._hosts:
+            raise Refusal(403, f"Forbidden: expected one of {', '.join(sorted(self._hosts))}")
+        if visit.origin is not None and visit.origin.lower() != f"http://{visit.host.lower()}":
+            raise Refusal(403, "Forbidden: expected no page but this server's own")
+        if visit.query:
+            raise Refusal(400, "Bad Request: expected no query; a token there ends up in histories")
+
+    def check_token(self, visit: Visit) -> None:
+        """Raise Refusal unless the token is the right one."""
+        while self._wrong and self._now() - self._wrong[0] > GUESSES_S:
+            self._wrong.popleft()
+        if len(self._wrong) >= GUESSES:
+            raise Refusal(429, "Too Many Requests: too many wrong tokens, wait a minute")
+        if not hmac.compare_digest(visit.token.encode(errors="replace"), self._token):
+            if visit.token:
+                self._wrong.append(self._now())
+            raise Refusal(401, "Unauthorized: expected the token that jarvis-ear console printed")
+
+
+def offered_token(protocols: Iterable[str]) -> str:
+    """Return the token among the subprotocols that are offered, or nothing."""
+    for protocol in protocols:
+        if protocol.startswith(_OFFER):
+            return protocol.removeprefix(_OFFER)
+    return ""
+
+
+def bearer_token(authorization: str) -> str:
+    """Return the token of an ``Authorization`` header, or nothing."""
+    return authorization[len(_SCHEME) :] if authorization.startswith(_SCHEME) else ""
+
+
+ORDERS: Final = ("mute", "unmute", "toggle", "hush", *MODULE_WORDS)
+"""What may be ordered: the words of the control socket that do something."""
+
+SEND_S: Final = 5.0
+"""A browser that takes nothing for so long is gone, and comes back by itself."""
+
+ORDERS_PER_S: Final = 5.0
+"""Faster than anybody presses a button; what the ear is asked for has an end."""
+
+BURST: Final = 20.0
+"""Orders that may come at once."""
+
+Ask = Callable[[str], Awaitable[Mapping[str, Any]]]
+
+
+class Browser:
+    """Serves one open page. Lives on the loop."""
+
+    def __init__(
+        self, socket: web.WebSocketResponse, feed: Feed, ask: Ask, now: Callable[[], float]
+    ) -> None:
+        self._socket = socket
+        self._feed = feed
+        self._ask = ask
+        self._now = now
+        self._news = asyncio.Event()
+        self._allowed = BURST
+        self._asked_at = now()
+
+    async def run(self) -> None:
+        """Serve until the page goes."""
+        telling = asyncio.create_task(self._tell())
+        try:
+            await self._hear()
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+
+    async def _tell(self) -> None:
+        subscription = self._feed.subscribe(self._news.set)
+        self._news.set()
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                if (news := subscription.fetch()) is not None:
+                    await self._say(encode(news))
+        except (TimeoutError, ConnectionError):
+            await self._socket.close(code=WSCloseCode.GOING_AWAY)
+        finally:
+            subscription.close()
+
+    async def _hear(self) -> None:
+        async for message in self._socket:
+            if message.type is not WSMsgType.TEXT or not self._is_in_time():
+                await self._socket.close(code=WSCloseCode.POLICY_VIOLATION)
+                return
+            await self._obey(message.data)
+
+    async def _obey(self, text: str) -> None:
+        match _read(text):
+            case {"order": str(word), "id": int(number)} if word in ORDERS:
+                answer = await self._ask(word)
+                await self._say(json.dumps({"answer": answer, "id": number}))
+            case _:
+                error = f"expected an order, one of {', '.join(ORDERS)}, and an id"
+                await self._say(json.dumps({"answer": {"error": error}, "id": 0}))
+
+    async def _say(self, text: str) -> None:
+        async with asyncio.timeout(SEND_S):
+            await self._socket.send_str(text)
+
+    def _is_in_time(self) -> bool:
+        now = self._now()
+        self._allowed = min(BURST, self._allowed + (now - self._asked_at) * ORDERS_PER_S)
+        self._asked_at = now
+        self._allowed -= 1
+        return self._allowed >= 0
+
+
+def _read(text: str) -> object:
+    try:
+        told: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return told
+
 
 MAX_MESSAGE: Final = 64 * 1024
 """Bytes: an order has forty."""
@@ -24,8 +194,6 @@ MAX_BROWSERS: Final = 32
 HEARTBEAT_S: Final = 20.0
 """A page on a sleeping phone is gone after this."""
 
-_LOGGER = logging.getLogger(__name__)
-
 
 class Pages:
     """Answers every request of the console. Lives on the loop.
@@ -35,7 +203,7 @@ class Pages:
     """
 
     def __init__(
-        self, door: Door, feed: Feed, ask: Ask, now: Callable[[], float] = time.monotonic
+        self, door: RequestGuard, feed: Feed, ask: Ask, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._door = door
         self._feed = feed

@@ -5,11 +5,8 @@ from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Final
 
-from jarvis_ear.delivery.carriage import Carriage
-from jarvis_ear.delivery.cause import Cause
-from jarvis_ear.delivery.draft import Draft
-from jarvis_ear.delivery.effects import Effect, Replace, Send, Tell
 from jarvis_ear.delivery.events import (
+    Cause,
     Finished,
     Kept,
     PartlyTranscribed,
@@ -17,14 +14,25 @@ from jarvis_ear.delivery.events import (
     UnaskedSpeech,
     Verdict,
 )
-from jarvis_ear.delivery.moves import AT_MOST_ONCE, UNCOMMITTED, Moves, Sign, Stage
-from jarvis_ear.delivery.patience import Patience
-from jarvis_ear.delivery.revival import gave_way
-from jarvis_ear.delivery.unasked import Unasked
-from jarvis_ear.delivery.utterance import Utterance
-from jarvis_ear.delivery.utterance_turn import UtteranceTurn
+from jarvis_ear.delivery.recovery import dropped_for_newer
+from jarvis_ear.delivery.reply import Unasked
+from jarvis_ear.delivery.timeouts import Timeouts
+from jarvis_ear.delivery.transitions import (
+    AT_MOST_ONCE,
+    UNCOMMITTED,
+    DeliveryStage,
+    Effect,
+    Replace,
+    Send,
+    Signal,
+    Tell,
+    TransitionTable,
+    UploadMode,
+)
+from jarvis_ear.delivery.turn import DeliveryTurn
+from jarvis_ear.delivery.utterance import Draft, Utterance
 from jarvis_ear.units import SAMPLE_BYTES
-from jarvis_ear.wire.voice_messages import (
+from jarvis_ear.wires.messages import (
     AudioPart,
     AudioStart,
     BackendError,
@@ -35,7 +43,7 @@ from jarvis_ear.wire.voice_messages import (
     TtsChunk,
     TtsDone,
 )
-from jarvis_ear.wire.voice_socketio import MAX_FRAME_BYTES, frame_length
+from jarvis_ear.wires.socketio import MAX_FRAME_BYTES, frame_length
 
 MAX_UTTERANCES: Final = 16
 """More than anybody says within the time an utterance stays fresh."""
@@ -44,7 +52,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 """Sound that may wait: eight minutes of it."""
 
 
-class Link(Enum):
+class Availability(Enum):
     """Whether there is a link that an utterance may be offered to."""
 
     UP = "up"
@@ -64,9 +72,9 @@ class Outbox:
     def __init__(
         self,
         agent_id: str,
-        patience: Patience,
-        moves: Moves = AT_MOST_ONCE,
-        carriage: Carriage = Carriage.WHOLE,
+        patience: Timeouts,
+        moves: TransitionTable = AT_MOST_ONCE,
+        carriage: UploadMode = UploadMode.WHOLE,
         *,
         queue: bool = False,
     ) -> None:
@@ -77,8 +85,8 @@ class Outbox:
         self._carriage = carriage
         self._draft: Draft | None = None
         self._patience = patience
-        self._turns: list[UtteranceTurn] = []
-        self._link = Link.DOWN
+        self._turns: list[DeliveryTurn] = []
+        self._link = Availability.DOWN
         self._unasked = Unasked()
         self.dropped = 0
         """Utterances that gave way to newer ones."""
@@ -109,7 +117,7 @@ class Outbox:
         """When ``tick`` has something to do."""
         turns = min((turn.deadline for turn in self._turns), default=math.inf)
         ends = min(turns, self._unasked.deadline)
-        if self._link is Link.DOWN or not self._turns or self._in_flight() is not None:
+        if self._link is Availability.DOWN or not self._turns or self._in_flight() is not None:
             return ends
         return min(ends, self._turns[0].not_before)
 
@@ -123,14 +131,14 @@ class Outbox:
         if draft is not None and draft.taken and not draft.on_link:
             lost = Finished(utterance.turn_id, Verdict.IN_DOUBT, Cause.LINK_LOST.value, 0)
             return self._settle((Tell(lost),), now)
-        turn = UtteranceTurn(utterance, self._agent_id, self._patience, self._moves, self._carriage)
+        turn = DeliveryTurn(utterance, self._agent_id, self._patience, self._moves, self._carriage)
         self._turns.append(turn)
         continued = () if draft is None or not draft.on_link else turn.go_on(draft, now)
         return self._settle((*withdrawn, *self._make_room(now), *continued), now)
 
     def grew(self, turn_id: str, offset: int, pcm: bytes, now: float) -> tuple[Effect, ...]:
         """Take what somebody has said so far: where the wire streams, it goes up now."""
-        if self._carriage is Carriage.WHOLE:
+        if self._carriage is UploadMode.WHOLE:
             return ()
         withdrawn: tuple[Effect, ...] = ()
         if offset == 0:
@@ -152,18 +160,18 @@ class Outbox:
     def overflowed(self, turn_id: str) -> tuple[Effect, ...]:
         """Report an utterance that gave way before it came here."""
         self.dropped += 1
-        return (Tell(gave_way(turn_id)),)
+        return (Tell(dropped_for_newer(turn_id)),)
 
     def link_up(self, now: float) -> tuple[Effect, ...]:
         """Use a fresh link."""
-        self._link = Link.UP
+        self._link = Availability.UP
         return self._settle((), now)
 
     def link_lost(self, now: float) -> tuple[Effect, ...]:
         """Do without the link: it died."""
         self._let_go_of_link()
         turn = self._in_flight()
-        return () if turn is None else self._settle(turn.take(Sign.LINK_LOST, now), now)
+        return () if turn is None else self._settle(turn.take(Signal.LINK_LOST, now), now)
 
     def hear(self, message: FromBackend, now: float) -> tuple[Effect, ...]:
         """Take what the backend says on the present link."""
@@ -207,7 +215,7 @@ class Outbox:
         turns = [turn for turn in self._turns if turn.turn_id == turn_id]
         if self._queue and newer and any(turn.stage in UNCOMMITTED for turn in turns):
             return (Tell(StillWaiting(turn_id)),)
-        return self._give_up(turns, Sign.ABANDONED, Cause.INTERRUPTED, now)
+        return self._give_up(turns, Signal.ABANDONED, Cause.INTERRUPTED, now)
 
     def close(self, now: float, kept: Collection[str] = ()) -> tuple[Effect, ...]:
         """End all turns: the ear is stopping. Those ``kept`` on file go on in its next life."""
@@ -216,9 +224,9 @@ class Outbox:
         self._turns = [turn for turn in self._turns if turn not in staying]
         told: tuple[Tell, ...] = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
         told += self._tell_unasked()
-        return (*told, *self._give_up(self._turns, Sign.STOPPED, Cause.STOPPING, now))
+        return (*told, *self._give_up(self._turns, Signal.STOPPED, Cause.STOPPING, now))
 
-    def _is_unasked(self, message: FromBackend, turn: UtteranceTurn | None) -> bool:
+    def _is_unasked(self, message: FromBackend, turn: DeliveryTurn | None) -> bool:
         """Whether it is speech that cannot be the reply to anything: nothing was committed."""
         if not isinstance(message, TtsChunk):
             return False
@@ -241,7 +249,7 @@ class Outbox:
         effects: list[Effect] = []
         while len(self._turns) > MAX_UTTERANCES or self._waiting_bytes() > MAX_BYTES:
             oldest = next(turn for turn in self._turns if turn.stage in UNCOMMITTED)
-            effects += oldest.take(Sign.OVERFLOWED, now)
+            effects += oldest.take(Signal.OVERFLOWED, now)
             self._turns.remove(oldest)
             self.dropped += 1
         return tuple(effects)
@@ -250,7 +258,7 @@ class Outbox:
         return sum(len(turn.utterance.wav) for turn in self._turns)
 
     def _give_up(
-        self, turns: list[UtteranceTurn], sign: Sign, cause: Cause, now: float
+        self, turns: list[DeliveryTurn], sign: Signal, cause: Cause, now: float
     ) -> tuple[Effect, ...]:
         effects = [effect for turn in turns for effect in turn.take(sign, now, cause)]
         return self._settle(tuple(effects), now)
@@ -258,10 +266,10 @@ class Outbox:
     def _settle(self, effects: tuple[Effect, ...], now: float) -> tuple[Effect, ...]:
         """Put the books in order after a step, and offer whatever can be offered now."""
         self._count(effects)
-        self._turns = [turn for turn in self._turns if turn.stage is not Stage.OVER]
+        self._turns = [turn for turn in self._turns if turn.stage is not DeliveryStage.OVER]
         if any(isinstance(effect, Replace) for effect in effects):
             self._let_go_of_link()
-        if self._link is Link.DOWN or self._in_flight() is not None:
+        if self._link is Availability.DOWN or self._in_flight() is not None:
             return effects
         if not self._turns:
             return (*effects, *self._stream())
@@ -272,7 +280,7 @@ class Outbox:
         return (*effects, *self._settle(self._turns[0].offer(now), now))
 
     def _let_go_of_link(self) -> None:
-        self._link = Link.DOWN
+        self._link = Availability.DOWN
         if self._draft is not None:
             self._draft.lose_link()
 
@@ -310,7 +318,7 @@ class Outbox:
 
     def _count(self, effects: tuple[Effect, ...]) -> None:
         for turn in self._turns:
-            if turn.stage is Stage.OVER:
+            if turn.stage is DeliveryStage.OVER:
                 self.repeated += turn.reply.duplicates
                 self.late += turn.reply.late
         ends = [each.event for each in effects if isinstance(each, Tell)]
@@ -318,5 +326,5 @@ class Outbox:
             isinstance(end, Finished) and end.code == Cause.REPLY_TOO_BIG for end in ends
         )
 
-    def _in_flight(self) -> UtteranceTurn | None:
-        return next((turn for turn in self._turns if turn.stage is not Stage.WAITING), None)
+    def _in_flight(self) -> DeliveryTurn | None:
+        return next((turn for turn in self._turns if turn.stage is not DeliveryStage.WAITING), None)

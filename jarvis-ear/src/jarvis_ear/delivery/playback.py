@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from jarvis_ear.delivery.cause import Cause
-from jarvis_ear.delivery.events import Finished, Verdict
+from jarvis_ear.delivery.events import Cause, Finished, Verdict
 
 
 class Heard(StrEnum):

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol, Self
 
-from jarvis_ear.audio.block import Block
-from jarvis_ear.devices.end_of_sound import EndOfSound
-from jarvis_ear.devices.seldom import Seldom
-from jarvis_ear.devices.source import Source
-from jarvis_ear.errors import JarvisEarError, MicrophoneBusy, MicrophoneLost
+from jarvis_ear.audio.frames import Block
+from jarvis_ear.devices.sources import EndOfSound, Source
+from jarvis_ear.errors import JarvisEarError, MicrophoneBusy, MicrophoneUnavailable
 from jarvis_ear.journal import sound as kinds
+from jarvis_ear.log.throttle import Seldom
 from jarvis_ear.units import Samples
 
 STOP_S: Final = 2.0
@@ -224,7 +223,7 @@ class Capture:
             try:
                 self._rest_while_muted()
                 self._read_until_stopped()
-            except MicrophoneLost as error:
+            except MicrophoneUnavailable as error:
                 if not self.source.live:
                     raise
                 self._lose(error)
@@ -298,7 +297,7 @@ class Capture:
         elif was and not self.silence:
             self._on_found()
 
-    def _lose(self, error: MicrophoneLost) -> None:
+    def _lose(self, error: MicrophoneUnavailable) -> None:
         self._forget_what_was_told()
         now = self._monotonic()
         self.lost = str(error)

@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from jarvis_ear.devices import sound_process
-from jarvis_ear.devices.device import Device, Kind
-from jarvis_ear.devices.lack import SND, Lack, lack
+from jarvis_ear.devices import portaudio_process
+from jarvis_ear.devices.diagnose import SND, Diagnosis, SoundCards, diagnose
 from jarvis_ear.devices.selection import stable_name
-from jarvis_ear.devices.sound_cards import SoundCards
-from jarvis_ear.devices.sound_library import SoundLibrary
+from jarvis_ear.devices.sound_library import Device, Kind, SoundLibrary
 from jarvis_ear.errors import DeviceError
 
 
@@ -22,7 +20,7 @@ def describe(
     accessible: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK),
 ) -> str:
     """List inputs and outputs for a person to read and to choose from, or say what is missing."""
-    library = library or sound_process.for_input()
+    library = library or portaudio_process.for_input()
     cards = cards or SoundCards()
     try:
         devices = library.devices()
@@ -31,11 +29,11 @@ def describe(
         return f"{error}\n"
     lines = [line for kind in _KINDS for line in _section(devices, kind, default[kind], cards)]
     if not all(_having(devices, kind) for kind in _KINDS):
-        lines += _missing(lack(cards, snd=snd, accessible=accessible))
+        lines += _missing(diagnose(cards, snd=snd, accessible=accessible))
     return "\n".join(lines) + "\n"
 
 
-def _missing(found: Lack) -> list[str]:
+def _missing(found: Diagnosis) -> list[str]:
     return [f"{found.what[0].upper()}{found.what[1:]}.", found.remedy]
 
 

@@ -1,9 +1,4 @@
-"""Microphone: sound from PortAudio, by polling.
-
-A polled reader and not a callback: callbacks need writable and executable memory, which the
-service's sandbox denies, and they cannot tell a stalled card from a silent one. We take a piece if
-it has come, and otherwise once more after as long as the rest of it takes.
-"""
+"""Microphone: reads a sound card as a stream of 16 kHz mono blocks."""
 
 import logging
 import time
@@ -15,21 +10,74 @@ import numpy as np
 import numpy.typing as npt
 
 from jarvis_ear import config
-from jarvis_ear.audio.block import Block
-from jarvis_ear.audio.clipping import ClippingMeter
-from jarvis_ear.devices import channels, sound_process
-from jarvis_ear.devices.channel_count import count_for
-from jarvis_ear.devices.clip_log import ClipLog
-from jarvis_ear.devices.device import Device
-from jarvis_ear.devices.digital_silence import Change, DigitalSilence
-from jarvis_ear.devices.gap_log import GapLog
-from jarvis_ear.devices.loss import LossMeter
-from jarvis_ear.devices.silence_log import SilenceLog
-from jarvis_ear.devices.sound_library import InputStream, SoundLibrary, StreamFailed
-from jarvis_ear.devices.stamper import Stamper
-from jarvis_ear.errors import DeviceError, MicrophoneLost
+from jarvis_ear.audio.frames import Block
+from jarvis_ear.audio.level import ClippingMeter
+from jarvis_ear.devices import portaudio_process
+from jarvis_ear.devices import stream_clock as channels
+from jarvis_ear.devices.silence import ClipLog, DigitalSilence, GapLog, SilenceChange, SilenceLog
+from jarvis_ear.devices.sound_library import (
+    Device,
+    InputStream,
+    SoundLibrary,
+    StreamFailed,
+    count_for,
+)
+from jarvis_ear.devices.stream_clock import StreamClock
+from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
 from jarvis_ear.journal.sound import MICROPHONE_MONITOR
 from jarvis_ear.units import SAMPLE_RATE
+
+_LOGGER = logging.getLogger(__name__)
+
+TOLERANCE_S: Final = 0.1
+"""Drivers hand over sound in periods of up to about 50 ms: less than twice that is no loss."""
+
+PATIENCE_S: Final = 1.0
+"""Sound servers hand over late what they still have: missing for longer, it is lost."""
+
+TRACKING: Final = 1 / 64
+"""Converters are off by up to 0.1 per mille: the usual difference follows within seconds."""
+
+
+class LossMeter:
+    """Compares samples that came with seconds that went by. Owned by whoever reads the samples.
+
+    A driver that loses sound usually raises its overflow flag, but says neither how much it lost
+    nor, always, that it did. Samples come at a known rate, so what stays behind the clock is lost.
+    """
+
+    def __init__(self, rate: int, now: float) -> None:
+        self._rate = rate
+        self._began = now
+        self._usual: float | None = None
+        self._missing_since: float | None = None
+
+    def lost(self, now: float, arrived: int, *, overflowed: bool) -> int:
+        """Return the samples lost since the last call: none, as a rule.
+
+        ``arrived`` counts all samples that were read, are waiting in the device, or were declared
+        lost before. A flagged overflow lost at least one sample.
+        """
+        behind = (now - self._began) * self._rate - arrived
+        if self._usual is None or behind < self._usual - TOLERANCE_S * self._rate:
+            self._usual = behind  # it cannot be early: what we took for usual was late
+        missing = behind - self._usual
+        if overflowed:
+            return self._declare(max(1, round(missing)))
+        if missing < TOLERANCE_S * self._rate:
+            self._usual += missing * TRACKING
+            self._missing_since = None
+            return 0
+        if self._missing_since is None:
+            self._missing_since = now
+        if now - self._missing_since < PATIENCE_S:
+            return 0
+        return self._declare(round(missing))
+
+    def _declare(self, count: int) -> int:
+        self._missing_since = None
+        return count
+
 
 PIECE_MS: Final = 40
 """Read so much at once: half a step of the wake model, and 25 wake-ups a second."""
@@ -39,8 +87,6 @@ MAX_PIECE_MS: Final = 1000
 
 MIN_AWAY_S: Final = 0.02
 """Between two openings there is a gap, whatever the clock says: nothing may be glued together."""
-
-_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -73,17 +119,17 @@ class Microphone:
 
     def __init__(
         self,
-        options: config.Microphone,
+        options: config.MicrophoneOptions,
         *,
         library: SoundLibrary | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options  # of what is open
         self._wanted = options
-        self._library = library or sound_process.for_input()
+        self._library = library or portaudio_process.for_input()
         self._monotonic = monotonic
         self._reading: _Reading | None = None
-        self._stamper = Stamper()
+        self._stamper = StreamClock()
         self._silence = DigitalSilence()
         self._last_heard_at: float | None = None
         self._gap_log = GapLog()
@@ -119,7 +165,7 @@ class Microphone:
             return f"microphone {self._reading.device.name!r}"
         return f"microphone {self._options.device or 'default'!r}"
 
-    def change(self, options: config.Microphone) -> None:
+    def change(self, options: config.MicrophoneOptions) -> None:
         """Go on with other options from the next opening on. Any thread."""
         self._wanted = options
 
@@ -133,10 +179,10 @@ class Microphone:
                 latency_s=self._options.latency_ms / 1000,
                 channel=self._options.channel,
             )
-        except MicrophoneLost:
+        except MicrophoneUnavailable:
             raise
         except DeviceError as error:
-            raise MicrophoneLost(str(error)) from error
+            raise MicrophoneUnavailable(str(error)) from error
         count = count_for(self._options.channel, device)
         self._reading = _Reading(stream, device, rate, count, heard_at=self._monotonic())
         _LOGGER.debug("%s is open at %d Hz", self.name, rate)
@@ -146,11 +192,11 @@ class Microphone:
         """Return what came, waiting for one piece (40 ms); None if that did not come."""
         reading = self._reading
         if reading is None:
-            raise MicrophoneLost(f"{self.name} is not open")
+            raise MicrophoneUnavailable(f"{self.name} is not open")
         try:
             return self._read(reading)
         except StreamFailed as error:
-            raise MicrophoneLost(f"{self.name}: {error}") from error
+            raise MicrophoneUnavailable(f"{self.name}: {error}") from error
 
     def close(self) -> None:
         """Give the device back."""
@@ -180,7 +226,7 @@ class Microphone:
         first = reading.meter is None
         limit_ms = self._options.first_block_ms if first else self._options.stall_ms
         if now - reading.empty_since > limit_ms / 1000:
-            raise MicrophoneLost(f"{self.name} gave no sound for {limit_ms} ms")
+            raise MicrophoneUnavailable(f"{self.name} gave no sound for {limit_ms} ms")
 
     def _account(
         self, reading: _Reading, pcm: npt.NDArray[np.int16], *, waiting: int, overflowed: bool
@@ -209,10 +255,10 @@ class Microphone:
         """Judge the sound of the device itself: converted to another rate it is another one."""
         now = self._monotonic()
         match self._silence.hear(pcm.astype("<i2", copy=False).tobytes(), rate):
-            case Change.DEAD:
+            case SilenceChange.DEAD:
                 self._look_for_monitor(device)
                 self._silence_log.dead(self.name, self._why_silent(), now)
-            case Change.ALIVE:
+            case SilenceChange.ALIVE:
                 self._silence_log.alive(self.name, now)
                 if self.is_monitor:
                     self._look_for_monitor(device)

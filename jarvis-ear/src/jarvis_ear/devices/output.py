@@ -7,10 +7,9 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from jarvis_ear.devices import sound_process
-from jarvis_ear.devices.device import Device
+from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.selection import find
-from jarvis_ear.devices.sound_library import OutputStream, SoundLibrary, StreamFailed
+from jarvis_ear.devices.sound_library import Device, OutputStream, SoundLibrary, StreamFailed
 from jarvis_ear.errors import DeviceError, SpeakerLost
 from jarvis_ear.units import SAMPLE_RATE
 
@@ -84,8 +83,8 @@ class PortAudioOutput:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._wanted = device
-        self._library = library or sound_process.for_output()
-        self._list = library or sound_process.for_input()  # it runs anyway, for the microphone
+        self._library = library or portaudio_process.for_output()
+        self._list = library or portaudio_process.for_input()  # it runs anyway, for the microphone
         self._monotonic = monotonic
         self._sleep = sleep
         self._stream: OutputStream | None = None

@@ -1,9 +1,16 @@
-"""Player: makes chunks of a reply audible, one after the other."""
+"""Player: plays the chunks of a reply in order."""
 
+import errno
 import logging
+import os
+import re
+import stat
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +19,191 @@ from jarvis_ear.audio.resample import Resampler
 from jarvis_ear.audio.wav import Sound, WavError, decode_wav
 from jarvis_ear.delivery.playback import Playback, Unheard
 from jarvis_ear.devices.output import NoOutput, Output
-from jarvis_ear.devices.playlist import Chunk, Playlist
-from jarvis_ear.devices.reply_files import ReplyFiles
 from jarvis_ear.errors import SpeakerLost
 from jarvis_ear.journal.sound import SPEAKER_LOST
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_NAME: Final = 64
+"""Characters of a turn's name that go into a file's name."""
+
+
+class ReplyFiles:
+    """Writes replies as ``<turn>-<index>.wav``, for their owner only. For the speaker thread.
+
+    A folder that cannot be written costs one warning and no reply.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.failures = 0
+        """Pieces that could not be written."""
+
+    def save(self, turn_id: str, index: int, audio: bytes) -> None:
+        """Write one piece; a file of the same name is replaced."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write(self._folder / file_name(turn_id, index), audio)
+        except OSError as error:
+            self._fail(error)
+
+    def _write(self, path: Path, audio: bytes) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123 - Path.open has no mode
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, f"{path.name} is no regular file")
+            file.truncate()
+            file.write(audio)
+
+    def _fail(self, error: OSError) -> None:
+        self.failures += 1
+        severity = logging.WARNING if self.failures == 1 else logging.DEBUG
+        _LOGGER.log(severity, "reply not kept in %s: %s", self._folder, error.strerror)
+
+
+def file_name(turn_id: str, index: int) -> str:
+    """Name a piece by its turn and place; what the backend chose never becomes a path."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", turn_id)[:MAX_NAME] or "turn"
+    return f"{safe}-{index % 1_000_000:03d}.wav"
+
+
+MAX_CHUNKS: Final = 1000
+"""Pieces of replies that may wait: sentences, or quarters of a second on wires of bare sound."""
+
+MAX_BYTES: Final = 32 * 1024 * 1024
+"""Sound that may wait: 17 minutes of 16 kHz."""
+
+MAX_MARKS: Final = 64
+"""Ends of replies that may wait. A speaker that is so far behind has hung."""
+
+MAX_STOPPED: Final = 16
+"""Stopped turns whose late chunks are recognised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One piece of a reply, as it came."""
+
+    turn_id: str
+    index: int
+    content_type: str
+    audio: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfReply:
+    """No piece of this reply will follow."""
+
+    turn_id: str
+    refused: int = 0
+    """Chunks of it that found no room."""
+
+
+Item: TypeAlias = Chunk | EndOfReply
+
+
+class Playlist:
+    """Hands pieces of replies to the speaker thread. Any thread may add; one thread takes.
+
+    Bound: 1000 chunks and 32 MiB. When full, the newest chunk is refused (``refused``): the
+    sentence that is being said stays whole.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._items: deque[Item] = deque()
+        self._bytes = 0
+        self._turn_id: str | None = None  # of the item that was taken last
+        self._stopped: deque[str] = deque(maxlen=MAX_STOPPED)
+        self._interrupted = False
+        self._closed = False
+        self._refused_of: Counter[str] = Counter()  # of turns that have not ended
+        self.refused = 0
+        """Chunks that found no room."""
+
+    def add(self, chunk: Chunk) -> bool:
+        """Add ``chunk``, unless its turn was stopped; False if there is no room. Never waits."""
+        with self._changed:
+            if self._closed or chunk.turn_id in self._stopped:
+                return True
+            chunks = sum(isinstance(item, Chunk) for item in self._items)
+            if chunks >= MAX_CHUNKS or self._bytes + len(chunk.audio) > MAX_BYTES:
+                self.refused += 1
+                self._refused_of[chunk.turn_id] += 1
+                return False
+            self._bytes += len(chunk.audio)
+            self._append(chunk)
+            return True
+
+    def end(self, turn_id: str) -> None:
+        """Mark the end of a reply, unless its turn was stopped. Never waits."""
+        with self._changed:
+            refused = self._refused_of.pop(turn_id, 0)
+            marks = sum(isinstance(item, EndOfReply) for item in self._items)
+            if not self._closed and turn_id not in self._stopped and marks < MAX_MARKS:
+                self._append(EndOfReply(turn_id, refused))
+
+    def take(self, timeout_s: float) -> Item | None:
+        """Take the oldest item; None when there is nothing to play: be silent then.
+
+        That is so when nothing came in time, when everything was stopped, and after ``close``.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._items or self._interrupted or self._closed, timeout_s
+            )
+            if self._interrupted or self._closed or not self._items:
+                self._interrupted = False
+                return None
+            item = self._items.popleft()
+            if isinstance(item, Chunk):
+                self._bytes -= len(item.audio)
+            self._turn_id = item.turn_id
+            return item
+
+    def stop(self) -> None:
+        """Forget every turn that is known, the one that is being played first of all."""
+        with self._changed:
+            known = [item.turn_id for item in self._items]
+            if self._turn_id is not None:
+                known.append(self._turn_id)
+            self._stopped.extend(turn for turn in dict.fromkeys(known) if turn not in self._stopped)
+            self._interrupted = True
+            self._clear()
+
+    def is_stopped(self, turn_id: str) -> bool:
+        """Say whether this turn must not be heard any more."""
+        with self._changed:
+            return self._closed or turn_id in self._stopped
+
+    def wait_stopped(self, turn_id: str, timeout_s: float) -> bool:
+        """Wait until this turn must not be heard any more; False if it still may be."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._closed or turn_id in self._stopped, timeout_s
+            )
+
+    def close(self) -> None:
+        """Forget everything and wake whoever waits; nothing is accepted any more."""
+        with self._changed:
+            self._closed = True
+            self._clear()
+
+    @property
+    def closed(self) -> bool:
+        """Nothing will be accepted any more."""
+        return self._closed
+
+    def _append(self, item: Item) -> None:
+        self._items.append(item)
+        self._changed.notify_all()
+
+    def _clear(self) -> None:
+        self._refused_of.clear()
+        self._items.clear()
+        self._bytes = 0
+        self._changed.notify_all()
+
 
 MAX_CHUNK_S: Final = 180.0
 """A chunk is a sentence. The largest message of the backend holds two minutes of 16 kHz."""
@@ -33,7 +221,6 @@ LOOK_AGAIN_S: Final = 60.0
 """How often a loudspeaker that is not there is looked for between replies."""
 
 _DRAIN_POLL_S: Final = 0.01
-_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)

@@ -1,27 +1,64 @@
-"""PortAudio: the sound library, its list of devices, and the streams we open on it.
-
-``sounddevice`` is imported when sound is first wanted, never before: it raises OSError where
-libportaudio is absent, and files and pipes need neither. What PortAudio calls a frame (one sample
-of every channel) is called a sample here.
-"""
+"""PortAudio behind the SoundLibrary protocol."""
 
 import functools
 import importlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
-from jarvis_ear.devices.channel_count import count_for
-from jarvis_ear.devices.device import Device, Kind
-from jarvis_ear.devices.monitor import marked, source_of_server
-from jarvis_ear.devices.pulse_client import avoid_shared_memory
+from jarvis_ear.devices.diagnose import SoundCards, marked, source_of_server
 from jarvis_ear.devices.selection import busy, find
-from jarvis_ear.devices.sound_cards import SoundCards
-from jarvis_ear.devices.sound_library import InputStream, OutputStream, StreamFailed, Taken
-from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneLost, SpeakerLost
+from jarvis_ear.devices.sound_library import (
+    Device,
+    InputStream,
+    Kind,
+    OutputStream,
+    StreamFailed,
+    Taken,
+    count_for,
+)
+from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneUnavailable, SpeakerLost
+
+_LOGGER = logging.getLogger(__name__)
+
+VARIABLE: Final = "PULSE_CLIENTCONFIG"
+"""Names the one file that the library reads instead of those of the user and of the system."""
+
+SYSTEM: Final = Path("/etc/pulse/client.conf")
+
+
+def avoid_shared_memory(environ: MutableMapping[str, str], system: Path = SYSTEM) -> None:
+    """Have the library read what it would have read, and one more line. Once per process.
+
+    Call it before the library is loaded. The file has no name on any disk: it ends with us.
+    """
+    lines = [f".include {path}" for path in _files(environ, system)]
+    handle = os.memfd_create("pulse-client.conf")
+    os.write(handle, "\n".join([*lines, "enable-shm = no", ""]).encode())
+    environ[VARIABLE] = f"/proc/self/fd/{handle}"
+
+
+def _files(environ: MutableMapping[str, str], system: Path) -> Iterator[Path]:
+    """List what the library would have read, in this order."""
+    main = next((path for path in _candidates(environ, system) if path.is_file()), None)
+    if main is not None:
+        yield main
+        yield from sorted(main.with_name(f"{main.name}.d").glob("*.conf"))
+
+
+def _candidates(environ: MutableMapping[str, str], system: Path) -> Iterator[Path]:
+    if given := environ.get(VARIABLE, ""):
+        yield Path(given)
+        return
+    home = Path(environ.get("HOME") or "/nonexistent")
+    yield home / ".pulse" / "client.conf"
+    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pulse" / "client.conf"
+    yield system
+
 
 NOT_INSTALLED: Final = "PortAudio is not installed: apt install libportaudio2"
 """What sounddevice's OSError means, in words that help."""
@@ -31,8 +68,6 @@ MIN_SLEEP_S: Final = 0.002
 
 INVALID_RATE: Final = -9997
 """paInvalidSampleRate: the device exists, but not at this rate."""
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class PortAudio:
@@ -96,7 +131,7 @@ class PortAudio:
         except sounddevice.PortAudioError as error:
             raise SpeakerLost(f"{device.name}: {say(error)}") from error
 
-    def _not_opened(self, device: Device, error: Exception) -> MicrophoneLost:
+    def _not_opened(self, device: Device, error: Exception) -> MicrophoneUnavailable:
         return _lost(f"{device.name}: {say(error)}", device.name, self._cards)
 
     def _module(self) -> Any:  # noqa: ANN401 - sounddevice has no types
@@ -272,10 +307,10 @@ def say(error: Exception) -> str:
     return text
 
 
-def _lost(reason: str, wanted: str, cards: SoundCards) -> MicrophoneLost:
+def _lost(reason: str, wanted: str, cards: SoundCards) -> MicrophoneUnavailable:
     """Add who holds the microphone: PortAudio does not list what another program uses."""
     held = busy(wanted, cards)
-    return MicrophoneBusy(f"{reason}; {held}") if held else MicrophoneLost(reason)
+    return MicrophoneBusy(f"{reason}; {held}") if held else MicrophoneUnavailable(reason)
 
 
 def _default(sounddevice: Any, kind: Kind) -> int:  # noqa: ANN401 - sounddevice has no types

@@ -15,9 +15,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from jarvis_ear.devices.device import Device, Kind
-from jarvis_ear.devices.lack import lack
-from jarvis_ear.devices.sound_cards import SoundCards
+from jarvis_ear.devices.diagnose import SoundCards, diagnose
+from jarvis_ear.devices.sound_library import Device, Kind
 from jarvis_ear.errors import DeviceError
 
 _BY_ID: Final = re.compile(r"(?:\w+:)?CARD=([^,\s]+)(?:,DEV=(\d+))?", re.IGNORECASE)
@@ -38,7 +37,7 @@ def find(
     """
     usable = [device for device in devices if device.channels(kind) > 0]
     if not usable:
-        raise DeviceError(f"no sound {kind} device: {lack(cards or SoundCards()).what}")
+        raise DeviceError(f"no sound {kind} device: {diagnose(cards or SoundCards()).what}")
     if not wanted:
         return next((device for device in usable if device.index == default), usable[0])
     found = _meant(usable, wanted, cards or SoundCards())

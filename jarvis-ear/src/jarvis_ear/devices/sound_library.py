@@ -1,9 +1,54 @@
-"""What we ask of a sound library: its devices, and streams on them."""
+"""SoundLibrary: devices and streams, as the rest of the ear uses them."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
-from jarvis_ear.devices.device import Device, Kind
+from jarvis_ear.errors import MicrophoneUnavailable
+
+Kind: TypeAlias = Literal["input", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device as PortAudio lists it."""
+
+    index: int
+    """Its place in the list, which changes whenever something is plugged in."""
+    name: str
+    """Its name, stable as long as it stays in its socket."""
+    host_api: str
+    """The sound system behind it: ALSA, JACK..."""
+    inputs: int
+    """Channels it can record."""
+    outputs: int
+    """Channels it can play."""
+    rate: int
+    """Samples per second it prefers."""
+    monitor: bool = False
+    """Whether it gives what a loudspeaker plays, and hears no room."""
+
+    def channels(self, kind: Kind) -> int:
+        """Channels it has in this direction."""
+        return self.inputs if kind == "input" else self.outputs
+
+
+MIX: Final = "mix"
+"""The choice that takes the mean of all channels."""
+
+MOST: Final = 8
+"""A device that claims more is a sound server; it mixes by itself when asked for one channel."""
+
+
+def count_for(choice: str, device: Device) -> int:
+    """Return how many channels to record so that ``choice`` is among them."""
+    if choice == MIX:
+        return device.inputs if device.inputs <= MOST else 1
+    if int(choice) >= device.inputs:
+        noun = "channel" if device.inputs == 1 else "channels"
+        raise MicrophoneUnavailable(
+            f"{device.name}: has {device.inputs} {noun}, the first is 0; channel {choice} is wanted"
+        )
+    return int(choice) + 1
 
 
 class StreamFailed(Exception):

@@ -9,9 +9,7 @@ from typing import Final, Self
 from jarvis_ear import config
 from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.devices.output import NoOutput, Output, PortAudioOutput
-from jarvis_ear.devices.player import Player
-from jarvis_ear.devices.playlist import Chunk, EndOfReply, Playlist
-from jarvis_ear.devices.reply_files import ReplyFiles
+from jarvis_ear.devices.player import Chunk, EndOfReply, Player, Playlist, ReplyFiles
 
 NONE: Final = "none"
 """The device of an ear that shall not speak."""
@@ -38,7 +36,7 @@ class Speaker:
 
     def __init__(
         self,
-        options: config.Speaker,
+        options: config.SpeakerOptions,
         *,
         on_started: Callable[[str], None],
         on_ended: Callable[[str], None],
@@ -88,7 +86,7 @@ class Speaker:
             "reply_pieces_unsaved": self._player.unsaved,
         }
 
-    def change(self, options: config.Speaker) -> None:
+    def change(self, options: config.SpeakerOptions) -> None:
         """Go on with other options from the next reply on. Never waits."""
         self._device = options.device
         self._player.change(make_output(options), _files(options))
@@ -144,11 +142,11 @@ class Speaker:
         self._player.silence()
 
 
-def _files(options: config.Speaker) -> ReplyFiles | None:
+def _files(options: config.SpeakerOptions) -> ReplyFiles | None:
     return ReplyFiles(options.output_dir) if options.output_dir else None
 
 
-def make_output(options: config.Speaker) -> Output:
+def make_output(options: config.SpeakerOptions) -> Output:
     """Choose the output that was configured. Nothing is opened yet."""
     if options.device == NONE:
         _LOGGER.info("no speaker is configured: replies are not heard")

@@ -6,9 +6,8 @@ from typing import Final, assert_never
 import numpy as np
 
 from jarvis_ear import config
-from jarvis_ear.audio.condition import Conditioner
-from jarvis_ear.audio.frame import Frame
-from jarvis_ear.audio.ring import Ring
+from jarvis_ear.audio.filters import Conditioner
+from jarvis_ear.audio.frames import Frame, Ring
 from jarvis_ear.hearing.endpoint import Endpoint, Endpointer, SpeechOver
 from jarvis_ear.hearing.events import (
     DeadlinePassed,
@@ -25,12 +24,10 @@ from jarvis_ear.hearing.events import (
     UtteranceGrew,
     WakeDetected,
 )
-from jarvis_ear.hearing.gate import Gate
-from jarvis_ear.hearing.speech import Evidence, SpeechGate, SpeechModel
+from jarvis_ear.hearing.gate import Evidence, Gate, SpeechGate, SpeechModel
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
-from jarvis_ear.hearing.wake import WakeDecider, WakeModel
-from jarvis_ear.hearing.word_end import NO_WORD, WORD_WINDOW, find_word_end
+from jarvis_ear.hearing.wake import NO_WORD, WORD_WINDOW, WakeDecider, WakeModel, find_word_end
 from jarvis_ear.units import SAMPLE_BYTES, STEP_SAMPLES, Samples, frames, samples
 
 RECALL: Final = samples(1500)
@@ -62,7 +59,7 @@ class Ear:
 
     def __init__(
         self,
-        hearing: config.Hearing,
+        hearing: config.HearingOptions,
         *,
         gate: SpeechGate,
         wake: WakeModel,

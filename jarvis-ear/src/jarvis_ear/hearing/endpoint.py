@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from jarvis_ear import config
-from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.hearing.events import SpeechDiscarded, SpeechStarted
-from jarvis_ear.hearing.speech import Evidence
+from jarvis_ear.hearing.gate import Evidence
 from jarvis_ear.hearing.utterance import EndReason
 from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
 
@@ -42,7 +42,7 @@ Endpoint: TypeAlias = SpeechStarted | SpeechDiscarded | SpeechOver
 class Endpointer:
     """Hears frames with their evidence and says when speech starts and ends. In the ear thread."""
 
-    def __init__(self, endpointing: config.Endpointing) -> None:
+    def __init__(self, endpointing: config.EndpointingOptions) -> None:
         self._onset = samples(endpointing.onset_ms)
         self._hangover = samples(endpointing.hangover_ms)
         self._max = samples(endpointing.max_ms)

@@ -1,17 +1,45 @@
-"""The gate in front of the wake model: it decides which steps the model hears.
-
-The model is a streaming one: fed only the frames that somebody called speech, it hears spliced
-sound, misses words and fires late. So the gate hands over whole stretches: a lookback from before
-the speech, then everything until a hangover after it. Between stretches the model rests, and a new
-stretch begins with the model reset: otherwise the end of the last word would fire again.
-"""
+"""Gate: when the wake model listens, and the protocols of the speech models."""
 
 from collections import deque
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from jarvis_ear import config
-from jarvis_ear.audio.frame import Frame
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.units import FRAME_SAMPLES, STEP_FRAMES, Samples, frames, samples
+
+
+class SpeechGate(Protocol):
+    """A cheap listener: quick to say yes, and often wrong in noise."""
+
+    def is_speech(self, pcm: bytes) -> bool:
+        """Whether one frame (640 bytes of PCM16) may be speech."""
+
+
+class SpeechModel(Protocol):
+    """A listener that knows speech from noise, and costs accordingly. Streaming."""
+
+    def reset(self) -> None:
+        """Forget the sound so far."""
+
+    def probability(self, pcm: bytes, gain: float) -> float:
+        """Take in one frame (640 bytes of PCM16); how likely is it speech, 0 ... 1, so far.
+
+        ``gain`` multiplies the samples first: such models are deaf to very quiet speech.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found about one frame while an utterance is awaited or open."""
+
+    speech: bool
+    """The cheap listener's word."""
+    probability: float
+    """The speech model's word, 0 ... 1."""
+    level: float
+    """Mean square of the samples (0 ... 2**30): compared, never shown, so it needs no logarithm."""
+
 
 LEAST_HANGOVER: Final = Samples(FRAME_SAMPLES)
 """With less the gate would close between two frames of speech."""
@@ -23,7 +51,7 @@ class Gate:
     The recent frames are bounded by the lookback; older ones are forgotten, which is the purpose.
     """
 
-    def __init__(self, gate: config.Gate) -> None:
+    def __init__(self, gate: config.GateOptions) -> None:
         self._always = gate.mode == "always"
         lookback_steps = -(-frames(gate.lookback_ms) // STEP_FRAMES)
         self._recent: deque[Frame] = deque(maxlen=lookback_steps * STEP_FRAMES)

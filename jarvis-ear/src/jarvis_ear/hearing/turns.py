@@ -154,7 +154,7 @@ SPEAKING_MAX_MS: Final = 600_000
 class TurnMachine:
     """The state of the ear. Lives in the ear thread; nobody else may call it."""
 
-    def __init__(self, hearing: config.Hearing, new_id: Callable[[], str]) -> None:
+    def __init__(self, hearing: config.HearingOptions, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
         self._windows: Mapping[State, Samples] = {
             State.LISTENING: samples(hearing.endpointing.no_speech_ms),

@@ -4,10 +4,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from jarvis_ear.journal import life, link, sound, turns
+from jarvis_ear.journal import life, sound, turns
 from jarvis_ear.journal.kind import Kind, Remedy
 
-KINDS: Final[tuple[Kind, ...]] = (*turns.ENDINGS, *sound.KINDS, *link.KINDS, *life.KINDS)
+KINDS: Final[tuple[Kind, ...]] = (*turns.ENDINGS, *sound.KINDS, *turns.KINDS, *life.KINDS)
 """Every kind of event that there is."""
 
 DOCUMENTATION: Final = "file:///usr/share/doc/jarvis-ear/journal.md"

@@ -1,8 +1,88 @@
-"""Kind: a kind of event that its owner may ask the journal about."""
+"""Kind: a sort of journal record, its fields and its explanation."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")  # systemd.journal-fields(7)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What one field of a record says."""
+
+    meaning: str
+    unit: str = ""
+    """Empty: it is a word, a name or a count."""
+
+
+OF_EVERY_RECORD: Final[Mapping[str, Field]] = {
+    "MESSAGE": Field("the line for people"),
+    "PRIORITY": Field("3 error, 4 warning, 6 what happens, 7 details", "syslog(3)"),
+    "SYSLOG_IDENTIFIER": Field("always `jarvis-ear`"),
+    "LOGGER": Field("the part of the program that speaks"),
+    "THREAD_NAME": Field("the thread it spoke in"),
+    "CODE_FILE": Field("where in the code"),
+    "CODE_LINE": Field("likewise"),
+    "CODE_FUNC": Field("likewise"),
+    "EXCEPTION_TEXT": Field("the traceback of a bug"),
+    "RECORDS_LOST": Field("records before this one that the journal did not take"),
+}
+
+OF_EVENTS: Final[Mapping[str, Field]] = {
+    "EVENT": Field("what happened, in one word; the kinds are listed below"),
+    "MESSAGE_ID": Field("the kind of event: what `journalctl -x` explains", "128 bits"),
+    "STATE": Field("what the ear does from now on: `idle`, `listening`, `deaf`, ..."),
+    "CAUSE": Field("why, as a word for programs: a cause of docs/delivery.md, or an event's name"),
+    "REASON": Field("why, in words for people"),
+    "SOURCE": Field("the microphone or file that is heard"),
+    "BACKEND": Field("address of the backend"),
+    "BUS": Field("address of the event bus"),
+    "MUTED_BY": Field("who wants the microphone closed"),
+    "CHANGED": Field("options that have another value since a reload, or `nothing`"),
+    "PLACE": Field("the file or folder in question"),
+    "DEAF_MS": Field("for how long there has been no sound", "ms"),
+    "AWAY_MS": Field("for how long the backend was away", "ms"),
+    "RETRY_MS": Field("when the next attempt comes", "ms"),
+    "LOST_MS": Field("sound that never arrived", "ms"),
+    "CLIPPED_PERCENT": Field("samples at an end of their scale, of the last minute", "%"),
+    "VERSION": Field("of jarvis-ear"),
+    "EXIT_STATUS": Field("what the program ends with"),
+}
+
+OF_TURNS: Final[Mapping[str, Field]] = {
+    "TURN_ID": Field("one sentence and its reply; every record about it has it"),
+    "SESSION_ID": Field("the turns that one wake word began"),
+    "OUTCOME": Field("what became of the turn"),
+    "WAKE_SCORE": Field("how sure the wake model was", "0 ... 1"),
+    "SPEECH_MS": Field("length of the speech", "ms"),
+    "ENDED_BY": Field("what ended the sentence: `hangover` (silence), `max_length`, ..."),
+    "BYTES_RAW": Field("sound of the sentence", "bytes"),
+    "BYTES_WAV": Field("the same as a WAV file", "bytes"),
+    "BYTES_BASE64": Field("the same as it went up", "bytes"),
+    "REPLY_CHUNKS": Field("sentences of speech in the reply"),
+    "REPLY_MISSING": Field("which sentences of the reply did not come, counted from 1"),
+    "HEARD": Field("how much of the reply was heard: `all`, `part`, `none` or `interrupted`"),
+    "HEARD_REASON": Field("why not all of it, as a word for programs, see docs/delivery.md"),
+    "LATENCY_WAKE_MS": Field("to the wake word: negative, it came before", "ms"),
+    "LATENCY_CAPTURED_MS": Field("until it was sure that the sentence was over", "ms"),
+    "LATENCY_SENT_MS": Field("until the backend was given all of it", "ms"),
+    "LATENCY_PROCESSING_MS": Field("until the backend said that it works on it", "ms"),
+    "LATENCY_TRANSCRIPT_MS": Field("until the backend had understood it", "ms"),
+    "LATENCY_FIRST_AUDIO_MS": Field("until the first sound of the reply", "ms"),
+    "LATENCY_DONE_MS": Field("until the reply, or the hope for one, was over", "ms"),
+    "LATENCY_ANSWER_MS": Field("how long a person waited: for sound, or for the end", "ms"),
+}
+"""All latencies count from the end of speech. What was not reached is not there, and never 0."""
+
+FIELDS: Final[Mapping[str, Field]] = {**OF_EVENTS, **OF_TURNS, **OF_EVERY_RECORD}
+"""The whole vocabulary: no record carries any other field."""
+
+
+def is_name(text: str) -> bool:
+    """Whether the journal takes ``text`` as the name of a field of ours."""
+    return _NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from pydantic_settings import (
 
 from jarvis_ear.config import CONFIG_FILE, Config
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options import command_line, environment, file
-from jarvis_ear.options.layer import Layer
+from jarvis_ear.options import sources
 from jarvis_ear.options.option import BY_KEY, OPTIONS
-from jarvis_ear.options.secret_file import SecretFileError, read_private_secret
+from jarvis_ear.options.secrets import SecretFileError, read_private_secret
+from jarvis_ear.options.sources import Layer
 
 DEFAULT: Final = "default"
 """Where a value comes from that nobody configured."""
@@ -52,13 +52,13 @@ def load(
     Raises ``ConfigError`` with one line for every mistake in any of them, those included that a
     stronger source would have hidden.
     """
-    arguments, named_file = command_line.read(argv)
+    arguments, named_file = sources.read_command_line(argv)
     layers = (
         arguments,
-        environment.read(environ),
-        environment.read_owners(environ),
-        environment.read_credential(environ),
-        file.read(named_file or default_file, required=named_file is not None),
+        sources.read_environment(environ),
+        sources.read_owners(environ),
+        sources.read_credential(environ),
+        sources.read_file(named_file or default_file, required=named_file is not None),
     )
     for layer in layers:
         for secret, file_option in _SECRETS.items():

@@ -1,14 +1,76 @@
-"""Option: one leaf of the tree, its names in every source, and what it takes."""
+"""Option: one value of the configuration, its names and limits, and what a change of it needs."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from jarvis_ear.config import Config
-from jarvis_ear.options.words import shown
+
+SHOWN: Final = 60
+"""Characters of a value that a message repeats: enough to recognise it."""
+
+_LARGE: Final = 64
+"""Bits of a number that is worth its digits; Python refuses to write the very large ones."""
+
+
+_TYPE_NOUNS: Final = {dict: "a table", list: "a list", type(None): "nothing"}
+
+
+def shown(value: object) -> str:
+    """Write ``value`` for people: one line, not too long, every odd character escaped."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and value.bit_length() > _LARGE:
+        return "a very large number"
+    if isinstance(value, int | float):
+        return str(value)
+    return _TYPE_NOUNS.get(type(value)) or quoted(str(value))
+
+
+def quoted(text: str) -> str:
+    """Write ``text`` in quotes, shortened, every odd character escaped."""
+    whole = json.dumps(text[:SHOWN], ensure_ascii=not text.isprintable())
+    return whole if len(text) <= SHOWN else f"{whole[:-1]}...{whole[-1]}"
+
+
+def plain(name: str) -> str:
+    """Write a name as it is where that is readable, else in quotes."""
+    return name if name and len(name) <= SHOWN and name.isprintable() else quoted(name)
+
+
+def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return "; did you mean ...?" for a misspelt name, or nothing if no name is like it.
+
+    The last part of a name counts most: who forgets a section, or names a wrong one, means it.
+    A ``prefix`` that all names begin with says nothing about their likeness.
+    """
+    meant = _meant(name.removeprefix(prefix), [other.removeprefix(prefix) for other in known])
+    return f"; did you mean {prefix}{meant}?" if meant else ""
+
+
+def _meant(name: str, names: list[str]) -> str:
+    """Return the name that is most like ``name``, or nothing."""
+    if name in names:
+        return name
+    ends = {_last_part(other): other for other in names}
+    if _last_part(name) in ends:
+        return ends[_last_part(name)]
+    if close := get_close_matches(name, names, n=1, cutoff=0.75):
+        return close[0]
+    if close := get_close_matches(_last_part(name), ends, n=1, cutoff=0.75):
+        return ends[close[0]]
+    return ""
+
+
+def _last_part(name: str) -> str:
+    return name.replace("__", ".").rpartition(".")[2].lower().replace("-", "_").strip("_")
+
 
 ENV_PREFIX: Final = "JARVIS_EAR_"
 """Every name in the environment that begins so must be an option."""
@@ -218,3 +280,74 @@ TABLES: Final = frozenset(
     option.key[:dot] for option in OPTIONS for dot, mark in enumerate(option.key) if mark == "."
 )
 """Every table of the file: what stands before a dot of some option's key."""
+
+
+class Taker(StrEnum):
+    """Which part of a running ear goes on with a new value."""
+
+    EAR = "ear"
+    MICROPHONE = "microphone"
+    SPEAKER = "speaker"
+    BACKEND = "backend"
+    MUTE = "mute"
+    BUS = "bus"
+    CONSOLE = "console"
+    LOG = "log"
+    NOBODY = "nobody"
+    """It is used once, at the start: a new value needs a restart."""
+
+
+TAKERS: Final[Mapping[str, Taker]] = {
+    "hearing": Taker.EAR,
+    "microphone.device": Taker.MICROPHONE,
+    "microphone.channel": Taker.MICROPHONE,
+    "microphone.latency_ms": Taker.MICROPHONE,
+    "microphone.stall_ms": Taker.MICROPHONE,
+    "microphone.first_block_ms": Taker.MICROPHONE,
+    "microphone.mute_between": Taker.MUTE,
+    "speaker": Taker.SPEAKER,
+    "backend": Taker.BACKEND,
+    "bus": Taker.BUS,
+    "console.transcripts": Taker.CONSOLE,
+    "log.level": Taker.LOG,
+    "log.transcripts": Taker.LOG,
+}
+"""For an option or a table with all that is in it; what is not named needs a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An option with another value than before. It names no value: one may be a secret."""
+
+    key: str
+    """The name of the option."""
+    taker: Taker
+    """Who goes on with the new value."""
+
+
+def taker_of(key: str) -> Taker:
+    """Return who takes a new value of this option while the ear runs."""
+    parts = key.split(".")
+    names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((TAKERS[name] for name in names if name in TAKERS), Taker.NOBODY)
+
+
+def changes(old: Config, new: Config) -> tuple[Change, ...]:
+    """List what is different, in the order of the tree."""
+    return tuple(
+        Change(option.key, taker_of(option.key))
+        for option in OPTIONS
+        if _value(old, option.key) != _value(new, option.key)
+    )
+
+
+def names(listed: Iterable[Change]) -> str:
+    """Write them for people."""
+    return ", ".join(change.key for change in listed)
+
+
+def _value(config: Config, key: str) -> object:
+    value: object = config
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value

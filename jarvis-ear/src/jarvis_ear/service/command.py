@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
+from jarvis_ear import paths
 from jarvis_ear.config import BACKEND_URL
+from jarvis_ear.control.client import ask, require_report
 from jarvis_ear.errors import (
     ConfigError,
     Impostor,
@@ -22,16 +24,12 @@ from jarvis_ear.errors import (
 from jarvis_ear.options import load
 from jarvis_ear.service import credentials, plan, release
 from jarvis_ear.service.executor import Executor
-from jarvis_ear.service.facts import Facts, look
+from jarvis_ear.service.executor import dry_run as rehearse
+from jarvis_ear.service.facts import BACKEND, EAR, JWT_SECRET, PASSWORD, Facts, Layout, look
 from jarvis_ear.service.facts import credentials as stored_credentials
-from jarvis_ear.service.layout import BACKEND, EAR, JWT_SECRET, PASSWORD, Layout
 from jarvis_ear.service.plan import Wishes
-from jarvis_ear.service.rehearsal import rehearse
 from jarvis_ear.service.status import PROPERTIES, Findings, screen
 from jarvis_ear.service.steps import Step
-from jarvis_ear.system import places
-from jarvis_ear.system.ask import ask
-from jarvis_ear.system.health_words import require_report
 
 EX_USAGE: Final = 64
 """The command line cannot be understood (sysexits.h)."""
@@ -267,7 +265,7 @@ def _find_out() -> Findings:
     ear, backend = _properties(EAR), _properties(BACKEND)
     kept = stored_credentials(PACKAGE if _is_packaged() else Layout())
     try:
-        report = ask([places.SERVICE / places.SOCKET], "status")
+        report = ask([paths.SERVICE / paths.SOCKET], "status")
         if report is not None:
             require_report(report)
     except (Impostor, RemoteProtocolError) as error:

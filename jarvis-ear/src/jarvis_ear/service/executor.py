@@ -1,4 +1,4 @@
-"""Executor: does the steps of a plan, says each, and can take them back."""
+"""Executor: carries out the steps of an installation, or prints them."""
 
 import os
 import shutil
@@ -16,11 +16,11 @@ from jarvis_ear.service.steps import (
     Folder,
     Gone,
     GoneIfEmpty,
-    Link,
     Moved,
     Run,
-    Start,
+    StartUnit,
     Step,
+    SymbolicLink,
 )
 
 Undo: TypeAlias = Callable[[], object]
@@ -49,7 +49,7 @@ class Executor:
         self._say = say
         self._run = run or _run
         self._undo: list[Undo] = []
-        self._started: list[Start] = []
+        self._started: list[StartUnit] = []
         self._news = 0
         self.changes = 0
         """Steps that changed something."""
@@ -65,7 +65,7 @@ class Executor:
             try:
                 self._do_told(left[0])
             except ServiceError as error:
-                if any(isinstance(step, Start) and step.can_return for step in left):
+                if any(isinstance(step, StartUnit) and step.can_return for step in left):
                     raise self._gone_back(error) from error
                 raise
             left = left[1:]
@@ -80,7 +80,7 @@ class Executor:
         match step:
             case Run():
                 self._command(step)
-            case Start():
+            case StartUnit():
                 self._start(step)
             case Enable():
                 self._enable(step)
@@ -91,14 +91,16 @@ class Executor:
                 self._change(step)
                 self._count()
 
-    def _change(self, step: Folder | File | Link | Gone | GoneIfEmpty | Moved | Build) -> None:
+    def _change(
+        self, step: Folder | File | SymbolicLink | Gone | GoneIfEmpty | Moved | Build
+    ) -> None:
         match step:
             case Folder(path, mode):
                 _make_folder(path, mode)
             case File(path, content, mode):
                 self._undo.append(_way_back(path))
                 write(path, content, mode)
-            case Link(path, target):
+            case SymbolicLink(path, target):
                 self._undo.append(_way_back(path))
                 link(path, target)
             case Gone(path):
@@ -144,7 +146,7 @@ class Executor:
         self._undo.append(lambda: self._run(disable))
         self._command(Run(("systemctl", "--quiet", "enable", *step.services), always=True))
 
-    def _start(self, step: Start) -> None:
+    def _start(self, step: StartUnit) -> None:
         if step.is_active and not self._news:
             return
         self._say(str(step))
@@ -173,7 +175,7 @@ class Executor:
             "\n".join([str(why), "; ".join([headline, *lost, *(words for _, words in fates)])])
         )
 
-    def _returned(self, step: Start) -> tuple[bool, str]:
+    def _returned(self, step: StartUnit) -> tuple[bool, str]:
         """Start what was there before, and say whether it is as it was, and how it is."""
         if not step.was_wanted:
             return True, f"{step.service} does not run, as before"
@@ -200,7 +202,7 @@ def is_done(step: Step) -> bool:
             done = path.is_dir()
         case File(path, content, mode, is_owners):
             done = path.exists() if is_owners else _holds(path, content, mode)
-        case Link(path, target):
+        case SymbolicLink(path, target):
             done = path.is_symlink() and path.readlink() == target
         case Gone(path):
             done = not path.exists() and not path.is_symlink()
@@ -297,3 +299,34 @@ def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 def _failed(argv: Sequence[str], done: "subprocess.CompletedProcess[str]") -> str:
     words = (done.stderr or done.stdout).strip().splitlines()[-TOLD_LINES:]
     return "\n".join([f"{' '.join(argv)} ended with status {done.returncode}", *words])
+
+
+def dry_run(steps: Iterable[Step], say: Callable[[str], object]) -> int:
+    """Say what is not done yet, and return how many steps that are."""
+    told = news = 0
+    for step in steps:
+        if _is_left_out(step, news):
+            continue
+        say(str(step))
+        told += 1
+        news += not isinstance(step, Enable)  # what runs need not be restarted for that
+        if isinstance(step, Build):
+            dry_run(step.steps, lambda line: say(f"  {line}"))
+    return told
+
+
+def _is_left_out(step: Step, news: int) -> bool:
+    match step:
+        case Run(always=always):
+            return not (always or news)
+        case StartUnit(is_active=is_active):
+            return is_active and not news
+        case _:
+            return _seems_done(step)
+
+
+def _seems_done(step: Step) -> bool:
+    try:
+        return is_done(step)
+    except PermissionError:  # a rehearsal needs no rights, and then cannot know
+        return False

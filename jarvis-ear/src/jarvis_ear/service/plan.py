@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.service.credentials import Credential
-from jarvis_ear.service.facts import Facts
-from jarvis_ear.service.layout import (
+from jarvis_ear.service.facts import (
     ALL_CREDENTIALS,
     BACKEND,
     CREDENTIALS,
     EAR,
     HOME,
     USER,
+    Facts,
     Layout,
 )
 from jarvis_ear.service.release import BACKEND_LOCK, DEVICE_LOCK, JOURNAL_LOCK, SHARE, Release
@@ -25,11 +25,11 @@ from jarvis_ear.service.steps import (
     Folder,
     Gone,
     GoneIfEmpty,
-    Link,
     Moved,
     Run,
-    Start,
+    StartUnit,
     Step,
+    SymbolicLink,
 )
 
 DOCUMENTATION: Final = "/usr/share/doc/jarvis-ear"
@@ -59,8 +59,8 @@ def install(layout: Layout, facts: Facts, release: Release, wishes: Wishes) -> t
         *_program(layout, facts, release, layout.releases / name, with_backend=with_backend),
         *_files(layout, release, services),
         *_credentials(layout, facts, services, wishes.credentials),
-        Link(layout.at(layout.current), Path("releases", name)),
-        Link(layout.at(layout.command), layout.current / "bin" / EAR),
+        SymbolicLink(layout.at(layout.current), Path("releases", name)),
+        SymbolicLink(layout.at(layout.command), layout.current / "bin" / EAR),
         *_made_known(layout, facts),
         *(_running(facts, services) if facts.is_managed else ()),
         *(Gone(old) for old in facts.releases if old.name != name),
@@ -198,8 +198,8 @@ def _running(facts: Facts, services: tuple[str, ...]) -> Iterator[Step]:
         yield _start(facts, service, can_return=facts.has_release)
 
 
-def _start(facts: Facts, service: str, *, can_return: bool) -> Start:
-    return Start(
+def _start(facts: Facts, service: str, *, can_return: bool) -> StartUnit:
+    return StartUnit(
         service, service in facts.active, can_return, is_starting=service in facts.starting
     )
 

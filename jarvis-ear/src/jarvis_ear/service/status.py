@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from jarvis_ear.service.facts import Kept
-from jarvis_ear.service.layout import EAR
-from jarvis_ear.system.mute import BUS, CLOCK, OWNER
+from jarvis_ear.mute import BUS, CLOCK, OWNER
+from jarvis_ear.service.facts import EAR, Kept
 
 PROPERTIES: Final = (
     "LoadState",

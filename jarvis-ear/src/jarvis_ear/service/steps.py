@@ -38,7 +38,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class SymbolicLink:
     """There is a symbolic link, put in place of an older one at once."""
 
     path: Path
@@ -105,7 +105,7 @@ class Enable:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartUnit:
     """A service runs what is installed; if it cannot, everything is put back as it was."""
 
     service: str
@@ -136,4 +136,6 @@ class Build:
         return f"build {self.folder}"
 
 
-Step: TypeAlias = Folder | File | Link | Gone | GoneIfEmpty | Moved | Run | Enable | Start | Build
+Step: TypeAlias = (
+    Folder | File | SymbolicLink | Gone | GoneIfEmpty | Moved | Run | Enable | StartUnit | Build
+)

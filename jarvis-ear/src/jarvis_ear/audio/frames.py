@@ -1,0 +1,99 @@
+"""Blocks and frames of PCM16: how sound travels through the ear."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from jarvis_ear.units import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Sound as it came from a source: any whole number of samples at 16 kHz, one channel."""
+
+    start: Samples
+    """Position of its first sample. Samples known to be lost are counted, so a gap is a jump."""
+    data: bytes
+    """PCM16 little-endian, one channel, an even number of bytes."""
+
+    @property
+    def end(self) -> Samples:
+        """Position of the first sample after it."""
+        return Samples(self.start + len(self.data) // SAMPLE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Exactly 20 ms of sound: what the hearing works on."""
+
+    start: Samples
+    """Position of its first sample; a jump from the frame before it is a gap."""
+    pcm: bytes
+    """640 bytes: 320 samples, PCM16 little-endian, one channel."""
+
+    @property
+    def end(self) -> Samples:
+        """Position of the first sample after it."""
+        return Samples(self.start + FRAME_SAMPLES)
+
+
+class Framer:
+    """Cuts blocks into frames, carrying what is left over. Owned by whoever reads the blocks.
+
+    A gap between two blocks drops what was carried and starts the next frame at the gap's end: a
+    frame never glues together sound that was apart.
+    """
+
+    def __init__(self) -> None:
+        self._carried = b""
+        self._next = Samples(0)
+        self.gaps = 0
+        """How often sound was lost."""
+        self.samples_lost = Samples(0)
+        """How much sound is in no frame: what the gaps swallowed and the remainders they cost."""
+
+    def push(self, block: Block) -> list[Frame]:
+        """Return the frames that ``block`` completes, oldest first: often none, sometimes many."""
+        if block.start != self._next:
+            self._jump(block.start)
+        sound = self._carried + block.data
+        start = self._next - len(self._carried) // SAMPLE_BYTES
+        whole = len(sound) - len(sound) % FRAME_BYTES
+        self._carried = sound[whole:]
+        self._next = block.end
+        return [
+            Frame(Samples(start + at // SAMPLE_BYTES), sound[at : at + FRAME_BYTES])
+            for at in range(0, whole, FRAME_BYTES)
+        ]
+
+    def _jump(self, to: Samples) -> None:
+        remainder = len(self._carried) // SAMPLE_BYTES
+        self.samples_lost = Samples(self.samples_lost + remainder + max(0, to - self._next))
+        self.gaps += 1
+        self._carried = b""
+        self._next = to
+
+
+class Ring:
+    """Keeps the last ``capacity`` frames. Owned by the thread that hears.
+
+    Bound: ``capacity`` frames; when full, the oldest goes (that is its purpose, and not counted).
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._frames: deque[Frame] = deque(maxlen=capacity)
+
+    def push(self, frame: Frame) -> None:
+        """Remember ``frame`` as the newest."""
+        self._frames.append(frame)
+
+    def get(self) -> list[Frame]:
+        """Return everything that is remembered, oldest first."""
+        return list(self._frames)
+
+    def since(self, position: Samples) -> list[Frame]:
+        """Return the frames that hold sound from ``position`` on, oldest first."""
+        return [frame for frame in self._frames if frame.end > position]
+
+    def clear(self) -> None:
+        """Forget everything: what comes next has nothing to do with it."""
+        self._frames.clear()

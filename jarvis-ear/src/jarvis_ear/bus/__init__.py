@@ -1,0 +1,1 @@
+"""The ear on an event bus: connection, session and membership."""

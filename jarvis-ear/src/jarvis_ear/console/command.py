@@ -1,0 +1,186 @@
+"""``jarvis-ear console``: connects to the ear and serves its page to one browser."""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from jarvis_ear import paths
+from jarvis_ear.console.server import Pages, RequestGuard
+from jarvis_ear.control import server
+from jarvis_ear.control.client import ask
+from jarvis_ear.control.feed import MAX_LINE, Feed, Snapshot, decode
+from jarvis_ear.errors import Impostor, JarvisEarError, RemoteProtocolError
+from jarvis_ear.page import PATH
+
+_LOGGER = logging.getLogger(__name__)
+
+RETRY_S: Final = 0.5
+"""A local socket costs nothing to try, and whoever restarts the ear is looking at the page."""
+
+SILENCE_S: Final = 5.0
+"""An ear says something every second; one that says nothing for so long hangs."""
+
+
+class EarClient:
+    """Copies the ear's feed into the console's own, for ever. Lives on the loop.
+
+    However many browsers watch the copy, the ear has one watcher. The topic ``ear`` says whether
+    the rest is true at the moment.
+    """
+
+    def __init__(self, paths: Callable[[], Iterable[Path]], feed: Feed) -> None:
+        self._paths = paths
+        self._feed = feed
+        self._said = ""
+
+    async def run(self) -> None:
+        """Hold on until cancelled."""
+        while True:
+            reason = await self._follow_any()
+            self._feed.put("ear", {"up": False, "why": reason})
+            if reason != self._said:
+                _LOGGER.warning("no ear to show: %s", reason)
+                self._said = reason
+            await asyncio.sleep(RETRY_S)
+
+    async def _follow_any(self) -> str:
+        """Follow the first ear that listens to us and may be believed; return why that ended."""
+        refusal = ""
+        for path in self._paths():
+            try:
+                return await self._follow(path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                continue
+            except PermissionError:
+                refusal = refusal or "it runs as another user: run the console as that user"
+            except Impostor as error:
+                refusal = refusal or str(error)
+            except OSError as error:
+                return str(error.strerror or error)
+        return refusal or "it is not running"
+
+    async def _follow(self, path: Path) -> str:
+        ear = server.connect(path, 0)  # an ear that lives accepts at once
+        reader, writer = await asyncio.open_unix_connection(sock=ear, limit=MAX_LINE)
+        try:
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    line = await reader.readline()
+                if not line:
+                    return "it has ended, or turned us away"
+                self._take(line)
+        except TimeoutError:
+            return f"it has said nothing for {SILENCE_S:g} s"
+        except (RemoteProtocolError, ValueError) as error:  # ValueError: a line without end
+            return f"it cannot be understood: {error}"
+        finally:
+            writer.close()
+
+    def _take(self, line: bytes) -> None:
+        news = decode(line)
+        if isinstance(news, Snapshot):
+            self._said = ""
+            self._feed.replace({**news.topics, "ear": {"up": True}})
+            return
+        for topic, value in news.changes:
+            self._feed.put(topic, value)
+
+
+HOST: Final = "127.0.0.1"
+"""Never anything else: whoever wants it elsewhere has ssh -L, which knows who they are."""
+
+
+STOP_S: Final = 1.0
+"""How long open pages may take to hear that this is the end."""
+
+
+def console(port: int, *, is_opened: bool) -> int:
+    """Serve until told to stop; return the exit status."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    asyncio.run(_serve(port, is_opened=is_opened))
+    return 0
+
+
+async def _serve(port: int, *, is_opened: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with ExitStack() as up:
+        listener = up.enter_context(_listen(port))
+        token = secrets.token_urlsafe(32)
+        address = f"http://{HOST}:{listener.getsockname()[1]}{PATH}"
+        feed = Feed()
+        feed.put("ear", {"up": False, "why": "not asked yet"})
+        door = RequestGuard(listener.getsockname()[1], token, time.monotonic)
+        runner = web.AppRunner(
+            Pages(door, feed, _ask).application(), access_log=None, shutdown_timeout=STOP_S
+        )
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        tether = asyncio.create_task(EarClient(_feeds, feed).run())
+        sys.stdout.write(f"{address}#token={token}\n")
+        sys.stdout.flush()
+        if is_opened:
+            _open_for_a_while(f"{address}#token={token}", up)
+        await stop.wait()
+        tether.cancel()
+        await runner.cleanup()
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port), backlog=64)
+    except OSError as error:
+        raise JarvisEarError(
+            f"cannot listen on {HOST}:{port}: {error.strerror}; expected a free port (--port)"
+        ) from error
+
+
+def _feeds() -> list[Path]:
+    return list(paths.sockets(os.environ, paths.FEED))
+
+
+async def _ask(word: str) -> Mapping[str, Any]:
+    """Ask the ear on its control socket, which answers within milliseconds."""
+    try:
+        answer = await asyncio.to_thread(ask, paths.sockets(os.environ), word)
+    except (OSError, Impostor, RemoteProtocolError) as error:
+        return {"error": f"the ear cannot be asked: {error}"}
+    return {"error": "no ear is running"} if answer is None else answer
+
+
+def _open_for_a_while(address: str, up: ExitStack) -> None:
+    try:
+        page = _open(address)
+    except OSError as error:
+        _LOGGER.warning("no browser is opened, open the address yourself: %s", error)
+    else:
+        up.callback(page.unlink, missing_ok=True)
+
+
+def _open(address: str) -> Path:
+    """Have a browser open a file of ours that leads to ``address``.
+
+    The address itself holds the token, and every user of a machine can read the arguments of every
+    program.
+    """
+    page = paths.control_folder(os.environ) / "console.html"
+    page.unlink(missing_ok=True)
+    with os.fdopen(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">\n')
+    with suppress(webbrowser.Error):
+        webbrowser.open(page.as_uri())
+    return page

@@ -1,0 +1,1 @@
+"""What the owner can ask of a running ear: control socket, feed and mute."""

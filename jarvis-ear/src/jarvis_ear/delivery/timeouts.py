@@ -1,0 +1,51 @@
+"""Timeouts: every deadline of delivery and of the network, in seconds."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Every deadline of a turn. The network only ever gets so long."""
+
+    fresh_s: float = 30.0
+    """Age from which an utterance is not run any more: the person has repeated it by then."""
+    start_ack_s: float = 3.0
+    """From ``audio_start`` to ``listening``."""
+    flush_s: float = 3.0
+    """To hand ``FLUSH_WINDOW_BYTES`` of sound to the socket."""
+    processing_s: float = 4.0
+    """From ``audio_end`` to ``processing``."""
+    reply_s: float = 60.0
+    """Longest silence of the backend inside a turn."""
+    whole_reply_s: float = 180.0
+    """From ``processing`` to the end of the reply, however talkative the backend is."""
+    retry_least_s: float = 0.5
+    """Least wait before a second attempt, after the backend refused the first."""
+    retry_most_s: float = 2.0
+    """Longest wait before it."""
+    gap_s: float = 15.0
+    """How long later sentences wait for one that is missing, while nothing of the reply comes."""
+
+
+FLUSH_WINDOW_BYTES = 192 * 1024
+"""Six seconds of speech. A link that moves less than this in ``flush_s`` is as good as dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the network may take for what, in seconds."""
+
+    login_s: float = 5.0
+    """A login, from the name of the host to the last byte of the answer."""
+    connect_s: float = 5.0
+    """A connection, from the name of the host to the answer of the namespace."""
+    ping_s: float = 5.0
+    """Between two questions whether the backend is there."""
+    dead_s: float = 12.0
+    """Without a word for so long, the link to a backend that answers pings is dead."""
+    close_s: float = 1.0
+    """For the remains of a connection that has been reset: twice this is the worst case."""
+    stop_s: float = 2.0
+    """For the network thread, once it has been told to stop."""
+    patience: Timeouts = field(default_factory=Timeouts)
+    """What a turn waits for."""

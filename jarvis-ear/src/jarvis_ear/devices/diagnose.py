@@ -1,0 +1,184 @@
+"""Diagnosis: the kernel's sound cards, who holds them, what is missing, and monitors."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.devices.sound_library import Device
+
+PROC: Final = Path("/proc")
+"""Where the kernel tells of cards and of programs."""
+
+_CARD: Final = re.compile(r"^ *(\d+) \[(\S+) *\]: (.*)$", re.MULTILINE)
+_OWNER: Final = re.compile(r"^owner_pid *: (\d+)$", re.MULTILINE)
+_PROGRAM: Final = re.compile(r"^Tgid:\s*(\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class SoundCard:
+    """One card."""
+
+    number: int
+    """Its place in the kernel's list: the 1 in "hw:1,0". Not stable."""
+    id: str
+    """Its stable name: the X in "hw:CARD=X"."""
+    name: str
+    """What it calls itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A program that records from a card."""
+
+    card: SoundCard
+    pid: int
+    program: str
+
+    def __str__(self) -> str:
+        return f"hw:CARD={self.card.id} is held by {self.program} (pid {self.pid})"
+
+
+class SoundCards:
+    """Reads the kernel's list. Holds nothing open; any thread may ask."""
+
+    def __init__(self, proc: Path = PROC) -> None:
+        self._proc = proc
+
+    def listing(self) -> str:
+        """Return the kernel's own list: it differs as soon as a card came or went."""
+        return _text(self._proc / "asound" / "cards")
+
+    def all(self) -> tuple[SoundCard, ...]:
+        """Every card there is, also one that somebody else uses."""
+        found = _CARD.findall(self.listing())
+        return tuple(SoundCard(int(number), card_id, name) for number, card_id, name in found)
+
+    def numbered(self, card_id: str) -> int | None:
+        """Return the number of the card with this id, in whatever case it is written; else None."""
+        wanted = card_id.casefold()
+        return next((card.number for card in self.all() if card.id.casefold() == wanted), None)
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Every other program that records at the moment."""
+        return tuple(self._holders(self.all()))
+
+    def _holders(self, cards: Iterable[SoundCard]) -> Iterator[Holder]:
+        for card in cards:
+            folder = self._proc / "asound" / f"card{card.number}"
+            for status in sorted(folder.glob("pcm*c/sub*/status")):
+                owner = _OWNER.search(_text(status))
+                if owner is not None:
+                    yield from self._others(card, int(owner[1]))
+
+    def _others(self, card: SoundCard, thread: int) -> Iterator[Holder]:
+        """Name the program of a thread, unless it is ourselves."""
+        program = _PROGRAM.search(_text(self._proc / str(thread) / "status"))
+        pid = int(program[1]) if program else thread
+        if pid != os.getpid():
+            name = _text(self._proc / str(pid) / "comm").strip()
+            yield Holder(card, pid, name or "a program of somebody else")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # no sound in this kernel, or what we ask about has just gone
+        return ""
+
+
+SND: Final = Path("/dev/snd")
+"""Where the kernel shows its sound cards, one file per direction and card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is missing, in words for people."""
+
+    what: str
+    """A sentence without its capital and its full stop."""
+    remedy: str
+    """Whole sentences."""
+
+
+def diagnose(
+    cards: SoundCards,
+    *,
+    snd: Path = SND,
+    accessible: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK),
+) -> Diagnosis:
+    """Look for the first thing that is missing."""
+    files = sorted(snd.glob("pcm*")) if snd.is_dir() else []
+    if not files:
+        return Diagnosis(
+            f"the kernel shows no sound card (no pcm devices in {snd})",
+            "Plug one in; in a virtual machine or container, pass one through.",
+        )
+    closed = [file.name for file in files if not accessible(file)]
+    if closed:
+        return Diagnosis(
+            f"this user may not use the sound card ({', '.join(closed)})",
+            "Add it to the group audio: usermod -aG audio USER, and log in again.",
+        )
+    if held := cards.holders():
+        return Diagnosis("another program uses it", "\n".join(f"{holder}." for holder in held))
+    return Diagnosis(
+        "there are sound cards, but PortAudio cannot open them", "Perhaps another program does."
+    )
+
+
+SERVERS: Final = ("pulse", "pipewire")
+"""What ALSA's plug-ins for sound servers are named."""
+
+ANSWER_S: Final = 1.0
+"""A server answers within some milliseconds; without it, nothing is known of its default."""
+
+
+def is_monitor(name: str) -> bool:
+    """Whether this is what PulseAudio and PipeWire call a monitor, by its name or description."""
+    return name.casefold().startswith("monitor of ") or name.casefold().endswith(".monitor")
+
+
+def marked(devices: Sequence[Device], source: Callable[[], str]) -> tuple[Device, ...]:
+    """Mark the monitors among ``devices``.
+
+    ``source`` names the source that a sound server gives; it is called once, if there is a server.
+    """
+    servers = [one for one in devices if one.name in SERVERS and one.inputs]
+    if not servers or not is_monitor(source()):
+        servers = []
+    return tuple(
+        replace(one, monitor=one.inputs > 0 and (is_monitor(one.name) or _leads_to(servers, one)))
+        for one in devices
+    )
+
+
+def source_of_server(environ: Mapping[str, str] = os.environ) -> str:
+    """Name the source that the sound server gives to whoever asks for none; empty: unknown."""
+    if chosen := environ.get("PULSE_SOURCE"):
+        return chosen
+    # Our PULSE_CLIENTCONFIG names a file that only this process can open.
+    plain = {name: value for name, value in environ.items() if name != "PULSE_CLIENTCONFIG"}
+    try:
+        done = subprocess.run(
+            ["pactl", "info"],  # noqa: S607 - wherever it is installed
+            env={**plain, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):  # it is not installed, or nobody answers
+        return ""
+    found = re.search(r"^Default Source: (.+)$", done.stdout, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _leads_to(servers: Sequence[Device], one: Device) -> bool:
+    """Whether it is one of them, or the default of ALSA and has as many channels as one of them."""
+    return one in servers or (one.name == "default" and one.inputs in {s.inputs for s in servers})

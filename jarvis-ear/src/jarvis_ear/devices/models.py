@@ -1,0 +1,263 @@
+"""Models: openwakeword, silero and webrtcvad, and the factory that builds an Ear from them.
+
+``ORT_DISABLE_TELEMETRY`` is set before onnxruntime is imported anywhere: without it the import
+looks up a host of its maker and writes a database into the home folder.
+"""
+
+import importlib.util
+import os
+import secrets
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import webrtcvad
+
+from jarvis_ear import config
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.hearing.ear import Ear
+from jarvis_ear.hearing.turns import TurnMachine
+from jarvis_ear.hearing.utterance import GROWTH_MS
+from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
+
+
+def shipped_model(name: str) -> Path:
+    """Path of a model file in the openwakeword wheel, found without importing that package.
+
+    Importing it would load scipy and scikit-learn: 200 MB and 4 s for nothing that we use.
+    """
+    spec = importlib.util.find_spec("openwakeword")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError("package openwakeword is not installed; it holds the wake-word models")
+    path = Path(spec.submodule_search_locations[0]) / "resources" / "models" / name
+    if not path.is_file():
+        raise ConfigError(
+            f"openwakeword holds no {name}: version 0.4.0 is expected (later ones have no models)"
+        )
+    return path
+
+
+def open_model(path: Path) -> Any:  # noqa: ANN401 - onnxruntime has no type for it
+    """Load a model for one thread that sleeps when there is nothing to do.
+
+    By default onnxruntime keeps a pool of threads spinning between runs: four times the work.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # onnxruntime raises a different class for each way a file can be bad, all plain Exceptions
+        raise ConfigError(
+            f"{path} is not a model that onnxruntime can load, expected .onnx: {error}"
+        ) from error
+
+
+SPEECH_WINDOW: Final = 512
+"""Samples of one run: 32 ms, the shortest the network was trained on."""
+
+_STATE_SHAPE: Final = (2, 1, 64)
+_RATE: Final = np.array(SAMPLE_RATE, np.int64)
+
+
+class Silero:
+    """Knows speech from noise, at about 0.2 ms a window. Lives in the ear thread."""
+
+    def __init__(self) -> None:
+        self._model = open_model(shipped_model("silero_vad.onnx"))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the sound so far."""
+        self._h = np.zeros(_STATE_SHAPE, np.float32)
+        self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._waiting = np.empty(0, np.float32)
+        self._probability = 0.0
+
+    def probability(self, pcm: bytes, gain: float) -> float:
+        """Take in PCM16; how likely is it speech, 0 ... 1, by the last whole window.
+
+        ``gain`` multiplies the samples first: the network is deaf to very quiet speech.
+        """
+        sound = np.frombuffer(pcm, np.int16).astype(np.float32) * np.float32(gain / 32768)
+        self._waiting = np.concatenate((self._waiting, np.clip(sound, -1, 1)))
+        while len(self._waiting) >= SPEECH_WINDOW:
+            window, self._waiting = self._waiting[:SPEECH_WINDOW], self._waiting[SPEECH_WINDOW:]
+            self._probability = self._run(window)
+        return self._probability
+
+    def _run(self, window: np.ndarray) -> float:
+        inputs = {"input": window[None], "sr": _RATE, "h": self._h, "c": self._c}
+        found, self._h, self._c = self._model.run(None, inputs)
+        return float(found.squeeze())
+
+
+MEL_OVERLAP: Final = 480
+"""Samples of the step before that the mel network sees again (three hops of 160)."""
+MEL_FRAMES: Final = 76
+"""Mel frames one embedding is made of."""
+MEL_BANDS: Final = 32
+MEL_PER_STEP: Final = 8
+"""Mel frames one step adds."""
+EMBEDDING: Final = 96
+"""Numbers in one embedding."""
+EMBEDDING_WINDOW: Final = 16
+"""Embeddings one score is made of."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class OpenWakeWord:
+    """A wake word by openWakeWord, "hey jarvis" unless told otherwise. Lives in the ear thread."""
+
+    def __init__(self, model: Path | None = None) -> None:
+        self._mel = open_model(shipped_model("melspectrogram.onnx"))
+        self._embedding = open_model(shipped_model("embedding_model.onnx"))
+        self._classifier = open_model(model or shipped_model("hey_jarvis_v0.1.onnx"))
+        self._input = _classifier_input(self._classifier, model)
+        self._sound: Floats = np.zeros(MEL_OVERLAP, np.float32)
+        self._mels: Floats = np.zeros((MEL_FRAMES, MEL_BANDS), np.float32)
+        self._embeddings: Floats = np.zeros((EMBEDDING_WINDOW, EMBEDDING), np.float32)
+        try:
+            self._remember_silence()
+        except Exception as error:
+            # onnxruntime raises a different class for each way a model can be unfit
+            raise ConfigError(f"{model} cannot be run as a wake word: {error}") from error
+
+    def reset(self) -> None:
+        """Forget the sound so far, as if there had been digital silence for a long time."""
+        self._sound, self._mels, self._embeddings = self._silence
+
+    def score(self, pcm: bytes) -> list[float]:
+        """Take in whole steps (n x 2 560 bytes of PCM16) and give one score of 0 ... 1 for each."""
+        sound = np.frombuffer(pcm, np.int16).astype(np.float32)
+        steps = len(sound) // STEP_SAMPLES
+        self._hear(sound, steps)
+        windows = self._embeddings[-(EMBEDDING_WINDOW + steps - 1) :]
+        self._embeddings = windows[-EMBEDDING_WINDOW:]
+        return [self._classify(windows[step : step + EMBEDDING_WINDOW]) for step in range(steps)]
+
+    def _hear(self, sound: Floats, steps: int) -> None:
+        heard = np.concatenate((self._sound, sound))
+        self._sound = heard[-MEL_OVERLAP:]
+        found = [self._listen(heard[n * STEP_SAMPLES :]) for n in range(steps)]
+        mels = np.concatenate((self._mels, *found))
+        windows = [mels[n * MEL_PER_STEP :][:MEL_FRAMES] for n in range(1, steps + 1)]
+        self._mels = windows[-1]
+        embeddings = self._embed(np.stack(windows))
+        self._embeddings = np.concatenate((self._embeddings, embeddings))
+
+    def _listen(self, heard: Floats) -> Floats:
+        """Mel frames of the first step of ``heard``, which begins with the overlap.
+
+        One step at a time: the network measures loudness against the loudest of what it is given.
+        """
+        step = heard[None, : MEL_OVERLAP + STEP_SAMPLES]
+        mels: Floats = self._mel.run(None, {"input": step})[0].reshape(-1, MEL_BANDS) / 10 + 2
+        return mels
+
+    def _embed(self, windows: Floats) -> Floats:
+        found: Floats = self._embedding.run(None, {"input_1": windows[..., None]})[0]
+        return found.reshape(len(windows), EMBEDDING)
+
+    def _classify(self, window: Floats) -> float:
+        return float(self._classifier.run(None, {self._input: window[None]})[0].squeeze())
+
+    def _remember_silence(self) -> None:
+        """Fill the history by hearing silence: what openWakeWord fills with random noise."""
+        quiet = bytes(2 * STEP_SAMPLES)
+        for _ in range(EMBEDDING_WINDOW + MEL_FRAMES // MEL_PER_STEP + 1):
+            self.score(quiet)
+        self._silence = (self._sound, self._mels, self._embeddings)
+
+
+def _classifier_input(classifier: Any, model: Path | None) -> str:  # noqa: ANN401 - as open_model
+    """Check that a model is a wake-word classifier of openWakeWord; the name of its input."""
+    inputs = [node.shape for node in classifier.get_inputs()]
+    outputs = [node.shape for node in classifier.get_outputs()]
+    if [shape[1:] for shape in inputs] != [[EMBEDDING_WINDOW, EMBEDDING]] or outputs[0][1:] != [1]:
+        raise ConfigError(
+            f"{model} is not an openWakeWord classifier of one word: {inputs} to {outputs}, "
+            f"expected [[1, {EMBEDDING_WINDOW}, {EMBEDDING}]] to [[1, 1]]"
+        )
+    return str(classifier.get_inputs()[0].name)
+
+
+class WebRtcVad:
+    """WebRTC's voice activity detector: 2 microseconds a frame. Lives in the ear thread."""
+
+    def __init__(self, aggressiveness: int) -> None:
+        self._vad = webrtcvad.Vad(aggressiveness)
+
+    def is_speech(self, pcm: bytes) -> bool:
+        """Whether one frame (640 bytes of PCM16) may be speech."""
+        return bool(self._vad.is_speech(pcm, SAMPLE_RATE))
+
+
+class EarFactory:
+    """Loads the models: the one slow step of a start. Owned by the main thread.
+
+    What it makes belongs to the ear thread, which uses one ear at a time.
+    """
+
+    def __init__(self) -> None:
+        self._model: Path | None = None
+        self._wake: OpenWakeWord | None = None
+        self._speech: Silero | None = None
+
+    def load(self, hearing: config.HearingOptions) -> None:
+        """Load the models, or raise ConfigError."""
+        self._keep(hearing.wake.model, self._wake_model(hearing.wake.model))
+        self._speech_model()
+
+    def make(self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS) -> Ear:
+        """Make an ear that tells of every ``growth_ms`` of an utterance, or raise ConfigError."""
+        ear, keep = self.prepare(hearing, growth_ms)
+        keep()
+        return ear
+
+    def prepare(
+        self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS
+    ) -> tuple[Ear, Callable[[], None]]:
+        """Make an ear that may never be used, or raise ConfigError.
+
+        Call the second value when it is used: only then is its wake model the one that later ears
+        get.
+        """
+        model, wake = hearing.wake.model, self._wake_model(hearing.wake.model)
+        ear = Ear(
+            hearing,
+            gate=WebRtcVad(hearing.gate.aggressiveness),
+            wake=wake,
+            speech=self._speech_model(),
+            machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
+            growth_ms=growth_ms,
+        )
+        return ear, partial(self._keep, model, wake)
+
+    def _keep(self, model: Path | None, wake: OpenWakeWord) -> None:
+        self._model, self._wake = model, wake
+
+    def _wake_model(self, model: Path | None) -> OpenWakeWord:
+        """Return the model that is kept, if it is this one, or load it."""
+        return OpenWakeWord(model) if self._wake is None or model != self._model else self._wake
+
+    def _speech_model(self) -> Silero:
+        if self._speech is None:
+            self._speech = Silero()
+        return self._speech
+
+
+def wake_word(hearing: config.HearingOptions) -> str:
+    """Name what is listened for."""
+    return "Hey Jarvis" if hearing.wake.model is None else hearing.wake.model.stem

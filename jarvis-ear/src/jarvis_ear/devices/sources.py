@@ -1,0 +1,304 @@
+"""Sources of sound: microphone, sound file or standard input."""
+
+import logging
+import os
+import select
+import stat
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from jarvis_ear import config
+from jarvis_ear.audio.frames import Block
+from jarvis_ear.audio.resample import Resampler
+from jarvis_ear.audio.wav import WavError, WavReader
+from jarvis_ear.devices import portaudio_process
+from jarvis_ear.devices.diagnose import SoundCards
+from jarvis_ear.devices.microphone import Microphone
+from jarvis_ear.devices.selection import busy, find
+from jarvis_ear.devices.sound_library import SoundLibrary
+from jarvis_ear.errors import DeviceError, InputError
+from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE, Samples, samples, seconds
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class EndOfSound(Exception):
+    """The source has no more sound and never will have."""
+
+
+BLOCK_MS: Final = 40
+"""What a microphone's reader hands over too, so that a file tests the same path."""
+
+
+class WavFile:
+    """Plays a WAV file of any rate and width as mono PCM16. Owned by the capture thread.
+
+    In real time, unless ``fast``: each block is handed over when its last sample would have been
+    spoken, counted from the first one, so that a slow reader makes no drift.
+    """
+
+    live = False
+    silence = ""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        fast: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._path = path
+        self._fast = fast
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._file: BinaryIO | None = None
+        self._reader: WavReader | None = None
+        self._resampler = Resampler(SAMPLE_RATE, SAMPLE_RATE)
+        self._position = Samples(0)
+        self._began = 0.0
+
+    @property
+    def name(self) -> str:
+        """The file, as it was named."""
+        return str(self._path)
+
+    def open(self) -> None:
+        """Open the file and read its header, or raise InputError."""
+        try:
+            self._file = self._path.open("rb")
+            self._reader = WavReader(self._file)
+        except OSError as error:
+            raise self._bad(f"cannot be read ({error.strerror}), expected a WAV file") from error
+        except WavError as error:
+            raise self._bad(f"is not a WAV file we can hear: it {error}") from error
+        self._check_length(self._file, self._reader)
+        self._resampler = Resampler(self._reader.format.rate, SAMPLE_RATE)
+        self._began = self._monotonic()
+
+    def read(self) -> Block | None:
+        """Return the next 40 ms when they are due, or None if they only fill the resampler."""
+        if self._reader is None:
+            raise EndOfSound
+        pcm = self._read(self._reader)
+        if len(pcm) == 0:
+            return None
+        block = Block(self._position, pcm.astype("<i2").tobytes())
+        self._position = block.end
+        if not self._fast:
+            self._wait_until(self._began + seconds(block.end))
+        return block
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _read(self, reader: WavReader) -> npt.NDArray[np.int16]:
+        try:
+            raw = reader.read(max(1, reader.format.rate * BLOCK_MS // 1000))
+        except OSError as error:
+            raise self._bad(f"cannot be read any further ({error.strerror})") from error
+        if len(raw):
+            return self._resampler.push(raw)
+        self._check_end(reader)
+        self._reader = None
+        return self._resampler.finish()
+
+    def _wait_until(self, due: float) -> None:
+        early = due - self._monotonic()
+        if early > 0:
+            self._sleep(early)
+
+    def _check_length(self, file: BinaryIO, reader: WavReader) -> None:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            return  # a pipe tells only at its end
+        there = status.st_size - file.tell()
+        promised = reader.format.data_bytes
+        if there < reader.format.frame_bytes:
+            raise self._bad("holds no sound: it ends where its sound should begin")
+        if promised is not None and there < promised:
+            raise self._bad(f"is cut off: its header promises {promised} bytes, it holds {there}")
+
+    def _check_end(self, reader: WavReader) -> None:
+        if reader.missing_bytes:
+            raise self._bad(f"is cut off: {reader.missing_bytes} of the promised bytes are missing")
+        if reader.read_bytes == 0:
+            raise self._bad("holds no sound: it ends where its sound should begin")
+
+    def _bad(self, what: str) -> InputError:
+        return InputError(f"{self._path} {what}")
+
+
+READ_BYTES: Final = samples(80) * SAMPLE_BYTES
+"""At most one step of the wake model at a time, however fast the writer is."""
+
+WAIT_S: Final = 0.1
+"""How long one read may wait: a stop is noticed so soon."""
+
+EXPECTED: Final = "expected raw PCM16, 16 kHz, one channel"
+"""Raw sound has no header: who sends something else has to read it here."""
+
+
+class Stdin:
+    """Reads raw PCM16, 16 kHz, mono from standard input. Owned by the capture thread.
+
+    As fast as it comes: a writer that is too fast waits in its pipe. An odd byte at the end is
+    dropped.
+    """
+
+    live = False
+    silence = ""
+    name = "standard input"
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self._descriptor = descriptor
+        self._odd = b""
+        self._position = Samples(0)
+
+    def open(self) -> None:
+        """Check that something can come, or raise InputError."""
+        if self._descriptor is None:
+            self._descriptor = _standard_input()
+        if os.isatty(self._descriptor):
+            raise InputError(f"standard input is a terminal, {EXPECTED}")
+
+    def read(self) -> Block | None:
+        """Return what has come, or None when nothing did."""
+        data = self._odd + self._read()
+        whole = len(data) - len(data) % SAMPLE_BYTES
+        self._odd = data[whole:]
+        if whole == 0:
+            return None
+        if self._position == 0 and data.startswith(b"RIFF"):
+            raise InputError(f"standard input starts like a WAV file, {EXPECTED}; name the file")
+        block = Block(self._position, data[:whole])
+        self._position = block.end
+        return block
+
+    def close(self) -> None:
+        """Leave standard input as it is: it is not ours to close."""
+
+    def _read(self) -> bytes:
+        if self._descriptor is None:
+            raise EndOfSound
+        readable, _, _ = select.select([self._descriptor], [], [], WAIT_S)
+        if not readable:
+            return b""
+        try:
+            data = os.read(self._descriptor, READ_BYTES)
+        except OSError as error:
+            raise InputError(f"standard input cannot be read: {error.strerror}") from error
+        if data:
+            return data
+        if self._position == 0:
+            raise InputError(f"standard input holds no sound, {EXPECTED}")
+        raise EndOfSound
+
+
+def _standard_input() -> int:
+    if sys.stdin is None:
+        raise InputError(f"standard input is closed, {EXPECTED}")
+    return sys.stdin.fileno()
+
+
+__all__ = ["EndOfSound", "Source", "check_source", "make_source", "mistake_in", "why_deaf"]
+
+
+class Source(Protocol):
+    """Sound, read block by block. Owned by the capture thread from ``open`` to ``close``."""
+
+    @property
+    def live(self) -> bool:
+        """True: sound is lost when nobody reads it in time. False: it waits for its reader."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it, for log lines."""
+
+    @property
+    def silence(self) -> str:
+        """Why what it gives is no sound of a room, in words; empty: it is, for all we know."""
+
+    def open(self) -> None:
+        """Get ready, or raise MicrophoneLost (try again later) or InputError (give up)."""
+
+    def read(self) -> Block | None:
+        """Return the next block, or None when nothing came within about 100 ms.
+
+        Raises EndOfSound at the end, MicrophoneLost or InputError when there will be nothing.
+        """
+
+    def close(self) -> None:
+        """Give back what ``open`` took, also after a failure; twice is as good as once."""
+
+
+def make_source(options: config.MicrophoneOptions) -> Source:
+    """Choose the source that was configured. Nothing is opened yet."""
+    if options.input == "-":
+        return Stdin()
+    if options.input:
+        return WavFile(Path(options.input), fast=options.fast)
+    if options.fallback and (missing := why_deaf(options.device)):
+        _LOGGER.info("%s; hearing %s instead", missing, options.fallback)
+        return WavFile(Path(options.fallback), fast=options.fast)
+    return Microphone(options)
+
+
+def check_source(options: config.MicrophoneOptions, *, waits: bool) -> None:
+    """Tell a person's mistake before anything is started; raises DeviceError or InputError.
+
+    Who ``waits`` for a microphone is not told that none has this name; nor is anybody told so while
+    the sound system is not there yet, or somebody else uses the microphone: that passes.
+    """
+    if options.input and not Path(options.input).is_fifo():
+        with closing(make_source(options)) as source:
+            source.open()
+    elif options.device and not waits:
+        mistake = mistake_in(options.device)
+        if mistake:
+            raise DeviceError(mistake)
+
+
+def mistake_in(
+    wanted: str, library: SoundLibrary | None = None, cards: SoundCards | None = None
+) -> str:
+    """Say that none of the microphones that are there has this name, or nothing.
+
+    While there are none at all, or the sound system does not answer, nobody can know.
+    """
+    library, cards = library or portaudio_process.for_input(), cards or SoundCards()
+    try:
+        devices, default = library.devices(), library.default("input")
+    except DeviceError as error:
+        _LOGGER.debug("nobody knows whether there is a microphone %r: %s", wanted, error)
+        return ""
+    if not any(device.inputs for device in devices) or busy(wanted, cards):
+        return ""
+    try:
+        find(devices, wanted, "input", default, cards)
+    except DeviceError as error:
+        return str(error)
+    return ""
+
+
+def why_deaf(
+    wanted: str, library: SoundLibrary | None = None, cards: SoundCards | None = None
+) -> str:
+    """Say why there is no microphone of this name (or index; empty: any), or nothing."""
+    library, cards = library or portaudio_process.for_input(), cards or SoundCards()
+    try:
+        find(library.devices(), wanted, "input", library.default("input"), cards)
+    except DeviceError as error:
+        return "; ".join(filter(None, [str(error), busy(wanted, cards)]))
+    return ""

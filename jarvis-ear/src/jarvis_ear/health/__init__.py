@@ -1,0 +1,1 @@
+"""Whether the ear hears, and the report that says so."""

@@ -1,0 +1,137 @@
+"""Deaf time: how long the ear has been without sound, kept over restarts."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.paths import read_regular, write_whole
+
+FILE: Final = "deaf.json"
+
+MAX_BYTES: Final = 4096
+"""Forty times what we write."""
+
+STORE_S: Final = 10.0
+"""So much a sudden end may forget of an outage that lasts."""
+
+
+class DeafTime:
+    """Adds up the time between looks that found the ear deaf. For one thread.
+
+    With a ``folder``, a restart on the same day goes on counting. One that cannot be used costs
+    only that: the number is for people.
+    """
+
+    def __init__(self, today: Callable[[], date], folder: Path | None = None) -> None:
+        self._today = today
+        self._path = folder and folder / FILE
+        self._day: date | None = None
+        self._since: float | None = None
+        self._stored = 0.0
+        self.seconds = 0.0
+        """So much since midnight."""
+
+    def look(self, now: float, *, deaf: bool) -> None:
+        """Note at ``now``, in seconds of a clock that nobody sets, whether the ear is deaf."""
+        self._look_at_day()
+        if self._since is not None:
+            self.seconds += now - self._since
+            self._store(at_once=not deaf)
+        self._since = now if deaf else None
+
+    def _look_at_day(self) -> None:
+        today = self._today()
+        if self._day is None:
+            self.seconds = self._stored = self._remembered(today)
+        elif self._day != today:
+            self.seconds = self._stored = 0.0
+        self._day = today
+
+    def _remembered(self, today: date) -> float:
+        if self._path is None:
+            return 0.0
+        try:
+            told = json.loads(read_regular(self._path, MAX_BYTES)[0])
+            return float(told["seconds"]) if told["day"] == today.isoformat() else 0.0
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return 0.0
+
+    def _store(self, *, at_once: bool) -> None:
+        if self._path is None or (self.seconds - self._stored < STORE_S and not at_once):
+            return
+        self._stored = self.seconds
+        told = {"day": self._today().isoformat(), "seconds": round(self.seconds, 1)}
+        with suppress(OSError):
+            write_whole(self._path, json.dumps(told))
+
+
+LOSS_FILE: Final = "loss.json"
+
+RESTART_S: Final = 60.0
+"""Longest time between two ears that counts as a restart; a longer one is told by their records
+of start and stop, and nobody was to hear in it."""
+
+LOSS_STORE_S: Final = 10.0
+"""While it lasts, a loss is written so often."""
+
+_MAX_BYTES: Final = 1000
+
+
+class LossMark:
+    """Keeps the length of the present loss in the runtime folder. For one thread: "capture".
+
+    Times are seconds of a clock that all processes of one run of the machine share; the folder does
+    not outlast that run. A folder that cannot be used, or None, costs only that: a loss counts from
+    the start of the ear then.
+    """
+
+    def __init__(
+        self, folder: Path | None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path = folder and folder / LOSS_FILE
+        self._monotonic = monotonic
+        self._stored_at: float | None = None
+
+    def carried_s(self) -> float:
+        """Return for how many seconds there was no sound when this ear began; 0: there was."""
+        if self._path is None:
+            return 0.0
+        try:
+            told = json.loads(_read(self._path))
+            since_s = self._monotonic() - float(told["at"])
+            gone_s = float(told["gone_s"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0.0
+        return gone_s + since_s if 0 <= since_s <= RESTART_S and gone_s >= 0 else 0.0
+
+    def lasts(self, gone_s: float) -> None:
+        """Note that there has been no sound for ``gone_s`` seconds."""
+        now = self._monotonic()
+        if self._path is None or (
+            self._stored_at is not None and now - self._stored_at < LOSS_STORE_S
+        ):
+            return
+        self._stored_at = now
+        with suppress(OSError):
+            write_whole(self._path, json.dumps({"at": now, "gone_s": gone_s}))
+
+    def over(self) -> None:
+        """Note that there is sound, or that nobody misses it."""
+        self._stored_at = None
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    """Read a small file. A pipe or a link in its place holds nobody up."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        return os.read(handle, _MAX_BYTES)
+    finally:
+        os.close(handle)

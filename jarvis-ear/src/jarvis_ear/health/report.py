@@ -1,0 +1,135 @@
+"""Health report: the answer of ``jarvis-ear status``, with the counters of every part."""
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+from jarvis_ear import __version__
+from jarvis_ear.audio.level import SILENCE, NoiseFloor, level
+from jarvis_ear.health.deaf_time import DeafTime
+from jarvis_ear.health.liveness import Beat
+from jarvis_ear.hearing.events import State
+
+Part: TypeAlias = Callable[[], Mapping[str, int]]
+"""Tells the counters of one part by name. Any thread calls it; it must not wait."""
+
+
+class Counters:
+    """Reads the counters of many parts. Made and filled by the main thread; any thread may read."""
+
+    def __init__(self) -> None:
+        self._parts: tuple[Part, ...] = ()
+
+    def add(self, part: Part) -> None:
+        """Read this part, too. What has the same name in another part is added to it."""
+        self._parts = (*self._parts, part)
+
+    def read(self) -> dict[str, int]:
+        """Return every counter by name, also those that are zero."""
+        counted: Counter[str] = Counter()
+        for part in self._parts:
+            counted.update(part())
+        return dict(counted)
+
+
+FRESH_S: Final = 2.0
+"""A frame is due every 20 ms, and the inbox holds 2 s: whoever heard nothing since is deaf."""
+
+
+class EarProbe(Protocol):
+    """What health needs of the ear thread. Any thread may ask."""
+
+    frames: int
+    last_frame: bytes
+
+    @property
+    def state(self) -> State:
+        """What the ear is doing."""
+
+
+class Health:
+    """Gathers what tells whether the ear hears. The main thread looks; any thread may report."""
+
+    def __init__(
+        self,
+        ear: EarProbe,
+        beat: Beat,
+        *,
+        details: Callable[[], Mapping[str, object]],
+        counters: Callable[[], Mapping[str, int]] = dict,
+        turns: Callable[[], Sequence[Mapping[str, object]]] = lambda: (),
+        monotonic: Callable[[], float] = time.monotonic,
+        today: Callable[[], date] = date.today,
+        folder: Path | None = None,
+    ) -> None:
+        self._ear = ear
+        self._beat = beat
+        self._details = details
+        self._counters = counters
+        self._turns = turns
+        self._monotonic = monotonic
+        self._lock = threading.Lock()  # protects what a look changes, but for the deaf time
+        self._began_at = monotonic()
+        self._frames = ear.frames
+        self._heard_at: float | None = None
+        self._level = SILENCE
+        self._floor = NoiseFloor()
+        self._deaf = DeafTime(today, folder)
+
+    def look(self) -> None:
+        """Take a look, about ten times a second.
+
+        The time without a microphone is stored outside the lock: a slow disk keeps no reader
+        waiting.
+        """
+        now = self._monotonic()
+        self._deaf.look(now, deaf=self._ear.state is State.DEAF)
+        with self._lock:
+            self._beat.look()
+            if self._ear.frames != self._frames:
+                self._frames = self._ear.frames
+                if self._ear.state is not State.DEAF:  # what comes then is no sound of a room
+                    self._heard_at = now
+                self._level = level(self._ear.last_frame).rms
+                self._floor.hear(self._level)
+
+    @property
+    def hearing(self) -> bool:
+        """Whether sound comes from the microphone. Any thread may ask."""
+        with self._lock:
+            return self._is_hearing(self._ear.state, self._heard_s_ago(self._monotonic()))
+
+    def report(self) -> dict[str, Any]:
+        """Tell everything, as plain values."""
+        with self._lock:
+            now = self._monotonic()
+            state = self._ear.state
+            heard_s_ago = self._heard_s_ago(now)
+            return {
+                "state": str(state),
+                "hearing": self._is_hearing(state, heard_s_ago),
+                "heard_s_ago": heard_s_ago,
+                "level_dbfs": round(self._level, 1),
+                "noise_floor_dbfs": round(self._floor.level, 1),
+                "deaf_s_today": round(self._deaf.seconds, 1),
+                **self._details(),
+                "counters": dict(self._counters()),
+                "beat": self._beat.count,
+                "stuck": list(self._beat.stuck),
+                "turns": list(self._turns()),
+                "uptime_s": round(now - self._began_at),
+                "pid": os.getpid(),
+                "version": __version__,
+            }
+
+    def _heard_s_ago(self, now: float) -> float | None:
+        return None if self._heard_at is None else round(now - self._heard_at, 2)
+
+    def _is_hearing(self, state: State, heard_s_ago: float | None) -> bool:
+        awake = state not in (State.MUTED, State.DEAF)
+        return awake and heard_s_ago is not None and heard_s_ago < FRESH_S

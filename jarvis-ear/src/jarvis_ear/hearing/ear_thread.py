@@ -1,0 +1,175 @@
+"""The ear thread: the one place where sound meets decisions."""
+
+import threading
+from collections.abc import Callable
+from typing import Final, Self
+
+from jarvis_ear.audio.frames import Block, Framer
+from jarvis_ear.hearing.ear import Ear
+from jarvis_ear.hearing.events import Effect, Event, MicrophoneLost, Muted, SoundEnded, State
+from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.units import Samples
+
+GET_S: Final = 0.25
+"""How long one wait for sound may take: the thread proves so often that it is alive."""
+
+STOP_S: Final = 2.0
+"""A frame takes milliseconds; a thread that takes longer to stop hangs in a model."""
+
+CALM: Final = (State.IDLE, State.MUTED, State.DEAF)
+"""States in which nobody speaks with us: an ear may be exchanged for another."""
+
+RECENT: Final = 16
+"""320 ms: a sound card hands over less at a time, and a console looks four times as often."""
+
+_ANSWERING: Final = (State.THINKING, State.SPEAKING)
+_HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
+
+
+class EarThread:
+    """Owns the ear, and with it everything in ``hearing/``, in the thread "ear".
+
+    ``deliver`` is called in that thread with every effect and must not block; ``on_block`` with the
+    end of each block before it is heard; ``on_finished`` when
+    the sound has ended and the last turn is over; ``on_failure`` with a bug that ended the thread.
+    With ``patient``, sound waits while an answer is awaited or spoken: a file that is heard faster
+    than in real time would otherwise be over before the first reply.
+    """
+
+    def __init__(
+        self,
+        ear: Ear,
+        inbox: Inbox,
+        deliver: Callable[[Effect], None],
+        *,
+        patient: bool = False,
+        on_block: Callable[[Samples], None] = lambda _end: None,
+        on_finished: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._ear = ear
+        self._inbox = inbox
+        self._deliver = deliver
+        self._patient = patient
+        self._on_block = on_block
+        self._on_finished = on_finished
+        self._on_failure = on_failure
+        self._next: Ear | None = None
+        self._framer = Framer()
+        self._sound_ended = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
+        self.turns = 0
+        """How often the thread looked for something to do: it moves while the thread lives."""
+        self.frames = 0
+        """Frames that went through the whole hearing path."""
+        self.last_frame = b""
+        """The sound of the newest frame, for whoever shows a level (any thread may read it)."""
+        self.recent: tuple[bytes, ...] = ()
+        """The newest frames, oldest first, for whoever looks less often (any thread may read)."""
+
+    @property
+    def state(self) -> State:
+        """What the ear is doing (any thread may ask)."""
+        return self._ear.state
+
+    @property
+    def score(self) -> float:
+        """The wake model's last score (any thread may ask)."""
+        return self._ear.score
+
+    @property
+    def speech(self) -> bool:
+        """Whether the newest frame may be speech (any thread may ask)."""
+        return self._ear.speech
+
+    @property
+    def proofs(self) -> int:
+        """How often the wake model has given a sensible answer (any thread may ask)."""
+        return self._ear.proofs
+
+    @property
+    def samples_lost(self) -> int:
+        """Samples that never arrived (any thread may ask)."""
+        return self._framer.samples_lost
+
+    @property
+    def gaps(self) -> int:
+        """How often samples were missing between two frames (any thread may ask)."""
+        return self._framer.gaps
+
+    def sound_ended(self) -> None:
+        """Say that no block follows those in the inbox. Any thread."""
+        self._sound_ended.set()
+
+    def change(self, ear: Ear) -> None:
+        """Go on with another ear, as soon as nobody speaks with this one. Any thread."""
+        self._next = ear
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._inbox.close()
+        self._thread.join(STOP_S)
+
+    def _run(self) -> None:
+        try:
+            self._ear.prove_model()
+            while not self._stopping.is_set():
+                self.turns += 1
+                self._take_next()
+                self._turn_over(self._inbox.get(GET_S, audio=not self._is_waiting()))
+        except BaseException as error:  # noqa: BLE001 - a bug: handed to the main thread, which ends
+            self._on_failure(error)
+
+    def _take_next(self) -> None:
+        """Exchange the ear between turns. What the new one says of that is no news to anybody."""
+        ear = self._next
+        if ear is None or self._ear.state not in CALM:
+            return
+        self._next = None
+        if self._ear.state is State.MUTED:
+            ear.tell(Muted())
+        elif self._ear.state is State.DEAF:
+            ear.tell(MicrophoneLost())
+        ear.prove_model()
+        self._ear = ear
+
+    def _is_waiting(self) -> bool:
+        return self._patient and self._ear.state in _ANSWERING
+
+    def _turn_over(self, item: object | None) -> None:
+        if item is None:
+            self._end_sound()
+        elif isinstance(item, Block):
+            self._hear(item)
+        else:
+            self._deliver_all(self._ear.tell(_event(item)))
+
+    def _hear(self, block: Block) -> None:
+        self._on_block(block.end)
+        for frame in self._framer.push(block):
+            self._deliver_all(self._ear.hear(frame))
+            self.frames += 1
+            self.last_frame = frame.pcm
+            self.recent = (*self.recent[1 - RECENT :], frame.pcm)
+
+    def _end_sound(self) -> None:
+        if not self._sound_ended.is_set() or self._is_waiting():
+            return
+        if self._ear.state in _HEARING:
+            self._deliver_all(self._ear.tell(SoundEnded(self._ear.now)))
+        elif self._ear.state not in _ANSWERING:
+            self._on_finished()
+
+    def _deliver_all(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            self._deliver(effect)
+
+
+def _event(item: object) -> Event:
+    assert isinstance(item, Event)  # noqa: S101 - only this package tells the inbox anything
+    return item

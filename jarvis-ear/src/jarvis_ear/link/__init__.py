@@ -1,0 +1,1 @@
+"""The link to the backend: login, connection, supervision and sending."""

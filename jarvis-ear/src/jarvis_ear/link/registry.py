@@ -1,0 +1,87 @@
+"""Wires: what each value of ``backend.protocol`` stands for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
+
+from jarvis_ear.config import BackendOptions
+from jarvis_ear.delivery.timeouts import Timing
+from jarvis_ear.delivery.transitions import UploadMode
+from jarvis_ear.link.connection import Link
+from jarvis_ear.link.socketio import SocketIoLink
+from jarvis_ear.link.supervisor import Admission
+from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.link.websocket import WebSocketLink
+from jarvis_ear.wires.realtime import RealtimeDialect, RealtimeHandshake
+from jarvis_ear.wires.session import SessionDialect, SessionHandshake
+from jarvis_ear.wires.voice_ws import VoiceWsDialect, VoiceWsHandshake
+
+MakeLink: TypeAlias = Callable[[BackendOptions, Timing, Callable[[], None], Trust], Link]
+
+
+QUIET_S: Final = 2.0
+"""A server of sessions may be a bare echo, which never says that a session runs."""
+
+
+class Proof(Enum):
+    """When a backend of a wire has to have said that it has an utterance."""
+
+    SOON = "soon"
+    """As soon as it is complete."""
+    LATE = "late"
+    """With the transcript, unless it is kind: the wire has no other word for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """In what the wires differ, as far as delivery and the dialer are concerned."""
+
+    admittance: Admission
+    carriage: UploadMode
+    link: MakeLink
+    """Makes a fresh link; on the network thread."""
+    proof: Proof = Proof.SOON
+
+    @property
+    def growth_ms(self) -> int:
+        """How much more of an utterance is worth a message, or only a write to the spool."""
+        return 500 if self.carriage is UploadMode.WHOLE else 100
+
+
+def _socketio(
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
+) -> Link:
+    return SocketIoLink(config.url.rstrip("/"), config.agent_id, timing, wake, trust)
+
+
+def _voice_ws(
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
+) -> Link:
+    door = VoiceWsHandshake(config.url.rstrip("/"), config.path)
+    return WebSocketLink(door, VoiceWsDialect(config.agent_id), timing, wake, trust)
+
+
+def _session(
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
+) -> Link:
+    door = SessionHandshake(config.url.rstrip("/"))
+    quiet_s = min(QUIET_S, timing.connect_s / 2)
+    dialect = SessionDialect(config.agent_id)
+    return WebSocketLink(door, dialect, timing, wake, trust, assumed_after_s=quiet_s)
+
+
+def _realtime(
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
+) -> Link:
+    door = RealtimeHandshake(config.url.rstrip("/"), config.path)
+    return WebSocketLink(door, RealtimeDialect(config.agent_id), timing, wake, trust)
+
+
+WIRES: Final[Mapping[str, Wire]] = {
+    "socketio": Wire(Admission.BY_LOGIN, UploadMode.WHOLE, _socketio),
+    "voice-ws": Wire(Admission.UNASKED, UploadMode.STREAMED, _voice_ws),
+    "session": Wire(Admission.UNASKED, UploadMode.STREAMED, _session, Proof.LATE),
+    "realtime": Wire(Admission.BY_LOGIN, UploadMode.STREAMED, _realtime),
+}
+"""By the name that the option has for it."""

@@ -1,0 +1,266 @@
+"""Sender: does what the outbox decides, over whatever link there is."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final, assert_never
+
+from jarvis_ear.delivery.events import DeliveryEvent, Finished
+from jarvis_ear.delivery.outbox import Outbox
+from jarvis_ear.delivery.recovery import Recovered
+from jarvis_ear.delivery.transitions import Effect, Note, Replace, Send, SpoolState, Tell, Upload
+from jarvis_ear.errors import Disconnected
+from jarvis_ear.link.commands import (
+    Abandon,
+    Command,
+    CommandQueue,
+    Discard,
+    Grew,
+    Heard,
+    Overflow,
+    Put,
+)
+from jarvis_ear.link.connection import Link
+from jarvis_ear.spool.store import Spool
+from jarvis_ear.wires.json_fields import printable
+from jarvis_ear.wires.messages import BackendError, FromBackend, ToBackend
+
+_LOGGER = logging.getLogger(__name__)
+
+REST_S: Final = 1.0
+"""How long it sleeps at most: the network thread proves so often that it is alive."""
+
+MAX_QUOTED: Final = 500
+"""Characters of the backend's own words in a line of the log."""
+
+
+class Sender:
+    """Brings commands, messages and time to the outbox, and its orders to the link.
+
+    Network thread only; one task runs it. Whoever has something for it leaves it where it belongs
+    and calls ``wake``; the wake-up is cleared before everything is looked at, so none is lost.
+    The spool is told before anything that cannot be taken back: that an utterance is committed,
+    and, before anybody else, what became of it.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        intake: CommandQueue,
+        spool: Spool,
+        tell: Callable[[DeliveryEvent], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._outbox = outbox
+        self._intake = intake
+        self._spool = spool
+        self._tell = tell
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self.turns = 0
+        """How often it has looked at everything: the proof that the network thread moves."""
+        self._given: Link | None = None
+        self._served: Link | None = None
+        self._flush: asyncio.Task[None] | None = None
+        self._former: Counter[str] = Counter(messages_refused=0, links_flooded=0)
+        self.replaced: Link | None = None
+        """The last link that was thrown away on purpose."""
+        self.worked: Link | None = None
+        """The last link on which a turn has ended."""
+        self._parted = asyncio.Event()
+
+    @property
+    def open(self) -> int:
+        """How many utterances have no verdict yet. Any thread may ask."""
+        return len(self._outbox)
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how often each bound was met, by this courier and those before it."""
+        counts = Counter(self._former)
+        counts.update(self._outbox.counters())
+        served = self._served
+        if served is not None:
+            counts.update(_counters(served))
+        return counts
+
+    def succeed(self, former: "Sender | None") -> "Sender":
+        """Go on counting where another one has ended."""
+        if former is not None:
+            self._former.update(former.counters())
+        return self
+
+    def wake(self) -> None:
+        """Have everything looked at soon."""
+        self._wake.set()
+
+    def use(self, link: Link | None) -> None:
+        """Take another link, or learn that there is none."""
+        self._given = link
+        self.wake()
+
+    async def part_from(self, link: Link) -> None:
+        """Wait until everything that came over ``link`` has been taken, and it is let go."""
+        self.use(None)
+        while self._served is link:
+            self._parted.clear()
+            await self._parted.wait()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._wake.clear()
+            self.turns += 1
+            await self._look_at_everything()
+            await self._rest()
+
+    async def inherit(self, estate: Recovered) -> None:
+        """Go on with what a former life of the ear left behind."""
+        for finished in estate.ended:
+            await self._obey((Tell(finished),))
+        for utterance in estate.utterances:
+            await self._obey(self._outbox.put(utterance, self._clock()))
+
+    async def close(self, *, for_good: bool) -> None:
+        """Give every turn its verdict, or leave it to the next life: the ear is stopping.
+
+        If it is not, another courier comes, and what nobody has fetched yet is left to that one.
+        """
+        await self._obey(self._outbox.close(self._clock(), self._spool.kept))
+        if not for_good:
+            return
+        await self._take_commands()
+        await self._obey(self._outbox.close(self._clock(), self._spool.kept))
+
+    async def _look_at_everything(self) -> None:
+        await self._listen()
+        await self._note_flush()
+        await self._change_link()
+        await self._take_commands()
+        await self._obey(self._outbox.tick(self._clock()))
+
+    async def _rest(self) -> None:
+        left_s = self._outbox.deadline - self._clock()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(max(0.0, left_s), REST_S)):
+                await self._wake.wait()
+
+    async def _listen(self) -> None:
+        link = self._served
+        while link is not None and link is self._served and not link.received.empty():
+            message = link.received.get_nowait()
+            _log(message)
+            await self._obey(self._outbox.hear(message, self._clock()))
+
+    async def _note_flush(self) -> None:
+        """Commit only on a link that works: what is said to another is lost without a word."""
+        if self._flush is None or not self._flush.done():
+            return
+        if self._served is None or not self._served.usable:
+            return
+        self._flush = None
+        await self._obey(self._outbox.flushed(self._clock()))
+
+    async def _change_link(self) -> None:
+        if self._given is self._served:
+            return
+        if self._served is not None:
+            self._let_go()
+            await self._obey(self._outbox.link_lost(self._clock()))
+        if self._given is not None:
+            self._served = self._given
+            await self._obey(self._outbox.link_up(self._clock()))
+
+    async def _take_commands(self) -> None:
+        for command in self._intake.drain():
+            await self._obey(self._decide(command))
+
+    def _decide(self, command: Command) -> tuple[Effect, ...]:
+        match command:
+            case Put(utterance):
+                self._spool.keep(utterance)
+                return self._outbox.put(utterance, self._clock())
+            case Abandon(turn_id, newer):
+                return self._outbox.abandon(turn_id, self._clock(), newer=newer)
+            case Overflow(turn_id):
+                return self._outbox.overflowed(turn_id)
+            case Grew(turn_id, offset, pcm):
+                self._spool.extend(turn_id, offset, pcm)
+                return self._outbox.grew(turn_id, offset, pcm, self._clock())
+            case Heard(turn_id, heard, why):
+                self._spool.heard(turn_id, heard, why)
+                return ()
+            case Discard(turn_id):
+                self._spool.discard(turn_id)
+                return self._outbox.discarded(turn_id, self._clock())
+            case _:
+                assert_never(command)
+
+    async def _obey(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(message):
+                    await self._say(message)
+                case Upload(message):
+                    await self._say(message)
+                    self._watch_flush()
+                case Replace(reason):
+                    self._throw_away(reason)
+                case Note(turn_id, mark):
+                    await self._note(turn_id, mark)
+                case Tell(event):
+                    if isinstance(event, Finished):
+                        self._spool.finish(event)
+                        self.worked = self._served
+                    self._tell(event)
+                case _:
+                    assert_never(effect)
+
+    async def _note(self, turn_id: str, mark: SpoolState) -> None:
+        kept = self._spool.mark(turn_id, mark)
+        if mark is SpoolState.SENT:
+            await self._obey(self._outbox.marked(turn_id, self._clock(), kept=kept))
+
+    async def _say(self, message: ToBackend) -> None:
+        if self._served is None:
+            return
+        with suppress(Disconnected):  # the end of the link is on its way here, and decides
+            await self._served.send(message)
+
+    def _watch_flush(self) -> None:
+        if self._served is None:
+            return
+        self._flush = asyncio.create_task(self._served.flushed())
+        self._flush.add_done_callback(lambda _: self.wake())
+
+    def _throw_away(self, reason: str) -> None:
+        link = self._served
+        if link is None:
+            return
+        self._let_go()
+        self._given = None
+        self.replaced = link
+        link.abort(reason)
+
+    def _let_go(self) -> None:
+        if self._served is not None:
+            self._former.update(_counters(self._served))
+        self._served = None
+        self._parted.set()
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+
+
+def _log(message: FromBackend) -> None:
+    if isinstance(message, BackendError):
+        _LOGGER.debug("the backend says: %s", printable(message.text)[:MAX_QUOTED])
+
+
+def _counters(link: Link) -> Mapping[str, int]:
+    return {
+        "messages_refused": link.refused,
+        "links_flooded": link.overflows,
+        "stray_messages": link.strays,
+    }

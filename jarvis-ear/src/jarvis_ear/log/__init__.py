@@ -1,0 +1,1 @@
+"""The log: set-up, redaction, journal, status line and throttling."""

@@ -1,0 +1,175 @@
+"""Log records: redaction, and the formats text, prefix and JSON."""
+
+import json
+import logging
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+
+from jarvis_ear.journal.kind import is_name
+
+Value: TypeAlias = str | int | float
+"""What a field may hold."""
+
+IDENTIFIER: Final = "jarvis-ear"
+
+MAX_VALUE: Final = 8000
+"""Characters of one field. The whole record has to fit into one datagram of 200 kB."""
+
+PRIORITIES: Final[Mapping[int, int]] = {
+    logging.DEBUG: 7,
+    logging.INFO: 6,
+    logging.WARNING: 4,
+    logging.ERROR: 3,
+    logging.CRITICAL: 2,
+}
+"""The numbers of syslog(3), which the journal understands too."""
+
+OURS: Final = ("jarvis_ear", "jarvis_backend")
+"""Loggers whose name nobody needs to read: ours, and those of a backend that runs along with us."""
+
+_SECRETS: Final = (
+    # A JSON Web Token: three parts of base64url, the first a JSON object ("eyJ" is its '{"').
+    (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "[token]"),
+    # Somebody's voice: the value of "audio" in a message, as JSON or as Python shows it.
+    (re.compile(r"""(["']audio["']\s*:\s*)(?:b?"[^"]*"?|b?'[^']*'?)"""), r"\1[audio]"),
+    # Base64 under any other name: no word and no path has so many letters without a break.
+    (re.compile(r"[A-Za-z0-9+/_-]{256,}={0,2}"), "[data]"),
+)
+"""What no line may hold, and what stands there instead."""
+
+_DIRECTIONS: Final = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+"""Unicode's overrides of the writing direction: isprintable, and able to make a line lie."""
+
+
+def redacted(text: str) -> str:
+    """Replace tokens and sound."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def harmless(text: str) -> str:
+    """Write every character that moves the cursor, or breaks the line, as its escape."""
+    if text.isprintable() and text.isascii():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(mark: str) -> str:
+    if mark.isprintable() and ord(mark) not in _DIRECTIONS:
+        return mark
+    return mark.encode("unicode_escape").decode()
+
+
+def message(record: logging.LogRecord) -> str:
+    """Return the message on one line, fit to be seen."""
+    try:
+        text = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - a bad log call harms nobody, and its values may be secret
+        text = f"a line that cannot be written: {record.msg} ({type(error).__name__})"
+    return harmless(redacted(text))
+
+
+def named(record: logging.LogRecord) -> str:
+    """Return the message, with the logger's name where it is not one of ours."""
+    is_ours = record.name.partition(".")[0] in OURS
+    return message(record) if is_ours else f"{record.name}: {message(record)}"
+
+
+def traceback(record: logging.LogRecord) -> list[str]:
+    """Return the lines of the traceback, if there is one, each fit to be seen."""
+    if not record.exc_info:
+        return []
+    text = redacted(logging.Formatter().formatException(record.exc_info))
+    return [harmless(line) for line in text.splitlines()]
+
+
+def entry(record: logging.LogRecord) -> dict[str, Value]:
+    """Return all fields of a record: what the journal and JSON lines get."""
+    told = dict(_of_every_record(record))
+    return told | {name: value for name, value in _extra(record) if name not in told}
+
+
+def _of_every_record(record: logging.LogRecord) -> Iterator[tuple[str, Value]]:
+    yield "MESSAGE", named(record)[:MAX_VALUE]
+    yield "PRIORITY", PRIORITIES.get(record.levelno, PRIORITIES[logging.INFO])
+    yield "SYSLOG_IDENTIFIER", IDENTIFIER
+    yield "LOGGER", harmless(record.name)
+    yield "THREAD_NAME", harmless(record.threadName or "")
+    yield "CODE_FILE", harmless(record.pathname)
+    yield "CODE_LINE", record.lineno
+    yield "CODE_FUNC", harmless(record.funcName or "")
+    if lines := traceback(record):
+        yield "EXCEPTION_TEXT", "\n".join(lines)[-MAX_VALUE:]
+
+
+def _extra(record: logging.LogRecord) -> Iterator[tuple[str, Value]]:
+    """Return what a log call gave with ``extra=``. What is None is not known, and not there."""
+    for name, value in vars(record).items():
+        if is_name(name) and value is not None:
+            yield name, _value(value)
+
+
+def _value(value: object) -> Value:
+    """Numbers stay numbers; whatever else is said as text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return harmless(redacted(str(value)))[:MAX_VALUE]
+
+
+_COLOURS: Final[Mapping[int, str]] = {
+    logging.WARNING: "\x1b[33m",
+    logging.ERROR: "\x1b[31m",
+    logging.CRITICAL: "\x1b[31m",
+}
+_NO_COLOUR: Final = "\x1b[0m"
+
+
+class TextFormatter(logging.Formatter):
+    """For a terminal or a file: the time, and the level where it is not the usual one."""
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__(datefmt="%H:%M:%S")
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Compose the line, and below it the traceback if there is one."""
+        line = f"{self.formatTime(record, self.datefmt)} {self._level(record)}{named(record)}"
+        return "\n".join([line, *traceback(record)])
+
+    def _level(self, record: logging.LogRecord) -> str:
+        if record.levelno == logging.INFO:
+            return ""
+        name = f"{record.levelname.lower()}:"
+        colour = _COLOURS.get(record.levelno) if self._colour else None
+        return f"{name} " if colour is None else f"{colour}{name}{_NO_COLOUR} "
+
+
+class PrefixFormatter(logging.Formatter):
+    """For a journal that takes lines only: each begins with its priority, and has no time."""
+
+    def __init__(self, inner: logging.Formatter | None = None) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Compose the lines."""
+        prefix = f"<{PRIORITIES.get(record.levelno, PRIORITIES[logging.INFO])}>"
+        lines = [named(record), *traceback(record)]
+        if self._inner is not None:
+            lines = [self._inner.format(record)]
+        return "\n".join(prefix + line for line in lines)
+
+
+class JsonFormatter(logging.Formatter):
+    """For programs: one JSON object per line, with the fields that the journal would get."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Compose the line."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        return json.dumps({"TIME": at, **entry(record)})

@@ -1,0 +1,193 @@
+"""Log setup: where the log goes, how it looks, and its first and last lines."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TextIO
+
+from jarvis_ear import __version__, config
+from jarvis_ear.errors import AlreadyRunning, ConfigError, DeviceHangs, JarvisEarError
+from jarvis_ear.journal import life as kinds
+from jarvis_ear.journal.kind import Kind
+from jarvis_ear.log.journal import SOCKET, JournalHandler, JournalSocket
+from jarvis_ear.log.redact import OURS, JsonFormatter, PrefixFormatter, TextFormatter
+from jarvis_ear.log.status_line import AnyLive, Live, NoLive
+
+_LOGGER = logging.getLogger(__name__)
+
+PROJECT_LOGGER: Final = __name__.partition(".")[0]
+"""The logger above all of ours; those of libraries keep the level they have."""
+
+
+def set_level(log: config.LogOptions) -> None:
+    """Have lines of this level and above written from now on."""
+    level = log.level.upper()
+    logging.getLogger(PROJECT_LOGGER).setLevel(level)
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(level)
+
+
+OTHERS: Final = (
+    "engineio",
+    "engineio.client",  # with a level of its own, else the library adds a handler to it
+    "socketio",
+    "socketio.client",
+    "aiohttp",
+    "asyncio",
+    "requests",
+    "urllib3",
+)
+"""Libraries that, below WARNING, tell of every packet, tokens and voices included."""
+
+
+@contextmanager
+def setup(
+    log: config.LogOptions,
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    journal: Path = SOCKET,
+) -> Iterator[AnyLive]:
+    """Send all log lines to ``stream`` (standard error) while the block lasts.
+
+    If that is the journal, its socket gets them, with their fields. Gives the live line, which is
+    drawn on a terminal only. For the main thread.
+    """
+    stream = sys.stderr if stream is None else stream
+    environ = os.environ if environ is None else environ
+    live = Live(stream) if _is_watched(log, stream, environ) else NoLive()
+    handler = _handler(log, stream, environ, live, journal)
+    levels = _levels(log)
+    before = {name: logging.getLogger(name).level for name in levels}
+    _set(levels)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield live
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+        _set(before)
+        live.close()
+
+
+def counters() -> Mapping[str, int]:
+    """Return how many records the journal did not take. Any thread may ask."""
+    handlers = logging.getLogger().handlers
+    lost = sum(each.lost for each in handlers if isinstance(each, JournalHandler))
+    return {"log_records_lost": lost}
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether ``stream`` is the one that systemd connected to the journal, see systemd.exec(5)."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # nothing that has a number: a stream in memory, or closed
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _handler(
+    log: config.LogOptions, stream: TextIO, environ: Mapping[str, str], live: AnyLive, journal: Path
+) -> logging.Handler:
+    """Make the one handler: fields for the journal where it takes them, else lines."""
+    wants_fields = log.format == "auto" and is_journal(stream, environ)
+    handler = _journal_handler(journal) if wants_fields else None
+    if handler is None:
+        handler = logging.StreamHandler(live if isinstance(live, Live) else stream)
+        handler.setFormatter(_formatter(log, stream, environ))
+    handler.setLevel(log.level.upper())
+    return handler
+
+
+def _journal_handler(path: Path) -> logging.Handler | None:
+    journal = JournalSocket(path)
+    try:
+        journal.open()
+    except OSError:  # a journal of another kind, or out of our reach: lines get there anyway
+        return None
+    return JournalHandler(journal)
+
+
+def _formatter(
+    log: config.LogOptions, stream: TextIO, environ: Mapping[str, str]
+) -> logging.Formatter:
+    json = JsonFormatter() if log.format == "json" else None
+    if is_journal(stream, environ):
+        return PrefixFormatter(json)
+    return json or TextFormatter(colour=_is_terminal(stream, environ) and not _wants_plain(environ))
+
+
+def _levels(log: config.LogOptions) -> dict[str, str]:
+    """Only our own loggers follow the option; the handler holds back what is below it."""
+    ours = dict.fromkeys(OURS, log.level.upper())
+    return {"": "WARNING"} | ours | dict.fromkeys(OTHERS, "WARNING")
+
+
+def _set(levels: Mapping[str, str] | Mapping[str, int]) -> None:
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def _is_watched(log: config.LogOptions, stream: TextIO, environ: Mapping[str, str]) -> bool:
+    return log.format != "json" and _is_terminal(stream, environ)
+
+
+def _is_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    return stream.isatty() and environ.get("TERM", "dumb") != "dumb"
+
+
+def _wants_plain(environ: Mapping[str, str]) -> bool:
+    """Whether the person asked for no colours (no-color.org: set, and not empty)."""
+    return bool(environ.get("NO_COLOR"))
+
+
+_KINDS: Final[Mapping[type[JarvisEarError], Kind]] = {
+    ConfigError: kinds.CONFIG_REFUSED,
+    AlreadyRunning: kinds.SECOND_EAR,
+    DeviceHangs: kinds.HUNG,
+}
+
+
+@contextmanager
+def life_told() -> Iterator[None]:
+    """Say that the program starts, and that it stops in order. For the main thread."""
+    told = kinds.STARTED.told(VERSION=__version__)
+    _LOGGER.info("jarvis-ear %s starts", __version__, extra=told)
+    yield
+    _LOGGER.info("jarvis-ear stops", extra=kinds.STOPPED.told())
+
+
+def last_words(
+    error: Exception,
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    journal: Path = SOCKET,
+) -> bool:
+    """Tell the journal what ends the program; False if ``stream`` (standard error) is none.
+
+    For the main thread, when everything else is over.
+    """
+    stream = sys.stderr if stream is None else stream
+    environ = os.environ if environ is None else environ
+    if not is_journal(stream, environ):
+        return False
+    with setup(config.LogOptions(), stream, environ, journal=journal):
+        if isinstance(error, JarvisEarError):
+            _tell(error)
+        else:
+            reason = f"{type(error).__name__}: {error}"
+            told = kinds.CRASHED.told(REASON=reason)
+            _LOGGER.critical("a bug ends jarvis-ear: %s", reason, exc_info=error, extra=told)
+    return True
+
+
+def _tell(error: JarvisEarError) -> None:
+    """Tell one problem after the other: a configuration may have many."""
+    kind = _KINDS.get(type(error), kinds.FAILED)
+    for line in str(error).splitlines():
+        told = kind.told(REASON=line, EXIT_STATUS=error.exit_status)
+        _LOGGER.error("%s", line, extra=told)

@@ -1,0 +1,1 @@
+"""Utterances on file: store, format, recovery and ledger."""

@@ -1,0 +1,138 @@
+"""Ledger: what became of every utterance, one line each."""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear.delivery.events import Finished
+from jarvis_ear.delivery.playback import judge
+from jarvis_ear.journal.life import SPOOL_TROUBLE
+from jarvis_ear.log.throttle import Throttle
+from jarvis_ear.paths import PrivateFolder
+
+_LOGGER = logging.getLogger(__name__)
+
+FILE: Final = "ledger.jsonl"
+OLD_FILE: Final = "ledger.1.jsonl"
+
+MAX_BYTES: Final = 1024 * 1024
+"""Some ten thousand utterances; as many again are in the file before."""
+
+TAIL_BYTES: Final = 64 * 1024
+"""What a start reads of it: hundreds of lines more than there can be files in the spool."""
+
+COMMITTED: Final = "committed"
+"""Stands for a verdict where the spool could not be told that an utterance was committed."""
+
+
+class Ledger:
+    """Appends to a file of JSON lines: no sound and no text. The network thread only.
+
+    At most two files of 1 MiB; the older one goes. What cannot be written is said in the journal
+    instead (``unwritten``). Lines survive a killed process, not a power cut.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        self._path = folder
+        self._folder: PrivateFolder | None = None
+        self._rarely = Throttle(clock)
+        self._before = b""
+        """A line that was cut short must not spoil the next one."""
+        self.unwritten = 0
+        """Lines that are in the journal only."""
+
+    def verdict(self, finished: Finished) -> None:
+        """Record what became of an utterance."""
+        told: dict[str, object] = {
+            "verdict": str(finished.verdict),
+            "cause": finished.code,
+            "chunks": finished.chunks,
+        }
+        if finished.chunks == 0:  # else it is known when the reply was played
+            heard, why = judge(finished)
+            told |= _heard(heard, why)
+        self._write(finished.turn_id, told)
+
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
+        """Record how much of a reply was heard, after its verdict, and why not all of it."""
+        self._write(turn_id, _heard(heard, why))
+
+    def committed(self, turn_id: str) -> bool:
+        """Record that an utterance may run from now on, and return whether that is on file."""
+        return self._write(turn_id, {"stage": COMMITTED})
+
+    def recorded(self) -> Mapping[str, str]:
+        """Return the turns of the newest lines with what they say, whatever else is there."""
+        found: dict[str, str] = {}
+        for line in self._tail().splitlines():
+            with suppress(ValueError, RecursionError, AttributeError, TypeError):
+                told = json.loads(line)
+                turn_id, end = told.get("turn"), told.get("verdict", told.get("stage"))
+                if isinstance(turn_id, str) and isinstance(end, str):
+                    found[turn_id] = end
+        return found
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self._folder is not None:
+            self._folder.close()
+            self._folder = None
+
+    def _write(self, turn_id: str, told: Mapping[str, object]) -> bool:
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "turn": turn_id}
+        try:
+            self._append((json.dumps({**line, **told}) + "\n").encode())
+        except OSError as error:
+            self.unwritten += 1
+            words = ", ".join(f"{key} {value}" for key, value in told.items())
+            told = {"TURN_ID": turn_id}
+            _LOGGER.info("ledger: turn %s: %s", json.dumps(turn_id), words, extra=told)
+            if self._rarely.now():
+                told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=_why(error))
+                words = "the ledger in %s cannot be written: %s"
+                _LOGGER.warning(words, self._path, _why(error), extra=told)
+            return False
+        return True
+
+    def _append(self, line: bytes) -> None:
+        before, self._before = self._before, b"\n"
+        folder = self._opened()
+        size = folder.append(FILE, before + line)
+        self._before = b""
+        if size > MAX_BYTES:
+            folder.move(FILE, folder, OLD_FILE)
+
+    def _tail(self) -> bytes:
+        try:
+            folder = self._opened()
+            return b"\n".join(_last(folder, name) for name in (OLD_FILE, FILE))
+        except OSError:
+            return b""  # it is said when something cannot be written
+
+    def _opened(self) -> PrivateFolder:
+        if self._folder is None:
+            self._folder = PrivateFolder(self._path)
+        return self._folder
+
+
+def _heard(heard: str, why: str) -> dict[str, object]:
+    return {"heard": str(heard), "heard_reason": str(why)}
+
+
+def _last(folder: PrivateFolder, name: str) -> bytes:
+    try:
+        fd = folder.open(name, os.O_RDONLY)
+    except OSError:
+        return b""
+    with os.fdopen(fd, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+        return file.read(TAIL_BYTES)
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error)

@@ -1,0 +1,359 @@
+"""Spool: utterances on file, so that a killed ear loses nothing and repeats nothing."""
+
+import fcntl
+import logging
+import os
+import secrets
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from jarvis_ear import config, paths
+from jarvis_ear.delivery import utterance as record
+from jarvis_ear.delivery.events import Finished
+from jarvis_ear.delivery.recovery import CurrentRun, Guarantee, Recovered
+from jarvis_ear.delivery.transitions import SpoolState
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.errors import AlreadyRunning
+from jarvis_ear.journal.life import SPOOL_TROUBLE, SPOOL_UNMARKED
+from jarvis_ear.log.throttle import Throttle
+from jarvis_ear.paths import PrivateFolder, write_all
+from jarvis_ear.spool.ledger import Ledger
+from jarvis_ear.spool.recovery import OPEN, Place, SpoolScan
+
+_LOGGER = logging.getLogger(__name__)
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class BootClock:
+    """Seconds since the machine's start. A value: any thread may call it.
+
+    They go on while the machine sleeps, and nobody sets them: neither a person nor NTP.
+    """
+
+    boot_id: str
+    """Which start: the seconds of another one mean nothing in this one."""
+
+    @classmethod
+    def of_this_machine(cls) -> Self:
+        """Return the clock of this start. Where none is named, no former one is this one."""
+        try:
+            return cls(_BOOT_ID.read_text().strip())
+        except OSError:
+            return cls(secrets.token_hex(16))
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Spool(Protocol):
+    """Keeps what must outlive a killed ear. The network thread only; no method raises.
+
+    Whatever cannot be kept is delivered from memory all the same. What is kept, and cannot be
+    marked as sent, is not delivered.
+    """
+
+    @property
+    def kept(self) -> Collection[str]:
+        """Turns that the next life will go on with."""
+
+    def begin(self, fresh_s: float, promise: Guarantee) -> Recovered:
+        """Return what a former life left behind. Before anything else of this one."""
+
+    def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        """Add to an utterance that somebody is still speaking."""
+
+    def discard(self, turn_id: str) -> None:
+        """Forget what was no utterance after all."""
+
+    def keep(self, utterance: Utterance) -> None:
+        """Keep a whole utterance."""
+
+    def mark(self, turn_id: str, mark: SpoolState) -> bool:
+        """Note how far it has come; False if a later start might still send what is ``SENT``."""
+
+    def finish(self, finished: Finished) -> None:
+        """Record a verdict, and then forget the utterance."""
+
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
+        """Record how much of a reply was heard, after its verdict."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how often each bound was met."""
+
+
+class NoSpool:
+    """Keeps nothing: what a killed ear had not delivered is gone."""
+
+    kept: Collection[str] = ()
+
+    def begin(self, fresh_s: float, promise: Guarantee) -> Recovered:  # noqa: ARG002 - the protocol's
+        """Nothing was left behind."""
+        return Recovered()
+
+    def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        """Keep nothing."""
+
+    def discard(self, turn_id: str) -> None:
+        """Keep nothing."""
+
+    def keep(self, utterance: Utterance) -> None:
+        """Keep nothing."""
+
+    def mark(self, turn_id: str, mark: SpoolState) -> bool:  # noqa: ARG002 - the protocol's
+        """Keep nothing: no later start can send it."""
+        return True
+
+    def finish(self, finished: Finished) -> None:
+        """Keep nothing."""
+
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
+        """Keep nothing."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Count nothing."""
+        return {}
+
+
+MAX_OPEN: Final = 4
+"""One person speaks at a time: so many files mean that somebody forgot to say how it ended."""
+
+_LOCK: Final = "lock"
+
+
+class DiskSpool:
+    """One file for each utterance that has no verdict, in folders that say how far it has come.
+
+    Made and locked by the main thread, then used by the network thread only. No method but
+    ``lock`` raises: what cannot be written is delivered from memory, with a warning a minute; what
+    is on file and cannot be marked as sent is not delivered, with an error for each.
+    At most 16 utterances and 16 MiB, like the outbox, which says which one gives way.
+    """
+
+    def __init__(self, folder: Path, ledger: Ledger, clock: BootClock) -> None:
+        self._path = folder
+        self._ledger = ledger
+        self._clock = clock
+        self._held = ExitStack()
+        self._folders: dict[str, PrivateFolder] = {}
+        self._places: dict[str, Place] = {}
+        self._leftovers: dict[str, Place] = {}
+        self._rarely = Throttle(clock)
+        self.failures = 0
+        """Times that something could not be written."""
+        self.foreign = 0
+        """Files that a start found and did not touch."""
+
+    @property
+    def kept(self) -> Collection[str]:
+        """Turns that the next life will go on with."""
+        return {turn_id for turn_id, place in self._places.items() if place.folder != OPEN}
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how often each bound was met."""
+        return {
+            "spool_failures": self.failures,
+            "spool_foreign_files": self.foreign,
+            "ledger_unwritten": self._ledger.unwritten,
+        }
+
+    def lock(self) -> None:
+        """Take the folder, or raise ``AlreadyRunning``. One that is unfit is done without."""
+        words = "the spool in %s is not usable, sentences are kept in memory only: %s"
+        with self._careful(words), ExitStack() as taken:
+            base = taken.enter_context(PrivateFolder(self._path))
+            self._take_lock(base, taken)
+            self._folders = {
+                str(name): taken.enter_context(PrivateFolder(self._path / name))
+                for name in (OPEN, *SpoolState)
+            }
+            self._held = taken.pop_all()
+
+    def close(self) -> None:
+        """Let go of the folders: somebody else may take them."""
+        self._folders.clear()
+        self._held.close()
+        self._ledger.close()
+
+    def begin(self, fresh_s: float, promise: Guarantee) -> Recovered:
+        """Return what a former life left behind. Before anything else of this one."""
+        if not self._folders:
+            return Recovered()
+        speaking = {turn: at for turn, at in self._places.items() if at.folder == OPEN}
+        present = CurrentRun(self._clock.boot_id, self._clock(), fresh_s, promise)
+        known = {**speaking, **self._leftovers}
+        survey = SpoolScan(self._folders, known, present, self._ledger.recorded())
+        estate = survey.take()
+        self._places = {
+            turn: at for turn, at in survey.places.items() if self._leftovers.get(turn) != at
+        }
+        self._say_foreign(survey.foreign)
+        return estate
+
+    def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        """Add to an utterance that somebody is still speaking."""
+        if not self._folders:
+            return
+        with self._careful():
+            try:
+                self._extend(turn_id, offset, pcm)
+            except OSError:
+                self.discard(turn_id)  # nobody knows how much of it was written
+                raise
+
+    def discard(self, turn_id: str) -> None:
+        """Forget what was no utterance after all. A file that stays is tried again later."""
+        place = self._places.pop(turn_id, None) or self._leftovers.pop(turn_id, None)
+        if place is None:
+            return
+        with self._careful():
+            try:
+                self._folders[place.folder].remove(place.name)
+            except OSError:
+                self._leftovers[turn_id] = place
+                raise
+
+    def keep(self, utterance: Utterance) -> None:
+        """Keep a whole utterance."""
+        if not self._folders or not record.can_be_kept(utterance):
+            return
+        with self._careful():
+            try:
+                self._keep(utterance)
+            except OSError:
+                self.discard(utterance.turn_id)  # a part of it would be taken for a torn one
+                raise
+
+    def mark(self, turn_id: str, mark: SpoolState) -> bool:
+        """Note how far it has come; False if a later start might still send what is ``SENT``.
+
+        That is so only when its file can neither be moved nor removed, and the ledger cannot be
+        written: each of the three would keep a later start from it.
+        """
+        place = self._places.get(turn_id) or self._leftovers.get(turn_id)
+        if place is None or place.folder == mark:
+            return True
+        with self._careful():
+            self._move(turn_id, place, mark)
+            return True
+        if mark is not SpoolState.SENT or self._ledger.committed(turn_id):
+            return True
+        self.discard(turn_id)
+        if turn_id not in self._leftovers:
+            return True
+        self._say_not_sent(turn_id)
+        return False
+
+    def finish(self, finished: Finished) -> None:
+        """Record a verdict, and then forget the utterance."""
+        self._ledger.verdict(finished)
+        for turn_id in (finished.turn_id, *self._leftovers):
+            self.discard(turn_id)
+
+    def heard(self, turn_id: str, heard: str, why: str) -> None:
+        """Record how much of a reply was heard, after its verdict."""
+        self._ledger.heard(turn_id, heard, why)
+
+    def _take_lock(self, base: PrivateFolder, taken: ExitStack) -> None:
+        fd = base.open(_LOCK, os.O_RDWR | os.O_CREAT)
+        taken.callback(os.close, fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another jarvis-ear is running with the folder {self._path}: stop it, or give "
+                "this one a folder of its own with spool.dir"
+            ) from None
+
+    def _open(self, turn_id: str) -> None:
+        self.discard(turn_id)
+        speaking = [turn for turn, place in self._places.items() if place.folder == OPEN]
+        for forgotten in speaking[: max(0, len(speaking) - MAX_OPEN + 1)]:
+            self.discard(forgotten)
+        now = self._clock()
+        name = record.name_of(turn_id, now)
+        self._folders[OPEN].remove(name)
+        self._folders[OPEN].append(name, record.opened(turn_id, self._clock.boot_id, now))
+        self._places[turn_id] = Place(OPEN, name)
+
+    def _extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
+        if offset == 0:
+            self._open(turn_id)
+        place = self._places.get(turn_id)
+        if place is None or place.folder != OPEN or place.written != offset:
+            return
+        if offset + len(pcm) > record.MAX_PCM_BYTES:
+            return
+        self._folders[OPEN].append(place.name, pcm)
+        self._places[turn_id] = replace(place, written=offset + len(pcm))
+
+    def _keep(self, utterance: Utterance) -> None:
+        """Write what is missing, then the header, which makes it whole; then move it."""
+        turn_id, pcm = utterance.turn_id, utterance.pcm
+        place = self._places.get(turn_id)
+        if place is None or place.folder != OPEN or place.written > len(pcm):
+            self._open(turn_id)
+            place = self._places[turn_id]
+        fd = self._folders[OPEN].open(place.name, os.O_RDWR)
+        try:
+            os.lseek(fd, record.RECORD_HEADER_BYTES + place.written, os.SEEK_SET)
+            write_all(fd, pcm[place.written :])
+            os.ftruncate(fd, record.RECORD_HEADER_BYTES + len(pcm))
+            os.pwrite(fd, record.closed(utterance, self._clock.boot_id), 0)
+        finally:
+            os.close(fd)
+        self._move(turn_id, place, SpoolState.NEW)
+
+    def _move(self, turn_id: str, place: Place, mark: SpoolState) -> None:
+        self._folders[place.folder].move(place.name, self._folders[mark])
+        self._places[turn_id] = Place(str(mark), place.name)
+        self._leftovers.pop(turn_id, None)
+
+    def _say_not_sent(self, turn_id: str) -> None:
+        told = SPOOL_UNMARKED.told(PLACE=self._path, TURN_ID=turn_id)
+        words = (
+            "turn %s is not sent: neither %s nor the ledger can be written, and after a restart it "
+            "could be sent twice; make them writable, or set spool.dir to a folder that is"
+        )
+        _LOGGER.error(words, turn_id, self._path, extra=told)
+
+    def _say_foreign(self, number: int) -> None:
+        self.foreign += number
+        if number:
+            reason = f"{number} files are none of ours, and are left alone"
+            told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=reason)
+            words = "%d files in %s are none of ours, and are left alone"
+            _LOGGER.warning(words, number, self._path, extra=told)
+
+    @contextmanager
+    def _careful(
+        self, words: str = "the spool in %s cannot be written, what is said is kept in memory: %s"
+    ) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failures += 1
+            if self._rarely.now():
+                why = os.strerror(error.errno).lower() if error.errno else str(error)
+                told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=why)
+                _LOGGER.warning(words, self._path, why, extra=told)
+
+
+@contextmanager
+def kept_spool(options: config.SpoolOptions) -> Iterator[Spool]:
+    """Take the folder in which sentences wait: whoever comes second has to be told at once."""
+    if not options.enabled:
+        yield NoSpool()
+        return
+    clock = BootClock.of_this_machine()
+    ledger = Ledger(options.ledger_dir or paths.state_folder(os.environ), clock)
+    spool = DiskSpool(options.dir or paths.spool_folder(os.environ), ledger, clock)
+    with closing(spool):
+        spool.lock()
+        yield spool

@@ -1,1 +1,0 @@
-"""Floor 2: the host: queues between threads, logs."""

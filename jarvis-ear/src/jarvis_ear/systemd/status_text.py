@@ -1,0 +1,207 @@
+"""Status text: what the service manager is told about the ear."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from math import ceil
+from typing import Final
+
+from jarvis_ear.health.liveness import Watchdog
+from jarvis_ear.hearing.events import State
+from jarvis_ear.systemd.notify import AnyNotifier
+
+LONGEST: Final = 120
+"""Characters of a reason that are worth their place: the log has the whole of it."""
+
+_STATES: Final[Mapping[State, str]] = {
+    State.IDLE: "listening",
+    State.LISTENING: "heard the wake word",
+    State.CAPTURING: "capturing a sentence",
+    State.THINKING: "thinking",
+    State.SPEAKING: "speaking",
+    State.FOLLOW_UP: "listening for a follow-up",
+    State.MUTED: "muted",
+    State.DEAF: "deaf",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What tells how the ear is, at one moment."""
+
+    state: State
+    """What the ear is doing."""
+    hearing: bool = True
+    """Whether sound comes from the microphone."""
+    proofs: int = 1
+    """How often the wake model has answered. 0: it is not warm yet."""
+    lost: str = ""
+    """Why there is no microphone; empty while there is one."""
+    silence: str = ""
+    """What is wrong with the sound of a microphone that works; empty: nothing."""
+    retry_s: float = 0.0
+    """After so long, at most, it is looked for again."""
+    muted_by: tuple[str, ...] = ()
+    """Who wants the microphone closed."""
+    muted_until: str = ""
+    """The time of the clock at which it opens by itself; empty: it does not."""
+    stuck: tuple[str, ...] = ()
+    """Parts that should move and do not."""
+    backend: str = ""
+    """What is wrong with the backend; empty: nothing."""
+    speaker: str = ""
+    """Why replies are not heard although they should be; empty: no reason known."""
+    reload: str = ""
+    """What became of a reload that is not simply done; empty: nothing to say."""
+    reload_waits: bool = False
+    """Whether a new configuration is not in force yet."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the start is over: it hears, or is known to have no microphone to hear with."""
+        return self.proofs > 0 and (self.hearing or self.state in (State.DEAF, State.MUTED))
+
+
+def status(condition: Condition) -> str:
+    """Describe it: short, true, and the same words as long as nothing has changed."""
+    said = [_ear(condition), condition.backend]
+    if condition.speaker:
+        said.append(f"no loudspeaker ({_short(condition.speaker)})")
+    stuck = [part for part in condition.stuck if condition.hearing or part != "sound"]
+    if stuck:
+        said.append(f"stuck: {', '.join(stuck)}")
+    line = ", ".join(filter(None, said))
+    return f"{line}; {condition.reload}" if condition.reload else line
+
+
+def _ear(condition: Condition) -> str:
+    if condition.muted_by or condition.state is State.MUTED:
+        return _muted(condition)
+    if condition.state is State.DEAF:
+        return _deaf(condition)
+    if condition.proofs == 0:
+        return "starting: the wake model is not warm yet"
+    if not condition.hearing and condition.state is State.IDLE:
+        return "waiting for the microphone"
+    return _STATES[condition.state]
+
+
+def _muted(condition: Condition) -> str:
+    by = f" by the {' and the '.join(condition.muted_by)}" if condition.muted_by else ""
+    return f"muted{by}{f' until {condition.muted_until}' if condition.muted_until else ''}"
+
+
+def _deaf(condition: Condition) -> str:
+    if condition.silence and not condition.lost:
+        return f"deaf: {_short(condition.silence)}"
+    short = _short(condition.lost)
+    retry = f", retry in {ceil(condition.retry_s)} s" if condition.retry_s else ""
+    return f"deaf: no microphone{f' ({short})' if short else ''}{retry}"
+
+
+def _short(reason: str) -> str:
+    """Return the first part of a reason, cut where it is too long for a status."""
+    first = reason.partition("\n")[0].partition("; ")[0]
+    return first if len(first) <= LONGEST else f"{first[: LONGEST - 3]}..."
+
+
+PATIENCE_S: Final = 2.0
+"""A link that is replaced, or dialled for the first time, is away for less."""
+
+
+class BackendOutage:
+    """Remembers when the link was up for the last time. Owned by the main thread."""
+
+    def __init__(
+        self,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._monotonic = monotonic
+        self._wall = wall
+        self._gone_at: float | None = None
+        self._since = ""
+
+    def look(self, *, connected: bool, refused: bool) -> str:
+        """Say what is wrong with the backend, several times a second; nothing: it is there."""
+        if connected:
+            self._gone_at = None
+            return ""
+        if self._gone_at is None:
+            self._gone_at = self._monotonic()
+            self._since = f"{self._wall():%H:%M}"
+        if refused:
+            return "the backend does not accept the password"
+        away_s = self._monotonic() - self._gone_at
+        return f"backend away since {self._since}" if away_s >= PATIENCE_S else ""
+
+
+class _Phase(Enum):
+    """What the service manager believes of us."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    RELOADING = "reloading"
+    STOPPING = "stopping"
+
+
+class Service:
+    """Tells the service manager what has changed, and feeds its watchdog. Owned by the main thread.
+
+    It is ready once, when the ear hears or is known to be unable to; ``reloading`` takes that back
+    for a moment, and after ``stopping`` nothing is said any more.
+    """
+
+    def __init__(
+        self,
+        notifier: AnyNotifier,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._notifier = notifier
+        self._monotonic = monotonic
+        self._status = ""
+        self._phase = _Phase.STARTING
+
+    def starting(self) -> None:
+        """Say that the program has begun."""
+        self._say_status("starting: loading the models")
+
+    def look(self, condition: Condition, watchdog: Watchdog) -> None:
+        """Look how things are, several times a second."""
+        if self._phase is _Phase.STOPPING:
+            return
+        self._say_status(status(condition))
+        if self._is_over(condition):
+            self._phase = _Phase.RUNNING
+            self._notifier.tell("READY=1", f"STATUS={self._status}")
+        if watchdog.is_due():
+            self._notifier.tell("WATCHDOG=1")
+
+    def reloading(self) -> None:
+        """Say that the configuration is being read again; a look says when that is over."""
+        if self._phase not in (_Phase.RUNNING, _Phase.RELOADING):
+            return
+        self._phase = _Phase.RELOADING
+        microseconds = int(self._monotonic() * 1e6)
+        self._notifier.tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
+
+    def stopping(self) -> None:
+        """Say that the end has begun. A signal handler may do so, and say it again."""
+        if self._phase is not _Phase.STOPPING:
+            self._phase = _Phase.STOPPING
+            self._notifier.tell("STOPPING=1", "STATUS=stopping")
+
+    def _is_over(self, condition: Condition) -> bool:
+        """Whether what the service manager waits for has just come to its end."""
+        if self._phase is _Phase.STARTING:
+            return condition.is_ready
+        return self._phase is _Phase.RELOADING and not condition.reload_waits
+
+    def _say_status(self, words: str) -> None:
+        if words != self._status:
+            self._status = words
+            self._notifier.tell(f"STATUS={words}")

@@ -1,0 +1,1 @@
+"""What happened in each turn, as the journal, the console and the bus see it."""

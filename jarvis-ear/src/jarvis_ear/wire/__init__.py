@@ -1,1 +1,0 @@
-"""Floor 1: what is said between the ear and a backend. No sockets."""

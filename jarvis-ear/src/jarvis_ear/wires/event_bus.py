@@ -1,0 +1,246 @@
+"""The event bus ``/ws``: messages, signatures and their codec."""
+
+import hmac
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias, assert_never
+
+from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.wires.json_fields import read_object, write_object
+
+PATH: Final = "/ws"
+
+MODULES: Final = ("vision", "audio", "tactile", "action")
+"""What can be switched. `audio` is the microphone of an ear."""
+
+MICROPHONE: Final = "audio"
+"""The module that is the microphone of an ear."""
+
+STATUS_CHANGED: Final = "module_status_changed"
+
+WINDOW_S: Final = 30.0
+"""How far the clocks of a sender and a receiver may be apart, and how long a letter may travel."""
+
+_SIGNATURE: Final = "signature"
+
+_OWN: Final = frozenset({"type", "data", "timestamp"})
+"""The fields that every event has."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusPing:
+    """Client: a question whether the bus is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleControl:
+    """Client: switch a module."""
+
+    module: str
+    """One of ``MODULES``."""
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Anybody: something has happened. Everybody is told."""
+
+    type: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    timestamp: str = ""
+    """ISO 8601, of its sender; empty if the sender said none."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """The other fields of the message, as its sender wrote them."""
+
+
+Message: TypeAlias = BusPing | ModuleControl | Event
+
+
+class NotJson(RemoteProtocolError):
+    """What was sent is no JSON object at all."""
+
+
+def read(text: str) -> dict[str, Any]:
+    """Return the JSON object of a frame, or raise NotJson."""
+    try:
+        return read_object(text)
+    except RemoteProtocolError as error:
+        raise NotJson(str(error)) from None
+
+
+def decode(payload: Mapping[str, Any]) -> Message:
+    """Return what ``payload`` says."""
+    match payload:
+        case {"type": "ping"}:
+            return BusPing()
+        case {"type": "module_control", "module": str(module), "enabled": bool(enabled)}:
+            if module not in MODULES:
+                raise RemoteProtocolError(f"unknown module; expected one of {', '.join(MODULES)}")
+            return ModuleControl(module, enabled)
+        case {"type": "module_control"}:
+            raise RemoteProtocolError("module_control without module and enabled")
+        case {"type": str(kind)} if kind:
+            more = {name: value for name, value in payload.items() if name not in _OWN}
+            return Event(kind, _data(payload), _timestamp(payload), more)
+    raise RemoteProtocolError("a message without a type; expected text")
+
+
+def encode(message: Event | ModuleControl) -> dict[str, Any]:
+    """Return the JSON object that says ``message``."""
+    match message:
+        case ModuleControl(module, enabled):
+            return {"type": "module_control", "module": module, "enabled": enabled}
+        case Event(kind, data, timestamp, more):
+            return {"type": kind, "data": dict(data), "timestamp": timestamp, **more}
+        case _:
+            assert_never(message)
+
+
+def status_changed(module: str, *, enabled: bool, now_s: float) -> Event:
+    """Make the event that says how a module is now."""
+    return Event(STATUS_CHANGED, {"module": module, "enabled": enabled}, stamp(now_s))
+
+
+def module_status(event: Event) -> tuple[str, bool] | None:
+    """Return which module is how, if that is what ``event`` says."""
+    match event:
+        case Event(type="module_status_changed", data={"module": str(m), "enabled": bool(e)}):
+            return (m, e) if m in MODULES else None
+    return None
+
+
+def module_switched(event: Event) -> tuple[str, bool] | None:
+    """Return which module is to be how for everybody, if that is what ``event`` says.
+
+    What names an ear says of that ear's own microphone only.
+    """
+    return None if "agentId" in event.data else module_status(event)
+
+
+def announced(agent_id: str, *, enabled: bool, by: Sequence[str], now_s: float) -> Event:
+    """Make the event by which an ear says how its microphone is, and who closed it."""
+    data = {"module": MICROPHONE, "enabled": enabled, "agentId": agent_id, "mutedBy": list(by)}
+    return Event(STATUS_CHANGED, data, stamp(now_s))
+
+
+def microphone_order(message: Message) -> bool | None:
+    """Return how microphones are to be if ``message`` is an order to ears, else None.
+
+    A bus tells everybody that a module was switched in the words in which an ear announces how its
+    own one is. What names an ear is such an announcement: no ear obeys another one's, or its own.
+    """
+    match message:
+        case ModuleControl(module="audio", enabled=enabled):
+            return enabled
+        case Event():
+            module, enabled = module_switched(message) or ("", False)
+            return enabled if module == MICROPHONE else None
+    return None
+
+
+def ping() -> dict[str, Any]:
+    """Return the question whether the bus is there."""
+    return {"type": "ping"}
+
+
+def pong(now_s: float) -> dict[str, Any]:
+    """Return the answer to a ping."""
+    return {"type": "pong", "timestamp": stamp(now_s)}
+
+
+def stamp(now_s: float) -> str:
+    """Return seconds since 1970 as ISO 8601."""
+    return datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds")
+
+
+def write(payload: Mapping[str, Any]) -> str:
+    """Return the frame of ``payload``."""
+    return write_object(payload)
+
+
+def sign(payload: Mapping[str, Any], key: bytes, now_s: float) -> dict[str, Any]:
+    """Return ``payload`` with the time it is sent at, and a signature over both."""
+    stamped = {**_unsigned(payload), "sentAt": stamp(now_s)}
+    return {**stamped, _SIGNATURE: _signature(stamped, key)}
+
+
+def check(payload: Mapping[str, Any], key: bytes, now_s: float) -> str:
+    """Return the signature of ``payload`` if it is good and fresh."""
+    signature = payload.get(_SIGNATURE)
+    if not isinstance(signature, str):
+        raise RemoteProtocolError("Unsigned message; expected a signature")
+    expected = _signature(_unsigned(payload), key)
+    if not hmac.compare_digest(signature.encode(errors="replace"), expected.encode()):
+        raise RemoteProtocolError("Invalid signature")
+    if abs(_seconds(payload.get("sentAt")) - now_s) > WINDOW_S:
+        raise RemoteProtocolError(f"Stale message; expected one of the last {WINDOW_S:g} s")
+    return expected
+
+
+def _unsigned(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name != _SIGNATURE}
+
+
+def _signature(payload: Mapping[str, Any], key: bytes) -> str:
+    canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hmac.new(key, canonical.encode(), "sha256").hexdigest()
+
+
+def _seconds(timestamp: object) -> float:
+    try:
+        when = datetime.fromisoformat(timestamp)  # type: ignore[arg-type]  # TypeError is expected
+        return when.timestamp() if when.tzinfo is not None else float("-inf")
+    except (TypeError, ValueError, OverflowError):
+        return float("-inf")
+
+
+def _data(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = payload.get("data", {})
+    if not isinstance(data, dict):
+        raise RemoteProtocolError(f"data is {type(data).__name__}; expected an object")
+    return data
+
+
+def _timestamp(payload: Mapping[str, Any]) -> str:
+    timestamp = payload.get("timestamp", "")
+    return timestamp if isinstance(timestamp, str) else ""
+
+
+SEEN_LETTERS: Final = 10_000
+"""Signatures that are remembered; a bus on which more come within a minute is under attack."""
+
+
+class MessageSigner:
+    """Signs what goes out and checks what comes in, once each. Owned by one loop.
+
+    Bound: ``SEEN_LETTERS`` signatures. Policy: one more is refused until the oldest is stale.
+    """
+
+    def __init__(self, key: bytes | None, now: Callable[[], float]) -> None:
+        """Use ``key``, or none at all; ``now`` is a wall clock."""
+        self._key = key
+        self._now = now
+        self._seen: dict[str, float] = {}
+
+    def write(self, payload: Mapping[str, Any]) -> str:
+        """Return the frame that says ``payload``."""
+        if self._key is None:
+            return write(payload)
+        return write(sign(payload, self._key, self._now()))
+
+    def check(self, payload: Mapping[str, Any]) -> None:
+        """Return if ``payload`` may be believed, else raise RemoteProtocolError."""
+        if self._key is None:
+            return
+        signature = check(payload, self._key, self._now())
+        self._forget_stale()
+        if signature in self._seen or len(self._seen) >= SEEN_LETTERS:
+            raise RemoteProtocolError("Repeated message; expected each one once")
+        self._seen[signature] = self._now()
+
+    def _forget_stale(self) -> None:
+        stale = self._now() - 2 * WINDOW_S  # a sender's clock may be one window ahead
+        while self._seen and (oldest := next(iter(self._seen))) and self._seen[oldest] < stale:
+            del self._seen[oldest]

@@ -1,0 +1,282 @@
+"""The realtime stream ``/ws/realtime``: codec, dialect and handshake."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, TypeAlias, assert_never
+
+import aiohttp
+
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
+from jarvis_ear.units import FRAME_BYTES
+from jarvis_ear.wires import messages as ear
+from jarvis_ear.wires.dialect import (
+    Endpoint,
+    Fence,
+    Frame,
+    PingFrame,
+    PongFrame,
+    number_of,
+    numbered,
+    slices,
+)
+from jarvis_ear.wires.json_fields import printable, read_object, write_object
+from jarvis_ear.wires.socketio import MAX_INDEX, media_type
+
+PATH: Final = "/ws/realtime"
+"""Where our server has it, unless its owner moves it."""
+
+
+class RealtimeState(StrEnum):
+    """What the server does."""
+
+    RECORDING = "recording"
+    TRANSCRIBING = "transcribing"
+    RESPONDING = "responding"
+    IDLE = "idle"
+    ERROR = "error"
+
+
+class Code(StrEnum):
+    """Why a status is an error."""
+
+    EMPTY_STREAM = "empty_stream"
+    """The end came before any sound."""
+    INVALID_CONTROL = "invalid_control"
+    """A text frame that is not the end."""
+    INVALID_AUDIO = "invalid_audio"
+    """A binary frame that is no WAV slice."""
+    TOO_LONG = "too_long"
+    """More sound than an utterance may have."""
+    NOT_UNDERSTOOD = "not_understood"
+    """There were no words in it."""
+    ENGINE_FAILED = "engine_failed"
+    """What understands or answers did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeStatus:
+    """Server: what it does now."""
+
+    state: RealtimeState
+    code: Code | None = None
+    """Of an error."""
+    message: str = ""
+    """Of an error, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeTranscript:
+    """Server: what it understood so far, or at last."""
+
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Server: the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Server: the next binary frame is speech."""
+
+    format: str
+    """Its media type."""
+    size: int
+    """Its bytes."""
+
+
+ToClient: TypeAlias = RealtimeStatus | RealtimeTranscript | Response | Audio
+
+
+def encode_end() -> str:
+    """Return the text frame that closes an utterance."""
+    return write_object({"event": "end"})
+
+
+def check_end(text: str) -> None:
+    """Return if the client's frame ``text`` closes the utterance."""
+    if read_object(text).get("event") != "end":
+        raise RemoteProtocolError('an unknown control message; expected {"event": "end"}')
+
+
+def encode(message: ToClient, now_s: float) -> str:
+    """Return the text frame that says ``message``; ``now_s`` counts from 1970."""
+    kind, payload = _parts(message)
+    timestamp = datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds")
+    return write_object({"type": kind, "payload": payload, "timestamp": timestamp})
+
+
+def decode(text: str) -> ToClient:
+    """Return what the server's frame ``text`` says."""
+    match read_object(text):
+        case {"type": "status", "payload": dict(payload)}:
+            return _status(payload)
+        case {"type": "transcript", "payload": {"text": str(said), "is_final": bool(is_final)}}:
+            return RealtimeTranscript(said, is_final)
+        case {"type": "response", "payload": {"text": str(said)}}:
+            return Response(said)
+        case {"type": "audio", "payload": {"format": str(form), "size": int(size)}}:
+            return Audio(form, size)
+    raise RemoteProtocolError("expected a status, transcript, response or audio with its payload")
+
+
+def _parts(message: ToClient) -> tuple[str, dict[str, Any]]:
+    match message:
+        case RealtimeStatus(state, None, _):
+            return "status", {"state": state.value}
+        case RealtimeStatus(state, code, text):
+            return "status", {"state": state.value, "code": code, "message": text}
+        case RealtimeTranscript(text, is_final):
+            return "transcript", {"text": text, "is_final": is_final}
+        case Response(text):
+            return "response", {"text": text}
+    return "audio", {"format": message.format, "size": message.size}
+
+
+def _status(payload: Mapping[str, Any]) -> RealtimeStatus:
+    message = payload.get("message", "")
+    try:
+        state = RealtimeState(payload.get("state", ""))
+    except ValueError:
+        raise RemoteProtocolError("a status of an unknown state") from None
+    return RealtimeStatus(state, _code(payload), message if isinstance(message, str) else "")
+
+
+def _code(payload: Mapping[str, Any]) -> Code | None:
+    """Return the code, or None: to refuse a failure that we do not know would hide it."""
+    try:
+        return Code(str(payload.get("code")))
+    except ValueError:
+        return None
+
+
+SLICE_BYTES: Final = 10 * FRAME_BYTES
+"""200 ms: the longest slice that the owner of the wire names."""
+
+_PHRASES: Final[Mapping[Code, str]] = {
+    Code.EMPTY_STREAM: "No audio received",
+    Code.NOT_UNDERSTOOD: "Could not understand audio",
+}
+"""What delivery calls the causes that it knows."""
+
+
+class RealtimeDialect:
+    """Translates for one connection. Pure; owned by the link."""
+
+    def __init__(self, agent_id: str) -> None:
+        self._agent_id = agent_id
+        self._fence = Fence()
+        self._announced: Audio | None = None
+        self._sentences = 0  # announced: one whose sound is refused is missing, and counts
+        self.is_open = False
+        """Whether the backend has said that it records, which comes first."""
+
+    def hello(self) -> tuple[Frame, ...]:
+        """Say nothing: the backend begins."""
+        return ()
+
+    def say(self, message: ear.ToBackend) -> tuple[Frame, ...]:
+        """Return the frames that say ``message``."""
+        match message:
+            case ear.Ping():
+                return (numbered(self._fence.ping()),)
+            case ear.AudioStart():
+                return (numbered(self._fence.put_up()),)
+            case ear.AudioPart(_, _, pcm):
+                return tuple(pcm_to_wav(piece) for piece in slices(pcm, SLICE_BYTES))
+            case ear.AudioEnd():
+                self._announced, self._sentences = None, 0
+                return (encode_end(),)
+            case ear.AudioChunk():
+                raise LocalProtocolError("this wire takes an utterance in parts")
+            case _:
+                assert_never(message)
+
+    def hear(self, frame: Frame) -> tuple[ear.FromBackend, ...]:
+        """Return what a frame of the backend says."""
+        match frame:
+            case str():
+                return self._words(decode(frame))
+            case bytes():
+                return self._sentence(frame)
+            case PongFrame():
+                started = self._fence.pong(number_of(frame))
+                return (ear.Listening(self._agent_id), ear.Pong()) if started else (ear.Pong(),)
+            case PingFrame():
+                return ()
+            case _:
+                assert_never(frame)
+
+    def _words(self, message: ToClient) -> tuple[ear.FromBackend, ...]:
+        match message:
+            case RealtimeStatus(state, code, text):
+                return self._status(state, code, text)
+            case RealtimeTranscript(text, True):
+                return (ear.Transcript(printable(text)),)
+            case RealtimeTranscript(text):
+                return (ear.PartialTranscript(printable(text)),)
+            case Response(text):
+                return (ear.Answer(printable(text)),)
+            case Audio():
+                self._announced = message
+                self._sentences += 1
+                return ()
+            case _:
+                assert_never(message)
+
+    def _status(
+        self, state: RealtimeState, code: Code | None, text: str
+    ) -> tuple[ear.FromBackend, ...]:
+        match state:
+            case RealtimeState.RECORDING:
+                self.is_open = True
+                return ()
+            case RealtimeState.TRANSCRIBING | RealtimeState.RESPONDING:
+                return (ear.Processing(),)
+            case RealtimeState.IDLE:
+                return (ear.TtsDone(min(self._sentences, MAX_INDEX + 1)),)
+            case RealtimeState.ERROR:
+                known = _PHRASES.get(code) if code is not None else None
+                return (ear.BackendError(printable(known or text or "error")),)
+            case _:
+                assert_never(state)
+
+    def _sentence(self, audio: bytes) -> tuple[ear.FromBackend, ...]:
+        announced, self._announced = self._announced, None
+        if announced is None:
+            raise RemoteProtocolError("sound that was not announced; expected an audio event first")
+        if announced.size != len(audio):
+            raise RemoteProtocolError(f"{len(audio)} bytes of sound; expected {announced.size}")
+        index = self._sentences - 1
+        if index > MAX_INDEX:
+            raise RemoteProtocolError(f"sentence {index}; expected at most {MAX_INDEX}")
+        kind = announced.format if "/" in announced.format else f"audio/{announced.format}"
+        return (ear.TtsChunk(index, media_type(kind), audio),)
+
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""What a subprotocol may be made of (RFC 6455, 4.1, after RFC 2616, 2.2)."""
+
+
+class RealtimeHandshake:
+    """Opens the WebSocket at its address and shows the token, which the backend echoes."""
+
+    def __init__(self, url: str, path: str = "") -> None:
+        self._address = url + (path or PATH)
+
+    async def find(self, _session: aiohttp.ClientSession, token: str | None) -> Endpoint:
+        """Return where to go, or raise ``RemoteProtocolError``."""
+        if token is not None and not _TOKEN.fullmatch(token):
+            raise RemoteProtocolError("the backend gives a token that cannot be a subprotocol")
+        return Endpoint(self._address, subprotocol=token)
+
+    async def leave(self, _session: aiohttp.ClientSession) -> None:
+        """Say nothing: who resets the connection has left."""

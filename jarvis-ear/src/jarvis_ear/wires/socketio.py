@@ -1,0 +1,234 @@
+"""The Socket.IO wire of the backend, namespace ``/voice``: events with one JSON object each.
+
+Pure: an event name and a payload become a message, a message becomes an event name and a payload.
+Foreign input raises ``RemoteProtocolError`` and nothing else.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never
+
+from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
+from jarvis_ear.wires.json_fields import printable
+from jarvis_ear.wires.messages import (
+    AudioChunk,
+    AudioEnd,
+    AudioPart,
+    AudioStart,
+    BackendError,
+    FromBackend,
+    Listening,
+    Ping,
+    Pong,
+    Processing,
+    Thinking,
+    ToBackend,
+    Transcript,
+    TtsChunk,
+    TtsDone,
+)
+
+NAMESPACE: Final = "/voice"
+AUDIO_START: Final = "voice:audio_start"
+AUDIO_CHUNK: Final = "voice:audio_chunk"
+AUDIO_END: Final = "voice:audio_end"
+PING: Final = "voice:ping"
+PONG: Final = "voice:pong"
+LISTENING: Final = "voice:listening"
+PROCESSING: Final = "voice:processing"
+TRANSCRIPT: Final = "voice:transcript"
+THINKING: Final = "voice:thinking"
+TTS_CHUNK: Final = "voice:tts_chunk"
+TTS_DONE: Final = "voice:tts_done"
+ERROR: Final = "voice:error"
+
+MAX_FRAME_BYTES: Final = 5 * 1024 * 1024
+"""The backend closes the connection at one byte more, without a word."""
+
+MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+"""Largest message taken from the backend: a sentence of 2000 letters spoken at 24 kHz fits."""
+
+MAX_INDEX: Final = 511
+"""More sentences than any reply that somebody listens to."""
+
+MAX_TEXT: Final = 16_384
+"""Letters of a transcript, provider or error: many times what 30 s of speech can hold."""
+
+MAX_AGENT_ID: Final = 64
+"""As in the configuration."""
+
+_FRAME_OVERHEAD: Final = len('42/voice,["voice:audio_chunk",{"agentId":"","audio":"","seq":0}]')
+_SEQ_DIGITS: Final = 20  # room for any counter, and for a serializer that puts spaces
+_ESCAPED: Final = 6  # JSON may write one letter as \uXXXX (outside the BMP: two of them)
+
+_CONTENT_TYPE: Final = re.compile(r"[A-Za-z0-9.+-]{1,32}/[A-Za-z0-9.+-]{1,32}(;[ -~]{0,64})?")
+
+Payload = dict[str, str | int]
+
+
+def base64_length(raw_bytes: int) -> int:
+    """How many letters ``raw_bytes`` bytes are in base64."""
+    return (raw_bytes + 2) // 3 * 4
+
+
+def frame_length(agent_id: str, audio_bytes: int) -> int:
+    """Upper bound of the frame that carries ``audio_bytes`` bytes of sound as one chunk."""
+    name = 2 * _ESCAPED * len(agent_id)
+    return _FRAME_OVERHEAD + _SEQ_DIGITS + name + base64_length(audio_bytes)
+
+
+def encode(message: ToBackend) -> tuple[str, Payload]:
+    """Name and payload of the event that says ``message``."""
+    match message:
+        case AudioStart(agent_id):
+            return AUDIO_START, {"agentId": _agent_id(agent_id)}
+        case AudioChunk(agent_id, audio, seq):
+            return AUDIO_CHUNK, _audio_chunk(_agent_id(agent_id), audio, seq)
+        case AudioPart():
+            raise LocalProtocolError("this wire takes an utterance whole")
+        case AudioEnd(agent_id):
+            return AUDIO_END, {"agentId": _agent_id(agent_id)}
+        case Ping(agent_id):
+            return PING, {"agentId": _agent_id(agent_id)}
+        case _:
+            assert_never(message)
+
+
+def decode(event: str, payload: object = None) -> FromBackend:
+    """Return the message that ``event`` with ``payload`` says, or raise ``RemoteProtocolError``."""
+    decoder = _DECODERS.get(event)
+    if decoder is None:
+        raise RemoteProtocolError(f"unknown event {printable(event[:40])!r} from the backend")
+    told = _mapping(event, payload)
+    named = told.get("agentId")
+    if event != ERROR and not (named is None or _is_agent_id(named)):
+        raise RemoteProtocolError(f"{event} with an agentId that is not one")
+    return decoder(told)
+
+
+def is_for_another(agent_id: str, payload: object = None) -> bool:
+    """Whether an event with ``payload`` names an ear, and it is not ``agent_id``.
+
+    Every event may name one. Without a name it is for whoever holds the connection.
+    """
+    named = payload.get("agentId") if isinstance(payload, dict) else None
+    return isinstance(named, str) and named != agent_id
+
+
+def _is_agent_id(named: object) -> bool:
+    return isinstance(named, str) and len(named) <= MAX_AGENT_ID
+
+
+def _agent_id(agent_id: str) -> str:
+    if not isinstance(agent_id, str) or not 0 < len(agent_id) <= MAX_AGENT_ID:
+        raise LocalProtocolError("an agentId is text of 1 to 64 letters")
+    return agent_id
+
+
+def _audio_chunk(agent_id: str, audio: bytes, seq: int) -> Payload:
+    length = frame_length(agent_id, len(audio))
+    if length > MAX_FRAME_BYTES:
+        raise LocalProtocolError(f"a frame of {length} bytes; the backend takes {MAX_FRAME_BYTES}")
+    return {"agentId": agent_id, "audio": base64.b64encode(audio).decode("ascii"), "seq": seq}
+
+
+def _mapping(event: str, payload: object) -> Mapping[str, object]:
+    if payload is None:
+        return {}
+    if not isinstance(payload, dict):
+        raise RemoteProtocolError(f"{event} with {type(payload).__name__}; expected an object")
+    return payload
+
+
+def _listening(payload: Mapping[str, object]) -> FromBackend:
+    agent_id = payload.get("agentId")
+    return Listening(agent_id if isinstance(agent_id, str) else None)
+
+
+def _processing(_payload: Mapping[str, object]) -> FromBackend:
+    return Processing()
+
+
+def _pong(_payload: Mapping[str, object]) -> FromBackend:
+    return Pong()
+
+
+def _transcript(payload: Mapping[str, object]) -> FromBackend:
+    return Transcript(_text(payload, "text"))
+
+
+def _thinking(payload: Mapping[str, object]) -> FromBackend:
+    return Thinking(_text(payload, "provider"))
+
+
+def _tts_chunk(payload: Mapping[str, object]) -> FromBackend:
+    index = _count(payload, "index", MAX_INDEX)
+    return TtsChunk(index, _content_type(payload), _audio(payload))
+
+
+def _tts_done(payload: Mapping[str, object]) -> FromBackend:
+    return TtsDone(_count(payload, "totalChunks", MAX_INDEX + 1))
+
+
+def _error(payload: Mapping[str, object]) -> FromBackend:
+    """Take any payload: to refuse a malformed failure would make a success of it."""
+    text = payload.get("error")
+    if not isinstance(text, str):
+        return BackendError("")
+    return BackendError(printable(text[:MAX_TEXT]))
+
+
+def _text(payload: Mapping[str, object], key: str) -> str:
+    text = payload.get(key)
+    if not isinstance(text, str):
+        raise RemoteProtocolError(f"{key} is {type(text).__name__}; expected text")
+    if len(text) > MAX_TEXT:
+        raise RemoteProtocolError(f"{key} of {len(text)} letters; expected at most {MAX_TEXT}")
+    return printable(text)
+
+
+def _count(payload: Mapping[str, object], key: str, most: int) -> int:
+    count = payload.get(key)
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise RemoteProtocolError(f"{key} is {type(count).__name__}; expected a whole number")
+    if not 0 <= count <= most:
+        raise RemoteProtocolError(f"{key} is out of range; expected 0 to {most}")
+    return count
+
+
+def media_type(content_type: str) -> str:
+    """Return ``content_type`` if it can be one."""
+    if _CONTENT_TYPE.fullmatch(content_type) is None:
+        raise RemoteProtocolError("contentType is not a media type")
+    return content_type
+
+
+def _content_type(payload: Mapping[str, object]) -> str:
+    return media_type(_text(payload, "contentType"))
+
+
+def _audio(payload: Mapping[str, object]) -> bytes:
+    letters = payload.get("audio")
+    if not isinstance(letters, str):
+        raise RemoteProtocolError(f"audio is {type(letters).__name__}; expected base64 text")
+    if not 0 < len(letters) <= MAX_MESSAGE_BYTES:
+        raise RemoteProtocolError(f"audio of {len(letters)} letters; expected 1 to 8 MiB")
+    try:
+        audio = base64.b64decode(letters, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RemoteProtocolError("audio is not base64") from error
+    return audio
+
+
+_DECODERS: Final[Mapping[str, Callable[[Mapping[str, object]], FromBackend]]] = {
+    LISTENING: _listening,
+    PROCESSING: _processing,
+    TRANSCRIPT: _transcript,
+    THINKING: _thinking,
+    TTS_CHUNK: _tts_chunk,
+    TTS_DONE: _tts_done,
+    ERROR: _error,
+    PONG: _pong,
+}

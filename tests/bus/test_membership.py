@@ -1,0 +1,93 @@
+"""The ear on a bus, on another, or on none: as the options say, from one reload to the next."""
+
+from datetime import datetime
+
+import pytest
+
+from fakes.bus_server import BusServer
+from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.config import BackendOptions, BusOptions, Config
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.hearing.events import TurnOpened
+from jarvis_ear.mute import Mute
+from jarvis_ear.units import Samples
+
+WAKE = TurnOpened("t1", "s1", Samples(0), 0.9)
+
+
+@pytest.fixture
+def mute(tmp_path):
+    return Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+
+
+@pytest.fixture
+def server():
+    with BusServer() as server:
+        yield server
+
+
+def at(server, agent_id="kitchen", **options):
+    return Config(
+        bus=BusOptions(url=server.url, **options), backend=BackendOptions(agent_id=agent_id)
+    )
+
+
+def test_without_a_bus_it_is_member_of_none(mute):
+    with BusMembership(Config(), mute) as bus:
+        assert not bus.is_member
+        assert bus.health() == {"bus": "off"}
+        bus.announce(["owner"])
+        bus.switch_module("vision", enabled=False)
+        bus.news.effect(WAKE)
+        bus.prepare(Config())()
+        assert bus.health() == {"bus": "off"}
+
+
+def test_it_joins_and_leaves_by_reload(mute, server):
+    with BusMembership(Config(), mute) as bus:
+        bus.prepare(at(server))()
+        server.wait_for_clients(1)
+        assert bus.is_member
+        assert "modules" in bus.health()
+        server.wait(lambda: server.heard != [])
+        bus.prepare(Config())()
+        server.wait_for_parted(1)
+        assert bus.health() == {"bus": "off"}
+
+
+def test_under_another_name_it_introduces_itself_anew(mute, server):
+    with BusMembership(at(server), mute) as bus:
+        server.wait(lambda: len(server.heard) == 1)
+        bus.prepare(at(server, "hall"))()
+        server.wait(lambda: len(server.heard) == 2)
+        assert [said["data"]["agentId"] for said in server.heard] == ["kitchen", "hall"]
+
+
+def test_what_the_connection_does_not_depend_on_leaves_it_alone(mute, server):
+    with BusMembership(at(server), mute) as bus:
+        server.wait(lambda: len(server.heard) == 1)
+        slower = BackendOptions(agent_id="kitchen", reply_s=7)
+        bus.prepare(at(server).model_copy(update={"backend": slower}))()
+        bus.news.effect(WAKE)
+        bus.announce([])
+        server.wait(lambda: len(server.heard) == 2)
+        server.wait_for_clients(1)
+        assert server.joined == 1
+
+
+def test_what_may_be_told_changes_by_reload(mute, server):
+    with BusMembership(at(server), mute) as bus:
+        server.wait(lambda: len(server.heard) == 1)
+        bus.prepare(at(server, publish="wake"))()
+        server.wait_for_clients(2)
+        bus.news.effect(WAKE)
+        server.wait(lambda: len(server.of("wake")) == 1)
+
+
+def test_a_bus_that_may_not_be_used_changes_nothing(mute, server):
+    with BusMembership(at(server), mute) as bus:
+        server.wait_for_clients(1)
+        with pytest.raises(ConfigError, match=r"bus\.url"):
+            bus.prepare(Config(bus=BusOptions(url="ws://10.0.0.1")))
+        assert bus.is_member
+        assert server.joined == 1

@@ -1,0 +1,193 @@
+"""A program of another user in the place where an ear's sockets would be: nobody believes it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from jarvis_ear import paths as places
+from jarvis_ear.control import server
+from jarvis_ear.control.client import ask
+from jarvis_ear.control.server import Control
+from jarvis_ear.errors import Impostor
+
+STRANGER = 12_345
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can start a program as another user"
+)
+
+FAKE = """
+import json, os, socket, sys
+folder = sys.argv[1]
+is_mine = not os.path.isdir(folder)
+if is_mine:
+    os.mkdir(folder, 0o700)
+for name in ("control", "feed"):
+    one = socket.socket(socket.AF_UNIX)
+    one.bind(os.path.join(folder, name))
+    os.chmod(os.path.join(folder, name), 0o666)
+    one.listen()
+    if name == "control":
+        control = one
+    else:
+        feed = one
+if is_mine:
+    os.chmod(folder, 0o755)
+print("ready", flush=True)
+answer = {
+    "muted_by": ["owner"], "stored": True, "state": "muted", "hearing": False, "heard_s_ago": None,
+    "deaf_s_today": 0, "stuck": [], "turns": [],
+}
+while True:
+    client, _ = control.accept()
+    print("asked", flush=True)
+    client.sendall(json.dumps(answer).encode() + b"\\n")
+    client.close()
+"""
+
+
+@pytest.fixture
+def shared():
+    """A folder like /tmp: everybody may make something there."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o1777)
+        yield Path(name)
+
+
+@contextmanager
+def fake(folder: Path):
+    """Run another user's program that answers as a muted ear would."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", FAKE, str(folder)],
+        user=STRANGER,
+        group=STRANGER,
+        extra_groups=(),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    )
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def jarvis_ear(*argv: str, shared: Path) -> subprocess.CompletedProcess[str]:
+    """Do what sudo and cron do: there is no XDG_RUNTIME_DIR."""
+    environ = {**os.environ, "TMPDIR": str(shared)}
+    environ.pop("XDG_RUNTIME_DIR", None)
+    environ.pop("RUNTIME_DIRECTORY", None)
+    return subprocess.run(
+        [sys.executable, "-m", "jarvis_ear", *argv],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "hush"])
+def test_a_fake_ear_below_tmp_is_told_and_not_asked(shared, word):
+    with fake(shared / "jarvis-ear-0") as process:
+        done = jarvis_ear(word, shared=shared)
+        process.kill()
+        assert "asked" not in process.stdout.read()
+    assert (done.returncode, done.stdout) == (77, "")
+    assert f"jarvis-ear-0 belongs to user {STRANGER}" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_console_does_not_show_it(shared):
+    with fake(shared / "jarvis-ear-0"):
+        environ = {**os.environ, "TMPDIR": str(shared), "XDG_RUNTIME_DIR": ""}
+        environ.pop("RUNTIME_DIRECTORY", None)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jarvis_ear", "console", "--port", "0"],
+            env=environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert f"belongs to user {STRANGER}" in process.stderr.readline()
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_an_ear_of_ours_is_found_behind_it(shared, tmp_path):
+    with fake(shared / "jarvis-ear-0"), Control(tmp_path / "control", lambda word: {"did": word}):
+        paths = [shared / "jarvis-ear-0" / "control", tmp_path / "control"]
+        assert ask(paths, "mute") == {"did": "mute"}
+
+
+def test_who_answers_in_a_folder_of_ours_is_looked_at_too(shared):
+    folder = shared / "ours"
+    folder.mkdir()
+    folder.chmod(0o777)  # so that the stranger gets in
+    with fake(folder):
+        with pytest.raises(Impostor, match=r"others may write into .* \(mode 0777\)"):
+            server.connect(folder / "control", 1)
+        folder.chmod(0o700)
+        with pytest.raises(Impostor, match=f"is answered by user {STRANGER}"):
+            server.connect(folder / "control", 1)
+
+
+def test_a_link_of_the_stranger_leads_nowhere(shared, tmp_path):
+    link = shared / "jarvis-ear-0"
+    link.symlink_to(tmp_path)
+    os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
+    with (
+        Control(tmp_path / "control", lambda word: {"did": word}),
+        pytest.raises(Impostor, match=f"belongs to user {STRANGER}"),
+    ):
+        ask([link / "control"], "mute")
+
+
+def test_the_user_of_the_service_is_believed(shared, monkeypatch):
+    class Service:
+        pw_uid = STRANGER
+
+    monkeypatch.setattr(server.pwd, "getpwnam", lambda _name: Service)
+    with fake(shared / "jarvis-ear") as process:
+        assert ask([shared / "jarvis-ear" / "control"], "mute")["muted_by"] == ["owner"]
+        assert process.stdout.readline() == "asked\n"
+
+
+def test_a_service_of_the_machine_is_asked_before_the_folder_below_tmp(shared, monkeypatch):
+    monkeypatch.setattr(places, "SERVICE", shared / "run")
+    (shared / "run").mkdir(mode=0o700)
+    with (
+        fake(shared / "jarvis-ear-0"),
+        Control(shared / "run" / "control", lambda word: {"did": word}),
+    ):
+        paths = places.sockets({"TMPDIR": str(shared)})
+        assert ask(paths, "mute") == {"did": "mute"}
+
+
+def test_whoever_says_it_slowly_does_not_hold_us_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("jarvis_ear.control.client.ASK_S", 0.3)
+    drip = (
+        "import socket, sys, time\n"
+        "one = socket.socket(socket.AF_UNIX); one.bind(sys.argv[1]); one.listen()\n"
+        "print('ready', flush=True); client, _ = one.accept()\n"
+        "while True:\n    client.sendall(b' '); time.sleep(0.05)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", drip, str(tmp_path / "control")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "ready\n"
+        with pytest.raises(TimeoutError):
+            ask([tmp_path / "control"], "status")
+    finally:
+        process.kill()
+        process.communicate()

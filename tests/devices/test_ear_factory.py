@@ -1,0 +1,44 @@
+"""Ears for changing options, with the models going from one to the next."""
+
+import pytest
+
+from jarvis_ear.config import EndpointingOptions, HearingOptions, WakeOptions
+from jarvis_ear.devices.models import EarFactory, shipped_model, wake_word
+from jarvis_ear.errors import ConfigError
+
+
+def test_the_models_are_loaded_once():
+    ears = EarFactory()
+    first = ears.make(HearingOptions())
+    second = ears.make(HearingOptions(endpointing=EndpointingOptions(hangover_ms=300)))
+    assert first is not second
+    assert first._wake is second._wake
+    assert first._speech is second._speech
+
+
+def test_another_wake_word_is_another_model(tmp_path):
+    ears, path = EarFactory(), tmp_path / "computer.onnx"
+    path.write_bytes(shipped_model("hey_jarvis_v0.1.onnx").read_bytes())
+    first = ears.make(HearingOptions())
+    assert ears.make(HearingOptions(wake=WakeOptions(model=path)))._wake is not first._wake
+    assert wake_word(HearingOptions(wake=WakeOptions(model=path))) == "computer"
+    assert wake_word(HearingOptions()) == "Hey Jarvis"
+
+
+def test_an_ear_that_is_only_prepared_changes_no_model_of_later_ears(tmp_path):
+    ears, path = EarFactory(), tmp_path / "computer.onnx"
+    path.write_bytes(shipped_model("hey_jarvis_v0.1.onnx").read_bytes())
+    first = ears.make(HearingOptions())
+    prepared, keep = ears.prepare(HearingOptions(wake=WakeOptions(model=path)))
+    assert prepared._wake is not first._wake
+    assert ears.make(HearingOptions())._wake is first._wake
+    keep()
+    assert ears.make(HearingOptions(wake=WakeOptions(model=path)))._wake is prepared._wake
+
+
+def test_a_model_that_is_none_is_refused_and_forgotten(tmp_path):
+    ears = EarFactory()
+    first = ears.make(HearingOptions())
+    with pytest.raises(ConfigError, match="not a model"):
+        ears.make(HearingOptions(wake=WakeOptions(model=tmp_path / "none.onnx")))
+    assert ears.make(HearingOptions())._wake is first._wake

@@ -1,0 +1,142 @@
+import select
+import socket
+import sys
+import time
+import types
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes.journal import FakeJournal, parse
+from jarvis_ear.log import journal as journal_socket
+from jarvis_ear.log.journal import PATIENCE_MS, JournalSocket, datagram
+
+NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,63}", fullmatch=True)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with FakeJournal(tmp_path / "socket") as journal:
+        yield journal
+
+
+def test_a_record_arrives_field_by_field(journal):
+    JournalSocket(journal.path).send({"MESSAGE": "heard", "PRIORITY": 6, "WAKE_SCORE": 0.97})
+    assert journal.read() == [{"MESSAGE": "heard", "PRIORITY": "6", "WAKE_SCORE": "0.97"}]
+
+
+@given(st.dictionaries(NAMES, st.text() | st.integers(), min_size=1))
+def test_any_text_arrives_as_it_was(fields):
+    sent = {name: str(value) for name, value in fields.items()}
+    assert dict(parse(datagram(sent))) == sent
+
+
+def test_lines_in_a_value_are_one_value(journal):
+    JournalSocket(journal.path).send({"EXCEPTION_TEXT": "a\nPRIORITY=0\nb", "MESSAGE": "bug"})
+    assert journal.read() == [{"EXCEPTION_TEXT": "a\nPRIORITY=0\nb", "MESSAGE": "bug"}]
+
+
+def test_where_there_is_no_journal_opening_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        JournalSocket(tmp_path / "none").open()
+
+
+def fill(send) -> int:
+    """Send until nobody takes it any more, and return how often that went well."""
+    for count in range(10_000):
+        try:
+            send()
+        except BlockingIOError:
+            return count
+    raise AssertionError("it never gets full")
+
+
+def test_a_journal_that_hangs_is_not_waited_for(journal):
+    sender = JournalSocket(journal.path)
+    taken = fill(lambda: sender.send({"MESSAGE": "x"}))
+    assert taken > 0
+    began_at = time.monotonic()
+    for _ in range(1000):
+        with pytest.raises(BlockingIOError):
+            sender.send({"MESSAGE": "y"})
+    assert time.monotonic() - began_at < 1000 * PATIENCE_MS / 1000 / 2
+    assert len(journal.read()) == taken  # it moves again
+    sender.send({"MESSAGE": "z"})
+    assert journal.read() == [{"MESSAGE": "z"}]
+
+
+def test_a_journal_that_works_off_a_burst_loses_nothing(journal, monkeypatch):
+    monkeypatch.setattr(journal_socket, "PATIENCE_MS", 5000)  # this machine may be busy
+    sender = JournalSocket(journal.path)
+    with journal.keep_up() as kept:
+        for number in range(200):
+            sender.send({"MESSAGE": number})
+    assert [record["MESSAGE"] for record in kept] == [str(number) for number in range(200)]
+
+
+def test_a_record_that_is_too_long_is_refused_and_harms_no_other(journal):
+    sender = JournalSocket(journal.path)
+    with pytest.raises(OSError, match="too long"):
+        sender.send({"MESSAGE": "x" * 5_000_000})
+    sender.send({"MESSAGE": "y"})
+    assert journal.read() == [{"MESSAGE": "y"}]
+
+
+def test_a_journal_that_is_started_again_is_found_again(journal):
+    sender = JournalSocket(journal.path)
+    sender.open()
+    journal.vanish()
+    with pytest.raises(OSError):  # noqa: PT011 - whatever the kernel calls it
+        sender.send({"MESSAGE": "lost"})
+    with pytest.raises(FileNotFoundError):
+        sender.send({"MESSAGE": "lost too"})
+    with journal:
+        sender.send({"MESSAGE": "there"})
+        assert journal.read() == [{"MESSAGE": "there"}]
+
+
+class Library:
+    """Stands for systemd-python, whose call waits when there is no room."""
+
+    def __init__(self, monkeypatch, journal):
+        self.calls = []
+        module = types.ModuleType("systemd.journal")
+        module.sendv = self.send
+        monkeypatch.setitem(sys.modules, "systemd", types.ModuleType("systemd"))
+        monkeypatch.setitem(sys.modules, "systemd.journal", module)
+        monkeypatch.setattr(journal_socket, "SOCKET", journal.path)
+
+    def send(self, *fields):
+        self.calls.append(fields)
+
+
+def test_the_library_sends_where_it_is_installed(journal, monkeypatch):
+    library = Library(monkeypatch, journal)
+    JournalSocket(journal.path).send({"MESSAGE": "heard", "PRIORITY": 6})
+    assert library.calls == [("MESSAGE=heard", "PRIORITY=6")]
+    assert journal.read() == []
+
+
+def test_the_library_is_not_called_when_it_would_wait(journal, monkeypatch):
+    library = Library(monkeypatch, journal)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as other:
+        other.connect(str(journal.path))
+        fill(lambda: other.send(b"MESSAGE=somebody else's\n"))
+    with pytest.raises(BlockingIOError):
+        JournalSocket(journal.path).send({"MESSAGE": "heard"})
+    assert library.calls == []
+
+
+def test_without_the_library_there_is_none(monkeypatch):
+    monkeypatch.setitem(sys.modules, "systemd.journal", None)
+    assert journal_socket._library() is None
+
+
+def test_the_room_is_seen_by_the_kernel(journal):
+    """A connected datagram socket is writable exactly while its peer's queue has room."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+        sender.connect(str(journal.path))
+        assert select.select([], [sender], [], 0)[1]
+        fill(lambda: sender.send(b"MESSAGE=x\n"))
+        assert not select.select([], [sender], [], 0)[1]

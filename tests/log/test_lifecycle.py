@@ -1,0 +1,95 @@
+import os
+
+import pytest
+
+from fakes.journal import FakeJournal
+from jarvis_ear import __version__
+from jarvis_ear.config import LogOptions
+from jarvis_ear.errors import AlreadyRunning, ConfigError, DeviceHangs, InputError
+from jarvis_ear.journal import life as kinds
+from jarvis_ear.log import setup
+from jarvis_ear.log.setup import last_words, life_told
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A journal, and how the program knows that standard error leads to it."""
+    with FakeJournal(tmp_path / "socket") as journal, (tmp_path / "stream").open("w+") as stream:
+        found = os.fstat(stream.fileno())
+        journal.stream = stream
+        journal.environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        yield journal
+
+
+def last(journal, error):
+    assert last_words(error, journal.stream, journal.environ, journal=journal.path)
+    return journal.read()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ConfigError("backend.url: expected a URL"), kinds.CONFIG_REFUSED),
+        (AlreadyRunning("another jarvis-ear is running"), kinds.SECOND_EAR),
+        (DeviceHangs("the sound system has not answered"), kinds.HUNG),
+        (InputError("no such file"), kinds.FAILED),
+    ],
+)
+def test_what_ends_the_program_is_marked_with_its_kind(journal, error, kind):
+    (record,) = last(journal, error)
+    assert record["MESSAGE"] == record["REASON"] == str(error)
+    assert (record["EVENT"], record["MESSAGE_ID"]) == (kind.event, kind.message_id)
+    assert (record["PRIORITY"], record["EXIT_STATUS"]) == ("3", str(error.exit_status))
+    assert kind.references <= set(record)
+
+
+def test_every_mistake_of_a_configuration_is_a_record(journal):
+    records = last(journal, ConfigError("a: bad\nb: worse"))
+    assert [record["REASON"] for record in records] == ["a: bad", "b: worse"]
+
+
+def test_a_bug_leaves_its_traceback(journal):
+    try:
+        {}["key"]
+    except KeyError as error:
+        (record,) = last(journal, error)
+    assert record["MESSAGE"] == "a bug ends jarvis-ear: KeyError: 'key'"
+    assert record["MESSAGE_ID"] == kinds.CRASHED.message_id
+    assert record["PRIORITY"] == "2"
+    assert record["EXCEPTION_TEXT"].endswith("KeyError: 'key'")
+
+
+def test_a_journal_without_a_socket_gets_lines(journal):
+    journal.vanish()
+    assert last_words(ConfigError("a: bad"), journal.stream, journal.environ, journal=journal.path)
+    journal.stream.seek(0)
+    assert journal.stream.read() == "<3>a: bad\n"
+    journal.__enter__()
+
+
+def test_where_there_is_no_journal_somebody_else_has_to_say_it(journal):
+    assert not last_words(ConfigError("a: bad"), journal.stream, {}, journal=journal.path)
+    assert journal.read() == []
+
+
+def test_a_life_that_ends_in_order_says_so(journal):
+    with (
+        setup.setup(LogOptions(), journal.stream, journal.environ, journal=journal.path),
+        life_told(),
+    ):
+        pass
+    started, stopped = journal.read()
+    assert started["MESSAGE_ID"] == kinds.STARTED.message_id
+    assert started["VERSION"] == __version__
+    assert stopped["EVENT"] == "Stopped"
+
+
+def test_a_life_that_fails_has_other_last_words(journal):
+    with (
+        setup.setup(LogOptions(), journal.stream, journal.environ, journal=journal.path),
+        pytest.raises(DeviceHangs),
+        life_told(),
+    ):
+        raise DeviceHangs("gone")
+    (started,) = journal.read()
+    assert started["EVENT"] == "Started"

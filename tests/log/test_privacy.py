@@ -1,0 +1,144 @@
+"""No secret, no word and no sound gets into the log, however it is rendered."""
+
+import io
+import json
+import logging
+import os
+from contextlib import ExitStack
+
+import pytest
+
+from fakes.journal import FakeJournal
+from jarvis_ear.config import LogOptions
+from jarvis_ear.delivery.events import (
+    Finished,
+    ProcessingStarted,
+    ReplyAudio,
+    Sent,
+    ThinkingStarted,
+    Transcribed,
+    Verdict,
+)
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.hearing.events import (
+    Ignored,
+    SendUtterance,
+    SpeechEnded,
+    State,
+    StateChanged,
+    TurnOpened,
+    UtteranceGrew,
+)
+from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.log import journal as journal_socket
+from jarvis_ear.log import setup
+from jarvis_ear.log.setup import last_words
+from jarvis_ear.turn_trace.journal_view import TurnLog
+from jarvis_ear.units import Samples, samples
+
+LOGGER = logging.getLogger("jarvis_ear")
+SOUND = b"squawk" * 100
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl-_x"
+WORDS = "the canary sings"
+
+
+def utterance() -> Utterance:
+    places = [samples(ms) for ms in (1500, 2000, 3620, 4420)]
+    start, speech_start, speech_end, end = places
+    return Utterance(start, speech_start, speech_end, end, SOUND, EndReason.HANGOVER, Samples(0))
+
+
+def a_turn(*, transcripts: bool) -> None:
+    """Everything that can happen in a turn."""
+    log = TurnLog(LOGGER, transcripts=transcripts)
+    log.effect(TurnOpened("7f3a", "5e55", Samples(0), 0.9))
+    log.effect(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
+    log.effect(UtteranceGrew("7f3a", 0, SOUND))
+    log.effect(SendUtterance("7f3a", utterance()))
+    log.effect(Ignored(State.MUTED, SpeechEnded(Samples(0), utterance())))
+    log.delivery(Sent("7f3a", 1, 2, 3))
+    log.delivery(ProcessingStarted("7f3a"))
+    log.delivery(Transcribed("7f3a", WORDS))
+    log.delivery(ThinkingStarted("7f3a", "builtin"))
+    log.delivery(ReplyAudio("7f3a", 0, "audio/wav", SOUND))
+    log.delivery(Finished("7f3a", Verdict.FAILED, "backend_error", 0))
+    log.close()
+
+
+def trouble() -> None:
+    """What libraries tell when they fail, with everything they have at hand."""
+    library = logging.getLogger("socketio.client")
+    library.warning("Sending packet MESSAGE data 0['voice',{'token': '%s'}]", TOKEN)
+    library.error('["voice:audio_chunk",{"audio":"%s"}]', "c3F1YXdr" * 100, extra={"REASON": TOKEN})
+    try:
+        {}[TOKEN, SOUND]
+    except KeyError:
+        LOGGER.exception("the library failed", extra={"CAUSE": f"Bearer {TOKEN}"})
+    LOGGER.info("%d", TOKEN)
+
+
+@pytest.fixture
+def renderings(tmp_path, monkeypatch):
+    """The log at its most talkative, three times over."""
+    monkeypatch.setattr(journal_socket, "PATIENCE_MS", 5000)  # this machine may be busy
+    with ExitStack() as up:
+        journal = up.enter_context(FakeJournal(tmp_path / "socket"))
+        stream = up.enter_context((tmp_path / "stream").open("w+"))
+        found = os.fstat(stream.fileno())
+        environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        text, lines = io.StringIO(), io.StringIO()
+
+        def tell(what) -> dict[str, str]:
+            with (
+                journal.keep_up() as kept,
+                setup.setup(LogOptions(level="debug"), text, {}),
+                setup.setup(LogOptions(level="debug", format="json"), lines, {}),
+                setup.setup(LogOptions(level="debug"), stream, environ, journal=journal.path),
+            ):
+                what()
+            journalled = "\n".join(map(str, kept))
+            return {"text": text.getvalue(), "json": lines.getvalue(), "journal": journalled}
+
+        yield tell
+
+
+CANARIES = {
+    "token": TOKEN.partition(".")[2],
+    "sound": "squawk",
+    "sound in base64": "c3F1YXdr",
+    "transcript": "canary sings",
+}
+
+
+@pytest.fixture
+def told(renderings, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would raise
+
+    def everything() -> None:
+        a_turn(transcripts=False)
+        trouble()
+
+    return renderings(everything)
+
+
+@pytest.mark.parametrize("what", CANARIES)
+def test_a_canary_is_in_no_rendering(told, what):
+    assert all("the library failed" in text for text in told.values())
+    assert [form for form, text in told.items() if CANARIES[what] in text] == []
+
+
+def test_what_was_understood_is_told_when_the_owner_wants_it(renderings):
+    told = renderings(lambda: a_turn(transcripts=True))
+    assert [form for form, text in told.items() if WORDS in text] == ["text", "json", "journal"]
+    lines = [json.loads(line) for line in told["json"].splitlines()]
+    holders = {name for line in lines for name, value in line.items() if WORDS in str(value)}
+    assert holders == {"MESSAGE"}  # and in no field of its own
+
+
+def test_last_words_hold_no_token(tmp_path):
+    with FakeJournal(tmp_path / "socket") as journal, (tmp_path / "stream").open("w") as stream:
+        found = os.fstat(stream.fileno())
+        environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        for error in (ConfigError(f"bad {TOKEN}"), ValueError(TOKEN)):
+            assert last_words(error, stream, environ, journal=journal.path)
+        assert CANARIES["token"] not in str(journal.read())

@@ -1,0 +1,106 @@
+import os
+import socket
+import sys
+import types
+
+import pytest
+
+from fakes.notify import NotifySocket
+from jarvis_ear.systemd import notify
+from jarvis_ear.systemd.notify import NoNotifier, Notifier, open_notifier, watchdog_s
+
+
+@pytest.fixture
+def without_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "systemd", None)
+    monkeypatch.setitem(sys.modules, "systemd.daemon", None)
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """Stand in for systemd-python: it reads the environment at every call, and waits for room."""
+    daemon = types.ModuleType("systemd.daemon")
+
+    def say(text: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+            line.settimeout(5)
+            line.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
+
+    daemon.notify = say
+    package = types.ModuleType("systemd")
+    package.daemon = daemon
+    monkeypatch.setitem(sys.modules, "systemd", package)
+    monkeypatch.setitem(sys.modules, "systemd.daemon", daemon)
+
+
+@pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
+def test_a_datagram_reaches_the_manager(tmp_path, without_library, abstract):
+    with NotifySocket(tmp_path, abstract=abstract) as manager:
+        environ = {"NOTIFY_SOCKET": manager.address, "HOME": "/"}
+        open_notifier(environ).tell("READY=1", "STATUS=listening")
+        heard = manager.wait_for("READY")
+    assert dict(heard.values) == {"READY": "1", "STATUS": "listening"}
+    assert environ == {"HOME": "/"}
+
+
+def test_the_library_is_used_where_there_is_one(tmp_path, library, monkeypatch):
+    with NotifySocket(tmp_path) as manager:
+        monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
+        open_notifier(os.environ).tell("WATCHDOG=1")
+        assert dict(manager.wait_for("WATCHDOG").values) == {"WATCHDOG": "1"}
+        assert os.environ["NOTIFY_SOCKET"] == manager.address  # the library looks there
+
+
+def test_systemd_python_itself_reaches_the_manager(tmp_path, monkeypatch):
+    pytest.importorskip("systemd.daemon", reason="systemd-python is not installed")
+    with NotifySocket(tmp_path) as manager:
+        monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
+        open_notifier(os.environ).tell("RELOADING=1", "MONOTONIC_USEC=5")
+        said = manager.wait_for("RELOADING")
+    assert dict(said.values) == {"RELOADING": "1", "MONOTONIC_USEC": "5"}
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "vsock:2:1"])
+def test_without_an_address_nobody_is_told(address):
+    environ = {"NOTIFY_SOCKET": address}
+    notifier = open_notifier(environ)
+    assert isinstance(notifier, NoNotifier)
+    notifier.tell("READY=1")
+    assert environ == {}
+
+
+@pytest.mark.parametrize("way", ["without_library", "library"])
+def test_a_manager_that_does_not_listen_makes_nobody_wait(tmp_path, monkeypatch, request, way):
+    request.getfixturevalue(way)
+    address = str(tmp_path / "deaf")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(address)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        notifier = open_notifier(os.environ)
+        while notifier.dropped == 0:
+            notifier.tell("STATUS=listening")
+        notifier.tell("STATUS=listening")
+        assert notifier.dropped == 2
+
+
+@pytest.mark.parametrize("address", ["/nonexistent/notify", "/" + "x" * 200])
+def test_a_manager_that_is_gone_hurts_nobody(address):
+    notifier = Notifier(address, notify._datagram)
+    notifier.tell("READY=1")
+    assert notifier.dropped == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, 0),
+        ({"WATCHDOG_USEC": "10000000"}, 10),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": str(os.getpid())}, 0.5),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": "1"}, 0),
+        ({"WATCHDOG_USEC": "soon"}, 0),
+        ({"WATCHDOG_USEC": "-5"}, 0),
+    ],
+)
+def test_how_often_the_watchdog_is_hungry(environ, seconds):
+    assert watchdog_s(environ) == seconds
+    assert environ == {}

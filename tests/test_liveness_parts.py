@@ -1,0 +1,94 @@
+"""What is taken for a sign of life."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from jarvis_ear import components
+from jarvis_ear.errors import DeviceError
+from jarvis_ear.hearing.events import State
+
+
+class Alive:
+    """The threads of the ear, as counters."""
+
+    def __init__(self):
+        self.ear = SimpleNamespace(turns=0, frames=0, proofs=0, state=State.IDLE)
+        self.capture = SimpleNamespace(turns=0, is_muted=False, is_over=False)
+        self.backend = SimpleNamespace(turns=0)
+        self.beat = components.make_beat(self.ear, self.capture, self.backend)
+        self.now = 1000.0
+        self.beat._monotonic = lambda: self.now
+        self.beat._moved_at = [self.now] * 5
+
+    def goes_on(self, *, without: str, seconds: int = 20) -> bool:
+        """Whether the beat still goes when everything moves but one counter."""
+        for _ in range(seconds * 10):
+            self.now += 0.1
+            self.capture.turns += without != "capture"
+            self.backend.turns += without != "network"
+            for name in ("turns", "frames", "proofs"):
+                setattr(self.ear, name, getattr(self.ear, name) + (name != without))
+            works = self.beat.look()
+        return works
+
+
+def test_it_beats_while_everything_moves():
+    assert Alive().goes_on(without="nothing")
+
+
+@pytest.mark.parametrize(
+    ("without", "stuck"),
+    [
+        ("capture", "capture thread"),
+        ("turns", "ear thread"),
+        ("network", "network"),
+        ("frames", "sound"),
+        ("proofs", "wake model"),
+    ],
+)
+def test_it_stops_when_one_part_stops(without, stuck):
+    alive = Alive()
+    assert not alive.goes_on(without=without)
+    assert alive.beat.stuck == (stuck,)
+
+
+def test_a_capture_thread_that_hangs_ends_the_program():
+    alive = Alive()
+    components.require_capture(alive.beat)
+    alive.goes_on(without="capture")
+    with pytest.raises(DeviceError, match="only a new process can hear"):
+        components.require_capture(alive.beat)
+
+
+@pytest.mark.parametrize("without", ["frames", "proofs"])
+def test_without_a_microphone_or_muted_there_need_be_no_sound(without):
+    for state in (State.DEAF, State.MUTED):
+        alive = Alive()
+        alive.ear.state = state
+        assert alive.goes_on(without=without)
+    muted = Alive()
+    muted.capture.is_muted = True
+    assert muted.goes_on(without=without)
+
+
+@pytest.mark.parametrize("without", ["capture", "frames", "proofs"])
+def test_after_the_end_of_a_file_nothing_has_to_be_read_or_heard(without):
+    alive = Alive()
+    alive.capture.is_over = True
+    assert alive.goes_on(without=without)
+    components.require_capture(alive.beat)
+
+
+@pytest.mark.parametrize("without", ["turns", "network"])
+def test_but_who_waits_for_the_last_answer_has_to_live(without):
+    alive = Alive()
+    alive.capture.is_over = True
+    assert not alive.goes_on(without=without)
+
+
+@pytest.mark.parametrize("without", ["capture", "turns"])
+def test_but_the_threads_have_to_live(without):
+    alive = Alive()
+    alive.ear.state = State.DEAF
+    assert not alive.goes_on(without=without)

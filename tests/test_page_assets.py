@@ -1,0 +1,64 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from jarvis_ear import page as assets
+from jarvis_ear.page import INDEX, PATH, headers, read_assets
+
+ASSETS = read_assets()
+TEXTS = {name: asset.body.decode() for name, asset in ASSETS.items()}
+SCRIPTS = [name for name in TEXTS if name.endswith(".js")]
+
+
+def test_the_page_is_whole():
+    named = re.findall(rf'(?:src|href)="{PATH}/([^"]+)"', TEXTS[INDEX])
+    assert {"console.css", "console.js", "icon.svg"} <= set(named)
+    imported = [name for script in SCRIPTS for name in re.findall(r'"\./([\w.]+)"', TEXTS[script])]
+    worklets = re.findall(rf'addModule\("{PATH}/([\w.]+)"', TEXTS["talk.js"])
+    assert worklets == ["recorder.js"]
+    assert {*named, *imported, *worklets} | {INDEX} == set(ASSETS)
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_nothing_comes_from_elsewhere(name):
+    text = TEXTS[name].replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|//[a-z]+\.[a-z]", text)
+    assert not re.search(r"@import|url\(", text)
+
+
+def test_nothing_is_inline():
+    page = TEXTS[INDEX]
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
+    assert re.findall(r"<script[^>]*>([^<]*)</script>", page) == [""]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_text_never_becomes_markup_or_code(name):
+    forbidden = r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function"
+    assert not re.search(forbidden, TEXTS[name])
+
+
+def test_every_id_that_is_asked_for_is_there_once():
+    ids = re.findall(r'\sid="([^"]+)"', TEXTS[INDEX])
+    assert len(ids) == len(set(ids))
+    asked = {one for name in SCRIPTS for one in re.findall(r'\$\("([\w-]+)"\)', TEXTS[name])}
+    assert asked - set(ids) == set()
+
+
+def test_the_policy_allows_this_server_only():
+    policy = headers(microphone=False)["Content-Security-Policy"]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == rules["frame-ancestors"] == "'none'"
+    assert rules["script-src"] == rules["connect-src"] == "'self'"
+    assert "unsafe" not in policy
+
+
+def test_only_who_asks_may_use_the_microphone():
+    assert "microphone=()" in headers(microphone=False)["Permissions-Policy"]
+    assert "microphone=(self)" in headers(microphone=True)["Permissions-Policy"]
+
+
+def test_every_file_in_the_folder_is_served():
+    folder = Path(assets.__file__).parent / "static"
+    assert {file.name for file in folder.iterdir()} == set(ASSETS)

@@ -1,0 +1,153 @@
+"""The ear on the realtime stream: what each message becomes, and what the answers mean."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
+from jarvis_ear.wires import messages as ear
+from jarvis_ear.wires import realtime as wire
+from jarvis_ear.wires.dialect import PingFrame, PongFrame
+from jarvis_ear.wires.realtime import SLICE_BYTES, Code, RealtimeDialect, RealtimeState
+
+
+def said(message):
+    return wire.encode(message, 0.0)
+
+
+def status(state, code=None, text=""):
+    return said(wire.RealtimeStatus(state, code, text))
+
+
+@pytest.fixture
+def dialect():
+    dialect = RealtimeDialect("den")
+    assert dialect.hello() == ()
+    assert not dialect.is_open
+    assert dialect.hear(status(RealtimeState.RECORDING)) == ()
+    assert dialect.is_open
+    return dialect
+
+
+def test_a_turn(dialect):
+    assert dialect.say(ear.AudioStart("den")) == (PingFrame(b"1"),)
+    assert dialect.say(ear.AudioPart("den", 0, bytes(SLICE_BYTES + 2))) == (
+        pcm_to_wav(bytes(SLICE_BYTES)),
+        pcm_to_wav(bytes(2)),
+    )
+    assert dialect.hear(PongFrame(b"1")) == (ear.Listening("den"), ear.Pong())
+    partial = said(wire.RealtimeTranscript("what\ntime", is_final=False))
+    assert dialect.hear(partial) == (ear.PartialTranscript("what time"),)
+    assert dialect.say(ear.AudioEnd("den")) == ('{"event":"end"}',)
+    assert dialect.hear(status(RealtimeState.TRANSCRIBING)) == (ear.Processing(),)
+    final = said(wire.RealtimeTranscript("what time is it", is_final=True))
+    assert dialect.hear(final) == (ear.Transcript("what time is it"),)
+    assert dialect.hear(status(RealtimeState.RESPONDING)) == (ear.Processing(),)
+    assert dialect.hear(said(wire.Response("noon"))) == (ear.Answer("noon"),)
+    for index, sound in enumerate((b"one", b"three")):
+        assert dialect.hear(said(wire.Audio("audio/wav", len(sound)))) == ()
+        assert dialect.hear(sound) == (ear.TtsChunk(index, "audio/wav", sound),)
+    assert dialect.hear(status(RealtimeState.IDLE)) == (ear.TtsDone(2),)
+
+
+def test_every_reply_begins_with_its_first_sentence(dialect):
+    for _ in range(2):
+        dialect.say(ear.AudioEnd("den"))
+        dialect.hear(said(wire.Audio("audio/wav", 1)))
+        assert dialect.hear(b"x") == (ear.TtsChunk(0, "audio/wav", b"x"),)
+
+
+@pytest.mark.parametrize(
+    ("said_format", "kind"),
+    [("wav", "audio/wav"), ("mp3", "audio/mp3"), ("audio/x-wav", "audio/x-wav")],
+)
+def test_a_bare_format_is_one_of_sound(dialect, said_format, kind):
+    dialect.say(ear.AudioEnd("den"))
+    dialect.hear(said(wire.Audio(said_format, 1)))
+    assert dialect.hear(b"x") == (ear.TtsChunk(0, kind, b"x"),)
+
+
+@pytest.mark.parametrize("said_format", ["", "two words", "a/b/c", "wav\n"])
+def test_a_format_that_is_none_is_refused(dialect, said_format):
+    dialect.say(ear.AudioEnd("den"))
+    dialect.hear(said(wire.Audio(said_format, 1)))
+    with pytest.raises(RemoteProtocolError):
+        dialect.hear(b"x")
+
+
+def test_a_pong_before_its_time_answers_nothing(dialect):
+    assert dialect.say(ear.Ping("den")) == (PingFrame(b"1"),)
+    assert dialect.say(ear.AudioStart("den")) == (PingFrame(b"2"),)
+    assert dialect.hear(PongFrame(b"1")) == (ear.Pong(),)
+    assert dialect.hear(PongFrame(b"")) == (ear.Pong(),)
+    assert dialect.hear(PongFrame(b"2")) == (ear.Listening("den"), ear.Pong())
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "told"),
+    [
+        (Code.EMPTY_STREAM, "x", "No audio received"),
+        (Code.NOT_UNDERSTOOD, "x", "Could not understand audio"),
+        (Code.ENGINE_FAILED, "no\near", "no ear"),
+        (None, "", "error"),
+    ],
+)
+def test_failures(dialect, code, text, told):
+    assert dialect.hear(status(RealtimeState.ERROR, code, text)) == (ear.BackendError(told),)
+
+
+def test_sound_that_was_not_announced_so_is_refused(dialect):
+    with pytest.raises(RemoteProtocolError, match="not announced"):
+        dialect.hear(b"sound")
+    for head, sound in (
+        (wire.Audio("audio/wav", 4), b"five!"),
+        (wire.Audio("no type", 4), b"four"),
+    ):
+        dialect.hear(said(head))
+        with pytest.raises(RemoteProtocolError):
+            dialect.hear(sound)
+        with pytest.raises(RemoteProtocolError, match="not announced"):
+            dialect.hear(sound)
+
+
+def test_a_sentence_that_was_announced_and_did_not_come_is_missing(dialect):
+    dialect.hear(said(wire.Audio("audio/wav", 3)))
+    dialect.hear(said(wire.Audio("audio/wav", 3)))
+    assert dialect.hear(b"two") == (ear.TtsChunk(1, "audio/wav", b"two"),)
+    dialect.hear(said(wire.Audio("audio/wav", 3)))
+    with pytest.raises(RemoteProtocolError):
+        dialect.hear(b"three")
+    assert dialect.hear(status(RealtimeState.IDLE)) == (ear.TtsDone(3),)
+
+
+def test_what_was_announced_before_the_end_is_not_the_reply(dialect):
+    dialect.hear(said(wire.Audio("audio/wav", 3)))
+    dialect.say(ear.AudioEnd("den"))
+    with pytest.raises(RemoteProtocolError, match="not announced"):
+        dialect.hear(b"one")
+    assert dialect.hear(status(RealtimeState.IDLE)) == (ear.TtsDone(0),)
+
+
+def test_more_sentences_than_anybody_listens_to(dialect):
+    for _ in range(512):
+        dialect.hear(said(wire.Audio("audio/wav", 1)))
+        dialect.hear(b"x")
+    dialect.hear(said(wire.Audio("audio/wav", 1)))
+    with pytest.raises(RemoteProtocolError, match="at most"):
+        dialect.hear(b"x")
+    assert dialect.hear(status(RealtimeState.IDLE)) == (ear.TtsDone(512),)
+
+
+def test_what_only_another_wire_says(dialect):
+    with pytest.raises(LocalProtocolError):
+        dialect.say(ear.AudioChunk("den", b"", 0))
+    assert dialect.hear(PingFrame(b"")) == ()
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_any_frame_means_something_or_is_refused(frame):
+    with suppress(RemoteProtocolError):
+        RealtimeDialect("den").hear(frame)

@@ -1,0 +1,228 @@
+"""The Socket.IO wire takes anything and believes nothing."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
+from jarvis_ear.wires import socketio as wire
+from jarvis_ear.wires.messages import (
+    AudioChunk,
+    AudioEnd,
+    AudioPart,
+    AudioStart,
+    BackendError,
+    Listening,
+    Ping,
+    Pong,
+    Processing,
+    Thinking,
+    Transcript,
+    TtsChunk,
+    TtsDone,
+)
+
+FROM_BACKEND = [
+    wire.LISTENING,
+    wire.PROCESSING,
+    wire.TRANSCRIPT,
+    wire.THINKING,
+    wire.TTS_CHUNK,
+    wire.TTS_DONE,
+    wire.ERROR,
+    wire.PONG,
+]
+KEYS = ["agentId", "text", "provider", "index", "contentType", "audio", "totalChunks", "error"]
+SOUND = base64.b64encode(b"RIFF....").decode()
+
+
+def chunk(**changes):
+    return {"index": 0, "contentType": "audio/wav", "audio": SOUND} | changes
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "message"),
+    [
+        (wire.LISTENING, {}, Listening()),
+        (wire.LISTENING, None, Listening()),
+        (wire.LISTENING, {"agentId": "den"}, Listening("den")),
+        (wire.PROCESSING, {}, Processing()),
+        (wire.TRANSCRIPT, {"text": "what time is it"}, Transcript("what time is it")),
+        (wire.THINKING, {"provider": "openai"}, Thinking("openai")),
+        (wire.TTS_CHUNK, chunk(index=511), TtsChunk(511, "audio/wav", b"RIFF....")),
+        (
+            wire.TTS_CHUNK,
+            chunk(contentType="audio/ogg; codecs=opus"),
+            TtsChunk(0, "audio/ogg; codecs=opus", b"RIFF...."),
+        ),
+        (wire.TTS_DONE, {"totalChunks": 0}, TtsDone(0)),
+        (
+            wire.ERROR,
+            {"error": "Could not understand audio"},
+            BackendError("Could not understand audio"),
+        ),
+        (wire.ERROR, {"error": 7}, BackendError("")),
+        (wire.ERROR, {"error": "x", "agentId": 7}, BackendError("x")),
+        (wire.ERROR, {}, BackendError("")),
+        (wire.PONG, {"agentId": "den"}, Pong()),
+    ],
+)
+def test_what_the_backend_says(event, payload, message):
+    assert wire.decode(event, payload) == message
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        ("voice:unheard_of", {}),
+        ("connect", {}),
+        (wire.AUDIO_START, {"agentId": "den"}),
+        (wire.LISTENING, "den"),
+        (wire.LISTENING, {"agentId": 7}),
+        (wire.LISTENING, {"agentId": "x" * 65}),
+        (wire.PROCESSING, {"agentId": 7}),
+        (wire.TRANSCRIPT, {"text": "hi", "agentId": ["den"]}),
+        (wire.PROCESSING, [1]),
+        (wire.TRANSCRIPT, {}),
+        (wire.TRANSCRIPT, {"text": None}),
+        (wire.TRANSCRIPT, {"text": "x" * (wire.MAX_TEXT + 1)}),
+        (wire.THINKING, {"provider": 3}),
+        (wire.TTS_CHUNK, chunk(index=True)),
+        (wire.TTS_CHUNK, chunk(index=-1)),
+        (wire.TTS_CHUNK, chunk(index=512)),
+        (wire.TTS_CHUNK, chunk(index=2**63)),
+        (wire.TTS_CHUNK, chunk(index=0.0)),
+        (wire.TTS_CHUNK, chunk(index=float("nan"))),
+        (wire.TTS_CHUNK, chunk(index="0")),
+        (wire.TTS_CHUNK, chunk(contentType={})),
+        (wire.TTS_CHUNK, chunk(contentType="wav")),
+        (wire.TTS_CHUNK, chunk(contentType="audio/wav\r\nX: y")),
+        (wire.TTS_CHUNK, chunk(audio=b"bytes")),
+        (wire.TTS_CHUNK, chunk(audio=None)),
+        (wire.TTS_CHUNK, chunk(audio="")),
+        (wire.TTS_CHUNK, chunk(audio="***")),
+        (wire.TTS_CHUNK, chunk(audio="UklG\nRg==")),
+        (wire.TTS_CHUNK, chunk(audio="UklGR")),
+        (wire.TTS_CHUNK, chunk(audio="Ünicode")),
+        (wire.TTS_CHUNK, chunk(audio="A" * (wire.MAX_MESSAGE_BYTES + 4))),
+        (wire.TTS_DONE, {"totalChunks": False}),
+        (wire.TTS_DONE, {"totalChunks": 513}),
+        (wire.TTS_DONE, {}),
+        (wire.ERROR, "free text"),
+    ],
+)
+def test_what_no_backend_should_say(event, payload):
+    with pytest.raises(RemoteProtocolError):
+        wire.decode(event, payload)
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_foreign"),
+    [
+        (None, False),
+        ([], False),
+        ({}, False),
+        ({"agentId": None}, False),
+        ({"agentId": "den"}, False),
+        ({"agentId": "kitchen"}, True),
+        ({"agentId": "Den"}, True),
+        ({"agentId": ""}, True),
+        ({"agentId": 7}, False),  # malformed, and refused as such
+    ],
+)
+def test_who_is_meant(payload, is_foreign):
+    assert wire.is_for_another("den", payload) is is_foreign
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+PAYLOADS = JSON | st.dictionaries(st.sampled_from(KEYS), JSON | st.integers(-2, 600))
+
+
+@given(st.sampled_from(FROM_BACKEND) | st.text(), PAYLOADS)
+@example(wire.TTS_CHUNK, chunk(audio="\ud800"))
+@example(wire.TRANSCRIPT, {"text": "\ud800"})
+def test_any_payload_is_a_message_or_a_remote_protocol_error(event, payload):
+    try:
+        message = wire.decode(event, payload)
+    except RemoteProtocolError as refused:
+        str(refused).encode()  # can be written down
+        return
+    for value in vars_of(message):
+        if isinstance(value, str):
+            assert "\n" not in value
+            value.encode()
+
+
+def vars_of(message):
+    return [getattr(message, name) for name in message.__dataclass_fields__]
+
+
+@given(st.integers(0, 511), st.binary(min_size=1, max_size=2000))
+def test_a_sentence_survives_the_wire(index, audio):
+    payload = json.loads(json.dumps(chunk(index=index, audio=base64.b64encode(audio).decode())))
+    assert wire.decode(wire.TTS_CHUNK, payload) == TtsChunk(index, "audio/wav", audio)
+
+
+@given(st.text())
+def test_printable_is_one_line_and_stays_so(text):
+    line = wire.printable(text)
+    assert line.isprintable() or not any(each in line for each in "\n\r\t\x1b\x00\u2028\u202e")
+    assert wire.printable(line) == line
+    assert len(line) == len(text)
+
+
+def test_a_failure_in_colours_becomes_plain():
+    said = wire.decode(wire.ERROR, {"error": "\x1b[31mfetch\nfailed\u202e"})
+    assert said == BackendError(" [31mfetch failed ")
+
+
+def test_what_we_say():
+    assert wire.encode(AudioStart("den")) == ("voice:audio_start", {"agentId": "den"})
+    assert wire.encode(AudioEnd("den")) == ("voice:audio_end", {"agentId": "den"})
+    assert wire.encode(Ping("den")) == ("voice:ping", {"agentId": "den"})
+
+
+@given(st.binary(max_size=3000))
+def test_our_chunk_is_text_and_comes_back_as_it_was(audio):
+    event, payload = wire.encode(AudioChunk("den", audio, 0))
+    assert event == "voice:audio_chunk"
+    assert list(payload) == ["agentId", "audio", "seq"]
+    assert type(payload["audio"]) is str
+    assert base64.b64decode(payload["audio"], validate=True) == audio
+    assert payload["seq"] == 0
+    assert wire.base64_length(len(audio)) == len(payload["audio"])
+
+
+@given(st.text(min_size=1, max_size=64), st.integers(0, 3000), st.integers(0, 2**40))
+def test_the_length_of_a_frame_is_never_underestimated(agent_id, size, seq):
+    event, payload = wire.encode(AudioChunk(agent_id, bytes(size), seq))
+    for separators in ((",", ":"), (", ", ": ")):
+        frame = "42/voice," + json.dumps([event, payload], separators=separators)
+        assert len(frame.encode()) <= wire.frame_length(agent_id, size)
+
+
+def test_a_frame_at_the_limit_passes_and_one_above_does_not():
+    most = 3_900_000
+    while wire.frame_length("den", most + 1) <= wire.MAX_FRAME_BYTES:
+        most += 1
+    wire.encode(AudioChunk("den", bytes(most), 0))
+    with pytest.raises(LocalProtocolError, match="takes 5242880"):
+        wire.encode(AudioChunk("den", bytes(most + 3), 0))
+
+
+@pytest.mark.parametrize("agent_id", ["", "x" * 65, 7, None])
+def test_our_name_is_always_text(agent_id):
+    with pytest.raises(LocalProtocolError):
+        wire.encode(AudioStart(agent_id))
+
+
+def test_a_sentence_in_parts_is_for_other_wires():
+    with pytest.raises(LocalProtocolError):
+        wire.encode(AudioPart("den", 0, b""))
