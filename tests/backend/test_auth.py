@@ -3,8 +3,7 @@
 import jwt
 import pytest
 
-from jarvis_backend.auth import TOKEN_SECONDS, Auth, Refused
-from jarvis_backend.password import Password
+from jarvis_backend.auth import TOKEN_SECONDS, Auth, Password, Refused
 
 SECRET = "s" * 32
 NOW = 1_700_000_000.0

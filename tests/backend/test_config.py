@@ -2,10 +2,9 @@
 
 import pytest
 
-from jarvis_backend.config import LISTS, Config, load, secrets
-from jarvis_backend.credentials import CREDENTIALS
+from jarvis_backend.auth import hash_of
+from jarvis_backend.config import CREDENTIALS, LISTS, Config, load, secrets
 from jarvis_backend.errors import ConfigError
-from jarvis_backend.password import hash_of
 
 
 def test_by_default_it_listens_on_loopback_only():

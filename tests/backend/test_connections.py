@@ -14,7 +14,7 @@ from jarvis_backend.connections import (
     most_connections,
     raise_file_limit,
 )
-from jarvis_backend.origin import origin_of
+from jarvis_backend.host_check import origin_of
 
 
 class Line:

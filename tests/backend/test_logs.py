@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from jarvis_backend.logs import LINES, PERIOD_S, STRANGERS, Throttle, log_to_stderr
+from jarvis_backend.process import LINES, PERIOD_S, STRANGERS, Throttle, log_to_stderr
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_backend.one_line import one_line
+from jarvis_backend.text import one_line
 
 
 @given(st.text())

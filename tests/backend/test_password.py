@@ -8,9 +8,9 @@ from starlette.testclient import TestClient
 from fakes.engines import scripted
 from jarvis_backend import __main__ as program
 from jarvis_backend.app import create_app
+from jarvis_backend.auth import NotAHash, Password, hash_of
 from jarvis_backend.config import Config, load
 from jarvis_backend.errors import ConfigError
-from jarvis_backend.password import NotAHash, Password, hash_of
 
 
 def test_a_hash_recognises_its_password_and_no_other():

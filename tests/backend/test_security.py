@@ -15,9 +15,8 @@ from websockets.sync.client import connect
 from fakes.engines import scripted
 from jarvis_backend import flood_gate
 from jarvis_backend.app import create_app
-from jarvis_backend.auth import Admission, Auth, Refused
+from jarvis_backend.auth import Admission, Auth, Password, Refused
 from jarvis_backend.config import Config, Limits
-from jarvis_backend.password import Password
 
 STRANGER = ("192.0.2.7", 40_000)
 LIMITS = Limits(message_bytes=65_536, messages_per_s=10)

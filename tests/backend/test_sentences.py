@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_backend.sentences import SENTENCE_CHARS, sentences
+from jarvis_backend.text import SENTENCE_CHARS, sentences
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_backend.wake_phrase import without_wake_phrase
+from jarvis_backend.text import without_wake_phrase
 
 
 @pytest.mark.parametrize(

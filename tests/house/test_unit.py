@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_backend.config import Limits
+from jarvis_backend.config import CREDENTIALS, Limits
 from jarvis_backend.connections import files_needed
-from jarvis_backend.credentials import CREDENTIALS
 from jarvis_ear import companion
 from jarvis_ear.__main__ import LOOK_S
 from jarvis_ear.cli import VERBS

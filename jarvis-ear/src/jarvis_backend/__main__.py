@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, NoReturn
 
+from jarvis_backend.auth import hash_of
 from jarvis_backend.config import PASSWORD_CHARACTERS, Config, forget_secrets, is_loopback, load
 from jarvis_backend.connections import raise_file_limit
-from jarvis_backend.dumps import forbid_dumps
 from jarvis_backend.errors import BackendError, ConfigError
-from jarvis_backend.logs import log_to_stderr
-from jarvis_backend.password import hash_of
+from jarvis_backend.process import forbid_dumps, log_to_stderr
 from jarvis_backend.server import Server
 from jarvis_backend.workers import Workers
 

@@ -16,33 +16,26 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from jarvis_backend.agents import Agents
-from jarvis_backend.auth import Admission, Auth
+from jarvis_backend.agents import Agents, QueuedRooms
+from jarvis_backend.auth import Admission, Auth, LoginLimiter, Password
 from jarvis_backend.config import Config, load
 from jarvis_backend.conversation import Conversation, Engines
-from jarvis_backend.doorway import HostCheck, HostRules
-from jarvis_backend.endpoints.console import console_routes
 from jarvis_backend.endpoints.event_bus import event_bus_routes
-from jarvis_backend.endpoints.health import health_routes
-from jarvis_backend.endpoints.http_door import HttpDoor
+from jarvis_backend.endpoints.http import HttpDoor, console_routes, health_routes, status_routes
 from jarvis_backend.endpoints.login import login_routes
 from jarvis_backend.endpoints.realtime_wav import realtime_routes
 from jarvis_backend.endpoints.session_pcm import session_pcm_routes
 from jarvis_backend.endpoints.socket import SocketDoor
-from jarvis_backend.endpoints.status import status_routes
 from jarvis_backend.endpoints.voice_socketio import VoiceNamespace
 from jarvis_backend.endpoints.voice_ws import voice_ws_routes
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
-from jarvis_backend.event_bus import EventBus, QueueSync
+from jarvis_backend.event_bus import EventBus, QueueSync, SharedSeal
 from jarvis_backend.flood_gate import FloodGate
-from jarvis_backend.guesses import LoginLimiter
+from jarvis_backend.host_check import HostCheck, HostRules
 from jarvis_backend.message_queue import MessageQueue, NoQueue
-from jarvis_backend.password import Password
 from jarvis_backend.redis_queue import RedisQueue
-from jarvis_backend.rooms import QueuedRooms
 from jarvis_backend.sessions import Sessions
-from jarvis_backend.shared_seal import SharedSeal
 
 _LOG: Final = logging.getLogger(__name__)
 

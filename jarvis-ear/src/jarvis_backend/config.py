@@ -9,7 +9,7 @@ service manager, which give way to the environment.
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlsplit
@@ -33,9 +33,48 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from jarvis_backend import credentials
+from jarvis_backend.auth import NotAHash, Password
 from jarvis_backend.errors import ConfigError
-from jarvis_backend.password import NotAHash, Password
+
+CREDENTIALS: Final[Mapping[str, str]] = {
+    "jarvis-password": "password",
+    "jarvis-password-hash": "password_hash",
+    "jarvis-jwt-secret": "jwt_secret",
+    "jarvis-bus-key": "bus_key",
+    "jarvis-queue-password": "queue_password",
+    "jarvis-stt-api-key": "stt.api_key",
+    "jarvis-brain-api-key": "brain.api_key",
+    "jarvis-tts-api-key": "tts.api_key",
+}
+"""Which option each of them is; those of a section after its name and a dot."""
+
+
+def read_credentials(environ: Mapping[str, str]) -> dict[str, object]:
+    """Return the options that are credentials. The manager sees to it that nobody else reads them.
+
+    Those of a section stand in a dictionary of their own.
+
+    Raises ``ConfigError`` for one that is there and cannot be used.
+    """
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return {}
+    given: dict[str, object] = {}
+    for name, option in CREDENTIALS.items():
+        if (text := _text(Path(folder, name))) is not None:
+            section, _, key = option.rpartition(".")
+            given |= {section: {key: text}} if section else {key: text}
+    return given
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8-sig").rstrip("\r\n")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"credential {path.name}: cannot be read, expected one line") from error
+
 
 ENV_PREFIX: Final = "JARVIS_BACKEND_"
 """Every name in the environment that begins so must be an option."""
@@ -251,7 +290,7 @@ class Config(BaseSettings):
         **_others: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Rank the sources: arguments, environment, credentials."""
-        kept = InitSettingsSource(settings_cls, credentials.read(os.environ))
+        kept = InitSettingsSource(settings_cls, read_credentials(os.environ))
         return (init_settings, env_settings, kept)
 
 

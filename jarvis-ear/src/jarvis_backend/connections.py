@@ -6,8 +6,8 @@ import resource
 from typing import Final
 
 from jarvis_backend.config import Limits
-from jarvis_backend.logs import STRANGERS
-from jarvis_backend.origin import origin_of
+from jarvis_backend.host_check import origin_of
+from jarvis_backend.process import STRANGERS
 
 _LOG: Final = logging.getLogger(STRANGERS)
 

@@ -17,9 +17,7 @@ from jarvis_backend.brain import Brain
 from jarvis_backend.config import Limits
 from jarvis_backend.engines.engine import Speech, SpeechToText, TextToSpeech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
-from jarvis_backend.one_line import one_line
-from jarvis_backend.sentences import sentences
-from jarvis_backend.wake_phrase import without_wake_phrase
+from jarvis_backend.text import one_line, sentences, without_wake_phrase
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import WavError, decode_wav
 from jarvis_ear.units import SAMPLE_RATE, seconds

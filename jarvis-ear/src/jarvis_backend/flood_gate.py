@@ -1,4 +1,4 @@
-"""Flood gate: the limits of every WebSocket for those that a library serves."""
+"""FloodGate: a token bucket for each connection."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +9,33 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jarvis_backend.allowance import TokenBucket
 from jarvis_backend.config import Limits
+
+BURST_S: Final = 5
+"""Messages of so many seconds may come at once, after a hiccup of the network."""
+
+
+class TokenBucket:
+    """Grows with time and shrinks with every message. For one connection."""
+
+    def __init__(self, per_s: int, now: Callable[[], float]) -> None:
+        """Allow ``per_s`` on average, by the monotonic clock ``now``."""
+        self._per_s = per_s
+        self._now = now
+        self._most = float(per_s * BURST_S)
+        self._left = self._most
+        self._asked_at = now()
+
+    def take(self) -> bool:
+        """Take one message; False if there are too many."""
+        now = self._now()
+        self._left = min(self._most, self._left + (now - self._asked_at) * self._per_s)
+        self._asked_at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
 
 VIOLATION: Final = 1008
 TRY_LATER: Final = 1013

@@ -18,7 +18,7 @@ from jarvis_backend.connections import connections_for
 from jarvis_backend.conversation import Engines
 from jarvis_backend.errors import AddressInUse, BackendError
 from jarvis_backend.http_protocol import HttpProtocol, WebSocketProtocol
-from jarvis_backend.logs import STRANGERS
+from jarvis_backend.process import STRANGERS
 
 _LOG: Final = logging.getLogger(STRANGERS)
 

@@ -16,9 +16,8 @@ from typing import Final
 
 from jarvis_backend.config import Config
 from jarvis_backend.connections import raise_file_limit
-from jarvis_backend.dumps import forbid_dumps
 from jarvis_backend.errors import BackendError
-from jarvis_backend.logs import log_to_stderr
+from jarvis_backend.process import forbid_dumps, log_to_stderr
 from jarvis_backend.server import STOP_S, Server, listen, url_of
 
 _LOG: Final = logging.getLogger("jarvis_backend")

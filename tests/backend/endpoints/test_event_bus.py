@@ -10,9 +10,8 @@ from fakes.engines import scripted
 from jarvis_backend.app import create_app
 from jarvis_backend.config import Config
 from jarvis_backend.endpoints import event_bus as endpoint
-from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync
+from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync, SharedSeal
 from jarvis_backend.message_queue import NoQueue
-from jarvis_backend.shared_seal import SharedSeal
 from jarvis_ear.wires import event_bus as wire
 
 KEY = "k" * 32

@@ -1,6 +1,6 @@
 import pytest
 
-from jarvis_backend.endpoints.pauses import Pauses
+from jarvis_backend.endpoints.speaking import Pauses
 
 MS = 32  # bytes of sound
 ONE, OTHER, SILENCE = b"\1", b"\2", b"\0"

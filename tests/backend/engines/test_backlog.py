@@ -2,7 +2,7 @@
 
 import pytest
 
-from jarvis_backend.engines.backlog import FIRST_PACE, Backlog
+from jarvis_backend.engines.sphinx_pool import FIRST_PACE, Backlog
 from jarvis_backend.errors import EngineBusy
 
 

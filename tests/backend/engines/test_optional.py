@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jarvis_backend.engines.piper import PiperVoice
+from jarvis_backend.engines.voices import PiperVoice
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineError, EngineMissing
 from jarvis_ear.audio.wav import decode_wav

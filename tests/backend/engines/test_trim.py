@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_backend.engines.trim import MARGIN_SAMPLES, PHRASE_SAMPLES, phrases, spoken_part
+from jarvis_backend.engines.sphinx_child import MARGIN_SAMPLES, PHRASE_SAMPLES, phrases, spoken_part
 
 FRAME = 320
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from jarvis_backend.engines.espeak_library import EspeakLibraryVoice
 from jarvis_backend.engines.program import ESPEAK_NG, FLITE, Program, ProgramVoice
+from jarvis_backend.engines.voices import EspeakLibraryVoice
 from jarvis_backend.errors import EngineError, EngineMissing
 from jarvis_ear.audio.wav import decode_wav
 

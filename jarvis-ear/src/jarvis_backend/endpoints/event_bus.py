@@ -8,8 +8,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
-from jarvis_backend.event_bus import BusClient, EventBus
-from jarvis_backend.shared_seal import SharedSeal
+from jarvis_backend.event_bus import BusClient, EventBus, SharedSeal
 from jarvis_ear.wires import event_bus as wire
 from jarvis_ear.wires.json_fields import RemoteProtocolError
 

@@ -12,8 +12,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from jarvis_backend.auth import TOKEN_DAYS, Auth
-from jarvis_backend.guesses import LoginLimiter
+from jarvis_backend.auth import TOKEN_DAYS, Auth, LoginLimiter
 
 PATH: Final = "/api/auth/login"
 

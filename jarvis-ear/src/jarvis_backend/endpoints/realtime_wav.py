@@ -22,7 +22,7 @@ from jarvis_backend.conversation import (
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
 from jarvis_backend.endpoints.speaking import Speaking, in_order
 from jarvis_backend.errors import EngineError, UtteranceError
-from jarvis_backend.one_line import one_line
+from jarvis_backend.text import one_line
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import WavError, decode_wav, pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE

@@ -20,13 +20,12 @@ from jarvis_backend.conversation import (
     Thinking,
     Transcript,
 )
-from jarvis_backend.endpoints.http_door import HttpDoor, json_body
-from jarvis_backend.endpoints.pauses import Pauses
+from jarvis_backend.endpoints.http import HttpDoor, json_body
 from jarvis_backend.endpoints.socket import Gone, SocketDoor, WireSocket
-from jarvis_backend.endpoints.speaking import Pacer, Speaking, in_order, pcm_of
+from jarvis_backend.endpoints.speaking import Pacer, Pauses, Speaking, in_order, pcm_of
 from jarvis_backend.errors import EngineError, UtteranceError
-from jarvis_backend.one_line import one_line
 from jarvis_backend.sessions import ID, Mode, Session, Sessions, State
+from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import FRAME_BYTES
 from jarvis_ear.wires import session as wire

@@ -7,10 +7,10 @@ from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from jarvis_backend.allowance import TokenBucket
 from jarvis_backend.auth import Admission, Refused
 from jarvis_backend.config import Limits
-from jarvis_backend.logs import STRANGERS
+from jarvis_backend.flood_gate import TokenBucket
+from jarvis_backend.process import STRANGERS
 
 _LOG: Final = logging.getLogger(__name__)
 _STRANGERS: Final = logging.getLogger(STRANGERS)

@@ -1,17 +1,18 @@
-"""The Socket.IO namespace ``/voice``: one utterance up as base64, spoken sentences down."""
+"""The Socket.IO namespace ``/voice``."""
 
 import asyncio
 import base64
+import binascii
 import logging
+import re
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final, assert_never
 
 import socketio
 
-from jarvis_backend.agents import Agents, Doing
+from jarvis_backend.agents import Agents, Doing, room_of
 from jarvis_backend.auth import Auth, Refused
-from jarvis_backend.base64_text import lenient_base64
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
     Answer,
@@ -24,11 +25,33 @@ from jarvis_backend.conversation import (
 )
 from jarvis_backend.errors import EngineError, UtteranceError
 from jarvis_backend.flood_gate import MEMBER
-from jarvis_backend.logs import STRANGERS
-from jarvis_backend.one_line import one_line
+from jarvis_backend.process import STRANGERS
 from jarvis_backend.recordings import Growth, Recordings
-from jarvis_backend.rooms import room_of
+from jarvis_backend.text import one_line
 from jarvis_ear.wires import socketio as wire
+
+_FOREIGN: Final = re.compile(rb"[^A-Za-z0-9+/]")
+
+_GROUP: Final = 4
+"""Letters that make three bytes."""
+
+
+def lenient_base64(text: str) -> bytes:
+    """Decode what can be decoded, like Node does: other letters are passed over, `=` ends it."""
+    letters = text.encode("ascii", errors="ignore")
+    try:
+        return base64.b64decode(letters, validate=True)
+    except binascii.Error:
+        return _salvage(letters)
+
+
+def _salvage(letters: bytes) -> bytes:
+    head = letters.partition(b"=")[0].replace(b"-", b"+").replace(b"_", b"/")
+    known = _FOREIGN.sub(b"", head)
+    if len(known) % _GROUP == 1:
+        known = known[:-1]  # six bits are no byte
+    return base64.b64decode(known + b"=" * (-len(known) % _GROUP))
+
 
 _LOG: Final = logging.getLogger(__name__)
 _STRANGERS: Final = logging.getLogger(STRANGERS)

@@ -17,11 +17,10 @@ from jarvis_backend.conversation import (
     Thinking,
     Transcript,
 )
-from jarvis_backend.endpoints.pauses import Pauses
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
-from jarvis_backend.endpoints.speaking import SLICE_BYTES, Pacer, Speaking, in_order, pcm_of
+from jarvis_backend.endpoints.speaking import SLICE_BYTES, Pacer, Pauses, Speaking, in_order, pcm_of
 from jarvis_backend.errors import EngineError, UtteranceError
-from jarvis_backend.one_line import one_line
+from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
 from jarvis_ear.wires import voice_ws as wire

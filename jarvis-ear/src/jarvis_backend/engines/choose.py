@@ -9,11 +9,10 @@ from jarvis_backend.brain import Brain, HouseholdBrain
 from jarvis_backend.config import BrainOptions, Config, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.engine import NoEar, NoVoice, SpeechToText, TextToSpeech
-from jarvis_backend.engines.espeak_library import EspeakLibraryVoice
 from jarvis_backend.engines.openai_http import HttpBrain, HttpSpeechToText, HttpTextToSpeech
-from jarvis_backend.engines.piper import PiperVoice
 from jarvis_backend.engines.program import ESPEAK_NG, FLITE, ProgramVoice
 from jarvis_backend.engines.sphinx import SphinxSpeechToText
+from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineMissing
 

@@ -12,7 +12,7 @@ from jarvis_backend.config import BrainOptions, SpeechToTextOptions, TextToSpeec
 from jarvis_backend.engines.engine import Listening, Speech
 from jarvis_backend.engines.redecoding import Redecoder
 from jarvis_backend.errors import EngineError
-from jarvis_backend.one_line import one_line
+from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 
 ANSWER_BYTES: Final = 16 * 1024 * 1024

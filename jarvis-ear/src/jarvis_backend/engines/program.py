@@ -11,7 +11,7 @@ from typing import Final
 
 from jarvis_backend.engines.engine import Speech
 from jarvis_backend.errors import EngineError, EngineMissing
-from jarvis_backend.one_line import one_line
+from jarvis_backend.text import one_line
 
 WAV_BYTES: Final = 16 * 1024 * 1024
 """Largest file that is taken: eight minutes of 16 kHz for one sentence."""

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from jarvis_backend.config import SpeechToTextOptions
 from jarvis_backend.engines import sphinx_child, sphinx_live_child
-from jarvis_backend.engines.sphinx_pool import SphinxPool
-from jarvis_backend.engines.sphinx_process import NAME, SphinxProcess
+from jarvis_backend.engines.sphinx_pool import NAME, SphinxPool, SphinxProcess
 from jarvis_backend.errors import EngineError, EngineMissing
 
 MOST_PROCESSES: Final = 4

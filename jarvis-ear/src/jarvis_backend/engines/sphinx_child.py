@@ -1,25 +1,92 @@
-"""The decoder of pocketsphinx in a process of its own: sound on standard input, text on output.
-
-It is a process and not a thread, because the package keeps the interpreter to itself while it
-decodes: 1.3 s for a phrase of 8 s, in which nothing else of the backend would run, nor of an ear in
-the same process. A process can also be stopped at any moment. It ends with its standard input.
-
-Both directions carry frames: four bytes of length, big-endian, and so many bytes of content: mono
-PCM16 at 16 kHz one way, UTF-8 the other. A first, empty frame says that the model is loaded.
-"""
+"""A process that decodes with pocketsphinx, and the part of a recording that it decodes."""
 
 import importlib
 import signal
 import struct
 import sys
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from jarvis_backend.dumps import forbid_dumps
-from jarvis_backend.engines.trim import phrases, spoken_part
-from jarvis_ear.units import samples
+from jarvis_backend.process import forbid_dumps
+from jarvis_ear.units import FRAME_SAMPLES, samples
+
+Pcm = npt.NDArray[np.int16]
+
+MARGIN_SAMPLES: Final = samples(60)
+"""Kept around the first and last loud frame: where a soft consonant hides."""
+
+FLOOR_RMS: Final = 5.0
+"""Quieter than any microphone's own noise; keeps digital silence from counting as a reference."""
+
+ABOVE_FLOOR: Final = 4.0
+"""A frame is loud from here times the quiet frames (12 dB)."""
+
+BELOW_PEAK: Final = 0.03
+"""And from here times the loud ones (-30 dB), which speech falls below only in its pauses."""
+
+REMNANT_FRAMES: Final = 8
+"""160 ms: the final "s" of the wake word, where a recording begins within it. Of 56 commands with
+such a remnant 38 were understood without it, 30 with it."""
+
+PHRASE_SAMPLES: Final = samples(8000)
+"""Longer than any command; dictation is cut into phrases of at most this."""
+
+PAUSE_FRAMES: Final = 5
+"""100 ms: the shortest silence between two words that is no stop consonant."""
+
+
+def spoken_part(pcm: Pcm) -> Pcm:
+    """Cut the silence before and after the words; empty if nothing is louder than the rest."""
+    level = _levels(pcm)
+    if len(level) == 0:
+        return pcm[:0]
+    loud = np.flatnonzero(level > _threshold(level))
+    if len(loud) == 0:
+        return pcm[:0]
+    loud = _without_remnant(loud)
+    first = max(0, int(loud[0]) * FRAME_SAMPLES - MARGIN_SAMPLES)
+    return pcm[first : (int(loud[-1]) + 1) * FRAME_SAMPLES + MARGIN_SAMPLES]
+
+
+def phrases(pcm: Pcm) -> Iterator[Pcm]:
+    """Cut ``pcm`` where it is quietest, so that no piece is longer than ``PHRASE_SAMPLES``."""
+    while len(pcm) > PHRASE_SAMPLES:
+        cut = _quietest(pcm[:PHRASE_SAMPLES])
+        yield pcm[:cut]
+        pcm = pcm[cut:]
+    yield pcm
+
+
+def _without_remnant(loud: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Drop a short sound that was under way when the recording began and that a pause follows."""
+    pauses = np.flatnonzero(np.diff(loud) > PAUSE_FRAMES)
+    if len(pauses) == 0 or loud[0] > 1 or loud[pauses[0]] >= REMNANT_FRAMES:
+        return loud
+    return loud[pauses[0] + 1 :]
+
+
+def _quietest(pcm: Pcm) -> int:
+    """Middle of the quietest 100 ms in the second half of ``pcm``."""
+    level = _levels(pcm)
+    half = len(level) // 2
+    pauses = np.convolve(level[half:], np.ones(PAUSE_FRAMES), "valid")
+    return (half + int(np.argmin(pauses)) + PAUSE_FRAMES // 2) * FRAME_SAMPLES
+
+
+def _levels(pcm: Pcm) -> npt.NDArray[np.float64]:
+    """RMS of each whole frame."""
+    frames = pcm[: len(pcm) - len(pcm) % FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    level: npt.NDArray[np.float64] = np.sqrt(np.mean(frames.astype(np.float64) ** 2, axis=1))
+    return level
+
+
+def _threshold(level: npt.NDArray[np.float64]) -> float:
+    quiet, peak = np.percentile(level, [10, 95])
+    return float(max(max(quiet, FLOOR_RMS) * ABOVE_FLOOR, peak * BELOW_PEAK))
+
 
 LENGTH: Final = struct.Struct(">I")
 """What stands before each frame."""

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import webrtcvad
 
-from jarvis_backend.dumps import forbid_dumps
 from jarvis_backend.engines.sphinx_child import LANGUAGE_WEIGHT, read_frame, write_frame
+from jarvis_backend.process import forbid_dumps
 from jarvis_ear.units import FRAME_BYTES, SAMPLE_RATE, frames
 
 GO_ON: Final = 0

@@ -1,17 +1,178 @@
-"""Several processes that decode complete utterances, and the queue in front of them."""
+"""SphinxPool: processes that decode, and the recordings that wait for one."""
 
 import asyncio
+import os
+import sys
 import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from jarvis_backend.engines.backlog import Backlog
-from jarvis_backend.engines.sphinx_process import SphinxProcess, too_late
+from jarvis_backend.engines import sphinx_child
+from jarvis_backend.errors import EngineBusy, EngineError
 from jarvis_ear.units import seconds
+
+FIRST_PACE: Final = 0.2
+"""Seconds of work for a second of sound until it was measured: pocketsphinx on an idle core of
+2020 takes 0.16 for a long phrase, and a little more for a command."""
+
+INERTIA: Final = 0.8
+"""How much of the pace so far stays after each utterance: it follows a machine that gets busy
+within five of them, and no single one decides."""
+
+
+class Backlog:
+    """Counts what was let in and is not understood yet. Lives on the loop; has no clock.
+
+    Bound: ``most`` utterances, and what ``decoders`` can work off within ``patience_s`` at the
+    pace measured so far. Policy: one more is refused. Counter: ``refused``. While a decoder is
+    free nobody is refused: a wrong pace could never be mended.
+    """
+
+    def __init__(self, decoders: int, most: int, patience_s: float) -> None:
+        self._decoders = decoders
+        self._most = most
+        self._patience_s = patience_s
+        self._pace = FIRST_PACE
+        self._inside = 0
+        self._sound_s = 0.0
+        self.refused = 0
+
+    def enter(self, sound_s: float) -> None:
+        """Let an utterance in, or raise ``EngineBusy``. Each that is let in leaves once."""
+        if self._inside >= self._decoders:
+            try:
+                self._refuse_late(sound_s)
+            except EngineBusy:
+                self.refused += 1
+                raise
+        self._inside += 1
+        self._sound_s += sound_s
+
+    def leave(self, sound_s: float) -> None:
+        """Forget an utterance, understood or not."""
+        self._inside -= 1
+        self._sound_s -= sound_s
+
+    def took(self, work_s: float, sound_s: float) -> None:
+        """Learn from one that was understood how long the next ones will take."""
+        if sound_s > 0:
+            self._pace = INERTIA * self._pace + (1 - INERTIA) * work_s / sound_s
+
+    def _refuse_late(self, sound_s: float) -> None:
+        waiting = self._inside - self._decoders
+        if waiting >= self._most:
+            raise EngineBusy(
+                f"STT service not available: it is busy, {waiting} utterances wait already"
+            )
+        expected_s = (self._sound_s / self._decoders + sound_s) * self._pace
+        if expected_s > self._patience_s:
+            raise EngineBusy(
+                f"STT service not available: it is busy, this would take {expected_s:.0f} s, "
+                f"expected at most {self._patience_s:g} s"
+            )
+
+
+TEXT_BYTES: Final = 1024 * 1024
+"""Most text that is taken from the decoder: hours of speech."""
+
+NAME: Final = "pocketsphinx"
+
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class SphinxProcess:
+    """Runs one of our decoder modules. Lives on the loop.
+
+    One question at a time; others wait for their turn, within the same deadline. Whoever stops
+    waiting takes the process with them, and the next question starts a fresh one.
+    """
+
+    def __init__(self, module: str, timeout_s: float) -> None:
+        """Run ``module``; ``timeout_s`` is for a question and the wait for its turn."""
+        self._command = (sys.executable, "-m", module)
+        self._timeout_s = timeout_s
+        self._turn = asyncio.Lock()
+        self._child: Process | None = None
+
+    async def prepare(self) -> None:
+        """Start the process and load the model: a second or so."""
+        await self._ask(None)
+
+    async def ask(self, content: bytes) -> str:
+        """Send ``content``, and return the text of the answer. Raises ``EngineError``."""
+        return (await self._ask(content)).decode()
+
+    async def aclose(self) -> None:
+        """End the process, whatever it is doing."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+        if child.stdin is not None:
+            with suppress(OSError):  # what could not be written to it is not missed
+                await child.stdin.wait_closed()
+
+    async def _ask(self, content: bytes | None) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout_s), self._turn:
+                return await self._exchange(content)
+        except TimeoutError:
+            raise too_late(self._timeout_s) from None
+
+    async def _exchange(self, content: bytes | None) -> bytes:
+        answered = False
+        try:
+            child = self._child or await self._start()
+            answer = b"" if content is None else await _talk(child, content)
+            answered = True
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise EngineError(f"{NAME} broke off: {error}") from error
+        finally:
+            if not answered:
+                await self.aclose()
+        return answer
+
+    async def _start(self) -> Process:
+        # It sees where our modules are, and nothing else of our environment: no password. It
+        # decodes on one core, and numpy would start a thread for every other.
+        self._child = child = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **_ONE_THREAD},
+        )
+        await _read_frame(child)
+        return child
+
+
+def too_late(timeout_s: float) -> EngineError:
+    """Make the error for whoever waited ``timeout_s`` for nothing."""
+    return EngineError(f"{NAME} took more than {timeout_s:g} s")
+
+
+async def _talk(child: Process, content: bytes) -> bytes:
+    assert child.stdin is not None  # noqa: S101 - it was asked for as a pipe
+    child.stdin.write(sphinx_child.LENGTH.pack(len(content)) + content)
+    await child.stdin.drain()
+    return await _read_frame(child)
+
+
+async def _read_frame(child: Process) -> bytes:
+    assert child.stdout is not None  # noqa: S101 - it was asked for as a pipe
+    head = await child.stdout.readexactly(sphinx_child.LENGTH.size)
+    length: int = sphinx_child.LENGTH.unpack(head)[0]
+    if length > TEXT_BYTES:
+        raise EngineError(f"{NAME} sent {length} bytes, expected at most {TEXT_BYTES}")
+    return await child.stdout.readexactly(length)
+
 
 IDLE_S: Final = 60.0
 """A process that nobody needed for so long is ended, and gives 125 MB back: a household that

@@ -1,8 +1,28 @@
-"""A reply cut into sentences, so that the first can be heard while the others are synthesised."""
+"""Text: sentences of an answer, the wake phrase in a transcript, and text for a log line."""
 
 import re
 from collections.abc import Iterator
 from typing import Final
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """Return the first ``most`` letters of ``text``, printable, with single spaces."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:most]).split())
+
+
+CALLS: Final = ("hey", "hi", "hello", "okay", "ok", "hay", "eh", "a", "k", "the", "they", "they'd")
+"""What people say before the name, and what small decoders make of "hey"."""
+
+_WAKE_PHRASE: Final = re.compile(
+    rf"\W*(?:(?:{'|'.join(CALLS)})\W+)?jarvis(?!['\w])\W*", re.IGNORECASE
+)
+
+
+def without_wake_phrase(transcript: str) -> str:
+    """Return ``transcript`` trimmed, without a leading "hey Jarvis", "Jarvis" or the like."""
+    found = _WAKE_PHRASE.match(transcript)
+    return transcript.strip() if found is None else transcript[found.end() :].strip()
+
 
 SENTENCE_CHARS: Final = 400
 """Longest piece that is synthesised at once: about half a minute of speech, below 2 MiB of WAV."""

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from jarvis_backend import guesses as module
-from jarvis_backend.guesses import FORGIVEN_S, MOST_WAIT_S, WINDOW_S, LoginLimiter
+from jarvis_backend import auth as module
+from jarvis_backend.auth import FORGIVEN_S, MOST_WAIT_S, WINDOW_S, LoginLimiter
 from jarvis_backend.message_queue import NoQueue
 
 

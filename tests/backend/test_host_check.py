@@ -7,7 +7,7 @@ from starlette.websockets import WebSocketDisconnect
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
 from jarvis_backend.config import Config
-from jarvis_backend.doorway import HostRules, Malformed
+from jarvis_backend.host_check import HostRules, Malformed
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
-"""Speech by the espeak-ng library that comes as the Python package espeakng-loader."""
+"""Voices that run in this process: piper and the espeak-ng library."""
 
 import ctypes
 import importlib
+import io
 import threading
+import wave
+from pathlib import Path
 from typing import Any, Final
 
 from jarvis_backend.engines.engine import Speech
@@ -10,6 +13,45 @@ from jarvis_backend.engines.worker import Worker
 from jarvis_backend.errors import EngineError, EngineMissing
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES
+
+
+class PiperVoice:
+    """Speaks by piper. Lives on the loop; the voice lives on one worker thread."""
+
+    name = "piper"
+
+    def __init__(self, model: str, timeout_s: float) -> None:
+        try:
+            self._package: Any = importlib.import_module("piper")
+        except ImportError:
+            raise EngineMissing(
+                "the Python package piper-tts is not installed (pip install piper-tts)"
+            ) from None
+        if not Path(model).is_file():
+            raise EngineMissing(f"tts.model is {model!r}, expected the path of a piper voice")
+        self._path = model
+        self._worker = Worker("piper", timeout_s)
+        self._voice: Any = None
+
+    async def speak(self, sentence: str) -> Speech:
+        """Synthesise on the worker thread."""
+        return await self._worker.run(lambda _stop: self._speak(sentence))
+
+    async def aclose(self) -> None:
+        """End the thread."""
+        self._worker.close()
+
+    def _speak(self, sentence: str) -> Speech:
+        try:
+            if self._voice is None:
+                self._voice = self._package.PiperVoice.load(self._path)
+            file = io.BytesIO()
+            with wave.open(file, "wb") as wav:
+                self._voice.synthesize_wav(sentence, wav)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EngineError(f"piper: {error}") from error
+        return Speech("audio/wav", file.getvalue())
+
 
 # Constants and signatures of the library's header, speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS: Final = 2

@@ -1,12 +1,4 @@
-"""Doorway: which web pages and which names may reach the server at all.
-
-A satellite is no browser and sends no ``Origin``. A browser may only come from a page of this
-server, or from one the owner named; without that, any page a person opens could talk to the backend
-on their own machine. A page that re-binds its own name to our address is recognised by that name in
-``Host``: anybody on the internet can own a name with a dot, and anybody on the local network one
-without or in ``.local``. So a name has to be known, unless the request shows a good token, which
-such a page has not.
-"""
+"""HostCheck: which Host and Origin a request may name."""
 
 import ipaddress
 from collections.abc import Callable, Iterable
@@ -16,6 +8,23 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+IPV6_BITS: Final = 64
+"""One household or machine has all addresses of such a network (RFC 6177)."""
+
+
+def origin_of(peer: str) -> str:
+    """Return the IPv4 address or the IPv6 network of ``peer``, or ``peer`` if it is neither."""
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), IPV6_BITS), strict=False))
+
 
 PRIVATE_SUFFIXES: Final = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
 """Names that nobody on the internet can own, as a name without any dot; somebody on the local

@@ -1,11 +1,22 @@
-"""Logs: lines on standard error, which is where a service manager looks for them."""
+"""Process: core dumps and the log of a process."""
 
+import ctypes
 import logging
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Final
+
+PR_SET_DUMPABLE: Final = 4
+"""A process that may not be dumped is read by root only (prctl(2)): no debugger of our own user, no
+core, and in /proc neither its memory nor its environment."""
+
+
+def forbid_dumps() -> None:
+    """Let only root look into this process. Programs that it starts have to ask for themselves."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
 
 STRANGERS: Final = "jarvis_backend.strangers"
 """The logger of whatever somebody can cause who has not logged in."""
