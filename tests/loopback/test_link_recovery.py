@@ -265,4 +265,5 @@ def test_stopping_in_the_middle_of_a_login():
             before = time.monotonic()
             client.disconnect()
             assert time.monotonic() - before < 1.0
-            assert threads() == []
+            abandoned = {"jarvis-ear-login"}  # it ends with its own time-out
+            assert set(threads()) <= abandoned

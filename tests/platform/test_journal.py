@@ -59,7 +59,7 @@ def is_in_order(said: str) -> bool:
     return ids(said) == ["510351e5", "03b91389"] and "done after 9994 ms = 800 pause" in said
 
 
-BAD = ["bad0", "bad1", "bad2", "bad3", "bad4"]
+BAD = ["bad0", "bad1", "bad2", "bad3", "bad4", "bad5"]
 ALL = ["03b91389", "510351e5", *BAD, "fa15e"]
 
 

@@ -13,7 +13,9 @@ BROKEN = "\nimport os\nif 'NOTIFY_SOCKET' in os.environ:\n    raise SystemExit(3
 
 
 def loads(ear, service: str) -> set[str]:
-    """Name the credentials that a running service has."""
+    """Name the credentials that a running service has. They are there only while it runs."""
+    folder = ear.box.at(f"/run/credentials/{service}.service")
+    wait_for(folder.is_dir, f"{service} runs")
     return set(ear.box.run("ls", f"/run/credentials/{service}.service").stdout.split())
 
 
