@@ -31,6 +31,17 @@ def test_the_state_machine_is_up_to_date():
     assert all(f"| `{state}` |" in made for state in State)
 
 
+def test_the_diagram_of_imports_is_up_to_date():
+    page = ROOT / "docs" / "architecture.md"
+    written = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "import_diagram.py"), str(page)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert written.stdout == page.read_text(), "make docs"
+
+
 def test_the_stages_of_delivery_are_up_to_date():
     made = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "delivery_states.py"), str(DOCS / "delivery.md")],

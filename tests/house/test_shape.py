@@ -1,0 +1,114 @@
+"""The shape of the code: how many modules there are, how long they are, and who imports them.
+
+The limits are those of docs/decisions/0019-layout.md. A change that breaks one has to make the
+design simpler first, or raise the limit there with a reason.
+"""
+
+import ast
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "jarvis-ear" / "src"
+SMALL = 60
+"""Lines below which a module needs two importers, or to be a face."""
+
+MARKER = 5
+"""Lines up to which an ``__init__`` only marks a package and is no module of its own."""
+
+FACES = {"__init__", "__main__"}
+UNIMPORTED = {"jarvis_ear.journal.catalog"}
+"""Used by a tool of the Makefile only."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that a package may grow to."""
+
+    modules: int
+    lines: int
+    median: range
+    longest: int
+    import_share: float
+
+
+LIMITS = {
+    "jarvis_ear": Limits(120, 23_200, range(110, 181), 450, 0.09),
+    "jarvis_backend": Limits(45, 7_000, range(110, 181), 450, 0.09),
+}
+
+
+def files_of(package: str) -> dict[str, Path]:
+    """Every module of a package by its dotted name, without the markers of packages."""
+    return {
+        ".".join(path.relative_to(SRC).with_suffix("").parts): path
+        for path in sorted((SRC / package).rglob("*.py"))
+        if path.name != "__init__.py" or lines_of(path) > MARKER
+    }
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def import_lines(path: Path) -> int:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in imports)
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                yield module
+                yield from (f"{module}.{alias.name}" for alias in names)
+
+
+def importers() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for package in LIMITS:
+        for name, path in files_of(package).items():
+            for imported in imported_by(path):
+                found[imported].add(name)
+    return found
+
+
+@pytest.mark.parametrize("package", LIMITS)
+def test_a_package_has_few_modules_and_lines(package):
+    files, limits = files_of(package), LIMITS[package]
+    assert len(files) <= limits.modules
+    assert sum(map(lines_of, files.values())) <= limits.lines
+
+
+@pytest.mark.parametrize("package", LIMITS)
+def test_a_module_is_one_noun_of_a_readable_length(package):
+    sizes = {name: lines_of(path) for name, path in files_of(package).items()}
+    assert int(statistics.median(sizes.values())) in LIMITS[package].median
+    assert [name for name, size in sizes.items() if size > LIMITS[package].longest] == []
+
+
+@pytest.mark.parametrize("package", LIMITS)
+def test_imports_are_a_small_part_of_the_code(package):
+    files = files_of(package).values()
+    assert sum(map(import_lines, files)) / sum(map(lines_of, files)) <= LIMITS[package].import_share
+
+
+@pytest.mark.parametrize("package", LIMITS)
+def test_a_small_module_has_several_importers(package):
+    used = importers()
+    lonely = [
+        name
+        for name, path in files_of(package).items()
+        if lines_of(path) < SMALL
+        and len(used[name]) < 2
+        and name.rpartition(".")[2] not in FACES
+        and name not in UNIMPORTED
+    ]
+    assert lonely == []
