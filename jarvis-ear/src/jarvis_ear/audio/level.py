@@ -11,7 +11,7 @@ import numpy.typing as npt
 from jarvis_ear.units import FRAME_SAMPLES, Dbfs
 
 FULL_SCALE: Final = 32_768
-"""One more than the largest sample value."""
+"""Largest magnitude of a sample, -32 768; one more than the largest positive one."""
 
 SILENCE: Final = Dbfs(-120.0)
 """Level of digital silence: far below the -96 of a single bit, yet a finite number."""

@@ -189,7 +189,7 @@ class Ear:
         return () if growth is None else (UtteranceGrew(self._machine.turn_id, *growth),)
 
     def prove_model(self) -> None:
-        """Score one step of silence with an idle model. The gate resets the model when it opens."""
+        """Score one step of silence with an idle model. It is reset when the gate opens."""
         self._wake.reset()
         for score in self._wake.score(_QUIET_STEP):
             self._note_proof(score)

@@ -20,7 +20,7 @@ CALM: Final = (State.IDLE, State.MUTED, State.DEAF)
 """States without a conversation, in which the ear may be replaced."""
 
 RECENT: Final = 16
-"""Frames kept for a display, 320 ms: more than a sound card delivers at a time."""
+"""Frames kept for a display, 320 ms: a sound card delivers less, a console polls 4x as often."""
 
 _ANSWERING: Final = (State.THINKING, State.SPEAKING)
 _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
