@@ -162,7 +162,7 @@ class DeliveryTurn:
         return (*replaced, *self._entered(came_from, now), *self._finished(move, cause))
 
     def _note_cut(self, came_from: DeliveryStage) -> None:
-        """Note that the backend began before the end: the rest is not a new utterance."""
+        """Note that the backend began before the end: its rest must not start a new utterance."""
         if self._carriage is UploadMode.STREAMED:
             self._cut_short |= came_from in UNCOMMITTED and self.stage in AT_BACKEND
 

@@ -30,7 +30,7 @@ class Past(Enum):
     """History of an utterance before it came to the outbox."""
 
     NEW = "new"
-    """None: it cannot have run."""
+    """No history: it cannot have run."""
     PERHAPS_RAN = "perhaps ran"
     """An earlier run of the ear committed it and did not get the result."""
 

@@ -33,7 +33,7 @@ COMMITTED: Final = "committed"
 class Ledger:
     """Appends to a file of JSON lines: no sound and no text. The network thread only.
 
-    At most two files of 1 MiB; the oldest lines are dropped. Lines that cannot be written go to the
+    At most two files of 1 MiB; the older one is dropped. Lines that cannot be written go to the
     journal instead (``unwritten``). Lines survive a killed process, not a power cut.
     """
 

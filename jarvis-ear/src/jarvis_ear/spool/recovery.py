@@ -34,8 +34,8 @@ class Place:
 class SpoolScan:
     """Reads every file once. Created and used by one ``begin`` of the spool; network thread.
 
-    ``ours`` are files of this run, which are skipped. A file that cannot be read or moved is
-    skipped as well.
+    ``ours`` are files of this run, which are skipped. A file that cannot be read is skipped as
+    well; one that can be read but not moved still counts.
     """
 
     def __init__(

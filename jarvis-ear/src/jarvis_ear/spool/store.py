@@ -122,7 +122,7 @@ class NoSpool:
 
 
 MAX_OPEN: Final = 4
-"""Open files; more mean that the end of an utterance was not reported."""
+"""Open files: one person speaks at a time, so more mean that an end was not reported."""
 
 _LOCK: Final = "lock"
 

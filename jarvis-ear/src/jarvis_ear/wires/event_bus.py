@@ -120,7 +120,7 @@ def module_switched(event: Event) -> tuple[str, bool] | None:
 
 
 def announced(agent_id: str, *, enabled: bool, by: Sequence[str], now_s: float) -> Event:
-    """Return the event by which an ear reports its microphone, and what muted it."""
+    """Return the event by which an ear reports its microphone, and who muted it."""
     data = {"module": MICROPHONE, "enabled": enabled, "agentId": agent_id, "mutedBy": list(by)}
     return Event(STATUS_CHANGED, data, stamp(now_s))
 
@@ -231,7 +231,7 @@ class MessageSigner:
         return write(sign(payload, self._key, self._now()))
 
     def check(self, payload: Mapping[str, Any]) -> None:
-        """Return if ``payload`` is authentic, else raise RemoteProtocolError."""
+        """Return if ``payload`` is authentic and new, else raise RemoteProtocolError."""
         if self._key is None:
             return
         signature = check(payload, self._key, self._now())
