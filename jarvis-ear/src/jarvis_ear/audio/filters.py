@@ -1,8 +1,8 @@
-"""Conditioning: less hum and another level, for sound that needs it.
+"""Conditioning: a high-pass filter and a gain for a stream of frames.
 
-The high-pass is a Butterworth filter of second order. It is a recursion from sample to sample,
-which numpy has not; but over the 320 samples of a frame it is a fixed linear map of the samples and
-of two numbers that are carried on, so a frame costs one product with a matrix.
+The high-pass is a second-order Butterworth filter. It is recursive from sample to sample, which
+numpy cannot compute; but over the 320 samples of a frame it is a fixed linear map of the samples
+and two state variables, so a frame costs one matrix product.
 """
 
 import math
@@ -16,18 +16,18 @@ from jarvis_ear.audio.wav import float_to_pcm16
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE
 
 FLATTEST: Final = math.sqrt(0.5)
-"""The Q of a Butterworth filter: no bump above the edge."""
+"""The Q of a Butterworth filter: flat pass band."""
 
 STATES: Final = 2
-"""Numbers that a filter of second order carries on."""
+"""State variables of a second-order filter."""
 
 Matrix = npt.NDArray[np.float64]
 
 
 class Conditioner:
-    """Filters and amplifies one stream of frames. Lives in the thread that hears.
+    """Filters and amplifies one stream of frames. Owned by the ear thread.
 
-    With no edge and no gain, frames go through untouched.
+    With no edge and no gain, frames pass through unchanged.
     """
 
     def __init__(self, high_pass_hz: int, gain_db: float) -> None:
@@ -37,11 +37,11 @@ class Conditioner:
         self._state = np.zeros(STATES)
 
     def reset(self) -> None:
-        """Forget the sound so far: what follows does not continue it."""
+        """Clear the filter state: the next frame does not continue the previous one."""
         self._state = np.zeros(STATES)
 
     def push(self, frame: Frame) -> Frame:
-        """Return the frame as it shall be heard."""
+        """Return the frame, filtered and amplified."""
         if self._is_off:
             return frame
         sound = np.frombuffer(frame.pcm, "<i2").astype(np.float64)
@@ -52,7 +52,7 @@ class Conditioner:
 
 
 def _maps(edge_hz: int) -> tuple[Matrix, Matrix, Matrix, Matrix]:
-    """Return what a frame and the old state add to the output, and to the new state."""
+    """Return the maps from frame and old state to the output and to the new state."""
     step, inject, read, direct = _filter(edge_hz)
     powers = [np.eye(STATES)]
     for _ in range(FRAME_SAMPLES):
@@ -66,7 +66,7 @@ def _maps(edge_hz: int) -> tuple[Matrix, Matrix, Matrix, Matrix]:
 
 
 def _filter(edge_hz: int) -> tuple[Matrix, Matrix, Matrix, float]:
-    """Return the filter for one sample: state to state, input to state, state to output, gain."""
+    """Return the one-sample filter: state to state, input to state, state to output, gain."""
     if edge_hz == 0:
         return np.zeros((STATES, STATES)), np.zeros(STATES), np.zeros(STATES), 1.0
     angle = 2 * math.pi * edge_hz / SAMPLE_RATE

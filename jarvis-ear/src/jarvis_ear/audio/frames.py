@@ -1,4 +1,4 @@
-"""Blocks and frames of PCM16: how sound travels through the ear."""
+"""Blocks and frames of PCM16."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,51 +8,51 @@ from jarvis_ear.units import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, Samples
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Sound as it came from a source: any whole number of samples at 16 kHz, one channel."""
+    """Sound from a source: any whole number of samples at 16 kHz, one channel."""
 
     start: Samples
-    """Position of its first sample. Samples known to be lost are counted, so a gap is a jump."""
+    """Position of the first sample. Lost samples are counted, so a gap is a jump."""
     data: bytes
     """PCM16 little-endian, one channel, an even number of bytes."""
 
     @property
     def end(self) -> Samples:
-        """Position of the first sample after it."""
+        """Position of the first sample after the block."""
         return Samples(self.start + len(self.data) // SAMPLE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Exactly 20 ms of sound: what the hearing works on."""
+    """Exactly 20 ms of sound, the unit that ``hearing`` processes."""
 
     start: Samples
-    """Position of its first sample; a jump from the frame before it is a gap."""
+    """Position of the first sample; a jump from the previous frame is a gap."""
     pcm: bytes
     """640 bytes: 320 samples, PCM16 little-endian, one channel."""
 
     @property
     def end(self) -> Samples:
-        """Position of the first sample after it."""
+        """Position of the first sample after the frame."""
         return Samples(self.start + FRAME_SAMPLES)
 
 
 class Framer:
-    """Cuts blocks into frames, carrying what is left over. Owned by whoever reads the blocks.
+    """Cuts blocks into frames and carries the remainder. Owned by the thread that reads the blocks.
 
-    A gap between two blocks drops what was carried and starts the next frame at the gap's end: a
-    frame never glues together sound that was apart.
+    A gap between two blocks drops the remainder and starts the next frame at the end of the gap: a
+    frame never joins sound from both sides of a gap.
     """
 
     def __init__(self) -> None:
         self._carried = b""
         self._next = Samples(0)
         self.gaps = 0
-        """How often sound was lost."""
+        """Number of gaps."""
         self.samples_lost = Samples(0)
-        """How much sound is in no frame: what the gaps swallowed and the remainders they cost."""
+        """Samples in no frame: those lost in gaps and the remainders dropped at them."""
 
     def push(self, block: Block) -> list[Frame]:
-        """Return the frames that ``block`` completes, oldest first: often none, sometimes many."""
+        """Return the frames that ``block`` completes, oldest first; zero or more."""
         if block.start != self._next:
             self._jump(block.start)
         sound = self._carried + block.data
@@ -74,20 +74,20 @@ class Framer:
 
 
 class Ring:
-    """Keeps the last ``capacity`` frames. Owned by the thread that hears.
+    """Keeps the last ``capacity`` frames. Owned by the ear thread.
 
-    Bound: ``capacity`` frames; when full, the oldest goes (that is its purpose, and not counted).
+    Bound: ``capacity`` frames; when full, the oldest is dropped (by design, and not counted).
     """
 
     def __init__(self, capacity: int) -> None:
         self._frames: deque[Frame] = deque(maxlen=capacity)
 
     def push(self, frame: Frame) -> None:
-        """Remember ``frame`` as the newest."""
+        """Append ``frame`` as the newest."""
         self._frames.append(frame)
 
     def get(self) -> list[Frame]:
-        """Return everything that is remembered, oldest first."""
+        """Return all kept frames, oldest first."""
         return list(self._frames)
 
     def since(self, position: Samples) -> list[Frame]:
@@ -95,5 +95,5 @@ class Ring:
         return [frame for frame in self._frames if frame.end > position]
 
     def clear(self) -> None:
-        """Forget everything: what comes next has nothing to do with it."""
+        """Drop all frames: the next one does not continue them."""
         self._frames.clear()

@@ -1,4 +1,4 @@
-"""Level: RMS and peak of sound in dBFS, clipping, and the noise floor of a room."""
+"""Level: RMS and peak in dBFS, clipping, and the noise floor of a room."""
 
 import math
 from collections import deque
@@ -11,29 +11,29 @@ import numpy.typing as npt
 from jarvis_ear.units import FRAME_SAMPLES, Dbfs
 
 FULL_SCALE: Final = 32_768
-"""The loudest value a sample can have, and the smallest it cannot."""
+"""Largest magnitude of a sample, -32 768; one more than the largest positive one."""
 
 SILENCE: Final = Dbfs(-120.0)
-"""What exact digital silence counts as: far below the -96 of one single bit, yet a number."""
+"""Level of digital silence: far below the -96 of a single bit, yet a finite number."""
 
 CLIPPED: Final = 32_767
-"""A sample at either end of the scale was probably louder than the scale."""
+"""Magnitude from which a sample counts as clipped: the sound probably exceeded the scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How loud a stretch of sound is, relative to full scale."""
+    """Loudness of a stretch of sound, relative to full scale."""
 
     rms: Dbfs
-    """Its energy, on the scale where a full-scale sine is 0."""
+    """Energy, on the scale where a full-scale sine is 0."""
     peak: Dbfs
-    """Its loudest sample, on the scale where a full-scale sample is 0."""
+    """Loudest sample, on the scale where a full-scale sample is 0."""
     clipped: int
-    """How many samples stand at an end of the scale."""
+    """Number of samples at either end of the scale."""
 
 
 def level(pcm: bytes) -> Level:
-    """Measure PCM16 of any whole number of samples; nothing at all is silence."""
+    """Measure PCM16 of any whole number of samples; empty input is silence."""
     values = np.frombuffer(pcm, "<i2").astype(np.float64)
     if len(values) == 0:
         return Level(SILENCE, SILENCE, 0)
@@ -46,7 +46,7 @@ def level(pcm: bytes) -> Level:
 
 
 def frame_levels(pcm: bytes) -> list[Dbfs]:
-    """Measure the energy of each whole frame of PCM16, in one go: see ``Level.rms``."""
+    """Return the energy of each whole frame of PCM16 (see ``Level.rms``) in one pass."""
     values = np.frombuffer(pcm, "<i2").astype(np.float32)
     rows = values[: len(values) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     return [_dbfs(math.sqrt(2 * float(square))) for square in np.square(rows).mean(axis=1)]
@@ -59,22 +59,22 @@ def _dbfs(amplitude: float) -> Dbfs:
 
 
 WINDOW_S: Final = 60
-"""Seconds of sound over which the share is taken."""
+"""Seconds of sound over which the share is computed."""
 
 TOO_MUCH: Final = 0.001
-"""The share of clipped samples from which it is worth a warning: one in a thousand.
+"""Share of clipped samples that warrants a warning: one in a thousand.
 
-Measured with the shipped wake model and the recordings of tests/data, one wake word a minute: said
-6 dB too loud, 0.12 % of the minute is clipped and the score stays at 0.98; said 10 dB too loud, it
-is 0.29 %, and the score of 0.46 is below the threshold.
+Measured with the shipped wake model and the recordings of tests/data, one wake word a minute:
+spoken 6 dB too loud, 0.12 % of the minute is clipped and the score stays at 0.98; spoken 10 dB too
+loud, 0.29 % is clipped, and the score of 0.46 is below the threshold.
 """
 
 
 class ClippingMeter:
     """Counts samples at either end of the 16-bit scale, second by second. For one thread.
 
-    A sample is clipped when it is 32 767, -32 767 or -32 768: the sound was probably louder than
-    the scale. Sound that the device itself cut off below that is not noticed.
+    A sample counts as clipped when it is 32 767, -32 767 or -32 768: the sound probably exceeded
+    the scale. Clipping inside the device below that level is not detected.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class ClippingMeter:
         self._clipped = 0
 
     def hear(self, sound: npt.NDArray[np.int16], rate: int) -> None:
-        """Take the next samples of one channel, ``rate`` of them a second."""
+        """Add the next samples of one channel, at ``rate`` samples per second."""
         self._samples += len(sound)
         self._clipped += int(np.count_nonzero((sound >= CLIPPED) | (sound <= -CLIPPED)))
         if self._samples >= rate:
@@ -92,14 +92,14 @@ class ClippingMeter:
 
     @property
     def share(self) -> float:
-        """Clipped samples of the last minute of sound, 0 ... 1 of all; 0 before a whole second."""
+        """Clipped share of the last minute of sound, 0 ... 1; 0 before the first whole second."""
         samples = sum(samples for samples, _ in self._seconds)
         clipped = sum(clipped for _, clipped in self._seconds)
         return clipped / samples if samples else 0.0
 
     @property
     def is_too_much(self) -> bool:
-        """Whether that is worth a warning: of a whole minute, ``TOO_MUCH`` or more is clipped.
+        """Whether ``TOO_MUCH`` or more of a whole minute is clipped, which warrants a warning.
 
         A shorter time counts as a minute, so that one loud bang after an opening is no alarm.
         """
@@ -109,24 +109,24 @@ class ClippingMeter:
 
 
 WINDOW: Final = 300
-"""Levels that are remembered: half a minute of one every tenth of a second."""
+"""Levels that are kept: half a minute at ten per second."""
 
 SHARE: Final = 10
-"""One level in so many is quieter than the floor: speech has pauses, and they are the room."""
+"""One level in ten is quieter than the floor: the pauses of speech show the room."""
 
 
 class NoiseFloor:
-    """Remembers levels, at most 300; the oldest go. For one thread."""
+    """The last 300 levels; the oldest are dropped. For one thread."""
 
     def __init__(self) -> None:
         self._levels: deque[Dbfs] = deque(maxlen=WINDOW)
 
     def hear(self, level: Dbfs) -> None:
-        """Take in the newest level."""
+        """Add the newest level."""
         self._levels.append(level)
 
     @property
     def level(self) -> Dbfs:
-        """The floor of the last half minute."""
+        """Noise floor of the last half minute."""
         ordered = sorted(self._levels)
         return ordered[len(ordered) // SHARE] if ordered else SILENCE

@@ -1,9 +1,9 @@
-"""Resampler: another sample rate for the same sound.
+"""Resampler: convert sound to another sample rate.
 
-libsoxr does the arithmetic. It is allowed on this floor because it is nothing else: no clock, no
-threads, no files. It is fed floats and its answer is rounded here, because its own rounding to
-PCM16 adds dither, and dither depends on how the sound was cut into blocks. With floats the answer
-is the same to the sample for every cut (the tests hold it to that).
+libsoxr does the arithmetic. It is allowed on this floor because it uses no clock, no threads and no
+files. Its input and output are floats, rounded here: its own rounding to PCM16 adds dither that
+depends on how the sound is cut into blocks. With floats, every cut gives the same samples (verified
+by tests).
 """
 
 from typing import Final
@@ -18,24 +18,24 @@ QUALITY: Final = "HQ"
 """Stop band below the 16th bit; a second of 48 kHz costs 0.5 ms."""
 
 _PIECE_SAMPLES: Final = 1 << 16
-"""One-shot conversion goes in pieces, so that it needs no second copy of the whole as floats."""
+"""Samples per step of a one-shot conversion, which avoids a copy of the whole as floats."""
 
 
 class Resampler:
-    """Converts one stream of mono PCM16, keeping its state from block to block. For one thread."""
+    """Converts one stream of mono PCM16 and keeps its state between blocks. For one thread."""
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
         self._same = rate_in == rate_out
         self._stream = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality=QUALITY)
 
     def push(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-        """Take the next samples, and return what can already be said about the output."""
+        """Add the next samples, and return the output that is final so far."""
         if self._same:
             return pcm
         return float_to_pcm16(self._stream.resample_chunk(pcm.astype(np.float32)))
 
     def finish(self) -> npt.NDArray[np.int16]:
-        """Return the rest, at the end of the stream. Nothing may be pushed afterwards."""
+        """Return the remaining output at the end of the stream. Do not push afterwards."""
         if self._same:
             return np.empty(0, np.int16)
         rest = self._stream.resample_chunk(np.empty(0, np.float32), last=True)

@@ -12,22 +12,22 @@ import numpy.typing as npt
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
 
 MIN_RATE: Final = 1_000
-"""Slower is no sound, and would make minutes of a few bytes."""
+"""Lowest sample rate: below it, a few bytes would count as minutes of sound."""
 
 MAX_RATE: Final = 384_000
-"""The fastest converters on the market."""
+"""Highest sample rate: that of the fastest converters on the market."""
 
 MAX_CHANNELS: Final = 32
-"""More than any room microphone has; a bound on what one sample may cost."""
+"""More than any room microphone has; bounds the cost of one sample."""
 
 MAX_CHUNKS: Final = 64
-"""Real files carry a handful of extra chunks; a million empty ones are an attack on our time."""
+"""Real files have a handful of extra chunks; a million empty ones would be a denial of service."""
 
 MAX_FORMAT_BYTES: Final = 4096
-"""A format description takes 16 to 40 bytes."""
+"""Bound on the fmt chunk, which takes 16 to 40 bytes."""
 
 ENDLESS: Final = 0x7FFF_F000
-"""Sizes from here on mean "I did not know": sox, ffmpeg and espeak write such into a pipe."""
+"""Sizes from here on mean "unknown": sox, ffmpeg and espeak write such sizes to a pipe."""
 
 _PCM: Final = 0x0001
 _FLOAT: Final = 0x0003
@@ -36,11 +36,11 @@ _GUID_TAIL: Final = bytes.fromhex("000000001000800000aa00389b71")  # KSDATAFORMA
 
 
 class WavError(ValueError):
-    """Bytes that are not a WAV file we understand. The text says what was found."""
+    """The bytes are not a supported WAV file. The text says what was found."""
 
 
 class Encoding(Enum):
-    """How one sample is written: its format tag and its bits."""
+    """Sample encoding: format tag and bits."""
 
     U8 = (_PCM, 8)
     S16 = (_PCM, 16)
@@ -52,30 +52,30 @@ class Encoding(Enum):
 
 @dataclass(frozen=True, slots=True)
 class WavFormat:
-    """What the header of a WAV file says about the samples behind it."""
+    """Format of the samples, from the header of a WAV file."""
 
     rate: int
     """Samples per second and channel, 1 000 to 384 000."""
     channels: int
     """1 to 32."""
     encoding: Encoding
-    """How each sample is written."""
+    """Encoding of each sample."""
     data_bytes: int | None
-    """Bytes of sound the header promises; None when its writer did not know."""
+    """Bytes of sound according to the header; None if its writer did not know."""
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of one sample of every channel."""
+        """Bytes of one sample of all channels."""
         return self.channels * self.encoding.value[1] // 8
 
     def decode(self, data: bytes) -> npt.NDArray[np.int16]:
-        """PCM16 of shape (samples, channels); an incomplete sample at the end is dropped."""
+        """Return PCM16 of shape (samples, channels); an incomplete sample at the end is dropped."""
         whole = data[: len(data) - len(data) % self.frame_bytes]
         return _pcm16(whole, self.encoding).reshape(-1, self.channels)
 
 
 def read_format(file: BinaryIO) -> WavFormat:
-    """Read the header of ``file``, leaving it at the first byte of sound, or raise WavError."""
+    """Read the header of ``file`` up to the first byte of sound, or raise WavError."""
     riff = file.read(12)
     if len(riff) < len(b"RIFFsizeWAVE") or riff[:4] not in (b"RIFF", b"RF64"):
         raise WavError(f"starts with {riff[:4]!r}, expected a RIFF header")
@@ -163,7 +163,7 @@ def _pcm16(data: bytes, encoding: Encoding) -> npt.NDArray[np.int16]:
 
 
 def float_to_pcm16(values: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
-    """Round to the nearest sample; louder than full scale is clipped, and no number is silence."""
+    """Round to the nearest sample; clip at full scale, and turn NaN into silence."""
     finite = np.nan_to_num(np.rint(values), nan=0.0, posinf=32767, neginf=-32768)
     clipped: npt.NDArray[np.floating] = np.clip(finite, -32768, 32767)
     return clipped.astype(np.int16)
@@ -172,7 +172,7 @@ def float_to_pcm16(values: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
 __all__ = ["HEADER_BYTES", "Sound", "WavError", "decode_wav", "pcm_to_wav"]
 
 HEADER_BYTES: Final = 44
-"""RIFF + fmt of 16 bytes + data header: the form every decoder in the world reads."""
+"""RIFF, fmt of 16 bytes and data header: the form that every decoder reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +182,17 @@ class Sound:
     rate: int
     """Samples per second and channel."""
     channels: int
-    """How many microphones or ears it was made for."""
+    """Number of channels."""
     pcm: npt.NDArray[np.int16]
-    """Its samples, shape (samples, channels)."""
+    """Samples, shape (samples, channels)."""
 
     def mono(self) -> npt.NDArray[np.int16]:
-        """One channel: the mean of all."""
+        """Return one channel: the mean of all."""
         return mix(self.pcm)
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Duration in seconds."""
         return len(self.pcm) / self.rate
 
 
@@ -205,7 +205,7 @@ def mix(pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
 
 
 def pcm_to_wav(pcm_bytes: bytes, rate: int = SAMPLE_RATE) -> bytes:
-    """Put mono PCM16 into a WAV file: 44 bytes of header with true sizes, then the sound."""
+    """Wrap mono PCM16 in a WAV file: 44 bytes of header with true sizes, then the sound."""
     if len(pcm_bytes) % SAMPLE_BYTES:
         raise WavError(f"{len(pcm_bytes)} bytes of sound; PCM16 needs an even count")
     return (
@@ -217,9 +217,9 @@ def pcm_to_wav(pcm_bytes: bytes, rate: int = SAMPLE_RATE) -> bytes:
 
 
 def decode_wav(data: bytes, *, max_seconds: float) -> Sound:
-    """Decode a foreign WAV file of at most ``max_seconds``, or raise WavError and nothing else.
+    """Decode a WAV file of at most ``max_seconds``; the only error raised is WavError.
 
-    Of a file that promises more than it holds, what is there is taken.
+    If the header announces more sound than the file holds, the sound that is there is returned.
     """
     file = io.BytesIO(data)
     form = read_format(file)
@@ -231,22 +231,22 @@ def decode_wav(data: bytes, *, max_seconds: float) -> Sound:
 
 
 class WavReader:
-    """Reads mono PCM16 from a WAV file that somebody else opened and closes. For one thread."""
+    """Reads mono PCM16 from a WAV file that the caller opens and closes. For one thread."""
 
     def __init__(self, file: BinaryIO) -> None:
         """Read the header of ``file``, or raise WavError."""
         self._file = file
         self.format = read_format(file)
         self.read_bytes = 0
-        """How much sound has been read."""
+        """Bytes of sound read so far."""
 
     @property
     def missing_bytes(self) -> int:
-        """How much of what the header promises has not been read: at the end, what is missing."""
+        """Bytes that the header announces and that are not read yet; at the end, those missing."""
         return max(0, (self.format.data_bytes or 0) - self.read_bytes)
 
     def read(self, count: int) -> npt.NDArray[np.int16]:
-        """Return the next ``count`` samples of the mixed channels; fewer only at the end."""
+        """Return the next ``count`` samples, mixed to one channel; fewer only at the end."""
         wanted = count * self.format.frame_bytes
         if self.format.data_bytes is not None:
             wanted = min(wanted, self.missing_bytes)

@@ -1,1 +1,1 @@
-"""Floor 1: what becomes of an utterance and of its reply. No sockets; time is an argument."""
+"""Floor 1: delivery of utterances and of their replies. No sockets; time is an argument."""

@@ -1,6 +1,6 @@
-"""Delivery events: what happens to an utterance, and why.
+"""Delivery events: progress and verdict of an utterance.
 
-Every event of a turn carries its ``turn_id``; late arrivals are recognised by id, never by timing.
+Every event of a turn carries its ``turn_id``; late arrivals are recognised by id, not by time.
 """
 
 from collections.abc import Mapping
@@ -10,46 +10,46 @@ from typing import Final, TypeAlias
 
 
 class Cause(StrEnum):
-    """The codes of ``Finished``. They are part of the contract: add, never rename."""
+    """The codes of ``Finished``, a part of the contract: add, never rename."""
 
     NONE = ""
-    """All went well."""
+    """No failure."""
     TOO_OLD = "too_old"
-    """It waited for the link until nobody wanted it any more."""
+    """It expired while it waited for the link."""
     OUTBOX_FULL = "outbox_full"
-    """Newer utterances needed its place."""
+    """It was dropped to make room for newer utterances."""
     TOO_LARGE = "too_large"
-    """Its frame would exceed what the backend takes."""
+    """Its frame would exceed what the backend accepts."""
     BAD_AUDIO = "bad_audio"
     """Empty, or not a whole number of samples."""
     LINK_LOST = "link_lost"
-    """The link died at a moment after which it must not be sent again."""
+    """The link was lost at a point after which it must not be sent again."""
     NO_PROCESSING = "no_processing"
-    """The backend did not say that it works on it."""
+    """The backend did not confirm that it processes it."""
     NO_REPLY = "no_reply"
-    """The backend took it and fell silent, or did not come to an end."""
+    """The backend accepted it, but the reply did not come, or did not end."""
     REPLY_TOO_BIG = "reply_too_big"
-    """More reply than anybody listens to."""
+    """The reply exceeded the limits of size."""
     INTERRUPTED = "interrupted"
     """The person said something newer."""
     TORN = "torn"
-    """The ear was killed in mid-sentence: the end of it was never heard."""
+    """The ear was killed during the utterance, so its end is missing."""
     STORAGE_FAILED = "storage_failed"
-    """It could not be written down that it may run, so it was not run."""
+    """Its commit could not be recorded, so it was not run."""
     KILLED = "killed"
-    """The ear was killed at a moment after which it must not be sent again."""
+    """The ear was killed at a point after which it must not be sent again."""
     STOPPING = "stopping"
     """The ear is being stopped."""
     NO_AUDIO = "no_audio"
-    """The backend says that no sound reached it."""
+    """The backend reports that it received no sound."""
     NOT_UNDERSTOOD = "not_understood"
-    """The backend heard no words."""
+    """The backend recognised no words."""
     STT_UNAVAILABLE = "stt_unavailable"
-    """The backend's speech recogniser is down. It may stay so for a minute."""
+    """The backend's speech recogniser is unavailable, possibly for a minute."""
     STT_FAILED = "stt_failed"
     """The backend's speech recogniser failed on this utterance."""
     BACKEND_TIMEOUT = "backend_timeout"
-    """Something behind the backend took too long."""
+    """A service behind the backend timed out."""
     BACKEND_ERROR = "backend_error"
     """Any other failure of the backend."""
 
@@ -62,11 +62,11 @@ _PHRASES: Final[Mapping[str, Cause]] = {
     "transcription failed": Cause.STT_FAILED,
     "aborted due to timeout": Cause.BACKEND_TIMEOUT,
 }
-"""What the backend's free texts contain, in the order in which they are looked for."""
+"""Phrases in the backend's error texts, in the order in which they are searched."""
 
 
 def cause_of(error_text: str) -> Cause:
-    """Return the code for the backend's own words, which are never passed on."""
+    """Return the code for the backend's error text, which itself is never passed on."""
     said = error_text.lower()
     return next(
         (cause for phrase, cause in _PHRASES.items() if phrase in said), Cause.BACKEND_ERROR
@@ -77,19 +77,19 @@ class Verdict(StrEnum):
     """How an utterance ended. Every captured utterance ends in exactly one of these."""
 
     DONE = "done"
-    """The backend ran it, and said that its reply is complete: ``missing`` says if it was not."""
+    """Run, and the reply was declared complete; ``missing`` counts chunks that did not come."""
     FAILED = "failed"
-    """The backend said it cannot, or it never got it: a stop, storage, sound that is no sound."""
+    """Refused by the backend, or never sent: a stop, a storage failure or invalid sound."""
     EXPIRED = "expired"
-    """Too old before it could be committed: not run, because a late command is worse than none."""
+    """Too old before the commit: not run, because a late command is worse than none."""
     IN_DOUBT = "in_doubt"
-    """The link died around the commit: perhaps run, therefore never sent again."""
+    """The link was lost around the commit: it may have run, so it is never sent again."""
     REPLY_LOST = "reply_lost"
-    """The backend took it, and its reply did not come (whole)."""
+    """The backend accepted it, but its reply did not come (whole)."""
     REPLACED = "replaced"
-    """The person said something newer before it could be committed: not run."""
+    """The person said something newer before the commit: not run."""
     ABANDONED = "abandoned"
-    """It was committed, and then the person said something newer, or the ear was stopped."""
+    """Committed; then the person said something newer, or the ear was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +98,37 @@ class LinkUp:
 
     url: str
     after_s: float | None
-    """How long it was gone; None the first time."""
+    """Seconds since it was lost; None the first time."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkDown:
-    """The link to the backend is not usable. Said once per outage."""
+    """The link to the backend is down. Emitted once per outage."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The whole utterance is committed: ``audio_end`` was handed to the socket."""
+    """The utterance is committed: ``audio_end`` was handed to the socket."""
 
     turn_id: str
     raw_bytes: int
     wav_bytes: int
     base64_bytes: int
-    """0 on a wire that takes sound as it is."""
+    """0 on a wire that carries binary sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessingStarted:
-    """The backend has the utterance and works on it: the proof of delivery."""
+    """The backend processes the utterance: the proof of delivery."""
 
     turn_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class PartlyTranscribed:
-    """What the backend has understood so far, often while the person is still speaking."""
+    """Partial transcript, often while the person is still speaking."""
 
     turn_id: str
     text: str
@@ -136,7 +136,7 @@ class PartlyTranscribed:
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
-    """What the backend understood."""
+    """Final transcript."""
 
     turn_id: str
     text: str
@@ -144,7 +144,7 @@ class Transcribed:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingStarted:
-    """The backend asked its brain."""
+    """The backend asked ``provider`` for the reply."""
 
     turn_id: str
     provider: str
@@ -152,7 +152,7 @@ class ThinkingStarted:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The reply in letters, from a backend that says them."""
+    """Text of the reply, from a backend that sends it."""
 
     turn_id: str
     text: str
@@ -160,23 +160,23 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class ReplyAudio:
-    """One piece of the spoken reply, in playing order."""
+    """One chunk of the spoken reply, in playing order."""
 
     turn_id: str
     index: int
-    """Its place in the reply. Indexes rise; one that is missing was never synthesised."""
+    """Position in the reply. Indexes rise; a missing one was never synthesised."""
     content_type: str
     audio: bytes
-    """An encoded sound file (WAV of any rate, or what ``content_type`` says)."""
+    """Encoded sound (WAV of any rate, or as ``content_type`` says)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentencesMissing:
-    """Sentences of the reply that will not be heard: they did not come, or not in time."""
+    """Chunks of the reply that will not be played: they did not come, or came too late."""
 
     turn_id: str
     indexes: tuple[int, ...]
-    """Their places in the reply, counted from 0, rising. Never empty."""
+    """Positions in the reply, from 0, rising. Never empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +186,18 @@ class Finished:
     turn_id: str
     verdict: Verdict
     code: str
-    """Machine-readable cause, empty when the verdict is ``DONE``: never the backend's own text."""
+    """Machine-readable cause, empty if the verdict is ``DONE``: never the backend's own text."""
     chunks: int
-    """Pieces of spoken reply that were passed on."""
+    """Chunks of the spoken reply that were passed on."""
     missing: int = 0
-    """Sentences that the reply should have had, and that did not come."""
+    """Chunks of the reply that did not come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The ear stops before this was committed: it is on file, and the next start goes on with it.
+    """The ear stops before the commit; the utterance is on file, and the next run delivers it.
 
-    The last event of its turn in this life; ``Finished`` comes in the next one.
+    The last event of its turn in this run; ``Finished`` comes in the next one.
     """
 
     turn_id: str
@@ -205,28 +205,28 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The backend did not run it and said why; it is sent a second time after a moment."""
+    """The backend refused it with a reason, before running it; it is retried after a delay."""
 
     turn_id: str
     code: str
     """Machine-readable cause: never the backend's own text."""
     retry_s: float
-    """Seconds until the second attempt, at least."""
+    """Minimum seconds until the retry."""
 
 
 @dataclass(frozen=True, slots=True)
 class StillWaiting:
-    """The person said something newer, and this is sent before it: the owner wants both."""
+    """The person said something newer, but this is still sent first: the owner wants both."""
 
     turn_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class UnaskedSpeech:
-    """The backend sent speech while no turn waited for a reply. Said once per burst."""
+    """The backend sent speech without a turn awaiting a reply. Emitted once per burst."""
 
     chunks: int
-    """Sentences in that burst, at least 1."""
+    """Chunks in that burst, at least 1."""
 
 
 TurnEvent: TypeAlias = (

@@ -46,27 +46,27 @@ from jarvis_ear.wires.messages import (
 from jarvis_ear.wires.socketio import MAX_FRAME_BYTES, frame_length
 
 MAX_UTTERANCES: Final = 16
-"""More than anybody says within the time an utterance stays fresh."""
+"""More than a person says within the time an utterance stays fresh."""
 
 MAX_BYTES: Final = 16 * 1024 * 1024
-"""Sound that may wait: eight minutes of it."""
+"""Bytes of waiting sound: eight minutes."""
 
 
 class Availability(Enum):
-    """Whether there is a link that an utterance may be offered to."""
+    """Whether there is a link on which an utterance can be offered."""
 
     UP = "up"
     DOWN = "down"
 
 
 class Outbox:
-    """Walks utterances to the backend, one at a time per link. The network thread only.
+    """Delivers utterances to the backend, one at a time per link. The network thread only.
 
-    At most ``MAX_UTTERANCES`` and ``MAX_BYTES`` are open; for a new one the oldest that is not
-    committed gives way (``dropped``). Every utterance that was put in gets one ``Finished``.
+    At most ``MAX_UTTERANCES`` and ``MAX_BYTES`` are open; to make room, the oldest uncommitted one
+    is dropped (``dropped``). Every utterance that was put in gets one ``Finished``.
 
-    Where the wire streams, one that is still being spoken goes up meanwhile, if nothing is before
-    it: there is one ``Draft`` at most.
+    On a streaming wire, an utterance in progress is uploaded if no other is before it: there is at
+    most one ``Draft``.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Outbox:
         *,
         queue: bool = False,
     ) -> None:
-        """With ``queue``, a newer utterance does not end one that waits: both are sent."""
+        """With ``queue``, a newer utterance does not end a waiting one: both are sent."""
         self._agent_id = agent_id
         self._queue = queue
         self._moves = moves
@@ -89,18 +89,18 @@ class Outbox:
         self._link = Availability.DOWN
         self._unasked = Unasked()
         self.dropped = 0
-        """Utterances that gave way to newer ones."""
+        """Utterances dropped to make room for newer ones."""
         self.strays = 0
         """Messages of the backend that belonged to no turn."""
         self.repeated = 0
-        """Sentences that came a second time."""
+        """Chunks that came a second time."""
         self.late = 0
-        """Sentences that came after their place was skipped."""
+        """Chunks that came after their place was skipped."""
         self.too_big = 0
-        """Replies that were longer than anybody listens to."""
+        """Replies that exceeded the limits of size."""
 
     def counters(self) -> Mapping[str, int]:
-        """Return how often each bound was met."""
+        """Return how often each bound was reached."""
         return {
             "utterances_dropped": self.dropped,
             "stray_messages": self.strays,
@@ -114,7 +114,7 @@ class Outbox:
 
     @property
     def deadline(self) -> float:
-        """When ``tick`` has something to do."""
+        """When ``tick`` must be called next."""
         turns = min((turn.deadline for turn in self._turns), default=math.inf)
         ends = min(turns, self._unasked.deadline)
         if self._link is Availability.DOWN or not self._turns or self._in_flight() is not None:
@@ -122,7 +122,7 @@ class Outbox:
         return min(ends, self._turns[0].not_before)
 
     def put(self, utterance: Utterance, now: float) -> tuple[Effect, ...]:
-        """Take an utterance over: from here on it will be told what became of it."""
+        """Accept an utterance: from here on its progress and verdict are reported."""
         unfit = self._unfit(utterance)
         if unfit is not None:
             failed = Finished(utterance.turn_id, Verdict.FAILED, unfit.value, 0)
@@ -137,7 +137,7 @@ class Outbox:
         return self._settle((*withdrawn, *self._make_room(now), *continued), now)
 
     def grew(self, turn_id: str, offset: int, pcm: bytes, now: float) -> tuple[Effect, ...]:
-        """Take what somebody has said so far: where the wire streams, it goes up now."""
+        """Add to the utterance in progress; on a streaming wire, upload it now."""
         if self._carriage is UploadMode.WHOLE:
             return ()
         withdrawn: tuple[Effect, ...] = ()
@@ -152,29 +152,29 @@ class Outbox:
         return self._settle(withdrawn, now)
 
     def discarded(self, turn_id: str, now: float) -> tuple[Effect, ...]:
-        """Forget what was no utterance after all, and take it back from the link."""
+        """Drop the draft of a discarded utterance, and withdraw it from the link."""
         if self._draft is None or self._draft.turn_id != turn_id:
             return ()
         return self._settle(self._withdraw("no utterance"), now)
 
     def overflowed(self, turn_id: str) -> tuple[Effect, ...]:
-        """Report an utterance that gave way before it came here."""
+        """Report an utterance that was dropped before it was put in."""
         self.dropped += 1
         return (Tell(dropped_for_newer(turn_id)),)
 
     def link_up(self, now: float) -> tuple[Effect, ...]:
-        """Use a fresh link."""
+        """Use a new link."""
         self._link = Availability.UP
         return self._settle((), now)
 
     def link_lost(self, now: float) -> tuple[Effect, ...]:
-        """Do without the link: it died."""
+        """Handle the loss of the link."""
         self._let_go_of_link()
         turn = self._in_flight()
         return () if turn is None else self._settle(turn.take(Signal.LINK_LOST, now), now)
 
     def hear(self, message: FromBackend, now: float) -> tuple[Effect, ...]:
-        """Take what the backend says on the present link."""
+        """Process a message of the backend on the current link."""
         turn = self._in_flight()
         if self._is_unasked(message, turn):
             self.strays += 1
@@ -188,27 +188,27 @@ class Outbox:
         return self._settle(turn.hear(message, now), now)
 
     def flushed(self, now: float) -> tuple[Effect, ...]:
-        """Take the report that the present link has taken what was to be uploaded."""
+        """Note that the socket has accepted the whole upload."""
         turn = self._in_flight()
         return () if turn is None else self._settle(turn.flushed(now), now)
 
     def marked(self, turn_id: str, now: float, *, kept: bool) -> tuple[Effect, ...]:
-        """Take the report whether it could be written down that a turn may run."""
+        """Note whether the commit of a turn could be recorded."""
         turn = self._in_flight()
         if turn is None or turn.turn_id != turn_id:
             return ()
         return self._settle(turn.marked(now, kept=kept), now)
 
     def tick(self, now: float) -> tuple[Effect, ...]:
-        """Do what the time demands."""
+        """Handle expired deadlines."""
         effects = [effect for turn in self._turns for effect in turn.tick(now)]
         effects += self._tell_unasked() if now >= self._unasked.deadline else ()
         return self._settle(tuple(effects), now)
 
     def abandon(self, turn_id: str, now: float, *, newer: bool = True) -> tuple[Effect, ...]:
-        """End a turn because the person said something ``newer``, or wants no more of it.
+        """End a turn because the person said something ``newer``, or stopped it.
 
-        A newer utterance leaves one alone that is not committed, if the owner wants both.
+        If the owner wants both, a newer utterance does not end an uncommitted one.
         """
         if self._draft is not None and self._draft.turn_id == turn_id:
             return self.discarded(turn_id, now)
@@ -218,7 +218,7 @@ class Outbox:
         return self._give_up(turns, Signal.ABANDONED, Cause.INTERRUPTED, now)
 
     def close(self, now: float, kept: Collection[str] = ()) -> tuple[Effect, ...]:
-        """End all turns: the ear is stopping. Those ``kept`` on file go on in its next life."""
+        """End all turns: the ear is stopping. Those ``kept`` on file continue in the next run."""
         self._let_go_of_link()
         staying = [t for t in self._turns if t.turn_id in kept and t.stage in UNCOMMITTED]
         self._turns = [turn for turn in self._turns if turn not in staying]
@@ -227,7 +227,7 @@ class Outbox:
         return (*told, *self._give_up(self._turns, Signal.STOPPED, Cause.STOPPING, now))
 
     def _is_unasked(self, message: FromBackend, turn: DeliveryTurn | None) -> bool:
-        """Whether it is speech that cannot be the reply to anything: nothing was committed."""
+        """Whether the message is speech that cannot be a reply: nothing was committed."""
         if not isinstance(message, TtsChunk):
             return False
         if turn is not None:
@@ -264,7 +264,7 @@ class Outbox:
         return self._settle(tuple(effects), now)
 
     def _settle(self, effects: tuple[Effect, ...], now: float) -> tuple[Effect, ...]:
-        """Put the books in order after a step, and offer whatever can be offered now."""
+        """Remove finished turns after a step, and offer the next utterance if possible."""
         self._count(effects)
         self._turns = [turn for turn in self._turns if turn.stage is not DeliveryStage.OVER]
         if any(isinstance(effect, Replace) for effect in effects):
@@ -285,7 +285,7 @@ class Outbox:
             self._draft.lose_link()
 
     def _stream(self) -> tuple[Effect, ...]:
-        """Send what the link does not have of the utterance that is being spoken."""
+        """Upload the part of the draft that the link does not have."""
         draft = self._draft
         if draft is None or draft.taken:
             return ()
@@ -302,12 +302,12 @@ class Outbox:
         return ()
 
     def _withdraw(self, reason: str) -> tuple[Effect, ...]:
-        """Forget the draft; what a link has of it must not be taken for the next utterance."""
+        """Drop the draft; the link must not join its part to the next utterance."""
         draft, self._draft = self._draft, None
         return (Replace(reason),) if draft is not None and draft.on_link else ()
 
     def _take_draft(self, utterance: Utterance) -> tuple[Draft | None, tuple[Effect, ...]]:
-        """Return the draft of ``utterance``, if it can go on from there."""
+        """Return the draft of ``utterance``, if it can be continued."""
         draft = self._draft
         if draft is None or draft.turn_id != utterance.turn_id:
             return None, ()

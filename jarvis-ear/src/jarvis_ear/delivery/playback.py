@@ -1,6 +1,6 @@
 """Playback: how much of a reply was heard, and why not all of it.
 
-It is apart from the verdict: that one says whether the command was run.
+It is independent of the verdict, which says whether the command was run.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ class Heard(StrEnum):
     """How much of a reply was heard. Part of the contract: add, never rename."""
 
     ALL = "all"
-    """Every sentence, to its end."""
+    """Every chunk, to its end."""
     PART = "part"
     """Some of it."""
     NONE = "none"
     """Nothing."""
     INTERRUPTED = "interrupted"
-    """The person spoke, or told the ear to be quiet, while it was being played."""
+    """The person spoke, or told the ear to be quiet, during playback."""
 
 
 class Unheard(StrEnum):
@@ -29,27 +29,27 @@ class Unheard(StrEnum):
     NOTHING = ""
     """All of it was heard."""
     NO_REPLY = "no_reply"
-    """The turn ended without a reply that this run of the ear has played: the verdict says why."""
+    """The turn ended without a reply played by this run of the ear; see the verdict."""
     NO_SPEECH = "no_speech"
-    """The reply holds no speech."""
+    """The reply has no speech."""
     SENTENCES_MISSING = "sentences_missing"
-    """The backend announced more sentences than came."""
+    """The backend announced more sentences than arrived."""
     BROKEN_OFF = "broken_off"
-    """The reply broke off: the verdict says why."""
+    """The reply broke off; see the verdict."""
     NOT_PLAYABLE = "not_playable"
-    """The sound is in a format that the ear cannot decode."""
+    """The ear cannot decode the format of the sound."""
     QUEUE_FULL = "queue_full"
-    """The reply was longer than what may wait for the loudspeaker."""
+    """The reply exceeded the queue of the loudspeaker."""
     NO_SPEAKER = "no_speaker"
     """`speaker.device` is `none`."""
     SPEAKER_UNAVAILABLE = "speaker_unavailable"
     """The loudspeaker could not be opened."""
     SPEAKER_LOST = "speaker_lost"
-    """The loudspeaker went away while the reply was played."""
+    """The loudspeaker was lost during playback."""
     INTERRUPTED = "interrupted"
     """The person spoke, or told the ear to be quiet."""
     TOO_LONG = "too_long"
-    """The ear stopped to wait: the reply did not begin, or did not end, in time."""
+    """The ear stopped waiting: the reply did not begin, or did not end, in time."""
     STOPPING = "stopping"
     """The ear was stopped."""
 
@@ -64,19 +64,19 @@ FAULTS: Final = frozenset(
         Unheard.SPEAKER_LOST,
     }
 )
-"""Reasons about which somebody should do something."""
+"""Reasons that need someone's attention."""
 
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """What a loudspeaker made of the sentences that it was given."""
+    """Report of a loudspeaker on the chunks it was given."""
 
     audible: bool = True
     """Whether any sound was played."""
     left_out: int = 0
-    """Sentences that were not played, or not to their end."""
+    """Chunks that were not played, or not to their end."""
     reason: Unheard = Unheard.NOTHING
-    """Why the first of those was not."""
+    """Why the first of those was not played."""
 
 
 def judge(
@@ -86,10 +86,10 @@ def judge(
     stopped: Unheard = Unheard.NOTHING,
     begun: bool = False,
 ) -> tuple[Heard, Unheard]:
-    """Say how much of a reply was heard, and why not all of it.
+    """Return how much of a reply was heard, and why not all of it.
 
-    ``playback`` is what the loudspeaker reported so far; None: it reported nothing amiss. With
-    ``stopped`` the reply was not played to its end, and ``begun`` says whether its first sound was.
+    ``playback`` is the loudspeaker's report so far; None: no fault reported. With ``stopped`` the
+    reply was not played to its end, and ``begun`` says whether its first sound was.
     """
     if finished.chunks == 0:
         return Heard.NONE, _without_sound(finished)

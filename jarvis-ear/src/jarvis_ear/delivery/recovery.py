@@ -1,4 +1,4 @@
-"""Revival: what becomes of an utterance that a former life of the ear left behind."""
+"""Recovery: what to do with an utterance that an earlier run of the ear left behind."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,13 +17,13 @@ class Guarantee(StrEnum):
 
     @property
     def moves(self) -> TransitionTable:
-        """The table of an outbox that promises this."""
+        """Transition table for this guarantee."""
         return AT_LEAST_ONCE if self is Guarantee.AT_LEAST_ONCE else AT_MOST_ONCE
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentRun:
-    """The life that finds the utterance."""
+    """The run that finds the utterance."""
 
     boot_id: str
     now: float
@@ -31,18 +31,18 @@ class CurrentRun:
     promise: Guarantee
 
     def is_fresh(self, header: Header) -> bool:
-        """Whether somebody may still wait for it. Another start of the machine is long ago."""
+        """Whether it is young enough to be sent. Utterances of an earlier boot are too old."""
         return header.boot_id == self.boot_id and 0 <= self.now - header.ended_at < self.fresh_s
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a former life left behind."""
+    """Utterances and verdicts left by an earlier run."""
 
     utterances: tuple[Utterance, ...] = ()
     """To be delivered, oldest first."""
     ended: tuple[Finished, ...] = ()
-    """Verdicts that nobody was told."""
+    """Verdicts not yet reported."""
 
 
 _ENDS: Final = {
@@ -53,7 +53,7 @@ _ENDS: Final = {
 
 
 def recover(mark: SpoolState, header: Header, present: CurrentRun) -> Past | Finished:
-    """Return its past if it is to be sent, or else its verdict."""
+    """Return its past if it is to be sent, else its verdict."""
     if present.is_fresh(header):
         if mark is SpoolState.NEW:
             return Past.NEW
@@ -64,10 +64,10 @@ def recover(mark: SpoolState, header: Header, present: CurrentRun) -> Past | Fin
 
 
 def lost(turn_id: str) -> Finished:
-    """Return the verdict of an utterance that is not whole."""
+    """Return the verdict of an incomplete utterance."""
     return Finished(turn_id, Verdict.FAILED, Cause.TORN.value, 0)
 
 
 def dropped_for_newer(turn_id: str) -> Finished:
-    """Return the verdict of an utterance that newer ones left no room for."""
+    """Return the verdict of an utterance dropped to make room for newer ones."""
     return Finished(turn_id, Verdict.EXPIRED, Cause.OUTBOX_FULL.value, 0)

@@ -1,4 +1,4 @@
-"""Reply: the chunks of a spoken answer put in order, and speech that no turn asked for."""
+"""Reply: puts the chunks of a spoken reply in order; also counts speech that no turn asked for."""
 
 import math
 from typing import Final
@@ -7,20 +7,19 @@ from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.wires.messages import TtsChunk
 
 MAX_CHUNKS: Final = 1000
-"""Pieces in one reply: sentences, or quarters of a second of it on wires of bare sound."""
+"""Chunks in one reply: sentences, or quarters of a second on wires that carry raw PCM."""
 
 MAX_BYTES: Final = 32 * 1024 * 1024
-"""Sound in one reply, encoded: ten minutes at 24 kHz."""
+"""Bytes of encoded sound in one reply: ten minutes at 24 kHz."""
 
 
 class Reply:
-    """Gives sentences out by rising index, and waits for one that is missing.
+    """Returns chunks by rising index, and waits for a missing one.
 
-    Owned by one turn; the network thread only. A sentence is given up when the reply is over
+    Owned by one turn; the network thread only. A chunk is given up when the reply is over
     (``finish``), or when nothing of the reply came for ``gap_s`` seconds. Holds at most
-    ``MAX_CHUNKS`` and ``MAX_BYTES`` in its life; more is an error of the backend. Repeated
-    sentences are dropped (``duplicates``), and so are those that come after they were given up
-    (``late``).
+    ``MAX_CHUNKS`` and ``MAX_BYTES`` in total; more is an error of the backend. Repeated chunks are
+    dropped (``duplicates``), and so are those that come after they were given up (``late``).
     """
 
     def __init__(self, gap_s: float) -> None:
@@ -33,24 +32,24 @@ class Reply:
         self._missing: set[int] = set()
         self._told: set[int] = set()
         self.passed_on = 0
-        """Sentences that were given out."""
+        """Chunks that were returned."""
         self.duplicates = 0
-        """Sentences that came a second time."""
+        """Chunks that came a second time."""
         self.late = 0
-        """Sentences that came after their place was skipped."""
+        """Chunks that came after their place was skipped."""
 
     @property
     def deadline(self) -> float | None:
-        """When missing sentences are given up, if some are missing."""
+        """When missing chunks are given up; None if no chunk waits."""
         return self._came_at + self._gap_s if self._pending else None
 
     @property
     def missing(self) -> int:
-        """How many sentences were given up."""
+        """Number of chunks that were given up."""
         return len(self._missing)
 
     def add(self, chunk: TtsChunk, now: float) -> tuple[TtsChunk, ...]:
-        """Take a sentence, and return those whose turn it is."""
+        """Add a chunk, and return those that are next in order."""
         self._came_at = now
         if chunk.index in self._seen:
             self.duplicates += 1
@@ -62,13 +61,13 @@ class Reply:
         return self._give_out()
 
     def tick(self, now: float) -> tuple[TtsChunk, ...]:
-        """Give up what is missing when nothing came for long enough."""
+        """Give up missing chunks if nothing came for ``gap_s``."""
         if self.deadline is None or now < self.deadline:
             return ()
         return self._give_out_all()
 
     def finish(self, total: int | None = None) -> tuple[TtsChunk, ...]:
-        """Give out what is left: nothing more will come of a reply of ``total`` sentences.
+        """Return the remaining chunks: a reply of ``total`` sentences is over.
 
         None: the backend did not say how many there are.
         """
@@ -79,7 +78,7 @@ class Reply:
         return rest
 
     def take_missing(self) -> tuple[int, ...]:
-        """Return which sentences were given up since the last call, in order."""
+        """Return which chunks were given up since the last call, in order."""
         news = self._missing - self._told
         self._told |= news
         return tuple(sorted(news))
@@ -112,14 +111,14 @@ class Reply:
 
 
 QUIET_S: Final = 2.0
-"""A burst is over when nothing of it came for so long."""
+"""Seconds without a chunk after which a burst is over."""
 
 LONGEST_S: Final = 60.0
-"""One that does not end is told of so often."""
+"""Seconds after which a burst that does not end is reported."""
 
 
 class Unasked:
-    """Counts them, one burst after the other. Pure; owned by the outbox, the network thread only.
+    """Counts unasked chunks, burst by burst. Pure; owned by the outbox, the network thread only.
 
     Times are seconds of the outbox's clock.
     """
@@ -137,13 +136,13 @@ class Unasked:
         return min(self._came_at + QUIET_S, self._began_at + LONGEST_S)
 
     def add(self, now: float) -> None:
-        """Count one."""
+        """Count one chunk."""
         if not self._chunks:
             self._began_at = now
         self._chunks += 1
         self._came_at = now
 
     def take(self) -> int:
-        """End the burst, and return how many it had; 0 if there is none."""
+        """End the burst, and return its number of chunks; 0 if there is none."""
         chunks, self._chunks = self._chunks, 0
         return chunks

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Every deadline of a turn. The network only ever gets so long."""
+    """Deadlines of a turn, in seconds."""
 
     fresh_s: float = 30.0
     """Age from which an utterance is not run any more: the person has repeated it by then."""
@@ -18,34 +18,34 @@ class Timeouts:
     reply_s: float = 60.0
     """Longest silence of the backend inside a turn."""
     whole_reply_s: float = 180.0
-    """From ``processing`` to the end of the reply, however talkative the backend is."""
+    """From ``processing`` to the end of the reply, regardless of its length."""
     retry_least_s: float = 0.5
-    """Least wait before a second attempt, after the backend refused the first."""
+    """Minimum delay before a retry, after the backend refused the first attempt."""
     retry_most_s: float = 2.0
-    """Longest wait before it."""
+    """Maximum delay before it."""
     gap_s: float = 15.0
-    """How long later sentences wait for one that is missing, while nothing of the reply comes."""
+    """How long later chunks wait for a missing one, while nothing of the reply comes."""
 
 
 FLUSH_WINDOW_BYTES = 192 * 1024
-"""Six seconds of speech. A link that moves less than this in ``flush_s`` is as good as dead."""
+"""Six seconds of speech. A link that moves less than this in ``flush_s`` counts as dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long the network may take for what, in seconds."""
+    """Deadlines of the network, in seconds."""
 
     login_s: float = 5.0
-    """A login, from the name of the host to the last byte of the answer."""
+    """A login, from resolving the host to the last byte of the response."""
     connect_s: float = 5.0
-    """A connection, from the name of the host to the answer of the namespace."""
+    """A connection, from resolving the host to the response of the namespace."""
     ping_s: float = 5.0
-    """Between two questions whether the backend is there."""
+    """Interval between two pings."""
     dead_s: float = 12.0
-    """Without a word for so long, the link to a backend that answers pings is dead."""
+    """Silence after which the link to a backend that answers pings is dead."""
     close_s: float = 1.0
-    """For the remains of a connection that has been reset: twice this is the worst case."""
+    """To close a connection after a reset: twice this is the worst case."""
     stop_s: float = 2.0
     """For the network thread, once it has been told to stop."""
     patience: Timeouts = field(default_factory=Timeouts)
-    """What a turn waits for."""
+    """Deadlines of a turn."""

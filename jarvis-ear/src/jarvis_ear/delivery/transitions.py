@@ -1,4 +1,4 @@
-"""Transitions: the state table of one utterance's delivery, and the effects it asks for."""
+"""Transitions: the state table of one utterance's delivery, and its effects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,48 +10,48 @@ from jarvis_ear.wires.messages import AudioChunk, AudioEnd, AudioPart, AudioStar
 
 
 class SpoolState(StrEnum):
-    """The stages between which a killed ear must be able to tell. Part of the spool's format."""
+    """Stages that a recovery after a kill must distinguish. Part of the spool's format."""
 
     NEW = "new"
-    """Nothing can have run: it may be sent."""
+    """It cannot have run: it may be sent."""
     SENT = "sent"
-    """It may have run, and nobody has said so."""
+    """It may have run; not confirmed."""
     TAKEN = "taken"
-    """The backend has it."""
+    """The backend has accepted it."""
 
 
 class UploadMode(Enum):
-    """Chosen with the wire, once."""
+    """How utterances are uploaded; fixed for each wire."""
 
     WHOLE = "whole"
     """In one message, when the utterance is complete."""
     STREAMED = "streamed"
-    """In parts, which may go up while the person is still speaking."""
+    """In parts, possibly while the person is still speaking."""
 
 
 class DeliveryStage(StrEnum):
-    """Where a turn stands."""
+    """Stage of a turn."""
 
     WAITING = "waiting"
-    """For a link, or for the turns before it."""
+    """Waiting for a link, or for earlier turns."""
     OFFERED = "offered"
     """``audio_start`` is sent; the backend has not answered."""
     UPLOADED = "uploaded"
-    """The sound is on its way into the socket. Nothing can run yet."""
+    """The sound is being handed to the socket. It cannot run yet."""
     FLUSHED = "flushed"
-    """The socket has the sound. That it may run is written down now; nothing can run yet."""
+    """The socket has the sound; the commit is being recorded. It cannot run yet."""
     COMMITTED = "committed"
     """``audio_end`` is sent: it may run now, and is never sent again."""
     DELIVERED = "delivered"
-    """The backend has it and works on it."""
+    """The backend has it and processes it."""
     ANSWERING = "answering"
-    """The backend understood it: tools may run, and sentences may come."""
+    """The backend transcribed it: tools may run, and chunks may come."""
     OVER = "over"
     """It has its verdict."""
 
 
 class Signal(StrEnum):
-    """What happened, as far as a turn is concerned."""
+    """What happened to a turn."""
 
     LINK_UP = "link up"
     READY = "backend ready"
@@ -73,21 +73,21 @@ class Signal(StrEnum):
 
 
 class After(Enum):
-    """What a move means for the link."""
+    """What a transition means for the link."""
 
     KEEP = "keep"
     REPLACE = "replace"
-    """Something of this turn may still arrive, or the peer does not do its part."""
+    """More of this turn may still arrive, or the peer does not respond."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryTransition:
-    """One step of a turn: where it leads, and what it ends in when it leads to the end."""
+    """One step of a turn: the next stage, and the verdict if that is the last one."""
 
     to: DeliveryStage
     verdict: Verdict | None = None
     cause: Cause | None = None
-    """None: whoever gave the sign knows it."""
+    """None: given with the signal."""
     link: After = After.KEEP
 
 
@@ -162,12 +162,12 @@ AT_MOST_ONCE: Final[TransitionTable] = {
     DeliveryStage.ANSWERING: {
         **_AFTER_DELIVERY,
         Signal.PROCESSING: DeliveryTransition(DeliveryStage.ANSWERING),
-        Signal.REFUSED: _end(Verdict.FAILED, None, After.REPLACE),  # its sentences may still come
+        Signal.REFUSED: _end(Verdict.FAILED, None, After.REPLACE),  # its chunks may still come
         Signal.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None, After.REPLACE),
     },
     DeliveryStage.OVER: {},
 }
-"""A sign without an entry changes nothing: it is late, or it is not about this turn."""
+"""A signal without an entry changes nothing: it is late, or for another turn."""
 
 AT_LEAST_ONCE: Final[TransitionTable] = {
     **AT_MOST_ONCE,
@@ -177,43 +177,43 @@ AT_LEAST_ONCE: Final[TransitionTable] = {
         Signal.LINK_LOST: DeliveryTransition(DeliveryStage.WAITING),
     },
 }
-"""For an owner who would rather have a command run twice than not at all."""
+"""For owners who prefer a command that runs twice to one that does not run."""
 
 UNCOMMITTED: Final = frozenset(
     {DeliveryStage.WAITING, DeliveryStage.OFFERED, DeliveryStage.UPLOADED, DeliveryStage.FLUSHED}
 )
-"""Nothing can have run: the turn may be dropped, or offered again."""
+"""It cannot have run: the turn may be dropped, or offered again."""
 
 AT_BACKEND: Final = frozenset({DeliveryStage.DELIVERED, DeliveryStage.ANSWERING})
-"""The backend has it: only the reply is still to come."""
+"""The backend has it: only the reply is outstanding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Say this to the backend, in order."""
+    """Send a message to the backend, in order."""
 
     message: AudioStart | AudioPart | AudioEnd
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Say this to the backend, and report when the socket has taken all of it."""
+    """Send a message to the backend, and report when the socket has accepted all of it."""
 
     message: AudioChunk | AudioPart
 
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Throw the link away so that nothing of it can still arrive, and connect anew at once."""
+    """Drop the link so that nothing more arrives on it, and reconnect at once."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Write down where this utterance stands, before the effect that follows this one.
+    """Record the stage of this utterance, before the next effect.
 
-    The outbox has to be told what became of ``Mark.SENT``: what is not written down is not sent.
+    The outbox must get the result for ``SpoolState.SENT``: what is not recorded is not sent.
     """
 
     turn_id: str
@@ -222,7 +222,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Tell the rest of the ear."""
+    """Report an event to the rest of the ear."""
 
     event: TurnEvent | UnaskedSpeech
 

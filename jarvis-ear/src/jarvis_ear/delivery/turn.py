@@ -1,4 +1,4 @@
-"""UtteranceTurn: one utterance on its way to the backend, and its reply on the way back."""
+"""DeliveryTurn: one utterance on its way to the backend, and its reply on the way back."""
 
 import math
 import zlib
@@ -32,14 +32,14 @@ from jarvis_ear.wires import messages as wire
 from jarvis_ear.wires.socketio import base64_length
 
 MAX_REFUSALS: Final = 2
-"""How often a backend may refuse an utterance that it has not run."""
+"""Number of refusals after which an utterance that has not run is given up."""
 
 _HOPELESS: Final = (Cause.NO_AUDIO, Cause.NOT_UNDERSTOOD)
-"""The same sound would be refused again."""
+"""Causes for which a retry of the same sound would fail again."""
 
 
 class DeliveryTurn:
-    """Decides what to do about one utterance. Owned by the outbox; the network thread only."""
+    """Decides the next step of one utterance. Owned by the outbox; the network thread only."""
 
     def __init__(
         self,
@@ -59,27 +59,27 @@ class DeliveryTurn:
         self._ahead: int | None = None
         self._cut_short = False
         self._reply = Reply(patience.gap_s)
-        self._total: int | None = None  # sentences that the backend tried, once it says so
+        self._total: int | None = None  # sentences that the backend tried, once it reports that
         self._refusals = 0
         self.not_before = -math.inf
-        """When it may be offered at the earliest: a second attempt has to wait."""
+        """Earliest time of an offer: a retry has to wait."""
         self._stale_at = utterance.ended_at + patience.fresh_s
         self._stage_ends = self._stale_at
         self._reply_ends = math.inf
 
     @property
     def turn_id(self) -> str:
-        """The name of this turn."""
+        """Id of this turn."""
         return self.utterance.turn_id
 
     @property
     def reply(self) -> Reply:
-        """The sentences of its answer."""
+        """The chunks of its reply."""
         return self._reply
 
     @property
     def deadline(self) -> float:
-        """When ``tick`` has something to do."""
+        """When ``tick`` must be called next."""
         if self.stage is DeliveryStage.OVER:
             return math.inf
         gap_ends = self._reply.deadline
@@ -87,30 +87,30 @@ class DeliveryTurn:
         return ends if gap_ends is None else min(ends, gap_ends)
 
     def offer(self, now: float) -> tuple[Effect, ...]:
-        """Go up on a fresh link, if it is not too late for that."""
+        """Offer it on a new link, unless it is too old."""
         return self.take(Signal.LINK_UP if now < self._stale_at else Signal.STALE, now)
 
     def go_on(self, draft: Draft, now: float) -> tuple[Effect, ...]:
-        """Go up behind what the link has of it already, and take what was answered to that."""
+        """Continue the upload of ``draft``, and process the messages received for it."""
         self._ahead = draft.sent_bytes
         effects = self.take(Signal.LINK_UP, now)
         for message in draft.heard:
-            if not (draft.taken and isinstance(message, wire.Listening)):  # it has enough
+            if not (draft.taken and isinstance(message, wire.Listening)):  # it needs no more sound
                 effects += self.hear(message, now)
         return effects
 
     def flushed(self, now: float) -> tuple[Effect, ...]:
-        """Have it written down that it may run: the socket has taken all of the sound."""
+        """Ask to record the commit: the socket has accepted all of the sound."""
         return self.take(Signal.FLUSHED if now < self._stale_at else Signal.STALE, now)
 
     def marked(self, now: float, *, kept: bool) -> tuple[Effect, ...]:
-        """Commit, if it is written down (``kept``) and not too late: writing may take long."""
+        """Commit, if that is recorded (``kept``) and not too late: recording may take long."""
         if not kept:
             return self.take(Signal.UNMARKED, now)
         return self.take(Signal.MARKED if now < self._stale_at else Signal.STALE, now)
 
     def tick(self, now: float) -> tuple[Effect, ...]:
-        """Do what the time demands."""
+        """Handle expired deadlines."""
         if now < self.deadline:
             return ()
         if now < min(self._stage_ends, self._reply_ends):
@@ -123,7 +123,7 @@ class DeliveryTurn:
     def hear(  # noqa: C901, PLR0911 - one case for each message of the wire
         self, message: wire.FromBackend, now: float
     ) -> tuple[Effect, ...]:
-        """Take what the backend says."""
+        """Process a message of the backend."""
         match message:
             case wire.Listening(agent_id):
                 return self.take(Signal.READY, now) if agent_id in (None, self._agent_id) else ()
@@ -149,7 +149,7 @@ class DeliveryTurn:
                 assert_never(message)
 
     def take(self, sign: Signal, now: float, cause: Cause = Cause.NONE) -> tuple[Effect, ...]:
-        """Take one sign, and return what is to be done about it."""
+        """Apply a signal, and return the effects."""
         move = self._moves[self.stage].get(sign)
         if move is None:
             return ()
@@ -162,12 +162,12 @@ class DeliveryTurn:
         return (*replaced, *self._entered(came_from, now), *self._finished(move, cause))
 
     def _note_cut(self, came_from: DeliveryStage) -> None:
-        """Note that the backend has begun before the end: what it has of the rest is no start."""
+        """Note that the backend began before the end: its rest must not start a new utterance."""
         if self._carriage is UploadMode.STREAMED:
             self._cut_short |= came_from in UNCOMMITTED and self.stage in AT_BACKEND
 
     def _remember(self, came_from: DeliveryStage, sign: Signal) -> None:
-        """Keep in mind whether it may have run, for as long as it is on its way again."""
+        """Remember whether it may have run, until it has a verdict."""
         if self.stage is not DeliveryStage.WAITING:
             return
         self._ahead = None
@@ -218,7 +218,7 @@ class DeliveryTurn:
         return ()
 
     def _sound(self) -> wire.AudioChunk | wire.AudioPart:
-        """Return what the link does not have yet."""
+        """Return the sound that the link does not have yet."""
         if self._carriage is UploadMode.WHOLE:
             return wire.AudioChunk(self._agent_id, self.utterance.wav, 0)
         ahead = self._ahead or 0
@@ -231,7 +231,7 @@ class DeliveryTurn:
         if move.verdict is None:
             return ()
         last: tuple[Effect, ...] = ()
-        if move.verdict is not Verdict.ABANDONED:  # else nobody wants to hear what is left
+        if move.verdict is not Verdict.ABANDONED:  # else the rest of the reply is not wanted
             last = self._pass_on(self._reply.finish(self._total))
         verdict, code = self._judge(move.verdict, cause if move.cause is None else move.cause)
         reply = self._reply
@@ -239,7 +239,7 @@ class DeliveryTurn:
         return (*self._miss(), *last, Tell(end))
 
     def _judge(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
-        """Say that it was not run only of one that cannot have run."""
+        """Adjust a verdict of "not run" if an earlier attempt may have run."""
         if self._past is Past.NEW:
             return verdict, code
         if verdict is Verdict.REPLACED or code is Cause.STOPPING:
@@ -254,7 +254,7 @@ class DeliveryTurn:
         return events.Sent(self.turn_id, raw_bytes, wav_bytes, letters)
 
     def _guess(self, text: str) -> tuple[Effect, ...]:
-        """Pass on what proves nothing."""
+        """Report a partial transcript, which proves nothing."""
         if self.stage in (DeliveryStage.WAITING, DeliveryStage.ANSWERING, DeliveryStage.OVER):
             return ()
         return (Tell(events.PartlyTranscribed(self.turn_id, text)),)
@@ -286,12 +286,12 @@ class DeliveryTurn:
         return (*effects, *self.take(Signal.REPLY_ENDED, now))
 
     def _miss(self) -> tuple[Effect, ...]:
-        """Say which sentences were given up since the last time."""
+        """Report which chunks were given up since the last call."""
         missing = self._reply.take_missing()
         return (Tell(events.SentencesMissing(self.turn_id, missing)),) if missing else ()
 
     def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:
-        """Try once more, after a moment in which the backend may recover."""
+        """Retry once, after a delay in which the backend may recover."""
         self._refusals += 1
         again_at = now + self._pause_s()
         too_late = self._refusals >= MAX_REFUSALS or again_at >= self._stale_at
@@ -305,7 +305,7 @@ class DeliveryTurn:
         return (*effects, Tell(told))
 
     def _pause_s(self) -> float:
-        """Return how long to wait: ears that were refused together do not come back together."""
+        """Return the delay before the retry, spread so that ears do not retry together."""
         least_s, most_s = self._patience.retry_least_s, self._patience.retry_most_s
         share = zlib.crc32(self.turn_id.encode()) / 0xFFFF_FFFF
         return least_s + share * (most_s - least_s)

@@ -1,4 +1,4 @@
-"""The ear: the only class that knows all of hearing."""
+"""The ear: combines all parts of hearing."""
 
 from collections import deque
 from typing import Final, assert_never
@@ -31,23 +31,23 @@ from jarvis_ear.hearing.wake import NO_WORD, WORD_WINDOW, WakeDecider, WakeModel
 from jarvis_ear.units import SAMPLE_BYTES, STEP_SAMPLES, Samples, frames, samples
 
 RECALL: Final = samples(1500)
-"""Sound from before a detection that the speech model hears first, to know the room."""
+"""Sound before a detection that the speech model gets first, to adapt to the room."""
 
 NORMAL_LEVEL: Final = (0.1 * 32768) ** 2
-"""-20 dBFS, as a mean square: where the speech model is at its best."""
+"""-20 dBFS as a mean square: the level at which the speech model works best."""
 
 MOST_GAIN: Final = 31.6
-"""+30 dB: more would make the noise of any microphone speak."""
+"""+30 dB: with more, the noise of any microphone would count as speech."""
 
 LEVEL_SAMPLES: Final = samples(100)
-"""About a syllable: the shortest stretch whose level says how loud somebody speaks."""
+"""About a syllable: the shortest stretch whose level shows how loud a person speaks."""
 
 PROOF: Final = samples(5000)
-"""Behind a closed gate the wake model is asked so often whether it still answers."""
+"""Interval at which the wake model is tested while the gate is closed."""
 
 BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
-"""-15 dB as a ratio of energies: whoever said the wake word is not so much quieter a moment later;
-people in the background are. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
+"""-15 dB as a ratio of energies: the minimum level of a command relative to its wake word; people
+in the background are quieter. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
 
 _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
@@ -55,7 +55,7 @@ _HEARS_NOTHING: Final = (State.MUTED, State.DEAF)
 
 
 class Ear:
-    """Turns frames into effects. Lives in the ear thread; nobody else may call it."""
+    """Turns frames into effects. Owned by the ear thread, which alone may call it."""
 
     def __init__(
         self,
@@ -91,30 +91,30 @@ class Ear:
         self._is_speech = False
         self._proved_at = Samples(0)
         self.proofs = 0
-        """How often the wake model has given a sensible answer."""
+        """Number of valid scores from the wake model."""
 
     @property
     def state(self) -> State:
-        """What the ear is doing."""
+        """State of the turn machine."""
         return self._machine.state
 
     @property
     def now(self) -> Samples:
-        """Position after the last frame heard: the ear's only clock."""
+        """Position after the last frame: the only clock of the ear."""
         return self._now
 
     @property
     def score(self) -> float:
-        """The wake model's last score, 0 while it rests."""
+        """Last score of the wake model; 0 while the gate is closed."""
         return self._score if self._gate.is_open else 0.0
 
     @property
     def speech(self) -> bool:
-        """Whether the newest frame may be speech, as far as the gate can tell."""
+        """Whether the newest frame may be speech, according to the speech gate."""
         return self._is_speech
 
     def hear(self, frame: Frame) -> tuple[Effect, ...]:
-        """Take in the next frame; the common answer is ``()``."""
+        """Process the next frame; usually returns ``()``."""
         if frame.start != self._now:
             self._forget_stretch()
         self._now = frame.end
@@ -132,7 +132,7 @@ class Ear:
         return effects + self._watch_deadline()
 
     def tell(self, event: Event) -> tuple[Effect, ...]:
-        """Take in what happened elsewhere: a reply, a mute, a lost microphone, a file's end."""
+        """Process an event from elsewhere: a reply, a mute, a lost microphone, a file's end."""
         effects: tuple[Effect, ...] = ()
         ends = isinstance(event, SoundEnded | MicrophoneLost | MicrophoneSilent)
         if self.state is State.CAPTURING and ends:
@@ -142,10 +142,10 @@ class Ear:
         effects += self._advance(event)
         if self.state in _HEARS_NOTHING:
             self._forget_room()
-        return effects + self._watch_deadline()  # a follow-up of no length is over at once
+        return effects + self._watch_deadline()  # a follow-up of length zero ends at once
 
     def _forget_stretch(self) -> None:
-        """Start anew after a gap or a mute: the sound before it belongs to nothing that follows."""
+        """Clear filters and gate after a gap or a mute: the next frame does not continue them."""
         self._gate.close()
         self._for_us.reset()
         self._for_backend.reset()
@@ -153,7 +153,7 @@ class Ear:
         self._is_speech = False
 
     def _forget_room(self) -> None:
-        """Keep nothing that was heard before a mute: nobody may hear it afterwards."""
+        """Drop all sound from before a mute, so that it cannot be used afterwards."""
         self._forget_stretch()
         self._ring.clear()
         self._sent_ring.clear()
@@ -189,14 +189,14 @@ class Ear:
         return () if growth is None else (UtteranceGrew(self._machine.turn_id, *growth),)
 
     def prove_model(self) -> None:
-        """Ask a resting model one step of silence. Its state is nobody's: it wakes up reset."""
+        """Score one step of silence with an idle model. It is reset when the gate opens."""
         self._wake.reset()
         for score in self._wake.score(_QUIET_STEP):
             self._note_proof(score)
 
     def _note_proof(self, score: float) -> None:
         self._proved_at = self._now
-        self.proofs += 0 <= score <= 1  # not a number is no answer
+        self.proofs += 0 <= score <= 1  # NaN does not count
 
     def _judge(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
         if self.state not in _HEARS_ENDPOINTS:
@@ -244,7 +244,7 @@ class Ear:
         return effects
 
     def _listen_after_wake(self, at: Samples) -> tuple[Effect, ...]:
-        """Begin to endpoint in the past: whoever speaks in one breath has begun already."""
+        """Start the endpointer in the past: speech may follow the wake word without a pause."""
         recalled = self._ring.since(Samples(at - RECALL))
         self._word = find_word_end(self._ring.since(Samples(at - WORD_WINDOW)), at)
         loudest = _loudest(recalled)
@@ -262,13 +262,13 @@ class Ear:
 
 
 def _loudest(heard: list[Frame]) -> float:
-    """Give the mean square of the loudest syllable of ``heard``: at least 1, to divide by."""
+    """Return the mean square of the loudest syllable of ``heard``; at least 1, as a divisor."""
     sound = np.frombuffer(b"".join(frame.pcm for frame in heard), np.int16).astype(np.float32)
     pieces = sound[: len(sound) // LEVEL_SAMPLES * LEVEL_SAMPLES].reshape(-1, LEVEL_SAMPLES)
     return float((pieces**2).mean(axis=1).max(initial=1.0))
 
 
 def _gain_for(loudest: float) -> float:
-    """Find what brings a mean square of ``loudest`` to the speech model's best level."""
+    """Return the gain from a mean square of ``loudest`` to the speech model's best level."""
     gain: float = (NORMAL_LEVEL / loudest) ** 0.5
     return min(max(gain, 1.0), MOST_GAIN)

@@ -1,4 +1,4 @@
-"""The ear thread: the one place where sound meets decisions."""
+"""The ear thread: feeds blocks and events from the inbox to the ear."""
 
 import threading
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.units import Samples
 
 GET_S: Final = 0.25
-"""How long one wait for sound may take: the thread proves so often that it is alive."""
+"""Maximum seconds of one wait for sound, and thus between two signs of life of the thread."""
 
 STOP_S: Final = 2.0
-"""A frame takes milliseconds; a thread that takes longer to stop hangs in a model."""
+"""Maximum seconds to stop; a frame takes milliseconds, so a slower thread hangs in a model."""
 
 CALM: Final = (State.IDLE, State.MUTED, State.DEAF)
-"""States in which nobody speaks with us: an ear may be exchanged for another."""
+"""States without a conversation, in which the ear may be replaced."""
 
 RECENT: Final = 16
-"""320 ms: a sound card hands over less at a time, and a console looks four times as often."""
+"""Frames kept for a display, 320 ms: a sound card delivers less, a console polls 4x as often."""
 
 _ANSWERING: Final = (State.THINKING, State.SPEAKING)
 _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
@@ -29,11 +29,11 @@ _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 class EarThread:
     """Owns the ear, and with it everything in ``hearing/``, in the thread "ear".
 
-    ``deliver`` is called in that thread with every effect and must not block; ``on_block`` with the
-    end of each block before it is heard; ``on_finished`` when
-    the sound has ended and the last turn is over; ``on_failure`` with a bug that ended the thread.
-    With ``patient``, sound waits while an answer is awaited or spoken: a file that is heard faster
-    than in real time would otherwise be over before the first reply.
+    Callbacks, all in that thread: ``deliver`` gets every effect and must not block; ``on_block``
+    gets the end of each block before it is processed; ``on_finished`` is called after the end of
+    sound and of the last turn; ``on_failure`` gets the bug that ended the thread. With ``patient``,
+    sound waits while a reply is awaited or played: a file that is read faster than in real time
+    would otherwise end before the first reply.
     """
 
     def __init__(
@@ -60,50 +60,50 @@ class EarThread:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
         self.turns = 0
-        """How often the thread looked for something to do: it moves while the thread lives."""
+        """Number of loop iterations: a counter that moves while the thread is alive."""
         self.frames = 0
         """Frames that went through the whole hearing path."""
         self.last_frame = b""
-        """The sound of the newest frame, for whoever shows a level (any thread may read it)."""
+        """Sound of the newest frame, for a level display (any thread may read it)."""
         self.recent: tuple[bytes, ...] = ()
-        """The newest frames, oldest first, for whoever looks less often (any thread may read)."""
+        """The newest frames, oldest first, for displays that poll less often (any thread)."""
 
     @property
     def state(self) -> State:
-        """What the ear is doing (any thread may ask)."""
+        """State of the ear (any thread may read it)."""
         return self._ear.state
 
     @property
     def score(self) -> float:
-        """The wake model's last score (any thread may ask)."""
+        """Last score of the wake model (any thread may read it)."""
         return self._ear.score
 
     @property
     def speech(self) -> bool:
-        """Whether the newest frame may be speech (any thread may ask)."""
+        """Whether the newest frame may be speech (any thread may read it)."""
         return self._ear.speech
 
     @property
     def proofs(self) -> int:
-        """How often the wake model has given a sensible answer (any thread may ask)."""
+        """Number of valid scores from the wake model (any thread may read it)."""
         return self._ear.proofs
 
     @property
     def samples_lost(self) -> int:
-        """Samples that never arrived (any thread may ask)."""
+        """Number of samples that never arrived (any thread may read it)."""
         return self._framer.samples_lost
 
     @property
     def gaps(self) -> int:
-        """How often samples were missing between two frames (any thread may ask)."""
+        """Number of gaps between two frames (any thread may read it)."""
         return self._framer.gaps
 
     def sound_ended(self) -> None:
-        """Say that no block follows those in the inbox. Any thread."""
+        """Signal that no block follows those in the inbox. Any thread."""
         self._sound_ended.set()
 
     def change(self, ear: Ear) -> None:
-        """Go on with another ear, as soon as nobody speaks with this one. Any thread."""
+        """Replace the ear as soon as no turn is in progress. Any thread."""
         self._next = ear
 
     def __enter__(self) -> Self:
@@ -126,7 +126,7 @@ class EarThread:
             self._on_failure(error)
 
     def _take_next(self) -> None:
-        """Exchange the ear between turns. What the new one says of that is no news to anybody."""
+        """Replace the ear between turns. Effects of the new ear during the change are dropped."""
         ear = self._next
         if ear is None or self._ear.state not in CALM:
             return
@@ -171,5 +171,5 @@ class EarThread:
 
 
 def _event(item: object) -> Event:
-    assert isinstance(item, Event)  # noqa: S101 - only this package tells the inbox anything
+    assert isinstance(item, Event)  # noqa: S101 - only this package puts events into the inbox
     return item

@@ -1,9 +1,9 @@
 """Endpointing: where an utterance starts and where it ends.
 
-Two listeners must agree that somebody began to speak: the cheap one opens, the speech model
-confirms, so that a fan never opens anything. The end is the speech model's to call, together with
-the level relative to the loudest of this utterance: somebody talking on the television is quieter
-than the one who speaks to the microphone. Every time is counted in samples.
+A start needs two detectors: the cheap gate opens and the speech model confirms, so that a fan opens
+nothing. The end is decided by the speech model and by the level relative to the loudest of the
+utterance: a voice on the television is quieter than the person at the microphone. All times are
+counted in samples.
 """
 
 from collections import deque
@@ -18,13 +18,13 @@ from jarvis_ear.hearing.utterance import EndReason
 from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
 
 SPEECH_PROBABILITY: Final = 0.5
-"""Of the speech model: measured best for silero, between 0.3 (late ends) and 0.7 (cut-offs)."""
+"""Threshold of the speech model: best for silero, between 0.3 (late ends) and 0.7 (cut-offs)."""
 
 BELOW_PEAK: Final = 10 ** (-9 / 10)
-"""-9 dB as a ratio of energies: speech further below the utterance's peak is somebody else's."""
+"""-9 dB as a ratio of energies: speech further below the peak is from another speaker."""
 
 SMOOTHING_FRAMES: Final = 5
-"""100 ms, about a syllable: the level of one frame says nothing about who speaks."""
+"""100 ms, about a syllable: the level of one frame does not identify the speaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ Endpoint: TypeAlias = SpeechStarted | SpeechDiscarded | SpeechOver
 
 
 class Endpointer:
-    """Hears frames with their evidence and says when speech starts and ends. In the ear thread."""
+    """Finds start and end of speech in frames and their evidence. Owned by the ear thread."""
 
     def __init__(self, endpointing: config.EndpointingOptions) -> None:
         self._onset = samples(endpointing.onset_ms)
@@ -52,9 +52,9 @@ class Endpointer:
         self.listen(Samples(0))
 
     def listen(self, since: Samples, faintest: float = 0.0) -> None:
-        """Await speech; what was said before ``since`` does not count.
+        """Wait for speech; speech before ``since`` does not count.
 
-        An utterance whose loudest syllable (mean square) is below ``faintest`` is somebody else's.
+        An utterance whose loudest syllable (mean square) is below ``faintest`` does not count.
         """
         self._since = since
         self._faintest = faintest
@@ -65,12 +65,12 @@ class Endpointer:
         self._limit: Samples | None = None
 
     def begin(self, start: Samples, least: Samples) -> None:
-        """Open the utterance at ``start`` (pre-roll included); ``least`` speech makes one."""
+        """Open the utterance at ``start`` (pre-roll included); ``least`` is its minimum speech."""
         self._limit = Samples(start + self._max)
         self._least = least
 
     def hear(self, frame: Frame, evidence: Evidence) -> Endpoint | None:
-        """Take in the next frame; the common answer is None."""
+        """Process the next frame; usually returns None."""
         self._levels.append(evidence.level)
         spoken = evidence.probability >= SPEECH_PROBABILITY
         if self._limit is None:
@@ -78,13 +78,13 @@ class Endpointer:
         return self._follow(frame, self._limit, spoken=spoken)
 
     def finish(self, reason: EndReason) -> Endpoint:
-        """No more sound will come: close the open utterance."""
+        """Close the open utterance: no more sound follows."""
         if self._spoken < self._least or self._peak < self._faintest:
             return SpeechDiscarded(self._last_spoken)
         return SpeechOver(self._last_spoken, reason)
 
     def _forget_run(self) -> None:
-        """Nobody speaks: what sounded so far is no measure for the voice that may follow."""
+        """Clear peak and run: sound before the speech is no measure of its level."""
         self._run_start = None
         self._peak = 0.0
         self._spoken = Samples(0)

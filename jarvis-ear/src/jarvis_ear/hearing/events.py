@@ -1,7 +1,7 @@
-"""What happened (events) and what is to be done about it (effects).
+"""Events and effects of the turn machine.
 
-Events are past facts that the ear is told; effects are what it answers with. Both are plain values:
-they may cross threads, the objects that make them may not.
+Events are past facts, the input; effects are the output. Both are plain values that may cross
+threads; the objects that create them may not.
 """
 
 from dataclasses import dataclass
@@ -13,39 +13,39 @@ from jarvis_ear.units import Samples
 
 
 class State(StrEnum):
-    """What the ear is doing. Nothing but ``TurnMachine`` changes it."""
+    """State of the ear. Only ``TurnMachine`` changes it."""
 
     IDLE = "idle"
     """Waiting for the wake word."""
     LISTENING = "listening"
-    """The wake word was heard; nobody has spoken since."""
+    """The wake word was detected; no speech yet."""
     CAPTURING = "capturing"
-    """Somebody is speaking; every sample is kept."""
+    """A person is speaking; every sample is kept."""
     THINKING = "thinking"
-    """The utterance is on its way or being answered."""
+    """The utterance is being delivered or answered."""
     SPEAKING = "speaking"
     """The reply is being played."""
     FOLLOW_UP = "follow_up"
     """The reply is over; speech needs no wake word for a moment."""
     MUTED = "muted"
-    """Its owner does not want to be heard."""
+    """Muted by the owner."""
     DEAF = "deaf"
-    """There is no microphone, or no sound in what it gives."""
+    """No microphone, or a microphone without sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class WakeDetected:
-    """The wake word was heard."""
+    """The wake word was detected."""
 
     at: Samples
     """First sample after the step that decided it."""
     score: float
-    """0 ... 1: the score of that step."""
+    """Score of that step, 0 ... 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Somebody began to speak to us."""
+    """A person began to speak."""
 
     at: Samples
     """First sample of the speech."""
@@ -53,7 +53,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechDiscarded:
-    """What seemed to be speech was too little to be a command."""
+    """The speech was too short for a command."""
 
     at: Samples
 
@@ -69,14 +69,14 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class SoundEnded:
-    """The source has no more sound: a file's end."""
+    """The source has no more sound: the end of a file."""
 
     at: Samples
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
-    """The state has lasted as long as it may."""
+    """The state has reached its maximum duration."""
 
     at: Samples
 
@@ -90,7 +90,7 @@ class ReplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class ReplyEnded:
-    """The reply is complete and everything of it has been played."""
+    """The reply is complete and has been played to its end."""
 
     turn_id: str
 
@@ -115,7 +115,7 @@ class Unmuted:
 
 @dataclass(frozen=True, slots=True)
 class Hushed:
-    """The owner wants no more of this turn: not of what is said, and not of what is spoken."""
+    """The owner ended this turn, both the utterance and the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class MicrophoneLost:
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneSilent:
-    """The microphone works, and what it gives is no sound of a room: it is muted, for example."""
+    """The microphone works, but its sound is not that of a room: it is muted, for example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,43 +154,43 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The ear does something else now."""
+    """The ear changed its state."""
 
     old: State
     new: State
     at: Samples
     why: str
-    """Name of the event that did it, with its reason where it has one."""
+    """Name of the event that caused it, with its reason if it has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnOpened:
-    """A turn begins: the wake word was heard, or speech followed a reply."""
+    """A turn begins: the wake word was detected, or speech followed a reply."""
 
     turn_id: str
     session_id: str
     at: Samples
     score: float | None
-    """Of the wake word; None for a follow-up."""
+    """Score of the wake word; None for a follow-up."""
 
 
 @dataclass(frozen=True, slots=True)
 class UtteranceGrew:
-    """Somebody is speaking, and this is what they said since the last such effect.
+    """Speech in progress: the sound since the last such effect.
 
-    What is sent is the whole utterance of ``SendUtterance``; this is for whoever must not lose the
-    beginning of it.
+    The whole utterance is sent with ``SendUtterance``; this effect is for consumers that must not
+    lose its beginning.
     """
 
     turn_id: str
     offset: int
-    """Where ``pcm`` begins in the utterance, in bytes. 0: it begins, perhaps once more."""
+    """Where ``pcm`` begins in the utterance, in bytes. 0: the beginning, perhaps repeated."""
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class SendUtterance:
-    """Deliver this to the backend."""
+    """Deliver the utterance to the backend."""
 
     turn_id: str
     utterance: Utterance
@@ -198,7 +198,7 @@ class SendUtterance:
 
 @dataclass(frozen=True, slots=True)
 class TurnDropped:
-    """The turn ends here: nothing was sent, nothing will be."""
+    """The turn ended without an utterance being sent."""
 
     turn_id: str
     reason: str
@@ -206,7 +206,7 @@ class TurnDropped:
 
 @dataclass(frozen=True, slots=True)
 class AbandonTurn:
-    """Nobody waits for this reply any more."""
+    """The reply to this turn is no longer wanted."""
 
     turn_id: str
     reason: str
@@ -214,14 +214,14 @@ class AbandonTurn:
 
 @dataclass(frozen=True, slots=True)
 class StopSpeaking:
-    """Silence, at once."""
+    """Stop playback at once."""
 
     turn_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An event that means nothing in this state: worth a line for whoever debugs, nothing else."""
+    """An event without an effect in this state: for debugging only."""
 
     state: State
     event: Event

@@ -1,4 +1,4 @@
-"""Gate: when the wake model listens, and the protocols of the speech models."""
+"""Gate: selects the frames for the wake model. Also the protocols of the speech models."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ from jarvis_ear.units import FRAME_SAMPLES, STEP_FRAMES, Samples, frames, sample
 
 
 class SpeechGate(Protocol):
-    """A cheap listener: quick to say yes, and often wrong in noise."""
+    """A cheap speech detector: fast, with many false positives in noise."""
 
     def is_speech(self, pcm: bytes) -> bool:
         """Whether one frame (640 bytes of PCM16) may be speech."""
 
 
 class SpeechModel(Protocol):
-    """A listener that knows speech from noise, and costs accordingly. Streaming."""
+    """A streaming model that tells speech from noise, at a higher cost."""
 
     def reset(self) -> None:
-        """Forget the sound so far."""
+        """Clear the state."""
 
     def probability(self, pcm: bytes, gain: float) -> float:
-        """Take in one frame (640 bytes of PCM16); how likely is it speech, 0 ... 1, so far.
+        """Add one frame (640 bytes of PCM16), and return the probability of speech, 0 ... 1.
 
-        ``gain`` multiplies the samples first: such models are deaf to very quiet speech.
+        ``gain`` multiplies the samples first: such models do not detect very quiet speech.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was found about one frame while an utterance is awaited or open."""
+    """Measurements of one frame while an utterance is awaited or open."""
 
     speech: bool
-    """The cheap listener's word."""
+    """Result of the speech gate."""
     probability: float
-    """The speech model's word, 0 ... 1."""
+    """Result of the speech model, 0 ... 1."""
     level: float
     """Mean square of the samples (0 ... 2**30): compared, never shown, so it needs no logarithm."""
 
 
 LEAST_HANGOVER: Final = Samples(FRAME_SAMPLES)
-"""With less the gate would close between two frames of speech."""
+"""With less, the gate would close between two frames of speech."""
 
 
 class Gate:
-    """Groups frames into steps and holds back what nobody needs to hear. Lives in the ear thread.
+    """Groups frames into steps and holds them back without speech. Owned by the ear thread.
 
-    The recent frames are bounded by the lookback; older ones are forgotten, which is the purpose.
+    Bound: the lookback; older frames are dropped by design.
     """
 
     def __init__(self, gate: config.GateOptions) -> None:
@@ -61,17 +61,17 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Whether the model hears what comes in."""
+        """Whether frames go to the model."""
         return self._open_until is not None
 
     def close(self) -> None:
-        """Forget everything: the sound before now has nothing to do with what follows (a gap)."""
+        """Drop all frames: after a gap, the next one does not continue them."""
         self._recent.clear()
         self._step.clear()
         self._open_until = None
 
     def push(self, frame: Frame, *, speech: bool) -> tuple[Frame, ...]:
-        """Take in a frame; give the frames of the steps that the model has to hear now, if any."""
+        """Add a frame; return the frames of the steps that the model has to process now, if any."""
         self._recent.append(frame)
         was_open = self.is_open
         if speech or self._always:
@@ -85,7 +85,7 @@ class Gate:
         if not whole:
             self._step = list(self._recent)
             return ()
-        return tuple(self._recent)[-whole:]  # steps that end with the onset: it waits for nothing
+        return tuple(self._recent)[-whole:]  # the last one ends at the onset: no delay
 
     def _pass(self, frame: Frame, until: Samples) -> tuple[Frame, ...]:
         self._step.append(frame)

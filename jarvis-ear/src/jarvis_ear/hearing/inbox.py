@@ -9,7 +9,7 @@ from jarvis_ear.audio.frames import Block
 from jarvis_ear.units import FRAME_SAMPLES
 
 MAX_EVENTS: Final = 1_000
-"""Events come a few per second at most: so many mean that nobody reads any more."""
+"""Events come at a few per second at most; this many mean that the reader hangs."""
 
 
 class Inbox:
@@ -17,8 +17,8 @@ class Inbox:
 
     Sound: at most ``max_frames`` frames' worth of samples. When full, ``put`` drops the oldest
     blocks (``dropped_blocks``, ``dropped_samples``; the reader sees a jump in ``Block.start``), and
-    ``put_wait`` waits for room instead.
-    Events: at most 1 000; when full, the oldest goes (``dropped_events``). Events overtake sound.
+    ``put_wait`` waits for room instead. Events: at most 1 000; when full, the oldest is dropped
+    (``dropped_events``). Events overtake sound.
     """
 
     def __init__(self, max_frames: int = 100) -> None:
@@ -29,14 +29,14 @@ class Inbox:
         self._events: deque[object] = deque()
         self._closed = False
         self.dropped_blocks = 0
-        """Blocks nobody fetched in time."""
+        """Blocks dropped because the inbox was full."""
         self.dropped_samples = 0
         """Samples in those blocks."""
         self.dropped_events = 0
-        """Events nobody fetched in time."""
+        """Events dropped because the inbox was full."""
 
     def counters(self) -> Mapping[str, int]:
-        """Return what nobody fetched in time. Any thread may ask."""
+        """Return what was dropped because the inbox was full. Any thread may call it."""
         return {
             "dropped_blocks": self.dropped_blocks,
             "dropped_samples": self.dropped_samples,
@@ -44,7 +44,7 @@ class Inbox:
         }
 
     def put(self, block: Block) -> None:
-        """Add ``block`` at once, dropping the oldest ones if there is no room. Never waits."""
+        """Add ``block`` at once; drop the oldest ones if there is no room. Never blocks."""
         with self._changed:
             if self._closed or not block.data:
                 return
@@ -54,9 +54,9 @@ class Inbox:
                 self.dropped_blocks += 1
 
     def put_wait(self, block: Block, timeout_s: float) -> bool:
-        """Add ``block`` as soon as there is room; False when there was none in time.
+        """Add ``block`` as soon as there is room; return False after ``timeout_s`` without room.
 
-        A block longer than the whole inbox finds room when the inbox is empty.
+        A block longer than the whole inbox is added when the inbox is empty.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._has_room(block), timeout_s):
@@ -68,7 +68,7 @@ class Inbox:
             return True
 
     def tell(self, event: object) -> None:
-        """Add ``event``; it is fetched before any sound. Never waits."""
+        """Add ``event``, which is fetched before any sound. Never blocks."""
         with self._changed:
             if self._closed:
                 return
@@ -79,9 +79,9 @@ class Inbox:
             self._changed.notify_all()
 
     def get(self, timeout_s: float, *, audio: bool = True) -> object | None:
-        """Fetch the oldest event, else (with ``audio``) the oldest block, else None after a while.
+        """Fetch the oldest event, else (with ``audio``) the oldest block, else None on timeout.
 
-        A closed inbox still gives what is in it, and then None at once.
+        A closed inbox still returns its content, and then None at once.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._has_something(audio=audio), timeout_s)
@@ -94,14 +94,14 @@ class Inbox:
             return None
 
     def close(self) -> None:
-        """Wake everybody who waits; nothing is accepted any more."""
+        """Wake all waiting threads; nothing is accepted any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     @property
     def closed(self) -> bool:
-        """Nothing will be accepted any more."""
+        """Whether the inbox is closed."""
         return self._closed
 
     def _has_room(self, block: Block) -> bool:

@@ -1,8 +1,8 @@
-"""The turn machine: what the ear does next.
+"""The turn machine: decides the next state of the ear.
 
-Rule 1: everything that decides between states stands in ``TRANSITIONS``; nothing else changes the
-state. Rule 2: this module knows no sound, no clock and no backend; it is told events and answers
-with effects, and an event that has no entry changes nothing.
+Rule 1: every state change is an entry of ``TRANSITIONS``. Rule 2: this module has no sound, no
+clock and no backend; it takes events and returns effects, and an event without an entry changes
+nothing.
 
 The diagram in ``docs/state-machine.md`` is drawn from the table.
 """
@@ -44,7 +44,7 @@ from jarvis_ear.units import Samples, samples
 
 
 class Order(StrEnum):
-    """What a transition asks for besides the new state, in the order of the table."""
+    """Actions of a transition besides the new state, in the order of the table."""
 
     STOP_SPEAKING = "stop speaking"
     ABANDON = "abandon the turn"
@@ -79,7 +79,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     },
     State.LISTENING: {
         SpeechStarted: Transition(State.CAPTURING),
-        WakeDetected: Transition(State.LISTENING, (Order.DROP, Order.OPEN)),  # said it again
+        WakeDetected: Transition(State.LISTENING, (Order.DROP, Order.OPEN)),  # the wake word again
         DeadlinePassed: _GIVE_UP,
         SoundEnded: _GIVE_UP,
         Hushed: _GIVE_UP,
@@ -133,11 +133,11 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     },
     State.MUTED: {
         Unmuted: Transition(State.IDLE),  # and nothing else
-        Hushed: Transition(State.MUTED, _SILENCE),  # it still speaks
+        Hushed: Transition(State.MUTED, _SILENCE),  # a reply may be playing
     },
     State.DEAF: {
         MicrophoneFound: Transition(State.IDLE),
-        ReplyStarted: _DEAF,  # it still speaks
+        ReplyStarted: _DEAF,  # replies are still played
         ReplyEnded: Transition(State.DEAF, (Order.CLOSE,)),
         Failed: Transition(State.DEAF, (Order.CLOSE,)),
         Hushed: Transition(State.DEAF, _SILENCE),
@@ -148,11 +148,11 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
 _AWAITS_SPEECH: Final = (State.LISTENING, State.FOLLOW_UP)
 
 SPEAKING_MAX_MS: Final = 600_000
-"""Ten minutes: the longest reply that delivery lets through; a speaker silent about it is stuck."""
+"""Ten minutes, the longest reply that delivery passes on; a longer playback is stuck."""
 
 
 class TurnMachine:
-    """The state of the ear. Lives in the ear thread; nobody else may call it."""
+    """The state of the ear. Owned by the ear thread, which alone may call it."""
 
     def __init__(self, hearing: config.HearingOptions, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
@@ -170,12 +170,12 @@ class TurnMachine:
 
     @property
     def state(self) -> State:
-        """What the ear is doing."""
+        """State of the ear."""
         return self._state
 
     @property
     def turn_id(self) -> str:
-        """The turn that is open, or empty."""
+        """Id of the open turn, or empty."""
         return self._turn_id
 
     @property
@@ -184,7 +184,7 @@ class TurnMachine:
         return self._deadline
 
     def advance(self, event: Event, now: Samples) -> tuple[Effect, ...]:
-        """Take in one event at stream position ``now``; the common answer is nothing at all."""
+        """Process one event at stream position ``now``; usually returns no effects."""
         if self._is_stale(event):
             return (Ignored(self._state, event),)
         transition = TRANSITIONS[self._state].get(type(event))
@@ -194,7 +194,7 @@ class TurnMachine:
         return effects + self._enter(self._lasting(transition.to), event, now)
 
     def _is_stale(self, event: Event) -> bool:
-        """Whether it speaks of a turn that is not the open one (announcements open none)."""
+        """Whether the event is for a turn that is not open (announcements open none)."""
         match event:
             case ReplyStarted(turn_id) | ReplyEnded(turn_id) | Failed(turn_id):
                 return bool(self._turn_id) and turn_id != self._turn_id
@@ -207,7 +207,7 @@ class TurnMachine:
                 case Order.OPEN:
                     yield from self._open(event, now)
                 case Order.SEND:
-                    assert isinstance(event, SpeechEnded)  # noqa: S101 - the table says so
+                    assert isinstance(event, SpeechEnded)  # noqa: S101 - guaranteed by the table
                     yield SendUtterance(self._turn_id, event.utterance)
                 case Order.DROP:
                     yield TurnDropped(self._close(), _reason(event))
@@ -221,7 +221,7 @@ class TurnMachine:
                     assert_never(order)
 
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
-        if self._turn_id:  # its reply was still awaited while we were muted or deaf
+        if self._turn_id:  # its reply was still awaited during a mute or without a microphone
             yield StopSpeaking(self._turn_id)
             yield from self._abandon(event)
         self._turn_id = self._new_id()
@@ -239,7 +239,7 @@ class TurnMachine:
         return turn_id
 
     def _lasting(self, state: State) -> State:
-        """Return ``state``, or the one that follows it if it is to last no time at all."""
+        """Return ``state``, or the state after it if its duration is zero."""
         if self._windows.get(state) != 0:
             return state
         return TRANSITIONS[state][DeadlinePassed].to
@@ -253,7 +253,7 @@ class TurnMachine:
 
     def _deadline_of(self, state: State, event: Event, now: Samples) -> Samples | None:
         if isinstance(event, SpeechDiscarded):
-            return self._listen_until  # a cough buys nobody more time
+            return self._listen_until  # discarded speech does not extend the time
         window = self._windows.get(state)
         if window is None:
             return None
@@ -263,7 +263,7 @@ class TurnMachine:
 
 
 def _reason(event: Event) -> str:
-    """Name the event for people, with its reason where it has one."""
+    """Return the name of the event, with its reason if it has one."""
     match event:
         case SpeechEnded(_, utterance):
             return f"SpeechEnded({utterance.reason})"

@@ -1,4 +1,4 @@
-"""Utterance: one stretch of a person's speech, from the pre-roll to the last frame heard."""
+"""Utterance: one stretch of a person's speech, from the pre-roll to the end."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,29 +14,29 @@ class EndReason(StrEnum):
     HANGOVER = "hangover"
     """The person stopped speaking."""
     MAX_LENGTH = "max_length"
-    """It was cut at the longest that is allowed."""
+    """The utterance reached its maximum length."""
     SOUND_ENDED = "sound_ended"
     """The file or stream ended."""
     MICROPHONE_LOST = "microphone_lost"
-    """The microphone went away in mid-sentence."""
+    """The microphone was lost during the utterance."""
 
 
 GROWTH_MS: Final = 500
-"""What a killed ear may lose of a sentence, and how seldom that is worth a write."""
+"""Milliseconds of speech per write to the spool; a kill loses at most that much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A complete utterance: what the backend gets."""
+    """A complete utterance, as the backend gets it."""
 
     start: Samples
-    """Position of its first sample, pre-roll included."""
+    """Position of the first sample, pre-roll included."""
     speech_start: Samples
-    """Where the speech begins in it."""
+    """Position at which the speech begins."""
     speech_end: Samples
-    """First sample after the last speech."""
+    """Position of the first sample after the speech."""
     end: Samples
-    """First sample after it."""
+    """Position of the first sample after the utterance."""
     pcm: bytes
     """PCM16 little-endian, 16 kHz, one channel: every sample heard from ``start`` to ``end``."""
     reason: EndReason
@@ -45,9 +45,9 @@ class Utterance:
 
 
 class Collector:
-    """Keeps the frames of the utterance in progress. Lives in the ear thread.
+    """Keeps the frames of the utterance in progress. Owned by the ear thread.
 
-    Bounded by the endpointer, which ends every utterance at its longest allowed length.
+    Bounded by the endpointer, which ends every utterance at the maximum length.
     """
 
     def __init__(self, growth_ms: int = GROWTH_MS) -> None:
@@ -57,7 +57,7 @@ class Collector:
         self._speech_start = Samples(0)
 
     def begin(self, speech_start: Samples, before: list[Frame]) -> None:
-        """Start a new utterance with the frames ``before`` (pre-roll up to now, oldest first)."""
+        """Start a new utterance with the frames ``before`` (from the pre-roll on, oldest first)."""
         self._speech_start = speech_start
         self._frames = list(before)
         self._shown = 0
@@ -67,7 +67,7 @@ class Collector:
         self._frames.append(frame)
 
     def growth(self) -> tuple[int, bytes] | None:
-        """Return what was added since the last time, and its offset, once it is worth it."""
+        """Return offset and sound since the last call, or None if below ``growth_ms``."""
         if self._shown and len(self._frames) - self._shown < self._worth_it:
             return None
         new = self._frames[self._shown :]
@@ -76,7 +76,7 @@ class Collector:
         return offset, b"".join(frame.pcm for frame in new)
 
     def finish(self, speech_end: Samples, reason: EndReason) -> Utterance:
-        """Close the utterance. It holds at least one frame by then."""
+        """Close the utterance, which holds at least one frame."""
         start, end = self._frames[0].start, self._frames[-1].end
         pcm = b"".join(frame.pcm for frame in self._frames)
         self._frames = []

@@ -1,11 +1,11 @@
-"""Wake word: when a score is a detection, and where the word ended."""
+"""Wake word: detection from scores, and the position of the word's end."""
 
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from numpy import fft  # loaded with us: numpy would load it when the first wake word is heard
+from numpy import fft  # at import: numpy would load it at the first wake word
 
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
@@ -14,20 +14,20 @@ from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, Samples, samples
 
 
 class WakeModel(Protocol):
-    """A streaming wake-word model: each score depends on the steps before it.
+    """A streaming wake-word model: each score depends on the previous steps.
 
-    A new one, and one that was reset, has heard enough silence for its first score to count.
+    A new or reset model has heard enough silence for its first score to count.
     """
 
     def reset(self) -> None:
-        """Forget the sound so far, as if there had been silence."""
+        """Clear the state, as if there had been silence."""
 
     def score(self, pcm: bytes) -> list[float]:
-        """Take in whole steps (n x 2 560 bytes of PCM16) and give one score of 0 ... 1 for each."""
+        """Add whole steps (n x 2 560 bytes of PCM16) and return a score of 0 ... 1 for each."""
 
 
 class WakeDecider:
-    """Says when the wake word counts as heard. Lives in the ear thread."""
+    """Decides when the wake word is detected. Owned by the ear thread."""
 
     def __init__(self, wake: config.WakeOptions) -> None:
         self._threshold = wake.threshold
@@ -38,7 +38,7 @@ class WakeDecider:
         self._quiet_until = Samples(0)
 
     def restart(self) -> None:
-        """Forget the run of steps: it does not go on across a reset of the model."""
+        """Clear the run of steps: a reset of the model ends it."""
         self._run = 0
         self._fallen = True
 
@@ -56,66 +56,66 @@ class WakeDecider:
 
 
 WORD_WINDOW: Final = samples(500)
-"""The wake word ends at most this long before its detection (measured: 0 to 300 ms)."""
+"""Maximum time from the end of the wake word to its detection (measured: 0 to 300 ms)."""
 
 WORD_TAIL: Final = samples(100)
-"""What may sound on after the wake word: the room's echo and the speech model's inertia."""
+"""Time after the wake word for the echo of the room and the inertia of the speech model."""
 
 LEAST_SPEECH: Final = samples(160)
-"""Less speech than this after the wake word is a click or its own echo, no command."""
+"""Minimum speech after the wake word; less is a click or an echo, not a command."""
 
 LEAST_UNSURE: Final = samples(260)
-"""The same when the word's end is unknown: some detections come 200 ms before the word is over."""
+"""The same if the end of the word is unknown: some detections come 200 ms before it."""
 
 LONGEST_HISS: Final = samples(160)
-"""A longer one has run into the first sound of the command ("Jarvis, stop")."""
+"""Maximum hiss; a longer one includes the first sound of the command ("Jarvis, stop")."""
 
 HISS_CUT: Final = samples(60)
-"""How far into its last sound the wake word is cut; a command that begins with s keeps its own."""
+"""Where in its last sound the wake word is cut; a command that begins with s keeps its s."""
 
 WINDOW: Final = 160
-"""Samples looked at together: 10 ms."""
+"""Samples per window: 10 ms."""
 
 HISS_FROM_HZ: Final = 3500
-"""Voiced sounds hold nearly all their energy below this; s and z above it."""
+"""Voiced sounds have nearly all their energy below this frequency; s and z above it."""
 
 HISS_SHARE: Final = 0.6
-"""Share of the energy above ``HISS_FROM_HZ`` that makes a window a hiss."""
+"""Share of the energy above ``HISS_FROM_HZ`` from which a window is a hiss."""
 
 HISS_WINDOWS: Final = 6
-"""60 ms: shorter ones are the burst of a t or ch, not an s."""
+"""Minimum windows of a hiss, 60 ms: shorter ones are the burst of a t or ch, not an s."""
 
 BRIDGE_WINDOWS: Final = 2
-"""Windows a hiss may lack in between."""
+"""Maximum windows without a hiss inside a run."""
 
 LOUDNESS_SHARE: Final = 0.003
-"""Of the loudest window's energy (-25 dB): below it, it is the room that hisses."""
+"""Share of the loudest window's energy (-25 dB) below which a hiss is noise of the room."""
 
 _FIRST_BIN: Final = HISS_FROM_HZ * WINDOW // SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
 class WordEnd:
-    """What is known about the end of a wake word that was just detected."""
+    """Position of the end of a wake word that was just detected."""
 
     cut: Samples | None
-    """Where an utterance may begin at the earliest: inside the word's last sound. None: unknown."""
+    """Earliest start of an utterance, inside the last sound of the word. None: unknown."""
     at: Samples
     """Position of the detection."""
     silence_from: Samples
-    """From here on, speech is no longer the wake word."""
+    """Position from which speech is no longer the wake word."""
 
     least_speech: Samples
-    """Speech that makes a command when it follows in one breath."""
+    """Minimum speech of a command that follows without a pause."""
 
     def least(self, speech_start: Samples) -> Samples:
-        """Speech that makes a command of an utterance noticed at ``speech_start``."""
+        """Return the minimum speech of an utterance whose speech starts at ``speech_start``."""
         return self.least_speech if self._in_one_breath(speech_start) else LEAST_SPEECH
 
     def first_sample(self, speech_start: Samples, pre_roll: Samples) -> Samples:
-        """Where the utterance whose speech was noticed at ``speech_start`` begins."""
+        """Return the first sample of the utterance whose speech starts at ``speech_start``."""
         start = Samples(speech_start - pre_roll)
-        if self._in_one_breath(speech_start):  # it began before we could tell it from the word
+        if self._in_one_breath(speech_start):  # it may have begun before the detection
             start = min(start, Samples(self.at - WORD_WINDOW))
         return start if self.cut is None else max(start, self.cut)
 
@@ -124,7 +124,7 @@ class WordEnd:
 
 
 NO_WORD: Final = WordEnd(None, Samples(-1), Samples(-FRAME_SAMPLES - 1), LEAST_SPEECH)
-"""Speech that needs no wake word follows none."""
+"""For speech that needs no wake word."""
 
 
 def find_word_end(before: list[Frame], at: Samples) -> WordEnd:
@@ -139,7 +139,7 @@ def find_word_end(before: list[Frame], at: Samples) -> WordEnd:
 
 
 def _position(frames: list[Frame], sample: int) -> int:
-    """Where one sample of the sound of ``frames`` stands in the stream, gaps counted."""
+    """Return the position in the stream of one sample of ``frames``, gaps counted."""
     return frames[sample // FRAME_SAMPLES].start + sample % FRAME_SAMPLES
 
 

@@ -1,4 +1,4 @@
-"""Ledger: what became of every utterance, one line each."""
+"""Ledger: the verdict of every utterance, one line each."""
 
 import json
 import logging
@@ -21,20 +21,20 @@ FILE: Final = "ledger.jsonl"
 OLD_FILE: Final = "ledger.1.jsonl"
 
 MAX_BYTES: Final = 1024 * 1024
-"""Some ten thousand utterances; as many again are in the file before."""
+"""About ten thousand utterances; the older file holds as many again."""
 
 TAIL_BYTES: Final = 64 * 1024
-"""What a start reads of it: hundreds of lines more than there can be files in the spool."""
+"""Bytes read at a start: hundreds of lines more than there can be files in the spool."""
 
 COMMITTED: Final = "committed"
-"""Stands for a verdict where the spool could not be told that an utterance was committed."""
+"""Stands in place of a verdict if the spool could not record a commit."""
 
 
 class Ledger:
     """Appends to a file of JSON lines: no sound and no text. The network thread only.
 
-    At most two files of 1 MiB; the older one goes. What cannot be written is said in the journal
-    instead (``unwritten``). Lines survive a killed process, not a power cut.
+    At most two files of 1 MiB; the older one is dropped. Lines that cannot be written go to the
+    journal instead (``unwritten``). Lines survive a killed process, not a power cut.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
@@ -42,32 +42,32 @@ class Ledger:
         self._folder: PrivateFolder | None = None
         self._rarely = Throttle(clock)
         self._before = b""
-        """A line that was cut short must not spoil the next one."""
+        """Separates the next line from one that was cut short."""
         self.unwritten = 0
         """Lines that are in the journal only."""
 
     def verdict(self, finished: Finished) -> None:
-        """Record what became of an utterance."""
+        """Record the verdict of an utterance."""
         told: dict[str, object] = {
             "verdict": str(finished.verdict),
             "cause": finished.code,
             "chunks": finished.chunks,
         }
-        if finished.chunks == 0:  # else it is known when the reply was played
+        if finished.chunks == 0:  # else it is known after playback
             heard, why = judge(finished)
             told |= _heard(heard, why)
         self._write(finished.turn_id, told)
 
     def heard(self, turn_id: str, heard: str, why: str) -> None:
-        """Record how much of a reply was heard, after its verdict, and why not all of it."""
+        """Record how much of a reply was heard, and why not all of it, after its verdict."""
         self._write(turn_id, _heard(heard, why))
 
     def committed(self, turn_id: str) -> bool:
-        """Record that an utterance may run from now on, and return whether that is on file."""
+        """Record a commit, and return whether that is on file."""
         return self._write(turn_id, {"stage": COMMITTED})
 
     def recorded(self) -> Mapping[str, str]:
-        """Return the turns of the newest lines with what they say, whatever else is there."""
+        """Return the turns of the newest lines with their verdict or stage; skip invalid lines."""
         found: dict[str, str] = {}
         for line in self._tail().splitlines():
             with suppress(ValueError, RecursionError, AttributeError, TypeError):
@@ -78,7 +78,7 @@ class Ledger:
         return found
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         if self._folder is not None:
             self._folder.close()
             self._folder = None
@@ -112,7 +112,7 @@ class Ledger:
             folder = self._opened()
             return b"\n".join(_last(folder, name) for name in (OLD_FILE, FILE))
         except OSError:
-            return b""  # it is said when something cannot be written
+            return b""  # reported when a write fails
 
     def _opened(self) -> PrivateFolder:
         if self._folder is None:

@@ -1,4 +1,4 @@
-"""Survey: what a start finds in the folders of a former life."""
+"""Recovery: what a start finds in the folders of an earlier run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,10 +15,10 @@ from jarvis_ear.paths import PrivateFolder
 from jarvis_ear.spool.ledger import COMMITTED
 
 OPEN: Final = "tmp"
-"""The folder of what somebody is still speaking; the others are named like the marks."""
+"""The folder of utterances in progress; the others are named after ``SpoolState``."""
 
 MAX_FOUND: Final = 256
-"""Files of one folder that a start looks at: we never leave more than a tenth of that."""
+"""Files per folder that a start reads; the spool never leaves more than a tenth of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Place:
 
 
 class SpoolScan:
-    """Looks at every file once. Made and used up by one ``begin`` of the spool; network thread.
+    """Reads every file once. Created and used by one ``begin`` of the spool; network thread.
 
-    ``ours`` are files of this life, which are passed over.
-    A file that cannot be read or moved is passed over: what could be read counts.
+    ``ours`` are files of this run, which are skipped. A file that cannot be read is skipped as
+    well; one that can be read but not moved still counts.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class SpoolScan:
         self._present = present
         self._recorded = recorded
         self.places = dict(ours)
-        """Where each turn is that has no verdict on file."""
+        """Where each turn without a recorded verdict is."""
         self.foreign = 0
-        """Files that are none of ours."""
+        """Files that are not records of the spool."""
 
     def take(self) -> Recovered:
-        """Return what goes on, oldest first, and what has ended."""
+        """Return the utterances to deliver, oldest first, and the verdicts."""
         found = list(self._left_behind())
         waiting = [each for each in found if isinstance(each, Utterance)]
         waiting.sort(key=lambda utterance: utterance.ended_at)
@@ -63,7 +63,7 @@ class SpoolScan:
         )
 
     def _left_behind(self) -> Iterator[Utterance | Finished]:
-        """Look at what has come furthest first: if a turn is there twice, that is what counts."""
+        """Visit the furthest stage first: if a turn exists twice, that file counts."""
         room = [MAX_UTTERANCES, MAX_BYTES]
         for folder in (SpoolState.TAKEN, SpoolState.SENT, SpoolState.NEW, OPEN):
             for name in reversed(self._records(str(folder))):  # the newest keep their place
@@ -87,7 +87,7 @@ class SpoolScan:
             data = self._folders[place.folder].read(
                 place.name, record.RECORD_HEADER_BYTES + record.MAX_PCM_BYTES + 1
             )
-        except OSError:  # a link, a folder, a pipe, or not to be read: none of ours
+        except OSError:  # a link, a folder, a pipe, or unreadable: not a record
             self.foreign += 1
             return None
         return self._judge(place, data)
@@ -100,7 +100,7 @@ class SpoolScan:
         turn_id = place.name[-8:] if header is None else header.turn_id
         ours = self.places.get(turn_id)
         if ours is not None and (ours.folder, ours.name) == (place.folder, place.name):
-            return None  # somebody is speaking right now, or it is over and could not be removed
+            return None  # an utterance in progress, or a finished one that could not be removed
         known = self._recorded.get(turn_id)
         if turn_id in self.places or known not in (None, COMMITTED):
             self._remove(place)  # its verdict is known
@@ -137,7 +137,7 @@ class SpoolScan:
             self.places[turn_id] = Place(str(SpoolState.NEW), place.name)
 
     def _replaced(self, place: Place) -> None:
-        """Forget where another turn was, if its file had this name: its end must not touch ours."""
+        """Forget another turn whose file had this name: its end must not touch ours."""
         self.places = {turn: other for turn, other in self.places.items() if other != place}
 
     def _remove(self, place: Place) -> None:

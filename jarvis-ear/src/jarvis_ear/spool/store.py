@@ -1,4 +1,4 @@
-"""Spool: utterances on file, so that a killed ear loses nothing and repeats nothing."""
+"""Spool: utterances on file, so that a killed ear loses none and repeats none."""
 
 import fcntl
 import logging
@@ -31,17 +31,17 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class BootClock:
-    """Seconds since the machine's start. A value: any thread may call it.
+    """Seconds since boot. A value: any thread may call it.
 
-    They go on while the machine sleeps, and nobody sets them: neither a person nor NTP.
+    The clock runs while the machine sleeps, and neither a person nor NTP sets it.
     """
 
     boot_id: str
-    """Which start: the seconds of another one mean nothing in this one."""
+    """Id of the boot: seconds of different boots cannot be compared."""
 
     @classmethod
     def of_this_machine(cls) -> Self:
-        """Return the clock of this start. Where none is named, no former one is this one."""
+        """Return the clock of this boot. Without a boot id, every start counts as a new boot."""
         try:
             return cls(_BOOT_ID.read_text().strip())
         except OSError:
@@ -53,48 +53,48 @@ class BootClock:
 
 
 class Spool(Protocol):
-    """Keeps what must outlive a killed ear. The network thread only; no method raises.
+    """Keeps what must survive a kill of the ear. The network thread only; no method raises.
 
-    Whatever cannot be kept is delivered from memory all the same. What is kept, and cannot be
-    marked as sent, is not delivered.
+    What cannot be kept is delivered from memory. What is kept but cannot be marked as sent is not
+    delivered.
     """
 
     @property
     def kept(self) -> Collection[str]:
-        """Turns that the next life will go on with."""
+        """Turns that the next run will deliver."""
 
     def begin(self, fresh_s: float, promise: Guarantee) -> Recovered:
-        """Return what a former life left behind. Before anything else of this one."""
+        """Return what an earlier run left behind. Called before all other methods."""
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
-        """Add to an utterance that somebody is still speaking."""
+        """Append to an utterance in progress."""
 
     def discard(self, turn_id: str) -> None:
-        """Forget what was no utterance after all."""
+        """Remove a discarded utterance."""
 
     def keep(self, utterance: Utterance) -> None:
-        """Keep a whole utterance."""
+        """Keep a complete utterance."""
 
     def mark(self, turn_id: str, mark: SpoolState) -> bool:
-        """Note how far it has come; False if a later start might still send what is ``SENT``."""
+        """Record its stage; return False if a later start might still send what is ``SENT``."""
 
     def finish(self, finished: Finished) -> None:
-        """Record a verdict, and then forget the utterance."""
+        """Record a verdict, and then remove the utterance."""
 
     def heard(self, turn_id: str, heard: str, why: str) -> None:
         """Record how much of a reply was heard, after its verdict."""
 
     def counters(self) -> Mapping[str, int]:
-        """Return how often each bound was met."""
+        """Return how often each bound was reached."""
 
 
 class NoSpool:
-    """Keeps nothing: what a killed ear had not delivered is gone."""
+    """Keeps nothing: a kill loses what is not delivered."""
 
     kept: Collection[str] = ()
 
     def begin(self, fresh_s: float, promise: Guarantee) -> Recovered:  # noqa: ARG002 - the protocol's
-        """Nothing was left behind."""
+        """Return nothing."""
         return Recovered()
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
@@ -122,18 +122,18 @@ class NoSpool:
 
 
 MAX_OPEN: Final = 4
-"""One person speaks at a time: so many files mean that somebody forgot to say how it ended."""
+"""Open files: one person speaks at a time, so more mean that an end was not reported."""
 
 _LOCK: Final = "lock"
 
 
 class DiskSpool:
-    """One file for each utterance that has no verdict, in folders that say how far it has come.
+    """One file for each utterance without a verdict, in folders named after its stage.
 
-    Made and locked by the main thread, then used by the network thread only. No method but
-    ``lock`` raises: what cannot be written is delivered from memory, with a warning a minute; what
-    is on file and cannot be marked as sent is not delivered, with an error for each.
-    At most 16 utterances and 16 MiB, like the outbox, which says which one gives way.
+    Created and locked by the main thread, then used by the network thread only. No method but
+    ``lock`` raises: what cannot be written is delivered from memory, with one warning a minute;
+    what is on file and cannot be marked as sent is not delivered, with an error for each. At most
+    16 utterances and 16 MiB, like the outbox, which decides which one is dropped.
     """
 
     def __init__(self, folder: Path, ledger: Ledger, clock: BootClock) -> None:
@@ -146,17 +146,17 @@ class DiskSpool:
         self._leftovers: dict[str, Place] = {}
         self._rarely = Throttle(clock)
         self.failures = 0
-        """Times that something could not be written."""
+        """Number of failed writes."""
         self.foreign = 0
         """Files that a start found and did not touch."""
 
     @property
     def kept(self) -> Collection[str]:
-        """Turns that the next life will go on with."""
+        """Turns that the next run will deliver."""
         return {turn_id for turn_id, place in self._places.items() if place.folder != OPEN}
 
     def counters(self) -> Mapping[str, int]:
-        """Return how often each bound was met."""
+        """Return how often each bound was reached."""
         return {
             "spool_failures": self.failures,
             "spool_foreign_files": self.foreign,
@@ -164,7 +164,7 @@ class DiskSpool:
         }
 
     def lock(self) -> None:
-        """Take the folder, or raise ``AlreadyRunning``. One that is unfit is done without."""
+        """Lock the folder, or raise ``AlreadyRunning``; if it is unusable, keep nothing."""
         words = "the spool in %s is not usable, sentences are kept in memory only: %s"
         with self._careful(words), ExitStack() as taken:
             base = taken.enter_context(PrivateFolder(self._path))
@@ -176,13 +176,13 @@ class DiskSpool:
             self._held = taken.pop_all()
 
     def close(self) -> None:
-        """Let go of the folders: somebody else may take them."""
+        """Release the folders, so that another process can lock them."""
         self._folders.clear()
         self._held.close()
         self._ledger.close()
 
     def begin(self, fresh_s: float, promise: Guarantee) -> Recovered:
-        """Return what a former life left behind. Before anything else of this one."""
+        """Return what an earlier run left behind. Called before all other methods."""
         if not self._folders:
             return Recovered()
         speaking = {turn: at for turn, at in self._places.items() if at.folder == OPEN}
@@ -197,18 +197,18 @@ class DiskSpool:
         return estate
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
-        """Add to an utterance that somebody is still speaking."""
+        """Append to an utterance in progress."""
         if not self._folders:
             return
         with self._careful():
             try:
                 self._extend(turn_id, offset, pcm)
             except OSError:
-                self.discard(turn_id)  # nobody knows how much of it was written
+                self.discard(turn_id)  # it is unknown how much of it was written
                 raise
 
     def discard(self, turn_id: str) -> None:
-        """Forget what was no utterance after all. A file that stays is tried again later."""
+        """Remove a discarded utterance. If that fails, it is retried later."""
         place = self._places.pop(turn_id, None) or self._leftovers.pop(turn_id, None)
         if place is None:
             return
@@ -220,21 +220,21 @@ class DiskSpool:
                 raise
 
     def keep(self, utterance: Utterance) -> None:
-        """Keep a whole utterance."""
+        """Keep a complete utterance."""
         if not self._folders or not record.can_be_kept(utterance):
             return
         with self._careful():
             try:
                 self._keep(utterance)
             except OSError:
-                self.discard(utterance.turn_id)  # a part of it would be taken for a torn one
+                self.discard(utterance.turn_id)  # a part of it would count as torn
                 raise
 
     def mark(self, turn_id: str, mark: SpoolState) -> bool:
-        """Note how far it has come; False if a later start might still send what is ``SENT``.
+        """Record its stage; return False if a later start might still send what is ``SENT``.
 
-        That is so only when its file can neither be moved nor removed, and the ledger cannot be
-        written: each of the three would keep a later start from it.
+        That is so only if its file can be neither moved nor removed, and the ledger cannot be
+        written: each of the three would prevent it.
         """
         place = self._places.get(turn_id) or self._leftovers.get(turn_id)
         if place is None or place.folder == mark:
@@ -251,7 +251,7 @@ class DiskSpool:
         return False
 
     def finish(self, finished: Finished) -> None:
-        """Record a verdict, and then forget the utterance."""
+        """Record a verdict, and then remove the utterance."""
         self._ledger.verdict(finished)
         for turn_id in (finished.turn_id, *self._leftovers):
             self.discard(turn_id)
@@ -294,7 +294,7 @@ class DiskSpool:
         self._places[turn_id] = replace(place, written=offset + len(pcm))
 
     def _keep(self, utterance: Utterance) -> None:
-        """Write what is missing, then the header, which makes it whole; then move it."""
+        """Write the missing sound, then the header, which completes the record; then move it."""
         turn_id, pcm = utterance.turn_id, utterance.pcm
         place = self._places.get(turn_id)
         if place is None or place.folder != OPEN or place.written > len(pcm):
@@ -347,7 +347,7 @@ class DiskSpool:
 
 @contextmanager
 def kept_spool(options: config.SpoolOptions) -> Iterator[Spool]:
-    """Take the folder in which sentences wait: whoever comes second has to be told at once."""
+    """Lock the spool folder at once, so that a second ear fails at its start."""
     if not options.enabled:
         yield NoSpool()
         return

@@ -1,1 +1,1 @@
-"""The protocols of the backends: one file for each, codec, dialect and handshake."""
+"""The protocols of the backends: one file each, with codec, dialect and handshake."""

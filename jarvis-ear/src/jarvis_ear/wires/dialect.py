@@ -14,14 +14,14 @@ from jarvis_ear.wires.messages import FromBackend, ToBackend, TtsChunk
 
 @dataclass(frozen=True, slots=True)
 class PingFrame:
-    """A ping of the WebSocket itself (RFC 6455, 5.5.2), for wires that have no word for it."""
+    """A ping of the WebSocket itself (RFC 6455, 5.5.2), for wires without a ping message."""
 
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PongFrame:
-    """The answer to one, or to all up to this one."""
+    """The answer to one ping, or to all up to this one."""
 
     payload: bytes
 
@@ -36,7 +36,7 @@ _NUMBER: Final = re.compile(rb"[0-9]{1,18}")
 class Dialect(Protocol):
     """Translates for one connection, both ways. Pure; owned by the link.
 
-    Foreign frames raise ``RemoteProtocolError`` and nothing else.
+    Invalid frames raise ``RemoteProtocolError`` and nothing else.
     """
 
     @property
@@ -45,23 +45,23 @@ class Dialect(Protocol):
         ...
 
     def hello(self) -> tuple[Frame, ...]:
-        """Return what is said first."""
+        """Return the first frames of the connection."""
         ...
 
     def say(self, message: ToBackend) -> tuple[Frame, ...]:
-        """Return the frames that say ``message``."""
+        """Return the frames for ``message``."""
         ...
 
     def hear(self, frame: Frame) -> tuple[FromBackend, ...]:
-        """Return what a frame of the backend says."""
+        """Return the messages of a frame from the backend."""
         ...
 
 
 class Fence:
-    """Tells when everything that was said before a certain ping has been heard. Pure.
+    """Tells when everything that was sent before a certain ping has been received. Pure.
 
-    No wire but Socket.IO answers the start of an utterance: the answer to a ping behind it will
-    do. It also proves, before any sound is let go, that the connection is alive.
+    No wire but Socket.IO acknowledges the start of an utterance; the answer to a ping after it
+    does. It also proves, before any sound is sent, that the connection is alive.
     """
 
     def __init__(self) -> None:
@@ -75,12 +75,12 @@ class Fence:
         return self._asked
 
     def put_up(self) -> int:
-        """Count a ping behind which nothing goes on before it is answered; return its number."""
+        """Count a ping whose answer must come before the upload goes on; return its number."""
         self._waits_for = self.ping()
         return self._waits_for
 
     def pong(self, number: int | None = None) -> bool:
-        """Take an answer (None: to the oldest ping), and return whether it is the awaited one."""
+        """Process a pong (None: for the oldest ping), and return whether it was awaited."""
         self._answered = self._answered + 1 if number is None else max(self._answered, number)
         if self._waits_for is None or self._answered < self._waits_for:
             return False
@@ -89,17 +89,17 @@ class Fence:
 
 
 def numbered(ping: int) -> PingFrame:
-    """Return the ping of the WebSocket with that number."""
+    """Return the WebSocket ping with that number."""
     return PingFrame(str(ping).encode())
 
 
 def number_of(pong: PongFrame) -> int:
-    """Return which ping is answered; 0 for one that nobody asked."""
+    """Return the number of the answered ping; 0 for a pong without a ping."""
     return int(pong.payload) if _NUMBER.fullmatch(pong.payload) else 0
 
 
 def slices(pcm: bytes, most_bytes: int) -> tuple[bytes, ...]:
-    """Cut sound into pieces that hold whole samples."""
+    """Cut sound into pieces of whole samples."""
     step = most_bytes - most_bytes % SAMPLE_BYTES
     return tuple(pcm[at : at + step] for at in range(0, len(pcm), step))
 
@@ -107,26 +107,26 @@ def slices(pcm: bytes, most_bytes: int) -> tuple[bytes, ...]:
 CONTENT_TYPE: Final = "audio/wav"
 
 FIRST_BYTES: Final = SAMPLE_RATE * SAMPLE_BYTES // 2
-"""0.5 s: what is collected before the first sound, so that none is missing later. Servers send no
-more than 0.2 s ahead of what is heard, and a piece can only be played when it is whole."""
+"""0.5 s, collected before the first piece so that playback does not run dry. Servers send at most
+0.2 s ahead of playback, and a piece can only be played when it is complete."""
 
 NEXT_BYTES: Final = SAMPLE_RATE * SAMPLE_BYTES // 4
-"""0.25 s: half of what was collected first, so a late frame does as much as that can cover."""
+"""0.25 s, half of ``FIRST_BYTES``, so that it covers one late frame."""
 
 
 class SpokenPcm:
-    """Collects frames of one reply and gives out sound files. Pure; owned by a dialect.
+    """Collects frames of one reply and returns sound files. Pure; owned by a dialect.
 
-    Bound: one piece; the reply as a whole is bounded by whoever takes the pieces.
+    Bound: one piece; the caller bounds the reply as a whole.
     """
 
     def __init__(self) -> None:
         self._pcm = bytearray()
         self.pieces = 0
-        """Sound files that were given out."""
+        """Number of sound files returned."""
 
     def add(self, pcm: bytes) -> tuple[TtsChunk, ...]:
-        """Take a frame, and return what is whole with it."""
+        """Add a frame, and return the pieces that it completes."""
         self._pcm += pcm
         ready: list[TtsChunk] = []
         while len(self._pcm) >= self._wanted():
@@ -134,7 +134,7 @@ class SpokenPcm:
         return tuple(ready)
 
     def rest(self) -> tuple[TtsChunk, ...]:
-        """Return what is left: nothing follows, or not for a while."""
+        """Return the remaining sound: nothing follows, or not for a while."""
         return (self._cut(len(self._pcm)),) if self._pcm else ()
 
     def _wanted(self) -> int:
@@ -149,21 +149,21 @@ class SpokenPcm:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address, and what is shown there."""
+    """URL and headers of a WebSocket."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     subprotocol: str | None = None
-    """A token that travels as one; the backend accepts by echoing it."""
+    """A token that is sent as the subprotocol; the backend accepts it by echoing it."""
 
 
 class Handshake(Protocol):
-    """Knows the way to the WebSocket of a wire. Used by one link."""
+    """Finds the WebSocket of a wire. Used by one link."""
 
     async def find(self, session: aiohttp.ClientSession, token: str | None) -> Endpoint:
-        """Return where to go; raise what ``Link.open`` may raise."""
+        """Return the endpoint; raise what ``Link.open`` may raise."""
         ...
 
     async def leave(self, session: aiohttp.ClientSession) -> None:
-        """Say that we have left, where the wire wants it said. May raise, may take its time."""
+        """Tell the server that we disconnect, if the wire requires it. May block or raise."""
         ...

@@ -13,15 +13,15 @@ from jarvis_ear.wires.json_fields import read_object, write_object
 PATH: Final = "/ws"
 
 MODULES: Final = ("vision", "audio", "tactile", "action")
-"""What can be switched. `audio` is the microphone of an ear."""
+"""Modules that can be switched. `audio` is the microphone of an ear."""
 
 MICROPHONE: Final = "audio"
-"""The module that is the microphone of an ear."""
+"""The module for the microphone of an ear."""
 
 STATUS_CHANGED: Final = "module_status_changed"
 
 WINDOW_S: Final = 30.0
-"""How far the clocks of a sender and a receiver may be apart, and how long a letter may travel."""
+"""Maximum seconds between the clocks of sender and receiver, transit included."""
 
 _SIGNATURE: Final = "signature"
 
@@ -31,7 +31,7 @@ _OWN: Final = frozenset({"type", "data", "timestamp"})
 
 @dataclass(frozen=True, slots=True)
 class BusPing:
-    """Client: a question whether the bus is there."""
+    """Client: a ping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,21 @@ class ModuleControl:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Anybody: something has happened. Everybody is told."""
+    """Any peer: something has happened. Sent to all peers."""
 
     type: str
     data: Mapping[str, Any] = field(default_factory=dict)
     timestamp: str = ""
-    """ISO 8601, of its sender; empty if the sender said none."""
+    """ISO 8601, from the sender; empty if it sent none."""
     more: Mapping[str, Any] = field(default_factory=dict)
-    """The other fields of the message, as its sender wrote them."""
+    """The other fields of the message, as the sender wrote them."""
 
 
 Message: TypeAlias = BusPing | ModuleControl | Event
 
 
 class NotJson(RemoteProtocolError):
-    """What was sent is no JSON object at all."""
+    """The frame is not a JSON object."""
 
 
 def read(text: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def decode(payload: Mapping[str, Any]) -> Message:
-    """Return what ``payload`` says."""
+    """Return the message for ``payload``."""
     match payload:
         case {"type": "ping"}:
             return BusPing()
@@ -88,7 +88,7 @@ def decode(payload: Mapping[str, Any]) -> Message:
 
 
 def encode(message: Event | ModuleControl) -> dict[str, Any]:
-    """Return the JSON object that says ``message``."""
+    """Return the JSON object for ``message``."""
     match message:
         case ModuleControl(module, enabled):
             return {"type": "module_control", "module": module, "enabled": enabled}
@@ -99,12 +99,12 @@ def encode(message: Event | ModuleControl) -> dict[str, Any]:
 
 
 def status_changed(module: str, *, enabled: bool, now_s: float) -> Event:
-    """Make the event that says how a module is now."""
+    """Return the event for a changed module."""
     return Event(STATUS_CHANGED, {"module": module, "enabled": enabled}, stamp(now_s))
 
 
 def module_status(event: Event) -> tuple[str, bool] | None:
-    """Return which module is how, if that is what ``event`` says."""
+    """Return module and state, if ``event`` reports them."""
     match event:
         case Event(type="module_status_changed", data={"module": str(m), "enabled": bool(e)}):
             return (m, e) if m in MODULES else None
@@ -112,24 +112,24 @@ def module_status(event: Event) -> tuple[str, bool] | None:
 
 
 def module_switched(event: Event) -> tuple[str, bool] | None:
-    """Return which module is to be how for everybody, if that is what ``event`` says.
+    """Return module and state, if ``event`` reports them for all ears.
 
-    What names an ear says of that ear's own microphone only.
+    An event that names an ear reports that ear's own microphone only.
     """
     return None if "agentId" in event.data else module_status(event)
 
 
 def announced(agent_id: str, *, enabled: bool, by: Sequence[str], now_s: float) -> Event:
-    """Make the event by which an ear says how its microphone is, and who closed it."""
+    """Return the event by which an ear reports its microphone, and who muted it."""
     data = {"module": MICROPHONE, "enabled": enabled, "agentId": agent_id, "mutedBy": list(by)}
     return Event(STATUS_CHANGED, data, stamp(now_s))
 
 
 def microphone_order(message: Message) -> bool | None:
-    """Return how microphones are to be if ``message`` is an order to ears, else None.
+    """Return the ordered microphone state if ``message`` is an order to ears, else None.
 
-    A bus tells everybody that a module was switched in the words in which an ear announces how its
-    own one is. What names an ear is such an announcement: no ear obeys another one's, or its own.
+    A bus reports a switched module in the same form in which an ear reports its own. An event that
+    names an ear is such a report: no ear obeys it.
     """
     match message:
         case ModuleControl(module="audio", enabled=enabled):
@@ -141,7 +141,7 @@ def microphone_order(message: Message) -> bool | None:
 
 
 def ping() -> dict[str, Any]:
-    """Return the question whether the bus is there."""
+    """Return the ping message."""
     return {"type": "ping"}
 
 
@@ -156,18 +156,18 @@ def stamp(now_s: float) -> str:
 
 
 def write(payload: Mapping[str, Any]) -> str:
-    """Return the frame of ``payload``."""
+    """Return the frame for ``payload``."""
     return write_object(payload)
 
 
 def sign(payload: Mapping[str, Any], key: bytes, now_s: float) -> dict[str, Any]:
-    """Return ``payload`` with the time it is sent at, and a signature over both."""
+    """Return ``payload`` with its time of sending, and a signature over both."""
     stamped = {**_unsigned(payload), "sentAt": stamp(now_s)}
     return {**stamped, _SIGNATURE: _signature(stamped, key)}
 
 
 def check(payload: Mapping[str, Any], key: bytes, now_s: float) -> str:
-    """Return the signature of ``payload`` if it is good and fresh."""
+    """Return the signature of ``payload`` if it is valid and fresh."""
     signature = payload.get(_SIGNATURE)
     if not isinstance(signature, str):
         raise RemoteProtocolError("Unsigned message; expected a signature")
@@ -209,29 +209,29 @@ def _timestamp(payload: Mapping[str, Any]) -> str:
 
 
 SEEN_LETTERS: Final = 10_000
-"""Signatures that are remembered; a bus on which more come within a minute is under attack."""
+"""Signatures that are remembered; more within a minute mean an attack on the bus."""
 
 
 class MessageSigner:
-    """Signs what goes out and checks what comes in, once each. Owned by one loop.
+    """Signs outgoing messages and checks incoming ones, each once. Owned by one loop.
 
     Bound: ``SEEN_LETTERS`` signatures. Policy: one more is refused until the oldest is stale.
     """
 
     def __init__(self, key: bytes | None, now: Callable[[], float]) -> None:
-        """Use ``key``, or none at all; ``now`` is a wall clock."""
+        """Use ``key``, or None for no signatures; ``now`` is a wall clock."""
         self._key = key
         self._now = now
         self._seen: dict[str, float] = {}
 
     def write(self, payload: Mapping[str, Any]) -> str:
-        """Return the frame that says ``payload``."""
+        """Return the frame for ``payload``."""
         if self._key is None:
             return write(payload)
         return write(sign(payload, self._key, self._now()))
 
     def check(self, payload: Mapping[str, Any]) -> None:
-        """Return if ``payload`` may be believed, else raise RemoteProtocolError."""
+        """Return if ``payload`` is authentic and new, else raise RemoteProtocolError."""
         if self._key is None:
             return
         signature = check(payload, self._key, self._now())

@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 MAX_TEXT: Final = 64 * 1024
-"""Letters of one message of text: many times what a reply or an event needs."""
+"""Characters of one text message: many times what a reply or an event needs."""
 
 _T = TypeVar("_T")
 _UNDERSCORE: Final = re.compile("_([a-z])")
@@ -26,7 +26,7 @@ _NAMES: Final[Mapping[type, str]] = {str: "text", int: "a whole number", bool: "
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """Return the JSON object that ``text`` is."""
+    """Return the JSON object in ``text``."""
     if len(text) > MAX_TEXT:
         raise RemoteProtocolError(f"a message of {len(text)} letters; expected at most {MAX_TEXT}")
     try:
@@ -39,7 +39,7 @@ def read_object(text: str) -> dict[str, Any]:
 
 
 def read_fields(kind: type[_T], payload: Mapping[str, Any]) -> _T:
-    """Make a ``kind`` of ``payload``; a field without a default must be there."""
+    """Return a ``kind`` made from ``payload``; a field without a default is required."""
     values: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # every message is a dataclass
         name = _outside(field.name)
@@ -51,7 +51,7 @@ def read_fields(kind: type[_T], payload: Mapping[str, Any]) -> _T:
 
 
 def write_fields(message: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
-    """Return the fields of ``message`` as its peer names them."""
+    """Return the fields of ``message`` under their names on the wire."""
     return {
         _outside(field.name): getattr(message, field.name) for field in dataclasses.fields(message)
     }
@@ -63,7 +63,7 @@ def write_object(value: Mapping[str, Any]) -> str:
 
 
 def _checked(name: str, value: object, kind: object) -> object:
-    if type(value) is not kind:  # True is an int, and no whole number
+    if type(value) is not kind:  # True is an int, but not a whole number
         raise RemoteProtocolError(f"{name} is {type(value).__name__}; expected {_NAMES[kind]}")  # type: ignore[index]  # as above
     return value
 
@@ -73,25 +73,25 @@ def _outside(name: str) -> str:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN is Python's idea of JSON, nobody else's
+    raise ValueError(constant)  # NaN is not JSON, but Python accepts it
 
 
 M = TypeVar("M")
 
 
 class Vocabulary(Generic[M]):
-    """What one side of a wire may say, by its ``type``. Immutable: any thread may use it."""
+    """Messages of one side of a wire, by ``type``. Immutable: any thread may use it."""
 
     def __init__(self, kinds: Mapping[str, type[M]]) -> None:
         self._kinds = dict(kinds)
         self._types: dict[type[Any], str] = {kind: name for name, kind in self._kinds.items()}
 
     def encode(self, message: M) -> str:
-        """Text frame that says ``message``."""
+        """Return the text frame for ``message``."""
         return write_object({"type": self._types[type(message)]} | write_fields(message))
 
     def decode(self, text: str) -> M:
-        """Return what the text frame says, or raise ``RemoteProtocolError``."""
+        """Return the message of the text frame, or raise ``RemoteProtocolError``."""
         payload = read_object(text)
         name = payload.get("type")
         kind = self._kinds.get(name) if isinstance(name, str) else None
@@ -106,5 +106,5 @@ _UNPRINTABLE: Final = re.compile(
 
 
 def printable(text: str) -> str:
-    """``text`` on one line: what could move a terminal or a log line becomes a space."""
+    """Return ``text`` on one line: terminal and line control characters become spaces."""
     return _UNPRINTABLE.sub(" ", text)

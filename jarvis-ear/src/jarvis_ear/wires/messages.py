@@ -1,6 +1,6 @@
-"""What ear and backend say to each other about an utterance, on any wire, as values.
+"""Messages between ear and backend about an utterance, on any wire, as values.
 
-``AudioChunk`` is for wires that take an utterance whole, ``AudioPart`` for those that stream.
+``AudioChunk`` is for wires that take whole utterances, ``AudioPart`` for those that stream.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class AudioStart:
-    """Ear: an utterance follows. One that is still open under this name is thrown away."""
+    """Ear: an utterance follows. An open one under this name is discarded."""
 
     agent_id: str
 
@@ -20,14 +20,14 @@ class AudioChunk:
 
     agent_id: str
     audio: bytes
-    """One complete WAV file, because an utterance goes up in one chunk."""
+    """One complete WAV file, because an utterance is uploaded in one message."""
     seq: int
-    """Counts the chunks of an utterance from 0."""
+    """Number of the message in the utterance, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioPart:
-    """Ear: a stretch of the utterance, which may still be going on."""
+    """Ear: a part of the utterance, which may still be in progress."""
 
     agent_id: str
     offset: int
@@ -45,63 +45,63 @@ class AudioEnd:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Ear: a question whether the backend is there."""
+    """Ear: a ping."""
 
     agent_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """Backend: the answer that it is."""
+    """Backend: the answer to a ping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Backend: ready. Said on connect, after a start, and when a turn is over."""
+    """Backend: ready. Sent on connect, after a start, and at the end of a turn."""
 
     agent_id: str | None = None
-    """The name of the ear when it answers a start, else None."""
+    """The name of the ear in the answer to a start, else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processing:
-    """Backend: the utterance is mine, I work on it."""
+    """Backend: the utterance has arrived and is being processed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialTranscript:
-    """Backend: this is what I have understood so far. Proves nothing, and may change."""
+    """Backend: the transcript so far. Proves nothing, and may change."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Backend: this is what I understood."""
+    """Backend: the transcript."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """Backend: the brain has been asked."""
+    """Backend: ``provider`` has been asked for the reply."""
 
     provider: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Backend: this is the reply, in letters."""
+    """Backend: the text of the reply."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TtsChunk:
-    """Backend: one sentence of the spoken reply."""
+    """Backend: one chunk of the spoken reply."""
 
     index: int
-    """Its place in the reply, 0 to 511. Sentences arrive in any order, and some never."""
+    """Position in the reply, 0 to 511. Chunks arrive in any order, and some never."""
     content_type: str
     audio: bytes
     """An encoded sound file."""
@@ -109,10 +109,10 @@ class TtsChunk:
 
 @dataclass(frozen=True, slots=True)
 class TtsDone:
-    """Backend: every sentence that will ever come has been sent."""
+    """Backend: no more chunks follow."""
 
     total_chunks: int
-    """How many sentences were tried: not how many arrived."""
+    """Number of sentences that were tried, which may exceed the number of chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class BackendError:
     """Backend: this turn has failed."""
 
     text: str
-    """Its own words, with control characters removed. For a log at DEBUG, never spoken."""
+    """The backend's text, without control characters. For a log at DEBUG, never spoken."""
 
 
 ToBackend: TypeAlias = AudioStart | AudioChunk | AudioPart | AudioEnd | Ping

@@ -27,11 +27,11 @@ from jarvis_ear.wires.json_fields import printable, read_object, write_object
 from jarvis_ear.wires.socketio import MAX_INDEX, media_type
 
 PATH: Final = "/ws/realtime"
-"""Where our server has it, unless its owner moves it."""
+"""Path on our server, unless its owner changes it."""
 
 
 class RealtimeState(StrEnum):
-    """What the server does."""
+    """State of the server."""
 
     RECORDING = "recording"
     TRANSCRIBING = "transcribing"
@@ -41,25 +41,25 @@ class RealtimeState(StrEnum):
 
 
 class Code(StrEnum):
-    """Why a status is an error."""
+    """Cause of an error status."""
 
     EMPTY_STREAM = "empty_stream"
     """The end came before any sound."""
     INVALID_CONTROL = "invalid_control"
     """A text frame that is not the end."""
     INVALID_AUDIO = "invalid_audio"
-    """A binary frame that is no WAV slice."""
+    """A binary frame that is not a WAV slice."""
     TOO_LONG = "too_long"
     """More sound than an utterance may have."""
     NOT_UNDERSTOOD = "not_understood"
-    """There were no words in it."""
+    """No words were recognised."""
     ENGINE_FAILED = "engine_failed"
-    """What understands or answers did not."""
+    """Speech recognition or the answer failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RealtimeStatus:
-    """Server: what it does now."""
+    """Server: its current state."""
 
     state: RealtimeState
     code: Code | None = None
@@ -70,7 +70,7 @@ class RealtimeStatus:
 
 @dataclass(frozen=True, slots=True)
 class RealtimeTranscript:
-    """Server: what it understood so far, or at last."""
+    """Server: a partial or final transcript."""
 
     text: str
     is_final: bool
@@ -78,7 +78,7 @@ class RealtimeTranscript:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Server: the answer."""
+    """Server: the text of the reply."""
 
     text: str
 
@@ -88,34 +88,34 @@ class Audio:
     """Server: the next binary frame is speech."""
 
     format: str
-    """Its media type."""
+    """Media type."""
     size: int
-    """Its bytes."""
+    """Number of bytes."""
 
 
 ToClient: TypeAlias = RealtimeStatus | RealtimeTranscript | Response | Audio
 
 
 def encode_end() -> str:
-    """Return the text frame that closes an utterance."""
+    """Return the text frame that ends an utterance."""
     return write_object({"event": "end"})
 
 
 def check_end(text: str) -> None:
-    """Return if the client's frame ``text`` closes the utterance."""
+    """Return if the client's frame ``text`` ends the utterance, else raise RemoteProtocolError."""
     if read_object(text).get("event") != "end":
         raise RemoteProtocolError('an unknown control message; expected {"event": "end"}')
 
 
 def encode(message: ToClient, now_s: float) -> str:
-    """Return the text frame that says ``message``; ``now_s`` counts from 1970."""
+    """Return the text frame for ``message``; ``now_s`` counts from 1970."""
     kind, payload = _parts(message)
     timestamp = datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds")
     return write_object({"type": kind, "payload": payload, "timestamp": timestamp})
 
 
 def decode(text: str) -> ToClient:
-    """Return what the server's frame ``text`` says."""
+    """Return the message of the server's frame ``text``."""
     match read_object(text):
         case {"type": "status", "payload": dict(payload)}:
             return _status(payload)
@@ -151,7 +151,7 @@ def _status(payload: Mapping[str, Any]) -> RealtimeStatus:
 
 
 def _code(payload: Mapping[str, Any]) -> Code | None:
-    """Return the code, or None: to refuse a failure that we do not know would hide it."""
+    """Return the code, or None: rejecting an unknown failure would hide it."""
     try:
         return Code(str(payload.get("code")))
     except ValueError:
@@ -159,13 +159,13 @@ def _code(payload: Mapping[str, Any]) -> Code | None:
 
 
 SLICE_BYTES: Final = 10 * FRAME_BYTES
-"""200 ms: the longest slice that the owner of the wire names."""
+"""200 ms: the longest slice that the owner of the wire specifies."""
 
 _PHRASES: Final[Mapping[Code, str]] = {
     Code.EMPTY_STREAM: "No audio received",
     Code.NOT_UNDERSTOOD: "Could not understand audio",
 }
-"""What delivery calls the causes that it knows."""
+"""Error texts of the causes that delivery knows."""
 
 
 class RealtimeDialect:
@@ -175,16 +175,16 @@ class RealtimeDialect:
         self._agent_id = agent_id
         self._fence = Fence()
         self._announced: Audio | None = None
-        self._sentences = 0  # announced: one whose sound is refused is missing, and counts
+        self._sentences = 0  # announced ones: one with invalid sound is missing, but counts
         self.is_open = False
-        """Whether the backend has said that it records, which comes first."""
+        """Whether the backend has reported its first state, recording."""
 
     def hello(self) -> tuple[Frame, ...]:
-        """Say nothing: the backend begins."""
+        """Send nothing: the backend begins."""
         return ()
 
     def say(self, message: ear.ToBackend) -> tuple[Frame, ...]:
-        """Return the frames that say ``message``."""
+        """Return the frames for ``message``."""
         match message:
             case ear.Ping():
                 return (numbered(self._fence.ping()),)
@@ -201,7 +201,7 @@ class RealtimeDialect:
                 assert_never(message)
 
     def hear(self, frame: Frame) -> tuple[ear.FromBackend, ...]:
-        """Return what a frame of the backend says."""
+        """Return the messages of a frame from the backend."""
         match frame:
             case str():
                 return self._words(decode(frame))
@@ -263,20 +263,20 @@ class RealtimeDialect:
 
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-"""What a subprotocol may be made of (RFC 6455, 4.1, after RFC 2616, 2.2)."""
+"""Characters of a subprotocol (RFC 6455, 4.1, after RFC 2616, 2.2)."""
 
 
 class RealtimeHandshake:
-    """Opens the WebSocket at its address and shows the token, which the backend echoes."""
+    """Opens the WebSocket with the token as subprotocol, which the backend echoes."""
 
     def __init__(self, url: str, path: str = "") -> None:
         self._address = url + (path or PATH)
 
     async def find(self, _session: aiohttp.ClientSession, token: str | None) -> Endpoint:
-        """Return where to go, or raise ``RemoteProtocolError``."""
+        """Return the endpoint, or raise ``RemoteProtocolError``."""
         if token is not None and not _TOKEN.fullmatch(token):
             raise RemoteProtocolError("the backend gives a token that cannot be a subprotocol")
         return Endpoint(self._address, subprotocol=token)
 
     async def leave(self, _session: aiohttp.ClientSession) -> None:
-        """Say nothing: who resets the connection has left."""
+        """Send nothing: a reset of the connection is enough."""

@@ -31,7 +31,7 @@ PATH: Final = "/ws/sessions/{session_id}"
 API_PATH: Final = "/api/sessions"
 
 MODES: Final = ("loopback", "assistant")
-"""What comes back: what went up, or answers to it."""
+"""What the server sends back: the sound it received, or answers to it."""
 
 LISTENING: Final = "listening"
 PROCESSING: Final = "processing"
@@ -42,43 +42,43 @@ class SessionStart:
     """Client: sound follows."""
 
     sample_rate: int = SAMPLE_RATE
-    """Samples per second; no other rate is understood."""
+    """Samples per second; the only supported rate."""
     mode: str = ""
-    """`loopback` or `assistant`; empty, and not said: as the session was made."""
+    """`loopback` or `assistant`; empty, and not sent: as the session was created."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Client: this was all."""
+    """Client: the end of the sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStatus:
-    """Server: how the session is."""
+    """Server: state of the session."""
 
     state: str
     """`running` or `stopped`."""
     mode: str = ""
     """`loopback` or `assistant`."""
     received_bytes: int = 0
-    """Sound that has come up since the session began."""
+    """Bytes of sound received since the session began."""
     sent_bytes: int = 0
-    """Sound that has gone down."""
+    """Bytes of sound sent."""
     turn: str = ""
-    """What becomes of what was said: `listening`, or `processing` until the answer is over; empty
-    in `loopback`, and from servers that do not say."""
+    """State of the turn: `listening`, or `processing` until the answer is over; empty in
+    `loopback`, and from servers that do not report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionTranscript:
-    """Server: this is what I understood."""
+    """Server: the transcript."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class SessionReply:
-    """Server: this is the answer; its speech follows in binary frames."""
+    """Server: the text of the reply; its speech follows in binary frames."""
 
     text: str
 
@@ -94,7 +94,7 @@ ToServer: TypeAlias = SessionStart | Stop
 ToClient: TypeAlias = SessionStatus | SessionTranscript | SessionReply | SessionError
 
 TO_SERVER: Final[Mapping[str, type[ToServer]]] = {"start": SessionStart, "stop": Stop}
-"""What clients say, by its ``type``."""
+"""Messages of clients, by ``type``."""
 
 TO_CLIENT: Final[Mapping[str, type[ToClient]]] = {
     "status": SessionStatus,
@@ -102,14 +102,14 @@ TO_CLIENT: Final[Mapping[str, type[ToClient]]] = {
     "reply": SessionReply,
     "error": SessionError,
 }
-"""What the server says, by its ``type``."""
+"""Messages of the server, by ``type``."""
 
 _FROM_CLIENT: Final = Vocabulary[ToServer](TO_SERVER)
 _FROM_SERVER: Final = Vocabulary[ToClient](TO_CLIENT)
 
 
 def encode(message: ToServer | ToClient) -> str:
-    """Text frame that says ``message``."""
+    """Return the text frame for ``message``."""
     if isinstance(message, SessionStart) and not message.mode:
         return write_object({"type": "start", "sampleRate": message.sample_rate})
     if isinstance(message, ToServer):
@@ -118,7 +118,7 @@ def encode(message: ToServer | ToClient) -> str:
 
 
 def decode_from_client(text: str) -> ToServer:
-    """Return what the client's frame ``text`` says."""
+    """Return the message of the client's frame ``text``."""
     message = _FROM_CLIENT.decode(text)
     if isinstance(message, SessionStart) and message.sample_rate != SAMPLE_RATE:
         raise RemoteProtocolError(f"sampleRate {message.sample_rate}; expected {SAMPLE_RATE}")
@@ -128,7 +128,7 @@ def decode_from_client(text: str) -> ToServer:
 
 
 def decode_from_server(text: str) -> ToClient:
-    """Return what the server's frame ``text`` says."""
+    """Return the message of the server's frame ``text``."""
     return _FROM_SERVER.decode(text)
 
 
@@ -140,17 +140,17 @@ def check_pcm(frame: bytes) -> bytes:
 
 
 PAUSE_BYTES: Final = frames(400) * FRAME_BYTES
-"""Half of the silence after which a server of the session stream takes an utterance for complete:
-the other half is for servers that hear less than we do."""
+"""Half of the silence after which a server of the session stream considers an utterance complete;
+the other half is a margin for servers with less sensitive detection."""
 
 QUIET: Final = 10 ** (-15 / 10)
-"""-15 dB as a ratio of energies: what is so much quieter than the loudest frame may be a pause."""
+"""-15 dB as a ratio of energies: a frame this far below the loudest may be a pause."""
 
 
 class SilenceGuard:
-    """Keeps every pause until speech follows, and everything from a long one on. Pure.
+    """Holds back every pause until speech follows, and everything after a long one. Pure.
 
-    Owned by a dialect, for one utterance, which bounds it. What is kept comes with ``rest``.
+    Owned by a dialect, for one utterance, which bounds it. ``rest`` returns what was held back.
     """
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class SilenceGuard:
         self._loudest = 0.0
 
     def add(self, pcm: bytes) -> bytes:
-        """Take sound, and return what may go ahead: whole frames of 20 ms."""
+        """Add sound, and return what may be sent: whole frames of 20 ms."""
         data, ahead = self._partial + pcm, bytearray()
         whole = len(data) - len(data) % FRAME_BYTES
         self._partial = data[whole:]
@@ -168,7 +168,7 @@ class SilenceGuard:
         return bytes(ahead)
 
     def rest(self) -> bytes:
-        """Return what was kept, filled up to whole frames: nothing follows."""
+        """Return what was held back, padded to whole frames: nothing follows."""
         kept = bytes(self._kept) + self._partial
         return kept + bytes(-len(kept) % FRAME_BYTES)
 
@@ -185,13 +185,13 @@ class SilenceGuard:
 
 
 PART_BYTES: Final = 2 * FRAME_BYTES
-"""40 ms, the longer of the two lengths that the owner of the wire names."""
+"""40 ms, the longer of the two lengths that the owner of the wire specifies."""
 
 SILENCE: Final = bytes(frames(1000) * FRAME_BYTES)
-"""What ends an utterance: servers wait for 0.8 s of it."""
+"""Silence that ends an utterance: servers wait for 0.8 s of it."""
 
 QUIET_STATUSES: Final = 2
-"""Regular statuses (every 5 s) with nothing between them: the reply was over before."""
+"""Regular statuses (every 5 s) in a row after which the reply counts as over."""
 
 
 class SessionDialect:
@@ -206,14 +206,14 @@ class SessionDialect:
         self._quiet: int | None = None
         self._says_status = False
         self.is_open = False
-        """Whether the backend has said that the session runs."""
+        """Whether the backend has reported that the session runs."""
 
     def hello(self) -> tuple[Frame, ...]:
-        """Start the session: it runs as long as the connection, mostly in silence."""
+        """Start the session: it lasts as long as the connection, mostly in silence."""
         return (encode(SessionStart()),)
 
     def say(self, message: ear.ToBackend) -> tuple[Frame, ...]:
-        """Return the frames that say ``message``."""
+        """Return the frames for ``message``."""
         match message:
             case ear.Ping():
                 return (numbered(self._fence.ping()),)
@@ -231,7 +231,7 @@ class SessionDialect:
                 assert_never(message)
 
     def hear(self, frame: Frame) -> tuple[ear.FromBackend, ...]:
-        """Return what a frame of the backend says."""
+        """Return the messages of a frame from the backend."""
         match frame:
             case str():
                 return self._words(decode_from_server(frame))
@@ -286,7 +286,7 @@ class SessionDialect:
         return self._regular()
 
     def _regular(self) -> tuple[ear.FromBackend, ...]:
-        """Take a sign of life that says nothing of the turn: two with nothing between end it."""
+        """Process a status or pong without a turn state: two in a row end the turn."""
         if self._quiet is None or self._spoken is None:
             return ()
         self._quiet += 1
@@ -302,7 +302,7 @@ class SessionDialect:
 
 
 MAX_BODY_BYTES: Final = 64 * 1024
-"""A session is told in some hundred bytes."""
+"""A session description takes some hundred bytes."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _UNANNOUNCED: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
@@ -310,9 +310,9 @@ _REFUSALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class SessionHandshake:
-    """Announces a session, and says that it is over. One session, one link.
+    """Creates a session, and stops it at the end. One session, one link.
 
-    A backend that wants none announced (it answers 404 or 405) gets a name of our own making.
+    A backend without such an API (it answers 404 or 405) gets a session id generated here.
     """
 
     def __init__(self, url: str) -> None:
@@ -321,7 +321,7 @@ class SessionHandshake:
         self._headers: Mapping[str, str] = {}
 
     async def find(self, session: aiohttp.ClientSession, token: str | None) -> Endpoint:
-        """Return where to go; raise what ``Link.open`` may raise."""
+        """Return the endpoint; raise what ``Link.open`` may raise."""
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         async with session.post(
             self._url + API_PATH,
@@ -333,7 +333,7 @@ class SessionHandshake:
         return Endpoint(self._url + PATH.format(session_id=self._session_id), self._headers)
 
     async def leave(self, session: aiohttp.ClientSession) -> None:
-        """Stop the session, which the owner of the wire wants besides the end of the socket."""
+        """Stop the session: the protocol requires that besides closing the socket."""
         if self._session_id is None:
             return
         stop = f"{self._url}{API_PATH}/{self._session_id}/stop"

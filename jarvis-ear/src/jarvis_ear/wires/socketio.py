@@ -1,7 +1,7 @@
 """The Socket.IO wire of the backend, namespace ``/voice``: events with one JSON object each.
 
-Pure: an event name and a payload become a message, a message becomes an event name and a payload.
-Foreign input raises ``RemoteProtocolError`` and nothing else.
+Pure: translates an event name and a payload to a message, and back. Invalid input raises
+``RemoteProtocolError`` and nothing else.
 """
 
 import base64
@@ -45,23 +45,23 @@ TTS_DONE: Final = "voice:tts_done"
 ERROR: Final = "voice:error"
 
 MAX_FRAME_BYTES: Final = 5 * 1024 * 1024
-"""The backend closes the connection at one byte more, without a word."""
+"""Largest frame; at one byte more the backend closes the connection without a message."""
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """Largest message taken from the backend: a sentence of 2000 letters spoken at 24 kHz fits."""
 
 MAX_INDEX: Final = 511
-"""More sentences than any reply that somebody listens to."""
+"""Highest index of a chunk: more than any reply that a person listens to."""
 
 MAX_TEXT: Final = 16_384
-"""Letters of a transcript, provider or error: many times what 30 s of speech can hold."""
+"""Characters of a transcript, provider or error: many times what 30 s of speech can hold."""
 
 MAX_AGENT_ID: Final = 64
 """As in the configuration."""
 
 _FRAME_OVERHEAD: Final = len('42/voice,["voice:audio_chunk",{"agentId":"","audio":"","seq":0}]')
-_SEQ_DIGITS: Final = 20  # room for any counter, and for a serializer that puts spaces
-_ESCAPED: Final = 6  # JSON may write one letter as \uXXXX (outside the BMP: two of them)
+_SEQ_DIGITS: Final = 20  # room for any counter, and for a serializer that adds spaces
+_ESCAPED: Final = 6  # JSON may write one character as \uXXXX (outside the BMP: two of them)
 
 _CONTENT_TYPE: Final = re.compile(r"[A-Za-z0-9.+-]{1,32}/[A-Za-z0-9.+-]{1,32}(;[ -~]{0,64})?")
 
@@ -69,18 +69,18 @@ Payload = dict[str, str | int]
 
 
 def base64_length(raw_bytes: int) -> int:
-    """How many letters ``raw_bytes`` bytes are in base64."""
+    """Return the length of ``raw_bytes`` bytes in base64."""
     return (raw_bytes + 2) // 3 * 4
 
 
 def frame_length(agent_id: str, audio_bytes: int) -> int:
-    """Upper bound of the frame that carries ``audio_bytes`` bytes of sound as one chunk."""
+    """Return an upper bound of the frame that carries ``audio_bytes`` bytes of sound."""
     name = 2 * _ESCAPED * len(agent_id)
     return _FRAME_OVERHEAD + _SEQ_DIGITS + name + base64_length(audio_bytes)
 
 
 def encode(message: ToBackend) -> tuple[str, Payload]:
-    """Name and payload of the event that says ``message``."""
+    """Return name and payload of the event for ``message``."""
     match message:
         case AudioStart(agent_id):
             return AUDIO_START, {"agentId": _agent_id(agent_id)}
@@ -97,7 +97,7 @@ def encode(message: ToBackend) -> tuple[str, Payload]:
 
 
 def decode(event: str, payload: object = None) -> FromBackend:
-    """Return the message that ``event`` with ``payload`` says, or raise ``RemoteProtocolError``."""
+    """Return the message of ``event`` with ``payload``, or raise ``RemoteProtocolError``."""
     decoder = _DECODERS.get(event)
     if decoder is None:
         raise RemoteProtocolError(f"unknown event {printable(event[:40])!r} from the backend")
@@ -109,9 +109,9 @@ def decode(event: str, payload: object = None) -> FromBackend:
 
 
 def is_for_another(agent_id: str, payload: object = None) -> bool:
-    """Whether an event with ``payload`` names an ear, and it is not ``agent_id``.
+    """Whether an event with ``payload`` names an ear other than ``agent_id``.
 
-    Every event may name one. Without a name it is for whoever holds the connection.
+    Every event may name one. Without a name it is for the ear that holds the connection.
     """
     named = payload.get("agentId") if isinstance(payload, dict) else None
     return isinstance(named, str) and named != agent_id
@@ -173,7 +173,7 @@ def _tts_done(payload: Mapping[str, object]) -> FromBackend:
 
 
 def _error(payload: Mapping[str, object]) -> FromBackend:
-    """Take any payload: to refuse a malformed failure would make a success of it."""
+    """Accept any payload: rejecting a malformed failure would turn it into a success."""
     text = payload.get("error")
     if not isinstance(text, str):
         return BackendError("")
@@ -199,7 +199,7 @@ def _count(payload: Mapping[str, object], key: str, most: int) -> int:
 
 
 def media_type(content_type: str) -> str:
-    """Return ``content_type`` if it can be one."""
+    """Return ``content_type`` if it is valid."""
     if _CONTENT_TYPE.fullmatch(content_type) is None:
         raise RemoteProtocolError("contentType is not a media type")
     return content_type

@@ -17,12 +17,12 @@ PATH: Final = "/ws/voice"
 
 @dataclass(frozen=True, slots=True)
 class VoiceWsPing:
-    """Client: a question whether the server is there."""
+    """Client: a ping."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceWsStart:
-    """Client: an utterance follows. What was collected so far is thrown away."""
+    """Client: an utterance follows. Sound collected so far is discarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Client: be silent."""
+    """Client: stop speaking."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceWsPong:
-    """Server: the answer that it is."""
+    """Server: the answer to a ping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +45,31 @@ class AudioReceived:
     """Server: a binary frame has arrived."""
 
     bytes: int = 0
-    """How long that frame was; 0 if the server does not say."""
+    """Length of that frame; 0 if the server does not report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceWsProcessing:
-    """Server: the utterance is mine, I work on it."""
+    """Server: the utterance has arrived and is being processed."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceWsTranscript:
-    """Server: this is what I understood."""
+    """Server: the transcript."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceWsReply:
-    """Server: this is the answer; its speech follows in binary frames."""
+    """Server: the text of the reply; its speech follows in binary frames."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """Server: no binary frame of that answer follows. Throw away what you have not played."""
+    """Server: no binary frame of that answer follows. Discard what is not played yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ TO_SERVER: Final[Mapping[str, type[ToServer]]] = {
     "end": End,
     "interrupt": Interrupt,
 }
-"""What clients say, by its ``type``."""
+"""Messages of clients, by ``type``."""
 
 TO_CLIENT: Final[Mapping[str, type[ToClient]]] = {
     "pong": VoiceWsPong,
@@ -114,31 +114,31 @@ TO_CLIENT: Final[Mapping[str, type[ToClient]]] = {
     "done": Done,
     "error": VoiceWsError,
 }
-"""What the server says, by its ``type``."""
+"""Messages of the server, by ``type``."""
 
 _FROM_CLIENT: Final = Vocabulary[ToServer](TO_SERVER)
 _FROM_SERVER: Final = Vocabulary[ToClient](TO_CLIENT)
 
 
 def encode(message: ToServer | ToClient) -> str:
-    """Text frame that says ``message``."""
+    """Return the text frame for ``message``."""
     if isinstance(message, ToServer):
         return _FROM_CLIENT.encode(message)
     return _FROM_SERVER.encode(message)
 
 
 def decode_from_client(text: str) -> ToServer:
-    """Return what the client's frame ``text`` says."""
+    """Return the message of the client's frame ``text``."""
     return _FROM_CLIENT.decode(text)
 
 
 def decode_from_server(text: str) -> ToClient:
-    """Return what the server's frame ``text`` says."""
+    """Return the message of the server's frame ``text``."""
     return _FROM_SERVER.decode(text)
 
 
 PART_BYTES = 5 * FRAME_BYTES
-"""100 ms: some 300 messages for the longest utterance, even if it goes up at once."""
+"""100 ms: about 300 messages for the longest utterance, even if it is uploaded at once."""
 
 
 class VoiceWsDialect:
@@ -152,11 +152,11 @@ class VoiceWsDialect:
         """Whether the backend has answered the first ping."""
 
     def hello(self) -> tuple[Frame, ...]:
-        """Ask whether anybody is there who knows this wire."""
+        """Send a ping, to check that the server speaks this wire."""
         return self.say(ear.Ping(self._agent_id))
 
     def say(self, message: ear.ToBackend) -> tuple[Frame, ...]:
-        """Return the frames that say ``message``."""
+        """Return the frames for ``message``."""
         match message:
             case ear.Ping():
                 self._fence.ping()
@@ -175,7 +175,7 @@ class VoiceWsDialect:
                 assert_never(message)
 
     def hear(self, frame: Frame) -> tuple[ear.FromBackend, ...]:
-        """Return what a frame of the backend says."""
+        """Return the messages of a frame from the backend."""
         if isinstance(frame, bytes):
             return self._speech(frame)
         if isinstance(frame, str):
@@ -215,15 +215,15 @@ class VoiceWsDialect:
 
 
 class VoiceWsHandshake:
-    """Opens the WebSocket at its address; a token, where one is asked for, goes along."""
+    """Opens the WebSocket at its address, with the token if there is one."""
 
     def __init__(self, url: str, path: str = "") -> None:
         self._address = url + (path or PATH)
 
     async def find(self, _session: aiohttp.ClientSession, token: str | None) -> Endpoint:
-        """Return where to go."""
+        """Return the endpoint."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         return Endpoint(self._address, headers)
 
     async def leave(self, _session: aiohttp.ClientSession) -> None:
-        """Say nothing: who resets the connection has left."""
+        """Send nothing: a reset of the connection is enough."""
