@@ -1,4 +1,4 @@
-"""BackendClient: the face of the network towards the rest of the ear."""
+"""BackendClient: the interface between the network and the rest of the ear."""
 
 import asyncio
 import logging
@@ -45,14 +45,14 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
     "password": "JARVIS_PASSWORD",
     "agent_id": "AGENT_ID",
 }
-"""Options of the backend, and the names that give them: in the environment or in ``config``."""
+"""Options of the backend, and their names in the environment and in the module ``config``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Everything that one life of the network is made of. A value: any thread may read it.
+    """Configuration of one run of the network thread. A value: any thread may read it.
 
-    It is replaced as a whole, so that what belongs to different configurations never meets.
+    It is replaced as a whole, so that values of different configurations are never mixed.
     """
 
     config: BackendOptions
@@ -62,21 +62,21 @@ class Session:
 
     @property
     def url(self) -> str:
-        """Where the backend is, without a slash at the end."""
+        """URL of the backend, without a slash at the end."""
         return self.config.url.rstrip("/")
 
 
 class BackendClient:
-    """Delivers utterances to the backend and says what becomes of them. Any thread may use it.
+    """Delivers utterances to the backend and reports their verdicts. Any thread may use it.
 
-    It owns the network thread. No method raises into the audio, and only ``connect`` and
-    ``disconnect`` wait, both within a deadline. Every utterance given to ``send_audio`` ends in
-    exactly one ``Finished`` event; one that is given after ``disconnect`` waits for the next start.
-    All options are in one ``Session``; each life of the network thread reads it once.
+    It owns the network thread. No method raises into the audio threads, and only ``connect`` and
+    ``disconnect`` block, each with a deadline. Every utterance passed to ``send_audio`` ends in
+    exactly one ``Finished`` event; one passed after ``disconnect`` waits for the next start. All
+    options are in one ``Session``; each session of the network thread reads it once.
 
-    ``on_event`` is called on the network thread and must not wait. With a ``spool``, an utterance
-    that is not committed at the end gets ``Kept`` instead of ``Finished``, and the next client with
-    that spool goes on with it; without, nothing outlives the process.
+    ``on_event`` is called on the network thread and must not block. With a ``spool``, an utterance
+    that is not committed at a stop gets ``Kept`` instead of ``Finished``, and the next client with
+    that spool delivers it; without one, nothing survives the process.
     """
 
     def __init__(
@@ -115,49 +115,49 @@ class BackendClient:
 
     @property
     def connected(self) -> bool:
-        """Whether an utterance could go up now."""
+        """Whether an utterance could be uploaded now."""
         return self._status.connected
 
     @property
     def state(self) -> LinkState:
-        """How things stand with the link, and if the password is the matter."""
+        """State of the link, including a rejected password."""
         return self._status.state
 
     @property
     def address(self) -> str:
-        """Where the backend is, as people may see it: without a name or a password in it."""
+        """Address of the backend for display, without user name and password."""
         return address(self._session.url)
 
     @property
     def trouble(self) -> tuple[str, str]:
-        """Why the link is down, and what to do about it; both empty: nothing is wrong."""
+        """Why the link is down, and the remedy; both empty: nothing is wrong."""
         return self._status.trouble
 
     @property
     def growth_ms(self) -> int:
-        """How much more of an utterance is worth a call of ``extend``."""
+        """Minimum length of new sound for a call of ``extend``, in ms."""
         return self._session.wire.growth_ms
 
     @property
     def turns(self) -> int:
-        """How often the network thread has looked at everything: once a second, or it hangs."""
+        """Number of iterations of the network thread: at least one per second unless it hangs."""
         courier = self._courier
         return 0 if courier is None else courier.turns
 
     @property
     def idle(self) -> bool:
-        """Whether every utterance has its verdict."""
+        """Whether every utterance has a verdict."""
         courier = self._courier
         return not self._intake.waiting and (courier is None or courier.open == 0)
 
     def counters(self) -> Mapping[str, int]:
-        """Return how often each bound was met since the client was made."""
+        """Return how often each bound was reached since the client was created."""
         courier = self._courier
         counts = {"commands_dropped": self._intake.dropped, **self._spool.counters()}
         return counts if courier is None else {**counts, **courier.counters()}
 
     def start(self) -> None:
-        """Begin to reach the backend, and go on for ever. Returns at once."""
+        """Start to connect, and keep reconnecting until ``disconnect``. Returns at once."""
         with self._lifecycle:
             if self._thread is not None and self._thread.alive:
                 return
@@ -166,10 +166,10 @@ class BackendClient:
             self._thread.start()
 
     def prepare(self, config: BackendOptions) -> Callable[[], None]:
-        """Check other options, and return what goes on with them; or raise ``ConfigError``.
+        """Check new options, and return a function that applies them; or raise ``ConfigError``.
 
-        Calling that takes no time: the network thread ends its link in order and makes another.
-        What is not committed by then is delivered with the new options, if there is a spool.
+        That function returns at once: the network thread closes its link and opens a new one. With
+        a spool, utterances that are not committed by then are delivered with the new options.
         """
         session = session_of(config, self._given_timing)
 
@@ -180,13 +180,13 @@ class BackendClient:
         return go_on
 
     def connect(self, wait_s: float | None = None) -> bool:
-        """Start, and return whether the first attempt succeeded. The attempts go on if not.
+        """Start, and return whether the first attempt succeeded. If not, the attempts continue.
 
-        It waits at most ``wait_s`` seconds for the outcome; None: as long as one attempt may take.
+        It waits at most ``wait_s`` seconds for the result; None: the time-out of one attempt.
         """
         try:
             self.start()
-        except RuntimeError:  # the system gives us no thread
+        except RuntimeError:  # the system cannot start another thread
             _LOGGER.exception("the network cannot be started")
             return False
         timing = self._session.timing
@@ -196,11 +196,10 @@ class BackendClient:
     def send_audio(
         self, captured_audio: CapturedAudio | bytes, *, turn_id: str | None = None
     ) -> str:
-        """Have this delivered, now or when the link is back. Returns the name of its turn.
+        """Deliver an utterance, now or when the link is up again. Returns its turn id.
 
         The age of the utterance counts from ``spoken_at``; for plain PCM16, which may have a
-        ``turn_id``, it counts from this call. A name of your own must never have been used, as far
-        as the ledger reaches.
+        ``turn_id``, it counts from this call. A given ``turn_id`` must not occur in the ledger.
         """
         if not isinstance(captured_audio, CapturedAudio):
             name = secrets.token_hex(4) if turn_id is None else turn_id
@@ -209,32 +208,32 @@ class BackendClient:
         return captured_audio.turn_id
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
-        """Take what somebody has said so far. ``send_audio`` brings the whole of it.
+        """Add sound to an unfinished utterance. ``send_audio`` passes the whole of it.
 
-        It is kept on file, where there is a spool, and goes up, where the wire streams.
+        It is stored if there is a spool, and uploaded if the wire streams.
         """
         if self._wants_growth:
             self._intake.post(Grew(turn_id, offset, bytes(pcm)))
 
     def discard(self, turn_id: str) -> None:
-        """Forget what was said so far, and take it back: it was no utterance."""
+        """Delete and revoke what ``extend`` has passed: it was not an utterance."""
         if self._wants_growth:
             self._intake.post(Discard(turn_id))
 
     def abandon(self, turn_id: str, *, newer: bool = True) -> None:
-        """End a turn: the person said something ``newer``, or (False) wants no more of it.
+        """End a turn: the person said something ``newer``, or (False) stopped it.
 
-        Nothing of its reply arrives any more. With ``backend.waiting = "queue"``, something newer
-        leaves a turn alone that is not committed: ``StillWaiting`` says so.
+        No more of its reply is passed on. With ``backend.waiting = "queue"``, a newer utterance
+        does not end a turn that is not committed: ``StillWaiting`` reports that.
         """
         self._intake.post(Abandon(turn_id, newer))
 
     def heard(self, turn_id: str, heard: str, why: str) -> None:
-        """Record in the ledger how much of a reply was heard: see ``delivery.playback``."""
+        """Record in the ledger how much of a reply was heard, see ``delivery.playback``."""
         self._intake.post(Heard(turn_id, heard, why))
 
     def disconnect(self) -> None:
-        """End all turns and the network thread, within two seconds whatever the backend does."""
+        """End all turns and the network thread, within two seconds even if the backend hangs."""
         with self._lifecycle:
             thread, self._thread = self._thread, None
             if self._intake.waiting and (thread is None or not thread.alive):
@@ -249,22 +248,22 @@ class BackendClient:
         return streams or not isinstance(self._spool, NoSpool)
 
     def _last_words(self) -> NetworkThread:
-        """Start a thread that only tells what became of the utterances nobody fetched."""
+        """Start a thread that only reports the verdicts of the utterances still in the queue."""
         thread = NetworkThread(self._supervise)
         thread.stop(0.0)
         thread.start()
         return thread
 
     async def _supervise(self, stop: asyncio.Event) -> None:
-        """Live until ``stop``, and once more whenever there are other options."""
+        """Run a session; start a new one after each reload, until ``stop``."""
         while not await self._live(stop):
             self._status.forget()
 
     async def _live(self, stop: asyncio.Event) -> bool:
-        """Live with the present options, and return whether that was the last life."""
+        """Run one session with the current options, and return whether it was the last one."""
         loop, over = asyncio.get_running_loop(), asyncio.Event()
         self._begin_anew = partial(_call_soon, loop, over.set)
-        session = self._session  # after the line above: whoever changes it now ends this life
+        session = self._session  # after the line above: a change from now on ends this session
         config, patience = session.config, session.timing.patience
         promise = Guarantee(config.delivery)
         outbox = Outbox(
@@ -310,31 +309,31 @@ class BackendClient:
     def _tell(self, event: DeliveryEvent) -> None:
         try:
             self._on_event(event)
-        except Exception:  # whatever it is, it is theirs, and the network goes on
+        except Exception:  # a bug of the caller must not stop the network
             _LOGGER.exception("on_event failed at %s", type(event).__name__)
 
 
 def clock() -> float:
-    """Seconds that go on while the machine sleeps, and that nobody sets."""
+    """Seconds of a monotonic clock that includes the time in which the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _nobody(_event: DeliveryEvent) -> None:
-    """Listen to nothing."""
+    """Ignore an event."""
 
 
 def _do_nothing() -> None:
-    """Nothing lives yet."""
+    """Do nothing: no session runs yet."""
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the loop has been closed: it has nothing to do any more
+    with suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(call)
 
 
 @asynccontextmanager
 async def _set_with(leader: asyncio.Event, follower: asyncio.Event) -> AsyncIterator[None]:
-    """Have one event set as soon as the other is, while the block lasts."""
+    """Set ``follower`` as soon as ``leader`` is set, while the block lasts."""
     if leader.is_set():
         follower.set()
     led = asyncio.create_task(leader.wait())
@@ -346,13 +345,13 @@ async def _set_with(leader: asyncio.Event, follower: asyncio.Event) -> AsyncIter
 
 
 def checked(config: BackendOptions) -> tuple[BackendOptions, Trust]:
-    """Return what can be used, or raise ``ConfigError``."""
+    """Return the checked options and their trust, or raise ``ConfigError``."""
     _refuse_plaintext(config)
     return config, Trust(config.ca_file)
 
 
 def session_of(config: BackendOptions, timing: Timing) -> Session:
-    """Make a session of options that can be used, or raise ``ConfigError``."""
+    """Make a session from checked options, or raise ``ConfigError``."""
     usable, trust = checked(config)
     return Session(usable, trust, WIRES[usable.protocol], _timing(usable, timing))
 
@@ -379,7 +378,7 @@ def _timing(config: BackendOptions, timing: Timing) -> Timing:
 
 
 def _utterance(captured: CapturedAudio) -> Utterance:
-    """Wrap the sound. Half a sample at the end is found out, and told, where the turn is."""
+    """Make a WAV file of the sound. Half a sample at the end is detected later, by the turn."""
     pcm, whole = captured.pcm, len(captured.pcm) % SAMPLE_BYTES == 0
     wav = pcm_to_wav(pcm) if whole else b""
     return Utterance(captured.turn_id, wav, len(pcm), captured.spoken_at)

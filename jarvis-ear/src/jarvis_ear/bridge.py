@@ -1,6 +1,6 @@
-"""The bridge between hearing and delivery: what the one decided becomes the other's business.
+"""Bridge between hearing and delivery.
 
-It decides nothing itself. Effects of the ear become calls of the backend client and the speaker;
+It makes no decisions. Effects of the ear become calls of the backend client and the speaker;
 events of delivery and of the speaker become events of the ear.
 """
 
@@ -29,72 +29,72 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.units import Samples
 
 REMEMBERED: Final = 32
-"""Abandoned turns whose late chunks are told apart; more than one connection can hold back."""
+"""Number of abandoned turns whose late chunks are dropped; one connection cannot delay as many."""
 
 
 SPEAKS_AGAIN: Final = (WakeDetected.__name__, SpeechStarted.__name__)
-"""Reasons to abandon a turn that mean that something newer is said."""
+"""Reasons to abandon a turn that mean a newer utterance."""
 
 
 class SpeechOutput(Protocol):
-    """What the bridge needs of a speaker. No call blocks."""
+    """What the bridge needs from a speaker. No call blocks."""
 
     def play(self, turn_id: str, index: int, content_type: str, audio: bytes) -> None:
-        """Play a chunk of a reply after what is waiting already."""
+        """Play a chunk of a reply after those that already wait."""
 
     def finish(self, turn_id: str) -> None:
-        """Say that no chunk of this reply will follow."""
+        """Mark the reply as complete: no more chunks follow."""
 
     def stop(self) -> None:
-        """Be silent at once."""
+        """Stop playback at once."""
 
 
 class Messenger(Protocol):
-    """What the bridge needs of the backend client. No call blocks."""
+    """What the bridge needs from the backend client. No call blocks."""
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
-        """Keep what is known so far of an utterance, against a sudden death."""
+        """Store the sound of an unfinished utterance, in case the process is killed."""
 
     def discard(self, turn_id: str) -> None:
-        """Keep nothing of a turn in which nothing was said."""
+        """Delete the sound of a turn without speech."""
 
     def abandon(self, turn_id: str, *, newer: bool = True) -> None:
-        """Wait for this reply no longer, because something ``newer`` is said or nothing more."""
+        """Stop waiting for a reply, because of a ``newer`` utterance or on request."""
 
 
 class TurnObserver(Protocol):
-    """What the bridge needs of the turn log. No call blocks."""
+    """What the bridge needs from the turn log. No call blocks."""
 
     def effect(self, effect: Effect) -> None:
-        """Note what the ear decided."""
+        """Record an effect of the ear."""
 
     def delivery(self, event: DeliveryEvent) -> None:
-        """Note what became of an utterance."""
+        """Record a delivery event."""
 
     def reply_started(self, turn_id: str) -> None:
-        """Note the first sound of a reply."""
+        """Record the first sound of a reply."""
 
     def reply_heard(self, turn_id: str, playback: Playback) -> None:
-        """Note what the loudspeaker made of a reply so far."""
+        """Record how much of a reply was played so far."""
 
     def reply_ended(self, turn_id: str) -> None:
-        """Note the last sound of a reply."""
+        """Record the last sound of a reply."""
 
 
 class Listener(Protocol):
-    """What the bridge needs of the inbox. No call blocks."""
+    """What the bridge needs from the inbox. No call blocks."""
 
     def tell(self, event: object) -> None:
         """Pass an event to the ear."""
 
 
 class Bridge:
-    """Passes on what happens. Each method belongs to one thread: see there."""
+    """Passes effects and events on. Each method belongs to one thread, named in its docstring."""
 
     def __init__(
         self, *, ear: Listener, log: TurnObserver, captured_at: Callable[[Samples], float]
     ) -> None:
-        """``captured_at`` says when a sample of the stream was captured, by the boot clock."""
+        """``captured_at`` returns the capture time of a sample of the stream, on the boot clock."""
         self._ear = ear
         self._log = log
         self._captured_at = captured_at
@@ -107,16 +107,16 @@ class Bridge:
     def connect(
         self, *, send: Callable[[CapturedAudio], None], backend: Messenger, speaker: SpeechOutput
     ) -> None:
-        """Say where effects go. Once, before anything happens: both ends need the bridge first.
+        """Set the receivers of effects, which need the bridge themselves. Once, before any event.
 
-        ``send`` takes an utterance, and must not wait.
+        ``send`` takes an utterance, and must not block.
         """
         self._send = send
         self._backend = backend
         self._speaker = speaker
 
     def effect(self, effect: Effect) -> None:
-        """Carry out what the ear decided. Ear thread."""
+        """Carry out an effect of the ear. Ear thread."""
         self._log.effect(effect)
         match effect:
             case SendUtterance(turn_id, utterance):
@@ -135,7 +135,7 @@ class Bridge:
                 pass
 
     def delivery(self, event: DeliveryEvent) -> None:
-        """Carry on what became of an utterance. Network thread."""
+        """Pass on a delivery event. Network thread."""
         self._log.delivery(event)
         match event:
             case ReplyAudio(turn_id, index, content_type, audio):
@@ -150,16 +150,16 @@ class Bridge:
                 pass
 
     def reply_started(self, turn_id: str) -> None:
-        """Tell that a reply is heard. Speaker thread."""
+        """Report that playback of a reply has started. Speaker thread."""
         self._log.reply_started(turn_id)
         self._ear.tell(ReplyStarted(turn_id))
 
     def reply_heard(self, turn_id: str, playback: Playback) -> None:
-        """Tell what the loudspeaker made of a reply so far. Speaker thread."""
+        """Report how much of a reply was played so far. Speaker thread."""
         self._log.reply_heard(turn_id, playback)
 
     def reply_ended(self, turn_id: str) -> None:
-        """Tell that a reply was heard to its end. Speaker thread."""
+        """Report that playback of a reply has ended. Speaker thread."""
         self._log.reply_ended(turn_id)
         self._ear.tell(ReplyEnded(turn_id))
 
@@ -171,7 +171,7 @@ class Bridge:
     def _abandon(self, turn_id: str, *, newer: bool) -> None:
         with self._lock:
             self._abandoned.append(turn_id)
-            self._speaker.stop()  # what of it waits there already
+            self._speaker.stop()  # drops its chunks that already wait there
         self._backend.abandon(turn_id, newer=newer)
 
     def _finish(self, finished: Finished) -> None:
@@ -182,7 +182,7 @@ class Bridge:
 
 
 def _without_sound(finished: Finished) -> Event:
-    """Say what the end of a turn means whose reply has no sound."""
+    """Return the ear's event for the end of a turn whose reply has no sound."""
     if finished.verdict is Verdict.DONE:
         return ReplyEnded(finished.turn_id)
     return Failed(finished.turn_id, finished.code)

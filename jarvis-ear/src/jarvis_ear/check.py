@@ -1,4 +1,4 @@
-"""Check: whether a configuration can be used, and what its owner had better know of it."""
+"""Check: whether a configuration can be used, and warnings about it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ FINE: Final = "the configuration is fine"
 
 
 def check(loaded: Loaded) -> str:
-    """Say that it is fine, after what is dangerous in it; or raise ConfigError if it is not."""
+    """Return the warnings and ``FINE``; or raise ``ConfigError`` with all mistakes."""
     mistakes = list(_mistakes(loaded))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
@@ -26,7 +26,7 @@ def check(loaded: Loaded) -> str:
 
 
 def _mistakes(loaded: Loaded) -> Iterator[str]:
-    """Try what the ear itself tries when it starts; whoever refuses names the option first."""
+    """Run the checks of the ear's start; each error message begins with the option's name."""
     config = loaded.config
     tries: tuple[Callable[[], object], ...] = (
         lambda: checked(config.backend),
@@ -69,7 +69,7 @@ def _dangers(config: Config) -> Iterator[str]:
 
 
 def _doubts(microphone: MicrophoneOptions) -> Iterator[str]:
-    """Say why the microphone may not be found; a device that is not there may still come."""
+    """Warn why the microphone may not be found; a missing device may still be plugged in."""
     wanted = microphone.device
     if not wanted or microphone.input:
         return

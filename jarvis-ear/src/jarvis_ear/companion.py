@@ -1,8 +1,8 @@
-"""The reference backend as a companion process, for trying out the ear on one machine.
+"""Companion: the reference backend as a child process, to try out the ear on one machine.
 
-A process of its own, because the ear never imports the backend, and because speech recognition in
-the same interpreter would take its turns from the ear thread. It stops when its standard input
-closes, so it cannot outlive us, however we end.
+It is a separate process, because the ear never imports the backend, and because speech recognition
+in the same interpreter would delay the ear thread. It stops when its standard input closes, so it
+never outlives the ear.
 """
 
 import logging
@@ -24,7 +24,7 @@ from jarvis_ear.errors import ConfigError, ConnectFailed
 from jarvis_ear.process import Timed, inherited
 
 STOP_S: Final = 1.5
-"""It stops in well under a second; the whole program must stop within two."""
+"""Seconds; it stops in well under one, and the whole program must stop within two."""
 
 
 _LOGGER: Final = logging.getLogger("jarvis_ear.companion")
@@ -39,9 +39,9 @@ class Companion:
     def __init__(self, *, transcripts: bool) -> None:
         self._transcripts = transcripts
         self.url = ""
-        """Where it listens, once it has started."""
+        """URL at which it listens, once it has started."""
         self.password = secrets.token_urlsafe(24)
-        """What it accepts: made anew each time, never shown, passed in its environment."""
+        """Its password: new for each start, never shown, passed in its environment."""
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -56,7 +56,7 @@ class Companion:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            process_group=0,  # Ctrl-C in the terminal is for us, and we end it
+            process_group=0,  # Ctrl-C in the terminal must reach only us; we stop the child
             env={
                 **inherited(os.environ),
                 "JARVIS_PASSWORD": self.password,
@@ -100,7 +100,7 @@ class Companion:
 
 @contextmanager
 def led(options: Config) -> Iterator[Callable[[Config], Config]]:
-    """Start a companion if one was asked for, and give what points options at it."""
+    """Start a companion if configured, and yield a function that points options at it."""
     if not options.with_backend:
         yield lambda unchanged: unchanged
         return
@@ -113,7 +113,7 @@ def led(options: Config) -> Iterator[Callable[[Config], Config]]:
 
 
 def _pass_on(lines: Iterable[str]) -> None:
-    """Log what the backend logs; its lines begin with a level and the name of a logger."""
+    """Log the lines of the backend; each begins with a level and the name of a logger."""
     for line in lines:
         level, _, rest = line.rstrip().partition(" ")
         _, _, text = rest.partition(": ")

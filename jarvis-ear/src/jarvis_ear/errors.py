@@ -1,54 +1,54 @@
-"""What can go wrong, and whose fault it is.
+"""Exceptions of the program, and where each error comes from.
 
 * ``JarvisEarError``
-    * ``ConfigError``            the user's: printed without traceback, exit status 78, no restart
-    * ``AlreadyRunning``         the user's: two ears would take each other's sentences, status 75
-    * ``InputError``             the user's: a file that cannot be read as sound, exit status 66
-    * ``TurnFailed``             the backend's: a file's last command did not succeed, status 75
-    * ``DeviceError``            the room's: retried with back-off
+    * ``ConfigError``            user: printed without traceback, exit status 78, no restart
+    * ``AlreadyRunning``         user: two ears would take each other's utterances, status 75
+    * ``InputError``             user: a file that cannot be read as sound, exit status 66
+    * ``TurnFailed``             backend: a file's last command did not succeed, status 75
+    * ``DeviceError``            device: retried with back-off
         * ``MicrophoneUnavailable``
             * ``MicrophoneBusy``
-        * ``DeviceHangs``        nothing in this process can wake it: the program ends
+        * ``DeviceHangs``        nothing in this process can recover it: the program ends
         * ``SpeakerLost``
-    * ``TransportError``         the network's: retried with back-off
+    * ``TransportError``         network: retried with back-off
         * ``ConnectFailed``
         * ``Disconnected``
-            * ``ClosedInOrder``  the other side said that it leaves
-        * ``Rejected``           credentials refused: long back-off, said loudly once
-    * ``Impostor``               another user's program is where an ear should be, status 77
-    * ``ServiceError``           this machine's: the service cannot be installed, status 71
-        * ``NotPermitted``       the user's: only root may do that, status 77
+            * ``ClosedInOrder``  the other side closed the link as the protocol requires
+        * ``Rejected``           credentials rejected: long back-off, logged once
+    * ``Impostor``               another user's program is in the place of an ear, status 77
+    * ``ServiceError``           machine: the service cannot be installed, status 71
+        * ``NotPermitted``       user: only root may do that, status 77
     * ``ProtocolError``
-        * ``RemoteProtocolError``  they sent nonsense: drop the message or the link, count, go on
-        * ``LocalProtocolError``   we tried to send nonsense: a bug
+        * ``RemoteProtocolError``  invalid data received: drop the message or the link, and count
+        * ``LocalProtocolError``   invalid data about to be sent: a bug
 
-Anything else is a bug: it ends the process with a traceback, and systemd starts a fresh one.
+Any other exception is a bug: it ends the process with a traceback, and systemd restarts it.
 """
 
 from typing import ClassVar
 
 
 class JarvisEarError(Exception):
-    """The root: a person can act on its text, which says who, what, and what was expected."""
+    """Base class. The text tells a person what failed, where, and what was expected."""
 
     exit_status: ClassVar[int] = 1
-    """Status the process ends with when nobody handled the error (sysexits.h numbers)."""
+    """Exit status of the process if the error is not handled (sysexits.h numbers)."""
 
 
 class ConfigError(JarvisEarError):
-    """The configuration cannot be used. One line per problem; all problems at once."""
+    """The configuration is invalid. The text has one line per problem, and all problems."""
 
-    exit_status = 78  # EX_CONFIG: systemd does not restart on it (RestartPreventExitStatus=78)
+    exit_status = 78  # EX_CONFIG: systemd does not restart after it (RestartPreventExitStatus=78)
 
 
 class AlreadyRunning(JarvisEarError):
-    """Another ear uses what only one can use."""
+    """Another ear uses an exclusive resource."""
 
-    exit_status = 75  # EX_TEMPFAIL: it will do once the other one has ended
+    exit_status = 75  # EX_TEMPFAIL: it will succeed once the other one has ended
 
 
 class InputError(JarvisEarError):
-    """A sound file or stream that was named cannot be read as what it should be."""
+    """A given sound file or stream cannot be read in the expected format."""
 
     exit_status = 66  # EX_NOINPUT
 
@@ -56,33 +56,33 @@ class InputError(JarvisEarError):
 class TurnFailed(JarvisEarError):
     """The last command of a sound file was not run, or its reply did not come."""
 
-    exit_status = 75  # EX_TEMPFAIL: the backend may do it another time
+    exit_status = 75  # EX_TEMPFAIL: a later attempt may succeed
 
 
 class DeviceError(JarvisEarError):
-    """A microphone or speaker does not do what it should."""
+    """A microphone or speaker does not work."""
 
     exit_status = 69  # EX_UNAVAILABLE
 
 
 class MicrophoneUnavailable(DeviceError):
-    """No sound can be read from the microphone (any more)."""
+    """No sound can be read from the microphone, or it was lost."""
 
 
 class MicrophoneBusy(MicrophoneUnavailable):
-    """Another program holds the microphone; the text says which one."""
+    """Another program uses the microphone; the text says which one."""
 
 
 class DeviceHangs(DeviceError):
-    """A driver or a sound server does not come back from a call."""
+    """A call of a driver or a sound server does not return."""
 
 
 class SpeakerLost(DeviceError):
-    """No sound can be written to the speaker (any more)."""
+    """No sound can be written to the speaker, or it was lost."""
 
 
 class TransportError(JarvisEarError):
-    """The link to the backend does not do what it should."""
+    """The link to the backend does not work."""
 
     exit_status = 69  # EX_UNAVAILABLE
 
@@ -92,21 +92,21 @@ class ConnectFailed(TransportError):
 
 
 class Disconnected(TransportError):
-    """A link that was up is gone."""
+    """An open link was lost."""
 
 
 class ClosedInOrder(Disconnected):
-    """The other side has closed a link as its protocol wants it done."""
+    """The other side closed the link as the protocol requires."""
 
 
 class Rejected(TransportError):
-    """The backend refused our credentials."""
+    """The backend rejected our credentials."""
 
     exit_status = 77  # EX_NOPERM
 
 
 class Impostor(JarvisEarError):
-    """What is in the place of a running ear belongs to somebody who is not to be believed."""
+    """The folder or program in the place of a running ear belongs to an untrusted user."""
 
     exit_status = 77  # EX_NOPERM
 
@@ -130,8 +130,8 @@ class ProtocolError(JarvisEarError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """The other side sent something it must not send."""
+    """The other side sent invalid data."""
 
 
 class LocalProtocolError(ProtocolError):
-    """We were about to send something we must not send: a bug of ours."""
+    """We were about to send invalid data: a bug of ours."""

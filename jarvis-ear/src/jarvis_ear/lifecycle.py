@@ -1,4 +1,4 @@
-"""StopSignal: why and when the program ends."""
+"""StopSignal and LastTurn: when the program ends, and with which error."""
 
 import os
 import signal
@@ -19,10 +19,10 @@ _FAILURES: Final = {Verdict.FAILED, Verdict.EXPIRED, Verdict.IN_DOUBT, Verdict.R
 
 
 class LastTurn:
-    """Remembers how the newest utterance of this process ended, for the end of a sound file.
+    """Verdict of the newest utterance of this process, for the end of a sound file.
 
     The ear thread calls ``effect`` and ``failure``, the network thread ``delivery``; each stores
-    one value. What the person gave up is no failure.
+    one value. A turn that the person abandoned is not a failure.
     """
 
     def __init__(self) -> None:
@@ -30,26 +30,26 @@ class LastTurn:
         self._finished: Finished | None = None
 
     def effect(self, effect: Effect) -> None:
-        """Note that an utterance is sent."""
+        """Record that an utterance is sent."""
         if isinstance(effect, SendUtterance):
             self._turn_id = effect.turn_id
 
     def delivery(self, event: DeliveryEvent) -> None:
-        """Note how an utterance ended."""
+        """Record the verdict of the newest utterance."""
         if isinstance(event, Finished) and event.turn_id == self._turn_id:
             self._finished = event
 
     def reply_started(self, turn_id: str) -> None:
-        """Note nothing: the verdict tells how the turn ended."""
+        """Do nothing: the verdict says how the turn ended."""
 
     def reply_ended(self, turn_id: str) -> None:
-        """Note nothing, likewise."""
+        """Do nothing."""
 
     def reply_heard(self, turn_id: str, playback: Playback) -> None:
-        """Note nothing, likewise."""
+        """Do nothing."""
 
     def failure(self) -> TurnFailed | None:
-        """Return what the program ends with if the newest utterance did not succeed."""
+        """Return the error of the newest utterance if it did not succeed, else None."""
         last = self._finished
         if last is None or last.turn_id != self._turn_id or last.verdict not in _FAILURES:
             return None
@@ -58,11 +58,11 @@ class LastTurn:
 
 
 class StopSignal:
-    """Waits for whatever ends the program. Made and awaited by the main thread.
+    """Waits for the end of the program. Created and awaited by the main thread.
 
-    A thread that dies of an exception ends the program too. A first signal ends it in order, a
-    second one at once. ``finish`` and ``fail`` may be called by any thread; the first call counts.
-    ``on_signal`` is called with the first signal, between any two steps of the main thread.
+    An unhandled exception in any thread ends the program too. The first signal ends it in order,
+    the second at once. Any thread may call ``finish`` and ``fail``; the first call counts.
+    ``on_signal`` is called at the first signal, between any two bytecodes of the main thread.
     """
 
     def __init__(self, on_signal: Callable[[], None] = lambda: None) -> None:
@@ -72,20 +72,20 @@ class StopSignal:
         self._handlers: list[tuple[signal.Signals, object]] = []
 
     def finish(self, error: JarvisEarError | None = None) -> None:
-        """Everything there was to do is done; ``error`` says what of it did not succeed."""
+        """End the program because its work is done; ``error`` says what did not succeed."""
         if error is None:
             self._over.set()
         else:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """Something cannot go on."""
+        """End the program with ``error``."""
         if not self._over.is_set():
             self._error = error
             self._over.set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the end; False when it has not come in time. Raises what it failed with."""
+        """Wait for the end, and return False after the time-out. Raises the error of ``fail``."""
         if not self._over.wait(timeout_s):
             return False
         if self._error is not None:
@@ -106,10 +106,10 @@ class StopSignal:
     ) -> None:
         threading.excepthook = self._excepthook
         for number, handler in self._handlers:
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave us
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as returned by signal()
 
     def _on_thread_failure(self, failure: threading.ExceptHookArgs) -> None:
-        """End the program with what ended a thread: it must never live on, deaf."""
+        """End the program with the exception of a thread: it must not run on while deaf."""
         self.fail(failure.exc_value or failure.exc_type())
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

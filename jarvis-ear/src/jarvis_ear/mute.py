@@ -1,4 +1,4 @@
-"""Mute: who closed the microphone, kept over restarts."""
+"""Mute: who muted the microphone, stored across restarts."""
 
 import json
 import logging
@@ -18,9 +18,9 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From one time of the clock on the wall to another, over midnight if need be.
+    """A daily period in wall-clock time, which may include midnight. A value.
 
-    Only the reading of the clock counts, so days of 23 and of 25 hours need no rule of their own.
+    Only the wall-clock time counts, so days of 23 and of 25 hours need no special rule.
     """
 
     begin: time
@@ -28,7 +28,7 @@ class QuietHours:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Read "23:00-07:00", which the options have checked; None for an empty text."""
+        """Parse "23:00-07:00", which the options have validated; None for an empty text."""
         begin, _, end = text.partition("-")
         return cls(time.fromisoformat(begin), time.fromisoformat(end)) if text else None
 
@@ -43,29 +43,29 @@ class QuietHours:
 
 
 OWNER: Final = "owner"
-"""Whoever types `jarvis-ear mute`."""
+"""The person who types `jarvis-ear mute`."""
 
 CLOCK: Final = "clock"
-"""The quiet hours that are configured."""
+"""The configured quiet hours."""
 
 BUS: Final = "bus"
-"""Whoever switches the module `audio` on the event bus."""
+"""A client that switches the module `audio` on the event bus."""
 
 FILE: Final = "mute.json"
 
 MAX_BYTES: Final = 4096
-"""Ten times what we write."""
+"""Ten times the size of what is written."""
 
 
 class Mute:
-    """Decides whether the ear is closed. Any thread may ask and tell.
+    """Decides whether the ear is muted. Any thread may use it.
 
-    It is closed while anybody wants it: the owner until the owner opens it, the clock in its hours,
-    others until they themselves let go. The owner opens it whoever closed it; quiet hours that the
-    owner has ended stay ended until the next night. Every change is on disk before it is confirmed.
-    If the file cannot be understood the ear stays closed: who muted it may rely on that.
+    The ear is muted while at least one party wants it: the owner until the owner unmutes, the clock
+    during quiet hours, others until they unmute. The owner's unmute overrides all; quiet hours that
+    the owner has ended stay ended until the next night. A change is written to disk before the call
+    returns. If the file cannot be read the ear stays muted, because a user may rely on that.
 
-    ``on_change`` is called, under the lock, when the ear is to close (True) or to open.
+    ``on_change`` is called, under the lock, when the ear has to mute (True) or unmute (False).
     """
 
     def __init__(
@@ -88,18 +88,18 @@ class Mute:
 
     @property
     def by(self) -> tuple[str, ...]:
-        """Who wants the ear closed; nobody: it is open."""
+        """Who muted the ear; empty: it is not muted."""
         return tuple(sorted(self._by))
 
     @property
     def until(self) -> str:
-        """The time on the wall at which the ear opens by itself; empty: it does not."""
+        """Wall-clock time at which the ear unmutes by itself; empty: it does not."""
         if self._quiet_hours is None or self._by != {CLOCK}:
             return ""
         return f"{self._quiet_hours.end:%H:%M}"
 
     def load(self) -> bool:
-        """Remember what was so before, and return whether the ear starts closed. Once."""
+        """Load the stored state, and return whether the ear starts muted. Call it once."""
         with self._lock:
             try:
                 told = json.loads(read_regular(self._path, MAX_BYTES)[0])
@@ -116,17 +116,17 @@ class Mute:
             return bool(self._by)
 
     def change(self, quiet_hours: QuietHours | None) -> None:
-        """Go on with other quiet hours; the next look acts on them."""
+        """Set other quiet hours; the next ``look`` applies them."""
         with self._lock:
             self._quiet_hours = quiet_hours
 
     def mute(self, by: str = OWNER) -> None:
-        """Close the ear, until ``by`` lets go or the owner opens it."""
+        """Mute the ear, until ``by`` or the owner unmutes it."""
         with self._lock:
             self._set(self._by | {by})
 
     def unmute(self, by: str = OWNER) -> None:
-        """Let go; the owner opens it for everybody."""
+        """Remove the mute of ``by``; the owner removes all."""
         with self._lock:
             if by != OWNER:
                 self._set(self._by - {by})
@@ -135,19 +135,19 @@ class Mute:
             self._set(frozenset())
 
     def toggle(self) -> None:
-        """Do what the owner would do by pressing the only button."""
+        """Unmute as the owner if the ear is muted, else mute it."""
         if self._by:
             self.unmute()
         else:
             self.mute()
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
-        """Tell ``listener`` who wants the ear closed, before any change after this."""
+        """Call ``listener`` with who muted the ear, before any later change."""
         with self._lock:
             listener(self.by)
 
     def look(self) -> None:
-        """Look at the clock: several times a minute, or quiet hours begin late."""
+        """Apply the quiet hours; call it several times a minute, or they begin late."""
         with self._lock:
             by = self._with_clock(self._by)
             if by != self._by:

@@ -14,28 +14,28 @@ SOCKET: Final = "control"
 """Name of the control socket in the runtime folder."""
 
 FEED: Final = "feed"
-"""Name of the socket that a console watches, in the same folder."""
+"""Name of the socket of the console's feed, in the same folder."""
 
 SERVICE: Final = Path("/run") / NAME
-"""Where the service manager puts the runtime folder of a system service."""
+"""Runtime folder that the service manager creates for a system service."""
 
 
 def runtime_folder(environ: Mapping[str, str]) -> Path:
-    """Return where a service, a session or else a user keeps what ends with the machine."""
+    """Return the folder of a service, a session or a user for files that a reboot removes."""
     return _given(environ, "RUNTIME_DIRECTORY") or _own_runtime_folder(environ)
 
 
 def spool_folder(environ: Mapping[str, str]) -> Path:
-    """Return where sentences wait: the runtime folder, or a service's last one if it has several.
+    """Return the folder of waiting utterances: the runtime folder, or the last of a service's.
 
-    A service lets its group into the first, where the control socket is, and nobody into the last.
+    The group of a service may enter its first folder, with the control socket, but not the last.
     """
     last = environ.get("RUNTIME_DIRECTORY", "").rpartition(":")[2]
     return Path(last) if last else runtime_folder(environ)
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """Return where a service or a user keeps what outlives the machine's start."""
+    """Return the folder of a service or a user for files that survive a reboot."""
     if service := _given(environ, "STATE_DIRECTORY"):
         return service
     if state := environ.get("XDG_STATE_HOME", ""):
@@ -45,7 +45,7 @@ def state_folder(environ: Mapping[str, str]) -> Path:
 
 
 def control_folder(environ: Mapping[str, str]) -> Path:
-    """Return the runtime folder, made if need be and ours alone; or raise OSError."""
+    """Return the private runtime folder, and create it if necessary; or raise ``OSError``."""
     if service := _given(environ, "RUNTIME_DIRECTORY"):
         return service
     folder = _own_runtime_folder(environ)
@@ -55,9 +55,9 @@ def control_folder(environ: Mapping[str, str]) -> Path:
 
 
 def sockets(environ: Mapping[str, str], name: str = SOCKET) -> Iterator[Path]:
-    """List where a socket of a running ear may be, in the order in which they are asked.
+    """Yield the possible paths of a running ear's socket, in the order of attempts.
 
-    The service's comes before that of a session or a user: only root can make it.
+    The service's comes before that of a session or a user, because only root can create it.
     """
     if service := _given(environ, "RUNTIME_DIRECTORY"):
         yield service / name
@@ -66,13 +66,13 @@ def sockets(environ: Mapping[str, str], name: str = SOCKET) -> Iterator[Path]:
 
 
 def _given(environ: Mapping[str, str], name: str) -> Path | None:
-    """Return the first of the folders that the service manager gave us, if it gave any."""
+    """Return the first folder that the service manager passes in this variable, if any."""
     first = environ.get(name, "").partition(":")[0]
     return Path(first) if first else None
 
 
 def _own_runtime_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of a session or a user, whatever the service manager says."""
+    """Return the folder of a session or a user, even in a service."""
     session = environ.get("XDG_RUNTIME_DIR", "")
     if session and Path(session).is_dir():
         return Path(session) / NAME
@@ -80,7 +80,7 @@ def _own_runtime_folder(environ: Mapping[str, str]) -> Path:
 
 
 def _require_ours(folder: Path) -> None:
-    """Refuse a folder that somebody else has put there, or may write into."""
+    """Raise ``PermissionError`` if another user owns the folder or may write into it."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise PermissionError(f"{folder} does not belong to us alone")
@@ -94,11 +94,11 @@ def open_regular(
     dir_fd: int | None = None,
     follow: bool = False,
 ) -> int:
-    """Open a regular file, and return its descriptor; or raise OSError. Never waits. Any thread.
+    """Open a regular file, and return its descriptor; or raise ``OSError``. Never blocks.
 
-    ``flags`` are those of ``os.open``; ``mode`` is that of a file which is made, and ``dir_fd`` the
-    folder in which a relative ``path`` stands. A link is followed only with ``follow``: where its
-    owner has named the file. A pipe, a device or a folder is refused either way.
+    ``flags`` are those of ``os.open``; ``mode`` is that of a new file, and ``dir_fd`` the folder of
+    a relative ``path``. A symbolic link is followed only with ``follow``, for a file that the owner
+    has named. A pipe, a device or a folder is always refused. Any thread.
     """
     careful = os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     handle = os.open(path, flags | careful, mode, dir_fd=dir_fd)
@@ -111,9 +111,9 @@ def open_regular(
 def read_regular(
     path: Path, max_bytes: int, *, follow: bool = False
 ) -> tuple[bytes, os.stat_result]:
-    """Read all of a regular file, and say what was found there. Any thread.
+    """Return the content and the status of a regular file. Any thread.
 
-    Raises ``OSError``, also for what is longer than ``max_bytes``.
+    Raises ``OSError``, also for a file longer than ``max_bytes``.
     """
     with os.fdopen(open_regular(path, os.O_RDONLY, follow=follow), "rb") as file:
         found = os.fstat(file.fileno())
@@ -124,7 +124,7 @@ def read_regular(
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace the file, with its folder if need be; or raise OSError."""
+    """Replace the file atomically, and create its folder if necessary; or raise ``OSError``."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
@@ -143,17 +143,17 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NotPrivate(OSError):
-    """The folder belongs to somebody else."""
+    """The folder belongs to another user."""
 
 
 class PrivateFolder:
-    """Reads and writes regular files of one folder, and can touch nothing outside it.
+    """A folder whose regular files it reads and writes; it cannot access anything outside.
 
-    One thread at a time. Raises ``OSError`` for whatever does not work.
+    Used by one thread at a time. Its methods raise ``OSError``.
     """
 
     def __init__(self, path: Path) -> None:
-        """Make the folder if there is none, and take it over."""
+        """Create the folder if necessary, and make it private."""
         path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         self.path = path
         self._fd = os.open(path, _FOLDER)
@@ -175,14 +175,14 @@ class PrivateFolder:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
     def names(self) -> list[str]:
-        """Return what is in it, sorted."""
-        return sorted(os.listdir(self._fd))  # noqa: PTH208 - by descriptor: a path may lead elsewhere
+        """Return the names of its entries, sorted."""
+        return sorted(os.listdir(self._fd))  # noqa: PTH208 - by descriptor: a path may change
 
     def open(self, name: str, flags: int) -> int:
         """Open a regular file, and return its descriptor."""
@@ -194,17 +194,17 @@ class PrivateFolder:
             return file.read(most)
 
     def append(self, name: str, data: bytes) -> int:
-        """Add to a file, and return how long it is then. All of ``data``, or an error."""
+        """Append all of ``data`` to a file, and return its new length."""
         with os.fdopen(self.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab", 0) as file:
             write_all(file.fileno(), data)
             return os.fstat(file.fileno()).st_size
 
     def move(self, name: str, to: "PrivateFolder", as_name: str | None = None) -> None:
-        """Move a file to another folder of the same file system, at once or not at all."""
+        """Move a file to another folder of the same file system, atomically."""
         os.rename(name, as_name or name, src_dir_fd=self._fd, dst_dir_fd=to._fd)  # noqa: SLF001 - ours
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._fd)
 
@@ -217,7 +217,7 @@ class PrivateFolder:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write all of ``data``, however little the system takes at a time."""
+    """Write all of ``data``, in as many calls as necessary."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]

@@ -1,4 +1,4 @@
-"""Process: inherited environment, core dumps, reload signal, and stopping parts concurrently."""
+"""Process: inherited environment, core dumps, reload signal and concurrent stop."""
 
 import ctypes
 import logging
@@ -14,30 +14,30 @@ from typing import Any, Final, Generic, Self, TypeVar
 _LOGGER = logging.getLogger(__name__)
 
 PR_SET_DUMPABLE: Final = 4
-"""A process that may not be dumped is read by root only (prctl(2)): no debugger of our own user, no
+"""Only root can read a process that is not dumpable (prctl(2)): no debugger of our own user, no
 core, and in /proc neither its memory nor its environment."""
 
 
 def forbid_dumps() -> None:
-    """Let only root look into this process. Programs that it starts have to ask for themselves."""
+    """Make this process readable by root only. Child programs do not inherit this."""
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 ADDRESS: Final = "NOTIFY_SOCKET"
-"""Where the service manager listens to us."""
+"""Variable with the address of the service manager's socket."""
 
 WATCHDOG: Final = ("WATCHDOG_USEC", "WATCHDOG_PID")
-"""How often the service manager wants to hear that all is well, and from whom."""
+"""Variables with the watchdog's time-out, and the process that has to feed it."""
 
 SECRETS: Final = ("JARVIS_PASSWORD", "CREDENTIALS_DIRECTORY")
-"""What nobody needs who does not log in to the backend."""
+"""Variables that only a process that logs in to the backend needs."""
 
 OPTIONS: Final = "JARVIS_EAR_"
-"""What the options of the ear begin with; some of them are secrets."""
+"""Prefix of the variables with the ear's options; some of them are secrets."""
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what is meant for us alone."""
+    """Return the environment of a child process, without variables meant only for us."""
     ours = (ADDRESS, *WATCHDOG, *SECRETS)
     return {
         name: value
@@ -47,14 +47,14 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 TERMINAL: Final = "/dev/tty"
-"""The terminal of whoever has one."""
+"""The controlling terminal of a process that has one."""
 
 
 class ReloadSignal:
-    """Notes SIGHUP inside a ``with``. Owned by the main thread.
+    """Records SIGHUP inside a ``with``. Owned by the main thread.
 
-    For a program on a terminal the signal means that the terminal is gone: there it goes on to end
-    the program.
+    In a program with a terminal, SIGHUP means that the terminal is closed, and still ends the
+    program.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class ReloadSignal:
         self._handler: object = None
 
     def take(self) -> bool:
-        """Return whether it came since the last call."""
+        """Return whether the signal arrived since the last call."""
         asked, self._asked = self._asked, False
         return asked
 
@@ -78,7 +78,7 @@ class ReloadSignal:
         trace: TracebackType | None,
     ) -> None:
         if self._handler is not None:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it may still come, and means nothing now
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it may still arrive during the stop
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._asked = True
@@ -96,11 +96,11 @@ Part = TypeVar("Part")
 
 
 class Timed(Generic[Part]):
-    """A part that says at DEBUG how long it took to stop. Owned by whoever starts and stops it."""
+    """A part whose stop time is logged at DEBUG. Owned by the thread that starts and stops it."""
 
     def __init__(self, name: str, part: AbstractContextManager[Part]) -> None:
         self.name = name
-        """For the log, and for the thread that stops it."""
+        """Name in the log, and of the thread that stops the part."""
         self._part = part
 
     def __enter__(self) -> Part:
@@ -120,10 +120,10 @@ class Timed(Generic[Part]):
 
 
 class ConcurrentStop:
-    """Parts that do not need one another to stop: that takes as long as the slowest of them.
+    """Stops independent parts concurrently, in the time of the slowest one.
 
-    Owned by the main thread; each part is stopped in a thread of its own. What a part raises is
-    raised when all of them are over; the first part counts.
+    Owned by the main thread; each part is stopped in its own thread. After all have stopped, the
+    first exception of a part is raised.
     """
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class ConcurrentStop:
         self._errors: list[BaseException] = []
 
     def add(self, name: str, part: AbstractContextManager[Part]) -> Part:
-        """Start a part, after those that are here already."""
+        """Start a part, after those added before."""
         timed = Timed(name, part)
         started = timed.__enter__()
         self._parts.append(timed)

@@ -1,1 +1,1 @@
-"""`jarvis-ear console`: a process of its own that shows the running ear in browsers."""
+"""`jarvis-ear console`: a separate process that shows the running ear in browsers."""

@@ -1,4 +1,4 @@
-"""``jarvis-ear console``: connects to the ear and serves its page to one browser."""
+"""``jarvis-ear console``: connects to the ear and serves its page to browsers."""
 
 import asyncio
 import logging
@@ -27,17 +27,17 @@ from jarvis_ear.page import PATH
 _LOGGER = logging.getLogger(__name__)
 
 RETRY_S: Final = 0.5
-"""A local socket costs nothing to try, and whoever restarts the ear is looking at the page."""
+"""Seconds between attempts: they are cheap, and the user may watch the page during a restart."""
 
 SILENCE_S: Final = 5.0
-"""An ear says something every second; one that says nothing for so long hangs."""
+"""Seconds without data after which the ear is considered hung; it sends some every second."""
 
 
 class EarClient:
-    """Copies the ear's feed into the console's own, for ever. Lives on the loop.
+    """Copies the ear's feed into the console's own feed. Runs on the event loop.
 
-    However many browsers watch the copy, the ear has one watcher. The topic ``ear`` says whether
-    the rest is true at the moment.
+    The ear has one watcher, regardless of the number of browsers. The topic ``ear`` says whether
+    the other topics are current.
     """
 
     def __init__(self, paths: Callable[[], Iterable[Path]], feed: Feed) -> None:
@@ -46,7 +46,7 @@ class EarClient:
         self._said = ""
 
     async def run(self) -> None:
-        """Hold on until cancelled."""
+        """Copy, and reconnect, until cancelled."""
         while True:
             reason = await self._follow_any()
             self._feed.put("ear", {"up": False, "why": reason})
@@ -56,7 +56,7 @@ class EarClient:
             await asyncio.sleep(RETRY_S)
 
     async def _follow_any(self) -> str:
-        """Follow the first ear that listens to us and may be believed; return why that ended."""
+        """Follow the first ear that accepts us and is trusted; return why that ended."""
         refusal = ""
         for path in self._paths():
             try:
@@ -72,7 +72,7 @@ class EarClient:
         return refusal or "it is not running"
 
     async def _follow(self, path: Path) -> str:
-        ear = server.connect(path, 0)  # an ear that lives accepts at once
+        ear = server.connect(path, 0)  # a running ear accepts at once
         reader, writer = await asyncio.open_unix_connection(sock=ear, limit=MAX_LINE)
         try:
             while True:
@@ -83,7 +83,7 @@ class EarClient:
                 self._take(line)
         except TimeoutError:
             return f"it has said nothing for {SILENCE_S:g} s"
-        except (RemoteProtocolError, ValueError) as error:  # ValueError: a line without end
+        except (RemoteProtocolError, ValueError) as error:  # ValueError: the line is too long
             return f"it cannot be understood: {error}"
         finally:
             writer.close()
@@ -99,15 +99,15 @@ class EarClient:
 
 
 HOST: Final = "127.0.0.1"
-"""Never anything else: whoever wants it elsewhere has ssh -L, which knows who they are."""
+"""The only address; for other machines there is ssh -L, which authenticates the user."""
 
 
 STOP_S: Final = 1.0
-"""How long open pages may take to hear that this is the end."""
+"""Seconds in which open pages are notified of the stop."""
 
 
 def console(port: int, *, is_opened: bool) -> int:
-    """Serve until told to stop; return the exit status."""
+    """Serve until SIGINT or SIGTERM; return the exit status."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     asyncio.run(_serve(port, is_opened=is_opened))
     return 0
@@ -154,7 +154,7 @@ def _feeds() -> list[Path]:
 
 
 async def _ask(word: str) -> Mapping[str, Any]:
-    """Ask the ear on its control socket, which answers within milliseconds."""
+    """Send a command to the control socket of the ear, which answers within milliseconds."""
     try:
         answer = await asyncio.to_thread(ask, paths.sockets(os.environ), word)
     except (OSError, Impostor, RemoteProtocolError) as error:
@@ -172,10 +172,10 @@ def _open_for_a_while(address: str, up: ExitStack) -> None:
 
 
 def _open(address: str) -> Path:
-    """Have a browser open a file of ours that leads to ``address``.
+    """Open a private file in a browser that redirects to ``address``.
 
-    The address itself holds the token, and every user of a machine can read the arguments of every
-    program.
+    The address contains the token, and every user of the machine can read the arguments of a
+    process.
     """
     page = paths.control_folder(os.environ) / "console.html"
     page.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Console server: the page and its WebSocket, in a process of its own."""
+"""Console server: the page and its WebSocket, in a separate process."""
 
 import asyncio
 import hmac
@@ -21,7 +21,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Refusal(Exception):
-    """A request is answered with this, and nothing else is done."""
+    """Rejection of a request, with the status and text of the response."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -29,21 +29,21 @@ class Refusal(Exception):
 
 
 PROTOCOL: Final = "jarvis-console"
-"""The subprotocol that is agreed on. The token is offered beside it, and never said back."""
+"""The negotiated subprotocol. The token is offered beside it, and never sent back."""
 
 _OFFER: Final = "token."
 _SCHEME: Final = "Bearer "
 
 GUESSES: Final = 10
-"""Wrong tokens within ``GUESSES_S``, from anybody, after which every one is refused for a while."""
+"""Wrong tokens within ``GUESSES_S``, from all clients, after which all tokens are refused."""
 
 GUESSES_S: Final = 60.0
-"""A person mistypes a few times; a program that guesses 256 bits gets nowhere, and is told so."""
+"""Seconds. A person makes a few mistakes; guessing 256 bits is hopeless at this rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a request says of itself."""
+    """Headers, query and token of a request. A value."""
 
     host: str
     origin: str | None
@@ -52,7 +52,7 @@ class Visit:
 
 
 class RequestGuard:
-    """Decides by name, page and token. Lives on the loop."""
+    """Checks host name, origin and token of requests. Runs on the event loop."""
 
     def __init__(self, port: int, token: str, now: Callable[[], float]) -> None:
         self._hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost"))
@@ -61,9 +61,9 @@ class RequestGuard:
         self._wrong: deque[float] = deque(maxlen=GUESSES)
 
     def check_page(self, visit: Visit) -> None:
-        """Raise Refusal unless whoever asks means this server, and comes from its own page.
+        """Raise ``Refusal`` unless the request is for this server and from its own page.
 
-        A page that re-binds its own name to our address is recognised by that name in ``Host``.
+        ``Host`` reveals a page that rebinds its own name to our address (DNS rebinding).
         """
         if visit.host.lower() not in self._hosts:
             raise Refusal(403, f"Forbidden: expected one of {', '.join(sorted(self._hosts))}")
@@ -73,7 +73,7 @@ class RequestGuard:
             raise Refusal(400, "Bad Request: expected no query; a token there ends up in histories")
 
     def check_token(self, visit: Visit) -> None:
-        """Raise Refusal unless the token is the right one."""
+        """Raise ``Refusal`` unless the token is correct."""
         while self._wrong and self._now() - self._wrong[0] > GUESSES_S:
             self._wrong.popleft()
         if len(self._wrong) >= GUESSES:
@@ -85,7 +85,7 @@ class RequestGuard:
 
 
 def offered_token(protocols: Iterable[str]) -> str:
-    """Return the token among the subprotocols that are offered, or nothing."""
+    """Return the token among the offered subprotocols, or nothing."""
     for protocol in protocols:
         if protocol.startswith(_OFFER):
             return protocol.removeprefix(_OFFER)
@@ -98,22 +98,22 @@ def bearer_token(authorization: str) -> str:
 
 
 ORDERS: Final = ("mute", "unmute", "toggle", "hush", *MODULE_WORDS)
-"""What may be ordered: the words of the control socket that do something."""
+"""Commands that a page may send: those of the control socket that change something."""
 
 SEND_S: Final = 5.0
-"""A browser that takes nothing for so long is gone, and comes back by itself."""
+"""Seconds; a browser that reads nothing for longer is disconnected, and reconnects by itself."""
 
 ORDERS_PER_S: Final = 5.0
-"""Faster than anybody presses a button; what the ear is asked for has an end."""
+"""Rate limit of commands, faster than a person presses a button."""
 
 BURST: Final = 20.0
-"""Orders that may come at once."""
+"""Commands that may arrive at once."""
 
 Ask = Callable[[str], Awaitable[Mapping[str, Any]]]
 
 
 class Browser:
-    """Serves one open page. Lives on the loop."""
+    """Serves one open page. Runs on the event loop."""
 
     def __init__(
         self, socket: web.WebSocketResponse, feed: Feed, ask: Ask, now: Callable[[], float]
@@ -127,7 +127,7 @@ class Browser:
         self._asked_at = now()
 
     async def run(self) -> None:
-        """Serve until the page goes."""
+        """Serve until the page disconnects."""
         telling = asyncio.create_task(self._tell())
         try:
             await self._hear()
@@ -186,20 +186,20 @@ def _read(text: str) -> object:
 
 
 MAX_MESSAGE: Final = 64 * 1024
-"""Bytes: an order has forty."""
+"""Bytes; a command has forty."""
 
 MAX_BROWSERS: Final = 32
-"""Open pages at once; more are told to come back."""
+"""Simultaneously open pages; further ones get 503."""
 
 HEARTBEAT_S: Final = 20.0
-"""A page on a sleeping phone is gone after this."""
+"""Seconds between pings, which detect a page on a sleeping phone."""
 
 
 class Pages:
-    """Answers every request of the console. Lives on the loop.
+    """Answers every request of the console. Runs on the event loop.
 
-    ``GET`` changes nothing; orders come over the WebSocket, which needs the token. Bound:
-    ``MAX_BROWSERS``. Policy: one more gets 503. Counter: ``refused``, with those who may not come.
+    ``GET`` changes nothing; commands come over the WebSocket, which needs the token. Bound:
+    ``MAX_BROWSERS``. Policy: further pages get 503. Counter: ``refused``, for all refusals.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class Pages:
         self.refused = 0
 
     def application(self) -> web.Application:
-        """Make the application that serves them."""
+        """Make the application that serves the pages."""
         app = web.Application(middlewares=[self._guard], client_max_size=MAX_MESSAGE)
         app.on_response_prepare.append(_dress)
         app.on_shutdown.append(self._close)
@@ -245,7 +245,7 @@ class Pages:
         return web.json_response({"kind": "ear"})
 
     async def _token(self, request: web.Request) -> web.Response:
-        """Say whether a token is right: a page cannot see why its WebSocket was refused."""
+        """Check a token: a page cannot see why its WebSocket was refused."""
         self._door.check_token(_visit(request))
         return web.Response(status=204)
 

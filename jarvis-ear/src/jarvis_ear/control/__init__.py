@@ -1,1 +1,1 @@
-"""What the owner can ask of a running ear: control socket, feed and mute."""
+"""Control of a running ear: control socket, feed and their clients."""

@@ -1,4 +1,4 @@
-"""Control client: asks a running ear, and describes its answer."""
+"""Control client: sends a command to a running ear, and describes its status."""
 
 import json
 import socket
@@ -11,19 +11,19 @@ from jarvis_ear.control import server
 from jarvis_ear.errors import Impostor, RemoteProtocolError
 
 ASK_S: Final = 3.0
-"""The ear answers within milliseconds; a busy machine may take some seconds."""
+"""Seconds to wait. The ear answers within milliseconds; a busy machine may take some seconds."""
 
 MAX_ANSWER: Final = 64 * 1024
-"""Bytes: a status has about three thousand."""
+"""Bytes; a status has about three thousand."""
 
 
 def ask(paths: Iterable[Path], word: str) -> dict[str, Any] | None:
-    """Ask the first ear that listens on one of these sockets; None if no ear does.
+    """Send ``word`` to the first ear that listens on one of these sockets; None if no ear does.
 
-    A socket that we may not use, or that is not to be believed, is passed over: another of these
-    may be our ear's. If none is, raises what was found first: ``PermissionError`` where an ear will
-    not listen to us, ``Impostor`` where somebody else is in its place. Raises ``OSError`` if the
-    ear does not answer in ``ASK_S``, and ``RemoteProtocolError`` if the answer is none.
+    Skips a socket that we may not use or do not trust: another one may belong to our ear. If none
+    does, raises the first error: ``PermissionError`` if an ear refuses us, ``Impostor`` if another
+    user's program is in its place. Raises ``OSError`` if the ear does not answer within ``ASK_S``,
+    and ``RemoteProtocolError`` if the answer is not valid.
     """
     refusal: Exception | None = None
     for path in paths:
@@ -47,7 +47,7 @@ def _ask(path: Path, word: str) -> dict[str, Any]:
 
 
 def _exchange(ear: socket.socket, word: str) -> bytes:
-    """Send one line and receive one; nothing if the other side would rather not."""
+    """Send one line and receive one; return nothing if the other side closes the connection."""
     deadline = time.monotonic() + ASK_S
     line = b""
     try:
@@ -77,7 +77,7 @@ _TOLD: Final = (
     *("state", "hearing", "connected", "turns", "muted_by", "stuck", "counters"),
     *("backend_url", "backend_reason", "backend_remedy"),
 )
-"""What has words of its own."""
+"""Keys of the report that have their own text."""
 
 COUNTED: Final[Mapping[str, str]] = {
     "samples_lost": "samples that the microphone lost",
@@ -111,11 +111,11 @@ COUNTED: Final[Mapping[str, str]] = {
     "log_records_lost": "lines that the journal did not take",
     "notifications_dropped": "messages that the service manager did not take",
 }
-"""What each counter counts, in the order in which people are told."""
+"""What each counter counts, in the order of display."""
 
 
 def require_report(answer: Mapping[str, Any]) -> None:
-    """Raise ``RemoteProtocolError`` unless the answer is a report that can be described."""
+    """Raise ``RemoteProtocolError`` unless ``describe`` can describe the answer."""
     match answer:
         case {
             "state": str(),
@@ -144,11 +144,11 @@ def _are_names(names: object) -> bool:
 
 
 CLIPPED_PERCENT: Final = 0.1
-"""As ``audio.clipping.TOO_MUCH`` has it; that module loads numpy."""
+"""Same value as ``audio.clipping.TOO_MUCH``; that module imports numpy."""
 
 
 def describe(report: Mapping[str, Any]) -> str:
-    """Write a report for people."""
+    """Format a report for people."""
     lines = [_headline(report), *_advice(report), *_backend(report)]
     told = {*_TOLD, *_TOLD_IF_SO, *report.get("counters", ())}
     lines += [f"{name}: {value}" for name, value in report.items() if name not in told]
@@ -158,7 +158,7 @@ def describe(report: Mapping[str, Any]) -> str:
 
 
 def noted(report: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return every counter that is not zero, with what it counts."""
+    """Return every counter that is not zero, with its description."""
     counters = report.get("counters", {})
     known = [name for name in COUNTED if name in counters]
     others = [name for name in counters if name not in COUNTED]
@@ -167,7 +167,7 @@ def noted(report: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def _backend(report: Mapping[str, Any]) -> Iterator[str]:
-    """Say how things stand with the backend; if it is away, why, and what to do."""
+    """Describe the link to the backend; if it is down, the reason and the remedy."""
     where = f" at {report['backend_url']}" if report.get("backend_url") else ""
     if report.get("connected"):
         yield f"connected to the backend{where}"
@@ -179,7 +179,7 @@ def _backend(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 _TOLD_IF_SO: Final = ("deaf_reason", "deaf_remedy", "clipped_percent", "hears_own_speaker")
-"""What has words of its own, and is said only when there is something to say."""
+"""Keys of the report that have their own text, shown only when they have a value."""
 
 
 def _headline(report: Mapping[str, Any]) -> str:
@@ -192,7 +192,7 @@ def _headline(report: Mapping[str, Any]) -> str:
 
 
 def _advice(report: Mapping[str, Any]) -> Iterator[str]:
-    """Say what a person can do about the sound."""
+    """Describe what a person can do about the sound."""
     if report.get("deaf_remedy"):
         yield f"to do: {report['deaf_remedy']}"
     if report.get("hears_own_speaker"):

@@ -1,4 +1,4 @@
-"""Orders: the words of the control socket, and what they do."""
+"""Commands of the control socket."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,31 +9,31 @@ from jarvis_ear.mute import Mute
 from jarvis_ear.wires.event_bus import MICROPHONE, MODULES
 
 WORDS: Final = ("status", "mute", "unmute", "toggle", "hush")
-"""What may be asked."""
+"""Commands of every ear."""
 
 
 MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
     f"{module}-{'on' if enabled else 'off'}": (module, enabled)
     for module in MODULES
-    if module != MICROPHONE  # whose words are mute and unmute
+    if module != MICROPHONE  # its commands are mute and unmute
     for enabled in (True, False)
 }
-"""What may be asked of an ear that is on a bus, and what it means: `vision-off`."""
+"""Further commands of an ear on a bus, for example `vision-off`: the module, and whether on."""
 
 
 class Modules(Protocol):
-    """Who can have the modules of a bus switched. No call blocks."""
+    """Switches the modules of a bus. No call blocks."""
 
     @property
     def is_member(self) -> bool:
         """Whether there is a bus."""
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
-        """Have one switched."""
+        """Switch one module on or off."""
 
 
 class ControlCommands:
-    """Does what the owner asks for. Lives in the control thread."""
+    """Carries out the commands. Used by the control thread."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ControlCommands:
         }
 
     def answer(self, word: str) -> Mapping[str, object]:
-        """Carry out one word, and say what there is to say."""
+        """Carry out one command, and return the answer."""
         if word == "status":
             return self._health.report()
         action = self._actions.get(word) if self._may(word) else None
@@ -65,7 +65,7 @@ class ControlCommands:
         return {"muted_by": list(self._mute.by), "stored": self._mute.stored}
 
     def _may(self, word: str) -> bool:
-        """Whether there is who could do it: there may be no bus, and one after a reload."""
+        """Whether the command is available: a reload may add a bus, or remove it."""
         is_member = self._modules is not None and self._modules.is_member
         return is_member or word not in MODULE_WORDS
 

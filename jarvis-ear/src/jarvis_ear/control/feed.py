@@ -1,4 +1,4 @@
-"""Feed: what a console is shown, as a snapshot followed by changes."""
+"""Feed: the data that a console shows, as a snapshot followed by deltas."""
 
 import json
 import threading
@@ -14,34 +14,34 @@ from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.units import Samples, milliseconds
 
 MAX_DELTAS: Final = 256
-"""Ten seconds of a busy ear; whoever is further behind is better served with a snapshot."""
+"""Ten seconds of a busy ear; beyond that, a snapshot is better than more deltas."""
 
 Value: TypeAlias = Any
-"""Whatever JSON can say. None: the topic is gone."""
+"""Any JSON value. None: the topic is removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is so; what was known before does not count any more."""
+    """All topics; replaces everything known before."""
 
     topics: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
 class Deltas:
-    """What has changed since, in order."""
+    """Changes since the last fetch, in order."""
 
     changes: tuple[tuple[str, Value], ...]
-    """Topic and new value. A value replaces the one before whole."""
+    """Topic and new value. A new value replaces the old one as a whole."""
 
 
 News: TypeAlias = Snapshot | Deltas
 
 
 class Feed:
-    """A board of topics, each with one value. Any thread may write, read and subscribe.
+    """Topics, each with its current value. Any thread may write, read and subscribe.
 
-    It remembers the present, never the past: a topic has one value, and nothing is ever waited for.
+    It keeps no history, and no call blocks.
     """
 
     def __init__(self) -> None:
@@ -49,10 +49,10 @@ class Feed:
         self._topics: dict[str, Value] = {}
         self._subscriptions: list[Subscription] = []
         self.dropped = 0
-        """Deltas that somebody did not fetch in time; a snapshot took their place."""
+        """Deltas that were not fetched in time and were replaced by a snapshot."""
 
     def put(self, topic: str, value: Value) -> None:
-        """Say that ``topic`` is ``value`` now, or with None, that there is no such topic."""
+        """Set ``topic`` to ``value``; None removes the topic."""
         with self._lock:
             if self._topics.get(topic) == value:
                 return
@@ -61,32 +61,32 @@ class Feed:
                 self.dropped += subscription.add(topic, value)
 
     def replace(self, topics: Mapping[str, Value]) -> None:
-        """Say that only this is so now."""
+        """Replace all topics."""
         with self._lock:
             self._topics = dict(topics)
             for subscription in self._subscriptions:
                 self.dropped += subscription.start_anew()
 
     def make_void(self) -> None:
-        """Have nobody told any more what was so before: everybody gets a snapshot next."""
+        """Drop all waiting deltas: every subscription gets a snapshot next."""
         with self._lock:
             for subscription in self._subscriptions:
                 self.dropped += subscription.start_anew()
 
     def snapshot(self) -> Snapshot:
-        """Return everything that is so."""
+        """Return all topics."""
         with self._lock:
             return Snapshot(dict(self._topics))
 
     def subscribe(self, wake: Callable[[], None] = lambda: None) -> "Subscription":
-        """Watch from now on. ``wake`` is called when there is news; it must not wait."""
+        """Return a new subscription. ``wake`` is called when there is news; it must not block."""
         with self._lock:
             subscription = Subscription(self, wake)
             self._subscriptions.append(subscription)
             return subscription
 
     def unsubscribe(self, subscription: "Subscription") -> None:
-        """Watch no longer."""
+        """Remove a subscription."""
         with self._lock:
             self._subscriptions.remove(subscription)
 
@@ -103,9 +103,9 @@ class Feed:
 
 
 class Subscription:
-    """What one watcher has not fetched yet. Made by the feed; one thread fetches.
+    """What one watcher has not fetched yet. Created by the feed; one thread fetches.
 
-    Bound: ``MAX_DELTAS``. Policy: when there are more, all of them go and the next news is a
+    Bound: ``MAX_DELTAS``. Policy: beyond that, all deltas are dropped and the next news is a
     snapshot. Counter: the feed's ``dropped``.
     """
 
@@ -116,15 +116,15 @@ class Subscription:
         self._is_behind = True
 
     def fetch(self) -> News | None:
-        """Return what is new, or None. At first that is a snapshot."""
+        """Return the news, or None. The first news is a snapshot."""
         return self._feed.fetch(self)
 
     def close(self) -> None:
-        """Watch no longer."""
+        """End the subscription."""
         self._feed.unsubscribe(self)
 
     def add(self, topic: str, value: Value) -> int:
-        """Keep one delta, and return how many were given up. The feed calls this."""
+        """Add one delta, and return how many were dropped. Called by the feed."""
         self._wake()
         if self._is_behind:
             return 0
@@ -134,7 +134,7 @@ class Subscription:
         return 0
 
     def start_anew(self) -> int:
-        """Have a snapshot fetched next; return how many deltas that makes void."""
+        """Make the next news a snapshot; return how many deltas that drops."""
         self._wake()
         self._is_behind = True
         dropped = len(self._waiting)
@@ -142,7 +142,7 @@ class Subscription:
         return dropped
 
     def take(self, topics: Mapping[str, Value]) -> News | None:
-        """Hand out what waits, or all ``topics`` if that would not do. The feed calls this."""
+        """Return the waiting deltas, or a snapshot of ``topics`` if due. Called by the feed."""
         if self._is_behind:
             self._is_behind = False
             return Snapshot(dict(topics))
@@ -154,7 +154,7 @@ class Subscription:
 
 
 def apply(topics: Mapping[str, Value], news: News) -> dict[str, Value]:
-    """Return what is so after ``news``, where ``topics`` was so before."""
+    """Return ``topics`` with ``news`` applied."""
     if isinstance(news, Snapshot):
         return dict(news.topics)
     changed = dict(topics)
@@ -167,11 +167,11 @@ def apply(topics: Mapping[str, Value], news: News) -> dict[str, Value]:
 
 
 MAX_LINE: Final = 256 * 1024
-"""Bytes: a snapshot with a dozen turns has about ten thousand."""
+"""Bytes; a snapshot with a dozen turns has about ten thousand."""
 
 
 def encode(news: News) -> str:
-    """Write ``news`` as one line, without its end."""
+    """Encode ``news`` as one line, without the line feed."""
     match news:
         case Snapshot(topics):
             return json.dumps({"snapshot": topics}, separators=(",", ":"))
@@ -180,7 +180,7 @@ def encode(news: News) -> str:
 
 
 def decode(line: bytes | str) -> News:
-    """Read one line, or raise RemoteProtocolError."""
+    """Decode one line, or raise ``RemoteProtocolError``."""
     try:
         told = json.loads(line)
     except (ValueError, RecursionError):
@@ -198,14 +198,14 @@ def _is_change(change: object) -> bool:
 
 
 HEALTH_S: Final = 1.0
-"""Counters and ages: once a second is as often as anybody reads them."""
+"""Seconds between two updates of counters and ages; people do not read them more often."""
 
 _ELSEWHERE: Final = ("state", "turns", "muted_by")
-"""What the health report says and a topic of its own says sooner."""
+"""Keys of the health report that have their own topic, which is updated sooner."""
 
 
 class LevelSource(Protocol):
-    """What is looked at. Any thread may ask."""
+    """What the sampler reads of the ear. Any thread may read it."""
 
     frames: int
     recent: tuple[bytes, ...]
@@ -224,7 +224,7 @@ class LevelSource(Protocol):
 
 
 class FeedSampler:
-    """Looks at the ear, and writes what it sees. Lives in the feed's thread."""
+    """Writes the state of the ear to the feed. Used by the thread "feed"."""
 
     def __init__(
         self,
@@ -244,7 +244,7 @@ class FeedSampler:
         self._seen = ear.frames
 
     def look(self) -> None:
-        """Take a look, at every tick."""
+        """Update the topics; called at every tick."""
         ear = self._ear
         self._feed.put("mute", {"by": list(self._muted_by())})
         self._feed.put("gaps", {"lost_ms": milliseconds(Samples(ear.samples_lost))})
@@ -265,7 +265,7 @@ class FeedSampler:
             self._feed.put("health", told)
 
     def _levels(self) -> list[float]:
-        """Return the level of every frame since the last look, as far as they are still there."""
+        """Return the level of each frame since the last look that is still available."""
         seen, self._seen = self._seen, self._ear.frames
         new = min(self._seen - seen, len(self._ear.recent))
         heard = b"".join(self._ear.recent[-new:]) if new else b""

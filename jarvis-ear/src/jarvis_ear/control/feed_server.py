@@ -1,4 +1,4 @@
-"""FeedSocket: the feed, line by line, for whoever of us connects."""
+"""Feed server: a private Unix socket that sends the feed line by line."""
 
 import logging
 import selectors
@@ -15,26 +15,26 @@ from jarvis_ear.control.feed import Feed, encode
 _LOGGER = logging.getLogger(__name__)
 
 TICK_S: Final = 0.08
-"""A step: the wake model has no score more often. It is waking up that costs, not what is done."""
+"""One step of the wake model, which has no new score sooner. The cost is the wake-up itself."""
 
 MAX_WATCHERS: Final = 16
-"""At once, of all users together."""
+"""Simultaneous watchers of all users."""
 
 MAX_OF_ONE_USER: Final = 4
-"""Watchers of one user at once: a console is one, however many browsers look at it."""
+"""Simultaneous watchers of one user; a console is one, regardless of its number of browsers."""
 
 STOP_S: Final = 1.0
-"""A turn of the loop takes a millisecond, and no call in it waits."""
+"""An iteration of the loop takes a millisecond, and no call in it blocks."""
 
 
 class FeedSocket:
     """Owns the socket and the thread "feed" that serves it, inside a ``with``.
 
-    While nobody watches, the thread sleeps until somebody comes, and nothing is looked at.
-    While somebody does, ``look`` is called before each tick, in that thread. At most
-    ``MAX_OF_ONE_USER`` and ``MAX_WATCHERS`` are served; one more is turned away (``refused``).
-    A watcher that reads slowly misses deltas and gets a snapshot, and nobody waits for it. An
-    ear that cannot have the socket says so once and hears all the same.
+    Without watchers the thread sleeps until one connects. With watchers, ``look`` is called before
+    each tick, in that thread. Bound: ``MAX_OF_ONE_USER`` and ``MAX_WATCHERS``. Policy: further
+    connections are closed. Counter: ``refused``. A slow watcher misses deltas and gets a snapshot;
+    it does not delay the others. If the socket cannot be opened, one warning is logged and the ear
+    works without it.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class FeedSocket:
         self._watchers: dict[socket.socket, _Watcher] = {}
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self.refused = 0
-        """Connections that were turned away: strangers, and those above the bound."""
+        """Connections that were refused: users without permission, and those above the bound."""
 
     def counters(self) -> Mapping[str, int]:
-        """Return how often somebody was turned away, and what watchers missed. Any thread."""
+        """Return the counts of refused connections and of dropped deltas. Any thread."""
         return {"feed_refused": self.refused, "feed_dropped": self._feed.dropped}
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class FeedSocket:
             self._part(watcher)
 
     def _wait(self, doorway: server.Doorway, due: float) -> frozenset[socket.socket]:
-        """Sleep until somebody comes or goes, or until the tick if anybody watches."""
+        """Wait for a connection, the end of one, or a stop; with watchers, at most to the tick."""
         everybody = (self._stop_there, *doorway.open_again(), *self._watchers)
         times = [due] if self._watchers else []
         if doorway.opens_at is not None:
@@ -102,7 +102,7 @@ class FeedSocket:
 
     def _meet(self, doorway: server.Doorway, ready: frozenset[socket.socket]) -> None:
         for watcher in [each for one, each in self._watchers.items() if one in ready]:
-            self._part(watcher)  # it has left, or speaks where it should listen
+            self._part(watcher)  # it has closed, or sends although it must not
         client = doorway.accept() if doorway.listener in ready else None
         if client is not None:
             self._take(doorway, client)
@@ -132,7 +132,7 @@ class FeedSocket:
 
 
 class _Watcher:
-    """One connection, and the rest of the line that it has not taken yet."""
+    """One connection, and the unsent rest of its current line."""
 
     def __init__(self, client: socket.socket, user: int, feed: Feed) -> None:
         self.client = client
@@ -141,7 +141,7 @@ class _Watcher:
         self._unsent = b""
 
     def send(self) -> None:
-        """Hand over what the connection takes right now."""
+        """Send as much as the connection accepts without blocking."""
         if not self._unsent:
             news = self._subscription.fetch()
             if news is None:
@@ -154,6 +154,6 @@ class _Watcher:
         self._unsent = self._unsent[sent:]
 
     def close(self) -> None:
-        """Watch no longer, and hang up."""
+        """End the subscription, and close the connection."""
         self._subscription.close()
         self.client.close()

@@ -1,4 +1,4 @@
-"""Control server: a private Unix socket that answers the verbs of the command line."""
+"""Control server: a private Unix socket that answers the commands of the command line."""
 
 import errno
 import json
@@ -21,22 +21,22 @@ from jarvis_ear.journal.life import CONTROL_TROUBLE
 _LOGGER = logging.getLogger(__name__)
 
 SERVICE_USER: Final = "jarvis-ear"
-"""Who runs the ear that is installed as a service."""
+"""The user of an ear that is installed as a service."""
 
 PROBE_S: Final = 1.0
-"""An ear that lives accepts at once; one that hangs may keep its socket."""
+"""Seconds; a running ear accepts at once, and a hung one keeps its socket."""
 
 WAITING: Final = 64
-"""Connections that may wait for the ones before them; more have to wait for a place."""
+"""Backlog of the listener; further clients block in connect()."""
 
 SO_PEERGROUPS: Final = 59
-"""Asks the kernel for the other side's further groups; Python has no name for it (socket.h)."""
+"""Socket option: the peer's supplementary groups; Python has no name for it (socket.h)."""
 
 MAX_GROUPS: Final = 256
-"""Of one user; who is in more has to ask as root."""
+"""Supplementary groups of one user; a user with more has to use the socket as root."""
 
 RETRY_S: Final = 0.25
-"""Without descriptors, nobody is accepted for so long: some may be free then."""
+"""Seconds without accepting after the process has run out of descriptors."""
 
 
 _TIMEVAL: Final = struct.Struct("ll")  # seconds, microseconds: see socket(7), SO_SNDTIMEO
@@ -44,45 +44,45 @@ _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: see unix(7)
 
 
 class Doorway:
-    """A socket that those who are welcome may connect to.
+    """A listening socket with access control.
 
-    Made and closed by the owner of a thread, and used by that thread in between. While the
-    process has no descriptor left for a connection, who wants one is left to wait.
+    The owner of a thread creates and closes it; in between, that thread uses it. While the
+    process has no descriptor left, clients wait in the backlog.
     """
 
     def __init__(self, path: Path, monotonic: Callable[[], float]) -> None:
-        """Open the socket, or raise OSError."""
+        """Open the socket, or raise ``OSError``."""
         self._path = path
         self._monotonic = monotonic
         self.listener, self._group = listen(path)
         self.opens_at: float | None = None
-        """When the listener is to be looked at again, in seconds of that clock; None: now."""
+        """When to poll the listener again, in seconds of that clock; None: now."""
 
     def open_again(self) -> tuple[socket.socket, ...]:
-        """Return the listener, or nothing while there is no descriptor for whoever comes."""
+        """Return the listener, or nothing while there is no descriptor for a connection."""
         if self.opens_at is not None and self._monotonic() < self.opens_at:
             return ()
         self.opens_at = None
         return (self.listener,)
 
     def accept(self) -> socket.socket | None:
-        """Accept one connection, for calls that do not wait; None if that is not possible."""
+        """Accept one connection and make it non-blocking; None if that is not possible."""
         try:
             client = self.listener.accept()[0]
         except OSError as error:
             _LOGGER.debug("nobody could be accepted: %s", error)
-            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED):  # it did not go away
+            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED):  # the client still waits
                 self.opens_at = self._monotonic() + RETRY_S
             return None
         client.settimeout(0)
         return client
 
     def is_welcome(self, client: socket.socket) -> bool:
-        """Whether whoever connected may be here."""
+        """Whether the client may use the socket."""
         return is_welcome(client, self._group)
 
     def close(self) -> None:
-        """Close the socket, and remove it from its folder."""
+        """Close the socket, and remove its file."""
         self.listener.close()
         self._path.unlink(missing_ok=True)
 
@@ -90,9 +90,9 @@ class Doorway:
 def wait(
     wanted: Iterable[tuple[socket.socket, int]], within_s: float | None
 ) -> frozenset[socket.socket]:
-    """Wait until one of these can be read or written, as ``selectors`` names it; return them.
+    """Wait until some of these sockets are ready for their ``selectors`` events; return those.
 
-    Any number of descriptors will do, and none is needed for the waiting.
+    Uses poll(2): any number of descriptors is possible, and none is needed for the waiting.
     """
     with selectors.PollSelector() as poll:
         for one, events in wanted:
@@ -102,9 +102,9 @@ def wait(
 
 
 def listen(path: Path) -> tuple[socket.socket, int | None]:
-    """Open the socket, in place of one that nobody answers on; or raise OSError.
+    """Open the socket, and replace one that no process answers on; or raise ``OSError``.
 
-    Returns it, for calls that do not wait, and the group that is welcome too.
+    Returns the non-blocking listener, and the group that may use it too, if any.
     """
     group = _invited_group(path.parent)
     if _is_answered(path):
@@ -113,7 +113,7 @@ def listen(path: Path) -> tuple[socket.socket, int | None]:
     mode = 0o600 if group is None else 0o660
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        os.fchmod(listener.fileno(), mode)  # what bind() makes has this mode from the beginning
+        os.fchmod(listener.fileno(), mode)  # bind() then creates the file with this mode
         listener.bind(str(path))
         path.chmod(mode)
         listener.listen(WAITING)
@@ -125,7 +125,7 @@ def listen(path: Path) -> tuple[socket.socket, int | None]:
 
 
 def is_welcome(client: socket.socket, group: int | None) -> bool:
-    """Whether whoever connected is our own user, or root, or in ``group``."""
+    """Whether the client is our own user, root or a member of ``group``."""
     raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _pid, uid, gid = _CREDENTIALS.unpack(raw)
     if uid in (0, os.geteuid()):
@@ -134,11 +134,11 @@ def is_welcome(client: socket.socket, group: int | None) -> bool:
 
 
 def connect(path: Path, within_s: float) -> socket.socket:
-    """Connect to the socket of a running ear, with a time-out in seconds; 0: never wait for it.
+    """Connect to the socket of a running ear, with a time-out in seconds; 0: non-blocking.
 
-    Raises ``FileNotFoundError`` or ``ConnectionRefusedError`` where there is no ear, another
-    ``OSError`` where there is one that we cannot reach, and ``Impostor`` where the folder or the
-    process at the other end is not to be believed. Any thread.
+    Raises ``FileNotFoundError`` or ``ConnectionRefusedError`` if there is no ear, another
+    ``OSError`` if there is one that cannot be reached, and ``Impostor`` if the folder or the
+    process at the other end is not trusted. Any thread.
     """
     _require_trusted_folder(path.parent)
     ear = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -152,7 +152,7 @@ def connect(path: Path, within_s: float) -> socket.socket:
 
 
 def _connect(one: socket.socket, path: Path, within_s: float) -> None:
-    """Have the kernel wait for a place among those who wait: with a time-out Python would not."""
+    """Let the kernel wait for a place in the backlog; Python's own time-out does not do that."""
     if within_s:
         whole = int(within_s)
         until = _TIMEVAL.pack(whole, int((within_s - whole) * 1_000_000))
@@ -167,16 +167,16 @@ def _connect(one: socket.socket, path: Path, within_s: float) -> None:
 
 
 def peer_user(one: socket.socket) -> int:
-    """Return the user at the other end, as the kernel noted when it connected or listened."""
+    """Return the peer's user id, as of its call of connect() or listen()."""
     raw = one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _pid, uid, _gid = _CREDENTIALS.unpack(raw)
     return int(uid)
 
 
 def _require_trusted_folder(folder: Path) -> None:
-    """Refuse a folder into which somebody else could have put a socket; or raise OSError.
+    """Raise ``Impostor`` if an untrusted user could have created a socket in the folder.
 
-    A link to it is followed if whoever made the link is to be believed.
+    A symbolic link to it is followed if the owner of the link is trusted. May raise ``OSError``.
     """
     _require_trusted(folder.lstat().st_uid, f"{folder} belongs to")
     found = folder.stat()
@@ -195,13 +195,13 @@ def _require_trusted(user: int, what: str) -> None:
 def _trusted_users() -> frozenset[int]:
     try:
         service = pwd.getpwnam(SERVICE_USER).pw_uid
-    except KeyError:  # it is not installed
+    except KeyError:  # the service is not installed
         return frozenset({0, os.geteuid()})
     return frozenset({0, os.geteuid(), service})
 
 
 def _invited_group(folder: Path) -> int | None:
-    """Return the group that may enter the folder of the socket, if it is ours and may."""
+    """Return our group if it may enter the folder of the socket and others may not; else None."""
     found = folder.stat()
     is_open = found.st_mode & stat.S_IXGRP and not found.st_mode & stat.S_IRWXO
     return found.st_gid if is_open and found.st_gid == os.getegid() else None
@@ -211,7 +211,7 @@ def _groups(client: socket.socket) -> tuple[int, ...]:
     size = struct.calcsize("i")
     try:
         raw = client.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, size * MAX_GROUPS)
-    except OSError:  # in more groups than we ask for
+    except OSError:  # more groups than MAX_GROUPS
         return ()
     return struct.unpack(f"{len(raw) // size}i", raw)
 
@@ -229,29 +229,29 @@ def _is_answered(path: Path) -> bool:
 Answer: TypeAlias = Mapping[str, object]
 
 MAX_REQUEST: Final = 64
-"""Bytes: five times the longest word we know."""
+"""Bytes; five times the longest command."""
 
 CLIENT_S: Final = 1.0
-"""Whoever asks has so long for asking, and so long for listening. Nobody waits for it."""
+"""Seconds in which a client must send its request, and again in which it must read the answer."""
 
 MAX_CLIENTS: Final = 32
-"""Connections at once: people who ask, scripts, and a console that gives orders."""
+"""Simultaneous connections: people, scripts and a console that sends commands."""
 
 MAX_OF_ONE_USER: Final = 8
-"""Connections of one user at once."""
+"""Simultaneous connections of one user."""
 
 STOP_S: Final = 1.0
-"""Every wait of the thread ends with a stop, but for that of an answer."""
+"""Seconds; a stop interrupts every wait of the thread except the one for an answer."""
 
 
 class Control:
     """Owns the socket and the thread "control" that answers on it, inside a ``with``.
 
     ``answer`` is called in that thread, one request at a time, and must not wait for the ear.
-    Clients are served as they ask, in whatever order they came. Bound: ``MAX_OF_ONE_USER`` and
-    ``MAX_CLIENTS``. Policy: the oldest connection of that user, or else of whoever has most, is
-    closed for a new one. Counter: ``refused``, with the strangers. An ear that cannot have the
-    socket says so once and hears all the same.
+    Clients are answered in the order of their requests. Bound: ``MAX_OF_ONE_USER`` and
+    ``MAX_CLIENTS``. Policy: a new connection closes the oldest one of that user, or else of the
+    user with most. Counter: ``refused``, which includes users without permission. If the socket
+    cannot be opened, one warning is logged and the ear works without it.
     """
 
     def __init__(
@@ -269,10 +269,10 @@ class Control:
         self._clients: dict[socket.socket, _Client] = {}
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self.refused = 0
-        """Connections that were closed without an answer: strangers, and those above a bound."""
+        """Connections closed unanswered: users without permission, and those above a bound."""
 
     def counters(self) -> Mapping[str, int]:
-        """Return how often somebody was turned away. Any thread may ask."""
+        """Return the count of refused connections. Any thread may call it."""
         return {"control_refused": self.refused}
 
     def __enter__(self) -> Self:
@@ -300,7 +300,7 @@ class Control:
             self._part(client)
 
     def _serve(self, doorway: Doorway) -> bool:
-        """Do once what there is to do; False at a stop."""
+        """Run one iteration of the loop; False at a stop."""
         ready = self._wait(doorway)
         if self._stop_there in ready:
             return False
@@ -314,7 +314,7 @@ class Control:
         return True
 
     def _wait(self, doorway: Doorway) -> frozenset[socket.socket]:
-        """Wait for whoever comes, asks, listens or is late, or for a stop."""
+        """Wait for a new, readable, writable or late connection, or for a stop."""
         wanted = [(client.socket, client.wants) for client in self._clients.values()]
         reading = (self._stop_there, *doorway.open_again())
         wanted += [(one, selectors.EVENT_READ) for one in reading]
@@ -324,7 +324,7 @@ class Control:
         return wait(wanted, min(due) - self._monotonic() if due else None)
 
     def _meet(self, doorway: Doorway) -> None:
-        """Accept one connection; the next ones after what those that are there have asked."""
+        """Accept one connection per iteration, so that open ones are answered in between."""
         accepted = doorway.accept()
         if accepted is None:
             return
@@ -336,10 +336,10 @@ class Control:
         self._make_room(user)
         client = _Client(accepted, user, self._monotonic() + CLIENT_S)
         self._clients[accepted] = client
-        self._go_on(client)  # what it asks is there already, as a rule
+        self._go_on(client)  # its request has usually arrived already
 
     def _make_room(self, user: int) -> None:
-        """Close the oldest connection of who has too many."""
+        """Close the oldest connection of the user who has too many."""
         having = [client.user for client in self._clients.values()]
         if having.count(user) < MAX_OF_ONE_USER:
             if len(having) < MAX_CLIENTS:
@@ -349,7 +349,7 @@ class Control:
         self._part(next(client for client in self._clients.values() if client.user == user))
 
     def _go_on(self, client: "_Client") -> None:
-        """Read or write what is possible right now; a connection that is done with ends."""
+        """Read or write without blocking; close the connection when it is complete."""
         try:
             if not client.answer:
                 self._hear(client)
@@ -357,12 +357,12 @@ class Control:
                 return
         except BlockingIOError:
             return
-        except OSError as error:  # it went away
+        except OSError as error:  # the client has disconnected
             _LOGGER.debug("a control client was not answered: %s", error)
         self._part(client)
 
     def _hear(self, client: "_Client") -> None:
-        """Take a request as far as it has come; raises BlockingIOError if it is not whole."""
+        """Read the request; raise ``BlockingIOError`` if it is not complete."""
         if not client.is_asked():
             return
         word = client.word()
@@ -376,26 +376,26 @@ class Control:
 
 
 class _Client:
-    """One connection. Lives in the thread "control"."""
+    """One connection. Used by the thread "control"."""
 
     def __init__(self, client: socket.socket, user: int, deadline: float) -> None:
         self.socket = client
         self.user = user
         self.deadline = deadline
-        """When it is closed if nothing more has happened."""
+        """When the connection is closed if it is not complete."""
         self.answer = b""
-        """What it has not taken yet of its answer; empty: it has not asked yet."""
+        """Unsent rest of the answer; empty: there is no complete request yet."""
         self._asked = b""
 
     @property
     def wants(self) -> int:
-        """What it is waited for to be able to do."""
+        """The ``selectors`` event to wait for."""
         return selectors.EVENT_WRITE if self.answer else selectors.EVENT_READ
 
     def is_asked(self) -> bool:
-        """Read on; True when the line is whole, or too long, False when it ended before.
+        """Read on; True if the line is complete or too long, False if the client closed before.
 
-        Raises BlockingIOError when there is nothing to read yet.
+        Raises ``BlockingIOError`` if there is nothing to read yet.
         """
         while b"\n" not in self._asked and len(self._asked) <= MAX_REQUEST:
             more = self.socket.recv(MAX_REQUEST + 1)
@@ -405,12 +405,12 @@ class _Client:
         return True
 
     def word(self) -> str:
-        """Return the request; empty if it is none."""
+        """Return the command; empty if the request is not a line."""
         line, end, _ = self._asked.partition(b"\n")
         return line.decode("ascii", "replace").strip() if end else ""
 
     def send(self) -> bool:
-        """Hand over what the connection takes right now, and return whether that was all."""
+        """Send without blocking, and return whether everything is sent."""
         sent = self.socket.send(self.answer)
         if sent == len(self.answer):
             return True

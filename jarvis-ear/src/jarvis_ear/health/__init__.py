@@ -1,1 +1,1 @@
-"""Whether the ear hears, and the report that says so."""
+"""Liveness, deaf time and the health report of the ear."""

@@ -1,4 +1,4 @@
-"""Deaf time: how long the ear has been without sound, kept over restarts."""
+"""Deaf time: how long the ear has had no sound, stored across restarts."""
 
 import json
 import os
@@ -14,17 +14,17 @@ from jarvis_ear.paths import read_regular, write_whole
 FILE: Final = "deaf.json"
 
 MAX_BYTES: Final = 4096
-"""Forty times what we write."""
+"""Forty times the size of what is written."""
 
 STORE_S: Final = 10.0
-"""So much a sudden end may forget of an outage that lasts."""
+"""Maximum seconds of an ongoing outage that a kill loses."""
 
 
 class DeafTime:
-    """Adds up the time between looks that found the ear deaf. For one thread.
+    """Sum of the time today in which the ear was deaf. Used by one thread.
 
-    With a ``folder``, a restart on the same day goes on counting. One that cannot be used costs
-    only that: the number is for people.
+    With a ``folder``, the sum continues after a restart on the same day. If the folder cannot be
+    used, the sum starts at zero: the number is only shown to people.
     """
 
     def __init__(self, today: Callable[[], date], folder: Path | None = None) -> None:
@@ -34,10 +34,10 @@ class DeafTime:
         self._since: float | None = None
         self._stored = 0.0
         self.seconds = 0.0
-        """So much since midnight."""
+        """Seconds since midnight."""
 
     def look(self, now: float, *, deaf: bool) -> None:
-        """Note at ``now``, in seconds of a clock that nobody sets, whether the ear is deaf."""
+        """Record whether the ear is deaf at ``now``, in seconds of a monotonic clock."""
         self._look_at_day()
         if self._since is not None:
             self.seconds += now - self._since
@@ -73,21 +73,21 @@ class DeafTime:
 LOSS_FILE: Final = "loss.json"
 
 RESTART_S: Final = 60.0
-"""Longest time between two ears that counts as a restart; a longer one is told by their records
-of start and stop, and nobody was to hear in it."""
+"""Maximum seconds between two processes that count as a restart; the records of start and stop show
+a longer pause, in which the ear was not meant to hear."""
 
 LOSS_STORE_S: Final = 10.0
-"""While it lasts, a loss is written so often."""
+"""Seconds between two writes while a loss lasts."""
 
 _MAX_BYTES: Final = 1000
 
 
 class LossMark:
-    """Keeps the length of the present loss in the runtime folder. For one thread: "capture".
+    """Stores the length of the current loss in the runtime folder. Owned by the thread "capture".
 
-    Times are seconds of a clock that all processes of one run of the machine share; the folder does
-    not outlast that run. A folder that cannot be used, or None, costs only that: a loss counts from
-    the start of the ear then.
+    Times are seconds of a clock that all processes share until the machine reboots, which also
+    removes the folder. If the folder is None or cannot be used, a loss counts from the start of
+    the ear.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class LossMark:
         self._stored_at: float | None = None
 
     def carried_s(self) -> float:
-        """Return for how many seconds there was no sound when this ear began; 0: there was."""
+        """Return the seconds without sound before this process started; 0: there was sound."""
         if self._path is None:
             return 0.0
         try:
@@ -110,7 +110,7 @@ class LossMark:
         return gone_s + since_s if 0 <= since_s <= RESTART_S and gone_s >= 0 else 0.0
 
     def lasts(self, gone_s: float) -> None:
-        """Note that there has been no sound for ``gone_s`` seconds."""
+        """Record that there has been no sound for ``gone_s`` seconds."""
         now = self._monotonic()
         if self._path is None or (
             self._stored_at is not None and now - self._stored_at < LOSS_STORE_S
@@ -121,7 +121,7 @@ class LossMark:
             write_whole(self._path, json.dumps({"at": now, "gone_s": gone_s}))
 
     def over(self) -> None:
-        """Note that there is sound, or that nobody misses it."""
+        """Record that there is sound, or that none is expected."""
         self._stored_at = None
         if self._path is not None:
             with suppress(OSError):
@@ -129,7 +129,7 @@ class LossMark:
 
 
 def _read(path: Path) -> bytes:
-    """Read a small file. A pipe or a link in its place holds nobody up."""
+    """Read a small file. Does not block on a pipe, and does not follow a link."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         return os.read(handle, _MAX_BYTES)

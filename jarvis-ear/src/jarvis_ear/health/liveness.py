@@ -1,30 +1,30 @@
-"""Liveness: whether every part of the ear still works, and the watchdog that is fed from it."""
+"""Liveness: whether every part of the ear makes progress, and when to feed the watchdog."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 OFTEN_S = 0.0
-"""Patience of a part that has to move between any two looks."""
+"""Patience of a part that has to make progress between any two looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something that has to move for the ear to hear."""
+    """A part that has to make progress for the ear to hear."""
 
     name: str
     count: Callable[[], int]
-    """A number that changes with every piece of its work. Any thread may ask."""
+    """Returns a number that changes whenever the part makes progress. Any thread may call it."""
     patience_s: float = OFTEN_S
-    """For so long it may rest between two pieces."""
+    """Maximum seconds without progress."""
     is_needed: Callable[[], bool] = lambda: True
-    """While this says no, it may rest for as long as it likes."""
+    """While this returns False, the part need not make progress."""
 
 
 class Beat:
-    """Counts the looks at which every part was found at work. Owned by the main thread.
+    """Counts the looks at which every part made progress. Owned by the main thread.
 
-    Whoever feeds a watchdog feeds it when ``count`` has changed, and at no other time.
+    A watchdog is fed only when ``count`` has changed.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Beat:
         self._seen = [part.count() for part in parts]
         self._moved_at = [monotonic()] * len(parts)
         self.count = 0
-        """Goes up while the ear hears. Any thread may ask."""
+        """Increases while the ear hears. Any thread may read it."""
         self.stuck: tuple[str, ...] = ()
-        """Names of the parts that did not move when they should have. Any thread may ask."""
+        """Names of the parts that did not make progress in time. Any thread may read it."""
 
     def look(self) -> bool:
-        """Look at every part, and return whether all of them are at work."""
+        """Check every part, and return whether all of them make progress."""
         now = self._monotonic()
         self.stuck = tuple(
             part.name for place, part in enumerate(self._parts) if not self._works(place, now)
@@ -57,10 +57,10 @@ class Beat:
 
 
 class Watchdog:
-    """Decides when the watchdog of the service manager is fed. Owned by the main thread.
+    """Decides when to feed the watchdog of the service manager. Owned by the main thread.
 
-    It is fed twice in the time it waits, and only if the beat has gone on since the last time and
-    no part is stuck. There is no thread for it: a main thread that hangs feeds nothing either.
+    It is due twice in each time-out, and only if the beat has changed since the last time and no
+    part is stuck. It has no thread of its own, so a hung main thread does not feed the watchdog.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Watchdog:
         self._fed_count = 0
 
     def is_due(self) -> bool:
-        """Return whether to feed it now, and if so, not again for half its time."""
+        """Return whether to feed it now; if so, it is not due again for half its time-out."""
         now = self._monotonic()
         if self._every_s == 0 or now - self._fed_at < self._every_s / 2:
             return False

@@ -1,4 +1,4 @@
-"""Health report: the answer of ``jarvis-ear status``, with the counters of every part."""
+"""Health report: the answer to ``jarvis-ear status``, with the counters of every part."""
 
 import os
 import threading
@@ -16,21 +16,21 @@ from jarvis_ear.health.liveness import Beat
 from jarvis_ear.hearing.events import State
 
 Part: TypeAlias = Callable[[], Mapping[str, int]]
-"""Tells the counters of one part by name. Any thread calls it; it must not wait."""
+"""Returns the counters of one part by name. Any thread calls it; it must not block."""
 
 
 class Counters:
-    """Reads the counters of many parts. Made and filled by the main thread; any thread may read."""
+    """Counters of all parts. The main thread creates and fills it; any thread may read it."""
 
     def __init__(self) -> None:
         self._parts: tuple[Part, ...] = ()
 
     def add(self, part: Part) -> None:
-        """Read this part, too. What has the same name in another part is added to it."""
+        """Add a part. Counters with the same name in several parts are summed."""
         self._parts = (*self._parts, part)
 
     def read(self) -> dict[str, int]:
-        """Return every counter by name, also those that are zero."""
+        """Return every counter by name, including those that are zero."""
         counted: Counter[str] = Counter()
         for part in self._parts:
             counted.update(part())
@@ -38,22 +38,22 @@ class Counters:
 
 
 FRESH_S: Final = 2.0
-"""A frame is due every 20 ms, and the inbox holds 2 s: whoever heard nothing since is deaf."""
+"""A frame is due every 20 ms, and the inbox holds 2 s: an ear without a newer frame is deaf."""
 
 
 class EarProbe(Protocol):
-    """What health needs of the ear thread. Any thread may ask."""
+    """What ``Health`` needs from the ear thread. Any thread may read it."""
 
     frames: int
     last_frame: bytes
 
     @property
     def state(self) -> State:
-        """What the ear is doing."""
+        """State of the ear."""
 
 
 class Health:
-    """Gathers what tells whether the ear hears. The main thread looks; any thread may report."""
+    """State of the ear's hearing. The main thread calls ``look``; any thread may ``report``."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Health:
         self._counters = counters
         self._turns = turns
         self._monotonic = monotonic
-        self._lock = threading.Lock()  # protects what a look changes, but for the deaf time
+        self._lock = threading.Lock()  # protects what look() changes, except the deaf time
         self._began_at = monotonic()
         self._frames = ear.frames
         self._heard_at: float | None = None
@@ -82,10 +82,9 @@ class Health:
         self._deaf = DeafTime(today, folder)
 
     def look(self) -> None:
-        """Take a look, about ten times a second.
+        """Sample the ear, about ten times a second.
 
-        The time without a microphone is stored outside the lock: a slow disk keeps no reader
-        waiting.
+        The deaf time is stored outside the lock, so a slow disk does not block readers.
         """
         now = self._monotonic()
         self._deaf.look(now, deaf=self._ear.state is State.DEAF)
@@ -93,19 +92,19 @@ class Health:
             self._beat.look()
             if self._ear.frames != self._frames:
                 self._frames = self._ear.frames
-                if self._ear.state is not State.DEAF:  # what comes then is no sound of a room
+                if self._ear.state is not State.DEAF:  # frames of a deaf ear are no room sound
                     self._heard_at = now
                 self._level = level(self._ear.last_frame).rms
                 self._floor.hear(self._level)
 
     @property
     def hearing(self) -> bool:
-        """Whether sound comes from the microphone. Any thread may ask."""
+        """Whether sound comes from the microphone. Any thread may read it."""
         with self._lock:
             return self._is_hearing(self._ear.state, self._heard_s_ago(self._monotonic()))
 
     def report(self) -> dict[str, Any]:
-        """Tell everything, as plain values."""
+        """Return the whole report, as plain values."""
         with self._lock:
             now = self._monotonic()
             state = self._ear.state

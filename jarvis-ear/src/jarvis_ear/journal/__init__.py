@@ -1,1 +1,1 @@
-"""What the journal is told: the names of its fields, and the kinds of events. Plain data."""
+"""Journal records: the names of their fields, and the kinds of events. Plain data."""

@@ -1,4 +1,4 @@
-"""The catalog: what ``journalctl -x`` tells about our records, see systemd's journal catalogs."""
+"""Catalog: what ``journalctl -x`` shows for our records, see systemd's journal catalogs."""
 
 import textwrap
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ from jarvis_ear.journal import life, sound, turns
 from jarvis_ear.journal.kind import Kind, Remedy
 
 KINDS: Final[tuple[Kind, ...]] = (*turns.ENDINGS, *sound.KINDS, *turns.KINDS, *life.KINDS)
-"""Every kind of event that there is."""
+"""Every kind of event."""
 
 DOCUMENTATION: Final = "file:///usr/share/doc/jarvis-ear/journal.md"
 
 WIDTH: Final = 76
-"""What is left of 80 columns beside the mark that journalctl puts before each line."""
+"""Columns that remain of 80 after the mark that journalctl puts before each line."""
 
 
 def catalog() -> str:
-    """Compose the file that ``journalctl --update-catalog`` reads."""
+    """Format the file that ``journalctl --update-catalog`` reads."""
     head = "# What `journalctl -x -u jarvis-ear` explains. Written by `make docs`; do not edit.\n"
     return "\n".join([head, *(f"{_entry(kind)}\n" for kind in KINDS)])
 

@@ -1,4 +1,4 @@
-"""Kind: a sort of journal record, its fields and its explanation."""
+"""Kind: a class of journal records, with its fields and its explanation."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,11 +10,11 @@ _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")  # systemd.journal-fields(7)
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What one field of a record says."""
+    """Meaning of one field of a record."""
 
     meaning: str
     unit: str = ""
-    """Empty: it is a word, a name or a count."""
+    """Unit of the value; empty: a word, a name or a count."""
 
 
 OF_EVERY_RECORD: Final[Mapping[str, Field]] = {
@@ -74,50 +74,50 @@ OF_TURNS: Final[Mapping[str, Field]] = {
     "LATENCY_DONE_MS": Field("until the reply, or the hope for one, was over", "ms"),
     "LATENCY_ANSWER_MS": Field("how long a person waited: for sound, or for the end", "ms"),
 }
-"""All latencies count from the end of speech. What was not reached is not there, and never 0."""
+"""All latencies count from the end of speech. One that was not reached is absent, never 0."""
 
 FIELDS: Final[Mapping[str, Field]] = {**OF_EVENTS, **OF_TURNS, **OF_EVERY_RECORD}
-"""The whole vocabulary: no record carries any other field."""
+"""All fields: no record has any other."""
 
 
 def is_name(text: str) -> bool:
-    """Whether the journal takes ``text`` as the name of a field of ours."""
+    """Whether the journal accepts ``text`` as the name of one of our fields."""
     return _NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One thing to do about it."""
+    """One way to solve or examine the problem."""
 
     words: str
     command: str = ""
-    """What to type for it, exactly; empty: nothing."""
+    """The exact command to type; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of event: how records of it are marked, and how ``journalctl -x`` explains them."""
+    """A kind of event: the marks of its records, and their explanation in ``journalctl -x``."""
 
     event: str
-    """The value of EVENT. The ways in which a turn ends share one."""
+    """The value of EVENT. All ends of a turn have the same one."""
     message_id: str
-    """128 random bits. Never changed: queries and alarms of other people hold it."""
+    """128 random bits. Must never change: queries and alarms of users refer to it."""
     subject: str
-    """What happened, in a line. Fields of the record stand in it as @NAME@."""
+    """What happened, in one line. @NAME@ stands for a field of the record."""
     causes: str
-    """What that means, and what leads to it. Fields as in ``subject``."""
+    """What that means, and its causes. Fields as in ``subject``."""
     remedies: tuple[Remedy, ...] = ()
-    """What to do about it, the likeliest first."""
+    """What to do about it, the most likely first."""
     outcome: str = ""
-    """For a turn: the value of OUTCOME."""
+    """The value of OUTCOME for the end of a turn; empty for other kinds."""
 
     def told(self, **fields: object) -> dict[str, object]:
-        """Return the fields of a record of this kind: what a log call takes as ``extra``."""
+        """Return the fields of a record of this kind, as ``extra`` of a log call."""
         return {**dict(self._marks()), **fields}
 
     @property
     def advice(self) -> str:
-        """What can be done now, in one line, commands in parentheses; what was is left out."""
+        """Remedies in one line, commands in parentheses, without those that read the journal."""
         return "; ".join(
             f"{remedy.words} ({remedy.command})" if remedy.command else remedy.words
             for remedy in self.remedies
@@ -126,7 +126,7 @@ class Kind:
 
     @property
     def references(self) -> frozenset[str]:
-        """The fields that every record of this kind has to carry."""
+        """The fields that every record of this kind must have."""
         told = [self.subject, self.causes, *(remedy.command for remedy in self.remedies)]
         return frozenset(re.findall(r"@([A-Z_]+)@", " ".join(told)))
 

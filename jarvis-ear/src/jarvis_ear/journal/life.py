@@ -1,4 +1,4 @@
-"""What can happen to the program as a whole."""
+"""Kinds of journal records about the program as a whole."""
 
 from typing import Final
 

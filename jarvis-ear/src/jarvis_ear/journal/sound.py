@@ -1,4 +1,4 @@
-"""What can happen to the microphone and the speaker."""
+"""Kinds of journal records about the microphone and the speaker."""
 
 from typing import Final
 

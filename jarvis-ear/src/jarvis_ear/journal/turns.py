@@ -152,7 +152,7 @@ ENDINGS: Final = (
 )
 
 BY_OUTCOME: Final[Mapping[str, Kind]] = {kind.outcome: kind for kind in ENDINGS}
-"""Every way in which a turn ends, found by its OUTCOME."""
+"""The kind for each end of a turn, by OUTCOME."""
 
 
 _WHEN: Final = Remedy(

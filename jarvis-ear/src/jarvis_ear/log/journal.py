@@ -1,4 +1,4 @@
-"""The journal: records with fields, sent to systemd's socket."""
+"""Journal handler: log records with fields, sent to the socket of systemd-journald."""
 
 import logging
 import select
@@ -12,14 +12,14 @@ from jarvis_ear.log.redact import Value, entry
 SOCKET: Final = Path("/run/systemd/journal/socket")
 
 PATIENCE_MS: Final = 20
-"""A journal that works makes room in less; the ear can lose the time of one frame, once."""
+"""A working journal makes room in less; a delay of one frame (20 ms) is harmless to the ear."""
 
 
 class JournalSocket:
-    """Sends records to the journal. One thread at a time, whichever it is.
+    """Sends records to the journal. Any thread may use it, one at a time.
 
-    Opened and closed by whoever sets up logging. It waits for room for 20 ms at most, and not again
-    until a record was taken. Connected anew after an error, because a journal that is started again
+    The log set-up opens and closes it. A send waits at most 20 ms for room, and after a failure not
+    at all until a record is accepted. It reconnects after an error, because a restarted journal
     may listen on a new socket of the same name.
     """
 
@@ -30,7 +30,7 @@ class JournalSocket:
         self._patience_ms = PATIENCE_MS
 
     def open(self) -> None:
-        """Connect, or raise OSError: there is no journal here."""
+        """Connect; raise ``OSError`` if there is no journal."""
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             opened.connect(str(self._path))
@@ -40,12 +40,12 @@ class JournalSocket:
         self._socket = opened
 
     def send(self, entry: Mapping[str, Value]) -> None:
-        """Hand over a record, or raise OSError: it is lost then."""
+        """Send a record; raise ``OSError`` if it is lost."""
         if self._socket is None:
             self.open()
         try:
             self._send(entry)
-        except BlockingIOError:  # it is there, and busy
+        except BlockingIOError:  # the journal is busy
             self._patience_ms = 0
             raise
         except OSError:
@@ -54,7 +54,7 @@ class JournalSocket:
         self._patience_ms = PATIENCE_MS
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         opened, self._socket = self._socket, None
         if opened is not None:
             opened.close()
@@ -70,7 +70,7 @@ class JournalSocket:
 
 
 def datagram(entry: Mapping[str, Value]) -> bytes:
-    """Write a record as the journal reads it: https://systemd.io/JOURNAL_NATIVE_PROTOCOL."""
+    """Encode a record, see https://systemd.io/JOURNAL_NATIVE_PROTOCOL."""
     return b"".join(
         _field(name, str(value).encode(errors="replace")) for name, value in entry.items()
     )
@@ -85,13 +85,13 @@ def _field(name: str, value: bytes) -> bytes:
 def _has_room(connected: socket.socket, patience_ms: int) -> bool:
     poll = select.poll()
     poll.register(connected, select.POLLOUT)
-    return bool(poll.poll(patience_ms))  # an error counts too: sending tells which one
+    return bool(poll.poll(patience_ms))  # true for an error too, which send() then raises
 
 
 def _library() -> Callable[..., None] | None:
-    """Return systemd-python's sender, which takes texts of the form NAME=value."""
+    """Return the send function of systemd-python, which takes strings of the form NAME=value."""
     try:
-        from systemd.journal import sendv  # noqa: PLC0415 - looked for only where it is needed
+        from systemd.journal import sendv  # noqa: PLC0415 - imported only when needed
     except ImportError:
         return None
     found: Callable[..., None] = sendv
@@ -99,21 +99,21 @@ def _library() -> Callable[..., None] | None:
 
 
 class JournalHandler(logging.Handler):
-    """Made and closed by whoever sets up logging; any thread logs, one at a time.
+    """Log handler for the journal. The log set-up owns it; any thread logs, one at a time.
 
-    A record that the journal does not take is dropped and counted: no thread of the ear hangs with
-    it. The next one that gets through says how many are missing.
+    A record that the journal does not accept is dropped and counted, so that no thread of the ear
+    hangs. The next accepted record says how many are missing.
     """
 
     def __init__(self, journal: JournalSocket) -> None:
         super().__init__()
         self._journal = journal
         self.lost = 0
-        """Records that the journal did not take."""
+        """Records that the journal did not accept."""
         self._untold = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand over a record."""
+        """Send a record."""
         told = entry(record)
         if self._untold:
             told["RECORDS_LOST"] = self._untold
@@ -126,6 +126,6 @@ class JournalHandler(logging.Handler):
             self._untold = 0
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the connection to the journal."""
         self._journal.close()
         super().close()

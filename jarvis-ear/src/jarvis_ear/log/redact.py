@@ -11,12 +11,12 @@ from typing import Final, TypeAlias
 from jarvis_ear.journal.kind import is_name
 
 Value: TypeAlias = str | int | float
-"""What a field may hold."""
+"""Type of a field's value."""
 
 IDENTIFIER: Final = "jarvis-ear"
 
 MAX_VALUE: Final = 8000
-"""Characters of one field. The whole record has to fit into one datagram of 200 kB."""
+"""Maximum characters of a field. The whole record has to fit into one datagram of 200 kB."""
 
 PRIORITIES: Final[Mapping[int, int]] = {
     logging.DEBUG: 7,
@@ -25,34 +25,34 @@ PRIORITIES: Final[Mapping[int, int]] = {
     logging.ERROR: 3,
     logging.CRITICAL: 2,
 }
-"""The numbers of syslog(3), which the journal understands too."""
+"""Priorities of syslog(3), which the journal uses too."""
 
 OURS: Final = ("jarvis_ear", "jarvis_backend")
-"""Loggers whose name nobody needs to read: ours, and those of a backend that runs along with us."""
+"""Loggers whose name is not shown: ours, and those of a companion backend."""
 
 _SECRETS: Final = (
     # A JSON Web Token: three parts of base64url, the first a JSON object ("eyJ" is its '{"').
     (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "[token]"),
-    # Somebody's voice: the value of "audio" in a message, as JSON or as Python shows it.
+    # Recorded speech: the value of "audio" in a message, as JSON or as a Python repr.
     (re.compile(r"""(["']audio["']\s*:\s*)(?:b?"[^"]*"?|b?'[^']*'?)"""), r"\1[audio]"),
-    # Base64 under any other name: no word and no path has so many letters without a break.
+    # Base64 under any other name: no word and no path has as many characters without a break.
     (re.compile(r"[A-Za-z0-9+/_-]{256,}={0,2}"), "[data]"),
 )
-"""What no line may hold, and what stands there instead."""
+"""Patterns that no line may contain, and their replacements."""
 
 _DIRECTIONS: Final = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
-"""Unicode's overrides of the writing direction: isprintable, and able to make a line lie."""
+"""Unicode's direction overrides: printable, but they can falsify how a line reads."""
 
 
 def redacted(text: str) -> str:
-    """Replace tokens and sound."""
+    """Replace tokens and audio."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
 def harmless(text: str) -> str:
-    """Write every character that moves the cursor, or breaks the line, as its escape."""
+    """Escape every character that moves the cursor or breaks the line."""
     if text.isprintable() and text.isascii():
         return text
     return "".join(map(_visible, text))
@@ -65,22 +65,22 @@ def _visible(mark: str) -> str:
 
 
 def message(record: logging.LogRecord) -> str:
-    """Return the message on one line, fit to be seen."""
+    """Return the message on one line, redacted and escaped."""
     try:
         text = record.getMessage()
-    except Exception as error:  # noqa: BLE001 - a bad log call harms nobody, and its values may be secret
+    except Exception as error:  # noqa: BLE001 - a bad log call is harmless, and its values may be secret
         text = f"a line that cannot be written: {record.msg} ({type(error).__name__})"
     return harmless(redacted(text))
 
 
 def named(record: logging.LogRecord) -> str:
-    """Return the message, with the logger's name where it is not one of ours."""
+    """Return the message, with the logger's name unless the logger is in ``OURS``."""
     is_ours = record.name.partition(".")[0] in OURS
     return message(record) if is_ours else f"{record.name}: {message(record)}"
 
 
 def traceback(record: logging.LogRecord) -> list[str]:
-    """Return the lines of the traceback, if there is one, each fit to be seen."""
+    """Return the lines of the traceback, if there is one, redacted and escaped."""
     if not record.exc_info:
         return []
     text = redacted(logging.Formatter().formatException(record.exc_info))
@@ -88,7 +88,7 @@ def traceback(record: logging.LogRecord) -> list[str]:
 
 
 def entry(record: logging.LogRecord) -> dict[str, Value]:
-    """Return all fields of a record: what the journal and JSON lines get."""
+    """Return all fields of a record, as the journal and JSON lines contain them."""
     told = dict(_of_every_record(record))
     return told | {name: value for name, value in _extra(record) if name not in told}
 
@@ -107,14 +107,14 @@ def _of_every_record(record: logging.LogRecord) -> Iterator[tuple[str, Value]]:
 
 
 def _extra(record: logging.LogRecord) -> Iterator[tuple[str, Value]]:
-    """Return what a log call gave with ``extra=``. What is None is not known, and not there."""
+    """Return the fields that a log call passes with ``extra=``, except those that are None."""
     for name, value in vars(record).items():
         if is_name(name) and value is not None:
             yield name, _value(value)
 
 
 def _value(value: object) -> Value:
-    """Numbers stay numbers; whatever else is said as text."""
+    """Keep numbers as they are, and convert everything else to text."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -131,14 +131,14 @@ _NO_COLOUR: Final = "\x1b[0m"
 
 
 class TextFormatter(logging.Formatter):
-    """For a terminal or a file: the time, and the level where it is not the usual one."""
+    """Format for a terminal or a file: the time, and the level unless it is INFO."""
 
     def __init__(self, *, colour: bool) -> None:
         super().__init__(datefmt="%H:%M:%S")
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """Compose the line, and below it the traceback if there is one."""
+        """Format the line, followed by the traceback if there is one."""
         line = f"{self.formatTime(record, self.datefmt)} {self._level(record)}{named(record)}"
         return "\n".join([line, *traceback(record)])
 
@@ -151,14 +151,14 @@ class TextFormatter(logging.Formatter):
 
 
 class PrefixFormatter(logging.Formatter):
-    """For a journal that takes lines only: each begins with its priority, and has no time."""
+    """Format for a journal that takes only lines: each starts with its priority, without time."""
 
     def __init__(self, inner: logging.Formatter | None = None) -> None:
         super().__init__()
         self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
-        """Compose the lines."""
+        """Format the lines."""
         prefix = f"<{PRIORITIES.get(record.levelno, PRIORITIES[logging.INFO])}>"
         lines = [named(record), *traceback(record)]
         if self._inner is not None:
@@ -167,9 +167,9 @@ class PrefixFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """For programs: one JSON object per line, with the fields that the journal would get."""
+    """Format for programs: one JSON object per line, with the same fields as in the journal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Compose the line."""
+        """Format the line."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         return json.dumps({"TIME": at, **entry(record)})

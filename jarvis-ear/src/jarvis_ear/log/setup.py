@@ -1,4 +1,4 @@
-"""Log setup: where the log goes, how it looks, and its first and last lines."""
+"""Log set-up: destination, format, and the first and last records."""
 
 import logging
 import os
@@ -19,11 +19,11 @@ from jarvis_ear.log.status_line import AnyLive, Live, NoLive
 _LOGGER = logging.getLogger(__name__)
 
 PROJECT_LOGGER: Final = __name__.partition(".")[0]
-"""The logger above all of ours; those of libraries keep the level they have."""
+"""Parent of all our loggers; those of libraries keep their level."""
 
 
 def set_level(log: config.LogOptions) -> None:
-    """Have lines of this level and above written from now on."""
+    """Log records of this level and above from now on."""
     level = log.level.upper()
     logging.getLogger(PROJECT_LOGGER).setLevel(level)
     for handler in logging.getLogger().handlers:
@@ -32,7 +32,7 @@ def set_level(log: config.LogOptions) -> None:
 
 OTHERS: Final = (
     "engineio",
-    "engineio.client",  # with a level of its own, else the library adds a handler to it
+    "engineio.client",  # without a level set here, the library adds a handler to it
     "socketio",
     "socketio.client",
     "aiohttp",
@@ -40,7 +40,7 @@ OTHERS: Final = (
     "requests",
     "urllib3",
 )
-"""Libraries that, below WARNING, tell of every packet, tokens and voices included."""
+"""Libraries that log every packet below WARNING, including tokens and recorded speech."""
 
 
 @contextmanager
@@ -51,10 +51,10 @@ def setup(
     *,
     journal: Path = SOCKET,
 ) -> Iterator[AnyLive]:
-    """Send all log lines to ``stream`` (standard error) while the block lasts.
+    """Send all log records to ``stream`` (default: standard error) while the block lasts.
 
-    If that is the journal, its socket gets them, with their fields. Gives the live line, which is
-    drawn on a terminal only. For the main thread.
+    If that is the journal, records go to its socket, with their fields. Yields the live line,
+    which is drawn only on a terminal. Main thread only.
     """
     stream = sys.stderr if stream is None else stream
     environ = os.environ if environ is None else environ
@@ -74,17 +74,17 @@ def setup(
 
 
 def counters() -> Mapping[str, int]:
-    """Return how many records the journal did not take. Any thread may ask."""
+    """Return how many records the journal did not accept. Any thread may call it."""
     handlers = logging.getLogger().handlers
     lost = sum(each.lost for each in handlers if isinstance(each, JournalHandler))
     return {"log_records_lost": lost}
 
 
 def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether ``stream`` is the one that systemd connected to the journal, see systemd.exec(5)."""
+    """Whether systemd has connected ``stream`` to the journal, see systemd.exec(5)."""
     try:
         found = os.fstat(stream.fileno())
-    except (OSError, ValueError):  # nothing that has a number: a stream in memory, or closed
+    except (OSError, ValueError):  # no descriptor: a stream in memory, or a closed one
         return False
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
@@ -92,7 +92,7 @@ def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 def _handler(
     log: config.LogOptions, stream: TextIO, environ: Mapping[str, str], live: AnyLive, journal: Path
 ) -> logging.Handler:
-    """Make the one handler: fields for the journal where it takes them, else lines."""
+    """Make the only handler: fields for the journal if it takes them, else lines."""
     wants_fields = log.format == "auto" and is_journal(stream, environ)
     handler = _journal_handler(journal) if wants_fields else None
     if handler is None:
@@ -106,7 +106,7 @@ def _journal_handler(path: Path) -> logging.Handler | None:
     journal = JournalSocket(path)
     try:
         journal.open()
-    except OSError:  # a journal of another kind, or out of our reach: lines get there anyway
+    except OSError:  # another kind of journal, or out of reach: lines still arrive by the stream
         return None
     return JournalHandler(journal)
 
@@ -121,7 +121,7 @@ def _formatter(
 
 
 def _levels(log: config.LogOptions) -> dict[str, str]:
-    """Only our own loggers follow the option; the handler holds back what is below it."""
+    """Return the level per logger; only our own follow the option, which the handler enforces."""
     ours = dict.fromkeys(OURS, log.level.upper())
     return {"": "WARNING"} | ours | dict.fromkeys(OTHERS, "WARNING")
 
@@ -140,7 +140,7 @@ def _is_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def _wants_plain(environ: Mapping[str, str]) -> bool:
-    """Whether the person asked for no colours (no-color.org: set, and not empty)."""
+    """Whether the user turned colours off (no-color.org: NO_COLOR is set and not empty)."""
     return bool(environ.get("NO_COLOR"))
 
 
@@ -153,7 +153,7 @@ _KINDS: Final[Mapping[type[JarvisEarError], Kind]] = {
 
 @contextmanager
 def life_told() -> Iterator[None]:
-    """Say that the program starts, and that it stops in order. For the main thread."""
+    """Log the start of the program, and its orderly stop. Main thread only."""
     told = kinds.STARTED.told(VERSION=__version__)
     _LOGGER.info("jarvis-ear %s starts", __version__, extra=told)
     yield
@@ -167,9 +167,9 @@ def last_words(
     *,
     journal: Path = SOCKET,
 ) -> bool:
-    """Tell the journal what ends the program; False if ``stream`` (standard error) is none.
+    """Log the final error to the journal; False if ``stream`` (default: stderr) is not the journal.
 
-    For the main thread, when everything else is over.
+    Main thread only, after everything else has stopped.
     """
     stream = sys.stderr if stream is None else stream
     environ = os.environ if environ is None else environ
@@ -186,7 +186,7 @@ def last_words(
 
 
 def _tell(error: JarvisEarError) -> None:
-    """Tell one problem after the other: a configuration may have many."""
+    """Log one record per problem; a configuration may have many."""
     kind = _KINDS.get(type(error), kinds.FAILED)
     for line in str(error).splitlines():
         told = kind.told(REASON=line, EXIT_STATUS=error.exit_status)

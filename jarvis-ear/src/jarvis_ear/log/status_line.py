@@ -1,4 +1,4 @@
-"""The live line: what the ear is doing right now, in the last line of a terminal."""
+"""Live line: the current state of the ear, in the last line of a terminal."""
 
 import shutil
 import threading
@@ -7,22 +7,22 @@ from collections.abc import Callable
 from typing import Final, TextIO, TypeAlias
 
 REDRAW_S: Final = 0.09
-"""Just under a tenth of a second, the pace of whoever shows something: about 10 times a second."""
+"""Minimum seconds between two redraws; just below the 0.1 s between two calls of ``show``."""
 
 QUIETEST: Final = -60.0
-"""dBFS at the left end of the bar: a quiet room."""
+"""Level at the left end of the bar, in dBFS: a quiet room."""
 
 BAR: Final = 24
-"""Characters of the bar: 2.5 dB each."""
+"""Width of the bar in characters of 2.5 dB each."""
 
 _CLEAR: Final = "\r\x1b[K"
 
 
 class Live:
-    """Draws the line over itself. ``show`` by one thread, ``write`` by any, ``close`` by its owner.
+    """Redraws the line in place. One thread calls ``show``, any ``write``, the owner ``close``.
 
-    Whoever writes to the same stream does it through ``write``, so that the line gives way and
-    comes back below: a log handler takes the live line as its stream.
+    All other output to the stream has to use ``write``, which moves the line below it: a log
+    handler takes the live line as its stream.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Live:
         self._closed = False
 
     def show(self, state: str, level_dbfs: float, score: float) -> None:
-        """Draw the newest values, unless the line is less than a tenth of a second old."""
+        """Draw the newest values, unless the last redraw is less than ``REDRAW_S`` ago."""
         with self._lock:
             now = self._now()
             if self._closed or now - self._drawn_at < REDRAW_S:
@@ -53,15 +53,15 @@ class Live:
                 self._put(_CLEAR + line)
 
     def write(self, text: str) -> None:
-        """Write whole lines above the live line: what a ``logging.StreamHandler`` asks for."""
+        """Write complete lines above the live line; called by a ``logging.StreamHandler``."""
         with self._lock:
             self._put(_CLEAR + text + self._line if self._line else text)
 
     def flush(self) -> None:
-        """Do nothing: every write is flushed."""
+        """Do nothing, because every write is flushed."""
 
     def close(self) -> None:
-        """Remove the line for good."""
+        """Remove the line, and draw no other."""
         with self._lock:
             if self._line:
                 self._put(_CLEAR)
@@ -74,20 +74,20 @@ class Live:
 
 
 class NoLive:
-    """Stands where nobody watches. Any thread may use it."""
+    """Live line that draws nothing, for output that is not a terminal. Any thread may use it."""
 
     def show(self, state: str, level_dbfs: float, score: float) -> None:
         """Draw nothing."""
 
     def close(self) -> None:
-        """There is nothing to remove."""
+        """Do nothing."""
 
 
 AnyLive: TypeAlias = Live | NoLive
 
 
 def draw(state: str, level_dbfs: float, score: float) -> str:
-    """Compose the line."""
+    """Format the line."""
     full = round(min(max(1 - level_dbfs / QUIETEST, 0.0), 1.0) * BAR)
     bar = "#" * full + "." * (BAR - full)
     return f"{state:<9} [{bar}] {level_dbfs:4.0f} dBFS  wake {score:4.2f}"

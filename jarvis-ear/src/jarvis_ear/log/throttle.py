@@ -1,21 +1,21 @@
-"""Throttle: log lines that come again and again."""
+"""Throttle: rate limits for repeated log lines."""
 
 from collections.abc import Callable
 from typing import Final
 
 EVERY_S: Final = 60.0
-"""Often enough to be seen, seldom enough to fill no disk."""
+"""Seconds between two warnings: people see them, and they do not fill a disk."""
 
 
 class Throttle:
-    """Says whether it is time to warn again. Owned by whoever warns; its thread only."""
+    """Fixed rate limit of a warning. Owned by the part that warns; used by its thread only."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._last: float | None = None
 
     def now(self) -> bool:
-        """Return whether to warn now, and if so, not again for a minute."""
+        """Return whether to warn now; after a True, returns False for ``EVERY_S``."""
         at = self._clock()
         if self._last is not None and at - self._last < EVERY_S:
             return False
@@ -24,16 +24,16 @@ class Throttle:
 
 
 FIRST_S = 10.0
-"""A second time is news after this time; each further one after twice as long."""
+"""Seconds after which a second occurrence is logged; the interval doubles each time."""
 
 MOST_S = 600.0
-"""But not after more than this: what has not happened for so long is over."""
+"""Upper limit of the interval, in seconds; after as long without an occurrence it is reset."""
 
 
 class Seldom:
-    """Says whether to tell of it now. Owned by whoever tells; its thread only.
+    """Rate limit with a growing interval. Owned by the part that logs; used by its thread only.
 
-    A loose cable comes and goes every second: in an hour that is told a dozen times.
+    A loose cable that fails every second is logged a dozen times in an hour.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Seldom:
         self._wait_s = FIRST_S
 
     def now(self, at: float) -> bool:
-        """Note that it happened at ``at``, in seconds, and return whether that is told."""
+        """Record an occurrence at ``at``, in seconds, and return whether to log it."""
         was_at, self._happened_at = self._happened_at, at
         if was_at is None or at - was_at >= MOST_S:
             self._wait_s = FIRST_S

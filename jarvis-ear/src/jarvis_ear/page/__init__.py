@@ -1,7 +1,7 @@
 """Assets: the files of the page, by the names under which they are served.
 
-The ear's console and the reference backend serve the same page. They differ in ``kind.json``, which
-each of them answers itself.
+The ear's console and the reference backend serve the same page. They differ in the content of
+``kind.json``.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 PATH: Final = "/console"
-"""Where the page stands; its parts stand below."""
+"""Path of the page; its files are below."""
 
 KIND: Final = "kind.json"
-"""The one name below ``PATH`` that is no file: it says who serves the page."""
+"""The only name below ``PATH`` that is not a file: it says which program serves the page."""
 
 _FOLDER: Final = Path(__file__).parent / "static"
 
@@ -38,7 +38,7 @@ _RULES: Final = (
 )
 
 POLICY: Final = "; ".join(_RULES)
-"""Nothing inline, nothing from elsewhere, and in nobody's frame."""
+"""Content security policy: nothing inline, nothing from other origins, and no framing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Asset:
 
 
 def read_assets() -> Mapping[str, Asset]:
-    """Read all of them, by name. The page itself is ``INDEX``."""
+    """Read all assets, by name. The page itself is ``INDEX``."""
     return {
         file.name: Asset(file.read_bytes(), _TYPES[file.suffix])
         for file in sorted(_FOLDER.iterdir())
@@ -59,7 +59,7 @@ def read_assets() -> Mapping[str, Asset]:
 
 
 def headers(*, microphone: bool) -> dict[str, str]:
-    """Return what every answer of the page carries; with ``microphone`` it may ask for one."""
+    """Return the headers of every response; with ``microphone`` the page may use one."""
     return {
         "Content-Security-Policy": POLICY,
         "Permissions-Policy": f"microphone=({'self' if microphone else ''}), camera=()",

@@ -1,1 +1,1 @@
-"""Service: installing the ear as a system service, removing it, and saying how it does."""
+"""Installation, removal and status of the ear as a system service."""

@@ -1,4 +1,4 @@
-"""`jarvis-ear service`: the options of its verbs, and what a person is told."""
+"""`jarvis-ear service`: the options of its verbs, and their output."""
 
 import argparse
 import os
@@ -32,26 +32,26 @@ from jarvis_ear.service.status import PROPERTIES, Findings, screen
 from jarvis_ear.service.steps import Step
 
 EX_USAGE: Final = 64
-"""The command line cannot be understood (sysexits.h)."""
+"""Exit status for a wrong command line (sysexits.h)."""
 
 UNWELL: Final = 1
-"""Exit status of `service status`: it does not hear."""
+"""Exit status of `service status`: the ear does not hear."""
 
 NOT_RUNNING: Final = 2
-"""Exit status of `service status`: nothing runs, or nothing is installed."""
+"""Exit status of `service status`: the ear does not run, or is not installed."""
 
 PACKAGE: Final = Layout(
     home=Path("/usr/lib/jarvis-ear"), library=Path("/usr/lib"), programs=Path("/usr/bin")
 )
-"""Where the Debian package has everything, and we do not."""
+"""Paths of the Debian package, which ``service install`` does not use."""
 
 
 OWN_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
-"""Where the reference backend listens as a service."""
+"""URLs at which the reference backend listens as a service."""
 
 
 class _Once(argparse.Action):
-    """Stores a value, and refuses a second one."""
+    """Stores a value, and rejects a second one."""
 
     def __call__(
         self,
@@ -60,7 +60,7 @@ class _Once(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        """Take what the command line gives."""
+        """Store the value of the option."""
         given: set[str] = vars(namespace).setdefault("given", set())
         if self.dest in given:
             parser.error(f"{option_string}: given twice, expected once")
@@ -76,14 +76,14 @@ def _path(text: str) -> Path:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose mistakes end with the exit status of all our commands."""
+    """Argument parser that reports errors with ``EX_USAGE``, like all our commands."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EX_USAGE, f"jarvis-ear: {message} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what the words after `service` say, and return the exit status."""
+    """Carry out the arguments after `service`, and return the exit status."""
     asked = _parse(argv)
     if asked.verb == "status":
         return _status()
@@ -123,7 +123,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     uninstall.add_argument(
         "--purge", action="store_true", help="options, password, state and user too, without asking"
     )
-    for name in ("home", "library", "programs"):  # for who makes packages
+    for name in ("home", "library", "programs"):  # for package builders
         install.add_argument(f"--{name}", type=_path, action=_Once, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
@@ -177,7 +177,7 @@ def _is_packaged() -> bool:
 
 
 def _secrets(asked: argparse.Namespace, facts: Facts, url: str) -> dict[str, str]:
-    """Gather what has to be stored and is not, or is to be stored anew."""
+    """Return the secrets to store: those that are missing, and those to replace."""
     with_backend = asked.with_backend or facts.has_backend
     found: dict[str, str] = {}
     if PASSWORD not in facts.stored or asked.new_password or asked.password_file:
@@ -196,7 +196,7 @@ def _password(asked: argparse.Namespace, url: str, *, with_backend: bool) -> str
 
 
 def _carry_out(steps: tuple[Step, ...], *, dry_run: bool) -> bool:
-    """Do the steps, or say them; return whether there was anything to do."""
+    """Execute the steps, or print them; return whether there was anything to do."""
     if dry_run:
         return bool(rehearse(steps, lambda line: _say(f"would {line}")))
     executor = Executor(_say)
@@ -219,7 +219,7 @@ def _what_next(layout: Layout, *, has_password: bool, with_backend: bool) -> str
 
 
 def _backend_words(layout: Layout, *, with_backend: bool) -> str:
-    """Say which backend the ear talks to, and where that is configured."""
+    """Describe which backend the ear uses, and where that is configured."""
     url = _backend_url(layout)
     if not url:
         return f"Its options have a mistake:  jarvis-ear check --config {layout.config}"
@@ -229,7 +229,7 @@ def _backend_words(layout: Layout, *, with_backend: bool) -> str:
 
 
 def _backend_url(layout: Layout) -> str:
-    """Return the address in the options that the service will have; empty if they are wrong."""
+    """Return backend.url from the options of the service; empty if they are invalid."""
     try:
         return load([], {}, default_file=layout.at(layout.config)).config.backend.url
     except ConfigError:

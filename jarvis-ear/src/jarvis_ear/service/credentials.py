@@ -1,4 +1,4 @@
-"""Credentials: the password and the token secret, asked for or made, and closed to everybody."""
+"""Credentials: the password and the token secret, asked for or generated, encrypted if possible."""
 
 import getpass
 import secrets
@@ -16,7 +16,7 @@ from jarvis_ear.options.secrets import SecretFileError, read_private_secret
 SEALER: Final = "systemd-creds"
 
 SEAL_S: Final = 60.0
-"""A security chip takes its time."""
+"""Seconds; a security chip is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Credential:
 
     content: bytes = field(repr=False)
     is_sealed: bool
-    """Encrypted, so that only this machine can read it."""
+    """Whether it is encrypted, so that only this machine can read it."""
 
 
 def password_given(path: Path | None, *, backend_needs_one: bool, url: str = "") -> str | None:
-    """Return the password from a file, or ask a person for it without showing it; or None.
+    """Return the password from a file, or ask for it without echo; None if there is none.
 
-    ``url`` tells the person which backend is meant. Where our own backend is installed too, nobody
-    has to know the password: one is made up.
+    The prompt shows ``url``. If our own backend is installed too (``backend_needs_one``) and no
+    password is given, one is generated.
     """
     if path is not None:
         return _from_file(path)
@@ -44,18 +44,18 @@ def password_given(path: Path | None, *, backend_needs_one: bool, url: str = "")
 
 
 def seal(texts: Mapping[str, str]) -> dict[str, Credential]:
-    """Encrypt secrets for this machine; where that cannot be, leave them as they are."""
+    """Encrypt secrets for this machine; where that is not possible, leave them as they are."""
     return {name: _seal(name, text.encode()) for name, text in texts.items()}
 
 
 def unsealed(texts: Mapping[str, str]) -> dict[str, Credential]:
-    """Only say what would be stored how; for a rehearsal, which leaves no key behind."""
+    """Return what ``seal`` would store, without encryption; for a dry run, which makes no key."""
     can_seal = shutil.which(SEALER) is not None
     return {name: Credential(text.encode(), can_seal) for name, text in texts.items()}
 
 
 def new_jwt_secret() -> str:
-    """Make up what signs tokens."""
+    """Generate the secret that signs tokens."""
     return secrets.token_urlsafe(48)
 
 
@@ -71,7 +71,7 @@ def _from_file(path: Path) -> str:
 def _seal(name: str, secret: bytes) -> Credential:
     if shutil.which(SEALER) is None:
         return Credential(secret, is_sealed=False)
-    done = subprocess.run(  # noqa: S603 - the secret goes in by a pipe
+    done = subprocess.run(  # noqa: S603 - the secret is passed by a pipe
         (SEALER, "encrypt", f"--name={name}", "-", "-"),
         input=secret,
         capture_output=True,

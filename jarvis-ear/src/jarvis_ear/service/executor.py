@@ -26,19 +26,19 @@ from jarvis_ear.service.steps import (
 Undo: TypeAlias = Callable[[], object]
 
 COMPLETE: Final = ".complete"
-"""Lies in a folder that was built to the end."""
+"""Name of the file that marks a completely built folder."""
 
 RUN_S: Final = 900.0
-"""The longest command is pip on a slow line; one that takes longer hangs."""
+"""Time-out of a command in seconds; the longest is pip on a slow line."""
 
 TOLD_LINES: Final = 5
-"""How much of a failed command's last words a person is told."""
+"""Number of a failed command's last lines that are shown."""
 
 
 class Executor:
-    """Does steps in order. One thread; whoever has it must be root unless everything is staged.
+    """Executes steps in order. Used by one thread, as root unless everything is staged.
 
-    ``say`` gets a line for each step that changes something. ``run`` runs a command.
+    ``say`` receives a line for each step that changes something. ``run`` runs a command.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class Executor:
         """Steps that changed something."""
 
     def do(self, steps: Iterable[Step]) -> None:
-        """Do all steps. Raises ``ServiceError`` at the first that cannot be done.
+        """Execute all steps. Raises ``ServiceError`` at the first that fails.
 
-        Until the last service runs, what was done is taken back then, if there was something to
-        go back to.
+        A failure before the last service runs rolls back all steps, if there was an installation
+        before.
         """
         left = tuple(steps)
         while left:
@@ -139,7 +139,7 @@ class Executor:
         self.changes += 1
 
     def _enable(self, step: Enable) -> None:
-        """Enable services, which is no reason to restart what runs."""
+        """Enable services; unlike other changes, this does not restart running services."""
         self._say(str(step))
         self.changes += 1
         disable = ("systemctl", "--quiet", "disable", *step.services)
@@ -162,7 +162,7 @@ class Executor:
         )
 
     def _gone_back(self, why: ServiceError) -> ServiceError:
-        """Put back what was there before, start again what ran, and say how that went."""
+        """Roll back all steps, restart what ran before, and return an error with the result."""
         if new := [step.service for step in self._started if not step.was_wanted]:
             self._run(("systemctl", "stop", *new))
             self._run(("systemctl", "--quiet", "reset-failed", *new))
@@ -176,7 +176,7 @@ class Executor:
         )
 
     def _returned(self, step: StartUnit) -> tuple[bool, str]:
-        """Start what was there before, and say whether it is as it was, and how it is."""
+        """Restart the old service; return whether it is as before, and a description."""
         if not step.was_wanted:
             return True, f"{step.service} does not run, as before"
         if not self._run(("systemctl", "restart", step.service)).returncode:
@@ -187,7 +187,7 @@ class Executor:
 
 
 def _tried(undo: Undo) -> str:
-    """Take a step back, and say why it cannot be taken, or nothing."""
+    """Undo a change, and return why that failed, or nothing."""
     try:
         undo()
     except OSError as error:
@@ -196,7 +196,7 @@ def _tried(undo: Undo) -> str:
 
 
 def is_done(step: Step) -> bool:
-    """Say whether what a step wants is so already. A command cannot know."""
+    """Whether the result of a step exists already; always False for a command."""
     match step:
         case Folder(path):
             done = path.is_dir()
@@ -216,7 +216,7 @@ def is_done(step: Step) -> bool:
 
 
 def write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file beside its place and put it there whole, never open to more than ``mode``."""
+    """Write a file atomically, by a temporary file; it never has more permissions than ``mode``."""
     _make_folder(path.parent, 0o755)
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
@@ -228,7 +228,7 @@ def write(path: Path, content: bytes, mode: int) -> None:
 
 
 def link(path: Path, target: Path) -> None:
-    """Make a link, or turn an older one, without a moment in which there is none."""
+    """Create a symbolic link, or replace an older one atomically."""
     _make_folder(path.parent, 0o755)
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
@@ -237,7 +237,7 @@ def link(path: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove whatever is there, a link and not what it leads to."""
+    """Remove a file, folder or symbolic link, but not the target of a link."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -259,7 +259,7 @@ def _holds(path: Path, content: bytes, mode: int) -> bool:
 
 
 def _way_back(path: Path) -> Undo:
-    """Remember what is there now."""
+    """Return a function that restores the current state of ``path``."""
     if path.is_symlink():
         target = path.readlink()
         return lambda: link(path, target)
@@ -270,7 +270,7 @@ def _way_back(path: Path) -> Undo:
 
 
 def _reword(folder: Path, was: bytes, will_be: bytes) -> None:
-    """Replace a path in the scripts of an environment, which name their interpreter."""
+    """Replace a path in the scripts of an environment, which contain that of the interpreter."""
     for file in [*(folder / "bin").iterdir(), folder / "pyvenv.cfg"]:
         if file.is_symlink() or not file.is_file():
             continue
@@ -281,7 +281,7 @@ def _reword(folder: Path, was: bytes, will_be: bytes) -> None:
 
 def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     try:
-        return subprocess.run(  # noqa: S603 - what our own plans say
+        return subprocess.run(  # noqa: S603 - commands of our own plans
             argv,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -302,14 +302,14 @@ def _failed(argv: Sequence[str], done: "subprocess.CompletedProcess[str]") -> st
 
 
 def dry_run(steps: Iterable[Step], say: Callable[[str], object]) -> int:
-    """Say what is not done yet, and return how many steps that are."""
+    """Print the steps that are not done yet, and return their number."""
     told = news = 0
     for step in steps:
         if _is_left_out(step, news):
             continue
         say(str(step))
         told += 1
-        news += not isinstance(step, Enable)  # what runs need not be restarted for that
+        news += not isinstance(step, Enable)  # it does not restart running services
         if isinstance(step, Build):
             dry_run(step.steps, lambda line: say(f"  {line}"))
     return told
@@ -328,5 +328,5 @@ def _is_left_out(step: Step, news: int) -> bool:
 def _seems_done(step: Step) -> bool:
     try:
         return is_done(step)
-    except PermissionError:  # a rehearsal needs no rights, and then cannot know
+    except PermissionError:  # a dry run may lack the rights to check
         return False

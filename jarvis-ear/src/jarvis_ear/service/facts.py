@@ -1,4 +1,4 @@
-"""Facts: where an installed service lives, and what is there now."""
+"""Facts: the paths of an installed service, and the current state of the machine."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ EAR: Final = "jarvis-ear"
 BACKEND: Final = "jarvis-backend"
 
 USER: Final = EAR
-"""Its user, and the group whose members may ask it."""
+"""The user of the service, and the group whose members may use its control socket."""
 
 PASSWORD: Final = "jarvis-password"  # noqa: S105 - the name of the credential
 JWT_SECRET: Final = "jarvis-jwt-secret"  # noqa: S105 - the name of the credential
@@ -36,47 +36,47 @@ CREDENTIALS: Final[Mapping[str, tuple[str, ...]]] = {
 """The credentials that each service loads, as its unit names them; a test compares the two."""
 
 ALL_CREDENTIALS: Final = tuple(dict.fromkeys((*CREDENTIALS[EAR], *CREDENTIALS[BACKEND])))
-"""Each of them once."""
+"""All credentials without duplicates."""
 
 HOME: Final = "/opt/jarvis-ear"
-"""What the unit files say; a layout with another home has it written in its place."""
+"""Home in the unit files; an installation with another home replaces it there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """All the places. A value; every path is one of the running system, ``at`` stages it."""
+    """All paths of an installation. A value; paths are those of the running system, see ``at``."""
 
     root: Path = Path("/")
-    """Folder that stands for the root of the file system (DESTDIR)."""
+    """Folder that is used as the root of the file system (DESTDIR)."""
     home: Path = Path(HOME)
-    """The program: releases, and a link to the current one."""
+    """Folder of the program: releases, and a link to the current one."""
     library: Path = Path("/usr/local/lib")
-    """Units, users, folders and catalog: below an administrator's own, which win."""
+    """Folder of units, users, folders and catalog; an administrator's own files take precedence."""
     programs: Path = Path("/usr/local/bin")
-    """Where a shell looks for commands."""
+    """Folder of commands, in the PATH of a shell."""
     settings: Path = Path("/etc/jarvis-ear")
-    """Options of the ear."""
+    """Folder of the ear's options."""
     state: Path = Path("/var/lib/jarvis-ear")
-    """What the ear keeps for good: whether it is muted, the ledger."""
+    """Folder of the ear's persistent state: mute and ledger."""
     secrets: Path = Path("/etc/credstore")
-    """Where the service manager looks for credentials."""
+    """Folder in which the service manager looks for credentials."""
     sealed: Path = Path("/etc/credstore.encrypted")
-    """Where it looks for encrypted ones."""
+    """Folder in which it looks for encrypted credentials."""
     overrides: Path = Path("/etc/systemd/system")
-    """Drop-ins of this machine."""
+    """Folder of this machine's drop-ins."""
 
     def at(self, path: Path) -> Path:
-        """Return where a path of the running system stands while we install."""
+        """Return the path to write to for a path of the running system."""
         return self.root / path.relative_to("/")
 
     @property
     def is_staged(self) -> bool:
-        """Whether another system is being put together, and nothing of this one may change."""
+        """Whether another system is prepared, so that this one must not change."""
         return self.root != Path("/")
 
     @property
     def config(self) -> Path:
-        """The file of options."""
+        """The options file."""
         return self.settings / "config.toml"
 
     @property
@@ -94,7 +94,7 @@ class Layout:
         return self.library / "systemd" / "system" / f"{service}.service"
 
     def sealed_dropin(self, service: str) -> Path:
-        """Return the drop-in that makes a service take encrypted credentials."""
+        """Return the drop-in that makes a service load encrypted credentials."""
         return self.overrides / f"{service}.service.d" / "50-credentials.conf"
 
     @property
@@ -109,7 +109,7 @@ class Layout:
 
     @property
     def catalog(self) -> Path:
-        """The journal's explanations."""
+        """The file of the journal catalog."""
         return self.library / "systemd" / "catalog" / f"{EAR}.catalog"
 
     @property
@@ -119,27 +119,27 @@ class Layout:
 
     @property
     def command(self) -> Path:
-        """What a person types."""
+        """The command that a person types."""
         return self.programs / EAR
 
 
 PYTHONS: Final = ("/usr/bin/python3", "python3.13", "python3.12", "python3.11", "python3.14")
-"""The system's own first: one in somebody's home cannot be run by a confined service."""
+"""Interpreters to try, the system's own first: a confined service cannot run one in a home."""
 
 HOMES: Final = ("/root/", "/home/")
-"""What a confined service cannot see."""
+"""Folders that a confined service cannot see."""
 
 MANAGER: Final = Path("/run/systemd/system")
-"""There while systemd is the service manager (sd_booted(3))."""
+"""Exists while systemd is the service manager (sd_booted(3))."""
 
 RUNNING: Final = ("active", "reloading", "refreshing")
-"""States of a unit that runs (``systemctl --state=help``)."""
+"""States of a running unit (``systemctl --state=help``)."""
 
 STARTING: Final = "activating"
-"""The state of a unit that starts, and of one that waits to be started again after a failure."""
+"""State of a unit that starts, or waits for its restart after a failure."""
 
 ANSWER_S: Final = 30.0
-"""None of the questions takes a second."""
+"""Time-out in seconds; none of the commands takes a second."""
 
 _ASK_PYTHON: Final = """\
 import sys
@@ -155,48 +155,48 @@ print(sys.implementation.cache_tag, sys.base_prefix)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a plan depends on. A value."""
+    """State of the machine that a plan depends on. A value."""
 
     python: str
-    """The interpreter that the environment is made with."""
+    """The interpreter that makes the environment."""
     python_tag: str
-    """Its version, as far as an environment depends on it."""
+    """The part of its version that an environment depends on."""
     is_managed: bool
-    """Whether systemd runs, and runs what we install."""
+    """Whether systemd runs, and will run the installed services."""
     active: frozenset[str] = frozenset()
     """Services that run."""
     starting: frozenset[str] = frozenset()
-    """Services that are on their way, or are started again and again because they fail."""
+    """Services that are starting, or that systemd restarts because they fail."""
     enabled: frozenset[str] = frozenset()
-    """Services that start with the machine."""
+    """Services that start at boot."""
     stored: frozenset[str] = frozenset()
-    """Credentials that are there."""
+    """Stored credentials."""
     sealed: frozenset[str] = frozenset()
-    """Those of them that are encrypted."""
+    """Encrypted ones among ``stored``."""
     releases: tuple[Path, ...] = ()
     """Environments of this and earlier releases."""
     has_user: bool = False
     has_backend: bool = False
-    """Whether the reference backend is installed as a service already."""
+    """Whether the reference backend is installed as a service."""
     has_release: bool = False
-    """Whether some release is in use."""
+    """Whether a release is in use."""
     builds_journal: bool = False
-    """Whether the journal's library can be built: a compiler and the headers are there."""
+    """Whether the journal library can be built: a compiler and the headers are installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The names of the credentials that are stored. A value."""
+    """Names of the stored credentials. A value."""
 
     stored: frozenset[str] = frozenset()
     sealed: frozenset[str] = frozenset()
-    """Those of them that are encrypted."""
+    """Encrypted ones among ``stored``."""
     is_complete: bool = True
-    """Whether we could look at all of them; only root can."""
+    """Whether all of them could be listed; only root can do so."""
 
 
 def look(layout: Layout) -> Facts:
-    """Look at the machine. Changes nothing, and needs no rights but to see more."""
+    """Return the facts of this machine. Changes nothing; without root, some facts are missing."""
     python, tag = _python()
     is_managed = MANAGER.is_dir() and not layout.is_staged
     services = (EAR, BACKEND)
@@ -237,9 +237,9 @@ def _python() -> tuple[str, str]:
 
 
 def credentials(layout: Layout) -> Kept:
-    """Look at what is stored.
+    """Return which credentials are stored.
 
-    Only root may look there; to others the drop-ins say what is encrypted.
+    Only root may list the folders; for others, the drop-ins name the encrypted credentials.
     """
     try:
         opened = frozenset(n for n in ALL_CREDENTIALS if layout.at(layout.secrets / n).exists())
@@ -281,6 +281,6 @@ def _systemctl(question: str, service: str) -> bool:
 
 
 def _said(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603 - questions of our own
+    return subprocess.run(  # noqa: S603 - commands of our own
         argv, capture_output=True, text=True, check=False, timeout=ANSWER_S
     )

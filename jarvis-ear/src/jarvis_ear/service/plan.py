@@ -1,4 +1,4 @@
-"""Plan: which steps make an installation, and which remove it. Pure: it looks at nothing."""
+"""Plan: the steps of an installation and of its removal. Pure: it does no I/O."""
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -33,25 +33,25 @@ from jarvis_ear.service.steps import (
 )
 
 DOCUMENTATION: Final = "/usr/share/doc/jarvis-ear"
-"""Where the catalog says that the pages are; one that is installed says where they are."""
+"""Folder of the pages in the catalog; an installation replaces it with its own."""
 
 RUNTIME: Final = Path("/run/jarvis-ear")
-"""Kept by the service manager between two lives of the ear."""
+"""Runtime folder; the service manager keeps it between two runs of the ear."""
 
 CLOSED: Final = 0o600
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the person asked for. A value."""
+    """Choices of the user. A value."""
 
     with_backend: bool = False
     credentials: Mapping[str, Credential] = field(default_factory=dict)
-    """What to store; what is stored already and not named here stays."""
+    """Credentials to store; stored ones that are not named here stay."""
 
 
 def install(layout: Layout, facts: Facts, release: Release, wishes: Wishes) -> tuple[Step, ...]:
-    """Return the steps after which this release runs."""
+    """Return the steps that install and run this release."""
     with_backend = wishes.with_backend or facts.has_backend
     services = (BACKEND, EAR) if with_backend else (EAR,)
     name = release_name(facts, release, with_backend=with_backend)
@@ -68,7 +68,7 @@ def install(layout: Layout, facts: Facts, release: Release, wishes: Wishes) -> t
 
 
 def password(layout: Layout, facts: Facts, wishes: Wishes) -> tuple[Step, ...]:
-    """Return the steps after which the services that run use these credentials."""
+    """Return the steps that store these credentials and restart the services that run."""
     services = (BACKEND, EAR) if facts.has_backend else (EAR,)
     return (
         *_credentials(layout, facts, services, wishes.credentials),
@@ -82,7 +82,7 @@ def password(layout: Layout, facts: Facts, wishes: Wishes) -> tuple[Step, ...]:
 
 
 def uninstall(layout: Layout, facts: Facts, *, purge: bool) -> tuple[Step, ...]:
-    """Return the steps after which nothing is left; without ``purge``, what is the owner's is."""
+    """Return the steps that remove everything; without ``purge``, the owner's files stay."""
     return (
         *_stopped(facts),
         *(Gone(layout.at(path)) for path in _ours(layout)),
@@ -94,7 +94,7 @@ def uninstall(layout: Layout, facts: Facts, *, purge: bool) -> tuple[Step, ...]:
 
 
 def release_name(facts: Facts, release: Release, *, with_backend: bool) -> str:
-    """Name the environment that this installation has."""
+    """Return the name of this installation's environment."""
     return release.name(facts.python_tag, _locks(facts, release, with_backend=with_backend))
 
 
@@ -106,7 +106,7 @@ def _locks(facts: Facts, release: Release, *, with_backend: bool) -> tuple[str, 
 def _program(
     layout: Layout, facts: Facts, release: Release, folder: Path, *, with_backend: bool
 ) -> Iterator[Step]:
-    """Make an environment with the packages of the locks and our own."""
+    """Yield the steps that build an environment with the locked packages and our own."""
     here = layout.at(folder)
     wheel = here / release.wheel_name
     pip = _pip(here, compiles=not layout.is_staged)
@@ -128,7 +128,7 @@ def _program(
 
 
 def _pip(folder: Path, *, compiles: bool) -> tuple[str, ...]:
-    """Return the command that installs exactly what it is told, whatever PYTHONPATH holds."""
+    """Return the pip command that installs only the given packages and ignores PYTHONPATH."""
     python = str(folder / "bin" / "python")
     quietly = ("--quiet", "--no-input", "--disable-pip-version-check")
     exactly = ("--no-deps",) if compiles else ("--no-deps", "--no-compile")
@@ -171,7 +171,7 @@ def _credentials(
 
 
 def _dropin(layout: Layout, service: str, sealed: AbstractSet[str]) -> Step:
-    """Tell a service which of its credentials are encrypted: all of them, old and new."""
+    """Return the step for the drop-in with all encrypted credentials of a service, old and new."""
     path = layout.at(layout.sealed_dropin(service))
     mine = [name for name in CREDENTIALS[service] if name in sealed]
     if not mine:
@@ -181,7 +181,7 @@ def _dropin(layout: Layout, service: str, sealed: AbstractSet[str]) -> Step:
 
 
 def _made_known(layout: Layout, facts: Facts) -> Iterator[Step]:
-    """Have the machine read what was written."""
+    """Yield the steps that make the system read the written files."""
     if layout.is_staged:
         return
     yield Run(("systemd-sysusers", str(layout.users)), always=not facts.has_user)
@@ -219,7 +219,7 @@ def _ours(layout: Layout) -> Iterator[Path]:
 
 
 def _shared_folders(layout: Layout) -> Iterator[Path]:
-    """Folders that we may have made and others may use, the inner ones first."""
+    """Yield folders that we may have made and others may use, inner folders first."""
     yield layout.unit(EAR).parent
     yield layout.catalog.parent
     yield layout.pages.parent

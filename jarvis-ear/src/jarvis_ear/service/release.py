@@ -1,7 +1,7 @@
-"""Release: what is installed, as one wheel made of what is running, and a name for it.
+"""Release: the software to install, as one wheel made from the running packages, and its name.
 
-Made of what runs, because that is what the user has tried: a checkout and an installed package go
-the same way, and nothing has to be built or fetched for it.
+The running packages are what the user has tried. A checkout and an installed package take the same
+path, and nothing has to be built or downloaded.
 """
 
 import csv
@@ -25,35 +25,35 @@ PROGRAMS: Final = {
     "jarvis-ear": "jarvis_ear.__main__:program",
     "jarvis-backend": "jarvis_backend.__main__:program",
 }
-"""The commands of the package, as pyproject.toml declares them; a test compares the two."""
+"""Commands of the package, as in pyproject.toml; a test compares the two."""
 
 DEVICE_LOCK: Final = "requirements.txt"
 BACKEND_LOCK: Final = "requirements-backend.txt"
 JOURNAL_LOCK: Final = "requirements-systemd.txt"
 
 PAGES: Final = ("configuration.md", "delivery.md", "journal.md", "operations.md")
-"""The pages of docs/ that whoever looks after a service needs, and that the catalog leads to."""
+"""Pages of docs/ that an administrator needs and that the catalog refers to."""
 
 SHARE: Final = "share/jarvis-ear"
-"""Where an installed package keeps locks, units and pages, below its environment."""
+"""Folder of locks, units and pages in the environment of an installed package."""
 
 FOLDERS: Final = ("systemd", "docs")
-"""What is read there besides the locks."""
+"""Folders that are read there, besides the locks."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The oldest time a zip file knows: the same content makes the same file."""
+"""The oldest time stamp of a zip file: equal content gives equal files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What there is to install. A value."""
+    """Software to install. A value."""
 
     wheel: bytes = field(repr=False)
     """The packages, with locks, units and pages."""
     locks: Mapping[str, bytes] = field(repr=False)
     """The lock files, by name."""
     units: Mapping[str, bytes] = field(repr=False)
-    """What lies in ``systemd/``, by name."""
+    """The files of ``systemd/``, by name."""
     pages: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The pages of ``docs/``, by name."""
 
@@ -63,7 +63,7 @@ class Release:
         return f"jarvis_ear-{__version__}-py3-none-any.whl"
 
     def name(self, python: str, parts: tuple[str, ...]) -> str:
-        """Name the environment made of this release, an interpreter and some of the locks."""
+        """Return the name of an environment of this release, an interpreter and some locks."""
         digest = hashlib.sha256(self.wheel)
         for part in (python, *parts):
             digest.update(part.encode() + b"\0")
@@ -71,7 +71,7 @@ class Release:
 
 
 def of_what_runs() -> Release:
-    """Gather the release from the packages that are running."""
+    """Make a release from the running packages."""
     shared = _shared()
     locks = {name: (shared / name).read_bytes() for name in _locks(shared)}
     units = {file.name: file.read_bytes() for file in sorted((shared / "systemd").iterdir())}
@@ -80,7 +80,7 @@ def of_what_runs() -> Release:
 
 
 def _shared() -> Path:
-    """Find locks, units and pages: at the top of a checkout, or where a package keeps them."""
+    """Return the folder of locks, units and pages: a checkout, or the one of a package."""
     places = (Path(__file__).parents[4], Path(sysconfig.get_path("data"), SHARE))
     for place in places:
         if (place / DEVICE_LOCK).is_file() and all((place / n).is_dir() for n in FOLDERS):

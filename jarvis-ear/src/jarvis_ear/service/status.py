@@ -1,4 +1,4 @@
-"""Status: one screen that says how the service does, and what to do if it is not well."""
+"""Status: one screen with the state of the service, and what to do about a problem."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,36 +18,36 @@ PROPERTIES: Final = (
     "NRestarts",
     "UnitFileState",
 )
-"""What is asked of the service manager."""
+"""Unit properties that are read from the service manager."""
 
 TURNS: Final = 3
-"""How many of the last turns are shown."""
+"""Number of the last turns that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found out about the services. A value."""
+    """State of the services. A value."""
 
     ear: Mapping[str, str]
     """Properties of the ear's unit."""
     backend: Mapping[str, str] = field(default_factory=dict)
     """Properties of the backend's unit."""
     report: Mapping[str, Any] | None = None
-    """What the running ear says of itself; None if nobody answers."""
+    """Health report of the running ear; None if there is no answer."""
     refused: str = ""
-    """Why it says nothing, where it is there and says nothing."""
+    """Why a running ear gives no report; empty: no reason known."""
 
     kept: Kept = field(default_factory=Kept)
     """Which credentials are stored."""
 
     @property
     def is_well(self) -> bool:
-        """Whether it hears."""
+        """Whether the ear hears."""
         return self.report is not None and bool(self.report["hearing"])
 
 
 def screen(findings: Findings) -> str:
-    """Write the screen."""
+    """Format the screen."""
     rows = [*_unit_rows(EAR, findings.ear), *_report_rows(findings.report)]
     if findings.backend.get("LoadState") == "loaded":
         rows += _unit_rows("jarvis-backend", findings.backend)
@@ -57,7 +57,7 @@ def screen(findings: Findings) -> str:
 
 
 def _credentials(kept: Kept) -> str:
-    """List the names of what is stored, and say how, but nothing of what is in them."""
+    """List the names of the stored credentials and how they are stored, but no content."""
     names = [f"{name} ({_how(name, kept)})" for name in sorted(kept.stored)]
     rest = [] if kept.is_complete else ["what is not encrypted is shown to root only"]
     return ", ".join([*names, *rest]) or "none"
@@ -68,7 +68,7 @@ def _how(name: str, kept: Kept) -> str:
 
 
 def advice(findings: Findings) -> str:
-    """Say what a person should do now."""
+    """Return what a person should do now."""
     ear, report = findings.ear, findings.report
     if ear.get("LoadState") != "loaded":
         return "it is not installed: sudo jarvis-ear service install"

@@ -1,7 +1,7 @@
-"""Steps: what installing consists of, as values.
+"""Steps: the parts of an installation, as values.
 
-A step says what it wants there to be, so that doing it twice is doing it once; as text it says so
-in a line. Paths are those that are written to, ``DESTDIR`` included.
+A step describes a result, so it is idempotent; ``str()`` describes it in a line. Paths are those
+that are written to, ``DESTDIR`` included.
 """
 
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """There is a folder."""
+    """Create a folder."""
 
     path: Path
     mode: int = 0o755
-    """Of a new one; one that is there keeps its own."""
+    """Mode of a new folder; an existing one keeps its own."""
 
     def __str__(self) -> str:
         return f"make folder {self.path} ({self.mode:04o})"
@@ -23,14 +23,14 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """There is a file with this content."""
+    """Write a file with this content."""
 
     path: Path
     content: bytes = field(repr=False)
-    """May be a secret: shown to nobody."""
+    """May be a secret: never shown."""
     mode: int = 0o644
     is_owners: bool = False
-    """Once it is there it belongs to the owner, whatever is in it."""
+    """Whether an existing file belongs to the owner and is never overwritten."""
 
     def __str__(self) -> str:
         unless = ", unless it is there" if self.is_owners else ""
@@ -39,7 +39,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class SymbolicLink:
-    """There is a symbolic link, put in place of an older one at once."""
+    """Create a symbolic link, or replace an older one atomically."""
 
     path: Path
     target: Path
@@ -50,7 +50,7 @@ class SymbolicLink:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There is no such file, link or folder."""
+    """Remove a file, link or folder."""
 
     path: Path
 
@@ -60,7 +60,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class GoneIfEmpty:
-    """A folder that nobody uses any more is not there."""
+    """Remove a folder if it is empty."""
 
     path: Path
 
@@ -70,7 +70,7 @@ class GoneIfEmpty:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What was built in one place says in its scripts that it stands in another."""
+    """Replace the path of a folder in its scripts, because it is used in another place."""
 
     folder: Path
     was: str
@@ -82,13 +82,13 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command, run if anything before it changed something."""
+    """Run a command if any step before it changed something."""
 
     argv: tuple[str, ...]
     always: bool = False
-    """Run whatever happened before."""
+    """Run it in any case."""
     may_fail: bool = False
-    """What it wants may be so already."""
+    """Ignore a failure, because the result may exist already."""
 
     def __str__(self) -> str:
         return f"run {' '.join(self.argv)}"
@@ -96,7 +96,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Enable:
-    """Services that do not start with the machine do so from now on."""
+    """Enable services to start at boot."""
 
     services: tuple[str, ...]
 
@@ -106,19 +106,19 @@ class Enable:
 
 @dataclass(frozen=True, slots=True)
 class StartUnit:
-    """A service runs what is installed; if it cannot, everything is put back as it was."""
+    """Start or restart a service; if that fails, the installation is rolled back."""
 
     service: str
     is_active: bool
-    """Whether it runs already: then only a change restarts it."""
+    """Whether it runs already; then it is restarted only after a change."""
     can_return: bool
-    """Whether there is something to go back to."""
+    """Whether there is an earlier installation to roll back to."""
     is_starting: bool = False
-    """Whether it is on its way, or is started again and again because it fails."""
+    """Whether it is starting, or systemd restarts it because it fails."""
 
     @property
     def was_wanted(self) -> bool:
-        """Whether going back starts it again."""
+        """Whether a rollback starts it again."""
         return self.is_active or self.is_starting
 
     def __str__(self) -> str:
@@ -127,7 +127,7 @@ class StartUnit:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A folder holds what these steps make. Half of it is removed and made again."""
+    """Build a folder with these steps. An incomplete one is removed and built again."""
 
     folder: Path
     steps: tuple["Step", ...]

@@ -1,1 +1,1 @@
-"""What the service manager is told."""
+"""Messages to the service manager: readiness, status and watchdog."""

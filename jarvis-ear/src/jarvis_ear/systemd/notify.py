@@ -1,7 +1,7 @@
-"""Notify: what the service manager is told, see sd_notify(3).
+"""Notifier: messages to the service manager, see sd_notify(3).
 
-The library of systemd says it where it is installed, a datagram of our own where it is not. Either
-way a manager that does not listen costs nothing: what there is no room for is left out.
+They are sent by the systemd library if it is installed, otherwise as a datagram. Neither blocks if
+the manager does not read: a message that does not fit is dropped.
 """
 
 import os
@@ -13,13 +13,13 @@ from typing import TypeAlias
 from jarvis_ear.process import ADDRESS, WATCHDOG
 
 Send: TypeAlias = Callable[[socket.socket, str], None]
-"""Says one message, given a socket that is connected to whom it is for; or raises OSError."""
+"""Sends one message through a connected socket; raises ``OSError``."""
 
 
 class Notifier:
-    """Talks to the service manager. Owned by the main thread. Never waits, never raises.
+    """Connection to the service manager. Owned by the main thread. Never blocks, never raises.
 
-    What cannot be said at once is left out and counted (``dropped``).
+    A message that cannot be sent at once is dropped and counted (``dropped``).
     """
 
     def __init__(self, address: str, send: Send) -> None:
@@ -29,11 +29,11 @@ class Notifier:
         """Messages that the manager had no room for."""
 
     def counters(self) -> Mapping[str, int]:
-        """Return what the manager was not told. Any thread may ask."""
+        """Return the count of dropped messages. Any thread may call it."""
         return {"notifications_dropped": self.dropped}
 
     def tell(self, *assignments: str) -> None:
-        """Say ``READY=1`` and the like, all in one message."""
+        """Send assignments such as ``READY=1`` in one message."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
                 line.setblocking(False)  # noqa: FBT003 - the standard library's signature
@@ -44,24 +44,24 @@ class Notifier:
 
 
 class NoNotifier:
-    """Stands where no service manager wants to know. Any thread may use it."""
+    """Notifier that sends nothing, for use without a service manager. Any thread may use it."""
 
     def counters(self) -> Mapping[str, int]:
-        """Count nothing."""
+        """Return a count of zero."""
         return {"notifications_dropped": 0}
 
     def tell(self, *assignments: str) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
 
 AnyNotifier: TypeAlias = Notifier | NoNotifier
 
 
 def open_notifier(environ: MutableMapping[str, str]) -> AnyNotifier:
-    """Find out who wants to be told. Before there are threads: it changes the environment.
+    """Make the notifier that ``environ`` asks for. Call it before any thread starts.
 
-    The address goes out of it; only the library has to find it there at every call, because it
-    reads nothing else, and changing the environment of threads that run is not safe.
+    It removes the address from the environment, which is not safe while threads run. The address
+    stays there only for the systemd library, which reads it at every call.
     """
     said = environ.get(ADDRESS, "")
     if said[:1] not in ("/", "@"):
@@ -74,7 +74,7 @@ def open_notifier(environ: MutableMapping[str, str]) -> AnyNotifier:
 
 
 def watchdog_s(environ: MutableMapping[str, str]) -> float:
-    """Take the time out of which a watchdog must not stay unfed; 0: there is none for us."""
+    """Take the watchdog's time-out in seconds from ``environ``; 0: no watchdog for this process."""
     wanted, process = (environ.pop(name, "") for name in WATCHDOG)
     if not wanted.isdecimal() or process not in ("", str(os.getpid())):
         return 0.0
@@ -87,12 +87,12 @@ def _datagram(line: socket.socket, text: str) -> None:
 
 def _library() -> Send | None:
     try:
-        from systemd.daemon import notify  # noqa: PLC0415 - it may not be installed
+        from systemd.daemon import notify  # noqa: PLC0415 - may not be installed
     except ImportError:
         return None
 
     def send(line: socket.socket, text: str) -> None:
-        _require_room(line)  # the library would wait for it
+        _require_room(line)  # notify() would block
         notify(text)
 
     return send

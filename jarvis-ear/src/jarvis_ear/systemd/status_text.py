@@ -1,4 +1,4 @@
-"""Status text: what the service manager is told about the ear."""
+"""Status text: the state of the ear, for the service manager."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from jarvis_ear.hearing.events import State
 from jarvis_ear.systemd.notify import AnyNotifier
 
 LONGEST: Final = 120
-"""Characters of a reason that are worth their place: the log has the whole of it."""
+"""Maximum characters of a reason; the log has the full text."""
 
 _STATES: Final[Mapping[State, str]] = {
     State.IDLE: "listening",
@@ -29,43 +29,43 @@ _STATES: Final[Mapping[State, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What tells how the ear is, at one moment."""
+    """State of the ear at one moment. A value."""
 
     state: State
-    """What the ear is doing."""
+    """State of the ear."""
     hearing: bool = True
     """Whether sound comes from the microphone."""
     proofs: int = 1
-    """How often the wake model has answered. 0: it is not warm yet."""
+    """Number of scores from the wake model; 0: it is not warm yet."""
     lost: str = ""
-    """Why there is no microphone; empty while there is one."""
+    """Why there is no microphone; empty: there is one."""
     silence: str = ""
-    """What is wrong with the sound of a microphone that works; empty: nothing."""
+    """What is wrong with the sound of a working microphone; empty: nothing."""
     retry_s: float = 0.0
-    """After so long, at most, it is looked for again."""
+    """Maximum seconds until the next attempt to open the microphone."""
     muted_by: tuple[str, ...] = ()
-    """Who wants the microphone closed."""
+    """Who muted the microphone."""
     muted_until: str = ""
-    """The time of the clock at which it opens by itself; empty: it does not."""
+    """Wall-clock time at which it opens by itself; empty: it does not."""
     stuck: tuple[str, ...] = ()
-    """Parts that should move and do not."""
+    """Parts that do not make progress in time."""
     backend: str = ""
     """What is wrong with the backend; empty: nothing."""
     speaker: str = ""
-    """Why replies are not heard although they should be; empty: no reason known."""
+    """Why replies cannot be heard; empty: no reason known."""
     reload: str = ""
-    """What became of a reload that is not simply done; empty: nothing to say."""
+    """Result of a reload that was not simply applied; empty: nothing to report."""
     reload_waits: bool = False
-    """Whether a new configuration is not in force yet."""
+    """Whether a new configuration waits to take effect."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether the start is over: it hears, or is known to have no microphone to hear with."""
+        """Whether the start is complete: the ear hears, or is known to be deaf or muted."""
         return self.proofs > 0 and (self.hearing or self.state in (State.DEAF, State.MUTED))
 
 
 def status(condition: Condition) -> str:
-    """Describe it: short, true, and the same words as long as nothing has changed."""
+    """Return a short description, which stays the same until something changes."""
     said = [_ear(condition), condition.backend]
     if condition.speaker:
         said.append(f"no loudspeaker ({_short(condition.speaker)})")
@@ -102,17 +102,17 @@ def _deaf(condition: Condition) -> str:
 
 
 def _short(reason: str) -> str:
-    """Return the first part of a reason, cut where it is too long for a status."""
+    """Return the first part of a reason, cut to ``LONGEST`` characters."""
     first = reason.partition("\n")[0].partition("; ")[0]
     return first if len(first) <= LONGEST else f"{first[: LONGEST - 3]}..."
 
 
 PATIENCE_S: Final = 2.0
-"""A link that is replaced, or dialled for the first time, is away for less."""
+"""Seconds; a link that is replaced, or connects for the first time, is down for less."""
 
 
 class BackendOutage:
-    """Remembers when the link was up for the last time. Owned by the main thread."""
+    """Tracks since when the link is down. Owned by the main thread."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class BackendOutage:
         self._since = ""
 
     def look(self, *, connected: bool, refused: bool) -> str:
-        """Say what is wrong with the backend, several times a second; nothing: it is there."""
+        """Return what is wrong with the backend, or nothing. Called several times a second."""
         if connected:
             self._gone_at = None
             return ""
@@ -140,7 +140,7 @@ class BackendOutage:
 
 
 class _Phase(Enum):
-    """What the service manager believes of us."""
+    """State of the service as the service manager knows it."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -149,10 +149,10 @@ class _Phase(Enum):
 
 
 class Service:
-    """Tells the service manager what has changed, and feeds its watchdog. Owned by the main thread.
+    """Reports changes to the service manager, and feeds its watchdog. Owned by the main thread.
 
-    It is ready once, when the ear hears or is known to be unable to; ``reloading`` takes that back
-    for a moment, and after ``stopping`` nothing is said any more.
+    The service becomes ready when the ear hears or is known to be unable to. ``reloading`` revokes
+    that until the reload is complete. After ``stopping`` nothing is sent.
     """
 
     def __init__(
@@ -167,11 +167,11 @@ class Service:
         self._phase = _Phase.STARTING
 
     def starting(self) -> None:
-        """Say that the program has begun."""
+        """Report that the program starts."""
         self._say_status("starting: loading the models")
 
     def look(self, condition: Condition, watchdog: Watchdog) -> None:
-        """Look how things are, several times a second."""
+        """Report the current condition. Called several times a second."""
         if self._phase is _Phase.STOPPING:
             return
         self._say_status(status(condition))
@@ -182,7 +182,7 @@ class Service:
             self._notifier.tell("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """Say that the configuration is being read again; a look says when that is over."""
+        """Report the start of a reload; ``look`` reports its end."""
         if self._phase not in (_Phase.RUNNING, _Phase.RELOADING):
             return
         self._phase = _Phase.RELOADING
@@ -190,13 +190,13 @@ class Service:
         self._notifier.tell("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
 
     def stopping(self) -> None:
-        """Say that the end has begun. A signal handler may do so, and say it again."""
+        """Report that the program stops. Idempotent; a signal handler may call it."""
         if self._phase is not _Phase.STOPPING:
             self._phase = _Phase.STOPPING
             self._notifier.tell("STOPPING=1", "STATUS=stopping")
 
     def _is_over(self, condition: Condition) -> bool:
-        """Whether what the service manager waits for has just come to its end."""
+        """Whether the start or reload that the service manager waits for is complete."""
         if self._phase is _Phase.STARTING:
             return condition.is_ready
         return self._phase is _Phase.RELOADING and not condition.reload_waits
