@@ -194,7 +194,7 @@ class Supervisor:
     async def run(self, stop: asyncio.Event, is_end: Callable[[], bool] = lambda: True) -> bool:
         """Work until ``stop`` is set; then give every turn its verdict.
 
-        Returns what ``is_end`` returns then; False leaves undrained commands to a successor.
+        Returns the result of ``is_end``; False leaves undrained commands to a successor.
         """
         if stop.is_set():
             return await self._close(is_end)
