@@ -141,7 +141,7 @@ def _read_body(response: requests.Response, ends: float) -> bytes:
 
 
 def _forget(answer: "asyncio.Future[str]") -> None:
-    """Cancel the wait, so that asyncio does not log a failure that comes later."""
+    """Cancel the wait, or retrieve its exception, so that asyncio does not log it."""
     if not answer.cancel() and not answer.cancelled():
         answer.exception()
 
