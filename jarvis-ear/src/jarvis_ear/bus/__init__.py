@@ -1,1 +1,1 @@
-"""The ear on an event bus: connection, session and membership."""
+"""The event bus: connection, session and membership."""

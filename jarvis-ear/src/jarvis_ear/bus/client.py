@@ -1,4 +1,4 @@
-"""BusClient: the ear's connection to an event bus."""
+"""BusClient: the connection to an event bus."""
 
 import asyncio
 import logging
@@ -33,9 +33,9 @@ _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 class BusDialer:
-    """Opens fresh links, with a token where one is asked for. The thread of the bus only.
+    """Opens new links, with a token if the bus requires one. The thread of the bus only.
 
-    Most buses have no login. Where the bus is a part of the backend, ``tokens`` come from there.
+    Most buses have no login. If the bus is part of the backend, ``tokens`` come from there.
     """
 
     def __init__(self, link: Callable[[], BusConnection], tokens: TokenCache | None) -> None:
@@ -69,7 +69,7 @@ class BusDialer:
 
 
 def is_same_server(bus_url: str, backend_url: str) -> bool:
-    """Whether both are one server, which may be shown one password."""
+    """Whether both are the same server, which may get the same password."""
     return _server(bus_url) == _server(backend_url)
 
 
@@ -85,15 +85,15 @@ _SETBACKS: Final[Mapping[type[JarvisEarError], Setback]] = {
 
 
 class BusClient:
-    """Keeps the ear on the bus. Any thread may post and announce; neither ever waits.
+    """Keeps a connection to the bus. Any thread may post and announce; neither blocks.
 
-    It owns a thread of its own, so that nothing on the bus can delay a sentence: ``switch`` is
-    called there. One WARNING when a series of failures begins, DEBUG for each repetition, one INFO
-    when it is over.
+    It owns a thread, so that the bus cannot delay an utterance: ``switch`` is called there. Logs
+    one WARNING when a series of failures begins, DEBUG for each repetition, and one INFO when it
+    ends.
     """
 
     is_member = True
-    """Whether there is a bus to be reached."""
+    """Whether a bus is configured."""
 
     def __init__(
         self,
@@ -119,45 +119,45 @@ class BusClient:
 
     @property
     def state(self) -> LinkState:
-        """How things stand with the bus."""
+        """State of the link to the bus."""
         return self._status.state
 
     @property
     def modules(self) -> Mapping[str, bool]:
-        """Whether each module but the microphones is enabled, as far as the bus has said."""
+        """Whether each module is enabled, as last reported on the bus; without the microphones."""
         return self._modules.known
 
     def counters(self) -> Mapping[str, int]:
-        """Return what was lost on the way out, and how many frames were no message."""
+        """Return how many events were dropped, and how many frames were not valid messages."""
         return {"bus_dropped": self._queue.dropped, "bus_refused": self._refused}
 
     def health(self) -> Mapping[str, object]:
-        """Say how things stand with the bus, and with the modules on it."""
+        """Return the state of the bus and of its modules."""
         return {"bus": str(self.state), "modules": dict(self.modules), **self.counters()}
 
     def start(self) -> None:
-        """Begin to reach the bus. Once."""
+        """Start the thread. May be called once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Leave the bus, within a deadline whatever it does."""
+        """Leave the bus, within a deadline."""
         if not self._thread.stop(self._timing.stop_s):
             _LOGGER.warning("the bus did not stop within %.1f s", self._timing.stop_s)
 
     def leave(self) -> None:
-        """Have it leave the bus, and do not wait for that."""
+        """Leave the bus without waiting."""
         self._thread.stop(0.0)
 
     def post(self, event: wire.Event) -> None:
-        """Have everybody on the bus told."""
+        """Send an event to all members of the bus."""
         self._queue.put(event)
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
-        """Have a module switched, one of ``wire.MODULES``."""
+        """Request that a module (one of ``wire.MODULES``) is switched."""
         self._queue.put(wire.ModuleControl(module, enabled))
 
     def announce(self, by: Sequence[str]) -> None:
-        """Tell everybody whether the microphone is open, and if not, who closed it."""
+        """Announce whether the microphone is open, and if not, who closed it."""
         now_s = time.time()
         self.post(wire.announced(self._agent_id, enabled=not by, by=by, now_s=now_s))
 
@@ -184,7 +184,7 @@ class BusClient:
             await asyncio.sleep(wait_s)
 
     async def _live(self, link: BusConnection) -> float:
-        """Live through one link, and return how many seconds to wait before the next."""
+        """Run one link to its end; return the seconds to wait before the next."""
         since = time.monotonic()
         self._reached()
         talk = BusSession(
@@ -245,7 +245,7 @@ def _with_path(url: str) -> str:
 
 
 def refuse_plaintext(config: BusOptions) -> None:
-    """Raise ConfigError for a bus that others could read, unless its owner allows that."""
+    """Raise ConfigError for a bus that others can read, unless the configuration allows it."""
     if is_exposed(config.url) and not config.allow_plaintext:
         raise ConfigError(
             f"bus.url: {address(config.url)} could be read and forged on the way, "

@@ -1,4 +1,4 @@
-"""BusMembership: the ear on the event bus, if one is configured."""
+"""BusMembership: membership on the event bus, if one is configured."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
@@ -12,43 +12,43 @@ from jarvis_ear.wires.event_bus import Event
 
 
 class NoBusClient:
-    """Does what ``BusClient`` does, with nobody. Any thread."""
+    """``BusClient`` without a bus: does nothing. Any thread."""
 
     is_member = False
-    """Whether there is a bus to be reached."""
+    """Whether a bus is configured."""
 
     def health(self) -> Mapping[str, object]:
-        """Say that there is none."""
+        """Report that the bus is off."""
         return {"bus": "off"}
 
     def counters(self) -> Mapping[str, int]:
-        """Count nothing: the names are those of a bus."""
+        """Return the counters of ``BusClient``, all 0."""
         return {"bus_dropped": 0, "bus_refused": 0}
 
     def start(self) -> None:
-        """Reach nobody."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Leave nobody."""
+        """Do nothing."""
 
     def leave(self) -> None:
-        """Leave nobody, likewise."""
+        """Do nothing."""
 
     def post(self, event: wire.Event) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
-        """Switch nothing."""
+        """Do nothing."""
 
     def announce(self, by: Sequence[str]) -> None:
-        """Announce it to nobody."""
+        """Do nothing."""
 
 
 class BusSwitch:
-    """Obeys the bus as far as the owner allows it. Lives on the thread of the bus.
+    """Mutes and unmutes on request of the bus. Lives on the thread of the bus.
 
-    The bus may close the ear at any time. It opens what it closed itself; what owner or clock
-    closed it opens only with ``may_unmute``.
+    The bus may mute at any time. It may end its own mute; it may end one by the owner or the clock
+    only with ``may_unmute``.
     """
 
     def __init__(self, mute: Mute, *, may_unmute: bool) -> None:
@@ -56,19 +56,19 @@ class BusSwitch:
         self._may_unmute = may_unmute
 
     def change(self, *, may_unmute: bool) -> None:
-        """Go on with another word of the owner. Any thread."""
+        """Set the permission to unmute. Any thread."""
         self._may_unmute = may_unmute
 
     def turn(self, *, enabled: bool) -> bool:
-        """Close or open the ear, and return whether it is now as the bus wants it."""
+        """Unmute (``enabled``) or mute; return whether the result is what the bus requested."""
         if enabled:
             self._open()
-        elif BUS not in self._mute.by:  # said already: the disk need not hear it again
+        elif BUS not in self._mute.by:  # already muted by the bus: no second write to the disk
             self._mute.mute(BUS)
         return enabled == (not self._mute.by)
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
-        """Tell ``listener`` who wants the ear closed, before any change after this."""
+        """Call ``listener`` with those who mute, before any later change."""
         self._mute.tell(listener)
 
     def _open(self) -> None:
@@ -79,10 +79,10 @@ class BusSwitch:
 
 
 class BusMembership:
-    """Who the ear is on the bus, what it tells there, and what may be done to it from there.
+    """Identity, news and permissions on the bus.
 
-    Owned by the main thread, which starts, changes and stops it; any thread may tell it something,
-    and none ever waits.
+    Owned by the main thread, which starts, changes and stops it; any thread may post, without
+    blocking.
     """
 
     def __init__(self, options: Config, mute: Mute) -> None:
@@ -90,15 +90,15 @@ class BusMembership:
         self._client = _client(options, self._switch)
         self._terms = _terms(options)
         self.news = BusNews(options.backend.agent_id, options.bus.news, self._post)
-        """What takes down turns for the bus."""
+        """Observer of the turns that reports them on the bus."""
 
     @property
     def is_member(self) -> bool:
-        """Whether there is a bus to be reached."""
+        """Whether a bus is configured."""
         return self._client.is_member
 
     def prepare(self, options: Config) -> Callable[[], None]:
-        """Check other options, and return what goes on with them; or raise ``ConfigError``."""
+        """Check new options and return a function that applies them; or raise ``ConfigError``."""
         client, terms = _client(options, self._switch), _terms(options)
 
         def go_on() -> None:
@@ -111,19 +111,19 @@ class BusMembership:
         return go_on
 
     def announce(self, by: Sequence[str]) -> None:
-        """Tell everybody whether the microphone is open, and if not, who closed it."""
+        """Announce whether the microphone is open, and if not, who closed it."""
         self._client.announce(by)
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
-        """Have a module switched, one of ``wire.MODULES``."""
+        """Request that a module (one of ``wire.MODULES``) is switched."""
         self._client.switch_module(module, enabled=enabled)
 
     def health(self) -> Mapping[str, object]:
-        """Say how things stand with the bus."""
+        """Return the state of the bus."""
         return self._client.health()
 
     def counters(self) -> Mapping[str, int]:
-        """Return what was lost on the way out, and how many frames were no message."""
+        """Return how many events were dropped, and how many frames were not valid messages."""
         return self._client.counters()
 
     def __enter__(self) -> Self:
@@ -134,7 +134,7 @@ class BusMembership:
         self._client.stop()
 
     def _exchange(self, client: BusClient | NoBusClient) -> None:
-        """Join in another way. What still waited to be said is dropped: it says anew how it is."""
+        """Replace the client. Queued events are dropped: the new client announces the state."""
         self._client.leave()
         self._client = client
         client.start()
@@ -150,7 +150,7 @@ def _client(options: Config, switch: BusSwitch) -> BusClient | NoBusClient:
 
 
 def _terms(options: Config) -> tuple[object, ...]:
-    """Return what a connection depends on: only where it differs is another one made."""
+    """Return the options a connection depends on; it is replaced only when they change."""
     backend = options.backend
     login = (backend.url, backend.password, backend.token, backend.ca_file, backend.connect_s)
     return (options.bus, backend.agent_id, *login) if options.bus.url else ()

@@ -1,4 +1,4 @@
-"""BusSession: one connection to the event bus, and what is exchanged on it."""
+"""BusSession: one connection to the event bus, and the exchange on it."""
 
 import asyncio
 import logging
@@ -22,30 +22,30 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class BusModules:
-    """Remembers the last word on each module but the microphones, which ears speak of themselves.
+    """Last reported state of each module except the microphones.
 
-    The thread of the bus notes; any thread may read.
+    The thread of the bus writes; any thread may read.
     """
 
     def __init__(self) -> None:
         self.known: Mapping[str, bool] = {}
-        """Whether it is enabled, for each module that was spoken of."""
+        """Whether it is enabled, for each module that was reported."""
 
     def note(self, message: wire.Message) -> None:
-        """Take in what somebody said."""
+        """Note the state of a module, if ``message`` reports one."""
         status = wire.module_status(message) if isinstance(message, wire.Event) else None
         if status is not None and status[0] != wire.MICROPHONE:
             self.known = {**self.known, status[0]: status[1]}
 
 
 QUEUE_EVENTS: Final = 64
-"""A turn makes three, a mute one: many hours of an evening when nobody answers."""
+"""A turn makes three, a mute one: enough for many hours of an evening without a bus."""
 
 
 class BusQueue:
-    """Events on their way to the thread of the bus. Any thread may put one in; none ever waits.
+    """Queue of events to the thread of the bus. Any thread may put one, without blocking.
 
-    Bound: ``QUEUE_EVENTS``. Policy: the oldest goes. Counter: ``dropped``.
+    Bound: ``QUEUE_EVENTS``. Policy: the oldest is dropped. Counter: ``dropped``.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class BusQueue:
         self.dropped = 0
 
     def put(self, event: Event | ModuleControl) -> None:
-        """Have ``event`` said after what waits already."""
+        """Append ``event`` to the queue."""
         with self._lock:
             if len(self._waiting) >= QUEUE_EVENTS:
                 self._waiting.popleft()
@@ -64,30 +64,30 @@ class BusQueue:
             self._wake()
 
     def take(self) -> Event | ModuleControl | None:
-        """Return what comes next, if anything waits."""
+        """Remove and return the oldest event, or None."""
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call ``wake`` after each event, under the lock: it must not wait."""
+        """Call ``wake`` after each event, under the lock: it must not block."""
         with self._lock:
             self._wake = wake
 
     def unlisten(self) -> None:
-        """Call nobody any more."""
+        """Remove the listener."""
         self.listen(_nobody)
 
 
 def _nobody() -> None:
-    """Stand in while the thread of the bus does not run."""
+    """Do nothing: the listener while the thread of the bus does not run."""
 
 
 MAX_FRAME_BYTES: Final = 256 * 1024
-"""Four times the letters of the longest event we read: more, and the connection ends."""
+"""Four times the characters of the longest event we read; a longer frame ends the connection."""
 
 
 class BusConnection:
-    """One connection to the bus. Never used twice; the thread of the bus only."""
+    """One connection to the bus. Not reusable; the thread of the bus only."""
 
     def __init__(self, url: str, seal: MessageSigner, timing: Timing, trust: Trust) -> None:
         self._url = url
@@ -98,7 +98,7 @@ class BusConnection:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
 
     async def open(self, token: str | None) -> None:
-        """Connect, or raise ``Rejected``, ``ConnectFailed``, ``RemoteProtocolError``."""
+        """Connect, or raise ``Rejected``, ``ConnectFailed`` or ``RemoteProtocolError``."""
         self._session = self._sockets.session()
         shown = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
@@ -116,8 +116,8 @@ class BusConnection:
             raise ConnectFailed(f"connection failed: {error_text(error)}") from None
 
     async def say(self, payload: Mapping[str, Any]) -> None:
-        """Hand a message to the socket, or raise ``Disconnected``."""
-        assert self._socket is not None  # noqa: S101 - whoever has a link has opened it
+        """Pass a message to the socket, or raise ``Disconnected``."""
+        assert self._socket is not None  # noqa: S101 - a link is opened before use
         try:
             async with asyncio.timeout(self._timing.dead_s):
                 await self._socket.send_str(self._seal.write(payload))
@@ -125,9 +125,9 @@ class BusConnection:
             raise Disconnected(f"the bus takes nothing: {error_text(error)}") from None
 
     async def hear(self) -> wire.Message:
-        """Return the next message; raise ``RemoteProtocolError`` for one that is none.
+        """Return the next message; raise ``RemoteProtocolError`` for an invalid one.
 
-        Raises ``Disconnected`` at the end, and when the bus has not said a word for too long.
+        Raises ``Disconnected`` at the end, and when the bus has been silent for too long.
         """
         assert self._socket is not None  # noqa: S101 - as above
         try:
@@ -144,7 +144,7 @@ class BusConnection:
         return wire.decode(payload)
 
     async def close(self) -> None:
-        """End the connection, politely if the peer plays along. Bounded, and never raises."""
+        """End the connection, in order if the peer cooperates. Bounded; never raises."""
         if self._socket is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.close_s):
@@ -167,19 +167,19 @@ def _refusal(status: int) -> ConnectFailed | Rejected | RemoteProtocolError:
 
 
 class Switch(Protocol):
-    """What the bus needs of whoever can close the microphone. A call may take as long as a disk."""
+    """What the bus needs to mute and unmute. A call may take as long as a write to the disk."""
 
     def turn(self, *, enabled: bool) -> bool:
-        """Do what the bus wants as far as it may, and return whether it is so now."""
+        """Unmute or mute as far as the bus may; return whether the result is as requested."""
         ...
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
-        """Tell who wants the microphone closed, before any change after this."""
+        """Call ``listener`` with those who mute, before any later change."""
         ...
 
 
 class BusSession:
-    """Obeys what comes over one link, and says what waits. The thread of the bus only."""
+    """Handles the messages of one link, and sends the queued ones. The thread of the bus only."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class BusSession:
         self._news = asyncio.Event()
 
     async def run(self, ping_s: float) -> None:
-        """Say how things are, then talk until the link ends: it raises ``Disconnected``."""
+        """Announce the state, then exchange messages; raise ``Disconnected`` when the link ends."""
         loop = asyncio.get_running_loop()
         self._queue.listen(lambda: _call_soon(loop, self._news.set))
         self._switch.tell(self._announce)
@@ -225,7 +225,7 @@ class BusSession:
             except RemoteProtocolError as error:
                 self._on_refused()
                 _LOGGER.debug("the bus said what is no message: %s", error)
-            await asyncio.sleep(0)  # however much it says, the others come to speak
+            await asyncio.sleep(0)  # let the other tasks run, however much the bus sends
 
     async def _take(self, message: wire.Message) -> None:
         if isinstance(message, wire.BusPing):
@@ -234,7 +234,7 @@ class BusSession:
         self._modules.note(message)
         wanted = wire.microphone_order(message)
         if wanted is not None and not self._switch.turn(enabled=wanted):
-            self._switch.tell(self._announce)  # everybody was told otherwise
+            self._switch.tell(self._announce)  # the bus announced another state
 
     async def _say(self) -> NoReturn:
         while True:

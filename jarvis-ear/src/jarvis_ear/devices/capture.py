@@ -1,4 +1,4 @@
-"""Capture: the thread that carries sound from the source to the inbox."""
+"""Capture: the thread that moves sound from the source to the inbox."""
 
 import itertools
 import logging
@@ -15,60 +15,59 @@ from jarvis_ear.log.throttle import Seldom
 from jarvis_ear.units import Samples
 
 STOP_S: Final = 2.0
-"""A read waits for 0.1 s at most; a thread that takes longer to stop hangs in a driver."""
+"""A read waits at most 0.1 s; a thread that takes longer to stop hangs in a driver."""
 
 ROOM_S: Final = 0.1
-"""How long one wait for room in the inbox may take: a stop is noticed so soon."""
+"""Maximum seconds of one wait for room in the inbox, and so until a stop is noticed."""
 
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0)
-"""Waits between two attempts to find a lost microphone; the last one repeats: with the opening
-itself, a device that is back is heard within 5 s."""
+"""Seconds between attempts to reopen a lost microphone; the last value repeats. Including the
+opening itself, a device that returns is heard within 5 s."""
 
 REPEAT_S: Final = 10.0
-"""While the microphone is gone, a new reason is told after this time; each further one after twice
-the time of the one before."""
+"""Seconds until a new reason for the loss is logged; the time doubles with each further one."""
 
 REMIND_S: Final = 600.0
-"""And the same old reason this often: a log of a week shall not be full of it."""
+"""Seconds between log lines with the same reason, so that they do not fill a log of a week."""
 
 REST_S: Final = 0.5
-"""While muted the thread shows so often that it is alive."""
+"""Seconds between the thread's signs of life while muted."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class BlockSink(Protocol):
-    """Where the blocks go."""
+    """Receiver of the blocks."""
 
     @property
     def closed(self) -> bool:
-        """Nothing is accepted any more."""
+        """Whether blocks are no longer accepted."""
 
     def put(self, block: Block) -> None:
         """Take ``block`` at once."""
 
     def put_wait(self, block: Block, timeout_s: float) -> bool:
-        """Take ``block`` when there is room, or return False."""
+        """Take ``block`` when there is room; return False if there is none within ``timeout_s``."""
 
 
 class Losses(Protocol):
-    """What remembers a loss beyond the end of this ear. The capture thread only."""
+    """Record of a loss of sound that outlives the process. The capture thread only."""
 
     def carried_s(self) -> float:
-        """Return for how many seconds there was no sound when this ear began; 0: there was."""
+        """Return the seconds without sound before this process started; 0: there was sound."""
 
     def lasts(self, gone_s: float) -> None:
         """Note that there has been no sound for ``gone_s`` seconds."""
 
     def over(self) -> None:
-        """Note that there is sound, or that nobody misses it."""
+        """Note that there is sound again, or that none is wanted."""
 
 
 class Forgetful:
-    """Remembers no loss. The capture thread only."""
+    """``Losses`` without a record. The capture thread only."""
 
     def carried_s(self) -> float:
-        """Return 0: nothing is known of an earlier ear."""
+        """Return 0: nothing is known of an earlier process."""
         return 0.0
 
     def lasts(self, gone_s: float) -> None:
@@ -81,15 +80,14 @@ class Forgetful:
 class Capture:
     """Owns the source and the thread "capture" that reads it, from ``start`` to ``stop``.
 
-    A live source that is lost is looked for until it is found; any other loss, and the end of
-    sound, ends the thread. The callbacks run in that thread: ``on_block`` with the end of each
-    block as soon as it is read, ``on_lost`` once per loss,
-    ``on_silent`` when there is no sound in what it gives, ``on_found`` when sound comes again
-    (before the block with it is put into the inbox), ``on_end`` once, with the error or None,
-    unless ``stop`` came first.
+    A lost live source is reopened with back-off; any other loss, and the end of sound, ends the
+    thread. The callbacks run in that thread: ``on_block`` with the end of each block as soon as it
+    is read, ``on_lost`` once per loss, ``on_silent`` when the source delivers only silence,
+    ``on_found`` when sound returns (before its block is put into the inbox), ``on_end`` once, with
+    the error or None, unless ``stop`` came first.
 
-    While muted, a live source is closed: no program can hear through it, least of all this one. A
-    file only waits.
+    While muted, a live source is closed, so that this program cannot record through it. A file is
+    only paused.
     """
 
     def __init__(
@@ -108,7 +106,7 @@ class Capture:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
-        """Where the sound comes from. Its counters may be read by any thread."""
+        """Source of the sound. Any thread may read its counters."""
         self._inbox = inbox
         self._on_lost = on_lost
         self._on_found = on_found
@@ -118,7 +116,7 @@ class Capture:
         self._back_off_s = back_off_s
         self._monotonic = monotonic
         self._losses = losses or Forgetful()
-        self._carried_s = 0.0  # so long there was no sound when this ear began
+        self._carried_s = 0.0  # seconds without sound before this process started
         self._stopping = threading.Event()
         self._muted = muted
         self._told = threading.Condition()  # guards _muted, and wakes the thread
@@ -126,13 +124,13 @@ class Capture:
         self._lost_at: float | None = None
         self._reason = ""
         self.lost = ""
-        """Why there is no sound from the source; empty: there is. Any thread may ask."""
+        """Why the source delivers nothing; empty if it does. Any thread may read it."""
         self._kind = kinds.MICROPHONE_LOST
         self.silence = ""
-        """Why there is no sound in what the source gives; empty: there is. Any thread may ask."""
-        self._forgets = False  # muted or unmuted: nobody knows any more what was told
+        """Why the source delivers only silence; empty if it does not. Any thread may read it."""
+        self._forgets = False  # set by mute and unmute: report a loss anew
         self.retry_s = 0.0
-        """How long the thread waits until it looks for a lost source again. Any thread may ask."""
+        """Seconds until the next attempt to open a lost source. Any thread may read it."""
         self._said_at = 0.0
         self._news_wait_s = REPEAT_S
         self._seldom = Seldom()
@@ -140,12 +138,12 @@ class Capture:
         self._waits: Iterator[float] = iter(())
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self.heard = threading.Event()
-        """Set with the first block: the source works."""
+        """Set with the first block, which shows that the source works."""
         self.is_over = False
-        """Whether the source has no more sound: nothing will move any more. Any thread may ask."""
+        """Whether the source has ended, so that ``turns`` stands still. Any thread may read it."""
         self.turns = 0
-        """Reads, attempts to open, and looks whether it is still muted: it moves while the thread
-        does."""
+        """Reads, attempts to open and checks for the end of a mute: it grows while the thread is
+        alive."""
 
     def start(self) -> None:
         """Start reading."""
@@ -164,27 +162,27 @@ class Capture:
         return not self._thread.is_alive()
 
     def mute(self) -> None:
-        """Have the source closed within 0.2 s. Never waits."""
+        """Request that the source is closed, which takes at most 0.2 s. Never blocks."""
         self._set_muted(muted=True)
 
     def unmute(self) -> None:
-        """Have the source opened again. Never waits."""
+        """Request that the source is opened again. Never blocks."""
         self._set_muted(muted=False)
 
     def reopen(self) -> None:
-        """Have the source closed and opened again: it has other options now. Never waits."""
+        """Request that the source is closed and opened again, with new options. Never blocks."""
         with self._told:
             self._reopening = True
             self._told.notify_all()
 
     @property
     def is_muted(self) -> bool:
-        """Whether the source is to be closed."""
+        """Whether the capture is muted."""
         return self._muted
 
     @property
     def why_deaf(self) -> tuple[str, str]:
-        """Why there is no sound, and what to do about it; both empty: there is. Any thread."""
+        """Why there is no sound, and the remedy; both empty if there is sound. Any thread."""
         if lost := self.lost:
             return lost, self._kind.advice
         silence = self.silence
@@ -232,21 +230,21 @@ class Capture:
 
     def _rest_while_muted(self) -> None:
         if self._muted:
-            self._loss_is_over()  # nobody misses it now
+            self._loss_is_over()  # no sound is wanted while muted
         while self._muted and not self._stopped():
-            self._reopening = False  # it is closed, and will be opened with the newest options
+            self._reopening = False  # it is closed, and will be opened with the current options
             self._forget_what_was_told()
             self._pause(REST_S)
 
     def _forget_what_was_told(self) -> None:
-        """After a mute, however short, nobody knows of a loss: it will be told again."""
+        """After a mute, however short, forget a loss, so that it is reported again."""
         if self._forgets:
             self._forgets = False
             self._lost_at = None
             self.lost = self.silence = ""
 
     def _pause(self, seconds: float) -> None:
-        """Wait, unless there is a stop, a mute, an unmute or a change."""
+        """Wait up to ``seconds``, or until a stop, a mute, an unmute or a change."""
         self.turns += 1
         with self._told:
             was = self._muted
@@ -275,7 +273,7 @@ class Capture:
 
     def _hand_over(self, block: Block) -> None:
         self._forget_what_was_told()
-        if self._carried_s and self._lost_at is None:  # it went before this ear began
+        if self._carried_s and self._lost_at is None:  # lost before this process started
             self._lost_at = self._monotonic() - self._carried_s
         if self._lost_at is not None:
             self._find()
@@ -320,7 +318,7 @@ class Capture:
         self._on_lost(str(error))
 
     def _remind(self, reason: str, now: float) -> None:
-        """Say that it is still gone: seldom, and sooner if there is another reason."""
+        """Log that the source is still lost: rarely, and sooner if the reason is new."""
         silence_s = self._news_wait_s if reason != self._reason else REMIND_S
         if now - self._said_at < silence_s:
             return
@@ -340,7 +338,7 @@ class Capture:
         gone_s = self._monotonic() - (self._lost_at or 0.0)
         self._lost_at = None
         self.lost = ""
-        self.silence = self.source.silence  # it may be as silent as before
+        self.silence = self.source.silence  # the source may be as silent as before
         told = kinds.MICROPHONE_FOUND.told(SOURCE=self.source.name, DEAF_MS=round(gone_s * 1000))
         self._loss_is_over()
         level = logging.INFO if self._is_told else logging.DEBUG

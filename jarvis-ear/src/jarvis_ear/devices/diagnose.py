@@ -1,4 +1,4 @@
-"""Diagnosis: the kernel's sound cards, who holds them, what is missing, and monitors."""
+"""Diagnosis of sound devices: the kernel's cards, programs that hold them, faults and monitors."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from typing import Final
 from jarvis_ear.devices.sound_library import Device
 
 PROC: Final = Path("/proc")
-"""Where the kernel tells of cards and of programs."""
+"""Where the kernel lists cards and processes."""
 
 _CARD: Final = re.compile(r"^ *(\d+) \[(\S+) *\]: (.*)$", re.MULTILINE)
 _OWNER: Final = re.compile(r"^owner_pid *: (\d+)$", re.MULTILINE)
@@ -20,14 +20,14 @@ _PROGRAM: Final = re.compile(r"^Tgid:\s*(\d+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class SoundCard:
-    """One card."""
+    """One sound card."""
 
     number: int
-    """Its place in the kernel's list: the 1 in "hw:1,0". Not stable."""
+    """Position in the kernel's list: the 1 in "hw:1,0". Not stable."""
     id: str
-    """Its stable name: the X in "hw:CARD=X"."""
+    """Stable id: the X in "hw:CARD=X"."""
     name: str
-    """What it calls itself."""
+    """Name that the card reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +43,27 @@ class Holder:
 
 
 class SoundCards:
-    """Reads the kernel's list. Holds nothing open; any thread may ask."""
+    """Reads the kernel's list of cards. Keeps no file open; any thread may call it."""
 
     def __init__(self, proc: Path = PROC) -> None:
         self._proc = proc
 
     def listing(self) -> str:
-        """Return the kernel's own list: it differs as soon as a card came or went."""
+        """Return the kernel's list as text: it changes when a card is added or removed."""
         return _text(self._proc / "asound" / "cards")
 
     def all(self) -> tuple[SoundCard, ...]:
-        """Every card there is, also one that somebody else uses."""
+        """Return all cards, including those used by other programs."""
         found = _CARD.findall(self.listing())
         return tuple(SoundCard(int(number), card_id, name) for number, card_id, name in found)
 
     def numbered(self, card_id: str) -> int | None:
-        """Return the number of the card with this id, in whatever case it is written; else None."""
+        """Return the number of the card with this id, ignoring case, or None."""
         wanted = card_id.casefold()
         return next((card.number for card in self.all() if card.id.casefold() == wanted), None)
 
     def holders(self) -> tuple[Holder, ...]:
-        """Every other program that records at the moment."""
+        """Return the other programs that are recording now."""
         return tuple(self._holders(self.all()))
 
     def _holders(self, cards: Iterable[SoundCard]) -> Iterator[Holder]:
@@ -75,7 +75,7 @@ class SoundCards:
                     yield from self._others(card, int(owner[1]))
 
     def _others(self, card: SoundCard, thread: int) -> Iterator[Holder]:
-        """Name the program of a thread, unless it is ourselves."""
+        """Yield the program that owns ``thread``, unless it is this one."""
         program = _PROGRAM.search(_text(self._proc / str(thread) / "status"))
         pid = int(program[1]) if program else thread
         if pid != os.getpid():
@@ -86,22 +86,22 @@ class SoundCards:
 def _text(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
-    except OSError:  # no sound in this kernel, or what we ask about has just gone
+    except OSError:  # the kernel has no sound, or the entry has just disappeared
         return ""
 
 
 SND: Final = Path("/dev/snd")
-"""Where the kernel shows its sound cards, one file per direction and card."""
+"""Device files of the sound cards, one per direction and card."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What is missing, in words for people."""
+    """What is missing, in words for the user."""
 
     what: str
-    """A sentence without its capital and its full stop."""
+    """A sentence without its capital letter and full stop."""
     remedy: str
-    """Whole sentences."""
+    """Complete sentences."""
 
 
 def diagnose(
@@ -110,7 +110,7 @@ def diagnose(
     snd: Path = SND,
     accessible: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK),
 ) -> Diagnosis:
-    """Look for the first thing that is missing."""
+    """Return the first thing that is missing."""
     files = sorted(snd.glob("pcm*")) if snd.is_dir() else []
     if not files:
         return Diagnosis(
@@ -131,21 +131,21 @@ def diagnose(
 
 
 SERVERS: Final = ("pulse", "pipewire")
-"""What ALSA's plug-ins for sound servers are named."""
+"""Names of ALSA's plug-ins for sound servers."""
 
 ANSWER_S: Final = 1.0
-"""A server answers within some milliseconds; without it, nothing is known of its default."""
+"""A server answers within milliseconds; without an answer its default source is unknown."""
 
 
 def is_monitor(name: str) -> bool:
-    """Whether this is what PulseAudio and PipeWire call a monitor, by its name or description."""
+    """Whether a name or description is that of a monitor of PulseAudio or PipeWire."""
     return name.casefold().startswith("monitor of ") or name.casefold().endswith(".monitor")
 
 
 def marked(devices: Sequence[Device], source: Callable[[], str]) -> tuple[Device, ...]:
     """Mark the monitors among ``devices``.
 
-    ``source`` names the source that a sound server gives; it is called once, if there is a server.
+    ``source`` returns the default source of a sound server; it is called once, if there is one.
     """
     servers = [one for one in devices if one.name in SERVERS and one.inputs]
     if not servers or not is_monitor(source()):
@@ -157,7 +157,7 @@ def marked(devices: Sequence[Device], source: Callable[[], str]) -> tuple[Device
 
 
 def source_of_server(environ: Mapping[str, str] = os.environ) -> str:
-    """Name the source that the sound server gives to whoever asks for none; empty: unknown."""
+    """Return the name of the sound server's default source; empty if unknown."""
     if chosen := environ.get("PULSE_SOURCE"):
         return chosen
     # Our PULSE_CLIENTCONFIG names a file that only this process can open.
@@ -173,12 +173,12 @@ def source_of_server(environ: Mapping[str, str] = os.environ) -> str:
             timeout=ANSWER_S,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):  # it is not installed, or nobody answers
+    except (OSError, subprocess.TimeoutExpired):  # it is not installed, or does not answer
         return ""
     found = re.search(r"^Default Source: (.+)$", done.stdout, re.MULTILINE)
     return found[1] if found else ""
 
 
 def _leads_to(servers: Sequence[Device], one: Device) -> bool:
-    """Whether it is one of them, or the default of ALSA and has as many channels as one of them."""
+    """Whether it is one of ``servers``, or ALSA's default with as many channels as one of them."""
     return one in servers or (one.name == "default" and one.inputs in {s.inputs for s in servers})

@@ -1,4 +1,4 @@
-"""What ``jarvis-ear devices`` prints: the devices there are, or what is missing."""
+"""Output of ``jarvis-ear devices``: the available devices, or what is missing."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ def describe(
     cards: SoundCards | None = None,
     accessible: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK),
 ) -> str:
-    """List inputs and outputs for a person to read and to choose from, or say what is missing."""
+    """Return a list of inputs and outputs to choose from, or say what is missing."""
     library = library or portaudio_process.for_input()
     cards = cards or SoundCards()
     try:

@@ -30,20 +30,20 @@ from jarvis_ear.units import SAMPLE_RATE
 _LOGGER = logging.getLogger(__name__)
 
 TOLERANCE_S: Final = 0.1
-"""Drivers hand over sound in periods of up to about 50 ms: less than twice that is no loss."""
+"""Drivers deliver sound in periods of up to about 50 ms: a lag below twice that is no loss."""
 
 PATIENCE_S: Final = 1.0
-"""Sound servers hand over late what they still have: missing for longer, it is lost."""
+"""Sound servers may deliver late: samples missing for longer are lost."""
 
 TRACKING: Final = 1 / 64
-"""Converters are off by up to 0.1 per mille: the usual difference follows within seconds."""
+"""Converters drift by up to 0.1 per mille: the usual lag follows within seconds."""
 
 
 class LossMeter:
-    """Compares samples that came with seconds that went by. Owned by whoever reads the samples.
+    """Measures lost samples by comparing arrived samples with the clock. Owned by their reader.
 
-    A driver that loses sound usually raises its overflow flag, but says neither how much it lost
-    nor, always, that it did. Samples come at a known rate, so what stays behind the clock is lost.
+    A driver that loses sound usually raises its overflow flag, but not always, and never says how
+    much it lost. Samples arrive at a known rate, so a lag behind the clock is a loss.
     """
 
     def __init__(self, rate: int, now: float) -> None:
@@ -53,14 +53,14 @@ class LossMeter:
         self._missing_since: float | None = None
 
     def lost(self, now: float, arrived: int, *, overflowed: bool) -> int:
-        """Return the samples lost since the last call: none, as a rule.
+        """Return the samples lost since the last call, usually 0.
 
         ``arrived`` counts all samples that were read, are waiting in the device, or were declared
-        lost before. A flagged overflow lost at least one sample.
+        lost before. A flagged overflow counts as at least one sample.
         """
         behind = (now - self._began) * self._rate - arrived
         if self._usual is None or behind < self._usual - TOLERANCE_S * self._rate:
-            self._usual = behind  # it cannot be early: what we took for usual was late
+            self._usual = behind  # samples cannot be early: the usual lag was too high
         missing = behind - self._usual
         if overflowed:
             return self._declare(max(1, round(missing)))
@@ -80,39 +80,39 @@ class LossMeter:
 
 
 PIECE_MS: Final = 40
-"""Read so much at once: half a step of the wake model, and 25 wake-ups a second."""
+"""Length of one read: half a step of the wake model, and 25 reads a second."""
 
 MAX_PIECE_MS: Final = 1000
-"""After a pause of ours, catch up in pieces that the inbox can hold."""
+"""Maximum length of one read when catching up after a pause: the inbox can hold it."""
 
 MIN_AWAY_S: Final = 0.02
-"""Between two openings there is a gap, whatever the clock says: nothing may be glued together."""
+"""Minimum gap between two openings, so that their sound is never joined."""
 
 
 @dataclass(slots=True)
 class _Reading:
-    """A microphone that is open: what changes from read to read."""
+    """State of an open microphone that changes from read to read."""
 
     stream: InputStream
     device: Device
     rate: int
     channels: int
     heard_at: float
-    """When it was opened, or when the last samples came."""
+    """Time of the opening, or of the last samples."""
     empty_since: float | None = None
-    """When a look found nothing for the first time since then: what keeps us from looking is not
-    the device's fault."""
+    """Time of the first empty read since then; a delay of this thread does not count as a
+    stall."""
     meter: LossMeter | None = None
-    """Set with the first samples: until then the device may still be starting."""
+    """Set with the first samples; until then the device may still be starting."""
     arrived: int = 0
-    """Samples of the device that were read or lost."""
+    """Device samples read or lost."""
 
 
 class Microphone:
     """Reads a PortAudio input as mono PCM16 at 16 kHz. Owned by the capture thread.
 
-    Sound that is known to be lost (an overflow, or the time without a microphone) is counted into
-    ``Block.start``, so that what follows stands where it belongs.
+    Known losses (an overflow, or time without a microphone) are counted in ``Block.start``, so that
+    later blocks have the right position.
     """
 
     live = True
@@ -124,7 +124,7 @@ class Microphone:
         library: SoundLibrary | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._options = options  # of what is open
+        self._options = options  # of the open device
         self._wanted = options
         self._library = library or portaudio_process.for_input()
         self._monotonic = monotonic
@@ -136,22 +136,22 @@ class Microphone:
         self._silence_log = SilenceLog()
         self._clipping = ClippingMeter()
         self._clip_log = ClipLog()
-        self._monitor_told = ""  # name of the monitor that was warned of last
+        self._monitor_told = ""  # name of the monitor in the last warning
         self.is_monitor = False
-        """Whether the device that was opened last plays back a loudspeaker. Any thread may ask."""
+        """Whether the last opened device is a loudspeaker's monitor. Any thread may read it."""
         self.silence = ""
-        """Why there is no sound in what it gives; empty: there is. Any thread may ask."""
+        """Why the device delivers only silence; empty if it does not. Any thread may read it."""
         self.clipped = 0.0
-        """Share of clipped samples in the last minute of sound, 0 ... 1. Any thread may ask."""
+        """Share of clipped samples in the last minute of sound, 0 ... 1. Any thread may read it."""
         self.overflows = 0
-        """How often the device itself said that it lost sound."""
+        """Number of overflows that the device reported."""
         self.gaps = 0
-        """How often the device lost sound while it was open."""
+        """Number of losses while the device was open."""
         self.samples_lost = 0
-        """How much sound that was, by the clock, in samples of the device."""
+        """Total of these losses, by the clock, in device samples."""
 
     def counters(self) -> Mapping[str, int]:
-        """Return what the device lost. Any thread may ask."""
+        """Return the counters of lost sound. Any thread may call it."""
         return {
             "overflows": self.overflows,
             "gaps": self.gaps,
@@ -160,17 +160,17 @@ class Microphone:
 
     @property
     def name(self) -> str:
-        """The device that is open, else the one that is wanted."""
+        """Name of the open device, else of the configured one."""
         if self._reading is not None:
             return f"microphone {self._reading.device.name!r}"
         return f"microphone {self._options.device or 'default'!r}"
 
     def change(self, options: config.MicrophoneOptions) -> None:
-        """Go on with other options from the next opening on. Any thread."""
+        """Set the options of the next opening. Any thread."""
         self._wanted = options
 
     def open(self) -> None:
-        """Look for the device as things are now, and open it; or raise MicrophoneLost."""
+        """Look up the device anew and open it, or raise MicrophoneUnavailable."""
         self._options = self._wanted
         try:
             stream, device, rate = self._library.open_input(
@@ -189,7 +189,7 @@ class Microphone:
         self._warn_of_monitor(device)
 
     def read(self) -> Block | None:
-        """Return what came, waiting for one piece (40 ms); None if that did not come."""
+        """Return the next block, waiting up to one piece (40 ms); None if nothing arrived."""
         reading = self._reading
         if reading is None:
             raise MicrophoneUnavailable(f"{self.name} is not open")
@@ -199,7 +199,7 @@ class Microphone:
             raise MicrophoneUnavailable(f"{self.name}: {error}") from error
 
     def close(self) -> None:
-        """Give the device back."""
+        """Close the device."""
         reading, self._reading = self._reading, None
         if reading is None:
             return
@@ -252,7 +252,7 @@ class Microphone:
         return max(MIN_AWAY_S, began_at - self._last_heard_at)
 
     def _listen(self, pcm: npt.NDArray[np.int16], device: Device, rate: int) -> None:
-        """Judge the sound of the device itself: converted to another rate it is another one."""
+        """Check samples for silence and clipping before the rate conversion alters them."""
         now = self._monotonic()
         match self._silence.hear(pcm.astype("<i2", copy=False).tobytes(), rate):
             case SilenceChange.DEAD:
@@ -274,7 +274,7 @@ class Microphone:
         return f"{self.name} gives only {self._silence.what}: {why}"
 
     def _look_for_monitor(self, device: Device) -> None:
-        """Ask again: a sound server moves us to another source without a word."""
+        """List the devices again: a sound server may switch the source silently."""
         try:
             listed = self._library.devices()
         except DeviceError as error:
@@ -283,7 +283,7 @@ class Microphone:
         self._warn_of_monitor(next((one for one in listed if one.index == device.index), device))
 
     def _warn_of_monitor(self, device: Device) -> None:
-        """Say once that this is no microphone: without one, a sound server gives a monitor."""
+        """Warn once about a monitor, which a sound server provides if there is no microphone."""
         self.is_monitor = device.monitor
         if not device.monitor:
             self._monitor_told = ""

@@ -1,7 +1,7 @@
 """Models: openwakeword, silero and webrtcvad, and the factory that builds an Ear from them.
 
 ``ORT_DISABLE_TELEMETRY`` is set before onnxruntime is imported anywhere: without it the import
-looks up a host of its maker and writes a database into the home folder.
+looks up a host of its vendor and writes a database into the home directory.
 """
 
 import importlib.util
@@ -29,9 +29,9 @@ import onnxruntime
 
 
 def shipped_model(name: str) -> Path:
-    """Path of a model file in the openwakeword wheel, found without importing that package.
+    """Return the path of a model file in the openwakeword wheel, without importing that package.
 
-    Importing it would load scipy and scikit-learn: 200 MB and 4 s for nothing that we use.
+    The import would load scipy and scikit-learn, which we do not use: 200 MB and 4 s.
     """
     spec = importlib.util.find_spec("openwakeword")
     if spec is None or not spec.submodule_search_locations:
@@ -45,9 +45,9 @@ def shipped_model(name: str) -> Path:
 
 
 def open_model(path: Path) -> Any:  # noqa: ANN401 - onnxruntime has no type for it
-    """Load a model for one thread that sleeps when there is nothing to do.
+    """Load a model that runs in one thread, without spinning between runs.
 
-    By default onnxruntime keeps a pool of threads spinning between runs: four times the work.
+    By default onnxruntime keeps a pool of threads spinning: four times the work.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -64,14 +64,14 @@ def open_model(path: Path) -> Any:  # noqa: ANN401 - onnxruntime has no type for
 
 
 SPEECH_WINDOW: Final = 512
-"""Samples of one run: 32 ms, the shortest the network was trained on."""
+"""Samples of one run: 32 ms, the shortest window the network was trained on."""
 
 _STATE_SHAPE: Final = (2, 1, 64)
 _RATE: Final = np.array(SAMPLE_RATE, np.int64)
 
 
 class Silero:
-    """Knows speech from noise, at about 0.2 ms a window. Lives in the ear thread."""
+    """Silero speech detector; about 0.2 ms a window. Lives in the ear thread."""
 
     def __init__(self) -> None:
         self._model = open_model(shipped_model("silero_vad.onnx"))
@@ -85,9 +85,9 @@ class Silero:
         self._probability = 0.0
 
     def probability(self, pcm: bytes, gain: float) -> float:
-        """Take in PCM16; how likely is it speech, 0 ... 1, by the last whole window.
+        """Process PCM16; return the probability of speech, 0 ... 1, in the last whole window.
 
-        ``gain`` multiplies the samples first: the network is deaf to very quiet speech.
+        ``gain`` multiplies the samples first: the network does not detect very quiet speech.
         """
         sound = np.frombuffer(pcm, np.int16).astype(np.float32) * np.float32(gain / 32768)
         self._waiting = np.concatenate((self._waiting, np.clip(sound, -1, 1)))
@@ -103,22 +103,22 @@ class Silero:
 
 
 MEL_OVERLAP: Final = 480
-"""Samples of the step before that the mel network sees again (three hops of 160)."""
+"""Samples of the previous step that the mel network gets again (three hops of 160)."""
 MEL_FRAMES: Final = 76
-"""Mel frames one embedding is made of."""
+"""Mel frames per embedding."""
 MEL_BANDS: Final = 32
 MEL_PER_STEP: Final = 8
-"""Mel frames one step adds."""
+"""Mel frames added per step."""
 EMBEDDING: Final = 96
 """Numbers in one embedding."""
 EMBEDDING_WINDOW: Final = 16
-"""Embeddings one score is made of."""
+"""Embeddings per score."""
 
 Floats = npt.NDArray[np.float32]
 
 
 class OpenWakeWord:
-    """A wake word by openWakeWord, "hey jarvis" unless told otherwise. Lives in the ear thread."""
+    """openWakeWord detector, for "hey jarvis" without another model. Lives in the ear thread."""
 
     def __init__(self, model: Path | None = None) -> None:
         self._mel = open_model(shipped_model("melspectrogram.onnx"))
@@ -135,11 +135,11 @@ class OpenWakeWord:
             raise ConfigError(f"{model} cannot be run as a wake word: {error}") from error
 
     def reset(self) -> None:
-        """Forget the sound so far, as if there had been digital silence for a long time."""
+        """Forget the sound so far: the history becomes digital silence."""
         self._sound, self._mels, self._embeddings = self._silence
 
     def score(self, pcm: bytes) -> list[float]:
-        """Take in whole steps (n x 2 560 bytes of PCM16) and give one score of 0 ... 1 for each."""
+        """Process whole steps (n x 2 560 bytes of PCM16); return one score of 0 ... 1 for each."""
         sound = np.frombuffer(pcm, np.int16).astype(np.float32)
         steps = len(sound) // STEP_SAMPLES
         self._hear(sound, steps)
@@ -158,9 +158,9 @@ class OpenWakeWord:
         self._embeddings = np.concatenate((self._embeddings, embeddings))
 
     def _listen(self, heard: Floats) -> Floats:
-        """Mel frames of the first step of ``heard``, which begins with the overlap.
+        """Return the mel frames of the first step of ``heard``, which begins with the overlap.
 
-        One step at a time: the network measures loudness against the loudest of what it is given.
+        One step at a time: the network measures loudness relative to the loudest of its input.
         """
         step = heard[None, : MEL_OVERLAP + STEP_SAMPLES]
         mels: Floats = self._mel.run(None, {"input": step})[0].reshape(-1, MEL_BANDS) / 10 + 2
@@ -174,7 +174,7 @@ class OpenWakeWord:
         return float(self._classifier.run(None, {self._input: window[None]})[0].squeeze())
 
     def _remember_silence(self) -> None:
-        """Fill the history by hearing silence: what openWakeWord fills with random noise."""
+        """Fill the history with silence; openWakeWord fills it with random noise."""
         quiet = bytes(2 * STEP_SAMPLES)
         for _ in range(EMBEDDING_WINDOW + MEL_FRAMES // MEL_PER_STEP + 1):
             self.score(quiet)
@@ -182,7 +182,7 @@ class OpenWakeWord:
 
 
 def _classifier_input(classifier: Any, model: Path | None) -> str:  # noqa: ANN401 - as open_model
-    """Check that a model is a wake-word classifier of openWakeWord; the name of its input."""
+    """Check that a model is a wake-word classifier of openWakeWord; return its input's name."""
     inputs = [node.shape for node in classifier.get_inputs()]
     outputs = [node.shape for node in classifier.get_outputs()]
     if [shape[1:] for shape in inputs] != [[EMBEDDING_WINDOW, EMBEDDING]] or outputs[0][1:] != [1]:
@@ -205,9 +205,9 @@ class WebRtcVad:
 
 
 class EarFactory:
-    """Loads the models: the one slow step of a start. Owned by the main thread.
+    """Loads the models, the one slow step of a start, and builds ears. Owned by the main thread.
 
-    What it makes belongs to the ear thread, which uses one ear at a time.
+    The ears belong to the ear thread, which uses one at a time.
     """
 
     def __init__(self) -> None:
@@ -221,7 +221,7 @@ class EarFactory:
         self._speech_model()
 
     def make(self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS) -> Ear:
-        """Make an ear that tells of every ``growth_ms`` of an utterance, or raise ConfigError."""
+        """Make an ear that reports every ``growth_ms`` of an utterance, or raise ConfigError."""
         ear, keep = self.prepare(hearing, growth_ms)
         keep()
         return ear
@@ -231,8 +231,7 @@ class EarFactory:
     ) -> tuple[Ear, Callable[[], None]]:
         """Make an ear that may never be used, or raise ConfigError.
 
-        Call the second value when it is used: only then is its wake model the one that later ears
-        get.
+        Call the second value when the ear is used: it keeps the wake model for later ears.
         """
         model, wake = hearing.wake.model, self._wake_model(hearing.wake.model)
         ear = Ear(
@@ -249,7 +248,7 @@ class EarFactory:
         self._model, self._wake = model, wake
 
     def _wake_model(self, model: Path | None) -> OpenWakeWord:
-        """Return the model that is kept, if it is this one, or load it."""
+        """Return the kept model if it is this one, else load it."""
         return OpenWakeWord(model) if self._wake is None or model != self._model else self._wake
 
     def _speech_model(self) -> Silero:
@@ -259,5 +258,5 @@ class EarFactory:
 
 
 def wake_word(hearing: config.HearingOptions) -> str:
-    """Name what is listened for."""
+    """Return the name of the wake word."""
     return "Hey Jarvis" if hearing.wake.model is None else hearing.wake.model.stem

@@ -1,4 +1,4 @@
-"""Output: where a reply is made audible, or is not."""
+"""Output: the device that plays a reply, or a silent replacement."""
 
 import time
 from collections.abc import Callable
@@ -14,64 +14,64 @@ from jarvis_ear.errors import DeviceError, SpeakerLost
 from jarvis_ear.units import SAMPLE_RATE
 
 LATENCY_S: Final = 0.2
-"""Sound written ahead: what a busy machine may sleep through without a crackle."""
+"""Seconds of sound written ahead: a delay of this length causes no crackle."""
 
 POLL_S: Final = 0.02
-"""How long one write waits for room: a barge-in is heard at most so much later."""
+"""Seconds that one write waits for room; it delays a barge-in by at most this time."""
 
 DRAIN_EXTRA_S: Final = 0.5
-"""On top of its latency, what a speaker may take until the last sample was heard."""
+"""Seconds, beyond its latency, that a speaker may take to play the last sample."""
 
 
 class Output(Protocol):
     """A speaker, used for one reply at a time. Owned by the speaker thread."""
 
     def lack(self) -> str:
-        """Say why there is no loudspeaker to open, without opening it; empty: there is one."""
+        """Return why no loudspeaker can be opened, without opening it; empty if one can."""
 
     def open(self) -> int:
-        """Get ready, and return the samples per second it wants; or raise SpeakerLost."""
+        """Open the device and return its sample rate, or raise SpeakerLost."""
 
     def write(self, pcm: npt.NDArray[np.int16]) -> int:
-        """Take as much of ``pcm`` as there is room for, waiting some ms at most; return how much.
+        """Write as much of ``pcm`` as there is room for, within a few ms; return the count.
 
         Raises SpeakerLost when the device is gone.
         """
 
     def pending(self) -> bool:
-        """Say whether some of what was written has not been heard yet."""
+        """Return whether written sound has not been played yet."""
 
     def close(self) -> None:
-        """Be silent at once, and give the device back. Twice is as good as once."""
+        """Stop playing at once and close the device. Idempotent."""
 
 
 class NoOutput:
-    """Takes a reply without a sound, for an ear without a speaker. For one thread."""
+    """Output that discards a reply, when there is no speaker. For one thread."""
 
     def lack(self) -> str:
-        """Nothing is missing: nothing is wanted."""
+        """Return the empty string: no device is needed."""
         return ""
 
     def open(self) -> int:
-        """Want what everything else here has."""
+        """Return the sample rate of the rest of the program."""
         return SAMPLE_RATE
 
     def write(self, pcm: npt.NDArray[np.int16]) -> int:
-        """Take everything at once."""
+        """Accept everything at once."""
         return len(pcm)
 
     def pending(self) -> bool:
-        """Nothing was ever played."""
+        """Return False: nothing is ever played."""
         return False
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class PortAudioOutput:
     """Plays through PortAudio, by polling. Owned by the speaker thread.
 
-    The stream is open only while a reply is played: that lets the sound card sleep in between.
+    The stream is open only while a reply is played, so that the sound card can sleep in between.
     """
 
     def __init__(
@@ -84,19 +84,19 @@ class PortAudioOutput:
     ) -> None:
         self._wanted = device
         self._library = library or portaudio_process.for_output()
-        self._list = library or portaudio_process.for_input()  # it runs anyway, for the microphone
+        self._list = library or portaudio_process.for_input()  # already running for the microphone
         self._monotonic = monotonic
         self._sleep = sleep
         self._stream: OutputStream | None = None
         self._device: Device | None = None
         self._rate = 0  # samples per second of the open stream
-        self._room = 0  # samples the empty buffer has room for
-        self._heard_by = 0.0  # when the last sample written must have been heard
+        self._room = 0  # samples that fit into the empty buffer
+        self._heard_by = 0.0  # time by which the last written sample must have been played
 
     def lack(self) -> str:
-        """Look the device up in the list of devices: some 10 ms, or a second if nothing runs yet.
+        """Look up the device: about 10 ms, or a second if the sound process does not run yet.
 
-        The list is as fresh as the last opening of the microphone.
+        The list of devices is as recent as the last opening of the microphone.
         """
         try:
             find(self._list.devices(), self._wanted, "output", self._list.default("output"))
@@ -118,7 +118,7 @@ class PortAudioOutput:
         return self._rate
 
     def write(self, pcm: npt.NDArray[np.int16]) -> int:
-        """Take as much as the device has room for now, or within 20 ms."""
+        """Write as much as the device has room for now or within 20 ms; return the count."""
         stream, device = self._opened()
         try:
             room = stream.write_available
@@ -134,17 +134,17 @@ class PortAudioOutput:
         return count
 
     def pending(self) -> bool:
-        """Say whether the buffer still holds sound, and could still be heard."""
+        """Return whether the buffer still holds sound, and its time has not passed."""
         stream, _ = self._opened()
         if self._monotonic() > self._heard_by:
             return False
         try:
             return stream.write_available < self._room
         except StreamFailed:
-            return False  # gone, and its buffer with it
+            return False  # the device is gone, with its buffer
 
     def close(self) -> None:
-        """Abort what is buffered and close the stream."""
+        """Discard the buffered sound and close the stream."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()

@@ -25,22 +25,22 @@ from jarvis_ear.journal.sound import SPEAKER_LOST
 _LOGGER = logging.getLogger(__name__)
 
 MAX_NAME: Final = 64
-"""Characters of a turn's name that go into a file's name."""
+"""Characters of a turn id that go into a file name."""
 
 
 class ReplyFiles:
-    """Writes replies as ``<turn>-<index>.wav``, for their owner only. For the speaker thread.
+    """Writes replies as ``<turn>-<index>.wav``, readable by the owner only. For the speaker thread.
 
-    A folder that cannot be written costs one warning and no reply.
+    A failure to write is one warning, and does not affect the reply.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.failures = 0
-        """Pieces that could not be written."""
+        """Chunks that could not be written."""
 
     def save(self, turn_id: str, index: int, audio: bytes) -> None:
-        """Write one piece; a file of the same name is replaced."""
+        """Write one chunk; a file of the same name is replaced."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._write(self._folder / file_name(turn_id, index), audio)
@@ -62,19 +62,19 @@ class ReplyFiles:
 
 
 def file_name(turn_id: str, index: int) -> str:
-    """Name a piece by its turn and place; what the backend chose never becomes a path."""
+    """Return the file name of a chunk; text from the backend never becomes a path."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", turn_id)[:MAX_NAME] or "turn"
     return f"{safe}-{index % 1_000_000:03d}.wav"
 
 
 MAX_CHUNKS: Final = 1000
-"""Pieces of replies that may wait: sentences, or quarters of a second on wires of bare sound."""
+"""Maximum queued chunks: sentences, or quarters of a second on wires of raw audio."""
 
 MAX_BYTES: Final = 32 * 1024 * 1024
-"""Sound that may wait: 17 minutes of 16 kHz."""
+"""Maximum queued sound: 17 minutes at 16 kHz."""
 
 MAX_MARKS: Final = 64
-"""Ends of replies that may wait. A speaker that is so far behind has hung."""
+"""Maximum queued ends of replies. A speaker this far behind hangs."""
 
 MAX_STOPPED: Final = 16
 """Stopped turns whose late chunks are recognised."""
@@ -82,7 +82,7 @@ MAX_STOPPED: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One piece of a reply, as it came."""
+    """One chunk of a reply, as received."""
 
     turn_id: str
     index: int
@@ -92,28 +92,28 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class EndOfReply:
-    """No piece of this reply will follow."""
+    """No chunk of this reply will follow."""
 
     turn_id: str
     refused: int = 0
-    """Chunks of it that found no room."""
+    """Chunks of the reply that found no room."""
 
 
 Item: TypeAlias = Chunk | EndOfReply
 
 
 class Playlist:
-    """Hands pieces of replies to the speaker thread. Any thread may add; one thread takes.
+    """Queue of chunks for the speaker thread. Any thread may add; one thread takes.
 
-    Bound: 1000 chunks and 32 MiB. When full, the newest chunk is refused (``refused``): the
-    sentence that is being said stays whole.
+    Bound: 1000 chunks and 32 MiB. When full, the newest chunk is refused (``refused``), so that the
+    one being played stays whole.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._items: deque[Item] = deque()
         self._bytes = 0
-        self._turn_id: str | None = None  # of the item that was taken last
+        self._turn_id: str | None = None  # of the last item taken
         self._stopped: deque[str] = deque(maxlen=MAX_STOPPED)
         self._interrupted = False
         self._closed = False
@@ -122,7 +122,7 @@ class Playlist:
         """Chunks that found no room."""
 
     def add(self, chunk: Chunk) -> bool:
-        """Add ``chunk``, unless its turn was stopped; False if there is no room. Never waits."""
+        """Add ``chunk``, unless its turn was stopped; False if there is no room. Never blocks."""
         with self._changed:
             if self._closed or chunk.turn_id in self._stopped:
                 return True
@@ -136,7 +136,7 @@ class Playlist:
             return True
 
     def end(self, turn_id: str) -> None:
-        """Mark the end of a reply, unless its turn was stopped. Never waits."""
+        """Mark the end of a reply, unless its turn was stopped. Never blocks."""
         with self._changed:
             refused = self._refused_of.pop(turn_id, 0)
             marks = sum(isinstance(item, EndOfReply) for item in self._items)
@@ -144,9 +144,9 @@ class Playlist:
                 self._append(EndOfReply(turn_id, refused))
 
     def take(self, timeout_s: float) -> Item | None:
-        """Take the oldest item; None when there is nothing to play: be silent then.
+        """Remove and return the oldest item; None if playback must stop or pause.
 
-        That is so when nothing came in time, when everything was stopped, and after ``close``.
+        That is the case at the timeout, when everything was stopped, and after ``close``.
         """
         with self._changed:
             self._changed.wait_for(
@@ -162,7 +162,7 @@ class Playlist:
             return item
 
     def stop(self) -> None:
-        """Forget every turn that is known, the one that is being played first of all."""
+        """Drop all known turns, including the one being played."""
         with self._changed:
             known = [item.turn_id for item in self._items]
             if self._turn_id is not None:
@@ -172,26 +172,26 @@ class Playlist:
             self._clear()
 
     def is_stopped(self, turn_id: str) -> bool:
-        """Say whether this turn must not be heard any more."""
+        """Return whether this turn was stopped or the playlist closed."""
         with self._changed:
             return self._closed or turn_id in self._stopped
 
     def wait_stopped(self, turn_id: str, timeout_s: float) -> bool:
-        """Wait until this turn must not be heard any more; False if it still may be."""
+        """Wait until this turn is stopped; return False at the timeout."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: self._closed or turn_id in self._stopped, timeout_s
             )
 
     def close(self) -> None:
-        """Forget everything and wake whoever waits; nothing is accepted any more."""
+        """Drop everything and wake all waiters; no more items are accepted."""
         with self._changed:
             self._closed = True
             self._clear()
 
     @property
     def closed(self) -> bool:
-        """Nothing will be accepted any more."""
+        """Whether items are no longer accepted."""
         return self._closed
 
     def _append(self, item: Item) -> None:
@@ -206,26 +206,26 @@ class Playlist:
 
 
 MAX_CHUNK_S: Final = 180.0
-"""A chunk is a sentence. The largest message of the backend holds two minutes of 16 kHz."""
+"""A chunk is a sentence. The backend's largest message holds two minutes at 16 kHz."""
 
 GIVE_UP_S: Final = 5.0
-"""A speaker that takes nothing for so long is lost, and the reply with it."""
+"""Seconds without progress after which the speaker, and with it the reply, is lost."""
 
 REMEDY: Final = "see jarvis-ear devices, and set speaker.device (none: replies are never heard)"
-"""What to do about a loudspeaker that is not there."""
+"""Advice for a missing loudspeaker."""
 
 WAV_TYPES: Final = frozenset({"", "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"})
-"""Names under which WAV travels; with no name, the header decides."""
+"""Content types of WAV; without one, the header decides."""
 
 LOOK_AGAIN_S: Final = 60.0
-"""How often a loudspeaker that is not there is looked for between replies."""
+"""Seconds between searches for a missing loudspeaker, between replies."""
 
 _DRAIN_POLL_S: Final = 0.01
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What became of the chunks of one reply so far."""
+    """Outcome of the chunks of one reply so far."""
 
     turn_id: str = ""
     audible: bool = False
@@ -233,18 +233,18 @@ class _Tally:
     reason: Unheard = Unheard.NOTHING
 
     def leave_out(self, reason: Unheard, chunks: int = 1) -> None:
-        """Note chunks that are not heard; the reason of the first ones counts."""
+        """Count chunks that are not played; the first reason is kept."""
         if chunks:
             self.left_out += chunks
             self.reason = self.reason or reason
 
     def playback(self) -> Playback:
-        """Return it as a value."""
+        """Return the tally as a ``Playback``."""
         return Playback(self.audible, self.left_out, self.reason)
 
 
 class Player:
-    """Decodes, converts and writes. Lives in the speaker thread; nobody else may call it."""
+    """Decodes, converts and writes chunks. Lives in the speaker thread."""
 
     def __init__(
         self,
@@ -264,28 +264,28 @@ class Player:
         self._on_ended = on_ended
         self._on_heard = on_heard
         self._monotonic = monotonic
-        self._opened: Output | None = None  # the output, or its silent stand-in
-        self._rate = 0  # of what is opened
+        self._opened: Output | None = None  # the output, or its silent replacement
+        self._rate = 0  # of the opened output
         self._started_turn: str | None = None
-        self._failed_turn: str | None = None  # the speaker was lost in it: the rest is dropped
+        self._failed_turn: str | None = None  # the speaker was lost during it: the rest is dropped
         self._warned_turn: str | None = None
         self._tally = _Tally()
-        self._silent = Unheard.NOTHING  # why what is opened makes no sound
-        self._is_new = True  # the output: nobody has looked for it yet
+        self._silent = Unheard.NOTHING  # why the opened output is silent
+        self._is_new = True  # the output was not looked up yet
         self._looked_at = 0.0
         self.lack = ""
-        """Why replies are not heard, as far as is known; empty: no reason. Any thread may read."""
+        """Known reason why replies are not heard; empty if none. Any thread may read it."""
         self.skipped = 0
-        """Chunks that are no sound we can play."""
+        """Chunks in a format that cannot be played."""
 
     def change(self, output: Output, files: ReplyFiles | None) -> None:
-        """Open this output when the next reply comes. Any thread; a reply goes on where it is."""
+        """Use this output for the next reply; the current one is unaffected. Any thread."""
         self._output = output
         self._files = files
         self._is_new = True
 
     def look(self) -> None:
-        """Look for the loudspeaker if that is due: a new one, or one that is missing."""
+        """Look up a new loudspeaker, or a missing one if the interval has passed."""
         now = self._monotonic()
         if self._is_new or (self.lack and now - self._looked_at >= LOOK_AGAIN_S):
             self._is_new = False
@@ -294,12 +294,12 @@ class Player:
 
     @property
     def unsaved(self) -> int:
-        """Chunks that could not be written to the folder of now. Any thread may ask."""
+        """Chunks that could not be written to the current folder. Any thread may read it."""
         files = self._files
         return 0 if files is None else files.failures
 
     def play(self, chunk: Chunk) -> None:
-        """Play one chunk to its last sample, unless its turn is stopped or the speaker fails."""
+        """Write one chunk completely, unless its turn is stopped or the speaker fails."""
         if self._playlist.is_stopped(chunk.turn_id):
             return
         tally = self._tally_of(chunk.turn_id)
@@ -327,9 +327,9 @@ class Player:
             self.silence()
 
     def finish(self, turn_id: str, refused: int = 0) -> None:
-        """Wait until everything was heard, and say so, unless the turn is stopped.
+        """Wait until everything is played, then call the callbacks, unless the turn is stopped.
 
-        ``refused``: chunks of it that never came here.
+        ``refused``: chunks of the reply that the playlist refused.
         """
         while self._pending() and not self._playlist.wait_stopped(turn_id, _DRAIN_POLL_S):
             pass
@@ -341,7 +341,7 @@ class Player:
             self._on_ended(turn_id)
 
     def silence(self) -> None:
-        """Be silent at once, and give the device back."""
+        """Stop playing at once and close the device."""
         if self._opened is not None:
             self._opened.close()
             self._opened = None
@@ -396,7 +396,7 @@ class Player:
             self._on_started(turn_id)
 
     def _tally_of(self, turn_id: str) -> _Tally:
-        """Return the tally of this turn: replies come one after the other."""
+        """Return the tally of this turn; replies do not overlap."""
         if self._tally.turn_id != turn_id:
             self._tally = _Tally(turn_id)
         return self._tally
@@ -418,12 +418,12 @@ class Player:
         return opened
 
     def _note_lack(self, reason: str) -> None:
-        """Tell why replies are not heard, once for each reason, and that they are heard again."""
+        """Log why replies are not heard, once per reason, and when they are heard again."""
         if reason == self.lack:
             return
         self.lack = reason
         if not reason:
-            if not isinstance(self._output, NoOutput):  # else nobody wants one any more
+            if not isinstance(self._output, NoOutput):  # else no speaker is configured any more
                 _LOGGER.info("the loudspeaker is there again")
             return
         told = SPEAKER_LOST.told(REASON=reason)
@@ -434,7 +434,7 @@ class Player:
 
 
 def _pieces(sound: Sound, rate: int) -> Iterator[npt.NDArray[np.int16]]:
-    """Convert ``sound`` to mono at ``rate``, half a second at a time: a stop need not wait."""
+    """Convert ``sound`` to mono at ``rate`` in pieces of 0.5 s, so that a stop need not wait."""
     resampler = Resampler(sound.rate, rate)
     pcm = sound.mono()
     length = max(1, sound.rate // 2)

@@ -26,15 +26,15 @@ from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneUnavailable
 _LOGGER = logging.getLogger(__name__)
 
 VARIABLE: Final = "PULSE_CLIENTCONFIG"
-"""Names the one file that the library reads instead of those of the user and of the system."""
+"""Variable with the one file that the library reads instead of the user's and the system's."""
 
 SYSTEM: Final = Path("/etc/pulse/client.conf")
 
 
 def avoid_shared_memory(environ: MutableMapping[str, str], system: Path = SYSTEM) -> None:
-    """Have the library read what it would have read, and one more line. Once per process.
+    """Make the library read one line in addition to its usual files. Once per process.
 
-    Call it before the library is loaded. The file has no name on any disk: it ends with us.
+    Call it before the library is loaded. The file exists in memory only and ends with the process.
     """
     lines = [f".include {path}" for path in _files(environ, system)]
     handle = os.memfd_create("pulse-client.conf")
@@ -43,7 +43,7 @@ def avoid_shared_memory(environ: MutableMapping[str, str], system: Path = SYSTEM
 
 
 def _files(environ: MutableMapping[str, str], system: Path) -> Iterator[Path]:
-    """List what the library would have read, in this order."""
+    """Yield the files that the library would have read, in its order."""
     main = next((path for path in _candidates(environ, system) if path.is_file()), None)
     if main is not None:
         yield main
@@ -61,21 +61,21 @@ def _candidates(environ: MutableMapping[str, str], system: Path) -> Iterator[Pat
 
 
 NOT_INSTALLED: Final = "PortAudio is not installed: apt install libportaudio2"
-"""What sounddevice's OSError means, in words that help."""
+"""Meaning of sounddevice's OSError, with the remedy."""
 
 MIN_SLEEP_S: Final = 0.002
-"""Drivers announce samples in periods: asking more often finds nothing new."""
+"""Minimum sleep: drivers report samples in periods, so polling more often finds nothing new."""
 
 INVALID_RATE: Final = -9997
 """paInvalidSampleRate: the device exists, but not at this rate."""
 
 
 class PortAudio:
-    """Lists devices and opens streams. For one thread, and in one process at most one stream.
+    """Lists devices and opens streams. For one thread, with at most one stream per process.
 
-    PortAudio sees devices as they were when it was initialised, and initialising it anew pulls the
-    ground from under every open stream: so the devices are looked at afresh while none is open.
-    And its streams may share nothing but a process, its errors meet in one variable all the same.
+    PortAudio lists devices as of its initialisation, and a new initialisation invalidates every
+    open stream: so the list is refreshed only while none is open. All streams of a process share
+    one error variable.
     """
 
     def __init__(
@@ -91,20 +91,20 @@ class PortAudio:
         self._sleep = sleep
         self._source = source
         self._open: PortAudioStream | None = None
-        self._needs_own_rate: set[str] = set()  # devices that said no to ours: ask only once
+        self._needs_own_rate: set[str] = set()  # devices that refused our rate: try it only once
 
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
         return marked(self._devices(self._refreshed()), self._source)
 
     def default(self, kind: Kind) -> int:
-        """Index of the default device, -1 if there is none."""
+        """Return the index of the default device, -1 if there is none."""
         return _default(self._module(), kind)
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
     ) -> tuple[InputStream, Device, int]:
-        """Open and start a microphone, as ``SoundLibrary`` says."""
+        """Open and start a microphone, as in ``SoundLibrary``."""
         sounddevice = self._refreshed()
         device = self._find(sounddevice, wanted, "input")
         count = count_for(channel, device)
@@ -123,7 +123,7 @@ class PortAudio:
             raise self._not_opened(device, error) from error
 
     def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
-        """Open and start a speaker, as ``SoundLibrary`` says."""
+        """Open and start a speaker, as in ``SoundLibrary``."""
         sounddevice = self._refreshed()
         device = self._find(sounddevice, wanted, "output")
         try:
@@ -143,7 +143,7 @@ class PortAudio:
     def _refreshed(self) -> Any:  # noqa: ANN401 - sounddevice has no types
         sounddevice = self._module()
         if self._open is None or self._open.is_closed:
-            sounddevice._terminate()  # noqa: SLF001 - there is no public way to see a new device
+            sounddevice._terminate()  # noqa: SLF001 - no public way to refresh the devices
             sounddevice._initialize()  # noqa: SLF001 - likewise
         return sounddevice
 
@@ -197,7 +197,7 @@ class PortAudio:
 
 
 class PortAudioStream:
-    """A stream of sounddevice, in either direction. For one thread."""
+    """An input or output stream of sounddevice. For one thread."""
 
     def __init__(
         self,
@@ -213,10 +213,10 @@ class PortAudioStream:
         self.latency: float = stream.latency
         """Seconds that sound spends in the buffer."""
         self.is_closed = False
-        """The device was given back."""
+        """Whether the device was closed."""
 
     def take(self, least: int, most: int) -> Taken:
-        """Take up to ``most`` samples; nothing if ``least`` do not come in their own time."""
+        """Take up to ``most`` samples; none if ``least`` do not arrive in the time they last."""
         with self._failing():
             available = int(self._stream.read_available)
             if available < least:
@@ -230,7 +230,7 @@ class PortAudioStream:
 
     @property
     def write_available(self) -> int:
-        """Samples that can be written without waiting."""
+        """Samples that can be written without blocking."""
         with self._failing():
             return int(self._stream.write_available)
 
@@ -240,9 +240,9 @@ class PortAudioStream:
             self._stream.write(data)
 
     def close(self) -> None:
-        """Drop what is buffered, and give the device back.
+        """Discard the buffer and close the device.
 
-        Never by ``stop()``: that one waits for sound that may never come (42 s were measured).
+        ``stop()`` is not used: it waits for sound that may never come (42 s were measured).
         """
         if not self.is_closed:
             self._stream.abort(ignore_errors=True)
@@ -261,15 +261,15 @@ class PortAudioStream:
 def _sounddevice() -> Any:  # noqa: ANN401 - it has no types
     avoid_shared_memory(os.environ)
     sounddevice: Any = importlib.import_module("sounddevice")
-    sounddevice._ffi = _TolerantStrings(sounddevice._ffi)  # noqa: SLF001 - it decodes all strings strictly
+    sounddevice._ffi = _TolerantStrings(sounddevice._ffi)  # noqa: SLF001 - it decodes every string strictly
     return sounddevice
 
 
 class _TolerantStrings:
-    """What ``sounddevice`` calls its ``_ffi``, with strings of C that are always valid UTF-8.
+    """Replacement for the ``_ffi`` of ``sounddevice``; its C strings are always valid UTF-8.
 
-    Names of devices come from configuration files in any encoding: one byte that is not UTF-8 would
-    make the whole list, and every opening of that device, an error. For one thread.
+    Device names come from configuration files in any encoding: with one byte that is not UTF-8 the
+    whole list, and every opening of that device, would fail. For one thread.
     """
 
     def __init__(self, ffi: Any) -> None:  # noqa: ANN401 - it has no types
@@ -279,13 +279,13 @@ class _TolerantStrings:
         return getattr(self._ffi, name)
 
     def string(self, text: object) -> bytes:
-        """Return a string of C; what is not UTF-8 in it becomes U+FFFD."""
+        """Return a C string, with U+FFFD for bytes that are not UTF-8."""
         found: bytes = self._ffi.string(text)
         return found.decode("utf-8", "replace").encode()
 
 
 def _entries(sounddevice: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - no types
-    """List what can be read of the devices: an entry that cannot does not hide the others."""
+    """Yield the readable devices: an unreadable entry does not hide the others."""
     for index in range(sounddevice._lib.Pa_GetDeviceCount()):  # noqa: SLF001 - not public
         try:
             yield index, sounddevice.query_devices(index)
@@ -294,12 +294,12 @@ def _entries(sounddevice: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - n
 
 
 def _printable(name: str) -> str:
-    """Return a name that can be shown on a terminal and in a log."""
+    """Return ``name`` in a form that a terminal and a log can show."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in name)
 
 
 def say(error: Exception) -> str:
-    """Say what PortAudio complains about, with the sound system's own words if it has some."""
+    """Return PortAudio's error text, with that of the sound system if there is one."""
     text = str(error.args[0]) if error.args else type(error).__name__
     match error.args:
         case (_, _, (_, _, str() as host_text)) if host_text:
@@ -308,7 +308,7 @@ def say(error: Exception) -> str:
 
 
 def _lost(reason: str, wanted: str, cards: SoundCards) -> MicrophoneUnavailable:
-    """Add who holds the microphone: PortAudio does not list what another program uses."""
+    """Add which program holds the microphone: PortAudio does not list a device in use."""
     held = busy(wanted, cards)
     return MicrophoneBusy(f"{reason}; {held}") if held else MicrophoneUnavailable(reason)
 

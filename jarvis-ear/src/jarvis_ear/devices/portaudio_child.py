@@ -1,4 +1,4 @@
-"""The program of a ``SoundProcess``: it does with PortAudio what it is told, one thing at a time.
+"""Program of a ``SoundProcess``: executes requests with PortAudio, one at a time.
 
 Started only by ``SoundProcess``: ``python -m jarvis_ear.devices.portaudio_child DESCRIPTOR``.
 """
@@ -16,10 +16,10 @@ from jarvis_ear.errors import DeviceError
 from jarvis_ear.process import forbid_dumps
 
 PR_SET_PDEATHSIG: Final = 1
-"""From linux/prctl.h: the signal a process gets when the thread that started it ends."""
+"""From linux/prctl.h: the signal that a process gets when the thread that started it ends."""
 
 PR_SET_NAME: Final = 15
-"""Likewise: what others are told who ask which program holds the microphone."""
+"""Likewise: the process name, shown as the program that holds the microphone."""
 
 
 LISTING: Final = ("devices", "default")
@@ -27,9 +27,9 @@ OPENING: Final = ("open_input", "open_output")
 
 
 class SoundServer:
-    """Answers what is asked through ``connection``, until its other end is closed.
+    """Answers requests from ``connection`` until its other end is closed.
 
-    Owned by the main thread of its process. Holds one stream at most.
+    Owned by the main thread of its process. Holds at most one stream.
     """
 
     def __init__(self, connection: "Connection[Any, Any]", library: SoundLibrary) -> None:
@@ -38,7 +38,7 @@ class SoundServer:
         self._stream: Any = None  # an InputStream or an OutputStream
 
     def serve(self) -> None:
-        """Answer everything with (value, None) or (None, error)."""
+        """Answer each request with (value, None) or (None, error)."""
         while True:
             try:
                 verb, words = self._connection.recv()
@@ -52,7 +52,7 @@ class SoundServer:
             self._connection.send(answer)
 
     def _do(self, verb: str, words: dict[str, Any]) -> object:
-        """Do what a method or a property of ``SoundLibrary``, or of the open stream, does."""
+        """Call a method or read a property of ``SoundLibrary`` or of the open stream."""
         if verb in OPENING:
             self._stream, device, rate = getattr(self._library, verb)(**words)
             return self._stream.latency, device, rate
@@ -61,19 +61,21 @@ class SoundServer:
 
 
 def main() -> None:
-    """Serve whoever started this process, and end with it, even inside a driver."""
+    """Serve the parent process, and end with it, even inside a driver."""
     forbid_dumps()
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(PR_SET_NAME, b"jarvis-ear")
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # they are meant for the ear, which closes this
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # they are meant for the parent, which ends this process
     _silence_libraries()
     SoundServer(Connection(int(sys.argv[1])), PortAudio()).serve()
 
 
 def _silence_libraries() -> None:
-    """Let only Python write to standard error: in a fault, PortAudio fills it without an end."""
+    """Let only Python write to standard error: PortAudio may flood it after a fault."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

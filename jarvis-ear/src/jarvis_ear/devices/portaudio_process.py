@@ -1,7 +1,7 @@
-"""SoundProcess: the sound library in a process of its own, which may be killed.
+"""SoundProcess: the sound library in a separate process, which may be killed.
 
-PortAudio, the libraries below it and drivers hang or crash when a device dies at the wrong moment.
-A process that hangs or crashes is replaced within a second, and the ear lives on.
+PortAudio, the libraries below it and drivers hang or crash when a device fails at the wrong moment.
+A process that hangs or crashes is replaced within a second, and the daemon continues.
 """
 
 import functools
@@ -30,19 +30,19 @@ from jarvis_ear.process import inherited
 _LOGGER = logging.getLogger(__name__)
 
 ANSWER_S: Final = 2.0
-"""Reading what has come takes less than a millisecond; so long it takes only who hangs."""
+"""A read of available sound takes less than 1 ms; a slower process is considered hung."""
 
 OPEN_S: Final = 5.0
-"""Starting the process and looking at every device: a second, on a slow board or in a server."""
+"""To start the process and list all devices takes a second on a slow board or with a server."""
 
 KILL_S: Final = 1.0
-"""The kernel ends a process at once, unless it waits for hardware itself."""
+"""The kernel ends a process at once, unless the kernel itself waits for hardware."""
 
 SAID: Final = 4096
-"""Bytes of its last words that are looked at: the cause of a crash stands in the last line."""
+"""Bytes read from the end of its standard error: the last line gives the cause of a crash."""
 
 CAUSE: Final = 200
-"""Characters of a cause that are told: the rest is for whoever debugs."""
+"""Characters of a cause in an error text; the debug log has the rest."""
 
 
 COMMAND: Final = (sys.executable, "-m", "jarvis_ear.devices.portaudio_child")
@@ -51,18 +51,18 @@ COMMAND: Final = (sys.executable, "-m", "jarvis_ear.devices.portaudio_child")
 class SoundProcess:
     """A ``SoundLibrary`` that does not hang. Any thread may call it; one call at a time.
 
-    The process is started with the first call, serves one stream at a time, and is replaced when a
-    stream fails or an answer does not come. It ends with the thread that started it.
+    The first call starts the process, which serves one stream at a time and is replaced when a
+    stream fails or an answer is missing. It ends with the thread that started it.
     """
 
     def __init__(self, command: tuple[str, ...] = COMMAND) -> None:
         self._command = command
-        self._lock = threading.Lock()  # protects what follows; nobody holds it longer than OPEN_S
+        self._lock = threading.Lock()  # protects the fields below; held for at most OPEN_S
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
-        self._stderr: int | None = None  # a file in memory: what the process says of its end
+        self._stderr: int | None = None  # a file in memory: standard error of the process
         self.generation = 0
-        """Which process it is: a stream belongs to one."""
+        """Number of the process; a stream belongs to one process."""
 
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
@@ -70,25 +70,25 @@ class SoundProcess:
         return listed
 
     def default(self, kind: Kind) -> int:
-        """Index of the default device, -1 if there is none."""
+        """Return the index of the default device, -1 if there is none."""
         return int(self._ask("default", kind=kind))
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
     ) -> tuple[InputStream, Device, int]:
-        """Open and start a microphone, as ``SoundLibrary`` says."""
+        """Open and start a microphone, as in ``SoundLibrary``."""
         latency, device, rate = self._ask(
             "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
         )
         return RemoteStream(self, latency), device, rate
 
     def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
-        """Open and start a speaker, as ``SoundLibrary`` says."""
+        """Open and start a speaker, as in ``SoundLibrary``."""
         latency, device, rate = self._ask("open_output", wanted=wanted, latency_s=latency_s)
         return RemoteStream(self, latency), device, rate
 
     def ask_stream(self, generation: int, verb: str, **words: object) -> Any:  # noqa: ANN401 - as the verb has it
-        """Ask something of the open stream, or raise StreamFailed; then the process is replaced."""
+        """Send a request to the open stream; on failure end the process and raise StreamFailed."""
         with self._lock:
             if generation != self.generation or self._connection is None:
                 raise StreamFailed("the sound system was started anew")
@@ -101,7 +101,7 @@ class SoundProcess:
                 raise StreamFailed(str(error)) from error
 
     def end(self) -> None:
-        """End the process, whatever it is doing. The next call starts another one."""
+        """Kill the process. The next call starts another one."""
         with self._lock:
             self._end()
 
@@ -122,7 +122,7 @@ class SoundProcess:
                 stdin=subprocess.DEVNULL,
                 stderr=self._stderr,
                 pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C in the terminal is for us, and we end it
+                process_group=0,  # Ctrl-C in the terminal is for us, and we end the process
                 env=inherited(os.environ),
             )
 
@@ -144,7 +144,7 @@ class SoundProcess:
         return value
 
     def _cause_of_end(self) -> str:
-        """Say what ended the process: its last line, else its signal or exit status."""
+        """Return what ended the process: its last line, else its signal or exit status."""
         said = self._last_words()
         if said:
             _LOGGER.debug("the sound process says: %s", said)
@@ -170,13 +170,13 @@ class SoundProcess:
             self._connection = None
         if self._process is not None:
             self._process.kill()
-            with suppress(subprocess.TimeoutExpired):  # the kernel itself hangs in the driver
+            with suppress(subprocess.TimeoutExpired):  # the kernel hangs in the driver
                 self._process.wait(KILL_S)
             self._process = None
 
 
 class RemoteStream:
-    """A stream in another process. For one thread."""
+    """A stream in a ``SoundProcess``. For one thread."""
 
     def __init__(self, process: SoundProcess, latency: float) -> None:
         self._process = process
@@ -185,13 +185,13 @@ class RemoteStream:
         """Seconds that sound spends in the buffer."""
 
     def take(self, least: int, most: int) -> Taken:
-        """Take up to ``most`` samples: one question for each piece, which waits over there."""
+        """Take up to ``most`` samples with one request, which waits in the other process."""
         taken: Taken = self._ask("take", least=least, most=most)
         return taken
 
     @property
     def write_available(self) -> int:
-        """Samples that can be written without waiting."""
+        """Samples that can be written without blocking."""
         return int(self._ask("write_available"))
 
     def write(self, data: bytes) -> None:
@@ -199,11 +199,11 @@ class RemoteStream:
         self._ask("write", data=data)
 
     def close(self) -> None:
-        """Give the device back; with the whole process, if it does not let go."""
+        """Close the device; kill the process if it does not respond."""
         try:
             self._ask("close")
         except StreamFailed:
-            return  # the process is gone, and its devices with it
+            return  # the process has ended, which closes its devices
 
     def _ask(self, verb: str, **words: object) -> Any:  # noqa: ANN401 - as the verb has it
         return self._process.ask_stream(self._generation, verb, **words)
@@ -211,11 +211,11 @@ class RemoteStream:
 
 @functools.cache
 def for_input() -> SoundProcess:
-    """Return the process for the microphone, and for lists of devices."""
+    """Return the process for the microphone and for device lists."""
     return SoundProcess()
 
 
 @functools.cache
 def for_output() -> SoundProcess:
-    """Return the process for the speaker. Apart from the other one it can fail alone."""
+    """Return the process for the speaker, which can fail without the other one."""
     return SoundProcess()

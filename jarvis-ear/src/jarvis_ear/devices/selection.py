@@ -1,14 +1,14 @@
-"""Selection: which device is meant by what a person wrote.
+"""Selection: finds the device for a configured name.
 
-A name is looked up anew at every opening, because numbers change with every plug and unplug:
+A name is looked up at every opening, because numbers change with every plug and unplug:
 
-- nothing: the default device
+- empty: the default device
 - ``hw:CARD=Device`` (or ``...,DEV=0``), or ``Device`` alone: the card with this kernel id
 - ``hw:1,0``, ``plughw:1,0`` or ``hw:1``, as ALSA writes it: the card with this number; also
   ``hw:Device,0``
 - ``/usb.*mic/``: a regular expression, searched in "name, host api" without regard to case
 - a name, or part of one
-- a number: the place in the list, for those who ask for it
+- a number: the index in the list
 """
 
 import re
@@ -31,9 +31,9 @@ def find(
     default: int,
     cards: SoundCards | None = None,
 ) -> Device:
-    """Find the device that is meant by ``wanted``; empty: the default.
+    """Return the device that ``wanted`` names; empty: the default.
 
-    Raises DeviceError that lists what there is instead.
+    Raises DeviceError, with a list of the available devices, unless exactly one matches.
     """
     usable = [device for device in devices if device.channels(kind) > 0]
     if not usable:
@@ -51,13 +51,13 @@ def find(
 
 
 def busy(wanted: str, cards: SoundCards) -> str:
-    """Say which programs hold what may be meant by ``wanted``, or nothing."""
+    """Return which programs hold a card that ``wanted`` may name; empty if none does."""
     held = [holder for holder in cards.holders() if _may_mean(wanted, holder.card.number, cards)]
     return "; ".join(str(holder) for holder in held)
 
 
 def stable_name(device: Device, cards: SoundCards) -> str:
-    """Return the name that stays when cards are plugged in another order, or nothing."""
+    """Return the name that does not depend on the order of plugging, or an empty string."""
     numbers = _NUMBERS.search(device.name)
     if numbers is None:
         return ""
@@ -85,7 +85,7 @@ def names_a_number(wanted: str) -> bool:
 
 
 def _card_named(wanted: str) -> tuple[str, str | None] | None:
-    """Return the id or number of the card in a name of ALSA, and the device on it, if any."""
+    """Return the card's id or number in an ALSA name, and the device on it, if any."""
     by_id = _BY_ID.fullmatch(wanted) or _BY_PLACE.fullmatch(wanted)
     return None if by_id is None else (by_id[1], by_id[2])
 
@@ -95,13 +95,13 @@ def _number(card: str, cards: SoundCards) -> int | None:
 
 
 def _expression(wanted: str) -> re.Pattern[str] | None:
-    """Return the regular expression in ``/slashes/``; None if it is none. Raises re.error."""
+    """Return the regular expression in ``/slashes/``; None without slashes. Raises re.error."""
     slashed = re.fullmatch("/(.+)/", wanted)
     return re.compile(slashed[1], re.IGNORECASE) if slashed else None
 
 
 def _of_card(usable: list[Device], number: int | None, part: str | None) -> list[Device]:
-    """Find the devices of a card; without ``part`` the first of them is meant."""
+    """Return the device ``part`` of a card; without ``part``, its first device."""
     if number is None:
         return []
     prefix = f"hw:{number},{int(part)})" if part else f"hw:{number},"
@@ -119,7 +119,7 @@ def _named(usable: list[Device], wanted: str, cards: SoundCards) -> list[Device]
 
 
 def _may_mean(wanted: str, number: int, cards: SoundCards) -> bool:
-    """Whether ``wanted``, a wish or the name of a device, can mean the card of this number."""
+    """Whether ``wanted``, as configured or a device's name, may mean the card of this number."""
     if not wanted or wanted.isdecimal():
         return True
     named = _card_named(wanted)

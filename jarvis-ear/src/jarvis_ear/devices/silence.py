@@ -1,4 +1,4 @@
-"""Digital silence, gaps and clipping: what is wrong with the samples themselves."""
+"""Digital silence, gaps and clipping: faults in the samples themselves."""
 
 import logging
 from enum import Enum, auto
@@ -19,49 +19,49 @@ from jarvis_ear.units import SAMPLE_RATE
 _LOGGER = logging.getLogger(__name__)
 
 SUSPICIOUS_S: Final = 10
-"""A converter's own noise moves the last bit many times a second; a mute switch does not."""
+"""Seconds of one value. A converter's own noise changes the last bit many times a second."""
 
 DEAD_LINE_S: Final = 60
-"""A converter whose input is not connected moves its last bit and no more. A room is louder, but
-for a moment in a quiet night: so this takes longer."""
+"""Seconds in which only the last bit changes, as with an unconnected input. A room is louder, but
+not in every moment of a quiet night: so this takes longer."""
 
 DEAD_LINE_SPAN: Final = 2
 """The last bit up and down, in samples of 16 bits: -1 to 1, around any constant offset."""
 
 
 class SilenceChange(Enum):
-    """What has just become clear about the sound."""
+    """Change of the verdict on the sound."""
 
     DEAD = auto()
-    """The same value for ten seconds, or the last bit for a minute: muted, not connected, or the
-    sound server moved us to another source."""
+    """One value for 10 s, or changes of the last bit only for 60 s: muted, not connected, or
+    switched to another source by the sound server."""
     ALIVE = auto()
-    """Sound again."""
+    """Sound has returned."""
 
 
 class DigitalSilence:
-    """Watches for samples that are no sound. Owned by whoever reads the device."""
+    """Detects samples that are not sound. Owned by the reader of the device."""
 
     def __init__(self) -> None:
-        self._same_s = 0.0  # for so long there was one value
-        self._narrow_s = 0.0  # for so long there were two or three values side by side
-        self._least = self._most = 0  # of those
+        self._same_s = 0.0  # seconds with one value
+        self._narrow_s = 0.0  # seconds with at most three adjacent values
+        self._least = self._most = 0  # of those values
         self._value = 0
 
     @property
     def is_dead(self) -> bool:
-        """Whether that is no sound of a room."""
+        """Whether the samples cannot be the sound of a room."""
         return self._same_s >= SUSPICIOUS_S or self._narrow_s >= DEAD_LINE_S
 
     @property
     def what(self) -> str:
-        """What all of the samples are, in words."""
+        """Description of the samples."""
         if self._same_s < SUSPICIOUS_S:
             return f"values from {self._least} to {self._most}"
         return f"the value {self._value}" if self._value else "zeros"
 
     def hear(self, pcm: bytes, rate: int = SAMPLE_RATE) -> SilenceChange | None:
-        """Take the next samples, ``rate`` of them a second, and say so when things changed."""
+        """Process the next samples, at ``rate`` per second; return the change, if any."""
         values = np.frombuffer(pcm, "<i2")
         if not len(values):
             return None
@@ -81,16 +81,16 @@ class DigitalSilence:
         if self._narrow_s:
             least, most = min(least, self._least), max(most, self._most)
         if most - least > DEAD_LINE_SPAN:
-            self._narrow_s = 0.0  # what follows is measured anew
+            self._narrow_s = 0.0  # start a new measurement
             return
         self._narrow_s += seconds
         self._least, self._most = least, most
 
 
 class SilenceLog:
-    """Warns of silence that no room has. Owned by the microphone, its reader's thread only.
+    """Warns of digital silence. Owned by the microphone, its reader's thread only.
 
-    A microphone with a noise gate falls silent after every word; that is told seldom.
+    A microphone with a noise gate falls silent after every word; so warnings are throttled.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class SilenceLog:
         self._since = 0.0
 
     def dead(self, source: str, why: str, now: float) -> None:
-        """Note at ``now``, in seconds, that it gives no sound, and ``why``."""
+        """Note at ``now``, in seconds, that ``source`` gives no sound, and ``why``."""
         self._since = now
         self._is_told = self._seldom.now(now)
         level = logging.WARNING if self._is_told else logging.DEBUG
@@ -107,25 +107,25 @@ class SilenceLog:
         _LOGGER.log(level, "%s", why, extra=told)
 
     def alive(self, source: str, now: float) -> None:
-        """Note at ``now`` that there is sound again."""
+        """Note at ``now`` that ``source`` gives sound again."""
         level = logging.INFO if self._is_told else logging.DEBUG
         told = MICROPHONE_HEARD_AGAIN.told(SOURCE=source, DEAF_MS=round((now - self._since) * 1000))
         _LOGGER.log(level, "%s gives sound again", source, extra=told)
 
 
 GAP_EVERY_S: Final = 600.0
-"""A machine that is too busy loses sound all the time: six lines an hour say so well enough."""
+"""Six warnings an hour at most, because an overloaded machine loses sound all the time."""
 
 
 class GapLog:
-    """Adds up gaps, and warns of the sum. Owned by the microphone, its reader's thread only."""
+    """Adds up gaps and warns of the sum. Owned by the microphone, its reader's thread only."""
 
     def __init__(self) -> None:
         self._untold_ms = 0
         self._told_at: float | None = None
 
     def tell(self, source: str, lost_ms: int, now: float) -> None:
-        """Note a gap that was found at ``now``, in seconds of a clock that nobody sets."""
+        """Note a gap that was found at ``now``, in seconds of a monotonic clock."""
         self._untold_ms += lost_ms
         if self._told_at is not None and now - self._told_at < GAP_EVERY_S:
             return
@@ -135,11 +135,11 @@ class GapLog:
 
 
 CLIPPED_EVERY_S: Final = 3600.0
-"""A gain that is set too high stays so until somebody has time for it."""
+"""Seconds between warnings: a gain that is too high stays so until a person lowers it."""
 
 
 class ClipLog:
-    """Warns once an hour at most. Owned by the microphone, its reader's thread only."""
+    """Warns of clipping at most once an hour. Owned by the microphone, its reader's thread only."""
 
     def __init__(self) -> None:
         self._told_at: float | None = None

@@ -1,4 +1,4 @@
-"""SoundLibrary: devices and streams, as the rest of the ear uses them."""
+"""SoundLibrary: protocols of devices and streams."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
@@ -13,22 +13,22 @@ class Device:
     """One device as PortAudio lists it."""
 
     index: int
-    """Its place in the list, which changes whenever something is plugged in."""
+    """Position in the list, which changes whenever a device is plugged in."""
     name: str
-    """Its name, stable as long as it stays in its socket."""
+    """Name; stable while the device stays in its socket."""
     host_api: str
-    """The sound system behind it: ALSA, JACK..."""
+    """Sound system: ALSA, JACK..."""
     inputs: int
-    """Channels it can record."""
+    """Number of channels for recording."""
     outputs: int
-    """Channels it can play."""
+    """Number of channels for playback."""
     rate: int
-    """Samples per second it prefers."""
+    """Preferred rate, in samples per second."""
     monitor: bool = False
-    """Whether it gives what a loudspeaker plays, and hears no room."""
+    """Whether it records what a loudspeaker plays instead of the room."""
 
     def channels(self, kind: Kind) -> int:
-        """Channels it has in this direction."""
+        """Return the number of channels in this direction."""
         return self.inputs if kind == "input" else self.outputs
 
 
@@ -36,11 +36,11 @@ MIX: Final = "mix"
 """The choice that takes the mean of all channels."""
 
 MOST: Final = 8
-"""A device that claims more is a sound server; it mixes by itself when asked for one channel."""
+"""A device with more channels is a sound server, which mixes them when asked for one channel."""
 
 
 def count_for(choice: str, device: Device) -> int:
-    """Return how many channels to record so that ``choice`` is among them."""
+    """Return the number of channels to record so that ``choice`` is among them."""
     if choice == MIX:
         return device.inputs if device.inputs <= MOST else 1
     if int(choice) >= device.inputs:
@@ -52,68 +52,68 @@ def count_for(choice: str, device: Device) -> int:
 
 
 class StreamFailed(Exception):
-    """A stream cannot go on. Its text is what the sound system complains about."""
+    """A stream cannot continue. The text is the error of the sound system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was taken out of a microphone's buffer."""
+    """Samples taken from a microphone's buffer."""
 
     data: bytes = b""
-    """PCM16, all channels; empty if not enough had come."""
+    """PCM16, all channels; empty if too few samples were available."""
     overflowed: bool = False
     """Whether samples were lost before these."""
     waiting: int = 0
-    """Samples that have come too, and were left for the next time."""
+    """Samples still in the buffer."""
 
 
 class Stream(Protocol):
-    """A microphone or a speaker that is open. For one thread."""
+    """An open microphone or speaker. For one thread."""
 
     latency: float
 
     def close(self) -> None:
-        """Drop what is buffered, and give the device back. Twice is as good as once."""
+        """Discard the buffer and close the device. Idempotent."""
 
 
 class InputStream(Stream, Protocol):
-    """A microphone that is open. Raises StreamFailed."""
+    """An open microphone. Raises StreamFailed."""
 
     def take(self, least: int, most: int) -> Taken:
-        """Take up to ``most`` samples; nothing if there are fewer than ``least``.
+        """Take up to ``most`` samples; none if there are fewer than ``least``.
 
-        Waits for those once, for as long as they take to be spoken.
+        Waits for missing samples once, for the time they last.
         """
 
 
 class OutputStream(Stream, Protocol):
-    """A speaker that is open. Raises StreamFailed."""
+    """An open speaker. Raises StreamFailed."""
 
     @property
     def write_available(self) -> int:
-        """Samples that can be written without waiting."""
+        """Samples that can be written without blocking."""
 
     def write(self, data: bytes) -> None:
         """Write samples."""
 
 
 class SoundLibrary(Protocol):
-    """Lists devices and opens streams on them. Everything may raise DeviceError."""
+    """Lists devices and opens streams on them. Every method may raise DeviceError."""
 
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
 
     def default(self, kind: Kind) -> int:
-        """Index of the default device, -1 if there is none."""
+        """Return the index of the default device, -1 if there is none."""
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
     ) -> tuple[InputStream, Device, int]:
-        """Open and start a microphone at ``rate``, else at the rate it prefers; PCM16.
+        """Open and start a microphone at ``rate``, else at its preferred rate; PCM16.
 
-        As many channels are recorded as it takes for ``channel`` to be among them.
-        Returns the stream, its device and its rate, or raises MicrophoneLost.
+        Records as many channels as needed to include ``channel``.
+        Returns the stream, its device and its rate, or raises MicrophoneUnavailable.
         """
 
     def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
-        """Open and start a speaker at the rate it prefers; mono PCM16. Or raise SpeakerLost."""
+        """Open and start a speaker at its preferred rate; mono PCM16. Or raise SpeakerLost."""

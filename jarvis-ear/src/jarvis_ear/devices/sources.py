@@ -30,18 +30,18 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class EndOfSound(Exception):
-    """The source has no more sound and never will have."""
+    """The source has no more sound."""
 
 
 BLOCK_MS: Final = 40
-"""What a microphone's reader hands over too, so that a file tests the same path."""
+"""Length of one block; the same as for a microphone, so that a file tests the same path."""
 
 
 class WavFile:
-    """Plays a WAV file of any rate and width as mono PCM16. Owned by the capture thread.
+    """Reads a WAV file of any rate and width as mono PCM16. Owned by the capture thread.
 
-    In real time, unless ``fast``: each block is handed over when its last sample would have been
-    spoken, counted from the first one, so that a slow reader makes no drift.
+    In real time, unless ``fast``: each block is returned at the time of its last sample, counted
+    from the first one, so that a slow reader causes no drift.
     """
 
     live = False
@@ -67,7 +67,7 @@ class WavFile:
 
     @property
     def name(self) -> str:
-        """The file, as it was named."""
+        """The configured path."""
         return str(self._path)
 
     def open(self) -> None:
@@ -122,7 +122,7 @@ class WavFile:
     def _check_length(self, file: BinaryIO, reader: WavReader) -> None:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            return  # a pipe tells only at its end
+            return  # the length of a pipe is known only at its end
         there = status.st_size - file.tell()
         promised = reader.format.data_bytes
         if there < reader.format.frame_bytes:
@@ -141,19 +141,19 @@ class WavFile:
 
 
 READ_BYTES: Final = samples(80) * SAMPLE_BYTES
-"""At most one step of the wake model at a time, however fast the writer is."""
+"""Maximum length of one read: one step of the wake model, however fast the writer is."""
 
 WAIT_S: Final = 0.1
-"""How long one read may wait: a stop is noticed so soon."""
+"""Maximum seconds of one read, and so until a stop is noticed."""
 
 EXPECTED: Final = "expected raw PCM16, 16 kHz, one channel"
-"""Raw sound has no header: who sends something else has to read it here."""
+"""Format of standard input for error texts, because raw sound has no header."""
 
 
 class Stdin:
     """Reads raw PCM16, 16 kHz, mono from standard input. Owned by the capture thread.
 
-    As fast as it comes: a writer that is too fast waits in its pipe. An odd byte at the end is
+    Reads as fast as data arrives; a faster writer blocks on its pipe. An odd byte at the end is
     dropped.
     """
 
@@ -167,14 +167,14 @@ class Stdin:
         self._position = Samples(0)
 
     def open(self) -> None:
-        """Check that something can come, or raise InputError."""
+        """Check that standard input is open and not a terminal, or raise InputError."""
         if self._descriptor is None:
             self._descriptor = _standard_input()
         if os.isatty(self._descriptor):
             raise InputError(f"standard input is a terminal, {EXPECTED}")
 
     def read(self) -> Block | None:
-        """Return what has come, or None when nothing did."""
+        """Return the available sound, or None if there is none."""
         data = self._odd + self._read()
         whole = len(data) - len(data) % SAMPLE_BYTES
         self._odd = data[whole:]
@@ -187,7 +187,7 @@ class Stdin:
         return block
 
     def close(self) -> None:
-        """Leave standard input as it is: it is not ours to close."""
+        """Do nothing: standard input stays open."""
 
     def _read(self) -> bytes:
         if self._descriptor is None:
@@ -216,35 +216,35 @@ __all__ = ["EndOfSound", "Source", "check_source", "make_source", "mistake_in", 
 
 
 class Source(Protocol):
-    """Sound, read block by block. Owned by the capture thread from ``open`` to ``close``."""
+    """Sound that is read in blocks. Owned by the capture thread from ``open`` to ``close``."""
 
     @property
     def live(self) -> bool:
-        """True: sound is lost when nobody reads it in time. False: it waits for its reader."""
+        """True: unread sound is lost. False: it waits for the reader."""
 
     @property
     def name(self) -> str:
-        """What a person calls it, for log lines."""
+        """Name for log lines."""
 
     @property
     def silence(self) -> str:
-        """Why what it gives is no sound of a room, in words; empty: it is, for all we know."""
+        """Why the source delivers no sound of a room; empty if no reason is known."""
 
     def open(self) -> None:
-        """Get ready, or raise MicrophoneLost (try again later) or InputError (give up)."""
+        """Open the source, or raise MicrophoneUnavailable (retry later) or InputError (give up)."""
 
     def read(self) -> Block | None:
-        """Return the next block, or None when nothing came within about 100 ms.
+        """Return the next block, or None if none arrives within about 100 ms.
 
-        Raises EndOfSound at the end, MicrophoneLost or InputError when there will be nothing.
+        Raises EndOfSound at the end, MicrophoneUnavailable or InputError on failure.
         """
 
     def close(self) -> None:
-        """Give back what ``open`` took, also after a failure; twice is as good as once."""
+        """Release what ``open`` acquired, also after a failure. Idempotent."""
 
 
 def make_source(options: config.MicrophoneOptions) -> Source:
-    """Choose the source that was configured. Nothing is opened yet."""
+    """Return the configured source, not yet open."""
     if options.input == "-":
         return Stdin()
     if options.input:
@@ -256,10 +256,10 @@ def make_source(options: config.MicrophoneOptions) -> Source:
 
 
 def check_source(options: config.MicrophoneOptions, *, waits: bool) -> None:
-    """Tell a person's mistake before anything is started; raises DeviceError or InputError.
+    """Check for a configuration mistake before the start; raise DeviceError or InputError.
 
-    Who ``waits`` for a microphone is not told that none has this name; nor is anybody told so while
-    the sound system is not there yet, or somebody else uses the microphone: that passes.
+    With ``waits``, an unknown microphone is no mistake; nor is it while the sound system is not
+    available or another program uses the microphone, which may change.
     """
     if options.input and not Path(options.input).is_fifo():
         with closing(make_source(options)) as source:
@@ -273,9 +273,9 @@ def check_source(options: config.MicrophoneOptions, *, waits: bool) -> None:
 def mistake_in(
     wanted: str, library: SoundLibrary | None = None, cards: SoundCards | None = None
 ) -> str:
-    """Say that none of the microphones that are there has this name, or nothing.
+    """Return an error text if no available microphone has this name, else an empty string.
 
-    While there are none at all, or the sound system does not answer, nobody can know.
+    Empty as well if there are no microphones, or if the sound system does not answer.
     """
     library, cards = library or portaudio_process.for_input(), cards or SoundCards()
     try:
@@ -295,7 +295,7 @@ def mistake_in(
 def why_deaf(
     wanted: str, library: SoundLibrary | None = None, cards: SoundCards | None = None
 ) -> str:
-    """Say why there is no microphone of this name (or index; empty: any), or nothing."""
+    """Return why there is no microphone of this name (or index; empty: any), or an empty string."""
     library, cards = library or portaudio_process.for_input(), cards or SoundCards()
     try:
         find(library.devices(), wanted, "input", library.default("input"), cards)

@@ -1,4 +1,4 @@
-"""Speaker: plays replies, in a thread of its own."""
+"""Speaker: plays replies in its own thread."""
 
 import logging
 import threading
@@ -12,26 +12,25 @@ from jarvis_ear.devices.output import NoOutput, Output, PortAudioOutput
 from jarvis_ear.devices.player import Chunk, EndOfReply, Player, Playlist, ReplyFiles
 
 NONE: Final = "none"
-"""The device of an ear that shall not speak."""
+"""Value of ``speaker.device`` for no speaker."""
 
 IDLE_S: Final = 5.0
-"""An unfinished reply that pauses for longer gives the device back until it goes on."""
+"""Seconds of pause in an unfinished reply after which the device is closed until it continues."""
 
 CLOSE_S: Final = 2.0
-"""The thread looks up every 20 ms; if it takes longer, it hangs in a driver."""
+"""The thread checks every 20 ms; if it takes longer to end, it hangs in a driver."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class Speaker:
-    """The mouth of the ear. ``start`` and ``close`` by its owner; the rest by any thread.
+    """Plays replies. ``start`` and ``close`` by its owner; the rest by any thread.
 
-    The callbacks run in the thread "speaker" and get the turn's id: ``on_started`` with the first
-    sound of a reply, ``on_ended`` when the last sound of a finished reply was heard. A reply of
-    which nothing could be played ends without having started. A stopped reply does not end: who
-    stopped it knows. (An end that happens while ``stop`` is called may still be told.)
-    ``on_heard`` says what was made of a reply: just before its end, and before its start where that
-    makes no sound.
+    The callbacks run in the thread "speaker" and get the turn id: ``on_started`` with the first
+    sound of a reply, ``on_ended`` when the last sound of a finished reply was played. A reply of
+    which nothing could be played ends without a start. ``on_ended`` is not called for a stopped
+    reply (it may be if the reply ends during ``stop``). ``on_heard`` reports the playback of a
+    reply: just before its end, and before its start if that is silent.
     """
 
     def __init__(
@@ -65,21 +64,21 @@ class Speaker:
 
     @property
     def skipped(self) -> int:
-        """Chunks that are no sound we can play."""
+        """Chunks in a format that cannot be played."""
         return self._player.skipped
 
     @property
     def lack(self) -> str:
-        """Why replies are not heard although they should be; empty: no reason known."""
+        """Why replies are not heard although they should be; empty if no reason is known."""
         return self._player.lack
 
     @property
     def condition(self) -> str:
-        """Say in words how the loudspeaker is."""
+        """State of the loudspeaker, in words."""
         return "none is configured" if self._device == NONE else self.lack or "fine"
 
     def counters(self) -> Mapping[str, int]:
-        """Return how many pieces of replies were left out, and why. Any thread may ask."""
+        """Return the numbers of chunks left out, by reason. Any thread may call it."""
         return {
             "reply_pieces_refused": self._playlist.refused,
             "reply_pieces_skipped": self._player.skipped,
@@ -87,34 +86,34 @@ class Speaker:
         }
 
     def change(self, options: config.SpeakerOptions) -> None:
-        """Go on with other options from the next reply on. Never waits."""
+        """Use other options from the next reply on. Never blocks."""
         self._device = options.device
         self._player.change(make_output(options), _files(options))
 
     def start(self) -> None:
-        """Start the thread. It looks for the loudspeaker, and opens it when a reply comes."""
+        """Start the thread, which looks up the loudspeaker and opens it for each reply."""
         self._thread.start()
 
     def play(self, turn_id: str, index: int, content_type: str, audio: bytes) -> None:
-        """Play ``audio`` after what is waiting already. Never waits, never fails."""
+        """Queue ``audio`` for playback. Never blocks or fails."""
         has_room = self._playlist.add(Chunk(turn_id, index, content_type, audio))
         if not has_room and not self._was_full:
             _LOGGER.warning("reply is longer than the speaker's queue: chunks are left out")
         self._was_full = not has_room
 
     def finish(self, turn_id: str) -> None:
-        """Say that no chunk of this reply will follow. Never waits."""
+        """Mark the reply as complete: no chunk will follow. Never blocks."""
         self._playlist.end(turn_id)
 
     def stop(self) -> None:
-        """Be silent within some 10 ms, and forget what is waiting. Never waits.
+        """Stop playing within some 10 ms, and drop queued chunks. Never blocks.
 
         Late chunks of the stopped replies are ignored.
         """
         self._playlist.stop()
 
     def close(self) -> bool:
-        """Be silent and end the thread; False if it did not end within 2 s."""
+        """Stop playing and end the thread; return False if it did not end within 2 s."""
         self._playlist.close()
         if self._thread.ident is None:
             return True
@@ -147,7 +146,7 @@ def _files(options: config.SpeakerOptions) -> ReplyFiles | None:
 
 
 def make_output(options: config.SpeakerOptions) -> Output:
-    """Choose the output that was configured. Nothing is opened yet."""
+    """Return the configured output, not yet open."""
     if options.device == NONE:
         _LOGGER.info("no speaker is configured: replies are not heard")
         return NoOutput()

@@ -1,4 +1,4 @@
-"""Intake: what other threads want of the network thread."""
+"""Commands from other threads to the network thread, and their queue."""
 
 import threading
 from collections import deque
@@ -12,30 +12,30 @@ from jarvis_ear.delivery.utterance import Utterance
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Deliver this."""
+    """Deliver this utterance."""
 
     utterance: Utterance
 
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Nobody waits for this turn any more."""
+    """The answer to this turn is no longer wanted."""
 
     turn_id: str
     newer: bool = True
-    """Because the person said something newer; False: they want no more of it."""
+    """True: the person said something newer. False: the person cancelled the turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """A turn was never taken up: newer ones needed its place."""
+    """A turn was dropped before delivery to make room for newer ones."""
 
     turn_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Grew:
-    """Somebody is speaking: this much more of it is known."""
+    """New audio of an utterance that is still being spoken."""
 
     turn_id: str
     offset: int
@@ -44,7 +44,7 @@ class Grew:
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """What somebody seemed to say is not to be delivered."""
+    """Do not deliver this utterance."""
 
     turn_id: str
 
@@ -61,19 +61,19 @@ class Heard:
 Command: TypeAlias = Put | Abandon | Overflow | Grew | Discard | Heard
 
 MAX_GROWTH: Final = 320
-"""Pieces of a tenth of a second or more: one whole utterance."""
+"""Pieces of at least 0.1 s: one whole utterance."""
 
 MAX_COMMANDS: Final = 1024
-"""One or two per sentence that somebody says: so many mean that nobody reads them any more."""
+"""An utterance posts one or two: this many mean that the network thread no longer reads."""
 
 
 class CommandQueue:
-    """Carries commands to the network thread, in order, whether it runs yet or not.
+    """Bounded queue of commands to the network thread, in order, also before that thread starts.
 
-    Any thread may post, and is never kept waiting; one thread drains. Of utterances it holds as
-    many as the outbox does: the oldest becomes an ``Overflow``, which is some words long and never
-    dropped, because each utterance has to be told of. Of pieces of one it holds 320, and of all
-    other commands 1024: pieces go first, then the oldest (``dropped``).
+    Any thread may post, without blocking; one thread drains. The bounds on utterances are those of
+    the outbox: the oldest becomes an ``Overflow``, which is a few words long and never dropped,
+    because each utterance needs a verdict. The queue holds 320 pieces, and 1024 commands besides
+    utterances: pieces are dropped first, then the oldest (``dropped``).
     """
 
     def __init__(self) -> None:
@@ -81,34 +81,34 @@ class CommandQueue:
         self._commands: deque[Command] = deque()
         self._wake: Callable[[], None] = _nobody
         self.dropped = 0
-        """Commands that nobody fetched."""
+        """Commands dropped unread."""
 
     @property
     def waiting(self) -> int:
-        """How many commands nobody has fetched."""
+        """Number of commands not yet drained."""
         return len(self._commands)
 
     def post(self, command: Command) -> None:
-        """Hand over a command, and wake whoever listens."""
+        """Append a command and call the listener."""
         with self._lock:
             self._commands.append(command)
             self._trim()
             self._wake()
 
     def drain(self) -> tuple[Command, ...]:
-        """Take all commands."""
+        """Remove and return all commands."""
         with self._lock:
             commands = tuple(self._commands)
             self._commands.clear()
         return commands
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Have ``wake`` called after each command: quickly, in the thread of whoever posts."""
+        """Call ``wake`` after each command, in the posting thread; it must not block."""
         with self._lock:
             self._wake = wake
 
     def unlisten(self) -> None:
-        """Call nobody any more. When this returns, nobody is being called either."""
+        """Remove the listener. When this returns, no call to it is in progress."""
         self.listen(_nobody)
 
     def _trim(self) -> None:
@@ -120,7 +120,7 @@ class CommandQueue:
             self._commands.remove(each)
             self.dropped += 1
         others = [each for each in self._commands if not isinstance(each, Put | Overflow)]
-        others.sort(key=lambda each: not isinstance(each, Grew))  # pieces first, else as they came
+        others.sort(key=lambda each: not isinstance(each, Grew))  # pieces first, then the oldest
         for surplus in others[: max(0, len(others) - MAX_COMMANDS)]:
             self._commands.remove(surplus)
             self.dropped += 1
@@ -136,4 +136,4 @@ class CommandQueue:
 
 
 def _nobody() -> None:
-    """Stand in while the network thread does not run."""
+    """Do nothing: the listener while the network thread does not run."""

@@ -1,4 +1,4 @@
-"""Link: what supervisor and courier need of one connection to the backend, whatever its wire."""
+"""Link: one connection to the backend on any wire, as the supervisor and the sender use it."""
 
 import asyncio
 from typing import Final, NoReturn, Protocol
@@ -6,66 +6,66 @@ from typing import Final, NoReturn, Protocol
 from jarvis_ear.wires.messages import FromBackend, ToBackend
 
 MAX_UNREAD: Final = 256
-"""Messages that may wait to be read: a backend that says more at once is broken."""
+"""Maximum unread messages: a backend that sends more at once is broken."""
 
 
 class Link(Protocol):
-    """One connection, from its handshake to its reset. Never used twice. The network thread only.
+    """One connection, from its handshake to its reset. Not reusable. The network thread only.
 
-    Nothing that a library says about the connection is believed without a deadline. ``received``
-    holds at most ``MAX_UNREAD`` messages; one more, and the link ends.
+    Every statement of a library about the connection is subject to a deadline. ``received`` holds
+    at most ``MAX_UNREAD`` messages; one more ends the link.
     """
 
     @property
     def received(self) -> "asyncio.Queue[FromBackend]":
-        """What the backend said, in order."""
+        """Messages from the backend, in order."""
         ...
 
     @property
     def remark(self) -> str:
-        """What is unusual about this connection, for the log; empty: nothing."""
+        """What is unusual about this connection, for the log; empty if nothing is."""
         ...
 
     @property
     def refused(self) -> int:
-        """How many messages came that no backend should send."""
+        """Number of messages that no backend should send."""
         ...
 
     @property
     def strays(self) -> int:
-        """How many messages named another ear, where the wire names ears. They are dropped."""
+        """Number of messages dropped because they name another agent, on wires that name agents."""
         ...
 
     @property
     def overflows(self) -> int:
-        """How many messages found no room: one, and the link ends."""
+        """Number of messages that found no room; one ends the link."""
         ...
 
     @property
     def usable(self) -> bool:
-        """Whether what is said now goes to the socket."""
+        """Whether a message sent now goes to the socket."""
         ...
 
     async def open(self, token: str | None) -> None:
-        """Connect, or raise ``Rejected``, ``ConnectFailed``, ``RemoteProtocolError``."""
+        """Connect, or raise ``Rejected``, ``ConnectFailed`` or ``RemoteProtocolError``."""
         ...
 
     async def send(self, message: ToBackend) -> None:
-        """Give a message to the socket's queue, or raise ``Disconnected``: no more is promised."""
+        """Queue a message for the socket, or raise ``Disconnected``. Delivery is not guaranteed."""
         ...
 
     async def flushed(self) -> None:
-        """Wait until the socket has taken everything that was sent: for ever if it does not."""
+        """Wait, without a time limit, until the socket has taken everything that was sent."""
         ...
 
     async def run(self) -> NoReturn:
-        """Watch the link until it ends, and then raise ``Disconnected``."""
+        """Monitor the link until it ends, then raise ``Disconnected``."""
         ...
 
     def abort(self, reason: str) -> None:
-        """End the link now, with a reset: nothing that waits to be sent will be."""
+        """End the link now with a reset; unsent messages are dropped."""
         ...
 
     async def close(self) -> None:
-        """Abort, and clear away what the library leaves behind. Bounded, and never raises."""
+        """Abort, and clean up what the library leaves behind. Bounded; never raises."""
         ...

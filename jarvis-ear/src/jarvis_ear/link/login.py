@@ -1,4 +1,4 @@
-"""Login: a token for a password, and how long it is kept."""
+"""Login: exchanges the password for a token, and caches the token."""
 
 import asyncio
 import json
@@ -13,16 +13,16 @@ from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemotePro
 from jarvis_ear.link.tls_and_tcp import Trust, Worker, error_text
 
 MAX_BODY_BYTES: Final = 64 * 1024
-"""A token and its lifetime are some hundred bytes."""
+"""Maximum length of a login answer; a token and its lifetime are some hundred bytes."""
 
 MAX_TOKEN_LETTERS: Final = 8 * 1024
-"""What fits into a header of any proxy on the way."""
+"""Fits into a header of any proxy on the way."""
 
 MAX_ABANDONED: Final = 4
-"""Threads of logins that hang: as many are left alone before another login is refused."""
+"""Hung login threads that may exist before another login is refused."""
 
 _DIRECT: Final = {"http": "", "https": "", "all": ""}
-"""No proxy: one that the environment names would get the password."""
+"""No proxy: one from the environment would receive the password."""
 
 _NONE_HERE: Final = (
     HTTPStatus.NOT_FOUND,
@@ -30,19 +30,19 @@ _NONE_HERE: Final = (
     HTTPStatus.UPGRADE_REQUIRED,
     HTTPStatus.NOT_IMPLEMENTED,
 )
-"""What servers answer that have nothing at that path, or nothing but a WebSocket."""
+"""Statuses of servers that have nothing at that path, or only a WebSocket."""
 
 
 class NoLogin(RemoteProtocolError):
-    """The server has no login, so it may let everybody in."""
+    """The server has no login, so it may accept connections without a token."""
 
 
 class Login:
-    """Asks a backend for a token, within a deadline, following nobody anywhere.
+    """Requests a token from a backend, within a deadline and without following redirects.
 
-    Lives on the network thread. The request runs in a thread of its own; one that has not come to
-    an end by the deadline or by a stop is abandoned: nobody waits for it, and it ends with its
-    socket. At most ``MAX_ABANDONED`` such threads exist.
+    Lives on the network thread. The request runs in a thread of its own; one that is unfinished
+    at the deadline or at a stop is abandoned: it is not joined, and it ends with its socket. At
+    most ``MAX_ABANDONED`` such threads exist.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Login:
 
 
 def _post(url: str, password: str, timeout_s: float, trust: Trust) -> requests.Response:
-    """Send the password to ``url`` and to nobody else, whatever the environment says."""
+    """Send the password to ``url`` only, regardless of the environment."""
     return requests.post(
         f"{url}/api/auth/login",
         json={"password": password},
@@ -93,18 +93,18 @@ def _post(url: str, password: str, timeout_s: float, trust: Trust) -> requests.R
         verify=str(trust.ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH),
         proxies=_DIRECT,
         auth=_add_nothing,
-        allow_redirects=False,  # a redirect would get the password as well
+        allow_redirects=False,  # a redirect would receive the password as well
         stream=True,
     )
 
 
 def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stand in for the credentials that the library would look for in a ``.netrc``."""
+    """Keep the library from adding credentials from a ``.netrc``."""
     return request
 
 
 def read_token(body: bytes) -> str:
-    """Return the token in the body of a successful answer, or raise ``RemoteProtocolError``."""
+    """Return the token from the body of a successful answer, or raise ``RemoteProtocolError``."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -141,26 +141,26 @@ def _read_body(response: requests.Response, ends: float) -> bytes:
 
 
 def _forget(answer: "asyncio.Future[str]") -> None:
-    """Stop waiting; a failure that nobody waits for any more is not worth a line in the log."""
+    """Cancel the wait, or retrieve its exception, so that asyncio does not log it."""
     if not answer.cancel() and not answer.cancelled():
         answer.exception()
 
 
 RENEW_AFTER_S: Final = 6 * 24 * 3600.0
-"""The backend's tokens live seven days and are checked at every connect: renew a day before."""
+"""The backend's tokens live seven days and are checked at every connect: renew a day early."""
 
 
 class TokenCache:
     """Logs in when there is no token, or an old one. Owned by the dialer; the network thread.
 
-    With a token ``given`` by the owner nobody logs in.
+    With a configured token (``given``) there is no login.
     """
 
     def __init__(
         self, login: Callable[[], Awaitable[str]], clock: Callable[[], float], given: str = ""
     ) -> None:
         self.given = given
-        """The owner's token; empty: one is asked for."""
+        """The configured token; empty: a login provides one."""
         self._login = login
         self._clock = clock
         self._token: str | None = None
@@ -168,11 +168,11 @@ class TokenCache:
 
     @property
     def held(self) -> bool:
-        """Whether the next ``get`` answers without a login."""
+        """Whether the next ``get`` needs no login."""
         return self._token is not None and self._clock() - self._since < RENEW_AFTER_S
 
     async def get(self) -> str:
-        """Return a token that should be good."""
+        """Return a token that should be valid."""
         if self.given:
             return self.given
         if self._token is None or not self.held:
@@ -180,5 +180,5 @@ class TokenCache:
         return self._token
 
     def drop(self) -> None:
-        """Forget the token: the backend does not accept it."""
+        """Forget the token: the backend rejects it."""
         self._token = None

@@ -11,7 +11,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class NetworkThread:
-    """Runs one coroutine until it is told to stop. Used once; any thread may start and stop it.
+    """Runs one coroutine until ``stop``. Used once; any thread may start and stop it.
 
     An exception in the coroutine is a bug: it ends the thread and goes to ``threading.excepthook``.
     """
@@ -28,7 +28,7 @@ class NetworkThread:
 
     @property
     def alive(self) -> bool:
-        """Whether it has been started and has not ended."""
+        """Whether the thread has started and has not ended."""
         return self._thread.is_alive()
 
     def start(self) -> None:
@@ -37,15 +37,14 @@ class NetworkThread:
         self._thread.start()
 
     def stop(self, within_s: float) -> bool:
-        """Ask the coroutine to end, and return whether the thread did so in time.
+        """Ask the coroutine to end, and return whether the thread ended within ``within_s``.
 
-        Before the start it only asks, and so it does from the thread itself, which cannot wait for
-        its own end.
+        Does not wait before the start, nor in the thread itself, which cannot join itself.
         """
         if not self.alive:
             self._stop.set()
             return True
-        with suppress(RuntimeError):  # the loop is closed: it ends by itself at this moment
+        with suppress(RuntimeError):  # the loop is closed: the thread is already ending
             self._loop.call_soon_threadsafe(self._stop.set)
         if threading.current_thread() is self._thread:
             return True
@@ -61,7 +60,7 @@ class NetworkThread:
             self._loop.close()
 
     def _sweep(self) -> None:
-        """End the tasks that a library left behind."""
+        """Cancel the tasks that a library left behind."""
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()
@@ -70,6 +69,6 @@ class NetworkThread:
 
 
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what went wrong inside a library, by type only: its text may hold tokens and voices."""
+    """Log an error inside a library by type only: its text may hold tokens and audio."""
     error = context.get("exception")
     _LOGGER.debug("trouble in the network loop: %s", type(error).__name__)

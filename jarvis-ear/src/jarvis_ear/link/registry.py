@@ -1,4 +1,4 @@
-"""Wires: what each value of ``backend.protocol`` stands for."""
+"""Wire registry: the implementation behind each value of ``backend.protocol``."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,31 +21,31 @@ MakeLink: TypeAlias = Callable[[BackendOptions, Timing, Callable[[], None], Trus
 
 
 QUIET_S: Final = 2.0
-"""A server of sessions may be a bare echo, which never says that a session runs."""
+"""A session server may be a bare echo, which never says that a session has started."""
 
 
 class Proof(Enum):
-    """When a backend of a wire has to have said that it has an utterance."""
+    """When a backend must have acknowledged an utterance."""
 
     SOON = "soon"
-    """As soon as it is complete."""
+    """As soon as the utterance is complete."""
     LATE = "late"
-    """With the transcript, unless it is kind: the wire has no other word for it."""
+    """With the transcript at the latest: the wire has no other acknowledgement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """In what the wires differ, as far as delivery and the dialer are concerned."""
+    """Properties of a wire that delivery and the dialer need."""
 
     admittance: Admission
     carriage: UploadMode
     link: MakeLink
-    """Makes a fresh link; on the network thread."""
+    """Makes a new link; on the network thread."""
     proof: Proof = Proof.SOON
 
     @property
     def growth_ms(self) -> int:
-        """How much more of an utterance is worth a message, or only a write to the spool."""
+        """Milliseconds of new audio that are worth a message, or only a write to the spool."""
         return 500 if self.carriage is UploadMode.WHOLE else 100
 
 
@@ -84,4 +84,4 @@ WIRES: Final[Mapping[str, Wire]] = {
     "session": Wire(Admission.UNASKED, UploadMode.STREAMED, _session, Proof.LATE),
     "realtime": Wire(Admission.BY_LOGIN, UploadMode.STREAMED, _realtime),
 }
-"""By the name that the option has for it."""
+"""Wires by the value of ``backend.protocol``."""

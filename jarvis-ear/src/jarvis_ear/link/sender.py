@@ -1,4 +1,4 @@
-"""Sender: does what the outbox decides, over whatever link there is."""
+"""Sender: carries out the decisions of the outbox over the current link."""
 
 import asyncio
 import logging
@@ -30,19 +30,19 @@ from jarvis_ear.wires.messages import BackendError, FromBackend, ToBackend
 _LOGGER = logging.getLogger(__name__)
 
 REST_S: Final = 1.0
-"""How long it sleeps at most: the network thread proves so often that it is alive."""
+"""Maximum seconds between two passes of the loop, which show that the network thread is alive."""
 
 MAX_QUOTED: Final = 500
-"""Characters of the backend's own words in a line of the log."""
+"""Characters of a backend's error text in one log line."""
 
 
 class Sender:
-    """Brings commands, messages and time to the outbox, and its orders to the link.
+    """Passes commands, messages and time to the outbox, and carries out its effects.
 
-    Network thread only; one task runs it. Whoever has something for it leaves it where it belongs
-    and calls ``wake``; the wake-up is cleared before everything is looked at, so none is lost.
-    The spool is told before anything that cannot be taken back: that an utterance is committed,
-    and, before anybody else, what became of it.
+    Network thread only; one task runs it. Producers store their input and then call ``wake``; the
+    wake-up is cleared before the inputs are read, so none is lost. The spool is written before
+    anything irreversible: the mark that an utterance is committed, and the verdict, before any
+    other listener gets it.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class Sender:
         self._clock = clock
         self._wake = asyncio.Event()
         self.turns = 0
-        """How often it has looked at everything: the proof that the network thread moves."""
+        """Passes of the loop: they show that the network thread is alive."""
         self._given: Link | None = None
         self._served: Link | None = None
         self._flush: asyncio.Task[None] | None = None
         self._former: Counter[str] = Counter(messages_refused=0, links_flooded=0)
         self.replaced: Link | None = None
-        """The last link that was thrown away on purpose."""
+        """The last link that was discarded on purpose."""
         self.worked: Link | None = None
-        """The last link on which a turn has ended."""
+        """The last link on which a turn ended."""
         self._parted = asyncio.Event()
 
     @property
     def open(self) -> int:
-        """How many utterances have no verdict yet. Any thread may ask."""
+        """Number of utterances without a verdict. Any thread may read it."""
         return len(self._outbox)
 
     def counters(self) -> Mapping[str, int]:
-        """Return how often each bound was met, by this courier and those before it."""
+        """Return how often each bound was hit, by this sender and its predecessors."""
         counts = Counter(self._former)
         counts.update(self._outbox.counters())
         served = self._served
@@ -86,22 +86,22 @@ class Sender:
         return counts
 
     def succeed(self, former: "Sender | None") -> "Sender":
-        """Go on counting where another one has ended."""
+        """Continue the counters of ``former``."""
         if former is not None:
             self._former.update(former.counters())
         return self
 
     def wake(self) -> None:
-        """Have everything looked at soon."""
+        """Request a pass of the loop."""
         self._wake.set()
 
     def use(self, link: Link | None) -> None:
-        """Take another link, or learn that there is none."""
+        """Switch to another link; None if there is none."""
         self._given = link
         self.wake()
 
     async def part_from(self, link: Link) -> None:
-        """Wait until everything that came over ``link`` has been taken, and it is let go."""
+        """Wait until all messages from ``link`` are processed and it is released."""
         self.use(None)
         while self._served is link:
             self._parted.clear()
@@ -116,16 +116,16 @@ class Sender:
             await self._rest()
 
     async def inherit(self, estate: Recovered) -> None:
-        """Go on with what a former life of the ear left behind."""
+        """Continue with what a previous process left behind."""
         for finished in estate.ended:
             await self._obey((Tell(finished),))
         for utterance in estate.utterances:
             await self._obey(self._outbox.put(utterance, self._clock()))
 
     async def close(self, *, for_good: bool) -> None:
-        """Give every turn its verdict, or leave it to the next life: the ear is stopping.
+        """Give every turn its verdict, or leave it to the next process.
 
-        If it is not, another courier comes, and what nobody has fetched yet is left to that one.
+        Unless ``for_good``, another sender follows, and undrained commands are left to it.
         """
         await self._obey(self._outbox.close(self._clock(), self._spool.kept))
         if not for_good:
@@ -154,7 +154,7 @@ class Sender:
             await self._obey(self._outbox.hear(message, self._clock()))
 
     async def _note_flush(self) -> None:
-        """Commit only on a link that works: what is said to another is lost without a word."""
+        """Commit only on a usable link: messages on any other are lost silently."""
         if self._flush is None or not self._flush.done():
             return
         if self._served is None or not self._served.usable:
@@ -225,7 +225,7 @@ class Sender:
     async def _say(self, message: ToBackend) -> None:
         if self._served is None:
             return
-        with suppress(Disconnected):  # the end of the link is on its way here, and decides
+        with suppress(Disconnected):  # the end of the link is reported separately, and handled then
             await self._served.send(message)
 
     def _watch_flush(self) -> None:

@@ -1,4 +1,4 @@
-"""SocketIoLink: one connection to the backend, from its handshake to its reset."""
+"""SocketIoLink: one Socket.IO connection to the backend, from its handshake to its reset."""
 
 import asyncio
 import logging
@@ -21,19 +21,19 @@ from jarvis_ear.wires.socketio import MAX_MESSAGE_BYTES, NAMESPACE, decode, enco
 
 _LOGGER = logging.getLogger(__name__)
 
-_SILENT: Final = logging.Logger(  # noqa: LOG001 - out of everybody's reach, on purpose
+_SILENT: Final = logging.Logger(  # noqa: LOG001 - not in the logger tree, on purpose
     "silent", logging.CRITICAL + 1
 )
-"""For the libraries, which write tokens and voices into their logs."""
+"""Logger for the libraries, which log tokens and audio."""
 
 
 class SocketIoLink:
-    """One connection to the backend. Never used twice. The network thread only.
+    """One connection to the backend. Not reusable. The network thread only.
 
-    The library is a codec here: it connects once, with ``namespaces=['/voice']``, it does not
-    reconnect, it does not log, and nothing that it says about the connection is believed without a
-    deadline. ``received`` holds at most 256 messages;
-    one more, and the link ends. Refused messages are counted (``refused``).
+    The library serves as a codec: it connects once, with ``namespaces=['/voice']``, does not
+    reconnect and does not log; its statements about the connection are subject to a deadline.
+    ``received`` holds at most 256 messages; one more ends the link. Refused messages are counted
+    (``refused``).
     """
 
     def __init__(
@@ -45,15 +45,15 @@ class SocketIoLink:
         trust: Trust | None = None,
     ) -> None:
         self.received: asyncio.Queue[FromBackend] = asyncio.Queue(MAX_UNREAD)
-        """What the backend said, in order. ``wake`` is called after each."""
+        """Messages from the backend, in order. ``wake`` is called after each."""
         self.remark = ""
-        """Nothing about this wire is worth one."""
+        """Always empty on this wire."""
         self.refused = 0
-        """Messages that no backend should send."""
+        """Number of messages that no backend should send."""
         self.overflows = 0
-        """Messages that found no room: one, and the link ends."""
+        """Number of messages that found no room; one ends the link."""
         self.strays = 0
-        """Messages that name another ear: none of ours."""
+        """Number of messages that name another agent."""
         self._url = url
         self._agent_id = agent_id
         self._timing = timing
@@ -67,13 +67,13 @@ class SocketIoLink:
 
     @property
     def usable(self) -> bool:
-        """Whether what is said now goes to the socket. The library drops it silently if not."""
+        """Whether a message sent now goes to the socket; if not, the library drops it silently."""
         if self._client is None or self._vigil.ended.done():
             return False
         return self._client.eio.state == "connected" and NAMESPACE in self._client.namespaces
 
     async def open(self, token: str | None) -> None:
-        """Connect, or raise ``Rejected``, ``ConnectFailed``, ``RemoteProtocolError``."""
+        """Connect, or raise ``Rejected``, ``ConnectFailed`` or ``RemoteProtocolError``."""
         self._session = self._sockets.session()
         self._client = self._codec(self._session)
         try:
@@ -90,35 +90,35 @@ class SocketIoLink:
         self._vigil.heard()
 
     async def send(self, message: ToBackend) -> None:
-        """Give a message to the socket's queue, or raise ``Disconnected``: no more is promised."""
+        """Queue a message for the socket, or raise ``Disconnected``. Delivery is not guaranteed."""
         event, payload = encode(message)
         if not self.usable:
             raise Disconnected("the link is down")
         await self._client.emit(event, payload, namespace=NAMESPACE)
 
     async def flushed(self) -> None:
-        """Wait until the socket has taken everything that was sent: for ever if it does not."""
+        """Wait, without a time limit, until the socket has taken everything that was sent."""
         await self._client.eio.queue.join()
 
     async def run(self) -> NoReturn:
-        """Watch the link until it ends, and then raise ``Disconnected``."""
+        """Monitor the link until it ends, then raise ``Disconnected``."""
         await self._vigil.watch(lambda: self.send(Ping(self._agent_id)))
 
     def abort(self, reason: str) -> None:
-        """End the link now, with a reset: nothing that waits to be sent will be."""
+        """End the link now with a reset; unsent messages are dropped."""
         self._vigil.end(reason)
         self._sockets.reset_on_close()
         if self._client is not None and isinstance(self._client.eio.ws, WebSocket):
             self._client.eio.ws.abort()
 
     async def close(self) -> None:
-        """Abort, and clear away what the library leaves behind. Bounded, and never raises."""
+        """Abort, and clean up what the library leaves behind. Bounded; never raises."""
         self.abort("closed")
         if self._client is None or self._session is None:
             return
         eio = self._client.eio
         await self._reap({task for task in (eio.read_loop_task, eio.write_loop_task) if task})
-        with suppress(ValueError):  # it has done so itself
+        with suppress(ValueError):  # the library has removed it already
             base_client.connected_clients.remove(eio)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timing.close_s):
@@ -159,7 +159,7 @@ class SocketIoLink:
         return ConnectFailed(f"connection failed: {error_text(error)}")
 
     def _on_answer(self, *_details: object) -> None:
-        """Go on: which way the namespace answered is seen by its being there or not."""
+        """Continue ``_connect``; the library's namespace lists show which answer it was."""
         if not self._answered.done():
             self._answered.set_result(None)
 
@@ -182,7 +182,7 @@ class SocketIoLink:
         self._vigil.heard(pong=isinstance(message, Pong))
         self._messages += 1
         if self._messages == 1 and message == Listening():
-            return  # its greeting, which answers nothing of ours
+            return  # the greeting, which answers no request
         self._keep(message)
 
     def _keep(self, message: FromBackend) -> None:
@@ -194,7 +194,7 @@ class SocketIoLink:
         self._wake()
 
     async def _reap(self, tasks: set[asyncio.Task[None]]) -> None:
-        """Let the library's loops end: a reset wakes them. What does not wake is cancelled."""
+        """Wait for the library's loops, which a reset wakes; cancel those that do not end."""
         if not tasks:
             return
         _, stuck = await asyncio.wait(tasks, timeout=self._timing.close_s)

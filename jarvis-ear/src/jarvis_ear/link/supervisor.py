@@ -1,4 +1,4 @@
-"""Supervisor: keeps a link to the backend, and reports its state."""
+"""Supervisor: keeps a link to the backend and reports its state."""
 
 import asyncio
 import logging
@@ -26,31 +26,31 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class LinkState(StrEnum):
-    """How things stand with the link."""
+    """State of the link."""
 
     TRYING = "trying"
-    """Nothing has been heard of the backend yet."""
+    """No attempt has ended yet."""
     CONNECTED = "connected"
-    """An utterance could go up now."""
+    """An utterance can be uploaded now."""
     DISCONNECTED = "disconnected"
-    """The backend cannot be reached, or does not behave like one."""
+    """The backend is unreachable, or does not behave like one."""
     AUTH_FAILED = "auth_failed"
-    """The backend does not accept the password: somebody has to change it."""
+    """The backend rejects the password, which has to be changed."""
 
 
 class LinkStatus:
-    """Set by the network thread, read by any."""
+    """State of the link and its last failure. The network thread writes; any thread may read."""
 
     def __init__(self) -> None:
         self._tried = threading.Event()
         self.state = LinkState.TRYING
-        """The newest state."""
+        """The current state."""
         self.trouble = ("", "")
-        """Why the last attempt failed, and what to do about it; both empty: it did not."""
+        """Why the last attempt failed, and the remedy; both empty if it did not fail."""
 
     @property
     def connected(self) -> bool:
-        """Whether an utterance could go up now."""
+        """Whether an utterance can be uploaded now."""
         return self.state is LinkState.CONNECTED
 
     def reached(self) -> None:
@@ -59,25 +59,25 @@ class LinkStatus:
         self._note(LinkState.CONNECTED)
 
     def failed(self, reason: str, advice: str) -> None:
-        """Note why an attempt has failed or a link has ended, before what that means."""
+        """Note why an attempt failed or a link ended; call it before ``missed`` or ``refused``."""
         self.trouble = (reason, advice)
 
     def missed(self) -> None:
-        """Note that the link is down, or that an attempt to bring it up has failed."""
+        """Note that the link is down or that an attempt failed."""
         self._note(LinkState.DISCONNECTED)
 
     def refused(self) -> None:
-        """Note that the password is not accepted."""
+        """Note that the password was rejected."""
         self._note(LinkState.AUTH_FAILED)
 
     def forget(self) -> None:
-        """Start anew: nothing has been tried."""
+        """Reset to the state before the first attempt."""
         self.state = LinkState.TRYING
         self.trouble = ("", "")
         self._tried.clear()
 
     def wait_tried(self, timeout_s: float) -> bool:
-        """Wait for the outcome of the first attempt, and return whether the link is up."""
+        """Wait up to ``timeout_s`` for the first attempt to end; return whether the link is up."""
         self._tried.wait(timeout_s)
         return self.connected
 
@@ -87,16 +87,16 @@ class LinkStatus:
 
 
 class Admission(Enum):
-    """Whom the wire lets in, as its owner wrote it."""
+    """Whether a server of the wire requires a token."""
 
     BY_LOGIN = "by login"
-    """Whoever shows a token."""
+    """A token is required."""
     UNASKED = "unasked"
-    """Everybody, unless this backend refuses: then it is asked for a token, too."""
+    """No token is required, unless this backend refuses: then the dialer logs in as well."""
 
 
 class Dialer:
-    """Logs in when needed, and opens fresh links. Owned by the supervisor; the network thread."""
+    """Logs in when needed, and opens new links. Owned by the supervisor; the network thread."""
 
     def __init__(
         self,
@@ -111,14 +111,14 @@ class Dialer:
     async def dial(self) -> Link:
         """Return an open link, or raise ``TransportError`` or ``RemoteProtocolError``.
 
-        A token from an earlier login that is not accepted any more costs one more try, at once. A
-        server without a login is entered without a token, and from then on first so.
+        A cached token that is rejected costs one immediate retry. A server without a login is tried
+        without a token, and first so from then on.
         """
         if self._admittance is Admission.UNASKED:
             try:
                 return await self._open(None)
             except Rejected:
-                self._admittance = Admission.BY_LOGIN  # and the password leaves no sooner
+                self._admittance = Admission.BY_LOGIN  # only now may the password be sent
         if self._tokens.held:
             try:
                 return await self._open(await self._tokens.get())
@@ -143,7 +143,7 @@ class Dialer:
             raise Rejected(
                 "the backend has no login and lets nobody in without a token: give it backend.token"
             ) from None
-        self._admittance = Admission.UNASKED  # until it refuses: no password need be shown
+        self._admittance = Admission.UNASKED  # until it refuses: no password is sent
         return link
 
     async def _open(self, token: str | None) -> Link:
@@ -164,11 +164,11 @@ _KINDS: Final[Mapping[Setback, Kind]] = {
 
 
 class Supervisor:
-    """Dials, hands the link to the courier, and dials again. The network thread only.
+    """Dials, passes the link to the sender, and dials again. The network thread only.
 
-    One WARNING when a series of failures begins, DEBUG for each repetition, one INFO when it is
-    over. A link that the courier threw away on purpose is replaced at once and without a word, and
-    so is one that the backend has closed in order after a turn.
+    Logs one WARNING when a series of failures begins, DEBUG for each repetition, and one INFO when
+    it ends. A link that the sender discarded on purpose is replaced at once and silently, as is one
+    that the backend closed in order after a turn.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class Supervisor:
     async def run(self, stop: asyncio.Event, is_end: Callable[[], bool] = lambda: True) -> bool:
         """Work until ``stop`` is set; then give every turn its verdict.
 
-        Returns what ``is_end`` says at that time: False leaves to a successor what nobody fetched.
+        Returns the result of ``is_end``; False leaves undrained commands to a successor.
         """
         if stop.is_set():
             return await self._close(is_end)
@@ -222,7 +222,7 @@ class Supervisor:
             await asyncio.sleep(wait_s)
 
     async def _one_link(self) -> float:
-        """Live through one link, and return how many seconds to wait before the next."""
+        """Run one link to its end; return the seconds to wait before the next."""
         try:
             link = await self._dialer.dial()
         except JarvisEarError as error:

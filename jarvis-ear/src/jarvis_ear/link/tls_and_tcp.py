@@ -1,4 +1,4 @@
-"""TLS and TCP: trust, name resolution, sockets, and the text of their errors."""
+"""TLS and TCP: trust, name resolution, sockets and their error texts."""
 
 import asyncio
 import os
@@ -23,24 +23,26 @@ _EXPECTED: Final = "expected a file of PEM certificates"
 
 
 class Trust:
-    """The certificate authorities that may vouch for an ``https`` backend. Any thread may read it.
+    """Certificate authorities trusted for an ``https`` backend. Any thread may read it.
 
-    There is no way to trust nobody in particular.
+    Verification cannot be turned off.
     """
 
     def __init__(self, ca_file: Path | None = None) -> None:
         self.ca_file = ca_file
-        """None: the authorities that come with the system or with the library."""
+        """None: the authorities of the system or of the library."""
         self.context = _context(ca_file)
-        """What a TLS connection is made with."""
+        """The context of every TLS connection."""
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
-    if ca_file is not None and ca_file.exists() and not ca_file.is_file():  # a pipe has no end
+    if (
+        ca_file is not None and ca_file.exists() and not ca_file.is_file()
+    ):  # reading a pipe may never end
         raise ConfigError(f"backend.ca_file: {ca_file}: no regular file, {_EXPECTED}")
     try:
         return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:  # the second is one of the first, with other words
+    except (OSError, ssl.SSLError) as error:  # SSLError is an OSError with another text
         why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
         raise ConfigError(f"backend.ca_file: {ca_file}: {why}, {_EXPECTED}") from None
 
@@ -50,13 +52,13 @@ _PLAIN: Final = ("http", "ws")
 
 
 def is_exposed(url: str) -> bool:
-    """Whether what is said there can be read on the way."""
+    """Whether traffic to ``url`` can be read on the way."""
     parts = urlsplit(url)
     return parts.scheme in _PLAIN and parts.hostname not in _LOOPBACK
 
 
 def address(url: str) -> str:
-    """``url`` as people may see it: without a name or password in it."""
+    """Return scheme and host of ``url``, without a name or password."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
@@ -66,17 +68,17 @@ _NO_ADDRESS: Final[Mapping[int, str]] = {
     socket.EAI_NODATA: "unknown host",
     socket.EAI_AGAIN: "its name cannot be looked up at present",
 }
-"""What a name server said, for people; whatever else it said: the name cannot be looked up."""
+"""Texts for resolver errors; any other one means that the name cannot be looked up."""
 
 
 def error_text(error: BaseException) -> str:
-    """Name the system's reason under ``error``, else its type.
+    """Return the system's reason behind ``error``, else its type.
 
-    Never the text of the exception: it may hold the address with a password in it, a token, or
-    whatever the other side wrote.
+    Never the text of the exception: it may hold an address with a password, a token, or text of
+    the peer.
     """
     cause: BaseException | None = error
-    for _ in range(8):  # a chain this long explains nothing any more
+    for _ in range(8):  # a longer chain explains nothing
         if cause is None:
             break
         if isinstance(cause, socket.gaierror):
@@ -88,7 +90,7 @@ def error_text(error: BaseException) -> str:
 
 
 class ThreadResolver(AbstractResolver):
-    """Looks names up in a daemon thread: one that hangs keeps neither the loop nor the process."""
+    """Resolves names in daemon threads: a hung lookup blocks neither the loop nor the exit."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -113,20 +115,19 @@ class ThreadResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
 
 T = TypeVar("T")
 
 _LAST_BREATH_S = 0.5
-"""From the outcome of the work to the end of its thread: a few instructions."""
+"""Maximum seconds from the outcome to the end of the thread, which is a few instructions."""
 
 
 class Worker(Generic[T]):
-    """Runs one piece of work in a daemon thread. Any thread may ask for the outcome.
+    """Runs one function in a daemon thread. Any thread may ask for the outcome.
 
-    Not an executor, whose threads are waited for when the process ends: a resolver of names that
-    hangs must not keep it from ending.
+    Not an executor, whose threads are joined at exit: a hung name lookup must not block the exit.
     """
 
     def __init__(self, name: str, work: Callable[[], T]) -> None:
@@ -140,26 +141,26 @@ class Worker(Generic[T]):
         return self._thread.is_alive()
 
     def start(self) -> "asyncio.Future[T]":
-        """Start the work, and return its outcome to come."""
+        """Start the work and return a future of its outcome."""
         self._outcome.set_running_or_notify_cancel()
         self._thread.start()
         return asyncio.wrap_future(self._outcome)
 
     def settle(self) -> None:
-        """See the thread off, if its work is done."""
+        """Join the thread if its work is done."""
         if self._outcome.done():
             self._thread.join(_LAST_BREATH_S)
 
     def _run(self) -> None:
         try:
             self._outcome.set_result(self._work())
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits, whatever it is
+        except BaseException as error:  # noqa: BLE001 - passed on to the waiter
             self._outcome.set_exception(error)
 
 
 _USER_TIMEOUT_MS: Final = 10_000
-"""Sent and not acknowledged for so long: the kernel gives the connection up. It also frees a
-writer that waits for a peer which has stopped reading."""
+"""Time without an acknowledgement after which the kernel drops the connection. It also unblocks a
+writer whose peer has stopped reading."""
 
 _OPTIONS: Final = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -171,11 +172,11 @@ _OPTIONS: Final = (
 )
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER of zero seconds: what the kernel still holds is thrown away instead of sent later."""
+"""SO_LINGER of zero seconds: the kernel drops unsent data instead of sending it later."""
 
 
 class WebSocket(aiohttp.ClientWebSocketResponse):
-    """A WebSocket that can be aborted: its own ``close`` waits for the peer."""
+    """WebSocket that can be aborted; the library's ``close`` waits for the peer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the library has it
         super().__init__(*args, **kwargs)
@@ -183,16 +184,16 @@ class WebSocket(aiohttp.ClientWebSocketResponse):
         self._transport = None if connection is None else connection.transport
 
     def abort(self) -> None:
-        """Drop the connection and whatever waits to be written to it."""
+        """Drop the connection and all unsent data."""
         if self._transport is not None:
             self._transport.abort()
 
 
 class Sockets:
-    """Opens the connections of one link and remembers them. Owned by the link; network thread.
+    """Opens and tracks the connections of one link. Owned by the link; network thread.
 
-    An orderly close lets the kernel go on sending: a command that was given up would run when the
-    network comes back. So every end of a link is a reset.
+    After an orderly close the kernel goes on sending: an abandoned command would run when the
+    network returns. So every link ends with a reset.
     """
 
     def __init__(self, trust: Trust | None = None) -> None:
@@ -200,7 +201,7 @@ class Sockets:
         self._opened: list[socket.socket] = []
 
     def session(self) -> aiohttp.ClientSession:
-        """Return a session for one link: nothing from the environment, no redirects."""
+        """Return a session for one link: no settings from the environment, no redirects."""
         trace = aiohttp.TraceConfig()
         trace.on_request_redirect.append(_refuse_redirect)
         return aiohttp.ClientSession(
@@ -216,9 +217,9 @@ class Sockets:
         )
 
     def reset_on_close(self) -> None:
-        """Make every close from now on a reset."""
+        """Turn every later close into a reset."""
         for opened in self._opened:
-            with suppress(OSError):  # closed already
+            with suppress(OSError):  # already closed
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def _open(self, address: tuple[Any, ...]) -> socket.socket:
@@ -235,5 +236,5 @@ async def _refuse_redirect(
     _context: SimpleNamespace,
     _redirect: aiohttp.TraceRequestRedirectParams,
 ) -> None:
-    """Go nowhere else: the token would go there too."""
+    """Refuse redirects: the new server would receive the token too."""
     raise RemoteProtocolError("the backend redirects the connection; expected an upgrade")

@@ -27,21 +27,21 @@ from jarvis_ear.wires.socketio import MAX_MESSAGE_BYTES
 _LOGGER = logging.getLogger(__name__)
 
 MAX_UNSENT: Final = 4096
-"""Frames that may wait for the socket: more than the longest utterance in pieces of 20 ms."""
+"""Maximum unsent frames: more than the longest utterance in pieces of 20 ms."""
 
 _REFUSALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 _IN_ORDER: Final = (0, aiohttp.WSCloseCode.OK, aiohttp.WSCloseCode.GOING_AWAY)
-"""Close codes of a server that has done its work (RFC 6455, 7.4.1); 0: it gave none."""
+"""Close codes of a regular end (RFC 6455, 7.4.1); 0: the server gave none."""
 
 
 class WebSocketLink:
-    """One connection to the backend. Never used twice. The network thread only.
+    """One connection to the backend. Not reusable. The network thread only.
 
-    Two tasks of its own: one reads, one writes what waits in a queue (at most 4096 frames; one
-    more, and the link ends). ``received`` holds at most 256 messages; one more, and the link ends.
-    Refused frames are counted (``refused``). With ``assumed_after_s``, a backend that has not shown
-    within so many seconds that it speaks the wire is taken to do so.
+    It has two tasks: one reads, one writes the frames of a queue (at most 4096; one more ends the
+    link). ``received`` holds at most 256 messages; one more ends the link. Refused frames are
+    counted (``refused``). With ``assumed_after_s``, a backend without a greeting is assumed to
+    speak the wire after that many seconds.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class WebSocketLink:
         assumed_after_s: float | None = None,
     ) -> None:
         self.received: asyncio.Queue[FromBackend] = asyncio.Queue(MAX_UNREAD)
-        """What the backend said, in order. ``wake`` is called after each."""
+        """Messages from the backend, in order. ``wake`` is called after each."""
         self.remark = ""
-        """What is unusual about this connection, for the log; empty: nothing."""
+        """What is unusual about this connection, for the log; empty if nothing is."""
         self.refused = 0
-        """Frames that no backend should send."""
+        """Number of frames that no backend should send."""
         self.strays = 0
-        """These wires name no ear: a connection has one."""
+        """Always 0: these wires name no agent, because each connection has one."""
         self.overflows = 0
-        """Messages that found no room: one, and the link ends."""
+        """Number of messages that found no room; one ends the link."""
         self._assumed_after_s = assumed_after_s
         self._door = door
         self._dialect = dialect
@@ -79,11 +79,11 @@ class WebSocketLink:
 
     @property
     def usable(self) -> bool:
-        """Whether what is said now goes to the socket."""
+        """Whether a message sent now goes to the socket."""
         return self._greeted.is_set() and not self._vigil.ended.done()
 
     async def open(self, token: str | None) -> None:
-        """Connect, or raise ``Rejected``, ``ConnectFailed``, ``RemoteProtocolError``."""
+        """Connect, or raise ``Rejected``, ``ConnectFailed`` or ``RemoteProtocolError``."""
         self._session = self._sockets.session()
         try:
             async with asyncio.timeout(self._timing.connect_s):
@@ -101,29 +101,29 @@ class WebSocketLink:
         self._vigil.heard()
 
     async def send(self, message: ToBackend) -> None:
-        """Give a message to the socket's queue, or raise ``Disconnected``: no more is promised."""
+        """Queue a message for the socket, or raise ``Disconnected``. Delivery is not guaranteed."""
         if not self.usable:
             raise Disconnected("the link is down")
         for frame in self._dialect.say(message):
             self._post(frame)
 
     async def flushed(self) -> None:
-        """Wait until the socket has taken everything that was sent: for ever if it does not."""
+        """Wait, without a time limit, until the socket has taken everything that was sent."""
         await self._unsent.join()
 
     async def run(self) -> NoReturn:
-        """Watch the link until it ends, and then raise ``Disconnected``."""
+        """Monitor the link until it ends, then raise ``Disconnected``."""
         await self._vigil.watch(lambda: self.send(Ping("")))
 
     def abort(self, reason: str) -> None:
-        """End the link now, with a reset: nothing that waits to be sent will be."""
+        """End the link now with a reset; unsent messages are dropped."""
         self._vigil.end(reason)
         self._sockets.reset_on_close()
         if self._socket is not None:
             self._socket.abort()
 
     async def close(self) -> None:
-        """Abort, and clear away what is left. Bounded, and never raises."""
+        """Abort, and clean up. Bounded; never raises."""
         self.abort("closed")
         for task in self._tasks:
             task.cancel()
@@ -131,10 +131,10 @@ class WebSocketLink:
             await asyncio.wait(self._tasks, timeout=self._timing.close_s)
         if self._session is None:
             return
-        with suppress(Exception):  # whatever it is: the link is no more, and nobody waits for this
+        with suppress(Exception):  # the link has ended: no error matters any more
             async with asyncio.timeout(self._timing.close_s):
                 if self._socket is not None:
-                    await self._socket.close()  # it is reset already: this gives its place back
+                    await self._socket.close()  # already reset: this releases it in the session
                 await self._door.leave(self._session)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timing.close_s):
@@ -191,14 +191,14 @@ class WebSocketLink:
             self.abort("the backend takes nothing any more")
 
     async def _write(self, socket: WebSocket) -> None:
-        """Write until the socket raises whatever it does: the link ends with it."""
+        """Write until the socket raises an exception, which ends the link."""
         with suppress(Exception):
             while True:
                 await _put(socket, await self._unsent.get())
                 self._unsent.task_done()
 
     async def _read(self, socket: WebSocket) -> None:
-        with suppress(Exception):  # of a library that a peer can make raise anything
+        with suppress(Exception):  # a peer can make the library raise anything
             while True:
                 message = await socket.receive()
                 frame = _frame(message)
@@ -257,7 +257,7 @@ def _closes_in_order(message: aiohttp.WSMessage) -> bool:
 
 
 def _frame(message: aiohttp.WSMessage) -> Frame | None:
-    """Return what came, or None if nothing more will."""
+    """Return the received frame, or None at the end of the connection."""
     match message.type:
         case aiohttp.WSMsgType.TEXT:
             return str(message.data)
@@ -272,10 +272,10 @@ def _frame(message: aiohttp.WSMessage) -> Frame | None:
 
 
 class Keepalive:
-    """Remembers when the backend was last heard, and why the link ended. Owned by one link.
+    """Tracks the time of the last message, and why the link ended. Owned by one link.
 
-    A backend that never answers pings is not held to them: the keepalive of the kernel, or that of
-    the wire, is left to tell.
+    A backend that never answers pings has no deadline here: the keepalive of the kernel or of the
+    wire detects its loss.
     """
 
     def __init__(self, timing: Timing) -> None:
@@ -283,25 +283,25 @@ class Keepalive:
         self._heard_at = math.inf
         self._answers_pings = False
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Why the link is no more, once it is."""
+        """Why the link ended, once it has."""
         self._error: type[Disconnected] = Disconnected
 
     def heard(self, *, pong: bool = False) -> None:
-        """Note a word of the backend."""
+        """Note a message from the backend."""
         self._heard_at = asyncio.get_running_loop().time()
         self._answers_pings |= pong
 
     def end(self, reason: str, *, in_order: bool = False) -> None:
-        """Note that the link is no more; the first reason counts.
+        """Note that the link has ended; the first reason counts.
 
-        ``in_order``: the other side has closed it as its protocol wants it done.
+        ``in_order``: the backend closed it as its protocol prescribes.
         """
         if not self.ended.done():
             self._error = ClosedInOrder if in_order else Disconnected
             self.ended.set_result(reason)
 
     async def watch(self, ping: Callable[[], Awaitable[None]]) -> NoReturn:
-        """Ask again and again whether the backend is there, until it is not."""
+        """Send pings until the link ends or the backend is silent for too long; then raise."""
         while True:
             await ping()
             await asyncio.wait({self.ended}, timeout=min(self._timing.ping_s, self._patience_s()))
@@ -311,7 +311,7 @@ class Keepalive:
                 raise Disconnected(f"no word of the backend for {self._timing.dead_s:g} s")
 
     def _patience_s(self) -> float:
-        """How long to wait for a word."""
+        """Return the seconds left for the next message."""
         if not self._answers_pings:
             return math.inf
         return self._heard_at + self._timing.dead_s - asyncio.get_running_loop().time()
