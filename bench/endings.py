@@ -21,7 +21,7 @@ from bench.scene import (
     sentences,
 )
 from bench.table import Figure, Row, Table
-from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE
 
 BEFORE_S: Final = 1.5
@@ -140,7 +140,7 @@ def _judge(scene: Scene, heard: Heard, tally: Tally) -> list[str]:
     return faults
 
 
-def _start(scene: Scene, utterance: Utterance, tally: Tally) -> list[str]:
+def _start(scene: Scene, utterance: CapturedUtterance, tally: Tally) -> list[str]:
     if scene.command_starts is None or utterance.start <= scene.command_starts + FRAME_SAMPLES:
         return []
     tally.start_lost += 1
@@ -148,7 +148,7 @@ def _start(scene: Scene, utterance: Utterance, tally: Tally) -> list[str]:
     return [f"first {lost:.2f} s of the command lost"]
 
 
-def _end(scene: Scene, utterance: Utterance, tally: Tally) -> list[str]:
+def _end(scene: Scene, utterance: CapturedUtterance, tally: Tally) -> list[str]:
     delay = (utterance.end - scene.speech_ends) / SAMPLE_RATE
     if delay < 0:
         tally.cut += 1

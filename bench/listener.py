@@ -12,7 +12,7 @@ from jarvis_ear.devices.models import OpenWakeWord, Silero, WebRtcVad
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import Effect, Failed, SendUtterance, TurnOpened
 from jarvis_ear.hearing.turns import TurnMachine
-from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.hearing.wake import WakeModel
 from jarvis_ear.units import FRAME_SAMPLES, Samples
 
@@ -28,7 +28,7 @@ class Heard:
     """What the ear made of a scene."""
 
     turns: list[TurnOpened] = field(default_factory=list)
-    utterances: list[Utterance] = field(default_factory=list)
+    utterances: list[CapturedUtterance] = field(default_factory=list)
     score: float = 0.0
     """The highest score of the wake model."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
 
 
@@ -20,5 +20,5 @@ def _folders_of_our_own(tmp_path_factory):
 @pytest.fixture(scope="session")
 def real_backend():
     """The address of a reference backend with its real engines, shared by all who only ask it."""
-    with Server(Config(port=0, password="jarvis")) as server:
+    with Server(BackendConfig(port=0, password="jarvis")) as server:
         yield server.url

@@ -28,10 +28,10 @@ from jarvis_ear.hearing.events import (
     TurnDropped,
     UtteranceGrew,
 )
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.units import Samples
 
-UTTERANCE = Utterance(
+UTTERANCE = CapturedUtterance(
     start=Samples(0),
     speech_start=Samples(8000),
     speech_end=Samples(16000),

@@ -8,11 +8,11 @@ import pytest
 from jarvis_ear.delivery.events import Finished, Verdict
 from jarvis_ear.errors import TurnFailed
 from jarvis_ear.hearing.events import SendUtterance, TurnDropped
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.lifecycle import LastTurn, StopSignal
 from jarvis_ear.units import Samples
 
-UTTERANCE = Utterance(
+UTTERANCE = CapturedUtterance(
     *(Samples(0), Samples(0), Samples(2), Samples(4)),
     pcm=bytes(8),
     reason=EndReason.HANGOVER,

@@ -5,12 +5,12 @@ from fastapi.testclient import TestClient
 
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 
 
 @pytest.fixture(scope="module")
 def client():
-    with TestClient(create_app(Config(), scripted())) as client:
+    with TestClient(create_app(BackendConfig(), scripted())) as client:
         yield client
 
 

@@ -19,7 +19,7 @@ import socketio
 
 from fakes.engines import scripted
 from jarvis_backend import server as server_module
-from jarvis_backend.config import ENV_PREFIX, Config
+from jarvis_backend.config import ENV_PREFIX, BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.wires import socketio as wire
@@ -140,7 +140,7 @@ def serve():
     running = []
 
     def start(engines=None, now=time.monotonic, **options):
-        server = Server(Config(port=0, **options), engines, now=now)
+        server = Server(BackendConfig(port=0, **options), engines, now=now)
         running.append(server)
         return server.start()
 
@@ -175,7 +175,7 @@ def log_in(url, password="jarvis"):
 @pytest.fixture(scope="session")
 def plain():
     """Satellites of one server with scripted engines, for tests that change nothing in it."""
-    with Server(Config(port=0, password="jarvis"), scripted()) as server:
+    with Server(BackendConfig(port=0, password="jarvis"), scripted()) as server:
         token = log_in(server.url)
         yield lambda: Satellite(server.url, token)
 

@@ -3,7 +3,7 @@
 import jwt
 import pytest
 
-from jarvis_backend.auth import TOKEN_SECONDS, Auth, Password, Refused
+from jarvis_backend.auth import TOKEN_SECONDS, Auth, LoginRefused, Password
 
 SECRET = "s" * 32
 NOW = 1_700_000_000.0
@@ -33,13 +33,13 @@ def test_a_token_says_operator_for_seven_days_and_nothing_else():
 def test_our_token_is_good_until_the_second_it_expires():
     token = auth().issue()
     auth(NOW + TOKEN_SECONDS - 1).admit(token)
-    with pytest.raises(Refused, match=r"^Invalid or expired token$"):
+    with pytest.raises(LoginRefused, match=r"^Invalid or expired token$"):
         auth(NOW + TOKEN_SECONDS).admit(token)
 
 
 @pytest.mark.parametrize("token", [None, "", 5, {}, ["x"]])
 def test_without_a_token_one_is_asked_for(token):
-    with pytest.raises(Refused, match=r"^Authentication required$"):
+    with pytest.raises(LoginRefused, match=r"^Authentication required$"):
         auth().admit(token)
 
 
@@ -58,7 +58,7 @@ def test_without_a_token_one_is_asked_for(token):
     ],
 )
 def test_a_token_that_is_not_ours_is_refused(token):
-    with pytest.raises(Refused, match=r"^Invalid or expired token$"):
+    with pytest.raises(LoginRefused, match=r"^Invalid or expired token$"):
         auth().admit(token)
 
 
@@ -68,5 +68,5 @@ def test_a_token_of_the_same_secret_is_ours():
 
 def test_without_a_configured_secret_every_start_has_its_own():
     token = auth(secret=None).issue()
-    with pytest.raises(Refused):
+    with pytest.raises(LoginRefused):
         auth(secret=None).admit(token)

@@ -3,8 +3,8 @@
 import pytest
 
 from jarvis_backend.auth import hash_of
-from jarvis_backend.config import CREDENTIALS, LISTS, Config, load, secrets
-from jarvis_backend.errors import ConfigError
+from jarvis_backend.config import CREDENTIALS, LISTS, BackendConfig, load, secrets
+from jarvis_backend.errors import BackendConfigError
 
 
 def test_by_default_it_listens_on_loopback_only():
@@ -34,7 +34,7 @@ def test_arguments_win_over_the_environment(monkeypatch):
     ],
 )
 def test_an_option_that_is_given_twice_is_a_mistake(arguments, flag):
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(BackendConfigError) as error:
         load(arguments)
     assert f"{flag}: given twice, expected once" in str(error.value)
 
@@ -42,7 +42,7 @@ def test_an_option_that_is_given_twice_is_a_mistake(arguments, flag):
 def test_a_list_may_be_given_several_times():
     config = load(["--allow-origins", "https://a", "--allow-origins", "https://b"])
     assert config.allow_origins == ("https://a", "https://b")
-    lists = [name for name, field in Config.model_fields.items() if field.default == ()]
+    lists = [name for name, field in BackendConfig.model_fields.items() if field.default == ()]
     assert tuple(lists) == LISTS
 
 
@@ -50,7 +50,7 @@ def test_a_tilde_is_the_home_of_a_user(monkeypatch):
     monkeypatch.setenv("HOME", "/houses/me")
     config = load(["--tts.model", "~/voice.onnx", "--stt.model=~/model"])
     assert (config.tts.model, config.stt.model) == ("/houses/me/voice.onnx", "/houses/me/model")
-    with pytest.raises(ConfigError, match=r"tts\.model: .*nobody knows the home"):
+    with pytest.raises(BackendConfigError, match=r"tts\.model: .*nobody knows the home"):
         load(["--tts.model", "~no-such-user-at-all/x"])
 
 
@@ -118,7 +118,7 @@ def test_the_options_that_are_secret_are_found_by_their_type():
 @pytest.mark.parametrize("option", list(secrets()))
 def test_no_secret_is_an_argument(option):
     flag = "--" + option.replace("_", "-")
-    with pytest.raises(ConfigError, match="secrets are never arguments"):
+    with pytest.raises(BackendConfigError, match="secrets are never arguments"):
         load([f"{flag}=x"])
 
 
@@ -133,7 +133,7 @@ def test_the_environment_is_stronger_in_a_section_too(credential, monkeypatch):
 
 def test_a_credential_that_is_no_text_is_named(credential):
     credential("jarvis-password", b"\xff")
-    with pytest.raises(ConfigError, match=r"^credential jarvis-password: cannot be read"):
+    with pytest.raises(BackendConfigError, match=r"^credential jarvis-password: cannot be read"):
         load([])
 
 
@@ -151,7 +151,7 @@ def test_a_credential_that_is_no_text_is_named(credential):
     ],
 )
 def test_secrets_are_never_arguments(argument):
-    with pytest.raises(ConfigError, match="secrets are never arguments") as refused:
+    with pytest.raises(BackendConfigError, match="secrets are never arguments") as refused:
         load([argument, "x"])
     assert "=x" not in str(refused.value)
 
@@ -174,7 +174,7 @@ def test_secrets_are_never_arguments(argument):
     ],
 )
 def test_a_bad_argument_is_named(arguments, complaint):
-    with pytest.raises(ConfigError, match=complaint):
+    with pytest.raises(BackendConfigError, match=complaint):
         load(arguments)
 
 
@@ -182,7 +182,7 @@ def test_all_problems_are_told_at_once_and_no_secret_is_shown(monkeypatch):
     monkeypatch.setenv("JARVIS_BACKEND_PROT", "4001")
     monkeypatch.setenv("JARVIS_BACKEND_JWT_SECRET", "short-secret")
     monkeypatch.setenv("JARVIS_PASSWORD", "")
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(BackendConfigError) as refused:
         load([])
     assert str(refused.value).splitlines() == [
         "JARVIS_BACKEND_PROT: there is no such option; see jarvis-backend --help",
@@ -194,7 +194,9 @@ def test_all_problems_are_told_at_once_and_no_secret_is_shown(monkeypatch):
 def test_a_wrong_value_in_the_environment_is_named(monkeypatch):
     monkeypatch.setenv("JARVIS_BACKEND_LIMITS__TURNS", "many")
     monkeypatch.setenv("JARVIS_BACKEND_LOG__NOPE", "1")
-    with pytest.raises(ConfigError, match=r"limits\.turns: .*\n.*log\.nope: |log\.nope: .*\n.*"):
+    with pytest.raises(
+        BackendConfigError, match=r"limits\.turns: .*\n.*log\.nope: |log\.nope: .*\n.*"
+    ):
         load([])
 
 
@@ -212,7 +214,7 @@ def test_the_help_names_every_option_but_the_secrets(capsys):
 
 def test_it_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
-        Config().port = 1
+        BackendConfig().port = 1
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "jarvis.local"])  # noqa: S104 - configured, never bound here
@@ -235,7 +237,7 @@ def test_beyond_loopback_the_password_has_to_be_one(monkeypatch, host, words, is
     if not is_refused:
         assert load(["--host", host]).host == host
         return
-    with pytest.raises(ConfigError, match=r"^password: .* expected at least 8 characters"):
+    with pytest.raises(BackendConfigError, match=r"^password: .* expected at least 8 characters"):
         load(["--host", host])
 
 
@@ -248,5 +250,7 @@ def test_on_loopback_any_password_will_do(monkeypatch, host):
 @pytest.mark.parametrize("key", ["geh\neim", "schlüssel"])
 def test_a_key_that_no_header_can_hold_is_named_and_not_shown(monkeypatch, key):
     monkeypatch.setenv("JARVIS_BACKEND_STT__API_KEY", key)
-    with pytest.raises(ConfigError, match=r"^stt.api_key: expected printable ASCII on one line$"):
+    with pytest.raises(
+        BackendConfigError, match=r"^stt.api_key: expected printable ASCII on one line$"
+    ):
         load([])

@@ -9,7 +9,14 @@ import pytest
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
 from jarvis_backend.config import Limits
-from jarvis_backend.conversation import Answer, Conversation, Done, Spoken, Thinking, Transcript
+from jarvis_backend.conversation import (
+    AnswerText,
+    BrainAsked,
+    Conversation,
+    Spoken,
+    TranscriptReady,
+    TurnDone,
+)
 from jarvis_backend.engines.engine import NoEar, NoVoice, Speech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
 from jarvis_ear.audio.wav import pcm_to_wav
@@ -33,12 +40,12 @@ def sentence(index, text):
 def test_a_turn_goes_from_sound_to_speech(beep):
     engines = scripted(brain=ScriptedBrain("One. Two."))
     assert replies(engines, beep) == [
-        Transcript("what time is it"),
-        Thinking("scripted"),
-        Answer("One. Two."),
+        TranscriptReady("what time is it"),
+        BrainAsked("scripted"),
+        AnswerText("One. Two."),
         sentence(0, "One."),
         sentence(1, "Two."),
-        Done(2, unspoken=""),
+        TurnDone(2, unspoken=""),
     ]
     assert engines.brain.asked == ["what time is it"]
 
@@ -54,28 +61,31 @@ def test_a_sentence_that_fails_is_missing_but_counted(beep, caplog):
     voice = ScriptedVoice(fails=["One."])
     messages = replies(scripted(tts=voice), beep)
     assert [message.index for message in messages if isinstance(message, Spoken)] == [1, 2]
-    assert messages[-1] == Done(3, unspoken="")
+    assert messages[-1] == TurnDone(3, unspoken="")
     assert "sentence 0 is left out: cannot say" in caplog.text
 
 
 def test_when_every_sentence_fails_the_turn_still_ends(beep):
     voice = ScriptedVoice(fails=["One.", "Two.", "Three."])
-    assert replies(scripted(tts=voice), beep)[-1] == Done(3, unspoken="")
+    assert replies(scripted(tts=voice), beep)[-1] == TurnDone(3, unspoken="")
 
 
 def test_without_a_voice_the_reply_stays_text(beep):
     messages = replies(scripted(tts=NoVoice("install one")), beep)
-    assert messages[2:] == [Answer("One. Two. Three."), Done(0, unspoken="One. Two. Three.")]
+    assert messages[2:] == [
+        AnswerText("One. Two. Three."),
+        TurnDone(0, unspoken="One. Two. Three."),
+    ]
 
 
 @pytest.mark.parametrize("reply", ["", "```code```"])
 def test_nothing_to_say_is_no_sentence(beep, reply):
-    assert replies(scripted(brain=ScriptedBrain(reply)), beep)[-1] == Done(0, unspoken="")
+    assert replies(scripted(brain=ScriptedBrain(reply)), beep)[-1] == TurnDone(0, unspoken="")
 
 
 def test_the_wake_phrase_is_not_part_of_the_command(beep):
     engines = scripted(stt=ScriptedEar("hey jarvis stop"))
-    assert replies(engines, beep)[0] == Transcript("stop")
+    assert replies(engines, beep)[0] == TranscriptReady("stop")
     assert engines.brain.asked == ["stop"]
 
 
@@ -124,10 +134,10 @@ def test_a_long_transcript_and_a_long_answer_are_cut(beep):
     brain = ScriptedBrain("y" * 20_000)
     engines = scripted(stt=ScriptedEar("x" * 20_000), brain=brain, tts=NoVoice("none"))
     messages = replies(engines, beep)
-    assert messages[0] == Transcript("x" * 16_384)
+    assert messages[0] == TranscriptReady("x" * 16_384)
     assert brain.asked == ["x" * 16_384]
-    assert messages[2] == Answer("y" * 16_384)
-    assert messages[-1] == Done(0, unspoken="y" * 16_384)
+    assert messages[2] == AnswerText("y" * 16_384)
+    assert messages[-1] == TurnDone(0, unspoken="y" * 16_384)
 
 
 def test_a_long_partial_transcript_is_cut():
@@ -167,7 +177,7 @@ def test_an_unforeseen_failure_ends_the_turn_like_any_other(beep, monkeypatch, c
 def test_an_unforeseen_failure_of_the_voice_leaves_a_sentence_out(beep, monkeypatch, caplog):
     engines = scripted()
     monkeypatch.setattr(engines.tts, "speak", break_down)
-    assert replies(engines, beep)[-1] == Done(3, unspoken="")
+    assert replies(engines, beep)[-1] == TurnDone(3, unspoken="")
     assert "sentence 2 is left out: text-to-speech (scripted) failed" in caplog.text
 
 
@@ -186,7 +196,7 @@ def test_an_unforeseen_failure_of_a_guess_is_no_error(monkeypatch):
 
 def test_a_long_reply_is_cut(beep):
     messages = replies(scripted(), beep, reply_chars=9)
-    assert messages[-1] == Done(2, unspoken="")
+    assert messages[-1] == TurnDone(2, unspoken="")
 
 
 def test_whoever_stops_listening_stops_the_voice(beep):
@@ -196,7 +206,7 @@ def test_whoever_stops_listening_stops_the_voice(beep):
         reply = conversation(scripted(tts=voice)).reply(beep)
         async with aclosing(reply) as messages, asyncio.timeout(10):
             async for message in messages:
-                if isinstance(message, Answer):
+                if isinstance(message, AnswerText):
                     break
             waiting = asyncio.ensure_future(anext(messages))
             while len(voice.asked) < 2:  # noqa: ASYNC110 - nothing says when the second is asked

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from fakes.engines import ScriptedBrain, scripted, spoken
 from fakes.exchange import Line, load, save, timeless
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.wires import socketio as voice
@@ -146,7 +146,7 @@ def socket_io_turn():
 
 def record():
     save("voice_socketio", socket_io_turn())
-    with Server(Config(port=0), engines()) as server:
+    with Server(BackendConfig(port=0), engines()) as server:
         for wire, scene in SCENES.items():
             lines = []
             with open_line(server.url, wire) as line:

@@ -6,7 +6,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.host_check import HostRules, Malformed
 
 
@@ -90,7 +90,7 @@ def test_a_page_must_be_ours_or_named(origin, admitted):
 
 @pytest.fixture(scope="module")
 def client():
-    with TestClient(create_app(Config(), scripted())) as client:
+    with TestClient(create_app(BackendConfig(), scripted())) as client:
         yield client
 
 
@@ -131,14 +131,14 @@ def test_a_name_of_the_local_network_needs_a_good_token_or_a_permission(client):
     offered = {"subprotocols": [token], "headers": host}
     with client.websocket_connect("/ws/voice", **offered) as line:
         assert line.accepted_subprotocol == token
-    known = create_app(Config(allow_hosts=["jarvis.local"]), scripted())
+    known = create_app(BackendConfig(allow_hosts=["jarvis.local"]), scripted())
     with TestClient(known) as other:
         assert other.get("/api/status", headers=host).status_code == 200
 
 
 def test_the_name_of_the_test_client_is_good_in_process_only(client):
     assert client.get("/health", headers={"Host": "testserver"}).status_code == 200
-    with TestClient(create_app(Config(), scripted()), base_url="http://192.0.2.1") as other:
+    with TestClient(create_app(BackendConfig(), scripted()), base_url="http://192.0.2.1") as other:
         assert other.get("/health").status_code == 200
         assert other.get("/health", headers={"Host": "testserver"}).status_code == 403
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from jarvis_backend.process import LINES, PERIOD_S, STRANGERS, Throttle, log_to_stderr
+from jarvis_backend.process import LINES, PERIOD_S, STRANGERS, LogThrottle, log_to_stderr
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def clock():
 @pytest.fixture
 def written(clock):
     """Log a line at a place of the code, and return what is written of it."""
-    throttle = Throttle(lambda: clock[0])
+    throttle = LogThrottle(lambda: clock[0])
 
     def log(name, text, *arguments, line=1):
         record = logging.LogRecord(name, logging.WARNING, "x.py", line, text, arguments, None)
@@ -47,4 +47,4 @@ def test_the_program_throttles_once(monkeypatch):
     monkeypatch.setattr(ours, "level", ours.level)
     log_to_stderr("info")
     log_to_stderr("info")
-    assert [type(one) for one in handler.filters] == [Throttle]
+    assert [type(one) for one in handler.filters] == [LogThrottle]

@@ -116,7 +116,7 @@ def test_the_help_is_no_error():
     ],
 )
 def test_an_open_door_is_warned_about(caplog, options, warnings):
-    program._warn_if_open(program.Config(**options))
+    program._warn_if_open(program.BackendConfig(**options))
     assert len(caplog.records) == warnings
     assert ("insecure" in caplog.text) is (warnings == 2)
 

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from fakes.chromium import CHROMIUM, launch
 from fakes.engines import scripted
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.wires import socketio as wire
 
@@ -73,14 +73,14 @@ def open_page(browser):
 @pytest.fixture(scope="module")
 def real():
     """A backend with its real engines."""
-    with Server(Config(port=0, console=True, password="jarvis")) as server:
+    with Server(BackendConfig(port=0, console=True, password="jarvis")) as server:
         yield server.url
 
 
 @pytest.fixture
 def plain():
     """A backend with scripted engines."""
-    with Server(Config(port=0, console=True, password="jarvis"), scripted()) as server:
+    with Server(BackendConfig(port=0, console=True, password="jarvis"), scripted()) as server:
         yield server
 
 

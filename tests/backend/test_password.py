@@ -9,8 +9,8 @@ from fakes.engines import scripted
 from jarvis_backend import __main__ as program
 from jarvis_backend.app import create_app
 from jarvis_backend.auth import NotAHash, Password, hash_of
-from jarvis_backend.config import Config, load
-from jarvis_backend.errors import ConfigError
+from jarvis_backend.config import BackendConfig, load
+from jarvis_backend.errors import BackendConfigError
 
 
 def test_a_hash_recognises_its_password_and_no_other():
@@ -28,7 +28,7 @@ def test_other_texts_are_no_hash(text, monkeypatch):
     with pytest.raises(NotAHash):
         Password("", text)
     monkeypatch.setenv("JARVIS_BACKEND_PASSWORD_HASH", text)
-    with pytest.raises(ConfigError, match=r"^password_hash: expected what"):
+    with pytest.raises(BackendConfigError, match=r"^password_hash: expected what"):
         load([])
 
 
@@ -36,7 +36,7 @@ def test_it_is_made_by_the_program_and_opens_the_door(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("geheim\n"))
     assert program.main(["--hash-password"]) == 0
     hashed = capsys.readouterr().out.strip()
-    with TestClient(create_app(Config(password_hash=hashed), scripted())) as client:
+    with TestClient(create_app(BackendConfig(password_hash=hashed), scripted())) as client:
 
         def login(password):
             return client.post("/api/auth/login", json={"password": password}).status_code

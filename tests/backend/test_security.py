@@ -15,8 +15,8 @@ from websockets.sync.client import connect
 from fakes.engines import scripted
 from jarvis_backend import flood_gate
 from jarvis_backend.app import create_app
-from jarvis_backend.auth import Admission, Auth, Password, Refused
-from jarvis_backend.config import Config, Limits
+from jarvis_backend.auth import AccessRules, Auth, LoginRefused, Password
+from jarvis_backend.config import BackendConfig, Limits
 
 STRANGER = ("192.0.2.7", 40_000)
 LIMITS = Limits(message_bytes=65_536, messages_per_s=10)
@@ -25,7 +25,7 @@ PUBLIC = {"/health", "/api/health", "/api/auth/login", *PAGE}
 
 
 def app(**options):
-    return create_app(Config(limits=LIMITS, console=True, **options), scripted())
+    return create_app(BackendConfig(limits=LIMITS, console=True, **options), scripted())
 
 
 def routes():
@@ -286,7 +286,7 @@ def test_sessions_that_begin_with_a_long_poll_are_bounded(serve):
 
 
 def test_who_guesses_has_to_wait():
-    app = create_app(Config(limits=Limits(guesses_per_min=2)), scripted())
+    app = create_app(BackendConfig(limits=Limits(guesses_per_min=2)), scripted())
     with TestClient(app) as client:
 
         def login(password):
@@ -300,7 +300,7 @@ def test_who_guesses_has_to_wait():
 
 def test_one_connection_too_many_is_refused():
     limits = Limits(connections=1)
-    with TestClient(create_app(Config(limits=limits), scripted())) as client:
+    with TestClient(create_app(BackendConfig(limits=limits), scripted())) as client:
         with client.websocket_connect("/ws/voice"):
             assert close_code(client, "/ws/voice") == 1013
         with client.websocket_connect("/ws/voice"):
@@ -323,9 +323,9 @@ def test_one_connection_too_many_is_refused():
     ],
 )
 def test_only_this_machine_is_this_machine(peer, is_in):
-    admission = Admission(Auth(Password("x"), None, lambda: 0), require_token=False)
+    admission = AccessRules(Auth(Password("x"), None, lambda: 0), require_token=False)
     if is_in:
         assert admission.admit(peer, None) is None
         return
-    with pytest.raises(Refused):
+    with pytest.raises(LoginRefused):
         admission.admit(peer, None)

@@ -10,14 +10,14 @@ import uvicorn
 
 from fakes.engines import ScriptedEar, ScriptedVoice, scripted
 from jarvis_backend import server as server_module
-from jarvis_backend.config import Config
-from jarvis_backend.errors import AddressInUse, BackendError
+from jarvis_backend.config import BackendConfig
+from jarvis_backend.errors import AddressInUse, JarvisBackendError
 from jarvis_backend.server import STOP_S, Server
 from jarvis_ear.wires import socketio as wire
 
 
 def server(engines=None, **options):
-    return Server(Config(port=0, **options), engines or scripted())
+    return Server(BackendConfig(port=0, **options), engines or scripted())
 
 
 @pytest.mark.usefixtures("leaves_no_thread")
@@ -44,7 +44,7 @@ def test_it_can_be_started_again_and_stopped_twice():
 
 
 def test_it_starts_once():
-    with server() as one, pytest.raises(BackendError, match="expected one start per stop"):
+    with server() as one, pytest.raises(JarvisBackendError, match="expected one start per stop"):
         one.start()
 
 
@@ -85,12 +85,12 @@ def test_a_port_that_is_taken_is_told():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(AddressInUse, match=f"^cannot listen on 127.0.0.1:{port}: "):
-            Server(Config(port=port), scripted()).start()
+            Server(BackendConfig(port=port), scripted()).start()
 
 
 def test_an_address_of_another_machine_is_told():
     with pytest.raises(AddressInUse, match=r"^cannot listen on 192\.0\.2\.1:0: "):
-        Server(Config(host="192.0.2.1", port=0), scripted()).start()
+        Server(BackendConfig(host="192.0.2.1", port=0), scripted()).start()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_an_application_that_cannot_start_is_told_and_leaves_nothing(monkeypatch
         self.should_exit = True
 
     monkeypatch.setattr(uvicorn.Server, "startup", fail)
-    with pytest.raises(BackendError, match="did not start"):
+    with pytest.raises(JarvisBackendError, match="did not start"):
         server().start()
 
 

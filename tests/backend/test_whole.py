@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import decode_wav, pcm_to_wav
@@ -42,7 +42,7 @@ def test_a_spoken_question_gets_a_spoken_answer(run, connect, what_time, engine)
         assert sound.seconds > 1
         assert payloads[wire.TTS_DONE] == {"totalChunks": 1}
 
-    with Server(Config(port=0, tts={"engine": engine})) as server:
+    with Server(BackendConfig(port=0, tts={"engine": engine})) as server:
         run(ask(server.url))
 
 
@@ -56,7 +56,7 @@ def test_the_wake_word_in_front_and_another_rate_change_nothing(run, connect, fl
             told = dict(await ear.until(wire.LISTENING))
         assert told[wire.TRANSCRIPT] == {"text": "what time is it"}
 
-    with Server(Config(port=0)) as server:
+    with Server(BackendConfig(port=0)) as server:
         run(ask(server.url))
 
 
@@ -67,5 +67,5 @@ def test_the_ear_can_be_missing_and_the_rest_goes_on(run, connect, beep):
             told = dict(await ear.until(wire.LISTENING))
         assert told[wire.ERROR]["error"].startswith("STT service not available: ")
 
-    with Server(Config(port=0, stt={"engine": "none"})) as server:
+    with Server(BackendConfig(port=0, stt={"engine": "none"})) as server:
         run(ask(server.url))

@@ -6,8 +6,8 @@ from multiprocessing import Pipe
 import pytest
 
 from jarvis_backend import workers as module
-from jarvis_backend.config import Config
-from jarvis_backend.errors import BackendError
+from jarvis_backend.config import BackendConfig
+from jarvis_backend.errors import JarvisBackendError
 from jarvis_backend.workers import WORKER_S, Workers
 
 
@@ -53,7 +53,7 @@ class Family:
         """How long the parent takes to start one."""
         self.on_start = lambda: None
         options = {"workers": count, "port": 0, "message_queue": "redis://x"}
-        self.workers = Workers(Config(**options), lambda: self.now)
+        self.workers = Workers(BackendConfig(**options), lambda: self.now)
         self.workers._spawn = self
 
     def Pipe(self, duplex):  # noqa: N802 - as the module has it
@@ -113,7 +113,9 @@ def test_each_has_its_time_from_its_own_beginning(family):
 def test_one_that_takes_longer_is_told_and_all_are_ended(family):
     two = family(2, WORKER_S + 1)
     two.on_start = lambda: len(two.made) == 2 and two.accept(1)
-    with pytest.raises(BackendError, match=r"^a worker did not start, expected it within 60 s$"):
+    with pytest.raises(
+        JarvisBackendError, match=r"^a worker did not start, expected it within 60 s$"
+    ):
         two.workers.start()
     assert not any(process.is_alive() for process, _ in two.made)
 
@@ -121,7 +123,7 @@ def test_one_that_takes_longer_is_told_and_all_are_ended(family):
 def test_one_that_ends_instead_is_told_at_once(family):
     one = family(1)
     one.on_start = lambda: one.end(0, 1)
-    with pytest.raises(BackendError, match="did not start"):
+    with pytest.raises(JarvisBackendError, match="did not start"):
         one.workers.start()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted
 from fakes.wire_clients import Refused
-from jarvis_backend.config import Config, Limits
+from jarvis_backend.config import BackendConfig, Limits
 from jarvis_backend.engines.engine import Speech
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
@@ -79,5 +79,5 @@ def speech():
 def bench(speech):
     ear = Judge()
     engines = scripted(stt=ear, brain=Parrot(), tts=Scale())
-    with Server(Config(port=0, limits=LIMITS), engines) as server:
+    with Server(BackendConfig(port=0, limits=LIMITS), engines) as server:
         yield Bench(server.url, ear, speech)

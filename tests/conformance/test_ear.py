@@ -14,7 +14,7 @@ from fakes.recordings import recording
 from fakes.told import Told
 from fakes.voice_server import free_port, wait_until
 from fakes.wire_cases import on
-from jarvis_backend.config import Config, Limits
+from jarvis_backend.config import BackendConfig, Limits
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.backend import BackendClient
@@ -52,7 +52,7 @@ def serve(stt):
 
         def start(tts=None, port=0, **options):
             engines = scripted(stt, ScriptedBrain("One. Two."), tts)
-            config = Config(port=port, password=PASSWORD, **options)
+            config = BackendConfig(port=port, password=PASSWORD, **options)
             return running.enter_context(Server(config, engines))
 
         yield start
@@ -300,7 +300,7 @@ def test_reconnect(wire, stt, ear):
     assert not client.connect()
     turn_id = client.send_audio(voice(600))
     for _ in range(2):
-        with Server(Config(port=port, password=PASSWORD), scripted(stt)):
+        with Server(BackendConfig(port=port, password=PASSWORD), scripted(stt)):
             assert told.end_of(turn_id).verdict is Verdict.DONE
         turn_id = client.send_audio(voice(600))
     client.disconnect()
@@ -324,7 +324,7 @@ def test_secrets_and_voices_stay_out_of_the_log(wire, serve, ear, caplog):
 @pytest.mark.long
 def test_round_trip_of_real_speech(wire, ear):
     spoken = np.concatenate([recording("hey-jarvis-what-time-is-it"), np.zeros(4800, "<i2")])
-    with Server(Config(port=0, password=PASSWORD)) as server:
+    with Server(BackendConfig(port=0, password=PASSWORD)) as server:
         client, told = ear(server.url)
         assert client.connect()
         pcm = spoken.astype("<i2").tobytes()

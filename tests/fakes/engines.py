@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from jarvis_backend.brain import Brain
 from jarvis_backend.conversation import Engines
-from jarvis_backend.engines.engine import Listening, Speech, SpeechToText, TextToSpeech
+from jarvis_backend.engines.engine import LiveTranscription, Speech, SpeechToText, TextToSpeech
 from jarvis_backend.errors import EngineError
 from jarvis_ear.audio.wav import pcm_to_wav
 
@@ -38,7 +38,7 @@ class ScriptedEar:
             raise EngineError(self.error)
         return self.text
 
-    def listen(self) -> Listening:
+    def listen(self) -> LiveTranscription:
         """Guess ``guess`` of everything."""
         return _ScriptedListening(self)
 

@@ -43,7 +43,7 @@ from jarvis_ear.hearing.events import (
     UtteranceGrew,
 )
 from jarvis_ear.hearing.turns import TurnMachine
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
 
 SILENCE, MURMUR, NOISE, VOICE, WORD = Kind
@@ -52,7 +52,7 @@ CALL = (SILENCE, 1000, VOICE, 320, WORD, 80, SILENCE, 700)
 COMMAND = (*CALL, VOICE, 1500, SILENCE, 1500)
 
 
-def utterances(heard: list[tuple[Samples, Effect]]) -> list[Utterance]:
+def utterances(heard: list[tuple[Samples, Effect]]) -> list[CapturedUtterance]:
     return [effect.utterance for _, effect in heard if isinstance(effect, SendUtterance)]
 
 
@@ -79,7 +79,7 @@ def test_wake_word_pause_command():
     source = written(*COMMAND)
     heard = hear(ScriptedEar().ear, source)
     [utterance] = utterances(heard)
-    assert utterance == Utterance(
+    assert utterance == CapturedUtterance(
         start=samples(2100 - 500),
         speech_start=samples(2100),
         speech_end=samples(3600),

@@ -17,7 +17,7 @@ from jarvis_ear.hearing.events import (
     TurnDropped,
     TurnOpened,
 )
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.units import SAMPLE_BYTES, Samples, samples, seconds
 
 CUTS = range(0, 20 * 97, 97)  # 97 samples: each cut falls elsewhere in a frame and in a step
@@ -35,7 +35,7 @@ def hear_all(sound: Pcm) -> list[tuple[Samples, Effect]]:
     return heard
 
 
-def utterances(heard: list[tuple[Samples, Effect]]) -> list[Utterance]:
+def utterances(heard: list[tuple[Samples, Effect]]) -> list[CapturedUtterance]:
     return [effect.utterance for _, effect in heard if isinstance(effect, SendUtterance)]
 
 
@@ -43,7 +43,7 @@ def wakes(heard: list[tuple[Samples, Effect]]) -> list[int]:
     return [at for at, effect in heard if isinstance(effect, TurnOpened)]
 
 
-def assert_is_piece_of(utterance: Utterance, sound: Pcm) -> None:
+def assert_is_piece_of(utterance: CapturedUtterance, sound: Pcm) -> None:
     """Sample by sample: nothing lost, nothing doubled, nothing moved."""
     kept = np.frombuffer(utterance.pcm, np.int16)
     assert utterance.lost == 0

@@ -35,12 +35,12 @@ from jarvis_ear.hearing.events import (
     WakeDetected,
 )
 from jarvis_ear.hearing.turns import SPEAKING_MAX_MS, TRANSITIONS, TurnMachine
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.units import Samples, samples
 
 NOW = Samples(0)
 BACKEND_EVENTS = {ReplyStarted, ReplyEnded, Failed}
-UTTERANCE = Utterance(
+UTTERANCE = CapturedUtterance(
     start=Samples(0),
     speech_start=Samples(0),
     speech_end=Samples(320),

@@ -112,3 +112,13 @@ def test_a_small_module_has_several_importers(package):
         and name not in UNIMPORTED
     ]
     assert lonely == []
+
+
+def test_a_class_name_has_one_meaning():
+    defined: dict[str, list[str]] = defaultdict(list)
+    for package in LIMITS:
+        for name, path in files_of(package).items():
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef):
+                    defined[node.name].append(name)
+    assert {each: places for each, places in defined.items() if len(places) > 1} == {}

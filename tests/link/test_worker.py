@@ -3,12 +3,12 @@ import threading
 
 import pytest
 
-from jarvis_ear.link.tls_and_tcp import Worker
+from jarvis_ear.link.tls_and_tcp import AbandonableTask
 
 
 def test_the_outcome_is_what_the_work_returned():
     async def story():
-        worker = Worker("worker", threading.current_thread)
+        worker = AbandonableTask("worker", threading.current_thread)
         assert not worker.busy
         thread = await worker.start()
         worker.settle()
@@ -23,7 +23,7 @@ def test_the_outcome_is_what_the_work_raised():
         raise SystemExit(3)
 
     async def story():
-        outcome = Worker("worker", fail).start()
+        outcome = AbandonableTask("worker", fail).start()
         await asyncio.wait({outcome})
         assert isinstance(outcome.exception(), SystemExit)
 
@@ -34,7 +34,7 @@ def test_nobody_waits_for_work_that_hangs():
     release = threading.Event()
 
     async def story():
-        worker = Worker("worker", lambda: release.wait(10))
+        worker = AbandonableTask("worker", lambda: release.wait(10))
         outcome = worker.start()
         worker.settle()
         assert worker.busy
@@ -51,7 +51,7 @@ def test_an_outcome_that_nobody_wants_any_more_harms_nobody():
     release = threading.Event()
 
     async def story():
-        worker = Worker("worker", lambda: release.wait(10))
+        worker = AbandonableTask("worker", lambda: release.wait(10))
         worker.start().cancel()
         return worker
 

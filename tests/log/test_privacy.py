@@ -29,7 +29,7 @@ from jarvis_ear.hearing.events import (
     TurnOpened,
     UtteranceGrew,
 )
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.log import journal as journal_socket
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import last_words
@@ -42,10 +42,12 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl-_x"
 WORDS = "the canary sings"
 
 
-def utterance() -> Utterance:
+def utterance() -> CapturedUtterance:
     places = [samples(ms) for ms in (1500, 2000, 3620, 4420)]
     start, speech_start, speech_end, end = places
-    return Utterance(start, speech_start, speech_end, end, SOUND, EndReason.HANGOVER, Samples(0))
+    return CapturedUtterance(
+        start, speech_start, speech_end, end, SOUND, EndReason.HANGOVER, Samples(0)
+    )
 
 
 def a_turn(*, transcripts: bool) -> None:

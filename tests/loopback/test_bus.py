@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 
 from fakes.engines import scripted
 from fakes.running_ear import RunningEar
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.bus.client import BusClient
 from jarvis_ear.bus.membership import BusSwitch
@@ -89,7 +89,7 @@ def key(request):
 def bus(key):
     """The address of a bus, and a person on it."""
     options = {} if key is None else {"bus_key": key}
-    with Server(Config(port=0, **options), scripted()) as server:
+    with Server(BackendConfig(port=0, **options), scripted()) as server:
         url = server.url.replace("http", "ws")
         with connect(url + "/ws") as line:
             yield url, Person(line, key)
@@ -118,7 +118,7 @@ def test_two_ears_are_switched_together_and_each_answers_for_itself(bus, key, tm
 
 
 def test_a_mute_of_the_bus_outlives_ear_and_bus(tmp_path):
-    with Server(Config(port=0), scripted()) as server:
+    with Server(BackendConfig(port=0), scripted()) as server:
         url = server.url.replace("http", "ws")
         with connect(url + "/ws") as line, Ear(tmp_path, "kitchen", url) as ear:
             person = Person(line)
@@ -151,7 +151,7 @@ def test_an_ear_that_joins_or_comes_back_hears_that_the_microphones_are_off(bus,
 
 
 def test_a_bus_that_asks_for_a_token_gets_one_if_it_is_the_backend(tmp_path):
-    with Server(Config(port=0, require_token=True), scripted()) as server:
+    with Server(BackendConfig(port=0, require_token=True), scripted()) as server:
         url = server.url.replace("http", "ws")
         backend = BackendOptions(url=server.url, agent_id="kitchen")
         ear = Ear(tmp_path, "kitchen", url)
@@ -168,7 +168,7 @@ def test_a_bus_that_asks_for_a_token_gets_one_if_it_is_the_backend(tmp_path):
 
 @pytest.mark.long  # hears a recording as long as it is
 def test_the_whole_ear_on_the_bus(tmp_path):
-    with Server(Config(port=0), scripted()) as server:
+    with Server(BackendConfig(port=0), scripted()) as server:
         url = server.url.replace("http", "ws")
         options = (
             *("--backend-url", server.url, "--bus.url", url, "--input", str(RECORDING)),

@@ -26,7 +26,7 @@ from jarvis_ear.devices.silence import GapLog
 from jarvis_ear.errors import ConfigError, MicrophoneUnavailable
 from jarvis_ear.hearing.events import SendUtterance, State, StateChanged, TurnDropped, TurnOpened
 from jarvis_ear.hearing.inbox import Inbox
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.journal import turns
 from jarvis_ear.log import journal, setup
 from jarvis_ear.log.setup import last_words, life_told
@@ -55,7 +55,7 @@ def begin(log: TurnLog, turn_id: str, score: float) -> None:
 
 def speak(log: TurnLog, turn_id: str, answer_ms: int, verdict: Verdict, cause: str = "") -> None:
     begin(log, turn_id, 0.97)
-    heard = Utterance(
+    heard = CapturedUtterance(
         start=samples(1500),
         speech_start=samples(2000),
         speech_end=samples(3620),

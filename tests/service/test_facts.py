@@ -36,7 +36,7 @@ def test_what_is_encrypted_is_told_apart(tmp_path):
         layout.at(path).parent.mkdir(parents=True)
         layout.at(path).touch()
     kept = facts.credentials(layout)
-    assert kept == facts.Kept(
+    assert kept == facts.StoredCredentials(
         frozenset({"jarvis-bus-key", "jarvis-password"}), frozenset({"jarvis-password"})
     )
 

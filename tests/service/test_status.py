@@ -2,7 +2,7 @@
 
 import pytest
 
-from jarvis_ear.service.facts import Kept
+from jarvis_ear.service.facts import StoredCredentials
 from jarvis_ear.service.status import Findings, advice, screen
 
 RUNNING = {
@@ -62,10 +62,10 @@ def test_what_is_odd_is_shown():
 
 def test_the_stored_credentials_are_listed_by_name():
     names = frozenset({"jarvis-password", "jarvis-bus-key"})
-    kept = Kept(names, frozenset({"jarvis-password"}))
+    kept = StoredCredentials(names, frozenset({"jarvis-password"}))
     text = screen(Findings(RUNNING, MISSING, HEARING, kept=kept))
     assert "credentials     jarvis-bus-key (for root only), jarvis-password (encrypted)\n" in text
-    kept = Kept(names, names, is_complete=False)
+    kept = StoredCredentials(names, names, is_complete=False)
     text = screen(Findings(RUNNING, MISSING, HEARING, kept=kept))
     assert "jarvis-password (encrypted), what is not encrypted is shown to root only\n" in text
 

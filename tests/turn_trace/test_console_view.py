@@ -28,11 +28,11 @@ from jarvis_ear.hearing.events import (
     TurnOpened,
     UtteranceGrew,
 )
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.turn_trace.console_view import MAX_QUOTED, MAX_TURNS, Publisher
 from jarvis_ear.units import Samples, samples
 
-UTTERANCE = Utterance(
+UTTERANCE = CapturedUtterance(
     start=Samples(0),
     speech_start=samples(500),
     speech_end=samples(1500),

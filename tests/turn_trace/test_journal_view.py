@@ -36,7 +36,7 @@ from jarvis_ear.hearing.events import (
     TurnOpened,
     UtteranceGrew,
 )
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.journal import sound
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import FIELDS
@@ -52,9 +52,9 @@ def _all_levels(caplog):
     caplog.set_level(logging.DEBUG, LOGGER.name)
 
 
-def utterance(lost_ms: int = 0) -> Utterance:
+def utterance(lost_ms: int = 0) -> CapturedUtterance:
     """1.62 s of speech that began 2 s into the sound, and 0.8 s of silence."""
-    return Utterance(
+    return CapturedUtterance(
         start=samples(1500),
         speech_start=samples(2000),
         speech_end=samples(3620),

@@ -15,9 +15,15 @@ from contextlib import suppress
 from typing import Final, NoReturn
 
 from jarvis_backend.auth import hash_of
-from jarvis_backend.config import PASSWORD_CHARACTERS, Config, forget_secrets, is_loopback, load
+from jarvis_backend.config import (
+    PASSWORD_CHARACTERS,
+    BackendConfig,
+    forget_secrets,
+    is_loopback,
+    load,
+)
 from jarvis_backend.connections import raise_file_limit
-from jarvis_backend.errors import BackendError, ConfigError
+from jarvis_backend.errors import BackendConfigError, JarvisBackendError
 from jarvis_backend.process import forbid_dumps, log_to_stderr
 from jarvis_backend.server import Server
 from jarvis_backend.workers import Workers
@@ -52,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _warn_if_open(config)
         server = Server(config) if config.workers == 1 else Workers(config)
         _serve(server, companion=config.companion)
-    except BackendError as error:
+    except JarvisBackendError as error:
         sys.stderr.write("".join(f"jarvis-backend: {line}\n" for line in str(error).splitlines()))
         return error.exit_status
     return 0
@@ -81,7 +87,9 @@ def _stop_at_end_of_input(server: Server | Workers) -> None:
 def _hash_password() -> None:
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
-        raise ConfigError("--hash-password: standard input is empty, expected a password on a line")
+        raise BackendConfigError(
+            "--hash-password: standard input is empty, expected a password on a line"
+        )
     if len(password) < PASSWORD_CHARACTERS:
         sys.stderr.write(
             f"jarvis-backend: the password has under {PASSWORD_CHARACTERS} characters: "
@@ -90,7 +98,7 @@ def _hash_password() -> None:
     print(hash_of(password))  # noqa: T201 - what was asked for
 
 
-def _warn_if_open(config: Config) -> None:
+def _warn_if_open(config: BackendConfig) -> None:
     if is_loopback(config.host):
         return
     _LOG.warning("listening on %s: other machines can reach this backend", config.host)

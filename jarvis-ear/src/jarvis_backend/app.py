@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from jarvis_backend.agents import Agents, QueuedRooms
-from jarvis_backend.auth import Admission, Auth, LoginLimiter, Password
-from jarvis_backend.config import Config, load
+from jarvis_backend.auth import AccessRules, Auth, LoginLimiter, Password
+from jarvis_backend.config import BackendConfig, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.endpoints.event_bus import event_bus_routes
 from jarvis_backend.endpoints.http import HttpDoor, console_routes, health_routes, status_routes
@@ -50,7 +50,7 @@ PING_TIMEOUT_S: Final = 10
 
 
 def create_app(
-    config: Config | None = None,
+    config: BackendConfig | None = None,
     engines: Engines | None = None,
     *,
     now: Callable[[], float] = time.monotonic,
@@ -83,7 +83,7 @@ def create_app(
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         )
-    admission = Admission(auth, require_token=config.require_token)
+    admission = AccessRules(auth, require_token=config.require_token)
 
     def shows_token(headers: Headers) -> bool:
         offered = headers.get("sec-websocket-protocol", "").split(",")[0].strip()
@@ -120,7 +120,7 @@ async def _left(_request: Request, _error: Exception) -> Response:
     return Response(status_code=400)
 
 
-def _auth(config: Config) -> Auth:
+def _auth(config: BackendConfig) -> Auth:
     secret = config.jwt_secret
     return Auth(
         Password(config.password.get_secret_value(), config.password_hash.get_secret_value()),
@@ -129,7 +129,7 @@ def _auth(config: Config) -> Auth:
     )
 
 
-def _queue(config: Config) -> MessageQueue:
+def _queue(config: BackendConfig) -> MessageQueue:
     if not config.message_queue:
         return NoQueue()
     password = config.queue_password
@@ -138,12 +138,14 @@ def _queue(config: Config) -> MessageQueue:
     )
 
 
-def _seal(config: Config, queue: MessageQueue) -> SharedSeal:
+def _seal(config: BackendConfig, queue: MessageQueue) -> SharedSeal:
     key = config.bus_key
     return SharedSeal(None if key is None else key.get_secret_value().encode(), time.time, queue)
 
 
-def _socketio_server(config: Config, rules: HostRules, rooms: QueuedRooms) -> socketio.AsyncServer:
+def _socketio_server(
+    config: BackendConfig, rules: HostRules, rooms: QueuedRooms
+) -> socketio.AsyncServer:
     # The library writes tokens and sound into its log at INFO.
     quiet = logging.getLogger("jarvis_backend.socketio")
     quiet.setLevel(logging.CRITICAL)

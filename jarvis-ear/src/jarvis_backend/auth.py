@@ -176,7 +176,7 @@ ROLE: Final = "operator"
 _ALGORITHM: Final = "HS256"
 
 
-class Refused(Exception):
+class LoginRefused(Exception):
     """The peer may not come in. Its text is the one satellites know."""
 
 
@@ -202,9 +202,9 @@ class Auth:
     def admit(self, token: object) -> None:
         """Return if ``token`` is good, else raise ``Refused``."""
         if not isinstance(token, str) or not token:
-            raise Refused("Authentication required")
+            raise LoginRefused("Authentication required")
         if not self._is_good(token):
-            raise Refused("Invalid or expired token")
+            raise LoginRefused("Invalid or expired token")
 
     def _is_good(self, token: str) -> bool:
         try:
@@ -221,7 +221,7 @@ class Auth:
         return isinstance(expires, int) and self._now() < expires and claims.get("role") == ROLE
 
 
-class Admission:
+class AccessRules:
     """Decides who may use a wire, or its HTTP routes. Immutable: any thread may ask.
 
     Wires without a login are open to programs of this machine until ``require_token``; everybody
@@ -255,7 +255,7 @@ class Admission:
         """Whether a good token is among what ``admit`` would look at."""
         try:
             self.admit(None, authorization, subprotocols, login=True)
-        except Refused:
+        except LoginRefused:
             return False
         return True
 

@@ -34,7 +34,7 @@ from pydantic_settings import (
 )
 
 from jarvis_backend.auth import NotAHash, Password
-from jarvis_backend.errors import ConfigError
+from jarvis_backend.errors import BackendConfigError
 
 CREDENTIALS: Final[Mapping[str, str]] = {
     "jarvis-password": "password",
@@ -73,7 +73,9 @@ def _text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"credential {path.name}: cannot be read, expected one line") from error
+        raise BackendConfigError(
+            f"credential {path.name}: cannot be read, expected one line"
+        ) from error
 
 
 ENV_PREFIX: Final = "JARVIS_BACKEND_"
@@ -104,13 +106,13 @@ def _at_home(path: str) -> str:
         raise ValueError("expected a path: nobody knows the home that its ~ stands for") from None
 
 
-class Section(BaseModel):
+class BackendSection(BaseModel):
     """What all sections share: frozen, no unknown names, docstrings as descriptions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class SpeechToTextOptions(Section):
+class SpeechToTextOptions(BackendSection):
     """What understands."""
 
     engine: Literal["pocketsphinx", "faster-whisper", "openai", "none"] = "pocketsphinx"
@@ -136,7 +138,7 @@ class SpeechToTextOptions(Section):
     """People whose words `pocketsphinx` follows at once while they speak; 90 MB for each."""
 
 
-class BrainOptions(Section):
+class BrainOptions(BackendSection):
     """What answers."""
 
     engine: Literal["builtin", "openai"] = "builtin"
@@ -153,7 +155,7 @@ class BrainOptions(Section):
     """How long one answer may take."""
 
 
-class TextToSpeechOptions(Section):
+class TextToSpeechOptions(BackendSection):
     """What speaks."""
 
     engine: Literal["auto", "flite", "espeak-ng", "espeak-library", "piper", "openai", "none"] = (
@@ -172,7 +174,7 @@ class TextToSpeechOptions(Section):
     """How long one sentence may take."""
 
 
-class Limits(Section):
+class Limits(BackendSection):
     """What a satellite may use of this machine."""
 
     message_bytes: int = Field(default=5 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
@@ -206,7 +208,7 @@ class Limits(Section):
     """Sentences of one reply that are synthesised at once."""
 
 
-class Log(Section):
+class Log(BackendSection):
     """What the journal is told."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -215,7 +217,7 @@ class Log(Section):
     """Write what was understood and answered into the log. Off: only how long it was."""
 
 
-class Config(BaseSettings):
+class BackendConfig(BaseSettings):
     """All options of the backend."""
 
     model_config = SettingsConfigDict(
@@ -294,7 +296,7 @@ class Config(BaseSettings):
         return (init_settings, env_settings, kept)
 
 
-def load(arguments: Sequence[str] | None = None) -> Config:
+def load(arguments: Sequence[str] | None = None) -> BackendConfig:
     """Read the options, or raise a ConfigError that lists everything that is wrong with them.
 
     With ``arguments`` None the command line is left alone and only the environment counts.
@@ -302,14 +304,16 @@ def load(arguments: Sequence[str] | None = None) -> Config:
     _refuse_secrets(arguments or ())
     problems = [*_strays(os.environ), *_repeated(arguments or ())]
     try:
-        config = Config() if arguments is None else CliApp.run(Config, list(arguments))
+        config = (
+            BackendConfig() if arguments is None else CliApp.run(BackendConfig, list(arguments))
+        )
         problems += _weak(config)
     except ValidationError as error:
         problems += [_said(problem) for problem in error.errors(include_input=False)]
     except SettingsError as error:
         problems.append(str(error).splitlines()[0])
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise BackendConfigError("\n".join(problems))
     return config
 
 
@@ -321,7 +325,7 @@ def forget_secrets(environ: MutableMapping[str, str]) -> None:
             del environ[name]
 
 
-def secrets(options: type[BaseModel] = Config, inside: str = "") -> Iterator[str]:
+def secrets(options: type[BaseModel] = BackendConfig, inside: str = "") -> Iterator[str]:
     """Names of the options that are secret, those of a section after its name and a dot."""
     for name, option in options.model_fields.items():
         kind = option.annotation
@@ -337,7 +341,9 @@ def _refuse_secrets(arguments: Iterable[str]) -> None:
     for argument in arguments:
         flag = argument.partition("=")[0].replace("_", "-")
         if len(flag) > len("--") and any(name.startswith(flag) for name in flags):
-            raise ConfigError(f"{flag}: secrets are never arguments; expected in the environment")
+            raise BackendConfigError(
+                f"{flag}: secrets are never arguments; expected in the environment"
+            )
 
 
 def _repeated(arguments: Iterable[str]) -> Iterator[str]:
@@ -358,11 +364,11 @@ def _strays(names: Iterable[str]) -> Iterable[str]:
     """Names that look like ours and are none: most often a typing error."""
     for name in names:
         option = name.removeprefix(ENV_PREFIX).partition("__")[0].lower()
-        if name.startswith(ENV_PREFIX) and option not in Config.model_fields:
+        if name.startswith(ENV_PREFIX) and option not in BackendConfig.model_fields:
             yield f"{name}: there is no such option; see jarvis-backend --help"
 
 
-def _weak(config: Config) -> Iterable[str]:
+def _weak(config: BackendConfig) -> Iterable[str]:
     secret = config.jwt_secret
     if secret is not None and len(secret.get_secret_value()) < SECRET_LETTERS:
         yield f"jwt_secret: expected at least {SECRET_LETTERS} letters"
@@ -385,7 +391,7 @@ def _weak(config: Config) -> Iterable[str]:
             yield f"{name}.api_key: expected printable ASCII on one line"
 
 
-def _guessable(config: Config) -> Iterable[str]:
+def _guessable(config: BackendConfig) -> Iterable[str]:
     """Name a password that other machines would find out. Of a hash only the worst are known."""
     if is_loopback(config.host) or config.insecure_password or config.hash_password:
         return
@@ -416,7 +422,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _unshared(config: Config) -> Iterable[str]:
+def _unshared(config: BackendConfig) -> Iterable[str]:
     """Name what several processes lack to be one backend."""
     if not config.message_queue:
         if config.workers > 1:

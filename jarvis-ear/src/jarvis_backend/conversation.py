@@ -31,14 +31,14 @@ longer one. The rest is left out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript:
+class TranscriptReady:
     """What was understood, without the wake phrase."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Thinking:
+class BrainAsked:
     """The brain was asked."""
 
     provider: str
@@ -46,7 +46,7 @@ class Thinking:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerText:
     """What will be spoken, whole."""
 
     text: str
@@ -62,7 +62,7 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class TurnDone:
     """The reply is complete; always the last message of a turn that did not fail."""
 
     attempted: int
@@ -71,7 +71,7 @@ class Done:
     """The whole answer if there is no voice to speak it; else empty."""
 
 
-ReplyMessage: TypeAlias = Transcript | Thinking | Answer | Spoken | Done
+ReplyMessage: TypeAlias = TranscriptReady | BrainAsked | AnswerText | Spoken | TurnDone
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Conversation:
         self._log("understood: %s", text)
         if not text:
             raise UtteranceError("Could not understand audio")
-        yield Transcript(text)
+        yield TranscriptReady(text)
         async with aclosing(self._answer(text)) as messages:
             async for message in messages:
                 yield message
@@ -140,11 +140,11 @@ class Conversation:
 
     async def _answer(self, text: str) -> AsyncGenerator[ReplyMessage, None]:
         brain = self._engines.brain
-        yield Thinking(brain.provider)
+        yield BrainAsked(brain.provider)
         with _failing_as_one("brain", brain.provider):
             answer = await brain.answer(text)
         self._log("answer: %s", answer)
-        yield Answer(answer[:TEXT_LETTERS])
+        yield AnswerText(answer[:TEXT_LETTERS])
         async with aclosing(self._speak(answer)) as messages:
             async for message in messages:
                 yield message
@@ -173,7 +173,7 @@ class Conversation:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        yield Done(attempted, unspoken="" if has_voice else answer[:TEXT_LETTERS])
+        yield TurnDone(attempted, unspoken="" if has_voice else answer[:TEXT_LETTERS])
 
     async def _sentence(
         self, index: int, sentence: str, turnstile: asyncio.Semaphore

@@ -14,26 +14,26 @@ Anything else is a bug.
 from typing import ClassVar
 
 
-class BackendError(Exception):
+class JarvisBackendError(Exception):
     """The root: a person can act on its text, which says who, what, and what was expected."""
 
     exit_status: ClassVar[int] = 1
     """Status the program ends with when nobody handled the error (sysexits.h numbers)."""
 
 
-class ConfigError(BackendError):
+class BackendConfigError(JarvisBackendError):
     """The configuration cannot be used. One line per problem; all problems at once."""
 
     exit_status = 78  # EX_CONFIG
 
 
-class AddressInUse(BackendError):
+class AddressInUse(JarvisBackendError):
     """The address cannot be listened on."""
 
     exit_status = 69  # EX_UNAVAILABLE
 
 
-class EngineError(BackendError):
+class EngineError(JarvisBackendError):
     """An engine failed at one piece of work."""
 
 
@@ -45,5 +45,5 @@ class EngineBusy(EngineError):
     """An engine has too much to do already. Said at once, to who could not be answered in time."""
 
 
-class UtteranceError(BackendError):
+class UtteranceError(JarvisBackendError):
     """An utterance cannot be used: the text is what the satellite is told."""

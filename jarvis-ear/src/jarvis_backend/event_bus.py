@@ -111,7 +111,7 @@ class QueueSync:
             self._local.deliver(event)
 
 
-class BusClient:
+class BusSubscriber:
     """What waits to be sent to one client. Lives on the loop.
 
     Bound: ``QUEUE_EVENTS``. Policy: a client that falls behind is dropped. Counter: the bus's
@@ -138,7 +138,7 @@ class EventBus:
         self._queue = queue
         self._write = write
         self._now = now
-        self._clients: set[BusClient] = set()
+        self._clients: set[BusSubscriber] = set()
         self.modules = dict.fromkeys(wire.MODULES, True)
         """Which are enabled, as far as anybody has said."""
         self._said_at: dict[str, float] = {}  # of those about which somebody has said anything
@@ -146,9 +146,9 @@ class EventBus:
         sync.subscribe(self._broadcast)
         queue.when_there(self._learn)
 
-    def join(self) -> BusClient:
+    def join(self) -> BusSubscriber:
         """Take in one more client, and tell it which modules are off."""
-        client = BusClient()
+        client = BusSubscriber()
         for module, enabled in self.modules.items():
             if not enabled:
                 said_at = self._said_at[module]
@@ -157,11 +157,11 @@ class EventBus:
         self._clients.add(client)
         return client
 
-    async def answer(self, client: BusClient, payload: Mapping[str, Any]) -> None:
+    async def answer(self, client: BusSubscriber, payload: Mapping[str, Any]) -> None:
         """Tell one client something, after what it is to be told already."""
         await client.waiting.put(self._write(payload))
 
-    def leave(self, client: BusClient) -> None:
+    def leave(self, client: BusSubscriber) -> None:
         """Forget ``client``, which may have been dropped already."""
         self._clients.discard(client)
 

@@ -30,7 +30,7 @@ LINES: Final = 5
 PERIOD_S: Final = 60.0
 
 
-class Throttle(logging.Filter):
+class LogThrottle(logging.Filter):
     """Lets few lines of the loggers ``THROTTLED`` through. Any thread may log.
 
     Bound: ``LINES`` in ``PERIOD_S`` from one place of the code. Policy: one more is left out, and
@@ -72,5 +72,5 @@ def log_to_stderr(level: str) -> None:
     )
     logging.getLogger("jarvis_backend").setLevel(level.upper())
     for handler in logging.getLogger().handlers:
-        if not any(isinstance(one, Throttle) for one in handler.filters):
-            handler.addFilter(Throttle())
+        if not any(isinstance(one, LogThrottle) for one in handler.filters):
+            handler.addFilter(LogThrottle())

@@ -13,10 +13,10 @@ from typing import Any, Final, Self
 import uvicorn
 
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.connections import connections_for
 from jarvis_backend.conversation import Engines
-from jarvis_backend.errors import AddressInUse, BackendError
+from jarvis_backend.errors import AddressInUse, JarvisBackendError
 from jarvis_backend.http_protocol import HttpProtocol, WebSocketProtocol
 from jarvis_backend.process import STRANGERS
 
@@ -53,7 +53,7 @@ class Server:
 
     def __init__(
         self,
-        config: Config,
+        config: BackendConfig,
         engines: Engines | None = None,
         *,
         now: Callable[[], float] = time.monotonic,
@@ -75,7 +75,7 @@ class Server:
     def start(self) -> str:
         """Listen, run, and return the URL; raises AddressInUse when the address cannot be had."""
         if self._thread is not None:
-            raise BackendError("the server runs already; expected one start per stop")
+            raise JarvisBackendError("the server runs already; expected one start per stop")
         listener = self._listener or listen(self._config.host, self._config.port)
         try:
             self._uvicorn = _Uvicorn(_settings(self._config, self._engines, self._now))
@@ -93,7 +93,7 @@ class Server:
         if not self._uvicorn.settled.wait(START_S) or not self._uvicorn.accepts:
             self.stop()
             listener.close()
-            raise BackendError(f"the server did not start, expected it within {START_S:g} s")
+            raise JarvisBackendError(f"the server did not start, expected it within {START_S:g} s")
         if self._stop_asked:
             self.ask_to_stop()
         return url
@@ -174,7 +174,9 @@ def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)
 
 
-def _settings(config: Config, engines: Engines | None, now: Callable[[], float]) -> uvicorn.Config:
+def _settings(
+    config: BackendConfig, engines: Engines | None, now: Callable[[], float]
+) -> uvicorn.Config:
     connections = connections_for(config.limits)
     return uvicorn.Config(
         create_app(config, engines, now=now),

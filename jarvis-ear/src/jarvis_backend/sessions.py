@@ -34,7 +34,7 @@ class Mode(StrEnum):
     """Answers to what was said."""
 
 
-class State(StrEnum):
+class SessionState(StrEnum):
     """Whether a session carries sound."""
 
     CREATED = "created"
@@ -43,12 +43,12 @@ class State(StrEnum):
 
 
 @dataclass(slots=True)
-class Session:
+class VoiceSession:
     """One stream. Lives on the loop."""
 
     mode: Mode
     session_id: str = field(default_factory=lambda: secrets.token_urlsafe(ID_BYTES))
-    state: State = State.CREATED
+    state: SessionState = SessionState.CREATED
     taken: bool = False
     """A WebSocket carries it."""
     announced: bool = True
@@ -68,24 +68,24 @@ class Sessions:
     def __init__(self, most: int, queue: MessageQueue) -> None:
         self._most = most
         self._queue = queue
-        self._by_id: dict[str, Session] = {}
-        self._on_change: Callable[[Session], None] = lambda _session: None
+        self._by_id: dict[str, VoiceSession] = {}
+        self._on_change: Callable[[VoiceSession], None] = lambda _session: None
         self.refused = 0
         queue.subscribe(_CHANNEL, self._hear)
 
-    def when_changed_elsewhere(self, call: Callable[[Session], None]) -> None:
+    def when_changed_elsewhere(self, call: Callable[[VoiceSession], None]) -> None:
         """Call ``call`` with a session carried here that another process has started or stopped."""
         self._on_change = call
 
-    async def create(self, mode: Mode) -> Session | None:
+    async def create(self, mode: Mode) -> VoiceSession | None:
         """Make one; None if there are too many."""
-        return await self._add(Session(mode))
+        return await self._add(VoiceSession(mode))
 
-    async def adopt(self, session_id: str) -> Session | None:
+    async def adopt(self, session_id: str) -> VoiceSession | None:
         """Make one of that name, which nobody has announced; None if there are too many."""
-        return await self._add(Session(Mode.LOOPBACK, session_id, announced=False))
+        return await self._add(VoiceSession(Mode.LOOPBACK, session_id, announced=False))
 
-    async def find(self, session_id: str) -> Session | None:
+    async def find(self, session_id: str) -> VoiceSession | None:
         """Return the session of that id, if there is one anywhere."""
         known = self._by_id.get(session_id)
         if known is not None and known.taken:
@@ -95,29 +95,29 @@ class Sessions:
             return told
         return known
 
-    async def take(self, session: Session) -> bool:
+    async def take(self, session: VoiceSession) -> bool:
         """Carry ``session`` from now on; False if another connection does."""
         if session.taken or not await self._queue.claim(_claim(session), CARRIER_S):
             return False
         session.taken = True
         if not session.announced:  # whoever names it again wants it anew
-            session.mode, session.state = Mode.LOOPBACK, State.CREATED
+            session.mode, session.state = Mode.LOOPBACK, SessionState.CREATED
             session.received_bytes = session.sent_bytes = 0
         return True
 
-    async def release(self, session: Session) -> None:
+    async def release(self, session: VoiceSession) -> None:
         """Carry it no longer."""
         session.taken = False
         await self.save(session)
         await self._queue.forget(_claim(session))
 
-    async def save(self, session: Session) -> None:
+    async def save(self, session: VoiceSession) -> None:
         """Have the others know how it is; to be called again and again while it is carried."""
         await self._queue.store(_key(session.session_id), _write(session), KEEP_S)
         if session.taken:
             await self._queue.store(_claim(session), self._queue.process_id, CARRIER_S)
 
-    async def enter(self, session: Session, state: State) -> None:
+    async def enter(self, session: VoiceSession, state: SessionState) -> None:
         """Start or stop it, wherever it is carried."""
         session.state = state
         await self.save(session)
@@ -129,17 +129,17 @@ class Sessions:
             case {"id": str(session_id), "state": "running" | "stopped" as state, "from": sender}:
                 session = self._by_id.get(session_id)
                 if session is not None and session.taken and sender != self._queue.process_id:
-                    session.state = State(state)
+                    session.state = SessionState(state)
                     self._on_change(session)
 
-    async def _add(self, session: Session) -> Session | None:
+    async def _add(self, session: VoiceSession) -> VoiceSession | None:
         if not self._keep(session):
             self.refused += 1
             return None
         await self.save(session)
         return session
 
-    def _keep(self, session: Session) -> bool:
+    def _keep(self, session: VoiceSession) -> bool:
         is_full = session.session_id not in self._by_id and len(self._by_id) >= self._most
         if is_full and not self._forget_one():
             return False
@@ -158,18 +158,18 @@ def _key(session_id: str) -> str:
     return f"session:{session_id}"
 
 
-def _claim(session: Session) -> str:
+def _claim(session: VoiceSession) -> str:
     return f"carrier:{session.session_id}"
 
 
-def _write(session: Session) -> str:
+def _write(session: VoiceSession) -> str:
     return json.dumps(asdict(session))
 
 
-def _read(text: str | None) -> Session | None:
+def _read(text: str | None) -> VoiceSession | None:
     """Return a session that another process has saved."""
     if text is None:
         return None
     told: dict[str, Any] = json.loads(text)
-    typed = {"mode": Mode(told["mode"]), "state": State(told["state"]), "taken": False}
-    return Session(**{**told, **typed})
+    typed = {"mode": Mode(told["mode"]), "state": SessionState(told["state"]), "taken": False}
+    return VoiceSession(**{**told, **typed})

@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Final
 
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.connections import raise_file_limit
-from jarvis_backend.errors import BackendError
+from jarvis_backend.errors import JarvisBackendError
 from jarvis_backend.process import forbid_dumps, log_to_stderr
 from jarvis_backend.server import STOP_S, Server, listen, url_of
 
@@ -45,7 +45,7 @@ class Workers:
     A worker that ends is replaced. They end with their parent, whatever becomes of it.
     """
 
-    def __init__(self, config: Config, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: BackendConfig, now: Callable[[], float] = time.monotonic) -> None:
         """Run what ``config`` says; ``now`` is a monotonic clock."""
         self._config = config
         self._now = now
@@ -67,7 +67,9 @@ class Workers:
         for worker in self._workers:
             if not self._started(worker):
                 self.stop()
-                raise BackendError(f"a worker did not start, expected it within {WORKER_S:g} s")
+                raise JarvisBackendError(
+                    f"a worker did not start, expected it within {WORKER_S:g} s"
+                )
         return url
 
     def ask_to_stop(self) -> None:
@@ -151,7 +153,7 @@ def _says_ready(worker: _Worker) -> bool:
             return False
 
 
-def run_worker(config: Config, listener: socket.socket, says_ready: Connection) -> None:
+def run_worker(config: BackendConfig, listener: socket.socket, says_ready: Connection) -> None:
     """Serve until told to, or until the parent is gone."""
     forbid_dumps()
     log_to_stderr(config.log.level)
@@ -162,7 +164,7 @@ def run_worker(config: Config, listener: socket.socket, says_ready: Connection) 
     threading.Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
     try:
         server.start()
-    except BackendError as error:
+    except JarvisBackendError as error:
         _LOG.error("%s", error)
         sys.exit(error.exit_status)
     says_ready.send(True)  # noqa: FBT003 - one word

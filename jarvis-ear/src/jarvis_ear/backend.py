@@ -26,7 +26,7 @@ from jarvis_ear.delivery.utterance import CapturedAudio, Utterance
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.journal.turns import PLAINTEXT
 from jarvis_ear.link.backoff import Outage
-from jarvis_ear.link.commands import Abandon, CommandQueue, Discard, Grew, Heard, Put
+from jarvis_ear.link.commands import Abandon, CommandQueue, Discard, Grew, Put, ReplyHeard
 from jarvis_ear.link.login import Login, TokenCache
 from jarvis_ear.link.network_thread import NetworkThread
 from jarvis_ear.link.registry import WIRES, Proof, Wire
@@ -230,7 +230,7 @@ class BackendClient:
 
     def heard(self, turn_id: str, heard: str, why: str) -> None:
         """Record in the ledger how much of a reply was heard, see ``delivery.playback``."""
-        self._intake.post(Heard(turn_id, heard, why))
+        self._intake.post(ReplyHeard(turn_id, heard, why))
 
     def disconnect(self) -> None:
         """End all turns and the network thread, within two seconds even if the backend hangs."""

@@ -3,18 +3,18 @@ from starlette.testclient import TestClient
 
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_ear.page import read_assets
 
 
 @pytest.fixture
 def client():
-    with TestClient(create_app(Config(console=True), scripted())) as made:
+    with TestClient(create_app(BackendConfig(console=True), scripted())) as made:
         yield made
 
 
 def test_it_is_not_there_unless_it_is_asked_for():
-    with TestClient(create_app(Config(), scripted())) as client:
+    with TestClient(create_app(BackendConfig(), scripted())) as client:
         assert client.get("/console").status_code == 404
         assert client.get("/console/kind.json").status_code == 404
 

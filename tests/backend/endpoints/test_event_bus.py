@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.endpoints import event_bus as endpoint
 from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync, SharedSeal
 from jarvis_backend.message_queue import NoQueue
@@ -19,7 +19,7 @@ KEY = "k" * 32
 
 @pytest.fixture(scope="module")
 def client():
-    with TestClient(create_app(Config(), scripted())) as client:
+    with TestClient(create_app(BackendConfig(), scripted())) as client:
         yield client
 
 
@@ -48,7 +48,7 @@ def test_everybody_is_told_of_a_switch_and_of_any_event(client):
 
 
 def test_who_joins_is_told_which_modules_are_off():
-    with TestClient(create_app(Config(), scripted())) as client:
+    with TestClient(create_app(BackendConfig(), scripted())) as client:
         with client.websocket_connect("/ws") as line:
             for module, enabled in (("vision", False), ("audio", False), ("vision", True)):
                 control = {"type": "module_control", "module": module, "enabled": enabled}
@@ -64,7 +64,7 @@ def test_who_joins_is_told_which_modules_are_off():
 
 
 def test_with_a_key_who_joins_is_told_so_that_it_can_be_believed():
-    with TestClient(create_app(Config(bus_key=KEY), scripted())) as client:
+    with TestClient(create_app(BackendConfig(bus_key=KEY), scripted())) as client:
         with client.websocket_connect("/ws") as line:
             control = {"type": "module_control", "module": "audio", "enabled": False}
             line.send_json(wire.sign(control, KEY.encode(), time.time()))
@@ -74,7 +74,7 @@ def test_with_a_key_who_joins_is_told_so_that_it_can_be_believed():
 
 
 def test_what_an_ear_says_of_itself_switches_nothing():
-    with TestClient(create_app(Config(), scripted())) as client:
+    with TestClient(create_app(BackendConfig(), scripted())) as client:
         with client.websocket_connect("/ws") as line:
             line.send_json({"type": "module_control", "module": "audio", "enabled": False})
             line.receive_json()
@@ -113,7 +113,7 @@ def test_answers_come_in_the_order_of_what_they_answer(run, times):
     async def scene():
         line, seal = Line(), SharedSeal(None, time.time, NoQueue())
         bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
-        served = asyncio.create_task(endpoint.BusConnection(line, bus, seal, time.time).run())
+        served = asyncio.create_task(endpoint.BusSocket(line, bus, seal, time.time).run())
         try:
             async with asyncio.timeout(5):
                 told = [await line.told.get() for _ in range(3 * times)]
@@ -138,7 +138,7 @@ def test_what_is_not_json_is_said_and_the_connection_stays(client, frame):
 
 
 def test_with_a_key_only_signed_messages_count_and_each_one_once():
-    app = create_app(Config(bus_key=KEY), scripted())
+    app = create_app(BackendConfig(bus_key=KEY), scripted())
     with TestClient(app) as client, client.websocket_connect("/ws") as line:
         line.send_json({"type": "ping"})
         refused = line.receive_json()
@@ -159,7 +159,9 @@ def test_cors_is_closed_unless_a_page_is_named(client):
         "Access-Control-Request-Method": "POST",
     }
     assert client.options("/api/sessions", headers=asks).status_code == 403
-    with TestClient(create_app(Config(allow_origins=("https://panel.example",)), scripted())) as c:
+    with TestClient(
+        create_app(BackendConfig(allow_origins=("https://panel.example",)), scripted())
+    ) as c:
         answer = c.options("/api/sessions", headers=asks)
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "https://panel.example"
@@ -197,7 +199,7 @@ def test_a_stuck_connection_ends():
     async def scene():
         bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
         seal = SharedSeal(None, time.time, NoQueue())
-        served = asyncio.create_task(endpoint.BusConnection(Stuck(), bus, seal, time.time).run())
+        served = asyncio.create_task(endpoint.BusSocket(Stuck(), bus, seal, time.time).run())
         await asyncio.sleep(0)
         for _ in range(QUEUE_EVENTS + 2):
             await bus.forward(wire.Event("tick"))

@@ -6,13 +6,13 @@ from starlette.testclient import TestClient
 from fakes.clock import FakeClock
 from fakes.engines import ScriptedVoice, scripted
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.engines.engine import NoEar, NoVoice
 
 
 def client(clock=None, **engines):
     return TestClient(
-        create_app(Config(), scripted(**engines), now=(clock or FakeClock()).monotonic)
+        create_app(BackendConfig(), scripted(**engines), now=(clock or FakeClock()).monotonic)
     )
 
 

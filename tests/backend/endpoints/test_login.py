@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config, Limits
+from jarvis_backend.config import BackendConfig, Limits
 
 PATH = "/api/auth/login"
 SECRET = "s" * 32
@@ -17,7 +17,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 @pytest.fixture(scope="module")
 def client():
     limits = Limits(guesses_per_min=1000)
-    config = Config(password="geheim", jwt_secret=SECRET, limits=limits)
+    config = BackendConfig(password="geheim", jwt_secret=SECRET, limits=limits)
     with TestClient(create_app(config, scripted())) as client:
         yield client
 
@@ -67,7 +67,7 @@ def test_it_is_no_page(client):
 
 
 def test_of_wrong_logins_a_few_are_not_slowed_down():
-    app = create_app(Config(password="geheim"), scripted())
+    app = create_app(BackendConfig(password="geheim"), scripted())
     with TestClient(app) as client:
         answers = [client.post(PATH, json={"password": "wrong"}) for _ in range(7)]
         assert [answer.status_code for answer in answers] == [401] * 6 + [429]

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config, Limits
+from jarvis_backend.config import BackendConfig, Limits
 from jarvis_ear.audio.wav import pcm_to_wav
 
 SLICE = pcm_to_wav(b"\x01\x02" * 1600)
@@ -22,7 +22,9 @@ def connect():
     running = []
 
     def start(limits=None, path="/ws/realtime", **engines):
-        app = create_app(Config(limits=limits or Limits(), realtime_path=path), scripted(**engines))
+        app = create_app(
+            BackendConfig(limits=limits or Limits(), realtime_path=path), scripted(**engines)
+        )
         client = TestClient(app).__enter__()
         running.append(client)
         token = client.post("/api/auth/login", json={"password": "jarvis"}).json()["token"]
@@ -69,7 +71,7 @@ def test_an_utterance_is_transcribed_and_answered(connect):
 
 
 def test_the_token_is_echoed_and_needed_from_this_machine_too():
-    with TestClient(create_app(Config(), scripted())) as client:
+    with TestClient(create_app(BackendConfig(), scripted())) as client:
         token = client.post("/api/auth/login", json={"password": "jarvis"}).json()["token"]
         with client.websocket_connect("/ws/realtime", subprotocols=[token]) as line:
             assert line.accepted_subprotocol == token

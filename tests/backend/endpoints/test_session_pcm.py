@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fakes.engines import ScriptedBrain, ScriptedEar, scripted
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config, Limits
+from jarvis_backend.config import BackendConfig, Limits
 from jarvis_backend.endpoints import session_pcm
 from jarvis_ear.config import JARVIS_PASSWORD
 
@@ -27,7 +27,7 @@ def client():
     running = []
 
     def start(limits=None, **engines):
-        app = create_app(Config(limits=limits or Limits()), scripted(**engines))
+        app = create_app(BackendConfig(limits=limits or Limits()), scripted(**engines))
         running.append(TestClient(app).__enter__())
         return running[-1]
 

@@ -7,7 +7,7 @@ import pytest
 
 from jarvis_backend.config import Limits
 from jarvis_backend.endpoints import socket
-from jarvis_backend.endpoints.socket import Gone, WireSocket
+from jarvis_backend.endpoints.socket import PeerGone, WireSocket
 
 
 class StuckSocket:
@@ -30,9 +30,9 @@ def test_a_client_that_takes_nothing_is_given_up(run, monkeypatch):
         line = WireSocket(StuckSocket(), Limits(), time.monotonic)
         assert await line.receive() == "still here"
         for _ in range(2):
-            with pytest.raises(Gone):
+            with pytest.raises(PeerGone):
                 await line.say("hello")
-        with pytest.raises(Gone):
+        with pytest.raises(PeerGone):
             await line.receive()
         await line.close()
 

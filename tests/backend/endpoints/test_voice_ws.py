@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted
 from jarvis_backend.app import create_app
-from jarvis_backend.config import Config, Limits
+from jarvis_backend.config import BackendConfig, Limits
 from jarvis_backend.engines.engine import Speech
 from jarvis_ear.audio.wav import decode_wav, pcm_to_wav
 
@@ -30,7 +30,7 @@ def client():
     running = []
 
     def start(limits=None, **engines):
-        app = create_app(Config(limits=limits or Limits()), scripted(**engines))
+        app = create_app(BackendConfig(limits=limits or Limits()), scripted(**engines))
         running.append(TestClient(app).__enter__())
         return running[-1]
 

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from jarvis_backend.config import Config
+from jarvis_backend.config import BackendConfig
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.engines.engine import NoEar, NoVoice
 
 
 def chosen(**options):
-    engines = choose_engines(Config(**options))
+    engines = choose_engines(BackendConfig(**options))
     asyncio.run(engines.aclose())
     return engines
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from jarvis_backend.engines.worker import QUEUE_JOBS, Worker
+from jarvis_backend.engines.worker import QUEUE_JOBS, EngineThread
 from jarvis_backend.errors import EngineError
 
 
@@ -16,7 +16,7 @@ def wait(stop: threading.Event) -> str:
 
 def test_jobs_run_one_after_another_on_one_thread_of_that_name():
     async def work():
-        worker = Worker("busy", 10)
+        worker = EngineThread("busy", 10)
         names = await asyncio.gather(
             *(worker.run(lambda _stop: threading.current_thread().name) for _ in range(3))
         )
@@ -29,7 +29,7 @@ def test_jobs_run_one_after_another_on_one_thread_of_that_name():
 
 def test_what_a_job_raises_reaches_whoever_waits():
     async def work():
-        worker = Worker("busy", 10)
+        worker = EngineThread("busy", 10)
         with pytest.raises(KeyError, match="lost"):
             await worker.run(lambda _stop: {}["lost"])
         assert await worker.run(lambda _stop: 1) == 1
@@ -40,7 +40,7 @@ def test_what_a_job_raises_reaches_whoever_waits():
 
 def test_a_job_that_takes_too_long_is_an_error_and_is_stopped():
     async def work():
-        worker = Worker("busy", 0.05)
+        worker = EngineThread("busy", 0.05)
         with pytest.raises(EngineError, match=r"^busy took more than 0\.05 s$"):
             await worker.run(wait)
         worker.close()
@@ -52,7 +52,7 @@ def test_whoever_stops_waiting_stops_the_job():
     ended = threading.Event()
 
     async def work():
-        worker = Worker("busy", 10)
+        worker = EngineThread("busy", 10)
         running = threading.Event()
 
         def job(stop):
@@ -74,7 +74,7 @@ def test_a_job_nobody_waits_for_is_not_begun():
     begun = []
 
     async def work():
-        worker = Worker("busy", 10)
+        worker = EngineThread("busy", 10)
         first = asyncio.ensure_future(worker.run(wait))
         second = asyncio.ensure_future(worker.run(begun.append))
         await asyncio.sleep(0)
@@ -89,7 +89,7 @@ def test_a_job_nobody_waits_for_is_not_begun():
 
 def test_more_jobs_than_the_queue_holds_are_refused_and_counted():
     async def work():
-        worker = Worker("busy", 10)
+        worker = EngineThread("busy", 10)
         running = threading.Event()
 
         def job(stop):
@@ -113,4 +113,4 @@ def test_more_jobs_than_the_queue_holds_are_refused_and_counted():
 
 
 def test_closing_what_never_ran_is_fine():
-    Worker("idle", 10).close()
+    EngineThread("idle", 10).close()

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
-from jarvis_backend.event_bus import BusClient, EventBus, SharedSeal
+from jarvis_backend.event_bus import BusSubscriber, EventBus, SharedSeal
 from jarvis_ear.wires import event_bus as wire
 from jarvis_ear.wires.json_fields import RemoteProtocolError
 
@@ -22,14 +22,14 @@ def event_bus_routes(
     @routes.websocket(wire.PATH)
     async def events(socket: WebSocket) -> None:
         async def talk(line: WireSocket) -> None:
-            await BusConnection(line, bus, seal, now).run()
+            await BusSocket(line, bus, seal, now).run()
 
         await door.serve(socket, talk)
 
     return routes
 
 
-class BusConnection:
+class BusSocket:
     """One client: one task hears it, one tells it, and neither waits for anybody else's."""
 
     def __init__(
@@ -57,14 +57,14 @@ class BusConnection:
         for task in ended:
             task.result()
 
-    async def _tell(self, client: BusClient) -> None:
+    async def _tell(self, client: BusSubscriber) -> None:
         while True:
             frames = [await client.waiting.get()]
             while not client.waiting.empty():
                 frames.append(client.waiting.get_nowait())
             await self._line.say(*frames)
 
-    async def _hear(self, client: BusClient) -> None:
+    async def _hear(self, client: BusSubscriber) -> None:
         while True:
             frame = await self._line.receive()
             try:
@@ -75,7 +75,7 @@ class BusConnection:
                 await self._complain(client, str(error))
             await asyncio.sleep(0)  # however much it says, it is told, too
 
-    async def _take(self, client: BusClient, frame: str | bytes) -> None:
+    async def _take(self, client: BusSubscriber, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
             raise wire.NotJson("a binary frame; expected JSON")
         payload = wire.read(frame)
@@ -91,5 +91,5 @@ class BusConnection:
             case _:
                 assert_never(message)
 
-    async def _complain(self, client: BusClient, error: str) -> None:
+    async def _complain(self, client: BusSubscriber, error: str) -> None:
         await self._bus.answer(client, {"error": error})

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from jarvis_backend.agents import Agents
-from jarvis_backend.auth import Admission, Refused
+from jarvis_backend.auth import AccessRules, LoginRefused
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.engine import NoEar, NoVoice
 from jarvis_backend.event_bus import EventBus
@@ -22,7 +22,7 @@ BODY_BYTES: Final = 16 * 1024
 class HttpDoor:
     """Lets requests in, or answers 401. Immutable."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: AccessRules) -> None:
         self._admission = admission
 
     async def admit(self, request: Request) -> None:
@@ -30,7 +30,7 @@ class HttpDoor:
         peer = None if request.client is None else request.client.host
         try:
             self._admission.admit(peer, request.headers.get("authorization"))
-        except Refused as refused:
+        except LoginRefused as refused:
             raise HTTPException(401, str(refused)) from None
 
 

@@ -11,13 +11,13 @@ from starlette.websockets import WebSocket
 
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
-    Answer,
+    AnswerText,
+    BrainAsked,
     Conversation,
-    Done,
     ReplyMessage,
     Spoken,
-    Thinking,
-    Transcript,
+    TranscriptReady,
+    TurnDone,
 )
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
 from jarvis_backend.endpoints.speaking import Speaking, in_order
@@ -186,16 +186,16 @@ class RealtimeStream:
 
     async def _carry(self, message: ReplyMessage) -> None:
         match message:
-            case Transcript(text):
+            case TranscriptReady(text):
                 await self._say(wire.RealtimeTranscript(text, is_final=True))
-            case Thinking():
+            case BrainAsked():
                 await self._enter(RealtimeState.RESPONDING)
-            case Answer(text):
+            case AnswerText(text):
                 await self._say(wire.Response(text))
             case Spoken(_, speech):
                 head = wire.Audio(speech.content_type, len(speech.audio))
                 await self._line.say(wire.encode(head, self._now()), speech.audio)
-            case Done():
+            case TurnDone():
                 await self._enter(RealtimeState.IDLE)
             case _:
                 assert_never(message)

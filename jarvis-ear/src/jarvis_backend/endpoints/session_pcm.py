@@ -12,19 +12,19 @@ from starlette.websockets import WebSocket
 from jarvis_backend.auth import is_this_machine
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
-    Answer,
+    AnswerText,
+    BrainAsked,
     Conversation,
-    Done,
     ReplyMessage,
     Spoken,
-    Thinking,
-    Transcript,
+    TranscriptReady,
+    TurnDone,
 )
 from jarvis_backend.endpoints.http import HttpDoor, json_body
-from jarvis_backend.endpoints.socket import Gone, SocketDoor, WireSocket
+from jarvis_backend.endpoints.socket import PeerGone, SocketDoor, WireSocket
 from jarvis_backend.endpoints.speaking import Pacer, Pauses, Speaking, in_order, pcm_of
 from jarvis_backend.errors import EngineError, UtteranceError
-from jarvis_backend.sessions import ID, Mode, Session, Sessions, State
+from jarvis_backend.sessions import ID, Mode, Sessions, SessionState, VoiceSession
 from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import FRAME_BYTES
@@ -112,7 +112,7 @@ class Orders:
         self._streams = streams
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def obey(self, session: Session) -> None:
+    def obey(self, session: VoiceSession) -> None:
         """Tell the client of ``session`` how it is now."""
         stream = self._streams.get(session.session_id)
         if stream is None:
@@ -124,26 +124,26 @@ class Orders:
 
 async def _taken(
     sessions: Sessions, session_id: str, socket: WebSocket, line: WireSocket
-) -> Session:
+) -> VoiceSession:
     """Return the session if this connection may carry it, else close and raise Gone."""
     try:
         mode = Mode(socket.query_params["mode"]) if "mode" in socket.query_params else None
     except ValueError:
         await line.close(INVALID, _MODES)
-        raise Gone from None
+        raise PeerGone from None
     is_local = is_this_machine(socket.client and socket.client.host)
     session = await _wanted(sessions, session_id, is_local=is_local)
     if session is None:
         await line.close(UNKNOWN, "Unknown session, expected one of POST /api/sessions")
-        raise Gone
+        raise PeerGone
     if not await sessions.take(session):
         await line.close(TAKEN, "This session has a connection already")
-        raise Gone
+        raise PeerGone
     session.mode = mode or session.mode
     return session
 
 
-async def _wanted(sessions: Sessions, session_id: str, *, is_local: bool) -> Session | None:
+async def _wanted(sessions: Sessions, session_id: str, *, is_local: bool) -> VoiceSession | None:
     """Return the session of that id; a program of this machine need not have announced it."""
     session = await sessions.find(session_id)
     if session is not None:
@@ -157,7 +157,7 @@ class SessionStream:
     def __init__(
         self,
         line: WireSocket,
-        session: Session,
+        session: VoiceSession,
         conversation: Conversation,
         limits: Limits,
         sessions: Sessions,
@@ -175,10 +175,10 @@ class SessionStream:
         """Serve until the peer stops or leaves."""
         status = asyncio.create_task(self._repeat_status())
         try:
-            while self._session.state is not State.STOPPED:
+            while self._session.state is not SessionState.STOPPED:
                 await self._take(await self._line.receive())
         finally:
-            self._session.state = State.STOPPED
+            self._session.state = SessionState.STOPPED
             status.cancel()
             await self._speaking.stop()
 
@@ -186,9 +186,9 @@ class SessionStream:
         """Say how the session is now, and end the connection of one that was stopped."""
         try:
             await self._say_status()
-        except Gone:
+        except PeerGone:
             return
-        if self._session.state is State.STOPPED:
+        if self._session.state is SessionState.STOPPED:
             await self._line.close()
 
     async def _take(self, frame: str | bytes) -> None:
@@ -211,9 +211,9 @@ class SessionStream:
         match message:
             case wire.SessionStart(mode=mode):
                 await self._enter_mode(Mode(mode) if mode else self._session.mode)
-                self._session.state = State.RUNNING
+                self._session.state = SessionState.RUNNING
             case wire.Stop():
-                self._session.state = State.STOPPED
+                self._session.state = SessionState.STOPPED
                 await self._speaking.stop()
             case _:
                 assert_never(message)
@@ -229,8 +229,8 @@ class SessionStream:
 
     async def _hear(self, pcm: bytes) -> None:
         """Take sound, which starts a session that nobody has started."""
-        if self._session.state is State.CREATED:
-            self._session.state = State.RUNNING
+        if self._session.state is SessionState.CREATED:
+            self._session.state = SessionState.RUNNING
             await self._sessions.save(self._session)
         self._session.received_bytes += len(pcm)
         if self._session.mode is Mode.LOOPBACK:
@@ -263,13 +263,13 @@ class SessionStream:
 
     async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
         match message:
-            case Transcript(text):
+            case TranscriptReady(text):
                 await self._say(wire.SessionTranscript(text))
-            case Answer(text):
+            case AnswerText(text):
                 await self._say(wire.SessionReply(text))
             case Spoken(_, speech):
                 await pacer.play(await pcm_of(speech))
-            case Thinking() | Done():
+            case BrainAsked() | TurnDone():
                 pass  # the stream goes on
             case _:
                 assert_never(message)
@@ -282,10 +282,10 @@ class SessionStream:
         while True:
             await asyncio.sleep(STATUS_S)
             await self._sessions.save(self._session)
-            if self._session.state is State.RUNNING:
+            if self._session.state is SessionState.RUNNING:
                 try:
                     await self._say_status()
-                except Gone:
+                except PeerGone:
                     return
 
     async def _say_status(self) -> None:
@@ -304,7 +304,7 @@ class SessionStream:
         await self._line.say(wire.encode(message))
 
 
-_ACTIONS: Final = {"start": State.RUNNING, "stop": State.STOPPED}
+_ACTIONS: Final = {"start": SessionState.RUNNING, "stop": SessionState.STOPPED}
 
 
 def _resting(mode: Mode) -> str:
@@ -319,14 +319,14 @@ def _mode(wish: dict[str, Any]) -> Mode:
         raise HTTPException(400, _MODES) from None
 
 
-async def _found(sessions: Sessions, session_id: str) -> Session:
+async def _found(sessions: Sessions, session_id: str) -> VoiceSession:
     session = await sessions.find(session_id)
     if session is None:
         raise HTTPException(404, "Unknown session, expected one of POST /api/sessions")
     return session
 
 
-def _report(session: Session) -> dict[str, Any]:
+def _report(session: VoiceSession) -> dict[str, Any]:
     return {
         "id": session.session_id,
         "mode": session.mode.value,

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from jarvis_backend.auth import Admission, Refused
+from jarvis_backend.auth import AccessRules, LoginRefused
 from jarvis_backend.config import Limits
 from jarvis_backend.flood_gate import TokenBucket
 from jarvis_backend.process import STRANGERS
@@ -25,7 +25,7 @@ TRY_LATER: Final = 1013
 """Close codes (RFC 6455, 7.4.1)."""
 
 
-class Gone(Exception):
+class PeerGone(Exception):
     """The peer has left, or was made to leave. Nothing more can be said to it."""
 
 
@@ -43,28 +43,28 @@ class WireSocket:
         """Return the next frame, or raise Gone."""
         event = await self._socket.receive()
         if event["type"] == "websocket.disconnect" or self._is_lost:
-            raise Gone
+            raise PeerGone
         text: str | None = event.get("text")
         frame: str | bytes = event.get("bytes") or b"" if text is None else text
         if _size(frame) > self._limits.message_bytes:
             await self.close(TOO_LARGE, f"expected at most {self._limits.message_bytes} bytes")
-            raise Gone
+            raise PeerGone
         if not self._allowance.take():
             await self.close(VIOLATION, "Too many messages")
-            raise Gone
+            raise PeerGone
         return frame
 
     async def say(self, *frames: str | bytes) -> None:
         """Send ``frames`` with nothing between them, or raise Gone, now and ever after."""
         if self._is_lost:
-            raise Gone
+            raise PeerGone
         try:
             async with asyncio.timeout(SEND_S), self._sending:
                 for frame in frames:
                     await self._send(frame)
         except (RuntimeError, WebSocketDisconnect, OSError):  # TimeoutError is an OSError
             self._is_lost = True
-            raise Gone from None
+            raise PeerGone from None
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Close it; one that is closed already stays so."""
@@ -91,7 +91,7 @@ class SocketDoor:
     that may not come in.
     """
 
-    def __init__(self, admission: Admission, limits: Limits, now: Callable[[], float]) -> None:
+    def __init__(self, admission: AccessRules, limits: Limits, now: Callable[[], float]) -> None:
         self._admission = admission
         self._limits = limits
         self._now = now
@@ -107,7 +107,7 @@ class SocketDoor:
                 socket.scope.get("subprotocols", ()),
                 login=login,
             )
-        except Refused as refused:
+        except LoginRefused as refused:
             _STRANGERS.info("connection refused: %s", refused)
             await self._refuse(socket, VIOLATION)
             return
@@ -122,7 +122,7 @@ class SocketDoor:
         try:
             await socket.accept(subprotocol)
             await talk(line)
-        except Gone:
+        except PeerGone:
             pass  # what talk holds, it has given back
         finally:
             self._open -= 1

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import webrtcvad
 
-from jarvis_backend.conversation import Done, ReplyMessage, Spoken
-from jarvis_backend.endpoints.socket import Gone
+from jarvis_backend.conversation import ReplyMessage, Spoken, TurnDone
+from jarvis_backend.endpoints.socket import PeerGone
 from jarvis_backend.engines.engine import Speech
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import WavError, decode_wav
@@ -130,7 +130,7 @@ class Speaking:
 async def _guarded(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
-    except Gone:
+    except PeerGone:
         _LOG.debug("the peer left before its answer was complete")
 
 
@@ -147,7 +147,7 @@ async def in_order(
                 yield waiting.pop(following)
                 following += 1
             continue
-        if isinstance(message, Done):
+        if isinstance(message, TurnDone):
             for index in sorted(waiting):
                 yield waiting[index]
         yield message

@@ -12,16 +12,16 @@ from typing import Any, Final, assert_never
 import socketio
 
 from jarvis_backend.agents import Agents, Doing, room_of
-from jarvis_backend.auth import Auth, Refused
+from jarvis_backend.auth import Auth, LoginRefused
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
-    Answer,
+    AnswerText,
+    BrainAsked,
     Conversation,
-    Done,
     ReplyMessage,
     Spoken,
-    Thinking,
-    Transcript,
+    TranscriptReady,
+    TurnDone,
 )
 from jarvis_backend.errors import EngineError, UtteranceError
 from jarvis_backend.flood_gate import MEMBER
@@ -126,7 +126,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
     def _on_connect(self, sid: str, auth: object) -> None:
         try:
             self._auth.admit(auth.get("token") if isinstance(auth, dict) else None)
-        except Refused as refused:
+        except LoginRefused as refused:
             _STRANGERS.info("connection refused: %s", refused)
             raise socketio.exceptions.ConnectionRefusedError(str(refused)) from None
         if len(self._turns) >= self._limits.connections:
@@ -206,17 +206,17 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
 
     async def _carry(self, sid: str, message: ReplyMessage) -> None:
         match message:
-            case Transcript(text):
+            case TranscriptReady(text):
                 await self._say(sid, wire.TRANSCRIPT, {"text": text})
-            case Thinking(provider):
+            case BrainAsked(provider):
                 await self._say(sid, wire.THINKING, {"provider": provider})
-            case Answer():
+            case AnswerText():
                 pass  # this wire has no event for the text of a reply
             case Spoken(index, speech):
                 audio = base64.b64encode(speech.audio).decode("ascii")
                 chunk = {"index": index, "contentType": speech.content_type, "audio": audio}
                 await self._say(sid, wire.TTS_CHUNK, chunk)
-            case Done(attempted, unspoken):
+            case TurnDone(attempted, unspoken):
                 # A reply nobody can speak goes along as text: satellites pass over the field.
                 text_only: dict[str, object] = {"text": unspoken} if unspoken else {}
                 await self._say(sid, wire.TTS_DONE, {"totalChunks": attempted} | text_only)

@@ -9,13 +9,13 @@ from starlette.websockets import WebSocket
 
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
-    Answer,
+    AnswerText,
+    BrainAsked,
     Conversation,
-    Done,
     ReplyMessage,
     Spoken,
-    Thinking,
-    Transcript,
+    TranscriptReady,
+    TurnDone,
 )
 from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
 from jarvis_backend.endpoints.speaking import SLICE_BYTES, Pacer, Pauses, Speaking, in_order, pcm_of
@@ -140,15 +140,15 @@ class VoiceChannel:
 
     async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
         match message:
-            case Transcript(text):
+            case TranscriptReady(text):
                 await self._say(wire.VoiceWsTranscript(text))
-            case Thinking():
+            case BrainAsked():
                 pass  # this wire has no word for it
-            case Answer(text):
+            case AnswerText(text):
                 await self._say(wire.VoiceWsReply(text))
             case Spoken(_, speech):
                 await pacer.play(await pcm_of(speech))
-            case Done():
+            case TurnDone():
                 await self._say(wire.Done())
             case _:
                 assert_never(message)

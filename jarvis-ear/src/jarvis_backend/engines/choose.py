@@ -6,7 +6,12 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from jarvis_backend.brain import Brain, HouseholdBrain
-from jarvis_backend.config import BrainOptions, Config, SpeechToTextOptions, TextToSpeechOptions
+from jarvis_backend.config import (
+    BackendConfig,
+    BrainOptions,
+    SpeechToTextOptions,
+    TextToSpeechOptions,
+)
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.engine import NoEar, NoVoice, SpeechToText, TextToSpeech
 from jarvis_backend.engines.openai_http import HttpBrain, HttpSpeechToText, HttpTextToSpeech
@@ -19,7 +24,7 @@ from jarvis_backend.errors import EngineMissing
 _LOG: Final = logging.getLogger(__name__)
 
 
-def choose_engines(config: Config) -> Engines:
+def choose_engines(config: BackendConfig) -> Engines:
     """Make what the options ask for; nothing is loaded or started yet."""
     return Engines(_ear(config.stt), _brain(config.brain), _voice(config.tts))
 

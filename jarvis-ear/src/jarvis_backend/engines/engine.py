@@ -19,7 +19,7 @@ class Speech:
     """The complete file."""
 
 
-class Listening(Protocol):
+class LiveTranscription(Protocol):
     """One utterance, understood while it is spoken. Lives on the loop; for one owner."""
 
     async def feed(self, pcm: npt.NDArray[np.int16]) -> str:
@@ -48,7 +48,7 @@ class SpeechToText(Protocol):
         """Text of ``pcm`` (mono, 16 kHz); empty if nothing was said. Raises ``EngineError``."""
         ...
 
-    def listen(self) -> Listening:
+    def listen(self) -> LiveTranscription:
         """Begin with an utterance that is not complete yet. Raises ``EngineError``."""
         ...
 
@@ -87,7 +87,7 @@ class NoEar:
         """Say what is missing."""
         raise EngineMissing(f"STT service not available: {self.reason}")
 
-    def listen(self) -> Listening:
+    def listen(self) -> LiveTranscription:
         """Say what is missing."""
         raise EngineMissing(f"STT service not available: {self.reason}")
 

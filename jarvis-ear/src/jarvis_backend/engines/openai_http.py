@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jarvis_backend.config import BrainOptions, SpeechToTextOptions, TextToSpeechOptions
-from jarvis_backend.engines.engine import Listening, Speech
+from jarvis_backend.engines.engine import LiveTranscription, Speech
 from jarvis_backend.engines.redecoding import Redecoder
 from jarvis_backend.errors import EngineError
 from jarvis_backend.text import one_line
@@ -103,7 +103,7 @@ class HttpSpeechToText:
         )
         return _text(_json(body), "text").strip()
 
-    def listen(self) -> Listening:
+    def listen(self) -> LiveTranscription:
         """Send the utterance again and again while it grows."""
         return self._redecoder.listen()
 

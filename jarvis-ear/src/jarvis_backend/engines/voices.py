@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jarvis_backend.engines.engine import Speech
-from jarvis_backend.engines.worker import Worker
+from jarvis_backend.engines.worker import EngineThread
 from jarvis_backend.errors import EngineError, EngineMissing
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES
@@ -30,7 +30,7 @@ class PiperVoice:
         if not Path(model).is_file():
             raise EngineMissing(f"tts.model is {model!r}, expected the path of a piper voice")
         self._path = model
-        self._worker = Worker("piper", timeout_s)
+        self._worker = EngineThread("piper", timeout_s)
         self._voice: Any = None
 
     async def speak(self, sentence: str) -> Speech:
@@ -85,7 +85,7 @@ class EspeakLibraryVoice:
                 "the Python package espeakng-loader is not installed (pip install espeakng-loader)"
             ) from None
         self._voice = voice or "en-us"
-        self._worker = Worker("espeak", timeout_s)
+        self._worker = EngineThread("espeak", timeout_s)
         self._library: _Library | None = None
 
     async def speak(self, sentence: str) -> Speech:

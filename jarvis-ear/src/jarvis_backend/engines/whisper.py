@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from jarvis_backend.engines.engine import Listening
+from jarvis_backend.engines.engine import LiveTranscription
 from jarvis_backend.engines.redecoding import Redecoder
-from jarvis_backend.engines.worker import Worker
+from jarvis_backend.engines.worker import EngineThread
 from jarvis_backend.errors import EngineError, EngineMissing
 
 FULL_SCALE: Final = 32_768.0
@@ -30,7 +30,7 @@ class WhisperSpeechToText:
             ) from None
         self._wanted = model or "base.en"
         self._language = language
-        self._worker = Worker("whisper", timeout_s)
+        self._worker = EngineThread("whisper", timeout_s)
         self._model: Any = None
         self._redecoder = Redecoder(self.transcribe)
 
@@ -42,7 +42,7 @@ class WhisperSpeechToText:
         """Transcribe on the worker thread."""
         return await self._worker.run(lambda stop: self._transcribe(pcm, stop))
 
-    def listen(self) -> Listening:
+    def listen(self) -> LiveTranscription:
         """Transcribe the utterance again and again while it grows."""
         return self._redecoder.listen()
 

@@ -18,7 +18,7 @@ _STOP_S: Final = 0.5
 """A job looks at its ``stop`` every tenth of a second or so; one that cannot dies with us."""
 
 
-class Worker:
+class EngineThread:
     """Runs jobs one after another on its own daemon thread. ``run`` belongs to the loop.
 
     Queue: at most 64 jobs; one more is refused with an EngineError and counted in ``refused``.

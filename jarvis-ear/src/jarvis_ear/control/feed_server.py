@@ -49,7 +49,7 @@ class FeedSocket:
         self._feed = feed
         self._look = look
         self._monotonic = monotonic
-        self._doorway: server.Doorway | None = None
+        self._doorway: server.Acceptor | None = None
         self._stop_here, self._stop_there = socket.socketpair()
         self._watchers: dict[socket.socket, _Watcher] = {}
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -62,7 +62,7 @@ class FeedSocket:
 
     def __enter__(self) -> Self:
         try:
-            self._doorway = server.Doorway(self._path, self._monotonic)
+            self._doorway = server.Acceptor(self._path, self._monotonic)
         except OSError as error:
             told = {"PLACE": self._path, "REASON": error}
             _LOGGER.warning("no feed for a console at %s: %s", self._path, error, extra=told)
@@ -91,7 +91,7 @@ class FeedSocket:
         for watcher in list(self._watchers.values()):
             self._part(watcher)
 
-    def _wait(self, doorway: server.Doorway, due: float) -> frozenset[socket.socket]:
+    def _wait(self, doorway: server.Acceptor, due: float) -> frozenset[socket.socket]:
         """Wait for a connection, the end of one, or a stop; with watchers, at most to the tick."""
         everybody = (self._stop_there, *doorway.open_again(), *self._watchers)
         times = [due] if self._watchers else []
@@ -100,14 +100,14 @@ class FeedSocket:
         patience = min(times) - self._monotonic() if times else None
         return server.wait(((one, selectors.EVENT_READ) for one in everybody), patience)
 
-    def _meet(self, doorway: server.Doorway, ready: frozenset[socket.socket]) -> None:
+    def _meet(self, doorway: server.Acceptor, ready: frozenset[socket.socket]) -> None:
         for watcher in [each for one, each in self._watchers.items() if one in ready]:
             self._part(watcher)  # it has closed, or sends although it must not
         client = doorway.accept() if doorway.listener in ready else None
         if client is not None:
             self._take(doorway, client)
 
-    def _take(self, doorway: server.Doorway, client: socket.socket) -> None:
+    def _take(self, doorway: server.Acceptor, client: socket.socket) -> None:
         user = server.peer_user(client)
         having = [watcher.user for watcher in self._watchers.values()]
         has_room = len(having) < MAX_WATCHERS and having.count(user) < MAX_OF_ONE_USER

@@ -43,7 +43,7 @@ _TIMEVAL: Final = struct.Struct("ll")  # seconds, microseconds: see socket(7), S
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: see unix(7)
 
 
-class Doorway:
+class Acceptor:
     """A listening socket with access control.
 
     The owner of a thread creates and closes it; in between, that thread uses it. While the
@@ -264,7 +264,7 @@ class Control:
         self._path = path
         self._answer = answer
         self._monotonic = monotonic
-        self._doorway: Doorway | None = None
+        self._doorway: Acceptor | None = None
         self._stop_here, self._stop_there = socket.socketpair()
         self._clients: dict[socket.socket, _Client] = {}
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
@@ -277,7 +277,7 @@ class Control:
 
     def __enter__(self) -> Self:
         try:
-            self._doorway = Doorway(self._path, self._monotonic)
+            self._doorway = Acceptor(self._path, self._monotonic)
         except OSError as error:
             told = CONTROL_TROUBLE.told(PLACE=self._path, REASON=error)
             _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=told)
@@ -299,7 +299,7 @@ class Control:
         for client in list(self._clients.values()):
             self._part(client)
 
-    def _serve(self, doorway: Doorway) -> bool:
+    def _serve(self, doorway: Acceptor) -> bool:
         """Run one iteration of the loop; False at a stop."""
         ready = self._wait(doorway)
         if self._stop_there in ready:
@@ -313,7 +313,7 @@ class Control:
             self._part(client)
         return True
 
-    def _wait(self, doorway: Doorway) -> frozenset[socket.socket]:
+    def _wait(self, doorway: Acceptor) -> frozenset[socket.socket]:
         """Wait for a new, readable, writable or late connection, or for a stop."""
         wanted = [(client.socket, client.wants) for client in self._clients.values()]
         reading = (self._stop_there, *doorway.open_again())
@@ -323,7 +323,7 @@ class Control:
             due.append(doorway.opens_at)
         return wait(wanted, min(due) - self._monotonic() if due else None)
 
-    def _meet(self, doorway: Doorway) -> None:
+    def _meet(self, doorway: Acceptor) -> None:
         """Accept one connection per iteration, so that open ones are answered in between."""
         accepted = doorway.accept()
         if accepted is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.units import Samples
 
 
@@ -64,7 +64,7 @@ class SpeechEnded:
 
     at: Samples
     """First sample after the last speech."""
-    utterance: Utterance
+    utterance: CapturedUtterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class SendUtterance:
     """Deliver the utterance to the backend."""
 
     turn_id: str
-    utterance: Utterance
+    utterance: CapturedUtterance
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ GROWTH_MS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class CapturedUtterance:
     """A complete utterance, as the backend gets it."""
 
     start: Samples
@@ -75,12 +75,12 @@ class Collector:
         self._shown = len(self._frames)
         return offset, b"".join(frame.pcm for frame in new)
 
-    def finish(self, speech_end: Samples, reason: EndReason) -> Utterance:
+    def finish(self, speech_end: Samples, reason: EndReason) -> CapturedUtterance:
         """Close the utterance, which holds at least one frame."""
         start, end = self._frames[0].start, self._frames[-1].end
         pcm = b"".join(frame.pcm for frame in self._frames)
         self._frames = []
-        return Utterance(
+        return CapturedUtterance(
             start=start,
             speech_start=self._speech_start,
             speech_end=speech_end,

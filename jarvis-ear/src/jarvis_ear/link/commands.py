@@ -50,7 +50,7 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReplyHeard:
     """How much of a reply was heard, for the ledger. See ``delivery.playback``."""
 
     turn_id: str
@@ -58,7 +58,7 @@ class Heard:
     why: str
 
 
-Command: TypeAlias = Put | Abandon | Overflow | Grew | Discard | Heard
+Command: TypeAlias = Put | Abandon | Overflow | Grew | Discard | ReplyHeard
 
 MAX_GROWTH: Final = 320
 """Pieces of at least 0.1 s: one whole utterance."""

@@ -10,7 +10,7 @@ from typing import Final
 import requests
 
 from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemoteProtocolError
-from jarvis_ear.link.tls_and_tcp import Trust, Worker, error_text
+from jarvis_ear.link.tls_and_tcp import AbandonableTask, Trust, error_text
 
 MAX_BODY_BYTES: Final = 64 * 1024
 """Maximum length of a login answer; a token and its lifetime are some hundred bytes."""
@@ -52,14 +52,14 @@ class Login:
         self._password = password
         self._deadline_s = deadline_s
         self._trust = trust or Trust()
-        self._abandoned: list[Worker[str]] = []
+        self._abandoned: list[AbandonableTask[str]] = []
 
     async def token(self) -> str:
         """Return a fresh token, or raise ``TransportError`` or ``RemoteProtocolError``."""
         self._abandoned = [worker for worker in self._abandoned if worker.busy]
         if len(self._abandoned) >= MAX_ABANDONED:
             raise ConnectFailed(f"{MAX_ABANDONED} logins before this one still hang")
-        worker = Worker("jarvis-ear-login", self._ask)
+        worker = AbandonableTask("jarvis-ear-login", self._ask)
         answer = worker.start()
         try:
             async with asyncio.timeout(self._deadline_s):

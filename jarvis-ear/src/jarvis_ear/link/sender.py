@@ -18,9 +18,9 @@ from jarvis_ear.link.commands import (
     CommandQueue,
     Discard,
     Grew,
-    Heard,
     Overflow,
     Put,
+    ReplyHeard,
 )
 from jarvis_ear.link.connection import Link
 from jarvis_ear.spool.store import Spool
@@ -188,7 +188,7 @@ class Sender:
             case Grew(turn_id, offset, pcm):
                 self._spool.extend(turn_id, offset, pcm)
                 return self._outbox.grew(turn_id, offset, pcm, self._clock())
-            case Heard(turn_id, heard, why):
+            case ReplyHeard(turn_id, heard, why):
                 self._spool.heard(turn_id, heard, why)
                 return ()
             case Discard(turn_id):

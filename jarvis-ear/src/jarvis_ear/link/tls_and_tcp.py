@@ -96,7 +96,7 @@ class ThreadResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return the addresses of ``host``, or raise ``OSError``."""
-        worker = Worker(
+        worker = AbandonableTask(
             "jarvis-ear-resolver",
             lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM),
         )
@@ -124,7 +124,7 @@ _LAST_BREATH_S = 0.5
 """Maximum seconds from the outcome to the end of the thread, which is a few instructions."""
 
 
-class Worker(Generic[T]):
+class AbandonableTask(Generic[T]):
     """Runs one function in a daemon thread. Any thread may ask for the outcome.
 
     Not an executor, whose threads are joined at exit: a hung name lookup must not block the exit.

@@ -185,7 +185,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredCredentials:
     """Names of the stored credentials. A value."""
 
     stored: frozenset[str] = frozenset()
@@ -236,7 +236,7 @@ def _python() -> tuple[str, str]:
     raise ServiceError("; ".join(reasons) or "expected Python 3.11 or newer in /usr/bin")
 
 
-def credentials(layout: Layout) -> Kept:
+def credentials(layout: Layout) -> StoredCredentials:
     """Return which credentials are stored.
 
     Only root may list the folders; for others, the drop-ins name the encrypted credentials.
@@ -246,8 +246,8 @@ def credentials(layout: Layout) -> Kept:
         sealed = frozenset(n for n in ALL_CREDENTIALS if layout.at(layout.sealed / n).exists())
     except PermissionError:
         sealed = frozenset(_named_in_dropins(layout))
-        return Kept(sealed, sealed, is_complete=False)
-    return Kept(opened | sealed, sealed)
+        return StoredCredentials(sealed, sealed, is_complete=False)
+    return StoredCredentials(opened | sealed, sealed)
 
 
 def _named_in_dropins(layout: Layout) -> Iterator[str]:

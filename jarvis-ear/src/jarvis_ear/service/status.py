@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jarvis_ear.mute import BUS, CLOCK, OWNER
-from jarvis_ear.service.facts import EAR, Kept
+from jarvis_ear.service.facts import EAR, StoredCredentials
 
 PROPERTIES: Final = (
     "LoadState",
@@ -37,7 +37,7 @@ class Findings:
     refused: str = ""
     """Why a running ear gives no report; empty: no reason known."""
 
-    kept: Kept = field(default_factory=Kept)
+    kept: StoredCredentials = field(default_factory=StoredCredentials)
     """Which credentials are stored."""
 
     @property
@@ -56,14 +56,14 @@ def screen(findings: Findings) -> str:
     return "".join(f"{name:<16}{value}\n" for name, value in rows)
 
 
-def _credentials(kept: Kept) -> str:
+def _credentials(kept: StoredCredentials) -> str:
     """List the names of the stored credentials and how they are stored, but no content."""
     names = [f"{name} ({_how(name, kept)})" for name in sorted(kept.stored)]
     rest = [] if kept.is_complete else ["what is not encrypted is shown to root only"]
     return ", ".join([*names, *rest]) or "none"
 
 
-def _how(name: str, kept: Kept) -> str:
+def _how(name: str, kept: StoredCredentials) -> str:
     return "encrypted" if name in kept.sealed else "for root only"
 
 

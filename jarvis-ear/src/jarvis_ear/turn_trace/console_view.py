@@ -41,7 +41,7 @@ from jarvis_ear.hearing.events import (
     TurnDropped,
     TurnOpened,
 )
-from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.turn_trace import words
 from jarvis_ear.turn_trace.trace import Stage, TurnStory
 
@@ -68,7 +68,7 @@ class TurnNews:
     heard: dict[str, object] = field(default_factory=dict)
     """What was said: how long it was, and the words if the owner wants them shown."""
 
-    def capture(self, utterance: Utterance, now: float) -> None:
+    def capture(self, utterance: CapturedUtterance, now: float) -> None:
         """Note the utterance."""
         self.story.capture(utterance, now)
 

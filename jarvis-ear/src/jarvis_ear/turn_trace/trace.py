@@ -9,7 +9,7 @@ from typing import Protocol
 from jarvis_ear.delivery.events import DeliveryEvent, Finished, Sent
 from jarvis_ear.delivery.playback import Heard, Playback, Unheard, judge
 from jarvis_ear.hearing.events import Effect
-from jarvis_ear.hearing.utterance import Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.units import Samples, milliseconds, seconds
 
 
@@ -45,7 +45,7 @@ class TurnStory:
     score: float | None = None
     backend: str = ""
     """Address of the backend that was reached last."""
-    utterance: Utterance | None = None
+    utterance: CapturedUtterance | None = None
     sent: Sent | None = None
     finished: Finished | None = None
     playback: Playback | None = None
@@ -61,7 +61,7 @@ class TurnStory:
         """Note a stage; the first time counts."""
         self.stamps.setdefault(stage, now)
 
-    def capture(self, utterance: Utterance, now: float) -> None:
+    def capture(self, utterance: CapturedUtterance, now: float) -> None:
         """Note the utterance, as it is handed over for delivery."""
         self.utterance = utterance
         silence_ms = milliseconds(utterance.end - utterance.speech_end)
@@ -168,7 +168,7 @@ class TurnStory:
         return known
 
 
-def _heard(utterance: Utterance) -> dict[str, object]:
+def _heard(utterance: CapturedUtterance) -> dict[str, object]:
     """Return what was said, as fields of the journal."""
     return {
         "SPEECH_MS": milliseconds(utterance.speech_end - utterance.speech_start),

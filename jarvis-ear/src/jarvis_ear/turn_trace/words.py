@@ -15,7 +15,7 @@ from jarvis_ear.delivery.events import (
 )
 from jarvis_ear.delivery.playback import FAULTS, Heard, Unheard
 from jarvis_ear.hearing.events import State, StateChanged, TurnOpened
-from jarvis_ear.hearing.utterance import EndReason, Utterance
+from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.journal.turns import BY_OUTCOME
 from jarvis_ear.turn_trace.trace import Stage, TurnStory
@@ -102,7 +102,7 @@ def heard(opened: TurnOpened, wake_word: str) -> str:
     return f'heard "{wake_word}" (score {opened.score:.2f})'
 
 
-def captured(utterance: Utterance) -> str:
+def captured(utterance: CapturedUtterance) -> str:
     """Say what is going to be sent, and why it ended."""
     speech_s = seconds(utterance.speech_end - utterance.speech_start)
     lost = f", {milliseconds(utterance.lost)} ms were lost" if utterance.lost else ""
