@@ -1,13 +1,12 @@
-"""`jarvis-ear service`: the options of its verbs, and what a person is told."""
+"""`jarvis-ear service`: does its verbs, and tells a person what was done."""
 
 import argparse
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import urlsplit
 
 from jarvis_ear import paths
@@ -30,9 +29,7 @@ from jarvis_ear.service.facts import credentials as stored_credentials
 from jarvis_ear.service.plan import Wishes
 from jarvis_ear.service.status import PROPERTIES, Findings, screen
 from jarvis_ear.service.steps import Step
-
-EX_USAGE: Final = 64
-"""The command line cannot be understood (sysexits.h)."""
+from jarvis_ear.verbs import Parser, parser
 
 UNWELL: Final = 1
 """Exit status of `service status`: it does not hear."""
@@ -50,41 +47,8 @@ OWN_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
 """Where the reference backend listens as a service."""
 
 
-class _Once(argparse.Action):
-    """Stores a value, and refuses a second one."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        """Take what the command line gives."""
-        given: set[str] = vars(namespace).setdefault("given", set())
-        if self.dest in given:
-            parser.error(f"{option_string}: given twice, expected once")
-        given.add(self.dest)
-        setattr(namespace, self.dest, values)
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise argparse.ArgumentTypeError("nobody knows the home that its ~ stands for") from None
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose mistakes end with the exit status of all our commands."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EX_USAGE, f"jarvis-ear: {message} (see {self.prog} --help)\n")
-
-
-def main(argv: Sequence[str]) -> int:
-    """Do what the words after `service` say, and return the exit status."""
-    asked = _parse(argv)
+def main(asked: argparse.Namespace) -> int:
+    """Do what ``service_parser`` has read, and return the exit status."""
     if asked.verb == "status":
         return _status()
     layout = _layout(asked)
@@ -96,36 +60,22 @@ def main(argv: Sequence[str]) -> int:
     return _uninstall(asked, layout)
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="jarvis-ear service", description="The ear as a system service.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    install = verbs.add_parser("install", help="install or upgrade, enable and start it")
-    uninstall = verbs.add_parser("uninstall", help="stop it and remove what install made")
-    password = verbs.add_parser("password", help="ask for the backend's password, and store it")
-    verbs.add_parser("status", help="how it does, on one screen")
-    password.set_defaults(dry_run=False, destdir=Path("/"), new_password=True, with_backend=False)
-    for verb in (install, uninstall):
-        verb.add_argument("--dry-run", action="store_true", help="only say what would be done")
-        verb.add_argument(
-            "--destdir",
-            type=_path,
-            action=_Once,
-            default=os.environ.get("DESTDIR") or "/",
-            metavar="DIR",
-            help="a folder that stands for / ; nothing is started",
-        )
-    install.add_argument("--with-backend", action="store_true", help="the reference backend too")
-    install.set_defaults(new_password=False)
-    for verb in (install, password):
-        verb.add_argument(
-            "--password-file", type=_path, action=_Once, metavar="FILE", help="instead of asking"
-        )
-    uninstall.add_argument(
-        "--purge", action="store_true", help="options, password, state and user too, without asking"
+def service_parser(verb: str) -> Parser:
+    """Make the parser of one verb below `service`, with its defaults."""
+    made = parser(("service", verb))
+    made.set_defaults(
+        verb=verb,
+        dry_run=False,
+        destdir=Path("/"),
+        with_backend=False,
+        new_password=verb == "password",
     )
-    for name in ("home", "library", "programs"):  # for who makes packages
-        install.add_argument(f"--{name}", type=_path, action=_Once, help=argparse.SUPPRESS)
-    return parser.parse_args(argv)
+    if verb in ("install", "uninstall"):
+        made.set_defaults(destdir=os.environ.get("DESTDIR") or "/")
+    if verb == "install":
+        for name in ("home", "library", "programs"):  # for who makes packages
+            made.add_path(f"--{name}", "DIR", argparse.SUPPRESS)
+    return made
 
 
 def _layout(asked: argparse.Namespace) -> Layout:
