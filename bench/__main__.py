@@ -23,6 +23,7 @@ from bench.recall import recall
 from bench.satellites import satellites
 from bench.scale import FULL, QUICK, Scale
 from bench.table import Table
+from bench.verbs import verbs
 
 Measurement: TypeAlias = Callable[[Scale, Collection], list[Table]]
 
@@ -31,6 +32,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "paced": paced,
     "latency": latency,
     "memory": memory,
+    "verbs": verbs,
     "delivery": delivery,
     "console": console,
     "recall": recall,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from jarvis_ear.control.server import Control
 from jarvis_ear.errors import ConfigError, ConnectFailed, InputError
 from jarvis_ear.options import Loaded
 from jarvis_ear.options.render import reference
+from jarvis_ear.verbs import VERBS, verb_at
 
 HEAVY = {"numpy", "onnxruntime", "sounddevice", "socketio", "aiohttp", "requests", "soxr"}
-KNOWN = ", ".join(cli.VERBS)
+KNOWN = ", ".join(VERBS)
 
 
 @pytest.fixture(autouse=True)
@@ -53,25 +55,56 @@ def test_the_command_line_is_that_of_the_process(monkeypatch):
     assert cli.main(run=lambda loaded: int(loaded.config.microphone.fast)) == 1
 
 
-@pytest.mark.parametrize("argv", [["version"], ["--version"]])
+@pytest.mark.parametrize("argv", [["version"], ["--version"], ["-V"]])
 def test_version(argv, capsys):
     assert main(*argv) == 0
     assert capsys.readouterr().out == f"jarvis-ear {__version__}\n"
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"], ["run", "--help"], ["run", "-h"]])
-def test_help_is_short_and_begins_with_what_people_need(argv, capsys):
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"]])
+def test_help_is_short_and_lists_the_verbs(argv, capsys):
     assert main(*argv) == 0
     text = capsys.readouterr().out
     assert text.startswith("usage: jarvis-ear VERB")
-    assert all(f"\n  {verb} " in text for verb in cli.VERBS)
+    assert all(f"\n  {verb} " in text for verb in VERBS)
+    assert len(text.splitlines()) < 45
+
+
+@pytest.mark.parametrize("argv", [["run", "--help"], ["run", "-h"], ["help", "run"]])
+def test_help_for_run_begins_with_what_people_need(argv, capsys):
+    assert main(*argv) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: jarvis-ear run")
     assert text.index("--device") < text.index("--config")
     assert "--hearing.endpointing.hangover-ms" not in text
-    assert len(text.splitlines()) < 45
+    assert len(text.splitlines()) < 55
+
+
+def paths_below(names=()):
+    """Every verb of the tree, by its path."""
+    for name in verb_at(names).verbs:
+        yield (*names, name)
+        yield from paths_below((*names, name))
+
+
+@pytest.mark.parametrize("names", list(paths_below()), ids=" ".join)
+def test_every_verb_has_help_with_options_exit_codes_and_an_example(names, capsys):
+    assert main(*names, "--help") == 0
+    text = capsys.readouterr().out
+    verb = verb_at(names)
+    assert text.startswith(f"usage: jarvis-ear {' '.join(names)}")
+    assert all(flag.name in text and flag.meaning in text for flag in verb.flags)
+    assert f"\nexample:\n  {verb.example}\n" in text
+    assert verb.example.removeprefix("sudo ").startswith(f"jarvis-ear {names[0]}")
+    assert verb.verbs or "\nexit status:\n  0 " in text
+    assert all(f"\n  {number:<4} " in text for number in verb.statuses)
+    assert max(map(len, text.splitlines())) <= 90
 
 
 def test_help_for_everything(capsys):
     assert main("run", "--help-all") == 0
+    assert "--hearing.endpointing.hangover-ms" in capsys.readouterr().out
+    assert main("--help-all") == 0
     assert "--hearing.endpointing.hangover-ms" in capsys.readouterr().out
 
 
@@ -116,15 +149,34 @@ def test_without_a_verb_there_is_help_and_a_status_of_misuse(capsys):
         ),
         (
             ["--fast"],
-            f"say first what to do: one of {KNOWN} (see jarvis-ear --help)",
+            f"missing command; choose from {KNOWN} (see jarvis-ear --help)",
         ),
         (["devices", "--fast"], "devices takes no options"),
         (["version", "x"], "version takes no options"),
+        (["statsu", "--help"], f'"statsu": expected one of {KNOWN}; did you mean status?'),
+        (["help", "statsu"], f'"statsu": expected one of {KNOWN}; did you mean status?'),
+        (["service"], "missing command; choose from install, uninstall, password, status (see"),
+        (
+            ["status", "--jsno"],
+            "status: --jsno: there is no such option; did you mean --json?",
+        ),
+        (["status", "x"], 'status: "x": expected one of --json'),
+        (["status", "--json=1"], "argument --json: ignored explicit argument '1' (see jarvis-ear"),
+        (
+            ["service", "instal"],
+            '"instal": expected one of install, uninstall, password, status; did you mean install?',
+        ),
+        (
+            ["service", "install", "--dryrun"],
+            "service install: --dryrun: there is no such option; did you mean --dry-run?",
+        ),
     ],
 )
 def test_misuse(argv, complaint, capsys):
     assert main(*argv) == 64
-    assert capsys.readouterr().err == f"jarvis-ear: {complaint}\n"
+    said = capsys.readouterr().err
+    assert said.startswith(f"jarvis-ear: {complaint}")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -289,12 +341,52 @@ def test_a_reader_that_goes_away_early(scratch):
     assert (process.returncode, err) == (141, b"")
 
 
-def test_asking_costs_little(tmp_path):
-    program = tmp_path / "modules.py"
-    program.write_text("import sys\nfrom jarvis_ear import cli\nprint(*sys.modules)\n")
-    loaded = {name.partition(".")[0] for name in jarvis_ear(program=str(program)).stdout.split()}
-    assert "pydantic_settings" in loaded
+LIGHT = [
+    *(["version"], ["-V"], ["--version"], ["--help"], ["status", "--help"], ["status"]),
+    *(["status", "--json"], ["mute"], ["unmute"], ["toggle"], ["hush"]),
+]
+
+MODULES = """
+import atexit, os, sys
+os._exit = lambda status: sys.exit(status)
+atexit.register(lambda: sys.stderr.write("\\nMODULES " + " ".join(sys.modules)))
+sys.argv = ["jarvis-ear", *sys.argv[1:]]
+from jarvis_ear.cli import program
+program()
+"""
+
+
+def modules_of(*argv: str, **environ: str) -> set[str]:
+    """Return the modules that the console script has imported at its end."""
+    result = jarvis_ear("-c", MODULES, *argv, program="-I", **environ)
+    assert "MODULES " in result.stderr, result.stderr
+    return set(result.stderr.partition("MODULES ")[2].split())
+
+
+@pytest.mark.parametrize("argv", LIGHT, ids=" ".join)
+def test_a_light_verb_imports_nothing_heavy(argv, ear, tmp_path):
+    ear["status"] = REPORT
+    loaded = modules_of(*argv, RUNTIME_DIRECTORY=str(tmp_path))
+    ours = {name for name in loaded if name.startswith("jarvis_ear.")}
+    assert "jarvis_ear.cli" in ours
+    assert {name.partition(".")[0] for name in loaded} & (HEAVY | {"asyncio", "pydantic"}) == set()
+    assert {name for name in ours if re.match(r"jarvis_ear\.(config|options|log)", name)} == set()
+
+
+def test_a_light_verb_that_fails_imports_nothing_heavy(tmp_path):
+    loaded = modules_of("mute", RUNTIME_DIRECTORY=str(tmp_path))
+    assert {name.partition(".")[0] for name in loaded} & (HEAVY | {"asyncio", "pydantic"}) == set()
+
+
+def test_asking_for_the_configuration_does_not_load_the_ear(tmp_path):
+    loaded = {name.partition(".")[0] for name in modules_of("config")}
+    assert "pydantic_settings" in loaded or "pydantic" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_run_is_that_of_the_composition_root(monkeypatch):
+    monkeypatch.setattr("jarvis_ear.__main__.run", lambda loaded: int(loaded.config.console.port))
+    assert cli.main(["run", "--port", "17"]) == 17
 
 
 def test_there_is_no_unread_source_of_options():

@@ -71,6 +71,14 @@ def test_memory_is_that_of_a_process_with_models(collection):
     assert value(row(table, "`jarvis-ear run`")["median of starts"]) > 0
 
 
+def test_verbs_are_measured_beside_a_bare_python(collection):
+    table = measure("verbs", collection)
+    python = row(table, "python -I")
+    assert 0 < value(python["resident at most"]) < 25
+    assert all(value(cells[1]) > 0 for cells in table.rows)
+    assert any(cells[0] == "jarvis-ear --help" for cells in table.rows)
+
+
 def test_utterances_reach_the_server(collection):
     table = measure("delivery", collection)
     assert [cells[2] for cells in table.rows] == ["1", "1"]

@@ -87,10 +87,7 @@ class Killpoints:
         ear.start("fakes.doomed_program", kill=moment)
         ear.wait("LinkUp", within_s=20.0)
         ear.tell(do="say", turn=turn_of(victim), number=victim, lasts_s=0.02)
-        name = turn_of(victim)
-        # A wire without this message ends the turn alive: there is nothing to be killed at.
-        wait_until(lambda: not ear.alive() or name in self._recorded(), within_s=20.0)
-        ear.kill()
+        wait_until(lambda: not ear.alive(), within_s=20.0)
 
     def _note(self, moment: str, victim: int, outcome: Outcome) -> None:
         verdicts = self._recorded().get(turn_of(victim), [])

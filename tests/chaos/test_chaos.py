@@ -31,7 +31,7 @@ TELLING = [
     "before moved to sent",
     "after moved to sent",
     "after send AudioEnd",
-    "after told Processing",
+    "after told ProcessingStarted",
     "after ledger",
 ]
 

@@ -37,7 +37,7 @@ POINTS: Final = (
     "told Sent",
     "mark taken",
     "moved to taken",
-    "told Processing",
+    "told ProcessingStarted",
     "told Transcribed",
     "told ReplyAudio",
     "finish",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jarvis_ear import __main__ as program
+from jarvis_ear import cli
 from jarvis_ear.devices.models import OpenWakeWord
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.link.sender import Sender
@@ -82,7 +83,7 @@ def main() -> int:
     wrap(OpenWakeWord, "score", senseless)
     wrap(OpenWakeWord, "__init__", hanging("load"))
     wrap(socket, "getaddrinfo", unresolved)
-    return program.main()
+    return cli.main(run=program.run)
 
 
 if __name__ == "__main__":

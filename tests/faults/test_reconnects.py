@@ -30,7 +30,7 @@ def replace_links(server, ear, numbers):
     for number in numbers:
         had = len(server.received("connect"))
         ear.tell(do="say", turn=f"{number:08x}", number=number)
-        ear.wait("Processing")
+        ear.wait("ProcessingStarted")
         ear.tell(do="abandon", turn=f"{number:08x}")
         ear.wait("Finished")
         wait_until(lambda before=had: len(server.received("connect")) > before)

@@ -11,7 +11,6 @@ from jarvis_backend.config import CREDENTIALS, Limits
 from jarvis_backend.connections import files_needed
 from jarvis_ear import companion
 from jarvis_ear.__main__ import LOOK_S
-from jarvis_ear.cli import VERBS
 from jarvis_ear.control import feed_server, server
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices import capture, speaker
@@ -21,6 +20,7 @@ from jarvis_ear.options import sources
 from jarvis_ear.service import facts
 from jarvis_ear.service.facts import HOME, JWT_SECRET, PASSWORD, USER
 from jarvis_ear.service.release import PROGRAMS
+from jarvis_ear.verbs import VERBS
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 EAR, BACKEND = "jarvis-ear.service", "jarvis-backend.service"

@@ -41,7 +41,28 @@ def test_ctrl_c_among_the_imports_says_nothing(program, module):
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
-@pytest.mark.parametrize("program", ["jarvis_ear.__main__", "jarvis_backend.__main__"])
+SCRIPT = """
+from jarvis_ear.cli import program
+sys.argv[1:] = ["run"]
+program()
+"""
+
+
+@pytest.mark.parametrize("module", ["jarvis_ear.control.client", "jarvis_ear.backend"])
+def test_ctrl_c_among_the_imports_of_the_console_script_says_nothing(module):
+    code = INTERRUPTED_AT[: INTERRUPTED_AT.index("module =")] + SCRIPT
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("sys.argv[2]", repr(module))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+@pytest.mark.parametrize(
+    "program", ["jarvis_ear.cli", "jarvis_ear.__main__", "jarvis_backend.__main__"]
+)
 def test_once_it_is_loaded_ctrl_c_is_what_it_was(program):
     code = (
         f"import signal, {program}\n"

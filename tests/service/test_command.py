@@ -17,18 +17,14 @@ def main(*words):
 
 @pytest.mark.parametrize("words", [[], ["instal"], ["install", "--nope"], ["status", "x"]])
 def test_who_is_not_understood_is_told(words, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(*words)
-    assert ended.value.code == 64
+    assert main(*words) == 64
     said = capsys.readouterr().err
     assert said.startswith("jarvis-ear: ")
     assert len(said.splitlines()) == 1
 
 
 def test_an_option_that_is_given_twice_is_a_mistake(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main("install", "--password-file", "a", "--password-file", "b")
-    assert ended.value.code == 64
+    assert main("install", "--password-file", "a", "--password-file", "b") == 64
     said = capsys.readouterr().err
     assert said.startswith("jarvis-ear: --password-file: given twice, expected once (see ")
 
@@ -40,15 +36,12 @@ def test_a_tilde_is_the_home_of_a_user(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("DESTDIR", "~/other")
     assert main("install", "--dry-run") == 0
     assert f"would build {tmp_path}/other/opt/jarvis-ear" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as ended:
-        main("install", "--destdir", "~no-such-user-at-all/x")
-    assert ended.value.code == 64
+    assert main("install", "--destdir", "~no-such-user-at-all/x") == 64
     assert "nobody knows the home" in capsys.readouterr().err
 
 
 def test_help_names_the_verbs(capsys):
-    with pytest.raises(SystemExit):
-        main("--help")
+    assert main("--help") == 0
     said = capsys.readouterr().out
     assert all(verb in said for verb in ("install", "uninstall", "status"))
 

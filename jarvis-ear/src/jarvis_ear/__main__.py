@@ -13,12 +13,11 @@ if _on_interrupt is signal.default_int_handler:
 
 import faulthandler
 import logging
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from jarvis_ear import cli, config, paths
 from jarvis_ear.audio.level import level
@@ -57,7 +56,7 @@ from jarvis_ear.log import setup
 from jarvis_ear.log.setup import life_told
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.options import Loaded
-from jarvis_ear.process import ConcurrentStop, ReloadSignal, Timed, forbid_dumps
+from jarvis_ear.process import ConcurrentStop, ReloadSignal, Timed
 from jarvis_ear.reload import Components, Reload, ReloadSteps
 from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import AnyNotifier, open_notifier, watchdog_s
@@ -74,24 +73,6 @@ LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
 
 _LOGGER = logging.getLogger("jarvis_ear")
-
-
-def program() -> NoReturn:
-    """Run the command line, and end at once: the interpreter would look through the models first.
-
-    That takes most of a second, after everything has stopped and been told.
-    """
-    forbid_dumps()  # password, token and the sound of the room
-    status = main()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
-            stream.flush()
-    os._exit(status)
-
-
-def main() -> int:
-    """Run the command line."""
-    return cli.main(run=run)
 
 
 def run(loaded: Loaded) -> int:
@@ -312,4 +293,4 @@ def _when_sound_ends(ear: EarThread, ending: StopSignal) -> Callable[[JarvisEarE
 
 
 if __name__ == "__main__":
-    program()
+    cli.program(run)

@@ -1,13 +1,12 @@
-"""`jarvis-ear service`: the options of its verbs, and their output."""
+"""`jarvis-ear service`: does its verbs, and tells a person what was done."""
 
 import argparse
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import urlsplit
 
 from jarvis_ear import paths
@@ -30,61 +29,26 @@ from jarvis_ear.service.facts import credentials as stored_credentials
 from jarvis_ear.service.plan import Wishes
 from jarvis_ear.service.status import PROPERTIES, Findings, screen
 from jarvis_ear.service.steps import Step
-
-EX_USAGE: Final = 64
-"""Exit status for a wrong command line (sysexits.h)."""
+from jarvis_ear.verbs import Parser, parser
 
 UNWELL: Final = 1
-"""Exit status of `service status`: the ear does not hear."""
+"""Exit status of `service status`: it does not hear."""
 
 NOT_RUNNING: Final = 2
-"""Exit status of `service status`: the ear does not run, or is not installed."""
+"""Exit status of `service status`: nothing runs, or nothing is installed."""
 
 PACKAGE: Final = Layout(
     home=Path("/usr/lib/jarvis-ear"), library=Path("/usr/lib"), programs=Path("/usr/bin")
 )
-"""Paths of the Debian package, which ``service install`` does not use."""
+"""Where the Debian package has everything, and we do not."""
 
 
 OWN_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
-"""URLs at which the reference backend listens as a service."""
+"""Where the reference backend listens as a service."""
 
 
-class _Once(argparse.Action):
-    """Stores a value, and rejects a second one."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        """Store the value of the option."""
-        given: set[str] = vars(namespace).setdefault("given", set())
-        if self.dest in given:
-            parser.error(f"{option_string}: given twice, expected once")
-        given.add(self.dest)
-        setattr(namespace, self.dest, values)
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise argparse.ArgumentTypeError("nobody knows the home that its ~ stands for") from None
-
-
-class _Parser(argparse.ArgumentParser):
-    """Argument parser that reports errors with ``EX_USAGE``, like all our commands."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EX_USAGE, f"jarvis-ear: {message} (see {self.prog} --help)\n")
-
-
-def main(argv: Sequence[str]) -> int:
-    """Carry out the arguments after `service`, and return the exit status."""
-    asked = _parse(argv)
+def main(asked: argparse.Namespace) -> int:
+    """Do what ``service_parser`` has read, and return the exit status."""
     if asked.verb == "status":
         return _status()
     layout = _layout(asked)
@@ -96,36 +60,22 @@ def main(argv: Sequence[str]) -> int:
     return _uninstall(asked, layout)
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="jarvis-ear service", description="The ear as a system service.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    install = verbs.add_parser("install", help="install or upgrade, enable and start it")
-    uninstall = verbs.add_parser("uninstall", help="stop it and remove what install made")
-    password = verbs.add_parser("password", help="ask for the backend's password, and store it")
-    verbs.add_parser("status", help="how it does, on one screen")
-    password.set_defaults(dry_run=False, destdir=Path("/"), new_password=True, with_backend=False)
-    for verb in (install, uninstall):
-        verb.add_argument("--dry-run", action="store_true", help="only say what would be done")
-        verb.add_argument(
-            "--destdir",
-            type=_path,
-            action=_Once,
-            default=os.environ.get("DESTDIR") or "/",
-            metavar="DIR",
-            help="a folder that stands for / ; nothing is started",
-        )
-    install.add_argument("--with-backend", action="store_true", help="the reference backend too")
-    install.set_defaults(new_password=False)
-    for verb in (install, password):
-        verb.add_argument(
-            "--password-file", type=_path, action=_Once, metavar="FILE", help="instead of asking"
-        )
-    uninstall.add_argument(
-        "--purge", action="store_true", help="options, password, state and user too, without asking"
+def service_parser(verb: str) -> Parser:
+    """Make the parser of one verb below `service`, with its defaults."""
+    made = parser(("service", verb))
+    made.set_defaults(
+        verb=verb,
+        dry_run=False,
+        destdir=Path("/"),
+        with_backend=False,
+        new_password=verb == "password",
     )
-    for name in ("home", "library", "programs"):  # for package builders
-        install.add_argument(f"--{name}", type=_path, action=_Once, help=argparse.SUPPRESS)
-    return parser.parse_args(argv)
+    if verb in ("install", "uninstall"):
+        made.set_defaults(destdir=os.environ.get("DESTDIR") or "/")
+    if verb == "install":
+        for name in ("home", "library", "programs"):  # for who makes packages
+            made.add_path(f"--{name}", "DIR", argparse.SUPPRESS)
+    return made
 
 
 def _layout(asked: argparse.Namespace) -> Layout:
@@ -177,7 +127,7 @@ def _is_packaged() -> bool:
 
 
 def _secrets(asked: argparse.Namespace, facts: Facts, url: str) -> dict[str, str]:
-    """Return the secrets to store: those that are missing, and those to replace."""
+    """Gather what has to be stored and is not, or is to be stored anew."""
     with_backend = asked.with_backend or facts.has_backend
     found: dict[str, str] = {}
     if PASSWORD not in facts.stored or asked.new_password or asked.password_file:
@@ -196,7 +146,7 @@ def _password(asked: argparse.Namespace, url: str, *, with_backend: bool) -> str
 
 
 def _carry_out(steps: tuple[Step, ...], *, dry_run: bool) -> bool:
-    """Execute the steps, or print them; return whether there was anything to do."""
+    """Do the steps, or say them; return whether there was anything to do."""
     if dry_run:
         return bool(rehearse(steps, lambda line: _say(f"would {line}")))
     executor = Executor(_say)
@@ -219,7 +169,7 @@ def _what_next(layout: Layout, *, has_password: bool, with_backend: bool) -> str
 
 
 def _backend_words(layout: Layout, *, with_backend: bool) -> str:
-    """Describe which backend the ear uses, and where that is configured."""
+    """Say which backend the ear talks to, and where that is configured."""
     url = _backend_url(layout)
     if not url:
         return f"Its options have a mistake:  jarvis-ear check --config {layout.config}"
@@ -229,7 +179,7 @@ def _backend_words(layout: Layout, *, with_backend: bool) -> str:
 
 
 def _backend_url(layout: Layout) -> str:
-    """Return backend.url from the options of the service; empty if they are invalid."""
+    """Return the address in the options that the service will have; empty if they are wrong."""
     try:
         return load([], {}, default_file=layout.at(layout.config)).config.backend.url
     except ConfigError:

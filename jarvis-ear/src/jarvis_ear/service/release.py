@@ -22,7 +22,7 @@ from jarvis_ear.errors import ServiceError
 PACKAGES: Final = ("jarvis_ear", "jarvis_backend")
 
 PROGRAMS: Final = {
-    "jarvis-ear": "jarvis_ear.__main__:program",
+    "jarvis-ear": "jarvis_ear.cli:program",
     "jarvis-backend": "jarvis_backend.__main__:program",
 }
 """Commands of the package, as in pyproject.toml; a test compares the two."""
