@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -229,26 +229,37 @@ def test_a_malformed_body_after_the_answer_is_the_end(hasty, caplog):
     assert "Traceback" not in caplog.text
 
 
-def test_who_does_not_read_makes_room(serve, monkeypatch):
+@pytest.fixture
+def paused(monkeypatch):
+    """One permit for each time that a server in this process had to stop writing to a client."""
+    permits = threading.Semaphore(0)
+    pause_writing = http_protocol.HttpProtocol.pause_writing
+
+    def noted(protocol):
+        pause_writing(protocol)
+        permits.release()
+
+    monkeypatch.setattr(http_protocol.HttpProtocol, "pause_writing", noted)
+    return permits
+
+
+def test_who_does_not_read_makes_room(serve, paused, monkeypatch):
     """A client that asks for pages and reads none keeps its place only while nobody wants it."""
     places = Connections(4, 2)
     monkeypatch.setattr(server_module, "connections_for", lambda _: places)
     url = serve(scripted(), console=True)
     host, port = url.removeprefix("http://").split(":")
     page = b"GET /console HTTP/1.1\r\n" + HOST + b"\r\n"
-    deaf = [socket.socket() for _ in range(2)]
-    for line in deaf:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        line.settimeout(20)
-        line.connect((host, int(port)))
-        line.settimeout(0)
-        with suppress(BlockingIOError):
-            while True:
-                line.send(page * 100)
-    assert requests.get(f"{url}/health", timeout=20).ok
-    assert places.refused == 1
-    for line in deaf:
-        line.close()
+    with ExitStack() as open_lines:
+        lines = [open_lines.enter_context(socket.socket()) for _ in range(2)]
+        for line in lines:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.settimeout(20)
+            line.connect((host, int(port)))
+            line.sendall(page * 500)  # few enough to be sent whole, too many answers for the kernel
+            assert paused.acquire(timeout=20), "the kernel took all answers"
+        assert requests.get(f"{url}/health", timeout=20).ok
+        assert places.refused == 1
 
 
 def test_a_request_in_two_parts_is_answered(program):
