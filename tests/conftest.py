@@ -1,6 +1,9 @@
 """For every test: what programs of ours keep on this machine, they keep in a folder of the test."""
 
+import asyncio
+
 import pytest
+import uvicorn.server
 
 from jarvis_backend.config import Config
 from jarvis_backend.server import Server
@@ -14,6 +17,28 @@ def _folders_of_our_own(tmp_path_factory):
             patch.delenv(name, raising=False)
         for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
             patch.setenv(name, str(folder))
+        yield
+
+
+class _OftenAwake:
+    """``asyncio``, whose ``sleep`` takes a tenth of what is asked."""
+
+    def __getattr__(self, name):
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(delay):
+        await asyncio.sleep(delay / 10)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _servers_that_look_often():
+    """A server in this process looks every 10 ms, not 100, whether it shall stop.
+
+    Hundreds are stopped here, and nothing about a stop but its length depends on it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", _OftenAwake())
         yield
 
 
