@@ -42,6 +42,13 @@ def _servers_that_look_often():
         yield
 
 
+@pytest.fixture
+def shortest_waits(monkeypatch):
+    """A link that was lost is opened again at once: how long it waits has tests of its own."""
+    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
+    monkeypatch.setattr("jarvis_ear.link.backoff._FLOOR_S", 0.05)
+
+
 @pytest.fixture(scope="session")
 def real_backend():
     """The address of a reference backend with its real engines, shared by all who only ask it."""
