@@ -1,6 +1,9 @@
 """For every test: what programs of ours keep on this machine, they keep in a folder of the test."""
 
+import asyncio
+
 import pytest
+import uvicorn.server
 
 from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
@@ -15,6 +18,35 @@ def _folders_of_our_own(tmp_path_factory):
         for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
             patch.setenv(name, str(folder))
         yield
+
+
+class _OftenAwake:
+    """``asyncio``, whose ``sleep`` takes a tenth of what is asked."""
+
+    def __getattr__(self, name):
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(delay):
+        await asyncio.sleep(delay / 10)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _servers_that_look_often():
+    """A server in this process looks every 10 ms, not 100, whether it shall stop.
+
+    Hundreds are stopped here, and nothing about a stop but its length depends on it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", _OftenAwake())
+        yield
+
+
+@pytest.fixture
+def shortest_waits(monkeypatch):
+    """A link that was lost is opened again at once: how long it waits has tests of its own."""
+    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
+    monkeypatch.setattr("jarvis_ear.link.backoff._FLOOR_S", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -31,13 +32,10 @@ from jarvis_ear.delivery.events import (
 from jarvis_ear.delivery.transitions import UploadMode
 from jarvis_ear.link.registry import WIRES
 
+pytestmark = pytest.mark.usefixtures("shortest_waits")
+
 PASSWORD = "open sesame"
 STREAMING = [name for name, wire in WIRES.items() if wire.carriage is UploadMode.STREAMED]
-
-
-@pytest.fixture(autouse=True)
-def _the_shortest_waits(monkeypatch):
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
 
 
 @pytest.fixture
@@ -58,6 +56,12 @@ def serve(stt):
         yield start
 
 
+def at_once(real):
+    """The same deadlines, and a second attempt right after the first was refused."""
+    patience = replace(real.patience, retry_least_s=0.02, retry_most_s=0.05)
+    return replace(real, patience=patience)
+
+
 @pytest.fixture
 def ear(wire):
     """Make an ear on the wire under test; it is disconnected at the end."""
@@ -67,7 +71,7 @@ def ear(wire):
         told = Told()
         config = BackendOptions(url=url, password=PASSWORD, protocol=wire)
         client = BackendClient(
-            config.model_copy(update=changes), on_event=told, timing=timing(times_faster)
+            config.model_copy(update=changes), on_event=told, timing=at_once(timing(times_faster))
         )
         clients.append(client)
         return client, told

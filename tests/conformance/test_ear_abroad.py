@@ -23,6 +23,8 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import LinkDown, LinkUp, ReplyAudio, Transcribed, Verdict
 
+pytestmark = pytest.mark.usefixtures("shortest_waits")
+
 STRANGERS = {
     "socketio": SocketIoStranger,
     "voice-ws": VoiceWsStranger,
@@ -30,11 +32,6 @@ STRANGERS = {
     "realtime": RealtimeStranger,
 }
 TOO_LARGE = 9_000_000  # bytes; the ear takes 8 MiB
-
-
-@pytest.fixture(autouse=True)
-def _the_shortest_waits(monkeypatch):
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
 
 
 @pytest.fixture

@@ -18,6 +18,10 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import LinkDown, ReplyAudio, Verdict
 from jarvis_ear.delivery.timeouts import Timing
+from jarvis_ear.link import registry
+from jarvis_ear.link.registry import QUIET_S
+
+pytestmark = pytest.mark.usefixtures("shortest_waits")
 
 VOICE = np.random.default_rng(1).integers(1000, 9000, 9600, dtype="<i2").tobytes()
 """Something to say, of 0.6 s."""
@@ -53,11 +57,6 @@ class Guarded(Sketch):
     """One that has no login either, and wants a token that its owner gave out."""
 
     by_subprotocol = True
-
-
-@pytest.fixture(autouse=True)
-def _the_shortest_waits(monkeypatch):
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
 
 
 def test_a_server_without_a_login_is_used_without_one():
@@ -167,19 +166,24 @@ class Silent(BareEcho):
         """Take it."""
 
 
-@pytest.mark.parametrize("server", [BareEcho, Silent])
-def test_a_session_that_never_says_a_status_is_used_after_two_seconds(server, caplog):
+@pytest.mark.parametrize(("server", "quiet_s"), [(BareEcho, QUIET_S), (Silent, 0.3)])
+def test_a_session_that_never_says_a_status_is_used_all_the_same(
+    server, quiet_s, caplog, monkeypatch
+):
+    monkeypatch.setattr(registry, "QUIET_S", quiet_s)
     with server() as running:
         config = BackendOptions(url=running.url, protocol="session")
         with caplog.at_level(logging.INFO), BackendClient(config) as client:
             began = time.monotonic()
             assert client.connect()
-            assert 1.9 < time.monotonic() - began < 4.0
+            assert quiet_s - 0.1 < time.monotonic() - began < quiet_s + 2.0
     said = [record.getMessage() for record in caplog.records if "jarvis" in record.name]
-    assert said == [f"backend reached at {config.url}; it has not said for 2 s whether it is ready"]
+    not_said = f"it has not said for {quiet_s:g} s whether it is ready"
+    assert said == [f"backend reached at {config.url}; {not_said}"]
 
 
-def test_a_turn_with_a_bare_echo_comes_to_an_end():
+def test_a_turn_with_a_bare_echo_comes_to_an_end(monkeypatch):
+    monkeypatch.setattr(registry, "QUIET_S", 0.3)
     told = Told()
     timing = Timing(ping_s=0.3)
     with BareEcho() as server:

@@ -32,15 +32,12 @@ from jarvis_ear.delivery.timeouts import Timeouts, Timing
 from jarvis_ear.link import sender
 from jarvis_ear.wires.messages import BackendError
 
+pytestmark = pytest.mark.usefixtures("shortest_waits")
+
 SPEECH = bytes(range(256)) * 250
 """Two seconds."""
 
 IMPATIENT = Timing(patience=Timeouts(start_ack_s=0.3, processing_s=0.3))
-
-
-@pytest.fixture(autouse=True)
-def _the_shortest_waits(monkeypatch):
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
 
 
 @contextlib.contextmanager

@@ -94,6 +94,8 @@ class HttpProtocol(H11Protocol):
                 self._await(("body", self.cycle), BODY_S)
             case _:
                 self._stop_waiting()
+                if self.flow.write_paused:  # the next answer waits for the client to read this one
+                    self._places.await_more(self.transport)
 
     def _await(self, what: tuple[str, object], most_s: float) -> None:
         if self._awaited == what:

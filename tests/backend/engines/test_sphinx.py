@@ -1,6 +1,7 @@
 """pocketsphinx, for real."""
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import signal
@@ -28,18 +29,38 @@ def silence(ms):
     return np.zeros(ms * 16, np.int16)
 
 
-def transcripts(*sounds):
-    async def work():
-        engine = ear()
-        try:
-            return await asyncio.gather(*(engine.transcribe(sound) for sound in sounds))
-        finally:
-            await engine.aclose()
-
-    return asyncio.run(work())
+@pytest.fixture(scope="module")
+def loop():
+    """Run a coroutine on the loop on which the shared engine lives."""
+    with asyncio.Runner() as runner:
+        yield runner.run
 
 
-def test_it_understands_a_command_and_what_may_stand_around_it(flite, what_time):
+@pytest.fixture(scope="module")
+def engine(loop):
+    """One engine, shared by all who leave it as they found it: to load its models takes time."""
+
+    async def made():
+        shared = ear()
+        await shared.prepare()
+        return shared
+
+    shared = loop(made())
+    yield shared
+    loop(shared.aclose())
+
+
+@pytest.fixture
+def transcripts(loop, engine):
+    """Have the shared engine understand several sounds."""
+
+    async def work(sounds):
+        return await asyncio.gather(*(engine.transcribe(sound) for sound in sounds))
+
+    return lambda *sounds: loop(work(sounds))
+
+
+def test_it_understands_a_command_and_what_may_stand_around_it(flite, what_time, transcripts):
     hiss = np.random.default_rng(1).normal(0, 20, len(what_time)).astype(np.int16)
     remnant = flite("Hey Jarvis")
     spoken = np.flatnonzero(np.abs(remnant) > 300)[-1]
@@ -50,32 +71,29 @@ def test_it_understands_a_command_and_what_may_stand_around_it(flite, what_time)
     assert transcripts(*sounds) == ["what time is it"] * len(sounds)
 
 
-def test_where_nothing_is_said_it_hears_nothing():
+def test_where_nothing_is_said_it_hears_nothing(transcripts):
     hiss = np.random.default_rng(0).normal(0, 200, 32_000).astype(np.int16)
     assert transcripts(silence(0), silence(1000), hiss) == ["", "", ""]
 
 
-def test_decoding_does_not_hold_the_loop(what_time):
+def test_decoding_does_not_hold_the_loop(loop, engine, what_time):
     async def work():
-        engine = ear()
-        await engine.prepare()
         decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 4)))
         longest = 0.0
         while not decoding.done():
             before = time.perf_counter()
             await asyncio.sleep(0.005)
             longest = max(longest, time.perf_counter() - before)
-        await engine.aclose()
         return longest
 
     # A thread would hold it for a second: the decoder keeps the interpreter to itself.
-    assert asyncio.run(work()) < 0.7
+    assert loop(work()) < 0.7
 
 
-def test_whoever_stops_waiting_stops_the_decoder_and_the_next_gets_a_fresh_one(what_time):
+def test_whoever_stops_waiting_stops_the_decoder_and_the_next_gets_a_fresh_one(
+    loop, engine, what_time
+):
     async def work():
-        engine = ear()
-        await engine.prepare()
         first = child(engine)
         decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 20)))
         await asyncio.sleep(0)
@@ -83,22 +101,18 @@ def test_whoever_stops_waiting_stops_the_decoder_and_the_next_gets_a_fresh_one(w
         await asyncio.gather(decoding, return_exceptions=True)
         assert first.returncode == -signal.SIGKILL
         assert await engine.transcribe(what_time) == "what time is it"
-        await engine.aclose()
 
-    asyncio.run(work())
+    loop(work())
 
 
-def test_a_decoder_that_dies_is_told_and_replaced(what_time):
+def test_a_decoder_that_dies_is_told_and_replaced(loop, engine, what_time):
     async def work():
-        engine = ear()
-        await engine.prepare()
         os.kill(child(engine).pid, signal.SIGKILL)
         with pytest.raises(EngineError, match=r"^pocketsphinx broke off: "):
             await engine.transcribe(what_time)
         assert await engine.transcribe(what_time) == "what time is it"
-        await engine.aclose()
 
-    asyncio.run(work())
+    loop(work())
 
 
 def test_several_are_understood_at_once(what_time):
@@ -135,15 +149,14 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
         ear()
 
 
-def words_so_far(engine_use):
-    async def work():
-        engine = ear()
-        try:
-            return await engine_use(engine)
-        finally:
-            await engine.aclose()
-
-    return asyncio.run(work())
+@contextlib.asynccontextmanager
+async def listening_to(engine):
+    """Listen to somebody who begins to speak, and no longer at the end."""
+    listening = engine.listen()
+    try:
+        yield listening
+    finally:
+        await listening.aclose()
 
 
 def cpu_s(pid):
@@ -156,59 +169,61 @@ async def fed(listening, sound, step=1600):
     return [await listening.feed(sound[at : at + step]) for at in range(0, len(sound), step)]
 
 
-def test_it_understands_while_it_is_spoken_and_keeps_up(what_time):
-    async def work(engine):
-        listening = engine.listen()
-        await listening.feed(silence(0))
-        loaded_s = cpu_s(engine._live._child.pid)
-        said = await fed(listening, np.tile(what_time, 4))
-        return said, cpu_s(engine._live._child.pid) - loaded_s
+def test_it_understands_while_it_is_spoken_and_keeps_up(loop, engine, what_time):
+    async def work():
+        async with listening_to(engine) as listening:
+            await listening.feed(silence(0))
+            loaded_s = cpu_s(engine._live._child.pid)
+            said = await fed(listening, np.tile(what_time, 4))
+            return said, cpu_s(engine._live._child.pid) - loaded_s
 
-    said, took = words_so_far(work)
+    said, took = loop(work())
     assert [said[0], said[2]] == ["", ""]
     assert said[12].split()[0] == "what"
     assert said[-1].count("time is it") >= 2
     assert took < len(what_time) * 4 / 16_000 / 2
 
 
-def test_people_are_not_mixed_up_and_one_too_many_is_refused(what_time):
-    async def work(engine):
-        one, two = engine.listen(), engine.listen()
-        with pytest.raises(EngineError, match="as many people as it can"):
-            engine.listen()
-        heard = [await one.feed(half) for half in np.array_split(what_time, 2)]
-        assert await two.feed(silence(3000)) == ""
-        assert await one.feed(silence(100)) == heard[-1] != ""
-        await one.aclose()
-        three = engine.listen()
-        assert await three.feed(silence(100)) == ""
+def test_people_are_not_mixed_up_and_one_too_many_is_refused(loop, engine, what_time):
+    async def work():
+        async with listening_to(engine) as two:
+            async with listening_to(engine) as one:
+                with pytest.raises(EngineError, match="as many people as it can"):
+                    engine.listen()
+                heard = [await one.feed(half) for half in np.array_split(what_time, 2)]
+                assert await two.feed(silence(3000)) == ""
+                assert await one.feed(silence(100)) == heard[-1] != ""
+            async with listening_to(engine) as three:
+                assert await three.feed(silence(100)) == ""
 
-    words_so_far(work)
-
-
-def test_who_leaves_in_the_middle_leaves_the_decoder_whole(what_time):
-    async def work(engine):
-        one, two = engine.listen(), engine.listen()
-        feeding = asyncio.ensure_future(one.feed(what_time))
-        await asyncio.sleep(0)
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
-        await one.aclose()
-        assert await engine.listen().feed(what_time) == (await fed(two, what_time, 1 << 20))[0]
-
-    words_so_far(work)
+    loop(work())
 
 
-def test_a_listener_that_dies_is_told_and_replaced_in_mid_sentence(what_time):
-    async def work(engine):
-        one = engine.listen()
-        await one.feed(what_time[:8000])
-        os.kill(engine._live._child.pid, signal.SIGKILL)
-        with pytest.raises(EngineError, match=r"^pocketsphinx broke off: "):
-            await one.feed(what_time)
-        assert "time" in await one.feed(what_time)
+def test_who_leaves_in_the_middle_leaves_the_decoder_whole(loop, engine, what_time):
+    async def work():
+        async with listening_to(engine) as two:
+            async with listening_to(engine) as one:
+                feeding = asyncio.ensure_future(one.feed(what_time))
+                await asyncio.sleep(0)
+                feeding.cancel()
+                await asyncio.gather(feeding, return_exceptions=True)
+            async with listening_to(engine) as next_one:
+                heard = await next_one.feed(what_time)
+            assert heard == (await fed(two, what_time, 1 << 20))[0]
 
-    words_so_far(work)
+    loop(work())
+
+
+def test_a_listener_that_dies_is_told_and_replaced_in_mid_sentence(loop, engine, what_time):
+    async def work():
+        async with listening_to(engine) as one:
+            await one.feed(what_time[:8000])
+            os.kill(engine._live._child.pid, signal.SIGKILL)
+            with pytest.raises(EngineError, match=r"^pocketsphinx broke off: "):
+                await one.feed(what_time)
+            assert "time" in await one.feed(what_time)
+
+    loop(work())
 
 
 def test_the_same_sound_in_any_pieces_begins_at_the_same_place():
