@@ -59,6 +59,7 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
 	@$(PYTHON) tools/journal_page.py docs/journal.md > docs/.new && mv docs/.new docs/journal.md
 	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog
+	@$(PYTHON) tools/man_page.py debian/jarvis-ear.1 > docs/.new && mv docs/.new debian/jarvis-ear.1
 
 golden: $(READY_TO_TEST)         ## write the expected events of tests/replay anew, for review
 	@$(PYTHON) tests/replay/golden.py
