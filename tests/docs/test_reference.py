@@ -115,6 +115,17 @@ def test_messages_that_the_first_help_quotes_are_said_by_the_program():
     assert [message for message in quoted if message not in source] == []
 
 
+def test_the_man_page_is_up_to_date():
+    page = ROOT / "debian" / "jarvis-ear.1"
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "man_page.py"), str(page)],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    assert page.read_text() == made, "run `make docs`"
+
+
 def test_options_that_the_readme_shows_exist(capsys):
     shown = set(re.findall(r"`(--[\w-]+)", (ROOT / "README.md").read_text()))
     for verb in VERBS:

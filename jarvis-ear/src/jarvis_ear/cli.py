@@ -120,10 +120,14 @@ def _do(names: tuple[str, ...], words: list[str], run: Run | None) -> int:
         case "status":
             return _status(as_json=asked.json)
         case "devices":
-            return _devices()
+            text = _devices()
+        case "completion":
+            text = _completion(asked.word)
         case "version":
-            return _print(f"jarvis-ear {__version__}\n")
-    return _order(names[0])
+            text = f"jarvis-ear {__version__}\n"
+        case word:
+            return _order(word)
+    return _print(text)
 
 
 _HELP: Final = frozenset({"-h", "--help", "--help-all"})
@@ -208,10 +212,16 @@ def _composition_root() -> Run:
     return run
 
 
-def _devices() -> int:
+def _devices() -> str:
     from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - for this only
 
-    return _print(describe())
+    return describe()
+
+
+def _completion(shell: str) -> str:
+    from jarvis_ear.completion import completion  # noqa: PLC0415 - loads pydantic
+
+    return completion(shell)
 
 
 def _service(verb: str, words: list[str]) -> int:

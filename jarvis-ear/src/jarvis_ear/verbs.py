@@ -156,6 +156,12 @@ VERBS: Final[Mapping[str, Verb]] = {
         (Flag("--reference", "print the page about all options instead"),),
         is_configured=True,
     ),
+    "completion": Verb(
+        "print the completion for a shell",
+        "source <(jarvis-ear completion bash)",
+        {0: "printed"},
+        words=("bash", "zsh", "fish"),
+    ),
     "version": Verb("print the version", "jarvis-ear version", {0: "printed"}),
 }
 
@@ -247,7 +253,8 @@ def parser(names: Sequence[str], listing: str = "") -> Parser:
     if names:
         made.add_argument("-h", "--help", action="store_true", help="print this")
     if verb.words:
-        made.add_argument("word", choices=verb.words, help=argparse.SUPPRESS)
+        shown = "|".join(verb.words)
+        made.add_argument("word", choices=verb.words, metavar=shown, help=argparse.SUPPRESS)
     return made
 
 

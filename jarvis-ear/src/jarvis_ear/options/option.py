@@ -111,7 +111,7 @@ _ALSO: Final[Mapping[str, type]] = {
 }
 """What else a file may give for an option that is text on the command line."""
 
-_PATHS: Final = ("microphone.input", "microphone.fallback")
+TEXT_PATHS: Final = ("microphone.input", "microphone.fallback")
 """Options that are text and name a file all the same."""
 
 NO_HOME: Final = "expected a path: nobody knows the home that its ~ stands for"
@@ -207,7 +207,7 @@ class Option:
             raise UnfitError(self.expected)
         if isinstance(given, bool) and self.kind is not bool:
             raise UnfitError(self.expected)
-        if isinstance(given, str) and (self.kind is Path or self.key in _PATHS):
+        if isinstance(given, str) and (self.kind is Path or self.key in TEXT_PATHS):
             given = _at_home(given)
         try:
             section = self.section.model_validate({self.name: given})
