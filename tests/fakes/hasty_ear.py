@@ -4,7 +4,7 @@ import sys
 from typing import Final
 
 from jarvis_ear import __main__ as program
-from jarvis_ear import components
+from jarvis_ear import cli, components
 
 HANGS_S: Final = 2.0
 
@@ -12,7 +12,7 @@ HANGS_S: Final = 2.0
 def main() -> int:
     """Run the ear."""
     components.HANGS_S = HANGS_S  # type: ignore[misc]  # the product's is final
-    return program.main()
+    return cli.main(run=program.run)
 
 
 if __name__ == "__main__":
