@@ -1,4 +1,4 @@
-"""Draw the packages of jarvis_ear by floors, from their imports, into a page given as argument.
+"""Draw the packages of jarvis_ear by floors, from their imports, into the page that is named.
 
 Writes the page to standard output, with the part between the two marks replaced.
 """
@@ -20,11 +20,11 @@ def place_of(module: str) -> str:
 
 
 def imports() -> dict[str, set[str]]:
-    """Return which places each place imports."""
+    """Return which places each place imports when it is loaded."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in sorted((SRC / PACKAGE).rglob("*.py")):
         here = place_of(".".join(path.relative_to(SRC).with_suffix("").parts))
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
                 found[here] |= {place_of(name) for name in names if is_place(place_of(name))}

@@ -37,7 +37,7 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(120, 23_200, range(110, 181), 450, 0.09),
+    "jarvis_ear": Limits(122, 23_600, range(110, 190), 450, 0.09),
     "jarvis_backend": Limits(45, 7_000, range(110, 181), 450, 0.09),
 }
 
