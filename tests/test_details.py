@@ -150,14 +150,20 @@ def wait_until(happens) -> None:
         pause.wait(0.01)
 
 
+@pytest.fixture(scope="module")
+def parts(report):
+    """Every object of a class that keeps a counter, by the name of the class."""
+    owners = {owner for owner, _ in kept()}
+    found = [each for each in gc.get_objects() if type(each).__name__ in owners]
+    return {owner: [each for each in found if type(each).__name__ == owner] for owner in owners}
+
+
 @pytest.mark.parametrize(
     ("owner", "name"), [each for each in kept() if each not in NO_LOSS and each not in ADDED_UP]
 )
-def test_a_counter_that_is_kept_is_shown(report, owner, name):
+def test_a_counter_that_is_kept_is_shown(report, parts, owner, name):
     instances = [
-        each
-        for each in gc.get_objects()
-        if type(each).__name__ == owner and isinstance(getattr(each, "__dict__", {}).get(name), int)
+        each for each in parts[owner] if isinstance(getattr(each, "__dict__", {}).get(name), int)
     ]
     assert instances, f"no {owner} here: who counts {name}, and where is it shown?"
     before = {id(each): getattr(each, name) for each in instances}

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import wave
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -156,6 +158,7 @@ def run_at(
     )
 
 
+@pytest.mark.usefixtures("away")
 @pytest.mark.parametrize(
     ("program", "hangs_s"),
     [
@@ -176,8 +179,20 @@ def test_a_file_ends_with_the_verdict_of_its_last_turn_however_late_it_comes(
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_whose_backend_is_away_ends_when_its_last_turn_has_expired(tmp_path: Path) -> None:
-    done = run_at("http://127.0.0.1:9", tmp_path, "--backend.fresh-s", "5")
+@pytest.fixture(scope="module")
+def away(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Future[subprocess.CompletedProcess[str]]]:
+    """An ear whose backend is away, which waits while the test before does."""
+    folder = tmp_path_factory.mktemp("away")
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(run_at, "http://127.0.0.1:9", folder, "--backend.fresh-s", "5")
+
+
+def test_a_file_whose_backend_is_away_ends_when_its_last_turn_has_expired(
+    away: Future[subprocess.CompletedProcess[str]],
+) -> None:
+    done = away.result()
     assert done.returncode == 75, done.stderr
     last_line = "jarvis-ear: the last command of the input ended as expired (too old)"
     assert done.stderr.splitlines()[-1] == last_line
