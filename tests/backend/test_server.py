@@ -135,3 +135,12 @@ def test_an_application_that_cannot_be_built_leaves_no_port(monkeypatch):
     with pytest.raises(RuntimeError):
         server().start()
     assert ports[0].fileno() == -1
+
+
+def test_short_messages_leave_at_once():
+    with server_module.listen("127.0.0.1", 0) as listener:
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

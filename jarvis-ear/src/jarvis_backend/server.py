@@ -208,8 +208,9 @@ def listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror or error}; "
             "expected a free port (--port) of this machine (--host)"
         ) from error
-    # Connections that are accepted from it have the same.
+    # Accepted connections inherit both. asyncio sets TCP_NODELAY only on sockets that it opens.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
