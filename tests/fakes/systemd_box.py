@@ -56,10 +56,14 @@ class SystemdBox:
     """Boots inside a ``with``. ``folder`` is a new one of the test's, outside the box.
 
     ``shows`` says which folders of this machine are seen, read only, where in the box: its /tmp and
-    /run are its own.
+    /run are its own. With ``own_network`` it has a loopback interface of its own, so that its
+    services do not meet those of another box.
     """
 
-    def __init__(self, folder: Path, shows: Mapping[Path, str]) -> None:
+    def __init__(
+        self, folder: Path, shows: Mapping[Path, str], *, own_network: bool = False
+    ) -> None:
+        self._network = ["--net"] if own_network else []
         self._folder = folder
         self._shows = shows
         self._groups: list[Path] = []
@@ -95,7 +99,8 @@ class SystemdBox:
         self, *argv: str, check: bool = True, stdin: str = "", user: str = ""
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command in the box, as root or as ``user``."""
-        inside = ["nsenter", "-t", str(self._leader), *NAMESPACES, "--root", "--wd"]
+        spaces = [*NAMESPACES, *self._network]
+        inside = ["nsenter", "-t", str(self._leader), *spaces, "--root", "--wd"]
         who = ["runuser", "-u", user, "--"] if user else []
         return subprocess.run(
             [*inside, *who, *argv],
@@ -128,6 +133,7 @@ class SystemdBox:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, "BOX_NAMESPACES": " ".join(self._network)},
                 start_new_session=True,
             )
         self._wait_until_it_runs()

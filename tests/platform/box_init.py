@@ -46,6 +46,7 @@ def outside(folder: str, rest: list[str]) -> None:
     for group in groups_of(rest):
         Path(group, "cgroup.procs").write_text(str(os.getpid()))
     spaces = ["--pid", "--mount", "--uts", "--ipc", "--cgroup", "--propagation", "private"]
+    spaces += os.environ.get("BOX_NAMESPACES", "").split()
     inner = [sys.executable, __file__, "inside", folder, *rest]
     os.execvp("unshare", ["unshare", "--fork", "--kill-child=KILL", *spaces, *inner])  # noqa: S606 - becomes it
 

@@ -22,11 +22,11 @@ def recording() -> np.ndarray:
 
 
 @contextmanager
-def box_with_card(folder: Path) -> Iterator[InstalledEar]:
+def box_with_card(folder: Path, *, own_network: bool = False) -> Iterator[InstalledEar]:
     for missing in (systemd_box.missing(), missing_tools()):
         if missing is not None:
             pytest.skip(missing)
-    with SystemdBox(folder / "box", SHOWN) as box:
+    with SystemdBox(folder / "box", SHOWN, own_network=own_network) as box:
         ear = InstalledEar(box)
         (folder / "card").mkdir()
         ear.prepare(folder / "card", recording())
@@ -37,6 +37,13 @@ def box_with_card(folder: Path) -> Iterator[InstalledEar]:
 def prepared(tmp_path_factory):
     """A box of the module's own, into which nothing is installed yet."""
     with box_with_card(tmp_path_factory.mktemp("box")) as ear:
+        yield ear
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A box with a network of its own: another box has a backend at the usual port."""
+    with box_with_card(tmp_path_factory.mktemp("box"), own_network=True) as ear:
         yield ear
 
 

@@ -38,43 +38,43 @@ def states(ear) -> tuple[str, str]:
     return shown["ActiveState"], shown["UnitFileState"]
 
 
-def test_the_two_lines_give_services_that_accept_each_other(prepared):
-    file = password(prepared, "what the owner typed")
-    prepared.build()
-    said = prepared.service("install", "--password-file", file)
+def test_the_two_lines_give_services_that_accept_each_other(alone):
+    file = password(alone, "what the owner typed")
+    alone.build()
+    said = alone.service("install", "--password-file", file)
     assert "It talks to the backend at http://localhost:4000 (backend.url)" in said
-    prepared.wait_until_it_hears()
-    prepared.build("--with-backend")
-    prepared.service("install", "--with-backend")
-    assert loads(prepared, "jarvis-backend") == {"jarvis-password", "jarvis-jwt-secret"}
-    assert loads(prepared, "jarvis-ear") == {"jarvis-password"}
-    wait_until_they_talk(prepared)
+    alone.wait_until_it_hears()
+    alone.build("--with-backend")
+    alone.service("install", "--with-backend")
+    assert loads(alone, "jarvis-backend") == {"jarvis-password", "jarvis-jwt-secret"}
+    assert loads(alone, "jarvis-ear") == {"jarvis-password"}
+    wait_until_they_talk(alone)
 
 
-def test_the_explanations_of_the_journal_lead_to_a_page_that_is_there(prepared):
-    catalog = prepared.box.run("journalctl", "--dump-catalog", "e9eff41f7a164bf59f008f8ff14dd8e0")
+def test_the_explanations_of_the_journal_lead_to_a_page_that_is_there(alone):
+    catalog = alone.box.run("journalctl", "--dump-catalog", "e9eff41f7a164bf59f008f8ff14dd8e0")
     [page] = re.findall("Documentation: file://(.*)", catalog.stdout)
-    assert prepared.box.at(page).is_file()
+    assert alone.box.at(page).is_file()
 
 
-def test_another_password_leaves_the_token_secret(prepared):
-    file = password(prepared, "another one")
-    prepared.service("password", "--password-file", file)
-    assert loads(prepared, "jarvis-backend") == {"jarvis-password", "jarvis-jwt-secret"}
-    wait_until_they_talk(prepared)
-    said = prepared.service("status")
+def test_another_password_leaves_the_token_secret(alone):
+    file = password(alone, "another one")
+    alone.service("password", "--password-file", file)
+    assert loads(alone, "jarvis-backend") == {"jarvis-password", "jarvis-jwt-secret"}
+    wait_until_they_talk(alone)
+    said = alone.service("status")
     assert "jarvis-jwt-secret (" in said
     assert "jarvis-password (" in said
 
 
 @pytest.fixture
-def broken(prepared):
+def broken(alone):
     """The checkout holds a release that does not start."""
-    module = prepared.box.at(f"{CHECKOUT}/jarvis-ear/src/jarvis_ear/__init__.py")
+    module = alone.box.at(f"{CHECKOUT}/jarvis-ear/src/jarvis_ear/__init__.py")
     good = module.read_text()
     module.write_text(good + BROKEN)
-    prepared.build(unless_there=True)
-    yield prepared
+    alone.build(unless_there=True)
+    yield alone
     module.write_text(good)
 
 
@@ -102,9 +102,9 @@ def test_a_failed_upgrade_of_an_ear_that_fails_all_the_time_leaves_it_as_it_was(
     broken.wait_until_it_hears()
 
 
-def test_purging_removes_every_credential_that_the_units_load(prepared):
+def test_purging_removes_every_credential_that_the_units_load(alone):
     for name in ("jarvis-bus-key", "jarvis-tts-api-key"):
-        prepared.box.at(f"/etc/credstore/{name}").write_text("x")
-    prepared.service("uninstall", "--purge")
-    left = prepared.box.run("bash", "-c", "find /etc -path '*credstore*' -name 'jarvis*'").stdout
+        alone.box.at(f"/etc/credstore/{name}").write_text("x")
+    alone.service("uninstall", "--purge")
+    left = alone.box.run("bash", "-c", "find /etc -path '*credstore*' -name 'jarvis*'").stdout
     assert left == ""
