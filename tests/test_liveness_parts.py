@@ -13,9 +13,9 @@ class Alive:
     """The threads of the ear, as counters."""
 
     def __init__(self):
-        self.ear = SimpleNamespace(turns=0, frames=0, proofs=0, state=State.IDLE)
-        self.capture = SimpleNamespace(turns=0, is_muted=False, is_over=False)
-        self.backend = SimpleNamespace(turns=0)
+        self.ear = SimpleNamespace(iterations=0, frames=0, proofs=0, state=State.IDLE)
+        self.capture = SimpleNamespace(iterations=0, is_muted=False, is_over=False)
+        self.backend = SimpleNamespace(iterations=0)
         self.beat = components.make_beat(self.ear, self.capture, self.backend)
         self.now = 1000.0
         self.beat._monotonic = lambda: self.now
@@ -25,8 +25,8 @@ class Alive:
         """Whether the beat still goes when everything moves but one counter."""
         for _ in range(seconds * 10):
             self.now += 0.1
-            self.capture.turns += without != "capture"
-            self.backend.turns += without != "network"
+            self.capture.iterations += without != "capture"
+            self.backend.iterations += without != "network"
             for name in ("turns", "frames", "proofs"):
                 setattr(self.ear, name, getattr(self.ear, name) + (name != without))
             works = self.beat.look()

@@ -282,8 +282,8 @@ def test_muted_means_closed_and_unmuted_open_again(run):
     assert going.block() == block(0)
     going.capture.mute()
     assert wait_until(lambda: source.closed == 1)
-    turns = going.capture.turns
-    assert wait_until(lambda: going.capture.turns > turns)
+    before = going.capture.iterations
+    assert wait_until(lambda: going.capture.iterations > before)
     assert source.opened == 1
     source.give(block(9600))
     going.capture.unmute()
@@ -297,7 +297,7 @@ def test_muted_from_the_start_it_opens_nothing(run):
     source.give(block(0))
     going = Run(source, muted=True)
     with going.capture:
-        assert wait_until(lambda: going.capture.turns >= 2)
+        assert wait_until(lambda: going.capture.iterations >= 2)
         assert source.opened == 0
         going.capture.unmute()
         assert going.block() == block(0)
@@ -312,8 +312,8 @@ def test_what_is_lost_after_an_unmute_is_told_again(run):
     with going.capture:
         assert going.next() == ("lost", "gone")
         going.capture.mute()
-        turns = going.capture.turns
-        assert wait_until(lambda: going.capture.turns > turns + 1)
+        before = going.capture.iterations
+        assert wait_until(lambda: going.capture.iterations > before + 1)
         going.capture.unmute()
         assert going.next() == ("lost", "still gone")
 
@@ -325,8 +325,8 @@ def test_a_muted_file_waits_and_goes_on_where_it_was(run):
     with going.capture:
         assert going.block() == block(0)
         going.capture.mute()
-        turns = going.capture.turns
-        assert wait_until(lambda: going.capture.turns > turns + 1)
+        before = going.capture.iterations
+        assert wait_until(lambda: going.capture.iterations > before + 1)
         going.capture.unmute()
         source.give(block(320))
         assert going.block() == block(320)
@@ -365,8 +365,8 @@ def test_reopening_while_muted_opens_nothing(run):
     source = FakeSource()
     going = run(source, muted=True)
     going.capture.reopen()
-    before = going.capture.turns
-    assert wait_until(lambda: going.capture.turns > before + 5)
+    before = going.capture.iterations
+    assert wait_until(lambda: going.capture.iterations > before + 5)
     assert source.opened == 0
     going.capture.unmute()
     assert wait_until(lambda: source.opened == 1)
@@ -533,7 +533,7 @@ def test_a_mute_ends_a_loss_for_the_next_ear_too(run, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     LossMark(tmp_path, FakeClock().monotonic).lasts(5)
     going = run(FakeSource(), folder=tmp_path, muted=True)
-    assert wait_until(lambda: going.capture.turns > 1)
+    assert wait_until(lambda: going.capture.iterations > 1)
     going.source.give(block(0))
     going.capture.unmute()
     assert going.block() == block(0)

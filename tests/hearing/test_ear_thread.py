@@ -217,8 +217,8 @@ def test_an_ear_is_exchanged_when_its_turn_is_over() -> None:
         assert isinstance(sent, SendUtterance)
         former, other = thread._ear, loud_ear("other")
         thread.change(other)
-        turns = thread.turns
-        wait_until(lambda: thread.turns > turns + 1)
+        before = thread.iterations
+        wait_until(lambda: thread.iterations > before + 1)
         assert thread._ear is former
         inbox.tell(Failed(sent.turn_id, "test"))
         wait_until(lambda: thread._ear is other)

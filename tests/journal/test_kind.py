@@ -6,7 +6,7 @@ KIND = Kind(
 
 
 def test_a_record_is_marked_with_its_kind():
-    assert KIND.told(REASON="rust", DEAF_MS=0) == {
+    assert KIND.fields(REASON="rust", DEAF_MS=0) == {
         "EVENT": "Broken",
         "MESSAGE_ID": "0" * 32,
         "REASON": "rust",
@@ -15,7 +15,7 @@ def test_a_record_is_marked_with_its_kind():
 
 
 def test_the_end_of_a_turn_says_its_outcome():
-    assert Kind("TurnEnded", "1", "", "", outcome="done").told()["OUTCOME"] == "done"
+    assert Kind("TurnEnded", "1", "", "", outcome="done").fields()["OUTCOME"] == "done"
 
 
 def test_a_kind_knows_which_fields_its_words_need():

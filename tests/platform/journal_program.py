@@ -103,9 +103,9 @@ def live() -> None:
     mute.mute()
     mute.unmute()
 
-    away = turns.BACKEND_UNREACHABLE.told(BACKEND="http://a:1", REASON="refused")
+    away = turns.BACKEND_UNREACHABLE.fields(BACKEND="http://a:1", REASON="refused")
     LOGGER.warning("backend not usable: refused", extra=away)
-    LOGGER.info("backend reached", extra=turns.BACKEND_REACHED.told(BACKEND="http://a:1"))
+    LOGGER.info("backend reached", extra=turns.BACKEND_REACHED.fields(BACKEND="http://a:1"))
 
 
 def main() -> None:

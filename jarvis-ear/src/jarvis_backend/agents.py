@@ -130,8 +130,8 @@ class Agents:
 
     async def everywhere(self) -> list[dict[str, Any]]:
         """Return the satellites of all processes, as JSON, by name."""
-        told = await self._queue.fetch_all(_KEY)
-        found = self._own() + [agent for text in told for agent in self._of_others(text)]
+        fields = await self._queue.fetch_all(_KEY)
+        found = self._own() + [agent for text in fields for agent in self._of_others(text)]
         return sorted(found, key=lambda agent: str(agent["agentId"]))
 
     async def start(self) -> None:
@@ -160,8 +160,8 @@ class Agents:
         await self._queue.store(_KEY + self._queue.process_id, said, KEEP_S)
 
     def _of_others(self, text: str) -> list[dict[str, Any]]:
-        told = json.loads(text)
-        return [] if told["process"] == self._queue.process_id else list(told["agents"])
+        fields = json.loads(text)
+        return [] if fields["process"] == self._queue.process_id else list(fields["agents"])
 
     def _own(self) -> list[dict[str, Any]]:
         return [_report(agent) for agent in self._by_sid.values()]

@@ -182,11 +182,13 @@ class EventBus:
     async def _learn(self) -> None:
         """Find out how the modules are, and tell: what was said last counts, wherever it was."""
         for module, enabled in self.modules.items():
-            told = _read(await self._queue.fetch(_MODULE + module))
+            announced = _read(await self._queue.fetch(_MODULE + module))
             said_at = self._said_at.get(module)
-            if told is not None and (said_at is None or said_at <= told[1]):
-                self._broadcast(wire.status_changed(module, enabled=told[0], now_s=told[1]))
-                self._said_at[module] = told[1]
+            if announced is not None and (said_at is None or said_at <= announced[1]):
+                self._broadcast(
+                    wire.status_changed(module, enabled=announced[0], now_s=announced[1])
+                )
+                self._said_at[module] = announced[1]
             elif said_at is not None:
                 event = wire.status_changed(module, enabled=enabled, now_s=said_at)
                 await self._sync.forward(event)

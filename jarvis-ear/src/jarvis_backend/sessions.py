@@ -90,9 +90,9 @@ class Sessions:
         known = self._by_id.get(session_id)
         if known is not None and known.taken:
             return known
-        told = _read(await self._queue.fetch(_key(session_id)))
-        if told is not None and self._keep(told):
-            return told
+        fields = _read(await self._queue.fetch(_key(session_id)))
+        if fields is not None and self._keep(fields):
+            return fields
         return known
 
     async def take(self, session: VoiceSession) -> bool:
@@ -170,6 +170,6 @@ def _read(text: str | None) -> VoiceSession | None:
     """Return a session that another process has saved."""
     if text is None:
         return None
-    told: dict[str, Any] = json.loads(text)
-    typed = {"mode": Mode(told["mode"]), "state": SessionState(told["state"]), "taken": False}
-    return VoiceSession(**{**told, **typed})
+    fields: dict[str, Any] = json.loads(text)
+    typed = {"mode": Mode(fields["mode"]), "state": SessionState(fields["state"]), "taken": False}
+    return VoiceSession(**{**fields, **typed})

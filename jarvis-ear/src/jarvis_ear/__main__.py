@@ -134,7 +134,7 @@ def _start(
         _LOGGER,
         transcripts=options.log.transcripts,
         wake_word=heard,
-        on_heard=lambda *told: backend.heard(*told),  # noqa: PLW0108 - it is made further below
+        on_heard=lambda *heard: backend.heard(*heard),  # noqa: PLW0108 - it is made further below
     )
     showing = ConsoleFeed(options)
     mute = Mute(
@@ -186,8 +186,8 @@ def _start(
     )
     if is_muted:
         by = ", ".join(mute.by)
-        told = MUTED.told(MUTED_BY=by)
-        _LOGGER.info("muted by the %s: the microphone stays closed", by, extra=told)
+        fields = MUTED.fields(MUTED_BY=by)
+        _LOGGER.info("muted by the %s: the microphone stays closed", by, extra=fields)
         inbox.tell(Muted())
     beat = make_beat(ear, capture, backend)
     counted = counters(source, ear, inbox, backend, speaker, log, bus, notifier)
@@ -271,8 +271,8 @@ def _open_sockets(
     try:
         folder = paths.control_folder(os.environ)
     except OSError as error:
-        told = CONTROL_TROUBLE.told(REASON=error)
-        _LOGGER.warning("no control socket and no feed: %s", error, extra=told)
+        fields = CONTROL_TROUBLE.fields(REASON=error)
+        _LOGGER.warning("no control socket and no feed: %s", error, extra=fields)
         return
     feeding = FeedSocket(folder / paths.FEED, feed, signs.look)
     control = Control(folder / paths.SOCKET, orders.answer)

@@ -139,10 +139,10 @@ class BackendClient:
         return self._session.wire.growth_ms
 
     @property
-    def turns(self) -> int:
+    def iterations(self) -> int:
         """Number of iterations of the network thread: at least one per second unless it hangs."""
         courier = self._courier
-        return 0 if courier is None else courier.turns
+        return 0 if courier is None else courier.iterations
 
     @property
     def idle(self) -> bool:
@@ -295,9 +295,9 @@ class BackendClient:
     def _dialer(self, session: Session, courier: Sender) -> Dialer:
         config, timing, trust, wire = session.config, session.timing, session.trust, session.wire
         if is_exposed(session.url):
-            told = PLAINTEXT.told(BACKEND=address(session.url))
+            fields = PLAINTEXT.fields(BACKEND=address(session.url))
             words = "password and voice go to %s unencrypted: use https"
-            _LOGGER.warning(words, address(session.url), extra=told)
+            _LOGGER.warning(words, address(session.url), extra=fields)
         password = config.password.get_secret_value()
         login = Login(session.url, password, timing.login_s, trust)
         return Dialer(

@@ -41,9 +41,9 @@ def make_beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:
 
     return Beat(
         [
-            Part(CAPTURE, lambda: capture.turns, patience_s=HANGS_S, is_needed=is_read),
-            Part("ear thread", lambda: ear.turns, patience_s=2),
-            Part("network", lambda: backend.turns, patience_s=10),
+            Part(CAPTURE, lambda: capture.iterations, patience_s=HANGS_S, is_needed=is_read),
+            Part("ear thread", lambda: ear.iterations, patience_s=2),
+            Part("network", lambda: backend.iterations, patience_s=10),
             Part("sound", lambda: ear.frames, patience_s=0.5, is_needed=is_awake),
             Part("wake model", lambda: ear.proofs, patience_s=8, is_needed=is_awake),
         ]
@@ -102,19 +102,19 @@ def counters(source: Source, ear: EarThread, *parts: Counting) -> Counters:
 
 def _backend(backend: BackendClient) -> Mapping[str, object]:
     """Say where the backend is, and what is wrong with it while it is away."""
-    told: dict[str, object] = {"backend_url": backend.address}
+    fields: dict[str, object] = {"backend_url": backend.address}
     if not backend.connected:
-        told["backend_reason"], told["backend_remedy"] = backend.trouble
-    return told
+        fields["backend_reason"], fields["backend_remedy"] = backend.trouble
+    return fields
 
 
 def _losses(source: Source, inbox: Inbox) -> Mapping[str, object]:
     """Count what was not heard, and where it was lost."""
     dropped = {"dropped_samples": inbox.dropped_samples, "dropped_events": inbox.dropped_events}
-    told: dict[str, object] = {"source": source.name, **dropped}
+    fields: dict[str, object] = {"source": source.name, **dropped}
     if isinstance(source, Microphone):
-        told |= {"overflows": source.overflows, "gaps": source.gaps}
-        told["samples_lost"] = source.samples_lost
-        told["clipped_percent"] = round(100 * source.clipped, 2)
-        told["hears_own_speaker"] = source.is_monitor
-    return told
+        fields |= {"overflows": source.overflows, "gaps": source.gaps}
+        fields["samples_lost"] = source.samples_lost
+        fields["clipped_percent"] = round(100 * source.clipped, 2)
+        fields["hears_own_speaker"] = source.is_monitor
+    return fields

@@ -102,15 +102,15 @@ class Mute:
         """Load the stored state, and return whether the ear starts muted. Call it once."""
         with self._lock:
             try:
-                told = json.loads(read_regular(self._path, MAX_BYTES)[0])
-                self._by = frozenset(map(str, told["by"]))
-                self._awake_night = str(told["awake_night"])
+                fields = json.loads(read_regular(self._path, MAX_BYTES)[0])
+                self._by = frozenset(map(str, fields["by"]))
+                self._awake_night = str(fields["awake_night"])
             except FileNotFoundError:
                 pass
             except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-                told = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
+                fields = kinds.MUTE_UNSURE.fields(PLACE=self._path, REASON=error)
                 words = "%s cannot be read, so the ear stays muted: %s"
-                _LOGGER.warning(words, self._path, error, extra=told)
+                _LOGGER.warning(words, self._path, error, extra=fields)
                 self._by = frozenset({OWNER})
             self._by = self._with_clock(self._by)
             return bool(self._by)
@@ -173,19 +173,19 @@ class Mute:
     def _change(self, *, muted: bool) -> None:
         if muted:
             by = ", ".join(self.by)
-            told = kinds.MUTED.told(MUTED_BY=by)
-            _LOGGER.info("muted by the %s: the microphone is closed", by, extra=told)
+            fields = kinds.MUTED.fields(MUTED_BY=by)
+            _LOGGER.info("muted by the %s: the microphone is closed", by, extra=fields)
         else:
-            _LOGGER.info("not muted any more", extra=kinds.UNMUTED.told())
+            _LOGGER.info("not muted any more", extra=kinds.UNMUTED.fields())
         self._on_change(muted)
 
     def _store(self) -> None:
-        told = {"by": sorted(self._by - {CLOCK}), "awake_night": self._awake_night}
+        fields = {"by": sorted(self._by - {CLOCK}), "awake_night": self._awake_night}
         try:
-            write_whole(self._path, json.dumps(told))
+            write_whole(self._path, json.dumps(fields))
         except OSError as error:
             self.stored = False
-            unsure = kinds.MUTE_UNSURE.told(PLACE=self._path, REASON=error)
+            unsure = kinds.MUTE_UNSURE.fields(PLACE=self._path, REASON=error)
             _LOGGER.warning("a restart will not know who muted the ear: %s", error, extra=unsure)
         else:
             self.stored = True

@@ -119,18 +119,18 @@ class Reload:
         self._verdict = f"the configuration of {self._wall():%H:%M} has {number}, see the log"
         reason = "; ".join(mistakes)
         words = "the new configuration is refused, the old one stays in force: %s"
-        _LOGGER.error(words, reason, extra=RELOAD_REFUSED.told(REASON=reason))
+        _LOGGER.error(words, reason, extra=RELOAD_REFUSED.fields(REASON=reason))
 
     def _tell(self, plan: _Plan) -> None:
         what = f"changed: {names(plan.taken)}" if plan.taken else "nothing changes"
-        told = RELOADED.told(CHANGED=names(plan.taken) or "nothing")
-        _LOGGER.info("the configuration was read again; %s", what, extra=told)
+        fields = RELOADED.fields(CHANGED=names(plan.taken) or "nothing")
+        _LOGGER.info("the configuration was read again; %s", what, extra=fields)
         found = changes(self._started_with, plan.config)
         left = names(change for change in found if change.taker is Taker.NOBODY)
         self._verdict = f"a restart is needed for {left}" if left else ""
         if left:
-            told = RESTART_NEEDED.told(CHANGED=left)
-            _LOGGER.warning("changed, and in force only after a restart: %s", left, extra=told)
+            fields = RESTART_NEEDED.fields(CHANGED=left)
+            _LOGGER.warning("changed, and in force only after a restart: %s", left, extra=fields)
 
 
 @dataclass(frozen=True, slots=True)

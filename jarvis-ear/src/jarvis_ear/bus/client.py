@@ -208,18 +208,18 @@ class BusClient:
         first = self._status.state is LinkState.TRYING
         self._status.reached()
         level = logging.INFO if self._series.worth_an_all_clear() or first else logging.DEBUG
-        told = BUS_REACHED.told(BUS=address(self._url))
-        _LOGGER.log(level, "bus reached at %s", address(self._url), extra=told)
+        fields = BUS_REACHED.fields(BUS=address(self._url))
+        _LOGGER.log(level, "bus reached at %s", address(self._url), extra=fields)
 
     def _failed(self, error: JarvisEarError) -> float:
         setback = _SETBACKS.get(type(error), Setback.UNREACHABLE)
         wait_s = delay_s(setback, self._series.failed(setback), random.random())  # noqa: S311 - jitter
         level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
-        told = BUS_UNREACHABLE.told(
+        fields = BUS_UNREACHABLE.fields(
             BUS=address(self._url), REASON=error, RETRY_MS=round(wait_s * 1000)
         )
         words = "bus not usable: %s (%s); next attempt in %.1f s"
-        _LOGGER.log(level, words, error, address(self._url), wait_s, extra=told)
+        _LOGGER.log(level, words, error, address(self._url), wait_s, extra=fields)
         (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
         return wait_s
 

@@ -179,10 +179,10 @@ class Browser:
 
 def _read(text: str) -> object:
     try:
-        told: object = json.loads(text)
+        value: object = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return told
+    return value
 
 
 MAX_MESSAGE: Final = 64 * 1024

@@ -150,8 +150,8 @@ CLIPPED_PERCENT: Final = 0.1
 def describe(report: Mapping[str, Any]) -> str:
     """Format a report for people."""
     lines = [_headline(report), *_advice(report), *_backend(report)]
-    told = {*_TOLD, *_TOLD_IF_SO, *report.get("counters", ())}
-    lines += [f"{name}: {value}" for name, value in report.items() if name not in told]
+    fields = {*_TOLD, *_TOLD_IF_SO, *report.get("counters", ())}
+    lines += [f"{name}: {value}" for name, value in report.items() if name not in fields]
     lines += [f"{words}: {count}" for words, count in noted(report)]
     lines += [f"{turn['ended_s_ago']:.0f} s ago: {turn['story']}" for turn in report["turns"]]
     return "\n".join(lines) + "\n"

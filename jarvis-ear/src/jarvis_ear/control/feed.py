@@ -182,10 +182,10 @@ def encode(news: News) -> str:
 def decode(line: bytes | str) -> News:
     """Decode one line, or raise ``RemoteProtocolError``."""
     try:
-        told = json.loads(line)
+        fields = json.loads(line)
     except (ValueError, RecursionError):
         raise RemoteProtocolError("a line of the feed that is no JSON") from None
-    match told:
+    match fields:
         case {"snapshot": dict(topics)}:
             return Snapshot(topics)
         case {"deltas": list(changes)} if all(map(_is_change, changes)):
@@ -260,9 +260,9 @@ class FeedSampler:
         if self._monotonic() - self._told_at >= HEALTH_S:
             self._told_at = self._monotonic()
             report = self._health()
-            told = {name: value for name, value in report.items() if name not in _ELSEWHERE}
-            told["noted"] = noted(report)
-            self._feed.put("health", told)
+            fields = {name: value for name, value in report.items() if name not in _ELSEWHERE}
+            fields["noted"] = noted(report)
+            self._feed.put("health", fields)
 
     def _levels(self) -> list[float]:
         """Return the level of each frame since the last look that is still available."""

@@ -64,8 +64,8 @@ class FeedSocket:
         try:
             self._doorway = server.Acceptor(self._path, self._monotonic)
         except OSError as error:
-            told = {"PLACE": self._path, "REASON": error}
-            _LOGGER.warning("no feed for a console at %s: %s", self._path, error, extra=told)
+            fields = {"PLACE": self._path, "REASON": error}
+            _LOGGER.warning("no feed for a console at %s: %s", self._path, error, extra=fields)
         else:
             self._thread.start()
         return self

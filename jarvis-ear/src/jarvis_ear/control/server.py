@@ -279,8 +279,8 @@ class Control:
         try:
             self._doorway = Acceptor(self._path, self._monotonic)
         except OSError as error:
-            told = CONTROL_TROUBLE.told(PLACE=self._path, REASON=error)
-            _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=told)
+            fields = CONTROL_TROUBLE.fields(PLACE=self._path, REASON=error)
+            _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=fields)
         else:
             self._thread.start()
         return self

@@ -222,9 +222,9 @@ class Outbox:
         self._let_go_of_link()
         staying = [t for t in self._turns if t.turn_id in kept and t.stage in UNCOMMITTED]
         self._turns = [turn for turn in self._turns if turn not in staying]
-        told: tuple[Tell, ...] = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
-        told += self._tell_unasked()
-        return (*told, *self._give_up(self._turns, Signal.STOPPED, Cause.STOPPING, now))
+        effects: tuple[Tell, ...] = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
+        effects += self._tell_unasked()
+        return (*effects, *self._give_up(self._turns, Signal.STOPPED, Cause.STOPPING, now))
 
     def _is_unasked(self, message: FromBackend, turn: DeliveryTurn | None) -> bool:
         """Whether the message is speech that cannot be a reply: nothing was committed."""

@@ -301,8 +301,8 @@ class DeliveryTurn:
         if self.stage is not DeliveryStage.WAITING or was is DeliveryStage.WAITING:
             return effects
         self.not_before = again_at
-        told = events.Refused(self.turn_id, cause.value, again_at - now)
-        return (*effects, Tell(told))
+        refused = events.Refused(self.turn_id, cause.value, again_at - now)
+        return (*effects, Tell(refused))
 
     def _pause_s(self) -> float:
         """Return the delay before the retry, spread so that ears do not retry together."""

@@ -141,7 +141,7 @@ class Capture:
         """Set with the first block, which shows that the source works."""
         self.is_over = False
         """Whether the source has ended, so that ``turns`` stands still. Any thread may read it."""
-        self.turns = 0
+        self.iterations = 0
         """Reads, attempts to open and checks for the end of a mute: it grows while the thread is
         alive."""
 
@@ -245,7 +245,7 @@ class Capture:
 
     def _pause(self, seconds: float) -> None:
         """Wait up to ``seconds``, or until a stop, a mute, an unmute or a change."""
-        self.turns += 1
+        self.iterations += 1
         with self._told:
             was = self._muted
             self._told.wait_for(
@@ -258,7 +258,7 @@ class Capture:
             if not self._stopped():
                 self.source.open()
             while not self._stopped() and not self._must_close():
-                self.turns += 1
+                self.iterations += 1
                 block = None if self._muted else self.source.read()
                 if block is not None:
                     self._on_block(block.end)
@@ -279,14 +279,14 @@ class Capture:
             self._find()
         self._notice_silence()
         if not self.heard.is_set():
-            opened = kinds.MICROPHONE_OPENED.told(SOURCE=self.source.name)
+            opened = kinds.MICROPHONE_OPENED.fields(SOURCE=self.source.name)
             _LOGGER.info("hearing %s", self.source.name, extra=opened)
             self.heard.set()
         if self.source.live:
             self._inbox.put(block)
             return
         while not self._stopped() and not self._inbox.put_wait(block, ROOM_S):
-            self.turns += 1
+            self.iterations += 1
 
     def _notice_silence(self) -> None:
         was, self.silence = self.silence, self.source.silence
@@ -311,10 +311,10 @@ class Capture:
         self._reason = str(error)
         self._news_wait_s = REPEAT_S
         self._waits = itertools.chain(self._back_off_s, itertools.repeat(self._back_off_s[-1]))
-        told = self._kind.told(SOURCE=self.source.name, REASON=error)
+        fields = self._kind.fields(SOURCE=self.source.name, REASON=error)
         self._is_told = self._seldom.now(now)
         level = logging.WARNING if self._is_told else logging.DEBUG
-        _LOGGER.log(level, "microphone lost, looking for it from now on: %s", error, extra=told)
+        _LOGGER.log(level, "microphone lost, looking for it from now on: %s", error, extra=fields)
         self._on_lost(str(error))
 
     def _remind(self, reason: str, now: float) -> None:
@@ -325,10 +325,10 @@ class Capture:
         self._reason, self._said_at, self._is_told = reason, now, True
         self._news_wait_s = min(2 * self._news_wait_s, REMIND_S)
         gone_s = now - (self._lost_at or now)
-        told = kinds.MICROPHONE_STILL_LOST.told(
+        fields = kinds.MICROPHONE_STILL_LOST.fields(
             SOURCE=self.source.name, REASON=reason, DEAF_MS=round(gone_s * 1000)
         )
-        _LOGGER.info("still no microphone after %.0f s: %s", gone_s, reason, extra=told)
+        _LOGGER.info("still no microphone after %.0f s: %s", gone_s, reason, extra=fields)
 
     def _loss_is_over(self) -> None:
         self._carried_s = 0.0
@@ -339,10 +339,12 @@ class Capture:
         self._lost_at = None
         self.lost = ""
         self.silence = self.source.silence  # the source may be as silent as before
-        told = kinds.MICROPHONE_FOUND.told(SOURCE=self.source.name, DEAF_MS=round(gone_s * 1000))
+        fields = kinds.MICROPHONE_FOUND.fields(
+            SOURCE=self.source.name, DEAF_MS=round(gone_s * 1000)
+        )
         self._loss_is_over()
         level = logging.INFO if self._is_told else logging.DEBUG
-        _LOGGER.log(level, "%s is back after %.1f s", self.source.name, gone_s, extra=told)
+        _LOGGER.log(level, "%s is back after %.1f s", self.source.name, gone_s, extra=fields)
         if not self.silence:
             self._on_found()
 

@@ -288,7 +288,7 @@ class Microphone:
         if not device.monitor:
             self._monitor_told = ""
         elif device.name != self._monitor_told:
-            told = MICROPHONE_MONITOR.told(SOURCE=self.name)
+            fields = MICROPHONE_MONITOR.fields(SOURCE=self.name)
             words = "%s is the monitor of a loudspeaker, and hears nobody: see jarvis-ear devices"
-            _LOGGER.warning(words, self.name, extra=told)
+            _LOGGER.warning(words, self.name, extra=fields)
             self._monitor_told = device.name

@@ -319,7 +319,7 @@ class Player:
             _LOGGER.warning(
                 "speaker lost, the rest of this reply is not heard: %s",
                 error,
-                extra=SPEAKER_LOST.told(TURN_ID=chunk.turn_id, REASON=error),
+                extra=SPEAKER_LOST.fields(TURN_ID=chunk.turn_id, REASON=error),
             )
             self._failed_turn = chunk.turn_id
             self.lack = str(error)
@@ -361,8 +361,8 @@ class Player:
         self.skipped += 1
         severity = logging.DEBUG if chunk.turn_id == self._warned_turn else logging.WARNING
         self._warned_turn = chunk.turn_id
-        words, told = "chunk %d of the reply is left out: %s", {"TURN_ID": chunk.turn_id}
-        _LOGGER.log(severity, words, chunk.index, reason, extra=told)
+        words, fields = "chunk %d of the reply is left out: %s", {"TURN_ID": chunk.turn_id}
+        _LOGGER.log(severity, words, chunk.index, reason, extra=fields)
 
     def _write_all(self, sound: Sound, turn_id: str) -> None:
         output = self._open()
@@ -426,8 +426,8 @@ class Player:
             if not isinstance(self._output, NoOutput):  # else no speaker is configured any more
                 _LOGGER.info("the loudspeaker is there again")
             return
-        told = SPEAKER_LOST.told(REASON=reason)
-        _LOGGER.warning("replies are not heard: %s; %s", reason, REMEDY, extra=told)
+        fields = SPEAKER_LOST.fields(REASON=reason)
+        _LOGGER.warning("replies are not heard: %s; %s", reason, REMEDY, extra=fields)
 
     def _pending(self) -> bool:
         return self._opened is not None and self._opened.pending()

@@ -103,14 +103,16 @@ class SilenceLog:
         self._since = now
         self._is_told = self._seldom.now(now)
         level = logging.WARNING if self._is_told else logging.DEBUG
-        told = MICROPHONE_SILENT.told(SOURCE=source)
-        _LOGGER.log(level, "%s", why, extra=told)
+        fields = MICROPHONE_SILENT.fields(SOURCE=source)
+        _LOGGER.log(level, "%s", why, extra=fields)
 
     def alive(self, source: str, now: float) -> None:
         """Note at ``now`` that ``source`` gives sound again."""
         level = logging.INFO if self._is_told else logging.DEBUG
-        told = MICROPHONE_HEARD_AGAIN.told(SOURCE=source, DEAF_MS=round((now - self._since) * 1000))
-        _LOGGER.log(level, "%s gives sound again", source, extra=told)
+        fields = MICROPHONE_HEARD_AGAIN.fields(
+            SOURCE=source, DEAF_MS=round((now - self._since) * 1000)
+        )
+        _LOGGER.log(level, "%s gives sound again", source, extra=fields)
 
 
 GAP_EVERY_S: Final = 600.0
@@ -129,8 +131,8 @@ class GapLog:
         self._untold_ms += lost_ms
         if self._told_at is not None and now - self._told_at < GAP_EVERY_S:
             return
-        told = SOUND_LOST.told(SOURCE=source, LOST_MS=self._untold_ms)
-        _LOGGER.warning("%s lost %d ms of sound", source, self._untold_ms, extra=told)
+        fields = SOUND_LOST.fields(SOURCE=source, LOST_MS=self._untold_ms)
+        _LOGGER.warning("%s lost %d ms of sound", source, self._untold_ms, extra=fields)
         self._untold_ms, self._told_at = 0, now
 
 
@@ -150,6 +152,6 @@ class ClipLog:
             return
         self._told_at = now
         percent = f"{100 * share:.2g}"
-        told = SOUND_CLIPPED.told(SOURCE=source, CLIPPED_PERCENT=percent)
+        fields = SOUND_CLIPPED.fields(SOURCE=source, CLIPPED_PERCENT=percent)
         words = "%s is too loud: %s %% of the last minute is clipped; lower its gain (alsamixer)"
-        _LOGGER.warning(words, source, percent, extra=told)
+        _LOGGER.warning(words, source, percent, extra=fields)

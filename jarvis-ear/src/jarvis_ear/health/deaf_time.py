@@ -56,8 +56,8 @@ class DeafTime:
         if self._path is None:
             return 0.0
         try:
-            told = json.loads(read_regular(self._path, MAX_BYTES)[0])
-            return float(told["seconds"]) if told["day"] == today.isoformat() else 0.0
+            fields = json.loads(read_regular(self._path, MAX_BYTES)[0])
+            return float(fields["seconds"]) if fields["day"] == today.isoformat() else 0.0
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return 0.0
 
@@ -65,9 +65,9 @@ class DeafTime:
         if self._path is None or (self.seconds - self._stored < STORE_S and not at_once):
             return
         self._stored = self.seconds
-        told = {"day": self._today().isoformat(), "seconds": round(self.seconds, 1)}
+        fields = {"day": self._today().isoformat(), "seconds": round(self.seconds, 1)}
         with suppress(OSError):
-            write_whole(self._path, json.dumps(told))
+            write_whole(self._path, json.dumps(fields))
 
 
 LOSS_FILE: Final = "loss.json"
@@ -102,9 +102,9 @@ class LossMark:
         if self._path is None:
             return 0.0
         try:
-            told = json.loads(_read(self._path))
-            since_s = self._monotonic() - float(told["at"])
-            gone_s = float(told["gone_s"])
+            fields = json.loads(_read(self._path))
+            since_s = self._monotonic() - float(fields["at"])
+            gone_s = float(fields["gone_s"])
         except (OSError, ValueError, KeyError, TypeError):
             return 0.0
         return gone_s + since_s if 0 <= since_s <= RESTART_S and gone_s >= 0 else 0.0

@@ -59,7 +59,7 @@ class EarThread:
         self._sound_ended = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
-        self.turns = 0
+        self.iterations = 0
         """Number of loop iterations: a counter that moves while the thread is alive."""
         self.frames = 0
         """Frames that went through the whole hearing path."""
@@ -119,7 +119,7 @@ class EarThread:
         try:
             self._ear.prove_model()
             while not self._stopping.is_set():
-                self.turns += 1
+                self.iterations += 1
                 self._take_next()
                 self._turn_over(self._inbox.get(GET_S, audio=not self._is_waiting()))
         except BaseException as error:  # noqa: BLE001 - a bug: handed to the main thread, which ends

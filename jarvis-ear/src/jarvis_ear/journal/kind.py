@@ -111,7 +111,7 @@ class Kind:
     outcome: str = ""
     """The value of OUTCOME for the end of a turn; empty for other kinds."""
 
-    def told(self, **fields: object) -> dict[str, object]:
+    def fields(self, **fields: object) -> dict[str, object]:
         """Return the fields of a record of this kind, as ``extra`` of a log call."""
         return {**dict(self._marks()), **fields}
 
@@ -127,8 +127,8 @@ class Kind:
     @property
     def references(self) -> frozenset[str]:
         """The fields that every record of this kind must have."""
-        told = [self.subject, self.causes, *(remedy.command for remedy in self.remedies)]
-        return frozenset(re.findall(r"@([A-Z_]+)@", " ".join(told)))
+        texts = [self.subject, self.causes, *(remedy.command for remedy in self.remedies)]
+        return frozenset(re.findall(r"@([A-Z_]+)@", " ".join(texts)))
 
     def _marks(self) -> Iterator[tuple[str, object]]:
         yield "EVENT", self.event

@@ -59,7 +59,7 @@ class Sender:
         self._tell = tell
         self._clock = clock
         self._wake = asyncio.Event()
-        self.turns = 0
+        self.iterations = 0
         """Passes of the loop: they show that the network thread is alive."""
         self._given: Link | None = None
         self._served: Link | None = None
@@ -111,7 +111,7 @@ class Sender:
         """Work until cancelled."""
         while True:
             self._wake.clear()
-            self.turns += 1
+            self.iterations += 1
             await self._look_at_everything()
             await self._rest()
 

@@ -252,9 +252,9 @@ class Supervisor:
         calm = self._series.worth_an_all_clear() or news.after_s is None
         level = logging.INFO if calm else logging.DEBUG
         away_ms = None if news.after_s is None else round(news.after_s * 1000)
-        told = kinds.BACKEND_REACHED.told(BACKEND=news.url, AWAY_MS=away_ms)
+        fields = kinds.BACKEND_REACHED.fields(BACKEND=news.url, AWAY_MS=away_ms)
         words = "backend reached at %s%s%s"
-        _LOGGER.log(level, words, news.url, _after(news), remark and f"; {remark}", extra=told)
+        _LOGGER.log(level, words, news.url, _after(news), remark and f"; {remark}", extra=fields)
         self._tell(news)
 
     def _lost(self, link: Link, error: Disconnected) -> float:
@@ -270,11 +270,11 @@ class Supervisor:
         setback = _setback(error)
         wait_s = delay_s(setback, self._series.failed(setback), self._rand())
         level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
-        told = _KINDS[setback].told(
+        fields = _KINDS[setback].fields(
             BACKEND=self._outage.url, REASON=error, RETRY_MS=round(wait_s * 1000)
         )
         words = "backend not usable: %s (%s); next attempt in %.1f s"
-        _LOGGER.log(level, words, error, self._outage.url, wait_s, extra=told)
+        _LOGGER.log(level, words, error, self._outage.url, wait_s, extra=fields)
         self._status.failed(str(error), _KINDS[setback].advice)
         (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
         self._say(self._outage.failed(str(error), self._clock()))

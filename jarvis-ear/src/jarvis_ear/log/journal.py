@@ -114,11 +114,11 @@ class JournalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record."""
-        told = entry(record)
+        fields = entry(record)
         if self._untold:
-            told["RECORDS_LOST"] = self._untold
+            fields["RECORDS_LOST"] = self._untold
         try:
-            self._journal.send(told)
+            self._journal.send(fields)
         except OSError:
             self.lost += 1
             self._untold += 1

@@ -89,8 +89,8 @@ def traceback(record: logging.LogRecord) -> list[str]:
 
 def entry(record: logging.LogRecord) -> dict[str, Value]:
     """Return all fields of a record, as the journal and JSON lines contain them."""
-    told = dict(_of_every_record(record))
-    return told | {name: value for name, value in _extra(record) if name not in told}
+    fields = dict(_of_every_record(record))
+    return fields | {name: value for name, value in _extra(record) if name not in fields}
 
 
 def _of_every_record(record: logging.LogRecord) -> Iterator[tuple[str, Value]]:

@@ -154,10 +154,10 @@ _KINDS: Final[Mapping[type[JarvisEarError], Kind]] = {
 @contextmanager
 def life_told() -> Iterator[None]:
     """Log the start of the program, and its orderly stop. Main thread only."""
-    told = kinds.STARTED.told(VERSION=__version__)
-    _LOGGER.info("jarvis-ear %s starts", __version__, extra=told)
+    fields = kinds.STARTED.fields(VERSION=__version__)
+    _LOGGER.info("jarvis-ear %s starts", __version__, extra=fields)
     yield
-    _LOGGER.info("jarvis-ear stops", extra=kinds.STOPPED.told())
+    _LOGGER.info("jarvis-ear stops", extra=kinds.STOPPED.fields())
 
 
 def last_words(
@@ -180,8 +180,8 @@ def last_words(
             _tell(error)
         else:
             reason = f"{type(error).__name__}: {error}"
-            told = kinds.CRASHED.told(REASON=reason)
-            _LOGGER.critical("a bug ends jarvis-ear: %s", reason, exc_info=error, extra=told)
+            fields = kinds.CRASHED.fields(REASON=reason)
+            _LOGGER.critical("a bug ends jarvis-ear: %s", reason, exc_info=error, extra=fields)
     return True
 
 
@@ -189,5 +189,5 @@ def _tell(error: JarvisEarError) -> None:
     """Log one record per problem; a configuration may have many."""
     kind = _KINDS.get(type(error), kinds.FAILED)
     for line in str(error).splitlines():
-        told = kind.told(REASON=line, EXIT_STATUS=error.exit_status)
-        _LOGGER.error("%s", line, extra=told)
+        fields = kind.fields(REASON=line, EXIT_STATUS=error.exit_status)
+        _LOGGER.error("%s", line, extra=fields)

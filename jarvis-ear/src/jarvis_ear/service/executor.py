@@ -303,16 +303,16 @@ def _failed(argv: Sequence[str], done: "subprocess.CompletedProcess[str]") -> st
 
 def dry_run(steps: Iterable[Step], say: Callable[[str], object]) -> int:
     """Print the steps that are not done yet, and return their number."""
-    told = news = 0
+    fields = news = 0
     for step in steps:
         if _is_left_out(step, news):
             continue
         say(str(step))
-        told += 1
+        fields += 1
         news += not isinstance(step, Enable)  # it does not restart running services
         if isinstance(step, Build):
             dry_run(step.steps, lambda line: say(f"  {line}"))
-    return told
+    return fields
 
 
 def _is_left_out(step: Step, news: int) -> bool:

@@ -48,15 +48,15 @@ class Ledger:
 
     def verdict(self, finished: Finished) -> None:
         """Record the verdict of an utterance."""
-        told: dict[str, object] = {
+        fields: dict[str, object] = {
             "verdict": str(finished.verdict),
             "cause": finished.code,
             "chunks": finished.chunks,
         }
         if finished.chunks == 0:  # else it is known after playback
             heard, why = judge(finished)
-            told |= _heard(heard, why)
-        self._write(finished.turn_id, told)
+            fields |= _heard(heard, why)
+        self._write(finished.turn_id, fields)
 
     def heard(self, turn_id: str, heard: str, why: str) -> None:
         """Record how much of a reply was heard, and why not all of it, after its verdict."""
@@ -71,8 +71,8 @@ class Ledger:
         found: dict[str, str] = {}
         for line in self._tail().splitlines():
             with suppress(ValueError, RecursionError, AttributeError, TypeError):
-                told = json.loads(line)
-                turn_id, end = told.get("turn"), told.get("verdict", told.get("stage"))
+                fields = json.loads(line)
+                turn_id, end = fields.get("turn"), fields.get("verdict", fields.get("stage"))
                 if isinstance(turn_id, str) and isinstance(end, str):
                     found[turn_id] = end
         return found
@@ -83,19 +83,19 @@ class Ledger:
             self._folder.close()
             self._folder = None
 
-    def _write(self, turn_id: str, told: Mapping[str, object]) -> bool:
+    def _write(self, turn_id: str, fields: Mapping[str, object]) -> bool:
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "turn": turn_id}
         try:
-            self._append((json.dumps({**line, **told}) + "\n").encode())
+            self._append((json.dumps({**line, **fields}) + "\n").encode())
         except OSError as error:
             self.unwritten += 1
-            words = ", ".join(f"{key} {value}" for key, value in told.items())
-            told = {"TURN_ID": turn_id}
-            _LOGGER.info("ledger: turn %s: %s", json.dumps(turn_id), words, extra=told)
+            words = ", ".join(f"{key} {value}" for key, value in fields.items())
+            fields = {"TURN_ID": turn_id}
+            _LOGGER.info("ledger: turn %s: %s", json.dumps(turn_id), words, extra=fields)
             if self._rarely.now():
-                told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=_why(error))
+                fields = SPOOL_TROUBLE.fields(PLACE=self._path, REASON=_why(error))
                 words = "the ledger in %s cannot be written: %s"
-                _LOGGER.warning(words, self._path, _why(error), extra=told)
+                _LOGGER.warning(words, self._path, _why(error), extra=fields)
             return False
         return True
 

@@ -316,20 +316,20 @@ class DiskSpool:
         self._leftovers.pop(turn_id, None)
 
     def _say_not_sent(self, turn_id: str) -> None:
-        told = SPOOL_UNMARKED.told(PLACE=self._path, TURN_ID=turn_id)
+        fields = SPOOL_UNMARKED.fields(PLACE=self._path, TURN_ID=turn_id)
         words = (
             "turn %s is not sent: neither %s nor the ledger can be written, and after a restart it "
             "could be sent twice; make them writable, or set spool.dir to a folder that is"
         )
-        _LOGGER.error(words, turn_id, self._path, extra=told)
+        _LOGGER.error(words, turn_id, self._path, extra=fields)
 
     def _say_foreign(self, number: int) -> None:
         self.foreign += number
         if number:
             reason = f"{number} files are none of ours, and are left alone"
-            told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=reason)
+            fields = SPOOL_TROUBLE.fields(PLACE=self._path, REASON=reason)
             words = "%d files in %s are none of ours, and are left alone"
-            _LOGGER.warning(words, number, self._path, extra=told)
+            _LOGGER.warning(words, number, self._path, extra=fields)
 
     @contextmanager
     def _careful(
@@ -341,8 +341,8 @@ class DiskSpool:
             self.failures += 1
             if self._rarely.now():
                 why = os.strerror(error.errno).lower() if error.errno else str(error)
-                told = SPOOL_TROUBLE.told(PLACE=self._path, REASON=why)
-                _LOGGER.warning(words, self._path, why, extra=told)
+                fields = SPOOL_TROUBLE.fields(PLACE=self._path, REASON=why)
+                _LOGGER.warning(words, self._path, why, extra=fields)
 
 
 @contextmanager

@@ -170,8 +170,8 @@ class Publisher:
         with self._lock:
             match effect:
                 case StateChanged(_, new):
-                    told = {"name": str(new), "why": words.why(effect), "at": self._wall()}
-                    self._feed.put("state", told)
+                    fields = {"name": str(new), "why": words.why(effect), "at": self._wall()}
+                    self._feed.put("state", fields)
                 case TurnOpened():
                     self._open(effect)
                 case SendUtterance(turn_id, utterance):

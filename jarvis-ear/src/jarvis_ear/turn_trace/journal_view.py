@@ -136,8 +136,8 @@ class TurnLog:
                 case ThinkingStarted(turn_id, provider):
                     self._note(turn_id, "Thinking", f"the backend asks {provider}")
                 case ReplyAudio(turn_id, index, content_type, audio):
-                    told = f"reply chunk {index}: {content_type}, {words.size(len(audio))}"
-                    self._note(turn_id, "ReplyAudio", told)
+                    fields = f"reply chunk {index}: {content_type}, {words.size(len(audio))}"
+                    self._note(turn_id, "ReplyAudio", fields)
                 case Refused() | StillWaiting():
                     self._delay(event)
                 case SentencesMissing():
@@ -208,9 +208,9 @@ class TurnLog:
     def _change(self, change: StateChanged) -> None:
         """Tell the new state with what led to it, which the effect just before may have said."""
         because, self._because = self._because or words.why(change), ""
-        told = {**self._current, "EVENT": "StateChanged", "CAUSE": change.why}
-        told["STATE"] = str(change.new)
-        self._say(_level_of(change), f"{change.old} -> {change.new}: {because}", told)
+        fields = {**self._current, "EVENT": "StateChanged", "CAUSE": change.why}
+        fields["STATE"] = str(change.new)
+        self._say(_level_of(change), f"{change.old} -> {change.new}: {because}", fields)
         self._state = change.new
         if change.new is State.IDLE:
             self._current = {}
@@ -224,13 +224,13 @@ class TurnLog:
     def _drop(self, turn_id: str, cause: str) -> None:
         """Tell of a turn without an utterance: perhaps the wake word was none."""
         kind = kinds.NOBODY_SPOKE if cause == words.NOBODY_SPOKE else kinds.DROPPED
-        told = f"dropped ({words.reason(cause)}), nothing was sent"
-        self._end_early(turn_id, kind, told, CAUSE=cause)
+        line = f"dropped ({words.reason(cause)}), nothing was sent"
+        self._end_early(turn_id, kind, line, CAUSE=cause)
 
-    def _end_early(self, turn_id: str, kind: Kind, told: str, **more: object) -> None:
+    def _end_early(self, turn_id: str, kind: Kind, line: str, **more: object) -> None:
         turn = self._turns.pop(turn_id, None) or TurnStory(turn_id)
-        fields = {**turn.fields(), **kind.told(**more)}
-        self._say(logging.INFO, f"turn {turn_id}: {told}", fields)
+        fields = {**turn.fields(), **kind.fields(**more)}
+        self._say(logging.INFO, f"turn {turn_id}: {line}", fields)
 
     def _send(self, sent: Sent) -> None:
         self._turn(sent.turn_id).sent = sent
@@ -243,25 +243,25 @@ class TurnLog:
         if isinstance(event, Transcribed):
             self._reach(event.turn_id, Stage.TRANSCRIPT)
             level = logging.INFO
-        told = words.quoted(event, transcripts=self._transcripts)
-        self._note(event.turn_id, type(event).__name__, told, level)
+        fields = words.quoted(event, transcripts=self._transcripts)
+        self._note(event.turn_id, type(event).__name__, fields, level)
 
     def _miss(self, missing: SentencesMissing) -> None:
         which = words.sentences(missing.indexes)
-        told = SENTENCES_MISSING.told(TURN_ID=missing.turn_id, REPLY_MISSING=which)
+        fields = SENTENCES_MISSING.fields(TURN_ID=missing.turn_id, REPLY_MISSING=which)
         text = f"turn {missing.turn_id}: sentence {which} of the reply did not come"
-        self._note(missing.turn_id, SENTENCES_MISSING.event, text, logging.WARNING, told)
+        self._note(missing.turn_id, SENTENCES_MISSING.event, text, logging.WARNING, fields)
 
     def _tell_unasked(self, count: int) -> None:
         reason = f"speech that nobody asked for came, and is not played: {words.chunks(count)}"
-        self._say(logging.WARNING, reason, UNASKED_SPEECH.told(REASON=reason))
+        self._say(logging.WARNING, reason, UNASKED_SPEECH.fields(REASON=reason))
 
     def _finish(self, finished: Finished) -> None:
         turn = self._turn(finished.turn_id)
         turn.finished = finished
         if finished.chunks:
-            told = f"reply: {words.chunks(finished.chunks)}"
-            self._note(finished.turn_id, "Finished", told, logging.INFO)
+            fields = f"reply: {words.chunks(finished.chunks)}"
+            self._note(finished.turn_id, "Finished", fields, logging.INFO)
         self._end_if_over(turn)
 
     def _stop_waiting(self, turn_id: str, why: Unheard) -> None:
@@ -275,8 +275,8 @@ class TurnLog:
         if isinstance(event, StillWaiting):
             self._wait_on(event.turn_id)
             return
-        told = {"CAUSE": event.code, "RETRY_MS": round(event.retry_s * 1000)}
-        self._note(event.turn_id, "Refused", words.refused(event), logging.INFO, told)
+        fields = {"CAUSE": event.code, "RETRY_MS": round(event.retry_s * 1000)}
+        self._note(event.turn_id, "Refused", words.refused(event), logging.INFO, fields)
 
     def _wait_on(self, turn_id: str) -> None:
         """Wait for the reply after all: the sentence goes up before the newer one."""
@@ -302,13 +302,13 @@ class TurnLog:
         self.unfinished += turn.finished is None
         level = logging.INFO if words.is_harmless(turn) else logging.WARNING
         kind = kinds.UNFINISHED if turn.finished is None else words.kind(turn.finished)
-        told = {**turn.fields(), **kind.told()}
+        fields = {**turn.fields(), **kind.fields()}
         story = words.story(turn)
         heard, why = turn.heard() or ("", "")
         self._recent.append((self._now(), turn.turn_id, story, str(heard), str(why)))
         if turn.finished is not None and turn.finished.chunks:  # else its verdict says it at once
             self._on_heard(turn.turn_id, str(heard), str(why))
-        self._say(level, f"turn {turn.turn_id}: {story}", told)
+        self._say(level, f"turn {turn.turn_id}: {story}", fields)
 
     def _reach(self, turn_id: str, stage: Stage) -> None:
         turn = self._turns.get(turn_id)
@@ -330,13 +330,13 @@ class TurnLog:
         event: str,
         text: str,
         level: int = logging.DEBUG,
-        told: Mapping[str, object] | None = None,
+        fields: Mapping[str, object] | None = None,
     ) -> None:
         turn = self._turns.get(turn_id) or TurnStory(turn_id)
-        self._say(level, text, {**turn.ids(), **(told or {}), "EVENT": event})
+        self._say(level, text, {**turn.ids(), **(fields or {}), "EVENT": event})
 
-    def _say(self, level: int, text: str, told: Mapping[str, object]) -> None:
-        self._logger.log(level, "%s", text, extra=dict(told))
+    def _say(self, level: int, text: str, fields: Mapping[str, object]) -> None:
+        self._logger.log(level, "%s", text, extra=dict(fields))
 
 
 def _level_of(change: StateChanged) -> int:

@@ -364,10 +364,10 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
 
 def _read_id(body: bytes) -> str:
     try:
-        told = json.loads(body)
+        fields = json.loads(body)
     except (ValueError, RecursionError):
         raise RemoteProtocolError("a session told in something else than JSON") from None
-    session_id = told.get("id") if isinstance(told, dict) else None
+    session_id = fields.get("id") if isinstance(fields, dict) else None
     if not isinstance(session_id, str) or not _ID.fullmatch(session_id):
         raise RemoteProtocolError("a session without an id that can stand in a path")
     return session_id

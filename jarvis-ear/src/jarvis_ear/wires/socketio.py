@@ -101,11 +101,11 @@ def decode(event: str, payload: object = None) -> FromBackend:
     decoder = _DECODERS.get(event)
     if decoder is None:
         raise RemoteProtocolError(f"unknown event {printable(event[:40])!r} from the backend")
-    told = _mapping(event, payload)
-    named = told.get("agentId")
+    fields = _mapping(event, payload)
+    named = fields.get("agentId")
     if event != ERROR and not (named is None or _is_agent_id(named)):
         raise RemoteProtocolError(f"{event} with an agentId that is not one")
-    return decoder(told)
+    return decoder(fields)
 
 
 def is_for_another(agent_id: str, payload: object = None) -> bool:
