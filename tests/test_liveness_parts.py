@@ -27,7 +27,7 @@ class Alive:
             self.now += 0.1
             self.capture.iterations += without != "capture"
             self.backend.iterations += without != "network"
-            for name in ("turns", "frames", "proofs"):
+            for name in ("iterations", "frames", "proofs"):
                 setattr(self.ear, name, getattr(self.ear, name) + (name != without))
             works = self.beat.look()
         return works
@@ -41,7 +41,7 @@ def test_it_beats_while_everything_moves():
     ("without", "stuck"),
     [
         ("capture", "capture thread"),
-        ("turns", "ear thread"),
+        ("iterations", "ear thread"),
         ("network", "network"),
         ("frames", "sound"),
         ("proofs", "wake model"),
@@ -80,14 +80,14 @@ def test_after_the_end_of_a_file_nothing_has_to_be_read_or_heard(without):
     components.require_capture(alive.beat)
 
 
-@pytest.mark.parametrize("without", ["turns", "network"])
+@pytest.mark.parametrize("without", ["iterations", "network"])
 def test_but_who_waits_for_the_last_answer_has_to_live(without):
     alive = Alive()
     alive.capture.is_over = True
     assert not alive.goes_on(without=without)
 
 
-@pytest.mark.parametrize("without", ["capture", "turns"])
+@pytest.mark.parametrize("without", ["capture", "iterations"])
 def test_but_the_threads_have_to_live(without):
     alive = Alive()
     alive.ear.state = State.DEAF

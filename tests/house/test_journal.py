@@ -24,12 +24,12 @@ KINDS = {
 NAME = re.compile(r"[A-Z][A-Z0-9_]+")
 
 
-def told() -> Iterator[tuple[str, str, set[str]]]:
-    """Every call of ``told`` in the code: where, of which kind (or ""), with which fields."""
+def recorded() -> Iterator[tuple[str, str, set[str]]]:
+    """Every call of ``fields`` in the code: where, of which kind (or ""), with which fields."""
     for file in SPEAKING:
         for node in ast.walk(ast.parse(file.read_text())):
             match node:
-                case ast.Call(func=ast.Attribute(value=whose, attr="told"), keywords=keywords):
+                case ast.Call(func=ast.Attribute(value=whose, attr="fields"), keywords=keywords):
                     kind = ast.unparse(whose).rpartition(".")[2]
                     fields = {word.arg for word in keywords if word.arg}
                     yield f"{file.name}:{node.lineno}", kind, fields
@@ -53,12 +53,12 @@ def extras() -> Iterator[tuple[str, str]]:
 
 
 def test_there_is_something_to_look_at():
-    assert len(list(told())) > 20
+    assert len(list(recorded())) > 20
     assert len(list(extras())) > 20
 
 
 def test_no_field_is_used_that_is_not_declared():
-    unknown = [(place, fields - set(FIELDS)) for place, _, fields in told()]
+    unknown = [(place, fields - set(FIELDS)) for place, _, fields in recorded()]
     assert [each for each in unknown if each[1]] == []
     time_of_json = ("redact.py", "TIME")  # the journal has its own time
     assert [each for each in extras() if each[1] not in FIELDS and each != time_of_json] == []
@@ -78,7 +78,7 @@ def test_every_kind_is_told_by_somebody():
 
 def test_a_record_has_every_field_that_its_explanation_refers_to():
     missing = [
-        (place, KINDS[kind].references - fields) for place, kind, fields in told() if kind in KINDS
+        (place, KINDS[kind].references - fields) for place, kind, fields in recorded() if kind in KINDS
     ]
     assert len(missing) > 15
     assert [each for each in missing if each[1]] == []
