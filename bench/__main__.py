@@ -11,13 +11,14 @@ from typing import Final, TypeAlias
 from bench.accepts import accepts
 from bench.bus import bus
 from bench.console import console
-from bench.cpu import cpu, paced
+from bench.cpu import cpu
 from bench.delivery import delivery
 from bench.endings import endings, pauses
 from bench.latency import latency
 from bench.loopback import loopback
 from bench.material import Collection, open_collection
 from bench.memory import memory
+from bench.quiet import company, quiet
 from bench.realtime import realtime
 from bench.recall import recall
 from bench.satellites import satellites
@@ -29,7 +30,8 @@ Measurement: TypeAlias = Callable[[Scale, Collection], list[Table]]
 
 MEASUREMENTS: Final[dict[str, Measurement]] = {
     "cpu": cpu,
-    "paced": paced,
+    "quiet": quiet,
+    "company": company,
     "latency": latency,
     "memory": memory,
     "verbs": verbs,

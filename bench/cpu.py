@@ -1,13 +1,7 @@
 """CPU seconds per hour of sound, back to back and in real time."""
 
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -20,13 +14,6 @@ from bench.sound import Sound, rounded, seconds
 from bench.table import Figure, Row, Table
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Block, Framer
-from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.sources import WavFile
-from jarvis_ear.errors import JarvisEarError
-from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import Effect, Failed, SendUtterance
-from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.units import SAMPLE_RATE, Samples
 
 HOUR_S: Final = 3600
@@ -37,12 +24,6 @@ BLOCK: Final = 640
 SLICE_S: Final = 5
 """How long one gate is measured before the next one's turn comes: what else the machine does
 falls on all of them alike."""
-
-GRACE_S: Final = 10.0
-"""How much longer than its own length a paced sound may take."""
-
-PACED_ROOMS: Final = 3
-"""Real time is slow: commands are left to the other table."""
 
 PAUSE_S: Final = 5.0
 """Silence between two commands of somebody who gives one after the other."""
@@ -62,26 +43,6 @@ def cpu(scale: Scale, collection: Collection) -> list[Table]:
             "",
             [
                 "floor: the same blocks through the framer, and nothing done with the frames",
-                collection.describes,
-            ],
-        )
-    ]
-
-
-def paced(scale: Scale, collection: Collection) -> list[Table]:
-    """Hear sound in real time, through the threads of the daemon."""
-    rows: list[Row] = []
-    for room, sound in islice(_rooms(scale.paced_s, collection), PACED_ROOMS):
-        costs = [_in_real_time(sound, hearing) for hearing in (None, GATED, ALWAYS)]
-        rows.append((room, *_figures(*costs)))
-    return [
-        Table(
-            "CPU seconds per hour of sound, in real time (WavFile, Capture, Inbox, EarThread)",
-            ("room", "floor", "vad", "always", "vad / always"),
-            rows,
-            "",
-            [
-                "floor: the same threads, and nothing done with the frames: waking up costs",
                 collection.describes,
             ],
         )
@@ -157,69 +118,3 @@ def _ear(hearing: config.HearingOptions) -> Callable[[Block], None]:
                 end_turn(ear, effect)
 
     return hear
-
-
-@dataclass(slots=True)
-class Backend:
-    """Fails every turn at once. Its ``deliver`` belongs to the ear thread."""
-
-    inbox: Inbox
-
-    def deliver(self, effect: Effect) -> None:
-        """Answer an utterance; anything else is nobody's business."""
-        if isinstance(effect, SendUtterance):
-            self.inbox.tell(Failed(effect.turn_id, "bench"))
-
-
-def _in_real_time(sound: Sound, hearing: config.HearingOptions | None) -> float:
-    """CPU seconds per hour of the whole chain; None: without an ear at its end."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as up:
-        path = Path(folder) / "sound.wav"
-        path.write_bytes(pcm_to_wav(sound.astype("<i2").tobytes()))
-        inbox, over = Inbox(), threading.Event()
-        ear = None if hearing is None else _thread(hearing, inbox, over)
-        began = time.process_time()
-        if ear is not None:
-            up.enter_context(ear)
-        ended = over.set if ear is None else ear.sound_ended
-        capture = Capture(
-            WavFile(path),
-            inbox,
-            on_lost=lambda _reason: None,
-            on_found=lambda: None,
-            on_end=_when_over(ended),
-        )
-        up.enter_context(capture)
-        if ear is None:
-            up.callback(inbox.close)
-            _drain(inbox, over)
-        if not over.wait(len(sound) / SAMPLE_RATE + GRACE_S):
-            raise TimeoutError(f"{len(sound) / SAMPLE_RATE:g} s of sound did not come to an end")
-        return (time.process_time() - began) / len(sound) * SAMPLE_RATE * HOUR_S
-
-
-def _thread(hearing: config.HearingOptions, inbox: Inbox, over: threading.Event) -> EarThread:
-    return EarThread(
-        make_ear(hearing),
-        inbox,
-        Backend(inbox).deliver,
-        on_finished=over.set,
-        on_failure=lambda _error: over.set(),
-    )
-
-
-def _when_over(ended: Callable[[], None]) -> Callable[[JarvisEarError | None], None]:
-    def on_end(error: JarvisEarError | None) -> None:
-        if error is not None:
-            raise error
-        ended()
-
-    return on_end
-
-
-def _drain(inbox: Inbox, over: threading.Event) -> None:
-    framer = Framer()
-    while not over.is_set():
-        item = inbox.get(0.25)
-        if isinstance(item, Block):
-            framer.push(item)

@@ -10,8 +10,10 @@ class Scale:
 
     cpu_s: float
     """Seconds of sound per room and gate for the CPU figures."""
-    paced_s: float
-    """Seconds of real time per room and gate."""
+    quiet_s: float
+    """Seconds of real time in which whole programs are measured side by side."""
+    quiet_windows: int
+    """How many such windows; the figures are their medians."""
     latency_clips: int
     """Recordings whose frames are timed one by one."""
     memory_s: int
@@ -48,7 +50,8 @@ class Scale:
 
 FULL: Final = Scale(
     cpu_s=180,
-    paced_s=12,
+    quiet_s=240,
+    quiet_windows=3,
     latency_clips=91,
     memory_s=3600,
     starts=5,
@@ -70,7 +73,8 @@ FULL: Final = Scale(
 
 QUICK: Final = Scale(
     cpu_s=20,
-    paced_s=2,
+    quiet_s=30,
+    quiet_windows=1,
     latency_clips=10,
     memory_s=300,
     starts=2,
@@ -92,7 +96,8 @@ QUICK: Final = Scale(
 
 SMOKE: Final = Scale(
     cpu_s=1,
-    paced_s=0.2,
+    quiet_s=1,
+    quiet_windows=1,
     latency_clips=1,
     memory_s=4,
     starts=1,

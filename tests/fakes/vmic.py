@@ -111,8 +111,12 @@ def vmic(
     rate: int = 16_000,
     channels: int = 1,
     sample_format: Format = "S16_LE",
+    shared: bool = False,
 ) -> VirtualCard:
-    """Build a card in ``folder`` that hears ``sound``, shape (samples,) or (samples, channels)."""
+    """Build a card in ``folder`` that hears ``sound``, shape (samples,) or (samples, channels).
+
+    With ``shared``, several processes may capture at once, each from the beginning of ``sound``.
+    """
     library = folder / "libasound_module_pcm_vmic.so"
     subprocess.run(
         [
@@ -131,12 +135,13 @@ def vmic(
         check=True,
     )
     (folder / "in.raw").write_bytes(encoded(sound, sample_format))
+    lock = "" if shared else f'  lock "{folder}/lock"'
     (folder / "asound.conf").write_text(
         f"<{ALSA}>\n"
         f'pcm_type.vmic {{ lib "{library}" }}\n'
         f'pcm.vmic {{ type vmic  file "{folder}/in.raw"  out "{folder}/played.raw"'
         f'  state "{folder}/state"  rate {rate}  channels {channels}'
-        f'  format "{sample_format}"  lock "{folder}/lock" }}\n'
+        f'  format "{sample_format}"{lock} }}\n'
         'pcm.!default "vmic"\n'
         "ctl.!default { type null }\n"
     )
