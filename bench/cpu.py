@@ -185,8 +185,6 @@ def _in_real_time(sound: Sound, hearing: config.HearingOptions | None) -> float:
         capture = Capture(
             WavFile(path),
             inbox,
-            on_lost=lambda _reason: None,
-            on_found=lambda: None,
             on_end=_when_over(ended),
         )
         up.enter_context(capture)
