@@ -168,7 +168,7 @@ class Components:
             muted_until=self.mute.until,
             stuck=self.beat.stuck,
             backend=self.away.look(connected=self.backend.connected, refused=refused),
-            speaker=self.speaker.lack,
+            speaker=self.speaker.problem,
             reload=reload.note,
             reload_waits=reload.waits,
         )
