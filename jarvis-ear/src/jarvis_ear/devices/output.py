@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.devices.selection import find
+from jarvis_ear.devices.selection import look_up
 from jarvis_ear.devices.sound_library import Device, OutputStream, SoundLibrary, StreamFailed
 from jarvis_ear.errors import DeviceError, SpeakerLost
 from jarvis_ear.paths import open_regular
@@ -110,7 +110,7 @@ class PortAudioOutput:
         The list of devices is as recent as the last opening of the microphone.
         """
         try:
-            find(self._list.devices(), self._wanted, "output", self._list.default("output"))
+            look_up(self._list, self._wanted, "output")
         except DeviceError as error:
             return str(error)
         return ""

@@ -158,15 +158,20 @@ class SoundProcess:
         ours, theirs = Pipe()
         self.generation += 1
         stderr = os.memfd_create("sound-process")
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603 - our own program
-                [*self._command, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stderr=stderr,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C in the terminal is for us, and we end the process
-                env=inherited(os.environ),
-            )
+        try:
+            with theirs:
+                process = subprocess.Popen(  # noqa: S603 - our own program
+                    [*self._command, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stderr=stderr,
+                    pass_fds=[theirs.fileno()],
+                    process_group=0,  # Ctrl-C in the terminal is for us, and we end the process
+                    env=inherited(os.environ),
+                )
+        except OSError as error:
+            ours.close()
+            os.close(stderr)
+            raise DeviceError(f"the sound system cannot be started: {error.strerror}") from error
         return _Child(process, ours, stderr)
 
     def _call(
