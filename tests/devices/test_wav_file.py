@@ -168,9 +168,7 @@ def test_a_named_pipe_is_heard(tmp_path):
 
 
 def test_a_named_pipe_that_breaks_is_cut_off(tmp_path):
-    assert "20 bytes of sound are missing" in failure(
-        piped(tmp_path, pcm_to_wav(bytes(100))[:-20])
-    )
+    assert "20 bytes of sound are missing" in failure(piped(tmp_path, pcm_to_wav(bytes(100))[:-20]))
 
 
 def test_a_named_pipe_without_sound(tmp_path):
