@@ -25,17 +25,6 @@ def test_another_wake_word_is_another_model(tmp_path):
     assert wake_word(HearingOptions()) == "Hey Jarvis"
 
 
-def test_an_ear_that_is_only_prepared_changes_no_model_of_later_ears(tmp_path):
-    ears, path = EarFactory(), tmp_path / "computer.onnx"
-    path.write_bytes(shipped_model("hey_jarvis_v0.1.onnx").read_bytes())
-    first = ears.make(HearingOptions())
-    prepared, keep = ears.prepare(HearingOptions(wake=WakeOptions(model=path)))
-    assert prepared._wake is not first._wake
-    assert ears.make(HearingOptions())._wake is first._wake
-    keep()
-    assert ears.make(HearingOptions(wake=WakeOptions(model=path)))._wake is prepared._wake
-
-
 def test_a_model_that_is_none_is_refused_and_forgotten(tmp_path):
     ears = EarFactory()
     first = ears.make(HearingOptions())

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.diagnose import is_monitor, marked, source_of_server
-from jarvis_ear.devices.listing import describe
+from jarvis_ear.devices.selection import describe
 from jarvis_ear.devices.sound_library import Device
 
 MONITOR = "alsa_output.pci-0000_00_1f.3.analog-stereo.monitor"

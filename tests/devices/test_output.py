@@ -37,8 +37,8 @@ def room():
 def test_whether_there_is_such_a_loudspeaker_is_known_without_opening_it(wanted, reason):
     sounds = FakeSoundDevice(Card("box"))
     output = PortAudioOutput(wanted, library=sounds.library())
-    assert output.lack() == reason
-    assert NoOutput().lack() == ""
+    assert output.check() == reason
+    assert NoOutput().check() == ""
 
 
 def test_sound_goes_to_the_card(room):

@@ -103,7 +103,7 @@ def test_errors_are_said_in_words():
 def test_the_library_is_loaded_only_when_it_is_wanted():
     script = (
         "import sys; sys.modules['sounddevice'] = None\n"
-        "from jarvis_ear.devices import capture, listing, sources, speaker, portaudio\n"
+        "from jarvis_ear.devices import capture, selection, sources, speaker, portaudio\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)

@@ -63,7 +63,7 @@ def test_what_the_library_says_is_passed_on(process):
 )
 def test_a_stream_that_fails_takes_its_process_along(process, count, said):
     stream = microphone(process)
-    pid = process._process.pid
+    pid = process._child.process.pid
     with pytest.raises(StreamFailed, match=said):
         stream.take(count, 4)
     assert not lives(pid)
@@ -90,7 +90,7 @@ def test_it_bears_our_name():
     process = SoundProcess()
     with suppress(DeviceError):  # there need not be any library
         process.devices()
-    assert Path(f"/proc/{process._process.pid}/comm").read_text() == "jarvis-ear\n"
+    assert Path(f"/proc/{process._child.process.pid}/comm").read_text() == "jarvis-ear\n"
     process.end()
 
 
@@ -100,8 +100,8 @@ def test_it_ends_with_whoever_started_it(tmp_path):
         "from jarvis_ear.devices.portaudio_process import SoundProcess\n"
         "process = SoundProcess()\n"
         "process.default('input')\n"
-        "print(process._process.pid, flush=True)\n"
-        "os.kill(process._process.pid, 19)\n"  # it is stopped: it sees no end of anything
+        "print(process._child.process.pid, flush=True)\n"
+        "os.kill(process._child.process.pid, 19)\n"  # it is stopped: it sees no end of anything
         "os._exit(0)\n"
     )
     done = os.popen(f'{sys.executable} -c "{script}"')  # noqa: S605 - our own words

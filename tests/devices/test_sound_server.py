@@ -4,7 +4,7 @@ from multiprocessing import Pipe
 import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
-from jarvis_ear.devices.portaudio_child import SoundServer
+from jarvis_ear.devices.portaudio_process import SoundServer
 from jarvis_ear.devices.sound_library import Device, StreamFailed, Taken
 from jarvis_ear.errors import MicrophoneUnavailable, SpeakerLost
 

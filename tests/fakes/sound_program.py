@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.portaudio import PortAudio
-from jarvis_ear.devices.portaudio_child import SoundServer
+from jarvis_ear.devices.portaudio_process import SoundServer
 from jarvis_ear.devices.sound_library import Device, InputStream, StreamFailed, Taken
 
 

@@ -41,14 +41,7 @@ from jarvis_ear.health.deaf_time import LossMark
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.health.report import Counters, Health
 from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import (
-    Hushed,
-    MicrophoneFound,
-    MicrophoneLost,
-    MicrophoneSilent,
-    Muted,
-    Unmuted,
-)
+from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.lifecycle import LastTurn, StopSignal
@@ -176,9 +169,6 @@ def _start(
     capture = Capture(
         source,
         inbox,
-        on_lost=lambda _reason: inbox.tell(MicrophoneLost()),
-        on_silent=lambda _reason: inbox.tell(MicrophoneSilent()),
-        on_found=lambda: inbox.tell(MicrophoneFound()),
         on_end=_when_sound_ends(ear, ending),
         on_block=_ignore if is_fast else sample_clock.heard,
         muted=is_muted,

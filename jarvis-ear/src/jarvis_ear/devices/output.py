@@ -1,17 +1,28 @@
-"""Output: the device that plays a reply, or a silent replacement."""
+"""Outputs of a reply: the loudspeaker, or its silent replacement, and files."""
 
+import logging
+import os
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from jarvis_ear import config
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.devices.selection import find
+from jarvis_ear.devices.selection import look_up
 from jarvis_ear.devices.sound_library import Device, OutputStream, SoundLibrary, StreamFailed
 from jarvis_ear.errors import DeviceError, SpeakerLost
+from jarvis_ear.paths import open_regular
 from jarvis_ear.units import SAMPLE_RATE
+
+_LOGGER = logging.getLogger(__name__)
+
+NONE: Final = "none"
+"""Value of ``speaker.device`` for no speaker."""
 
 LATENCY_S: Final = 0.2
 """Seconds of sound written ahead: a delay of this length causes no crackle."""
@@ -26,7 +37,7 @@ DRAIN_EXTRA_S: Final = 0.5
 class Output(Protocol):
     """A speaker, used for one reply at a time. Owned by the speaker thread."""
 
-    def lack(self) -> str:
+    def check(self) -> str:
         """Return why no loudspeaker can be opened, without opening it; empty if one can."""
 
     def open(self) -> int:
@@ -48,7 +59,7 @@ class Output(Protocol):
 class NoOutput:
     """Output that discards a reply, when there is no speaker. For one thread."""
 
-    def lack(self) -> str:
+    def check(self) -> str:
         """Return the empty string: no device is needed."""
         return ""
 
@@ -93,13 +104,13 @@ class PortAudioOutput:
         self._room = 0  # samples that fit into the empty buffer
         self._heard_by = 0.0  # time by which the last written sample must have been played
 
-    def lack(self) -> str:
+    def check(self) -> str:
         """Look up the device: about 10 ms, or a second if the sound process does not run yet.
 
         The list of devices is as recent as the last opening of the microphone.
         """
         try:
-            find(self._list.devices(), self._wanted, "output", self._list.default("output"))
+            look_up(self._list, self._wanted, "output")
         except DeviceError as error:
             return str(error)
         return ""
@@ -153,3 +164,46 @@ class PortAudioOutput:
         if self._stream is None or self._device is None:
             raise SpeakerLost(f"speaker {self._wanted or 'default'!r} is not open")
         return self._stream, self._device
+
+
+def make_output(options: config.SpeakerOptions) -> Output:
+    """Return the configured output, not yet open."""
+    if options.device == NONE:
+        _LOGGER.info("no speaker is configured: replies are not heard")
+        return NoOutput()
+    return PortAudioOutput(options.device)
+
+
+MAX_NAME: Final = 64
+"""Characters of a turn id that go into a file name."""
+
+
+class ReplyFiles:
+    """Writes replies as ``<turn>-<index>.wav``, readable by the owner only. For the speaker thread.
+
+    A failure to write is one warning, and does not affect the reply.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.failures = 0
+        """Chunks that could not be written."""
+
+    def save(self, turn_id: str, index: int, audio: bytes) -> None:
+        """Write one chunk; a file of the same name is replaced."""
+        path = self._folder / file_name(turn_id, index)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(open_regular(path, os.O_WRONLY | os.O_CREAT), "wb") as file:  # noqa: PTH123 - a descriptor
+                file.truncate()
+                file.write(audio)
+        except OSError as error:
+            self.failures += 1
+            level = logging.WARNING if self.failures == 1 else logging.DEBUG
+            _LOGGER.log(level, "reply not kept in %s: %s", self._folder, error.strerror)
+
+
+def file_name(turn_id: str, index: int) -> str:
+    """Return the file name of a chunk; text from the backend never becomes a path."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", turn_id)[:MAX_NAME] or "turn"
+    return f"{safe}-{index % 1_000_000:03d}.wav"

@@ -44,11 +44,16 @@ def count_for(choice: str, device: Device) -> int:
     if choice == MIX:
         return device.inputs if device.inputs <= MOST else 1
     if int(choice) >= device.inputs:
-        noun = "channel" if device.inputs == 1 else "channels"
         raise MicrophoneUnavailable(
-            f"{device.name}: has {device.inputs} {noun}, the first is 0; channel {choice} is wanted"
+            f"{device.name}: has {channels_text(device.inputs)}, the first is 0; "
+            f"channel {choice} is wanted"
         )
     return int(choice) + 1
+
+
+def channels_text(count: int) -> str:
+    """Return a number of channels in words."""
+    return f"{count} channel" if count == 1 else f"{count} channels"
 
 
 class StreamFailed(Exception):

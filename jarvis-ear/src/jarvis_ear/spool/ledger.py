@@ -12,7 +12,7 @@ from typing import Final
 from jarvis_ear.delivery.events import Finished
 from jarvis_ear.delivery.playback import judge
 from jarvis_ear.journal.life import SPOOL_TROUBLE
-from jarvis_ear.log.throttle import Throttle
+from jarvis_ear.log.throttle import WARN_S, Throttle
 from jarvis_ear.paths import PrivateFolder
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ class Ledger:
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         self._path = folder
         self._folder: PrivateFolder | None = None
-        self._rarely = Throttle(clock)
+        self._clock = clock
+        self._warnings = Throttle(WARN_S, WARN_S)
         self._before = b""
         """Separates the next line from one that was cut short."""
         self.unwritten = 0
@@ -92,7 +93,7 @@ class Ledger:
             words = ", ".join(f"{key} {value}" for key, value in fields.items())
             fields = {"TURN_ID": turn_id}
             _LOGGER.info("ledger: turn %s: %s", json.dumps(turn_id), words, extra=fields)
-            if self._rarely.now():
+            if self._warnings.allows(self._clock()):
                 fields = SPOOL_TROUBLE.fields(PLACE=self._path, REASON=_why(error))
                 words = "the ledger in %s cannot be written: %s"
                 _LOGGER.warning(words, self._path, _why(error), extra=fields)

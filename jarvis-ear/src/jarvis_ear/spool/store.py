@@ -19,7 +19,7 @@ from jarvis_ear.delivery.transitions import SpoolState
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import AlreadyRunning
 from jarvis_ear.journal.life import SPOOL_TROUBLE, SPOOL_UNMARKED
-from jarvis_ear.log.throttle import Throttle
+from jarvis_ear.log.throttle import WARN_S, Throttle
 from jarvis_ear.paths import PrivateFolder, write_all
 from jarvis_ear.spool.ledger import Ledger
 from jarvis_ear.spool.recovery import OPEN, Place, SpoolScan
@@ -144,7 +144,7 @@ class DiskSpool:
         self._folders: dict[str, PrivateFolder] = {}
         self._places: dict[str, Place] = {}
         self._leftovers: dict[str, Place] = {}
-        self._rarely = Throttle(clock)
+        self._warnings = Throttle(WARN_S, WARN_S)
         self.failures = 0
         """Number of failed writes."""
         self.foreign = 0
@@ -339,7 +339,7 @@ class DiskSpool:
             yield
         except OSError as error:
             self.failures += 1
-            if self._rarely.now():
+            if self._warnings.allows(self._clock()):
                 why = os.strerror(error.errno).lower() if error.errno else str(error)
                 fields = SPOOL_TROUBLE.fields(PLACE=self._path, REASON=why)
                 _LOGGER.warning(words, self._path, why, extra=fields)

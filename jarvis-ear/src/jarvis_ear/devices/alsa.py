@@ -1,0 +1,168 @@
+"""AlsaInput: a microphone read from ALSA itself, without PortAudio in between.
+
+PortAudio ties the length of a period to that of the buffer: a buffer of 1 s, which loses nothing on
+a busy machine, would deliver sound in periods of 250 ms. ALSA takes both. A card that cannot be
+opened as asked (another sample format, more channels at least) is left to PortAudio.
+"""
+
+import ctypes
+import errno
+import functools
+import time
+from collections.abc import Callable
+from ctypes import byref, c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
+from typing import Final
+
+from jarvis_ear.devices.sound_library import StreamFailed, Taken
+from jarvis_ear.units import SAMPLE_BYTES
+
+LIBRARY: Final = "libasound.so.2"
+
+CAPTURE: Final = 1
+"""SND_PCM_STREAM_CAPTURE of alsa/pcm.h, as all numbers below."""
+NONBLOCK: Final = 1
+INTERLEAVED: Final = 3
+S16_LE: Final = 2
+
+BUFFER_US: Final = 1_000_000
+"""Length of the device's buffer: a process that gets no CPU for that long loses nothing."""
+
+PERIOD_US: Final = 20_000
+"""How often the device reports new sound, where it cannot say so at any moment."""
+
+MIN_SLEEP_S: Final = 0.002
+"""Minimum sleep: sound arrives in periods, so polling more often finds nothing new."""
+
+
+class CannotOpen(Exception):
+    """ALSA cannot open the device as asked. The text is ALSA's own."""
+
+
+class AlsaInput:
+    """An open microphone: an ``InputStream``. For one thread.
+
+    ``name`` is a PCM of ALSA, such as "hw:1,0" or "default". Sound is PCM16, ``channels``
+    interleaved, at ``rate`` samples per second. Raises CannotOpen.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        rate: int,
+        channels: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._rate = rate
+        self._frame_bytes = channels * SAMPLE_BYTES
+        self._sleep = sleep
+        self._alsa = _library()
+        self._pcm = c_void_p()
+        self._asked("open", self._alsa.snd_pcm_open(byref(self._pcm), name.encode(), CAPTURE, 1))
+        self.is_closed = False
+        """Whether the device was closed."""
+        try:
+            buffer_samples = self._set_up(channels)
+            self._asked("start", self._alsa.snd_pcm_start(self._pcm))
+        except BaseException:
+            self.close()
+            raise
+        self.latency: float = buffer_samples / rate
+        """Seconds of sound that the buffer holds."""
+        self._buffer = ctypes.create_string_buffer(buffer_samples * self._frame_bytes)
+        self._most = buffer_samples
+
+    def take(self, least: int, most: int) -> Taken:
+        """Take up to ``most`` samples; none if ``least`` do not arrive in the time they last."""
+        available, overflowed = self._available()
+        if available < least:
+            self._sleep(max(MIN_SLEEP_S, (least - available) / self._rate))
+            available, overrun = self._available()
+            overflowed = overflowed or overrun
+        if available < least:
+            return Taken(overflowed=overflowed)
+        count = min(available, most, self._most)
+        read = int(self._alsa.snd_pcm_readi(self._pcm, self._buffer, c_ulong(count)))
+        if read < 0:
+            return Taken(overflowed=self._recover(read) or overflowed)
+        return Taken(self._buffer.raw[: read * self._frame_bytes], overflowed, available - read)
+
+    def close(self) -> None:
+        """Discard the buffer and close the device. Idempotent."""
+        if not self.is_closed:
+            self.is_closed = True
+            self._alsa.snd_pcm_drop(self._pcm)
+            self._alsa.snd_pcm_close(self._pcm)
+
+    def _available(self) -> tuple[int, bool]:
+        """Return the samples in the buffer, and whether others were lost before them."""
+        available = int(self._alsa.snd_pcm_avail(self._pcm))
+        if available < 0:
+            return 0, self._recover(available)
+        return available, False
+
+    def _recover(self, error: int) -> bool:
+        """Start again after an overrun or a suspended system; raise StreamFailed otherwise."""
+        if -error == errno.EAGAIN:
+            return False
+        if -error not in (errno.EPIPE, errno.ESTRPIPE):
+            raise StreamFailed(self._text(error))
+        for call in (self._alsa.snd_pcm_prepare, self._alsa.snd_pcm_start):
+            status = int(call(self._pcm))
+            if status < 0:
+                raise StreamFailed(self._text(status))
+        return True
+
+    def _set_up(self, channels: int) -> int:
+        """Set format, channels, rate, buffer and period; return the samples in the buffer."""
+        alsa, pcm = self._alsa, self._pcm
+        settings = c_void_p()
+        self._asked("set up", alsa.snd_pcm_hw_params_malloc(byref(settings)))
+        try:
+            self._asked("set up", alsa.snd_pcm_hw_params_any(pcm, settings))
+            alsa.snd_pcm_hw_params_set_rate_resample(pcm, settings, c_uint(0))
+            for setting, value in (
+                ("access", c_int(INTERLEAVED)),
+                ("format", c_int(S16_LE)),
+                ("channels", c_uint(channels)),
+            ):
+                set_one = getattr(alsa, f"snd_pcm_hw_params_set_{setting}")
+                self._asked(setting, set_one(pcm, settings, value))
+            rate = c_uint(self._rate)
+            set_rate = alsa.snd_pcm_hw_params_set_rate
+            self._asked("rate", set_rate(pcm, settings, rate, c_int(0)))
+            period, length, direction = c_uint(PERIOD_US), c_uint(BUFFER_US), c_int(0)
+            alsa.snd_pcm_hw_params_set_period_time_near(
+                pcm, settings, byref(period), byref(direction)
+            )
+            alsa.snd_pcm_hw_params_set_buffer_time_near(
+                pcm, settings, byref(length), byref(direction)
+            )
+            self._asked("set up", alsa.snd_pcm_hw_params(pcm, settings))
+            samples = c_ulong()
+            self._asked(
+                "buffer", alsa.snd_pcm_hw_params_get_buffer_size(settings, byref(samples))
+            )
+            return int(samples.value)
+        finally:
+            alsa.snd_pcm_hw_params_free(settings)
+
+    def _asked(self, what: str, status: int) -> None:
+        if status < 0:
+            raise CannotOpen(f"{what}: {self._text(status)}")
+
+    def _text(self, error: int) -> str:
+        text: bytes = self._alsa.snd_strerror(error)
+        return text.decode("utf-8", "replace")
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    try:
+        alsa = ctypes.CDLL(LIBRARY)
+    except OSError as error:
+        raise CannotOpen(str(error)) from error
+    alsa.snd_strerror.restype = c_char_p
+    alsa.snd_pcm_open.argtypes = (c_void_p, c_char_p, c_int, c_int)
+    alsa.snd_pcm_avail.restype = alsa.snd_pcm_readi.restype = c_long
+    return alsa
