@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fakes.clock import FakeClock
-from fakes.portaudio import Card, FakeSoundDevice
+from fakes.portaudio import Card, FakeSoundDevice, Holding
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Framer
 from jarvis_ear.audio.resample import resample
@@ -27,7 +27,7 @@ class Room:
         self.hear = hear
         self.microphone = Microphone(
             config.MicrophoneOptions(**options),
-            library=self.sounds.library(sleep=self.sleep),
+            library=Holding(self.sounds.library(sleep=self.sleep)),
             monotonic=self.clock.monotonic,
         )
 
@@ -218,7 +218,9 @@ def test_without_portaudio_the_microphone_is_lost_not_the_program():
     def absent():
         raise OSError("PortAudio library not found")
 
-    microphone = Microphone(config.MicrophoneOptions(), library=portaudio.PortAudio(absent))
+    microphone = Microphone(
+        config.MicrophoneOptions(), library=Holding(portaudio.PortAudio(absent))
+    )
     with pytest.raises(MicrophoneUnavailable, match="apt install libportaudio2"):
         microphone.open()
     microphone.close()
@@ -355,8 +357,8 @@ def test_a_monitor_is_called_one_at_the_start_and_once(caplog):
 def test_a_server_that_moves_us_to_a_monitor_and_back_is_noticed(caplog):
     room = Room(Card("pulse", inputs=32))
     source = ["alsa_input.usb"]
-    room.microphone._library = PortAudio(
-        lambda: room.sounds, sleep=room.sleep, source=lambda: source[0]
+    room.microphone._library = Holding(
+        PortAudio(lambda: room.sounds, sleep=room.sleep, source=lambda: source[0])
     )
     room.microphone.open()
     room.running = False

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_ear.devices.portaudio import VARIABLE, avoid_shared_memory
+from jarvis_ear.devices.alsa import VARIABLE, avoid_shared_memory
 
 
 @pytest.fixture

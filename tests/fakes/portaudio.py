@@ -13,6 +13,8 @@ from typing import Literal
 
 from jarvis_ear.devices.diagnose import SoundCards
 from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.quiet_hold import QuietHold
+from jarvis_ear.devices.sound_library import Device, Kind, OutputStream
 
 
 class PortAudioError(Exception):
@@ -56,6 +58,7 @@ class FakeStream:
         self._library = library
         self._card = card
         self.samplerate = samplerate
+        self.channels = channels
         self._bytes = 2 * channels
         self.latency = 0.0
         self.running = False
@@ -108,6 +111,36 @@ class FakeStream:
             raise PortAudioError(*UNPLUGGED)
 
 
+class Holding:
+    """A library whose microphones may keep quiet sound back, as in a sound process.
+
+    ``pause`` stands in for the wait between two looks: the test gives sound or a hold meanwhile.
+    """
+
+    def __init__(
+        self, library: PortAudio, pause: Callable[[float], bool] = lambda _s: False
+    ) -> None:
+        self._library = library
+        self.pause = pause
+
+    def devices(self) -> tuple[Device, ...]:
+        return self._library.devices()
+
+    def default(self, kind: Kind) -> int:
+        return self._library.default(kind)
+
+    def open_input(
+        self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
+    ) -> tuple[QuietHold, Device, int]:
+        stream, device, rate = self._library.open_input(
+            wanted, rate=rate, latency_s=latency_s, channel=channel
+        )
+        return QuietHold(stream, rate, lambda seconds: self.pause(seconds)), device, rate
+
+    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+        return self._library.open_output(wanted, latency_s=latency_s)
+
+
 class _Default:
     device: list[int]
 
@@ -117,8 +150,9 @@ class FakeSoundDevice:
 
     PortAudioError = PortAudioError
 
-    def __init__(self, *cards: Card) -> None:
+    def __init__(self, *cards: Card, host_api: str = "ALSA") -> None:
         self.cards = list(cards)
+        self._host_api = host_api
         self.open_streams: list[FakeStream] = []
         self.default = _Default()
         self._lib = SimpleNamespace(Pa_GetDeviceCount=lambda: len(self._seen))
@@ -157,7 +191,7 @@ class FakeSoundDevice:
         return having[0] if having else -1
 
     def query_hostapis(self) -> list[dict[str, object]]:
-        return [{"name": "ALSA"}]
+        return [{"name": self._host_api}]
 
     def query_devices(self, index: int) -> dict[str, object]:
         card = self._seen[index]

@@ -13,10 +13,11 @@ from multiprocessing.connection import Connection
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.portaudio import PortAudio
 from jarvis_ear.devices.portaudio_process import SoundServer
-from jarvis_ear.devices.sound_library import Device, InputStream, StreamFailed, Taken
+from jarvis_ear.devices.sound_library import Device, RawInput, StreamFailed, Taken
 
 
 class _Stream:
+    channels = 1
     latency = 0.25
 
     def take(self, least: int, most: int) -> Taken:
@@ -34,9 +35,12 @@ class _Stream:
 
 
 class _Library(PortAudio):
+    def find_input(self, wanted: str) -> Device:
+        return super().find_input("" if wanted == "hang" else wanted)
+
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> tuple[RawInput, Device, int]:
         if wanted == "hang":
             threading.Event().wait()
         _, device, rate = super().open_input(
@@ -46,5 +50,5 @@ class _Library(PortAudio):
 
 
 if __name__ == "__main__":
-    room = FakeSoundDevice(Card("box"))
-    SoundServer(Connection(int(sys.argv[1])), _Library(lambda: room)).serve()
+    room = FakeSoundDevice(Card("box"), host_api="OSS")
+    SoundServer(Connection(int(sys.argv[1])), lambda: _Library(lambda: room)).serve()

@@ -26,6 +26,10 @@ class FakeSource:
         """Raised by ``open``, one by one, as long as there are any."""
         self.close_error: Exception | None = None
         """Raised by ``close``."""
+        self.interrupted = 0
+        """How often a read was asked to return."""
+        self.live_reasons: set[str] = set()
+        """Why sound has to arrive at once."""
         self.hang: threading.Event | None = None
         """``read`` waits for it, like a driver that hangs."""
         self._sound: queue.Queue[Block | Exception] = queue.Queue()
@@ -52,6 +56,14 @@ class FakeSource:
         if isinstance(one, Exception):
             raise one
         return one
+
+    def keep_live(self, reason: str, *, wanted: bool) -> None:
+        """Note it."""
+        (self.live_reasons.add if wanted else self.live_reasons.discard)(reason)
+
+    def interrupt(self) -> None:
+        """Count it."""
+        self.interrupted += 1
 
     def close(self) -> None:
         """Close, or fail to."""

@@ -58,8 +58,9 @@ class MicrophoneOptions(Section):
     """A sound file to hear while there is no microphone at all, for trying out."""
     fast: bool = False
     """Hear a file as fast as the machine can, instead of in real time."""
-    latency_ms: int = Field(200, ge=20, le=2000)
-    """Buffer asked of the sound system: what may pile up there before sound is lost."""
+    latency_ms: int = Field(1000, ge=100, le=2000)
+    """Buffer asked of the sound card: what may pile up there before sound is lost. A device that
+    only PortAudio can open gets a fifth of it."""
     stall_ms: int = Field(500, ge=100, le=10_000)
     """Without a sample for so long, the microphone counts as lost."""
     first_block_ms: int = Field(3000, ge=500, le=30_000)

@@ -8,12 +8,16 @@ opened as asked (another sample format, more channels at least) is left to PortA
 import ctypes
 import errno
 import functools
+import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from ctypes import byref, c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
+from pathlib import Path
 from typing import Final
 
-from jarvis_ear.devices.sound_library import StreamFailed, Taken
+from jarvis_ear.devices.sound_library import Device, StreamFailed, Taken
+from jarvis_ear.errors import DeviceError
 from jarvis_ear.units import SAMPLE_BYTES
 
 LIBRARY: Final = "libasound.so.2"
@@ -24,9 +28,6 @@ NONBLOCK: Final = 1
 INTERLEAVED: Final = 3
 S16_LE: Final = 2
 
-BUFFER_US: Final = 1_000_000
-"""Length of the device's buffer: a process that gets no CPU for that long loses nothing."""
-
 PERIOD_US: Final = 20_000
 """How often the device reports new sound, where it cannot say so at any moment."""
 
@@ -34,7 +35,7 @@ MIN_SLEEP_S: Final = 0.002
 """Minimum sleep: sound arrives in periods, so polling more often finds nothing new."""
 
 
-class CannotOpen(Exception):
+class CannotOpen(DeviceError):
     """ALSA cannot open the device as asked. The text is ALSA's own."""
 
 
@@ -42,7 +43,8 @@ class AlsaInput:
     """An open microphone: an ``InputStream``. For one thread.
 
     ``name`` is a PCM of ALSA, such as "hw:1,0" or "default". Sound is PCM16, ``channels``
-    interleaved, at ``rate`` samples per second. Raises CannotOpen.
+    interleaved, at ``rate`` samples per second; the device buffers ``latency_s`` of it. Raises
+    CannotOpen.
     """
 
     def __init__(
@@ -51,9 +53,12 @@ class AlsaInput:
         *,
         rate: int,
         channels: int,
+        latency_s: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._rate = rate
+        self.channels = channels
+        """Number of channels."""
         self._frame_bytes = channels * SAMPLE_BYTES
         self._sleep = sleep
         self._alsa = _library()
@@ -62,7 +67,7 @@ class AlsaInput:
         self.is_closed = False
         """Whether the device was closed."""
         try:
-            buffer_samples = self._set_up(channels)
+            buffer_samples = self._set_up(round(1e6 * latency_s))
             self._asked("start", self._alsa.snd_pcm_start(self._pcm))
         except BaseException:
             self.close()
@@ -113,7 +118,7 @@ class AlsaInput:
                 raise StreamFailed(self._text(status))
         return True
 
-    def _set_up(self, channels: int) -> int:
+    def _set_up(self, buffer_us: int) -> int:
         """Set format, channels, rate, buffer and period; return the samples in the buffer."""
         alsa, pcm = self._alsa, self._pcm
         settings = c_void_p()
@@ -124,14 +129,14 @@ class AlsaInput:
             for setting, value in (
                 ("access", c_int(INTERLEAVED)),
                 ("format", c_int(S16_LE)),
-                ("channels", c_uint(channels)),
+                ("channels", c_uint(self.channels)),
             ):
                 set_one = getattr(alsa, f"snd_pcm_hw_params_set_{setting}")
                 self._asked(setting, set_one(pcm, settings, value))
             rate = c_uint(self._rate)
             set_rate = alsa.snd_pcm_hw_params_set_rate
             self._asked("rate", set_rate(pcm, settings, rate, c_int(0)))
-            period, length, direction = c_uint(PERIOD_US), c_uint(BUFFER_US), c_int(0)
+            period, length, direction = c_uint(PERIOD_US), c_uint(buffer_us), c_int(0)
             alsa.snd_pcm_hw_params_set_period_time_near(
                 pcm, settings, byref(period), byref(direction)
             )
@@ -140,9 +145,7 @@ class AlsaInput:
             )
             self._asked("set up", alsa.snd_pcm_hw_params(pcm, settings))
             samples = c_ulong()
-            self._asked(
-                "buffer", alsa.snd_pcm_hw_params_get_buffer_size(settings, byref(samples))
-            )
+            self._asked("buffer", alsa.snd_pcm_hw_params_get_buffer_size(settings, byref(samples)))
             return int(samples.value)
         finally:
             alsa.snd_pcm_hw_params_free(settings)
@@ -156,8 +159,35 @@ class AlsaInput:
         return text.decode("utf-8", "replace")
 
 
+def open_alsa(device: Device, *, rate: int, count: int, latency_s: float) -> tuple[AlsaInput, int]:
+    """Open and start a device that PortAudio lists; return the stream and its rate.
+
+    Tries ``rate`` and ``count`` channels first, then the rate and the channels of the device.
+    Raises CannotOpen.
+    """
+    name = pcm_name(device)
+    failure: CannotOpen | None = None
+    for each_rate in dict.fromkeys((rate, device.rate)):
+        for channels in dict.fromkeys((count, device.inputs)):
+            try:
+                stream = AlsaInput(name, rate=each_rate, channels=channels, latency_s=latency_s)
+            except CannotOpen as error:
+                failure = error
+            else:
+                return stream, each_rate
+    assert failure is not None  # noqa: S101 - there is at least one attempt
+    raise failure
+
+
+def pcm_name(device: Device) -> str:
+    """Return ALSA's name of a device: PortAudio puts that of a card in parentheses at the end."""
+    found = re.search(r"\((hw:[^()]+)\)$", device.name)
+    return found[1] if found else device.name
+
+
 @functools.cache
 def _library() -> ctypes.CDLL:
+    avoid_shared_memory(os.environ)
     try:
         alsa = ctypes.CDLL(LIBRARY)
     except OSError as error:
@@ -166,3 +196,38 @@ def _library() -> ctypes.CDLL:
     alsa.snd_pcm_open.argtypes = (c_void_p, c_char_p, c_int, c_int)
     alsa.snd_pcm_avail.restype = alsa.snd_pcm_readi.restype = c_long
     return alsa
+
+
+VARIABLE: Final = "PULSE_CLIENTCONFIG"
+"""Variable with the one file that the library reads instead of the user's and the system's."""
+
+SYSTEM: Final = Path("/etc/pulse/client.conf")
+
+
+def avoid_shared_memory(environ: MutableMapping[str, str], system: Path = SYSTEM) -> None:
+    """Make the library read one line in addition to its usual files. Once per process.
+
+    Call it before the library is loaded. The file exists in memory only and ends with the process.
+    """
+    lines = [f".include {path}" for path in _files(environ, system)]
+    handle = os.memfd_create("pulse-client.conf")
+    os.write(handle, "\n".join([*lines, "enable-shm = no", ""]).encode())
+    environ[VARIABLE] = f"/proc/self/fd/{handle}"
+
+
+def _files(environ: MutableMapping[str, str], system: Path) -> Iterator[Path]:
+    """Yield the files that the library would have read, in its order."""
+    main = next((path for path in _candidates(environ, system) if path.is_file()), None)
+    if main is not None:
+        yield main
+        yield from sorted(main.with_name(f"{main.name}.d").glob("*.conf"))
+
+
+def _candidates(environ: MutableMapping[str, str], system: Path) -> Iterator[Path]:
+    if given := environ.get(VARIABLE, ""):
+        yield Path(given)
+        return
+    home = Path(environ.get("HOME") or "/nonexistent")
+    yield home / ".pulse" / "client.conf"
+    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pulse" / "client.conf"
+    yield system

@@ -168,8 +168,7 @@ class Capture:
     def stop(self) -> bool:
         """Stop reading; False if the thread did not end within 2 s."""
         self._stopping.set()
-        with self._requested:
-            self._requested.notify_all()
+        self._wake()
         if self._thread.ident is None:
             return True
         self._thread.join(STOP_S)
@@ -196,7 +195,11 @@ class Capture:
         """Request that the source is closed and opened again, with new options. Never blocks."""
         with self._requested:
             self._reopening = True
-            self._requested.notify_all()
+        self._wake()
+
+    def keep_live(self, reason: str, *, wanted: bool) -> None:
+        """Request, or no longer request, sound as it arrives: quiet sound may be kept back."""
+        self.source.keep_live(reason, wanted=wanted)
 
     @property
     def is_muted(self) -> bool:
@@ -230,7 +233,13 @@ class Capture:
         with self._requested:
             self._muted = muted
             self._mute_changed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Wake the thread: it waits for a request, or in a read."""
+        with self._requested:
             self._requested.notify_all()
+        self.source.interrupt()
 
     def _run(self) -> None:
         try:

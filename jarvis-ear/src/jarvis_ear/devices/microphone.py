@@ -1,6 +1,7 @@
 """Microphone: reads a sound card as a stream of 16 kHz mono blocks."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from jarvis_ear.audio.frames import Block
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.sound_faults import ClippingMeter, DigitalSilence, LossMeter
 from jarvis_ear.devices.sound_library import (
+    LIVE,
     Device,
     InputStream,
-    SoundLibrary,
+    Quiet,
+    RemoteLibrary,
     StreamFailed,
-    count_for,
 )
 from jarvis_ear.devices.stream_clock import StreamClock, choose
 from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
@@ -48,7 +50,6 @@ class _Reading:
     stream: InputStream
     device: Device
     rate: int
-    channels: int
     heard_at: float
     """Time of the opening, or of the last samples."""
     empty_since: float | None = None
@@ -73,7 +74,7 @@ class Microphone:
         self,
         options: config.MicrophoneOptions,
         *,
-        library: SoundLibrary | None = None,
+        library: RemoteLibrary | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options  # of the open device
@@ -87,6 +88,10 @@ class Microphone:
         self._clipping = ClippingMeter()
         self._loss_warnings = Throttle(RARE_S)  # an overloaded machine loses sound all the time
         self._clip_warnings = Throttle(CLIPPED_EVERY_S, CLIPPED_EVERY_S)
+        self._holding = threading.Lock()  # protects the next three, and the stream they are for
+        self._quiet = LIVE
+        self._live_reasons: set[str] = set()
+        self._is_interrupted = False
         self._unreported_ms = 0  # lost sound since the last warning
         self._reported_monitor = ""  # name of the monitor in the last warning
         self.is_monitor = False
@@ -121,6 +126,30 @@ class Microphone:
         """Set the options of the next opening. Any thread."""
         self._wanted = options
 
+    def hold_quiet(self, quiet: Quiet) -> None:
+        """Set how quiet sound is kept back while no one needs it live. Any thread."""
+        with self._holding:
+            self._quiet = quiet
+            self._send_hold()
+
+    def keep_live(self, reason: str, *, wanted: bool) -> None:
+        """Request, or no longer request, that sound is handed over as it arrives. Any thread."""
+        with self._holding:
+            if wanted != (reason in self._live_reasons):
+                (self._live_reasons.add if wanted else self._live_reasons.remove)(reason)
+                self._send_hold()
+
+    def interrupt(self) -> None:
+        """Let a ``read`` that waits for sound return at once. Any thread."""
+        with self._holding:
+            self._is_interrupted = True
+            self._send_hold()
+
+    def _send_hold(self) -> None:
+        if self._reading is not None:
+            is_live = self._live_reasons or self._is_interrupted
+            self._reading.stream.hold(LIVE if is_live else self._quiet)
+
     def open(self) -> None:
         """Look up the device anew and open it, or raise MicrophoneUnavailable."""
         self._options = self._wanted
@@ -135,13 +164,18 @@ class Microphone:
             raise
         except DeviceError as error:
             raise MicrophoneUnavailable(str(error)) from error
-        count = count_for(self._options.channel, device)
-        self._reading = _Reading(stream, device, rate, count, heard_at=self._monotonic())
+        with self._holding:
+            self._reading = _Reading(stream, device, rate, heard_at=self._monotonic())
+            self._is_interrupted = False
+            self._send_hold()
         _LOGGER.debug("%s is open at %d Hz", self.name, rate)
         self._warn_of_monitor(device)
 
     def read(self) -> Block | None:
-        """Return the next block, waiting up to one piece (40 ms); None if nothing arrived."""
+        """Return the next block; None if nothing arrived.
+
+        Waits up to one piece (40 ms), or for speech while quiet sound may be kept back.
+        """
         reading = self._reading
         if reading is None:
             raise MicrophoneUnavailable(f"{self.name} is not open")
@@ -152,7 +186,8 @@ class Microphone:
 
     def close(self) -> None:
         """Close the device."""
-        reading, self._reading = self._reading, None
+        with self._holding:
+            reading, self._reading = self._reading, None
         if reading is None:
             return
         if reading.meter is not None:
@@ -162,10 +197,14 @@ class Microphone:
     def _read(self, reading: _Reading) -> Block | None:
         piece, most = (reading.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
         taken = reading.stream.take(piece, most)
+        if self._is_interrupted:
+            with self._holding:
+                self._is_interrupted = False
+                self._send_hold()
         if not taken.data:
             self._check_stall(reading)
             return None
-        pcm = choose(taken.data, reading.channels, self._options.channel)
+        pcm = choose(taken.data, reading.stream.channels, self._options.channel)
         self.overflows += taken.overflowed
         self._account(reading, pcm, waiting=taken.waiting, overflowed=taken.overflowed)
         self._listen(pcm, reading.device, reading.rate)

@@ -5,18 +5,18 @@ import importlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
+from jarvis_ear.devices.alsa import avoid_shared_memory
 from jarvis_ear.devices.diagnose import SoundCards, marked, source_of_server
 from jarvis_ear.devices.selection import busy, find
 from jarvis_ear.devices.sound_library import (
     Device,
-    InputStream,
     Kind,
     OutputStream,
+    RawInput,
     StreamFailed,
     Taken,
     count_for,
@@ -25,46 +25,14 @@ from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneUnavailable
 
 _LOGGER = logging.getLogger(__name__)
 
-VARIABLE: Final = "PULSE_CLIENTCONFIG"
-"""Variable with the one file that the library reads instead of the user's and the system's."""
-
-SYSTEM: Final = Path("/etc/pulse/client.conf")
-
-
-def avoid_shared_memory(environ: MutableMapping[str, str], system: Path = SYSTEM) -> None:
-    """Make the library read one line in addition to its usual files. Once per process.
-
-    Call it before the library is loaded. The file exists in memory only and ends with the process.
-    """
-    lines = [f".include {path}" for path in _files(environ, system)]
-    handle = os.memfd_create("pulse-client.conf")
-    os.write(handle, "\n".join([*lines, "enable-shm = no", ""]).encode())
-    environ[VARIABLE] = f"/proc/self/fd/{handle}"
-
-
-def _files(environ: MutableMapping[str, str], system: Path) -> Iterator[Path]:
-    """Yield the files that the library would have read, in its order."""
-    main = next((path for path in _candidates(environ, system) if path.is_file()), None)
-    if main is not None:
-        yield main
-        yield from sorted(main.with_name(f"{main.name}.d").glob("*.conf"))
-
-
-def _candidates(environ: MutableMapping[str, str], system: Path) -> Iterator[Path]:
-    if given := environ.get(VARIABLE, ""):
-        yield Path(given)
-        return
-    home = Path(environ.get("HOME") or "/nonexistent")
-    yield home / ".pulse" / "client.conf"
-    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pulse" / "client.conf"
-    yield system
-
-
 NOT_INSTALLED: Final = "PortAudio is not installed: apt install libportaudio2"
 """Meaning of sounddevice's OSError, with the remedy."""
 
 MIN_SLEEP_S: Final = 0.002
 """Minimum sleep: drivers report samples in periods, so polling more often finds nothing new."""
+
+BUFFER_SHARE: Final = 1 / 5
+"""Share of the configured buffer that PortAudio gets for a microphone: 200 ms of 1 s."""
 
 INVALID_RATE: Final = -9997
 """paInvalidSampleRate: the device exists, but not at this rate."""
@@ -101,10 +69,19 @@ class PortAudio:
         """Return the index of the default device, -1 if there is none."""
         return _default(self._module(), kind)
 
+    def find_input(self, wanted: str) -> Device:
+        """Return the microphone of this name, or raise MicrophoneUnavailable."""
+        return self._find(self._refreshed(), wanted, "input")
+
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
-        """Open and start a microphone, as in ``SoundLibrary``."""
+    ) -> tuple[RawInput, Device, int]:
+        """Open and start a microphone, as in ``SoundLibrary``.
+
+        The device gets a fifth of ``latency_s``: PortAudio divides its buffer into four periods,
+        and sound arrives once in a period.
+        """
+        latency_s *= BUFFER_SHARE
         sounddevice = self._refreshed()
         device = self._find(sounddevice, wanted, "input")
         count = count_for(channel, device)
@@ -210,6 +187,8 @@ class PortAudioStream:
         self._failure = failure
         self._rate = rate
         self._sleep = sleep
+        self.channels: int = stream.channels
+        """Number of channels."""
         self.latency: float = stream.latency
         """Seconds that sound spends in the buffer."""
         self.is_closed = False

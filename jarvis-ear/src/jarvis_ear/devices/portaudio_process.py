@@ -15,21 +15,25 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.alsa import CannotOpen, open_alsa
+from jarvis_ear.devices.quiet_hold import QuietHold
 from jarvis_ear.devices.sound_library import (
     Device,
     InputStream,
     Kind,
     OutputStream,
+    Quiet,
     SoundLibrary,
     StreamFailed,
     Taken,
+    count_for,
 )
 from jarvis_ear.errors import DeviceError
 from jarvis_ear.process import forbid_dumps, inherited
@@ -37,7 +41,8 @@ from jarvis_ear.process import forbid_dumps, inherited
 _LOGGER = logging.getLogger(__name__)
 
 ANSWER_S: Final = 2.0
-"""A read of available sound takes less than 1 ms; a slower process is considered hung."""
+"""A read of available sound takes less than 1 ms; a slower process is considered hung, unless it
+may keep quiet sound back."""
 
 OPEN_S: Final = 5.0
 """To start the process and list all devices takes a second on a slow board or with a server."""
@@ -59,8 +64,10 @@ PR_SET_PDEATHSIG: Final = 1
 PR_SET_NAME: Final = 15
 """Likewise: the process name, shown as the program that holds the microphone."""
 
-_OF_LIBRARY: Final = ("devices", "default", "open_input", "open_output")
-"""Methods of ``SoundLibrary``; all others are those of the open stream."""
+HOLD: Final = "hold"
+"""The one message without an answer: it sets how the open stream keeps quiet sound back."""
+
+OPENINGS: Final = ("open_alsa", "open_input", "open_output")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,13 @@ class _Child:
     connection: "Connection[Any, Any]"
     stderr: int
     """File in memory that is its standard error."""
+    sending: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a message is written: a hold may be sent while another thread awaits an answer."""
+
+    def send(self, message: tuple[str, dict[str, object]]) -> None:
+        """Send a message. Any thread."""
+        with self.sending:
+            self.connection.send(message)
 
     def cause_of_end(self) -> str:
         """Return what ended the process: its last line, else its signal or exit status."""
@@ -120,34 +134,57 @@ class SoundProcess:
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
     ) -> tuple[InputStream, Device, int]:
-        """Open and start a microphone, as in ``SoundLibrary``."""
-        latency, device, rate = self._request(
+        """Open and start a microphone, as in ``SoundLibrary``.
+
+        A device of ALSA is read from ALSA, in a process that never loads PortAudio (20 MiB);
+        PortAudio has found it, and opens what ALSA cannot open as we need it.
+        """
+        device: Device = self._request("find_input", wanted=wanted)
+        count = count_for(channel, device)
+        if device.host_api == "ALSA":
+            self.end()
+            with suppress(CannotOpen):
+                return self._open(
+                    "open_alsa", device=device, rate=rate, count=count, latency_s=latency_s
+                )
+        return self._open(
             "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
         )
-        return RemoteStream(self, latency), device, rate
 
     def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
         """Open and start a speaker, as in ``SoundLibrary``."""
-        latency, device, rate = self._request("open_output", wanted=wanted, latency_s=latency_s)
-        return RemoteStream(self, latency), device, rate
+        return self._open("open_output", wanted=wanted, latency_s=latency_s)
 
-    def request_stream(self, generation: int, method: str, **arguments: object) -> Any:  # noqa: ANN401 - as the method has it
+    def request_stream(
+        self, generation: int, timeout_s: float, method: str, **arguments: object
+    ) -> Any:  # noqa: ANN401 - as the method has it
         """Send a request to the open stream; on failure end the process and raise StreamFailed."""
         with self._lock:
             if generation != self.generation or self._child is None:
                 raise StreamFailed("the sound system was started anew")
             try:
-                return self._call(self._child, ANSWER_S, method, arguments)
+                return self._call(self._child, timeout_s, method, arguments)
             except StreamFailed:
                 self._end()
                 raise
             except DeviceError as error:
                 raise StreamFailed(str(error)) from error
 
+    def hold(self, generation: int, quiet: Quiet) -> None:
+        """Set how the open stream keeps quiet sound back. Never waits, not even for a request."""
+        child = self._child
+        if child is not None and generation == self.generation:
+            with suppress(OSError):  # the process has ended: the next request notices
+                child.send((HOLD, {"quiet": quiet}))
+
     def end(self) -> None:
         """Kill the process. The next call starts another one."""
         with self._lock:
             self._end()
+
+    def _open(self, method: str, **arguments: object) -> tuple["RemoteStream", Device, int]:
+        latency, channels, device, rate = self._request(method, **arguments)
+        return RemoteStream(self, latency, channels), device, rate
 
     def _request(self, method: str, **arguments: object) -> Any:  # noqa: ANN401 - as the method has it
         with self._lock:
@@ -178,7 +215,7 @@ class SoundProcess:
         self, child: _Child, timeout_s: float, method: str, arguments: dict[str, object]
     ) -> Any:  # noqa: ANN401 - as the method has it
         try:
-            child.connection.send((method, arguments))
+            child.send((method, arguments))
             if not child.connection.poll(timeout_s):
                 self._end()
                 raise DeviceError(f"the sound system did not answer within {timeout_s:g} s")
@@ -198,16 +235,25 @@ class SoundProcess:
 
 
 class RemoteStream:
-    """A stream in a ``SoundProcess``. For one thread."""
+    """A stream in a ``SoundProcess``. For one thread, but ``hold`` for any."""
 
-    def __init__(self, process: SoundProcess, latency: float) -> None:
-        self._request = functools.partial(process.request_stream, process.generation)
+    def __init__(self, process: SoundProcess, latency: float, channels: int) -> None:
+        self._process = process
+        self._generation = process.generation
+        self._longest_s = 0.0  # of the longest hold so far
         self.latency = latency
-        """Seconds that sound spends in the buffer."""
+        """Seconds of sound that the buffer of the device holds."""
+        self.channels = channels
+        """Number of channels."""
+
+    def hold(self, quiet: Quiet) -> None:
+        """Set how quiet sound is kept back; a ``take`` that waits heeds it at once. Any thread."""
+        self._longest_s = max(self._longest_s, quiet.longest_s)
+        self._process.hold(self._generation, quiet)
 
     def take(self, least: int, most: int) -> Taken:
-        """Take up to ``most`` samples with one request, which waits in the other process."""
-        taken: Taken = self._request("take", least=least, most=most)
+        """Take sound with one request, which waits in the other process."""
+        taken: Taken = self._request("take", self._longest_s, least=least, most=most)
         return taken
 
     @property
@@ -223,6 +269,10 @@ class RemoteStream:
         """Close the device; kill the process if it does not respond."""
         with suppress(StreamFailed):  # the process has ended, which closes its devices
             self._request("close")
+
+    def _request(self, method: str, longer_s: float = 0.0, **arguments: object) -> Any:  # noqa: ANN401 - as the method has it
+        timeout_s = ANSWER_S + longer_s
+        return self._process.request_stream(self._generation, timeout_s, method, **arguments)
 
 
 @functools.cache
@@ -240,36 +290,69 @@ def for_output() -> SoundProcess:
 class SoundServer:
     """Answers requests from ``connection`` until its other end is closed.
 
-    Owned by the main thread of its process. Holds at most one stream.
+    Owned by the main thread of its process. Holds at most one stream. ``load`` returns the library
+    for everything but a stream of ALSA; it is called when first needed.
     """
 
-    def __init__(self, connection: "Connection[Any, Any]", library: SoundLibrary) -> None:
+    def __init__(
+        self, connection: "Connection[Any, Any]", load: Callable[[], SoundLibrary]
+    ) -> None:
         self._connection = connection
-        self._library = library
-        self._stream: Any = None  # an InputStream or an OutputStream
+        self._load = functools.cache(load)
+        self._stream: Any = None  # a QuietHold or an OutputStream
 
     def serve(self) -> None:
         """Answer each request with (value, None) or (None, error)."""
-        while True:
-            try:
+        with suppress(EOFError):
+            while True:
                 method, arguments = self._connection.recv()
-            except EOFError:
-                return
-            answer: tuple[object, Exception | None]
-            try:
-                answer = self._call(method, arguments), None
-            except (DeviceError, StreamFailed) as error:
-                answer = None, error
-            self._connection.send(answer)
+                if method == HOLD:
+                    self._hold(**arguments)
+                    continue
+                answer: tuple[object, Exception | None]
+                try:
+                    answer = self._call(method, arguments), None
+                except (DeviceError, StreamFailed) as error:
+                    answer = None, error
+                self._connection.send(answer)
 
     def _call(self, method: str, arguments: dict[str, Any]) -> object:
         """Call a method, or read a property, of the library or of the open stream."""
-        found = getattr(self._library if method in _OF_LIBRARY else self._stream, method)
-        value = found(**arguments) if callable(found) else found
-        if method in ("open_input", "open_output"):
-            self._stream, device, rate = value
-            return self._stream.latency, device, rate
-        return value
+        if method in OPENINGS:
+            return self._open(method, arguments)
+        owner = self._load() if method in ("devices", "default", "find_input") else self._stream
+        found = getattr(owner, method)
+        return found(**arguments) if callable(found) else found
+
+    def _open(self, method: str, arguments: dict[str, Any]) -> tuple[float, int, Device, int]:
+        if method == "open_alsa":
+            device = arguments["device"]
+            stream, rate = open_alsa(**arguments)
+        else:
+            stream, device, rate = getattr(self._load(), method)(**arguments)
+        if method == "open_output":
+            self._stream = stream
+            return stream.latency, 1, device, rate
+        self._stream = QuietHold(stream, rate, self._pause)
+        return stream.latency, stream.channels, device, rate
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; return early, and True, if a message arrives: it can only be a hold."""
+        if not self._connection.poll(seconds):
+            return False
+        _, arguments = self._connection.recv()
+        self._hold(**arguments)
+        return True
+
+    def _hold(self, quiet: Quiet) -> None:
+        if isinstance(self._stream, QuietHold):
+            self._stream.hold(quiet)
+
+
+def _load_portaudio() -> SoundLibrary:
+    from jarvis_ear.devices.portaudio import PortAudio  # noqa: PLC0415 - 20 MiB that ALSA needs not
+
+    return PortAudio()
 
 
 def main() -> None:
@@ -285,7 +368,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     os.close(null)
-    SoundServer(Connection(int(sys.argv[1])), PortAudio()).serve()
+    SoundServer(Connection(int(sys.argv[1])), _load_portaudio).serve()
 
 
 if __name__ == "__main__":

@@ -72,6 +72,22 @@ class Taken:
     """Samples still in the buffer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """How long sound may be kept back, and what counts as quiet. A value that crosses processes."""
+
+    longest_s: float
+    """Seconds of sound that are handed over at once at most; 0: nothing is kept back."""
+    aggressiveness: int = 1
+    """Mode of webrtcvad, 0 (most sensitive) to 3."""
+    gain: float = 1.0
+    """Factor of the samples: a faint microphone is amplified before the detector hears it."""
+
+
+LIVE: Final = Quiet(0.0)
+"""Hand over sound as it arrives."""
+
+
 class Stream(Protocol):
     """An open microphone or speaker. For one thread."""
 
@@ -81,14 +97,23 @@ class Stream(Protocol):
         """Discard the buffer and close the device. Idempotent."""
 
 
-class InputStream(Stream, Protocol):
-    """An open microphone. Raises StreamFailed."""
+class RawInput(Stream, Protocol):
+    """An open microphone that hands over sound as it arrives. Raises StreamFailed."""
+
+    channels: int
 
     def take(self, least: int, most: int) -> Taken:
         """Take up to ``most`` samples; none if there are fewer than ``least``.
 
         Waits for missing samples once, for the time they last.
         """
+
+
+class InputStream(RawInput, Protocol):
+    """An open microphone that may keep quiet sound back."""
+
+    def hold(self, quiet: Quiet) -> None:
+        """Keep quiet sound back as ``quiet`` says, from now on. Any thread."""
 
 
 class OutputStream(Stream, Protocol):
@@ -113,7 +138,7 @@ class SoundLibrary(Protocol):
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> tuple[RawInput, Device, int]:
         """Open and start a microphone at ``rate``, else at its preferred rate; PCM16.
 
         Records as many channels as needed to include ``channel``.
@@ -122,3 +147,12 @@ class SoundLibrary(Protocol):
 
     def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
         """Open and start a speaker at its preferred rate; mono PCM16. Or raise SpeakerLost."""
+
+
+class RemoteLibrary(SoundLibrary, Protocol):
+    """A library in another process, whose microphones may keep quiet sound back."""
+
+    def open_input(
+        self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
+    ) -> tuple[InputStream, Device, int]:
+        """Open and start a microphone, as in ``SoundLibrary``."""

@@ -40,15 +40,25 @@ BLOCK_MS: Final = 40
 NO_SOUND: Final = "holds no sound: it ends where its sound should begin"
 
 
-class WavFile:
+class Patient:
+    """The parts of a ``Source`` whose sound waits for its reader, and so is never kept back."""
+
+    live = False
+    silence = ""
+
+    def keep_live(self, reason: str, *, wanted: bool) -> None:
+        """Do nothing: sound is handed over as it is read."""
+
+    def interrupt(self) -> None:
+        """Do nothing: no read waits longer than 0.1 s."""
+
+
+class WavFile(Patient):
     """Reads a WAV file of any rate and width as mono PCM16. Owned by the capture thread.
 
     In real time, unless ``fast``: each block is returned at the time of its last sample, counted
     from the first one, so that a slow reader causes no drift.
     """
-
-    live = False
-    silence = ""
 
     def __init__(
         self,
@@ -149,15 +159,13 @@ EXPECTED: Final = "expected raw PCM16, 16 kHz, one channel"
 """Format of standard input for error texts, because raw sound has no header."""
 
 
-class Stdin:
+class Stdin(Patient):
     """Reads raw PCM16, 16 kHz, mono from standard input. Owned by the capture thread.
 
     Reads as fast as data arrives; a faster writer blocks on its pipe. An odd byte at the end is
     dropped.
     """
 
-    live = False
-    silence = ""
     name = "standard input"
 
     def __init__(self, descriptor: int | None = None) -> None:
@@ -228,8 +236,15 @@ class Source(Protocol):
     def read(self) -> Block | None:
         """Return the next block, or None if none arrives within about 100 ms.
 
-        Raises EndOfSound at the end, MicrophoneUnavailable or InputError on failure.
+        A microphone may keep quiet sound back for seconds. Raises EndOfSound at the end,
+        MicrophoneUnavailable or InputError on failure.
         """
+
+    def keep_live(self, reason: str, *, wanted: bool) -> None:
+        """Request, or no longer request, that sound is handed over as it arrives. Any thread."""
+
+    def interrupt(self) -> None:
+        """Let a ``read`` that waits for sound return at once. Any thread."""
 
     def close(self) -> None:
         """Release what ``open`` acquired, also after a failure. Idempotent."""
