@@ -32,7 +32,9 @@ from jarvis_ear.control.feed_server import FeedSocket
 from jarvis_ear.control.server import Control
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.models import EarFactory, wake_word
+from jarvis_ear.devices.sound_library import Quiet
 from jarvis_ear.devices.sources import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.devices.stream_clock import SampleClock
@@ -41,7 +43,7 @@ from jarvis_ear.health.deaf_time import LossMark
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.health.report import Counters, Health
 from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
+from jarvis_ear.hearing.events import Hushed, Muted, State, StateChanged, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.lifecycle import LastTurn, StopSignal
@@ -57,12 +59,12 @@ from jarvis_ear.systemd.status_text import BackendOutage, Service
 from jarvis_ear.turn_trace.console_view import ConsoleFeed
 from jarvis_ear.turn_trace.journal_view import TurnLog
 from jarvis_ear.turn_trace.trace import FanOut
-from jarvis_ear.units import Samples
+from jarvis_ear.units import HOLD_S, Samples
 
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
 
-LOOK_S: Final = 0.1
+LOOK_S: Final = 1.0
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
 
 _LOGGER = logging.getLogger("jarvis_ear")
@@ -155,16 +157,26 @@ def _start(
     def send(captured_audio: CapturedAudio) -> None:
         backend.send_audio(captured_audio)
 
+    def effect(effect):
+        if isinstance(effect, StateChanged):
+            capture.keep_live(
+                "turn", wanted=effect.new not in (State.IDLE, State.MUTED, State.DEAF)
+            )
+        bridge.effect(effect)
+
     bridge.connect(send=send, backend=backend, speaker=speaker)
     ear = EarThread(
         ears.make(options.hearing, backend.growth_ms),
         inbox,
-        bridge.effect,
+        effect,
         patient=is_fast,
         on_block=sample_clock.heard if is_fast else _ignore,  # it waits, and is spoken when heard
         on_finished=lambda: ending.finish(last_turn.failure()),
         on_failure=ending.fail,
     )
+    if isinstance(source, Microphone) and options.hearing.gate.mode == "vad":
+        gain = 10 ** (options.hearing.heard.gain_db / 20)
+        source.hold_quiet(Quiet(HOLD_S, options.hearing.gate.aggressiveness, gain))
     is_muted = mute.load()
     capture = Capture(
         source,

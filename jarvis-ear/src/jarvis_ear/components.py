@@ -12,11 +12,13 @@ from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import DeviceHangs
 from jarvis_ear.health.liveness import Beat, Part
 from jarvis_ear.health.report import Counters
+from jarvis_ear.hearing.ear import PROOF_S
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.log import setup
 from jarvis_ear.mute import Mute
+from jarvis_ear.units import HOLD_S
 
 CAPTURE: Final = "capture thread"
 """The part of the beat that can hang in a driver, where nobody can wake it."""
@@ -42,10 +44,15 @@ def make_beat(ear: EarThread, capture: Capture, backend: BackendClient) -> Beat:
     return Beat(
         [
             Part(CAPTURE, lambda: capture.iterations, patience_s=HANGS_S, is_needed=is_read),
-            Part("ear thread", lambda: ear.iterations, patience_s=2),
+            Part("ear thread", lambda: ear.iterations, patience_s=5),
             Part("network", lambda: backend.iterations, patience_s=10),
-            Part("sound", lambda: ear.frames, patience_s=0.5, is_needed=is_awake),
-            Part("wake model", lambda: ear.proofs, patience_s=8, is_needed=is_awake),
+            Part("sound", lambda: ear.frames, patience_s=HOLD_S + 1, is_needed=is_awake),
+            Part(
+                "wake model",
+                lambda: ear.proofs,
+                patience_s=PROOF_S + HOLD_S + 4,
+                is_needed=is_awake,
+            ),
         ]
     )
 

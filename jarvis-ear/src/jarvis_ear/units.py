@@ -53,3 +53,8 @@ def milliseconds(count: int) -> Milliseconds:
 def seconds(count: int) -> float:
     """Return the duration of ``count`` samples in seconds, for display."""
     return count / SAMPLE_RATE
+
+
+HOLD_S: Final = 4.0
+"""Seconds for which the sound process may keep quiet sound back. What expects sound to move waits
+that much longer."""

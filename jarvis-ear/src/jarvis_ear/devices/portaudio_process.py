@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from jarvis_ear.devices.alsa import CannotOpen, open_alsa
+from jarvis_ear.devices.diagnose import marked, source_of_server
 from jarvis_ear.devices.quiet_hold import QuietHold
 from jarvis_ear.devices.sound_library import (
     Device,
@@ -67,7 +68,17 @@ PR_SET_NAME: Final = 15
 HOLD: Final = "hold"
 """The one message without an answer: it sets how the open stream keeps quiet sound back."""
 
+KINDS: Final[tuple[Kind, ...]] = ("input", "output")
+
 OPENINGS: Final = ("open_alsa", "open_input", "open_output")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What PortAudio listed before a device was opened without it."""
+
+    devices: tuple[Device, ...]
+    defaults: Mapping[Kind, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +130,21 @@ class SoundProcess:
         self._command = command
         self._lock = threading.Lock()  # protects the fields below; held for at most OPEN_S
         self._child: _Child | None = None
+        self._listed: _Listed | None = None  # while a stream of ALSA is open
         self.generation = 0
         """Number of the process; a stream belongs to one process."""
 
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
+        if self._listed is not None:
+            return marked(self._listed.devices, source_of_server)
         listed: tuple[Device, ...] = self._request("devices")
         return listed
 
     def default(self, kind: Kind) -> int:
         """Return the index of the default device, -1 if there is none."""
+        if self._listed is not None:
+            return self._listed.defaults[kind]
         return int(self._request("default", kind=kind))
 
     def open_input(
@@ -142,11 +158,14 @@ class SoundProcess:
         device: Device = self._request("find_input", wanted=wanted)
         count = count_for(channel, device)
         if device.host_api == "ALSA":
+            listed = _Listed(self.devices(), {kind: self.default(kind) for kind in KINDS})
             self.end()
             with suppress(CannotOpen):
-                return self._open(
+                opened = self._open(
                     "open_alsa", device=device, rate=rate, count=count, latency_s=latency_s
                 )
+                self._listed = listed
+                return opened
         return self._open(
             "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
         )
@@ -162,6 +181,8 @@ class SoundProcess:
         with self._lock:
             if generation != self.generation or self._child is None:
                 raise StreamFailed("the sound system was started anew")
+            if method == "close":
+                self._listed = None
             try:
                 return self._call(self._child, timeout_s, method, arguments)
             except StreamFailed:
@@ -229,7 +250,7 @@ class SoundProcess:
         return value
 
     def _end(self) -> None:
-        child, self._child = self._child, None
+        child, self._child, self._listed = self._child, None, None
         if child is not None:
             child.kill()
 

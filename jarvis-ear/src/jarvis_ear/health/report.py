@@ -14,6 +14,7 @@ from jarvis_ear.audio.level import SILENCE, NoiseFloor, level
 from jarvis_ear.health.deaf_time import DeafTime
 from jarvis_ear.health.liveness import Beat
 from jarvis_ear.hearing.events import State
+from jarvis_ear.units import HOLD_S
 
 Part: TypeAlias = Callable[[], Mapping[str, int]]
 """Returns the counters of one part by name. Any thread calls it; it must not block."""
@@ -37,8 +38,9 @@ class Counters:
         return dict(counted)
 
 
-FRESH_S: Final = 2.0
-"""A frame is due every 20 ms, and the inbox holds 2 s: an ear without a newer frame is deaf."""
+FRESH_S: Final = HOLD_S + 2.0
+"""An ear without a newer frame is deaf: a frame is due every 20 ms, unless quiet sound is kept
+back."""
 
 
 class EarProbe(Protocol):

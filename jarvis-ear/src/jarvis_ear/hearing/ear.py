@@ -42,8 +42,10 @@ MOST_GAIN: Final = 31.6
 LEVEL_SAMPLES: Final = samples(100)
 """About a syllable: the shortest stretch whose level shows how loud a person speaks."""
 
-PROOF: Final = samples(5000)
-"""Interval at which the wake model is tested while the gate is closed."""
+PROOF_S: Final = 60
+"""Seconds of sound between two tests of the wake model while the gate is closed."""
+
+PROOF: Final = samples(1000 * PROOF_S)
 
 BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
 """-15 dB as a ratio of energies: the minimum level of a command relative to its wake word; people

@@ -10,7 +10,7 @@ from jarvis_ear.hearing.events import Effect, Event, MicrophoneLost, Muted, Soun
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.units import Samples
 
-GET_S: Final = 0.25
+GET_S: Final = 2.0
 """Maximum seconds of one wait for sound, and thus between two signs of life of the thread."""
 
 STOP_S: Final = 2.0

@@ -13,6 +13,10 @@ MAX_EVENTS: Final = 1_000
 """Events come at a few per second at most; this many mean that the reader hangs."""
 
 
+MAX_FRAMES: Final = 300
+"""6 s: quiet sound arrives in blocks of 4 s, and a busy machine may be late with reading them."""
+
+
 class Inbox:
     """Hands blocks and events to the ear thread. Any thread may put and tell; one thread gets.
 
@@ -22,7 +26,7 @@ class Inbox:
     (``dropped_events``). Events overtake sound.
     """
 
-    def __init__(self, max_frames: int = 100) -> None:
+    def __init__(self, max_frames: int = MAX_FRAMES) -> None:
         self._changed = threading.Condition()
         self._max_samples = max_frames * FRAME_SAMPLES
         self._blocks: deque[Block] = deque()
