@@ -4,9 +4,10 @@ import json
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
+from fakes.ear_feed import apply
 from jarvis_ear.console import server
 from jarvis_ear.console.server import BURST
-from jarvis_ear.control.feed import MAX_DELTAS, apply, decode
+from jarvis_ear.control.feed import MAX_DELTAS, decode
 
 PLACES = [
     "/console",

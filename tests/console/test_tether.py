@@ -25,7 +25,7 @@ def scene(run, folder, story):
     async def play():
         feed = Feed()
         task = asyncio.create_task(
-            EarClient(lambda: [folder / "nowhere", folder / "feed"], feed).run()
+            EarClient(lambda: [folder / "nowhere", folder / "control"], feed).run()
         )
         try:
             await story(feed)
@@ -59,7 +59,7 @@ def test_an_ear_that_says_nothing_is_let_go(run, tmp_path, monkeypatch, caplog):
 
     async def story(feed):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
-            silent.bind(str(tmp_path / "feed"))
+            silent.bind(str(tmp_path / "control"))
             silent.listen()
             await until(lambda: "has said nothing" in ear_of(feed).get("why", ""))
 
@@ -68,14 +68,14 @@ def test_an_ear_that_says_nothing_is_let_go(run, tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"x" * 2**20])
-def test_what_cannot_be_understood_is_let_go(run, tmp_path, line):
+def test_an_ear_with_invalid_data_is_let_go(run, tmp_path, line):
     async def story(feed):
         async def babble(_reader, writer):
             writer.write(line)
             await asyncio.wait([asyncio.create_task(writer.drain())], timeout=0.2)
             writer.close()
 
-        async with await asyncio.start_unix_server(babble, tmp_path / "feed"):
-            await until(lambda: "cannot be understood" in ear_of(feed).get("why", ""))
+        async with await asyncio.start_unix_server(babble, tmp_path / "control"):
+            await until(lambda: "sent invalid data" in ear_of(feed).get("why", ""))
 
     scene(run, tmp_path, story)

@@ -27,7 +27,7 @@ def test_what_the_words_do(orders):
 
 def test_other_words_do_nothing(orders):
     assert orders.answer("reboot") == {
-        "error": "expected one of status, mute, unmute, toggle, hush"
+        "error": "expected one of status, mute, unmute, toggle, hush, watch"
     }
 
 

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_ear.control.feed import MAX_DELTAS, Deltas, Feed, Snapshot, apply
+from fakes.ear_feed import apply
+from jarvis_ear.control.feed import MAX_DELTAS, Deltas, Feed, Snapshot
 
 topics = st.sampled_from(["state", "sound", "turn:a", "turn:b"])
 values = st.one_of(st.none(), st.integers(0, 3), st.dictionaries(st.just("x"), st.integers(0, 2)))

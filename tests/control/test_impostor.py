@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear import paths as places
-from jarvis_ear.control import server
+from jarvis_ear.control import unix_socket
 from jarvis_ear.control.client import ask
-from jarvis_ear.control.server import Control
+from jarvis_ear.control.server import ControlServer
 from jarvis_ear.errors import Impostor
 
 STRANGER = 12_345
@@ -124,7 +124,7 @@ def test_the_console_does_not_show_it(shared):
 
 
 def test_an_ear_of_ours_is_found_behind_it(shared, tmp_path):
-    with fake(shared / "jarvis-ear-0"), Control(tmp_path / "control", lambda word: {"did": word}):
+    with fake(shared / "jarvis-ear-0"), ControlServer(tmp_path, lambda word: {"did": word}):
         paths = [shared / "jarvis-ear-0" / "control", tmp_path / "control"]
         assert ask(paths, "mute") == {"did": "mute"}
 
@@ -135,10 +135,10 @@ def test_who_answers_in_a_folder_of_ours_is_looked_at_too(shared):
     folder.chmod(0o777)  # so that the stranger gets in
     with fake(folder):
         with pytest.raises(Impostor, match=r"others may write into .* \(mode 0777\)"):
-            server.connect(folder / "control", 1)
+            unix_socket.connect(folder / "control", 1)
         folder.chmod(0o700)
         with pytest.raises(Impostor, match=f"is answered by user {STRANGER}"):
-            server.connect(folder / "control", 1)
+            unix_socket.connect(folder / "control", 1)
 
 
 def test_a_link_of_the_stranger_leads_nowhere(shared, tmp_path):
@@ -146,7 +146,7 @@ def test_a_link_of_the_stranger_leads_nowhere(shared, tmp_path):
     link.symlink_to(tmp_path)
     os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
     with (
-        Control(tmp_path / "control", lambda word: {"did": word}),
+        ControlServer(tmp_path, lambda word: {"did": word}),
         pytest.raises(Impostor, match=f"belongs to user {STRANGER}"),
     ):
         ask([link / "control"], "mute")
@@ -156,7 +156,7 @@ def test_the_user_of_the_service_is_believed(shared, monkeypatch):
     class Service:
         pw_uid = STRANGER
 
-    monkeypatch.setattr(server.pwd, "getpwnam", lambda _name: Service)
+    monkeypatch.setattr(unix_socket.pwd, "getpwnam", lambda _name: Service)
     with fake(shared / "jarvis-ear") as process:
         assert ask([shared / "jarvis-ear" / "control"], "mute")["muted_by"] == ["owner"]
         assert process.stdout.readline() == "asked\n"
@@ -167,7 +167,7 @@ def test_a_service_of_the_machine_is_asked_before_the_folder_below_tmp(shared, m
     (shared / "run").mkdir(mode=0o700)
     with (
         fake(shared / "jarvis-ear-0"),
-        Control(shared / "run" / "control", lambda word: {"did": word}),
+        ControlServer(shared / "run", lambda word: {"did": word}),
     ):
         paths = places.sockets({"TMPDIR": str(shared)})
         assert ask(paths, "mute") == {"did": "mute"}

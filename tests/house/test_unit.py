@@ -11,7 +11,7 @@ from jarvis_backend.config import CREDENTIALS, Limits
 from jarvis_backend.connections import files_needed
 from jarvis_ear import companion
 from jarvis_ear.__main__ import LOOK_S
-from jarvis_ear.control import feed_server, server
+from jarvis_ear.control import server
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
@@ -110,7 +110,7 @@ def test_all_deadlines_of_a_stop_fit_into_the_time_that_a_stop_may_take():
         Timing().stop_s,
         speaker.CLOSE_S,
     )
-    together = (sum(way_of_a_turn), server.STOP_S, feed_server.STOP_S, Timing().stop_s)
+    together = (sum(way_of_a_turn), server.STOP_S, Timing().stop_s)
     [seconds] = settings("TimeoutStopSec")
     assert max(together) + 2 * companion.STOP_S < float(seconds)
 

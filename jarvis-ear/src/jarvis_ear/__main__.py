@@ -28,8 +28,7 @@ from jarvis_ear.companion import led
 from jarvis_ear.components import counters, details, make_beat, require_capture
 from jarvis_ear.control.commands import ControlCommands
 from jarvis_ear.control.feed import Feed, FeedSampler
-from jarvis_ear.control.feed_server import FeedSocket
-from jarvis_ear.control.server import Control
+from jarvis_ear.control.server import ControlServer
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.models import EarFactory, wake_word
@@ -272,13 +271,10 @@ def _open_sockets(
         folder = paths.control_folder(os.environ)
     except OSError as error:
         fields = CONTROL_TROUBLE.fields(REASON=error)
-        _LOGGER.warning("no control socket and no feed: %s", error, extra=fields)
+        _LOGGER.warning("no control socket: %s", error, extra=fields)
         return
-    feeding = FeedSocket(folder / paths.FEED, feed, signs.look)
-    control = Control(folder / paths.SOCKET, orders.answer)
-    counted.add(feeding.counters)
+    control = ControlServer(folder, orders.answer, feed, signs.look)
     counted.add(control.counters)
-    together.add("feed", feeding)
     together.add("control", control)
 
 

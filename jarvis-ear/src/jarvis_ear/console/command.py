@@ -18,9 +18,10 @@ from aiohttp import web
 
 from jarvis_ear import paths
 from jarvis_ear.console.server import Pages, RequestGuard
-from jarvis_ear.control import server
 from jarvis_ear.control.client import ask
+from jarvis_ear.control.commands import WATCH
 from jarvis_ear.control.feed import MAX_LINE, Feed, Snapshot, decode
+from jarvis_ear.control.unix_socket import connect
 from jarvis_ear.errors import Impostor, JarvisEarError, RemoteProtocolError
 from jarvis_ear.page import PATH
 
@@ -72,19 +73,22 @@ class EarClient:
         return refusal or "it is not running"
 
     async def _follow(self, path: Path) -> str:
-        ear = server.connect(path, 0)  # a running ear accepts at once
+        ear = connect(path, 0)  # a running ear accepts at once
         reader, writer = await asyncio.open_unix_connection(sock=ear, limit=MAX_LINE)
+        writer.write(f"{WATCH}\n".encode())
         try:
             while True:
                 async with asyncio.timeout(SILENCE_S):
                     line = await reader.readline()
                 if not line:
-                    return "it has ended, or turned us away"
+                    raise ConnectionResetError
                 self._take(line)
         except TimeoutError:
             return f"it has said nothing for {SILENCE_S:g} s"
+        except ConnectionError:
+            return "it has ended, or refused the connection"
         except (RemoteProtocolError, ValueError) as error:  # ValueError: the line is too long
-            return f"it cannot be understood: {error}"
+            return f"it sent invalid data: {error}"
         finally:
             writer.close()
 
@@ -130,7 +134,7 @@ async def _serve(port: int, *, is_opened: bool) -> None:
         )
         await runner.setup()
         await web.SockSite(runner, listener).start()
-        tether = asyncio.create_task(EarClient(_feeds, feed).run())
+        tether = asyncio.create_task(EarClient(_sockets, feed).run())
         sys.stdout.write(f"{address}#token={token}\n")
         sys.stdout.flush()
         if is_opened:
@@ -149,8 +153,8 @@ def _listen(port: int) -> socket.socket:
         ) from error
 
 
-def _feeds() -> list[Path]:
-    return list(paths.sockets(os.environ, paths.FEED))
+def _sockets() -> list[Path]:
+    return list(paths.sockets(os.environ))
 
 
 async def _ask(word: str) -> Mapping[str, Any]:
