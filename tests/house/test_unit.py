@@ -17,8 +17,8 @@ from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing import ear_thread
 from jarvis_ear.options import sources
-from jarvis_ear.service import facts
-from jarvis_ear.service.facts import HOME, JWT_SECRET, PASSWORD, USER
+from jarvis_ear.service import probe
+from jarvis_ear.service.probe import HOME, JWT_SECRET, PASSWORD, USER
 from jarvis_ear.service.release import PROGRAMS
 from jarvis_ear.verbs import VERBS
 
@@ -68,14 +68,14 @@ def test_the_credentials_have_the_names_that_the_programs_look_for():
 
 
 def test_the_installer_knows_every_credential_that_a_service_loads():
-    for service, names in facts.CREDENTIALS.items():
+    for service, names in probe.CREDENTIALS.items():
         assert set(names) == set(settings("LoadCredential", f"{service}.service"))
 
 
 def test_purging_the_package_removes_every_credential():
     script = (SYSTEMD.parent / "debian" / "jarvis-ear.postrm").read_text()
     [names] = re.findall(r"^    for name in (.*?); do$", script.replace("\\\n", ""), re.MULTILINE)
-    assert set(names.split()) == set(facts.ALL_CREDENTIALS)
+    assert set(names.split()) == set(probe.ALL_CREDENTIALS)
 
 
 @BOTH

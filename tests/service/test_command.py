@@ -7,7 +7,7 @@ import pytest
 
 from jarvis_ear import cli
 from jarvis_ear.service import command
-from jarvis_ear.service.facts import Layout
+from jarvis_ear.service.probe import Layout
 from jarvis_ear.service.status import Findings
 
 
@@ -111,7 +111,7 @@ def test_an_installation_names_the_backend_that_it_talks_to(options, with_backen
     layout = Layout(root=tmp_path)
     layout.at(layout.config).parent.mkdir(parents=True)
     layout.at(layout.config).write_text(f"[backend]\n{options}\n")
-    said = command._what_next(layout, has_password=True, with_backend=with_backend)
+    said = command._next_steps(layout, has_password=True, with_backend=with_backend)
     assert any(line.endswith(words) or words in line for line in said.splitlines())
 
 
@@ -125,6 +125,6 @@ def test_status_has_an_exit_status(report, status, monkeypatch, capsys):
         **report,
     }
     unit = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running"}
-    monkeypatch.setattr(command, "_find_out", lambda: Findings(unit, {}, full))
+    monkeypatch.setattr(command, "_find", lambda: Findings(unit, {}, full))
     assert main("status") == status
     assert "to do" in capsys.readouterr().out

@@ -6,15 +6,15 @@ import subprocess
 import pytest
 
 from jarvis_ear.errors import ServiceError
-from jarvis_ear.service.executor import Executor, dry_run, write
+from jarvis_ear.service.executor import Executor, write
 from jarvis_ear.service.steps import (
     Build,
     Enable,
     File,
     Folder,
-    Gone,
-    GoneIfEmpty,
-    Moved,
+    Relocate,
+    Remove,
+    RemoveIfEmpty,
     Run,
     StartUnit,
     SymbolicLink,
@@ -60,9 +60,9 @@ def test_every_kind_of_step_makes_what_it_wants(tmp_path, executor):
             Folder(tmp_path / "a" / "b", mode=0o700),
             File(tmp_path / "c" / "secret", b"s", mode=0o600),
             SymbolicLink(tmp_path / "link", tmp_path / "c"),
-            Gone(tmp_path / "old"),
-            GoneIfEmpty(tmp_path / "empty"),
-            GoneIfEmpty(tmp_path / "c"),
+            Remove(tmp_path / "old"),
+            RemoveIfEmpty(tmp_path / "empty"),
+            RemoveIfEmpty(tmp_path / "c"),
         ]
     )
     assert (mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (0o755, 0o700)
@@ -80,7 +80,7 @@ def test_done_twice_is_done_once(tmp_path, commands):
         SymbolicLink(tmp_path / "l", tmp_path / "a"),
         Build(tmp_path / "built", (Folder(tmp_path / "built"),)),
         Run(("reload",)),
-        StartUnit("ear", is_active=True, can_return=False),
+        StartUnit("ear", is_active=True, can_roll_back=False),
     ]
     Executor(said.append, commands).do(steps)
     assert commands.run == ["reload", "systemctl restart ear"]
@@ -96,7 +96,7 @@ def test_what_runs_only_after_a_change_and_what_runs_always(executor, commands):
 
 
 def test_a_service_that_does_not_run_is_started_though_nothing_changed(executor, commands):
-    executor.do([StartUnit("ear", is_active=False, can_return=False)])
+    executor.do([StartUnit("ear", is_active=False, can_roll_back=False)])
     assert commands.run == ["systemctl restart ear"]
     assert executor.changes == 1
 
@@ -121,7 +121,7 @@ def test_a_link_is_turned_and_what_it_led_to_stays(tmp_path, executor):
     executor.do([SymbolicLink(tmp_path / "current", tmp_path / "1")])
     executor.do([SymbolicLink(tmp_path / "current", tmp_path / "2")])
     assert (tmp_path / "current").readlink() == tmp_path / "2"
-    executor.do([Gone(tmp_path / "current")])
+    executor.do([Remove(tmp_path / "current")])
     assert (tmp_path / "1").is_dir()
 
 
@@ -169,10 +169,10 @@ def test_a_service_that_does_not_start_gives_way_to_the_old_one(tmp_path, execut
                 File(unit, b"new"),
                 File(fresh, b"new"),
                 SymbolicLink(current, tmp_path / "2"),
-                StartUnit("backend", is_active=True, can_return=True),
-                StartUnit("newcomer", is_active=False, can_return=True),
-                StartUnit("ear", is_active=True, can_return=True),
-                Gone(tmp_path / "1"),
+                StartUnit("backend", is_active=True, can_roll_back=True),
+                StartUnit("newcomer", is_active=False, can_roll_back=True),
+                StartUnit("ear", is_active=True, can_roll_back=True),
+                Remove(tmp_path / "1"),
             ]
         )
     assert (unit.read_bytes(), mode(unit)) == (b"old", 0o640)
@@ -218,7 +218,7 @@ def test_going_back_leaves_it_enabled_and_active_as_it_was_and_says_the_truth(
     commands.failing = [RESTART] * failures
     unit = tmp_path / "unit"
     write(unit, b"old", 0o644)
-    steps = [File(unit, b"new"), Enable(("ear",)), StartUnit("ear", can_return=True, **was)]
+    steps = [File(unit, b"new"), Enable(("ear",)), StartUnit("ear", can_roll_back=True, **was)]
     with pytest.raises(ServiceError) as error:
         Executor(lambda _line: None, commands).do(steps)
     assert str(error.value).splitlines() == [
@@ -233,7 +233,9 @@ def test_going_back_leaves_it_enabled_and_active_as_it_was_and_says_the_truth(
 def test_what_was_enabled_before_is_not_disabled(tmp_path, executor, commands):
     commands.failing = [RESTART]
     with pytest.raises(ServiceError, match="everything is back"):
-        executor.do([File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_return=True)])
+        executor.do(
+            [File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_roll_back=True)]
+        )
     assert not any("disable" in line for line in commands.run)
 
 
@@ -244,16 +246,16 @@ def test_a_command_that_fails_in_the_middle_of_an_upgrade_is_taken_back_too(
     write(unit, b"old", 0o644)
     write(old, b"secret", 0o600)
     commands.failing = ["make-users"]
-    start = StartUnit("ear", is_active=True, can_return=True)
+    start = StartUnit("ear", is_active=True, can_roll_back=True)
     with pytest.raises(ServiceError, match=r"make-users ended(.|\n)*everything is back as it was$"):
-        executor.do([File(unit, b"new"), Gone(old), Run(("make-users",)), start])
+        executor.do([File(unit, b"new"), Remove(old), Run(("make-users",)), start])
     assert (unit.read_bytes(), old.read_bytes(), mode(old)) == (b"old", b"secret", 0o600)
     assert RESTART not in commands.run
 
 
 def test_what_fails_when_the_new_one_runs_takes_nothing_back(tmp_path, executor, commands):
     commands.failing = ["clean"]
-    start = StartUnit("ear", is_active=True, can_return=True)
+    start = StartUnit("ear", is_active=True, can_roll_back=True)
     with pytest.raises(ServiceError, match=r"^clean ended with status 1\nit broke$"):
         executor.do([File(tmp_path / "f", b""), start, Run(("clean",))])
     assert (tmp_path / "f").exists()
@@ -272,18 +274,20 @@ def test_what_cannot_be_put_back_is_said(tmp_path, commands):
         return done
 
     commands.failing = [RESTART]
-    with pytest.raises(ServiceError, match=r"not everything is back.*folder.* could not be put"):
+    with pytest.raises(ServiceError, match=r"not everything is back.*could not be restored"):
         Executor(lambda _line: None, run).do(
-            [File(unit, b"new"), StartUnit("ear", is_active=True, can_return=True)]
+            [File(unit, b"new"), StartUnit("ear", is_active=True, can_roll_back=True)]
         )
 
 
 def test_enabling_what_runs_is_a_change_and_no_reason_to_restart_it(executor, commands):
-    steps = [Enable(("ear",)), StartUnit("ear", is_active=True, can_return=True)]
+    steps = [Enable(("ear",)), StartUnit("ear", is_active=True, can_roll_back=True)]
     executor.do(steps)
     assert (commands.run, executor.changes) == ([ENABLE], 1)
     said = []
-    assert dry_run(steps, said.append) == 1
+    dry_run = Executor(said.append, dry_run=True)
+    dry_run.do(steps)
+    assert dry_run.changes == 1
     assert said == ["enable ear"]
 
 
@@ -293,7 +297,7 @@ def test_a_first_installation_that_does_not_start_stays_to_be_looked_at(
     commands.failing = ["systemctl restart ear"]
     with pytest.raises(ServiceError, match="does not start: journalctl -u ear"):
         executor.do(
-            [File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_return=False)]
+            [File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_roll_back=False)]
         )
     assert (tmp_path / "f").exists()
 
@@ -302,7 +306,7 @@ def test_scripts_are_told_where_they_will_stand(tmp_path, executor):
     write(tmp_path / "bin" / "ear", b"#!/stage/opt/bin/python\n", 0o755)
     (tmp_path / "bin" / "python").symlink_to("/usr/bin/python3")
     write(tmp_path / "pyvenv.cfg", b"home = /usr/bin\n", 0o644)
-    executor.do([Moved(tmp_path, "/stage/opt", "/opt")])
+    executor.do([Relocate(tmp_path, "/stage/opt", "/opt")])
     assert (tmp_path / "bin" / "ear").read_text() == "#!/opt/bin/python\n"
     assert mode(tmp_path / "bin" / "ear") == 0o755
 
@@ -326,9 +330,9 @@ def test_a_rehearsal_says_everything_and_does_nothing(tmp_path):
         Run(("not", "yet")),
         Build(tmp_path / "b", (Run(("make", "it"), always=True),)),
         Run(("reload",)),
-        StartUnit("ear", is_active=True, can_return=False),
+        StartUnit("ear", is_active=True, can_roll_back=False),
     ]
-    assert dry_run(steps, said.append) == 3
+    Executor(said.append, dry_run=True).do(steps)
     assert said == [f"build {tmp_path}/b", "  run make it", "run reload", "start ear"]
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jarvis_ear.service.facts import StoredCredentials
+from jarvis_ear.service.probe import StoredCredentials
 from jarvis_ear.service.status import Findings, advice, screen
 
 RUNNING = {
@@ -54,7 +54,7 @@ def test_what_is_odd_is_shown():
     odd = RUNNING | {"NRestarts": "3", "UnitFileState": "disabled", "Result": "watchdog"}
     text = screen(Findings(odd, RUNNING, HEARING | {"heard_s_ago": None, "turns": []}))
     assert "last result watchdog" in text
-    assert "restarts      3 by itself" in text
+    assert "restarts      3 automatic" in text
     assert "at boot       no (disabled)" in text
     assert "last sound never" in text
     assert "jarvis-backend  active (running)" in text
@@ -62,12 +62,12 @@ def test_what_is_odd_is_shown():
 
 def test_the_stored_credentials_are_listed_by_name():
     names = frozenset({"jarvis-password", "jarvis-bus-key"})
-    kept = StoredCredentials(names, frozenset({"jarvis-password"}))
-    text = screen(Findings(RUNNING, MISSING, HEARING, kept=kept))
+    stored = StoredCredentials(names, frozenset({"jarvis-password"}))
+    text = screen(Findings(RUNNING, MISSING, HEARING, credentials=stored))
     assert "credentials     jarvis-bus-key (for root only), jarvis-password (encrypted)\n" in text
-    kept = StoredCredentials(names, names, is_complete=False)
-    text = screen(Findings(RUNNING, MISSING, HEARING, kept=kept))
-    assert "jarvis-password (encrypted), what is not encrypted is shown to root only\n" in text
+    stored = StoredCredentials(names, names, is_complete=False)
+    text = screen(Findings(RUNNING, MISSING, HEARING, credentials=stored))
+    assert "jarvis-password (encrypted), unencrypted ones are shown to root only\n" in text
 
 
 def test_who_muted_it_is_shown():
@@ -85,7 +85,7 @@ def test_who_muted_it_is_shown():
             "configuration has a mistake",
         ),
         (Findings(RUNNING), "does not answer"),
-        (Findings(RUNNING, refused="as root"), "as root"),
+        (Findings(RUNNING, refusal="as root"), "as root"),
         (Findings(RUNNING, report=HEARING | {"muted_by": ["owner"]}), "jarvis-ear unmute"),
         (Findings(RUNNING, report=HEARING | {"muted_by": ["clock"]}), "by the clock"),
         (Findings(RUNNING, report=HEARING | {"muted_by": ["bus"]}), "by the event bus"),
