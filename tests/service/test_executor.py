@@ -14,7 +14,6 @@ from jarvis_ear.service.steps import (
     Folder,
     Relocate,
     Remove,
-    RemoveIfEmpty,
     Run,
     StartUnit,
     SymbolicLink,
@@ -61,8 +60,8 @@ def test_every_kind_of_step_makes_what_it_wants(tmp_path, executor):
             File(tmp_path / "c" / "secret", b"s", mode=0o600),
             SymbolicLink(tmp_path / "link", tmp_path / "c"),
             Remove(tmp_path / "old"),
-            RemoveIfEmpty(tmp_path / "empty"),
-            RemoveIfEmpty(tmp_path / "c"),
+            Remove(tmp_path / "empty", only_empty=True),
+            Remove(tmp_path / "c", only_empty=True),
         ]
     )
     assert (mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (0o755, 0o700)

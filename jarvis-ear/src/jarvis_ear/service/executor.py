@@ -16,7 +16,6 @@ from jarvis_ear.service.steps import (
     Folder,
     Relocate,
     Remove,
-    RemoveIfEmpty,
     Run,
     StartUnit,
     Step,
@@ -68,9 +67,8 @@ class Executor:
             try:
                 self._do(step)
             except ServiceError as error:
-                if any(
-                    isinstance(left, StartUnit) and left.can_roll_back for left in steps[number:]
-                ):
+                starts = [left for left in steps[number:] if isinstance(left, StartUnit)]
+                if any(start.can_roll_back for start in starts):
                     raise self._roll_back(error) from error
                 raise
 
@@ -141,10 +139,9 @@ class Executor:
         self._started.append(step)
         if not self._run(("systemctl", "restart", step.service)).returncode:
             return
-        name = (
-            f"the new {step.service}" if step.can_roll_back else f"{step.service} is installed and"
-        )
-        raise ServiceError(f"{name} does not start: journalctl -u {step.service}")
+        service = step.service
+        name = f"the new {service}" if step.can_roll_back else f"{service} is installed but"
+        raise ServiceError(f"{name} does not start: journalctl -u {service}")
 
     def _roll_back(self, cause: ServiceError) -> ServiceError:
         """Undo all steps, restart what ran before, and return an error with the result."""
@@ -162,11 +159,8 @@ class Executor:
         results = [self._restart_old(step) for step in self._started]
         is_restored = not problems and all(is_as_before for is_as_before, _ in results)
         headline = f"{'' if is_restored else 'not '}everything is back as it was"
-        return ServiceError(
-            "\n".join(
-                [str(cause), "; ".join([headline, *problems, *(text for _, text in results)])]
-            )
-        )
+        summary = "; ".join([headline, *problems, *(text for _, text in results)])
+        return ServiceError(f"{cause}\n{summary}")
 
     def _restart_old(self, step: StartUnit) -> tuple[bool, str]:
         """Restart the old service; return whether it is as before, and a description."""
@@ -188,10 +182,10 @@ def _is_done(step: Step) -> bool:
             done = path.exists() if is_owners else _has(path, content, mode)
         case SymbolicLink(path, target):
             done = path.is_symlink() and path.readlink() == target
+        case Remove(path, only_empty=True):
+            done = not path.is_dir() or any(path.iterdir())
         case Remove(path):
             done = not path.exists() and not path.is_symlink()
-        case RemoveIfEmpty(path):
-            done = not path.is_dir() or any(path.iterdir())
         case Build(folder):
             done = (folder / COMPLETE).exists()
         case _:
@@ -199,7 +193,7 @@ def _is_done(step: Step) -> bool:
     return done
 
 
-def _apply(step: Folder | File | SymbolicLink | Remove | RemoveIfEmpty | Relocate) -> None:
+def _apply(step: Folder | File | SymbolicLink | Remove | Relocate) -> None:
     match step:
         case Folder(path, mode):
             _make_folder(path, mode)
@@ -209,8 +203,6 @@ def _apply(step: Folder | File | SymbolicLink | Remove | RemoveIfEmpty | Relocat
             _link(path, target)
         case Remove(path):
             _remove(path)
-        case RemoveIfEmpty(path):
-            path.rmdir()
         case Relocate():
             _relocate(step)
 

@@ -24,7 +24,6 @@ from jarvis_ear.service.steps import (
     Folder,
     Relocate,
     Remove,
-    RemoveIfEmpty,
     Run,
     StartUnit,
     Step,
@@ -87,7 +86,7 @@ def uninstall(layout: Layout, machine: Machine, *, purge: bool) -> tuple[Step, .
     return (
         *_stopped(machine),
         *(Remove(layout.at(path)) for path in _own_paths(layout)),
-        *(RemoveIfEmpty(layout.at(path)) for path in _shared_folders(layout)),
+        *(Remove(layout.at(path), only_empty=True) for path in _shared_folders(layout)),
         *((Remove(RUNTIME),) if not layout.is_staged else ()),
         *_unregistered(machine),
         *(_purged(layout, machine) if purge else ()),
@@ -228,12 +227,12 @@ def _unregistered(machine: Machine) -> Iterator[Step]:
 def _purged(layout: Layout, machine: Machine) -> Iterator[Step]:
     for service in (EAR, BACKEND):
         yield Remove(layout.at(layout.credentials_dropin(service)))
-        yield RemoveIfEmpty(layout.at(layout.credentials_dropin(service).parent))
+        yield Remove(layout.at(layout.credentials_dropin(service).parent), only_empty=True)
     for name in ALL_CREDENTIALS:
         yield Remove(layout.at(layout.credentials / name))
         yield Remove(layout.at(layout.encrypted / name))
-    yield RemoveIfEmpty(layout.at(layout.credentials))
-    yield RemoveIfEmpty(layout.at(layout.encrypted))
+    yield Remove(layout.at(layout.credentials), only_empty=True)
+    yield Remove(layout.at(layout.encrypted), only_empty=True)
     yield Remove(layout.at(layout.settings))
     yield Remove(layout.at(layout.state))
     if machine.has_user:

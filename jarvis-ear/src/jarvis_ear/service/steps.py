@@ -53,19 +53,11 @@ class Remove:
     """Remove a file, link or folder."""
 
     path: Path
+    only_empty: bool = False
+    """Keep a folder that is not empty."""
 
     def __str__(self) -> str:
-        return f"remove {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveIfEmpty:
-    """Remove a folder if it is empty."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return f"remove {self.path} if it is empty"
+        return f"remove {self.path}{' if it is empty' if self.only_empty else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +129,7 @@ class Build:
 
 
 Step: TypeAlias = (
-    Folder
-    | File
-    | SymbolicLink
-    | Remove
-    | RemoveIfEmpty
-    | Relocate
-    | Run
-    | Enable
-    | StartUnit
-    | Build
+    Folder | File | SymbolicLink | Remove | Relocate | Run | Enable | StartUnit | Build
+)
+    Folder | File | SymbolicLink | Remove | Relocate | Run | Enable | StartUnit | Build
 )
