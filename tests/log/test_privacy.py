@@ -32,7 +32,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.log import journal as journal_socket
 from jarvis_ear.log import setup
-from jarvis_ear.log.setup import last_words
+from jarvis_ear.log.setup import log_final_error
 from jarvis_ear.turn_trace.journal_view import TurnLog
 from jarvis_ear.units import Samples, samples
 
@@ -82,7 +82,7 @@ def trouble() -> None:
 @pytest.fixture
 def renderings(tmp_path, monkeypatch):
     """The log at its most talkative, three times over."""
-    monkeypatch.setattr(journal_socket, "PATIENCE_MS", 5000)  # this machine may be busy
+    monkeypatch.setattr(journal_socket, "SEND_TIMEOUT_MS", 5000)  # this machine may be busy
     with ExitStack() as up:
         journal = up.enter_context(FakeJournal(tmp_path / "socket"))
         stream = up.enter_context((tmp_path / "stream").open("w+"))
@@ -142,5 +142,5 @@ def test_last_words_hold_no_token(tmp_path):
         found = os.fstat(stream.fileno())
         environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
         for error in (ConfigError(f"bad {TOKEN}"), ValueError(TOKEN)):
-            assert last_words(error, stream, environ, journal=journal.path)
+            assert log_final_error(error, stream, environ, journal=journal.path)
         assert CANARIES["token"] not in str(journal.read())

@@ -16,8 +16,7 @@ from fakes.journal import FakeJournal
 from jarvis_ear.config import LogOptions
 from jarvis_ear.journal.kind import FIELDS, OF_EVERY_RECORD
 from jarvis_ear.log import setup
-from jarvis_ear.log.redact import harmless, redacted
-from jarvis_ear.log.status_line import Live, NoLive
+from jarvis_ear.log.redact import escaped, redacted
 
 OURS = logging.getLogger("jarvis_ear.somewhere")
 NO_JOURNAL = Path("/nonexistent/socket")
@@ -134,8 +133,8 @@ def test_the_line_break_in_a_message_makes_no_line():
 
 @given(st.text())
 def test_harmless_text_is_one_printable_line(text):
-    assert harmless(text).isprintable()
-    assert harmless("größe " + text).startswith("größe ")
+    assert escaped(text).isprintable()
+    assert escaped("größe " + text).startswith("größe ")
 
 
 def divide() -> None:
@@ -283,11 +282,10 @@ def test_a_library_that_formats_badly_harms_nobody_and_shows_no_value(capsys, mo
     assert capsys.readouterr().err == ""
 
 
-def test_a_terminal_has_a_live_line_and_log_lines_stand_above_it():
+def test_a_terminal_has_a_status_line_and_log_lines_stand_above_it():
     stream = Terminal()
-    with setup.setup(LogOptions(), stream, {"TERM": "xterm"}) as live:
-        assert isinstance(live, Live)
-        live.show("idle", -60, 0)
+    with setup.setup(LogOptions(), stream, {"TERM": "xterm"}) as line:
+        line.show("idle", -60, 0)
         OURS.info("heard")
     assert re.search(r"\r\x1b\[K\d\d:\d\d:\d\d heard\nidle [^\n]+\r\x1b\[K$", stream.getvalue())
 
@@ -296,10 +294,9 @@ def test_a_terminal_has_a_live_line_and_log_lines_stand_above_it():
     ("stream", "form", "term"),
     [(io.StringIO(), "auto", "xterm"), (Terminal(), "json", "xterm"), (Terminal(), "text", "dumb")],
 )
-def test_elsewhere_there_is_no_live_line(stream, form, term):
-    with setup.setup(LogOptions(format=form), stream, {"TERM": term}) as live:
-        assert isinstance(live, NoLive)
-        live.show("idle", -60, 0)
+def test_elsewhere_there_is_no_status_line(stream, form, term):
+    with setup.setup(LogOptions(format=form), stream, {"TERM": term}) as line:
+        line.show("idle", -60, 0)
     assert stream.getvalue() == ""
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from fakes.clock import FakeClock
-from jarvis_ear.log.status_line import REDRAW_S, Live, NoLive, draw
+from jarvis_ear.log.status_line import REDRAW_S, StatusLine, draw
 
 CLEAR = "\r\x1b[K"
 
@@ -20,8 +20,8 @@ def stream():
     return io.StringIO()
 
 
-def live_on(stream: io.StringIO, clock: FakeClock, width: int = 80) -> Live:
-    return Live(stream, lambda: width, now=clock.monotonic)
+def live_on(stream: io.StringIO, clock: FakeClock, width: int = 80) -> StatusLine:
+    return StatusLine(stream, lambda: width, now=clock.monotonic)
 
 
 def on_screen(written: str) -> list[str]:
@@ -130,14 +130,16 @@ def test_threads_do_not_mix_their_lines(stream, clock):
 
 def test_it_takes_the_width_of_its_terminal(monkeypatch, stream):
     monkeypatch.setenv("COLUMNS", "12")
-    Live(stream).show("idle", -60, 0)
+    StatusLine(stream).show("idle", -60, 0)
     assert len(stream.getvalue().removeprefix(CLEAR)) == 11
 
 
-def test_where_nobody_watches_nothing_happens():
-    live = NoLive()
-    live.show("idle", -60, 0)
-    live.close()
+def test_a_line_that_is_not_enabled_is_never_drawn(stream):
+    line = StatusLine(stream, enabled=False)
+    line.show("idle", -60, 0)
+    line.write("text\n")
+    line.close()
+    assert stream.getvalue() == "text\n"
 
 
 def test_on_a_real_terminal_the_bytes_arrive(clock):

@@ -19,7 +19,7 @@ START = replace(IDLE, hearing=False, proofs=0)
         (replace(START, proofs=1), "waiting for the microphone"),
         (replace(START, proofs=1, stuck=("sound",)), "waiting for the microphone"),
         (replace(IDLE, state=State.LISTENING), "heard the wake word"),
-        (replace(IDLE, state=State.CAPTURING), "capturing a sentence"),
+        (replace(IDLE, state=State.CAPTURING), "capturing an utterance"),
         (replace(IDLE, state=State.THINKING), "thinking"),
         (replace(IDLE, state=State.SPEAKING), "speaking"),
         (replace(IDLE, state=State.FOLLOW_UP), "listening for a follow-up"),

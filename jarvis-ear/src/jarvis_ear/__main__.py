@@ -52,13 +52,13 @@ from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.lifecycle import LastTurn, StopSignal
 from jarvis_ear.log import setup
-from jarvis_ear.log.setup import life_told
+from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.options import Loaded
 from jarvis_ear.process import ConcurrentStop, ReloadSignal, Timed
 from jarvis_ear.reload import Components, Reload, ReloadSteps
 from jarvis_ear.spool.store import Spool, kept_spool
-from jarvis_ear.systemd.notify import AnyNotifier, open_notifier, watchdog_s
+from jarvis_ear.systemd.notify import Notifier, open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import BackendOutage, Service
 from jarvis_ear.turn_trace.console_view import ConsoleFeed
 from jarvis_ear.turn_trace.journal_view import TurnLog
@@ -82,7 +82,7 @@ def run(loaded: Loaded) -> int:
     service = Service(notifier)
     with ExitStack() as up:
         live = up.enter_context(setup.setup(loaded.config.log))
-        up.enter_context(life_told())
+        up.enter_context(log_lifecycle())
         ending = up.enter_context(StopSignal(on_signal=service.stopping))
         hangup = up.enter_context(ReloadSignal())
         service.starting()
@@ -123,7 +123,7 @@ def _start(
     ending: StopSignal,
     up: ExitStack,
     *,
-    notifier: AnyNotifier,
+    notifier: Notifier,
 ) -> Components:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()

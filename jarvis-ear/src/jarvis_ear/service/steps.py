@@ -131,5 +131,3 @@ class Build:
 Step: TypeAlias = (
     Folder | File | SymbolicLink | Remove | Relocate | Run | Enable | StartUnit | Build
 )
-    Folder | File | SymbolicLink | Remove | Relocate | Run | Enable | StartUnit | Build
-)
