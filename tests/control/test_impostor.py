@@ -46,6 +46,7 @@ answer = {
 while True:
     client, _ = control.accept()
     print("asked", flush=True)
+    client.recv(64)
     client.sendall(json.dumps(answer).encode() + b"\\n")
     client.close()
 """

@@ -64,14 +64,16 @@ def test_a_service_that_fails_again_and_again_is_told_from_one_that_is_stopped(
     monkeypatch.setattr(module, "MANAGER", tmp_path / "manager")
     states = {"jarvis-ear": "activating", "jarvis-backend": "active"}
 
-    def run(*argv):
-        words = {"show": states[argv[-1]]} if argv[0] == "systemctl" else {}
-        return subprocess.CompletedProcess(argv, 1, words.get(argv[1], "cpython-311 /usr\n"), "")
+    def run(argv):
+        state = states.get(argv[2].removesuffix(".service"), "")
+        text = f"ActiveState={state}\nUnitFileState=disabled\n"
+        return subprocess.CompletedProcess(argv, 0, text, "")
 
     monkeypatch.setattr(module, "_python", lambda: ("/usr/bin/python3", "cpython-311"))
-    monkeypatch.setattr(module, "_run", run)
+    monkeypatch.setattr(module, "run", run)
     found = probe(Layout())
     assert (found.active, found.starting) == ({"jarvis-backend"}, {"jarvis-ear"})
+    assert found.enabled == frozenset()
 
 
 def test_a_machine_without_a_python_for_services_is_told_why(monkeypatch, tmp_path):

@@ -4,7 +4,6 @@ import argparse
 import os
 import secrets
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,6 @@ from jarvis_ear.control.client import ask, require_report
 from jarvis_ear.errors import (
     ConfigError,
     Impostor,
-    JarvisEarError,
     NotPermitted,
     RemoteProtocolError,
     ServiceError,
@@ -33,6 +31,7 @@ from jarvis_ear.service.probe import (
     Machine,
     probe,
     stored_credentials,
+    unit_properties,
 )
 from jarvis_ear.service.release import running_release
 from jarvis_ear.service.status import PROPERTIES, Findings, screen
@@ -206,7 +205,7 @@ def _status() -> int:
 
 
 def _find() -> Findings:
-    ear, backend = _properties(EAR), _properties(BACKEND)
+    ear, backend = (unit_properties(service, *PROPERTIES) for service in (EAR, BACKEND))
     stored = stored_credentials(PACKAGE if _is_packaged() else Layout())
     report, refusal = None, ""
     try:
@@ -219,17 +218,6 @@ def _find() -> Findings:
         hint = "as root, or as a member of the group jarvis-ear"
         refusal = f"it does not accept the connection ({error}): {hint}"
     return Findings(ear, backend, report, refusal, stored)
-
-
-def _properties(service: str) -> dict[str, str]:
-    argv = ("systemctl", "show", f"{service}.service", f"--property={','.join(PROPERTIES)}")
-    try:
-        done = subprocess.run(  # noqa: S603 - a command of our own
-            argv, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise JarvisEarError("the service manager does not answer: is systemd running?") from error
-    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
 
 def _say(text: str) -> int:

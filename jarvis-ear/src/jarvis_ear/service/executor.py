@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.errors import ServiceError
+from jarvis_ear.service.probe import run
 from jarvis_ear.service.steps import (
     Build,
     Enable,
@@ -32,6 +33,10 @@ ERROR_LINES: Final = 5
 """Number of a failed command's last lines that are shown."""
 
 
+def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    return run(argv, RUN_S)
+
+
 class Executor:
     """Executes steps in order. Used by one thread, as root unless everything is staged.
 
@@ -42,12 +47,12 @@ class Executor:
     def __init__(
         self,
         say: Callable[[str], object],
-        run: Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"] | None = None,
+        run: Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"] = _run,
         *,
         dry_run: bool = False,
     ) -> None:
         self._say = say
-        self._run = run or _run
+        self._run = run
         self._is_dry_run = dry_run
         self._indent = ""
         self._undo: list[Callable[[], object]] = []
@@ -271,23 +276,6 @@ def _relocate(step: Relocate) -> None:
     for file in [*(step.folder / "bin").iterdir(), step.folder / "pyvenv.cfg"]:
         if file.is_file() and not file.is_symlink() and old in (content := file.read_bytes()):
             write(file, content.replace(old, new), _mode(file))
-
-
-def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(  # noqa: S603 - commands of our own plans
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=RUN_S,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise ServiceError(f"{argv[0]} is not installed on this machine") from error
-    except subprocess.TimeoutExpired as error:
-        raise ServiceError(f"{argv[0]} did not end within {RUN_S:g} s") from error
 
 
 def _failure(argv: Sequence[str], done: "subprocess.CompletedProcess[str]") -> str:

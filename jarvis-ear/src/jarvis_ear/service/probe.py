@@ -2,14 +2,14 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from pwd import getpwnam
 from typing import Final
 
-from jarvis_ear.errors import ServiceError
+from jarvis_ear.errors import JarvisEarError, ServiceError
 
 EAR: Final = "jarvis-ear"
 BACKEND: Final = "jarvis-backend"
@@ -138,6 +138,11 @@ RUNNING: Final = ("active", "reloading", "refreshing")
 STARTING: Final = "activating"
 """State of a unit that starts, or waits for its restart after a failure."""
 
+ENABLED: Final = "enabled"
+"""State of a unit file that starts at boot."""
+
+_NO_MANAGER: Final = "the service manager does not answer: is systemd running?"
+
 COMMAND_S: Final = 30.0
 """Time-out in seconds; none of the commands takes a second."""
 
@@ -197,23 +202,21 @@ def probe(layout: Layout) -> Machine:
     python, tag = _python()
     is_managed = MANAGER.is_dir() and not layout.is_staged
     services = (EAR, BACKEND) if is_managed else ()
-    states = {s: _active_state(s) for s in services}
+    units = {s: unit_properties(s, "ActiveState", "UnitFileState") for s in services}
     return Machine(
         python=python,
         python_tag=tag,
         is_managed=is_managed,
-        active=frozenset(s for s in services if states[s] in RUNNING),
-        starting=frozenset(s for s in services if states[s] == STARTING),
-        enabled=frozenset(
-            s for s in services if _succeeds("systemctl", "--quiet", "is-enabled", s)
-        ),
+        active=frozenset(s for s in services if units[s].get("ActiveState") in RUNNING),
+        starting=frozenset(s for s in services if units[s].get("ActiveState") == STARTING),
+        enabled=frozenset(s for s in services if units[s].get("UnitFileState") == ENABLED),
         credentials=stored_credentials(layout),
         releases=tuple(sorted(layout.at(layout.releases).glob("*"))),
         has_user=_has_user() and not layout.is_staged,
         has_backend=layout.at(layout.unit(BACKEND)).exists(),
         has_release=layout.at(layout.current).is_symlink(),
         builds_journal=all(shutil.which(tool) for tool in ("gcc", "pkg-config"))
-        and _succeeds("pkg-config", "--exists", "libsystemd", "python3"),
+        and not run(("pkg-config", "--exists", "libsystemd", "python3")).returncode,
     )
 
 
@@ -223,7 +226,7 @@ def _python() -> tuple[str, str]:
         path = shutil.which(name)
         if path is None:
             continue
-        done = _run(path, "-I", "-c", _PYTHON_PROBE)
+        done = run((path, "-I", "-c", _PYTHON_PROBE))
         tag, _, prefix = done.stdout.strip().partition(" ")
         if done.returncode:
             reasons.append(f"{path} {done.stderr.strip()}")
@@ -265,19 +268,31 @@ def _has_user() -> bool:
     return True
 
 
-def _active_state(service: str) -> str:
-    return _run("systemctl", "show", "--property=ActiveState", "--value", service).stdout.strip()
+def unit_properties(service: str, *names: str) -> dict[str, str]:
+    """Return properties of a unit. Raises ``JarvisEarError`` without a service manager."""
+    argv = ("systemctl", "show", f"{service}.service", f"--property={','.join(names)}")
+    try:
+        done = run(argv)
+    except ServiceError as error:
+        raise JarvisEarError(_NO_MANAGER) from error
+    if done.returncode:
+        raise JarvisEarError(_NO_MANAGER)
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
 
-def _is_enabled(service: str) -> bool:
-    return _succeeds("systemctl", "--quiet", "is-enabled", service)
-
-
-def _succeeds(*argv: str) -> bool:
-    return not _run(*argv).returncode
-
-
-def _run(*argv: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603 - commands of our own
-        argv, capture_output=True, text=True, check=False, timeout=COMMAND_S
-    )
+def run(argv: Sequence[str], timeout_s: float = COMMAND_S) -> "subprocess.CompletedProcess[str]":
+    """Run a command. Raises ``ServiceError`` if it is not installed or does not end in time."""
+    try:
+        return subprocess.run(  # noqa: S603 - commands of our own
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ServiceError(f"{argv[0]} is not installed on this machine") from error
+    except subprocess.TimeoutExpired as error:
+        raise ServiceError(f"{argv[0]} did not end within {timeout_s:g} s") from error

@@ -61,10 +61,10 @@ def test_an_ear_that_says_nothing_is_let_go(run, tmp_path, monkeypatch, caplog):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
             silent.bind(str(tmp_path / "control"))
             silent.listen()
-            await until(lambda: "has said nothing" in ear_of(feed).get("why", ""))
+            await until(lambda: "has sent nothing" in ear_of(feed).get("why", ""))
 
     scene(run, tmp_path, story)
-    assert caplog.text.count("has said nothing") == 1
+    assert caplog.text.count("has sent nothing") == 1
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"x" * 2**20])
