@@ -20,7 +20,7 @@ async def until(happens):
 
 
 def scene(run, folder, story):
-    """Hold on to the ear in ``folder`` while ``story`` happens."""
+    """Run a client of the ear in ``folder`` during ``story``."""
 
     async def play():
         feed = Feed()
@@ -54,7 +54,7 @@ def test_it_copies_the_ear_and_survives_its_restart(run, tmp_path):
     scene(run, tmp_path, story)
 
 
-def test_an_ear_that_says_nothing_is_let_go(run, tmp_path, monkeypatch, caplog):
+def test_a_silent_ear_is_disconnected(run, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(module, "SILENCE_S", 0.05)
 
     async def story(feed):
@@ -68,7 +68,7 @@ def test_an_ear_that_says_nothing_is_let_go(run, tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"x" * 2**20])
-def test_an_ear_with_invalid_data_is_let_go(run, tmp_path, line):
+def test_an_ear_that_sends_invalid_data_is_disconnected(run, tmp_path, line):
     async def story(feed):
         async def babble(_reader, writer):
             writer.write(line)

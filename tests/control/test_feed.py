@@ -21,7 +21,7 @@ def fetch_all(subscription, seen):
 
 
 @given(st.lists(steps, max_size=30))
-def test_snapshot_and_deltas_are_the_state_however_late_they_are_fetched(story):
+def test_snapshots_and_deltas_give_the_state_however_late_they_are_fetched(story):
     feed = Feed()
     eager, lazy = feed.subscribe(), feed.subscribe()
     eager_sees, lazy_sees = {}, {}
@@ -49,7 +49,7 @@ def test_the_first_news_is_everything():
     assert subscription.fetch() is None
 
 
-def test_changes_come_in_order_and_what_is_as_it_was_is_no_change():
+def test_changes_come_in_order_and_equal_values_are_no_change():
     feed = Feed()
     subscription = feed.subscribe()
     subscription.fetch()
@@ -58,7 +58,7 @@ def test_changes_come_in_order_and_what_is_as_it_was_is_no_change():
     assert subscription.fetch() == Deltas((("x", 1), ("x", 2), ("x", None)))
 
 
-def test_who_falls_behind_gets_a_snapshot_and_it_is_counted():
+def test_a_subscriber_that_falls_behind_gets_a_snapshot_and_the_loss_is_counted():
     feed = Feed()
     subscription = feed.subscribe()
     subscription.fetch()
@@ -68,7 +68,7 @@ def test_who_falls_behind_gets_a_snapshot_and_it_is_counted():
     assert subscription.fetch() == Snapshot({"x": MAX_DELTAS + 9})
 
 
-def test_a_watcher_is_woken_and_one_that_left_is_not():
+def test_a_subscriber_is_woken_until_it_closes():
     feed, calls = Feed(), []
     subscription = feed.subscribe(lambda: calls.append("news"))
     feed.put("x", 1)

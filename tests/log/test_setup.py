@@ -56,7 +56,7 @@ def test_a_line_for_people_has_the_time_and_the_message():
         (logging.ERROR, "error: "),
     ],
 )
-def test_the_level_is_written_where_it_is_not_the_usual_one(level, word):
+def test_the_level_is_written_unless_it_is_info(level, word):
     with written(LogOptions(level="debug")) as stream:
         OURS.log(level, "x")
     assert stream.getvalue()[9:] == f"{word}x\n"
@@ -72,13 +72,13 @@ def test_on_a_terminal_warnings_and_errors_are_coloured():
 
 
 @pytest.mark.parametrize("environ", [{"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}, {}])
-def test_colours_can_be_refused(environ):
+def test_colours_can_be_turned_off(environ):
     with written(stream=Terminal(), **environ) as stream:
         OURS.error("x")
     assert "\x1b[31m" not in stream.getvalue()
 
 
-def test_a_no_color_that_is_empty_refuses_nothing():
+def test_an_empty_no_color_turns_nothing_off():
     with written(stream=Terminal(), TERM="xterm", NO_COLOR="") as stream:
         OURS.error("x")
     assert "\x1b[31m" in stream.getvalue()
@@ -94,7 +94,7 @@ def test_lines_below_the_level_are_not_written():
 @pytest.mark.parametrize(
     "name", ["engineio.client", "socketio", "aiohttp.access", "urllib3", "asyncio", "else"]
 )
-def test_libraries_are_held_at_warning(name):
+def test_libraries_log_from_warning_on(name):
     with written(LogOptions(level="debug")) as stream:
         logging.getLogger(name).info("every packet")
         logging.getLogger(name).warning("trouble")
@@ -115,7 +115,7 @@ def test_the_library_does_not_write_past_us():
         assert len(client.logger.handlers) == before
 
 
-def test_everything_is_as_before_afterwards():
+def test_the_logging_set_up_is_restored():
     loggers = [logging.getLogger(name) for name in (None, "jarvis_ear", *setup.OTHERS)]
     before = [(logger.level, list(logger.handlers)) for logger in loggers]
     with pytest.raises(KeyError), written(LogOptions(level="debug")):
@@ -123,7 +123,7 @@ def test_everything_is_as_before_afterwards():
     assert [(logger.level, list(logger.handlers)) for logger in loggers] == before
 
 
-def test_the_line_break_in_a_message_makes_no_line():
+def test_a_line_break_in_a_message_is_escaped():
     with written() as stream:
         OURS.info("understood %s", 'x\n<0>fake\r\x1b[2J\u2028\u202e"')
     assert lines(stream) == [
@@ -132,7 +132,7 @@ def test_the_line_break_in_a_message_makes_no_line():
 
 
 @given(st.text())
-def test_harmless_text_is_one_printable_line(text):
+def test_escaped_text_is_one_printable_line(text):
     assert escaped(text).isprintable()
     assert escaped("größe " + text).startswith("größe ")
 
@@ -255,7 +255,7 @@ def test_json_takes_any_value_and_any_text():
         ("a path/of/usual-length and words", "a path/of/usual-length and words"),
     ],
 )
-def test_tokens_and_sound_are_taken_out(text, clean):
+def test_tokens_and_sound_are_redacted(text, clean):
     assert redacted(text) == clean
     with written() as stream:
         logging.getLogger("socketio.client").warning("%s", text)
@@ -263,7 +263,7 @@ def test_tokens_and_sound_are_taken_out(text, clean):
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_tokens_in_a_traceback_are_taken_out(form):
+def test_tokens_in_a_traceback_are_redacted(form):
     with written(LogOptions(format=form)) as stream:
         try:
             int(TOKEN)
@@ -273,7 +273,7 @@ def test_tokens_in_a_traceback_are_taken_out(form):
     assert "[token]" in stream.getvalue()
 
 
-def test_a_library_that_formats_badly_harms_nobody_and_shows_no_value(capsys, monkeypatch):
+def test_a_bad_log_call_of_a_library_does_no_harm_and_shows_no_value(capsys, monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would raise
     with written() as stream:
         logging.getLogger("aiohttp").warning("%d", TOKEN)
@@ -300,7 +300,7 @@ def test_elsewhere_there_is_no_status_line(stream, form, term):
     assert stream.getvalue() == ""
 
 
-def test_lines_go_to_standard_error_unless_told_otherwise(capsys):
+def test_lines_go_to_standard_error_by_default(capsys):
     with setup.setup(LogOptions()):
         OURS.info("heard")
     out, err = capsys.readouterr()
@@ -361,7 +361,7 @@ class ThreeRenderings:
         self._up.close()
 
 
-def test_what_the_owner_asked_for_is_what_the_journal_gets(journal, tmp_path):
+def test_the_level_applies_to_the_journal(journal, tmp_path):
     stream, name = journal
     with FakeJournal(tmp_path / "socket") as fake:
         for form in ("text", "json"):

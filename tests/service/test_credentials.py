@@ -32,7 +32,7 @@ def nobody(monkeypatch):
     monkeypatch.setattr("sys.stdin", Terminal(is_there=False))
 
 
-def test_a_file_must_be_closed_to_others(tmp_path):
+def test_a_password_file_must_be_private(tmp_path):
     file = tmp_path / "password"
     file.write_text("geheim\n")
     file.chmod(0o644)
@@ -42,7 +42,7 @@ def test_a_file_must_be_closed_to_others(tmp_path):
     assert credentials.read_password(file, backend_needs_one=False) == "geheim"
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path):
+def test_a_missing_password_file_is_reported(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         credentials.read_password(tmp_path / "gone", backend_needs_one=False)
 
@@ -64,14 +64,14 @@ def test_the_question_names_the_backend(typed, monkeypatch):
     ]
 
 
-def test_our_own_backend_gets_a_password_that_nobody_knows(typed):
+def test_our_own_backend_gets_a_generated_password(typed):
     typed("")
     one, other = (credentials.read_password(None, backend_needs_one=True) for _ in range(2))
     assert len(one) >= 32
     assert one != other
 
 
-def test_without_a_terminal_nobody_is_asked(nobody):
+def test_without_a_terminal_there_is_no_prompt(nobody):
     assert credentials.read_password(None, backend_needs_one=False) is None
     assert credentials.read_password(None, backend_needs_one=True)
 
@@ -80,7 +80,7 @@ def test_without_a_terminal_nobody_is_asked(nobody):
     ("there", "status", "encrypted"),
     [("/bin/systemd-creds", 0, True), ("/bin/systemd-creds", 1, False), (None, 0, False)],
 )
-def test_what_cannot_be_encrypted_stays_as_it_is(monkeypatch, there, status, encrypted):
+def test_a_secret_that_cannot_be_encrypted_stays_as_it_is(monkeypatch, there, status, encrypted):
     asked = []
 
     def run(argv, **how):

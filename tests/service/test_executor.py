@@ -1,4 +1,4 @@
-"""Steps are done once, said, taken back when the service does not start, and harmless twice."""
+"""Steps are executed, described, rolled back if the service does not start, and idempotent."""
 
 import stat
 import subprocess
@@ -21,7 +21,7 @@ from jarvis_ear.service.steps import (
 
 
 class Commands:
-    """Stands for the machine: remembers what was run, and fails at what it is told to."""
+    """Fake machine: records the commands, and fails at the given ones."""
 
     def __init__(self, *failing: str) -> None:
         self.failing = list(failing)
@@ -50,7 +50,7 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_every_kind_of_step_makes_what_it_wants(tmp_path, executor):
+def test_every_kind_of_step_has_its_result(tmp_path, executor):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "file").touch()
     (tmp_path / "empty").mkdir()
@@ -71,7 +71,7 @@ def test_every_kind_of_step_makes_what_it_wants(tmp_path, executor):
     assert executor.changes == 5
 
 
-def test_done_twice_is_done_once(tmp_path, commands):
+def test_steps_are_idempotent(tmp_path, commands):
     said = []
     steps = [
         Folder(tmp_path / "a"),
@@ -89,7 +89,7 @@ def test_done_twice_is_done_once(tmp_path, commands):
     assert (said, again.changes, len(commands.run)) == ([], 0, 2)
 
 
-def test_what_runs_only_after_a_change_and_what_runs_always(executor, commands):
+def test_some_commands_run_always_and_others_only_after_a_change(executor, commands):
     executor.do([Run(("maybe",)), Run(("surely",), always=True)])
     assert commands.run == ["surely"]
 
@@ -100,7 +100,7 @@ def test_a_service_that_does_not_run_is_started_though_nothing_changed(executor,
     assert executor.changes == 1
 
 
-def test_what_the_owner_has_changed_stays(tmp_path, executor):
+def test_a_file_of_the_owner_is_never_overwritten(tmp_path, executor):
     file = tmp_path / "config.toml"
     file.write_text("mine")
     executor.do([File(file, b"ours", is_owners=True)])
@@ -115,7 +115,7 @@ def test_a_changed_mode_is_a_difference(tmp_path, executor):
     assert mode(file) == 0o600
 
 
-def test_a_link_is_turned_and_what_it_led_to_stays(tmp_path, executor):
+def test_a_link_is_replaced_and_its_old_target_stays(tmp_path, executor):
     (tmp_path / "1").mkdir()
     executor.do([SymbolicLink(tmp_path / "current", tmp_path / "1")])
     executor.do([SymbolicLink(tmp_path / "current", tmp_path / "2")])
@@ -124,7 +124,7 @@ def test_a_link_is_turned_and_what_it_led_to_stays(tmp_path, executor):
     assert (tmp_path / "1").is_dir()
 
 
-def test_a_failed_command_says_what_it_said(executor, commands):
+def test_the_output_of_a_failed_command_is_shown(executor, commands):
     commands.failing = ["pip install"]
     with pytest.raises(ServiceError, match=r"^pip install ended with status 1\nit broke$"):
         executor.do([Run(("pip", "install"), always=True)])
@@ -135,7 +135,7 @@ def test_a_command_that_may_fail_does_no_harm(executor, commands):
     executor.do([Run(("reload",), always=True, may_fail=True)])
 
 
-def test_half_a_build_is_no_build(tmp_path, executor, commands):
+def test_a_failed_build_is_removed(tmp_path, executor, commands):
     folder = tmp_path / "built"
     commands.failing = ["pip"]
     steps = [Build(folder, (File(folder / "f", b""), Run(("pip",), always=True)))]
@@ -146,14 +146,14 @@ def test_half_a_build_is_no_build(tmp_path, executor, commands):
     assert (folder / "f").exists()
 
 
-def test_what_a_killed_build_left_is_made_again(tmp_path, executor):
+def test_an_incomplete_build_is_built_again(tmp_path, executor):
     folder = tmp_path / "built"
     write(folder / "half", b"", 0o644)
     executor.do([Build(folder, (Folder(folder),))])
     assert not (folder / "half").exists()
 
 
-def test_a_service_that_does_not_start_gives_way_to_the_old_one(tmp_path, executor, commands):
+def test_if_the_new_service_does_not_start_the_old_one_is_restored(tmp_path, executor, commands):
     unit, fresh, current = (tmp_path / name for name in ("unit", "fresh", "current"))
     write(unit, b"old", 0o640)
     current.symlink_to("1")
@@ -211,7 +211,7 @@ ENABLE, RESTART = "systemctl --quiet enable ear", "systemctl restart ear"
         ),
     ],
 )
-def test_going_back_leaves_it_enabled_and_active_as_it_was_and_says_the_truth(
+def test_a_rollback_restores_enabled_and_active_and_reports_the_result(
     tmp_path, commands, was, failures, words
 ):
     commands.failing = [RESTART] * failures
@@ -238,9 +238,7 @@ def test_what_was_enabled_before_is_not_disabled(tmp_path, executor, commands):
     assert not any("disable" in line for line in commands.run)
 
 
-def test_a_command_that_fails_in_the_middle_of_an_upgrade_is_taken_back_too(
-    tmp_path, executor, commands
-):
+def test_a_failed_command_of_an_upgrade_causes_a_rollback_too(tmp_path, executor, commands):
     unit, old = tmp_path / "unit", tmp_path / "old"
     write(unit, b"old", 0o644)
     write(old, b"secret", 0o600)
@@ -252,7 +250,7 @@ def test_a_command_that_fails_in_the_middle_of_an_upgrade_is_taken_back_too(
     assert RESTART not in commands.run
 
 
-def test_what_fails_when_the_new_one_runs_takes_nothing_back(tmp_path, executor, commands):
+def test_a_failure_after_the_start_causes_no_rollback(tmp_path, executor, commands):
     commands.failing = ["clean"]
     start = StartUnit("ear", is_active=True, can_roll_back=True)
     with pytest.raises(ServiceError, match=r"^clean ended with status 1\nit broke$"):
@@ -260,7 +258,7 @@ def test_what_fails_when_the_new_one_runs_takes_nothing_back(tmp_path, executor,
     assert (tmp_path / "f").exists()
 
 
-def test_what_cannot_be_put_back_is_said(tmp_path, commands):
+def test_a_file_that_cannot_be_restored_is_reported(tmp_path, commands):
     unit = tmp_path / "folder" / "unit"
     write(unit, b"old", 0o644)
 
@@ -279,7 +277,7 @@ def test_what_cannot_be_put_back_is_said(tmp_path, commands):
         )
 
 
-def test_enabling_what_runs_is_a_change_and_no_reason_to_restart_it(executor, commands):
+def test_enabling_a_running_service_does_not_restart_it(executor, commands):
     steps = [Enable(("ear",)), StartUnit("ear", is_active=True, can_roll_back=True)]
     executor.do(steps)
     assert (commands.run, executor.changes) == ([ENABLE], 1)
@@ -290,9 +288,7 @@ def test_enabling_what_runs_is_a_change_and_no_reason_to_restart_it(executor, co
     assert said == ["enable ear"]
 
 
-def test_a_first_installation_that_does_not_start_stays_to_be_looked_at(
-    tmp_path, executor, commands
-):
+def test_a_first_installation_that_does_not_start_is_not_removed(tmp_path, executor, commands):
     commands.failing = ["systemctl restart ear"]
     with pytest.raises(ServiceError, match="does not start: journalctl -u ear"):
         executor.do(
@@ -301,7 +297,7 @@ def test_a_first_installation_that_does_not_start_stays_to_be_looked_at(
     assert (tmp_path / "f").exists()
 
 
-def test_scripts_are_told_where_they_will_stand(tmp_path, executor):
+def test_scripts_of_a_staged_environment_are_relocated(tmp_path, executor):
     write(tmp_path / "bin" / "ear", b"#!/stage/opt/bin/python\n", 0o755)
     (tmp_path / "bin" / "python").symlink_to("/usr/bin/python3")
     write(tmp_path / "pyvenv.cfg", b"home = /usr/bin\n", 0o644)
@@ -310,18 +306,18 @@ def test_scripts_are_told_where_they_will_stand(tmp_path, executor):
     assert mode(tmp_path / "bin" / "ear") == 0o755
 
 
-def test_what_cannot_be_written_is_said(tmp_path, executor):
+def test_a_file_that_cannot_be_written_is_reported(tmp_path, executor):
     (tmp_path / "file").touch()
     with pytest.raises(ServiceError, match=r"^cannot write .*/file/f \(0644\): File exists$"):
         executor.do([File(tmp_path / "file" / "f", b"")])
 
 
-def test_a_command_that_is_not_there_is_said():
+def test_a_missing_command_is_reported():
     with pytest.raises(ServiceError, match="no-such-command is not installed"):
         Executor(lambda _line: None).do([Run(("no-such-command",), always=True)])
 
 
-def test_a_rehearsal_says_everything_and_does_nothing(tmp_path):
+def test_a_dry_run_describes_everything_and_does_nothing(tmp_path):
     (tmp_path / "there").mkdir()
     said = []
     steps = [

@@ -1,4 +1,4 @@
-"""The plan for each kind of machine and wish, without a machine."""
+"""The plan for each kind of machine and option, without a machine."""
 
 import re
 from dataclasses import replace
@@ -78,7 +78,7 @@ def test_a_fresh_machine_gets_everything_in_order():
     assert only(steps, StartUnit) == [StartUnit("jarvis-ear", is_active=False, can_roll_back=False)]
 
 
-def test_the_options_are_the_owners_once_they_are_there():
+def test_existing_options_belong_to_the_owner():
     assert files(install())["/etc/jarvis-ear/config.toml"].is_owners
     assert [path for path, file in files(install()).items() if file.is_owners] == [
         "/etc/jarvis-ear/config.toml"
@@ -100,13 +100,13 @@ def test_the_journals_library_is_built_where_it_can_be():
     assert only(build.steps, Run)[-1].argv[-1].endswith("requirements-systemd.txt")
 
 
-def test_the_backend_comes_and_starts_first():
+def test_the_backend_is_installed_and_started_first():
     steps = install(with_backend=True)
     assert [step.service for step in only(steps, StartUnit)] == ["jarvis-backend", "jarvis-ear"]
     assert "/usr/local/lib/systemd/system/jarvis-backend.service" in files(steps)
 
 
-def test_a_backend_that_is_there_stays():
+def test_an_installed_backend_stays():
     steps = install(machine=replace(FRESH, has_backend=True))
     assert [step.service for step in only(steps, StartUnit)] == ["jarvis-backend", "jarvis-ear"]
 
@@ -123,7 +123,7 @@ def test_another_python_or_other_packages_are_another_release(machine, with_back
     assert one.folder != other.folder
 
 
-def test_old_releases_go_when_the_new_one_runs():
+def test_old_releases_are_removed_after_the_start():
     [build] = only(install(), Build)
     old = build.folder.with_name("0.0.9-aaaaaaaa")
     machine = replace(FRESH, releases=(old, build.folder), has_release=True)
@@ -153,7 +153,7 @@ def test_without_a_service_manager_nothing_is_started():
     ]
 
 
-def test_a_password_is_closed_and_kept_only_once():
+def test_a_password_is_private_and_stored_only_once():
     steps = install(credentials={"jarvis-password": SECRET})
     secret = files(steps)["/etc/credstore/jarvis-password"]
     assert (secret.mode, secret.content) == (0o600, b"geheim")
@@ -162,7 +162,7 @@ def test_a_password_is_closed_and_kept_only_once():
     assert Remove(Path("/etc/systemd/system/jarvis-ear.service.d/50-credentials.conf")) in steps
 
 
-def test_an_encrypted_password_is_said_to_be_so():
+def test_an_encrypted_password_is_named_in_a_drop_in():
     steps = install(credentials={"jarvis-password": ENCRYPTED, "jarvis-jwt-secret": ENCRYPTED})
     place = "/etc/systemd/system/{}.service.d/50-credentials.conf"
     ear = files(steps)[place.format("jarvis-ear")].content.decode()
@@ -191,7 +191,7 @@ def lines_of(file):
     return lines
 
 
-def test_the_backend_that_comes_later_gets_what_is_stored_already():
+def test_a_backend_that_is_installed_later_gets_the_stored_credentials():
     """README's two lines, one after the other."""
     stored = frozenset({"jarvis-password"})
     machine = replace(FRESH, credentials=StoredCredentials(stored, stored))
@@ -223,7 +223,7 @@ def test_stored_credentials_are_not_touched():
     assert not any("credstore" in str(step) for step in install())
 
 
-def test_a_staged_root_is_all_that_is_written_to(tmp_path):
+def test_only_the_staged_root_is_written_to(tmp_path):
     steps = install(layout=Layout(root=tmp_path), machine=replace(FRESH, is_managed=False))
     written = [step.path for step in steps if isinstance(step, Folder | File | SymbolicLink)]
     assert all(path.is_relative_to(tmp_path) for path in written)
@@ -241,7 +241,7 @@ def test_another_home_is_written_into_the_units():
 
 
 @pytest.mark.parametrize("layout", [HERE, PACKAGE, Layout(root=Path("/stage"))])
-def test_the_explanations_of_the_journal_lead_to_a_page_that_is_installed(layout):
+def test_the_catalog_refers_to_an_installed_page(layout):
     steps = plan.install(layout, FRESH, running_release(), {}, with_backend=False)
     catalog = files(steps)[str(layout.at(layout.catalog))].content.decode()
     leads_to = set(re.findall("^Documentation: file://(.*)$", catalog, re.MULTILINE))
@@ -251,21 +251,21 @@ def test_the_explanations_of_the_journal_lead_to_a_page_that_is_installed(layout
     assert Remove(layout.at(layout.pages)) in gone
 
 
-def test_another_password_restarts_what_runs():
+def test_a_new_password_restarts_running_services():
     running = replace(FRESH, active=frozenset({"jarvis-ear"}), has_backend=True)
     steps = plan.store(HERE, running, {"jarvis-password": SECRET})
     assert list(files(steps)) == ["/etc/credstore/jarvis-password"]
     assert only(steps, StartUnit) == [StartUnit("jarvis-ear", is_active=True, can_roll_back=True)]
 
 
-def test_another_password_stays_though_what_did_not_run_before_does_not_run():
+def test_a_new_password_stays_even_if_a_failing_service_still_fails():
     failing = replace(FRESH, starting=frozenset({"jarvis-ear"}))
     steps = plan.store(HERE, failing, {"jarvis-password": SECRET})
     expected = StartUnit("jarvis-ear", is_active=False, can_roll_back=False, is_starting=True)
     assert only(steps, StartUnit) == [expected]
 
 
-def test_an_upgrade_knows_what_is_on_its_way_and_what_starts_at_boot():
+def test_an_upgrade_knows_starting_and_enabled_services():
     ear = frozenset({"jarvis-ear"})
     steps = install(machine=replace(FRESH, starting=ear, enabled=ear, has_release=True))
     assert only(steps, Enable) == []
@@ -278,7 +278,7 @@ INSTALLED = replace(FRESH, has_release=True, has_user=True, has_backend=True)
 OWNERS = ("/etc/jarvis-ear", "/var/lib/jarvis-ear", "/etc/credstore/jarvis-password")
 
 
-def test_uninstalling_leaves_what_is_the_owners():
+def test_uninstalling_keeps_the_files_of_the_owner():
     steps = plan.uninstall(HERE, INSTALLED, purge=False)
     gone = [str(step.path) for step in only(steps, Remove)]
     assert steps[0].argv == (
@@ -303,7 +303,7 @@ def test_purging_leaves_nothing():
         assert {f"{folder}/{name}" for name in ALL_CREDENTIALS} <= gone
 
 
-def test_a_staged_root_is_uninstalled_without_the_machine(tmp_path):
+def test_uninstalling_from_a_staged_root_runs_no_commands(tmp_path):
     machine = replace(INSTALLED, is_managed=False, has_user=False)
     steps = plan.uninstall(Layout(root=tmp_path), machine, purge=True)
     assert commands(steps) == []

@@ -1,4 +1,4 @@
-"""What is found on this machine."""
+"""What the probe finds on this machine."""
 
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_an_empty_folder_has_nothing(tmp_path):
     assert (found.has_release, found.has_user, found.is_managed) == (False, False, False)
 
 
-def test_what_lies_there_is_seen(tmp_path):
+def test_an_installation_is_found(tmp_path):
     layout = Layout(root=tmp_path)
     for path in (layout.unit("jarvis-backend"), layout.encrypted / "jarvis-password"):
         layout.at(path).parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def test_what_lies_there_is_seen(tmp_path):
     assert found.has_release
 
 
-def test_what_is_encrypted_is_told_apart(tmp_path):
+def test_encrypted_credentials_are_distinguished(tmp_path):
     layout = Layout(root=tmp_path)
     for path in (layout.credentials / "jarvis-bus-key", layout.encrypted / "jarvis-password"):
         layout.at(path).parent.mkdir(parents=True)
@@ -42,7 +42,7 @@ def test_what_is_encrypted_is_told_apart(tmp_path):
     )
 
 
-def test_who_may_not_look_at_the_credentials_reads_the_drop_ins(tmp_path, monkeypatch):
+def test_without_rights_the_drop_ins_name_the_credentials(tmp_path, monkeypatch):
     layout = Layout(root=tmp_path)
     assert not stored_credentials(layout).names
     dropin = layout.at(layout.credentials_dropin("jarvis-ear"))
@@ -57,9 +57,7 @@ def test_who_may_not_look_at_the_credentials_reads_the_drop_ins(tmp_path, monkey
     assert (kept.encrypted, kept.is_complete) == ({"jarvis-password"}, False)
 
 
-def test_a_service_that_fails_again_and_again_is_told_from_one_that_is_stopped(
-    tmp_path, monkeypatch
-):
+def test_a_failing_service_is_starting_and_not_stopped(tmp_path, monkeypatch):
     (tmp_path / "manager").mkdir()
     monkeypatch.setattr(module, "MANAGER", tmp_path / "manager")
     states = {"jarvis-ear": "activating", "jarvis-backend": "active"}
@@ -76,13 +74,13 @@ def test_a_service_that_fails_again_and_again_is_told_from_one_that_is_stopped(
     assert found.enabled == frozenset()
 
 
-def test_a_machine_without_a_python_for_services_is_told_why(monkeypatch, tmp_path):
+def test_a_machine_without_python_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "PYTHONS", ("python3-not-there",))
     with pytest.raises(ServiceError, match=r"expected Python 3\.11 or newer in /usr/bin"):
         probe(Layout(root=tmp_path))
 
 
-def test_a_python_that_will_not_do_says_why(monkeypatch, tmp_path):
+def test_an_unusable_python_is_explained(monkeypatch, tmp_path):
     python = tmp_path / "python3"
     python.write_text("#!/bin/sh\necho 'is older than 3.11' >&2; exit 1\n")
     python.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What is installed is what runs, as a wheel that pip takes, the same one every time."""
+"""A release is made from the running packages: a reproducible wheel that pip accepts."""
 
 import io
 import subprocess

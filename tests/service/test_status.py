@@ -1,4 +1,4 @@
-"""The screen says how the service does, and what to do about it."""
+"""The screen shows the state of the service, and what to do about a problem."""
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_all_is_well():
     )
 
 
-def test_what_is_odd_is_shown():
+def test_unusual_properties_are_shown():
     odd = RUNNING | {"NRestarts": "3", "UnitFileState": "disabled", "Result": "watchdog"}
     text = screen(Findings(odd, RUNNING, HEARING | {"heard_s_ago": None, "turns": []}))
     assert "last result watchdog" in text
@@ -97,12 +97,12 @@ def test_who_muted_it_is_shown():
         (Findings(RUNNING, report=HEARING), "all is well"),
     ],
 )
-def test_there_is_always_something_to_do_or_nothing(findings, words):
+def test_there_is_always_advice(findings, words):
     assert words in advice(findings)
     assert words in screen(findings)
 
 
-def test_a_deaf_ear_says_why():
+def test_the_reason_of_deafness_is_shown():
     assert "\n  deaf          it gives only zeros\n" in screen(
         Findings(RUNNING, report=HEARING | DEAF)
     )

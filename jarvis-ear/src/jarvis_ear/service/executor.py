@@ -206,6 +206,8 @@ def _apply(step: Folder | File | SymbolicLink | Remove | Relocate) -> None:
             write(path, content, mode)
         case SymbolicLink(path, target):
             _link(path, target)
+        case Remove(path, only_empty=True):
+            path.rmdir()
         case Remove(path):
             _remove(path)
         case Relocate():
