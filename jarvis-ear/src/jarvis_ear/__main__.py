@@ -28,8 +28,7 @@ from jarvis_ear.companion import led
 from jarvis_ear.components import counters, details, make_beat, require_capture
 from jarvis_ear.control.commands import ControlCommands
 from jarvis_ear.control.feed import Feed, FeedSampler
-from jarvis_ear.control.feed_server import FeedSocket
-from jarvis_ear.control.server import Control
+from jarvis_ear.control.server import ControlServer
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.models import EarFactory, wake_word
@@ -53,13 +52,13 @@ from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.lifecycle import LastTurn, StopSignal
 from jarvis_ear.log import setup
-from jarvis_ear.log.setup import life_told
+from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.options import Loaded
 from jarvis_ear.process import ConcurrentStop, ReloadSignal, Timed
 from jarvis_ear.reload import Components, Reload, ReloadSteps
 from jarvis_ear.spool.store import Spool, kept_spool
-from jarvis_ear.systemd.notify import AnyNotifier, open_notifier, watchdog_s
+from jarvis_ear.systemd.notify import Notifier, open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import BackendOutage, Service
 from jarvis_ear.turn_trace.console_view import ConsoleFeed
 from jarvis_ear.turn_trace.journal_view import TurnLog
@@ -83,7 +82,7 @@ def run(loaded: Loaded) -> int:
     service = Service(notifier)
     with ExitStack() as up:
         live = up.enter_context(setup.setup(loaded.config.log))
-        up.enter_context(life_told())
+        up.enter_context(log_lifecycle())
         ending = up.enter_context(StopSignal(on_signal=service.stopping))
         hangup = up.enter_context(ReloadSignal())
         service.starting()
@@ -124,7 +123,7 @@ def _start(
     ending: StopSignal,
     up: ExitStack,
     *,
-    notifier: AnyNotifier,
+    notifier: Notifier,
 ) -> Components:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
@@ -272,13 +271,10 @@ def _open_sockets(
         folder = paths.control_folder(os.environ)
     except OSError as error:
         fields = CONTROL_TROUBLE.fields(REASON=error)
-        _LOGGER.warning("no control socket and no feed: %s", error, extra=fields)
+        _LOGGER.warning("no control socket: %s", error, extra=fields)
         return
-    feeding = FeedSocket(folder / paths.FEED, feed, signs.look)
-    control = Control(folder / paths.SOCKET, orders.answer)
-    counted.add(feeding.counters)
+    control = ControlServer(folder, orders.answer, feed, signs.look)
     counted.add(control.counters)
-    together.add("feed", feeding)
     together.add("control", control)
 
 
