@@ -45,7 +45,10 @@ def fields(kind):
 )
 def test_every_message_of_a_wire_and_no_other_has_its_row(title, wire):
     tables = "\n".join(line for line in section(title).splitlines() if line.startswith("|"))
-    codec = {name: fields(kind) for name, kind in {**wire.TO_SERVER, **wire.TO_CLIENT}.items()}
+    codec = {
+        name: fields(kind)
+        for name, kind in {**wire.TO_SERVER.kinds, **wire.TO_CLIENT.kinds}.items()
+    }
     missing = [
         name for name, said in codec.items() if f"`{f'{name} {said}'.strip()}`" not in tables
     ]

@@ -213,7 +213,7 @@ def test_a_frame_at_the_limit_passes_and_one_above_does_not():
     while wire.frame_length("den", most + 1) <= wire.MAX_FRAME_BYTES:
         most += 1
     wire.encode(AudioChunk("den", bytes(most), 0))
-    with pytest.raises(LocalProtocolError, match="takes 5242880"):
+    with pytest.raises(LocalProtocolError, match="at most 5242880"):
         wire.encode(AudioChunk("den", bytes(most + 3), 0))
 
 

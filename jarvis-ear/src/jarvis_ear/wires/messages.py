@@ -112,7 +112,7 @@ class TtsDone:
     """Backend: no more chunks follow."""
 
     total_chunks: int
-    """Number of sentences that were tried, which may exceed the number of chunks."""
+    """Number of chunks that the backend tried to make: some may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,13 @@ class BackendError:
 
     text: str
     """The backend's text, without control characters. For a log at DEBUG, never spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMessage:
+    """Backend: this message, or this turn, could not be used. As WebSocket wires spell it."""
+
+    message: str
 
 
 ToBackend: TypeAlias = AudioStart | AudioChunk | AudioPart | AudioEnd | Ping
