@@ -12,11 +12,11 @@ from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.timeouts import Timeouts
 from jarvis_ear.delivery.transitions import (
     AT_MOST_ONCE,
-    Note,
+    Emit,
     Replace,
     Send,
+    SetState,
     SpoolState,
-    Tell,
     Upload,
     UploadMode,
 )
@@ -69,28 +69,28 @@ def test_a_sentence_goes_up_while_it_is_said_and_its_end_is_the_commit(box):
     assert box.hear(READY, 0.1) == ()
     assert box.grew("t1", 4, b"ef", 0.2) == (part(4, b"ef"),)
     assert box.hear(PartialTranscript("what"), 0.3) == (
-        Tell(events.PartlyTranscribed("t1", "what")),
+        Emit(events.PartlyTranscribed("t1", "what")),
     )
     assert box.put(utterance("t1", b"abcdefgh"), 0.4) == (rest(6, b"gh"),)
     assert box.hear(PartialTranscript("what time"), 0.4) == (
-        Tell(events.PartlyTranscribed("t1", "what time")),
+        Emit(events.PartlyTranscribed("t1", "what time")),
     )
-    assert box.flushed(0.5) == (Note("t1", SpoolState.SENT),)
-    assert box.marked("t1", 0.5, kept=True) == (END, Tell(events.Sent("t1", 8, 52, 0)))
-    assert box.hear(Processing(), 0.6)[1] == Tell(events.ProcessingStarted("t1"))
+    assert box.flushed(0.5) == (SetState("t1", SpoolState.SENT),)
+    assert box.recorded("t1", 0.5, ok=True) == (END, Emit(events.Sent("t1", 8, 52, 0)))
+    assert box.hear(Processing(), 0.6)[1] == Emit(events.ProcessingStarted("t1"))
     assert box.hear(Transcript("what time is it"), 0.7) == (
-        Tell(events.Transcribed("t1", "what time is it")),
+        Emit(events.Transcribed("t1", "what time is it")),
     )
     assert box.hear(PartialTranscript("late"), 0.7) == ()
-    assert box.hear(Answer("noon"), 0.8) == (Tell(events.Answered("t1", "noon")),)
-    assert box.hear(TtsDone(0), 0.9) == (Tell(Finished("t1", Verdict.DONE, "", 0)),)
+    assert box.hear(Answer("noon"), 0.8) == (Emit(events.Answered("t1", "noon")),)
+    assert box.hear(TtsDone(0), 0.9) == (Emit(Finished("t1", Verdict.DONE, "", 0)),)
 
 
 def test_a_sentence_that_was_not_begun_goes_up_at_once(box):
     box.link_up(0.0)
     assert box.put(utterance("t1", b"abcd"), 0.0) == (START,)
     assert box.hear(PartialTranscript("early"), 0.1) == (
-        Tell(events.PartlyTranscribed("t1", "early")),
+        Emit(events.PartlyTranscribed("t1", "early")),
     )
     assert box.hear(READY, 0.1) == (rest(0, b"abcd"),)
 
@@ -142,7 +142,7 @@ def test_a_sentence_that_nobody_wants_any_more_is_taken_back(box):
 def test_speech_that_begins_again_replaces_what_went_up(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
-    assert box.grew("t1", 0, b"xy", 0.1) == (Replace("said anew"),)
+    assert box.grew("t1", 0, b"xy", 0.1) == (Replace("restarted"),)
     assert box.link_up(0.2) == (START, part(0, b"xy"))
 
 
@@ -157,7 +157,7 @@ def test_a_gap_in_what_is_said_waits_for_the_whole(box):
 def test_another_sound_than_what_went_up_goes_up_anew(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
-    assert box.put(utterance("t1", b"abXX"), 0.1) == (Replace("not what was sent ahead"),)
+    assert box.put(utterance("t1", b"abXX"), 0.1) == (Replace("differs from what was uploaded"),)
     assert box.link_up(0.2) == (START,)
 
 
@@ -166,7 +166,7 @@ def test_a_sentence_that_no_backend_takes_is_taken_back_too(box):
     box.grew("t1", 0, b"abcd", 0.0)
     assert box.put(Utterance("t1", b"", 5, 0.0), 0.1) == (
         Replace("no utterance"),
-        Tell(Finished("t1", Verdict.FAILED, "bad_audio", 0)),
+        Emit(Finished("t1", Verdict.FAILED, "bad_audio", 0)),
     )
 
 
@@ -176,7 +176,7 @@ def test_nothing_goes_ahead_of_a_sentence_that_waits(box):
     assert box.grew("t2", 0, b"wxyz", 0.1) == ()
     box.hear(READY, 0.2)
     box.flushed(0.3)
-    box.marked("t1", 0.3, kept=True)
+    box.recorded("t1", 0.3, ok=True)
     box.hear(Processing(), 0.4)
     *_, start, sound = box.hear(TtsDone(0), 0.5)
     assert (start, sound) == (START, part(0, b"wxyz"))
@@ -204,13 +204,13 @@ def test_a_backend_that_finds_an_end_of_its_own_has_it(box):
         assert box.hear(message, 0.1) == ()
     assert box.grew("t1", 4, b"ef", 0.2) == ()
     assert box.put(utterance("t1", b"abcdefgh"), 0.3) == (
-        Note("t1", SpoolState.TAKEN),
-        Tell(events.ProcessingStarted("t1")),
-        Tell(events.Transcribed("t1", "what time")),
+        SetState("t1", SpoolState.TAKEN),
+        Emit(events.ProcessingStarted("t1")),
+        Emit(events.Transcribed("t1", "what time")),
     )
     assert box.hear(TtsDone(0), 0.4) == (
         Replace("reply complete"),  # the rest of the sentence is no beginning of the next
-        Tell(Finished("t1", Verdict.DONE, "", 0)),
+        Emit(Finished("t1", Verdict.DONE, "", 0)),
     )
 
 
@@ -221,7 +221,7 @@ def test_what_a_backend_began_to_run_is_never_sent_again(box):
     box.link_lost(0.2)
     assert box.link_up(0.3) == ()
     assert box.put(utterance("t1", b"abcdef"), 0.4) == (
-        Tell(Finished("t1", Verdict.IN_DOUBT, "link_lost", 0)),
+        Emit(Finished("t1", Verdict.IN_DOUBT, "link_lost", 0)),
     )
 
 
@@ -253,9 +253,9 @@ class AnyStream(RuleBasedStateMachine):
                     assert name not in self.ran
                     self.ran.append(name)
                     self.on_link = None
-                case Note(turn_id, SpoolState.SENT):
-                    self.take(self.box.marked(turn_id, self.now, kept=True))
-                case Tell(Finished() as end):
+                case SetState(turn_id, SpoolState.SENT):
+                    self.take(self.box.recorded(turn_id, self.now, ok=True))
+                case Emit(Finished() as end):
                     assert end.turn_id not in self.ended
                     self.ended[end.turn_id] = end
                 case _:

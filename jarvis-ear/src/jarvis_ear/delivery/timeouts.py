@@ -47,5 +47,5 @@ class Timing:
     """To close a connection after a reset: twice this is the worst case."""
     stop_s: float = 2.0
     """For the network thread, once it has been told to stop."""
-    patience: Timeouts = field(default_factory=Timeouts)
+    turn: Timeouts = field(default_factory=Timeouts)
     """Deadlines of a turn."""

@@ -38,7 +38,7 @@ class Wire:
     """Properties of a wire that delivery and the dialer need."""
 
     admittance: Admission
-    carriage: UploadMode
+    upload_mode: UploadMode
     link: MakeLink
     """Makes a new link; on the network thread."""
     proof: Proof = Proof.SOON
@@ -46,7 +46,7 @@ class Wire:
     @property
     def growth_ms(self) -> int:
         """Milliseconds of new audio that are worth a message, or only a write to the spool."""
-        return 500 if self.carriage is UploadMode.WHOLE else 100
+        return 500 if self.upload_mode is UploadMode.WHOLE else 100
 
 
 def _socketio(
