@@ -88,18 +88,18 @@ def test_what_waits_goes_up_in_order_one_at_a_time():
     box = outbox()
     assert box.put(utterance("a"), 0.0) == ()
     assert box.put(utterance("b"), 0.0) == ()
-    assert box.link_up(1.0) == (Send(AudioStart("den")),)
+    assert box.link_up(1.0) == (Send(AudioStart()),)
     effects = deliver(box, 2.0)
     assert ends(effects) == [("a", Verdict.DONE, "")]
-    assert effects[-1] == Send(AudioStart("den"))
-    assert Upload(AudioChunk("den", utterance("b").wav, 0)) in deliver(box, 3.0)
+    assert effects[-1] == Send(AudioStart())
+    assert Upload(AudioChunk(utterance("b").wav)) in deliver(box, 3.0)
     assert len(box) == 0
 
 
 def test_on_a_link_that_is_up_it_goes_at_once():
     box = outbox()
     box.link_up(0.0)
-    assert box.put(utterance("a"), 0.0) == (Send(AudioStart("den")),)
+    assert box.put(utterance("a"), 0.0) == (Send(AudioStart()),)
 
 
 def test_before_the_commit_the_next_link_gets_it_from_the_beginning():
@@ -108,7 +108,7 @@ def test_before_the_commit_the_next_link_gets_it_from_the_beginning():
     box.link_up(1.0)
     box.hear(Listening("den"), 2.0)
     assert box.link_lost(3.0) == ()
-    assert box.link_up(4.0) == (Send(AudioStart("den")),)
+    assert box.link_up(4.0) == (Send(AudioStart()),)
 
 
 def test_after_the_commit_it_is_never_sent_again():
@@ -129,7 +129,7 @@ def test_nothing_is_offered_on_a_link_that_is_being_replaced():
     effects = box.tick(6.0)
     assert effects[0] == Replace("waited too long")
     assert ends(effects) == [("a", Verdict.IN_DOUBT, "no_processing")]
-    assert box.link_up(7.0) == (Send(AudioStart("den")),)
+    assert box.link_up(7.0) == (Send(AudioStart()),)
 
 
 def test_a_turn_that_nobody_wants_gives_way_to_the_next():
@@ -176,7 +176,7 @@ def test_what_cannot_be_written_down_is_not_sent_and_the_next_is():
     assert ends(effects) == [("a", Verdict.FAILED, "storage_failed")]
     assert not [each for each in effects if isinstance(each, Send)]
     assert box.recorded("a", 1.0, ok=True) == ()
-    assert box.link_up(2.0) == (Send(AudioStart("den")),)
+    assert box.link_up(2.0) == (Send(AudioStart()),)
     assert box.recorded("a", 2.0, ok=True) == ()
 
 
@@ -191,7 +191,7 @@ def test_a_second_attempt_waits_and_keeps_its_place():
     assert box.link_up(2.1) == ()
     assert box.deadline == again_at
     assert box.tick(again_at - 0.01) == ()
-    assert box.tick(again_at) == (Send(AudioStart("den")),)
+    assert box.tick(again_at) == (Send(AudioStart()),)
     assert ends(deliver(box, 6.0)) == [("a", Verdict.DONE, "")]
 
 
@@ -201,7 +201,7 @@ def test_stale_ones_are_passed_over():
     box.put(utterance("b", ended_at=20.0), 20.0)
     effects = box.link_up(31.0)
     assert ends(effects) == [("a", Verdict.EXPIRED, "too_old")]
-    assert effects[-1] == Send(AudioStart("den"))
+    assert effects[-1] == Send(AudioStart())
 
 
 def test_the_oldest_gives_way_when_there_are_too_many():
@@ -347,7 +347,7 @@ class AnyBackend(RuleBasedStateMachine):
                     self.set_state(turn_id, state)
                 case Send(AudioStart()):
                     assert self.linked
-                case Upload(AudioChunk(_, wav, 0)):
+                case Upload(AudioChunk(wav)):
                     assert self.linked
                     self.uploading = next(name for name in self.put if self.sounds[name].wav == wav)
                 case Send(AudioEnd()):

@@ -35,7 +35,7 @@ from jarvis_ear.wires.messages import (
     TtsDone,
 )
 
-START, END = Send(AudioStart("den")), Send(AudioEnd("den"))
+START, END = Send(AudioStart()), Send(AudioEnd())
 READY = Listening("den")
 
 
@@ -44,11 +44,11 @@ def utterance(name, pcm, ended_at=0.0):
 
 
 def part(offset, pcm):
-    return Send(AudioPart("den", offset, pcm))
+    return Send(AudioPart(offset, pcm))
 
 
 def rest(offset, pcm):
-    return Upload(AudioPart("den", offset, pcm))
+    return Upload(AudioPart(offset, pcm))
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ class AnyStream(RuleBasedStateMachine):
                     assert self.linked
                     assert self.on_link is None, "two sounds on one link"
                     self.on_link = b""
-                case Send(AudioPart(_, offset, pcm)) | Upload(AudioPart(_, offset, pcm)):
+                case Send(AudioPart(offset, pcm)) | Upload(AudioPart(offset, pcm)):
                     assert offset == len(self.on_link)
                     self.on_link += pcm
                 case Send(AudioEnd()):

@@ -97,7 +97,7 @@ def status(state, code=None, text=""):
 
 @pytest.fixture
 def dialect():
-    dialect = RealtimeDialect("den")
+    dialect = RealtimeDialect()
     assert dialect.hello() == ()
     assert not dialect.is_open
     assert dialect.hear(status(RealtimeState.RECORDING)) == ()
@@ -106,15 +106,15 @@ def dialect():
 
 
 def test_a_turn(dialect):
-    assert dialect.say(ear.AudioStart("den")) == (PingFrame(b"1"),)
-    assert dialect.say(ear.AudioPart("den", 0, bytes(SLICE_BYTES + 2))) == (
+    assert dialect.say(ear.AudioStart()) == (PingFrame(b"1"),)
+    assert dialect.say(ear.AudioPart(0, bytes(SLICE_BYTES + 2))) == (
         pcm_to_wav(bytes(SLICE_BYTES)),
         pcm_to_wav(bytes(2)),
     )
-    assert dialect.hear(PongFrame(b"1")) == (ear.Listening("den"), ear.Pong())
+    assert dialect.hear(PongFrame(b"1")) == (ear.Listening(), ear.Pong())
     partial = said(wire.RealtimeTranscript("what\ntime", is_final=False))
     assert dialect.hear(partial) == (ear.PartialTranscript("what time"),)
-    assert dialect.say(ear.AudioEnd("den")) == ('{"event":"end"}',)
+    assert dialect.say(ear.AudioEnd()) == ('{"event":"end"}',)
     assert dialect.hear(status(RealtimeState.TRANSCRIBING)) == (ear.Processing(),)
     final = said(wire.RealtimeTranscript("what time is it", is_final=True))
     assert dialect.hear(final) == (ear.Transcript("what time is it"),)
@@ -128,7 +128,7 @@ def test_a_turn(dialect):
 
 def test_every_reply_begins_with_its_first_sentence(dialect):
     for _ in range(2):
-        dialect.say(ear.AudioEnd("den"))
+        dialect.say(ear.AudioEnd())
         dialect.hear(said(wire.Audio("audio/wav", 1)))
         assert dialect.hear(b"x") == (ear.TtsChunk(0, "audio/wav", b"x"),)
 
@@ -138,14 +138,14 @@ def test_every_reply_begins_with_its_first_sentence(dialect):
     [("wav", "audio/wav"), ("mp3", "audio/mp3"), ("audio/x-wav", "audio/x-wav")],
 )
 def test_a_bare_format_is_one_of_sound(dialect, said_format, kind):
-    dialect.say(ear.AudioEnd("den"))
+    dialect.say(ear.AudioEnd())
     dialect.hear(said(wire.Audio(said_format, 1)))
     assert dialect.hear(b"x") == (ear.TtsChunk(0, kind, b"x"),)
 
 
 @pytest.mark.parametrize("said_format", ["", "two words", "a/b/c", "wav\n"])
 def test_a_format_that_is_none_is_refused(dialect, said_format):
-    dialect.say(ear.AudioEnd("den"))
+    dialect.say(ear.AudioEnd())
     dialect.hear(said(wire.Audio(said_format, 1)))
     with pytest.raises(RemoteProtocolError):
         dialect.hear(b"x")
@@ -190,7 +190,7 @@ def test_a_sentence_that_was_announced_and_did_not_come_is_missing(dialect):
 
 def test_what_was_announced_before_the_end_is_not_the_reply(dialect):
     dialect.hear(said(wire.Audio("audio/wav", 3)))
-    dialect.say(ear.AudioEnd("den"))
+    dialect.say(ear.AudioEnd())
     with pytest.raises(RemoteProtocolError, match="not announced"):
         dialect.hear(b"one")
     assert dialect.hear(status(RealtimeState.IDLE)) == (ear.TtsDone(0),)

@@ -70,7 +70,7 @@ def status(turn="", state="running"):
 
 @pytest.fixture
 def dialect():
-    dialect = SessionDialect("den")
+    dialect = SessionDialect()
     assert dialect.hello() == ('{"type":"start","sampleRate":16000}',)
     dialect.hear(status(state="created"))
     assert not dialect.is_open
@@ -80,17 +80,17 @@ def dialect():
 
 
 def committed(dialect):
-    dialect.say(ear.AudioStart("den"))
-    dialect.say(ear.AudioEnd("den"))
+    dialect.say(ear.AudioStart())
+    dialect.say(ear.AudioEnd())
 
 
 def test_a_turn_with_a_server_that_says_what_it_does(dialect):
-    assert dialect.say(ear.AudioStart("den")) == (PingFrame(b"1"),)
-    assert dialect.hear(PongFrame(b"1")) == (ear.Listening("den"), ear.Pong())
+    assert dialect.say(ear.AudioStart()) == (PingFrame(b"1"),)
+    assert dialect.hear(PongFrame(b"1")) == (ear.Listening(), ear.Pong())
     pcm = LOUD * 3 + bytes(FRAME_BYTES)
-    assert dialect.say(ear.AudioPart("den", 0, pcm)) == (LOUD * 2, LOUD)
+    assert dialect.say(ear.AudioPart(0, pcm)) == (LOUD * 2, LOUD)
     assert dialect.hear(b"echo") == ()
-    ending = dialect.say(ear.AudioEnd("den"))
+    ending = dialect.say(ear.AudioEnd())
     assert b"".join(ending) == bytes(FRAME_BYTES) + SILENCE
     assert {len(frame) for frame in ending} == {PART_BYTES, FRAME_BYTES}
     assert dialect.hear(status("processing")) == (ear.Processing(),)
@@ -122,9 +122,9 @@ def test_the_end_of_a_reply_of_a_server_that_does_not_say_so(dialect):
 
 
 def test_the_end_of_a_reply_of_a_server_that_says_no_status_at_all():
-    dialect = SessionDialect("den")
+    dialect = SessionDialect()
     committed(dialect)
-    assert dialect.hear(PongFrame(b"1")) == (ear.Listening("den"), ear.Pong())
+    assert dialect.hear(PongFrame(b"1")) == (ear.Listening(), ear.Pong())
     assert dialect.hear(PongFrame(b"2")) == (ear.Pong(),), "nothing has come back yet"
     dialect.hear(b"ab")
     sound = ear.TtsChunk(0, "audio/wav", pcm_to_wav(b"ab"))
@@ -141,7 +141,7 @@ def test_the_pongs_of_one_that_says_statuses_end_nothing(dialect):
 
 
 def test_a_server_that_begins_before_the_end(dialect):
-    dialect.say(ear.AudioStart("den"))
+    dialect.say(ear.AudioStart())
     assert dialect.hear(status("processing")) == (ear.Processing(),)
     assert dialect.hear(status("listening")) == (ear.TtsDone(0),)
 

@@ -54,7 +54,7 @@ class SessionServer:
 
 @contextlib.asynccontextmanager
 async def link_to(url):
-    link = WebSocketLink(SessionHandshake(url), SessionDialect("den"), TIMING, lambda: None)
+    link = WebSocketLink(SessionHandshake(url), SessionDialect(), TIMING, lambda: None)
     try:
         yield link
     finally:

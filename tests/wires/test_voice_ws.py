@@ -63,7 +63,7 @@ def test_any_text_is_a_message_or_refused(text):
 
 @pytest.fixture
 def dialect():
-    dialect = VoiceWsDialect("den")
+    dialect = VoiceWsDialect()
     assert not dialect.is_open
     assert dialect.hello() == (PING,)
     assert dialect.hear(PONG) == (ear.Pong(),)
@@ -72,15 +72,15 @@ def dialect():
 
 
 def test_a_turn(dialect):
-    assert dialect.say(ear.AudioStart("den")) == (wire.encode(wire.VoiceWsStart()), PING)
-    assert dialect.say(ear.AudioPart("den", 0, bytes(PART_BYTES + 2))) == (
+    assert dialect.say(ear.AudioStart()) == (wire.encode(wire.VoiceWsStart()), PING)
+    assert dialect.say(ear.AudioPart(0, bytes(PART_BYTES + 2))) == (
         bytes(PART_BYTES),
         bytes(2),
     )
     assert dialect.hear('{"type":"audio_received"}') == ()
-    assert dialect.hear(PONG) == (ear.Listening("den"), ear.Pong())
+    assert dialect.hear(PONG) == (ear.Listening(), ear.Pong())
     assert dialect.hear(b"echo") == ()
-    assert dialect.say(ear.AudioEnd("den")) == (wire.encode(wire.End()),)
+    assert dialect.say(ear.AudioEnd()) == (wire.encode(wire.End()),)
     said = [
         (ear.Processing(), ear.Processing()),
         (ear.Transcript("what time\nis it"), ear.Transcript("what time is it")),
@@ -96,15 +96,15 @@ def test_a_turn(dialect):
 
 
 def test_the_answer_to_an_earlier_ping_is_no_answer_to_the_start(dialect):
-    dialect.say(ear.Ping("den"))
-    dialect.say(ear.AudioStart("den"))
+    dialect.say(ear.Ping())
+    dialect.say(ear.AudioStart())
     assert dialect.hear(PONG) == (ear.Pong(),)
-    assert dialect.hear(PONG) == (ear.Listening("den"), ear.Pong())
+    assert dialect.hear(PONG) == (ear.Listening(), ear.Pong())
 
 
 def test_every_reply_begins_with_its_first_piece(dialect):
     for _ in range(2):
-        dialect.say(ear.AudioEnd("den"))
+        dialect.say(ear.AudioEnd())
         dialect.hear(b"ab")
         assert dialect.hear(wire.encode(wire.Done()))[0].index == 0
 

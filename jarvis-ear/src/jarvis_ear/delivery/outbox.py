@@ -114,9 +114,7 @@ class Outbox:
         if draft is not None and draft.taken and not draft.on_link:
             lost = Finished(utterance.turn_id, Verdict.IN_DOUBT, Cause.LINK_LOST.value, 0)
             return self._settle((Emit(lost),), now)
-        turn = DeliveryTurn(
-            utterance, self._agent_id, self._timeouts, self._transitions, self._upload_mode
-        )
+        turn = DeliveryTurn(utterance, self._timeouts, self._transitions, self._upload_mode)
         self._turns.append(turn)
         continued = () if draft is None or not draft.on_link else turn.go_on(draft, now)
         return self._settle((*withdrawn, *self._make_room(now), *continued), now)
@@ -232,15 +230,15 @@ class Outbox:
 
     def _make_room(self, now: float) -> tuple[Effect, ...]:
         effects: list[Effect] = []
-        while len(self._turns) > MAX_UTTERANCES or self._waiting_bytes() > MAX_BYTES:
+        while (
+            len(self._turns) > MAX_UTTERANCES
+            or sum(len(turn.utterance.wav) for turn in self._turns) > MAX_BYTES
+        ):
             oldest = next(turn for turn in self._turns if turn.stage in UNCOMMITTED)
             effects += oldest.handle(Signal.OVERFLOWED, now)
             self._turns.remove(oldest)
             self._counts["utterances_dropped"] += 1
         return tuple(effects)
-
-    def _waiting_bytes(self) -> int:
-        return sum(len(turn.utterance.wav) for turn in self._turns)
 
     def _give_up(
         self, turns: list[DeliveryTurn], signal: Signal, cause: Cause, now: float
@@ -274,9 +272,9 @@ class Outbox:
         draft = self._draft
         if draft is None or draft.taken:
             return ()
-        start = () if draft.on_link else (Send(AudioStart(self._agent_id)),)
+        start = () if draft.on_link else (Send(AudioStart()),)
         offset, pcm = draft.take_unsent()
-        return (*start, Send(AudioPart(self._agent_id, offset, pcm))) if pcm else start
+        return (*start, Send(AudioPart(offset, pcm))) if pcm else start
 
     def _hear_of_draft(self, draft: Draft, message: FromBackend) -> tuple[Effect, ...]:
         if isinstance(message, PartialTranscript):

@@ -43,7 +43,6 @@ class DeliveryTurn:
     def __init__(
         self,
         utterance: Utterance,
-        agent_id: str,
         timeouts: Timeouts,
         transitions: TransitionTable = AT_MOST_ONCE,
         upload_mode: UploadMode = UploadMode.WHOLE,
@@ -55,7 +54,6 @@ class DeliveryTurn:
         """The chunks of its reply."""
         self.not_before = -math.inf
         """Earliest time of an offer: a retry has to wait."""
-        self._agent_id = agent_id
         self._timeouts = timeouts
         self._transitions = transitions
         self._upload_mode = upload_mode
@@ -114,8 +112,8 @@ class DeliveryTurn:
     ) -> tuple[Effect, ...]:
         """Process a message of the backend."""
         match message:
-            case wire.Listening(agent_id):
-                return self.handle(Signal.READY, now) if agent_id in (None, self._agent_id) else ()
+            case wire.Listening():
+                return self.handle(Signal.READY, now)
             case wire.Processing():
                 return self.handle(Signal.PROCESSING, now)
             case wire.PartialTranscript(text):
@@ -184,13 +182,13 @@ class DeliveryTurn:
         """Return the effects of entering the stage."""
         match self.stage:
             case DeliveryStage.OFFERED if self._uploaded is None:
-                return (Send(wire.AudioStart(self._agent_id)),)
+                return (Send(wire.AudioStart()),)
             case DeliveryStage.UPLOADED:
                 return (Upload(self._sound()),)
             case DeliveryStage.FLUSHED:
                 return (SetState(self.turn_id, SpoolState.SENT),)
             case DeliveryStage.COMMITTED:
-                return (Send(wire.AudioEnd(self._agent_id)), Emit(self._sent()))
+                return (Send(wire.AudioEnd()), Emit(self._sent()))
             case DeliveryStage.DELIVERED | DeliveryStage.ANSWERING if previous not in AT_BACKEND:
                 self._reply_ends = now + self._timeouts.whole_reply_s
                 started = Emit(events.ProcessingStarted(self.turn_id))
@@ -202,9 +200,9 @@ class DeliveryTurn:
     def _sound(self) -> wire.AudioChunk | wire.AudioPart:
         """Return the sound that the link does not have yet."""
         if self._upload_mode is UploadMode.WHOLE:
-            return wire.AudioChunk(self._agent_id, self.utterance.wav, 0)
+            return wire.AudioChunk(self.utterance.wav)
         offset = self._uploaded or 0
-        return wire.AudioPart(self._agent_id, offset, self.utterance.pcm[offset:])
+        return wire.AudioPart(offset, self.utterance.pcm[offset:])
 
     def _sent(self) -> events.Sent:
         raw_bytes, wav_bytes = self.utterance.raw_bytes, len(self.utterance.wav)

@@ -139,8 +139,7 @@ class DiskSpool(Spool):
 
     def lock(self) -> None:
         """Lock the folder, or raise ``AlreadyRunning``; if it is unusable, keep nothing."""
-        text = "the spool in %s is not usable, utterances are kept in memory only: %s"
-        with self._log_failure(text), ExitStack() as opened:
+        with self._log_failure(), ExitStack() as opened:
             base = opened.enter_context(PrivateFolder(self._path))
             fd = base.open(_LOCK, os.O_RDWR | os.O_CREAT)
             opened.callback(os.close, fd)
@@ -184,12 +183,8 @@ class DiskSpool(Spool):
         """Append to an utterance in progress."""
         if not self._folders:
             return
-        with self._log_failure():
-            try:
-                self._extend(turn_id, offset, pcm)
-            except OSError:
-                self.discard(turn_id)  # it is unknown how much of it was written
-                raise
+        with self._log_failure(turn_id):  # it would be unknown how much of it was written
+            self._extend(turn_id, offset, pcm)
 
     def discard(self, turn_id: str) -> None:
         """Remove a discarded utterance. If that fails, it is retried later."""
@@ -207,12 +202,8 @@ class DiskSpool(Spool):
         """Keep a complete utterance."""
         if not self._folders or not record.fits(utterance):
             return
-        with self._log_failure():
-            try:
-                self._keep(utterance)
-            except OSError:
-                self.discard(utterance.turn_id)  # a part of it would count as torn
-                raise
+        with self._log_failure(utterance.turn_id):  # a part of it would count as torn
+            self._keep(utterance)
 
     def set_state(self, turn_id: str, state: SpoolState) -> bool:
         """Record its state; return False if a later start might still send what is ``SENT``.
@@ -291,14 +282,16 @@ class DiskSpool(Spool):
         self._unremoved.pop(turn_id, None)
 
     @contextmanager
-    def _log_failure(
-        self, text: str = "the spool in %s cannot be written, utterances are kept in memory: %s"
-    ) -> Iterator[None]:
+    def _log_failure(self, discard: str = "") -> Iterator[None]:
+        """Log and count an ``OSError``; if it is given, ``discard`` the turn that it spoiled."""
         try:
             yield
         except OSError as error:
+            if discard:
+                self.discard(discard)
             self.failures += 1
             if self._throttle.now():
+                text = "the spool in %s cannot be used, utterances are kept in memory only: %s"
                 self._warn(text, os_error_text(error))
 
     def _warn(self, text: str, reason: str) -> None:

@@ -55,8 +55,7 @@ class Dialect(ABC):
     that the connection is alive and that everything before the ping has been received.
     """
 
-    def __init__(self, agent_id: str) -> None:
-        self._agent_id = agent_id
+    def __init__(self) -> None:
         self._pings = 0
         self._pongs = 0
         self._start_ping: int | None = None
@@ -76,7 +75,7 @@ class Dialect(ABC):
                 frames = (*self._start(), self._next_ping())
                 self._start_ping = self._pings
                 return frames
-            case AudioPart(_, _, pcm):
+            case AudioPart(_, pcm):
                 return self._sound(pcm)
             case AudioEnd():
                 return self._end()
@@ -113,7 +112,7 @@ class Dialect(ABC):
         if self._start_ping is None or self._pongs < self._start_ping:
             return (Pong(),)
         self._start_ping = None
-        return (Listening(self._agent_id), Pong())
+        return (Listening(), Pong())
 
     def _start(self) -> tuple[Frame, ...]:
         """Prepare for an utterance, and return the frames before the ping."""

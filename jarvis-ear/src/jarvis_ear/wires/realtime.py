@@ -157,8 +157,8 @@ _PHRASES: Final[Mapping[Code, str]] = {
 class RealtimeDialect(Dialect):
     """Translates for one connection; open once the backend has reported that it records."""
 
-    def __init__(self, agent_id: str) -> None:
-        super().__init__(agent_id)
+    def __init__(self) -> None:
+        super().__init__()
         self._announced: Audio | None = None
         self._chunks = 0  # announced ones: one with invalid sound is missing, but counts
 

@@ -166,8 +166,8 @@ class SessionDialect(Dialect):
     ``QUIET_STATUSES`` regular ones (or pongs, if there are no statuses) without anything between.
     """
 
-    def __init__(self, agent_id: str) -> None:
-        super().__init__(agent_id)
+    def __init__(self) -> None:
+        super().__init__()
         self._guard = SilenceGuard()
         self._reply: ReplyChunks | None = None
         self._processing = False

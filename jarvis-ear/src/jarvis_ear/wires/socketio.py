@@ -79,21 +79,20 @@ def frame_length(agent_id: str, audio_bytes: int) -> int:
     return _FRAME_OVERHEAD + _SEQ_DIGITS + name + base64_length(audio_bytes)
 
 
-def encode(message: ToBackend) -> tuple[str, Payload]:
-    """Return name and payload of the event for ``message``."""
-    agent_id = message.agent_id
+def encode(message: ToBackend, agent_id: str) -> tuple[str, Payload]:
+    """Return name and payload of the event for ``message`` of the ear ``agent_id``."""
     if not isinstance(agent_id, str) or not 0 < len(agent_id) <= MAX_AGENT_ID:
         raise LocalProtocolError("an agentId is text of 1 to 64 letters")
     match message:
         case AudioStart():
             return AUDIO_START, {"agentId": agent_id}
-        case AudioChunk(_, audio, seq):
+        case AudioChunk(audio):
             if (length := frame_length(agent_id, len(audio))) > MAX_FRAME_BYTES:
                 raise LocalProtocolError(
                     f"frame of {length} bytes; expected at most {MAX_FRAME_BYTES}"
                 )
             letters = base64.b64encode(audio).decode("ascii")
-            return AUDIO_CHUNK, {"agentId": agent_id, "audio": letters, "seq": seq}
+            return AUDIO_CHUNK, {"agentId": agent_id, "audio": letters, "seq": 0}
         case AudioPart():
             raise LocalProtocolError("this wire takes an utterance whole")
         case AudioEnd():

@@ -110,13 +110,13 @@ PART_BYTES: Final = 5 * FRAME_BYTES
 class VoiceWsDialect(Dialect):
     """Translates for one connection; open once the backend has answered the first ping."""
 
-    def __init__(self, agent_id: str) -> None:
-        super().__init__(agent_id)
+    def __init__(self) -> None:
+        super().__init__()
         self._reply = ReplyChunks()
 
     def hello(self) -> tuple[Frame, ...]:
         """Send a ping, to check that the server speaks this wire."""
-        return self.say(ear.Ping(self._agent_id))
+        return self.say(ear.Ping())
 
     def hear(self, frame: Frame) -> tuple[ear.FromBackend, ...]:
         """Return the messages of a frame; a pong of the WebSocket itself answers nothing."""

@@ -1,6 +1,10 @@
-"""What somebody is still saying, as far as a link has it."""
+"""Utterances: captured ones, and drafts that are still being spoken."""
 
-from jarvis_ear.delivery.utterance import MAX_MESSAGES, MAX_PCM_BYTES, Draft
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from jarvis_ear.delivery.utterance import MAX_MESSAGES, MAX_PCM_BYTES, CapturedAudio, Draft
 from jarvis_ear.wires.messages import Listening, Pong, Processing, Transcript
 
 
@@ -55,3 +59,10 @@ def test_what_a_backend_has_begun_to_run_is_remembered_beyond_the_link():
     draft.lose_link()
     assert draft.taken
     assert draft.messages == []
+
+
+def test_it_is_a_value_that_nobody_changes():
+    captured = CapturedAudio(b"\x00\x01", "t1", 12.5)
+    assert captured == CapturedAudio(b"\x00\x01", "t1", 12.5)
+    with pytest.raises(FrozenInstanceError):
+        captured.spoken_at = 99.0
