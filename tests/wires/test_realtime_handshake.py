@@ -24,8 +24,8 @@ RECORDING = encode(RealtimeStatus(RealtimeState.RECORDING), 0.0)
 
 
 @contextlib.asynccontextmanager
-async def link_to(url, path=""):
-    link = WebSocketLink(RealtimeHandshake(url, path), RealtimeDialect(), TIMING, lambda: None)
+async def link_to(url, path="", timing=TIMING):
+    link = WebSocketLink(RealtimeHandshake(url, path), RealtimeDialect(), timing, lambda: None)
     try:
         yield link
     finally:
@@ -70,7 +70,10 @@ def test_a_backend_that_does_not_echo_the_token_is_none_of_ours():
 )
 def test_a_backend_that_does_not_record_is_waited_for_no_longer_than_the_deadline(frames):
     async def story():
-        async with peer(PATH, greeter(*frames), echo=True) as url, link_to(url) as link:
+        async with (
+            peer(PATH, greeter(*frames), echo=True) as url,
+            link_to(url, timing=Timing(connect_s=0.1)) as link,
+        ):
             with pytest.raises(ConnectFailed, match="no connection within"):
                 await link.open("canary")
 

@@ -1,4 +1,4 @@
-"""DeliveryTurn: one utterance on its way to the backend, and its reply on the way back."""
+"""DeliveryTurn: one utterance and its reply, from the offer to the verdict."""
 
 import math
 import zlib

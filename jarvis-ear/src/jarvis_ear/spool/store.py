@@ -1,4 +1,4 @@
-"""Spool: utterances on file, so that a killed ear loses none and repeats none."""
+"""Spool: utterances on file, so that after a kill none is lost and none is repeated."""
 
 import fcntl
 import logging
@@ -52,7 +52,7 @@ class BootClock:
 
 
 class Spool:
-    """Keeps what must survive a kill of the ear: this base keeps nothing, ``DiskSpool`` files.
+    """Keeps utterances for the next run. This base class keeps none; ``DiskSpool`` keeps files.
 
     The network thread only; no method raises. What cannot be kept is delivered from memory.
     """

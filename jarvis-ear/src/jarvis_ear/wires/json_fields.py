@@ -8,14 +8,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from jarvis_ear.errors import RemoteProtocolError
 
-__all__ = [
-    "MAX_TEXT",
-    "RemoteProtocolError",
-    "read_fields",
-    "read_object",
-    "write_fields",
-    "write_object",
-]
+__all__ = ["RemoteProtocolError", "Vocabulary", "printable", "read_object", "write_object"]
 
 MAX_TEXT: Final = 64 * 1024
 """Characters of one text message: many times what a reply or an event needs."""

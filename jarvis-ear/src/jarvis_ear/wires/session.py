@@ -162,8 +162,8 @@ QUIET_STATUSES: Final = 2
 class SessionDialect(Dialect):
     """Translates for one connection; open once the backend has reported that the session runs.
 
-    The server speaks no word for the end of a reply: a status that says ``listening`` ends it, or
-    ``QUIET_STATUSES`` regular ones (or pongs, if there are no statuses) without anything between.
+    The wire has no message for the end of a reply. A status with the turn ``listening`` ends it, or
+    ``QUIET_STATUSES`` statuses in a row without a turn (pongs, if the server sends no statuses).
     """
 
     def __init__(self) -> None:
