@@ -3,7 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias, assert_never
 
 import aiohttp
@@ -11,16 +11,21 @@ import aiohttp
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
+from jarvis_ear.wires.json_fields import printable
 from jarvis_ear.wires.messages import (
+    Answer,
     AudioChunk,
     AudioEnd,
     AudioPart,
     AudioStart,
+    BackendError,
     FromBackend,
     Listening,
+    PartialTranscript,
     Ping,
     Pong,
     ToBackend,
+    Transcript,
     TtsChunk,
     TtsDone,
 )
@@ -88,7 +93,7 @@ class Dialect(ABC):
         """Return the messages of a frame from the backend."""
         match frame:
             case str():
-                return self._text(frame)
+                return tuple(_printable(message) for message in self._text(frame))
             case bytes():
                 return self._speech(frame)
             case PongFrame(payload):
@@ -128,11 +133,17 @@ class Dialect(ABC):
 
     @abstractmethod
     def _text(self, frame: str) -> tuple[FromBackend, ...]:
-        """Return the messages of a text frame."""
+        """Return the messages of a text frame; their texts may have control characters."""
 
     @abstractmethod
     def _speech(self, frame: bytes) -> tuple[FromBackend, ...]:
         """Return the messages of a binary frame."""
+
+
+def _printable(message: FromBackend) -> FromBackend:
+    if isinstance(message, PartialTranscript | Transcript | Answer | BackendError):
+        return replace(message, text=printable(message.text))
+    return message
 
 
 def slices(pcm: bytes, most_bytes: int) -> tuple[bytes, ...]:

@@ -14,7 +14,7 @@ from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.units import FRAME_BYTES
 from jarvis_ear.wires import messages as ear
 from jarvis_ear.wires.dialect import Dialect, Endpoint, Frame, Handshake, slices
-from jarvis_ear.wires.json_fields import printable, read_object, write_object
+from jarvis_ear.wires.json_fields import read_object, write_object
 from jarvis_ear.wires.socketio import MAX_INDEX, media_type
 
 PATH: Final = "/ws/realtime"
@@ -175,11 +175,11 @@ class RealtimeDialect(Dialect):
             case RealtimeStatus(state, code, text):
                 return self._status(state, code, text)
             case RealtimeTranscript(text, True):
-                return (ear.Transcript(printable(text)),)
+                return (ear.Transcript(text),)
             case RealtimeTranscript(text):
-                return (ear.PartialTranscript(printable(text)),)
+                return (ear.PartialTranscript(text),)
             case Response(text):
-                return (ear.Answer(printable(text)),)
+                return (ear.Answer(text),)
             case Audio():
                 self._announced = message
                 self._chunks += 1
@@ -200,7 +200,7 @@ class RealtimeDialect(Dialect):
                 return (ear.TtsDone(min(self._chunks, MAX_INDEX + 1)),)
             case RealtimeState.ERROR:
                 known = _PHRASES.get(code) if code is not None else None
-                return (ear.BackendError(printable(known or text or "error")),)
+                return (ear.BackendError(known or text or "error"),)
             case _:
                 assert_never(state)
 

@@ -23,7 +23,7 @@ from jarvis_ear.wires.dialect import (
     check_pcm,
     slices,
 )
-from jarvis_ear.wires.json_fields import Vocabulary, printable, read_object, write_object
+from jarvis_ear.wires.json_fields import Vocabulary, read_object, write_object
 
 PATH: Final = "/ws/sessions/{session_id}"
 API_PATH: Final = "/api/sessions"
@@ -211,15 +211,15 @@ class SessionDialect(Dialect):
         match message:
             case SessionStatus():
                 return self._status(message)
-            case ear.Transcript(text):
+            case ear.Transcript():
                 self._processing = True
-                return (ear.Processing(), ear.Transcript(printable(text)))
-            case ear.Answer(text):
+                return (ear.Processing(), message)
+            case ear.Answer():
                 self._quiet_statuses = 0
-                return (ear.Answer(printable(text)),)
+                return (message,)
             case ear.ErrorMessage(text):
                 self._processing = False
-                return (ear.BackendError(printable(text)),)
+                return (ear.BackendError(text),)
             case _:
                 assert_never(message)
 

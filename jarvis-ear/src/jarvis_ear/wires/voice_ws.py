@@ -18,7 +18,7 @@ from jarvis_ear.wires.dialect import (
     check_pcm,
     slices,
 )
-from jarvis_ear.wires.json_fields import Vocabulary, printable
+from jarvis_ear.wires.json_fields import Vocabulary
 
 PATH: Final = "/ws/voice"
 
@@ -138,7 +138,7 @@ class VoiceWsDialect(Dialect):
     def _speech(self, frame: bytes) -> tuple[ear.FromBackend, ...]:
         return self._reply.add(check_pcm(frame))
 
-    def _text(self, frame: str) -> tuple[ear.FromBackend, ...]:  # noqa: PLR0911 - one per message
+    def _text(self, frame: str) -> tuple[ear.FromBackend, ...]:
         message = decode_from_server(frame)
         match message:
             case ear.Pong():
@@ -146,18 +146,14 @@ class VoiceWsDialect(Dialect):
                 return self._pong(self._pongs + 1)
             case AudioReceived():
                 return ()
-            case ear.Processing():
+            case ear.Processing() | ear.Transcript() | ear.Answer():
                 return (message,)
-            case ear.Transcript(text):
-                return (ear.Transcript(printable(text)),)
-            case ear.Answer(text):
-                return (ear.Answer(printable(text)),)
             case Done():
                 return self._reply.finish()
             case Interrupted():
                 return (ear.BackendError("interrupted"),)
             case ear.ErrorMessage(text):
-                return (ear.BackendError(printable(text)),)
+                return (ear.BackendError(text),)
             case _:
                 assert_never(message)
 
