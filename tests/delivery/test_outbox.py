@@ -1,4 +1,4 @@
-"""The outbox: one at a time, in order, bounded, and each to its one end."""
+"""The outbox: one at a time, in order, bounded, and one verdict for each utterance."""
 
 import math
 from dataclasses import replace
@@ -132,7 +132,7 @@ def test_nothing_is_offered_on_a_link_that_is_being_replaced():
     assert box.link_up(7.0) == (Send(AudioStart()),)
 
 
-def test_a_turn_that_nobody_wants_gives_way_to_the_next():
+def test_a_turn_that_is_abandoned_gives_way_to_the_next():
     box = outbox()
     box.put(utterance("a"), 0.0)
     box.put(utterance("b"), 0.0)
@@ -166,7 +166,7 @@ def test_an_owner_may_have_both_in_order():
     assert ends(box.abandon("c", 7.0)) == [("c", Verdict.ABANDONED, "interrupted")]
 
 
-def test_what_cannot_be_written_down_is_not_sent_and_the_next_is():
+def test_what_cannot_be_recorded_is_not_sent_and_the_next_is():
     box = outbox()
     box.put(utterance("a"), 0.0)
     box.put(utterance("b"), 0.0)
@@ -267,7 +267,7 @@ def test_the_end_of_the_ear_is_the_end_of_every_turn():
     assert box.close(2.0) == ()
 
 
-def test_what_is_on_file_is_left_to_the_next_life_unless_it_is_committed():
+def test_what_is_on_file_is_left_to_the_next_run_unless_it_is_committed():
     box = outbox()
     box.put(utterance("a"), 0.0)
     box.put(utterance("b"), 0.0)
@@ -440,7 +440,7 @@ class AnyBackend(RuleBasedStateMachine):
 
     @rule()
     def killed(self):
-        """The next life has what is on file, and nothing else."""
+        """The next run has what is on file, and nothing else."""
         left, self.states = self.states, {}
         self.start()
         run = CurrentRun("this", self.now, 30.0, self.guarantee)
@@ -470,7 +470,7 @@ class AnyBackendAtLeastOnce(AnyBackend):
 
 
 class NoRefusals(AnyBackend):
-    """Without a refusal, nothing is ever committed a second time, in however many lives."""
+    """Without a refusal, nothing is ever committed a second time, in however many runs."""
 
     @precondition(lambda self: self.linked)
     @rule(

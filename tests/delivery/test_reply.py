@@ -18,7 +18,7 @@ def indexes(chunks):
     return [chunk.index for chunk in chunks]
 
 
-def test_sentences_wait_for_the_one_before_them():
+def test_chunks_wait_for_the_one_before_them():
     reply = Reply(gap_s=1.5)
     assert reply.add(chunk(1), 0.0) == ()
     assert indexes(reply.add(chunk(0), 0.1)) == [0, 1]
@@ -27,7 +27,7 @@ def test_sentences_wait_for_the_one_before_them():
     assert reply.passed_on == 3
 
 
-def test_a_sentence_that_does_not_come_is_skipped():
+def test_a_chunk_that_does_not_come_is_skipped():
     reply = Reply(gap_s=1.5)
     reply.add(chunk(0), 0.0)
     reply.add(chunk(2), 1.0)
@@ -42,7 +42,7 @@ def test_a_sentence_that_does_not_come_is_skipped():
     assert (reply.late, reply.missing) == (1, 1)
 
 
-def test_a_slow_sentence_is_waited_for_as_long_as_something_of_the_reply_comes():
+def test_a_slow_chunk_is_waited_for_as_long_as_something_of_the_reply_comes():
     reply = Reply(gap_s=15.0)
     for index in range(1, 6):
         assert reply.add(chunk(index), 14.0 * index) == ()
@@ -62,7 +62,7 @@ def test_every_hole_is_given_up_at_once_when_nothing_comes():
     assert reply.deadline == math.inf
 
 
-def test_a_sentence_counts_once():
+def test_a_chunk_counts_once():
     reply = Reply(gap_s=1.5)
     reply.add(chunk(0), 0.0)
     reply.add(chunk(2), 0.0)
@@ -95,7 +95,7 @@ def test_the_end_gives_out_the_rest_in_order():
         ((), None, ()),
     ],
 )
-def test_the_end_says_how_many_sentences_there_should_have_been(came, total, missing):
+def test_the_end_says_how_many_chunks_there_should_have_been(came, total, missing):
     reply = Reply(gap_s=1.5)
     for index in came:
         reply.add(chunk(index), 0.0)
@@ -114,7 +114,7 @@ def test_what_was_given_up_before_the_end_is_missing_once():
     assert reply.missing == 2
 
 
-def test_a_reply_has_at_most_1000_sentences():
+def test_a_reply_has_at_most_1000_chunks():
     reply = Reply(gap_s=1.5)
     for index in range(1000):
         reply.add(chunk(index), 0.0)

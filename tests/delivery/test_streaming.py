@@ -1,4 +1,4 @@
-"""The outbox on a wire that streams: the sentence goes up while it is said, and runs once."""
+"""The outbox on a streaming wire: the utterance is uploaded while it is spoken, and runs once."""
 
 import pytest
 from hypothesis import settings
@@ -63,7 +63,7 @@ def test_a_wire_that_takes_sentences_whole_gets_nothing_before(box):
     assert whole.discarded("t1", 0.0) == ()
 
 
-def test_a_sentence_goes_up_while_it_is_said_and_its_end_is_the_commit(box):
+def test_a_sentence_is_uploaded_while_it_is_spoken_and_its_end_is_the_commit(box):
     box.link_up(0.0)
     assert box.grew("t1", 0, b"abcd", 0.0) == (START, part(0, b"abcd"))
     assert box.hear(READY, 0.1) == ()
@@ -86,7 +86,7 @@ def test_a_sentence_goes_up_while_it_is_said_and_its_end_is_the_commit(box):
     assert box.hear(TtsDone(0), 0.9) == (Emit(Finished("t1", Verdict.DONE, "", 0)),)
 
 
-def test_a_sentence_that_was_not_begun_goes_up_at_once(box):
+def test_an_utterance_that_was_not_begun_goes_up_at_once(box):
     box.link_up(0.0)
     assert box.put(utterance("t1", b"abcd"), 0.0) == (START,)
     assert box.hear(PartialTranscript("early"), 0.1) == (
@@ -104,7 +104,7 @@ def test_a_start_that_nobody_answers_commits_nothing(box):
     assert box.hear(READY, 4.2) == (rest(0, b"abcdef"),)
 
 
-def test_a_link_that_drops_in_mid_sentence_is_begun_anew_on_the_next(box):
+def test_a_link_that_drops_in_the_middle_of_an_utterance_is_begun_anew_on_the_next(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
     box.hear(READY, 0.1)
@@ -133,7 +133,7 @@ def test_what_was_no_sentence_is_taken_back(box):
     assert box.link_up(0.3) == ()
 
 
-def test_a_sentence_that_nobody_wants_any_more_is_taken_back(box):
+def test_an_utterance_that_is_abandoned_any_more_is_taken_back(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
     assert box.abandon("t1", 0.1) == (Replace("no utterance"),)
@@ -161,7 +161,7 @@ def test_another_sound_than_what_went_up_goes_up_anew(box):
     assert box.link_up(0.2) == (START,)
 
 
-def test_a_sentence_that_no_backend_takes_is_taken_back_too(box):
+def test_an_utterance_that_no_backend_takes_is_taken_back_too(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
     assert box.put(Utterance("t1", b"", 5, 0.0), 0.1) == (
@@ -170,7 +170,7 @@ def test_a_sentence_that_no_backend_takes_is_taken_back_too(box):
     )
 
 
-def test_nothing_goes_ahead_of_a_sentence_that_waits(box):
+def test_nothing_goes_ahead_of_an_utterance_that_waits(box):
     box.link_up(0.0)
     box.put(utterance("t1", b"abcd"), 0.0)
     assert box.grew("t2", 0, b"wxyz", 0.1) == ()
@@ -182,7 +182,7 @@ def test_nothing_goes_ahead_of_a_sentence_that_waits(box):
     assert (start, sound) == (START, part(0, b"wxyz"))
 
 
-def test_a_sentence_that_is_ready_goes_before_one_that_is_being_said(box):
+def test_an_utterance_that_is_ready_goes_before_one_that_is_being_said(box):
     box.link_up(0.0)
     box.grew("t2", 0, b"wxyz", 0.0)
     assert box.put(utterance("t1", b"abcd"), 0.1) == (Replace("another utterance is ready"),)

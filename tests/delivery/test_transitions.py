@@ -58,7 +58,7 @@ def test_at_least_once_also_sends_again_what_nobody_answered_for():
 
 
 @BOTH
-def test_whoever_goes_back_from_the_commit_leaves_nothing_behind_on_the_link(transitions):
+def test_a_step_back_from_the_commit_leaves_nothing_on_the_link(transitions):
     for stage, signal in ways_back(transitions) - {(DeliveryStage.COMMITTED, Signal.LINK_LOST)}:
         assert transitions[stage][signal].replaces_link
 

@@ -1,4 +1,4 @@
-"""One row of the fault table after the other, in no time."""
+"""Each row of the transition table, without waiting."""
 
 import pytest
 
@@ -308,13 +308,13 @@ def test_a_refusal_of_the_second_time_says_nothing_about_the_first():
     assert turn.tick(130.0) == (finished(Verdict.IN_DOUBT, Cause.LINK_LOST),)
 
 
-def test_what_a_former_life_committed_is_never_called_expired_either():
+def test_what_a_former_run_committed_is_never_called_expired_either():
     past = Utterance("t1", WAV, 44, 100.0, Past.PERHAPS_RAN)
     turn = DeliveryTurn(past, TIMEOUTS, AT_LEAST_ONCE)
     assert turn.tick(130.0) == (finished(Verdict.IN_DOUBT, Cause.LINK_LOST),)
 
 
-def test_after_a_failure_later_sentences_may_still_come():
+def test_after_a_failure_later_chunks_may_still_come():
     turn = turn_at(DeliveryStage.ANSWERING)
     turn.hear(chunk(0), 105.5)
     turn.hear(chunk(2), 105.5)
@@ -335,7 +335,7 @@ def test_what_has_come_is_heard_although_the_reply_breaks_off(signal):
     assert (end.event.verdict, end.event.chunks) == (Verdict.REPLY_LOST, 1)
 
 
-def test_what_nobody_waits_for_is_not_played_at_the_end():
+def test_an_abandoned_reply_is_not_played_at_the_end():
     turn = turn_at(DeliveryStage.ANSWERING)
     turn.hear(chunk(1), 105.5)
     assert turn.handle(Signal.ABANDONED, 106.0, Cause.INTERRUPTED) == (
@@ -353,7 +353,7 @@ def test_the_slower_of_two_parallel_syntheses_is_waited_for():
 
 
 @pytest.mark.parametrize(("came", "lost"), [((), (0, 1, 2)), ((0, 1), (2,))])
-def test_fewer_sentences_than_were_tried(came, lost):
+def test_fewer_chunks_than_were_tried(came, lost):
     turn = turn_at(DeliveryStage.ANSWERING)
     for index in came:
         turn.hear(chunk(index), 106.0)
@@ -419,7 +419,7 @@ def test_too_much_reply():
     )
 
 
-def test_a_pong_is_nobodys_business():
+def test_a_pong_is_ignored():
     assert turn_at(DeliveryStage.COMMITTED).hear(Pong(), 104.0) == ()
 
 
@@ -451,7 +451,7 @@ def test_a_refusal_of_what_waits_is_no_second_attempt():
     assert turn.not_before == float("-inf")
 
 
-def test_what_cannot_be_written_down_is_not_committed():
+def test_what_cannot_be_recorded_is_not_committed():
     turn = turn_at(DeliveryStage.FLUSHED)
     assert turn.recorded(103.0, ok=False) == (
         Replace("commit cannot be recorded"),
@@ -460,7 +460,7 @@ def test_what_cannot_be_written_down_is_not_committed():
     assert turn.recorded(103.0, ok=True) == ()
 
 
-def test_what_perhaps_ran_and_cannot_be_written_down_is_in_doubt():
+def test_what_perhaps_ran_and_cannot_be_recorded_is_in_doubt():
     turn = turn_at(DeliveryStage.COMMITTED, transitions=AT_LEAST_ONCE)
     turn.handle(Signal.LINK_LOST, 104.0)
     turn.offer(105.0)

@@ -1,4 +1,4 @@
-"""Speech that nobody asked for: counted, and told once for each burst."""
+"""Unasked speech is counted, and reported once for each burst."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_a_burst_without_end_is_told_of_once_a_minute():
     assert unasked.deadline == 60.0
 
 
-def test_speech_that_nobody_asked_for_is_told_once_with_its_number(box):
+def test_speech_that_was_not_asked_for_is_told_once_with_its_number(box):
     for index in range(3):
         assert box.hear(TtsChunk(index, "audio/wav", b"RIFF"), 1.0 + index) == ()
     assert box.deadline == 5.0

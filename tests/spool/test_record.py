@@ -1,4 +1,4 @@
-"""An utterance as a file: what was written is read, and nothing else is."""
+"""The file format of an utterance: valid records are read, all others are refused."""
 
 import math
 import struct
@@ -33,7 +33,7 @@ def test_what_was_written_is_read(pcm, turn_id):
     assert (header.turn_id, header.boot_id, header.ended_at) == (turn_id, BOOT, 12.5)
 
 
-def test_a_sentence_that_was_not_finished_says_whose_it_is():
+def test_an_utterance_that_was_not_finished_says_whose_it_is():
     begun = record.open_header("t1", BOOT, 3.0) + PCM
     assert record.read_header(begun) == Header("t1", BOOT, 3.0, None, 0)
     with pytest.raises(Torn, match="not finished"):

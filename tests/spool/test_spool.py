@@ -1,4 +1,4 @@
-"""The spool: what a killed ear leaves behind, whatever else is in its folders."""
+"""The spool: recovery after a kill, failed writes, and foreign files."""
 
 import errno
 import json
@@ -37,8 +37,8 @@ class Now:
         return self.at
 
 
-class Life:
-    """One life of an ear with a spool; ``killed`` ends it without a word."""
+class Run:
+    """One run of an ear with a spool."""
 
     def __init__(self, folder, now):
         self.spool = DiskSpool(folder / "run", Ledger(folder / "state", now), now)
@@ -80,16 +80,16 @@ def files(folder):
 
 
 def left_behind(folder, now, guarantee=Guarantee.AT_MOST_ONCE):
-    """Start again, tell the ledger, and return what was found."""
-    with Life(folder, now) as spool:
+    """Start again, record the verdicts, and return what was found."""
+    with Run(folder, now) as spool:
         recovered = spool.begin(30.0, guarantee)
         for finished in recovered.ended:
             spool.finish(finished)
         return recovered
 
 
-def test_what_was_not_committed_goes_on_in_the_next_life(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+def test_what_was_not_committed_goes_on_in_the_next_run(tmp_path, now):
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         assert spool.kept == {"0a1b2c3d"}
     assert files(tmp_path) == ["new"]
@@ -99,7 +99,7 @@ def test_what_was_not_committed_goes_on_in_the_next_life(tmp_path, now):
 
 def test_files_and_folders_are_for_nobody_else(tmp_path, now):
     os.umask(os.umask(0))
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         spool.finish(end(Verdict.DONE, Cause.NONE, "other"))
     for path in [tmp_path / "run", tmp_path / "state", *tmp_path.rglob("*")]:
@@ -108,7 +108,7 @@ def test_files_and_folders_are_for_nobody_else(tmp_path, now):
 
 
 def test_sound_that_comes_piece_by_piece_is_one_utterance(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         for offset in range(0, 24_000, 8000):
             spool.extend("0a1b2c3d", offset, PCM[offset : offset + 8000])
         assert files(tmp_path) == ["tmp"]
@@ -118,7 +118,7 @@ def test_sound_that_comes_piece_by_piece_is_one_utterance(tmp_path, now):
 
 @pytest.mark.parametrize("pieces", [[(8000, 8000)], [(0, 8000), (16_000, 8000)], [(0, 40_000)]])
 def test_pieces_that_do_not_fit_do_not_spoil_it(tmp_path, now, pieces):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         for offset, size in pieces:
             spool.extend(
                 "0a1b2c3d", offset, bytes(size) if size > len(PCM) else PCM[offset : offset + size]
@@ -127,8 +127,8 @@ def test_pieces_that_do_not_fit_do_not_spoil_it(tmp_path, now, pieces):
     assert left_behind(tmp_path, now) == Recovered((spoken(),))
 
 
-def test_killed_in_mid_sentence_is_told_and_forgotten(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+def test_killed_in_the_middle_of_an_utterance_is_told_and_forgotten(tmp_path, now):
+    with Run(tmp_path, now) as spool:
         spool.extend("0a1b2c3d", 0, PCM)
     assert left_behind(tmp_path, now) == Recovered(ended=(end(Verdict.FAILED, Cause.TORN),))
     assert files(tmp_path) == []
@@ -136,7 +136,7 @@ def test_killed_in_mid_sentence_is_told_and_forgotten(tmp_path, now):
 
 
 def test_killed_between_the_last_byte_and_the_move_is_not_lost(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         [path] = (tmp_path / "run" / "new").iterdir()
         path.rename(tmp_path / "run" / "tmp" / path.name)
@@ -149,7 +149,7 @@ def test_killed_between_the_last_byte_and_the_move_is_not_lost(tmp_path, now):
     [(SpoolState.SENT, Verdict.IN_DOUBT), (SpoolState.TAKEN, Verdict.REPLY_LOST)],
 )
 def test_killed_after_the_commit_is_never_sent_again(tmp_path, now, state, verdict):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         spool.set_state("0a1b2c3d", state)
         spool.set_state("0a1b2c3d", state)
@@ -159,7 +159,7 @@ def test_killed_after_the_commit_is_never_sent_again(tmp_path, now, state, verdi
 
 
 def test_at_least_once_sends_it_again(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         spool.set_state("0a1b2c3d", SpoolState.SENT)
     [again] = left_behind(tmp_path, now, Guarantee.AT_LEAST_ONCE).utterances
@@ -167,7 +167,7 @@ def test_at_least_once_sends_it_again(tmp_path, now):
 
 
 def test_a_refusal_takes_it_back(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         spool.set_state("0a1b2c3d", SpoolState.SENT)
         spool.set_state("0a1b2c3d", SpoolState.NEW)
@@ -175,7 +175,7 @@ def test_a_refusal_takes_it_back(tmp_path, now):
 
 
 def test_killed_between_the_ledger_and_the_removal_has_one_verdict(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         spool.set_state("0a1b2c3d", SpoolState.TAKEN)
         [path] = (tmp_path / "run" / "taken").iterdir()
@@ -188,18 +188,18 @@ def test_killed_between_the_ledger_and_the_removal_has_one_verdict(tmp_path, now
 
 
 def test_too_old_or_of_another_start_of_the_machine_is_not_sent(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken("00000001"))
     now.at = 130.0
     assert left_behind(tmp_path, now).ended == (end(Verdict.EXPIRED, Cause.TOO_OLD, "00000001"),)
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken("00000002", ended_at=130.0))
     now.boot_id = "the next"
     assert left_behind(tmp_path, now).ended == (end(Verdict.EXPIRED, Cause.TOO_OLD, "00000002"),)
 
 
 def test_a_start_takes_over_as_much_as_the_outbox_holds_and_the_newest(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         for number in range(MAX_UTTERANCES + 2):
             now.at = 100.0 + number / 10
             spool.keep(spoken(f"{number:08x}", ended_at=now.at))
@@ -214,7 +214,7 @@ def test_a_start_takes_over_as_much_as_the_outbox_holds_and_the_newest(tmp_path,
 
 
 def test_what_is_there_twice_counts_as_far_as_it_has_come(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         [path] = (tmp_path / "run" / "new").iterdir()
         (tmp_path / "run" / "sent" / path.name).write_bytes(path.read_bytes())
@@ -223,7 +223,7 @@ def test_what_is_there_twice_counts_as_far_as_it_has_come(tmp_path, now):
 
 
 def test_whatever_lies_in_the_folders_a_start_survives_and_leaves_alone(tmp_path, now, caplog):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
     outside = tmp_path / "outside"
     outside.write_text("precious")
@@ -272,7 +272,7 @@ def test_whatever_lies_in_the_folders_a_start_survives_and_leaves_alone(tmp_path
 )
 def test_every_file_of_ours_gets_one_verdict_or_goes_on(tmp_path_factory, found):
     folder, now = tmp_path_factory.mktemp("fuzz"), Now()
-    with Life(folder, now):
+    with Run(folder, now):
         pass
     for place, name, content in found:
         (folder / "run" / place / name).write_bytes(content)
@@ -285,11 +285,11 @@ def test_every_file_of_ours_gets_one_verdict_or_goes_on(tmp_path_factory, found)
 
 def test_only_one_may_have_it(tmp_path, now):
     with (
-        Life(tmp_path, now),
+        Run(tmp_path, now),
         pytest.raises(AlreadyRunning, match=r"another jarvis-ear.*spool\.dir"),
     ):
-        Life(tmp_path, now).spool.lock()
-    with Life(tmp_path, now):
+        Run(tmp_path, now).spool.lock()
+    with Run(tmp_path, now):
         pass
 
 
@@ -303,7 +303,7 @@ def test_a_folder_that_cannot_be_used_is_done_without(tmp_path, now, caplog, obs
     else:
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "new").write_text("")
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         assert spool.begin(30.0, Guarantee.AT_MOST_ONCE) == Recovered()
         spool.extend("t1", 0, PCM)
         spool.keep(spoken("t1"))
@@ -317,7 +317,7 @@ def test_a_folder_that_cannot_be_used_is_done_without(tmp_path, now, caplog, obs
 
 def test_a_folder_of_somebody_else_is_not_taken(tmp_path, now, caplog, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with Life(tmp_path, now):
+    with Run(tmp_path, now):
         pass
     assert "belongs to user" in caplog.text
 
@@ -327,7 +327,7 @@ def broken(*_, **__):
 
 
 def test_a_full_disk_costs_a_warning_a_minute_and_nothing_else(tmp_path, now, caplog, monkeypatch):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         with monkeypatch.context() as full:
             full.setattr(os, "write", broken)
             full.setattr(PrivateFolder, "append", broken)
@@ -347,7 +347,7 @@ def test_a_full_disk_costs_a_warning_a_minute_and_nothing_else(tmp_path, now, ca
 
 
 def test_what_cannot_be_marked_as_committed_is_in_doubt_all_the_same(tmp_path, now, monkeypatch):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         with monkeypatch.context() as stuck:
             stuck.setattr(PrivateFolder, "move", broken)
@@ -357,7 +357,7 @@ def test_what_cannot_be_marked_as_committed_is_in_doubt_all_the_same(tmp_path, n
 
 
 def test_without_a_ledger_it_is_not_left_to_be_sent_again(tmp_path, now, monkeypatch):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         with monkeypatch.context() as stuck:
             stuck.setattr(PrivateFolder, "move", broken)
@@ -377,7 +377,7 @@ def lock_storage(monkeypatch):
 
 
 def test_what_can_be_marked_nowhere_must_not_run(tmp_path, now, monkeypatch, caplog):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         with monkeypatch.context() as stuck:
             lock_storage(stuck)
@@ -391,7 +391,7 @@ def test_what_can_be_marked_nowhere_must_not_run(tmp_path, now, monkeypatch, cap
 
 
 def test_what_could_not_be_removed_is_not_found_again_by_a_reload(tmp_path, now, monkeypatch):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         with monkeypatch.context() as stuck:
             lock_storage(stuck)
@@ -403,7 +403,7 @@ def test_what_could_not_be_removed_is_not_found_again_by_a_reload(tmp_path, now,
 
 
 def test_what_could_not_be_removed_is_removed_when_it_can_be(tmp_path, now, monkeypatch):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         with monkeypatch.context() as stuck:
             lock_storage(stuck)
@@ -416,7 +416,7 @@ def test_what_could_not_be_removed_is_removed_when_it_can_be(tmp_path, now, monk
 def test_a_file_that_was_written_and_could_not_be_moved_must_not_run_either(
     tmp_path, now, monkeypatch
 ):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.extend("0a1b2c3d", 0, PCM[:8000])
         with monkeypatch.context() as stuck:
             stuck.setattr(PrivateFolder, "move", broken)
@@ -431,7 +431,7 @@ def test_a_file_that_was_written_and_could_not_be_moved_must_not_run_either(
 
 
 def test_a_leftover_that_can_be_moved_is_marked(tmp_path, now, monkeypatch):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.extend("0a1b2c3d", 0, PCM[:8000])
         with monkeypatch.context() as stuck:
             stuck.setattr(PrivateFolder, "move", broken)
@@ -444,7 +444,7 @@ def test_a_leftover_that_can_be_moved_is_marked(tmp_path, now, monkeypatch):
 
 
 def test_what_cannot_be_marked_as_taken_is_in_doubt(tmp_path, now, monkeypatch):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.keep(spoken())
         spool.set_state("0a1b2c3d", SpoolState.SENT)
         with monkeypatch.context() as stuck:
@@ -459,7 +459,7 @@ def test_a_piece_that_was_written_by_half_does_not_spoil_it(tmp_path, now, monke
         raise OSError(errno.ENOSPC, "full")
 
     append = PrivateFolder.append
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.extend("0a1b2c3d", 0, PCM[:8000])
         with monkeypatch.context() as full:
             full.setattr(PrivateFolder, "append", by_half)
@@ -469,8 +469,8 @@ def test_a_piece_that_was_written_by_half_does_not_spoil_it(tmp_path, now, monke
     assert left_behind(tmp_path, now) == Recovered((spoken(),))
 
 
-def test_sentences_that_nobody_finishes_do_not_pile_up(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+def test_unfinished_utterances_do_not_pile_up(tmp_path, now):
+    with Run(tmp_path, now) as spool:
         for number in range(10):
             spool.extend(f"{number:08x}", 0, PCM)
         assert len(files(tmp_path)) == MAX_OPEN
@@ -480,7 +480,7 @@ def test_sentences_that_nobody_finishes_do_not_pile_up(tmp_path, now):
 
 
 def test_speech_that_begins_again_begins_anew(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.extend("0a1b2c3d", 0, bytes(5000))
         spool.extend("0a1b2c3d", 0, PCM[:2000])
         spool.keep(spoken())
@@ -488,7 +488,7 @@ def test_speech_that_begins_again_begins_anew(tmp_path, now):
 
 
 def test_no_file_grows_without_end(tmp_path, now):
-    with Life(tmp_path, now) as spool:
+    with Run(tmp_path, now) as spool:
         spool.extend("0a1b2c3d", 0, bytes(MAX_PCM_BYTES))
         spool.extend("0a1b2c3d", MAX_PCM_BYTES, bytes(2))
         [path] = (tmp_path / "run" / "tmp").iterdir()

@@ -1,4 +1,4 @@
-"""The event bus says what it means, believes nothing, and knows its own."""
+"""The event bus: its codec, signatures, and orders to the microphone."""
 
 from contextlib import suppress
 

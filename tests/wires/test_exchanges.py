@@ -1,4 +1,4 @@
-"""Recorded turns through the codecs: what one side wrote the other reads, and would write again."""
+"""Recorded turns through the codecs: each side reads what the other wrote, and writes it again."""
 
 import json
 from datetime import datetime

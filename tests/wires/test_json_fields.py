@@ -1,4 +1,4 @@
-"""JSON objects become dataclasses, or the peer's fault."""
+"""JSON objects become dataclasses, or a RemoteProtocolError."""
 
 from contextlib import suppress
 from dataclasses import dataclass

@@ -178,7 +178,7 @@ def test_sound_that_was_not_announced_so_is_refused(dialect):
             dialect.hear(sound)
 
 
-def test_a_sentence_that_was_announced_and_did_not_come_is_missing(dialect):
+def test_an_utterance_that_was_announced_and_did_not_come_is_missing(dialect):
     dialect.hear(said(wire.Audio("audio/wav", 3)))
     dialect.hear(said(wire.Audio("audio/wav", 3)))
     assert dialect.hear(b"two") == (ear.TtsChunk(1, "audio/wav", b"two"),)

@@ -1,4 +1,4 @@
-"""The token travels as the subprotocol, and whoever accepts must echo it."""
+"""The token is sent as the subprotocol, and the server must echo it."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ def greeter(*frames):
 
 
 def test_a_link_and_the_ping_of_the_websocket_as_the_answer_to_a_start():
-    async def story():
+    async def scenario():
         script = greeter(RECORDING)
         async with (
             peer("/elsewhere", script, echo=True) as url,
@@ -53,23 +53,23 @@ def test_a_link_and_the_ping_of_the_websocket_as_the_answer_to_a_start():
             await link.send(AudioStart())
             assert await asyncio.wait_for(link.received.get(), 2.0) == Listening()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_backend_that_does_not_echo_the_token_is_none_of_ours():
-    async def story():
+    async def scenario():
         async with peer(PATH, greeter(RECORDING)) as url, link_to(url) as link:
             with pytest.raises(RemoteProtocolError, match="without the token"):
                 await link.open("canary")
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
     "frames", [(), ("nonsense",), (encode(RealtimeStatus(RealtimeState.IDLE), 0.0),)]
 )
 def test_a_backend_that_does_not_record_is_waited_for_no_longer_than_the_deadline(frames):
-    async def story():
+    async def scenario():
         async with (
             peer(PATH, greeter(*frames), echo=True) as url,
             link_to(url, timing=Timing(connect_s=0.1)) as link,
@@ -77,14 +77,14 @@ def test_a_backend_that_does_not_record_is_waited_for_no_longer_than_the_deadlin
             with pytest.raises(ConnectFailed, match="no connection within"):
                 await link.open("canary")
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("token", ["two words", "a,b", "a;b", "ü", 'quo"te', ""])
 def test_a_token_that_cannot_travel_so(token):
-    async def story():
+    async def scenario():
         async with link_to("http://127.0.0.1:9") as link:
             with pytest.raises(RemoteProtocolError, match="cannot be a subprotocol"):
                 await link.open(token)
 
-    asyncio.run(story())
+    asyncio.run(scenario())

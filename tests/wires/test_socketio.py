@@ -1,4 +1,4 @@
-"""The Socket.IO wire takes anything and believes nothing."""
+"""The Socket.IO wire: its codec, with valid and invalid payloads."""
 
 import base64
 import json

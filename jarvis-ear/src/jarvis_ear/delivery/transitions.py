@@ -88,7 +88,8 @@ def _end(verdict: Verdict, cause: Cause | None) -> DeliveryTransition:
     return DeliveryTransition(DeliveryStage.OVER, verdict, cause)
 
 
-def _cut(verdict: Verdict, cause: Cause | None) -> DeliveryTransition:
+def _end_and_replace(verdict: Verdict, cause: Cause | None) -> DeliveryTransition:
+    """End the turn, and replace the link."""
     return DeliveryTransition(DeliveryStage.OVER, verdict, cause, replaces_link=True)
 
 
@@ -98,13 +99,13 @@ _BEFORE_COMMIT: Final[Mapping[Signal, DeliveryTransition]] = {
     # a backend that cuts recordings at 30 s runs them then
     Signal.PROCESSING: DeliveryTransition(DeliveryStage.DELIVERED),
     Signal.REFUSED: _AGAIN,  # nothing ran
-    Signal.REFUSED_FOR_GOOD: _cut(Verdict.FAILED, None),
+    Signal.REFUSED_FOR_GOOD: _end_and_replace(Verdict.FAILED, None),
     Signal.TIMED_OUT: _AGAIN,
     Signal.LINK_LOST: DeliveryTransition(DeliveryStage.WAITING),
-    Signal.STALE: _cut(Verdict.EXPIRED, Cause.TOO_OLD),
-    Signal.OVERFLOWED: _cut(Verdict.EXPIRED, Cause.OUTBOX_FULL),
-    Signal.ABANDONED: _cut(Verdict.REPLACED, None),
-    Signal.STOPPED: _cut(Verdict.FAILED, None),
+    Signal.STALE: _end_and_replace(Verdict.EXPIRED, Cause.TOO_OLD),
+    Signal.OVERFLOWED: _end_and_replace(Verdict.EXPIRED, Cause.OUTBOX_FULL),
+    Signal.ABANDONED: _end_and_replace(Verdict.REPLACED, None),
+    Signal.STOPPED: _end_and_replace(Verdict.FAILED, None),
 }
 
 _AFTER_DELIVERY: Final[Mapping[Signal, DeliveryTransition]] = {
@@ -112,13 +113,13 @@ _AFTER_DELIVERY: Final[Mapping[Signal, DeliveryTransition]] = {
     Signal.PROGRESS: DeliveryTransition(DeliveryStage.ANSWERING),
     Signal.READY: _end(Verdict.DONE, Cause.NONE),
     Signal.REPLY_ENDED: _end(Verdict.DONE, Cause.NONE),
-    Signal.REPLY_TOO_BIG: _cut(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG),
+    Signal.REPLY_TOO_BIG: _end_and_replace(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG),
     Signal.REFUSED: _AGAIN,  # before the transcript: nothing ran
     Signal.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None),
-    Signal.TIMED_OUT: _cut(Verdict.REPLY_LOST, Cause.NO_REPLY),
+    Signal.TIMED_OUT: _end_and_replace(Verdict.REPLY_LOST, Cause.NO_REPLY),
     Signal.LINK_LOST: _end(Verdict.REPLY_LOST, Cause.LINK_LOST),
-    Signal.ABANDONED: _cut(Verdict.ABANDONED, None),
-    Signal.STOPPED: _cut(Verdict.ABANDONED, None),
+    Signal.ABANDONED: _end_and_replace(Verdict.ABANDONED, None),
+    Signal.STOPPED: _end_and_replace(Verdict.ABANDONED, None),
 }
 
 TransitionTable: TypeAlias = Mapping[DeliveryStage, Mapping[Signal, DeliveryTransition]]
@@ -142,24 +143,24 @@ AT_MOST_ONCE: Final[TransitionTable] = {
     DeliveryStage.FLUSHED: {
         **_BEFORE_COMMIT,
         Signal.RECORDED: DeliveryTransition(DeliveryStage.COMMITTED),
-        Signal.NOT_RECORDED: _cut(Verdict.FAILED, Cause.STORAGE_FAILED),
+        Signal.NOT_RECORDED: _end_and_replace(Verdict.FAILED, Cause.STORAGE_FAILED),
     },
     DeliveryStage.COMMITTED: {
         Signal.PROCESSING: DeliveryTransition(DeliveryStage.DELIVERED),
         Signal.PROGRESS: DeliveryTransition(DeliveryStage.ANSWERING),
         Signal.REFUSED: _AGAIN,  # nothing ran
         Signal.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None),
-        Signal.TIMED_OUT: _cut(Verdict.IN_DOUBT, Cause.NO_PROCESSING),
+        Signal.TIMED_OUT: _end_and_replace(Verdict.IN_DOUBT, Cause.NO_PROCESSING),
         Signal.LINK_LOST: _end(Verdict.IN_DOUBT, Cause.LINK_LOST),
-        Signal.ABANDONED: _cut(Verdict.ABANDONED, None),
-        Signal.STOPPED: _cut(Verdict.ABANDONED, None),
+        Signal.ABANDONED: _end_and_replace(Verdict.ABANDONED, None),
+        Signal.STOPPED: _end_and_replace(Verdict.ABANDONED, None),
     },
     DeliveryStage.DELIVERED: _AFTER_DELIVERY,
     DeliveryStage.ANSWERING: {
         **_AFTER_DELIVERY,
         Signal.PROCESSING: DeliveryTransition(DeliveryStage.ANSWERING),
-        Signal.REFUSED: _cut(Verdict.FAILED, None),  # its chunks may still come
-        Signal.REFUSED_FOR_GOOD: _cut(Verdict.FAILED, None),
+        Signal.REFUSED: _end_and_replace(Verdict.FAILED, None),  # its chunks may still come
+        Signal.REFUSED_FOR_GOOD: _end_and_replace(Verdict.FAILED, None),
     },
     DeliveryStage.OVER: {},
 }
