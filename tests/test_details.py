@@ -42,7 +42,6 @@ NO_LOSS = {
     ("EarThread", "frames"): "shows that sound comes: a part of the beat",
     ("Ear", "proofs"): "shows that the wake model answers: a part of the beat",
     ("Reply", "passed_on"): "what came of a reply, told with its turn",
-    ("SpokenPcm", "pieces"): "numbers the pieces of a reply",
     ("WavReader", "read_bytes"): "how far a file has been read",
     ("SoundProcess", "generation"): "tells a sound process from the one before",
     ("Executor", "changes"): "what an installation has changed; another program",

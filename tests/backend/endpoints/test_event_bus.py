@@ -13,6 +13,7 @@ from jarvis_backend.endpoints import event_bus as endpoint
 from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync, SharedSeal
 from jarvis_backend.message_queue import NoQueue
 from jarvis_ear.wires import event_bus as wire
+from jarvis_ear.wires.json_fields import write_object
 
 KEY = "k" * 32
 
@@ -112,7 +113,7 @@ def test_answers_come_in_the_order_of_what_they_answer(run, times):
 
     async def scene():
         line, seal = Line(), SharedSeal(None, time.time, NoQueue())
-        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
+        bus = EventBus(LocalSync(), write_object, time.time, NoQueue())
         served = asyncio.create_task(endpoint.BusSocket(line, bus, seal, time.time).run())
         try:
             async with asyncio.timeout(5):
@@ -173,7 +174,7 @@ def test_cors_is_closed_unless_a_page_is_named(client):
 
 def test_a_client_that_falls_behind_is_dropped_and_nobody_waits(run):
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
+        bus = EventBus(LocalSync(), write_object, time.time, NoQueue())
         stuck, awake = bus.join(), bus.join()
         for number in range(QUEUE_EVENTS + 1):
             await bus.forward(wire.Event("tick", {"n": number}))
@@ -197,7 +198,7 @@ def test_a_stuck_connection_ends():
             await asyncio.Event().wait()
 
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
+        bus = EventBus(LocalSync(), write_object, time.time, NoQueue())
         seal = SharedSeal(None, time.time, NoQueue())
         served = asyncio.create_task(endpoint.BusSocket(Stuck(), bus, seal, time.time).run())
         await asyncio.sleep(0)
@@ -212,7 +213,7 @@ def test_a_stuck_connection_ends():
 
 def test_the_bus_remembers_what_ears_announce(run):
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
+        bus = EventBus(LocalSync(), write_object, time.time, NoQueue())
         await bus.forward(
             wire.Event("module_status_changed", {"module": "audio", "enabled": False})
         )

@@ -28,7 +28,9 @@ from jarvis_backend.sessions import ID, Mode, Sessions, SessionState, VoiceSessi
 from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import FRAME_BYTES
+from jarvis_ear.wires import messages as ear
 from jarvis_ear.wires import session as wire
+from jarvis_ear.wires.dialect import check_pcm
 from jarvis_ear.wires.json_fields import RemoteProtocolError
 
 _LOG: Final = logging.getLogger(__name__)
@@ -194,7 +196,7 @@ class SessionStream:
     async def _take(self, frame: str | bytes) -> None:
         try:
             if isinstance(frame, bytes):
-                await self._hear(wire.check_pcm(frame))
+                await self._hear(check_pcm(frame))
             else:
                 await self._obey(wire.decode_from_client(frame))
         except RemoteProtocolError as error:
@@ -205,7 +207,7 @@ class SessionStream:
         if of_sound and self._complained:
             return
         self._complained |= of_sound
-        await self._say(wire.SessionError(error))
+        await self._say(ear.ErrorMessage(error))
 
     async def _obey(self, message: wire.ToServer) -> None:
         match message:
@@ -245,7 +247,7 @@ class SessionStream:
             await self._answer(pcm)
         except (UtteranceError, EngineError) as error:
             _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._say(wire.SessionError(str(error)))
+            await self._say(ear.ErrorMessage(str(error)))
         await self._enter(wire.LISTENING)
 
     async def _enter(self, turn_state: str) -> None:
@@ -264,9 +266,9 @@ class SessionStream:
     async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
         match message:
             case TranscriptReady(text):
-                await self._say(wire.SessionTranscript(text))
+                await self._say(ear.Transcript(text))
             case AnswerText(text):
-                await self._say(wire.SessionReply(text))
+                await self._say(ear.Answer(text))
             case Spoken(_, speech):
                 await pacer.play(await pcm_of(speech))
             case BrainAsked() | TurnDone():

@@ -23,6 +23,7 @@ from jarvis_backend.errors import EngineError, UtteranceError
 from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
+from jarvis_ear.wires import messages as ear
 from jarvis_ear.wires import voice_ws as wire
 from jarvis_ear.wires.json_fields import RemoteProtocolError
 
@@ -70,7 +71,7 @@ class VoiceChannel:
                 try:
                     await self._take(frame)
                 except (RemoteProtocolError, UtteranceError) as error:
-                    await self._say(wire.VoiceWsError(str(error)))
+                    await self._say(ear.ErrorMessage(str(error)))
         finally:
             await self._speaking.stop()
 
@@ -81,7 +82,7 @@ class VoiceChannel:
         message = wire.decode_from_client(frame)
         match message:
             case wire.VoiceWsPing():
-                await self._say(wire.VoiceWsPong())
+                await self._say(ear.Pong())
             case wire.VoiceWsStart():
                 self._collected = bytearray()
                 self._refused = False
@@ -122,7 +123,7 @@ class VoiceChannel:
     async def _answer(self, pcm: bytes) -> None:
         if await self._speaking.stop():
             await self._say(wire.Interrupted())
-        await self._say(wire.VoiceWsProcessing())
+        await self._say(ear.Processing())
         await self._speaking.begin(self._turn(pcm))
 
     async def _turn(self, pcm: bytes) -> None:
@@ -136,16 +137,16 @@ class VoiceChannel:
                     await self._carry(message, pacer)
         except (UtteranceError, EngineError) as error:
             _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._say(wire.VoiceWsError(str(error)))
+            await self._say(ear.ErrorMessage(str(error)))
 
     async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
         match message:
             case TranscriptReady(text):
-                await self._say(wire.VoiceWsTranscript(text))
+                await self._say(ear.Transcript(text))
             case BrainAsked():
                 pass  # this wire has no word for it
             case AnswerText(text):
-                await self._say(wire.VoiceWsReply(text))
+                await self._say(ear.Answer(text))
             case Spoken(_, speech):
                 await pacer.play(await pcm_of(speech))
             case TurnDone():
