@@ -33,9 +33,9 @@ from jarvis_ear.control.server import Control
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.models import EarFactory, wake_word
+from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.sources import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
-from jarvis_ear.devices.stream_clock import SampleClock
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossMark
 from jarvis_ear.health.liveness import Watchdog
@@ -57,7 +57,6 @@ from jarvis_ear.systemd.status_text import BackendOutage, Service
 from jarvis_ear.turn_trace.console_view import ConsoleFeed
 from jarvis_ear.turn_trace.journal_view import TurnLog
 from jarvis_ear.turn_trace.trace import FanOut
-from jarvis_ear.units import Samples
 
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
@@ -138,7 +137,7 @@ def _start(
     bus = BusMembership(options, mute)
     last_turn = LastTurn()
     is_fast = options.microphone.fast
-    sample_clock = SampleClock(Samples(0)) if is_fast else SampleClock()
+    sample_clock = SampleClock(in_real_time=not is_fast)
     bridge = Bridge(
         ear=inbox,
         log=FanOut(log, showing.publisher, bus.news, last_turn),
@@ -160,8 +159,8 @@ def _start(
         ears.make(options.hearing, backend.growth_ms),
         inbox,
         bridge.effect,
-        patient=is_fast,
-        on_block=sample_clock.heard if is_fast else _ignore,  # it waits, and is spoken when heard
+        waits_for_replies=is_fast,
+        on_block=sample_clock.processed,
         on_finished=lambda: ending.finish(last_turn.failure()),
         on_failure=ending.fail,
     )
@@ -170,7 +169,7 @@ def _start(
         source,
         inbox,
         on_end=_when_sound_ends(ear, ending),
-        on_block=_ignore if is_fast else sample_clock.heard,
+        on_block=sample_clock.captured,
         muted=is_muted,
         losses=LossMark(_own_runtime_folder()),
     )
@@ -214,10 +213,6 @@ def _start(
         bus,
         showing,
     )
-
-
-def _ignore(_end: Samples) -> None:
-    """Leave it to another part to note when sound came."""
 
 
 @contextmanager

@@ -11,22 +11,70 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Block
+from jarvis_ear.audio.resample import Resampler
+from jarvis_ear.audio.wav import mix
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.sound_faults import ClippingMeter, DigitalSilence, LossMeter
 from jarvis_ear.devices.sound_library import (
+    MIX,
     Device,
     InputStream,
     SoundLibrary,
     StreamFailed,
     count_for,
 )
-from jarvis_ear.devices.stream_clock import StreamClock, choose
 from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
 from jarvis_ear.journal.sound import MICROPHONE_MONITOR, SOUND_CLIPPED, SOUND_LOST
 from jarvis_ear.log.throttle import RARE_S, Throttle
-from jarvis_ear.units import SAMPLE_RATE
+from jarvis_ear.units import SAMPLE_RATE, Samples
 
 _LOGGER = logging.getLogger(__name__)
+
+
+def choose(data: bytes, count: int, choice: str) -> npt.NDArray[np.int16]:
+    """Return one channel, or the mean of all, of interleaved PCM16 with ``count`` channels."""
+    sound = np.frombuffer(data, "<i2").reshape(-1, count)
+    if choice == MIX:
+        return mix(sound)
+    return sound[:, int(choice)]
+
+
+class StreamClock:
+    """Converts the rate and counts the position, across gaps and changes of the device.
+
+    Owned by the reader of the device.
+    """
+
+    def __init__(self) -> None:
+        self._rate = SAMPLE_RATE
+        self._resampler = Resampler(SAMPLE_RATE, SAMPLE_RATE)
+        self._base = Samples(0)  # start of the sound since the last gap
+        self._taken = 0  # device samples since then
+        self._position = Samples(0)  # end of the last block
+
+    def begin(self, rate: int, away_s: float) -> None:
+        """Continue with a device of ``rate``, after ``away_s`` seconds without a device."""
+        self.skip(round(away_s * self._rate))
+        self._rate = rate
+        self._resampler = Resampler(rate, SAMPLE_RATE)
+
+    def skip(self, lost: int) -> None:
+        """Skip ``lost`` device samples, and discard what the resampler holds."""
+        past = round((self._taken + lost) * SAMPLE_RATE / self._rate)
+        self._base = self._position = Samples(self._base + past)
+        self._taken = 0
+        self._resampler = Resampler(self._rate, SAMPLE_RATE)
+
+    def push(self, pcm: npt.NDArray[np.int16]) -> Block | None:
+        """Return the block made from ``pcm``, or None if it only fills the resampler."""
+        self._taken += len(pcm)
+        out = self._resampler.push(pcm)
+        if len(out) == 0:
+            return None
+        block = Block(self._position, out.astype("<i2", copy=False).tobytes())
+        self._position = block.end
+        return block
+
 
 PIECE_MS: Final = 40
 """Length of one read: half a step of the wake model, and 25 reads a second."""
