@@ -19,6 +19,10 @@ from jarvis_ear.devices.sound_library import Device, InputStream, StreamFailed, 
 class _Stream:
     latency = 0.25
 
+    def __init__(self, device: Device, rate: int) -> None:
+        self.device = device
+        self.rate = rate
+
     def take(self, least: int, most: int) -> Taken:
         match least:
             case 1:
@@ -36,13 +40,11 @@ class _Stream:
 class _Library(PortAudio):
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> InputStream:
         if wanted == "hang":
             threading.Event().wait()
-        _, device, rate = super().open_input(
-            wanted, rate=rate, latency_s=latency_s, channel=channel
-        )
-        return _Stream(), device, rate
+        opened = super().open_input(wanted, rate=rate, latency_s=latency_s, channel=channel)
+        return _Stream(opened.device, opened.rate)
 
 
 if __name__ == "__main__":

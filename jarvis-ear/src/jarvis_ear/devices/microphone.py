@@ -94,8 +94,6 @@ class _Reading:
     """State of an open microphone that changes from read to read."""
 
     stream: InputStream
-    device: Device
-    rate: int
     channels: int
     heard_at: float
     """Time of the opening, or of the last samples."""
@@ -162,7 +160,7 @@ class Microphone:
     def name(self) -> str:
         """Name of the open device, else of the configured one."""
         if self._reading is not None:
-            return f"microphone {self._reading.device.name!r}"
+            return f"microphone {self._reading.stream.device.name!r}"
         return f"microphone {self._options.device or 'default'!r}"
 
     def change(self, options: config.MicrophoneOptions) -> None:
@@ -173,7 +171,7 @@ class Microphone:
         """Look up the device anew and open it, or raise MicrophoneUnavailable."""
         self._options = self._wanted
         try:
-            stream, device, rate = self._library.open_input(
+            stream = self._library.open_input(
                 self._options.device,
                 rate=SAMPLE_RATE,
                 latency_s=self._options.latency_ms / 1000,
@@ -183,10 +181,10 @@ class Microphone:
             raise
         except DeviceError as error:
             raise MicrophoneUnavailable(str(error)) from error
-        count = count_for(self._options.channel, device)
-        self._reading = _Reading(stream, device, rate, count, heard_at=self._monotonic())
-        _LOGGER.debug("%s is open at %d Hz", self.name, rate)
-        self._warn_of_monitor(device)
+        count = count_for(self._options.channel, stream.device)
+        self._reading = _Reading(stream, count, heard_at=self._monotonic())
+        _LOGGER.debug("%s is open at %d Hz", self.name, stream.rate)
+        self._warn_of_monitor(stream.device)
 
     def read(self) -> Block | None:
         """Return the next block, waiting up to one piece (40 ms); None if nothing arrived."""
@@ -208,7 +206,7 @@ class Microphone:
         reading.stream.close()
 
     def _read(self, reading: _Reading) -> Block | None:
-        piece, most = (reading.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
+        piece, most = (reading.stream.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
         taken = reading.stream.take(piece, most)
         if not taken.data:
             self._check_stall(reading)
@@ -216,7 +214,7 @@ class Microphone:
         pcm = choose(taken.data, reading.channels, self._options.channel)
         self.overflows += taken.overflowed
         self._account(reading, pcm, waiting=taken.waiting, overflowed=taken.overflowed)
-        self._listen(pcm, reading.device, reading.rate)
+        self._listen(pcm, reading.stream.device, reading.stream.rate)
         return self._clock.push(pcm)
 
     def _check_stall(self, reading: _Reading) -> None:
@@ -231,11 +229,11 @@ class Microphone:
     def _account(
         self, reading: _Reading, pcm: npt.NDArray[np.int16], *, waiting: int, overflowed: bool
     ) -> None:
-        now = reading.heard_at = self._monotonic()
-        reading.empty_since = None
+        now, rate = self._monotonic(), reading.stream.rate
+        reading.heard_at, reading.empty_since = now, None
         if reading.meter is None:
-            reading.meter = LossMeter(reading.rate, now)
-            self._clock.begin(reading.rate, self._away_s(now - len(pcm) / reading.rate))
+            reading.meter = LossMeter(rate, now)
+            self._clock.begin(rate, self._away_s(now - len(pcm) / rate))
         reading.arrived += len(pcm)
         lost = reading.meter.lost(now, reading.arrived + waiting, overflowed=overflowed)
         if lost == 0:
@@ -244,7 +242,7 @@ class Microphone:
         self._clock.skip(lost)
         self.gaps += 1
         self.samples_lost += lost
-        self._unreported_ms += lost * 1000 // reading.rate
+        self._unreported_ms += lost * 1000 // rate
         if self._loss_warnings.allows(now):
             lost_ms, self._unreported_ms = self._unreported_ms, 0
             fields = SOUND_LOST.fields(SOURCE=self.name, LOST_MS=lost_ms)

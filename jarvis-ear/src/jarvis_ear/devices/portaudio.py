@@ -106,7 +106,7 @@ class PortAudio:
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> InputStream:
         """Open and start a microphone, as in ``SoundLibrary``."""
         sounddevice = self._refreshed()
         device = self._find(sounddevice, wanted, "input")
@@ -124,7 +124,7 @@ class PortAudio:
         except sounddevice.PortAudioError as error:
             raise _lost(f"{device.name}: {say(error)}", device.name, self._cards) from error
 
-    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+    def open_output(self, wanted: str, *, latency_s: float) -> OutputStream:
         """Open and start a speaker, as in ``SoundLibrary``."""
         sounddevice = self._refreshed()
         device = self._find(sounddevice, wanted, "output")
@@ -178,7 +178,7 @@ class PortAudio:
         device: Device,
         rate: int,
         channels: int,
-    ) -> tuple["PortAudioStream", Device, int]:
+    ) -> "PortAudioStream":
         form = {"samplerate": rate, "channels": channels, "dtype": "int16"}
         stream = open_stream(device=device.index, latency=latency_s, **form)
         try:
@@ -186,8 +186,9 @@ class PortAudio:
         except BaseException:
             stream.close(ignore_errors=True)
             raise
-        self._open = PortAudioStream(stream, self._module().PortAudioError, rate, self._sleep)
-        return self._open, device, rate
+        failure = self._module().PortAudioError
+        self._open = PortAudioStream(stream, device, rate, failure=failure, sleep=self._sleep)
+        return self._open
 
 
 class PortAudioStream:
@@ -196,16 +197,18 @@ class PortAudioStream:
     def __init__(
         self,
         stream: SoundDevice,
-        failure: type[Exception],
+        device: Device,
         rate: int,
+        *,
+        failure: type[Exception],
         sleep: Callable[[float], None],
     ) -> None:
         self._stream = stream
         self._failure = failure
-        self._rate = rate
         self._sleep = sleep
+        self.device = device
+        self.rate = rate
         self.latency: float = stream.latency
-        """Seconds that sound spends in the buffer."""
         self.is_closed = False
         """Whether the device was closed."""
 
@@ -214,7 +217,7 @@ class PortAudioStream:
         with self._failing():
             available = int(self._stream.read_available)
             if available < least:
-                self._sleep(max(MIN_SLEEP_S, (least - available) / self._rate))
+                self._sleep(max(MIN_SLEEP_S, (least - available) / self.rate))
                 available = int(self._stream.read_available)
             if available < least:
                 return Taken()

@@ -119,17 +119,17 @@ class SoundProcess:
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> InputStream:
         """Open and start a microphone, as in ``SoundLibrary``."""
-        latency, device, rate = self._request(
+        opened = self._request(
             "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
         )
-        return RemoteStream(self, latency), device, rate
+        return RemoteStream(self, *opened)
 
-    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+    def open_output(self, wanted: str, *, latency_s: float) -> OutputStream:
         """Open and start a speaker, as in ``SoundLibrary``."""
-        latency, device, rate = self._request("open_output", wanted=wanted, latency_s=latency_s)
-        return RemoteStream(self, latency), device, rate
+        opened = self._request("open_output", wanted=wanted, latency_s=latency_s)
+        return RemoteStream(self, *opened)
 
     def request_stream(self, generation: int, method: str, **arguments: object) -> Any:  # noqa: ANN401 - as the method has it
         """Send a request to the open stream; on failure end the process and raise StreamFailed."""
@@ -200,10 +200,11 @@ class SoundProcess:
 class RemoteStream:
     """A stream in a ``SoundProcess``. For one thread."""
 
-    def __init__(self, process: SoundProcess, latency: float) -> None:
+    def __init__(self, process: SoundProcess, device: Device, rate: int, latency: float) -> None:
         self._request = functools.partial(process.request_stream, process.generation)
+        self.device = device
+        self.rate = rate
         self.latency = latency
-        """Seconds that sound spends in the buffer."""
 
     def take(self, least: int, most: int) -> Taken:
         """Take up to ``most`` samples with one request, which waits in the other process."""
@@ -267,8 +268,8 @@ class SoundServer:
         found = getattr(self._library if method in _OF_LIBRARY else self._stream, method)
         value = found(**arguments) if callable(found) else found
         if method in ("open_input", "open_output"):
-            self._stream, device, rate = value
-            return self._stream.latency, device, rate
+            self._stream = value
+            return value.device, value.rate, value.latency
         return value
 
 
