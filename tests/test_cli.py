@@ -127,7 +127,7 @@ def test_config_prints_the_reference(capsys):
 
 
 def test_devices_are_described(capsys, monkeypatch):
-    monkeypatch.setattr("jarvis_ear.devices.listing.describe", lambda: "a microphone\n")
+    monkeypatch.setattr("jarvis_ear.devices.selection.describe", lambda _library: "a microphone\n")
     assert main("devices") == 0
     assert capsys.readouterr().out == "a microphone\n"
 

@@ -123,7 +123,7 @@ def test_the_sound_process():
     handle = theirs.fileno()
     with (
         theirs,
-        running("jarvis_ear.devices.portaudio_child", str(handle), pass_fds=[handle]) as one,
+        running("jarvis_ear.devices.portaudio_process", str(handle), pass_fds=[handle]) as one,
     ):
         ours.send(("default", {"kind": "input"}))
         if not ours.poll(SOON_S):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear.delivery.events import Finished, Verdict
-from jarvis_ear.devices.player import ReplyFiles
+from jarvis_ear.devices.output import ReplyFiles
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.health.deaf_time import DeafTime
 from jarvis_ear.link.tls_and_tcp import Trust

@@ -5,15 +5,17 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies
 
 from fakes.clock import FakeClock
 from fakes.source import FakeSource
 from jarvis_ear.audio.frames import Block
 from jarvis_ear.devices import capture as module
-from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.capture import Capture, CaptureEvent, CaptureState, after
 from jarvis_ear.devices.sources import EndOfSound
 from jarvis_ear.errors import DeviceError, InputError, MicrophoneBusy, MicrophoneUnavailable
 from jarvis_ear.health.deaf_time import LossMark
+from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost, MicrophoneSilent
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal import sound as kinds
 from jarvis_ear.units import Samples
@@ -33,6 +35,22 @@ def wait_until(true) -> bool:
     return true()
 
 
+class ToldInbox(Inbox):
+    """An inbox that notes the events of a run instead of handing them to an ear."""
+
+    def __init__(self, run: "Run", max_frames: int):
+        super().__init__(max_frames)
+        self.run = run
+
+    def tell(self, event: object) -> None:
+        told = {
+            MicrophoneLost: ("lost", self.run.capture.lost),
+            MicrophoneSilent: ("silent", self.run.capture.silence),
+            MicrophoneFound: ("found",),
+        }
+        self.run.told.put(told[type(event)])
+
+
 class Run:
     """A capture thread, and everything it says in the order in which it says it."""
 
@@ -45,16 +63,13 @@ class Run:
         folder: Path | None = None,
     ):
         self.source = source
-        self.inbox = Inbox(max_frames)
         self.told = queue.Queue()
+        self.inbox = ToldInbox(self, max_frames)
         self.ends = []
         self.clock = FakeClock()
         self.capture = Capture(
             source,
             self.inbox,
-            on_lost=lambda reason: self.told.put(("lost", reason)),
-            on_found=lambda: self.told.put(("found",)),
-            on_silent=lambda reason: self.told.put(("silent", reason)),
             on_end=lambda error: self.told.put(("end", error)),
             on_block=self.ends.append,
             back_off_s=(0.001, 0.002),
@@ -96,7 +111,6 @@ def test_blocks_go_from_the_source_to_the_inbox(run):
     source.give(block(0), block(320))
     going = run(source)
     assert [going.block(), going.block()] == [block(0), block(320)]
-    assert going.capture.heard.is_set()
 
 
 def test_stop_closes_the_source_and_leaves_no_thread(run):
@@ -141,7 +155,7 @@ def test_a_reader_that_is_gone_does_not_keep_a_file_from_stopping(run):
     source = FakeSource(live=False)
     source.give(block(0), block(320))
     going = run(source, max_frames=1)
-    assert going.capture.heard.wait(SOON_S)
+    assert wait_until(lambda: going.ends)
     assert going.capture.stop()
     assert going.told.empty()
 
@@ -150,7 +164,7 @@ def test_a_closed_inbox_ends_the_thread(run):
     source = FakeSource(live=False)
     source.give(block(0), block(320))
     going = run(source, max_frames=1)
-    assert going.capture.heard.wait(SOON_S)
+    assert wait_until(lambda: going.ends)
     going.inbox.close()
     going.capture._thread.join(SOON_S)
     assert not going.capture._thread.is_alive()
@@ -195,7 +209,7 @@ def test_every_outage_is_told(run):
 def test_attempts_wait_longer_and_longer_and_start_anew_after_a_finding(run):
     going = Run(FakeSource())
     waits = []
-    going.capture._told.wait_for = lambda _changed, seconds: waits.append(seconds)
+    going.capture._requested.wait_for = lambda _changed, seconds: waits.append(seconds)
     for attempt in range(3):
         going.source.refusals.put(MicrophoneUnavailable(str(attempt)))
     going.source.give(block(0), MicrophoneUnavailable("again"), block(320), EndOfSound())
@@ -256,7 +270,7 @@ def test_while_it_is_gone_the_log_hears_little(run, caplog):
     def wait_for(_changed, _seconds):
         going.clock.now += 4.0
 
-    going.capture._told.wait_for = wait_for
+    going.capture._requested.wait_for = wait_for
     source.give(EndOfSound())
     going.capture.start()
     going.capture._thread.join(SOON_S)
@@ -271,7 +285,7 @@ def test_reasons_that_take_turns_are_told_at_most_every_ten_seconds(caplog):
     going = Run(FakeSource())
     for second in range(61):
         going.clock.now = 1000.0 + second
-        going.capture._lose(MicrophoneUnavailable("gone" if second % 2 else "busy"))
+        going.capture._fail(MicrophoneUnavailable("gone" if second % 2 else "busy"))
     assert len(caplog.records) <= 7
 
 
@@ -375,10 +389,10 @@ def test_reopening_while_muted_opens_nothing(run):
 def test_what_becomes_of_the_microphone_is_a_record_of_its_kind(caplog):
     caplog.set_level(logging.DEBUG)
     going = Run(FakeSource())
-    going.capture._lose(MicrophoneBusy("hw:CARD=Device is held by arecord (pid 42)"))
+    going.capture._fail(MicrophoneBusy("hw:CARD=Device is held by arecord (pid 42)"))
     going.clock.now += 601
-    going.capture._lose(MicrophoneUnavailable("gone"))
-    going.capture._find()
+    going.capture._fail(MicrophoneUnavailable("gone"))
+    going.capture._advance(CaptureEvent.SOUND)
     busy, still, found = [vars(record) for record in caplog.records]
     assert busy["EVENT"] == "MicrophoneLost"
     assert busy["MESSAGE_ID"] == kinds.MICROPHONE_BUSY.message_id
@@ -392,9 +406,9 @@ def test_a_loose_cable_is_told_seldom_and_in_pairs(caplog):
     going = Run(FakeSource())
     caplog.set_level(logging.DEBUG)
     for _ in range(60):
-        going.capture._lose(MicrophoneUnavailable("gone"))
+        going.capture._fail(MicrophoneUnavailable("gone"))
         going.clock.now += 0.5
-        going.capture._find()
+        going.capture._advance(CaptureEvent.SOUND)
         going.clock.now += 0.5
     levels = [record.levelname for record in caplog.records]
     assert levels.count("WARNING") == levels.count("INFO") == 3
@@ -417,13 +431,13 @@ def test_silence_is_told_once_and_its_end_before_the_sound(run):
     assert reason == "only zeros"
     assert "microphone.channel" in remedy
     order = []
-    going.capture._on_found = lambda: order.append("found")
+    going.inbox.tell = lambda event: order.append(type(event))
     put = going.inbox.put
     going.inbox.put = lambda one: (order.append(one.start), put(one))
     source.silence = ""
     source.give(block(960))
     assert going.block() == block(960)
-    assert order == ["found", 960]
+    assert order == [MicrophoneFound, 960]
     assert going.capture.why_deaf == ("", "")
 
 
@@ -455,31 +469,25 @@ def test_after_a_mute_silence_and_loss_are_told_again(run):
     assert going.next() == ("silent", "only zeros")
 
 
-def test_a_mute_too_short_to_be_noticed_is_told_of_as_well(run):
+def test_a_mute_too_short_to_be_noticed_is_told_of_as_well():
     """The ear forgets that it was deaf with every mute: the thread may have seen nothing of it."""
-    told = []
-    capture = Capture(
-        FakeSource(),
-        Inbox(),
-        on_lost=told.append,
-        on_silent=told.append,
-        on_found=lambda: told.append("found"),
-        on_end=lambda _error: None,
-    )
-    capture.source.silence = "only zeros"
+    going = Run(FakeSource())
+
+    def mute_and_unmute():
+        going.capture.mute()
+        going.capture.unmute()
+        going.capture._take_requests()
+
+    going.source.silence = "only zeros"
     for _ in range(2):
-        capture._hand_over(block(0))
-        capture._hand_over(block(0))
-        capture._waits = iter((1.0,))
-        capture.mute()
-        capture.unmute()
-    assert told == ["only zeros"] * 2
+        going.capture._hand_over(block(0))
+        going.capture._hand_over(block(0))
+        mute_and_unmute()
     for _ in range(2):
-        capture._lose(MicrophoneUnavailable("gone"))
-        capture._lose(MicrophoneUnavailable("gone"))
-        capture.mute()
-        capture.unmute()
-    assert told[2:] == ["gone"] * 2
+        going.capture._fail(MicrophoneUnavailable("gone"))
+        going.capture._fail(MicrophoneUnavailable("gone"))
+        mute_and_unmute()
+    assert [*going.told.queue] == [("silent", "only zeros")] * 2 + [("lost", "gone")] * 2
 
 
 @pytest.mark.parametrize(
@@ -538,3 +546,64 @@ def test_a_mute_ends_a_loss_for_the_next_ear_too(run, tmp_path, caplog):
     going.capture.unmute()
     assert going.block() == block(0)
     assert deaf_ms(caplog) == []
+
+
+def test_silence_and_its_end_are_told(caplog):
+    caplog.set_level(logging.INFO)
+    going = Run(FakeSource())
+    going.source.silence = "fake microphone gives only zeros"
+    going.capture._hand_over(block(0))
+    going.clock.now += 2.5
+    going.source.silence = ""
+    going.capture._hand_over(block(320))
+    silent, again = [one for one in caplog.records if one.EVENT != "MicrophoneOpened"]
+    assert (silent.levelname, silent.EVENT) == ("WARNING", "MicrophoneSilent")
+    assert kinds.MICROPHONE_SILENT.message_id == silent.MESSAGE_ID
+    assert silent.getMessage() == "fake microphone gives only zeros"
+    assert (again.levelname, again.EVENT, again.DEAF_MS) == ("INFO", "MicrophoneHeardAgain", 2500)
+
+
+def test_a_noise_gate_does_not_fill_the_journal(caplog):
+    caplog.set_level(logging.INFO)
+    going = Run(FakeSource())
+    for _ in range(0, 3600, 12):
+        going.source.silence = "only zeros"
+        going.capture._hand_over(block(0))
+        going.source.silence = ""
+        going.capture._hand_over(block(320))
+        going.clock.now += 12
+    assert 20 <= len([one for one in caplog.records if one.EVENT != "MicrophoneOpened"]) <= 24
+
+
+@given(strategies.lists(strategies.sampled_from(CaptureEvent)))
+def test_whatever_happens_it_is_never_deaf_for_good_and_tells_each_loss_once(events):
+    state, deaf = CaptureState.OPENING, False
+    for event in events:
+        was, (state, told) = state, after(state, event)
+        if event is CaptureEvent.MUTE:
+            assert told is None
+            deaf = False  # the ear forgets it with the mute
+        match told:
+            case MicrophoneFound():
+                assert deaf
+                deaf = False
+            case MicrophoneLost() | MicrophoneSilent():
+                assert not deaf or was is CaptureState.SILENT  # which may be lost, too
+                deaf = True
+        assert (
+            deaf is (state in (CaptureState.LOST, CaptureState.SILENT))
+            or state is CaptureState.OVER
+        )
+    if CaptureEvent.END not in events:
+        state, _ = after(state, CaptureEvent.UNMUTE)
+        state, _ = after(state, CaptureEvent.SOUND)
+        assert state is CaptureState.READING
+    else:
+        assert state is CaptureState.OVER
+
+
+@pytest.mark.parametrize("state", CaptureState)
+def test_a_loss_is_told_on_the_way_into_it_only(state):
+    to, told = after(state, CaptureEvent.FAILURE)
+    lost = to is CaptureState.LOST and state is not CaptureState.LOST
+    assert (told == MicrophoneLost()) is lost

@@ -1,8 +1,8 @@
 from fakes.kernel import Kernel
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.diagnose import SoundCards
-from jarvis_ear.devices.listing import describe
 from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.selection import describe
 
 
 def cards(tmp_path, *names):

@@ -1,4 +1,4 @@
-from jarvis_ear.devices.microphone import LossMeter
+from jarvis_ear.devices.sound_faults import LossMeter
 
 RATE = 16_000
 PIECE = 640

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.diagnose import is_monitor, marked, source_of_server
-from jarvis_ear.devices.listing import describe
+from jarvis_ear.devices.selection import describe
 from jarvis_ear.devices.sound_library import Device
 
 MONITOR = "alsa_output.pci-0000_00_1f.3.analog-stereo.monitor"
@@ -100,4 +100,4 @@ def test_the_list_of_devices_says_so(tmp_path):
 
 def test_an_opened_microphone_knows_it():
     room = FakeSoundDevice(Card("pulse", inputs=32))
-    assert room.library(source=MONITOR).open_input("", rate=16_000, latency_s=0.2)[1].monitor
+    assert room.library(source=MONITOR).open_input("", rate=16_000, latency_s=0.2).device.monitor

@@ -3,10 +3,10 @@ import threading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jarvis_ear.devices.player import (
+from jarvis_ear.devices.playlist import (
     MAX_BYTES,
     MAX_CHUNKS,
-    MAX_MARKS,
+    MAX_ENDS,
     MAX_STOPPED,
     Chunk,
     EndOfReply,
@@ -49,9 +49,9 @@ def test_so_many_bytes_and_no_more():
 
 def test_marks_do_not_pile_up():
     playlist = Playlist()
-    for number in range(MAX_MARKS + 5):
+    for number in range(MAX_ENDS + 5):
         playlist.end(str(number))
-    assert sum(playlist.take(0) is not None for _ in range(MAX_MARKS + 5)) == MAX_MARKS
+    assert sum(playlist.take(0) is not None for _ in range(MAX_ENDS + 5)) == MAX_ENDS
 
 
 def test_stop_forgets_what_waits_and_what_comes_late():

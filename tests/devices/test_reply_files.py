@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from jarvis_ear.devices.player import ReplyFiles, file_name
+from jarvis_ear.devices.output import ReplyFiles, file_name
 
 
 def mode(path) -> int:

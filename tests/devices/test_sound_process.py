@@ -28,8 +28,7 @@ def process():
 
 
 def microphone(process, wanted=""):
-    stream, _, _ = process.open_input(wanted, rate=16_000, latency_s=0.2)
-    return stream
+    return process.open_input(wanted, rate=16_000, latency_s=0.2)
 
 
 def lives(pid: int) -> bool:
@@ -39,11 +38,11 @@ def lives(pid: int) -> bool:
 def test_it_is_a_sound_library(process):
     assert [device.name for device in process.devices()] == ["box"]
     assert process.default("input") == 0
-    stream, device, rate = process.open_input("", rate=16_000, latency_s=0.2)
-    assert (stream.latency, device.name, rate) == (0.25, "box", 16_000)
+    stream = process.open_input("", rate=16_000, latency_s=0.2)
+    assert (stream.latency, stream.device.name, stream.rate) == (0.25, "box", 16_000)
     assert stream.take(4, 4) == Taken(bytes(8), waiting=1234)
     stream.close()
-    speaker, _, _ = process.open_output("", latency_s=0.2)
+    speaker = process.open_output("", latency_s=0.2)
     room = speaker.write_available
     speaker.write(b"\0\0")
     assert speaker.write_available == room - 1
@@ -63,7 +62,7 @@ def test_what_the_library_says_is_passed_on(process):
 )
 def test_a_stream_that_fails_takes_its_process_along(process, count, said):
     stream = microphone(process)
-    pid = process._process.pid
+    pid = process._child.process.pid
     with pytest.raises(StreamFailed, match=said):
         stream.take(count, 4)
     assert not lives(pid)
@@ -90,7 +89,7 @@ def test_it_bears_our_name():
     process = SoundProcess()
     with suppress(DeviceError):  # there need not be any library
         process.devices()
-    assert Path(f"/proc/{process._process.pid}/comm").read_text() == "jarvis-ear\n"
+    assert Path(f"/proc/{process._child.process.pid}/comm").read_text() == "jarvis-ear\n"
     process.end()
 
 
@@ -100,8 +99,8 @@ def test_it_ends_with_whoever_started_it(tmp_path):
         "from jarvis_ear.devices.portaudio_process import SoundProcess\n"
         "process = SoundProcess()\n"
         "process.default('input')\n"
-        "print(process._process.pid, flush=True)\n"
-        "os.kill(process._process.pid, 19)\n"  # it is stopped: it sees no end of anything
+        "print(process._child.process.pid, flush=True)\n"
+        "os.kill(process._child.process.pid, 19)\n"  # it is stopped: it sees no end of anything
         "os._exit(0)\n"
     )
     done = os.popen(f'{sys.executable} -c "{script}"')  # noqa: S605 - our own words

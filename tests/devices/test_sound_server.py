@@ -4,7 +4,7 @@ from multiprocessing import Pipe
 import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
-from jarvis_ear.devices.portaudio_child import SoundServer
+from jarvis_ear.devices.portaudio_process import SoundServer
 from jarvis_ear.devices.sound_library import Device, StreamFailed, Taken
 from jarvis_ear.errors import MicrophoneUnavailable, SpeakerLost
 
@@ -40,7 +40,7 @@ def test_it_lists_and_names_the_default(ask):
 
 def test_it_reads_and_writes_and_closes(ask, room):
     card = room.cards[0]
-    (_, device, rate), error = ask("open_input", **MICROPHONE)
+    (device, rate, _), error = ask("open_input", **MICROPHONE)
     assert (device.name, rate, error) == ("box", 16_000, None)
     card.heard += b"\1\0\2\0"
     assert ask("take", least=1, most=1) == (Taken(b"\1\0", overflowed=False, waiting=1), None)

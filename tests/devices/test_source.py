@@ -12,7 +12,7 @@ from jarvis_ear.devices.sources import (
     check_source,
     make_source,
     mistake_in,
-    why_deaf,
+    why_unavailable,
 )
 from jarvis_ear.errors import DeviceError
 
@@ -40,7 +40,7 @@ def test_a_microphone_in_use_is_not_there_and_says_why(tmp_path):
     kernel = Kernel(tmp_path)
     kernel.list_cards({1: "Device"})
     kernel.hold(1, pid=42, program="arecord")
-    said = why_deaf("device", FakeSoundDevice().library(), SoundCards(tmp_path))
+    said = why_unavailable("device", FakeSoundDevice().library(), SoundCards(tmp_path))
     assert said.startswith("no sound input device")
     assert said.endswith("; hw:CARD=Device is held by arecord (pid 42)")
 

@@ -12,11 +12,10 @@ from jarvis_ear import config
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.delivery.playback import Playback, Unheard
-from jarvis_ear.devices import player as player_module
 from jarvis_ear.devices import speaker as speaker_module
-from jarvis_ear.devices.output import NoOutput, PortAudioOutput
-from jarvis_ear.devices.player import MAX_CHUNKS, REMEDY
-from jarvis_ear.devices.speaker import Speaker, make_output
+from jarvis_ear.devices.output import PortAudioOutput, make_output
+from jarvis_ear.devices.playlist import MAX_CHUNKS, Chunk
+from jarvis_ear.devices.speaker import REMEDY, Speaker
 from jarvis_ear.errors import SpeakerLost
 
 SOON_S = 10.0  # a deadline for things that happen at once
@@ -71,7 +70,8 @@ def run():
     runs = []
 
     def start(output=None, **options) -> Run:
-        runs.append(Run(output or FakeOutput(), **options))
+        is_wanted = options.get("device") != "none"
+        runs.append(Run(output or (FakeOutput() if is_wanted else None), **options))
         runs[-1].speaker.start()
         return runs[-1]
 
@@ -233,7 +233,7 @@ def test_too_many_chunks_are_refused_and_said_once(run, caplog):
     assert going.output.starved.wait(SOON_S)  # the first chunk has left the queue
     for index in range(1, MAX_CHUNKS + 4):
         going.speaker.play("a", index, WAV, wav(noise(10)))
-    assert going.speaker.refused == 3
+    assert going.speaker.counters()["reply_pieces_refused"] == 3
     assert len([line for line in caplog.messages if "queue" in line]) == 1
     going.output.make_room(None)
     going.speaker.finish("a")
@@ -253,7 +253,7 @@ def test_a_speaker_that_is_lost_costs_this_reply_and_not_the_next(run, caplog):
 
 
 def test_a_speaker_that_takes_nothing_is_given_up(run, monkeypatch, caplog):
-    monkeypatch.setattr(player_module, "GIVE_UP_S", 0.01)
+    monkeypatch.setattr(speaker_module, "GIVE_UP_S", 0.01)
     going = run(FakeOutput(room=50))
     going.say("a", wav(noise(100)), wav(noise(100)))
     assert going.ended("a") == [("started", "a"), ("ended", "a")]
@@ -269,7 +269,7 @@ def test_without_a_speaker_replies_start_and_end_in_silence(run, caplog):
         going.say(turn, wav(noise(100)))
         assert going.ended(turn) == [("started", turn), ("ended", turn)]
     assert caplog.messages == [f"replies are not heard: no sound output device; {REMEDY}"]
-    assert (going.speaker.lack, going.speaker.condition) == ("no sound output device",) * 2
+    assert (going.speaker.problem, going.speaker.condition) == ("no sound output device",) * 2
     assert len(going.output.played) == 0
 
 
@@ -285,7 +285,7 @@ def test_a_speaker_that_comes_back_is_used(run):
 
 
 def test_replies_are_kept_as_files_when_a_folder_is_named(run, tmp_path):
-    going = run(NoOutput(), output_dir=tmp_path)
+    going = run(device="none", output_dir=tmp_path)
     going.say("7f/3a", wav(noise(100)), b"nonsense", wav(noise(50)))
     going.ended("7f/3a")
     kept = sorted(path.name for path in tmp_path.iterdir())
@@ -324,12 +324,13 @@ def test_a_format_that_cannot_be_decoded_is_told(run):
 
 
 @pytest.mark.parametrize(
-    ("output", "why"),
-    [(NoOutput(), Unheard.NO_SPEAKER), (FakeOutput(), Unheard.SPEAKER_UNAVAILABLE)],
+    ("device", "why"), [("none", Unheard.NO_SPEAKER), ("", Unheard.SPEAKER_UNAVAILABLE)]
 )
-def test_without_a_loudspeaker_nothing_is_heard(run, output, why):
-    output.refusal = SpeakerLost("no sound output device")
-    going = run(output)
+def test_without_a_loudspeaker_nothing_is_heard(run, device, why):
+    output = None if device else FakeOutput()
+    if output is not None:
+        output.refusal = SpeakerLost("no sound output device")
+    going = run(output, device=device)
     going.speaker.play("a", 0, WAV, wav(noise(100)))
     assert going.next() == ("started", "a")
     assert going.heard == {"a": lost(why, 1)}  # known before the person interrupts it
@@ -348,7 +349,7 @@ def test_a_loudspeaker_that_vanishes_is_told(run):
     going.speaker.finish("a")
     going.ended("a")
     assert going.heard == {"a": lost(Unheard.SPEAKER_LOST, 2, audible=True)}
-    assert going.speaker.lack == "box: unplugged"
+    assert going.speaker.problem == "box: unplugged"
 
 
 def test_what_found_no_room_is_told(run):
@@ -383,17 +384,17 @@ def test_a_loudspeaker_that_is_not_there_is_looked_for_again(run, monkeypatch, c
     clock, output, looks = FakeClock(), FakeOutput(), queue.Queue()
     output.missing = "no sound output device"
 
-    def lack():
+    def check():
         looks.put(clock.now)
         return output.missing
 
-    output.lack = lack
+    output.check = check
     going = run(output, monotonic=clock.monotonic)
     began_at = looks.get(timeout=SOON_S)
-    clock.now += player_module.LOOK_AGAIN_S
-    assert looks.get(timeout=SOON_S) == began_at + player_module.LOOK_AGAIN_S
+    clock.now += speaker_module.CHECK_AGAIN_S
+    assert looks.get(timeout=SOON_S) == began_at + speaker_module.CHECK_AGAIN_S
     output.missing = ""
-    clock.now += player_module.LOOK_AGAIN_S
+    clock.now += speaker_module.CHECK_AGAIN_S
     looks.get(timeout=SOON_S)
     going.say("a", wav(noise(10)))
     going.ended("a")
@@ -405,7 +406,7 @@ def test_a_loudspeaker_that_is_not_there_is_looked_for_again(run, monkeypatch, c
 def test_another_loudspeaker_is_looked_for_after_a_reload(run, monkeypatch):
     monkeypatch.setattr(speaker_module, "IDLE_S", 0.001)
     there, looked = FakeOutput(), threading.Event()
-    there.lack = lambda: looked.set() or "gone"
+    there.check = lambda: looked.set() or "gone"
     monkeypatch.setattr(speaker_module, "make_output", lambda _: there)
     going = run()
     going.speaker.change(config.SpeakerOptions(device="USB"))
@@ -428,10 +429,10 @@ def test_who_wants_no_loudspeaker_any_more_is_told_of_none(run, monkeypatch, cap
 
 
 def test_who_wants_no_loudspeaker_lacks_none(run):
-    going = run(NoOutput(), device="none")
+    going = run(device="none")
     going.say("a", wav(noise(10)))
     going.ended("a")
-    assert (going.speaker.lack, going.speaker.condition) == ("", "none is configured")
+    assert (going.speaker.problem, going.speaker.condition) == ("", "none is configured")
 
 
 def test_close_ends_a_reply_that_hangs_and_leaves_no_thread(run):
@@ -458,7 +459,7 @@ def test_closing_what_never_started():
 
 
 def test_the_output_is_chosen_by_the_options():
-    assert isinstance(make_output(config.SpeakerOptions(device="none")), NoOutput)
+    assert make_output(config.SpeakerOptions(device="none")) is None
     assert isinstance(make_output(config.SpeakerOptions()), PortAudioOutput)
     assert Speaker(config.SpeakerOptions(), on_started=print, on_ended=print).close()
 
@@ -475,3 +476,37 @@ def test_other_options_count_from_the_next_reply_on(run, monkeypatch, tmp_path):
     assert (going.output.opened, other.opened) == (1, 1)
     assert np.array_equal(other.played, noise(700))
     assert [file.name for file in tmp_path.iterdir()] == ["b-000.wav"]
+
+
+CHUNK = Chunk("a", 0, WAV, wav(noise(100)))
+
+
+def test_a_chunk_that_was_stopped_on_its_way_to_the_player_is_not_played():
+    going = Run(FakeOutput())
+    going.speaker._playlist.add(CHUNK)
+    taken = going.speaker._playlist.take(0)
+    going.speaker.stop()
+    going.speaker._play(taken)
+    going.speaker._finish("a")
+    assert going.output.opened == 0
+    assert going.told.empty()
+
+
+def test_a_stop_while_the_first_sound_is_told_silences_the_rest():
+    going = Run(FakeOutput())
+    going.speaker._playlist.add(CHUNK)
+    taken = going.speaker._playlist.take(0)
+    going.speaker._on_started = lambda _: going.speaker.stop()
+    going.speaker._play(taken)
+    going.speaker._finish("a")
+    assert going.output.closed == 1
+    assert going.told.empty()
+
+
+def test_silence_twice_closes_once():
+    going = Run(FakeOutput())
+    going.speaker._play(CHUNK)
+    going.speaker._silence()
+    going.speaker._silence()
+    assert going.output.closed == 1
+    assert going.told.get() == ("started", "a")

@@ -143,12 +143,12 @@ def test_a_file_we_may_not_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is not a WAV file we can hear: it starts with b''"),
+        (b"", "is not a WAV file that can be read: it starts with b''"),
         (b"ID3\4mp3 of a song", "it starts with b'ID3\\x04', expected a RIFF header"),
         (pcm_to_wav(bytes(100))[:40], "ends before its sound begins"),
         (pcm_to_wav(bytes(100))[:44], "holds no sound"),
         (pcm_to_wav(b""), "holds no sound"),
-        (pcm_to_wav(bytes(100))[:100], "is cut off: its header promises 100 bytes, it holds 56"),
+        (pcm_to_wav(bytes(100))[:100], "is cut off: its header says 100 bytes, it holds 56"),
     ],
 )
 def test_what_is_no_complete_sound_is_refused_before_anything_is_heard(tmp_path, content, said):
@@ -168,9 +168,7 @@ def test_a_named_pipe_is_heard(tmp_path):
 
 
 def test_a_named_pipe_that_breaks_is_cut_off(tmp_path):
-    assert "20 of the promised bytes are missing" in failure(
-        piped(tmp_path, pcm_to_wav(bytes(100))[:-20])
-    )
+    assert "20 bytes of sound are missing" in failure(piped(tmp_path, pcm_to_wav(bytes(100))[:-20]))
 
 
 def test_a_named_pipe_without_sound(tmp_path):

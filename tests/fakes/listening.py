@@ -88,8 +88,6 @@ class Listening:
         self._capture = Capture(
             self._microphone,
             self._inbox,
-            on_lost=lambda _reason: None,
-            on_found=lambda: None,
             on_end=self._note_end,
         )
 

@@ -18,7 +18,7 @@ class FakeOutput:
     refusal: SpeakerLost | None = None
     """Raised by ``open``."""
     missing = ""
-    """What ``lack`` says."""
+    """What ``check`` says."""
     loss: SpeakerLost | None = None
     """Raised by ``write``."""
 
@@ -47,7 +47,7 @@ class FakeOutput:
         """Take so many samples more; None: any number."""
         self._room = samples
 
-    def lack(self) -> str:
+    def check(self) -> str:
         """Say what the test says."""
         return self.missing
 

@@ -12,12 +12,16 @@ from multiprocessing.connection import Connection
 
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.portaudio import PortAudio
-from jarvis_ear.devices.portaudio_child import SoundServer
+from jarvis_ear.devices.portaudio_process import SoundServer
 from jarvis_ear.devices.sound_library import Device, InputStream, StreamFailed, Taken
 
 
 class _Stream:
     latency = 0.25
+
+    def __init__(self, device: Device, rate: int) -> None:
+        self.device = device
+        self.rate = rate
 
     def take(self, least: int, most: int) -> Taken:
         match least:
@@ -36,13 +40,11 @@ class _Stream:
 class _Library(PortAudio):
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> InputStream:
         if wanted == "hang":
             threading.Event().wait()
-        _, device, rate = super().open_input(
-            wanted, rate=rate, latency_s=latency_s, channel=channel
-        )
-        return _Stream(), device, rate
+        opened = super().open_input(wanted, rate=rate, latency_s=latency_s, channel=channel)
+        return _Stream(opened.device, opened.rate)
 
 
 if __name__ == "__main__":

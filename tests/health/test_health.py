@@ -4,8 +4,8 @@ import threading
 from datetime import date
 
 from fakes.clock import FakeClock
-from jarvis_ear.audio.level import TOO_MUCH
 from jarvis_ear.control.client import CLIPPED_PERCENT, describe, noted
+from jarvis_ear.devices.sound_faults import TOO_MUCH
 from jarvis_ear.health import deaf_time
 from jarvis_ear.health.liveness import Beat, Part
 from jarvis_ear.health.report import Health

@@ -17,7 +17,7 @@ from jarvis_ear.delivery.events import (
     Transcribed,
     Verdict,
 )
-from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.capture import Capture, CaptureEvent
 from jarvis_ear.errors import ConnectFailed, Disconnected, MicrophoneUnavailable
 from jarvis_ear.hearing.events import Effect, ReplyEnded, ReplyStarted, SendUtterance, State
 from jarvis_ear.hearing.inbox import Inbox
@@ -120,8 +120,6 @@ def capture(clock: FakeClock) -> Capture:
     return Capture(
         FakeSource(),
         Inbox(),
-        on_lost=lambda _: None,
-        on_found=lambda: None,
         on_end=lambda _: None,
         monotonic=clock.monotonic,
     )
@@ -132,7 +130,7 @@ def test_a_microphone_that_is_away(caplog, reasons):
     clock = FakeClock()
     reader = capture(clock)
     for attempt in range(HOUR_S // 4):
-        reader._lose(MicrophoneUnavailable(reasons[attempt % len(reasons)]))
+        reader._fail(MicrophoneUnavailable(reasons[attempt % len(reasons)]))
         clock.now += 4.0
     assert 6 <= len(told(caplog)) <= 24
     assert [record.levelno for record in caplog.records].count(logging.WARNING) == 1
@@ -142,9 +140,9 @@ def test_a_loose_cable(caplog):
     clock, log = FakeClock(), TurnLog(LOGGER, transcripts=False)
     reader, ear = capture(clock), House().ear
     for _ in range(HOUR_S):
-        reader._lose(MicrophoneUnavailable("gone"))
+        reader._fail(MicrophoneUnavailable("gone"))
         clock.now += 0.5
-        reader._find()
+        reader._advance(CaptureEvent.SOUND)
         clock.now += 0.5
     assert 20 <= len(told(caplog)) <= 24
     assert "comes and goes every second | at most 24 an hour |" in PAGE

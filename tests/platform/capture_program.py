@@ -11,8 +11,10 @@ import threading
 import time
 
 from jarvis_ear import config
+from jarvis_ear.audio.frames import Block
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.sources import make_source
+from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost
 from jarvis_ear.hearing.inbox import Inbox
 
 
@@ -27,17 +29,20 @@ def main() -> None:
     channel = os.environ.get("JARVIS_TEST_CHANNEL", "0")
     source = make_source(config.MicrophoneOptions(channel=channel))
     threading.Thread(target=lambda: (sys.stdin.readline(), inbox.close()), daemon=True).start()
-    with Capture(
+    capture = Capture(
         source,
         inbox,
-        on_lost=lambda reason: tell("lost", reason=reason),
-        on_found=lambda: tell("found"),
         on_end=lambda error: tell("end", reason=str(error)),
-    ):
+    )
+    with capture:
         while not inbox.closed:
-            block = inbox.get(0.25)
-            if block is not None:
-                tell("block", start=block.start, data=block.data.hex())
+            match inbox.get(0.25):
+                case Block() as block:
+                    tell("block", start=block.start, data=block.data.hex())
+                case MicrophoneLost():
+                    tell("lost", reason=capture.lost)
+                case MicrophoneFound():
+                    tell("found")
     threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
     tell("stopped", threads=threads, gaps=source.gaps, cpu=sum(os.times()[:2]))
 

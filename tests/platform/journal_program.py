@@ -21,13 +21,12 @@ from jarvis_ear.delivery.events import (
     Transcribed,
     Verdict,
 )
-from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.silence import GapLog
+from jarvis_ear.devices.capture import Capture, CaptureEvent
 from jarvis_ear.errors import ConfigError, MicrophoneUnavailable
 from jarvis_ear.hearing.events import SendUtterance, State, StateChanged, TurnDropped, TurnOpened
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
-from jarvis_ear.journal import turns
+from jarvis_ear.journal import sound, turns
 from jarvis_ear.log import journal, setup
 from jarvis_ear.log.setup import log_final_error, log_lifecycle
 from jarvis_ear.mute import Mute
@@ -88,15 +87,14 @@ def live() -> None:
     capture = Capture(
         FakeSource(),
         Inbox(),
-        on_lost=lambda _: None,
-        on_found=lambda: None,
         on_end=lambda _: None,
         monotonic=CLOCK.monotonic,
     )
-    capture._lose(MicrophoneUnavailable("it was unplugged"))
+    capture._fail(MicrophoneUnavailable("it was unplugged"))
     CLOCK.now += 4.2
-    capture._find()
-    GapLog().tell("microphone 'usb'", 40, CLOCK.now)
+    capture._advance(CaptureEvent.SOUND)
+    lost = sound.SOUND_LOST.fields(SOURCE="microphone 'usb'", LOST_MS=40)
+    LOGGER.warning("microphone 'usb' lost 40 ms of sound", extra=lost)
 
     mute = Mute(Path(tempfile.mkdtemp()), None, on_change=lambda _: None)
     mute.load()

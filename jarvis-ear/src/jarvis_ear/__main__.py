@@ -32,22 +32,15 @@ from jarvis_ear.control.server import ControlServer
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.models import EarFactory, wake_word
+from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.sources import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
-from jarvis_ear.devices.stream_clock import SampleClock
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossMark
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.health.report import Counters, Health
 from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import (
-    Hushed,
-    MicrophoneFound,
-    MicrophoneLost,
-    MicrophoneSilent,
-    Muted,
-    Unmuted,
-)
+from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.lifecycle import LastTurn, StopSignal
@@ -63,7 +56,6 @@ from jarvis_ear.systemd.status_text import BackendOutage, Service
 from jarvis_ear.turn_trace.console_view import ConsoleFeed
 from jarvis_ear.turn_trace.journal_view import TurnLog
 from jarvis_ear.turn_trace.trace import FanOut
-from jarvis_ear.units import Samples
 
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
@@ -144,7 +136,7 @@ def _start(
     bus = BusMembership(options, mute)
     last_turn = LastTurn()
     is_fast = options.microphone.fast
-    sample_clock = SampleClock(Samples(0)) if is_fast else SampleClock()
+    sample_clock = SampleClock(in_real_time=not is_fast)
     bridge = Bridge(
         ear=inbox,
         log=FanOut(log, showing.publisher, bus.news, last_turn),
@@ -166,8 +158,8 @@ def _start(
         ears.make(options.hearing, backend.growth_ms),
         inbox,
         bridge.effect,
-        patient=is_fast,
-        on_block=sample_clock.heard if is_fast else _ignore,  # it waits, and is spoken when heard
+        waits_for_replies=is_fast,
+        on_block=sample_clock.processed,
         on_finished=lambda: ending.finish(last_turn.failure()),
         on_failure=ending.fail,
     )
@@ -175,11 +167,8 @@ def _start(
     capture = Capture(
         source,
         inbox,
-        on_lost=lambda _reason: inbox.tell(MicrophoneLost()),
-        on_silent=lambda _reason: inbox.tell(MicrophoneSilent()),
-        on_found=lambda: inbox.tell(MicrophoneFound()),
         on_end=_when_sound_ends(ear, ending),
-        on_block=_ignore if is_fast else sample_clock.heard,
+        on_block=sample_clock.captured,
         muted=is_muted,
         losses=LossMark(_own_runtime_folder()),
     )
@@ -223,10 +212,6 @@ def _start(
         bus,
         showing,
     )
-
-
-def _ignore(_end: Samples) -> None:
-    """Leave it to another part to note when sound came."""
 
 
 @contextmanager

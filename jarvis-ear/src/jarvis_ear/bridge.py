@@ -84,7 +84,7 @@ class TurnObserver(Protocol):
 class Listener(Protocol):
     """What the bridge needs from the inbox. No call blocks."""
 
-    def tell(self, event: object) -> None:
+    def tell(self, event: Event) -> None:
         """Pass an event to the ear."""
 
 

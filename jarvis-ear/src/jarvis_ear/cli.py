@@ -213,9 +213,10 @@ def _composition_root() -> Run:
 
 
 def _devices() -> str:
-    from jarvis_ear.devices.listing import describe  # noqa: PLC0415 - for this only
+    from jarvis_ear.devices.portaudio_process import for_input  # noqa: PLC0415 - for this only
+    from jarvis_ear.devices.selection import describe  # noqa: PLC0415 - likewise
 
-    return describe()
+    return describe(for_input())
 
 
 def _completion(shell: str) -> str:

@@ -168,7 +168,7 @@ class Components:
             muted_until=self.mute.until,
             stuck=self.beat.stuck,
             backend=self.away.look(connected=self.backend.connected, refused=refused),
-            speaker=self.speaker.lack,
+            speaker=self.speaker.problem,
             reload=reload.note,
             reload_waits=reload.waits,
         )
@@ -198,13 +198,8 @@ class ReloadSteps:
     def _make_ear(self, options: config.Config) -> Step:
         """Get an ear ready; the step has it used."""
         growth_ms = WIRES[options.backend.protocol].growth_ms
-        ear, keep = self._ears.prepare(options.hearing, growth_ms)
-
-        def use() -> None:
-            keep()
-            self._running.ear.change(ear)
-
-        return use
+        ear = self._ears.make(options.hearing, growth_ms)
+        return partial(self._running.ear.change, ear)
 
     def _deliver_to(self, options: config.Config) -> Step:
         """Another wire may want to hear more often of a sentence; a bus may share the login."""

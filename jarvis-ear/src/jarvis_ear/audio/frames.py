@@ -1,6 +1,5 @@
 """Blocks and frames of PCM16."""
 
-from collections import deque
 from dataclasses import dataclass
 
 from jarvis_ear.units import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, Samples
@@ -71,29 +70,3 @@ class Framer:
         self.gaps += 1
         self._carried = b""
         self._next = to
-
-
-class Ring:
-    """Keeps the last ``capacity`` frames. Owned by the ear thread.
-
-    Bound: ``capacity`` frames; when full, the oldest is dropped (by design, and not counted).
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self._frames: deque[Frame] = deque(maxlen=capacity)
-
-    def push(self, frame: Frame) -> None:
-        """Append ``frame`` as the newest."""
-        self._frames.append(frame)
-
-    def get(self) -> list[Frame]:
-        """Return all kept frames, oldest first."""
-        return list(self._frames)
-
-    def since(self, position: Samples) -> list[Frame]:
-        """Return the frames that hold sound from ``position`` on, oldest first."""
-        return [frame for frame in self._frames if frame.end > position]
-
-    def clear(self) -> None:
-        """Drop all frames: the next one does not continue them."""
-        self._frames.clear()

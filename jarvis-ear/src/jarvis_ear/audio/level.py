@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from jarvis_ear.units import FRAME_SAMPLES, Dbfs
 
@@ -56,56 +55,6 @@ def _dbfs(amplitude: float) -> Dbfs:
     if amplitude <= 0:
         return SILENCE
     return Dbfs(20 * math.log10(amplitude / FULL_SCALE))
-
-
-WINDOW_S: Final = 60
-"""Seconds of sound over which the share is computed."""
-
-TOO_MUCH: Final = 0.001
-"""Share of clipped samples that warrants a warning: one in a thousand.
-
-Measured with the shipped wake model and the recordings of tests/data, one wake word a minute:
-spoken 6 dB too loud, 0.12 % of the minute is clipped and the score stays at 0.98; spoken 10 dB too
-loud, 0.29 % is clipped, and the score of 0.46 is below the threshold.
-"""
-
-
-class ClippingMeter:
-    """Counts samples at either end of the 16-bit scale, second by second. For one thread.
-
-    A sample counts as clipped when it is 32 767, -32 767 or -32 768: the sound probably exceeded
-    the scale. Clipping inside the device below that level is not detected.
-    """
-
-    def __init__(self) -> None:
-        self._seconds: deque[tuple[int, int]] = deque(maxlen=WINDOW_S)  # (samples, clipped)
-        self._samples = 0
-        self._clipped = 0
-
-    def hear(self, sound: npt.NDArray[np.int16], rate: int) -> None:
-        """Add the next samples of one channel, at ``rate`` samples per second."""
-        self._samples += len(sound)
-        self._clipped += int(np.count_nonzero((sound >= CLIPPED) | (sound <= -CLIPPED)))
-        if self._samples >= rate:
-            self._seconds.append((self._samples, self._clipped))
-            self._samples = self._clipped = 0
-
-    @property
-    def share(self) -> float:
-        """Clipped share of the last minute of sound, 0 ... 1; 0 before the first whole second."""
-        samples = sum(samples for samples, _ in self._seconds)
-        clipped = sum(clipped for _, clipped in self._seconds)
-        return clipped / samples if samples else 0.0
-
-    @property
-    def is_too_much(self) -> bool:
-        """Whether ``TOO_MUCH`` or more of a whole minute is clipped, which warrants a warning.
-
-        A shorter time counts as a minute, so that one loud bang after an opening is no alarm.
-        """
-        clipped = sum(clipped for _, clipped in self._seconds)
-        longest = max((samples for samples, _ in self._seconds), default=1)
-        return clipped >= TOO_MUCH * WINDOW_S * longest
 
 
 WINDOW: Final = 300

@@ -145,7 +145,7 @@ def _are_names(names: object) -> bool:
 
 
 CLIPPED_PERCENT: Final = 0.1
-"""Same value as ``audio.clipping.TOO_MUCH``; that module imports numpy."""
+"""Same value as ``devices.sound_faults.TOO_MUCH``; that module imports numpy."""
 
 
 def describe(report: Mapping[str, Any]) -> str:

@@ -11,72 +11,69 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Block
-from jarvis_ear.audio.level import ClippingMeter
+from jarvis_ear.audio.resample import Resampler
+from jarvis_ear.audio.wav import mix
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.devices import stream_clock as channels
-from jarvis_ear.devices.silence import ClipLog, DigitalSilence, GapLog, SilenceChange, SilenceLog
+from jarvis_ear.devices.sound_faults import ClippingMeter, DigitalSilence, LossMeter
 from jarvis_ear.devices.sound_library import (
+    MIX,
     Device,
     InputStream,
     SoundLibrary,
     StreamFailed,
     count_for,
 )
-from jarvis_ear.devices.stream_clock import StreamClock
 from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
-from jarvis_ear.journal.sound import MICROPHONE_MONITOR
-from jarvis_ear.units import SAMPLE_RATE
+from jarvis_ear.journal.sound import MICROPHONE_MONITOR, SOUND_CLIPPED, SOUND_LOST
+from jarvis_ear.log.throttle import RARE_S, Throttle
+from jarvis_ear.units import SAMPLE_RATE, Samples
 
 _LOGGER = logging.getLogger(__name__)
 
-TOLERANCE_S: Final = 0.1
-"""Drivers deliver sound in periods of up to about 50 ms: a lag below twice that is no loss."""
 
-PATIENCE_S: Final = 1.0
-"""Sound servers may deliver late: samples missing for longer are lost."""
+def choose(data: bytes, count: int, choice: str) -> npt.NDArray[np.int16]:
+    """Return one channel, or the mean of all, of interleaved PCM16 with ``count`` channels."""
+    sound = np.frombuffer(data, "<i2").reshape(-1, count)
+    if choice == MIX:
+        return mix(sound)
+    return sound[:, int(choice)]
 
-TRACKING: Final = 1 / 64
-"""Converters drift by up to 0.1 per mille: the usual lag follows within seconds."""
 
+class StreamClock:
+    """Converts the rate and counts the position, across gaps and changes of the device.
 
-class LossMeter:
-    """Measures lost samples by comparing arrived samples with the clock. Owned by their reader.
-
-    A driver that loses sound usually raises its overflow flag, but not always, and never says how
-    much it lost. Samples arrive at a known rate, so a lag behind the clock is a loss.
+    Owned by the reader of the device.
     """
 
-    def __init__(self, rate: int, now: float) -> None:
+    def __init__(self) -> None:
+        self._rate = SAMPLE_RATE
+        self._resampler = Resampler(SAMPLE_RATE, SAMPLE_RATE)
+        self._base = Samples(0)  # start of the sound since the last gap
+        self._taken = 0  # device samples since then
+        self._position = Samples(0)  # end of the last block
+
+    def begin(self, rate: int, away_s: float) -> None:
+        """Continue with a device of ``rate``, after ``away_s`` seconds without a device."""
+        self.skip(round(away_s * self._rate))
         self._rate = rate
-        self._began = now
-        self._usual: float | None = None
-        self._missing_since: float | None = None
+        self._resampler = Resampler(rate, SAMPLE_RATE)
 
-    def lost(self, now: float, arrived: int, *, overflowed: bool) -> int:
-        """Return the samples lost since the last call, usually 0.
+    def skip(self, lost: int) -> None:
+        """Skip ``lost`` device samples, and discard what the resampler holds."""
+        past = round((self._taken + lost) * SAMPLE_RATE / self._rate)
+        self._base = self._position = Samples(self._base + past)
+        self._taken = 0
+        self._resampler = Resampler(self._rate, SAMPLE_RATE)
 
-        ``arrived`` counts all samples that were read, are waiting in the device, or were declared
-        lost before. A flagged overflow counts as at least one sample.
-        """
-        behind = (now - self._began) * self._rate - arrived
-        if self._usual is None or behind < self._usual - TOLERANCE_S * self._rate:
-            self._usual = behind  # samples cannot be early: the usual lag was too high
-        missing = behind - self._usual
-        if overflowed:
-            return self._declare(max(1, round(missing)))
-        if missing < TOLERANCE_S * self._rate:
-            self._usual += missing * TRACKING
-            self._missing_since = None
-            return 0
-        if self._missing_since is None:
-            self._missing_since = now
-        if now - self._missing_since < PATIENCE_S:
-            return 0
-        return self._declare(round(missing))
-
-    def _declare(self, count: int) -> int:
-        self._missing_since = None
-        return count
+    def push(self, pcm: npt.NDArray[np.int16]) -> Block | None:
+        """Return the block made from ``pcm``, or None if it only fills the resampler."""
+        self._taken += len(pcm)
+        out = self._resampler.push(pcm)
+        if len(out) == 0:
+            return None
+        block = Block(self._position, out.astype("<i2", copy=False).tobytes())
+        self._position = block.end
+        return block
 
 
 PIECE_MS: Final = 40
@@ -84,6 +81,9 @@ PIECE_MS: Final = 40
 
 MAX_PIECE_MS: Final = 1000
 """Maximum length of one read when catching up after a pause: the inbox can hold it."""
+
+CLIPPED_EVERY_S: Final = 3600.0
+"""Seconds between warnings: a gain that is too high stays so until a person lowers it."""
 
 MIN_AWAY_S: Final = 0.02
 """Minimum gap between two openings, so that their sound is never joined."""
@@ -94,8 +94,6 @@ class _Reading:
     """State of an open microphone that changes from read to read."""
 
     stream: InputStream
-    device: Device
-    rate: int
     channels: int
     heard_at: float
     """Time of the opening, or of the last samples."""
@@ -129,14 +127,14 @@ class Microphone:
         self._library = library or portaudio_process.for_input()
         self._monotonic = monotonic
         self._reading: _Reading | None = None
-        self._stamper = StreamClock()
+        self._clock = StreamClock()
         self._silence = DigitalSilence()
         self._last_heard_at: float | None = None
-        self._gap_log = GapLog()
-        self._silence_log = SilenceLog()
         self._clipping = ClippingMeter()
-        self._clip_log = ClipLog()
-        self._monitor_told = ""  # name of the monitor in the last warning
+        self._loss_warnings = Throttle(RARE_S)  # an overloaded machine loses sound all the time
+        self._clip_warnings = Throttle(CLIPPED_EVERY_S, CLIPPED_EVERY_S)
+        self._unreported_ms = 0  # lost sound since the last warning
+        self._reported_monitor = ""  # name of the monitor in the last warning
         self.is_monitor = False
         """Whether the last opened device is a loudspeaker's monitor. Any thread may read it."""
         self.silence = ""
@@ -162,7 +160,7 @@ class Microphone:
     def name(self) -> str:
         """Name of the open device, else of the configured one."""
         if self._reading is not None:
-            return f"microphone {self._reading.device.name!r}"
+            return f"microphone {self._reading.stream.device.name!r}"
         return f"microphone {self._options.device or 'default'!r}"
 
     def change(self, options: config.MicrophoneOptions) -> None:
@@ -173,7 +171,7 @@ class Microphone:
         """Look up the device anew and open it, or raise MicrophoneUnavailable."""
         self._options = self._wanted
         try:
-            stream, device, rate = self._library.open_input(
+            stream = self._library.open_input(
                 self._options.device,
                 rate=SAMPLE_RATE,
                 latency_s=self._options.latency_ms / 1000,
@@ -183,10 +181,10 @@ class Microphone:
             raise
         except DeviceError as error:
             raise MicrophoneUnavailable(str(error)) from error
-        count = count_for(self._options.channel, device)
-        self._reading = _Reading(stream, device, rate, count, heard_at=self._monotonic())
-        _LOGGER.debug("%s is open at %d Hz", self.name, rate)
-        self._warn_of_monitor(device)
+        count = count_for(self._options.channel, stream.device)
+        self._reading = _Reading(stream, count, heard_at=self._monotonic())
+        _LOGGER.debug("%s is open at %d Hz", self.name, stream.rate)
+        self._warn_of_monitor(stream.device)
 
     def read(self) -> Block | None:
         """Return the next block, waiting up to one piece (40 ms); None if nothing arrived."""
@@ -208,16 +206,16 @@ class Microphone:
         reading.stream.close()
 
     def _read(self, reading: _Reading) -> Block | None:
-        piece, most = (reading.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
+        piece, most = (reading.stream.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
         taken = reading.stream.take(piece, most)
         if not taken.data:
             self._check_stall(reading)
             return None
-        pcm = channels.choose(taken.data, reading.channels, self._options.channel)
+        pcm = choose(taken.data, reading.channels, self._options.channel)
         self.overflows += taken.overflowed
         self._account(reading, pcm, waiting=taken.waiting, overflowed=taken.overflowed)
-        self._listen(pcm, reading.device, reading.rate)
-        return self._stamper.push(pcm)
+        self._listen(pcm, reading.stream.device, reading.stream.rate)
+        return self._clock.push(pcm)
 
     def _check_stall(self, reading: _Reading) -> None:
         now = self._monotonic()
@@ -231,20 +229,24 @@ class Microphone:
     def _account(
         self, reading: _Reading, pcm: npt.NDArray[np.int16], *, waiting: int, overflowed: bool
     ) -> None:
-        now = reading.heard_at = self._monotonic()
-        reading.empty_since = None
+        now, rate = self._monotonic(), reading.stream.rate
+        reading.heard_at, reading.empty_since = now, None
         if reading.meter is None:
-            reading.meter = LossMeter(reading.rate, now)
-            self._stamper.begin(reading.rate, self._away_s(now - len(pcm) / reading.rate))
+            reading.meter = LossMeter(rate, now)
+            self._clock.begin(rate, self._away_s(now - len(pcm) / rate))
         reading.arrived += len(pcm)
         lost = reading.meter.lost(now, reading.arrived + waiting, overflowed=overflowed)
         if lost == 0:
             return
         reading.arrived += lost
-        self._stamper.skip(lost)
+        self._clock.skip(lost)
         self.gaps += 1
         self.samples_lost += lost
-        self._gap_log.tell(self.name, lost * 1000 // reading.rate, now)
+        self._unreported_ms += lost * 1000 // rate
+        if self._loss_warnings.allows(now):
+            lost_ms, self._unreported_ms = self._unreported_ms, 0
+            fields = SOUND_LOST.fields(SOURCE=self.name, LOST_MS=lost_ms)
+            _LOGGER.warning("%s lost %d ms of sound", self.name, lost_ms, extra=fields)
 
     def _away_s(self, began_at: float) -> float:
         if self._last_heard_at is None:
@@ -253,21 +255,22 @@ class Microphone:
 
     def _listen(self, pcm: npt.NDArray[np.int16], device: Device, rate: int) -> None:
         """Check samples for silence and clipping before the rate conversion alters them."""
-        now = self._monotonic()
-        match self._silence.hear(pcm.astype("<i2", copy=False).tobytes(), rate):
-            case SilenceChange.DEAD:
-                self._look_for_monitor(device)
-                self._silence_log.dead(self.name, self._why_silent(), now)
-            case SilenceChange.ALIVE:
-                self._silence_log.alive(self.name, now)
-                if self.is_monitor:
-                    self._look_for_monitor(device)
-        dead = self._silence.is_dead
-        self.silence = self._why_silent() if dead else ""
+        changed = self._silence.hear(pcm, rate)
+        is_dead = self._silence.is_dead
+        if changed and (is_dead or self.is_monitor):
+            self._look_for_monitor(device)
+        self.silence = self._why_silent() if is_dead else ""
         self._clipping.hear(pcm, rate)
         self.clipped = self._clipping.share
-        if self._clipping.is_too_much and not dead:
-            self._clip_log.tell(self.name, self.clipped, now)
+        if self._clipping.is_too_much and not is_dead:
+            self._warn_of_clipping()
+
+    def _warn_of_clipping(self) -> None:
+        if self._clip_warnings.allows(self._monotonic()):
+            percent = f"{100 * self.clipped:.2g}"
+            fields = SOUND_CLIPPED.fields(SOURCE=self.name, CLIPPED_PERCENT=percent)
+            words = "%s is too loud: %s %% of the last minute is clipped; lower its gain: alsamixer"
+            _LOGGER.warning(words, self.name, percent, extra=fields)
 
     def _why_silent(self) -> str:
         why = "a monitor, and no microphone" if self.is_monitor else "muted, or not connected?"
@@ -278,7 +281,7 @@ class Microphone:
         try:
             listed = self._library.devices()
         except DeviceError as error:
-            _LOGGER.debug("nobody knows whether %s is a monitor: %s", self.name, error)
+            _LOGGER.debug("cannot tell whether %s is a monitor: %s", self.name, error)
             return
         self._warn_of_monitor(next((one for one in listed if one.index == device.index), device))
 
@@ -286,9 +289,9 @@ class Microphone:
         """Warn once about a monitor, which a sound server provides if there is no microphone."""
         self.is_monitor = device.monitor
         if not device.monitor:
-            self._monitor_told = ""
-        elif device.name != self._monitor_told:
+            self._reported_monitor = ""
+        elif device.name != self._reported_monitor:
             fields = MICROPHONE_MONITOR.fields(SOURCE=self.name)
-            words = "%s is the monitor of a loudspeaker, and hears nobody: see jarvis-ear devices"
+            words = "%s is the monitor of a loudspeaker, not a microphone: see jarvis-ear devices"
             _LOGGER.warning(words, self.name, extra=fields)
-            self._monitor_told = device.name
+            self._reported_monitor = device.name

@@ -4,11 +4,10 @@
 looks up a host of its vendor and writes a database into the home directory.
 """
 
+import functools
 import importlib.util
 import os
 import secrets
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -211,50 +210,27 @@ class EarFactory:
     """
 
     def __init__(self) -> None:
-        self._model: Path | None = None
-        self._wake: OpenWakeWord | None = None
-        self._speech: Silero | None = None
+        self._wake_model = functools.lru_cache(maxsize=1)(OpenWakeWord)
+        self._speech_model = functools.cache(Silero)
 
     def load(self, hearing: config.HearingOptions) -> None:
         """Load the models, or raise ConfigError."""
-        self._keep(hearing.wake.model, self._wake_model(hearing.wake.model))
+        self._wake_model(hearing.wake.model)
         self._speech_model()
 
     def make(self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS) -> Ear:
-        """Make an ear that reports every ``growth_ms`` of an utterance, or raise ConfigError."""
-        ear, keep = self.prepare(hearing, growth_ms)
-        keep()
-        return ear
+        """Make an ear that reports every ``growth_ms`` of an utterance, or raise ConfigError.
 
-    def prepare(
-        self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS
-    ) -> tuple[Ear, Callable[[], None]]:
-        """Make an ear that may never be used, or raise ConfigError.
-
-        Call the second value when the ear is used: it keeps the wake model for later ears.
+        It has the models of the ear before it, unless ``hearing`` names another wake model.
         """
-        model, wake = hearing.wake.model, self._wake_model(hearing.wake.model)
-        ear = Ear(
+        return Ear(
             hearing,
             gate=WebRtcVad(hearing.gate.aggressiveness),
-            wake=wake,
+            wake=self._wake_model(hearing.wake.model),
             speech=self._speech_model(),
             machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
             growth_ms=growth_ms,
         )
-        return ear, partial(self._keep, model, wake)
-
-    def _keep(self, model: Path | None, wake: OpenWakeWord) -> None:
-        self._model, self._wake = model, wake
-
-    def _wake_model(self, model: Path | None) -> OpenWakeWord:
-        """Return the kept model if it is this one, else load it."""
-        return OpenWakeWord(model) if self._wake is None or model != self._model else self._wake
-
-    def _speech_model(self) -> Silero:
-        if self._speech is None:
-            self._speech = Silero()
-        return self._speech
 
 
 def wake_word(hearing: config.HearingOptions) -> str:

@@ -1,17 +1,27 @@
-"""Output: the device that plays a reply, or a silent replacement."""
+"""Outputs of a reply: the loudspeaker, and files."""
 
+import logging
+import os
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from jarvis_ear import config
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.devices.selection import find
-from jarvis_ear.devices.sound_library import Device, OutputStream, SoundLibrary, StreamFailed
+from jarvis_ear.devices.selection import look_up
+from jarvis_ear.devices.sound_library import OutputStream, SoundLibrary, StreamFailed
 from jarvis_ear.errors import DeviceError, SpeakerLost
-from jarvis_ear.units import SAMPLE_RATE
+from jarvis_ear.paths import open_regular
+
+_LOGGER = logging.getLogger(__name__)
+
+NONE: Final = "none"
+"""Value of ``speaker.device`` for no speaker."""
 
 LATENCY_S: Final = 0.2
 """Seconds of sound written ahead: a delay of this length causes no crackle."""
@@ -26,7 +36,7 @@ DRAIN_EXTRA_S: Final = 0.5
 class Output(Protocol):
     """A speaker, used for one reply at a time. Owned by the speaker thread."""
 
-    def lack(self) -> str:
+    def check(self) -> str:
         """Return why no loudspeaker can be opened, without opening it; empty if one can."""
 
     def open(self) -> int:
@@ -43,29 +53,6 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Stop playing at once and close the device. Idempotent."""
-
-
-class NoOutput:
-    """Output that discards a reply, when there is no speaker. For one thread."""
-
-    def lack(self) -> str:
-        """Return the empty string: no device is needed."""
-        return ""
-
-    def open(self) -> int:
-        """Return the sample rate of the rest of the program."""
-        return SAMPLE_RATE
-
-    def write(self, pcm: npt.NDArray[np.int16]) -> int:
-        """Accept everything at once."""
-        return len(pcm)
-
-    def pending(self) -> bool:
-        """Return False: nothing is ever played."""
-        return False
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 class PortAudioOutput:
@@ -88,18 +75,16 @@ class PortAudioOutput:
         self._monotonic = monotonic
         self._sleep = sleep
         self._stream: OutputStream | None = None
-        self._device: Device | None = None
-        self._rate = 0  # samples per second of the open stream
         self._room = 0  # samples that fit into the empty buffer
         self._heard_by = 0.0  # time by which the last written sample must have been played
 
-    def lack(self) -> str:
+    def check(self) -> str:
         """Look up the device: about 10 ms, or a second if the sound process does not run yet.
 
         The list of devices is as recent as the last opening of the microphone.
         """
         try:
-            find(self._list.devices(), self._wanted, "output", self._list.default("output"))
+            look_up(self._list, self._wanted, "output")
         except DeviceError as error:
             return str(error)
         return ""
@@ -107,19 +92,17 @@ class PortAudioOutput:
     def open(self) -> int:
         """Open the device at the rate it prefers, or raise SpeakerLost."""
         try:
-            self._stream, self._device, self._rate = self._library.open_output(
-                self._wanted, latency_s=LATENCY_S
-            )
-            self._room = self._stream.write_available
+            stream = self._stream = self._library.open_output(self._wanted, latency_s=LATENCY_S)
+            self._room = stream.write_available
         except SpeakerLost:
             raise
         except (DeviceError, StreamFailed) as error:
             raise SpeakerLost(str(error)) from error
-        return self._rate
+        return stream.rate
 
     def write(self, pcm: npt.NDArray[np.int16]) -> int:
         """Write as much as the device has room for now or within 20 ms; return the count."""
-        stream, device = self._opened()
+        stream = self._opened()
         try:
             room = stream.write_available
             if room == 0:
@@ -129,13 +112,13 @@ class PortAudioOutput:
             if count:
                 stream.write(pcm[:count].astype("<i2", copy=False).tobytes())
         except StreamFailed as error:
-            raise SpeakerLost(f"{device.name}: {error}") from error
+            raise SpeakerLost(f"{stream.device.name}: {error}") from error
         self._heard_by = self._monotonic() + stream.latency + DRAIN_EXTRA_S
         return count
 
     def pending(self) -> bool:
         """Return whether the buffer still holds sound, and its time has not passed."""
-        stream, _ = self._opened()
+        stream = self._opened()
         if self._monotonic() > self._heard_by:
             return False
         try:
@@ -149,7 +132,50 @@ class PortAudioOutput:
         if stream is not None:
             stream.close()
 
-    def _opened(self) -> tuple[OutputStream, Device]:
-        if self._stream is None or self._device is None:
+    def _opened(self) -> OutputStream:
+        if self._stream is None:
             raise SpeakerLost(f"speaker {self._wanted or 'default'!r} is not open")
-        return self._stream, self._device
+        return self._stream
+
+
+def make_output(options: config.SpeakerOptions) -> Output | None:
+    """Return the configured output, not yet open; None: no speaker is wanted."""
+    if options.device == NONE:
+        _LOGGER.info("no speaker is configured: replies are not heard")
+        return None
+    return PortAudioOutput(options.device)
+
+
+MAX_NAME: Final = 64
+"""Characters of a turn id that go into a file name."""
+
+
+class ReplyFiles:
+    """Writes replies as ``<turn>-<index>.wav``, readable by the owner only. For the speaker thread.
+
+    A failure to write is one warning, and does not affect the reply.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.failures = 0
+        """Chunks that could not be written."""
+
+    def save(self, turn_id: str, index: int, audio: bytes) -> None:
+        """Write one chunk; a file of the same name is replaced."""
+        path = self._folder / file_name(turn_id, index)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(open_regular(path, os.O_WRONLY | os.O_CREAT), "wb") as file:  # noqa: PTH123 - a descriptor
+                file.truncate()
+                file.write(audio)
+        except OSError as error:
+            self.failures += 1
+            level = logging.WARNING if self.failures == 1 else logging.DEBUG
+            _LOGGER.log(level, "reply not kept in %s: %s", self._folder, error.strerror)
+
+
+def file_name(turn_id: str, index: int) -> str:
+    """Return the file name of a chunk; text from the backend never becomes a path."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", turn_id)[:MAX_NAME] or "turn"
+    return f"{safe}-{index % 1_000_000:03d}.wav"

@@ -2,8 +2,12 @@
 
 PortAudio, the libraries below it and drivers hang or crash when a device fails at the wrong moment.
 A process that hangs or crashes is replaced within a second, and the daemon continues.
+
+The protocol: one pickled request (method, arguments) at a time, one pickled answer (value, error).
+The process is this module: ``python -m jarvis_ear.devices.portaudio_process DESCRIPTOR``.
 """
 
+import ctypes
 import functools
 import logging
 import os
@@ -12,20 +16,23 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+from jarvis_ear.devices.portaudio import PortAudio
 from jarvis_ear.devices.sound_library import (
     Device,
     InputStream,
     Kind,
     OutputStream,
+    SoundLibrary,
     StreamFailed,
     Taken,
 )
 from jarvis_ear.errors import DeviceError
-from jarvis_ear.process import inherited
+from jarvis_ear.process import forbid_dumps, inherited
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,14 +45,53 @@ OPEN_S: Final = 5.0
 KILL_S: Final = 1.0
 """The kernel ends a process at once, unless the kernel itself waits for hardware."""
 
-SAID: Final = 4096
+STDERR_BYTES: Final = 4096
 """Bytes read from the end of its standard error: the last line gives the cause of a crash."""
 
-CAUSE: Final = 200
+CAUSE_LENGTH: Final = 200
 """Characters of a cause in an error text; the debug log has the rest."""
 
+COMMAND: Final = (sys.executable, "-m", "jarvis_ear.devices.portaudio_process")
 
-COMMAND: Final = (sys.executable, "-m", "jarvis_ear.devices.portaudio_child")
+PR_SET_PDEATHSIG: Final = 1
+"""From linux/prctl.h: the signal that a process gets when the thread that started it ends."""
+
+PR_SET_NAME: Final = 15
+"""Likewise: the process name, shown as the program that holds the microphone."""
+
+_OF_LIBRARY: Final = ("devices", "default", "open_input", "open_output")
+"""Methods of ``SoundLibrary``; all others are those of the open stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A running process."""
+
+    process: subprocess.Popen[bytes]
+    connection: "Connection[Any, Any]"
+    stderr: int
+    """File in memory that is its standard error."""
+
+    def cause_of_end(self) -> str:
+        """Return what ended the process: its last line, else its signal or exit status."""
+        size = os.fstat(self.stderr).st_size
+        data = os.pread(self.stderr, STDERR_BYTES, max(0, size - STDERR_BYTES))
+        if text := data.decode("utf-8", "replace").strip():
+            _LOGGER.debug("the sound process says: %s", text)
+            return text.splitlines()[-1][:CAUSE_LENGTH]
+        try:
+            status = self.process.wait(KILL_S)
+        except subprocess.TimeoutExpired:
+            return "it closed its connection"
+        return signal.Signals(-status).name if status < 0 else f"exit status {status}"
+
+    def kill(self) -> None:
+        """Kill the process and release everything."""
+        os.close(self.stderr)
+        self.connection.close()
+        self.process.kill()
+        with suppress(subprocess.TimeoutExpired):  # the kernel hangs in the driver
+            self.process.wait(KILL_S)
 
 
 class SoundProcess:
@@ -58,42 +104,40 @@ class SoundProcess:
     def __init__(self, command: tuple[str, ...] = COMMAND) -> None:
         self._command = command
         self._lock = threading.Lock()  # protects the fields below; held for at most OPEN_S
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection[Any, Any] | None = None
-        self._stderr: int | None = None  # a file in memory: standard error of the process
+        self._child: _Child | None = None
         self.generation = 0
         """Number of the process; a stream belongs to one process."""
 
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
-        listed: tuple[Device, ...] = self._ask("devices")
+        listed: tuple[Device, ...] = self._request("devices")
         return listed
 
     def default(self, kind: Kind) -> int:
         """Return the index of the default device, -1 if there is none."""
-        return int(self._ask("default", kind=kind))
+        return int(self._request("default", kind=kind))
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> InputStream:
         """Open and start a microphone, as in ``SoundLibrary``."""
-        latency, device, rate = self._ask(
+        opened = self._request(
             "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
         )
-        return RemoteStream(self, latency), device, rate
+        return RemoteStream(self, *opened)
 
-    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+    def open_output(self, wanted: str, *, latency_s: float) -> OutputStream:
         """Open and start a speaker, as in ``SoundLibrary``."""
-        latency, device, rate = self._ask("open_output", wanted=wanted, latency_s=latency_s)
-        return RemoteStream(self, latency), device, rate
+        opened = self._request("open_output", wanted=wanted, latency_s=latency_s)
+        return RemoteStream(self, *opened)
 
-    def ask_stream(self, generation: int, verb: str, **words: object) -> Any:  # noqa: ANN401 - as the verb has it
+    def request_stream(self, generation: int, method: str, **arguments: object) -> Any:  # noqa: ANN401 - as the method has it
         """Send a request to the open stream; on failure end the process and raise StreamFailed."""
         with self._lock:
-            if generation != self.generation or self._connection is None:
+            if generation != self.generation or self._child is None:
                 raise StreamFailed("the sound system was started anew")
             try:
-                return self._call(ANSWER_S, verb, words)
+                return self._call(self._child, ANSWER_S, method, arguments)
             except StreamFailed:
                 self._end()
                 raise
@@ -105,108 +149,81 @@ class SoundProcess:
         with self._lock:
             self._end()
 
-    def _ask(self, verb: str, **words: object) -> Any:  # noqa: ANN401 - as the verb has it
+    def _request(self, method: str, **arguments: object) -> Any:  # noqa: ANN401 - as the method has it
         with self._lock:
-            if self._connection is None:
-                self._start()
-            return self._call(OPEN_S, verb, words)
+            self._child = self._child or self._start()
+            return self._call(self._child, OPEN_S, method, arguments)
 
-    def _start(self) -> None:
+    def _start(self) -> _Child:
         ours, theirs = Pipe()
-        self._connection = ours
         self.generation += 1
-        self._stderr = os.memfd_create("sound-process")
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [*self._command, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stderr=self._stderr,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C in the terminal is for us, and we end the process
-                env=inherited(os.environ),
-            )
-
-    def _call(self, patience_s: float, verb: str, words: dict[str, object]) -> Any:  # noqa: ANN401 - as the verb has it
-        connection = self._connection
-        assert connection is not None  # noqa: S101 - both callers have looked
+        stderr = os.memfd_create("sound-process")
         try:
-            connection.send((verb, words))
-            if not connection.poll(patience_s):
+            with theirs:
+                process = subprocess.Popen(  # noqa: S603 - our own program
+                    [*self._command, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stderr=stderr,
+                    pass_fds=[theirs.fileno()],
+                    process_group=0,  # Ctrl-C in the terminal is for us, and we end the process
+                    env=inherited(os.environ),
+                )
+        except OSError as error:
+            ours.close()
+            os.close(stderr)
+            raise DeviceError(f"the sound system cannot be started: {error.strerror}") from error
+        return _Child(process, ours, stderr)
+
+    def _call(
+        self, child: _Child, timeout_s: float, method: str, arguments: dict[str, object]
+    ) -> Any:  # noqa: ANN401 - as the method has it
+        try:
+            child.connection.send((method, arguments))
+            if not child.connection.poll(timeout_s):
                 self._end()
-                raise DeviceError(f"the sound system did not answer within {patience_s:g} s")
-            value, error = connection.recv()
+                raise DeviceError(f"the sound system did not answer within {timeout_s:g} s")
+            value, error = child.connection.recv()
         except (EOFError, OSError) as error:
-            cause = self._cause_of_end()
+            cause = child.cause_of_end()
             self._end()
             raise DeviceError(f"the sound system has crashed ({cause})") from error
         if error is not None:
             raise error
         return value
 
-    def _cause_of_end(self) -> str:
-        """Return what ended the process: its last line, else its signal or exit status."""
-        said = self._last_words()
-        if said:
-            _LOGGER.debug("the sound process says: %s", said)
-            return said.splitlines()[-1][:CAUSE]
-        assert self._process is not None  # noqa: S101 - it was started with the connection
-        try:
-            status = self._process.wait(KILL_S)
-        except subprocess.TimeoutExpired:
-            return "it closed its connection"
-        return signal.Signals(-status).name if status < 0 else f"exit status {status}"
-
-    def _last_words(self) -> str:
-        assert self._stderr is not None  # noqa: S101 - likewise
-        size = os.fstat(self._stderr).st_size
-        return os.pread(self._stderr, SAID, max(0, size - SAID)).decode("utf-8", "replace").strip()
-
     def _end(self) -> None:
-        if self._stderr is not None:
-            os.close(self._stderr)
-            self._stderr = None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if self._process is not None:
-            self._process.kill()
-            with suppress(subprocess.TimeoutExpired):  # the kernel hangs in the driver
-                self._process.wait(KILL_S)
-            self._process = None
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
 
 
 class RemoteStream:
     """A stream in a ``SoundProcess``. For one thread."""
 
-    def __init__(self, process: SoundProcess, latency: float) -> None:
-        self._process = process
-        self._generation = process.generation
+    def __init__(self, process: SoundProcess, device: Device, rate: int, latency: float) -> None:
+        self._request = functools.partial(process.request_stream, process.generation)
+        self.device = device
+        self.rate = rate
         self.latency = latency
-        """Seconds that sound spends in the buffer."""
 
     def take(self, least: int, most: int) -> Taken:
         """Take up to ``most`` samples with one request, which waits in the other process."""
-        taken: Taken = self._ask("take", least=least, most=most)
+        taken: Taken = self._request("take", least=least, most=most)
         return taken
 
     @property
     def write_available(self) -> int:
         """Samples that can be written without blocking."""
-        return int(self._ask("write_available"))
+        return int(self._request("write_available"))
 
     def write(self, data: bytes) -> None:
         """Write samples."""
-        self._ask("write", data=data)
+        self._request("write", data=data)
 
     def close(self) -> None:
         """Close the device; kill the process if it does not respond."""
-        try:
-            self._ask("close")
-        except StreamFailed:
-            return  # the process has ended, which closes its devices
-
-    def _ask(self, verb: str, **words: object) -> Any:  # noqa: ANN401 - as the verb has it
-        return self._process.ask_stream(self._generation, verb, **words)
+        with suppress(StreamFailed):  # the process has ended, which closes its devices
+            self._request("close")
 
 
 @functools.cache
@@ -219,3 +236,58 @@ def for_input() -> SoundProcess:
 def for_output() -> SoundProcess:
     """Return the process for the speaker, which can fail without the other one."""
     return SoundProcess()
+
+
+class SoundServer:
+    """Answers requests from ``connection`` until its other end is closed.
+
+    Owned by the main thread of its process. Holds at most one stream.
+    """
+
+    def __init__(self, connection: "Connection[Any, Any]", library: SoundLibrary) -> None:
+        self._connection = connection
+        self._library = library
+        self._stream: Any = None  # an InputStream or an OutputStream
+
+    def serve(self) -> None:
+        """Answer each request with (value, None) or (None, error)."""
+        while True:
+            try:
+                method, arguments = self._connection.recv()
+            except EOFError:
+                return
+            answer: tuple[object, Exception | None]
+            try:
+                answer = self._call(method, arguments), None
+            except (DeviceError, StreamFailed) as error:
+                answer = None, error
+            self._connection.send(answer)
+
+    def _call(self, method: str, arguments: dict[str, Any]) -> object:
+        """Call a method, or read a property, of the library or of the open stream."""
+        found = getattr(self._library if method in _OF_LIBRARY else self._stream, method)
+        value = found(**arguments) if callable(found) else found
+        if method in ("open_input", "open_output"):
+            self._stream = value
+            return value.device, value.rate, value.latency
+        return value
+
+
+def main() -> None:
+    """Serve the parent process, and end with it, even inside a driver."""
+    forbid_dumps()
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_NAME, b"jarvis-ear")
+    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the parent, which ends this process
+        signal.signal(number, signal.SIG_IGN)
+    # PortAudio may flood standard error after a fault: only Python may write to it.
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+    SoundServer(Connection(int(sys.argv[1])), PortAudio()).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Selection: finds the device for a configured name.
+"""Selection: finds the device for a configured name, and lists the names to choose from.
 
 A name is looked up at every opening, because numbers change with every plug and unplug:
 
@@ -11,17 +11,22 @@ A name is looked up at every opening, because numbers change with every plug and
 - a number: the index in the list
 """
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
-from jarvis_ear.devices.diagnose import SoundCards, diagnose
-from jarvis_ear.devices.sound_library import Device, Kind
+from jarvis_ear.devices.diagnose import SND, SoundCards, diagnose
+from jarvis_ear.devices.sound_library import Device, Kind, SoundLibrary, channels_text
 from jarvis_ear.errors import DeviceError
 
 _BY_ID: Final = re.compile(r"(?:\w+:)?CARD=([^,\s]+)(?:,DEV=(\d+))?", re.IGNORECASE)
 _BY_PLACE: Final = re.compile(r"(?:plug)?hw:([^,=\s]+)(?:,(\d+)(?:,\d+)?)?", re.IGNORECASE)
 _NUMBERS: Final = re.compile(r"\(\w*hw:(\d+),(\d+)\)")
+
+
+_TITLES: Final[dict[Kind, str]] = {"input": "Microphones (inputs)", "output": "Speakers (outputs)"}
 
 
 def find(
@@ -35,9 +40,9 @@ def find(
 
     Raises DeviceError, with a list of the available devices, unless exactly one matches.
     """
-    usable = [device for device in devices if device.channels(kind) > 0]
+    usable = _with(devices, kind)
     if not usable:
-        raise DeviceError(f"no sound {kind} device: {diagnose(cards or SoundCards()).what}")
+        raise DeviceError(f"no sound {kind} device: {diagnose(cards or SoundCards())[0]}")
     if not wanted:
         return next((device for device in usable if device.index == default), usable[0])
     found = _meant(usable, wanted, cards or SoundCards())
@@ -48,6 +53,13 @@ def find(
             f"{len(found)} {kind} devices match {wanted!r}, expected one: {_list(found)}"
         )
     raise DeviceError(f"no {kind} device matches {wanted!r}; there are: {_list(usable)}")
+
+
+def look_up(
+    library: SoundLibrary, wanted: str, kind: Kind, cards: SoundCards | None = None
+) -> Device:
+    """Return the device that ``wanted`` names now, or raise DeviceError."""
+    return find(library.devices(), wanted, kind, library.default(kind), cards)
 
 
 def busy(wanted: str, cards: SoundCards) -> str:
@@ -64,6 +76,10 @@ def stable_name(device: Device, cards: SoundCards) -> str:
     ids = [card.id for card in cards.all() if card.number == int(numbers[1])]
     part = "" if numbers[2] == "0" else f",DEV={numbers[2]}"
     return f"hw:CARD={ids[0]}{part}" if ids else ""
+
+
+def _with(devices: Sequence[Device], kind: Kind) -> list[Device]:
+    return [device for device in devices if device.channels(kind) > 0]
 
 
 def _meant(usable: list[Device], wanted: str, cards: SoundCards) -> list[Device]:
@@ -139,3 +155,36 @@ def _full_name(device: Device) -> str:
 
 def _list(devices: Sequence[Device]) -> str:
     return ", ".join(f"{device.index} {device.name!r}" for device in devices)
+
+
+def describe(
+    library: SoundLibrary,
+    *,
+    snd: Path = SND,
+    cards: SoundCards | None = None,
+    accessible: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK),
+) -> str:
+    """Return the output of ``jarvis-ear devices``: all devices by name, or what is missing."""
+    cards = cards or SoundCards()
+    try:
+        devices = library.devices()
+        default = {kind: library.default(kind) for kind in _TITLES}
+    except DeviceError as error:
+        return f"{error}\n"
+    lines: list[str] = []
+    for kind, title in _TITLES.items():
+        rows = [_row(device, kind, default[kind], cards) for device in _with(devices, kind)]
+        lines += [title, *(rows or ["  none"]), ""]
+    if not all(_with(devices, kind) for kind in _TITLES):
+        missing, remedy = diagnose(cards, snd=snd, accessible=accessible)
+        lines += [f"{missing[0].upper()}{missing[1:]}.", remedy]
+    return "\n".join(lines) + "\n"
+
+
+def _row(device: Device, kind: Kind, default: int, cards: SoundCards) -> str:
+    mark = "*" if device.index == default else " "
+    names = f"{device.name}  {stable_name(device, cards)}".rstrip()
+    channels = channels_text(device.channels(kind))
+    row = f"{mark} {device.index:3}  {names}  ({device.host_api}, {device.rate} Hz, {channels})"
+    is_monitor = kind == "input" and device.monitor
+    return f"{row}: the monitor of a loudspeaker, no microphone" if is_monitor else row

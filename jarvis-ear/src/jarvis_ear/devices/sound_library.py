@@ -44,11 +44,16 @@ def count_for(choice: str, device: Device) -> int:
     if choice == MIX:
         return device.inputs if device.inputs <= MOST else 1
     if int(choice) >= device.inputs:
-        noun = "channel" if device.inputs == 1 else "channels"
         raise MicrophoneUnavailable(
-            f"{device.name}: has {device.inputs} {noun}, the first is 0; channel {choice} is wanted"
+            f"{device.name}: has {channels_text(device.inputs)}, the first is 0; "
+            f"channel {choice} is wanted"
         )
     return int(choice) + 1
+
+
+def channels_text(count: int) -> str:
+    """Return a number of channels in words."""
+    return f"{count} channel" if count == 1 else f"{count} channels"
 
 
 class StreamFailed(Exception):
@@ -70,7 +75,11 @@ class Taken:
 class Stream(Protocol):
     """An open microphone or speaker. For one thread."""
 
+    device: Device
+    rate: int
+    """Samples per second."""
     latency: float
+    """Seconds that sound spends in the buffer."""
 
     def close(self) -> None:
         """Discard the buffer and close the device. Idempotent."""
@@ -108,12 +117,11 @@ class SoundLibrary(Protocol):
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> InputStream:
         """Open and start a microphone at ``rate``, else at its preferred rate; PCM16.
 
-        Records as many channels as needed to include ``channel``.
-        Returns the stream, its device and its rate, or raises MicrophoneUnavailable.
+        Records as many channels as needed to include ``channel``. May raise MicrophoneUnavailable.
         """
 
-    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+    def open_output(self, wanted: str, *, latency_s: float) -> OutputStream:
         """Open and start a speaker at its preferred rate; mono PCM16. Or raise SpeakerLost."""

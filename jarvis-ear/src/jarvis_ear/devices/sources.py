@@ -21,8 +21,8 @@ from jarvis_ear.audio.wav import WavError, WavReader
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.diagnose import SoundCards
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.devices.selection import busy, find
-from jarvis_ear.devices.sound_library import SoundLibrary
+from jarvis_ear.devices.selection import busy, find, look_up
+from jarvis_ear.devices.sound_library import Device, SoundLibrary
 from jarvis_ear.errors import DeviceError, InputError
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE, Samples, samples, seconds
 
@@ -35,6 +35,9 @@ class EndOfSound(Exception):
 
 BLOCK_MS: Final = 40
 """Length of one block; the same as for a microphone, so that a file tests the same path."""
+
+
+NO_SOUND: Final = "holds no sound: it ends where its sound should begin"
 
 
 class WavFile:
@@ -78,7 +81,7 @@ class WavFile:
         except OSError as error:
             raise self._bad(f"cannot be read ({error.strerror}), expected a WAV file") from error
         except WavError as error:
-            raise self._bad(f"is not a WAV file we can hear: it {error}") from error
+            raise self._bad(f"is not a WAV file that can be read: it {error}") from error
         self._check_length(self._file, self._reader)
         self._resampler = Resampler(self._reader.format.rate, SAMPLE_RATE)
         self._began = self._monotonic()
@@ -92,8 +95,9 @@ class WavFile:
             return None
         block = Block(self._position, pcm.astype("<i2").tobytes())
         self._position = block.end
-        if not self._fast:
-            self._wait_until(self._began + seconds(block.end))
+        early_s = self._began + seconds(block.end) - self._monotonic()
+        if not self._fast and early_s > 0:
+            self._sleep(early_s)
         return block
 
     def close(self) -> None:
@@ -114,27 +118,22 @@ class WavFile:
         self._reader = None
         return self._resampler.finish()
 
-    def _wait_until(self, due: float) -> None:
-        early = due - self._monotonic()
-        if early > 0:
-            self._sleep(early)
-
     def _check_length(self, file: BinaryIO, reader: WavReader) -> None:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             return  # the length of a pipe is known only at its end
-        there = status.st_size - file.tell()
-        promised = reader.format.data_bytes
-        if there < reader.format.frame_bytes:
-            raise self._bad("holds no sound: it ends where its sound should begin")
-        if promised is not None and there < promised:
-            raise self._bad(f"is cut off: its header promises {promised} bytes, it holds {there}")
+        held = status.st_size - file.tell()
+        announced = reader.format.data_bytes
+        if held < reader.format.frame_bytes:
+            raise self._bad(NO_SOUND)
+        if announced is not None and held < announced:
+            raise self._bad(f"is cut off: its header says {announced} bytes, it holds {held}")
 
     def _check_end(self, reader: WavReader) -> None:
         if reader.missing_bytes:
-            raise self._bad(f"is cut off: {reader.missing_bytes} of the promised bytes are missing")
+            raise self._bad(f"is cut off: {reader.missing_bytes} bytes of sound are missing")
         if reader.read_bytes == 0:
-            raise self._bad("holds no sound: it ends where its sound should begin")
+            raise self._bad(NO_SOUND)
 
     def _bad(self, what: str) -> InputError:
         return InputError(f"{self._path} {what}")
@@ -169,7 +168,9 @@ class Stdin:
     def open(self) -> None:
         """Check that standard input is open and not a terminal, or raise InputError."""
         if self._descriptor is None:
-            self._descriptor = _standard_input()
+            if sys.stdin is None:
+                raise InputError(f"standard input is closed, {EXPECTED}")
+            self._descriptor = sys.stdin.fileno()
         if os.isatty(self._descriptor):
             raise InputError(f"standard input is a terminal, {EXPECTED}")
 
@@ -206,15 +207,6 @@ class Stdin:
         raise EndOfSound
 
 
-def _standard_input() -> int:
-    if sys.stdin is None:
-        raise InputError(f"standard input is closed, {EXPECTED}")
-    return sys.stdin.fileno()
-
-
-__all__ = ["EndOfSound", "Source", "check_source", "make_source", "mistake_in", "why_deaf"]
-
-
 class Source(Protocol):
     """Sound that is read in blocks. Owned by the capture thread from ``open`` to ``close``."""
 
@@ -249,7 +241,7 @@ def make_source(options: config.MicrophoneOptions) -> Source:
         return Stdin()
     if options.input:
         return WavFile(Path(options.input), fast=options.fast)
-    if options.fallback and (missing := why_deaf(options.device)):
+    if options.fallback and (missing := why_unavailable(options.device)):
         _LOGGER.info("%s; hearing %s instead", missing, options.fallback)
         return WavFile(Path(options.fallback), fast=options.fast)
     return Microphone(options)
@@ -275,30 +267,27 @@ def mistake_in(
 ) -> str:
     """Return an error text if no available microphone has this name, else an empty string.
 
-    Empty as well if there are no microphones, or if the sound system does not answer.
+    Empty as well if there are no microphones, if another program uses the one that is meant, or if
+    the sound system does not answer.
     """
     library, cards = library or portaudio_process.for_input(), cards or SoundCards()
+    devices: tuple[Device, ...] = ()
     try:
         devices, default = library.devices(), library.default("input")
+        if any(device.inputs for device in devices) and not busy(wanted, cards):
+            find(devices, wanted, "input", default, cards)
     except DeviceError as error:
-        _LOGGER.debug("nobody knows whether there is a microphone %r: %s", wanted, error)
-        return ""
-    if not any(device.inputs for device in devices) or busy(wanted, cards):
-        return ""
-    try:
-        find(devices, wanted, "input", default, cards)
-    except DeviceError as error:
-        return str(error)
+        return str(error) if devices else ""  # without devices, the sound system did not answer
     return ""
 
 
-def why_deaf(
+def why_unavailable(
     wanted: str, library: SoundLibrary | None = None, cards: SoundCards | None = None
 ) -> str:
     """Return why there is no microphone of this name (or index; empty: any), or an empty string."""
     library, cards = library or portaudio_process.for_input(), cards or SoundCards()
     try:
-        find(library.devices(), wanted, "input", library.default("input"), cards)
+        look_up(library, wanted, "input", cards)
     except DeviceError as error:
         return "; ".join(filter(None, [str(error), busy(wanted, cards)]))
     return ""

@@ -1,13 +1,13 @@
 """The ear: combines all parts of hearing."""
 
 from collections import deque
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 import numpy as np
 
 from jarvis_ear import config
 from jarvis_ear.audio.filters import Conditioner
-from jarvis_ear.audio.frames import Frame, Ring
+from jarvis_ear.audio.frames import Frame
 from jarvis_ear.hearing.endpoint import Endpoint, Endpointer, SpeechOver
 from jarvis_ear.hearing.events import (
     DeadlinePassed,
@@ -54,6 +54,17 @@ _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 _HEARS_NOTHING: Final = (State.MUTED, State.DEAF)
 
 
+class _Heard(NamedTuple):
+    """One frame of the recent past."""
+
+    frame: Frame
+    """The frame as the models hear it."""
+    sent: Frame
+    """The same frame as the backend hears it."""
+    speech: bool
+    """Whether it may be speech, according to the speech gate."""
+
+
 class Ear:
     """Turns frames into effects. Owned by the ear thread, which alone may call it."""
 
@@ -69,8 +80,8 @@ class Ear:
     ) -> None:
         endpointing = hearing.endpointing
         self._vad = gate
-        self._wake = wake
-        self._speech = speech
+        self._wake_model = wake
+        self._speech_model = speech
         self._machine = machine
         self._gate = Gate(hearing.gate)
         self._decider = WakeDecider(hearing.wake)
@@ -78,17 +89,17 @@ class Ear:
         self._collector = Collector(growth_ms)
         self._pre_roll = samples(endpointing.pre_roll_ms)
         longest = endpointing.pre_roll_ms + endpointing.onset_ms + 1500
-        self._ring = Ring(frames(longest))
-        self._sent_ring = Ring(frames(longest))
-        self._for_us = Conditioner(hearing.heard.high_pass_hz, hearing.heard.gain_db)
+        self._recent: deque[_Heard] = deque(maxlen=frames(longest))
+        self._for_models = Conditioner(hearing.heard.high_pass_hz, hearing.heard.gain_db)
         self._for_backend = Conditioner(hearing.sent.high_pass_hz, hearing.sent.gain_db)
-        self._flags: deque[bool] = deque(maxlen=frames(longest))
-        self._now = Samples(0)
+        self.now = Samples(0)
+        """Position after the last frame: the only clock of the ear."""
+        self.speech = False
+        """Whether the newest frame may be speech, according to the speech gate."""
         self._word = NO_WORD
         self._gain = 1.0
-        self._faintest = 0.0
+        self._min_level = 0.0
         self._score = 0.0
-        self._is_speech = False
         self._proved_at = Samples(0)
         self.proofs = 0
         """Number of valid scores from the wake model."""
@@ -99,37 +110,24 @@ class Ear:
         return self._machine.state
 
     @property
-    def now(self) -> Samples:
-        """Position after the last frame: the only clock of the ear."""
-        return self._now
-
-    @property
     def score(self) -> float:
         """Last score of the wake model; 0 while the gate is closed."""
         return self._score if self._gate.is_open else 0.0
 
-    @property
-    def speech(self) -> bool:
-        """Whether the newest frame may be speech, according to the speech gate."""
-        return self._is_speech
-
     def hear(self, frame: Frame) -> tuple[Effect, ...]:
         """Process the next frame; usually returns ``()``."""
-        if frame.start != self._now:
-            self._forget_stretch()
-        self._now = frame.end
+        if frame.start != self.now:
+            self._reset_filters()
+        self.now = frame.end
         if self.state in _HEARS_NOTHING:
-            self._forget_stretch()
+            self._reset_filters()
             return ()
-        heard, sent = self._for_us.push(frame), self._for_backend.push(frame)
-        self._ring.push(heard)
-        self._sent_ring.push(sent)
-        speech = self._vad.is_speech(heard.pcm)
-        self._is_speech = speech
-        self._flags.append(speech)
-        effects = self._collect(sent) + self._judge(heard, speech=speech)
-        effects += self._listen_for_wake(heard, speech=speech)
-        return effects + self._watch_deadline()
+        conditioned = self._for_models.push(frame)
+        self.speech = self._vad.is_speech(conditioned.pcm)
+        heard = _Heard(conditioned, self._for_backend.push(frame), self.speech)
+        self._recent.append(heard)
+        effects = self._collect(heard.sent) + self._find_endpoint(heard)
+        return effects + self._listen_for_wake(heard) + self._check_deadline()
 
     def tell(self, event: Event) -> tuple[Effect, ...]:
         """Process an event from elsewhere: a reply, a mute, a lost microphone, a file's end."""
@@ -138,50 +136,49 @@ class Ear:
         if self.state is State.CAPTURING and ends:
             over = isinstance(event, SoundEnded)
             reason = EndReason.SOUND_ENDED if over else EndReason.MICROPHONE_LOST
-            effects = self._take(self._endpointer.finish(reason))
+            effects = self._apply(self._endpointer.finish(reason))
         effects += self._advance(event)
         if self.state in _HEARS_NOTHING:
-            self._forget_room()
-        return effects + self._watch_deadline()  # a follow-up of length zero ends at once
+            self._clear_sound()
+        return effects + self._check_deadline()  # a follow-up of length zero ends at once
 
-    def _forget_stretch(self) -> None:
+    def _reset_filters(self) -> None:
         """Clear filters and gate after a gap or a mute: the next frame does not continue them."""
         self._gate.close()
-        self._for_us.reset()
+        self._for_models.reset()
         self._for_backend.reset()
         self._score = 0.0
-        self._is_speech = False
+        self.speech = False
 
-    def _forget_room(self) -> None:
+    def _clear_sound(self) -> None:
         """Drop all sound from before a mute, so that it cannot be used afterwards."""
-        self._forget_stretch()
-        self._ring.clear()
-        self._sent_ring.clear()
-        self._flags.clear()
+        self._reset_filters()
+        self._recent.clear()
 
-    def _listen_for_wake(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
+    def _listen_for_wake(self, heard: _Heard) -> tuple[Effect, ...]:
         was_open = self._gate.is_open
-        stretch = self._gate.push(frame, speech=speech)
+        stretch = self._gate.push(heard.frame, speech=heard.speech)
         if self._gate.is_open and not was_open:
-            self._wake.reset()
+            self._wake_model.reset()
             self._decider.restart()
         if not stretch:
-            if not self._gate.is_open and self._now - self._proved_at >= PROOF:
+            if not self._gate.is_open and self.now - self._proved_at >= PROOF:
                 self.prove_model()
             return ()
         effects: tuple[Effect, ...] = ()
-        for step, score in enumerate(self._wake.score(b"".join(part.pcm for part in stretch))):
+        scores = self._wake_model.score(b"".join(part.pcm for part in stretch))
+        for step, score in enumerate(scores):
             self._score = score
-            self._note_proof(score)
+            self._count_proof(score)
             detected = self._decider.decide(score, stretch[4 * step + 3].end)
             if detected is not None:
                 effects += self._advance(detected)
         return effects
 
-    def _collect(self, frame: Frame) -> tuple[Effect, ...]:
+    def _collect(self, sent: Frame) -> tuple[Effect, ...]:
         if self.state is not State.CAPTURING:
             return ()
-        self._collector.add(frame)
+        self._collector.add(sent)
         return self._grow()
 
     def _grow(self) -> tuple[Effect, ...]:
@@ -190,31 +187,30 @@ class Ear:
 
     def prove_model(self) -> None:
         """Score one step of silence with an idle model. It is reset when the gate opens."""
-        self._wake.reset()
-        for score in self._wake.score(_QUIET_STEP):
-            self._note_proof(score)
+        self._wake_model.reset()
+        for score in self._wake_model.score(_QUIET_STEP):
+            self._count_proof(score)
 
-    def _note_proof(self, score: float) -> None:
-        self._proved_at = self._now
+    def _count_proof(self, score: float) -> None:
+        self._proved_at = self.now
         self.proofs += 0 <= score <= 1  # NaN does not count
 
-    def _judge(self, frame: Frame, *, speech: bool) -> tuple[Effect, ...]:
+    def _find_endpoint(self, heard: _Heard) -> tuple[Effect, ...]:
         if self.state not in _HEARS_ENDPOINTS:
             return ()
-        found = self._endpointer.hear(frame, self._weigh(frame, speech=speech))
-        return () if found is None else self._take(found)
+        pcm = heard.frame.pcm
+        sound = np.frombuffer(pcm, np.int16).astype(np.float32)
+        level = float(np.dot(sound, sound)) / len(sound)
+        evidence = Evidence(heard.speech, self._speech_model.probability(pcm, self._gain), level)
+        found = self._endpointer.hear(heard.frame, evidence)
+        return () if found is None else self._apply(found)
 
-    def _weigh(self, frame: Frame, *, speech: bool) -> Evidence:
-        sound = np.frombuffer(frame.pcm, np.int16).astype(np.float32)
-        probability = self._speech.probability(frame.pcm, self._gain)
-        return Evidence(speech, probability, float(np.dot(sound, sound)) / len(sound))
-
-    def _take(self, found: Endpoint) -> tuple[Effect, ...]:
+    def _apply(self, found: Endpoint) -> tuple[Effect, ...]:
         match found:
             case SpeechStarted():
                 return self._begin_utterance(found)
             case SpeechDiscarded():
-                self._endpointer.listen(self._now, self._faintest)
+                self._endpointer.listen(self.now, self._min_level)
                 return self._advance(found)
             case SpeechOver(at=at, reason=reason):
                 return self._advance(SpeechEnded(at, self._collector.finish(at, reason)))
@@ -222,48 +218,55 @@ class Ear:
                 assert_never(found)
 
     def _begin_utterance(self, started: SpeechStarted) -> tuple[Effect, ...]:
-        before = self._sent_ring.since(self._word.first_sample(started.at, self._pre_roll))
+        first = self._word.first_sample(started.at, self._pre_roll)
+        before = [heard.sent for heard in self._since(first)]
         self._collector.begin(started.at, before)
         self._endpointer.begin(before[0].start, self._word.least(started.at))
         return self._advance(started) + self._grow()
 
-    def _watch_deadline(self) -> tuple[Effect, ...]:
+    def _check_deadline(self) -> tuple[Effect, ...]:
         deadline = self._machine.deadline
-        if deadline is None or self._now < deadline:
+        if deadline is None or self.now < deadline:
             return ()
-        return self._advance(DeadlinePassed(self._now))
+        return self._advance(DeadlinePassed(self.now))
 
     def _advance(self, event: Event) -> tuple[Effect, ...]:
-        effects = self._machine.advance(event, self._now)
+        effects = self._machine.advance(event, self.now)
         if isinstance(event, WakeDetected) and self.state is State.LISTENING:
             return effects + self._listen_after_wake(event.at)
         if isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP:
             self._word = NO_WORD
-            self._faintest = 0.0
-            self._listen(self._now)
+            self._min_level = 0.0
+            self._listen(self.now)
         return effects
 
     def _listen_after_wake(self, at: Samples) -> tuple[Effect, ...]:
         """Start the endpointer in the past: speech may follow the wake word without a pause."""
-        recalled = self._ring.since(Samples(at - RECALL))
-        self._word = find_word_end(self._ring.since(Samples(at - WORD_WINDOW)), at)
+        recalled = self._since(Samples(at - RECALL))
+        word = self._since(Samples(at - WORD_WINDOW))
+        self._word = find_word_end([heard.frame for heard in word], at)
         loudest = _loudest(recalled)
         self._gain = _gain_for(loudest)
-        self._faintest = loudest * BELOW_WAKE_WORD
+        self._min_level = loudest * BELOW_WAKE_WORD
         self._listen(self._word.silence_from)
         effects: tuple[Effect, ...] = ()
-        for frame, speech in zip(recalled, list(self._flags)[-len(recalled) :], strict=True):
-            effects += self._judge(frame, speech=speech)
+        for heard in recalled:
+            effects += self._find_endpoint(heard)
         return effects
 
+    def _since(self, position: Samples) -> list[_Heard]:
+        """Return the recent frames that hold sound from ``position`` on, oldest first."""
+        return [heard for heard in self._recent if heard.frame.end > position]
+
     def _listen(self, since: Samples) -> None:
-        self._speech.reset()
-        self._endpointer.listen(since, self._faintest)
+        self._speech_model.reset()
+        self._endpointer.listen(since, self._min_level)
 
 
-def _loudest(heard: list[Frame]) -> float:
-    """Return the mean square of the loudest syllable of ``heard``; at least 1, as a divisor."""
-    sound = np.frombuffer(b"".join(frame.pcm for frame in heard), np.int16).astype(np.float32)
+def _loudest(recalled: list[_Heard]) -> float:
+    """Return the mean square of the loudest syllable; at least 1, as a divisor."""
+    pcm = b"".join(heard.frame.pcm for heard in recalled)
+    sound = np.frombuffer(pcm, np.int16).astype(np.float32)
     pieces = sound[: len(sound) // LEVEL_SAMPLES * LEVEL_SAMPLES].reshape(-1, LEVEL_SAMPLES)
     return float((pieces**2).mean(axis=1).max(initial=1.0))
 

@@ -31,9 +31,9 @@ class EarThread:
 
     Callbacks, all in that thread: ``deliver`` gets every effect and must not block; ``on_block``
     gets the end of each block before it is processed; ``on_finished`` is called after the end of
-    sound and of the last turn; ``on_failure`` gets the bug that ended the thread. With ``patient``,
-    sound waits while a reply is awaited or played: a file that is read faster than in real time
-    would otherwise end before the first reply.
+    sound and of the last turn; ``on_failure`` gets the bug that ended the thread. With
+    ``waits_for_replies``, sound waits while a reply is awaited or played: a file that is read
+    faster than in real time would otherwise end before the first reply.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class EarThread:
         inbox: Inbox,
         deliver: Callable[[Effect], None],
         *,
-        patient: bool = False,
+        waits_for_replies: bool = False,
         on_block: Callable[[Samples], None] = lambda _end: None,
         on_finished: Callable[[], None],
         on_failure: Callable[[BaseException], None],
@@ -50,7 +50,7 @@ class EarThread:
         self._ear = ear
         self._inbox = inbox
         self._deliver = deliver
-        self._patient = patient
+        self._waits_for_replies = waits_for_replies
         self._on_block = on_block
         self._on_finished = on_finished
         self._on_failure = on_failure
@@ -121,7 +121,7 @@ class EarThread:
             while not self._stopping.is_set():
                 self.iterations += 1
                 self._take_next()
-                self._turn_over(self._inbox.get(GET_S, audio=not self._is_waiting()))
+                self._process(self._inbox.get(GET_S, audio=not self._is_waiting()))
         except BaseException as error:  # noqa: BLE001 - a bug: handed to the main thread, which ends
             self._on_failure(error)
 
@@ -139,23 +139,21 @@ class EarThread:
         self._ear = ear
 
     def _is_waiting(self) -> bool:
-        return self._patient and self._ear.state in _ANSWERING
+        return self._waits_for_replies and self._ear.state in _ANSWERING
 
-    def _turn_over(self, item: object | None) -> None:
-        if item is None:
-            self._end_sound()
-        elif isinstance(item, Block):
-            self._hear(item)
-        else:
-            self._deliver_all(self._ear.tell(_event(item)))
-
-    def _hear(self, block: Block) -> None:
-        self._on_block(block.end)
-        for frame in self._framer.push(block):
-            self._deliver_all(self._ear.hear(frame))
-            self.frames += 1
-            self.last_frame = frame.pcm
-            self.recent = (*self.recent[1 - RECENT :], frame.pcm)
+    def _process(self, item: Event | Block | None) -> None:
+        match item:
+            case None:
+                self._end_sound()
+            case Block() as block:
+                self._on_block(block.end)
+                for frame in self._framer.push(block):
+                    self._deliver_all(self._ear.hear(frame))
+                    self.frames += 1
+                    self.last_frame = frame.pcm
+                    self.recent = (*self.recent[1 - RECENT :], frame.pcm)
+            case event:
+                self._deliver_all(self._ear.tell(event))
 
     def _end_sound(self) -> None:
         if not self._sound_ended.is_set() or self._is_waiting():
@@ -168,8 +166,3 @@ class EarThread:
     def _deliver_all(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
             self._deliver(effect)
-
-
-def _event(item: object) -> Event:
-    assert isinstance(item, Event)  # noqa: S101 - only this package puts events into the inbox
-    return item

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from jarvis_ear.audio.frames import Block
+from jarvis_ear.hearing.events import Event
 from jarvis_ear.units import FRAME_SAMPLES
 
 MAX_EVENTS: Final = 1_000
@@ -26,7 +27,7 @@ class Inbox:
         self._max_samples = max_frames * FRAME_SAMPLES
         self._blocks: deque[Block] = deque()
         self._samples = 0
-        self._events: deque[object] = deque()
+        self._events: deque[Event] = deque()
         self._closed = False
         self.dropped_blocks = 0
         """Blocks dropped because the inbox was full."""
@@ -67,7 +68,7 @@ class Inbox:
                 self._add(block)
             return True
 
-    def tell(self, event: object) -> None:
+    def tell(self, event: Event) -> None:
         """Add ``event``, which is fetched before any sound. Never blocks."""
         with self._changed:
             if self._closed:
@@ -78,7 +79,7 @@ class Inbox:
             self._events.append(event)
             self._changed.notify_all()
 
-    def get(self, timeout_s: float, *, audio: bool = True) -> object | None:
+    def get(self, timeout_s: float, *, audio: bool = True) -> Event | Block | None:
         """Fetch the oldest event, else (with ``audio``) the oldest block, else None on timeout.
 
         A closed inbox still returns its content, and then None at once.

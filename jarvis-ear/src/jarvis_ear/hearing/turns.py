@@ -68,14 +68,20 @@ _CLOSED: Final = Transition(State.IDLE, (Order.CLOSE,))
 _SILENCE: Final = (Order.STOP_SPEAKING, Order.ABANDON)
 _MUTE: Final = Transition(State.MUTED)
 _DEAF: Final = Transition(State.DEAF)
+_STOP_HEARING: Final[Mapping[type[Event], Transition]] = {
+    Muted: _MUTE,
+    MicrophoneLost: _DEAF,
+    MicrophoneSilent: _DEAF,
+}
+_DROP_AND_STOP_HEARING: Final[Mapping[type[Event], Transition]] = {
+    event: Transition(transition.to, (Order.DROP,)) for event, transition in _STOP_HEARING.items()
+}
 
 TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     State.IDLE: {
         WakeDetected: _HEAR_AGAIN,
         ReplyStarted: Transition(State.SPEAKING),  # an announcement
-        Muted: _MUTE,
-        MicrophoneLost: _DEAF,
-        MicrophoneSilent: _DEAF,
+        **_STOP_HEARING,
     },
     State.LISTENING: {
         SpeechStarted: Transition(State.CAPTURING),
@@ -83,18 +89,14 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         DeadlinePassed: _GIVE_UP,
         SoundEnded: _GIVE_UP,
         Hushed: _GIVE_UP,
-        Muted: Transition(State.MUTED, (Order.DROP,)),
-        MicrophoneLost: Transition(State.DEAF, (Order.DROP,)),
-        MicrophoneSilent: Transition(State.DEAF, (Order.DROP,)),
+        **_DROP_AND_STOP_HEARING,
     },
     State.CAPTURING: {
         SpeechEnded: Transition(State.THINKING, (Order.SEND,)),
         SpeechDiscarded: Transition(State.LISTENING),
         SoundEnded: _GIVE_UP,
         Hushed: _GIVE_UP,
-        Muted: Transition(State.MUTED, (Order.DROP,)),
-        MicrophoneLost: Transition(State.DEAF, (Order.DROP,)),
-        MicrophoneSilent: Transition(State.DEAF, (Order.DROP,)),
+        **_DROP_AND_STOP_HEARING,
     },
     State.THINKING: {
         ReplyStarted: Transition(State.SPEAKING),
@@ -103,9 +105,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         DeadlinePassed: Transition(State.IDLE, (Order.ABANDON,)),
         Failed: _CLOSED,
         Hushed: Transition(State.IDLE, (Order.ABANDON,)),
-        Muted: _MUTE,
-        MicrophoneLost: _DEAF,
-        MicrophoneSilent: _DEAF,
+        **_STOP_HEARING,
     },
     State.SPEAKING: {
         WakeDetected: Transition(
@@ -116,9 +116,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         DeadlinePassed: Transition(State.IDLE, _SILENCE),
         Failed: _CLOSED,
         Hushed: Transition(State.IDLE, _SILENCE),
-        Muted: _MUTE,
-        MicrophoneLost: _DEAF,
-        MicrophoneSilent: _DEAF,
+        **_STOP_HEARING,
     },
     State.FOLLOW_UP: {
         SpeechStarted: Transition(State.CAPTURING, (Order.OPEN,)),
@@ -127,9 +125,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         DeadlinePassed: Transition(State.IDLE),
         SoundEnded: Transition(State.IDLE),
         Hushed: Transition(State.IDLE),
-        Muted: _MUTE,
-        MicrophoneLost: _DEAF,
-        MicrophoneSilent: _DEAF,
+        **_STOP_HEARING,
     },
     State.MUTED: {
         Unmuted: Transition(State.IDLE),  # and nothing else

@@ -1,54 +1,40 @@
-"""Throttle: rate limits for repeated log lines."""
+"""Throttle: the rate limit of repeated log lines."""
 
-from collections.abc import Callable
 from typing import Final
 
-EVERY_S: Final = 60.0
-"""Seconds between two warnings: people see them, and they do not fill a disk."""
+WARN_S: Final = 60.0
+"""Seconds between two warnings of a fault that lasts: people see them, and no disk fills up."""
+
+RARE_S: Final = 600.0
+"""Upper limit of the interval between two lines, in seconds; calm of this length resets it."""
 
 
 class Throttle:
-    """Fixed rate limit of a warning. Owned by the part that warns; used by its thread only."""
+    """Decides which occurrences are logged. Owned by the part that logs; used by its thread only.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._last: float | None = None
-
-    def now(self) -> bool:
-        """Return whether to warn now; after a True, returns False for ``EVERY_S``."""
-        at = self._clock()
-        if self._last is not None and at - self._last < EVERY_S:
-            return False
-        self._last = at
-        return True
-
-
-FIRST_S = 10.0
-"""Seconds after which a second occurrence is logged; the interval doubles each time."""
-
-MOST_S = 600.0
-"""Upper limit of the interval, in seconds; after as long without an occurrence it is reset."""
-
-
-class Seldom:
-    """Rate limit with a growing interval. Owned by the part that logs; used by its thread only.
-
-    A loose cable that fails every second is logged a dozen times in an hour.
+    The first occurrence is logged, the next one after ``first_s`` seconds at the earliest. Each
+    logged line doubles this interval up to ``most_s``; ``most_s`` without an occurrence reset it.
+    If both are equal, the interval is fixed. Times are seconds of any clock that never jumps back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first_s: float = 10.0, most_s: float = RARE_S) -> None:
+        self._first_s = first_s
+        self._most_s = most_s
+        self._interval_s = first_s
         self._happened_at: float | None = None
-        self._told_at = 0.0
-        self._wait_s = FIRST_S
+        self._logged_at = 0.0
+        self.allowed = False
+        """Result of the last call: whether the end of the trouble is worth a line, too."""
 
-    def now(self, at: float) -> bool:
-        """Record an occurrence at ``at``, in seconds, and return whether to log it."""
-        was_at, self._happened_at = self._happened_at, at
-        if was_at is None or at - was_at >= MOST_S:
-            self._wait_s = FIRST_S
-        elif at - self._told_at < self._wait_s:
-            return False
-        else:
-            self._wait_s = min(2 * self._wait_s, MOST_S)
-        self._told_at = at
-        return True
+    def allows(self, now: float, *, least_s: float = 0.0) -> bool:
+        """Note an occurrence at ``now``; return whether to log it.
+
+        ``least_s`` is a minimum interval for this occurrence, for one that tells nothing new.
+        """
+        last, self._happened_at = self._happened_at, now
+        is_calm = last is None or now - last >= self._most_s
+        self.allowed = is_calm or now - self._logged_at >= max(self._interval_s, least_s)
+        if self.allowed:
+            self._interval_s = self._first_s if is_calm else min(2 * self._interval_s, self._most_s)
+            self._logged_at = now
+        return self.allowed

@@ -12,7 +12,7 @@ from typing import Final
 from jarvis_ear.delivery.events import Finished
 from jarvis_ear.delivery.playback import judge
 from jarvis_ear.journal.life import SPOOL_TROUBLE
-from jarvis_ear.log.throttle import Throttle
+from jarvis_ear.log.throttle import WARN_S, Throttle
 from jarvis_ear.paths import PrivateFolder
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ class Ledger:
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         self._path = folder
         self._folder: PrivateFolder | None = None
-        self._throttle = Throttle(clock)
+        self._clock = clock
+        self._warnings = Throttle(WARN_S, WARN_S)
         self._separator = b""
         """Newline after a line that was perhaps cut short."""
         self.unwritten = 0
@@ -96,7 +97,7 @@ class Ledger:
             _LOGGER.info(
                 "ledger: turn %s: %s", json.dumps(turn_id), text, extra={"TURN_ID": turn_id}
             )
-            if self._throttle.now():
+            if self._warnings.allows(self._clock()):
                 reason = os_error_text(error)
                 extra = SPOOL_TROUBLE.fields(PLACE=self._path, REASON=reason)
                 text = "the ledger in %s cannot be written: %s"

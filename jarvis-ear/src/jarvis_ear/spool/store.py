@@ -17,7 +17,7 @@ from jarvis_ear.delivery.transitions import Guarantee, SpoolState
 from jarvis_ear.delivery.utterance import MAX_PCM_BYTES, Utterance
 from jarvis_ear.errors import AlreadyRunning
 from jarvis_ear.journal.life import SPOOL_TROUBLE, SPOOL_UNMARKED
-from jarvis_ear.log.throttle import Throttle
+from jarvis_ear.log.throttle import WARN_S, Throttle
 from jarvis_ear.paths import PrivateFolder, write_all
 from jarvis_ear.spool import record
 from jarvis_ear.spool.ledger import Ledger, os_error_text
@@ -118,7 +118,7 @@ class DiskSpool(Spool):
         self._folders: dict[str, PrivateFolder] = {}
         self._places: dict[str, Place] = {}
         self._unremoved: dict[str, Place] = {}
-        self._throttle = Throttle(clock)
+        self._warnings = Throttle(WARN_S, WARN_S)
         self.failures = 0
         """Number of failed writes."""
         self.foreign = 0
@@ -290,7 +290,7 @@ class DiskSpool(Spool):
             if discard:
                 self.discard(discard)
             self.failures += 1
-            if self._throttle.now():
+            if self._warnings.allows(self._clock()):
                 text = "the spool in %s cannot be used, utterances are kept in memory only: %s"
                 self._warn(text, os_error_text(error))
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jarvis_ear.audio.level import ClippingMeter
+from jarvis_ear.devices.sound_faults import ClippingMeter
 
 RATE = 16_000
 
