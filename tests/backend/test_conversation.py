@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import aclosing
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from jarvis_backend.conversation import (
     TranscriptReady,
     TurnDone,
 )
-from jarvis_backend.engines.engine import NoEar, NoVoice, Speech
+from jarvis_backend.engines.engine import MissingEngine, Speech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
 from jarvis_ear.audio.wav import pcm_to_wav
 
@@ -26,9 +25,15 @@ def conversation(engines, *, log_transcripts=False, **limits):
     return Conversation(engines, Limits(**limits), log_transcripts=log_transcripts)
 
 
-def replies(engines, utterance, **options):
+def replies(engines, utterance, *, in_order=False, **options):
     async def collect():
-        return [message async for message in conversation(engines, **options).reply(utterance)]
+        messages = []
+
+        async def send(message):
+            messages.append(message)
+
+        await conversation(engines, **options).reply(utterance, send, in_order=in_order)
+        return messages
 
     return asyncio.run(collect())
 
@@ -57,6 +62,14 @@ def test_sentences_come_as_they_are_ready_two_at_a_time(beep):
     assert voice.most_at_once == 2
 
 
+def test_sentences_come_in_order_where_the_wire_needs_it(beep):
+    voice = ScriptedVoice(after={"One.": "Two."}, fails=["Three."])
+    engines = scripted(brain=ScriptedBrain("One. Two. Three. Four."), tts=voice)
+    messages = replies(engines, beep, in_order=True)
+    assert [message.index for message in messages if isinstance(message, Spoken)] == [0, 1, 3]
+    assert messages[-1] == TurnDone(4, unspoken="")
+
+
 def test_a_sentence_that_fails_is_missing_but_counted(beep, caplog):
     voice = ScriptedVoice(fails=["One."])
     messages = replies(scripted(tts=voice), beep)
@@ -71,7 +84,7 @@ def test_when_every_sentence_fails_the_turn_still_ends(beep):
 
 
 def test_without_a_voice_the_reply_stays_text(beep):
-    messages = replies(scripted(tts=NoVoice("install one")), beep)
+    messages = replies(scripted(tts=MissingEngine("install one")), beep)
     assert messages[2:] == [
         AnswerText("One. Two. Three."),
         TurnDone(0, unspoken="One. Two. Three."),
@@ -127,12 +140,12 @@ def test_an_ear_or_brain_that_fails_ends_the_turn(beep):
     with pytest.raises(EngineError, match="dull"):
         replies(scripted(brain=ScriptedBrain(error="dull")), beep)
     with pytest.raises(EngineMissing, match=r"^STT service not available: install one$"):
-        replies(scripted(stt=NoEar("install one")), beep)
+        replies(scripted(stt=MissingEngine("install one")), beep)
 
 
 def test_a_long_transcript_and_a_long_answer_are_cut(beep):
     brain = ScriptedBrain("y" * 20_000)
-    engines = scripted(stt=ScriptedEar("x" * 20_000), brain=brain, tts=NoVoice("none"))
+    engines = scripted(stt=ScriptedEar("x" * 20_000), brain=brain, tts=MissingEngine("none"))
     messages = replies(engines, beep)
     assert messages[0] == TranscriptReady("x" * 16_384)
     assert brain.asked == ["x" * 16_384]
@@ -202,17 +215,16 @@ def test_a_long_reply_is_cut(beep):
 def test_whoever_stops_listening_stops_the_voice(beep):
     voice = ScriptedVoice(hangs=True)
 
+    async def ignore(_message):
+        pass
+
     async def listen_to_the_answer_only():
-        reply = conversation(scripted(tts=voice)).reply(beep)
-        async with aclosing(reply) as messages, asyncio.timeout(10):
-            async for message in messages:
-                if isinstance(message, AnswerText):
-                    break
-            waiting = asyncio.ensure_future(anext(messages))
+        reply = asyncio.create_task(conversation(scripted(tts=voice)).reply(beep, ignore))
+        async with asyncio.timeout(10):
             while len(voice.asked) < 2:  # noqa: ASYNC110 - nothing says when the second is asked
                 await asyncio.sleep(0)
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
+            reply.cancel()
+            await asyncio.gather(reply, return_exceptions=True)
 
     asyncio.run(listen_to_the_answer_only())
     assert voice.cancelled == ["One.", "Two."]

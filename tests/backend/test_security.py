@@ -323,9 +323,9 @@ def test_one_connection_too_many_is_refused():
     ],
 )
 def test_only_this_machine_is_this_machine(peer, is_in):
-    admission = AccessRules(Auth(Password("x"), None, lambda: 0), require_token=False)
+    access = AccessRules(Auth(Password("x"), None, lambda: 0), require_token=False)
     if is_in:
-        assert admission.admit(peer, None) is None
+        assert access.authorize(peer, None) is None
         return
     with pytest.raises(LoginRefused):
-        admission.admit(peer, None)
+        access.authorize(peer, None)

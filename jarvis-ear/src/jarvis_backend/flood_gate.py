@@ -1,4 +1,4 @@
-"""FloodGate: a token bucket for each connection."""
+"""Limits of the Socket.IO endpoint: connections, their messages, and the time until login."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,28 +12,28 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from jarvis_backend.config import Limits
 
 BURST_S: Final = 5
-"""Messages of so many seconds may come at once, after a hiccup of the network."""
+"""Seconds' worth of messages that may come at once, after a delay of the network."""
 
 
 class TokenBucket:
-    """Grows with time and shrinks with every message. For one connection."""
+    """Limits the rate of messages of one connection."""
 
     def __init__(self, per_s: int, now: Callable[[], float]) -> None:
-        """Allow ``per_s`` on average, by the monotonic clock ``now``."""
+        """Allow ``per_s`` on average; ``now`` is a monotonic clock."""
         self._per_s = per_s
         self._now = now
-        self._most = float(per_s * BURST_S)
-        self._left = self._most
-        self._asked_at = now()
+        self._capacity = float(per_s * BURST_S)
+        self._tokens = self._capacity
+        self._updated_at = now()
 
     def take(self) -> bool:
-        """Take one message; False if there are too many."""
+        """Take a token for one message; False if there is none."""
         now = self._now()
-        self._left = min(self._most, self._left + (now - self._asked_at) * self._per_s)
-        self._asked_at = now
-        if self._left < 1:
+        self._tokens = min(self._capacity, self._tokens + (now - self._updated_at) * self._per_s)
+        self._updated_at = now
+        if self._tokens < 1:
             return False
-        self._left -= 1
+        self._tokens -= 1
         return True
 
 
@@ -41,38 +41,38 @@ VIOLATION: Final = 1008
 TRY_LATER: Final = 1013
 """Close codes (RFC 6455, 7.4.1)."""
 
-WAITING: Final = 2
-"""So many times ``limits.connections`` may be open: some have yet to say who they are."""
+CONNECTIONS: Final = 2
+"""Multiple of ``limits.connections`` that may be open, including clients without a login."""
 
-POLLED: Final = 4
-"""So many times ``limits.connections`` sessions may there be when one begins with a long poll."""
+SESSIONS: Final = 4
+"""Multiple of ``limits.connections`` at which no session may start by long polling."""
 
 LOGIN_S: Final = 10.0
-"""How long a WebSocket may be open before its client has logged in."""
+"""Maximum seconds from opening a WebSocket to its login."""
 
 MEMBER: Final = "jarvis_backend.member"
-"""Key of a scope whose client has logged in."""
+"""Key of the ASGI scope of a client that has logged in."""
 
 
 class Members(Protocol):
-    """Those who have logged in, and what the library keeps of all."""
+    """The sessions of the library."""
 
     def is_member(self, session_id: str) -> bool:
-        """Whether the library's session of that name has logged in."""
+        """Return whether the session has logged in."""
         ...
 
     def sessions(self) -> int:
-        """How many sessions the library keeps."""
+        """Return the number of sessions."""
         ...
 
 
 class FloodGate:
     """ASGI middleware that bounds the number of WebSockets and their messages. Lives on the loop.
 
-    Bound: ``limits.connections`` twice, ``limits.messages_per_s``, and ``LOGIN_S`` for a client
-    that has not logged in. Policy: for one connection more the oldest that has not logged in is
-    closed, and if all have, it is refused; one that floods, or does not log in, is closed.
-    Counter: ``refused``, for all of them.
+    Bound: twice ``limits.connections``, ``limits.messages_per_s``, and ``LOGIN_S`` until login.
+    Policy: a new connection replaces the oldest that has not logged in; if all have, it is refused.
+    A connection that sends too much, or does not log in, is closed. Counter: ``refused``, for all
+    of them.
     """
 
     def __init__(
@@ -82,43 +82,43 @@ class FloodGate:
         self._limits = limits
         self._now = now
         self._members = members
-        self._open: dict[_Visit, None] = {}
+        self._open: dict[_Connection, None] = {}
         self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, within the limits."""
         if scope["type"] != "websocket":
-            if self._members.sessions() >= POLLED * self._limits.connections and not _sid(scope):
+            if self._members.sessions() >= SESSIONS * self._limits.connections and not _sid(scope):
                 self.refused += 1
                 await PlainTextResponse("Too many sessions", 503)(scope, receive, send)
                 return
-            await self._app(scope, _until_gone(receive), send)
+            await self._app(scope, _raising_when_gone(receive), send)
             return
-        if len(self._open) >= WAITING * self._limits.connections and not self._makes_room():
+        if len(self._open) >= CONNECTIONS * self._limits.connections and not self._makes_room():
             self.refused += 1
             await send({"type": "websocket.close", "code": TRY_LATER})
             return
-        visit = _Visit(scope, self._members)
-        self._open[visit] = None
+        connection = _Connection(scope, self._members)
+        self._open[connection] = None
         try:
-            await self._app(scope, self._bounded(visit, receive, send), send)
+            await self._app(scope, self._bounded(connection, receive, send), send)
         finally:
-            self._open.pop(visit, None)
+            self._open.pop(connection, None)
 
     def _makes_room(self) -> bool:
-        oldest = next((visit for visit in self._open if not visit.is_member()), None)
+        oldest = next((connection for connection in self._open if not connection.is_member()), None)
         if oldest is None:
             return False
-        del self._open[oldest]  # it is as good as gone
+        del self._open[oldest]
         oldest.end()
         return True
 
-    def _bounded(self, visit: "_Visit", receive: Receive, send: Send) -> Receive:
-        allowance = TokenBucket(self._limits.messages_per_s, self._now)
+    def _bounded(self, connection: "_Connection", receive: Receive, send: Send) -> Receive:
+        rate = TokenBucket(self._limits.messages_per_s, self._now)
 
         async def next_message() -> Message:
-            message = await visit.next_message(receive)
-            if message is not None and (message["type"] != "websocket.receive" or allowance.take()):
+            message = await connection.next_message(receive)
+            if message is not None and (message["type"] != "websocket.receive" or rate.take()):
                 return message
             self.refused += 1
             await send({"type": "websocket.close", "code": VIOLATION})
@@ -127,49 +127,49 @@ class FloodGate:
         return next_message
 
 
-class _Visit:
-    """One open WebSocket, by an unknown client until it has logged in. Lives on the loop."""
+class _Connection:
+    """One open WebSocket and whether its client has logged in. Lives on the loop."""
 
     def __init__(self, scope: Scope, members: Members) -> None:
         self._scope = scope
         self._members = members
-        self._ends_at = asyncio.get_running_loop().time() + LOGIN_S
-        self._waiting: asyncio.Timeout | None = None
+        self._login_until = asyncio.get_running_loop().time() + LOGIN_S
+        self._timeout: asyncio.Timeout | None = None
 
     def is_member(self) -> bool:
-        """Whether its client has logged in, here or before it came from a long poll."""
+        """Return whether its client has logged in, here or by long polling before."""
         if MEMBER not in self._scope and self._members.is_member(_sid(self._scope)):
             self._scope[MEMBER] = True
         return MEMBER in self._scope
 
     def end(self) -> None:
-        """Let it wait no longer for its client."""
-        self._ends_at = asyncio.get_running_loop().time()
-        if self._waiting is not None:
-            self._waiting.reschedule(self._ends_at)
+        """End the wait for its login."""
+        self._login_until = asyncio.get_running_loop().time()
+        if self._timeout is not None:
+            self._timeout.reschedule(self._login_until)
 
     async def next_message(self, receive: Receive) -> Message | None:
-        """Return the next message; None when the client has not logged in in time."""
+        """Return the next message; None if the client does not log in in time."""
         while not self.is_member():
             try:
-                async with asyncio.timeout_at(self._ends_at) as self._waiting:
+                async with asyncio.timeout_at(self._login_until) as self._timeout:
                     return await receive()
             except TimeoutError:
                 if not self.is_member():
                     return None
             finally:
-                self._waiting = None
+                self._timeout = None
         return await receive()
 
 
 def _sid(scope: Scope) -> str:
-    """Return the name of the library's session that a request continues; empty for a new one."""
+    """Return the id of the library's session of a request; empty for a new session."""
     query: str = scope.get("query_string", b"").decode("latin-1")
     return parse_qs(query).get("sid", [""])[0]
 
 
-def _until_gone(receive: Receive) -> Receive:
-    """Raise when the client leaves: the library would take that for the end of a request."""
+def _raising_when_gone(receive: Receive) -> Receive:
+    """Raise ClientDisconnect when the client leaves; the library would see a complete request."""
 
     async def next_message() -> Message:
         message = await receive()

@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 
-from jarvis_backend.engines.redecoding import MOST_SAMPLES, STEP_SAMPLES, Redecoder
+from jarvis_backend.engines.redecoding import MAX_SAMPLES, STEP_SAMPLES, Redecoder
 
 STEP = np.zeros(STEP_SAMPLES, np.int16)
 
@@ -29,7 +29,7 @@ def test_it_asks_when_enough_was_said_about_the_last_ten_seconds(run):
         assert await listening.feed(STEP[:1]) == "1 words"
         assert await listening.feed(STEP[1:]) == "1 words"
         assert await listening.feed(np.tile(STEP, 20)) == "2 words"
-        assert engine.asked == [STEP_SAMPLES, MOST_SAMPLES]
+        assert engine.asked == [STEP_SAMPLES, MAX_SAMPLES]
         await listening.aclose()
 
     run(scene())
@@ -47,7 +47,7 @@ def test_one_guess_at_a_time_for_everybody_and_one_that_is_left_is_completed(run
         await asyncio.gather(first, return_exceptions=True)
         assert await second.feed(STEP) == ""
         engine.may_answer.set()
-        await asyncio.gather(*redecoder._under_way)
+        await asyncio.gather(*redecoder._running)
         assert await second.feed(STEP) == "2 words"
 
     run(scene())

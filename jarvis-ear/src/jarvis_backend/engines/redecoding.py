@@ -1,4 +1,4 @@
-"""Words while they are spoken, by engines that only know complete recordings."""
+"""Partial transcripts of engines that only transcribe complete recordings."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,66 +12,64 @@ from jarvis_ear.units import samples
 Transcribe: TypeAlias = Callable[[npt.NDArray[np.int16]], Awaitable[str]]
 
 STEP_SAMPLES: Final = samples(800)
-"""How much has to be said before the engine is asked again."""
+"""New sound after which an utterance is decoded again."""
 
-MOST_SAMPLES: Final = samples(10_000)
-"""Of longer speech only the last 10 s are decoded again: more could not be kept up with."""
+MAX_SAMPLES: Final = samples(10_000)
+"""Of a longer utterance only the last 10 s are decoded, to keep up with the speech."""
 
 
 class Redecoder:
-    """Lets an engine decode unfinished utterances. One for each engine; lives on the loop.
+    """Decodes unfinished utterances with one engine. Lives on the loop.
 
-    One guess at a time for everybody: guesses must not delay answers.
+    It decodes only one at a time, because partial transcripts must not delay answers.
     """
 
     def __init__(self, transcribe: Transcribe) -> None:
-        """Ask ``transcribe``."""
         self._transcribe = transcribe
-        self._under_way: set[asyncio.Future[str]] = set()
+        self._running: set[asyncio.Future[str]] = set()
 
     def listen(self) -> "Redecoding":
-        """Begin with one utterance."""
+        """Start an utterance."""
         return Redecoding(self)
 
-    async def guess(self, pcm: npt.NDArray[np.int16]) -> str | None:
-        """Decode ``pcm``; None if that has to wait.
+    async def decode(self, pcm: npt.NDArray[np.int16]) -> str | None:
+        """Return the transcript of ``pcm``; None if the engine is busy.
 
-        One that nobody waits for any more is completed, because an engine that is stopped in the
-        middle may have to be started anew.
+        Cancelling does not stop the engine, which might have to be restarted.
         """
-        if self._under_way:
+        if self._running:
             return None
         task = asyncio.ensure_future(self._transcribe(pcm))
-        self._under_way.add(task)
-        task.add_done_callback(self._forget)
+        self._running.add(task)
+        task.add_done_callback(self._finish)
         return await asyncio.shield(task)
 
-    def _forget(self, task: asyncio.Future[str]) -> None:
-        self._under_way.discard(task)
+    def _finish(self, task: asyncio.Future[str]) -> None:
+        self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # seen: whoever waits for it handles it
+            task.exception()  # retrieved, in case the caller was cancelled
 
 
 class Redecoding:
-    """One utterance, decoded again and again while it grows. Lives on the loop; for one owner."""
+    """One utterance, decoded repeatedly while it grows. Lives on the loop; for one owner."""
 
     def __init__(self, redecoder: Redecoder) -> None:
         self._redecoder = redecoder
         self._pcm = np.zeros(0, np.int16)
-        self._fresh = 0
-        self._said = ""
+        self._new_samples = 0
+        self._transcript = ""
 
     async def feed(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Take ``pcm``, which follows what was fed before; return what was understood so far."""
-        self._pcm = np.concatenate([self._pcm, pcm])[-MOST_SAMPLES:]
-        self._fresh += len(pcm)
-        if self._fresh < STEP_SAMPLES:
-            return self._said
-        guess = await self._redecoder.guess(self._pcm)
-        if guess is not None:
-            self._fresh = 0
-            self._said = guess
-        return self._said
+        """Take the sound that follows; return the transcript so far. Raises EngineError."""
+        self._pcm = np.concatenate([self._pcm, pcm])[-MAX_SAMPLES:]
+        self._new_samples += len(pcm)
+        if self._new_samples < STEP_SAMPLES:
+            return self._transcript
+        transcript = await self._redecoder.decode(self._pcm)
+        if transcript is not None:
+            self._new_samples = 0
+            self._transcript = transcript
+        return self._transcript
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Worker: one thread for work that would block the loop and must not run twice at once."""
+"""A thread for the work of an engine that blocks and must not run twice at a time."""
 
 import asyncio
 import queue
@@ -12,21 +12,22 @@ from jarvis_backend.errors import EngineError
 _T = TypeVar("_T")
 
 QUEUE_JOBS: Final = 64
-"""Far more than the limits on turns let through; whoever is above it is refused."""
+"""Far more than the limits on turns let through."""
 
 _STOP_S: Final = 0.5
-"""A job looks at its ``stop`` every tenth of a second or so; one that cannot dies with us."""
+"""Seconds to wait for the thread; a job that does not check its event in time ends with the
+process."""
 
 
 class EngineThread:
-    """Runs jobs one after another on its own daemon thread. ``run`` belongs to the loop.
+    """Runs jobs one after another on a daemon thread. ``run`` belongs to the loop.
 
-    Queue: at most 64 jobs; one more is refused with an EngineError and counted in ``refused``.
+    Bound: ``QUEUE_JOBS``. Policy: one more is refused with an EngineError. Counter: ``refused``.
     The thread starts with the first job and ends with ``close``.
     """
 
     def __init__(self, name: str, timeout_s: float) -> None:
-        """Name the thread ``name``; a job may take ``timeout_s``, with the wait for its turn."""
+        """Name the thread ``name``; ``timeout_s`` is for the wait in the queue and the job."""
         self._name = name
         self._timeout_s = timeout_s
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_JOBS)
@@ -37,8 +38,8 @@ class EngineThread:
     async def run(self, work: Callable[[threading.Event], _T]) -> _T:
         """Run ``work`` on the thread and return its result.
 
-        ``work`` is given an event that is set when nobody waits for the result any more. Raises
-        EngineError if the result is late, and whatever ``work`` raises.
+        ``work`` takes an event that is set when its result is not needed any more. Raises
+        EngineError if the result is late, and any exception of ``work``.
         """
         stop, result = threading.Event(), Future[_T]()
         self._submit(lambda: _settle(result, work, stop))
@@ -53,7 +54,7 @@ class EngineThread:
             self._running.discard(stop)
 
     def close(self) -> None:
-        """Stop the job under way and the thread; returns within half a second."""
+        """Stop the current job and the thread; returns within half a second."""
         for stop in self._running:
             stop.set()
         if self._thread is None:
@@ -84,5 +85,5 @@ def _settle(
         return
     try:
         result.set_result(work(stop))
-    except BaseException as error:  # noqa: BLE001 - whoever awaits the result gets it
+    except BaseException as error:  # noqa: BLE001 - run() raises it
         result.set_exception(error)

@@ -1,47 +1,47 @@
-"""One WebSocket of any wire: let in or refused, bounded in size, rate and patience."""
+"""One WebSocket of any wire: authenticated, and bounded in message size, rate and send time."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeAlias
 
+from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from jarvis_backend.auth import AccessRules, LoginRefused
 from jarvis_backend.config import Limits
-from jarvis_backend.flood_gate import TokenBucket
+from jarvis_backend.flood_gate import TRY_LATER, VIOLATION, TokenBucket
 from jarvis_backend.process import STRANGERS
 
 _LOG: Final = logging.getLogger(__name__)
 _STRANGERS: Final = logging.getLogger(STRANGERS)
 
 SEND_S: Final = 5.0
-"""A client that takes nothing for so long is dropped, not awaited."""
+"""Maximum seconds for sending; a client that reads more slowly is dropped."""
 
 NORMAL: Final = 1000
-VIOLATION: Final = 1008
 TOO_LARGE: Final = 1009
-TRY_LATER: Final = 1013
 """Close codes (RFC 6455, 7.4.1)."""
 
 
 class PeerGone(Exception):
-    """The peer has left, or was made to leave. Nothing more can be said to it."""
+    """The connection is closed: nothing can be sent to the peer any more."""
 
 
 class WireSocket:
-    """An open WebSocket with limits. Lives on the loop; one task receives, any may send."""
+    """An open WebSocket with limits. Lives on the loop; one task receives, any task may send."""
 
     def __init__(self, socket: WebSocket, limits: Limits, now: Callable[[], float]) -> None:
-        self._socket = socket
+        self.socket = socket
+        """The request that opened it, with path, query and address of the peer."""
         self._limits = limits
-        self._allowance = TokenBucket(limits.messages_per_s, now)
+        self._rate = TokenBucket(limits.messages_per_s, now)
         self._sending = asyncio.Lock()
         self._is_lost = False
 
     async def receive(self) -> str | bytes:
-        """Return the next frame, or raise Gone."""
-        event = await self._socket.receive()
+        """Return the next frame. Raises PeerGone."""
+        event = await self.socket.receive()
         if event["type"] == "websocket.disconnect" or self._is_lost:
             raise PeerGone
         text: str | None = event.get("text")
@@ -49,59 +49,72 @@ class WireSocket:
         if _size(frame) > self._limits.message_bytes:
             await self.close(TOO_LARGE, f"expected at most {self._limits.message_bytes} bytes")
             raise PeerGone
-        if not self._allowance.take():
+        if not self._rate.take():
             await self.close(VIOLATION, "Too many messages")
             raise PeerGone
         return frame
 
-    async def say(self, *frames: str | bytes) -> None:
-        """Send ``frames`` with nothing between them, or raise Gone, now and ever after."""
+    async def send(self, *frames: str | bytes) -> None:
+        """Send ``frames`` without any other frame in between.
+
+        Raises PeerGone; once it has, each later call does so too.
+        """
         if self._is_lost:
             raise PeerGone
         try:
             async with asyncio.timeout(SEND_S), self._sending:
                 for frame in frames:
-                    await self._send(frame)
+                    if isinstance(frame, str):
+                        await self.socket.send_text(frame)
+                    else:
+                        await self.socket.send_bytes(frame)
         except (RuntimeError, WebSocketDisconnect, OSError):  # TimeoutError is an OSError
             self._is_lost = True
             raise PeerGone from None
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Close it; one that is closed already stays so."""
+        """Close the WebSocket. Does nothing if it is closed already."""
         try:
             async with asyncio.timeout(SEND_S):
-                await self._socket.close(code, reason)
+                await self.socket.close(code, reason)
         except (RuntimeError, WebSocketDisconnect, OSError):
-            _LOG.debug("the peer was quicker to close")
-
-    async def _send(self, frame: str | bytes) -> None:
-        if isinstance(frame, str):
-            await self._socket.send_text(frame)
-        else:
-            await self._socket.send_bytes(frame)
+            _LOG.debug("the peer closed the connection first")
 
 
-Talk = Callable[[WireSocket], Awaitable[None]]
+Handler: TypeAlias = Callable[[WireSocket], Awaitable[None]]
+"""Serves one connection until it ends. May raise PeerGone."""
 
 
-class SocketDoor:
-    """Opens the WebSockets of one wire to those who may come. Lives on the loop.
+class WebSocketRoute:
+    """Accepts the WebSockets of one wire. Lives on the loop.
 
-    Bound: ``limits.connections``. Policy: one more is refused. Counter: ``refused``, with those
-    that may not come in.
+    Bound: ``limits.connections``. Policy: a connection above it is refused. Counter: ``refused``,
+    which includes clients that fail to authenticate.
     """
 
-    def __init__(self, admission: AccessRules, limits: Limits, now: Callable[[], float]) -> None:
-        self._admission = admission
+    def __init__(self, access: AccessRules, limits: Limits, now: Callable[[], float]) -> None:
+        self._access = access
         self._limits = limits
         self._now = now
         self._open = 0
         self.refused = 0
 
-    async def serve(self, socket: WebSocket, talk: Talk, *, login: bool = False) -> None:
-        """Let ``talk`` run until it or the peer ends it; with ``login`` only for a token."""
+    def router(self, path: str, handler: Handler, *, login: bool = False) -> APIRouter:
+        """Return a router that runs ``handler`` for each connection to ``path``.
+
+        With ``login`` programs of this machine need a token, too.
+        """
+        routes = APIRouter()
+
+        @routes.websocket(path)
+        async def connect(socket: WebSocket) -> None:
+            await self._serve(socket, handler, login=login)
+
+        return routes
+
+    async def _serve(self, socket: WebSocket, handler: Handler, *, login: bool) -> None:
         try:
-            subprotocol = self._admission.admit(
+            subprotocol = self._access.authorize(
                 socket.client and socket.client.host,
                 socket.headers.get("authorization"),
                 socket.scope.get("subprotocols", ()),
@@ -114,19 +127,16 @@ class SocketDoor:
         if self._open >= self._limits.connections:
             await self._refuse(socket, TRY_LATER)
             return
-        await self._talk(socket, talk, subprotocol)
-
-    async def _talk(self, socket: WebSocket, talk: Talk, subprotocol: str | None) -> None:
         self._open += 1
-        line = WireSocket(socket, self._limits, self._now)
+        connection = WireSocket(socket, self._limits, self._now)
         try:
             await socket.accept(subprotocol)
-            await talk(line)
+            await handler(connection)
         except PeerGone:
-            pass  # what talk holds, it has given back
+            _LOG.debug("the peer has left")
         finally:
             self._open -= 1
-        await line.close()
+        await connection.close()
 
     async def _refuse(self, socket: WebSocket, code: int) -> None:
         self.refused += 1

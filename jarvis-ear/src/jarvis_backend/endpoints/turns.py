@@ -1,0 +1,79 @@
+"""The turn of a streaming connection: its task, and the pace at which its speech is sent."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from jarvis_backend.endpoints.websocket import PeerGone
+from jarvis_backend.engines.engine import Speech
+from jarvis_ear.audio.resample import resample
+from jarvis_ear.audio.wav import WavError, decode_wav
+from jarvis_ear.units import SAMPLE_RATE, seconds
+
+_LOG: Final = logging.getLogger(__name__)
+
+AHEAD_S: Final = 0.2
+"""Seconds by which speech is sent before it is heard: enough for the jitter of a network, and short
+enough for an interruption."""
+
+SENTENCE_S: Final = 120.0
+"""Maximum length of the speech of one sentence; a longer one is a fault of the engine."""
+
+
+class TurnTask:
+    """Runs the one turn of a connection; a new turn cancels the previous one. Lives on the loop."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, turn: Callable[[], Awaitable[None]]) -> None:
+        """Cancel the running turn and run ``turn`` in a task."""
+        await self.cancel()
+        self._task = asyncio.create_task(_until_gone(turn))
+
+    async def cancel(self) -> bool:
+        """Cancel the running turn and wait for its end; return whether there was one."""
+        task, self._task = self._task, None
+        if task is None or task.done():
+            return False
+        task.cancel()
+        await asyncio.wait({task})
+        return True
+
+
+async def _until_gone(turn: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await turn()
+    except PeerGone:
+        _LOG.debug("the peer left before its reply was complete")
+
+
+class Pacer:
+    """Sends speech as PCM16 (16 kHz) at the pace at which it is heard. Serves one turn."""
+
+    def __init__(self, send: Callable[[bytes], Awaitable[None]], piece_bytes: int) -> None:
+        """Send by ``send``, at most ``piece_bytes`` at a time."""
+        self._send = send
+        self._piece_bytes = piece_bytes
+        self._heard_at = 0.0
+
+    async def play(self, speech: Speech) -> None:
+        """Send ``speech``; return when at most ``AHEAD_S`` of it is still to be heard."""
+        pcm = await asyncio.to_thread(_pcm_of, speech)
+        clock = asyncio.get_running_loop().time
+        for at in range(0, len(pcm), self._piece_bytes):
+            piece = pcm[at : at + self._piece_bytes]
+            await self._send(piece)
+            self._heard_at = max(self._heard_at, clock()) + seconds(len(piece) // 2)
+            await asyncio.sleep(self._heard_at - clock() - AHEAD_S)
+
+
+def _pcm_of(speech: Speech) -> bytes:
+    """Return ``speech`` as PCM16 at 16 kHz; empty if it is not a WAV file."""
+    try:
+        sound = decode_wav(speech.audio, max_seconds=SENTENCE_S)
+    except WavError as error:
+        _LOG.warning("a sentence is left out: its speech (%s) %s", speech.content_type, error)
+        return b""
+    return resample(sound.mono(), sound.rate, SAMPLE_RATE).astype("<i2").tobytes()
