@@ -15,6 +15,7 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
+    TurnFailed,
 )
 from jarvis_backend.engines.engine import MissingEngine, Speech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
@@ -36,6 +37,13 @@ def replies(engines, utterance, *, in_order=False, **options):
         return messages
 
     return asyncio.run(collect())
+
+
+def failure(engines, utterance, **options):
+    """The error that ends a turn, which is its last message."""
+    last = replies(engines, utterance, **options)[-1]
+    assert isinstance(last, TurnFailed)
+    raise last.error
 
 
 def sentence(index, text):
@@ -105,7 +113,7 @@ def test_the_wake_phrase_is_not_part_of_the_command(beep):
 @pytest.mark.parametrize("heard", ["", "hey jarvis"])
 def test_an_utterance_without_a_command_is_not_understood(beep, heard):
     with pytest.raises(UtteranceError, match=r"^Could not understand audio$"):
-        replies(scripted(stt=ScriptedEar(heard)), beep)
+        failure(scripted(stt=ScriptedEar(heard)), beep)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +126,7 @@ def test_an_utterance_without_a_command_is_not_understood(beep, heard):
 )
 def test_what_is_no_utterance_is_told_so(utterance, text):
     with pytest.raises(UtteranceError, match=text):
-        replies(scripted(), utterance, utterance_s=1)
+        failure(scripted(), utterance, utterance_s=1)
 
 
 def test_any_rate_reaches_the_ear_at_sixteen_kilohertz():
@@ -136,11 +144,11 @@ def test_the_pcm_reaches_the_ear_to_the_sample():
 
 def test_an_ear_or_brain_that_fails_ends_the_turn(beep):
     with pytest.raises(EngineError, match="deaf"):
-        replies(scripted(stt=ScriptedEar(error="deaf")), beep)
+        failure(scripted(stt=ScriptedEar(error="deaf")), beep)
     with pytest.raises(EngineError, match="dull"):
-        replies(scripted(brain=ScriptedBrain(error="dull")), beep)
+        failure(scripted(brain=ScriptedBrain(error="dull")), beep)
     with pytest.raises(EngineMissing, match=r"^STT service not available: install one$"):
-        replies(scripted(stt=MissingEngine("install one")), beep)
+        failure(scripted(stt=MissingEngine("install one")), beep)
 
 
 def test_a_long_transcript_and_a_long_answer_are_cut(beep):
@@ -182,7 +190,7 @@ def test_an_unforeseen_failure_ends_the_turn_like_any_other(beep, monkeypatch, c
     part, _, method = work.partition(".")
     monkeypatch.setattr(getattr(engines, part), method, break_down)
     with pytest.raises(EngineError) as failed:
-        replies(engines, beep)
+        failure(engines, beep)
     assert str(failed.value) == said
     assert "deeper than anybody foresaw" in caplog.text
 

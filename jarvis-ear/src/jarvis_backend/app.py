@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
-from typing import Final, Protocol
+from typing import Final
 
 import socketio
 from fastapi import FastAPI
@@ -70,9 +70,23 @@ def create_app(
     rooms = QueuedRooms(queue)
     sio = _socketio_server(config, rules, rooms)
     sio.register_namespace(voice)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        warm_up = asyncio.create_task(_prepare(engines))
+        await queue.start()
+        await agents.start()
+        try:
+            yield
+        finally:
+            warm_up.cancel()
+            for each in (voice, engines, rooms, agents, queue):
+                await each.aclose()
+            await sio.shutdown()
+
     app = FastAPI(
         title="Jarvis reference backend",
-        lifespan=_lifespan(engines, [queue, agents], [voice, engines, rooms, agents, queue], sio),
+        lifespan=lifespan,
         openapi_url=None,
     )
     if config.allow_origins:
@@ -162,36 +176,6 @@ def _socketio_server(
         logger=quiet,
         engineio_logger=quiet,
     )
-
-
-class _Starts(Protocol):
-    async def start(self) -> None: ...
-
-
-class _Closes(Protocol):
-    async def aclose(self) -> None: ...
-
-
-def _lifespan(
-    engines: Engines,
-    start: Sequence[_Starts],
-    close: Sequence[_Closes],
-    sio: socketio.AsyncServer,
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        warm_up = asyncio.create_task(_prepare(engines))
-        for one in start:
-            await one.start()
-        try:
-            yield
-        finally:
-            warm_up.cancel()
-            for other in close:
-                await other.aclose()
-            await sio.shutdown()
-
-    return lifespan
 
 
 async def _prepare(engines: Engines) -> None:

@@ -63,7 +63,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class TurnDone:
-    """The reply is complete: the last message of each turn that does not fail."""
+    """The reply is complete. Each turn ends with this message or with TurnFailed."""
 
     attempted: int
     """Sentences passed to text-to-speech, including those that failed."""
@@ -71,7 +71,15 @@ class TurnDone:
     """The whole answer if there is no text-to-speech; otherwise empty."""
 
 
-ReplyMessage: TypeAlias = TranscriptReady | BrainAsked | AnswerText | Spoken | TurnDone
+@dataclass(frozen=True, slots=True)
+class TurnFailed:
+    """The turn has failed; nothing of it follows."""
+
+    error: UtteranceError | EngineError
+    """Its text is for the satellite."""
+
+
+ReplyMessage: TypeAlias = TranscriptReady | BrainAsked | AnswerText | Spoken | TurnDone | TurnFailed
 SendReply: TypeAlias = Callable[[ReplyMessage], Awaitable[None]]
 
 
@@ -103,10 +111,14 @@ class Conversation:
 
         Sentences are sent as soon as they are ready, or ``in_order``; one that cannot be
         synthesised is skipped. Cancelling the task stops the engines.
-
-        Raises UtteranceError for an unusable utterance, and EngineError if speech-to-text or the
-        brain fails for any reason.
         """
+        try:
+            await self._reply(utterance, send, in_order=in_order)
+        except (UtteranceError, EngineError) as error:
+            _LOG.warning("turn failed: %s", one_line(str(error)))
+            await send(TurnFailed(error))
+
+    async def _reply(self, utterance: bytes, send: SendReply, *, in_order: bool) -> None:
         if not utterance:
             raise UtteranceError("No audio received")
         pcm = await asyncio.to_thread(_decode, utterance, self._limits.utterance_s)

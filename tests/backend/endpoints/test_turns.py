@@ -1,5 +1,7 @@
 """The one turn of a connection."""
 
+import asyncio
+
 from jarvis_backend.endpoints.turns import TurnTask
 
 
@@ -8,9 +10,23 @@ def test_a_turn_that_is_cancelled_before_its_first_step_leaves_nothing_behind(ru
         raise AssertionError("it was cancelled")
 
     async def scene():
-        turn = TurnTask()
-        await turn.start(work)
+        turn = TurnTask(None)
+        await turn.run(work())
         assert await turn.cancel()
         assert not await turn.cancel()
 
     run(scene())
+
+
+def test_an_unexpected_exception_reaches_the_log(run, caplog):
+    async def work():
+        raise KeyError("unexpected")
+
+    async def scene():
+        turn = TurnTask(None)
+        await turn.run(work())
+        await asyncio.sleep(0.01)
+        assert not await turn.cancel()
+
+    run(scene())
+    assert "unexpected" in caplog.text

@@ -257,12 +257,12 @@ def test_start_and_end_without_a_chunk_is_no_audio(run, plain):
 @pytest.mark.parametrize(
     ("payload", "error"),
     [
-        ({"audio": 5}, "audio is a number, expected base64 text"),
-        ({"audio": True}, "audio is a boolean, expected base64 text"),
-        ({"audio": {"x": 1}}, "audio is an object, expected base64 text"),
-        ({"audio": [1, 2]}, "audio is a list, expected base64 text"),
-        (None, "voice:audio_chunk is null, expected an object"),
-        ([5], "voice:audio_chunk is a list, expected an object"),
+        ({"audio": 5}, "audio is int, expected base64 text"),
+        ({"audio": True}, "audio is bool, expected base64 text"),
+        ({"audio": {"x": 1}}, "audio is dict, expected base64 text"),
+        ({"audio": [1, 2]}, "audio is list, expected base64 text"),
+        (None, "voice:audio_chunk is NoneType, expected an object"),
+        ([5], "voice:audio_chunk is list, expected an object"),
     ],
 )
 def test_what_would_crash_the_original_gets_an_error(run, plain, beep, payload, error):

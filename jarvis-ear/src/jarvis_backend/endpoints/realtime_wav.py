@@ -1,10 +1,8 @@
 """The realtime stream: transcripts while a person speaks, then the answer sentence by sentence."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from functools import partial
 from typing import Final, assert_never
 
 from fastapi import APIRouter
@@ -18,20 +16,18 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
+    TurnFailed,
 )
 from jarvis_backend.endpoints.turns import TurnTask
 from jarvis_backend.endpoints.websocket import WebSocketRoute, WireSocket
-from jarvis_backend.errors import EngineError, UtteranceError
+from jarvis_backend.errors import UtteranceError
 from jarvis_backend.recordings import UtteranceBuffer
-from jarvis_backend.text import one_line
 from jarvis_ear.audio.resample import resample
-from jarvis_ear.audio.wav import WavError, decode_wav, pcm_to_wav
+from jarvis_ear.audio.wav import WavError, decode_wav
 from jarvis_ear.units import SAMPLE_RATE
 from jarvis_ear.wires import realtime as wire
 from jarvis_ear.wires.json_fields import RemoteProtocolError
 from jarvis_ear.wires.realtime import Code, RealtimeState
-
-_LOG: Final = logging.getLogger(__name__)
 
 SLICE_S: Final = 10.0
 """Maximum length of a slice; clients send 0.1 to 0.2 s."""
@@ -66,13 +62,13 @@ class RealtimeStream:
         self._recording = UtteranceBuffer(limits)
         self._has_grown = asyncio.Event()
         self._state = RealtimeState.IDLE
-        self._turn = TurnTask()
-        self._partials = TurnTask()
+        self._turn = TurnTask(conversation)
+        self._partials = TurnTask(conversation)
 
     async def run(self) -> None:
         """Serve until the peer leaves."""
         await self._enter(RealtimeState.RECORDING)
-        await self._partials.start(self._load_engine)
+        await self._partials.run(self._load_engine())
         try:
             while True:
                 await self._on_frame(await self._socket.receive())
@@ -109,7 +105,7 @@ class RealtimeStream:
             await self._turn.cancel()
             if self._state is not RealtimeState.RECORDING:
                 await self._enter(RealtimeState.RECORDING)
-            await self._partials.start(self._send_partials)
+            await self._partials.run(self._send_partials())
         self._has_grown.set()
 
     async def _on_end(self) -> None:
@@ -122,7 +118,7 @@ class RealtimeStream:
             await self._fail(Code.EMPTY_STREAM, "expected sound before the end")
             return
         await self._enter(RealtimeState.TRANSCRIBING)
-        await self._turn.start(partial(self._run_turn, pcm))
+        await self._turn.start(pcm, self._send_reply)
 
     async def _load_engine(self) -> None:
         """Have the engine load what the first partial transcript needs."""
@@ -149,15 +145,6 @@ class RealtimeStream:
             taken += len(pcm)
             yield pcm
 
-    async def _run_turn(self, pcm: bytes) -> None:
-        try:
-            await self._conversation.reply(pcm_to_wav(pcm), self._send_reply, in_order=True)
-        except UtteranceError as error:
-            await self._fail(Code.NOT_UNDERSTOOD, str(error))
-        except EngineError as error:
-            _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._fail(Code.ENGINE_FAILED, str(error))
-
     async def _send_reply(self, message: ReplyMessage) -> None:
         match message:
             case TranscriptReady(text):
@@ -171,6 +158,10 @@ class RealtimeStream:
                 await self._socket.send(wire.encode(head, self._now()), speech.audio)
             case TurnDone():
                 await self._enter(RealtimeState.IDLE)
+            case TurnFailed(error):
+                is_utterance = isinstance(error, UtteranceError)
+                code = Code.NOT_UNDERSTOOD if is_utterance else Code.ENGINE_FAILED
+                await self._fail(code, str(error))
             case _:
                 assert_never(message)
 

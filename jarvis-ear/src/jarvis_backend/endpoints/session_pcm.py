@@ -1,9 +1,7 @@
 """The session stream: ``/api/sessions`` creates one, and ``/ws/sessions/{id}`` carries it."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any, Final, assert_never
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -18,20 +16,16 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
+    TurnFailed,
 )
 from jarvis_backend.endpoints.http import json_body
 from jarvis_backend.endpoints.turns import Pacer, TurnTask
 from jarvis_backend.endpoints.websocket import PeerGone, WebSocketRoute, WireSocket
-from jarvis_backend.errors import EngineError, UtteranceError
 from jarvis_backend.sessions import ID, Mode, Sessions, SessionState, VoiceSession
-from jarvis_backend.text import one_line
 from jarvis_backend.vad import UtteranceSplitter
-from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import FRAME_BYTES
 from jarvis_ear.wires import session as wire
 from jarvis_ear.wires.json_fields import RemoteProtocolError
-
-_LOG: Final = logging.getLogger(__name__)
 
 STATUS_S: Final = 5.0
 """Seconds after which an unchanged status is sent again."""
@@ -171,9 +165,9 @@ class SessionStream:
         self._socket = socket
         self._session = session
         self._sessions = sessions
-        self._conversation = conversation
         self._splitter = UtteranceSplitter(limits.recording_s)
-        self._turn = TurnTask()
+        self._pacer = Pacer(self._play, FRAME_BYTES)
+        self._turn = TurnTask(conversation)
         self._turn_state = _idle_state(session.mode)
         self._has_reported_sound = False
 
@@ -237,31 +231,31 @@ class SessionStream:
             await self._play(pcm)
             return
         for utterance in self._splitter.feed(pcm):
-            await self._turn.start(partial(self._run_turn, utterance))
+            await self._answer(utterance)
 
-    async def _run_turn(self, pcm: bytes) -> None:
-        pacer = Pacer(self._play, FRAME_BYTES)
-
-        async def send(message: ReplyMessage) -> None:
-            match message:
-                case TranscriptReady(text):
-                    await self._send(wire.SessionTranscript(text))
-                case AnswerText(text):
-                    await self._send(wire.SessionReply(text))
-                case Spoken(_, speech):
-                    await pacer.play(speech)
-                case BrainAsked() | TurnDone():
-                    pass  # this wire has no message for them
-                case _:
-                    assert_never(message)
-
+    async def _answer(self, pcm: bytes) -> None:
+        await self._turn.cancel()
         await self._enter(wire.PROCESSING)
-        try:
-            await self._conversation.reply(pcm_to_wav(pcm), send, in_order=True)
-        except (UtteranceError, EngineError) as error:
-            _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._send(wire.SessionError(str(error)))
-        await self._enter(wire.LISTENING)
+        self._pacer = Pacer(self._play, FRAME_BYTES)
+        await self._turn.start(pcm, self._send_reply)
+
+    async def _send_reply(self, message: ReplyMessage) -> None:
+        match message:
+            case TranscriptReady(text):
+                await self._send(wire.SessionTranscript(text))
+            case BrainAsked():
+                pass  # this wire has no message for it
+            case AnswerText(text):
+                await self._send(wire.SessionReply(text))
+            case Spoken(_, speech):
+                await self._pacer.play(speech)
+            case TurnDone():
+                await self._enter(wire.LISTENING)
+            case TurnFailed(error):
+                await self._send(wire.SessionError(str(error)))
+                await self._enter(wire.LISTENING)
+            case _:
+                assert_never(message)
 
     async def _enter(self, turn_state: str) -> None:
         self._turn_state = turn_state

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
+from jarvis_backend.conversation import Conversation, SendReply
 from jarvis_backend.endpoints.websocket import PeerGone
 from jarvis_backend.engines.engine import Speech
 from jarvis_ear.audio.resample import resample
-from jarvis_ear.audio.wav import WavError, decode_wav
+from jarvis_ear.audio.wav import WavError, decode_wav, pcm_to_wav
 from jarvis_ear.units import SAMPLE_RATE, seconds
 
 _LOG: Final = logging.getLogger(__name__)
@@ -24,16 +25,22 @@ SENTENCE_S: Final = 120.0
 class TurnTask:
     """Runs the one turn of a connection; a new turn cancels the previous one. Lives on the loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, turn: Callable[[], Awaitable[None]]) -> None:
-        """Cancel the running turn and run ``turn`` in a task."""
+    async def start(self, pcm: bytes, send: SendReply) -> None:
+        """Cancel the running turn, and answer ``pcm`` (PCM16, 16 kHz) in a task."""
+        await self.run(self._conversation.reply(pcm_to_wav(pcm), send, in_order=True))
+
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Cancel the running work, and run ``work`` in a task."""
         await self.cancel()
-        self._task = asyncio.create_task(_until_gone(turn))
+        self._task = asyncio.create_task(work)
+        self._task.add_done_callback(_on_end)
 
     async def cancel(self) -> bool:
-        """Cancel the running turn and wait for its end; return whether there was one."""
+        """Cancel the running work and wait for its end; return whether there was any."""
         task, self._task = self._task, None
         if task is None or task.done():
             return False
@@ -42,11 +49,11 @@ class TurnTask:
         return True
 
 
-async def _until_gone(turn: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await turn()
-    except PeerGone:
-        _LOG.debug("the peer left before its reply was complete")
+def _on_end(task: asyncio.Task[None]) -> None:
+    """Report an unexpected exception to the loop. The peer may leave before the reply ends."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, PeerGone):
+        raise error
 
 
 class Pacer:

@@ -20,12 +20,13 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
+    TurnFailed,
 )
-from jarvis_backend.errors import EngineError, UtteranceError
+from jarvis_backend.errors import UtteranceError
 from jarvis_backend.flood_gate import MEMBER
 from jarvis_backend.process import STRANGERS
 from jarvis_backend.recordings import Recordings
-from jarvis_backend.text import lenient_base64, one_line
+from jarvis_backend.text import lenient_base64
 from jarvis_ear.wires import socketio as wire
 
 _LOG: Final = logging.getLogger(__name__)
@@ -33,14 +34,6 @@ _STRANGERS: Final = logging.getLogger(STRANGERS)
 
 AGENT_ID_LETTERS: Final = 128
 """Maximum length of a satellite's name; the id of the connection replaces a longer one."""
-
-_JSON_NAMES: Final = {
-    type(None): "null",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    list: "a list",
-}
 
 
 class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the package has no types
@@ -167,14 +160,9 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
     async def _turn(self, sid: str, utterance: bytes) -> None:
         try:
             await self._conversation.reply(utterance, partial(self._send_reply, sid))
-        except (UtteranceError, EngineError) as error:
-            _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._fail(sid, str(error))
         except Exception:  # noqa: BLE001 - the satellite waits for the end of its turn
             _LOG.exception("turn failed unexpectedly")
             await self._fail(sid, "Internal error")
-        else:
-            await self._ready(sid)
 
     async def _send_reply(self, sid: str, message: ReplyMessage) -> None:
         match message:
@@ -192,6 +180,9 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
                 # Satellites ignore the field of a reply that there is no voice for.
                 text_only: dict[str, object] = {"text": unspoken} if unspoken else {}
                 await self._send(sid, wire.TTS_DONE, {"totalChunks": attempted} | text_only)
+                await self._ready(sid)
+            case TurnFailed(error):
+                await self._fail(sid, str(error))
             case _:
                 assert_never(message)
 
@@ -228,7 +219,7 @@ def _audio(payload: object) -> bytes:
     if isinstance(payload, str):
         return b""
     if not isinstance(payload, dict):
-        raise UtteranceError(f"{wire.AUDIO_CHUNK} is {_name(payload)}, expected an object")
+        raise UtteranceError(f"{wire.AUDIO_CHUNK} is {type(payload).__name__}, expected an object")
     audio = payload.get("audio")
     if isinstance(audio, str):
         return lenient_base64(audio)
@@ -236,8 +227,4 @@ def _audio(payload: object) -> bytes:
         return audio
     if audio is None:
         return b""
-    raise UtteranceError(f"audio is {_name(audio)}, expected base64 text")
-
-
-def _name(value: object) -> str:
-    return _JSON_NAMES.get(type(value), "an object")
+    raise UtteranceError(f"audio is {type(audio).__name__}, expected base64 text")

@@ -1,7 +1,5 @@
 """The voice channel ``/ws/voice``: bare PCM16 up, speech down at the pace at which it is heard."""
 
-import logging
-from functools import partial
 from typing import Final, assert_never
 
 from fastapi import APIRouter
@@ -15,19 +13,16 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
+    TurnFailed,
 )
 from jarvis_backend.endpoints.turns import Pacer, TurnTask
 from jarvis_backend.endpoints.websocket import WebSocketRoute, WireSocket
-from jarvis_backend.errors import EngineError, UtteranceError
+from jarvis_backend.errors import UtteranceError
 from jarvis_backend.recordings import UtteranceBuffer
-from jarvis_backend.text import one_line
 from jarvis_backend.vad import UtteranceSplitter
-from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import FRAME_BYTES, SAMPLE_BYTES
 from jarvis_ear.wires import voice_ws as wire
 from jarvis_ear.wires.json_fields import RemoteProtocolError
-
-_LOG: Final = logging.getLogger(__name__)
 
 PIECE_BYTES: Final = 2 * FRAME_BYTES
 """40 ms of speech per frame: short enough for an interruption, long enough to cost little."""
@@ -47,11 +42,11 @@ class VoiceChannel:
 
     def __init__(self, socket: WireSocket, conversation: Conversation, limits: Limits) -> None:
         self._socket = socket
-        self._conversation = conversation
         self._limits = limits
         self._recording: UtteranceBuffer | None = None
         self._splitter = UtteranceSplitter(limits.recording_s)
-        self._turn = TurnTask()
+        self._pacer = Pacer(socket.send, PIECE_BYTES)
+        self._turn = TurnTask(conversation)
 
     async def run(self) -> None:
         """Serve until the peer leaves."""
@@ -109,35 +104,29 @@ class VoiceChannel:
     async def _answer(self, pcm: bytes) -> None:
         await self._interrupt()
         await self._send(wire.VoiceWsProcessing())
-        await self._turn.start(partial(self._run_turn, pcm))
+        self._pacer = Pacer(self._socket.send, PIECE_BYTES)
+        await self._turn.start(pcm, self._send_reply)
 
     async def _interrupt(self) -> None:
         if await self._turn.cancel():
             await self._send(wire.Interrupted())
 
-    async def _run_turn(self, pcm: bytes) -> None:
-        pacer = Pacer(self._socket.send, PIECE_BYTES)
-
-        async def send(message: ReplyMessage) -> None:
-            match message:
-                case TranscriptReady(text):
-                    await self._send(wire.VoiceWsTranscript(text))
-                case BrainAsked():
-                    pass  # this wire has no message for it
-                case AnswerText(text):
-                    await self._send(wire.VoiceWsReply(text))
-                case Spoken(_, speech):
-                    await pacer.play(speech)
-                case TurnDone():
-                    await self._send(wire.Done())
-                case _:
-                    assert_never(message)
-
-        try:
-            await self._conversation.reply(pcm_to_wav(pcm), send, in_order=True)
-        except (UtteranceError, EngineError) as error:
-            _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._send(wire.VoiceWsError(str(error)))
+    async def _send_reply(self, message: ReplyMessage) -> None:
+        match message:
+            case TranscriptReady(text):
+                await self._send(wire.VoiceWsTranscript(text))
+            case BrainAsked():
+                pass  # this wire has no message for it
+            case AnswerText(text):
+                await self._send(wire.VoiceWsReply(text))
+            case Spoken(_, speech):
+                await self._pacer.play(speech)
+            case TurnDone():
+                await self._send(wire.Done())
+            case TurnFailed(error):
+                await self._send(wire.VoiceWsError(str(error)))
+            case _:
+                assert_never(message)
 
     async def _send(self, message: wire.ToClient) -> None:
         await self._socket.send(wire.encode(message))
