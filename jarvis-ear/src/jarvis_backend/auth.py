@@ -17,7 +17,7 @@ import jwt
 
 from jarvis_backend.host_check import origin_of
 from jarvis_backend.message_queue import MessageQueue
-from jarvis_backend.process import STRANGERS
+from jarvis_backend.process import CLIENT_LOG
 
 _KIND: Final = "scrypt"
 
@@ -72,7 +72,7 @@ def _scrypt(password: bytes, salt: bytes) -> bytes:
     return hashlib.scrypt(password, salt=salt, n=_N, r=_R, p=_P, dklen=HASH_BYTES)
 
 
-_LOG: Final = logging.getLogger(STRANGERS)
+_LOG: Final = logging.getLogger(CLIENT_LOG)
 
 WINDOW_S: Final = 60.0
 """Duration of a count, from its first wrong password on."""

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
+from jarvis_backend.engines.engine import StatelessEngine
+
 
 class Brain(Protocol):
     """Answers utterances. Lives on the loop."""
@@ -17,10 +19,9 @@ class Brain(Protocol):
 
     async def aclose(self) -> None:
         """Release all resources."""
-        ...
 
 
-class HouseholdBrain:
+class HouseholdBrain(StatelessEngine):
     """Knows the time and the date, and repeats everything else. Lives on the loop."""
 
     provider = "builtin"
@@ -41,9 +42,6 @@ class HouseholdBrain:
         if _is_question(words, about={"date", "day"}):
             return f"Today is {_date(self._now())}."
         return f"You said: {text}"
-
-    async def aclose(self) -> None:
-        """Do nothing."""
 
 
 def _is_question(words: list[str], about: set[str]) -> bool:

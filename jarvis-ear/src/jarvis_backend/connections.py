@@ -7,9 +7,9 @@ from typing import Final
 
 from jarvis_backend.config import Limits
 from jarvis_backend.host_check import origin_of
-from jarvis_backend.process import STRANGERS
+from jarvis_backend.process import CLIENT_LOG
 
-_LOG: Final = logging.getLogger(STRANGERS)
+_LOG: Final = logging.getLogger(CLIENT_LOG)
 
 WIRES: Final = 8
 """Multiple of ``limits.connections`` that may be open: five wires, one of which counts twice while

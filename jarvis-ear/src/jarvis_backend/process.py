@@ -18,11 +18,11 @@ def forbid_dumps() -> None:
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-STRANGERS: Final = "jarvis_backend.strangers"
-"""Logger of what clients can cause that have not logged in."""
+CLIENT_LOG: Final = "jarvis_backend.clients"
+"""Logger of what clients can cause before their login."""
 
-THROTTLED: Final = (STRANGERS, "uvicorn", "asyncio", "h11", "wsproto")
-"""Loggers, including their children, to which such clients can write without a limit."""
+THROTTLED: Final = (CLIENT_LOG, "uvicorn", "asyncio", "h11", "wsproto")
+"""Loggers, including their children, to which clients can write at any rate."""
 
 LINES: Final = 5
 """Lines that one place of the code may write in ``PERIOD_S``."""

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, Self
 
 import uvicorn
@@ -18,9 +17,9 @@ from jarvis_backend.connections import connections_for
 from jarvis_backend.conversation import Engines
 from jarvis_backend.errors import AddressInUse, JarvisBackendError
 from jarvis_backend.http_protocol import HttpProtocol, WebSocketProtocol
-from jarvis_backend.process import STRANGERS
+from jarvis_backend.process import CLIENT_LOG
 
-_LOG: Final = logging.getLogger(STRANGERS)
+_LOG: Final = logging.getLogger(CLIENT_LOG)
 
 START_S: Final = 60.0
 """Maximum seconds until the application accepts connections; models are loaded afterwards. It takes
@@ -121,12 +120,7 @@ class Server:
         self.url = self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop."""
         self.stop()
 

@@ -73,8 +73,8 @@ class Sessions:
         self.refused = 0
         queue.subscribe(_CHANNEL, self._on_message)
 
-    def when_changed_elsewhere(self, call: Callable[[VoiceSession], None]) -> None:
-        """Call ``call`` with a session of this process that another process starts or stops."""
+    def when_changed(self, call: Callable[[VoiceSession], None]) -> None:
+        """Call ``call`` with a session carried here when any process starts or stops it."""
         self._on_change = call
 
     async def create(self, mode: Mode) -> VoiceSession | None:
@@ -121,6 +121,8 @@ class Sessions:
         """Start or stop it, in the process that carries it."""
         session.state = state
         await self.save(session)
+        if session.taken:
+            self._on_change(session)
         message = {"id": session.session_id, "state": state, "from": self._queue.process_id}
         await self._queue.publish(_CHANNEL, message)
 

@@ -1,7 +1,8 @@
 """The session stream: ``/api/sessions`` creates one, and ``/ws/sessions/{id}`` carries it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, assert_never
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -49,14 +50,10 @@ def session_pcm_routes(
 ) -> APIRouter:
     """Return the routes of the session stream; ``require_access`` protects those over HTTP."""
     streams: dict[str, SessionStream] = {}
-    announcements: set[asyncio.Task[None]] = set()
 
     def announce(session: VoiceSession) -> None:
-        """Tell the client of ``session`` what another process has changed."""
         if (stream := streams.get(session.session_id)) is not None:
-            task = asyncio.create_task(stream.announce())
-            announcements.add(task)
-            task.add_done_callback(announcements.discard)
+            stream.changed.set()
 
     async def serve(socket: WireSocket) -> None:
         session = await _claim(sessions, socket)
@@ -68,13 +65,13 @@ def session_pcm_routes(
             del streams[session_id]
             await sessions.release(session)
 
-    sessions.when_changed_elsewhere(announce)
+    sessions.when_changed(announce)
     routes = route.router(wire.PATH, serve)
-    routes.include_router(_api(sessions, streams), dependencies=[Depends(require_access)])
+    routes.include_router(_api(sessions), dependencies=[Depends(require_access)])
     return routes
 
 
-def _api(sessions: Sessions, streams: Mapping[str, "SessionStream"]) -> APIRouter:
+def _api(sessions: Sessions) -> APIRouter:
     """Return the routes that create, report, start and stop sessions."""
     routes = APIRouter()
 
@@ -101,8 +98,6 @@ def _api(sessions: Sessions, streams: Mapping[str, "SessionStream"]) -> APIRoute
         if action not in _ACTIONS:
             raise HTTPException(404, "expected start or stop")
         await sessions.enter(session, _ACTIONS[action])
-        if session_id in streams:
-            await streams[session_id].announce()
         return _report(session)
 
     async def find(session_id: str) -> VoiceSession:
@@ -170,6 +165,8 @@ class SessionStream:
         self._turn = TurnTask(conversation)
         self._turn_state = _idle_state(session.mode)
         self._has_reported_sound = False
+        self.changed = asyncio.Event()
+        """Set when the session has been started or stopped over HTTP."""
 
     async def run(self) -> None:
         """Serve until the session stops or the peer leaves."""
@@ -181,15 +178,6 @@ class SessionStream:
             self._session.state = SessionState.STOPPED
             status.cancel()
             await self._turn.cancel()
-
-    async def announce(self) -> None:
-        """Send the status of the session, and close the connection if it was stopped."""
-        try:
-            await self._send_status()
-        except PeerGone:
-            return
-        if self._session.state is SessionState.STOPPED:
-            await self._socket.close()
 
     async def _on_frame(self, frame: str | bytes) -> None:
         is_sound = isinstance(frame, bytes)
@@ -266,14 +254,21 @@ class SessionStream:
         self._session.sent_bytes += len(pcm)
 
     async def _repeat_status(self) -> None:
+        """Send the status when it changes over HTTP, and every ``STATUS_S``."""
         while True:
-            await asyncio.sleep(STATUS_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STATUS_S):
+                    await self.changed.wait()
+            is_changed = self.changed.is_set()
+            self.changed.clear()
             await self._sessions.save(self._session)
-            if self._session.state is SessionState.RUNNING:
-                try:
+            try:
+                if is_changed or self._session.state is SessionState.RUNNING:
                     await self._send_status()
-                except PeerGone:
-                    return
+            except PeerGone:
+                return
+            if self._session.state is SessionState.STOPPED:
+                await self._socket.close()
 
     async def _send_status(self) -> None:
         session = self._session

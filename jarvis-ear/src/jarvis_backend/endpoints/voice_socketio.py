@@ -24,13 +24,13 @@ from jarvis_backend.conversation import (
 )
 from jarvis_backend.errors import UtteranceError
 from jarvis_backend.flood_gate import MEMBER
-from jarvis_backend.process import STRANGERS
+from jarvis_backend.process import CLIENT_LOG
 from jarvis_backend.recordings import Recordings
 from jarvis_backend.text import lenient_base64
 from jarvis_ear.wires import socketio as wire
 
 _LOG: Final = logging.getLogger(__name__)
-_STRANGERS: Final = logging.getLogger(STRANGERS)
+_CLIENT_LOG: Final = logging.getLogger(CLIENT_LOG)
 
 AGENT_ID_LETTERS: Final = 128
 """Maximum length of a satellite's name; the id of the connection replaces a longer one."""
@@ -95,7 +95,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         try:
             self._auth.check_token(auth.get("token") if isinstance(auth, dict) else None)
         except LoginRefused as refused:
-            _STRANGERS.info("connection refused: %s", refused)
+            _CLIENT_LOG.info("connection refused: %s", refused)
             raise socketio.exceptions.ConnectionRefusedError(str(refused)) from None
         if len(self._turns) >= self._limits.connections:
             raise socketio.exceptions.ConnectionRefusedError("Too many connections")

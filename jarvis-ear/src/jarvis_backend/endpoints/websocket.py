@@ -11,10 +11,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from jarvis_backend.auth import AccessRules, LoginRefused
 from jarvis_backend.config import Limits
 from jarvis_backend.flood_gate import TRY_LATER, VIOLATION, TokenBucket
-from jarvis_backend.process import STRANGERS
+from jarvis_backend.process import CLIENT_LOG
 
 _LOG: Final = logging.getLogger(__name__)
-_STRANGERS: Final = logging.getLogger(STRANGERS)
+_CLIENT_LOG: Final = logging.getLogger(CLIENT_LOG)
 
 SEND_S: Final = 5.0
 """Maximum seconds for sending; a client that reads more slowly is dropped."""
@@ -121,7 +121,7 @@ class WebSocketRoute:
                 login=login,
             )
         except LoginRefused as refused:
-            _STRANGERS.info("connection refused: %s", refused)
+            _CLIENT_LOG.info("connection refused: %s", refused)
             await self._refuse(socket, VIOLATION)
             return
         if self._open >= self._limits.connections:

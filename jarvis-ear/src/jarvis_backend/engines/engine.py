@@ -65,16 +65,23 @@ class TextToSpeech(Protocol):
         """Stop running work and release all resources."""
 
 
-class MissingEngine:
+class StatelessEngine:
+    """Base of engines that load nothing and hold no resources."""
+
+    async def prepare(self) -> None:
+        """Do nothing."""
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+class MissingEngine(StatelessEngine):
     """Stands in for a missing speech-to-text or text-to-speech: each use raises EngineMissing."""
 
     name = "none"
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-
-    async def prepare(self) -> None:
-        """Do nothing."""
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:  # noqa: ARG002 - SpeechToText
         """Raise EngineMissing."""
@@ -87,6 +94,3 @@ class MissingEngine:
     async def speak(self, sentence: str) -> Speech:  # noqa: ARG002 - TextToSpeech
         """Raise EngineMissing."""
         raise EngineMissing(f"TTS service not available: {self.reason}")
-
-    async def aclose(self) -> None:
-        """Do nothing."""

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jarvis_backend.config import BrainOptions, SpeechToTextOptions, TextToSpeechOptions
-from jarvis_backend.engines.engine import LiveTranscription, Speech
-from jarvis_backend.engines.redecoding import Redecoder
+from jarvis_backend.engines.engine import LiveTranscription, Speech, StatelessEngine
+from jarvis_backend.engines.redecoding import Redecoding
 from jarvis_backend.errors import EngineError
 from jarvis_backend.text import one_line
 from jarvis_ear.audio.wav import pcm_to_wav
@@ -25,7 +25,7 @@ _ERROR_BYTES: Final = 1000
 """Part of an error message that is read."""
 
 
-class HttpEngine:
+class HttpEngine(StatelessEngine):
     """A client of one server with one key. Lives on the loop."""
 
     name: str = "openai"
@@ -87,10 +87,7 @@ class HttpSpeechToText(HttpEngine):
     def __init__(self, options: SpeechToTextOptions) -> None:
         super().__init__(options, "whisper-1")
         self._language = options.language
-        self._redecoder = Redecoder(self.transcribe)
-
-    async def prepare(self) -> None:
-        """Do nothing: the server loads its model itself."""
+        self._redecoding = asyncio.Lock()
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
         """Send the sound as one WAV file."""
@@ -107,7 +104,7 @@ class HttpSpeechToText(HttpEngine):
 
     def listen(self) -> LiveTranscription:
         """Send the utterance repeatedly while it grows."""
-        return self._redecoder.listen()
+        return Redecoding(self.transcribe, self._redecoding)
 
 
 class HttpBrain(HttpEngine):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_backend.config import TextToSpeechOptions
-from jarvis_backend.engines.engine import Speech
+from jarvis_backend.engines.engine import Speech, StatelessEngine
 from jarvis_backend.errors import EngineError, EngineMissing
 from jarvis_backend.text import one_line
 
@@ -48,8 +48,8 @@ ESPEAK_NG: Final = Program(
 )
 
 
-class ProgramVoice:
-    """Starts a ``Program`` for each sentence. Lives on the loop."""
+class ProgramVoice(StatelessEngine):
+    """Starts a ``Program`` for each sentence; cancelling kills it. Lives on the loop."""
 
     def __init__(self, program: Program, options: TextToSpeechOptions) -> None:
         path = shutil.which(program.name)
@@ -70,9 +70,6 @@ class ProgramVoice:
             _write(text, sentence)
             await self._run(self._program.arguments(self._voice, text, wav))
             return Speech("audio/wav", self._read(wav))
-
-    async def aclose(self) -> None:
-        """Do nothing: a running program is killed when its turn is cancelled."""
 
     async def _run(self, arguments: Sequence[str]) -> None:
         process = await asyncio.create_subprocess_exec(

@@ -154,19 +154,19 @@ class SphinxProcess:
 
 
 def too_late(timeout_s: float) -> EngineError:
-    """Make the error for whoever waited ``timeout_s`` for nothing."""
+    """Return the error of a request that took longer than ``timeout_s``."""
     return EngineError(f"{NAME} took more than {timeout_s:g} s")
 
 
 async def _talk(child: Process, content: bytes) -> bytes:
-    assert child.stdin is not None  # noqa: S101 - it was asked for as a pipe
+    assert child.stdin is not None  # noqa: S101 - it is a pipe
     child.stdin.write(sphinx_child.LENGTH.pack(len(content)) + content)
     await child.stdin.drain()
     return await _read_frame(child)
 
 
 async def _read_frame(child: Process) -> bytes:
-    assert child.stdout is not None  # noqa: S101 - it was asked for as a pipe
+    assert child.stdout is not None  # noqa: S101 - it is a pipe
     head = await child.stdout.readexactly(sphinx_child.LENGTH.size)
     length: int = sphinx_child.LENGTH.unpack(head)[0]
     if length > TEXT_BYTES:

@@ -1,5 +1,6 @@
 """Speech-to-text by faster-whisper, with a model that is already on this machine."""
 
+import asyncio
 import importlib
 import threading
 from typing import Any, Final
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from jarvis_backend.config import SpeechToTextOptions
 from jarvis_backend.engines.engine import LiveTranscription
-from jarvis_backend.engines.redecoding import Redecoder
+from jarvis_backend.engines.redecoding import Redecoding
 from jarvis_backend.engines.worker import EngineThread
 from jarvis_backend.errors import EngineError, EngineMissing
 
@@ -33,7 +34,7 @@ class WhisperSpeechToText:
         self._language = options.language
         self._worker = EngineThread("whisper", options.timeout_s)
         self._model: Any = None
-        self._redecoder = Redecoder(self.transcribe)
+        self._redecoding = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Load the model."""
@@ -45,7 +46,7 @@ class WhisperSpeechToText:
 
     def listen(self) -> LiveTranscription:
         """Transcribe the utterance repeatedly while it grows."""
-        return self._redecoder.listen()
+        return Redecoding(self.transcribe, self._redecoding)
 
     async def aclose(self) -> None:
         """Stop after the current segment, and end the thread."""
