@@ -114,18 +114,14 @@ class Agents:
         self._by_sid.pop(sid, None)
         self._changed.set()
 
-    def rename(self, sid: str, agent_id: str) -> None:
-        """Set the name of a satellite."""
-        agent = self._by_sid.get(sid)
-        if agent is not None and agent.agent_id != agent_id:
-            agent.agent_id = agent_id
-            self._changed.set()
-
-    def set_state(self, sid: str, state: AgentState) -> None:
-        """Set the state of a satellite."""
+    def update(
+        self, sid: str, *, agent_id: str | None = None, state: AgentState | None = None
+    ) -> None:
+        """Set the name or the state of a satellite."""
         agent = self._by_sid.get(sid)
         if agent is not None:
-            agent.state = state
+            agent.agent_id = agent_id or agent.agent_id
+            agent.state = state or agent.state
             self._changed.set()
 
     async def everywhere(self) -> list[dict[str, Any]]:

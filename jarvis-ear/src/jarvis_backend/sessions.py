@@ -77,13 +77,13 @@ class Sessions:
         """Call ``call`` with a session carried here when any process starts or stops it."""
         self._on_change = call
 
-    async def create(self, mode: Mode) -> VoiceSession | None:
-        """Create a session; None if there are too many."""
-        return await self._create(VoiceSession(mode))
-
-    async def adopt(self, session_id: str) -> VoiceSession | None:
-        """Create a session with an id that a client has chosen; None if there are too many."""
-        return await self._create(VoiceSession(Mode.LOOPBACK, session_id, announced=False))
+    async def create(self, session: VoiceSession) -> bool:
+        """Add a new session; False if there are too many."""
+        if not self._add(session):
+            self.refused += 1
+            return False
+        await self.save(session)
+        return True
 
     async def find(self, session_id: str) -> VoiceSession | None:
         """Return the session of that id, of any process."""
@@ -133,13 +133,6 @@ class Sessions:
                 if session is not None and session.taken and sender != self._queue.process_id:
                     session.state = SessionState(state)
                     self._on_change(session)
-
-    async def _create(self, session: VoiceSession) -> VoiceSession | None:
-        if not self._add(session):
-            self.refused += 1
-            return None
-        await self.save(session)
-        return session
 
     def _add(self, session: VoiceSession) -> bool:
         if session.session_id not in self._by_id and len(self._by_id) >= self._max_sessions:

@@ -79,11 +79,10 @@ def _api(sessions: Sessions) -> APIRouter:
     async def create(request: Request) -> dict[str, Any]:
         options = await json_body(request)
         try:
-            mode = Mode(options.get("mode", Mode.ASSISTANT))
+            session = VoiceSession(Mode(options.get("mode", Mode.ASSISTANT)))
         except ValueError:
             raise HTTPException(400, _MODES) from None
-        session = await sessions.create(mode)
-        if session is None:
+        if not await sessions.create(session):
             raise HTTPException(503, "Too many sessions at once")
         return _report(session)
 
@@ -135,7 +134,8 @@ async def _claim(sessions: Sessions, socket: WireSocket) -> VoiceSession:
     is_local = is_this_machine(request.client and request.client.host)
     session = await sessions.find(session_id)
     if session is None and is_local and ID.fullmatch(session_id):
-        session = await sessions.adopt(session_id)
+        chosen = VoiceSession(Mode.LOOPBACK, session_id, announced=False)
+        session = chosen if await sessions.create(chosen) else None
     if session is None or not (session.announced or is_local):
         await socket.close(UNKNOWN, _UNKNOWN_SESSION)
         raise PeerGone

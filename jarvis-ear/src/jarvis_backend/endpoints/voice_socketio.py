@@ -74,7 +74,11 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         elif event == "disconnect":
             self._on_disconnect(arguments[0])
         elif (handler := self._handlers.get(event)) is not None:
-            await handler(arguments[0], arguments[1] if len(arguments) > 1 else None)
+            sid, payload = (*arguments, None)[:2]
+            try:
+                await handler(sid, payload)
+            except UtteranceError as error:
+                await self._fail(sid, str(error))
 
     def is_member(self, session_id: str) -> bool:
         """Return whether the library's session ``session_id`` has logged in."""
@@ -112,27 +116,17 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
 
     async def _on_audio_start(self, sid: str, payload: object) -> None:
         agent_id = _agent_id(payload, sid)
-        try:
-            self._recordings.start(agent_id, sid)
-        except UtteranceError as error:
-            await self._fail(sid, str(error))
-            return
-        self._agents.rename(sid, agent_id)
-        self._agents.set_state(sid, AgentState.RECORDING)
+        self._recordings.start(agent_id, sid)
+        self._agents.update(sid, agent_id=agent_id, state=AgentState.RECORDING)
         await self.enter_room(sid, room_of(agent_id))
         await self._send(sid, wire.LISTENING, {"agentId": agent_id})
 
     async def _on_audio_chunk(self, sid: str, payload: object) -> None:
         agent_id = _agent_id(payload, sid)
-        if not self._recordings.is_open(agent_id):
-            return
-        try:
+        if self._recordings.is_open(agent_id):
             is_over = self._recordings.add(agent_id, _audio(payload))
-        except UtteranceError as error:
-            await self._fail(sid, str(error))
-            return
-        if is_over:
-            await self._begin_turn(sid, agent_id)
+            if is_over:
+                await self._begin_turn(sid, agent_id)
 
     async def _on_audio_end(self, sid: str, payload: object) -> None:
         agent_id = _agent_id(payload, sid)
@@ -141,19 +135,17 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
 
     async def _on_ping(self, sid: str, payload: object) -> None:
         agent_id = _agent_id(payload, sid)
-        self._agents.rename(sid, agent_id)
+        self._agents.update(sid, agent_id=agent_id)
         await self.enter_room(sid, room_of(agent_id))
         await self._send(sid, wire.PONG, {"agentId": agent_id})
 
     async def _begin_turn(self, sid: str, agent_id: str) -> None:
         utterance = self._recordings.take(agent_id) or b""
         if not utterance:
-            await self._fail(sid, "No audio received")
-            return
+            raise UtteranceError("No audio received")
         if len(self._turns.get(sid, ())) >= self._limits.turns:
-            await self._fail(sid, f"Too many commands at once, expected {self._limits.turns}")
-            return
-        self._agents.set_state(sid, AgentState.PROCESSING)
+            raise UtteranceError(f"Too many commands at once, expected {self._limits.turns}")
+        self._agents.update(sid, state=AgentState.PROCESSING)
         await self._send(sid, wire.PROCESSING, {})
         self._spawn(sid, self._turn(sid, utterance))
 
@@ -191,7 +183,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         await self._ready(sid)
 
     async def _ready(self, sid: str) -> None:
-        self._agents.set_state(sid, AgentState.LISTENING)
+        self._agents.update(sid, state=AgentState.LISTENING)
         await self._send(sid, wire.LISTENING, {})
 
     async def _send(self, sid: str, event: str, payload: dict[str, object]) -> None:
