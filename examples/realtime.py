@@ -19,19 +19,17 @@ args = parser.parse_args()
 login = requests.post(f"{args.url}/api/auth/login", json={"password": args.password}, timeout=10)
 login.raise_for_status()
 socket_url = args.url.replace("http", "ws", 1) + "/ws/realtime"
-with (
-    connect(socket_url, subprotocols=[login.json()["token"]]) as socket,
-    wave.open(args.wav) as file,
-):
+token = login.json()["token"]
+with connect(socket_url, subprotocols=[token]) as ws, wave.open(args.wav) as file:
     while pcm := file.readframes(file.getframerate() // 10):  # 100 ms
         with wave.open(buffer := io.BytesIO(), "wb") as piece:
             piece.setparams(file.getparams())
             piece.writeframes(pcm)
-        socket.send(buffer.getvalue())
-    socket.send(json.dumps({"event": "end"}))
+        ws.send(buffer.getvalue())
+    ws.send(json.dumps({"event": "end"}))
     state, sentence = "", 0
     while state not in {"idle", "error"}:
-        frame = socket.recv(timeout=60)
+        frame = ws.recv(timeout=60)
         if isinstance(frame, bytes):
             (args.out / f"reply-{sentence}.wav").write_bytes(frame)
             sentence += 1

@@ -15,7 +15,7 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
-    TurnFailed,
+    ReplyFailed,
 )
 from jarvis_backend.engines.engine import MissingEngine, Speech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
@@ -42,7 +42,7 @@ def replies(engines, utterance, *, in_order=False, **options):
 def failure(engines, utterance, **options):
     """The error that ends a turn, which is its last message."""
     last = replies(engines, utterance, **options)[-1]
-    assert isinstance(last, TurnFailed)
+    assert isinstance(last, ReplyFailed)
     raise last.error
 
 

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from fakes.engines import scripted
 from jarvis_backend import flood_gate
 from jarvis_backend.app import create_app
-from jarvis_backend.auth import AccessRules, Auth, LoginRefused, Password
+from jarvis_backend.auth import Auth, LoginRefused, Password
 from jarvis_backend.config import BackendConfig, Limits
 
 STRANGER = ("192.0.2.7", 40_000)
@@ -323,9 +323,9 @@ def test_one_connection_too_many_is_refused():
     ],
 )
 def test_only_this_machine_is_this_machine(peer, is_in):
-    access = AccessRules(Auth(Password("x"), None, lambda: 0), require_token=False)
+    auth = Auth(Password("x"), None, lambda: 0)
     if is_in:
-        assert access.authorize(peer, None) is None
+        assert auth.authorize(peer, None) is None
         return
     with pytest.raises(LoginRefused):
-        access.authorize(peer, None)
+        auth.authorize(peer, None)

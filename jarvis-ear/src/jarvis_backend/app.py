@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from jarvis_backend.agents import Agents, QueuedRooms
-from jarvis_backend.auth import AccessRules, Auth, LoginLimiter, Password
+from jarvis_backend.auth import Auth, LoginLimiter, Password
 from jarvis_backend.config import BackendConfig, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.endpoints.event_bus import EventBus, event_bus_routes
@@ -96,11 +96,10 @@ def create_app(
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         )
-    access = AccessRules(auth, require_token=config.require_token)
 
     def has_token(headers: Headers) -> bool:
         offered = headers.get("sec-websocket-protocol", "").split(",")[0].strip()
-        return access.has_token(headers.get("authorization"), [offered])
+        return auth.has_token(headers.get("authorization"), [offered])
 
     app.add_middleware(HostCheck, rules=rules, has_token=has_token)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
@@ -108,13 +107,13 @@ def create_app(
     app.include_router(health_routes(engines, _version(), now))
 
     def route() -> WebSocketRoute:
-        return WebSocketRoute(access, config.limits, now)
+        return WebSocketRoute(auth, config.limits, now)
 
     app.include_router(  # first, because the owner may choose the path of another wire
         realtime_routes(route(), config.realtime_path, conversation, config.limits, time.time)
     )
     app.include_router(voice_ws_routes(route(), conversation, config.limits))
-    require_access = require(access)
+    require_access = require(auth)
     sessions = Sessions(config.limits.connections, queue)
     app.include_router(
         session_pcm_routes(route(), require_access, conversation, config.limits, sessions)
@@ -140,6 +139,7 @@ def _auth(config: BackendConfig) -> Auth:
         Password(config.password.get_secret_value(), config.password_hash.get_secret_value()),
         _secret(config.jwt_secret),
         time.time,
+        require_token=config.require_token,
     )
 
 

@@ -178,10 +178,22 @@ class LoginRefused(Exception):
 
 
 class Auth:
-    """Checks passwords, and issues and checks tokens. Immutable: any thread may use it."""
+    """Checks passwords and tokens, and decides who may use a wire. Immutable: for any thread.
 
-    def __init__(self, password: Password, secret: str | None, now: Callable[[], float]) -> None:
+    Without ``require_token`` programs of this machine need no token, except on wires with a login.
+    A token that is sent must be valid, wherever it comes from.
+    """
+
+    def __init__(
+        self,
+        password: Password,
+        secret: str | None,
+        now: Callable[[], float],
+        *,
+        require_token: bool = False,
+    ) -> None:
         """Sign with ``secret``, or a new one if it is None; ``now`` is a wall clock."""
+        self._require_token = require_token
         self._password = password
         self._secret = secret or secrets.token_urlsafe(48)
         self._now = now
@@ -203,32 +215,6 @@ class Auth:
         if not self._is_valid(token):
             raise LoginRefused("Invalid or expired token")
 
-    def _is_valid(self, token: str) -> bool:
-        try:
-            claims = jwt.decode(
-                token,
-                self._secret,
-                algorithms=[_ALGORITHM],
-                options={"require": ["exp"], "verify_exp": False, "verify_iat": False},
-            )
-        except jwt.InvalidTokenError:
-            return False
-        # The library can only use the clock of the machine.
-        expires = claims["exp"]
-        return isinstance(expires, int) and self._now() < expires and claims.get("role") == ROLE
-
-
-class AccessRules:
-    """Decides who may use a wire or its HTTP routes. Immutable: any thread may use it.
-
-    Without ``require_token`` programs of this machine need no token, except on wires with a login.
-    A token that is sent must be valid, wherever it comes from.
-    """
-
-    def __init__(self, auth: Auth, *, require_token: bool) -> None:
-        self._auth = auth
-        self._require_token = require_token
-
     def authorize(
         self,
         peer: str | None,
@@ -245,7 +231,7 @@ class AccessRules:
         offered = subprotocols[0] if subprotocols else None
         token = offered if authorization is None else _bearer(authorization)
         if token is not None or login or self._require_token or not is_this_machine(peer):
-            self._auth.check_token(token)
+            self.check_token(token)
         return offered if authorization is None else None
 
     def has_token(self, authorization: str | None, subprotocols: Sequence[str] = ()) -> bool:
@@ -255,6 +241,20 @@ class AccessRules:
         except LoginRefused:
             return False
         return True
+
+    def _is_valid(self, token: str) -> bool:
+        try:
+            claims = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[_ALGORITHM],
+                options={"require": ["exp"], "verify_exp": False, "verify_iat": False},
+            )
+        except jwt.InvalidTokenError:
+            return False
+        # The library can only use the clock of the machine.
+        expires = claims["exp"]
+        return isinstance(expires, int) and self._now() < expires and claims.get("role") == ROLE
 
 
 def _bearer(authorization: str) -> str:

@@ -63,7 +63,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class TurnDone:
-    """The reply is complete. Each turn ends with this message or with TurnFailed."""
+    """The reply is complete. Each turn ends with this message or with ReplyFailed."""
 
     attempted: int
     """Sentences passed to text-to-speech, including those that failed."""
@@ -72,14 +72,16 @@ class TurnDone:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnFailed:
+class ReplyFailed:
     """The turn has failed; nothing of it follows."""
 
     error: UtteranceError | EngineError
     """Its text is for the satellite."""
 
 
-ReplyMessage: TypeAlias = TranscriptReady | BrainAsked | AnswerText | Spoken | TurnDone | TurnFailed
+ReplyMessage: TypeAlias = (
+    TranscriptReady | BrainAsked | AnswerText | Spoken | TurnDone | ReplyFailed
+)
 SendReply: TypeAlias = Callable[[ReplyMessage], Awaitable[None]]
 
 
@@ -116,7 +118,7 @@ class Conversation:
             await self._reply(utterance, send, in_order=in_order)
         except (UtteranceError, EngineError) as error:
             _LOG.warning("turn failed: %s", one_line(str(error)))
-            await send(TurnFailed(error))
+            await send(ReplyFailed(error))
 
     async def _reply(self, utterance: bytes, send: SendReply, *, in_order: bool) -> None:
         if not utterance:

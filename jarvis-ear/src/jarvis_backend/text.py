@@ -74,6 +74,7 @@ def _pieces(sentence: str) -> Iterator[str]:
 
 
 def _pause(text: str) -> int:
+    """Return the end of the last separator in ``text``, the strongest kind first."""
     for separator in (", ", "; ", ": ", " "):
         at = text.rfind(separator)
         if at > 0:

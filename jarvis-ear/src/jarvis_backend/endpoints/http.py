@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from jarvis_backend.agents import Agents
-from jarvis_backend.auth import AccessRules, LoginRefused
+from jarvis_backend.auth import Auth, LoginRefused
 from jarvis_backend.conversation import Engines
 from jarvis_backend.endpoints.event_bus import EventBus
 from jarvis_backend.engines.engine import MissingEngine
@@ -21,13 +21,13 @@ BODY_BYTES: Final = 16 * 1024
 STATUS_PATH: Final = "/api/status"
 
 
-def require(access: AccessRules) -> Callable[[Request], Awaitable[None]]:
+def require(auth: Auth) -> Callable[[Request], Awaitable[None]]:
     """Return a dependency for routers that answers 401 to a client without access."""
 
     async def check(request: Request) -> None:
         peer = None if request.client is None else request.client.host
         try:
-            access.authorize(peer, request.headers.get("authorization"))
+            auth.authorize(peer, request.headers.get("authorization"))
         except LoginRefused as refused:
             raise HTTPException(401, str(refused)) from None
 

@@ -16,7 +16,7 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
-    TurnFailed,
+    ReplyFailed,
 )
 from jarvis_backend.endpoints.turns import TurnTask
 from jarvis_backend.endpoints.websocket import WebSocketRoute, WireSocket
@@ -158,7 +158,7 @@ class RealtimeStream:
                 await self._socket.send(wire.encode(head, self._now()), speech.audio)
             case TurnDone():
                 await self._enter(RealtimeState.IDLE)
-            case TurnFailed(error):
+            case ReplyFailed(error):
                 is_utterance = isinstance(error, UtteranceError)
                 code = Code.NOT_UNDERSTOOD if is_utterance else Code.ENGINE_FAILED
                 await self._fail(code, str(error))

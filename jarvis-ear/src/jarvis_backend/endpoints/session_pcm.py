@@ -17,7 +17,7 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
-    TurnFailed,
+    ReplyFailed,
 )
 from jarvis_backend.endpoints.http import json_body
 from jarvis_backend.endpoints.turns import Pacer, TurnTask
@@ -239,7 +239,7 @@ class SessionStream:
                 await self._pacer.play(speech)
             case TurnDone():
                 await self._enter(wire.LISTENING)
-            case TurnFailed(error):
+            case ReplyFailed(error):
                 await self._send(wire.SessionError(str(error)))
                 await self._enter(wire.LISTENING)
             case _:

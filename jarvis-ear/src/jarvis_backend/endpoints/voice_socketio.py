@@ -20,7 +20,7 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
-    TurnFailed,
+    ReplyFailed,
 )
 from jarvis_backend.errors import UtteranceError
 from jarvis_backend.flood_gate import MEMBER
@@ -173,7 +173,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
                 text_only: dict[str, object] = {"text": unspoken} if unspoken else {}
                 await self._send(sid, wire.TTS_DONE, {"totalChunks": attempted} | text_only)
                 await self._ready(sid)
-            case TurnFailed(error):
+            case ReplyFailed(error):
                 await self._fail(sid, str(error))
             case _:
                 assert_never(message)

@@ -13,7 +13,7 @@ from jarvis_backend.conversation import (
     Spoken,
     TranscriptReady,
     TurnDone,
-    TurnFailed,
+    ReplyFailed,
 )
 from jarvis_backend.endpoints.turns import Pacer, TurnTask
 from jarvis_backend.endpoints.websocket import WebSocketRoute, WireSocket
@@ -123,7 +123,7 @@ class VoiceChannel:
                 await self._pacer.play(speech)
             case TurnDone():
                 await self._send(wire.Done())
-            case TurnFailed(error):
+            case ReplyFailed(error):
                 await self._send(wire.VoiceWsError(str(error)))
             case _:
                 assert_never(message)

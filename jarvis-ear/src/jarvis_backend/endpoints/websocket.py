@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from jarvis_backend.auth import AccessRules, LoginRefused
+from jarvis_backend.auth import Auth, LoginRefused
 from jarvis_backend.config import Limits
 from jarvis_backend.flood_gate import TRY_LATER, VIOLATION, TokenBucket
 from jarvis_backend.process import CLIENT_LOG
@@ -92,8 +92,8 @@ class WebSocketRoute:
     which includes clients that fail to authenticate.
     """
 
-    def __init__(self, access: AccessRules, limits: Limits, now: Callable[[], float]) -> None:
-        self._access = access
+    def __init__(self, auth: Auth, limits: Limits, now: Callable[[], float]) -> None:
+        self._auth = auth
         self._limits = limits
         self._now = now
         self._open = 0
@@ -114,7 +114,7 @@ class WebSocketRoute:
 
     async def _serve(self, socket: WebSocket, handler: Handler, *, login: bool) -> None:
         try:
-            subprotocol = self._access.authorize(
+            subprotocol = self._auth.authorize(
                 socket.client and socket.client.host,
                 socket.headers.get("authorization"),
                 socket.scope.get("subprotocols", ()),
