@@ -12,10 +12,10 @@ from jarvis_backend.conversation import (
     AnswerText,
     BrainAsked,
     Conversation,
+    ReplyFailed,
     Spoken,
     TranscriptReady,
     TurnDone,
-    ReplyFailed,
 )
 from jarvis_backend.engines.engine import MissingEngine, Speech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError

@@ -31,9 +31,9 @@ from jarvis_backend.endpoints.voice_ws import voice_ws_routes
 from jarvis_backend.endpoints.websocket import WebSocketRoute
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
-from jarvis_backend.flood_gate import FloodGate
 from jarvis_backend.host_check import HostCheck, HostRules
 from jarvis_backend.message_queue import MessageQueue, RedisQueue
+from jarvis_backend.rate_limit import SocketIoLimiter
 from jarvis_backend.sessions import Sessions
 
 _LOG: Final = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def create_app(
     if config.console:
         app.include_router(console_routes(config.realtime_path))
     voice_app = socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH)
-    app.mount(SOCKETIO_PATH, FloodGate(voice_app, config.limits, now, voice))
+    app.mount(SOCKETIO_PATH, SocketIoLimiter(voice_app, config.limits, now, voice))
     return app
 
 

@@ -55,7 +55,7 @@ def raise_file_limit(limits: Limits) -> str:
 
 
 def connections_for(limits: Limits) -> "Connections":
-    """Return a limit by ``limits`` and the open files that this process may have."""
+    """Return the limit by ``limits`` and by the number of files that this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     maximum = max_connections(limits)
     if soft != resource.RLIM_INFINITY:

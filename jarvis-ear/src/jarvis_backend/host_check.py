@@ -40,7 +40,7 @@ POLICY_VIOLATION: Final = 1008
 """Close code of a refused WebSocket (RFC 6455, 7.4.1)."""
 
 REFUSAL: Final = "Forbidden: this name or page is not known here (allow_hosts, allow_origins)"
-"""Names the options: most often the client is the owner's, and the host name is a new one."""
+"""Names the options, because most refused clients are the owner's, under a new host name."""
 
 MALFORMED: Final = "Bad Request: Host or Origin is malformed"
 

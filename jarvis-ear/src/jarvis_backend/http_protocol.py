@@ -54,7 +54,7 @@ class HttpProtocol(H11Protocol):
         self._update_deadline()
 
     def on_response_complete(self) -> None:
-        """Continue with the next request."""
+        """Prepare for the next request."""
         super().on_response_complete()
         self._update_deadline()
         if self.conn.their_state is h11.IDLE:

@@ -12,11 +12,11 @@ from jarvis_backend.conversation import (
     AnswerText,
     BrainAsked,
     Conversation,
+    ReplyFailed,
     ReplyMessage,
     Spoken,
     TranscriptReady,
     TurnDone,
-    ReplyFailed,
 )
 from jarvis_backend.endpoints.turns import TurnTask
 from jarvis_backend.endpoints.websocket import WebSocketRoute, WireSocket

@@ -13,11 +13,11 @@ from jarvis_backend.conversation import (
     AnswerText,
     BrainAsked,
     Conversation,
+    ReplyFailed,
     ReplyMessage,
     Spoken,
     TranscriptReady,
     TurnDone,
-    ReplyFailed,
 )
 from jarvis_backend.endpoints.http import json_body
 from jarvis_backend.endpoints.turns import Pacer, TurnTask

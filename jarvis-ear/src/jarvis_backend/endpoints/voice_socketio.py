@@ -16,15 +16,15 @@ from jarvis_backend.conversation import (
     AnswerText,
     BrainAsked,
     Conversation,
+    ReplyFailed,
     ReplyMessage,
     Spoken,
     TranscriptReady,
     TurnDone,
-    ReplyFailed,
 )
 from jarvis_backend.errors import UtteranceError
-from jarvis_backend.flood_gate import MEMBER
 from jarvis_backend.process import CLIENT_LOG
+from jarvis_backend.rate_limit import LOGGED_IN
 from jarvis_backend.recordings import Recordings
 from jarvis_backend.text import lenient_base64
 from jarvis_ear.wires import socketio as wire
@@ -70,7 +70,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         if event == "connect":
             sid, environ, auth = (*arguments, None)[:3]  # the authentication is optional
             self._on_connect(sid, auth)
-            environ.get("asgi.scope", {})[MEMBER] = True
+            environ.get("asgi.scope", {})[LOGGED_IN] = True
         elif event == "disconnect":
             self._on_disconnect(arguments[0])
         elif (handler := self._handlers.get(event)) is not None:
@@ -80,7 +80,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
             except UtteranceError as error:
                 await self._fail(sid, str(error))
 
-    def is_member(self, session_id: str) -> bool:
+    def has_logged_in(self, session_id: str) -> bool:
         """Return whether the library's session ``session_id`` has logged in."""
         return self.server.manager.sid_from_eio_sid(session_id, wire.NAMESPACE) is not None
 
@@ -169,7 +169,7 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
                 chunk = {"index": index, "contentType": speech.content_type, "audio": audio}
                 await self._send(sid, wire.TTS_CHUNK, chunk)
             case TurnDone(attempted, unspoken):
-                # Satellites ignore the field of a reply that there is no voice for.
+                # Without text-to-speech the message carries the text, which satellites ignore.
                 text_only: dict[str, object] = {"text": unspoken} if unspoken else {}
                 await self._send(sid, wire.TTS_DONE, {"totalChunks": attempted} | text_only)
                 await self._ready(sid)

@@ -10,8 +10,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from jarvis_backend.auth import Auth, LoginRefused
 from jarvis_backend.config import Limits
-from jarvis_backend.flood_gate import TRY_LATER, VIOLATION, TokenBucket
 from jarvis_backend.process import CLIENT_LOG
+from jarvis_backend.rate_limit import TRY_LATER, VIOLATION, TokenBucket
 
 _LOG: Final = logging.getLogger(__name__)
 _CLIENT_LOG: Final = logging.getLogger(CLIENT_LOG)

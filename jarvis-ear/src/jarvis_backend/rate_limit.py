@@ -50,14 +50,14 @@ SESSIONS: Final = 4
 LOGIN_S: Final = 10.0
 """Maximum seconds from opening a WebSocket to its login."""
 
-MEMBER: Final = "jarvis_backend.member"
+LOGGED_IN: Final = "jarvis_backend.logged_in"
 """Key of the ASGI scope of a client that has logged in."""
 
 
-class Members(Protocol):
+class SocketIoSessions(Protocol):
     """The sessions of the library."""
 
-    def is_member(self, session_id: str) -> bool:
+    def has_logged_in(self, session_id: str) -> bool:
         """Return whether the session has logged in."""
         ...
 
@@ -66,7 +66,7 @@ class Members(Protocol):
         ...
 
 
-class FloodGate:
+class SocketIoLimiter:
     """ASGI middleware that bounds the number of WebSockets and their messages. Lives on the loop.
 
     Bound: twice ``limits.connections``, ``limits.messages_per_s``, and ``LOGIN_S`` until login.
@@ -76,19 +76,19 @@ class FloodGate:
     """
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, now: Callable[[], float], members: Members
+        self, app: ASGIApp, limits: Limits, now: Callable[[], float], sessions: SocketIoSessions
     ) -> None:
         self._app = app
         self._limits = limits
         self._now = now
-        self._members = members
+        self._sessions = sessions
         self._open: dict[_Connection, None] = {}
         self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, within the limits."""
         if scope["type"] != "websocket":
-            if self._members.sessions() >= SESSIONS * self._limits.connections and not _sid(scope):
+            if self._sessions.sessions() >= SESSIONS * self._limits.connections and not _sid(scope):
                 self.refused += 1
                 await PlainTextResponse("Too many sessions", 503)(scope, receive, send)
                 return
@@ -98,7 +98,7 @@ class FloodGate:
             self.refused += 1
             await send({"type": "websocket.close", "code": TRY_LATER})
             return
-        connection = _Connection(scope, self._members)
+        connection = _Connection(scope, self._sessions)
         self._open[connection] = None
         try:
             await self._app(scope, self._bounded(connection, receive, send), send)
@@ -106,7 +106,9 @@ class FloodGate:
             self._open.pop(connection, None)
 
     def _makes_room(self) -> bool:
-        oldest = next((connection for connection in self._open if not connection.is_member()), None)
+        oldest = next(
+            (connection for connection in self._open if not connection.has_logged_in()), None
+        )
         if oldest is None:
             return False
         del self._open[oldest]
@@ -130,17 +132,17 @@ class FloodGate:
 class _Connection:
     """One open WebSocket and whether its client has logged in. Lives on the loop."""
 
-    def __init__(self, scope: Scope, members: Members) -> None:
+    def __init__(self, scope: Scope, sessions: SocketIoSessions) -> None:
         self._scope = scope
-        self._members = members
+        self._sessions = sessions
         self._login_until = asyncio.get_running_loop().time() + LOGIN_S
         self._timeout: asyncio.Timeout | None = None
 
-    def is_member(self) -> bool:
+    def has_logged_in(self) -> bool:
         """Return whether its client has logged in, here or by long polling before."""
-        if MEMBER not in self._scope and self._members.is_member(_sid(self._scope)):
-            self._scope[MEMBER] = True
-        return MEMBER in self._scope
+        if LOGGED_IN not in self._scope and self._sessions.has_logged_in(_sid(self._scope)):
+            self._scope[LOGGED_IN] = True
+        return LOGGED_IN in self._scope
 
     def end(self) -> None:
         """End the wait for its login."""
@@ -150,12 +152,12 @@ class _Connection:
 
     async def next_message(self, receive: Receive) -> Message | None:
         """Return the next message; None if the client does not log in in time."""
-        while not self.is_member():
+        while not self.has_logged_in():
             try:
                 async with asyncio.timeout_at(self._login_until) as self._timeout:
                     return await receive()
             except TimeoutError:
-                if not self.is_member():
+                if not self.has_logged_in():
                     return None
             finally:
                 self._timeout = None
