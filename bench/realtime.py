@@ -15,7 +15,7 @@ from bench.percent import milliseconds
 from bench.scale import Scale
 from bench.sound import Sound
 from bench.table import Row, Table
-from jarvis_backend.engines.sphinx_live_child import LiveDecoder
+from jarvis_backend.engines.sphinx_child import LiveDecoder
 from jarvis_backend.text import without_wake_phrase
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_RATE, samples

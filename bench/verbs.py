@@ -13,8 +13,7 @@ from typing import Final
 from bench.material import ROOT, Collection
 from bench.scale import Scale
 from bench.table import Figure, Row, Table
-from jarvis_ear import paths
-from jarvis_ear.control.server import Control
+from jarvis_ear.control.server import ControlServer
 
 CPU_MS: Final = 120.0
 RESIDENT_MIB: Final = 25.0
@@ -84,7 +83,7 @@ def _measured(
 ) -> dict[tuple[str, ...], list[tuple[float, float]]]:
     """Return CPU milliseconds and MiB of every start of every command."""
     found: dict[tuple[str, ...], list[tuple[float, float]]] = {each: [] for each in commands}
-    with tempfile.TemporaryDirectory() as folder, Control(Path(folder) / paths.SOCKET, _answer):
+    with tempfile.TemporaryDirectory() as folder, ControlServer(Path(folder), _answer):
         for _ in range(starts):
             done = subprocess.run(  # noqa: S603 - the commands stand above
                 [sys.executable, "-I", "-S", "-c", STARTER, json.dumps(commands)],

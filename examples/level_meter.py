@@ -1,4 +1,4 @@
-"""How loud a WAV file is, ten times a second: rms and peak, in dB below full scale."""
+"""Prints the level of a WAV file ten times per second: RMS and peak, in dB below full scale."""
 
 import argparse
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from jarvis_ear.audio.level import level
 from jarvis_ear.audio.wav import decode_wav
 
-LONGEST_S = 600
+MAX_S = 600
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("wav", type=Path, help="any usual WAV file, of ten minutes at most")
 args = parser.parse_args()
 
-sound = decode_wav(args.wav.read_bytes(), max_seconds=LONGEST_S)
+sound = decode_wav(args.wav.read_bytes(), max_seconds=MAX_S)
 step = sound.rate // 10
 pcm = sound.mono()
 for place in range(0, len(pcm), step):

@@ -1,4 +1,4 @@
-"""The least backend that the ear can speak with: it says back whatever it hears."""
+"""A minimal backend for the ear, which plays each utterance back."""
 
 import argparse
 import secrets
@@ -21,14 +21,14 @@ async def login(request: web.Request) -> web.Response:
     return web.json_response({"token": token}) if is_ours else web.Response(status=401)
 
 
-async def hear(event: str, sid: str, said: dict[str, Any]) -> None:
-    heard[sid] = said.get("audio", heard.get(sid, ""))
+async def hear(event: str, sid: str, body: dict[str, Any]) -> None:
+    heard[sid] = body.get("audio", heard.get(sid, ""))
     speech = {"index": 0, "contentType": "audio/wav", "audio": heard[sid]}
     reply = {"processing": {}, "transcript": {"text": "?"}, "tts_chunk": speech}
-    answers: dict[str, Any] = {"voice:audio_start": {"listening": {}}, "voice:ping": {"pong": said}}
+    answers: dict[str, Any] = {"voice:audio_start": {"listening": {}}, "voice:ping": {"pong": body}}
     answers["voice:audio_end"] = reply | {"tts_done": {"totalChunks": 1}}
-    for word, payload in answers.get(event, {}).items():
-        await server.emit(f"voice:{word}", payload, to=sid, namespace="/voice")
+    for name, payload in answers.get(event, {}).items():
+        await server.emit(f"voice:{name}", payload, to=sid, namespace="/voice")
 
 
 server.on("connect", lambda _sid, _request, auth: auth["token"] == token, namespace="/voice")

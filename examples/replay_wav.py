@@ -1,4 +1,4 @@
-"""What the ear makes of a WAV file: each change of its state, and the second it happened in."""
+"""Prints the changes of the ear's state while it hears a WAV file, with their time in seconds."""
 
 import argparse
 from pathlib import Path

@@ -8,9 +8,9 @@ import requests
 from websockets.sync.client import connect
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("wav", help="what to say: PCM16, 16 kHz, one channel")
+parser.add_argument("wav", help="file to send: PCM16, 16 kHz, one channel")
 parser.add_argument("--url", default="http://localhost:4000", help="the server (%(default)s)")
-parser.add_argument("--out", default="reply.wav", help="where the answer goes (%(default)s)")
+parser.add_argument("--out", default="reply.wav", help="file for the answer (%(default)s)")
 args = parser.parse_args()
 
 with wave.open(args.wav) as file:
@@ -18,18 +18,18 @@ with wave.open(args.wav) as file:
 
 session = requests.post(f"{args.url}/api/sessions", json={"mode": "assistant"}, timeout=10).json()
 socket_url = args.url.replace("http", "ws", 1) + session["path"]
-with connect(socket_url) as line, wave.open(args.out, "wb") as answer:
+with connect(socket_url) as socket, wave.open(args.out, "wb") as answer:
     answer.setparams((1, 2, 16_000, 0, "NONE", ""))
-    line.send(json.dumps({"type": "start", "sampleRate": 16_000}))
+    socket.send(json.dumps({"type": "start", "sampleRate": 16_000}))
     for place in range(0, len(pcm), 640):  # frames of 20 ms
-        line.send(pcm[place : place + 640])
+        socket.send(pcm[place : place + 640])
     try:
         while True:
-            frame = line.recv(timeout=1 if answer.getnframes() else 60)
+            frame = socket.recv(timeout=1 if answer.getnframes() else 60)
             if isinstance(frame, bytes):
                 answer.writeframes(frame)
             else:
                 print(json.loads(frame))
-    except TimeoutError:  # a second of nothing: this wire has no other end of an answer
-        line.send(json.dumps({"type": "stop"}))
+    except TimeoutError:  # 1 s without a message: this wire does not mark the end of an answer
+        socket.send(json.dumps({"type": "stop"}))
 requests.post(f"{args.url}/api/sessions/{session['id']}/stop", timeout=10)

@@ -8,7 +8,7 @@ import requests
 import socketio
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("wav", type=Path, help="what to say")
+parser.add_argument("wav", type=Path, help="WAV file to send")
 parser.add_argument("--url", default="http://localhost:4000", help="the backend (%(default)s)")
 parser.add_argument("--password", default="jarvis", help="of the backend (%(default)s)")
 parser.add_argument("--out", type=Path, default=Path(), help="folder for the reply")

@@ -15,19 +15,19 @@ args = parser.parse_args()
 with wave.open(args.wav) as file:
     pcm = file.readframes(file.getnframes())
 
-with connect(f"{args.url}/ws/voice") as line, wave.open(args.out, "wb") as answer:
+with connect(f"{args.url}/ws/voice") as socket, wave.open(args.out, "wb") as answer:
     answer.setparams((1, 2, 16_000, 0, "NONE", ""))
-    line.send(json.dumps({"type": "start"}))
+    socket.send(json.dumps({"type": "start"}))
     for place in range(0, len(pcm), 3200):
-        line.send(pcm[place : place + 3200])
-    line.send(json.dumps({"type": "end"}))
+        socket.send(pcm[place : place + 3200])
+    socket.send(json.dumps({"type": "end"}))
     while True:
-        frame = line.recv(timeout=60)
-        if isinstance(frame, bytes):  # it comes as fast as it is heard
+        frame = socket.recv(timeout=60)
+        if isinstance(frame, bytes):  # paced at the speed of speech
             answer.writeframes(frame)
             continue
-        said = json.loads(frame)
-        if said["type"] != "audio_received":
-            print(said)
-        if said["type"] in {"done", "error"}:
+        message = json.loads(frame)
+        if message["type"] != "audio_received":
+            print(message)
+        if message["type"] in {"done", "error"}:
             break

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear import __version__, cli, paths
-from jarvis_ear.control.server import Control
+from jarvis_ear.control.server import ControlServer
 from jarvis_ear.errors import ConfigError, ConnectFailed, InputError
 from jarvis_ear.options import Loaded
 from jarvis_ear.options.option import OPTIONS
@@ -461,7 +461,7 @@ def ear(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
     monkeypatch.setattr(paths, "SERVICE", tmp_path / "none")
     answers = {}
-    with Control(tmp_path / paths.SOCKET, lambda word: answers.get(word, {"stored": True})):
+    with ControlServer(tmp_path, lambda word: answers.get(word, {"stored": True})):
         yield answers
 
 

@@ -18,9 +18,7 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.membership import BusMembership
 from jarvis_ear.components import counters, details
 from jarvis_ear.control.client import COUNTED
-from jarvis_ear.control.feed import Feed
-from jarvis_ear.control.feed_server import FeedSocket
-from jarvis_ear.control.server import Control
+from jarvis_ear.control.server import ControlServer
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
@@ -44,7 +42,6 @@ NO_LOSS = {
     ("EarThread", "frames"): "shows that sound comes: a part of the beat",
     ("Ear", "proofs"): "shows that the wake model answers: a part of the beat",
     ("Reply", "passed_on"): "what came of a reply, told with its turn",
-    ("SpokenPcm", "pieces"): "numbers the pieces of a reply",
     ("WavReader", "read_bytes"): "how far a file has been read",
     ("SoundProcess", "generation"): "tells a sound process from the one before",
     ("Executor", "changes"): "what an installation has changed; another program",
@@ -101,7 +98,7 @@ def report(tmp_path_factory):
         bus=config.BusOptions(url="ws://127.0.0.1:1"),
     )
     mute = Mute(folder, None, on_change=lambda _muted: None)
-    inbox, feed = Inbox(), Feed()
+    inbox = Inbox()
     source, speaker = Microphone(options.microphone), no_speaker(folder)
     capture = Capture(
         source,
@@ -120,8 +117,7 @@ def report(tmp_path_factory):
         on_finished=lambda: None,
         on_failure=lambda _error: None,
     )
-    feeding = FeedSocket(folder / "feed", feed, lambda: None)
-    control = Control(folder / "control", lambda _word: {})
+    control = ControlServer(folder, lambda _word: {})
     notifier = Notifier("/nowhere", lambda _line, _text: None)
     journal = JournalHandler(JournalSocket(folder / "no journal"))
     with ExitStack() as up:
@@ -129,7 +125,6 @@ def report(tmp_path_factory):
         logging.getLogger().addHandler(journal)
         up.callback(logging.getLogger().removeHandler, journal)
         counted = counters(source, ear, inbox, backend, speaker, log, bus, notifier)
-        counted.add(feeding.counters)
         counted.add(control.counters)
         wait_until(lambda: "stray_messages" in counted.read() and backend.trouble[0])
         told = partial(details, mute, backend, bus, inbox, capture, speaker=speaker)

@@ -110,10 +110,10 @@ def test_workers_of_the_backend(tmp_path):
             assert not any(secret.encode() in helper.read_bytes() for helper in helpers)
 
 
-@pytest.mark.parametrize("name", ["sphinx_child", "sphinx_live_child"])
-def test_a_decoder(name):
+@pytest.mark.parametrize("arguments", [(), ("live",)])
+def test_a_decoder(arguments):
     pytest.importorskip("pocketsphinx")
-    with running(f"jarvis_backend.engines.{name}") as one:
+    with running("jarvis_backend.engines.sphinx_child", *arguments) as one:
         assert one.stdout.read(4) == "\0" * 4  # the model is loaded
         assert is_roots_alone(one.pid)
 

@@ -32,5 +32,5 @@ def test_the_docstring_is_the_tree():
         (JarvisEarError, 1),
     ],
 )
-def test_the_exit_status_says_whose_fault_it_is(error, status):
+def test_exit_statuses(error, status):
     assert error("what happened").exit_status == status

@@ -20,13 +20,13 @@ def test_a_service_a_session_and_a_user_have_their_folders(tmp_path):
     assert str(state_folder({})) == "/nonexistent/.local/state/jarvis-ear"
 
 
-def test_sentences_wait_where_nobody_else_is_let_in():
+def test_utterances_are_spooled_in_a_private_folder():
     assert str(spool_folder({"RUNTIME_DIRECTORY": "/run/ear:/run/ear/spool"})) == "/run/ear/spool"
     assert str(spool_folder({"RUNTIME_DIRECTORY": "/run/ear"})) == "/run/ear"
     assert spool_folder({"TMPDIR": "/t"}) == runtime_folder({"TMPDIR": "/t"})
 
 
-def test_the_service_manager_is_believed(tmp_path):
+def test_the_folders_of_the_service_manager_are_used(tmp_path):
     given = {"RUNTIME_DIRECTORY": f"{tmp_path}/one:{tmp_path}/two", "XDG_RUNTIME_DIR": "/other"}
     assert control_folder(given) == tmp_path / "one"
     assert next(sockets(given)) == tmp_path / "one" / "control"

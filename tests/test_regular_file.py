@@ -1,4 +1,4 @@
-"""Whatever stands in the place of a small file: nothing waits for it, and no link is followed."""
+"""Something else in the place of a small file is refused without waiting."""
 
 import json
 import os
@@ -54,13 +54,13 @@ def test_it_is_refused_at_once(tmp_path, make):
 
 
 @pytest.mark.parametrize("make", [make_pipe, make_folder, make_device])
-def test_what_its_owner_has_named_may_be_a_link_and_nothing_else(tmp_path, make):
+def test_a_file_named_by_the_owner_may_be_a_link_but_no_pipe(tmp_path, make):
     make(tmp_path / "file")
     with pytest.raises(OSError, match="no regular file"):
         read_named(tmp_path / "file", 100)
 
 
-def test_a_link_to_what_its_owner_has_named(tmp_path):
+def test_a_link_named_by_the_owner_is_followed(tmp_path):
     make_link(tmp_path / "file")
     data, found = read_named(tmp_path / "file", 1000)
     assert json.loads(data)["seconds"] == 7
@@ -121,7 +121,7 @@ def test_a_reply_is_not_written_into_it(tmp_path, make):
 
 
 @pytest.mark.parametrize("make", [make_pipe, make_folder, make_device])
-def test_certificates_and_options_are_told(tmp_path, make):
+def test_invalid_certificate_and_options_files_are_reported(tmp_path, make):
     make(tmp_path / "file")
     with pytest.raises(ConfigError, match="no regular file, expected a file of PEM"):
         Trust(tmp_path / "file")

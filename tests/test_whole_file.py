@@ -3,7 +3,7 @@ import pytest
 from jarvis_ear.paths import write_whole
 
 
-def test_it_is_written_with_its_folder_for_our_eyes_only(tmp_path):
+def test_the_file_and_its_folder_are_private(tmp_path):
     path = tmp_path / "ours" / "one.json"
     for text in ("first", "second"):
         write_whole(path, text)
@@ -13,14 +13,14 @@ def test_it_is_written_with_its_folder_for_our_eyes_only(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_a_crash_left_half_written_is_no_hindrance(tmp_path):
+def test_a_partial_file_of_a_crash_is_replaced(tmp_path):
     path = tmp_path / "one.json"
     path.with_suffix(".new").write_text("ha")
     write_whole(path, "whole")
     assert path.read_text() == "whole"
 
 
-def test_a_place_that_is_none_is_an_error(tmp_path):
+def test_an_impossible_path_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         write_whole(tmp_path / "file" / "one.json", "text")

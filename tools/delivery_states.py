@@ -1,4 +1,4 @@
-"""Write the generated part of docs/delivery.md: the life of a sentence, from its own table."""
+"""Write the generated part of docs/delivery.md: the stages of an utterance, from its table."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,6 @@ from jarvis_ear.delivery.playback import Heard, Unheard
 from jarvis_ear.delivery.transitions import (
     AT_LEAST_ONCE,
     AT_MOST_ONCE,
-    After,
     DeliveryStage,
     DeliveryTransition,
     Signal,
@@ -26,21 +25,21 @@ _NOT_DRAWN = (
 )
 
 
-def _where(move: DeliveryTransition) -> str:
-    return str(move.to if move.verdict is None else move.verdict)
+def _where(transition: DeliveryTransition) -> str:
+    return str(transition.to if transition.verdict is None else transition.verdict)
 
 
 def _picture() -> Iterator[str]:
     labels: dict[tuple[str, str], list[str]] = {}
     for stage, row in AT_MOST_ONCE.items():
-        for sign, move in row.items():
-            if sign not in (Signal.ABANDONED, Signal.STOPPED) and _where(move) != stage:
-                labels.setdefault((str(stage), _where(move)), []).append(str(sign))
+        for signal, transition in row.items():
+            if signal not in (Signal.ABANDONED, Signal.STOPPED) and _where(transition) != stage:
+                labels.setdefault((str(stage), _where(transition)), []).append(str(signal))
     yield "```mermaid"
     yield "stateDiagram-v2"
     yield f"    [*] --> {DeliveryStage.WAITING}"
-    for (old, new), signs in labels.items():
-        yield f"    {old} --> {new}: {', '.join(signs)}"
+    for (old, new), signals in labels.items():
+        yield f"    {old} --> {new}: {', '.join(signals)}"
     for verdict in dict.fromkeys(new for _, new in labels if new in set(Verdict)):
         yield f"    {verdict} --> [*]"
     yield "```"
@@ -59,12 +58,16 @@ def _table() -> Iterator[str]:
     yield "| stage | what happens | then | and the link |"
     yield "|---|---|---|---|"
     for stage, row in AT_MOST_ONCE.items():
-        for sign, move in row.items():
-            link = "is replaced" if move.link is After.REPLACE else ""
-            end = "" if move.verdict is None or not move.cause else f" ({move.cause})"
-            again = AT_LEAST_ONCE[stage][sign]
-            other = "" if again == move else f"; at least once: `{_where(again)}`"
-            yield f"| `{stage}` | {sign} | `{_where(move)}`{end}{other} | {link} |"
+        for signal, transition in row.items():
+            link = "is replaced" if transition.replaces_link else ""
+            end = (
+                ""
+                if transition.verdict is None or not transition.cause
+                else f" ({transition.cause})"
+            )
+            again = AT_LEAST_ONCE[stage][signal]
+            other = "" if again == transition else f"; at least once: `{_where(again)}`"
+            yield f"| `{stage}` | {signal} | `{_where(transition)}`{end}{other} | {link} |"
 
 
 def _causes() -> Iterator[str]:

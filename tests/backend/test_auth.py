@@ -20,9 +20,9 @@ def signed(secret=SECRET, algorithm="HS256", **claims):
 
 
 def test_only_the_password_is_the_password():
-    assert auth().knows("geheim")
+    assert auth().check_password("geheim")
     for wrong in ("", "geheim ", "Geheim", "gehei", "ü", "\ud800", None, 5, ["geheim"], b"geheim"):
-        assert not auth().knows(wrong)
+        assert not auth().check_password(wrong)
 
 
 def test_a_token_says_operator_for_seven_days_and_nothing_else():
@@ -32,15 +32,15 @@ def test_a_token_says_operator_for_seven_days_and_nothing_else():
 
 def test_our_token_is_good_until_the_second_it_expires():
     token = auth().issue()
-    auth(NOW + TOKEN_SECONDS - 1).admit(token)
+    auth(NOW + TOKEN_SECONDS - 1).check_token(token)
     with pytest.raises(LoginRefused, match=r"^Invalid or expired token$"):
-        auth(NOW + TOKEN_SECONDS).admit(token)
+        auth(NOW + TOKEN_SECONDS).check_token(token)
 
 
 @pytest.mark.parametrize("token", [None, "", 5, {}, ["x"]])
 def test_without_a_token_one_is_asked_for(token):
     with pytest.raises(LoginRefused, match=r"^Authentication required$"):
-        auth().admit(token)
+        auth().check_token(token)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_without_a_token_one_is_asked_for(token):
 )
 def test_a_token_that_is_not_ours_is_refused(token):
     with pytest.raises(LoginRefused, match=r"^Invalid or expired token$"):
-        auth().admit(token)
+        auth().check_token(token)
 
 
 def test_a_token_of_the_same_secret_is_ours():
-    auth().admit(signed())
+    auth().check_token(signed())
 
 
 def test_without_a_configured_secret_every_start_has_its_own():
     token = auth(secret=None).issue()
     with pytest.raises(LoginRefused):
-        auth(secret=None).admit(token)
+        auth(secret=None).check_token(token)

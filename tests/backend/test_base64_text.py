@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_backend.endpoints.voice_socketio import lenient_base64
+from jarvis_backend.text import lenient_base64
 
 
 @given(st.binary())

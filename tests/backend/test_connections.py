@@ -11,7 +11,7 @@ from jarvis_backend.connections import (
     Connections,
     connections_for,
     files_needed,
-    most_connections,
+    max_connections,
     raise_file_limit,
 )
 from jarvis_backend.host_check import origin_of
@@ -30,9 +30,9 @@ class Line:
 def entered(connections, peer, count=1, *, awaited=True):
     lines = [Line() for _ in range(count)]
     for line in lines:
-        assert connections.enter(line, peer)
+        assert connections.add(line, peer)
         if awaited:
-            connections.await_more(line)
+            connections.mark_waiting(line)
     return lines
 
 
@@ -48,18 +48,18 @@ def test_of_one_address_the_one_that_was_waited_for_longest_makes_room():
 def test_one_that_is_served_stays_and_the_newest_is_refused():
     connections = Connections(10, 2)
     lines = entered(connections, "a", 2, awaited=False)
-    assert not connections.enter(Line(), "a")
+    assert not connections.add(Line(), "a")
     assert not any(line.aborted for line in lines)
-    connections.await_more(lines[1])
-    assert connections.enter(Line(), "a")
+    connections.mark_waiting(lines[1])
+    assert connections.add(Line(), "a")
     assert [line.aborted for line in lines] == [False, True]
 
 
 def test_one_that_has_been_served_waits_anew():
     connections = Connections(10, 2)
     one, other = entered(connections, "a", 2)
-    connections.serve(one)
-    connections.await_more(one)
+    connections.mark_busy(one)
+    connections.mark_waiting(one)
     entered(connections, "a")
     assert (one.aborted, other.aborted) == (False, True)
 
@@ -78,7 +78,7 @@ def test_when_all_are_served_a_new_one_is_refused(caplog):
     entered(connections, "a", 1, awaited=False)
     entered(connections, "b", 1, awaited=False)
     with caplog.at_level(logging.WARNING):
-        assert not connections.enter(Line(), "c")
+        assert not connections.add(Line(), "c")
     assert caplog.messages == [
         "2 connections are open in all, and no more are allowed: a new one is closed"
     ]
@@ -87,10 +87,10 @@ def test_when_all_are_served_a_new_one_is_refused(caplog):
 def test_who_has_left_is_forgotten():
     connections = Connections(2, 1)
     (line,) = entered(connections, "a")
-    connections.leave(line)
-    connections.leave(line)
-    connections.await_more(line)
-    connections.serve(line)
+    connections.remove(line)
+    connections.remove(line)
+    connections.mark_waiting(line)
+    connections.mark_busy(line)
     assert len(connections) == 0
     entered(connections, "a")
     assert connections.refused == 0
@@ -133,7 +133,7 @@ def test_as_many_files_as_the_connections_need_are_allowed(files, hard):
     limit = files(1024, hard)
     assert raise_file_limit(limits) == ""
     assert limit == [files_needed(limits), hard]
-    assert connections_for(limits)._most == most_connections(limits) == 8064
+    assert connections_for(limits)._max_total == max_connections(limits) == 8064
 
 
 def test_too_few_files_are_told_and_bound_the_connections(files):
@@ -144,7 +144,7 @@ def test_too_few_files_are_told_and_bound_the_connections(files):
         "expected LimitNOFILE=8320 (ulimit -n), or fewer connections"
     )
     assert limit == [4096, 4096]
-    assert connections_for(limits)._most == 4096 - 256
+    assert connections_for(limits)._max_total == 4096 - 256
 
 
 def test_a_limit_that_may_not_be_raised_is_told(files, monkeypatch):
@@ -163,4 +163,4 @@ def test_enough_files_are_left_alone(files, soft):
     limit = files(soft, 0)
     assert raise_file_limit(Limits()) == ""
     assert limit == [soft, 0]
-    assert connections_for(Limits())._most == most_connections(Limits())
+    assert connections_for(Limits())._max_total == max_connections(Limits())

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import aclosing
 
 import numpy as np
 import pytest
@@ -13,11 +12,12 @@ from jarvis_backend.conversation import (
     AnswerText,
     BrainAsked,
     Conversation,
+    ReplyFailed,
     Spoken,
     TranscriptReady,
     TurnDone,
 )
-from jarvis_backend.engines.engine import NoEar, NoVoice, Speech
+from jarvis_backend.engines.engine import MissingEngine, Speech
 from jarvis_backend.errors import EngineError, EngineMissing, UtteranceError
 from jarvis_ear.audio.wav import pcm_to_wav
 
@@ -26,11 +26,24 @@ def conversation(engines, *, log_transcripts=False, **limits):
     return Conversation(engines, Limits(**limits), log_transcripts=log_transcripts)
 
 
-def replies(engines, utterance, **options):
+def replies(engines, utterance, *, in_order=False, **options):
     async def collect():
-        return [message async for message in conversation(engines, **options).reply(utterance)]
+        messages = []
+
+        async def send(message):
+            messages.append(message)
+
+        await conversation(engines, **options).reply(utterance, send, in_order=in_order)
+        return messages
 
     return asyncio.run(collect())
+
+
+def failure(engines, utterance, **options):
+    """The error that ends a turn, which is its last message."""
+    last = replies(engines, utterance, **options)[-1]
+    assert isinstance(last, ReplyFailed)
+    raise last.error
 
 
 def sentence(index, text):
@@ -57,6 +70,14 @@ def test_sentences_come_as_they_are_ready_two_at_a_time(beep):
     assert voice.most_at_once == 2
 
 
+def test_sentences_come_in_order_where_the_wire_needs_it(beep):
+    voice = ScriptedVoice(after={"One.": "Two."}, fails=["Three."])
+    engines = scripted(brain=ScriptedBrain("One. Two. Three. Four."), tts=voice)
+    messages = replies(engines, beep, in_order=True)
+    assert [message.index for message in messages if isinstance(message, Spoken)] == [0, 1, 3]
+    assert messages[-1] == TurnDone(4, unspoken="")
+
+
 def test_a_sentence_that_fails_is_missing_but_counted(beep, caplog):
     voice = ScriptedVoice(fails=["One."])
     messages = replies(scripted(tts=voice), beep)
@@ -71,7 +92,7 @@ def test_when_every_sentence_fails_the_turn_still_ends(beep):
 
 
 def test_without_a_voice_the_reply_stays_text(beep):
-    messages = replies(scripted(tts=NoVoice("install one")), beep)
+    messages = replies(scripted(tts=MissingEngine("install one")), beep)
     assert messages[2:] == [
         AnswerText("One. Two. Three."),
         TurnDone(0, unspoken="One. Two. Three."),
@@ -92,7 +113,7 @@ def test_the_wake_phrase_is_not_part_of_the_command(beep):
 @pytest.mark.parametrize("heard", ["", "hey jarvis"])
 def test_an_utterance_without_a_command_is_not_understood(beep, heard):
     with pytest.raises(UtteranceError, match=r"^Could not understand audio$"):
-        replies(scripted(stt=ScriptedEar(heard)), beep)
+        failure(scripted(stt=ScriptedEar(heard)), beep)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +126,7 @@ def test_an_utterance_without_a_command_is_not_understood(beep, heard):
 )
 def test_what_is_no_utterance_is_told_so(utterance, text):
     with pytest.raises(UtteranceError, match=text):
-        replies(scripted(), utterance, utterance_s=1)
+        failure(scripted(), utterance, utterance_s=1)
 
 
 def test_any_rate_reaches_the_ear_at_sixteen_kilohertz():
@@ -123,16 +144,16 @@ def test_the_pcm_reaches_the_ear_to_the_sample():
 
 def test_an_ear_or_brain_that_fails_ends_the_turn(beep):
     with pytest.raises(EngineError, match="deaf"):
-        replies(scripted(stt=ScriptedEar(error="deaf")), beep)
+        failure(scripted(stt=ScriptedEar(error="deaf")), beep)
     with pytest.raises(EngineError, match="dull"):
-        replies(scripted(brain=ScriptedBrain(error="dull")), beep)
+        failure(scripted(brain=ScriptedBrain(error="dull")), beep)
     with pytest.raises(EngineMissing, match=r"^STT service not available: install one$"):
-        replies(scripted(stt=NoEar("install one")), beep)
+        failure(scripted(stt=MissingEngine("install one")), beep)
 
 
 def test_a_long_transcript_and_a_long_answer_are_cut(beep):
     brain = ScriptedBrain("y" * 20_000)
-    engines = scripted(stt=ScriptedEar("x" * 20_000), brain=brain, tts=NoVoice("none"))
+    engines = scripted(stt=ScriptedEar("x" * 20_000), brain=brain, tts=MissingEngine("none"))
     messages = replies(engines, beep)
     assert messages[0] == TranscriptReady("x" * 16_384)
     assert brain.asked == ["x" * 16_384]
@@ -169,7 +190,7 @@ def test_an_unforeseen_failure_ends_the_turn_like_any_other(beep, monkeypatch, c
     part, _, method = work.partition(".")
     monkeypatch.setattr(getattr(engines, part), method, break_down)
     with pytest.raises(EngineError) as failed:
-        replies(engines, beep)
+        failure(engines, beep)
     assert str(failed.value) == said
     assert "deeper than anybody foresaw" in caplog.text
 
@@ -202,17 +223,16 @@ def test_a_long_reply_is_cut(beep):
 def test_whoever_stops_listening_stops_the_voice(beep):
     voice = ScriptedVoice(hangs=True)
 
+    async def ignore(_message):
+        pass
+
     async def listen_to_the_answer_only():
-        reply = conversation(scripted(tts=voice)).reply(beep)
-        async with aclosing(reply) as messages, asyncio.timeout(10):
-            async for message in messages:
-                if isinstance(message, AnswerText):
-                    break
-            waiting = asyncio.ensure_future(anext(messages))
+        reply = asyncio.create_task(conversation(scripted(tts=voice)).reply(beep, ignore))
+        async with asyncio.timeout(10):
             while len(voice.asked) < 2:  # noqa: ASYNC110 - nothing says when the second is asked
                 await asyncio.sleep(0)
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
+            reply.cancel()
+            await asyncio.gather(reply, return_exceptions=True)
 
     asyncio.run(listen_to_the_answer_only())
     assert voice.cancelled == ["One.", "Two."]

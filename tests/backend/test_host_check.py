@@ -38,7 +38,7 @@ from jarvis_backend.host_check import HostRules, Malformed
     ],
 )
 def test_a_name_must_be_known(host, admitted):
-    assert HostRules({"house.example", "house.local"}, ()).admits_host(host) is admitted
+    assert HostRules({"house.example", "house.local"}, ()).allows_host(host) is admitted
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,19 @@ def test_a_name_must_be_known(host, admitted):
     ],
 )
 def test_with_a_token_a_name_of_the_local_network_is_fine(host, admitted):
-    assert HostRules((), ()).admits_host(host, with_token=True) is admitted
+    assert HostRules((), ()).allows_host(host, with_token=True) is admitted
 
 
 @pytest.mark.parametrize("host", ["[::1", "xn--", "\xff\xfe"])
 def test_what_is_no_name_at_all_is_malformed(host):
     with pytest.raises(Malformed):
-        HostRules((), ()).admits_host(host)
+        HostRules((), ()).allows_host(host)
 
 
 @pytest.mark.parametrize("origin", ["http://[", "http://[x]:y"])
 def test_what_is_no_page_at_all_is_malformed(origin):
     with pytest.raises(Malformed):
-        HostRules((), ()).admits_origin(origin, "localhost:4000")
+        HostRules((), ()).allows_origin(origin, "localhost:4000")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_is_no_page_at_all_is_malformed(origin):
 )
 def test_a_page_must_be_ours_or_named(origin, admitted):
     rules = HostRules((), {"https://panel.example"})
-    assert rules.admits_origin(origin, "localhost:4000") is admitted
+    assert rules.allows_origin(origin, "localhost:4000") is admitted
 
 
 @pytest.fixture(scope="module")

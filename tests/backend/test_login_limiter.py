@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from jarvis_backend import auth as module
-from jarvis_backend.auth import FORGIVEN_S, MOST_WAIT_S, WINDOW_S, LoginLimiter
-from jarvis_backend.message_queue import NoQueue
+from jarvis_backend.auth import MAX_WAIT_S, RESET_S, WINDOW_S, LoginLimiter
+from jarvis_backend.message_queue import MessageQueue
 
 
 class Clock:
@@ -22,101 +22,101 @@ def clock():
     return Clock()
 
 
-async def wait_s(guesses, address):
-    async with guesses.turn_of(address) as wait:
+async def wait_s(limiter, address):
+    async with limiter.attempt(address) as wait:
         return wait
 
 
 def test_they_are_forgotten_after_a_minute_and_of_others_first(run, clock, monkeypatch):
     monkeypatch.setattr(module, "ADDRESSES", 2)
-    guesses = LoginLimiter(1, NoQueue(), clock)
+    limiter = LoginLimiter(1, MessageQueue(), clock)
 
     async def scene():
-        await guesses.wrong("a")
-        assert await wait_s(guesses, "a") == WINDOW_S
-        assert await wait_s(guesses, "b") == 0
-        assert await wait_s(guesses, "c") == 0  # and "a" had to make room
-        assert await wait_s(guesses, "a") == 0
-        await guesses.wrong("a")
+        await limiter.failed("a")
+        assert await wait_s(limiter, "a") == WINDOW_S
+        assert await wait_s(limiter, "b") == 0
+        assert await wait_s(limiter, "c") == 0  # and "a" had to make room
+        assert await wait_s(limiter, "a") == 0
+        await limiter.failed("a")
         clock.now += WINDOW_S
-        assert await wait_s(guesses, "a") == 0
+        assert await wait_s(limiter, "a") == 0
 
     run(scene())
 
 
-async def guessed(guesses, clock, for_s):
+async def guessed(limiter, clock, for_s):
     """Guess as often as one may for so long; return the waits that it cost, 0 for none."""
     waits, ends = [], clock.now + for_s
-    while (wait := await wait_s(guesses, "192.0.2.1")) + clock.now < ends:
+    while (wait := await wait_s(limiter, "192.0.2.1")) + clock.now < ends:
         clock.now += wait
-        await guesses.wrong("192.0.2.1")
+        await limiter.failed("192.0.2.1")
         waits.append(wait)
     clock.now = ends
     return waits
 
 
 def test_ten_a_minute_with_growing_waits_and_then_one_a_minute(run, clock):
-    guesses = LoginLimiter(10, NoQueue(), clock)
+    limiter = LoginLimiter(10, MessageQueue(), clock)
 
     async def scene():
-        assert await guessed(guesses, clock, 59) == [0, 0, 0, 0, 0, 0, 1, 2, 4, 8]
-        assert len(await guessed(guesses, clock, 600)) <= 600 / MOST_WAIT_S + 2
+        assert await guessed(limiter, clock, 59) == [0, 0, 0, 0, 0, 0, 1, 2, 4, 8]
+        assert len(await guessed(limiter, clock, 600)) <= 600 / MAX_WAIT_S + 2
 
     run(scene())
 
 
 def test_elsewhere_nobody_waits(run, clock):
-    guesses = LoginLimiter(10, NoQueue(), clock)
+    limiter = LoginLimiter(10, MessageQueue(), clock)
 
     async def scene():
         for _ in range(10):
-            await guesses.wrong("192.0.2.1")
-        assert await wait_s(guesses, "192.0.2.1") > 0
-        assert await wait_s(guesses, "192.0.2.2") == 0
-        assert await wait_s(guesses, "::ffff:192.0.2.1") > 0
+            await limiter.failed("192.0.2.1")
+        assert await wait_s(limiter, "192.0.2.1") > 0
+        assert await wait_s(limiter, "192.0.2.2") == 0
+        assert await wait_s(limiter, "::ffff:192.0.2.1") > 0
 
     run(scene())
 
 
 def test_addresses_of_one_ipv6_network_are_one(run, clock):
-    guesses = LoginLimiter(1, NoQueue(), clock)
+    limiter = LoginLimiter(1, MessageQueue(), clock)
 
     async def scene():
-        await guesses.wrong("2001:db8::1")
-        assert await wait_s(guesses, "2001:db8::ffff:2") > 0
-        assert await wait_s(guesses, "2001:db8:0:1::1") == 0
+        await limiter.failed("2001:db8::1")
+        assert await wait_s(limiter, "2001:db8::ffff:2") > 0
+        assert await wait_s(limiter, "2001:db8:0:1::1") == 0
 
     run(scene())
 
 
 def test_the_waits_begin_anew_after_a_right_one_and_after_a_while(run, clock):
-    guesses = LoginLimiter(10, NoQueue(), clock)
+    limiter = LoginLimiter(10, MessageQueue(), clock)
 
     async def scene():
-        for begin_anew in (lambda: guesses.right("192.0.2.1"), lambda: forget(clock)):
-            assert len(await guessed(guesses, clock, 60)) > 8
+        for begin_anew in (lambda: limiter.succeeded("192.0.2.1"), lambda: forget(clock)):
+            assert len(await guessed(limiter, clock, 60)) > 8
             clock.now += WINDOW_S
             begin_anew()
-            assert (await guessed(guesses, clock, 10))[:6] == [0] * 6
+            assert (await guessed(limiter, clock, 10))[:6] == [0] * 6
             forget(clock)
 
     run(scene())
 
 
 def forget(clock):
-    clock.now += FORGIVEN_S
+    clock.now += RESET_S
 
 
 def test_guesses_that_come_at_once_are_looked_at_one_by_one(run, clock):
-    guesses = LoginLimiter(3, NoQueue(), clock)
+    limiter = LoginLimiter(3, MessageQueue(), clock)
     looked_at = []
 
     async def guess():
-        async with guesses.turn_of("a") as wait:
+        async with limiter.attempt("a") as wait:
             if wait == 0:
                 looked_at.append(wait)
                 await asyncio.sleep(0)  # the password is compared on another thread
-                await guesses.wrong("a")
+                await limiter.failed("a")
 
     async def scene():
         await asyncio.gather(*(guess() for _ in range(50)))

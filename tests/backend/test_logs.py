@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from jarvis_backend.process import LINES, PERIOD_S, STRANGERS, LogThrottle, log_to_stderr
+from jarvis_backend.process import CLIENT_LOG, LINES, PERIOD_S, LogThrottle, log_to_stderr
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def written(clock):
     return log
 
 
-@pytest.mark.parametrize("name", [STRANGERS, "uvicorn.error", "asyncio"])
+@pytest.mark.parametrize("name", [CLIENT_LOG, "uvicorn.error", "asyncio"])
 def test_a_line_is_written_a_few_times_a_minute(clock, written, name):
     lines = [line for number in range(100) for line in written(name, "bad %d", number)]
     assert len(lines) == LINES

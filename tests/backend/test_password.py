@@ -18,9 +18,9 @@ def test_a_hash_recognises_its_password_and_no_other():
     assert "geheim" not in hashed
     assert hashed != hash_of("geheim")
     password = Password("jarvis", hashed)
-    assert password.is_it("geheim")
-    assert not password.is_it("jarvis")
-    assert not password.is_it("\ud800")
+    assert password.matches("geheim")
+    assert not password.matches("jarvis")
+    assert not password.matches("\ud800")
 
 
 @pytest.mark.parametrize("text", ["x", "scrypt$a$b", "md5$AAAA$AAAA", "scrypt$AAAA$AAAA", "$$"])

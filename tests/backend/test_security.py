@@ -13,9 +13,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from fakes.engines import scripted
-from jarvis_backend import flood_gate
+from jarvis_backend import rate_limit
 from jarvis_backend.app import create_app
-from jarvis_backend.auth import AccessRules, Auth, LoginRefused, Password
+from jarvis_backend.auth import Auth, LoginRefused, Password
 from jarvis_backend.config import BackendConfig, Limits
 
 STRANGER = ("192.0.2.7", 40_000)
@@ -241,7 +241,7 @@ def test_who_has_logged_in_makes_no_room(serve, run, connect):
 
 
 def test_who_does_not_log_in_is_given_up_and_who_does_is_not(serve, run, connect, monkeypatch):
-    monkeypatch.setattr(flood_gate, "LOGIN_S", 0.5)
+    monkeypatch.setattr(rate_limit, "LOGIN_S", 0.5)
     url = serve(scripted())
 
     async def scene():
@@ -254,7 +254,7 @@ def test_who_does_not_log_in_is_given_up_and_who_does_is_not(serve, run, connect
 
 
 def test_who_comes_from_a_long_poll_may_stay(serve, run, monkeypatch):
-    monkeypatch.setattr(flood_gate, "LOGIN_S", 0.5)
+    monkeypatch.setattr(rate_limit, "LOGIN_S", 0.5)
     url = serve(scripted())
     login = {"password": "jarvis"}
     token = requests.post(f"{url}/api/auth/login", json=login, timeout=10).json()["token"]
@@ -323,9 +323,9 @@ def test_one_connection_too_many_is_refused():
     ],
 )
 def test_only_this_machine_is_this_machine(peer, is_in):
-    admission = AccessRules(Auth(Password("x"), None, lambda: 0), require_token=False)
+    auth = Auth(Password("x"), None, lambda: 0)
     if is_in:
-        assert admission.admit(peer, None) is None
+        assert auth.authorize(peer, None) is None
         return
     with pytest.raises(LoginRefused):
-        admission.admit(peer, None)
+        auth.authorize(peer, None)

@@ -27,22 +27,22 @@ from jarvis_backend.text import SENTENCE_CHARS, sentences
     ],
 )
 def test_it_is_cut_after_each_sentence(reply, expected):
-    assert sentences(reply, most_chars=4000) == expected
+    assert sentences(reply, max_chars=4000) == expected
 
 
 def test_a_long_sentence_is_cut_at_a_comma_or_a_space_or_anywhere():
     comma = "word " * 70 + "end, " + "word " * 30
-    assert sentences(comma, most_chars=4000)[0].endswith("end,")
-    assert [len(piece) for piece in sentences("x" * 1000, most_chars=4000)] == [400, 400, 200]
-    assert all(piece[0] != " " for piece in sentences("word " * 200, most_chars=4000))
+    assert sentences(comma, max_chars=4000)[0].endswith("end,")
+    assert [len(piece) for piece in sentences("x" * 1000, max_chars=4000)] == [400, 400, 200]
+    assert all(piece[0] != " " for piece in sentences("word " * 200, max_chars=4000))
 
 
 def test_what_is_beyond_the_longest_reply_is_left_out():
-    assert sentences("One. Two. Three.", most_chars=9) == ("One.", "Two.")
+    assert sentences("One. Two. Three.", max_chars=9) == ("One.", "Two.")
 
 
 @given(st.text(st.characters(exclude_characters="`"), max_size=2000))
 def test_no_letter_is_lost_and_no_piece_is_long(reply):
-    pieces = sentences(reply, most_chars=4000)
+    pieces = sentences(reply, max_chars=4000)
     assert "".join(filter(str.isalnum, "".join(pieces))) == "".join(filter(str.isalnum, reply))
     assert all(0 < len(piece) <= SENTENCE_CHARS for piece in pieces)

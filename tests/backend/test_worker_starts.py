@@ -38,8 +38,8 @@ class Process:
         self.killed = self.is_alive()
         self.end(-9)
 
-    def join(self, _patience_s=None):
-        assert _patience_s or not self.is_alive()
+    def join(self, _timeout_s=None):
+        assert _timeout_s or not self.is_alive()
 
 
 class Family:
@@ -106,7 +106,7 @@ def test_each_has_its_time_from_its_own_beginning(family):
     three = family(3, 40.0)
     three.on_start = lambda: len(three.made) == 3 and [three.accept(one) for one in range(3)]
     assert three.workers.start().startswith("http://127.0.0.1:")
-    ends = [worker.late_at for worker in three.workers._workers]
+    ends = [worker.deadline for worker in three.workers._workers]
     assert ends == [1100.0, 1140.0, 1180.0]
 
 
@@ -139,16 +139,16 @@ def test_a_stop_need_not_wait_for_the_start(family):
 @pytest.fixture
 def before_news(monkeypatch):
     """Do one thing after the other, each before the parent looks for news again."""
-    monkeypatch.setattr(module, "REVIVAL_S", 0)
+    monkeypatch.setattr(module, "RESTART_DELAY_S", 0)
 
     def set_up(family, *acts):
-        look, left = family.workers._next_news, list(acts)
+        look, left = family.workers._wait_for_events, list(acts)
 
         def next_news():
             left.pop(0)()
             return look()
 
-        monkeypatch.setattr(family.workers, "_next_news", next_news)
+        monkeypatch.setattr(family.workers, "_wait_for_events", next_news)
 
     return set_up
 

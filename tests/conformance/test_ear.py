@@ -35,7 +35,7 @@ from jarvis_ear.link.registry import WIRES
 pytestmark = pytest.mark.usefixtures("shortest_waits")
 
 PASSWORD = "open sesame"
-STREAMING = [name for name, wire in WIRES.items() if wire.carriage is UploadMode.STREAMED]
+STREAMING = [name for name, wire in WIRES.items() if wire.upload_mode is UploadMode.STREAMED]
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def serve(stt):
 
 def at_once(real):
     """The same deadlines, and a second attempt right after the first was refused."""
-    patience = replace(real.patience, retry_least_s=0.02, retry_most_s=0.05)
-    return replace(real, patience=patience)
+    patience = replace(real.turn, retry_least_s=0.02, retry_most_s=0.05)
+    return replace(real, turn=patience)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from jarvis_ear.wires.messages import (
 )
 
 SOUND = bytes(range(256)) * 10
-WHOLE, PARTS = [AudioChunk("probe", b"RIFF" + SOUND, 0)], [AudioPart("probe", 0, SOUND)]
+WHOLE, PARTS = [AudioChunk(b"RIFF" + SOUND)], [AudioPart(0, SOUND)]
 UNDERSTOOD = Transcript("what time is it")
 
 TURNS = {
@@ -103,12 +103,12 @@ def test_a_recorded_turn_is_understood(wire):
     recording, sound, answers = TURNS[wire]
 
     async def story(link, server):
-        await link.send(AudioStart("probe"))
+        await link.send(AudioStart())
         await hears(link, answers[0])
-        for message in [*sound, AudioEnd("probe")]:
+        for message in [*sound, AudioEnd()]:
             await link.send(message)
         await hears(link, *answers[1:])
-        await link.send(Ping("probe"))
+        await link.send(Ping())
         await server.say_the_rest()
         if wire != "socketio":
             await hears(link, BackendError)
@@ -119,11 +119,11 @@ def test_a_recorded_turn_is_understood(wire):
 
 def test_a_session_that_only_gives_back_what_it_hears_answers_nothing():
     async def story(link, server):
-        await link.send(AudioStart("probe"))
+        await link.send(AudioStart())
         await hears(link, Listening)
-        await link.send(AudioPart("probe", 0, SOUND))
+        await link.send(AudioPart(0, SOUND))
         await server.say_the_rest()
-        await link.send(AudioStart("probe"))
+        await link.send(AudioStart())
         await hears(link, Listening)  # and nothing before it
         assert link.received.empty()
 

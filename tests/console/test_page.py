@@ -123,7 +123,7 @@ def test_the_token_leaves_the_address_and_a_reload_needs_no_other(page: Page):
     expect(page.locator("#pill-ear")).to_have_text("ear")
 
 
-def test_the_state_is_shown_and_told(page: Page, ear):
+def test_the_state_is_shown_and_announced(page: Page, ear):
     status = page.get_by_role("status")
     expect(status).to_have_text("Waiting for the wake word")
     expect(page).to_have_title("Waiting for the wake word · Jarvis kitchen")
@@ -157,7 +157,7 @@ def test_the_pill_of_the_ear_is_green_only_while_it_hears(page: Page, ear):
 
 
 @pytest.mark.parametrize("state", ["muted", "deaf"])
-def test_no_figure_stays_when_nothing_is_heard_any_more(page: Page, ear, state):
+def test_no_value_stays_when_there_is_no_sound(page: Page, ear, state):
     expect(page.locator("#level")).to_have_text(re.compile(r"-\d+ dBFS"))
     ear.is_silent = True  # nothing comes after it: no other value of the topic
     ear.state(state)
@@ -179,7 +179,7 @@ def test_a_deaf_ear_shows_why_and_what_to_do(page: Page, ear):
     expect(page.locator("#why")).to_have_text("the microphone is there")
 
 
-def test_the_mute_button_and_its_truth(page: Page, ear):
+def test_the_mute_button(page: Page, ear):
     button = page.get_by_role("button", name="Mute")
     expect(button).to_have_attribute("aria-pressed", "false")
     button.click()
@@ -297,7 +297,7 @@ def test_health_and_what_is_stuck(page: Page, ear):
     expect(page.locator("#health")).to_contain_text("1 h 6 min")
 
 
-def test_troubles_and_counters_stand_among_the_facts(page: Page, ear):
+def test_problems_and_counters_are_shown_as_health(page: Page, ear):
     health = {
         "hearing": True,
         "stuck": [],
@@ -342,7 +342,7 @@ def test_a_gap_is_marked(page: Page, ear):
     expect(page.get_by_role("img", name=re.compile("1 gaps"))).to_be_visible()
 
 
-def test_it_comes_back_by_itself_after_a_restart_of_the_ear(doomed, tmp_path):
+def test_it_reconnects_after_a_restart_of_the_ear(doomed, tmp_path):
     ear, _, page = doomed
     ear.__exit__(None, None, None)
     expect(page.get_by_role("alert").first).to_contain_text("The ear is not running")

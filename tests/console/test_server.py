@@ -4,9 +4,10 @@ import json
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
+from fakes.ear_feed import apply
 from jarvis_ear.console import server
 from jarvis_ear.console.server import BURST
-from jarvis_ear.control.feed import MAX_DELTAS, apply, decode
+from jarvis_ear.control.feed import MAX_DELTAS, decode
 
 PLACES = [
     "/console",
@@ -45,7 +46,7 @@ def test_the_routes_are_those_that_are_tried(run, site):
         ({}, "?x", 400),
     ],
 )
-def test_every_route_is_closed_to_other_pages_and_to_queries(run, site, headers, query, status):
+def test_every_route_refuses_other_pages_and_queries(run, site, headers, query, status):
     async def ask():
         async with site() as one:
             good = {"Authorization": "Bearer the-token"}
@@ -79,7 +80,7 @@ def test_every_route_is_for_reading(run, site, method):
     run(ask())
 
 
-def test_every_answer_is_dressed(run, site):
+def test_every_response_has_the_security_headers(run, site):
     async def ask():
         async with site() as one:
             for path in [*PLACES, "/", "/console/nothing", "/console/../feed"]:
@@ -104,7 +105,7 @@ def test_without_the_token_there_is_nothing_to_see(run, site, token):
     run(ask())
 
 
-def test_the_token_is_never_said_back(run, site):
+def test_the_token_is_never_sent_back(run, site):
     async def ask():
         async with site() as one, one.watch() as socket:
             assert socket.protocol == "jarvis-console"
@@ -125,7 +126,7 @@ def test_a_page_sees_everything_and_then_what_changes(run, site, feed):
     run(ask())
 
 
-def test_a_flood_of_news_ends_in_the_truth(run, site, feed):
+def test_a_flood_of_changes_ends_in_the_current_state(run, site, feed):
     async def ask():
         async with site() as one, one.watch() as socket:
             seen = apply({}, decode(await socket.receive_str()))
@@ -144,7 +145,7 @@ async def answer_of(socket):
             return told
 
 
-def test_an_order_is_carried_out_and_answered(run, site):
+def test_a_command_is_carried_out_and_answered(run, site):
     async def ask():
         async with site() as one, one.watch() as socket:
             for number, word in enumerate(["mute", "unmute", "toggle", "hush"]):
@@ -167,7 +168,7 @@ def test_an_order_is_carried_out_and_answered(run, site):
         "[" * 50_000,
     ],
 )
-def test_what_is_no_order_is_refused(run, site, text):
+def test_an_invalid_command_is_refused(run, site, text):
     async def ask():
         async with site() as one, one.watch() as socket:
             await socket.send_str(text)
@@ -200,7 +201,7 @@ def test_binary_too_much_and_too_large_end_the_connection(run, site):
     run(ask())
 
 
-def test_one_page_too_many_is_told_to_come_back(run, site, monkeypatch):
+def test_one_page_too_many_gets_503(run, site, monkeypatch):
     monkeypatch.setattr(server, "MAX_BROWSERS", 1)
 
     async def ask():

@@ -1,4 +1,4 @@
-"""The whole of it: an ear that hears a recording, its console, and a browser that looks at it."""
+"""A whole ear that hears a recording, its console, and a browser."""
 
 import os
 import re

@@ -17,7 +17,7 @@ def orders(tmp_path):
     return ControlCommands(Healthy(), mute)
 
 
-def test_what_the_words_do(orders):
+def test_what_the_commands_do(orders):
     assert orders.answer("status") == {"hearing": True}
     assert orders.answer("mute") == {"muted_by": ["owner"], "stored": True}
     assert orders.answer("toggle") == {"muted_by": [], "stored": True}
@@ -25,9 +25,9 @@ def test_what_the_words_do(orders):
     assert orders.answer("unmute") == {"muted_by": [], "stored": True}
 
 
-def test_other_words_do_nothing(orders):
+def test_other_commands_do_nothing(orders):
     assert orders.answer("reboot") == {
-        "error": "expected one of status, mute, unmute, toggle, hush"
+        "error": "expected one of status, mute, unmute, toggle, hush, watch"
     }
 
 
@@ -41,7 +41,7 @@ class Bus:
         self.switched.append((module, enabled))
 
 
-def test_modules_are_switched_where_there_is_a_bus(orders, tmp_path):
+def test_modules_are_switched_if_there_is_a_bus(orders, tmp_path):
     assert "error" in orders.answer("vision-off")
     bus, mute = Bus(), Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
     on_a_bus = ControlCommands(Healthy(), mute, modules=bus)

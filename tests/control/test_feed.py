@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_ear.control.feed import MAX_DELTAS, Deltas, Feed, Snapshot, apply
+from fakes.ear_feed import apply
+from jarvis_ear.control.feed import MAX_DELTAS, Deltas, Feed, Snapshot
 
 topics = st.sampled_from(["state", "sound", "turn:a", "turn:b"])
 values = st.one_of(st.none(), st.integers(0, 3), st.dictionaries(st.just("x"), st.integers(0, 2)))
@@ -20,7 +21,7 @@ def fetch_all(subscription, seen):
 
 
 @given(st.lists(steps, max_size=30))
-def test_snapshot_and_deltas_are_the_state_however_late_they_are_fetched(story):
+def test_snapshots_and_deltas_give_the_state_however_late_they_are_fetched(story):
     feed = Feed()
     eager, lazy = feed.subscribe(), feed.subscribe()
     eager_sees, lazy_sees = {}, {}
@@ -48,7 +49,7 @@ def test_the_first_news_is_everything():
     assert subscription.fetch() is None
 
 
-def test_changes_come_in_order_and_what_is_as_it_was_is_no_change():
+def test_changes_come_in_order_and_equal_values_are_no_change():
     feed = Feed()
     subscription = feed.subscribe()
     subscription.fetch()
@@ -57,7 +58,7 @@ def test_changes_come_in_order_and_what_is_as_it_was_is_no_change():
     assert subscription.fetch() == Deltas((("x", 1), ("x", 2), ("x", None)))
 
 
-def test_who_falls_behind_gets_a_snapshot_and_it_is_counted():
+def test_a_subscriber_that_falls_behind_gets_a_snapshot_and_the_loss_is_counted():
     feed = Feed()
     subscription = feed.subscribe()
     subscription.fetch()
@@ -67,7 +68,7 @@ def test_who_falls_behind_gets_a_snapshot_and_it_is_counted():
     assert subscription.fetch() == Snapshot({"x": MAX_DELTAS + 9})
 
 
-def test_a_watcher_is_woken_and_one_that_left_is_not():
+def test_a_subscriber_is_woken_until_it_closes():
     feed, calls = Feed(), []
     subscription = feed.subscribe(lambda: calls.append("news"))
     feed.put("x", 1)

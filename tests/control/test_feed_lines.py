@@ -19,7 +19,7 @@ news = st.one_of(
 
 
 @given(news)
-def test_what_is_written_is_read(told):
+def test_decode_reverses_encode(told):
     assert decode(encode(told).encode()) == told
     assert "\n" not in encode(told)
 
@@ -39,12 +39,12 @@ def test_what_is_written_is_read(told):
         b'{"deltas":{}}',
     ],
 )
-def test_foreign_lines_are_refused(line):
+def test_invalid_lines_are_refused(line):
     with pytest.raises(RemoteProtocolError):
         decode(line)
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_do_anything_else(line):
+def test_no_bytes_raise_another_error(line):
     with suppress(RemoteProtocolError):
         decode(line)

@@ -14,7 +14,7 @@ def ear():
     )
 
 
-def test_what_is_seen_stands_in_the_feed(ear):
+def test_a_sample_is_written_to_the_feed(ear):
     feed, now, reports = Feed(), [10.0], []
 
     def health():
@@ -38,7 +38,7 @@ def test_what_is_seen_stands_in_the_feed(ear):
     assert feed.snapshot().topics["health"]["n"] == 2
 
 
-def test_every_frame_has_its_level_once_as_far_as_it_is_still_there(ear):
+def test_every_available_frame_has_its_level_once(ear):
     feed = Feed()
     signs = FeedSampler(feed, ear, health=dict, muted_by=tuple)
     loud = struct.pack("<h", 32767) * 320

@@ -1,4 +1,4 @@
-"""A program of another user in the place where an ear's sockets would be: nobody believes it."""
+"""A program of another user in the place of an ear's sockets is not trusted."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear import paths as places
-from jarvis_ear.control import server
+from jarvis_ear.control import unix_socket
 from jarvis_ear.control.client import ask
-from jarvis_ear.control.server import Control
+from jarvis_ear.control.server import ControlServer
 from jarvis_ear.errors import Impostor
 
 STRANGER = 12_345
@@ -46,6 +46,7 @@ answer = {
 while True:
     client, _ = control.accept()
     print("asked", flush=True)
+    client.recv(64)
     client.sendall(json.dumps(answer).encode() + b"\\n")
     client.close()
 """
@@ -53,7 +54,7 @@ while True:
 
 @pytest.fixture
 def shared():
-    """A folder like /tmp: everybody may make something there."""
+    """A folder like /tmp, in which every user may create files."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o1777)
         yield Path(name)
@@ -95,7 +96,7 @@ def jarvis_ear(*argv: str, shared: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "hush"])
-def test_a_fake_ear_below_tmp_is_told_and_not_asked(shared, word):
+def test_an_impostor_below_tmp_is_reported_and_gets_no_command(shared, word):
     with fake(shared / "jarvis-ear-0") as process:
         done = jarvis_ear(word, shared=shared)
         process.kill()
@@ -105,7 +106,7 @@ def test_a_fake_ear_below_tmp_is_told_and_not_asked(shared, word):
     assert done.stderr.count("\n") == 1
 
 
-def test_the_console_does_not_show_it(shared):
+def test_the_console_does_not_show_an_impostor(shared):
     with fake(shared / "jarvis-ear-0"):
         environ = {**os.environ, "TMPDIR": str(shared), "XDG_RUNTIME_DIR": ""}
         environ.pop("RUNTIME_DIRECTORY", None)
@@ -123,57 +124,57 @@ def test_the_console_does_not_show_it(shared):
             process.communicate()
 
 
-def test_an_ear_of_ours_is_found_behind_it(shared, tmp_path):
-    with fake(shared / "jarvis-ear-0"), Control(tmp_path / "control", lambda word: {"did": word}):
+def test_our_own_ear_is_found_behind_an_impostor(shared, tmp_path):
+    with fake(shared / "jarvis-ear-0"), ControlServer(tmp_path, lambda word: {"did": word}):
         paths = [shared / "jarvis-ear-0" / "control", tmp_path / "control"]
         assert ask(paths, "mute") == {"did": "mute"}
 
 
-def test_who_answers_in_a_folder_of_ours_is_looked_at_too(shared):
+def test_the_process_behind_a_socket_in_our_folder_is_checked(shared):
     folder = shared / "ours"
     folder.mkdir()
     folder.chmod(0o777)  # so that the stranger gets in
     with fake(folder):
         with pytest.raises(Impostor, match=r"others may write into .* \(mode 0777\)"):
-            server.connect(folder / "control", 1)
+            unix_socket.connect(folder / "control", 1)
         folder.chmod(0o700)
         with pytest.raises(Impostor, match=f"is answered by user {STRANGER}"):
-            server.connect(folder / "control", 1)
+            unix_socket.connect(folder / "control", 1)
 
 
-def test_a_link_of_the_stranger_leads_nowhere(shared, tmp_path):
+def test_a_link_of_another_user_is_not_followed(shared, tmp_path):
     link = shared / "jarvis-ear-0"
     link.symlink_to(tmp_path)
     os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
     with (
-        Control(tmp_path / "control", lambda word: {"did": word}),
+        ControlServer(tmp_path, lambda word: {"did": word}),
         pytest.raises(Impostor, match=f"belongs to user {STRANGER}"),
     ):
         ask([link / "control"], "mute")
 
 
-def test_the_user_of_the_service_is_believed(shared, monkeypatch):
+def test_the_user_of_the_service_is_trusted(shared, monkeypatch):
     class Service:
         pw_uid = STRANGER
 
-    monkeypatch.setattr(server.pwd, "getpwnam", lambda _name: Service)
+    monkeypatch.setattr(unix_socket.pwd, "getpwnam", lambda _name: Service)
     with fake(shared / "jarvis-ear") as process:
         assert ask([shared / "jarvis-ear" / "control"], "mute")["muted_by"] == ["owner"]
         assert process.stdout.readline() == "asked\n"
 
 
-def test_a_service_of_the_machine_is_asked_before_the_folder_below_tmp(shared, monkeypatch):
+def test_the_service_comes_before_the_folder_below_tmp(shared, monkeypatch):
     monkeypatch.setattr(places, "SERVICE", shared / "run")
     (shared / "run").mkdir(mode=0o700)
     with (
         fake(shared / "jarvis-ear-0"),
-        Control(shared / "run" / "control", lambda word: {"did": word}),
+        ControlServer(shared / "run", lambda word: {"did": word}),
     ):
         paths = places.sockets({"TMPDIR": str(shared)})
         assert ask(paths, "mute") == {"did": "mute"}
 
 
-def test_whoever_says_it_slowly_does_not_hold_us_up(tmp_path, monkeypatch):
+def test_a_slow_answer_times_out(tmp_path, monkeypatch):
     monkeypatch.setattr("jarvis_ear.control.client.ASK_S", 0.3)
     drip = (
         "import socket, sys, time\n"

@@ -1,4 +1,4 @@
-"""The outbox: one at a time, in order, bounded, and each to its one end."""
+"""The outbox: one at a time, in order, bounded, and one verdict for each utterance."""
 
 import math
 from dataclasses import replace
@@ -12,10 +12,19 @@ from jarvis_ear.delivery import events
 from jarvis_ear.delivery import outbox as module
 from jarvis_ear.delivery.events import Cause, Finished, UnaskedSpeech, Verdict
 from jarvis_ear.delivery.outbox import MAX_UTTERANCES, Outbox
-from jarvis_ear.delivery.recovery import CurrentRun, Guarantee, recover
 from jarvis_ear.delivery.timeouts import Timeouts
-from jarvis_ear.delivery.transitions import Note, Replace, Send, SpoolState, Tell, Upload
-from jarvis_ear.delivery.utterance import Header, Utterance
+from jarvis_ear.delivery.transitions import (
+    Emit,
+    Guarantee,
+    Replace,
+    Send,
+    SetState,
+    SpoolState,
+    Upload,
+)
+from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.spool.record import Header
+from jarvis_ear.spool.recovery import CurrentRun, recover
 from jarvis_ear.wires.messages import (
     AudioChunk,
     AudioEnd,
@@ -43,19 +52,21 @@ def ends(effects):
     return [
         (effect.event.turn_id, effect.event.verdict, effect.event.code)
         for effect in effects
-        if isinstance(effect, Tell) and isinstance(effect.event, Finished)
+        if isinstance(effect, Emit) and isinstance(effect.event, Finished)
     ]
 
 
 def commit(box, now):
     ready, flushed = box.hear(Listening("den"), now), box.flushed(now)
-    return (*ready, *flushed, *mark(box, flushed, now))
+    return (*ready, *flushed, *record(box, flushed, now))
 
 
-def mark(box, effects, now, *, kept=True):
-    """Write down what is to be written down before it may run."""
-    notes = [each for each in effects if isinstance(each, Note) and each.mark is SpoolState.SENT]
-    return tuple(e for note in notes for e in box.marked(note.turn_id, now, kept=kept))
+def record(box, effects, now, *, ok=True):
+    """Record what is to be recorded before it may run."""
+    notes = [
+        each for each in effects if isinstance(each, SetState) and each.state is SpoolState.SENT
+    ]
+    return tuple(e for note in notes for e in box.recorded(note.turn_id, now, ok=ok))
 
 
 def deliver(box, now):
@@ -68,7 +79,7 @@ def test_an_empty_outbox_waits_for_nothing():
     assert box.tick(1.0) == ()
     assert box.link_lost(2.0) == ()
     assert box.flushed(3.0) == ()
-    assert box.marked("nobody", 3.0, kept=True) == ()
+    assert box.recorded("nobody", 3.0, ok=True) == ()
     assert box.abandon("nobody", 4.0) == ()
     assert len(box) == 0
 
@@ -77,18 +88,18 @@ def test_what_waits_goes_up_in_order_one_at_a_time():
     box = outbox()
     assert box.put(utterance("a"), 0.0) == ()
     assert box.put(utterance("b"), 0.0) == ()
-    assert box.link_up(1.0) == (Send(AudioStart("den")),)
+    assert box.link_up(1.0) == (Send(AudioStart()),)
     effects = deliver(box, 2.0)
     assert ends(effects) == [("a", Verdict.DONE, "")]
-    assert effects[-1] == Send(AudioStart("den"))
-    assert Upload(AudioChunk("den", utterance("b").wav, 0)) in deliver(box, 3.0)
+    assert effects[-1] == Send(AudioStart())
+    assert Upload(AudioChunk(utterance("b").wav)) in deliver(box, 3.0)
     assert len(box) == 0
 
 
 def test_on_a_link_that_is_up_it_goes_at_once():
     box = outbox()
     box.link_up(0.0)
-    assert box.put(utterance("a"), 0.0) == (Send(AudioStart("den")),)
+    assert box.put(utterance("a"), 0.0) == (Send(AudioStart()),)
 
 
 def test_before_the_commit_the_next_link_gets_it_from_the_beginning():
@@ -97,7 +108,7 @@ def test_before_the_commit_the_next_link_gets_it_from_the_beginning():
     box.link_up(1.0)
     box.hear(Listening("den"), 2.0)
     assert box.link_lost(3.0) == ()
-    assert box.link_up(4.0) == (Send(AudioStart("den")),)
+    assert box.link_up(4.0) == (Send(AudioStart()),)
 
 
 def test_after_the_commit_it_is_never_sent_again():
@@ -118,10 +129,10 @@ def test_nothing_is_offered_on_a_link_that_is_being_replaced():
     effects = box.tick(6.0)
     assert effects[0] == Replace("waited too long")
     assert ends(effects) == [("a", Verdict.IN_DOUBT, "no_processing")]
-    assert box.link_up(7.0) == (Send(AudioStart("den")),)
+    assert box.link_up(7.0) == (Send(AudioStart()),)
 
 
-def test_a_turn_that_nobody_wants_gives_way_to_the_next():
+def test_a_turn_that_is_abandoned_gives_way_to_the_next():
     box = outbox()
     box.put(utterance("a"), 0.0)
     box.put(utterance("b"), 0.0)
@@ -143,9 +154,9 @@ def test_a_turn_that_was_committed_was_perhaps_run():
 def test_an_owner_may_have_both_in_order():
     box = Outbox("den", Timeouts(), queue=True)
     box.put(utterance("a"), 0.0)
-    assert box.abandon("a", 1.0) == (Tell(events.StillWaiting("a")),)
+    assert box.abandon("a", 1.0) == (Emit(events.StillWaiting("a")),)
     box.put(utterance("b"), 2.0)
-    assert box.abandon("b", 2.5, newer=False)[-1] == Tell(
+    assert box.abandon("b", 2.5, newer=False)[-1] == Emit(
         Finished("b", Verdict.REPLACED, "interrupted", 0)
     )
     box.put(utterance("c"), 3.0)
@@ -155,18 +166,18 @@ def test_an_owner_may_have_both_in_order():
     assert ends(box.abandon("c", 7.0)) == [("c", Verdict.ABANDONED, "interrupted")]
 
 
-def test_what_cannot_be_written_down_is_not_sent_and_the_next_is():
+def test_what_cannot_be_recorded_is_not_sent_and_the_next_is():
     box = outbox()
     box.put(utterance("a"), 0.0)
     box.put(utterance("b"), 0.0)
     box.link_up(1.0)
     box.hear(Listening("den"), 1.0)
-    effects = mark(box, box.flushed(1.0), 1.0, kept=False)
+    effects = record(box, box.flushed(1.0), 1.0, ok=False)
     assert ends(effects) == [("a", Verdict.FAILED, "storage_failed")]
     assert not [each for each in effects if isinstance(each, Send)]
-    assert box.marked("a", 1.0, kept=True) == ()
-    assert box.link_up(2.0) == (Send(AudioStart("den")),)
-    assert box.marked("a", 2.0, kept=True) == ()
+    assert box.recorded("a", 1.0, ok=True) == ()
+    assert box.link_up(2.0) == (Send(AudioStart()),)
+    assert box.recorded("a", 2.0, ok=True) == ()
 
 
 def test_a_second_attempt_waits_and_keeps_its_place():
@@ -180,7 +191,7 @@ def test_a_second_attempt_waits_and_keeps_its_place():
     assert box.link_up(2.1) == ()
     assert box.deadline == again_at
     assert box.tick(again_at - 0.01) == ()
-    assert box.tick(again_at) == (Send(AudioStart("den")),)
+    assert box.tick(again_at) == (Send(AudioStart()),)
     assert ends(deliver(box, 6.0)) == [("a", Verdict.DONE, "")]
 
 
@@ -190,7 +201,7 @@ def test_stale_ones_are_passed_over():
     box.put(utterance("b", ended_at=20.0), 20.0)
     effects = box.link_up(31.0)
     assert ends(effects) == [("a", Verdict.EXPIRED, "too_old")]
-    assert effects[-1] == Send(AudioStart("den"))
+    assert effects[-1] == Send(AudioStart())
 
 
 def test_the_oldest_gives_way_when_there_are_too_many():
@@ -199,7 +210,7 @@ def test_the_oldest_gives_way_when_there_are_too_many():
         assert box.put(utterance(f"{number}"), 0.0) == ()
     assert ends(box.put(utterance("new"), 0.0)) == [("0", Verdict.EXPIRED, "outbox_full")]
     assert len(box) == MAX_UTTERANCES
-    assert box.dropped == 1
+    assert box.counters()["utterances_dropped"] == 1
 
 
 def test_the_oldest_gives_way_when_they_are_too_big(monkeypatch):
@@ -223,7 +234,7 @@ def test_what_is_committed_does_not_give_way():
 def test_one_that_gave_way_on_its_way_here_is_told_and_counted():
     box = outbox()
     assert ends(box.overflowed("a")) == [("a", Verdict.EXPIRED, "outbox_full")]
-    assert box.dropped == 1
+    assert box.counters()["utterances_dropped"] == 1
 
 
 @pytest.mark.parametrize(
@@ -242,7 +253,7 @@ def test_messages_for_nobody_are_counted_but_for_the_usual_ones():
     box = outbox()
     for message in (Listening(), Pong(), Transcript("late"), TtsDone(3)):
         assert box.hear(message, 0.0) == ()
-    assert box.strays == 2
+    assert box.counters()["stray_messages"] == 2
 
 
 def test_the_end_of_the_ear_is_the_end_of_every_turn():
@@ -256,7 +267,7 @@ def test_the_end_of_the_ear_is_the_end_of_every_turn():
     assert box.close(2.0) == ()
 
 
-def test_what_is_on_file_is_left_to_the_next_life_unless_it_is_committed():
+def test_what_is_on_file_is_left_to_the_next_run_unless_it_is_committed():
     box = outbox()
     box.put(utterance("a"), 0.0)
     box.put(utterance("b"), 0.0)
@@ -264,7 +275,7 @@ def test_what_is_on_file_is_left_to_the_next_life_unless_it_is_committed():
     box.link_up(0.0)
     commit(box, 0.5)
     effects = box.close(1.0, kept={"a", "b"})
-    assert Tell(events.Kept("b")) in effects
+    assert Emit(events.Kept("b")) in effects
     assert ends(effects) == [
         ("a", Verdict.ABANDONED, "stopping"),
         ("c", Verdict.FAILED, "stopping"),
@@ -307,24 +318,24 @@ MESSAGES = [
 class AnyBackend(RuleBasedStateMachine):
     """Whatever a backend, a network and a person do, and whenever the ear is killed.
 
-    ``marks`` is what a spool would know, and ``hearsay`` what the backend let us know: together
+    ``states`` is what a spool would know, and ``hearsay`` what the backend let us know: together
     they say what may be sent again.
     """
 
-    promise = Guarantee.AT_MOST_ONCE
+    guarantee = Guarantee.AT_MOST_ONCE
 
     def __init__(self):
         super().__init__()
         self.now, self.linked = 0.0, False
         self.put, self.ended, self.commits = [], {}, {}
-        self.marks, self.sounds = {}, {}
+        self.states, self.sounds = {}, {}
         self.uploading = None
         self.disk_is_stuck = False
         self.last_first = -1
         self.start()
 
     def start(self):
-        self.box = Outbox("den", Timeouts(), self.promise.moves)
+        self.box = Outbox("den", Timeouts(), self.guarantee.transitions)
         self.linked = False
 
     def take(self, effects):
@@ -332,31 +343,31 @@ class AnyBackend(RuleBasedStateMachine):
             match effect:
                 case Replace():
                     self.linked = False
-                case Note(turn_id, mark):
-                    self.note(turn_id, mark)
+                case SetState(turn_id, state):
+                    self.set_state(turn_id, state)
                 case Send(AudioStart()):
                     assert self.linked
-                case Upload(AudioChunk(_, wav, 0)):
+                case Upload(AudioChunk(wav)):
                     assert self.linked
                     self.uploading = next(name for name in self.put if self.sounds[name].wav == wav)
                 case Send(AudioEnd()):
                     self.commit(self.uploading)
-                case Tell(Finished() as end):
+                case Emit(Finished() as end):
                     assert end.turn_id not in self.ended, "two verdicts"
                     self.ended[end.turn_id] = end
-                    self.marks.pop(end.turn_id, None)
-                case Tell(UnaskedSpeech()):
+                    self.states.pop(end.turn_id, None)
+                case Emit(UnaskedSpeech()):
                     pass
-                case Tell(event):
+                case Emit(event):
                     assert event.turn_id not in self.ended, "news after the verdict"
 
-    def note(self, name, mark):
-        """Mark it, if the disk lets us; what it does not let us mark must not run."""
-        kept = mark is not SpoolState.SENT or not self.disk_is_stuck
-        if kept:
-            self.marks[name] = mark
-        if mark is SpoolState.SENT:
-            self.take(self.box.marked(name, self.now, kept=kept))
+    def set_state(self, name, state):
+        """Record it, if the disk lets us; what it does not let us record must not run."""
+        ok = state is not SpoolState.SENT or not self.disk_is_stuck
+        if ok:
+            self.states[name] = state
+        if state is SpoolState.SENT:
+            self.take(self.box.recorded(name, self.now, ok=ok))
 
     @rule()
     def disk_changes(self):
@@ -364,7 +375,7 @@ class AnyBackend(RuleBasedStateMachine):
 
     def commit(self, name):
         assert self.linked
-        assert self.marks[name] is SpoolState.SENT, "not on file before it may run"
+        assert self.states[name] is SpoolState.SENT, "not on file before it may run"
         assert self.now < self.sounds[name].ended_at + 30, "run too late"
         self.commits[name] = self.commits.get(name, 0) + 1
         if self.commits[name] == 1:
@@ -385,7 +396,7 @@ class AnyBackend(RuleBasedStateMachine):
         name = f"turn {len(self.put)}"
         self.put.append(name)
         self.sounds[name] = utterance(name, self.now, size)
-        self.marks[name] = SpoolState.NEW
+        self.states[name] = SpoolState.NEW
         self.take(self.box.put(self.sounds[name], self.now))
 
     @precondition(lambda self: not self.linked)
@@ -429,16 +440,16 @@ class AnyBackend(RuleBasedStateMachine):
 
     @rule()
     def killed(self):
-        """The next life has what is on file, and nothing else."""
-        left, self.marks = self.marks, {}
+        """The next run has what is on file, and nothing else."""
+        left, self.states = self.states, {}
         self.start()
-        present = CurrentRun("this", self.now, 30.0, self.promise)
-        for name, mark in left.items():
+        run = CurrentRun("this", self.now, 30.0, self.guarantee)
+        for name, state in left.items():
             spoken = self.sounds[name]
-            past = recover(mark, Header(name, "this", spoken.ended_at, 0, 0), present)
-            self.marks[name] = mark
+            past = recover(state, Header(name, "this", spoken.ended_at, 0, 0), run)
+            self.states[name] = state
             if isinstance(past, Finished):
-                self.take((Tell(past),))
+                self.take((Emit(past),))
             else:
                 self.take(self.box.put(replace(spoken, past=past), self.now))
 
@@ -455,11 +466,11 @@ class AnyBackend(RuleBasedStateMachine):
 class AnyBackendAtLeastOnce(AnyBackend):
     """The same, for an owner who would rather have a command run twice than not at all."""
 
-    promise = Guarantee.AT_LEAST_ONCE
+    guarantee = Guarantee.AT_LEAST_ONCE
 
 
 class NoRefusals(AnyBackend):
-    """Without a refusal, nothing is ever committed a second time, in however many lives."""
+    """Without a refusal, nothing is ever committed a second time, in however many runs."""
 
     @precondition(lambda self: self.linked)
     @rule(

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.wires.messages import TtsChunk
 
 
-def sentence(index, audio=b"RIFF"):
+def chunk(index, audio=b"RIFF"):
     return TtsChunk(index, "audio/wav", audio)
 
 
@@ -16,65 +18,65 @@ def indexes(chunks):
     return [chunk.index for chunk in chunks]
 
 
-def test_sentences_wait_for_the_one_before_them():
+def test_chunks_wait_for_the_one_before_them():
     reply = Reply(gap_s=1.5)
-    assert reply.add(sentence(1), 0.0) == ()
-    assert indexes(reply.add(sentence(0), 0.1)) == [0, 1]
-    assert indexes(reply.add(sentence(2), 0.2)) == [2]
-    assert reply.deadline is None
+    assert reply.add(chunk(1), 0.0) == ()
+    assert indexes(reply.add(chunk(0), 0.1)) == [0, 1]
+    assert indexes(reply.add(chunk(2), 0.2)) == [2]
+    assert reply.deadline == math.inf
     assert reply.passed_on == 3
 
 
-def test_a_sentence_that_does_not_come_is_skipped():
+def test_a_chunk_that_does_not_come_is_skipped():
     reply = Reply(gap_s=1.5)
-    reply.add(sentence(0), 0.0)
-    reply.add(sentence(2), 1.0)
-    reply.add(sentence(3), 2.0)
+    reply.add(chunk(0), 0.0)
+    reply.add(chunk(2), 1.0)
+    reply.add(chunk(3), 2.0)
     assert reply.deadline == 3.5
     assert reply.tick(3.4) == ()
     assert indexes(reply.tick(3.5)) == [2, 3]
     assert reply.take_missing() == (1,)
     assert reply.take_missing() == ()
     assert reply.tick(9.0) == ()
-    assert reply.add(sentence(1), 4.0) == ()
+    assert reply.add(chunk(1), 4.0) == ()
     assert (reply.late, reply.missing) == (1, 1)
 
 
-def test_a_slow_sentence_is_waited_for_as_long_as_something_of_the_reply_comes():
+def test_a_slow_chunk_is_waited_for_as_long_as_something_of_the_reply_comes():
     reply = Reply(gap_s=15.0)
     for index in range(1, 6):
-        assert reply.add(sentence(index), 14.0 * index) == ()
+        assert reply.add(chunk(index), 14.0 * index) == ()
         assert reply.tick(14.0 * index + 13.9) == ()
-    reply.add(sentence(5), 80.0)  # a repetition is a sign of life as well
+    reply.add(chunk(5), 80.0)  # a repetition is a signal of life as well
     assert reply.deadline == 95.0
-    assert indexes(reply.add(sentence(0), 94.0)) == [0, 1, 2, 3, 4, 5]
+    assert indexes(reply.add(chunk(0), 94.0)) == [0, 1, 2, 3, 4, 5]
     assert reply.missing == 0
 
 
 def test_every_hole_is_given_up_at_once_when_nothing_comes():
     reply = Reply(gap_s=1.5)
-    reply.add(sentence(1), 0.0)
-    reply.add(sentence(3), 0.0)
+    reply.add(chunk(1), 0.0)
+    reply.add(chunk(3), 0.0)
     assert indexes(reply.tick(1.5)) == [1, 3]
     assert reply.take_missing() == (0, 2)
-    assert reply.deadline is None
+    assert reply.deadline == math.inf
 
 
-def test_a_sentence_counts_once():
+def test_a_chunk_counts_once():
     reply = Reply(gap_s=1.5)
-    reply.add(sentence(0), 0.0)
-    reply.add(sentence(2), 0.0)
-    assert reply.add(sentence(0), 0.0) == ()
-    assert reply.add(sentence(2), 0.0) == ()
+    reply.add(chunk(0), 0.0)
+    reply.add(chunk(2), 0.0)
+    assert reply.add(chunk(0), 0.0) == ()
+    assert reply.add(chunk(2), 0.0) == ()
     assert reply.duplicates == 2
 
 
 def test_the_end_gives_out_the_rest_in_order():
     reply = Reply(gap_s=1.5)
     for index in (5, 3, 9):
-        reply.add(sentence(index), 0.0)
+        reply.add(chunk(index), 0.0)
     assert indexes(reply.finish()) == [3, 5, 9]
-    assert reply.deadline is None
+    assert reply.deadline == math.inf
     assert reply.passed_on == 3
     assert reply.take_missing() == (0, 1, 2, 4, 6, 7, 8)
 
@@ -93,10 +95,10 @@ def test_the_end_gives_out_the_rest_in_order():
         ((), None, ()),
     ],
 )
-def test_the_end_says_how_many_sentences_there_should_have_been(came, total, missing):
+def test_the_end_says_how_many_chunks_there_should_have_been(came, total, missing):
     reply = Reply(gap_s=1.5)
     for index in came:
-        reply.add(sentence(index), 0.0)
+        reply.add(chunk(index), 0.0)
     reply.finish(total)
     assert reply.take_missing() == missing
     assert reply.missing == len(missing)
@@ -104,7 +106,7 @@ def test_the_end_says_how_many_sentences_there_should_have_been(came, total, mis
 
 def test_what_was_given_up_before_the_end_is_missing_once():
     reply = Reply(gap_s=1.5)
-    reply.add(sentence(1), 0.0)
+    reply.add(chunk(1), 0.0)
     reply.tick(1.5)
     assert reply.take_missing() == (0,)
     reply.finish(3)
@@ -112,21 +114,21 @@ def test_what_was_given_up_before_the_end_is_missing_once():
     assert reply.missing == 2
 
 
-def test_a_reply_has_at_most_1000_sentences():
+def test_a_reply_has_at_most_1000_chunks():
     reply = Reply(gap_s=1.5)
     for index in range(1000):
-        reply.add(sentence(index), 0.0)
+        reply.add(chunk(index), 0.0)
     with pytest.raises(RemoteProtocolError, match="1000 chunks"):
-        reply.add(sentence(1000), 0.0)
+        reply.add(chunk(1000), 0.0)
 
 
 def test_a_reply_has_at_most_so_many_bytes(monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 10)
     reply = Reply(gap_s=1.5)
-    reply.add(sentence(0, bytes(6)), 0.0)
+    reply.add(chunk(0, bytes(6)), 0.0)
     with pytest.raises(RemoteProtocolError, match="10 bytes"):
-        reply.add(sentence(1, bytes(5)), 0.0)
-    reply.add(sentence(1, bytes(4)), 0.0)
+        reply.add(chunk(1, bytes(5)), 0.0)
+    reply.add(chunk(1, bytes(4)), 0.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 2)), max_size=60))
@@ -135,7 +137,7 @@ def test_whatever_comes_indexes_rise_and_nothing_is_invented(arrivals):
     for index, pause_s in arrivals:
         now += pause_s
         given_out += indexes(reply.tick(now))
-        given_out += indexes(reply.add(sentence(index), now))
+        given_out += indexes(reply.add(chunk(index), now))
     given_out += indexes(reply.finish())
     assert given_out == sorted(set(given_out))
     assert set(given_out) <= {index for index, _ in arrivals}

@@ -1,4 +1,4 @@
-"""The outbox on a wire that streams: the sentence goes up while it is said, and runs once."""
+"""The outbox on a streaming wire: the utterance is uploaded while it is spoken, and runs once."""
 
 import pytest
 from hypothesis import settings
@@ -12,11 +12,11 @@ from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.timeouts import Timeouts
 from jarvis_ear.delivery.transitions import (
     AT_MOST_ONCE,
-    Note,
+    Emit,
     Replace,
     Send,
+    SetState,
     SpoolState,
-    Tell,
     Upload,
     UploadMode,
 )
@@ -35,7 +35,7 @@ from jarvis_ear.wires.messages import (
     TtsDone,
 )
 
-START, END = Send(AudioStart("den")), Send(AudioEnd("den"))
+START, END = Send(AudioStart()), Send(AudioEnd())
 READY = Listening("den")
 
 
@@ -44,11 +44,11 @@ def utterance(name, pcm, ended_at=0.0):
 
 
 def part(offset, pcm):
-    return Send(AudioPart("den", offset, pcm))
+    return Send(AudioPart(offset, pcm))
 
 
 def rest(offset, pcm):
-    return Upload(AudioPart("den", offset, pcm))
+    return Upload(AudioPart(offset, pcm))
 
 
 @pytest.fixture
@@ -63,34 +63,34 @@ def test_a_wire_that_takes_sentences_whole_gets_nothing_before(box):
     assert whole.discarded("t1", 0.0) == ()
 
 
-def test_a_sentence_goes_up_while_it_is_said_and_its_end_is_the_commit(box):
+def test_a_sentence_is_uploaded_while_it_is_spoken_and_its_end_is_the_commit(box):
     box.link_up(0.0)
     assert box.grew("t1", 0, b"abcd", 0.0) == (START, part(0, b"abcd"))
     assert box.hear(READY, 0.1) == ()
     assert box.grew("t1", 4, b"ef", 0.2) == (part(4, b"ef"),)
     assert box.hear(PartialTranscript("what"), 0.3) == (
-        Tell(events.PartlyTranscribed("t1", "what")),
+        Emit(events.PartlyTranscribed("t1", "what")),
     )
     assert box.put(utterance("t1", b"abcdefgh"), 0.4) == (rest(6, b"gh"),)
     assert box.hear(PartialTranscript("what time"), 0.4) == (
-        Tell(events.PartlyTranscribed("t1", "what time")),
+        Emit(events.PartlyTranscribed("t1", "what time")),
     )
-    assert box.flushed(0.5) == (Note("t1", SpoolState.SENT),)
-    assert box.marked("t1", 0.5, kept=True) == (END, Tell(events.Sent("t1", 8, 52, 0)))
-    assert box.hear(Processing(), 0.6)[1] == Tell(events.ProcessingStarted("t1"))
+    assert box.flushed(0.5) == (SetState("t1", SpoolState.SENT),)
+    assert box.recorded("t1", 0.5, ok=True) == (END, Emit(events.Sent("t1", 8, 52, 0)))
+    assert box.hear(Processing(), 0.6)[1] == Emit(events.ProcessingStarted("t1"))
     assert box.hear(Transcript("what time is it"), 0.7) == (
-        Tell(events.Transcribed("t1", "what time is it")),
+        Emit(events.Transcribed("t1", "what time is it")),
     )
     assert box.hear(PartialTranscript("late"), 0.7) == ()
-    assert box.hear(Answer("noon"), 0.8) == (Tell(events.Answered("t1", "noon")),)
-    assert box.hear(TtsDone(0), 0.9) == (Tell(Finished("t1", Verdict.DONE, "", 0)),)
+    assert box.hear(Answer("noon"), 0.8) == (Emit(events.Answered("t1", "noon")),)
+    assert box.hear(TtsDone(0), 0.9) == (Emit(Finished("t1", Verdict.DONE, "", 0)),)
 
 
-def test_a_sentence_that_was_not_begun_goes_up_at_once(box):
+def test_an_utterance_that_was_not_begun_goes_up_at_once(box):
     box.link_up(0.0)
     assert box.put(utterance("t1", b"abcd"), 0.0) == (START,)
     assert box.hear(PartialTranscript("early"), 0.1) == (
-        Tell(events.PartlyTranscribed("t1", "early")),
+        Emit(events.PartlyTranscribed("t1", "early")),
     )
     assert box.hear(READY, 0.1) == (rest(0, b"abcd"),)
 
@@ -104,7 +104,7 @@ def test_a_start_that_nobody_answers_commits_nothing(box):
     assert box.hear(READY, 4.2) == (rest(0, b"abcdef"),)
 
 
-def test_a_link_that_drops_in_mid_sentence_is_begun_anew_on_the_next(box):
+def test_a_link_that_drops_in_the_middle_of_an_utterance_is_begun_anew_on_the_next(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
     box.hear(READY, 0.1)
@@ -133,7 +133,7 @@ def test_what_was_no_sentence_is_taken_back(box):
     assert box.link_up(0.3) == ()
 
 
-def test_a_sentence_that_nobody_wants_any_more_is_taken_back(box):
+def test_an_utterance_that_is_abandoned_any_more_is_taken_back(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
     assert box.abandon("t1", 0.1) == (Replace("no utterance"),)
@@ -142,7 +142,7 @@ def test_a_sentence_that_nobody_wants_any_more_is_taken_back(box):
 def test_speech_that_begins_again_replaces_what_went_up(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
-    assert box.grew("t1", 0, b"xy", 0.1) == (Replace("said anew"),)
+    assert box.grew("t1", 0, b"xy", 0.1) == (Replace("restarted"),)
     assert box.link_up(0.2) == (START, part(0, b"xy"))
 
 
@@ -157,32 +157,32 @@ def test_a_gap_in_what_is_said_waits_for_the_whole(box):
 def test_another_sound_than_what_went_up_goes_up_anew(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
-    assert box.put(utterance("t1", b"abXX"), 0.1) == (Replace("not what was sent ahead"),)
+    assert box.put(utterance("t1", b"abXX"), 0.1) == (Replace("differs from what was uploaded"),)
     assert box.link_up(0.2) == (START,)
 
 
-def test_a_sentence_that_no_backend_takes_is_taken_back_too(box):
+def test_an_utterance_that_no_backend_takes_is_taken_back_too(box):
     box.link_up(0.0)
     box.grew("t1", 0, b"abcd", 0.0)
     assert box.put(Utterance("t1", b"", 5, 0.0), 0.1) == (
         Replace("no utterance"),
-        Tell(Finished("t1", Verdict.FAILED, "bad_audio", 0)),
+        Emit(Finished("t1", Verdict.FAILED, "bad_audio", 0)),
     )
 
 
-def test_nothing_goes_ahead_of_a_sentence_that_waits(box):
+def test_nothing_goes_ahead_of_an_utterance_that_waits(box):
     box.link_up(0.0)
     box.put(utterance("t1", b"abcd"), 0.0)
     assert box.grew("t2", 0, b"wxyz", 0.1) == ()
     box.hear(READY, 0.2)
     box.flushed(0.3)
-    box.marked("t1", 0.3, kept=True)
+    box.recorded("t1", 0.3, ok=True)
     box.hear(Processing(), 0.4)
     *_, start, sound = box.hear(TtsDone(0), 0.5)
     assert (start, sound) == (START, part(0, b"wxyz"))
 
 
-def test_a_sentence_that_is_ready_goes_before_one_that_is_being_said(box):
+def test_an_utterance_that_is_ready_goes_before_one_that_is_being_said(box):
     box.link_up(0.0)
     box.grew("t2", 0, b"wxyz", 0.0)
     assert box.put(utterance("t1", b"abcd"), 0.1) == (Replace("another utterance is ready"),)
@@ -204,13 +204,13 @@ def test_a_backend_that_finds_an_end_of_its_own_has_it(box):
         assert box.hear(message, 0.1) == ()
     assert box.grew("t1", 4, b"ef", 0.2) == ()
     assert box.put(utterance("t1", b"abcdefgh"), 0.3) == (
-        Note("t1", SpoolState.TAKEN),
-        Tell(events.ProcessingStarted("t1")),
-        Tell(events.Transcribed("t1", "what time")),
+        SetState("t1", SpoolState.TAKEN),
+        Emit(events.ProcessingStarted("t1")),
+        Emit(events.Transcribed("t1", "what time")),
     )
     assert box.hear(TtsDone(0), 0.4) == (
         Replace("reply complete"),  # the rest of the sentence is no beginning of the next
-        Tell(Finished("t1", Verdict.DONE, "", 0)),
+        Emit(Finished("t1", Verdict.DONE, "", 0)),
     )
 
 
@@ -221,7 +221,7 @@ def test_what_a_backend_began_to_run_is_never_sent_again(box):
     box.link_lost(0.2)
     assert box.link_up(0.3) == ()
     assert box.put(utterance("t1", b"abcdef"), 0.4) == (
-        Tell(Finished("t1", Verdict.IN_DOUBT, "link_lost", 0)),
+        Emit(Finished("t1", Verdict.IN_DOUBT, "link_lost", 0)),
     )
 
 
@@ -245,7 +245,7 @@ class AnyStream(RuleBasedStateMachine):
                     assert self.linked
                     assert self.on_link is None, "two sounds on one link"
                     self.on_link = b""
-                case Send(AudioPart(_, offset, pcm)) | Upload(AudioPart(_, offset, pcm)):
+                case Send(AudioPart(offset, pcm)) | Upload(AudioPart(offset, pcm)):
                     assert offset == len(self.on_link)
                     self.on_link += pcm
                 case Send(AudioEnd()):
@@ -253,9 +253,9 @@ class AnyStream(RuleBasedStateMachine):
                     assert name not in self.ran
                     self.ran.append(name)
                     self.on_link = None
-                case Note(turn_id, SpoolState.SENT):
-                    self.take(self.box.marked(turn_id, self.now, kept=True))
-                case Tell(Finished() as end):
+                case SetState(turn_id, SpoolState.SENT):
+                    self.take(self.box.recorded(turn_id, self.now, ok=True))
+                case Emit(Finished() as end):
                     assert end.turn_id not in self.ended
                     self.ended[end.turn_id] = end
                 case _:

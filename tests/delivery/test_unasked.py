@@ -1,4 +1,4 @@
-"""Speech that nobody asked for: counted, and told once for each burst."""
+"""Unasked speech is counted, and reported once for each burst."""
 
 import math
 
@@ -6,9 +6,9 @@ import pytest
 
 from jarvis_ear.delivery.events import Finished, UnaskedSpeech
 from jarvis_ear.delivery.outbox import Outbox
-from jarvis_ear.delivery.reply import Unasked
+from jarvis_ear.delivery.reply import UnaskedChunks
 from jarvis_ear.delivery.timeouts import Timeouts
-from jarvis_ear.delivery.transitions import Tell
+from jarvis_ear.delivery.transitions import Emit
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.wires.messages import Listening, Processing, TtsChunk, TtsDone
 
@@ -24,7 +24,7 @@ def box():
 
 
 def test_a_burst_ends_two_seconds_after_its_last_sentence():
-    unasked = Unasked()
+    unasked = UnaskedChunks()
     assert unasked.deadline == math.inf
     unasked.add(10.0)
     unasked.add(11.0)
@@ -35,25 +35,25 @@ def test_a_burst_ends_two_seconds_after_its_last_sentence():
 
 
 def test_a_burst_without_end_is_told_of_once_a_minute():
-    unasked = Unasked()
+    unasked = UnaskedChunks()
     for second in range(60):
         unasked.add(float(second))
     assert unasked.deadline == 60.0
 
 
-def test_speech_that_nobody_asked_for_is_told_once_with_its_number(box):
+def test_speech_that_was_not_asked_for_is_told_once_with_its_number(box):
     for index in range(3):
         assert box.hear(TtsChunk(index, "audio/wav", b"RIFF"), 1.0 + index) == ()
     assert box.deadline == 5.0
     assert box.tick(4.9) == ()
-    assert box.tick(5.0) == (Tell(UnaskedSpeech(3)),)
+    assert box.tick(5.0) == (Emit(UnaskedSpeech(3)),)
     assert box.tick(9.0) == ()
-    assert box.strays == 3
+    assert box.counters()["stray_messages"] == 3
 
 
 def test_its_end_is_the_end_of_the_burst(box):
     box.hear(CHUNK, 1.0)
-    assert box.hear(TtsDone(1), 1.1) == (Tell(UnaskedSpeech(1)),)
+    assert box.hear(TtsDone(1), 1.1) == (Emit(UnaskedSpeech(1)),)
     assert box.hear(TtsDone(1), 1.2) == ()
 
 
@@ -63,7 +63,7 @@ def test_speech_before_the_sentence_is_handed_over_is_not_its_reply(box, answere
     if answered:
         box.hear(Listening("den"), 1.1)
     assert box.hear(CHUNK, 1.2) == ()
-    assert Tell(UnaskedSpeech(1)) in box.tick(3.2)
+    assert Emit(UnaskedSpeech(1)) in box.tick(3.2)
 
 
 def test_speech_after_the_end_of_a_turn_is_not_asked_for(box):
@@ -73,9 +73,9 @@ def test_speech_after_the_end_of_a_turn_is_not_asked_for(box):
     box.hear(Processing(), 1.3)
     assert box.hear(TtsDone(0), 1.4)[-1].event == Finished("t1", "done", "", 0)
     box.hear(CHUNK, 1.5)
-    assert box.tick(3.5) == (Tell(UnaskedSpeech(1)),)
+    assert box.tick(3.5) == (Emit(UnaskedSpeech(1)),)
 
 
 def test_what_was_not_told_yet_is_told_at_the_end(box):
     box.hear(CHUNK, 1.0)
-    assert box.close(1.1) == (Tell(UnaskedSpeech(1)),)
+    assert box.close(1.1) == (Emit(UnaskedSpeech(1)),)

@@ -41,8 +41,12 @@ class ToldInbox(Inbox):
     def __init__(self, run: "Run", max_frames: int):
         super().__init__(max_frames)
         self.run = run
+        self.is_deaf = False
 
     def tell(self, event: object) -> None:
+        if isinstance(event, MicrophoneFound) and not self.is_deaf:
+            return  # an ear that hears ignores it
+        self.is_deaf = not isinstance(event, MicrophoneFound)
         told = {
             MicrophoneLost: ("lost", self.run.capture.lost),
             MicrophoneSilent: ("silent", self.run.capture.silence),
@@ -575,31 +579,53 @@ def test_a_noise_gate_does_not_fill_the_journal(caplog):
     assert 20 <= len([one for one in caplog.records if one.EVENT != "MicrophoneOpened"]) <= 24
 
 
-@given(strategies.lists(strategies.sampled_from(CaptureEvent)))
-def test_whatever_happens_it_is_never_deaf_for_good_and_tells_each_loss_once(events):
+@given(strategies.lists(strategies.sampled_from(CaptureEvent)), strategies.booleans())
+def test_whatever_happens_it_is_never_deaf_for_good_and_tells_each_loss_once(events, is_late):
     state, deaf = CaptureState.OPENING, False
     for event in events:
         was, (state, told) = state, after(state, event)
-        if event is CaptureEvent.MUTE:
-            assert told is None
-            deaf = False  # the ear forgets it with the mute
+        if event is CaptureEvent.MUTE and not is_late:
+            deaf = False  # the ear forgets it with the mute, which it may have had before the loss
         match told:
             case MicrophoneFound():
-                assert deaf
+                assert deaf or was is CaptureState.OPENING
                 deaf = False
             case MicrophoneLost() | MicrophoneSilent():
-                assert not deaf or was is CaptureState.SILENT  # which may be lost, too
+                assert not deaf or is_late or was is CaptureState.SILENT  # which may be lost, too
                 deaf = True
-        assert (
-            deaf is (state in (CaptureState.LOST, CaptureState.SILENT))
-            or state is CaptureState.OVER
-        )
-    if CaptureEvent.END not in events:
-        state, _ = after(state, CaptureEvent.UNMUTE)
-        state, _ = after(state, CaptureEvent.SOUND)
-        assert state is CaptureState.READING
-    else:
+        if state in (CaptureState.LOST, CaptureState.SILENT):
+            assert deaf
+        if state is CaptureState.READING:
+            assert not deaf
+    if CaptureEvent.END in events:
         assert state is CaptureState.OVER
+        return
+    for event in (CaptureEvent.UNMUTE, CaptureEvent.SOUND):
+        state, told = after(state, event)
+        deaf = deaf and told != MicrophoneFound()
+    assert (state, deaf) == (CaptureState.READING, False)
+
+
+def test_a_short_mute_before_a_failure_is_taken_before_it(run, caplog):
+    """The source fails before the thread has seen a mute and its end."""
+    caplog.set_level(logging.INFO)
+    source, read = FakeSource(), FakeSource.read
+    source.give(block(0))
+    going = run(source)
+    assert going.block() == block(0)
+
+    def mute_and_fail():
+        source.read = lambda: read(source)
+        going.capture.mute()
+        going.capture.unmute()
+        raise MicrophoneUnavailable("unplugged")
+
+    source.read = mute_and_fail
+    assert going.next() == ("lost", "unplugged")
+    source.give(block(320))
+    assert going.next() == ("found",)
+    assert going.block() == block(320)
+    assert [one.EVENT for one in caplog.records][1:] == ["MicrophoneLost", "MicrophoneFound"]
 
 
 @pytest.mark.parametrize("state", CaptureState)

@@ -100,4 +100,4 @@ def test_the_list_of_devices_says_so(tmp_path):
 
 def test_an_opened_microphone_knows_it():
     room = FakeSoundDevice(Card("pulse", inputs=32))
-    assert room.library(source=MONITOR).open_input("", rate=16_000, latency_s=0.2)[1].monitor
+    assert room.library(source=MONITOR).open_input("", rate=16_000, latency_s=0.2).device.monitor

@@ -4,7 +4,7 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices import portaudio
-from jarvis_ear.devices.output import LATENCY_S, NoOutput, PortAudioOutput
+from jarvis_ear.devices.output import LATENCY_S, PortAudioOutput
 from jarvis_ear.errors import SpeakerLost
 
 PCM = np.arange(1000, dtype=np.int16)
@@ -38,7 +38,6 @@ def test_whether_there_is_such_a_loudspeaker_is_known_without_opening_it(wanted,
     sounds = FakeSoundDevice(Card("box"))
     output = PortAudioOutput(wanted, library=sounds.library())
     assert output.check() == reason
-    assert NoOutput().check() == ""
 
 
 def test_sound_goes_to_the_card(room):
@@ -124,11 +123,3 @@ def test_it_can_be_opened_again(room):
     room.output.close()
     room.output.open()
     assert room.output.write(PCM) == 1000
-
-
-def test_no_output_takes_everything_at_once():
-    output = NoOutput()
-    assert output.open() == 16_000
-    assert output.write(PCM) == 1000
-    assert not output.pending()
-    output.close()

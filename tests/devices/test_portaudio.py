@@ -35,29 +35,29 @@ def test_a_device_that_was_plugged_in_later_is_found():
     with pytest.raises(MicrophoneUnavailable, match="no sound input device"):
         library.open_input("", rate=16_000, latency_s=0.2)
     room.cards.append(Card("mic"))
-    _, found, _ = library.open_input("", rate=16_000, latency_s=0.2)
+    found = library.open_input("", rate=16_000, latency_s=0.2).device
     assert found.name == "mic"
 
 
 def test_while_a_stream_is_open_nothing_is_initialised_anew():
     room = FakeSoundDevice(Card("mic"))
     library = room.library()
-    stream, _, _ = library.open_input("", rate=16_000, latency_s=0.2)
+    stream = library.open_input("", rate=16_000, latency_s=0.2)
     room.cards.append(Card("box"))
     with pytest.raises(SpeakerLost, match="no output device matches 'box'"):
         library.open_output("box", latency_s=0.2)
     stream.close()
-    assert library.open_output("box", latency_s=0.2)[1].name == "box"
+    assert library.open_output("box", latency_s=0.2).device.name == "box"
 
 
 def test_a_card_that_cannot_do_our_rate_is_opened_at_its_own_and_asked_only_once():
     room = FakeSoundDevice(Card("usb", rate=48_000, rates=(48_000,)))
     library = room.library()
-    stream, _, rate = library.open_input("usb", rate=16_000, latency_s=0.2)
-    assert rate == 48_000
+    stream = library.open_input("usb", rate=16_000, latency_s=0.2)
+    assert stream.rate == 48_000
     stream.close()
     room.cards[0].rates = (16_000, 48_000)
-    assert library.open_input("usb", rate=16_000, latency_s=0.2)[2] == 48_000
+    assert library.open_input("usb", rate=16_000, latency_s=0.2).rate == 48_000
 
 
 @pytest.mark.parametrize("own", [16_000, 44_100])
@@ -119,7 +119,7 @@ def test_the_library_is_loaded_only_when_it_is_wanted():
 )
 def test_a_stream_whose_card_is_gone_fails_in_the_hosts_words(call):
     room = FakeSoundDevice(Card("mic"))
-    stream, _, _ = room.library().open_input("", rate=16_000, latency_s=0.2)
+    stream = room.library().open_input("", rate=16_000, latency_s=0.2)
     room.cards[0].plugged = False
     with pytest.raises(StreamFailed, match=r"Unanticipated host error \(No such device\)"):
         call(stream)
@@ -168,8 +168,8 @@ def test_a_name_that_is_not_utf8_is_shown_with_the_others(tmp_path):
         "from jarvis_ear.devices.portaudio import PortAudio\n"
         "library = PortAudio()\n"
         "print([one.name for one in library.devices()])\n"
-        "stream, device, _ = library.open_input('/K.che/', rate=16_000, latency_s=0.2)\n"
-        "print(device.name)\n"
+        "stream = library.open_input('/K.che/', rate=16_000, latency_s=0.2)\n"
+        "print(stream.device.name)\n"
     )
     environment = {
         **os.environ,

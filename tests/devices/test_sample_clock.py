@@ -2,7 +2,7 @@
 
 import pytest
 
-from jarvis_ear.devices.stream_clock import WINDOW, SampleClock, boot_clock
+from jarvis_ear.devices.sample_clock import SampleClock, boot_clock
 from jarvis_ear.units import SAMPLE_RATE, Samples
 
 BLOCK = SAMPLE_RATE // 25
@@ -21,16 +21,17 @@ class Time:
 class Stream:
     """Sound whose first sample was captured at second 1000, read block by block."""
 
-    def __init__(self, window=WINDOW):
+    def __init__(self, *, in_real_time=True):
         self.time = Time()
-        self.clock = SampleClock(window, now=self.time)
+        self.clock = SampleClock(in_real_time=in_real_time, now=self.time)
         self.end = 0
 
     def read(self, blocks=1, late_s=0.0):
         for _ in range(blocks):
             self.end += BLOCK
             self.time.now = max(self.time.now, 1000.0 + self.end / SAMPLE_RATE + late_s)
-            self.clock.heard(Samples(self.end))
+            self.clock.captured(Samples(self.end))
+            self.clock.processed(Samples(self.end))
 
     def at(self, second):
         return self.clock.captured_at(Samples(round(second * SAMPLE_RATE))) - 1000.0
@@ -85,7 +86,7 @@ def test_a_slow_card_is_not_older_every_day(stream):
         for _ in range(100):
             stream.end += BLOCK
             stream.time.now += 0.04
-            stream.clock.heard(Samples(stream.end))
+            stream.clock.captured(Samples(stream.end))
         assert stream.at(stream.end / SAMPLE_RATE) == pytest.approx(
             stream.time.now - 1000.0, abs=0.1
         )
@@ -106,7 +107,7 @@ def test_sound_that_nobody_told_of_is_now(stream):
 
 
 def test_sound_that_waits_for_the_ear_is_captured_when_it_is_heard():
-    stream = Stream(window=Samples(0))
+    stream = Stream(in_real_time=False)
     stream.read(50)
     stream.time.now += 60.0  # an answer was awaited
     stream.read(1)
@@ -117,5 +118,5 @@ def test_sound_that_waits_for_the_ear_is_captured_when_it_is_heard():
 def test_the_clock_is_that_of_the_machines_start():
     before = boot_clock()
     clock = SampleClock()
-    clock.heard(Samples(BLOCK))
+    clock.captured(Samples(BLOCK))
     assert before <= clock.captured_at(Samples(BLOCK)) <= boot_clock()

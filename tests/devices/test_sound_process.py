@@ -28,8 +28,7 @@ def process():
 
 
 def microphone(process, wanted=""):
-    stream, _, _ = process.open_input(wanted, rate=16_000, latency_s=0.2)
-    return stream
+    return process.open_input(wanted, rate=16_000, latency_s=0.2)
 
 
 def lives(pid: int) -> bool:
@@ -39,11 +38,11 @@ def lives(pid: int) -> bool:
 def test_it_is_a_sound_library(process):
     assert [device.name for device in process.devices()] == ["box"]
     assert process.default("input") == 0
-    stream, device, rate = process.open_input("", rate=16_000, latency_s=0.2)
-    assert (stream.latency, device.name, rate) == (0.25, "box", 16_000)
+    stream = process.open_input("", rate=16_000, latency_s=0.2)
+    assert (stream.latency, stream.device.name, stream.rate) == (0.25, "box", 16_000)
     assert stream.take(4, 4) == Taken(bytes(8), waiting=1234)
     stream.close()
-    speaker, _, _ = process.open_output("", latency_s=0.2)
+    speaker = process.open_output("", latency_s=0.2)
     room = speaker.write_available
     speaker.write(b"\0\0")
     assert speaker.write_available == room - 1

@@ -40,7 +40,7 @@ def test_it_lists_and_names_the_default(ask):
 
 def test_it_reads_and_writes_and_closes(ask, room):
     card = room.cards[0]
-    (_, _, device, rate), error = ask("open_input", **MICROPHONE)
+    (device, rate, _, _), error = ask("open_input", **MICROPHONE)
     assert (device.name, rate, error) == ("box", 16_000, None)
     card.heard += b"\1\0\2\0"
     assert ask("take", least=1, most=1) == (Taken(b"\1\0", overflowed=False, waiting=1), None)

@@ -5,7 +5,7 @@ import pytest
 
 from jarvis_ear.audio.frames import Framer
 from jarvis_ear.audio.resample import resample
-from jarvis_ear.devices.stream_clock import StreamClock
+from jarvis_ear.devices.microphone import StreamClock
 
 
 def noise(count: int) -> np.ndarray:

@@ -94,7 +94,7 @@ def lay(doom: Doom) -> None:
     doom.around(DiskSpool, "extend", lambda *_: "extend")
     doom.around(DiskSpool, "keep", _named("keep", Utterance))
     doom.around(store, "write_all", lambda *_: "sound written")
-    doom.around(DiskSpool, "mark", lambda _spool, _turn, mark: f"mark {mark}")
+    doom.around(DiskSpool, "set_state", lambda _spool, _turn, state: f"mark {state}")
     doom.around(PrivateFolder, "move", lambda _from, _name, to, *_: f"moved to {to.path.name}")
     doom.around(PrivateFolder, "remove", lambda folder, _: _removed(folder))
     doom.around(DiskSpool, "finish", lambda *_: "finish")

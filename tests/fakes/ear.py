@@ -43,7 +43,7 @@ def timing(times_faster: float = 1.0) -> Timing:
         real,
         ping_s=real.ping_s / times_faster,
         dead_s=real.dead_s / times_faster,
-        patience=replace(
+        turn=replace(
             patience,
             start_ack_s=patience.start_ack_s / times_faster,
             flush_s=patience.flush_s / times_faster,

@@ -1,4 +1,4 @@
-"""An ear as a console sees it: a feed and a control socket, and nothing behind them."""
+"""An ear as a console sees it: a control server with a feed, and nothing behind them."""
 
 import math
 import threading
@@ -8,10 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from jarvis_ear import paths
-from jarvis_ear.control.feed import Feed
-from jarvis_ear.control.feed_server import FeedSocket
-from jarvis_ear.control.server import Control
+from jarvis_ear.control.feed import Feed, News, Snapshot
+from jarvis_ear.control.server import ControlServer
 
 STILL: Final[Mapping[str, Any]] = {
     "about": {"agent": "kitchen", "version": "0.1.0"},
@@ -59,10 +57,18 @@ def turn(turn_id: str, **more: Any) -> dict[str, Any]:
     }
 
 
-class FeedingEar:
-    """Feeds whoever connects, inside a ``with``. The test writes the feed; any thread may.
+def apply(topics: Mapping[str, Any], news: News) -> dict[str, Any]:
+    """Return ``topics`` with ``news`` applied."""
+    if isinstance(news, Snapshot):
+        return dict(news.topics)
+    changed = {**topics, **dict(news.changes)}
+    return {topic: value for topic, value in changed.items() if value is not None}
 
-    Orders change what an ear would change, and stand in ``ordered``.
+
+class FeedingEar:
+    """Sends a feed, inside a ``with``. The test writes the feed; any thread may.
+
+    Commands change what an ear would change, and are recorded in ``ordered``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,8 +84,7 @@ class FeedingEar:
         self.begin_anew()
 
     def __enter__(self) -> Self:
-        self._up.enter_context(FeedSocket(self._folder / paths.FEED, self.feed, self._look))
-        self._up.enter_context(Control(self._folder / paths.SOCKET, self._answer))
+        self._up.enter_context(ControlServer(self._folder, self._answer, self.feed, self._sample))
         return self
 
     def __exit__(
@@ -108,7 +113,7 @@ class FeedingEar:
         """Be in another state."""
         self.feed.put("state", {"name": name, "why": why, "at": 0})
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         """Say what sound there is: somebody speaks two seconds of every six."""
         self._ticks += 1
         self.feed.put("mute", {"by": list(self._by)})

@@ -65,6 +65,12 @@ class ClockedMicrophone:
     def close(self) -> None:
         """Nothing is held."""
 
+    def keep_live(self, reason: str, *, wanted: bool) -> None:
+        """Nothing is kept back."""
+
+    def interrupt(self) -> None:
+        """No read waits long."""
+
 
 class Listening:
     """Listens inside a ``with``. Its threads are the daemon's.

@@ -131,13 +131,11 @@ class Holding:
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[QuietHold, Device, int]:
-        stream, device, rate = self._library.open_input(
-            wanted, rate=rate, latency_s=latency_s, channel=channel
-        )
-        return QuietHold(stream, rate, lambda seconds: self.pause(seconds)), device, rate
+    ) -> QuietHold:
+        stream = self._library.open_input(wanted, rate=rate, latency_s=latency_s, channel=channel)
+        return QuietHold(stream, lambda seconds: self.pause(seconds))  # noqa: PLW0108 - it changes
 
-    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+    def open_output(self, wanted: str, *, latency_s: float) -> OutputStream:
         return self._library.open_output(wanted, latency_s=latency_s)
 
 

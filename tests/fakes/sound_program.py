@@ -20,6 +20,10 @@ class _Stream:
     channels = 1
     latency = 0.25
 
+    def __init__(self, device: Device, rate: int) -> None:
+        self.device = device
+        self.rate = rate
+
     def take(self, least: int, most: int) -> Taken:
         match least:
             case 1:
@@ -40,13 +44,11 @@ class _Library(PortAudio):
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[RawInput, Device, int]:
+    ) -> RawInput:
         if wanted == "hang":
             threading.Event().wait()
-        _, device, rate = super().open_input(
-            wanted, rate=rate, latency_s=latency_s, channel=channel
-        )
-        return _Stream(), device, rate
+        opened = super().open_input(wanted, rate=rate, latency_s=latency_s, channel=channel)
+        return _Stream(opened.device, opened.rate)
 
 
 if __name__ == "__main__":

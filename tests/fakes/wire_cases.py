@@ -4,6 +4,8 @@ from typing import Final
 
 import pytest
 
+from jarvis_ear.link.registry import WIRES
+
 CASES: Final = (
     "connect",
     "refuse",
@@ -18,7 +20,7 @@ CASES: Final = (
 )
 """Names of the cases. A test of one has this name, with ``test_`` before it and more behind."""
 
-WITH_SPEECH: Final = ("socketio", "voice-ws", "session", "realtime")
+WITH_SPEECH: Final = tuple(WIRES)
 """The wires on which somebody speaks, by the name that ``backend.protocol`` has for them."""
 
 BUS: Final = "bus"

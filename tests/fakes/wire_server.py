@@ -21,7 +21,7 @@ from fakes.fault_server import FaultServer, _FaultProgram
 from fakes.numbered import number_in
 from fakes.voice_server import Switches
 from jarvis_ear.audio.wav import HEADER_BYTES, pcm_to_wav
-from jarvis_ear.wires import realtime, session, voice_ws
+from jarvis_ear.wires import messages, realtime, session, voice_ws
 from jarvis_ear.wires.realtime import RealtimeState
 
 SILENCE_WORDS = 6400
@@ -69,7 +69,7 @@ class _WireProgram(_FaultProgram):
                 continue
             match voice_ws.decode_from_client(message.data):
                 case voice_ws.VoiceWsPing():
-                    await say(voice_ws.encode(voice_ws.VoiceWsPong()))
+                    await say(voice_ws.encode(messages.Pong()))
                 case voice_ws.VoiceWsStart():
                     collected.clear()
                 case voice_ws.End():
@@ -79,9 +79,9 @@ class _WireProgram(_FaultProgram):
         return socket
 
     async def _answer_voice(self, say: Say) -> None:
-        await say(voice_ws.encode(voice_ws.VoiceWsProcessing()))
+        await say(voice_ws.encode(messages.Processing()))
         await self._think()
-        await say(voice_ws.encode(voice_ws.VoiceWsTranscript("what time is it")))
+        await say(voice_ws.encode(messages.Transcript("what time is it")))
         await self._think()
         await say(SPEECH)
         await say(voice_ws.encode(voice_ws.Done()))
@@ -129,7 +129,7 @@ class _WireProgram(_FaultProgram):
     async def _answer_session(self, say: Say) -> None:
         await say(_session_status(session.PROCESSING))
         await self._think()
-        await say(session.encode(session.SessionTranscript("what time is it")))
+        await say(session.encode(messages.Transcript("what time is it")))
         await self._think()
         await say(SPEECH)
         await say(_session_status(session.LISTENING))

@@ -4,8 +4,8 @@ import threading
 from datetime import date
 
 from fakes.clock import FakeClock
-from jarvis_ear.audio.level import TOO_MUCH
 from jarvis_ear.control.client import CLIPPED_PERCENT, describe, noted
+from jarvis_ear.devices.sound_faults import TOO_MUCH
 from jarvis_ear.health import deaf_time
 from jarvis_ear.health.liveness import Beat, Part
 from jarvis_ear.health.report import Health
@@ -120,7 +120,7 @@ def test_words_for_people():
     assert describe(room.look()).startswith("deaf: there is no sound")
     said = describe(room.look(amplitude=328))
     assert said.startswith("hearing, idle\nconnected to the backend\n")
-    assert "\ngaps in what the microphone gave: 2\nnew ones: 1\n" in said
+    assert "\ngaps in the sound from the microphone: 2\nnew ones: 1\n" in said
     assert "\ngaps: " not in said
     assert "bus" not in said
     assert "counters" not in said
@@ -155,7 +155,7 @@ def test_a_backend_that_is_away_is_told_with_address_reason_and_remedy():
 def test_every_counter_is_in_the_report_and_those_that_are_not_zero_have_words():
     report = Room().look()
     assert report["counters"] == {"gaps": 2, "bus_dropped": 0, "new_ones": 1}
-    assert noted(report) == [("gaps in what the microphone gave", 2), ("new ones", 1)]
+    assert noted(report) == [("gaps in the sound from the microphone", 2), ("new ones", 1)]
     assert noted({}) == []
 
 

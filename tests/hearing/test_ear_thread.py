@@ -94,7 +94,7 @@ def loud_ear(name: str = "id") -> Ear:
 
 @contextmanager
 def running(
-    effects: Effects, inbox: Inbox, *, patient: bool = False
+    effects: Effects, inbox: Inbox, *, waits_for_replies: bool = False
 ) -> Iterator[tuple[EarThread, threading.Event, list[BaseException]]]:
     ear = loud_ear()
     finished, failures = threading.Event(), list[BaseException]()
@@ -102,7 +102,7 @@ def running(
         ear,
         inbox,
         effects,
-        patient=patient,
+        waits_for_replies=waits_for_replies,
         on_finished=finished.set,
         on_failure=failures.append,
     )
@@ -143,7 +143,7 @@ def test_sound_that_ends_in_mid_sentence_is_sent() -> None:
 
 def test_a_patient_ear_leaves_sound_waiting_while_an_answer_is_awaited() -> None:
     effects, inbox = Effects(), Inbox(max_frames=1000)
-    with running(effects, inbox, patient=True) as (thread, finished, _failures):
+    with running(effects, inbox, waits_for_replies=True) as (thread, finished, _failures):
         put(inbox, COMMAND + sound(1200, SILENCE))
         put(inbox, sound(12_000, SILENCE), start=samples(2900))
         thread.sound_ended()

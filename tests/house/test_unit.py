@@ -11,14 +11,14 @@ from jarvis_backend.config import CREDENTIALS, Limits
 from jarvis_backend.connections import files_needed
 from jarvis_ear import companion
 from jarvis_ear.__main__ import LOOK_S
-from jarvis_ear.control import feed_server, server
+from jarvis_ear.control import server
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing import ear_thread
 from jarvis_ear.options import sources
-from jarvis_ear.service import facts
-from jarvis_ear.service.facts import HOME, JWT_SECRET, PASSWORD, USER
+from jarvis_ear.service import probe
+from jarvis_ear.service.probe import HOME, JWT_SECRET, PASSWORD, USER
 from jarvis_ear.service.release import PROGRAMS
 from jarvis_ear.verbs import VERBS
 
@@ -68,14 +68,14 @@ def test_the_credentials_have_the_names_that_the_programs_look_for():
 
 
 def test_the_installer_knows_every_credential_that_a_service_loads():
-    for service, names in facts.CREDENTIALS.items():
+    for service, names in probe.CREDENTIALS.items():
         assert set(names) == set(settings("LoadCredential", f"{service}.service"))
 
 
 def test_purging_the_package_removes_every_credential():
     script = (SYSTEMD.parent / "debian" / "jarvis-ear.postrm").read_text()
     [names] = re.findall(r"^    for name in (.*?); do$", script.replace("\\\n", ""), re.MULTILINE)
-    assert set(names.split()) == set(facts.ALL_CREDENTIALS)
+    assert set(names.split()) == set(probe.ALL_CREDENTIALS)
 
 
 @BOTH
@@ -110,7 +110,7 @@ def test_all_deadlines_of_a_stop_fit_into_the_time_that_a_stop_may_take():
         Timing().stop_s,
         speaker.CLOSE_S,
     )
-    together = (sum(way_of_a_turn), server.STOP_S, feed_server.STOP_S, Timing().stop_s)
+    together = (sum(way_of_a_turn), server.STOP_S, Timing().stop_s)
     [seconds] = settings("TimeoutStopSec")
     assert max(together) + 2 * companion.STOP_S < float(seconds)
 

@@ -300,7 +300,7 @@ def ends(script, match, timing=PATIENT, within_s=2.0):
         link.abort("again")
         assert not link.usable
         with pytest.raises(Disconnected):
-            await link.send(AudioChunk("den", b"RIFF", 0))
+            await link.send(AudioChunk(b"RIFF"))
 
     live(script, use, timing)
 
@@ -423,7 +423,7 @@ def test_a_peer_that_sleeps_takes_no_flush_and_an_abort_is_a_reset():
         async with server, link_to(url, PATIENT) as link:
             await link.open("token")
             for _ in range(4):
-                await link.send(AudioChunk("den", bytes(3_900_000), 0))
+                await link.send(AudioChunk(bytes(3_900_000)))
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
                     await link.flushed()

@@ -33,9 +33,7 @@ PING, PONG = '{"type":"ping"}', '{"type":"pong"}'
 
 @contextlib.asynccontextmanager
 async def link_to(url, timing=TIMING, path=""):
-    link = WebSocketLink(
-        VoiceWsHandshake(url, path), VoiceWsDialect("den"), timing, asyncio.Event().set
-    )
+    link = WebSocketLink(VoiceWsHandshake(url, path), VoiceWsDialect(), timing, asyncio.Event().set)
     try:
         yield link
     finally:
@@ -206,11 +204,11 @@ def test_what_is_said_goes_up_in_order():
         await raw.send_str(PONG)
 
     async def use(link):
-        await link.send(AudioStart("den"))
-        await link.send(AudioPart("den", 0, bytes(3202)))
-        await link.send(AudioEnd("den"))
+        await link.send(AudioStart())
+        await link.send(AudioPart(0, bytes(3202)))
+        await link.send(AudioEnd())
         await link.flushed()
-        assert await link.received.get() == Listening("den")
+        assert await link.received.get() == Listening()
 
     live(speaker(then=listen), use)
     assert heard == ['{"type":"start"}', PING, bytes(3200), bytes(2), '{"type":"end"}']
@@ -224,7 +222,7 @@ def ends(script, match, timing=PATIENT, within_s=3.0, **options):
         link.abort("again")
         assert not link.usable
         with pytest.raises(Disconnected):
-            await link.send(AudioStart("den"))
+            await link.send(AudioStart())
 
     live(script, use, timing, **options)
 
@@ -335,7 +333,7 @@ def asleep(use):
 
 def test_a_peer_that_sleeps_takes_no_flush_and_an_abort_is_a_reset():
     async def use(link):
-        await link.send(AudioPart("den", 0, bytes(12_000_000)[: MAX_UNSENT * 3000]))
+        await link.send(AudioPart(0, bytes(12_000_000)[: MAX_UNSENT * 3000]))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await link.flushed()
@@ -347,7 +345,7 @@ def test_more_than_waits_to_be_sent_ends_the_link():
     async def use(link):
         for _ in range(5):
             with contextlib.suppress(Disconnected):
-                await link.send(AudioPart("den", 0, bytes(1000 * 3200)))
+                await link.send(AudioPart(0, bytes(1000 * 3200)))
         assert not link.usable
 
     asleep(use)

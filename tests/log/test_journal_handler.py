@@ -51,20 +51,20 @@ def test_priorities(journal, handler, level, priority):
     assert journal.read()[0]["PRIORITY"] == priority
 
 
-def test_nothing_is_said_with_a_value_that_is_not_known(journal, handler):
+def test_a_field_of_none_is_left_out(journal, handler):
     LOGGER.info("x", extra={"CAUSE": None, "REPLY_CHUNKS": 0, "REASON": ""})
     (record,) = journal.read()
     assert (record["REPLY_CHUNKS"], record["REASON"], "CAUSE" in record) == ("0", "", False)
 
 
-def test_no_call_replaces_what_every_record_says(journal, handler):
+def test_no_call_replaces_a_standard_field(journal, handler):
     LOGGER.info("x", extra={"MESSAGE": "forged", "PRIORITY": 0, "_PID": 1, "lower": 2})
     (record,) = journal.read()
     assert (record["MESSAGE"], record["PRIORITY"]) == ("x", "6")
     assert not {"_PID", "lower"} & set(record)
 
 
-def test_a_bug_brings_its_traceback_and_no_argument(journal, handler):
+def test_a_bug_is_logged_with_its_traceback_and_without_arguments(journal, handler):
     try:
         int("secret")
     except ValueError:
@@ -78,13 +78,13 @@ def test_a_bug_brings_its_traceback_and_no_argument(journal, handler):
     assert not {"CODE_ARGS", "EXCEPTION_INFO"} & set(record)
 
 
-def test_what_is_very_long_is_cut(journal, handler):
+def test_a_long_value_is_truncated(journal, handler):
     LOGGER.info("a " * 50_000, extra={"REASON": "ü " * 50_000})
     (record,) = journal.read()
     assert {len(record["MESSAGE"]), len(record["REASON"])} == {8000}
 
 
-def test_what_the_journal_does_not_take_is_counted_and_told(journal, handler):
+def test_a_record_that_the_journal_does_not_accept_is_counted_and_reported(journal, handler):
     while handler.lost < 3:
         LOGGER.info("x")
     before = len(journal.read())
@@ -106,7 +106,7 @@ def test_without_a_journal_nothing_is_raised(journal, handler, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_call_that_formats_badly_harms_nobody(journal, handler):
+def test_a_bad_log_call_does_no_harm(journal, handler):
     record = {"name": LOGGER.name, "msg": "%d", "args": ("no number",)}
     handler.handle(logging.makeLogRecord(record))  # by hand: pytest's own handler would raise
     assert [record["MESSAGE"] for record in journal.read()] == [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fakes.journal import FakeJournal, parse
 from jarvis_ear.log import journal as journal_socket
-from jarvis_ear.log.journal import PATIENCE_MS, JournalSocket, datagram
+from jarvis_ear.log.journal import SEND_TIMEOUT_MS, JournalSocket, datagram
 
 NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,63}", fullmatch=True)
 
@@ -32,18 +32,18 @@ def test_any_text_arrives_as_it_was(fields):
     assert dict(parse(datagram(sent))) == sent
 
 
-def test_lines_in_a_value_are_one_value(journal):
+def test_a_value_of_several_lines_is_one_value(journal):
     JournalSocket(journal.path).send({"EXCEPTION_TEXT": "a\nPRIORITY=0\nb", "MESSAGE": "bug"})
     assert journal.read() == [{"EXCEPTION_TEXT": "a\nPRIORITY=0\nb", "MESSAGE": "bug"}]
 
 
-def test_where_there_is_no_journal_opening_says_so(tmp_path):
+def test_opening_without_a_journal_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
         JournalSocket(tmp_path / "none").open()
 
 
 def fill(send) -> int:
-    """Send until nobody takes it any more, and return how often that went well."""
+    """Send until the socket is full, and return the number of records sent."""
     for count in range(10_000):
         try:
             send()
@@ -52,7 +52,7 @@ def fill(send) -> int:
     raise AssertionError("it never gets full")
 
 
-def test_a_journal_that_hangs_is_not_waited_for(journal):
+def test_a_hung_journal_does_not_block(journal):
     sender = JournalSocket(journal.path)
     taken = fill(lambda: sender.send({"MESSAGE": "x"}))
     assert taken > 0
@@ -60,14 +60,14 @@ def test_a_journal_that_hangs_is_not_waited_for(journal):
     for _ in range(1000):
         with pytest.raises(BlockingIOError):
             sender.send({"MESSAGE": "y"})
-    assert time.monotonic() - began_at < 1000 * PATIENCE_MS / 1000 / 2
+    assert time.monotonic() - began_at < 1000 * SEND_TIMEOUT_MS / 1000 / 2
     assert len(journal.read()) == taken  # it moves again
     sender.send({"MESSAGE": "z"})
     assert journal.read() == [{"MESSAGE": "z"}]
 
 
-def test_a_journal_that_works_off_a_burst_loses_nothing(journal, monkeypatch):
-    monkeypatch.setattr(journal_socket, "PATIENCE_MS", 5000)  # this machine may be busy
+def test_a_burst_is_not_lost_if_the_journal_reads_on(journal, monkeypatch):
+    monkeypatch.setattr(journal_socket, "SEND_TIMEOUT_MS", 5000)  # this machine may be busy
     sender = JournalSocket(journal.path)
     with journal.keep_up() as kept:
         for number in range(200):
@@ -75,7 +75,7 @@ def test_a_journal_that_works_off_a_burst_loses_nothing(journal, monkeypatch):
     assert [record["MESSAGE"] for record in kept] == [str(number) for number in range(200)]
 
 
-def test_a_record_that_is_too_long_is_refused_and_harms_no_other(journal):
+def test_a_record_that_is_too_long_is_refused_and_the_next_one_arrives(journal):
     sender = JournalSocket(journal.path)
     with pytest.raises(OSError, match="too long"):
         sender.send({"MESSAGE": "x" * 5_000_000})
@@ -83,7 +83,7 @@ def test_a_record_that_is_too_long_is_refused_and_harms_no_other(journal):
     assert journal.read() == [{"MESSAGE": "y"}]
 
 
-def test_a_journal_that_is_started_again_is_found_again(journal):
+def test_it_reconnects_to_a_restarted_journal(journal):
     sender = JournalSocket(journal.path)
     sender.open()
     journal.vanish()
@@ -97,7 +97,7 @@ def test_a_journal_that_is_started_again_is_found_again(journal):
 
 
 class Library:
-    """Stands for systemd-python, whose call waits when there is no room."""
+    """Fake systemd-python, whose call blocks when there is no room."""
 
     def __init__(self, monkeypatch, journal):
         self.calls = []

@@ -8,7 +8,7 @@ from jarvis_ear.config import LogOptions
 from jarvis_ear.errors import AlreadyRunning, ConfigError, DeviceHangs, InputError
 from jarvis_ear.journal import life as kinds
 from jarvis_ear.log import setup
-from jarvis_ear.log.setup import last_words, life_told
+from jarvis_ear.log.setup import log_final_error, log_lifecycle
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def journal(tmp_path):
 
 
 def last(journal, error):
-    assert last_words(error, journal.stream, journal.environ, journal=journal.path)
+    assert log_final_error(error, journal.stream, journal.environ, journal=journal.path)
     return journal.read()
 
 
@@ -35,7 +35,7 @@ def last(journal, error):
         (InputError("no such file"), kinds.FAILED),
     ],
 )
-def test_what_ends_the_program_is_marked_with_its_kind(journal, error, kind):
+def test_the_final_error_has_its_kind(journal, error, kind):
     (record,) = last(journal, error)
     assert record["MESSAGE"] == record["REASON"] == str(error)
     assert (record["EVENT"], record["MESSAGE_ID"]) == (kind.event, kind.message_id)
@@ -43,7 +43,7 @@ def test_what_ends_the_program_is_marked_with_its_kind(journal, error, kind):
     assert kind.references <= set(record)
 
 
-def test_every_mistake_of_a_configuration_is_a_record(journal):
+def test_every_problem_of_a_configuration_is_a_record(journal):
     records = last(journal, ConfigError("a: bad\nb: worse"))
     assert [record["REASON"] for record in records] == ["a: bad", "b: worse"]
 
@@ -61,21 +61,23 @@ def test_a_bug_leaves_its_traceback(journal):
 
 def test_a_journal_without_a_socket_gets_lines(journal):
     journal.vanish()
-    assert last_words(ConfigError("a: bad"), journal.stream, journal.environ, journal=journal.path)
+    assert log_final_error(
+        ConfigError("a: bad"), journal.stream, journal.environ, journal=journal.path
+    )
     journal.stream.seek(0)
     assert journal.stream.read() == "<3>a: bad\n"
     journal.__enter__()
 
 
-def test_where_there_is_no_journal_somebody_else_has_to_say_it(journal):
-    assert not last_words(ConfigError("a: bad"), journal.stream, {}, journal=journal.path)
+def test_without_a_journal_nothing_is_logged(journal):
+    assert not log_final_error(ConfigError("a: bad"), journal.stream, {}, journal=journal.path)
     assert journal.read() == []
 
 
-def test_a_life_that_ends_in_order_says_so(journal):
+def test_a_normal_end_is_logged(journal):
     with (
         setup.setup(LogOptions(), journal.stream, journal.environ, journal=journal.path),
-        life_told(),
+        log_lifecycle(),
     ):
         pass
     started, stopped = journal.read()
@@ -84,11 +86,11 @@ def test_a_life_that_ends_in_order_says_so(journal):
     assert stopped["EVENT"] == "Stopped"
 
 
-def test_a_life_that_fails_has_other_last_words(journal):
+def test_after_a_failure_no_normal_end_is_logged(journal):
     with (
         setup.setup(LogOptions(), journal.stream, journal.environ, journal=journal.path),
         pytest.raises(DeviceHangs),
-        life_told(),
+        log_lifecycle(),
     ):
         raise DeviceHangs("gone")
     (started,) = journal.read()

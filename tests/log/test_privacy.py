@@ -32,7 +32,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.log import journal as journal_socket
 from jarvis_ear.log import setup
-from jarvis_ear.log.setup import last_words
+from jarvis_ear.log.setup import log_final_error
 from jarvis_ear.turn_trace.journal_view import TurnLog
 from jarvis_ear.units import Samples, samples
 
@@ -68,7 +68,7 @@ def a_turn(*, transcripts: bool) -> None:
 
 
 def trouble() -> None:
-    """What libraries tell when they fail, with everything they have at hand."""
+    """Log records of failing libraries, with all their values."""
     library = logging.getLogger("socketio.client")
     library.warning("Sending packet MESSAGE data 0['voice',{'token': '%s'}]", TOKEN)
     library.error('["voice:audio_chunk",{"audio":"%s"}]', "c3F1YXdr" * 100, extra={"REASON": TOKEN})
@@ -81,8 +81,8 @@ def trouble() -> None:
 
 @pytest.fixture
 def renderings(tmp_path, monkeypatch):
-    """The log at its most talkative, three times over."""
-    monkeypatch.setattr(journal_socket, "PATIENCE_MS", 5000)  # this machine may be busy
+    """The log at level debug, in three formats."""
+    monkeypatch.setattr(journal_socket, "SEND_TIMEOUT_MS", 5000)  # this machine may be busy
     with ExitStack() as up:
         journal = up.enter_context(FakeJournal(tmp_path / "socket"))
         stream = up.enter_context((tmp_path / "stream").open("w+"))
@@ -129,7 +129,7 @@ def test_a_canary_is_in_no_rendering(told, what):
     assert [form for form, text in told.items() if CANARIES[what] in text] == []
 
 
-def test_what_was_understood_is_told_when_the_owner_wants_it(renderings):
+def test_transcripts_are_logged_only_if_configured(renderings):
     told = renderings(lambda: a_turn(transcripts=True))
     assert [form for form, text in told.items() if WORDS in text] == ["text", "json", "journal"]
     lines = [json.loads(line) for line in told["json"].splitlines()]
@@ -137,10 +137,10 @@ def test_what_was_understood_is_told_when_the_owner_wants_it(renderings):
     assert holders == {"MESSAGE"}  # and in no field of its own
 
 
-def test_last_words_hold_no_token(tmp_path):
+def test_the_final_error_contains_no_token(tmp_path):
     with FakeJournal(tmp_path / "socket") as journal, (tmp_path / "stream").open("w") as stream:
         found = os.fstat(stream.fileno())
         environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
         for error in (ConfigError(f"bad {TOKEN}"), ValueError(TOKEN)):
-            assert last_words(error, stream, environ, journal=journal.path)
+            assert log_final_error(error, stream, environ, journal=journal.path)
         assert CANARIES["token"] not in str(journal.read())

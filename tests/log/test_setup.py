@@ -16,8 +16,7 @@ from fakes.journal import FakeJournal
 from jarvis_ear.config import LogOptions
 from jarvis_ear.journal.kind import FIELDS, OF_EVERY_RECORD
 from jarvis_ear.log import setup
-from jarvis_ear.log.redact import harmless, redacted
-from jarvis_ear.log.status_line import Live, NoLive
+from jarvis_ear.log.redact import escaped, redacted
 
 OURS = logging.getLogger("jarvis_ear.somewhere")
 NO_JOURNAL = Path("/nonexistent/socket")
@@ -57,7 +56,7 @@ def test_a_line_for_people_has_the_time_and_the_message():
         (logging.ERROR, "error: "),
     ],
 )
-def test_the_level_is_written_where_it_is_not_the_usual_one(level, word):
+def test_the_level_is_written_unless_it_is_info(level, word):
     with written(LogOptions(level="debug")) as stream:
         OURS.log(level, "x")
     assert stream.getvalue()[9:] == f"{word}x\n"
@@ -73,13 +72,13 @@ def test_on_a_terminal_warnings_and_errors_are_coloured():
 
 
 @pytest.mark.parametrize("environ", [{"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}, {}])
-def test_colours_can_be_refused(environ):
+def test_colours_can_be_turned_off(environ):
     with written(stream=Terminal(), **environ) as stream:
         OURS.error("x")
     assert "\x1b[31m" not in stream.getvalue()
 
 
-def test_a_no_color_that_is_empty_refuses_nothing():
+def test_an_empty_no_color_turns_nothing_off():
     with written(stream=Terminal(), TERM="xterm", NO_COLOR="") as stream:
         OURS.error("x")
     assert "\x1b[31m" in stream.getvalue()
@@ -95,7 +94,7 @@ def test_lines_below_the_level_are_not_written():
 @pytest.mark.parametrize(
     "name", ["engineio.client", "socketio", "aiohttp.access", "urllib3", "asyncio", "else"]
 )
-def test_libraries_are_held_at_warning(name):
+def test_libraries_log_from_warning_on(name):
     with written(LogOptions(level="debug")) as stream:
         logging.getLogger(name).info("every packet")
         logging.getLogger(name).warning("trouble")
@@ -116,7 +115,7 @@ def test_the_library_does_not_write_past_us():
         assert len(client.logger.handlers) == before
 
 
-def test_everything_is_as_before_afterwards():
+def test_the_logging_set_up_is_restored():
     loggers = [logging.getLogger(name) for name in (None, "jarvis_ear", *setup.OTHERS)]
     before = [(logger.level, list(logger.handlers)) for logger in loggers]
     with pytest.raises(KeyError), written(LogOptions(level="debug")):
@@ -124,7 +123,7 @@ def test_everything_is_as_before_afterwards():
     assert [(logger.level, list(logger.handlers)) for logger in loggers] == before
 
 
-def test_the_line_break_in_a_message_makes_no_line():
+def test_a_line_break_in_a_message_is_escaped():
     with written() as stream:
         OURS.info("understood %s", 'x\n<0>fake\r\x1b[2J\u2028\u202e"')
     assert lines(stream) == [
@@ -133,9 +132,9 @@ def test_the_line_break_in_a_message_makes_no_line():
 
 
 @given(st.text())
-def test_harmless_text_is_one_printable_line(text):
-    assert harmless(text).isprintable()
-    assert harmless("größe " + text).startswith("größe ")
+def test_escaped_text_is_one_printable_line(text):
+    assert escaped(text).isprintable()
+    assert escaped("größe " + text).startswith("größe ")
 
 
 def divide() -> None:
@@ -256,7 +255,7 @@ def test_json_takes_any_value_and_any_text():
         ("a path/of/usual-length and words", "a path/of/usual-length and words"),
     ],
 )
-def test_tokens_and_sound_are_taken_out(text, clean):
+def test_tokens_and_sound_are_redacted(text, clean):
     assert redacted(text) == clean
     with written() as stream:
         logging.getLogger("socketio.client").warning("%s", text)
@@ -264,7 +263,7 @@ def test_tokens_and_sound_are_taken_out(text, clean):
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_tokens_in_a_traceback_are_taken_out(form):
+def test_tokens_in_a_traceback_are_redacted(form):
     with written(LogOptions(format=form)) as stream:
         try:
             int(TOKEN)
@@ -274,7 +273,7 @@ def test_tokens_in_a_traceback_are_taken_out(form):
     assert "[token]" in stream.getvalue()
 
 
-def test_a_library_that_formats_badly_harms_nobody_and_shows_no_value(capsys, monkeypatch):
+def test_a_bad_log_call_of_a_library_does_no_harm_and_shows_no_value(capsys, monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would raise
     with written() as stream:
         logging.getLogger("aiohttp").warning("%d", TOKEN)
@@ -283,11 +282,10 @@ def test_a_library_that_formats_badly_harms_nobody_and_shows_no_value(capsys, mo
     assert capsys.readouterr().err == ""
 
 
-def test_a_terminal_has_a_live_line_and_log_lines_stand_above_it():
+def test_a_terminal_has_a_status_line_and_log_lines_stand_above_it():
     stream = Terminal()
-    with setup.setup(LogOptions(), stream, {"TERM": "xterm"}) as live:
-        assert isinstance(live, Live)
-        live.show("idle", -60, 0)
+    with setup.setup(LogOptions(), stream, {"TERM": "xterm"}) as line:
+        line.show("idle", -60, 0)
         OURS.info("heard")
     assert re.search(r"\r\x1b\[K\d\d:\d\d:\d\d heard\nidle [^\n]+\r\x1b\[K$", stream.getvalue())
 
@@ -296,14 +294,13 @@ def test_a_terminal_has_a_live_line_and_log_lines_stand_above_it():
     ("stream", "form", "term"),
     [(io.StringIO(), "auto", "xterm"), (Terminal(), "json", "xterm"), (Terminal(), "text", "dumb")],
 )
-def test_elsewhere_there_is_no_live_line(stream, form, term):
-    with setup.setup(LogOptions(format=form), stream, {"TERM": term}) as live:
-        assert isinstance(live, NoLive)
-        live.show("idle", -60, 0)
+def test_elsewhere_there_is_no_status_line(stream, form, term):
+    with setup.setup(LogOptions(format=form), stream, {"TERM": term}) as line:
+        line.show("idle", -60, 0)
     assert stream.getvalue() == ""
 
 
-def test_lines_go_to_standard_error_unless_told_otherwise(capsys):
+def test_lines_go_to_standard_error_by_default(capsys):
     with setup.setup(LogOptions()):
         OURS.info("heard")
     out, err = capsys.readouterr()
@@ -364,7 +361,7 @@ class ThreeRenderings:
         self._up.close()
 
 
-def test_what_the_owner_asked_for_is_what_the_journal_gets(journal, tmp_path):
+def test_the_level_applies_to_the_journal(journal, tmp_path):
     stream, name = journal
     with FakeJournal(tmp_path / "socket") as fake:
         for form in ("text", "json"):

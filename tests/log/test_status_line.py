@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from fakes.clock import FakeClock
-from jarvis_ear.log.status_line import REDRAW_S, Live, NoLive, draw
+from jarvis_ear.log.status_line import REDRAW_S, StatusLine, draw
 
 CLEAR = "\r\x1b[K"
 
@@ -20,8 +20,8 @@ def stream():
     return io.StringIO()
 
 
-def live_on(stream: io.StringIO, clock: FakeClock, width: int = 80) -> Live:
-    return Live(stream, lambda: width, now=clock.monotonic)
+def live_on(stream: io.StringIO, clock: FakeClock, width: int = 80) -> StatusLine:
+    return StatusLine(stream, lambda: width, now=clock.monotonic)
 
 
 def on_screen(written: str) -> list[str]:
@@ -48,13 +48,13 @@ def test_the_bar_shows_the_level(level, full):
     assert f"{level:.0f} dBFS" in line
 
 
-def test_every_state_takes_the_same_place():
+def test_every_state_has_the_same_width():
     assert (
         len(draw("idle", -42, 0)) == len(draw("capturing", -7, 1)) == len(draw("follow_up", -90, 0))
     )
 
 
-def test_it_is_drawn_over_itself(stream, clock):
+def test_it_is_redrawn_in_place(stream, clock):
     live = live_on(stream, clock)
     live.show("idle", -60, 0)
     clock.now += 0.1
@@ -85,7 +85,7 @@ def test_it_never_wraps(stream, clock, width):
     assert len(stream.getvalue().removeprefix(CLEAR)) == max(width - 1, 0)
 
 
-def test_other_lines_stand_above_it(stream, clock):
+def test_other_lines_are_written_above_it(stream, clock):
     live = live_on(stream, clock)
     live.write("before\n")
     live.show("idle", -60, 0)
@@ -94,7 +94,7 @@ def test_other_lines_stand_above_it(stream, clock):
     assert on_screen(stream.getvalue()) == ["before", "one", "two", draw("idle", -60, 0)]
 
 
-def test_closed_it_is_gone_for_good(stream, clock):
+def test_a_closed_line_is_not_drawn_again(stream, clock):
     live = live_on(stream, clock)
     live.show("idle", -60, 0)
     live.close()
@@ -105,7 +105,7 @@ def test_closed_it_is_gone_for_good(stream, clock):
     assert on_screen(stream.getvalue()) == ["last", ""]
 
 
-def test_nothing_is_left_of_what_was_never_drawn(stream, clock):
+def test_closing_an_undrawn_line_writes_nothing(stream, clock):
     live_on(stream, clock).close()
     assert stream.getvalue() == ""
 
@@ -130,14 +130,16 @@ def test_threads_do_not_mix_their_lines(stream, clock):
 
 def test_it_takes_the_width_of_its_terminal(monkeypatch, stream):
     monkeypatch.setenv("COLUMNS", "12")
-    Live(stream).show("idle", -60, 0)
+    StatusLine(stream).show("idle", -60, 0)
     assert len(stream.getvalue().removeprefix(CLEAR)) == 11
 
 
-def test_where_nobody_watches_nothing_happens():
-    live = NoLive()
-    live.show("idle", -60, 0)
-    live.close()
+def test_a_line_that_is_not_enabled_is_never_drawn(stream):
+    line = StatusLine(stream, enabled=False)
+    line.show("idle", -60, 0)
+    line.write("text\n")
+    line.close()
+    assert stream.getvalue() == "text\n"
 
 
 def test_on_a_real_terminal_the_bytes_arrive(clock):

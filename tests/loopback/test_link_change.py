@@ -14,7 +14,7 @@ from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.spool.ledger import Ledger
-from jarvis_ear.spool.store import BootClock, DiskSpool, NoSpool
+from jarvis_ear.spool.store import BootClock, DiskSpool, Spool
 
 SPEECH = bytes(range(256)) * 125
 
@@ -80,17 +80,17 @@ def test_before_the_start_it_starts_with_them(tmp_path):
         client.prepare(options(server.url))()  # and after the end nothing happens
 
 
-class ChangingSpool(NoSpool):
+class ChangingSpool(Spool):
     """Changes the options at the moment at which a life of the network thread begins."""
 
     def __init__(self):
         self.change = None
 
-    def begin(self, fresh_s, promise):
+    def begin(self, fresh_s, guarantee):
         change, self.change = self.change, None
         if change is not None:
             change()
-        return super().begin(fresh_s, promise)
+        return super().begin(fresh_s, guarantee)
 
 
 def test_what_belongs_to_different_options_never_meets(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("shortest_waits")
 SPEECH = bytes(range(256)) * 250
 """Two seconds."""
 
-IMPATIENT = Timing(patience=Timeouts(start_ack_s=0.3, processing_s=0.3))
+IMPATIENT = Timing(turn=Timeouts(start_ack_s=0.3, processing_s=0.3))
 
 
 @contextlib.contextmanager
@@ -249,7 +249,7 @@ def test_speech_that_nobody_asked_for_is_told_and_not_played(tmp_path):
 
 def test_a_paused_backend_in_the_middle_of_an_upload(tmp_path):
     """It takes what the kernel has room for and no more: the utterance goes up on the next link."""
-    timing = Timing(patience=Timeouts(start_ack_s=0.5))
+    timing = Timing(turn=Timeouts(start_ack_s=0.5))
     with VoiceServer(tmp_path) as server, ear(server, timing, connect_s=1.0) as (client, told):
         assert client.connect()
         server.pause()

@@ -47,12 +47,12 @@ def left(folder):
     return [path for path in (folder / "run").rglob("*-*") if path.is_file()]
 
 
-def leave(folder, turn_id, mark, age_s=0.0):
+def leave(folder, turn_id, state, age_s=0.0):
     """Leave what an ear leaves that is killed at this moment."""
     with spool(folder) as disk:
         now = BootClock.of_this_machine()()
         disk.keep(Utterance(turn_id, pcm_to_wav(SPEECH), len(SPEECH), now - age_s))
-        disk.mark(turn_id, mark)
+        disk.set_state(turn_id, state)
 
 
 def test_a_turn_leaves_its_verdict_and_no_sound(tmp_path):

@@ -34,14 +34,17 @@ def main() -> None:
         inbox,
         on_end=lambda error: tell("end", reason=str(error)),
     )
+    is_deaf = False  # an ear that hears ignores a found microphone
     with capture:
         while not inbox.closed:
             match inbox.get(0.25):
                 case Block() as block:
                     tell("block", start=block.start, data=block.data.hex())
                 case MicrophoneLost():
+                    is_deaf = True
                     tell("lost", reason=capture.lost)
-                case MicrophoneFound():
+                case MicrophoneFound() if is_deaf:
+                    is_deaf = False
                     tell("found")
     threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
     tell("stopped", threads=threads, gaps=source.gaps, cpu=sum(os.times()[:2]))

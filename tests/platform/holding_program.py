@@ -15,15 +15,15 @@ LONG_S = 10.0
 
 def main() -> None:
     library = PortAudio(sleep=lambda _seconds: None)
-    stream, _, rate = library.open_input("", rate=16_000, latency_s=0.2)
+    stream = library.open_input("", rate=16_000, latency_s=0.2)
     pause, until = threading.Event(), time.monotonic() + LONG_S
-    while not stream.take(rate // 20, 137).data:  # in the middle of what the server sends at a time
+    while not stream.take(stream.rate // 20, 137).data:  # amid what the server sends at a time
         pause.wait(0.005)
     print("held", flush=True)  # noqa: T201 - whoever started us waits for it
     sys.stdin.readline()
     try:
         while time.monotonic() < until:
-            stream.take(60 * rate, 137)  # looks, and takes nothing
+            stream.take(60 * stream.rate, 137)  # looks, and takes nothing
             pause.wait(0.02)
     except StreamFailed:
         stream.close()

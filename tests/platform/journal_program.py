@@ -28,7 +28,7 @@ from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.journal import sound, turns
 from jarvis_ear.log import journal, setup
-from jarvis_ear.log.setup import last_words, life_told
+from jarvis_ear.log.setup import log_final_error, log_lifecycle
 from jarvis_ear.mute import Mute
 from jarvis_ear.turn_trace.journal_view import TurnLog
 from jarvis_ear.units import Samples, samples
@@ -110,10 +110,10 @@ def main() -> None:
     found = os.fstat(sys.stderr.fileno())
     os.environ["JOURNAL_STREAM"] = f"{found.st_dev}:{found.st_ino}"
     logging.setLogRecordFactory(make)
-    journal.PATIENCE_MS = 5000  # a busy machine shall lose no record here
-    with setup.setup(LogOptions()), life_told():
+    journal.SEND_TIMEOUT_MS = 5000  # a busy machine shall lose no record here
+    with setup.setup(LogOptions()), log_lifecycle():
         live()
-    last_words(ConfigError("backend.url: expected a URL\nmicrophone.rate: unknown"))
+    log_final_error(ConfigError("backend.url: expected a URL\nmicrophone.rate: unknown"))
 
 
 if __name__ == "__main__":

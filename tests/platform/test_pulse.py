@@ -88,7 +88,7 @@ def test_the_monitor_of_the_loudspeaker_is_called_one_and_the_microphone_is_hear
 ):
     server.choose("speaker.monitor")
     with RunningEar(tmp_path, server.environment, *OPTIONS) as ear:
-        ear.wait_for("'default' is the monitor of a loudspeaker, no microphone")
+        ear.wait_for("'default' is the monitor of a loudspeaker, not a microphone")
         ear.wait_until(lambda: ear.ask("status")["state"] == "deaf", within_s=25.0)
         report = ear.ask("status")
         assert report["hears_own_speaker"]

@@ -1,4 +1,4 @@
-"""`jarvis-ear service` as a person meets it."""
+"""The command `jarvis-ear service`."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 from jarvis_ear import cli
 from jarvis_ear.service import command
-from jarvis_ear.service.facts import Layout
+from jarvis_ear.service.probe import Layout
 from jarvis_ear.service.status import Findings
 
 
@@ -16,14 +16,14 @@ def main(*words):
 
 
 @pytest.mark.parametrize("words", [[], ["instal"], ["install", "--nope"], ["status", "x"]])
-def test_who_is_not_understood_is_told(words, capsys):
+def test_misuse_is_reported_in_one_line(words, capsys):
     assert main(*words) == 64
     said = capsys.readouterr().err
     assert said.startswith("jarvis-ear: ")
     assert len(said.splitlines()) == 1
 
 
-def test_an_option_that_is_given_twice_is_a_mistake(capsys):
+def test_an_option_given_twice_is_misuse(capsys):
     assert main("install", "--password-file", "a", "--password-file", "b") == 64
     said = capsys.readouterr().err
     assert said.startswith("jarvis-ear: --password-file: given twice, expected once (see ")
@@ -47,7 +47,7 @@ def test_help_names_the_verbs(capsys):
 
 
 @pytest.mark.parametrize("verb", ["install", "uninstall", "password"])
-def test_who_is_not_root_is_told_so_in_one_line(verb, capsys, monkeypatch):
+def test_without_root_the_error_is_one_line(verb, capsys, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(sys, "argv", ["/opt/bin/jarvis-ear"])
     assert main(verb) == 77
@@ -55,7 +55,7 @@ def test_who_is_not_root_is_told_so_in_one_line(verb, capsys, monkeypatch):
     assert said == (f"jarvis-ear: only root may do this: sudo /opt/bin/jarvis-ear service {verb}\n")
 
 
-def test_a_rehearsal_needs_no_rights_and_changes_nothing(tmp_path, capsys, monkeypatch):
+def test_a_dry_run_needs_no_rights_and_changes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert main("install", "--with-backend", "--dry-run", "--destdir", str(tmp_path)) == 0
     said = capsys.readouterr().out.splitlines()
@@ -70,7 +70,7 @@ def test_destdir_is_also_a_variable(tmp_path, capsys, monkeypatch):
     assert f"would build {tmp_path}/opt/jarvis-ear/releases/" in capsys.readouterr().out
 
 
-def test_uninstalling_what_is_not_there_is_said(tmp_path, capsys):
+def test_uninstalling_nothing_is_reported(tmp_path, capsys):
     assert main("uninstall", "--destdir", str(tmp_path), "--purge") == 0
     assert capsys.readouterr().out == "nothing to do: nothing of it is installed\n"
 
@@ -111,7 +111,7 @@ def test_an_installation_names_the_backend_that_it_talks_to(options, with_backen
     layout = Layout(root=tmp_path)
     layout.at(layout.config).parent.mkdir(parents=True)
     layout.at(layout.config).write_text(f"[backend]\n{options}\n")
-    said = command._what_next(layout, has_password=True, with_backend=with_backend)
+    said = command._next_steps(layout, has_password=True, with_backend=with_backend)
     assert any(line.endswith(words) or words in line for line in said.splitlines())
 
 
@@ -125,6 +125,6 @@ def test_status_has_an_exit_status(report, status, monkeypatch, capsys):
         **report,
     }
     unit = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running"}
-    monkeypatch.setattr(command, "_find_out", lambda: Findings(unit, {}, full))
+    monkeypatch.setattr(command, "_find", lambda: Findings(unit, {}, full))
     assert main("status") == status
     assert "to do" in capsys.readouterr().out

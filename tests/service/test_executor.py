@@ -1,4 +1,4 @@
-"""Steps are done once, said, taken back when the service does not start, and harmless twice."""
+"""Steps are executed, described, rolled back if the service does not start, and idempotent."""
 
 import stat
 import subprocess
@@ -6,15 +6,14 @@ import subprocess
 import pytest
 
 from jarvis_ear.errors import ServiceError
-from jarvis_ear.service.executor import Executor, dry_run, write
+from jarvis_ear.service.executor import Executor, write
 from jarvis_ear.service.steps import (
     Build,
     Enable,
     File,
     Folder,
-    Gone,
-    GoneIfEmpty,
-    Moved,
+    Relocate,
+    Remove,
     Run,
     StartUnit,
     SymbolicLink,
@@ -22,7 +21,7 @@ from jarvis_ear.service.steps import (
 
 
 class Commands:
-    """Stands for the machine: remembers what was run, and fails at what it is told to."""
+    """Fake machine: records the commands, and fails at the given ones."""
 
     def __init__(self, *failing: str) -> None:
         self.failing = list(failing)
@@ -51,7 +50,7 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_every_kind_of_step_makes_what_it_wants(tmp_path, executor):
+def test_every_kind_of_step_has_its_result(tmp_path, executor):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "file").touch()
     (tmp_path / "empty").mkdir()
@@ -60,9 +59,9 @@ def test_every_kind_of_step_makes_what_it_wants(tmp_path, executor):
             Folder(tmp_path / "a" / "b", mode=0o700),
             File(tmp_path / "c" / "secret", b"s", mode=0o600),
             SymbolicLink(tmp_path / "link", tmp_path / "c"),
-            Gone(tmp_path / "old"),
-            GoneIfEmpty(tmp_path / "empty"),
-            GoneIfEmpty(tmp_path / "c"),
+            Remove(tmp_path / "old"),
+            Remove(tmp_path / "empty", only_empty=True),
+            Remove(tmp_path / "c", only_empty=True),
         ]
     )
     assert (mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (0o755, 0o700)
@@ -72,7 +71,7 @@ def test_every_kind_of_step_makes_what_it_wants(tmp_path, executor):
     assert executor.changes == 5
 
 
-def test_done_twice_is_done_once(tmp_path, commands):
+def test_steps_are_idempotent(tmp_path, commands):
     said = []
     steps = [
         Folder(tmp_path / "a"),
@@ -80,7 +79,7 @@ def test_done_twice_is_done_once(tmp_path, commands):
         SymbolicLink(tmp_path / "l", tmp_path / "a"),
         Build(tmp_path / "built", (Folder(tmp_path / "built"),)),
         Run(("reload",)),
-        StartUnit("ear", is_active=True, can_return=False),
+        StartUnit("ear", is_active=True, can_roll_back=False),
     ]
     Executor(said.append, commands).do(steps)
     assert commands.run == ["reload", "systemctl restart ear"]
@@ -90,18 +89,18 @@ def test_done_twice_is_done_once(tmp_path, commands):
     assert (said, again.changes, len(commands.run)) == ([], 0, 2)
 
 
-def test_what_runs_only_after_a_change_and_what_runs_always(executor, commands):
+def test_some_commands_run_always_and_others_only_after_a_change(executor, commands):
     executor.do([Run(("maybe",)), Run(("surely",), always=True)])
     assert commands.run == ["surely"]
 
 
 def test_a_service_that_does_not_run_is_started_though_nothing_changed(executor, commands):
-    executor.do([StartUnit("ear", is_active=False, can_return=False)])
+    executor.do([StartUnit("ear", is_active=False, can_roll_back=False)])
     assert commands.run == ["systemctl restart ear"]
     assert executor.changes == 1
 
 
-def test_what_the_owner_has_changed_stays(tmp_path, executor):
+def test_a_file_of_the_owner_is_never_overwritten(tmp_path, executor):
     file = tmp_path / "config.toml"
     file.write_text("mine")
     executor.do([File(file, b"ours", is_owners=True)])
@@ -116,16 +115,16 @@ def test_a_changed_mode_is_a_difference(tmp_path, executor):
     assert mode(file) == 0o600
 
 
-def test_a_link_is_turned_and_what_it_led_to_stays(tmp_path, executor):
+def test_a_link_is_replaced_and_its_old_target_stays(tmp_path, executor):
     (tmp_path / "1").mkdir()
     executor.do([SymbolicLink(tmp_path / "current", tmp_path / "1")])
     executor.do([SymbolicLink(tmp_path / "current", tmp_path / "2")])
     assert (tmp_path / "current").readlink() == tmp_path / "2"
-    executor.do([Gone(tmp_path / "current")])
+    executor.do([Remove(tmp_path / "current")])
     assert (tmp_path / "1").is_dir()
 
 
-def test_a_failed_command_says_what_it_said(executor, commands):
+def test_the_output_of_a_failed_command_is_shown(executor, commands):
     commands.failing = ["pip install"]
     with pytest.raises(ServiceError, match=r"^pip install ended with status 1\nit broke$"):
         executor.do([Run(("pip", "install"), always=True)])
@@ -136,7 +135,7 @@ def test_a_command_that_may_fail_does_no_harm(executor, commands):
     executor.do([Run(("reload",), always=True, may_fail=True)])
 
 
-def test_half_a_build_is_no_build(tmp_path, executor, commands):
+def test_a_failed_build_is_removed(tmp_path, executor, commands):
     folder = tmp_path / "built"
     commands.failing = ["pip"]
     steps = [Build(folder, (File(folder / "f", b""), Run(("pip",), always=True)))]
@@ -147,14 +146,14 @@ def test_half_a_build_is_no_build(tmp_path, executor, commands):
     assert (folder / "f").exists()
 
 
-def test_what_a_killed_build_left_is_made_again(tmp_path, executor):
+def test_an_incomplete_build_is_built_again(tmp_path, executor):
     folder = tmp_path / "built"
     write(folder / "half", b"", 0o644)
     executor.do([Build(folder, (Folder(folder),))])
     assert not (folder / "half").exists()
 
 
-def test_a_service_that_does_not_start_gives_way_to_the_old_one(tmp_path, executor, commands):
+def test_if_the_new_service_does_not_start_the_old_one_is_restored(tmp_path, executor, commands):
     unit, fresh, current = (tmp_path / name for name in ("unit", "fresh", "current"))
     write(unit, b"old", 0o640)
     current.symlink_to("1")
@@ -169,10 +168,10 @@ def test_a_service_that_does_not_start_gives_way_to_the_old_one(tmp_path, execut
                 File(unit, b"new"),
                 File(fresh, b"new"),
                 SymbolicLink(current, tmp_path / "2"),
-                StartUnit("backend", is_active=True, can_return=True),
-                StartUnit("newcomer", is_active=False, can_return=True),
-                StartUnit("ear", is_active=True, can_return=True),
-                Gone(tmp_path / "1"),
+                StartUnit("backend", is_active=True, can_roll_back=True),
+                StartUnit("newcomer", is_active=False, can_roll_back=True),
+                StartUnit("ear", is_active=True, can_roll_back=True),
+                Remove(tmp_path / "1"),
             ]
         )
     assert (unit.read_bytes(), mode(unit)) == (b"old", 0o640)
@@ -212,13 +211,13 @@ ENABLE, RESTART = "systemctl --quiet enable ear", "systemctl restart ear"
         ),
     ],
 )
-def test_going_back_leaves_it_enabled_and_active_as_it_was_and_says_the_truth(
+def test_a_rollback_restores_enabled_and_active_and_reports_the_result(
     tmp_path, commands, was, failures, words
 ):
     commands.failing = [RESTART] * failures
     unit = tmp_path / "unit"
     write(unit, b"old", 0o644)
-    steps = [File(unit, b"new"), Enable(("ear",)), StartUnit("ear", can_return=True, **was)]
+    steps = [File(unit, b"new"), Enable(("ear",)), StartUnit("ear", can_roll_back=True, **was)]
     with pytest.raises(ServiceError) as error:
         Executor(lambda _line: None, commands).do(steps)
     assert str(error.value).splitlines() == [
@@ -233,33 +232,33 @@ def test_going_back_leaves_it_enabled_and_active_as_it_was_and_says_the_truth(
 def test_what_was_enabled_before_is_not_disabled(tmp_path, executor, commands):
     commands.failing = [RESTART]
     with pytest.raises(ServiceError, match="everything is back"):
-        executor.do([File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_return=True)])
+        executor.do(
+            [File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_roll_back=True)]
+        )
     assert not any("disable" in line for line in commands.run)
 
 
-def test_a_command_that_fails_in_the_middle_of_an_upgrade_is_taken_back_too(
-    tmp_path, executor, commands
-):
+def test_a_failed_command_of_an_upgrade_causes_a_rollback_too(tmp_path, executor, commands):
     unit, old = tmp_path / "unit", tmp_path / "old"
     write(unit, b"old", 0o644)
     write(old, b"secret", 0o600)
     commands.failing = ["make-users"]
-    start = StartUnit("ear", is_active=True, can_return=True)
+    start = StartUnit("ear", is_active=True, can_roll_back=True)
     with pytest.raises(ServiceError, match=r"make-users ended(.|\n)*everything is back as it was$"):
-        executor.do([File(unit, b"new"), Gone(old), Run(("make-users",)), start])
+        executor.do([File(unit, b"new"), Remove(old), Run(("make-users",)), start])
     assert (unit.read_bytes(), old.read_bytes(), mode(old)) == (b"old", b"secret", 0o600)
     assert RESTART not in commands.run
 
 
-def test_what_fails_when_the_new_one_runs_takes_nothing_back(tmp_path, executor, commands):
+def test_a_failure_after_the_start_causes_no_rollback(tmp_path, executor, commands):
     commands.failing = ["clean"]
-    start = StartUnit("ear", is_active=True, can_return=True)
+    start = StartUnit("ear", is_active=True, can_roll_back=True)
     with pytest.raises(ServiceError, match=r"^clean ended with status 1\nit broke$"):
         executor.do([File(tmp_path / "f", b""), start, Run(("clean",))])
     assert (tmp_path / "f").exists()
 
 
-def test_what_cannot_be_put_back_is_said(tmp_path, commands):
+def test_a_file_that_cannot_be_restored_is_reported(tmp_path, commands):
     unit = tmp_path / "folder" / "unit"
     write(unit, b"old", 0o644)
 
@@ -272,53 +271,53 @@ def test_what_cannot_be_put_back_is_said(tmp_path, commands):
         return done
 
     commands.failing = [RESTART]
-    with pytest.raises(ServiceError, match=r"not everything is back.*folder.* could not be put"):
+    with pytest.raises(ServiceError, match=r"not everything is back.*could not be restored"):
         Executor(lambda _line: None, run).do(
-            [File(unit, b"new"), StartUnit("ear", is_active=True, can_return=True)]
+            [File(unit, b"new"), StartUnit("ear", is_active=True, can_roll_back=True)]
         )
 
 
-def test_enabling_what_runs_is_a_change_and_no_reason_to_restart_it(executor, commands):
-    steps = [Enable(("ear",)), StartUnit("ear", is_active=True, can_return=True)]
+def test_enabling_a_running_service_does_not_restart_it(executor, commands):
+    steps = [Enable(("ear",)), StartUnit("ear", is_active=True, can_roll_back=True)]
     executor.do(steps)
     assert (commands.run, executor.changes) == ([ENABLE], 1)
     said = []
-    assert dry_run(steps, said.append) == 1
+    dry_run = Executor(said.append, dry_run=True)
+    dry_run.do(steps)
+    assert dry_run.changes == 1
     assert said == ["enable ear"]
 
 
-def test_a_first_installation_that_does_not_start_stays_to_be_looked_at(
-    tmp_path, executor, commands
-):
+def test_a_first_installation_that_does_not_start_is_not_removed(tmp_path, executor, commands):
     commands.failing = ["systemctl restart ear"]
     with pytest.raises(ServiceError, match="does not start: journalctl -u ear"):
         executor.do(
-            [File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_return=False)]
+            [File(tmp_path / "f", b""), StartUnit("ear", is_active=False, can_roll_back=False)]
         )
     assert (tmp_path / "f").exists()
 
 
-def test_scripts_are_told_where_they_will_stand(tmp_path, executor):
+def test_scripts_of_a_staged_environment_are_relocated(tmp_path, executor):
     write(tmp_path / "bin" / "ear", b"#!/stage/opt/bin/python\n", 0o755)
     (tmp_path / "bin" / "python").symlink_to("/usr/bin/python3")
     write(tmp_path / "pyvenv.cfg", b"home = /usr/bin\n", 0o644)
-    executor.do([Moved(tmp_path, "/stage/opt", "/opt")])
+    executor.do([Relocate(tmp_path, "/stage/opt", "/opt")])
     assert (tmp_path / "bin" / "ear").read_text() == "#!/opt/bin/python\n"
     assert mode(tmp_path / "bin" / "ear") == 0o755
 
 
-def test_what_cannot_be_written_is_said(tmp_path, executor):
+def test_a_file_that_cannot_be_written_is_reported(tmp_path, executor):
     (tmp_path / "file").touch()
     with pytest.raises(ServiceError, match=r"^cannot write .*/file/f \(0644\): File exists$"):
         executor.do([File(tmp_path / "file" / "f", b"")])
 
 
-def test_a_command_that_is_not_there_is_said():
+def test_a_missing_command_is_reported():
     with pytest.raises(ServiceError, match="no-such-command is not installed"):
         Executor(lambda _line: None).do([Run(("no-such-command",), always=True)])
 
 
-def test_a_rehearsal_says_everything_and_does_nothing(tmp_path):
+def test_a_dry_run_describes_everything_and_does_nothing(tmp_path):
     (tmp_path / "there").mkdir()
     said = []
     steps = [
@@ -326,9 +325,9 @@ def test_a_rehearsal_says_everything_and_does_nothing(tmp_path):
         Run(("not", "yet")),
         Build(tmp_path / "b", (Run(("make", "it"), always=True),)),
         Run(("reload",)),
-        StartUnit("ear", is_active=True, can_return=False),
+        StartUnit("ear", is_active=True, can_roll_back=False),
     ]
-    assert dry_run(steps, said.append) == 3
+    Executor(said.append, dry_run=True).do(steps)
     assert said == [f"build {tmp_path}/b", "  run make it", "run reload", "start ear"]
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 

@@ -1,4 +1,4 @@
-"""The plan for each kind of machine and wish, without a machine."""
+"""The plan for each kind of machine and option, without a machine."""
 
 import re
 from dataclasses import replace
@@ -9,16 +9,15 @@ import pytest
 from jarvis_ear.service import plan
 from jarvis_ear.service.command import PACKAGE
 from jarvis_ear.service.credentials import Credential
-from jarvis_ear.service.facts import ALL_CREDENTIALS, Facts, Layout
-from jarvis_ear.service.plan import Wishes
-from jarvis_ear.service.release import Release, of_what_runs
+from jarvis_ear.service.probe import ALL_CREDENTIALS, Layout, Machine, StoredCredentials
+from jarvis_ear.service.release import Release, running_release
 from jarvis_ear.service.steps import (
     Build,
     Enable,
     File,
     Folder,
-    Gone,
-    Moved,
+    Relocate,
+    Remove,
     Run,
     StartUnit,
     SymbolicLink,
@@ -32,17 +31,16 @@ UNITS = (
     "jarvis-ear.sysusers",
     "jarvis-ear.tmpfiles",
 )
-RELEASE = Release(
-    b"wheel", dict.fromkeys(LOCKS, b""), dict.fromkeys(UNITS, b"/opt/jarvis-ear/current")
-)
-FRESH = Facts(python="/usr/bin/python3", python_tag="cpython-311", is_managed=True)
+UNIT = b"/opt/jarvis-ear/current"
+RELEASE = Release(b"wheel", dict.fromkeys(LOCKS, b"") | {f"systemd/{name}": UNIT for name in UNITS})
+FRESH = Machine(python="/usr/bin/python3", python_tag="cpython-311", is_managed=True)
 HERE = Layout()
-SECRET = Credential(b"geheim", is_sealed=False)
-SEALED = Credential(b"...", is_sealed=True)
+SECRET = Credential(b"geheim", is_encrypted=False)
+ENCRYPTED = Credential(b"...", is_encrypted=True)
 
 
-def install(*, layout=HERE, facts=FRESH, **wishes):
-    return plan.install(layout, facts, RELEASE, Wishes(**wishes))
+def install(*, layout=HERE, machine=FRESH, credentials=None, with_backend=False):
+    return plan.install(layout, machine, RELEASE, credentials or {}, with_backend=with_backend)
 
 
 def files(steps):
@@ -77,10 +75,10 @@ def test_a_fresh_machine_gets_everything_in_order():
     assert only(steps, SymbolicLink)[0] == SymbolicLink(
         Path("/opt/jarvis-ear/current"), Path("releases", build.folder.name)
     )
-    assert only(steps, StartUnit) == [StartUnit("jarvis-ear", is_active=False, can_return=False)]
+    assert only(steps, StartUnit) == [StartUnit("jarvis-ear", is_active=False, can_roll_back=False)]
 
 
-def test_the_options_are_the_owners_once_they_are_there():
+def test_existing_options_belong_to_the_owner():
     assert files(install())["/etc/jarvis-ear/config.toml"].is_owners
     assert [path for path, file in files(install()).items() if file.is_owners] == [
         "/etc/jarvis-ear/config.toml"
@@ -98,54 +96,56 @@ def test_the_environment_holds_our_wheel_and_exactly_what_is_locked():
 
 
 def test_the_journals_library_is_built_where_it_can_be():
-    [build] = only(install(facts=replace(FRESH, builds_journal=True)), Build)
+    [build] = only(install(machine=replace(FRESH, builds_journal=True)), Build)
     assert only(build.steps, Run)[-1].argv[-1].endswith("requirements-systemd.txt")
 
 
-def test_the_backend_comes_and_starts_first():
+def test_the_backend_is_installed_and_started_first():
     steps = install(with_backend=True)
     assert [step.service for step in only(steps, StartUnit)] == ["jarvis-backend", "jarvis-ear"]
     assert "/usr/local/lib/systemd/system/jarvis-backend.service" in files(steps)
 
 
-def test_a_backend_that_is_there_stays():
-    steps = install(facts=replace(FRESH, has_backend=True))
+def test_an_installed_backend_stays():
+    steps = install(machine=replace(FRESH, has_backend=True))
     assert [step.service for step in only(steps, StartUnit)] == ["jarvis-backend", "jarvis-ear"]
 
 
 @pytest.mark.parametrize(
-    ("facts", "with_backend"),
+    ("machine", "with_backend"),
     [(replace(FRESH, python_tag="cpython-312"), False), (FRESH, True)],
 )
-def test_another_python_or_other_packages_are_another_release(facts, with_backend):
+def test_another_python_or_other_packages_are_another_release(machine, with_backend):
     [one], [other] = (
         only(install(), Build),
-        only(install(facts=facts, with_backend=with_backend), Build),
+        only(install(machine=machine, with_backend=with_backend), Build),
     )
     assert one.folder != other.folder
 
 
-def test_old_releases_go_when_the_new_one_runs():
+def test_old_releases_are_removed_after_the_start():
     [build] = only(install(), Build)
     old = build.folder.with_name("0.0.9-aaaaaaaa")
-    facts = replace(FRESH, releases=(old, build.folder), has_release=True)
-    steps = install(facts=facts)
-    assert steps[-1] == Gone(old)
-    assert [step for step in only(steps, Gone) if step.path.is_relative_to("/opt")] == [Gone(old)]
+    machine = replace(FRESH, releases=(old, build.folder), has_release=True)
+    steps = install(machine=machine)
+    assert steps[-1] == Remove(old)
+    assert [step for step in only(steps, Remove) if step.path.is_relative_to("/opt")] == [
+        Remove(old)
+    ]
     [start] = only(steps, StartUnit)
-    assert start.can_return
-    assert steps.index(start) < steps.index(Gone(old))
+    assert start.can_roll_back
+    assert steps.index(start) < steps.index(Remove(old))
 
 
 def test_a_running_service_that_starts_at_boot_is_left_alone():
     ear = frozenset({"jarvis-ear"})
-    steps = install(facts=replace(FRESH, active=ear, enabled=ear, has_user=True))
+    steps = install(machine=replace(FRESH, active=ear, enabled=ear, has_user=True))
     assert [step for step in steps if isinstance(step, Run) and step.always] == []
     assert only(steps, StartUnit)[0].is_active
 
 
 def test_without_a_service_manager_nothing_is_started():
-    steps = install(facts=replace(FRESH, is_managed=False))
+    steps = install(machine=replace(FRESH, is_managed=False))
     assert only(steps, StartUnit) == []
     assert [line.split()[0] for line in commands(steps)] == [
         "systemd-sysusers",
@@ -153,26 +153,27 @@ def test_without_a_service_manager_nothing_is_started():
     ]
 
 
-def test_a_password_is_closed_and_kept_only_once():
+def test_a_password_is_private_and_stored_only_once():
     steps = install(credentials={"jarvis-password": SECRET})
     secret = files(steps)["/etc/credstore/jarvis-password"]
     assert (secret.mode, secret.content) == (0o600, b"geheim")
     assert Folder(Path("/etc/credstore"), mode=0o700) in steps
-    assert Gone(Path("/etc/credstore.encrypted/jarvis-password")) in steps
-    assert Gone(Path("/etc/systemd/system/jarvis-ear.service.d/50-credentials.conf")) in steps
+    assert Remove(Path("/etc/credstore.encrypted/jarvis-password")) in steps
+    assert Remove(Path("/etc/systemd/system/jarvis-ear.service.d/50-credentials.conf")) in steps
 
 
-def test_an_encrypted_password_is_said_to_be_so():
-    steps = install(credentials={"jarvis-password": SEALED, "jarvis-jwt-secret": SEALED})
+def test_an_encrypted_password_is_named_in_a_drop_in():
+    steps = install(credentials={"jarvis-password": ENCRYPTED, "jarvis-jwt-secret": ENCRYPTED})
     place = "/etc/systemd/system/{}.service.d/50-credentials.conf"
     ear = files(steps)[place.format("jarvis-ear")].content.decode()
     assert ear == (
         "[Service]\n"
         "LoadCredentialEncrypted=jarvis-password:/etc/credstore.encrypted/jarvis-password\n"
     )
-    assert Gone(Path("/etc/credstore/jarvis-password")) in steps
+    assert Remove(Path("/etc/credstore/jarvis-password")) in steps
     steps = install(
-        with_backend=True, credentials={"jarvis-password": SEALED, "jarvis-jwt-secret": SEALED}
+        with_backend=True,
+        credentials={"jarvis-password": ENCRYPTED, "jarvis-jwt-secret": ENCRYPTED},
     )
     backend = files(steps)[place.format("jarvis-backend")].content.decode()
     assert "jarvis-jwt-secret" in backend
@@ -190,44 +191,46 @@ def lines_of(file):
     return lines
 
 
-def test_the_backend_that_comes_later_gets_what_is_stored_already():
+def test_a_backend_that_is_installed_later_gets_the_stored_credentials():
     """README's two lines, one after the other."""
     stored = frozenset({"jarvis-password"})
-    facts = replace(FRESH, stored=stored, sealed=stored)
-    steps = install(facts=facts, with_backend=True, credentials={"jarvis-jwt-secret": SEALED})
+    machine = replace(FRESH, credentials=StoredCredentials(stored, stored))
+    steps = install(
+        machine=machine, with_backend=True, credentials={"jarvis-jwt-secret": ENCRYPTED}
+    )
     assert dropin(steps, "jarvis-backend") == ["jarvis-password", "jarvis-jwt-secret"]
     assert dropin(steps, "jarvis-ear") == ["jarvis-password"]
 
 
 def test_another_password_leaves_the_other_credentials_to_the_services():
     names = frozenset({"jarvis-password", "jarvis-jwt-secret", "jarvis-bus-key"})
-    facts = replace(FRESH, stored=names, sealed=names, has_backend=True)
-    steps = plan.password(HERE, facts, Wishes(credentials={"jarvis-password": SEALED}))
+    machine = replace(FRESH, credentials=StoredCredentials(names, names), has_backend=True)
+    steps = plan.store(HERE, machine, {"jarvis-password": ENCRYPTED})
     assert set(dropin(steps, "jarvis-backend")) == names
     assert dropin(steps, "jarvis-ear") == ["jarvis-password", "jarvis-bus-key"]
 
 
 def test_a_password_that_cannot_be_encrypted_any_more_leaves_the_encrypted_ones():
     names = frozenset({"jarvis-password", "jarvis-jwt-secret"})
-    facts = replace(FRESH, stored=names, sealed=names, has_backend=True)
-    steps = plan.password(HERE, facts, Wishes(credentials={"jarvis-password": SECRET}))
+    machine = replace(FRESH, credentials=StoredCredentials(names, names), has_backend=True)
+    steps = plan.store(HERE, machine, {"jarvis-password": SECRET})
     assert dropin(steps, "jarvis-backend") == ["jarvis-jwt-secret"]
     assert dropin(steps, "jarvis-ear") is None
-    assert Gone(Path("/etc/systemd/system/jarvis-ear.service.d/50-credentials.conf")) in steps
+    assert Remove(Path("/etc/systemd/system/jarvis-ear.service.d/50-credentials.conf")) in steps
 
 
 def test_stored_credentials_are_not_touched():
     assert not any("credstore" in str(step) for step in install())
 
 
-def test_a_staged_root_is_all_that_is_written_to(tmp_path):
-    steps = install(layout=Layout(root=tmp_path), facts=replace(FRESH, is_managed=False))
+def test_only_the_staged_root_is_written_to(tmp_path):
+    steps = install(layout=Layout(root=tmp_path), machine=replace(FRESH, is_managed=False))
     written = [step.path for step in steps if isinstance(step, Folder | File | SymbolicLink)]
     assert all(path.is_relative_to(tmp_path) for path in written)
     assert (commands(steps), only(steps, StartUnit)) == ([], [])
     [build] = only(steps, Build)
-    [moved] = only(build.steps, Moved)
-    assert moved.was == str(tmp_path) + moved.will_be
+    [moved] = only(build.steps, Relocate)
+    assert moved.old == str(tmp_path) + moved.new
     assert only(steps, SymbolicLink)[1].target == Path("/opt/jarvis-ear/current/bin/jarvis-ear")
 
 
@@ -238,37 +241,36 @@ def test_another_home_is_written_into_the_units():
 
 
 @pytest.mark.parametrize("layout", [HERE, PACKAGE, Layout(root=Path("/stage"))])
-def test_the_explanations_of_the_journal_lead_to_a_page_that_is_installed(layout):
-    steps = plan.install(layout, FRESH, of_what_runs(), Wishes())
+def test_the_catalog_refers_to_an_installed_page(layout):
+    steps = plan.install(layout, FRESH, running_release(), {}, with_backend=False)
     catalog = files(steps)[str(layout.at(layout.catalog))].content.decode()
     leads_to = set(re.findall("^Documentation: file://(.*)$", catalog, re.MULTILINE))
     assert leads_to == {str(layout.pages / "journal.md")}
     assert all(str(layout.at(Path(page))) in files(steps) for page in leads_to)
-    gone = only(plan.uninstall(layout, FRESH, purge=False), Gone)
-    assert Gone(layout.at(layout.pages)) in gone
+    gone = only(plan.uninstall(layout, FRESH, purge=False), Remove)
+    assert Remove(layout.at(layout.pages)) in gone
 
 
-def test_another_password_restarts_what_runs():
+def test_a_new_password_restarts_running_services():
     running = replace(FRESH, active=frozenset({"jarvis-ear"}), has_backend=True)
-    wishes = Wishes(credentials={"jarvis-password": SECRET})
-    steps = plan.password(HERE, running, wishes)
+    steps = plan.store(HERE, running, {"jarvis-password": SECRET})
     assert list(files(steps)) == ["/etc/credstore/jarvis-password"]
-    assert only(steps, StartUnit) == [StartUnit("jarvis-ear", is_active=True, can_return=True)]
+    assert only(steps, StartUnit) == [StartUnit("jarvis-ear", is_active=True, can_roll_back=True)]
 
 
-def test_another_password_stays_though_what_did_not_run_before_does_not_run():
+def test_a_new_password_stays_even_if_a_failing_service_still_fails():
     failing = replace(FRESH, starting=frozenset({"jarvis-ear"}))
-    steps = plan.password(HERE, failing, Wishes(credentials={"jarvis-password": SECRET}))
-    expected = StartUnit("jarvis-ear", is_active=False, can_return=False, is_starting=True)
+    steps = plan.store(HERE, failing, {"jarvis-password": SECRET})
+    expected = StartUnit("jarvis-ear", is_active=False, can_roll_back=False, is_starting=True)
     assert only(steps, StartUnit) == [expected]
 
 
-def test_an_upgrade_knows_what_is_on_its_way_and_what_starts_at_boot():
+def test_an_upgrade_knows_starting_and_enabled_services():
     ear = frozenset({"jarvis-ear"})
-    steps = install(facts=replace(FRESH, starting=ear, enabled=ear, has_release=True))
+    steps = install(machine=replace(FRESH, starting=ear, enabled=ear, has_release=True))
     assert only(steps, Enable) == []
     assert only(steps, StartUnit) == [
-        StartUnit("jarvis-ear", is_active=False, can_return=True, is_starting=True)
+        StartUnit("jarvis-ear", is_active=False, can_roll_back=True, is_starting=True)
     ]
 
 
@@ -276,9 +278,9 @@ INSTALLED = replace(FRESH, has_release=True, has_user=True, has_backend=True)
 OWNERS = ("/etc/jarvis-ear", "/var/lib/jarvis-ear", "/etc/credstore/jarvis-password")
 
 
-def test_uninstalling_leaves_what_is_the_owners():
+def test_uninstalling_keeps_the_files_of_the_owner():
     steps = plan.uninstall(HERE, INSTALLED, purge=False)
-    gone = [str(step.path) for step in only(steps, Gone)]
+    gone = [str(step.path) for step in only(steps, Remove)]
     assert steps[0].argv == (
         "systemctl",
         "--quiet",
@@ -294,15 +296,15 @@ def test_uninstalling_leaves_what_is_the_owners():
 
 def test_purging_leaves_nothing():
     steps = plan.uninstall(HERE, INSTALLED, purge=True)
-    assert set(OWNERS) <= {str(step.path) for step in only(steps, Gone)}
+    assert set(OWNERS) <= {str(step.path) for step in only(steps, Remove)}
     assert commands(steps)[-1] == "userdel jarvis-ear"
-    gone = {str(step.path) for step in only(steps, Gone)}
+    gone = {str(step.path) for step in only(steps, Remove)}
     for folder in ("/etc/credstore", "/etc/credstore.encrypted"):
         assert {f"{folder}/{name}" for name in ALL_CREDENTIALS} <= gone
 
 
-def test_a_staged_root_is_uninstalled_without_the_machine(tmp_path):
-    facts = replace(INSTALLED, is_managed=False, has_user=False)
-    steps = plan.uninstall(Layout(root=tmp_path), facts, purge=True)
+def test_uninstalling_from_a_staged_root_runs_no_commands(tmp_path):
+    machine = replace(INSTALLED, is_managed=False, has_user=False)
+    steps = plan.uninstall(Layout(root=tmp_path), machine, purge=True)
     assert commands(steps) == []
-    assert all(step.path.is_relative_to(tmp_path) for step in only(steps, Gone))
+    assert all(step.path.is_relative_to(tmp_path) for step in only(steps, Remove))

@@ -1,4 +1,4 @@
-"""What is installed is what runs, as a wheel that pip takes, the same one every time."""
+"""A release is made from the running packages: a reproducible wheel that pip accepts."""
 
 import io
 import subprocess
@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear import __version__
-from jarvis_ear.service.release import PAGES, PROGRAMS, of_what_runs
+from jarvis_ear.service.release import PAGES, PROGRAMS, running_release
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def release():
-    return of_what_runs()
+    return running_release()
 
 
 def test_it_has_both_packages_the_locks_and_the_units(release):
@@ -32,8 +32,8 @@ def test_it_has_both_packages_the_locks_and_the_units(release):
 
 
 def test_it_is_the_same_every_time(release):
-    assert of_what_runs().wheel == release.wheel
-    assert release.name("cpython-311", ()) == of_what_runs().name("cpython-311", ())
+    assert running_release().wheel == release.wheel
+    assert release.name("cpython-311", ()) == running_release().name("cpython-311", ())
     assert release.name("cpython-311", ("a",)) != release.name("cpython-311", ("b",))
 
 
@@ -61,8 +61,8 @@ def test_pip_installs_it_and_it_can_be_made_again_from_there(release, tmp_path):
     there = tmp_path / "there"
     again = (
         "import sys, sysconfig; sysconfig.get_path = lambda name: sys.argv[1];"
-        "from jarvis_ear.service.release import of_what_runs;"
-        "sys.stdout.buffer.write(of_what_runs().wheel)"
+        "from jarvis_ear.service.release import running_release;"
+        "sys.stdout.buffer.write(running_release().wheel)"
     )
     made = subprocess.run(
         [sys.executable, "-c", again, there],

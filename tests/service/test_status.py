@@ -1,8 +1,8 @@
-"""The screen says how the service does, and what to do about it."""
+"""The screen shows the state of the service, and what to do about a problem."""
 
 import pytest
 
-from jarvis_ear.service.facts import StoredCredentials
+from jarvis_ear.service.probe import StoredCredentials
 from jarvis_ear.service.status import Findings, advice, screen
 
 RUNNING = {
@@ -50,11 +50,11 @@ def test_all_is_well():
     )
 
 
-def test_what_is_odd_is_shown():
+def test_unusual_properties_are_shown():
     odd = RUNNING | {"NRestarts": "3", "UnitFileState": "disabled", "Result": "watchdog"}
     text = screen(Findings(odd, RUNNING, HEARING | {"heard_s_ago": None, "turns": []}))
     assert "last result watchdog" in text
-    assert "restarts      3 by itself" in text
+    assert "restarts      3 automatic" in text
     assert "at boot       no (disabled)" in text
     assert "last sound never" in text
     assert "jarvis-backend  active (running)" in text
@@ -62,12 +62,12 @@ def test_what_is_odd_is_shown():
 
 def test_the_stored_credentials_are_listed_by_name():
     names = frozenset({"jarvis-password", "jarvis-bus-key"})
-    kept = StoredCredentials(names, frozenset({"jarvis-password"}))
-    text = screen(Findings(RUNNING, MISSING, HEARING, kept=kept))
+    stored = StoredCredentials(names, frozenset({"jarvis-password"}))
+    text = screen(Findings(RUNNING, MISSING, HEARING, credentials=stored))
     assert "credentials     jarvis-bus-key (for root only), jarvis-password (encrypted)\n" in text
-    kept = StoredCredentials(names, names, is_complete=False)
-    text = screen(Findings(RUNNING, MISSING, HEARING, kept=kept))
-    assert "jarvis-password (encrypted), what is not encrypted is shown to root only\n" in text
+    stored = StoredCredentials(names, names, is_complete=False)
+    text = screen(Findings(RUNNING, MISSING, HEARING, credentials=stored))
+    assert "jarvis-password (encrypted), unencrypted ones are shown to root only\n" in text
 
 
 def test_who_muted_it_is_shown():
@@ -85,7 +85,7 @@ def test_who_muted_it_is_shown():
             "configuration has a mistake",
         ),
         (Findings(RUNNING), "does not answer"),
-        (Findings(RUNNING, refused="as root"), "as root"),
+        (Findings(RUNNING, refusal="as root"), "as root"),
         (Findings(RUNNING, report=HEARING | {"muted_by": ["owner"]}), "jarvis-ear unmute"),
         (Findings(RUNNING, report=HEARING | {"muted_by": ["clock"]}), "by the clock"),
         (Findings(RUNNING, report=HEARING | {"muted_by": ["bus"]}), "by the event bus"),
@@ -97,12 +97,12 @@ def test_who_muted_it_is_shown():
         (Findings(RUNNING, report=HEARING), "all is well"),
     ],
 )
-def test_there_is_always_something_to_do_or_nothing(findings, words):
+def test_there_is_always_advice(findings, words):
     assert words in advice(findings)
     assert words in screen(findings)
 
 
-def test_a_deaf_ear_says_why():
+def test_the_reason_of_deafness_is_shown():
     assert "\n  deaf          it gives only zeros\n" in screen(
         Findings(RUNNING, report=HEARING | DEAF)
     )

@@ -16,7 +16,7 @@ def away(clock):
     return BackendOutage(monotonic=clock.monotonic, wall=lambda: datetime(2026, 5, 1, 12, 3))  # noqa: DTZ001 - the wall's
 
 
-def test_it_says_since_when(away, clock):
+def test_it_reports_since_when(away, clock):
     said = []
     for connected in (True, False, False, False, True, False):
         said.append(away.look(connected=connected, refused=False))
@@ -24,5 +24,5 @@ def test_it_says_since_when(away, clock):
     assert said == ["", "", "", "backend away since 12:03", "", ""]
 
 
-def test_a_refused_password_is_said_at_once(away):
+def test_a_refused_password_is_reported_at_once(away):
     assert away.look(connected=False, refused=True) == "the backend does not accept the password"

@@ -19,7 +19,7 @@ START = replace(IDLE, hearing=False, proofs=0)
         (replace(START, proofs=1), "waiting for the microphone"),
         (replace(START, proofs=1, stuck=("sound",)), "waiting for the microphone"),
         (replace(IDLE, state=State.LISTENING), "heard the wake word"),
-        (replace(IDLE, state=State.CAPTURING), "capturing a sentence"),
+        (replace(IDLE, state=State.CAPTURING), "capturing an utterance"),
         (replace(IDLE, state=State.THINKING), "thinking"),
         (replace(IDLE, state=State.SPEAKING), "speaking"),
         (replace(IDLE, state=State.FOLLOW_UP), "listening for a follow-up"),
@@ -54,18 +54,18 @@ START = replace(IDLE, hearing=False, proofs=0)
         (replace(IDLE, reload="2 mistakes"), "listening; 2 mistakes"),
     ],
 )
-def test_words(condition, words):
+def test_status_text(condition, words):
     assert status(condition) == words
 
 
-def test_a_reason_without_end_is_shortened():
+def test_a_long_reason_is_truncated():
     words = status(replace(DEAF, lost="x" * 1000 + "\nmore"))
     assert len(words) < 150
     assert words.endswith("xxx...)")
 
 
 @pytest.mark.parametrize("state", State)
-def test_every_state_has_words(state):
+def test_every_state_has_a_text(state):
     assert status(replace(IDLE, state=state))
 
 
@@ -81,5 +81,5 @@ def test_every_state_has_words(state):
         (replace(MUTED, proofs=0), False),
     ],
 )
-def test_when_the_start_is_over(condition, ready):
+def test_when_the_service_is_ready(condition, ready):
     assert condition.is_ready is ready

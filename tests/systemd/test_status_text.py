@@ -10,23 +10,23 @@ START = Condition(State.IDLE, hearing=False, proofs=0)
 
 
 class Manager:
-    """Notes what it is told."""
+    """Records the messages."""
 
     def __init__(self):
-        self.told = []
+        self.sent = []
 
     def tell(self, *assignments):
-        self.told.append(assignments)
+        self.sent.append(assignments)
 
 
-class Dog:
-    """Is hungry when it is told to."""
+class FakeWatchdog:
+    """A watchdog that is due when the test says so."""
 
     def __init__(self):
-        self.hungry = False
+        self.due = False
 
     def is_due(self):
-        return self.hungry
+        return self.due
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def service(manager):
     return Service(manager, monotonic=lambda: 12.5)
 
 
-def test_a_start_says_each_thing_once(service, manager):
+def test_a_start_reports_each_status_once(service, manager):
     service.starting()
     for condition in (START, START, IDLE, IDLE):
-        service.look(condition, Dog())
-    assert manager.told == [
+        service.look(condition, FakeWatchdog())
+    assert manager.sent == [
         ("STATUS=starting: loading the models",),
         ("STATUS=starting: the wake model is not warm yet",),
         ("STATUS=listening",),
@@ -51,34 +51,34 @@ def test_a_start_says_each_thing_once(service, manager):
     ]
 
 
-def test_the_status_changes_when_the_words_do(service, manager):
+def test_a_status_is_sent_only_when_it_changes(service, manager):
     for state in (State.IDLE, State.IDLE, State.THINKING, State.THINKING, State.IDLE):
-        service.look(replace(IDLE, state=state), Dog())
-    statuses = [said[-1] for said in manager.told if "READY=1" not in said]
+        service.look(replace(IDLE, state=state), FakeWatchdog())
+    statuses = [said[-1] for said in manager.sent if "READY=1" not in said]
     assert statuses == ["STATUS=listening", "STATUS=thinking", "STATUS=listening"]
 
 
 def test_the_watchdog_is_fed_when_it_is_due(service, manager):
-    dog = Dog()
-    service.look(IDLE, dog)
-    dog.hungry = True
-    service.look(IDLE, dog)
-    assert manager.told[-1] == ("WATCHDOG=1",)
-    assert manager.told.count(("WATCHDOG=1",)) == 1
+    watchdog = FakeWatchdog()
+    service.look(IDLE, watchdog)
+    watchdog.due = True
+    service.look(IDLE, watchdog)
+    assert manager.sent[-1] == ("WATCHDOG=1",)
+    assert manager.sent.count(("WATCHDOG=1",)) == 1
 
 
-def test_a_reload_is_told_and_ends_with_ready(service, manager):
-    service.look(IDLE, Dog())
+def test_a_reload_is_reported_and_ends_with_ready(service, manager):
+    service.look(IDLE, FakeWatchdog())
     service.reloading()
-    service.look(IDLE, Dog())
-    assert manager.told[-2:] == [
+    service.look(IDLE, FakeWatchdog())
+    assert manager.sent[-2:] == [
         ("RELOADING=1", "MONOTONIC_USEC=12500000"),
         ("READY=1", "STATUS=listening"),
     ]
 
 
-def test_after_stopping_nothing_is_said(service, manager):
+def test_after_stopping_nothing_is_sent(service, manager):
     service.stopping()
     service.stopping()
-    service.look(IDLE, Dog())
-    assert manager.told == [("STOPPING=1", "STATUS=stopping")]
+    service.look(IDLE, FakeWatchdog())
+    assert manager.sent == [("STOPPING=1", "STATUS=stopping")]

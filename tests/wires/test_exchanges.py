@@ -1,4 +1,4 @@
-"""Recorded turns through the codecs: what one side wrote the other reads, and would write again."""
+"""Recorded turns through the codecs: each side reads what the other wrote, and writes it again."""
 
 import json
 from datetime import datetime
@@ -64,9 +64,9 @@ def test_socket_io():
     sent = dict(said_by("voice_socketio", "client"))
     chunk = sent[socketio.AUDIO_CHUNK]
     messages = [
-        AudioStart("probe"),
-        AudioChunk("probe", socketio._audio(chunk), 0),
-        AudioEnd("probe"),
-        Ping("probe"),
+        AudioStart(),
+        AudioChunk(socketio._audio(chunk)),
+        AudioEnd(),
+        Ping(),
     ]
-    assert dict(socketio.encode(message) for message in messages) == sent
+    assert dict(socketio.encode(message, "probe") for message in messages) == sent

@@ -1,4 +1,4 @@
-"""Every validator of the wire takes anything: a message, or a RemoteProtocolError, and soon."""
+"""Any payload becomes a message or a RemoteProtocolError, in bounded time."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""JSON objects become dataclasses, or the peer's fault."""
+"""JSON objects become dataclasses, or a RemoteProtocolError."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.wires import json_fields
+from jarvis_ear.wires.json_fields import Vocabulary, printable
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,27 @@ def test_what_is_no_object_is_refused(text):
 def test_any_text_is_an_object_or_refused(text):
     with suppress(RemoteProtocolError):
         assert isinstance(json_fields.read_object(text), dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    sample_rate: int
+
+
+WORDS = Vocabulary[Hello]({"hello": Hello})
+
+
+def test_there_and_back():
+    assert WORDS.encode(Hello(16_000)) == '{"type":"hello","sampleRate":16000}'
+    assert WORDS.decode('{"type": "hello", "sampleRate": 8000, "more": 1}') == Hello(8000)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"type":["hello"]}', '{"type":"hi"}'])
+def test_other_words(text):
+    with pytest.raises(RemoteProtocolError):
+        WORDS.decode(text)
+
+
+def test_what_could_move_a_terminal_becomes_a_space():
+    assert printable("a\x1b[2Jb\nc\u202ed\ud800e") == "a [2Jb c d e"
+    assert printable("schön · 時間") == "schön · 時間"

@@ -1,4 +1,4 @@
-"""A session is announced, carried and stopped; whoever answers otherwise is told apart."""
+"""A session is created, used and stopped; each other answer is an error of its kind."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ class SessionServer:
 
 @contextlib.asynccontextmanager
 async def link_to(url):
-    link = WebSocketLink(SessionHandshake(url), SessionDialect("den"), TIMING, lambda: None)
+    link = WebSocketLink(SessionHandshake(url), SessionDialect(), TIMING, lambda: None)
     try:
         yield link
     finally:
@@ -64,7 +64,7 @@ async def link_to(url):
 
 
 def opened(server, token=None):
-    async def story():
+    async def scenario():
         async with serving(server.app()) as url:
             async with link_to(url) as link:
                 await link.open(token)
@@ -72,7 +72,7 @@ def opened(server, token=None):
             await asyncio.sleep(0)
         return server.asked
 
-    return asyncio.run(story())
+    return asyncio.run(scenario())
 
 
 def test_a_session_from_its_announcement_to_its_end():
@@ -115,10 +115,10 @@ def test_a_stop_that_nobody_answers_is_not_waited_for():
 def test_any_other_answer_is_an_error_of_its_kind(status, body, kind):
     server = SessionServer(status, body)
 
-    async def story():
+    async def scenario():
         async with serving(server.app()) as url, link_to(url) as link:
             with pytest.raises(kind):
                 await link.open(None)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     assert len(server.asked) == 1

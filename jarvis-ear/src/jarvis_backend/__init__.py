@@ -1,1 +1,1 @@
-"""The reference backend: it hears what the ear sends, understands, thinks, and answers aloud."""
+"""The reference backend: speech-to-text, an answer, and text-to-speech on every wire of the ear."""

@@ -1,4 +1,4 @@
-"""Agents: the ears that are connected, and the Socket.IO rooms they are in."""
+"""The satellites that are connected by Socket.IO, and their rooms."""
 
 import asyncio
 import json
@@ -12,17 +12,17 @@ from socketio.async_pubsub_manager import AsyncPubSubManager
 from jarvis_backend.message_queue import Message, MessageQueue
 
 CHANNEL: Final = "socketio"
-"""With the prefix of our keys it is what an emitter of the library is given."""
+"""Channel of the message queue; an emitter of the library uses it with the prefix of the queue."""
 
 QUEUE_MESSAGES: Final = 256
-"""Messages of other processes that may wait; they are few and small."""
+"""Messages of other processes that may wait."""
 
 
 class QueuedRooms(AsyncPubSubManager):  # type: ignore[misc]  # the package has no types
-    """The library's manager of rooms, carried by our queue. Lives on the loop.
+    """The library's manager of rooms on our message queue. Lives on the loop.
 
-    What a satellite is told by the process that it talks to does not go through the queue: no sound
-    leaves the process. Queue: ``QUEUE_MESSAGES``; the newest is dropped and counted in ``dropped``.
+    Messages to a satellite of the same process do not pass the queue, so no sound leaves it.
+    Bound: ``QUEUE_MESSAGES``. Policy: the newest message is dropped. Counter: ``dropped``.
     """
 
     name = "queue"
@@ -30,7 +30,7 @@ class QueuedRooms(AsyncPubSubManager):  # type: ignore[misc]  # the package has 
     def __init__(self, queue: MessageQueue) -> None:
         super().__init__(channel=CHANNEL)
         self._queue = queue
-        self._told: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MESSAGES)
+        self._messages: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MESSAGES)
         self.dropped = 0
         queue.subscribe(CHANNEL, self._hear)
 
@@ -46,31 +46,31 @@ class QueuedRooms(AsyncPubSubManager):  # type: ignore[misc]  # the package has 
 
     async def _listen(self) -> AsyncGenerator[Message, None]:
         while True:
-            yield await self._told.get()
+            yield await self._messages.get()
 
     def _hear(self, message: Message) -> None:
         try:
-            self._told.put_nowait(message)
+            self._messages.put_nowait(message)
         except asyncio.QueueFull:
             self.dropped += 1
 
 
 def room_of(agent_id: str) -> str:
-    """Return the room in which the satellite of that name is."""
+    """Return the room of the satellite ``agent_id``."""
     return f"agent:{agent_id}"
 
 
 KEEP_S: Final = 15.0
-"""How long others believe in what a process has said of its satellites."""
+"""Seconds after which the satellites of a silent process are forgotten."""
 
 REFRESH_S: Final = 5.0
-"""How often it is said again."""
+"""Seconds after which an unchanged list is published again."""
 
 _KEY: Final = "agents:"
 
 
-class Doing(StrEnum):
-    """What goes on with a satellite."""
+class AgentState(StrEnum):
+    """What the backend does for a satellite."""
 
     LISTENING = "listening"
     RECORDING = "recording"
@@ -82,8 +82,8 @@ class Agent:
     """One connected satellite. Lives on the loop."""
 
     agent_id: str
-    """The name it gives itself; the connection's own until it has said one."""
-    doing: Doing
+    """Its name; until it has sent one, the id of the connection."""
+    state: AgentState
     since: float
     """When it connected, in seconds since 1970."""
 
@@ -91,81 +91,75 @@ class Agent:
 class Agents:
     """The satellites by connection. Lives on the loop.
 
-    This process's own are known at once. The others are told through the queue, each process all of
-    its own at a time, so that one that died is forgotten by itself.
+    Each process stores the list of its satellites in the queue, where it expires if the process
+    dies.
     """
 
     def __init__(self, queue: MessageQueue, now: Callable[[], float]) -> None:
-        """Share by ``queue``; ``now`` is a wall clock."""
+        """Share the list by ``queue``; ``now`` is a wall clock."""
         self._queue = queue
         self._now = now
         self._by_sid: dict[str, Agent] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        queue.when_there(self._tell)
+        queue.when_connected(self._publish_agents)
 
-    def joined(self, sid: str) -> None:
-        """Note that a satellite has connected."""
-        self._by_sid[sid] = Agent(sid, Doing.LISTENING, self._now())
+    def add(self, sid: str) -> None:
+        """Add the satellite of the connection ``sid``."""
+        self._by_sid[sid] = Agent(sid, AgentState.LISTENING, self._now())
         self._changed.set()
 
-    def left(self, sid: str) -> None:
-        """Note that it has gone."""
+    def remove(self, sid: str) -> None:
+        """Remove the satellite of a connection."""
         self._by_sid.pop(sid, None)
         self._changed.set()
 
-    def is_called(self, sid: str, agent_id: str) -> None:
-        """Note its name."""
-        agent = self._by_sid.get(sid)
-        if agent is not None and agent.agent_id != agent_id:
-            agent.agent_id = agent_id
-            self._changed.set()
-
-    def is_doing(self, sid: str, doing: Doing) -> None:
-        """Note what it does."""
+    def update(
+        self, sid: str, *, agent_id: str | None = None, state: AgentState | None = None
+    ) -> None:
+        """Set the name or the state of a satellite."""
         agent = self._by_sid.get(sid)
         if agent is not None:
-            agent.doing = doing
+            agent.agent_id = agent_id or agent.agent_id
+            agent.state = state or agent.state
             self._changed.set()
 
     async def everywhere(self) -> list[dict[str, Any]]:
-        """Return the satellites of all processes, as JSON, by name."""
-        fields = await self._queue.fetch_all(_KEY)
-        found = self._own() + [agent for text in fields for agent in self._of_others(text)]
+        """Return the satellites of all processes, sorted by name, as JSON."""
+        found = self._own()
+        for text in await self._queue.fetch_all(_KEY):
+            stored = json.loads(text)
+            if stored["process"] != self._queue.process_id:
+                found += stored["agents"]
         return sorted(found, key=lambda agent: str(agent["agentId"]))
 
     async def start(self) -> None:
-        """Begin to tell the others."""
-        self._task = asyncio.create_task(self._keep_telling())
+        """Start publishing the list."""
+        self._task = asyncio.create_task(self._keep_publishing())
 
     async def aclose(self) -> None:
-        """Tell them no more."""
+        """Stop publishing, and delete the list."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
-        await self._queue.forget(_KEY + self._queue.process_id)
+        await self._queue.delete(_KEY + self._queue.process_id)
 
-    async def _keep_telling(self) -> None:
+    async def _keep_publishing(self) -> None:
         while True:
             try:
                 async with asyncio.timeout(REFRESH_S):
                     await self._changed.wait()
             except TimeoutError:
-                pass  # nothing is new, and the others begin to doubt
+                pass  # unchanged, but it would expire
             self._changed.clear()
-            await self._tell()
+            await self._publish_agents()
 
-    async def _tell(self) -> None:
-        said = json.dumps({"process": self._queue.process_id, "agents": self._own()})
-        await self._queue.store(_KEY + self._queue.process_id, said, KEEP_S)
-
-    def _of_others(self, text: str) -> list[dict[str, Any]]:
-        fields = json.loads(text)
-        return [] if fields["process"] == self._queue.process_id else list(fields["agents"])
+    async def _publish_agents(self) -> None:
+        text = json.dumps({"process": self._queue.process_id, "agents": self._own()})
+        await self._queue.store(_KEY + self._queue.process_id, text, KEEP_S)
 
     def _own(self) -> list[dict[str, Any]]:
-        return [_report(agent) for agent in self._by_sid.values()]
-
-
-def _report(agent: Agent) -> dict[str, Any]:
-    return {"agentId": agent.agent_id, "state": agent.doing.value, "since": agent.since}
+        return [
+            {"agentId": agent.agent_id, "state": agent.state.value, "since": agent.since}
+            for agent in self._by_sid.values()
+        ]

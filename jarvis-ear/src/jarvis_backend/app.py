@@ -1,52 +1,51 @@
-"""The ASGI application: engines, conversation and wires put together. No decisions here."""
+"""The ASGI application: assembles engines, conversation and wires."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
-from typing import Final, Protocol
+from typing import Final
 
 import socketio
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from jarvis_backend.agents import Agents, QueuedRooms
-from jarvis_backend.auth import AccessRules, Auth, LoginLimiter, Password
+from jarvis_backend.auth import Auth, LoginLimiter, Password
 from jarvis_backend.config import BackendConfig, load
 from jarvis_backend.conversation import Conversation, Engines
-from jarvis_backend.endpoints.event_bus import event_bus_routes
-from jarvis_backend.endpoints.http import HttpDoor, console_routes, health_routes, status_routes
+from jarvis_backend.endpoints.event_bus import EventBus, event_bus_routes
+from jarvis_backend.endpoints.http import console_routes, health_routes, require, status_routes
 from jarvis_backend.endpoints.login import login_routes
 from jarvis_backend.endpoints.realtime_wav import realtime_routes
 from jarvis_backend.endpoints.session_pcm import session_pcm_routes
-from jarvis_backend.endpoints.socket import SocketDoor
 from jarvis_backend.endpoints.voice_socketio import VoiceNamespace
 from jarvis_backend.endpoints.voice_ws import voice_ws_routes
+from jarvis_backend.endpoints.websocket import WebSocketRoute
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
-from jarvis_backend.event_bus import EventBus, QueueSync, SharedSeal
-from jarvis_backend.flood_gate import FloodGate
 from jarvis_backend.host_check import HostCheck, HostRules
-from jarvis_backend.message_queue import MessageQueue, NoQueue
-from jarvis_backend.redis_queue import RedisQueue
+from jarvis_backend.message_queue import MessageQueue, RedisQueue
+from jarvis_backend.rate_limit import SocketIoLimiter
 from jarvis_backend.sessions import Sessions
 
 _LOG: Final = logging.getLogger(__name__)
 
 SOCKETIO_PATH: Final = "/socket.io"
-"""Where Socket.IO clients look for their server."""
+"""Default path of Socket.IO clients."""
 
 PING_INTERVAL_S: Final = 25
-"""As the backend this one stands in for: how often the server asks whether a satellite lives."""
+"""Seconds between pings of a satellite, as in the production backend."""
 
 PING_TIMEOUT_S: Final = 10
-"""And how long it waits for the answer."""
+"""Maximum seconds until the answer."""
 
 
 def create_app(
@@ -55,10 +54,10 @@ def create_app(
     *,
     now: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
-    """Build the application. Nothing is loaded and nothing listens until a server runs it.
+    """Build the application. A server loads its models when it starts it.
 
-    Without ``config`` the options come from the environment; ``engines`` and the monotonic clock
-    ``now`` are given by tests.
+    Without ``config`` the options come from the environment. Tests pass ``engines``, and a
+    monotonic clock as ``now``.
     """
     config = config or load()
     engines = engines or choose_engines(config)
@@ -71,9 +70,23 @@ def create_app(
     rooms = QueuedRooms(queue)
     sio = _socketio_server(config, rules, rooms)
     sio.register_namespace(voice)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        warm_up = asyncio.create_task(_prepare(engines))
+        await queue.start()
+        await agents.start()
+        try:
+            yield
+        finally:
+            warm_up.cancel()
+            for each in (voice, engines, rooms, agents, queue):
+                await each.aclose()
+            await sio.shutdown()
+
     app = FastAPI(
         title="Jarvis reference backend",
-        lifespan=_lifespan(engines, [queue, agents], [voice, engines, rooms, agents, queue], sio),
+        lifespan=lifespan,
         openapi_url=None,
     )
     if config.allow_origins:
@@ -83,123 +96,90 @@ def create_app(
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         )
-    admission = AccessRules(auth, require_token=config.require_token)
 
-    def shows_token(headers: Headers) -> bool:
+    def has_token(headers: Headers) -> bool:
         offered = headers.get("sec-websocket-protocol", "").split(",")[0].strip()
-        return admission.is_shown_token(headers.get("authorization"), [offered])
+        return auth.has_token(headers.get("authorization"), [offered])
 
-    app.add_middleware(HostCheck, rules=rules, shows_token=shows_token)
-    app.add_exception_handler(ClientDisconnect, _left)
+    app.add_middleware(HostCheck, rules=rules, has_token=has_token)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.include_router(login_routes(auth, LoginLimiter(config.limits.guesses_per_min, queue, now)))
     app.include_router(health_routes(engines, _version(), now))
 
-    def door() -> SocketDoor:
-        return SocketDoor(admission, config.limits, now)
+    def route() -> WebSocketRoute:
+        return WebSocketRoute(auth, config.limits, now)
 
-    app.include_router(  # before the others: its path is the owner's choice, and the first one wins
-        realtime_routes(door(), config.realtime_path, conversation, config.limits, time.time)
+    app.include_router(  # first, because the owner may choose the path of another wire
+        realtime_routes(route(), config.realtime_path, conversation, config.limits, time.time)
     )
-    app.include_router(voice_ws_routes(door(), conversation, config.limits))
-    http_door = HttpDoor(admission)
+    app.include_router(voice_ws_routes(route(), conversation, config.limits))
+    require_access = require(auth)
     sessions = Sessions(config.limits.connections, queue)
-    app.include_router(session_pcm_routes(door(), http_door, conversation, config.limits, sessions))
-    seal = _seal(config, queue)
-    bus = EventBus(QueueSync(queue), seal.write, time.time, queue)
-    app.include_router(event_bus_routes(door(), bus, seal, time.time))
-    app.include_router(status_routes(http_door, agents, bus))
+    app.include_router(
+        session_pcm_routes(route(), require_access, conversation, config.limits, sessions)
+    )
+    bus_key = _secret(config.bus_key)
+    bus = EventBus(None if bus_key is None else bus_key.encode(), time.time, queue)
+    app.include_router(event_bus_routes(route(), bus))
+    app.include_router(status_routes(require_access, agents, bus))
     if config.console:
         app.include_router(console_routes(config.realtime_path))
     voice_app = socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH)
-    app.mount(SOCKETIO_PATH, FloodGate(voice_app, config.limits, now, voice))
+    app.mount(SOCKETIO_PATH, SocketIoLimiter(voice_app, config.limits, now, voice))
     return app
 
 
-async def _left(_request: Request, _error: Exception) -> Response:
-    """Answer a client that left before its request was complete: it is no fault of ours."""
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    """Answer a client that left before its request was complete, without an error in the log."""
     return Response(status_code=400)
 
 
 def _auth(config: BackendConfig) -> Auth:
-    secret = config.jwt_secret
     return Auth(
         Password(config.password.get_secret_value(), config.password_hash.get_secret_value()),
-        None if secret is None else secret.get_secret_value(),
+        _secret(config.jwt_secret),
         time.time,
+        require_token=config.require_token,
     )
 
 
 def _queue(config: BackendConfig) -> MessageQueue:
     if not config.message_queue:
-        return NoQueue()
-    password = config.queue_password
-    return RedisQueue(
-        config.message_queue, None if password is None else password.get_secret_value()
-    )
+        return MessageQueue()
+    return RedisQueue(config.message_queue, _secret(config.queue_password))
 
 
-def _seal(config: BackendConfig, queue: MessageQueue) -> SharedSeal:
-    key = config.bus_key
-    return SharedSeal(None if key is None else key.get_secret_value().encode(), time.time, queue)
+def _secret(option: SecretStr | None) -> str | None:
+    return None if option is None else option.get_secret_value()
 
 
 def _socketio_server(
     config: BackendConfig, rules: HostRules, rooms: QueuedRooms
 ) -> socketio.AsyncServer:
-    # The library writes tokens and sound into its log at INFO.
+    # The library logs tokens and sound at INFO.
     quiet = logging.getLogger("jarvis_backend.socketio")
     quiet.setLevel(logging.CRITICAL)
 
-    def admits(origin: str, environ: dict[str, str]) -> bool:
-        return rules.admits_origin(origin, environ.get("HTTP_HOST", ""))
+    def allows(origin: str, environ: dict[str, str]) -> bool:
+        return rules.allows_origin(origin, environ.get("HTTP_HOST", ""))
 
     return socketio.AsyncServer(
         async_mode="asgi",
         client_manager=rooms,
-        # Of several processes each request of a long poll would find another one.
+        # With several processes the requests of one long-polling client reach different ones.
         transports=["websocket"] if config.message_queue else ["polling", "websocket"],
-        async_handlers=False,  # in the order of the messages; no handler waits for a turn
+        async_handlers=False,  # handlers run in the order of the messages
         ping_interval=PING_INTERVAL_S,
         ping_timeout=PING_TIMEOUT_S,
         max_http_buffer_size=config.limits.message_bytes,
-        cors_allowed_origins=admits,
+        cors_allowed_origins=allows,
         logger=quiet,
         engineio_logger=quiet,
     )
 
 
-class _Starts(Protocol):
-    async def start(self) -> None: ...
-
-
-class _Closes(Protocol):
-    async def aclose(self) -> None: ...
-
-
-def _lifespan(
-    engines: Engines,
-    start: Sequence[_Starts],
-    close: Sequence[_Closes],
-    sio: socketio.AsyncServer,
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        warm_up = asyncio.create_task(_prepare(engines))
-        for one in start:
-            await one.start()
-        try:
-            yield
-        finally:
-            warm_up.cancel()
-            for other in close:
-                await other.aclose()
-            await sio.shutdown()
-
-    return lifespan
-
-
 async def _prepare(engines: Engines) -> None:
-    """Load models while the first satellite connects; a failure is said again with each turn."""
+    """Load models while the first satellite connects; each turn reports a failure again."""
     try:
         await engines.stt.prepare()
     except EngineError as error:
@@ -210,4 +190,4 @@ def _version() -> str:
     try:
         return package_version("jarvis-ear")
     except PackageNotFoundError:
-        return "unknown"  # run from its sources, not installed
+        return "unknown"  # not installed, but run from its sources

@@ -1,36 +1,37 @@
-"""Brain: what answers. The built-in one needs no model and no key."""
+"""The brain answers the text of an utterance. The built-in one needs no model and no key."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
+from jarvis_backend.engines.engine import StatelessEngine
+
 
 class Brain(Protocol):
-    """Turns what was said into what is answered. Lives on the loop."""
+    """Answers utterances. Lives on the loop."""
 
     provider: str
-    """Name that satellites are told while it thinks."""
+    """Name that satellites receive while it works."""
 
     async def answer(self, text: str) -> str:
-        """Answer ``text``, or raise ``EngineError``. Empty: there is nothing to say."""
+        """Return the answer to ``text``, empty for no answer. Raises EngineError."""
         ...
 
     async def aclose(self) -> None:
-        """Give back what it holds."""
-        ...
+        """Release all resources."""
 
 
-class HouseholdBrain:
-    """Knows the time and the date, and otherwise says what it understood. Lives on the loop."""
+class HouseholdBrain(StatelessEngine):
+    """Knows the time and the date, and repeats everything else. Lives on the loop."""
 
     provider = "builtin"
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        """Take ``now``, the local wall clock."""
+        """Use ``now``, the local wall clock."""
         self._now = now
 
     async def answer(self, text: str) -> str:
-        """Answer at once."""
+        """Return the answer at once."""
         words = text.lower().strip(" .!?").split()
         if words[:1] == ["repeat"] and len(words) > 1:
             return text.split(maxsplit=1)[1]
@@ -41,9 +42,6 @@ class HouseholdBrain:
         if _is_question(words, about={"date", "day"}):
             return f"Today is {_date(self._now())}."
         return f"You said: {text}"
-
-    async def aclose(self) -> None:
-        """Nothing is held."""
 
 
 def _is_question(words: list[str], about: set[str]) -> bool:

@@ -401,7 +401,7 @@ def _guessable(config: BackendConfig) -> Iterable[str]:
         known = Password(password, hashed)
     except NotAHash:
         return  # told already
-    if known.is_it(DEFAULT_PASSWORD) or known.is_it(""):
+    if known.matches(DEFAULT_PASSWORD) or known.matches(""):
         fault = "is the public default, or empty"
     elif not hashed and len(password) < PASSWORD_CHARACTERS:
         fault = f"has under {PASSWORD_CHARACTERS} characters"

@@ -1,4 +1,4 @@
-"""Connections: how many there are, from where, and whose turn it is to make room."""
+"""The limit on connections, in all and from each address, and on open files."""
 
 import asyncio
 import logging
@@ -7,40 +7,36 @@ from typing import Final
 
 from jarvis_backend.config import Limits
 from jarvis_backend.host_check import origin_of
-from jarvis_backend.process import STRANGERS
+from jarvis_backend.process import CLIENT_LOG
 
-_LOG: Final = logging.getLogger(STRANGERS)
+_LOG: Final = logging.getLogger(CLIENT_LOG)
 
 WIRES: Final = 8
-"""In all there may be so many times ``limits.connections``: five wires, one of them twice over
-while its clients have yet to log in, and as much again for requests."""
+"""Multiple of ``limits.connections`` that may be open: five wires, one of which counts twice while
+its clients log in, and two more for requests."""
 
 REQUESTS: Final = 64
-"""And so many more, however small ``limits.connections`` is."""
+"""Connections that may be open besides, however small ``limits.connections`` is."""
 
 SHARE: Final = 2
-"""One address may have one of so many parts of all."""
+"""One address may have this fraction (1/2) of all connections."""
 
 RESERVED_FILES: Final = 256
-"""Open files that are none of these: engines, the queue, and connections that are just being
-refused."""
+"""Open files besides these: engines, the queue, and connections that are being refused."""
 
 
-def most_connections(limits: Limits) -> int:
-    """Return how many connections one process accepts at once, by ``limits`` alone."""
+def max_connections(limits: Limits) -> int:
+    """Return the number of connections that ``limits`` allow in one process."""
     return WIRES * limits.connections + REQUESTS
 
 
 def files_needed(limits: Limits) -> int:
-    """Return how many open files one process needs for all its connections."""
-    return most_connections(limits) + RESERVED_FILES
+    """Return the number of open files that one process needs."""
+    return max_connections(limits) + RESERVED_FILES
 
 
 def raise_file_limit(limits: Limits) -> str:
-    """Raise the limit of this process on open files to what ``limits`` need.
-
-    Return a warning if it may not be raised so far, else nothing.
-    """
+    """Raise the limit on open files to what ``limits`` need; return a warning if that fails."""
     needed = files_needed(limits)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
@@ -59,37 +55,38 @@ def raise_file_limit(limits: Limits) -> str:
 
 
 def connections_for(limits: Limits) -> "Connections":
-    """Make the bound for ``limits`` that also fits the open files of this process."""
+    """Return the limit by ``limits`` and by the number of files that this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = most_connections(limits)
+    maximum = max_connections(limits)
     if soft != resource.RLIM_INFINITY:
-        most = max(SHARE, min(most, soft - RESERVED_FILES))
-    return Connections(most, most // SHARE)
+        maximum = max(SHARE, min(maximum, soft - RESERVED_FILES))
+    return Connections(maximum, maximum // SHARE)
 
 
 class Connections:
-    """Counts the connections of a server by where they come from. Lives on the loop.
+    """Counts the connections of a server by address. Lives on the loop.
 
-    Bound: ``most`` in all and ``most_each`` from one address. Policy: at the bound, the connection
-    that was waited for longest (to finish its request, to begin the next one, or to read its
-    answer) is closed for the new one: of this address, or, when all are too many, of the address
-    that has most. If none is waited for, the new one is refused. Counter: ``refused``, for both.
+    A connection is waiting while its client has to act: to complete a request, to send the next
+    one, or to read an answer. Bound: ``max_total``, and ``max_each`` from one address. Policy: a
+    new connection replaces the one that has waited longest, of its own address or, if the total is
+    too high, of the address that has most. If none is waiting, it is refused. Counter:
+    ``refused``, for both.
     """
 
-    def __init__(self, most: int, most_each: int) -> None:
-        self._most = most
-        self._most_each = most_each
+    def __init__(self, max_total: int, max_each: int) -> None:
+        self._max_total = max_total
+        self._max_each = max_each
         self._origins: dict[asyncio.Transport, str] = {}
         self._by_origin: dict[str, set[asyncio.Transport]] = {}
-        self._awaited: dict[str, dict[asyncio.Transport, None]] = {}
+        self._waiting: dict[str, dict[asyncio.Transport, None]] = {}
         self.refused = 0
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of connections."""
         return len(self._origins)
 
-    def enter(self, transport: asyncio.Transport, peer: str) -> bool:
-        """Count a connection from the address ``peer``; False if there is no room for it."""
+    def add(self, transport: asyncio.Transport, peer: str) -> bool:
+        """Add a connection from the address ``peer``; False if it is refused."""
         origin = origin_of(peer)
         if not self._makes_room(origin):
             return False
@@ -97,57 +94,57 @@ class Connections:
         self._by_origin.setdefault(origin, set()).add(transport)
         return True
 
-    def leave(self, transport: asyncio.Transport) -> None:
-        """Count it no longer. Does nothing if it is not counted."""
+    def remove(self, transport: asyncio.Transport) -> None:
+        """Remove a connection. Does nothing if it has been removed already."""
         origin = self._origins.pop(transport, None)
         if origin is None:
             return
-        self.serve(transport, origin)
+        self.mark_busy(transport, origin)
         own = self._by_origin[origin]
         own.discard(transport)
         if not own:
             del self._by_origin[origin]
 
-    def await_more(self, transport: asyncio.Transport) -> None:
-        """Note that the client has to act next; once is enough."""
+    def mark_waiting(self, transport: asyncio.Transport) -> None:
+        """Note that the client has to act next. Idempotent."""
         origin = self._origins.get(transport)
         if origin is not None:
-            self._awaited.setdefault(origin, {}).setdefault(transport)
+            self._waiting.setdefault(origin, {}).setdefault(transport)
 
-    def serve(self, transport: asyncio.Transport, origin: str | None = None) -> None:
-        """Note that we have to act next."""
+    def mark_busy(self, transport: asyncio.Transport, origin: str | None = None) -> None:
+        """Note that the server has to act next."""
         origin = origin or self._origins.get(transport, "")
-        awaited = self._awaited.get(origin, {})
-        awaited.pop(transport, None)
-        if not awaited:
-            self._awaited.pop(origin, None)
+        waiting = self._waiting.get(origin, {})
+        waiting.pop(transport, None)
+        if not waiting:
+            self._waiting.pop(origin, None)
 
     def _makes_room(self, origin: str) -> bool:
         own = len(self._by_origin.get(origin, ()))
-        if own >= self._most_each:
-            most, crowd = self._most_each, origin
-        elif len(self) >= self._most:
-            most, crowd = self._most, self._largest()
+        if own >= self._max_each:
+            maximum, crowded = self._max_each, origin
+        elif len(self) >= self._max_total:
+            maximum, crowded = self._max_total, self._largest()
         else:
             return True
         self.refused += 1
-        made_room = self._drop_longest(crowd)
+        made_room = self._drop_longest(crowded)
         _LOG.warning(
             "%d connections are open %s, and no more are allowed: %s is closed",
-            most,
-            f"from {origin}" if own >= self._most_each else "in all",
-            "the one that has kept us waiting longest" if made_room else "a new one",
+            maximum,
+            f"from {origin}" if own >= self._max_each else "in all",
+            "the one that has waited longest" if made_room else "a new one",
         )
         return made_room
 
     def _largest(self) -> str:
-        """Return the origin with most connections, of those that keep us waiting."""
-        return max(self._awaited, key=lambda one: len(self._by_origin[one]), default="")
+        """Return the address with most connections, of those with waiting connections."""
+        return max(self._waiting, key=lambda one: len(self._by_origin[one]), default="")
 
     def _drop_longest(self, origin: str) -> bool:
-        longest = next(iter(self._awaited.get(origin, ())), None)
+        longest = next(iter(self._waiting.get(origin, ())), None)
         if longest is None:
             return False
-        self.leave(longest)
+        self.remove(longest)
         longest.abort()
         return True

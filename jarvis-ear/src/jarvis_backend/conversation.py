@@ -1,11 +1,11 @@
-"""Conversation: one turn, server side. The bytes of an utterance in, the messages of a reply out.
+"""One turn on the server side: from the bytes of an utterance to the messages of a reply.
 
-It knows no wire: every endpoint says these messages in its own words.
+Nothing here depends on a wire: each endpoint encodes these messages for its own protocol.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -26,13 +26,13 @@ from jarvis_ear.wires import socketio as wire
 _LOG: Final = logging.getLogger(__name__)
 
 TEXT_LETTERS: Final = wire.MAX_TEXT
-"""Longest transcript that is used, and longest answer that is passed on as text: satellites take no
-longer one. The rest is left out."""
+"""Maximum length of a transcript and of the text of an answer: satellites accept no more. The rest
+is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptReady:
-    """What was understood, without the wake phrase."""
+    """The transcript, without the wake phrase."""
 
     text: str
 
@@ -42,41 +42,52 @@ class BrainAsked:
     """The brain was asked."""
 
     provider: str
-    """Which one."""
+    """Name of the brain."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerText:
-    """What will be spoken, whole."""
+    """The whole text of the answer, before it is spoken."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """One sentence of the answer, spoken. They come as they are ready, not in order."""
+    """One synthesised sentence of the answer."""
 
     index: int
-    """Its place in the answer, from 0. One that could not be synthesised never comes."""
+    """Position in the answer, from 0. The index of a sentence that failed is missing."""
     speech: Speech
 
 
 @dataclass(frozen=True, slots=True)
 class TurnDone:
-    """The reply is complete; always the last message of a turn that did not fail."""
+    """The reply is complete. Each turn ends with this message or with ReplyFailed."""
 
     attempted: int
-    """Sentences that were given to the voice, synthesised or not."""
+    """Sentences passed to text-to-speech, including those that failed."""
     unspoken: str
-    """The whole answer if there is no voice to speak it; else empty."""
+    """The whole answer if there is no text-to-speech; otherwise empty."""
 
 
-ReplyMessage: TypeAlias = TranscriptReady | BrainAsked | AnswerText | Spoken | TurnDone
+@dataclass(frozen=True, slots=True)
+class ReplyFailed:
+    """The turn has failed; nothing of it follows."""
+
+    error: UtteranceError | EngineError
+    """Its text is for the satellite."""
+
+
+ReplyMessage: TypeAlias = (
+    TranscriptReady | BrainAsked | AnswerText | Spoken | TurnDone | ReplyFailed
+)
+SendReply: TypeAlias = Callable[[ReplyMessage], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """What a conversation understands, thinks and speaks with."""
+    """The three engines of a conversation."""
 
     stt: SpeechToText
     brain: Brain
@@ -90,97 +101,94 @@ class Engines:
 
 
 class Conversation:
-    """Answers utterances, several at once if asked to. Lives on the loop; nothing in it blocks."""
+    """Answers utterances, several at a time if asked to. Lives on the loop and never blocks it."""
 
     def __init__(self, engines: Engines, limits: Limits, *, log_transcripts: bool) -> None:
         self._engines = engines
         self._limits = limits
         self._log_transcripts = log_transcripts
 
-    async def reply(self, utterance: bytes) -> AsyncGenerator[ReplyMessage, None]:
-        """Answer a recorded ``utterance`` (a WAV file of any rate).
+    async def reply(self, utterance: bytes, send: SendReply, *, in_order: bool = False) -> None:
+        """Answer ``utterance`` (a WAV file of any rate) by awaiting ``send`` for each message.
 
-        Raises UtteranceError for one that cannot be used, and EngineError when the ear or the brain
-        fails in whatever way. A sentence that cannot be spoken is left out. Closing the iterator
-        stops the work.
+        Sentences are sent as soon as they are ready, or ``in_order``; one that cannot be
+        synthesised is skipped. Cancelling the task stops the engines.
         """
+        try:
+            await self._reply(utterance, send, in_order=in_order)
+        except (UtteranceError, EngineError) as error:
+            _LOG.warning("turn failed: %s", one_line(str(error)))
+            await send(ReplyFailed(error))
+
+    async def _reply(self, utterance: bytes, send: SendReply, *, in_order: bool) -> None:
         if not utterance:
             raise UtteranceError("No audio received")
         pcm = await asyncio.to_thread(_decode, utterance, self._limits.utterance_s)
-        stt = self._engines.stt
-        with _failing_as_one("speech-to-text", stt.name):
-            heard = await stt.transcribe(pcm)
-        text = without_wake_phrase(heard[:TEXT_LETTERS])
+        stt, brain = self._engines.stt, self._engines.brain
+        with _as_engine_error("speech-to-text", stt.name):
+            transcript = await stt.transcribe(pcm)
+        text = without_wake_phrase(transcript[:TEXT_LETTERS])
         _LOG.info("understood %d letters in %.1f s of sound", len(text), seconds(len(pcm)))
         self._log("understood: %s", text)
         if not text:
             raise UtteranceError("Could not understand audio")
-        yield TranscriptReady(text)
-        async with aclosing(self._answer(text)) as messages:
-            async for message in messages:
-                yield message
+        await send(TranscriptReady(text))
+        await send(BrainAsked(brain.provider))
+        with _as_engine_error("brain", brain.provider):
+            answer = await brain.answer(text)
+        self._log("answer: %s", answer)
+        await send(AnswerText(answer[:TEXT_LETTERS]))
+        await send(await self._speak(answer, send, in_order=in_order))
 
     async def partials(self, sound: AsyncIterable[bytes]) -> AsyncGenerator[str, None]:
-        """Understand ``sound`` (PCM16, 16 kHz) while it comes; say what has changed, each time.
+        """Yield the transcript of ``sound`` (PCM16, 16 kHz) each time that it changes.
 
-        They are guesses: when an engine cannot make them there are none, and no error.
+        Partial transcripts are guesses: an engine that cannot make them yields none, and no error.
         """
-        said = ""
+        previous = ""
         try:
             async with aclosing(self._engines.stt.listen()) as listening:
                 async for pcm in sound:
-                    with _failing_as_one("speech-to-text", self._engines.stt.name):
-                        heard = await listening.feed(np.frombuffer(pcm, "<i2"))
-                    text = without_wake_phrase(heard[:TEXT_LETTERS])
-                    if text and text != said:
-                        said = text
+                    with _as_engine_error("speech-to-text", self._engines.stt.name):
+                        transcript = await listening.feed(np.frombuffer(pcm, "<i2"))
+                    text = without_wake_phrase(transcript[:TEXT_LETTERS])
+                    if text and text != previous:
+                        previous = text
                         yield text
         except EngineError as error:
             _LOG.debug("no partial transcripts: %s", error)
 
-    async def _answer(self, text: str) -> AsyncGenerator[ReplyMessage, None]:
-        brain = self._engines.brain
-        yield BrainAsked(brain.provider)
-        with _failing_as_one("brain", brain.provider):
-            answer = await brain.answer(text)
-        self._log("answer: %s", answer)
-        yield AnswerText(answer[:TEXT_LETTERS])
-        async with aclosing(self._speak(answer)) as messages:
-            async for message in messages:
-                yield message
-
-    async def _speak(self, answer: str) -> AsyncGenerator[ReplyMessage, None]:
-        """Synthesise the sentences, some at once; each comes out when it is ready."""
-        turnstile = asyncio.Semaphore(self._limits.speakers)
-        parts = sentences(answer, most_chars=self._limits.reply_chars)
+    async def _speak(self, answer: str, send: SendReply, *, in_order: bool) -> TurnDone:
+        """Synthesise the sentences of ``answer``, ``limits.speakers`` at a time, and send them."""
+        slots = asyncio.Semaphore(self._limits.speakers)
         tasks = [
-            asyncio.create_task(self._sentence(index, part, turnstile))
-            for index, part in enumerate(parts)
+            asyncio.create_task(self._synthesise(index, sentence, slots))
+            for index, sentence in enumerate(sentences(answer, max_chars=self._limits.reply_chars))
         ]
         attempted, has_voice = 0, True
         try:
-            for next_ready in asyncio.as_completed(tasks):
+            for ready in tasks if in_order else asyncio.as_completed(tasks):
                 try:
-                    spoken = await next_ready
+                    spoken = await ready
                 except EngineMissing as missing:
                     _LOG.debug("reply stays text: %s", missing)
                     has_voice = False
                     continue
                 attempted += 1
                 if spoken is not None:
-                    yield spoken
+                    await send(spoken)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        yield TurnDone(attempted, unspoken="" if has_voice else answer[:TEXT_LETTERS])
+        return TurnDone(attempted, unspoken="" if has_voice else answer[:TEXT_LETTERS])
 
-    async def _sentence(
-        self, index: int, sentence: str, turnstile: asyncio.Semaphore
+    async def _synthesise(
+        self, index: int, sentence: str, slots: asyncio.Semaphore
     ) -> Spoken | None:
-        async with turnstile:
+        async with slots:
             try:
-                with _failing_as_one("text-to-speech", self._engines.tts.name):
+                with _as_engine_error("text-to-speech", self._engines.tts.name):
                     return Spoken(index, await self._engines.tts.speak(sentence))
             except EngineMissing:
                 raise
@@ -194,20 +202,20 @@ class Conversation:
 
 
 @contextmanager
-def _failing_as_one(part: str, name: str) -> Iterator[None]:
-    """Turn what an engine was never meant to raise into an EngineError: a turn always ends."""
+def _as_engine_error(part: str, name: str) -> Iterator[None]:
+    """Turn any unexpected exception of an engine into an EngineError, so that each turn ends."""
     try:
         yield
     except EngineError:
         raise
     except Exception as error:
-        _LOG.exception("%s (%s) failed in a way that is not foreseen", part, name)
+        _LOG.exception("%s (%s) failed unexpectedly", part, name)
         raise EngineError(f"{part} ({name}) failed: {type(error).__name__}") from error
 
 
-def _decode(utterance: bytes, most_s: float) -> npt.NDArray[np.int16]:
+def _decode(utterance: bytes, max_s: float) -> npt.NDArray[np.int16]:
     try:
-        sound = decode_wav(utterance, max_seconds=most_s)
+        sound = decode_wav(utterance, max_seconds=max_s)
     except WavError as error:
         raise UtteranceError(f"Could not read audio: it {error}") from error
     return resample(sound.mono(), sound.rate, SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""HostCheck: which Host and Origin a request may name."""
+"""Checks the ``Host`` and ``Origin`` of requests, against web pages of other servers."""
 
 import ipaddress
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 IPV6_BITS: Final = 64
-"""One household or machine has all addresses of such a network (RFC 6177)."""
+"""Prefix of the IPv6 network that one household has (RFC 6177)."""
 
 
 def origin_of(peer: str) -> str:
@@ -27,42 +27,40 @@ def origin_of(peer: str) -> str:
 
 
 PRIVATE_SUFFIXES: Final = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
-"""Names that nobody on the internet can own, as a name without any dot; somebody on the local
-network can."""
+"""Suffixes of names that cannot be registered on the internet, but used on the local network. The
+same holds for a name without a dot."""
 
 LOOPBACK: Final = "localhost"
-"""This machine, and every name in it: ``x.localhost`` (RFC 6761, 6.3)."""
+"""Name of this machine, and suffix of further ones: ``x.localhost`` (RFC 6761, 6.3)."""
 
 IN_PROCESS: Final = "testserver"
-"""What Starlette's TestClient calls us, and says that we are: no socket has a word for an
-address."""
+"""Host and address of the server in Starlette's TestClient; no socket can have it."""
 
 POLICY_VIOLATION: Final = 1008
-"""Close code of a WebSocket that may not be opened (RFC 6455, 7.4.1)."""
-
+"""Close code of a refused WebSocket (RFC 6455, 7.4.1)."""
 
 REFUSAL: Final = "Forbidden: this name or page is not known here (allow_hosts, allow_origins)"
-"""Told to whoever is refused: most often it is the owner, who has named the machine otherwise."""
+"""Names the options, because most refused clients are the owner's, under a new host name."""
 
 MALFORMED: Final = "Bad Request: Host or Origin is malformed"
 
 
 class Malformed(ValueError):
-    """A ``Host`` or ``Origin`` that cannot be read at all."""
+    """A ``Host`` or ``Origin`` cannot be parsed."""
 
 
 class HostRules:
-    """Decides by ``Host`` and ``Origin``. Immutable: any thread may ask."""
+    """Decides by ``Host`` and ``Origin``. Immutable: any thread may use it."""
 
     def __init__(self, hosts: Iterable[str], origins: Iterable[str]) -> None:
-        """Admit the names ``hosts`` and the pages of ``origins``, besides what is always fine."""
+        """Allow ``hosts`` and ``origins``, besides this machine and pages of this server."""
         self._hosts = frozenset(host.lower() for host in hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
-    def admits_host(self, host: str, *, with_token: bool = False) -> bool:
-        """Whether a request for ``host`` (perhaps with a port) means this server.
+    def allows_host(self, host: str, *, with_token: bool = False) -> bool:
+        """Return whether ``host`` (perhaps with a port) may name this server.
 
-        ``with_token``: it shows a good token. Raises ``Malformed``.
+        ``with_token``: the request has a valid token. Raises Malformed.
         """
         name = _hostname(host)
         if not name:
@@ -72,11 +70,8 @@ class HostRules:
         private = "." not in name or name.endswith(PRIVATE_SUFFIXES)
         return name in self._hosts or (with_token and private)
 
-    def admits_origin(self, origin: str | None, host: str) -> bool:
-        """Whether a page of ``origin`` may use the server it reached as ``host``.
-
-        Raises ``Malformed``.
-        """
+    def allows_origin(self, origin: str | None, host: str) -> bool:
+        """Return whether a page of ``origin`` may use the server as ``host``. Raises Malformed."""
         if origin is None or origin.lower().rstrip("/") in self._origins:
             return True
         try:
@@ -87,17 +82,14 @@ class HostRules:
 
 
 class HostCheck:
-    """ASGI middleware that answers 403 to whom the rules do not admit, and 400 to nonsense.
-
-    Lives on the loop.
-    """
+    """ASGI middleware that answers 403 to a forbidden request, and 400 to a malformed one."""
 
     def __init__(
-        self, app: ASGIApp, rules: HostRules, shows_token: Callable[[Headers], bool]
+        self, app: ASGIApp, rules: HostRules, has_token: Callable[[Headers], bool]
     ) -> None:
         self._app = app
         self._rules = rules
-        self._shows_token = shows_token
+        self._has_token = has_token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
@@ -105,7 +97,7 @@ class HostCheck:
             await self._app(scope, receive, send)
             return
         try:
-            refusal = None if self._admits(scope) else PlainTextResponse(REFUSAL, 403)
+            refusal = None if self._allows(scope) else PlainTextResponse(REFUSAL, 403)
         except Malformed:
             refusal = PlainTextResponse(MALFORMED, 400)
         if refusal is None:
@@ -115,13 +107,13 @@ class HostCheck:
         else:
             await refusal(scope, receive, send)
 
-    def _admits(self, scope: Scope) -> bool:
+    def _allows(self, scope: Scope) -> bool:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if not self._rules.admits_origin(headers.get("origin"), host):
+        if not self._rules.allows_origin(headers.get("origin"), host):
             return False
-        is_known = self._rules.admits_host(host) or _is_in_process(scope, host)
-        return is_known or self._rules.admits_host(host, with_token=self._shows_token(headers))
+        is_known = self._rules.allows_host(host) or _is_in_process(scope, host)
+        return is_known or self._rules.allows_host(host, with_token=self._has_token(headers))
 
 
 def _is_in_process(scope: Scope, host: str) -> bool:
@@ -130,7 +122,7 @@ def _is_in_process(scope: Scope, host: str) -> bool:
 
 
 def _hostname(host: str) -> str:
-    """Return the name in ``host``, without its port and the dot of the root."""
+    """Return the name in ``host``, without its port and trailing dot."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         name.encode("ascii").decode("idna")

@@ -1,7 +1,7 @@
-"""HTTP and the beginning of a WebSocket, from clients that nobody knows yet.
+"""The HTTP and WebSocket protocols of uvicorn, with time-outs and a limit on connections.
 
-uvicorn waits for ever for the end of a request, takes as many connections as come, and answers some
-malformed requests with a traceback in the log. Its protocols are given here what they lack.
+uvicorn waits for the end of a request without a limit, accepts any number of connections, and logs
+a traceback for some malformed requests.
 """
 
 import asyncio
@@ -15,118 +15,118 @@ from wsproto.utilities import ProtocolError
 from jarvis_backend.connections import Connections
 
 HEADER_S: Final = 5.0
-"""How long the header of a request may take, from the beginning of the connection or, on one that
-is used again, from its first byte."""
+"""Maximum seconds for the header of a request, from the beginning of the connection or, if it is
+reused, from the first byte."""
 
 BODY_S: Final = 10.0
-"""How long its body may take, from the end of the header."""
+"""Maximum seconds for the body of a request, from the end of its header."""
 
 _BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class HttpProtocol(H11Protocol):
-    """One connection, within its deadlines and counted in ``connections``. Lives on the loop."""
+    """One connection, with its deadlines and counted in ``connections``. Lives on the loop."""
 
     def __init__(self, *args: Any, connections: Connections, **others: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*args, **others)
-        self._places = connections
+        self._connections = connections
         self._deadline: asyncio.TimerHandle | None = None
-        self._awaited: tuple[object, object] | None = None
+        self._expected: tuple[object, object] | None = None
         self._is_upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, if there is room."""
+        """Count the connection, or abort it if there are too many."""
         super().connection_made(transport)
-        if not self._places.enter(transport, self.client[0] if self.client else ""):
+        if not self._connections.add(transport, self.client[0] if self.client else ""):
             transport.abort()
             return
-        self._await(("header", None), HEADER_S)
+        self._expect(("header", None), HEADER_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
-        self._stop_waiting()
-        self._places.leave(self.transport)
+        """Remove the connection."""
+        self._stop_deadline()
+        self._connections.remove(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Handle data of the client."""
         super().data_received(data)
-        self._look()
+        self._update_deadline()
 
     def on_response_complete(self) -> None:
-        """Go on to the next request."""
+        """Prepare for the next request."""
         super().on_response_complete()
-        self._look()
+        self._update_deadline()
         if self.conn.their_state is h11.IDLE:
-            self._places.await_more(self.transport)  # uvicorn closes it if nothing comes
+            self._connections.mark_waiting(self.transport)  # uvicorn closes it if nothing comes
 
     def pause_writing(self) -> None:
-        """Wait for a client that does not read."""
+        """Note that the client does not read."""
         super().pause_writing()
-        self._places.await_more(self.transport)
+        self._connections.mark_waiting(self.transport)
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Note that the client reads again."""
         super().resume_writing()
-        self._look()
+        self._update_deadline()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Leave the connection, and its place, to a WebSocket."""
+        """Pass the connection to a WebSocket."""
         self._is_upgraded = True
-        self._stop_waiting()
+        self._stop_deadline()
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer, unless it is too late for that."""
+        """Answer, or abort the connection if an answer has begun."""
         try:
             super().send_400_response(msg)
         except h11.LocalProtocolError:
             self.transport.abort()
 
-    def _look(self) -> None:
-        """Find out who has to act next, and give a client that has to its time."""
+    def _update_deadline(self) -> None:
+        """Start a deadline if the client has to act next, and stop it otherwise."""
         if self._is_upgraded or self.transport.is_closing():
             return
         match self.conn.their_state:
             case h11.IDLE if self.conn.trailing_data[0]:
-                self._await(("header", self.cycle), HEADER_S)
+                self._expect(("header", self.cycle), HEADER_S)
             case h11.SEND_BODY:
-                self._await(("body", self.cycle), BODY_S)
+                self._expect(("body", self.cycle), BODY_S)
             case _:
-                self._stop_waiting()
-                if self.flow.write_paused:  # the next answer waits for the client to read this one
-                    self._places.await_more(self.transport)
+                self._stop_deadline()
+                if self.flow.write_paused:  # the client has to read the answer first
+                    self._connections.mark_waiting(self.transport)
 
-    def _await(self, what: tuple[str, object], most_s: float) -> None:
-        if self._awaited == what:
+    def _expect(self, what: tuple[str, object], timeout_s: float) -> None:
+        if self._expected == what:
             return
-        self._stop_waiting()
-        self._awaited = what
-        self._deadline = self.loop.call_later(most_s, self.transport.abort)
-        self._places.await_more(self.transport)
+        self._stop_deadline()
+        self._expected = what
+        self._deadline = self.loop.call_later(timeout_s, self.transport.abort)
+        self._connections.mark_waiting(self.transport)
 
-    def _stop_waiting(self) -> None:
-        self._awaited = None
-        self._places.serve(self.transport)
+    def _stop_deadline(self) -> None:
+        self._expected = None
+        self._connections.mark_busy(self.transport)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
 
 class WebSocketProtocol(WSProtocol):
-    """One WebSocket, which has the place of the request that opened it. Lives on the loop."""
+    """One WebSocket, counted like the request that opened it. Lives on the loop."""
 
     def __init__(self, *args: Any, connections: Connections, **others: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*args, **others)
-        self._places = connections
+        self._connections = connections
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
-        self._places.leave(self.transport)
+        """Remove the connection."""
+        self._connections.remove(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent; a header that cannot be decoded is a bad request."""
+        """Handle data of the client; a header that cannot be decoded is a bad request."""
         try:
             super().data_received(data)
         except (UnicodeError, ProtocolError):

@@ -1,4 +1,4 @@
-"""Process: core dumps and the log of a process."""
+"""What each process of the backend sets up: no core dumps, and a log with a limited rate."""
 
 import ctypes
 import logging
@@ -9,36 +9,36 @@ from collections.abc import Callable
 from typing import Final
 
 PR_SET_DUMPABLE: Final = 4
-"""A process that may not be dumped is read by root only (prctl(2)): no debugger of our own user, no
-core, and in /proc neither its memory nor its environment."""
+"""Only root can read a process that is not dumpable (prctl(2)): its user cannot debug it, it writes
+no core, and /proc shows neither its memory nor its environment."""
 
 
 def forbid_dumps() -> None:
-    """Let only root look into this process. Programs that it starts have to ask for themselves."""
+    """Make this process unreadable for all but root. Child programs do not inherit that."""
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-STRANGERS: Final = "jarvis_backend.strangers"
-"""The logger of whatever somebody can cause who has not logged in."""
+CLIENT_LOG: Final = "jarvis_backend.clients"
+"""Logger of what clients can cause before their login."""
 
-THROTTLED: Final = (STRANGERS, "uvicorn", "asyncio", "h11", "wsproto")
-"""Loggers, with those below them, that strangers can make speak as often as they like."""
+THROTTLED: Final = (CLIENT_LOG, "uvicorn", "asyncio", "h11", "wsproto")
+"""Loggers, including their children, to which clients can write at any rate."""
 
 LINES: Final = 5
-"""Of each message so many lines are written in a period."""
+"""Lines that one place of the code may write in ``PERIOD_S``."""
 
 PERIOD_S: Final = 60.0
 
 
 class LogThrottle(logging.Filter):
-    """Lets few lines of the loggers ``THROTTLED`` through. Any thread may log.
+    """Limits the rate of the loggers ``THROTTLED``. Any thread may log.
 
-    Bound: ``LINES`` in ``PERIOD_S`` from one place of the code. Policy: one more is left out, and
-    the last one that is written says so.
+    Bound: ``LINES`` in ``PERIOD_S`` from one place of the code. Policy: further lines are dropped,
+    and the last one says so.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Count by the monotonic clock ``now``."""
+        """Count by ``now``, a monotonic clock."""
         super().__init__()
         self._now = now
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class LogThrottle(logging.Filter):
         self._counts: dict[tuple[str, int], int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether ``record`` is written."""
+        """Return whether ``record`` is written."""
         if not any(record.name == name or record.name.startswith(name + ".") for name in THROTTLED):
             return True
         with self._lock:
@@ -66,7 +66,7 @@ class LogThrottle(logging.Filter):
 
 
 def log_to_stderr(level: str) -> None:
-    """Write our lines from ``level`` on, and of others what is a warning."""
+    """Log our own lines from ``level`` on, and warnings of other packages."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )

@@ -1,42 +1,31 @@
-"""Recordings: the utterances that satellites are in the middle of sending."""
+"""Recordings: the utterances that clients are still sending."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 
 from jarvis_backend.config import Limits
 from jarvis_backend.errors import UtteranceError
-
-
-class Growth(Enum):
-    """What a chunk did to its recording."""
-
-    GROWN = "grown"
-    """It was added."""
-    COMPLETE = "complete"
-    """It was added and came so late that the recording ends with it."""
-    STRAY = "stray"
-    """Nothing is open under that name: never started, ended, or replaced."""
+from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
 
 
 @dataclass(slots=True)
 class _Recording:
     owner: str
     started_s: float
-    chunks: list[bytes] = field(default_factory=list)
+    pieces: list[bytes] = field(default_factory=list)
     size: int = 0
 
 
 class Recordings:
-    """Open recordings by agent id. Lives on the loop; nobody else may call it.
+    """Open recordings by agent id. Lives on the loop.
 
     Bound: ``limits.recordings`` of ``limits.recording_bytes`` each and ``limits.recordings_bytes``
-    together. Policy: the start or chunk that would pass a bound is refused, and a recording that
-    grew too large is deleted. Counter: ``refused``.
+    together. Policy: a start or a piece that exceeds a bound is refused, and the recording that is
+    too large is deleted. Counter: ``refused``.
     """
 
     def __init__(self, limits: Limits, now: Callable[[], float]) -> None:
-        """Keep to ``limits``, by the monotonic clock ``now``."""
+        """Enforce ``limits``; ``now`` is a monotonic clock."""
         self._limits = limits
         self._now = now
         self._open: dict[str, _Recording] = {}
@@ -44,11 +33,11 @@ class Recordings:
         self.refused = 0
 
     def __len__(self) -> int:
-        """How many are open."""
+        """Return the number of open recordings."""
         return len(self._open)
 
     def start(self, agent_id: str, owner: str) -> None:
-        """Open one for ``agent_id``; what was open under that name is thrown away."""
+        """Open a recording of ``agent_id``, which replaces an open one. Raises UtteranceError."""
         self._delete(agent_id)
         if len(self._open) >= self._limits.recordings:
             self.refused += 1
@@ -56,47 +45,73 @@ class Recordings:
         self._open[agent_id] = _Recording(owner, self._now())
 
     def is_open(self, agent_id: str) -> bool:
-        """Whether a chunk for ``agent_id`` would find a recording."""
+        """Return whether ``agent_id`` has an open recording."""
         return agent_id in self._open
 
-    def add(self, agent_id: str, chunk: bytes) -> Growth:
-        """Append ``chunk``. One recording takes chunks from whoever knows its name."""
-        recording = self._open.get(agent_id)
-        if recording is None:
-            return Growth.STRAY
-        self._make_sure_it_fits(agent_id, recording, len(chunk))
-        recording.chunks.append(chunk)
-        recording.size += len(chunk)
-        self._bytes += len(chunk)
-        if self._now() - recording.started_s > self._limits.recording_s:
-            return Growth.COMPLETE
-        return Growth.GROWN
+    def add(self, agent_id: str, piece: bytes) -> bool:
+        """Append ``piece`` to the open recording of ``agent_id``; any connection may do so.
+
+        Return whether it came so late that the recording ends with it. Raises UtteranceError.
+        """
+        recording = self._open[agent_id]
+        limits, size = self._limits, len(piece)
+        if (
+            recording.size + size > limits.recording_bytes
+            or self._bytes + size > limits.recordings_bytes
+        ):
+            self.refused += 1
+            self._delete(agent_id)
+            raise UtteranceError(
+                f"Recording too large, expected at most {limits.recording_bytes} bytes"
+            )
+        recording.pieces.append(piece)
+        recording.size += size
+        self._bytes += size
+        return self._now() - recording.started_s > limits.recording_s
 
     def take(self, agent_id: str) -> bytes | None:
-        """Close it and return its bytes; None when none is open."""
+        """Close the recording and return its bytes; None if none is open."""
         recording = self._open.get(agent_id)
         self._delete(agent_id)
-        return None if recording is None else b"".join(recording.chunks)
+        return None if recording is None else b"".join(recording.pieces)
 
     def forget(self, owner: str) -> None:
-        """Delete what the connection ``owner`` started and did not end."""
+        """Delete the open recordings that the connection ``owner`` started."""
         for agent_id in [name for name, one in self._open.items() if one.owner == owner]:
             self._delete(agent_id)
-
-    def _make_sure_it_fits(self, agent_id: str, recording: _Recording, more: int) -> None:
-        limits = self._limits
-        if (
-            recording.size + more <= limits.recording_bytes
-            and self._bytes + more <= limits.recordings_bytes
-        ):
-            return
-        self.refused += 1
-        self._delete(agent_id)
-        raise UtteranceError(
-            f"Recording too large, expected at most {limits.recording_bytes} bytes"
-        )
 
     def _delete(self, agent_id: str) -> None:
         recording = self._open.pop(agent_id, None)
         if recording is not None:
             self._bytes -= recording.size
+
+
+class UtteranceBuffer:
+    """Collects the PCM16 (16 kHz) of one streamed utterance. Lives on the loop.
+
+    Bound: ``limits.recording_s`` and ``limits.recording_bytes``. Policy: a longer utterance is
+    refused once, and everything up to its end is dropped.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.max_bytes = min(
+            limits.recording_bytes, int(limits.recording_s * SAMPLE_RATE) * SAMPLE_BYTES
+        )
+        self.pcm = bytearray()
+        self.is_refused = False
+
+    def add(self, pcm: bytes) -> bool:
+        """Append ``pcm``; False if the utterance is too long, which clears the buffer."""
+        if len(self.pcm) + len(pcm) > self.max_bytes:
+            self.pcm.clear()
+            self.is_refused = True
+            return False
+        self.pcm += pcm
+        return True
+
+    def take(self) -> bytes:
+        """Return the utterance and start a new one; empty if it was refused."""
+        pcm = bytes(self.pcm)
+        self.pcm.clear()
+        self.is_refused = False
+        return pcm

@@ -1,4 +1,4 @@
-"""Server: the backend listening on a port, on a thread of its own."""
+"""The server of one process: uvicorn on a thread of its own."""
 
 import asyncio
 import logging
@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, Self
 
 import uvicorn
@@ -18,37 +17,36 @@ from jarvis_backend.connections import connections_for
 from jarvis_backend.conversation import Engines
 from jarvis_backend.errors import AddressInUse, JarvisBackendError
 from jarvis_backend.http_protocol import HttpProtocol, WebSocketProtocol
-from jarvis_backend.process import STRANGERS
+from jarvis_backend.process import CLIENT_LOG
 
-_LOG: Final = logging.getLogger(STRANGERS)
+_LOG: Final = logging.getLogger(CLIENT_LOG)
 
 START_S: Final = 60.0
-"""How long the application may take until it accepts; it loads its models afterwards. A second or
-two, but a machine that starts everything at once has taken half a minute."""
+"""Maximum seconds until the application accepts connections; models are loaded afterwards. It takes
+one or two, but half a minute on a machine that is just starting."""
 
 DRAIN_S: Final = 1
-"""How long connections may take to close politely when the server stops."""
+"""Seconds for connections to close when the server stops."""
 
 STOP_S: Final = 2.0
-"""The whole stop, with the drain."""
+"""Maximum seconds for a stop, including the drain."""
 
 SEND_BYTES: Final = 256 * 1024
-"""What the kernel may keep for a client that takes nothing, twice: it would keep megabytes of
-speech and events before anybody noticed."""
+"""Half of the kernel's send buffer of a connection. The default holds megabytes before the server
+notices a client that does not read."""
 
 BACKLOG: Final = 1024
-"""Connections that may wait to be accepted; who finds no place tries again after a second."""
+"""Connections that may wait to be accepted; the kernel of another client tries again after 1 s."""
 
 ACCEPTS: Final = 16
-"""Connections that are accepted at once. They are counted only afterwards, so many more than are
-allowed must fit into the open files."""
+"""Connections that are accepted in one step. They are counted only afterwards, so this many above
+the limit must fit into the open files."""
 
 
 class Server:
     """Runs the application with uvicorn on a background thread. For one owner, on any thread.
 
-    ``start`` returns the URL when it accepts; ``stop`` leaves no thread and no port behind, in at
-    most two seconds. It touches no signal handler. Once stopped it may be started again.
+    It sets no signal handler. Once stopped it may be started again.
     """
 
     def __init__(
@@ -59,10 +57,9 @@ class Server:
         now: Callable[[], float] = time.monotonic,
         listener: socket.socket | None = None,
     ) -> None:
-        """Serve as ``config`` says, with its engines unless others are given, by the clock ``now``.
+        """Serve with ``engines`` instead of those of ``config``, and on ``listener`` if given.
 
-        Engines that are given are closed with the server, as its own are. A ``listener`` that is
-        given is accepted from instead of one of its own.
+        The engines are closed with the server. ``now`` is a monotonic clock.
         """
         self._config = config
         self._listener = listener
@@ -73,7 +70,7 @@ class Server:
         self._thread: threading.Thread | None = None
 
     def start(self) -> str:
-        """Listen, run, and return the URL; raises AddressInUse when the address cannot be had."""
+        """Start, and return the URL when connections are accepted. Raises AddressInUse."""
         if self._thread is not None:
             raise JarvisBackendError("the server runs already; expected one start per stop")
         listener = self._listener or listen(self._config.host, self._config.port)
@@ -99,21 +96,18 @@ class Server:
         return url
 
     def ask_to_stop(self) -> None:
-        """Begin to stop, and return at once; if it has yet to start, it will stop right then.
-
-        Safe in a signal handler.
-        """
+        """Begin to stop, or to stop once started. Returns at once; safe in a signal handler."""
         self._stop_asked = True
         if self._uvicorn is not None and self._uvicorn.accepts:
             self._uvicorn.should_exit = True
 
     def wait(self) -> None:
-        """Wait until it has stopped, by whomever."""
+        """Wait until it has stopped."""
         if self._thread is not None:
             self._thread.join()
 
     def stop(self) -> None:
-        """Stop, in at most two seconds. Does nothing if it does not run."""
+        """Stop and release the port, in at most ``STOP_S``. Idempotent."""
         if self._thread is None:
             return
         self.ask_to_stop()
@@ -122,22 +116,17 @@ class Server:
         self._stop_asked = False
 
     def __enter__(self) -> Self:
-        """Start; the URL is in ``url``."""
+        """Start, and set ``url``."""
         self.url = self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop."""
         self.stop()
 
 
 class _Uvicorn(uvicorn.Server):
-    """Says when it accepts, or will never. Its thread is the server's."""
+    """Signals when it accepts connections, or has failed to. Runs on the server's thread."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -145,28 +134,28 @@ class _Uvicorn(uvicorn.Server):
         self.accepts = False
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop."""
+        """Serve until ``should_exit`` is set."""
         try:
             await super().serve(sockets)
         finally:
             self.settled.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept, few at once, while more may wait."""
-        asyncio.get_running_loop().set_exception_handler(_tell)
+        """Start to accept, ``ACCEPTS`` at a time, with ``BACKLOG`` waiting."""
+        asyncio.get_running_loop().set_exception_handler(_log_exception)
         await super().startup(sockets)
         for listener in sockets or ():
-            listener.listen(BACKLOG)  # asyncio has one number for both
+            listener.listen(BACKLOG)  # asyncio uses one number for both
 
     async def main_loop(self) -> None:
-        """Begin to accept. Told to stop any earlier, uvicorn would not close what it opened."""
+        """Run; a stop before this would make uvicorn leave its sockets open."""
         self.accepts = True
         self.settled.set()
         await super().main_loop()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Tell of an error that nobody handled; in one line if it is only that there are no files."""
+def _log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an unhandled exception; one of accepting a connection, in one line."""
     error = context.get("exception")
     if isinstance(error, OSError) and "accept" in context["message"]:
         _LOG.warning("no connection can be accepted: %s", error.strerror)
@@ -184,7 +173,7 @@ def _settings(
         ws=partial(WebSocketProtocol, connections=connections),  # type: ignore[arg-type]  # likewise
         backlog=ACCEPTS,
         ws_max_size=config.limits.message_bytes,
-        ws_per_message_deflate=False,  # sound does not shrink, and an event is told to hundreds
+        ws_per_message_deflate=False,  # costs too much for sound and for many clients
         ws_ping_interval=config.limits.heartbeat_s,
         ws_ping_timeout=config.limits.heartbeat_s,
         lifespan="on",
@@ -197,7 +186,7 @@ def _settings(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, or raise AddressInUse."""
+    """Return a listening socket. Raises AddressInUse."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -215,7 +204,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Return where ``listener`` can be reached from this machine."""
+    """Return the URL of ``listener`` for clients on this machine."""
     host, port = listener.getsockname()[:2]
     loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{loopback}]:{port}" if ":" in loopback else f"http://{loopback}:{port}"

@@ -1,17 +1,19 @@
-"""Text: sentences of an answer, the wake phrase in a transcript, and text for a log line."""
+"""Text: sentences of an answer, the wake phrase in a transcript, log lines, and base64."""
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator
 from typing import Final
 
 
-def one_line(text: str, most: int = 200) -> str:
-    """Return the first ``most`` letters of ``text``, printable, with single spaces."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text[:most]).split())
+def one_line(text: str, max_chars: int = 200) -> str:
+    """Return the first ``max_chars`` of ``text`` as printable characters with single spaces."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:max_chars]).split())
 
 
 CALLS: Final = ("hey", "hi", "hello", "okay", "ok", "hay", "eh", "a", "k", "the", "they", "they'd")
-"""What people say before the name, and what small decoders make of "hey"."""
+"""Words before the name: those that people say, and those that small decoders hear for "hey"."""
 
 _WAKE_PHRASE: Final = re.compile(
     rf"\W*(?:(?:{'|'.join(CALLS)})\W+)?jarvis(?!['\w])\W*", re.IGNORECASE
@@ -19,13 +21,13 @@ _WAKE_PHRASE: Final = re.compile(
 
 
 def without_wake_phrase(transcript: str) -> str:
-    """Return ``transcript`` trimmed, without a leading "hey Jarvis", "Jarvis" or the like."""
+    """Return ``transcript`` stripped, without a leading "hey Jarvis", "Jarvis" or similar."""
     found = _WAKE_PHRASE.match(transcript)
     return transcript.strip() if found is None else transcript[found.end() :].strip()
 
 
 SENTENCE_CHARS: Final = 400
-"""Longest piece that is synthesised at once: about half a minute of speech, below 2 MiB of WAV."""
+"""Maximum length of what is synthesised at once: half a minute of speech, below 2 MiB of WAV."""
 
 _CODE: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _ABBREVIATIONS: Final = frozenset(
@@ -34,9 +36,9 @@ _ABBREVIATIONS: Final = frozenset(
 _BREAK: Final = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\n+")
 
 
-def sentences(reply: str, *, most_chars: int) -> tuple[str, ...]:
-    """Cut the first ``most_chars`` letters of ``reply`` into what can be spoken, in order."""
-    speakable = _CODE.sub("\n", reply)[:most_chars]
+def sentences(reply: str, *, max_chars: int) -> tuple[str, ...]:
+    """Split the first ``max_chars`` of ``reply`` into sentences, without code and bare symbols."""
+    speakable = _CODE.sub("\n", reply)[:max_chars]
     return tuple(
         piece
         for sentence in _whole(speakable)
@@ -46,7 +48,7 @@ def sentences(reply: str, *, most_chars: int) -> tuple[str, ...]:
 
 
 def _whole(text: str) -> Iterator[str]:
-    """Sentences of ``text``; a full stop that belongs to an abbreviation ends none."""
+    """Yield the sentences of ``text``; the full stop of an abbreviation does not end one."""
     start = 0
     for found in _BREAK.finditer(text):
         sentence = text[start : found.end()]
@@ -63,7 +65,7 @@ def _ends_in_abbreviation(sentence: str) -> bool:
 
 
 def _pieces(sentence: str) -> Iterator[str]:
-    """Cut a sentence that nobody could say in one breath, at a pause if there is one."""
+    """Split a sentence longer than ``SENTENCE_CHARS`` at its pauses."""
     while len(sentence) > SENTENCE_CHARS:
         cut = _pause(sentence[:SENTENCE_CHARS])
         yield sentence[:cut].strip()
@@ -72,8 +74,28 @@ def _pieces(sentence: str) -> Iterator[str]:
 
 
 def _pause(text: str) -> int:
-    for mark in (", ", "; ", ": ", " "):
-        at = text.rfind(mark)
+    """Return the end of the last separator in ``text``, the strongest kind first."""
+    for separator in (", ", "; ", ": ", " "):
+        at = text.rfind(separator)
         if at > 0:
             return at + 1
     return len(text)
+
+
+_FOREIGN: Final = re.compile(rb"[^A-Za-z0-9+/]")
+
+_GROUP: Final = 4
+"""Letters that encode three bytes."""
+
+
+def lenient_base64(text: str) -> bytes:
+    """Decode base64 as Node does: other characters are ignored, and `=` ends the input."""
+    letters = text.encode("ascii", errors="ignore")
+    try:
+        return base64.b64decode(letters, validate=True)
+    except binascii.Error:
+        head = letters.partition(b"=")[0].replace(b"-", b"+").replace(b"_", b"/")
+    known = _FOREIGN.sub(b"", head)
+    if len(known) % _GROUP == 1:
+        known = known[:-1]  # six bits do not make a byte
+    return base64.b64decode(known + b"=" * (-len(known) % _GROUP))

@@ -28,43 +28,39 @@ from jarvis_ear.companion import led
 from jarvis_ear.components import counters, details, make_beat, require_capture
 from jarvis_ear.control.commands import ControlCommands
 from jarvis_ear.control.feed import Feed, FeedSampler
-from jarvis_ear.control.feed_server import FeedSocket
-from jarvis_ear.control.server import Control
+from jarvis_ear.control.server import ControlServer
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.models import EarFactory, wake_word
-from jarvis_ear.devices.sound_library import Quiet
+from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.sources import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
-from jarvis_ear.devices.stream_clock import SampleClock
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossMark
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.health.report import Counters, Health
 from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import Hushed, Muted, State, StateChanged, Unmuted
+from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
 from jarvis_ear.lifecycle import LastTurn, StopSignal
 from jarvis_ear.log import setup
-from jarvis_ear.log.setup import life_told
+from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.options import Loaded
 from jarvis_ear.process import ConcurrentStop, ReloadSignal, Timed
 from jarvis_ear.reload import Components, Reload, ReloadSteps
 from jarvis_ear.spool.store import Spool, kept_spool
-from jarvis_ear.systemd.notify import AnyNotifier, open_notifier, watchdog_s
+from jarvis_ear.systemd.notify import Notifier, open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import BackendOutage, Service
 from jarvis_ear.turn_trace.console_view import ConsoleFeed
 from jarvis_ear.turn_trace.journal_view import TurnLog
 from jarvis_ear.turn_trace.trace import FanOut
-from jarvis_ear.units import HOLD_S, Samples
 
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
 
-LOOK_S: Final = 1.0
+LOOK_S: Final = 0.1
 """How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
 
 _LOGGER = logging.getLogger("jarvis_ear")
@@ -78,7 +74,7 @@ def run(loaded: Loaded) -> int:
     service = Service(notifier)
     with ExitStack() as up:
         live = up.enter_context(setup.setup(loaded.config.log))
-        up.enter_context(life_told())
+        up.enter_context(log_lifecycle())
         ending = up.enter_context(StopSignal(on_signal=service.stopping))
         hangup = up.enter_context(ReloadSignal())
         service.starting()
@@ -119,7 +115,7 @@ def _start(
     ending: StopSignal,
     up: ExitStack,
     *,
-    notifier: AnyNotifier,
+    notifier: Notifier,
 ) -> Components:
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
@@ -140,7 +136,7 @@ def _start(
     bus = BusMembership(options, mute)
     last_turn = LastTurn()
     is_fast = options.microphone.fast
-    sample_clock = SampleClock(Samples(0)) if is_fast else SampleClock()
+    sample_clock = SampleClock(in_real_time=not is_fast)
     bridge = Bridge(
         ear=inbox,
         log=FanOut(log, showing.publisher, bus.news, last_turn),
@@ -157,32 +153,22 @@ def _start(
     def send(captured_audio: CapturedAudio) -> None:
         backend.send_audio(captured_audio)
 
-    def effect(effect):
-        if isinstance(effect, StateChanged):
-            capture.keep_live(
-                "turn", wanted=effect.new not in (State.IDLE, State.MUTED, State.DEAF)
-            )
-        bridge.effect(effect)
-
     bridge.connect(send=send, backend=backend, speaker=speaker)
     ear = EarThread(
         ears.make(options.hearing, backend.growth_ms),
         inbox,
-        effect,
-        patient=is_fast,
-        on_block=sample_clock.heard if is_fast else _ignore,  # it waits, and is spoken when heard
+        bridge.effect,
+        waits_for_replies=is_fast,
+        on_block=sample_clock.processed,
         on_finished=lambda: ending.finish(last_turn.failure()),
         on_failure=ending.fail,
     )
-    if isinstance(source, Microphone) and options.hearing.gate.mode == "vad":
-        gain = 10 ** (options.hearing.heard.gain_db / 20)
-        source.hold_quiet(Quiet(HOLD_S, options.hearing.gate.aggressiveness, gain))
     is_muted = mute.load()
     capture = Capture(
         source,
         inbox,
         on_end=_when_sound_ends(ear, ending),
-        on_block=_ignore if is_fast else sample_clock.heard,
+        on_block=sample_clock.captured,
         muted=is_muted,
         losses=LossMark(_own_runtime_folder()),
     )
@@ -228,10 +214,6 @@ def _start(
     )
 
 
-def _ignore(_end: Samples) -> None:
-    """Leave it to another part to note when sound came."""
-
-
 @contextmanager
 def _connected(backend: BackendClient) -> Iterator[None]:
     """Reach the backend for as long as the block lasts. The ear hears without it, and before."""
@@ -274,13 +256,10 @@ def _open_sockets(
         folder = paths.control_folder(os.environ)
     except OSError as error:
         fields = CONTROL_TROUBLE.fields(REASON=error)
-        _LOGGER.warning("no control socket and no feed: %s", error, extra=fields)
+        _LOGGER.warning("no control socket: %s", error, extra=fields)
         return
-    feeding = FeedSocket(folder / paths.FEED, feed, signs.look)
-    control = Control(folder / paths.SOCKET, orders.answer)
-    counted.add(feeding.counters)
+    control = ControlServer(folder, orders.answer, feed, signs.look)
     counted.add(control.counters)
-    together.add("feed", feeding)
     together.add("control", control)
 
 

@@ -19,9 +19,8 @@ from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.outbox import Outbox
-from jarvis_ear.delivery.recovery import Guarantee
 from jarvis_ear.delivery.timeouts import Timing
-from jarvis_ear.delivery.transitions import UploadMode
+from jarvis_ear.delivery.transitions import Guarantee, UploadMode
 from jarvis_ear.delivery.utterance import CapturedAudio, Utterance
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.journal.turns import PLAINTEXT
@@ -33,7 +32,7 @@ from jarvis_ear.link.registry import WIRES, Proof, Wire
 from jarvis_ear.link.sender import Sender
 from jarvis_ear.link.supervisor import Dialer, LinkState, LinkStatus, Supervisor
 from jarvis_ear.link.tls_and_tcp import Trust, address, is_exposed
-from jarvis_ear.spool.store import NoSpool, Spool
+from jarvis_ear.spool.store import Spool
 from jarvis_ear.units import SAMPLE_BYTES
 
 __all__ = ["BackendClient", "CapturedAudio", "pcm_to_wav"]
@@ -88,7 +87,7 @@ class BackendClient:
         spool: Spool | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
-        self._spool = spool or NoSpool()
+        self._spool = spool or Spool()
         self._clock = now or clock
         self._on_event = on_event or _nobody
         self._given_timing = timing or Timing()
@@ -244,8 +243,8 @@ class BackendClient:
 
     @property
     def _wants_growth(self) -> bool:
-        streams = self._session.wire.carriage is UploadMode.STREAMED
-        return streams or not isinstance(self._spool, NoSpool)
+        streams = self._session.wire.upload_mode is UploadMode.STREAMED
+        return streams or self._spool.on_disk
 
     def _last_words(self) -> NetworkThread:
         """Start a thread that only reports the verdicts of the utterances still in the queue."""
@@ -264,13 +263,13 @@ class BackendClient:
         loop, over = asyncio.get_running_loop(), asyncio.Event()
         self._begin_anew = partial(_call_soon, loop, over.set)
         session = self._session  # after the line above: a change from now on ends this session
-        config, patience = session.config, session.timing.patience
+        config, patience = session.config, session.timing.turn
         promise = Guarantee(config.delivery)
         outbox = Outbox(
             config.agent_id,
             patience,
-            promise.moves,
-            session.wire.carriage,
+            promise.transitions,
+            session.wire.upload_mode,
             queue=config.waiting == "queue",
         )
         courier = Sender(outbox, self._intake, self._spool, self._tell, self._clock)
@@ -366,7 +365,7 @@ def _from_environment() -> BackendOptions:
 
 def _timing(config: BackendOptions, timing: Timing) -> Timing:
     patience = replace(
-        timing.patience,
+        timing.turn,
         fresh_s=config.fresh_s,
         reply_s=config.reply_s,
         gap_s=config.gap_s,
@@ -374,7 +373,7 @@ def _timing(config: BackendOptions, timing: Timing) -> Timing:
     )
     if WIRES[config.protocol].proof is Proof.LATE:
         patience = replace(patience, processing_s=config.reply_s)
-    return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, patience=patience)
+    return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, turn=patience)
 
 
 def _utterance(captured: CapturedAudio) -> Utterance:

@@ -88,9 +88,9 @@ def _tell_journal(error: Exception) -> bool:
     """Tell the journal what ends the program, if standard error may lead there."""
     if "JOURNAL_STREAM" not in os.environ:
         return False
-    from jarvis_ear.log.setup import last_words  # noqa: PLC0415 - loads pydantic, for a service only
+    from jarvis_ear.log.setup import log_final_error  # noqa: PLC0415 - loads pydantic, for a service only
 
-    return last_words(error)
+    return log_final_error(error)
 
 
 def _obey(argv: list[str], run: Run | None) -> int:

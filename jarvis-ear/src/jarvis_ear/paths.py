@@ -14,7 +14,7 @@ SOCKET: Final = "control"
 """Name of the control socket in the runtime folder."""
 
 FEED: Final = "feed"
-"""Name of the socket of the console's feed, in the same folder."""
+"""Name of the socket that sends the feed without being asked, in the same folder."""
 
 SERVICE: Final = Path("/run") / NAME
 """Runtime folder that the service manager creates for a system service."""
@@ -54,15 +54,15 @@ def control_folder(environ: Mapping[str, str]) -> Path:
     return folder
 
 
-def sockets(environ: Mapping[str, str], name: str = SOCKET) -> Iterator[Path]:
-    """Yield the possible paths of a running ear's socket, in the order of attempts.
+def sockets(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the possible paths of a running ear's control socket, in the order of attempts.
 
     The service's comes before that of a session or a user, because only root can create it.
     """
     if service := _given(environ, "RUNTIME_DIRECTORY"):
-        yield service / name
-    yield SERVICE / name
-    yield _own_runtime_folder(environ) / name
+        yield service / SOCKET
+    yield SERVICE / SOCKET
+    yield _own_runtime_folder(environ) / SOCKET
 
 
 def _given(environ: Mapping[str, str], name: str) -> Path | None:

@@ -9,12 +9,15 @@ from starlette.testclient import TestClient
 from fakes.engines import scripted
 from jarvis_backend.app import create_app
 from jarvis_backend.config import BackendConfig
-from jarvis_backend.endpoints import event_bus as endpoint
-from jarvis_backend.event_bus import QUEUE_EVENTS, EventBus, LocalSync, SharedSeal
-from jarvis_backend.message_queue import NoQueue
+from jarvis_backend.endpoints.event_bus import QUEUE_EVENTS, EventBus, serve_client
+from jarvis_backend.message_queue import MessageQueue
 from jarvis_ear.wires import event_bus as wire
 
 KEY = "k" * 32
+
+
+def a_bus():
+    return EventBus(None, time.time, MessageQueue())
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +109,13 @@ def test_answers_come_in_the_order_of_what_they_answer(run, times):
         async def receive(self):
             return self.frames.pop(0) if self.frames else await asyncio.Event().wait()
 
-        async def say(self, *frames):
+        async def send(self, *frames):
             for frame in frames:
                 self.told.put_nowait(wire.read(frame))
 
     async def scene():
-        line, seal = Line(), SharedSeal(None, time.time, NoQueue())
-        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
-        served = asyncio.create_task(endpoint.BusSocket(line, bus, seal, time.time).run())
+        line, bus = Line(), a_bus()
+        served = asyncio.create_task(serve_client(line, bus))
         try:
             async with asyncio.timeout(5):
                 told = [await line.told.get() for _ in range(3 * times)]
@@ -173,7 +175,7 @@ def test_cors_is_closed_unless_a_page_is_named(client):
 
 def test_a_client_that_falls_behind_is_dropped_and_nobody_waits(run):
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
+        bus = a_bus()
         stuck, awake = bus.join(), bus.join()
         for number in range(QUEUE_EVENTS + 1):
             await bus.forward(wire.Event("tick", {"n": number}))
@@ -193,13 +195,12 @@ def test_a_stuck_connection_ends():
         async def receive(self):
             await asyncio.Event().wait()
 
-        async def say(self, *_):
+        async def send(self, *_):
             await asyncio.Event().wait()
 
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
-        seal = SharedSeal(None, time.time, NoQueue())
-        served = asyncio.create_task(endpoint.BusSocket(Stuck(), bus, seal, time.time).run())
+        bus = a_bus()
+        served = asyncio.create_task(serve_client(Stuck(), bus))
         await asyncio.sleep(0)
         for _ in range(QUEUE_EVENTS + 2):
             await bus.forward(wire.Event("tick"))
@@ -212,7 +213,7 @@ def test_a_stuck_connection_ends():
 
 def test_the_bus_remembers_what_ears_announce(run):
     async def scene():
-        bus = EventBus(LocalSync(), wire.write, time.time, NoQueue())
+        bus = a_bus()
         await bus.forward(
             wire.Event("module_status_changed", {"module": "audio", "enabled": False})
         )

@@ -7,7 +7,7 @@ from fakes.clock import FakeClock
 from fakes.engines import ScriptedVoice, scripted
 from jarvis_backend.app import create_app
 from jarvis_backend.config import BackendConfig
-from jarvis_backend.engines.engine import NoEar, NoVoice
+from jarvis_backend.engines.engine import MissingEngine
 
 
 def client(clock=None, **engines):
@@ -23,7 +23,7 @@ def test_it_is_healthy():
 
 def test_liveness_needs_no_engine():
     clock = FakeClock()
-    asked = client(clock, stt=NoEar("install one"))
+    asked = client(clock, stt=MissingEngine("install one"))
     clock.now += 12.5
     answer = asked.get("/api/health?liveness")
     assert answer.status_code == 200
@@ -38,7 +38,8 @@ def test_with_all_engines_it_is_ok():
 
 
 @pytest.mark.parametrize(
-    ("part", "engine"), [("stt", NoEar("install one")), ("tts", NoVoice("install one"))]
+    ("part", "engine"),
+    [("stt", MissingEngine("install one")), ("tts", MissingEngine("install one"))],
 )
 def test_an_engine_that_is_missing_is_named_with_what_helps(part, engine):
     answer = client(**{part: engine}).get("/api/health")

@@ -12,7 +12,7 @@ import socketio
 from fakes.clock import FakeClock
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
 from jarvis_backend.config import Limits
-from jarvis_backend.engines.engine import NoEar, NoVoice
+from jarvis_backend.engines.engine import MissingEngine
 from jarvis_ear.wires import socketio as wire
 
 LISTENING = (wire.LISTENING, {})
@@ -485,7 +485,7 @@ def test_a_connection_that_goes_stops_its_turn(run, satellite, beep):
     [
         ({"stt": ScriptedEar("")}, "Could not understand audio"),
         ({"stt": ScriptedEar(error="out of order")}, "out of order"),
-        ({"stt": NoEar("install one")}, "STT service not available: install one"),
+        ({"stt": MissingEngine("install one")}, "STT service not available: install one"),
         ({"brain": ScriptedBrain(error="500 no idea")}, "500 no idea"),
     ],
 )
@@ -505,7 +505,7 @@ def test_an_engine_that_fails_is_told_and_the_connection_goes_on(
 
 
 def test_without_a_voice_the_text_goes_along_with_the_end(run, satellite, beep):
-    make = satellite(scripted(brain=ScriptedBrain("One. Two."), tts=NoVoice("install one")))
+    make = satellite(scripted(brain=ScriptedBrain("One. Two."), tts=MissingEngine("install one")))
 
     async def talk():
         async with make() as ear:

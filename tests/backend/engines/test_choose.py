@@ -9,7 +9,7 @@ import pytest
 
 from jarvis_backend.config import BackendConfig
 from jarvis_backend.engines.choose import choose_engines
-from jarvis_backend.engines.engine import NoEar, NoVoice
+from jarvis_backend.engines.engine import MissingEngine
 
 
 def chosen(**options):
@@ -48,8 +48,8 @@ def test_nothing_installed_is_one_warning_each_that_says_what_helps(monkeypatch,
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     engines = chosen()
-    assert isinstance(engines.stt, NoEar)
-    assert isinstance(engines.tts, NoVoice)
+    assert isinstance(engines.stt, MissingEngine)
+    assert isinstance(engines.tts, MissingEngine)
     ear, voice = (record.getMessage() for record in caplog.records)
     assert "pip install pocketsphinx" in ear
     assert "apt install flite" in voice

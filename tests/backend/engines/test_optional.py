@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from jarvis_backend.config import SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.engines.voices import PiperVoice
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineError, EngineMissing
@@ -52,7 +53,7 @@ class WhisperModel:
 def test_whisper_that_is_not_installed_says_what_to_install(package):
     package("faster_whisper", None)
     with pytest.raises(EngineMissing, match=r"pip install faster-whisper"):
-        WhisperSpeechToText("", "en", 10)
+        WhisperSpeechToText(SpeechToTextOptions())
 
 
 def test_whisper_joins_its_segments(package):
@@ -62,19 +63,25 @@ def test_whisper_joins_its_segments(package):
         await engine.prepare()
         return await engine.transcribe(PCM)
 
-    assert used(WhisperSpeechToText("", "en", 10), work) == "What time is it?"
+    assert used(WhisperSpeechToText(SpeechToTextOptions()), work) == "What time is it?"
 
 
 def test_a_whisper_model_that_is_not_here_is_not_downloaded(package):
     package("faster_whisper", SimpleNamespace(WhisperModel=WhisperModel))
     with pytest.raises(EngineMissing, match="'absent' is not on this machine"):
-        used(WhisperSpeechToText("absent", "en", 10), lambda engine: engine.prepare())
+        used(
+            WhisperSpeechToText(SpeechToTextOptions(model="absent")),
+            lambda engine: engine.prepare(),
+        )
 
 
 def test_whisper_that_fails_is_told(package):
     package("faster_whisper", SimpleNamespace(WhisperModel=WhisperModel))
     with pytest.raises(EngineError, match=r"^faster-whisper: 'xx' is not a valid language$"):
-        used(WhisperSpeechToText("", "xx", 10), lambda engine: engine.transcribe(PCM))
+        used(
+            WhisperSpeechToText(SpeechToTextOptions(language="xx")),
+            lambda engine: engine.transcribe(PCM),
+        )
 
 
 class Piper:
@@ -96,19 +103,19 @@ class Piper:
 def test_piper_that_is_not_installed_says_what_to_install(package):
     package("piper", None)
     with pytest.raises(EngineMissing, match=r"pip install piper-tts"):
-        PiperVoice("voice.onnx", 10)
+        PiperVoice(TextToSpeechOptions(model="voice.onnx"))
 
 
 def test_piper_needs_a_voice_file(package):
     package("piper", SimpleNamespace(PiperVoice=Piper))
     with pytest.raises(EngineMissing, match="expected the path of a piper voice"):
-        PiperVoice("nowhere.onnx", 10)
+        PiperVoice(TextToSpeechOptions(model="nowhere.onnx"))
 
 
 def test_piper_makes_a_wav(package, tmp_path):
     package("piper", SimpleNamespace(PiperVoice=Piper))
     (tmp_path / "voice.onnx").touch()
-    engine = PiperVoice(str(tmp_path / "voice.onnx"), 10)
+    engine = PiperVoice(TextToSpeechOptions(model=str(tmp_path / "voice.onnx")))
     speech = used(engine, lambda engine: engine.speak("x"))
     assert speech.content_type == "audio/wav"
     sound = decode_wav(speech.audio, max_seconds=1)
@@ -118,6 +125,6 @@ def test_piper_makes_a_wav(package, tmp_path):
 def test_piper_that_fails_is_told(package, tmp_path):
     package("piper", SimpleNamespace(PiperVoice=Piper))
     (tmp_path / "broken.onnx").touch()
-    engine = PiperVoice(str(tmp_path / "broken.onnx"), 10)
+    engine = PiperVoice(TextToSpeechOptions(model=str(tmp_path / "broken.onnx")))
     with pytest.raises(EngineError, match=r"^piper: no voice$"):
         used(engine, lambda engine: engine.speak("x"))

@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 
-from jarvis_backend.engines.redecoding import MOST_SAMPLES, STEP_SAMPLES, Redecoder
+from jarvis_backend.engines.redecoding import MAX_SAMPLES, STEP_SAMPLES, Redecoding
 
 STEP = np.zeros(STEP_SAMPLES, np.int16)
 
@@ -24,12 +24,12 @@ def test_it_asks_when_enough_was_said_about_the_last_ten_seconds(run):
     async def scene():
         engine = Engine()
         engine.may_answer.set()
-        listening = Redecoder(engine.transcribe).listen()
+        listening = Redecoding(engine.transcribe, asyncio.Lock())
         assert await listening.feed(STEP[1:]) == ""
         assert await listening.feed(STEP[:1]) == "1 words"
         assert await listening.feed(STEP[1:]) == "1 words"
         assert await listening.feed(np.tile(STEP, 20)) == "2 words"
-        assert engine.asked == [STEP_SAMPLES, MOST_SAMPLES]
+        assert engine.asked == [STEP_SAMPLES, MAX_SAMPLES]
         await listening.aclose()
 
     run(scene())
@@ -38,16 +38,17 @@ def test_it_asks_when_enough_was_said_about_the_last_ten_seconds(run):
 def test_one_guess_at_a_time_for_everybody_and_one_that_is_left_is_completed(run):
     async def scene():
         engine = Engine()
-        redecoder = Redecoder(engine.transcribe)
-        first = asyncio.ensure_future(redecoder.listen().feed(STEP))
+        busy = asyncio.Lock()
+        first = asyncio.ensure_future(Redecoding(engine.transcribe, busy).feed(STEP))
         await asyncio.sleep(0)
-        second = redecoder.listen()
+        second = Redecoding(engine.transcribe, busy)
         assert await second.feed(STEP) == ""
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         assert await second.feed(STEP) == ""
         engine.may_answer.set()
-        await asyncio.gather(*redecoder._under_way)
+        async with busy:
+            pass
         assert await second.feed(STEP) == "2 words"
 
     run(scene())

@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 
 from jarvis_backend.config import SpeechToTextOptions
-from jarvis_backend.engines import sphinx_live_child
 from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.errors import EngineError, EngineMissing
 
 
-def ear(processes=1, **options):
-    return SphinxSpeechToText(SpeechToTextOptions(listeners=2, processes=processes, **options))
+def ear(processes):
+    return SphinxSpeechToText(SpeechToTextOptions(listeners=2, processes=processes))
 
 
 def child(engine):
-    return engine._whole._processes[0]._child
+    return engine._pool._processes[0]._child
 
 
 def silence(ms):
@@ -41,7 +40,7 @@ def engine(loop):
     """One engine, shared by all who leave it as they found it: to load its models takes time."""
 
     async def made():
-        shared = ear()
+        shared = ear(2)
         await shared.prepare()
         return shared
 
@@ -95,7 +94,7 @@ def test_whoever_stops_waiting_stops_the_decoder_and_the_next_gets_a_fresh_one(
 ):
     async def work():
         first = child(engine)
-        decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 20)))
+        decoding = asyncio.ensure_future(engine.transcribe(np.tile(what_time, 4)))
         await asyncio.sleep(0)
         decoding.cancel()
         await asyncio.gather(decoding, return_exceptions=True)
@@ -115,38 +114,21 @@ def test_a_decoder_that_dies_is_told_and_replaced(loop, engine, what_time):
     loop(work())
 
 
-def test_several_are_understood_at_once(what_time):
-    async def work():
-        engine = ear(processes=2)
-        try:
-            said = await asyncio.gather(*(engine.transcribe(what_time) for _ in range(4)))
-        finally:
-            await engine.aclose()
-        return said, len(engine._whole._processes)
-
-    assert asyncio.run(work()) == (["what time is it"] * 4, 2)
+def test_several_are_understood_at_once(engine, what_time, transcripts):
+    assert transcripts(*[what_time] * 4) == ["what time is it"] * 4
+    assert all(process._child for process in engine._pool._processes)
 
 
 @pytest.mark.parametrize(("cpus", "processes"), [(1, 1), (3, 3), (64, 4)])
 def test_unless_the_owner_says_there_is_a_process_for_each_cpu(monkeypatch, cpus, processes):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cpus)))
-    assert len(ear(processes=0)._whole._processes) == processes
-
-
-def test_it_ends_with_its_parent(what_time):
-    async def work():
-        engine = ear()
-        await engine.prepare()
-        child(engine).stdin.close()
-        return await asyncio.wait_for(child(engine).wait(), 10)
-
-    assert asyncio.run(work()) == 0
+    assert len(ear(0)._pool._processes) == processes
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(EngineMissing, match=r"pip install pocketsphinx"):
-        ear()
+        ear(1)
 
 
 @contextlib.asynccontextmanager
@@ -174,14 +156,14 @@ def test_it_understands_while_it_is_spoken_and_keeps_up(loop, engine, what_time)
         async with listening_to(engine) as listening:
             await listening.feed(silence(0))
             loaded_s = cpu_s(engine._live._child.pid)
-            said = await fed(listening, np.tile(what_time, 4))
+            said = await fed(listening, np.tile(what_time, 2))
             return said, cpu_s(engine._live._child.pid) - loaded_s
 
     said, took = loop(work())
     assert [said[0], said[2]] == ["", ""]
     assert said[12].split()[0] == "what"
     assert said[-1].count("time is it") >= 2
-    assert took < len(what_time) * 4 / 16_000 / 2
+    assert took < len(what_time) * 2 / 16_000 / 2
 
 
 def test_people_are_not_mixed_up_and_one_too_many_is_refused(loop, engine, what_time):
@@ -226,14 +208,10 @@ def test_a_listener_that_dies_is_told_and_replaced_in_mid_sentence(loop, engine,
     loop(work())
 
 
-def test_the_same_sound_in_any_pieces_begins_at_the_same_place():
-    hum = (np.sin(np.arange(16_000) / 20) * 9000).astype("<i2")
-    sound = np.concatenate([silence(500), hum]).tobytes()
-    begun = []
-    for step in (2, 400, 640, 3200, len(sound)):
-        onset, out = sphinx_live_child.Onset(), b""
-        for at in range(0, len(sound), step):
-            out += sound[at : at + step] if out else onset.feed(sound[at : at + step])
-        begun.append(out)
-    assert set(begun) == {begun[0]}
-    assert len(begun[0]) > len(hum)
+def test_it_ends_with_its_parent(loop, engine):
+    async def work():
+        await engine.prepare()
+        child(engine).stdin.close()
+        return await asyncio.wait_for(child(engine).wait(), 10)
+
+    assert loop(work()) == 0

@@ -149,7 +149,7 @@ def test_too_late_in_the_queue_is_an_error_and_is_forgotten(pool_work):
         for each in (ahead, behind):
             with pytest.raises(EngineError, match=r"^pocketsphinx took more than 0\.1 s$"):
                 await each.task
-        assert pool.backlog._inside == 0
+        assert pool.backlog._count == 0
 
     pool_work(work, processes=1, timeout_s=0.1)
 
@@ -184,10 +184,10 @@ def test_who_rested_and_is_needed_again_is_not_ended(pool_work):
     async def work(pool, speaker):
         speakers = [speaker() for _ in range(2)]
         _, second = [await each.answer() for each in speakers]
-        assert list(pool._resting) == [1]
+        assert list(pool._idle_timers) == [1]
         keeps, again = speaker(), speaker()
         await until(lambda: pool._free == [])
-        assert pool._resting == {}
+        assert pool._idle_timers == {}
         assert await again.answer() == second
         await keeps.answer()
 
@@ -211,7 +211,7 @@ def test_a_long_wait_is_foreseen(pool_work):
     async def work(pool, speaker):
         ahead = speaker()
         await asyncio.sleep(0)
-        pool.backlog.took(1000, 1)
+        pool.backlog.record(1000, 1)
         with pytest.raises(EngineBusy, match="expected at most"):
             await pool.transcribe(free(16_000))
         await ahead.answer()

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from jarvis_backend.config import TextToSpeechOptions
 from jarvis_backend.engines.program import ESPEAK_NG, FLITE, Program, ProgramVoice
 from jarvis_backend.engines.voices import EspeakLibraryVoice
 from jarvis_backend.errors import EngineError, EngineMissing
@@ -18,7 +19,7 @@ SENTENCE = "It is 3:07 PM."
 def program(which):
     if shutil.which(which.name) is None:
         pytest.skip(f"{which.name} is not installed")
-    return ProgramVoice(which, "", 15)
+    return ProgramVoice(which, TextToSpeechOptions())
 
 
 @pytest.fixture(params=["flite", "espeak-ng", "espeak-library"])
@@ -26,7 +27,7 @@ def make(request):
     return {
         "flite": lambda: program(FLITE),
         "espeak-ng": lambda: program(ESPEAK_NG),
-        "espeak-library": lambda: EspeakLibraryVoice("", 15),
+        "espeak-library": lambda: EspeakLibraryVoice(TextToSpeechOptions()),
     }[request.param]
 
 
@@ -71,7 +72,7 @@ def test_no_text_is_an_order(make, text):
 
 def test_an_unknown_voice_is_an_error():
     with pytest.raises(EngineError, match="no voice 'nobody'"):
-        speak(lambda: EspeakLibraryVoice("nobody", 15), SENTENCE)
+        speak(lambda: EspeakLibraryVoice(TextToSpeechOptions(voice="nobody")), SENTENCE)
 
 
 # Programs that misbehave
@@ -87,7 +88,9 @@ def script(tmp_path, monkeypatch):
         path.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
         talker = Program("talker", "", lambda _voice, text, wav: (str(text), str(wav)))
-        return lambda timeout_s=10: ProgramVoice(talker, "", timeout_s)
+        return lambda timeout_s=10: ProgramVoice(
+            talker, TextToSpeechOptions.model_construct(voice="", timeout_s=timeout_s)
+        )
 
     return make
 
@@ -122,10 +125,10 @@ def test_a_program_that_hangs_is_killed(script):
 def test_a_program_that_is_not_there_says_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EngineMissing, match=r"apt install flite"):
-        ProgramVoice(FLITE, "", 15)
+        ProgramVoice(FLITE, TextToSpeechOptions())
 
 
 def test_a_library_that_is_not_there_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(EngineMissing, match=r"pip install espeakng-loader"):
-        EspeakLibraryVoice("", 15)
+        EspeakLibraryVoice(TextToSpeechOptions())

@@ -1,1 +1,1 @@
-"""The wires: each accepts, authenticates, and carries messages to and from a Conversation."""
+"""The endpoints: one module per wire, and what they share."""

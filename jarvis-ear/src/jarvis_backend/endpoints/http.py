@@ -1,7 +1,7 @@
-"""HTTP endpoints: who may ask, the console's page, status and health."""
+"""HTTP endpoints: the console's page, status and health."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,81 +9,83 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from jarvis_backend.agents import Agents
-from jarvis_backend.auth import AccessRules, LoginRefused
+from jarvis_backend.auth import Auth, LoginRefused
 from jarvis_backend.conversation import Engines
-from jarvis_backend.engines.engine import NoEar, NoVoice
-from jarvis_backend.event_bus import EventBus
-from jarvis_ear.page import INDEX, KIND, PATH, Asset, headers, read_assets
+from jarvis_backend.endpoints.event_bus import EventBus
+from jarvis_backend.engines.engine import MissingEngine
+from jarvis_ear.page import INDEX, KIND, PATH, headers, read_assets
 
 BODY_BYTES: Final = 16 * 1024
-"""Largest body that is read: a handful of words."""
+"""Maximum size of the body of a request, which holds a few words."""
+
+STATUS_PATH: Final = "/api/status"
 
 
-class HttpDoor:
-    """Lets requests in, or answers 401. Immutable."""
+def require(auth: Auth) -> Callable[[Request], Awaitable[None]]:
+    """Return a dependency for routers that answers 401 to a client without access."""
 
-    def __init__(self, admission: AccessRules) -> None:
-        self._admission = admission
-
-    async def admit(self, request: Request) -> None:
-        """Return if the peer may come in; made to be a dependency of a router."""
+    async def check(request: Request) -> None:
         peer = None if request.client is None else request.client.host
         try:
-            self._admission.admit(peer, request.headers.get("authorization"))
+            auth.authorize(peer, request.headers.get("authorization"))
         except LoginRefused as refused:
             raise HTTPException(401, str(refused)) from None
 
+    return check
 
-async def json_body(request: Request) -> dict[str, Any]:
-    """Return the object in the body; empty if there is no body."""
+
+async def read_body(request: Request, max_bytes: int) -> bytes | None:
+    """Return the body of ``request``; None if it is larger than ``max_bytes``."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > BODY_BYTES:
-            raise HTTPException(413, f"expected at most {BODY_BYTES} bytes")
+        if len(body) > max_bytes:
+            return None
+    return bytes(body)
+
+
+async def json_body(request: Request) -> dict[str, Any]:
+    """Return the JSON object in the body, which is empty without a body."""
+    body = await read_body(request, BODY_BYTES)
+    if body is None:
+        raise HTTPException(413, f"expected at most {BODY_BYTES} bytes")
     try:
         value = json.loads(body or b"{}")
     except (ValueError, RecursionError):
-        raise HTTPException(400, "expected a JSON object") from None
+        value = None
     if not isinstance(value, dict):
         raise HTTPException(400, "expected a JSON object")
     return value
 
 
 def console_routes(realtime_path: str) -> APIRouter:
-    """Routes of the page, which talks over the realtime stream at ``realtime_path``."""
+    """Return the routes of the page, which connects to the realtime stream."""
     routes = APIRouter()
-    dress = headers(microphone=True)
+    page_headers = headers(microphone=True)
     assets = read_assets()
-
-    @routes.get(PATH)
-    async def page() -> Response:
-        return _served(assets[INDEX], dress)
 
     @routes.get(f"{PATH}/{KIND}")
     async def kind() -> Response:
-        return JSONResponse({"kind": "backend", "realtime": realtime_path}, headers=dress)
+        return JSONResponse({"kind": "backend", "realtime": realtime_path}, headers=page_headers)
 
+    @routes.get(PATH)
     @routes.get(PATH + "/{name}")
-    async def part(name: str) -> Response:
-        asset = assets.get(name)
-        return Response(status_code=404) if asset is None else _served(asset, dress)
+    async def asset(name: str = INDEX) -> Response:
+        found = assets.get(name)
+        if found is None:
+            return Response(status_code=404)
+        return Response(found.body, media_type=found.media_type, headers=page_headers)
 
     return routes
 
 
-def _served(asset: Asset, dress: dict[str, str]) -> Response:
-    return Response(asset.body, media_type=asset.media_type, headers=dress)
-
-
-STATUS_PATH: Final = "/api/status"
-
-
-def status_routes(http_door: HttpDoor, agents: Agents, bus: EventBus) -> APIRouter:
-    """Routes of the status."""
+def status_routes(
+    require_access: Callable[[Request], Awaitable[None]], agents: Agents, bus: EventBus
+) -> APIRouter:
+    """Return the route of the status."""
     routes = APIRouter()
 
-    @routes.get(STATUS_PATH, dependencies=[Depends(http_door.admit)])
+    @routes.get(STATUS_PATH, dependencies=[Depends(require_access)])
     async def status() -> dict[str, Any]:
         return {"agents": await agents.everywhere(), "modules": bus.modules}
 
@@ -91,7 +93,7 @@ def status_routes(http_door: HttpDoor, agents: Agents, bus: EventBus) -> APIRout
 
 
 def health_routes(engines: Engines, version: str, now: Callable[[], float]) -> APIRouter:
-    """Routes that anybody may ask. ``now`` is a monotonic clock."""
+    """Return the routes of health, which are open to all. ``now`` is a monotonic clock."""
     routes = APIRouter()
     started = now()
 
@@ -109,28 +111,19 @@ def health_routes(engines: Engines, version: str, now: Callable[[], float]) -> A
         }
         if "liveness" in request.query_params:
             return JSONResponse(report)
-        report["components"] = _components(engines)
-        if _is_whole(engines):
-            return JSONResponse(report)
-        return JSONResponse(report | {"status": "degraded"}, 503)
+        report["components"] = {
+            "stt": _component(engines.stt.name, engines.stt),
+            "brain": _component(engines.brain.provider, engines.brain),
+            "tts": _component(engines.tts.name, engines.tts),
+        }
+        if isinstance(engines.stt, MissingEngine) or isinstance(engines.tts, MissingEngine):
+            return JSONResponse(report | {"status": "degraded"}, 503)
+        return JSONResponse(report)
 
     return routes
 
 
-def _is_whole(engines: Engines) -> bool:
-    return not isinstance(engines.stt, NoEar) and not isinstance(engines.tts, NoVoice)
-
-
-def _components(engines: Engines) -> dict[str, dict[str, str]]:
-    """Say what is used for each part, and why it is missing if it is."""
-    return {
-        "stt": _component(engines.stt.name, engines.stt),
-        "brain": _component(engines.brain.provider, engines.brain),
-        "tts": _component(engines.tts.name, engines.tts),
-    }
-
-
 def _component(name: str, engine: object) -> dict[str, str]:
-    if isinstance(engine, (NoEar, NoVoice)):
+    if isinstance(engine, MissingEngine):
         return {"engine": name, "status": "missing", "reason": engine.reason}
     return {"engine": name, "status": "ok"}

@@ -2,77 +2,45 @@
 
 import asyncio
 import base64
-import binascii
 import logging
-import re
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from functools import partial
 from typing import Any, Final, assert_never
 
 import socketio
 
-from jarvis_backend.agents import Agents, Doing, room_of
+from jarvis_backend.agents import Agents, AgentState, room_of
 from jarvis_backend.auth import Auth, LoginRefused
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
     AnswerText,
     BrainAsked,
     Conversation,
+    ReplyFailed,
     ReplyMessage,
     Spoken,
     TranscriptReady,
     TurnDone,
 )
-from jarvis_backend.errors import EngineError, UtteranceError
-from jarvis_backend.flood_gate import MEMBER
-from jarvis_backend.process import STRANGERS
-from jarvis_backend.recordings import Growth, Recordings
-from jarvis_backend.text import one_line
+from jarvis_backend.errors import UtteranceError
+from jarvis_backend.process import CLIENT_LOG
+from jarvis_backend.rate_limit import LOGGED_IN
+from jarvis_backend.recordings import Recordings
+from jarvis_backend.text import lenient_base64
 from jarvis_ear.wires import socketio as wire
 
-_FOREIGN: Final = re.compile(rb"[^A-Za-z0-9+/]")
-
-_GROUP: Final = 4
-"""Letters that make three bytes."""
-
-
-def lenient_base64(text: str) -> bytes:
-    """Decode what can be decoded, like Node does: other letters are passed over, `=` ends it."""
-    letters = text.encode("ascii", errors="ignore")
-    try:
-        return base64.b64decode(letters, validate=True)
-    except binascii.Error:
-        return _salvage(letters)
-
-
-def _salvage(letters: bytes) -> bytes:
-    head = letters.partition(b"=")[0].replace(b"-", b"+").replace(b"_", b"/")
-    known = _FOREIGN.sub(b"", head)
-    if len(known) % _GROUP == 1:
-        known = known[:-1]  # six bits are no byte
-    return base64.b64decode(known + b"=" * (-len(known) % _GROUP))
-
-
 _LOG: Final = logging.getLogger(__name__)
-_STRANGERS: Final = logging.getLogger(STRANGERS)
+_CLIENT_LOG: Final = logging.getLogger(CLIENT_LOG)
 
 AGENT_ID_LETTERS: Final = 128
-"""Longer names are not kept: the connection's own id stands in."""
-
-_JSON_NAMES: Final = {
-    type(None): "null",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    list: "a list",
-}
+"""Maximum length of a satellite's name; the id of the connection replaces a longer one."""
 
 
 class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the package has no types
-    """Carries ``/voice`` to and from a Conversation. Lives on the loop; nobody else may call it.
+    """Connects the clients of ``/voice`` with a Conversation. Lives on the loop.
 
-    Handlers run in the order of the messages and never wait for a turn. Each connection has at most
-    ``limits.turns`` of them; the utterance above that is refused with an error.
+    Handlers run in the order of the messages and never wait for a turn. Bound: ``limits.turns``
+    per connection. Policy: one more utterance is refused with an error.
     """
 
     def __init__(
@@ -98,26 +66,30 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
         }
 
     async def trigger_event(self, event: str, *arguments: Any) -> None:  # noqa: ANN401 - foreign
-        """Find the handler: event names have colons, which method names cannot."""
+        """Call the handler of ``event``; the names contain colons, unlike those of methods."""
         if event == "connect":
-            sid, environ, auth = (*arguments, None)[:3]  # a client need not say who it is
+            sid, environ, auth = (*arguments, None)[:3]  # the authentication is optional
             self._on_connect(sid, auth)
-            environ.get("asgi.scope", {})[MEMBER] = True
+            environ.get("asgi.scope", {})[LOGGED_IN] = True
         elif event == "disconnect":
             self._on_disconnect(arguments[0])
         elif (handler := self._handlers.get(event)) is not None:
-            await handler(arguments[0], arguments[1] if len(arguments) > 1 else None)
+            sid, payload = (*arguments, None)[:2]
+            try:
+                await handler(sid, payload)
+            except UtteranceError as error:
+                await self._fail(sid, str(error))
 
-    def is_member(self, session_id: str) -> bool:
-        """Whether the connection that the library calls ``session_id`` has come in."""
+    def has_logged_in(self, session_id: str) -> bool:
+        """Return whether the library's session ``session_id`` has logged in."""
         return self.server.manager.sid_from_eio_sid(session_id, wire.NAMESPACE) is not None
 
     def sessions(self) -> int:
-        """How many connections the library keeps, whoever they are."""
+        """Return the number of all sessions of the library."""
         return len(self.server.eio.sockets)
 
     async def aclose(self) -> None:
-        """Stop all turns."""
+        """Cancel all turns."""
         turns = [turn for turns in self._turns.values() for turn in turns]
         for turn in turns:
             turn.cancel()
@@ -125,46 +97,36 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
 
     def _on_connect(self, sid: str, auth: object) -> None:
         try:
-            self._auth.admit(auth.get("token") if isinstance(auth, dict) else None)
+            self._auth.check_token(auth.get("token") if isinstance(auth, dict) else None)
         except LoginRefused as refused:
-            _STRANGERS.info("connection refused: %s", refused)
+            _CLIENT_LOG.info("connection refused: %s", refused)
             raise socketio.exceptions.ConnectionRefusedError(str(refused)) from None
         if len(self._turns) >= self._limits.connections:
             raise socketio.exceptions.ConnectionRefusedError("Too many connections")
         self._turns[sid] = set()
-        self._agents.joined(sid)
-        # After the answer to the connection, which the library writes when this returns.
-        self._keep(sid, self._say(sid, wire.LISTENING, {}))
+        self._agents.add(sid)
+        # In a task: the library answers the connection only when this returns.
+        self._spawn(sid, self._send(sid, wire.LISTENING, {}))
 
     def _on_disconnect(self, sid: str) -> None:
         self._recordings.forget(sid)
-        self._agents.left(sid)
+        self._agents.remove(sid)
         for turn in self._turns.pop(sid, set()):
             turn.cancel()
 
     async def _on_audio_start(self, sid: str, payload: object) -> None:
         agent_id = _agent_id(payload, sid)
-        try:
-            self._recordings.start(agent_id, sid)
-        except UtteranceError as error:
-            await self._fail(sid, str(error))
-            return
-        self._agents.is_called(sid, agent_id)
-        self._agents.is_doing(sid, Doing.RECORDING)
+        self._recordings.start(agent_id, sid)
+        self._agents.update(sid, agent_id=agent_id, state=AgentState.RECORDING)
         await self.enter_room(sid, room_of(agent_id))
-        await self._say(sid, wire.LISTENING, {"agentId": agent_id})
+        await self._send(sid, wire.LISTENING, {"agentId": agent_id})
 
     async def _on_audio_chunk(self, sid: str, payload: object) -> None:
         agent_id = _agent_id(payload, sid)
-        if not self._recordings.is_open(agent_id):
-            return
-        try:
-            growth = self._recordings.add(agent_id, _audio(payload))
-        except UtteranceError as error:
-            await self._fail(sid, str(error))
-            return
-        if growth is Growth.COMPLETE:
-            await self._begin_turn(sid, agent_id)
+        if self._recordings.is_open(agent_id):
+            is_over = self._recordings.add(agent_id, _audio(payload))
+            if is_over:
+                await self._begin_turn(sid, agent_id)
 
     async def _on_audio_end(self, sid: str, payload: object) -> None:
         agent_id = _agent_id(payload, sid)
@@ -173,70 +135,63 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
 
     async def _on_ping(self, sid: str, payload: object) -> None:
         agent_id = _agent_id(payload, sid)
-        self._agents.is_called(sid, agent_id)
+        self._agents.update(sid, agent_id=agent_id)
         await self.enter_room(sid, room_of(agent_id))
-        await self._say(sid, wire.PONG, {"agentId": agent_id})
+        await self._send(sid, wire.PONG, {"agentId": agent_id})
 
     async def _begin_turn(self, sid: str, agent_id: str) -> None:
         utterance = self._recordings.take(agent_id) or b""
         if not utterance:
-            await self._fail(sid, "No audio received")
-            return
+            raise UtteranceError("No audio received")
         if len(self._turns.get(sid, ())) >= self._limits.turns:
-            await self._fail(sid, f"Too many commands at once, expected {self._limits.turns}")
-            return
-        self._agents.is_doing(sid, Doing.PROCESSING)
-        await self._say(sid, wire.PROCESSING, {})
-        self._keep(sid, self._turn(sid, utterance))
+            raise UtteranceError(f"Too many commands at once, expected {self._limits.turns}")
+        self._agents.update(sid, state=AgentState.PROCESSING)
+        await self._send(sid, wire.PROCESSING, {})
+        self._spawn(sid, self._turn(sid, utterance))
 
     async def _turn(self, sid: str, utterance: bytes) -> None:
         try:
-            async with aclosing(self._conversation.reply(utterance)) as messages:
-                async for message in messages:
-                    await self._carry(sid, message)
-        except (UtteranceError, EngineError) as error:
-            _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._fail(sid, str(error))
-            return
-        except Exception:  # noqa: BLE001 - the satellite waits for an end of its turn
-            _LOG.exception("turn failed in a way that is not foreseen")
+            await self._conversation.reply(utterance, partial(self._send_reply, sid))
+        except Exception:  # noqa: BLE001 - the satellite waits for the end of its turn
+            _LOG.exception("turn failed unexpectedly")
             await self._fail(sid, "Internal error")
-            return
-        await self._ready(sid)
 
-    async def _carry(self, sid: str, message: ReplyMessage) -> None:
+    async def _send_reply(self, sid: str, message: ReplyMessage) -> None:
         match message:
             case TranscriptReady(text):
-                await self._say(sid, wire.TRANSCRIPT, {"text": text})
+                await self._send(sid, wire.TRANSCRIPT, {"text": text})
             case BrainAsked(provider):
-                await self._say(sid, wire.THINKING, {"provider": provider})
+                await self._send(sid, wire.THINKING, {"provider": provider})
             case AnswerText():
-                pass  # this wire has no event for the text of a reply
+                pass  # this wire has no message for it
             case Spoken(index, speech):
                 audio = base64.b64encode(speech.audio).decode("ascii")
                 chunk = {"index": index, "contentType": speech.content_type, "audio": audio}
-                await self._say(sid, wire.TTS_CHUNK, chunk)
+                await self._send(sid, wire.TTS_CHUNK, chunk)
             case TurnDone(attempted, unspoken):
-                # A reply nobody can speak goes along as text: satellites pass over the field.
+                # Without text-to-speech the message carries the text, which satellites ignore.
                 text_only: dict[str, object] = {"text": unspoken} if unspoken else {}
-                await self._say(sid, wire.TTS_DONE, {"totalChunks": attempted} | text_only)
+                await self._send(sid, wire.TTS_DONE, {"totalChunks": attempted} | text_only)
+                await self._ready(sid)
+            case ReplyFailed(error):
+                await self._fail(sid, str(error))
             case _:
                 assert_never(message)
 
     async def _fail(self, sid: str, text: str) -> None:
-        await self._say(sid, wire.ERROR, {"error": text})
+        await self._send(sid, wire.ERROR, {"error": text})
         await self._ready(sid)
 
     async def _ready(self, sid: str) -> None:
-        self._agents.is_doing(sid, Doing.LISTENING)
-        await self._say(sid, wire.LISTENING, {})
+        self._agents.update(sid, state=AgentState.LISTENING)
+        await self._send(sid, wire.LISTENING, {})
 
-    async def _say(self, sid: str, event: str, payload: dict[str, object]) -> None:
-        # Straight to the connection, which is here: no sound goes through the message queue.
+    async def _send(self, sid: str, event: str, payload: dict[str, object]) -> None:
+        # The connection belongs to this process: no sound goes through the message queue.
         await self.emit(event, payload, to=sid, ignore_queue=True)
 
-    def _keep(self, sid: str, work: Any) -> None:  # noqa: ANN401 - any coroutine
-        """Run ``work`` as long as the connection lives."""
+    def _spawn(self, sid: str, work: Any) -> None:  # noqa: ANN401 - any coroutine
+        """Run ``work`` in a task that ends with the connection."""
         turns = self._turns.setdefault(sid, set())
         task = asyncio.create_task(work)
         turns.add(task)
@@ -244,19 +199,33 @@ class VoiceNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the pack
 
 
 def _agent_id(payload: object, sid: str) -> str:
-    """Name of the satellite; the connection's id if it gives none that can be used."""
+    """Return the name of the satellite, or the id of its connection if the name is unusable."""
     agent_id = payload.get("agentId") if isinstance(payload, dict) else None
     if isinstance(agent_id, str) and 0 < len(agent_id) <= AGENT_ID_LETTERS:
         return agent_id
     return sid
 
 
+_JSON_NAMES: Final = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+}
+
+
+def _json_name(value: object) -> str:
+    """Return the JSON name of a type: that is what the author of a client knows."""
+    return _JSON_NAMES.get(type(value), "an object")
+
+
 def _audio(payload: object) -> bytes:
-    """Sound of a chunk: base64, raw bytes, or nothing. Raises UtteranceError for anything else."""
+    """Return the sound of a message: base64, raw bytes, or nothing. Raises UtteranceError."""
     if isinstance(payload, str):
         return b""
     if not isinstance(payload, dict):
-        raise UtteranceError(f"{wire.AUDIO_CHUNK} is {_name(payload)}, expected an object")
+        raise UtteranceError(f"{wire.AUDIO_CHUNK} is {_json_name(payload)}, expected an object")
     audio = payload.get("audio")
     if isinstance(audio, str):
         return lenient_base64(audio)
@@ -264,8 +233,4 @@ def _audio(payload: object) -> bytes:
         return audio
     if audio is None:
         return b""
-    raise UtteranceError(f"audio is {_name(audio)}, expected base64 text")
-
-
-def _name(value: object) -> str:
-    return _JSON_NAMES.get(type(value), "an object")
+    raise UtteranceError(f"audio is {_json_name(audio)}, expected base64 text")

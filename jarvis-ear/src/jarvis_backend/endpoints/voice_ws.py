@@ -1,157 +1,133 @@
-"""The voice channel ``/ws/voice``: bare PCM16 up, its answer down as fast as it is heard."""
+"""The voice channel ``/ws/voice``: bare PCM16 up, speech down at the pace at which it is heard."""
 
-import logging
-from contextlib import aclosing
 from typing import Final, assert_never
 
 from fastapi import APIRouter
-from starlette.websockets import WebSocket
 
 from jarvis_backend.config import Limits
 from jarvis_backend.conversation import (
     AnswerText,
     BrainAsked,
     Conversation,
+    ReplyFailed,
     ReplyMessage,
     Spoken,
     TranscriptReady,
     TurnDone,
 )
-from jarvis_backend.endpoints.socket import SocketDoor, WireSocket
-from jarvis_backend.endpoints.speaking import SLICE_BYTES, Pacer, Pauses, Speaking, in_order, pcm_of
-from jarvis_backend.errors import EngineError, UtteranceError
-from jarvis_backend.text import one_line
-from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
+from jarvis_backend.endpoints.turns import Pacer, TurnTask
+from jarvis_backend.endpoints.websocket import WebSocketRoute, WireSocket
+from jarvis_backend.errors import UtteranceError
+from jarvis_backend.recordings import UtteranceBuffer
+from jarvis_backend.vad import UtteranceSplitter
+from jarvis_ear.units import FRAME_BYTES, SAMPLE_BYTES
+from jarvis_ear.wires import messages as ear
 from jarvis_ear.wires import voice_ws as wire
 from jarvis_ear.wires.json_fields import RemoteProtocolError
 
-_LOG: Final = logging.getLogger(__name__)
+PIECE_BYTES: Final = 2 * FRAME_BYTES
+"""40 ms of speech per frame: short enough for an interruption, long enough to cost little."""
 
 
-def voice_ws_routes(door: SocketDoor, conversation: Conversation, limits: Limits) -> APIRouter:
-    """Routes of the voice channel."""
-    routes = APIRouter()
-
-    @routes.websocket(wire.PATH)
-    async def voice(socket: WebSocket) -> None:
-        async def talk(line: WireSocket) -> None:
-            await VoiceChannel(line, conversation, limits).run()
-
-        await door.serve(socket, talk)
-
-    return routes
+def voice_ws_routes(route: WebSocketRoute, conversation: Conversation, limits: Limits) -> APIRouter:
+    """Return the route of the voice channel."""
+    return route.router(wire.PATH, lambda socket: VoiceChannel(socket, conversation, limits).run())
 
 
 class VoiceChannel:
-    """One connection. Receives in its own task, answers in another. Lives on the loop.
+    """One connection. Receives in its own task and replies in another. Lives on the loop.
 
-    Between start and end it collects at most ``limits.recording_s`` of sound. A longer recording is
-    refused, once, and nothing of it up to its end is taken for an utterance of its own.
-    Without a start, utterances end where the person pauses.
+    Between start and end it collects one recording. Without a start, utterances end where the
+    person pauses.
     """
 
-    def __init__(self, line: WireSocket, conversation: Conversation, limits: Limits) -> None:
-        self._line = line
-        self._conversation = conversation
-        self._most_bytes = min(
-            limits.recording_bytes, int(limits.recording_s * SAMPLE_RATE) * SAMPLE_BYTES
-        )
-        self._collected: bytearray | None = None
-        self._refused = False
-        self._pauses = Pauses(limits.recording_s)
-        self._speaking = Speaking()
+    def __init__(self, socket: WireSocket, conversation: Conversation, limits: Limits) -> None:
+        self._socket = socket
+        self._limits = limits
+        self._recording: UtteranceBuffer | None = None
+        self._splitter = UtteranceSplitter(limits.recording_s)
+        self._pacer = Pacer(socket.send, PIECE_BYTES)
+        self._turn = TurnTask(conversation)
 
     async def run(self) -> None:
         """Serve until the peer leaves."""
         try:
             while True:
-                frame = await self._line.receive()
+                frame = await self._socket.receive()
                 try:
-                    await self._take(frame)
+                    await self._on_frame(frame)
                 except (RemoteProtocolError, UtteranceError) as error:
-                    await self._say(wire.VoiceWsError(str(error)))
+                    await self._send(ear.ErrorMessage(str(error)))
         finally:
-            await self._speaking.stop()
+            await self._turn.cancel()
 
-    async def _take(self, frame: str | bytes) -> None:
+    async def _on_frame(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
-            await self._hear(frame)
+            await self._on_sound(frame)
             return
         message = wire.decode_from_client(frame)
         match message:
             case wire.VoiceWsPing():
-                await self._say(wire.VoiceWsPong())
+                await self._send(ear.Pong())
             case wire.VoiceWsStart():
-                self._collected = bytearray()
-                self._refused = False
+                self._recording = UtteranceBuffer(self._limits)
             case wire.End():
-                await self._end()
+                await self._on_end()
             case wire.Interrupt():
-                if await self._speaking.stop():
-                    await self._say(wire.Interrupted())
+                await self._interrupt()
             case _:
                 assert_never(message)
 
-    async def _hear(self, pcm: bytes) -> None:
+    async def _on_sound(self, pcm: bytes) -> None:
+        recording = self._recording
         if len(pcm) % SAMPLE_BYTES:
             raise UtteranceError(f"{len(pcm)} bytes of sound; PCM16 needs an even count")
-        if self._refused:
-            return
-        if self._collected is None:
-            await self._say(wire.AudioReceived(len(pcm)))
-            for utterance in self._pauses.hear(pcm):
+        if recording is None:
+            await self._send(wire.AudioReceived(len(pcm)))
+            for utterance in self._splitter.feed(pcm):
                 await self._answer(utterance)
-            return
-        if len(self._collected) + len(pcm) > self._most_bytes:
-            self._collected, self._refused = None, True
-            raise UtteranceError(f"Recording too large, expected at most {self._most_bytes} bytes")
-        self._collected += pcm
-        await self._say(wire.AudioReceived(len(pcm)))
+        elif not recording.is_refused:
+            if not recording.add(pcm):
+                raise UtteranceError(
+                    f"Recording too large, expected at most {recording.max_bytes} bytes"
+                )
+            await self._send(wire.AudioReceived(len(pcm)))
 
-    async def _end(self) -> None:
-        if self._refused:
-            self._refused = False
+    async def _on_end(self) -> None:
+        recording, self._recording = self._recording, None
+        if recording is not None and recording.is_refused:
             return
-        collected, self._collected = self._collected, None
-        pcm = self._pauses.rest() if collected is None else bytes(collected)
+        pcm = self._splitter.flush() if recording is None else recording.take()
         if not pcm:
             raise UtteranceError("No audio received")
         await self._answer(pcm)
 
     async def _answer(self, pcm: bytes) -> None:
-        if await self._speaking.stop():
-            await self._say(wire.Interrupted())
-        await self._say(wire.VoiceWsProcessing())
-        await self._speaking.begin(self._turn(pcm))
+        await self._interrupt()
+        await self._send(ear.Processing())
+        self._pacer = Pacer(self._socket.send, PIECE_BYTES)
+        await self._turn.start(pcm, self._send_reply)
 
-    async def _turn(self, pcm: bytes) -> None:
-        pacer = Pacer(self._line.say, SLICE_BYTES)
-        try:
-            async with (
-                aclosing(self._conversation.reply(pcm_to_wav(pcm))) as reply,
-                aclosing(in_order(reply)) as messages,
-            ):
-                async for message in messages:
-                    await self._carry(message, pacer)
-        except (UtteranceError, EngineError) as error:
-            _LOG.warning("turn failed: %s", one_line(str(error)))
-            await self._say(wire.VoiceWsError(str(error)))
+    async def _interrupt(self) -> None:
+        if await self._turn.cancel():
+            await self._send(wire.Interrupted())
 
-    async def _carry(self, message: ReplyMessage, pacer: Pacer) -> None:
+    async def _send_reply(self, message: ReplyMessage) -> None:
         match message:
             case TranscriptReady(text):
-                await self._say(wire.VoiceWsTranscript(text))
+                await self._send(ear.Transcript(text))
             case BrainAsked():
-                pass  # this wire has no word for it
+                pass  # this wire has no message for it
             case AnswerText(text):
-                await self._say(wire.VoiceWsReply(text))
+                await self._send(ear.Answer(text))
             case Spoken(_, speech):
-                await pacer.play(await pcm_of(speech))
+                await self._pacer.play(speech)
             case TurnDone():
-                await self._say(wire.Done())
+                await self._send(wire.Done())
+            case ReplyFailed(error):
+                await self._send(ear.ErrorMessage(str(error)))
             case _:
                 assert_never(message)
 
-    async def _say(self, message: wire.ToClient) -> None:
-        await self._line.say(wire.encode(message))
+    async def _send(self, message: wire.ToClient) -> None:
+        await self._socket.send(wire.encode(message))

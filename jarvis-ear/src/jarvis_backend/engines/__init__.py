@@ -1,1 +1,1 @@
-"""What turns sound into text, and text into sound. One file per engine."""
+"""Speech-to-text and text-to-speech engines."""

@@ -1,19 +1,14 @@
-"""From options to engines. One that is missing is said once and stands in as such."""
+"""Makes the engines that the options name; a missing one is logged once and replaced."""
 
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Final
 
-from jarvis_backend.brain import Brain, HouseholdBrain
-from jarvis_backend.config import (
-    BackendConfig,
-    BrainOptions,
-    SpeechToTextOptions,
-    TextToSpeechOptions,
-)
+from jarvis_backend.brain import HouseholdBrain
+from jarvis_backend.config import BackendConfig, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.conversation import Engines
-from jarvis_backend.engines.engine import NoEar, NoVoice, SpeechToText, TextToSpeech
+from jarvis_backend.engines.engine import MissingEngine, SpeechToText, TextToSpeech
 from jarvis_backend.engines.openai_http import HttpBrain, HttpSpeechToText, HttpTextToSpeech
 from jarvis_backend.engines.program import ESPEAK_NG, FLITE, ProgramVoice
 from jarvis_backend.engines.sphinx import SphinxSpeechToText
@@ -25,81 +20,49 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 def choose_engines(config: BackendConfig) -> Engines:
-    """Make what the options ask for; nothing is loaded or started yet."""
-    return Engines(_ear(config.stt), _brain(config.brain), _voice(config.tts))
-
-
-def _ear(options: SpeechToTextOptions) -> SpeechToText:
+    """Make the engines. None of them is loaded or started yet."""
+    stt: SpeechToText
+    tts: TextToSpeech
     try:
-        return _speech_to_text(options)
+        stt = _SPEECH_TO_TEXT[config.stt.engine](config.stt)
     except EngineMissing as missing:
         _LOG.warning("no speech-to-text, every utterance will fail: %s", missing)
-        return NoEar(str(missing))
-
-
-def _voice(options: TextToSpeechOptions) -> TextToSpeech:
+        stt = MissingEngine(str(missing))
     try:
-        return _text_to_speech(options)
+        tts = _TEXT_TO_SPEECH[config.tts.engine](config.tts)
     except EngineMissing as missing:
         _LOG.warning("no text-to-speech, replies stay text: %s", missing)
-        return NoVoice(str(missing))
-
-
-def _speech_to_text(options: SpeechToTextOptions) -> SpeechToText:
-    match options.engine:
-        case "pocketsphinx":
-            return SphinxSpeechToText(options)
-        case "faster-whisper":
-            return WhisperSpeechToText(options.model, options.language, options.timeout_s)
-        case "openai":
-            return HttpSpeechToText(options)
-        case "none":
-            return NoEar("switched off (stt.engine is none)")
-    assert_never(options.engine)
-
-
-def _brain(options: BrainOptions) -> Brain:
-    match options.engine:
-        case "builtin":
-            return HouseholdBrain(lambda: datetime.now().astimezone())
-        case "openai":
-            return HttpBrain(options)
-    assert_never(options.engine)
-
-
-def _text_to_speech(options: TextToSpeechOptions) -> TextToSpeech:
-    return _VOICES[options.engine](options)
+        tts = MissingEngine(str(missing))
+    if config.brain.engine == "openai":
+        return Engines(stt, HttpBrain(config.brain), tts)
+    return Engines(stt, HouseholdBrain(lambda: datetime.now().astimezone()), tts)
 
 
 def _first_installed(options: TextToSpeechOptions) -> TextToSpeech:
     reasons = []
-    for make in (_flite, _espeak_ng, _espeak_library):
+    for name in ("flite", "espeak-ng", "espeak-library"):
         try:
-            return make(options)
+            return _TEXT_TO_SPEECH[name](options)
         except EngineMissing as missing:
             reasons.append(str(missing))
     raise EngineMissing("; or ".join(reasons))
 
 
-def _flite(options: TextToSpeechOptions) -> TextToSpeech:
-    return ProgramVoice(FLITE, options.voice, options.timeout_s)
-
-
-def _espeak_ng(options: TextToSpeechOptions) -> TextToSpeech:
-    return ProgramVoice(ESPEAK_NG, options.voice, options.timeout_s)
-
-
-def _espeak_library(options: TextToSpeechOptions) -> TextToSpeech:
-    return EspeakLibraryVoice(options.voice, options.timeout_s)
-
-
-_VOICES: Final[Mapping[str, Callable[[TextToSpeechOptions], TextToSpeech]]] = {
-    "auto": _first_installed,
-    "flite": _flite,
-    "espeak-ng": _espeak_ng,
-    "espeak-library": _espeak_library,
-    "piper": lambda options: PiperVoice(options.model, options.timeout_s),
-    "openai": HttpTextToSpeech,
-    "none": lambda _options: NoVoice("switched off (tts.engine is none)"),
+_SPEECH_TO_TEXT: Final[Mapping[str, Callable[[SpeechToTextOptions], SpeechToText]]] = {
+    "pocketsphinx": SphinxSpeechToText,
+    "faster-whisper": WhisperSpeechToText,
+    "openai": HttpSpeechToText,
+    "none": lambda _options: MissingEngine("switched off (stt.engine is none)"),
 }
-"""One maker per name that the option knows."""
+"""The values of ``stt.engine``."""
+
+_TEXT_TO_SPEECH: Final[Mapping[str, Callable[[TextToSpeechOptions], TextToSpeech]]] = {
+    "auto": _first_installed,
+    "flite": lambda options: ProgramVoice(FLITE, options),
+    "espeak-ng": lambda options: ProgramVoice(ESPEAK_NG, options),
+    "espeak-library": EspeakLibraryVoice,
+    "piper": PiperVoice,
+    "openai": HttpTextToSpeech,
+    "none": lambda _options: MissingEngine("switched off (tts.engine is none)"),
+}
+"""The values of ``tts.engine``."""

@@ -1,4 +1,4 @@
-"""The two seams between a conversation and what understands and speaks for it."""
+"""The protocols of the engines that a conversation uses, and the stand-in for a missing one."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,101 +11,86 @@ from jarvis_backend.errors import EngineMissing
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """One spoken sentence."""
+    """One synthesised sentence."""
 
     content_type: str
-    """What kind of sound file it is, for example `audio/wav`."""
+    """Media type of the file, for example `audio/wav`."""
     audio: bytes
     """The complete file."""
 
 
 class LiveTranscription(Protocol):
-    """One utterance, understood while it is spoken. Lives on the loop; for one owner."""
+    """Transcribes one utterance while it is spoken. Lives on the loop; for one owner."""
 
     async def feed(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Take the sound that follows; return all that was understood so far.
-
-        Raises ``EngineError``.
-        """
+        """Take the sound that follows; return the transcript so far. Raises EngineError."""
         ...
 
     async def aclose(self) -> None:
-        """Forget the utterance."""
-        ...
+        """Discard the utterance."""
 
 
 class SpeechToText(Protocol):
-    """Understands. Lives on the loop; heavy work happens elsewhere."""
+    """Transcribes speech. Lives on the loop; heavy work happens in a thread or process."""
 
     name: str
-    """What the log and the health report call it."""
+    """Name in the log and in the health report."""
 
     async def prepare(self) -> None:
-        """Load what the first utterance would otherwise wait for."""
-        ...
+        """Load what the first utterance would otherwise wait for. Raises EngineError."""
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Text of ``pcm`` (mono, 16 kHz); empty if nothing was said. Raises ``EngineError``."""
+        """Return the text of ``pcm`` (mono, 16 kHz), empty for silence. Raises EngineError."""
         ...
 
     def listen(self) -> LiveTranscription:
-        """Begin with an utterance that is not complete yet. Raises ``EngineError``."""
+        """Start to transcribe an unfinished utterance. Raises EngineError."""
         ...
 
     async def aclose(self) -> None:
-        """Stop work that is under way, and give back what it holds."""
-        ...
+        """Stop running work and release all resources."""
 
 
 class TextToSpeech(Protocol):
-    """Speaks. Lives on the loop; heavy work happens elsewhere. May be asked twice at once."""
+    """Synthesises speech, several sentences at a time. Lives on the loop, like SpeechToText."""
 
     name: str
-    """What the log and the health report call it."""
+    """Name in the log and in the health report."""
 
     async def speak(self, sentence: str) -> Speech:
-        """Synthesise one sentence, or raise ``EngineError``."""
+        """Synthesise one sentence. Raises EngineError."""
         ...
 
     async def aclose(self) -> None:
-        """Stop work that is under way, and give back what it holds."""
-        ...
+        """Stop running work and release all resources."""
 
 
-class NoEar:
-    """Stands where speech-to-text is missing: every utterance is told why."""
+class StatelessEngine:
+    """Base of engines that load nothing and hold no resources."""
+
+    async def prepare(self) -> None:
+        """Do nothing."""
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+class MissingEngine(StatelessEngine):
+    """Stands in for a missing speech-to-text or text-to-speech: each use raises EngineMissing."""
 
     name = "none"
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
-    async def prepare(self) -> None:
-        """Nothing to load."""
-
-    async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:  # noqa: ARG002 - the seam's
-        """Say what is missing."""
+    async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:  # noqa: ARG002 - SpeechToText
+        """Raise EngineMissing."""
         raise EngineMissing(f"STT service not available: {self.reason}")
 
     def listen(self) -> LiveTranscription:
-        """Say what is missing."""
+        """Raise EngineMissing."""
         raise EngineMissing(f"STT service not available: {self.reason}")
 
-    async def aclose(self) -> None:
-        """Nothing is held."""
-
-
-class NoVoice:
-    """Stands where text-to-speech is missing: replies stay text."""
-
-    name = "none"
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-    async def speak(self, sentence: str) -> Speech:  # noqa: ARG002 - the seam's
-        """Say what is missing."""
+    async def speak(self, sentence: str) -> Speech:  # noqa: ARG002 - TextToSpeech
+        """Raise EngineMissing."""
         raise EngineMissing(f"TTS service not available: {self.reason}")
-
-    async def aclose(self) -> None:
-        """Nothing is held."""

@@ -1,4 +1,4 @@
-"""Words while they are spoken, by engines that only know complete recordings."""
+"""Partial transcripts of engines that only transcribe complete recordings."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,71 +7,49 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from jarvis_backend.engines.engine import StatelessEngine
 from jarvis_ear.units import samples
 
 Transcribe: TypeAlias = Callable[[npt.NDArray[np.int16]], Awaitable[str]]
 
 STEP_SAMPLES: Final = samples(800)
-"""How much has to be said before the engine is asked again."""
+"""New sound after which an utterance is decoded again."""
 
-MOST_SAMPLES: Final = samples(10_000)
-"""Of longer speech only the last 10 s are decoded again: more could not be kept up with."""
+MAX_SAMPLES: Final = samples(10_000)
+"""Of a longer utterance only the last 10 s are decoded, to keep up with the speech."""
 
 
-class Redecoder:
-    """Lets an engine decode unfinished utterances. One for each engine; lives on the loop.
+class Redecoding(StatelessEngine):
+    """One utterance, decoded repeatedly while it grows. Lives on the loop; for one owner."""
 
-    One guess at a time for everybody: guesses must not delay answers.
-    """
+    def __init__(self, transcribe: Transcribe, busy: asyncio.Lock) -> None:
+        """Share ``busy`` with the other utterances of an engine, which decodes one at a time.
 
-    def __init__(self, transcribe: Transcribe) -> None:
-        """Ask ``transcribe``."""
-        self._transcribe = transcribe
-        self._under_way: set[asyncio.Future[str]] = set()
-
-    def listen(self) -> "Redecoding":
-        """Begin with one utterance."""
-        return Redecoding(self)
-
-    async def guess(self, pcm: npt.NDArray[np.int16]) -> str | None:
-        """Decode ``pcm``; None if that has to wait.
-
-        One that nobody waits for any more is completed, because an engine that is stopped in the
-        middle may have to be started anew.
+        Partial transcripts must not delay answers.
         """
-        if self._under_way:
-            return None
-        task = asyncio.ensure_future(self._transcribe(pcm))
-        self._under_way.add(task)
-        task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
-
-    def _forget(self, task: asyncio.Future[str]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen: whoever waits for it handles it
-
-
-class Redecoding:
-    """One utterance, decoded again and again while it grows. Lives on the loop; for one owner."""
-
-    def __init__(self, redecoder: Redecoder) -> None:
-        self._redecoder = redecoder
+        self._transcribe = transcribe
+        self._busy = busy
         self._pcm = np.zeros(0, np.int16)
-        self._fresh = 0
-        self._said = ""
+        self._new_samples = 0
+        self._transcript = ""
 
     async def feed(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Take ``pcm``, which follows what was fed before; return what was understood so far."""
-        self._pcm = np.concatenate([self._pcm, pcm])[-MOST_SAMPLES:]
-        self._fresh += len(pcm)
-        if self._fresh < STEP_SAMPLES:
-            return self._said
-        guess = await self._redecoder.guess(self._pcm)
-        if guess is not None:
-            self._fresh = 0
-            self._said = guess
-        return self._said
+        """Take the sound that follows; return the transcript so far. Raises EngineError.
 
-    async def aclose(self) -> None:
-        """Nothing is held."""
+        Cancelling does not stop the engine, which might have to be restarted.
+        """
+        self._pcm = np.concatenate([self._pcm, pcm])[-MAX_SAMPLES:]
+        self._new_samples += len(pcm)
+        if self._new_samples < STEP_SAMPLES or self._busy.locked():
+            return self._transcript
+        await self._busy.acquire()
+        task = asyncio.ensure_future(self._transcribe(self._pcm))
+        task.add_done_callback(self._on_done)
+        self._transcript = await asyncio.shield(task)
+        self._new_samples = 0
+        return self._transcript
+
+    def _on_done(self, task: asyncio.Future[str]) -> None:
+        self._busy.release()
+        if not task.cancelled():
+            task.exception()  # retrieved, in case the caller was cancelled

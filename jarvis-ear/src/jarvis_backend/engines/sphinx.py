@@ -1,4 +1,4 @@
-"""Speech-to-text by pocketsphinx: the model comes with the package, nothing else is needed."""
+"""Speech-to-text by pocketsphinx, whose package contains a model."""
 
 import asyncio
 import importlib.util
@@ -9,21 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from jarvis_backend.config import SpeechToTextOptions
-from jarvis_backend.engines import sphinx_child, sphinx_live_child
+from jarvis_backend.engines import sphinx_child
 from jarvis_backend.engines.sphinx_pool import NAME, SphinxPool, SphinxProcess
 from jarvis_backend.errors import EngineError, EngineMissing
 
-MOST_PROCESSES: Final = 4
-"""Started for one household unless the owner wants more: 125 MB each, half of the service's memory
-together."""
+MAX_PROCESSES: Final = 4
+"""Default limit: at 125 MB each, half of the memory of the service."""
 
 
 class SphinxSpeechToText:
-    """Understands by pocketsphinx, in processes of its own. Lives on the loop.
+    """Decodes with pocketsphinx in child processes. Lives on the loop.
 
-    A pool of them decodes complete utterances. One more listens to people who still speak, so that
-    guesses never delay answers. Bound: ``stt.listeners`` people at once. Policy: one more is
-    refused. Counter: ``refused``.
+    A pool of them decodes complete utterances. One more process decodes speech while it is spoken,
+    so that partial transcripts never delay answers. Bound: ``stt.listeners`` speakers at a time.
+    Policy: one more is refused. Counter: ``refused``.
     """
 
     name = NAME
@@ -33,69 +32,68 @@ class SphinxSpeechToText:
             raise EngineMissing(
                 "the Python package pocketsphinx is not installed (pip install pocketsphinx)"
             )
-        self._whole = SphinxPool(
+        self._pool = SphinxPool(
             sphinx_child.__name__,
-            options.processes or usual_processes(),
+            options.processes or default_processes(),
             options.waiting,
             options.timeout_s,
         )
-        self._live = SphinxProcess(sphinx_live_child.__name__, options.timeout_s)
-        self._free = list(range(options.listeners))
+        self._live = SphinxProcess(options.timeout_s, sphinx_child.__name__, "live")
+        self._free_slots = list(range(options.listeners))
         self.refused = 0
 
     async def prepare(self) -> None:
-        """Start one process and load its model: a second or so. The others can wait."""
-        await self._whole.prepare()
+        """Start one process and load its model, which takes about a second."""
+        await self._pool.prepare()
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Have a process decode ``pcm``; ``EngineBusy`` at once if it could not be in time."""
-        return await self._whole.transcribe(pcm)
+        """Decode ``pcm`` in a process. Raises EngineBusy if that would take too long."""
+        return await self._pool.transcribe(pcm)
 
     def listen(self) -> "SphinxListening":
-        """Give somebody who begins to speak a decoder of their own."""
-        if not self._free:
+        """Reserve a live decoder. Raises EngineError if all are in use."""
+        if not self._free_slots:
             self.refused += 1
-            raise EngineError(f"{self.name} listens to as many people as it can already")
-        return SphinxListening(self._live, self._free)
+            raise EngineError(f"{self.name} already listens to as many people as it can")
+        return SphinxListening(self._live, self._free_slots)
 
     async def aclose(self) -> None:
-        """End the processes, whatever they are doing."""
-        await self._whole.aclose()
+        """Kill the processes."""
+        await self._pool.aclose()
         await self._live.aclose()
 
 
-def usual_processes() -> int:
-    """Return how many processes decode unless the owner says: one for each CPU we may use."""
-    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+def default_processes() -> int:
+    """Return one for each CPU that this process may use, up to ``MAX_PROCESSES``."""
+    return min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
 
 
 class SphinxListening:
     """One utterance, decoded while it is spoken. Lives on the loop; for one owner."""
 
-    def __init__(self, process: SphinxProcess, free: list[int]) -> None:
-        """Take a decoder out of ``free``, and put it back when closed."""
+    def __init__(self, process: SphinxProcess, free_slots: list[int]) -> None:
+        """Take a slot from ``free_slots``; ``aclose`` puts it back."""
         self._process = process
-        self._free = free
-        self._slot = free.pop()
-        self._order = sphinx_live_child.BEGIN
+        self._free_slots = free_slots
+        self._slot = free_slots.pop()
+        self._command = sphinx_child.BEGIN
 
     async def feed(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Decode ``pcm``, which follows what was fed before.
+        """Decode the sound that follows; return the transcript so far.
 
-        It is completed even if nobody waits for it any more: a process that is stopped in the
-        middle has to be started anew, for everybody.
+        Cancelling does not stop the decoder, because the process serves other speakers, too.
         """
-        head = bytes((self._slot, self._order))
-        self._order = sphinx_live_child.GO_ON
-        task = asyncio.create_task(self._process.ask(head + pcm.astype("<i2").tobytes()))
-        task.add_done_callback(_see)
+        header = bytes((self._slot, self._command))
+        self._command = sphinx_child.CONTINUE
+        task = asyncio.create_task(self._process.ask(header + pcm.astype("<i2").tobytes()))
+        task.add_done_callback(_retrieve_exception)
         return await asyncio.shield(task)
 
     async def aclose(self) -> None:
-        """Give the decoder back; its next owner begins anew."""
-        self._free.append(self._slot)
+        """Release the decoder."""
+        self._free_slots.append(self._slot)
 
 
-def _see(task: asyncio.Task[str]) -> None:
+def _retrieve_exception(task: asyncio.Task[str]) -> None:
     if not task.cancelled():
-        task.exception()  # whoever still waits for it handles it
+        task.exception()

@@ -1,4 +1,11 @@
-"""A process that decodes with pocketsphinx, and the part of a recording that it decodes."""
+"""A process that decodes with pocketsphinx: complete recordings, or speech while it is spoken.
+
+Requests on standard input and answers on standard output are frames; the first frame out, which is
+empty, says that the model is loaded. A request is the PCM16 of a recording. With the argument
+``live`` it is one byte for the slot of a speaker, one that is ``BEGIN`` or ``CONTINUE``, and the
+sound that follows; the answer is the whole transcript so far. Live decoding takes a tenth of the
+duration of the sound, so that one process serves several speakers.
+"""
 
 import importlib
 import signal
@@ -11,35 +18,36 @@ import numpy as np
 import numpy.typing as npt
 
 from jarvis_backend.process import forbid_dumps
+from jarvis_backend.vad import SpeechOnset
 from jarvis_ear.units import FRAME_SAMPLES, samples
 
 Pcm = npt.NDArray[np.int16]
 
 MARGIN_SAMPLES: Final = samples(60)
-"""Kept around the first and last loud frame: where a soft consonant hides."""
+"""Kept around the first and last loud frame, for soft consonants."""
 
 FLOOR_RMS: Final = 5.0
-"""Quieter than any microphone's own noise; keeps digital silence from counting as a reference."""
+"""Lower limit of the noise level, below that of any microphone, for digital silence."""
 
 ABOVE_FLOOR: Final = 4.0
-"""A frame is loud from here times the quiet frames (12 dB)."""
+"""A frame is loud above this multiple of the quiet frames (12 dB) ..."""
 
 BELOW_PEAK: Final = 0.03
-"""And from here times the loud ones (-30 dB), which speech falls below only in its pauses."""
+"""... and above this multiple of the loud ones (-30 dB); only pauses are below."""
 
 REMNANT_FRAMES: Final = 8
-"""160 ms: the final "s" of the wake word, where a recording begins within it. Of 56 commands with
-such a remnant 38 were understood without it, 30 with it."""
+"""160 ms: the final "s" of the wake word, if a recording begins within it. Of 56 such commands 38
+were understood without this remnant, 30 with it."""
 
 PHRASE_SAMPLES: Final = samples(8000)
-"""Longer than any command; dictation is cut into phrases of at most this."""
+"""Maximum length of a phrase: longer than any command."""
 
 PAUSE_FRAMES: Final = 5
-"""100 ms: the shortest silence between two words that is no stop consonant."""
+"""100 ms: the shortest silence between words; that of a stop consonant is shorter."""
 
 
 def spoken_part(pcm: Pcm) -> Pcm:
-    """Cut the silence before and after the words; empty if nothing is louder than the rest."""
+    """Return ``pcm`` without the silence before and after the words; empty without words."""
     level = _levels(pcm)
     if len(level) == 0:
         return pcm[:0]
@@ -52,7 +60,7 @@ def spoken_part(pcm: Pcm) -> Pcm:
 
 
 def phrases(pcm: Pcm) -> Iterator[Pcm]:
-    """Cut ``pcm`` where it is quietest, so that no piece is longer than ``PHRASE_SAMPLES``."""
+    """Split ``pcm`` at its quietest points into pieces of at most ``PHRASE_SAMPLES``."""
     while len(pcm) > PHRASE_SAMPLES:
         cut = _quietest(pcm[:PHRASE_SAMPLES])
         yield pcm[:cut]
@@ -61,7 +69,7 @@ def phrases(pcm: Pcm) -> Iterator[Pcm]:
 
 
 def _without_remnant(loud: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Drop a short sound that was under way when the recording began and that a pause follows."""
+    """Drop a short sound at the beginning of the recording if a pause follows it."""
     pauses = np.flatnonzero(np.diff(loud) > PAUSE_FRAMES)
     if len(pauses) == 0 or loud[0] > 1 or loud[pauses[0]] >= REMNANT_FRAMES:
         return loud
@@ -69,7 +77,7 @@ def _without_remnant(loud: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
 
 
 def _quietest(pcm: Pcm) -> int:
-    """Middle of the quietest 100 ms in the second half of ``pcm``."""
+    """Return the middle of the quietest 100 ms in the second half of ``pcm``."""
     level = _levels(pcm)
     half = len(level) // 2
     pauses = np.convolve(level[half:], np.ones(PAUSE_FRAMES), "valid")
@@ -77,7 +85,7 @@ def _quietest(pcm: Pcm) -> int:
 
 
 def _levels(pcm: Pcm) -> npt.NDArray[np.float64]:
-    """RMS of each whole frame."""
+    """Return the RMS of each complete frame."""
     frames = pcm[: len(pcm) - len(pcm) % FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     level: npt.NDArray[np.float64] = np.sqrt(np.mean(frames.astype(np.float64) ** 2, axis=1))
     return level
@@ -89,28 +97,29 @@ def _threshold(level: npt.NDArray[np.float64]) -> float:
 
 
 LENGTH: Final = struct.Struct(">I")
-"""What stands before each frame."""
+"""Header of each frame: the length of its content."""
 
 PAD_SAMPLES: Final = samples(200)
-"""Digital silence around the words: the decoder wants a pause at both ends."""
+"""Digital silence around the words: the decoder needs a pause at both ends."""
 
 LANGUAGE_WEIGHT: Final = 5.5
-"""How much the model of English counts against the sound; the package has 6.5. Ours is a little
-less, because commands are not the sentences it was made from: 210 of 336 instead of 205."""
+"""Weight of the language model against the acoustic model; the default of the package is 6.5. The
+model was not made from commands: with 5.5 it understood 210 of 336 of them, with 6.5 205."""
 
 
 class SphinxDecoder:
-    """Turns the sound of one utterance after another into text. For one thread."""
+    """Transcribes complete recordings. For one thread."""
 
     def __init__(self) -> None:
         """Load the model that comes with the package."""
         package: Any = importlib.import_module("pocketsphinx")
         self._decoder = package.Decoder(loglevel="FATAL", lw=LANGUAGE_WEIGHT)
 
-    def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Text of ``pcm`` in small letters; empty if nothing was said."""
-        heard = (self._decode(spoken_part(phrase)) for phrase in phrases(spoken_part(pcm)))
-        return " ".join(words for words in heard if words)
+    def answer(self, request: bytes) -> str:
+        """Return the text of a recording in lower case; empty for silence."""
+        pcm = np.frombuffer(request, "<i2")
+        texts = (self._decode(spoken_part(phrase)) for phrase in phrases(spoken_part(pcm)))
+        return " ".join(text for text in texts if text)
 
     def _decode(self, words: npt.NDArray[np.int16]) -> str:
         if len(words) == 0:
@@ -118,15 +127,80 @@ class SphinxDecoder:
         pause = np.zeros(PAD_SAMPLES, np.int16)
         sound = np.concatenate([pause, words, pause]).tobytes()
         self._decoder.start_utt()
-        # As one whole: only then is the colour of the voice known before its first word.
+        # full_utt: the decoder normalises by the whole utterance before it decodes the first word.
         self._decoder.process_raw(sound, full_utt=True)
         self._decoder.end_utt()
-        hypothesis = self._decoder.hyp()
-        return "" if hypothesis is None else str(hypothesis.hypstr)
+        return _text_of(self._decoder)
+
+
+BEGIN: Final = 0
+CONTINUE: Final = 1
+
+
+class LiveDecoder:
+    """Transcribes utterances of one slot while they are spoken. For one thread.
+
+    Decoding starts with 60 ms of speech and 300 ms up to it: the decoder makes words of silence.
+    """
+
+    def __init__(self) -> None:
+        """Load the model that comes with the package."""
+        package: Any = importlib.import_module("pocketsphinx")
+        # Without the second and third pass, which need the whole utterance.
+        self._decoder = package.Decoder(
+            loglevel="FATAL", lw=LANGUAGE_WEIGHT, fwdflat=False, bestpath=False
+        )
+        self._default_cmn = self._decoder.get_cmn(False)  # noqa: FBT003 - do not update it
+        self._onset: SpeechOnset | None = None
+        self._is_open = False
+
+    def begin(self) -> None:
+        """Start an utterance, and forget the voice of the previous speaker."""
+        if self._is_open:
+            self._decoder.end_utt()
+        self._decoder.set_cmn(self._default_cmn)
+        self._decoder.start_utt()
+        self._is_open = True
+        self._onset = SpeechOnset(onset_ms=60, pre_roll_ms=300)
+
+    def feed(self, pcm: bytes) -> str:
+        """Take the sound that follows; return the transcript so far, in lower case."""
+        if self._onset is not None:
+            pcm = self._onset.feed(pcm)
+            if not pcm:
+                return ""
+            self._onset = None
+        self._decoder.process_raw(pcm, no_search=False, full_utt=False)
+        return _text_of(self._decoder)
+
+
+class LiveDecoders:
+    """One decoder for each slot; all but the first are made when they are needed."""
+
+    def __init__(self) -> None:
+        self._by_slot: dict[int, LiveDecoder] = {}
+        self._spare: LiveDecoder | None = LiveDecoder()
+
+    def answer(self, request: bytes) -> str:
+        """Return the answer to a request."""
+        slot, command, pcm = request[0], request[1], request[2:]
+        decoder = self._by_slot.get(slot)
+        if decoder is None:
+            decoder, self._spare = self._spare or LiveDecoder(), None
+            self._by_slot[slot] = decoder
+            decoder.begin()  # CONTINUE comes first if the previous process has died
+        elif command == BEGIN:
+            decoder.begin()
+        return decoder.feed(pcm)
+
+
+def _text_of(decoder: Any) -> str:  # noqa: ANN401 - the package has no types
+    hypothesis = decoder.hyp()
+    return "" if hypothesis is None else str(hypothesis.hypstr)
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
-    """Read one frame from ``stream``; None at its end."""
+    """Read one frame; None at the end of ``stream``."""
     head = stream.read(LENGTH.size)
     if len(head) < LENGTH.size:
         return None
@@ -134,21 +208,20 @@ def read_frame(stream: BinaryIO) -> bytes | None:
 
 
 def write_frame(stream: BinaryIO, content: bytes) -> None:
-    """Write one frame to ``stream``, and make sure that it leaves."""
+    """Write one frame and flush ``stream``."""
     stream.write(LENGTH.pack(len(content)) + content)
     stream.flush()
 
 
-def main() -> None:
+def main(*, live: bool) -> None:
     """Decode until standard input ends."""
     forbid_dumps()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes our input
-    decoder = SphinxDecoder()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and closes our input
+    decoder = LiveDecoders() if live else SphinxDecoder()
     write_frame(sys.stdout.buffer, b"")
-    while (sound := read_frame(sys.stdin.buffer)) is not None:
-        text = decoder.transcribe(np.frombuffer(sound, "<i2"))
-        write_frame(sys.stdout.buffer, text.encode())
+    while (request := read_frame(sys.stdin.buffer)) is not None:
+        write_frame(sys.stdout.buffer, decoder.answer(request).encode())
 
 
 if __name__ == "__main__":
-    main()
+    main(live="live" in sys.argv)

@@ -1,4 +1,4 @@
-"""SphinxPool: processes that decode, and the recordings that wait for one."""
+"""A pool of decoder processes, and the queue of recordings in front of it."""
 
 import asyncio
 import os
@@ -17,68 +17,68 @@ from jarvis_backend.errors import EngineBusy, EngineError
 from jarvis_ear.units import seconds
 
 FIRST_PACE: Final = 0.2
-"""Seconds of work for a second of sound until it was measured: pocketsphinx on an idle core of
-2020 takes 0.16 for a long phrase, and a little more for a command."""
+"""Initial pace, in seconds of work per second of sound: on an idle core of 2020 pocketsphinx takes
+0.16 for a long phrase, and a little more for a command."""
 
 INERTIA: Final = 0.8
-"""How much of the pace so far stays after each utterance: it follows a machine that gets busy
-within five of them, and no single one decides."""
+"""Weight of the previous pace after each utterance: the estimate follows a change of load within
+five utterances, and no single one dominates it."""
 
 
 class Backlog:
-    """Counts what was let in and is not understood yet. Lives on the loop; has no clock.
+    """Counts the utterances that are waiting or being decoded. Lives on the loop; has no clock.
 
-    Bound: ``most`` utterances, and what ``decoders`` can work off within ``patience_s`` at the
-    pace measured so far. Policy: one more is refused. Counter: ``refused``. While a decoder is
-    free nobody is refused: a wrong pace could never be mended.
+    Bound: ``max_waiting`` utterances, and what ``decoders`` can decode within ``max_wait_s`` at the
+    measured pace. Policy: one more is refused. Counter: ``refused``. While a decoder is free
+    nothing is refused, so that a wrong pace is always corrected.
     """
 
-    def __init__(self, decoders: int, most: int, patience_s: float) -> None:
+    def __init__(self, decoders: int, max_waiting: int, max_wait_s: float) -> None:
         self._decoders = decoders
-        self._most = most
-        self._patience_s = patience_s
+        self._max_waiting = max_waiting
+        self._max_wait_s = max_wait_s
         self._pace = FIRST_PACE
-        self._inside = 0
+        self._count = 0
         self._sound_s = 0.0
         self.refused = 0
 
-    def enter(self, sound_s: float) -> None:
-        """Let an utterance in, or raise ``EngineBusy``. Each that is let in leaves once."""
-        if self._inside >= self._decoders:
+    def add(self, sound_s: float) -> None:
+        """Add an utterance, which has to be removed once. Raises EngineBusy."""
+        if self._count >= self._decoders:
             try:
-                self._refuse_late(sound_s)
+                self._check(sound_s)
             except EngineBusy:
                 self.refused += 1
                 raise
-        self._inside += 1
+        self._count += 1
         self._sound_s += sound_s
 
-    def leave(self, sound_s: float) -> None:
-        """Forget an utterance, understood or not."""
-        self._inside -= 1
+    def remove(self, sound_s: float) -> None:
+        """Remove an utterance, decoded or not."""
+        self._count -= 1
         self._sound_s -= sound_s
 
-    def took(self, work_s: float, sound_s: float) -> None:
-        """Learn from one that was understood how long the next ones will take."""
+    def record(self, work_s: float, sound_s: float) -> None:
+        """Update the pace with the time that decoding an utterance took."""
         if sound_s > 0:
             self._pace = INERTIA * self._pace + (1 - INERTIA) * work_s / sound_s
 
-    def _refuse_late(self, sound_s: float) -> None:
-        waiting = self._inside - self._decoders
-        if waiting >= self._most:
+    def _check(self, sound_s: float) -> None:
+        waiting = self._count - self._decoders
+        if waiting >= self._max_waiting:
             raise EngineBusy(
                 f"STT service not available: it is busy, {waiting} utterances wait already"
             )
-        expected_s = (self._sound_s / self._decoders + sound_s) * self._pace
-        if expected_s > self._patience_s:
+        estimate_s = (self._sound_s / self._decoders + sound_s) * self._pace
+        if estimate_s > self._max_wait_s:
             raise EngineBusy(
-                f"STT service not available: it is busy, this would take {expected_s:.0f} s, "
-                f"expected at most {self._patience_s:g} s"
+                f"STT service not available: it is busy, this would take {estimate_s:.0f} s, "
+                f"expected at most {self._max_wait_s:g} s"
             )
 
 
 TEXT_BYTES: Final = 1024 * 1024
-"""Most text that is taken from the decoder: hours of speech."""
+"""Maximum length of an answer of the decoder: hours of speech."""
 
 NAME: Final = "pocketsphinx"
 
@@ -86,29 +86,29 @@ _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class SphinxProcess:
-    """Runs one of our decoder modules. Lives on the loop.
+    """A child process that runs a decoder module. Lives on the loop.
 
-    One question at a time; others wait for their turn, within the same deadline. Whoever stops
-    waiting takes the process with them, and the next question starts a fresh one.
+    It answers one request at a time. Cancelling a request kills the process, and the next request
+    starts another one.
     """
 
-    def __init__(self, module: str, timeout_s: float) -> None:
-        """Run ``module``; ``timeout_s`` is for a question and the wait for its turn."""
-        self._command = (sys.executable, "-m", module)
+    def __init__(self, timeout_s: float, module: str, *arguments: str) -> None:
+        """Run ``module``; ``timeout_s`` is for a request including its wait for others."""
+        self._command = (sys.executable, "-m", module, *arguments)
         self._timeout_s = timeout_s
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._child: Process | None = None
 
     async def prepare(self) -> None:
-        """Start the process and load the model: a second or so."""
+        """Start the process and load its model, which takes about a second."""
         await self._ask(None)
 
     async def ask(self, content: bytes) -> str:
-        """Send ``content``, and return the text of the answer. Raises ``EngineError``."""
+        """Send ``content`` and return the text of the answer. Raises EngineError."""
         return (await self._ask(content)).decode()
 
     async def aclose(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         child, self._child = self._child, None
         if child is None:
             return
@@ -116,12 +116,12 @@ class SphinxProcess:
             child.kill()
         await child.wait()
         if child.stdin is not None:
-            with suppress(OSError):  # what could not be written to it is not missed
+            with suppress(OSError):  # unwritten input does not matter
                 await child.stdin.wait_closed()
 
     async def _ask(self, content: bytes | None) -> bytes:
         try:
-            async with asyncio.timeout(self._timeout_s), self._turn:
+            async with asyncio.timeout(self._timeout_s), self._lock:
                 return await self._exchange(content)
         except TimeoutError:
             raise too_late(self._timeout_s) from None
@@ -140,8 +140,8 @@ class SphinxProcess:
         return answer
 
     async def _start(self) -> Process:
-        # It sees where our modules are, and nothing else of our environment: no password. It
-        # decodes on one core, and numpy would start a thread for every other.
+        # The environment holds the path of the modules, but no password. Decoding uses one core,
+        # and numpy would start a thread for each of the others.
         self._child = child = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=PIPE,
@@ -154,19 +154,19 @@ class SphinxProcess:
 
 
 def too_late(timeout_s: float) -> EngineError:
-    """Make the error for whoever waited ``timeout_s`` for nothing."""
+    """Return the error of a request that took longer than ``timeout_s``."""
     return EngineError(f"{NAME} took more than {timeout_s:g} s")
 
 
 async def _talk(child: Process, content: bytes) -> bytes:
-    assert child.stdin is not None  # noqa: S101 - it was asked for as a pipe
+    assert child.stdin is not None  # noqa: S101 - it is a pipe
     child.stdin.write(sphinx_child.LENGTH.pack(len(content)) + content)
     await child.stdin.drain()
     return await _read_frame(child)
 
 
 async def _read_frame(child: Process) -> bytes:
-    assert child.stdout is not None  # noqa: S101 - it was asked for as a pipe
+    assert child.stdout is not None  # noqa: S101 - it is a pipe
     head = await child.stdout.readexactly(sphinx_child.LENGTH.size)
     length: int = sphinx_child.LENGTH.unpack(head)[0]
     if length > TEXT_BYTES:
@@ -175,80 +175,79 @@ async def _read_frame(child: Process) -> bytes:
 
 
 IDLE_S: Final = 60.0
-"""A process that nobody needed for so long is ended, and gives 125 MB back: a household that
-speaks at once does so again in the same minute or not at all."""
+"""Seconds after which an unused process is ended, to free its 125 MB: a household that speaks all
+at the same time does so again within a minute, or not at all."""
 
-FORESEEN: Final = 0.8
-"""How much of the time-out somebody may be expected to need. Whoever is expected to need just all
-of it would often run into it after all, and take a process along."""
+MAX_WAIT_SHARE: Final = 0.8
+"""Part of the time-out that a wait may be estimated at: a longer one might run into the time-out,
+which kills a process."""
 
 
 class SphinxPool:
-    """Decodes utterances, as many at once as there are processes. Lives on the loop.
+    """Decodes utterances in order, one in each process at a time. Lives on the loop.
 
-    First come, first served. The first process is started by ``prepare`` and stays; each other one
-    when it is needed, until nobody needed it for ``IDLE_S``. Whoever stops waiting in the queue
-    leaves it, and whoever stops waiting later takes the process with them: its own, no other.
-    Bound, policy and counter of the queue are those of ``backlog``.
+    ``prepare`` starts the first process, which stays. The others start when they are needed and end
+    when they have been unused for ``IDLE_S``. Cancelling a request removes it from the queue, or
+    kills the process that decodes it. Bound, policy and counter are those of ``backlog``.
     """
 
-    def __init__(self, module: str, processes: int, most_waiting: int, timeout_s: float) -> None:
-        """Run ``module``; ``timeout_s`` is for the wait in the queue and the work together."""
-        self._processes = [SphinxProcess(module, timeout_s) for _ in range(processes)]
+    def __init__(self, module: str, processes: int, max_waiting: int, timeout_s: float) -> None:
+        """Run ``module``; ``timeout_s`` is for a request including its wait in the queue."""
+        self._processes = [SphinxProcess(timeout_s, module) for _ in range(processes)]
         self._free = list(range(processes))
-        self._turn = asyncio.Semaphore(processes)
+        self._slots = asyncio.Semaphore(processes)
         self._timeout_s = timeout_s
-        self._resting: dict[int, asyncio.TimerHandle] = {}
+        self._idle_timers: dict[int, asyncio.TimerHandle] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self.backlog = Backlog(processes, most_waiting, FORESEEN * timeout_s)
+        self.backlog = Backlog(processes, max_waiting, MAX_WAIT_SHARE * timeout_s)
 
     async def prepare(self) -> None:
         """Start the first process and load its model: a second or so."""
         await self._processes[0].prepare()
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Have one of the processes decode ``pcm``. Raises ``EngineError``."""
+        """Decode ``pcm`` in one of the processes. Raises EngineError."""
         sound_s = seconds(len(pcm))
-        self.backlog.enter(sound_s)
+        self.backlog.add(sound_s)
         try:
-            async with asyncio.timeout(self._timeout_s), self._turn, self._taken() as process:
-                await process.prepare()  # to load a model says nothing of the pace
+            async with asyncio.timeout(self._timeout_s), self._slots, self._reserve() as process:
+                await process.prepare()  # the pace does not include loading the model
                 began = time.monotonic()
                 text = await process.ask(pcm.astype("<i2").tobytes())
-                self.backlog.took(time.monotonic() - began, sound_s)
+                self.backlog.record(time.monotonic() - began, sound_s)
                 return text
         except TimeoutError:
             raise too_late(self._timeout_s) from None
         finally:
-            self.backlog.leave(sound_s)
+            self.backlog.remove(sound_s)
 
     async def aclose(self) -> None:
-        """End the processes, whatever they are doing."""
-        for rest in self._resting.values():
-            rest.cancel()
-        self._resting.clear()
+        """Kill the processes."""
+        for timer in self._idle_timers.values():
+            timer.cancel()
+        self._idle_timers.clear()
         for process in self._processes:
             await process.aclose()
         if self._ending:
             await asyncio.wait(self._ending)
 
     @asynccontextmanager
-    async def _taken(self) -> AsyncIterator[SphinxProcess]:
-        """Take the first that is free: so the later ones come to rest."""
+    async def _reserve(self) -> AsyncIterator[SphinxProcess]:
+        """Reserve the first free process, so that the later ones become idle."""
         number = min(self._free)
         self._free.remove(number)
-        if (rest := self._resting.pop(number, None)) is not None:
-            rest.cancel()
+        if (timer := self._idle_timers.pop(number, None)) is not None:
+            timer.cancel()
         try:
             yield self._processes[number]
         finally:
             self._free.append(number)
             if number > 0:
                 loop = asyncio.get_running_loop()
-                self._resting[number] = loop.call_later(IDLE_S, self._end, number)
+                self._idle_timers[number] = loop.call_later(IDLE_S, self._end, number)
 
     def _end(self, number: int) -> None:
-        del self._resting[number]
+        del self._idle_timers[number]
         task = asyncio.create_task(self._processes[number].aclose())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)

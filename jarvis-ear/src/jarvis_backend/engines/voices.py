@@ -1,4 +1,4 @@
-"""Voices that run in this process: piper and the espeak-ng library."""
+"""Text-to-speech within this process: piper and the espeak-ng library."""
 
 import ctypes
 import importlib
@@ -8,6 +8,7 @@ import wave
 from pathlib import Path
 from typing import Any, Final
 
+from jarvis_backend.config import TextToSpeechOptions
 from jarvis_backend.engines.engine import Speech
 from jarvis_backend.engines.worker import EngineThread
 from jarvis_backend.errors import EngineError, EngineMissing
@@ -16,21 +17,23 @@ from jarvis_ear.units import SAMPLE_BYTES
 
 
 class PiperVoice:
-    """Speaks by piper. Lives on the loop; the voice lives on one worker thread."""
+    """Text-to-speech by piper. Lives on the loop; the model lives on a worker thread."""
 
     name = "piper"
 
-    def __init__(self, model: str, timeout_s: float) -> None:
+    def __init__(self, options: TextToSpeechOptions) -> None:
         try:
             self._package: Any = importlib.import_module("piper")
         except ImportError:
             raise EngineMissing(
                 "the Python package piper-tts is not installed (pip install piper-tts)"
             ) from None
-        if not Path(model).is_file():
-            raise EngineMissing(f"tts.model is {model!r}, expected the path of a piper voice")
-        self._path = model
-        self._worker = EngineThread("piper", timeout_s)
+        if not Path(options.model).is_file():
+            raise EngineMissing(
+                f"tts.model is {options.model!r}, expected the path of a piper voice"
+            )
+        self._path = options.model
+        self._worker = EngineThread("piper", options.timeout_s)
         self._voice: Any = None
 
     async def speak(self, sentence: str) -> Speech:
@@ -58,11 +61,11 @@ _AUDIO_OUTPUT_SYNCHRONOUS: Final = 2
 _DONT_EXIT: Final = 0x8000  # espeakINITIALIZE_DONT_EXIT
 _CHARS_UTF8: Final = 1
 _EE_OK: Final = 0
-_GO_ON: Final = 0
+_CONTINUE: Final = 0
 _ABORT: Final = 1
 
 SPEECH_SECONDS: Final = 120
-"""Longest sentence that is taken from the library."""
+"""Maximum length of the speech of one sentence."""
 
 _Callback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
@@ -70,22 +73,22 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class EspeakLibraryVoice:
-    """Speaks through the library. Lives on the loop; the library lives on one worker thread.
+    """Text-to-speech by the library. Lives on the loop; the library lives on a worker thread.
 
-    It has one global state and is not made for two threads, nor for two owners in one process.
+    The library has one global state: it supports neither two threads nor two owners in a process.
     """
 
     name = "espeak-library"
 
-    def __init__(self, voice: str, timeout_s: float) -> None:
+    def __init__(self, options: TextToSpeechOptions) -> None:
         try:
             self._loader: Any = importlib.import_module("espeakng_loader")
         except ImportError:
             raise EngineMissing(
                 "the Python package espeakng-loader is not installed (pip install espeakng-loader)"
             ) from None
-        self._voice = voice or "en-us"
-        self._worker = EngineThread("espeak", timeout_s)
+        self._voice = options.voice or "en-us"
+        self._worker = EngineThread("espeak", options.timeout_s)
         self._library: _Library | None = None
 
     async def speak(self, sentence: str) -> Speech:
@@ -93,7 +96,7 @@ class EspeakLibraryVoice:
         return await self._worker.run(lambda stop: self._speak(sentence, stop))
 
     async def aclose(self) -> None:
-        """Stop the sentence under way, and the thread."""
+        """Stop the current sentence, and end the thread."""
         self._worker.close()
 
     def _speak(self, sentence: str, stop: threading.Event) -> Speech:
@@ -117,14 +120,14 @@ class _Library:
     def speak(self, sentence: str, stop: threading.Event) -> bytes:
         """Return ``sentence`` as a WAV file."""
         pcm = bytearray()
-        most = SPEECH_SECONDS * self._rate * SAMPLE_BYTES
+        max_bytes = SPEECH_SECONDS * self._rate * SAMPLE_BYTES
 
         def take(samples: Any, count: int, _events: int) -> int:  # noqa: ANN401 - a C pointer
             if samples and count > 0:
                 pcm.extend(ctypes.string_at(samples, count * SAMPLE_BYTES))
-            return _ABORT if stop.is_set() or len(pcm) > most else _GO_ON
+            return _ABORT if stop.is_set() or len(pcm) > max_bytes else _CONTINUE
 
-        callback = _Callback(take)  # kept in a name: the library only has its address
+        callback = _Callback(take)  # referenced until the end: the library only has its address
         self._c.espeak_SetSynthCallback(callback)
         text = sentence.encode()
         status = self._c.espeak_Synth(

@@ -1,1 +1,1 @@
-"""Floor 0: arithmetic on PCM16. No devices, no files, no clock."""
+"""Arithmetic on PCM16. No devices, no files, no clock."""

@@ -169,8 +169,6 @@ def float_to_pcm16(values: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
     return clipped.astype(np.int16)
 
 
-__all__ = ["HEADER_BYTES", "Sound", "WavError", "decode_wav", "pcm_to_wav"]
-
 HEADER_BYTES: Final = 44
 """RIFF, fmt of 16 bytes and data header: the form that every decoder reads."""
 

@@ -18,9 +18,10 @@ from aiohttp import web
 
 from jarvis_ear import paths
 from jarvis_ear.console.server import Pages, RequestGuard
-from jarvis_ear.control import server
 from jarvis_ear.control.client import ask
+from jarvis_ear.control.commands import WATCH
 from jarvis_ear.control.feed import MAX_LINE, Feed, Snapshot, decode
+from jarvis_ear.control.unix_socket import connect
 from jarvis_ear.errors import Impostor, JarvisEarError, RemoteProtocolError
 from jarvis_ear.page import PATH
 
@@ -43,16 +44,16 @@ class EarClient:
     def __init__(self, paths: Callable[[], Iterable[Path]], feed: Feed) -> None:
         self._paths = paths
         self._feed = feed
-        self._said = ""
+        self._reported = ""
 
     async def run(self) -> None:
         """Copy, and reconnect, until cancelled."""
         while True:
             reason = await self._follow_any()
             self._feed.put("ear", {"up": False, "why": reason})
-            if reason != self._said:
+            if reason != self._reported:
                 _LOGGER.warning("no ear to show: %s", reason)
-                self._said = reason
+                self._reported = reason
             await asyncio.sleep(RETRY_S)
 
     async def _follow_any(self) -> str:
@@ -72,26 +73,29 @@ class EarClient:
         return refusal or "it is not running"
 
     async def _follow(self, path: Path) -> str:
-        ear = server.connect(path, 0)  # a running ear accepts at once
+        ear = connect(path, 0)  # a running ear accepts at once
         reader, writer = await asyncio.open_unix_connection(sock=ear, limit=MAX_LINE)
+        writer.write(f"{WATCH}\n".encode())
         try:
             while True:
                 async with asyncio.timeout(SILENCE_S):
                     line = await reader.readline()
                 if not line:
-                    return "it has ended, or turned us away"
-                self._take(line)
+                    raise ConnectionResetError
+                self._apply(line)
         except TimeoutError:
-            return f"it has said nothing for {SILENCE_S:g} s"
+            return f"it has sent nothing for {SILENCE_S:g} s"
+        except ConnectionError:
+            return "it has ended, or refused the connection"
         except (RemoteProtocolError, ValueError) as error:  # ValueError: the line is too long
-            return f"it cannot be understood: {error}"
+            return f"it sent invalid data: {error}"
         finally:
             writer.close()
 
-    def _take(self, line: bytes) -> None:
+    def _apply(self, line: bytes) -> None:
         news = decode(line)
         if isinstance(news, Snapshot):
-            self._said = ""
+            self._reported = ""
             self._feed.replace({**news.topics, "ear": {"up": True}})
             return
         for topic, value in news.changes:
@@ -100,7 +104,6 @@ class EarClient:
 
 HOST: Final = "127.0.0.1"
 """The only address; for other machines there is ssh -L, which authenticates the user."""
-
 
 STOP_S: Final = 1.0
 """Seconds in which open pages are notified of the stop."""
@@ -124,19 +127,19 @@ async def _serve(port: int, *, is_opened: bool) -> None:
         address = f"http://{HOST}:{listener.getsockname()[1]}{PATH}"
         feed = Feed()
         feed.put("ear", {"up": False, "why": "not asked yet"})
-        door = RequestGuard(listener.getsockname()[1], token, time.monotonic)
+        guard = RequestGuard(listener.getsockname()[1], token, time.monotonic)
         runner = web.AppRunner(
-            Pages(door, feed, _ask).application(), access_log=None, shutdown_timeout=STOP_S
+            Pages(guard, feed, _ask).application(), access_log=None, shutdown_timeout=STOP_S
         )
         await runner.setup()
         await web.SockSite(runner, listener).start()
-        tether = asyncio.create_task(EarClient(_feeds, feed).run())
+        client = asyncio.create_task(EarClient(_sockets, feed).run())
         sys.stdout.write(f"{address}#token={token}\n")
         sys.stdout.flush()
         if is_opened:
-            _open_for_a_while(f"{address}#token={token}", up)
+            _open_browser(f"{address}#token={token}", up)
         await stop.wait()
-        tether.cancel()
+        client.cancel()
         await runner.cleanup()
 
 
@@ -149,8 +152,8 @@ def _listen(port: int) -> socket.socket:
         ) from error
 
 
-def _feeds() -> list[Path]:
-    return list(paths.sockets(os.environ, paths.FEED))
+def _sockets() -> list[Path]:
+    return list(paths.sockets(os.environ))
 
 
 async def _ask(word: str) -> Mapping[str, Any]:
@@ -158,29 +161,24 @@ async def _ask(word: str) -> Mapping[str, Any]:
     try:
         answer = await asyncio.to_thread(ask, paths.sockets(os.environ), word)
     except (OSError, Impostor, RemoteProtocolError) as error:
-        return {"error": f"the ear cannot be asked: {error}"}
+        return {"error": f"the ear does not answer: {error}"}
     return {"error": "no ear is running"} if answer is None else answer
 
 
-def _open_for_a_while(address: str, up: ExitStack) -> None:
-    try:
-        page = _open(address)
-    except OSError as error:
-        _LOGGER.warning("no browser is opened, open the address yourself: %s", error)
-    else:
-        up.callback(page.unlink, missing_ok=True)
-
-
-def _open(address: str) -> Path:
-    """Open a private file in a browser that redirects to ``address``.
+def _open_browser(address: str, up: ExitStack) -> None:
+    """Open a private file in a browser that redirects to ``address``; ``up`` removes it.
 
     The address contains the token, and every user of the machine can read the arguments of a
     process.
     """
-    page = paths.control_folder(os.environ) / "console.html"
-    page.unlink(missing_ok=True)
-    with os.fdopen(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">\n')
+    try:
+        page = paths.control_folder(os.environ) / "console.html"
+        page.unlink(missing_ok=True)
+        with os.fdopen(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">\n')
+    except OSError as error:
+        _LOGGER.warning("cannot open a browser, open the address yourself: %s", error)
+        return
+    up.callback(page.unlink, missing_ok=True)
     with suppress(webbrowser.Error):
         webbrowser.open(page.as_uri())
-    return page

@@ -6,8 +6,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -34,21 +33,11 @@ PROTOCOL: Final = "jarvis-console"
 _OFFER: Final = "token."
 _SCHEME: Final = "Bearer "
 
-GUESSES: Final = 10
-"""Wrong tokens within ``GUESSES_S``, from all clients, after which all tokens are refused."""
+MAX_FAILURES: Final = 10
+"""Wrong tokens within ``FAILURES_S``, from all clients, after which all tokens are refused."""
 
-GUESSES_S: Final = 60.0
+FAILURES_S: Final = 60.0
 """Seconds. A person makes a few mistakes; guessing 256 bits is hopeless at this rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """Headers, query and token of a request. A value."""
-
-    host: str
-    origin: str | None
-    query: str
-    token: str
 
 
 class RequestGuard:
@@ -58,52 +47,48 @@ class RequestGuard:
         self._hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost"))
         self._token = token.encode()
         self._now = now
-        self._wrong: deque[float] = deque(maxlen=GUESSES)
+        self._failures: deque[float] = deque(maxlen=MAX_FAILURES)
 
-    def check_page(self, visit: Visit) -> None:
+    def check_page(self, host: str, origin: str | None, query: str) -> None:
         """Raise ``Refusal`` unless the request is for this server and from its own page.
 
-        ``Host`` reveals a page that rebinds its own name to our address (DNS rebinding).
+        ``host`` reveals a page that rebinds its own name to our address (DNS rebinding).
         """
-        if visit.host.lower() not in self._hosts:
+        if host.lower() not in self._hosts:
             raise Refusal(403, f"Forbidden: expected one of {', '.join(sorted(self._hosts))}")
-        if visit.origin is not None and visit.origin.lower() != f"http://{visit.host.lower()}":
+        if origin is not None and origin.lower() != f"http://{host.lower()}":
             raise Refusal(403, "Forbidden: expected no page but this server's own")
-        if visit.query:
+        if query:
             raise Refusal(400, "Bad Request: expected no query; a token there ends up in histories")
 
-    def check_token(self, visit: Visit) -> None:
+    def check_token(self, token: str) -> None:
         """Raise ``Refusal`` unless the token is correct."""
-        while self._wrong and self._now() - self._wrong[0] > GUESSES_S:
-            self._wrong.popleft()
-        if len(self._wrong) >= GUESSES:
+        while self._failures and self._now() - self._failures[0] > FAILURES_S:
+            self._failures.popleft()
+        if len(self._failures) >= MAX_FAILURES:
             raise Refusal(429, "Too Many Requests: too many wrong tokens, wait a minute")
-        if not hmac.compare_digest(visit.token.encode(errors="replace"), self._token):
-            if visit.token:
-                self._wrong.append(self._now())
+        if not hmac.compare_digest(token.encode(errors="replace"), self._token):
+            if token:
+                self._failures.append(self._now())
             raise Refusal(401, "Unauthorized: expected the token that jarvis-ear console printed")
 
 
-def offered_token(protocols: Iterable[str]) -> str:
-    """Return the token among the offered subprotocols, or nothing."""
-    for protocol in protocols:
-        if protocol.startswith(_OFFER):
-            return protocol.removeprefix(_OFFER)
-    return ""
+def request_token(headers: Mapping[str, str]) -> str:
+    """Return the token among the offered subprotocols or in ``Authorization``, or nothing."""
+    for protocol in headers.get("Sec-WebSocket-Protocol", "").split(","):
+        if protocol.strip().startswith(_OFFER):
+            return protocol.strip().removeprefix(_OFFER)
+    authorization = headers.get("Authorization", "")
+    return authorization.removeprefix(_SCHEME) if authorization.startswith(_SCHEME) else ""
 
 
-def bearer_token(authorization: str) -> str:
-    """Return the token of an ``Authorization`` header, or nothing."""
-    return authorization[len(_SCHEME) :] if authorization.startswith(_SCHEME) else ""
-
-
-ORDERS: Final = ("mute", "unmute", "toggle", "hush", *MODULE_WORDS)
+COMMANDS: Final = ("mute", "unmute", "toggle", "hush", *MODULE_WORDS)
 """Commands that a page may send: those of the control socket that change something."""
 
 SEND_S: Final = 5.0
 """Seconds; a browser that reads nothing for longer is disconnected, and reconnects by itself."""
 
-ORDERS_PER_S: Final = 5.0
+COMMANDS_PER_S: Final = 5.0
 """Rate limit of commands, faster than a person presses a button."""
 
 BURST: Final = 20.0
@@ -122,67 +107,63 @@ class Browser:
         self._feed = feed
         self._ask = ask
         self._now = now
-        self._news = asyncio.Event()
-        self._allowed = BURST
-        self._asked_at = now()
+        self._has_news = asyncio.Event()
+        self._bucket = BURST  # a token bucket
+        self._filled_at = now()
 
     async def run(self) -> None:
         """Serve until the page disconnects."""
-        telling = asyncio.create_task(self._tell())
+        sending = asyncio.create_task(self._send_feed())
         try:
-            await self._hear()
+            await self._receive()
         finally:
-            telling.cancel()
-            await asyncio.wait([telling])
+            sending.cancel()
+            await asyncio.wait([sending])
 
-    async def _tell(self) -> None:
-        subscription = self._feed.subscribe(self._news.set)
-        self._news.set()
+    async def _send_feed(self) -> None:
+        subscription = self._feed.subscribe(self._has_news.set)
+        self._has_news.set()
         try:
             while True:
-                await self._news.wait()
-                self._news.clear()
+                await self._has_news.wait()
+                self._has_news.clear()
                 if (news := subscription.fetch()) is not None:
-                    await self._say(encode(news))
+                    await self._send(encode(news))
         except (TimeoutError, ConnectionError):
             await self._socket.close(code=WSCloseCode.GOING_AWAY)
         finally:
             subscription.close()
 
-    async def _hear(self) -> None:
+    async def _receive(self) -> None:
         async for message in self._socket:
-            if message.type is not WSMsgType.TEXT or not self._is_in_time():
+            if message.type is not WSMsgType.TEXT or not self._is_within_rate():
                 await self._socket.close(code=WSCloseCode.POLICY_VIOLATION)
                 return
-            await self._obey(message.data)
+            await self._handle(message.data)
 
-    async def _obey(self, text: str) -> None:
-        match _read(text):
-            case {"order": str(word), "id": int(number)} if word in ORDERS:
+    async def _handle(self, text: str) -> None:
+        try:
+            message: object = json.loads(text)
+        except (ValueError, RecursionError):
+            message = None
+        match message:
+            case {"order": str(word), "id": int(number)} if word in COMMANDS:
                 answer = await self._ask(word)
-                await self._say(json.dumps({"answer": answer, "id": number}))
             case _:
-                error = f"expected an order, one of {', '.join(ORDERS)}, and an id"
-                await self._say(json.dumps({"answer": {"error": error}, "id": 0}))
+                error = f"expected an order, one of {', '.join(COMMANDS)}, and an id"
+                answer, number = {"error": error}, 0
+        await self._send(json.dumps({"answer": answer, "id": number}))
 
-    async def _say(self, text: str) -> None:
+    async def _send(self, text: str) -> None:
         async with asyncio.timeout(SEND_S):
             await self._socket.send_str(text)
 
-    def _is_in_time(self) -> bool:
+    def _is_within_rate(self) -> bool:
         now = self._now()
-        self._allowed = min(BURST, self._allowed + (now - self._asked_at) * ORDERS_PER_S)
-        self._asked_at = now
-        self._allowed -= 1
-        return self._allowed >= 0
-
-
-def _read(text: str) -> object:
-    try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value
+        self._bucket = min(BURST, self._bucket + (now - self._filled_at) * COMMANDS_PER_S)
+        self._filled_at = now
+        self._bucket -= 1
+        return self._bucket >= 0
 
 
 MAX_MESSAGE: Final = 64 * 1024
@@ -203,9 +184,9 @@ class Pages:
     """
 
     def __init__(
-        self, door: RequestGuard, feed: Feed, ask: Ask, now: Callable[[], float] = time.monotonic
+        self, guard: RequestGuard, feed: Feed, ask: Ask, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._door = door
+        self._guard = guard
         self._feed = feed
         self._ask = ask
         self._now = now
@@ -215,8 +196,8 @@ class Pages:
 
     def application(self) -> web.Application:
         """Make the application that serves the pages."""
-        app = web.Application(middlewares=[self._guard], client_max_size=MAX_MESSAGE)
-        app.on_response_prepare.append(_dress)
+        app = web.Application(middlewares=[self._check], client_max_size=MAX_MESSAGE)
+        app.on_response_prepare.append(_add_headers)
         app.on_shutdown.append(self._close)
         router = app.router
         router.add_get(PATH, self._page, allow_head=False)
@@ -228,9 +209,12 @@ class Pages:
         return app
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        headers = request.headers
         try:
-            self._door.check_page(_visit(request))
+            self._guard.check_page(
+                headers.get("Host", ""), headers.get("Origin"), request.query_string
+            )
             return await handler(request)
         except Refusal as refusal:
             self.refused += 1
@@ -246,11 +230,11 @@ class Pages:
 
     async def _token(self, request: web.Request) -> web.Response:
         """Check a token: a page cannot see why its WebSocket was refused."""
-        self._door.check_token(_visit(request))
+        self._guard.check_token(request_token(request.headers))
         return web.Response(status=204)
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
-        self._door.check_token(_visit(request))
+        self._guard.check_token(request_token(request.headers))
         if len(self._open) >= MAX_BROWSERS:
             raise Refusal(503, f"Service Unavailable: expected at most {MAX_BROWSERS} open pages")
         socket = web.WebSocketResponse(
@@ -272,17 +256,6 @@ class Pages:
         await asyncio.gather(*(socket.close() for socket in tuple(self._open)))
 
 
-async def _dress(_request: web.Request, response: web.StreamResponse) -> None:
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(headers(microphone=False))
     response.headers["Server"] = "jarvis-ear"
-
-
-def _visit(request: web.Request) -> Visit:
-    offered = request.headers.get("Sec-WebSocket-Protocol", "")
-    token = offered_token(one.strip() for one in offered.split(","))
-    return Visit(
-        host=request.headers.get("Host", ""),
-        origin=request.headers.get("Origin"),
-        query=request.query_string,
-        token=token or bearer_token(request.headers.get("Authorization", "")),
-    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from jarvis_ear.control import server
+from jarvis_ear.control.unix_socket import connect
 from jarvis_ear.errors import Impostor, RemoteProtocolError
 
 ASK_S: Final = 3.0
@@ -39,11 +39,17 @@ def ask(paths: Iterable[Path], word: str) -> dict[str, Any] | None:
 
 
 def _ask(path: Path, word: str) -> dict[str, Any]:
-    with server.connect(path, ASK_S) as ear:
+    with connect(path, ASK_S) as ear:
         line = _exchange(ear, word)
     if not line:
-        raise PermissionError(f"the ear at {path} gives us no answer")
-    return _answer(line, path)
+        raise PermissionError(f"the ear at {path} closed the connection without an answer")
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise RemoteProtocolError(f"invalid answer from {path}; expected a line of JSON")
+    return answer
 
 
 def _exchange(ear: socket.socket, word: str) -> bytes:
@@ -63,53 +69,46 @@ def _exchange(ear: socket.socket, word: str) -> bytes:
     return line
 
 
-def _answer(line: bytes, path: Path) -> dict[str, Any]:
-    try:
-        answer = json.loads(line)
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise RemoteProtocolError(f"what answers at {path} is no ear: expected a line of JSON")
-    return answer
-
-
-_TOLD: Final = (
-    *("state", "hearing", "connected", "turns", "muted_by", "stuck", "counters"),
-    *("backend_url", "backend_reason", "backend_remedy"),
+_DESCRIBED: Final = frozenset(
+    (
+        *("state", "hearing", "connected", "turns", "muted_by", "stuck", "counters"),
+        *("backend_url", "backend_reason", "backend_remedy"),
+        *("deaf_reason", "deaf_remedy", "clipped_percent", "hears_own_speaker"),
+    )
 )
 """Keys of the report that have their own text."""
 
 COUNTED: Final[Mapping[str, str]] = {
     "samples_lost": "samples that the microphone lost",
-    "gaps": "gaps in what the microphone gave",
+    "gaps": "gaps in the sound from the microphone",
     "overflows": "overflows that the sound card reported",
-    "dropped_samples": "samples dropped inside, because the ear was too slow",
-    "dropped_blocks": "pieces of sound dropped inside",
-    "dropped_events": "events dropped inside",
-    "gap_samples": "samples that were missing where the ear heard",
-    "gaps_in_sound": "gaps where the ear heard",
-    "commands_dropped": "sentences and orders that found no room on the way to the network",
-    "utterances_dropped": "sentences that gave way to newer ones",
-    "turns_unfinished": "sentences of which no end was told",
-    "stray_messages": "messages of the backend that belonged to no sentence",
-    "repeated_sentences": "pieces of replies that came twice",
-    "late_sentences": "pieces of replies that came too late",
+    "dropped_samples": "samples dropped because the ear was too slow",
+    "dropped_blocks": "blocks of sound dropped because the ear was too slow",
+    "dropped_events": "events dropped because the ear was too slow",
+    "gap_samples": "samples missing from the sound that the ear processed",
+    "gaps_in_sound": "gaps in the sound that the ear processed",
+    "commands_dropped": "utterances and commands dropped before the network thread",
+    "utterances_dropped": "utterances replaced by newer ones",
+    "turns_unfinished": "turns without a verdict",
+    "stray_messages": "messages of the backend that belong to no turn",
+    "repeated_sentences": "chunks of replies that came twice",
+    "late_sentences": "chunks of replies that came too late",
     "replies_too_big": "replies that were too long",
-    "messages_refused": "messages of the backend that could not be understood",
-    "links_flooded": "connections ended because the backend said too much at once",
-    "reply_pieces_refused": "pieces of replies that found no room before the loudspeaker",
-    "reply_pieces_skipped": "pieces of replies that are no sound we can play",
-    "reply_pieces_unsaved": "pieces of replies that could not be written to output_dir",
-    "spool_failures": "writes to the spool that failed",
-    "spool_foreign_files": "files in the spool that are not ours",
+    "messages_refused": "invalid messages of the backend",
+    "links_flooded": "connections closed because the backend sent too much at once",
+    "reply_pieces_refused": "chunks of replies dropped because the speaker's queue was full",
+    "reply_pieces_skipped": "chunks of replies in an unknown sound format",
+    "reply_pieces_unsaved": "chunks of replies that could not be written to output_dir",
+    "spool_failures": "failed writes to the spool",
+    "spool_foreign_files": "foreign files in the spool",
     "ledger_unwritten": "verdicts that are in the journal only, not in the ledger",
-    "bus_dropped": "events that the bus was not told",
-    "bus_refused": "messages of the bus that could not be understood",
-    "control_refused": "connections to the control socket that were turned away",
-    "feed_refused": "consoles that were turned away",
-    "feed_dropped": "changes that a console was too slow for",
-    "log_records_lost": "lines that the journal did not take",
-    "notifications_dropped": "messages that the service manager did not take",
+    "bus_dropped": "events dropped before the event bus",
+    "bus_refused": "invalid messages of the event bus",
+    "control_refused": "refused connections to the control socket",
+    "feed_refused": "refused watchers of the feed",
+    "feed_dropped": "changes dropped because a watcher of the feed was too slow",
+    "log_records_lost": "log records that the journal did not accept",
+    "notifications_dropped": "messages that the service manager did not accept",
 }
 """What each counter counts, in the order of display."""
 
@@ -128,8 +127,10 @@ def require_report(answer: Mapping[str, Any]) -> None:
             if _are_names(answer.get("muted_by", [])):
                 return
         case {"error": str(why)}:
-            raise RemoteProtocolError(f"the running ear does not tell how it is: {why}")
-    raise RemoteProtocolError("the running ear does not tell how it is: is it of another version?")
+            raise RemoteProtocolError(f"the running ear does not report its status: {why}")
+    raise RemoteProtocolError(
+        "the running ear does not report its status in a known form: is it another version?"
+    )
 
 
 def _is_turn(turn: object) -> bool:
@@ -144,14 +145,14 @@ def _are_names(names: object) -> bool:
 
 
 CLIPPED_PERCENT: Final = 0.1
-"""Same value as ``audio.clipping.TOO_MUCH``; that module imports numpy."""
+"""Same value as ``devices.sound_faults.TOO_MUCH``; that module imports numpy."""
 
 
 def describe(report: Mapping[str, Any]) -> str:
     """Format a report for people."""
     lines = [_headline(report), *_advice(report), *_backend(report)]
-    fields = {*_TOLD, *_TOLD_IF_SO, *report.get("counters", ())}
-    lines += [f"{name}: {value}" for name, value in report.items() if name not in fields]
+    described = {*_DESCRIBED, *report.get("counters", ())}
+    lines += [f"{name}: {value}" for name, value in report.items() if name not in described]
     lines += [f"{words}: {count}" for words, count in noted(report)]
     lines += [f"{turn['ended_s_ago']:.0f} s ago: {turn['story']}" for turn in report["turns"]]
     return "\n".join(lines) + "\n"
@@ -176,10 +177,6 @@ def _backend(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"not connected to the backend{where}{why}"
     if report.get("backend_remedy"):
         yield f"to do: {report['backend_remedy']}"
-
-
-_TOLD_IF_SO: Final = ("deaf_reason", "deaf_remedy", "clipped_percent", "hears_own_speaker")
-"""Keys of the report that have their own text, shown only when they have a value."""
 
 
 def _headline(report: Mapping[str, Any]) -> str:

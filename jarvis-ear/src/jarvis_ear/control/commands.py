@@ -8,9 +8,12 @@ from jarvis_ear.health.report import Health
 from jarvis_ear.mute import Mute
 from jarvis_ear.wires.event_bus import MICROPHONE, MODULES
 
-WORDS: Final = ("status", "mute", "unmute", "toggle", "hush")
-"""Commands of every ear."""
+WATCH: Final = "watch"
+"""Asks for the feed instead of an answer. The server carries it out, because it concerns the
+connection."""
 
+WORDS: Final = ("status", "mute", "unmute", "toggle", "hush", WATCH)
+"""Commands of every ear."""
 
 MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
     f"{module}-{'on' if enabled else 'off'}": (module, enabled)
@@ -26,7 +29,7 @@ class Modules(Protocol):
 
     @property
     def is_member(self) -> bool:
-        """Whether there is a bus."""
+        """Whether there is a bus. A reload may add one, or remove it."""
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
         """Switch one module on or off."""
@@ -51,29 +54,20 @@ class ControlCommands:
             "unmute": mute.unmute,
             "toggle": mute.toggle,
             "hush": on_hush,
-            **_switches(modules),
         }
 
     def answer(self, word: str) -> Mapping[str, object]:
         """Carry out one command, and return the answer."""
         if word == "status":
             return self._health.report()
-        action = self._actions.get(word) if self._may(word) else None
+        action = self._actions.get(word) or self._switch(word)
         if action is None:
             return {"error": f"expected one of {', '.join(WORDS)}"}
         action()
         return {"muted_by": list(self._mute.by), "stored": self._mute.stored}
 
-    def _may(self, word: str) -> bool:
-        """Whether the command is available: a reload may add a bus, or remove it."""
-        is_member = self._modules is not None and self._modules.is_member
-        return is_member or word not in MODULE_WORDS
-
-
-def _switches(modules: Modules | None) -> Mapping[str, Callable[[], None]]:
-    if modules is None:
-        return {}
-    return {
-        word: partial(modules.switch_module, module, enabled=enabled)
-        for word, (module, enabled) in MODULE_WORDS.items()
-    }
+    def _switch(self, word: str) -> Callable[[], None] | None:
+        if word not in MODULE_WORDS or self._modules is None or not self._modules.is_member:
+            return None
+        module, enabled = MODULE_WORDS[word]
+        return partial(self._modules.switch_module, module, enabled=enabled)

@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
@@ -45,61 +44,56 @@ class Feed:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # protects the topics and every subscription
-        self._topics: dict[str, Value] = {}
+        self.lock = threading.Lock()
+        """Protects the topics and every subscription."""
+        self.topics: dict[str, Value] = {}
         self._subscriptions: list[Subscription] = []
         self.dropped = 0
         """Deltas that were not fetched in time and were replaced by a snapshot."""
 
     def put(self, topic: str, value: Value) -> None:
         """Set ``topic`` to ``value``; None removes the topic."""
-        with self._lock:
-            if self._topics.get(topic) == value:
+        with self.lock:
+            if self.topics.get(topic) == value:
                 return
-            self._keep(topic, value)
+            if value is None:
+                del self.topics[topic]
+            else:
+                self.topics[topic] = value
             for subscription in self._subscriptions:
                 self.dropped += subscription.add(topic, value)
 
     def replace(self, topics: Mapping[str, Value]) -> None:
         """Replace all topics."""
-        with self._lock:
-            self._topics = dict(topics)
-            for subscription in self._subscriptions:
-                self.dropped += subscription.start_anew()
+        with self.lock:
+            self.topics = dict(topics)
+            self._start_anew()
 
     def make_void(self) -> None:
         """Drop all waiting deltas: every subscription gets a snapshot next."""
-        with self._lock:
-            for subscription in self._subscriptions:
-                self.dropped += subscription.start_anew()
+        with self.lock:
+            self._start_anew()
 
     def snapshot(self) -> Snapshot:
         """Return all topics."""
-        with self._lock:
-            return Snapshot(dict(self._topics))
+        with self.lock:
+            return Snapshot(dict(self.topics))
 
     def subscribe(self, wake: Callable[[], None] = lambda: None) -> "Subscription":
         """Return a new subscription. ``wake`` is called when there is news; it must not block."""
-        with self._lock:
+        with self.lock:
             subscription = Subscription(self, wake)
             self._subscriptions.append(subscription)
             return subscription
 
     def unsubscribe(self, subscription: "Subscription") -> None:
         """Remove a subscription."""
-        with self._lock:
+        with self.lock:
             self._subscriptions.remove(subscription)
 
-    def fetch(self, subscription: "Subscription") -> News | None:
-        """Return what is new for ``subscription``, or None."""
-        with self._lock:
-            return subscription.take(self._topics)
-
-    def _keep(self, topic: str, value: Value) -> None:
-        if value is None:
-            self._topics.pop(topic, None)
-        else:
-            self._topics[topic] = value
+    def _start_anew(self) -> None:
+        for subscription in self._subscriptions:
+            self.dropped += subscription.start_anew()
 
 
 class Subscription:
@@ -112,12 +106,18 @@ class Subscription:
     def __init__(self, feed: Feed, wake: Callable[[], None]) -> None:
         self._feed = feed
         self._wake = wake
-        self._waiting: deque[tuple[str, Value]] = deque()
+        self._waiting: list[tuple[str, Value]] = []
         self._is_behind = True
 
     def fetch(self) -> News | None:
         """Return the news, or None. The first news is a snapshot."""
-        return self._feed.fetch(self)
+        with self._feed.lock:
+            if self._is_behind:
+                self._is_behind = False
+                return Snapshot(dict(self._feed.topics))
+            changes = tuple(self._waiting)
+            self._waiting.clear()
+            return Deltas(changes) if changes else None
 
     def close(self) -> None:
         """End the subscription."""
@@ -134,36 +134,12 @@ class Subscription:
         return 0
 
     def start_anew(self) -> int:
-        """Make the next news a snapshot; return how many deltas that drops."""
+        """Make the next news a snapshot; return how many deltas that drops. Called by the feed."""
         self._wake()
         self._is_behind = True
         dropped = len(self._waiting)
         self._waiting.clear()
         return dropped
-
-    def take(self, topics: Mapping[str, Value]) -> News | None:
-        """Return the waiting deltas, or a snapshot of ``topics`` if due. Called by the feed."""
-        if self._is_behind:
-            self._is_behind = False
-            return Snapshot(dict(topics))
-        if not self._waiting:
-            return None
-        changes = tuple(self._waiting)
-        self._waiting.clear()
-        return Deltas(changes)
-
-
-def apply(topics: Mapping[str, Value], news: News) -> dict[str, Value]:
-    """Return ``topics`` with ``news`` applied."""
-    if isinstance(news, Snapshot):
-        return dict(news.topics)
-    changed = dict(topics)
-    for topic, value in news.changes:
-        if value is None:
-            changed.pop(topic, None)
-        else:
-            changed[topic] = value
-    return changed
 
 
 MAX_LINE: Final = 256 * 1024
@@ -224,7 +200,7 @@ class LevelSource(Protocol):
 
 
 class FeedSampler:
-    """Writes the state of the ear to the feed. Used by the thread "feed"."""
+    """Writes the state of the ear to the feed. Used by the thread "control"."""
 
     def __init__(
         self,
@@ -240,8 +216,8 @@ class FeedSampler:
         self._health = health
         self._muted_by = muted_by
         self._monotonic = monotonic
-        self._told_at = float("-inf")
-        self._seen = ear.frames
+        self._health_at = float("-inf")
+        self._seen_frames = ear.frames
 
     def look(self) -> None:
         """Update the topics; called at every tick."""
@@ -257,8 +233,8 @@ class FeedSampler:
                 "score": round(ear.score, 3),
             },
         )
-        if self._monotonic() - self._told_at >= HEALTH_S:
-            self._told_at = self._monotonic()
+        if self._monotonic() - self._health_at >= HEALTH_S:
+            self._health_at = self._monotonic()
             report = self._health()
             fields = {name: value for name, value in report.items() if name not in _ELSEWHERE}
             fields["noted"] = noted(report)
@@ -266,7 +242,7 @@ class FeedSampler:
 
     def _levels(self) -> list[float]:
         """Return the level of each frame since the last look that is still available."""
-        seen, self._seen = self._seen, self._ear.frames
-        new = min(self._seen - seen, len(self._ear.recent))
+        seen, self._seen_frames = self._seen_frames, self._ear.frames
+        new = min(self._seen_frames - seen, len(self._ear.recent))
         heard = b"".join(self._ear.recent[-new:]) if new else b""
         return [round(level, 1) for level in frame_levels(heard)]

@@ -1,232 +1,27 @@
-"""Control server: a private Unix socket that answers the commands of the command line."""
+"""Control server: answers commands and sends the feed, over private Unix sockets."""
 
-import errno
 import json
 import logging
-import os
-import pwd
 import selectors
 import socket
-import stat
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
-from jarvis_ear.errors import Impostor
+from jarvis_ear import paths
+from jarvis_ear.control.commands import WATCH
+from jarvis_ear.control.feed import Feed, Subscription, encode
+from jarvis_ear.control.unix_socket import ListeningSocket, peer_credentials
 from jarvis_ear.journal.life import CONTROL_TROUBLE
 
 _LOGGER = logging.getLogger(__name__)
 
-SERVICE_USER: Final = "jarvis-ear"
-"""The user of an ear that is installed as a service."""
-
-PROBE_S: Final = 1.0
-"""Seconds; a running ear accepts at once, and a hung one keeps its socket."""
-
-WAITING: Final = 64
-"""Backlog of the listener; further clients block in connect()."""
-
-SO_PEERGROUPS: Final = 59
-"""Socket option: the peer's supplementary groups; Python has no name for it (socket.h)."""
-
-MAX_GROUPS: Final = 256
-"""Supplementary groups of one user; a user with more has to use the socket as root."""
-
-RETRY_S: Final = 0.25
-"""Seconds without accepting after the process has run out of descriptors."""
-
-
-_TIMEVAL: Final = struct.Struct("ll")  # seconds, microseconds: see socket(7), SO_SNDTIMEO
-_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: see unix(7)
-
-
-class Acceptor:
-    """A listening socket with access control.
-
-    The owner of a thread creates and closes it; in between, that thread uses it. While the
-    process has no descriptor left, clients wait in the backlog.
-    """
-
-    def __init__(self, path: Path, monotonic: Callable[[], float]) -> None:
-        """Open the socket, or raise ``OSError``."""
-        self._path = path
-        self._monotonic = monotonic
-        self.listener, self._group = listen(path)
-        self.opens_at: float | None = None
-        """When to poll the listener again, in seconds of that clock; None: now."""
-
-    def open_again(self) -> tuple[socket.socket, ...]:
-        """Return the listener, or nothing while there is no descriptor for a connection."""
-        if self.opens_at is not None and self._monotonic() < self.opens_at:
-            return ()
-        self.opens_at = None
-        return (self.listener,)
-
-    def accept(self) -> socket.socket | None:
-        """Accept one connection and make it non-blocking; None if that is not possible."""
-        try:
-            client = self.listener.accept()[0]
-        except OSError as error:
-            _LOGGER.debug("nobody could be accepted: %s", error)
-            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED):  # the client still waits
-                self.opens_at = self._monotonic() + RETRY_S
-            return None
-        client.settimeout(0)
-        return client
-
-    def is_welcome(self, client: socket.socket) -> bool:
-        """Whether the client may use the socket."""
-        return is_welcome(client, self._group)
-
-    def close(self) -> None:
-        """Close the socket, and remove its file."""
-        self.listener.close()
-        self._path.unlink(missing_ok=True)
-
-
-def wait(
-    wanted: Iterable[tuple[socket.socket, int]], within_s: float | None
-) -> frozenset[socket.socket]:
-    """Wait until some of these sockets are ready for their ``selectors`` events; return those.
-
-    Uses poll(2): any number of descriptors is possible, and none is needed for the waiting.
-    """
-    with selectors.PollSelector() as poll:
-        for one, events in wanted:
-            poll.register(one, events)
-        ready = poll.select(None if within_s is None else max(0.0, within_s))
-        return frozenset(key.fileobj for key, _ in ready if isinstance(key.fileobj, socket.socket))
-
-
-def listen(path: Path) -> tuple[socket.socket, int | None]:
-    """Open the socket, and replace one that no process answers on; or raise ``OSError``.
-
-    Returns the non-blocking listener, and the group that may use it too, if any.
-    """
-    group = _invited_group(path.parent)
-    if _is_answered(path):
-        raise OSError("another ear answers there")
-    path.unlink(missing_ok=True)
-    mode = 0o600 if group is None else 0o660
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        os.fchmod(listener.fileno(), mode)  # bind() then creates the file with this mode
-        listener.bind(str(path))
-        path.chmod(mode)
-        listener.listen(WAITING)
-        listener.settimeout(0)
-    except BaseException:
-        listener.close()
-        raise
-    return listener, group
-
-
-def is_welcome(client: socket.socket, group: int | None) -> bool:
-    """Whether the client is our own user, root or a member of ``group``."""
-    raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _pid, uid, gid = _CREDENTIALS.unpack(raw)
-    if uid in (0, os.geteuid()):
-        return True
-    return group is not None and group in {gid, *_groups(client)}
-
-
-def connect(path: Path, within_s: float) -> socket.socket:
-    """Connect to the socket of a running ear, with a time-out in seconds; 0: non-blocking.
-
-    Raises ``FileNotFoundError`` or ``ConnectionRefusedError`` if there is no ear, another
-    ``OSError`` if there is one that cannot be reached, and ``Impostor`` if the folder or the
-    process at the other end is not trusted. Any thread.
-    """
-    _require_trusted_folder(path.parent)
-    ear = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _connect(ear, path, within_s)
-        _require_trusted(peer_user(ear), f"{path} is answered by")
-    except BaseException:
-        ear.close()
-        raise
-    return ear
-
-
-def _connect(one: socket.socket, path: Path, within_s: float) -> None:
-    """Let the kernel wait for a place in the backlog; Python's own time-out does not do that."""
-    if within_s:
-        whole = int(within_s)
-        until = _TIMEVAL.pack(whole, int((within_s - whole) * 1_000_000))
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, until)
-    else:
-        one.settimeout(0)
-    try:
-        one.connect(str(path))
-    except BlockingIOError:
-        raise TimeoutError(f"the ear at {path} accepts nobody") from None
-    one.settimeout(within_s)
-
-
-def peer_user(one: socket.socket) -> int:
-    """Return the peer's user id, as of its call of connect() or listen()."""
-    raw = one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
-    return int(uid)
-
-
-def _require_trusted_folder(folder: Path) -> None:
-    """Raise ``Impostor`` if an untrusted user could have created a socket in the folder.
-
-    A symbolic link to it is followed if the owner of the link is trusted. May raise ``OSError``.
-    """
-    _require_trusted(folder.lstat().st_uid, f"{folder} belongs to")
-    found = folder.stat()
-    _require_trusted(found.st_uid, f"{folder} belongs to")
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        mode = stat.S_IMODE(found.st_mode)
-        raise Impostor(f"others may write into {folder} (mode {mode:04o}), expected 0700 or 0750")
-
-
-def _require_trusted(user: int, what: str) -> None:
-    if user not in _trusted_users():
-        expected = f"you, root or the user {SERVICE_USER}"
-        raise Impostor(f"{what} user {user}, expected {expected}: it is not asked")
-
-
-def _trusted_users() -> frozenset[int]:
-    try:
-        service = pwd.getpwnam(SERVICE_USER).pw_uid
-    except KeyError:  # the service is not installed
-        return frozenset({0, os.geteuid()})
-    return frozenset({0, os.geteuid(), service})
-
-
-def _invited_group(folder: Path) -> int | None:
-    """Return our group if it may enter the folder of the socket and others may not; else None."""
-    found = folder.stat()
-    is_open = found.st_mode & stat.S_IXGRP and not found.st_mode & stat.S_IRWXO
-    return found.st_gid if is_open and found.st_gid == os.getegid() else None
-
-
-def _groups(client: socket.socket) -> tuple[int, ...]:
-    size = struct.calcsize("i")
-    try:
-        raw = client.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, size * MAX_GROUPS)
-    except OSError:  # more groups than MAX_GROUPS
-        return ()
-    return struct.unpack(f"{len(raw) // size}i", raw)
-
-
-def _is_answered(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(PROBE_S)
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        return True
-
-
 Answer: TypeAlias = Mapping[str, object]
+
+_NO_LINE: Final[Answer] = {"error": "expected one word and a line feed"}
 
 MAX_REQUEST: Final = 64
 """Bytes; five times the longest command."""
@@ -235,184 +30,267 @@ CLIENT_S: Final = 1.0
 """Seconds in which a client must send its request, and again in which it must read the answer."""
 
 MAX_CLIENTS: Final = 32
-"""Simultaneous connections: people, scripts and a console that sends commands."""
+"""Simultaneous clients: people, scripts and a console that sends commands."""
 
-MAX_OF_ONE_USER: Final = 8
-"""Simultaneous connections of one user."""
+MAX_CLIENTS_OF_USER: Final = 8
+"""Simultaneous clients of one user."""
+
+MAX_WATCHERS: Final = 16
+"""Simultaneous watchers of all users."""
+
+MAX_WATCHERS_OF_USER: Final = 4
+"""Simultaneous watchers of one user; a console is one, regardless of its number of browsers."""
+
+TICK_S: Final = 0.08
+"""One step of the wake model, which has no new score sooner. The cost is the wake-up itself."""
 
 STOP_S: Final = 1.0
 """Seconds; a stop interrupts every wait of the thread except the one for an answer."""
 
 
-class Control:
-    """Owns the socket and the thread "control" that answers on it, inside a ``with``.
+class ControlServer:
+    """Owns the sockets and the thread "control" that serves them, inside a ``with``.
 
-    ``answer`` is called in that thread, one request at a time, and must not wait for the ear.
-    Clients are answered in the order of their requests. Bound: ``MAX_OF_ONE_USER`` and
-    ``MAX_CLIENTS``. Policy: a new connection closes the oldest one of that user, or else of the
-    user with most. Counter: ``refused``, which includes users without permission. If the socket
-    cannot be opened, one warning is logged and the ear works without it.
+    A client of the socket ``control`` sends a command as one line, and gets the answer as one line
+    of JSON; after ``watch`` it gets the feed instead. A client of the socket ``feed`` gets the feed
+    at once. ``answer`` and ``sample`` are called in the thread and must not wait for the ear:
+    ``answer`` for one request at a time, ``sample`` before each tick if there are watchers.
+
+    Bound of clients: ``MAX_CLIENTS_OF_USER`` and ``MAX_CLIENTS``. Policy: a new one closes the
+    oldest one of that user, or else of the user with most. Counter: ``refused``, which includes
+    users without permission. Bound of watchers: ``MAX_WATCHERS_OF_USER`` and ``MAX_WATCHERS``.
+    Policy: further ones are closed. Counter: ``feed_refused``. A slow watcher misses deltas and
+    gets a snapshot; it does not delay the others. If a socket cannot be opened, one warning is
+    logged and the ear works without it.
     """
 
     def __init__(
         self,
-        path: Path,
+        folder: Path,
         answer: Callable[[str], Answer],
+        feed: Feed | None = None,
+        sample: Callable[[], None] = lambda: None,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._path = path
+        self._folder = folder
         self._answer = answer
+        self._feed = feed or Feed()
+        self._sample = sample
         self._monotonic = monotonic
-        self._doorway: Acceptor | None = None
+        self._tick_at = float("-inf")
+        self._listeners: list[ListeningSocket] = []
+        self._connections: dict[socket.socket, _Connection] = {}  # the oldest comes first
         self._stop_here, self._stop_there = socket.socketpair()
-        self._clients: dict[socket.socket, _Client] = {}
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self.refused = 0
-        """Connections closed unanswered: users without permission, and those above a bound."""
+        """Clients that were closed without an answer."""
+        self.feed_refused = 0
+        """Watchers that were closed."""
 
     def counters(self) -> Mapping[str, int]:
-        """Return the count of refused connections. Any thread may call it."""
-        return {"control_refused": self.refused}
+        """Return the counts of refused connections and of dropped deltas. Any thread."""
+        return {
+            "control_refused": self.refused,
+            "feed_refused": self.feed_refused,
+            "feed_dropped": self._feed.dropped,
+        }
 
     def __enter__(self) -> Self:
-        try:
-            self._doorway = Acceptor(self._path, self._monotonic)
-        except OSError as error:
-            fields = CONTROL_TROUBLE.fields(PLACE=self._path, REASON=error)
-            _LOGGER.warning("no control socket at %s: %s", self._path, error, extra=fields)
-        else:
+        for path in (self._folder / paths.SOCKET, self._folder / paths.FEED):
+            try:
+                self._listeners.append(ListeningSocket(path, self._monotonic))
+            except OSError as error:
+                fields = CONTROL_TROUBLE.fields(PLACE=path, REASON=error)
+                _LOGGER.warning("no control socket at %s: %s", path, error, extra=fields)
+        if self._listeners:
             self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop_here.close()
-        if self._doorway is not None:
+        if self._listeners:
             self._thread.join(STOP_S)
-            self._doorway.close()
+        for listener in self._listeners:
+            listener.close()
         self._stop_there.close()
 
     def _run(self) -> None:
-        assert self._doorway is not None  # noqa: S101 - the thread is started with it
-        while self._serve(self._doorway):
+        while self._serve():
             pass
-        for client in list(self._clients.values()):
-            self._part(client)
+        for connection in list(self._connections.values()):
+            self._close(connection)
 
-    def _serve(self, doorway: Acceptor) -> bool:
+    def _serve(self) -> bool:
         """Run one iteration of the loop; False at a stop."""
-        ready = self._wait(doorway)
+        ready = self._wait()
         if self._stop_there in ready:
             return False
-        for client in [each for one, each in self._clients.items() if one in ready]:
-            self._go_on(client)
-        if doorway.listener in ready:
-            self._meet(doorway)
+        for connection in [each for one, each in self._connections.items() if one in ready]:
+            self._advance(connection)
+        for listener in self._listeners:  # one each, so that open connections are served in between
+            if listener.socket in ready:
+                self._accept(listener)
         now = self._monotonic()
-        for client in [each for each in self._clients.values() if now >= each.deadline]:
-            self._part(client)
+        for client in self._clients():
+            if now >= client.deadline:
+                self._close(client)
+        watchers = self._watchers()
+        if watchers and now >= self._tick_at:
+            self._tick_at = now + TICK_S
+            self._sample()
+            for watcher in watchers:
+                self._send_news(watcher)
         return True
 
-    def _wait(self, doorway: Acceptor) -> frozenset[socket.socket]:
-        """Wait for a new, readable, writable or late connection, or for a stop."""
-        wanted = [(client.socket, client.wants) for client in self._clients.values()]
-        reading = (self._stop_there, *doorway.open_again())
-        wanted += [(one, selectors.EVENT_READ) for one in reading]
-        due = [client.deadline for client in self._clients.values()]
-        if doorway.opens_at is not None:
-            due.append(doorway.opens_at)
-        return wait(wanted, min(due) - self._monotonic() if due else None)
+    def _wait(self) -> frozenset[socket.socket]:
+        """Wait for a ready or late connection, a tick or a stop; return the ready sockets.
 
-    def _meet(self, doorway: Acceptor) -> None:
-        """Accept one connection per iteration, so that open ones are answered in between."""
-        accepted = doorway.accept()
+        Uses poll(2): any number of descriptors is possible, and none is needed for the waiting.
+        """
+        now = self._monotonic()
+        due = [client.deadline for client in self._clients()]
+        due += [one.retry_at for one in self._listeners if one.retry_at > now]
+        due += [self._tick_at] if self._watchers() else []
+        with selectors.PollSelector() as poll:
+            poll.register(self._stop_there, selectors.EVENT_READ)
+            for listener in self._listeners:
+                if listener.retry_at <= now:
+                    poll.register(listener.socket, selectors.EVENT_READ)
+            for connection in self._connections.values():
+                poll.register(connection.socket, connection.events)
+            ready = poll.select(max(0.0, min(due) - now) if due else None)
+        return frozenset(key.fileobj for key, _ in ready if isinstance(key.fileobj, socket.socket))
+
+    def _clients(self) -> list["_Connection"]:
+        return [each for each in self._connections.values() if each.subscription is None]
+
+    def _watchers(self) -> list["_Connection"]:
+        return [each for each in self._connections.values() if each.subscription is not None]
+
+    def _accept(self, listener: ListeningSocket) -> None:
+        accepted = listener.accept()
         if accepted is None:
             return
-        if not doorway.is_welcome(accepted):
-            self.refused += 1
+        is_watcher = listener.path.name == paths.FEED
+        if not listener.is_permitted(accepted):
+            self.feed_refused += is_watcher
+            self.refused += not is_watcher
             accepted.close()
             return
-        user = peer_user(accepted)
+        user, _group = peer_credentials(accepted)
+        connection = _Connection(accepted, user, self._monotonic() + CLIENT_S)
+        if is_watcher:
+            self._watch(connection)
+            return
         self._make_room(user)
-        client = _Client(accepted, user, self._monotonic() + CLIENT_S)
-        self._clients[accepted] = client
-        self._go_on(client)  # its request has usually arrived already
+        self._connections[accepted] = connection
+        self._advance(connection)  # its request has usually arrived already
 
     def _make_room(self, user: int) -> None:
-        """Close the oldest connection of the user who has too many."""
-        having = [client.user for client in self._clients.values()]
-        if having.count(user) < MAX_OF_ONE_USER:
-            if len(having) < MAX_CLIENTS:
+        """Close the oldest client of the user who has too many."""
+        clients = self._clients()
+        count = Counter(client.user for client in clients)
+        if count[user] < MAX_CLIENTS_OF_USER:
+            if len(clients) < MAX_CLIENTS:
                 return
-            user = max(having, key=having.count)
+            user = count.most_common(1)[0][0]
         self.refused += 1
-        self._part(next(client for client in self._clients.values() if client.user == user))
+        self._close(next(client for client in clients if client.user == user))
 
-    def _go_on(self, client: "_Client") -> None:
+    def _watch(self, connection: "_Connection") -> None:
+        """Make a watcher of the connection, or close it if there is no room."""
+        users = [watcher.user for watcher in self._watchers()]
+        if len(users) < MAX_WATCHERS and users.count(connection.user) < MAX_WATCHERS_OF_USER:
+            connection.subscription = self._feed.subscribe()
+            self._connections[connection.socket] = connection
+            return
+        self.feed_refused += 1
+        self._close(connection)
+
+    def _advance(self, connection: "_Connection") -> None:
         """Read or write without blocking; close the connection when it is complete."""
+        if connection.subscription is not None:
+            self._close(connection)  # a watcher that has closed, or that sends although it must not
+            return
         try:
-            if not client.answer:
-                self._hear(client)
-            if client.answer and not client.send():
+            if not connection.unsent and connection.is_request_complete():
+                word = connection.word()
+                if word == WATCH:
+                    self._watch(connection)
+                    return
+                reply = (
+                    self._answer(word) if word else {"error": "expected one word and a line feed"}
+                )
+                connection.unsent = json.dumps(reply).encode() + b"\n"
+                connection.deadline = self._monotonic() + CLIENT_S
+            if connection.unsent and not connection.send():
                 return
         except BlockingIOError:
             return
         except OSError as error:  # the client has disconnected
             _LOGGER.debug("a control client was not answered: %s", error)
-        self._part(client)
+        self._close(connection)
 
-    def _hear(self, client: "_Client") -> None:
-        """Read the request; raise ``BlockingIOError`` if it is not complete."""
-        if not client.is_asked():
-            return
-        word = client.word()
-        reply = self._answer(word) if word else {"error": "expected one word and a line feed"}
-        client.answer = json.dumps(reply).encode() + b"\n"
-        client.deadline = self._monotonic() + CLIENT_S
+    def _send_news(self, watcher: "_Connection") -> None:
+        """Send as much as the connection accepts without blocking."""
+        assert watcher.subscription is not None  # noqa: S101 - it is a watcher
+        if not watcher.unsent and (news := watcher.subscription.fetch()) is not None:
+            watcher.unsent = encode(news).encode() + b"\n"
+        try:
+            watcher.send()
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            _LOGGER.debug("a watcher of the feed is gone: %s", error)
+            self._close(watcher)
 
-    def _part(self, client: "_Client") -> None:
-        del self._clients[client.socket]
-        client.socket.close()
+    def _close(self, connection: "_Connection") -> None:
+        self._connections.pop(connection.socket, None)
+        if connection.subscription is not None:
+            connection.subscription.close()
+        connection.socket.close()
 
 
-class _Client:
-    """One connection. Used by the thread "control"."""
+class _Connection:
+    """One client or watcher. Used by the thread "control"."""
 
-    def __init__(self, client: socket.socket, user: int, deadline: float) -> None:
-        self.socket = client
+    def __init__(self, connection: socket.socket, user: int, deadline: float) -> None:
+        self.socket = connection
         self.user = user
         self.deadline = deadline
-        """When the connection is closed if it is not complete."""
-        self.answer = b""
-        """Unsent rest of the answer; empty: there is no complete request yet."""
-        self._asked = b""
+        """When a client is closed if it is not complete."""
+        self.subscription: Subscription | None = None
+        """What a watcher has not fetched yet; None: it is a client."""
+        self.unsent = b""
+        """Rest of the answer, or of the current line of the feed."""
+        self._request = b""
 
     @property
-    def wants(self) -> int:
-        """The ``selectors`` event to wait for."""
-        return selectors.EVENT_WRITE if self.answer else selectors.EVENT_READ
+    def events(self) -> int:
+        """The ``selectors`` event to wait for; a watcher is written to at each tick."""
+        is_answered = self.subscription is None and self.unsent
+        return selectors.EVENT_WRITE if is_answered else selectors.EVENT_READ
 
-    def is_asked(self) -> bool:
+    def is_request_complete(self) -> bool:
         """Read on; True if the line is complete or too long, False if the client closed before.
 
         Raises ``BlockingIOError`` if there is nothing to read yet.
         """
-        while b"\n" not in self._asked and len(self._asked) <= MAX_REQUEST:
+        while b"\n" not in self._request and len(self._request) <= MAX_REQUEST:
             more = self.socket.recv(MAX_REQUEST + 1)
             if not more:
                 return False
-            self._asked += more
+            self._request += more
         return True
 
     def word(self) -> str:
         """Return the command; empty if the request is not a line."""
-        line, end, _ = self._asked.partition(b"\n")
+        line, end, _ = self._request.partition(b"\n")
         return line.decode("ascii", "replace").strip() if end else ""
 
     def send(self) -> bool:
         """Send without blocking, and return whether everything is sent."""
-        sent = self.socket.send(self.answer)
-        if sent == len(self.answer):
-            return True
-        self.answer = self.answer[sent:]
-        return False
+        if self.unsent:
+            self.unsent = self.unsent[self.socket.send(self.unsent) :]
+        return not self.unsent

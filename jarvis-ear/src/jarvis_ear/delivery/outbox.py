@@ -1,8 +1,8 @@
 """Outbox: the utterances that have no verdict yet, oldest first."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
-from enum import Enum
 from typing import Final
 
 from jarvis_ear.delivery.events import (
@@ -14,18 +14,17 @@ from jarvis_ear.delivery.events import (
     UnaskedSpeech,
     Verdict,
 )
-from jarvis_ear.delivery.recovery import dropped_for_newer
-from jarvis_ear.delivery.reply import Unasked
+from jarvis_ear.delivery.reply import UnaskedChunks
 from jarvis_ear.delivery.timeouts import Timeouts
 from jarvis_ear.delivery.transitions import (
     AT_MOST_ONCE,
     UNCOMMITTED,
     DeliveryStage,
     Effect,
+    Emit,
     Replace,
     Send,
     Signal,
-    Tell,
     TransitionTable,
     UploadMode,
 )
@@ -52,18 +51,11 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 """Bytes of waiting sound: eight minutes."""
 
 
-class Availability(Enum):
-    """Whether there is a link on which an utterance can be offered."""
-
-    UP = "up"
-    DOWN = "down"
-
-
 class Outbox:
     """Delivers utterances to the backend, one at a time per link. The network thread only.
 
     At most ``MAX_UTTERANCES`` and ``MAX_BYTES`` are open; to make room, the oldest uncommitted one
-    is dropped (``dropped``). Every utterance that was put in gets one ``Finished``.
+    is dropped (``utterances_dropped``). Every utterance that was put in gets one ``Finished``.
 
     On a streaming wire, an utterance in progress is uploaded if no other is before it: there is at
     most one ``Draft``.
@@ -72,42 +64,33 @@ class Outbox:
     def __init__(
         self,
         agent_id: str,
-        patience: Timeouts,
-        moves: TransitionTable = AT_MOST_ONCE,
-        carriage: UploadMode = UploadMode.WHOLE,
+        timeouts: Timeouts,
+        transitions: TransitionTable = AT_MOST_ONCE,
+        upload_mode: UploadMode = UploadMode.WHOLE,
         *,
         queue: bool = False,
     ) -> None:
         """With ``queue``, a newer utterance does not end a waiting one: both are sent."""
         self._agent_id = agent_id
+        self._timeouts = timeouts
+        self._transitions = transitions
+        self._upload_mode = upload_mode
         self._queue = queue
-        self._moves = moves
-        self._carriage = carriage
         self._draft: Draft | None = None
-        self._patience = patience
         self._turns: list[DeliveryTurn] = []
-        self._link = Availability.DOWN
-        self._unasked = Unasked()
-        self.dropped = 0
-        """Utterances dropped to make room for newer ones."""
-        self.strays = 0
-        """Messages of the backend that belonged to no turn."""
-        self.repeated = 0
-        """Chunks that came a second time."""
-        self.late = 0
-        """Chunks that came after their place was skipped."""
-        self.too_big = 0
-        """Replies that exceeded the limits of size."""
+        self._link_is_up = False
+        self._unasked = UnaskedChunks()
+        self._counts = Counter(
+            utterances_dropped=0,  # to make room for newer ones
+            stray_messages=0,  # of the backend, that belonged to no turn
+            repeated_sentences=0,  # chunks that came a second time
+            late_sentences=0,  # chunks that came after their place was skipped
+            replies_too_big=0,
+        )
 
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was reached."""
-        return {
-            "utterances_dropped": self.dropped,
-            "stray_messages": self.strays,
-            "repeated_sentences": self.repeated,
-            "late_sentences": self.late,
-            "replies_too_big": self.too_big,
-        }
+        return dict(self._counts)
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -117,7 +100,7 @@ class Outbox:
         """When ``tick`` must be called next."""
         turns = min((turn.deadline for turn in self._turns), default=math.inf)
         ends = min(turns, self._unasked.deadline)
-        if self._link is Availability.DOWN or not self._turns or self._in_flight() is not None:
+        if not self._link_is_up or not self._turns or self._in_flight() is not None:
             return ends
         return min(ends, self._turns[0].not_before)
 
@@ -126,23 +109,23 @@ class Outbox:
         unfit = self._unfit(utterance)
         if unfit is not None:
             failed = Finished(utterance.turn_id, Verdict.FAILED, unfit.value, 0)
-            return (*self.discarded(utterance.turn_id, now), Tell(failed))
+            return (*self.discarded(utterance.turn_id, now), Emit(failed))
         draft, withdrawn = self._take_draft(utterance)
         if draft is not None and draft.taken and not draft.on_link:
             lost = Finished(utterance.turn_id, Verdict.IN_DOUBT, Cause.LINK_LOST.value, 0)
-            return self._settle((Tell(lost),), now)
-        turn = DeliveryTurn(utterance, self._agent_id, self._patience, self._moves, self._carriage)
+            return self._settle((Emit(lost),), now)
+        turn = DeliveryTurn(utterance, self._timeouts, self._transitions, self._upload_mode)
         self._turns.append(turn)
         continued = () if draft is None or not draft.on_link else turn.go_on(draft, now)
         return self._settle((*withdrawn, *self._make_room(now), *continued), now)
 
     def grew(self, turn_id: str, offset: int, pcm: bytes, now: float) -> tuple[Effect, ...]:
         """Add to the utterance in progress; on a streaming wire, upload it now."""
-        if self._carriage is UploadMode.WHOLE:
+        if self._upload_mode is UploadMode.WHOLE:
             return ()
         withdrawn: tuple[Effect, ...] = ()
         if offset == 0:
-            withdrawn = self._withdraw("said anew")
+            withdrawn = self._withdraw("restarted")
             self._draft = Draft(turn_id)
         draft = self._draft
         if draft is None or draft.turn_id != turn_id:
@@ -159,32 +142,32 @@ class Outbox:
 
     def overflowed(self, turn_id: str) -> tuple[Effect, ...]:
         """Report an utterance that was dropped before it was put in."""
-        self.dropped += 1
-        return (Tell(dropped_for_newer(turn_id)),)
+        self._counts["utterances_dropped"] += 1
+        return (Emit(Finished(turn_id, Verdict.EXPIRED, Cause.OUTBOX_FULL.value, 0)),)
 
     def link_up(self, now: float) -> tuple[Effect, ...]:
         """Use a new link."""
-        self._link = Availability.UP
+        self._link_is_up = True
         return self._settle((), now)
 
     def link_lost(self, now: float) -> tuple[Effect, ...]:
         """Handle the loss of the link."""
-        self._let_go_of_link()
+        self._lose_link()
         turn = self._in_flight()
-        return () if turn is None else self._settle(turn.take(Signal.LINK_LOST, now), now)
+        return () if turn is None else self._settle(turn.handle(Signal.LINK_LOST, now), now)
 
     def hear(self, message: FromBackend, now: float) -> tuple[Effect, ...]:
         """Process a message of the backend on the current link."""
         turn = self._in_flight()
         if self._is_unasked(message, turn):
-            self.strays += 1
+            self._counts["stray_messages"] += 1
             self._unasked.add(now)
             return ()
         if turn is None and self._draft is not None and self._draft.on_link:
             return self._settle(self._hear_of_draft(self._draft, message), now)
         if turn is None:
-            self.strays += not isinstance(message, Listening | Pong)
-            return self._tell_unasked() if isinstance(message, TtsDone) else ()
+            self._counts["stray_messages"] += not isinstance(message, Listening | Pong)
+            return self._report_unasked() if isinstance(message, TtsDone) else ()
         return self._settle(turn.hear(message, now), now)
 
     def flushed(self, now: float) -> tuple[Effect, ...]:
@@ -192,17 +175,17 @@ class Outbox:
         turn = self._in_flight()
         return () if turn is None else self._settle(turn.flushed(now), now)
 
-    def marked(self, turn_id: str, now: float, *, kept: bool) -> tuple[Effect, ...]:
-        """Note whether the commit of a turn could be recorded."""
+    def recorded(self, turn_id: str, now: float, *, ok: bool) -> tuple[Effect, ...]:
+        """Continue a turn, depending on whether its commit could be recorded (``ok``)."""
         turn = self._in_flight()
         if turn is None or turn.turn_id != turn_id:
             return ()
-        return self._settle(turn.marked(now, kept=kept), now)
+        return self._settle(turn.recorded(now, ok=ok), now)
 
     def tick(self, now: float) -> tuple[Effect, ...]:
         """Handle expired deadlines."""
         effects = [effect for turn in self._turns for effect in turn.tick(now)]
-        effects += self._tell_unasked() if now >= self._unasked.deadline else ()
+        effects += self._report_unasked() if now >= self._unasked.deadline else ()
         return self._settle(tuple(effects), now)
 
     def abandon(self, turn_id: str, now: float, *, newer: bool = True) -> tuple[Effect, ...]:
@@ -214,16 +197,16 @@ class Outbox:
             return self.discarded(turn_id, now)
         turns = [turn for turn in self._turns if turn.turn_id == turn_id]
         if self._queue and newer and any(turn.stage in UNCOMMITTED for turn in turns):
-            return (Tell(StillWaiting(turn_id)),)
+            return (Emit(StillWaiting(turn_id)),)
         return self._give_up(turns, Signal.ABANDONED, Cause.INTERRUPTED, now)
 
     def close(self, now: float, kept: Collection[str] = ()) -> tuple[Effect, ...]:
         """End all turns: the ear is stopping. Those ``kept`` on file continue in the next run."""
-        self._let_go_of_link()
-        staying = [t for t in self._turns if t.turn_id in kept and t.stage in UNCOMMITTED]
-        self._turns = [turn for turn in self._turns if turn not in staying]
-        effects: tuple[Tell, ...] = tuple(Tell(Kept(turn.turn_id)) for turn in staying)
-        effects += self._tell_unasked()
+        self._lose_link()
+        kept_turns = [t for t in self._turns if t.turn_id in kept and t.stage in UNCOMMITTED]
+        self._turns = [turn for turn in self._turns if turn not in kept_turns]
+        effects: tuple[Emit, ...] = tuple(Emit(Kept(turn.turn_id)) for turn in kept_turns)
+        effects += self._report_unasked()
         return (*effects, *self._give_up(self._turns, Signal.STOPPED, Cause.STOPPING, now))
 
     def _is_unasked(self, message: FromBackend, turn: DeliveryTurn | None) -> bool:
@@ -234,9 +217,9 @@ class Outbox:
             return turn.stage in UNCOMMITTED
         return self._draft is None or not self._draft.taken
 
-    def _tell_unasked(self) -> tuple[Tell, ...]:
+    def _report_unasked(self) -> tuple[Emit, ...]:
         chunks = self._unasked.take()
-        return (Tell(UnaskedSpeech(chunks)),) if chunks else ()
+        return (Emit(UnaskedSpeech(chunks)),) if chunks else ()
 
     def _unfit(self, utterance: Utterance) -> Cause | None:
         if utterance.raw_bytes == 0 or utterance.raw_bytes % SAMPLE_BYTES:
@@ -247,20 +230,20 @@ class Outbox:
 
     def _make_room(self, now: float) -> tuple[Effect, ...]:
         effects: list[Effect] = []
-        while len(self._turns) > MAX_UTTERANCES or self._waiting_bytes() > MAX_BYTES:
+        while (
+            len(self._turns) > MAX_UTTERANCES
+            or sum(len(turn.utterance.wav) for turn in self._turns) > MAX_BYTES
+        ):
             oldest = next(turn for turn in self._turns if turn.stage in UNCOMMITTED)
-            effects += oldest.take(Signal.OVERFLOWED, now)
+            effects += oldest.handle(Signal.OVERFLOWED, now)
             self._turns.remove(oldest)
-            self.dropped += 1
+            self._counts["utterances_dropped"] += 1
         return tuple(effects)
 
-    def _waiting_bytes(self) -> int:
-        return sum(len(turn.utterance.wav) for turn in self._turns)
-
     def _give_up(
-        self, turns: list[DeliveryTurn], sign: Signal, cause: Cause, now: float
+        self, turns: list[DeliveryTurn], signal: Signal, cause: Cause, now: float
     ) -> tuple[Effect, ...]:
-        effects = [effect for turn in turns for effect in turn.take(sign, now, cause)]
+        effects = [effect for turn in turns for effect in turn.handle(signal, now, cause)]
         return self._settle(tuple(effects), now)
 
     def _settle(self, effects: tuple[Effect, ...], now: float) -> tuple[Effect, ...]:
@@ -268,8 +251,8 @@ class Outbox:
         self._count(effects)
         self._turns = [turn for turn in self._turns if turn.stage is not DeliveryStage.OVER]
         if any(isinstance(effect, Replace) for effect in effects):
-            self._let_go_of_link()
-        if self._link is Availability.DOWN or self._in_flight() is not None:
+            self._lose_link()
+        if not self._link_is_up or self._in_flight() is not None:
             return effects
         if not self._turns:
             return (*effects, *self._stream())
@@ -279,8 +262,8 @@ class Outbox:
             return (*effects, *self._settle((Replace("another utterance is ready"),), now))
         return (*effects, *self._settle(self._turns[0].offer(now), now))
 
-    def _let_go_of_link(self) -> None:
-        self._link = Availability.DOWN
+    def _lose_link(self) -> None:
+        self._link_is_up = False
         if self._draft is not None:
             self._draft.lose_link()
 
@@ -289,13 +272,13 @@ class Outbox:
         draft = self._draft
         if draft is None or draft.taken:
             return ()
-        start = () if draft.on_link else (Send(AudioStart(self._agent_id)),)
-        offset, pcm = draft.news()
-        return (*start, Send(AudioPart(self._agent_id, offset, pcm))) if pcm else start
+        start = () if draft.on_link else (Send(AudioStart()),)
+        offset, pcm = draft.take_unsent()
+        return (*start, Send(AudioPart(offset, pcm))) if pcm else start
 
     def _hear_of_draft(self, draft: Draft, message: FromBackend) -> tuple[Effect, ...]:
         if isinstance(message, PartialTranscript):
-            return (Tell(PartlyTranscribed(draft.turn_id, message.text)),)
+            return (Emit(PartlyTranscribed(draft.turn_id, message.text)),)
         if isinstance(message, BackendError):
             return self._withdraw("backend refused it")
         draft.hear(message)
@@ -311,20 +294,20 @@ class Outbox:
         draft = self._draft
         if draft is None or draft.turn_id != utterance.turn_id:
             return None, ()
-        if draft.on_link and not (draft.begins(utterance.pcm) or draft.taken):
-            return None, self._withdraw("not what was sent ahead")
+        if draft.on_link and not (draft.is_prefix_of(utterance.pcm) or draft.taken):
+            return None, self._withdraw("differs from what was uploaded")
         self._draft = None
         return draft, ()
 
     def _count(self, effects: tuple[Effect, ...]) -> None:
         for turn in self._turns:
             if turn.stage is DeliveryStage.OVER:
-                self.repeated += turn.reply.duplicates
-                self.late += turn.reply.late
-        ends = [each.event for each in effects if isinstance(each, Tell)]
-        self.too_big += sum(
-            isinstance(end, Finished) and end.code == Cause.REPLY_TOO_BIG for end in ends
-        )
+                self._counts["repeated_sentences"] += turn.reply.duplicates
+                self._counts["late_sentences"] += turn.reply.late
+        for effect in effects:
+            if isinstance(effect, Emit) and isinstance(effect.event, Finished):
+                too_big = effect.event.code == Cause.REPLY_TOO_BIG
+                self._counts["replies_too_big"] += too_big
 
     def _in_flight(self) -> DeliveryTurn | None:
         return next((turn for turn in self._turns if turn.stage is not DeliveryStage.WAITING), None)

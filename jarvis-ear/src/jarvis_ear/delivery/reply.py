@@ -7,7 +7,7 @@ from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.wires.messages import TtsChunk
 
 MAX_CHUNKS: Final = 1000
-"""Chunks in one reply: sentences, or quarters of a second on wires that carry raw PCM."""
+"""Chunks in one reply: a spoken sentence each, or a quarter of a second on wires with raw PCM."""
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 """Bytes of encoded sound in one reply: ten minutes at 24 kHz."""
@@ -30,7 +30,7 @@ class Reply:
         self._bytes = 0
         self._came_at = 0.0
         self._missing: set[int] = set()
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         self.passed_on = 0
         """Chunks that were returned."""
         self.duplicates = 0
@@ -39,9 +39,9 @@ class Reply:
         """Chunks that came after their place was skipped."""
 
     @property
-    def deadline(self) -> float | None:
-        """When missing chunks are given up; None if no chunk waits."""
-        return self._came_at + self._gap_s if self._pending else None
+    def deadline(self) -> float:
+        """When missing chunks are given up; infinite if no chunk waits."""
+        return self._came_at + self._gap_s if self._pending else math.inf
 
     @property
     def missing(self) -> int:
@@ -49,7 +49,7 @@ class Reply:
         return len(self._missing)
 
     def add(self, chunk: TtsChunk, now: float) -> tuple[TtsChunk, ...]:
-        """Add a chunk, and return those that are next in order."""
+        """Add a chunk, and return those that are next in order; RemoteProtocolError if too big."""
         self._came_at = now
         if chunk.index in self._seen:
             self.duplicates += 1
@@ -57,33 +57,6 @@ class Reply:
         if chunk.index < self._next:
             self.late += 1
             return ()
-        self._admit(chunk)
-        return self._give_out()
-
-    def tick(self, now: float) -> tuple[TtsChunk, ...]:
-        """Give up missing chunks if nothing came for ``gap_s``."""
-        if self.deadline is None or now < self.deadline:
-            return ()
-        return self._give_out_all()
-
-    def finish(self, total: int | None = None) -> tuple[TtsChunk, ...]:
-        """Return the remaining chunks: a reply of ``total`` sentences is over.
-
-        None: the backend did not say how many there are.
-        """
-        rest = self._give_out_all()
-        if total is not None:  # compared by number: a backend may count from 1
-            all_came = self.passed_on >= total
-            self._missing = set() if all_came else set(range(total)) - self._seen
-        return rest
-
-    def take_missing(self) -> tuple[int, ...]:
-        """Return which chunks were given up since the last call, in order."""
-        news = self._missing - self._told
-        self._told |= news
-        return tuple(sorted(news))
-
-    def _admit(self, chunk: TtsChunk) -> None:
         if len(self._seen) >= MAX_CHUNKS:
             raise RemoteProtocolError(f"a reply of more than {MAX_CHUNKS} chunks")
         if self._bytes + len(chunk.audio) > MAX_BYTES:
@@ -91,8 +64,30 @@ class Reply:
         self._bytes += len(chunk.audio)
         self._seen.add(chunk.index)
         self._pending[chunk.index] = chunk
+        return self._take_ready()
 
-    def _give_out(self) -> tuple[TtsChunk, ...]:
+    def tick(self, now: float) -> tuple[TtsChunk, ...]:
+        """Give up missing chunks if nothing came for ``gap_s``."""
+        return self._take_all() if now >= self.deadline else ()
+
+    def finish(self, total: int | None = None) -> tuple[TtsChunk, ...]:
+        """Return the remaining chunks: a reply of ``total`` chunks is over.
+
+        None: the backend did not report how many it tried to make.
+        """
+        rest = self._take_all()
+        if total is not None:  # compared by number: a backend may count from 1
+            all_came = self.passed_on >= total
+            self._missing = set() if all_came else set(range(total)) - self._seen
+        return rest
+
+    def take_missing(self) -> tuple[int, ...]:
+        """Return which chunks were given up since the last call, in order."""
+        new = self._missing - self._reported
+        self._reported |= new
+        return tuple(sorted(new))
+
+    def _take_ready(self) -> tuple[TtsChunk, ...]:
         ready = []
         while self._next in self._pending:
             ready.append(self._pending.pop(self._next))
@@ -100,7 +95,7 @@ class Reply:
         self.passed_on += len(ready)
         return tuple(ready)
 
-    def _give_out_all(self) -> tuple[TtsChunk, ...]:
+    def _take_all(self) -> tuple[TtsChunk, ...]:
         rest = tuple(self._pending[index] for index in sorted(self._pending))
         if rest:
             self._missing |= set(range(self._next, rest[-1].index)) - set(self._pending)
@@ -117,32 +112,26 @@ LONGEST_S: Final = 60.0
 """Seconds after which a burst that does not end is reported."""
 
 
-class Unasked:
-    """Counts unasked chunks, burst by burst. Pure; owned by the outbox, the network thread only.
+class UnaskedChunks:
+    """Counts chunks that no turn asked for, burst by burst. Pure; owned by the outbox.
 
     Times are seconds of the outbox's clock.
     """
 
     def __init__(self) -> None:
-        self._chunks = 0
+        self._count = 0
         self._began_at = 0.0
-        self._came_at = 0.0
-
-    @property
-    def deadline(self) -> float:
+        self.deadline = math.inf
         """When the burst is over, if nothing more comes; infinite if there is none."""
-        if not self._chunks:
-            return math.inf
-        return min(self._came_at + QUIET_S, self._began_at + LONGEST_S)
 
     def add(self, now: float) -> None:
         """Count one chunk."""
-        if not self._chunks:
+        if not self._count:
             self._began_at = now
-        self._chunks += 1
-        self._came_at = now
+        self._count += 1
+        self.deadline = min(now + QUIET_S, self._began_at + LONGEST_S)
 
     def take(self) -> int:
         """End the burst, and return its number of chunks; 0 if there is none."""
-        chunks, self._chunks = self._chunks, 0
-        return chunks
+        count, self._count, self.deadline = self._count, 0, math.inf
+        return count

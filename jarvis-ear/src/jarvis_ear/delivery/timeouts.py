@@ -46,6 +46,6 @@ class Timing:
     close_s: float = 1.0
     """To close a connection after a reset: twice this is the worst case."""
     stop_s: float = 2.0
-    """For the network thread, once it has been told to stop."""
-    patience: Timeouts = field(default_factory=Timeouts)
+    """From a stop to the end of the network thread."""
+    turn: Timeouts = field(default_factory=Timeouts)
     """Deadlines of a turn."""

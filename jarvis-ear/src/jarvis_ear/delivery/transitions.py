@@ -10,7 +10,7 @@ from jarvis_ear.wires.messages import AudioChunk, AudioEnd, AudioPart, AudioStar
 
 
 class SpoolState(StrEnum):
-    """Stages that a recovery after a kill must distinguish. Part of the spool's format."""
+    """States that a recovery after a kill must distinguish. Part of the spool's format."""
 
     NEW = "new"
     """It cannot have run: it may be sent."""
@@ -56,8 +56,8 @@ class Signal(StrEnum):
     LINK_UP = "link up"
     READY = "backend ready"
     FLUSHED = "sound handed to the socket"
-    MARKED = "written down"
-    UNMARKED = "cannot be written down"
+    RECORDED = "commit recorded"
+    NOT_RECORDED = "commit cannot be recorded"
     PROCESSING = "backend works on it"
     PROGRESS = "backend answers"
     REPLY_ENDED = "reply complete"
@@ -68,16 +68,8 @@ class Signal(StrEnum):
     TIMED_OUT = "waited too long"
     STALE = "too old"
     OVERFLOWED = "outbox full"
-    ABANDONED = "nobody wants it any more"
+    ABANDONED = "abandoned"
     STOPPED = "the ear is stopped"
-
-
-class After(Enum):
-    """What a transition means for the link."""
-
-    KEEP = "keep"
-    REPLACE = "replace"
-    """More of this turn may still arrive, or the peer does not respond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +80,32 @@ class DeliveryTransition:
     verdict: Verdict | None = None
     cause: Cause | None = None
     """None: given with the signal."""
-    link: After = After.KEEP
+    replaces_link: bool = False
+    """Whether the link is dropped: more of this turn may still arrive, or the peer is silent."""
 
 
-def _end(verdict: Verdict, cause: Cause | None, link: After = After.KEEP) -> DeliveryTransition:
-    return DeliveryTransition(DeliveryStage.OVER, verdict, cause, link)
+def _end(verdict: Verdict, cause: Cause | None) -> DeliveryTransition:
+    return DeliveryTransition(DeliveryStage.OVER, verdict, cause)
 
 
-_AGAIN: Final = DeliveryTransition(DeliveryStage.WAITING, link=After.REPLACE)
+def _end_and_replace(verdict: Verdict, cause: Cause | None) -> DeliveryTransition:
+    """End the turn, and replace the link."""
+    return DeliveryTransition(DeliveryStage.OVER, verdict, cause, replaces_link=True)
+
+
+_AGAIN: Final = DeliveryTransition(DeliveryStage.WAITING, replaces_link=True)
 
 _BEFORE_COMMIT: Final[Mapping[Signal, DeliveryTransition]] = {
-    Signal.PROCESSING: DeliveryTransition(
-        DeliveryStage.DELIVERED
-    ),  # a backend that cuts recordings at 30 s runs them then
+    # a backend that cuts recordings at 30 s runs them then
+    Signal.PROCESSING: DeliveryTransition(DeliveryStage.DELIVERED),
     Signal.REFUSED: _AGAIN,  # nothing ran
-    Signal.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None, After.REPLACE),
+    Signal.REFUSED_FOR_GOOD: _end_and_replace(Verdict.FAILED, None),
     Signal.TIMED_OUT: _AGAIN,
     Signal.LINK_LOST: DeliveryTransition(DeliveryStage.WAITING),
-    Signal.STALE: _end(Verdict.EXPIRED, Cause.TOO_OLD, After.REPLACE),
-    Signal.OVERFLOWED: _end(Verdict.EXPIRED, Cause.OUTBOX_FULL, After.REPLACE),
-    Signal.ABANDONED: _end(Verdict.REPLACED, None, After.REPLACE),
-    Signal.STOPPED: _end(Verdict.FAILED, None, After.REPLACE),
+    Signal.STALE: _end_and_replace(Verdict.EXPIRED, Cause.TOO_OLD),
+    Signal.OVERFLOWED: _end_and_replace(Verdict.EXPIRED, Cause.OUTBOX_FULL),
+    Signal.ABANDONED: _end_and_replace(Verdict.REPLACED, None),
+    Signal.STOPPED: _end_and_replace(Verdict.FAILED, None),
 }
 
 _AFTER_DELIVERY: Final[Mapping[Signal, DeliveryTransition]] = {
@@ -116,13 +113,13 @@ _AFTER_DELIVERY: Final[Mapping[Signal, DeliveryTransition]] = {
     Signal.PROGRESS: DeliveryTransition(DeliveryStage.ANSWERING),
     Signal.READY: _end(Verdict.DONE, Cause.NONE),
     Signal.REPLY_ENDED: _end(Verdict.DONE, Cause.NONE),
-    Signal.REPLY_TOO_BIG: _end(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG, After.REPLACE),
+    Signal.REPLY_TOO_BIG: _end_and_replace(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG),
     Signal.REFUSED: _AGAIN,  # before the transcript: nothing ran
     Signal.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None),
-    Signal.TIMED_OUT: _end(Verdict.REPLY_LOST, Cause.NO_REPLY, After.REPLACE),
+    Signal.TIMED_OUT: _end_and_replace(Verdict.REPLY_LOST, Cause.NO_REPLY),
     Signal.LINK_LOST: _end(Verdict.REPLY_LOST, Cause.LINK_LOST),
-    Signal.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
-    Signal.STOPPED: _end(Verdict.ABANDONED, None, After.REPLACE),
+    Signal.ABANDONED: _end_and_replace(Verdict.ABANDONED, None),
+    Signal.STOPPED: _end_and_replace(Verdict.ABANDONED, None),
 }
 
 TransitionTable: TypeAlias = Mapping[DeliveryStage, Mapping[Signal, DeliveryTransition]]
@@ -145,25 +142,25 @@ AT_MOST_ONCE: Final[TransitionTable] = {
     },
     DeliveryStage.FLUSHED: {
         **_BEFORE_COMMIT,
-        Signal.MARKED: DeliveryTransition(DeliveryStage.COMMITTED),
-        Signal.UNMARKED: _end(Verdict.FAILED, Cause.STORAGE_FAILED, After.REPLACE),
+        Signal.RECORDED: DeliveryTransition(DeliveryStage.COMMITTED),
+        Signal.NOT_RECORDED: _end_and_replace(Verdict.FAILED, Cause.STORAGE_FAILED),
     },
     DeliveryStage.COMMITTED: {
         Signal.PROCESSING: DeliveryTransition(DeliveryStage.DELIVERED),
         Signal.PROGRESS: DeliveryTransition(DeliveryStage.ANSWERING),
         Signal.REFUSED: _AGAIN,  # nothing ran
         Signal.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None),
-        Signal.TIMED_OUT: _end(Verdict.IN_DOUBT, Cause.NO_PROCESSING, After.REPLACE),
+        Signal.TIMED_OUT: _end_and_replace(Verdict.IN_DOUBT, Cause.NO_PROCESSING),
         Signal.LINK_LOST: _end(Verdict.IN_DOUBT, Cause.LINK_LOST),
-        Signal.ABANDONED: _end(Verdict.ABANDONED, None, After.REPLACE),
-        Signal.STOPPED: _end(Verdict.ABANDONED, None, After.REPLACE),
+        Signal.ABANDONED: _end_and_replace(Verdict.ABANDONED, None),
+        Signal.STOPPED: _end_and_replace(Verdict.ABANDONED, None),
     },
     DeliveryStage.DELIVERED: _AFTER_DELIVERY,
     DeliveryStage.ANSWERING: {
         **_AFTER_DELIVERY,
         Signal.PROCESSING: DeliveryTransition(DeliveryStage.ANSWERING),
-        Signal.REFUSED: _end(Verdict.FAILED, None, After.REPLACE),  # its chunks may still come
-        Signal.REFUSED_FOR_GOOD: _end(Verdict.FAILED, None, After.REPLACE),
+        Signal.REFUSED: _end_and_replace(Verdict.FAILED, None),  # its chunks may still come
+        Signal.REFUSED_FOR_GOOD: _end_and_replace(Verdict.FAILED, None),
     },
     DeliveryStage.OVER: {},
 }
@@ -178,6 +175,19 @@ AT_LEAST_ONCE: Final[TransitionTable] = {
     },
 }
 """For owners who prefer a command that runs twice to one that does not run."""
+
+
+class Guarantee(StrEnum):
+    """How often a command may run."""
+
+    AT_MOST_ONCE = "at_most_once"
+    AT_LEAST_ONCE = "at_least_once"
+
+    @property
+    def transitions(self) -> TransitionTable:
+        """Transition table for this guarantee."""
+        return AT_LEAST_ONCE if self is Guarantee.AT_LEAST_ONCE else AT_MOST_ONCE
+
 
 UNCOMMITTED: Final = frozenset(
     {DeliveryStage.WAITING, DeliveryStage.OFFERED, DeliveryStage.UPLOADED, DeliveryStage.FLUSHED}
@@ -210,21 +220,21 @@ class Replace:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """Record the stage of this utterance, before the next effect.
+class SetState:
+    """Record the state of this utterance in the spool, before the next effect.
 
     The outbox must get the result for ``SpoolState.SENT``: what is not recorded is not sent.
     """
 
     turn_id: str
-    mark: SpoolState
+    state: SpoolState
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class Emit:
     """Report an event to the rest of the ear."""
 
     event: TurnEvent | UnaskedSpeech
 
 
-Effect: TypeAlias = Send | Upload | Replace | Note | Tell
+Effect: TypeAlias = Send | Upload | Replace | SetState | Emit

@@ -1,4 +1,4 @@
-"""DeliveryTurn: one utterance on its way to the backend, and its reply on the way back."""
+"""DeliveryTurn: one utterance and its reply, from the offer to the verdict."""
 
 import math
 import zlib
@@ -12,16 +12,15 @@ from jarvis_ear.delivery.transitions import (
     AT_BACKEND,
     AT_MOST_ONCE,
     UNCOMMITTED,
-    After,
     DeliveryStage,
     DeliveryTransition,
     Effect,
-    Note,
+    Emit,
     Replace,
     Send,
+    SetState,
     Signal,
     SpoolState,
-    Tell,
     TransitionTable,
     Upload,
     UploadMode,
@@ -44,103 +43,91 @@ class DeliveryTurn:
     def __init__(
         self,
         utterance: Utterance,
-        agent_id: str,
-        patience: Timeouts,
-        moves: TransitionTable = AT_MOST_ONCE,
-        carriage: UploadMode = UploadMode.WHOLE,
+        timeouts: Timeouts,
+        transitions: TransitionTable = AT_MOST_ONCE,
+        upload_mode: UploadMode = UploadMode.WHOLE,
     ) -> None:
         self.utterance = utterance
+        self.turn_id = utterance.turn_id
         self.stage = DeliveryStage.WAITING
-        self._moves = moves
-        self._past = utterance.past
-        self._agent_id = agent_id
-        self._patience = patience
-        self._carriage = carriage
-        self._ahead: int | None = None
-        self._cut_short = False
-        self._reply = Reply(patience.gap_s)
-        self._total: int | None = None  # sentences that the backend tried, once it reports that
-        self._refusals = 0
+        self.reply = Reply(timeouts.gap_s)
+        """The chunks of its reply."""
         self.not_before = -math.inf
         """Earliest time of an offer: a retry has to wait."""
-        self._stale_at = utterance.ended_at + patience.fresh_s
+        self._timeouts = timeouts
+        self._transitions = transitions
+        self._upload_mode = upload_mode
+        self._past = utterance.past
+        self._uploaded: int | None = None  # bytes that the link has from a draft
+        self._began_early = False  # the backend began before the end of a streamed utterance
+        self._total: int | None = (
+            None  # chunks that the backend tried to make, once it reports that
+        )
+        self._refusals = 0
+        self._stale_at = utterance.ended_at + timeouts.fresh_s
         self._stage_ends = self._stale_at
         self._reply_ends = math.inf
-
-    @property
-    def turn_id(self) -> str:
-        """Id of this turn."""
-        return self.utterance.turn_id
-
-    @property
-    def reply(self) -> Reply:
-        """The chunks of its reply."""
-        return self._reply
 
     @property
     def deadline(self) -> float:
         """When ``tick`` must be called next."""
         if self.stage is DeliveryStage.OVER:
             return math.inf
-        gap_ends = self._reply.deadline
-        ends = min(self._stage_ends, self._reply_ends)
-        return ends if gap_ends is None else min(ends, gap_ends)
+        return min(self._stage_ends, self._reply_ends, self.reply.deadline)
 
     def offer(self, now: float) -> tuple[Effect, ...]:
         """Offer it on a new link, unless it is too old."""
-        return self.take(Signal.LINK_UP if now < self._stale_at else Signal.STALE, now)
+        return self.handle(self._if_fresh(Signal.LINK_UP, now), now)
 
     def go_on(self, draft: Draft, now: float) -> tuple[Effect, ...]:
         """Continue the upload of ``draft``, and process the messages received for it."""
-        self._ahead = draft.sent_bytes
-        effects = self.take(Signal.LINK_UP, now)
-        for message in draft.heard:
+        self._uploaded = draft.sent_bytes
+        effects = self.handle(Signal.LINK_UP, now)
+        for message in draft.messages:
             if not (draft.taken and isinstance(message, wire.Listening)):  # it needs no more sound
                 effects += self.hear(message, now)
         return effects
 
     def flushed(self, now: float) -> tuple[Effect, ...]:
         """Ask to record the commit: the socket has accepted all of the sound."""
-        return self.take(Signal.FLUSHED if now < self._stale_at else Signal.STALE, now)
+        return self.handle(self._if_fresh(Signal.FLUSHED, now), now)
 
-    def marked(self, now: float, *, kept: bool) -> tuple[Effect, ...]:
-        """Commit, if that is recorded (``kept``) and not too late: recording may take long."""
-        if not kept:
-            return self.take(Signal.UNMARKED, now)
-        return self.take(Signal.MARKED if now < self._stale_at else Signal.STALE, now)
+    def recorded(self, now: float, *, ok: bool) -> tuple[Effect, ...]:
+        """Commit, if that is recorded (``ok``) and not too late: recording may take long."""
+        signal = self._if_fresh(Signal.RECORDED, now) if ok else Signal.NOT_RECORDED
+        return self.handle(signal, now)
 
     def tick(self, now: float) -> tuple[Effect, ...]:
         """Handle expired deadlines."""
         if now < self.deadline:
             return ()
         if now < min(self._stage_ends, self._reply_ends):
-            ready = self._reply.tick(now)
-            return (*self._miss(), *self._pass_on(ready))
-        return self.take(
-            Signal.STALE if self.stage is DeliveryStage.WAITING else Signal.TIMED_OUT, now
-        )
+            ready = self.reply.tick(now)
+            return (*self._missing(), *self._audio(ready))
+        waiting = self.stage is DeliveryStage.WAITING
+        return self.handle(Signal.STALE if waiting else Signal.TIMED_OUT, now)
 
     def hear(  # noqa: C901, PLR0911 - one case for each message of the wire
         self, message: wire.FromBackend, now: float
     ) -> tuple[Effect, ...]:
         """Process a message of the backend."""
         match message:
-            case wire.Listening(agent_id):
-                return self.take(Signal.READY, now) if agent_id in (None, self._agent_id) else ()
+            case wire.Listening():
+                return self.handle(Signal.READY, now)
             case wire.Processing():
-                return self.take(Signal.PROCESSING, now)
+                return self.handle(Signal.PROCESSING, now)
             case wire.PartialTranscript(text):
-                return self._guess(text)
+                return self._partial_transcript(text)
             case wire.Transcript(text):
-                return self._progress(now, Tell(events.Transcribed(self.turn_id, text)))
+                return self._progress(now, Emit(events.Transcribed(self.turn_id, text)))
             case wire.Thinking(provider):
-                return self._progress(now, Tell(events.ThinkingStarted(self.turn_id, provider)))
+                return self._progress(now, Emit(events.ThinkingStarted(self.turn_id, provider)))
             case wire.Answer(text):
-                return self._progress(now, Tell(events.Answered(self.turn_id, text)))
+                return self._progress(now, Emit(events.Answered(self.turn_id, text)))
             case wire.TtsChunk():
-                return self._sentence(message, now)
+                return self._chunk(message, now)
             case wire.TtsDone(total_chunks):
-                return self._ended(total_chunks, now)
+                return self._reply_ended(total_chunks, now)
             case wire.BackendError(text):
                 return self._refused(cause_of(text), now)
             case wire.Pong():
@@ -148,97 +135,93 @@ class DeliveryTurn:
             case _:
                 assert_never(message)
 
-    def take(self, sign: Signal, now: float, cause: Cause = Cause.NONE) -> tuple[Effect, ...]:
+    def handle(self, signal: Signal, now: float, cause: Cause = Cause.NONE) -> tuple[Effect, ...]:
         """Apply a signal, and return the effects."""
-        move = self._moves[self.stage].get(sign)
-        if move is None:
+        transition = self._transitions[self.stage].get(signal)
+        if transition is None:
             return ()
-        came_from, self.stage = self.stage, move.to
-        self._remember(came_from, sign)
+        previous, self.stage = self.stage, transition.to
+        if self.stage is DeliveryStage.WAITING:
+            self._uploaded = None
+            if previous not in UNCOMMITTED:
+                self._reply_ends = math.inf
+                if signal is not Signal.REFUSED:
+                    self._past = Past.PERHAPS_RAN
         self._stage_ends = self._end_of_stage(now)
-        self._note_cut(came_from)
-        leaves_a_rest = self._cut_short and self.stage is DeliveryStage.OVER
-        replaced = (Replace(sign.value),) if move.link is After.REPLACE or leaves_a_rest else ()
-        return (*replaced, *self._entered(came_from, now), *self._finished(move, cause))
+        if self._upload_mode is UploadMode.STREAMED and previous in UNCOMMITTED:
+            self._began_early |= self.stage in AT_BACKEND
+        # the sound that a backend got after it began must not start a new utterance
+        unused_sound = self._began_early and self.stage is DeliveryStage.OVER
+        replace = (Replace(signal.value),) if transition.replaces_link or unused_sound else ()
+        return (*replace, *self._entered(previous, now), *self._finished(transition, cause))
 
-    def _note_cut(self, came_from: DeliveryStage) -> None:
-        """Note that the backend began before the end: its rest must not start a new utterance."""
-        if self._carriage is UploadMode.STREAMED:
-            self._cut_short |= came_from in UNCOMMITTED and self.stage in AT_BACKEND
-
-    def _remember(self, came_from: DeliveryStage, sign: Signal) -> None:
-        """Remember whether it may have run, until it has a verdict."""
-        if self.stage is not DeliveryStage.WAITING:
-            return
-        self._ahead = None
-        if came_from in UNCOMMITTED:
-            return
-        if sign is not Signal.REFUSED:
-            self._past = Past.PERHAPS_RAN
-        self._reply_ends = math.inf
+    def _if_fresh(self, signal: Signal, now: float) -> Signal:
+        return signal if now < self._stale_at else Signal.STALE
 
     def _end_of_stage(self, now: float) -> float:
         match self.stage:
             case DeliveryStage.WAITING:
                 return self._stale_at
             case DeliveryStage.OFFERED:
-                return now + self._patience.start_ack_s
+                return now + self._timeouts.start_ack_s
             case DeliveryStage.UPLOADED | DeliveryStage.FLUSHED:
                 windows = -(-len(self.utterance.wav) // FLUSH_WINDOW_BYTES)
-                return now + windows * self._patience.flush_s
+                return now + windows * self._timeouts.flush_s
             case DeliveryStage.COMMITTED:
-                return now + self._patience.processing_s
+                return now + self._timeouts.processing_s
             case DeliveryStage.DELIVERED | DeliveryStage.ANSWERING:
-                return now + self._patience.reply_s
+                return now + self._timeouts.reply_s
             case DeliveryStage.OVER:
                 return math.inf
             case _:
                 assert_never(self.stage)
 
     def _entered(  # noqa: PLR0911 - one for each stage
-        self, came_from: DeliveryStage, now: float
+        self, previous: DeliveryStage, now: float
     ) -> tuple[Effect, ...]:
-        if self.stage is DeliveryStage.OFFERED:
-            return () if self._ahead is not None else (Send(wire.AudioStart(self._agent_id)),)
-        if self.stage is DeliveryStage.UPLOADED:
-            return (Upload(self._sound()),)
-        if self.stage is DeliveryStage.FLUSHED:
-            return (self._note(SpoolState.SENT),)
-        if self.stage is DeliveryStage.COMMITTED:
-            return (Send(wire.AudioEnd(self._agent_id)), Tell(self._sent()))
-        if self.stage in AT_BACKEND and came_from not in AT_BACKEND:
-            self._reply_ends = now + self._patience.whole_reply_s
-            return (self._note(SpoolState.TAKEN), Tell(events.ProcessingStarted(self.turn_id)))
-        if (
-            self.stage is DeliveryStage.WAITING
-            and self._past is Past.NEW
-            and came_from not in UNCOMMITTED
-        ):
-            return (self._note(SpoolState.NEW),)
+        """Return the effects of entering the stage."""
+        match self.stage:
+            case DeliveryStage.OFFERED if self._uploaded is None:
+                return (Send(wire.AudioStart()),)
+            case DeliveryStage.UPLOADED:
+                return (Upload(self._sound()),)
+            case DeliveryStage.FLUSHED:
+                return (SetState(self.turn_id, SpoolState.SENT),)
+            case DeliveryStage.COMMITTED:
+                return (Send(wire.AudioEnd()), Emit(self._sent()))
+            case DeliveryStage.DELIVERED | DeliveryStage.ANSWERING if previous not in AT_BACKEND:
+                self._reply_ends = now + self._timeouts.whole_reply_s
+                started = Emit(events.ProcessingStarted(self.turn_id))
+                return (SetState(self.turn_id, SpoolState.TAKEN), started)
+            case DeliveryStage.WAITING if self._past is Past.NEW and previous not in UNCOMMITTED:
+                return (SetState(self.turn_id, SpoolState.NEW),)
         return ()
 
     def _sound(self) -> wire.AudioChunk | wire.AudioPart:
         """Return the sound that the link does not have yet."""
-        if self._carriage is UploadMode.WHOLE:
-            return wire.AudioChunk(self._agent_id, self.utterance.wav, 0)
-        ahead = self._ahead or 0
-        return wire.AudioPart(self._agent_id, ahead, self.utterance.pcm[ahead:])
+        if self._upload_mode is UploadMode.WHOLE:
+            return wire.AudioChunk(self.utterance.wav)
+        offset = self._uploaded or 0
+        return wire.AudioPart(offset, self.utterance.pcm[offset:])
 
-    def _note(self, mark: SpoolState) -> Note:
-        return Note(self.turn_id, mark)
+    def _sent(self) -> events.Sent:
+        raw_bytes, wav_bytes = self.utterance.raw_bytes, len(self.utterance.wav)
+        letters = base64_length(wav_bytes) if self._upload_mode is UploadMode.WHOLE else 0
+        return events.Sent(self.turn_id, raw_bytes, wav_bytes, letters)
 
-    def _finished(self, move: DeliveryTransition, cause: Cause) -> tuple[Effect, ...]:
-        if move.verdict is None:
+    def _finished(self, transition: DeliveryTransition, cause: Cause) -> tuple[Effect, ...]:
+        if transition.verdict is None:
             return ()
         last: tuple[Effect, ...] = ()
-        if move.verdict is not Verdict.ABANDONED:  # else the rest of the reply is not wanted
-            last = self._pass_on(self._reply.finish(self._total))
-        verdict, code = self._judge(move.verdict, cause if move.cause is None else move.cause)
-        reply = self._reply
+        if transition.verdict is not Verdict.ABANDONED:  # else the rest of the reply is not wanted
+            last = self._audio(self.reply.finish(self._total))
+        code = cause if transition.cause is None else transition.cause
+        verdict, code = self._adjust(transition.verdict, code)
+        reply = self.reply
         end = events.Finished(self.turn_id, verdict, code.value, reply.passed_on, reply.missing)
-        return (*self._miss(), *last, Tell(end))
+        return (*self._missing(), *last, Emit(end))
 
-    def _judge(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
+    def _adjust(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
         """Adjust a verdict of "not run" if an earlier attempt may have run."""
         if self._past is Past.NEW:
             return verdict, code
@@ -248,64 +231,59 @@ class DeliveryTurn:
             return Verdict.IN_DOUBT, Cause.LINK_LOST
         return (Verdict.IN_DOUBT if code is Cause.STORAGE_FAILED else verdict), code
 
-    def _sent(self) -> events.Sent:
-        raw_bytes, wav_bytes = self.utterance.raw_bytes, len(self.utterance.wav)
-        letters = base64_length(wav_bytes) if self._carriage is UploadMode.WHOLE else 0
-        return events.Sent(self.turn_id, raw_bytes, wav_bytes, letters)
-
-    def _guess(self, text: str) -> tuple[Effect, ...]:
+    def _partial_transcript(self, text: str) -> tuple[Effect, ...]:
         """Report a partial transcript, which proves nothing."""
         if self.stage in (DeliveryStage.WAITING, DeliveryStage.ANSWERING, DeliveryStage.OVER):
             return ()
-        return (Tell(events.PartlyTranscribed(self.turn_id, text)),)
+        return (Emit(events.PartlyTranscribed(self.turn_id, text)),)
 
-    def _progress(self, now: float, *news: Effect) -> tuple[Effect, ...]:
-        effects = self.take(Signal.PROGRESS, now)
-        return (*effects, *news) if self.stage is DeliveryStage.ANSWERING else ()
+    def _progress(self, now: float, *reports: Effect) -> tuple[Effect, ...]:
+        effects = self.handle(Signal.PROGRESS, now)
+        return (*effects, *reports) if self.stage is DeliveryStage.ANSWERING else ()
 
-    def _sentence(self, chunk: wire.TtsChunk, now: float) -> tuple[Effect, ...]:
+    def _chunk(self, chunk: wire.TtsChunk, now: float) -> tuple[Effect, ...]:
         effects = self._progress(now)
         if self.stage is not DeliveryStage.ANSWERING:
             return ()
         try:
-            ready = self._reply.add(chunk, now)
+            ready = self.reply.add(chunk, now)
         except RemoteProtocolError:
-            return (*effects, *self.take(Signal.REPLY_TOO_BIG, now))
-        return (*effects, *self._pass_on(ready))
+            return (*effects, *self.handle(Signal.REPLY_TOO_BIG, now))
+        return (*effects, *self._audio(ready))
 
-    def _pass_on(self, chunks: tuple[wire.TtsChunk, ...]) -> tuple[Effect, ...]:
+    def _audio(self, chunks: tuple[wire.TtsChunk, ...]) -> tuple[Effect, ...]:
         return tuple(
-            Tell(events.ReplyAudio(self.turn_id, chunk.index, chunk.content_type, chunk.audio))
+            Emit(events.ReplyAudio(self.turn_id, chunk.index, chunk.content_type, chunk.audio))
             for chunk in chunks
         )
 
-    def _ended(self, total_chunks: int, now: float) -> tuple[Effect, ...]:
+    def _missing(self) -> tuple[Effect, ...]:
+        """Report which chunks were given up since the last call."""
+        missing = self.reply.take_missing()
+        return (Emit(events.SentencesMissing(self.turn_id, missing)),) if missing else ()
+
+    def _reply_ended(self, total_chunks: int, now: float) -> tuple[Effect, ...]:
         effects = self._progress(now)
         if self.stage is DeliveryStage.ANSWERING:
             self._total = total_chunks
-        return (*effects, *self.take(Signal.REPLY_ENDED, now))
-
-    def _miss(self) -> tuple[Effect, ...]:
-        """Report which chunks were given up since the last call."""
-        missing = self._reply.take_missing()
-        return (Tell(events.SentencesMissing(self.turn_id, missing)),) if missing else ()
+        return (*effects, *self.handle(Signal.REPLY_ENDED, now))
 
     def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:
         """Retry once, after a delay in which the backend may recover."""
         self._refusals += 1
-        again_at = now + self._pause_s()
+        again_at = now + self._retry_delay_s()
         too_late = self._refusals >= MAX_REFUSALS or again_at >= self._stale_at
         if cause in _HOPELESS or too_late:
-            return self.take(Signal.REFUSED_FOR_GOOD, now, cause)
-        was, effects = self.stage, self.take(Signal.REFUSED, now, cause)
-        if self.stage is not DeliveryStage.WAITING or was is DeliveryStage.WAITING:
+            return self.handle(Signal.REFUSED_FOR_GOOD, now, cause)
+        previous, effects = self.stage, self.handle(Signal.REFUSED, now, cause)
+        if self.stage is not DeliveryStage.WAITING or previous is DeliveryStage.WAITING:
             return effects
         self.not_before = again_at
         refused = events.Refused(self.turn_id, cause.value, again_at - now)
-        return (*effects, Tell(refused))
+        return (*effects, Emit(refused))
 
-    def _pause_s(self) -> float:
+    def _retry_delay_s(self) -> float:
         """Return the delay before the retry, spread so that ears do not retry together."""
-        least_s, most_s = self._patience.retry_least_s, self._patience.retry_most_s
+        least_s, most_s = self._timeouts.retry_least_s, self._timeouts.retry_most_s
         share = zlib.crc32(self.turn_id.encode()) / 0xFFFF_FFFF
         return least_s + share * (most_s - least_s)

@@ -1,1 +1,1 @@
-"""Floor 2: microphones, speakers, sound files and models."""
+"""Microphones, speakers, sound files and models."""

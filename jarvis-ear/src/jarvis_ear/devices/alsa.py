@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from ctypes import byref, c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -40,48 +41,47 @@ class CannotOpen(DeviceError):
 
 
 class AlsaInput:
-    """An open microphone: an ``InputStream``. For one thread.
+    """An open microphone: a ``RawInput``. For one thread.
 
-    ``name`` is a PCM of ALSA, such as "hw:1,0" or "default". Sound is PCM16, ``channels``
-    interleaved, at ``rate`` samples per second; the device buffers ``latency_s`` of it. Raises
-    CannotOpen.
+    ``device`` is one of ALSA that PortAudio lists. Sound is PCM16, ``channels`` interleaved, at
+    ``rate`` samples per second; the device buffers ``latency_s`` of it. Raises CannotOpen.
     """
 
     def __init__(
         self,
-        name: str,
+        device: Device,
         *,
         rate: int,
         channels: int,
         latency_s: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._rate = rate
+        self.device = device
+        self.rate = rate
         self.channels = channels
-        """Number of channels."""
         self._frame_bytes = channels * SAMPLE_BYTES
         self._sleep = sleep
         self._alsa = _library()
         self._pcm = c_void_p()
-        self._asked("open", self._alsa.snd_pcm_open(byref(self._pcm), name.encode(), CAPTURE, 1))
+        name = pcm_name(device).encode()
+        opened = self._alsa.snd_pcm_open(byref(self._pcm), name, CAPTURE, NONBLOCK)
+        self._asked("open", opened)
         self.is_closed = False
         """Whether the device was closed."""
         try:
-            buffer_samples = self._set_up(round(1e6 * latency_s))
+            self._most = self._set_up(round(1e6 * latency_s))
             self._asked("start", self._alsa.snd_pcm_start(self._pcm))
         except BaseException:
             self.close()
             raise
-        self.latency: float = buffer_samples / rate
-        """Seconds of sound that the buffer holds."""
-        self._buffer = ctypes.create_string_buffer(buffer_samples * self._frame_bytes)
-        self._most = buffer_samples
+        self.latency: float = self._most / rate
+        self._buffer = ctypes.create_string_buffer(self._most * self._frame_bytes)
 
     def take(self, least: int, most: int) -> Taken:
         """Take up to ``most`` samples; none if ``least`` do not arrive in the time they last."""
         available, overflowed = self._available()
         if available < least:
-            self._sleep(max(MIN_SLEEP_S, (least - available) / self._rate))
+            self._sleep(max(MIN_SLEEP_S, (least - available) / self.rate))
             available, overrun = self._available()
             overflowed = overflowed or overrun
         if available < least:
@@ -133,7 +133,7 @@ class AlsaInput:
             ):
                 set_one = getattr(alsa, f"snd_pcm_hw_params_set_{setting}")
                 self._asked(setting, set_one(pcm, settings, value))
-            rate = c_uint(self._rate)
+            rate = c_uint(self.rate)
             set_rate = alsa.snd_pcm_hw_params_set_rate
             self._asked("rate", set_rate(pcm, settings, rate, c_int(0)))
             period, length, direction = c_uint(PERIOD_US), c_uint(buffer_us), c_int(0)
@@ -159,23 +159,19 @@ class AlsaInput:
         return text.decode("utf-8", "replace")
 
 
-def open_alsa(device: Device, *, rate: int, count: int, latency_s: float) -> tuple[AlsaInput, int]:
-    """Open and start a device that PortAudio lists; return the stream and its rate.
+def open_alsa(device: Device, *, rate: int, count: int, latency_s: float) -> AlsaInput:
+    """Open and start a device of ALSA that PortAudio lists.
 
     Tries ``rate`` and ``count`` channels first, then the rate and the channels of the device.
     Raises CannotOpen.
     """
-    name = pcm_name(device)
-    failure: CannotOpen | None = None
-    for each_rate in dict.fromkeys((rate, device.rate)):
-        for channels in dict.fromkeys((count, device.inputs)):
-            try:
-                stream = AlsaInput(name, rate=each_rate, channels=channels, latency_s=latency_s)
-            except CannotOpen as error:
-                failure = error
-            else:
-                return stream, each_rate
-    assert failure is not None  # noqa: S101 - there is at least one attempt
+    attempts = product(dict.fromkeys((rate, device.rate)), dict.fromkeys((count, device.inputs)))
+    failure = CannotOpen("no attempt")
+    for each_rate, channels in attempts:
+        try:
+            return AlsaInput(device, rate=each_rate, channels=channels, latency_s=latency_s)
+        except CannotOpen as error:
+            failure = error
     raise failure
 
 

@@ -81,7 +81,7 @@ _ALWAYS: Final[Mapping[CaptureEvent, CaptureTransition]] = {
 
 TRANSITIONS: Final[Mapping[CaptureState, Mapping[CaptureEvent, CaptureTransition]]] = {
     CaptureState.OPENING: {
-        CaptureEvent.SOUND: (CaptureState.READING, None),
+        CaptureEvent.SOUND: _FOUND,  # the ear may have heard of a loss during a short mute
         **_FAULTS,
         **_ALWAYS,
     },
@@ -266,8 +266,10 @@ class Capture:
         except MicrophoneUnavailable as error:
             if not self.source.live:
                 raise
+            reopening = self._take_requests()  # a mute before the failure hides an older loss
             self._fail(error)
-            self._wait(self.retry_s)
+            if not reopening:
+                self._wait(self.retry_s)
 
     def _read(self) -> None:
         """Open the source and read it until it has to be closed."""

@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -48,13 +48,9 @@ class SoundCards:
     def __init__(self, proc: Path = PROC) -> None:
         self._proc = proc
 
-    def listing(self) -> str:
-        """Return the kernel's list as text: it changes when a card is added or removed."""
-        return _text(self._proc / "asound" / "cards")
-
     def all(self) -> tuple[SoundCard, ...]:
         """Return all cards, including those used by other programs."""
-        found = _CARD.findall(self.listing())
+        found = _CARD.findall(_text(self._proc / "asound" / "cards"))
         return tuple(SoundCard(int(number), card_id, name) for number, card_id, name in found)
 
     def numbered(self, card_id: str) -> int | None:
@@ -64,23 +60,20 @@ class SoundCards:
 
     def holders(self) -> tuple[Holder, ...]:
         """Return the other programs that are recording now."""
-        return tuple(self._holders(self.all()))
+        found = [
+            self._holder(card, int(owner[1]))
+            for card in self.all()
+            for status in sorted(self._proc.glob(f"asound/card{card.number}/pcm*c/sub*/status"))
+            if (owner := _OWNER.search(_text(status)))
+        ]
+        return tuple(holder for holder in found if holder.pid != os.getpid())
 
-    def _holders(self, cards: Iterable[SoundCard]) -> Iterator[Holder]:
-        for card in cards:
-            folder = self._proc / "asound" / f"card{card.number}"
-            for status in sorted(folder.glob("pcm*c/sub*/status")):
-                owner = _OWNER.search(_text(status))
-                if owner is not None:
-                    yield from self._others(card, int(owner[1]))
-
-    def _others(self, card: SoundCard, thread: int) -> Iterator[Holder]:
-        """Yield the program that owns ``thread``, unless it is this one."""
+    def _holder(self, card: SoundCard, thread: int) -> Holder:
+        """Return the program that owns ``thread``."""
         program = _PROGRAM.search(_text(self._proc / str(thread) / "status"))
         pid = int(program[1]) if program else thread
-        if pid != os.getpid():
-            name = _text(self._proc / str(pid) / "comm").strip()
-            yield Holder(card, pid, name or "a program of somebody else")
+        name = _text(self._proc / str(pid) / "comm").strip()
+        return Holder(card, pid, name or "a program of another user")
 
 
 def _text(path: Path) -> str:
@@ -94,40 +87,28 @@ SND: Final = Path("/dev/snd")
 """Device files of the sound cards, one per direction and card."""
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What is missing, in words for the user."""
-
-    what: str
-    """A sentence without its capital letter and full stop."""
-    remedy: str
-    """Complete sentences."""
-
-
 def diagnose(
     cards: SoundCards,
     *,
     snd: Path = SND,
     accessible: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK),
-) -> Diagnosis:
-    """Return the first thing that is missing."""
+) -> tuple[str, str]:
+    """Return the first thing that is missing, as part of a sentence, and its remedy."""
     files = sorted(snd.glob("pcm*")) if snd.is_dir() else []
     if not files:
-        return Diagnosis(
+        return (
             f"the kernel shows no sound card (no pcm devices in {snd})",
             "Plug one in; in a virtual machine or container, pass one through.",
         )
     closed = [file.name for file in files if not accessible(file)]
     if closed:
-        return Diagnosis(
+        return (
             f"this user may not use the sound card ({', '.join(closed)})",
             "Add it to the group audio: usermod -aG audio USER, and log in again.",
         )
     if held := cards.holders():
-        return Diagnosis("another program uses it", "\n".join(f"{holder}." for holder in held))
-    return Diagnosis(
-        "there are sound cards, but PortAudio cannot open them", "Perhaps another program does."
-    )
+        return "another program uses it", "\n".join(f"{holder}." for holder in held)
+    return "there are sound cards, but PortAudio cannot open them", "Perhaps another program does."
 
 
 SERVERS: Final = ("pulse", "pipewire")

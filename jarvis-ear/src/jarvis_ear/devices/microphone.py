@@ -12,23 +12,71 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Block
+from jarvis_ear.audio.resample import Resampler
+from jarvis_ear.audio.wav import mix
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.sound_faults import ClippingMeter, DigitalSilence, LossMeter
 from jarvis_ear.devices.sound_library import (
     LIVE,
+    MIX,
     Device,
     InputStream,
     Quiet,
     RemoteLibrary,
     StreamFailed,
 )
-from jarvis_ear.devices.stream_clock import StreamClock, choose
 from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
 from jarvis_ear.journal.sound import MICROPHONE_MONITOR, SOUND_CLIPPED, SOUND_LOST
 from jarvis_ear.log.throttle import RARE_S, Throttle
-from jarvis_ear.units import SAMPLE_RATE
+from jarvis_ear.units import SAMPLE_RATE, Samples
 
 _LOGGER = logging.getLogger(__name__)
+
+
+def choose(data: bytes, count: int, choice: str) -> npt.NDArray[np.int16]:
+    """Return one channel, or the mean of all, of interleaved PCM16 with ``count`` channels."""
+    sound = np.frombuffer(data, "<i2").reshape(-1, count)
+    if choice == MIX:
+        return mix(sound)
+    return sound[:, int(choice)]
+
+
+class StreamClock:
+    """Converts the rate and counts the position, across gaps and changes of the device.
+
+    Owned by the reader of the device.
+    """
+
+    def __init__(self) -> None:
+        self._rate = SAMPLE_RATE
+        self._resampler = Resampler(SAMPLE_RATE, SAMPLE_RATE)
+        self._base = Samples(0)  # start of the sound since the last gap
+        self._taken = 0  # device samples since then
+        self._position = Samples(0)  # end of the last block
+
+    def begin(self, rate: int, away_s: float) -> None:
+        """Continue with a device of ``rate``, after ``away_s`` seconds without a device."""
+        self.skip(round(away_s * self._rate))
+        self._rate = rate
+        self._resampler = Resampler(rate, SAMPLE_RATE)
+
+    def skip(self, lost: int) -> None:
+        """Skip ``lost`` device samples, and discard what the resampler holds."""
+        past = round((self._taken + lost) * SAMPLE_RATE / self._rate)
+        self._base = self._position = Samples(self._base + past)
+        self._taken = 0
+        self._resampler = Resampler(self._rate, SAMPLE_RATE)
+
+    def push(self, pcm: npt.NDArray[np.int16]) -> Block | None:
+        """Return the block made from ``pcm``, or None if it only fills the resampler."""
+        self._taken += len(pcm)
+        out = self._resampler.push(pcm)
+        if len(out) == 0:
+            return None
+        block = Block(self._position, out.astype("<i2", copy=False).tobytes())
+        self._position = block.end
+        return block
+
 
 PIECE_MS: Final = 40
 """Length of one read: half a step of the wake model, and 25 reads a second."""
@@ -48,8 +96,6 @@ class _Reading:
     """State of an open microphone that changes from read to read."""
 
     stream: InputStream
-    device: Device
-    rate: int
     heard_at: float
     """Time of the opening, or of the last samples."""
     empty_since: float | None = None
@@ -119,7 +165,7 @@ class Microphone:
     def name(self) -> str:
         """Name of the open device, else of the configured one."""
         if self._reading is not None:
-            return f"microphone {self._reading.device.name!r}"
+            return f"microphone {self._reading.stream.device.name!r}"
         return f"microphone {self._options.device or 'default'!r}"
 
     def change(self, options: config.MicrophoneOptions) -> None:
@@ -154,7 +200,7 @@ class Microphone:
         """Look up the device anew and open it, or raise MicrophoneUnavailable."""
         self._options = self._wanted
         try:
-            stream, device, rate = self._library.open_input(
+            stream = self._library.open_input(
                 self._options.device,
                 rate=SAMPLE_RATE,
                 latency_s=self._options.latency_ms / 1000,
@@ -165,11 +211,11 @@ class Microphone:
         except DeviceError as error:
             raise MicrophoneUnavailable(str(error)) from error
         with self._holding:
-            self._reading = _Reading(stream, device, rate, heard_at=self._monotonic())
+            self._reading = _Reading(stream, heard_at=self._monotonic())
             self._is_interrupted = False
             self._send_hold()
-        _LOGGER.debug("%s is open at %d Hz", self.name, rate)
-        self._warn_of_monitor(device)
+        _LOGGER.debug("%s is open at %d Hz", self.name, stream.rate)
+        self._warn_of_monitor(stream.device)
 
     def read(self) -> Block | None:
         """Return the next block; None if nothing arrived.
@@ -195,7 +241,7 @@ class Microphone:
         reading.stream.close()
 
     def _read(self, reading: _Reading) -> Block | None:
-        piece, most = (reading.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
+        piece, most = (reading.stream.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
         taken = reading.stream.take(piece, most)
         if self._is_interrupted:
             with self._holding:
@@ -207,7 +253,7 @@ class Microphone:
         pcm = choose(taken.data, reading.stream.channels, self._options.channel)
         self.overflows += taken.overflowed
         self._account(reading, pcm, waiting=taken.waiting, overflowed=taken.overflowed)
-        self._listen(pcm, reading.device, reading.rate)
+        self._listen(pcm, reading.stream.device, reading.stream.rate)
         return self._clock.push(pcm)
 
     def _check_stall(self, reading: _Reading) -> None:
@@ -222,11 +268,11 @@ class Microphone:
     def _account(
         self, reading: _Reading, pcm: npt.NDArray[np.int16], *, waiting: int, overflowed: bool
     ) -> None:
-        now = reading.heard_at = self._monotonic()
-        reading.empty_since = None
+        now, rate = self._monotonic(), reading.stream.rate
+        reading.heard_at, reading.empty_since = now, None
         if reading.meter is None:
-            reading.meter = LossMeter(reading.rate, now)
-            self._clock.begin(reading.rate, self._away_s(now - len(pcm) / reading.rate))
+            reading.meter = LossMeter(rate, now)
+            self._clock.begin(rate, self._away_s(now - len(pcm) / rate))
         reading.arrived += len(pcm)
         lost = reading.meter.lost(now, reading.arrived + waiting, overflowed=overflowed)
         if lost == 0:
@@ -235,7 +281,7 @@ class Microphone:
         self._clock.skip(lost)
         self.gaps += 1
         self.samples_lost += lost
-        self._unreported_ms += lost * 1000 // reading.rate
+        self._unreported_ms += lost * 1000 // rate
         if self._loss_warnings.allows(now):
             lost_ms, self._unreported_ms = self._unreported_ms, 0
             fields = SOUND_LOST.fields(SOURCE=self.name, LOST_MS=lost_ms)

@@ -1,4 +1,4 @@
-"""Outputs of a reply: the loudspeaker, or its silent replacement, and files."""
+"""Outputs of a reply: the loudspeaker, and files."""
 
 import logging
 import os
@@ -14,10 +14,9 @@ import numpy.typing as npt
 from jarvis_ear import config
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.selection import look_up
-from jarvis_ear.devices.sound_library import Device, OutputStream, SoundLibrary, StreamFailed
+from jarvis_ear.devices.sound_library import OutputStream, SoundLibrary, StreamFailed
 from jarvis_ear.errors import DeviceError, SpeakerLost
 from jarvis_ear.paths import open_regular
-from jarvis_ear.units import SAMPLE_RATE
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -56,29 +55,6 @@ class Output(Protocol):
         """Stop playing at once and close the device. Idempotent."""
 
 
-class NoOutput:
-    """Output that discards a reply, when there is no speaker. For one thread."""
-
-    def check(self) -> str:
-        """Return the empty string: no device is needed."""
-        return ""
-
-    def open(self) -> int:
-        """Return the sample rate of the rest of the program."""
-        return SAMPLE_RATE
-
-    def write(self, pcm: npt.NDArray[np.int16]) -> int:
-        """Accept everything at once."""
-        return len(pcm)
-
-    def pending(self) -> bool:
-        """Return False: nothing is ever played."""
-        return False
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
 class PortAudioOutput:
     """Plays through PortAudio, by polling. Owned by the speaker thread.
 
@@ -99,8 +75,6 @@ class PortAudioOutput:
         self._monotonic = monotonic
         self._sleep = sleep
         self._stream: OutputStream | None = None
-        self._device: Device | None = None
-        self._rate = 0  # samples per second of the open stream
         self._room = 0  # samples that fit into the empty buffer
         self._heard_by = 0.0  # time by which the last written sample must have been played
 
@@ -118,19 +92,17 @@ class PortAudioOutput:
     def open(self) -> int:
         """Open the device at the rate it prefers, or raise SpeakerLost."""
         try:
-            self._stream, self._device, self._rate = self._library.open_output(
-                self._wanted, latency_s=LATENCY_S
-            )
-            self._room = self._stream.write_available
+            stream = self._stream = self._library.open_output(self._wanted, latency_s=LATENCY_S)
+            self._room = stream.write_available
         except SpeakerLost:
             raise
         except (DeviceError, StreamFailed) as error:
             raise SpeakerLost(str(error)) from error
-        return self._rate
+        return stream.rate
 
     def write(self, pcm: npt.NDArray[np.int16]) -> int:
         """Write as much as the device has room for now or within 20 ms; return the count."""
-        stream, device = self._opened()
+        stream = self._opened()
         try:
             room = stream.write_available
             if room == 0:
@@ -140,13 +112,13 @@ class PortAudioOutput:
             if count:
                 stream.write(pcm[:count].astype("<i2", copy=False).tobytes())
         except StreamFailed as error:
-            raise SpeakerLost(f"{device.name}: {error}") from error
+            raise SpeakerLost(f"{stream.device.name}: {error}") from error
         self._heard_by = self._monotonic() + stream.latency + DRAIN_EXTRA_S
         return count
 
     def pending(self) -> bool:
         """Return whether the buffer still holds sound, and its time has not passed."""
-        stream, _ = self._opened()
+        stream = self._opened()
         if self._monotonic() > self._heard_by:
             return False
         try:
@@ -160,17 +132,17 @@ class PortAudioOutput:
         if stream is not None:
             stream.close()
 
-    def _opened(self) -> tuple[OutputStream, Device]:
-        if self._stream is None or self._device is None:
+    def _opened(self) -> OutputStream:
+        if self._stream is None:
             raise SpeakerLost(f"speaker {self._wanted or 'default'!r} is not open")
-        return self._stream, self._device
+        return self._stream
 
 
-def make_output(options: config.SpeakerOptions) -> Output:
-    """Return the configured output, not yet open."""
+def make_output(options: config.SpeakerOptions) -> Output | None:
+    """Return the configured output, not yet open; None: no speaker is wanted."""
     if options.device == NONE:
         _LOGGER.info("no speaker is configured: replies are not heard")
-        return NoOutput()
+        return None
     return PortAudioOutput(options.device)
 
 

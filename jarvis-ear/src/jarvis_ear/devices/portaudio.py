@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from jarvis_ear.devices.alsa import avoid_shared_memory
 from jarvis_ear.devices.diagnose import SoundCards, marked, source_of_server
@@ -24,6 +24,9 @@ from jarvis_ear.devices.sound_library import (
 from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneUnavailable, SpeakerLost
 
 _LOGGER = logging.getLogger(__name__)
+
+SoundDevice: TypeAlias = Any
+"""The module sounddevice, or an object of it: they have no types."""
 
 NOT_INSTALLED: Final = "PortAudio is not installed: apt install libportaudio2"
 """Meaning of sounddevice's OSError, with the remedy."""
@@ -48,7 +51,7 @@ class PortAudio:
 
     def __init__(
         self,
-        load: Callable[[], Any] | None = None,
+        load: Callable[[], SoundDevice] | None = None,
         *,
         cards: SoundCards | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -75,7 +78,7 @@ class PortAudio:
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[RawInput, Device, int]:
+    ) -> RawInput:
         """Open and start a microphone, as in ``SoundLibrary``.
 
         The device gets a fifth of ``latency_s``: PortAudio divides its buffer into four periods,
@@ -87,19 +90,18 @@ class PortAudio:
         count = count_for(channel, device)
         if device.name in self._needs_own_rate:
             rate = device.rate
-        open_stream = sounddevice.RawInputStream
         try:
-            return self._start(open_stream, latency_s, device, rate, count)
+            try:
+                return self._start(sounddevice.RawInputStream, latency_s, device, rate, count)
+            except sounddevice.PortAudioError as error:
+                if INVALID_RATE not in error.args or device.rate == rate:
+                    raise
+            self._needs_own_rate.add(device.name)
+            return self._start(sounddevice.RawInputStream, latency_s, device, device.rate, count)
         except sounddevice.PortAudioError as error:
-            if INVALID_RATE not in error.args or device.rate == rate:
-                raise self._not_opened(device, error) from error
-        self._needs_own_rate.add(device.name)
-        try:
-            return self._start(open_stream, latency_s, device, device.rate, count)
-        except sounddevice.PortAudioError as error:
-            raise self._not_opened(device, error) from error
+            raise _lost(f"{device.name}: {say(error)}", device.name, self._cards) from error
 
-    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+    def open_output(self, wanted: str, *, latency_s: float) -> OutputStream:
         """Open and start a speaker, as in ``SoundLibrary``."""
         sounddevice = self._refreshed()
         device = self._find(sounddevice, wanted, "output")
@@ -108,23 +110,20 @@ class PortAudio:
         except sounddevice.PortAudioError as error:
             raise SpeakerLost(f"{device.name}: {say(error)}") from error
 
-    def _not_opened(self, device: Device, error: Exception) -> MicrophoneUnavailable:
-        return _lost(f"{device.name}: {say(error)}", device.name, self._cards)
-
-    def _module(self) -> Any:  # noqa: ANN401 - sounddevice has no types
+    def _module(self) -> SoundDevice:
         try:
             return self._load()
         except OSError as error:
             raise DeviceError(NOT_INSTALLED) from error
 
-    def _refreshed(self) -> Any:  # noqa: ANN401 - sounddevice has no types
+    def _refreshed(self) -> SoundDevice:
         sounddevice = self._module()
         if self._open is None or self._open.is_closed:
             sounddevice._terminate()  # noqa: SLF001 - no public way to refresh the devices
             sounddevice._initialize()  # noqa: SLF001 - likewise
         return sounddevice
 
-    def _devices(self, sounddevice: Any) -> tuple[Device, ...]:  # noqa: ANN401 - no types
+    def _devices(self, sounddevice: SoundDevice) -> tuple[Device, ...]:
         apis = [api["name"] for api in sounddevice.query_hostapis()]
         return tuple(
             Device(
@@ -138,7 +137,7 @@ class PortAudio:
             for index, one in _entries(sounddevice)
         )
 
-    def _find(self, sounddevice: Any, wanted: str, kind: Kind) -> Device:  # noqa: ANN401 - no types
+    def _find(self, sounddevice: SoundDevice, wanted: str, kind: Kind) -> Device:
         devices = self._devices(sounddevice)
         if kind == "input":
             devices = marked(devices, self._source)
@@ -151,26 +150,22 @@ class PortAudio:
 
     def _start(
         self,
-        open_stream: Any,  # noqa: ANN401 - sounddevice has no types
+        open_stream: SoundDevice,
         latency_s: float,
         device: Device,
         rate: int,
         channels: int,
-    ) -> tuple["PortAudioStream", Device, int]:
-        stream = open_stream(
-            samplerate=rate,
-            device=device.index,
-            channels=channels,
-            dtype="int16",
-            latency=latency_s,
-        )
+    ) -> "PortAudioStream":
+        form = {"samplerate": rate, "channels": channels, "dtype": "int16"}
+        stream = open_stream(device=device.index, latency=latency_s, **form)
         try:
             stream.start()
         except BaseException:
             stream.close(ignore_errors=True)
             raise
-        self._open = PortAudioStream(stream, self._module().PortAudioError, rate, self._sleep)
-        return self._open, device, rate
+        failure = self._module().PortAudioError
+        self._open = PortAudioStream(stream, device, rate, failure=failure, sleep=self._sleep)
+        return self._open
 
 
 class PortAudioStream:
@@ -178,19 +173,20 @@ class PortAudioStream:
 
     def __init__(
         self,
-        stream: Any,  # noqa: ANN401 - sounddevice has no types
-        failure: type[Exception],
+        stream: SoundDevice,
+        device: Device,
         rate: int,
+        *,
+        failure: type[Exception],
         sleep: Callable[[float], None],
     ) -> None:
         self._stream = stream
         self._failure = failure
-        self._rate = rate
         self._sleep = sleep
+        self.device = device
+        self.rate = rate
         self.channels: int = stream.channels
-        """Number of channels."""
         self.latency: float = stream.latency
-        """Seconds that sound spends in the buffer."""
         self.is_closed = False
         """Whether the device was closed."""
 
@@ -199,7 +195,7 @@ class PortAudioStream:
         with self._failing():
             available = int(self._stream.read_available)
             if available < least:
-                self._sleep(max(MIN_SLEEP_S, (least - available) / self._rate))
+                self._sleep(max(MIN_SLEEP_S, (least - available) / self.rate))
                 available = int(self._stream.read_available)
             if available < least:
                 return Taken()
@@ -237,9 +233,9 @@ class PortAudioStream:
 
 
 @functools.cache
-def _sounddevice() -> Any:  # noqa: ANN401 - it has no types
+def _sounddevice() -> SoundDevice:
     avoid_shared_memory(os.environ)
-    sounddevice: Any = importlib.import_module("sounddevice")
+    sounddevice: SoundDevice = importlib.import_module("sounddevice")
     sounddevice._ffi = _TolerantStrings(sounddevice._ffi)  # noqa: SLF001 - it decodes every string strictly
     return sounddevice
 
@@ -251,10 +247,10 @@ class _TolerantStrings:
     whole list, and every opening of that device, would fail. For one thread.
     """
 
-    def __init__(self, ffi: Any) -> None:  # noqa: ANN401 - it has no types
+    def __init__(self, ffi: SoundDevice) -> None:
         self._ffi = ffi
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - likewise
+    def __getattr__(self, name: str) -> SoundDevice:
         return getattr(self._ffi, name)
 
     def string(self, text: object) -> bytes:
@@ -263,7 +259,7 @@ class _TolerantStrings:
         return found.decode("utf-8", "replace").encode()
 
 
-def _entries(sounddevice: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - no types
+def _entries(sounddevice: SoundDevice) -> Iterator[tuple[int, SoundDevice]]:
     """Yield the readable devices: an unreadable entry does not hide the others."""
     for index in range(sounddevice._lib.Pa_GetDeviceCount()):  # noqa: SLF001 - not public
         try:
@@ -292,5 +288,5 @@ def _lost(reason: str, wanted: str, cards: SoundCards) -> MicrophoneUnavailable:
     return MicrophoneBusy(f"{reason}; {held}") if held else MicrophoneUnavailable(reason)
 
 
-def _default(sounddevice: Any, kind: Kind) -> int:  # noqa: ANN401 - sounddevice has no types
+def _default(sounddevice: SoundDevice, kind: Kind) -> int:
     return int(sounddevice.default.device[0 if kind == "input" else 1])

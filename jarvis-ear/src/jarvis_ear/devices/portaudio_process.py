@@ -149,7 +149,7 @@ class SoundProcess:
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> InputStream:
         """Open and start a microphone, as in ``SoundLibrary``.
 
         A device of ALSA is read from ALSA, in a process that never loads PortAudio (20 MiB);
@@ -170,7 +170,7 @@ class SoundProcess:
             "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
         )
 
-    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+    def open_output(self, wanted: str, *, latency_s: float) -> OutputStream:
         """Open and start a speaker, as in ``SoundLibrary``."""
         return self._open("open_output", wanted=wanted, latency_s=latency_s)
 
@@ -203,9 +203,8 @@ class SoundProcess:
         with self._lock:
             self._end()
 
-    def _open(self, method: str, **arguments: object) -> tuple["RemoteStream", Device, int]:
-        latency, channels, device, rate = self._request(method, **arguments)
-        return RemoteStream(self, latency, channels), device, rate
+    def _open(self, method: str, **arguments: object) -> "RemoteStream":
+        return RemoteStream(self, *self._request(method, **arguments))
 
     def _request(self, method: str, **arguments: object) -> Any:  # noqa: ANN401 - as the method has it
         with self._lock:
@@ -258,14 +257,16 @@ class SoundProcess:
 class RemoteStream:
     """A stream in a ``SoundProcess``. For one thread, but ``hold`` for any."""
 
-    def __init__(self, process: SoundProcess, latency: float, channels: int) -> None:
+    def __init__(
+        self, process: SoundProcess, device: Device, rate: int, channels: int, latency: float
+    ) -> None:
         self._process = process
         self._generation = process.generation
         self._longest_s = 0.0  # of the longest hold so far
-        self.latency = latency
-        """Seconds of sound that the buffer of the device holds."""
+        self.device = device
+        self.rate = rate
         self.channels = channels
-        """Number of channels."""
+        self.latency = latency
 
     def hold(self, quiet: Quiet) -> None:
         """Set how quiet sound is kept back; a ``take`` that waits heeds it at once. Any thread."""
@@ -345,17 +346,15 @@ class SoundServer:
         found = getattr(owner, method)
         return found(**arguments) if callable(found) else found
 
-    def _open(self, method: str, arguments: dict[str, Any]) -> tuple[float, int, Device, int]:
+    def _open(self, method: str, arguments: dict[str, Any]) -> tuple[Device, int, int, float]:
+        opened: Any
         if method == "open_alsa":
-            device = arguments["device"]
-            stream, rate = open_alsa(**arguments)
+            opened = open_alsa(**arguments)
         else:
-            stream, device, rate = getattr(self._load(), method)(**arguments)
-        if method == "open_output":
-            self._stream = stream
-            return stream.latency, 1, device, rate
-        self._stream = QuietHold(stream, rate, self._pause)
-        return stream.latency, stream.channels, device, rate
+            opened = getattr(self._load(), method)(**arguments)
+        self._stream = opened if method == "open_output" else QuietHold(opened, self._pause)
+        channels = 1 if method == "open_output" else opened.channels
+        return opened.device, opened.rate, channels, opened.latency
 
     def _pause(self, seconds: float) -> bool:
         """Wait; return early, and True, if a message arrives: it can only be a hold."""

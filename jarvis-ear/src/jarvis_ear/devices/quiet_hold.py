@@ -70,26 +70,23 @@ class QuietHold:
     returns whether the daemon has something to say meanwhile, which ends the wait.
     """
 
-    def __init__(self, stream: RawInput, rate: int, pause: Callable[[float], bool]) -> None:
+    def __init__(self, stream: RawInput, pause: Callable[[float], bool]) -> None:
         self._stream = stream
-        self._rate = rate
+        self.device, self.rate, self.channels = stream.device, stream.rate, stream.channels
+        self.latency = stream.latency
         self._pause = pause
         self._look_s = min(LOOK_S, stream.latency / 2)
         self._quiet_samples = 0  # since the last speech
-        self.channels = stream.channels
-        """Number of channels."""
-        self.latency = stream.latency
-        """Seconds of sound that the buffer of the device holds."""
         self.hold(LIVE)
 
     def hold(self, quiet: Quiet) -> None:
         """Keep quiet sound back as ``quiet`` says, from the next ``take`` on."""
         self._quiet = quiet
-        self._finder = SpeechFinder(self._rate, self.channels, quiet.aggressiveness, quiet.gain)
+        self._finder = SpeechFinder(self.rate, self.channels, quiet.aggressiveness, quiet.gain)
 
     def take(self, least: int, most: int) -> Taken:
         """Take what there is, as ``InputStream.take``, or wait for speech while it is quiet."""
-        if self._quiet.longest_s and self._quiet_samples >= LIVE_S * self._rate:
+        if self._quiet.longest_s and self._quiet_samples >= LIVE_S * self.rate:
             return self._wait(least)
         taken = self._stream.take(least, most)
         if self._quiet.longest_s:
@@ -105,7 +102,7 @@ class QuietHold:
 
         A look that finds no sound ends the wait too: the daemon watches for stalls.
         """
-        longest = round(self._quiet.longest_s * self._rate)
+        longest = round(self._quiet.longest_s * self.rate)
         held, count, overflowed, is_over = bytearray(), 0, False, False
         while not is_over:
             is_interrupted = self._pause(self._look_s)

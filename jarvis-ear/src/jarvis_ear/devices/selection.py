@@ -42,7 +42,7 @@ def find(
     """
     usable = _with(devices, kind)
     if not usable:
-        raise DeviceError(f"no sound {kind} device: {diagnose(cards or SoundCards()).what}")
+        raise DeviceError(f"no sound {kind} device: {diagnose(cards or SoundCards())[0]}")
     if not wanted:
         return next((device for device in usable if device.index == default), usable[0])
     found = _meant(usable, wanted, cards or SoundCards())
@@ -176,8 +176,8 @@ def describe(
         rows = [_row(device, kind, default[kind], cards) for device in _with(devices, kind)]
         lines += [title, *(rows or ["  none"]), ""]
     if not all(_with(devices, kind) for kind in _TITLES):
-        found = diagnose(cards, snd=snd, accessible=accessible)
-        lines += [f"{found.what[0].upper()}{found.what[1:]}.", found.remedy]
+        missing, remedy = diagnose(cards, snd=snd, accessible=accessible)
+        lines += [f"{missing[0].upper()}{missing[1:]}.", remedy]
     return "\n".join(lines) + "\n"
 
 

@@ -157,4 +157,4 @@ class LossMeter:
         if not overflowed and now - self._missing_since < LATE_S:
             return 0
         self._missing_since = None
-        return max(overflowed, round(missing))
+        return max(int(overflowed), round(missing))

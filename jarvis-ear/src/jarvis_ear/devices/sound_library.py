@@ -91,7 +91,11 @@ LIVE: Final = Quiet(0.0)
 class Stream(Protocol):
     """An open microphone or speaker. For one thread."""
 
+    device: Device
+    rate: int
+    """Samples per second."""
     latency: float
+    """Seconds that sound spends in the buffer."""
 
     def close(self) -> None:
         """Discard the buffer and close the device. Idempotent."""
@@ -138,14 +142,13 @@ class SoundLibrary(Protocol):
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[RawInput, Device, int]:
+    ) -> RawInput:
         """Open and start a microphone at ``rate``, else at its preferred rate; PCM16.
 
-        Records as many channels as needed to include ``channel``.
-        Returns the stream, its device and its rate, or raises MicrophoneUnavailable.
+        Records as many channels as needed to include ``channel``. May raise MicrophoneUnavailable.
         """
 
-    def open_output(self, wanted: str, *, latency_s: float) -> tuple[OutputStream, Device, int]:
+    def open_output(self, wanted: str, *, latency_s: float) -> OutputStream:
         """Open and start a speaker at its preferred rate; mono PCM16. Or raise SpeakerLost."""
 
 
@@ -154,5 +157,5 @@ class RemoteLibrary(SoundLibrary, Protocol):
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
-    ) -> tuple[InputStream, Device, int]:
+    ) -> InputStream:
         """Open and start a microphone, as in ``SoundLibrary``."""

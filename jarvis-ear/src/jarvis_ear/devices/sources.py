@@ -292,7 +292,7 @@ def mistake_in(
         if any(device.inputs for device in devices) and not busy(wanted, cards):
             find(devices, wanted, "input", default, cards)
     except DeviceError as error:
-        return str(error) if devices else ""
+        return str(error) if devices else ""  # without devices, the sound system did not answer
     return ""
 
 

@@ -14,7 +14,7 @@ from jarvis_ear import config
 from jarvis_ear.audio.resample import Resampler
 from jarvis_ear.audio.wav import Sound, WavError, decode_wav
 from jarvis_ear.delivery.playback import Playback, Unheard
-from jarvis_ear.devices.output import NONE, NoOutput, Output, ReplyFiles, make_output
+from jarvis_ear.devices.output import NONE, Output, ReplyFiles, make_output
 from jarvis_ear.devices.playlist import Chunk, EndOfReply, Playlist
 from jarvis_ear.errors import SpeakerLost
 from jarvis_ear.journal.sound import SPEAKER_LOST
@@ -99,13 +99,13 @@ class Speaker:
         self._playlist = Playlist()
         self._was_full = False
         self._device = options.device
-        self._output = output or make_output(options)
+        self._output = output or make_output(options)  # None: no speaker is wanted
         self._files = _files(options)
         self._is_new = True  # the output was not checked yet
         self._checked_at = 0.0
-        self._opened: Output | None = None  # the output, or its silent replacement
+        self._opened: Output | None = None
         self._rate = 0  # of the opened output
-        self._silent = Unheard.NOTHING  # why the opened output is silent
+        self._unheard = Unheard.NOTHING  # why the reply cannot be heard, if it has no output
         self._reply = _Reply()
         self._thread = threading.Thread(target=self._run, name="speaker", daemon=True)
         self.problem = ""
@@ -190,7 +190,7 @@ class Speaker:
         if self._is_new or (self.problem and now - self._checked_at >= CHECK_AGAIN_S):
             self._is_new = False
             self._checked_at = now
-            self._set_problem(self._output.check())
+            self._set_problem(self._output.check() if self._output else "")
 
     def _play(self, chunk: Chunk) -> None:
         """Write one chunk completely, unless its turn is stopped or the speaker fails."""
@@ -234,6 +234,7 @@ class Speaker:
 
     def _silence(self) -> None:
         """Stop playing at once and close the device."""
+        self._unheard = Unheard.NOTHING
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
@@ -263,8 +264,11 @@ class Speaker:
 
     def _write_all(self, sound: Sound, reply: _Reply) -> None:
         output = self._open()
-        if self._silent:
-            reply.leave_out(self._silent)
+        if output is None:
+            reply.leave_out(self._unheard)
+            if len(sound.pcm):
+                self._report_start(reply)
+            return
         for piece in _pieces(sound, self._rate):
             self._write(output, piece, reply)
             if self._playlist.is_stopped(reply.turn_id):
@@ -284,28 +288,31 @@ class Speaker:
             pcm = pcm[taken:]
 
     def _report_start(self, reply: _Reply) -> None:
-        reply.is_audible |= not self._silent
+        reply.is_audible |= not self._unheard
         if not reply.has_started:
             reply.has_started = True
             if not reply.is_audible:
                 self._on_heard(reply.turn_id, reply.playback())
             self._on_started(reply.turn_id)
 
-    def _open(self) -> Output:
-        if self._opened is not None:
+    def _open(self) -> Output | None:
+        """Return the open output; None for a reply that cannot be heard."""
+        if self._opened is not None or self._unheard:
             return self._opened
-        opened = self._output
-        self._silent = Unheard.NO_SPEAKER if isinstance(opened, NoOutput) else Unheard.NOTHING
-        try:
-            self._rate = opened.open()
+        output = self._output
+        if output is None:
+            self._unheard = Unheard.NO_SPEAKER
             self._set_problem("")
+            return None
+        try:
+            self._rate = output.open()
         except SpeakerLost as error:
+            self._unheard = Unheard.SPEAKER_UNAVAILABLE
             self._set_problem(str(error))
-            self._silent = Unheard.SPEAKER_UNAVAILABLE
-            opened = NoOutput()
-            self._rate = opened.open()
-        self._opened = opened
-        return opened
+            return None
+        self._set_problem("")
+        self._opened = output
+        return output
 
     def _set_problem(self, reason: str) -> None:
         """Log why replies are not heard, once per reason, and when they are heard again."""
@@ -315,7 +322,7 @@ class Speaker:
         if reason:
             fields = SPEAKER_LOST.fields(REASON=reason)
             _LOGGER.warning("replies are not heard: %s; %s", reason, REMEDY, extra=fields)
-        elif not isinstance(self._output, NoOutput):  # else no speaker is configured any more
+        elif self._output is not None:
             _LOGGER.info("the loudspeaker is there again")
 
 

@@ -1,1 +1,1 @@
-"""Floor 1: from frames to decisions. No devices, no clock, no threads."""
+"""From frames to decisions. Only the inbox and the ear thread know threads."""

@@ -82,8 +82,8 @@ class Ear:
     ) -> None:
         endpointing = hearing.endpointing
         self._vad = gate
-        self._wake = wake
-        self._speech = speech
+        self._wake_model = wake
+        self._speech_model = speech
         self._machine = machine
         self._gate = Gate(hearing.gate)
         self._decider = WakeDecider(hearing.wake)
@@ -94,12 +94,14 @@ class Ear:
         self._recent: deque[_Heard] = deque(maxlen=frames(longest))
         self._for_models = Conditioner(hearing.heard.high_pass_hz, hearing.heard.gain_db)
         self._for_backend = Conditioner(hearing.sent.high_pass_hz, hearing.sent.gain_db)
-        self._now = Samples(0)
+        self.now = Samples(0)
+        """Position after the last frame: the only clock of the ear."""
+        self.speech = False
+        """Whether the newest frame may be speech, according to the speech gate."""
         self._word = NO_WORD
         self._gain = 1.0
-        self._faintest = 0.0
+        self._min_level = 0.0
         self._score = 0.0
-        self._is_speech = False
         self._proved_at = Samples(0)
         self.proofs = 0
         """Number of valid scores from the wake model."""
@@ -110,31 +112,21 @@ class Ear:
         return self._machine.state
 
     @property
-    def now(self) -> Samples:
-        """Position after the last frame: the only clock of the ear."""
-        return self._now
-
-    @property
     def score(self) -> float:
         """Last score of the wake model; 0 while the gate is closed."""
         return self._score if self._gate.is_open else 0.0
 
-    @property
-    def speech(self) -> bool:
-        """Whether the newest frame may be speech, according to the speech gate."""
-        return self._is_speech
-
     def hear(self, frame: Frame) -> tuple[Effect, ...]:
         """Process the next frame; usually returns ``()``."""
-        if frame.start != self._now:
-            self._forget_stretch()
-        self._now = frame.end
+        if frame.start != self.now:
+            self._reset_filters()
+        self.now = frame.end
         if self.state in _HEARS_NOTHING:
-            self._forget_stretch()
+            self._reset_filters()
             return ()
         conditioned = self._for_models.push(frame)
-        self._is_speech = self._vad.is_speech(conditioned.pcm)
-        heard = _Heard(conditioned, self._for_backend.push(frame), self._is_speech)
+        self.speech = self._vad.is_speech(conditioned.pcm)
+        heard = _Heard(conditioned, self._for_backend.push(frame), self.speech)
         self._recent.append(heard)
         effects = self._collect(heard.sent) + self._find_endpoint(heard)
         return effects + self._listen_for_wake(heard) + self._check_deadline()
@@ -149,36 +141,37 @@ class Ear:
             effects = self._apply(self._endpointer.finish(reason))
         effects += self._advance(event)
         if self.state in _HEARS_NOTHING:
-            self._forget_room()
+            self._clear_sound()
         return effects + self._check_deadline()  # a follow-up of length zero ends at once
 
-    def _forget_stretch(self) -> None:
+    def _reset_filters(self) -> None:
         """Clear filters and gate after a gap or a mute: the next frame does not continue them."""
         self._gate.close()
         self._for_models.reset()
         self._for_backend.reset()
         self._score = 0.0
-        self._is_speech = False
+        self.speech = False
 
-    def _forget_room(self) -> None:
+    def _clear_sound(self) -> None:
         """Drop all sound from before a mute, so that it cannot be used afterwards."""
-        self._forget_stretch()
+        self._reset_filters()
         self._recent.clear()
 
     def _listen_for_wake(self, heard: _Heard) -> tuple[Effect, ...]:
         was_open = self._gate.is_open
         stretch = self._gate.push(heard.frame, speech=heard.speech)
         if self._gate.is_open and not was_open:
-            self._wake.reset()
+            self._wake_model.reset()
             self._decider.restart()
         if not stretch:
-            if not self._gate.is_open and self._now - self._proved_at >= PROOF:
+            if not self._gate.is_open and self.now - self._proved_at >= PROOF:
                 self.prove_model()
             return ()
         effects: tuple[Effect, ...] = ()
-        for step, score in enumerate(self._wake.score(b"".join(part.pcm for part in stretch))):
+        scores = self._wake_model.score(b"".join(part.pcm for part in stretch))
+        for step, score in enumerate(scores):
             self._score = score
-            self._note_proof(score)
+            self._count_proof(score)
             detected = self._decider.decide(score, stretch[4 * step + 3].end)
             if detected is not None:
                 effects += self._advance(detected)
@@ -196,12 +189,12 @@ class Ear:
 
     def prove_model(self) -> None:
         """Score one step of silence with an idle model. It is reset when the gate opens."""
-        self._wake.reset()
-        for score in self._wake.score(_QUIET_STEP):
-            self._note_proof(score)
+        self._wake_model.reset()
+        for score in self._wake_model.score(_QUIET_STEP):
+            self._count_proof(score)
 
-    def _note_proof(self, score: float) -> None:
-        self._proved_at = self._now
+    def _count_proof(self, score: float) -> None:
+        self._proved_at = self.now
         self.proofs += 0 <= score <= 1  # NaN does not count
 
     def _find_endpoint(self, heard: _Heard) -> tuple[Effect, ...]:
@@ -210,7 +203,7 @@ class Ear:
         pcm = heard.frame.pcm
         sound = np.frombuffer(pcm, np.int16).astype(np.float32)
         level = float(np.dot(sound, sound)) / len(sound)
-        evidence = Evidence(heard.speech, self._speech.probability(pcm, self._gain), level)
+        evidence = Evidence(heard.speech, self._speech_model.probability(pcm, self._gain), level)
         found = self._endpointer.hear(heard.frame, evidence)
         return () if found is None else self._apply(found)
 
@@ -219,7 +212,7 @@ class Ear:
             case SpeechStarted():
                 return self._begin_utterance(found)
             case SpeechDiscarded():
-                self._endpointer.listen(self._now, self._faintest)
+                self._endpointer.listen(self.now, self._min_level)
                 return self._advance(found)
             case SpeechOver(at=at, reason=reason):
                 return self._advance(SpeechEnded(at, self._collector.finish(at, reason)))
@@ -235,18 +228,18 @@ class Ear:
 
     def _check_deadline(self) -> tuple[Effect, ...]:
         deadline = self._machine.deadline
-        if deadline is None or self._now < deadline:
+        if deadline is None or self.now < deadline:
             return ()
-        return self._advance(DeadlinePassed(self._now))
+        return self._advance(DeadlinePassed(self.now))
 
     def _advance(self, event: Event) -> tuple[Effect, ...]:
-        effects = self._machine.advance(event, self._now)
+        effects = self._machine.advance(event, self.now)
         if isinstance(event, WakeDetected) and self.state is State.LISTENING:
             return effects + self._listen_after_wake(event.at)
         if isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP:
             self._word = NO_WORD
-            self._faintest = 0.0
-            self._listen(self._now)
+            self._min_level = 0.0
+            self._listen(self.now)
         return effects
 
     def _listen_after_wake(self, at: Samples) -> tuple[Effect, ...]:
@@ -256,7 +249,7 @@ class Ear:
         self._word = find_word_end([heard.frame for heard in word], at)
         loudest = _loudest(recalled)
         self._gain = _gain_for(loudest)
-        self._faintest = loudest * BELOW_WAKE_WORD
+        self._min_level = loudest * BELOW_WAKE_WORD
         self._listen(self._word.silence_from)
         effects: tuple[Effect, ...] = ()
         for heard in recalled:
@@ -268,8 +261,8 @@ class Ear:
         return [heard for heard in self._recent if heard.frame.end > position]
 
     def _listen(self, since: Samples) -> None:
-        self._speech.reset()
-        self._endpointer.listen(since, self._faintest)
+        self._speech_model.reset()
+        self._endpointer.listen(since, self._min_level)
 
 
 def _loudest(recalled: list[_Heard]) -> float:

@@ -31,9 +31,9 @@ class EarThread:
 
     Callbacks, all in that thread: ``deliver`` gets every effect and must not block; ``on_block``
     gets the end of each block before it is processed; ``on_finished`` is called after the end of
-    sound and of the last turn; ``on_failure`` gets the bug that ended the thread. With ``patient``,
-    sound waits while a reply is awaited or played: a file that is read faster than in real time
-    would otherwise end before the first reply.
+    sound and of the last turn; ``on_failure`` gets the bug that ended the thread. With
+    ``waits_for_replies``, sound waits while a reply is awaited or played: a file that is read
+    faster than in real time would otherwise end before the first reply.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class EarThread:
         inbox: Inbox,
         deliver: Callable[[Effect], None],
         *,
-        patient: bool = False,
+        waits_for_replies: bool = False,
         on_block: Callable[[Samples], None] = lambda _end: None,
         on_finished: Callable[[], None],
         on_failure: Callable[[BaseException], None],
@@ -50,7 +50,7 @@ class EarThread:
         self._ear = ear
         self._inbox = inbox
         self._deliver = deliver
-        self._patient = patient
+        self._waits_for_replies = waits_for_replies
         self._on_block = on_block
         self._on_finished = on_finished
         self._on_failure = on_failure
@@ -139,7 +139,7 @@ class EarThread:
         self._ear = ear
 
     def _is_waiting(self) -> bool:
-        return self._patient and self._ear.state in _ANSWERING
+        return self._waits_for_replies and self._ear.state in _ANSWERING
 
     def _process(self, item: Event | Block | None) -> None:
         match item:

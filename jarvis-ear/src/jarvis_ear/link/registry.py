@@ -38,7 +38,7 @@ class Wire:
     """Properties of a wire that delivery and the dialer need."""
 
     admittance: Admission
-    carriage: UploadMode
+    upload_mode: UploadMode
     link: MakeLink
     """Makes a new link; on the network thread."""
     proof: Proof = Proof.SOON
@@ -46,7 +46,7 @@ class Wire:
     @property
     def growth_ms(self) -> int:
         """Milliseconds of new audio that are worth a message, or only a write to the spool."""
-        return 500 if self.carriage is UploadMode.WHOLE else 100
+        return 500 if self.upload_mode is UploadMode.WHOLE else 100
 
 
 def _socketio(
@@ -59,7 +59,7 @@ def _voice_ws(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
 ) -> Link:
     door = VoiceWsHandshake(config.url.rstrip("/"), config.path)
-    return WebSocketLink(door, VoiceWsDialect(config.agent_id), timing, wake, trust)
+    return WebSocketLink(door, VoiceWsDialect(), timing, wake, trust)
 
 
 def _session(
@@ -67,7 +67,7 @@ def _session(
 ) -> Link:
     door = SessionHandshake(config.url.rstrip("/"))
     quiet_s = min(QUIET_S, timing.connect_s / 2)
-    dialect = SessionDialect(config.agent_id)
+    dialect = SessionDialect()
     return WebSocketLink(door, dialect, timing, wake, trust, assumed_after_s=quiet_s)
 
 
@@ -75,7 +75,7 @@ def _realtime(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
 ) -> Link:
     door = RealtimeHandshake(config.url.rstrip("/"), config.path)
-    return WebSocketLink(door, RealtimeDialect(config.agent_id), timing, wake, trust)
+    return WebSocketLink(door, RealtimeDialect(), timing, wake, trust)
 
 
 WIRES: Final[Mapping[str, Wire]] = {

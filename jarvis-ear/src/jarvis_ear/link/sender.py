@@ -9,8 +9,15 @@ from typing import Final, assert_never
 
 from jarvis_ear.delivery.events import DeliveryEvent, Finished
 from jarvis_ear.delivery.outbox import Outbox
-from jarvis_ear.delivery.recovery import Recovered
-from jarvis_ear.delivery.transitions import Effect, Note, Replace, Send, SpoolState, Tell, Upload
+from jarvis_ear.delivery.transitions import (
+    Effect,
+    Emit,
+    Replace,
+    Send,
+    SetState,
+    SpoolState,
+    Upload,
+)
 from jarvis_ear.errors import Disconnected
 from jarvis_ear.link.commands import (
     Abandon,
@@ -23,6 +30,7 @@ from jarvis_ear.link.commands import (
     ReplyHeard,
 )
 from jarvis_ear.link.connection import Link
+from jarvis_ear.spool.recovery import Recovered
 from jarvis_ear.spool.store import Spool
 from jarvis_ear.wires.json_fields import printable
 from jarvis_ear.wires.messages import BackendError, FromBackend, ToBackend
@@ -118,7 +126,7 @@ class Sender:
     async def inherit(self, estate: Recovered) -> None:
         """Continue with what a previous process left behind."""
         for finished in estate.ended:
-            await self._obey((Tell(finished),))
+            await self._obey((Emit(finished),))
         for utterance in estate.utterances:
             await self._obey(self._outbox.put(utterance, self._clock()))
 
@@ -207,9 +215,9 @@ class Sender:
                     self._watch_flush()
                 case Replace(reason):
                     self._throw_away(reason)
-                case Note(turn_id, mark):
-                    await self._note(turn_id, mark)
-                case Tell(event):
+                case SetState(turn_id, state):
+                    await self._set_state(turn_id, state)
+                case Emit(event):
                     if isinstance(event, Finished):
                         self._spool.finish(event)
                         self.worked = self._served
@@ -217,10 +225,10 @@ class Sender:
                 case _:
                     assert_never(effect)
 
-    async def _note(self, turn_id: str, mark: SpoolState) -> None:
-        kept = self._spool.mark(turn_id, mark)
-        if mark is SpoolState.SENT:
-            await self._obey(self._outbox.marked(turn_id, self._clock(), kept=kept))
+    async def _set_state(self, turn_id: str, state: SpoolState) -> None:
+        ok = self._spool.set_state(turn_id, state)
+        if state is SpoolState.SENT:
+            await self._obey(self._outbox.recorded(turn_id, self._clock(), ok=ok))
 
     async def _say(self, message: ToBackend) -> None:
         if self._served is None:

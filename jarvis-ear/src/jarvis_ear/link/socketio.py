@@ -91,7 +91,7 @@ class SocketIoLink:
 
     async def send(self, message: ToBackend) -> None:
         """Queue a message for the socket, or raise ``Disconnected``. Delivery is not guaranteed."""
-        event, payload = encode(message)
+        event, payload = encode(message, self._agent_id)
         if not self.usable:
             raise Disconnected("the link is down")
         await self._client.emit(event, payload, namespace=NAMESPACE)
@@ -102,7 +102,7 @@ class SocketIoLink:
 
     async def run(self) -> NoReturn:
         """Monitor the link until it ends, then raise ``Disconnected``."""
-        await self._vigil.watch(lambda: self.send(Ping(self._agent_id)))
+        await self._vigil.watch(lambda: self.send(Ping()))
 
     def abort(self, reason: str) -> None:
         """End the link now with a reset; unsent messages are dropped."""

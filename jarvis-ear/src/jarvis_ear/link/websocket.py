@@ -113,7 +113,7 @@ class WebSocketLink:
 
     async def run(self) -> NoReturn:
         """Monitor the link until it ends, then raise ``Disconnected``."""
-        await self._vigil.watch(lambda: self.send(Ping("")))
+        await self._vigil.watch(lambda: self.send(Ping()))
 
     def abort(self, reason: str) -> None:
         """End the link now with a reset; unsent messages are dropped."""

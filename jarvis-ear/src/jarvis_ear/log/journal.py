@@ -11,8 +11,8 @@ from jarvis_ear.log.redact import Value, entry
 
 SOCKET: Final = Path("/run/systemd/journal/socket")
 
-PATIENCE_MS: Final = 20
-"""A working journal makes room in less; a delay of one frame (20 ms) is harmless to the ear."""
+SEND_TIMEOUT_MS: Final = 20
+"""A working journal needs less; the ear tolerates a delay of one frame (20 ms)."""
 
 
 class JournalSocket:
@@ -27,7 +27,7 @@ class JournalSocket:
         self._path = path
         self._library = _library() if path == SOCKET else None
         self._socket: socket.socket | None = None
-        self._patience_ms = PATIENCE_MS
+        self._timeout_ms = SEND_TIMEOUT_MS
 
     def open(self) -> None:
         """Connect; raise ``OSError`` if there is no journal."""
@@ -46,12 +46,12 @@ class JournalSocket:
         try:
             self._send(entry)
         except BlockingIOError:  # the journal is busy
-            self._patience_ms = 0
+            self._timeout_ms = 0
             raise
         except OSError:
             self.close()
             raise
-        self._patience_ms = PATIENCE_MS
+        self._timeout_ms = SEND_TIMEOUT_MS
 
     def close(self) -> None:
         """Close the socket."""
@@ -61,8 +61,8 @@ class JournalSocket:
 
     def _send(self, entry: Mapping[str, Value]) -> None:
         assert self._socket is not None  # noqa: S101 - opened above
-        if not _has_room(self._socket, self._patience_ms):
-            raise BlockingIOError("the journal takes nothing now")
+        if not _has_room(self._socket, self._timeout_ms):
+            raise BlockingIOError("the journal does not accept a record now")
         if self._library is None:
             self._socket.send(datagram(entry))
         else:
@@ -82,10 +82,10 @@ def _field(name: str, value: bytes) -> bytes:
     return b"%s\n%s%s\n" % (name.encode(), len(value).to_bytes(8, "little"), value)
 
 
-def _has_room(connected: socket.socket, patience_ms: int) -> bool:
+def _has_room(connected: socket.socket, timeout_ms: int) -> bool:
     poll = select.poll()
     poll.register(connected, select.POLLOUT)
-    return bool(poll.poll(patience_ms))  # true for an error too, which send() then raises
+    return bool(poll.poll(timeout_ms))  # true for an error too, which send() then raises
 
 
 def _library() -> Callable[..., None] | None:
@@ -110,20 +110,20 @@ class JournalHandler(logging.Handler):
         self._journal = journal
         self.lost = 0
         """Records that the journal did not accept."""
-        self._untold = 0
+        self._unreported = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record."""
         fields = entry(record)
-        if self._untold:
-            fields["RECORDS_LOST"] = self._untold
+        if self._unreported:
+            fields["RECORDS_LOST"] = self._unreported
         try:
             self._journal.send(fields)
         except OSError:
             self.lost += 1
-            self._untold += 1
+            self._unreported += 1
         else:
-            self._untold = 0
+            self._unreported = 0
 
     def close(self) -> None:
         """Close the connection to the journal."""

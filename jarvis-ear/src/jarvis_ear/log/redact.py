@@ -51,17 +51,17 @@ def redacted(text: str) -> str:
     return text
 
 
-def harmless(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape every character that moves the cursor or breaks the line."""
     if text.isprintable() and text.isascii():
         return text
-    return "".join(map(_visible, text))
+    return "".join(map(_escaped, text))
 
 
-def _visible(mark: str) -> str:
-    if mark.isprintable() and ord(mark) not in _DIRECTIONS:
-        return mark
-    return mark.encode("unicode_escape").decode()
+def _escaped(character: str) -> str:
+    if character.isprintable() and ord(character) not in _DIRECTIONS:
+        return character
+    return character.encode("unicode_escape").decode()
 
 
 def message(record: logging.LogRecord) -> str:
@@ -70,10 +70,10 @@ def message(record: logging.LogRecord) -> str:
         text = record.getMessage()
     except Exception as error:  # noqa: BLE001 - a bad log call is harmless, and its values may be secret
         text = f"a line that cannot be written: {record.msg} ({type(error).__name__})"
-    return harmless(redacted(text))
+    return escaped(redacted(text))
 
 
-def named(record: logging.LogRecord) -> str:
+def full_message(record: logging.LogRecord) -> str:
     """Return the message, with the logger's name unless the logger is in ``OURS``."""
     is_ours = record.name.partition(".")[0] in OURS
     return message(record) if is_ours else f"{record.name}: {message(record)}"
@@ -84,7 +84,7 @@ def traceback(record: logging.LogRecord) -> list[str]:
     if not record.exc_info:
         return []
     text = redacted(logging.Formatter().formatException(record.exc_info))
-    return [harmless(line) for line in text.splitlines()]
+    return [escaped(line) for line in text.splitlines()]
 
 
 def entry(record: logging.LogRecord) -> dict[str, Value]:
@@ -94,14 +94,14 @@ def entry(record: logging.LogRecord) -> dict[str, Value]:
 
 
 def _of_every_record(record: logging.LogRecord) -> Iterator[tuple[str, Value]]:
-    yield "MESSAGE", named(record)[:MAX_VALUE]
+    yield "MESSAGE", full_message(record)[:MAX_VALUE]
     yield "PRIORITY", PRIORITIES.get(record.levelno, PRIORITIES[logging.INFO])
     yield "SYSLOG_IDENTIFIER", IDENTIFIER
-    yield "LOGGER", harmless(record.name)
-    yield "THREAD_NAME", harmless(record.threadName or "")
-    yield "CODE_FILE", harmless(record.pathname)
+    yield "LOGGER", escaped(record.name)
+    yield "THREAD_NAME", escaped(record.threadName or "")
+    yield "CODE_FILE", escaped(record.pathname)
     yield "CODE_LINE", record.lineno
-    yield "CODE_FUNC", harmless(record.funcName or "")
+    yield "CODE_FUNC", escaped(record.funcName or "")
     if lines := traceback(record):
         yield "EXCEPTION_TEXT", "\n".join(lines)[-MAX_VALUE:]
 
@@ -119,7 +119,7 @@ def _value(value: object) -> Value:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    return harmless(redacted(str(value)))[:MAX_VALUE]
+    return escaped(redacted(str(value)))[:MAX_VALUE]
 
 
 _COLOURS: Final[Mapping[int, str]] = {
@@ -139,7 +139,9 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format the line, followed by the traceback if there is one."""
-        line = f"{self.formatTime(record, self.datefmt)} {self._level(record)}{named(record)}"
+        line = (
+            f"{self.formatTime(record, self.datefmt)} {self._level(record)}{full_message(record)}"
+        )
         return "\n".join([line, *traceback(record)])
 
     def _level(self, record: logging.LogRecord) -> str:
@@ -160,7 +162,7 @@ class PrefixFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Format the lines."""
         prefix = f"<{PRIORITIES.get(record.levelno, PRIORITIES[logging.INFO])}>"
-        lines = [named(record), *traceback(record)]
+        lines = [full_message(record), *traceback(record)]
         if self._inner is not None:
             lines = [self._inner.format(record)]
         return "\n".join(prefix + line for line in lines)

@@ -14,7 +14,7 @@ from jarvis_ear.journal import life as kinds
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.log.journal import SOCKET, JournalHandler, JournalSocket
 from jarvis_ear.log.redact import OURS, JsonFormatter, PrefixFormatter, TextFormatter
-from jarvis_ear.log.status_line import AnyLive, Live, NoLive
+from jarvis_ear.log.status_line import StatusLine
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -50,27 +50,37 @@ def setup(
     environ: Mapping[str, str] | None = None,
     *,
     journal: Path = SOCKET,
-) -> Iterator[AnyLive]:
+) -> Iterator[StatusLine]:
     """Send all log records to ``stream`` (default: standard error) while the block lasts.
 
-    If that is the journal, records go to its socket, with their fields. Yields the live line,
+    If that is the journal, records go to its socket, with their fields. Yields the status line,
     which is drawn only on a terminal. Main thread only.
     """
     stream = sys.stderr if stream is None else stream
     environ = os.environ if environ is None else environ
-    live = Live(stream) if _is_watched(log, stream, environ) else NoLive()
-    handler = _handler(log, stream, environ, live, journal)
-    levels = _levels(log)
+    is_drawn = log.format != "json" and _is_terminal(stream, environ)
+    line = StatusLine(stream, enabled=is_drawn)
+    handler: logging.Handler | None = None
+    if log.format == "auto" and is_journal(stream, environ):
+        handler = _journal_handler(journal)
+    if handler is None:
+        handler = logging.StreamHandler(line)
+        handler.setFormatter(_formatter(log, stream, environ))
+    handler.setLevel(log.level.upper())
+    ours = dict.fromkeys(OURS, log.level.upper())  # only these follow the option
+    levels = {"": "WARNING"} | ours | dict.fromkeys(OTHERS, "WARNING")
     before = {name: logging.getLogger(name).level for name in levels}
-    _set(levels)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
     logging.getLogger().addHandler(handler)
     try:
-        yield live
+        yield line
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()
-        _set(before)
-        live.close()
+        for name, number in before.items():
+            logging.getLogger(name).setLevel(number)
+        line.close()
 
 
 def counters() -> Mapping[str, int]:
@@ -89,19 +99,6 @@ def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
-def _handler(
-    log: config.LogOptions, stream: TextIO, environ: Mapping[str, str], live: AnyLive, journal: Path
-) -> logging.Handler:
-    """Make the only handler: fields for the journal if it takes them, else lines."""
-    wants_fields = log.format == "auto" and is_journal(stream, environ)
-    handler = _journal_handler(journal) if wants_fields else None
-    if handler is None:
-        handler = logging.StreamHandler(live if isinstance(live, Live) else stream)
-        handler.setFormatter(_formatter(log, stream, environ))
-    handler.setLevel(log.level.upper())
-    return handler
-
-
 def _journal_handler(path: Path) -> logging.Handler | None:
     journal = JournalSocket(path)
     try:
@@ -117,31 +114,12 @@ def _formatter(
     json = JsonFormatter() if log.format == "json" else None
     if is_journal(stream, environ):
         return PrefixFormatter(json)
-    return json or TextFormatter(colour=_is_terminal(stream, environ) and not _wants_plain(environ))
-
-
-def _levels(log: config.LogOptions) -> dict[str, str]:
-    """Return the level per logger; only our own follow the option, which the handler enforces."""
-    ours = dict.fromkeys(OURS, log.level.upper())
-    return {"": "WARNING"} | ours | dict.fromkeys(OTHERS, "WARNING")
-
-
-def _set(levels: Mapping[str, str] | Mapping[str, int]) -> None:
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-
-
-def _is_watched(log: config.LogOptions, stream: TextIO, environ: Mapping[str, str]) -> bool:
-    return log.format != "json" and _is_terminal(stream, environ)
+    has_colour = _is_terminal(stream, environ) and not environ.get("NO_COLOR")  # no-color.org
+    return json or TextFormatter(colour=has_colour)
 
 
 def _is_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return stream.isatty() and environ.get("TERM", "dumb") != "dumb"
-
-
-def _wants_plain(environ: Mapping[str, str]) -> bool:
-    """Whether the user turned colours off (no-color.org: NO_COLOR is set and not empty)."""
-    return bool(environ.get("NO_COLOR"))
 
 
 _KINDS: Final[Mapping[type[JarvisEarError], Kind]] = {
@@ -152,15 +130,15 @@ _KINDS: Final[Mapping[type[JarvisEarError], Kind]] = {
 
 
 @contextmanager
-def life_told() -> Iterator[None]:
-    """Log the start of the program, and its orderly stop. Main thread only."""
+def log_lifecycle() -> Iterator[None]:
+    """Log the start of the program, and its normal end. Main thread only."""
     fields = kinds.STARTED.fields(VERSION=__version__)
     _LOGGER.info("jarvis-ear %s starts", __version__, extra=fields)
     yield
     _LOGGER.info("jarvis-ear stops", extra=kinds.STOPPED.fields())
 
 
-def last_words(
+def log_final_error(
     error: Exception,
     stream: TextIO | None = None,
     environ: Mapping[str, str] | None = None,
@@ -176,18 +154,13 @@ def last_words(
     if not is_journal(stream, environ):
         return False
     with setup(config.LogOptions(), stream, environ, journal=journal):
-        if isinstance(error, JarvisEarError):
-            _tell(error)
-        else:
+        if not isinstance(error, JarvisEarError):
             reason = f"{type(error).__name__}: {error}"
             fields = kinds.CRASHED.fields(REASON=reason)
             _LOGGER.critical("a bug ends jarvis-ear: %s", reason, exc_info=error, extra=fields)
+            return True
+        kind = _KINDS.get(type(error), kinds.FAILED)
+        for line in str(error).splitlines():  # one record per problem of a configuration
+            fields = kind.fields(REASON=line, EXIT_STATUS=error.exit_status)
+            _LOGGER.error("%s", line, extra=fields)
     return True
-
-
-def _tell(error: JarvisEarError) -> None:
-    """Log one record per problem; a configuration may have many."""
-    kind = _KINDS.get(type(error), kinds.FAILED)
-    for line in str(error).splitlines():
-        fields = kind.fields(REASON=line, EXIT_STATUS=error.exit_status)
-        _LOGGER.error("%s", line, extra=fields)

@@ -1,10 +1,10 @@
-"""Live line: the current state of the ear, in the last line of a terminal."""
+"""Status line: the current state of the ear, in the last line of a terminal."""
 
 import shutil
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, TextIO, TypeAlias
+from typing import Final, TextIO
 
 REDRAW_S: Final = 0.09
 """Minimum seconds between two redraws; just below the 0.1 s between two calls of ``show``."""
@@ -18,11 +18,11 @@ BAR: Final = 24
 _CLEAR: Final = "\r\x1b[K"
 
 
-class Live:
+class StatusLine:
     """Redraws the line in place. One thread calls ``show``, any ``write``, the owner ``close``.
 
     All other output to the stream has to use ``write``, which moves the line below it: a log
-    handler takes the live line as its stream.
+    handler uses the status line as its stream. A line that is not ``enabled`` is never drawn.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Live:
         stream: TextIO,
         width: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
         *,
+        enabled: bool = True,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
@@ -38,13 +39,13 @@ class Live:
         self._lock = threading.Lock()  # protects the cursor and everything below
         self._line = ""
         self._drawn_at = float("-inf")
-        self._closed = False
+        self._is_drawn = enabled
 
     def show(self, state: str, level_dbfs: float, score: float) -> None:
         """Draw the newest values, unless the last redraw is less than ``REDRAW_S`` ago."""
         with self._lock:
             now = self._now()
-            if self._closed or now - self._drawn_at < REDRAW_S:
+            if not self._is_drawn or now - self._drawn_at < REDRAW_S:
                 return
             self._drawn_at = now
             line = draw(state, level_dbfs, score)[: max(self._width() - 1, 0)]
@@ -53,7 +54,7 @@ class Live:
                 self._put(_CLEAR + line)
 
     def write(self, text: str) -> None:
-        """Write complete lines above the live line; called by a ``logging.StreamHandler``."""
+        """Write complete lines above the status line; called by a ``logging.StreamHandler``."""
         with self._lock:
             self._put(_CLEAR + text + self._line if self._line else text)
 
@@ -66,24 +67,11 @@ class Live:
             if self._line:
                 self._put(_CLEAR)
             self._line = ""
-            self._closed = True
+            self._is_drawn = False
 
     def _put(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
-
-
-class NoLive:
-    """Live line that draws nothing, for output that is not a terminal. Any thread may use it."""
-
-    def show(self, state: str, level_dbfs: float, score: float) -> None:
-        """Draw nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-AnyLive: TypeAlias = Live | NoLive
 
 
 def draw(state: str, level_dbfs: float, score: float) -> str:

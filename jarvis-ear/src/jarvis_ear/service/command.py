@@ -1,9 +1,9 @@
-"""`jarvis-ear service`: does its verbs, and tells a person what was done."""
+"""Command: the verbs below `jarvis-ear service`."""
 
 import argparse
 import os
+import secrets
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -15,24 +15,31 @@ from jarvis_ear.control.client import ask, require_report
 from jarvis_ear.errors import (
     ConfigError,
     Impostor,
-    JarvisEarError,
     NotPermitted,
     RemoteProtocolError,
     ServiceError,
 )
 from jarvis_ear.options import load
-from jarvis_ear.service import credentials, plan, release
+from jarvis_ear.service import credentials, plan
 from jarvis_ear.service.executor import Executor
-from jarvis_ear.service.executor import dry_run as rehearse
-from jarvis_ear.service.facts import BACKEND, EAR, JWT_SECRET, PASSWORD, Facts, Layout, look
-from jarvis_ear.service.facts import credentials as stored_credentials
-from jarvis_ear.service.plan import Wishes
+from jarvis_ear.service.probe import (
+    BACKEND,
+    EAR,
+    JWT_SECRET,
+    PASSWORD,
+    Layout,
+    Machine,
+    probe,
+    stored_credentials,
+    unit_properties,
+)
+from jarvis_ear.service.release import running_release
 from jarvis_ear.service.status import PROPERTIES, Findings, screen
 from jarvis_ear.service.steps import Step
 from jarvis_ear.verbs import Parser, parser
 
-UNWELL: Final = 1
-"""Exit status of `service status`: it does not hear."""
+NOT_HEARING: Final = 1
+"""Exit status of `service status`: the ear does not hear."""
 
 NOT_RUNNING: Final = 2
 """Exit status of `service status`: nothing runs, or nothing is installed."""
@@ -40,24 +47,29 @@ NOT_RUNNING: Final = 2
 PACKAGE: Final = Layout(
     home=Path("/usr/lib/jarvis-ear"), library=Path("/usr/lib"), programs=Path("/usr/bin")
 )
-"""Where the Debian package has everything, and we do not."""
+"""Layout of the Debian package."""
 
-
-OWN_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
+REFERENCE_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
 """Where the reference backend listens as a service."""
 
 
-def main(asked: argparse.Namespace) -> int:
-    """Do what ``service_parser`` has read, and return the exit status."""
-    if asked.verb == "status":
+def main(arguments: argparse.Namespace) -> int:
+    """Carry out the arguments of ``service_parser``, and return the exit status."""
+    if arguments.verb == "status":
         return _status()
-    layout = _layout(asked)
-    _require_root(asked, layout)
-    if asked.verb == "password":
-        return _store_password(asked)
-    if asked.verb == "install":
-        return _install(asked, layout)
-    return _uninstall(asked, layout)
+    named = {name: getattr(arguments, name, None) for name in ("home", "library", "programs")}
+    layout = Layout(
+        root=arguments.destdir.absolute(),
+        **{name: path for name, path in named.items() if path is not None},
+    )
+    if os.geteuid() and not arguments.dry_run and not layout.is_staged:
+        again = ("sudo", str(Path(sys.argv[0]).absolute()), "service", arguments.verb)
+        raise NotPermitted(f"only root may do this: {shlex.join(again)}")
+    if arguments.verb == "password":
+        return _store_password(arguments)
+    if arguments.verb == "install":
+        return _install(arguments, layout)
+    return _uninstall(arguments, layout)
 
 
 def service_parser(verb: str) -> Parser:
@@ -73,52 +85,38 @@ def service_parser(verb: str) -> Parser:
     if verb in ("install", "uninstall"):
         made.set_defaults(destdir=os.environ.get("DESTDIR") or "/")
     if verb == "install":
-        for name in ("home", "library", "programs"):  # for who makes packages
+        for name in ("home", "library", "programs"):  # for makers of packages
             made.add_path(f"--{name}", "DIR", argparse.SUPPRESS)
     return made
 
 
-def _layout(asked: argparse.Namespace) -> Layout:
-    named = {
-        name: getattr(asked, name)
-        for name in ("home", "library", "programs")
-        if getattr(asked, name, None) is not None
-    }
-    return Layout(root=asked.destdir.absolute(), **named)
-
-
-def _require_root(asked: argparse.Namespace, layout: Layout) -> None:
-    if os.geteuid() == 0 or asked.dry_run or layout.is_staged:
-        return
-    again = shlex.join(["sudo", str(Path(sys.argv[0]).absolute()), "service", asked.verb])
-    raise NotPermitted(f"only root may do this: {again}")
-
-
-def _install(asked: argparse.Namespace, layout: Layout) -> int:
+def _install(arguments: argparse.Namespace, layout: Layout) -> int:
     if _is_packaged() and not layout.is_staged:
         raise ServiceError(
             "the Debian package jarvis-ear is installed: apt remove jarvis-ear first"
         )
-    what, facts = release.of_what_runs(), look(layout)
-    secrets = {} if layout.is_staged else _secrets(asked, facts, _backend_url(layout))
-    stored = credentials.unsealed(secrets) if asked.dry_run else credentials.seal(secrets)
-    steps = plan.install(layout, facts, what, Wishes(asked.with_backend, stored))
-    if not _carry_out(steps, dry_run=asked.dry_run):
+    machine = probe(layout)
+    missing = {} if layout.is_staged else _secrets(arguments, machine, _backend_url(layout))
+    encrypted = credentials.encrypt(missing, dry_run=arguments.dry_run)
+    steps = plan.install(
+        layout, machine, running_release(), encrypted, with_backend=arguments.with_backend
+    )
+    if not _execute(steps, dry_run=arguments.dry_run):
         return _say("nothing to do: it is installed as it should be, and runs")
-    if asked.dry_run or not facts.is_managed:
-        return 0
-    has_password = PASSWORD in facts.stored | secrets.keys()
-    with_backend = asked.with_backend or facts.has_backend
-    return _say(_what_next(layout, has_password=has_password, with_backend=with_backend))
+    if not arguments.dry_run and machine.is_managed:
+        has_password = PASSWORD in machine.credentials.names | missing.keys()
+        with_backend = arguments.with_backend or machine.has_backend
+        _say(_next_steps(layout, has_password=has_password, with_backend=with_backend))
+    return 0
 
 
-def _store_password(asked: argparse.Namespace) -> int:
+def _store_password(arguments: argparse.Namespace) -> int:
     layout = PACKAGE if _is_packaged() else Layout()
-    facts = look(layout)
-    stored = credentials.seal(_secrets(asked, facts, _backend_url(layout)))
-    if not stored:
+    machine = probe(layout)
+    missing = _secrets(arguments, machine, _backend_url(layout))
+    if not missing:
         return _say("no password given: nothing is changed")
-    _carry_out(plan.password(layout, facts, Wishes(credentials=stored)), dry_run=False)
+    _execute(plan.store(layout, machine, credentials.encrypt(missing)), dry_run=False)
     return 0
 
 
@@ -126,72 +124,67 @@ def _is_packaged() -> bool:
     return PACKAGE.unit(EAR).exists()
 
 
-def _secrets(asked: argparse.Namespace, facts: Facts, url: str) -> dict[str, str]:
-    """Gather what has to be stored and is not, or is to be stored anew."""
-    with_backend = asked.with_backend or facts.has_backend
+def _secrets(arguments: argparse.Namespace, machine: Machine, url: str) -> dict[str, str]:
+    """Return the secrets that are not stored yet, or are to be replaced."""
+    with_backend = arguments.with_backend or machine.has_backend
+    stored, file = machine.credentials.names, arguments.password_file
     found: dict[str, str] = {}
-    if PASSWORD not in facts.stored or asked.new_password or asked.password_file:
-        password = _password(asked, url, with_backend=with_backend)
-        if password is not None:
+    if PASSWORD not in stored or arguments.new_password or file:
+        if arguments.dry_run and file is None:
+            found[PASSWORD] = "asked for"
+        elif password := credentials.read_password(file, backend_needs_one=with_backend, url=url):
             found[PASSWORD] = password
-    if with_backend and JWT_SECRET not in facts.stored:
-        found[JWT_SECRET] = credentials.new_jwt_secret()
+    if with_backend and JWT_SECRET not in stored:
+        found[JWT_SECRET] = secrets.token_urlsafe(48)
     return found
 
 
-def _password(asked: argparse.Namespace, url: str, *, with_backend: bool) -> str | None:
-    if asked.dry_run and asked.password_file is None:
-        return "asked for"
-    return credentials.password_given(asked.password_file, backend_needs_one=with_backend, url=url)
-
-
-def _carry_out(steps: tuple[Step, ...], *, dry_run: bool) -> bool:
-    """Do the steps, or say them; return whether there was anything to do."""
-    if dry_run:
-        return bool(rehearse(steps, lambda line: _say(f"would {line}")))
-    executor = Executor(_say)
+def _execute(steps: tuple[Step, ...], *, dry_run: bool) -> bool:
+    """Execute the steps, or describe them; return whether there was anything to do."""
+    say = (lambda line: _say(f"would {line}")) if dry_run else _say
+    executor = Executor(say, dry_run=dry_run)
     executor.do(steps)
     return bool(executor.changes)
 
 
-def _what_next(layout: Layout, *, has_password: bool, with_backend: bool) -> str:
+def _next_steps(layout: Layout, *, has_password: bool, with_backend: bool) -> str:
     lines = [
         "",
-        "It is installed and runs. How it does:  jarvis-ear service status",
-        f"{_backend_words(layout, with_backend=with_backend)}",
+        "It is installed and runs. Its state:  jarvis-ear service status",
+        _backend_text(layout, with_backend=with_backend),
         f"Options: {layout.config}, then  systemctl reload jarvis-ear",
-        "What happens:  journalctl -u jarvis-ear -f",
-        "For others than root to ask and mute it:  usermod --append --groups jarvis-ear NAME",
+        "Log:  journalctl -u jarvis-ear -f",
+        "To let other users control it:  usermod --append --groups jarvis-ear NAME",
     ]
     if not has_password:
         lines.append("No password is stored:  jarvis-ear service password")
     return "\n".join(lines)
 
 
-def _backend_words(layout: Layout, *, with_backend: bool) -> str:
+def _backend_text(layout: Layout, *, with_backend: bool) -> str:
     """Say which backend the ear talks to, and where that is configured."""
     url = _backend_url(layout)
     if not url:
         return f"Its options have a mistake:  jarvis-ear check --config {layout.config}"
-    is_other = with_backend and urlsplit(url)[:2] not in [urlsplit(own)[:2] for own in OWN_URLS]
-    but = f"; the reference backend is at {OWN_URLS[0]}" if is_other else ""
+    is_other = urlsplit(url)[:2] not in [urlsplit(own)[:2] for own in REFERENCE_URLS]
+    but = f"; the reference backend is at {REFERENCE_URLS[0]}" if with_backend and is_other else ""
     return f"It talks to the backend at {url} (backend.url){but}"
 
 
 def _backend_url(layout: Layout) -> str:
-    """Return the address in the options that the service will have; empty if they are wrong."""
+    """Return the address in the options that the service will have; empty if they are invalid."""
     try:
         return load([], {}, default_file=layout.at(layout.config)).config.backend.url
     except ConfigError:
         return ""
 
 
-def _uninstall(asked: argparse.Namespace, layout: Layout) -> int:
-    purge = asked.purge or (not asked.dry_run and _wants_purge(layout))
-    steps = plan.uninstall(layout, look(layout), purge=purge)
-    if not _carry_out(steps, dry_run=asked.dry_run):
+def _uninstall(arguments: argparse.Namespace, layout: Layout) -> int:
+    purge = arguments.purge or (not arguments.dry_run and _wants_purge(layout))
+    steps = plan.uninstall(layout, probe(layout), purge=purge)
+    if not _execute(steps, dry_run=arguments.dry_run):
         return _say("nothing to do: nothing of it is installed")
-    if purge or asked.dry_run:
+    if purge or arguments.dry_run:
         return 0
     return _say(f"kept: {layout.settings}, {layout.state}, the password and the user (--purge)")
 
@@ -204,37 +197,27 @@ def _wants_purge(layout: Layout) -> bool:
 
 
 def _status() -> int:
-    findings = _find_out()
+    findings = _find()
     sys.stdout.write(screen(findings))
     if findings.report is None:
         return NOT_RUNNING
-    return 0 if findings.is_well else UNWELL
+    return 0 if findings.report["hearing"] else NOT_HEARING
 
 
-def _find_out() -> Findings:
-    ear, backend = _properties(EAR), _properties(BACKEND)
-    kept = stored_credentials(PACKAGE if _is_packaged() else Layout())
+def _find() -> Findings:
+    ear, backend = (unit_properties(service, *PROPERTIES) for service in (EAR, BACKEND))
+    stored = stored_credentials(PACKAGE if _is_packaged() else Layout())
+    report, refusal = None, ""
     try:
         report = ask([paths.SERVICE / paths.SOCKET], "status")
         if report is not None:
             require_report(report)
     except (Impostor, RemoteProtocolError) as error:
-        return Findings(ear, backend, refused=str(error), kept=kept)
+        report, refusal = None, str(error)
     except OSError as error:
         hint = "as root, or as a member of the group jarvis-ear"
-        return Findings(ear, backend, refused=f"it cannot be asked ({error}): {hint}", kept=kept)
-    return Findings(ear, backend, report, kept=kept)
-
-
-def _properties(service: str) -> dict[str, str]:
-    argv = ("systemctl", "show", f"{service}.service", f"--property={','.join(PROPERTIES)}")
-    try:
-        done = subprocess.run(  # noqa: S603 - a question of our own
-            argv, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise JarvisEarError("the service manager cannot be asked: is systemd running?") from error
-    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+        refusal = f"it does not accept the connection ({error}): {hint}"
+    return Findings(ear, backend, report, refusal, stored)
 
 
 def _say(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Credentials: the password and the token secret, asked for or generated, encrypted if possible."""
+"""Credentials: read from a file, asked for or generated, and encrypted if possible."""
 
 import getpass
 import secrets
@@ -13,9 +13,9 @@ from typing import Final
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options.secrets import SecretFileError, read_private_secret
 
-SEALER: Final = "systemd-creds"
+ENCRYPT: Final = "systemd-creds"
 
-SEAL_S: Final = 60.0
+ENCRYPT_S: Final = 60.0
 """Seconds; a security chip is slow."""
 
 
@@ -24,42 +24,28 @@ class Credential:
     """One secret, as it is stored. A value."""
 
     content: bytes = field(repr=False)
-    is_sealed: bool
-    """Whether it is encrypted, so that only this machine can read it."""
+    is_encrypted: bool
+    """Whether only this machine can read it."""
 
 
-def password_given(path: Path | None, *, backend_needs_one: bool, url: str = "") -> str | None:
+def read_password(path: Path | None, *, backend_needs_one: bool, url: str = "") -> str | None:
     """Return the password from a file, or ask for it without echo; None if there is none.
 
     The prompt shows ``url``. If our own backend is installed too (``backend_needs_one``) and no
     password is given, one is generated.
     """
     if path is not None:
-        return _from_file(path)
-    if not sys.stdin.isatty():
-        return secrets.token_urlsafe(24) if backend_needs_one else None
-    hint = "Enter alone: a new one" if backend_needs_one else "Enter alone: the backend has none"
-    typed = getpass.getpass(f"Password of the backend{url and f' at {url}'} ({hint}): ")
+        return _read_file(path)
+    typed = ""
+    if sys.stdin.isatty():
+        hint = "a new one" if backend_needs_one else "the backend has none"
+        typed = getpass.getpass(
+            f"Password of the backend{url and f' at {url}'} (Enter alone: {hint}): "
+        )
     return typed or (secrets.token_urlsafe(24) if backend_needs_one else None)
 
 
-def seal(texts: Mapping[str, str]) -> dict[str, Credential]:
-    """Encrypt secrets for this machine; where that is not possible, leave them as they are."""
-    return {name: _seal(name, text.encode()) for name, text in texts.items()}
-
-
-def unsealed(texts: Mapping[str, str]) -> dict[str, Credential]:
-    """Return what ``seal`` would store, without encryption; for a dry run, which makes no key."""
-    can_seal = shutil.which(SEALER) is not None
-    return {name: Credential(text.encode(), can_seal) for name, text in texts.items()}
-
-
-def new_jwt_secret() -> str:
-    """Generate the secret that signs tokens."""
-    return secrets.token_urlsafe(48)
-
-
-def _from_file(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
         return read_private_secret(path)
     except OSError as error:
@@ -68,16 +54,26 @@ def _from_file(path: Path) -> str:
         raise ConfigError(f"--password-file: {path} is refused: {error}") from error
 
 
-def _seal(name: str, secret: bytes) -> Credential:
-    if shutil.which(SEALER) is None:
-        return Credential(secret, is_sealed=False)
+def encrypt(texts: Mapping[str, str], *, dry_run: bool = False) -> dict[str, Credential]:
+    """Encrypt secrets for this machine; where that is not possible, leave them as they are.
+
+    A dry run makes no key: it returns the secrets themselves in place of the encrypted ones.
+    """
+    if shutil.which(ENCRYPT) is None:
+        return {name: Credential(text.encode(), is_encrypted=False) for name, text in texts.items()}
+    if dry_run:
+        return {name: Credential(text.encode(), is_encrypted=True) for name, text in texts.items()}
+    return {name: _encrypt(name, text.encode()) for name, text in texts.items()}
+
+
+def _encrypt(name: str, secret: bytes) -> Credential:
     done = subprocess.run(  # noqa: S603 - the secret is passed by a pipe
-        (SEALER, "encrypt", f"--name={name}", "-", "-"),
+        (ENCRYPT, "encrypt", f"--name={name}", "-", "-"),
         input=secret,
         capture_output=True,
-        timeout=SEAL_S,
+        timeout=ENCRYPT_S,
         check=False,
     )
     if done.returncode or not done.stdout:
-        return Credential(secret, is_sealed=False)
-    return Credential(done.stdout, is_sealed=True)
+        return Credential(secret, is_encrypted=False)
+    return Credential(done.stdout, is_encrypted=True)

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from jarvis_ear.service.credentials import Credential
-from jarvis_ear.service.facts import (
+from jarvis_ear.service.probe import (
     ALL_CREDENTIALS,
     BACKEND,
     CREDENTIALS,
     EAR,
     HOME,
     USER,
-    Facts,
     Layout,
+    Machine,
 )
 from jarvis_ear.service.release import BACKEND_LOCK, DEVICE_LOCK, JOURNAL_LOCK, SHARE, Release
 from jarvis_ear.service.steps import (
@@ -23,9 +22,8 @@ from jarvis_ear.service.steps import (
     Enable,
     File,
     Folder,
-    Gone,
-    GoneIfEmpty,
-    Moved,
+    Relocate,
+    Remove,
     Run,
     StartUnit,
     Step,
@@ -38,91 +36,85 @@ DOCUMENTATION: Final = "/usr/share/doc/jarvis-ear"
 RUNTIME: Final = Path("/run/jarvis-ear")
 """Runtime folder; the service manager keeps it between two runs of the ear."""
 
-CLOSED: Final = 0o600
 
+def install(
+    layout: Layout,
+    machine: Machine,
+    release: Release,
+    credentials: Mapping[str, Credential],
+    *,
+    with_backend: bool,
+) -> tuple[Step, ...]:
+    """Return the steps that install and run this release, and store these credentials.
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """Choices of the user. A value."""
-
-    with_backend: bool = False
-    credentials: Mapping[str, Credential] = field(default_factory=dict)
-    """Credentials to store; stored ones that are not named here stay."""
-
-
-def install(layout: Layout, facts: Facts, release: Release, wishes: Wishes) -> tuple[Step, ...]:
-    """Return the steps that install and run this release."""
-    with_backend = wishes.with_backend or facts.has_backend
+    A backend and credentials that are installed already stay.
+    """
+    with_backend = with_backend or machine.has_backend
     services = (BACKEND, EAR) if with_backend else (EAR,)
-    name = release_name(facts, release, with_backend=with_backend)
+    locks = _locks(machine, release, with_backend=with_backend)
+    name = release.name(machine.python_tag, locks)
     return (
-        *_program(layout, facts, release, layout.releases / name, with_backend=with_backend),
+        *_program(layout, machine, release, layout.releases / name, locks),
         *_files(layout, release, services),
-        *_credentials(layout, facts, services, wishes.credentials),
+        *_credentials(layout, machine, services, credentials),
         SymbolicLink(layout.at(layout.current), Path("releases", name)),
         SymbolicLink(layout.at(layout.command), layout.current / "bin" / EAR),
-        *_made_known(layout, facts),
-        *(_running(facts, services) if facts.is_managed else ()),
-        *(Gone(old) for old in facts.releases if old.name != name),
+        *_registered(layout, machine),
+        *(_running(machine, services) if machine.is_managed else ()),
+        *(Remove(old) for old in machine.releases if old.name != name),
     )
 
 
-def password(layout: Layout, facts: Facts, wishes: Wishes) -> tuple[Step, ...]:
+def store(
+    layout: Layout, machine: Machine, credentials: Mapping[str, Credential]
+) -> tuple[Step, ...]:
     """Return the steps that store these credentials and restart the services that run."""
-    services = (BACKEND, EAR) if facts.has_backend else (EAR,)
+    services = (BACKEND, EAR) if machine.has_backend else (EAR,)
     return (
-        *_credentials(layout, facts, services, wishes.credentials),
+        *_credentials(layout, machine, services, credentials),
         Run(("systemctl", "daemon-reload")),
         *(
-            _start(facts, s, can_return=s in facts.active)
+            _start(machine, s, can_roll_back=s in machine.active)
             for s in services
-            if s in facts.active | facts.starting
+            if s in machine.active | machine.starting
         ),
     )
 
 
-def uninstall(layout: Layout, facts: Facts, *, purge: bool) -> tuple[Step, ...]:
+def uninstall(layout: Layout, machine: Machine, *, purge: bool) -> tuple[Step, ...]:
     """Return the steps that remove everything; without ``purge``, the owner's files stay."""
     return (
-        *_stopped(facts),
-        *(Gone(layout.at(path)) for path in _ours(layout)),
-        *(GoneIfEmpty(layout.at(path)) for path in _shared_folders(layout)),
-        *((Gone(RUNTIME),) if not layout.is_staged else ()),
-        *_forgotten(facts),
-        *(_purged(layout, facts) if purge else ()),
+        *_stopped(machine),
+        *(Remove(layout.at(path)) for path in _own_paths(layout)),
+        *(Remove(layout.at(path), only_empty=True) for path in _shared_folders(layout)),
+        *((Remove(RUNTIME),) if not layout.is_staged else ()),
+        *_unregistered(machine),
+        *(_purged(layout, machine) if purge else ()),
     )
 
 
-def release_name(facts: Facts, release: Release, *, with_backend: bool) -> str:
-    """Return the name of this installation's environment."""
-    return release.name(facts.python_tag, _locks(facts, release, with_backend=with_backend))
-
-
-def _locks(facts: Facts, release: Release, *, with_backend: bool) -> tuple[str, ...]:
-    wanted = {DEVICE_LOCK: True, BACKEND_LOCK: with_backend, JOURNAL_LOCK: facts.builds_journal}
-    return tuple(name for name, is_wanted in wanted.items() if is_wanted and name in release.locks)
+def _locks(machine: Machine, release: Release, *, with_backend: bool) -> tuple[str, ...]:
+    wanted = {DEVICE_LOCK: True, BACKEND_LOCK: with_backend, JOURNAL_LOCK: machine.builds_journal}
+    return tuple(name for name, is_wanted in wanted.items() if is_wanted and name in release.files)
 
 
 def _program(
-    layout: Layout, facts: Facts, release: Release, folder: Path, *, with_backend: bool
+    layout: Layout, machine: Machine, release: Release, folder: Path, locks: tuple[str, ...]
 ) -> Iterator[Step]:
     """Yield the steps that build an environment with the locked packages and our own."""
     here = layout.at(folder)
     wheel = here / release.wheel_name
     pip = _pip(here, compiles=not layout.is_staged)
-    locks = _locks(facts, release, with_backend=with_backend)
+    locked = (*pip, "--require-hashes", "-r")
     steps: tuple[Step, ...] = (
-        Run((facts.python, "-I", "-m", "venv", str(here)), always=True),
+        Run((machine.python, "-I", "-m", "venv", str(here)), always=True),
         File(wheel, release.wheel),
         Run((*pip, "--no-index", str(wheel)), always=True),
-        *(
-            Run((*pip, "--require-hashes", "-r", str(here / SHARE / lock)), always=True)
-            for lock in locks
-        ),
-        Gone(wheel),
+        *(Run((*locked, str(here / SHARE / lock)), always=True) for lock in locks),
+        Remove(wheel),
     )
     if layout.is_staged:
-        steps += (Moved(here, str(here), str(folder)),)
+        steps += (Relocate(here, str(here), str(folder)),)
     yield Folder(layout.at(layout.releases))
     yield Build(here, steps)
 
@@ -136,82 +128,81 @@ def _pip(folder: Path, *, compiles: bool) -> tuple[str, ...]:
 
 
 def _files(layout: Layout, release: Release, services: tuple[str, ...]) -> Iterator[Step]:
+    units = release.below("systemd")
     yield Folder(layout.at(layout.settings))
-    yield File(layout.at(layout.config), release.units["config.toml"], is_owners=True)
+    yield File(layout.at(layout.config), units["config.toml"], is_owners=True)
     for service in services:
-        unit = release.units[f"{service}.service"]
-        unit = unit.replace(HOME.encode(), str(layout.home).encode())
+        unit = units[f"{service}.service"].replace(HOME.encode(), str(layout.home).encode())
         yield File(layout.at(layout.unit(service)), unit)
-    yield File(layout.at(layout.users), release.units["jarvis-ear.sysusers"])
-    yield File(layout.at(layout.folders), release.units["jarvis-ear.tmpfiles"])
-    for name, page in release.pages.items():
+    yield File(layout.at(layout.users), units["jarvis-ear.sysusers"])
+    yield File(layout.at(layout.folders), units["jarvis-ear.tmpfiles"])
+    for name, page in release.below("docs").items():
         yield File(layout.at(layout.pages / name), page)
-    if catalog := release.units.get("jarvis-ear.catalog"):
-        leads_there = catalog.replace(DOCUMENTATION.encode(), str(layout.pages).encode())
-        yield File(layout.at(layout.catalog), leads_there)
+    if catalog := units.get("jarvis-ear.catalog"):
+        catalog = catalog.replace(DOCUMENTATION.encode(), str(layout.pages).encode())
+        yield File(layout.at(layout.catalog), catalog)
 
 
 def _credentials(
     layout: Layout,
-    facts: Facts,
+    machine: Machine,
     services: tuple[str, ...],
     credentials: Mapping[str, Credential],
 ) -> Iterator[Step]:
-    for is_sealed in sorted({credential.is_sealed for credential in credentials.values()}):
-        yield Folder(layout.at(layout.sealed if is_sealed else layout.secrets), mode=0o700)
+    folders = {False: layout.at(layout.credentials), True: layout.at(layout.encrypted)}
+    for is_encrypted in sorted({credential.is_encrypted for credential in credentials.values()}):
+        yield Folder(folders[is_encrypted], mode=0o700)
     for name, credential in credentials.items():
-        open_file, sealed = (layout.at(p / name) for p in (layout.secrets, layout.sealed))
-        wanted, unwanted = (sealed, open_file) if credential.is_sealed else (open_file, sealed)
-        yield File(wanted, credential.content, mode=CLOSED)
-        yield Gone(unwanted)
-    encrypted = facts.sealed - credentials.keys()
-    encrypted |= {name for name, credential in credentials.items() if credential.is_sealed}
+        yield File(folders[credential.is_encrypted] / name, credential.content, mode=0o600)
+        yield Remove(folders[not credential.is_encrypted] / name)
+    encrypted = machine.credentials.encrypted - credentials.keys()
+    encrypted |= {name for name, credential in credentials.items() if credential.is_encrypted}
     for service in services:
         yield _dropin(layout, service, encrypted)
 
 
-def _dropin(layout: Layout, service: str, sealed: AbstractSet[str]) -> Step:
+def _dropin(layout: Layout, service: str, encrypted: AbstractSet[str]) -> Step:
     """Return the step for the drop-in with all encrypted credentials of a service, old and new."""
-    path = layout.at(layout.sealed_dropin(service))
-    mine = [name for name in CREDENTIALS[service] if name in sealed]
+    path = layout.at(layout.credentials_dropin(service))
+    mine = [name for name in CREDENTIALS[service] if name in encrypted]
     if not mine:
-        return Gone(path)
-    lines = [f"LoadCredentialEncrypted={name}:{layout.sealed / name}" for name in mine]
+        return Remove(path)
+    lines = [f"LoadCredentialEncrypted={name}:{layout.encrypted / name}" for name in mine]
     return File(path, "\n".join(["[Service]", *lines, ""]).encode())
 
 
-def _made_known(layout: Layout, facts: Facts) -> Iterator[Step]:
+def _registered(layout: Layout, machine: Machine) -> Iterator[Step]:
     """Yield the steps that make the system read the written files."""
     if layout.is_staged:
         return
-    yield Run(("systemd-sysusers", str(layout.users)), always=not facts.has_user)
+    yield Run(("systemd-sysusers", str(layout.users)), always=not machine.has_user)
     yield Run(("systemd-tmpfiles", "--create", str(layout.folders)))
-    if facts.is_managed:
+    if machine.is_managed:
         yield Run(("systemctl", "daemon-reload"))
         yield Run(("journalctl", "--update-catalog"), may_fail=True)
 
 
-def _running(facts: Facts, services: tuple[str, ...]) -> Iterator[Step]:
-    if missing := tuple(service for service in services if service not in facts.enabled):
+def _running(machine: Machine, services: tuple[str, ...]) -> Iterator[Step]:
+    if missing := tuple(service for service in services if service not in machine.enabled):
         yield Enable(missing)
     for service in services:
-        yield _start(facts, service, can_return=facts.has_release)
+        yield _start(machine, service, can_roll_back=machine.has_release)
 
 
-def _start(facts: Facts, service: str, *, can_return: bool) -> StartUnit:
+def _start(machine: Machine, service: str, *, can_roll_back: bool) -> StartUnit:
     return StartUnit(
-        service, service in facts.active, can_return, is_starting=service in facts.starting
+        service, service in machine.active, can_roll_back, is_starting=service in machine.starting
     )
 
 
-def _stopped(facts: Facts) -> Iterator[Step]:
-    if not facts.is_managed or not facts.has_release:
+def _stopped(machine: Machine) -> Iterator[Step]:
+    if not machine.is_managed or not machine.has_release:
         return
-    services = (BACKEND, EAR) if facts.has_backend else (EAR,)
+    services = (BACKEND, EAR) if machine.has_backend else (EAR,)
     yield Run(("systemctl", "--quiet", "disable", "--now", *services), always=True, may_fail=True)
 
 
-def _ours(layout: Layout) -> Iterator[Path]:
+def _own_paths(layout: Layout) -> Iterator[Path]:
     for service in (EAR, BACKEND):
         yield layout.unit(service)
     yield from (layout.users, layout.folders, layout.catalog, layout.pages, layout.command)
@@ -226,23 +217,23 @@ def _shared_folders(layout: Layout) -> Iterator[Path]:
     yield from (layout.catalog.parents[1], layout.users.parent, layout.folders.parent)
 
 
-def _forgotten(facts: Facts) -> Iterator[Step]:
-    if facts.is_managed:
+def _unregistered(machine: Machine) -> Iterator[Step]:
+    if machine.is_managed:
         yield Run(("systemctl", "daemon-reload"))
         yield Run(("systemctl", "--quiet", "reset-failed", EAR, BACKEND), may_fail=True)
         yield Run(("journalctl", "--update-catalog"), may_fail=True)
 
 
-def _purged(layout: Layout, facts: Facts) -> Iterator[Step]:
+def _purged(layout: Layout, machine: Machine) -> Iterator[Step]:
     for service in (EAR, BACKEND):
-        yield Gone(layout.at(layout.sealed_dropin(service)))
-        yield GoneIfEmpty(layout.at(layout.sealed_dropin(service).parent))
+        yield Remove(layout.at(layout.credentials_dropin(service)))
+        yield Remove(layout.at(layout.credentials_dropin(service).parent), only_empty=True)
     for name in ALL_CREDENTIALS:
-        yield Gone(layout.at(layout.secrets / name))
-        yield Gone(layout.at(layout.sealed / name))
-    yield GoneIfEmpty(layout.at(layout.secrets))
-    yield GoneIfEmpty(layout.at(layout.sealed))
-    yield Gone(layout.at(layout.settings))
-    yield Gone(layout.at(layout.state))
-    if facts.has_user:
+        yield Remove(layout.at(layout.credentials / name))
+        yield Remove(layout.at(layout.encrypted / name))
+    yield Remove(layout.at(layout.credentials), only_empty=True)
+    yield Remove(layout.at(layout.encrypted), only_empty=True)
+    yield Remove(layout.at(layout.settings))
+    yield Remove(layout.at(layout.state))
+    if machine.has_user:
         yield Run(("userdel", USER), always=True)

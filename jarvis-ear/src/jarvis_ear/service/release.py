@@ -50,12 +50,16 @@ class Release:
 
     wheel: bytes = field(repr=False)
     """The packages, with locks, units and pages."""
-    locks: Mapping[str, bytes] = field(repr=False)
-    """The lock files, by name."""
-    units: Mapping[str, bytes] = field(repr=False)
-    """The files of ``systemd/``, by name."""
-    pages: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """The pages of ``docs/``, by name."""
+    files: Mapping[str, bytes] = field(repr=False)
+    """Locks, units (below ``systemd/``) and pages (below ``docs/``), by name."""
+
+    def below(self, folder: str) -> Mapping[str, bytes]:
+        """Return the files of ``systemd`` or ``docs``, by their names there."""
+        return {
+            name.removeprefix(f"{folder}/"): content
+            for name, content in self.files.items()
+            if name.startswith(f"{folder}/")
+        }
 
     @property
     def wheel_name(self) -> str:
@@ -70,13 +74,16 @@ class Release:
         return f"{__version__}-{digest.hexdigest()[:8]}"
 
 
-def of_what_runs() -> Release:
+def running_release() -> Release:
     """Make a release from the running packages."""
     shared = _shared()
-    locks = {name: (shared / name).read_bytes() for name in _locks(shared)}
-    units = {file.name: file.read_bytes() for file in sorted((shared / "systemd").iterdir())}
-    pages = {name: (shared / "docs" / name).read_bytes() for name in PAGES}
-    return Release(_wheel(locks, units, pages), locks, units, pages)
+    locks = (n for n in (DEVICE_LOCK, BACKEND_LOCK, JOURNAL_LOCK) if (shared / n).is_file())
+    files = {
+        **{name: (shared / name).read_bytes() for name in locks},
+        **{f"systemd/{f.name}": f.read_bytes() for f in sorted((shared / "systemd").iterdir())},
+        **{f"docs/{name}": (shared / "docs" / name).read_bytes() for name in PAGES},
+    }
+    return Release(_wheel(files), files)
 
 
 def _shared() -> Path:
@@ -86,23 +93,15 @@ def _shared() -> Path:
         if (place / DEVICE_LOCK).is_file() and all((place / n).is_dir() for n in FOLDERS):
             return place
     raise ServiceError(
-        f"neither {places[0]} nor {places[1]} holds {DEVICE_LOCK}, systemd/ and docs/: "
+        f"neither {places[0]} nor {places[1]} contains {DEVICE_LOCK}, systemd/ and docs/: "
         "expected a checkout, or a package installed by pip"
     )
 
 
-def _locks(shared: Path) -> Iterator[str]:
-    return (n for n in (DEVICE_LOCK, BACKEND_LOCK, JOURNAL_LOCK) if (shared / n).is_file())
-
-
-def _wheel(
-    locks: Mapping[str, bytes], units: Mapping[str, bytes], pages: Mapping[str, bytes]
-) -> bytes:
+def _wheel(files: Mapping[str, bytes]) -> bytes:
     stem = f"jarvis_ear-{__version__}"
     content = dict(_sources())
-    content |= {f"{stem}.data/data/{SHARE}/{name}": data for name, data in locks.items()}
-    content |= {f"{stem}.data/data/{SHARE}/systemd/{name}": data for name, data in units.items()}
-    content |= {f"{stem}.data/data/{SHARE}/docs/{name}": data for name, data in pages.items()}
+    content |= {f"{stem}.data/data/{SHARE}/{name}": data for name, data in files.items()}
     content |= {f"{stem}.dist-info/{name}": data.encode() for name, data in _metadata().items()}
     record = f"{stem}.dist-info/RECORD"
     content[record] = _record(content, record)

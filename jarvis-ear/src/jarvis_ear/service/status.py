@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from jarvis_ear.errors import ConfigError
 from jarvis_ear.mute import BUS, CLOCK, OWNER
-from jarvis_ear.service.facts import EAR, StoredCredentials
+from jarvis_ear.service.probe import BACKEND, EAR, StoredCredentials
 
 PROPERTIES: Final = (
     "LoadState",
@@ -34,73 +35,63 @@ class Findings:
     """Properties of the backend's unit."""
     report: Mapping[str, Any] | None = None
     """Health report of the running ear; None if there is no answer."""
-    refused: str = ""
+    refusal: str = ""
     """Why a running ear gives no report; empty: no reason known."""
-
-    kept: StoredCredentials = field(default_factory=StoredCredentials)
+    credentials: StoredCredentials = field(default_factory=StoredCredentials)
     """Which credentials are stored."""
-
-    @property
-    def is_well(self) -> bool:
-        """Whether the ear hears."""
-        return self.report is not None and bool(self.report["hearing"])
 
 
 def screen(findings: Findings) -> str:
     """Format the screen."""
     rows = [*_unit_rows(EAR, findings.ear), *_report_rows(findings.report)]
     if findings.backend.get("LoadState") == "loaded":
-        rows += _unit_rows("jarvis-backend", findings.backend)
-    rows.append(("credentials", _credentials(findings.kept)))
+        rows += _unit_rows(BACKEND, findings.backend)
+    rows.append(("credentials", _credentials(findings.credentials)))
     rows.append(("to do", advice(findings)))
     return "".join(f"{name:<16}{value}\n" for name, value in rows)
 
 
-def _credentials(kept: StoredCredentials) -> str:
+def _credentials(stored: StoredCredentials) -> str:
     """List the names of the stored credentials and how they are stored, but no content."""
-    names = [f"{name} ({_how(name, kept)})" for name in sorted(kept.stored)]
-    rest = [] if kept.is_complete else ["what is not encrypted is shown to root only"]
-    return ", ".join([*names, *rest]) or "none"
-
-
-def _how(name: str, kept: StoredCredentials) -> str:
-    return "encrypted" if name in kept.sealed else "for root only"
+    names = [
+        f"{name} ({'encrypted' if name in stored.encrypted else 'for root only'})"
+        for name in sorted(stored.names)
+    ]
+    if not stored.is_complete:
+        names.append("unencrypted ones are shown to root only")
+    return ", ".join(names) or "none"
 
 
 def advice(findings: Findings) -> str:
     """Return what a person should do now."""
+    return next(_problems(findings), "nothing: all is well")
+
+
+def _problems(findings: Findings) -> Iterator[str]:
+    """Yield advice for each problem, the most important one first."""
     ear, report = findings.ear, findings.report
     if ear.get("LoadState") != "loaded":
-        return "it is not installed: sudo jarvis-ear service install"
-    if ear.get("ExecMainStatus") == "78" and ear.get("ActiveState") != "active":
-        return "the configuration has a mistake: journalctl -u jarvis-ear -n 20; then restart it"
+        yield "it is not installed: sudo jarvis-ear service install"
     if ear.get("ActiveState") != "active":
-        return "it does not run: journalctl -u jarvis-ear -n 50; systemctl start jarvis-ear"
+        if ear.get("ExecMainStatus") == str(ConfigError.exit_status):
+            yield "the configuration has a mistake: journalctl -u jarvis-ear -n 20; then restart it"
+        yield "it does not run: journalctl -u jarvis-ear -n 50; systemctl start jarvis-ear"
     if report is None:
-        return findings.refused or "it runs and does not answer: journalctl -u jarvis-ear -n 50"
-    return _advice_to_a_running_ear(report)
-
-
-def _advice_to_a_running_ear(report: Mapping[str, Any]) -> str:
-    if muted_by := report.get("muted_by", ()):
-        return _advice_to_a_muted_ear(muted_by)
+        yield findings.refusal or "it runs but does not answer: journalctl -u jarvis-ear -n 50"
+        return
+    if report.get("muted_by"):
+        yield _muted_advice(report["muted_by"])
     if not report["hearing"]:
         if report.get("deaf_remedy"):
-            return f"it is deaf: {report['deaf_remedy']}"
-        return "it has no sound: jarvis-ear devices; journalctl -u jarvis-ear -n 20"
+            yield f"it is deaf: {report['deaf_remedy']}"
+        yield "it has no sound: jarvis-ear devices; journalctl -u jarvis-ear -n 20"
     if not report.get("connected"):
-        return _advice_to_one_without_backend(report)
-    return "nothing: all is well"
+        if reason := report.get("backend_reason"):
+            yield f"it hears but cannot use the backend: {reason}; {report['backend_remedy']}"
+        yield "it hears but cannot reach the backend: journalctl -u jarvis-ear -n 20"
 
 
-def _advice_to_one_without_backend(report: Mapping[str, Any]) -> str:
-    if not report.get("backend_reason"):
-        return "it hears and cannot reach the backend: journalctl -u jarvis-ear -n 20"
-    away = f"it hears and cannot use the backend: {report['backend_reason']}"
-    return f"{away}; {report['backend_remedy']}"
-
-
-def _advice_to_a_muted_ear(muted_by: Collection[str]) -> str:
+def _muted_advice(muted_by: Collection[str]) -> str:
     if OWNER in muted_by:
         return "it is muted by you: jarvis-ear unmute"
     if BUS in muted_by:
@@ -121,7 +112,7 @@ def _unit_rows(name: str, unit: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if unit.get("StatusText"):
         yield "  says", unit["StatusText"]
     if unit.get("NRestarts", "0") != "0":
-        yield "  restarts", f"{unit['NRestarts']} by itself"
+        yield "  restarts", f"{unit['NRestarts']} automatic"
     if unit.get("UnitFileState") not in ("enabled", None, ""):
         yield "  at boot", f"no ({unit['UnitFileState']})"
 

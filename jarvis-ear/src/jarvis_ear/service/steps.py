@@ -33,7 +33,7 @@ class File:
     """Whether an existing file belongs to the owner and is never overwritten."""
 
     def __str__(self) -> str:
-        unless = ", unless it is there" if self.is_owners else ""
+        unless = ", unless it exists" if self.is_owners else ""
         return f"write {self.path} ({self.mode:04o}{unless})"
 
 
@@ -49,35 +49,27 @@ class SymbolicLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Remove:
     """Remove a file, link or folder."""
 
     path: Path
+    only_empty: bool = False
+    """Keep a folder that is not empty."""
 
     def __str__(self) -> str:
-        return f"remove {self.path}"
+        return f"remove {self.path}{' if it is empty' if self.only_empty else ''}"
 
 
 @dataclass(frozen=True, slots=True)
-class GoneIfEmpty:
-    """Remove a folder if it is empty."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return f"remove {self.path} if it is empty"
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """Replace the path of a folder in its scripts, because it is used in another place."""
+class Relocate:
+    """Replace the path of an environment in its scripts, because it is used in another place."""
 
     folder: Path
-    was: str
-    will_be: str
+    old: str
+    new: str
 
     def __str__(self) -> str:
-        return f"make {self.folder} say that it is {self.will_be}"
+        return f"replace {self.old} by {self.new} in the scripts of {self.folder}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +88,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Enable:
-    """Enable services to start at boot."""
+    """Enable services to start at boot; this does not restart running services."""
 
     services: tuple[str, ...]
 
@@ -111,7 +103,7 @@ class StartUnit:
     service: str
     is_active: bool
     """Whether it runs already; then it is restarted only after a change."""
-    can_return: bool
+    can_roll_back: bool
     """Whether there is an earlier installation to roll back to."""
     is_starting: bool = False
     """Whether it is starting, or systemd restarts it because it fails."""
@@ -137,5 +129,5 @@ class Build:
 
 
 Step: TypeAlias = (
-    Folder | File | SymbolicLink | Gone | GoneIfEmpty | Moved | Run | Enable | StartUnit | Build
+    Folder | File | SymbolicLink | Remove | Relocate | Run | Enable | StartUnit | Build
 )

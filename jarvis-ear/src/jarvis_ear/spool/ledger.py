@@ -42,8 +42,8 @@ class Ledger:
         self._folder: PrivateFolder | None = None
         self._clock = clock
         self._warnings = Throttle(WARN_S, WARN_S)
-        self._before = b""
-        """Separates the next line from one that was cut short."""
+        self._separator = b""
+        """Newline after a line that was perhaps cut short."""
         self.unwritten = 0
         """Lines that are in the journal only."""
 
@@ -56,12 +56,12 @@ class Ledger:
         }
         if finished.chunks == 0:  # else it is known after playback
             heard, why = judge(finished)
-            fields |= _heard(heard, why)
+            fields |= {"heard": str(heard), "heard_reason": str(why)}
         self._write(finished.turn_id, fields)
 
     def heard(self, turn_id: str, heard: str, why: str) -> None:
         """Record how much of a reply was heard, and why not all of it, after its verdict."""
-        self._write(turn_id, _heard(heard, why))
+        self._write(turn_id, {"heard": str(heard), "heard_reason": str(why)})
 
     def committed(self, turn_id: str) -> bool:
         """Record a commit, and return whether that is on file."""
@@ -70,12 +70,15 @@ class Ledger:
     def recorded(self) -> Mapping[str, str]:
         """Return the turns of the newest lines with their verdict or stage; skip invalid lines."""
         found: dict[str, str] = {}
-        for line in self._tail().splitlines():
-            with suppress(ValueError, RecursionError, AttributeError, TypeError):
-                fields = json.loads(line)
-                turn_id, end = fields.get("turn"), fields.get("verdict", fields.get("stage"))
-                if isinstance(turn_id, str) and isinstance(end, str):
-                    found[turn_id] = end
+        with suppress(OSError):  # reported when a write fails
+            folder = self._open()
+            lines = b"\n".join(_tail(folder, name) for name in (OLD_FILE, FILE)).splitlines()
+            for line in lines:
+                with suppress(ValueError, RecursionError, AttributeError, TypeError):
+                    fields = json.loads(line)
+                    turn_id, end = fields.get("turn"), fields.get("verdict", fields.get("stage"))
+                    if isinstance(turn_id, str) and isinstance(end, str):
+                        found[turn_id] = end
         return found
 
     def close(self) -> None:
@@ -90,42 +93,33 @@ class Ledger:
             self._append((json.dumps({**line, **fields}) + "\n").encode())
         except OSError as error:
             self.unwritten += 1
-            words = ", ".join(f"{key} {value}" for key, value in fields.items())
-            fields = {"TURN_ID": turn_id}
-            _LOGGER.info("ledger: turn %s: %s", json.dumps(turn_id), words, extra=fields)
+            text = ", ".join(f"{key} {value}" for key, value in fields.items())
+            _LOGGER.info(
+                "ledger: turn %s: %s", json.dumps(turn_id), text, extra={"TURN_ID": turn_id}
+            )
             if self._warnings.allows(self._clock()):
-                fields = SPOOL_TROUBLE.fields(PLACE=self._path, REASON=_why(error))
-                words = "the ledger in %s cannot be written: %s"
-                _LOGGER.warning(words, self._path, _why(error), extra=fields)
+                reason = os_error_text(error)
+                extra = SPOOL_TROUBLE.fields(PLACE=self._path, REASON=reason)
+                text = "the ledger in %s cannot be written: %s"
+                _LOGGER.warning(text, self._path, reason, extra=extra)
             return False
         return True
 
     def _append(self, line: bytes) -> None:
-        before, self._before = self._before, b"\n"
-        folder = self._opened()
-        size = folder.append(FILE, before + line)
-        self._before = b""
+        separator, self._separator = self._separator, b"\n"
+        folder = self._open()
+        size = folder.append(FILE, separator + line)
+        self._separator = b""
         if size > MAX_BYTES:
             folder.move(FILE, folder, OLD_FILE)
 
-    def _tail(self) -> bytes:
-        try:
-            folder = self._opened()
-            return b"\n".join(_last(folder, name) for name in (OLD_FILE, FILE))
-        except OSError:
-            return b""  # reported when a write fails
-
-    def _opened(self) -> PrivateFolder:
+    def _open(self) -> PrivateFolder:
         if self._folder is None:
             self._folder = PrivateFolder(self._path)
         return self._folder
 
 
-def _heard(heard: str, why: str) -> dict[str, object]:
-    return {"heard": str(heard), "heard_reason": str(why)}
-
-
-def _last(folder: PrivateFolder, name: str) -> bytes:
+def _tail(folder: PrivateFolder, name: str) -> bytes:
     try:
         fd = folder.open(name, os.O_RDONLY)
     except OSError:
@@ -135,5 +129,6 @@ def _last(folder: PrivateFolder, name: str) -> bytes:
         return file.read(TAIL_BYTES)
 
 
-def _why(error: OSError) -> str:
+def os_error_text(error: OSError) -> str:
+    """Return the system's text for an error."""
     return os.strerror(error.errno).lower() if error.errno else str(error)

@@ -1,17 +1,16 @@
-"""Recovery: what a start finds in the folders of an earlier run."""
+"""Recovery: what a start does with the utterances of an earlier run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from jarvis_ear.delivery import utterance as record
-from jarvis_ear.delivery.events import Finished
+from jarvis_ear.delivery.events import Cause, Finished, Verdict
 from jarvis_ear.delivery.outbox import MAX_BYTES, MAX_UTTERANCES
-from jarvis_ear.delivery.recovery import CurrentRun, Recovered, dropped_for_newer, lost, recover
-from jarvis_ear.delivery.transitions import SpoolState
-from jarvis_ear.delivery.utterance import Past, Utterance
+from jarvis_ear.delivery.transitions import Guarantee, SpoolState
+from jarvis_ear.delivery.utterance import MAX_PCM_BYTES, Past, Utterance
 from jarvis_ear.paths import PrivateFolder
+from jarvis_ear.spool import record
 from jarvis_ear.spool.ledger import COMMITTED
 
 OPEN: Final = "tmp"
@@ -19,6 +18,28 @@ OPEN: Final = "tmp"
 
 MAX_FOUND: Final = 256
 """Files per folder that a start reads; the spool never leaves more than a tenth of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentRun:
+    """The run that finds the utterances."""
+
+    boot_id: str
+    now: float
+    """Seconds since boot."""
+    fresh_s: float
+    """Age from which an utterance is not sent."""
+    guarantee: Guarantee
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Utterances and verdicts left by an earlier run."""
+
+    utterances: tuple[Utterance, ...] = ()
+    """To be delivered, oldest first."""
+    ended: tuple[Finished, ...] = ()
+    """Verdicts not yet reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,115 +52,128 @@ class Place:
     """Bytes of sound in it, while it is open."""
 
 
+_ENDS: Final = {
+    SpoolState.NEW: (Verdict.EXPIRED, Cause.TOO_OLD),
+    SpoolState.SENT: (Verdict.IN_DOUBT, Cause.KILLED),
+    SpoolState.TAKEN: (Verdict.REPLY_LOST, Cause.KILLED),
+}
+
+
+def recover(state: SpoolState, header: record.Header, run: CurrentRun) -> Past | Finished:
+    """Return its past if it is to be sent, else its verdict. Of an earlier boot, it is too old."""
+    if header.boot_id == run.boot_id and 0 <= run.now - header.ended_at < run.fresh_s:
+        if state is SpoolState.NEW:
+            return Past.NEW
+        if state is SpoolState.SENT and run.guarantee is Guarantee.AT_LEAST_ONCE:
+            return Past.PERHAPS_RAN
+    return _finished(header.turn_id, *_ENDS[state])
+
+
 class SpoolScan:
     """Reads every file once. Created and used by one ``begin`` of the spool; network thread.
 
-    ``ours`` are files of this run, which are skipped. A file that cannot be read is skipped as
-    well; one that can be read but not moved still counts.
+    Files at ``known`` places belong to this run and are skipped. A file that cannot be read is
+    skipped as well; one that can be read but not moved still counts.
     """
 
     def __init__(
         self,
         folders: Mapping[str, PrivateFolder],
-        ours: Mapping[str, Place],
-        present: CurrentRun,
+        known: Mapping[str, Place],
+        run: CurrentRun,
         recorded: Mapping[str, str],
     ) -> None:
         self._folders = folders
-        self._present = present
+        self._run = run
         self._recorded = recorded
-        self.places = dict(ours)
+        self.places = dict(known)
         """Where each turn without a recorded verdict is."""
         self.foreign = 0
         """Files that are not records of the spool."""
 
-    def take(self) -> Recovered:
+    def recover(self) -> Recovered:
         """Return the utterances to deliver, oldest first, and the verdicts."""
-        found = list(self._left_behind())
-        waiting = [each for each in found if isinstance(each, Utterance)]
-        waiting.sort(key=lambda utterance: utterance.ended_at)
+        found = list(self._found())
+        utterances = [each for each in found if isinstance(each, Utterance)]
+        utterances.sort(key=lambda utterance: utterance.ended_at)
         return Recovered(
-            tuple(waiting), tuple(each for each in found if isinstance(each, Finished))
+            tuple(utterances), tuple(each for each in found if isinstance(each, Finished))
         )
 
-    def _left_behind(self) -> Iterator[Utterance | Finished]:
-        """Visit the furthest stage first: if a turn exists twice, that file counts."""
+    def _found(self) -> Iterator[Utterance | Finished]:
+        """Visit the furthest state first: if a turn exists twice, that file counts."""
         room = [MAX_UTTERANCES, MAX_BYTES]
         for folder in (SpoolState.TAKEN, SpoolState.SENT, SpoolState.NEW, OPEN):
             for name in reversed(self._records(str(folder))):  # the newest keep their place
-                found = self._look(Place(str(folder), name))
+                found = self._read(Place(str(folder), name))
                 if isinstance(found, Utterance):
                     room = [room[0] - 1, room[1] - len(found.wav)]
-                    yield found if min(room) >= 0 else dropped_for_newer(found.turn_id)
-                elif found is not None:
+                    if min(room) < 0:
+                        found = _finished(found.turn_id, Verdict.EXPIRED, Cause.OUTBOX_FULL)
+                if found is not None:
                     yield found
 
     def _records(self, folder: str) -> list[str]:
         with suppress(OSError):
             names = self._folders[folder].names()
-            ours = [name for name in names if record.NAME.fullmatch(name)]
-            self.foreign += len(names) - len(ours)
-            return ours[-MAX_FOUND:]
+            records = [name for name in names if record.NAME.fullmatch(name)]
+            self.foreign += len(names) - len(records)
+            return records[-MAX_FOUND:]
         return []
 
-    def _look(self, place: Place) -> Utterance | Finished | None:
+    def _read(self, place: Place) -> Utterance | Finished | None:
+        """Return what becomes of a file; None: nothing, because its turn is known."""
         try:
             data = self._folders[place.folder].read(
-                place.name, record.RECORD_HEADER_BYTES + record.MAX_PCM_BYTES + 1
+                place.name, record.RECORD_HEADER_BYTES + MAX_PCM_BYTES + 1
             )
         except OSError:  # a link, a folder, a pipe, or unreadable: not a record
             self.foreign += 1
             return None
-        return self._judge(place, data)
-
-    def _judge(self, place: Place, data: bytes) -> Utterance | Finished | None:
         try:
             header = record.read_header(data)
+            turn_id = header.turn_id
         except record.NotARecord:
-            header = None
-        turn_id = place.name[-8:] if header is None else header.turn_id
-        ours = self.places.get(turn_id)
-        if ours is not None and (ours.folder, ours.name) == (place.folder, place.name):
+            header, turn_id = None, place.name[-8:]
+        known, ended = self.places.get(turn_id), self._recorded.get(turn_id)
+        if known is not None and (known.folder, known.name) == (place.folder, place.name):
             return None  # an utterance in progress, or a finished one that could not be removed
-        known = self._recorded.get(turn_id)
-        if turn_id in self.places or known not in (None, COMMITTED):
-            self._remove(place)  # its verdict is known
+        if known is not None or ended not in (None, COMMITTED):
+            with suppress(OSError):
+                self._folders[place.folder].remove(place.name)
             return None
         self.places[turn_id] = place
         if header is None:
-            return lost(turn_id)
-        mark = SpoolState.NEW if place.folder == OPEN else SpoolState(place.folder)
-        if known == COMMITTED and mark is SpoolState.NEW:
-            mark = SpoolState.SENT
-        if mark is not SpoolState.NEW and isinstance(
-            end := recover(mark, header, self._present), Finished
-        ):
-            return end
-        return self._read(place, data, mark)
+            return _finished(turn_id, Verdict.FAILED, Cause.TORN)
+        state = SpoolState.NEW if place.folder == OPEN else SpoolState(place.folder)
+        if ended == COMMITTED and state is SpoolState.NEW:
+            state = SpoolState.SENT
+        return self._recover(place, data, state, header)
 
-    def _read(self, place: Place, data: bytes, mark: SpoolState) -> Utterance | Finished:
-        header = record.read_header(data)
+    def _recover(
+        self, place: Place, data: bytes, state: SpoolState, header: record.Header
+    ) -> Utterance | Finished:
+        past = recover(state, header, self._run)
+        if isinstance(past, Finished) and state is not SpoolState.NEW:
+            return past
         try:
-            utterance = record.read(data, Past.NEW)
+            utterance = record.read(data)
         except record.Torn:
-            return lost(header.turn_id)
-        past = recover(mark, header, self._present)
+            return _finished(header.turn_id, Verdict.FAILED, Cause.TORN)
         if isinstance(past, Finished):
             return past
         if place.folder == OPEN:
-            self._promote(header.turn_id, place)
+            self._move_to_new(header.turn_id, place.name)
         return replace(utterance, past=past)
 
-    def _promote(self, turn_id: str, place: Place) -> None:
+    def _move_to_new(self, turn_id: str, name: str) -> None:
         with suppress(OSError):
-            self._folders[OPEN].move(place.name, self._folders[SpoolState.NEW])
-            self._replaced(Place(str(SpoolState.NEW), place.name))
-            self.places[turn_id] = Place(str(SpoolState.NEW), place.name)
+            self._folders[OPEN].move(name, self._folders[SpoolState.NEW])
+            new = Place(str(SpoolState.NEW), name)
+            # forget another turn whose file had this name: its end must not touch this one
+            self.places = {turn: place for turn, place in self.places.items() if place != new}
+            self.places[turn_id] = new
 
-    def _replaced(self, place: Place) -> None:
-        """Forget another turn whose file had this name: its end must not touch ours."""
-        self.places = {turn: other for turn, other in self.places.items() if other != place}
 
-    def _remove(self, place: Place) -> None:
-        with suppress(OSError):
-            self._folders[place.folder].remove(place.name)
+def _finished(turn_id: str, verdict: Verdict, cause: Cause) -> Finished:
+    return Finished(turn_id, verdict, cause.value, 0)

@@ -19,7 +19,8 @@ Send: TypeAlias = Callable[[socket.socket, str], None]
 class Notifier:
     """Connection to the service manager. Owned by the main thread. Never blocks, never raises.
 
-    A message that cannot be sent at once is dropped and counted (``dropped``).
+    A message that cannot be sent at once is dropped and counted (``dropped``). With an empty
+    address there is no service manager, and nothing is sent.
     """
 
     def __init__(self, address: str, send: Send) -> None:
@@ -34,6 +35,8 @@ class Notifier:
 
     def tell(self, *assignments: str) -> None:
         """Send assignments such as ``READY=1`` in one message."""
+        if not self._address:
+            return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
                 line.setblocking(False)  # noqa: FBT003 - the standard library's signature
@@ -43,34 +46,19 @@ class Notifier:
             self.dropped += 1
 
 
-class NoNotifier:
-    """Notifier that sends nothing, for use without a service manager. Any thread may use it."""
-
-    def counters(self) -> Mapping[str, int]:
-        """Return a count of zero."""
-        return {"notifications_dropped": 0}
-
-    def tell(self, *assignments: str) -> None:
-        """Do nothing."""
-
-
-AnyNotifier: TypeAlias = Notifier | NoNotifier
-
-
-def open_notifier(environ: MutableMapping[str, str]) -> AnyNotifier:
+def open_notifier(environ: MutableMapping[str, str]) -> Notifier:
     """Make the notifier that ``environ`` asks for. Call it before any thread starts.
 
     It removes the address from the environment, which is not safe while threads run. The address
     stays there only for the systemd library, which reads it at every call.
     """
-    said = environ.get(ADDRESS, "")
-    if said[:1] not in ("/", "@"):
-        environ.pop(ADDRESS, None)
-        return NoNotifier()
-    send = _library()
+    address = environ.get(ADDRESS, "")
+    send = _library() if address[:1] in ("/", "@") else None
     if send is None:
-        del environ[ADDRESS]
-    return Notifier("\0" + said[1:] if said[0] == "@" else said, send or _datagram)
+        environ.pop(ADDRESS, None)
+    if address[:1] not in ("/", "@"):
+        return Notifier("", _datagram)
+    return Notifier("\0" + address[1:] if address[0] == "@" else address, send or _datagram)
 
 
 def watchdog_s(environ: MutableMapping[str, str]) -> float:

@@ -10,15 +10,15 @@ from typing import Final
 
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.hearing.events import State
-from jarvis_ear.systemd.notify import AnyNotifier
+from jarvis_ear.systemd.notify import Notifier
 
-LONGEST: Final = 120
+MAX_REASON: Final = 120
 """Maximum characters of a reason; the log has the full text."""
 
 _STATES: Final[Mapping[State, str]] = {
     State.IDLE: "listening",
     State.LISTENING: "heard the wake word",
-    State.CAPTURING: "capturing a sentence",
+    State.CAPTURING: "capturing an utterance",
     State.THINKING: "thinking",
     State.SPEAKING: "speaking",
     State.FOLLOW_UP: "listening for a follow-up",
@@ -66,13 +66,13 @@ class Condition:
 
 def status(condition: Condition) -> str:
     """Return a short description, which stays the same until something changes."""
-    said = [_ear(condition), condition.backend]
+    parts = [_ear(condition), condition.backend]
     if condition.speaker:
-        said.append(f"no loudspeaker ({_short(condition.speaker)})")
+        parts.append(f"no loudspeaker ({_short(condition.speaker)})")
     stuck = [part for part in condition.stuck if condition.hearing or part != "sound"]
     if stuck:
-        said.append(f"stuck: {', '.join(stuck)}")
-    line = ", ".join(filter(None, said))
+        parts.append(f"stuck: {', '.join(stuck)}")
+    line = ", ".join(filter(None, parts))
     return f"{line}; {condition.reload}" if condition.reload else line
 
 
@@ -102,12 +102,12 @@ def _deaf(condition: Condition) -> str:
 
 
 def _short(reason: str) -> str:
-    """Return the first part of a reason, cut to ``LONGEST`` characters."""
+    """Return the first part of a reason, cut to ``MAX_REASON`` characters."""
     first = reason.partition("\n")[0].partition("; ")[0]
-    return first if len(first) <= LONGEST else f"{first[: LONGEST - 3]}..."
+    return first if len(first) <= MAX_REASON else f"{first[: MAX_REASON - 3]}..."
 
 
-PATIENCE_S: Final = 2.0
+GRACE_S: Final = 2.0
 """Seconds; a link that is replaced, or connects for the first time, is down for less."""
 
 
@@ -122,21 +122,21 @@ class BackendOutage:
     ) -> None:
         self._monotonic = monotonic
         self._wall = wall
-        self._gone_at: float | None = None
+        self._down_at: float | None = None
         self._since = ""
 
     def look(self, *, connected: bool, refused: bool) -> str:
         """Return what is wrong with the backend, or nothing. Called several times a second."""
         if connected:
-            self._gone_at = None
+            self._down_at = None
             return ""
-        if self._gone_at is None:
-            self._gone_at = self._monotonic()
+        if self._down_at is None:
+            self._down_at = self._monotonic()
             self._since = f"{self._wall():%H:%M}"
         if refused:
             return "the backend does not accept the password"
-        away_s = self._monotonic() - self._gone_at
-        return f"backend away since {self._since}" if away_s >= PATIENCE_S else ""
+        down_s = self._monotonic() - self._down_at
+        return f"backend away since {self._since}" if down_s >= GRACE_S else ""
 
 
 class _Phase(Enum):
@@ -156,10 +156,7 @@ class Service:
     """
 
     def __init__(
-        self,
-        notifier: AnyNotifier,
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, notifier: Notifier, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._notifier = notifier
         self._monotonic = monotonic
@@ -168,14 +165,14 @@ class Service:
 
     def starting(self) -> None:
         """Report that the program starts."""
-        self._say_status("starting: loading the models")
+        self._send_status("starting: loading the models")
 
     def look(self, condition: Condition, watchdog: Watchdog) -> None:
         """Report the current condition. Called several times a second."""
         if self._phase is _Phase.STOPPING:
             return
-        self._say_status(status(condition))
-        if self._is_over(condition):
+        self._send_status(status(condition))
+        if self._is_complete(condition):
             self._phase = _Phase.RUNNING
             self._notifier.tell("READY=1", f"STATUS={self._status}")
         if watchdog.is_due():
@@ -195,13 +192,13 @@ class Service:
             self._phase = _Phase.STOPPING
             self._notifier.tell("STOPPING=1", "STATUS=stopping")
 
-    def _is_over(self, condition: Condition) -> bool:
+    def _is_complete(self, condition: Condition) -> bool:
         """Whether the start or reload that the service manager waits for is complete."""
         if self._phase is _Phase.STARTING:
             return condition.is_ready
         return self._phase is _Phase.RELOADING and not condition.reload_waits
 
-    def _say_status(self, words: str) -> None:
-        if words != self._status:
-            self._status = words
-            self._notifier.tell(f"STATUS={words}")
+    def _send_status(self, text: str) -> None:
+        if text != self._status:
+            self._status = text
+            self._notifier.tell(f"STATUS={text}")

@@ -12,11 +12,11 @@ from jarvis_ear.wires.json_fields import read_object, write_object
 
 PATH: Final = "/ws"
 
-MODULES: Final = ("vision", "audio", "tactile", "action")
-"""Modules that can be switched. `audio` is the microphone of an ear."""
-
 MICROPHONE: Final = "audio"
 """The module for the microphone of an ear."""
+
+MODULES: Final = ("vision", MICROPHONE, "tactile", "action")
+"""Modules that can be switched."""
 
 STATUS_CHANGED: Final = "module_status_changed"
 
@@ -82,8 +82,11 @@ def decode(payload: Mapping[str, Any]) -> Message:
         case {"type": "module_control"}:
             raise RemoteProtocolError("module_control without module and enabled")
         case {"type": str(kind)} if kind:
+            data, timestamp = payload.get("data", {}), payload.get("timestamp")
+            if not isinstance(data, dict):
+                raise RemoteProtocolError(f"data is {type(data).__name__}; expected an object")
             more = {name: value for name, value in payload.items() if name not in _OWN}
-            return Event(kind, _data(payload), _timestamp(payload), more)
+            return Event(kind, data, timestamp if isinstance(timestamp, str) else "", more)
     raise RemoteProtocolError("a message without a type; expected text")
 
 
@@ -126,7 +129,7 @@ def announced(agent_id: str, *, enabled: bool, by: Sequence[str], now_s: float) 
 
 
 def microphone_order(message: Message) -> bool | None:
-    """Return the ordered microphone state if ``message`` is an order to ears, else None.
+    """Return the microphone state that ``message`` orders all ears to take, or None.
 
     A bus reports a switched module in the same form in which an ear reports its own. An event that
     names an ear is such a report: no ear obeys it.
@@ -153,11 +156,6 @@ def pong(now_s: float) -> dict[str, Any]:
 def stamp(now_s: float) -> str:
     """Return seconds since 1970 as ISO 8601."""
     return datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds")
-
-
-def write(payload: Mapping[str, Any]) -> str:
-    """Return the frame for ``payload``."""
-    return write_object(payload)
 
 
 def sign(payload: Mapping[str, Any], key: bytes, now_s: float) -> dict[str, Any]:
@@ -196,26 +194,14 @@ def _seconds(timestamp: object) -> float:
         return float("-inf")
 
 
-def _data(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    data = payload.get("data", {})
-    if not isinstance(data, dict):
-        raise RemoteProtocolError(f"data is {type(data).__name__}; expected an object")
-    return data
-
-
-def _timestamp(payload: Mapping[str, Any]) -> str:
-    timestamp = payload.get("timestamp", "")
-    return timestamp if isinstance(timestamp, str) else ""
-
-
-SEEN_LETTERS: Final = 10_000
+MAX_SEEN: Final = 10_000
 """Signatures that are remembered; more within a minute mean an attack on the bus."""
 
 
 class MessageSigner:
     """Signs outgoing messages and checks incoming ones, each once. Owned by one loop.
 
-    Bound: ``SEEN_LETTERS`` signatures. Policy: one more is refused until the oldest is stale.
+    Bound: ``MAX_SEEN`` signatures. Policy: one more is refused until the oldest is stale.
     """
 
     def __init__(self, key: bytes | None, now: Callable[[], float]) -> None:
@@ -226,21 +212,18 @@ class MessageSigner:
 
     def write(self, payload: Mapping[str, Any]) -> str:
         """Return the frame for ``payload``."""
-        if self._key is None:
-            return write(payload)
-        return write(sign(payload, self._key, self._now()))
+        signed = payload if self._key is None else sign(payload, self._key, self._now())
+        return write_object(signed)
 
     def check(self, payload: Mapping[str, Any]) -> None:
         """Return if ``payload`` is authentic and new, else raise RemoteProtocolError."""
         if self._key is None:
             return
-        signature = check(payload, self._key, self._now())
-        self._forget_stale()
-        if signature in self._seen or len(self._seen) >= SEEN_LETTERS:
-            raise RemoteProtocolError("Repeated message; expected each one once")
-        self._seen[signature] = self._now()
-
-    def _forget_stale(self) -> None:
-        stale = self._now() - 2 * WINDOW_S  # a sender's clock may be one window ahead
+        now = self._now()
+        signature = check(payload, self._key, now)
+        stale = now - 2 * WINDOW_S  # a sender's clock may be one window ahead
         while self._seen and (oldest := next(iter(self._seen))) and self._seen[oldest] < stale:
             del self._seen[oldest]
+        if signature in self._seen or len(self._seen) >= MAX_SEEN:
+            raise RemoteProtocolError("Repeated message; expected each one once")
+        self._seen[signature] = now

@@ -8,14 +8,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from jarvis_ear.errors import RemoteProtocolError
 
-__all__ = [
-    "MAX_TEXT",
-    "RemoteProtocolError",
-    "read_fields",
-    "read_object",
-    "write_fields",
-    "write_object",
-]
+__all__ = ["RemoteProtocolError", "Vocabulary", "printable", "read_object", "write_object"]
 
 MAX_TEXT: Final = 64 * 1024
 """Characters of one text message: many times what a reply or an event needs."""
@@ -83,8 +76,9 @@ class Vocabulary(Generic[M]):
     """Messages of one side of a wire, by ``type``. Immutable: any thread may use it."""
 
     def __init__(self, kinds: Mapping[str, type[M]]) -> None:
-        self._kinds = dict(kinds)
-        self._types: dict[type[Any], str] = {kind: name for name, kind in self._kinds.items()}
+        self.kinds = kinds
+        """Class of each message, by its ``type``."""
+        self._types: dict[type[Any], str] = {kind: name for name, kind in kinds.items()}
 
     def encode(self, message: M) -> str:
         """Return the text frame for ``message``."""
@@ -94,9 +88,9 @@ class Vocabulary(Generic[M]):
         """Return the message of the text frame, or raise ``RemoteProtocolError``."""
         payload = read_object(text)
         name = payload.get("type")
-        kind = self._kinds.get(name) if isinstance(name, str) else None
+        kind = self.kinds.get(name) if isinstance(name, str) else None
         if kind is None:
-            raise RemoteProtocolError(f"unknown type; expected one of {', '.join(self._kinds)}")
+            raise RemoteProtocolError(f"unknown type; expected one of {', '.join(self.kinds)}")
         return read_fields(kind, payload)
 
 

@@ -9,27 +9,21 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class AudioStart:
-    """Ear: an utterance follows. An open one under this name is discarded."""
-
-    agent_id: str
+    """Ear: an utterance follows. An open one is discarded."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """Ear: a part of the sound file. The backend joins the bytes of all parts."""
+    """Ear: the whole utterance."""
 
-    agent_id: str
     audio: bytes
-    """One complete WAV file, because an utterance is uploaded in one message."""
-    seq: int
-    """Number of the message in the utterance, from 0."""
+    """One complete WAV file."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioPart:
     """Ear: a part of the utterance, which may still be in progress."""
 
-    agent_id: str
     offset: int
     """Where it begins in the utterance, in bytes. Parts follow each other without a gap."""
     pcm: bytes
@@ -40,14 +34,10 @@ class AudioPart:
 class AudioEnd:
     """Ear: the utterance is complete. From here on the backend may run it."""
 
-    agent_id: str
-
 
 @dataclass(frozen=True, slots=True)
 class Ping:
     """Ear: a ping."""
-
-    agent_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +102,7 @@ class TtsDone:
     """Backend: no more chunks follow."""
 
     total_chunks: int
-    """Number of sentences that were tried, which may exceed the number of chunks."""
+    """Number of chunks that the backend tried to make: some may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +111,13 @@ class BackendError:
 
     text: str
     """The backend's text, without control characters. For a log at DEBUG, never spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMessage:
+    """Backend: this message, or this turn, could not be used. As WebSocket wires spell it."""
+
+    message: str
 
 
 ToBackend: TypeAlias = AudioStart | AudioChunk | AudioPart | AudioEnd | Ping

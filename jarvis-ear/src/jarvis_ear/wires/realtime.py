@@ -10,20 +10,11 @@ from typing import Any, Final, TypeAlias, assert_never
 import aiohttp
 
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
+from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.units import FRAME_BYTES
 from jarvis_ear.wires import messages as ear
-from jarvis_ear.wires.dialect import (
-    Endpoint,
-    Fence,
-    Frame,
-    PingFrame,
-    PongFrame,
-    number_of,
-    numbered,
-    slices,
-)
-from jarvis_ear.wires.json_fields import printable, read_object, write_object
+from jarvis_ear.wires.dialect import Dialect, Endpoint, Frame, Handshake, slices
+from jarvis_ear.wires.json_fields import read_object, write_object
 from jarvis_ear.wires.socketio import MAX_INDEX, media_type
 
 PATH: Final = "/ws/realtime"
@@ -131,31 +122,26 @@ def decode(text: str) -> ToClient:
 def _parts(message: ToClient) -> tuple[str, dict[str, Any]]:
     match message:
         case RealtimeStatus(state, None, _):
-            return "status", {"state": state.value}
+            return "status", {"state": state}
         case RealtimeStatus(state, code, text):
-            return "status", {"state": state.value, "code": code, "message": text}
+            return "status", {"state": state, "code": code, "message": text}
         case RealtimeTranscript(text, is_final):
             return "transcript", {"text": text, "is_final": is_final}
         case Response(text):
             return "response", {"text": text}
-    return "audio", {"format": message.format, "size": message.size}
+        case Audio(media_type, size):
+            return "audio", {"format": media_type, "size": size}
+        case _:
+            assert_never(message)
 
 
 def _status(payload: Mapping[str, Any]) -> RealtimeStatus:
-    message = payload.get("message", "")
-    try:
-        state = RealtimeState(payload.get("state", ""))
-    except ValueError:
-        raise RemoteProtocolError("a status of an unknown state") from None
-    return RealtimeStatus(state, _code(payload), message if isinstance(message, str) else "")
-
-
-def _code(payload: Mapping[str, Any]) -> Code | None:
-    """Return the code, or None: rejecting an unknown failure would hide it."""
-    try:
-        return Code(str(payload.get("code")))
-    except ValueError:
-        return None
+    """Read a status. Rejecting an unknown code would hide a failure, so it counts as none."""
+    state, code, text = payload.get("state"), payload.get("code"), payload.get("message", "")
+    if state not in list(RealtimeState):
+        raise RemoteProtocolError("a status of an unknown state")
+    known = Code(code) if code in list(Code) else None
+    return RealtimeStatus(RealtimeState(state), known, text if isinstance(text, str) else "")
 
 
 SLICE_BYTES: Final = 10 * FRAME_BYTES
@@ -168,66 +154,35 @@ _PHRASES: Final[Mapping[Code, str]] = {
 """Error texts of the causes that delivery knows."""
 
 
-class RealtimeDialect:
-    """Translates for one connection. Pure; owned by the link."""
+class RealtimeDialect(Dialect):
+    """Translates for one connection; open once the backend has reported that it records."""
 
-    def __init__(self, agent_id: str) -> None:
-        self._agent_id = agent_id
-        self._fence = Fence()
+    def __init__(self) -> None:
+        super().__init__()
         self._announced: Audio | None = None
-        self._sentences = 0  # announced ones: one with invalid sound is missing, but counts
-        self.is_open = False
-        """Whether the backend has reported its first state, recording."""
+        self._chunks = 0  # announced ones: one with invalid sound is missing, but counts
 
-    def hello(self) -> tuple[Frame, ...]:
-        """Send nothing: the backend begins."""
-        return ()
+    def _sound(self, pcm: bytes) -> tuple[Frame, ...]:
+        return tuple(pcm_to_wav(part) for part in slices(pcm, SLICE_BYTES))
 
-    def say(self, message: ear.ToBackend) -> tuple[Frame, ...]:
-        """Return the frames for ``message``."""
-        match message:
-            case ear.Ping():
-                return (numbered(self._fence.ping()),)
-            case ear.AudioStart():
-                return (numbered(self._fence.put_up()),)
-            case ear.AudioPart(_, _, pcm):
-                return tuple(pcm_to_wav(piece) for piece in slices(pcm, SLICE_BYTES))
-            case ear.AudioEnd():
-                self._announced, self._sentences = None, 0
-                return (encode_end(),)
-            case ear.AudioChunk():
-                raise LocalProtocolError("this wire takes an utterance in parts")
-            case _:
-                assert_never(message)
+    def _end(self) -> tuple[Frame, ...]:
+        self._announced, self._chunks = None, 0
+        return (encode_end(),)
 
-    def hear(self, frame: Frame) -> tuple[ear.FromBackend, ...]:
-        """Return the messages of a frame from the backend."""
-        match frame:
-            case str():
-                return self._words(decode(frame))
-            case bytes():
-                return self._sentence(frame)
-            case PongFrame():
-                started = self._fence.pong(number_of(frame))
-                return (ear.Listening(self._agent_id), ear.Pong()) if started else (ear.Pong(),)
-            case PingFrame():
-                return ()
-            case _:
-                assert_never(frame)
-
-    def _words(self, message: ToClient) -> tuple[ear.FromBackend, ...]:
+    def _text(self, frame: str) -> tuple[ear.FromBackend, ...]:
+        message = decode(frame)
         match message:
             case RealtimeStatus(state, code, text):
                 return self._status(state, code, text)
             case RealtimeTranscript(text, True):
-                return (ear.Transcript(printable(text)),)
+                return (ear.Transcript(text),)
             case RealtimeTranscript(text):
-                return (ear.PartialTranscript(printable(text)),)
+                return (ear.PartialTranscript(text),)
             case Response(text):
-                return (ear.Answer(printable(text)),)
+                return (ear.Answer(text),)
             case Audio():
                 self._announced = message
-                self._sentences += 1
+                self._chunks += 1
                 return ()
             case _:
                 assert_never(message)
@@ -242,31 +197,31 @@ class RealtimeDialect:
             case RealtimeState.TRANSCRIBING | RealtimeState.RESPONDING:
                 return (ear.Processing(),)
             case RealtimeState.IDLE:
-                return (ear.TtsDone(min(self._sentences, MAX_INDEX + 1)),)
+                return (ear.TtsDone(min(self._chunks, MAX_INDEX + 1)),)
             case RealtimeState.ERROR:
                 known = _PHRASES.get(code) if code is not None else None
-                return (ear.BackendError(printable(known or text or "error")),)
+                return (ear.BackendError(known or text or "error"),)
             case _:
                 assert_never(state)
 
-    def _sentence(self, audio: bytes) -> tuple[ear.FromBackend, ...]:
+    def _speech(self, frame: bytes) -> tuple[ear.FromBackend, ...]:
         announced, self._announced = self._announced, None
         if announced is None:
             raise RemoteProtocolError("sound that was not announced; expected an audio event first")
-        if announced.size != len(audio):
-            raise RemoteProtocolError(f"{len(audio)} bytes of sound; expected {announced.size}")
-        index = self._sentences - 1
+        if announced.size != len(frame):
+            raise RemoteProtocolError(f"{len(frame)} bytes of sound; expected {announced.size}")
+        index = self._chunks - 1
         if index > MAX_INDEX:
-            raise RemoteProtocolError(f"sentence {index}; expected at most {MAX_INDEX}")
+            raise RemoteProtocolError(f"chunk {index}; expected at most {MAX_INDEX}")
         kind = announced.format if "/" in announced.format else f"audio/{announced.format}"
-        return (ear.TtsChunk(index, media_type(kind), audio),)
+        return (ear.TtsChunk(index, media_type(kind), frame),)
 
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """Characters of a subprotocol (RFC 6455, 4.1, after RFC 2616, 2.2)."""
 
 
-class RealtimeHandshake:
+class RealtimeHandshake(Handshake):
     """Opens the WebSocket with the token as subprotocol, which the backend echoes."""
 
     def __init__(self, url: str, path: str = "") -> None:
@@ -275,8 +230,5 @@ class RealtimeHandshake:
     async def find(self, _session: aiohttp.ClientSession, token: str | None) -> Endpoint:
         """Return the endpoint, or raise ``RemoteProtocolError``."""
         if token is not None and not _TOKEN.fullmatch(token):
-            raise RemoteProtocolError("the backend gives a token that cannot be a subprotocol")
+            raise RemoteProtocolError("the backend's token cannot be a subprotocol")
         return Endpoint(self._address, subprotocol=token)
-
-    async def leave(self, _session: aiohttp.ClientSession) -> None:
-        """Send nothing: a reset of the connection is enough."""

@@ -5,10 +5,9 @@ Pure: translates an event name and a payload to a message, and back. Invalid inp
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
 from jarvis_ear.wires.json_fields import printable
@@ -48,7 +47,7 @@ MAX_FRAME_BYTES: Final = 5 * 1024 * 1024
 """Largest frame; at one byte more the backend closes the connection without a message."""
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
-"""Largest message taken from the backend: a sentence of 2000 letters spoken at 24 kHz fits."""
+"""Largest message taken from the backend: a chunk of 2000 letters spoken at 24 kHz fits."""
 
 MAX_INDEX: Final = 511
 """Highest index of a chunk: more than any reply that a person listens to."""
@@ -65,7 +64,8 @@ _ESCAPED: Final = 6  # JSON may write one character as \uXXXX (outside the BMP: 
 
 _CONTENT_TYPE: Final = re.compile(r"[A-Za-z0-9.+-]{1,32}/[A-Za-z0-9.+-]{1,32}(;[ -~]{0,64})?")
 
-Payload = dict[str, str | int]
+Payload: TypeAlias = dict[str, str | int]
+Fields: TypeAlias = Mapping[str, Any]
 
 
 def base64_length(raw_bytes: int) -> int:
@@ -79,19 +79,26 @@ def frame_length(agent_id: str, audio_bytes: int) -> int:
     return _FRAME_OVERHEAD + _SEQ_DIGITS + name + base64_length(audio_bytes)
 
 
-def encode(message: ToBackend) -> tuple[str, Payload]:
-    """Return name and payload of the event for ``message``."""
+def encode(message: ToBackend, agent_id: str) -> tuple[str, Payload]:
+    """Return name and payload of the event for ``message`` of the ear ``agent_id``."""
+    if not isinstance(agent_id, str) or not 0 < len(agent_id) <= MAX_AGENT_ID:
+        raise LocalProtocolError("an agentId is text of 1 to 64 letters")
     match message:
-        case AudioStart(agent_id):
-            return AUDIO_START, {"agentId": _agent_id(agent_id)}
-        case AudioChunk(agent_id, audio, seq):
-            return AUDIO_CHUNK, _audio_chunk(_agent_id(agent_id), audio, seq)
+        case AudioStart():
+            return AUDIO_START, {"agentId": agent_id}
+        case AudioChunk(audio):
+            if (length := frame_length(agent_id, len(audio))) > MAX_FRAME_BYTES:
+                raise LocalProtocolError(
+                    f"frame of {length} bytes; expected at most {MAX_FRAME_BYTES}"
+                )
+            letters = base64.b64encode(audio).decode("ascii")
+            return AUDIO_CHUNK, {"agentId": agent_id, "audio": letters, "seq": 0}
         case AudioPart():
             raise LocalProtocolError("this wire takes an utterance whole")
-        case AudioEnd(agent_id):
-            return AUDIO_END, {"agentId": _agent_id(agent_id)}
-        case Ping(agent_id):
-            return PING, {"agentId": _agent_id(agent_id)}
+        case AudioEnd():
+            return AUDIO_END, {"agentId": agent_id}
+        case Ping():
+            return PING, {"agentId": agent_id}
         case _:
             assert_never(message)
 
@@ -101,101 +108,24 @@ def decode(event: str, payload: object = None) -> FromBackend:
     decoder = _DECODERS.get(event)
     if decoder is None:
         raise RemoteProtocolError(f"unknown event {printable(event[:40])!r} from the backend")
-    fields = _mapping(event, payload)
+    fields = {} if payload is None else payload
+    if not isinstance(fields, dict):
+        raise RemoteProtocolError(f"{event} with {type(payload).__name__}; expected an object")
     named = fields.get("agentId")
-    if event != ERROR and not (named is None or _is_agent_id(named)):
-        raise RemoteProtocolError(f"{event} with an agentId that is not one")
+    if event != ERROR and not (
+        named is None or (isinstance(named, str) and len(named) <= MAX_AGENT_ID)
+    ):
+        raise RemoteProtocolError(f"{event} with an invalid agentId")
     return decoder(fields)
 
 
 def is_for_another(agent_id: str, payload: object = None) -> bool:
     """Whether an event with ``payload`` names an ear other than ``agent_id``.
 
-    Every event may name one. Without a name it is for the ear that holds the connection.
+    Every event may name one. Without a name it is for the ear that has the connection.
     """
     named = payload.get("agentId") if isinstance(payload, dict) else None
     return isinstance(named, str) and named != agent_id
-
-
-def _is_agent_id(named: object) -> bool:
-    return isinstance(named, str) and len(named) <= MAX_AGENT_ID
-
-
-def _agent_id(agent_id: str) -> str:
-    if not isinstance(agent_id, str) or not 0 < len(agent_id) <= MAX_AGENT_ID:
-        raise LocalProtocolError("an agentId is text of 1 to 64 letters")
-    return agent_id
-
-
-def _audio_chunk(agent_id: str, audio: bytes, seq: int) -> Payload:
-    length = frame_length(agent_id, len(audio))
-    if length > MAX_FRAME_BYTES:
-        raise LocalProtocolError(f"a frame of {length} bytes; the backend takes {MAX_FRAME_BYTES}")
-    return {"agentId": agent_id, "audio": base64.b64encode(audio).decode("ascii"), "seq": seq}
-
-
-def _mapping(event: str, payload: object) -> Mapping[str, object]:
-    if payload is None:
-        return {}
-    if not isinstance(payload, dict):
-        raise RemoteProtocolError(f"{event} with {type(payload).__name__}; expected an object")
-    return payload
-
-
-def _listening(payload: Mapping[str, object]) -> FromBackend:
-    agent_id = payload.get("agentId")
-    return Listening(agent_id if isinstance(agent_id, str) else None)
-
-
-def _processing(_payload: Mapping[str, object]) -> FromBackend:
-    return Processing()
-
-
-def _pong(_payload: Mapping[str, object]) -> FromBackend:
-    return Pong()
-
-
-def _transcript(payload: Mapping[str, object]) -> FromBackend:
-    return Transcript(_text(payload, "text"))
-
-
-def _thinking(payload: Mapping[str, object]) -> FromBackend:
-    return Thinking(_text(payload, "provider"))
-
-
-def _tts_chunk(payload: Mapping[str, object]) -> FromBackend:
-    index = _count(payload, "index", MAX_INDEX)
-    return TtsChunk(index, _content_type(payload), _audio(payload))
-
-
-def _tts_done(payload: Mapping[str, object]) -> FromBackend:
-    return TtsDone(_count(payload, "totalChunks", MAX_INDEX + 1))
-
-
-def _error(payload: Mapping[str, object]) -> FromBackend:
-    """Accept any payload: rejecting a malformed failure would turn it into a success."""
-    text = payload.get("error")
-    if not isinstance(text, str):
-        return BackendError("")
-    return BackendError(printable(text[:MAX_TEXT]))
-
-
-def _text(payload: Mapping[str, object], key: str) -> str:
-    text = payload.get(key)
-    if not isinstance(text, str):
-        raise RemoteProtocolError(f"{key} is {type(text).__name__}; expected text")
-    if len(text) > MAX_TEXT:
-        raise RemoteProtocolError(f"{key} of {len(text)} letters; expected at most {MAX_TEXT}")
-    return printable(text)
-
-
-def _count(payload: Mapping[str, object], key: str, most: int) -> int:
-    count = payload.get(key)
-    if not isinstance(count, int) or isinstance(count, bool):
-        raise RemoteProtocolError(f"{key} is {type(count).__name__}; expected a whole number")
-    if not 0 <= count <= most:
-        raise RemoteProtocolError(f"{key} is out of range; expected 0 to {most}")
-    return count
 
 
 def media_type(content_type: str) -> str:
@@ -205,30 +135,51 @@ def media_type(content_type: str) -> str:
     return content_type
 
 
-def _content_type(payload: Mapping[str, object]) -> str:
-    return media_type(_text(payload, "contentType"))
+def _error(fields: Fields) -> FromBackend:
+    """Accept any payload: rejecting a malformed failure would turn it into a success."""
+    text = fields.get("error")
+    return BackendError(printable(text[:MAX_TEXT]) if isinstance(text, str) else "")
 
 
-def _audio(payload: Mapping[str, object]) -> bytes:
-    letters = payload.get("audio")
+def _text(fields: Fields, key: str) -> str:
+    text = fields.get(key)
+    if not isinstance(text, str):
+        raise RemoteProtocolError(f"{key} is {type(text).__name__}; expected text")
+    if len(text) > MAX_TEXT:
+        raise RemoteProtocolError(f"{key} of {len(text)} letters; expected at most {MAX_TEXT}")
+    return printable(text)
+
+
+def _count(fields: Fields, key: str, most: int) -> int:
+    count = fields.get(key)
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise RemoteProtocolError(f"{key} is {type(count).__name__}; expected a whole number")
+    if not 0 <= count <= most:
+        raise RemoteProtocolError(f"{key} is out of range; expected 0 to {most}")
+    return count
+
+
+def _audio(fields: Fields) -> bytes:
+    letters = fields.get("audio")
     if not isinstance(letters, str):
         raise RemoteProtocolError(f"audio is {type(letters).__name__}; expected base64 text")
     if not 0 < len(letters) <= MAX_MESSAGE_BYTES:
         raise RemoteProtocolError(f"audio of {len(letters)} letters; expected 1 to 8 MiB")
     try:
-        audio = base64.b64decode(letters, validate=True)
-    except (binascii.Error, ValueError) as error:
+        return base64.b64decode(letters, validate=True)
+    except ValueError as error:
         raise RemoteProtocolError("audio is not base64") from error
-    return audio
 
 
-_DECODERS: Final[Mapping[str, Callable[[Mapping[str, object]], FromBackend]]] = {
-    LISTENING: _listening,
-    PROCESSING: _processing,
-    TRANSCRIPT: _transcript,
-    THINKING: _thinking,
-    TTS_CHUNK: _tts_chunk,
-    TTS_DONE: _tts_done,
+_DECODERS: Final[Mapping[str, Callable[[Fields], FromBackend]]] = {
+    LISTENING: lambda fields: Listening(fields.get("agentId")),
+    PROCESSING: lambda _: Processing(),
+    TRANSCRIPT: lambda fields: Transcript(_text(fields, "text")),
+    THINKING: lambda fields: Thinking(_text(fields, "provider")),
+    TTS_CHUNK: lambda fields: TtsChunk(
+        _count(fields, "index", MAX_INDEX), media_type(_text(fields, "contentType")), _audio(fields)
+    ),
+    TTS_DONE: lambda fields: TtsDone(_count(fields, "totalChunks", MAX_INDEX + 1)),
     ERROR: _error,
-    PONG: _pong,
+    PONG: lambda _: Pong(),
 }

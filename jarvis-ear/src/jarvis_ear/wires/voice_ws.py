@@ -1,16 +1,24 @@
 """The voice channel ``/ws/voice``: codec, dialect and handshake."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
 import aiohttp
 
-from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
-from jarvis_ear.units import FRAME_BYTES, SAMPLE_BYTES
+from jarvis_ear.units import FRAME_BYTES
 from jarvis_ear.wires import messages as ear
-from jarvis_ear.wires.dialect import Endpoint, Fence, Frame, SpokenPcm, slices
-from jarvis_ear.wires.json_fields import Vocabulary, printable
+from jarvis_ear.wires.dialect import (
+    Dialect,
+    Endpoint,
+    Frame,
+    Handshake,
+    PongFrame,
+    ReplyChunks,
+    bearer,
+    check_pcm,
+    slices,
+)
+from jarvis_ear.wires.json_fields import Vocabulary
 
 PATH: Final = "/ws/voice"
 
@@ -36,35 +44,11 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceWsPong:
-    """Server: the answer to a ping."""
-
-
-@dataclass(frozen=True, slots=True)
 class AudioReceived:
     """Server: a binary frame has arrived."""
 
     bytes: int = 0
     """Length of that frame; 0 if the server does not report it."""
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceWsProcessing:
-    """Server: the utterance has arrived and is being processed."""
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceWsTranscript:
-    """Server: the transcript."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceWsReply:
-    """Server: the text of the reply; its speech follows in binary frames."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,144 +61,104 @@ class Done:
     """Server: the answer is complete."""
 
 
-@dataclass(frozen=True, slots=True)
-class VoiceWsError:
-    """Server: this message, or this turn, could not be used."""
-
-    message: str
-
-
 ToServer: TypeAlias = VoiceWsPing | VoiceWsStart | End | Interrupt
 ToClient: TypeAlias = (
-    VoiceWsPong
+    ear.Pong
     | AudioReceived
-    | VoiceWsProcessing
-    | VoiceWsTranscript
-    | VoiceWsReply
+    | ear.Processing
+    | ear.Transcript
+    | ear.Answer
     | Interrupted
     | Done
-    | VoiceWsError
+    | ear.ErrorMessage
 )
 
-TO_SERVER: Final[Mapping[str, type[ToServer]]] = {
-    "ping": VoiceWsPing,
-    "start": VoiceWsStart,
-    "end": End,
-    "interrupt": Interrupt,
-}
+TO_SERVER: Final = Vocabulary[ToServer](
+    {"ping": VoiceWsPing, "start": VoiceWsStart, "end": End, "interrupt": Interrupt}
+)
 """Messages of clients, by ``type``."""
 
-TO_CLIENT: Final[Mapping[str, type[ToClient]]] = {
-    "pong": VoiceWsPong,
-    "audio_received": AudioReceived,
-    "processing": VoiceWsProcessing,
-    "transcript": VoiceWsTranscript,
-    "reply": VoiceWsReply,
-    "interrupted": Interrupted,
-    "done": Done,
-    "error": VoiceWsError,
-}
-"""Messages of the server, by ``type``."""
+TO_CLIENT: Final = Vocabulary[ToClient](
+    {
+        "pong": ear.Pong,
+        "audio_received": AudioReceived,
+        "processing": ear.Processing,
+        "transcript": ear.Transcript,
+        "reply": ear.Answer,
+        "interrupted": Interrupted,
+        "done": Done,
+        "error": ear.ErrorMessage,
+    }
+)
+"""Messages of the server, by ``type``. The speech of a reply follows in binary frames."""
 
-_FROM_CLIENT: Final = Vocabulary[ToServer](TO_SERVER)
-_FROM_SERVER: Final = Vocabulary[ToClient](TO_CLIENT)
+decode_from_client = TO_SERVER.decode
+decode_from_server = TO_CLIENT.decode
 
 
 def encode(message: ToServer | ToClient) -> str:
     """Return the text frame for ``message``."""
     if isinstance(message, ToServer):
-        return _FROM_CLIENT.encode(message)
-    return _FROM_SERVER.encode(message)
+        return TO_SERVER.encode(message)
+    return TO_CLIENT.encode(message)
 
 
-def decode_from_client(text: str) -> ToServer:
-    """Return the message of the client's frame ``text``."""
-    return _FROM_CLIENT.decode(text)
-
-
-def decode_from_server(text: str) -> ToClient:
-    """Return the message of the server's frame ``text``."""
-    return _FROM_SERVER.decode(text)
-
-
-PART_BYTES = 5 * FRAME_BYTES
+PART_BYTES: Final = 5 * FRAME_BYTES
 """100 ms: about 300 messages for the longest utterance, even if it is uploaded at once."""
 
 
-class VoiceWsDialect:
-    """Translates for one connection. Pure; owned by the link."""
+class VoiceWsDialect(Dialect):
+    """Translates for one connection; open once the backend has answered the first ping."""
 
-    def __init__(self, agent_id: str) -> None:
-        self._agent_id = agent_id
-        self._fence = Fence()
-        self._spoken = SpokenPcm()
-        self.is_open = False
-        """Whether the backend has answered the first ping."""
+    def __init__(self) -> None:
+        super().__init__()
+        self._reply = ReplyChunks()
 
     def hello(self) -> tuple[Frame, ...]:
         """Send a ping, to check that the server speaks this wire."""
-        return self.say(ear.Ping(self._agent_id))
-
-    def say(self, message: ear.ToBackend) -> tuple[Frame, ...]:
-        """Return the frames for ``message``."""
-        match message:
-            case ear.Ping():
-                self._fence.ping()
-                return (encode(VoiceWsPing()),)
-            case ear.AudioStart():
-                self._fence.put_up()
-                return (encode(VoiceWsStart()), encode(VoiceWsPing()))
-            case ear.AudioPart(_, _, pcm):
-                return slices(pcm, PART_BYTES)
-            case ear.AudioEnd():
-                self._spoken = SpokenPcm()
-                return (encode(End()),)
-            case ear.AudioChunk():
-                raise LocalProtocolError("this wire takes an utterance in parts")
-            case _:
-                assert_never(message)
+        return self.say(ear.Ping())
 
     def hear(self, frame: Frame) -> tuple[ear.FromBackend, ...]:
-        """Return the messages of a frame from the backend."""
-        if isinstance(frame, bytes):
-            return self._speech(frame)
-        if isinstance(frame, str):
-            return self._words(decode_from_server(frame))
-        return ()
+        """Return the messages of a frame; a pong of the WebSocket itself answers nothing."""
+        return () if isinstance(frame, PongFrame) else super().hear(frame)
 
-    def _speech(self, pcm: bytes) -> tuple[ear.FromBackend, ...]:
-        if len(pcm) % SAMPLE_BYTES:
-            raise RemoteProtocolError(f"{len(pcm)} bytes of sound; PCM16 needs an even count")
-        return self._spoken.add(pcm)
+    def _ping(self, _number: int) -> Frame:
+        return encode(VoiceWsPing())
 
-    def _words(  # noqa: PLR0911 - one case for each message of the wire
-        self, message: ToClient
-    ) -> tuple[ear.FromBackend, ...]:
+    def _start(self) -> tuple[Frame, ...]:
+        return (encode(VoiceWsStart()),)
+
+    def _sound(self, pcm: bytes) -> tuple[Frame, ...]:
+        return slices(pcm, PART_BYTES)
+
+    def _end(self) -> tuple[Frame, ...]:
+        self._reply = ReplyChunks()
+        return (encode(End()),)
+
+    def _speech(self, frame: bytes) -> tuple[ear.FromBackend, ...]:
+        return self._reply.add(check_pcm(frame))
+
+    def _text(self, frame: str) -> tuple[ear.FromBackend, ...]:
+        message = decode_from_server(frame)
         match message:
-            case VoiceWsPong():
+            case ear.Pong():
                 self.is_open = True
-                started = self._fence.pong()
-                return (ear.Listening(self._agent_id), ear.Pong()) if started else (ear.Pong(),)
+                return self._pong(self._pongs + 1)
             case AudioReceived():
                 return ()
-            case VoiceWsProcessing():
-                return (ear.Processing(),)
-            case VoiceWsTranscript(text):
-                return (ear.Transcript(printable(text)),)
-            case VoiceWsReply(text):
-                return (ear.Answer(printable(text)),)
+            case ear.Processing() | ear.Transcript() | ear.Answer():
+                return (message,)
             case Done():
-                rest = self._spoken.rest()
-                return (*rest, ear.TtsDone(self._spoken.pieces))
+                return self._reply.finish()
             case Interrupted():
                 return (ear.BackendError("interrupted"),)
-            case VoiceWsError(text):
-                return (ear.BackendError(printable(text)),)
+            case ear.ErrorMessage(text):
+                return (ear.BackendError(text),)
             case _:
                 assert_never(message)
 
 
-class VoiceWsHandshake:
+class VoiceWsHandshake(Handshake):
     """Opens the WebSocket at its address, with the token if there is one."""
 
     def __init__(self, url: str, path: str = "") -> None:
@@ -222,8 +166,4 @@ class VoiceWsHandshake:
 
     async def find(self, _session: aiohttp.ClientSession, token: str | None) -> Endpoint:
         """Return the endpoint."""
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return Endpoint(self._address, headers)
-
-    async def leave(self, _session: aiohttp.ClientSession) -> None:
-        """Send nothing: a reset of the connection is enough."""
+        return Endpoint(self._address, bearer(token))

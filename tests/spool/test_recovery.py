@@ -1,13 +1,14 @@
 import pytest
 
 from jarvis_ear.delivery.events import Cause, Finished, Verdict
-from jarvis_ear.delivery.recovery import CurrentRun, Guarantee, dropped_for_newer, lost, recover
-from jarvis_ear.delivery.transitions import AT_LEAST_ONCE, AT_MOST_ONCE, SpoolState
-from jarvis_ear.delivery.utterance import Header, Past
+from jarvis_ear.delivery.transitions import AT_LEAST_ONCE, AT_MOST_ONCE, Guarantee, SpoolState
+from jarvis_ear.delivery.utterance import Past
+from jarvis_ear.spool.record import Header
+from jarvis_ear.spool.recovery import CurrentRun, recover
 
 
-def present(now=110.0, boot="this", promise=Guarantee.AT_MOST_ONCE):
-    return CurrentRun(boot, now, 30.0, promise)
+def present(now=110.0, boot="this", guarantee=Guarantee.AT_MOST_ONCE):
+    return CurrentRun(boot, now, 30.0, guarantee)
 
 
 def left(mark, **now):
@@ -39,20 +40,17 @@ def test_what_was_committed_is_in_doubt_and_never_sent_again(now):
 
 def test_at_least_once_sends_it_again_while_it_is_fresh():
     again = Guarantee.AT_LEAST_ONCE
-    assert left(SpoolState.SENT, promise=again) is Past.PERHAPS_RAN
-    assert left(SpoolState.SENT, promise=again, now=130.0) == ended(Verdict.IN_DOUBT, Cause.KILLED)
+    assert left(SpoolState.SENT, guarantee=again) is Past.PERHAPS_RAN
+    assert left(SpoolState.SENT, guarantee=again, now=130.0) == ended(
+        Verdict.IN_DOUBT, Cause.KILLED
+    )
 
 
-@pytest.mark.parametrize("promise", list(Guarantee))
-def test_of_what_the_backend_had_only_the_reply_is_lost(promise):
-    assert left(SpoolState.TAKEN, promise=promise) == ended(Verdict.REPLY_LOST, Cause.KILLED)
-
-
-def test_what_is_not_whole_and_what_finds_no_room_is_told():
-    assert lost("t1") == ended(Verdict.FAILED, Cause.TORN)
-    assert dropped_for_newer("t1") == ended(Verdict.EXPIRED, Cause.OUTBOX_FULL)
+@pytest.mark.parametrize("guarantee", list(Guarantee))
+def test_of_what_the_backend_had_only_the_reply_is_lost(guarantee):
+    assert left(SpoolState.TAKEN, guarantee=guarantee) == ended(Verdict.REPLY_LOST, Cause.KILLED)
 
 
 def test_each_promise_has_its_table():
-    assert Guarantee.AT_MOST_ONCE.moves is AT_MOST_ONCE
-    assert Guarantee.AT_LEAST_ONCE.moves is AT_LEAST_ONCE
+    assert Guarantee.AT_MOST_ONCE.transitions is AT_MOST_ONCE
+    assert Guarantee.AT_LEAST_ONCE.transitions is AT_LEAST_ONCE

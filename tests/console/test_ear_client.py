@@ -20,12 +20,12 @@ async def until(happens):
 
 
 def scene(run, folder, story):
-    """Hold on to the ear in ``folder`` while ``story`` happens."""
+    """Run a client of the ear in ``folder`` during ``story``."""
 
     async def play():
         feed = Feed()
         task = asyncio.create_task(
-            EarClient(lambda: [folder / "nowhere", folder / "feed"], feed).run()
+            EarClient(lambda: [folder / "nowhere", folder / "control"], feed).run()
         )
         try:
             await story(feed)
@@ -54,28 +54,28 @@ def test_it_copies_the_ear_and_survives_its_restart(run, tmp_path):
     scene(run, tmp_path, story)
 
 
-def test_an_ear_that_says_nothing_is_let_go(run, tmp_path, monkeypatch, caplog):
+def test_a_silent_ear_is_disconnected(run, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(module, "SILENCE_S", 0.05)
 
     async def story(feed):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
-            silent.bind(str(tmp_path / "feed"))
+            silent.bind(str(tmp_path / "control"))
             silent.listen()
-            await until(lambda: "has said nothing" in ear_of(feed).get("why", ""))
+            await until(lambda: "has sent nothing" in ear_of(feed).get("why", ""))
 
     scene(run, tmp_path, story)
-    assert caplog.text.count("has said nothing") == 1
+    assert caplog.text.count("has sent nothing") == 1
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"x" * 2**20])
-def test_what_cannot_be_understood_is_let_go(run, tmp_path, line):
+def test_an_ear_that_sends_invalid_data_is_disconnected(run, tmp_path, line):
     async def story(feed):
         async def babble(_reader, writer):
             writer.write(line)
             await asyncio.wait([asyncio.create_task(writer.drain())], timeout=0.2)
             writer.close()
 
-        async with await asyncio.start_unix_server(babble, tmp_path / "feed"):
-            await until(lambda: "cannot be understood" in ear_of(feed).get("why", ""))
+        async with await asyncio.start_unix_server(babble, tmp_path / "control"):
+            await until(lambda: "sent invalid data" in ear_of(feed).get("why", ""))
 
     scene(run, tmp_path, story)

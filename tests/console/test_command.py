@@ -34,7 +34,7 @@ def console(tmp_path):
         process.communicate()
 
 
-def test_it_says_once_where_it_is_and_ends_at_a_signal(console):
+def test_it_prints_its_address_once_and_ends_at_a_signal(console):
     process = console("--port", "0")
     address = process.stdout.readline().strip()
     page, _, token = address.partition("#token=")
@@ -49,7 +49,7 @@ def test_it_says_once_where_it_is_and_ends_at_a_signal(console):
     assert err == "no ear to show: it is not running\n"
 
 
-def test_a_port_that_is_taken_is_one_clear_error(console):
+def test_a_port_in_use_is_one_clear_error(console):
     with socket.create_server(("127.0.0.1", 0)) as other:
         process = console("--port", str(other.getsockname()[1]))
         _, err = process.communicate(timeout=20)
@@ -59,7 +59,7 @@ def test_a_port_that_is_taken_is_one_clear_error(console):
     assert "Traceback" not in err
 
 
-def test_the_browser_is_led_to_it_without_the_token_in_any_argument(console, tmp_path):
+def test_the_browser_opens_it_without_the_token_in_any_argument(console, tmp_path):
     said = tmp_path / "said"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$@" > {said}.new && mv {said}.new {said}\n')
@@ -81,7 +81,7 @@ def test_the_browser_is_led_to_it_without_the_token_in_any_argument(console, tmp
     assert not page.exists()
 
 
-def test_a_wrong_option_is_told(console):
+def test_an_unknown_option_is_reported(console):
     process = console("--prot", "1")
     _, err = process.communicate(timeout=20)
     assert process.returncode == 78

@@ -1,6 +1,10 @@
-"""What somebody is still saying, as far as a link has it."""
+"""Utterances: captured ones, and drafts that are still being spoken."""
 
-from jarvis_ear.delivery.utterance import MAX_HEARD, MAX_PCM_BYTES, Draft
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from jarvis_ear.delivery.utterance import MAX_MESSAGES, MAX_PCM_BYTES, CapturedAudio, Draft
 from jarvis_ear.wires.messages import Listening, Pong, Processing, Transcript
 
 
@@ -8,14 +12,14 @@ def test_each_link_gets_it_from_the_beginning_and_then_what_is_new():
     draft = Draft("t1")
     assert not draft.on_link
     assert draft.add(0, b"abcd")
-    assert draft.news() == (0, b"abcd")
+    assert draft.take_unsent() == (0, b"abcd")
     assert draft.on_link
     assert draft.add(4, b"ef")
-    assert (draft.sent_bytes, draft.news()) == (4, (4, b"ef"))
-    assert draft.news() == (6, b"")
+    assert (draft.sent_bytes, draft.take_unsent()) == (4, (4, b"ef"))
+    assert draft.take_unsent() == (6, b"")
     draft.lose_link()
     assert not draft.on_link
-    assert draft.news() == (0, b"abcdef")
+    assert draft.take_unsent() == (0, b"abcdef")
 
 
 def test_a_gap_is_found_out_and_so_is_a_sentence_without_end():
@@ -29,23 +33,23 @@ def test_a_gap_is_found_out_and_so_is_a_sentence_without_end():
 def test_it_knows_what_begins_as_it_did():
     draft = Draft("t1")
     draft.add(0, b"abcd")
-    draft.news()
+    draft.take_unsent()
     draft.add(4, b"zz")  # not on the link yet
-    assert draft.begins(b"abcdef")
-    assert not draft.begins(b"abc")
-    assert not draft.begins(b"abXdef")
+    assert draft.is_prefix_of(b"abcdef")
+    assert not draft.is_prefix_of(b"abc")
+    assert not draft.is_prefix_of(b"abXdef")
 
 
 def test_what_the_backend_says_is_kept_for_its_turn_within_bounds():
     draft = Draft("t1")
     for message in (Pong(), Listening("den")):
         draft.hear(message)
-    assert draft.heard == [Listening("den")]
+    assert draft.messages == [Listening("den")]
     assert not draft.taken
-    for _ in range(2 * MAX_HEARD):
+    for _ in range(2 * MAX_MESSAGES):
         draft.hear(Listening("den"))
     draft.hear(Transcript("hi"))
-    assert len(draft.heard) == MAX_HEARD
+    assert len(draft.messages) == MAX_MESSAGES
     assert draft.taken
 
 
@@ -54,4 +58,11 @@ def test_what_a_backend_has_begun_to_run_is_remembered_beyond_the_link():
     draft.hear(Processing())
     draft.lose_link()
     assert draft.taken
-    assert draft.heard == []
+    assert draft.messages == []
+
+
+def test_it_is_a_value_that_nobody_changes():
+    captured = CapturedAudio(b"\x00\x01", "t1", 12.5)
+    assert captured == CapturedAudio(b"\x00\x01", "t1", 12.5)
+    with pytest.raises(FrozenInstanceError):
+        captured.spoken_at = 99.0

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from jarvis_backend.config import Limits
-from jarvis_backend.endpoints import socket
-from jarvis_backend.endpoints.socket import PeerGone, WireSocket
+from jarvis_backend.endpoints import websocket
+from jarvis_backend.endpoints.websocket import PeerGone, WireSocket
 
 
 class StuckSocket:
@@ -24,14 +24,14 @@ class StuckSocket:
 
 
 def test_a_client_that_takes_nothing_is_given_up(run, monkeypatch):
-    monkeypatch.setattr(socket, "SEND_S", 0.05)
+    monkeypatch.setattr(websocket, "SEND_S", 0.05)
 
     async def scene():
         line = WireSocket(StuckSocket(), Limits(), time.monotonic)
         assert await line.receive() == "still here"
         for _ in range(2):
             with pytest.raises(PeerGone):
-                await line.say("hello")
+                await line.send("hello")
         with pytest.raises(PeerGone):
             await line.receive()
         await line.close()

@@ -1,21 +1,24 @@
-"""Facts: the paths of an installed service, and the current state of the machine."""
+"""Probe: the paths of an installation, and the state of the machine that it depends on."""
 
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pwd import getpwnam
 from typing import Final
 
-from jarvis_ear.errors import ServiceError
+from jarvis_ear.errors import JarvisEarError, ServiceError
 
 EAR: Final = "jarvis-ear"
 BACKEND: Final = "jarvis-backend"
 
 USER: Final = EAR
 """The user of the service, and the group whose members may use its control socket."""
+
+HOME: Final = "/opt/jarvis-ear"
+"""Home in the unit files; an installation with another home replaces it there."""
 
 PASSWORD: Final = "jarvis-password"  # noqa: S105 - the name of the credential
 JWT_SECRET: Final = "jarvis-jwt-secret"  # noqa: S105 - the name of the credential
@@ -38,9 +41,6 @@ CREDENTIALS: Final[Mapping[str, tuple[str, ...]]] = {
 ALL_CREDENTIALS: Final = tuple(dict.fromkeys((*CREDENTIALS[EAR], *CREDENTIALS[BACKEND])))
 """All credentials without duplicates."""
 
-HOME: Final = "/opt/jarvis-ear"
-"""Home in the unit files; an installation with another home replaces it there."""
-
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -58,9 +58,9 @@ class Layout:
     """Folder of the ear's options."""
     state: Path = Path("/var/lib/jarvis-ear")
     """Folder of the ear's persistent state: mute and ledger."""
-    secrets: Path = Path("/etc/credstore")
+    credentials: Path = Path("/etc/credstore")
     """Folder in which the service manager looks for credentials."""
-    sealed: Path = Path("/etc/credstore.encrypted")
+    encrypted: Path = Path("/etc/credstore.encrypted")
     """Folder in which it looks for encrypted credentials."""
     overrides: Path = Path("/etc/systemd/system")
     """Folder of this machine's drop-ins."""
@@ -93,7 +93,7 @@ class Layout:
         """Return the unit file of a service."""
         return self.library / "systemd" / "system" / f"{service}.service"
 
-    def sealed_dropin(self, service: str) -> Path:
+    def credentials_dropin(self, service: str) -> Path:
         """Return the drop-in that makes a service load encrypted credentials."""
         return self.overrides / f"{service}.service.d" / "50-credentials.conf"
 
@@ -138,10 +138,15 @@ RUNNING: Final = ("active", "reloading", "refreshing")
 STARTING: Final = "activating"
 """State of a unit that starts, or waits for its restart after a failure."""
 
-ANSWER_S: Final = 30.0
+ENABLED: Final = "enabled"
+"""State of a unit file that starts at boot."""
+
+_NO_MANAGER: Final = "the service manager does not answer: is systemd running?"
+
+COMMAND_S: Final = 30.0
 """Time-out in seconds; none of the commands takes a second."""
 
-_ASK_PYTHON: Final = """\
+_PYTHON_PROBE: Final = """\
 import sys
 try:
     import ensurepip, venv
@@ -154,8 +159,19 @@ print(sys.implementation.cache_tag, sys.base_prefix)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """State of the machine that a plan depends on. A value."""
+class StoredCredentials:
+    """Names of the stored credentials. A value."""
+
+    names: frozenset[str] = frozenset()
+    encrypted: frozenset[str] = frozenset()
+    """Encrypted ones among ``names``."""
+    is_complete: bool = True
+    """Whether all of them could be listed; only root can do so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """State of the machine. A value."""
 
     python: str
     """The interpreter that makes the environment."""
@@ -169,10 +185,7 @@ class Facts:
     """Services that are starting, or that systemd restarts because they fail."""
     enabled: frozenset[str] = frozenset()
     """Services that start at boot."""
-    stored: frozenset[str] = frozenset()
-    """Stored credentials."""
-    sealed: frozenset[str] = frozenset()
-    """Encrypted ones among ``stored``."""
+    credentials: StoredCredentials = field(default_factory=StoredCredentials)
     releases: tuple[Path, ...] = ()
     """Environments of this and earlier releases."""
     has_user: bool = False
@@ -184,38 +197,26 @@ class Facts:
     """Whether the journal library can be built: a compiler and the headers are installed."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCredentials:
-    """Names of the stored credentials. A value."""
-
-    stored: frozenset[str] = frozenset()
-    sealed: frozenset[str] = frozenset()
-    """Encrypted ones among ``stored``."""
-    is_complete: bool = True
-    """Whether all of them could be listed; only root can do so."""
-
-
-def look(layout: Layout) -> Facts:
-    """Return the facts of this machine. Changes nothing; without root, some facts are missing."""
+def probe(layout: Layout) -> Machine:
+    """Return the state of this machine. Changes nothing; without root, some of it is missing."""
     python, tag = _python()
     is_managed = MANAGER.is_dir() and not layout.is_staged
-    services = (EAR, BACKEND)
-    states = {s: _state(s) if is_managed else "" for s in services}
-    kept = credentials(layout)
-    return Facts(
+    services = (EAR, BACKEND) if is_managed else ()
+    units = {s: unit_properties(s, "ActiveState", "UnitFileState") for s in services}
+    return Machine(
         python=python,
         python_tag=tag,
         is_managed=is_managed,
-        active=frozenset(s for s in services if states[s] in RUNNING),
-        starting=frozenset(s for s in services if states[s] == STARTING),
-        enabled=frozenset(s for s in services if is_managed and _systemctl("is-enabled", s)),
-        stored=kept.stored,
-        sealed=kept.sealed,
+        active=frozenset(s for s in services if units[s].get("ActiveState") in RUNNING),
+        starting=frozenset(s for s in services if units[s].get("ActiveState") == STARTING),
+        enabled=frozenset(s for s in services if units[s].get("UnitFileState") == ENABLED),
+        credentials=stored_credentials(layout),
         releases=tuple(sorted(layout.at(layout.releases).glob("*"))),
         has_user=_has_user() and not layout.is_staged,
         has_backend=layout.at(layout.unit(BACKEND)).exists(),
         has_release=layout.at(layout.current).is_symlink(),
-        builds_journal=_builds_journal(),
+        builds_journal=all(shutil.which(tool) for tool in ("gcc", "pkg-config"))
+        and not run(("pkg-config", "--exists", "libsystemd", "python3")).returncode,
     )
 
 
@@ -225,7 +226,7 @@ def _python() -> tuple[str, str]:
         path = shutil.which(name)
         if path is None:
             continue
-        done = _said((path, "-I", "-c", _ASK_PYTHON))
+        done = run((path, "-I", "-c", _PYTHON_PROBE))
         tag, _, prefix = done.stdout.strip().partition(" ")
         if done.returncode:
             reasons.append(f"{path} {done.stderr.strip()}")
@@ -236,24 +237,24 @@ def _python() -> tuple[str, str]:
     raise ServiceError("; ".join(reasons) or "expected Python 3.11 or newer in /usr/bin")
 
 
-def credentials(layout: Layout) -> StoredCredentials:
+def stored_credentials(layout: Layout) -> StoredCredentials:
     """Return which credentials are stored.
 
     Only root may list the folders; for others, the drop-ins name the encrypted credentials.
     """
     try:
-        opened = frozenset(n for n in ALL_CREDENTIALS if layout.at(layout.secrets / n).exists())
-        sealed = frozenset(n for n in ALL_CREDENTIALS if layout.at(layout.sealed / n).exists())
+        plain = {n for n in ALL_CREDENTIALS if layout.at(layout.credentials / n).exists()}
+        encrypted = {n for n in ALL_CREDENTIALS if layout.at(layout.encrypted / n).exists()}
     except PermissionError:
-        sealed = frozenset(_named_in_dropins(layout))
-        return StoredCredentials(sealed, sealed, is_complete=False)
-    return StoredCredentials(opened | sealed, sealed)
+        named = frozenset(_named_in_dropins(layout))
+        return StoredCredentials(named, named, is_complete=False)
+    return StoredCredentials(frozenset(plain | encrypted), frozenset(encrypted))
 
 
 def _named_in_dropins(layout: Layout) -> Iterator[str]:
     for service in (EAR, BACKEND):
         with suppress(OSError):
-            for line in layout.at(layout.sealed_dropin(service)).read_text().splitlines():
+            for line in layout.at(layout.credentials_dropin(service)).read_text().splitlines():
                 setting, _, rest = line.partition("=")
                 if setting == "LoadCredentialEncrypted":
                     yield rest.partition(":")[0]
@@ -267,20 +268,31 @@ def _has_user() -> bool:
     return True
 
 
-def _builds_journal() -> bool:
-    tools = all(shutil.which(tool) for tool in ("gcc", "pkg-config"))
-    return tools and not _said(("pkg-config", "--exists", "libsystemd", "python3")).returncode
+def unit_properties(service: str, *names: str) -> dict[str, str]:
+    """Return properties of a unit. Raises ``JarvisEarError`` without a service manager."""
+    argv = ("systemctl", "show", f"{service}.service", f"--property={','.join(names)}")
+    try:
+        done = run(argv)
+    except ServiceError as error:
+        raise JarvisEarError(_NO_MANAGER) from error
+    if done.returncode:
+        raise JarvisEarError(_NO_MANAGER)
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
 
-def _state(service: str) -> str:
-    return _said(("systemctl", "show", "--property=ActiveState", "--value", service)).stdout.strip()
-
-
-def _systemctl(question: str, service: str) -> bool:
-    return not _said(("systemctl", "--quiet", question, service)).returncode
-
-
-def _said(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603 - commands of our own
-        argv, capture_output=True, text=True, check=False, timeout=ANSWER_S
-    )
+def run(argv: Sequence[str], timeout_s: float = COMMAND_S) -> "subprocess.CompletedProcess[str]":
+    """Run a command. Raises ``ServiceError`` if it is not installed or does not end in time."""
+    try:
+        return subprocess.run(  # noqa: S603 - commands of our own
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ServiceError(f"{argv[0]} is not installed on this machine") from error
+    except subprocess.TimeoutExpired as error:
+        raise ServiceError(f"{argv[0]} did not end within {timeout_s:g} s") from error

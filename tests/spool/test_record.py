@@ -1,4 +1,4 @@
-"""An utterance as a file: what was written is read, and nothing else is."""
+"""The file format of an utterance: valid records are read, all others are refused."""
 
 import math
 import struct
@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.delivery import utterance as record
-from jarvis_ear.delivery.utterance import Header, NotARecord, Past, Torn, Utterance
+from jarvis_ear.delivery.utterance import MAX_PCM_BYTES, Utterance
+from jarvis_ear.spool import record
+from jarvis_ear.spool.record import Header, NotARecord, Torn
 
 BOOT = "0b1e5d6c-8f7a-4b3c-9d2e-1f0a9b8c7d6e"
 PCM = bytes(range(256)) * 4
@@ -21,26 +22,22 @@ def utterance(pcm=PCM, turn_id="0a1b2c3d", ended_at=12.5):
 
 def file(spoken=None):
     spoken = spoken or utterance()
-    return record.closed(spoken, BOOT) + spoken.pcm
+    return record.closed_header(spoken, BOOT) + spoken.pcm
 
 
 @given(st.binary(max_size=3000), st.from_regex(r"[!-~]{1,64}", fullmatch=True))
 def test_what_was_written_is_read(pcm, turn_id):
     spoken = utterance(pcm + pcm, turn_id)
-    assert record.read(file(spoken), Past.NEW) == spoken
+    assert record.read(file(spoken)) == spoken
     header = record.read_header(file(spoken))
     assert (header.turn_id, header.boot_id, header.ended_at) == (turn_id, BOOT, 12.5)
 
 
-def test_a_former_life_is_remembered():
-    assert record.read(file(), Past.PERHAPS_RAN).past is Past.PERHAPS_RAN
-
-
-def test_a_sentence_that_was_not_finished_says_whose_it_is():
-    begun = record.opened("t1", BOOT, 3.0) + PCM
+def test_an_utterance_that_was_not_finished_says_whose_it_is():
+    begun = record.open_header("t1", BOOT, 3.0) + PCM
     assert record.read_header(begun) == Header("t1", BOOT, 3.0, None, 0)
     with pytest.raises(Torn, match="not finished"):
-        record.read(begun, Past.NEW)
+        record.read(begun)
 
 
 @given(st.data())
@@ -52,25 +49,25 @@ def test_a_file_that_was_cut_or_changed_anywhere_is_never_taken_for_whole(data):
         place = data.draw(st.integers(0, len(whole) - 1))
         whole[place] ^= data.draw(st.integers(1, 255))
     with pytest.raises((Torn, NotARecord)):
-        record.read(bytes(whole), Past.NEW)
+        record.read(bytes(whole))
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_refused_in_one_of_two_ways(data):
     with pytest.raises((Torn, NotARecord)):
-        record.read(data, Past.NEW)
+        record.read(data)
 
 
 def test_odd_sound_is_torn():
     begun = bytearray(file())
     struct.pack_into("<I", begun, record.RECORD_HEADER_BYTES - 8, len(PCM) - 1)
     with pytest.raises(Torn, match="as long"):
-        record.read(bytes(begun[:-1]), Past.NEW)
+        record.read(bytes(begun[:-1]))
 
 
 def test_an_end_at_no_time_is_no_record():
-    broken = record.opened("t1", BOOT, math.nan)
-    with pytest.raises(NotARecord, match="no time"):
+    broken = record.open_header("t1", BOOT, math.nan)
+    with pytest.raises(NotARecord, match="not a time"):
         record.read_header(broken)
 
 
@@ -90,8 +87,8 @@ def test_names_sort_by_age_and_hold_nothing_that_came_from_elsewhere():
         ("a b", 100, False),
         ("ä", 100, False),
         ("a" * 65, 100, False),
-        ("t1", record.MAX_PCM_BYTES + 2, False),
+        ("t1", MAX_PCM_BYTES + 2, False),
     ],
 )
 def test_what_a_record_can_hold(turn_id, size, fits):
-    assert record.can_be_kept(Utterance(turn_id, bytes(size), size, 0.0)) == fits
+    assert record.fits(Utterance(turn_id, bytes(size), size, 0.0)) == fits

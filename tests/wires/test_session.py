@@ -1,0 +1,196 @@
+"""The session stream: its codec, and the ear on it, where silence ends an utterance."""
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.errors import RemoteProtocolError
+from jarvis_ear.units import FRAME_BYTES, FRAME_SAMPLES
+from jarvis_ear.wires import messages as ear
+from jarvis_ear.wires import session as wire
+from jarvis_ear.wires.dialect import PingFrame, PongFrame
+from jarvis_ear.wires.session import PART_BYTES, PAUSE_BYTES, SILENCE, SessionDialect, SilenceGuard
+
+LOUD = (np.ones(FRAME_SAMPLES) * 5000).astype("<i2").tobytes()
+SOFT = (np.ones(FRAME_SAMPLES) * 400).astype("<i2").tobytes()
+PAUSE = SOFT * (PAUSE_BYTES // FRAME_BYTES)
+
+FROM_SERVER = [
+    wire.SessionStatus("running", "loopback", 640, 1280),
+    ear.Transcript("hello"),
+    ear.Answer("late"),
+    ear.ErrorMessage("no"),
+]
+
+
+def test_the_words_of_its_owner():
+    assert wire.decode_from_client('{"type": "start", "sampleRate": 16000}') == wire.SessionStart()
+    assert wire.decode_from_client('{"type": "start"}') == wire.SessionStart()
+    assert wire.decode_from_client('{"type": "stop"}') == wire.Stop()
+    status = wire.decode_from_server('{"type": "status", "state": "running"}')
+    assert status == wire.SessionStatus("running")
+    assert wire.encode(wire.SessionStart()) == '{"type":"start","sampleRate":16000}'
+    chosen = wire.SessionStart(mode="loopback")
+    assert wire.encode(chosen) == '{"type":"start","sampleRate":16000,"mode":"loopback"}'
+    assert wire.decode_from_client(wire.encode(chosen)) == chosen
+    with pytest.raises(RemoteProtocolError, match="expected one of loopback, assistant"):
+        wire.decode_from_client('{"type":"start","mode":"dance"}')
+
+
+@pytest.mark.parametrize("message", FROM_SERVER)
+def test_what_the_server_says_is_understood(message):
+    assert wire.decode_from_server(wire.encode(message)) == message
+
+
+@pytest.mark.parametrize("text", ["{}", '{"type":7}', '{"type":"nope"}', "[]", "x"])
+@pytest.mark.parametrize("decode", [wire.decode_from_client, wire.decode_from_server])
+def test_anything_else_is_refused(decode, text):
+    with pytest.raises(RemoteProtocolError):
+        decode(text)
+
+
+def test_another_rate_is_refused():
+    with pytest.raises(RemoteProtocolError, match="sampleRate 48000; expected 16000"):
+        wire.decode_from_client('{"type": "start", "sampleRate": 48000}')
+
+
+@given(st.text())
+def test_any_text_is_a_message_or_refused(text):
+    with suppress(RemoteProtocolError):
+        assert isinstance(wire.decode_from_client(text), wire.SessionStart | wire.Stop)
+
+
+def status(turn="", state="running"):
+    return wire.encode(wire.SessionStatus(state, turn=turn))
+
+
+@pytest.fixture
+def dialect():
+    dialect = SessionDialect()
+    assert dialect.hello() == ('{"type":"start","sampleRate":16000}',)
+    dialect.hear(status(state="created"))
+    assert not dialect.is_open
+    assert dialect.hear(status("listening")) == ()
+    assert dialect.is_open
+    return dialect
+
+
+def committed(dialect):
+    dialect.say(ear.AudioStart())
+    dialect.say(ear.AudioEnd())
+
+
+def test_a_turn_with_a_server_that_says_what_it_does(dialect):
+    assert dialect.say(ear.AudioStart()) == (PingFrame(b"1"),)
+    assert dialect.hear(PongFrame(b"1")) == (ear.Listening(), ear.Pong())
+    pcm = LOUD * 3 + bytes(FRAME_BYTES)
+    assert dialect.say(ear.AudioPart(0, pcm)) == (LOUD * 2, LOUD)
+    assert dialect.hear(b"echo") == ()
+    ending = dialect.say(ear.AudioEnd())
+    assert b"".join(ending) == bytes(FRAME_BYTES) + SILENCE
+    assert {len(frame) for frame in ending} == {PART_BYTES, FRAME_BYTES}
+    assert dialect.hear(status("processing")) == (ear.Processing(),)
+    transcript = wire.encode(ear.Transcript("what\ntime"))
+    assert dialect.hear(transcript) == (ear.Processing(), ear.Transcript("what time"))
+    assert dialect.hear(wire.encode(ear.Answer("noon"))) == (ear.Answer("noon"),)
+    assert dialect.hear(b"abcd") == ()
+    assert dialect.hear(status("processing")) == (ear.Processing(),)
+    assert dialect.hear(status("listening")) == (
+        ear.TtsChunk(0, "audio/wav", pcm_to_wav(b"abcd")),
+        ear.TtsDone(1),
+    )
+    assert dialect.hear(status("listening")) == ()
+
+
+def test_the_end_of_a_reply_of_a_server_that_does_not_say_so(dialect):
+    committed(dialect)
+    assert dialect.hear(status()) == ()
+    dialect.hear(wire.encode(ear.Transcript("what time")))
+    assert dialect.hear(status()) == ()
+    assert dialect.hear(status()) == ()  # still thinking
+    dialect.hear(wire.encode(ear.Answer("noon")))
+    dialect.hear(b"ab")
+    assert dialect.hear(status()) == (ear.TtsChunk(0, "audio/wav", pcm_to_wav(b"ab")),)
+    dialect.hear(b"cd")
+    assert dialect.hear(status()) == (ear.TtsChunk(1, "audio/wav", pcm_to_wav(b"cd")),)
+    assert dialect.hear(status()) == (ear.TtsDone(2),)
+    assert dialect.hear(status()) == ()
+
+
+def test_the_end_of_a_reply_of_a_server_that_says_no_status_at_all():
+    dialect = SessionDialect()
+    committed(dialect)
+    assert dialect.hear(PongFrame(b"1")) == (ear.Listening(), ear.Pong())
+    assert dialect.hear(PongFrame(b"2")) == (ear.Pong(),), "nothing has come back yet"
+    dialect.hear(b"ab")
+    sound = ear.TtsChunk(0, "audio/wav", pcm_to_wav(b"ab"))
+    assert dialect.hear(PongFrame(b"3")) == (ear.Pong(), sound)
+    assert dialect.hear(PongFrame(b"4")) == (ear.Pong(), ear.TtsDone(1))
+    assert dialect.hear(PongFrame(b"5")) == (ear.Pong(),)
+
+
+def test_the_pongs_of_one_that_says_statuses_end_nothing(dialect):
+    committed(dialect)
+    dialect.hear(b"ab")
+    for number in (b"1", b"2", b"3", b"4"):
+        assert ear.TtsDone(1) not in dialect.hear(PongFrame(number))
+
+
+def test_a_server_that_begins_before_the_end(dialect):
+    dialect.say(ear.AudioStart())
+    assert dialect.hear(status("processing")) == (ear.Processing(),)
+    assert dialect.hear(status("listening")) == (ear.TtsDone(0),)
+
+
+def test_a_failure_is_no_end(dialect):
+    committed(dialect)
+    dialect.hear(status("processing"))
+    assert dialect.hear(wire.encode(ear.ErrorMessage("no\near"))) == (ear.BackendError("no ear"),)
+    assert dialect.hear(status("listening")) == ()
+
+
+def test_speech_goes_ahead_with_the_short_pauses_in_it():
+    guard = SilenceGuard()
+    assert guard.add(LOUD + SOFT * 3) == LOUD
+    assert guard.add(LOUD) == SOFT * 3 + LOUD
+    assert guard.rest() == b""
+
+
+def test_nothing_goes_ahead_behind_a_long_pause():
+    guard = SilenceGuard()
+    assert guard.add(LOUD + PAUSE) == LOUD
+    assert guard.add(LOUD * 10) == b""
+    assert guard.rest() == PAUSE + LOUD * 10
+
+
+def test_before_the_first_word_all_is_as_loud_as_anything():
+    assert SilenceGuard().add(SOFT * 3) == SOFT * 3
+    assert SilenceGuard().add(bytes(3 * FRAME_BYTES)) == bytes(3 * FRAME_BYTES)
+
+
+@given(
+    st.lists(st.sampled_from([LOUD, SOFT, PAUSE, b"ab", bytes(FRAME_BYTES)]), max_size=12),
+)
+def test_all_of_it_comes_in_the_end_in_order_and_in_whole_frames(parts):
+    guard = SilenceGuard()
+    ahead = b"".join(guard.add(part) for part in parts)
+    assert len(ahead) % FRAME_BYTES == 0
+    said = b"".join(parts)
+    whole = ahead + guard.rest()
+    assert len(whole) % FRAME_BYTES == 0
+    assert whole == said + bytes(len(whole) - len(said))
+    assert len(whole) - len(said) < FRAME_BYTES
+
+
+@given(st.lists(st.integers(1, 2000), max_size=30))
+def test_however_it_was_cut(cuts):
+    said, guard, other = LOUD * 3 + SOFT * 5 + LOUD + PAUSE + LOUD, SilenceGuard(), SilenceGuard()
+    ahead, at = b"", 0
+    for cut in [*cuts, len(said)]:
+        ahead += guard.add(said[at : at + cut])
+        at = min(len(said), at + cut)
+    assert ahead == other.add(said)
