@@ -76,7 +76,7 @@ def audio(index):
 
 
 def missing(*indexes):
-    return Tell(events.SentencesMissing("t1", indexes))
+    return Tell(events.ChunksMissing("t1", indexes))
 
 
 def sentence(index, size=4):

@@ -10,7 +10,13 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from jarvis_ear.delivery.events import DeliveryEvent, Finished, ReplyAudio, StillWaiting, Verdict
-from jarvis_ear.delivery.playback import Playback
+from jarvis_ear.delivery.playback import (
+    Playback,
+    PlaybackEnded,
+    PlaybackEvent,
+    PlaybackReported,
+    PlaybackStarted,
+)
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.hearing.events import (
     AbandonTurn,
@@ -63,22 +69,10 @@ class Messenger(Protocol):
 
 
 class TurnObserver(Protocol):
-    """What the bridge needs from the turn log. No call blocks."""
+    """What the bridge needs from the record of the turns. No call blocks."""
 
-    def effect(self, effect: Effect) -> None:
-        """Record an effect of the ear."""
-
-    def delivery(self, event: DeliveryEvent) -> None:
-        """Record a delivery event."""
-
-    def reply_started(self, turn_id: str) -> None:
-        """Record the first sound of a reply."""
-
-    def reply_heard(self, turn_id: str, playback: Playback) -> None:
-        """Record how much of a reply was played so far."""
-
-    def reply_ended(self, turn_id: str) -> None:
-        """Record the last sound of a reply."""
+    def after(self, event: Effect | DeliveryEvent | PlaybackEvent) -> None:
+        """Record an event of the ear, of delivery or of the speaker."""
 
 
 class Listener(Protocol):
@@ -92,11 +86,11 @@ class Bridge:
     """Passes effects and events on. Each method belongs to one thread, named in its docstring."""
 
     def __init__(
-        self, *, ear: Listener, log: TurnObserver, captured_at: Callable[[Samples], float]
+        self, *, ear: Listener, turns: TurnObserver, captured_at: Callable[[Samples], float]
     ) -> None:
         """``captured_at`` returns the capture time of a sample of the stream, on the boot clock."""
         self._ear = ear
-        self._log = log
+        self._turns = turns
         self._captured_at = captured_at
         self._send: Callable[[CapturedAudio], None]
         self._backend: Messenger
@@ -117,7 +111,7 @@ class Bridge:
 
     def effect(self, effect: Effect) -> None:
         """Carry out an effect of the ear. Ear thread."""
-        self._log.effect(effect)
+        self._turns.after(effect)
         match effect:
             case SendUtterance(turn_id, utterance):
                 spoken_at = self._captured_at(utterance.speech_end)
@@ -136,7 +130,7 @@ class Bridge:
 
     def delivery(self, event: DeliveryEvent) -> None:
         """Pass on a delivery event. Network thread."""
-        self._log.delivery(event)
+        self._turns.after(event)
         match event:
             case ReplyAudio(turn_id, index, content_type, audio):
                 with self._lock:
@@ -151,16 +145,16 @@ class Bridge:
 
     def reply_started(self, turn_id: str) -> None:
         """Report that playback of a reply has started. Speaker thread."""
-        self._log.reply_started(turn_id)
+        self._turns.after(PlaybackStarted(turn_id))
         self._ear.tell(ReplyStarted(turn_id))
 
     def reply_heard(self, turn_id: str, playback: Playback) -> None:
         """Report how much of a reply was played so far. Speaker thread."""
-        self._log.reply_heard(turn_id, playback)
+        self._turns.after(PlaybackReported(turn_id, playback))
 
     def reply_ended(self, turn_id: str) -> None:
         """Report that playback of a reply has ended. Speaker thread."""
-        self._log.reply_ended(turn_id)
+        self._turns.after(PlaybackEnded(turn_id))
         self._ear.tell(ReplyEnded(turn_id))
 
     def _await_again(self, turn_id: str) -> None:

@@ -171,7 +171,7 @@ class ReplyAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class SentencesMissing:
+class ChunksMissing:
     """Chunks of the reply that will not be played: they did not come, or came too late."""
 
     turn_id: str
@@ -239,7 +239,7 @@ TurnEvent: TypeAlias = (
     | ThinkingStarted
     | Answered
     | ReplyAudio
-    | SentencesMissing
+    | ChunksMissing
     | Finished
     | Kept
 )

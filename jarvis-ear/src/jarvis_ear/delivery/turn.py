@@ -288,7 +288,7 @@ class DeliveryTurn:
     def _miss(self) -> tuple[Effect, ...]:
         """Report which chunks were given up since the last call."""
         missing = self._reply.take_missing()
-        return (Tell(events.SentencesMissing(self.turn_id, missing)),) if missing else ()
+        return (Tell(events.ChunksMissing(self.turn_id, missing)),) if missing else ()
 
     def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:
         """Retry once, after a delay in which the backend may recover."""

@@ -141,7 +141,7 @@ SPEAKER_LOST: Final = Kind(
     ),
 )
 
-SENTENCES_MISSING: Final = Kind(
+CHUNKS_MISSING: Final = Kind(
     "SentencesMissing",
     "058adb3d2bac7b7db16555509c01266e",
     "A part of the reply in turn @TURN_ID@ did not come: sentence @REPLY_MISSING@",
@@ -171,5 +171,5 @@ KINDS: Final = (
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, MICROPHONE_MONITOR),
     *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST),
-    *(SENTENCES_MISSING, UNASKED_SPEECH),
+    *(CHUNKS_MISSING, UNASKED_SPEECH),
 )

@@ -98,7 +98,7 @@ ABANDONED: Final = Kind(
     "abandoned",
 )
 
-NOBODY_SPOKE: Final = Kind(
+NO_SPEECH: Final = Kind(
     ENDED,
     "5746b6b41a4b4c5f802ad0b05d12f492",
     "The ear woke, and nobody spoke (turn @TURN_ID@)",
@@ -148,7 +148,7 @@ KEPT: Final = Kind(
 
 ENDINGS: Final = (
     *(ANSWERED, FAILED, EXPIRED, IN_DOUBT, REPLY_LOST, REPLACED, ABANDONED),
-    *(NOBODY_SPOKE, DROPPED, UNFINISHED, KEPT),
+    *(NO_SPEECH, DROPPED, UNFINISHED, KEPT),
 )
 
 BY_OUTCOME: Final[Mapping[str, Kind]] = {kind.outcome: kind for kind in ENDINGS}

@@ -23,16 +23,16 @@ TOLD = [
 @pytest.mark.parametrize("told", TOLD)
 @pytest.mark.parametrize("old", State)
 def test_no_change_is_told_by_the_name_of_a_class(told, old):
-    said = words.why(StateChanged(old, State.IDLE, Samples(0), told))
+    said = words.state_reason(StateChanged(old, State.IDLE, Samples(0), told))
     assert said
     assert not re.search(r"[A-Z(_]", said), said
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_neither_is_the_end_of_a_turn(name):
-    assert not re.search(r"[A-Z(_]", words.reason(name))
+    assert not re.search(r"[A-Z(_]", words.event_name(name))
 
 
 def test_a_sentence_ends_in_words():
     ended = StateChanged(State.CAPTURING, State.THINKING, Samples(0), "SpeechEnded(hangover)")
-    assert words.why(ended) == "the sentence is over"
+    assert words.state_reason(ended) == "the utterance is over"

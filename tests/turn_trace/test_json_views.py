@@ -1,8 +1,21 @@
+"""What consoles and members of the event bus see of the turns: what the options allow, no more."""
+
 import pytest
 
+from fakes.turns import ScriptedTurns, options
+from jarvis_ear.config import (
+    NEWS,
+    BackendOptions,
+    BusOptions,
+    Config,
+    ConsoleOptions,
+    HearingOptions,
+    WakeOptions,
+)
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.delivery.events import (
     Answered,
+    ChunksMissing,
     Finished,
     Kept,
     LinkDown,
@@ -11,16 +24,19 @@ from jarvis_ear.delivery.events import (
     ProcessingStarted,
     ReplyAudio,
     Sent,
-    SentencesMissing,
     ThinkingStarted,
     Transcribed,
     UnaskedSpeech,
     Verdict,
 )
-from jarvis_ear.delivery.playback import Playback
+from jarvis_ear.delivery.playback import (
+    Playback,
+    PlaybackEnded,
+    PlaybackReported,
+    PlaybackStarted,
+)
 from jarvis_ear.hearing.events import (
     AbandonTurn,
-    SendUtterance,
     State,
     StateChanged,
     StopSpeaking,
@@ -28,40 +44,27 @@ from jarvis_ear.hearing.events import (
     TurnOpened,
     UtteranceGrew,
 )
-from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
-from jarvis_ear.turn_trace.console_view import MAX_QUOTED, MAX_TURNS, Publisher
+from jarvis_ear.turn_trace.history import TurnHistory
+from jarvis_ear.turn_trace.json_views import MAX_QUOTED, MAX_TURNS, BusView, ConsoleView
 from jarvis_ear.units import Samples, samples
 
-UTTERANCE = CapturedUtterance(
-    start=Samples(0),
-    speech_start=samples(500),
-    speech_end=samples(1500),
-    end=samples(2300),
-    pcm=b"",
-    reason=EndReason.HANGOVER,
-    lost=Samples(0),
-)
 
+class Scene(ScriptedTurns):
+    """A feed with the turns; every event takes a tenth of a second."""
 
-class Scene:
     def __init__(self, *, transcripts: bool = True) -> None:
         self.feed = Feed()
-        self.now = 100.0
-        self.publisher = Publisher(
-            self.feed, transcripts=transcripts, now=lambda: self.now, wall=lambda: 1000 + self.now
-        )
+        super().__init__(ConsoleView(self.feed, wall=lambda: 2000.0), transcripts=transcripts)
 
     def topic(self, name: str):
         return self.feed.snapshot().topics.get(name)
 
-    def capture(self, turn_id: str = "ab") -> None:
-        self.publisher.effect(TurnOpened(turn_id, "s", samples(700), 0.876))
-        self.publisher.effect(SendUtterance(turn_id, UTTERANCE))
+    def turns(self) -> set[str]:
+        return {topic for topic in self.feed.snapshot().topics if topic.startswith("turn:")}
 
     def told(self, *events) -> None:
         for event in events:
-            self.now += 0.1
-            self.publisher.delivery(event)
+            self.wait(100).tell(event)
 
 
 @pytest.fixture
@@ -70,8 +73,8 @@ def scene():
 
 
 def test_the_state_and_why(scene):
-    scene.publisher.effect(StateChanged(State.IDLE, State.MUTED, Samples(0), "Muted"))
-    assert scene.topic("state") == {"name": "muted", "why": "muted", "at": 1100.0}
+    scene.tell(StateChanged(State.IDLE, State.MUTED, Samples(0), "Muted"))
+    assert scene.topic("state") == {"name": "muted", "why": "muted", "at": 2000.0}
 
 
 def test_the_link(scene):
@@ -83,20 +86,20 @@ def test_the_link(scene):
 
 
 def test_a_turn_and_where_its_time_went(scene):
-    scene.capture()
+    scene.wake("ab").capture("ab")
     scene.told(Sent("ab", 1, 2, 3), ProcessingStarted("ab"), Transcribed("ab", "what time is it"))
     scene.told(ThinkingStarted("ab", "builtin"), ReplyAudio("ab", 0, "audio/wav", b"x"))
     scene.told(Finished("ab", Verdict.DONE, "", 1))
-    scene.publisher.reply_started("ab")
-    scene.now += 1
-    scene.publisher.reply_ended("ab")
+    scene.tell(PlaybackStarted("ab"))
+    scene.wait(1000)
+    scene.tell(PlaybackEnded("ab"))
     assert scene.topic("turn:ab") == {
         "id": "ab",
-        "began_at": 1100.0,
-        "score": 0.88,
-        "speech_s": 1.0,
+        "began_at": 2000.0,
+        "score": 0.97,
+        "speech_s": 1.62,
         "stages_ms": {
-            "wake": -800,
+            "wake": -1620,
             "end_of_speech": 0,
             "captured": 800,
             "sent": 900,
@@ -119,11 +122,11 @@ def test_a_turn_and_where_its_time_went(scene):
 def test_words_are_forgotten_when_the_owner_does_not_want_them_any_more(scene):
     watcher = scene.feed.subscribe()
     watcher.fetch()
-    scene.capture("ab")
+    scene.wake("ab").capture("ab")
     scene.told(PartlyTranscribed("ab", "my secret"))
-    scene.capture("cd")
+    scene.wake("cd").capture("cd")
     scene.told(Transcribed("cd", "a secret"), Answered("cd", "the secret answer"))
-    scene.publisher.change(transcripts=False)
+    scene.history.change(options(transcripts=False))
     assert "secret" not in repr(scene.feed.snapshot())
     assert "secret" not in repr(watcher.fetch())
     scene.told(PartlyTranscribed("ab", "more secrets"), Answered("ab", "secrets"))
@@ -134,7 +137,7 @@ def test_words_are_forgotten_when_the_owner_does_not_want_them_any_more(scene):
 
 def test_words_are_shown_only_if_the_owner_wants_it():
     scene = Scene(transcripts=False)
-    scene.capture()
+    scene.wake("ab").capture("ab")
     scene.told(PartlyTranscribed("ab", "my secret"), Transcribed("ab", "my secret"))
     scene.told(Answered("ab", "a secret"))
     assert scene.topic("turn:ab")["characters"] == 9
@@ -142,7 +145,7 @@ def test_words_are_shown_only_if_the_owner_wants_it():
 
 
 def test_what_was_understood_so_far_and_what_was_answered(scene):
-    scene.capture()
+    scene.wake("ab").capture("ab")
     scene.told(PartlyTranscribed("ab", "what"), PartlyTranscribed("ab", "what time"))
     assert scene.topic("turn:ab")["partial"] == "what time"
     scene.told(Transcribed("ab", "what time is it"), Answered("ab", "Noon."))
@@ -156,7 +159,7 @@ def test_what_was_understood_so_far_and_what_was_answered(scene):
 
 
 def test_a_backend_that_says_a_book_fills_no_line(scene):
-    scene.capture()
+    scene.wake("ab").capture("ab")
     scene.told(Transcribed("ab", "x" * 100_000), Answered("ab", "y" * 100_000))
     scene.told(ThinkingStarted("ab", "z" * 100_000))
     assert scene.topic("turn:ab")["characters"] == 100_000
@@ -164,38 +167,38 @@ def test_a_backend_that_says_a_book_fills_no_line(scene):
 
 
 def test_a_turn_in_which_nothing_was_said(scene):
-    scene.publisher.effect(TurnOpened("ab", "s", samples(700), None))
-    scene.publisher.effect(UtteranceGrew("ab", 0, b"xx"))
-    scene.publisher.effect(TurnDropped("ab", "DeadlinePassed"))
+    scene.tell(TurnOpened("ab", "s", samples(700), None))
+    scene.tell(UtteranceGrew("ab", 0, b"xx"))
+    scene.tell(TurnDropped("ab", "DeadlinePassed"))
     told = scene.topic("turn:ab")
-    assert (told["outcome"], told["cause"], told["score"]) == ("dropped", "nobody spoke", None)
+    assert (told["outcome"], told["cause"], told["score"]) == ("dropped", "no speech", None)
 
 
 def test_a_turn_that_failed_or_waits_for_the_next_start(scene):
-    scene.capture()
+    scene.wake("ab").capture("ab")
     scene.told(Finished("ab", Verdict.FAILED, "not_understood", 0))
     assert scene.topic("turn:ab")["cause"] == "not_understood"
     assert "done" in scene.topic("turn:ab")["stages_ms"]
-    scene.capture("cd")
+    scene.wake("cd").capture("cd")
     scene.told(Kept("cd"))
     assert scene.topic("turn:cd")["outcome"] == "kept"
 
 
 def test_an_interrupted_reply_is_over(scene):
-    scene.capture()
+    scene.wake("ab").capture("ab")
     scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), Finished("ab", Verdict.DONE, "", 1))
     assert "done" not in scene.topic("turn:ab")["stages_ms"]
-    scene.publisher.effect(StopSpeaking("ab"))
+    scene.tell(StopSpeaking("ab"), AbandonTurn("ab", "Hushed"))
     assert "done" in scene.topic("turn:ab")["stages_ms"]
 
 
 def test_how_much_was_heard_is_shown_when_the_reply_is_over(scene):
-    scene.capture()
-    scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), SentencesMissing("ab", (1,)))
+    scene.wake("ab").capture("ab")
+    scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), ChunksMissing("ab", (1,)))
     scene.told(Finished("ab", Verdict.DONE, "", 1, 1), UnaskedSpeech(1))
     assert scene.topic("turn:ab")["heard"] == ""
-    scene.publisher.reply_heard("ab", Playback())
-    scene.publisher.reply_ended("ab")
+    scene.tell(PlaybackReported("ab", Playback()))
+    scene.tell(PlaybackEnded("ab"))
     told = scene.topic("turn:ab")
     assert (told["heard"], told["heard_reason"]) == ("part", "sentences_missing")
 
@@ -205,26 +208,93 @@ def test_how_much_was_heard_is_shown_when_the_reply_is_over(scene):
     [("Hushed", "interrupted", "interrupted"), ("DeadlinePassed", "part", "too_long")],
 )
 def test_what_stopped_a_reply_is_shown(scene, reason, heard, why):
-    scene.capture()
+    scene.wake("ab").capture("ab")
     scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), Finished("ab", Verdict.DONE, "", 1))
-    scene.publisher.reply_started("ab")
-    scene.publisher.effect(StopSpeaking("ab"))
-    scene.publisher.effect(AbandonTurn("ab", reason))
+    scene.tell(PlaybackStarted("ab"))
+    scene.tell(StopSpeaking("ab"))
+    scene.tell(AbandonTurn("ab", reason))
     told = scene.topic("turn:ab")
     assert (told["heard"], told["heard_reason"]) == (heard, why)
 
 
 def test_an_announcement_is_no_turn(scene):
-    scene.publisher.reply_started("news")
-    scene.publisher.reply_heard("news", Playback())
-    scene.publisher.reply_ended("news")
-    scene.publisher.effect(AbandonTurn("news", "Hushed"))
-    scene.publisher.effect(StopSpeaking(""))
-    assert scene.feed.snapshot().topics == {}
+    scene.tell(PlaybackStarted("news"))
+    scene.tell(PlaybackReported("news", Playback()))
+    scene.tell(PlaybackEnded("news"))
+    scene.tell(AbandonTurn("news", "Hushed"))
+    scene.tell(StopSpeaking(""))
+    assert scene.turns() == set()
 
 
 def test_the_oldest_turn_gives_way(scene):
     for number in range(MAX_TURNS + 3):
-        scene.capture(f"t{number}")
-    topics = scene.feed.snapshot().topics
-    assert set(topics) == {f"turn:t{number}" for number in range(3, MAX_TURNS + 3)}
+        scene.wake(f"t{number}").capture(f"t{number}")
+    assert scene.turns() == {f"turn:t{number}" for number in range(3, MAX_TURNS + 3)}
+
+
+def test_the_options_in_force_are_shown(scene):
+    scene.history.change(Config())
+    assert scene.topic("words") == {"shown": False}
+    hearing = HearingOptions(wake=WakeOptions(threshold=0.7))
+    scene.history.change(Config(hearing=hearing, console=ConsoleOptions(transcripts=True)))
+    assert scene.topic("words") == {"shown": True}
+    assert scene.topic("wake") == {"word": "Hey Jarvis", "threshold": 0.7}
+
+
+WAKE = TurnOpened("t1", "s1", Samples(0), 0.91234)
+
+
+def posted(*allowed: str) -> list[tuple[str, dict[str, object]]]:
+    events = []
+    view = BusView(events.append, wall=lambda: 1_700_000_000.0)
+    backend = BackendOptions(agent_id="kitchen")
+    history = TurnHistory(Config(backend=backend, bus=BusOptions(publish=",".join(allowed))), view)
+    for event in [
+        WAKE,
+        TurnOpened("t2", "s1", Samples(0), None),
+        UtteranceGrew("t1", 0, b"\0\0"),
+        StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"),
+        TurnDropped("t2", "no speech"),
+        LinkUp("http://x", None),
+        Transcribed("t1", "what time is it"),
+        PlaybackStarted("t1"),
+        Finished("t1", Verdict.DONE, "", 2),
+        PlaybackReported("t1", Playback()),
+        PlaybackEnded("t1"),
+    ]:
+        history.after(event)
+    return [(event.type, dict(event.data)) for event in events]
+
+
+EXPECTED = [
+    ("wake", {"agentId": "kitchen", "turnId": "t1", "score": 0.912}),
+    (
+        "turn",
+        {"agentId": "kitchen", "turnId": "t2", "verdict": "dropped", "code": "no speech"},
+    ),
+    ("transcript", {"agentId": "kitchen", "turnId": "t1", "text": "what time is it"}),
+    ("turn", {"agentId": "kitchen", "turnId": "t1", "verdict": "done", "code": ""}),
+]
+
+
+def test_everything_is_posted_if_everything_is_allowed():
+    assert posted(*NEWS) == EXPECTED
+
+
+@pytest.mark.parametrize("name", NEWS)
+def test_only_what_is_allowed_is_posted(name):
+    assert posted(name) == [(kind, data) for kind, data in EXPECTED if kind == name]
+
+
+def test_nothing_is_posted_by_default():
+    assert posted() == []
+
+
+def test_a_reload_changes_the_agent_id_and_what_is_allowed():
+    events = []
+    history = TurnHistory(Config(), BusView(events.append))
+    history.after(WAKE)
+    backend = BackendOptions(agent_id="hall")
+    history.change(Config(backend=backend, bus=BusOptions(publish="wake")))
+    history.after(WAKE)
+    assert [event.data["agentId"] for event in events] == ["hall"]
