@@ -95,7 +95,7 @@ def test_a_trace_takes_any_events_in_any_order(events: list[TraceEvent]) -> None
         assert trace.utterance is None or trace.utterance.pcm == b""
         if trace.answer_ms() is not None:
             assert sum(trace.spent_ms().values()) == trace.answer_ms()
-        assert (trace.heard() is None) == (trace.finished is None)
+        assert (trace.heard() == ("", "")) == (trace.finished is None)
 
 
 class Records(logging.Handler):

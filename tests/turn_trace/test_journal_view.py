@@ -326,7 +326,7 @@ HEARD_CASES = [
     ),
     (
         *(2, 1, Playback(), "part", "sentences_missing", logging.WARNING),
-        "partly heard: chunks are missing",
+        "heard in part: chunks are missing",
     ),
     (
         *(
@@ -359,7 +359,7 @@ HEARD_CASES = [
             "speaker_lost",
             logging.WARNING,
         ),
-        "partly heard: the loudspeaker was lost",
+        "heard in part: the loudspeaker was lost",
     ),
 ]
 

@@ -14,6 +14,8 @@ from jarvis_ear.hearing import events as hearing
 from jarvis_ear.hearing.events import State, StateChanged
 from jarvis_ear.turn_trace import words
 from jarvis_ear.turn_trace.trace import (
+    DROPPED,
+    KEPT,
     TraceEvent,
     TurnEnded,
     TurnForgotten,
@@ -81,9 +83,7 @@ class TurnHistory:
 
     def after(self, event: TraceEvent) -> None:
         """Record an event, and the end of each turn that is over because of it."""
-        if isinstance(
-            event, hearing.UtteranceGrew
-        ):  # several times a second, and of no interest here
+        if isinstance(event, hearing.UtteranceGrew):  # frequent, and no view draws it
             return
         with self._lock:
             self._record(event)
@@ -120,7 +120,7 @@ class TurnHistory:
             ended = [
                 (trace.ended_at, trace)
                 for trace in reversed(self._traces.values())
-                if trace.ended_at is not None and (trace.finished or not trace.outcome)
+                if trace.ended_at is not None and trace.outcome not in (DROPPED, KEPT)
             ]
         ended.sort(key=lambda each: each[0], reverse=True)
         return [
@@ -128,11 +128,10 @@ class TurnHistory:
                 "turn": trace.turn_id,
                 "ended_s_ago": round(now - ended_at, 1),
                 "story": words.summary(trace),
-                "heard": str(heard),
-                "heard_reason": str(why),
+                "heard": trace.heard()[0],
+                "heard_reason": trace.heard()[1],
             }
             for ended_at, trace in ended[:RECENT]
-            for heard, why in [trace.heard() or ("", "")]
         ]
 
     def failure(self) -> TurnFailed | None:
@@ -201,5 +200,4 @@ class TurnHistory:
         trace = self._traces[turn_id]
         self.unfinished += not trace.outcome
         if trace.finished is not None and trace.finished.chunks:  # else the verdict says it
-            heard, why = trace.heard() or ("", "")
-            self._on_heard(turn_id, str(heard), str(why))
+            self._on_heard(turn_id, *trace.heard())

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 from jarvis_ear.config import Config
 from jarvis_ear.delivery import events as delivery
+from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.playback import FAULTS
 from jarvis_ear.devices.models import wake_word
 from jarvis_ear.hearing.events import Ignored, State, StateChanged, StopSpeaking, TurnOpened
@@ -14,7 +15,15 @@ from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.journal.sound import CHUNKS_MISSING, UNASKED_SPEECH
 from jarvis_ear.turn_trace import words
-from jarvis_ear.turn_trace.trace import DROPPED, TIMED_OUT, Stage, TraceEvent, TurnEnded, TurnTrace
+from jarvis_ear.turn_trace.trace import (
+    DROPPED,
+    KEPT,
+    TIMED_OUT,
+    Stage,
+    TraceEvent,
+    TurnEnded,
+    TurnTrace,
+)
 from jarvis_ear.units import milliseconds, seconds
 
 MAX_QUOTED: Final = 500
@@ -158,13 +167,9 @@ def _chunks_missing(missing: delivery.ChunksMissing) -> _Line:
 
 def _level(trace: TurnTrace) -> int:
     """Return a warning for a turn that leaves a person without the answer they wait for."""
-    heard, finished = trace.heard(), trace.finished
-    if finished is None or heard is None:
-        return logging.INFO if trace.outcome else logging.WARNING
-    done = finished.verdict is delivery.Verdict.DONE and heard[1] not in FAULTS
-    return (
-        logging.INFO if done or finished.verdict is delivery.Verdict.ABANDONED else logging.WARNING
-    )
+    is_fine = trace.outcome in (Verdict.DONE, Verdict.ABANDONED, DROPPED, KEPT)
+    is_fault = trace.outcome == Verdict.DONE and trace.heard()[1] in FAULTS
+    return logging.INFO if is_fine and not is_fault else logging.WARNING
 
 
 def _kind(trace: TurnTrace) -> Kind:
@@ -201,8 +206,7 @@ def _all(trace: TurnTrace) -> dict[str, object]:
     if trace.finished is not None or trace.cause:
         known["CAUSE"] = trace.cause
     if trace.finished is not None:
-        heard, why = trace.heard() or ("", "")
-        known |= {"HEARD": str(heard), "HEARD_REASON": str(why)}
+        known["HEARD"], known["HEARD_REASON"] = trace.heard()
         known["REPLY_CHUNKS"] = trace.finished.chunks
     latencies = trace.latencies_ms()
     latencies.pop(Stage.END_OF_SPEECH, None)  # where the count begins

@@ -78,7 +78,7 @@ class ConsoleView:
     def _topic(self, trace: TurnTrace) -> dict[str, Any]:
         """Return the JSON value of a turn."""
         is_over = trace.is_over or trace.ended_at is not None
-        heard, why = (trace.heard() if is_over else None) or ("", "")
+        heard, why = trace.heard() if is_over else ("", "")
         is_dropped = trace.outcome == DROPPED
         texts = {"partial": trace.partial, "transcript": trace.transcript, "reply": trace.reply}
         lengths = {"characters": trace.characters, "reply_characters": trace.reply_characters}
@@ -92,8 +92,8 @@ class ConsoleView:
             "cause": words.event_name(trace.cause) if is_dropped else trace.cause,
             "provider": trace.provider[:MAX_QUOTED],
             "chunks": trace.chunks,
-            "heard": str(heard),
-            "heard_reason": str(why),
+            "heard": heard,
+            "heard_reason": why,
             **{name: length for name, length in lengths.items() if length is not None},
             **{
                 name: text[:MAX_QUOTED]

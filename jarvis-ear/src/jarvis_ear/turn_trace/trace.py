@@ -8,7 +8,6 @@ from typing import Final, TypeAlias, assert_never
 
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.playback import (
-    Heard,
     Playback,
     PlaybackEnded,
     PlaybackEvent,
@@ -222,16 +221,17 @@ class TurnTrace:
             return bool(self.outcome)
         return self.finished.chunks == 0 or self.is_played or bool(self.stopped)
 
-    def heard(self) -> tuple[Heard, Unheard] | None:
-        """Return how much of the reply was heard, and why not all; None without a verdict.
+    def heard(self) -> tuple[str, str]:
+        """Return the values of ``Heard`` and ``Unheard``; both are empty without a verdict.
 
         A reply that is not over counts as cut short by a stop of the ear.
         """
         if self.finished is None:
-            return None
+            return "", ""
         stopped = Unheard.NOTHING if self.is_played else self.stopped or Unheard.STOPPING
         begun = Stage.FIRST_AUDIO in self.stamps
-        return judge(self.finished, self.playback, stopped=stopped, begun=begun)
+        heard, why = judge(self.finished, self.playback, stopped=stopped, begun=begun)
+        return heard.value, why.value
 
     @property
     def speech_s(self) -> float | None:

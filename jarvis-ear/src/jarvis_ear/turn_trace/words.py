@@ -27,7 +27,7 @@ _EVENTS: Final[Mapping[str, str]] = {
 }
 """Names of the ear's events; the time-out as the end of a turn without an utterance."""
 
-_UNHEARD: Final[Mapping[Unheard, str]] = {
+_UNHEARD: Final[Mapping[str, str]] = {
     Unheard.NO_REPLY: "there was no reply",
     Unheard.NO_SPEECH: "the reply has no speech",
     Unheard.CHUNKS_MISSING: "chunks are missing",
@@ -110,7 +110,7 @@ def _unheard(trace: TurnTrace) -> Iterator[str]:
         case Heard.NONE, why if trace.outcome == Verdict.DONE:
             yield f"nothing heard: {_UNHEARD[why]}"
         case Heard.PART, why:
-            yield f"partly heard: {_UNHEARD[why]}"
+            yield f"heard in part: {_UNHEARD[why]}"
         case Heard.INTERRUPTED, _:
             yield "interrupted"
 
