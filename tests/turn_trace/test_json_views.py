@@ -13,37 +13,16 @@ from jarvis_ear.config import (
     WakeOptions,
 )
 from jarvis_ear.control.feed import Feed
-from jarvis_ear.delivery.events import (
-    Answered,
-    ChunksMissing,
-    Finished,
-    Kept,
-    LinkDown,
-    LinkUp,
-    PartlyTranscribed,
-    ProcessingStarted,
-    ReplyAudio,
-    Sent,
-    ThinkingStarted,
-    Transcribed,
-    UnaskedSpeech,
-    Verdict,
-)
+from jarvis_ear.delivery import events as delivery
+from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.playback import (
     Playback,
     PlaybackEnded,
     PlaybackReported,
     PlaybackStarted,
 )
-from jarvis_ear.hearing.events import (
-    AbandonTurn,
-    State,
-    StateChanged,
-    StopSpeaking,
-    TurnDropped,
-    TurnOpened,
-    UtteranceGrew,
-)
+from jarvis_ear.hearing import events as hearing
+from jarvis_ear.hearing.events import State
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.json_views import MAX_QUOTED, MAX_TURNS, BusView, ConsoleView
 from jarvis_ear.units import Samples, samples
@@ -73,23 +52,29 @@ def scene():
 
 
 def test_the_state_and_why(scene):
-    scene.tell(StateChanged(State.IDLE, State.MUTED, Samples(0), "Muted"))
+    scene.tell(hearing.StateChanged(State.IDLE, State.MUTED, Samples(0), "Muted"))
     assert scene.topic("state") == {"name": "muted", "why": "muted", "at": 2000.0}
 
 
 def test_the_link(scene):
-    scene.told(LinkUp("http://127.0.0.1:4000", None))
+    scene.told(delivery.LinkUp("http://127.0.0.1:4000", None))
     assert scene.topic("link")["url"] == "http://127.0.0.1:4000"
-    scene.told(LinkDown("refused"))
+    scene.told(delivery.LinkDown("refused"))
     assert scene.topic("link")["why"] == "refused"
     assert not scene.topic("link")["up"]
 
 
 def test_a_turn_and_where_its_time_went(scene):
     scene.wake("ab").capture("ab")
-    scene.told(Sent("ab", 1, 2, 3), ProcessingStarted("ab"), Transcribed("ab", "what time is it"))
-    scene.told(ThinkingStarted("ab", "builtin"), ReplyAudio("ab", 0, "audio/wav", b"x"))
-    scene.told(Finished("ab", Verdict.DONE, "", 1))
+    scene.told(
+        delivery.Sent("ab", 1, 2, 3),
+        delivery.ProcessingStarted("ab"),
+        delivery.Transcribed("ab", "what time is it"),
+    )
+    scene.told(
+        delivery.ThinkingStarted("ab", "builtin"), delivery.ReplyAudio("ab", 0, "audio/wav", b"x")
+    )
+    scene.told(delivery.Finished("ab", Verdict.DONE, "", 1))
     scene.tell(PlaybackStarted("ab"))
     scene.wait(1000)
     scene.tell(PlaybackEnded("ab"))
@@ -123,13 +108,13 @@ def test_words_are_forgotten_when_the_owner_does_not_want_them_any_more(scene):
     watcher = scene.feed.subscribe()
     watcher.fetch()
     scene.wake("ab").capture("ab")
-    scene.told(PartlyTranscribed("ab", "my secret"))
+    scene.told(delivery.PartlyTranscribed("ab", "my secret"))
     scene.wake("cd").capture("cd")
-    scene.told(Transcribed("cd", "a secret"), Answered("cd", "the secret answer"))
+    scene.told(delivery.Transcribed("cd", "a secret"), delivery.Answered("cd", "the secret answer"))
     scene.history.change(options(transcripts=False))
     assert "secret" not in repr(scene.feed.snapshot())
     assert "secret" not in repr(watcher.fetch())
-    scene.told(PartlyTranscribed("ab", "more secrets"), Answered("ab", "secrets"))
+    scene.told(delivery.PartlyTranscribed("ab", "more secrets"), delivery.Answered("ab", "secrets"))
     assert "secret" not in repr(watcher.fetch())
     assert scene.topic("turn:cd")["characters"] == 8
     assert scene.topic("turn:cd")["reply_characters"] == 17
@@ -138,17 +123,21 @@ def test_words_are_forgotten_when_the_owner_does_not_want_them_any_more(scene):
 def test_words_are_shown_only_if_the_owner_wants_it():
     scene = Scene(transcripts=False)
     scene.wake("ab").capture("ab")
-    scene.told(PartlyTranscribed("ab", "my secret"), Transcribed("ab", "my secret"))
-    scene.told(Answered("ab", "a secret"))
+    scene.told(
+        delivery.PartlyTranscribed("ab", "my secret"), delivery.Transcribed("ab", "my secret")
+    )
+    scene.told(delivery.Answered("ab", "a secret"))
     assert scene.topic("turn:ab")["characters"] == 9
     assert "secret" not in repr(scene.feed.snapshot())
 
 
 def test_what_was_understood_so_far_and_what_was_answered(scene):
     scene.wake("ab").capture("ab")
-    scene.told(PartlyTranscribed("ab", "what"), PartlyTranscribed("ab", "what time"))
+    scene.told(
+        delivery.PartlyTranscribed("ab", "what"), delivery.PartlyTranscribed("ab", "what time")
+    )
     assert scene.topic("turn:ab")["partial"] == "what time"
-    scene.told(Transcribed("ab", "what time is it"), Answered("ab", "Noon."))
+    scene.told(delivery.Transcribed("ab", "what time is it"), delivery.Answered("ab", "Noon."))
     told = scene.topic("turn:ab")
     assert "partial" not in told
     assert (told["transcript"], told["reply"], told["reply_characters"]) == (
@@ -160,42 +149,45 @@ def test_what_was_understood_so_far_and_what_was_answered(scene):
 
 def test_a_backend_that_says_a_book_fills_no_line(scene):
     scene.wake("ab").capture("ab")
-    scene.told(Transcribed("ab", "x" * 100_000), Answered("ab", "y" * 100_000))
-    scene.told(ThinkingStarted("ab", "z" * 100_000))
+    scene.told(delivery.Transcribed("ab", "x" * 100_000), delivery.Answered("ab", "y" * 100_000))
+    scene.told(delivery.ThinkingStarted("ab", "z" * 100_000))
     assert scene.topic("turn:ab")["characters"] == 100_000
     assert len(repr(scene.topic("turn:ab"))) < 3 * MAX_QUOTED + 1000
 
 
 def test_a_turn_in_which_nothing_was_said(scene):
-    scene.tell(TurnOpened("ab", "s", samples(700), None))
-    scene.tell(UtteranceGrew("ab", 0, b"xx"))
-    scene.tell(TurnDropped("ab", "DeadlinePassed"))
+    scene.tell(hearing.TurnOpened("ab", "s", samples(700), None))
+    scene.tell(hearing.UtteranceGrew("ab", 0, b"xx"))
+    scene.tell(hearing.TurnDropped("ab", "DeadlinePassed"))
     told = scene.topic("turn:ab")
     assert (told["outcome"], told["cause"], told["score"]) == ("dropped", "no speech", None)
 
 
 def test_a_turn_that_failed_or_waits_for_the_next_start(scene):
     scene.wake("ab").capture("ab")
-    scene.told(Finished("ab", Verdict.FAILED, "not_understood", 0))
+    scene.told(delivery.Finished("ab", Verdict.FAILED, "not_understood", 0))
     assert scene.topic("turn:ab")["cause"] == "not_understood"
     assert "done" in scene.topic("turn:ab")["stages_ms"]
     scene.wake("cd").capture("cd")
-    scene.told(Kept("cd"))
+    scene.told(delivery.Kept("cd"))
     assert scene.topic("turn:cd")["outcome"] == "kept"
 
 
 def test_an_interrupted_reply_is_over(scene):
     scene.wake("ab").capture("ab")
-    scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), Finished("ab", Verdict.DONE, "", 1))
+    scene.told(
+        delivery.ReplyAudio("ab", 0, "audio/wav", b"x"),
+        delivery.Finished("ab", Verdict.DONE, "", 1),
+    )
     assert "done" not in scene.topic("turn:ab")["stages_ms"]
-    scene.tell(StopSpeaking("ab"), AbandonTurn("ab", "Hushed"))
+    scene.tell(hearing.StopSpeaking("ab"), hearing.AbandonTurn("ab", "Hushed"))
     assert "done" in scene.topic("turn:ab")["stages_ms"]
 
 
 def test_how_much_was_heard_is_shown_when_the_reply_is_over(scene):
     scene.wake("ab").capture("ab")
-    scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), ChunksMissing("ab", (1,)))
-    scene.told(Finished("ab", Verdict.DONE, "", 1, 1), UnaskedSpeech(1))
+    scene.told(delivery.ReplyAudio("ab", 0, "audio/wav", b"x"), delivery.ChunksMissing("ab", (1,)))
+    scene.told(delivery.Finished("ab", Verdict.DONE, "", 1, 1), delivery.UnaskedSpeech(1))
     assert scene.topic("turn:ab")["heard"] == ""
     scene.tell(PlaybackReported("ab", Playback()))
     scene.tell(PlaybackEnded("ab"))
@@ -209,10 +201,13 @@ def test_how_much_was_heard_is_shown_when_the_reply_is_over(scene):
 )
 def test_what_stopped_a_reply_is_shown(scene, reason, heard, why):
     scene.wake("ab").capture("ab")
-    scene.told(ReplyAudio("ab", 0, "audio/wav", b"x"), Finished("ab", Verdict.DONE, "", 1))
+    scene.told(
+        delivery.ReplyAudio("ab", 0, "audio/wav", b"x"),
+        delivery.Finished("ab", Verdict.DONE, "", 1),
+    )
     scene.tell(PlaybackStarted("ab"))
-    scene.tell(StopSpeaking("ab"))
-    scene.tell(AbandonTurn("ab", reason))
+    scene.tell(hearing.StopSpeaking("ab"))
+    scene.tell(hearing.AbandonTurn("ab", reason))
     told = scene.topic("turn:ab")
     assert (told["heard"], told["heard_reason"]) == (heard, why)
 
@@ -221,8 +216,8 @@ def test_an_announcement_is_no_turn(scene):
     scene.tell(PlaybackStarted("news"))
     scene.tell(PlaybackReported("news", Playback()))
     scene.tell(PlaybackEnded("news"))
-    scene.tell(AbandonTurn("news", "Hushed"))
-    scene.tell(StopSpeaking(""))
+    scene.tell(hearing.AbandonTurn("news", "Hushed"))
+    scene.tell(hearing.StopSpeaking(""))
     assert scene.turns() == set()
 
 
@@ -241,7 +236,7 @@ def test_the_options_in_force_are_shown(scene):
     assert scene.topic("wake") == {"word": "Hey Jarvis", "threshold": 0.7}
 
 
-WAKE = TurnOpened("t1", "s1", Samples(0), 0.91234)
+WAKE = hearing.TurnOpened("t1", "s1", Samples(0), 0.91234)
 
 
 def posted(*allowed: str) -> list[tuple[str, dict[str, object]]]:
@@ -251,14 +246,14 @@ def posted(*allowed: str) -> list[tuple[str, dict[str, object]]]:
     history = TurnHistory(Config(backend=backend, bus=BusOptions(publish=",".join(allowed))), view)
     for event in [
         WAKE,
-        TurnOpened("t2", "s1", Samples(0), None),
-        UtteranceGrew("t1", 0, b"\0\0"),
-        StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"),
-        TurnDropped("t2", "no speech"),
-        LinkUp("http://x", None),
-        Transcribed("t1", "what time is it"),
+        hearing.TurnOpened("t2", "s1", Samples(0), None),
+        hearing.UtteranceGrew("t1", 0, b"\0\0"),
+        hearing.StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"),
+        hearing.TurnDropped("t2", "no speech"),
+        delivery.LinkUp("http://x", None),
+        delivery.Transcribed("t1", "what time is it"),
         PlaybackStarted("t1"),
-        Finished("t1", Verdict.DONE, "", 2),
+        delivery.Finished("t1", Verdict.DONE, "", 2),
         PlaybackReported("t1", Playback()),
         PlaybackEnded("t1"),
     ]:

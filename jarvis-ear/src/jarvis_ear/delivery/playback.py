@@ -33,7 +33,7 @@ class Unheard(StrEnum):
     NO_SPEECH = "no_speech"
     """The reply has no speech."""
     CHUNKS_MISSING = "sentences_missing"
-    """The backend announced more sentences than arrived."""
+    """The backend announced more chunks than arrived."""
     BROKEN_OFF = "broken_off"
     """The reply broke off; see the verdict."""
     NOT_PLAYABLE = "not_playable"

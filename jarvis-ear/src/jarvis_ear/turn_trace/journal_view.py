@@ -54,6 +54,8 @@ class JournalView:
 
     def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
         """Write the record of the event, if it has one."""
+        if isinstance(event, Ignored):
+            self._logger.debug("%s is ignored while %s", type(event.event).__name__, event.state)
         line = self._line(event, trace)
         if line is not None:
             level, text, more = line
@@ -70,8 +72,6 @@ class JournalView:
                 return self._state(event, trace)
             case StopSpeaking():
                 return logging.DEBUG, "the reply is interrupted", {}
-            case Ignored(state, ignored):
-                self._logger.debug("%s is ignored while %s", type(ignored).__name__, state)
             case delivery.LinkUp(url):
                 return logging.DEBUG, "link up", {"BACKEND": url}
             case delivery.LinkDown(reason):

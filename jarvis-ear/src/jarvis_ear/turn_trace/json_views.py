@@ -89,7 +89,7 @@ class ConsoleView:
             "speech_s": None if trace.speech_s is None else round(trace.speech_s, 2),
             "stages_ms": {stage.name.lower(): ms for stage, ms in trace.latencies_ms().items()},
             "outcome": trace.outcome,
-            "cause": words.event_name(trace.cause) if is_dropped else trace.cause,
+            "cause": words.drop_reason(trace) if is_dropped else trace.cause,
             "provider": trace.provider[:MAX_QUOTED],
             "chunks": trace.chunks,
             "heard": heard,
