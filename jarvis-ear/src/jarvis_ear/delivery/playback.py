@@ -20,7 +20,7 @@ class Heard(StrEnum):
     NONE = "none"
     """Nothing."""
     INTERRUPTED = "interrupted"
-    """The person spoke, or told the ear to be quiet, during playback."""
+    """The person spoke, or hushed the ear, during playback."""
 
 
 class Unheard(StrEnum):
@@ -47,7 +47,7 @@ class Unheard(StrEnum):
     SPEAKER_LOST = "speaker_lost"
     """The loudspeaker was lost during playback."""
     INTERRUPTED = "interrupted"
-    """The person spoke, or told the ear to be quiet."""
+    """The person spoke, or hushed the ear."""
     TOO_LONG = "too_long"
     """The ear stopped waiting: the reply did not begin, or did not end, in time."""
     STOPPING = "stopping"

@@ -27,7 +27,7 @@ from jarvis_ear.turn_trace.trace import (
 from jarvis_ear.units import milliseconds, seconds
 
 MAX_QUOTED: Final = 500
-"""Characters of a transcript in a line; nobody says more in half a minute."""
+"""Characters of a transcript in a line: more than a person says in half a minute."""
 
 MAX_LISTED: Final = 8
 """Missing chunks that a line lists one by one."""
