@@ -27,6 +27,7 @@ from jarvis_ear.devices.silence import GapLog
 from jarvis_ear.errors import ConfigError, MicrophoneUnavailable
 from jarvis_ear.hearing.events import SendUtterance, State, StateChanged, TurnDropped, TurnOpened
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.journal import turns
 from jarvis_ear.log import journal, setup
 from jarvis_ear.log.setup import last_words, life_told
 from jarvis_ear.mute import Mute
@@ -47,35 +48,37 @@ def make(*args: object, **named: object) -> logging.LogRecord:
     return mark(logging.LogRecord(*args, **named))
 
 
-def begin(turns: TurnHistory, turn_id: str, score: float) -> None:
-    turns.after(TurnOpened(turn_id, f"s-{turn_id}", samples(2000), score))
-    turns.after(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
+def begin(history: TurnHistory, turn_id: str, score: float) -> None:
+    history.after(TurnOpened(turn_id, f"s-{turn_id}", samples(2000), score))
+    history.after(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
 
 
 def speak(
-    turns: TurnHistory, turn_id: str, answer_ms: int, verdict: Verdict, cause: str = ""
+    history: TurnHistory, turn_id: str, answer_ms: int, verdict: Verdict, cause: str = ""
 ) -> None:
-    begin(turns, turn_id, 0.97)
-    turns.after(SendUtterance(turn_id, utterance()))
-    turns.after(StateChanged(State.LISTENING, State.THINKING, Samples(0), "SpeechEnded(hangover)"))
+    begin(history, turn_id, 0.97)
+    history.after(SendUtterance(turn_id, utterance()))
+    history.after(
+        StateChanged(State.LISTENING, State.THINKING, Samples(0), "SpeechEnded(hangover)")
+    )
     CLOCK.now += 0.011
-    turns.after(Sent(turn_id, 51_840, 51_884, 69_180))
-    turns.after(ProcessingStarted(turn_id))
+    history.after(Sent(turn_id, 51_840, 51_884, 69_180))
+    history.after(ProcessingStarted(turn_id))
     CLOCK.now += (answer_ms - 811) / 1000
-    turns.after(Transcribed(turn_id, "the canary sings"))
-    turns.after(Finished(turn_id, verdict, cause, 0))
-    turns.after(StateChanged(State.THINKING, State.IDLE, Samples(0), "ReplyEnded"))
+    history.after(Transcribed(turn_id, "the canary sings"))
+    history.after(Finished(turn_id, verdict, cause, 0))
+    history.after(StateChanged(State.THINKING, State.IDLE, Samples(0), "ReplyEnded"))
 
 
 def live() -> None:
-    turns = journal_history(LOGGER, now=CLOCK.monotonic)
-    turns.after(LinkUp("http://a:1", None))
-    speak(turns, "03b91389", 994, Verdict.DONE)
-    speak(turns, "510351e5", 9994, Verdict.DONE)
+    history = journal_history(LOGGER, now=CLOCK.monotonic)
+    history.after(LinkUp("http://a:1", None))
+    speak(history, "03b91389", 994, Verdict.DONE)
+    speak(history, "510351e5", 9994, Verdict.DONE)
     for number, verdict in enumerate(each for each in Verdict if each is not Verdict.DONE):
-        speak(turns, f"bad{number}", 1200, verdict, "not_understood" if number == 0 else "x")
-    begin(turns, "fa15e", 0.51)
-    turns.after(TurnDropped("fa15e", "DeadlinePassed"))
+        speak(history, f"bad{number}", 1200, verdict, "not_understood" if number == 0 else "x")
+    begin(history, "fa15e", 0.51)
+    history.after(TurnDropped("fa15e", "DeadlinePassed"))
 
     capture = Capture(
         FakeSource(),
