@@ -96,6 +96,14 @@ def test_one_that_succeeded_or_was_abandoned_is_no_failure(verdict):
     assert last_turn(Verdict.FAILED, verdict).history.failure() is None
 
 
+def test_the_last_command_and_the_report_outlive_many_false_wakes():
+    turns = last_turn(Verdict.FAILED)
+    for number in range(2 * MAX_TURNS):
+        turns.tell(TurnDropped(f"false {number}", "DeadlinePassed"))
+    assert turns.history.failure() is not None
+    assert [turn["turn"] for turn in turns.history.recent()] == ["0"]
+
+
 def test_without_a_command_there_is_no_failure():
     turns = ScriptedTurns().tell(TurnDropped("1", "no speech"))
     turns.tell(Finished("of an earlier run", Verdict.EXPIRED, "too_old", 0))

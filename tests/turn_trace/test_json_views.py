@@ -23,6 +23,7 @@ from jarvis_ear.delivery.playback import (
 )
 from jarvis_ear.hearing import events as hearing
 from jarvis_ear.hearing.events import State
+from jarvis_ear.turn_trace.history import MAX_TURNS as MAX_KEPT
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.json_views import MAX_QUOTED, MAX_TURNS, BusView, ConsoleView
 from jarvis_ear.units import Samples, samples
@@ -293,3 +294,16 @@ def test_a_reload_changes_the_agent_id_and_what_is_allowed():
     history.change(Config(backend=backend, bus=BusOptions(publish="wake")))
     history.after(WAKE)
     assert [event.data["agentId"] for event in events] == ["hall"]
+
+
+def test_a_turn_that_the_history_forgets_is_not_shown_any_more(scene):
+    """Its words could not be forgotten later."""
+    scene.send("ended").finish(Verdict.DONE, turn_id="ended")
+    for number in range(MAX_KEPT - 1):
+        scene.send(f"t{number}")
+    scene.told(delivery.Transcribed("t0", "a secret"))
+    scene.send("newer")  # pushes out the turn that has ended, which is not shown
+    assert scene.topic("turn:t0")["transcript"] == "a secret"
+    scene.send("newest")
+    assert "secret" not in repr(scene.feed.snapshot())
+    assert len(scene.turns()) == MAX_TURNS

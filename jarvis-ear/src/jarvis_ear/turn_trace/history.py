@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from jarvis_ear.config import Config
-from jarvis_ear.delivery.events import LinkDown, LinkUp, UnaskedSpeech, Verdict
+from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, UnaskedSpeech, Verdict
 from jarvis_ear.delivery.playback import PlaybackEnded, PlaybackReported, PlaybackStarted
 from jarvis_ear.errors import TurnFailed
 from jarvis_ear.hearing import events as hearing
@@ -55,7 +55,7 @@ class TurnHistory:
     The ear thread, the network thread and the speaker thread call ``after``, the main thread calls
     ``change`` and ``close``; any thread may ask. One lock protects the traces and the views and
     keeps their output in order: a view is drawn in the thread of the caller. Bound: ``MAX_TURNS``.
-    Policy: the oldest trace goes, as unfinished if it is not over. Counter: ``unfinished``.
+    Policy: the oldest ended trace goes, or the oldest one, as unfinished. Counter: ``unfinished``.
     ``on_heard`` gets the turn, how much of its reply was heard, and why not all (see
     ``delivery.playback``), under the lock: it must not block.
     """
@@ -77,6 +77,9 @@ class TurnHistory:
         self._backend = ""
         self._state = State.IDLE
         self._current = ""  # the turn that the ear is in
+        self._last_sent = ""
+        self._last_finished: Finished | None = None  # of the turn above
+        self._recent: deque[TurnTrace] = deque(maxlen=RECENT)
         self.unfinished = 0
         """Turns without an end: it came too late, or not before the ear stopped."""
         self.change(options)
@@ -116,22 +119,16 @@ class TurnHistory:
     def recent(self) -> list[dict[str, object]]:
         """Return the last turns with an utterance that ended, newest first, without words."""
         with self._lock:
-            now = self._now()
-            ended = [
-                (trace.ended_at, trace)
-                for trace in reversed(self._traces.values())
-                if trace.ended_at is not None and trace.outcome not in (DROPPED, KEPT)
-            ]
-        ended.sort(key=lambda each: each[0], reverse=True)
+            now, traces = self._now(), list(self._recent)
         return [
             {
                 "turn": trace.turn_id,
-                "ended_s_ago": round(now - ended_at, 1),
+                "ended_s_ago": round(now - (trace.ended_at or now), 1),
                 "story": words.summary(trace),
                 "heard": trace.heard()[0],
                 "heard_reason": trace.heard()[1],
             }
-            for ended_at, trace in ended[:RECENT]
+            for trace in reversed(traces)
         ]
 
     def failure(self) -> TurnFailed | None:
@@ -139,9 +136,7 @@ class TurnHistory:
 
         A turn that the person abandoned is not a failure.
         """
-        with self._lock:
-            sent = [trace for trace in self._traces.values() if trace.utterance is not None]
-        last = sent[-1].finished if sent else None
+        last = self._last_finished
         if last is None or last.verdict not in _FAILURES:
             return None
         verdict, cause = words.spaced(last.verdict), words.spaced(last.code)
@@ -154,6 +149,10 @@ class TurnHistory:
         match event:
             case hearing.TurnOpened():
                 self._current = turn_id
+            case hearing.SendUtterance():
+                self._last_sent, self._last_finished = turn_id, None
+            case Finished() if turn_id == self._last_sent:
+                self._last_finished = event
             case StateChanged(_, new):
                 self._state = new
                 self._current = "" if new is State.IDLE else self._current
@@ -179,7 +178,9 @@ class TurnHistory:
 
     def _open(self, turn_id: str) -> None:
         if len(self._traces) >= MAX_TURNS:
-            oldest = next(iter(self._traces.values()))
+            traces = self._traces.values()
+            ended = (trace for trace in traces if trace.ended_at is not None)
+            oldest = next(ended, next(iter(traces)))
             if oldest.ended_at is None:
                 self._end(oldest.turn_id)
             self._record(TurnForgotten(oldest.turn_id))
@@ -199,5 +200,7 @@ class TurnHistory:
         self._record(TurnEnded(turn_id))
         trace = self._traces[turn_id]
         self.unfinished += not trace.outcome
+        if trace.outcome not in (DROPPED, KEPT):
+            self._recent.append(trace.after(WordsForgotten(turn_id), self._now()))
         if trace.finished is not None and trace.finished.chunks:  # else the verdict says it
             self._on_heard(turn_id, *trace.heard())
