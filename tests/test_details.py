@@ -29,7 +29,7 @@ from jarvis_ear.mute import Mute
 from jarvis_ear.spool.ledger import Ledger
 from jarvis_ear.spool.store import BootClock, DiskSpool
 from jarvis_ear.systemd.notify import Notifier
-from jarvis_ear.turn_trace.journal_view import TurnLog
+from jarvis_ear.turn_trace.history import TurnHistory
 
 SOON_S = 20.0
 MANY = 1_000_000
@@ -105,7 +105,7 @@ def report(tmp_path_factory):
         inbox,
         on_end=lambda _error: None,
     )
-    log = TurnLog(logging.getLogger("quiet"), transcripts=False)
+    turns = TurnHistory(options)
     bus = BusMembership(options, mute)
     clock = BootClock("boot")
     spool = DiskSpool(folder / "spool", Ledger(folder / "ledger", clock), clock)
@@ -124,7 +124,7 @@ def report(tmp_path_factory):
         up.enter_context(backend)
         logging.getLogger().addHandler(journal)
         up.callback(logging.getLogger().removeHandler, journal)
-        counted = counters(source, ear, inbox, backend, speaker, log, bus, notifier)
+        counted = counters(source, ear, inbox, backend, speaker, turns, bus, notifier)
         counted.add(control.counters)
         wait_until(lambda: "stray_messages" in counted.read() and backend.trouble[0])
         told = partial(details, mute, backend, bus, inbox, capture, speaker=speaker)

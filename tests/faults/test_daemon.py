@@ -63,7 +63,7 @@ def stop(ear):
         pytest.param("silent", "idle -> listening", marks=pytest.mark.slow),
         pytest.param("silent", "listening -> capturing", marks=pytest.mark.slow),
         pytest.param("none", "sent: ", marks=pytest.mark.slow),
-        ("silent", "the backend works on it"),
+        ("silent", "the backend accepted it"),
         pytest.param("stops", "capturing -> thinking", marks=pytest.mark.slow),
         ("stops", "sent: "),
     ],

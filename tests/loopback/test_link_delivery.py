@@ -14,6 +14,7 @@ from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.backend import BackendClient, CapturedAudio, clock, pcm_to_wav
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import (
+    ChunksMissing,
     Finished,
     LinkDown,
     LinkUp,
@@ -21,7 +22,6 @@ from jarvis_ear.delivery.events import (
     Refused,
     ReplyAudio,
     Sent,
-    SentencesMissing,
     StillWaiting,
     ThinkingStarted,
     Transcribed,
@@ -216,7 +216,7 @@ def test_a_sentence_is_waited_for_as_long_as_the_owner_says(tmp_path):
         assert client.connect()
         turn_id = client.send_audio(SPEECH)
         assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 1, 1)
-        assert SentencesMissing(turn_id, (0,)) in told.events
+        assert ChunksMissing(turn_id, (0,)) in told.events
 
 
 def test_a_whole_reply_takes_as_long_as_the_owner_says(tmp_path):

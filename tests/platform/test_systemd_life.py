@@ -229,7 +229,7 @@ def test_without_a_sound_card_it_starts_and_says_why_it_is_deaf(ear):
         said = ear.show("StatusText")["StatusText"]
         assert said.startswith("deaf: "), said
         assert "the kernel shows no sound card" in said
-        assert "it is deaf: what microphones there are (jarvis-ear devices)" in ear.service(
+        assert "it is deaf: list the microphones (jarvis-ear devices)" in ear.service(
             "status", check=False
         )
     finally:

@@ -34,7 +34,7 @@ def test_a_question_at_the_microphone_is_answered_from_the_loudspeaker(card: Vir
     said: list[str] = []
     for line in ear.stderr:
         said.append(line)
-        if ": done after" in line:
+        if ": done in" in line:
             break
     ear.send_signal(signal.SIGTERM)
     _, rest = ear.communicate(timeout=20)

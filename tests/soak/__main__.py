@@ -25,7 +25,7 @@ from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.utterance import GROWTH_MS
 from jarvis_ear.options import load
-from jarvis_ear.turn_trace.trace import FanOut
+from jarvis_ear.turn_trace.history import TurnHistory
 from soak.account import Lines, Size, Turns
 from soak.material import RATE, Home
 from soak.virtual_microphone import VirtualMicrophone
@@ -86,7 +86,9 @@ class Soak:
 
         daemon.EarFactory = WatchedEars
         daemon.make_source = lambda _options: microphone
-        daemon.FanOut = lambda *others: FanOut(*others, self.turns)
+        daemon.TurnHistory = lambda options, *views, on_heard: TurnHistory(
+            options, *views, self.turns, on_heard=on_heard
+        )
         logging.getLogger("jarvis_ear").addHandler(self.lines)
         with self._server, self._proxy, self._weather:
             began = time.monotonic()

@@ -31,7 +31,7 @@ from jarvis_ear.control.feed import Feed, FeedSampler
 from jarvis_ear.control.server import ControlServer
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.models import EarFactory, wake_word
+from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.sources import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
@@ -43,7 +43,7 @@ from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
-from jarvis_ear.lifecycle import LastTurn, StopSignal
+from jarvis_ear.lifecycle import StopSignal
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
@@ -53,9 +53,9 @@ from jarvis_ear.reload import Components, Reload, ReloadSteps
 from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import Notifier, open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import BackendOutage, Service
-from jarvis_ear.turn_trace.console_view import ConsoleFeed
-from jarvis_ear.turn_trace.journal_view import TurnLog
-from jarvis_ear.turn_trace.trace import FanOut
+from jarvis_ear.turn_trace.history import TurnHistory
+from jarvis_ear.turn_trace.journal_view import JournalView
+from jarvis_ear.turn_trace.json_views import BusView, ConsoleView
 
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
@@ -91,7 +91,7 @@ def run(loaded: Loaded) -> int:
             read=lambda: lead(loaded.read_again().config),
             prepare=ReloadSteps(running, ears).prepare,
             is_calm=running.is_calm,
-            on_done=running.showing.show,
+            on_done=running.turns.change,
         )
         watchdog = Watchdog(running.beat, every_s)
         up.callback(service.stopping)
@@ -120,28 +120,23 @@ def _start(
     """Start everything, the source of sound last, so that nothing said is lost."""
     inbox = Inbox()
     source = make_source(options.microphone)
-    heard = wake_word(options.hearing)
-    log = TurnLog(
-        _LOGGER,
-        transcripts=options.log.transcripts,
-        wake_word=heard,
-        on_heard=lambda *heard: backend.heard(*heard),  # noqa: PLW0108 - it is made further below
-    )
-    showing = ConsoleFeed(options)
+    feed = Feed()
     mute = Mute(
         paths.state_folder(os.environ),
         QuietHours.parse(options.microphone.mute_between),
         on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
     )
     bus = BusMembership(options, mute)
-    last_turn = LastTurn()
+    turns = TurnHistory(
+        options,
+        JournalView(_LOGGER),
+        ConsoleView(feed),
+        BusView(bus.post),
+        on_heard=lambda *heard: backend.heard(*heard),  # noqa: PLW0108 - it is made further below
+    )
     is_fast = options.microphone.fast
     sample_clock = SampleClock(in_real_time=not is_fast)
-    bridge = Bridge(
-        ear=inbox,
-        log=FanOut(log, showing.publisher, bus.news, last_turn),
-        captured_at=sample_clock.captured_at,
-    )
+    bridge = Bridge(ear=inbox, turns=turns, captured_at=sample_clock.captured_at)
     speaker = Speaker(
         options.speaker,
         on_started=bridge.reply_started,
@@ -160,7 +155,7 @@ def _start(
         bridge.effect,
         waits_for_replies=is_fast,
         on_block=sample_clock.processed,
-        on_finished=lambda: ending.finish(last_turn.failure()),
+        on_finished=lambda: ending.finish(turns.failure()),
         on_failure=ending.fail,
     )
     is_muted = mute.load()
@@ -178,25 +173,25 @@ def _start(
         _LOGGER.info("muted by the %s: the microphone stays closed", by, extra=fields)
         inbox.tell(Muted())
     beat = make_beat(ear, capture, backend)
-    counted = counters(source, ear, inbox, backend, speaker, log, bus, notifier)
+    counted = counters(source, ear, inbox, backend, speaker, turns, bus, notifier)
     health = Health(
         ear,
         beat,
         details=partial(details, mute, backend, bus, inbox, capture, speaker=speaker),
         counters=counted.read,
-        turns=log.recent,
+        turns=turns.recent,
         folder=paths.state_folder(os.environ),
     )
-    up.callback(log.close)
+    up.callback(turns.close)
     together = up.enter_context(ConcurrentStop())
-    turns = together.add("the way of a turn", ExitStack())
-    turns.enter_context(Timed("speaker", speaker))
-    turns.enter_context(Timed("network", _connected(backend)))
-    turns.enter_context(Timed("ear", ear))
-    turns.enter_context(Timed("capture", capture))
+    path = together.add("the way of a turn", ExitStack())
+    path.enter_context(Timed("speaker", speaker))
+    path.enter_context(Timed("network", _connected(backend)))
+    path.enter_context(Timed("ear", ear))
+    path.enter_context(Timed("capture", capture))
     orders = ControlCommands(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
-    signs = FeedSampler(showing.feed, ear, health=health.report, muted_by=lambda: mute.by)
-    _open_sockets(orders, showing.feed, signs, together, counted)
+    signs = FeedSampler(feed, ear, health=health.report, muted_by=lambda: mute.by)
+    _open_sockets(orders, feed, signs, together, counted)
     together.add("bus", bus)
     return Components(
         source,
@@ -204,13 +199,12 @@ def _start(
         ear,
         backend,
         speaker,
-        log,
+        turns,
         mute,
         beat,
         health,
         BackendOutage(),
         bus,
-        showing,
     )
 
 

@@ -13,7 +13,7 @@ from jarvis_ear.bus.membership import BusMembership
 from jarvis_ear.config import Config
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.devices.models import EarFactory, wake_word
+from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.devices.sources import Source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import ConfigError
@@ -27,8 +27,7 @@ from jarvis_ear.log import setup
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.options.option import Change, Taker, changes, names
 from jarvis_ear.systemd.status_text import BackendOutage, Condition
-from jarvis_ear.turn_trace.console_view import ConsoleFeed
-from jarvis_ear.turn_trace.journal_view import TurnLog
+from jarvis_ear.turn_trace.history import TurnHistory
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -142,13 +141,12 @@ class Components:
     ear: EarThread
     backend: BackendClient
     speaker: Speaker
-    log: TurnLog
+    turns: TurnHistory
     mute: Mute
     beat: Beat
     health: Health
     away: BackendOutage
     bus: BusMembership
-    showing: ConsoleFeed
 
     def is_calm(self) -> bool:
         """Whether nobody speaks with us, and no sentence waits for its verdict."""
@@ -187,7 +185,7 @@ class ReloadSteps:
             Taker.MICROPHONE: lambda options: partial(self._hear_from, options.microphone),
             Taker.SPEAKER: lambda options: partial(running.speaker.change, options.speaker),
             Taker.MUTE: self._be_quiet_in,
-            Taker.CONSOLE: lambda options: partial(running.showing.show, options),
+            Taker.CONSOLE: lambda options: partial(running.turns.change, options),
             Taker.LOG: lambda options: partial(self._tell_as, options),
         }
 
@@ -235,6 +233,4 @@ class ReloadSteps:
 
     def _tell_as(self, options: config.Config) -> None:
         setup.set_level(options.log)
-        self._running.log.change(
-            transcripts=options.log.transcripts, wake_word=wake_word(options.hearing)
-        )
+        self._running.turns.change(options)

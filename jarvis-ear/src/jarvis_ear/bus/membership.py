@@ -6,7 +6,6 @@ from typing import Self
 from jarvis_ear.bus.client import BusClient
 from jarvis_ear.config import Config
 from jarvis_ear.mute import BUS, OWNER, Mute
-from jarvis_ear.turn_trace.bus_view import BusNews
 from jarvis_ear.wires import event_bus as wire
 from jarvis_ear.wires.event_bus import Event
 
@@ -89,8 +88,6 @@ class BusMembership:
         self._switch = BusSwitch(mute, may_unmute=options.bus.may_unmute)
         self._client = _client(options, self._switch)
         self._terms = _terms(options)
-        self.news = BusNews(options.backend.agent_id, options.bus.news, self._post)
-        """Observer of the turns that reports them on the bus."""
 
     @property
     def is_member(self) -> bool:
@@ -103,7 +100,6 @@ class BusMembership:
 
         def go_on() -> None:
             self._switch.change(may_unmute=options.bus.may_unmute)
-            self.news.change(options.backend.agent_id, options.bus.news)
             if terms != self._terms:
                 self._terms = terms
                 self._exchange(client)
@@ -117,6 +113,10 @@ class BusMembership:
     def switch_module(self, module: str, *, enabled: bool) -> None:
         """Request that a module (one of ``wire.MODULES``) is switched."""
         self._client.switch_module(module, enabled=enabled)
+
+    def post(self, event: Event) -> None:
+        """Post an event, under the name of this ear."""
+        self._client.post(event)
 
     def health(self) -> Mapping[str, object]:
         """Return the state of the bus."""
@@ -138,9 +138,6 @@ class BusMembership:
         self._client.leave()
         self._client = client
         client.start()
-
-    def _post(self, event: Event) -> None:
-        self._client.post(event)
 
 
 def _client(options: Config, switch: BusSwitch) -> BusClient | NoBusClient:
