@@ -11,11 +11,11 @@ import pytest
 from pydantic import BaseModel
 
 from jarvis_ear import cli
+from jarvis_ear.cli import VERBS
 from jarvis_ear.config import Config
 from jarvis_ear.delivery.events import Cause, Verdict
 from jarvis_ear.delivery.transitions import DeliveryStage
 from jarvis_ear.hearing.events import State
-from jarvis_ear.verbs import VERBS
 from jarvis_ear.wires import socketio
 
 ROOT = Path(__file__).parents[2]
@@ -115,8 +115,9 @@ def test_messages_that_the_first_help_quotes_are_said_by_the_program():
     assert [message for message in quoted if message not in source] == []
 
 
-def test_the_man_page_is_up_to_date():
-    page = ROOT / "debian" / "jarvis-ear.1"
+@pytest.mark.parametrize("program", ["jarvis-ear", "jarvis-backend"])
+def test_the_man_page_is_up_to_date(program):
+    page = ROOT / "man" / f"{program}.1"
     made = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "man_page.py"), str(page)],
         capture_output=True,

@@ -1,11 +1,19 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_ear.options.option import OPTIONS, SHORT_FLAGS
-from jarvis_ear.options.sources import read_command_line
+from jarvis_ear.options import sources
+from jarvis_ear.options.sources import Layer
+from jarvis_ear.schema import SCHEMA
+
+OPTIONS, SHORT_FLAGS = SCHEMA.options, SCHEMA.short_flags
+
+
+def read_command_line(arguments: Sequence[str]) -> tuple[Layer, Path | None]:
+    return sources.read_command_line(SCHEMA, arguments)
 
 
 def values(*arguments: str) -> dict[str, object]:
@@ -64,9 +72,7 @@ def test_switches(arguments, value):
     ],
 )
 def test_an_option_that_is_given_twice_is_a_mistake(arguments, flag):
-    assert problems(*arguments) == [
-        f"command line: {flag}: given twice, expected once: nobody could tell which one counts"
-    ]
+    assert problems(*arguments) == [f"command line: {flag}: given twice, expected once"]
 
 
 def test_a_tilde_is_the_home_of_a_user(monkeypatch):
@@ -86,11 +92,11 @@ def test_every_option_that_is_a_path_knows_the_home(monkeypatch):
 
 
 @pytest.mark.parametrize("flag", ["--config", "--wake-model", "--input"])
-def test_a_home_that_nobody_knows_is_a_mistake(flag):
+def test_the_home_of_an_unknown_user_is_a_mistake(flag):
     (problem,) = problems(flag, "~no-such-user-at-all/x")
     assert problem == (
         f'command line: {flag}: given "~no-such-user-at-all/x", '
-        "expected a path: nobody knows the home that its ~ stands for"
+        "expected a path whose ~ stands for the home of a known user"
     )
 
 

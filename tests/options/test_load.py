@@ -3,8 +3,9 @@ from pydantic import SecretStr
 
 from jarvis_ear.config import Config
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options import Loaded, load
-from jarvis_ear.options.option import OPTIONS
+from jarvis_ear.schema import SCHEMA, Loaded, load
+
+OPTIONS = SCHEMA.options
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_a_tilde_is_the_home_of_a_user(monkeypatch, tmp_path, capsys):
     assert main("install", "--dry-run") == 0
     assert f"would build {tmp_path}/other/opt/jarvis-ear" in capsys.readouterr().out
     assert main("install", "--destdir", "~no-such-user-at-all/x") == 64
-    assert "nobody knows the home" in capsys.readouterr().err
+    assert "the home of an unknown user" in capsys.readouterr().err
 
 
 def test_help_names_the_verbs(capsys):

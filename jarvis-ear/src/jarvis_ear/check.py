@@ -12,7 +12,7 @@ from jarvis_ear.devices.selection import names_a_number
 from jarvis_ear.devices.sources import mistake_in
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.link.tls_and_tcp import address, is_exposed
-from jarvis_ear.options import Loaded
+from jarvis_ear.schema import Loaded
 
 FINE: Final = "the configuration is fine"
 
@@ -43,7 +43,7 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
 
 def _require_model(model: Path | None) -> None:
     if model is not None and not model.is_file():
-        raise ConfigError(f"hearing.wake.model: {model} is no file, expected an .onnx model")
+        raise ConfigError(f"hearing.wake.model: {model} is not a file, expected an .onnx model")
     try:
         OpenWakeWord(model)
     except ConfigError as error:
@@ -54,18 +54,18 @@ def _dangers(config: Config) -> Iterator[str]:
     backend, bus = config.backend, config.bus
     yield from _doubts(config.microphone)
     if is_exposed(backend.url):
-        yield f"careful: password and voice go to {address(backend.url)} unencrypted: use https"
+        yield f"warning: password and voice go to {address(backend.url)} unencrypted: use https"
     known = backend.password.get_secret_value() == JARVIS_PASSWORD
     if known and not backend.token.get_secret_value() and not config.with_backend:
-        yield "careful: backend.password is the one that everybody knows"
+        yield "warning: backend.password is still the public default"
     if backend.delivery == "at_least_once":
-        yield "careful: backend.delivery = at_least_once: a command may run twice"
+        yield "warning: backend.delivery = at_least_once: a command may run twice"
     if bus.url and not bus.key.get_secret_value():
-        yield "careful: bus.key is not given: whoever reaches the bus can switch the microphone"
+        yield "warning: bus.key is not given: every client of the bus can switch the microphone"
     if bus.url and bus.may_unmute:
-        yield "careful: bus.may_unmute: the bus can open the microphone that you have closed"
+        yield "warning: bus.may_unmute: the bus can open a microphone that you have closed"
     if config.log.transcripts:
-        yield "careful: log.transcripts: what is said stands in the log"
+        yield "warning: log.transcripts: the log contains what people say"
 
 
 def _doubts(microphone: MicrophoneOptions) -> Iterator[str]:
@@ -75,8 +75,8 @@ def _doubts(microphone: MicrophoneOptions) -> Iterator[str]:
         return
     if names_a_number(wanted):
         yield (
-            f"careful: microphone.device = {wanted} names a card by its number, which changes with "
-            "the order of plugging in: jarvis-ear devices shows the name that stays"
+            f"warning: microphone.device = {wanted} names a card by its number, which depends on "
+            "the order of plugging in: jarvis-ear devices shows its permanent name"
         )
     if mistake := mistake_in(wanted):
-        yield f"careful: microphone.device: {mistake}"
+        yield f"warning: microphone.device: {mistake}"

@@ -25,7 +25,7 @@ from jarvis_ear.link.registry import WIRES
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
 from jarvis_ear.mute import Mute, QuietHours
-from jarvis_ear.options.option import Change, Taker, changes, names
+from jarvis_ear.schema import Change, ReloadTarget, changes, joined
 from jarvis_ear.systemd.status_text import BackendOutage, Condition
 from jarvis_ear.turn_trace.console_view import ConsoleFeed
 from jarvis_ear.turn_trace.journal_view import TurnLog
@@ -35,7 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 Step: TypeAlias = Callable[[], None]
 """Puts new options in force, in one part of the ear. Never waits, never fails."""
 
-Prepare: TypeAlias = Callable[[Taker, Config], Step]
+Prepare: TypeAlias = Callable[[ReloadTarget, Config], Step]
 """Gets a part ready for new options, without any effect; or raises ConfigError."""
 
 WAITS: Final = "a new configuration waits for the end of the turn"
@@ -47,7 +47,7 @@ class _Plan:
     """A configuration that is valid, with everything made ready for it."""
 
     config: Config
-    taken: tuple[Change, ...]
+    changed: tuple[Change, ...]
     steps: tuple[Step, ...]
 
 
@@ -110,9 +110,9 @@ class Reload:
 
     def _make_plan(self, config: Config) -> _Plan:
         found = changes(self._in_force, config)
-        taken = tuple(change for change in found if change.taker is not Taker.NOBODY)
-        takers = dict.fromkeys(change.taker for change in taken)
-        return _Plan(config, taken, tuple(self._prepare(taker, config) for taker in takers))
+        changed = tuple(change for change in found if change.target)
+        targets = dict.fromkeys(change.target for change in changed if change.target)
+        return _Plan(config, changed, tuple(self._prepare(target, config) for target in targets))
 
     def _refuse(self, mistakes: Collection[str]) -> None:
         number = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
@@ -122,11 +122,11 @@ class Reload:
         _LOGGER.error(words, reason, extra=RELOAD_REFUSED.fields(REASON=reason))
 
     def _tell(self, plan: _Plan) -> None:
-        what = f"changed: {names(plan.taken)}" if plan.taken else "nothing changes"
-        fields = RELOADED.fields(CHANGED=names(plan.taken) or "nothing")
+        what = f"changed: {joined(plan.changed)}" if plan.changed else "nothing changes"
+        fields = RELOADED.fields(CHANGED=joined(plan.changed) or "nothing")
         _LOGGER.info("the configuration was read again; %s", what, extra=fields)
         found = changes(self._started_with, plan.config)
-        left = names(change for change in found if change.taker is Taker.NOBODY)
+        left = joined(change for change in found if change.target is None)
         self._verdict = f"a restart is needed for {left}" if left else ""
         if left:
             fields = RESTART_NEEDED.fields(CHANGED=left)
@@ -180,20 +180,20 @@ class ReloadSteps:
     def __init__(self, running: Components, ears: EarFactory) -> None:
         self._running = running
         self._ears = ears
-        self._preparing: Mapping[Taker, Callable[[config.Config], Step]] = {
-            Taker.EAR: self._hear_with,
-            Taker.BACKEND: self._deliver_to,
-            Taker.BUS: running.bus.prepare,
-            Taker.MICROPHONE: lambda options: partial(self._hear_from, options.microphone),
-            Taker.SPEAKER: lambda options: partial(running.speaker.change, options.speaker),
-            Taker.MUTE: self._be_quiet_in,
-            Taker.CONSOLE: lambda options: partial(running.showing.show, options),
-            Taker.LOG: lambda options: partial(self._tell_as, options),
+        self._preparing: Mapping[ReloadTarget, Callable[[config.Config], Step]] = {
+            ReloadTarget.EAR: self._hear_with,
+            ReloadTarget.BACKEND: self._deliver_to,
+            ReloadTarget.BUS: running.bus.prepare,
+            ReloadTarget.MICROPHONE: lambda options: partial(self._hear_from, options.microphone),
+            ReloadTarget.SPEAKER: lambda options: partial(running.speaker.change, options.speaker),
+            ReloadTarget.MUTE: self._be_quiet_in,
+            ReloadTarget.CONSOLE: lambda options: partial(running.showing.show, options),
+            ReloadTarget.LOG: lambda options: partial(self._tell_as, options),
         }
 
-    def prepare(self, taker: Taker, options: config.Config) -> Step:
+    def prepare(self, target: ReloadTarget, options: config.Config) -> Step:
         """Get one part ready; the step puts its options in force. Raises ConfigError."""
-        return self._preparing[taker](options)
+        return self._preparing[target](options)
 
     def _make_ear(self, options: config.Config) -> Step:
         """Get an ear ready; the step has it used."""

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from jarvis_ear.errors import (
     RemoteProtocolError,
     ServiceError,
 )
-from jarvis_ear.options import load
+from jarvis_ear.schema import load
 from jarvis_ear.service import credentials, plan, release
 from jarvis_ear.service.executor import Executor
 from jarvis_ear.service.executor import dry_run as rehearse
@@ -29,7 +30,6 @@ from jarvis_ear.service.facts import credentials as stored_credentials
 from jarvis_ear.service.plan import Wishes
 from jarvis_ear.service.status import PROPERTIES, Findings, screen
 from jarvis_ear.service.steps import Step
-from jarvis_ear.verbs import Parser, parser
 
 UNWELL: Final = 1
 """Exit status of `service status`: it does not hear."""
@@ -47,35 +47,27 @@ OWN_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
 """Where the reference backend listens as a service."""
 
 
-def main(asked: argparse.Namespace) -> int:
-    """Do what ``service_parser`` has read, and return the exit status."""
-    if asked.verb == "status":
+def main(verb: str, given: Mapping[str, object]) -> int:
+    """Carry out a verb with its options, and return the exit status."""
+    asked = argparse.Namespace(
+        verb=verb,
+        dry_run=False,
+        destdir=Path(os.environ.get("DESTDIR") or "/").expanduser(),
+        with_backend=False,
+        new_password=verb == "password",
+        password_file=None,
+        purge=False,
+    )
+    vars(asked).update(given)
+    if verb == "status":
         return _status()
     layout = _layout(asked)
     _require_root(asked, layout)
-    if asked.verb == "password":
+    if verb == "password":
         return _store_password(asked)
-    if asked.verb == "install":
+    if verb == "install":
         return _install(asked, layout)
     return _uninstall(asked, layout)
-
-
-def service_parser(verb: str) -> Parser:
-    """Make the parser of one verb below `service`, with its defaults."""
-    made = parser(("service", verb))
-    made.set_defaults(
-        verb=verb,
-        dry_run=False,
-        destdir=Path("/"),
-        with_backend=False,
-        new_password=verb == "password",
-    )
-    if verb in ("install", "uninstall"):
-        made.set_defaults(destdir=os.environ.get("DESTDIR") or "/")
-    if verb == "install":
-        for name in ("home", "library", "programs"):  # for who makes packages
-            made.add_path(f"--{name}", "DIR", argparse.SUPPRESS)
-    return made
 
 
 def _layout(asked: argparse.Namespace) -> Layout:

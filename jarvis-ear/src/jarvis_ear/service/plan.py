@@ -142,6 +142,8 @@ def _files(layout: Layout, release: Release, services: tuple[str, ...]) -> Itera
         unit = release.units[f"{service}.service"]
         unit = unit.replace(HOME.encode(), str(layout.home).encode())
         yield File(layout.at(layout.unit(service)), unit)
+        if manual := release.manuals.get(f"{service}.1"):
+            yield File(layout.at(layout.manual(service)), manual)
     yield File(layout.at(layout.users), release.units["jarvis-ear.sysusers"])
     yield File(layout.at(layout.folders), release.units["jarvis-ear.tmpfiles"])
     for name, page in release.pages.items():
@@ -214,6 +216,7 @@ def _stopped(facts: Facts) -> Iterator[Step]:
 def _ours(layout: Layout) -> Iterator[Path]:
     for service in (EAR, BACKEND):
         yield layout.unit(service)
+        yield layout.manual(service)
     yield from (layout.users, layout.folders, layout.catalog, layout.pages, layout.command)
     yield layout.home
 
@@ -223,6 +226,7 @@ def _shared_folders(layout: Layout) -> Iterator[Path]:
     yield layout.unit(EAR).parent
     yield layout.catalog.parent
     yield layout.pages.parent
+    yield from (layout.manual(EAR).parent, layout.manual(EAR).parents[1])
     yield from (layout.catalog.parents[1], layout.users.parent, layout.folders.parent)
 
 

@@ -23,7 +23,7 @@ PACKAGES: Final = ("jarvis_ear", "jarvis_backend")
 
 PROGRAMS: Final = {
     "jarvis-ear": "jarvis_ear.cli:program",
-    "jarvis-backend": "jarvis_backend.__main__:program",
+    "jarvis-backend": "jarvis_backend.cli:program",
 }
 """Commands of the package, as in pyproject.toml; a test compares the two."""
 
@@ -36,6 +36,9 @@ PAGES: Final = ("configuration.md", "delivery.md", "journal.md", "operations.md"
 
 SHARE: Final = "share/jarvis-ear"
 """Folder of locks, units and pages in the environment of an installed package."""
+
+MANUALS: Final = "share/man/man1"
+"""Folder of man pages in the environment of an installed package."""
 
 FOLDERS: Final = ("systemd", "docs")
 """Folders that are read there, besides the locks."""
@@ -56,6 +59,8 @@ class Release:
     """The files of ``systemd/``, by name."""
     pages: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """The pages of ``docs/``, by name."""
+    manuals: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The man pages, by name."""
 
     @property
     def wheel_name(self) -> str:
@@ -76,7 +81,11 @@ def of_what_runs() -> Release:
     locks = {name: (shared / name).read_bytes() for name in _locks(shared)}
     units = {file.name: file.read_bytes() for file in sorted((shared / "systemd").iterdir())}
     pages = {name: (shared / "docs" / name).read_bytes() for name in PAGES}
-    return Release(_wheel(locks, units, pages), locks, units, pages)
+    folder = shared / "man"
+    if not folder.is_dir():
+        folder = Path(sysconfig.get_path("data"), MANUALS)
+    manuals = {name: (folder / name).read_bytes() for name in (f"{one}.1" for one in PROGRAMS)}
+    return Release(_wheel(locks, units, pages, manuals), locks, units, pages, manuals)
 
 
 def _shared() -> Path:
@@ -96,13 +105,17 @@ def _locks(shared: Path) -> Iterator[str]:
 
 
 def _wheel(
-    locks: Mapping[str, bytes], units: Mapping[str, bytes], pages: Mapping[str, bytes]
+    locks: Mapping[str, bytes],
+    units: Mapping[str, bytes],
+    pages: Mapping[str, bytes],
+    manuals: Mapping[str, bytes],
 ) -> bytes:
     stem = f"jarvis_ear-{__version__}"
     content = dict(_sources())
     content |= {f"{stem}.data/data/{SHARE}/{name}": data for name, data in locks.items()}
     content |= {f"{stem}.data/data/{SHARE}/systemd/{name}": data for name, data in units.items()}
     content |= {f"{stem}.data/data/{SHARE}/docs/{name}": data for name, data in pages.items()}
+    content |= {f"{stem}.data/data/{MANUALS}/{name}": data for name, data in manuals.items()}
     content |= {f"{stem}.dist-info/{name}": data.encode() for name, data in _metadata().items()}
     record = f"{stem}.dist-info/RECORD"
     content[record] = _record(content, record)
