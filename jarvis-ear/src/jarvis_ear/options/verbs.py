@@ -226,18 +226,21 @@ class CommandLine:
     def parse(self, names: VerbPath, words: Sequence[str]) -> dict[str, Any]:
         """Return the options and the word given to a verb, by name."""
         asked, rest = self.parser(names).parse_known_args(words)
-        if not rest:
-            return vars(asked)
-        name, known = (
-            " ".join(names),
-            [flag.name for flag in self.verb_at(names).flags if flag.meaning],
-        )
-        if not known:
+        name = " ".join(names)
+        known = [flag.name for flag in self.verb_at(names).flags if flag.meaning]
+        if rest and not known:
             raise UsageError(f"{name} takes no options")
-        if rest[0].startswith("-"):
+        if rest and rest[0].startswith("-"):
             hint = suggestion(rest[0], known)
             raise UsageError(f"{name}: {plain(rest[0])}: there is no such option{hint}")
-        raise UsageError(f"{name}: {quoted(rest[0])}: expected one of {', '.join(known)}")
+        if rest:
+            raise UsageError(f"{name}: {quoted(rest[0])}: expected one of {', '.join(known)}")
+        given = vars(asked)
+        for key, value in given.items():
+            if isinstance(value, list) and len(value) > 1:
+                flag = f"--{key.replace('_', '-')}"
+                raise UsageError(f"{name}: {flag}: given twice, expected once")
+        return {key: value[0] if isinstance(value, list) else value for key, value in given.items()}
 
     def parser(self, names: VerbPath, listing: str = "") -> argparse.ArgumentParser:
         """Make the parser of a verb. ``listing`` describes the options of the configuration."""
@@ -259,12 +262,11 @@ class CommandLine:
         )
         for flag in verb.flags:
             meaning = flag.meaning or argparse.SUPPRESS
+            add = partial(made.add_argument, flag.name, help=meaning)
             if flag.value:
-                made.add_argument(
-                    flag.name, metavar=flag.value, help=meaning, type=_path, action=_Once
-                )
+                add(metavar=flag.value, type=_path, action="append")
             else:
-                made.add_argument(flag.name, action="store_true", help=meaning)
+                add(action="store_true")
         if names:
             made.add_argument("-h", "--help", action="store_true", help="print this")
         if verb.words:
@@ -351,22 +353,6 @@ exit status of every verb, besides its own:
 _BELOW: Final = "VERB --help shows the options of a verb, its exit status and an example.\n"
 
 _MISUSE: Final = "the command line cannot be understood"
-
-
-class _Once(argparse.Action):
-    """Stores a value and refuses a second one."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        """Store the value; raise ``UsageError`` if there is one already."""
-        if hasattr(namespace, self.dest):
-            parser.error(f"{option_string}: given twice, expected once")
-        setattr(namespace, self.dest, values)
 
 
 class _Parser(argparse.ArgumentParser):
