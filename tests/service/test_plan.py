@@ -33,7 +33,10 @@ UNITS = (
     "jarvis-ear.tmpfiles",
 )
 RELEASE = Release(
-    b"wheel", dict.fromkeys(LOCKS, b""), dict.fromkeys(UNITS, b"/opt/jarvis-ear/current")
+    b"wheel",
+    dict.fromkeys(LOCKS, b""),
+    dict.fromkeys(UNITS, b"/opt/jarvis-ear/current"),
+    manuals={"jarvis-ear.1": b"the ear", "jarvis-backend.1": b"the backend"},
 )
 FRESH = Facts(python="/usr/bin/python3", python_tag="cpython-311", is_managed=True)
 HERE = Layout()
@@ -64,6 +67,7 @@ def test_a_fresh_machine_gets_everything_in_order():
     assert list(files(steps)) == [
         "/etc/jarvis-ear/config.toml",
         "/usr/local/lib/systemd/system/jarvis-ear.service",
+        "/usr/local/share/man/man1/jarvis-ear.1",
         "/usr/local/lib/sysusers.d/jarvis-ear.conf",
         "/usr/local/lib/tmpfiles.d/jarvis-ear.conf",
     ]
@@ -246,6 +250,17 @@ def test_the_explanations_of_the_journal_lead_to_a_page_that_is_installed(layout
     assert all(str(layout.at(Path(page))) in files(steps) for page in leads_to)
     gone = only(plan.uninstall(layout, FRESH, purge=False), Gone)
     assert Gone(layout.at(layout.pages)) in gone
+
+
+@pytest.mark.parametrize("layout", [HERE, PACKAGE])
+def test_the_man_pages_come_and_go_with_the_services(layout):
+    folder = layout.at(layout.library.parent / "share" / "man" / "man1")
+    pages = [folder / "jarvis-ear.1", folder / "jarvis-backend.1"]
+    assert {str(pages[0])} == {path for path in files(install(layout=layout)) if "/man/" in path}
+    both = files(install(layout=layout, with_backend=True))
+    assert {str(page) for page in pages} == {path for path in both if "/man/" in path}
+    gone = plan.uninstall(layout, FRESH, purge=False)
+    assert all(Gone(page) in gone for page in pages)
 
 
 def test_another_password_restarts_what_runs():

@@ -119,6 +119,7 @@ SCHEMA: Final = Schema(
     },
     file_names=("microphone.input", "microphone.fallback"),
     placeholders={
+        "config": "FILE",
         "microphone.input": "FILE",
         "microphone.device": "NAME",
         "hearing.wake.model": "FILE",

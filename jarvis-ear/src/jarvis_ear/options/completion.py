@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from jarvis_ear.options.option import Option
-from jarvis_ear.options.sources import CONFIG_FLAG
 from jarvis_ear.options.verbs import CommandLine, Verb
 
 ANY: Final = "text"
@@ -43,8 +42,7 @@ def _places(program: CommandLine, verb: Verb, place: str) -> Iterator[tuple[str,
     is_default = verb is program.root and program.default_verb
     if verb.is_configured or is_default:
         schema = program.schema()
-        words += [_of_option(option, flag) for option in schema.options for flag in option.flags]
-        words += [Word(CONFIG_FLAG, "Read this file.", FILE)] if schema.file else []
+        words += [_of_option(option, flag) for flag, option in schema.by_flag.items()]
         words.append(Word("--help-all", "Show all options."))
     words.append(Word("--help", "Show the options of this verb."))
     if verb is program.root:

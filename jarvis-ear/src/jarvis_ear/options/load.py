@@ -9,7 +9,7 @@ from typing import Any, Final, Generic
 from pydantic import ValidationError
 
 from jarvis_ear.options import sources
-from jarvis_ear.options.option import Schema, Tree
+from jarvis_ear.options.option import CONFIG, Schema, Tree
 
 DEFAULT: Final = "default"
 """The origin of a value that is not configured."""
@@ -39,15 +39,18 @@ def load(
     Raises ``schema.error`` with one line for every mistake in any source, including values that a
     stronger source overrides.
     """
-    arguments, named_file = sources.read_command_line(schema, argv)
+    arguments = sources.read_command_line(schema, argv)
+    named_file = arguments.values.pop(CONFIG, None)
     layers = [
         arguments,
         sources.read_environment(schema, environ),
         sources.read_shared_variables(schema, environ),
         sources.read_credentials(schema, environ),
     ]
-    if file := named_file or default_file or schema.file:
-        layers.append(sources.read_file(schema, file, required=named_file is not None))
+    if isinstance(named_file, Path):
+        layers.append(sources.read_file(schema, named_file, required=True))
+    elif file := default_file or schema.file:
+        layers.append(sources.read_file(schema, file, required=False))
     for layer in layers:
         layer.read_secret_files()
     if problems := [problem for layer in layers for problem in layer.problems]:
@@ -57,6 +60,7 @@ def load(
     for layer in reversed(layers):
         values |= layer.values
         origins |= layer.origins
+    origins.pop(CONFIG, None)
     config = _valid(schema, values)
     return Loaded(config, origins, partial(load, schema, argv, environ, default_file=default_file))
 

@@ -54,6 +54,10 @@ def expand_home(path: str) -> str:
         raise UnfitError("a path whose ~ stands for the home of a known user") from None
 
 
+CONFIG: Final = "config"
+"""Key of the option that names the configuration file; it is not in the tree."""
+
+
 class UnfitError(ValueError):
     """A value does not fit its option. The text says what is expected."""
 
@@ -130,7 +134,7 @@ class Option:
     def parse(self, given: object) -> object:
         """Convert text, or a value of a TOML file; raise ``UnfitError``."""
         if isinstance(given, str):
-            if not given and self.kind is Path:
+            if not given and self.kind is Path and self.key != CONFIG:
                 return None
             if self.kind is tuple:
                 given = _items(given)
@@ -210,6 +214,14 @@ class Schema(Generic[Tree]):
         """All options, in the order of the tree."""
         return tuple(self._leaves(self.tree, ""))
 
+    @property
+    def config_option(self) -> tuple[Option, ...]:
+        """The option of the command line that names the file, if the program reads one."""
+        about = f"Read this file instead of {self.file}."
+        field = FieldInfo(annotation=Path, description=about)
+        option = Option(CONFIG, self.tree, field, "", (f"--{CONFIG}",), names_file=True)
+        return (option,) if self.file else ()
+
     @cached_property
     def by_key(self) -> Mapping[str, Option]:
         """All options by key."""
@@ -217,8 +229,9 @@ class Schema(Generic[Tree]):
 
     @cached_property
     def by_flag(self) -> Mapping[str, Option]:
-        """All options by flag."""
-        return {flag: option for option in self.options for flag in option.flags}
+        """All options by flag, and the flag that names the file."""
+        options = [*self.options, *self.config_option]
+        return {flag: option for option in options for flag in option.flags}
 
     @cached_property
     def by_variable(self) -> Mapping[str, Option]:

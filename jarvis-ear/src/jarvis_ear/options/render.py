@@ -11,7 +11,6 @@ from pydantic import SecretStr
 
 from jarvis_ear.options.load import Loaded
 from jarvis_ear.options.option import Option, Schema, shown, value_of
-from jarvis_ear.options.sources import CONFIG_FLAG
 
 
 def effective(schema: Schema[Any], loaded: Loaded[Any]) -> str:
@@ -44,14 +43,11 @@ _INDENT: Final = " " * 21
 
 def everyday(schema: Schema[Any]) -> str:
     """Return the help of the options that most people need."""
+    options = [*map(schema.by_key.__getitem__, schema.short_flags), *schema.config_option]
     rows = [
-        _entry(f"{flag}{placeholder(schema, option)}", option.meaning)
-        for option, flag in ((schema.by_key[key], flag) for key, flag in schema.short_flags.items())
+        _entry(option.flags[0] + placeholder(schema, option), option.meaning) for option in options
     ]
-    if schema.file:
-        rows.append(_entry(f"{CONFIG_FLAG} FILE", f"Read this file instead of {schema.file}."))
-    rows.append(_entry("--help-all", "Show all options."))
-    return "\n".join(rows)
+    return "\n".join([*rows, _entry("--help-all", "Show all options.")])
 
 
 def everything(schema: Schema[Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from jarvis_ear.options.option import Option, Schema, UnfitError, expand_home, shown
+from jarvis_ear.options.option import Option, Schema, UnfitError, shown
 from jarvis_ear.options.verbs import plain, quoted, suggestion
 from jarvis_ear.paths import read_regular
 
@@ -21,12 +21,6 @@ MAX_FILE_BYTES: Final = 1024 * 1024
 
 MAX_SECRET_BYTES: Final = 4096
 """Longer than any password: another file was named by mistake."""
-
-CONFIG_FLAG: Final = "--config"
-"""Names the configuration file; the one flag that is not an option of the tree."""
-
-_NO: Final = "--no-"
-"""Before the name of a switch, it turns it off."""
 
 
 class SecretFileError(Exception):
@@ -46,9 +40,12 @@ class Layer:
     """For each value, the exact place where it is given."""
     problems: list[str] = field(default_factory=list)
     """One line for each mistake."""
+    given: set[str] = field(default_factory=set)
+    """Keys of the options that are given, with valid or invalid values."""
 
     def take(self, option: Option, given: object, name: str) -> None:
         """Add the value given as ``name``, or a mistake. The items of a list accumulate."""
+        self.given.add(option.key)
         try:
             value = option.parse(given)
         except UnfitError as unfit:
@@ -85,10 +82,9 @@ class Layer:
                 self.origins[secret] = f"file {path}, named by {self.origins[file_option]}"
 
 
-def read_command_line(schema: Schema[Any], words: Sequence[str]) -> tuple[Layer, Path | None]:
-    """Read the options, and the file that ``--config`` names."""
-    layer, file = Layer(schema, "command line"), None
-    given: set[str] = set()
+def read_command_line(schema: Schema[Any], words: Sequence[str]) -> Layer:
+    """Read the options, among them ``--config``, which names the file."""
+    layer = Layer(schema, "command line")
     rest = deque(words)
     while rest:
         word = rest.popleft()
@@ -101,50 +97,32 @@ def read_command_line(schema: Schema[Any], words: Sequence[str]) -> tuple[Layer,
         value = text if equals else switch
         if value is None and rest and not rest[0].startswith("--"):
             value = rest.popleft()  # also behind an unknown option: it may be a secret
-        name = option.key if option else flag
-        is_config = flag == CONFIG_FLAG and schema.file is not None
-        if name in given:
-            layer.refuse(flag, "given twice, expected once")
-        elif is_config:
-            file = _named_file(layer, value)
-        elif option is None:
+        if option is None:
             _refuse_unknown(layer, flag)
+        elif option.key in layer.given and option.kind is not tuple:
+            layer.refuse(flag, "given twice, expected once")
         elif value is None:
             layer.refuse(flag, f"without a value, expected {option.expected}")
         else:
             layer.take(option, value, flag)
-        if is_config or (option and option.kind is not tuple):
-            given.add(name)
-    return layer, file
+    return layer
 
 
 def _find(schema: Schema[Any], flag: str, *, has_value: bool) -> tuple[Option | None, str | None]:
     """Find an option, and the value of a flag that is a switch."""
     if option := schema.by_flag.get(flag):
         return option, "true" if option.kind is bool else None
-    option = schema.by_flag.get("--" + flag.removeprefix(_NO))
-    if flag.startswith(_NO) and option and option.kind is bool and not has_value:
+    option = schema.by_flag.get("--" + flag.removeprefix("--no-"))
+    if flag.startswith("--no-") and option and option.kind is bool and not has_value:
         return option, "false"
     return None, None
-
-
-def _named_file(layer: Layer, text: str | None) -> Path | None:
-    if not text:
-        layer.refuse(CONFIG_FLAG, "without a value, expected the path of a file")
-        return None
-    try:
-        return Path(expand_home(text))
-    except UnfitError as unfit:
-        layer.refuse(CONFIG_FLAG, f"given {quoted(text)}, expected {unfit}")
-        return None
 
 
 def _refuse_unknown(layer: Layer, flag: str) -> None:
     schema = layer.schema
     named = [one for one in schema.secrets if re.search(rf"[-.]{_dashed(one.name)}$", flag)]
     if not named:
-        known = [*schema.by_flag, *([CONFIG_FLAG] if schema.file else [])]
-        hint = suggestion(flag.lower(), known)
+        hint = suggestion(flag.lower(), schema.by_flag)
         layer.refuse(plain(flag), f"there is no such option{hint}")
         return
     secret = next((one for one in named if flag == f"--{_dashed(one.key)}"), named[0])
