@@ -83,7 +83,7 @@ class SpeechToTextOptions(BackendSection):
     """Speech recognition."""
 
     engine: Literal["pocketsphinx", "faster-whisper", "openai", "none"] = "pocketsphinx"
-    """`openai` is any server that offers `/v1/audio/transcriptions`."""
+    """The recogniser. `openai`: any server that offers `/v1/audio/transcriptions`."""
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:8000`."""
     model: str = ""
@@ -108,7 +108,7 @@ class BrainOptions(BackendSection):
     """Generation of answers."""
 
     engine: Literal["builtin", "openai"] = "builtin"
-    """`builtin` knows the time and the date. `openai` is any server of `/v1/chat/completions`."""
+    """`builtin` knows the time and the date. `openai`: any server of `/v1/chat/completions`."""
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:11434`."""
     model: str = ""
@@ -127,7 +127,7 @@ class TextToSpeechOptions(BackendSection):
     engine: Literal["auto", "flite", "espeak-ng", "espeak-library", "piper", "openai", "none"] = (
         "auto"
     )
-    """`auto`: the first of flite, espeak-ng and espeak-library that is installed."""
+    """The voice. `auto`: the first of flite, espeak-ng and espeak-library that is installed."""
     url: str = ""
     """Address of a server that offers `/v1/audio/speech`, for the engine `openai`."""
     model: str = ""

@@ -120,13 +120,9 @@ def _bash_words(words: str) -> str:
 
 
 def _bash_value(takes: str) -> str:
-    if takes == ANY:
-        return "return"
-    if takes in (FILE, FOLDER):
-        kind = "-f" if takes == FILE else "-d"
-        files = f'mapfile -t COMPREPLY < <(compgen {kind} -- "$now")'
-        return f"compopt -o filenames; {files}; return"
-    return _bash_words(takes)
+    files = 'compopt -o filenames; mapfile -t COMPREPLY < <(compgen {} -- "$now"); return'
+    known = {ANY: "return", FILE: files.format("-f"), FOLDER: files.format("-d")}
+    return known.get(takes) or _bash_words(takes)
 
 
 def _zsh(program: str, places: Places) -> str:
@@ -164,11 +160,8 @@ def _zsh_list(words: Sequence[Word]) -> str:
 
 
 def _zsh_value(takes: str) -> str:
-    if takes == ANY:
-        return "_message value; return"
-    if takes in (FILE, FOLDER):
-        return f"_files{' -/' if takes == FOLDER else ''}; return"
-    return f"compadd -- {takes}; return"
+    known = {ANY: "_message value", FILE: "_files", FOLDER: "_files -/"}
+    return f"{known.get(takes, f'compadd -- {takes}')}; return"
 
 
 def _fish(program: str, places: Places) -> str:

@@ -276,7 +276,8 @@ class CommandLine:
         return made
 
     def _help(self, names: VerbPath, *, all_options: bool) -> str:
-        if not (self.verb_at(names).is_configured or (all_options and not names)):
+        is_configured = self.verb_at(names).is_configured or (self.default_verb and not names)
+        if not (is_configured or (all_options and not names)):
             return self.parser(names).format_help()
         from jarvis_ear.options.render import everyday, everything  # noqa: PLC0415 - loads pydantic
 
