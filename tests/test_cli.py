@@ -325,8 +325,9 @@ def test_a_light_verb_imports_nothing_heavy(argv, ear, tmp_path):
     assert {name for name in ours if re.match(r"jarvis_ear\.(config|schema|log)", name)} == set()
 
 
-def test_a_light_verb_that_fails_imports_nothing_heavy(tmp_path):
-    loaded = modules_of("mute", RUNTIME_DIRECTORY=str(tmp_path))
+@pytest.mark.parametrize("argv", [["mute"], ["statsu"], ["status", "--jsno"]], ids=" ".join)
+def test_a_light_verb_that_fails_imports_nothing_heavy(argv, tmp_path):
+    loaded = modules_of(*argv, RUNTIME_DIRECTORY=str(tmp_path))
     assert {name.partition(".")[0] for name in loaded} & (HEAVY | {"asyncio", "pydantic"}) == set()
 
 
