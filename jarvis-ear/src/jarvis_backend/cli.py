@@ -21,6 +21,7 @@ from jarvis_ear.options.verbs import (
     CommandLine,
     Verb,
     VerbPath,
+    check_report,
     common_verbs,
     exit_at_once,
     print_text,
@@ -88,8 +89,7 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
     if names == ("check",):
         from jarvis_backend.config import warnings  # noqa: PLC0415 - loads pydantic
 
-        lines = [*(f"warning: {line}" for line in warnings(config)), "the configuration is fine"]
-        return print_text("".join(f"{line}\n" for line in lines))
+        return print_text(check_report(warnings(config)))
     return (run or _server())(config)
 
 

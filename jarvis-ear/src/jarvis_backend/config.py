@@ -244,7 +244,8 @@ def is_loopback(host: str) -> bool:
 
 def _mistakes(config: BackendConfig) -> Iterable[str]:
     """Yield a line for each mistake between options."""
-    if is_reachable(config) and (fault := _password_fault(config)):
+    needs_password = not (is_loopback(config.host) or config.insecure_password)
+    if needs_password and not config.hash_password and (fault := _password_fault(config)):
         yield (
             f"password: {fault}, and other machines reach {config.host}; expected at least "
             f"{PASSWORD_CHARACTERS} characters in {PASSWORD_VARIABLE} (or the credential "
@@ -259,11 +260,6 @@ def _mistakes(config: BackendConfig) -> Iterable[str]:
         if section.engine == "openai" and not re.match(r"https?://[^/]", section.url):
             shown = SCHEMA.by_key[f"{name}.url"].shown(section.url)
             yield f"{name}.url: given {shown}, expected http:// or https:// and a host"
-
-
-def is_reachable(config: BackendConfig) -> bool:
-    """Return whether other machines reach the backend, and its password must be good."""
-    return not (is_loopback(config.host) or config.insecure_password or config.hash_password)
 
 
 def _password_fault(config: BackendConfig) -> str:

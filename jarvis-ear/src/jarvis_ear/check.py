@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
 from jarvis_ear.backend import checked
 from jarvis_ear.bus.client import refuse_plaintext
@@ -12,17 +11,16 @@ from jarvis_ear.devices.selection import names_a_number
 from jarvis_ear.devices.sources import mistake_in
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.link.tls_and_tcp import address, is_exposed
+from jarvis_ear.options.verbs import check_report
 from jarvis_ear.schema import Loaded
-
-FINE: Final = "the configuration is fine"
 
 
 def check(loaded: Loaded) -> str:
-    """Return the warnings and ``FINE``; or raise ``ConfigError`` with all mistakes."""
+    """Return the output of the verb check; or raise ``ConfigError`` with all mistakes."""
     mistakes = list(_mistakes(loaded))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    return "".join(f"{line}\n" for line in (*_dangers(loaded.config), FINE))
+    return check_report(_dangers(loaded.config))
 
 
 def _mistakes(loaded: Loaded) -> Iterator[str]:
@@ -52,31 +50,31 @@ def _require_model(model: Path | None) -> None:
 
 def _dangers(config: Config) -> Iterator[str]:
     backend, bus = config.backend, config.bus
-    yield from _doubts(config.microphone)
+    yield from _microphone_dangers(config.microphone)
     if is_exposed(backend.url):
-        yield f"warning: password and voice go to {address(backend.url)} unencrypted: use https"
+        yield f"password and voice go to {address(backend.url)} unencrypted: use https"
     known = backend.password.get_secret_value() == JARVIS_PASSWORD
     if known and not backend.token.get_secret_value() and not config.with_backend:
-        yield "warning: backend.password is still the public default"
+        yield "backend.password is still the public default"
     if backend.delivery == "at_least_once":
-        yield "warning: backend.delivery = at_least_once: a command may run twice"
+        yield "backend.delivery = at_least_once: a command may run twice"
     if bus.url and not bus.key.get_secret_value():
-        yield "warning: bus.key is not given: every client of the bus can switch the microphone"
+        yield "bus.key is not given: every client of the bus can switch the microphone"
     if bus.url and bus.may_unmute:
-        yield "warning: bus.may_unmute: the bus can open a microphone that you have closed"
+        yield "bus.may_unmute: the bus can open a microphone that you have closed"
     if config.log.transcripts:
-        yield "warning: log.transcripts: the log contains what people say"
+        yield "log.transcripts: the log contains what people say"
 
 
-def _doubts(microphone: MicrophoneOptions) -> Iterator[str]:
+def _microphone_dangers(microphone: MicrophoneOptions) -> Iterator[str]:
     """Warn why the microphone may not be found; a missing device may still be plugged in."""
     wanted = microphone.device
     if not wanted or microphone.input:
         return
     if names_a_number(wanted):
         yield (
-            f"warning: microphone.device = {wanted} names a card by its number, which depends on "
+            f"microphone.device = {wanted} names a card by its number, which depends on "
             "the order of plugging in: jarvis-ear devices shows its permanent name"
         )
     if mistake := mistake_in(wanted):
-        yield f"warning: microphone.device: {mistake}"
+        yield f"microphone.device: {mistake}"

@@ -82,6 +82,7 @@ def _known(places: Places, separator: str) -> str:
 
 def _bash(program: str, places: Places) -> str:
     function = _function(program)
+    branches = ((" ".join(word.name for word in words), [place]) for place, words in places.items())
     return f"""\
 # bash completion of {program}: source <({program} completion bash)
 {function}() {{
@@ -95,7 +96,7 @@ def _bash(program: str, places: Places) -> str:
     case "$before" in
 {_cases(_by_value(places).items(), _bash_value)}
         *) case "$at" in
-{_cases(((_names(words), [place]) for place, words in places.items()), _bash_words)}
+{_cases(branches, _bash_words)}
         esac ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$now")
@@ -111,10 +112,6 @@ def _cases(branches: Iterable[tuple[str, list[str]]], does: Callable[[str], str]
     )
 
 
-def _names(words: Sequence[Word]) -> str:
-    return " ".join(word.name for word in words)
-
-
 def _bash_words(words: str) -> str:
     return f"words={shlex.quote(words)}"
 
@@ -127,7 +124,10 @@ def _bash_value(takes: str) -> str:
 
 def _zsh(program: str, places: Places) -> str:
     function = _function(program)
-    branches = ((_zsh_list(words), [place]) for place, words in places.items())
+    branches = (
+        (" ".join(shlex.quote(f"{word.name}:{word.meaning}") for word in words), [place])
+        for place, words in places.items()
+    )
     return f"""\
 #compdef {program}
 # zsh completion of {program}: source <({program} completion zsh), or a file _{program} in $fpath
@@ -153,10 +153,6 @@ else
     compdef {function} {program}
 fi
 """
-
-
-def _zsh_list(words: Sequence[Word]) -> str:
-    return " ".join(shlex.quote(f"{word.name}:{word.meaning}") for word in words)
 
 
 def _zsh_value(takes: str) -> str:

@@ -316,6 +316,11 @@ class CommandLine:
         sys.stderr.write("".join(f"{self.name}: {line}\n" for line in text.splitlines()))
 
 
+def check_report(warnings: Iterable[str]) -> str:
+    """Return the output of the verb check for a valid configuration."""
+    return "".join([*(f"warning: {line}\n" for line in warnings), "the configuration is fine\n"])
+
+
 def print_text(text: str) -> int:
     """Write to standard output; return the exit status."""
     try:
