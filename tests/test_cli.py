@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_ear import __version__, cli, paths
+from jarvis_ear import cli, paths
 from jarvis_ear.cli import VERBS
 from jarvis_ear.control.server import Control
 from jarvis_ear.errors import ConfigError, ConnectFailed, InputError
@@ -59,21 +58,6 @@ def test_the_command_line_is_that_of_the_process(monkeypatch):
     assert cli.main(run=lambda loaded: int(loaded.config.microphone.fast)) == 1
 
 
-@pytest.mark.parametrize("argv", [["version"], ["--version"], ["-V"]])
-def test_version(argv, capsys):
-    assert main(*argv) == 0
-    assert capsys.readouterr().out == f"jarvis-ear {__version__}\n"
-
-
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"]])
-def test_help_is_short_and_lists_the_verbs(argv, capsys):
-    assert main(*argv) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("usage: jarvis-ear VERB")
-    assert all(f"\n  {verb} " in text for verb in VERBS)
-    assert len(text.splitlines()) < 45
-
-
 @pytest.mark.parametrize("argv", [["run", "--help"], ["run", "-h"], ["help", "run"]])
 def test_help_for_run_begins_with_what_people_need(argv, capsys):
     assert main(*argv) == 0
@@ -82,34 +66,6 @@ def test_help_for_run_begins_with_what_people_need(argv, capsys):
     assert text.index("--device") < text.index("--config")
     assert "--hearing.endpointing.hangover-ms" not in text
     assert len(text.splitlines()) < 55
-
-
-def paths_below(names=()):
-    """Every verb of the tree, by its path."""
-    for name in verb_at(names).verbs:
-        yield (*names, name)
-        yield from paths_below((*names, name))
-
-
-@pytest.mark.parametrize("names", list(paths_below()), ids=" ".join)
-def test_every_verb_has_help_with_options_exit_codes_and_an_example(names, capsys):
-    assert main(*names, "--help") == 0
-    text = capsys.readouterr().out
-    verb = verb_at(names)
-    assert text.startswith(f"usage: jarvis-ear {' '.join(names)}")
-    assert all(flag.name in text and flag.meaning in text for flag in verb.flags if flag.meaning)
-    assert f"\nexample:\n  {verb.example}\n" in text
-    assert f"jarvis-ear {names[0]}" in verb.example
-    assert verb.verbs or "\nexit status:\n  0 " in text
-    assert all(f"\n  {number:<4} " in text for number in verb.statuses)
-    assert max(map(len, text.splitlines())) <= 90
-
-
-def test_help_for_everything(capsys):
-    assert main("run", "--help-all") == 0
-    assert "--hearing.endpointing.hangover-ms" in capsys.readouterr().out
-    assert main("--help-all") == 0
-    assert "--hearing.endpointing.hangover-ms" in capsys.readouterr().out
 
 
 def test_config_prints_what_is_in_force(capsys, monkeypatch):
@@ -335,31 +291,6 @@ def test_asking_for_the_configuration_does_not_load_the_ear(tmp_path):
     loaded = {name.partition(".")[0] for name in modules_of("config")}
     assert "pydantic_settings" in loaded or "pydantic" in loaded
     assert loaded & HEAVY == set()
-
-
-@pytest.fixture(params=["bash", "zsh", "fish"])
-def script(request, capsys):
-    assert main("completion", request.param) == 0
-    return request.param, capsys.readouterr().out
-
-
-def test_a_completion_has_every_verb_and_every_option(script):
-    shell, text = script
-    flags = {flag.name for names in paths_below() for flag in verb_at(names).flags if flag.meaning}
-    flags |= {flag for option in OPTIONS for flag in option.flags} | {"--config", "--help-all"}
-    mark = "-l {}" if shell == "fish" else "{}"
-    assert [flag for flag in flags if mark.format(flag.removeprefix("--")) not in text] == []
-    assert all(f"/{'/'.join(names)}" in text for names in paths_below())
-    assert "password-file" in text
-    assert "--backend.password " not in text
-
-
-def test_a_completion_is_valid_for_its_shell(script):
-    shell, text = script
-    if not shutil.which(shell):
-        pytest.skip(f"{shell} is not installed")
-    done = subprocess.run([shell, "-n"], input=text, text=True, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,8 +17,7 @@ import requests
 import jarvis_backend
 from jarvis_backend import __main__ as server
 from jarvis_backend import cli
-from jarvis_backend.config import SCHEMA, BackendConfig, warnings
-from jarvis_ear import __version__
+from jarvis_backend.config import BackendConfig, warnings
 
 SOON_S = 60
 """A deadline for what takes a second: with three programs for each core a start took 20."""
@@ -114,40 +112,6 @@ def test_run_is_that_of_the_server(monkeypatch):
     assert cli.main(["run", "--port", "17"]) == 17
 
 
-@pytest.mark.parametrize("argv", [["version"], ["-V"], ["--version"]])
-def test_version(argv, capsys):
-    assert cli.main(argv) == 0
-    assert capsys.readouterr().out == f"jarvis-backend {__version__}\n"
-
-
-@pytest.mark.parametrize("verb", cli.VERBS)
-def test_every_verb_has_help_with_exit_codes_and_an_example(verb, capsys):
-    assert cli.main([verb, "--help"]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith(f"usage: jarvis-backend {verb}")
-    assert f"\nexample:\n  {cli.VERBS[verb].example}\n" in text
-    assert "\nexit status:\n  0 " in text
-    assert all(f"\n  {number:<4} " in text for number in cli.VERBS[verb].statuses)
-
-
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"]])
-def test_the_help_lists_the_verbs(argv, capsys):
-    assert cli.main(argv) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("usage: jarvis-backend [VERB] [OPTION ...]")
-    assert all(f"\n  {verb} " in text for verb in cli.VERBS)
-
-
-def test_the_whole_help_names_every_option_but_the_secrets(capsys):
-    assert cli.main(["--help-all"]) == 0
-    text = capsys.readouterr().out
-    assert "--host" in text
-    assert "--tts.voice" in text
-    assert "--password" not in text
-    assert "--jwt" not in text
-    assert "api-key" not in text
-
-
 @pytest.mark.parametrize(
     ("argv", "complaint"),
     [
@@ -189,19 +153,6 @@ def test_the_configuration_in_force_is_printed_without_secrets(capsys, monkeypat
     assert tomllib.loads(text)["port"] == 4000
     assert cli.main(["config", "--reference"]) == 0
     assert capsys.readouterr().out.startswith("# Options of the backend")
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_completion_has_every_verb_and_every_option(shell, capsys):
-    assert cli.main(["completion", shell]) == 0
-    text = capsys.readouterr().out
-    flags = [flag.removeprefix("--") for option in SCHEMA.options for flag in option.flags]
-    assert [flag for flag in flags if flag not in text] == []
-    assert [verb for verb in cli.VERBS if f"/{verb}" not in text] == []
-    assert "--config" not in text
-    if shutil.which(shell):
-        checked = subprocess.run([shell, "-n"], input=text, text=True, check=False)
-        assert checked.returncode == 0
 
 
 def test_a_verb_without_the_server_does_not_load_it():
