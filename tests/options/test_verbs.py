@@ -92,6 +92,8 @@ def test_a_completion_is_valid_and_has_every_verb_and_every_option(name, shell, 
     mark = "-l {}" if shell == "fish" else "--{}"
     assert [flag for flag in flags if mark.format(flag.removeprefix("--")) not in text] == []
     assert all(f"/{'/'.join(names)}" in text for names in paths_below(name))
+    secrets = [mark.format(one.key.replace("_", "-")) for one in line.schema().secrets]
+    assert [flag for flag in secrets if f"{flag} " in text or f"{flag}:" in text] == []
     if shutil.which(shell):
         done = subprocess.run(
             [shell, "-n"], input=text, text=True, capture_output=True, check=False
