@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -56,7 +55,7 @@ def _realtime_path(path: str) -> str:
 def _queue_url(url: str) -> str:
     if url and not re.match(r"(rediss?|unix)://", url):
         raise ValueError("redis://, rediss:// or unix://")
-    if urlsplit(url).password is not None:
+    if re.match(r"\w+://[^/@]*:[^/]*@", url):
         raise ValueError("an address without the password: that is JARVIS_BACKEND_QUEUE_PASSWORD")
     return url
 
