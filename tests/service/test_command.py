@@ -38,6 +38,9 @@ def test_a_tilde_is_the_home_of_a_user(monkeypatch, tmp_path, capsys):
     assert f"would build {tmp_path}/other/opt/jarvis-ear" in capsys.readouterr().out
     assert main("install", "--destdir", "~no-such-user-at-all/x") == 64
     assert "the home of an unknown user" in capsys.readouterr().err
+    monkeypatch.setenv("DESTDIR", "~no-such-user-at-all/x")
+    assert main("install", "--dry-run") == 64
+    assert "the home of an unknown user" in capsys.readouterr().err
 
 
 def test_help_names_the_verbs(capsys):

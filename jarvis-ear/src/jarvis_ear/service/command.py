@@ -21,6 +21,7 @@ from jarvis_ear.errors import (
     RemoteProtocolError,
     ServiceError,
 )
+from jarvis_ear.options.verbs import UsageError
 from jarvis_ear.schema import load
 from jarvis_ear.service import credentials, plan, release
 from jarvis_ear.service.executor import Executor
@@ -52,7 +53,7 @@ def main(verb: str, given: Mapping[str, object]) -> int:
     asked = argparse.Namespace(
         verb=verb,
         dry_run=False,
-        destdir=Path(os.environ.get("DESTDIR") or "/").expanduser(),
+        destdir=_destdir() if verb in ("install", "uninstall") else Path("/"),
         with_backend=False,
         new_password=verb == "password",
         password_file=None,
@@ -68,6 +69,13 @@ def main(verb: str, given: Mapping[str, object]) -> int:
     if verb == "install":
         return _install(asked, layout)
     return _uninstall(asked, layout)
+
+
+def _destdir() -> Path:
+    try:
+        return Path(os.environ.get("DESTDIR") or "/").expanduser()
+    except RuntimeError:
+        raise UsageError("DESTDIR: its ~ stands for the home of an unknown user") from None
 
 
 def _layout(asked: argparse.Namespace) -> Layout:
