@@ -191,6 +191,12 @@ class CommandLine:
             raise UsageError(self._misunderstood(names, words))
         if asks_help:
             return print_text(self._help(names, all_options="--help-all" in words))
+        return self._carry_out(names, words, do)
+
+    def _carry_out(
+        self, names: VerbPath, words: list[str], do: Callable[[VerbPath, list[str]], int]
+    ) -> int:
+        """Carry out a verb that every program has, or one of this program."""
         match names:
             case ("version",):
                 self.parse(names, words)
@@ -200,15 +206,12 @@ class CommandLine:
 
                 return print_text(completion(self, self.parse(names, words)["word"]))
             case ("config",):
-                return print_text(self._config(words))
+                from jarvis_ear.options import render  # noqa: PLC0415 - loads pydantic
+
+                if words == ["--reference"]:
+                    return print_text(render.reference(self.schema()))
+                return print_text(render.effective(self.schema(), self.load(words)))
         return do(names, words)
-
-    def _config(self, words: list[str]) -> str:
-        from jarvis_ear.options.render import effective, reference  # noqa: PLC0415 - for this only
-
-        if words == ["--reference"]:
-            return reference(self.schema())
-        return effective(self.schema(), self.load(words))
 
     def load(self, words: Sequence[str]) -> "Loaded[Any]":
         """Read the options of the configuration."""
