@@ -7,20 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_backend.config import CREDENTIALS, Limits
+from jarvis_backend.config import SCHEMA as BACKEND_SCHEMA
+from jarvis_backend.config import Limits
 from jarvis_backend.connections import files_needed
 from jarvis_ear import companion
 from jarvis_ear.__main__ import LOOK_S
+from jarvis_ear.cli import VERBS
 from jarvis_ear.control import server
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing import ear_thread
-from jarvis_ear.options import sources
+from jarvis_ear.schema import SCHEMA as EAR_SCHEMA
 from jarvis_ear.service import probe
 from jarvis_ear.service.probe import HOME, JWT_SECRET, PASSWORD, USER
 from jarvis_ear.service.release import PROGRAMS
-from jarvis_ear.verbs import VERBS
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 EAR, BACKEND = "jarvis-ear.service", "jarvis-backend.service"
@@ -58,13 +59,9 @@ def test_a_wrong_configuration_is_not_started_again(unit):
 
 
 def test_the_credentials_have_the_names_that_the_programs_look_for():
-    assert settings("LoadCredential") == [
-        sources.CREDENTIAL,
-        sources.TOKEN_CREDENTIAL,
-        sources.BUS_CREDENTIAL,
-    ]
-    assert set(settings("LoadCredential", BACKEND)) == set(CREDENTIALS)
-    assert {PASSWORD, JWT_SECRET} <= set(CREDENTIALS)
+    assert settings("LoadCredential") == list(EAR_SCHEMA.credentials)
+    assert set(settings("LoadCredential", BACKEND)) == set(BACKEND_SCHEMA.credentials)
+    assert {PASSWORD, JWT_SECRET} <= set(BACKEND_SCHEMA.credentials)
 
 
 def test_the_installer_knows_every_credential_that_a_service_loads():

@@ -24,7 +24,7 @@ from jarvis_ear import config
 from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.utterance import GROWTH_MS
-from jarvis_ear.options import load
+from jarvis_ear.schema import load
 from jarvis_ear.turn_trace.history import TurnHistory
 from soak.account import Lines, Size, Turns
 from soak.material import RATE, Home

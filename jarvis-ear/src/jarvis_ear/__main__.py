@@ -47,9 +47,9 @@ from jarvis_ear.lifecycle import StopSignal
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
-from jarvis_ear.options import Loaded
 from jarvis_ear.process import ConcurrentStop, ReloadSignal, Timed
 from jarvis_ear.reload import Components, Reload, ReloadSteps
+from jarvis_ear.schema import Loaded
 from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import Notifier, open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import BackendOutage, Service

@@ -1,7 +1,7 @@
-"""Completion: scripts for bash, zsh and fish, made from the tree of verbs and the options.
+"""Completion: scripts for bash, zsh and fish, generated from the tree of verbs and the options.
 
-All three work alike: the words before the cursor lead to a place in the tree, ``/service/install``.
-The word before the cursor decides if it is an option that takes a value, else the place does.
+The words before the cursor lead to a place in the tree, such as ``/service/install``. If the last
+of them is an option that takes a value, it determines what is offered; otherwise the place does.
 """
 
 import shlex
@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from jarvis_ear.options.option import OPTIONS, TEXT_PATHS, Option
-from jarvis_ear.options.sources import CONFIG_FLAG
-from jarvis_ear.verbs import ROOT, Flag, Verb
+from jarvis_ear.options.option import Option
+from jarvis_ear.options.verbs import CommandLine, Verb
 
 ANY: Final = "text"
 FILE: Final = "FILE"
@@ -31,40 +30,36 @@ Places: TypeAlias = Mapping[str, Sequence[Word]]
 """What can be typed, by the place in the tree."""
 
 
-def completion(shell: str) -> str:
-    """Write the script for ``shell``, one of the keys of ``SHELLS``."""
-    return SHELLS[shell](dict(_places(ROOT, "")))
+def completion(program: CommandLine, shell: str) -> str:
+    """Return the script for ``shell``, one of the keys of ``SHELLS``."""
+    return SHELLS[shell](program.name, dict(_places(program, program.root, "")))
 
 
-def _places(verb: Verb, place: str) -> Iterator[tuple[str, list[Word]]]:
+def _places(program: CommandLine, verb: Verb, place: str) -> Iterator[tuple[str, list[Word]]]:
     words = [Word(name, below.meaning) for name, below in verb.verbs.items()]
     words += [Word(word, "") for word in verb.words]
-    words += map(_of_flag, verb.flags)
-    if verb.is_configured:
-        words += [_of_option(option, flag) for option in OPTIONS for flag in option.flags]
-        words.append(Word(CONFIG_FLAG, "Read this file.", FILE))
+    words += [Word(flag.name, flag.meaning, flag.value) for flag in verb.flags if flag.meaning]
+    is_default = verb is program.root and program.default_verb
+    if verb.is_configured or is_default:
+        schema = program.schema()
+        words += [_of_option(option, flag) for flag, option in schema.by_flag.items()]
         words.append(Word("--help-all", "Show all options."))
     words.append(Word("--help", "Show the options of this verb."))
-    if verb is ROOT:
+    if verb is program.root:
         words.append(Word("--version", "Print the version."))
     yield place, words
     for name, below in verb.verbs.items():
-        yield from _places(below, f"{place}/{name}")
-
-
-def _of_flag(flag: Flag) -> Word:
-    return Word(flag.name, flag.meaning, flag.value)
+        yield from _places(program, below, f"{place}/{name}")
 
 
 def _of_option(option: Option, flag: str) -> Word:
-    meaning = " ".join(option.meaning.replace("`", "").split()).partition(". ")[0]
+    meaning = option.meaning.replace("`", "").partition(". ")[0]
+    takes = " ".join(option.choices) or (FILE if option.names_file else ANY)
     if option.kind is bool:
-        return Word(flag, meaning)
-    if option.choices:
-        return Word(flag, meaning, " ".join(option.choices))
-    if option.kind is not Path:
-        return Word(flag, meaning, FILE if option.key in TEXT_PATHS else ANY)
-    return Word(flag, meaning, FOLDER if option.name.endswith("dir") else FILE)
+        takes = ""
+    elif option.kind is Path and option.name.endswith("dir"):
+        takes = FOLDER
+    return Word(flag, meaning, takes)
 
 
 def _by_value(places: Places) -> dict[str, list[str]]:
@@ -77,14 +72,20 @@ def _by_value(places: Places) -> dict[str, list[str]]:
     return {takes: list(names) for takes, names in found.items()}
 
 
+def _function(program: str) -> str:
+    return "_" + program.replace("-", "_")
+
+
 def _known(places: Places, separator: str) -> str:
     return separator.join(place for place in places if place)
 
 
-def _bash(places: Places) -> str:
+def _bash(program: str, places: Places) -> str:
+    function = _function(program)
+    branches = ((" ".join(word.name for word in words), [place]) for place, words in places.items())
     return f"""\
-# bash completion of jarvis-ear: source <(jarvis-ear completion bash)
-_jarvis_ear() {{
+# bash completion of {program}: source <({program} completion bash)
+{function}() {{
     local at="" word words="" before=${{COMP_WORDS[COMP_CWORD-1]}} now=${{COMP_WORDS[COMP_CWORD]}}
     COMPREPLY=()
     for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
@@ -95,12 +96,12 @@ _jarvis_ear() {{
     case "$before" in
 {_cases(_by_value(places).items(), _bash_value)}
         *) case "$at" in
-{_cases(((_names(words), [place]) for place, words in places.items()), _bash_words)}
+{_cases(branches, _bash_words)}
         esac ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$now")
 }}
-complete -F _jarvis_ear jarvis-ear
+complete -F {function} {program}
 """
 
 
@@ -111,30 +112,26 @@ def _cases(branches: Iterable[tuple[str, list[str]]], does: Callable[[str], str]
     )
 
 
-def _names(words: Sequence[Word]) -> str:
-    return " ".join(word.name for word in words)
-
-
 def _bash_words(words: str) -> str:
     return f"words={shlex.quote(words)}"
 
 
 def _bash_value(takes: str) -> str:
-    if takes == ANY:
-        return "return"
-    if takes in (FILE, FOLDER):
-        kind = "-f" if takes == FILE else "-d"
-        files = f'mapfile -t COMPREPLY < <(compgen {kind} -- "$now")'
-        return f"compopt -o filenames; {files}; return"
-    return _bash_words(takes)
+    files = 'compopt -o filenames; mapfile -t COMPREPLY < <(compgen {} -- "$now"); return'
+    known = {ANY: "return", FILE: files.format("-f"), FOLDER: files.format("-d")}
+    return known.get(takes) or _bash_words(takes)
 
 
-def _zsh(places: Places) -> str:
-    branches = ((_zsh_list(words), [place]) for place, words in places.items())
+def _zsh(program: str, places: Places) -> str:
+    function = _function(program)
+    branches = (
+        (" ".join(shlex.quote(f"{word.name}:{word.meaning}") for word in words), [place])
+        for place, words in places.items()
+    )
     return f"""\
-#compdef jarvis-ear
-# zsh completion of jarvis-ear: source <(jarvis-ear completion zsh), or a file _jarvis-ear in $fpath
-_jarvis_ear() {{
+#compdef {program}
+# zsh completion of {program}: source <({program} completion zsh), or a file _{program} in $fpath
+{function}() {{
     local at="" word
     local -a found
     for word in "${{(@)words[2,CURRENT-1]}}"; do
@@ -148,34 +145,31 @@ _jarvis_ear() {{
     case "$at" in
 {_cases(branches, lambda words: f"found=({words})")}
     esac
-    _describe jarvis-ear found
+    _describe {program} found
 }}
-if [[ "${{funcstack[1]}}" == _jarvis-ear ]]; then
-    _jarvis_ear "$@"
+if [[ "${{funcstack[1]}}" == _{program} ]]; then
+    {function} "$@"
 else
-    compdef _jarvis_ear jarvis-ear
+    compdef {function} {program}
 fi
 """
 
 
-def _zsh_list(words: Sequence[Word]) -> str:
-    return " ".join(shlex.quote(f"{word.name}:{word.meaning}") for word in words)
-
-
 def _zsh_value(takes: str) -> str:
-    if takes == ANY:
-        return "_message value; return"
-    if takes in (FILE, FOLDER):
-        return f"_files{' -/' if takes == FOLDER else ''}; return"
-    return f"compadd -- {takes}; return"
+    known = {ANY: "_message value", FILE: "_files", FOLDER: "_files -/"}
+    return f"{known.get(takes, f'compadd -- {takes}')}; return"
 
 
-def _fish(places: Places) -> str:
-    lines = (_fish_line(place, word) for place, words in places.items() for word in words)
-    listed = "\n".join(lines)
+def _fish(program: str, places: Places) -> str:
+    at = f"_{_function(program)}_at"
+    listed = "\n".join(
+        f"complete -c {program} -n '{at} \"{place}\"' {_fish_word(word)}"
+        for place, words in places.items()
+        for word in words
+    )
     return f"""\
-# fish completion of jarvis-ear: jarvis-ear completion fish | source
-function __jarvis_ear_at
+# fish completion of {program}: {program} completion fish | source
+function {at}
     set -l at ""
     set -l words (commandline -opc)
     set -e words[1]
@@ -187,19 +181,18 @@ function __jarvis_ear_at
     end
     test "$at" = "$argv[1]"
 end
-complete -c jarvis-ear -f
+complete -c {program} -f
 {listed}
 """
 
 
-def _fish_line(place: str, word: Word) -> str:
-    condition = f"""complete -c jarvis-ear -n '__jarvis_ear_at "{place}"'"""
+def _fish_word(word: Word) -> str:
     about = f" -d {_fish_quoted(word.meaning)}" if word.meaning else ""
     if not word.name.startswith("--"):
-        return f"{condition} -a {word.name}{about}"
+        return f"-a {word.name}{about}"
     values = {"": "", ANY: " -x", FILE: " -r -F", FOLDER: " -x -a '(__fish_complete_directories)'"}
     value = values.get(word.takes, f" -x -a {_fish_quoted(word.takes)}")
-    return f"{condition} -l {word.name.removeprefix('--')}{value}{about}"
+    return f"-l {word.name.removeprefix('--')}{value}{about}"
 
 
 def _fish_quoted(text: str) -> str:
@@ -207,4 +200,8 @@ def _fish_quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-SHELLS: Final[Mapping[str, Callable[[Places], str]]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}
+SHELLS: Final[Mapping[str, Callable[[str, Places], str]]] = {
+    "bash": _bash,
+    "zsh": _zsh,
+    "fish": _fish,
+}
