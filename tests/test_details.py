@@ -38,9 +38,9 @@ MANY = 1_000_000
 
 NO_LOSS = {
     ("Beat", "count"): "the beat itself, which status shows",
-    ("Capture", "turns"): "shows that its thread moves: a part of the beat",
-    ("Sender", "turns"): "shows that its thread moves: a part of the beat",
-    ("EarThread", "turns"): "shows that its thread moves: a part of the beat",
+    ("Capture", "iterations"): "shows that its thread moves: a part of the beat",
+    ("Sender", "iterations"): "shows that its thread moves: a part of the beat",
+    ("EarThread", "iterations"): "shows that its thread moves: a part of the beat",
     ("EarThread", "frames"): "shows that sound comes: a part of the beat",
     ("Ear", "proofs"): "shows that the wake model answers: a part of the beat",
     ("Reply", "passed_on"): "what came of a reply, told with its turn",
@@ -56,11 +56,8 @@ ADDED_UP = {
     ("Reply", "duplicates"): "the outbox, when the turn is over",
     ("Reply", "late"): "the outbox, when the turn is over",
     ("SpoolScan", "foreign"): "the spool, after the start",
-    ("WebSocketLink", "refused"): "the sender, of every link",
-    ("WebSocketLink", "overflows"): "the sender, of every link",
-    ("SocketIoLink", "refused"): "the sender, of every link",
-    ("SocketIoLink", "overflows"): "the sender, of every link",
-    ("SocketIoLink", "strays"): "the sender, of every link",
+    ("Link", "refused"): "the sender or the session of the bus, of every link",
+    ("Link", "overflows"): "likewise",
     ("Pages", "refused"): "nobody: the console is a process of its own",
 }
 """Counters of what does not last, and who adds them up."""

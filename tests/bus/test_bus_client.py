@@ -13,7 +13,6 @@ import pytest
 from fakes.bus_server import SOON_S, BusServer
 from fakes.switch import FakeSwitch
 from fakes.tls import Authority, TlsFront
-from jarvis_ear.bus import client as module
 from jarvis_ear.bus.client import BusClient
 from jarvis_ear.config import BackendOptions, BusOptions
 from jarvis_ear.delivery.timeouts import Timing
@@ -30,7 +29,7 @@ TIMING = Timing(connect_s=SOON_S, login_s=SOON_S, ping_s=0.05, dead_s=SOON_S, st
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
     """Try again at once: how long to wait is tested where it is decided."""
-    monkeypatch.setattr(module, "delay_s", lambda *_: 0.02)
+    monkeypatch.setattr("jarvis_ear.link.supervisor.delay_s", lambda *_: 0.02)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ MISSING = {UploadMode.WHOLE: "send AudioPart", UploadMode.STREAMED: "send AudioC
 
 def moments(protocol: str) -> list[str]:
     """Return every point at which an ear can be killed on a wire."""
-    missing = MISSING[WIRES[protocol].carriage]
+    missing = MISSING[WIRES[protocol].upload]
     points = [point for point in POINTS if point != missing]
     return [f"{moment} {point}" for point in points for moment in ("before", "after")]
 

@@ -35,7 +35,7 @@ from jarvis_ear.link.registry import WIRES
 pytestmark = pytest.mark.usefixtures("shortest_waits")
 
 PASSWORD = "open sesame"
-STREAMING = [name for name, wire in WIRES.items() if wire.carriage is UploadMode.STREAMED]
+STREAMING = [name for name, wire in WIRES.items() if wire.upload is UploadMode.STREAMED]
 
 
 @pytest.fixture

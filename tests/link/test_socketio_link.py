@@ -15,7 +15,8 @@ from engineio import base_client
 
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConnectFailed, Disconnected, Rejected, RemoteProtocolError
-from jarvis_ear.link.socketio import MAX_UNREAD, SocketIoLink
+from jarvis_ear.link.connection import MAX_UNREAD
+from jarvis_ear.link.socketio import SocketIoLink
 from jarvis_ear.wires.messages import AudioChunk, Listening, Processing, Transcript
 
 TIMING = Timing(connect_s=0.5, ping_s=0.1, dead_s=0.4)
@@ -353,7 +354,7 @@ def test_more_than_can_be_heard_ends_the_link():
     flood = [event("voice:processing", {})] * (MAX_UNREAD + 100)
 
     async def use(link):
-        with pytest.raises(Disconnected, match="more than can be heard"):
+        with pytest.raises(Disconnected, match="more than can be processed"):
             await link.run()
         assert link.received.qsize() == MAX_UNREAD
 

@@ -26,15 +26,15 @@ def test_one_login_serves_many_links_and_is_renewed_after_six_days():
     cache = TokenCache(logins, clock)
 
     async def story():
-        assert not cache.held
+        assert not cache.is_valid
         assert await cache.get() == "token 1"
         clock.now += RENEW_AFTER_S - 1
-        assert cache.held
+        assert cache.is_valid
         assert await cache.get() == "token 1"
         clock.now += 1
-        assert not cache.held
+        assert not cache.is_valid
         assert await cache.get() == "token 2"
-        assert cache.held
+        assert cache.is_valid
 
     asyncio.run(story())
     assert RENEW_AFTER_S == 6 * 24 * 60 * 60
@@ -47,7 +47,7 @@ def test_a_dropped_token_is_not_used_again():
     async def story():
         await cache.get()
         cache.drop()
-        assert not cache.held
+        assert not cache.is_valid
         assert await cache.get() == "token 2"
 
     asyncio.run(story())
@@ -60,4 +60,4 @@ def test_a_login_that_fails_leaves_nothing_behind():
     cache = TokenCache(refuse, Clock())
     with pytest.raises(Rejected):
         asyncio.run(cache.get())
-    assert not cache.held
+    assert not cache.is_valid

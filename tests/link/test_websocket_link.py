@@ -258,7 +258,7 @@ def test_pings_keep_a_link_alive():
 
 def test_more_than_can_be_heard_ends_the_link():
     async def use(link):
-        with pytest.raises(Disconnected, match="more than can be heard"):
+        with pytest.raises(Disconnected, match="more than can be processed"):
             await link.run()
         assert link.received.qsize() == MAX_UNREAD
         assert link.overflows >= 1

@@ -7,41 +7,7 @@ from jarvis_ear.bus.client import BusClient
 from jarvis_ear.config import Config
 from jarvis_ear.mute import BUS, OWNER, Mute
 from jarvis_ear.turn_trace.bus_view import BusNews
-from jarvis_ear.wires import event_bus as wire
 from jarvis_ear.wires.event_bus import Event
-
-
-class NoBusClient:
-    """``BusClient`` without a bus: does nothing. Any thread."""
-
-    is_member = False
-    """Whether a bus is configured."""
-
-    def health(self) -> Mapping[str, object]:
-        """Report that the bus is off."""
-        return {"bus": "off"}
-
-    def counters(self) -> Mapping[str, int]:
-        """Return the counters of ``BusClient``, all 0."""
-        return {"bus_dropped": 0, "bus_refused": 0}
-
-    def start(self) -> None:
-        """Do nothing."""
-
-    def stop(self) -> None:
-        """Do nothing."""
-
-    def leave(self) -> None:
-        """Do nothing."""
-
-    def post(self, event: wire.Event) -> None:
-        """Do nothing."""
-
-    def switch_module(self, module: str, *, enabled: bool) -> None:
-        """Do nothing."""
-
-    def announce(self, by: Sequence[str]) -> None:
-        """Do nothing."""
 
 
 class BusSwitch:
@@ -88,68 +54,74 @@ class BusMembership:
     def __init__(self, options: Config, mute: Mute) -> None:
         self._switch = BusSwitch(mute, may_unmute=options.bus.may_unmute)
         self._client = _client(options, self._switch)
-        self._terms = _terms(options)
+        self._settings = _settings(options)
         self.news = BusNews(options.backend.agent_id, options.bus.news, self._post)
         """Observer of the turns that reports them on the bus."""
 
     @property
     def is_member(self) -> bool:
         """Whether a bus is configured."""
-        return self._client.is_member
+        return self._client is not None
 
     def prepare(self, options: Config) -> Callable[[], None]:
         """Check new options and return a function that applies them; or raise ``ConfigError``."""
-        client, terms = _client(options, self._switch), _terms(options)
+        client, settings = _client(options, self._switch), _settings(options)
 
-        def go_on() -> None:
+        def apply() -> None:
             self._switch.change(may_unmute=options.bus.may_unmute)
             self.news.change(options.backend.agent_id, options.bus.news)
-            if terms != self._terms:
-                self._terms = terms
-                self._exchange(client)
+            if settings != self._settings:
+                self._settings = settings
+                self._replace(client)
 
-        return go_on
+        return apply
 
     def announce(self, by: Sequence[str]) -> None:
         """Announce whether the microphone is open, and if not, who closed it."""
-        self._client.announce(by)
+        if self._client is not None:
+            self._client.announce(by)
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
-        """Request that a module (one of ``wire.MODULES``) is switched."""
-        self._client.switch_module(module, enabled=enabled)
+        """Request that a module (one of ``event_bus.MODULES``) is switched."""
+        if self._client is not None:
+            self._client.switch_module(module, enabled=enabled)
 
     def health(self) -> Mapping[str, object]:
         """Return the state of the bus."""
-        return self._client.health()
+        return {"bus": "off"} if self._client is None else self._client.health()
 
     def counters(self) -> Mapping[str, int]:
-        """Return how many events were dropped, and how many frames were not valid messages."""
-        return self._client.counters()
+        """Return how many events were dropped, and how many frames were refused."""
+        no_bus = {"bus_dropped": 0, "bus_refused": 0}
+        return no_bus if self._client is None else self._client.counters()
 
     def __enter__(self) -> Self:
-        self._client.start()
+        if self._client is not None:
+            self._client.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.stop()
+        if self._client is not None:
+            self._client.stop()
 
-    def _exchange(self, client: BusClient | NoBusClient) -> None:
+    def _replace(self, client: BusClient | None) -> None:
         """Replace the client. Queued events are dropped: the new client announces the state."""
-        self._client.leave()
+        if self._client is not None:
+            self._client.leave()
         self._client = client
-        client.start()
+        if client is not None:
+            client.start()
 
     def _post(self, event: Event) -> None:
-        self._client.post(event)
+        if self._client is not None:
+            self._client.post(event)
 
 
-def _client(options: Config, switch: BusSwitch) -> BusClient | NoBusClient:
-    if not options.bus.url:
-        return NoBusClient()
-    return BusClient(options.bus, options.backend, switch)
+def _client(options: Config, switch: BusSwitch) -> BusClient | None:
+    return BusClient(options.bus, options.backend, switch) if options.bus.url else None
 
 
-def _terms(options: Config) -> tuple[object, ...]:
+def _settings(options: Config) -> tuple[object, ...]:
     """Return the options a connection depends on; it is replaced only when they change."""
     backend = options.backend
     login = (backend.url, backend.password, backend.token, backend.ca_file, backend.connect_s)

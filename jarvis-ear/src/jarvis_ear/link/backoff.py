@@ -1,9 +1,7 @@
-"""Back-off: delays between attempts, and which failures are reported."""
+"""Back-off: delays between attempts, and which failures are logged."""
 
 from enum import Enum
 from typing import Final
-
-from jarvis_ear.delivery.events import LinkDown, LinkUp
 
 STABLE_S: Final = 30.0
 """Seconds that a link must last to end the series of failures; a shorter one continues it."""
@@ -54,44 +52,6 @@ def delay_s(setback: Setback, attempt: int, rand: float) -> float:
     return _FLOOR_S + rand * (ceiling_s - _FLOOR_S)
 
 
-class _Link(Enum):
-    NEW = "new"  # never up, and nothing reported yet
-    UP = "up"
-    REPLACED = "replaced"  # discarded by us: a quick reconnect is not reported
-    DOWN = "down"
-
-
-class Outage:
-    """Reduces successes and failures to one event per change. Owned by the supervisor."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        """Address of the backend, safe to show."""
-        self._link = _Link.NEW
-        self._gone_since: float | None = None
-
-    def replaced(self, now: float) -> None:
-        """Note that we discarded the link: an event follows only if the next attempt fails."""
-        self._link = _Link.REPLACED
-        self._gone_since = now
-
-    def failed(self, reason: str, now: float) -> LinkDown | None:
-        """Return the event if this loss or failed attempt is a change."""
-        if self._link is _Link.DOWN:
-            return None
-        if self._link is _Link.UP:
-            self._gone_since = now
-        self._link = _Link.DOWN
-        return LinkDown(reason)
-
-    def reached(self, now: float) -> LinkUp | None:
-        """Return the event if this success is a change."""
-        known = self._link is _Link.REPLACED
-        after_s = None if self._gone_since is None else now - self._gone_since
-        self._link, self._gone_since = _Link.UP, None
-        return None if known else LinkUp(self.url, after_s)
-
-
 class Series:
     """Counts failures for the back-off, and decides which are logged.
 
@@ -103,7 +63,7 @@ class Series:
         self._kind: Setback | None = None
         self._in_a_row = 0
         self._warned: set[Setback] = set()
-        self._answered: set[Setback] = set()
+        self._cleared: set[Setback] = set()
 
     def failed(self, setback: Setback) -> int:
         """Count a failure and return how many of its kind occurred in a row."""
@@ -111,24 +71,23 @@ class Series:
         self._kind = setback
         return self._in_a_row
 
-    def worth_a_warning(self, setback: Setback) -> bool:
+    def should_warn(self, setback: Setback) -> bool:
         """Return True once for each kind of failure in a series."""
         if setback in self._warned:
             return False
         self._warned.add(setback)
         return True
 
-    def worth_an_all_clear(self) -> bool:
+    def should_clear(self) -> bool:
         """Return True once after each warning."""
-        if self._answered == self._warned:
+        if self._cleared == self._warned:
             return False
-        self._answered = set(self._warned)
+        self._cleared = set(self._warned)
         return True
 
-    def held(self, for_s: float) -> None:
+    def lasted(self, for_s: float) -> None:
         """End the series if the lost link lasted at least ``STABLE_S`` seconds."""
-        if for_s < STABLE_S:
-            return
-        self._kind, self._in_a_row = None, 0
-        self._warned.clear()
-        self._answered.clear()
+        if for_s >= STABLE_S:
+            self._kind, self._in_a_row = None, 0
+            self._warned.clear()
+            self._cleared.clear()

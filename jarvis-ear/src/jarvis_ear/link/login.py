@@ -167,7 +167,7 @@ class TokenCache:
         self._since = 0.0
 
     @property
-    def held(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether the next ``get`` needs no login."""
         return self._token is not None and self._clock() - self._since < RENEW_AFTER_S
 
@@ -175,7 +175,7 @@ class TokenCache:
         """Return a token that should be valid."""
         if self.given:
             return self.given
-        if self._token is None or not self.held:
+        if self._token is None or not self.is_valid:
             self._token, self._since = await self._login(), self._clock()
         return self._token
 

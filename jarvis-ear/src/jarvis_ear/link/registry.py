@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.delivery.transitions import UploadMode
-from jarvis_ear.link.connection import Link
+from jarvis_ear.link.connection import BackendLink
 from jarvis_ear.link.socketio import SocketIoLink
 from jarvis_ear.link.supervisor import Admission
 from jarvis_ear.link.tls_and_tcp import Trust
@@ -17,7 +17,7 @@ from jarvis_ear.wires.realtime import RealtimeDialect, RealtimeHandshake
 from jarvis_ear.wires.session import SessionDialect, SessionHandshake
 from jarvis_ear.wires.voice_ws import VoiceWsDialect, VoiceWsHandshake
 
-MakeLink: TypeAlias = Callable[[BackendOptions, Timing, Callable[[], None], Trust], Link]
+MakeLink: TypeAlias = Callable[[BackendOptions, Timing, Callable[[], None], Trust], BackendLink]
 
 
 QUIET_S: Final = 2.0
@@ -35,10 +35,10 @@ class Proof(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """Properties of a wire that delivery and the dialer need."""
+    """What delivery and the dialer need to know about a wire."""
 
-    admittance: Admission
-    carriage: UploadMode
+    admission: Admission
+    upload: UploadMode
     link: MakeLink
     """Makes a new link; on the network thread."""
     proof: Proof = Proof.SOON
@@ -46,36 +46,36 @@ class Wire:
     @property
     def growth_ms(self) -> int:
         """Milliseconds of new audio that are worth a message, or only a write to the spool."""
-        return 500 if self.carriage is UploadMode.WHOLE else 100
+        return 500 if self.upload is UploadMode.WHOLE else 100
 
 
 def _socketio(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
-) -> Link:
+) -> BackendLink:
     return SocketIoLink(config.url.rstrip("/"), config.agent_id, timing, wake, trust)
 
 
 def _voice_ws(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
-) -> Link:
-    door = VoiceWsHandshake(config.url.rstrip("/"), config.path)
-    return WebSocketLink(door, VoiceWsDialect(config.agent_id), timing, wake, trust)
+) -> BackendLink:
+    handshake = VoiceWsHandshake(config.url.rstrip("/"), config.path)
+    return WebSocketLink(handshake, VoiceWsDialect(config.agent_id), timing, wake, trust)
 
 
 def _session(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
-) -> Link:
-    door = SessionHandshake(config.url.rstrip("/"))
+) -> BackendLink:
+    handshake = SessionHandshake(config.url.rstrip("/"))
     quiet_s = min(QUIET_S, timing.connect_s / 2)
     dialect = SessionDialect(config.agent_id)
-    return WebSocketLink(door, dialect, timing, wake, trust, assumed_after_s=quiet_s)
+    return WebSocketLink(handshake, dialect, timing, wake, trust, assumed_after_s=quiet_s)
 
 
 def _realtime(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
-) -> Link:
-    door = RealtimeHandshake(config.url.rstrip("/"), config.path)
-    return WebSocketLink(door, RealtimeDialect(config.agent_id), timing, wake, trust)
+) -> BackendLink:
+    handshake = RealtimeHandshake(config.url.rstrip("/"), config.path)
+    return WebSocketLink(handshake, RealtimeDialect(config.agent_id), timing, wake, trust)
 
 
 WIRES: Final[Mapping[str, Wire]] = {

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import aiohttp
 
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
-from jarvis_ear.wires.messages import FromBackend, ToBackend, TtsChunk
+from jarvis_ear.wires.messages import Ping, Pong, TtsChunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,11 @@ Frame: TypeAlias = str | bytes | PingFrame | PongFrame
 _NUMBER: Final = re.compile(rb"[0-9]{1,18}")
 
 
-class Dialect(Protocol):
+Sent_contra = TypeVar("Sent_contra", contravariant=True)
+Received_co = TypeVar("Received_co", covariant=True)
+
+
+class Dialect(Protocol[Sent_contra, Received_co]):
     """Translates for one connection, both ways. Pure; owned by the link.
 
     Invalid frames raise ``RemoteProtocolError`` and nothing else.
@@ -41,19 +45,19 @@ class Dialect(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the backend has shown that it speaks this wire."""
+        """Whether the server has shown that it speaks this wire."""
         ...
 
     def hello(self) -> tuple[Frame, ...]:
         """Return the first frames of the connection."""
         ...
 
-    def say(self, message: ToBackend) -> tuple[Frame, ...]:
+    def say(self, message: Sent_contra | Ping) -> tuple[Frame, ...]:
         """Return the frames for ``message``."""
         ...
 
-    def hear(self, frame: Frame) -> tuple[FromBackend, ...]:
-        """Return the messages of a frame from the backend."""
+    def hear(self, frame: Frame) -> tuple[Received_co | Pong, ...]:
+        """Return the messages of a frame from the server."""
         ...
 
 
