@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,21 +15,22 @@ import jarvis_ear
 from jarvis_ear import config
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.membership import BusMembership
-from jarvis_ear.components import counters, details
+from jarvis_ear.components import Components
 from jarvis_ear.control.client import COUNTED
-from jarvis_ear.control.feed import Feed
 from jarvis_ear.control.feed_server import FeedSocket
 from jarvis_ear.control.server import Control
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.hearing.ear_thread import EarThread
+from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.log.journal import JournalHandler, JournalSocket
 from jarvis_ear.mute import Mute
 from jarvis_ear.spool.ledger import Ledger
 from jarvis_ear.spool.store import BootClock, DiskSpool
 from jarvis_ear.systemd.notify import Notifier
+from jarvis_ear.turn_trace.console_view import ConsoleFeed
 from jarvis_ear.turn_trace.journal_view import TurnLog
 
 SOON_S = 20.0
@@ -97,42 +97,49 @@ def report(tmp_path_factory):
         backend=config.BackendOptions(url="http://127.0.0.1:1", password="x"),
         bus=config.BusOptions(url="ws://127.0.0.1:1"),
     )
-    mute = Mute(folder, None, on_change=lambda _muted: None)
-    inbox, feed = Inbox(), Feed()
-    source, speaker = Microphone(options.microphone), no_speaker(folder)
+    inbox, console, mute = Inbox(), ConsoleFeed(options), Mute(folder, None)
     capture = Capture(
-        source,
+        Microphone(options.microphone),
         inbox,
         on_lost=lambda _reason: None,
         on_found=lambda: None,
         on_end=lambda _error: None,
     )
-    log = TurnLog(logging.getLogger("quiet"), transcripts=False)
-    bus = BusMembership(options, mute)
     clock = BootClock("boot")
     spool = DiskSpool(folder / "spool", Ledger(folder / "ledger", clock), clock)
-    backend = BackendClient(options.backend, spool=spool)
     ear = EarThread(
-        SimpleNamespace(),
+        SimpleNamespace(state=State.IDLE),
         inbox,
         lambda _effect: None,
         on_finished=lambda: None,
         on_failure=lambda _error: None,
     )
-    feeding = FeedSocket(folder / "feed", feed, lambda: None)
-    control = Control(folder / "control", lambda _word: {})
-    notifier = Notifier("/nowhere", lambda _line, _text: None)
+    ear._ear.proofs = 0
+    parts = Components(
+        inbox=inbox,
+        mute=mute,
+        bus=BusMembership(options, mute),
+        log=TurnLog(logging.getLogger("quiet"), transcripts=False),
+        console=console,
+        speaker=no_speaker(folder),
+        backend=BackendClient(options.backend, spool=spool),
+        ear=ear,
+        capture=capture,
+        folder=folder,
+    )
+    for part in (
+        FeedSocket(folder / "feed", console.feed, lambda: None),
+        Control(folder / "control", lambda _word: {}),
+        Notifier("/nowhere", lambda _line, _text: None),
+    ):
+        parts.counters.add(part.counters)
     journal = JournalHandler(JournalSocket(folder / "no journal"))
-    with ExitStack() as up:
-        up.enter_context(backend)
+    with ExitStack() as stack:
+        stack.enter_context(parts.backend)
         logging.getLogger().addHandler(journal)
-        up.callback(logging.getLogger().removeHandler, journal)
-        counted = counters(source, ear, inbox, backend, speaker, log, bus, notifier)
-        counted.add(feeding.counters)
-        counted.add(control.counters)
-        wait_until(lambda: "stray_messages" in counted.read() and backend.trouble[0])
-        told = partial(details, mute, backend, bus, inbox, capture, speaker=speaker)
-        yield lambda: {**told(), "counters": counted.read()}
+        stack.callback(logging.getLogger().removeHandler, journal)
+        wait_until(lambda: "stray_messages" in parts.counters.read() and parts.backend.trouble[0])
+        yield parts.health.report
 
 
 def no_speaker(folder: Path) -> Speaker:

@@ -88,7 +88,7 @@ def test_a_descriptor_is_not_left_open(tmp_path):
 @pytest.mark.parametrize("make", STRANGE)
 def test_a_mute_that_cannot_be_read_is_a_mute(tmp_path, make, caplog):
     make(tmp_path / "mute.json")
-    mute = Mute(tmp_path, None, on_change=lambda _muted: None)
+    mute = Mute(tmp_path, None)
     assert mute.load()
     assert "cannot be read, so the ear stays muted" in caplog.text
 

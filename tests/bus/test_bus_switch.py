@@ -26,7 +26,7 @@ class Room:
 
     def restart(self) -> None:
         hours = QuietHours.parse("23:00-07:00")
-        self.mute = Mute(self.folder, hours, on_change=lambda _: None, wall=lambda: self.wall)
+        self.mute = Mute(self.folder, hours, wall=lambda: self.wall)
         self.mute.load()
         self.bus = BusSwitch(self.mute, may_unmute=self.may_unmute)
 

@@ -17,7 +17,7 @@ WAKE = TurnOpened("t1", "s1", Samples(0), 0.9)
 
 @pytest.fixture
 def mute(tmp_path):
-    return Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+    return Mute(tmp_path, None, wall=datetime.now)
 
 
 @pytest.fixture

@@ -63,7 +63,8 @@ class Ear:
     """What of an ear belongs to the bus, with its own state folder."""
 
     def __init__(self, folder, agent_id: str, url: str, key: str | None = None):
-        self.mute = Mute(folder / agent_id, None, on_change=self._changed)
+        self.mute = Mute(folder / agent_id, None)
+        self.mute.connect(self._changed)
         self.mute.load()
         switch = BusSwitch(self.mute, may_unmute=False)
         options = BusOptions(url=url, key=key) if key else BusOptions(url=url)

@@ -98,7 +98,7 @@ def live() -> None:
     capture._find()
     GapLog().tell("microphone 'usb'", 40, CLOCK.now)
 
-    mute = Mute(Path(tempfile.mkdtemp()), None, on_change=lambda _: None)
+    mute = Mute(Path(tempfile.mkdtemp()), None)
     mute.load()
     mute.mute()
     mute.unmute()

@@ -150,6 +150,17 @@ class BackendClient:
         counts = {"commands_dropped": self._commands.dropped, **self._spool.counters()}
         return counts if self._sender is None else {**counts, **self._sender.counters()}
 
+    def report_to(self, on_event: Callable[[DeliveryEvent], None]) -> None:
+        """Set the receiver of events, if it needs the client itself. Call it before ``start``."""
+        self._on_event = on_event
+
+    def health(self) -> Mapping[str, object]:
+        """Return whether the backend is connected, where it is, and if not, why. Any thread."""
+        fields: dict[str, object] = {"connected": self.connected, "backend_url": self.address}
+        if not self.connected:
+            fields["backend_reason"], fields["backend_remedy"] = self.trouble
+        return fields
+
     def start(self) -> None:
         """Start to connect, and keep reconnecting until ``disconnect``. Returns at once."""
         with self._lifecycle:

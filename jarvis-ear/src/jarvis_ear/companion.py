@@ -99,7 +99,7 @@ class Companion:
 
 
 @contextmanager
-def led(options: Config) -> Iterator[Callable[[Config], Config]]:
+def companion_of(options: Config) -> Iterator[Callable[[Config], Config]]:
     """Start a companion if configured, and yield a function that points options at it."""
     if not options.with_backend:
         yield lambda unchanged: unchanged

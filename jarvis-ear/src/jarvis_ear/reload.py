@@ -8,27 +8,16 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from jarvis_ear import config
-from jarvis_ear.backend import BackendClient
-from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.components import Components
 from jarvis_ear.config import Config
-from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.models import EarFactory, wake_word
-from jarvis_ear.devices.sources import Source
-from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.health.liveness import Beat
-from jarvis_ear.health.report import Health
-from jarvis_ear.hearing.ear_thread import CALM, EarThread
 from jarvis_ear.journal.life import RELOAD_REFUSED, RELOADED, RESTART_NEEDED
 from jarvis_ear.link.registry import WIRES
-from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
-from jarvis_ear.mute import Mute, QuietHours
+from jarvis_ear.mute import QuietHours
 from jarvis_ear.options.option import Change, Taker, changes, names
-from jarvis_ear.systemd.status_text import BackendOutage, Condition
-from jarvis_ear.turn_trace.console_view import ConsoleFeed
-from jarvis_ear.turn_trace.journal_view import TurnLog
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -133,47 +122,6 @@ class Reload:
             _LOGGER.warning("changed, and in force only after a restart: %s", left, extra=fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Components:
-    """The parts that have been started. Owned by the main thread, which looks at all of them."""
-
-    source: Source
-    capture: Capture
-    ear: EarThread
-    backend: BackendClient
-    speaker: Speaker
-    log: TurnLog
-    mute: Mute
-    beat: Beat
-    health: Health
-    away: BackendOutage
-    bus: BusMembership
-    showing: ConsoleFeed
-
-    def is_calm(self) -> bool:
-        """Whether nobody speaks with us, and no sentence waits for its verdict."""
-        return self.ear.state in CALM and self.backend.idle
-
-    def condition(self, reload: Reload) -> Condition:
-        """Say how the ear is."""
-        refused = self.backend.state is LinkState.AUTH_FAILED
-        return Condition(
-            state=self.ear.state,
-            hearing=self.health.hearing,
-            proofs=self.ear.proofs,
-            lost=self.capture.lost,
-            silence=self.capture.silence,
-            retry_s=self.capture.retry_s,
-            muted_by=self.mute.by,
-            muted_until=self.mute.until,
-            stuck=self.beat.stuck,
-            backend=self.away.look(connected=self.backend.connected, refused=refused),
-            speaker=self.speaker.lack,
-            reload=reload.note,
-            reload_waits=reload.waits,
-        )
-
-
 class ReloadSteps:
     """Gets parts ready for new options. Owned by the main thread; see ``Reload``."""
 
@@ -187,7 +135,7 @@ class ReloadSteps:
             Taker.MICROPHONE: lambda options: partial(self._hear_from, options.microphone),
             Taker.SPEAKER: lambda options: partial(running.speaker.change, options.speaker),
             Taker.MUTE: self._be_quiet_in,
-            Taker.CONSOLE: lambda options: partial(running.showing.show, options),
+            Taker.CONSOLE: lambda options: partial(running.console.show, options),
             Taker.LOG: lambda options: partial(self._tell_as, options),
         }
 
@@ -220,7 +168,7 @@ class ReloadSteps:
 
     def _hear_from(self, options: config.MicrophoneOptions) -> None:
         """Open the microphone anew; a file has nothing to change."""
-        source = self._running.source
+        source = self._running.capture.source
         if isinstance(source, Microphone):
             source.change(options)
             self._running.capture.reopen()
