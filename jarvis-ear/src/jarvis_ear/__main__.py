@@ -36,7 +36,7 @@ from jarvis_ear.devices.sources import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.devices.stream_clock import SampleClock
 from jarvis_ear.errors import JarvisEarError
-from jarvis_ear.health.deaf_time import LossMark
+from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.health.report import Counters
 from jarvis_ear.hearing.ear_thread import EarThread
@@ -55,7 +55,7 @@ from jarvis_ear.log import setup
 from jarvis_ear.log.setup import life_told
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.options import Loaded
-from jarvis_ear.process import ConcurrentStop, ReloadSignal, Timed
+from jarvis_ear.process import ConcurrentStop, ReloadSignal, timed
 from jarvis_ear.reload import Reload, ReloadSteps
 from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import open_notifier, watchdog_s
@@ -207,7 +207,7 @@ def _make_capture(
         on_end=on_end,
         on_block=on_block,
         muted=muted,
-        losses=LossMark(_own_runtime_folder()),
+        losses=LossFile(_own_runtime_folder()),
     )
 
 
@@ -219,10 +219,10 @@ def _start(parts: Components, stack: ExitStack) -> None:
     stack.callback(parts.log.close)
     together = stack.enter_context(ConcurrentStop())
     turns = together.add("turn path", ExitStack())
-    turns.enter_context(Timed("speaker", parts.speaker))
-    turns.enter_context(Timed("network", parts.backend))
-    turns.enter_context(Timed("ear", parts.ear))
-    turns.enter_context(Timed("capture", parts.capture))
+    turns.enter_context(timed("speaker", parts.speaker))
+    turns.enter_context(timed("network", parts.backend))
+    turns.enter_context(timed("ear", parts.ear))
+    turns.enter_context(timed("capture", parts.capture))
     feed, mute, inbox = parts.console.feed, parts.mute, parts.inbox
     orders = ControlCommands(
         parts.health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=parts.bus
