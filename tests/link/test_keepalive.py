@@ -38,7 +38,7 @@ def test_the_first_reason_counts():
 def test_who_answers_pings_is_held_to_them():
     async def story(keepalive, ping):
         keepalive.heard(pong=True)
-        with pytest.raises(Disconnected, match=r"no word of the backend for 0\.1 s"):
+        with pytest.raises(Disconnected, match=r"nothing received from the backend for 0\.1 s"):
             await keepalive.watch(ping)
 
     assert len(watched(story)) >= 3

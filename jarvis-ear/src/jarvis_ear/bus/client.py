@@ -23,7 +23,6 @@ from jarvis_ear.link.login import Login, TokenCache
 from jarvis_ear.link.mailbox import Mailbox
 from jarvis_ear.link.network_thread import NetworkThread, run_together
 from jarvis_ear.link.supervisor import (
-    BUS_RECORDS,
     Admission,
     Dialer,
     LinkState,
@@ -115,7 +114,7 @@ class BusClient:
             self._status,
             address(self._url),
             clock=time.monotonic,
-            records=BUS_RECORDS,
+            peer=BUS,
         )
         try:
             await run_together(supervisor.run(), stop.wait())

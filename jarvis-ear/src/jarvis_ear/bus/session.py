@@ -9,6 +9,8 @@ import aiohttp
 
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import Disconnected, RemoteProtocolError
+from jarvis_ear.journal.turns import BUS_REACHED, BUS_UNREACHABLE
+from jarvis_ear.link.backoff import Setback
 from jarvis_ear.link.connection import Peer
 from jarvis_ear.link.mailbox import Mailbox
 from jarvis_ear.link.network_thread import run_together
@@ -21,8 +23,18 @@ from jarvis_ear.wires.messages import Ping
 QUEUE_EVENTS: Final = 64
 """A turn makes three, a mute one: enough for many hours of an evening without a bus."""
 
-BUS: Final = Peer("bus", max_message_bytes=256 * 1024, must_answer=True, is_reset=False)
-"""The bound is four times the characters of the longest event that the ear reads."""
+MAX_FRAME_BYTES: Final = 256 * 1024
+"""Four times the characters of the longest event that the ear reads."""
+
+BUS: Final = Peer(
+    "bus",
+    "BUS",
+    BUS_REACHED,
+    dict.fromkeys(Setback, BUS_UNREACHABLE),
+    MAX_FRAME_BYTES,
+    must_answer=True,
+    is_reset=False,
+)
 
 ToBus: TypeAlias = Event | ModuleControl | BusPong
 BusLink: TypeAlias = WebSocketLink[ToBus, Message]

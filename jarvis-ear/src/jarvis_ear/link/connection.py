@@ -4,11 +4,11 @@ import asyncio
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Generic, NoReturn, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
 import aiohttp
 
@@ -20,6 +20,9 @@ from jarvis_ear.errors import (
     Rejected,
     RemoteProtocolError,
 )
+from jarvis_ear.journal import turns as kinds
+from jarvis_ear.journal.kind import Kind
+from jarvis_ear.link.backoff import Setback
 from jarvis_ear.link.tls_and_tcp import Sockets, Trust, error_text
 from jarvis_ear.wires.messages import FromBackend, ToBackend
 from jarvis_ear.wires.socketio import MAX_MESSAGE_BYTES
@@ -29,6 +32,9 @@ _LOGGER = logging.getLogger(__name__)
 MAX_UNREAD: Final = 256
 """Maximum unread messages: a server that sends more at once is broken."""
 
+MAX_UNSENT: Final = 4096
+"""Maximum unsent frames: more than the longest utterance in pieces of 20 ms."""
+
 _REFUSALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 Sent = TypeVar("Sent")
@@ -37,11 +43,17 @@ Received = TypeVar("Received")
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What is special about the server at the other end of a link."""
+    """What differs between the servers that the ear keeps a link to."""
 
-    name: str = "backend"
+    name: str
     """Its name in messages to people."""
-    max_message_bytes: int = MAX_MESSAGE_BYTES
+    field: str
+    """Journal field with its address."""
+    reached: Kind
+    """Kind of the record of a new link."""
+    failed: Mapping[Setback, Kind]
+    """Kinds of the records of failed attempts and lost links."""
+    max_message_bytes: int
     """A longer message ends the link."""
     must_answer: bool = False
     """True: its silence ends the link even if it has never answered a ping."""
@@ -49,7 +61,17 @@ class Peer:
     """True: the link ends with a reset, so that the kernel sends nothing more."""
 
 
-BACKEND: Final = Peer()
+BACKEND: Final = Peer(
+    "backend",
+    "BACKEND",
+    kinds.BACKEND_REACHED,
+    {
+        Setback.UNREACHABLE: kinds.BACKEND_UNREACHABLE,
+        Setback.REJECTED: kinds.PASSWORD_REJECTED,
+        Setback.FOREIGN: kinds.BACKEND_FOREIGN,
+    },
+    MAX_MESSAGE_BYTES,
+)
 
 
 class Keepalive:
@@ -91,7 +113,7 @@ class Keepalive:
                 raise self._error(self.ended.result())
             if self._left_s() <= 0:
                 name, dead_s = self._peer.name, self._timing.dead_s
-                raise Disconnected(f"no word of the {name} for {dead_s:g} s")
+                raise Disconnected(f"nothing received from the {name} for {dead_s:g} s")
 
     def _left_s(self) -> float:
         """Return the seconds left for the next message."""
@@ -103,8 +125,7 @@ class Keepalive:
 class Link(ABC, Generic[Sent, Received]):
     """One connection, from its handshake to its end. Not reusable; one thread only.
 
-    Every statement of a library about the connection is subject to a deadline. A wire implements
-    ``_connect``, ``usable``, ``send``, ``flushed``, ``run``, ``_drop`` and ``_release``.
+    Every statement of a library about the connection is subject to a deadline.
     """
 
     def __init__(
@@ -129,6 +150,7 @@ class Link(ABC, Generic[Sent, Received]):
         self._peer = peer
         self._sockets = Sockets(trust)
         self._session: aiohttp.ClientSession | None = None
+        self._unsent: asyncio.Queue[Any] = asyncio.Queue(MAX_UNSENT)
         self._keepalive = Keepalive(timing, peer)
 
     @property
@@ -154,17 +176,19 @@ class Link(ABC, Generic[Sent, Received]):
             raise ConnectFailed(f"the {self._peer.name} closed the connection at once")
         self._keepalive.heard()
 
-    @abstractmethod
     async def send(self, message: Sent) -> None:
         """Queue a message for the socket, or raise ``Disconnected``. Delivery is not guaranteed."""
+        if not self.usable:
+            raise Disconnected("the link is down")
+        await self._send(message)
 
-    @abstractmethod
     async def flushed(self) -> None:
         """Wait, without a time limit, until the socket has taken everything that was sent."""
+        await self._unsent.join()
 
-    @abstractmethod
     async def run(self) -> NoReturn:
         """Monitor the link until it ends, then raise ``Disconnected``."""
+        await self._keepalive.watch(self._ping)
 
     def abort(self, reason: str) -> None:
         """End the link now with a reset; unsent messages are dropped."""
@@ -187,6 +211,14 @@ class Link(ABC, Generic[Sent, Received]):
     @abstractmethod
     async def _connect(self, session: aiohttp.ClientSession, token: str | None) -> None:
         """Connect without a deadline. Raises what ``open`` raises, or any error of a library."""
+
+    @abstractmethod
+    async def _send(self, message: Sent) -> None:
+        """Queue a message on a usable link."""
+
+    @abstractmethod
+    async def _ping(self) -> None:
+        """Send a ping, or raise ``Disconnected``."""
 
     @abstractmethod
     def _drop(self) -> None:

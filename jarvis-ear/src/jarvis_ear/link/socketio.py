@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -12,7 +12,7 @@ import socketio
 from engineio import base_client
 
 from jarvis_ear.delivery.timeouts import Timing
-from jarvis_ear.errors import Disconnected, Rejected, RemoteProtocolError
+from jarvis_ear.errors import Rejected, RemoteProtocolError
 from jarvis_ear.link.connection import BackendLink
 from jarvis_ear.link.tls_and_tcp import Trust, WebSocket
 from jarvis_ear.wires.messages import Listening, Ping, Pong, ToBackend
@@ -52,20 +52,12 @@ class SocketIoLink(BackendLink):
             return False
         return self._client.eio.state == "connected" and NAMESPACE in self._client.namespaces
 
-    async def send(self, message: ToBackend) -> None:
-        """Queue a message for the socket, or raise ``Disconnected``. Delivery is not guaranteed."""
+    async def _send(self, message: ToBackend) -> None:
         event, payload = encode(message)
-        if not self.usable:
-            raise Disconnected("the link is down")
         await self._client.emit(event, payload, namespace=NAMESPACE)
 
-    async def flushed(self) -> None:
-        """Wait, without a time limit, until the socket has taken everything that was sent."""
-        await self._client.eio.queue.join()
-
-    async def run(self) -> NoReturn:
-        """Monitor the link until it ends, then raise ``Disconnected``."""
-        await self._keepalive.watch(lambda: self.send(Ping(self._agent_id)))
+    async def _ping(self) -> None:
+        await self.send(Ping(self._agent_id))
 
     def _drop(self) -> None:
         if self._client is not None and isinstance(self._client.eio.ws, WebSocket):
@@ -89,6 +81,7 @@ class SocketIoLink(BackendLink):
             socketio_path=f"{urlsplit(self._url).path.strip('/')}/socket.io".lstrip("/"),
             wait=False,  # the library's own wait does not notice when the connection dies
         )
+        self._unsent = self._client.eio.queue
         reading = self._client.eio.read_loop_task
         reading.add_done_callback(lambda _: self._keepalive.end("link lost"))
         either: list[asyncio.Future[Any]] = [self._answered, self._keepalive.ended]

@@ -4,15 +4,12 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from enum import Enum, StrEnum
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from jarvis_ear.delivery.events import DeliveryEvent, LinkDown, LinkUp
 from jarvis_ear.errors import Disconnected, JarvisEarError, Rejected, RemoteProtocolError
-from jarvis_ear.journal import turns as kinds
-from jarvis_ear.journal.kind import Kind
 from jarvis_ear.link.backoff import Series, Setback, delay_s
 from jarvis_ear.link.connection import BACKEND, Link, Peer
 from jarvis_ear.link.login import NoLogin, TokenCache
@@ -179,33 +176,6 @@ class Dialer(Generic[AnyLink]):
         return link
 
 
-@dataclass(frozen=True, slots=True)
-class LinkRecords:
-    """Journal records about the links to one server."""
-
-    name: str
-    """Name of the server in messages."""
-    field: str
-    """Journal field with its address."""
-    reached: Kind
-    failed: Mapping[Setback, Kind]
-
-
-BACKEND_RECORDS: Final = LinkRecords(
-    "backend",
-    "BACKEND",
-    kinds.BACKEND_REACHED,
-    {
-        Setback.UNREACHABLE: kinds.BACKEND_UNREACHABLE,
-        Setback.REJECTED: kinds.PASSWORD_REJECTED,
-        Setback.FOREIGN: kinds.BACKEND_FOREIGN,
-    },
-)
-BUS_RECORDS: Final = LinkRecords(
-    "bus", "BUS", kinds.BUS_REACHED, dict.fromkeys(Setback, kinds.BUS_UNREACHABLE)
-)
-
-
 class Supervisor(Generic[AnyLink]):
     """Dials, serves the link until it ends, and dials again. One event loop only.
 
@@ -223,7 +193,7 @@ class Supervisor(Generic[AnyLink]):
         url: str,
         *,
         clock: Callable[[], float],
-        records: LinkRecords = BACKEND_RECORDS,
+        peer: Peer = BACKEND,
         on_event: Callable[[DeliveryEvent], None] = lambda _event: None,
     ) -> None:
         """``url`` is the address of the server, safe to show."""
@@ -232,7 +202,7 @@ class Supervisor(Generic[AnyLink]):
         self._status = status
         self._url = url
         self._clock = clock
-        self._records = records
+        self._peer = peer
         self._on_event = on_event
         self._series = Series()
 
@@ -269,23 +239,23 @@ class Supervisor(Generic[AnyLink]):
         after_s = event.after_s
         level = logging.INFO if self._series.should_clear() or after_s is None else logging.DEBUG
         after = "" if after_s is None else f", after {after_s:.1f} s"
-        fields = self._records.reached.fields(**{self._records.field: self._url})
-        if self._records is BACKEND_RECORDS:
+        fields = self._peer.reached.fields(**{self._peer.field: self._url})
+        if self._peer is BACKEND:
             fields["AWAY_MS"] = None if after_s is None else round(after_s * 1000)
         words = "%s reached at %s%s%s"
         remark = remark and f"; {remark}"
-        _LOGGER.log(level, words, self._records.name, self._url, after, remark, extra=fields)
+        _LOGGER.log(level, words, self._peer.name, self._url, after, remark, extra=fields)
         self._on_event(event)
 
     def _failed(self, error: JarvisEarError) -> float:
         setback = _setback(error)
-        kind = self._records.failed[setback]
+        kind = self._peer.failed[setback]
         wait_s = delay_s(setback, self._series.failed(setback), random.random())  # noqa: S311 - jitter
         level = logging.WARNING if self._series.should_warn(setback) else logging.DEBUG
-        where = {self._records.field: self._url}
+        where = {self._peer.field: self._url}
         fields = kind.fields(**where, REASON=error, RETRY_MS=round(wait_s * 1000))
         words = "%s not usable: %s (%s); next attempt in %.1f s"
-        _LOGGER.log(level, words, self._records.name, error, self._url, wait_s, extra=fields)
+        _LOGGER.log(level, words, self._peer.name, error, self._url, wait_s, extra=fields)
         event = self._status.failed(setback, str(error), kind.advice, self._clock())
         if event is not None:
             self._on_event(event)

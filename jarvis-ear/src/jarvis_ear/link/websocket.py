@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Generic, NoReturn
+from typing import Final, Generic
 
 import aiohttp
 
@@ -13,9 +13,6 @@ from jarvis_ear.link.connection import BACKEND, Link, Peer, Received, Sent
 from jarvis_ear.link.tls_and_tcp import Trust, WebSocket
 from jarvis_ear.wires.dialect import Dialect, Frame, Handshake, PingFrame, PongFrame
 from jarvis_ear.wires.messages import Ping, Pong
-
-MAX_UNSENT: Final = 4096
-"""Maximum unsent frames: more than the longest utterance in pieces of 20 ms."""
 
 _IN_ORDER: Final = (0, aiohttp.WSCloseCode.OK, aiohttp.WSCloseCode.GOING_AWAY)
 """Close codes of a regular end (RFC 6455, 7.4.1); 0: the server gave none."""
@@ -45,7 +42,6 @@ class WebSocketLink(Link[Sent, Received], Generic[Sent, Received]):
         self._handshake = handshake
         self._dialect = dialect
         self._socket: WebSocket | None = None
-        self._unsent: asyncio.Queue[Frame] = asyncio.Queue(MAX_UNSENT)
         self._greeted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -54,20 +50,13 @@ class WebSocketLink(Link[Sent, Received], Generic[Sent, Received]):
         """Whether a message sent now goes to the socket."""
         return self._greeted.is_set() and not self._keepalive.ended.done()
 
-    async def send(self, message: Sent) -> None:
-        """Queue a message for the socket, or raise ``Disconnected``. Delivery is not guaranteed."""
-        self._post(message)
+    async def _send(self, message: Sent) -> None:
+        self._enqueue(self._dialect.say(message))
 
-    async def flushed(self) -> None:
-        """Wait, without a time limit, until the socket has taken everything that was sent."""
-        await self._unsent.join()
-
-    async def run(self) -> NoReturn:
-        """Monitor the link until it ends, then raise ``Disconnected``."""
-        await self._keepalive.watch(self._send_ping)
-
-    async def _send_ping(self) -> None:
-        self._post(Ping(""))
+    async def _ping(self) -> None:
+        if not self.usable:
+            raise Disconnected("the link is down")
+        self._enqueue(self._dialect.say(Ping("")))
 
     def _drop(self) -> None:
         if self._socket is not None:
@@ -131,11 +120,6 @@ class WebSocketLink(Link[Sent, Received], Generic[Sent, Received]):
     def _look_for_greeting(self) -> None:
         if self._dialect.is_open:
             self._greeted.set()
-
-    def _post(self, message: Sent | Ping) -> None:
-        if not self.usable:
-            raise Disconnected("the link is down")
-        self._enqueue(self._dialect.say(message))
 
     def _enqueue(self, frames: tuple[Frame, ...]) -> None:
         try:
