@@ -4,12 +4,13 @@ import contextlib
 import pytest
 
 from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
-from jarvis_ear.link.login import NoLogin, TokenCache
-from jarvis_ear.link.supervisor import Admission, Dialer
+from jarvis_ear.link.login import RENEW_AFTER_S, Admission, Dialer, NoLogin
 
 
 class Backend:
     """A backend that accepts some tokens, as the dialer sees it."""
+
+    now = 1000.0
 
     def __init__(self, *accepted, failure=None, has_login=True):
         self.accepted, self.failure, self.has_login = set(accepted), failure, has_login
@@ -25,7 +26,7 @@ class Backend:
         return Link(self)
 
     def dialer(self, admission=Admission.BY_LOGIN, given=""):
-        return Dialer(TokenCache(self.login, lambda: 0.0, given), self.link, admission)
+        return Dialer(self.link, self.login, lambda: self.now, given=given, admission=admission)
 
 
 class Link:
@@ -62,6 +63,39 @@ def test_a_token_that_was_good_once_costs_one_more_login():
     asyncio.run(scene())
     assert backend.tried == ["token 1", "token 1", "token 1", "token 2"]
     assert (backend.logins, backend.closed) == (2, 1)
+
+
+def test_one_login_serves_many_links_and_is_renewed_after_six_days():
+    backend = Backend("token 1", "token 2")
+
+    async def scene():
+        dialer = backend.dialer()
+        for later_s in (0, RENEW_AFTER_S - 1, 1, 1):
+            backend.now += later_s
+            await dialer.dial()
+
+    asyncio.run(scene())
+    assert backend.tried == ["token 1", "token 1", "token 2", "token 2"]
+    assert RENEW_AFTER_S == 6 * 24 * 60 * 60
+
+
+def test_a_login_that_fails_leaves_nothing_behind():
+    backend = Backend("token 1", "token 2")
+    refusals = [Rejected(), None]
+
+    async def login():
+        if (refusal := refusals.pop(0)) is not None:
+            raise refusal
+        return "token 1"
+
+    async def scene():
+        dialer = Dialer(backend.link, login, lambda: 0.0)
+        with pytest.raises(Rejected):
+            await dialer.dial()
+        await dialer.dial()
+
+    asyncio.run(scene())
+    assert backend.tried == ["token 1"]
 
 
 def test_a_fresh_token_that_is_refused_is_their_fault():
@@ -118,7 +152,7 @@ def test_a_backend_that_wants_a_token_all_the_same_gets_one_from_then_on():
 
 def test_without_a_login_there_is_one_attempt():
     for backend in (Backend(None), Backend()):
-        dialer = Dialer(None, backend.link, Admission.UNASKED)
+        dialer = Dialer(backend.link, None, lambda: 0.0, admission=Admission.UNASKED)
         with contextlib.suppress(Rejected):
             asyncio.run(dialer.dial())
         assert backend.tried == [None]

@@ -22,12 +22,12 @@ from jarvis_ear.delivery.utterance import CapturedAudio, Utterance
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.journal.turns import PLAINTEXT
 from jarvis_ear.link.connection import BackendLink
-from jarvis_ear.link.login import Login, TokenCache
+from jarvis_ear.link.login import Dialer, Login
 from jarvis_ear.link.mailbox import Abandon, CommandQueue, Discard, Grew, Put, ReplyHeard
 from jarvis_ear.link.network_thread import NetworkThread, run_together
 from jarvis_ear.link.registry import WIRES, Proof, Wire
 from jarvis_ear.link.sender import Sender
-from jarvis_ear.link.supervisor import Dialer, LinkState, LinkStatus, Supervisor
+from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
 from jarvis_ear.link.tls_and_tcp import Trust, address, is_exposed
 from jarvis_ear.spool.store import NoSpool, Spool
 from jarvis_ear.units import SAMPLE_BYTES
@@ -309,9 +309,11 @@ class BackendClient:
         password = config.password.get_secret_value()
         login = Login(session.url, password, timing.login_s, trust)
         return Dialer(
-            TokenCache(login.token, self._clock, config.token.get_secret_value()),
             lambda: wire.link(config, timing, sender.wake, trust),
-            wire.admission,
+            login.token,
+            self._clock,
+            given=config.token.get_secret_value(),
+            admission=wire.admission,
         )
 
     def _tell(self, event: DeliveryEvent) -> None:

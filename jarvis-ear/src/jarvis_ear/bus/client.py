@@ -19,16 +19,10 @@ from jarvis_ear.bus.session import (
 from jarvis_ear.config import BackendOptions, BusOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.link.login import Login, TokenCache
+from jarvis_ear.link.login import Admission, Dialer, Login
 from jarvis_ear.link.mailbox import Mailbox
 from jarvis_ear.link.network_thread import NetworkThread, run_together
-from jarvis_ear.link.supervisor import (
-    Admission,
-    Dialer,
-    LinkState,
-    LinkStatus,
-    Supervisor,
-)
+from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
 from jarvis_ear.link.tls_and_tcp import Trust, address, is_exposed
 from jarvis_ear.link.websocket import WebSocketLink
 from jarvis_ear.wires import event_bus as wire
@@ -109,7 +103,7 @@ class BusClient:
 
     async def _run(self, stop: asyncio.Event) -> None:
         supervisor = Supervisor(
-            Dialer(self._tokens(), self._link, Admission.UNASKED, BUS),
+            self._dialer(),
             self._session.serve,
             self._status,
             address(self._url),
@@ -121,13 +115,18 @@ class BusClient:
         finally:
             self._status.end()
 
-    def _tokens(self) -> TokenCache | None:
-        """Return the source of tokens if the bus is part of the backend; most have no login."""
-        if not is_same_server(self._url, self._backend.url):
-            return None
+    def _dialer(self) -> Dialer[BusLink]:
+        """Return a dialer, which logs in only if the bus is part of the backend."""
         password = self._backend.password.get_secret_value()
         login = Login(self._backend.url.rstrip("/"), password, self._timing.login_s, self._trust)
-        return TokenCache(login.token, time.monotonic, self._backend.token.get_secret_value())
+        return Dialer(
+            self._link,
+            login.token if is_same_server(self._url, self._backend.url) else None,
+            time.monotonic,
+            given=self._backend.token.get_secret_value(),
+            admission=Admission.UNASKED,
+            peer=BUS,
+        )
 
     def _link(self) -> BusLink:
         handshake, dialect = BusHandshake(self._url), BusDialect(self._signer)

@@ -252,3 +252,4 @@ class Link(ABC, Generic[Sent, Received]):
 
 
 BackendLink: TypeAlias = Link[ToBackend, FromBackend]
+AnyLink = TypeVar("AnyLink", bound=Link[Any, Any])

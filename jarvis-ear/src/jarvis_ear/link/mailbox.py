@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -148,16 +148,11 @@ class CommandQueue(Mailbox[Command]):
         puts = [place for place, each in enumerate(self._items) if isinstance(each, Put)]
         while len(puts) > MAX_UTTERANCES or self._bytes(puts) > MAX_BYTES:
             self._overflow(puts.pop(0))
-        growth = [each for each in self._items if isinstance(each, Grew)]
-        self._drop(growth, MAX_GROWTH)
-        others = [each for each in self._items if not isinstance(each, Put | Overflow)]
-        others.sort(key=lambda each: not isinstance(each, Grew))  # pieces first, then the oldest
-        self._drop(others, MAX_COMMANDS)
-
-    def _drop(self, items: Sequence[Command], most: int) -> None:
-        """Drop the first of ``items`` that are more than ``most``."""
-        for item in items[: max(0, len(items) - most)]:
-            self._items.remove(item)
+        pieces = [each for each in self._items if isinstance(each, Grew)]
+        others = [each for each in self._items if not isinstance(each, Put | Overflow | Grew)]
+        surplus = max(len(pieces) - MAX_GROWTH, len(pieces) + len(others) - MAX_COMMANDS, 0)
+        for command in (*pieces, *others)[:surplus]:
+            self._items.remove(command)
             self.dropped += 1
 
     def _bytes(self, places: list[int]) -> int:

@@ -9,8 +9,8 @@ from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.delivery.transitions import UploadMode
 from jarvis_ear.link.connection import BackendLink
+from jarvis_ear.link.login import Admission
 from jarvis_ear.link.socketio import SocketIoLink
-from jarvis_ear.link.supervisor import Admission
 from jarvis_ear.link.tls_and_tcp import Trust
 from jarvis_ear.link.websocket import WebSocketLink
 from jarvis_ear.wires.realtime import RealtimeDialect, RealtimeHandshake

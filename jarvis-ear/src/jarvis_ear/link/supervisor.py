@@ -5,18 +5,16 @@ import logging
 import random
 import threading
 from collections.abc import Awaitable, Callable
-from enum import Enum, StrEnum
-from typing import Any, Generic, NoReturn, TypeVar
+from enum import StrEnum
+from typing import Generic, NoReturn
 
 from jarvis_ear.delivery.events import DeliveryEvent, LinkDown, LinkUp
 from jarvis_ear.errors import Disconnected, JarvisEarError, Rejected, RemoteProtocolError
 from jarvis_ear.link.backoff import Series, Setback, delay_s
-from jarvis_ear.link.connection import BACKEND, Link, Peer
-from jarvis_ear.link.login import NoLogin, TokenCache
+from jarvis_ear.link.connection import BACKEND, AnyLink, Peer
+from jarvis_ear.link.login import Dialer
 
 _LOGGER = logging.getLogger(__name__)
-
-AnyLink = TypeVar("AnyLink", bound=Link[Any, Any])
 
 
 class LinkState(StrEnum):
@@ -93,87 +91,6 @@ class LinkStatus:
         """Wait up to ``timeout_s`` for the first attempt to end; return whether the link is up."""
         self._tried.wait(timeout_s)
         return self.connected
-
-
-class Admission(Enum):
-    """Whether a server of the wire requires a token."""
-
-    BY_LOGIN = "by login"
-    """A token is required."""
-    UNASKED = "unasked"
-    """No token is required, unless this server refuses: then the dialer logs in as well."""
-
-
-class Dialer(Generic[AnyLink]):
-    """Logs in when needed, and opens new links. Owned by the supervisor; one thread.
-
-    Without ``tokens`` it never logs in.
-    """
-
-    def __init__(
-        self,
-        tokens: TokenCache | None,
-        link: Callable[[], AnyLink],
-        admission: Admission = Admission.BY_LOGIN,
-        peer: Peer = BACKEND,
-    ) -> None:
-        self._tokens = tokens
-        self._link = link
-        self._admission = admission
-        self._peer = peer
-
-    async def dial(self) -> AnyLink:
-        """Return an open link, or raise ``TransportError`` or ``RemoteProtocolError``.
-
-        A cached token that is rejected costs one immediate retry. A server without a login is tried
-        without a token, and first so from then on.
-        """
-        if self._tokens is None:
-            return await self._open(None)
-        if self._admission is Admission.UNASKED:
-            try:
-                return await self._open(None)
-            except Rejected:
-                self._admission = Admission.BY_LOGIN  # only now may the password be sent
-        if self._tokens.is_valid:
-            try:
-                return await self._open(await self._tokens.get())
-            except Rejected:
-                self._tokens.drop()
-        return await self._log_in(self._tokens)
-
-    async def _log_in(self, tokens: TokenCache) -> AnyLink:
-        try:
-            token = await tokens.get()  # a refused password is not a refused token
-        except NoLogin:
-            return await self._open_without_token()
-        try:
-            return await self._open(token)
-        except Rejected:
-            name = self._peer.name
-            if tokens.given:
-                raise Rejected(f"the {name} does not accept backend.token") from None
-            tokens.drop()
-            raise RemoteProtocolError(f"the {name} refuses a token that is just issued") from None
-
-    async def _open_without_token(self) -> AnyLink:
-        try:
-            link = await self._open(None)
-        except Rejected:
-            raise Rejected(
-                f"the {self._peer.name} has no login and requires a token: set backend.token"
-            ) from None
-        self._admission = Admission.UNASKED  # until it refuses: no password is sent
-        return link
-
-    async def _open(self, token: str | None) -> AnyLink:
-        link = self._link()
-        try:
-            await link.open(token)
-        except BaseException:
-            await link.close()
-            raise
-        return link
 
 
 class Supervisor(Generic[AnyLink]):
