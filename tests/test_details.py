@@ -138,7 +138,12 @@ def report(tmp_path_factory):
         stack.enter_context(parts.backend)
         logging.getLogger().addHandler(journal)
         stack.callback(logging.getLogger().removeHandler, journal)
-        wait_until(lambda: "stray_messages" in parts.counters.read() and parts.backend.trouble[0])
+        wait_until(
+            lambda: (
+                "stray_messages" in parts.counters.read()
+                and parts.backend.health()["backend_reason"]
+            )
+        )
         yield parts.health.report
 
 

@@ -51,6 +51,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE
 from jarvis_ear.lifecycle import LastTurn, StopSignal
+from jarvis_ear.link.registry import WIRES
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import life_told
 from jarvis_ear.mute import Mute, QuietHours
@@ -148,7 +149,7 @@ def _build(
     )
     speaker = _connect(bridge, backend, options)
     ear = EarThread(
-        models.make(options.hearing, backend.growth_ms),
+        models.make(options.hearing, WIRES[options.backend.protocol].growth_ms),
         inbox,
         bridge.effect,
         patient=is_fast,

@@ -61,6 +61,11 @@ class Session:
         """URL of the backend, without a slash at the end."""
         return self.config.url.rstrip("/")
 
+    @property
+    def address(self) -> str:
+        """Address of the backend for display, without user name and password."""
+        return address(self.url)
+
 
 class BackendClient:
     """Delivers utterances to the backend and reports their verdicts. Any thread may use it.
@@ -115,21 +120,6 @@ class BackendClient:
         return self._status.state
 
     @property
-    def address(self) -> str:
-        """Address of the backend for display, without user name and password."""
-        return address(self._session.url)
-
-    @property
-    def trouble(self) -> tuple[str, str]:
-        """Why the link is down, and the remedy; both empty: nothing is wrong."""
-        return self._status.trouble
-
-    @property
-    def growth_ms(self) -> int:
-        """Minimum length of new sound for a call of ``extend``, in ms."""
-        return self._session.wire.growth_ms
-
-    @property
     def iterations(self) -> int:
         """Number of iterations of the network thread: at least one per second unless it hangs."""
         return 0 if self._sender is None else self._sender.iterations
@@ -150,9 +140,12 @@ class BackendClient:
 
     def health(self) -> Mapping[str, object]:
         """Return whether the backend is connected, where it is, and if not, why. Any thread."""
-        fields: dict[str, object] = {"connected": self.connected, "backend_url": self.address}
+        fields: dict[str, object] = {
+            "connected": self.connected,
+            "backend_url": self._session.address,
+        }
         if not self.connected:
-            fields["backend_reason"], fields["backend_remedy"] = self.trouble
+            fields["backend_reason"], fields["backend_remedy"] = self._status.trouble
         return fields
 
     def start(self) -> None:
@@ -269,7 +262,7 @@ class BackendClient:
             self._dialer(session, sender),
             sender.serve,
             self._status,
-            address(session.url),
+            session.address,
             clock=self._clock,
             on_event=self._tell,
         )
@@ -303,9 +296,9 @@ class BackendClient:
     def _dialer(self, session: Session, sender: Sender) -> Dialer[BackendLink]:
         config, timing, trust, wire = session.config, session.timing, session.trust, session.wire
         if is_exposed(session.url):
-            fields = PLAINTEXT.fields(BACKEND=address(session.url))
+            fields = PLAINTEXT.fields(BACKEND=session.address)
             words = "password and voice go to %s unencrypted: use https"
-            _LOGGER.warning(words, address(session.url), extra=fields)
+            _LOGGER.warning(words, session.address, extra=fields)
         password = config.password.get_secret_value()
         login = Login(session.url, password, timing.login_s, trust)
         return Dialer(
