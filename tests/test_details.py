@@ -14,7 +14,7 @@ import pytest
 import jarvis_ear
 from jarvis_ear import config
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.components import Components
 from jarvis_ear.control.client import COUNTED
 from jarvis_ear.control.feed_server import FeedSocket

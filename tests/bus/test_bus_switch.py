@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jarvis_ear import mute as module
-from jarvis_ear.bus.membership import BusSwitch
+from jarvis_ear.bus.client import BusSwitch
 from jarvis_ear.mute import BUS, CLOCK, OWNER, Mute, QuietHours
 
 NIGHT = datetime(2026, 5, 1, 23, 30)  # noqa: DTZ001 - a clock on the wall names no zone

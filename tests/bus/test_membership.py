@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from fakes.bus_server import BusServer
-from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.config import BackendOptions, BusOptions, Config
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing.events import TurnOpened

@@ -1,6 +1,5 @@
 from jarvis_ear.delivery.events import LinkDown, LinkUp
-from jarvis_ear.link.backoff import Setback
-from jarvis_ear.link.supervisor import LinkState, LinkStatus
+from jarvis_ear.link.supervisor import LinkState, LinkStatus, Setback
 
 URL = "http://localhost:4000"
 REFUSED = (Setback.UNREACHABLE, "connection refused", "start it")

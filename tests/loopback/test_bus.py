@@ -13,8 +13,7 @@ from fakes.engines import scripted
 from fakes.running_ear import RunningEar
 from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
-from jarvis_ear.bus.client import BusClient
-from jarvis_ear.bus.membership import BusSwitch
+from jarvis_ear.bus.client import BusClient, BusSwitch
 from jarvis_ear.config import BackendOptions, BusOptions
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.mute import Mute

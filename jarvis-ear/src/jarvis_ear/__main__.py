@@ -22,7 +22,7 @@ from jarvis_ear import cli, config, paths
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
-from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.companion import companion_of
 from jarvis_ear.components import Components
 from jarvis_ear.control.commands import ControlCommands

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker

@@ -10,8 +10,7 @@ import aiohttp
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import Disconnected, RemoteProtocolError
 from jarvis_ear.journal.turns import BUS_REACHED, BUS_UNREACHABLE
-from jarvis_ear.link.backoff import Setback
-from jarvis_ear.link.connection import Peer
+from jarvis_ear.link.connection import Peer, Setback
 from jarvis_ear.link.mailbox import Mailbox
 from jarvis_ear.link.network_thread import run_together
 from jarvis_ear.link.websocket import WebSocketLink
@@ -26,7 +25,7 @@ QUEUE_EVENTS: Final = 64
 MAX_FRAME_BYTES: Final = 256 * 1024
 """Four times the characters of the longest event that the ear reads."""
 
-BUS: Final = Peer(
+PEER: Final = Peer(
     "bus",
     "BUS",
     BUS_REACHED,

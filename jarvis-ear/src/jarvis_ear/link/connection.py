@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
@@ -22,7 +23,6 @@ from jarvis_ear.errors import (
 )
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
-from jarvis_ear.link.backoff import Setback
 from jarvis_ear.link.tls_and_tcp import Sockets, Trust, error_text
 from jarvis_ear.wires.messages import FromBackend, ToBackend
 from jarvis_ear.wires.socketio import MAX_MESSAGE_BYTES
@@ -39,6 +39,17 @@ _REFUSALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 Sent = TypeVar("Sent")
 Received = TypeVar("Received")
+
+
+class Setback(Enum):
+    """Kind of failure, which decides the back-off."""
+
+    UNREACHABLE = "unreachable"
+    """No server, or no answer in time: it may return at any moment, and an attempt costs little."""
+    FOREIGN = "foreign"
+    """An answer that no backend gives: another server may have taken the address."""
+    REJECTED = "rejected"
+    """The password is wrong: a retry does not help."""
 
 
 @dataclass(frozen=True, slots=True)
