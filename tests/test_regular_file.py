@@ -11,7 +11,7 @@ from jarvis_ear.delivery.events import Finished, Verdict
 from jarvis_ear.devices.player import ReplyFiles
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.health.deaf_time import DeafTime
-from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.link.tls_and_tcp import TrustStore
 from jarvis_ear.mute import Mute
 from jarvis_ear.options.secrets import read_regular as read_named
 from jarvis_ear.options.secrets import read_secret
@@ -124,5 +124,5 @@ def test_a_reply_is_not_written_into_it(tmp_path, make):
 def test_certificates_and_options_are_told(tmp_path, make):
     make(tmp_path / "file")
     with pytest.raises(ConfigError, match="no regular file, expected a file of PEM"):
-        Trust(tmp_path / "file")
+        TrustStore(tmp_path / "file")
     assert "no regular file" in read_options(tmp_path / "file", required=True).problems[0]

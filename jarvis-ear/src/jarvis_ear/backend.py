@@ -28,7 +28,7 @@ from jarvis_ear.link.network_thread import NetworkThread, run_together
 from jarvis_ear.link.registry import WIRES, Proof, Wire
 from jarvis_ear.link.sender import Sender
 from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
-from jarvis_ear.link.tls_and_tcp import Trust, address, is_exposed
+from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.spool.store import NoSpool, Spool
 from jarvis_ear.units import SAMPLE_BYTES
 
@@ -52,7 +52,7 @@ class Session:
     """
 
     config: BackendOptions
-    trust: Trust
+    trust_store: TrustStore
     wire: Wire
     timing: Timing
 
@@ -65,6 +65,10 @@ class Session:
     def address(self) -> str:
         """Address of the backend for display, without user name and password."""
         return address(self.url)
+
+    def make_link(self, wake: Callable[[], None]) -> BackendLink:
+        """Make a link, which calls ``wake`` after each message. On the network thread."""
+        return self.wire.link(self.config, self.timing, wake, self.trust_store)
 
 
 class BackendClient:
@@ -294,19 +298,24 @@ class BackendClient:
         return sender
 
     def _dialer(self, session: Session, sender: Sender) -> Dialer[BackendLink]:
-        config, timing, trust, wire = session.config, session.timing, session.trust, session.wire
+        config, timing, trust_store, wire = (
+            session.config,
+            session.timing,
+            session.trust_store,
+            session.wire,
+        )
         if is_exposed(session.url):
             fields = PLAINTEXT.fields(BACKEND=session.address)
             words = "password and voice go to %s unencrypted: use https"
             _LOGGER.warning(words, session.address, extra=fields)
         password = config.password.get_secret_value()
-        login = Login(session.url, password, timing.login_s, trust)
+        login = Login(session.url, password, session.timing.login_s, session.trust_store)
         return Dialer(
-            lambda: wire.link(config, timing, sender.wake, trust),
+            lambda: session.make_link(sender.wake),
             login.token,
             self._clock,
             given=config.token.get_secret_value(),
-            admission=wire.admission,
+            admission=session.wire.admission,
         )
 
     def _tell(self, event: DeliveryEvent) -> None:
@@ -331,7 +340,7 @@ def session_of(config: BackendOptions, timing: Timing) -> Session:
             "expected https:// (or backend.allow_plaintext = true, for a network you trust)"
         )
     timing = _timing(config, timing)
-    return Session(config, Trust(config.ca_file), WIRES[config.protocol], timing)
+    return Session(config, TrustStore(config.ca_file), WIRES[config.protocol], timing)
 
 
 def _from_environment() -> BackendOptions:

@@ -23,7 +23,7 @@ from jarvis_ear.link.login import Admission, Dialer, Login
 from jarvis_ear.link.mailbox import Mailbox
 from jarvis_ear.link.network_thread import NetworkThread, run_together
 from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
-from jarvis_ear.link.tls_and_tcp import Trust, address, is_exposed
+from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.link.websocket import WebSocketLink
 from jarvis_ear.mute import BUS, OWNER, Mute
 from jarvis_ear.turn_trace.bus_view import BusNews
@@ -52,7 +52,7 @@ class BusClient:
         self._url = config.url if urlsplit(config.url).path.strip("/") else _with_path(config.url)
         self._backend = backend
         self._timing = timing or Timing(connect_s=backend.connect_s, login_s=backend.connect_s)
-        self._trust = Trust(backend.ca_file)
+        self._trust_store = TrustStore(backend.ca_file)
         self._signer = MessageSigner(config.key.get_secret_value().encode() or None, time.time)
         self._events: Mailbox[Event | ModuleControl] = Mailbox(QUEUE_EVENTS)
         self._session = BusSession(self._events, switch, self._timing, self.announce)
@@ -120,7 +120,9 @@ class BusClient:
     def _dialer(self) -> Dialer[BusLink]:
         """Return a dialer, which logs in only if the bus is part of the backend."""
         password = self._backend.password.get_secret_value()
-        login = Login(self._backend.url.rstrip("/"), password, self._timing.login_s, self._trust)
+        login = Login(
+            self._backend.url.rstrip("/"), password, self._timing.login_s, self._trust_store
+        )
         return Dialer(
             self._link,
             login.token if is_same_server(self._url, self._backend.url) else None,
@@ -132,7 +134,9 @@ class BusClient:
 
     def _link(self) -> BusLink:
         handshake, dialect = BusHandshake(self._url), BusDialect(self._signer)
-        return WebSocketLink(handshake, dialect, self._timing, lambda: None, self._trust, peer=PEER)
+        return WebSocketLink(
+            handshake, dialect, self._timing, lambda: None, self._trust_store, peer=PEER
+        )
 
 
 def is_same_server(bus_url: str, backend_url: str) -> bool:

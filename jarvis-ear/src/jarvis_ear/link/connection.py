@@ -23,7 +23,7 @@ from jarvis_ear.errors import (
 )
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
-from jarvis_ear.link.tls_and_tcp import Sockets, Trust, error_text
+from jarvis_ear.link.tls_and_tcp import Sockets, TrustStore, error_text
 from jarvis_ear.wires.messages import FromBackend, ToBackend
 from jarvis_ear.wires.socketio import MAX_MESSAGE_BYTES
 
@@ -143,7 +143,7 @@ class Link(ABC, Generic[Sent, Received]):
         self,
         timing: Timing,
         wake: Callable[[], None],
-        trust: Trust | None = None,
+        trust_store: TrustStore | None = None,
         peer: Peer = BACKEND,
     ) -> None:
         self.received: asyncio.Queue[Received] = asyncio.Queue(MAX_UNREAD)
@@ -159,7 +159,7 @@ class Link(ABC, Generic[Sent, Received]):
         self._timing = timing
         self._wake = wake
         self._peer = peer
-        self._sockets = Sockets(trust)
+        self._sockets = Sockets(trust_store)
         self._session: aiohttp.ClientSession | None = None
         self._unsent: asyncio.Queue[Any] = asyncio.Queue(MAX_UNSENT)
         self._keepalive = Keepalive(timing, peer)

@@ -12,7 +12,7 @@ import requests
 
 from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemoteProtocolError
 from jarvis_ear.link.connection import BACKEND, AnyLink, Peer
-from jarvis_ear.link.tls_and_tcp import AbandonableTask, Trust, error_text
+from jarvis_ear.link.tls_and_tcp import AbandonableTask, TrustStore, error_text
 
 MAX_BODY_BYTES: Final = 64 * 1024
 """Maximum length of a login answer; a token and its lifetime are some hundred bytes."""
@@ -48,12 +48,12 @@ class Login:
     """
 
     def __init__(
-        self, url: str, password: str, deadline_s: float, trust: Trust | None = None
+        self, url: str, password: str, deadline_s: float, trust_store: TrustStore | None = None
     ) -> None:
         self._url = url
         self._password = password
         self._deadline_s = deadline_s
-        self._trust = trust or Trust()
+        self._trust_store = trust_store or TrustStore()
         self._abandoned: list[AbandonableTask[str]] = []
 
     async def token(self) -> str:
@@ -77,7 +77,7 @@ class Login:
     def _ask(self) -> str:
         ends = time.monotonic() + self._deadline_s
         try:
-            with _post(self._url, self._password, self._deadline_s, self._trust) as response:
+            with _post(self._url, self._password, self._deadline_s, self._trust_store) as response:
                 _check_status(response.status_code)
                 return read_token(_read_body(response, ends))
         except JarvisEarError:
@@ -86,13 +86,13 @@ class Login:
             raise ConnectFailed(f"login failed: {error_text(error)}") from None
 
 
-def _post(url: str, password: str, timeout_s: float, trust: Trust) -> requests.Response:
+def _post(url: str, password: str, timeout_s: float, trust_store: TrustStore) -> requests.Response:
     """Send the password to ``url`` only, regardless of the environment."""
     return requests.post(
         f"{url}/api/auth/login",
         json={"password": password},
         timeout=timeout_s,
-        verify=str(trust.ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH),
+        verify=str(trust_store.ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH),
         proxies=_DIRECT,
         auth=_add_nothing,
         allow_redirects=False,  # a redirect would receive the password as well

@@ -11,13 +11,15 @@ from jarvis_ear.delivery.transitions import UploadMode
 from jarvis_ear.link.connection import BackendLink
 from jarvis_ear.link.login import Admission
 from jarvis_ear.link.socketio import SocketIoLink
-from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.link.tls_and_tcp import TrustStore
 from jarvis_ear.link.websocket import WebSocketLink
 from jarvis_ear.wires.realtime import RealtimeDialect, RealtimeHandshake
 from jarvis_ear.wires.session import SessionDialect, SessionHandshake
 from jarvis_ear.wires.voice_ws import VoiceWsDialect, VoiceWsHandshake
 
-MakeLink: TypeAlias = Callable[[BackendOptions, Timing, Callable[[], None], Trust], BackendLink]
+MakeLink: TypeAlias = Callable[
+    [BackendOptions, Timing, Callable[[], None], TrustStore], BackendLink
+]
 
 
 QUIET_S: Final = 2.0
@@ -50,32 +52,32 @@ class Wire:
 
 
 def _socketio(
-    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
 ) -> BackendLink:
-    return SocketIoLink(config.url.rstrip("/"), config.agent_id, timing, wake, trust)
+    return SocketIoLink(config.url.rstrip("/"), config.agent_id, timing, wake, trust_store)
 
 
 def _voice_ws(
-    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
 ) -> BackendLink:
     handshake = VoiceWsHandshake(config.url.rstrip("/"), config.path)
-    return WebSocketLink(handshake, VoiceWsDialect(config.agent_id), timing, wake, trust)
+    return WebSocketLink(handshake, VoiceWsDialect(config.agent_id), timing, wake, trust_store)
 
 
 def _session(
-    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
 ) -> BackendLink:
     handshake = SessionHandshake(config.url.rstrip("/"))
     quiet_s = min(QUIET_S, timing.connect_s / 2)
     dialect = SessionDialect(config.agent_id)
-    return WebSocketLink(handshake, dialect, timing, wake, trust, assumed_after_s=quiet_s)
+    return WebSocketLink(handshake, dialect, timing, wake, trust_store, assumed_after_s=quiet_s)
 
 
 def _realtime(
-    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
 ) -> BackendLink:
     handshake = RealtimeHandshake(config.url.rstrip("/"), config.path)
-    return WebSocketLink(handshake, RealtimeDialect(config.agent_id), timing, wake, trust)
+    return WebSocketLink(handshake, RealtimeDialect(config.agent_id), timing, wake, trust_store)
 
 
 WIRES: Final[Mapping[str, Wire]] = {

@@ -14,7 +14,7 @@ from engineio import base_client
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import Rejected, RemoteProtocolError
 from jarvis_ear.link.connection import BackendLink
-from jarvis_ear.link.tls_and_tcp import Trust, WebSocket
+from jarvis_ear.link.tls_and_tcp import TrustStore, WebSocket
 from jarvis_ear.wires.messages import Listening, Ping, Pong, ToBackend
 from jarvis_ear.wires.socketio import MAX_MESSAGE_BYTES, NAMESPACE, decode, encode, is_for_another
 
@@ -36,9 +36,9 @@ class SocketIoLink(BackendLink):
         agent_id: str,
         timing: Timing,
         wake: Callable[[], None],
-        trust: Trust | None = None,
+        trust_store: TrustStore | None = None,
     ) -> None:
-        super().__init__(timing, wake, trust)
+        super().__init__(timing, wake, trust_store)
         self._url = url
         self._agent_id = agent_id
         self._client: Any = None

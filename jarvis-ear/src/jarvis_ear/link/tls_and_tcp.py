@@ -22,7 +22,7 @@ from jarvis_ear.errors import ConfigError, RemoteProtocolError
 _EXPECTED: Final = "expected a file of PEM certificates"
 
 
-class Trust:
+class TrustStore:
     """Certificate authorities trusted for an ``https`` backend. Any thread may read it.
 
     Verification cannot be turned off.
@@ -196,8 +196,8 @@ class Sockets:
     network returns. So every link ends with a reset.
     """
 
-    def __init__(self, trust: Trust | None = None) -> None:
-        self._trust = trust or Trust()
+    def __init__(self, trust_store: TrustStore | None = None) -> None:
+        self._trust_store = trust_store or TrustStore()
         self._opened: list[socket.socket] = []
 
     def session(self) -> aiohttp.ClientSession:
@@ -209,7 +209,7 @@ class Sockets:
                 socket_factory=self._open,
                 resolver=ThreadResolver(),
                 limit=1,
-                ssl=self._trust.context,
+                ssl=self._trust_store.context,
             ),
             ws_response_class=WebSocket,
             trace_configs=[trace],

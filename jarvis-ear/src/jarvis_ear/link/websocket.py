@@ -10,7 +10,7 @@ import aiohttp
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import Disconnected, RemoteProtocolError
 from jarvis_ear.link.connection import BACKEND, Link, Peer, Received, Sent
-from jarvis_ear.link.tls_and_tcp import Trust, WebSocket
+from jarvis_ear.link.tls_and_tcp import TrustStore, WebSocket
 from jarvis_ear.wires.dialect import Dialect, Frame, Handshake, PingFrame, PongFrame
 from jarvis_ear.wires.messages import Ping, Pong
 
@@ -32,12 +32,12 @@ class WebSocketLink(Link[Sent, Received], Generic[Sent, Received]):
         dialect: Dialect[Sent, Received],
         timing: Timing,
         wake: Callable[[], None],
-        trust: Trust | None = None,
+        trust_store: TrustStore | None = None,
         *,
         assumed_after_s: float | None = None,
         peer: Peer = BACKEND,
     ) -> None:
-        super().__init__(timing, wake, trust, peer)
+        super().__init__(timing, wake, trust_store, peer)
         self._assumed_after_s = assumed_after_s
         self._handshake = handshake
         self._dialect = dialect
