@@ -298,12 +298,7 @@ class BackendClient:
         return sender
 
     def _dialer(self, session: Session, sender: Sender) -> Dialer[BackendLink]:
-        config, timing, trust_store, wire = (
-            session.config,
-            session.timing,
-            session.trust_store,
-            session.wire,
-        )
+        config = session.config
         if is_exposed(session.url):
             fields = PLAINTEXT.fields(BACKEND=session.address)
             words = "password and voice go to %s unencrypted: use https"
