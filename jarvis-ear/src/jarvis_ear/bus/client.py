@@ -230,22 +230,23 @@ class BusMembership:
 
     def announce(self, by: Sequence[str]) -> None:
         """Announce whether the microphone is open, and if not, who closed it."""
-        if self._client is not None:
-            self._client.announce(by)
+        if (client := self._client) is not None:  # a reload may replace it meanwhile
+            client.announce(by)
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
         """Request that a module (one of ``event_bus.MODULES``) is switched."""
-        if self._client is not None:
-            self._client.switch_module(module, enabled=enabled)
+        if (client := self._client) is not None:  # a reload may replace it meanwhile
+            client.switch_module(module, enabled=enabled)
 
     def health(self) -> Mapping[str, object]:
         """Return the state of the bus."""
-        return {"bus": "off"} if self._client is None else self._client.health()
+        client = self._client  # a reload may replace it meanwhile
+        return {"bus": "off"} if client is None else client.health()
 
     def counters(self) -> Mapping[str, int]:
         """Return how many events were dropped, and how many frames were refused."""
-        no_bus = {"bus_dropped": 0, "bus_refused": 0}
-        return no_bus if self._client is None else self._client.counters()
+        client = self._client
+        return {"bus_dropped": 0, "bus_refused": 0} if client is None else client.counters()
 
     def __enter__(self) -> Self:
         if self._client is not None:
@@ -265,8 +266,8 @@ class BusMembership:
             client.start()
 
     def _post(self, event: Event) -> None:
-        if self._client is not None:
-            self._client.post(event)
+        if (client := self._client) is not None:  # a reload may replace it meanwhile
+            client.post(event)
 
 
 def _client(options: Config, switch: BusSwitch) -> BusClient | None:
