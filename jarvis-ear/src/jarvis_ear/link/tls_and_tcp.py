@@ -120,7 +120,7 @@ class ThreadResolver(AbstractResolver):
 
 T = TypeVar("T")
 
-_LAST_BREATH_S = 0.5
+_JOIN_S = 0.5
 """Maximum seconds from the outcome to the end of the thread, which is a few instructions."""
 
 
@@ -149,7 +149,7 @@ class AbandonableTask(Generic[T]):
     def settle(self) -> None:
         """Join the thread if its work is done."""
         if self._outcome.done():
-            self._thread.join(_LAST_BREATH_S)
+            self._thread.join(_JOIN_S)
 
     def _run(self) -> None:
         try:
