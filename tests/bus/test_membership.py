@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from fakes.bus_server import BusServer
-from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.config import BackendOptions, BusOptions, Config
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.mute import Mute
@@ -16,7 +16,7 @@ WAKE = Event("wake", {"agentId": "kitchen", "turnId": "t1", "score": 0.9}, stamp
 
 @pytest.fixture
 def mute(tmp_path):
-    return Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+    return Mute(tmp_path, None, wall=datetime.now)
 
 
 @pytest.fixture

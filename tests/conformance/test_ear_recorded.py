@@ -11,7 +11,7 @@ from jarvis_ear.bus.client import BusClient
 from jarvis_ear.config import BackendOptions, BusOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.link.registry import WIRES
-from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.link.tls_and_tcp import TrustStore
 from jarvis_ear.wires.messages import (
     Answer,
     AudioChunk,
@@ -63,7 +63,7 @@ TURNS = {
 
 def link_to(url, wire):
     config = BackendOptions(url=url, agent_id="probe", protocol=wire)
-    return WIRES[wire].link(config, Timing(), lambda: None, Trust())
+    return WIRES[wire].link(config, Timing(), lambda: None, TrustStore())
 
 
 def is_like(message, expected):

@@ -88,7 +88,7 @@ def test_a_server_that_wants_a_token_and_gives_none_is_told_with_the_remedy(capl
         with BackendClient(config) as client:
             assert not client.connect()
             assert client.state == "auth_failed"
-    assert "give it backend.token" in caplog.text
+    assert "set backend.token" in caplog.text
 
 
 class OpenSocketIo(SocketIoStranger):

@@ -79,7 +79,7 @@ def main() -> int:
     """Run the ear."""
     wrap(EarThread, "_turn_over", hanging("ear"))
     wrap(Sender, "wake", hanging("network"))
-    wrap(Sender, "_look_at_everything", hanging("network"))
+    wrap(Sender, "_step", hanging("network"))
     wrap(OpenWakeWord, "score", senseless)
     wrap(OpenWakeWord, "__init__", hanging("load"))
     wrap(socket, "getaddrinfo", unresolved)

@@ -23,7 +23,6 @@ from jarvis_ear.devices.capture import Capture, CaptureEvent
 from jarvis_ear.errors import ConnectFailed, Disconnected, MicrophoneUnavailable
 from jarvis_ear.hearing.events import Effect, ReplyEnded, ReplyStarted, SendUtterance, State
 from jarvis_ear.hearing.inbox import Inbox
-from jarvis_ear.link.backoff import Outage
 from jarvis_ear.link.supervisor import LinkStatus, Supervisor
 
 LOGGER = logging.getLogger("jarvis_ear.test_log_rate")
@@ -37,7 +36,8 @@ SENTENCE = written(Kind.SILENCE, 400, Kind.WORD, 160, Kind.VOICE, 1600, Kind.SIL
 
 
 @pytest.fixture(autouse=True)
-def _usual_level(caplog):
+def _usual_level(caplog, monkeypatch):
+    monkeypatch.setattr("random.random", lambda: 0.5)
     caplog.set_level(logging.INFO, "jarvis_ear")
 
 
@@ -157,12 +157,10 @@ class Backend:
         self.clock = FakeClock()
         self.supervisor = Supervisor(
             dialer=None,
-            courier=None,
+            serve=None,
             status=LinkStatus(),
-            outage=Outage("http://a:1"),
-            tell=lambda _: None,
+            url="http://a:1",
             clock=self.clock.monotonic,
-            rand=lambda: 0.5,
         )
 
     def fail(self, error) -> None:
@@ -171,7 +169,7 @@ class Backend:
     def hold(self, seconds: float) -> None:
         self.supervisor._reached()
         self.clock.now += seconds
-        self.supervisor._series.held(seconds)
+        self.supervisor._series.lasted(seconds)
         self.fail(Disconnected("gone"))
 
 

@@ -386,7 +386,7 @@ def test_a_backend_that_is_busy_is_given_a_moment(tmp_path, caplog):
         assert 0.5 <= refused.retry_s <= 2.0
         assert time.monotonic() - at > refused.retry_s - 0.1
         assert len(server.received("end")) == 2
-    [quoted] = [each for each in caplog.records if "the backend says" in each.getMessage()]
+    [quoted] = [each for each in caplog.records if "error of the backend" in each.getMessage()]
     assert quoted.levelno == logging.DEBUG
 
 

@@ -91,7 +91,7 @@ def live() -> None:
     lost = sound.SOUND_LOST.fields(SOURCE="microphone 'usb'", LOST_MS=40)
     LOGGER.warning("microphone 'usb' lost 40 ms of sound", extra=lost)
 
-    mute = Mute(Path(tempfile.mkdtemp()), None, on_change=lambda _: None)
+    mute = Mute(Path(tempfile.mkdtemp()), None)
     mute.load()
     mute.mute()
     mute.unmute()

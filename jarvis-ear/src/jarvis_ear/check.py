@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from jarvis_ear.backend import checked
+from jarvis_ear.backend import session_of
 from jarvis_ear.bus.client import refuse_plaintext
 from jarvis_ear.config import JARVIS_PASSWORD, Config, MicrophoneOptions
+from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices.models import OpenWakeWord
 from jarvis_ear.devices.selection import names_a_number
 from jarvis_ear.devices.sources import mistake_in
@@ -27,7 +28,7 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
     """Run the checks of the ear's start; each error message begins with the option's name."""
     config = loaded.config
     tries: tuple[Callable[[], object], ...] = (
-        lambda: checked(config.backend),
+        lambda: session_of(config.backend, Timing()),
         lambda: refuse_plaintext(config.bus),
         lambda: _require_model(config.hearing.wake.model),
     )

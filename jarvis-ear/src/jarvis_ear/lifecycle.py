@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Final, Self
 
 from jarvis_ear.errors import JarvisEarError
@@ -53,12 +53,7 @@ class StopSignal:
         self._handlers = [(number, signal.signal(number, self._on_signal)) for number in SIGNALS]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         threading.excepthook = self._excepthook
         for number, handler in self._handlers:
             signal.signal(number, handler)  # type: ignore[arg-type]  # as returned by signal()

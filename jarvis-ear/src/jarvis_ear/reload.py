@@ -7,26 +7,16 @@ from datetime import datetime
 from functools import partial
 from typing import Final, TypeAlias
 
-from jarvis_ear.backend import BackendClient
-from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.components import Components
 from jarvis_ear.config import Config, MicrophoneOptions
-from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.models import EarFactory
-from jarvis_ear.devices.sources import Source
-from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.health.liveness import Beat
-from jarvis_ear.health.report import Health
-from jarvis_ear.hearing.ear_thread import CALM, EarThread
 from jarvis_ear.journal.life import RELOAD_REFUSED, RELOADED, RESTART_NEEDED
 from jarvis_ear.link.registry import WIRES
-from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
-from jarvis_ear.mute import Mute, QuietHours
+from jarvis_ear.mute import QuietHours
 from jarvis_ear.schema import Change, ReloadTarget, changes, joined
-from jarvis_ear.systemd.status_text import BackendOutage, Condition
-from jarvis_ear.turn_trace.history import TurnHistory
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -130,46 +120,6 @@ class Reload:
             _LOGGER.warning("changed, and in force only after a restart: %s", left, extra=fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Components:
-    """The components of a running ear. Owned by the main thread."""
-
-    source: Source
-    capture: Capture
-    ear: EarThread
-    backend: BackendClient
-    speaker: Speaker
-    turns: TurnHistory
-    mute: Mute
-    beat: Beat
-    health: Health
-    away: BackendOutage
-    bus: BusMembership
-
-    def is_calm(self) -> bool:
-        """Return whether no turn is in progress and no utterance waits for its verdict."""
-        return self.ear.state in CALM and self.backend.idle
-
-    def condition(self, reload: Reload) -> Condition:
-        """Return the state of the ear."""
-        refused = self.backend.state is LinkState.AUTH_FAILED
-        return Condition(
-            state=self.ear.state,
-            hearing=self.health.hearing,
-            proofs=self.ear.proofs,
-            lost=self.capture.lost,
-            silence=self.capture.silence,
-            retry_s=self.capture.retry_s,
-            muted_by=self.mute.by,
-            muted_until=self.mute.until,
-            stuck=self.beat.stuck,
-            backend=self.away.look(connected=self.backend.connected, refused=refused),
-            speaker=self.speaker.problem,
-            reload=reload.note,
-            reload_waits=reload.waits,
-        )
-
-
 class ReloadSteps:
     """Prepares components for new options. Owned by the main thread; see ``Reload``."""
 
@@ -208,7 +158,7 @@ class ReloadSteps:
 
     def _reopen(self, options: MicrophoneOptions) -> None:
         """Open the microphone again; a sound file has no options to change."""
-        source = self._running.source
+        source = self._running.capture.source
         if isinstance(source, Microphone):
             source.change(options)
             self._running.capture.reopen()

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from jarvis_ear import __version__
 from jarvis_ear.audio.level import SILENCE, NoiseFloor, level
 from jarvis_ear.health.deaf_time import DeafTime
 from jarvis_ear.health.liveness import Beat
+from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import State
 
 Part: TypeAlias = Callable[[], Mapping[str, int]]
@@ -41,23 +42,12 @@ FRESH_S: Final = 2.0
 """A frame is due every 20 ms, and the inbox holds 2 s: an ear without a newer frame is deaf."""
 
 
-class EarProbe(Protocol):
-    """What ``Health`` needs from the ear thread. Any thread may read it."""
-
-    frames: int
-    last_frame: bytes
-
-    @property
-    def state(self) -> State:
-        """State of the ear."""
-
-
 class Health:
     """State of the ear's hearing. The main thread calls ``look``; any thread may ``report``."""
 
     def __init__(
         self,
-        ear: EarProbe,
+        ear: EarThread,
         beat: Beat,
         *,
         details: Callable[[], Mapping[str, object]],
