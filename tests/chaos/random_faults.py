@@ -19,8 +19,7 @@ from pathlib import Path
 from fakes.account import Account, draw_up, ledger, turn_of
 from fakes.ear import EarProcess
 from fakes.proxy import Proxy
-from fakes.voice_server import Switches
-from fakes.wire_server import WireServer
+from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.link.registry import WIRES
 
 FRESH_S = 5
@@ -52,7 +51,7 @@ class Chaos:
         self._voice = random.Random(seed + 1)  # noqa: S311 - likewise
         self._pause_s = pause_s
         self._folder = folder
-        self._server = WireServer(folder, Switches(reply="worker"))
+        self._server = VoiceServer(folder, Switches(reply="worker"), wire=protocol)
         self._proxy = Proxy(self._server.port)
         self._ear = EarProcess(
             self._proxy.url,

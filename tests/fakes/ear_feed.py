@@ -5,7 +5,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from jarvis_ear import paths
@@ -82,12 +81,7 @@ class FeedingEar:
         self._up.enter_context(Control(self._folder / paths.SOCKET, self._answer))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._up.close()
 
     def begin_anew(self) -> None:

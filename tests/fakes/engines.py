@@ -32,7 +32,6 @@ class ScriptedEar:
         """Nothing to load."""
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Remember, and answer from the script."""
         self.heard.append(pcm)
         if self.error:
             raise EngineError(self.error)
@@ -43,7 +42,6 @@ class ScriptedEar:
         return _ScriptedListening(self)
 
     async def aclose(self) -> None:
-        """Remember that it was closed."""
         self.closed = True
 
 
@@ -73,14 +71,12 @@ class ScriptedBrain:
         self.closed = False
 
     async def answer(self, text: str) -> str:
-        """Remember, and answer from the script."""
         self.asked.append(text)
         if self.error:
             raise EngineError(self.error)
         return self.replies[min(len(self.asked), len(self.replies)) - 1]
 
     async def aclose(self) -> None:
-        """Remember that it was closed."""
         self.closed = True
 
 

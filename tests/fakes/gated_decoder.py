@@ -30,7 +30,6 @@ def free(samples: int = 0) -> npt.NDArray[np.int16]:
 
 
 def main() -> None:
-    """Decode until standard input ends."""
     write_frame(sys.stdout.buffer, b"")
     while (sound := read_frame(sys.stdin.buffer)) is not None:
         path = sound.rstrip(b"\0")

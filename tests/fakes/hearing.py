@@ -67,7 +67,6 @@ class ScriptedSpeech:
         self.resets = 0
 
     def reset(self) -> None:
-        """Count the call."""
         self.resets += 1
 
     def probability(self, pcm: bytes, gain: float) -> float:

@@ -78,7 +78,6 @@ class InstalledEar:
             shutil.copy(lock, checkout)
 
     def with_card(self) -> None:
-        """Give the ear its sound card."""
         self.drop_in("jarvis-ear", f"Environment=ALSA_CONFIG_PATH={CARD}/asound.conf")
 
     def drop_in(self, service: str, *lines: str) -> None:
@@ -121,7 +120,6 @@ class InstalledEar:
         return name
 
     def show(self, *properties: str, service: str = "jarvis-ear") -> dict[str, str]:
-        """Return properties of a unit."""
         said = self.box.run("systemctl", "show", service, f"--property={','.join(properties)}")
         return dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
 

@@ -7,7 +7,6 @@ daemon on a microphone that keeps to the clock. What is lost shows in ``lost``.
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Final, Self
 
 from fakes.hearing import Kind, ScriptedEar, written
@@ -44,11 +43,9 @@ class ClockedMicrophone:
         """Samples that nobody fetched."""
 
     def open(self) -> None:
-        """Begin to hear."""
         self._began = time.monotonic()
 
     def read(self) -> Block | None:
-        """Wait for a piece."""
         heard = int((time.monotonic() - self._began) * SAMPLE_RATE)
         missing = self._next + PIECE - heard
         if missing > 0:
@@ -98,12 +95,7 @@ class Listening:
         self._capture.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._capture.stop()
         self._ear.__exit__()
         assert self._failures == []
@@ -123,7 +115,6 @@ class Listening:
 
     @property
     def frames(self) -> int:
-        """How much it has heard."""
         return self._ear.frames
 
     def _watch(self) -> None:

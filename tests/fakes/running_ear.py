@@ -10,13 +10,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from jarvis_ear.control.client import ask
 
 SOON_S: Final = 20.0
 """A deadline for things that take a second or two, on a machine with other work."""
+
+TESTS: Final = Path(__file__).parents[1]
+PATH: Final = os.pathsep.join(filter(None, sys.path))
+LEVERED: Final = "fakes.levered_ear"
+"""The ear with levers, which are files in its folder."""
+
+
+def run_verb(
+    environment: Mapping[str, str], *words: str, check: bool = True
+) -> "subprocess.CompletedProcess[str]":
+    """Run ``jarvis-ear`` with these words until it ends."""
+    command = [sys.executable, "-m", "jarvis_ear", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=check)
 
 
 class RunningEar:
@@ -40,6 +52,8 @@ class RunningEar:
         self._runtime.mkdir(parents=True, exist_ok=True)
         self._environment = {
             **environment,
+            "LEVERS": str(folder),
+            "PYTHONPATH": os.pathsep.join((str(TESTS), environment.get("PYTHONPATH", PATH))),
             "STATE_DIRECTORY": str(self._state),
             "RUNTIME_DIRECTORY": str(self._runtime),
         }
@@ -55,7 +69,6 @@ class RunningEar:
 
     @property
     def pid(self) -> int:
-        """Its process."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -71,12 +84,7 @@ class RunningEar:
         self._reader.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -88,11 +96,9 @@ class RunningEar:
         self._drain()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
         self._process.send_signal(number)
 
     def wait_ended(self, within_s: float = SOON_S) -> int:
-        """Wait for its end, and return its exit status."""
         return self._process.wait(within_s)
 
     def kill(self) -> None:
@@ -128,6 +134,18 @@ class RunningEar:
 
         self.wait_until(has_answered)
         return answers[0]
+
+    def status(self) -> dict[str, Any]:
+        return self.ask("status")
+
+    def wait_hearing(self, within_s: float = SOON_S) -> float:
+        return self.wait_until(lambda: bool(self.status()["hearing"]), within_s)
+
+    def wait_deaf(self, within_s: float = SOON_S) -> float:
+        return self.wait_until(lambda: bool(self.status()["state"] == "deaf"), within_s)
+
+    def wait_connected(self, within_s: float = SOON_S) -> float:
+        return self.wait_until(lambda: bool(self.status()["connected"]), within_s)
 
     def wait_until(self, happens: Callable[[], bool], within_s: float = SOON_S) -> float:
         """Poll what no line tells of; return how many seconds it took."""

@@ -63,7 +63,6 @@ class VirtualCard:
         self._turn("mute")
 
     def plug(self) -> None:
-        """Let everything work again."""
         (self.folder / "state").unlink(missing_ok=True)
 
     def renumber(self) -> None:

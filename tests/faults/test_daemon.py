@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes.fault_server import FaultServer
 from fakes.vmic import missing_tools, vmic
-from fakes.voice_server import Switches, wait_until
+from fakes.voice_server import Switches, VoiceServer, wait_until
 
 STOPPED_S = 2.0
 
@@ -70,7 +69,7 @@ def stop(ear):
 )
 def test_row_26_stopped_in_every_state(reply, words, tmp_path):
     """``stops``: the backend itself is stopped, with data under way."""
-    with FaultServer(tmp_path, Switches(reply=reply)) as server:
+    with VoiceServer(tmp_path, Switches(reply=reply)) as server:
         ear = daemon(server, tmp_path, *SILENT)
         read_until(ear, words)
         assert stop(ear) <= STOPPED_S
@@ -81,14 +80,14 @@ def test_row_26_stopped_in_every_state(reply, words, tmp_path):
 def test_row_26_stopped_while_it_speaks(tmp_path):
     with wave.open(str(RECORDING)) as recording:
         card = vmic(tmp_path, np.frombuffer(recording.readframes(recording.getnframes()), np.int16))
-    with FaultServer(tmp_path, Switches(reply="speech")) as server:
+    with VoiceServer(tmp_path, Switches(reply="speech")) as server:
         ear = daemon(server, tmp_path, environment=card.environment)
         read_until(ear, "thinking -> speaking")
         assert stop(ear) <= STOPPED_S
 
 
 def test_row_26_what_was_not_sent_is_kept_for_the_next_start(tmp_path):
-    server = FaultServer(tmp_path)
+    server = VoiceServer(tmp_path)
     ear = daemon(server, tmp_path, *SILENT)
     read_until(ear, "capturing -> thinking")
     assert stop(ear) <= STOPPED_S
@@ -102,7 +101,7 @@ def test_row_26_what_was_not_sent_is_kept_for_the_next_start(tmp_path):
 
 
 def test_row_28_a_second_ear_refuses(tmp_path):
-    with FaultServer(tmp_path) as server:
+    with VoiceServer(tmp_path) as server:
         first = daemon(server, tmp_path, *SILENT)
         read_until(first, "hearing ")
         second = daemon(server, tmp_path, *SILENT)

@@ -78,7 +78,9 @@ def test_every_kind_is_told_by_somebody():
 
 def test_a_record_has_every_field_that_its_explanation_refers_to():
     missing = [
-        (place, KINDS[kind].references - fields) for place, kind, fields in recorded() if kind in KINDS
+        (place, KINDS[kind].references - fields)
+        for place, kind, fields in recorded()
+        if kind in KINDS
     ]
     assert len(missing) > 15
     assert [each for each in missing if each[1]] == []

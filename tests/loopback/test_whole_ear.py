@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes import hasty_ear
+from fakes.levered_ear import HASTY_S
+from fakes.running_ear import LEVERED
 from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.components import HANGS_S
 
@@ -153,6 +154,7 @@ def run_at(
         env={
             **os.environ,
             "JARVIS_PASSWORD": "open sesame",
+            "LEVERS": str(tmp_path),
             "PYTHONPATH": os.pathsep.join(sys.path),
         },
     )
@@ -162,7 +164,7 @@ def run_at(
 @pytest.mark.parametrize(
     ("program", "hangs_s"),
     [
-        ("fakes.hasty_ear", hasty_ear.HANGS_S),
+        (LEVERED, HASTY_S),
         pytest.param("jarvis_ear", HANGS_S, marks=pytest.mark.long),
     ],
 )
@@ -170,6 +172,7 @@ def test_a_file_ends_with_the_verdict_of_its_last_turn_however_late_it_comes(
     tmp_path: Path, program: str, hangs_s: float
 ) -> None:
     patience = ("--backend.reply-s", str(hangs_s + 2))
+    (tmp_path / "hasty").touch()
     with VoiceServer(tmp_path, Switches(reply="silent")) as server:
         done = run_at(server.url, tmp_path, *patience, program=program)
     assert done.returncode == 75, done.stderr

@@ -1,9 +1,6 @@
 """The whole ear reads its configuration again, in a real process, on a real file."""
 
-import os
 import signal
-import sys
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +8,8 @@ import pytest
 
 from fakes.bus_server import BusServer
 from fakes.notify import NotifySocket
-from fakes.running_ear import RunningEar
+from fakes.recordings import QUESTION, recording
+from fakes.running_ear import LEVERED, RunningEar
 from fakes.side_by_side import SideBySide
 from fakes.vmic import missing_tools, vmic
 from fakes.voice_server import Switches, VoiceServer
@@ -20,9 +18,6 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
 ]
-
-TESTS = Path(__file__).parents[1]
-RECORDING = TESTS / "data" / "hey-jarvis-what-time-is-it.wav"
 
 
 class Service:
@@ -36,13 +31,11 @@ class Service:
         self.manager = NotifySocket(folder)
         environment = {
             **self.card.environment,
-            "NOTIFY_SOCKET": self.manager.address,
+            **self.manager.environment,
             "JARVIS_PASSWORD": Switches().password,
-            "LEVERS": str(folder),
-            "PYTHONPATH": os.pathsep.join((str(TESTS), *filter(None, sys.path))),
         }
         options = ("--config", str(self.file))
-        self.ear = RunningEar(folder, environment, *options, program="fakes.levered_ear")
+        self.ear = RunningEar(folder, environment, *options, program=LEVERED)
 
     def __enter__(self):
         self.manager.__enter__()
@@ -61,7 +54,7 @@ class Service:
 
     def connected(self) -> None:
         """Wait until the backend is reached."""
-        self.ear.wait_until(lambda: self.ear.ask("status")["connected"])
+        self.ear.wait_connected()
 
     def hang_up(self) -> None:
         """Ask for a reload."""
@@ -74,11 +67,6 @@ class Service:
         self.write(text)
         self.hang_up()
         return self.manager.wait_for("READY", after=self.before).values["STATUS"]
-
-
-def recording() -> np.ndarray:
-    with wave.open(str(RECORDING)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
 def quiet() -> np.ndarray:
@@ -110,7 +98,7 @@ def service(long_running, server):
     """One ear for all tests, with the configuration that it had at its start."""
     status = long_running.reload(f"[backend]\nurl = '{server.url}'\n")
     assert "restart" not in status
-    long_running.ear.wait_until(lambda: long_running.ear.ask("status")["hearing"])
+    long_running.ear.wait_hearing()
     return long_running
 
 
@@ -133,8 +121,8 @@ def test_a_bad_file_leaves_the_old_configuration_in_force(service, server):
     line = service.ear.wait_for("the new configuration is refused")
     assert "threshold" in line
     assert "nonsense" in line
-    assert service.ear.ask("status")["hearing"]
-    assert service.ear.ask("status")["connected"]
+    assert service.ear.status()["hearing"]
+    assert service.ear.status()["connected"]
     assert service.reload(f"[backend]\nurl = '{server.url}'\n") == "listening"
 
 
@@ -143,7 +131,7 @@ def test_the_microphone_is_another_one(service, server):
     service.reload(f"{backend}[microphone]\ndevice = 'elsewhere'\n")
     service.manager.wait_for("STATUS", "deaf: no microphone (no input device matches 'elsewhere'")
     service.reload(f"{backend}[microphone]\ndevice = 'vmic'\n")
-    service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
+    service.ear.wait_hearing()
 
 
 def test_quiet_hours_begin_and_end_by_reload(service, server):
@@ -151,7 +139,7 @@ def test_quiet_hours_begin_and_end_by_reload(service, server):
     service.reload(f"{backend}[microphone]\nmute_between = '00:00-23:59'\n")
     service.manager.wait_for("STATUS", "muted by the clock until 23:59")
     service.reload(backend)
-    service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
+    service.ear.wait_hearing()
 
 
 def test_the_ear_is_changed_while_muted_and_stays_so(service, server):
@@ -159,9 +147,9 @@ def test_the_ear_is_changed_while_muted_and_stays_so(service, server):
     service.manager.wait_for("STATUS", "muted by the owner")
     service.reload(f"[backend]\nurl = '{server.url}'\n[hearing.wake]\nthreshold = 0.7\n")
     service.ear.wait_for("changed: hearing.wake.threshold")
-    assert service.ear.ask("status")["state"] == "muted"
+    assert service.ear.status()["state"] == "muted"
     service.ear.ask("unmute")
-    service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
+    service.ear.wait_hearing()
 
 
 def test_a_bus_is_joined_under_the_name_in_force_and_left(service, server):
@@ -174,7 +162,7 @@ def test_a_bus_is_joined_under_the_name_in_force_and_left(service, server):
         assert [said["data"]["agentId"] for said in bus.heard] == ["kitchen", "hall"]
         service.reload(f"{backend}'hall'\n")
         bus.wait_for_parted(2)
-    assert service.ear.ask("status")["bus"] == "off"
+    assert service.ear.status()["bus"] == "off"
 
 
 def test_another_backend_is_reached(service, tmp_path):
@@ -187,7 +175,7 @@ def test_another_backend_is_reached(service, tmp_path):
 
 def spoken() -> np.ndarray:
     """The question, then a while of quiet."""
-    return np.concatenate([quiet()[:8000], recording(), np.tile(quiet(), 6)])
+    return np.concatenate([quiet()[:8000], recording(QUESTION), np.tile(quiet(), 6)])
 
 
 def in_the_middle_of_a_turn(folder: Path) -> tuple[int, int]:

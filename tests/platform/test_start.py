@@ -1,7 +1,5 @@
 """The whole ear starts without what it needs, and heals by itself when that comes."""
 
-import os
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 
 from fakes.notify import NotifySocket
 from fakes.recordings import in_room
-from fakes.running_ear import RunningEar
+from fakes.running_ear import LEVERED, RunningEar
 from fakes.vmic import missing_tools, vmic
 from fakes.voice_server import Switches, VoiceServer
 
@@ -18,23 +16,19 @@ pytestmark = [
     pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
 ]
 
-TESTS = Path(__file__).parents[1]
-
 
 @contextmanager
 def started(folder: Path, server: VoiceServer, manager: NotifySocket, **more: str):
     """Start an ear as a service whose backend has a name that has to be looked up."""
     environment = {
         **vmic(folder, in_room(20_000)).environment,
-        "NOTIFY_SOCKET": manager.address,
+        **manager.environment,
         "BACKEND_URL": server.url.replace("127.0.0.1", "localhost"),
         "JARVIS_PASSWORD": Switches().password,
-        "LEVERS": str(folder),
-        "PYTHONPATH": os.pathsep.join((str(TESTS), *filter(None, sys.path))),
         **more,
     }
     silent = ("--speaker.device", "none")
-    with RunningEar(folder, environment, *silent, program="fakes.levered_ear") as ear:
+    with RunningEar(folder, environment, *silent, program=LEVERED) as ear:
         yield ear
 
 
@@ -50,7 +44,7 @@ def test_without_a_backend(tmp_path, manager):
         manager.wait_for("READY")
         manager.wait_for("STATUS", "listening, backend away since")
         with server:
-            ear.wait_until(lambda: ear.ask("status")["connected"], within_s=40)
+            ear.wait_connected(40)
 
 
 def test_without_a_name_server(tmp_path, manager):
@@ -59,13 +53,13 @@ def test_without_a_name_server(tmp_path, manager):
         manager.wait_for("READY")
         manager.wait_for("STATUS", "listening, backend away since")
         (tmp_path / "resolver").unlink()
-        ear.wait_until(lambda: ear.ask("status")["connected"], within_s=40)
+        ear.wait_connected(40)
 
 
 def test_without_a_session_and_with_a_home_that_cannot_be_written(tmp_path, manager):
     gone = {"HOME": "/proc", "XDG_RUNTIME_DIR": "", "DBUS_SESSION_BUS_ADDRESS": ""}
     with VoiceServer(tmp_path) as server, started(tmp_path, server, manager, **gone) as ear:
         manager.wait_for("READY")
-        ear.wait_until(lambda: ear.ask("status")["connected"])
-        assert ear.ask("status")["hearing"]
+        ear.wait_connected()
+        assert ear.status()["hearing"]
         assert "Traceback" not in ear.told()

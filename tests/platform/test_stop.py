@@ -1,8 +1,6 @@
 """The whole ear stops within two seconds, whatever it is doing and whatever becomes of others."""
 
-import os
 import signal
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +11,11 @@ import numpy as np
 import pytest
 
 from fakes.notify import NotifySocket
-from fakes.recordings import COMMAND_STARTS_MS, in_room, recording
-from fakes.running_ear import RunningEar
+from fakes.recordings import COMMAND_STARTS_MS, QUESTION, in_room, recording
+from fakes.running_ear import LEVERED, RunningEar
 from fakes.side_by_side import SideBySide
 from fakes.vmic import missing_tools, vmic
-from fakes.voice_server import Switches
-from fakes.wire_server import WireServer
+from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.units import samples
 
 pytestmark = [
@@ -26,11 +23,9 @@ pytestmark = [
     pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
 ]
 
-TESTS = Path(__file__).parents[1]
 STOPPED_S = 2.0
-RECORDING = "hey-jarvis-what-time-is-it"
-WAKE_WORD = recording(RECORDING)[: samples(COMMAND_STARTS_MS[RECORDING] - 200)]
-QUESTION = in_room(500, recording(RECORDING), 20_000)
+WAKE_WORD = recording(QUESTION)[: samples(COMMAND_STARTS_MS[QUESTION] - 200)]
+WHOLE = in_room(500, recording(QUESTION), 20_000)
 NOTHING_MORE = in_room(500, WAKE_WORD, 20_000)
 
 
@@ -38,20 +33,17 @@ class House:
     """A card that hears ``sound``, a backend, and an ear that runs as a service."""
 
     def __init__(
-        self, folder: Path, sound: np.ndarray, server: WireServer, manager: NotifySocket, *options
+        self, folder: Path, sound: np.ndarray, server: VoiceServer, manager: NotifySocket, *options
     ):
         self.server, self.manager = server, manager
         self.card = vmic(folder, sound)
         environment = {
             **self.card.environment,
-            "NOTIFY_SOCKET": manager.address,
-            "INVOCATION_ID": "0123456789abcdef0123456789abcdef",
+            **manager.environment,
             "BACKEND_URL": server.url,
             "JARVIS_PASSWORD": Switches().password,
-            "LEVERS": str(folder),
-            "PYTHONPATH": os.pathsep.join((str(TESTS), *filter(None, sys.path))),
         }
-        self.ear = RunningEar(folder, environment, *options, program="fakes.levered_ear")
+        self.ear = RunningEar(folder, environment, *options, program=LEVERED)
 
     def until(self, status: str) -> None:
         self.manager.wait_for("STATUS", status)
@@ -142,8 +134,11 @@ def house_in(folder: Path, state, wire: str):
     """Have an ear of its own come into a state."""
     reply = "speech" if state is speaking else "silent"
     silent = () if state is speaking else ("--speaker.device", "none")
-    with NotifySocket(folder) as manager, WireServer(folder, Switches(reply=reply)) as server:
-        sound = NOTHING_MORE if state is listening else QUESTION
+    with (
+        NotifySocket(folder) as manager,
+        VoiceServer(folder, Switches(reply=reply), wire=wire) as server,
+    ):
+        sound = NOTHING_MORE if state is listening else WHOLE
         house = House(folder, sound, server, manager, "--backend.protocol", wire, *silent)
         with house.ear:
             state(house)

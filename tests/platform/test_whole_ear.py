@@ -3,24 +3,20 @@
 import signal
 import subprocess
 import sys
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fakes.recordings import QUESTION, recording
 from fakes.vmic import VirtualCard, missing_tools, vmic
 
 pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
 
-RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
-
 
 @pytest.fixture
 def card(tmp_path: Path) -> VirtualCard:
-    with wave.open(str(RECORDING)) as recording:
-        sound = np.frombuffer(recording.readframes(recording.getnframes()), np.int16)
-    return vmic(tmp_path, sound)
+    return vmic(tmp_path, recording(QUESTION))
 
 
 def test_a_question_at_the_microphone_is_answered_from_the_loudspeaker(card: VirtualCard) -> None:

@@ -16,9 +16,8 @@ from typing import Final
 
 import numpy as np
 
-from fakes.fault_server import FaultServer
 from fakes.proxy import Proxy
-from fakes.voice_server import Switches
+from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear import __main__ as daemon
 from jarvis_ear import config
 from jarvis_ear.devices.models import EarFactory
@@ -61,7 +60,7 @@ class Soak:
         self._microphone = VirtualMicrophone(
             self._home, seed, faults=faults, sentences=self._sentences, samples=samples
         )
-        self._server = FaultServer(folder, Switches(password="jarvis"))
+        self._server = VoiceServer(folder, Switches(password="jarvis"))
         self._proxy = Proxy(self._server.port)
         due = np.random.default_rng(seed + 2).uniform(0.01, 0.98, faults) * samples
         self._weather = Weather(self._server, self._proxy, seed, [int(one) for one in due])
