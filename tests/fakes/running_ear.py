@@ -12,6 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
+from fakes.notify import NotifySocket
+from fakes.program import run
+from fakes.recordings import Pcm
+from fakes.vmic import vmic
+from fakes.voice_service import Switches
 from jarvis_ear.control.client import ask
 
 SOON_S: Final = 20.0
@@ -28,7 +33,7 @@ def run_verb(
 ) -> "subprocess.CompletedProcess[str]":
     """Run ``jarvis-ear`` with these words until it ends."""
     command = [sys.executable, "-m", "jarvis_ear", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=check)
+    return run(command, check=check, env=environment)
 
 
 class RunningEar:
@@ -190,6 +195,30 @@ class RunningEar:
     def _drain(self) -> None:
         while not self._lines.empty():
             self.story.append(self._lines.get())
+
+
+class EarService:
+    """A levered ear that runs as a service on a virtual card, inside a ``with``."""
+
+    def __init__(self, folder: Path, sound: Pcm, *options: str, **environment: str) -> None:
+        self.card = vmic(folder, sound)
+        self.manager = NotifySocket(folder)
+        told = {"JARVIS_PASSWORD": Switches().password, **environment}
+        surroundings = {**self.card.environment, **self.manager.environment, **told}
+        self.ear = RunningEar(folder, surroundings, *options, program=LEVERED)
+
+    def __enter__(self) -> Self:
+        self.manager.__enter__()
+        self.ear.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ear.__exit__()
+        self.manager.__exit__()
+
+    def until(self, status: str) -> None:
+        """Wait until the service manager is told this."""
+        self.manager.wait_for("STATUS", status)
 
 
 def _text(path: Path) -> str:

@@ -6,6 +6,8 @@ import sys
 import wave
 from pathlib import Path
 
+from fakes.program import run
+
 BARE_MACHINE = """
 import ctypes.util, importlib.abc, json, sys
 
@@ -36,13 +38,7 @@ runpy.run_module("jarvis_ear", run_name="__main__", alter_sys=True)
 
 
 def on_a_bare_machine(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", BARE_MACHINE + script, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    return run([sys.executable, "-c", BARE_MACHINE + script, *arguments], check=False, timeout=30)
 
 
 def test_every_module_imports():

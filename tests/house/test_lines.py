@@ -1,10 +1,11 @@
 """No line of the project knows the machine it was written on, or postpones something."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from fakes.program import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +35,7 @@ def tracked_files() -> list[Path]:
         "--others",
         "--exclude-standard",
     ]
-    names = subprocess.run(listing, capture_output=True, check=True, text=True).stdout
+    names = run(listing).stdout
     files = (ROOT / name for name in names.split("\0") if name)
     return [file for file in files if file.is_file() and file != Path(__file__)]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fakes.levered_ear import HASTY_S
+from fakes.program import run as run_program
 from fakes.running_ear import LEVERED
 from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.components import HANGS_S
@@ -141,22 +142,20 @@ def run_at(
     url: str, tmp_path: Path, *arguments: str, program: str = "jarvis_ear"
 ) -> subprocess.CompletedProcess[str]:
     """Have a recording heard by an ear whose backend is somewhere else."""
-    return subprocess.run(
+    return run_program(
         [
             *(sys.executable, "-m", program, "run", "--input", str(RECORDING), "--fast"),
             *("--backend-url", url, "--speaker.device", "none"),
             *("--spool.dir", str(tmp_path / "spool"), *arguments),
         ],
         check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
         env={
             **os.environ,
             "JARVIS_PASSWORD": "open sesame",
             "LEVERS": str(tmp_path),
             "PYTHONPATH": os.pathsep.join(sys.path),
         },
+        timeout=120,
     )
 
 
@@ -208,14 +207,12 @@ def test_a_file_ends_well_with_a_reply(tmp_path: Path) -> None:
 
 
 def test_plain_text_to_another_machine_is_a_mistake_of_the_configuration() -> None:
-    done = subprocess.run(
+    done = run_program(
         [
             *(sys.executable, "-m", "jarvis_ear", "run", "--input", str(RECORDING)),
             *("--backend-url", "http://192.0.2.1:4000"),
         ],
         check=False,
-        capture_output=True,
-        text=True,
         timeout=60,
     )
     assert done.returncode == 78

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes.notify import NotifySocket
 from fakes.recordings import COMMAND_STARTS_MS, QUESTION, in_room, recording
-from fakes.running_ear import LEVERED, RunningEar
+from fakes.running_ear import EarService
 from fakes.side_by_side import SideBySide
-from fakes.vmic import missing_tools, vmic
+from fakes.vmic import missing_tools
 from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.units import samples
 
@@ -29,24 +28,12 @@ WHOLE = in_room(500, recording(QUESTION), 20_000)
 NOTHING_MORE = in_room(500, WAKE_WORD, 20_000)
 
 
-class House:
+class House(EarService):
     """A card that hears ``sound``, a backend, and an ear that runs as a service."""
 
-    def __init__(
-        self, folder: Path, sound: np.ndarray, server: VoiceServer, manager: NotifySocket, *options
-    ):
-        self.server, self.manager = server, manager
-        self.card = vmic(folder, sound)
-        environment = {
-            **self.card.environment,
-            **manager.environment,
-            "BACKEND_URL": server.url,
-            "JARVIS_PASSWORD": Switches().password,
-        }
-        self.ear = RunningEar(folder, environment, *options, program=LEVERED)
-
-    def until(self, status: str) -> None:
-        self.manager.wait_for("STATUS", status)
+    def __init__(self, folder: Path, sound: np.ndarray, server: VoiceServer, *options: str):
+        super().__init__(folder, sound, *options, BACKEND_URL=server.url)
+        self.server = server
 
 
 def idle(house: House) -> None:
@@ -134,16 +121,15 @@ def house_in(folder: Path, state, wire: str):
     """Have an ear of its own come into a state."""
     reply = "speech" if state is speaking else "silent"
     silent = () if state is speaking else ("--speaker.device", "none")
+    sound = NOTHING_MORE if state is listening else WHOLE
+    options = ("--backend.protocol", wire, *silent)
     with (
-        NotifySocket(folder) as manager,
         VoiceServer(folder, Switches(reply=reply), wire=wire) as server,
+        House(folder, sound, server, *options) as house,
     ):
-        sound = NOTHING_MORE if state is listening else WHOLE
-        house = House(folder, sound, server, manager, "--backend.protocol", wire, *silent)
-        with house.ear:
-            state(house)
-            yield house
-            server.resume()
+        state(house)
+        yield house
+        server.resume()
 
 
 def stop(folder: Path, state, wire: str) -> End:

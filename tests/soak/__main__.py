@@ -118,38 +118,21 @@ class Soak:
         faults = ", ".join(
             f"{count} {name}" for name, count in sorted(self._weather.faults.items())
         )
+        took = f"{self._hours:g} h in {self.took_s:.0f} s"
+        grown = _mib(last.resident - first.resident)
+        per_hour = f"{self.lines.count / self._hours:.0f}"
         rows = [
-            (
-                "sound",
-                f"{self._hours:g} h in {self.took_s:.0f} s",
-                f"{self.speed():.0f} x",
-                ">= 60 x",
-            ),
-            ("sentences said, sent", str(self._sentences), str(len(self.turns.sent)), ">= 75 %"),
-            (
-                "turns begun, not accounted for",
-                str(self.turns.opened),
-                str(self.turns.unaccounted()),
-                "0",
-            ),
-            (
-                "resident memory, grown",
-                _mib(last.resident),
-                _mib(last.resident - first.resident),
-                "<= 5 MiB",
-            ),
-            ("threads, more of them", str(last.threads), str(self._more("threads")), "0"),
-            ("handles, more of them", str(last.handles), str(self._more("handles")), "0"),
-            (
-                "lines of the log, per hour",
-                str(self.lines.count),
-                f"{self.lines.count / self._hours:.0f}",
-                "<= 300",
-            ),
+            ("sound", took, f"{self.speed():.0f} x", ">= 60 x"),
+            ("sentences said, sent", self._sentences, len(self.turns.sent), ">= 75 %"),
+            ("turns begun, not accounted for", self.turns.opened, self.turns.unaccounted(), 0),
+            ("resident memory, grown", _mib(last.resident), grown, "<= 5 MiB"),
+            ("threads, more of them", last.threads, self._more("threads"), 0),
+            ("handles, more of them", last.handles, self._more("handles"), 0),
+            ("lines of the log, per hour", self.lines.count, per_hour, "<= 300"),
         ]
         return "\n".join(
             [
-                *(f"{what:<32}{one:>18}{two:>12}{bound:>12}" for what, one, two, bound in rows),
+                *(f"{what:<32}{one!s:>18}{two!s:>12}{most!s:>12}" for what, one, two, most in rows),
                 f"verdicts: {ends}; dropped before they were sent: {self.turns.dropped}",
                 f"faults: {self._microphone.lost} lost microphones, {faults}",
             ]
@@ -172,15 +155,11 @@ class Soak:
             self.sizes.append(Size.now())
 
     def _options(self):
-        words = ["--microphone.fast", "--speaker.device", "none", "--log.level", "info"]
-        given = {
-            "XDG_RUNTIME_DIR": str(self._folder),
-            "XDG_STATE_HOME": str(self._folder / "state"),
-        }
-        os.environ.update(given)
-        return load(
-            [*words, "--backend-url", self._proxy.url], {**os.environ, "JARVIS_PASSWORD": "jarvis"}
-        )
+        os.environ["XDG_RUNTIME_DIR"] = str(self._folder)
+        os.environ["XDG_STATE_HOME"] = str(self._folder / "state")
+        words = ("--microphone.fast", "--speaker.device", "none", "--log.level", "info")
+        environment = {**os.environ, "JARVIS_PASSWORD": "jarvis"}
+        return load([*words, "--backend-url", self._proxy.url], environment)
 
 
 def _mib(size: int) -> str:
