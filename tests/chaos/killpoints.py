@@ -24,7 +24,7 @@ LISTENING_S = 5.0
 """The longest way from a start to a link that can be used."""
 
 MISSING = {UploadMode.WHOLE: "send AudioPart", UploadMode.STREAMED: "send AudioChunk"}
-"""What a wire never says: nobody can be killed there."""
+"""A message that a wire never sends: no ear can be killed there."""
 
 
 def moments(protocol: str) -> list[str]:

@@ -29,7 +29,7 @@ SETTLE_S = 30.0
 """After the last fault: the oldest utterance expires, the last reply comes."""
 
 IMPATIENT = 0.15
-"""How often somebody does not wait for the reply to what they said before: a newer one replaces it,
+"""Share of utterances that do not wait for the reply to the one before: a newer one replaces it,
 or it is abandoned."""
 
 WEIGHTS = {
@@ -63,7 +63,7 @@ class Chaos:
         self._silence = threading.Event()
         self._said: dict[int, float] = {}
         self.given = 0
-        """Utterances that somebody began to say."""
+        """Utterances that were begun."""
         self.faults: Counter[str] = Counter()
 
     def run(self, utterances: int, faults: int) -> Account:

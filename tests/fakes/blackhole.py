@@ -53,7 +53,7 @@ class BlackHole:
         _ip("netns", "del", self.namespace)  # and with it the wire
 
     def cut(self) -> None:
-        """Drop every packet, both ways, and tell nobody."""
+        """Drop every packet, both ways, silently."""
         self._inside("link", "set", self._far, "down")
 
     def mend(self) -> None:

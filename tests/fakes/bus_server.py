@@ -51,16 +51,16 @@ class BusServer(WebSocketServer):
         self.throw(json.dumps(frame) if isinstance(frame, dict) else frame)
 
     def order(self, *, enabled: bool) -> None:
-        """Tell every client that somebody switched the microphones."""
+        """Tell every client that the microphones were switched."""
         data = {"module": "audio", "enabled": enabled}
         self.say({"type": "module_status_changed", "data": data, "timestamp": "now"})
 
     def wait_for_clients(self, joined: int) -> None:
-        """Wait until so many have come in, those included that have left."""
+        """Wait until this many clients have come in, including those that have left."""
         self.wait(lambda: self.joined >= joined)
 
     def wait_for_parted(self, number: int) -> None:
-        """Wait until so many have left."""
+        """Wait until this many clients have left."""
         self.wait(lambda: self.joined - len(self.lines) >= number)
 
     def of(self, kind: str) -> list[Message]:

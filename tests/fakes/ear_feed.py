@@ -59,7 +59,7 @@ def turn(turn_id: str, **more: Any) -> dict[str, Any]:
 
 
 class FeedingEar:
-    """Feeds whoever connects, inside a ``with``. The test writes the feed; any thread may.
+    """Feeds every client, inside a ``with``. The test writes the feed; any thread may.
 
     Orders change what an ear would change, and stand in ``ordered``.
     """
@@ -92,7 +92,7 @@ class FeedingEar:
         self.feed.replace(STILL)
 
     def mute(self, *by: str) -> None:
-        """Be muted by these, and by nobody else."""
+        """Be muted by these only."""
         with self._lock:
             self._by = by
         self.feed.put("mute", {"by": list(by)})
@@ -103,7 +103,7 @@ class FeedingEar:
         self.feed.put("state", {"name": name, "why": why, "at": 0})
 
     def _look(self) -> None:
-        """Say what sound there is: somebody speaks two seconds of every six."""
+        """Put the sound into the feed: speech for two seconds of every six."""
         self._ticks += 1
         self.feed.put("mute", {"by": list(self._by)})
         if self.is_silent:

@@ -14,7 +14,7 @@ from jarvis_ear.audio.wav import pcm_to_wav
 
 
 class ScriptedEar:
-    """Understands ``text`` in everything. Lives on the loop of whoever uses it."""
+    """Understands ``text`` in everything. Lives on the loop of its user."""
 
     name = "scripted"
 
@@ -25,7 +25,7 @@ class ScriptedEar:
         self.heard: list[npt.NDArray[np.int16]] = []
         """Every sound it was given."""
         self.guess = ""
-        """What it understands of somebody who still speaks."""
+        """What it understands of unfinished speech."""
         self.closed = False
 
     async def prepare(self) -> None:
@@ -59,7 +59,7 @@ class _ScriptedListening:
 
 
 class ScriptedBrain:
-    """Answers with ``reply``, once it may. Lives on the loop of whoever uses it."""
+    """Answers with ``reply``, once it may. Lives on the loop of its user."""
 
     provider = "scripted"
 

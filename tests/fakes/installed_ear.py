@@ -134,8 +134,8 @@ class InstalledEar:
         said = self.box.run("journalctl", "-u", service, "-o", "json", "--no-pager", *matches)
         return [json.loads(line) for line in said.stdout.splitlines()]
 
-    def story(self, service: str = "jarvis-ear") -> str:
-        """Return the journal as text, for whoever has to find out why a test failed."""
+    def log_text(self, service: str = "jarvis-ear") -> str:
+        """Return the journal as text, to find out why a test failed."""
         return self.box.run("journalctl", "-u", service, "--no-pager", "-n", "500").stdout
 
     def hears(self) -> bool:
@@ -147,4 +147,4 @@ class InstalledEar:
         try:
             wait_for(self.hears, "the ear hears", deadline_s)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.story()}") from error
+            raise AssertionError(f"{error}\n{self.log_text()}") from error

@@ -28,7 +28,7 @@ PAUSE_S: Final = 0.02
 
 
 def is_pulled(lever: str) -> bool:
-    """Whether somebody has pulled this lever."""
+    """Whether this lever is pulled."""
     return Path(os.environ[LEVERS], lever).exists()
 
 

@@ -27,7 +27,7 @@ PIECE: Final = 640
 class ClockedMicrophone:
     """A live ``Source``: has sound as time goes by. For the capture thread.
 
-    What nobody fetches is lost. ``watch`` is called with every piece.
+    Sound that is not fetched is lost. ``watch`` is called with every piece.
     """
 
     live = True
@@ -40,7 +40,7 @@ class ClockedMicrophone:
         self._began = 0.0
         self._next = 0
         self.lost = 0
-        """Samples that nobody fetched."""
+        """Samples that were not fetched."""
 
     def open(self) -> None:
         self._began = time.monotonic()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from jarvis_ear.errors import SpeakerLost
 
 WAIT_S: Final = 0.002
-"""A write that finds no room waits so long, like a real one's, but shorter."""
+"""Seconds that a write waits when it finds no room: less than a real one."""
 
 
 class FakeOutput:
@@ -43,7 +43,7 @@ class FakeOutput:
         return np.concatenate([np.empty(0, np.int16), *self._pieces])
 
     def make_room(self, samples: int | None) -> None:
-        """Take so many samples more; None: any number."""
+        """Take this many samples more; None: any number."""
         self._room = samples
 
     def lack(self) -> str:

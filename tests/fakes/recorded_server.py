@@ -97,7 +97,7 @@ class RecordedWebSocket(WebSocketServer):
 
 
 class RecordedSocketIo(SocketIoVoice):
-    """Plays the server of the recording of Socket.IO; it asks for nothing and greets nobody."""
+    """Plays the server of the recording of Socket.IO; it has no login and no greeting."""
 
     greets = False
 

@@ -75,13 +75,13 @@ def spoken(pcm: Pcm) -> tuple[int, int]:
 
 @functools.cache
 def wake_model() -> OpenWakeWord:
-    """Load the wake model once for all tests; whoever uses it resets it first."""
+    """Load the wake model once for all tests; each user resets it first."""
     return OpenWakeWord()
 
 
 @functools.cache
 def speech_model() -> Silero:
-    """Load the speech model once for all tests; whoever uses it resets it first."""
+    """Load the speech model once for all tests; each user resets it first."""
     return Silero()
 
 

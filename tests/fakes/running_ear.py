@@ -39,7 +39,7 @@ def run_verb(
 class RunningEar:
     """Starts the ear inside a ``with``, with folders of its own, and ends it. For one thread.
 
-    ``story`` holds every line of the log so far.
+    ``log`` holds every line of the log so far.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RunningEar:
         }
         self._options = options
         self._lines: queue.Queue[str] = queue.Queue()
-        self.story: list[str] = []
+        self.log: list[str] = []
         self._process: subprocess.Popen[str]
 
     @property
@@ -119,14 +119,14 @@ class RunningEar:
                 line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"no line with {words} in:\n{self.told()}") from None
-            self.story.append(line)
+            self.log.append(line)
             if any(word in line for word in words):
                 return line
 
     def told(self) -> str:
         """Everything the log says so far."""
         self._drain()
-        return "".join(self.story)
+        return "".join(self.log)
 
     def ask(self, word: str) -> dict[str, Any]:
         """Send one word to its control socket, and wait for it to have one."""
@@ -194,7 +194,7 @@ class RunningEar:
 
     def _drain(self) -> None:
         while not self._lines.empty():
-            self.story.append(self._lines.get())
+            self.log.append(self._lines.get())
 
 
 class EarService:

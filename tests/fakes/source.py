@@ -7,7 +7,7 @@ from typing import Final
 from jarvis_ear.audio.frames import Block
 
 WAIT_S: Final = 0.02
-"""A read waits so long, like a real source's, but shorter."""
+"""Seconds that a read waits: less than in a real source."""
 
 
 class FakeSource:

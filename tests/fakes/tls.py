@@ -61,7 +61,7 @@ class TlsFront:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.shaken = 0
-        """Connections whose handshake was completed: somebody trusts us."""
+        """Connections whose handshake was completed: the client accepts the certificate."""
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._serve, daemon=True).start()

@@ -1,6 +1,6 @@
 """Scripts of the fake voice servers: what one says and does when an utterance has ended.
 
-A step is a word that every wire has, an event of Socket.IO, a bare frame, a pause or an act.
+A step is a word that every wire has, an event of Socket.IO, a pause or an act.
 """
 
 import base64
@@ -23,14 +23,12 @@ class Word(Enum):
 
 
 class Act(Enum):
-    """What a server can do to itself or to its client."""
+    """What a server can do to its own process."""
 
     DIE = auto()
     """SIGKILL."""
     STOP = auto()
     """SIGSTOP, once its answers so far have left."""
-    CLOSE = auto()
-    """Close the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +40,6 @@ class Emit:
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
-    """One WebSocket frame as it is."""
-
-    frame: str | bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Pause:
     """Wait a random time between two limits, in seconds."""
 
@@ -56,7 +47,7 @@ class Pause:
     most_s: float
 
 
-Step: TypeAlias = Word | Act | Emit | Raw | Pause
+Step: TypeAlias = Word | Act | Emit | Pause
 
 TRANSCRIPT: Final = "what time is it"
 SPEECH: Final = bytes(range(256)) * 125

@@ -26,6 +26,8 @@ from fakes.socketio_voice import SocketIoVoice
 from fakes.voice_service import Switches
 from fakes.websocket_voice import RealtimeVoice, SessionVoice, VoiceWsVoice
 
+__all__ = ["VOICES", "Switches", "VoiceServer", "free_port", "wait_until"]
+
 VOICES: Final = {
     "socketio": SocketIoVoice,
     "voice-ws": VoiceWsVoice,
@@ -84,7 +86,7 @@ class VoiceServer:
         wait_until(self._listens)
 
     def kill(self) -> None:
-        """SIGKILL: no goodbye to anybody."""
+        """SIGKILL: it closes no connection."""
         self._end(signal.SIGKILL)
 
     def terminate(self) -> None:
@@ -97,19 +99,19 @@ class VoiceServer:
             self._process.join(15)
 
     def pause(self) -> None:
-        """SIGSTOP: the kernel still answers for it, but nobody reads."""
+        """SIGSTOP: the kernel still accepts data, but the process does not read."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     def control(self, order: str) -> None:
-        """Have a Socket.IO server ``kick`` or ``close`` everybody who is connected."""
+        """Have a Socket.IO server ``kick`` or ``close`` every client."""
         with urllib.request.urlopen(f"{self.url}/control/{order}", timeout=5) as answer:
             answer.read()
 
     def kick(self) -> None:
-        """Have a Socket.IO server disconnect everybody, politely."""
+        """Have a Socket.IO server disconnect every client from its namespace."""
         self.control("kick")
 
     def received(self, event: str | None = None) -> list[dict[str, Any]]:
@@ -143,7 +145,7 @@ class VoiceServer:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

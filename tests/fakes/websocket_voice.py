@@ -12,7 +12,7 @@ import numpy as np
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
-from fakes.voice_script import SPEECH, TRANSCRIPT, Act, Pause, Raw, Step, Word, pcm_of, wav
+from fakes.voice_script import SPEECH, TRANSCRIPT, Act, Pause, Word, pcm_of, wav
 from fakes.voice_service import Switches, VoiceService
 from fakes.websocket_server import WebSocketServer, refusal
 
@@ -93,21 +93,12 @@ class WebSocketVoice(WebSocketServer, VoiceService):
                 case Word():
                     for frame in self.frames[step]:
                         line.send(frame)
-                case _:
-                    self._do(line, step)
+                case Pause(least_s, most_s):
+                    time.sleep(self.pause(least_s, most_s))
+                case Act.DIE:
+                    os.kill(os.getpid(), signal.SIGKILL)
         if self.switches.closes:
             line.close()
-
-    def _do(self, line: ServerConnection, step: Step) -> None:
-        match step:
-            case Raw(frame):
-                line.send(frame)
-            case Pause(least_s, most_s):
-                time.sleep(self.pause(least_s, most_s))
-            case Act.DIE:
-                os.kill(os.getpid(), signal.SIGKILL)
-            case Act.CLOSE:
-                line.close()
 
 
 class VoiceWsVoice(WebSocketVoice):

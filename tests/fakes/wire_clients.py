@@ -302,7 +302,7 @@ class SocketClient(WireClient):
         self.send(thing)
 
     def oversize(self, size: int) -> None:
-        with suppress(Gone):  # as it should be: whoever hears is told
+        with suppress(Gone):  # as it should be: hear() raises it
             self.send(bytes(size))
 
 
@@ -351,7 +351,7 @@ class SessionClient(SocketClient):
     def open(self) -> None:
         """Connect, or raise Refused; then say that sound follows."""
         super().open()
-        with suppress(Gone):  # an unknown session: whoever hears is told
+        with suppress(Gone):  # an unknown session: hear() raises it
             self.say(type="start", sampleRate=16_000)
             self.hear()  # how the session is
 

@@ -18,7 +18,7 @@ def small_disk(tmp_path):
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_KIB}k,mode=700", "none", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a disk of one's own needs root")
+        pytest.skip("a separate disk needs root")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 

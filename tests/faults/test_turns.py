@@ -15,8 +15,6 @@ LONGEST = 28 * 16_000
 
 START_ANSWERED = b'voice:listening",{"agentId"'
 
-YEAR_S = 365 * 24 * 3600
-
 KIB_OF_A_STALL = 8 * 1024
 
 
@@ -155,7 +153,7 @@ def test_row_14_an_error_before_the_transcript_is_tried_once_again(tmp_path):
 
 
 def test_row_14_an_error_after_the_transcript_is_the_end(tmp_path):
-    """And sentences that come after it are nobody's."""
+    """Chunks that come after it are dropped."""
     with (
         VoiceServer(tmp_path, Switches(reply="fails_late")) as server,
         ear(server.url) as (client, told),

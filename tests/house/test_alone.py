@@ -61,7 +61,9 @@ def test_a_file_is_heard_to_its_end(tmp_path: Path):
         sound.setsampwidth(2)
         sound.setframerate(16_000)
         sound.writeframes(bytes(2 * 2 * 16_000))
-    nobody = "http://127.0.0.1:9"  # the discard port: nothing listens there
-    result = on_a_bare_machine(RUN, "run", "--input", str(quiet), "--fast", "--backend-url", nobody)
+    nowhere = "http://127.0.0.1:9"  # the discard port: nothing listens there
+    result = on_a_bare_machine(
+        RUN, "run", "--input", str(quiet), "--fast", "--backend-url", nowhere
+    )
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr

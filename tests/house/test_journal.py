@@ -1,4 +1,4 @@
-"""Log calls say what the journal's vocabulary and its catalog promise."""
+"""Log calls agree with the journal's vocabulary and its catalog."""
 
 import ast
 import re

@@ -61,7 +61,7 @@ class Capturing:
             assert event["what"] == "block", event
 
     def blocks(self, seconds: float) -> list[tuple[int, np.ndarray]]:
-        """So much sound, as (start, samples)."""
+        """Return this many seconds of sound, as (start, samples)."""
         got, samples = [], 0
         while samples < seconds * 16_000:
             event = self.next("block")

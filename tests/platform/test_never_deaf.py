@@ -37,8 +37,8 @@ def running(tmp_path: Path, card: VirtualCard, *options: str) -> RunningEar:
     return RunningEar(tmp_path, card.environment, "--speaker.device", "none", *options)
 
 
-def count(pattern: str, story: str) -> int:
-    return len(re.findall(pattern, story))
+def count(pattern: str, log: str) -> int:
+    return len(re.findall(pattern, log))
 
 
 def back_within(ear: RunningEar, card: VirtualCard, seconds: float = 5.0) -> None:
@@ -47,7 +47,7 @@ def back_within(ear: RunningEar, card: VirtualCard, seconds: float = 5.0) -> Non
 
 
 def quickly(tmp_path: Path) -> VirtualCard:
-    """A card that hears the wake word and somebody who talks on, from the moment it is opened.
+    """A card that hears the wake word and continuous speech from the moment it is opened.
 
     Now and then a wake word is not heard: it is said again.
     """
@@ -65,10 +65,10 @@ def while_idle(folder: Path) -> None:
             ear.wait_deaf()
             back_within(ear, card)
         report = ear.status()
-    story = ear.told()
+    log = ear.told()
     assert report["deaf_s_today"] > TIMES * 0.1
-    assert count("microphone lost", story) <= TIMES  # what comes again and again is told seldom
-    assert "Traceback" not in story
+    assert count("microphone lost", log) <= TIMES  # repeated lines are throttled
+    assert "Traceback" not in log
 
 
 def in_mid_sentence(folder: Path) -> None:
@@ -96,8 +96,8 @@ def during_a_reply(folder: Path, *speaker: str) -> None:
             back_within(ear, card)
         ear.wait_for("-> speaking")  # the reply to the next question is heard again
         ear.wait_for(": done")
-    story = ear.told()
-    assert "Traceback" not in story
+    log = ear.told()
+    assert "Traceback" not in log
 
 
 def during_a_silent_reply(folder: Path) -> None:

@@ -55,7 +55,7 @@ def quiet() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def turns(tmp_path_factory):
-    """What takes its time because somebody speaks, beside the rest."""
+    """The scenarios with speech, which take long, beside the other tests."""
     scenarios = {scenario: scenario for scenario in (in_the_middle_of_a_turn, while_one_waits)}
     with SideBySide(tmp_path_factory.mktemp("turns"), scenarios) as running:
         yield running
@@ -159,7 +159,7 @@ def spoken() -> np.ndarray:
 
 
 def in_the_middle_of_a_turn(folder: Path) -> tuple[int, int]:
-    """Ask for another backend while somebody speaks; return how many sentences each has got."""
+    """Ask for another backend during speech; return how many utterances each has got."""
     with (
         VoiceServer(folder) as server,
         VoiceServer(folder) as other,
@@ -182,7 +182,7 @@ def in_the_middle_of_a_turn(folder: Path) -> tuple[int, int]:
 
 
 def while_one_waits(folder: Path) -> int:
-    """Ask for other options while the backend hangs; return how often it got the sentence."""
+    """Ask for other options while the backend hangs; return how many utterances it has got."""
     with VoiceServer(folder) as server:
         server.pause()
         with Service(folder, spoken(), server.url) as service:

@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
 ]
 
-NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
+NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def service(tmp_path: Path, card: VirtualCard, manager: NotifySocket):
     """Makes ears that run as a service does."""
 
     @contextmanager
-    def running(*options: str, watchdog_s: float = 0.0, url: str = NOBODY):
+    def running(*options: str, watchdog_s: float = 0.0, url: str = NOWHERE):
         environment = {
             **card.environment,
             **manager.environment,

@@ -113,7 +113,7 @@ class End:
     took_s: float
     """From the signal until the process was gone."""
     status: int
-    story: str
+    log: str
 
 
 @contextmanager
@@ -164,10 +164,10 @@ def has_case(item) -> bool:
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_it_stops_in_every_state(stops, case):
     end = stops.outcome(case)
-    assert end.took_s < STOPPED_S, end.story
+    assert end.took_s < STOPPED_S, end.log
     assert end.told_s < STOPPED_S
     assert end.status == 0
-    assert "Traceback" not in end.story
+    assert "Traceback" not in end.log
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path):

@@ -24,8 +24,8 @@ def test_a_question_at_the_microphone_is_answered_from_the_loudspeaker(tmp_path,
         ear.wait_for(": done after")
         ear.signal(signal.SIGTERM)
         assert ear.wait_ended() == 0, ear.told()
-    story = ear.told()
-    assert 'understood "what time is it"' in story
-    assert "lost" not in story
+    log = ear.told()
+    assert 'understood "what time is it"' in log
+    assert "lost" not in log
     played = np.frombuffer(card.played.read_bytes(), np.int16)
     assert np.abs(played.astype(int)).max() > 1000, "the reply was not heard"

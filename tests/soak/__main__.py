@@ -36,7 +36,7 @@ GROWTH_MIB: Final = 5.0
 """Resident memory from the end of the first hour (or half, if it is shorter) to the end."""
 
 LOOKS: Final = 20
-"""A shorter run is looked at so often."""
+"""Looks at a run of less than 20 hours."""
 
 LINES_PER_HOUR: Final = 300.0
 """Lines at INFO or above: about eight for a turn, four for a fault; and no line by the clock."""

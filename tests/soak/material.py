@@ -30,7 +30,7 @@ STRETCH_S: Final = (5, 60)
 """How long one of these goes on."""
 
 PAUSE_S: Final = 6
-"""Quiet after a sentence: nobody talks into the answer."""
+"""Seconds of quiet after an utterance, for the reply."""
 
 
 class Home:
