@@ -44,13 +44,13 @@ def _servers_that_look_often():
 
 @pytest.fixture
 def shortest_waits(monkeypatch):
-    """A lost link is opened again at once: the waiting time is tested elsewhere."""
+    """A link that was lost is opened again at once: how long it waits has tests of its own."""
     monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
     monkeypatch.setattr("jarvis_ear.link.backoff._FLOOR_S", 0.05)
 
 
 @pytest.fixture(scope="session")
 def real_backend():
-    """The address of a reference backend with its real engines, shared by all tests."""
+    """The address of a reference backend with its real engines, shared by all who only ask it."""
     with Server(BackendConfig(port=0, password="jarvis")) as server:
         yield server.url

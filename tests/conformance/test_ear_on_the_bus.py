@@ -25,7 +25,7 @@ TIMING = Timing(connect_s=2, login_s=2, ping_s=0.05, dead_s=5)
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
-    """Try again at once: the waiting time is tested elsewhere."""
+    """Try again at once: how long to wait is tested where it is decided."""
     monkeypatch.setattr(module, "delay_s", lambda *_: 0.02)
 
 

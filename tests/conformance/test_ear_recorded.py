@@ -70,15 +70,15 @@ def is_like(message, expected):
     return isinstance(message, expected) if isinstance(expected, type) else message == expected
 
 
-def talk(wire, recording, scenario):
-    """Open a link to the recorded server and run a scenario on it."""
+def talk(wire, recording, story):
+    """Open a link to the recorded server and tell a story with it."""
 
     async def run():
         with recorded_server(recording) as server:
             link = link_to(server.url, wire)
             try:
                 await link.open(TOKEN)
-                await scenario(link, server)
+                await story(link, server)
                 assert link.refused == 0
                 assert link.usable
             finally:
@@ -101,7 +101,7 @@ async def until(happens):
 def test_a_recorded_turn_is_understood(wire):
     recording, sound, answers = TURNS[wire]
 
-    async def scenario(link, server):
+    async def story(link, server):
         await link.send(AudioStart("probe"))
         await hears(link, answers[0])
         for message in [*sound, AudioEnd("probe")]:
@@ -113,11 +113,11 @@ def test_a_recorded_turn_is_understood(wire):
             await hears(link, BackendError)
         assert link.received.empty()
 
-    talk(wire, recording, scenario)
+    talk(wire, recording, story)
 
 
 def test_a_session_that_only_gives_back_what_it_hears_answers_nothing():
-    async def scenario(link, server):
+    async def story(link, server):
         await link.send(AudioStart("probe"))
         await hears(link, Listening)
         await link.send(AudioPart("probe", 0, SOUND))
@@ -126,11 +126,11 @@ def test_a_session_that_only_gives_back_what_it_hears_answers_nothing():
         await hears(link, Listening)  # and nothing before it
         assert link.received.empty()
 
-    talk("session", "session_pcm", scenario)
+    talk("session", "session_pcm", story)
 
 
 def test_a_recorded_bus_is_followed():
-    async def scenario():
+    async def story():
         with recorded_server("event_bus") as server:
             bus = BusOptions(url=server.url.replace("http", "ws"))
             client = BusClient(bus, BackendOptions(), FakeSwitch(), Timing(ping_s=0.05))
@@ -143,4 +143,4 @@ def test_a_recorded_bus_is_followed():
             finally:
                 await asyncio.to_thread(client.stop)
 
-    asyncio.run(scenario())
+    asyncio.run(story())

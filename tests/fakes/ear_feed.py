@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Self
 
 from jarvis_ear import paths
@@ -59,7 +60,7 @@ def turn(turn_id: str, **more: Any) -> dict[str, Any]:
 
 
 class FeedingEar:
-    """Feeds every client, inside a ``with``. The test writes the feed; any thread may.
+    """Feeds whoever connects, inside a ``with``. The test writes the feed; any thread may.
 
     Orders change what an ear would change, and stand in ``ordered``.
     """
@@ -81,7 +82,12 @@ class FeedingEar:
         self._up.enter_context(Control(self._folder / paths.SOCKET, self._answer))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._up.close()
 
     def begin_anew(self) -> None:
@@ -92,7 +98,7 @@ class FeedingEar:
         self.feed.replace(STILL)
 
     def mute(self, *by: str) -> None:
-        """Be muted by these only."""
+        """Be muted by these, and by nobody else."""
         with self._lock:
             self._by = by
         self.feed.put("mute", {"by": list(by)})
@@ -103,7 +109,7 @@ class FeedingEar:
         self.feed.put("state", {"name": name, "why": why, "at": 0})
 
     def _look(self) -> None:
-        """Put the sound into the feed: speech for two seconds of every six."""
+        """Say what sound there is: somebody speaks two seconds of every six."""
         self._ticks += 1
         self.feed.put("mute", {"by": list(self._by)})
         if self.is_silent:

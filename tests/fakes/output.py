@@ -9,7 +9,7 @@ import numpy.typing as npt
 from jarvis_ear.errors import SpeakerLost
 
 WAIT_S: Final = 0.002
-"""Seconds that a write waits when it finds no room: less than a real one."""
+"""A write that finds no room waits so long, like a real one's, but shorter."""
 
 
 class FakeOutput:
@@ -40,16 +40,19 @@ class FakeOutput:
 
     @property
     def played(self) -> npt.NDArray[np.int16]:
+        """Everything that was taken."""
         return np.concatenate([np.empty(0, np.int16), *self._pieces])
 
     def make_room(self, samples: int | None) -> None:
-        """Take this many samples more; None: any number."""
+        """Take so many samples more; None: any number."""
         self._room = samples
 
     def lack(self) -> str:
+        """Say what the test says."""
         return self.missing
 
     def open(self) -> int:
+        """Open, or refuse."""
         assert not self._is_open, "a speaker is opened once at a time"
         if self.refusal is not None:
             raise self.refusal
@@ -58,6 +61,7 @@ class FakeOutput:
         return self.rate
 
     def write(self, pcm: npt.NDArray[np.int16]) -> int:
+        """Take what there is room for."""
         assert self._is_open, "a speaker that is closed plays nothing"
         if self.loss is not None:
             raise self.loss
@@ -73,9 +77,11 @@ class FakeOutput:
         return count
 
     def pending(self) -> bool:
+        """Say what the test says."""
         return self.draining
 
     def close(self) -> None:
+        """Be silent."""
         self.closed += self._is_open
         self._is_open = False
         self.draining = False

@@ -19,7 +19,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, Self
+from unittest.mock import patch
 
 from fakes.blackhole import BlackHole
 from fakes.socketio_voice import SocketIoVoice
@@ -161,17 +163,15 @@ def wait_until(condition: Callable[[], Any], within_s: float = 10.0) -> None:
 
 @contextmanager
 def _importable() -> Iterator[None]:
-    """Let the process that forks import what this one can."""
+    """Let the new process import what this one can, but not the main module of this one."""
     PROCESSES.set_forkserver_preload([__name__])
-    had = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
-        yield
+        with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))):
+            yield
     finally:
-        if had is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = had
+        sys.modules["__main__"] = main
 
 
 def _serve(voice: type[Any], options: tuple[Any, ...], namespace: str) -> None:

@@ -19,7 +19,7 @@ CASES: Final = (
 """Names of the cases. A test of one has this name, with ``test_`` before it and more behind."""
 
 WITH_SPEECH: Final = ("socketio", "voice-ws", "session", "realtime")
-"""The wires that carry speech, by the name that ``backend.protocol`` has for them."""
+"""The wires on which somebody speaks, by the name that ``backend.protocol`` has for them."""
 
 BUS: Final = "bus"
 """The wire that carries no sound."""

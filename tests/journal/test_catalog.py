@@ -1,11 +1,11 @@
 import re
 import shlex
 import shutil
+import subprocess
 from collections import Counter
 
 import pytest
 
-from fakes.program import run
 from jarvis_ear.config import Config
 from jarvis_ear.delivery.events import Cause, Verdict
 from jarvis_ear.journal.catalog import KINDS, WIDTH, catalog
@@ -105,8 +105,18 @@ def test_systemd_reads_it(tmp_path):
     place.parent.mkdir(parents=True)
     (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)
     place.write_text(catalog())
-    made = run([journalctl, f"--root={tmp_path}", "--update-catalog"], check=False)
+    made = subprocess.run(
+        [journalctl, f"--root={tmp_path}", "--update-catalog"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (made.returncode, made.stderr) == (0, "")
-    listed = run([journalctl, f"--root={tmp_path}", "--dump-catalog"]).stdout
+    listed = subprocess.run(
+        [journalctl, f"--root={tmp_path}", "--dump-catalog"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     for kind in KINDS:
         assert f"-- {kind.message_id}\nSubject: {kind.subject}\n" in listed

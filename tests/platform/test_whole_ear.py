@@ -21,7 +21,7 @@ def card(tmp_path: Path) -> VirtualCard:
 def test_a_question_at_the_microphone_is_answered_from_the_loudspeaker(tmp_path, card):
     options = ("--with-backend", "--log-transcripts")
     with RunningEar(tmp_path, card.environment, *options) as ear:
-        ear.wait_for(": done after")
+        ear.wait_for(": done")
         ear.signal(signal.SIGTERM)
         assert ear.wait_ended() == 0, ear.told()
     log = ear.told()

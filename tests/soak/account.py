@@ -15,7 +15,7 @@ from jarvis_ear.hearing.events import Effect, SendUtterance, TurnDropped, TurnOp
 
 @dataclass(slots=True)
 class Turns:
-    """Observes the turns: for the ear thread and the network thread."""
+    """Follows the turns as a ``Chronicle``: for the ear thread and the network thread."""
 
     opened: int = 0
     dropped: int = 0
