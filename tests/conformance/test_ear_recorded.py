@@ -84,7 +84,7 @@ def talk(wire, recording, story):
             finally:
                 await link.close()
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), 10))
 
 
 async def hears(link, *expected):
@@ -143,4 +143,4 @@ def test_a_recorded_bus_is_followed():
             finally:
                 await asyncio.to_thread(client.stop)
 
-    asyncio.run(story())
+    asyncio.run(asyncio.wait_for(story(), 10))

@@ -3,10 +3,10 @@
 import json
 import subprocess
 import sys
-import wave
 from pathlib import Path
 
 from fakes.program import run
+from jarvis_ear.audio.wav import pcm_to_wav
 
 BARE_MACHINE = """
 import ctypes.util, importlib.abc, json, sys
@@ -56,11 +56,7 @@ def test_portaudio_is_really_out_of_reach():
 
 def test_a_file_is_heard_to_its_end(tmp_path: Path):
     quiet = tmp_path / "quiet.wav"
-    with wave.open(str(quiet), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(16_000)
-        sound.writeframes(bytes(2 * 2 * 16_000))
+    quiet.write_bytes(pcm_to_wav(bytes(2 * 2 * 16_000)))
     nowhere = "http://127.0.0.1:9"  # the discard port: nothing listens there
     result = on_a_bare_machine(
         RUN, "run", "--input", str(quiet), "--fast", "--backend-url", nowhere

@@ -16,6 +16,7 @@ import pytest
 
 from fakes.levered_ear import HASTY_S
 from fakes.program import run as run_program
+from fakes.recordings import QUESTION, recording
 from fakes.running_ear import LEVERED
 from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.components import HANGS_S
@@ -78,8 +79,7 @@ def test_a_command_that_was_run_and_a_reply_that_was_not_heard(
 
 
 def test_raw_sound_on_standard_input_is_heard_as_well() -> None:
-    with wave.open(str(RECORDING)) as recording:
-        pcm = recording.readframes(recording.getnframes())
+    pcm = recording(QUESTION).tobytes()
     done = subprocess.run(
         command("--input", "-", "--fast", "--log-transcripts", "--speaker.device", "none"),
         check=False,

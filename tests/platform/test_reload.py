@@ -170,7 +170,7 @@ def in_the_middle_of_a_turn(folder: Path) -> tuple[int, int]:
         service.ask_reload()
         service.until("a new configuration waits for the end of the turn")
         assert len(service.manager.told("READY")) == 1
-        service.ear.wait_for(": done")
+        service.ear.wait_for(": done after")
         service.ear.wait_for("read again; changed: hearing.follow_up_ms, backend.url")
         service.manager.wait_for("READY", after=service.before)
         service.ear.wait_for(f"backend reached at {other.url}")
