@@ -162,6 +162,11 @@ class RunningEar:
             pause.wait(0.02)
         return time.monotonic() - began
 
+    def rest(self, seconds: float) -> None:
+        """Let time pass, as long as the ear runs."""
+        until = time.monotonic() + seconds
+        self.wait_until(lambda: time.monotonic() >= until, seconds + SOON_S)
+
     def pids(self) -> list[int]:
         """Return its process and those that it has started."""
         tasks = Path(f"/proc/{self.pid}/task").iterdir()

@@ -76,7 +76,7 @@ def in_mid_sentence(folder: Path) -> None:
     with running(folder, card, "--with-backend") as ear:
         for _ in range(TIMES):
             ear.wait_for("-> capturing")
-            ear.wait_until(_later(0.6))
+            ear.rest(0.6)
             card.unplug()
             ear.wait_for("(ended by microphone lost")
             ear.wait_deaf()
@@ -118,13 +118,6 @@ def folder(parent: Path, name: str) -> Path:
     made = parent / name
     made.mkdir()
     return made
-
-
-def _later(seconds: float):
-    import time  # noqa: PLC0415 - only here a test waits for sound to go by
-
-    until = time.monotonic() + seconds
-    return lambda: time.monotonic() >= until
 
 
 def test_another_program_that_holds_the_microphone_is_outwaited(tmp_path, card):
@@ -172,7 +165,7 @@ def test_while_it_is_gone_it_costs_little_and_says_little(tmp_path, card):
         card.unplug()
         ear.wait_deaf()
         before = ear.cpu_s()
-        ear.wait_until(_later(6.0))
+        ear.rest(6.0)
         used = ear.cpu_s() - before
         assert used / 6.0 < 0.05
         assert ear.status()["stuck"] == []  # it looks for the microphone: that is its work
@@ -193,7 +186,7 @@ def test_muted_means_no_handle_and_survives_what_it_has_to(tmp_path, card):
         card.plug()  # a microphone that is plugged in again changes nothing
         ear.kill()
     with running(tmp_path, card) as ear:
-        ear.wait_until(_later(1.0))
+        ear.rest(1.0)
         assert ear.status()["muted_by"] == ["owner"]
         assert sound not in ear.files()
         assert "muted by the owner: the microphone stays closed" in ear.told()
@@ -339,7 +332,7 @@ def test_a_sound_library_that_crashes_is_told_of_once(tmp_path, card):
     path = os.pathsep.join((str(broken), card.environment["PYTHONPATH"]))
     environment = {**card.environment, "PYTHONPATH": path}
     with RunningEar(tmp_path, environment, "--device", "vmic", "--speaker.device", "none") as ear:
-        ear.wait_until(_later(6.0))
+        ear.rest(6.0)
         report = ear.status()
     cause = "the sound system has crashed (RuntimeError: no luck today)"
     assert report["deaf_reason"] == cause

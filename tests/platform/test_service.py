@@ -128,7 +128,7 @@ def test_no_stuck_part_feeds_the_watchdog(service, manager, tmp_path, lever, par
         (tmp_path / lever).touch()
         manager.wait_for("STATUS", f"stuck: {part}")
         fed = len(manager.told("WATCHDOG"))
-        ear.wait_until(later(3.0))
+        ear.rest(3.0)
         assert len(manager.told("WATCHDOG")) == fed
         (tmp_path / lever).unlink()
         ear.wait_until(lambda: len(manager.told("WATCHDOG")) > fed)
@@ -141,13 +141,6 @@ def test_an_unplugged_microphone_feeds_the_watchdog_and_fills_no_journal(service
         manager.wait_for("STATUS", "deaf: no microphone")
         manager.wait_for("STATUS", "retry in 4 s")
         fed, said = len(manager.told("WATCHDOG")), len(manager.told("STATUS"))
-        ear.wait_until(later(10.0))
+        ear.rest(10.0)
         assert 15 <= len(manager.told("WATCHDOG")) - fed <= 21
         assert len(manager.told("STATUS")) == said
-
-
-def later(seconds: float):
-    import time  # noqa: PLC0415 - only here a test waits for time to go by
-
-    until = time.monotonic() + seconds
-    return lambda: time.monotonic() >= until
