@@ -61,9 +61,10 @@ Heard: TypeAlias = Transcript | Sound | Trouble | Word
 
 
 class WireClient(ABC):
-    """One connection, inside a ``with``. For one thread."""
+    """One connection by the plain websockets library, inside a ``with``. For one thread."""
 
     name: ClassVar[str]
+    path: ClassVar[str]
     garbage: ClassVar[Sequence[Any]]
     """What no client of this wire should send."""
 
@@ -80,17 +81,76 @@ class WireClient(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @abstractmethod
     def open(self) -> None:
         """Connect, or raise Refused."""
+        try:
+            self._line = self.dial()
+        except InvalidStatus as error:
+            raise Refused(str(error)) from error
 
-    @abstractmethod
+    def dial(self) -> ClientConnection:
+        return self.socket(self.path, additional_headers=self.shown())
+
+    def shown(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    def socket(self, path: str, **options: Any) -> ClientConnection:
+        url = self.url.replace("http", "ws", 1) + path
+        origin: Any = self.origin
+        line: ClientConnection = connect(
+            url, origin=origin, open_timeout=SOON_S, close_timeout=1, **options
+        ).__enter__()
+        return line
+
     def close(self) -> None:
-        """Disconnect."""
+        self._line.close()
 
-    @abstractmethod
     def drop(self) -> None:
         """End the connection without a closing handshake."""
+        self._line.socket.shutdown(socket.SHUT_RDWR)
+
+    def hear(self) -> Heard:
+        """Return what comes next, or raise Gone."""
+        frame = self.receive()
+        return Sound(self.pcm(frame)) if isinstance(frame, bytes) else self.read(json.loads(frame))
+
+    def pcm(self, frame: bytes) -> bytes:
+        """Return the samples of a binary frame."""
+        return frame
+
+    def receive(self) -> str | bytes:
+        """Return the next frame, or raise Gone."""
+        try:
+            return self._line.recv(SOON_S)
+        except ConnectionClosed as error:
+            raise Gone from error
+
+    def read(self, said: dict[str, Any]) -> Heard:
+        match said["type"]:
+            case "transcript":
+                return Transcript(said["text"])
+            case "error":
+                return Trouble()
+        return Word(said["type"])
+
+    def send(self, frame: str | bytes) -> None:
+        """Send a frame, or raise Gone."""
+        try:
+            self._line.send(frame)
+        except ConnectionClosed as error:
+            raise Gone from error
+
+    def say(self, **said: Any) -> None:
+        self.send(json.dumps(said))
+
+    def throw(self, thing: Any) -> None:
+        """Send any message."""
+        self.send(thing)
+
+    def oversize(self, size: int) -> None:
+        """Send one message of ``size`` bytes."""
+        with suppress(Gone):  # as it should be: hear() raises it
+            self.send(bytes(size))
 
     @abstractmethod
     def begin(self, pcm: bytes) -> None:
@@ -101,20 +161,8 @@ class WireClient(ABC):
         """End the utterance."""
 
     @abstractmethod
-    def hear(self) -> Heard:
-        """Return what comes next, or raise Gone."""
-
-    @abstractmethod
     def fence(self) -> None:
         """Return when the server has dealt with everything so far, or raise Gone."""
-
-    @abstractmethod
-    def throw(self, thing: Any) -> None:
-        """Send any message."""
-
-    @abstractmethod
-    def oversize(self, size: int) -> None:
-        """Send one message of ``size`` bytes."""
 
     def skip_to(self, kind: str) -> None:
         """Return when the server has said one word."""
@@ -161,7 +209,7 @@ def log_in(url: str) -> str:
 
 
 class SocketIoClient(WireClient):
-    """Wire 3, by python-socketio's simple client."""
+    """Wire 3, by python-socketio's simple client instead."""
 
     name = "socketio"
     garbage: ClassVar[Sequence[Any]] = (
@@ -234,79 +282,7 @@ class SocketIoClient(WireClient):
         self._client.emit("voice:audio_chunk", {"agentId": "probe", "audio": "A" * size})
 
 
-class SocketClient(WireClient):
-    """What the WebSocket wires share: the plain websockets library."""
-
-    path: ClassVar[str]
-
-    def open(self) -> None:
-        try:
-            self._line = self.dial()
-        except InvalidStatus as error:
-            raise Refused(str(error)) from error
-
-    def dial(self) -> ClientConnection:
-        return self.socket(self.path, additional_headers=self.shown())
-
-    def shown(self) -> dict[str, str]:
-        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-
-    def socket(self, path: str, **options: Any) -> ClientConnection:
-        url = self.url.replace("http", "ws", 1) + path
-        origin: Any = self.origin
-        line: ClientConnection = connect(
-            url, origin=origin, open_timeout=SOON_S, close_timeout=1, **options
-        ).__enter__()
-        return line
-
-    def close(self) -> None:
-        self._line.close()
-
-    def drop(self) -> None:
-        self._line.socket.shutdown(socket.SHUT_RDWR)
-
-    def hear(self) -> Heard:
-        frame = self.receive()
-        return Sound(self.pcm(frame)) if isinstance(frame, bytes) else self.read(json.loads(frame))
-
-    def pcm(self, frame: bytes) -> bytes:
-        """Return the samples of a binary frame."""
-        return frame
-
-    def receive(self) -> str | bytes:
-        """Return the next frame, or raise Gone."""
-        try:
-            return self._line.recv(SOON_S)
-        except ConnectionClosed as error:
-            raise Gone from error
-
-    def read(self, said: dict[str, Any]) -> Heard:
-        match said["type"]:
-            case "transcript":
-                return Transcript(said["text"])
-            case "error":
-                return Trouble()
-        return Word(said["type"])
-
-    def send(self, frame: str | bytes) -> None:
-        """Send a frame, or raise Gone."""
-        try:
-            self._line.send(frame)
-        except ConnectionClosed as error:
-            raise Gone from error
-
-    def say(self, **said: Any) -> None:
-        self.send(json.dumps(said))
-
-    def throw(self, thing: Any) -> None:
-        self.send(thing)
-
-    def oversize(self, size: int) -> None:
-        with suppress(Gone):  # as it should be: hear() raises it
-            self.send(bytes(size))
-
-
-class VoiceWsClient(SocketClient):
+class VoiceWsClient(WireClient):
     """Wire 0."""
 
     name = "voice-ws"
@@ -331,7 +307,7 @@ class VoiceWsClient(SocketClient):
         self.skip_to("pong")
 
 
-class SessionClient(SocketClient):
+class SessionClient(WireClient):
     """Wire 1, in frames of 20 ms, an utterance ended by silence."""
 
     name = "session"
@@ -369,7 +345,7 @@ class SessionClient(SocketClient):
         self.skip_to("status")
 
 
-class RealtimeClient(SocketClient):
+class RealtimeClient(WireClient):
     """Wire 4, in slices of 100 ms."""
 
     name = "realtime"
@@ -407,7 +383,7 @@ class RealtimeClient(SocketClient):
         self.skip_to("empty_stream")
 
 
-class BusClient(SocketClient):
+class BusClient(WireClient):
     """Wire 2: no sound, but events."""
 
     name = "bus"
