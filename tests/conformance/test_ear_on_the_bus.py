@@ -182,7 +182,7 @@ def test_slow_reader(wire, switch, join):
         began = time.monotonic()
         for number in range(500):
             client.post(event_bus.Event("turn", {"n": number, "much": "A" * 100_000}))
-        assert time.monotonic() - began < 1, "it waits for nobody"
+        assert time.monotonic() - began < 1, "it waits for no client"
         until(lambda: client.counters()["bus_dropped"] > 0)
         server.reads = True
         server.wait_for_clients(2)

@@ -1,4 +1,4 @@
-"""How much the ear says in an hour: what docs/journal.md promises, with simulated clocks."""
+"""How much the ear says in an hour: the limits of docs/journal.md, with simulated clocks."""
 
 import logging
 from collections import Counter

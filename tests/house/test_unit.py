@@ -2,11 +2,11 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from fakes.program import run
 from jarvis_backend.config import SCHEMA as BACKEND_SCHEMA
 from jarvis_backend.config import Limits
 from jarvis_backend.connections import files_needed
@@ -123,11 +123,8 @@ def test_the_backend_may_open_as_many_files_as_its_connections_need():
 @BOTH
 @needs_systemd
 def test_its_exposure_is_small(unit):
-    said = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", SYSTEMD / unit],
-        check=True,
-        capture_output=True,
-        text=True,
+    said = run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", SYSTEMD / unit]
     ).stdout
     _, _, exposure = said.partition(f"Overall exposure level for {unit}: ")
     assert float(exposure.split()[0]) <= MOST_EXPOSURE
@@ -142,12 +139,7 @@ def test_systemd_finds_nothing_to_complain_of(unit, tmp_path):
         shutil.copy("/bin/true", tmp_path / "bin" / program)
     copy = tmp_path / unit
     copy.write_text((SYSTEMD / unit).read_text().replace(f"{HOME}/current", str(tmp_path)))
-    verified = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", copy],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    verified = run(["systemd-analyze", "verify", "--man=no", copy], check=False)
     complaints = [line for line in verified.stderr.splitlines() if unit in line]
     assert (verified.returncode, complaints) == (0, [])
 
@@ -160,10 +152,5 @@ def test_users_and_folders_are_understood(options, tmp_path):
         pytest.skip(f"{tool} is not installed")
     (tmp_path / "etc").mkdir()
     words = ["--create"] if tool.endswith("tmpfiles") else []
-    done = subprocess.run(
-        [tool, *words, f"--root={tmp_path}", SYSTEMD / options],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = run([tool, *words, f"--root={tmp_path}", SYSTEMD / options], check=False)
     assert (done.returncode, "line" in done.stderr) == (0, False), done.stderr

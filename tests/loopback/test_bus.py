@@ -179,7 +179,7 @@ def test_the_whole_ear_on_the_bus(tmp_path):
             assert person.announcement("jarvis-ear") == (True, [])
             person.switch(enabled=False)
             assert person.announcement("jarvis-ear") == (False, ["bus"])
-            status = ear.ask("status")
+            status = ear.status()
             assert (status["muted_by"], status["bus"]) == (["bus"], "connected")
             person.switch(enabled=True)
             assert person.announcement("jarvis-ear") == (True, [])

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from fakes.fault_server import FaultServer
 from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.backend import BackendClient, CapturedAudio, clock, pcm_to_wav
@@ -377,7 +376,7 @@ def test_an_owner_may_have_both_in_order(tmp_path):
 def test_a_backend_that_is_busy_is_given_a_moment(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     switches = Switches(reply="fails_first")
-    with FaultServer(tmp_path, switches) as server, ear(server) as (client, told):
+    with VoiceServer(tmp_path, switches) as server, ear(server) as (client, told):
         assert client.connect()
         turn_id = client.send_audio(SPEECH)
         refused, at = told.wait(Refused), time.monotonic()

@@ -30,9 +30,9 @@ def test_a_turn_ends_in_one_record_with_its_numbers(turn):
 
 
 def test_the_whole_story_of_a_turn_is_found_by_its_id(installed, turn):
-    story = installed.journal(f"TURN_ID={turn['TURN_ID']}")
-    assert len(story) > 3
-    assert len([record for record in story if record.get("EVENT") == "TurnEnded"]) == 1
+    log = installed.journal(f"TURN_ID={turn['TURN_ID']}")
+    assert len(log) > 3
+    assert len([record for record in log if record.get("EVENT") == "TurnEnded"]) == 1
 
 
 def test_nothing_that_was_said_is_in_it(installed, turn):
