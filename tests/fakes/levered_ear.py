@@ -81,7 +81,7 @@ def senseless(inner: Callable[..., Any]) -> Any:
 def main() -> int:
     if is_pulled("hasty"):
         components.HANGS_S = HASTY_S  # type: ignore[misc]  # the product's is final
-    wrap(EarThread, "_turn_over", hanging("ear"))
+    wrap(EarThread, "_process", hanging("ear"))
     wrap(Sender, "wake", hanging("network"))
     wrap(Sender, "_step", hanging("network"))
     wrap(OpenWakeWord, "score", senseless)
