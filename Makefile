@@ -60,7 +60,8 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/journal_page.py docs/journal.md > docs/.new && mv docs/.new docs/journal.md
 	@$(PYTHON) tools/import_diagram.py docs/architecture.md > docs/.new && mv docs/.new docs/architecture.md
 	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog
-	@$(PYTHON) tools/man_page.py debian/jarvis-ear.1 > docs/.new && mv docs/.new debian/jarvis-ear.1
+	@for page in man/jarvis-ear.1 man/jarvis-backend.1; do \
+		$(PYTHON) tools/man_page.py $$page > docs/.new && mv docs/.new $$page || exit 1; done
 
 golden: $(READY_TO_TEST)         ## write the expected events of tests/replay anew, for review
 	@$(PYTHON) tests/replay/golden.py

@@ -45,8 +45,8 @@ def _servers_that_look_often():
 @pytest.fixture
 def shortest_waits(monkeypatch):
     """A link that was lost is opened again at once: how long it waits has tests of its own."""
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
-    monkeypatch.setattr("jarvis_ear.link.backoff._FLOOR_S", 0.05)
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    monkeypatch.setattr("jarvis_ear.link.supervisor._FLOOR_S", 0.05)
 
 
 @pytest.fixture(scope="session")

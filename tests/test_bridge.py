@@ -13,7 +13,13 @@ from jarvis_ear.delivery.events import (
     StillWaiting,
     Verdict,
 )
-from jarvis_ear.delivery.playback import Playback
+from jarvis_ear.delivery.playback import (
+    Playback,
+    PlaybackEnded,
+    PlaybackEvent,
+    PlaybackReported,
+    PlaybackStarted,
+)
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.hearing.events import (
     AbandonTurn,
@@ -72,20 +78,8 @@ class Recorder:
     def tell(self, event: object) -> None:
         self.calls.append(("tell", event))
 
-    def effect(self, effect: Effect) -> None:
-        self.calls.append(("log", effect))
-
-    def delivery(self, event: DeliveryEvent) -> None:
+    def after(self, event: Effect | DeliveryEvent | PlaybackEvent) -> None:
         self.calls.append(("log", event))
-
-    def reply_started(self, turn_id: str) -> None:
-        self.calls.append(("log", "started", turn_id))
-
-    def reply_heard(self, turn_id: str, playback: Playback) -> None:
-        self.calls.append(("log", "heard", turn_id, playback))
-
-    def reply_ended(self, turn_id: str) -> None:
-        self.calls.append(("log", "ended", turn_id))
 
     @property
     def deeds(self) -> list[tuple[object, ...]]:
@@ -99,7 +93,7 @@ def world() -> Recorder:
 
 @pytest.fixture
 def bridge(world: Recorder) -> Bridge:
-    bridge = Bridge(ear=world, log=world, captured_at=lambda position: 100.0 + position / 16_000)
+    bridge = Bridge(ear=world, turns=world, captured_at=lambda position: 100.0 + position / 16_000)
     bridge.connect(send=world.send, backend=world, speaker=world)
     return bridge
 
@@ -127,8 +121,10 @@ def test_a_reply_goes_to_the_speaker_and_ends_when_it_was_heard(
     assert world.deeds == [("play", "t1", 0, "audio/wav", b"RIFF"), ("finish", "t1")]
     bridge.reply_started("t1")
     bridge.reply_heard("t1", Playback())
-    assert world.calls[-1] == ("log", "heard", "t1", Playback())
+    assert world.calls[-1] == ("log", PlaybackReported("t1", Playback()))
     bridge.reply_ended("t1")
+    assert ("log", PlaybackStarted("t1")) in world.calls
+    assert ("log", PlaybackEnded("t1")) in world.calls
     assert world.deeds[2:] == [("tell", ReplyStarted("t1")), ("tell", ReplyEnded("t1"))]
 
 

@@ -7,7 +7,7 @@ from jarvis_ear.check import check
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.models import shipped_model
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options import load
+from jarvis_ear.schema import load
 
 SAFE = {"JARVIS_PASSWORD": "canary"}
 
@@ -36,7 +36,7 @@ def test_what_the_ear_would_refuse_is_a_mistake_with_its_source(tmp_path):
     assert "BACKEND_URL" in backend
     assert "unencrypted" in backend
     assert "bus.url" in bus
-    assert "none.onnx is no file" in wake
+    assert "none.onnx is not a file" in wake
     assert caught.value.exit_status == 78
 
 
@@ -56,15 +56,15 @@ def test_an_authority_that_cannot_be_used_is_a_mistake(tmp_path):
     ],
 )
 def test_dangers_are_told_and_allowed(options, danger):
-    *careful, last = said(*options)
+    *warnings, last = said(*options)
     assert last == "the configuration is fine"
-    assert any(danger in line and line.startswith("careful: ") for line in careful)
-    assert "canary" not in " ".join(careful)
+    assert any(danger in line and line.startswith("warning: ") for line in warnings)
+    assert "canary" not in " ".join(warnings)
 
 
 def test_the_password_that_everybody_knows_is_a_danger():
-    assert "everybody knows" in check(load([], {}))
-    assert "everybody knows" not in check(load(["--with-backend"], {}))
+    assert "still the public default" in check(load([], {}))
+    assert "still the public default" not in check(load(["--with-backend"], {}))
 
 
 @pytest.mark.parametrize("name", ["word.tflite", "word.onnx", "word.txt"])
@@ -93,15 +93,15 @@ def room(monkeypatch):
 
 @pytest.mark.parametrize("name", ["plughw:1,0", "hw:1,0", "hw:1"])
 def test_a_card_by_its_number_is_found_and_warned_of(room, name):
-    careful, last = said("--device", name)
-    assert f"microphone.device = {name} names a card by its number" in careful
+    warnings, last = said("--device", name)
+    assert f"microphone.device = {name} names a card by its number" in warnings
     assert last == "the configuration is fine"
 
 
 @pytest.mark.parametrize("name", ["plughw:0,3", "hw:2", "rode"])
 def test_a_microphone_that_is_not_there_is_said_as_the_ear_says_it(room, name):
-    *_, careful, last = said("--device", name)
-    assert careful.startswith(f"careful: microphone.device: no input device matches '{name}'")
+    *_, warnings, last = said("--device", name)
+    assert warnings.startswith(f"warning: microphone.device: no input device matches '{name}'")
     assert last == "the configuration is fine"
 
 

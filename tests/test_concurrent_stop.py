@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from jarvis_ear.process import ConcurrentStop, Timed
+from jarvis_ear.process import ConcurrentStop, timed
 
 SOON_S = 10.0
 
@@ -63,7 +63,7 @@ def test_parts_stop_when_a_later_one_cannot_start():
 
 def test_how_long_each_took_is_told_in_detail_only(caplog):
     caplog.set_level(logging.DEBUG)
-    with Timed("the capture", part([], "a")):
+    with timed("the capture", part([], "a")):
         assert caplog.records == []
     [record] = caplog.records
     assert record.levelname == "DEBUG"

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,21 +14,23 @@ import pytest
 import jarvis_ear
 from jarvis_ear import config
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.bus.membership import BusMembership
-from jarvis_ear.components import counters, details
+from jarvis_ear.bus.client import BusMembership
+from jarvis_ear.components import Components
 from jarvis_ear.control.client import COUNTED
+from jarvis_ear.control.feed import Feed
 from jarvis_ear.control.server import ControlServer
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.hearing.ear_thread import EarThread
+from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.log.journal import JournalHandler, JournalSocket
 from jarvis_ear.mute import Mute
 from jarvis_ear.spool.ledger import Ledger
 from jarvis_ear.spool.store import BootClock, DiskSpool
 from jarvis_ear.systemd.notify import Notifier
-from jarvis_ear.turn_trace.journal_view import TurnLog
+from jarvis_ear.turn_trace.history import TurnHistory
 
 SOON_S = 20.0
 MANY = 1_000_000
@@ -53,11 +54,8 @@ ADDED_UP = {
     ("Reply", "duplicates"): "the outbox, when the turn is over",
     ("Reply", "late"): "the outbox, when the turn is over",
     ("SpoolScan", "foreign"): "the spool, after the start",
-    ("WebSocketLink", "refused"): "the sender, of every link",
-    ("WebSocketLink", "overflows"): "the sender, of every link",
-    ("SocketIoLink", "refused"): "the sender, of every link",
-    ("SocketIoLink", "overflows"): "the sender, of every link",
-    ("SocketIoLink", "strays"): "the sender, of every link",
+    ("Link", "refused"): "the sender or the session of the bus, of every link",
+    ("Link", "overflows"): "likewise",
     ("Pages", "refused"): "nobody: the console is a process of its own",
 }
 """Counters of what does not last, and who adds them up."""
@@ -97,38 +95,51 @@ def report(tmp_path_factory):
         backend=config.BackendOptions(url="http://127.0.0.1:1", password="x"),
         bus=config.BusOptions(url="ws://127.0.0.1:1"),
     )
-    mute = Mute(folder, None, on_change=lambda _muted: None)
-    inbox = Inbox()
-    source, speaker = Microphone(options.microphone), no_speaker(folder)
+    inbox, mute = Inbox(), Mute(folder, None)
     capture = Capture(
-        source,
+        Microphone(options.microphone),
         inbox,
         on_end=lambda _error: None,
     )
-    log = TurnLog(logging.getLogger("quiet"), transcripts=False)
-    bus = BusMembership(options, mute)
     clock = BootClock("boot")
     spool = DiskSpool(folder / "spool", Ledger(folder / "ledger", clock), clock)
-    backend = BackendClient(options.backend, spool=spool)
     ear = EarThread(
-        SimpleNamespace(),
+        SimpleNamespace(state=State.IDLE),
         inbox,
         lambda _effect: None,
         on_finished=lambda: None,
         on_failure=lambda _error: None,
     )
-    control = ControlServer(folder, lambda _word: {})
-    notifier = Notifier("/nowhere", lambda _line, _text: None)
+    ear._ear.proofs = 0
+    parts = Components(
+        inbox=inbox,
+        mute=mute,
+        bus=BusMembership(options, mute),
+        turns=TurnHistory(options),
+        feed=Feed(),
+        speaker=no_speaker(folder),
+        backend=BackendClient(options.backend, spool=spool),
+        ear=ear,
+        capture=capture,
+        folder=folder,
+    )
+    for part in (
+        ControlServer(folder, lambda _word: {}),
+        Notifier("/nowhere", lambda _line, _text: None),
+    ):
+        parts.counters.add(part.counters)
     journal = JournalHandler(JournalSocket(folder / "no journal"))
-    with ExitStack() as up:
-        up.enter_context(backend)
+    with ExitStack() as stack:
+        stack.enter_context(parts.backend)
         logging.getLogger().addHandler(journal)
-        up.callback(logging.getLogger().removeHandler, journal)
-        counted = counters(source, ear, inbox, backend, speaker, log, bus, notifier)
-        counted.add(control.counters)
-        wait_until(lambda: "stray_messages" in counted.read() and backend.trouble[0])
-        told = partial(details, mute, backend, bus, inbox, capture, speaker=speaker)
-        yield lambda: {**told(), "counters": counted.read()}
+        stack.callback(logging.getLogger().removeHandler, journal)
+        wait_until(
+            lambda: (
+                "stray_messages" in parts.counters.read()
+                and parts.backend.health()["backend_reason"]
+            )
+        )
+        yield parts.health.report
 
 
 def no_speaker(folder: Path) -> Speaker:

@@ -1,6 +1,8 @@
 """What is taken for a sign of life."""
 
+from dataclasses import fields
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -13,10 +15,17 @@ class Alive:
     """The threads of the ear, as counters."""
 
     def __init__(self):
-        self.ear = SimpleNamespace(iterations=0, frames=0, proofs=0, state=State.IDLE)
-        self.capture = SimpleNamespace(iterations=0, is_muted=False, is_over=False)
-        self.backend = SimpleNamespace(iterations=0)
-        self.beat = components.make_beat(self.ear, self.capture, self.backend)
+        self.ear = SimpleNamespace(
+            iterations=0, frames=0, proofs=0, state=State.IDLE, last_frame=b""
+        )
+        self.capture = SimpleNamespace(iterations=0, is_muted=False, is_over=False, source=None)
+        self.backend = SimpleNamespace(iterations=0, counters=dict)
+        with_counters = MagicMock()
+        self.parts = components.Components(
+            **{each.name: with_counters for each in fields(components.Components) if each.init}
+            | {"ear": self.ear, "capture": self.capture, "backend": self.backend}
+        )
+        self.beat = self.parts.beat
         self.now = 1000.0
         self.beat._monotonic = lambda: self.now
         self.beat._moved_at = [self.now] * 5
@@ -55,10 +64,10 @@ def test_it_stops_when_one_part_stops(without, stuck):
 
 def test_a_capture_thread_that_hangs_ends_the_program():
     alive = Alive()
-    components.require_capture(alive.beat)
+    alive.parts.require_capture()
     alive.goes_on(without="capture")
     with pytest.raises(DeviceError, match="only a new process can hear"):
-        components.require_capture(alive.beat)
+        alive.parts.require_capture()
 
 
 @pytest.mark.parametrize("without", ["frames", "proofs"])
@@ -77,7 +86,7 @@ def test_after_the_end_of_a_file_nothing_has_to_be_read_or_heard(without):
     alive = Alive()
     alive.capture.is_over = True
     assert alive.goes_on(without=without)
-    components.require_capture(alive.beat)
+    alive.parts.require_capture()
 
 
 @pytest.mark.parametrize("without", ["iterations", "network"])

@@ -23,12 +23,9 @@ class Owner:
 
     def start(self) -> bool:
         """Begin anew, as after a restart or a kill -9: nothing was closed in order."""
-        self.mute = Mute(
-            self.folder,
-            QuietHours.parse(self.hours),
-            on_change=self.changes.append,
-            wall=lambda: self.wall,
-        )
+        hours = QuietHours.parse(self.hours)
+        self.mute = Mute(self.folder, hours, wall=lambda: self.wall)
+        self.mute.connect(self.changes.append)
         self.starts_muted = self.mute.load()
         return self.starts_muted
 

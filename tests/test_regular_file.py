@@ -11,12 +11,11 @@ from jarvis_ear.delivery.events import Finished, Verdict
 from jarvis_ear.devices.output import ReplyFiles
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.health.deaf_time import DeafTime
-from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.link.tls_and_tcp import TrustStore
 from jarvis_ear.mute import Mute
-from jarvis_ear.options.secrets import read_regular as read_named
-from jarvis_ear.options.secrets import read_secret
-from jarvis_ear.options.sources import read_file as read_options
+from jarvis_ear.options.sources import read_file, read_secret
 from jarvis_ear.paths import PrivateFolder, open_regular, read_regular
+from jarvis_ear.schema import SCHEMA
 from jarvis_ear.spool.ledger import Ledger
 
 
@@ -57,12 +56,12 @@ def test_it_is_refused_at_once(tmp_path, make):
 def test_a_file_named_by_the_owner_may_be_a_link_but_no_pipe(tmp_path, make):
     make(tmp_path / "file")
     with pytest.raises(OSError, match="no regular file"):
-        read_named(tmp_path / "file", 100)
+        read_regular(tmp_path / "file", 100, follow=True)
 
 
 def test_a_link_named_by_the_owner_is_followed(tmp_path):
     make_link(tmp_path / "file")
-    data, found = read_named(tmp_path / "file", 1000)
+    data, found = read_regular(tmp_path / "file", 1000, follow=True)
     assert json.loads(data)["seconds"] == 7
     assert found.st_mode & 0o777 == 0o600
     assert read_secret(tmp_path / "file").startswith("{")
@@ -88,7 +87,7 @@ def test_a_descriptor_is_not_left_open(tmp_path):
 @pytest.mark.parametrize("make", STRANGE)
 def test_a_mute_that_cannot_be_read_is_a_mute(tmp_path, make, caplog):
     make(tmp_path / "mute.json")
-    mute = Mute(tmp_path, None, on_change=lambda _muted: None)
+    mute = Mute(tmp_path, None)
     assert mute.load()
     assert "cannot be read, so the ear stays muted" in caplog.text
 
@@ -124,5 +123,5 @@ def test_a_reply_is_not_written_into_it(tmp_path, make):
 def test_invalid_certificate_and_options_files_are_reported(tmp_path, make):
     make(tmp_path / "file")
     with pytest.raises(ConfigError, match="no regular file, expected a file of PEM"):
-        Trust(tmp_path / "file")
-    assert "no regular file" in read_options(tmp_path / "file", required=True).problems[0]
+        TrustStore(tmp_path / "file")
+    assert "no regular file" in read_file(SCHEMA, tmp_path / "file", required=True).problems[0]

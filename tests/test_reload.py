@@ -15,8 +15,8 @@ from jarvis_ear.config import (
     WakeOptions,
 )
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options.option import Taker
 from jarvis_ear.reload import Reload
+from jarvis_ear.schema import ReloadTarget
 
 OTHER = Config(
     hearing=HearingOptions(wake=WakeOptions(threshold=0.7)),
@@ -31,9 +31,9 @@ class House:
     def __init__(self):
         self.file: Config | ConfigError = Config()
         self.calm = True
-        self.unfit: Taker | None = None
-        self.ready: list[Taker] = []
-        self.in_force: list[Taker] = []
+        self.unfit: ReloadTarget | None = None
+        self.ready: list[ReloadTarget] = []
+        self.in_force: list[ReloadTarget] = []
         self.done: list[Config] = []
         self.reload = Reload(
             Config(),
@@ -49,11 +49,11 @@ class House:
             raise self.file
         return self.file
 
-    def prepare(self, taker, _config):
-        if taker is self.unfit:
-            raise ConfigError(f"{taker}: cannot be used")
-        self.ready.append(taker)
-        return lambda: self.in_force.append(taker)
+    def prepare(self, target, _config):
+        if target is self.unfit:
+            raise ConfigError(f"{target}: cannot be used")
+        self.ready.append(target)
+        return lambda: self.in_force.append(target)
 
     def asked(self, config):
         self.file = config
@@ -70,7 +70,7 @@ def house(caplog):
 def test_what_has_changed_is_put_in_force_once_and_named_without_values(house, caplog):
     house.asked(OTHER)
     house.reload.look()
-    assert house.in_force == [Taker.EAR, Taker.BACKEND, Taker.LOG]
+    assert house.in_force == [ReloadTarget.EAR, ReloadTarget.BACKEND, ReloadTarget.LOG]
     assert house.done == [OTHER]
     [record] = caplog.records
     assert record.levelname == "INFO"
@@ -92,7 +92,12 @@ def test_the_next_reload_compares_with_what_is_in_force(house):
     house.asked(OTHER)
     house.asked(OTHER)
     house.asked(OTHER.model_copy(update={"log": LogOptions()}))
-    assert house.in_force == [Taker.EAR, Taker.BACKEND, Taker.LOG, Taker.LOG]
+    assert house.in_force == [
+        ReloadTarget.EAR,
+        ReloadTarget.BACKEND,
+        ReloadTarget.LOG,
+        ReloadTarget.LOG,
+    ]
 
 
 def test_a_mistake_leaves_everything_as_it_is_and_all_mistakes_are_told_at_once(house, caplog):
@@ -109,9 +114,9 @@ def test_a_mistake_leaves_everything_as_it_is_and_all_mistakes_are_told_at_once(
 
 
 def test_if_one_part_cannot_use_it_no_part_does(house):
-    house.unfit = Taker.BACKEND
+    house.unfit = ReloadTarget.BACKEND
     house.asked(OTHER)
-    assert house.ready == [Taker.EAR]
+    assert house.ready == [ReloadTarget.EAR]
     assert house.in_force == []
     assert "1 mistake," in house.reload.note
 
@@ -124,7 +129,7 @@ def test_it_waits_for_the_end_of_the_turn(house, caplog):
     assert house.reload.note == "a new configuration waits for the end of the turn"
     house.calm = True
     house.reload.look()
-    assert house.in_force == [Taker.EAR, Taker.BACKEND, Taker.LOG]
+    assert house.in_force == [ReloadTarget.EAR, ReloadTarget.BACKEND, ReloadTarget.LOG]
     assert not house.reload.waits
 
 
@@ -134,7 +139,7 @@ def test_a_newer_one_takes_the_place_of_one_that_waits(house):
     house.asked(Config(log=LogOptions(level="debug")))
     house.calm = True
     house.reload.look()
-    assert house.in_force == [Taker.LOG]
+    assert house.in_force == [ReloadTarget.LOG]
 
 
 def test_what_nobody_takes_is_named_until_it_is_as_at_the_start(house, caplog):

@@ -19,7 +19,7 @@ import socketio
 
 from fakes.engines import scripted
 from jarvis_backend import server as server_module
-from jarvis_backend.config import ENV_PREFIX, BackendConfig
+from jarvis_backend.config import SCHEMA, BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.wires import socketio as wire
@@ -31,7 +31,7 @@ DEADLINE_S = 20
 def clean_environment(monkeypatch):
     """No option of whoever runs the tests gets into them."""
     for name in list(os.environ):
-        if name == "JARVIS_PASSWORD" or name.startswith(ENV_PREFIX):
+        if name == "JARVIS_PASSWORD" or name.startswith(SCHEMA.env_prefix):
             monkeypatch.delenv(name)
 
 

@@ -8,13 +8,16 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 import requests
 
 import jarvis_backend
-from jarvis_backend import __main__ as program
+from jarvis_backend import __main__ as server
+from jarvis_backend import cli
+from jarvis_backend.config import BackendConfig, warnings
 
 SOON_S = 60
 """A deadline for what takes a second: with three programs for each core a start took 20."""
@@ -94,18 +97,75 @@ def test_a_port_that_is_taken_is_one_line_and_69(start):
 
 
 def test_a_bad_option_is_one_line_and_78(capsys):
-    assert program.main(["--port", "x"]) == 78
-    assert re.fullmatch("jarvis-backend: port: .*\n", capsys.readouterr().err)
+    assert cli.main(["--port", "x"]) == 78
+    assert re.fullmatch("jarvis-backend: command line: --port: .*\n", capsys.readouterr().err)
 
 
-def test_the_help_is_no_error():
-    with pytest.raises(SystemExit) as ended:
-        program.main(["--help"])
-    assert ended.value.code == 0
+@pytest.mark.parametrize("argv", [["--port", "7"], ["run", "--port", "7"]])
+def test_without_a_verb_it_serves(argv):
+    assert cli.main(argv, run=lambda config: config.port) == 7
+    assert cli.main([], run=lambda config: config.port // 1000) == 4
+
+
+def test_run_is_that_of_the_server(monkeypatch):
+    monkeypatch.setattr(server, "run", lambda config: config.port)
+    assert cli.main(["run", "--port", "17"]) == 17
 
 
 @pytest.mark.parametrize(
-    ("options", "warnings"),
+    ("argv", "complaint"),
+    [
+        (["chek"], '"chek": expected one of run, check, .*; did you mean check?'),
+        (["version", "x"], "version takes no options"),
+        (["completion", "tcsh"], "argument bash|zsh|fish: invalid choice"),
+    ],
+)
+def test_misuse(argv, complaint, capsys):
+    assert cli.main(argv) == 64
+    said = capsys.readouterr().err
+    assert re.match(f"jarvis-backend: {complaint.replace('|', '.')}", said)
+    assert said.count("\n") == 1
+
+
+def test_the_configuration_is_checked(capsys, monkeypatch):
+    assert cli.main(["check"]) == 0
+    assert capsys.readouterr().out == "the configuration is fine\n"
+    assert cli.main(["check", "--host", "::", "--insecure-password"]) == 0
+    reachable, password, fine = capsys.readouterr().out.splitlines()
+    assert reachable == "warning: listening on ::: other machines can reach this backend"
+    assert password.startswith("warning: --insecure-password: ")
+    assert fine == "the configuration is fine"
+    monkeypatch.setenv("JARVIS_BACKEND_WORKERS", "2")
+    assert cli.main(["check"]) == 78
+    assert capsys.readouterr().out == ""
+
+
+def test_the_configuration_in_force_is_printed_without_secrets(capsys, monkeypatch):
+    monkeypatch.setenv("JARVIS_PASSWORD", "hunter2")
+    assert cli.main(["config", "--stt.engine", "none", "--allow-hosts", "a,b"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r'^engine = "none" +# command line: --stt.engine$', text, re.MULTILINE)
+    assert re.search(
+        r"^# password is not shown +# environment: JARVIS_PASSWORD$", text, re.MULTILINE
+    )
+    assert 'allow_hosts = ["a", "b"]' in text
+    assert "hunter2" not in text
+    assert tomllib.loads(text)["port"] == 4000
+    assert cli.main(["config", "--reference"]) == 0
+    assert capsys.readouterr().out.startswith("# Options of the backend")
+
+
+def test_a_verb_without_the_server_does_not_load_it():
+    code = "import sys; from jarvis_backend import cli; cli.main(sys.argv[1:]); print(*sys.modules)"
+    for verb, heavy in (("version", "pydantic"), ("config", "fastapi")):
+        words = [sys.executable, "-c", code, verb]
+        loaded = subprocess.check_output(words, text=True, env=environment()).split()
+        assert "jarvis_backend.cli" in loaded
+        assert heavy not in loaded
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
     [
         ({"host": "127.0.0.1"}, 0),
         ({"host": "::1"}, 0),
@@ -115,10 +175,10 @@ def test_the_help_is_no_error():
         ({"host": "0.0.0.0", "password": "geheim"}, 1),  # noqa: S104 - configured, never bound here
     ],
 )
-def test_an_open_door_is_warned_about(caplog, options, warnings):
-    program._warn_if_open(program.BackendConfig(**options))
-    assert len(caplog.records) == warnings
-    assert ("insecure" in caplog.text) is (warnings == 2)
+def test_a_reachable_backend_is_warned_about(options, number):
+    told = list(warnings(BackendConfig(**options)))
+    assert len(told) == number
+    assert ("insecure" in " ".join(told)) is (number == 2)
 
 
 @pytest.mark.parametrize("password", [None, "jarvis", "1234567"])
@@ -128,14 +188,14 @@ def test_a_password_that_anybody_guesses_is_not_for_other_machines(start, passwo
     _, said = one.communicate(timeout=SOON_S)
     assert one.returncode == 78
     assert re.fullmatch(
-        r"jarvis-backend: password: .* JARVIS_PASSWORD .* --insecure-password if you insist\n", said
+        r"jarvis-backend: password: .* JARVIS_PASSWORD .* --insecure-password to allow it\n", said
     )
     assert password is None or password == "jarvis" or password not in said
 
 
 def test_who_insists_may_listen_with_any_password(start):
     one = start("--host", "0.0.0.0", "--port", "0", "--insecure-password")  # noqa: S104 - a test
-    told(one, "anybody guesses")
+    told(one, "easy to guess")
     url = told(one, r"listening on (http://127\.0\.0\.1:\d+)")[1]
     login = {"password": "jarvis"}
     assert requests.post(f"{url}/api/auth/login", json=login, timeout=SOON_S).status_code == 200

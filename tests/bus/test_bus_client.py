@@ -13,11 +13,12 @@ import pytest
 from fakes.bus_server import SOON_S, BusServer
 from fakes.switch import FakeSwitch
 from fakes.tls import Authority, TlsFront
-from jarvis_ear.bus import client as module
-from jarvis_ear.bus.client import BusClient
+from jarvis_ear.bus.client import BusClient, is_same_server
+from jarvis_ear.bus.session import BusSession
 from jarvis_ear.config import BackendOptions, BusOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.link.mailbox import Mailbox
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.wires import event_bus as wire
 
@@ -30,7 +31,7 @@ TIMING = Timing(connect_s=SOON_S, login_s=SOON_S, ping_s=0.05, dead_s=SOON_S, st
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
     """Try again at once: how long to wait is tested where it is decided."""
-    monkeypatch.setattr(module, "delay_s", lambda *_: 0.02)
+    monkeypatch.setattr("jarvis_ear.link.supervisor.delay_s", lambda *_: 0.02)
 
 
 @pytest.fixture
@@ -177,3 +178,33 @@ def test_over_tls_it_speaks_to_whom_our_authority_vouches_for(server, join, tmp_
         friend = join(url, backend=BackendOptions(ca_file=authority.certificate.cert))
         until(lambda: friend.state is LinkState.CONNECTED)
         assert stranger.state is LinkState.DISCONNECTED
+
+
+@pytest.mark.parametrize(
+    ("bus", "backend", "same"),
+    [
+        ("ws://localhost:4000/ws", "http://localhost:4000", True),
+        ("wss://kitchen/ws", "https://kitchen:443/", True),
+        ("ws://localhost:8000/ws", "http://localhost:4000", False),
+        ("ws://kitchen:443", "https://kitchen:443", False),
+        ("wss://kitchen", "https://hall", False),
+    ],
+)
+def test_one_server_or_two(bus, backend, same):
+    assert is_same_server(bus, backend) is same
+
+
+def test_the_last_word_on_each_module_counts():
+    session = BusSession(Mailbox(1), None, Timing(), lambda _by: None)
+    for module, enabled in [("vision", False), ("action", True), ("vision", True)]:
+        session.note(wire.status_changed(module, enabled=enabled, now_s=0))
+    assert session.modules == {"vision": True, "action": True}
+
+
+def test_other_words_do_not():
+    session = BusSession(Mailbox(1), None, Timing(), lambda _by: None)
+    session.note(wire.BusPing())
+    session.note(wire.Event("wake", {"module": "vision", "enabled": False}))
+    session.note(wire.Event("module_status_changed", {"module": "vision"}))
+    session.note(wire.status_changed("audio", enabled=False, now_s=0))
+    assert session.modules == {}

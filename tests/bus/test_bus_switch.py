@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jarvis_ear import mute as module
-from jarvis_ear.bus.membership import BusSwitch
+from jarvis_ear.bus.client import BusSwitch
 from jarvis_ear.mute import BUS, CLOCK, OWNER, Mute, QuietHours
 
 NIGHT = datetime(2026, 5, 1, 23, 30)  # noqa: DTZ001 - a clock on the wall names no zone
@@ -26,7 +26,7 @@ class Room:
 
     def restart(self) -> None:
         hours = QuietHours.parse("23:00-07:00")
-        self.mute = Mute(self.folder, hours, on_change=lambda _: None, wall=lambda: self.wall)
+        self.mute = Mute(self.folder, hours, wall=lambda: self.wall)
         self.mute.load()
         self.bus = BusSwitch(self.mute, may_unmute=self.may_unmute)
 

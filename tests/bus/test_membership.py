@@ -5,19 +5,18 @@ from datetime import datetime
 import pytest
 
 from fakes.bus_server import BusServer
-from jarvis_ear.bus.membership import BusMembership
+from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.config import BackendOptions, BusOptions, Config
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.hearing.events import TurnOpened
 from jarvis_ear.mute import Mute
-from jarvis_ear.units import Samples
+from jarvis_ear.wires.event_bus import Event, stamp
 
-WAKE = TurnOpened("t1", "s1", Samples(0), 0.9)
+WAKE = Event("wake", {"agentId": "kitchen", "turnId": "t1", "score": 0.9}, stamp(1_700_000_000))
 
 
 @pytest.fixture
 def mute(tmp_path):
-    return Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+    return Mute(tmp_path, None, wall=datetime.now)
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def test_without_a_bus_it_is_member_of_none(mute):
         assert bus.health() == {"bus": "off"}
         bus.announce(["owner"])
         bus.switch_module("vision", enabled=False)
-        bus.news.effect(WAKE)
+        bus.post(WAKE)
         bus.prepare(Config())()
         assert bus.health() == {"bus": "off"}
 
@@ -68,19 +67,18 @@ def test_what_the_connection_does_not_depend_on_leaves_it_alone(mute, server):
         server.wait(lambda: len(server.heard) == 1)
         slower = BackendOptions(agent_id="kitchen", reply_s=7)
         bus.prepare(at(server).model_copy(update={"backend": slower}))()
-        bus.news.effect(WAKE)
         bus.announce([])
         server.wait(lambda: len(server.heard) == 2)
         server.wait_for_clients(1)
         assert server.joined == 1
 
 
-def test_what_may_be_told_changes_by_reload(mute, server):
+def test_events_are_posted_to_the_new_connection_after_a_reload(mute, server):
     with BusMembership(at(server), mute) as bus:
         server.wait(lambda: len(server.heard) == 1)
         bus.prepare(at(server, publish="wake"))()
         server.wait_for_clients(2)
-        bus.news.effect(WAKE)
+        bus.post(WAKE)
         server.wait(lambda: len(server.of("wake")) == 1)
 
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from fakes.account import ledger, turn_of
 from fakes.doomed_program import POINTS
 from fakes.ear import EarProcess
-from fakes.voice_server import Switches, wait_until
-from fakes.wire_server import WireServer
+from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.delivery.transitions import UploadMode
 from jarvis_ear.link.registry import WIRES
 
@@ -25,7 +24,7 @@ LISTENING_S = 5.0
 """The longest way from a start to a link that can be used."""
 
 MISSING = {UploadMode.WHOLE: "send AudioPart", UploadMode.STREAMED: "send AudioChunk"}
-"""What a wire never says: nobody can be killed there."""
+"""A message that a wire never sends: no ear can be killed there."""
 
 
 def moments(protocol: str) -> list[str]:
@@ -57,7 +56,7 @@ class Killpoints:
     def __init__(self, folder: Path, protocol: str) -> None:
         self._folder = folder
         self._protocol = protocol
-        self._server = WireServer(folder, Switches(reply="worker"))
+        self._server = VoiceServer(folder, Switches(reply="worker"), wire=protocol)
         self._number = 0
 
     def rounds(self, moments: Iterable[str], rounds: int) -> Iterator[tuple[str, Outcome]]:

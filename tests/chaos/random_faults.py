@@ -19,8 +19,7 @@ from pathlib import Path
 from fakes.account import Account, draw_up, ledger, turn_of
 from fakes.ear import EarProcess
 from fakes.proxy import Proxy
-from fakes.voice_server import Switches
-from fakes.wire_server import WireServer
+from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.link.registry import WIRES
 
 FRESH_S = 5
@@ -30,7 +29,7 @@ SETTLE_S = 30.0
 """After the last fault: the oldest utterance expires, the last reply comes."""
 
 IMPATIENT = 0.15
-"""How often somebody does not wait for the reply to what they said before: a newer one replaces it,
+"""Share of utterances that do not wait for the reply to the one before: a newer one replaces it,
 or it is abandoned."""
 
 WEIGHTS = {
@@ -52,7 +51,7 @@ class Chaos:
         self._voice = random.Random(seed + 1)  # noqa: S311 - likewise
         self._pause_s = pause_s
         self._folder = folder
-        self._server = WireServer(folder, Switches(reply="worker"))
+        self._server = VoiceServer(folder, Switches(reply="worker"), wire=protocol)
         self._proxy = Proxy(self._server.port)
         self._ear = EarProcess(
             self._proxy.url,
@@ -64,7 +63,7 @@ class Chaos:
         self._silence = threading.Event()
         self._said: dict[int, float] = {}
         self.given = 0
-        """Utterances that somebody began to say."""
+        """Utterances that were begun."""
         self.faults: Counter[str] = Counter()
 
     def run(self, utterances: int, faults: int) -> Account:

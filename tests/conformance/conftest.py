@@ -2,20 +2,18 @@
 
 import threading
 import time
-import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted
+from fakes.recordings import recording
 from fakes.wire_clients import Refused
 from jarvis_backend.config import BackendConfig, Limits
 from jarvis_backend.engines.engine import Speech
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
 
-RECORDING = Path(__file__).parents[1] / "data" / "what-time-is-it.wav"
 LIMITS = Limits(message_bytes=64 * 1024, connections=3)
 LOUD_S = 10
 
@@ -71,8 +69,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def speech():
-    with wave.open(str(RECORDING)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    return recording("what-time-is-it")
 
 
 @pytest.fixture(scope="session")

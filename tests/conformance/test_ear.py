@@ -175,7 +175,7 @@ def test_half_utterance_of_a_sentence_that_goes_up_whole(wire, serve, ear, stt):
         proxy.reset()
         told.wait(LinkDown)
         proxy.trickle(None)
-        # The kernel had taken it all, the commit too: that half of it arrived, nobody can know.
+        # The kernel had taken it all, the commit too: the ear cannot know that half of it arrived.
         assert told.end_of(turn_id).verdict is Verdict.IN_DOUBT
         assert stt.heard == []
         assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE

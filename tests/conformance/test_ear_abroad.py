@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 
 from fakes.proxy import Proxy
-from fakes.socketio_stranger import SocketIoStranger
-from fakes.stranger import (
-    PASSWORD,
-    SPEECH,
-    TRANSCRIPT,
-    RealtimeStranger,
-    SessionStranger,
-    VoiceWsStranger,
-)
 from fakes.told import Told
-from fakes.voice_server import wait_until
+from fakes.voice_script import SPEECH, TRANSCRIPT
+from fakes.voice_server import VOICES, Switches, wait_until
 from fakes.wire_cases import WITH_SPEECH, on
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.backend import BackendClient
@@ -25,18 +17,13 @@ from jarvis_ear.delivery.events import LinkDown, LinkUp, ReplyAudio, Transcribed
 
 pytestmark = pytest.mark.usefixtures("shortest_waits")
 
-STRANGERS = {
-    "socketio": SocketIoStranger,
-    "voice-ws": VoiceWsStranger,
-    "session": SessionStranger,
-    "realtime": RealtimeStranger,
-}
+PASSWORD = Switches().password
 TOO_LARGE = 9_000_000  # bytes; the ear takes 8 MiB
 
 
 @pytest.fixture
 def stranger(wire):
-    with STRANGERS[wire]() as server:
+    with VOICES[wire]() as server:
         yield server
 
 
@@ -81,7 +68,7 @@ def test_connect(wire, stranger, ear):
 @on(*WITH_SPEECH)
 @pytest.mark.parametrize(("password", "state"), [("wrong", "auth_failed"), (PASSWORD, "connected")])
 def test_refuse(wire, password, state):
-    with STRANGERS[wire](asks=True) as stranger:
+    with VOICES[wire](Switches(asks=True)) as stranger:
         config = BackendOptions(url=stranger.url, password=password, protocol=wire)
         with BackendClient(config) as client:
             assert client.connect() == (state == "connected")
@@ -154,7 +141,7 @@ def test_garbage(wire, stranger, ear):
 @on(*WITH_SPEECH)
 def test_oversize(wire, stranger, ear):
     client, told = ear
-    stranger.oversize(TOO_LARGE)
+    stranger.throw(stranger.too_large(TOO_LARGE))
     told.wait(LinkDown)
     assert is_answered(ear, 1)
     assert client.counters()["links_flooded"] == 0, "it was taken, and was too much afterwards"

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from fakes.recorded_server import TOKEN, RecordedServer
+from fakes.recorded_server import TOKEN, recorded_server
 from fakes.switch import FakeSwitch
 from fakes.voice_server import wait_until
 from jarvis_ear.bus.client import BusClient
 from jarvis_ear.config import BackendOptions, BusOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.link.registry import WIRES
-from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.link.tls_and_tcp import TrustStore
 from jarvis_ear.wires.messages import (
     Answer,
     AudioChunk,
@@ -63,7 +63,7 @@ TURNS = {
 
 def link_to(url, wire):
     config = BackendOptions(url=url, agent_id="probe", protocol=wire)
-    return WIRES[wire].link(config, Timing(), lambda: None, Trust())
+    return WIRES[wire].link(config, Timing(), lambda: None, TrustStore())
 
 
 def is_like(message, expected):
@@ -71,12 +71,11 @@ def is_like(message, expected):
 
 
 def talk(wire, recording, story):
-    """Open a link to the recorded server, and tell a story with it."""
+    """Open a link to the recorded server and tell a story with it."""
 
     async def run():
-        server = RecordedServer(recording)
-        async with asyncio.timeout(10), server.serving() as url:
-            link = link_to(url, wire)
+        with recorded_server(recording) as server:
+            link = link_to(server.url, wire)
             try:
                 await link.open(TOKEN)
                 await story(link, server)
@@ -85,7 +84,7 @@ def talk(wire, recording, story):
             finally:
                 await link.close()
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), 10))
 
 
 async def hears(link, *expected):
@@ -109,7 +108,7 @@ def test_a_recorded_turn_is_understood(wire):
             await link.send(message)
         await hears(link, *answers[1:])
         await link.send(Ping())
-        await server.say_the_rest()
+        server.say_the_rest()
         if wire != "socketio":
             await hears(link, BackendError)
         assert link.received.empty()
@@ -122,7 +121,7 @@ def test_a_session_that_only_gives_back_what_it_hears_answers_nothing():
         await link.send(AudioStart())
         await hears(link, Listening)
         await link.send(AudioPart(0, SOUND))
-        await server.say_the_rest()
+        server.say_the_rest()
         await link.send(AudioStart())
         await hears(link, Listening)  # and nothing before it
         assert link.received.empty()
@@ -132,17 +131,16 @@ def test_a_session_that_only_gives_back_what_it_hears_answers_nothing():
 
 def test_a_recorded_bus_is_followed():
     async def story():
-        server = RecordedServer("event_bus")
-        async with asyncio.timeout(10), server.serving() as url:
-            bus = BusOptions(url=url.replace("http", "ws"))
+        with recorded_server("event_bus") as server:
+            bus = BusOptions(url=server.url.replace("http", "ws"))
             client = BusClient(bus, BackendOptions(), FakeSwitch(), Timing(ping_s=0.05))
             client.start()
             try:
                 client.switch_module("vision", enabled=False)
                 await until(lambda: client.modules == {"vision": False})
-                await server.say_the_rest()
+                server.say_the_rest()
                 await until(lambda: client.counters()["bus_refused"] == 1)  # "Invalid JSON"
             finally:
                 await asyncio.to_thread(client.stop)
 
-    asyncio.run(story())
+    asyncio.run(asyncio.wait_for(story(), 10))

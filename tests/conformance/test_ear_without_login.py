@@ -2,17 +2,19 @@
 
 import logging
 import time
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from aiohttp import web
 from pydantic import SecretStr
-from websockets.sync.server import ServerConnection
 
-from fakes.socketio_stranger import SocketIoStranger
-from fakes.stranger import SPEECH, RealtimeStranger, WebSocketStranger, _event, wav
+from fakes.socketio_voice import SocketIoVoice
 from fakes.told import Told
+from fakes.voice_script import SPEECH, Word
 from fakes.voice_server import wait_until
+from fakes.voice_service import Switches
+from fakes.websocket_voice import WAV, RealtimeVoice, SessionVoice, event
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
@@ -27,41 +29,29 @@ VOICE = np.random.default_rng(1).integers(1000, 9000, 9600, dtype="<i2").tobytes
 """Something to say, of 0.6 s."""
 
 
-class Sketch(RealtimeStranger):
-    """A realtime server without a login, which says "wav" and leaves after each turn."""
-
-    by_subprotocol = False
-    closes = True
-
-    def post(self, path, _asked, _token):
-        self.posts.append(path)
-        return 404, {"detail": "Not Found"}
-
-    def __init__(self, *, asks=False):
-        super().__init__(asks=asks)
-        self.posts = []
-
-    def _answer(self, line: ServerConnection) -> None:
-        _event(line, "status", state="responding")
-        _event(line, "transcript", text="what time is it", is_final=True)
-        _event(line, "response", text="Late.")
-        file = wav(SPEECH)
-        _event(line, "audio", format="wav", size=len(file))
-        line.send(file)
-        _event(line, "status", state="idle")
-        if self.closes:
-            line.close()
+SKETCH = Switches(has_login=False, asks=False, reply="answer", closes=True)
 
 
-class Guarded(Sketch):
-    """One that has no login either, and wants a token that its owner gave out."""
+class Sketch(RealtimeVoice):
+    """A realtime server that says "wav", after its state, and leaves after each turn."""
 
-    by_subprotocol = True
+    frames: ClassVar = {
+        **RealtimeVoice.frames,
+        Word.PROCESSING: [event("status", state="responding")],
+        Word.SPEECH: [event("audio", format="wav", size=len(WAV)), WAV],
+        Word.TRANSCRIPT: [event("transcript", text="what time is it", is_final=True)],
+        Word.REPLY: [event("response", text="Late.")],
+    }
+
+
+def guarded():
+    """A server that has no login either, and wants a token that its owner gave out."""
+    return Sketch(replace(SKETCH, asks=True))
 
 
 def test_a_server_without_a_login_is_used_without_one():
     told = Told()
-    with Sketch() as server:
+    with Sketch(SKETCH) as server:
         config = BackendOptions(url=server.url, protocol="realtime")
         with BackendClient(config, on_event=told) as client:
             assert client.connect(), client.state
@@ -72,40 +62,29 @@ def test_a_server_without_a_login_is_used_without_one():
     assert server.posts == ["/api/auth/login"]
 
 
-@pytest.mark.parametrize("token", ["a-token-of-its-own", "another"])
+@pytest.mark.parametrize("token", ["canary-first-1", "another"])
 def test_a_token_of_the_owner_is_what_it_is_shown(token):
-    with Guarded() as server:
+    with guarded() as server:
         config = BackendOptions(url=server.url, protocol="realtime", token=SecretStr(token))
         with BackendClient(config) as client:
-            assert client.connect() == (token == "a-token-of-its-own")
+            assert client.connect() == (token == "canary-first-1")
             assert client.state == ("connected" if client.connected else "auth_failed")
     assert server.posts == [], "the password goes nowhere"
 
 
 def test_a_server_that_wants_a_token_and_gives_none_is_told_with_the_remedy(caplog):
-    with Guarded() as server:
+    with guarded() as server:
         config = BackendOptions(url=server.url, protocol="realtime")
         with BackendClient(config) as client:
             assert not client.connect()
             assert client.state == "auth_failed"
-    assert "give it backend.token" in caplog.text
-
-
-class OpenSocketIo(SocketIoStranger):
-    """The owner's wire without a login: everybody may come in."""
-
-    async def _login(self, _request):
-        raise web.HTTPNotFound
-
-    async def _connect(self, sid, _environ, _auth):
-        self.joined += 1
-        await self._say(sid, "listening")
+    assert "set backend.token" in caplog.text
 
 
 def test_jarvis_voice_without_a_login_is_used_without_one_too():
     told = Told()
     with (
-        OpenSocketIo() as server,
+        SocketIoVoice(replace(SKETCH, closes=False)) as server,
         BackendClient(BackendOptions(url=server.url), on_event=told) as client,
     ):
         assert client.connect(), client.state
@@ -114,7 +93,7 @@ def test_jarvis_voice_without_a_login_is_used_without_one_too():
 
 def test_a_server_that_leaves_politely_after_each_turn_is_no_fault(caplog):
     told = Told()
-    with Sketch() as server:
+    with Sketch(SKETCH) as server:
         config = BackendOptions(url=server.url, protocol="realtime")
         with caplog.at_level(logging.INFO), BackendClient(config, on_event=told) as client:
             assert client.connect()
@@ -128,13 +107,8 @@ def test_a_server_that_leaves_politely_after_each_turn_is_no_fault(caplog):
 
 
 def test_one_that_leaves_before_the_turn_is_over_is_a_fault(caplog):
-    class Rude(Sketch):
-        def _answer(self, line):
-            _event(line, "status", state="transcribing")
-            line.close()
-
     told = Told()
-    with Rude() as server:
+    with Sketch(replace(SKETCH, reply="silent")) as server:
         config = BackendOptions(url=server.url, protocol="realtime")
         with BackendClient(config, on_event=told) as client:
             assert client.connect()
@@ -143,26 +117,20 @@ def test_one_that_leaves_before_the_turn_is_over_is_a_fault(caplog):
     assert "backend not usable: the backend closed the link" in caplog.text
 
 
-class BareEcho(WebSocketStranger):
+class BareEcho(SessionVoice):
     """A session stream as its owner sketched it: every frame comes back, and nothing else."""
-
-    path = "/ws/sessions/one"
-    garbage = ()
 
     def post(self, _path, _asked, _token):
         return 404, {"detail": "Not Found"}
 
-    def greet(self, line):
-        """Say nothing, now and ever."""
-
-    def hear(self, line, frame, _sound):
+    def hear(self, line, frame):
         line.send(frame)
 
 
 class Silent(BareEcho):
     """One that says nothing at all."""
 
-    def hear(self, line, frame, sound):
+    def hear(self, line, frame):
         """Take it."""
 
 

@@ -13,7 +13,7 @@ class Healthy:
 
 @pytest.fixture
 def orders(tmp_path):
-    mute = Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+    mute = Mute(tmp_path, None, wall=datetime.now)
     return ControlCommands(Healthy(), mute)
 
 
@@ -43,7 +43,7 @@ class Bus:
 
 def test_modules_are_switched_if_there_is_a_bus(orders, tmp_path):
     assert "error" in orders.answer("vision-off")
-    bus, mute = Bus(), Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+    bus, mute = Bus(), Mute(tmp_path, None, wall=datetime.now)
     on_a_bus = ControlCommands(Healthy(), mute, modules=bus)
     for word in ("vision-off", "action-on"):
         assert "error" not in on_a_bus.answer(word)
@@ -56,7 +56,7 @@ def test_modules_are_switched_if_there_is_a_bus(orders, tmp_path):
 
 def test_hush_is_passed_on(tmp_path):
     hushed = []
-    mute = Mute(tmp_path, None, on_change=lambda _muted: None, wall=datetime.now)
+    mute = Mute(tmp_path, None, wall=datetime.now)
     orders = ControlCommands(Healthy(), mute, on_hush=lambda: hushed.append("now"))
     assert orders.answer("hush") == {"muted_by": [], "stored": True}
     assert hushed == ["now"]

@@ -19,8 +19,8 @@ def end(verdict, code="", chunks=0, missing=0):
         (DONE, None, Heard.ALL, Unheard.NOTHING),
         (DONE, Playback(), Heard.ALL, Unheard.NOTHING),
         (SILENT, None, Heard.NONE, Unheard.NO_SPEECH),
-        (end(Verdict.DONE, missing=3), None, Heard.NONE, Unheard.SENTENCES_MISSING),
-        (end(Verdict.DONE, "", 2, 1), Playback(), Heard.PART, Unheard.SENTENCES_MISSING),
+        (end(Verdict.DONE, missing=3), None, Heard.NONE, Unheard.CHUNKS_MISSING),
+        (end(Verdict.DONE, "", 2, 1), Playback(), Heard.PART, Unheard.CHUNKS_MISSING),
         (
             DONE,
             Playback(audible=False, left_out=2, reason=Unheard.NOT_PLAYABLE),

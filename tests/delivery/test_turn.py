@@ -76,7 +76,7 @@ def audio(index):
 
 
 def missing(*indexes):
-    return Emit(events.SentencesMissing("t1", indexes))
+    return Emit(events.ChunksMissing("t1", indexes))
 
 
 def chunk(index, size=4):

@@ -14,7 +14,7 @@ from jarvis_ear.devices import capture as module
 from jarvis_ear.devices.capture import Capture, CaptureEvent, CaptureState, after
 from jarvis_ear.devices.sources import EndOfSound
 from jarvis_ear.errors import DeviceError, InputError, MicrophoneBusy, MicrophoneUnavailable
-from jarvis_ear.health.deaf_time import LossMark
+from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.hearing.events import MicrophoneFound, MicrophoneLost, MicrophoneSilent
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal import sound as kinds
@@ -78,7 +78,7 @@ class Run:
             on_block=self.ends.append,
             back_off_s=(0.001, 0.002),
             muted=muted,
-            losses=LossMark(folder, self.clock.monotonic),
+            losses=LossFile(folder, self.clock.monotonic),
             monotonic=self.clock.monotonic,
         )
 
@@ -543,7 +543,7 @@ def test_a_loss_that_began_before_a_restart_is_told_whole(run, tmp_path, caplog,
 
 def test_a_mute_ends_a_loss_for_the_next_ear_too(run, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
-    LossMark(tmp_path, FakeClock().monotonic).lasts(5)
+    LossFile(tmp_path, FakeClock().monotonic).lasts(5)
     going = run(FakeSource(), folder=tmp_path, muted=True)
     assert wait_until(lambda: going.capture.iterations > 1)
     going.source.give(block(0))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import requests
 
+from fakes.program import run as run_program
 from fakes.told import Told
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
@@ -34,14 +35,12 @@ CLIENTS = {
 
 
 def run(name, *arguments, folder=ROOT):
-    return subprocess.run(
+    return run_program(
         [sys.executable, ROOT / "examples" / f"{name}.py", *arguments],
         check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=folder,
         env=os.environ,
+        cwd=folder,
+        timeout=60,
     )
 
 

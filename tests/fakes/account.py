@@ -9,7 +9,7 @@ from typing import Any
 
 GRACE_S = 8.0
 """Committed while it was fresh, it may lie in the kernel of a server that is stopped for up to
-seven seconds, and runs when that goes on: nobody on this side can know or prevent it."""
+seven seconds, and runs when the server goes on: the ear cannot know or prevent that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Account:
 
     @property
     def clean(self) -> bool:
-        """Whether every promise was kept; doubt is allowed for one of a hundred (two in a few)."""
+        """Whether every sum is right; at most one in a hundred may be in doubt (or two in all)."""
         broken = self.repeated or self.torn or self.unaccounted or self.late or self.judged_twice
         return not broken and len(self.in_doubt) <= max(2, self.said // 100)
 

@@ -1,25 +1,21 @@
-"""An event bus that says what a test tells it to, over the plain websockets library."""
+"""An event bus that says what a test tells it to."""
 
 import json
-import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
+from websockets.sync.server import ServerConnection
+
+from fakes.websocket_server import SOON_S, WebSocketServer, refusal
+
+__all__ = ["SOON_S", "BusServer"]
 
 Message = dict[str, Any]
 
-SOON_S = 10.0
-"""A deadline for what takes milliseconds, on a machine with other work."""
 
-
-class BusServer:
+class BusServer(WebSocketServer):
     """Takes clients inside a ``with`` and remembers what each says. Asked by one test."""
 
     def __init__(
@@ -30,7 +26,7 @@ class BusServer:
         pongs: bool = True,
         reads: bool = True,
     ) -> None:
-        self._port = port
+        super().__init__(port=port)
         self._pongs = pongs
         self.refuse = refuse
         """What the next clients are answered instead of being let in."""
@@ -42,108 +38,53 @@ class BusServer:
         self.heard: list[Message] = []
         """Everything that was said but pings, in order."""
         self.pings = 0
-        self._clients: list[ServerConnection] = []
-        self._joined = 0
-        self._changed = threading.Condition()
-        self._server: Server
-        self._thread: threading.Thread
 
-    def __enter__(self) -> Self:
-        self._server = serve(self._talk, "127.0.0.1", self._port, process_request=self._admit)
-        self._port = self._server.socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="bus server")
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._server.shutdown()
-        self.hang_up()
-        self._thread.join(SOON_S)
+        super().__exit__()
 
     @property
     def url(self) -> str:
-        """Where it is."""
-        return f"ws://127.0.0.1:{self._port}"
+        return super().url.replace("http", "ws", 1)
 
     def say(self, frame: Message | str | bytes) -> None:
-        """Tell every client."""
-        told = json.dumps(frame) if isinstance(frame, dict) else frame
-        for client in list(self._clients):
-            client.send(told)
+        self.throw(json.dumps(frame) if isinstance(frame, dict) else frame)
 
     def order(self, *, enabled: bool) -> None:
-        """Tell every client that somebody switched the microphones."""
+        """Tell every client that the microphones were switched."""
         data = {"module": "audio", "enabled": enabled}
         self.say({"type": "module_status_changed", "data": data, "timestamp": "now"})
 
-    def hang_up(self) -> None:
-        """Close every connection."""
-        for client in list(self._clients):
-            client.close()
-
-    def drop(self) -> None:
-        """End every connection without a goodbye."""
-        for client in list(self._clients):
-            with suppress(OSError):  # it has left, and its thread has yet to say so
-                client.socket.shutdown(socket.SHUT_RDWR)
-
-    def wait(self, that: Callable[[], bool]) -> None:
-        """Wait until something is so, or fail."""
-        with self._changed:
-            came = self._changed.wait_for(that, SOON_S)
-            assert came, f"not within {SOON_S} s; heard {self.heard}"
-
     def wait_for_clients(self, joined: int) -> None:
-        """Wait until so many have come in, those included that have left."""
-        self.wait(lambda: self._joined >= joined)
+        """Wait until this many clients have come in, including those that have left."""
+        self.wait(lambda: self.joined >= joined)
 
     def wait_for_parted(self, number: int) -> None:
-        """Wait until so many have left."""
-        self.wait(lambda: self._joined - len(self._clients) >= number)
-
-    @property
-    def joined(self) -> int:
-        """How many have come in so far."""
-        return self._joined
+        """Wait until this many clients have left."""
+        self.wait(lambda: self.joined - len(self.lines) >= number)
 
     def of(self, kind: str) -> list[Message]:
         """Return the data of what was said with this type."""
         return [each.get("data", {}) for each in self.heard if each.get("type") == kind]
 
-    def _admit(self, _: ServerConnection, request: Request) -> Response | None:
-        with self._changed:
-            self.authorizations.append(request.headers.get("Authorization"))
-            self._changed.notify_all()
-        if self.refuse is None:
-            return None
-        return Response(self.refuse, "", type(request.headers)())
+    def admit(self, request: Request) -> Response | None:
+        """Let a client in, or refuse it as told."""
+        self.authorizations.append(request.headers.get("Authorization"))
+        return None if self.refuse is None else refusal(self.refuse)
 
-    def _talk(self, client: ServerConnection) -> None:
-        with self._changed:
-            self._clients.append(client)
-            self._joined += 1
-            self._changed.notify_all()
+    def greet(self, _line: ServerConnection) -> None:
+        """Say nothing, and read nothing if told so."""
         if not self.reads:
             self._over.wait()
-        with suppress(ConnectionClosed, OSError):
-            for frame in client:
-                self._hear(client, json.loads(frame))
-        with self._changed:
-            self._clients.remove(client)
-            self._changed.notify_all()
 
-    def _hear(self, client: ServerConnection, message: Message) -> None:
+    def hear(self, line: ServerConnection, frame: str | bytes) -> None:
+        """Remember what a client says, and answer its pings."""
+        message = json.loads(frame)
         is_ping = message.get("type") == "ping"
-        with self._changed:
+        with self.changed:
             self.pings += is_ping
             if not is_ping:
                 self.heard.append(message)
-            self._changed.notify_all()
+            self.changed.notify_all()
         if is_ping and self._pongs:
-            client.send(json.dumps({"type": "pong", "timestamp": "now"}))
+            line.send(json.dumps({"type": "pong", "timestamp": "now"}))

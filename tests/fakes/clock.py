@@ -10,11 +10,9 @@ class FakeClock:
         """Every sleep that was asked for."""
 
     def monotonic(self) -> float:
-        """Read the clock."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass, at once."""
         assert seconds >= 0, "time.sleep refuses negative numbers"
         self.sleeps.append(seconds)
         self.now += seconds

@@ -14,7 +14,7 @@ from typing import Any, Final
 from fakes import ear_program
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.utterance import Utterance
-from jarvis_ear.link.connection import Link
+from jarvis_ear.link.connection import BackendLink
 from jarvis_ear.link.socketio import SocketIoLink
 from jarvis_ear.link.websocket import WebSocketLink
 from jarvis_ear.paths import PrivateFolder
@@ -80,7 +80,7 @@ class Doom:
     def _around_sending(self, kind: Any) -> None:
         inner = kind.send
 
-        async def wrapped(link: Link, message: ToBackend) -> None:
+        async def wrapped(link: BackendLink, message: ToBackend) -> None:
             point = f"send {type(message).__name__}"
             self.at("before", point)
             await inner(link, message)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from fakes.told import Told
@@ -72,19 +71,13 @@ class EarProcess:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self.kill()
         if kind is None:
             assert self.lost == []
 
     @property
     def pid(self) -> int:
-        """Of the process."""
         assert self._process is not None
         return self._process.pid
 
@@ -103,7 +96,6 @@ class EarProcess:
             threading.Thread(target=read, args=(self._process,), daemon=True).start()
 
     def kill(self) -> None:
-        """SIGKILL."""
         if self._process is not None and self._process.stdin is not None:
             self._process.kill()
             self._process.wait(10)
@@ -111,7 +103,6 @@ class EarProcess:
                 self._process.stdin.close()
 
     def alive(self) -> bool:
-        """Whether it runs."""
         return self._process is not None and self._process.poll() is None
 
     def tell(self, **command: Any) -> None:
@@ -136,11 +127,9 @@ class EarProcess:
         return int(_status(self.pid, "VmRSS").split()[0])
 
     def threads(self) -> int:
-        """How many threads it has."""
         return int(_status(self.pid, "Threads"))
 
     def files(self) -> int:
-        """How many file descriptors it has open."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def _read(self, process: subprocess.Popen[str]) -> None:

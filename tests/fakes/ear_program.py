@@ -21,7 +21,6 @@ _LOCK = threading.Lock()
 
 
 def write(event: str, **values: Any) -> None:
-    """Say something to whoever started this process."""
     line = json.dumps({"event": event, "at": time.clock_gettime(time.CLOCK_BOOTTIME), **values})
     with _LOCK:
         sys.stdout.write(line + "\n")
@@ -58,7 +57,6 @@ def make_spool(run: Path, state: Path) -> DiskSpool:
 
 
 def obey(client: BackendClient, command: dict[str, Any]) -> None:
-    """Do what a line says."""
     match command.pop("do"):
         case "say":
             say(client, **command)

@@ -14,7 +14,7 @@ from jarvis_ear.audio.wav import pcm_to_wav
 
 
 class ScriptedEar:
-    """Understands ``text`` in everything. Lives on the loop of whoever uses it."""
+    """Understands ``text`` in everything. Lives on the loop of its user."""
 
     name = "scripted"
 
@@ -25,14 +25,13 @@ class ScriptedEar:
         self.heard: list[npt.NDArray[np.int16]] = []
         """Every sound it was given."""
         self.guess = ""
-        """What it understands of somebody who still speaks."""
+        """What it understands of unfinished speech."""
         self.closed = False
 
     async def prepare(self) -> None:
         """Nothing to load."""
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
-        """Remember, and answer from the script."""
         self.heard.append(pcm)
         if self.error:
             raise EngineError(self.error)
@@ -43,7 +42,6 @@ class ScriptedEar:
         return _ScriptedListening(self)
 
     async def aclose(self) -> None:
-        """Remember that it was closed."""
         self.closed = True
 
 
@@ -61,7 +59,7 @@ class _ScriptedListening:
 
 
 class ScriptedBrain:
-    """Answers with ``reply``, once it may. Lives on the loop of whoever uses it."""
+    """Answers with ``reply``, once it may. Lives on the loop of its user."""
 
     provider = "scripted"
 
@@ -73,14 +71,12 @@ class ScriptedBrain:
         self.closed = False
 
     async def answer(self, text: str) -> str:
-        """Remember, and answer from the script."""
         self.asked.append(text)
         if self.error:
             raise EngineError(self.error)
         return self.replies[min(len(self.asked), len(self.replies)) - 1]
 
     async def aclose(self) -> None:
-        """Remember that it was closed."""
         self.closed = True
 
 

@@ -31,7 +31,6 @@ def load(wire: str) -> list[Line]:
 
 
 def save(wire: str, lines: list[Line]) -> None:
-    """Write a recorded turn."""
     FOLDER.mkdir(exist_ok=True)
     text = "".join(json.dumps(_written(line)) + "\n" for line in lines)
     (FOLDER / f"{wire}.jsonl").write_text(text)

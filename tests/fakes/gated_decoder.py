@@ -19,7 +19,7 @@ NAME: Final = __name__
 
 
 def gated(path: Path) -> npt.NDArray[np.int16]:
-    """Sound that is understood when somebody has written into ``path`` and closed it."""
+    """Sound that is understood when ``path`` has been written and closed."""
     text = os.fsencode(path)
     return np.frombuffer(text + b"\0" * (len(text) % 2), "<i2")
 
@@ -30,7 +30,6 @@ def free(samples: int = 0) -> npt.NDArray[np.int16]:
 
 
 def main() -> None:
-    """Decode until standard input ends."""
     write_frame(sys.stdout.buffer, b"")
     while (sound := read_frame(sys.stdin.buffer)) is not None:
         path = sound.rstrip(b"\0")

@@ -27,9 +27,9 @@ class Kind(IntEnum):
     """What a stretch of written sound is, by the high part of its samples."""
 
     SILENCE = 0
-    """Nobody calls it speech."""
+    """No model calls it speech."""
     MURMUR = 1000
-    """Everybody calls it speech, but it is 16 dB quieter than a voice: the television."""
+    """Every model calls it speech, but it is 16 dB quieter than a voice: the television."""
     NOISE = 2000
     """Only the cheap listener calls it speech: a fan."""
     VOICE = 8000
@@ -67,7 +67,6 @@ class ScriptedSpeech:
         self.resets = 0
 
     def reset(self) -> None:
-        """Count the call."""
         self.resets += 1
 
     def probability(self, pcm: bytes, gain: float) -> float:

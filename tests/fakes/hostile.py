@@ -1,29 +1,27 @@
-"""Servers that nobody should have to talk to, one behaviour each, in a process of their own.
+"""Socket.IO servers that misbehave on the bare connection, one behaviour each.
 
 ``with Hostile("accept_only") as server: ...``. A port may be given, so that a good server can take
 its place afterwards. All but ``accept_only`` and ``reset_at_once`` accept the login.
 """
 
-import asyncio
 import itertools
 import json
 import socket
 import struct
-import subprocess
-import sys
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
-from aiohttp import WSMsgType, web
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection
 
-from fakes.voice_server import free_port, wait_until
+from fakes.websocket_server import WebSocketServer, refusal
 
-OPEN = '0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":10000}'
-CONNECTED = '40/voice,{"sid":"y"}'
-GREETING = '42/voice,["voice:listening",{}]'
+OPEN: Final = '0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":10000}'
+CONNECTED: Final = '40/voice,{"sid":"y"}'
+GREETING: Final = '42/voice,["voice:listening",{}]'
 
-HANDSHAKES: dict[str, Sequence[str]] = {
+HANDSHAKES: Final[dict[str, Sequence[str]]] = {
     "mute_after_upgrade": (),
     "open_only": (OPEN,),
     "junk_open": ("0{",),
@@ -34,7 +32,7 @@ HANDSHAKES: dict[str, Sequence[str]] = {
 }
 """What is said after the upgrade; then nothing any more."""
 
-STATUSES: dict[str, tuple[int, str]] = {
+STATUSES: Final = {
     "html_200": (200, "<html>Welcome to your router</html>"),
     "status_302": (302, ""),
     "status_429": (429, "slow down"),
@@ -42,7 +40,7 @@ STATUSES: dict[str, tuple[int, str]] = {
 }
 """What the connection is answered with instead of an upgrade."""
 
-FRAMES: tuple[str, ...] = (
+FRAMES: Final = (
     "",
     " ",
     "x",
@@ -85,150 +83,67 @@ FRAMES: tuple[str, ...] = (
 """Malformed and unwanted frames: `frames` says the next of them in every turn."""
 
 
-class Hostile:
-    """One such server. Used by one test; its methods wait, within a deadline."""
+class Hostile(WebSocketServer):
+    """One such server."""
 
-    def __init__(self, behaviour: str, port: int | None = None) -> None:
-        self._behaviour = behaviour
-        self.port = free_port() if port is None else port
-        self._process: subprocess.Popen[str] | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "fakes.hostile", self._behaviour, str(self.port)],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=_tests(),
-        )
-        wait_until(lambda: self._line() == "ready")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._process is not None and self._process.stdout is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process.stdout.close()
-
-    def _line(self) -> str:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-
-def _tests() -> str:
-    return __file__.rpartition("/fakes/")[0]
-
-
-async def _login(_request: web.Request) -> web.Response:
-    return web.json_response({"token": "canary", "expiresIn": "7d"})
-
-
-class _Program:
-    """The server itself."""
-
-    def __init__(self, behaviour: str) -> None:
+    def __init__(self, behaviour: str, port: int = 0) -> None:
+        super().__init__(port=port)
         self._behaviour = behaviour
         self._frames = itertools.cycle(FRAMES)
 
-    async def socket_io(self, request: web.Request) -> web.StreamResponse:
-        if self._behaviour in STATUSES:
-            status, text = STATUSES[self._behaviour]
-            moved = {"Location": "/elsewhere"} if status == 302 else {}
-            return web.Response(status=status, text=text, headers=moved)
-        stream = web.WebSocketResponse()
-        await stream.prepare(request)
-        if self._behaviour in HANDSHAKES:
-            for text in HANDSHAKES[self._behaviour]:
-                await stream.send_str(text)
-            await _listen(stream)
-        elif self._behaviour == "close_before_open":
-            await stream.close()
+    def accept(self, connection: socket.socket) -> bool:
+        """Speak HTTP, unless the behaviour is to say nothing at all."""
+        if self._behaviour == "reset_at_once":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+            return False
+        if self._behaviour == "accept_only":
+            with suppress(OSError):
+                while connection.recv(4096):
+                    pass
+            return False
+        return True
+
+    def admit(self, _request: Request) -> Response | None:
+        """Answer with the status of the behaviour, or upgrade."""
+        if self._behaviour not in STATUSES:
+            return None
+        status, body = STATUSES[self._behaviour]
+        return refusal(status, body, **({"Location": "/elsewhere"} if status == 302 else {}))
+
+    def post(self, _path: str, _asked: Any, _token: str | None) -> tuple[int, Any]:
+        return 200, {"token": "canary", "expiresIn": "7d"}
+
+    def greet(self, line: ServerConnection) -> None:
+        """Say what the behaviour begins with."""
+        for text in HANDSHAKES.get(self._behaviour, ()):
+            line.send(text)
+        if self._behaviour == "close_before_open":
+            line.close()
         elif self._behaviour == "frames":
-            await self._converse(stream)
-        return stream
+            line.send(OPEN)
+            line.recv()  # its CONNECT
+            line.send(CONNECTED)
+            line.send(GREETING)
 
-    async def _converse(self, stream: web.WebSocketResponse) -> None:
-        """Be a good server that says one strange thing in every turn."""
-        await stream.send_str(OPEN)
-        await stream.receive()  # its CONNECT
-        await stream.send_str(CONNECTED)
-        await stream.send_str(GREETING)
-        async for message in stream:
-            if message.type is not WSMsgType.TEXT or not message.data.startswith("42/voice,"):
-                continue
-            event, payload = json.loads(message.data.removeprefix("42/voice,"))
+    def hear(self, line: ServerConnection, frame: str | bytes) -> None:
+        """With ``frames``, be a good server that says one strange thing in every turn."""
+        if self._behaviour == "frames" and str(frame).startswith("42/voice,"):
+            event, payload = json.loads(str(frame).removeprefix("42/voice,"))
             for answer in self._answers(event, {"agentId": payload["agentId"]}):
-                await stream.send_str(answer)
+                line.send(answer)
 
-    def _answers(self, event: str, agent_id: dict[str, Any]) -> list[str]:
-        if event == "voice:ping":
-            return [_event("pong", agent_id)]
-        if event == "voice:audio_start":
-            return [_event("listening", agent_id)]
-        if event == "voice:audio_end":
-            return [
-                _event("processing", {}),
-                next(self._frames),
-                _event("tts_done", {"totalChunks": 0}),
-            ]
-        return []
+    def _answers(self, event: str, agent_id: dict[str, Any]) -> Iterator[str]:
+        match event:
+            case "voice:ping":
+                yield _event("pong", agent_id)
+            case "voice:audio_start":
+                yield _event("listening", agent_id)
+            case "voice:audio_end":
+                yield _event("processing", {})
+                yield next(self._frames)
+                yield _event("tts_done", {"totalChunks": 0})
 
 
 def _event(name: str, payload: dict[str, Any]) -> str:
     return f"42/voice,{json.dumps([f'voice:{name}', payload])}"
-
-
-async def _listen(stream: web.WebSocketResponse) -> None:
-    async for _ in stream:
-        pass
-
-
-async def _serve_http(behaviour: str, port: int) -> None:
-    program = _Program(behaviour)
-    app = web.Application()
-    app.router.add_post("/api/auth/login", _login)
-    app.router.add_get("/socket.io/", program.socket_io)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-
-
-async def _serve_nothing(port: int) -> None:
-    async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await writer.wait_closed()
-
-    await asyncio.start_server(hold, "127.0.0.1", port)
-
-
-async def _serve_resets(port: int) -> None:
-    async def reset(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        opened = writer.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.close()
-
-    await asyncio.start_server(reset, "127.0.0.1", port)
-
-
-async def _main(behaviour: str, port: int) -> None:
-    if behaviour == "accept_only":
-        await _serve_nothing(port)
-    elif behaviour == "reset_at_once":
-        await _serve_resets(port)
-    else:
-        await _serve_http(behaviour, port)
-    print("ready", flush=True)  # noqa: T201 - whoever started it waits for this
-    await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], int(sys.argv[2])))

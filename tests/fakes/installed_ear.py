@@ -78,7 +78,6 @@ class InstalledEar:
             shutil.copy(lock, checkout)
 
     def with_card(self) -> None:
-        """Give the ear its sound card."""
         self.drop_in("jarvis-ear", f"Environment=ALSA_CONFIG_PATH={CARD}/asound.conf")
 
     def drop_in(self, service: str, *lines: str) -> None:
@@ -121,7 +120,6 @@ class InstalledEar:
         return name
 
     def show(self, *properties: str, service: str = "jarvis-ear") -> dict[str, str]:
-        """Return properties of a unit."""
         said = self.box.run("systemctl", "show", service, f"--property={','.join(properties)}")
         return dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
 
@@ -136,8 +134,8 @@ class InstalledEar:
         said = self.box.run("journalctl", "-u", service, "-o", "json", "--no-pager", *matches)
         return [json.loads(line) for line in said.stdout.splitlines()]
 
-    def story(self, service: str = "jarvis-ear") -> str:
-        """Return the journal as text, for whoever has to find out why a test failed."""
+    def log_text(self, service: str = "jarvis-ear") -> str:
+        """Return the journal as text, to find out why a test failed."""
         return self.box.run("journalctl", "-u", service, "--no-pager", "-n", "500").stdout
 
     def hears(self) -> bool:
@@ -149,4 +147,4 @@ class InstalledEar:
         try:
             wait_for(self.hears, "the ear hears", deadline_s)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.story()}") from error
+            raise AssertionError(f"{error}\n{self.log_text()}") from error

@@ -73,7 +73,6 @@ class Journald:
         self._process.stdout.close()
 
     def popen(self, command: list[str]) -> "subprocess.Popen[str]":
-        """Start a program inside."""
         return subprocess.Popen(
             ["nsenter", f"--target={self._process.pid}", "--mount", *command],
             stdin=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jarvis_ear import __main__ as program
-from jarvis_ear import cli
+from jarvis_ear import cli, components
 from jarvis_ear.devices.models import OpenWakeWord
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.link.sender import Sender
@@ -20,12 +20,15 @@ from jarvis_ear.link.sender import Sender
 LEVERS: Final = "LEVERS"
 """The variable that names the folder."""
 
+HASTY_S: Final = 2.0
+"""Seconds after which a part counts as hung, when the lever ``hasty`` is pulled at the start."""
+
 PAUSE_S: Final = 0.02
 """How often a part that hangs looks whether its lever is still there."""
 
 
 def is_pulled(lever: str) -> bool:
-    """Whether somebody has pulled this lever."""
+    """Whether this lever is pulled."""
     return Path(os.environ[LEVERS], lever).exists()
 
 
@@ -76,10 +79,11 @@ def senseless(inner: Callable[..., Any]) -> Any:
 
 
 def main() -> int:
-    """Run the ear."""
-    wrap(EarThread, "_turn_over", hanging("ear"))
+    if is_pulled("hasty"):
+        components.HANGS_S = HASTY_S  # type: ignore[misc]  # the product's is final
+    wrap(EarThread, "_process", hanging("ear"))
     wrap(Sender, "wake", hanging("network"))
-    wrap(Sender, "_look_at_everything", hanging("network"))
+    wrap(Sender, "_step", hanging("network"))
     wrap(OpenWakeWord, "score", senseless)
     wrap(OpenWakeWord, "__init__", hanging("load"))
     wrap(socket, "getaddrinfo", unresolved)

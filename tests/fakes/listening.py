@@ -7,7 +7,6 @@ daemon on a microphone that keeps to the clock. What is lost shows in ``lost``.
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Final, Self
 
 from fakes.hearing import Kind, ScriptedEar, written
@@ -28,7 +27,7 @@ PIECE: Final = 640
 class ClockedMicrophone:
     """A live ``Source``: has sound as time goes by. For the capture thread.
 
-    What nobody fetches is lost. ``watch`` is called with every piece.
+    Sound that is not fetched is lost. ``watch`` is called with every piece.
     """
 
     live = True
@@ -41,14 +40,12 @@ class ClockedMicrophone:
         self._began = 0.0
         self._next = 0
         self.lost = 0
-        """Samples that nobody fetched."""
+        """Samples that were not fetched."""
 
     def open(self) -> None:
-        """Begin to hear."""
         self._began = time.monotonic()
 
     def read(self) -> Block | None:
-        """Wait for a piece."""
         heard = int((time.monotonic() - self._began) * SAMPLE_RATE)
         missing = self._next + PIECE - heard
         if missing > 0:
@@ -102,12 +99,7 @@ class Listening:
         self._capture.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._capture.stop()
         self._ear.__exit__()
         assert self._failures == []
@@ -127,7 +119,6 @@ class Listening:
 
     @property
     def frames(self) -> int:
-        """How much it has heard."""
         return self._ear.frames
 
     def _watch(self) -> None:

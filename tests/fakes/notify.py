@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 SOON_S: Final = 20.0
@@ -44,19 +43,18 @@ class NotifySocket:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._thread.join(SOON_S)
         self._socket.close()
 
     @property
+    def environment(self) -> dict[str, str]:
+        """Environment of a service whose manager this is."""
+        return {"NOTIFY_SOCKET": self.address, "INVOCATION_ID": "0123456789abcdef" * 2}
+
+    @property
     def messages(self) -> list[Message]:
-        """Everything so far."""
         with self._changed:
             return list(self._messages)
 

@@ -1,4 +1,4 @@
-"""Utterances that carry a number in their sound, so that whoever runs one can say which it was."""
+"""Utterances whose sound is a number, so that a server can tell which one it ran."""
 
 import struct
 

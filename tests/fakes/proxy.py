@@ -1,7 +1,7 @@
 """A TCP proxy that fails the way networks fail.
 
 ``with Proxy(server.port) as proxy: ...`` forwards ``proxy.port`` to the server, until it is told
-to ``hold`` (nothing gets through, nobody is told), to ``trickle``, to ``reset`` or to ``refuse``.
+to ``hold`` (nothing gets through, silently), to ``trickle``, to ``reset`` or to ``refuse``.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import socket
 import struct
 import threading
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -40,7 +39,6 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """What a client connects to."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -48,12 +46,7 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(5)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
@@ -61,7 +54,7 @@ class Proxy:
         self._loop.close()
 
     def hold(self) -> None:
-        """Let nothing through, and tell nobody: a cable was pulled."""
+        """Let nothing through, without an error: a pulled cable."""
         self._open.clear()
 
     def hold_after(self, marker: bytes) -> None:
@@ -73,7 +66,7 @@ class Proxy:
         self._open.set()
 
     def trickle(self, bytes_per_s: float | None) -> None:
-        """Let so few bytes a second go up, on each connection. None: as many as there are."""
+        """Limit the bytes per second that go up on each connection; None: no limit."""
         self._rate = bytes_per_s
 
     def reset(self) -> None:
@@ -120,7 +113,7 @@ class Proxy:
             await self._loop.sock_connect(server, ("127.0.0.1", self._server_port))
             await self._forward(client, server)
         except OSError:
-            pass  # nobody listens there: the client sees a reset
+            pass  # nothing listens there: the client sees a reset
         finally:
             _reset(client)
             _reset(server)

@@ -4,16 +4,16 @@ What the client said in the recording is a cue: when the client says something o
 answered by what followed. A cue that comes once more (a ping) is answered once more.
 """
 
-import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
-import socketio
-from aiohttp import WSMessage, web
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection
 
 from fakes.exchange import Line, load
-from fakes.peer import serving
+from fakes.socketio_voice import SocketIoVoice
+from fakes.voice_script import Emit
+from fakes.websocket_server import WebSocketServer, refusal
 
 PATHS: Final = {
     "voice_ws": "/ws/voice",
@@ -22,8 +22,6 @@ PATHS: Final = {
     "realtime_wav": "/ws/realtime",
 }
 TOKEN: Final = "recorded"
-
-Say = Callable[[Any], Awaitable[None]]
 
 
 class Prompter:
@@ -67,75 +65,67 @@ def kind_of(said: Any) -> str:
     return "nonsense"
 
 
-class RecordedServer:
-    """Plays the server of one recording, on the loop of the test."""
+class RecordedWebSocket(WebSocketServer):
+    """Plays the server of the recording of one of the bare WebSocket wires."""
 
     def __init__(self, wire: str) -> None:
-        self._wire = wire
+        super().__init__()
+        self._path = PATHS[wire]
         self._prompter = Prompter(load(wire))
-        self._say: Say
 
-    @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        """Serve; gives the address."""
-        app = web.Application()
-        app.router.add_post("/api/auth/login", _login)
-        app.router.add_post("/api/sessions", _announce)
-        app.router.add_post("/api/sessions/recorded/stop", _announce)
-        if self._wire == "voice_socketio":
-            self._attach(app)
-        else:
-            app.router.add_get(PATHS[self._wire], self._socket)
-        async with serving(app) as url:
-            yield url
+    def admit(self, request: Request) -> Response | None:
+        """Let in who asks for the path of the recording."""
+        return None if request.path == self._path else refusal(404)
 
-    async def say_the_rest(self) -> None:
-        """Say what no cue has come for."""
-        for said in self._prompter.rest():
-            await self._say(said)
+    def post(self, _path: str, _asked: Any, _token: str | None) -> tuple[int, Any]:
+        """Answer a login, or announce the session."""
+        return 201, {"id": "recorded", "token": TOKEN}
 
-    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(protocols=(TOKEN,))
-        await socket.prepare(request)
-
-        async def say(said: Any) -> None:
-            await (socket.send_bytes(said) if isinstance(said, bytes) else socket.send_json(said))
-
-        self._say = say
+    def greet(self, line: ServerConnection) -> None:
+        """Say what the recording begins with."""
         for said in self._prompter.greeting:
-            await say(said)
-        async for message in socket:
-            for said in self._prompter.answers(_read(message)):
-                await say(said)
-        return socket
+            line.send(_frame(said))
 
-    def _attach(self, app: web.Application) -> None:
-        server: Any = socketio.AsyncServer(async_mode="aiohttp")
-        server.attach(app)
+    def hear(self, line: ServerConnection, frame: str | bytes) -> None:
+        said = frame if isinstance(frame, bytes) else json.loads(frame)
+        for answer in self._prompter.answers(said):
+            line.send(_frame(answer))
 
-        async def say(said: Any) -> None:
-            await server.emit(*said, namespace="/voice")
-
-        async def hear(event: str, _sid: str, payload: Any) -> None:
-            for said in self._prompter.answers([event, payload]):
-                await say(said)
-
-        self._say = say
-        server.on("connect", _let_in, namespace="/voice")
-        server.on("*", hear, namespace="/voice")
+    def say_the_rest(self) -> None:
+        for said in self._prompter.rest():
+            self.throw(_frame(said))
 
 
-def _read(message: WSMessage) -> Any:
-    return message.data if isinstance(message.data, bytes) else json.loads(message.data)
+class RecordedSocketIo(SocketIoVoice):
+    """Plays the server of the recording of Socket.IO; it has no login and no greeting."""
+
+    greets = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._prompter = Prompter(load("voice_socketio"))
+
+    def admits(self, _auth: object) -> bool:
+        return True
+
+    async def hear(self, sid: str, event: str, payload: Any) -> None:
+        for said in self._prompter.answers([f"voice:{event}", payload]):
+            await self._emit(sid, _event(said))
+
+    def say_the_rest(self) -> None:
+        for said in self._prompter.rest():
+            self.throw(_event(said))
 
 
-async def _login(_request: web.Request) -> web.Response:
-    return web.json_response({"token": TOKEN})
+def recorded_server(wire: str) -> RecordedWebSocket | RecordedSocketIo:
+    """Make the server of one recording; it serves inside a ``with``."""
+    return RecordedSocketIo() if wire == "voice_socketio" else RecordedWebSocket(wire)
 
 
-async def _announce(_request: web.Request) -> web.Response:
-    return web.json_response({"id": "recorded"}, status=201)
+def _frame(said: Any) -> str | bytes:
+    return said if isinstance(said, bytes) else json.dumps(said)
 
 
-def _let_in(_sid: str, _environ: object, _auth: object) -> None:
-    """Ask for nothing."""
+def _event(said: Any) -> Emit:
+    event, payload = said
+    return Emit(event.removeprefix("voice:"), payload)

@@ -19,11 +19,14 @@ Pcm = npt.NDArray[np.int16]
 
 DATA: Final = Path(__file__).parents[1] / "data"
 
+QUESTION: Final = "hey-jarvis-what-time-is-it"
+"""The wake word and a question."""
+
 FLOOR_RMS: Final = 8.0
 """-72 dBFS: the noise of a quiet room and a decent microphone."""
 
 COMMAND_STARTS_MS: Final = {
-    "hey-jarvis-what-time-is-it": 1989,
+    QUESTION: 1989,
     "one-breath-slt": 857,
     "light-rms": 872,
     "timer-awb": 1099,
@@ -72,13 +75,13 @@ def spoken(pcm: Pcm) -> tuple[int, int]:
 
 @functools.cache
 def wake_model() -> OpenWakeWord:
-    """Load the wake model once for all tests; whoever uses it resets it first."""
+    """Load the wake model once for all tests; each user resets it first."""
     return OpenWakeWord()
 
 
 @functools.cache
 def speech_model() -> Silero:
-    """Load the speech model once for all tests; whoever uses it resets it first."""
+    """Load the speech model once for all tests; each user resets it first."""
     return Silero()
 
 

@@ -10,19 +10,36 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
+from fakes.notify import NotifySocket
+from fakes.program import run
+from fakes.recordings import Pcm
+from fakes.vmic import vmic
+from fakes.voice_service import Switches
 from jarvis_ear.control.client import ask
 
 SOON_S: Final = 20.0
 """A deadline for things that take a second or two, on a machine with other work."""
 
+TESTS: Final = Path(__file__).parents[1]
+PATH: Final = os.pathsep.join(filter(None, sys.path))
+LEVERED: Final = "fakes.levered_ear"
+"""The ear with levers, which are files in its folder."""
+
+
+def run_verb(
+    environment: Mapping[str, str], *words: str, check: bool = True
+) -> "subprocess.CompletedProcess[str]":
+    """Run ``jarvis-ear`` with these words until it ends."""
+    command = [sys.executable, "-m", "jarvis_ear", *words]
+    return run(command, check=check, env=environment)
+
 
 class RunningEar:
     """Starts the ear inside a ``with``, with folders of its own, and ends it. For one thread.
 
-    ``story`` holds every line of the log so far.
+    ``log`` holds every line of the log so far.
     """
 
     def __init__(
@@ -40,12 +57,14 @@ class RunningEar:
         self._runtime.mkdir(parents=True, exist_ok=True)
         self._environment = {
             **environment,
+            "LEVERS": str(folder),
+            "PYTHONPATH": os.pathsep.join((str(TESTS), environment.get("PYTHONPATH", PATH))),
             "STATE_DIRECTORY": str(self._state),
             "RUNTIME_DIRECTORY": str(self._runtime),
         }
         self._options = options
         self._lines: queue.Queue[str] = queue.Queue()
-        self.story: list[str] = []
+        self.log: list[str] = []
         self._process: subprocess.Popen[str]
 
     @property
@@ -55,7 +74,6 @@ class RunningEar:
 
     @property
     def pid(self) -> int:
-        """Its process."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -71,12 +89,7 @@ class RunningEar:
         self._reader.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -88,11 +101,9 @@ class RunningEar:
         self._drain()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
         self._process.send_signal(number)
 
     def wait_ended(self, within_s: float = SOON_S) -> int:
-        """Wait for its end, and return its exit status."""
         return self._process.wait(within_s)
 
     def kill(self) -> None:
@@ -108,14 +119,14 @@ class RunningEar:
                 line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"no line with {words} in:\n{self.told()}") from None
-            self.story.append(line)
+            self.log.append(line)
             if any(word in line for word in words):
                 return line
 
     def told(self) -> str:
         """Everything the log says so far."""
         self._drain()
-        return "".join(self.story)
+        return "".join(self.log)
 
     def ask(self, word: str) -> dict[str, Any]:
         """Send one word to its control socket, and wait for it to have one."""
@@ -129,6 +140,18 @@ class RunningEar:
         self.wait_until(has_answered)
         return answers[0]
 
+    def status(self) -> dict[str, Any]:
+        return self.ask("status")
+
+    def wait_hearing(self, within_s: float = SOON_S) -> float:
+        return self.wait_until(lambda: bool(self.status()["hearing"]), within_s)
+
+    def wait_deaf(self, within_s: float = SOON_S) -> float:
+        return self.wait_until(lambda: bool(self.status()["state"] == "deaf"), within_s)
+
+    def wait_connected(self, within_s: float = SOON_S) -> float:
+        return self.wait_until(lambda: bool(self.status()["connected"]), within_s)
+
     def wait_until(self, happens: Callable[[], bool], within_s: float = SOON_S) -> float:
         """Poll what no line tells of; return how many seconds it took."""
         began, pause = time.monotonic(), threading.Event()
@@ -138,6 +161,11 @@ class RunningEar:
             assert self._process.poll() is None, f"the ear has ended:\n{self.told()}"
             pause.wait(0.02)
         return time.monotonic() - began
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass, as long as the ear runs."""
+        until = time.monotonic() + seconds
+        self.wait_until(lambda: time.monotonic() >= until, seconds + SOON_S)
 
     def pids(self) -> list[int]:
         """Return its process and those that it has started."""
@@ -171,7 +199,31 @@ class RunningEar:
 
     def _drain(self) -> None:
         while not self._lines.empty():
-            self.story.append(self._lines.get())
+            self.log.append(self._lines.get())
+
+
+class EarService:
+    """A levered ear that runs as a service on a virtual card, inside a ``with``."""
+
+    def __init__(self, folder: Path, sound: Pcm, *options: str, **environment: str) -> None:
+        self.card = vmic(folder, sound)
+        self.manager = NotifySocket(folder)
+        told = {"JARVIS_PASSWORD": Switches().password, **environment}
+        surroundings = {**self.card.environment, **self.manager.environment, **told}
+        self.ear = RunningEar(folder, surroundings, *options, program=LEVERED)
+
+    def __enter__(self) -> Self:
+        self.manager.__enter__()
+        self.ear.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ear.__exit__()
+        self.manager.__exit__()
+
+    def until(self, status: str) -> None:
+        """Wait until the service manager is told this."""
+        self.manager.wait_for("STATUS", status)
 
 
 def _text(path: Path) -> str:

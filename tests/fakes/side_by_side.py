@@ -3,7 +3,6 @@
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
 Case = TypeVar("Case", bound=Hashable)
@@ -35,14 +34,8 @@ class SideBySide(Generic[Case, Outcome]):
             self._outcomes[case] = self._pool.submit(scenario, folder)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
     def outcome(self, case: Case) -> Outcome:
-        """Wait for the end of one scenario."""
         return self._outcomes[case].result(DEADLINE_S)

@@ -7,7 +7,7 @@ from typing import Final
 from jarvis_ear.audio.frames import Block
 
 WAIT_S: Final = 0.02
-"""A read waits so long, like a real source's, but shorter."""
+"""Seconds that a read waits: less than in a real source."""
 
 
 class FakeSource:
@@ -40,7 +40,6 @@ class FakeSource:
             self._sound.put(one)
 
     def open(self) -> None:
-        """Open, or refuse."""
         self.opened += 1
         if not self.refusals.empty():
             raise self.refusals.get()
@@ -66,7 +65,6 @@ class FakeSource:
         self.interrupted += 1
 
     def close(self) -> None:
-        """Close, or fail to."""
         self.closed += 1
         if self.close_error is not None:
             raise self.close_error

@@ -31,7 +31,7 @@ class FakeSwitch:
             listener(self.by)
 
     def wait_for_orders(self, number: int, within_s: float = 10.0) -> None:
-        """Wait until it was told so often, or fail."""
+        """Wait for this many orders, or fail."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self.orders) >= number, within_s)
             assert came, f"only {self.orders} within {within_s} s"

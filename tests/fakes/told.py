@@ -48,5 +48,4 @@ class Told:
             return found()[number - 1]
 
     def end_of(self, turn_id: str, within_s: float = 10.0) -> Finished:
-        """Wait for the verdict of a turn."""
         return self.wait(Finished, that=lambda end: end.turn_id == turn_id, within_s=within_s)

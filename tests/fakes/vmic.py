@@ -1,7 +1,7 @@
 """A virtual sound card: ``vmic.c`` built into a folder of the test, and the levers to work it.
 
-PortAudio reads ``ALSA_CONFIG_PATH`` when it is initialised, so whoever shall see the card has to be
-a new process that gets ``card.environment``.
+PortAudio reads ``ALSA_CONFIG_PATH`` when it is initialised, so only a new process with
+``card.environment`` sees the card.
 """
 
 import os
@@ -43,7 +43,7 @@ class VirtualCard:
         return self.folder / "played.raw"
 
     def unplug(self) -> None:
-        """Pull the card: streams fail, and nobody finds it any more."""
+        """Pull the card: streams fail, and it is no longer listed."""
         self._turn("gone")
 
     def stall(self) -> None:
@@ -55,7 +55,7 @@ class VirtualCard:
         self._turn("xrun")
 
     def occupy(self) -> None:
-        """Let somebody else use the card: it cannot be opened any more."""
+        """Let another program use the card: it cannot be opened."""
         self._turn("busy")
 
     def mute(self) -> None:
@@ -63,7 +63,6 @@ class VirtualCard:
         self._turn("mute")
 
     def plug(self) -> None:
-        """Let everything work again."""
         (self.folder / "state").unlink(missing_ok=True)
 
     def renumber(self) -> None:
@@ -120,17 +119,8 @@ def vmic(
     library = folder / "libasound_module_pcm_vmic.so"
     subprocess.run(
         [
-            "gcc",
-            "-shared",
-            "-fPIC",
-            "-DPIC",
-            "-O1",
-            "-Wall",
-            "-Werror",
-            "-o",
-            library,
-            SOURCE,
-            "-lasound",
+            *("gcc", "-shared", "-fPIC", "-DPIC", "-O1", "-Wall", "-Werror"),
+            *("-o", library, SOURCE, "-lasound"),
         ],
         check=True,
     )

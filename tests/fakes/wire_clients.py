@@ -1,22 +1,21 @@
 """One client for each wire, made of other people's libraries and of none of our own code."""
 
 import base64
-import io
 import json
 import socket
 import time
-import wave
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, ClassVar, Final, Self, TypeAlias
 
 import requests
 import socketio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+
+from fakes.voice_script import pcm_of, wav
 
 SOON_S: Final = 15.0
 """A deadline for what takes a second or two, on a machine with other work."""
@@ -62,9 +61,10 @@ Heard: TypeAlias = Transcript | Sound | Trouble | Word
 
 
 class WireClient(ABC):
-    """One connection, inside a ``with``. For one thread."""
+    """One connection by the plain websockets library, inside a ``with``. For one thread."""
 
     name: ClassVar[str]
+    path: ClassVar[str]
     garbage: ClassVar[Sequence[Any]]
     """What no client of this wire should send."""
 
@@ -78,49 +78,96 @@ class WireClient(ABC):
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    @abstractmethod
     def open(self) -> None:
         """Connect, or raise Refused."""
+        try:
+            self._line = self.dial()
+        except InvalidStatus as error:
+            raise Refused(str(error)) from error
 
-    @abstractmethod
+    def dial(self) -> ClientConnection:
+        return self.socket(self.path, additional_headers=self.shown())
+
+    def shown(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    def socket(self, path: str, **options: Any) -> ClientConnection:
+        url = self.url.replace("http", "ws", 1) + path
+        origin: Any = self.origin
+        line: ClientConnection = connect(
+            url, origin=origin, open_timeout=SOON_S, close_timeout=1, **options
+        ).__enter__()
+        return line
+
     def close(self) -> None:
-        """Leave politely."""
+        self._line.close()
 
-    @abstractmethod
     def drop(self) -> None:
-        """Be gone without a goodbye."""
+        """End the connection without a closing handshake."""
+        self._line.socket.shutdown(socket.SHUT_RDWR)
+
+    def hear(self) -> Heard:
+        """Return what comes next, or raise Gone."""
+        frame = self.receive()
+        return Sound(self.pcm(frame)) if isinstance(frame, bytes) else self.read(json.loads(frame))
+
+    def pcm(self, frame: bytes) -> bytes:
+        """Return the samples of a binary frame."""
+        return frame
+
+    def receive(self) -> str | bytes:
+        """Return the next frame, or raise Gone."""
+        try:
+            return self._line.recv(SOON_S)
+        except ConnectionClosed as error:
+            raise Gone from error
+
+    def read(self, said: dict[str, Any]) -> Heard:
+        match said["type"]:
+            case "transcript":
+                return Transcript(said["text"])
+            case "error":
+                return Trouble()
+        return Word(said["type"])
+
+    def send(self, frame: str | bytes) -> None:
+        """Send a frame, or raise Gone."""
+        try:
+            self._line.send(frame)
+        except ConnectionClosed as error:
+            raise Gone from error
+
+    def say(self, **said: Any) -> None:
+        self.send(json.dumps(said))
+
+    def throw(self, thing: Any) -> None:
+        """Send any message."""
+        self.send(thing)
+
+    def oversize(self, size: int) -> None:
+        """Send one message of ``size`` bytes."""
+        with suppress(Gone):  # as it should be: hear() raises it
+            self.send(bytes(size))
 
     @abstractmethod
     def begin(self, pcm: bytes) -> None:
-        """Begin an utterance, with this sound."""
+        """Begin an utterance with this sound."""
 
     @abstractmethod
     def end(self) -> None:
-        """Close the utterance."""
-
-    @abstractmethod
-    def hear(self) -> Heard:
-        """Return what comes next, or raise Gone."""
+        """End the utterance."""
 
     @abstractmethod
     def fence(self) -> None:
         """Return when the server has dealt with everything so far, or raise Gone."""
 
-    @abstractmethod
-    def throw(self, thing: Any) -> None:
-        """Send what this wire has no use for."""
-
-    @abstractmethod
-    def oversize(self, size: int) -> None:
-        """Send one message of so many bytes."""
+    def skip_to(self, kind: str) -> None:
+        """Return when the server has said one word."""
+        while self.hear() != Word(kind):
+            pass
 
     def utter(self, pcm: bytes) -> None:
         """Say something whole."""
@@ -157,13 +204,12 @@ class WireClient(ABC):
 
 
 def log_in(url: str) -> str:
-    """Return a good token."""
     answer = requests.post(f"{url}/api/auth/login", json={"password": PASSWORD}, timeout=SOON_S)
     return str(answer.json()["token"])
 
 
 class SocketIoClient(WireClient):
-    """Wire 3, by python-socketio's simple client."""
+    """Wire 3, by python-socketio's simple client instead."""
 
     name = "socketio"
     garbage: ClassVar[Sequence[Any]] = (
@@ -174,7 +220,6 @@ class SocketIoClient(WireClient):
     )
 
     def open(self) -> None:
-        """Connect, or raise Refused."""
         extra = {} if self.origin is None else {"origin": self.origin}
         self._client = socketio.SimpleClient(reconnection=False, websocket_extra_options=extra)
         try:
@@ -189,25 +234,20 @@ class SocketIoClient(WireClient):
             raise Refused(str(error)) from error
 
     def close(self) -> None:
-        """Leave politely."""
         self._client.disconnect()
 
     def drop(self) -> None:
-        """Be gone without a goodbye."""
         self._client.client.eio.ws.sock.shutdown(socket.SHUT_RDWR)
 
     def begin(self, pcm: bytes) -> None:
-        """Begin an utterance, with this sound."""
         self._client.emit("voice:audio_start", {"agentId": "probe"})
-        audio = base64.b64encode(as_wav(pcm)).decode()
+        audio = base64.b64encode(wav(pcm)).decode()
         self._client.emit("voice:audio_chunk", {"agentId": "probe", "audio": audio, "seq": 0})
 
     def end(self) -> None:
-        """Close the utterance."""
         self._client.emit("voice:audio_end", {"agentId": "probe"})
 
     def hear(self) -> Heard:
-        """Return what comes next, or raise Gone."""
         event, payload = self._receive()
         match event:
             case "voice:transcript":
@@ -233,95 +273,16 @@ class SocketIoClient(WireClient):
     def fence(self) -> None:
         """Return when a ping has come back."""
         self._client.emit("voice:ping", {"agentId": "probe"})
-        while self.hear() != Word("voice:pong"):
-            pass
+        self.skip_to("voice:pong")
 
     def throw(self, thing: Any) -> None:
-        """Emit it."""
         self._client.emit(*thing)
 
     def oversize(self, size: int) -> None:
-        """Send one message of so many bytes."""
         self._client.emit("voice:audio_chunk", {"agentId": "probe", "audio": "A" * size})
 
 
-class SocketClient(WireClient):
-    """What the WebSocket wires share: the plain websockets library."""
-
-    path: ClassVar[str]
-
-    def open(self) -> None:
-        """Connect, or raise Refused."""
-        try:
-            self._line = self.dial()
-        except InvalidStatus as error:
-            raise Refused(str(error)) from error
-
-    def dial(self) -> ClientConnection:
-        """Open the socket of this wire."""
-        shown = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-        return self.socket(self.path, additional_headers=shown)
-
-    def socket(self, path: str, **options: Any) -> ClientConnection:
-        """Open a socket."""
-        url = self.url.replace("http", "ws", 1) + path
-        origin: Any = self.origin
-        line: ClientConnection = connect(
-            url, origin=origin, open_timeout=SOON_S, close_timeout=1, **options
-        ).__enter__()
-        return line
-
-    def close(self) -> None:
-        """Leave politely."""
-        self._line.close()
-
-    def drop(self) -> None:
-        """Be gone without a goodbye."""
-        self._line.socket.shutdown(socket.SHUT_RDWR)
-
-    def hear(self) -> Heard:
-        """Return what comes next, or raise Gone."""
-        frame = self.receive()
-        return Sound(frame) if isinstance(frame, bytes) else self.read(json.loads(frame))
-
-    def receive(self) -> str | bytes:
-        """Return the next frame, or raise Gone."""
-        try:
-            return self._line.recv(SOON_S)
-        except ConnectionClosed as error:
-            raise Gone from error
-
-    def read(self, said: dict[str, Any]) -> Heard:
-        """Understand a text frame."""
-        match said["type"]:
-            case "transcript":
-                return Transcript(said["text"])
-            case "error":
-                return Trouble()
-        return Word(said["type"])
-
-    def send(self, frame: str | bytes) -> None:
-        """Send a frame, or raise Gone."""
-        try:
-            self._line.send(frame)
-        except ConnectionClosed as error:
-            raise Gone from error
-
-    def say(self, **said: Any) -> None:
-        """Send a text frame."""
-        self.send(json.dumps(said))
-
-    def throw(self, thing: Any) -> None:
-        """Send it as it is."""
-        self.send(thing)
-
-    def oversize(self, size: int) -> None:
-        """Send one message of so many bytes."""
-        with suppress(Gone):  # as it should be: whoever hears is told
-            self.send(bytes(size))
-
-
-class VoiceWsClient(SocketClient):
+class VoiceWsClient(WireClient):
     """Wire 0."""
 
     name = "voice-ws"
@@ -329,28 +290,24 @@ class VoiceWsClient(SocketClient):
     garbage = ("{", "[]", '{"type":"nonsense"}', b"\0")
 
     def begin(self, pcm: bytes) -> None:
-        """Begin an utterance, with this sound."""
         self.say(type="start")
         self.send(pcm)
 
     def end(self) -> None:
-        """Close the utterance."""
         self.say(type="end")
 
     def interrupt(self) -> None:
         """Silence the answer, and check that it is silent."""
         self.say(type="interrupt")
-        while self.hear() != Word("interrupted"):
-            pass
+        self.skip_to("interrupted")
 
     def fence(self) -> None:
         """Return when a ping has come back."""
         self.say(type="ping")
-        while self.hear() != Word("pong"):
-            pass
+        self.skip_to("pong")
 
 
-class SessionClient(SocketClient):
+class SessionClient(WireClient):
     """Wire 1, in frames of 20 ms, an utterance ended by silence."""
 
     name = "session"
@@ -359,24 +316,22 @@ class SessionClient(SocketClient):
 
     def dial(self) -> ClientConnection:
         """Announce a session, and open its socket."""
-        shown = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         path = self.path
         if not path:
             made = requests.post(f"{self.url}/api/sessions", json={}, timeout=SOON_S)
             if not made.ok:
                 raise Refused(made.text)
             path = made.json()["path"]
-        return self.socket(path, additional_headers=shown)
+        return self.socket(path, additional_headers=self.shown())
 
     def open(self) -> None:
         """Connect, or raise Refused; then say that sound follows."""
         super().open()
-        with suppress(Gone):  # an unknown session: whoever hears is told
+        with suppress(Gone):  # an unknown session: hear() raises it
             self.say(type="start", sampleRate=16_000)
             self.hear()  # how the session is
 
     def begin(self, pcm: bytes) -> None:
-        """Stream this sound."""
         for place in range(0, len(pcm), 640):
             self.send(pcm[place : place + 640])
 
@@ -387,11 +342,10 @@ class SessionClient(SocketClient):
     def fence(self) -> None:
         """Return when the status has come."""
         self.say(type="start", sampleRate=16_000)
-        while self.hear() != Word("status"):
-            pass
+        self.skip_to("status")
 
 
-class RealtimeClient(SocketClient):
+class RealtimeClient(WireClient):
     """Wire 4, in slices of 100 ms."""
 
     name = "realtime"
@@ -404,21 +358,16 @@ class RealtimeClient(SocketClient):
         return self.socket(self.path, subprotocols=[token])
 
     def begin(self, pcm: bytes) -> None:
-        """Send slices of this sound."""
         for place in range(0, len(pcm), 3200):
-            self.send(as_wav(pcm[place : place + 3200]))
+            self.send(wav(pcm[place : place + 3200]))
 
     def end(self) -> None:
-        """Close the utterance."""
         self.say(event="end")
 
-    def hear(self) -> Heard:
-        """Return what comes next, or raise Gone."""
-        frame = self.receive()
-        return Sound(pcm_of(frame)) if isinstance(frame, bytes) else self.read(json.loads(frame))
+    def pcm(self, frame: bytes) -> bytes:
+        return pcm_of(frame)
 
     def read(self, said: dict[str, Any]) -> Heard:
-        """Understand a text frame."""
         match said:
             case {"type": "transcript", "payload": {"text": text, "is_final": True}}:
                 return Transcript(text)
@@ -431,11 +380,10 @@ class RealtimeClient(SocketClient):
     def fence(self) -> None:
         """Return when the end of nothing has been refused."""
         self.end()
-        while self.hear() != Word("empty_stream"):
-            pass
+        self.skip_to("empty_stream")
 
 
-class BusClient(SocketClient):
+class BusClient(WireClient):
     """Wire 2: no sound, but events."""
 
     name = "bus"
@@ -450,14 +398,12 @@ class BusClient(SocketClient):
         """Nothing is open."""
 
     def read(self, said: dict[str, Any]) -> Heard:
-        """Understand a text frame."""
         return Trouble() if "error" in said else Word(said["type"])
 
     def fence(self) -> None:
         """Return when a ping has come back."""
         self.say(type="ping")
-        while self.hear() != Word("pong"):
-            pass
+        self.skip_to("pong")
 
 
 CLIENTS: Final[Mapping[str, type[WireClient]]] = {
@@ -465,19 +411,3 @@ CLIENTS: Final[Mapping[str, type[WireClient]]] = {
     for client in (SocketIoClient, VoiceWsClient, SessionClient, RealtimeClient, BusClient)
 }
 """By the names that the suite has for the wires."""
-
-
-def as_wav(pcm: bytes) -> bytes:
-    """Make a WAV file of PCM16 at 16 kHz."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setparams((1, 2, 16_000, 0, "NONE", ""))
-        sound.writeframes(pcm)
-    return file.getvalue()
-
-
-def pcm_of(file: bytes) -> bytes:
-    """Return the samples in a WAV file."""
-    with wave.open(io.BytesIO(file)) as sound:
-        frames: bytes = sound.readframes(sound.getnframes())
-        return frames

@@ -18,7 +18,7 @@ def faster(request):
 
 @pytest.fixture
 def shortest_waits(monkeypatch):
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)
+    monkeypatch.setattr("random.random", lambda: 0.0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

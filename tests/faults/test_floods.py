@@ -3,10 +3,9 @@
 import pytest
 
 from fakes.ear import EarProcess, ear, timing
-from fakes.fault_server import FaultServer
 from fakes.hostile import FRAMES, Hostile
 from fakes.numbered import numbered
-from fakes.voice_server import Switches, wait_until
+from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.delivery.events import ReplyAudio, Verdict
 
 KIB_OF_A_FLOOD = 16 * 1024
@@ -23,7 +22,7 @@ USABLE_AGAIN_S = 15.0
     ],
 )
 def test_row_15_a_flood(reply, verdicts, tmp_path):
-    with FaultServer(tmp_path) as server, EarProcess(server.url, reply_s=2.0) as daemon:
+    with VoiceServer(tmp_path) as server, EarProcess(server.url, reply_s=2.0) as daemon:
         daemon.wait("LinkUp")
         daemon.tell(do="say", turn="before", number=1)
         daemon.wait("Finished", turn_id="before")
@@ -45,7 +44,7 @@ def test_row_15_a_flood(reply, verdicts, tmp_path):
 
 
 def test_row_15_a_gap_a_repetition_and_two_ends(tmp_path):
-    with FaultServer(tmp_path, Switches(reply="gap")) as server, ear(server.url) as (client, told):
+    with VoiceServer(tmp_path, Switches(reply="gap")) as server, ear(server.url) as (client, told):
         for number in (1, 2):
             turn_id = client.send_audio(numbered(number))
             client.start()
@@ -56,7 +55,7 @@ def test_row_15_a_gap_a_repetition_and_two_ends(tmp_path):
 
 
 def test_row_15_an_end_that_never_comes(tmp_path):
-    server = FaultServer(tmp_path, Switches(reply="unended"))
+    server = VoiceServer(tmp_path, Switches(reply="unended"))
     with server, ear(server.url, reply_s=1.0) as (client, told):
         client.start()
         end = told.end_of(client.send_audio(numbered(1)))

@@ -6,8 +6,7 @@ import subprocess
 import pytest
 
 from fakes.ear import EarProcess
-from fakes.fault_server import FaultServer
-from fakes.voice_server import wait_until
+from fakes.voice_server import VoiceServer, wait_until
 
 SMALL_KIB = 64
 
@@ -19,7 +18,7 @@ def small_disk(tmp_path):
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_KIB}k,mode=700", "none", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a disk of one's own needs root")
+        pytest.skip("a separate disk needs root")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
@@ -54,7 +53,7 @@ def warnings(ear):
 def test_row_20_and_25_disk_full(what, tmp_path, small_disk):
     filler = small_disk / "filler"
     filler.write_bytes(bytes(SMALL_KIB * 1024))
-    with FaultServer(tmp_path) as server, ear_with(server, tmp_path, what, small_disk) as ear:
+    with VoiceServer(tmp_path) as server, ear_with(server, tmp_path, what, small_disk) as ear:
         counted = deliver(server, ear, 2)
         assert counted["spool_failures" if what == "run" else "ledger_unwritten"] > 0
         assert len(warnings(ear)) <= 1
@@ -68,7 +67,7 @@ def test_row_20_and_25_disk_full(what, tmp_path, small_disk):
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["run", "state"])
 def test_row_20_and_25_disk_read_only(what, tmp_path, read_only_disk):
-    with FaultServer(tmp_path) as server, ear_with(server, tmp_path, what, read_only_disk) as ear:
+    with VoiceServer(tmp_path) as server, ear_with(server, tmp_path, what, read_only_disk) as ear:
         deliver(server, ear, 2)
         assert len(warnings(ear)) <= 1
 
@@ -94,7 +93,7 @@ def stuck(tmp_path):
 
 
 def test_what_can_be_marked_nowhere_is_not_run_and_not_after_a_restart_either(tmp_path, stuck):
-    server = FaultServer(tmp_path)
+    server = VoiceServer(tmp_path)
     with ear_with(server, tmp_path, "run", tmp_path) as ear:
         ear.tell(do="say", turn="00000001", number=1)
         wait_until(lambda: list((tmp_path / "run" / "new").iterdir()))
@@ -115,6 +114,6 @@ def test_what_can_be_marked_nowhere_is_not_run_and_not_after_a_restart_either(tm
 def test_row_20_and_25_something_else_is_there(what, tmp_path):
     obstacle = tmp_path / "obstacle"
     obstacle.write_text("no folder")
-    with FaultServer(tmp_path) as server, ear_with(server, tmp_path, what, obstacle) as ear:
+    with VoiceServer(tmp_path) as server, ear_with(server, tmp_path, what, obstacle) as ear:
         deliver(server, ear, 2)
         assert len(warnings(ear)) <= 1

@@ -12,11 +12,10 @@ import pytest
 
 from fakes.blackhole import BlackHole, missing_rights
 from fakes.ear import ear, timing
-from fakes.fault_server import FaultServer
 from fakes.hostile import HANDSHAKES, STATUSES, Hostile
 from fakes.numbered import numbered
 from fakes.proxy import Proxy
-from fakes.voice_server import Switches, wait_until
+from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.delivery.events import LinkDown, LinkUp, Verdict
 
 TELLING = {"accept_only", "close_before_open", "open_only", "junk_open", "status_302", "html_200"}
@@ -36,7 +35,7 @@ ROOTLESS = missing_rights()
 
 @pytest.mark.parametrize("down_s", [0.5, pytest.param(30.0, marks=pytest.mark.slow)])
 def test_row_01_backend_down_at_start(down_s, tmp_path):
-    server = FaultServer(tmp_path)
+    server = VoiceServer(tmp_path)
     with ear(server.url) as (client, told):
         client.start()
         with pytest.raises(AssertionError, match="no LinkUp"):
@@ -49,7 +48,7 @@ def test_row_01_backend_down_at_start(down_s, tmp_path):
 @pytest.mark.parametrize("times", [2, pytest.param(100, marks=pytest.mark.slow)])
 def test_row_02_backend_killed_again_and_again(times, tmp_path):
     chance = random.Random(2)  # noqa: S311 - nothing here is a secret
-    with FaultServer(tmp_path) as server, ear(server.url) as (client, told):
+    with VoiceServer(tmp_path) as server, ear(server.url) as (client, told):
         assert client.connect()
         had_files, had_threads = open_files(), threading.active_count()
         for number in range(times):
@@ -70,7 +69,7 @@ def open_files():
     "how", ["terminate", pytest.param("kick", marks=pytest.mark.slow), "close"]
 )
 def test_row_03_backend_says_goodbye(how, tmp_path):
-    with FaultServer(tmp_path) as server, ear(server.url) as (client, told):
+    with VoiceServer(tmp_path) as server, ear(server.url) as (client, told):
         assert client.connect()
         if how == "terminate":
             server.terminate()
@@ -81,7 +80,7 @@ def test_row_03_backend_says_goodbye(how, tmp_path):
 
 
 def test_row_03_connection_reset(tmp_path):
-    with FaultServer(tmp_path) as server, Proxy(server.port) as proxy, ear(proxy.url) as pair:
+    with VoiceServer(tmp_path) as server, Proxy(server.port) as proxy, ear(proxy.url) as pair:
         client, told = pair
         assert client.connect()
         proxy.reset()
@@ -90,7 +89,7 @@ def test_row_03_connection_reset(tmp_path):
 
 
 def test_row_04_backend_stopped_while_idle(faster, tmp_path):
-    with FaultServer(tmp_path) as server, ear(server.url, timing(faster)) as (client, told):
+    with VoiceServer(tmp_path) as server, ear(server.url, timing(faster)) as (client, told):
         assert client.connect()
         wait_until(lambda: len(server.received("ping")) > 1)
         server.pause()
@@ -131,7 +130,7 @@ class network:  # noqa: N801 - used as a function
         if kind == "namespace" and ROOTLESS:
             pytest.skip(ROOTLESS)
         self._hole = BlackHole() if kind == "namespace" else None
-        self.server = FaultServer(folder, there=self._hole)
+        self.server = VoiceServer(folder, there=self._hole)
         self._wire = Proxy(self.server.port) if self._hole is None else self._hole
         self.options = {"connect_s": 2.0, "allow_plaintext": True}
 
@@ -159,7 +158,7 @@ class network:  # noqa: N801 - used as a function
     "behaviour", ["accept_only", "close_before_open", "reset_at_once", *HANDSHAKES, *STATUSES]
 )
 def test_row_07_somebody_else_answers(behaviour, faster, tmp_path, shortest_waits):
-    good = FaultServer(tmp_path)
+    good = VoiceServer(tmp_path)
     with ear(good.url, timing(faster), connect_s=5.0 / faster) as (client, told):
         with Hostile(behaviour, good.port):
             client.start()
@@ -173,7 +172,7 @@ def test_row_07_a_connection_that_dies_while_it_is_made(
     code, tmp_path, monkeypatch, shortest_waits
 ):
     connect = socket.socket.connect
-    server = FaultServer(tmp_path)
+    server = VoiceServer(tmp_path)
     with ear(server.url) as (client, told):
         with monkeypatch.context() as broken:
             broken.setattr(socket.socket, "connect", raising(getattr(errno, code)))
@@ -193,7 +192,7 @@ def raising(code):
 
 @pytest.mark.slow
 def test_row_09_secret_rotated(tmp_path):
-    with FaultServer(tmp_path) as server, ear(server.url) as (client, told):
+    with VoiceServer(tmp_path) as server, ear(server.url) as (client, told):
         assert client.connect()
         server.kill()
         server.start(secret="second")
@@ -204,7 +203,7 @@ def test_row_09_secret_rotated(tmp_path):
 
 @pytest.mark.slow
 def test_row_10_wrong_password_for_a_minute(tmp_path, caplog):
-    server = FaultServer(tmp_path, Switches(password="changed"))
+    server = VoiceServer(tmp_path, Switches(password="changed"))
     with server, ear(server.url) as (client, told):
         client.start()
         with pytest.raises(AssertionError, match="no LinkUp"):
@@ -218,7 +217,7 @@ def test_row_10_wrong_password_for_a_minute(tmp_path, caplog):
     [1.5, pytest.param(3.0, marks=pytest.mark.slow), pytest.param(4.0, marks=pytest.mark.slow)],
 )
 def test_row_11_slow_authentication(delay_s, tmp_path):
-    server = FaultServer(tmp_path, Switches(auth_delay_s=delay_s))
+    server = VoiceServer(tmp_path, Switches(auth_delay_s=delay_s))
     with server, ear(server.url) as (client, _):
         began = time.monotonic()
         assert client.connect()
@@ -228,7 +227,7 @@ def test_row_11_slow_authentication(delay_s, tmp_path):
 def test_row_27_the_name_has_no_address_and_then_another(tmp_path, monkeypatch, shortest_waits):
     book = AddressBook(monkeypatch)
     book.address = None
-    server = FaultServer(tmp_path)
+    server = VoiceServer(tmp_path)
     with server, ear(f"http://localhost:{server.port}") as (client, told):
         client.start()
         told.wait(LinkDown, within_s=ATTEMPT_S)
@@ -237,7 +236,7 @@ def test_row_27_the_name_has_no_address_and_then_another(tmp_path, monkeypatch, 
         asked = book.asked
         book.address = "127.0.0.77"
         server.kill()
-        moved = FaultServer(tmp_path / "moved", host="127.0.0.77", port=server.port)
+        moved = VoiceServer(tmp_path / "moved", host="127.0.0.77", port=server.port)
         with moved:
             told.wait(LinkUp, number=2, within_s=REACHED_S)
         assert book.asked > asked, "addresses are asked for anew"

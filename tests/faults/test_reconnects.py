@@ -1,8 +1,7 @@
 """Two hundred connections leave nothing behind."""
 
 from fakes.ear import EarProcess
-from fakes.fault_server import FaultServer
-from fakes.voice_server import Switches, wait_until
+from fakes.voice_server import Switches, VoiceServer, wait_until
 
 RECONNECTS = 200
 GROWTH_KIB = 2 * 1024
@@ -11,7 +10,7 @@ WARM = 20
 
 
 def test_two_hundred_reconnects(tmp_path):
-    with FaultServer(tmp_path, Switches(reply="silent")) as server, EarProcess(server.url) as ear:
+    with VoiceServer(tmp_path, Switches(reply="silent")) as server, EarProcess(server.url) as ear:
         ear.wait("LinkUp")
         replace_links(server, ear, range(WARM))
         had = ear.threads(), ear.files(), ear.resident_kib()

@@ -5,18 +5,15 @@ import time
 import pytest
 
 from fakes.ear import EarProcess, ear, timing
-from fakes.fault_server import FaultServer
 from fakes.numbered import numbered
 from fakes.proxy import Proxy
-from fakes.voice_server import Switches, wait_until
+from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, ReplyAudio, Verdict
 
 LONGEST = 28 * 16_000
 """Samples of the longest utterance."""
 
 START_ANSWERED = b'voice:listening",{"agentId"'
-
-YEAR_S = 365 * 24 * 3600
 
 KIB_OF_A_STALL = 8 * 1024
 
@@ -32,7 +29,7 @@ def ends_as(told, turn_id, verdict, code):
 @pytest.mark.parametrize("samples", [32_000, LONGEST])
 def test_row_05_backend_stopped_during_an_upload(samples, faster, tmp_path):
     """It stopped between the start and the sound. Small sounds fit into the kernel's buffers."""
-    server = FaultServer(tmp_path, Switches(reply="stops"))
+    server = VoiceServer(tmp_path, Switches(reply="stops"))
     with server, EarProcess(server.url, times_faster=faster, connect_s=5.0 / faster) as daemon:
         daemon.wait("LinkUp")
         had_kib = daemon.resident_kib()
@@ -51,7 +48,7 @@ def test_row_05_backend_stopped_during_an_upload(samples, faster, tmp_path):
 
 @pytest.mark.parametrize("bytes_per_s", [8000, 1])
 def test_row_08_slow_link(bytes_per_s, tmp_path):
-    with FaultServer(tmp_path) as server, Proxy(server.port) as proxy:
+    with VoiceServer(tmp_path) as server, Proxy(server.port) as proxy:
         with ear(proxy.url, timing(4), fresh_s=3, connect_s=1.0) as (client, told):
             assert client.connect()
             proxy.trickle(bytes_per_s)
@@ -65,7 +62,7 @@ def test_row_08_slow_link(bytes_per_s, tmp_path):
 @MANY_TIMES
 def test_row_12_nothing_runs_late(times, tmp_path):
     """The network is lost around the commit and comes back after we have given up."""
-    with FaultServer(tmp_path) as server, Proxy(server.port) as proxy:
+    with VoiceServer(tmp_path) as server, Proxy(server.port) as proxy:
         with ear(proxy.url, timing(10), connect_s=0.5) as (client, told):
             client.start()
             for number in range(1, times + 1):
@@ -83,7 +80,7 @@ def test_row_12_nothing_runs_late(times, tmp_path):
 
 @pytest.mark.slow
 def test_row_12_backend_dies_before_processing(tmp_path, shortest_waits):
-    with FaultServer(tmp_path, Switches(reply="dies")) as server, ear(server.url) as (client, told):
+    with VoiceServer(tmp_path, Switches(reply="dies")) as server, ear(server.url) as (client, told):
         client.start()
         for number in (1, 2):
             wait_until(lambda: client.connected)
@@ -99,7 +96,7 @@ def test_row_12_backend_dies_before_processing(tmp_path, shortest_waits):
 @MANY_TIMES
 def test_row_12b_uploads_never_mix(times, tmp_path):
     """What the old link had in flight arrives while the new one uploads; the name is the same."""
-    with FaultServer(tmp_path) as server, Proxy(server.port) as proxy:
+    with VoiceServer(tmp_path) as server, Proxy(server.port) as proxy:
         with ear(proxy.url, timing(10), connect_s=0.5) as (client, told):
             client.start()
             for number in range(1, times + 1):
@@ -122,7 +119,7 @@ def test_row_12b_uploads_never_mix(times, tmp_path):
 
 @pytest.mark.slow
 def test_row_13_backend_dies_while_it_works(tmp_path, shortest_waits):
-    server = FaultServer(tmp_path, Switches(reply="dies_processing"))
+    server = VoiceServer(tmp_path, Switches(reply="dies_processing"))
     with server, ear(server.url) as (client, told):
         client.start()
         for number in (1, 2):
@@ -138,7 +135,7 @@ def test_row_13_backend_dies_while_it_works(tmp_path, shortest_waits):
 def test_row_14_processing_before_the_end(tmp_path):
     """A backend that cuts recordings by itself has begun: the sound is not sent a second time."""
     with (
-        FaultServer(tmp_path, Switches(reply="early")) as server,
+        VoiceServer(tmp_path, Switches(reply="early")) as server,
         ear(server.url) as (client, told),
     ):
         assert client.connect()
@@ -148,7 +145,7 @@ def test_row_14_processing_before_the_end(tmp_path):
 
 def test_row_14_an_error_before_the_transcript_is_tried_once_again(tmp_path):
     """No tool can have run: the backend did not even know what was said."""
-    server = FaultServer(tmp_path, Switches(reply="fails_first"))
+    server = VoiceServer(tmp_path, Switches(reply="fails_first"))
     with server, ear(server.url) as (client, told):
         assert client.connect()
         assert told.end_of(client.send_audio(numbered(1))).verdict is Verdict.DONE
@@ -156,9 +153,9 @@ def test_row_14_an_error_before_the_transcript_is_tried_once_again(tmp_path):
 
 
 def test_row_14_an_error_after_the_transcript_is_the_end(tmp_path):
-    """And sentences that come after it are nobody's."""
+    """Chunks that come after it are dropped."""
     with (
-        FaultServer(tmp_path, Switches(reply="fails_late")) as server,
+        VoiceServer(tmp_path, Switches(reply="fails_late")) as server,
         ear(server.url) as (client, told),
     ):
         assert client.connect()
@@ -174,7 +171,7 @@ def test_row_14_an_error_after_the_transcript_is_the_end(tmp_path):
     [({"listening": False}, Verdict.EXPIRED), ({"reply": "none"}, Verdict.IN_DOUBT)],
 )
 def test_row_14_no_answer(switches, verdict, tmp_path):
-    server = FaultServer(tmp_path, Switches(**switches))
+    server = VoiceServer(tmp_path, Switches(**switches))
     with server, ear(server.url, timing(10), fresh_s=1) as (client, told):
         assert client.connect()
         began = time.monotonic()
@@ -189,7 +186,7 @@ def test_row_21_the_wall_clock_jumps(tmp_path, monkeypatch):
     )
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + next(chance))
-    with FaultServer(tmp_path) as server, ear(server.url) as (client, told):
+    with VoiceServer(tmp_path) as server, ear(server.url) as (client, told):
         assert client.connect()
         for number in range(50):
             assert told.end_of(client.send_audio(numbered(number))).verdict is Verdict.DONE
@@ -209,7 +206,7 @@ class Sleeper:
 def test_row_22_the_machine_slept_for_ten_minutes(tmp_path, monkeypatch):
     clock = Sleeper()
     monkeypatch.setattr("jarvis_ear.backend.clock", clock)
-    server = FaultServer(tmp_path)
+    server = VoiceServer(tmp_path)
     with ear(server.url) as (client, told):
         client.start()
         told.wait(LinkDown)

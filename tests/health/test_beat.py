@@ -12,7 +12,7 @@ class Machine:
         self.beat = Beat(
             [
                 Part("sound", lambda: self.frames, is_needed=lambda: self.needed),
-                Part("model", lambda: self.proofs, patience_s=5.0),
+                Part("model", lambda: self.proofs, limit_s=5.0),
             ],
             monotonic=self.clock.monotonic,
         )

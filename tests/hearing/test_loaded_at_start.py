@@ -1,8 +1,9 @@
 """Nothing is loaded when sound comes: an ear that has no descriptor left then would die of it."""
 
-import subprocess
 import sys
 from pathlib import Path
+
+from fakes.program import run
 
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 
@@ -54,11 +55,5 @@ print(sorted(name for name in late if getattr(sys.modules[name], "__file__", Non
 
 
 def test_no_module_is_loaded_while_somebody_speaks():
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(RECORDING)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run([sys.executable, "-c", PROGRAM, str(RECORDING)], check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
-import wave
 from pathlib import Path
+
+from fakes.program import run
+from jarvis_ear.audio.wav import pcm_to_wav
 
 BARE_MACHINE = """
 import ctypes.util, importlib.abc, json, sys
@@ -36,13 +38,7 @@ runpy.run_module("jarvis_ear", run_name="__main__", alter_sys=True)
 
 
 def on_a_bare_machine(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", BARE_MACHINE + script, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    return run([sys.executable, "-c", BARE_MACHINE + script, *arguments], check=False, timeout=30)
 
 
 def test_every_module_imports():
@@ -60,12 +56,10 @@ def test_portaudio_is_really_out_of_reach():
 
 def test_a_file_is_heard_to_its_end(tmp_path: Path):
     quiet = tmp_path / "quiet.wav"
-    with wave.open(str(quiet), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(16_000)
-        sound.writeframes(bytes(2 * 2 * 16_000))
-    nobody = "http://127.0.0.1:9"  # the discard port: nothing listens there
-    result = on_a_bare_machine(RUN, "run", "--input", str(quiet), "--fast", "--backend-url", nobody)
+    quiet.write_bytes(pcm_to_wav(bytes(2 * 2 * 16_000)))
+    nowhere = "http://127.0.0.1:9"  # the discard port: nothing listens there
+    result = on_a_bare_machine(
+        RUN, "run", "--input", str(quiet), "--fast", "--backend-url", nowhere
+    )
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr

@@ -6,19 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from fakes.program import run
+
 RULES = Path(__file__).parents[2] / "debian" / "rules"
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not installed")
 
 
 def rules(*words: str, folder: Path) -> str:
-    done = subprocess.run(
-        ["make", "--silent", "--file", RULES, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run(["make", "--silent", "--file", RULES, *words], cwd=folder)
     return done.stdout
 
 

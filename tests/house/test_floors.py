@@ -2,11 +2,12 @@
 
 import ast
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from fakes.program import run
 
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "jarvis-ear" / "src"
@@ -84,13 +85,11 @@ def test_every_contract_is_broken_by_its_breach(tmp_path):
     for file, line in BREACHES.values():
         with (tmp_path / "src" / file).open("a") as module:
             module.write(f"\n{line}\n")
-    verdict = subprocess.run(
+    verdict = run(
         [lint, "--no-logo", "--no-cache", "--config", str(ROOT / "pyproject.toml")],
-        cwd=tmp_path / "src",
-        env={"PYTHONPATH": str(tmp_path / "src"), "PATH": ""},
-        capture_output=True,
-        text=True,
         check=False,
+        env={"PYTHONPATH": str(tmp_path / "src"), "PATH": ""},
+        cwd=tmp_path / "src",
     )
     assert verdict.returncode == 1, verdict.stdout + verdict.stderr
     broken = [line for line in verdict.stdout.splitlines() if "BROKEN" in line]

@@ -1,14 +1,14 @@
-"""Log calls say what the journal's vocabulary and its catalog promise."""
+"""Log calls agree with the journal's vocabulary and its catalog."""
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from fakes.program import run
 from jarvis_ear.journal import life, sound, turns
 from jarvis_ear.journal.kind import FIELDS, Kind
 
@@ -94,10 +94,5 @@ def test_a_record_has_every_field_that_its_explanation_refers_to():
     ],
 )
 def test_what_is_made_from_the_declaration_is_up_to_date(tool, made):
-    told = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / tool[0]), *tool[1:]],
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout
+    told = run([sys.executable, str(ROOT / "tools" / tool[0]), *tool[1:]]).stdout
     assert made.read_text() == told, "run `make docs`"

@@ -1,10 +1,11 @@
 """No line of the project knows the machine it was written on, or postpones something."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from fakes.program import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,17 +25,8 @@ FORBIDDEN = {
 
 def tracked_files() -> list[Path]:
     """Every text file that git tracks or would add."""
-    listing = [
-        "git",
-        "-C",
-        str(ROOT),
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]
-    names = subprocess.run(listing, capture_output=True, check=True, text=True).stdout
+    options = ("-z", "--cached", "--others", "--exclude-standard")
+    names = run(["git", "-C", str(ROOT), "ls-files", *options]).stdout
     files = (ROOT / name for name in names.split("\0") if name)
     return [file for file in files if file.is_file() and file != Path(__file__)]
 

@@ -1,6 +1,5 @@
 """The lock files pin what pyproject.toml asks for, whole and with hashes, and nothing unwanted."""
 
-import ast
 import re
 import sys
 import tomllib
@@ -10,6 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from house.test_floors import imports_of
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -67,14 +68,8 @@ OPTIONAL = {"systemd", "faster_whisper", "piper"}  # used where they happen to b
 
 def foreign_imports(package: str) -> set[str]:
     """The top-level modules from outside that a package of ours imports anywhere."""
-    names: set[str] = set()
-    for file in (ROOT / "jarvis-ear" / "src" / package).rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            match node:
-                case ast.Import():
-                    names.update(alias.name.partition(".")[0] for alias in node.names)
-                case ast.ImportFrom(module=str(module), level=0):
-                    names.add(module.partition(".")[0])
+    files = (ROOT / "jarvis-ear" / "src" / package).rglob("*.py")
+    names = set().union(*(imports_of(file) for file in files))
     return names - sys.stdlib_module_names - OPTIONAL - {"jarvis_ear", "jarvis_backend"}
 
 

@@ -1,4 +1,4 @@
-"""How much the ear says in an hour: what docs/journal.md promises, with simulated clocks."""
+"""How much the ear says in an hour: the limits of docs/journal.md, with simulated clocks."""
 
 import logging
 from collections import Counter
@@ -9,6 +9,7 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.hearing import Kind, ScriptedEar, hear, written
 from fakes.source import FakeSource
+from fakes.turns import journal_history
 from jarvis_ear.delivery.events import (
     Finished,
     ProcessingStarted,
@@ -17,13 +18,12 @@ from jarvis_ear.delivery.events import (
     Transcribed,
     Verdict,
 )
+from jarvis_ear.delivery.playback import PlaybackEnded, PlaybackStarted
 from jarvis_ear.devices.capture import Capture, CaptureEvent
 from jarvis_ear.errors import ConnectFailed, Disconnected, MicrophoneUnavailable
 from jarvis_ear.hearing.events import Effect, ReplyEnded, ReplyStarted, SendUtterance, State
 from jarvis_ear.hearing.inbox import Inbox
-from jarvis_ear.link.backoff import Outage
 from jarvis_ear.link.supervisor import LinkStatus, Supervisor
-from jarvis_ear.turn_trace.journal_view import TurnLog
 
 LOGGER = logging.getLogger("jarvis_ear.test_log_rate")
 PAGE = (Path(__file__).parents[2] / "docs" / "journal.md").read_text()
@@ -36,7 +36,8 @@ SENTENCE = written(Kind.SILENCE, 400, Kind.WORD, 160, Kind.VOICE, 1600, Kind.SIL
 
 
 @pytest.fixture(autouse=True)
-def _usual_level(caplog):
+def _usual_level(caplog, monkeypatch):
+    monkeypatch.setattr("random.random", lambda: 0.5)
     caplog.set_level(logging.INFO, "jarvis_ear")
 
 
@@ -45,14 +46,14 @@ class House:
 
     def __init__(self) -> None:
         self.ear = ScriptedEar().ear
-        self.log = TurnLog(LOGGER, transcripts=True)
+        self.turns = journal_history(LOGGER, transcripts=True)
 
     def hear(self, sound: bytes) -> None:
         for _, effect in hear(self.ear, sound):
             self._carry_out(effect)
 
     def _carry_out(self, effect: Effect) -> None:
-        self.log.effect(effect)
+        self.turns.after(effect)
         if not isinstance(effect, SendUtterance):
             return
         turn_id = effect.turn_id
@@ -62,16 +63,16 @@ class House:
             Transcribed(turn_id, "what time is it"),
             ThinkingStarted(turn_id, "builtin"),
         ):
-            self.log.delivery(event)
-        self.log.reply_started(turn_id)
+            self.turns.after(event)
+        self.turns.after(PlaybackStarted(turn_id))
         self._tell(ReplyStarted(turn_id))
-        self.log.delivery(Finished(turn_id, Verdict.DONE, "", 1))
-        self.log.reply_ended(turn_id)
+        self.turns.after(Finished(turn_id, Verdict.DONE, "", 1))
+        self.turns.after(PlaybackEnded(turn_id))
         self._tell(ReplyEnded(turn_id))
 
     def _tell(self, event) -> None:
         for effect in self.ear.tell(event):
-            self.log.effect(effect)
+            self.turns.after(effect)
 
 
 def told(caplog) -> list[str]:
@@ -137,7 +138,7 @@ def test_a_microphone_that_is_away(caplog, reasons):
 
 
 def test_a_loose_cable(caplog):
-    clock, log = FakeClock(), TurnLog(LOGGER, transcripts=False)
+    clock = FakeClock()
     reader, ear = capture(clock), House().ear
     for _ in range(HOUR_S):
         reader._fail(MicrophoneUnavailable("gone"))
@@ -147,7 +148,6 @@ def test_a_loose_cable(caplog):
     assert 20 <= len(told(caplog)) <= 24
     assert "comes and goes every second | at most 24 an hour |" in PAGE
     assert ear.state is State.IDLE
-    log.close()
 
 
 class Backend:
@@ -157,12 +157,10 @@ class Backend:
         self.clock = FakeClock()
         self.supervisor = Supervisor(
             dialer=None,
-            courier=None,
+            serve=None,
             status=LinkStatus(),
-            outage=Outage("http://a:1"),
-            tell=lambda _: None,
+            url="http://a:1",
             clock=self.clock.monotonic,
-            rand=lambda: 0.5,
         )
 
     def fail(self, error) -> None:
@@ -171,7 +169,7 @@ class Backend:
     def hold(self, seconds: float) -> None:
         self.supervisor._reached()
         self.clock.now += seconds
-        self.supervisor._series.held(seconds)
+        self.supervisor._series.lasted(seconds)
         self.fail(Disconnected("gone"))
 
 

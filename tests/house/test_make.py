@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fakes.program import run
+
 ROOT = Path(__file__).parents[2]
 
 SETUP = """#!/bin/sh
@@ -69,15 +71,7 @@ def environment(ear: str = EAR) -> dict[str, str]:
 
 
 def make(checkout: Path, *words: str, ear: str = EAR) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["make", *words],
-        cwd=checkout,
-        env=environment(ear),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
+    return run(["make", *words], check=False, env=environment(ear), cwd=checkout, timeout=20)
 
 
 def test_the_first_call_sets_up_and_the_second_does_not(checkout):
@@ -118,9 +112,7 @@ def test_what_was_said_to_make_is_not_said_to_a_make_inside(checkout):
 
 def test_what_a_variable_says_to_make_is_not_said_to_a_make_inside(checkout):
     words = {**environment(MAKING_EAR), "ARGS": "--first"}
-    done = subprocess.run(
-        ["make", "run"], cwd=checkout, env=words, capture_output=True, text=True, check=True
-    )
+    done = run(["make", "run"], env=words, cwd=checkout)
     assert done.stdout.splitlines()[1:] == ["outer run --first", "inner run", "ARGS is [], "]
 
 

@@ -2,25 +2,26 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from jarvis_backend.config import CREDENTIALS, Limits
+from fakes.program import run
+from jarvis_backend.config import SCHEMA as BACKEND_SCHEMA
+from jarvis_backend.config import Limits
 from jarvis_backend.connections import files_needed
 from jarvis_ear import companion
 from jarvis_ear.__main__ import LOOK_S
+from jarvis_ear.cli import VERBS
 from jarvis_ear.control import server
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices import capture, speaker
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing import ear_thread
-from jarvis_ear.options import sources
+from jarvis_ear.schema import SCHEMA as EAR_SCHEMA
 from jarvis_ear.service import probe
 from jarvis_ear.service.probe import HOME, JWT_SECRET, PASSWORD, USER
 from jarvis_ear.service.release import PROGRAMS
-from jarvis_ear.verbs import VERBS
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 EAR, BACKEND = "jarvis-ear.service", "jarvis-backend.service"
@@ -58,13 +59,9 @@ def test_a_wrong_configuration_is_not_started_again(unit):
 
 
 def test_the_credentials_have_the_names_that_the_programs_look_for():
-    assert settings("LoadCredential") == [
-        sources.CREDENTIAL,
-        sources.TOKEN_CREDENTIAL,
-        sources.BUS_CREDENTIAL,
-    ]
-    assert set(settings("LoadCredential", BACKEND)) == set(CREDENTIALS)
-    assert {PASSWORD, JWT_SECRET} <= set(CREDENTIALS)
+    assert settings("LoadCredential") == list(EAR_SCHEMA.credentials)
+    assert set(settings("LoadCredential", BACKEND)) == set(BACKEND_SCHEMA.credentials)
+    assert {PASSWORD, JWT_SECRET} <= set(BACKEND_SCHEMA.credentials)
 
 
 def test_the_installer_knows_every_credential_that_a_service_loads():
@@ -126,11 +123,8 @@ def test_the_backend_may_open_as_many_files_as_its_connections_need():
 @BOTH
 @needs_systemd
 def test_its_exposure_is_small(unit):
-    said = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", SYSTEMD / unit],
-        check=True,
-        capture_output=True,
-        text=True,
+    said = run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", SYSTEMD / unit]
     ).stdout
     _, _, exposure = said.partition(f"Overall exposure level for {unit}: ")
     assert float(exposure.split()[0]) <= MOST_EXPOSURE
@@ -145,12 +139,7 @@ def test_systemd_finds_nothing_to_complain_of(unit, tmp_path):
         shutil.copy("/bin/true", tmp_path / "bin" / program)
     copy = tmp_path / unit
     copy.write_text((SYSTEMD / unit).read_text().replace(f"{HOME}/current", str(tmp_path)))
-    verified = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", copy],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    verified = run(["systemd-analyze", "verify", "--man=no", copy], check=False)
     complaints = [line for line in verified.stderr.splitlines() if unit in line]
     assert (verified.returncode, complaints) == (0, [])
 
@@ -163,10 +152,5 @@ def test_users_and_folders_are_understood(options, tmp_path):
         pytest.skip(f"{tool} is not installed")
     (tmp_path / "etc").mkdir()
     words = ["--create"] if tool.endswith("tmpfiles") else []
-    done = subprocess.run(
-        [tool, *words, f"--root={tmp_path}", SYSTEMD / options],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = run([tool, *words, f"--root={tmp_path}", SYSTEMD / options], check=False)
     assert (done.returncode, "line" in done.stderr) == (0, False), done.stderr

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
+from jarvis_ear.cli import VERBS
 from jarvis_ear.config import Config
 from jarvis_ear.delivery.events import Cause, Verdict
 from jarvis_ear.journal.catalog import KINDS, WIDTH, catalog
 from jarvis_ear.journal.kind import FIELDS
 from jarvis_ear.journal.turns import BY_OUTCOME, ENDINGS, FAILED
-from jarvis_ear.verbs import VERBS
 
 PROGRAMS = {
     *("journalctl", "systemctl", "systemd-cgtop", "jarvis-ear"),

@@ -13,7 +13,7 @@ import requests
 
 from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
 from jarvis_ear.link.login import MAX_ABANDONED, MAX_BODY_BYTES, Login, NoLogin, read_token
-from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.link.tls_and_tcp import TrustStore
 
 
 @contextlib.contextmanager
@@ -93,12 +93,12 @@ def test_who_is_trusted_is_not_for_the_environment_to_say(monkeypatch, tmp_path)
     monkeypatch.setattr(
         requests.adapters.HTTPAdapter, "cert_verify", lambda *given: asked.append(given[3])
     )
-    trust = Trust()
+    trust_store = TrustStore()
     with contextlib.suppress(ConnectFailed):
-        asyncio.run(Login("https://127.0.0.1:9", "open sesame", 2.0, trust).token())
-    trust.ca_file = tmp_path / "ours.pem"
+        asyncio.run(Login("https://127.0.0.1:9", "open sesame", 2.0, trust_store).token())
+    trust_store.ca_file = tmp_path / "ours.pem"
     with contextlib.suppress(ConnectFailed):
-        asyncio.run(Login("https://127.0.0.1:9", "open sesame", 2.0, trust).token())
+        asyncio.run(Login("https://127.0.0.1:9", "open sesame", 2.0, trust_store).token())
     assert asked == [requests.utils.DEFAULT_CA_BUNDLE_PATH, str(tmp_path / "ours.pem")]
 
 

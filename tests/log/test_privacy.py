@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from fakes.journal import FakeJournal
+from fakes.turns import journal_history, utterance
 from jarvis_ear.config import LogOptions
 from jarvis_ear.delivery.events import (
     Finished,
@@ -29,12 +30,10 @@ from jarvis_ear.hearing.events import (
     TurnOpened,
     UtteranceGrew,
 )
-from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.log import journal as journal_socket
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_final_error
-from jarvis_ear.turn_trace.journal_view import TurnLog
-from jarvis_ear.units import Samples, samples
+from jarvis_ear.units import Samples
 
 LOGGER = logging.getLogger("jarvis_ear")
 SOUND = b"squawk" * 100
@@ -42,29 +41,21 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl-_x"
 WORDS = "the canary sings"
 
 
-def utterance() -> CapturedUtterance:
-    places = [samples(ms) for ms in (1500, 2000, 3620, 4420)]
-    start, speech_start, speech_end, end = places
-    return CapturedUtterance(
-        start, speech_start, speech_end, end, SOUND, EndReason.HANGOVER, Samples(0)
-    )
-
-
 def a_turn(*, transcripts: bool) -> None:
     """Everything that can happen in a turn."""
-    log = TurnLog(LOGGER, transcripts=transcripts)
-    log.effect(TurnOpened("7f3a", "5e55", Samples(0), 0.9))
-    log.effect(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
-    log.effect(UtteranceGrew("7f3a", 0, SOUND))
-    log.effect(SendUtterance("7f3a", utterance()))
-    log.effect(Ignored(State.MUTED, SpeechEnded(Samples(0), utterance())))
-    log.delivery(Sent("7f3a", 1, 2, 3))
-    log.delivery(ProcessingStarted("7f3a"))
-    log.delivery(Transcribed("7f3a", WORDS))
-    log.delivery(ThinkingStarted("7f3a", "builtin"))
-    log.delivery(ReplyAudio("7f3a", 0, "audio/wav", SOUND))
-    log.delivery(Finished("7f3a", Verdict.FAILED, "backend_error", 0))
-    log.close()
+    history = journal_history(LOGGER, transcripts=transcripts)
+    history.after(TurnOpened("7f3a", "5e55", Samples(0), 0.9))
+    history.after(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
+    history.after(UtteranceGrew("7f3a", 0, SOUND))
+    history.after(SendUtterance("7f3a", utterance(pcm=SOUND)))
+    history.after(Ignored(State.MUTED, SpeechEnded(Samples(0), utterance(pcm=SOUND))))
+    history.after(Sent("7f3a", 1, 2, 3))
+    history.after(ProcessingStarted("7f3a"))
+    history.after(Transcribed("7f3a", WORDS))
+    history.after(ThinkingStarted("7f3a", "builtin"))
+    history.after(ReplyAudio("7f3a", 0, "audio/wav", SOUND))
+    history.after(Finished("7f3a", Verdict.FAILED, "backend_error", 0))
+    history.close()
 
 
 def trouble() -> None:

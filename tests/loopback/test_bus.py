@@ -13,8 +13,7 @@ from fakes.engines import scripted
 from fakes.running_ear import RunningEar
 from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
-from jarvis_ear.bus.client import BusClient
-from jarvis_ear.bus.membership import BusSwitch
+from jarvis_ear.bus.client import BusClient, BusSwitch
 from jarvis_ear.config import BackendOptions, BusOptions
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.mute import Mute
@@ -63,7 +62,8 @@ class Ear:
     """What of an ear belongs to the bus, with its own state folder."""
 
     def __init__(self, folder, agent_id: str, url: str, key: str | None = None):
-        self.mute = Mute(folder / agent_id, None, on_change=self._changed)
+        self.mute = Mute(folder / agent_id, None)
+        self.mute.connect(self._changed)
         self.mute.load()
         switch = BusSwitch(self.mute, may_unmute=False)
         options = BusOptions(url=url, key=key) if key else BusOptions(url=url)
@@ -179,7 +179,7 @@ def test_the_whole_ear_on_the_bus(tmp_path):
             assert person.announcement("jarvis-ear") == (True, [])
             person.switch(enabled=False)
             assert person.announcement("jarvis-ear") == (False, ["bus"])
-            status = ear.ask("status")
+            status = ear.status()
             assert (status["muted_by"], status["bus"]) == (["bus"], "connected")
             person.switch(enabled=True)
             assert person.announcement("jarvis-ear") == (True, [])

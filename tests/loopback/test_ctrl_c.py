@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.program import run
 from fakes.voice_server import wait_until
 
 SOUND = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
@@ -35,9 +36,7 @@ runpy.run_module(module, run_name="__main__")
 )
 def test_ctrl_c_among_the_imports_says_nothing(program, module):
     code = INTERRUPTED_AT.replace("sys.argv[2]", repr(module))
-    done = subprocess.run(
-        [sys.executable, "-c", code, program], capture_output=True, text=True, check=False
-    )
+    done = run([sys.executable, "-c", code, program], check=False)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
@@ -51,12 +50,7 @@ program()
 @pytest.mark.parametrize("module", ["jarvis_ear.control.client", "jarvis_ear.backend"])
 def test_ctrl_c_among_the_imports_of_the_console_script_says_nothing(module):
     code = INTERRUPTED_AT[: INTERRUPTED_AT.index("module =")] + SCRIPT
-    done = subprocess.run(
-        [sys.executable, "-c", code.replace("sys.argv[2]", repr(module))],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run([sys.executable, "-c", code.replace("sys.argv[2]", repr(module))], check=False)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 

@@ -5,19 +5,18 @@ import os
 import signal
 import threading
 import time
-import wave
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fakes.recordings import QUESTION, recording
 from fakes.running_ear import RunningEar
 from fakes.vmic import missing_tools, vmic
 from fakes.voice_server import VoiceServer
+from jarvis_ear.audio.wav import pcm_to_wav
 
-RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 FRESH_S = 5
 STOPPED_S = FRESH_S + 1.0
 BLOCK = 640
@@ -27,9 +26,7 @@ PATIENT = ("--hearing.endpointing.hangover-ms", "2500", "--backend.fresh-s", str
 
 
 def sound():
-    with wave.open(str(RECORDING)) as recording:
-        pcm = np.frombuffer(recording.readframes(recording.getnframes()), np.int16)
-    return np.concatenate([pcm, np.zeros(4 * 16_000, np.int16)])
+    return np.concatenate([recording(QUESTION), np.zeros(4 * 16_000, np.int16)])
 
 
 def freeze(ear):
@@ -53,9 +50,7 @@ def environment(password):
 
 
 def hear_a_file(tmp_path):
-    with wave.open(str(tmp_path / "question.wav"), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes(sound().tobytes())
+    (tmp_path / "question.wav").write_bytes(pcm_to_wav(sound().tobytes()))
     with (
         VoiceServer(tmp_path) as server,
         RunningEar(

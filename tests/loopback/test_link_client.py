@@ -1,13 +1,13 @@
 """The face of the network: what it takes from where, and what it does not drag in."""
 
 import logging
-import subprocess
 import sys
 import threading
 import time
 
 import pytest
 
+from fakes.program import run
 from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear import config as defaults
@@ -21,9 +21,7 @@ from jarvis_ear.link.registry import WIRES
 def test_importing_it_drags_nothing_in():
     unwelcome = ["fastapi", "uvicorn", "onnxruntime", "sounddevice", "openwakeword", "webrtcvad"]
     check = f"import sys, jarvis_ear.backend; print(*set({unwelcome}) & set(sys.modules))"
-    result = subprocess.run(
-        [sys.executable, "-c", check], capture_output=True, text=True, check=True
-    )
+    result = run([sys.executable, "-c", check])
     assert result.stdout.strip() == ""
 
 

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from fakes.fault_server import FaultServer
 from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.backend import BackendClient, CapturedAudio, clock, pcm_to_wav
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import (
+    ChunksMissing,
     Finished,
     LinkDown,
     LinkUp,
@@ -21,7 +21,6 @@ from jarvis_ear.delivery.events import (
     Refused,
     ReplyAudio,
     Sent,
-    SentencesMissing,
     StillWaiting,
     ThinkingStarted,
     Transcribed,
@@ -216,7 +215,7 @@ def test_a_sentence_is_waited_for_as_long_as_the_owner_says(tmp_path):
         assert client.connect()
         turn_id = client.send_audio(SPEECH)
         assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 1, 1)
-        assert SentencesMissing(turn_id, (0,)) in told.events
+        assert ChunksMissing(turn_id, (0,)) in told.events
 
 
 def test_a_whole_reply_takes_as_long_as_the_owner_says(tmp_path):
@@ -377,7 +376,7 @@ def test_an_owner_may_have_both_in_order(tmp_path):
 def test_a_backend_that_is_busy_is_given_a_moment(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     switches = Switches(reply="fails_first")
-    with FaultServer(tmp_path, switches) as server, ear(server) as (client, told):
+    with VoiceServer(tmp_path, switches) as server, ear(server) as (client, told):
         assert client.connect()
         turn_id = client.send_audio(SPEECH)
         refused, at = told.wait(Refused), time.monotonic()
@@ -386,7 +385,7 @@ def test_a_backend_that_is_busy_is_given_a_moment(tmp_path, caplog):
         assert 0.5 <= refused.retry_s <= 2.0
         assert time.monotonic() - at > refused.retry_s - 0.1
         assert len(server.received("end")) == 2
-    [quoted] = [each for each in caplog.records if "the backend says" in each.getMessage()]
+    [quoted] = [each for each in caplog.records if "error of the backend" in each.getMessage()]
     assert quoted.levelno == logging.DEBUG
 
 

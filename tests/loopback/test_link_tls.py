@@ -15,7 +15,7 @@ from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.errors import ConfigError, ConnectFailed
 from jarvis_ear.link.socketio import SocketIoLink
-from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.link.tls_and_tcp import TrustStore
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl is not installed: apt install openssl"
@@ -91,8 +91,8 @@ def test_the_link_looks_as_closely_as_the_login(ours, theirs, server, host):
     authority = ours if host.startswith("DNS:other") else theirs
 
     async def attempt(url):
-        trust = Trust(ours.certificate.cert)
-        link = SocketIoLink(url, "den", Timing(), lambda: None, trust)
+        trust_store = TrustStore(ours.certificate.cert)
+        link = SocketIoLink(url, "den", Timing(), lambda: None, trust_store)
         try:
             with pytest.raises(ConnectFailed):
                 await link.open("canary-first-1")

@@ -9,12 +9,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from fakes.program import run
 
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 
@@ -38,17 +39,13 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path, st
         pytest.skip("strace is not installed: apt install strace")
     home = tmp_path_factory.mktemp("home")
     log = home.parent / "calls"
-    done = subprocess.run(
+    done = run(
         [
             *(strace, "-f", "-qq", "-s", "256", "-e", CALLS, "-o", str(log)),
             *(sys.executable, "-B", "-m", "jarvis_ear", "run", "--with-backend", "--fast"),
             *("--input", str(RECORDING), "--speaker.device", "none", "--log.level", "debug"),
         ],
         check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=home,
         env={
             "HOME": str(home),
             "TMPDIR": str(home),
@@ -57,6 +54,8 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path, st
             "PYTHONPATH": os.pathsep.join(sys.path),
             "PYTHONDONTWRITEBYTECODE": "1",  # for the reference backend too
         },
+        cwd=home,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return log.read_text(errors="replace").splitlines(), home, done.stdout + done.stderr

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from fakes import hasty_ear
+from fakes.levered_ear import HASTY_S
+from fakes.program import run as run_program
+from fakes.recordings import QUESTION, recording
+from fakes.running_ear import LEVERED
 from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.components import HANGS_S
 
@@ -76,8 +79,7 @@ def test_a_command_that_was_run_and_a_reply_that_was_not_heard(
 
 
 def test_raw_sound_on_standard_input_is_heard_as_well() -> None:
-    with wave.open(str(RECORDING)) as recording:
-        pcm = recording.readframes(recording.getnframes())
+    pcm = recording(QUESTION).tobytes()
     done = subprocess.run(
         command("--input", "-", "--fast", "--log-transcripts", "--speaker.device", "none"),
         check=False,
@@ -140,21 +142,20 @@ def run_at(
     url: str, tmp_path: Path, *arguments: str, program: str = "jarvis_ear"
 ) -> subprocess.CompletedProcess[str]:
     """Have a recording heard by an ear whose backend is somewhere else."""
-    return subprocess.run(
+    return run_program(
         [
             *(sys.executable, "-m", program, "run", "--input", str(RECORDING), "--fast"),
             *("--backend-url", url, "--speaker.device", "none"),
             *("--spool.dir", str(tmp_path / "spool"), *arguments),
         ],
         check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
         env={
             **os.environ,
             "JARVIS_PASSWORD": "open sesame",
+            "LEVERS": str(tmp_path),
             "PYTHONPATH": os.pathsep.join(sys.path),
         },
+        timeout=120,
     )
 
 
@@ -162,7 +163,7 @@ def run_at(
 @pytest.mark.parametrize(
     ("program", "hangs_s"),
     [
-        ("fakes.hasty_ear", hasty_ear.HANGS_S),
+        (LEVERED, HASTY_S),
         pytest.param("jarvis_ear", HANGS_S, marks=pytest.mark.long),
     ],
 )
@@ -170,6 +171,7 @@ def test_a_file_ends_with_the_verdict_of_its_last_turn_however_late_it_comes(
     tmp_path: Path, program: str, hangs_s: float
 ) -> None:
     patience = ("--backend.reply-s", str(hangs_s + 2))
+    (tmp_path / "hasty").touch()
     with VoiceServer(tmp_path, Switches(reply="silent")) as server:
         done = run_at(server.url, tmp_path, *patience, program=program)
     assert done.returncode == 75, done.stderr
@@ -205,14 +207,12 @@ def test_a_file_ends_well_with_a_reply(tmp_path: Path) -> None:
 
 
 def test_plain_text_to_another_machine_is_a_mistake_of_the_configuration() -> None:
-    done = subprocess.run(
+    done = run_program(
         [
             *(sys.executable, "-m", "jarvis_ear", "run", "--input", str(RECORDING)),
             *("--backend-url", "http://192.0.2.1:4000"),
         ],
         check=False,
-        capture_output=True,
-        text=True,
         timeout=60,
     )
     assert done.returncode == 78

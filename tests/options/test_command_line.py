@@ -1,21 +1,29 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_ear.options.option import OPTIONS, SHORT_FLAGS
-from jarvis_ear.options.sources import read_command_line
+from jarvis_ear.options import sources
+from jarvis_ear.options.sources import Layer
+from jarvis_ear.schema import SCHEMA
+
+OPTIONS, SHORT_FLAGS = SCHEMA.options, SCHEMA.short_flags
+
+
+def read_command_line(arguments: Sequence[str]) -> Layer:
+    return sources.read_command_line(SCHEMA, arguments)
 
 
 def values(*arguments: str) -> dict[str, object]:
-    layer, _ = read_command_line(arguments)
+    layer = read_command_line(arguments)
     assert layer.problems == []
     return layer.values
 
 
 def problems(*arguments: str) -> list[str]:
-    return read_command_line(arguments)[0].problems
+    return read_command_line(arguments).problems
 
 
 def test_a_value_follows_or_is_attached():
@@ -64,14 +72,12 @@ def test_switches(arguments, value):
     ],
 )
 def test_an_option_that_is_given_twice_is_a_mistake(arguments, flag):
-    assert problems(*arguments) == [
-        f"command line: {flag}: given twice, expected once: nobody could tell which one counts"
-    ]
+    assert problems(*arguments) == [f"command line: {flag}: given twice, expected once"]
 
 
 def test_a_tilde_is_the_home_of_a_user(monkeypatch):
     monkeypatch.setenv("HOME", "/houses/me")
-    assert read_command_line(["--config", "~/a.toml"])[1] == Path("/houses/me/a.toml")
+    assert values("--config", "~/a.toml")["config"] == Path("/houses/me/a.toml")
     assert values("--wake-model", "~/a.onnx") == {"hearing.wake.model": Path("/houses/me/a.onnx")}
     assert values("--input=~/a.wav") == {"microphone.input": "/houses/me/a.wav"}
     assert values("--wake-model", "./~a.onnx") == {"hearing.wake.model": Path("./~a.onnx")}
@@ -86,11 +92,11 @@ def test_every_option_that_is_a_path_knows_the_home(monkeypatch):
 
 
 @pytest.mark.parametrize("flag", ["--config", "--wake-model", "--input"])
-def test_a_home_that_nobody_knows_is_a_mistake(flag):
+def test_the_home_of_an_unknown_user_is_a_mistake(flag):
     (problem,) = problems(flag, "~no-such-user-at-all/x")
     assert problem == (
         f'command line: {flag}: given "~no-such-user-at-all/x", '
-        "expected a path: nobody knows the home that its ~ stands for"
+        "expected a path whose ~ stands for the home of a known user"
     )
 
 
@@ -104,15 +110,13 @@ def test_an_empty_path_is_none():
 
 
 def test_the_origin_says_the_flag():
-    assert read_command_line(["--fast"])[0].origins == {"microphone.fast": "command line: --fast"}
+    assert read_command_line(["--fast"]).origins == {"microphone.fast": "command line: --fast"}
 
 
 def test_the_file_is_named():
-    assert read_command_line(["--config", "a.toml"])[1] == Path("a.toml")
-    assert read_command_line(["--config=a.toml", "--fast"])[1] == Path("a.toml")
-    assert problems("--config") == [
-        "command line: --config: without a value, expected the path of a file"
-    ]
+    assert values("--config", "a.toml")["config"] == Path("a.toml")
+    assert values("--config=a.toml", "--fast")["config"] == Path("a.toml")
+    assert problems("--config") == ["command line: --config: without a value, expected a path"]
 
 
 @pytest.mark.parametrize(
@@ -186,5 +190,5 @@ def test_all_mistakes_are_found():
     st.lists(st.text(max_size=20) | st.sampled_from(["--fast", "--config", "--", "-", "=", "--="]))
 )
 def test_any_words_are_taken_or_refused(arguments):
-    layer, _ = read_command_line(arguments)
+    layer = read_command_line(arguments)
     assert all(problem.isprintable() for problem in layer.problems)

@@ -1,8 +1,15 @@
+from functools import partial
+
 import pytest
 from pydantic import SecretStr
 
-from jarvis_ear.options.option import OPTIONS
-from jarvis_ear.options.sources import read_credential, read_environment, read_owners
+from jarvis_ear.options import sources
+from jarvis_ear.schema import SCHEMA
+
+OPTIONS = SCHEMA.options
+read_environment = partial(sources.read_environment, SCHEMA)
+read_shared_variables = partial(sources.read_shared_variables, SCHEMA)
+read_credentials = partial(sources.read_credentials, SCHEMA)
 
 
 def test_every_option_has_its_variable():
@@ -70,7 +77,7 @@ def test_mistakes(name, text, problem):
 
 
 def test_the_owners_names():
-    layer = read_owners(
+    layer = read_shared_variables(
         {"BACKEND_URL": "http://a:1", "JARVIS_PASSWORD": "hunter2", "AGENT_ID": "kitchen"}
     )
     assert layer.values == {
@@ -82,18 +89,18 @@ def test_the_owners_names():
 
 
 def test_the_owners_names_count_as_not_set_when_empty():
-    layer = read_owners({"BACKEND_URL": "", "JARVIS_PASSWORD": "", "AGENT_ID": ""})
+    layer = read_shared_variables({"BACKEND_URL": "", "JARVIS_PASSWORD": "", "AGENT_ID": ""})
     assert (layer.values, layer.problems) == ({}, [])
 
 
 def test_a_wrong_address_is_a_mistake_of_its_variable():
-    (problem,) = read_owners({"BACKEND_URL": "localhost:4000"}).problems
+    (problem,) = read_shared_variables({"BACKEND_URL": "localhost:4000"}).problems
     assert problem.startswith('environment: BACKEND_URL: given "localhost:4000", expected http://')
 
 
 def test_a_credential(tmp_path):
     (tmp_path / "jarvis-password").write_text("hunter2\n")
-    layer = read_credential({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    layer = read_credentials({"CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert layer.values == {"backend.password": SecretStr("hunter2")}
     assert layer.origins == {"backend.password": "credential: jarvis-password"}
 
@@ -101,17 +108,17 @@ def test_a_credential(tmp_path):
 @pytest.mark.parametrize("folder", [None, "", "elsewhere"])
 def test_no_credential(tmp_path, folder):
     environ = {} if folder is None else {"CREDENTIALS_DIRECTORY": folder and str(tmp_path / folder)}
-    layer = read_credential(environ)
+    layer = read_credentials(environ)
     assert (layer.values, layer.problems) == ({}, [])
 
 
 def test_credentials_that_cannot_be_used(tmp_path):
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     (tmp_path / "jarvis-password").touch()
-    assert read_credential(environ).problems == [
+    assert read_credentials(environ).problems == [
         "credential: jarvis-password: cannot be used: it is empty, expected a password"
     ]
     (tmp_path / "jarvis-password").unlink()
     (tmp_path / "jarvis-password").symlink_to("jarvis-password")
-    (problem,) = read_credential(environ).problems
+    (problem,) = read_credentials(environ).problems
     assert problem.startswith("credential: jarvis-password: cannot be used: Too many levels")

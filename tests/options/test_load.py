@@ -3,8 +3,10 @@ from pydantic import SecretStr
 
 from jarvis_ear.config import Config
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options import Loaded, load
-from jarvis_ear.options.option import OPTIONS
+from jarvis_ear.options.option import value_of
+from jarvis_ear.schema import SCHEMA, Loaded, load
+
+OPTIONS = SCHEMA.options
 
 
 @pytest.fixture
@@ -160,58 +162,48 @@ def test_no_way_of_showing_what_was_loaded_shows_the_password(nowhere):
     assert "hunter2" not in f"{loaded} {loaded!r} {loaded.config.model_dump_json()}"
 
 
-def test_values_that_do_not_go_together_are_one_clear_line(tmp_path):
-    arguments = [
-        "--hearing.endpointing.max-ms",
-        "2000",
-        "--hearing.endpointing.pre-roll-ms",
-        "2000",
-    ]
+@pytest.mark.parametrize(
+    ("options", "mistake"),
+    [
+        (
+            "--hearing.endpointing.max-ms 2000 --hearing.endpointing.pre-roll-ms 2000",
+            "hearing.endpointing: max_ms must be more than pre_roll_ms and onset_ms together",
+        ),
+        (
+            "--hearing.endpointing.hangover-ms 5000 --backend.fresh-s 5",
+            (
+                "backend.fresh_s counts from the last word: expected at least 1 s more than "
+                "hearing.endpointing.hangover_ms (5 s)"
+            ),
+        ),
+    ],
+)
+def test_values_that_contradict_each_other_are_one_clear_line(options, mistake, nowhere):
     with pytest.raises(ConfigError) as refused:
-        load(arguments, {}, default_file=tmp_path / "none.toml")
-    assert str(refused.value) == (
-        "hearing.endpointing: max_ms must be more than pre_roll_ms and onset_ms together"
-    )
+        load(options.split(), {}, default_file=nowhere)
+    assert str(refused.value) == mistake
 
 
-def test_values_of_two_sections_that_do_not_go_together_are_one_clear_line(tmp_path):
-    arguments = ["--hearing.endpointing.hangover-ms", "5000", "--backend.fresh-s", "5"]
-    with pytest.raises(ConfigError) as refused:
-        load(arguments, {}, default_file=tmp_path / "none.toml")
-    assert str(refused.value) == (
-        "backend.fresh_s counts from the last word: expected at least 1 s more than "
-        "hearing.endpointing.hangover_ms (5 s)"
-    )
+@pytest.mark.parametrize(
+    ("key", "credential"),
+    [("bus.key", "jarvis-bus-key"), ("backend.token", "jarvis-backend-token")],
+)
+def test_the_other_secrets_come_as_the_password_does(key, credential, private, nowhere, tmp_path):
+    def secret(loaded: Loaded) -> str:
+        return value_of(loaded.config, key).get_secret_value()
 
-
-def test_the_key_of_the_bus_comes_as_the_password_does(private, nowhere, tmp_path):
-    def key(loaded: Loaded) -> str:
-        return loaded.config.bus.key.get_secret_value()
-
-    assert key(load([], {}, default_file=nowhere)) == ""
-    named = load(["--bus.key-file", str(private)], {}, default_file=nowhere)
-    assert key(named) == "from the file"
-    assert password(named) != "from the file"
-    (tmp_path / "jarvis-bus-key").write_text("credential")
-    credential = load([], {"CREDENTIALS_DIRECTORY": str(tmp_path)}, default_file=nowhere)
-    assert key(credential) == "credential"
-    assert credential.origins["bus.key"] == "credential: jarvis-bus-key"
-    with pytest.raises(ConfigError, match=r"there is no such option|unknown|bus\.key"):
-        load(["--bus.key", "shown in ps"], {}, default_file=nowhere)
-
-
-def test_the_token_of_a_backend_comes_as_the_password_does(private, nowhere, tmp_path):
-    def token(loaded: Loaded) -> str:
-        return loaded.config.backend.token.get_secret_value()
-
-    assert token(load([], {}, default_file=nowhere)) == ""
+    assert secret(load([], {}, default_file=nowhere)) == ""
     private.write_text("from-the-file\n")
-    named = load(["--backend.token-file", str(private)], {}, default_file=nowhere)
-    assert token(named) == "from-the-file"
-    (tmp_path / "jarvis-backend-token").write_text("credential")
-    credential = load([], {"CREDENTIALS_DIRECTORY": str(tmp_path)}, default_file=nowhere)
-    assert token(credential) == "credential"
-    assert credential.origins["backend.token"] == "credential: jarvis-backend-token"
+    flag = f"--{key}"
+    named = load([f"{flag}-file", str(private)], {}, default_file=nowhere)
+    assert secret(named) == "from-the-file"
+    assert password(named) != "from-the-file"
+    (tmp_path / credential).write_text("credential")
+    loaded = load([], {"CREDENTIALS_DIRECTORY": str(tmp_path)}, default_file=nowhere)
+    assert secret(loaded) == "credential"
+    assert loaded.origins[key] == f"credential: {credential}"
+    with pytest.raises(ConfigError, match=f"{flag}: a secret is never an argument"):
+        load([flag, "shown in ps"], {}, default_file=nowhere)
 
 
 @pytest.mark.parametrize("unfit", ["two words", "line\nbreak", "fünf", "x" * 8193])

@@ -1,11 +1,17 @@
 import re
 import tomllib
+from functools import partial
 from pathlib import Path
 
 from jarvis_ear.config import Config
-from jarvis_ear.options import load
-from jarvis_ear.options.option import OPTIONS, SHORT_FLAGS
-from jarvis_ear.options.render import effective, everyday, everything, reference
+from jarvis_ear.options import render
+from jarvis_ear.schema import SCHEMA, load
+
+OPTIONS, SHORT_FLAGS = SCHEMA.options, SCHEMA.short_flags
+effective, reference, everyday, everything = (
+    partial(one, SCHEMA)
+    for one in (render.effective, render.reference, render.everyday, render.everything)
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

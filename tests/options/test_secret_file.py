@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_ear.options.secrets import SecretFileError, read_private_secret, read_secret
+from jarvis_ear.options.sources import SecretFileError, read_private_secret, read_secret
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_service_managers_file_needs_no_mode(secret):
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b"", "empty"), (b"\n", "empty"), (b"\xff\xfe", "no text")],
+    [(b"", "empty"), (b"\n", "empty"), (b"\xff\xfe", "not text")],
 )
 def test_content_that_is_no_password_is_refused(secret, content, complaint):
     secret.write_bytes(content)

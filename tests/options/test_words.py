@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jarvis_ear.options.option import plain, quoted, shown, suggestion
+from jarvis_ear.options.option import shown
+from jarvis_ear.options.verbs import plain, quoted, suggestion
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def mount(*words: object) -> None:
 def outside(folder: str, rest: list[str]) -> None:
     """Step into the groups, so that the new namespace has its root there; then make it.
 
-    The box dies with whoever started it, however that ends.
+    The box dies with the process that started it.
     """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for group in groups_of(rest):

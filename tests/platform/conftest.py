@@ -1,24 +1,16 @@
 """A box with a real systemd and a sound card that speaks, for the tests that install into it."""
 
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fakes import systemd_box
 from fakes.installed_ear import SHOWN, InstalledEar
+from fakes.recordings import QUESTION, recording
 from fakes.systemd_box import SystemdBox
 from fakes.vmic import missing_tools
-
-RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
-
-
-def recording() -> np.ndarray:
-    with wave.open(str(RECORDING)) as sound:
-        return np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
 
 
 @contextmanager
@@ -29,7 +21,7 @@ def box_with_card(folder: Path, *, own_network: bool = False) -> Iterator[Instal
     with SystemdBox(folder / "box", SHOWN, own_network=own_network) as box:
         ear = InstalledEar(box)
         (folder / "card").mkdir()
-        ear.prepare(folder / "card", recording())
+        ear.prepare(folder / "card", recording(QUESTION))
         yield ear
 
 

@@ -19,7 +19,7 @@ def main() -> None:
     pause, until = threading.Event(), time.monotonic() + LONG_S
     while not stream.take(stream.rate // 20, 137).data:  # amid what the server sends at a time
         pause.wait(0.005)
-    print("held", flush=True)  # noqa: T201 - whoever started us waits for it
+    print("held", flush=True)  # noqa: T201 - the test waits for it
     sys.stdin.readline()
     try:
         while time.monotonic() < until:

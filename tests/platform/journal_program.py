@@ -12,6 +12,7 @@ from pathlib import Path
 from fakes.clock import FakeClock
 from fakes.journald import UNIT
 from fakes.source import FakeSource
+from fakes.turns import journal_history, utterance
 from jarvis_ear.config import LogOptions
 from jarvis_ear.delivery.events import (
     Finished,
@@ -25,12 +26,11 @@ from jarvis_ear.devices.capture import Capture, CaptureEvent
 from jarvis_ear.errors import ConfigError, MicrophoneUnavailable
 from jarvis_ear.hearing.events import SendUtterance, State, StateChanged, TurnDropped, TurnOpened
 from jarvis_ear.hearing.inbox import Inbox
-from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.journal import sound, turns
 from jarvis_ear.log import journal, setup
 from jarvis_ear.log.setup import log_final_error, log_lifecycle
 from jarvis_ear.mute import Mute
-from jarvis_ear.turn_trace.journal_view import TurnLog
+from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.units import Samples, samples
 
 LOGGER = logging.getLogger("jarvis_ear")
@@ -47,42 +47,37 @@ def make(*args: object, **named: object) -> logging.LogRecord:
     return mark(logging.LogRecord(*args, **named))
 
 
-def begin(log: TurnLog, turn_id: str, score: float) -> None:
-    log.effect(TurnOpened(turn_id, f"s-{turn_id}", samples(2000), score))
-    log.effect(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
+def begin(history: TurnHistory, turn_id: str, score: float) -> None:
+    history.after(TurnOpened(turn_id, f"s-{turn_id}", samples(2000), score))
+    history.after(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
 
 
-def speak(log: TurnLog, turn_id: str, answer_ms: int, verdict: Verdict, cause: str = "") -> None:
-    begin(log, turn_id, 0.97)
-    heard = CapturedUtterance(
-        start=samples(1500),
-        speech_start=samples(2000),
-        speech_end=samples(3620),
-        end=samples(4420),
-        pcm=b"\0\0",
-        reason=EndReason.HANGOVER,
-        lost=Samples(0),
+def speak(
+    history: TurnHistory, turn_id: str, answer_ms: int, verdict: Verdict, cause: str = ""
+) -> None:
+    begin(history, turn_id, 0.97)
+    history.after(SendUtterance(turn_id, utterance()))
+    history.after(
+        StateChanged(State.LISTENING, State.THINKING, Samples(0), "SpeechEnded(hangover)")
     )
-    log.effect(SendUtterance(turn_id, heard))
-    log.effect(StateChanged(State.LISTENING, State.THINKING, Samples(0), "SpeechEnded(hangover)"))
     CLOCK.now += 0.011
-    log.delivery(Sent(turn_id, 51_840, 51_884, 69_180))
-    log.delivery(ProcessingStarted(turn_id))
+    history.after(Sent(turn_id, 51_840, 51_884, 69_180))
+    history.after(ProcessingStarted(turn_id))
     CLOCK.now += (answer_ms - 811) / 1000
-    log.delivery(Transcribed(turn_id, "the canary sings"))
-    log.delivery(Finished(turn_id, verdict, cause, 0))
-    log.effect(StateChanged(State.THINKING, State.IDLE, Samples(0), "ReplyEnded"))
+    history.after(Transcribed(turn_id, "the canary sings"))
+    history.after(Finished(turn_id, verdict, cause, 0))
+    history.after(StateChanged(State.THINKING, State.IDLE, Samples(0), "ReplyEnded"))
 
 
 def live() -> None:
-    log = TurnLog(LOGGER, transcripts=False, now=CLOCK.monotonic)
-    log.delivery(LinkUp("http://a:1", None))
-    speak(log, "03b91389", 994, Verdict.DONE)
-    speak(log, "510351e5", 9994, Verdict.DONE)
+    history = journal_history(LOGGER, now=CLOCK.monotonic)
+    history.after(LinkUp("http://a:1", None))
+    speak(history, "03b91389", 994, Verdict.DONE)
+    speak(history, "510351e5", 9994, Verdict.DONE)
     for number, verdict in enumerate(each for each in Verdict if each is not Verdict.DONE):
-        speak(log, f"bad{number}", 1200, verdict, "not_understood" if number == 0 else "x")
-    begin(log, "fa15e", 0.51)
-    log.effect(TurnDropped("fa15e", "DeadlinePassed"))
+        speak(history, f"bad{number}", 1200, verdict, "not_understood" if number == 0 else "x")
+    begin(history, "fa15e", 0.51)
+    history.after(TurnDropped("fa15e", "DeadlinePassed"))
 
     capture = Capture(
         FakeSource(),
@@ -96,7 +91,7 @@ def live() -> None:
     lost = sound.SOUND_LOST.fields(SOURCE="microphone 'usb'", LOST_MS=40)
     LOGGER.warning("microphone 'usb' lost 40 ms of sound", extra=lost)
 
-    mute = Mute(Path(tempfile.mkdtemp()), None, on_change=lambda _: None)
+    mute = Mute(Path(tempfile.mkdtemp()), None)
     mute.load()
     mute.mute()
     mute.unmute()

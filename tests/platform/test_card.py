@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fakes.program import run
 from fakes.vmic import missing_tools, vmic
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import mix, pcm_to_wav
@@ -60,7 +61,7 @@ class Capturing:
             assert event["what"] == "block", event
 
     def blocks(self, seconds: float) -> list[tuple[int, np.ndarray]]:
-        """So much sound, as (start, samples)."""
+        """Return this many seconds of sound, as (start, samples)."""
         got, samples = [], 0
         while samples < seconds * 16_000:
             event = self.next("block")
@@ -215,13 +216,8 @@ def test_a_busy_card_is_tried_again(tmp_path, capturing):
 
 
 def play(card, *files) -> list:
-    done = subprocess.run(
-        [sys.executable, HERE / "reply_program.py", *files],
-        env=card.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
+    done = run(
+        [sys.executable, HERE / "reply_program.py", *files], env=card.environment, timeout=30
     )
     return json.loads(done.stdout)
 

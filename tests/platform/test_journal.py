@@ -56,7 +56,7 @@ def ids(said: str) -> list[str]:
 
 
 def is_in_order(said: str) -> bool:
-    return ids(said) == ["510351e5", "03b91389"] and "done after 9994 ms = 800 pause" in said
+    return ids(said) == ["510351e5", "03b91389"] and "done in 9994 ms: 800 endpoint" in said
 
 
 BAD = ["bad0", "bad1", "bad2", "bad3", "bad4", "bad5"]

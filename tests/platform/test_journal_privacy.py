@@ -9,20 +9,12 @@ import pytest
 from fakes.journald import Journald, why_not
 from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.journal.kind import FIELDS
+from loopback.test_canary import CANARIES, PASSWORD
 
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "tests" / "data" / "hey-jarvis-what-time-is-it.wav"
-PASSWORD = "squawk-2718281828"
-
-CANARIES = {
-    "password": PASSWORD,
-    "token": "canary-first-",
-    "transcript": "what time is it",
-    "sound in base64": "UklGR",
-}
-
 IN_THE_JOURNAL = """
 import os, runpy, sys
 found = os.fstat(2)

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import wave
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes.running_ear import RunningEar
+from fakes.recordings import DATA, QUESTION, recording
+from fakes.running_ear import RunningEar, run_verb
 from fakes.vmic import VirtualCard, missing_tools, vmic
 from jarvis_ear.audio.resample import resample
 
@@ -23,45 +23,35 @@ pytestmark = [
     pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
 ]
 
-RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 TIMES = 20
 QUICK = ("--hearing.endpointing.hangover-ms", "300")
-
-
-def recording() -> np.ndarray:
-    with wave.open(str(RECORDING)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
 @pytest.fixture
 def card(tmp_path: Path) -> VirtualCard:
     """A card that hears the question a second after every opening."""
-    return vmic(tmp_path, np.concatenate([np.zeros(4000, np.int16), recording()]))
+    return vmic(tmp_path, np.concatenate([np.zeros(4000, np.int16), recording(QUESTION)]))
 
 
 def running(tmp_path: Path, card: VirtualCard, *options: str) -> RunningEar:
     return RunningEar(tmp_path, card.environment, "--speaker.device", "none", *options)
 
 
-def count(pattern: str, story: str) -> int:
-    return len(re.findall(pattern, story))
-
-
-def wait_deaf(ear: RunningEar) -> None:
-    ear.wait_until(lambda: ear.ask("status")["state"] == "deaf")
+def count(pattern: str, log: str) -> int:
+    return len(re.findall(pattern, log))
 
 
 def back_within(ear: RunningEar, card: VirtualCard, seconds: float = 5.0) -> None:
     card.plug()
-    ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=seconds)
+    ear.wait_hearing(seconds)
 
 
 def quickly(tmp_path: Path) -> VirtualCard:
-    """A card that hears the wake word and somebody who talks on, from the moment it is opened.
+    """A card that hears the wake word and continuous speech from the moment it is opened.
 
     Now and then a wake word is not heard: it is said again.
     """
-    whole = recording()
+    whole = recording(QUESTION)
     talking_on = np.concatenate([whole[:44_000], np.tile(whole[36_000:44_000], 10)])
     return vmic(tmp_path, np.tile(talking_on, 4))
 
@@ -69,16 +59,16 @@ def quickly(tmp_path: Path) -> VirtualCard:
 def while_idle(folder: Path) -> None:
     card = vmic(folder, np.zeros(0, np.int16))
     with running(folder, card) as ear:
-        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.wait_hearing()
         for _ in range(TIMES):
             card.unplug()
-            wait_deaf(ear)
+            ear.wait_deaf()
             back_within(ear, card)
-        report = ear.ask("status")
-    story = ear.told()
+        report = ear.status()
+    log = ear.told()
     assert report["deaf_s_today"] > TIMES * 0.1
-    assert count("microphone lost", story) <= TIMES  # what comes again and again is told seldom
-    assert "Traceback" not in story
+    assert count("microphone lost", log) <= TIMES  # repeated lines are throttled
+    assert "Traceback" not in log
 
 
 def in_mid_sentence(folder: Path) -> None:
@@ -86,28 +76,28 @@ def in_mid_sentence(folder: Path) -> None:
     with running(folder, card, "--with-backend") as ear:
         for _ in range(TIMES):
             ear.wait_for("-> capturing")
-            ear.wait_until(_later(0.6))
+            ear.rest(0.6)
             card.unplug()
             ear.wait_for("(ended by microphone lost")
-            wait_deaf(ear)
+            ear.wait_deaf()
             back_within(ear, card)
         ear.wait_until(lambda: count("sent: ", ear.told()) >= TIMES)
     assert "Traceback" not in ear.told()
 
 
 def during_a_reply(folder: Path, *speaker: str) -> None:
-    question = np.concatenate([recording(), np.zeros(8 * 16_000, np.int16)])
+    question = np.concatenate([recording(QUESTION), np.zeros(8 * 16_000, np.int16)])
     card = vmic(folder, np.tile(question, 4))  # now and then a wake word is not heard
     with RunningEar(folder, card.environment, "--with-backend", *QUICK, *speaker) as ear:
         for _ in range(TIMES):
             ear.wait_for("-> speaking")
             card.unplug()
-            wait_deaf(ear)
+            ear.wait_deaf()
             back_within(ear, card)
         ear.wait_for("-> speaking")  # the reply to the next question is heard again
         ear.wait_for(": done")
-    story = ear.told()
-    assert "Traceback" not in story
+    log = ear.told()
+    assert "Traceback" not in log
 
 
 def during_a_silent_reply(folder: Path) -> None:
@@ -130,13 +120,6 @@ def folder(parent: Path, name: str) -> Path:
     return made
 
 
-def _later(seconds: float):
-    import time  # noqa: PLC0415 - only here a test waits for sound to go by
-
-    until = time.monotonic() + seconds
-    return lambda: time.monotonic() >= until
-
-
 def test_another_program_that_holds_the_microphone_is_outwaited(tmp_path, card):
     holder = subprocess.Popen(
         [sys.executable, Path(__file__).parent / "capture_program.py"],
@@ -149,10 +132,10 @@ def test_another_program_that_holds_the_microphone_is_outwaited(tmp_path, card):
         assert b"block" in holder.stdout.readline()
         with running(tmp_path, card) as ear:
             ear.wait_for("microphone lost, looking for it")
-            ear.wait_until(lambda: ear.ask("status")["state"] == "deaf")
+            ear.wait_deaf()
             holder.kill()
             holder.communicate()
-            ear.wait_until(lambda: ear.ask("status")["hearing"], within_s=5.0)
+            ear.wait_hearing(5.0)
             ear.wait_for("-> capturing")
     finally:
         holder.kill()
@@ -162,9 +145,9 @@ def test_another_program_that_holds_the_microphone_is_outwaited(tmp_path, card):
 def test_a_card_that_comes_back_under_another_number_is_found_by_its_name(tmp_path, card):
     before = number(card)
     with running(tmp_path, card, "--microphone.device", "vmic") as ear:
-        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.wait_hearing()
         card.unplug()
-        wait_deaf(ear)
+        ear.wait_deaf()
         card.renumber()
         back_within(ear, card)
         ear.wait_for("-> capturing")
@@ -172,26 +155,20 @@ def test_a_card_that_comes_back_under_another_number_is_found_by_its_name(tmp_pa
 
 
 def number(card: VirtualCard) -> str:
-    listed = subprocess.run(
-        [sys.executable, "-m", "jarvis_ear", "devices"],
-        env=card.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    listed = run_verb(card.environment, "devices")
     return re.search(r"(\d+)  vmic ", listed.stdout)[1]
 
 
 def test_while_it_is_gone_it_costs_little_and_says_little(tmp_path, card):
     with running(tmp_path, card) as ear:
-        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.wait_hearing()
         card.unplug()
-        wait_deaf(ear)
+        ear.wait_deaf()
         before = ear.cpu_s()
-        ear.wait_until(_later(6.0))
+        ear.rest(6.0)
         used = ear.cpu_s() - before
         assert used / 6.0 < 0.05
-        assert ear.ask("status")["stuck"] == []  # it looks for the microphone: that is its work
+        assert ear.status()["stuck"] == []  # it looks for the microphone: that is its work
         since = ear.told().partition("microphone lost")[2].splitlines()[1:]
         back_within(ear, card)
     assert len(since) <= 1, since
@@ -203,18 +180,18 @@ def test_muted_means_no_handle_and_survives_what_it_has_to(tmp_path, card):
         ear.wait_until(lambda: sound in ear.files())
         assert ear.ask("mute") == {"muted_by": ["owner"], "stored": True}
         ear.wait_until(lambda: sound not in ear.files(), within_s=2.0)
-        report = ear.ask("status")
+        report = ear.status()
         assert (report["state"], report["hearing"], report["stuck"]) == ("muted", False, [])
         card.unplug()
         card.plug()  # a microphone that is plugged in again changes nothing
         ear.kill()
     with running(tmp_path, card) as ear:
-        ear.wait_until(_later(1.0))
-        assert ear.ask("status")["muted_by"] == ["owner"]
+        ear.rest(1.0)
+        assert ear.status()["muted_by"] == ["owner"]
         assert sound not in ear.files()
         assert "muted by the owner: the microphone stays closed" in ear.told()
         assert ear.ask("unmute") == {"muted_by": [], "stored": True}
-        took_s = ear.wait_until(lambda: ear.ask("status")["hearing"])
+        took_s = ear.wait_hearing()
         assert took_s < 5.0
         assert ear.remembers()["by"] == []
 
@@ -223,38 +200,38 @@ def test_quiet_hours_close_it_and_the_owner_may_end_them(tmp_path, card):
     now = datetime.now().astimezone()
     hours = [f"{now + timedelta(hours=away):%H:%M}" for away in (-2, 2)]
     with running(tmp_path, card, "--microphone.mute-between", "-".join(hours)) as ear:
-        assert ear.ask("status")["muted_by"] == ["clock"]
+        assert ear.status()["muted_by"] == ["clock"]
         assert str(card.folder / "in.raw") not in ear.files()
         assert ear.ask("unmute")["muted_by"] == []
-        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.wait_hearing()
 
 
 def test_unmuted_without_a_microphone_it_is_deaf_and_says_so(tmp_path, card):
     with running(tmp_path, card) as ear:
-        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.wait_hearing()
         ear.ask("mute")
         ear.wait_for("-> muted")
         card.unplug()
         ear.ask("unmute")
-        wait_deaf(ear)
+        ear.wait_deaf()
         back_within(ear, card)
 
 
 def test_a_card_that_stalls_is_heard_again(tmp_path, card):
     with running(tmp_path, card) as ear:
-        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.wait_hearing()
         card.stall()
         assert "gave no sound for 500 ms" in ear.wait_for("microphone lost")
         back_within(ear, card)
 
 
 def test_a_card_of_48_khz_and_two_channels_only_is_understood(tmp_path):
-    pair = np.repeat(resample(recording(), 16_000, 48_000)[:, None], 2, axis=1)
+    pair = np.repeat(resample(recording(QUESTION), 16_000, 48_000)[:, None], 2, axis=1)
     card = vmic(tmp_path, pair, rate=48_000, channels=2)
     options = ("--with-backend", "--log-transcripts", "--microphone.channel", "mix")
     with running(tmp_path, card, *options) as ear:
         ear.wait_for('understood "what time is it"')
-        assert ear.ask("status")["samples_lost"] == 0
+        assert ear.status()["samples_lost"] == 0
 
 
 def test_no_frame_is_lost_to_a_backend_that_misbehaves(tmp_path, card):
@@ -263,7 +240,7 @@ def test_no_frame_is_lost_to_a_backend_that_misbehaves(tmp_path, card):
         with running(tmp_path, card, "--backend-url", url, "--backend.connect-s", "0.5") as ear:
             ear.wait_for("-> thinking")
             ear.wait_until(lambda: server.visits >= 3)
-            report = ear.ask("status")
+            report = ear.status()
     assert report["hearing"]
     assert not report["connected"]
     lost = ("dropped_samples", "dropped_events", "samples_lost", "gaps", "overflows")
@@ -301,62 +278,47 @@ class SulkingServer:
                 client.close()
 
 
-def status(ear: RunningEar) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "jarvis_ear", "status"],
-        env=ear.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout
-
-
 def test_a_mute_switch_makes_it_deaf_and_the_next_word_is_heard(tmp_path):
     """Nothing but zeros until the word itself, as behind a noise gate."""
-    card = vmic(tmp_path, np.concatenate([recording(), np.zeros(20 * 16_000, np.int16)] * 2))
+    card = vmic(
+        tmp_path, np.concatenate([recording(QUESTION), np.zeros(20 * 16_000, np.int16)] * 2)
+    )
     with running(tmp_path, card) as ear:
         ear.wait_for("-> thinking")
-        wait_deaf(ear)
-        report = ear.ask("status")
+        ear.wait_deaf()
+        report = ear.status()
         assert not report["hearing"]
         assert "gives only zeros: muted, or not connected?" in report["deaf_reason"]
-        code, said = status(ear)
-        assert code == 1
-        assert said.startswith("deaf: microphone 'default' gives only zeros")
-        assert "\nto do: look at switch and cable; " in said
+        done = run_verb(ear.environment, "status", check=False)
+        assert done.returncode == 1
+        assert done.stdout.startswith("deaf: microphone 'default' gives only zeros")
+        assert "\nto do: look at switch and cable; " in done.stdout
         ear.wait_for("gives sound again")
         ear.wait_for("-> capturing")
-        report = ear.ask("status")
+        report = ear.status()
         assert (report["hearing"], report["deaf_reason"]) == (True, "")
         assert report["deaf_s_today"] > 5
 
 
 def test_a_mute_of_the_owner_does_not_hide_a_mute_switch(tmp_path, card):
     with running(tmp_path, card) as ear:
-        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.wait_hearing()
         card.mute()
-        wait_deaf(ear)
+        ear.wait_deaf()
         for _ in range(3):
             ear.ask("mute")
             ear.ask("unmute")
-            ear.wait_until(lambda: ear.ask("status")["state"] == "deaf", within_s=2.0)
+            ear.wait_deaf(2.0)
 
 
 def test_a_name_that_is_not_utf8_costs_nobody_the_other_devices(tmp_path, card):
     file = card.folder / "asound.conf"
-    odd = (RECORDING.parent / "non-utf8-device" / "asound.conf").read_bytes()
+    odd = (DATA / "non-utf8-device" / "asound.conf").read_bytes()
     file.write_bytes(file.read_bytes() + odd.partition(b"\n")[2])
     with running(tmp_path, card, "--microphone.device", "vmic") as ear:
         ear.wait_for("-> capturing")
     assert "Traceback" not in ear.told()
-    listed = subprocess.run(
-        [sys.executable, "-m", "jarvis_ear", "devices"],
-        env=card.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    listed = run_verb(card.environment, "devices")
     assert "K\ufffdche" in listed.stdout
     assert "  vmic  " in listed.stdout
     assert listed.stderr == ""
@@ -370,8 +332,8 @@ def test_a_sound_library_that_crashes_is_told_of_once(tmp_path, card):
     path = os.pathsep.join((str(broken), card.environment["PYTHONPATH"]))
     environment = {**card.environment, "PYTHONPATH": path}
     with RunningEar(tmp_path, environment, "--device", "vmic", "--speaker.device", "none") as ear:
-        ear.wait_until(_later(6.0))
-        report = ear.ask("status")
+        ear.rest(6.0)
+        report = ear.status()
     cause = "the sound system has crashed (RuntimeError: no luck today)"
     assert report["deaf_reason"] == cause
     assert "jarvis-ear devices" in report["deaf_remedy"]

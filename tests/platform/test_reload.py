@@ -1,70 +1,43 @@
 """The whole ear reads its configuration again, in a real process, on a real file."""
 
-import os
 import signal
-import sys
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fakes.bus_server import BusServer
-from fakes.notify import NotifySocket
-from fakes.running_ear import RunningEar
+from fakes.recordings import QUESTION, recording
+from fakes.running_ear import EarService
 from fakes.side_by_side import SideBySide
-from fakes.vmic import missing_tools, vmic
-from fakes.voice_server import Switches, VoiceServer
+from fakes.vmic import missing_tools
+from fakes.voice_server import VoiceServer
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
 ]
 
-TESTS = Path(__file__).parents[1]
-RECORDING = TESTS / "data" / "hey-jarvis-what-time-is-it.wav"
 
-
-class Service:
-    """An ear as a service with a file of options, and the manager that asks it to reload."""
+class Service(EarService):
+    """An ear as a service with a file of options, which its manager asks to reload."""
 
     def __init__(self, folder: Path, sound: np.ndarray, url: str):
-        self.folder = folder
         self.file = folder / "config.toml"
         self.write(f"[backend]\nurl = '{url}'\n")
-        self.card = vmic(folder, sound)
-        self.manager = NotifySocket(folder)
-        environment = {
-            **self.card.environment,
-            "NOTIFY_SOCKET": self.manager.address,
-            "JARVIS_PASSWORD": Switches().password,
-            "LEVERS": str(folder),
-            "PYTHONPATH": os.pathsep.join((str(TESTS), *filter(None, sys.path))),
-        }
-        options = ("--config", str(self.file))
-        self.ear = RunningEar(folder, environment, *options, program="fakes.levered_ear")
+        super().__init__(folder, sound, "--config", str(self.file))
 
     def __enter__(self):
-        self.manager.__enter__()
-        self.ear.__enter__()
+        super().__enter__()
         self.manager.wait_for("READY")
         return self
-
-    def __exit__(self, *told):
-        self.ear.__exit__(*told)
-        self.manager.__exit__(*told)
 
     def write(self, text: str) -> None:
         half = self.file.with_suffix(".new")
         half.write_text("[speaker]\ndevice = 'none'\n" + text)
         half.replace(self.file)
 
-    def connected(self) -> None:
-        """Wait until the backend is reached."""
-        self.ear.wait_until(lambda: self.ear.ask("status")["connected"])
-
-    def hang_up(self) -> None:
-        """Ask for a reload."""
+    def ask_reload(self) -> None:
         self.before = len(self.manager.messages)
         self.ear.signal(signal.SIGHUP)
         self.manager.wait_for("RELOADING", after=self.before)
@@ -72,13 +45,8 @@ class Service:
     def reload(self, text: str) -> str:
         """Reload, and return the status afterwards."""
         self.write(text)
-        self.hang_up()
+        self.ask_reload()
         return self.manager.wait_for("READY", after=self.before).values["STATUS"]
-
-
-def recording() -> np.ndarray:
-    with wave.open(str(RECORDING)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
 def quiet() -> np.ndarray:
@@ -87,7 +55,7 @@ def quiet() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def turns(tmp_path_factory):
-    """What takes its time because somebody speaks, beside the rest."""
+    """The scenarios with speech, which take long, beside the other tests."""
     scenarios = {scenario: scenario for scenario in (in_the_middle_of_a_turn, while_one_waits)}
     with SideBySide(tmp_path_factory.mktemp("turns"), scenarios) as running:
         yield running
@@ -110,12 +78,12 @@ def service(long_running, server):
     """One ear for all tests, with the configuration that it had at its start."""
     status = long_running.reload(f"[backend]\nurl = '{server.url}'\n")
     assert "restart" not in status
-    long_running.ear.wait_until(lambda: long_running.ear.ask("status")["hearing"])
+    long_running.ear.wait_hearing()
     return long_running
 
 
 def test_what_can_change_changes_and_what_cannot_is_named(service, server):
-    service.connected()
+    service.ear.wait_connected()
     backend = f"[backend]\nurl = '{server.url}'\n"
     status = service.reload(
         backend + "[log]\nlevel = 'debug'\n[hearing.wake]\nthreshold = 0.7\n"
@@ -133,35 +101,35 @@ def test_a_bad_file_leaves_the_old_configuration_in_force(service, server):
     line = service.ear.wait_for("the new configuration is refused")
     assert "threshold" in line
     assert "nonsense" in line
-    assert service.ear.ask("status")["hearing"]
-    assert service.ear.ask("status")["connected"]
+    assert service.ear.status()["hearing"]
+    assert service.ear.status()["connected"]
     assert service.reload(f"[backend]\nurl = '{server.url}'\n") == "listening"
 
 
 def test_the_microphone_is_another_one(service, server):
     backend = f"[backend]\nurl = '{server.url}'\n"
     service.reload(f"{backend}[microphone]\ndevice = 'elsewhere'\n")
-    service.manager.wait_for("STATUS", "deaf: no microphone (no input device matches 'elsewhere'")
+    service.until("deaf: no microphone (no input device matches 'elsewhere'")
     service.reload(f"{backend}[microphone]\ndevice = 'vmic'\n")
-    service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
+    service.ear.wait_hearing()
 
 
 def test_quiet_hours_begin_and_end_by_reload(service, server):
     backend = f"[backend]\nurl = '{server.url}'\n"
     service.reload(f"{backend}[microphone]\nmute_between = '00:00-23:59'\n")
-    service.manager.wait_for("STATUS", "muted by the clock until 23:59")
+    service.until("muted by the clock until 23:59")
     service.reload(backend)
-    service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
+    service.ear.wait_hearing()
 
 
 def test_the_ear_is_changed_while_muted_and_stays_so(service, server):
     service.ear.ask("mute")
-    service.manager.wait_for("STATUS", "muted by the owner")
+    service.until("muted by the owner")
     service.reload(f"[backend]\nurl = '{server.url}'\n[hearing.wake]\nthreshold = 0.7\n")
     service.ear.wait_for("changed: hearing.wake.threshold")
-    assert service.ear.ask("status")["state"] == "muted"
+    assert service.ear.status()["state"] == "muted"
     service.ear.ask("unmute")
-    service.ear.wait_until(lambda: service.ear.ask("status")["hearing"])
+    service.ear.wait_hearing()
 
 
 def test_a_bus_is_joined_under_the_name_in_force_and_left(service, server):
@@ -174,24 +142,24 @@ def test_a_bus_is_joined_under_the_name_in_force_and_left(service, server):
         assert [said["data"]["agentId"] for said in bus.heard] == ["kitchen", "hall"]
         service.reload(f"{backend}'hall'\n")
         bus.wait_for_parted(2)
-    assert service.ear.ask("status")["bus"] == "off"
+    assert service.ear.status()["bus"] == "off"
 
 
 def test_another_backend_is_reached(service, tmp_path):
-    service.connected()
+    service.ear.wait_connected()
     with VoiceServer(tmp_path) as other:
         service.reload(f"[backend]\nurl = '{other.url}'\n")
         service.ear.wait_for(f"backend reached at {other.url}")
-        service.connected()
+        service.ear.wait_connected()
 
 
 def spoken() -> np.ndarray:
     """The question, then a while of quiet."""
-    return np.concatenate([quiet()[:8000], recording(), np.tile(quiet(), 6)])
+    return np.concatenate([quiet()[:8000], recording(QUESTION), np.tile(quiet(), 6)])
 
 
 def in_the_middle_of_a_turn(folder: Path) -> tuple[int, int]:
-    """Ask for another backend while somebody speaks; return how many sentences each has got."""
+    """Ask for another backend during speech; return how many utterances each has got."""
     with (
         VoiceServer(folder) as server,
         VoiceServer(folder) as other,
@@ -199,34 +167,34 @@ def in_the_middle_of_a_turn(folder: Path) -> tuple[int, int]:
     ):
         service.ear.wait_for("-> capturing")
         service.write(f"[backend]\nurl = '{other.url}'\n[hearing]\nfollow_up_ms = 4000\n")
-        service.hang_up()
-        service.manager.wait_for("STATUS", "a new configuration waits for the end of the turn")
+        service.ask_reload()
+        service.until("a new configuration waits for the end of the turn")
         assert len(service.manager.told("READY")) == 1
-        service.ear.wait_for(": done after")
+        service.ear.wait_for(": done in")
         service.ear.wait_for("read again; changed: hearing.follow_up_ms, backend.url")
         service.manager.wait_for("READY", after=service.before)
         service.ear.wait_for(f"backend reached at {other.url}")
         service.card.unplug()
-        service.manager.wait_for("STATUS", "deaf: no microphone")
+        service.until("deaf: no microphone")
         service.card.plug()  # the question is asked once more
         service.ear.wait_for("-> follow_up")
         return len(server.received("end")), len(other.received("end"))
 
 
 def while_one_waits(folder: Path) -> int:
-    """Ask for other options while the backend hangs; return how often it got the sentence."""
+    """Ask for other options while the backend hangs; return how many utterances it has got."""
     with VoiceServer(folder) as server:
         server.pause()
         with Service(folder, spoken(), server.url) as service:
             service.ear.wait_for("capturing -> thinking")
             backend = f"[backend]\nurl = '{server.url}'\nconnect_s = 2\n"
             service.write(f"{backend}[log]\nlevel = 'debug'\n")
-            service.hang_up()
-            service.manager.wait_for("STATUS", "waits for the end of the turn")
+            service.ask_reload()
+            service.until("waits for the end of the turn")
             server.resume()
             service.manager.wait_for("READY", after=service.before)
             service.ear.wait_for("changed: backend.connect_s, log.level")
-            service.connected()
+            service.ear.wait_connected()
             return len(server.received("end"))
 
 

@@ -1,8 +1,6 @@
 """The whole ear as a service: what it tells the service manager, and when."""
 
-import os
 import signal
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import numpy as np
 import pytest
 
 from fakes.notify import NotifySocket
-from fakes.running_ear import RunningEar
+from fakes.running_ear import LEVERED, RunningEar
 from fakes.vmic import VirtualCard, missing_tools, vmic
 
 pytestmark = [
@@ -18,7 +16,7 @@ pytestmark = [
     pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
 ]
 
-NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
+NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
 @pytest.fixture
@@ -39,21 +37,16 @@ def service(tmp_path: Path, card: VirtualCard, manager: NotifySocket):
     """Makes ears that run as a service does."""
 
     @contextmanager
-    def running(*options: str, watchdog_s: float = 0.0, url: str = NOBODY):
+    def running(*options: str, watchdog_s: float = 0.0, url: str = NOWHERE):
         environment = {
             **card.environment,
-            "NOTIFY_SOCKET": manager.address,
-            "INVOCATION_ID": "0123456789abcdef0123456789abcdef",
-            "LEVERS": str(tmp_path),
-            "PYTHONPATH": os.pathsep.join(
-                (str(Path(__file__).parents[1]), *filter(None, sys.path))
-            ),
+            **manager.environment,
             "BACKEND_URL": url,
         }
         if watchdog_s:
             environment["WATCHDOG_USEC"] = str(int(watchdog_s * 1e6))
         silent = ("--speaker.device", "none", *options)
-        with RunningEar(tmp_path, environment, *silent, program="fakes.levered_ear") as ear:
+        with RunningEar(tmp_path, environment, *silent, program=LEVERED) as ear:
             yield ear
 
     return running
@@ -62,7 +55,7 @@ def service(tmp_path: Path, card: VirtualCard, manager: NotifySocket):
 def test_it_is_ready_when_it_hears_and_says_that_it_stops(service, manager):
     with service() as ear:
         manager.wait_for("READY")
-        assert ear.ask("status")["hearing"]
+        assert ear.status()["hearing"]
         manager.wait_for("STATUS", "listening, backend away since ")
         ear.signal(signal.SIGTERM)
         manager.wait_for("STOPPING")
@@ -73,7 +66,6 @@ def test_it_is_ready_when_it_hears_and_says_that_it_stops(service, manager):
     assert len(manager.told("STATUS")) < 8
 
 
-@pytest.mark.long
 def test_without_a_microphone_it_is_ready_and_says_that_it_is_deaf(service, manager, card):
     card.unplug()
     with service("--microphone.device", "vmic") as ear:
@@ -82,10 +74,9 @@ def test_without_a_microphone_it_is_ready_and_says_that_it_is_deaf(service, mana
         manager.wait_for("STATUS", "retry in 4 s")
         card.plug()
         manager.wait_for("STATUS", "listening")
-        assert ear.ask("status")["hearing"]
+        assert ear.status()["hearing"]
 
 
-@pytest.mark.long
 def test_a_microphone_without_sound_is_told_and_its_return(service, manager, card):
     with service():
         manager.wait_for("READY")
@@ -96,7 +87,6 @@ def test_a_microphone_without_sound_is_told_and_its_return(service, manager, car
         manager.wait_for("STATUS", "listening", after=before)
 
 
-@pytest.mark.long
 def test_muted_it_is_ready_and_says_so(service, manager):
     with service() as ear:
         manager.wait_for("READY")
@@ -111,14 +101,13 @@ def test_muted_it_is_ready_and_says_so(service, manager):
 def test_it_is_not_ready_before_the_wake_model_has_answered(service, manager, tmp_path):
     (tmp_path / "model").touch()
     with service() as ear:
-        ear.wait_until(lambda: ear.ask("status")["hearing"])
+        ear.wait_hearing()
         assert manager.told("READY") == []
         assert "starting: the wake model is not warm yet" in manager.told("STATUS")
         (tmp_path / "model").unlink()
         manager.wait_for("READY")
 
 
-@pytest.mark.long
 def test_what_it_starts_is_told_nothing_of_the_service_manager(service, manager):
     with service("--with-backend", watchdog_s=10.0) as ear:
         manager.wait_for("READY")
@@ -129,7 +118,6 @@ def test_what_it_starts_is_told_nothing_of_the_service_manager(service, manager)
     assert [each for each in environments if any(name in each for name in forbidden)] == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("lever", "part"), [("model", "wake model"), ("network", "network"), ("ear", "ear thread")]
 )
@@ -140,13 +128,12 @@ def test_no_stuck_part_feeds_the_watchdog(service, manager, tmp_path, lever, par
         (tmp_path / lever).touch()
         manager.wait_for("STATUS", f"stuck: {part}")
         fed = len(manager.told("WATCHDOG"))
-        ear.wait_until(later(3.0))
+        ear.rest(3.0)
         assert len(manager.told("WATCHDOG")) == fed
         (tmp_path / lever).unlink()
         ear.wait_until(lambda: len(manager.told("WATCHDOG")) > fed)
 
 
-@pytest.mark.long
 def test_an_unplugged_microphone_feeds_the_watchdog_and_fills_no_journal(service, manager, card):
     with service(watchdog_s=1.0) as ear:
         manager.wait_for("READY")
@@ -154,13 +141,6 @@ def test_an_unplugged_microphone_feeds_the_watchdog_and_fills_no_journal(service
         manager.wait_for("STATUS", "deaf: no microphone")
         manager.wait_for("STATUS", "retry in 4 s")
         fed, said = len(manager.told("WATCHDOG")), len(manager.told("STATUS"))
-        ear.wait_until(later(10.0))
+        ear.rest(10.0)
         assert 15 <= len(manager.told("WATCHDOG")) - fed <= 21
         assert len(manager.told("STATUS")) == said
-
-
-def later(seconds: float):
-    import time  # noqa: PLC0415 - only here a test waits for time to go by
-
-    until = time.monotonic() + seconds
-    return lambda: time.monotonic() >= until

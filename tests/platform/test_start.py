@@ -1,71 +1,49 @@
 """The whole ear starts without what it needs, and heals by itself when that comes."""
 
-import os
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from fakes.notify import NotifySocket
 from fakes.recordings import in_room
-from fakes.running_ear import RunningEar
-from fakes.vmic import missing_tools, vmic
-from fakes.voice_server import Switches, VoiceServer
+from fakes.running_ear import EarService
+from fakes.vmic import missing_tools
+from fakes.voice_server import VoiceServer
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
 ]
 
-TESTS = Path(__file__).parents[1]
 
-
-@contextmanager
-def started(folder: Path, server: VoiceServer, manager: NotifySocket, **more: str):
-    """Start an ear as a service whose backend has a name that has to be looked up."""
-    environment = {
-        **vmic(folder, in_room(20_000)).environment,
-        "NOTIFY_SOCKET": manager.address,
-        "BACKEND_URL": server.url.replace("127.0.0.1", "localhost"),
-        "JARVIS_PASSWORD": Switches().password,
-        "LEVERS": str(folder),
-        "PYTHONPATH": os.pathsep.join((str(TESTS), *filter(None, sys.path))),
-        **more,
-    }
+def started(folder: Path, server: VoiceServer, **environment: str) -> EarService:
+    """An ear whose backend has a name that has to be looked up."""
+    url = server.url.replace("127.0.0.1", "localhost")
     silent = ("--speaker.device", "none")
-    with RunningEar(folder, environment, *silent, program="fakes.levered_ear") as ear:
-        yield ear
+    return EarService(folder, in_room(20_000), *silent, BACKEND_URL=url, **environment)
 
 
-@pytest.fixture
-def manager(tmp_path):
-    with NotifySocket(tmp_path) as listening:
-        yield listening
-
-
-def test_without_a_backend(tmp_path, manager):
+def test_without_a_backend(tmp_path):
     server = VoiceServer(tmp_path)
-    with started(tmp_path, server, manager) as ear:
-        manager.wait_for("READY")
-        manager.wait_for("STATUS", "listening, backend away since")
+    with started(tmp_path, server) as service:
+        service.manager.wait_for("READY")
+        service.until("listening, backend away since")
         with server:
-            ear.wait_until(lambda: ear.ask("status")["connected"], within_s=40)
+            service.ear.wait_connected(40)
 
 
-def test_without_a_name_server(tmp_path, manager):
+def test_without_a_name_server(tmp_path):
     (tmp_path / "resolver").touch()
-    with VoiceServer(tmp_path) as server, started(tmp_path, server, manager) as ear:
-        manager.wait_for("READY")
-        manager.wait_for("STATUS", "listening, backend away since")
+    with VoiceServer(tmp_path) as server, started(tmp_path, server) as service:
+        service.manager.wait_for("READY")
+        service.until("listening, backend away since")
         (tmp_path / "resolver").unlink()
-        ear.wait_until(lambda: ear.ask("status")["connected"], within_s=40)
+        service.ear.wait_connected(40)
 
 
-def test_without_a_session_and_with_a_home_that_cannot_be_written(tmp_path, manager):
+def test_without_a_session_and_with_a_home_that_cannot_be_written(tmp_path):
     gone = {"HOME": "/proc", "XDG_RUNTIME_DIR": "", "DBUS_SESSION_BUS_ADDRESS": ""}
-    with VoiceServer(tmp_path) as server, started(tmp_path, server, manager, **gone) as ear:
-        manager.wait_for("READY")
-        ear.wait_until(lambda: ear.ask("status")["connected"])
-        assert ear.ask("status")["hearing"]
-        assert "Traceback" not in ear.told()
+    with VoiceServer(tmp_path) as server, started(tmp_path, server, **gone) as service:
+        service.manager.wait_for("READY")
+        service.ear.wait_connected()
+        assert service.ear.status()["hearing"]
+        assert "Traceback" not in service.ear.told()

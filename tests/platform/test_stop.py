@@ -1,8 +1,6 @@
 """The whole ear stops within two seconds, whatever it is doing and whatever becomes of others."""
 
-import os
 import signal
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes.notify import NotifySocket
-from fakes.recordings import COMMAND_STARTS_MS, in_room, recording
-from fakes.running_ear import RunningEar
+from fakes.recordings import COMMAND_STARTS_MS, QUESTION, in_room, recording
+from fakes.running_ear import EarService
 from fakes.side_by_side import SideBySide
-from fakes.vmic import missing_tools, vmic
-from fakes.voice_server import Switches
-from fakes.wire_server import WireServer
+from fakes.vmic import missing_tools
+from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.units import samples
 
 pytestmark = [
@@ -26,35 +22,18 @@ pytestmark = [
     pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
 ]
 
-TESTS = Path(__file__).parents[1]
 STOPPED_S = 2.0
-RECORDING = "hey-jarvis-what-time-is-it"
-WAKE_WORD = recording(RECORDING)[: samples(COMMAND_STARTS_MS[RECORDING] - 200)]
-QUESTION = in_room(500, recording(RECORDING), 20_000)
+WAKE_WORD = recording(QUESTION)[: samples(COMMAND_STARTS_MS[QUESTION] - 200)]
+WHOLE = in_room(500, recording(QUESTION), 20_000)
 NOTHING_MORE = in_room(500, WAKE_WORD, 20_000)
 
 
-class House:
+class House(EarService):
     """A card that hears ``sound``, a backend, and an ear that runs as a service."""
 
-    def __init__(
-        self, folder: Path, sound: np.ndarray, server: WireServer, manager: NotifySocket, *options
-    ):
-        self.server, self.manager = server, manager
-        self.card = vmic(folder, sound)
-        environment = {
-            **self.card.environment,
-            "NOTIFY_SOCKET": manager.address,
-            "INVOCATION_ID": "0123456789abcdef0123456789abcdef",
-            "BACKEND_URL": server.url,
-            "JARVIS_PASSWORD": Switches().password,
-            "LEVERS": str(folder),
-            "PYTHONPATH": os.pathsep.join((str(TESTS), *filter(None, sys.path))),
-        }
-        self.ear = RunningEar(folder, environment, *options, program="fakes.levered_ear")
-
-    def until(self, status: str) -> None:
-        self.manager.wait_for("STATUS", status)
+    def __init__(self, folder: Path, sound: np.ndarray, server: VoiceServer, *options: str):
+        super().__init__(folder, sound, *options, BACKEND_URL=server.url)
+        self.server = server
 
 
 def idle(house: House) -> None:
@@ -134,7 +113,7 @@ class End:
     took_s: float
     """From the signal until the process was gone."""
     status: int
-    story: str
+    log: str
 
 
 @contextmanager
@@ -142,13 +121,15 @@ def house_in(folder: Path, state, wire: str):
     """Have an ear of its own come into a state."""
     reply = "speech" if state is speaking else "silent"
     silent = () if state is speaking else ("--speaker.device", "none")
-    with NotifySocket(folder) as manager, WireServer(folder, Switches(reply=reply)) as server:
-        sound = NOTHING_MORE if state is listening else QUESTION
-        house = House(folder, sound, server, manager, "--backend.protocol", wire, *silent)
-        with house.ear:
-            state(house)
-            yield house
-            server.resume()
+    sound = NOTHING_MORE if state is listening else WHOLE
+    options = ("--backend.protocol", wire, *silent)
+    with (
+        VoiceServer(folder, Switches(reply=reply), wire=wire) as server,
+        House(folder, sound, server, *options) as house,
+    ):
+        state(house)
+        yield house
+        server.resume()
 
 
 def stop(folder: Path, state, wire: str) -> End:
@@ -183,10 +164,10 @@ def has_case(item) -> bool:
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_it_stops_in_every_state(stops, case):
     end = stops.outcome(case)
-    assert end.took_s < STOPPED_S, end.story
+    assert end.took_s < STOPPED_S, end.log
     assert end.told_s < STOPPED_S
     assert end.status == 0
-    assert "Traceback" not in end.story
+    assert "Traceback" not in end.log
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path):

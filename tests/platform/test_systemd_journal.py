@@ -21,7 +21,7 @@ def test_a_turn_ends_in_one_record_with_its_numbers(turn):
     assert turn["SYSLOG_IDENTIFIER"] == "jarvis-ear"
     assert turn["PRIORITY"] == "6"
     assert len(turn["TURN_ID"]) == 8
-    assert turn["MESSAGE"].startswith(f"turn {turn['TURN_ID']}: done after ")
+    assert turn["MESSAGE"].startswith(f"turn {turn['TURN_ID']}: done in ")
     assert 0.5 < float(turn["WAKE_SCORE"]) <= 1
     latencies = {name: int(value) for name, value in turn.items() if name.startswith("LATENCY_")}
     assert latencies["LATENCY_TRANSCRIPT_MS"] <= latencies["LATENCY_FIRST_AUDIO_MS"]
@@ -30,9 +30,9 @@ def test_a_turn_ends_in_one_record_with_its_numbers(turn):
 
 
 def test_the_whole_story_of_a_turn_is_found_by_its_id(installed, turn):
-    story = installed.journal(f"TURN_ID={turn['TURN_ID']}")
-    assert len(story) > 3
-    assert len([record for record in story if record.get("EVENT") == "TurnEnded"]) == 1
+    log = installed.journal(f"TURN_ID={turn['TURN_ID']}")
+    assert len(log) > 3
+    assert len([record for record in log if record.get("EVENT") == "TurnEnded"]) == 1
 
 
 def test_nothing_that_was_said_is_in_it(installed, turn):

@@ -48,7 +48,7 @@ def ear(installed):
 def test_it_counts_as_started_only_when_it_hears(ear):
     ear.box.run("systemctl", "restart", "jarvis-ear")
     assert ear.show("ActiveState", "SubState") == {"ActiveState": "active", "SubState": "running"}
-    assert ear.hears(), ear.story()
+    assert ear.hears(), ear.log_text()
 
 
 def test_systemctl_status_says_how_it_is(ear):
@@ -67,7 +67,7 @@ def test_a_question_is_answered_aloud(ear):
     assert turn["_SYSTEMD_UNIT"] == "jarvis-ear.service"
     played = np.frombuffer(ear.box.at(PLAYED).read_bytes(), np.int16)
     assert np.abs(played.astype(int)).max() > 1000, "the reply was not heard"
-    assert "what time is it" not in ear.story()
+    assert "what time is it" not in ear.log_text()
 
 
 def test_it_runs_confined(ear):
@@ -103,7 +103,7 @@ def test_only_the_service_can_read_the_password(ear):
     denied = ear.box.run("cat", f"{folder}/jarvis-password", user="nobody", check=False)
     assert "Permission denied" in denied.stderr
     password = ear.box.run("cat", f"{folder}/jarvis-password").stdout.strip()
-    shown = ear.box.run("systemctl", "show", "jarvis-ear").stdout + ear.story()
+    shown = ear.box.run("systemctl", "show", "jarvis-ear").stdout + ear.log_text()
     shown += ear.box.at(f"/proc/{main_pid(ear)}/environ").read_text(errors="replace")
     shown += ear.box.at(f"/proc/{main_pid(ear)}/cmdline").read_text()
     assert len(password) >= 32
@@ -140,14 +140,14 @@ def test_killed_it_hears_again_within_five_seconds(ear):
     ear.box.run("systemctl", "kill", "--signal=KILL", "jarvis-ear")
     killed_at = time.monotonic()
     wait_for(lambda: restarted(ear, pid), "it hears again")
-    assert time.monotonic() - killed_at <= BACK_S, ear.story()
+    assert time.monotonic() - killed_at <= BACK_S, ear.log_text()
 
 
 def test_a_frozen_process_is_replaced(ear):
     pid = main_pid(ear)
     ear.box.run("systemctl", "kill", "--signal=STOP", "--kill-whom=main", "jarvis-ear")
     wait_for(lambda: restarted(ear, pid), "the watchdog bites, and it hears again", 40.0)
-    assert "Watchdog timeout" in ear.story()
+    assert "Watchdog timeout" in ear.log_text()
 
 
 def test_an_ear_thread_that_hangs_is_replaced(ear):
@@ -165,8 +165,8 @@ def test_an_ear_thread_that_hangs_is_replaced(ear):
         hang.unlink(missing_ok=True)
         (site / "hang.pth").unlink()
     ear.wait_until_it_hears(60.0)
-    assert "Fatal Python error: Aborted" in ear.story()
-    assert "ear_thread.py" in ear.story()
+    assert "Fatal Python error: Aborted" in ear.log_text()
+    assert "ear_thread.py" in ear.log_text()
 
 
 @pytest.mark.parametrize("backend", ["running", "frozen"])
@@ -179,7 +179,7 @@ def test_it_stops_within_two_seconds(ear, backend):
     found = ear.show("ActiveState", "Result")
     ear.box.run("systemctl", "kill", "--signal=CONT", "jarvis-backend")
     ear.box.run("systemctl", "start", "jarvis-ear")
-    assert took_s <= STOP_S, ear.story()
+    assert took_s <= STOP_S, ear.log_text()
     assert found == {"ActiveState": "inactive", "Result": "success"}
 
 
@@ -212,7 +212,7 @@ def test_a_wrong_configuration_is_said_once_and_not_tried_again(ear):
         ear.box.run("systemctl", "restart", "jarvis-ear", check=False)
         found = ear.show("ActiveState", "ExecMainStatus", "NRestarts")
         assert found == {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
-        assert "did you mean hearing.wake.threshold" in ear.story()
+        assert "did you mean hearing.wake.threshold" in ear.log_text()
         assert "the configuration has a mistake" in ear.service("status", check=False)
     finally:
         options.write_text(good)
@@ -229,7 +229,7 @@ def test_without_a_sound_card_it_starts_and_says_why_it_is_deaf(ear):
         said = ear.show("StatusText")["StatusText"]
         assert said.startswith("deaf: "), said
         assert "the kernel shows no sound card" in said
-        assert "it is deaf: what microphones there are (jarvis-ear devices)" in ear.service(
+        assert "it is deaf: list the microphones (jarvis-ear devices)" in ear.service(
             "status", check=False
         )
     finally:

@@ -30,7 +30,9 @@ def wait_until_they_talk(ear) -> None:
     try:
         wait_for(lambda: ear.status().get("connected"), "ear and backend accept each other")
     except AssertionError as error:
-        raise AssertionError(f"{error}\n{ear.story()}{ear.story('jarvis-backend')}") from error
+        raise AssertionError(
+            f"{error}\n{ear.log_text()}{ear.log_text('jarvis-backend')}"
+        ) from error
 
 
 def states(ear) -> tuple[str, str]:

@@ -1,46 +1,31 @@
 """The whole ear on a sound card: from a microphone to a loudspeaker, in real time."""
 
 import signal
-import subprocess
-import sys
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fakes.recordings import QUESTION, recording
+from fakes.running_ear import RunningEar
 from fakes.vmic import VirtualCard, missing_tools, vmic
 
 pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
 
-RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
-
 
 @pytest.fixture
 def card(tmp_path: Path) -> VirtualCard:
-    with wave.open(str(RECORDING)) as recording:
-        sound = np.frombuffer(recording.readframes(recording.getnframes()), np.int16)
-    return vmic(tmp_path, sound)
+    return vmic(tmp_path, recording(QUESTION))
 
 
-def test_a_question_at_the_microphone_is_answered_from_the_loudspeaker(card: VirtualCard) -> None:
-    ear = subprocess.Popen(
-        [sys.executable, "-m", "jarvis_ear", "run", "--with-backend", "--log-transcripts"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=card.environment,
-    )
-    assert ear.stderr is not None
-    said: list[str] = []
-    for line in ear.stderr:
-        said.append(line)
-        if ": done after" in line:
-            break
-    ear.send_signal(signal.SIGTERM)
-    _, rest = ear.communicate(timeout=20)
-    story = "".join(said) + rest
-    assert ear.returncode == 0, story
-    assert 'understood "what time is it"' in story
-    assert "lost" not in story
+def test_a_question_at_the_microphone_is_answered_from_the_loudspeaker(tmp_path, card):
+    options = ("--with-backend", "--log-transcripts")
+    with RunningEar(tmp_path, card.environment, *options) as ear:
+        ear.wait_for(": done")
+        ear.signal(signal.SIGTERM)
+        assert ear.wait_ended() == 0, ear.told()
+    log = ear.told()
+    assert 'understood "what time is it"' in log
+    assert "lost" not in log
     played = np.frombuffer(card.played.read_bytes(), np.int16)
     assert np.abs(played.astype(int)).max() > 1000, "the reply was not heard"

@@ -32,7 +32,9 @@ UNITS = (
     "jarvis-ear.tmpfiles",
 )
 UNIT = b"/opt/jarvis-ear/current"
-RELEASE = Release(b"wheel", dict.fromkeys(LOCKS, b"") | {f"systemd/{name}": UNIT for name in UNITS})
+MANUALS = {"man/jarvis-ear.1": b"the ear", "man/jarvis-backend.1": b"the backend"}
+FILES = dict.fromkeys(LOCKS, b"") | {f"systemd/{name}": UNIT for name in UNITS} | MANUALS
+RELEASE = Release(b"wheel", FILES)
 FRESH = Machine(python="/usr/bin/python3", python_tag="cpython-311", is_managed=True)
 HERE = Layout()
 SECRET = Credential(b"geheim", is_encrypted=False)
@@ -62,6 +64,7 @@ def test_a_fresh_machine_gets_everything_in_order():
     assert list(files(steps)) == [
         "/etc/jarvis-ear/config.toml",
         "/usr/local/lib/systemd/system/jarvis-ear.service",
+        "/usr/local/share/man/man1/jarvis-ear.1",
         "/usr/local/lib/sysusers.d/jarvis-ear.conf",
         "/usr/local/lib/tmpfiles.d/jarvis-ear.conf",
     ]
@@ -249,6 +252,17 @@ def test_the_catalog_refers_to_an_installed_page(layout):
     assert all(str(layout.at(Path(page))) in files(steps) for page in leads_to)
     gone = only(plan.uninstall(layout, FRESH, purge=False), Remove)
     assert Remove(layout.at(layout.pages)) in gone
+
+
+@pytest.mark.parametrize("layout", [HERE, PACKAGE])
+def test_the_man_pages_come_and_go_with_the_services(layout):
+    folder = layout.at(layout.library.parent / "share" / "man" / "man1")
+    pages = [folder / "jarvis-ear.1", folder / "jarvis-backend.1"]
+    assert {str(pages[0])} == {path for path in files(install(layout=layout)) if "/man/" in path}
+    both = files(install(layout=layout, with_backend=True))
+    assert {str(page) for page in pages} == {path for path in both if "/man/" in path}
+    gone = plan.uninstall(layout, FRESH, purge=False)
+    assert all(Remove(page) in gone for page in pages)
 
 
 def test_a_new_password_restarts_running_services():

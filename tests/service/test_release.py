@@ -28,6 +28,8 @@ def test_it_has_both_packages_the_locks_and_the_units(release):
     )
     shared = ("requirements.txt", "systemd/jarvis-ear.service", "docs/journal.md")
     assert {f"{share}/{name}" for name in shared} <= set(names)
+    manuals = f"jarvis_ear-{__version__}.data/data/share/man/man1"
+    assert {f"{manuals}/{program}.1" for program in PROGRAMS} <= set(names)
     assert not [name for name in names if name.endswith(".pyc")]
 
 
@@ -45,6 +47,8 @@ def test_it_has_the_programs_that_the_project_declares():
 def test_a_package_of_ours_brings_what_the_installer_reads():
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
     assert data["share/jarvis-ear/systemd"] == ["systemd/*"]
+    assert data["share/man/man1"] == ["man/*.1"]
+    assert {path.name for path in (ROOT / "man").iterdir()} == {f"{name}.1" for name in PROGRAMS}
     assert data["share/jarvis-ear/docs"] == [f"docs/{page}" for page in PAGES]
     assert set(data["share/jarvis-ear"]) == {
         "requirements.txt",

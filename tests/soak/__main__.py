@@ -16,16 +16,15 @@ from typing import Final
 
 import numpy as np
 
-from fakes.fault_server import FaultServer
 from fakes.proxy import Proxy
-from fakes.voice_server import Switches
+from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear import __main__ as daemon
 from jarvis_ear import config
 from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.utterance import GROWTH_MS
-from jarvis_ear.options import load
-from jarvis_ear.turn_trace.trace import FanOut
+from jarvis_ear.schema import load
+from jarvis_ear.turn_trace.history import TurnHistory
 from soak.account import Lines, Size, Turns
 from soak.material import RATE, Home
 from soak.virtual_microphone import VirtualMicrophone
@@ -37,7 +36,7 @@ GROWTH_MIB: Final = 5.0
 """Resident memory from the end of the first hour (or half, if it is shorter) to the end."""
 
 LOOKS: Final = 20
-"""A shorter run is looked at so often."""
+"""Looks at a run of less than 20 hours."""
 
 LINES_PER_HOUR: Final = 300.0
 """Lines at INFO or above: about eight for a turn, four for a fault; and no line by the clock."""
@@ -61,7 +60,7 @@ class Soak:
         self._microphone = VirtualMicrophone(
             self._home, seed, faults=faults, sentences=self._sentences, samples=samples
         )
-        self._server = FaultServer(folder, Switches(password="jarvis"))
+        self._server = VoiceServer(folder, Switches(password="jarvis"))
         self._proxy = Proxy(self._server.port)
         due = np.random.default_rng(seed + 2).uniform(0.01, 0.98, faults) * samples
         self._weather = Weather(self._server, self._proxy, seed, [int(one) for one in due])
@@ -86,7 +85,9 @@ class Soak:
 
         daemon.EarFactory = WatchedEars
         daemon.make_source = lambda _options: microphone
-        daemon.FanOut = lambda *others: FanOut(*others, self.turns)
+        daemon.TurnHistory = lambda options, *views, on_heard: TurnHistory(
+            options, *views, self.turns, on_heard=on_heard
+        )
         logging.getLogger("jarvis_ear").addHandler(self.lines)
         with self._server, self._proxy, self._weather:
             began = time.monotonic()
@@ -119,38 +120,21 @@ class Soak:
         faults = ", ".join(
             f"{count} {name}" for name, count in sorted(self._weather.faults.items())
         )
+        took = f"{self._hours:g} h in {self.took_s:.0f} s"
+        grown = _mib(last.resident - first.resident)
+        per_hour = f"{self.lines.count / self._hours:.0f}"
         rows = [
-            (
-                "sound",
-                f"{self._hours:g} h in {self.took_s:.0f} s",
-                f"{self.speed():.0f} x",
-                ">= 60 x",
-            ),
-            ("sentences said, sent", str(self._sentences), str(len(self.turns.sent)), ">= 75 %"),
-            (
-                "turns begun, not accounted for",
-                str(self.turns.opened),
-                str(self.turns.unaccounted()),
-                "0",
-            ),
-            (
-                "resident memory, grown",
-                _mib(last.resident),
-                _mib(last.resident - first.resident),
-                "<= 5 MiB",
-            ),
-            ("threads, more of them", str(last.threads), str(self._more("threads")), "0"),
-            ("handles, more of them", str(last.handles), str(self._more("handles")), "0"),
-            (
-                "lines of the log, per hour",
-                str(self.lines.count),
-                f"{self.lines.count / self._hours:.0f}",
-                "<= 300",
-            ),
+            ("sound", took, f"{self.speed():.0f} x", ">= 60 x"),
+            ("sentences said, sent", self._sentences, len(self.turns.sent), ">= 75 %"),
+            ("turns begun, not accounted for", self.turns.opened, self.turns.unaccounted(), 0),
+            ("resident memory, grown", _mib(last.resident), grown, "<= 5 MiB"),
+            ("threads, more of them", last.threads, self._more("threads"), 0),
+            ("handles, more of them", last.handles, self._more("handles"), 0),
+            ("lines of the log, per hour", self.lines.count, per_hour, "<= 300"),
         ]
         return "\n".join(
             [
-                *(f"{what:<32}{one:>18}{two:>12}{bound:>12}" for what, one, two, bound in rows),
+                *(f"{what:<32}{one!s:>18}{two!s:>12}{most!s:>12}" for what, one, two, most in rows),
                 f"verdicts: {ends}; dropped before they were sent: {self.turns.dropped}",
                 f"faults: {self._microphone.lost} lost microphones, {faults}",
             ]
@@ -173,15 +157,11 @@ class Soak:
             self.sizes.append(Size.now())
 
     def _options(self):
-        words = ["--microphone.fast", "--speaker.device", "none", "--log.level", "info"]
-        given = {
-            "XDG_RUNTIME_DIR": str(self._folder),
-            "XDG_STATE_HOME": str(self._folder / "state"),
-        }
-        os.environ.update(given)
-        return load(
-            [*words, "--backend-url", self._proxy.url], {**os.environ, "JARVIS_PASSWORD": "jarvis"}
-        )
+        os.environ["XDG_RUNTIME_DIR"] = str(self._folder)
+        os.environ["XDG_STATE_HOME"] = str(self._folder / "state")
+        words = ("--microphone.fast", "--speaker.device", "none", "--log.level", "info")
+        environment = {**os.environ, "JARVIS_PASSWORD": "jarvis"}
+        return load([*words, "--backend-url", self._proxy.url], environment)
 
 
 def _mib(size: int) -> str:

@@ -8,43 +8,35 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jarvis_ear.delivery.events import DeliveryEvent, Finished
-from jarvis_ear.delivery.playback import Playback
-from jarvis_ear.hearing.events import Effect, SendUtterance, TurnDropped, TurnOpened
+from jarvis_ear.config import Config
+from jarvis_ear.delivery.events import Finished
+from jarvis_ear.hearing.events import SendUtterance, TurnDropped, TurnOpened
+from jarvis_ear.turn_trace.trace import TraceEvent, TurnTrace
 
 
 @dataclass(slots=True)
 class Turns:
-    """Follows the turns as a ``Chronicle``: for the ear thread and the network thread."""
+    """A view that counts the turns. Called by ``TurnHistory``."""
 
     opened: int = 0
     dropped: int = 0
     sent: list[str] = field(default_factory=list)
     verdicts: dict[str, list[str]] = field(default_factory=dict)
 
-    def effect(self, effect: Effect) -> None:
-        """Count what was begun, dropped and sent."""
-        match effect:
+    def change(self, options: Config) -> None:
+        """Do nothing: no option matters."""
+
+    def draw(self, event: TraceEvent, _trace: TurnTrace | None) -> None:
+        """Count what was begun, dropped and sent, and how it ended."""
+        match event:
             case TurnOpened():
                 self.opened += 1
             case TurnDropped():
                 self.dropped += 1
             case SendUtterance(turn_id):
                 self.sent.append(turn_id)
-
-    def delivery(self, event: DeliveryEvent) -> None:
-        """Count how they ended."""
-        if isinstance(event, Finished):
-            self.verdicts.setdefault(event.turn_id, []).append(str(event.verdict))
-
-    def reply_started(self, turn_id: str) -> None:
-        """Nothing is counted here."""
-
-    def reply_heard(self, turn_id: str, playback: Playback) -> None:
-        """Nor here."""
-
-    def reply_ended(self, turn_id: str) -> None:
-        """Nor here."""
+            case Finished(turn_id, verdict):
+                self.verdicts.setdefault(turn_id, []).append(str(verdict))
 
     def unaccounted(self) -> int:
         """Turns that were begun and neither dropped nor sent, or sent and not judged just once."""

@@ -1,16 +1,13 @@
 """What a home sounds like: quiet, noise, talk that is not for us, and sentences that are."""
 
-import wave
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Sound = npt.NDArray[np.int16]
+from fakes.recordings import Pcm as Sound
+from fakes.recordings import recording
 
-DATA: Final = Path(__file__).parents[1] / "data"
 RATE: Final = 16_000
 
 SENTENCES: Final = (
@@ -33,7 +30,7 @@ STRETCH_S: Final = (5, 60)
 """How long one of these goes on."""
 
 PAUSE_S: Final = 6
-"""Quiet after a sentence: nobody talks into the answer."""
+"""Seconds of quiet after an utterance, for the reply."""
 
 
 class Home:
@@ -42,10 +39,10 @@ class Home:
     def __init__(self, seed: int, hours: float, sentences: int) -> None:
         self._random = np.random.default_rng(seed)
         self._samples = int(hours * 3600 * RATE)
-        self._sentences = [_read(name) for name in SENTENCES]
+        self._sentences = [recording(name) for name in SENTENCES]
         self._quiet = self._random.normal(0, 8, 60 * RATE).astype(np.int16)
         self._noise = self._random.normal(0, 250, 60 * RATE).astype(np.int16)
-        talk = _read(TALK)
+        talk = recording(TALK)
         self._talk = np.concatenate([talk, self._quiet[: RATE // 2], talk[::-1]])
         places = self._random.uniform(0.02, 0.98, sentences) * self._samples
         self._due = sorted(int(place) for place in places)
@@ -79,8 +76,3 @@ class Home:
     def _of(self, sound: Sound, length: int) -> Sound:
         begin = int(self._random.integers(len(sound)))
         return np.take(sound, range(begin, begin + length), mode="wrap")
-
-
-def _read(name: str) -> Sound:
-    with wave.open(str(DATA / f"{name}.wav")) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), np.int16)

@@ -4,11 +4,10 @@ import queue
 import random
 import threading
 from collections import Counter
-from types import TracebackType
 from typing import Final, Self
 
-from fakes.fault_server import FaultServer
 from fakes.proxy import Proxy
+from fakes.voice_server import VoiceServer
 
 KINDS: Final = ("reset", "refuse", "kill", "stop")
 MOMENT_S: Final = 0.3
@@ -21,7 +20,7 @@ class Weather:
     ``reach`` may be called by any thread and never waits.
     """
 
-    def __init__(self, server: FaultServer, proxy: Proxy, seed: int, due: list[int]) -> None:
+    def __init__(self, server: VoiceServer, proxy: Proxy, seed: int, due: list[int]) -> None:
         self._server = server
         self._proxy = proxy
         self._random = random.Random(seed)  # noqa: S311 - nothing here is a secret
@@ -34,12 +33,7 @@ class Weather:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._orders.put(None)
         self._thread.join()
 

@@ -1,50 +1,28 @@
 import logging
-import threading
+from pathlib import Path
 
 import pytest
 
-from fakes.clock import FakeClock
-from jarvis_ear.delivery.events import (
-    Answered,
-    Finished,
-    Kept,
-    LinkDown,
-    LinkUp,
-    PartlyTranscribed,
-    ProcessingStarted,
-    Refused,
-    ReplyAudio,
-    Sent,
-    SentencesMissing,
-    StillWaiting,
-    ThinkingStarted,
-    Transcribed,
-    UnaskedSpeech,
-    Verdict,
+from fakes.turns import ScriptedTurns, utterance
+from jarvis_ear.config import Config, HearingOptions, WakeOptions
+from jarvis_ear.delivery import events as delivery
+from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.playback import (
+    Playback,
+    PlaybackEnded,
+    PlaybackReported,
+    PlaybackStarted,
+    Unheard,
 )
-from jarvis_ear.delivery.playback import Playback, Unheard
-from jarvis_ear.hearing.events import (
-    AbandonTurn,
-    Ignored,
-    ReplyEnded,
-    SendUtterance,
-    SpeechEnded,
-    State,
-    StateChanged,
-    StopSpeaking,
-    TurnDropped,
-    TurnOpened,
-    UtteranceGrew,
-)
-from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
+from jarvis_ear.hearing import events as hearing
+from jarvis_ear.hearing.events import State
 from jarvis_ear.journal import sound
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import FIELDS
-from jarvis_ear.turn_trace.journal_view import MAX_TURNS, TurnLog
-from jarvis_ear.turn_trace.trace import Stage, TurnStory
+from jarvis_ear.turn_trace.journal_view import JournalView
 from jarvis_ear.units import Samples, samples
 
-LOGGER = logging.getLogger("jarvis_ear.test_turn_log")
+LOGGER = logging.getLogger("jarvis_ear.test_journal_view")
 
 
 @pytest.fixture(autouse=True)
@@ -52,67 +30,23 @@ def _all_levels(caplog):
     caplog.set_level(logging.DEBUG, LOGGER.name)
 
 
-def utterance(lost_ms: int = 0) -> CapturedUtterance:
-    """1.62 s of speech that began 2 s into the sound, and 0.8 s of silence."""
-    return CapturedUtterance(
-        start=samples(1500),
-        speech_start=samples(2000),
-        speech_end=samples(3620),
-        end=samples(4420),
-        pcm=b"\0\0" * 100,
-        reason=EndReason.HANGOVER,
-        lost=samples(lost_ms),
-    )
+def script(*, transcripts: bool = True) -> ScriptedTurns:
+    return ScriptedTurns(JournalView(LOGGER), transcripts=transcripts)
 
 
-class Story:
-    """A turn log, its clock, and a script of what happens to it."""
-
-    def __init__(self, *, transcripts: bool = True) -> None:
-        self.clock = FakeClock()
-        self.log = TurnLog(LOGGER, transcripts=transcripts, now=self.clock.monotonic)
-        self.state = State.IDLE
-
-    def after(self, milliseconds: int) -> "Story":
-        self.clock.now += milliseconds / 1000
-        return self
-
-    def enter(self, state: State, why: str) -> "Story":
-        self.log.effect(StateChanged(self.state, state, Samples(0), why))
-        self.state = state
-        return self
-
-    def wake(self, turn_id: str = "7f3a", at_ms: int = 2000) -> "Story":
-        self.log.effect(TurnOpened(turn_id, "5e55", samples(at_ms), 0.97))
-        return self.enter(State.LISTENING, "WakeDetected")
-
-    def capture(self, turn_id: str = "7f3a", lost_ms: int = 0) -> "Story":
-        self.enter(State.CAPTURING, "SpeechStarted")
-        self.log.effect(SendUtterance(turn_id, utterance(lost_ms)))
-        return self.enter(State.THINKING, "SpeechEnded(hangover)")
-
-    def send(self, turn_id: str = "7f3a") -> "Story":
-        self.log.delivery(Sent(turn_id, 51_840, 51_884, 69_180))
-        return self
-
-    def finish(self, verdict: Verdict, code: str = "", chunks: int = 0, turn_id: str = "7f3a"):
-        self.log.delivery(Finished(turn_id, verdict, code, chunks))
-        return self
-
-
-def normal_turn(story: Story) -> None:
-    story.wake().capture()
-    story.after(11).send()
-    story.after(2).log.delivery(ProcessingStarted("7f3a"))
-    story.after(310).log.delivery(Transcribed("7f3a", "what time is it"))
-    story.log.delivery(ThinkingStarted("7f3a", "builtin"))
-    story.after(90).log.delivery(ReplyAudio("7f3a", 0, "audio/wav", b"x" * 5000))
-    story.after(10).log.reply_started("7f3a")
-    story.enter(State.SPEAKING, "ReplyStarted")
-    story.finish(Verdict.DONE, chunks=3)
-    story.after(2000).log.reply_ended("7f3a")
-    story.enter(State.FOLLOW_UP, "ReplyEnded")
-    story.enter(State.IDLE, "DeadlinePassed")
+def normal_turn(turns: ScriptedTurns) -> None:
+    turns.wake().capture()
+    turns.wait(11).send()
+    turns.wait(2).tell(delivery.ProcessingStarted("7f3a"))
+    turns.wait(310).tell(delivery.Transcribed("7f3a", "what time is it"))
+    turns.tell(delivery.ThinkingStarted("7f3a", "builtin"))
+    turns.wait(90).tell(delivery.ReplyAudio("7f3a", 0, "audio/wav", b"x" * 5000))
+    turns.wait(10).tell(PlaybackStarted("7f3a"))
+    turns.enter(State.SPEAKING, "ReplyStarted")
+    turns.finish(Verdict.DONE, chunks=3)
+    turns.wait(2000).tell(PlaybackEnded("7f3a"))
+    turns.enter(State.FOLLOW_UP, "ReplyEnded")
+    turns.enter(State.IDLE, "DeadlinePassed")
 
 
 def said(caplog, level: int = logging.INFO) -> list[str]:
@@ -127,34 +61,33 @@ def last_turn(caplog) -> logging.LogRecord:
     return [record for record in caplog.records if fields(record).get("EVENT") == "TurnEnded"][-1]
 
 
-def test_the_story_of_a_normal_turn(caplog):
-    normal_turn(Story())
+def test_the_lines_of_a_normal_turn(caplog):
+    normal_turn(script())
     assert said(caplog) == [
         'idle -> listening: heard "Hey Jarvis" (score 0.97)',
-        "listening -> capturing: speech begins",
+        "listening -> capturing: speech started",
         "capturing -> thinking: captured 1.62 s of speech (ended by hangover)",
         "sent: 52 kB raw, 52 kB WAV, 69 kB base64",
         'understood "what time is it"',
-        "thinking -> speaking: the reply begins",
+        "thinking -> speaking: reply started",
         "reply: 3 chunks",
-        "speaking -> follow_up: the reply is over",
+        "speaking -> follow_up: reply ended",
         (
-            "turn 7f3a: done after 1223 ms = 800 pause + 11 sending + 2 taking + 310 understanding "
-            "+ 100 answering; 1.62 s of speech; wake score 0.97; 52 kB sent; 3 chunks of reply; "
+            "turn 7f3a: done in 1223 ms: 800 endpoint, 11 upload, 2 accepted, 310 speech-to-text, "
+            "100 answer; 1.62 s of speech; wake score 0.97; 52 kB sent; 3 chunks of reply; "
             "over after 3223 ms"
         ),
-        "follow_up -> idle: nothing more was said",
+        "follow_up -> idle: no further speech",
     ]
-    assert {"the backend works on it", "the backend asks builtin"} <= set(
+    assert {"the backend accepted it", "the backend asks builtin"} <= set(
         said(caplog, logging.DEBUG)
     )
     assert "reply chunk 0: audio/wav, 5 kB" in said(caplog, logging.DEBUG)
 
 
 def test_the_fields_of_a_normal_turn(caplog):
-    story = Story()
-    story.log.delivery(LinkUp("http://a:1", None))
-    normal_turn(story)
+    turns = script().tell(delivery.LinkUp("http://a:1", None))
+    normal_turn(turns)
     assert fields(last_turn(caplog)) == {
         "EVENT": "TurnEnded",
         "MESSAGE_ID": kinds.ANSWERED.message_id,
@@ -184,34 +117,34 @@ def test_the_fields_of_a_normal_turn(caplog):
     }
 
 
-def test_every_line_of_a_turn_carries_its_ids(caplog):
-    normal_turn(Story())
+def test_every_record_of_a_turn_has_its_ids(caplog):
+    normal_turn(script())
     ids = {(fields(record)["TURN_ID"], fields(record)["SESSION_ID"]) for record in caplog.records}
     assert ids == {("7f3a", "5e55")}
     states = [fields(record)["STATE"] for record in caplog.records if "STATE" in fields(record)]
     assert states == ["listening", "capturing", "thinking", "speaking", "follow_up", "idle"]
 
 
-def test_without_transcripts_only_the_length_is_told(caplog):
-    normal_turn(Story(transcripts=False))
+def test_without_transcripts_only_the_length_is_logged(caplog):
+    normal_turn(script(transcripts=False))
     assert "understood 15 characters" in said(caplog)
     everything = " ".join(f"{record.getMessage()} {fields(record)}" for record in caplog.records)
     assert "what time" not in everything
 
 
 def test_a_long_transcript_is_cut(caplog):
-    Story().wake().log.delivery(Transcribed("7f3a", "a" * 1000))
+    script().wake().tell(delivery.Transcribed("7f3a", "a" * 1000))
     assert said(caplog)[-1] == f'understood "{"a" * 500}..."'
 
 
 def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
-    Story().wake().capture().after(40).finish(Verdict.EXPIRED, "too_old").enter(
+    script().wake().capture().wait(40).finish(Verdict.EXPIRED, "too_old").enter(
         State.IDLE, "Failed(too_old)"
     )
     assert said(caplog)[-2:] == [
         "thinking -> idle: no reply: too old",
         (
-            "turn 7f3a: expired (too old) after 840 ms = 800 pause + 40 waiting; "
+            "turn 7f3a: expired (too old) after 840 ms: 800 endpoint, 40 waiting; "
             "1.62 s of speech; wake score 0.97"
         ),
     ]
@@ -238,7 +171,7 @@ def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
     ],
 )
 def test_a_turn_without_an_answer_is_a_warning(caplog, verdict, level):
-    Story().wake().capture().finish(verdict).enter(State.IDLE, "Failed()")
+    script().wake().capture().finish(verdict).enter(State.IDLE, "Failed()")
     assert last_turn(caplog).levelno == level
     assert fields(last_turn(caplog))["OUTCOME"] == str(verdict)
     assert fields(last_turn(caplog))["MESSAGE_ID"] == kinds.BY_OUTCOME[str(verdict)].message_id
@@ -249,25 +182,25 @@ def test_a_turn_without_an_answer_is_a_warning(caplog, verdict, level):
     ("indexes", "which"),
     [((1,), "2"), ((0, 2), "1, 3"), (tuple(range(10)), "1, 2, 3, 4, 5, 6, 7, 8 and 2 more")],
 )
-def test_a_sentence_that_did_not_come_is_named(caplog, indexes, which):
-    story = Story().wake().capture()
-    story.log.delivery(SentencesMissing("7f3a", indexes))
+def test_missing_chunks_are_listed(caplog, indexes, which):
+    turns = script().wake().capture()
+    turns.tell(delivery.ChunksMissing("7f3a", indexes))
     record = caplog.records[-1]
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == f"turn 7f3a: sentence {which} of the reply did not come"
+    assert record.getMessage() == f"turn 7f3a: chunk {which} of the reply is missing"
     assert fields(record) == {
         "EVENT": "SentencesMissing",
-        "MESSAGE_ID": sound.SENTENCES_MISSING.message_id,
+        "MESSAGE_ID": sound.CHUNKS_MISSING.message_id,
         "TURN_ID": "7f3a",
         "SESSION_ID": "5e55",
         "REPLY_MISSING": which,
     }
 
 
-def test_speech_that_nobody_asked_for_is_a_warning_without_words(caplog):
-    Story().log.delivery(UnaskedSpeech(3))
+def test_unrequested_speech_is_a_warning_without_words(caplog):
+    script().tell(delivery.UnaskedSpeech(3))
     [record] = caplog.records
-    reason = "speech that nobody asked for came, and is not played: 3 chunks"
+    reason = "unrequested speech is not played: 3 chunks"
     assert (record.levelno, record.getMessage()) == (logging.WARNING, reason)
     assert fields(record) == {
         "EVENT": "UnaskedSpeech",
@@ -277,25 +210,24 @@ def test_speech_that_nobody_asked_for_is_a_warning_without_words(caplog):
 
 
 def test_a_follow_up_has_no_wake(caplog):
-    story = Story()
-    story.log.effect(TurnOpened("7f3a", "5e55", samples(2000), None))
-    story.capture().finish(Verdict.DONE).enter(State.IDLE, "ReplyEnded")
+    turns = script().tell(hearing.TurnOpened("7f3a", "5e55", samples(2000), None))
+    turns.capture().finish(Verdict.DONE).enter(State.IDLE, "ReplyEnded")
     assert said(caplog)[0] == "idle -> capturing: heard speech after the reply"
-    assert "done after 800 ms = 800 pause + 0 waiting; 1.62" in last_turn(caplog).getMessage()
+    assert "done in 800 ms: 800 endpoint, 0 waiting; 1.62" in last_turn(caplog).getMessage()
     assert "WAKE_SCORE" not in fields(last_turn(caplog))
 
 
-def test_a_wake_word_after_which_nobody_speaks(caplog):
-    story = Story().wake()
-    story.log.effect(TurnDropped("7f3a", "DeadlinePassed"))
-    story.enter(State.IDLE, "DeadlinePassed")
+def test_a_wake_word_without_speech_after_it(caplog):
+    turns = script().wake()
+    turns.tell(hearing.TurnDropped("7f3a", "DeadlinePassed"))
+    turns.enter(State.IDLE, "DeadlinePassed")
     assert said(caplog)[1:] == [
-        "turn 7f3a: dropped (nobody spoke), nothing was sent",
-        "listening -> idle: nothing was said",
+        "turn 7f3a: dropped (no speech), nothing was sent",
+        "listening -> idle: no speech",
     ]
     assert fields(last_turn(caplog)) == {
         "EVENT": "TurnEnded",
-        "MESSAGE_ID": kinds.NOBODY_SPOKE.message_id,
+        "MESSAGE_ID": kinds.NO_SPEECH.message_id,
         "OUTCOME": "no_speech",
         "CAUSE": "DeadlinePassed",
         "TURN_ID": "7f3a",
@@ -306,7 +238,7 @@ def test_a_wake_word_after_which_nobody_speaks(caplog):
 
 @pytest.mark.parametrize("cause", ["Muted", "MicrophoneLost", "WakeDetected", "SoundEnded"])
 def test_a_turn_that_is_cut_off_is_no_false_wake(caplog, cause):
-    Story().wake().log.effect(TurnDropped("7f3a", cause))
+    script().wake().tell(hearing.TurnDropped("7f3a", cause))
     assert fields(last_turn(caplog))["OUTCOME"] == "dropped"
     assert fields(last_turn(caplog))["CAUSE"] == cause
 
@@ -314,172 +246,136 @@ def test_a_turn_that_is_cut_off_is_no_false_wake(caplog, cause):
 @pytest.mark.parametrize(
     ("old", "why", "words"),
     [
-        (State.THINKING, "DeadlinePassed", "no reply came"),
+        (State.THINKING, "DeadlinePassed", "no reply"),
         (State.SPEAKING, "DeadlinePassed", "the reply does not end"),
         (State.CAPTURING, "DeadlinePassed", "it took too long"),
-        (State.CAPTURING, "SpeechDiscarded", "too little to be speech"),
-        (State.LISTENING, "SoundEnded", "the sound is over"),
-        (State.IDLE, "MicrophoneLost", "no microphone"),
+        (State.CAPTURING, "SpeechDiscarded", "speech discarded"),
+        (State.LISTENING, "SoundEnded", "sound ended"),
+        (State.IDLE, "MicrophoneLost", "microphone lost"),
         (State.THINKING, "Failed(not_understood)", "no reply: not understood"),
         (State.IDLE, "SomethingNew", "something new"),
     ],
 )
 def test_reasons_in_words(caplog, old, why, words):
-    story = Story()
-    story.state = old
-    story.enter(State.DEAF, why)
+    turns = script()
+    turns.state = old
+    turns.enter(State.DEAF, why)
     assert said(caplog, logging.DEBUG) == [f"{old} -> deaf: {words}"]
 
 
-def test_lost_sound_is_told(caplog):
-    Story().wake().capture(lost_ms=40)
+def test_lost_sound_is_logged(caplog):
+    script().wake().capture(lost_ms=40)
     assert said(caplog)[-1].endswith("(ended by hangover, 40 ms were lost)")
 
 
 def test_another_wake_word_is_called_by_its_name(caplog):
-    log = TurnLog(LOGGER, transcripts=False, wake_word="Computer")
-    log.effect(TurnOpened("a", "b", Samples(0), 0.5))
-    log.effect(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
-    assert said(caplog) == ['idle -> listening: heard "Computer" (score 0.50)']
+    turns = script()
+    wake = WakeOptions(model=Path("Computer.onnx"))
+    turns.history.change(Config(hearing=HearingOptions(wake=wake)))
+    turns.wake()
+    assert said(caplog) == ['idle -> listening: heard "Computer" (score 0.97)']
 
 
 def test_barge_in_ends_the_old_turn_and_begins_a_new_one(caplog):
-    story = Story().wake().capture().send()
-    story.log.reply_started("7f3a")
-    story.enter(State.SPEAKING, "ReplyStarted").finish(Verdict.DONE, chunks=2)
-    story.log.effect(StopSpeaking("7f3a"))
-    story.log.effect(AbandonTurn("7f3a", "WakeDetected"))
-    story.wake("8888")
+    turns = script().wake().capture().send()
+    turns.tell(PlaybackStarted("7f3a"))
+    turns.enter(State.SPEAKING, "ReplyStarted").finish(Verdict.DONE, chunks=2)
+    turns.tell(hearing.StopSpeaking("7f3a"), hearing.AbandonTurn("7f3a", "WakeDetected"))
+    turns.wake("8888")
     *_, state, turn = said(caplog)
     assert state == 'speaking -> listening: heard "Hey Jarvis" (score 0.97)'
-    assert turn.startswith("turn 7f3a: done after 800 ms = ")
+    assert turn.startswith("turn 7f3a: done in 800 ms: ")
     assert caplog.records[-2].TURN_ID == "8888"
 
 
+UNDECODED = Playback(audible=False, left_out=1, reason=Unheard.NOT_PLAYABLE)
+SILENT = Playback(audible=False, left_out=1, reason=Unheard.NO_SPEAKER)
+CUT_SHORT = Playback(left_out=1, reason=Unheard.SPEAKER_LOST)
 HEARD_CASES = [
-    (3, 0, Playback(), "all", "", logging.INFO, ""),
-    (0, 0, None, "none", "no_speech", logging.INFO, "nothing heard: the reply holds no speech"),
-    (
-        *(0, 3, None, "none", "sentences_missing", logging.WARNING),
-        "nothing heard: not all of it came from the backend",
-    ),
-    (
-        *(2, 1, Playback(), "part", "sentences_missing", logging.WARNING),
-        "heard in part: not all of it came from the backend",
-    ),
-    (
-        *(
-            1,
-            0,
-            Playback(audible=False, left_out=1, reason=Unheard.NOT_PLAYABLE),
-            "none",
-            "not_playable",
-            logging.WARNING,
-        ),
-        "nothing heard: its sound cannot be decoded",
-    ),
-    (
-        *(
-            1,
-            0,
-            Playback(audible=False, left_out=1, reason=Unheard.NO_SPEAKER),
-            "none",
-            "no_speaker",
-            logging.INFO,
-        ),
-        "nothing heard: no loudspeaker is configured",
-    ),
-    (
-        *(
-            2,
-            0,
-            Playback(left_out=1, reason=Unheard.SPEAKER_LOST),
-            "part",
-            "speaker_lost",
-            logging.WARNING,
-        ),
-        "heard in part: the loudspeaker went away",
-    ),
+    (3, 0, Playback(), "all", "", logging.INFO),
+    (0, 0, None, "none", "no_speech", logging.INFO),
+    (0, 3, None, "none", "sentences_missing", logging.WARNING),
+    (2, 1, Playback(), "part", "sentences_missing", logging.WARNING),
+    (1, 0, UNDECODED, "none", "not_playable", logging.WARNING),
+    (1, 0, SILENT, "none", "no_speaker", logging.INFO),
+    (2, 0, CUT_SHORT, "part", "speaker_lost", logging.WARNING),
 ]
+IN_WORDS = {"none": "; nothing heard: ", "part": "; heard in part: "}
 
 
-@pytest.mark.parametrize(
-    ("chunks", "missing", "playback", "heard", "why", "level", "words"), HEARD_CASES
-)
-def test_how_much_was_heard_is_told_beside_the_verdict(  # noqa: PLR0917 - a table
-    caplog, chunks, missing, playback, heard, why, level, words
+@pytest.mark.parametrize(("chunks", "missing", "playback", "heard", "why", "level"), HEARD_CASES)
+def test_how_much_was_heard_is_logged_beside_the_verdict(  # noqa: PLR0917 - a table
+    caplog, chunks, missing, playback, heard, why, level
 ):
-    on_file = []
-    story = Story()
-    story.log = TurnLog(
-        LOGGER, transcripts=True, on_heard=lambda *told: on_file.append(told), now=lambda: 0.0
-    )
-    story.wake().capture().send()
-    story.log.delivery(Finished("7f3a", Verdict.DONE, "", chunks, missing))
+    reported = []
+    turns = ScriptedTurns(JournalView(LOGGER), on_heard=lambda *heard: reported.append(heard))
+    turns.wake().capture().send()
+    turns.tell(delivery.Finished("7f3a", Verdict.DONE, "", chunks, missing))
     if chunks:
-        story.log.reply_started("7f3a")
-        story.log.reply_heard("7f3a", playback)
-        story.log.reply_ended("7f3a")
-    story.enter(State.IDLE, "ReplyEnded")
-    record = last_turn(caplog)
+        turns.tell(
+            PlaybackStarted("7f3a"), PlaybackReported("7f3a", playback), PlaybackEnded("7f3a")
+        )
+    turns.enter(State.IDLE, "ReplyEnded")
+    record, text = last_turn(caplog), last_turn(caplog).getMessage()
     assert (fields(record)["OUTCOME"], fields(record)["CAUSE"]) == ("done", "")
     assert (fields(record)["HEARD"], fields(record)["HEARD_REASON"]) == (heard, why)
     assert record.levelno == level
-    assert ("heard" in record.getMessage()) == bool(words)
-    assert words in record.getMessage()
-    [turn] = story.log.recent()
+    assert (IN_WORDS[heard] + why.replace("_", " ") in text) if why else ("heard" not in text)
+    [turn] = turns.history.recent()
     assert (turn["heard"], turn["heard_reason"]) == (heard, why)
-    assert on_file == ([("7f3a", heard, why)] if chunks else [])
+    assert reported == ([("7f3a", heard, why)] if chunks else [])
 
 
 def test_a_reply_that_the_person_interrupts(caplog):
-    story = Story().wake().capture().send()
-    story.log.reply_started("7f3a")
-    story.finish(Verdict.DONE, chunks=2)
-    story.log.effect(AbandonTurn("7f3a", "Hushed"))
-    story.log.reply_heard("7f3a", Playback())  # it came at the same moment
-    story.log.reply_ended("7f3a")
-    story.enter(State.IDLE, "Hushed")
+    turns = script().wake().capture().send()
+    turns.tell(PlaybackStarted("7f3a"))
+    turns.finish(Verdict.DONE, chunks=2)
+    turns.tell(hearing.AbandonTurn("7f3a", "Hushed"))
+    turns.tell(PlaybackReported("7f3a", Playback()))  # it came at the same moment
+    turns.tell(PlaybackEnded("7f3a"))
+    turns.enter(State.IDLE, "Hushed")
     assert fields(last_turn(caplog))["HEARD"] == "interrupted"
     assert last_turn(caplog).levelno == logging.INFO
     assert "; interrupted" in last_turn(caplog).getMessage()
 
 
-def test_a_reply_that_was_heard_before_it_was_given_up(caplog):
-    story = Story().wake().capture().send()
-    story.enter(State.SPEAKING, "ReplyStarted")
-    story.log.reply_started("7f3a")
-    story.finish(Verdict.DONE, chunks=2)
-    story.log.reply_heard("7f3a", Playback())
-    story.log.reply_ended("7f3a")
-    story.log.effect(AbandonTurn("7f3a", "WakeDetected"))
-    story.wake("8888")
+def test_a_reply_that_was_heard_before_it_was_abandoned(caplog):
+    turns = script().wake().capture().send()
+    turns.enter(State.SPEAKING, "ReplyStarted")
+    turns.tell(PlaybackStarted("7f3a"))
+    turns.finish(Verdict.DONE, chunks=2)
+    turns.tell(
+        PlaybackReported("7f3a", Playback()),
+        PlaybackEnded("7f3a"),
+        hearing.AbandonTurn("7f3a", "WakeDetected"),
+    )
+    turns.wake("8888")
     assert fields(last_turn(caplog))["HEARD"] == "all"
 
 
 def test_a_reply_that_is_being_heard_when_the_ear_stops(caplog):
-    story = Story().wake().capture().send()
-    story.log.reply_started("7f3a")
-    story.finish(Verdict.DONE, chunks=2)
-    story.log.close()
+    turns = script().wake().capture().send()
+    turns.tell(PlaybackStarted("7f3a"))
+    turns.finish(Verdict.DONE, chunks=2)
+    turns.history.close()
     told = fields(last_turn(caplog))
     assert (told["HEARD"], told["HEARD_REASON"]) == ("part", "stopping")
 
 
 def test_an_abandoned_turn_ends_when_delivery_says_so(caplog):
-    story = Story().wake().capture().send()
-    story.log.effect(AbandonTurn("7f3a", "DeadlinePassed"))
-    story.enter(State.IDLE, "DeadlinePassed")
+    turns = script().wake().capture().send()
+    turns.tell(hearing.AbandonTurn("7f3a", "DeadlinePassed"))
+    turns.enter(State.IDLE, "DeadlinePassed")
     assert "TurnEnded" not in [fields(record)["EVENT"] for record in caplog.records]
-    story.finish(Verdict.ABANDONED, "interrupted", chunks=1)  # its sound will not be heard
+    turns.finish(Verdict.ABANDONED, "interrupted", chunks=1)  # its sound will not be heard
     assert said(caplog)[-1].startswith("turn 7f3a: abandoned (interrupted) after 800 ms")
 
 
-def test_a_second_attempt_is_told_as_one(caplog):
-    story = Story().wake().capture()
-    story.log.delivery(Refused("7f3a", "stt_unavailable", 1.234))
+def test_a_second_attempt_is_announced(caplog):
+    turns = script().wake().capture()
+    turns.tell(delivery.Refused("7f3a", "stt_unavailable", 1.234))
     assert said(caplog)[-1] == (
-        "the backend refused it (stt unavailable); the second attempt follows in 1.2 s"
+        "the backend refused it (stt unavailable); the next attempt follows in 1.2 s"
     )
     record = caplog.records[-1]
     assert (record.levelno, record.EVENT, record.CAUSE) == (
@@ -490,143 +386,97 @@ def test_a_second_attempt_is_told_as_one(caplog):
     assert record.RETRY_MS == 1234
 
 
-def test_a_sentence_that_goes_first_is_waited_for_after_all(caplog):
-    story = Story().wake().capture()
-    story.log.effect(AbandonTurn("7f3a", "WakeDetected"))
-    story.log.delivery(StillWaiting("7f3a"))
-    assert said(caplog)[-1] == "it still waits, and is sent first"
-    story.wake("8888")
-    story.finish(Verdict.DONE, chunks=1)
+def test_an_utterance_that_goes_first_is_awaited_again(caplog):
+    turns = script().wake().capture()
+    turns.tell(hearing.AbandonTurn("7f3a", "WakeDetected"), delivery.StillWaiting("7f3a"))
+    assert said(caplog)[-1] == "still waiting, and sent before the newer utterance"
+    turns.wake("8888")
+    turns.finish(Verdict.DONE, chunks=1)
     assert "TurnEnded" not in [fields(record)["EVENT"] for record in caplog.records]
-    story.log.reply_ended("7f3a")
-    assert said(caplog)[-1].startswith("turn 7f3a: done after")
-    story.log.delivery(StillWaiting("unknown"))
+    turns.tell(PlaybackEnded("7f3a"))
+    assert said(caplog)[-1].startswith("turn 7f3a: done in")
+    turns.tell(delivery.StillWaiting("unknown"))
     assert fields(caplog.records[-1])["TURN_ID"] == "unknown"
 
 
-def test_a_turn_ends_once(caplog):
-    story = Story()
-    normal_turn(story)
-    story.log.reply_heard("7f3a", Playback())
-    story.log.reply_ended("7f3a")
-    story.log.reply_started("7f3a")
-    story.log.close()
-    events = [fields(record)["EVENT"] for record in caplog.records]
-    assert events.count("TurnEnded") == 1
-
-
-def test_at_the_end_everything_open_is_told(caplog):
-    story = Story().wake().capture().send()
-    story.finish(Verdict.ABANDONED, "stopping")
-    story.wake("8888")
-    story.log.close()
+def test_at_a_stop_every_open_turn_ends(caplog):
+    turns = script().wake().capture().send()
+    turns.finish(Verdict.ABANDONED, "stopping")
+    turns.wake("8888")
+    turns.history.close()
     abandoned, unfinished = said(caplog)[-2:]
     assert abandoned.startswith("turn 7f3a: abandoned (stopping) after 800 ms")
     assert unfinished == "turn 8888: unfinished; wake score 0.97"
-    assert story.log.unfinished == 1
+    assert turns.history.unfinished == 1
 
 
-def test_what_is_remembered_is_bounded(caplog):
-    story = Story()
-    for number in range(MAX_TURNS + 10):
-        story.send(f"turn{number}")
-    assert story.log.unfinished == 10
-    told = [line for line in said(caplog) if "unfinished" in line]
-    assert told[0].startswith("turn turn0: unfinished; 52 kB sent")
-    assert len(told) == 10
-
-
-def test_delivery_alone_has_a_story_too(caplog):
+def test_delivery_alone_has_a_trace_too(caplog):
     """A script may deliver sound that no ear has heard."""
-    story = Story().send("abcd").finish(Verdict.DONE, turn_id="abcd")
-    said_of_it = "turn abcd: done; 52 kB sent; nothing heard: the reply holds no speech"
-    assert said(caplog)[-1] == said_of_it
-    assert story.log.unfinished == 0
+    turns = script().send("abcd").finish(Verdict.DONE, turn_id="abcd")
+    line = "turn abcd: done; 52 kB sent; nothing heard: no speech"
+    assert said(caplog)[-1] == line
+    assert turns.history.unfinished == 0
 
 
 def test_the_link_is_noted_with_its_address(caplog):
-    log = Story().log
-    log.delivery(LinkUp("http://a:1", None))
-    log.delivery(LinkDown("refused"))
+    turns = script()
+    turns.tell(delivery.LinkUp("http://a:1", None))
+    turns.tell(delivery.LinkDown("refused"))
     up, down = caplog.records
     assert fields(up) == {"EVENT": "LinkUp", "BACKEND": "http://a:1"}
     assert down.getMessage() == "link down: refused"
 
 
 def test_an_ignored_event_is_named_and_its_sound_is_not_shown(caplog):
-    log = Story().log
-    log.effect(Ignored(State.MUTED, SpeechEnded(Samples(0), utterance())))
-    log.effect(Ignored(State.IDLE, ReplyEnded("7f3a")))
+    turns = script()
+    turns.tell(hearing.Ignored(State.MUTED, hearing.SpeechEnded(Samples(0), utterance())))
+    turns.tell(hearing.Ignored(State.IDLE, hearing.ReplyEnded("7f3a")))
     assert said(caplog, logging.DEBUG) == [
-        "SpeechEnded means nothing while muted",
-        "ReplyEnded means nothing while idle",
+        "SpeechEnded is ignored while muted",
+        "ReplyEnded is ignored while idle",
     ]
 
 
 def test_small_sizes_are_bytes_and_one_chunk_is_no_plural(caplog):
-    story = Story()
-    story.log.delivery(Sent("a", 640, 684, 912))
-    story.finish(Verdict.DONE, chunks=1, turn_id="a")
+    turns = script().tell(delivery.Sent("a", 640, 684, 912))
+    turns.finish(Verdict.DONE, chunks=1, turn_id="a")
     assert said(caplog) == ["sent: 640 B raw, 684 B WAV, 912 B base64", "reply: 1 chunk"]
 
 
-def test_threads_may_tell_at_once(caplog):
-    log = TurnLog(LOGGER, transcripts=False)
-
-    def live_through(thread: int) -> None:
-        for number in range(50):
-            turn_id = f"{thread}-{number}"
-            log.effect(TurnOpened(turn_id, "s", Samples(0), 0.9))
-            log.effect(SendUtterance(turn_id, utterance()))
-            log.delivery(Sent(turn_id, 1, 2, 3))
-            log.delivery(Finished(turn_id, Verdict.DONE, "", 1))
-            log.reply_ended(turn_id)
-
-    threads = [threading.Thread(target=live_through, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    ended = [record.TURN_ID for record in caplog.records if record.EVENT == "TurnEnded"]
-    assert sorted(ended) == sorted(
-        f"{thread}-{number}" for thread in range(4) for number in range(50)
+def test_a_turn_that_is_kept_for_the_next_start(caplog):
+    turns = script().tell(
+        hearing.TurnOpened("7f3a", "s", Samples(0), 0.9),
+        hearing.UtteranceGrew("7f3a", 0, b"sound"),
+        delivery.Kept("7f3a"),
     )
-    assert log.unfinished == 0
-
-
-def test_a_turn_that_waits_for_the_next_start_is_told_as_such(caplog):
-    story = Story()
-    story.log.effect(TurnOpened("7f3a", "s", Samples(0), 0.9))
-    story.log.effect(UtteranceGrew("7f3a", 0, b"sound"))
-    story.log.delivery(Kept("7f3a"))
-    story.log.close()
+    turns.history.close()
     assert said(caplog) == ["turn 7f3a: not sent yet, kept for the next start"]
     assert fields(last_turn(caplog))["OUTCOME"] == "kept"
-    assert story.log.unfinished == 0
+    assert turns.history.unfinished == 0
 
 
-def test_a_turn_of_a_former_life_is_told_too(caplog):
-    log = Story().log
-    log.delivery(Finished("7f3a", Verdict.IN_DOUBT, "killed", 0))
+def test_a_turn_of_an_earlier_run_is_logged(caplog):
+    turns = script()
+    turns.tell(delivery.Finished("7f3a", Verdict.IN_DOUBT, "killed", 0))
     assert said(caplog, logging.WARNING) == ["turn 7f3a: in doubt (killed)"]
 
 
 @pytest.fixture(autouse=True)
 def vocabulary(caplog):
-    """Whatever a test lets happen, no record has a field that is not declared."""
+    """No record of any test has an undeclared field."""
     yield
     unknown = {name for record in caplog.records for name in fields(record)} - set(FIELDS)
     assert unknown == set()
 
 
 def test_the_end_of_every_turn_explains_itself(caplog):
-    """What the catalog refers to is in the record, however the turn ended."""
+    """The record of every ending has the fields that the catalog refers to."""
     for verdict in Verdict:
-        Story().wake().capture().finish(verdict, "some_cause").enter(State.IDLE, "Failed()")
-    Story().wake().log.close()
-    Story().wake().log.effect(TurnDropped("7f3a", "DeadlinePassed"))
-    Story().wake().log.effect(TurnDropped("7f3a", "Muted"))
-    Story().wake().log.delivery(Kept("7f3a"))
+        script().wake().capture().finish(verdict, "some_cause").enter(State.IDLE, "Failed()")
+    script().wake().history.close()
+    script().wake().tell(hearing.TurnDropped("7f3a", "DeadlinePassed"))
+    script().wake().tell(hearing.TurnDropped("7f3a", "Muted"))
+    script().wake().tell(delivery.Kept("7f3a"))
     told = {
         fields(record)["OUTCOME"]: fields(record)
         for record in caplog.records
@@ -639,20 +489,11 @@ def test_the_end_of_every_turn_explains_itself(caplog):
         assert told[outcome]["EVENT"] == kinds.ENDED
 
 
-def test_the_time_that_was_spent_adds_up():
-    story = TurnStory("7f3a")
-    story.capture(utterance(), now=10.8)
-    for number, stage in enumerate(Stage):
-        story.reach(stage, 11 + number**2)
-    assert sum(story.spent_ms().values()) == story.answer_ms()
-    assert "waiting" not in story.spent_ms()
-
-
-def test_that_the_idle_ear_goes_deaf_is_told_by_the_microphone(caplog):
-    Story().enter(State.DEAF, "MicrophoneLost").enter(State.IDLE, "MicrophoneFound")
+def test_the_capture_thread_logs_that_an_idle_ear_goes_deaf(caplog):
+    script().enter(State.DEAF, "MicrophoneLost").enter(State.IDLE, "MicrophoneFound")
     assert said(caplog) == []
-    Story().wake().enter(State.DEAF, "MicrophoneLost")
-    assert said(caplog)[-1] == "listening -> deaf: no microphone"
+    script().wake().enter(State.DEAF, "MicrophoneLost")
+    assert said(caplog)[-1] == "listening -> deaf: microphone lost"
 
 
 @pytest.mark.parametrize(
@@ -662,18 +503,16 @@ def test_that_the_idle_ear_goes_deaf_is_told_by_the_microphone(caplog):
         (False, "understood so far 9 characters", "the backend answers 4 characters"),
     ],
 )
-def test_what_streams_is_for_whoever_debugs(caplog, transcripts, so_far, answer):
-    story = Story(transcripts=transcripts)
-    story.wake()
+def test_partial_transcripts_and_answers_are_for_debugging(caplog, transcripts, so_far, answer):
+    turns = script(transcripts=transcripts)
+    turns.wake()
     before = len(said(caplog))
-    story.log.delivery(PartlyTranscribed("7f3a", "what time"))
-    story.log.delivery(Answered("7f3a", "noon"))
+    turns.tell(delivery.PartlyTranscribed("7f3a", "what time"), delivery.Answered("7f3a", "noon"))
     assert len(said(caplog)) == before
     caplog_debug = [each.getMessage() for each in caplog.records if each.levelno == logging.DEBUG]
     assert caplog_debug[-2:] == [so_far, answer]
 
 
-def test_sound_that_was_streamed_is_told_without_base64(caplog):
-    story = Story()
-    story.log.delivery(Sent("7f3a", 51_840, 51_884, 0))
+def test_streamed_sound_has_no_base64(caplog):
+    script().tell(delivery.Sent("7f3a", 51_840, 51_884, 0))
     assert said(caplog)[-1] == "sent: 52 kB raw, streamed"

@@ -1,442 +1,325 @@
-"""Every option of the backend: its type, default, range, unit and meaning, each said once.
+"""Every option of the backend, declared once: type, default, range, unit and description.
 
-From this tree come the command line (``--stt.engine openai``) and the environment
-(``JARVIS_BACKEND_STT__ENGINE=openai``); an argument wins. Secrets are never arguments, because
-every user of a machine can read the arguments of every program; they may also be credentials of the
-service manager, which give way to the environment.
+The command line (``--stt.engine openai``) and the environment
+(``JARVIS_BACKEND_STT__ENGINE=openai``) are generated from this tree; the command line overrides the
+environment. Secrets are never arguments, because every user of a machine can read those; they may
+be credentials of the service manager, which the environment overrides.
 """
 
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
-from urllib.parse import urlsplit
+from collections.abc import Iterable, MutableMapping, Sequence
+from typing import Annotated, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-)
-from pydantic_settings import (
-    BaseSettings,
-    CliApp,
-    CliSuppress,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from jarvis_backend.auth import NotAHash, Password
 from jarvis_backend.errors import BackendConfigError
-
-CREDENTIALS: Final[Mapping[str, str]] = {
-    "jarvis-password": "password",
-    "jarvis-password-hash": "password_hash",
-    "jarvis-jwt-secret": "jwt_secret",
-    "jarvis-bus-key": "bus_key",
-    "jarvis-queue-password": "queue_password",
-    "jarvis-stt-api-key": "stt.api_key",
-    "jarvis-brain-api-key": "brain.api_key",
-    "jarvis-tts-api-key": "tts.api_key",
-}
-"""Which option each of them is; those of a section after its name and a dot."""
-
-
-def read_credentials(environ: Mapping[str, str]) -> dict[str, object]:
-    """Return the options that are credentials. The manager sees to it that nobody else reads them.
-
-    Those of a section stand in a dictionary of their own.
-
-    Raises ``ConfigError`` for one that is there and cannot be used.
-    """
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        return {}
-    given: dict[str, object] = {}
-    for name, option in CREDENTIALS.items():
-        if (text := _text(Path(folder, name))) is not None:
-            section, _, key = option.rpartition(".")
-            given |= {section: {key: text}} if section else {key: text}
-    return given
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text("utf-8-sig").rstrip("\r\n")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BackendConfigError(
-            f"credential {path.name}: cannot be read, expected one line"
-        ) from error
-
-
-ENV_PREFIX: Final = "JARVIS_BACKEND_"
-"""Every name in the environment that begins so must be an option."""
+from jarvis_ear.options import load as options
+from jarvis_ear.options.option import Schema
 
 PASSWORD_VARIABLE: Final = "JARVIS_PASSWORD"  # noqa: S105 - a name
-"""Where the password may stand too, for the ear and the backend alike."""
+"""A variable with the password, for ear and backend alike."""
 
 DEFAULT_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default, refused off loopback
-"""What satellites log in with until the owner changes it."""
+"""The password until the owner changes it."""
 
 PASSWORD_CHARACTERS: Final = 8
-"""A shorter password is not for a backend that other machines reach (NIST SP 800-63B, 5.1.1)."""
+"""Minimum length of a password if other machines reach the backend (NIST SP 800-63B, 5.1.1)."""
 
 SECRET_LETTERS: Final = 32
-"""HS256 signs with 256 bits; a shorter secret is the weakest part of it (RFC 7518, 3.2)."""
+"""Minimum length of a signing secret: HS256 signs with 256 bits (RFC 7518, 3.2)."""
 
 
-LISTS: Final = ("allow_origins", "allow_hosts")
-"""Options that may be given several times."""
-
-
-def _at_home(path: str) -> str:
-    """Put a home in the place of ``~`` at the beginning of what may be a path."""
+def _hash(hashed: SecretStr) -> SecretStr:
     try:
-        return str(Path(path).expanduser()) if path.startswith("~") else path
-    except RuntimeError:
-        raise ValueError("expected a path: nobody knows the home that its ~ stands for") from None
+        Password("", hashed.get_secret_value())
+    except NotAHash:
+        raise ValueError("the output of `jarvis-backend --hash-password`") from None
+    return hashed
+
+
+def _api_key(key: SecretStr) -> SecretStr:
+    if not (key.get_secret_value().isascii() and key.get_secret_value().isprintable()):
+        raise ValueError("printable ASCII on one line")
+    return key
+
+
+def _realtime_path(path: str) -> str:
+    if not re.fullmatch(r"/ws/[A-Za-z0-9._/-]+", path):
+        raise ValueError("a path that begins with /ws/ and has only letters, digits and ._/-")
+    return path
+
+
+def _queue_url(url: str) -> str:
+    if url and not re.match(r"(rediss?|unix)://", url):
+        raise ValueError("redis://, rediss:// or unix://")
+    if re.match(r"\w+://[^/@]*:[^/]*@", url):
+        raise ValueError("an address without the password: that is JARVIS_BACKEND_QUEUE_PASSWORD")
+    return url
+
+
+ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
+
+
+_INTRODUCTION: Final = """\
+# Options of the backend
+
+The command line overrides the environment, the environment overrides the credentials of the service
+manager, and those override the default. There is no configuration file. `jarvis-backend config`
+prints the options in force and the origin of each value.
+"""
 
 
 class BackendSection(BaseModel):
-    """What all sections share: frozen, no unknown names, docstrings as descriptions."""
+    """Base class: frozen, without unknown names, with docstrings as descriptions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class SpeechToTextOptions(BackendSection):
-    """What understands."""
+    """Speech recognition."""
 
     engine: Literal["pocketsphinx", "faster-whisper", "openai", "none"] = "pocketsphinx"
-    """`openai` is any server that offers `/v1/audio/transcriptions`."""
+    """The recogniser. `openai`: any server that offers `/v1/audio/transcriptions`."""
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:8000`."""
-    model: Annotated[str, AfterValidator(_at_home)] = ""
-    """Name of the model, where an engine has several, or its folder. Empty: the engine's usual
-    one."""
+    model: str = ""
+    """Name of the model, or its folder. Empty: the default of the engine."""
     language: str = "en"
-    """The language that is spoken, where an engine knows several."""
-    api_key: CliSuppress[SecretStr] = SecretStr("")
-    """Sent to the server at `url`."""
+    """Language of the speaker, if the engine has several."""
+    api_key: ApiKey = SecretStr("")
+    """Key for the server at `url`."""
     timeout_s: float = Field(default=30.0, ge=1, le=600)
-    """How long one utterance may take, with the wait for its turn. `pocketsphinx` refuses at once
-    what could not be understood by then."""
+    """Time-out of one utterance, including its wait in the queue. `pocketsphinx` refuses at once
+    what it cannot finish by then."""
     processes: int = Field(default=0, ge=0, le=64)
-    """Processes of `pocketsphinx` that understand utterances, each one at a time, in each of
-    `workers`; 125 MB for each. 0: one for each CPU this program may use, at most 4."""
+    """Recogniser processes of `pocketsphinx` in each worker; each uses 125 MB. 0: one for each CPU
+    that this program may use, at most 4."""
     waiting: int = Field(default=64, ge=0, le=10_000)
-    """Utterances that may wait for one of these processes; one more is refused at once."""
+    """Maximum number of utterances that wait for one of these processes; more are refused."""
     listeners: int = Field(default=4, ge=0, le=64)
-    """People whose words `pocketsphinx` follows at once while they speak; 90 MB for each."""
+    """Number of utterances that `pocketsphinx` decodes while they are spoken; 90 MB each."""
 
 
 class BrainOptions(BackendSection):
-    """What answers."""
+    """Generation of answers."""
 
     engine: Literal["builtin", "openai"] = "builtin"
-    """`builtin` knows the time and the date. `openai` is any server of `/v1/chat/completions`."""
+    """`builtin` knows the time and the date. `openai`: any server of `/v1/chat/completions`."""
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:11434`."""
     model: str = ""
     """Name of its model."""
     instructions: str = "You are Jarvis, a voice assistant. Answer in one to three short sentences."
-    """What the model is told before it is told what was said."""
-    api_key: CliSuppress[SecretStr] = SecretStr("")
-    """Sent to the server at `url`."""
+    """System prompt of the model."""
+    api_key: ApiKey = SecretStr("")
+    """Key for the server at `url`."""
     timeout_s: float = Field(default=60.0, ge=1, le=600)
-    """How long one answer may take."""
+    """Time-out of one answer."""
 
 
 class TextToSpeechOptions(BackendSection):
-    """What speaks."""
+    """Speech synthesis."""
 
     engine: Literal["auto", "flite", "espeak-ng", "espeak-library", "piper", "openai", "none"] = (
         "auto"
     )
-    """`auto`: the first of flite, espeak-ng and espeak-library that is installed."""
+    """The voice. `auto`: the first of flite, espeak-ng and espeak-library that is installed."""
     url: str = ""
     """Address of a server that offers `/v1/audio/speech`, for the engine `openai`."""
-    model: Annotated[str, AfterValidator(_at_home)] = ""
+    model: str = ""
     """Name of its model; for `piper` the path of the voice (`.onnx`)."""
     voice: str = ""
-    """Name of the voice. Empty: the engine's usual one."""
-    api_key: CliSuppress[SecretStr] = SecretStr("")
-    """Sent to the server at `url`."""
+    """Name of the voice. Empty: the default of the engine."""
+    api_key: ApiKey = SecretStr("")
+    """Key for the server at `url`."""
     timeout_s: float = Field(default=15.0, ge=1, le=600)
-    """How long one sentence may take."""
+    """Time-out of one sentence."""
 
 
 class Limits(BackendSection):
-    """What a satellite may use of this machine."""
+    """Resources that satellites may use."""
 
     message_bytes: int = Field(default=5 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
-    """Largest message on a wire; at one byte more the connection is closed."""
+    """Maximum size of a message; a larger one closes the connection."""
     messages_per_s: int = Field(default=200, ge=10, le=100_000)
-    """Messages one WebSocket of any wire may send, on average; one that sends more is closed."""
+    """Maximum average rate of messages on one WebSocket; a higher rate closes it."""
     heartbeat_s: float = Field(default=15.0, ge=0.1, le=3600)
-    """How often a WebSocket's client is asked whether it lives; one that does not answer for as
-    long again is dropped."""
+    """Interval of WebSocket pings; a client that does not answer within another interval is
+    disconnected."""
     guesses_per_min: int = Field(default=10, ge=1, le=10_000)
-    """Wrong passwords that may come from one address. After half of them in a row each further one
-    costs a wait: 1 s, 2 s, and so on up to 60 s. Whoever has to wait is answered with 429."""
+    """Maximum number of wrong passwords from one address. After half of them in a row, each further
+    one adds a delay: 1 s, 2 s, and so on up to 60 s. Logins during the delay are answered with
+    429."""
     connections: int = Field(default=64, ge=1, le=10_000)
-    """Satellites that may be connected to one wire at once. In all, 8 times as many connections and
-    64 more are accepted, half of them from one address."""
+    """Maximum number of satellites connected to one wire. In all, 8 times as many connections plus
+    64 are accepted, half of them from one address."""
     recording_s: float = Field(default=30.0, ge=1, le=600)
-    """A chunk that arrives later than this after its start ends the recording."""
+    """Maximum duration of a recording; a later chunk ends it."""
     recordings: int = Field(default=64, ge=1, le=10_000)
-    """Recordings that may be open at once."""
+    """Maximum number of open recordings."""
     recording_bytes: int = Field(default=16 * 1024 * 1024, ge=64 * 1024, le=256 * 1024 * 1024)
-    """Largest recording."""
+    """Maximum size of a recording."""
     recordings_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024, le=1024 * 1024 * 1024)
-    """All open recordings together."""
+    """Maximum size of all open recordings together."""
     turns: int = Field(default=4, ge=1, le=64)
-    """Utterances of one connection that may be answered at once."""
+    """Maximum number of utterances of one connection that are answered at the same time."""
     utterance_s: float = Field(default=300.0, ge=1, le=3600)
-    """Longest utterance that is understood."""
+    """Maximum length of an utterance."""
     reply_chars: int = Field(default=4000, ge=1, le=100_000)
-    """Longest reply that is spoken; the rest is left out."""
+    """Maximum length of a spoken reply; the rest is omitted."""
     speakers: int = Field(default=2, ge=1, le=16)
-    """Sentences of one reply that are synthesised at once."""
+    """Maximum number of sentences of one reply that are synthesised at the same time."""
 
 
 class Log(BackendSection):
-    """What the journal is told."""
+    """Log messages."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important kind of line that is written."""
+    """Minimum level of messages."""
     transcripts: bool = False
-    """Write what was understood and answered into the log. Off: only how long it was."""
+    """Log the recognised words and the answers. Off: only their number of characters."""
 
 
-class BackendConfig(BaseSettings):
+class BackendConfig(BackendSection):
     """All options of the backend."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX,
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        populate_by_name=True,
-        cli_prog_name="jarvis-backend",
-        cli_kebab_case=True,
-        cli_implicit_flags=True,
-        cli_exit_on_error=False,
-        cli_hide_none_type=True,
-        cli_avoid_json=True,
-    )
-
     host: str = "127.0.0.1"
-    """Address to listen on. Anything but loopback lets other machines in: your decision, and it
-    takes a password of at least 8 characters."""
+    """Address to listen on. Any other than loopback admits other machines, and requires a password
+    of at least 8 characters."""
     port: int = Field(default=4000, ge=0, le=65_535)
-    """Port to listen on. 0: any that is free."""
-    password: CliSuppress[SecretStr] = Field(
-        default=SecretStr(DEFAULT_PASSWORD),
-        validation_alias=AliasChoices(ENV_PREFIX + "PASSWORD", PASSWORD_VARIABLE),
-    )
-    """What satellites log in with. Never an argument: JARVIS_PASSWORD in the environment."""
-    password_hash: CliSuppress[SecretStr] = SecretStr("")
-    """What recognises the password instead of `password`: made by `--hash-password`."""
+    """Port to listen on. 0: any free port."""
+    password: SecretStr = Field(default=SecretStr(DEFAULT_PASSWORD), min_length=1)
+    """Password of the satellites. Never an argument: JARVIS_PASSWORD in the environment."""
+    password_hash: Annotated[SecretStr, AfterValidator(_hash)] = SecretStr("")
+    """Hash that replaces `password`: the output of `--hash-password`."""
     insecure_password: bool = False
-    """Listen beyond loopback whatever the password is."""
+    """Admit other machines even with a weak password."""
     hash_password: bool = False
-    """Read a password from standard input, write what recognises it, and end."""
-    jwt_secret: CliSuppress[SecretStr | None] = None
-    """Signs the tokens. Empty: a new one at every start, so that satellites log in again."""
-    bus_key: CliSuppress[SecretStr | None] = None
-    """Shared by the clients of the event bus, who sign with it. Empty: nothing is signed."""
+    """Read a password from standard input, print its hash, and exit."""
+    jwt_secret: SecretStr | None = Field(default=None, min_length=SECRET_LETTERS)
+    """Key that signs the tokens. Not given: a new one at every start, after which satellites log in
+    again."""
+    bus_key: SecretStr | None = Field(default=None, min_length=SECRET_LETTERS)
+    """Key shared by the clients of the event bus, which sign with it. Not given: no signatures."""
     allow_origins: tuple[str, ...] = ()
-    """Web pages of other servers that may connect, for example `https://panel.example`."""
+    """Origins of other web pages that may connect, for example `https://panel.example`."""
     allow_hosts: tuple[str, ...] = ()
-    """Names under which this server is known, for example `jarvis.local`; addresses and `localhost`
-    need no permission."""
+    """Host names of this server, for example `jarvis.local`; addresses and `localhost` are always
+    allowed."""
     require_token: bool = False
-    """Ask programs of this machine for a token too, on wires that have no login of their own.
-    Switch it on behind a proxy, where everybody seems to be on this machine."""
-    realtime_path: str = Field(default="/ws/realtime", pattern=r"^/ws/[A-Za-z0-9._/-]+$")
-    """Where the realtime stream stands. At `/ws/voice` it takes the place of the voice channel."""
+    """Require a token also from programs on this machine, on wires without a login of their own.
+    Enable it behind a proxy, where all clients seem to be on this machine."""
+    realtime_path: Annotated[str, AfterValidator(_realtime_path)] = "/ws/realtime"
+    """Path of the realtime stream. `/ws/voice` replaces the voice channel."""
     workers: int = Field(default=1, ge=1, le=64)
-    """Processes that serve the port together. More than one need a `message_queue`."""
-    message_queue: str = ""
+    """Number of processes that share the port. More than one require a `message_queue`."""
+    message_queue: Annotated[str, AfterValidator(_queue_url)] = ""
     """A Redis server that several processes share, for example `redis://127.0.0.1:6379/0` or
-    `unix:///run/redis/redis.sock`; `rediss://` on a network. Empty: this process is alone."""
-    queue_password: CliSuppress[SecretStr | None] = None
-    """What that server asks for. Never a part of its address."""
+    `unix:///run/redis/redis.sock`; `rediss://` on a network. Empty: none."""
+    queue_password: SecretStr | None = None
+    """Password of that server. Never a part of its address."""
     console: bool = False
-    """Serve a page at `/console` that shows the backend, and through which a person talks to it."""
+    """Serve a page at `/console` that shows the backend and lets people talk to it."""
     companion: bool = False
-    """Print the address on standard output, and stop when standard input closes: for a program
-    that starts this one and shall not be outlived by it."""
+    """Print the address on standard output, and stop when standard input closes: for a parent
+    program."""
     stt: SpeechToTextOptions = SpeechToTextOptions()
     brain: BrainOptions = BrainOptions()
     tts: TextToSpeechOptions = TextToSpeechOptions()
     limits: Limits = Limits()
     log: Log = Log()
 
-    @classmethod
-    def settings_customise_sources(  # type: ignore[override]  # the other sources are not used
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        **_others: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Rank the sources: arguments, environment, credentials."""
-        kept = InitSettingsSource(settings_cls, read_credentials(os.environ))
-        return (init_settings, env_settings, kept)
-
-
-def load(arguments: Sequence[str] | None = None) -> BackendConfig:
-    """Read the options, or raise a ConfigError that lists everything that is wrong with them.
-
-    With ``arguments`` None the command line is left alone and only the environment counts.
-    """
-    _refuse_secrets(arguments or ())
-    problems = [*_strays(os.environ), *_repeated(arguments or ())]
-    try:
-        config = (
-            BackendConfig() if arguments is None else CliApp.run(BackendConfig, list(arguments))
-        )
-        problems += _weak(config)
-    except ValidationError as error:
-        problems += [_said(problem) for problem in error.errors(include_input=False)]
-    except SettingsError as error:
-        problems.append(str(error).splitlines()[0])
-    if problems:
-        raise BackendConfigError("\n".join(problems))
-    return config
-
-
-def forget_secrets(environ: MutableMapping[str, str]) -> None:
-    """Remove the secrets, once they have been read: the programs that engines start need none."""
-    ours = {ENV_PREFIX + option.replace(".", "__").upper() for option in secrets()}
-    for name in list(environ):
-        if name.upper() in ours | {PASSWORD_VARIABLE}:  # options are read in any case
-            del environ[name]
-
-
-def secrets(options: type[BaseModel] = BackendConfig, inside: str = "") -> Iterator[str]:
-    """Names of the options that are secret, those of a section after its name and a dot."""
-    for name, option in options.model_fields.items():
-        kind = option.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from secrets(kind, f"{inside}{name}.")
-        elif kind is SecretStr or SecretStr in get_args(kind):
-            yield inside + name
-
-
-def _refuse_secrets(arguments: Iterable[str]) -> None:
-    """Stop at an argument that is, or shortens, or as a JSON section could hold, a secret."""
-    flags = ["--" + name.replace("_", "-") for name in secrets()]
-    for argument in arguments:
-        flag = argument.partition("=")[0].replace("_", "-")
-        if len(flag) > len("--") and any(name.startswith(flag) for name in flags):
-            raise BackendConfigError(
-                f"{flag}: secrets are never arguments; expected in the environment"
-            )
-
-
-def _repeated(arguments: Iterable[str]) -> Iterator[str]:
-    """Name the options that are given more than once, except lists; the last would win unseen."""
-    given: set[str] = set()
-    for argument in arguments:
-        name = argument.partition("=")[0].replace("_", "-").removeprefix("--")
-        is_flag = argument.startswith("--")
-        name = name.removeprefix("no-")
-        if not is_flag or name.replace("-", "_") in LISTS:
-            continue
-        if name in given:
-            yield f"--{name}: given twice, expected once: nobody could tell which one counts"
-        given.add(name)
-
-
-def _strays(names: Iterable[str]) -> Iterable[str]:
-    """Names that look like ours and are none: most often a typing error."""
-    for name in names:
-        option = name.removeprefix(ENV_PREFIX).partition("__")[0].lower()
-        if name.startswith(ENV_PREFIX) and option not in BackendConfig.model_fields:
-            yield f"{name}: there is no such option; see jarvis-backend --help"
-
-
-def _weak(config: BackendConfig) -> Iterable[str]:
-    secret = config.jwt_secret
-    if secret is not None and len(secret.get_secret_value()) < SECRET_LETTERS:
-        yield f"jwt_secret: expected at least {SECRET_LETTERS} letters"
-    if config.bus_key is not None and len(config.bus_key.get_secret_value()) < SECRET_LETTERS:
-        yield f"bus_key: expected at least {SECRET_LETTERS} letters"
-    if not config.password.get_secret_value():
-        yield "password: is empty, expected at least one letter"
-    try:
-        Password("", config.password_hash.get_secret_value())
-    except NotAHash:
-        yield "password_hash: expected what `jarvis-backend --hash-password` writes"
-    yield from _guessable(config)
-    yield from _unshared(config)
-    for name in ("stt", "brain", "tts"):
-        options: SpeechToTextOptions | BrainOptions | TextToSpeechOptions = getattr(config, name)
-        if options.engine == "openai" and not re.match(r"https?://[^/]", options.url):
-            yield f"{name}.url: {options.url!r}, expected http:// or https:// and a host"
-        key = options.api_key.get_secret_value()
-        if not (key.isascii() and key.isprintable()):
-            yield f"{name}.api_key: expected printable ASCII on one line"
-
-
-def _guessable(config: BackendConfig) -> Iterable[str]:
-    """Name a password that other machines would find out. Of a hash only the worst are known."""
-    if is_loopback(config.host) or config.insecure_password or config.hash_password:
-        return
-    hashed = config.password_hash.get_secret_value()
-    password = config.password.get_secret_value()
-    try:
-        known = Password(password, hashed)
-    except NotAHash:
-        return  # told already
-    if known.matches(DEFAULT_PASSWORD) or known.matches(""):
-        fault = "is the public default, or empty"
-    elif not hashed and len(password) < PASSWORD_CHARACTERS:
-        fault = f"has under {PASSWORD_CHARACTERS} characters"
-    else:
-        return
-    yield (
-        f"password: {fault}, and other machines reach {config.host}; expected at least "
-        f"{PASSWORD_CHARACTERS} characters in JARVIS_PASSWORD (or the credential jarvis-password), "
-        "--host 127.0.0.1, or --insecure-password if you insist"
-    )
-
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on ``host``."""
+    """Return whether only this machine can connect to ``host``."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def _unshared(config: BackendConfig) -> Iterable[str]:
-    """Name what several processes lack to be one backend."""
-    if not config.message_queue:
-        if config.workers > 1:
-            yield f"workers: {config.workers}, expected 1 without a message_queue (redis://...)"
-        return
-    if not re.match(r"(rediss?|unix)://", config.message_queue):
-        yield "message_queue: expected redis://, rediss:// or unix://"
-    elif urlsplit(config.message_queue).password is not None:
-        yield f"message_queue: holds a password, expected it in {ENV_PREFIX}QUEUE_PASSWORD"
-    if config.jwt_secret is None:
-        yield "jwt_secret: is empty, expected one: processes of one backend know the same tokens"
+def _mistakes(config: BackendConfig) -> Iterable[str]:
+    """Yield a line for each mistake between options."""
+    needs_password = not (is_loopback(config.host) or config.insecure_password)
+    if needs_password and not config.hash_password and (fault := _password_fault(config)):
+        yield (
+            f"password: {fault}, and other machines reach {config.host}; expected at least "
+            f"{PASSWORD_CHARACTERS} characters in {PASSWORD_VARIABLE} (or the credential "
+            "jarvis-password), --host 127.0.0.1, or --insecure-password to allow it"
+        )
+    if config.workers > 1 and not config.message_queue:
+        yield f"workers: given {config.workers}, expected 1 without a message_queue (redis://...)"
+    if config.message_queue and config.jwt_secret is None:
+        yield "jwt_secret: not given, expected one: all processes of a backend sign with it"
+    for name in ("stt", "brain", "tts"):
+        section: SpeechToTextOptions | BrainOptions | TextToSpeechOptions = getattr(config, name)
+        if section.engine == "openai" and not re.match(r"https?://[^/]", section.url):
+            shown = SCHEMA.by_key[f"{name}.url"].shown(section.url)
+            yield f"{name}.url: given {shown}, expected http:// or https:// and a host"
 
 
-def _said(problem: object) -> str:
-    """One line that names the option, without the value (it may be a secret)."""
-    location = ".".join(str(part) for part in problem["loc"])  # type: ignore[index]
-    return f"{location}: {problem['msg']}"  # type: ignore[index]
+def _password_fault(config: BackendConfig) -> str:
+    """Return why the password is easy to guess. Of a hash, only the worst can be recognised."""
+    hashed = config.password_hash.get_secret_value()
+    password = config.password.get_secret_value()
+    known = Password(password, hashed)
+    if known.matches(DEFAULT_PASSWORD) or known.matches(""):
+        return "is the public default, or empty"
+    if not hashed and len(password) < PASSWORD_CHARACTERS:
+        return f"has fewer than {PASSWORD_CHARACTERS} characters"
+    return ""
+
+
+SCHEMA: Final = Schema(
+    tree=BackendConfig,
+    env_prefix="JARVIS_BACKEND_",
+    error=BackendConfigError,
+    introduction=_INTRODUCTION,
+    short_flags={
+        "host": "--host",
+        "port": "--port",
+        "stt.engine": "--stt.engine",
+        "brain.engine": "--brain.engine",
+        "tts.engine": "--tts.engine",
+        "console": "--console",
+        "log.transcripts": "--log.transcripts",
+    },
+    shared_variables={"password": PASSWORD_VARIABLE},
+    empty_is_unset=False,
+    credentials={
+        "jarvis-password": "password",
+        "jarvis-password-hash": "password_hash",
+        "jarvis-jwt-secret": "jwt_secret",
+        "jarvis-bus-key": "bus_key",
+        "jarvis-queue-password": "queue_password",
+        "jarvis-stt-api-key": "stt.api_key",
+        "jarvis-brain-api-key": "brain.api_key",
+        "jarvis-tts-api-key": "tts.api_key",
+    },
+    secret_files={},
+    file_names=("stt.model", "tts.model"),
+    placeholders={},
+    mistakes=_mistakes,
+)
+
+
+def load(arguments: Sequence[str] = ()) -> BackendConfig:
+    """Read the options from all sources. Raises ``BackendConfigError`` with all mistakes."""
+    return options.load(SCHEMA, arguments, os.environ).config
+
+
+def warnings(config: BackendConfig) -> Iterable[str]:
+    """Yield a line for each danger of a valid configuration."""
+    if not is_loopback(config.host):
+        yield f"listening on {config.host}: other machines can reach this backend"
+        if config.insecure_password:
+            yield "--insecure-password: the password may be easy to guess"
+
+
+def forget_secrets(environ: MutableMapping[str, str]) -> None:
+    """Remove the secrets after reading: the programs that engines start do not need them."""
+    for name in (*(option.variable for option in SCHEMA.secrets), PASSWORD_VARIABLE):
+        environ.pop(name, None)

@@ -1,49 +1,49 @@
-"""What can go wrong in the backend, and who has to act.
+"""Exceptions of the backend, and where each error comes from.
 
-* ``BackendError``
-    * ``ConfigError``      the owner's: printed without traceback, exit status 78
-    * ``AddressInUse``     the owner's: another program has the port, exit status 69
-    * ``EngineError``      an engine cannot do what it was asked; the turn ends, the backend goes on
-        * ``EngineMissing``  it is not installed or not switched on; the text says what to install
-        * ``EngineBusy``     it has more to do than it can in time; nothing was begun
-    * ``UtteranceError``   what the satellite sent cannot be used; the turn ends
+* ``JarvisBackendError``
+    * ``BackendConfigError``  user: printed without traceback, exit status 78
+    * ``AddressInUse``        user: another program uses the port, exit status 69
+    * ``EngineError``         an engine fails at one task: the turn ends, the backend continues
+        * ``EngineMissing``   it is not installed or not enabled; the text says what to install
+        * ``EngineBusy``      it cannot finish in time, and has not begun
+    * ``UtteranceError``      the satellite sent an unusable utterance: the turn ends
 
-Anything else is a bug.
+Any other exception is a bug.
 """
 
 from typing import ClassVar
 
 
 class JarvisBackendError(Exception):
-    """The root: a person can act on its text, which says who, what, and what was expected."""
+    """Base class. The text tells a person what failed, where, and what was expected."""
 
     exit_status: ClassVar[int] = 1
-    """Status the program ends with when nobody handled the error (sysexits.h numbers)."""
+    """Exit status of the process if the error is not handled (sysexits.h numbers)."""
 
 
 class BackendConfigError(JarvisBackendError):
-    """The configuration cannot be used. One line per problem; all problems at once."""
+    """The configuration is invalid. The text has one line per problem, and all problems."""
 
     exit_status = 78  # EX_CONFIG
 
 
 class AddressInUse(JarvisBackendError):
-    """The address cannot be listened on."""
+    """The backend cannot listen on the address."""
 
     exit_status = 69  # EX_UNAVAILABLE
 
 
 class EngineError(JarvisBackendError):
-    """An engine failed at one piece of work."""
+    """An engine failed at one task."""
 
 
 class EngineMissing(EngineError):
-    """An engine is not there at all. The text names what to install or to configure."""
+    """An engine is not available. The text names what to install or to configure."""
 
 
 class EngineBusy(EngineError):
-    """An engine has too much to do already. Said at once, to who could not be answered in time."""
+    """An engine cannot finish in time because of other work. Raised before the work begins."""
 
 
 class UtteranceError(JarvisBackendError):
-    """An utterance cannot be used: the text is what the satellite is told."""
+    """An utterance is unusable. The text is sent to the satellite."""

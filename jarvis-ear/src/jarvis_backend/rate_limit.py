@@ -82,7 +82,7 @@ class SocketIoLimiter:
         self._limits = limits
         self._now = now
         self._sessions = sessions
-        self._open: dict[_Connection, None] = {}
+        self._open: dict[_ClientConnection, None] = {}
         self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +98,7 @@ class SocketIoLimiter:
             self.refused += 1
             await send({"type": "websocket.close", "code": TRY_LATER})
             return
-        connection = _Connection(scope, self._sessions)
+        connection = _ClientConnection(scope, self._sessions)
         self._open[connection] = None
         try:
             await self._app(scope, self._bounded(connection, receive, send), send)
@@ -115,7 +115,7 @@ class SocketIoLimiter:
         oldest.end()
         return True
 
-    def _bounded(self, connection: "_Connection", receive: Receive, send: Send) -> Receive:
+    def _bounded(self, connection: "_ClientConnection", receive: Receive, send: Send) -> Receive:
         rate = TokenBucket(self._limits.messages_per_s, self._now)
 
         async def next_message() -> Message:
@@ -129,7 +129,7 @@ class SocketIoLimiter:
         return next_message
 
 
-class _Connection:
+class _ClientConnection:
     """One open WebSocket and whether its client has logged in. Lives on the loop."""
 
     def __init__(self, scope: Scope, sessions: SocketIoSessions) -> None:

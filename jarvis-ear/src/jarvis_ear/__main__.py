@@ -1,6 +1,6 @@
-"""The composition root: what there is, who is started after whom, and who stops first.
+"""The composition root: builds the parts of the ear, starts them, and stops them in reverse.
 
-Start and stop are the same list, read down and up. Nothing here decides anything about a turn.
+Nothing here decides anything about a turn.
 """
 
 import os
@@ -13,9 +13,8 @@ if _on_interrupt is signal.default_int_handler:
 
 import faulthandler
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -23,45 +22,47 @@ from jarvis_ear import cli, config, paths
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
-from jarvis_ear.bus.membership import BusMembership
-from jarvis_ear.companion import led
-from jarvis_ear.components import counters, details, make_beat, require_capture
+from jarvis_ear.bus.client import BusMembership
+from jarvis_ear.companion import companion_of
+from jarvis_ear.components import Components
 from jarvis_ear.control.commands import ControlCommands
 from jarvis_ear.control.feed import Feed, FeedSampler
 from jarvis_ear.control.server import ControlServer
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
-from jarvis_ear.devices.models import EarFactory, wake_word
+from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.sources import check_source, make_source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import JarvisEarError
-from jarvis_ear.health.deaf_time import LossMark
+from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
-from jarvis_ear.health.report import Counters, Health
+from jarvis_ear.health.report import Counters
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
-from jarvis_ear.journal.life import CONTROL_TROUBLE, MUTED
-from jarvis_ear.lifecycle import LastTurn, StopSignal
+from jarvis_ear.journal.life import CONTROL_TROUBLE
+from jarvis_ear.lifecycle import StopSignal
+from jarvis_ear.link.registry import WIRES
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
-from jarvis_ear.options import Loaded
-from jarvis_ear.process import ConcurrentStop, ReloadSignal, Timed
-from jarvis_ear.reload import Components, Reload, ReloadSteps
+from jarvis_ear.process import ConcurrentStop, ReloadSignal, timed
+from jarvis_ear.reload import Reload, ReloadSteps
+from jarvis_ear.schema import Loaded
 from jarvis_ear.spool.store import Spool, kept_spool
-from jarvis_ear.systemd.notify import Notifier, open_notifier, watchdog_s
-from jarvis_ear.systemd.status_text import BackendOutage, Service
-from jarvis_ear.turn_trace.console_view import ConsoleFeed
-from jarvis_ear.turn_trace.journal_view import TurnLog
-from jarvis_ear.turn_trace.trace import FanOut
+from jarvis_ear.systemd.notify import open_notifier, watchdog_s
+from jarvis_ear.systemd.status_text import Service
+from jarvis_ear.turn_trace.history import TurnHistory
+from jarvis_ear.turn_trace.journal_view import JournalView
+from jarvis_ear.turn_trace.json_views import BusView, ConsoleView
+from jarvis_ear.units import Samples
 
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
 
 LOOK_S: Final = 0.1
-"""How often the main thread looks up: the live line is redrawn so often, a signal seen so soon."""
+"""Seconds between two iterations of the main loop, which draws the live line and sees signals."""
 
 _LOGGER = logging.getLogger("jarvis_ear")
 
@@ -72,162 +73,154 @@ def run(loaded: Loaded) -> int:
     every_s = watchdog_s(os.environ)
     notifier = open_notifier(os.environ)
     service = Service(notifier)
-    with ExitStack() as up:
-        live = up.enter_context(setup.setup(loaded.config.log))
-        up.enter_context(log_lifecycle())
-        ending = up.enter_context(StopSignal(on_signal=service.stopping))
-        hangup = up.enter_context(ReloadSignal())
+    with ExitStack() as stack:
+        live = stack.enter_context(setup.setup(loaded.config.log))
+        stack.enter_context(log_lifecycle())
+        stop = stack.enter_context(StopSignal(on_signal=service.stopping))
+        reload_signal = stack.enter_context(ReloadSignal())
         service.starting()
         check_source(loaded.config.microphone, waits="INVOCATION_ID" in os.environ)
-        spool = up.enter_context(kept_spool(loaded.config.spool))
-        lead = up.enter_context(led(loaded.config))
-        options, ears = lead(loaded.config), EarFactory()
-        ears.load(options.hearing)
-        if ending.wait(0):  # a stop need not wait for the rest of the start
+        spool = stack.enter_context(kept_spool(loaded.config.spool))
+        redirect = stack.enter_context(companion_of(loaded.config))
+        options, models = redirect(loaded.config), EarFactory()
+        models.load(options.hearing)
+        if stop.wait(0):  # a stop need not wait for the rest of the start
             return 0
-        running = _start(options, ears, spool, ending, up, notifier=notifier)
+        parts = _build(options, models, spool, stop)
+        parts.counters.add(notifier.counters)
+        _start(parts, stack)
+        stack.callback(service.stopping)
         reload = Reload(
             options,
-            read=lambda: lead(loaded.read_again().config),
-            prepare=ReloadSteps(running, ears).prepare,
-            is_calm=running.is_calm,
-            on_done=running.showing.show,
+            read=lambda: redirect(loaded.read_again().config),
+            prepare=ReloadSteps(parts, models).prepare,
+            is_calm=parts.is_calm,
+            on_done=parts.turns.change,
         )
-        watchdog = Watchdog(running.beat, every_s)
-        up.callback(service.stopping)
-        while not ending.wait(LOOK_S):
-            running.mute.look()
-            running.health.look()
-            require_capture(running.beat)
-            if hangup.take():
+        watchdog = Watchdog(parts.beat, every_s)
+        while not stop.wait(LOOK_S):
+            if reload_signal.take():
                 service.reloading()
                 reload.ask()
-            reload.look()
-            service.look(running.condition(reload), watchdog)
-            live.show(running.ear.state, level(running.ear.last_frame).rms, running.ear.score)
+            _look(parts, reload)
+            condition = parts.condition(reload=reload.note, reload_waits=reload.waits)
+            service.look(condition, watchdog)
+            live.show(parts.ear.state, level(parts.ear.last_frame).rms, parts.ear.score)
     return 0
 
 
-def _start(
-    options: config.Config,
-    ears: EarFactory,
-    spool: Spool,
-    ending: StopSignal,
-    up: ExitStack,
-    *,
-    notifier: Notifier,
+def _look(parts: Components, reload: Reload) -> None:
+    """Do what is due in the main thread."""
+    parts.mute.look()
+    parts.health.look()
+    parts.require_capture()
+    reload.look()
+
+
+def _build(
+    options: config.Config, models: EarFactory, spool: Spool, stop: StopSignal
 ) -> Components:
-    """Start everything, the source of sound last, so that nothing said is lost."""
-    inbox = Inbox()
-    source = make_source(options.microphone)
-    heard = wake_word(options.hearing)
-    log = TurnLog(
-        _LOGGER,
-        transcripts=options.log.transcripts,
-        wake_word=heard,
-        on_heard=lambda *heard: backend.heard(*heard),  # noqa: PLW0108 - it is made further below
-    )
-    showing = ConsoleFeed(options)
-    mute = Mute(
-        paths.state_folder(os.environ),
-        QuietHours.parse(options.microphone.mute_between),
-        on_change=lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted),
-    )
+    """Build every part after those that it needs, and connect those that need each other."""
+    folder = paths.state_folder(os.environ)
+    inbox, feed = Inbox(), Feed()
+    mute = Mute(folder, QuietHours.parse(options.microphone.mute_between))
     bus = BusMembership(options, mute)
-    last_turn = LastTurn()
-    is_fast = options.microphone.fast
-    sample_clock = SampleClock(in_real_time=not is_fast)
-    bridge = Bridge(
-        ear=inbox,
-        log=FanOut(log, showing.publisher, bus.news, last_turn),
-        captured_at=sample_clock.captured_at,
+    clock = SampleClock(in_real_time=not options.microphone.fast)
+    backend = BackendClient(options.backend, spool=spool)
+    turns = TurnHistory(
+        options,
+        JournalView(_LOGGER),
+        ConsoleView(feed),
+        BusView(bus.post),
+        on_heard=backend.heard,
     )
+    bridge = Bridge(ear=inbox, turns=turns, captured_at=clock.captured_at)
+    speaker = _connect(bridge, backend, options)
+    ear = EarThread(
+        models.make(options.hearing, WIRES[options.backend.protocol].growth_ms),
+        inbox,
+        bridge.effect,
+        waits_for_replies=options.microphone.fast,
+        on_block=clock.processed,
+        on_finished=lambda: stop.finish(turns.failure()),
+        on_failure=stop.fail,
+    )
+    capture = _make_capture(options, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
+    mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
+    return Components(inbox, mute, bus, turns, feed, speaker, backend, ear, capture, folder)
+
+
+def _connect(bridge: Bridge, backend: BackendClient, options: config.Config) -> Speaker:
+    """Connect the bridge with the backend and a speaker, which is returned."""
     speaker = Speaker(
         options.speaker,
         on_started=bridge.reply_started,
         on_ended=bridge.reply_ended,
         on_heard=bridge.reply_heard,
     )
-    backend = BackendClient(options.backend, on_event=bridge.delivery, spool=spool)
 
     def send(captured_audio: CapturedAudio) -> None:
         backend.send_audio(captured_audio)
 
     bridge.connect(send=send, backend=backend, speaker=speaker)
-    ear = EarThread(
-        ears.make(options.hearing, backend.growth_ms),
-        inbox,
-        bridge.effect,
-        waits_for_replies=is_fast,
-        on_block=sample_clock.processed,
-        on_finished=lambda: ending.finish(last_turn.failure()),
-        on_failure=ending.fail,
-    )
-    is_muted = mute.load()
-    capture = Capture(
-        source,
-        inbox,
-        on_end=_when_sound_ends(ear, ending),
-        on_block=sample_clock.captured,
-        muted=is_muted,
-        losses=LossMark(_own_runtime_folder()),
-    )
-    if is_muted:
-        by = ", ".join(mute.by)
-        fields = MUTED.fields(MUTED_BY=by)
-        _LOGGER.info("muted by the %s: the microphone stays closed", by, extra=fields)
+    backend.report_to(bridge.delivery)
+    return speaker
+
+
+def _make_capture(
+    options: config.Config,
+    inbox: Inbox,
+    ear: EarThread,
+    stop: StopSignal,
+    *,
+    on_block: Callable[[Samples], None],
+    muted: bool,
+) -> Capture:
+    """Build the capture thread, which tells the ear about the microphone."""
+
+    def on_end(error: JarvisEarError | None) -> None:
+        if error is None:
+            ear.sound_ended()
+        else:
+            stop.fail(error)
+
+    if muted:
         inbox.tell(Muted())
-    beat = make_beat(ear, capture, backend)
-    counted = counters(source, ear, inbox, backend, speaker, log, bus, notifier)
-    health = Health(
-        ear,
-        beat,
-        details=partial(details, mute, backend, bus, inbox, capture, speaker=speaker),
-        counters=counted.read,
-        turns=log.recent,
-        folder=paths.state_folder(os.environ),
-    )
-    up.callback(log.close)
-    together = up.enter_context(ConcurrentStop())
-    turns = together.add("the way of a turn", ExitStack())
-    turns.enter_context(Timed("speaker", speaker))
-    turns.enter_context(Timed("network", _connected(backend)))
-    turns.enter_context(Timed("ear", ear))
-    turns.enter_context(Timed("capture", capture))
-    orders = ControlCommands(health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=bus)
-    signs = FeedSampler(showing.feed, ear, health=health.report, muted_by=lambda: mute.by)
-    _open_sockets(orders, showing.feed, signs, together, counted)
-    together.add("bus", bus)
-    return Components(
-        source,
-        capture,
-        ear,
-        backend,
-        speaker,
-        log,
-        mute,
-        beat,
-        health,
-        BackendOutage(),
-        bus,
-        showing,
+    return Capture(
+        make_source(options.microphone),
+        inbox,
+        on_end=on_end,
+        on_block=on_block,
+        muted=muted,
+        losses=LossFile(_own_runtime_folder()),
     )
 
 
-@contextmanager
-def _connected(backend: BackendClient) -> Iterator[None]:
-    """Reach the backend for as long as the block lasts. The ear hears without it, and before."""
-    backend.connect(wait_s=0)
-    try:
-        yield
-    finally:
-        backend.disconnect()
+def _start(parts: Components, stack: ExitStack) -> None:
+    """Start everything, the source of sound last, so that nothing said is lost.
+
+    At a stop, the threads on the way of a turn end in reverse order, and the others beside them.
+    """
+    stack.callback(parts.turns.close)
+    together = stack.enter_context(ConcurrentStop())
+    turns = together.add("turn path", ExitStack())
+    turns.enter_context(timed("speaker", parts.speaker))
+    turns.enter_context(timed("network", parts.backend))
+    turns.enter_context(timed("ear", parts.ear))
+    turns.enter_context(timed("capture", parts.capture))
+    feed, mute, inbox = parts.feed, parts.mute, parts.inbox
+    orders = ControlCommands(
+        parts.health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=parts.bus
+    )
+    signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
+    _open_sockets(orders, feed, signs, together, parts.counters)
+    together.add("bus", parts.bus)
 
 
 def _close_or_open(
     capture: Capture, inbox: Inbox, bus: BusMembership, mute: Mute, *, muted: bool
 ) -> None:
-    """Have the ear stop hearing, and the device given back; or the other way round."""
+    """Mute the ear and close the device, or the reverse; announce it on the bus."""
     inbox.tell(Muted() if muted else Unmuted())
     if muted:
         capture.mute()
@@ -237,7 +230,7 @@ def _close_or_open(
 
 
 def _own_runtime_folder() -> Path | None:
-    """Return the folder of what ends with the machine, or None if it is not ours alone."""
+    """Return our folder for what a reboot removes, or None if others can write to it."""
     try:
         return paths.control_folder(os.environ)
     except OSError:
@@ -261,16 +254,6 @@ def _open_sockets(
     control = ControlServer(folder, orders.answer, feed, signs.look)
     counted.add(control.counters)
     together.add("control", control)
-
-
-def _when_sound_ends(ear: EarThread, ending: StopSignal) -> Callable[[JarvisEarError | None], None]:
-    def on_end(error: JarvisEarError | None) -> None:
-        if error is None:
-            ear.sound_ended()
-        else:
-            ending.fail(error)
-
-    return on_end
 
 
 if __name__ == "__main__":

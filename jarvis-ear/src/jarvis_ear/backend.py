@@ -3,15 +3,11 @@
 import asyncio
 import logging
 import os
-import random
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from types import TracebackType
 from typing import Any, Final, Self
 
 from jarvis_ear import config as defaults
@@ -24,14 +20,14 @@ from jarvis_ear.delivery.transitions import Guarantee, UploadMode
 from jarvis_ear.delivery.utterance import CapturedAudio, Utterance
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.journal.turns import PLAINTEXT
-from jarvis_ear.link.backoff import Outage
-from jarvis_ear.link.commands import Abandon, CommandQueue, Discard, Grew, Put, ReplyHeard
-from jarvis_ear.link.login import Login, TokenCache
-from jarvis_ear.link.network_thread import NetworkThread
+from jarvis_ear.link.connection import BackendLink
+from jarvis_ear.link.login import Dialer, Login
+from jarvis_ear.link.mailbox import Abandon, CommandQueue, Discard, Grew, Put, ReplyHeard
+from jarvis_ear.link.network_thread import NetworkThread, run_together
 from jarvis_ear.link.registry import WIRES, Proof, Wire
 from jarvis_ear.link.sender import Sender
-from jarvis_ear.link.supervisor import Dialer, LinkState, LinkStatus, Supervisor
-from jarvis_ear.link.tls_and_tcp import Trust, address, is_exposed
+from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
+from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.spool.store import Spool
 from jarvis_ear.units import SAMPLE_BYTES
 
@@ -55,7 +51,7 @@ class Session:
     """
 
     config: BackendOptions
-    trust: Trust
+    trust_store: TrustStore
     wire: Wire
     timing: Timing
 
@@ -63,6 +59,15 @@ class Session:
     def url(self) -> str:
         """URL of the backend, without a slash at the end."""
         return self.config.url.rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """Address of the backend for display, without user name and password."""
+        return address(self.url)
+
+    def make_link(self, wake: Callable[[], None]) -> BackendLink:
+        """Make a link, which calls ``wake`` after each message. On the network thread."""
+        return self.wire.link(self.config, self.timing, wake, self.trust_store)
 
 
 class BackendClient:
@@ -89,27 +94,22 @@ class BackendClient:
     ) -> None:
         self._spool = spool or Spool()
         self._clock = now or clock
-        self._on_event = on_event or _nobody
+        self._on_event = on_event
         self._given_timing = timing or Timing()
         given = _from_environment() if config is None else config
         self._session = session_of(given, self._given_timing)
-        self._intake = CommandQueue()
-        self._courier: Sender | None = None
+        self._commands = CommandQueue()
+        self._sender: Sender | None = None
         self._status = LinkStatus()
-        self._lifecycle = threading.Lock()
+        self._lifecycle = threading.Lock()  # protects _thread
         self._thread: NetworkThread | None = None
-        self._begin_anew: Callable[[], None] = _do_nothing
+        self._reload = asyncio.Event()  # ends the session that runs now
 
     def __enter__(self) -> Self:
-        self.start()
+        self.connect(wait_s=0)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.disconnect()
 
     @property
@@ -123,37 +123,33 @@ class BackendClient:
         return self._status.state
 
     @property
-    def address(self) -> str:
-        """Address of the backend for display, without user name and password."""
-        return address(self._session.url)
-
-    @property
-    def trouble(self) -> tuple[str, str]:
-        """Why the link is down, and the remedy; both empty: nothing is wrong."""
-        return self._status.trouble
-
-    @property
-    def growth_ms(self) -> int:
-        """Minimum length of new sound for a call of ``extend``, in ms."""
-        return self._session.wire.growth_ms
-
-    @property
     def iterations(self) -> int:
         """Number of iterations of the network thread: at least one per second unless it hangs."""
-        courier = self._courier
-        return 0 if courier is None else courier.iterations
+        return 0 if self._sender is None else self._sender.iterations
 
     @property
     def idle(self) -> bool:
         """Whether every utterance has a verdict."""
-        courier = self._courier
-        return not self._intake.waiting and (courier is None or courier.open == 0)
+        return not self._commands and (self._sender is None or self._sender.open == 0)
 
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was reached since the client was created."""
-        courier = self._courier
-        counts = {"commands_dropped": self._intake.dropped, **self._spool.counters()}
-        return counts if courier is None else {**counts, **courier.counters()}
+        counts = {"commands_dropped": self._commands.dropped, **self._spool.counters()}
+        return counts if self._sender is None else {**counts, **self._sender.counters()}
+
+    def report_to(self, on_event: Callable[[DeliveryEvent], None]) -> None:
+        """Set the receiver of events, if it needs the client itself. Call it before ``start``."""
+        self._on_event = on_event
+
+    def health(self) -> Mapping[str, object]:
+        """Return whether the backend is connected, where it is, and if not, why. Any thread."""
+        fields: dict[str, object] = {
+            "connected": self.connected,
+            "backend_url": self._session.address,
+        }
+        if not self.connected:
+            fields["backend_reason"], fields["backend_remedy"] = self._status.trouble
+        return fields
 
     def start(self) -> None:
         """Start to connect, and keep reconnecting until ``disconnect``. Returns at once."""
@@ -161,7 +157,7 @@ class BackendClient:
             if self._thread is not None and self._thread.alive:
                 return
             self._status.forget()
-            self._thread = NetworkThread(self._supervise)
+            self._thread = NetworkThread(self._run)
             self._thread.start()
 
     def prepare(self, config: BackendOptions) -> Callable[[], None]:
@@ -172,11 +168,13 @@ class BackendClient:
         """
         session = session_of(config, self._given_timing)
 
-        def go_on() -> None:
+        def apply() -> None:
             self._session = session
-            self._begin_anew()
+            thread = self._thread
+            if thread is not None:
+                thread.call_soon(lambda: self._reload.set())  # noqa: PLW0108 - read in that thread
 
-        return go_on
+        return apply
 
     def connect(self, wait_s: float | None = None) -> bool:
         """Start, and return whether the first attempt succeeded. If not, the attempts continue.
@@ -203,7 +201,7 @@ class BackendClient:
         if not isinstance(captured_audio, CapturedAudio):
             name = secrets.token_hex(4) if turn_id is None else turn_id
             captured_audio = CapturedAudio(bytes(captured_audio), name, self._clock())
-        self._intake.post(Put(_utterance(captured_audio)))
+        self._commands.post(Put(_utterance(captured_audio)))
         return captured_audio.turn_id
 
     def extend(self, turn_id: str, offset: int, pcm: bytes) -> None:
@@ -212,12 +210,12 @@ class BackendClient:
         It is stored if there is a spool, and uploaded if the wire streams.
         """
         if self._wants_growth:
-            self._intake.post(Grew(turn_id, offset, bytes(pcm)))
+            self._commands.post(Grew(turn_id, offset, bytes(pcm)))
 
     def discard(self, turn_id: str) -> None:
         """Delete and revoke what ``extend`` has passed: it was not an utterance."""
         if self._wants_growth:
-            self._intake.post(Discard(turn_id))
+            self._commands.post(Discard(turn_id))
 
     def abandon(self, turn_id: str, *, newer: bool = True) -> None:
         """End a turn: the person said something ``newer``, or (False) stopped it.
@@ -225,18 +223,18 @@ class BackendClient:
         No more of its reply is passed on. With ``backend.waiting = "queue"``, a newer utterance
         does not end a turn that is not committed: ``StillWaiting`` reports that.
         """
-        self._intake.post(Abandon(turn_id, newer))
+        self._commands.post(Abandon(turn_id, newer))
 
     def heard(self, turn_id: str, heard: str, why: str) -> None:
         """Record in the ledger how much of a reply was heard, see ``delivery.playback``."""
-        self._intake.post(ReplyHeard(turn_id, heard, why))
+        self._commands.post(ReplyHeard(turn_id, heard, why))
 
     def disconnect(self) -> None:
         """End all turns and the network thread, within two seconds even if the backend hangs."""
         with self._lifecycle:
             thread, self._thread = self._thread, None
-            if self._intake.waiting and (thread is None or not thread.alive):
-                thread = self._last_words()
+            if self._commands and (thread is None or not thread.alive):
+                thread = self._report_verdicts()
         stop_s = self._session.timing.stop_s
         if thread is not None and not thread.stop(stop_s):
             _LOGGER.warning("the network did not stop within %.1f s", stop_s)
@@ -246,66 +244,77 @@ class BackendClient:
         streams = self._session.wire.upload_mode is UploadMode.STREAMED
         return streams or self._spool.on_disk
 
-    def _last_words(self) -> NetworkThread:
+    def _report_verdicts(self) -> NetworkThread:
         """Start a thread that only reports the verdicts of the utterances still in the queue."""
-        thread = NetworkThread(self._supervise)
+        thread = NetworkThread(self._run)
         thread.stop(0.0)
         thread.start()
         return thread
 
-    async def _supervise(self, stop: asyncio.Event) -> None:
+    async def _run(self, stop: asyncio.Event) -> None:
         """Run a session; start a new one after each reload, until ``stop``."""
-        while not await self._live(stop):
+        while not await self._run_session(stop):
             self._status.forget()
 
-    async def _live(self, stop: asyncio.Event) -> bool:
+    async def _run_session(self, stop: asyncio.Event) -> bool:
         """Run one session with the current options, and return whether it was the last one."""
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
-        self._begin_anew = partial(_call_soon, loop, over.set)
+        self._reload = reload = asyncio.Event()
         session = self._session  # after the line above: a change from now on ends this session
-        config, patience = session.config, session.timing.turn
-        promise = Guarantee(config.delivery)
+        sender = await self._make_sender(session)
+        supervisor = Supervisor(
+            self._dialer(session, sender),
+            sender.serve,
+            self._status,
+            session.address,
+            clock=self._clock,
+            on_event=self._tell,
+        )
+        with self._commands.waking(sender.wake):
+            try:
+                if not stop.is_set():
+                    await run_together(supervisor.run(), sender.run(), stop.wait(), reload.wait())
+            finally:
+                is_last = stop.is_set()
+                await sender.close(for_good=is_last)
+                self._status.end()
+        return is_last
+
+    async def _make_sender(self, session: Session) -> Sender:
+        """Make the sender of a session, with what the spool has from before."""
+        config, timeouts = session.config, session.timing.turn
+        guarantee = Guarantee(config.delivery)
         outbox = Outbox(
             config.agent_id,
-            patience,
-            promise.transitions,
+            timeouts,
+            guarantee.transitions,
             session.wire.upload_mode,
             queue=config.waiting == "queue",
         )
-        courier = Sender(outbox, self._intake, self._spool, self._tell, self._clock)
-        self._courier = courier.succeed(self._courier)
-        await courier.inherit(self._spool.begin(patience.fresh_s, promise))
-        supervisor = Supervisor(
-            self._dialer(session, courier),
-            courier,
-            self._status,
-            Outage(address(session.url)),
-            tell=self._tell,
-            clock=self._clock,
-            rand=random.random,
-        )
-        self._intake.listen(lambda: _call_soon(loop, courier.wake))
-        try:
-            async with _set_with(stop, over):
-                return await supervisor.run(over, stop.is_set)
-        finally:
-            self._intake.unlisten()
+        sender = Sender(outbox, self._commands, self._spool, self._tell, self._clock)
+        sender.continue_counters(self._sender)
+        self._sender = sender
+        await sender.recover(self._spool.begin(timeouts.fresh_s, guarantee))
+        return sender
 
-    def _dialer(self, session: Session, courier: Sender) -> Dialer:
-        config, timing, trust, wire = session.config, session.timing, session.trust, session.wire
+    def _dialer(self, session: Session, sender: Sender) -> Dialer[BackendLink]:
+        config = session.config
         if is_exposed(session.url):
-            fields = PLAINTEXT.fields(BACKEND=address(session.url))
+            fields = PLAINTEXT.fields(BACKEND=session.address)
             words = "password and voice go to %s unencrypted: use https"
-            _LOGGER.warning(words, address(session.url), extra=fields)
+            _LOGGER.warning(words, session.address, extra=fields)
         password = config.password.get_secret_value()
-        login = Login(session.url, password, timing.login_s, trust)
+        login = Login(session.url, password, session.timing.login_s, session.trust_store)
         return Dialer(
-            TokenCache(login.token, self._clock, config.token.get_secret_value()),
-            lambda: wire.link(config, timing, courier.wake, trust),
-            wire.admittance,
+            lambda: session.make_link(sender.wake),
+            login.token,
+            self._clock,
+            given=config.token.get_secret_value(),
+            admission=session.wire.admission,
         )
 
     def _tell(self, event: DeliveryEvent) -> None:
+        if self._on_event is None:
+            return
         try:
             self._on_event(event)
         except Exception:  # a bug of the caller must not stop the network
@@ -317,42 +326,15 @@ def clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _nobody(_event: DeliveryEvent) -> None:
-    """Ignore an event."""
-
-
-def _do_nothing() -> None:
-    """Do nothing: no session runs yet."""
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the loop is closed
-        loop.call_soon_threadsafe(call)
-
-
-@asynccontextmanager
-async def _set_with(leader: asyncio.Event, follower: asyncio.Event) -> AsyncIterator[None]:
-    """Set ``follower`` as soon as ``leader`` is set, while the block lasts."""
-    if leader.is_set():
-        follower.set()
-    led = asyncio.create_task(leader.wait())
-    led.add_done_callback(lambda _: follower.set())
-    try:
-        yield
-    finally:
-        led.cancel()
-
-
-def checked(config: BackendOptions) -> tuple[BackendOptions, Trust]:
-    """Return the checked options and their trust, or raise ``ConfigError``."""
-    _refuse_plaintext(config)
-    return config, Trust(config.ca_file)
-
-
 def session_of(config: BackendOptions, timing: Timing) -> Session:
-    """Make a session from checked options, or raise ``ConfigError``."""
-    usable, trust = checked(config)
-    return Session(usable, trust, WIRES[usable.protocol], _timing(usable, timing))
+    """Check options and make a session from them, or raise ``ConfigError``."""
+    if is_exposed(config.url) and not config.allow_plaintext:
+        raise ConfigError(
+            f"backend.url: {address(config.url)} would get password and voice unencrypted, "
+            "expected https:// (or backend.allow_plaintext = true, for a network you trust)"
+        )
+    timing = _timing(config, timing)
+    return Session(config, TrustStore(config.ca_file), WIRES[config.protocol], timing)
 
 
 def _from_environment() -> BackendOptions:
@@ -364,7 +346,7 @@ def _from_environment() -> BackendOptions:
 
 
 def _timing(config: BackendOptions, timing: Timing) -> Timing:
-    patience = replace(
+    timeouts = replace(
         timing.turn,
         fresh_s=config.fresh_s,
         reply_s=config.reply_s,
@@ -372,8 +354,8 @@ def _timing(config: BackendOptions, timing: Timing) -> Timing:
         whole_reply_s=config.whole_reply_s,
     )
     if WIRES[config.protocol].proof is Proof.LATE:
-        patience = replace(patience, processing_s=config.reply_s)
-    return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, turn=patience)
+        timeouts = replace(timeouts, processing_s=config.reply_s)
+    return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, turn=timeouts)
 
 
 def _utterance(captured: CapturedAudio) -> Utterance:
@@ -381,11 +363,3 @@ def _utterance(captured: CapturedAudio) -> Utterance:
     pcm, whole = captured.pcm, len(captured.pcm) % SAMPLE_BYTES == 0
     wav = pcm_to_wav(pcm) if whole else b""
     return Utterance(captured.turn_id, wav, len(pcm), captured.spoken_at)
-
-
-def _refuse_plaintext(config: BackendOptions) -> None:
-    if is_exposed(config.url) and not config.allow_plaintext:
-        raise ConfigError(
-            f"backend.url: {address(config.url)} would get password and voice unencrypted, "
-            "expected https:// (or backend.allow_plaintext = true, for a network you trust)"
-        )

@@ -2,34 +2,33 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
-from jarvis_ear.backend import checked
+from jarvis_ear.backend import session_of
 from jarvis_ear.bus.client import refuse_plaintext
 from jarvis_ear.config import JARVIS_PASSWORD, Config, MicrophoneOptions
+from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices.models import OpenWakeWord
 from jarvis_ear.devices.selection import names_a_number
 from jarvis_ear.devices.sources import mistake_in
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.link.tls_and_tcp import address, is_exposed
-from jarvis_ear.options import Loaded
-
-FINE: Final = "the configuration is fine"
+from jarvis_ear.options.verbs import check_report
+from jarvis_ear.schema import Loaded
 
 
 def check(loaded: Loaded) -> str:
-    """Return the warnings and ``FINE``; or raise ``ConfigError`` with all mistakes."""
+    """Return the output of the verb check; or raise ``ConfigError`` with all mistakes."""
     mistakes = list(_mistakes(loaded))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    return "".join(f"{line}\n" for line in (*_dangers(loaded.config), FINE))
+    return check_report(_dangers(loaded.config))
 
 
 def _mistakes(loaded: Loaded) -> Iterator[str]:
     """Run the checks of the ear's start; each error message begins with the option's name."""
     config = loaded.config
     tries: tuple[Callable[[], object], ...] = (
-        lambda: checked(config.backend),
+        lambda: session_of(config.backend, Timing()),
         lambda: refuse_plaintext(config.bus),
         lambda: _require_model(config.hearing.wake.model),
     )
@@ -43,7 +42,7 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
 
 def _require_model(model: Path | None) -> None:
     if model is not None and not model.is_file():
-        raise ConfigError(f"hearing.wake.model: {model} is no file, expected an .onnx model")
+        raise ConfigError(f"hearing.wake.model: {model} is not a file, expected an .onnx model")
     try:
         OpenWakeWord(model)
     except ConfigError as error:
@@ -52,31 +51,31 @@ def _require_model(model: Path | None) -> None:
 
 def _dangers(config: Config) -> Iterator[str]:
     backend, bus = config.backend, config.bus
-    yield from _doubts(config.microphone)
+    yield from _microphone_dangers(config.microphone)
     if is_exposed(backend.url):
-        yield f"careful: password and voice go to {address(backend.url)} unencrypted: use https"
+        yield f"password and voice go to {address(backend.url)} unencrypted: use https"
     known = backend.password.get_secret_value() == JARVIS_PASSWORD
     if known and not backend.token.get_secret_value() and not config.with_backend:
-        yield "careful: backend.password is the one that everybody knows"
+        yield "backend.password is still the public default"
     if backend.delivery == "at_least_once":
-        yield "careful: backend.delivery = at_least_once: a command may run twice"
+        yield "backend.delivery = at_least_once: a command may run twice"
     if bus.url and not bus.key.get_secret_value():
-        yield "careful: bus.key is not given: whoever reaches the bus can switch the microphone"
+        yield "bus.key is not given: every client of the bus can switch the microphone"
     if bus.url and bus.may_unmute:
-        yield "careful: bus.may_unmute: the bus can open the microphone that you have closed"
+        yield "bus.may_unmute: the bus can open a microphone that you have closed"
     if config.log.transcripts:
-        yield "careful: log.transcripts: what is said stands in the log"
+        yield "log.transcripts: the log contains what people say"
 
 
-def _doubts(microphone: MicrophoneOptions) -> Iterator[str]:
+def _microphone_dangers(microphone: MicrophoneOptions) -> Iterator[str]:
     """Warn why the microphone may not be found; a missing device may still be plugged in."""
     wanted = microphone.device
     if not wanted or microphone.input:
         return
     if names_a_number(wanted):
         yield (
-            f"careful: microphone.device = {wanted} names a card by its number, which changes with "
-            "the order of plugging in: jarvis-ear devices shows the name that stays"
+            f"microphone.device = {wanted} names a card by its number, which depends on "
+            "the order of plugging in: jarvis-ear devices shows its permanent name"
         )
     if mistake := mistake_in(wanted):
-        yield f"careful: microphone.device: {mistake}"
+        yield f"microphone.device: {mistake}"

@@ -1,4 +1,4 @@
-"""The command line: finds the verb, does it, and tells a person what is wrong.
+"""The command line of the ear: the tree of verbs, and what each verb does.
 
 The console script enters here. Only `run` imports the ear itself; a verb imports what it needs.
 """
@@ -12,19 +12,29 @@ if _on_interrupt is signal.default_int_handler:
 
 import json
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from jarvis_ear import __version__, paths
 from jarvis_ear.control.client import ask, describe, require_report
 from jarvis_ear.errors import JarvisEarError, RemoteProtocolError
+from jarvis_ear.options.verbs import (
+    MISTAKES,
+    CommandLine,
+    Flag,
+    Verb,
+    VerbPath,
+    common_verbs,
+    exit_at_once,
+    print_text,
+)
 from jarvis_ear.process import forbid_dumps
-from jarvis_ear.verbs import EX_USAGE, UsageError, parser, verb_at
 
 if TYPE_CHECKING:
-    from jarvis_ear.options import Loaded
+    from jarvis_ear.config import Config
+    from jarvis_ear.options.option import Schema
+    from jarvis_ear.schema import Loaded
 
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
@@ -36,56 +46,152 @@ DEAF: Final = 1
 """Exit status of `status`: the ear is muted, or has no microphone."""
 
 NOT_RUNNING: Final = 2
-"""Exit status of `status` and of the mute verbs: there is no ear to ask."""
+"""Exit status of `status` and of the mute verbs: no ear is running."""
 
-EX_SOFTWARE: Final = 70
-"""A bug of ours (sysexits.h)."""
+_ASKED: Final = {
+    1: "the running ear cannot be asked",
+    2: "no ear is running (for this user)",
+    76: "the program that answers is not an ear, or an ear of another version",
+    77: "a program of another user is in the place of the ear",
+}
+_DONE: Final = {0: "done", **_ASKED}
+_SERVICE: Final = {
+    0: "done, or nothing to do",
+    71: "this machine does not allow it; the old state is restored",
+    77: "only root may do this",
+    78: "a file with a password, or the configuration, cannot be used",
+}
+_DRY_RUN: Final = Flag("--dry-run", "only print what would be done")
+_DESTDIR: Final = Flag(
+    "--destdir", "install below this folder instead of / ; nothing is started", "DIR"
+)
+_PASSWORD_FILE: Final = Flag("--password-file", "read the password here instead of asking", "FILE")
 
-INTERRUPTED: Final = 130
-"""What shells say of a program that Ctrl-C ended: 128 and the signal's number."""
+_SERVICE_VERBS: Final = {
+    "install": Verb(
+        "install or upgrade the service, enable and start it",
+        "sudo jarvis-ear service install --with-backend",
+        _SERVICE,
+        (
+            _DRY_RUN,
+            _DESTDIR,
+            Flag("--with-backend", "install the reference backend too"),
+            _PASSWORD_FILE,
+            *(Flag(f"--{name}", "", "DIR") for name in ("home", "library", "programs")),
+        ),
+    ),
+    "uninstall": Verb(
+        "stop the service and remove what install made",
+        "sudo jarvis-ear service uninstall --dry-run",
+        _SERVICE,
+        (
+            _DRY_RUN,
+            _DESTDIR,
+            Flag("--purge", "remove options, password, state and user too, without asking"),
+        ),
+    ),
+    "password": Verb(
+        "ask for the password of the backend, and store it",
+        "sudo jarvis-ear service password",
+        _SERVICE,
+        (_PASSWORD_FILE,),
+    ),
+    "status": Verb(
+        "show the state of the service on one screen",
+        "jarvis-ear service status",
+        {
+            0: "the ear hears",
+            1: "the ear is muted or deaf, or systemd cannot be asked",
+            2: "the ear does not run, or does not answer",
+        },
+    ),
+}
 
-READER_GONE: Final = 141
-"""What shells say of a program whose reader went away (`jarvis-ear config | head -1`)."""
+VERBS: Final[dict[str, Verb]] = {
+    "run": Verb(
+        "listen until Ctrl-C, or until a sound file is over",
+        "jarvis-ear run --device usb --backend-url https://jarvis.local:4000",
+        {
+            0: "stopped, or the sound file is over",
+            66: "the sound file cannot be read",
+            69: "the microphone, the sound system or the companion backend cannot be used",
+            75: "another ear runs, or the last command of a sound file failed",
+            **MISTAKES,
+        },
+        is_configured=True,
+    ),
+    "status": Verb(
+        "report whether the running ear hears",
+        "jarvis-ear status --json",
+        {0: "the ear hears", **_ASKED, 1: "the ear is muted or deaf, or cannot be asked"},
+        (Flag("--json", "print all numbers, as one line of JSON"),),
+    ),
+    "mute": Verb(
+        "close the microphone of the running ear until unmute, restarts included",
+        "jarvis-ear mute",
+        _DONE,
+    ),
+    "unmute": Verb("open the microphone again", "jarvis-ear unmute", _DONE),
+    "toggle": Verb(
+        "mute the ear if it is open, unmute it if it is muted", "jarvis-ear toggle", _DONE
+    ),
+    "hush": Verb("stop speaking, and forget the utterance in progress", "jarvis-ear hush", _DONE),
+    "console": Verb(
+        "show the running ear in a browser of this machine",
+        "jarvis-ear console --open",
+        {0: "stopped", 1: "the port is not free", **MISTAKES},
+        (Flag("--open", "open the page in a browser"),),
+        is_configured=True,
+    ),
+    "service": Verb(
+        "install, uninstall or show the system service",
+        "jarvis-ear service status",
+        verbs=_SERVICE_VERBS,
+    ),
+    "devices": Verb(
+        "list microphones and speakers, or report what is missing",
+        "jarvis-ear devices",
+        {0: "listed, or reported what is missing"},
+    ),
+    **common_verbs("jarvis-ear", "--threshold 0.4"),
+}
+
+
+def _schema() -> "Schema[Config]":
+    from jarvis_ear.schema import SCHEMA  # noqa: PLC0415 - loads pydantic
+
+    return SCHEMA
+
+
+COMMAND_LINE: Final = CommandLine(
+    "jarvis-ear",
+    __version__,
+    Verb("Always-on room microphone for a voice assistant.", verbs=VERBS),
+    """\
+The password is never an argument: it comes from JARVIS_PASSWORD, from the credential
+jarvis-password, or from a file (--backend.password-file).""",
+    _schema,
+)
 
 
 def program(run: Run | None = None) -> NoReturn:
-    """Run the command line, and end at once: the interpreter would look through the models first.
-
-    That takes most of a second, after everything has stopped and been told.
-    """
+    """Run the command line, then end the process at once."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a verb imports onnxruntime
     forbid_dumps()  # password, token and the sound of the room
-    status = main(run=run)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
-            stream.flush()
-    os._exit(status)
+    exit_at_once(main(run=run))
 
 
 def main(argv: Sequence[str] | None = None, *, run: Run | None = None) -> int:
-    """Do what the command line says, and return the exit status.
+    """Carry out the command line and return the exit status.
 
     ``run`` is the verb run; by default that of the composition root, imported when it is needed.
     """
-    try:
-        return _obey(list(sys.argv[1:] if argv is None else argv), run)
-    except UsageError as error:
-        _complain(str(error))
-        return EX_USAGE
-    except JarvisEarError as error:
-        if not _tell_journal(error):
-            _complain(str(error))
-        return error.exit_status
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - a bug, and this is where it is told: with all there is
-        if not _tell_journal(error):
-            traceback.print_exc()
-        return EX_SOFTWARE
+    words = sys.argv[1:] if argv is None else argv
+    return COMMAND_LINE.main(words, partial(_do, run=run), _tell_journal)
 
 
 def _tell_journal(error: Exception) -> bool:
-    """Tell the journal what ends the program, if standard error may lead there."""
+    """Log the error that ends the program if standard error is the journal."""
     if "JOURNAL_STREAM" not in os.environ:
         return False
     from jarvis_ear.log.setup import log_final_error  # noqa: PLC0415 - loads pydantic, for a service only
@@ -93,112 +199,30 @@ def _tell_journal(error: Exception) -> bool:
     return log_final_error(error)
 
 
-def _obey(argv: list[str], run: Run | None) -> int:
-    if not argv:
-        sys.stderr.write(parser(()).format_help())
-        return EX_USAGE
-    if argv in (["-V"], ["--version"]):
-        argv = ["version"]
-    names, words = _find(argv[1:] if argv[0] == "help" else argv)
-    is_unknown = bool(words) and not words[0].startswith("-")
-    asks_help = argv[0] == "help" or bool(_HELP & {*words})
-    if verb_at(names).verbs and (is_unknown or not asks_help):
-        raise UsageError(_misunderstood(names, words))
-    if asks_help:
-        return _print(_help(names, all_options="--help-all" in words))
-    return _do(names, words, run)
-
-
-def _do(names: tuple[str, ...], words: list[str], run: Run | None) -> int:
-    if verb_at(names).is_configured:
+def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
+    if COMMAND_LINE.verb_at(names).is_configured:
         return _configured(names[0], words, run)
-    if names[0] == "service":
-        return _service(names[1], words)
-    asked, rest = parser(names).parse_known_args(words)
-    _refuse(names, rest)
-    match names[0]:
-        case "status":
-            return _status(as_json=asked.json)
-        case "devices":
-            text = _devices()
-        case "completion":
-            text = _completion(asked.word)
-        case "version":
-            text = f"jarvis-ear {__version__}\n"
-        case word:
-            return _order(word)
-    return _print(text)
+    given = COMMAND_LINE.parse(names, words)
+    match names:
+        case ("service", verb):
+            from jarvis_ear.service import command  # noqa: PLC0415 - for this verb only
 
-
-_HELP: Final = frozenset({"-h", "--help", "--help-all"})
-
-_HELP_ALL: Final = """\
-  --help-all         Show all options. They can be set in the environment and in the
-                     file as well: see jarvis-ear config --reference."""
-
-
-def _find(argv: list[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Split the command line into the path of its verb in the tree, and the words after it."""
-    names: tuple[str, ...] = ()
-    while argv and argv[0] in verb_at(names).verbs:
-        names, argv = (*names, argv[0]), argv[1:]
-    return names, argv
-
-
-def _help(names: tuple[str, ...], *, all_options: bool) -> str:
-    if not (verb_at(names).is_configured or (all_options and not names)):
-        return parser(names).format_help()
-    from jarvis_ear.options.render import everyday, everything  # noqa: PLC0415 - loads pydantic
-
-    listing = everything() if all_options else f"{everyday()}\n{_HELP_ALL}"
-    return parser(names, listing).format_help()
-
-
-def _misunderstood(names: tuple[str, ...], words: list[str]) -> str:
-    """Say why no verb was found where ``words`` begin."""
-    from jarvis_ear.options.option import quoted, suggestion  # noqa: PLC0415 - loads pydantic
-
-    known = verb_at(names).verbs
-    if not words or words[0].startswith("-"):
-        where = " ".join(("jarvis-ear", *names))
-        return f"missing command; choose from {', '.join(known)} (see {where} --help)"
-    return f"{quoted(words[0])}: expected one of {', '.join(known)}{suggestion(words[0], known)}"
-
-
-def _refuse(names: tuple[str, ...], words: list[str]) -> None:
-    """Raise ``UsageError`` if words are left over that the verb does not take."""
-    if not words:
-        return
-    from jarvis_ear.options.option import plain, quoted, suggestion  # noqa: PLC0415 - loads pydantic
-
-    name, known = " ".join(names), [flag.name for flag in verb_at(names).flags]
-    if not known:
-        raise UsageError(f"{name} takes no options")
-    word = words[0]
-    if word.startswith("-"):
-        hint = suggestion(word, known)
-        raise UsageError(f"{name}: {plain(word)}: there is no such option{hint}")
-    raise UsageError(f"{name}: {quoted(word)}: expected one of {', '.join(known)}")
+            return command.main(verb, given)
+        case ("status",):
+            return _status(as_json="json" in given)
+        case ("devices",):
+            return print_text(_devices())
+    return _command(names[0])
 
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
-    """Do a verb that takes the options of the configuration."""
-    from jarvis_ear.options import load  # noqa: PLC0415 - loads pydantic
-
-    if verb == "config" and words == ["--reference"]:
-        from jarvis_ear.options.render import reference  # noqa: PLC0415 - for this only
-
-        return _print(reference())
-    loaded = load([word for word in words if verb != "console" or word != "--open"], os.environ)
+    """Carry out a verb that takes the options of the configuration."""
+    loaded = COMMAND_LINE.load([word for word in words if verb != "console" or word != "--open"])
     match verb:
-        case "config":
-            from jarvis_ear.options.render import effective  # noqa: PLC0415 - for this only
-
-            return _print(effective(loaded))
         case "check":
             from jarvis_ear.check import check  # noqa: PLC0415 - loads the network, for this only
 
-            return _print(check(loaded))
+            return print_text(check(loaded))
         case "console":
             from jarvis_ear.console.command import console  # noqa: PLC0415 - loads a web server
 
@@ -219,30 +243,17 @@ def _devices() -> str:
     return describe(for_input())
 
 
-def _completion(shell: str) -> str:
-    from jarvis_ear.completion import completion  # noqa: PLC0415 - loads pydantic
-
-    return completion(shell)
-
-
-def _service(verb: str, words: list[str]) -> int:
-    from jarvis_ear.service import command  # noqa: PLC0415 - for this verb only
-
-    asked, rest = command.service_parser(verb).parse_known_args(words)
-    _refuse(("service", verb), rest)
-    return command.main(asked)
-
-
 def _status(*, as_json: bool) -> int:
     report = _ask("status")
     if report is None:
         return NOT_RUNNING
     require_report(report)
-    _print(json.dumps(report) + "\n" if as_json else describe(report))
+    print_text(json.dumps(report) + "\n" if as_json else describe(report))
     return 0 if report["hearing"] else DEAF
 
 
-def _order(word: str) -> int:
+def _command(word: str) -> int:
+    """Send a command to the running ear and print the result."""
     answer = _ask(word)
     if answer is None:
         return NOT_RUNNING
@@ -260,33 +271,19 @@ def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
     if word == "hush":
         return 0
     if not stored:
-        _complain("a restart will not remember this: see the log of the ear")
+        COMMAND_LINE.complain(
+            "a restart will reset this, because it cannot be stored: see the log of the ear"
+        )
     by = ", ".join(muted_by)
-    return _print(f"muted by the {by}\n" if by else "not muted\n")
+    return print_text(f"muted by the {by}\n" if by else "not muted\n")
 
 
 def _ask(word: str) -> dict[str, Any] | None:
-    """Ask the ear that runs; None, and a word of complaint, if none does."""
+    """Send a command to the running ear; None, and a message, if no ear is running."""
     try:
         answer = ask(paths.sockets(os.environ), word)
     except OSError as error:
         raise JarvisEarError(f"the running ear cannot be asked: {error}") from error
     if answer is None:
-        _complain("no ear is running (for this user)")
+        COMMAND_LINE.complain("no ear is running (for this user)")
     return answer
-
-
-def _print(text: str) -> int:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again
-        return READER_GONE
-    return 0
-
-
-def _complain(text: str) -> None:
-    for line in text.splitlines():
-        sys.stderr.write(f"jarvis-ear: {line}\n")

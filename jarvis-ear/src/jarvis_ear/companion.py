@@ -14,14 +14,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from pydantic import SecretStr
 
 from jarvis_ear.config import Config
 from jarvis_ear.errors import ConfigError, ConnectFailed
-from jarvis_ear.process import Timed, inherited
+from jarvis_ear.process import inherited, timed
 
 STOP_S: Final = 1.5
 """Seconds; it stops in well under one, and the whole program must stop within two."""
@@ -30,86 +29,71 @@ STOP_S: Final = 1.5
 _LOGGER: Final = logging.getLogger("jarvis_ear.companion")
 
 
-class Companion:
-    """Runs ``jarvis-backend`` on a free loopback port while the ``with`` block lasts.
-
-    Owned by the main thread. The thread "companion" passes its log lines on to our log.
-    """
-
-    def __init__(self, *, transcripts: bool) -> None:
-        self._transcripts = transcripts
-        self.url = ""
-        """URL at which it listens, once it has started."""
-        self.password = secrets.token_urlsafe(24)
-        """Its password: new for each start, never shown, passed in its environment."""
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        if find_spec("jarvis_backend") is None or find_spec("fastapi") is None:
-            raise ConfigError(
-                "--with-backend needs the reference backend, which is not installed: "
-                "pip install 'jarvis-ear[backend]'"
-            )
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "jarvis_backend", "--companion", "--port=0"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,  # Ctrl-C in the terminal must reach only us; we stop the child
-            env={
-                **inherited(os.environ),
-                "JARVIS_PASSWORD": self.password,
-                "JARVIS_BACKEND_LOG__TRANSCRIPTS": str(self._transcripts).lower(),
-            },
-        )
-        assert self._process.stdout is not None  # noqa: S101 - asked for above
-        assert self._process.stderr is not None  # noqa: S101 - likewise
-        self._words = threading.Thread(
-            target=_pass_on, args=(self._process.stderr,), name="companion", daemon=True
-        )
-        self._words.start()
-        self.url = self._process.stdout.readline().strip()
-        if not self.url:
-            self._stop()
-            raise ConnectFailed("the reference backend did not start; its own words are above")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._words.join(STOP_S)
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-
 @contextmanager
-def led(options: Config) -> Iterator[Callable[[Config], Config]]:
-    """Start a companion if configured, and yield a function that points options at it."""
+def companion_of(options: Config) -> Iterator[Callable[[Config], Config]]:
+    """Start a companion if configured, and yield a function that points options at it.
+
+    Its password is new for each start, never shown, and passed in its environment.
+    """
     if not options.with_backend:
         yield lambda unchanged: unchanged
         return
-    with Timed("companion", Companion(transcripts=options.log.transcripts)) as companion:
-        there = {"url": companion.url, "password": SecretStr(companion.password)}
-        there["token"] = SecretStr("")
+    password = secrets.token_urlsafe(24)
+    running = _running(password, transcripts=options.log.transcripts)
+    with timed("companion", running) as url:
+        there = {"url": url, "password": SecretStr(password), "token": SecretStr("")}
         yield lambda read: read.model_copy(
             update={"backend": read.backend.model_copy(update=there)}
         )
+
+
+@contextmanager
+def _running(password: str, *, transcripts: bool) -> Iterator[str]:
+    """Run ``jarvis-backend`` on a free loopback port while the block lasts; yield its URL.
+
+    The thread "companion" passes its log lines on to our log.
+    """
+    if find_spec("jarvis_backend") is None or find_spec("fastapi") is None:
+        raise ConfigError(
+            "--with-backend needs the reference backend, which is not installed: "
+            "pip install 'jarvis-ear[backend]'"
+        )
+    with subprocess.Popen(
+        [sys.executable, "-m", "jarvis_backend", "--companion", "--port=0"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,  # Ctrl-C in the terminal must reach only us; we stop the child
+        env={
+            **inherited(os.environ),
+            "JARVIS_PASSWORD": password,
+            "JARVIS_BACKEND_LOG__TRANSCRIPTS": str(transcripts).lower(),
+        },
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        assert process.stderr is not None  # noqa: S101 - likewise
+        log = threading.Thread(
+            target=_pass_on, args=(process.stderr,), name="companion", daemon=True
+        )
+        log.start()
+        try:
+            url = process.stdout.readline().strip()
+            if not url:
+                raise ConnectFailed("the reference backend did not start; its log is above")
+            yield url
+        finally:
+            _stop(process)
+            log.join(STOP_S)
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _pass_on(lines: Iterable[str]) -> None:

@@ -1,162 +1,211 @@
-"""Every option of the ear: its type, default, range, unit and meaning, each said once.
+"""Every option of the ear, declared once: type, default, range, unit and description.
 
-From this tree come the command line (``--hearing.endpointing.hangover-ms 700``), the environment
+The command line (``--hearing.endpointing.hangover-ms 700``), the environment
 (``JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS=700``), the file (``[hearing.endpointing]
-hangover_ms = 700``) and ``docs/configuration.md``. Sections are frozen; each class gets the section
-it uses and never the whole tree. Milliseconds are for people: whoever uses one turns it into
-samples once, in its constructor.
+hangover_ms = 700``) and ``docs/configuration.md`` are generated from this tree. Sections are
+frozen; a class receives the section that it uses, not the whole tree, and converts milliseconds
+into samples in its constructor.
 """
 
 import re
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
 BACKEND_URL: Final = "http://localhost:4000"
-"""Where the owner's backend listens, unless configured otherwise."""
+"""The default address of the backend."""
 
 JARVIS_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default of the backend, meant to be changed
-"""The password a backend has until its owner changes it."""
+"""The password of a backend until its owner changes it."""
 
 AGENT_ID: Final = "jarvis-ear"
-"""The name of this satellite on the wire, stable over restarts."""
+"""The default name of this satellite on the wire."""
 
 CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
-"""Read when it exists and no other file is named."""
-
+"""Read if it exists and no other file is named."""
 
 SEND_S: Final = 1.0
-"""Least time, in seconds, between the end of a sentence and the age at which it is too old."""
+"""Minimum time in seconds between the end of an utterance and the age at which it is too old."""
 
 CHANNELS: Final = ("mix", *"01234567")
-"""What `microphone.channel` may be."""
+"""The values of `microphone.channel`."""
 
 NEWS: Final = ("wake", "transcript", "turn")
-"""What `bus.publish` may name."""
+"""The items of `bus.publish`."""
+
+
+def _device(name: str) -> str:
+    slashed = re.fullmatch("/(.+)/", name)
+    try:
+        re.compile(slashed[1] if slashed else "")
+    except re.error:
+        raise ValueError("a regular expression between the slashes") from None
+    return name
+
+
+def _channel(channel: object) -> object:
+    if str(channel) not in CHANNELS:
+        raise ValueError("a channel from 0 to 7, or mix")
+    return str(channel)
+
+
+def _hours(times: object) -> object:
+    text = "-".join(map(str, times)) if isinstance(times, list | tuple) else str(times)
+    begin, _, end = text.partition("-")
+    time = r"([01]\d|2[0-3]):[0-5]\d"
+    if text and not (re.fullmatch(f"{time}-{time}", text) and begin != end):
+        raise ValueError('two different times, as "23:00-07:00"')
+    return text
+
+
+def _address(*schemes: str, is_optional: bool = False) -> AfterValidator:
+    """Make a validator for the address of a server, without parts that a log must not show."""
+
+    def require(url: str) -> str:
+        if not (is_optional and not url) and not _is_address(url, schemes):
+            known = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(f"{known}, a host and a port, without a name or password")
+        return url
+
+    return AfterValidator(require)
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in schemes and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is not a number
+        return False
+    surplus = parts.query or parts.fragment or "@" in parts.netloc
+    return bool(known and parts.hostname and url.isprintable() and " " not in url and not surplus)
+
+
+def _token(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]{0,8192}", token.get_secret_value()):
+        raise ValueError("letters, digits and signs of ASCII, without spaces")
+    return token
+
+
+def _path(path: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+        raise ValueError("a path that begins with / and has only letters, digits and ._~-")
+    return path
+
+
+def _news(given: object) -> object:
+    parts = given if isinstance(given, list | tuple) else str(given).split(",")
+    names = [str(part).strip() for part in parts]
+    if names != [""] and not set(names) <= set(NEWS):
+        raise ValueError(f"some of {', '.join(NEWS)}")
+    return ", ".join(dict.fromkeys(names))
 
 
 class Section(BaseModel):
-    """What all sections share: frozen, no unknown names, docstrings as descriptions."""
+    """Base class: frozen, without unknown names, with docstrings as descriptions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class MicrophoneOptions(Section):
-    """Where the sound comes from."""
+    """The source of sound."""
 
-    device: str = ""
+    device: Annotated[str, AfterValidator(_device)] = ""
     """Input device: `hw:CARD=ID`, a name or part of one, `/expression/`, `hw:1,0` (a card's number,
-    which may change), or an index. Empty: the default. It is looked up anew at every opening; see
+    which may change), or an index. Empty: the default. It is looked up at every opening; see
     `jarvis-ear devices`."""
-    channel: str = "0"
-    """Which channel of the device to hear, counted from `0`, or `mix` for the mean of all."""
+    channel: Annotated[str, BeforeValidator(_channel)] = "0"
+    """Channel of the device, counted from `0`, or `mix` for the mean of all channels."""
     input: str = ""
-    """A sound file to hear instead of a microphone, or `-` for raw PCM16 on standard input."""
+    """A sound file to use instead of a microphone, or `-` for raw PCM16 on standard input."""
     fallback: str = ""
-    """A sound file to hear while there is no microphone at all, for trying out."""
+    """A sound file to use while there is no microphone, for trying out."""
     fast: bool = False
-    """Hear a file as fast as the machine can, instead of in real time."""
+    """Process a file as fast as possible instead of in real time."""
     latency_ms: int = Field(1000, ge=100, le=2000)
-    """Buffer asked of the sound card: what may pile up there before sound is lost. A device that
-    only PortAudio can open gets a fifth of it."""
+    """Buffer requested from the sound card: more sound than this is lost. A device that only
+    PortAudio can open gets a fifth of it."""
     stall_ms: int = Field(500, ge=100, le=10_000)
-    """Without a sample for so long, the microphone counts as lost."""
+    """Time without samples after which the microphone counts as lost."""
     first_block_ms: int = Field(3000, ge=500, le=30_000)
-    """How long an opened microphone may take until its first sample."""
-    mute_between: str = ""
-    """Be muted every day between two times of the clock on the wall: `23:00-07:00`, in a file also
-    `["23:00", "07:00"]`. Empty: never by the clock."""
-
-    @field_validator("device")
-    @classmethod
-    def _require_expression(cls, device: str) -> str:
-        slashed = re.fullmatch("/(.+)/", device)
-        if slashed and not _is_expression(slashed[1]):
-            raise ValueError("a regular expression between the slashes")
-        return device
-
-    @field_validator("channel", mode="before")
-    @classmethod
-    def _require_channel(cls, channel: object) -> object:
-        if str(channel) not in CHANNELS:
-            raise ValueError("a channel from 0 to 7, or mix")
-        return str(channel)
-
-    @field_validator("mute_between", mode="before")
-    @classmethod
-    def _require_times(cls, times: object) -> object:
-        text = "-".join(map(str, times)) if isinstance(times, list | tuple) else str(times)
-        begin, _, end = text.partition("-")
-        if text and not (_is_time(begin) and _is_time(end) and begin != end):
-            raise ValueError('two different times, as "23:00-07:00"')
-        return text
+    """Maximum time between opening the microphone and its first sample."""
+    mute_between: Annotated[str, BeforeValidator(_hours)] = ""
+    """Daily quiet hours in local time, during which the ear is muted: `23:00-07:00`, in a file also
+    `["23:00", "07:00"]`. Empty: none."""
 
 
 class GateOptions(Section):
-    """The cheap listener that decides when the wake model has to run."""
+    """The voice activity detector that decides when the wake model runs."""
 
     mode: Literal["vad", "always"] = "vad"
-    """`vad`: the model runs while somebody may be speaking. `always`: it never rests."""
+    """`vad`: the model runs while there may be speech. `always`: it runs all the time."""
     aggressiveness: int = Field(1, ge=0, le=3)
-    """How much must speak for speech (webrtcvad mode). Above 1 it is deaf to quiet microphones."""
+    """Strictness of the detector (webrtcvad mode). Above 1, it misses quiet microphones."""
     lookback_ms: int = Field(320, ge=80, le=1600)
-    """Sound from before the gate opened that the model hears first."""
+    """Sound before the opening of the gate that is passed to the model first."""
     hangover_ms: int = Field(480, ge=0, le=5000)
-    """How long the gate stays open after the last speech."""
+    """Time that the gate stays open after the last speech."""
 
 
 class WakeOptions(Section):
-    """When the wake word counts as heard."""
+    """Detection of the wake word."""
 
     model: Path | None = None
-    """A wake word of your own: an openWakeWord model (`.onnx`). Empty: "hey jarvis"."""
+    """An openWakeWord model (`.onnx`) of another wake word. Empty: "hey jarvis"."""
     threshold: float = Field(0.5, gt=0, lt=1)
-    """Score from which a step counts. Lower hears more, and more that nobody said."""
+    """Minimum score of a step. A lower threshold detects more, and raises more false alarms."""
     patience: int = Field(1, ge=1, le=10)
-    """Steps (80 ms) in a row that must count."""
+    """Number of consecutive steps (80 ms) that must reach the threshold."""
     refractory_ms: int = Field(1500, ge=0, le=10_000)
-    """After a detection, no other one counts for so long, nor before the score has fallen."""
+    """Minimum time between two detections; the score must also have fallen in between."""
 
 
 class EndpointingOptions(Section):
-    """When a sentence begins and when it is over."""
+    """The beginning and the end of an utterance."""
 
     onset_ms: int = Field(100, ge=20, le=1000)
-    """Speech needed before we believe that somebody is talking."""
+    """Amount of speech that begins an utterance."""
     pre_roll_ms: int = Field(500, ge=0, le=2000)
-    """Sound from before the onset that is sent with the utterance."""
+    """Sound before the onset that is sent with the utterance."""
     hangover_ms: int = Field(800, ge=100, le=5000)
-    """Silence that ends an utterance. Longer is more patient, shorter is snappier."""
+    """Silence that ends an utterance. A longer one allows pauses, a shorter one answers faster."""
     no_speech_ms: int = Field(5000, ge=500, le=30_000)
-    """Without speech for so long after the wake word, the ear goes idle and sends nothing."""
+    """Time without speech after the wake word after which the ear goes idle and sends nothing."""
     max_ms: int = Field(28_000, ge=1000, le=29_000)
-    """Longest utterance: it is cut and sent here. The backend takes at most 30 s."""
+    """Maximum length of an utterance; it is cut there. The backend accepts at most 30 s."""
 
     @model_validator(mode="after")
     def _leave_room_for_speech(self) -> Self:
-        """Refuse a longest utterance that the sound from before the speech would fill."""
+        """Refuse a maximum length that pre-roll and onset would fill."""
         if self.max_ms <= self.pre_roll_ms + self.onset_ms:
             raise ValueError("max_ms must be more than pre_roll_ms and onset_ms together")
         return self
 
 
 class ConditioningOptions(Section):
-    """What is done to sound before it is used: nothing, unless you ask for it."""
+    """Filters for the sound; all are off by default."""
 
     high_pass_hz: int = Field(0, ge=0, le=500)
-    """Take out what is lower: 100 helps against mains hum, and voices keep their sound. 0: off."""
+    """Remove lower frequencies: 100 helps against mains hum without changing voices. 0: off."""
     gain_db: float = Field(0.0, ge=-30, le=30)
-    """Make everything so much louder. What is too loud for 16 bits is cut off."""
+    """Amplify the sound. Samples that exceed 16 bits are clipped."""
 
 
 class HeardOptions(ConditioningOptions):
-    """What is done to the sound that wake word and end of speech are looked for in."""
+    """Filters for the sound in which wake word and end of speech are detected."""
 
 
 class SentOptions(ConditioningOptions):
-    """What is done to the sound that the backend gets."""
+    """Filters for the sound that is sent to the backend."""
 
 
 class HearingOptions(Section):
@@ -168,160 +217,125 @@ class HearingOptions(Section):
     wake: WakeOptions = WakeOptions()
     endpointing: EndpointingOptions = EndpointingOptions()
     reply_ms: int = Field(180_000, ge=1000, le=600_000)
-    """Longest wait for a reply before the ear gives the turn up."""
+    """Maximum wait for a reply, after which the ear abandons the turn."""
     follow_up_ms: int = Field(0, ge=0, le=30_000)
-    """After a reply, speech within so long needs no wake word. 0: it always does."""
+    """Time after a reply during which speech needs no wake word. 0: it always does."""
 
 
 class BackendOptions(Section):
-    """The server that understands and answers."""
+    """The server that recognises speech and answers."""
 
-    url: str = BACKEND_URL
-    """Where the backend is: `http://` or `https://`, host and port, on every protocol."""
+    url: Annotated[str, _address("http", "https")] = BACKEND_URL
+    """Address of the backend: `http://` or `https://`, host and port, on every protocol."""
     protocol: Literal["socketio", "voice-ws", "session", "realtime"] = "socketio"
-    """What is spoken with it. `socketio` hands a sentence over when it is complete; the others
-    send it while it is spoken: `voice-ws` (`/ws/voice`), `session` (`/ws/sessions/ID`) and
-    `realtime` (`/ws/realtime`)."""
-    path: str = ""
-    """Path of the WebSocket, for example `/ws/voice`. Empty: the usual one of the protocol.
-    `socketio` and `session` have a fixed one."""
+    """Protocol of the backend. `socketio` sends an utterance when it is complete; the others send
+    it while it is spoken: `voice-ws` (`/ws/voice`), `session` (`/ws/sessions/ID`) and `realtime`
+    (`/ws/realtime`)."""
+    path: Annotated[str, AfterValidator(_path)] = ""
+    """Path of the WebSocket, for example `/ws/voice`. Empty: the default of the protocol.
+    It is fixed for `socketio` and `session`."""
     password: SecretStr = Field(SecretStr(JARVIS_PASSWORD), min_length=1)
-    """For the login. Never an argument: environment, credential, or `password_file`."""
+    """Password for the login. Never an argument: environment, credential, or `password_file`."""
     password_file: Path | None = None
     """A file that holds the password, readable by its owner only."""
-    token: SecretStr = Field(SecretStr(""), min_length=1)
-    """Shown instead of a login, for a server that gives tokens in another way. Never an argument:
-    environment, credential, or `token_file`. Not given: the ear logs in, where there is a login."""
+    token: Annotated[SecretStr, AfterValidator(_token)] = Field(SecretStr(""), min_length=1)
+    """Token that replaces the login, for a server that issues tokens in another way. Never an
+    argument: environment, credential, or `token_file`. Not given: the ear logs in if the protocol
+    has a login."""
     token_file: Path | None = None
     """A file that holds the token, readable by its owner only."""
     agent_id: str = Field(AGENT_ID, min_length=1, max_length=64)
-    """Name of this satellite. Two ears with one name destroy each other's commands."""
+    """Name of this satellite. Two ears with the same name overwrite each other's commands."""
     allow_plaintext: bool = False
-    """Send password and voice unencrypted to a backend on another machine (`http://`): anybody on
-    the network between can read both, and speak as you. Off: that is refused."""
+    """Send password and voice unencrypted to a backend on another machine (`http://`): anyone on
+    the network in between can read both and give commands in your name. Off: that is refused."""
     ca_file: Path | None = None
-    """Certificate authority (PEM) that vouches for an `https://` backend. Empty: the system's."""
+    """Certificate authority (PEM) of an `https://` backend. Empty: those of the system."""
     delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
-    """What happens to a sentence when nobody knows whether the backend got it. `at_most_once`: it
-    is not sent again. `at_least_once`: it is, while fresh, and a command may run twice."""
+    """What happens to an utterance if it is unknown whether the backend received it.
+    `at_most_once`: it is not sent again. `at_least_once`: it is sent again while it is fresh, and a
+    command may run twice."""
     waiting: Literal["replace", "queue"] = "replace"
-    """What happens to a sentence that still waits for the link when a newer one is said. `replace`:
-    it is not run. `queue`: both are sent, in order, each while fresh."""
+    """What happens to an utterance that waits for the link when a newer one is spoken. `replace`:
+    it is discarded. `queue`: both are sent in order, each while it is fresh."""
     fresh_s: int = Field(30, ge=5, le=120)
-    """Age, counted from its last word, from which a sentence is too old to be run."""
+    """Maximum age of an utterance, counted from its last word, at which it is still sent."""
     connect_s: float = Field(5.0, ge=0.5, le=60)
-    """Deadline of a login, and of a connection with its handshake."""
+    """Time-out of a login, and of a connection with its handshake."""
     reply_s: float = Field(60.0, ge=1, le=600)
-    """Longest silence of the backend between two events of a turn."""
+    """Maximum time between two events of a turn from the backend."""
     gap_s: float = Field(15.0, ge=0.5, le=120)
-    """How long the sentences of a reply wait for an earlier one while nothing of the reply comes.
-    Then that one is left out, with a warning."""
+    """How long chunks of a reply wait for a missing earlier one while no other chunk arrives. Then
+    the missing one is skipped, with a warning."""
     whole_reply_s: float = Field(180.0, ge=5, le=600)
-    """How long a whole reply may take to arrive, however often the backend says something."""
-
-    @field_validator("url")
-    @classmethod
-    def _require_address(cls, url: str) -> str:
-        if not _is_address(url, "http", "https"):
-            raise ValueError("http:// or https://, a host and a port, without a name or password")
-        return url
-
-    @field_validator("token")
-    @classmethod
-    def _require_token(cls, token: SecretStr) -> SecretStr:
-        if not re.fullmatch(r"[!-~]{0,8192}", token.get_secret_value()):
-            raise ValueError("letters, digits and signs of ASCII, without spaces")
-        return token
-
-    @field_validator("path")
-    @classmethod
-    def _require_path(cls, path: str) -> str:
-        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
-            raise ValueError("a path that begins with / and has only letters, digits and ._~-")
-        return path
+    """Maximum time until a reply is complete, however many events arrive."""
 
 
 class BusOptions(Section):
-    """The event bus that the ear joins, if you name one: there its microphone can be switched."""
+    """The event bus that the ear joins if it is configured; clients of the bus can mute the ear."""
 
-    url: str = ""
-    """Where the bus is: `ws://` or `wss://`, host and port; the path is `/ws` unless given. Empty:
-    the ear joins none."""
+    url: Annotated[str, _address("ws", "wss", is_optional=True)] = ""
+    """Address of the bus: `ws://` or `wss://`, host and port; the path is `/ws` unless given.
+    Empty: the ear joins none."""
     key: SecretStr = Field(SecretStr(""), min_length=1)
-    """Shared by all who use the bus, to sign with: what is not signed with it is not obeyed. Never
-    an argument: environment, credential, or `key_file`. Not given: nothing is signed."""
+    """Key shared by all clients of the bus, which sign their messages; the ear ignores messages
+    without a valid signature. Never an argument: environment, credential, or `key_file`. Not given:
+    messages are not signed."""
     key_file: Path | None = None
     """A file that holds the key, readable by its owner only."""
     may_unmute: bool = False
-    """Let the bus open the microphone whoever closed it, as you could. Off: it ends only a mute of
-    its own."""
-    publish: str = ""
-    """What the bus is told besides mute and unmute: `wake`, `transcript` (what was understood, in
-    words), `turn` (how each ended); several with commas, in a file also a list. Empty: nothing."""
+    """Allow the bus to unmute the ear whatever muted it. Off: it can only end its own mute."""
+    publish: Annotated[str, BeforeValidator(_news)] = ""
+    """Events to publish besides mute and unmute: `wake`, `transcript` (the recognised words),
+    `turn` (how each ended); separated by commas, in a file also a list. Empty: none."""
     allow_plaintext: bool = False
-    """Speak unencrypted with a bus on another machine (`ws://`). Off: that is refused."""
-
-    @field_validator("url")
-    @classmethod
-    def _require_address(cls, url: str) -> str:
-        if url and not _is_address(url, "ws", "wss"):
-            raise ValueError("ws:// or wss://, a host and a port, without a name or password")
-        return url
-
-    @field_validator("publish", mode="before")
-    @classmethod
-    def _require_news(cls, given: object) -> object:
-        parts = given if isinstance(given, list | tuple) else str(given).split(",")
-        names = [str(part).strip() for part in parts]
-        if names != [""] and not set(names) <= set(NEWS):
-            raise ValueError(f"some of {', '.join(NEWS)}")
-        return ", ".join(dict.fromkeys(names))
+    """Talk unencrypted to a bus on another machine (`ws://`). Off: that is refused."""
 
     @property
     def news(self) -> frozenset[str]:
-        """What may be published."""
+        """The items of ``publish``."""
         return frozenset(self.publish.split(", ")) - {""}
 
 
 class SpoolOptions(Section):
-    """Where sentences wait that a killed or restarted ear must not lose."""
+    """Storage of utterances, so that a killed or restarted ear does not lose them."""
 
     enabled: bool = True
-    """Keep each sentence on file until its verdict is known. Off: in memory only, no ledger."""
+    """Store each utterance in a file until its verdict is known. Off: in memory only, no ledger."""
     dir: Path | None = None
-    """Folder of the sentences. Empty: the service's or session's folder in memory."""
+    """Folder of the utterances. Empty: the runtime folder of the service or session, in memory."""
     ledger_dir: Path | None = None
-    """Folder of the ledger: what became of each, no sound and no text. Empty: the state folder."""
+    """Folder of the ledger: the verdicts, without sound or text. Empty: the state folder."""
 
 
 class SpeakerOptions(Section):
-    """Where replies are heard."""
+    """Output of replies."""
 
     device: str = ""
     """Output device: part of its name, or its index. Empty: the default; `none`: no sound."""
     output_dir: Path | None = None
-    """Folder that gets every reply as a sound file. Empty: nothing is kept."""
+    """Folder where every reply is stored as a sound file. Empty: none."""
 
 
 class LogOptions(Section):
-    """What the journal is told."""
+    """Log messages."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important kind of line that is written."""
+    """Minimum level of messages."""
     format: Literal["auto", "text", "json"] = "auto"
-    """`text`, `json` (one object per line), or `auto`: what suits where the lines go."""
+    """`text`, `json` (one object per line), or `auto`: depends on the destination."""
     transcripts: bool = False
-    """Write what was understood into the log. Off: only how long it was."""
+    """Log the recognised words. Off: only their number of characters."""
 
 
 class ConsoleOptions(Section):
-    """What `jarvis-ear console` shows, and where."""
+    """The page that `jarvis-ear console` serves."""
 
     port: int = Field(4888, ge=0, le=65_535)
-    """Port of the page, on this machine only (127.0.0.1). 0: any that is free."""
+    """Port of the page, on this machine only (127.0.0.1). 0: any free port."""
     transcripts: bool = False
-    """Show the words that were understood, in the console of whoever runs the ear. They are kept in
-    memory for the last turns, and never stored. Off: only how long they were."""
+    """Show the recognised words in the console. They are kept in memory for the last turns and
+    never stored. Off: only their number of characters."""
 
 
 class Config(Section):
@@ -336,11 +350,11 @@ class Config(Section):
     log: LogOptions = LogOptions()
     console: ConsoleOptions = ConsoleOptions()
     with_backend: bool = False
-    """Run the reference backend along with the ear, for trying out."""
+    """Run the reference backend with the ear, for trying out."""
 
     @model_validator(mode="after")
     def _leave_time_to_send(self) -> Self:
-        """Refuse a pause that makes every sentence too old before it is over."""
+        """Refuse a hangover that makes every utterance too old before it ends."""
         pause_s = self.hearing.endpointing.hangover_ms / 1000
         if self.backend.fresh_s < pause_s + SEND_S:
             raise ValueError(
@@ -348,27 +362,3 @@ class Config(Section):
                 f"{SEND_S:g} s more than hearing.endpointing.hangover_ms ({pause_s:g} s)"
             )
         return self
-
-
-def _is_time(text: str) -> bool:
-    """Whether ``text`` is hours and minutes of a day, as 07:30."""
-    return re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text) is not None
-
-
-def _is_expression(text: str) -> bool:
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True
-
-
-def _is_address(url: str, *schemes: str) -> bool:
-    """Whether ``url`` names a server, and nothing that had better not be seen in a log."""
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in schemes and parts.port != 0
-    except ValueError:  # brackets that do not match, a port that is no number
-        return False
-    surplus = parts.query or parts.fragment or "@" in parts.netloc
-    return bool(known and parts.hostname and url.isprintable() and " " not in url and not surplus)

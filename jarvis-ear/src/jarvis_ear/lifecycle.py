@@ -1,60 +1,15 @@
-"""StopSignal and LastTurn: when the program ends, and with which error."""
+"""StopSignal: when the program ends, and with which error."""
 
 import os
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Final, Self
 
-from jarvis_ear.delivery.events import DeliveryEvent, Finished, Verdict
-from jarvis_ear.delivery.playback import Playback
-from jarvis_ear.errors import JarvisEarError, TurnFailed
-from jarvis_ear.hearing.events import Effect, SendUtterance
+from jarvis_ear.errors import JarvisEarError
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-
-
-_FAILURES: Final = {Verdict.FAILED, Verdict.EXPIRED, Verdict.IN_DOUBT, Verdict.REPLY_LOST}
-
-
-class LastTurn:
-    """Verdict of the newest utterance of this process, for the end of a sound file.
-
-    The ear thread calls ``effect`` and ``failure``, the network thread ``delivery``; each stores
-    one value. A turn that the person abandoned is not a failure.
-    """
-
-    def __init__(self) -> None:
-        self._turn_id = ""
-        self._finished: Finished | None = None
-
-    def effect(self, effect: Effect) -> None:
-        """Record that an utterance is sent."""
-        if isinstance(effect, SendUtterance):
-            self._turn_id = effect.turn_id
-
-    def delivery(self, event: DeliveryEvent) -> None:
-        """Record the verdict of the newest utterance."""
-        if isinstance(event, Finished) and event.turn_id == self._turn_id:
-            self._finished = event
-
-    def reply_started(self, turn_id: str) -> None:
-        """Do nothing: the verdict says how the turn ended."""
-
-    def reply_ended(self, turn_id: str) -> None:
-        """Do nothing."""
-
-    def reply_heard(self, turn_id: str, playback: Playback) -> None:
-        """Do nothing."""
-
-    def failure(self) -> TurnFailed | None:
-        """Return the error of the newest utterance if it did not succeed, else None."""
-        last = self._finished
-        if last is None or last.turn_id != self._turn_id or last.verdict not in _FAILURES:
-            return None
-        verdict, cause = last.verdict.replace("_", " "), last.code.replace("_", " ")
-        return TurnFailed(f"the last command of the input ended as {verdict} ({cause})")
 
 
 class StopSignal:
@@ -98,12 +53,7 @@ class StopSignal:
         self._handlers = [(number, signal.signal(number, self._on_signal)) for number in SIGNALS]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         threading.excepthook = self._excepthook
         for number, handler in self._handlers:
             signal.signal(number, handler)  # type: ignore[arg-type]  # as returned by signal()

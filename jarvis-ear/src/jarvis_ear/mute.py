@@ -65,7 +65,6 @@ class Mute:
     the owner has ended stay ended until the next night. A change is written to disk before the call
     returns. If the file cannot be read the ear stays muted, because a user may rely on that.
 
-    ``on_change`` is called, under the lock, when the ear has to mute (True) or unmute (False).
     """
 
     def __init__(
@@ -73,12 +72,11 @@ class Mute:
         folder: Path,
         quiet_hours: QuietHours | None,
         *,
-        on_change: Callable[[bool], None],
         wall: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._path = folder / FILE
         self._quiet_hours = quiet_hours
-        self._on_change = on_change
+        self._on_change: Callable[[bool], None] = lambda _muted: None
         self._wall = wall
         self._lock = threading.Lock()
         self._by: frozenset[str] = frozenset()
@@ -98,6 +96,10 @@ class Mute:
             return ""
         return f"{self._quiet_hours.end:%H:%M}"
 
+    def connect(self, on_change: Callable[[bool], None]) -> None:
+        """Call ``on_change``, under the lock, when the ear has to mute (True) or unmute (False)."""
+        self._on_change = on_change
+
     def load(self) -> bool:
         """Load the stored state, and return whether the ear starts muted. Call it once."""
         with self._lock:
@@ -113,6 +115,8 @@ class Mute:
                 _LOGGER.warning(words, self._path, error, extra=fields)
                 self._by = frozenset({OWNER})
             self._by = self._with_clock(self._by)
+            if self._by:
+                self._log_muted("stays closed")
             return bool(self._by)
 
     def change(self, quiet_hours: QuietHours | None) -> None:
@@ -172,12 +176,15 @@ class Mute:
 
     def _change(self, *, muted: bool) -> None:
         if muted:
-            by = ", ".join(self.by)
-            fields = kinds.MUTED.fields(MUTED_BY=by)
-            _LOGGER.info("muted by the %s: the microphone is closed", by, extra=fields)
+            self._log_muted("is closed")
         else:
             _LOGGER.info("not muted any more", extra=kinds.UNMUTED.fields())
         self._on_change(muted)
+
+    def _log_muted(self, microphone: str) -> None:
+        by = ", ".join(self.by)
+        fields = kinds.MUTED.fields(MUTED_BY=by)
+        _LOGGER.info("muted by the %s: the microphone %s", by, microphone, extra=fields)
 
     def _store(self) -> None:
         fields = {"by": sorted(self._by - {CLOCK}), "awake_night": self._awake_night}

@@ -6,10 +6,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from types import FrameType, TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from types import FrameType
+from typing import Any, Final, Self, TypeVar
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -71,12 +71,7 @@ class ReloadSignal:
             self._handler = signal.signal(signal.SIGHUP, self._on_signal)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._handler is not None:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it may still arrive during the stop
 
@@ -95,28 +90,20 @@ def _has_terminal() -> bool:
 Part = TypeVar("Part")
 
 
-class Timed(Generic[Part]):
-    """A part whose stop time is logged at DEBUG. Owned by the thread that starts and stops it."""
-
-    def __init__(self, name: str, part: AbstractContextManager[Part]) -> None:
-        self.name = name
-        """Name in the log, and of the thread that stops the part."""
-        self._part = part
-
-    def __enter__(self) -> Part:
-        return self._part.__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        began = time.monotonic()
-        try:
-            self._part.__exit__(kind, error, trace)
-        finally:
-            _LOGGER.debug("%s stopped in %.0f ms", self.name, 1000 * (time.monotonic() - began))
+@contextmanager
+def timed(name: str, part: AbstractContextManager[Part]) -> Iterator[Part]:
+    """Use a part while the block lasts, and log at DEBUG how long it took to stop."""
+    stopped_at: float | None = None
+    try:
+        with part as started:
+            try:
+                yield started
+            finally:
+                stopped_at = time.monotonic()
+    finally:
+        if stopped_at is not None:
+            took_ms = 1000 * (time.monotonic() - stopped_at)
+            _LOGGER.debug("%s stopped in %.0f ms", name, took_ms)
 
 
 class ConcurrentStop:
@@ -127,30 +114,23 @@ class ConcurrentStop:
     """
 
     def __init__(self) -> None:
-        self._parts: list[Timed[Any]] = []
+        self._parts: dict[str, AbstractContextManager[Any]] = {}
         self._errors: list[BaseException] = []
 
     def add(self, name: str, part: AbstractContextManager[Part]) -> Part:
-        """Start a part, after those added before."""
-        timed = Timed(name, part)
-        started = timed.__enter__()
-        self._parts.append(timed)
+        """Start a part, after those added before. ``name`` is for the log and the thread."""
+        context = timed(name, part)
+        started = context.__enter__()
+        self._parts[name] = context
         return started
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         threads = [
-            threading.Thread(
-                target=self._stop, args=(part, kind, error, trace), name=f"stop {part.name}"
-            )
-            for part in self._parts
+            threading.Thread(target=self._stop, args=(part,), name=f"stop {name}")
+            for name, part in self._parts.items()
         ]
         for thread in threads:
             thread.start()
@@ -159,14 +139,8 @@ class ConcurrentStop:
         if self._errors:
             raise self._errors[0]
 
-    def _stop(
-        self,
-        part: Timed[Any],
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _stop(self, part: AbstractContextManager[Any]) -> None:
         try:
-            part.__exit__(kind, error, trace)
-        except BaseException as trouble:  # noqa: BLE001 - a bug: handed to the main thread
-            self._errors.append(trouble)
+            part.__exit__(None, None, None)
+        except BaseException as error:  # noqa: BLE001 - a bug: handed to the main thread
+            self._errors.append(error)

@@ -1,4 +1,4 @@
-"""Reload: put a changed configuration into force in a running ear."""
+"""Reload: put a changed configuration in force in a running ear."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping
@@ -7,56 +7,43 @@ from datetime import datetime
 from functools import partial
 from typing import Final, TypeAlias
 
-from jarvis_ear import config
-from jarvis_ear.backend import BackendClient
-from jarvis_ear.bus.membership import BusMembership
-from jarvis_ear.config import Config
-from jarvis_ear.devices.capture import Capture
+from jarvis_ear.components import Components
+from jarvis_ear.config import Config, MicrophoneOptions
 from jarvis_ear.devices.microphone import Microphone
-from jarvis_ear.devices.models import EarFactory, wake_word
-from jarvis_ear.devices.sources import Source
-from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.health.liveness import Beat
-from jarvis_ear.health.report import Health
-from jarvis_ear.hearing.ear_thread import CALM, EarThread
 from jarvis_ear.journal.life import RELOAD_REFUSED, RELOADED, RESTART_NEEDED
 from jarvis_ear.link.registry import WIRES
-from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
-from jarvis_ear.mute import Mute, QuietHours
-from jarvis_ear.options.option import Change, Taker, changes, names
-from jarvis_ear.systemd.status_text import BackendOutage, Condition
-from jarvis_ear.turn_trace.console_view import ConsoleFeed
-from jarvis_ear.turn_trace.journal_view import TurnLog
+from jarvis_ear.mute import QuietHours
+from jarvis_ear.schema import Change, ReloadTarget, changes, joined
 
 _LOGGER = logging.getLogger(__name__)
 
 Step: TypeAlias = Callable[[], None]
-"""Puts new options in force, in one part of the ear. Never waits, never fails."""
+"""Puts new options in force in one component. Does not block or fail."""
 
-Prepare: TypeAlias = Callable[[Taker, Config], Step]
-"""Gets a part ready for new options, without any effect; or raises ConfigError."""
+Prepare: TypeAlias = Callable[[ReloadTarget, Config], Step]
+"""Prepares new options for one component, without any effect; or raises ``ConfigError``."""
 
 WAITS: Final = "a new configuration waits for the end of the turn"
-"""What is said of a reload that came in the middle of a turn."""
+"""The note of a reload during a turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A configuration that is valid, with everything made ready for it."""
+    """A valid configuration, and the prepared steps that put it in force."""
 
     config: Config
-    taken: tuple[Change, ...]
+    changed: tuple[Change, ...]
     steps: tuple[Step, ...]
 
 
 class Reload:
-    """Reads the configuration again, and puts it in force between turns. Owned by the main thread.
+    """Reads the configuration again and puts it in force between turns. Owned by the main thread.
 
-    First everything is read, checked and made ready; only if all of it can be used does any of it
-    count. A mistake leaves the old configuration in force, whole. ``on_done`` is called with
-    what is in force from then on.
+    Everything is read, checked and prepared first; after any mistake the whole old configuration
+    stays in force. ``on_done`` is called with the new configuration.
     """
 
     def __init__(
@@ -81,16 +68,16 @@ class Reload:
 
     @property
     def waits(self) -> bool:
-        """Whether there is a new configuration that is not in force yet."""
+        """Whether a new configuration is not in force yet."""
         return self._plan is not None
 
     @property
     def note(self) -> str:
-        """What a person should know of the last reload; nothing: it is simply done."""
+        """The state of the last reload for a person; empty: it is done."""
         return WAITS if self.waits else self._verdict
 
     def ask(self) -> None:
-        """Read it again. A former plan that still waits is forgotten."""
+        """Read the configuration again. It replaces one that is not in force yet."""
         self._plan = None
         try:
             self._plan = self._make_plan(self._read())
@@ -98,7 +85,7 @@ class Reload:
             self._refuse(str(error).splitlines())
 
     def look(self) -> None:
-        """Put what waits in force if nobody speaks with us just now, several times a second."""
+        """Put a new configuration in force unless a turn is in progress."""
         plan = self._plan
         if plan is None or not self._is_calm():
             return
@@ -110,9 +97,9 @@ class Reload:
 
     def _make_plan(self, config: Config) -> _Plan:
         found = changes(self._in_force, config)
-        taken = tuple(change for change in found if change.taker is not Taker.NOBODY)
-        takers = dict.fromkeys(change.taker for change in taken)
-        return _Plan(config, taken, tuple(self._prepare(taker, config) for taker in takers))
+        changed = tuple(change for change in found if change.target)
+        targets = dict.fromkeys(change.target for change in changed if change.target)
+        return _Plan(config, changed, tuple(self._prepare(target, config) for target in targets))
 
     def _refuse(self, mistakes: Collection[str]) -> None:
         number = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
@@ -122,119 +109,68 @@ class Reload:
         _LOGGER.error(words, reason, extra=RELOAD_REFUSED.fields(REASON=reason))
 
     def _tell(self, plan: _Plan) -> None:
-        what = f"changed: {names(plan.taken)}" if plan.taken else "nothing changes"
-        fields = RELOADED.fields(CHANGED=names(plan.taken) or "nothing")
+        what = f"changed: {joined(plan.changed)}" if plan.changed else "nothing changes"
+        fields = RELOADED.fields(CHANGED=joined(plan.changed) or "nothing")
         _LOGGER.info("the configuration was read again; %s", what, extra=fields)
         found = changes(self._started_with, plan.config)
-        left = names(change for change in found if change.taker is Taker.NOBODY)
+        left = joined(change for change in found if change.target is None)
         self._verdict = f"a restart is needed for {left}" if left else ""
         if left:
             fields = RESTART_NEEDED.fields(CHANGED=left)
             _LOGGER.warning("changed, and in force only after a restart: %s", left, extra=fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Components:
-    """The parts that have been started. Owned by the main thread, which looks at all of them."""
-
-    source: Source
-    capture: Capture
-    ear: EarThread
-    backend: BackendClient
-    speaker: Speaker
-    log: TurnLog
-    mute: Mute
-    beat: Beat
-    health: Health
-    away: BackendOutage
-    bus: BusMembership
-    showing: ConsoleFeed
-
-    def is_calm(self) -> bool:
-        """Whether nobody speaks with us, and no sentence waits for its verdict."""
-        return self.ear.state in CALM and self.backend.idle
-
-    def condition(self, reload: Reload) -> Condition:
-        """Say how the ear is."""
-        refused = self.backend.state is LinkState.AUTH_FAILED
-        return Condition(
-            state=self.ear.state,
-            hearing=self.health.hearing,
-            proofs=self.ear.proofs,
-            lost=self.capture.lost,
-            silence=self.capture.silence,
-            retry_s=self.capture.retry_s,
-            muted_by=self.mute.by,
-            muted_until=self.mute.until,
-            stuck=self.beat.stuck,
-            backend=self.away.look(connected=self.backend.connected, refused=refused),
-            speaker=self.speaker.problem,
-            reload=reload.note,
-            reload_waits=reload.waits,
-        )
-
-
 class ReloadSteps:
-    """Gets parts ready for new options. Owned by the main thread; see ``Reload``."""
+    """Prepares components for new options. Owned by the main thread; see ``Reload``."""
 
     def __init__(self, running: Components, ears: EarFactory) -> None:
         self._running = running
         self._ears = ears
-        self._preparing: Mapping[Taker, Callable[[config.Config], Step]] = {
-            Taker.EAR: self._hear_with,
-            Taker.BACKEND: self._deliver_to,
-            Taker.BUS: running.bus.prepare,
-            Taker.MICROPHONE: lambda options: partial(self._hear_from, options.microphone),
-            Taker.SPEAKER: lambda options: partial(running.speaker.change, options.speaker),
-            Taker.MUTE: self._be_quiet_in,
-            Taker.CONSOLE: lambda options: partial(running.showing.show, options),
-            Taker.LOG: lambda options: partial(self._tell_as, options),
+        self._prepare: Mapping[ReloadTarget, Callable[[Config], Step]] = {
+            ReloadTarget.EAR: self._prepare_ear,
+            ReloadTarget.BACKEND: self._prepare_backend,
+            ReloadTarget.BUS: running.bus.prepare,
+            ReloadTarget.MICROPHONE: lambda config: partial(self._reopen, config.microphone),
+            ReloadTarget.SPEAKER: lambda config: partial(running.speaker.change, config.speaker),
+            ReloadTarget.MUTE: lambda config: partial(
+                running.mute.change, QuietHours.parse(config.microphone.mute_between)
+            ),
+            ReloadTarget.CONSOLE: lambda config: partial(running.turns.change, config),
+            ReloadTarget.LOG: lambda config: partial(self._change_log, config),
         }
 
-    def prepare(self, taker: Taker, options: config.Config) -> Step:
-        """Get one part ready; the step puts its options in force. Raises ConfigError."""
-        return self._preparing[taker](options)
+    def prepare(self, target: ReloadTarget, config: Config) -> Step:
+        """Prepare one component; the step puts the options in force. Raises ``ConfigError``."""
+        return self._prepare[target](config)
 
-    def _make_ear(self, options: config.Config) -> Step:
-        """Get an ear ready; the step has it used."""
-        growth_ms = WIRES[options.backend.protocol].growth_ms
-        ear = self._ears.make(options.hearing, growth_ms)
-        return partial(self._running.ear.change, ear)
+    def _prepare_ear(self, config: Config) -> Step:
+        growth_ms = WIRES[config.backend.protocol].growth_ms
+        ear = self._ears.make(config.hearing, growth_ms)
+        return _together(partial(self._running.ear.change, ear), partial(self._change_log, config))
 
-    def _deliver_to(self, options: config.Config) -> Step:
-        """Another wire may want to hear more often of a sentence; a bus may share the login."""
-        deliver = self._running.backend.prepare(options.backend)
-        hear, join = self._make_ear(options), self._running.bus.prepare(options)
+    def _prepare_backend(self, config: Config) -> Step:
+        """Prepare ear and bus too: the wire sets the growth, and the bus shares the login."""
+        return _together(
+            self._running.backend.prepare(config.backend),
+            self._running.bus.prepare(config),
+            self._prepare_ear(config),
+        )
 
-        def go_on() -> None:
-            deliver()
-            join()
-            hear()
-
-        return go_on
-
-    def _hear_from(self, options: config.MicrophoneOptions) -> None:
-        """Open the microphone anew; a file has nothing to change."""
-        source = self._running.source
+    def _reopen(self, options: MicrophoneOptions) -> None:
+        """Open the microphone again; a sound file has no options to change."""
+        source = self._running.capture.source
         if isinstance(source, Microphone):
             source.change(options)
             self._running.capture.reopen()
 
-    def _hear_with(self, options: config.Config) -> Step:
-        hear = self._make_ear(options)
+    def _change_log(self, config: Config) -> None:
+        setup.set_level(config.log)
+        self._running.turns.change(config)
 
-        def go_on() -> None:
-            hear()
-            self._tell_as(options)
 
-        return go_on
+def _together(*steps: Step) -> Step:
+    def run() -> None:
+        for step in steps:
+            step()
 
-    def _be_quiet_in(self, options: config.Config) -> Step:
-        hours = QuietHours.parse(options.microphone.mute_between)
-        return partial(self._running.mute.change, hours)
-
-    def _tell_as(self, options: config.Config) -> None:
-        setup.set_level(options.log)
-        self._running.log.change(
-            transcripts=options.log.transcripts, wake_word=wake_word(options.hearing)
-        )
+    return run

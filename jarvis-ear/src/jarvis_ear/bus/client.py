@@ -1,99 +1,44 @@
-"""BusClient: the connection to an event bus."""
+"""BusClient and BusMembership: the connection to an event bus, if one is configured."""
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Self
 from urllib.parse import urlsplit
 
-from jarvis_ear.bus.session import BusConnection, BusModules, BusQueue, BusSession, Switch
-from jarvis_ear.config import BackendOptions, BusOptions
-from jarvis_ear.delivery.timeouts import Timing
-from jarvis_ear.errors import (
-    ConfigError,
-    Disconnected,
-    JarvisEarError,
-    Rejected,
-    RemoteProtocolError,
+from jarvis_ear.bus.session import (
+    PEER,
+    QUEUE_EVENTS,
+    BusDialect,
+    BusHandshake,
+    BusLink,
+    BusSession,
+    Switch,
 )
-from jarvis_ear.journal.turns import BUS_REACHED, BUS_UNREACHABLE
-from jarvis_ear.link.backoff import Series, Setback, delay_s
-from jarvis_ear.link.login import Login, NoLogin, TokenCache
-from jarvis_ear.link.network_thread import NetworkThread
-from jarvis_ear.link.supervisor import LinkState, LinkStatus
-from jarvis_ear.link.tls_and_tcp import Trust, address, is_exposed
+from jarvis_ear.config import BackendOptions, BusOptions, Config
+from jarvis_ear.delivery.timeouts import Timing
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.link.login import Admission, Dialer, Login
+from jarvis_ear.link.mailbox import Mailbox
+from jarvis_ear.link.network_thread import NetworkThread, run_together
+from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
+from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
+from jarvis_ear.link.websocket import WebSocketLink
+from jarvis_ear.mute import BUS, OWNER, Mute
 from jarvis_ear.wires import event_bus as wire
-from jarvis_ear.wires.event_bus import MessageSigner
+from jarvis_ear.wires.event_bus import Event, MessageSigner, ModuleControl
 
 _LOGGER = logging.getLogger(__name__)
 
 _PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
-class BusDialer:
-    """Opens new links, with a token if the bus requires one. The thread of the bus only.
-
-    Most buses have no login. If the bus is part of the backend, ``tokens`` come from there.
-    """
-
-    def __init__(self, link: Callable[[], BusConnection], tokens: TokenCache | None) -> None:
-        self._link = link
-        self._tokens = tokens
-
-    async def dial(self) -> BusConnection:
-        """Return an open link, or raise ``TransportError`` or ``RemoteProtocolError``."""
-        if self._tokens is None:
-            return await self._open(None)
-        try:
-            return await self._open(await self._tokens.get() if self._tokens.held else None)
-        except Rejected:
-            self._tokens.drop()
-        try:
-            return await self._open(await self._tokens.get())
-        except NoLogin:
-            raise Rejected("the bus lets nobody in without a token, and has no login") from None
-        except Rejected:
-            self._tokens.drop()
-            raise
-
-    async def _open(self, token: str | None) -> BusConnection:
-        link = self._link()
-        try:
-            await link.open(token)
-        except BaseException:
-            await link.close()
-            raise
-        return link
-
-
-def is_same_server(bus_url: str, backend_url: str) -> bool:
-    """Whether both are the same server, which may get the same password."""
-    return _server(bus_url) == _server(backend_url)
-
-
-def _server(url: str) -> tuple[bool, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme in {"https", "wss"}, parts.hostname, parts.port or _PORTS[parts.scheme]
-
-
-_SETBACKS: Final[Mapping[type[JarvisEarError], Setback]] = {
-    Rejected: Setback.REJECTED,
-    RemoteProtocolError: Setback.FOREIGN,
-}
-
-
 class BusClient:
     """Keeps a connection to the bus. Any thread may post and announce; neither blocks.
 
-    It owns a thread, so that the bus cannot delay an utterance: ``switch`` is called there. Logs
-    one WARNING when a series of failures begins, DEBUG for each repetition, and one INFO when it
-    ends.
+    It owns a thread, so that the bus cannot delay an utterance: ``switch`` is called there.
     """
-
-    is_member = True
-    """Whether a bus is configured."""
 
     def __init__(
         self,
@@ -104,18 +49,14 @@ class BusClient:
     ) -> None:
         refuse_plaintext(config)
         self._url = config.url if urlsplit(config.url).path.strip("/") else _with_path(config.url)
-        self._agent_id = backend.agent_id
         self._backend = backend
-        self._switch = switch
         self._timing = timing or Timing(connect_s=backend.connect_s, login_s=backend.connect_s)
-        self._trust = Trust(backend.ca_file)
-        self._seal = MessageSigner(config.key.get_secret_value().encode() or None, time.time)
-        self._queue = BusQueue()
-        self._modules = BusModules()
+        self._trust_store = TrustStore(backend.ca_file)
+        self._signer = MessageSigner(config.key.get_secret_value().encode() or None, time.time)
+        self._events: Mailbox[Event | ModuleControl] = Mailbox(QUEUE_EVENTS)
+        self._session = BusSession(self._events, switch, self._timing, self.announce)
         self._status = LinkStatus()
-        self._series = Series()
-        self._refused = 0
-        self._thread = NetworkThread(self._supervise, "jarvis-ear-bus")
+        self._thread = NetworkThread(self._run, "jarvis-ear-bus")
 
     @property
     def state(self) -> LinkState:
@@ -125,11 +66,11 @@ class BusClient:
     @property
     def modules(self) -> Mapping[str, bool]:
         """Whether each module is enabled, as last reported on the bus; without the microphones."""
-        return self._modules.known
+        return self._session.modules
 
     def counters(self) -> Mapping[str, int]:
-        """Return how many events were dropped, and how many frames were not valid messages."""
-        return {"bus_dropped": self._queue.dropped, "bus_refused": self._refused}
+        """Return how many events were dropped, and how many frames were refused."""
+        return {"bus_dropped": self._events.dropped, "bus_refused": self._session.refused}
 
     def health(self) -> Mapping[str, object]:
         """Return the state of the bus and of its modules."""
@@ -148,96 +89,64 @@ class BusClient:
         """Leave the bus without waiting."""
         self._thread.stop(0.0)
 
-    def post(self, event: wire.Event) -> None:
+    def post(self, event: Event) -> None:
+        """Post an event, under the name of this ear. Any thread."""
         """Send an event to all members of the bus."""
-        self._queue.put(event)
+        self._events.post(event)
 
     def switch_module(self, module: str, *, enabled: bool) -> None:
         """Request that a module (one of ``wire.MODULES``) is switched."""
-        self._queue.put(wire.ModuleControl(module, enabled))
+        self._events.post(ModuleControl(module, enabled))
 
     def announce(self, by: Sequence[str]) -> None:
         """Announce whether the microphone is open, and if not, who closed it."""
-        now_s = time.time()
-        self.post(wire.announced(self._agent_id, enabled=not by, by=by, now_s=now_s))
+        agent_id, now_s = self._backend.agent_id, time.time()
+        self.post(wire.announced(agent_id, enabled=not by, by=by, now_s=now_s))
 
-    async def _supervise(self, stop: asyncio.Event) -> None:
-        keeping = asyncio.create_task(self._keep(self._dialer()))
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({keeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        broken = keeping.done()
-        for task in (keeping, stopped):
-            task.cancel()
-        await asyncio.wait({keeping, stopped})
-        self._status.missed()
-        if broken:
-            keeping.result()
-
-    async def _keep(self, dialer: BusDialer) -> None:
-        while True:
-            try:
-                link = await dialer.dial()
-            except JarvisEarError as error:
-                wait_s = self._failed(error)
-            else:
-                wait_s = await self._live(link)
-            await asyncio.sleep(wait_s)
-
-    async def _live(self, link: BusConnection) -> float:
-        """Run one link to its end; return the seconds to wait before the next."""
-        since = time.monotonic()
-        self._reached()
-        talk = BusSession(
-            link,
-            self._queue,
-            self._switch,
-            self._modules,
-            announce=self.announce,
-            on_refused=self._count_refused,
+    async def _run(self, stop: asyncio.Event) -> None:
+        supervisor = Supervisor(
+            self._dialer(),
+            self._session.serve,
+            self._status,
+            address(self._url),
+            clock=time.monotonic,
+            peer=PEER,
         )
         try:
-            await talk.run(self._timing.ping_s)
-        except Disconnected as error:
-            self._series.held(time.monotonic() - since)
-            return self._failed(error)
+            await run_together(supervisor.run(), stop.wait())
         finally:
-            await link.close()
-        return 0.0
+            self._status.end()
 
-    def _reached(self) -> None:
-        first = self._status.state is LinkState.TRYING
-        self._status.reached()
-        level = logging.INFO if self._series.worth_an_all_clear() or first else logging.DEBUG
-        fields = BUS_REACHED.fields(BUS=address(self._url))
-        _LOGGER.log(level, "bus reached at %s", address(self._url), extra=fields)
-
-    def _failed(self, error: JarvisEarError) -> float:
-        setback = _SETBACKS.get(type(error), Setback.UNREACHABLE)
-        wait_s = delay_s(setback, self._series.failed(setback), random.random())  # noqa: S311 - jitter
-        level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
-        fields = BUS_UNREACHABLE.fields(
-            BUS=address(self._url), REASON=error, RETRY_MS=round(wait_s * 1000)
+    def _dialer(self) -> Dialer[BusLink]:
+        """Return a dialer, which logs in only if the bus is part of the backend."""
+        password = self._backend.password.get_secret_value()
+        login = Login(
+            self._backend.url.rstrip("/"), password, self._timing.login_s, self._trust_store
         )
-        words = "bus not usable: %s (%s); next attempt in %.1f s"
-        _LOGGER.log(level, words, error, address(self._url), wait_s, extra=fields)
-        (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
-        return wait_s
+        return Dialer(
+            self._link,
+            login.token if is_same_server(self._url, self._backend.url) else None,
+            time.monotonic,
+            given=self._backend.token.get_secret_value(),
+            admission=Admission.UNASKED,
+            peer=PEER,
+        )
 
-    def _count_refused(self) -> None:
-        self._refused += 1
+    def _link(self) -> BusLink:
+        handshake, dialect = BusHandshake(self._url), BusDialect(self._signer)
+        return WebSocketLink(
+            handshake, dialect, self._timing, lambda: None, self._trust_store, peer=PEER
+        )
 
-    def _dialer(self) -> BusDialer:
-        tokens = None
-        if is_same_server(self._url, self._backend.url):
-            password = self._backend.password.get_secret_value()
-            url = self._backend.url.rstrip("/")
-            login = Login(url, password, self._timing.login_s, self._trust)
-            given = self._backend.token.get_secret_value()
-            tokens = TokenCache(login.token, time.monotonic, given)
-        return BusDialer(self._link, tokens)
 
-    def _link(self) -> BusConnection:
-        return BusConnection(self._url, self._seal, self._timing, self._trust)
+def is_same_server(bus_url: str, backend_url: str) -> bool:
+    """Whether both are the same server, which may get the same password."""
+    return _server(bus_url) == _server(backend_url)
+
+
+def _server(url: str) -> tuple[bool, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme in {"https", "wss"}, parts.hostname, parts.port or _PORTS[parts.scheme]
 
 
 def _with_path(url: str) -> str:
@@ -251,3 +160,120 @@ def refuse_plaintext(config: BusOptions) -> None:
             f"bus.url: {address(config.url)} could be read and forged on the way, "
             "expected wss:// (or bus.allow_plaintext = true, for a network you trust)"
         )
+
+
+class BusSwitch:
+    """Mutes and unmutes on request of the bus. Lives on the thread of the bus.
+
+    The bus may mute at any time. It may end its own mute; it may end one by the owner or the clock
+    only with ``may_unmute``.
+    """
+
+    def __init__(self, mute: Mute, *, may_unmute: bool) -> None:
+        self._mute = mute
+        self._may_unmute = may_unmute
+
+    def change(self, *, may_unmute: bool) -> None:
+        """Set the permission to unmute. Any thread."""
+        self._may_unmute = may_unmute
+
+    def turn(self, *, enabled: bool) -> bool:
+        """Unmute (``enabled``) or mute; return whether the result is what the bus requested."""
+        if enabled:
+            self._open()
+        elif BUS not in self._mute.by:  # already muted by the bus: no second write to the disk
+            self._mute.mute(BUS)
+        return enabled == (not self._mute.by)
+
+    def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Call ``listener`` with those who mute, before any later change."""
+        self._mute.tell(listener)
+
+    def _open(self) -> None:
+        if self._may_unmute and self._mute.by:
+            self._mute.unmute(OWNER)
+        elif BUS in self._mute.by:
+            self._mute.unmute(BUS)
+
+
+class BusMembership:
+    """Identity, news and permissions on the bus.
+
+    Owned by the main thread, which starts, changes and stops it; any thread may post, without
+    blocking.
+    """
+
+    def __init__(self, options: Config, mute: Mute) -> None:
+        self._switch = BusSwitch(mute, may_unmute=options.bus.may_unmute)
+        self._client = _client(options, self._switch)
+        self._settings = _settings(options)
+
+    @property
+    def is_member(self) -> bool:
+        """Whether a bus is configured."""
+        return self._client is not None
+
+    def prepare(self, options: Config) -> Callable[[], None]:
+        """Check new options and return a function that applies them; or raise ``ConfigError``."""
+        client, settings = _client(options, self._switch), _settings(options)
+
+        def apply() -> None:
+            self._switch.change(may_unmute=options.bus.may_unmute)
+            if settings != self._settings:
+                self._settings = settings
+                self._replace(client)
+
+        return apply
+
+    def announce(self, by: Sequence[str]) -> None:
+        """Announce whether the microphone is open, and if not, who closed it."""
+        if (client := self._client) is not None:  # a reload may replace it meanwhile
+            client.announce(by)
+
+    def switch_module(self, module: str, *, enabled: bool) -> None:
+        """Request that a module (one of ``event_bus.MODULES``) is switched."""
+        if (client := self._client) is not None:  # a reload may replace it meanwhile
+            client.switch_module(module, enabled=enabled)
+
+    def health(self) -> Mapping[str, object]:
+        """Return the state of the bus."""
+        client = self._client  # a reload may replace it meanwhile
+        return {"bus": "off"} if client is None else client.health()
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how many events were dropped, and how many frames were refused."""
+        client = self._client
+        return {"bus_dropped": 0, "bus_refused": 0} if client is None else client.counters()
+
+    def __enter__(self) -> Self:
+        if self._client is not None:
+            self._client.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client is not None:
+            self._client.stop()
+
+    def _replace(self, client: BusClient | None) -> None:
+        """Replace the client. Queued events are dropped: the new client announces the state."""
+        if self._client is not None:
+            self._client.leave()
+        self._client = client
+        if client is not None:
+            client.start()
+
+    def post(self, event: Event) -> None:
+        """Post an event, under the name of this ear. Any thread."""
+        if (client := self._client) is not None:  # a reload may replace it meanwhile
+            client.post(event)
+
+
+def _client(options: Config, switch: BusSwitch) -> BusClient | None:
+    return BusClient(options.bus, options.backend, switch) if options.bus.url else None
+
+
+def _settings(options: Config) -> tuple[object, ...]:
+    """Return the options a connection depends on; it is replaced only when they change."""
+    backend = options.backend
+    login = (backend.url, backend.password, backend.token, backend.ca_file, backend.connect_s)
+    return (options.bus, backend.agent_id, *login) if options.bus.url else ()

@@ -1,169 +1,90 @@
-"""BusSession: one connection to the event bus, and the exchange on it."""
+"""BusSession: the messages of the event bus on one link, and what the ear does about them."""
 
 import asyncio
-import logging
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from http import HTTPStatus
-from typing import Any, Final, NoReturn, Protocol
+from typing import Final, NoReturn, Protocol, TypeAlias
 
 import aiohttp
 
 from jarvis_ear.delivery.timeouts import Timing
-from jarvis_ear.errors import ConnectFailed, Disconnected, Rejected, RemoteProtocolError
-from jarvis_ear.link.tls_and_tcp import Sockets, Trust, WebSocket, error_text
+from jarvis_ear.errors import Disconnected, RemoteProtocolError
+from jarvis_ear.journal.turns import BUS_REACHED, BUS_UNREACHABLE
+from jarvis_ear.link.connection import Peer, Setback
+from jarvis_ear.link.mailbox import Mailbox
+from jarvis_ear.link.network_thread import run_together
+from jarvis_ear.link.websocket import WebSocketLink
 from jarvis_ear.wires import event_bus as wire
-from jarvis_ear.wires.event_bus import Event, MessageSigner, ModuleControl
-
-_LOGGER = logging.getLogger(__name__)
-
-
-class BusModules:
-    """Last reported state of each module except the microphones.
-
-    The thread of the bus writes; any thread may read.
-    """
-
-    def __init__(self) -> None:
-        self.known: Mapping[str, bool] = {}
-        """Whether it is enabled, for each module that was reported."""
-
-    def note(self, message: wire.Message) -> None:
-        """Note the state of a module, if ``message`` reports one."""
-        status = wire.module_status(message) if isinstance(message, wire.Event) else None
-        if status is not None and status[0] != wire.MICROPHONE:
-            self.known = {**self.known, status[0]: status[1]}
-
+from jarvis_ear.wires.dialect import Endpoint, Frame, Handshake, bearer
+from jarvis_ear.wires.event_bus import BusPong, Event, Message, MessageSigner, ModuleControl
+from jarvis_ear.wires.messages import Ping
 
 QUEUE_EVENTS: Final = 64
 """A turn makes three, a mute one: enough for many hours of an evening without a bus."""
 
-
-class BusQueue:
-    """Queue of events to the thread of the bus. Any thread may put one, without blocking.
-
-    Bound: ``QUEUE_EVENTS``. Policy: the oldest is dropped. Counter: ``dropped``.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: deque[Event | ModuleControl] = deque()
-        self._wake: Callable[[], None] = _nobody
-        self.dropped = 0
-
-    def put(self, event: Event | ModuleControl) -> None:
-        """Append ``event`` to the queue."""
-        with self._lock:
-            if len(self._waiting) >= QUEUE_EVENTS:
-                self._waiting.popleft()
-                self.dropped += 1
-            self._waiting.append(event)
-            self._wake()
-
-    def take(self) -> Event | ModuleControl | None:
-        """Remove and return the oldest event, or None."""
-        with self._lock:
-            return self._waiting.popleft() if self._waiting else None
-
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call ``wake`` after each event, under the lock: it must not block."""
-        with self._lock:
-            self._wake = wake
-
-    def unlisten(self) -> None:
-        """Remove the listener."""
-        self.listen(_nobody)
-
-
-def _nobody() -> None:
-    """Do nothing: the listener while the thread of the bus does not run."""
-
-
 MAX_FRAME_BYTES: Final = 256 * 1024
-"""Four times the characters of the longest event we read; a longer frame ends the connection."""
+"""Four times the characters of the longest event that the ear reads."""
+
+PEER: Final = Peer(
+    "bus",
+    "BUS",
+    BUS_REACHED,
+    dict.fromkeys(Setback, BUS_UNREACHABLE),
+    MAX_FRAME_BYTES,
+    must_answer=True,
+    is_reset=False,
+)
+
+ToBus: TypeAlias = Event | ModuleControl | BusPong
+BusLink: TypeAlias = WebSocketLink[ToBus, Message]
 
 
-class BusConnection:
-    """One connection to the bus. Not reusable; the thread of the bus only."""
+class BusHandshake(Handshake):
+    """Handshake of the event bus: a token, if one is needed, is sent as a header."""
 
-    def __init__(self, url: str, seal: MessageSigner, timing: Timing, trust: Trust) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._seal = seal
-        self._timing = timing
-        self._sockets = Sockets(trust)
-        self._session: aiohttp.ClientSession | None = None
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
 
-    async def open(self, token: str | None) -> None:
-        """Connect, or raise ``Rejected``, ``ConnectFailed`` or ``RemoteProtocolError``."""
-        self._session = self._sockets.session()
-        shown = {} if token is None else {"Authorization": f"Bearer {token}"}
-        try:
-            async with asyncio.timeout(self._timing.connect_s):
-                self._socket = await self._session.ws_connect(
-                    self._url, headers=shown, max_msg_size=MAX_FRAME_BYTES, autoclose=False
-                )
-        except RemoteProtocolError:
-            raise
-        except aiohttp.WSServerHandshakeError as error:
-            raise _refusal(error.status) from None
-        except TimeoutError:
-            raise ConnectFailed(f"no connection within {self._timing.connect_s:g} s") from None
-        except Exception as error:  # noqa: BLE001 - a peer can make the library raise anything
-            raise ConnectFailed(f"connection failed: {error_text(error)}") from None
-
-    async def say(self, payload: Mapping[str, Any]) -> None:
-        """Pass a message to the socket, or raise ``Disconnected``."""
-        assert self._socket is not None  # noqa: S101 - a link is opened before use
-        try:
-            async with asyncio.timeout(self._timing.dead_s):
-                await self._socket.send_str(self._seal.write(payload))
-        except (OSError, aiohttp.ClientError) as error:  # TimeoutError is an OSError
-            raise Disconnected(f"the bus takes nothing: {error_text(error)}") from None
-
-    async def hear(self) -> wire.Message:
-        """Return the next message; raise ``RemoteProtocolError`` for an invalid one.
-
-        Raises ``Disconnected`` at the end, and when the bus has been silent for too long.
-        """
-        assert self._socket is not None  # noqa: S101 - as above
-        try:
-            async with asyncio.timeout(self._timing.dead_s):
-                frame = await self._socket.receive()
-        except TimeoutError:
-            raise Disconnected(f"no word of the bus for {self._timing.dead_s:g} s") from None
-        if frame.type is aiohttp.WSMsgType.BINARY:
-            raise RemoteProtocolError("a binary frame; expected JSON")
-        if frame.type is not aiohttp.WSMsgType.TEXT:
-            raise Disconnected("the link is gone")
-        payload = wire.read(frame.data)
-        self._seal.check(payload)
-        return wire.decode(payload)
-
-    async def close(self) -> None:
-        """End the connection, in order if the peer cooperates. Bounded; never raises."""
-        if self._socket is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._timing.close_s):
-                    await self._socket.close()
-        self._sockets.reset_on_close()
-        if isinstance(self._socket, WebSocket):
-            self._socket.abort()
-        if self._session is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._timing.close_s):
-                    await self._session.close()
+    async def find(self, _session: aiohttp.ClientSession, token: str | None) -> Endpoint:
+        """Return the endpoint."""
+        return Endpoint(self._url, bearer(token))
 
 
-def _refusal(status: int) -> ConnectFailed | Rejected | RemoteProtocolError:
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return Rejected("the bus does not let us in")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ConnectFailed(f"connection failed: status {status}")
-    return RemoteProtocolError(f"the bus answered with status {status}; expected an upgrade")
+class BusDialect:
+    """Dialect of the event bus. Owned by one link; the signer outlives it."""
+
+    is_open = True
+    """The bus has no greeting."""
+
+    def __init__(self, signer: MessageSigner) -> None:
+        self._signer = signer
+
+    def hello(self) -> tuple[Frame, ...]:
+        """Return no frames."""
+        return ()
+
+    def say(self, message: ToBus | Ping) -> tuple[Frame, ...]:
+        """Return the signed frame for ``message``."""
+        match message:
+            case Ping():
+                payload = wire.ping()
+            case BusPong(now_s):
+                payload = wire.pong(now_s)
+            case _:
+                payload = wire.encode(message)
+        return (self._signer.write(payload),)
+
+    def hear(self, frame: Frame) -> tuple[Message, ...]:
+        """Return the message of a frame if its signature is valid."""
+        match frame:
+            case str():
+                payload = wire.read(frame)
+                self._signer.check(payload)
+                return (wire.decode(payload),)
+            case bytes():
+                raise RemoteProtocolError("a binary frame; expected JSON")
+            case _:
+                return ()
 
 
 class Switch(Protocol):
@@ -179,75 +100,71 @@ class Switch(Protocol):
 
 
 class BusSession:
-    """Handles the messages of one link, and sends the queued ones. The thread of the bus only."""
+    """Handles the messages of each link, and sends the queued ones. The thread of the bus only."""
 
     def __init__(
         self,
-        link: BusConnection,
-        queue: BusQueue,
+        events: Mailbox[Event | ModuleControl],
         switch: Switch,
-        modules: BusModules,
-        *,
+        timing: Timing,
         announce: Callable[[Sequence[str]], None],
-        on_refused: Callable[[], None],
     ) -> None:
-        self._link = link
-        self._queue = queue
+        self._events = events
         self._switch = switch
-        self._modules = modules
+        self._timing = timing
         self._announce = announce
-        self._on_refused = on_refused
-        self._news = asyncio.Event()
+        self._refused = 0
+        self._link: BusLink | None = None
+        self.modules: Mapping[str, bool] = {}
+        """Whether each module but the microphones is enabled, as last reported on the bus. Any
+        thread may read it."""
 
-    async def run(self, ping_s: float) -> None:
-        """Announce the state, then exchange messages; raise ``Disconnected`` when the link ends."""
-        loop = asyncio.get_running_loop()
-        self._queue.listen(lambda: _call_soon(loop, self._news.set))
-        self._switch.tell(self._announce)
-        tasks = [
-            asyncio.create_task(work) for work in (self._hear(), self._say(), self._ask(ping_s))
-        ]
+    @property
+    def refused(self) -> int:
+        """Number of frames that were invalid or found no room. Any thread may read it."""
+        link = self._link
+        return self._refused + (0 if link is None else link.refused + link.overflows)
+
+    async def serve(self, link: BusLink) -> None:
+        """Announce the state, then exchange messages until the link ends: ``Disconnected``."""
+        self._link = link
+        wake = asyncio.Event()
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            with self._events.waking(wake.set):
+                self._switch.tell(self._announce)
+                await run_together(link.run(), self._read(link), self._write(link, wake))
         finally:
-            self._queue.unlisten()
-            over = [task for task in tasks if task.done()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        for task in over:
-            task.result()
+            self._refused, self._link = self.refused, None
 
-    async def _hear(self) -> NoReturn:
+    def note(self, message: Message) -> None:
+        """Note the state of a module, if ``message`` reports one."""
+        status = wire.module_status(message) if isinstance(message, Event) else None
+        if status is not None and status[0] != wire.MICROPHONE:
+            self.modules = {**self.modules, status[0]: status[1]}
+
+    async def _read(self, link: BusLink) -> NoReturn:
         while True:
-            try:
-                await self._take(await self._link.hear())
-            except RemoteProtocolError as error:
-                self._on_refused()
-                _LOGGER.debug("the bus said what is no message: %s", error)
-            await asyncio.sleep(0)  # let the other tasks run, however much the bus sends
+            message = await link.received.get()
+            if isinstance(message, wire.BusPing):
+                await link.send(BusPong(time.time()))
+                continue
+            self.note(message)
+            wanted = wire.microphone_order(message)
+            if wanted is not None and not self._switch.turn(enabled=wanted):
+                self._switch.tell(self._announce)  # the bus announced another state
 
-    async def _take(self, message: wire.Message) -> None:
-        if isinstance(message, wire.BusPing):
-            await self._link.say(wire.pong(time.time()))
-            return
-        self._modules.note(message)
-        wanted = wire.microphone_order(message)
-        if wanted is not None and not self._switch.turn(enabled=wanted):
-            self._switch.tell(self._announce)  # the bus announced another state
-
-    async def _say(self) -> NoReturn:
+    async def _write(self, link: BusLink, wake: asyncio.Event) -> NoReturn:
         while True:
-            self._news.clear()
-            while (event := self._queue.take()) is not None:
-                await self._link.say(wire.encode(event))
-            await self._news.wait()
+            wake.clear()
+            while (event := self._events.take()) is not None:
+                await link.send(event)
+                await self._flush(link)
+            await wake.wait()
 
-    async def _ask(self, every_s: float) -> NoReturn:
-        while True:
-            await self._link.say(wire.ping())
-            await asyncio.sleep(every_s)
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    loop.call_soon_threadsafe(call)
+    async def _flush(self, link: BusLink) -> None:
+        """Wait until the socket has taken the event, so that the queue stays bounded."""
+        try:
+            async with asyncio.timeout(self._timing.dead_s):
+                await link.flushed()
+        except TimeoutError:
+            raise Disconnected(f"the bus does not read for {self._timing.dead_s:g} s") from None

@@ -31,7 +31,7 @@ class Cause(StrEnum):
     REPLY_TOO_BIG = "reply_too_big"
     """The reply exceeded the limits of size."""
     INTERRUPTED = "interrupted"
-    """The person said something newer."""
+    """The person spoke again."""
     TORN = "torn"
     """The ear was killed during the utterance, so its end is missing."""
     STORAGE_FAILED = "storage_failed"
@@ -67,9 +67,9 @@ _PHRASES: Final[Mapping[str, Cause]] = {
 
 def cause_of(error_text: str) -> Cause:
     """Return the code for the backend's error text, which itself is never passed on."""
-    said = error_text.lower()
+    text = error_text.lower()
     return next(
-        (cause for phrase, cause in _PHRASES.items() if phrase in said), Cause.BACKEND_ERROR
+        (cause for phrase, cause in _PHRASES.items() if phrase in text), Cause.BACKEND_ERROR
     )
 
 
@@ -87,9 +87,9 @@ class Verdict(StrEnum):
     REPLY_LOST = "reply_lost"
     """The backend accepted it, but its reply did not come (whole)."""
     REPLACED = "replaced"
-    """The person said something newer before the commit: not run."""
+    """The person spoke again before the commit: not run."""
     ABANDONED = "abandoned"
-    """Committed; then the person said something newer, or the ear was stopped."""
+    """Committed; then the person spoke again, or the ear was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class ReplyAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class SentencesMissing:
+class ChunksMissing:
     """Chunks of the reply that will not be played: they did not come, or came too late."""
 
     turn_id: str
@@ -216,7 +216,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class StillWaiting:
-    """The person said something newer, but this is still sent first: the owner wants both."""
+    """The person spoke again, but this is still sent first, as ``backend.waiting`` demands."""
 
     turn_id: str
 
@@ -239,7 +239,7 @@ TurnEvent: TypeAlias = (
     | ThinkingStarted
     | Answered
     | ReplyAudio
-    | SentencesMissing
+    | ChunksMissing
     | Finished
     | Kept
 )

@@ -5,7 +5,7 @@ It is independent of the verdict, which says whether the command was run.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from jarvis_ear.delivery.events import Cause, Finished, Verdict
 
@@ -20,7 +20,7 @@ class Heard(StrEnum):
     NONE = "none"
     """Nothing."""
     INTERRUPTED = "interrupted"
-    """The person spoke, or told the ear to be quiet, during playback."""
+    """The person spoke, or hushed the ear, during playback."""
 
 
 class Unheard(StrEnum):
@@ -32,8 +32,8 @@ class Unheard(StrEnum):
     """The turn ended without a reply played by this run of the ear; see the verdict."""
     NO_SPEECH = "no_speech"
     """The reply has no speech."""
-    SENTENCES_MISSING = "sentences_missing"
-    """The backend announced more sentences than arrived."""
+    CHUNKS_MISSING = "sentences_missing"
+    """The backend announced more chunks than arrived."""
     BROKEN_OFF = "broken_off"
     """The reply broke off; see the verdict."""
     NOT_PLAYABLE = "not_playable"
@@ -47,7 +47,7 @@ class Unheard(StrEnum):
     SPEAKER_LOST = "speaker_lost"
     """The loudspeaker was lost during playback."""
     INTERRUPTED = "interrupted"
-    """The person spoke, or told the ear to be quiet."""
+    """The person spoke, or hushed the ear."""
     TOO_LONG = "too_long"
     """The ear stopped waiting: the reply did not begin, or did not end, in time."""
     STOPPING = "stopping"
@@ -56,7 +56,7 @@ class Unheard(StrEnum):
 
 FAULTS: Final = frozenset(
     {
-        Unheard.SENTENCES_MISSING,
+        Unheard.CHUNKS_MISSING,
         Unheard.BROKEN_OFF,
         Unheard.NOT_PLAYABLE,
         Unheard.QUEUE_FULL,
@@ -107,14 +107,14 @@ def _not_whole(finished: Finished, playback: Playback) -> Unheard:
     if playback.left_out:
         return playback.reason
     if finished.missing:
-        return Unheard.SENTENCES_MISSING
+        return Unheard.CHUNKS_MISSING
     return Unheard.NOTHING if finished.verdict is Verdict.DONE else _broken_off(finished)
 
 
 def _without_sound(finished: Finished) -> Unheard:
     if finished.verdict is not Verdict.DONE:
         return _broken_off(finished, else_=Unheard.NO_REPLY)
-    return Unheard.SENTENCES_MISSING if finished.missing else Unheard.NO_SPEECH
+    return Unheard.CHUNKS_MISSING if finished.missing else Unheard.NO_SPEECH
 
 
 def _broken_off(finished: Finished, else_: Unheard = Unheard.BROKEN_OFF) -> Unheard:
@@ -122,3 +122,28 @@ def _broken_off(finished: Finished, else_: Unheard = Unheard.BROKEN_OFF) -> Unhe
         return else_
     stopping = finished.code == Cause.STOPPING
     return Unheard.STOPPING if stopping else Unheard.INTERRUPTED
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStarted:
+    """The first sound of a reply is being played."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackReported:
+    """The loudspeaker reports on the chunks of a reply so far."""
+
+    turn_id: str
+    playback: Playback
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackEnded:
+    """The last sound of a reply was played. Not emitted for a reply that is stopped."""
+
+    turn_id: str
+
+
+PlaybackEvent: TypeAlias = PlaybackStarted | PlaybackReported | PlaybackEnded

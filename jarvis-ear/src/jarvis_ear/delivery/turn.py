@@ -260,7 +260,7 @@ class DeliveryTurn:
     def _missing(self) -> tuple[Effect, ...]:
         """Report which chunks were given up since the last call."""
         missing = self.reply.take_missing()
-        return (Emit(events.SentencesMissing(self.turn_id, missing)),) if missing else ()
+        return (Emit(events.ChunksMissing(self.turn_id, missing)),) if missing else ()
 
     def _reply_ended(self, total_chunks: int, now: float) -> tuple[Effect, ...]:
         effects = self._progress(now)

@@ -14,7 +14,7 @@ from typing import Final, Self, TypeAlias
 from jarvis_ear.audio.frames import Block
 from jarvis_ear.devices.sources import EndOfSound, Source
 from jarvis_ear.errors import JarvisEarError, MicrophoneBusy, MicrophoneUnavailable
-from jarvis_ear.health.deaf_time import LossMark
+from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.hearing.events import Event, MicrophoneFound, MicrophoneLost, MicrophoneSilent
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal import sound as kinds
@@ -128,7 +128,7 @@ class Capture:
         on_block: Callable[[Samples], None] = lambda _end: None,
         back_off_s: tuple[float, ...] = BACK_OFF_S,
         muted: bool = False,
-        losses: LossMark | None = None,
+        losses: LossFile | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
@@ -137,7 +137,7 @@ class Capture:
         self._on_end = on_end
         self._on_block = on_block
         self._back_off_s = back_off_s
-        self._losses = losses or LossMark(None)
+        self._losses = losses or LossFile(None)
         self._monotonic = monotonic
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._stopping = threading.Event()

@@ -1,13 +1,12 @@
 """Deaf time: how long the ear has had no sound, stored across restarts."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from jarvis_ear.paths import read_regular, write_whole
 
@@ -17,7 +16,7 @@ MAX_BYTES: Final = 4096
 """Forty times the size of what is written."""
 
 STORE_S: Final = 10.0
-"""Maximum seconds of an ongoing outage that a kill loses."""
+"""Seconds between two writes while there is no sound: a kill loses at most these."""
 
 
 class DeafTime:
@@ -56,9 +55,9 @@ class DeafTime:
         if self._path is None:
             return 0.0
         try:
-            fields = json.loads(read_regular(self._path, MAX_BYTES)[0])
+            fields = _read(self._path)
             return float(fields["seconds"]) if fields["day"] == today.isoformat() else 0.0
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return 0.0
 
     def _store(self, *, at_once: bool) -> None:
@@ -76,13 +75,8 @@ RESTART_S: Final = 60.0
 """Maximum seconds between two processes that count as a restart; the records of start and stop show
 a longer pause, in which the ear was not meant to hear."""
 
-LOSS_STORE_S: Final = 10.0
-"""Seconds between two writes while a loss lasts."""
 
-_MAX_BYTES: Final = 1000
-
-
-class LossMark:
+class LossFile:
     """Stores the length of the current loss in the runtime folder. Owned by the thread "capture".
 
     Times are seconds of a clock that all processes share until the machine reboots, which also
@@ -95,14 +89,14 @@ class LossMark:
     ) -> None:
         self._path = folder and folder / LOSS_FILE
         self._monotonic = monotonic
-        self._stored_at: float | None = None
+        self._stored_at = float("-inf")
 
     def carried_s(self) -> float:
         """Return the seconds without sound before this process started; 0: there was sound."""
         if self._path is None:
             return 0.0
         try:
-            fields = json.loads(_read(self._path))
+            fields = _read(self._path)
             since_s = self._monotonic() - float(fields["at"])
             gone_s = float(fields["gone_s"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -112,9 +106,7 @@ class LossMark:
     def lasts(self, gone_s: float) -> None:
         """Record that there has been no sound for ``gone_s`` seconds."""
         now = self._monotonic()
-        if self._path is None or (
-            self._stored_at is not None and now - self._stored_at < LOSS_STORE_S
-        ):
+        if self._path is None or now - self._stored_at < STORE_S:
             return
         self._stored_at = now
         with suppress(OSError):
@@ -122,16 +114,18 @@ class LossMark:
 
     def over(self) -> None:
         """Record that there is sound, or that none is expected."""
-        self._stored_at = None
+        self._stored_at = float("-inf")
         if self._path is not None:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> bytes:
-    """Read a small file. Does not block on a pipe, and does not follow a link."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+def _read(path: Path) -> dict[str, Any]:
+    """Return the fields of a small file, or raise ``OSError``, ``ValueError`` or ``TypeError``."""
     try:
-        return os.read(handle, _MAX_BYTES)
-    finally:
-        os.close(handle)
+        fields = json.loads(read_regular(path, MAX_BYTES)[0])
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
+    if not isinstance(fields, dict):
+        raise TypeError(fields)
+    return fields

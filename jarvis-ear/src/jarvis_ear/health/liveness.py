@@ -4,9 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-OFTEN_S = 0.0
-"""Patience of a part that has to make progress between any two looks."""
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -15,8 +12,8 @@ class Part:
     name: str
     count: Callable[[], int]
     """Returns a number that changes whenever the part makes progress. Any thread may call it."""
-    patience_s: float = OFTEN_S
-    """Maximum seconds without progress."""
+    limit_s: float = 0.0
+    """Maximum seconds without progress; 0: it makes progress between any two looks."""
     is_needed: Callable[[], bool] = lambda: True
     """While this returns False, the part need not make progress."""
 
@@ -53,7 +50,7 @@ class Beat:
         if count != self._seen[place] or not part.is_needed():
             self._seen[place] = count
             self._moved_at[place] = now
-        return now - self._moved_at[place] <= part.patience_s
+        return now - self._moved_at[place] <= part.limit_s
 
 
 class Watchdog:

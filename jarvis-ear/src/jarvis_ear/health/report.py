@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from jarvis_ear import __version__
 from jarvis_ear.audio.level import SILENCE, NoiseFloor, level
 from jarvis_ear.health.deaf_time import DeafTime
 from jarvis_ear.health.liveness import Beat
+from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import State
 from jarvis_ear.units import HOLD_S
 
@@ -43,23 +44,12 @@ FRESH_S: Final = HOLD_S + 2.0
 back."""
 
 
-class EarProbe(Protocol):
-    """What ``Health`` needs from the ear thread. Any thread may read it."""
-
-    frames: int
-    last_frame: bytes
-
-    @property
-    def state(self) -> State:
-        """State of the ear."""
-
-
 class Health:
     """State of the ear's hearing. The main thread calls ``look``; any thread may ``report``."""
 
     def __init__(
         self,
-        ear: EarProbe,
+        ear: EarThread,
         beat: Beat,
         *,
         details: Callable[[], Mapping[str, object]],

@@ -13,7 +13,7 @@ KINDS: Final[tuple[Kind, ...]] = (*turns.ENDINGS, *sound.KINDS, *turns.KINDS, *l
 DOCUMENTATION: Final = "file:///usr/share/doc/jarvis-ear/journal.md"
 
 WIDTH: Final = 76
-"""Columns that remain of 80 after the mark that journalctl puts before each line."""
+"""Columns that remain of 80 after the prefix that journalctl puts before each line."""
 
 
 def catalog() -> str:

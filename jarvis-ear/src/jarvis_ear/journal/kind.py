@@ -1,7 +1,7 @@
 """Kind: a class of journal records, with its fields and its explanation."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,61 +18,63 @@ class Field:
 
 
 OF_EVERY_RECORD: Final[Mapping[str, Field]] = {
-    "MESSAGE": Field("the line for people"),
-    "PRIORITY": Field("3 error, 4 warning, 6 what happens, 7 details", "syslog(3)"),
+    "MESSAGE": Field("the text of the record"),
+    "PRIORITY": Field("3 error, 4 warning, 6 information, 7 debug", "syslog(3)"),
     "SYSLOG_IDENTIFIER": Field("always `jarvis-ear`"),
-    "LOGGER": Field("the part of the program that speaks"),
-    "THREAD_NAME": Field("the thread it spoke in"),
-    "CODE_FILE": Field("where in the code"),
-    "CODE_LINE": Field("likewise"),
-    "CODE_FUNC": Field("likewise"),
+    "LOGGER": Field("the module that logs"),
+    "THREAD_NAME": Field("the thread that logs"),
+    "CODE_FILE": Field("the file of the log call"),
+    "CODE_LINE": Field("its line"),
+    "CODE_FUNC": Field("its function"),
     "EXCEPTION_TEXT": Field("the traceback of a bug"),
-    "RECORDS_LOST": Field("records before this one that the journal did not take"),
+    "RECORDS_LOST": Field(
+        "records before this one that were lost, because the journal did not accept them"
+    ),
 }
 
 OF_EVENTS: Final[Mapping[str, Field]] = {
-    "EVENT": Field("what happened, in one word; the kinds are listed below"),
-    "MESSAGE_ID": Field("the kind of event: what `journalctl -x` explains", "128 bits"),
-    "STATE": Field("what the ear does from now on: `idle`, `listening`, `deaf`, ..."),
-    "CAUSE": Field("why, as a word for programs: a cause of docs/delivery.md, or an event's name"),
-    "REASON": Field("why, in words for people"),
-    "SOURCE": Field("the microphone or file that is heard"),
+    "EVENT": Field("the name of the event; the kinds are listed below"),
+    "MESSAGE_ID": Field("the kind of event, which `journalctl -x` explains", "128 bits"),
+    "STATE": Field("the new state of the ear: `idle`, `listening`, `deaf`, ..."),
+    "CAUSE": Field("the cause as a code: one of docs/delivery.md, or the name of an event"),
+    "REASON": Field("the cause in English"),
+    "SOURCE": Field("the microphone or file"),
     "BACKEND": Field("address of the backend"),
     "BUS": Field("address of the event bus"),
-    "MUTED_BY": Field("who wants the microphone closed"),
-    "CHANGED": Field("options that have another value since a reload, or `nothing`"),
+    "MUTED_BY": Field("who muted the microphone"),
+    "CHANGED": Field("options that a reload changed, or `nothing`"),
     "PLACE": Field("the file or folder in question"),
-    "DEAF_MS": Field("for how long there has been no sound", "ms"),
-    "AWAY_MS": Field("for how long the backend was away", "ms"),
-    "RETRY_MS": Field("when the next attempt comes", "ms"),
-    "LOST_MS": Field("sound that never arrived", "ms"),
-    "CLIPPED_PERCENT": Field("samples at an end of their scale, of the last minute", "%"),
-    "VERSION": Field("of jarvis-ear"),
-    "EXIT_STATUS": Field("what the program ends with"),
+    "DEAF_MS": Field("time without sound", "ms"),
+    "AWAY_MS": Field("time without the backend", "ms"),
+    "RETRY_MS": Field("time until the next attempt", "ms"),
+    "LOST_MS": Field("length of the sound that never arrived", "ms"),
+    "CLIPPED_PERCENT": Field("samples of the last minute at the limit of their range", "%"),
+    "VERSION": Field("version of jarvis-ear"),
+    "EXIT_STATUS": Field("exit status of the program"),
 }
 
 OF_TURNS: Final[Mapping[str, Field]] = {
-    "TURN_ID": Field("one sentence and its reply; every record about it has it"),
-    "SESSION_ID": Field("the turns that one wake word began"),
-    "OUTCOME": Field("what became of the turn"),
-    "WAKE_SCORE": Field("how sure the wake model was", "0 ... 1"),
+    "TURN_ID": Field("id of the turn (one request and its reply), in every record about it"),
+    "SESSION_ID": Field("id of the session: a wake word and the follow-ups"),
+    "OUTCOME": Field("how the turn ended"),
+    "WAKE_SCORE": Field("score of the wake model", "0 ... 1"),
     "SPEECH_MS": Field("length of the speech", "ms"),
-    "ENDED_BY": Field("what ended the sentence: `hangover` (silence), `max_length`, ..."),
-    "BYTES_RAW": Field("sound of the sentence", "bytes"),
-    "BYTES_WAV": Field("the same as a WAV file", "bytes"),
-    "BYTES_BASE64": Field("the same as it went up", "bytes"),
-    "REPLY_CHUNKS": Field("sentences of speech in the reply"),
-    "REPLY_MISSING": Field("which sentences of the reply did not come, counted from 1"),
+    "ENDED_BY": Field("what ended the utterance: `hangover` (silence), `max_length`, ..."),
+    "BYTES_RAW": Field("size of the utterance's sound", "bytes"),
+    "BYTES_WAV": Field("size as a WAV file", "bytes"),
+    "BYTES_BASE64": Field("size as base64; 0 if the wire is binary", "bytes"),
+    "REPLY_CHUNKS": Field("chunks of speech in the reply"),
+    "REPLY_MISSING": Field("chunks of the reply that did not come, counted from 1"),
     "HEARD": Field("how much of the reply was heard: `all`, `part`, `none` or `interrupted`"),
-    "HEARD_REASON": Field("why not all of it, as a word for programs, see docs/delivery.md"),
-    "LATENCY_WAKE_MS": Field("to the wake word: negative, it came before", "ms"),
-    "LATENCY_CAPTURED_MS": Field("until it was sure that the sentence was over", "ms"),
-    "LATENCY_SENT_MS": Field("until the backend was given all of it", "ms"),
-    "LATENCY_PROCESSING_MS": Field("until the backend said that it works on it", "ms"),
-    "LATENCY_TRANSCRIPT_MS": Field("until the backend had understood it", "ms"),
+    "HEARD_REASON": Field("why not all of it, as a code of docs/delivery.md"),
+    "LATENCY_WAKE_MS": Field("to the wake word, which came before: negative", "ms"),
+    "LATENCY_CAPTURED_MS": Field("until the end of the utterance was certain", "ms"),
+    "LATENCY_SENT_MS": Field("until all of it was sent", "ms"),
+    "LATENCY_PROCESSING_MS": Field("until the backend accepted it", "ms"),
+    "LATENCY_TRANSCRIPT_MS": Field("until the backend sent the transcript", "ms"),
     "LATENCY_FIRST_AUDIO_MS": Field("until the first sound of the reply", "ms"),
-    "LATENCY_DONE_MS": Field("until the reply, or the hope for one, was over", "ms"),
-    "LATENCY_ANSWER_MS": Field("how long a person waited: for sound, or for the end", "ms"),
+    "LATENCY_DONE_MS": Field("until the reply was over, or no longer awaited", "ms"),
+    "LATENCY_ANSWER_MS": Field("until the first sound, or the end if there was none", "ms"),
 }
 """All latencies count from the end of speech. One that was not reached is absent, never 0."""
 
@@ -96,7 +98,7 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of event: the marks of its records, and their explanation in ``journalctl -x``."""
+    """A kind of event: the fields of its records, and the explanation in ``journalctl -x``."""
 
     event: str
     """The value of EVENT. All ends of a turn have the same one."""
@@ -113,7 +115,8 @@ class Kind:
 
     def fields(self, **fields: object) -> dict[str, object]:
         """Return the fields of a record of this kind, as ``extra`` of a log call."""
-        return {**dict(self._marks()), **fields}
+        outcome = {"OUTCOME": self.outcome} if self.outcome else {}
+        return {"EVENT": self.event, "MESSAGE_ID": self.message_id, **outcome, **fields}
 
     @property
     def advice(self) -> str:
@@ -129,9 +132,3 @@ class Kind:
         """The fields that every record of this kind must have."""
         texts = [self.subject, self.causes, *(remedy.command for remedy in self.remedies)]
         return frozenset(re.findall(r"@([A-Z_]+)@", " ".join(texts)))
-
-    def _marks(self) -> Iterator[tuple[str, object]]:
-        yield "EVENT", self.event
-        yield "MESSAGE_ID", self.message_id
-        if self.outcome:
-            yield "OUTCOME", self.outcome

@@ -1,38 +1,39 @@
-"""Kinds of journal records about the microphone and the speaker."""
+"""Kinds of journal records about the microphone, the speaker and the sound of replies."""
 
 from typing import Final
 
 from jarvis_ear.journal.kind import Kind, Remedy
 
-_DEVICES: Final = Remedy("what microphones there are", "jarvis-ear devices")
-_DEAF: Final = Remedy(
-    "when it was deaf today",
+_DEVICES: Final = Remedy("list the microphones", "jarvis-ear devices")
+_OUTAGES: Final = Remedy(
+    "when the ear was deaf today",
     "journalctl -u jarvis-ear --since today EVENT=MicrophoneLost EVENT=MicrophoneFound "
     "EVENT=MicrophoneSilent EVENT=MicrophoneHeardAgain",
 )
+_BACKEND_LOG: Final = Remedy("read the log of the backend at the same time")
 
 MICROPHONE_OPENED: Final = Kind(
     "MicrophoneOpened",
     "e00af6768aee47f59275612b4889f4d4",
     "The ear hears @SOURCE@",
-    "The first sound came from it since the start of the program.",
+    "The first sound since the start of the program arrived.",
 )
 
 MICROPHONE_LOST: Final = Kind(
     "MicrophoneLost",
     "0626ad922a2342f4ba9330c8907d2a6f",
     "The ear is deaf: no sound from @SOURCE@",
-    "The system says: @REASON@\n\nThe microphone was unplugged, its driver stopped giving sound, "
-    "the sound server went away, or none was there at the start. It is looked for until it is "
-    "there again, which takes 5 s at most from its return; no restart is needed. A sentence "
-    "that was cut off is sent as far as it was heard.",
+    "Reason: @REASON@\n\nThe microphone was unplugged, its driver stopped delivering sound, the "
+    "sound server ended, or there was no microphone at the start. The ear looks for it and finds "
+    "it at most 5 s after its return, without a restart. An utterance that was cut off is sent as "
+    "far as it was heard.",
     (
         _DEVICES,
         Remedy(
             "whether the service may use sound cards",
             "systemctl show jarvis-ear -p SupplementaryGroups -p DeviceAllow",
         ),
-        _DEAF,
+        _OUTAGES,
     ),
 )
 
@@ -40,12 +41,12 @@ MICROPHONE_BUSY: Final = Kind(
     "MicrophoneLost",
     "8a5a4a49ba2647d89d3433538a0fa6cf",
     "The ear is deaf: another program uses @SOURCE@",
-    "The system says: @REASON@\n\nOnly one program at a time can record from a sound card "
-    "itself. The ear takes the microphone as soon as it is free.",
+    "Reason: @REASON@\n\nOnly one program at a time can record directly from a sound card. The ear "
+    "takes the microphone as soon as it is free.",
     (
         Remedy(
-            "end the program that is named, or let both use a sound server: set "
-            "`microphone.device` to `pipewire` or `pulse`"
+            "end the program, or let both use a sound server: set `microphone.device` to "
+            "`pipewire` or `pulse`"
         ),
         _DEVICES,
     ),
@@ -55,47 +56,46 @@ MICROPHONE_STILL_LOST: Final = Kind(
     "MicrophoneStillLost",
     "3d453d61b51b4cd8a2e290d94b548fda",
     "Still no sound from @SOURCE@ after @DEAF_MS@ ms",
-    "The system says: @REASON@\n\nA reminder: every ten minutes, and sooner if there is another "
-    "reason.",
-    (_DEVICES, _DEAF),
+    "Reason: @REASON@\n\nA reminder every ten minutes, or earlier if the reason changes.",
+    (_DEVICES, _OUTAGES),
 )
 
 MICROPHONE_FOUND: Final = Kind(
     "MicrophoneFound",
     "778e0c4fee0245d5b8667deef0297acb",
     "@SOURCE@ is back after @DEAF_MS@ ms",
-    "The ear hears again. Nothing that was said in between was heard.",
-    (_DEAF,),
+    "The ear hears again. Nothing was heard in between.",
+    (_OUTAGES,),
 )
 
 MICROPHONE_SILENT: Final = Kind(
     "MicrophoneSilent",
     "638f4efdad434487aea7c375d4c40a3a",
-    "The ear is deaf: there is no sound in what @SOURCE@ gives",
-    "The device works, and for ten seconds all samples were the same, or for a minute only the "
-    "last bit moved: a mute switch on the microphone, a cable, a volume of zero, or the wrong "
-    "channel. No room is so quiet. The ear hears again with the first other sample.",
+    "The ear is deaf: @SOURCE@ delivers no sound",
+    "The device works, but all samples were equal for ten seconds, or only the last bit changed "
+    "for a minute; no room is that quiet. Causes: a mute switch on the microphone, a cable, a "
+    "volume of zero, or the wrong channel. The ear hears again with the first different sample.",
     (
-        Remedy("look at switch and cable"),
+        Remedy("check the mute switch and the cable"),
         Remedy("the volume of the card", "alsamixer"),
         Remedy("try another channel: `microphone.channel`"),
-        Remedy("choose another one: `microphone.device`", "jarvis-ear devices"),
+        Remedy("choose another microphone: `microphone.device`", "jarvis-ear devices"),
     ),
 )
 
 MICROPHONE_HEARD_AGAIN: Final = Kind(
     "MicrophoneHeardAgain",
     "f6c02088f9554ba39d411a45c91573e7",
-    "@SOURCE@ gives sound again after @DEAF_MS@ ms",
-    "Whatever kept it silent is over.",
+    "@SOURCE@ delivers sound again after @DEAF_MS@ ms",
+    "The cause of the silence is gone.",
 )
 
 MICROPHONE_MONITOR: Final = Kind(
     "MicrophoneMonitor",
     "6c47499c9b444fd6b94c352cf7dfc7c4",
-    "@SOURCE@ is the monitor of a loudspeaker, and no microphone",
-    "A sound server offers what a loudspeaker plays as a source of sound, and makes it the default "
-    "where there is no microphone. The ear hears its own replies there, and nobody in the room.",
+    "@SOURCE@ is the monitor of a loudspeaker, not a microphone",
+    "A sound server offers the output of a loudspeaker as a source of sound, and makes it the "
+    "default if there is no microphone. The ear hears its own replies there, but not the room.",
     (
         Remedy("choose a microphone: `microphone.device`", "jarvis-ear devices"),
         Remedy("or make one the default of the sound server: pactl set-default-source NAME"),
@@ -106,12 +106,11 @@ SOUND_CLIPPED: Final = Kind(
     "SoundClipped",
     "b6b0083d9f304ba380269826fbfd4dac",
     "@SOURCE@ is too loud: @CLIPPED_PERCENT@ % of the last minute is clipped",
-    "Samples stand at the end of their scale: what was louder is cut off. At 0.1 % of a minute it "
-    "begins to cost words; the wake word is missed where three times as much of it is clipped. "
-    "Told once an hour at most.",
+    "Samples are at the limit of their range, so louder sound is cut off. From 0.1 % of a minute "
+    "on, words are lost; from 0.3 % on, the wake word is missed. Logged at most once an hour.",
     (
         Remedy("lower the gain of the microphone", "alsamixer"),
-        Remedy("what is clipped now: `clipped`", "jarvis-ear status"),
+        Remedy("the current share: `clipped`", "jarvis-ear status"),
     ),
 )
 
@@ -119,12 +118,12 @@ SOUND_LOST: Final = Kind(
     "SoundLost",
     "87a880a6231e47c58476dee4c3df5b16",
     "@LOST_MS@ ms of sound from @SOURCE@ never arrived",
-    "The card had to throw sound away because it was not fetched in time: the machine was busy, "
-    "or slept. A word in that gap cannot be understood. Told once in ten minutes at most, "
-    "with everything that was lost since.",
+    "The card discarded sound because it was not read in time: the machine was busy, or suspended. "
+    "A word in that gap cannot be recognised. Logged at most once in ten minutes, with all sound "
+    "lost since the last time.",
     (
-        Remedy("what else keeps the machine busy", "systemd-cgtop -b -n 2"),
-        Remedy("let the card keep more: raise `microphone.latency_ms`"),
+        Remedy("what keeps the machine busy", "systemd-cgtop -b -n 2"),
+        Remedy("let the card buffer more: raise `microphone.latency_ms`"),
     ),
 )
 
@@ -132,24 +131,24 @@ SPEAKER_LOST: Final = Kind(
     "SpeakerLost",
     "a02e37ca601040dcab7e8f4788edf2b3",
     "A reply cannot be heard",
-    "The system says: @REASON@\n\nThe speaker was unplugged, is used by another program, or has "
-    "another name; or there was none at the start. Turns go on, without sound; each reply tries "
-    "the speaker anew. HEARD in the record of a turn says how much of its reply was heard.",
+    "Reason: @REASON@\n\nThe speaker was unplugged, is used by another program, or has another "
+    "name; or there was none at the start. Turns continue without sound, and each reply tries the "
+    "speaker again. HEARD in the record of a turn says how much of its reply was heard.",
     (
-        Remedy("what speakers there are", "jarvis-ear devices"),
+        Remedy("list the speakers", "jarvis-ear devices"),
         Remedy("choose one: `speaker.device`"),
     ),
 )
 
-SENTENCES_MISSING: Final = Kind(
+CHUNKS_MISSING: Final = Kind(
     "SentencesMissing",
     "058adb3d2bac7b7db16555509c01266e",
-    "A part of the reply in turn @TURN_ID@ did not come: sentence @REPLY_MISSING@",
-    "The backend said how many sentences the reply has, or a later one arrived, and this one did "
-    "not within `backend.gap_s`. Its speech synthesis failed or is too slow. The rest of the reply "
-    "is played.",
+    "Part of the reply in turn @TURN_ID@ is missing: chunk @REPLY_MISSING@",
+    "The backend announced the chunk, or sent a later one, but the chunk itself did not come "
+    "within `backend.gap_s`: speech synthesis failed or is too slow. The rest of the reply is "
+    "played.",
     (
-        Remedy("look into the log of the backend at the same time"),
+        _BACKEND_LOG,
         Remedy("if the backend is slow, wait longer: raise `backend.gap_s`"),
     ),
 )
@@ -157,12 +156,12 @@ SENTENCES_MISSING: Final = Kind(
 UNASKED_SPEECH: Final = Kind(
     "UnaskedSpeech",
     "ac49ff18dc5ede65632c5346e9a2066e",
-    "The backend sent speech that nobody asked for",
-    "@REASON@\n\nIt came while no turn waited for a reply: it is late, the backend answers "
-    "another ear under our `backend.agent_id`, or it announces something. It is not played.",
+    "The backend sent unrequested speech",
+    "@REASON@\n\nIt came while no turn awaited a reply: it is late, it answers another ear with "
+    "the same `backend.agent_id`, or it is an announcement. It is not played.",
     (
-        Remedy("look into the log of the backend at the same time"),
-        Remedy("whether another ear has the same `backend.agent_id`"),
+        _BACKEND_LOG,
+        Remedy("check whether another ear has the same `backend.agent_id`"),
     ),
 )
 
@@ -171,5 +170,5 @@ KINDS: Final = (
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, MICROPHONE_MONITOR),
     *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST),
-    *(SENTENCES_MISSING, UNASKED_SPEECH),
+    *(CHUNKS_MISSING, UNASKED_SPEECH),
 )

@@ -1,16 +1,18 @@
-"""Login: exchanges the password for a token, and caches the token."""
+"""Login: exchanges the password for a token; the dialer opens links with it."""
 
 import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Generic
 
 import requests
 
 from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemoteProtocolError
-from jarvis_ear.link.tls_and_tcp import AbandonableTask, Trust, error_text
+from jarvis_ear.link.connection import BACKEND, AnyLink, Peer
+from jarvis_ear.link.tls_and_tcp import AbandonableTask, TrustStore, error_text
 
 MAX_BODY_BYTES: Final = 64 * 1024
 """Maximum length of a login answer; a token and its lifetime are some hundred bytes."""
@@ -46,12 +48,12 @@ class Login:
     """
 
     def __init__(
-        self, url: str, password: str, deadline_s: float, trust: Trust | None = None
+        self, url: str, password: str, deadline_s: float, trust_store: TrustStore | None = None
     ) -> None:
         self._url = url
         self._password = password
         self._deadline_s = deadline_s
-        self._trust = trust or Trust()
+        self._trust_store = trust_store or TrustStore()
         self._abandoned: list[AbandonableTask[str]] = []
 
     async def token(self) -> str:
@@ -75,7 +77,7 @@ class Login:
     def _ask(self) -> str:
         ends = time.monotonic() + self._deadline_s
         try:
-            with _post(self._url, self._password, self._deadline_s, self._trust) as response:
+            with _post(self._url, self._password, self._deadline_s, self._trust_store) as response:
                 _check_status(response.status_code)
                 return read_token(_read_body(response, ends))
         except JarvisEarError:
@@ -84,13 +86,13 @@ class Login:
             raise ConnectFailed(f"login failed: {error_text(error)}") from None
 
 
-def _post(url: str, password: str, timeout_s: float, trust: Trust) -> requests.Response:
+def _post(url: str, password: str, timeout_s: float, trust_store: TrustStore) -> requests.Response:
     """Send the password to ``url`` only, regardless of the environment."""
     return requests.post(
         f"{url}/api/auth/login",
         json={"password": password},
         timeout=timeout_s,
-        verify=str(trust.ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH),
+        verify=str(trust_store.ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH),
         proxies=_DIRECT,
         auth=_add_nothing,
         allow_redirects=False,  # a redirect would receive the password as well
@@ -150,35 +152,92 @@ RENEW_AFTER_S: Final = 6 * 24 * 3600.0
 """The backend's tokens live seven days and are checked at every connect: renew a day early."""
 
 
-class TokenCache:
-    """Logs in when there is no token, or an old one. Owned by the dialer; the network thread.
+class Admission(Enum):
+    """Whether a server of the wire requires a token."""
 
-    With a configured token (``given``) there is no login.
+    BY_LOGIN = "by login"
+    """A token is required."""
+    UNASKED = "unasked"
+    """No token is required, unless this server refuses: then the dialer logs in as well."""
+
+
+class Dialer(Generic[AnyLink]):
+    """Logs in when needed, keeps the token, and opens new links. Owned by the supervisor.
+
+    With a configured token (``given``) there is no login; without ``login``, no token is sent.
     """
 
     def __init__(
-        self, login: Callable[[], Awaitable[str]], clock: Callable[[], float], given: str = ""
+        self,
+        link: Callable[[], AnyLink],
+        login: Callable[[], Awaitable[str]] | None,
+        clock: Callable[[], float],
+        *,
+        given: str = "",
+        admission: Admission = Admission.BY_LOGIN,
+        peer: Peer = BACKEND,
     ) -> None:
-        self.given = given
-        """The configured token; empty: a login provides one."""
+        self._link = link
         self._login = login
         self._clock = clock
+        self._given = given
+        self._admission = admission
+        self._peer = peer
         self._token: str | None = None
         self._since = 0.0
 
-    @property
-    def held(self) -> bool:
-        """Whether the next ``get`` needs no login."""
-        return self._token is not None and self._clock() - self._since < RENEW_AFTER_S
+    async def dial(self) -> AnyLink:
+        """Return an open link, or raise ``TransportError`` or ``RemoteProtocolError``.
 
-    async def get(self) -> str:
-        """Return a token that should be valid."""
-        if self.given:
-            return self.given
-        if self._token is None or not self.held:
-            self._token, self._since = await self._login(), self._clock()
-        return self._token
+        A cached token that is rejected costs one immediate retry. A server without a login is tried
+        without a token, and first so from then on.
+        """
+        if self._login is None:
+            return await self._open(None)
+        if self._admission is Admission.UNASKED:
+            try:
+                return await self._open(None)
+            except Rejected:
+                self._admission = Admission.BY_LOGIN  # only now may the password be sent
+        if self._token is not None and self._clock() - self._since < RENEW_AFTER_S:
+            try:
+                return await self._open(self._token)
+            except Rejected:
+                self._token = None
+        try:
+            token = self._given or await self._login()  # a refused password is no refused token
+        except NoLogin:
+            return await self._open_without_token()
+        return await self._open_with(token)
 
-    def drop(self) -> None:
-        """Forget the token: the backend rejects it."""
-        self._token = None
+    async def _open_with(self, token: str) -> AnyLink:
+        """Open a link with a configured or new token; keep a new one unless it is refused."""
+        name = self._peer.name
+        if not self._given:
+            self._token, self._since = token, self._clock()
+        try:
+            return await self._open(token)
+        except Rejected:
+            self._token = None
+            if self._given:
+                raise Rejected(f"the {name} does not accept backend.token") from None
+            raise RemoteProtocolError(f"the {name} refuses a token that is just issued") from None
+
+    async def _open_without_token(self) -> AnyLink:
+        try:
+            link = await self._open(None)
+        except Rejected:
+            raise Rejected(
+                f"the {self._peer.name} has no login and requires a token: set backend.token"
+            ) from None
+        self._admission = Admission.UNASKED  # until it refuses: no password is sent
+        return link
+
+    async def _open(self, token: str | None) -> AnyLink:
+        link = self._link()
+        try:
+            await link.open(token)
+        except BaseException:
+            await link.close()
+            raise
+        return link

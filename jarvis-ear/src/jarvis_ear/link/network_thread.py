@@ -1,4 +1,4 @@
-"""NetworkThread: an event loop in a thread of its own."""
+"""NetworkThread: an event loop in a thread of its own, and tasks that end together."""
 
 import asyncio
 import logging
@@ -36,6 +36,11 @@ class NetworkThread:
         self._loop = asyncio.new_event_loop()
         self._thread.start()
 
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Call a function in the thread, unless it is ending."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(call)
+
     def stop(self, within_s: float) -> bool:
         """Ask the coroutine to end, and return whether the thread ended within ``within_s``.
 
@@ -44,8 +49,7 @@ class NetworkThread:
         if not self.alive:
             self._stop.set()
             return True
-        with suppress(RuntimeError):  # the loop is closed: the thread is already ending
-            self._loop.call_soon_threadsafe(self._stop.set)
+        self.call_soon(self._stop.set)
         if threading.current_thread() is self._thread:
             return True
         self._thread.join(within_s)
@@ -68,7 +72,21 @@ class NetworkThread:
             self._loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
 
 
+async def run_together(*work: Coroutine[Any, Any, object]) -> None:
+    """Run all of ``work`` until the first of it ends; cancel the rest, and raise what it raised."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ended = [task for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in ended:
+        task.result()
+
+
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log an error inside a library by type only: its text may hold tokens and audio."""
     error = context.get("exception")
-    _LOGGER.debug("trouble in the network loop: %s", type(error).__name__)
+    _LOGGER.debug("error in the network loop: %s", type(error).__name__)

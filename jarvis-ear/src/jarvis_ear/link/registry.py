@@ -8,16 +8,18 @@ from typing import Final, TypeAlias
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.delivery.transitions import UploadMode
-from jarvis_ear.link.connection import Link
+from jarvis_ear.link.connection import BackendLink
+from jarvis_ear.link.login import Admission
 from jarvis_ear.link.socketio import SocketIoLink
-from jarvis_ear.link.supervisor import Admission
-from jarvis_ear.link.tls_and_tcp import Trust
+from jarvis_ear.link.tls_and_tcp import TrustStore
 from jarvis_ear.link.websocket import WebSocketLink
 from jarvis_ear.wires.realtime import RealtimeDialect, RealtimeHandshake
 from jarvis_ear.wires.session import SessionDialect, SessionHandshake
 from jarvis_ear.wires.voice_ws import VoiceWsDialect, VoiceWsHandshake
 
-MakeLink: TypeAlias = Callable[[BackendOptions, Timing, Callable[[], None], Trust], Link]
+MakeLink: TypeAlias = Callable[
+    [BackendOptions, Timing, Callable[[], None], TrustStore], BackendLink
+]
 
 
 QUIET_S: Final = 2.0
@@ -35,9 +37,9 @@ class Proof(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """Properties of a wire that delivery and the dialer need."""
+    """What delivery and the dialer need to know about a wire."""
 
-    admittance: Admission
+    admission: Admission
     upload_mode: UploadMode
     link: MakeLink
     """Makes a new link; on the network thread."""
@@ -50,32 +52,32 @@ class Wire:
 
 
 def _socketio(
-    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
-) -> Link:
-    return SocketIoLink(config.url.rstrip("/"), config.agent_id, timing, wake, trust)
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
+) -> BackendLink:
+    return SocketIoLink(config.url.rstrip("/"), config.agent_id, timing, wake, trust_store)
 
 
 def _voice_ws(
-    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
-) -> Link:
-    door = VoiceWsHandshake(config.url.rstrip("/"), config.path)
-    return WebSocketLink(door, VoiceWsDialect(), timing, wake, trust)
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
+) -> BackendLink:
+    handshake = VoiceWsHandshake(config.url.rstrip("/"), config.path)
+    return WebSocketLink(handshake, VoiceWsDialect(), timing, wake, trust_store)
 
 
 def _session(
-    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
-) -> Link:
-    door = SessionHandshake(config.url.rstrip("/"))
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
+) -> BackendLink:
+    handshake = SessionHandshake(config.url.rstrip("/"))
     quiet_s = min(QUIET_S, timing.connect_s / 2)
     dialect = SessionDialect()
-    return WebSocketLink(door, dialect, timing, wake, trust, assumed_after_s=quiet_s)
+    return WebSocketLink(handshake, dialect, timing, wake, trust_store, assumed_after_s=quiet_s)
 
 
 def _realtime(
-    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust: Trust
-) -> Link:
-    door = RealtimeHandshake(config.url.rstrip("/"), config.path)
-    return WebSocketLink(door, RealtimeDialect(), timing, wake, trust)
+    config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
+) -> BackendLink:
+    handshake = RealtimeHandshake(config.url.rstrip("/"), config.path)
+    return WebSocketLink(handshake, RealtimeDialect(), timing, wake, trust_store)
 
 
 WIRES: Final[Mapping[str, Wire]] = {

@@ -18,8 +18,9 @@ from jarvis_ear.delivery.transitions import (
     SpoolState,
     Upload,
 )
-from jarvis_ear.errors import Disconnected
-from jarvis_ear.link.commands import (
+from jarvis_ear.errors import ClosedInOrder, Disconnected
+from jarvis_ear.link.connection import BackendLink
+from jarvis_ear.link.mailbox import (
     Abandon,
     Command,
     CommandQueue,
@@ -29,7 +30,6 @@ from jarvis_ear.link.commands import (
     Put,
     ReplyHeard,
 )
-from jarvis_ear.link.connection import Link
 from jarvis_ear.spool.recovery import Recovered
 from jarvis_ear.spool.store import Spool
 from jarvis_ear.wires.json_fields import printable
@@ -56,28 +56,26 @@ class Sender:
     def __init__(
         self,
         outbox: Outbox,
-        intake: CommandQueue,
+        commands: CommandQueue,
         spool: Spool,
         tell: Callable[[DeliveryEvent], None],
         clock: Callable[[], float],
     ) -> None:
         self._outbox = outbox
-        self._intake = intake
+        self._commands = commands
         self._spool = spool
         self._tell = tell
         self._clock = clock
         self._wake = asyncio.Event()
         self.iterations = 0
         """Passes of the loop: they show that the network thread is alive."""
-        self._given: Link | None = None
-        self._served: Link | None = None
+        self._next: BackendLink | None = None  # the link to use from the next pass on
+        self._link: BackendLink | None = None  # the link in use
+        self._released = asyncio.Event()
         self._flush: asyncio.Task[None] | None = None
-        self._former: Counter[str] = Counter(messages_refused=0, links_flooded=0)
-        self.replaced: Link | None = None
-        """The last link that was discarded on purpose."""
-        self.worked: Link | None = None
-        """The last link on which a turn ended."""
-        self._parted = asyncio.Event()
+        self._counted: Counter[str] = Counter(messages_refused=0, links_flooded=0)
+        self._replaced: BackendLink | None = None  # the last link that was discarded on purpose
+        self._finished_on: BackendLink | None = None  # the last link on which a turn ended
 
     @property
     def open(self) -> int:
@@ -86,67 +84,82 @@ class Sender:
 
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was hit, by this sender and its predecessors."""
-        counts = Counter(self._former)
+        counts = Counter(self._counted)
         counts.update(self._outbox.counters())
-        served = self._served
-        if served is not None:
-            counts.update(_counters(served))
+        link = self._link
+        if link is not None:
+            counts.update(_counters(link))
         return counts
 
-    def succeed(self, former: "Sender | None") -> "Sender":
-        """Continue the counters of ``former``."""
+    def continue_counters(self, former: "Sender | None") -> None:
+        """Add the counters of ``former`` to those of this sender."""
         if former is not None:
-            self._former.update(former.counters())
-        return self
+            self._counted.update(former.counters())
 
     def wake(self) -> None:
         """Request a pass of the loop."""
         self._wake.set()
 
-    def use(self, link: Link | None) -> None:
-        """Switch to another link; None if there is none."""
-        self._given = link
-        self.wake()
+    async def serve(self, link: BackendLink) -> None:
+        """Use ``link`` until it ends; raise ``Disconnected`` if that was not planned.
 
-    async def part_from(self, link: Link) -> None:
-        """Wait until all messages from ``link`` are processed and it is released."""
-        self.use(None)
-        while self._served is link:
-            self._parted.clear()
-            await self._parted.wait()
+        Planned is the end of a link that the outbox discards, and of one that the backend closes in
+        order after a turn. Returns after all messages of the link have been processed.
+        """
+        self._use(link)
+        try:
+            await link.run()
+        except Disconnected as error:
+            await self._release(link)
+            is_done = isinstance(error, ClosedInOrder) and link is self._finished_on
+            if link is not self._replaced and not is_done:
+                raise
+            _LOGGER.debug("link replaced: %s", error)
+        finally:
+            self._use(None)
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
             self._wake.clear()
             self.iterations += 1
-            await self._look_at_everything()
+            await self._step()
             await self._rest()
 
-    async def inherit(self, estate: Recovered) -> None:
-        """Continue with what a previous process left behind."""
-        for finished in estate.ended:
-            await self._obey((Emit(finished),))
-        for utterance in estate.utterances:
-            await self._obey(self._outbox.put(utterance, self._clock()))
+    async def recover(self, recovered: Recovered) -> None:
+        """Continue with what a previous process left in the spool."""
+        for finished in recovered.ended:
+            await self._carry_out((Emit(finished),))
+        for utterance in recovered.utterances:
+            await self._carry_out(self._outbox.put(utterance, self._clock()))
 
     async def close(self, *, for_good: bool) -> None:
         """Give every turn its verdict, or leave it to the next process.
 
         Unless ``for_good``, another sender follows, and undrained commands are left to it.
         """
-        await self._obey(self._outbox.close(self._clock(), self._spool.kept))
+        await self._carry_out(self._outbox.close(self._clock(), self._spool.kept))
         if not for_good:
             return
         await self._take_commands()
-        await self._obey(self._outbox.close(self._clock(), self._spool.kept))
+        await self._carry_out(self._outbox.close(self._clock(), self._spool.kept))
 
-    async def _look_at_everything(self) -> None:
-        await self._listen()
+    def _use(self, link: BackendLink | None) -> None:
+        self._next = link
+        self.wake()
+
+    async def _release(self, link: BackendLink) -> None:
+        self._use(None)
+        while self._link is link:
+            self._released.clear()
+            await self._released.wait()
+
+    async def _step(self) -> None:
+        await self._read_messages()
         await self._note_flush()
         await self._change_link()
         await self._take_commands()
-        await self._obey(self._outbox.tick(self._clock()))
+        await self._carry_out(self._outbox.tick(self._clock()))
 
     async def _rest(self) -> None:
         left_s = self._outbox.deadline - self._clock()
@@ -154,35 +167,35 @@ class Sender:
             async with asyncio.timeout(min(max(0.0, left_s), REST_S)):
                 await self._wake.wait()
 
-    async def _listen(self) -> None:
-        link = self._served
-        while link is not None and link is self._served and not link.received.empty():
+    async def _read_messages(self) -> None:
+        link = self._link
+        while link is not None and link is self._link and not link.received.empty():
             message = link.received.get_nowait()
             _log(message)
-            await self._obey(self._outbox.hear(message, self._clock()))
+            await self._carry_out(self._outbox.hear(message, self._clock()))
 
     async def _note_flush(self) -> None:
         """Commit only on a usable link: messages on any other are lost silently."""
         if self._flush is None or not self._flush.done():
             return
-        if self._served is None or not self._served.usable:
+        if self._link is None or not self._link.usable:
             return
         self._flush = None
-        await self._obey(self._outbox.flushed(self._clock()))
+        await self._carry_out(self._outbox.flushed(self._clock()))
 
     async def _change_link(self) -> None:
-        if self._given is self._served:
+        if self._next is self._link:
             return
-        if self._served is not None:
-            self._let_go()
-            await self._obey(self._outbox.link_lost(self._clock()))
-        if self._given is not None:
-            self._served = self._given
-            await self._obey(self._outbox.link_up(self._clock()))
+        if self._link is not None:
+            self._drop_link()
+            await self._carry_out(self._outbox.link_lost(self._clock()))
+        if self._next is not None:
+            self._link = self._next
+            await self._carry_out(self._outbox.link_up(self._clock()))
 
     async def _take_commands(self) -> None:
-        for command in self._intake.drain():
-            await self._obey(self._decide(command))
+        for command in self._commands.drain():
+            await self._carry_out(self._decide(command))
 
     def _decide(self, command: Command) -> tuple[Effect, ...]:
         match command:
@@ -205,22 +218,22 @@ class Sender:
             case _:
                 assert_never(command)
 
-    async def _obey(self, effects: tuple[Effect, ...]) -> None:
+    async def _carry_out(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
             match effect:
                 case Send(message):
-                    await self._say(message)
+                    await self._send(message)
                 case Upload(message):
-                    await self._say(message)
+                    await self._send(message)
                     self._watch_flush()
                 case Replace(reason):
-                    self._throw_away(reason)
+                    self._replace(reason)
                 case SetState(turn_id, state):
                     await self._set_state(turn_id, state)
                 case Emit(event):
                     if isinstance(event, Finished):
                         self._spool.finish(event)
-                        self.worked = self._served
+                        self._finished_on = self._link
                     self._tell(event)
                 case _:
                     assert_never(effect)
@@ -228,34 +241,34 @@ class Sender:
     async def _set_state(self, turn_id: str, state: SpoolState) -> None:
         ok = self._spool.set_state(turn_id, state)
         if state is SpoolState.SENT:
-            await self._obey(self._outbox.recorded(turn_id, self._clock(), ok=ok))
+            await self._carry_out(self._outbox.recorded(turn_id, self._clock(), ok=ok))
 
-    async def _say(self, message: ToBackend) -> None:
-        if self._served is None:
+    async def _send(self, message: ToBackend) -> None:
+        if self._link is None:
             return
         with suppress(Disconnected):  # the end of the link is reported separately, and handled then
-            await self._served.send(message)
+            await self._link.send(message)
 
     def _watch_flush(self) -> None:
-        if self._served is None:
+        if self._link is None:
             return
-        self._flush = asyncio.create_task(self._served.flushed())
+        self._flush = asyncio.create_task(self._link.flushed())
         self._flush.add_done_callback(lambda _: self.wake())
 
-    def _throw_away(self, reason: str) -> None:
-        link = self._served
+    def _replace(self, reason: str) -> None:
+        link = self._link
         if link is None:
             return
-        self._let_go()
-        self._given = None
-        self.replaced = link
+        self._drop_link()
+        self._next = None
+        self._replaced = link
         link.abort(reason)
 
-    def _let_go(self) -> None:
-        if self._served is not None:
-            self._former.update(_counters(self._served))
-        self._served = None
-        self._parted.set()
+    def _drop_link(self) -> None:
+        if self._link is not None:
+            self._counted.update(_counters(self._link))
+        self._link = None
+        self._released.set()
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None
@@ -263,10 +276,10 @@ class Sender:
 
 def _log(message: FromBackend) -> None:
     if isinstance(message, BackendError):
-        _LOGGER.debug("the backend says: %s", printable(message.text)[:MAX_QUOTED])
+        _LOGGER.debug("error of the backend: %s", printable(message.text)[:MAX_QUOTED])
 
 
-def _counters(link: Link) -> Mapping[str, int]:
+def _counters(link: BackendLink) -> Mapping[str, int]:
     return {
         "messages_refused": link.refused,
         "links_flooded": link.overflows,

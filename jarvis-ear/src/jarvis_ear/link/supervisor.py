@@ -1,28 +1,97 @@
-"""Supervisor: keeps a link to the backend and reports its state."""
+"""Supervisor: keeps a link to a server, with back-off, and reports its state."""
 
 import asyncio
 import logging
+import random
 import threading
-from collections.abc import Callable, Mapping
-from enum import Enum, StrEnum
-from typing import Final
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Final, Generic, NoReturn
 
 from jarvis_ear.delivery.events import DeliveryEvent, LinkDown, LinkUp
-from jarvis_ear.errors import (
-    ClosedInOrder,
-    Disconnected,
-    JarvisEarError,
-    Rejected,
-    RemoteProtocolError,
-)
-from jarvis_ear.journal import turns as kinds
-from jarvis_ear.journal.kind import Kind
-from jarvis_ear.link.backoff import Outage, Series, Setback, delay_s
-from jarvis_ear.link.connection import Link
-from jarvis_ear.link.login import NoLogin, TokenCache
-from jarvis_ear.link.sender import Sender
+from jarvis_ear.errors import Disconnected, JarvisEarError, Rejected, RemoteProtocolError
+from jarvis_ear.link.connection import BACKEND, AnyLink, Peer, Setback
+from jarvis_ear.link.login import Dialer
 
 _LOGGER = logging.getLogger(__name__)
+
+
+STABLE_S: Final = 30.0
+"""Seconds that a link must last to end the series of failures; a shorter one continues it."""
+
+_FLOOR_S: Final = 0.5
+"""Minimum seconds between a failed attempt and the next one."""
+
+_UNREACHABLE_CAP_S: Final = 2.5
+"""If login and handshake take 3 s, a backend is reached within 6 s of its start.
+
+An attempt against a closed port is one packet and sends no password: a longer delay would save
+nothing and cost the person the answer.
+"""
+
+_FOREIGN_CAP_S: Final = 30.0
+"""Longer, because each attempt sends the password to the server that answers."""
+
+_REJECTED_FLOOR_S: Final = 30.0
+"""At most two logins a minute with a rejected password."""
+
+_REJECTED_CAP_S: Final = 60.0
+
+_DOUBLINGS: Final = 8  # enough to reach every cap, and 2.0 ** attempt cannot overflow
+
+
+def delay_s(setback: Setback, attempt: int, rand: float) -> float:
+    """Return the delay in seconds after failure number ``attempt`` in a row (from 1).
+
+    ``rand`` is in 0…1. Full jitter: clients that lose their backend in the same second do not
+    return in the same second.
+    """
+    if setback is Setback.REJECTED:
+        return _REJECTED_FLOOR_S + rand * (_REJECTED_CAP_S - _REJECTED_FLOOR_S)
+    cap_s = _UNREACHABLE_CAP_S if setback is Setback.UNREACHABLE else _FOREIGN_CAP_S
+    ceiling_s = min(cap_s, _FLOOR_S * 2.0 ** min(attempt, _DOUBLINGS))
+    return _FLOOR_S + rand * (ceiling_s - _FLOOR_S)
+
+
+class Series:
+    """Counts failures for the back-off, and decides which are logged.
+
+    Owned by the supervisor. A link that comes and goes every second is one series: each kind of
+    failure is warned of once, and its end is logged once.
+    """
+
+    def __init__(self) -> None:
+        self._kind: Setback | None = None
+        self._in_a_row = 0
+        self._warned: set[Setback] = set()
+        self._cleared: set[Setback] = set()
+
+    def failed(self, setback: Setback) -> int:
+        """Count a failure and return how many of its kind occurred in a row."""
+        self._in_a_row = self._in_a_row + 1 if setback is self._kind else 1
+        self._kind = setback
+        return self._in_a_row
+
+    def should_warn(self, setback: Setback) -> bool:
+        """Return True once for each kind of failure in a series."""
+        if setback in self._warned:
+            return False
+        self._warned.add(setback)
+        return True
+
+    def should_clear(self) -> bool:
+        """Return True once after each warning."""
+        if self._cleared == self._warned:
+            return False
+        self._cleared = set(self._warned)
+        return True
+
+    def lasted(self, for_s: float) -> None:
+        """End the series if the lost link lasted at least ``STABLE_S`` seconds."""
+        if for_s >= STABLE_S:
+            self._kind, self._in_a_row = None, 0
+            self._warned.clear()
+            self._cleared.clear()
 
 
 class LinkState(StrEnum):
@@ -31,258 +100,160 @@ class LinkState(StrEnum):
     TRYING = "trying"
     """No attempt has ended yet."""
     CONNECTED = "connected"
-    """An utterance can be uploaded now."""
+    """A message can be sent now."""
     DISCONNECTED = "disconnected"
-    """The backend is unreachable, or does not behave like one."""
+    """The server is unreachable, or does not behave like one."""
     AUTH_FAILED = "auth_failed"
-    """The backend rejects the password, which has to be changed."""
+    """The server rejects the password or the token."""
 
 
 class LinkStatus:
-    """State of the link and its last failure. The network thread writes; any thread may read."""
+    """State of the link and its last failure, reduced to one event per change.
+
+    The network thread writes; any thread may read.
+    """
 
     def __init__(self) -> None:
         self._tried = threading.Event()
-        self.state = LinkState.TRYING
-        """The current state."""
-        self.trouble = ("", "")
-        """Why the last attempt failed, and the remedy; both empty if it did not fail."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether an utterance can be uploaded now."""
-        return self.state is LinkState.CONNECTED
-
-    def reached(self) -> None:
-        """Note that the link is up."""
-        self.trouble = ("", "")
-        self._note(LinkState.CONNECTED)
-
-    def failed(self, reason: str, advice: str) -> None:
-        """Note why an attempt failed or a link ended; call it before ``missed`` or ``refused``."""
-        self.trouble = (reason, advice)
-
-    def missed(self) -> None:
-        """Note that the link is down or that an attempt failed."""
-        self._note(LinkState.DISCONNECTED)
-
-    def refused(self) -> None:
-        """Note that the password was rejected."""
-        self._note(LinkState.AUTH_FAILED)
+        self.forget()
 
     def forget(self) -> None:
         """Reset to the state before the first attempt."""
         self.state = LinkState.TRYING
+        """The current state."""
         self.trouble = ("", "")
+        """Why the last attempt failed, and the remedy; both empty if it did not fail."""
+        self._reported: bool | None = None  # whether the last event was LinkUp
+        self._is_replaced = False
+        self._lost_at: float | None = None
         self._tried.clear()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a message can be sent now."""
+        return self.state is LinkState.CONNECTED
+
+    def reached(self, url: str, now: float) -> LinkUp | None:
+        """Note that the link to ``url`` is up, and return the event if this is a change."""
+        is_known = self._is_replaced
+        after_s = None if self._lost_at is None else now - self._lost_at
+        self._reported, self._is_replaced, self._lost_at = True, False, None
+        self.trouble = ("", "")
+        self.end(LinkState.CONNECTED)
+        return None if is_known else LinkUp(url, after_s)
+
+    def failed(self, setback: Setback, reason: str, remedy: str, now: float) -> LinkDown | None:
+        """Note a failed attempt or a lost link, and return the event if this is a change."""
+        self.trouble = (reason, remedy)
+        refused = setback is Setback.REJECTED
+        self.end(LinkState.AUTH_FAILED if refused else LinkState.DISCONNECTED)
+        if self._reported is False:
+            return None
+        if self._reported and not self._is_replaced:
+            self._lost_at = now
+        self._reported, self._is_replaced = False, False
+        return LinkDown(reason)
+
+    def replaced(self, now: float) -> None:
+        """Note that the link ended as planned: an event follows only if the next attempt fails."""
+        self._is_replaced, self._lost_at = True, now
+        self.end()
+
+    def end(self, state: LinkState = LinkState.DISCONNECTED) -> None:
+        """Note the state after an attempt or a link."""
+        self.state = state
+        self._tried.set()
 
     def wait_tried(self, timeout_s: float) -> bool:
         """Wait up to ``timeout_s`` for the first attempt to end; return whether the link is up."""
         self._tried.wait(timeout_s)
         return self.connected
 
-    def _note(self, state: LinkState) -> None:
-        self.state = state
-        self._tried.set()
 
+class Supervisor(Generic[AnyLink]):
+    """Dials, serves the link until it ends, and dials again. One event loop only.
 
-class Admission(Enum):
-    """Whether a server of the wire requires a token."""
-
-    BY_LOGIN = "by login"
-    """A token is required."""
-    UNASKED = "unasked"
-    """No token is required, unless this backend refuses: then the dialer logs in as well."""
-
-
-class Dialer:
-    """Logs in when needed, and opens new links. Owned by the supervisor; the network thread."""
-
-    def __init__(
-        self,
-        tokens: TokenCache,
-        link: Callable[[], Link],
-        admittance: Admission = Admission.BY_LOGIN,
-    ) -> None:
-        self._tokens = tokens
-        self._link = link
-        self._admittance = admittance
-
-    async def dial(self) -> Link:
-        """Return an open link, or raise ``TransportError`` or ``RemoteProtocolError``.
-
-        A cached token that is rejected costs one immediate retry. A server without a login is tried
-        without a token, and first so from then on.
-        """
-        if self._admittance is Admission.UNASKED:
-            try:
-                return await self._open(None)
-            except Rejected:
-                self._admittance = Admission.BY_LOGIN  # only now may the password be sent
-        if self._tokens.held:
-            try:
-                return await self._open(await self._tokens.get())
-            except Rejected:
-                self._tokens.drop()
-        try:
-            token = await self._tokens.get()  # a refused password is not a refused token
-        except NoLogin:
-            return await self._enter_without()
-        try:
-            return await self._open(token)
-        except Rejected:
-            if self._tokens.given:
-                raise Rejected("the backend does not accept backend.token") from None
-            self._tokens.drop()
-            raise RemoteProtocolError("the backend refuses the token it has just given") from None
-
-    async def _enter_without(self) -> Link:
-        try:
-            link = await self._open(None)
-        except Rejected:
-            raise Rejected(
-                "the backend has no login and lets nobody in without a token: give it backend.token"
-            ) from None
-        self._admittance = Admission.UNASKED  # until it refuses: no password is sent
-        return link
-
-    async def _open(self, token: str | None) -> Link:
-        link = self._link()
-        try:
-            await link.open(token)
-        except BaseException:
-            await link.close()
-            raise
-        return link
-
-
-_KINDS: Final[Mapping[Setback, Kind]] = {
-    Setback.UNREACHABLE: kinds.BACKEND_UNREACHABLE,
-    Setback.REJECTED: kinds.PASSWORD_REJECTED,
-    Setback.FOREIGN: kinds.BACKEND_FOREIGN,
-}
-
-
-class Supervisor:
-    """Dials, passes the link to the sender, and dials again. The network thread only.
-
-    Logs one WARNING when a series of failures begins, DEBUG for each repetition, and one INFO when
-    it ends. A link that the sender discarded on purpose is replaced at once and silently, as is one
-    that the backend closed in order after a turn.
+    ``serve`` uses an open link until it ends; it returns if the end was planned, and raises
+    ``Disconnected`` if not. Logs one WARNING when a series of failures begins, DEBUG for each
+    repetition, and one INFO when it ends. After a planned end, the next link is opened at once and
+    silently.
     """
 
     def __init__(
         self,
-        dialer: Dialer,
-        courier: Sender,
+        dialer: Dialer[AnyLink],
+        serve: Callable[[AnyLink], Awaitable[None]],
         status: LinkStatus,
-        outage: Outage,
+        url: str,
         *,
-        tell: Callable[[DeliveryEvent], None],
         clock: Callable[[], float],
-        rand: Callable[[], float],
+        peer: Peer = BACKEND,
+        on_event: Callable[[DeliveryEvent], None] = lambda _event: None,
     ) -> None:
+        """``url`` is the address of the server, safe to show."""
         self._dialer = dialer
-        self._courier = courier
+        self._serve = serve
         self._status = status
-        self._outage = outage
-        self._tell = tell
+        self._url = url
         self._clock = clock
-        self._rand = rand
+        self._peer = peer
+        self._on_event = on_event
         self._series = Series()
 
-    async def run(self, stop: asyncio.Event, is_end: Callable[[], bool] = lambda: True) -> bool:
-        """Work until ``stop`` is set; then give every turn its verdict.
-
-        Returns the result of ``is_end``; False leaves undrained commands to a successor.
-        """
-        if stop.is_set():
-            return await self._close(is_end)
-        tasks = [asyncio.create_task(work) for work in (self._keep(), self._courier.run())]
-        stopped = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait((*tasks, stopped), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            broken = [task for task in tasks if task.done()]
-            await _cancel((*tasks, stopped))
-            ended = await self._close(is_end)
-            self._status.missed()
-        for task in broken:
-            task.result()
-        return ended
-
-    async def _close(self, is_end: Callable[[], bool]) -> bool:
-        ended = is_end()
-        await self._courier.close(for_good=ended)
-        return ended
-
-    async def _keep(self) -> None:
+    async def run(self) -> NoReturn:
+        """Work until cancelled."""
         while True:
-            wait_s = await self._one_link()
+            wait_s = await self._run_link()
             await asyncio.sleep(wait_s)
 
-    async def _one_link(self) -> float:
+    async def _run_link(self) -> float:
         """Run one link to its end; return the seconds to wait before the next."""
         try:
             link = await self._dialer.dial()
         except JarvisEarError as error:
             return self._failed(error)
-        try:
-            return await self._live(link)
-        finally:
-            self._courier.use(None)
-            await link.close()
-
-    async def _live(self, link: Link) -> float:
         since = self._clock()
-        self._reached(link.remark)
-        self._courier.use(link)
         try:
-            await link.run()
+            self._reached(link.remark)
+            try:
+                await self._serve(link)
+            finally:
+                self._series.lasted(self._clock() - since)
+            self._status.replaced(self._clock())
         except Disconnected as error:
-            self._series.held(self._clock() - since)
-            await self._courier.part_from(link)
-            return self._lost(link, error)
+            return self._failed(error)
+        finally:
+            await link.close()
+        return 0.0
 
     def _reached(self, remark: str = "") -> None:
-        news = self._outage.reached(self._clock())
-        self._status.reached()
-        if news is None:
+        event = self._status.reached(self._url, self._clock())
+        if event is None:
             return
-        calm = self._series.worth_an_all_clear() or news.after_s is None
-        level = logging.INFO if calm else logging.DEBUG
-        away_ms = None if news.after_s is None else round(news.after_s * 1000)
-        fields = kinds.BACKEND_REACHED.fields(BACKEND=news.url, AWAY_MS=away_ms)
-        words = "backend reached at %s%s%s"
-        _LOGGER.log(level, words, news.url, _after(news), remark and f"; {remark}", extra=fields)
-        self._tell(news)
-
-    def _lost(self, link: Link, error: Disconnected) -> float:
-        done = isinstance(error, ClosedInOrder) and link is self._courier.worked
-        if link is not self._courier.replaced and not done:
-            return self._failed(error)
-        _LOGGER.debug("link replaced: %s", error)
-        self._status.missed()
-        self._outage.replaced(self._clock())
-        return 0.0
+        after_s = event.after_s
+        level = logging.INFO if self._series.should_clear() or after_s is None else logging.DEBUG
+        after = "" if after_s is None else f", after {after_s:.1f} s"
+        fields = self._peer.reached.fields(**{self._peer.field: self._url})
+        if self._peer is BACKEND:
+            fields["AWAY_MS"] = None if after_s is None else round(after_s * 1000)
+        words = "%s reached at %s%s%s"
+        remark = remark and f"; {remark}"
+        _LOGGER.log(level, words, self._peer.name, self._url, after, remark, extra=fields)
+        self._on_event(event)
 
     def _failed(self, error: JarvisEarError) -> float:
         setback = _setback(error)
-        wait_s = delay_s(setback, self._series.failed(setback), self._rand())
-        level = logging.WARNING if self._series.worth_a_warning(setback) else logging.DEBUG
-        fields = _KINDS[setback].fields(
-            BACKEND=self._outage.url, REASON=error, RETRY_MS=round(wait_s * 1000)
-        )
-        words = "backend not usable: %s (%s); next attempt in %.1f s"
-        _LOGGER.log(level, words, error, self._outage.url, wait_s, extra=fields)
-        self._status.failed(str(error), _KINDS[setback].advice)
-        (self._status.refused if setback is Setback.REJECTED else self._status.missed)()
-        self._say(self._outage.failed(str(error), self._clock()))
+        kind = self._peer.failed[setback]
+        wait_s = delay_s(setback, self._series.failed(setback), random.random())  # noqa: S311 - jitter
+        level = logging.WARNING if self._series.should_warn(setback) else logging.DEBUG
+        where = {self._peer.field: self._url}
+        fields = kind.fields(**where, REASON=error, RETRY_MS=round(wait_s * 1000))
+        words = "%s not usable: %s (%s); next attempt in %.1f s"
+        _LOGGER.log(level, words, self._peer.name, error, self._url, wait_s, extra=fields)
+        event = self._status.failed(setback, str(error), kind.advice, self._clock())
+        if event is not None:
+            self._on_event(event)
         return wait_s
-
-    def _say(self, news: LinkDown | None) -> None:
-        if news is not None:
-            self._tell(news)
 
 
 def _setback(error: JarvisEarError) -> Setback:
@@ -291,13 +262,3 @@ def _setback(error: JarvisEarError) -> Setback:
     if isinstance(error, RemoteProtocolError):
         return Setback.FOREIGN
     return Setback.UNREACHABLE
-
-
-def _after(news: LinkUp) -> str:
-    return "" if news.after_s is None else f", after {news.after_s:.1f} s"
-
-
-async def _cancel(tasks: "tuple[asyncio.Task[None] | asyncio.Task[bool], ...]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

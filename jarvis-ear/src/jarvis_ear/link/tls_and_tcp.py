@@ -22,7 +22,7 @@ from jarvis_ear.errors import ConfigError, RemoteProtocolError
 _EXPECTED: Final = "expected a file of PEM certificates"
 
 
-class Trust:
+class TrustStore:
     """Certificate authorities trusted for an ``https`` backend. Any thread may read it.
 
     Verification cannot be turned off.
@@ -120,7 +120,7 @@ class ThreadResolver(AbstractResolver):
 
 T = TypeVar("T")
 
-_LAST_BREATH_S = 0.5
+_JOIN_S = 0.5
 """Maximum seconds from the outcome to the end of the thread, which is a few instructions."""
 
 
@@ -149,7 +149,7 @@ class AbandonableTask(Generic[T]):
     def settle(self) -> None:
         """Join the thread if its work is done."""
         if self._outcome.done():
-            self._thread.join(_LAST_BREATH_S)
+            self._thread.join(_JOIN_S)
 
     def _run(self) -> None:
         try:
@@ -196,8 +196,8 @@ class Sockets:
     network returns. So every link ends with a reset.
     """
 
-    def __init__(self, trust: Trust | None = None) -> None:
-        self._trust = trust or Trust()
+    def __init__(self, trust_store: TrustStore | None = None) -> None:
+        self._trust_store = trust_store or TrustStore()
         self._opened: list[socket.socket] = []
 
     def session(self) -> aiohttp.ClientSession:
@@ -209,7 +209,7 @@ class Sockets:
                 socket_factory=self._open,
                 resolver=ThreadResolver(),
                 limit=1,
-                ssl=self._trust.context,
+                ssl=self._trust_store.context,
             ),
             ws_response_class=WebSocket,
             trace_configs=[trace],

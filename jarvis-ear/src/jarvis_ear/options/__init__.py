@@ -1,5 +1,1 @@
-"""Options: what a person configured, read from everywhere it can stand."""
-
-from jarvis_ear.options.load import Loaded, load
-
-__all__ = ["Loaded", "load"]
+"""Options and verbs: what the command lines of both programs share. Knows neither of them."""

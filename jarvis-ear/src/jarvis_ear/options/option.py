@@ -1,29 +1,42 @@
-"""Option: one value of the configuration, its names and limits, and what a change of it needs."""
+"""Option and schema: the values that a program is configured with, their names and ranges."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from jarvis_ear.config import Config
+from jarvis_ear.options.verbs import quoted
 
-SHOWN: Final = 60
-"""Characters of a value that a message repeats: enough to recognise it."""
+Tree = TypeVar("Tree", bound=BaseModel)
 
 _LARGE: Final = 64
-"""Bits of a number that is worth its digits; Python refuses to write the very large ones."""
-
+"""Bits of the largest number that a message repeats; Python refuses to write very large ones."""
 
 _TYPE_NOUNS: Final = {dict: "a table", list: "a list", type(None): "nothing"}
 
+_FILE_TYPES: Final[Mapping[type, tuple[type, ...]]] = {
+    bool: (bool,),
+    int: (int,),
+    float: (int, float),
+}
+"""The types of a file that fit a number or a switch, besides text. pydantic takes more."""
+
+_NOUNS: Final[Mapping[type, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    Path: "a path",
+    tuple: "a list, separated by commas",
+}
+
 
 def shown(value: object) -> str:
-    """Write ``value`` for people: one line, not too long, every odd character escaped."""
+    """Return ``value`` on one line, shortened, with unprintable characters escaped."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and value.bit_length() > _LARGE:
@@ -33,105 +46,37 @@ def shown(value: object) -> str:
     return _TYPE_NOUNS.get(type(value)) or quoted(str(value))
 
 
-def quoted(text: str) -> str:
-    """Write ``text`` in quotes, shortened, every odd character escaped."""
-    whole = json.dumps(text[:SHOWN], ensure_ascii=not text.isprintable())
-    return whole if len(text) <= SHOWN else f"{whole[:-1]}...{whole[-1]}"
+def expand_home(path: str) -> str:
+    """Replace a leading ``~`` by the home directory; raise ``UnfitError`` for an unknown user."""
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        raise UnfitError("a path whose ~ stands for the home of a known user") from None
 
 
-def plain(name: str) -> str:
-    """Write a name as it is where that is readable, else in quotes."""
-    return name if name and len(name) <= SHOWN and name.isprintable() else quoted(name)
-
-
-def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return "; did you mean ...?" for a misspelt name, or nothing if no name is like it.
-
-    The last part of a name counts most: who forgets a section, or names a wrong one, means it.
-    A ``prefix`` that all names begin with says nothing about their likeness.
-    """
-    meant = _meant(name.removeprefix(prefix), [other.removeprefix(prefix) for other in known])
-    return f"; did you mean {prefix}{meant}?" if meant else ""
-
-
-def _meant(name: str, names: list[str]) -> str:
-    """Return the name that is most like ``name``, or nothing."""
-    if name in names:
-        return name
-    ends = {_last_part(other): other for other in names}
-    if _last_part(name) in ends:
-        return ends[_last_part(name)]
-    if close := get_close_matches(name, names, n=1, cutoff=0.75):
-        return close[0]
-    if close := get_close_matches(_last_part(name), ends, n=1, cutoff=0.75):
-        return ends[close[0]]
-    return ""
-
-
-def _last_part(name: str) -> str:
-    return name.replace("__", ".").rpartition(".")[2].lower().replace("-", "_").strip("_")
-
-
-ENV_PREFIX: Final = "JARVIS_EAR_"
-"""Every name in the environment that begins so must be an option."""
-
-SHORT_FLAGS: Final[Mapping[str, str]] = {
-    "microphone.device": "--device",
-    "microphone.input": "--input",
-    "microphone.fast": "--fast",
-    "backend.url": "--backend-url",
-    "hearing.wake.model": "--wake-model",
-    "hearing.wake.threshold": "--threshold",
-    "speaker.output_dir": "--output-dir",
-    "log.transcripts": "--log-transcripts",
-    "log.format": "--log-format",
-    "console.port": "--port",
-    "with_backend": "--with-backend",
-}
-"""The everyday options, in the order in which the help shows them."""
-
-OWNER_VARIABLES: Final[Mapping[str, str]] = {
-    "backend.url": "BACKEND_URL",
-    "backend.password": "JARVIS_PASSWORD",
-    "backend.agent_id": "AGENT_ID",
-}
-"""The names in the environment that the owner's other programs use too."""
-
-_FILE_TYPES: Final[Mapping[type, tuple[type, ...]]] = {
-    bool: (bool,),
-    int: (int,),
-    float: (int, float),
-}
-"""What a file, which has types, may give for what; text for everything else."""
-
-_ALSO: Final[Mapping[str, type]] = {
-    "microphone.channel": int,
-    "microphone.mute_between": list,
-    "bus.publish": list,
-}
-"""What else a file may give for an option that is text on the command line."""
-
-TEXT_PATHS: Final = ("microphone.input", "microphone.fallback")
-"""Options that are text and name a file all the same."""
-
-NO_HOME: Final = "expected a path: nobody knows the home that its ~ stands for"
-"""What is wrong with ``~name/file`` where there is no such user."""
-
-_NOUNS: Final[Mapping[type, str]] = {int: "a whole number", float: "a number", Path: "a path"}
+CONFIG: Final = "config"
+"""Key of the option that names the configuration file; it is not in the tree."""
 
 
 class UnfitError(ValueError):
-    """A value is not one that the option takes. The text says what it takes."""
+    """A value does not fit its option. The text says what is expected."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Option:
-    """One option. A value: anybody may hold it."""
+    """One option of a schema. Immutable."""
 
     key: str
     """Its place in the tree and in the file: ``hearing.wake.threshold``."""
     section: type[BaseModel]
     """The section that declares it."""
+    field: FieldInfo
+    variable: str
+    """Its name in the environment."""
+    flags: tuple[str, ...]
+    """Its names on the command line, the short one first; a secret has none."""
+    names_file: bool
+    """Whether its value is a path, or text that may be one."""
 
     @property
     def name(self) -> str:
@@ -140,213 +85,194 @@ class Option:
 
     @property
     def table(self) -> str:
-        """The table of the file that it stands in; empty for the top."""
+        """The table of the file that it belongs to; empty at the top level."""
         return self.key.rpartition(".")[0]
 
     @property
-    def variable(self) -> str:
-        """Its name in the environment."""
-        return ENV_PREFIX + self.key.upper().replace(".", "__")
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """Its names on the command line, the short one first; a secret has none."""
-        if self.kind is SecretStr:
-            return ()
-        long = "--" + self.key.replace("_", "-")
-        short = SHORT_FLAGS.get(self.key, long)
-        return (short,) if short == long else (short, long)
-
-    @property
     def kind(self) -> type:
-        """The type of its values: bool, int, float, str, Path or SecretStr."""
-        annotation = self._field.annotation
-        if get_origin(annotation) is Literal:
-            return str
-        return next((kind for kind in get_args(annotation) if kind is Path), annotation)
+        """The type of its values: bool, int, float, str, Path, SecretStr or tuple."""
+        return _kind(self.field)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """All values it takes, if they are few."""
-        annotation = self._field.annotation
+        """All values that it takes, if it is an enumeration."""
+        annotation = self.field.annotation
         return get_args(annotation) if get_origin(annotation) is Literal else ()
 
     @property
-    def default(self) -> object:
-        """Its value when nobody says anything."""
-        return self._field.default
+    def default(self) -> Any:  # noqa: ANN401 - of any kind
+        """Its value if it is not configured."""
+        return self.field.default
 
     @property
     def meaning(self) -> str:
-        """What it is for, as the tree says it."""
-        return self._field.description or ""
-
-    @property
-    def is_optional(self) -> bool:
-        """Whether nothing is a value too, written as an empty text."""
-        return type(None) in get_args(self._field.annotation)
+        """Its description in the tree, on one line."""
+        return " ".join((self.field.description or "").split())
 
     @property
     def expected(self) -> str:
-        """What it takes, as the end of a sentence."""
-        if self.kind is bool:
-            return "true or false"
+        """What it takes, for the end of a sentence."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        if "min_length" in self._limits and "max_length" in self._limits:
-            return "{min_length} to {max_length} characters".format(**self._limits)
-        if "min_length" in self._limits:
-            return "at least one character"
-        return " ".join((_NOUNS.get(self.kind, "text"), *self._range_words()))
+        names = ("ge", "le", "gt", "lt", "min_length", "max_length")
+        rules = self.field.metadata
+        limits = {n: getattr(rule, n) for rule in rules for n in names if hasattr(rule, n)}
+        noun = _NOUNS.get(self.kind, "text")
+        match limits:
+            case {"min_length": least, "max_length": int(most)}:
+                noun = f"{least} to {most} characters"
+            case {"min_length": 1}:
+                noun = "at least one character"
+            case {"min_length": least}:
+                noun = f"at least {least} characters"
+            case {"ge": least, "le": most}:
+                noun += f" from {least} to {most}"
+            case {"gt": least, "lt": most}:
+                noun += f" above {least} and below {most}"
+        return noun
 
     def parse(self, given: object) -> object:
-        """Turn text, or what a file gives, into a value; raises ``UnfitError``."""
-        if given == "" and self.is_optional:
-            return None
-        if not isinstance(given, (*_FILE_TYPES.get(self.kind, ()), _ALSO.get(self.key, str), str)):
+        """Convert text, or a value of a TOML file; raise ``UnfitError``."""
+        if isinstance(given, str):
+            if not given and self.kind is Path and self.key != CONFIG:
+                return None
+            if self.kind is tuple:
+                given = _items(given)
+            elif self.names_file:
+                given = expand_home(given)
+        elif type(given) not in _FILE_TYPES.get(self.kind, (type(given),)):
             raise UnfitError(self.expected)
-        if isinstance(given, bool) and self.kind is not bool:
-            raise UnfitError(self.expected)
-        if isinstance(given, str) and (self.kind is Path or self.key in TEXT_PATHS):
-            given = _at_home(given)
+        values: Any = Annotated[self.field.annotation, self.key, *self.field.metadata]
         try:
-            section = self.section.model_validate({self.name: given})
+            return TypeAdapter(values).validate_python(given)
         except ValidationError as error:
-            raise UnfitError(self._explained(error)) from None
-        value: object = getattr(section, self.name)
-        return value
+            first = error.errors(include_input=False, include_url=False)[0]
+            own = first["type"] == "value_error"  # a validator of the tree says it better
+            raise UnfitError(str(first["ctx"]["error"]) if own else self.expected) from None
 
     def shown(self, given: object) -> str:
-        """Write a value for people, on one line, and no secret at all."""
-        return "a value that is not shown" if self._must_hide(given) else shown(given)
-
-    def _must_hide(self, given: object) -> bool:
-        return self.kind is SecretStr or (self.name == "url" and "@" in str(given))
-
-    def _explained(self, error: ValidationError) -> str:
-        """Return the words of a validator of the tree, where one has spoken, else our own."""
-        (first, *_) = error.errors(include_input=False, include_url=False)
-        return str(first["ctx"]["error"]) if first["type"] == "value_error" else self.expected
-
-    def _range_words(self) -> Iterator[str]:
-        limits = self._limits
-        if "ge" in limits:
-            yield f"from {limits['ge']} to {limits['le']}"
-        if "gt" in limits:
-            yield f"above {limits['gt']} and below {limits['lt']}"
-
-    @property
-    def _limits(self) -> dict[str, Any]:
-        names = ("ge", "le", "gt", "lt", "min_length", "max_length")
-        rules = self._field.metadata
-        return {
-            name: getattr(rule, name) for rule in rules for name in names if hasattr(rule, name)
-        }
-
-    @property
-    def _field(self) -> Any:  # noqa: ANN401 - pydantic's, and we read five attributes of it
-        return self.section.model_fields[self.name]
+        """Return ``given`` on one line, without any secret in it."""
+        may_have_password = isinstance(given, str) and "@" in given
+        hides = self.kind is SecretStr or may_have_password
+        return "a value that is not shown" if hides else shown(given)
 
 
-def _at_home(path: str) -> str:
-    """Put the home of a user in the place of ``~`` or ``~name`` at the beginning of a path."""
-    if not path.startswith("~"):
-        return path
+def _kind(field: FieldInfo) -> type:
+    annotation: Any = field.annotation
+    if get_origin(annotation) in (Literal, tuple):
+        return str if get_origin(annotation) is Literal else tuple
+    kinds = (kind for kind in get_args(annotation) if kind is not type(None))
+    kind: type = next(kinds, annotation)
+    return kind
+
+
+def _items(text: str) -> object:
+    """Split a list: a JSON array, or items with commas between them."""
+    if not text.startswith("["):
+        return [item for item in text.split(",") if item]
     try:
-        return str(Path(path).expanduser())
-    except RuntimeError:
-        raise UnfitError(NO_HOME.removeprefix("expected ")) from None
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _leaves(section: type[BaseModel], path: str = "") -> Iterator[Option]:
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _leaves(kind, f"{path}{name}.")
-        else:
-            yield Option(f"{path}{name}", section)
+@dataclass(frozen=True, kw_only=True)
+class Schema(Generic[Tree]):
+    """The options of a program, and the names under which its sources know them. Immutable."""
+
+    tree: type[Tree]
+    """All options: a frozen model of models."""
+    env_prefix: str
+    """Every variable of the environment with this prefix must be an option."""
+    error: type[Exception]
+    """Raised for mistakes, with one line for each."""
+    introduction: str
+    """The beginning of the reference page."""
+    short_flags: Mapping[str, str]
+    """Flags of the everyday options, in the order of the help."""
+    file: Path | None = None
+    """The default configuration file; None: the program reads no file."""
+    shared_variables: Mapping[str, str]
+    """Variables without the prefix, by option; they are weaker than those with it."""
+    empty_is_unset: bool = True
+    """Whether an empty shared variable counts as not set."""
+    credentials: Mapping[str, str]
+    """The option that a credential of the service manager holds, by the credential's name."""
+    secret_files: Mapping[str, str]
+    """The option that names a file with a secret, by the secret."""
+    file_names: tuple[str, ...] = ()
+    """Options that are text and may be a path."""
+    placeholders: Mapping[str, str]
+    """What stands for the value in the help, where the option's name is not clear."""
+    mistakes: Callable[[Tree], Iterable[str]] = lambda _config: ()
+    """Returns a line for each mistake between options; each option by itself is valid."""
+    needs_restart: Callable[[str], bool] = lambda _key: True
+    """Whether a running program can use a new value of an option only after a restart."""
+
+    @cached_property
+    def options(self) -> tuple[Option, ...]:
+        """All options, in the order of the tree."""
+        return tuple(self._leaves(self.tree, ""))
+
+    @property
+    def config_option(self) -> tuple[Option, ...]:
+        """The option of the command line that names the file, if the program reads one."""
+        about = f"Read this file instead of {self.file}."
+        field = FieldInfo(annotation=Path, description=about)
+        option = Option(CONFIG, self.tree, field, "", (f"--{CONFIG}",), names_file=True)
+        return (option,) if self.file else ()
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Option]:
+        """All options by key."""
+        return {option.key: option for option in self.options}
+
+    @cached_property
+    def by_flag(self) -> Mapping[str, Option]:
+        """All options by flag, and the flag that names the file."""
+        options = [*self.options, *self.config_option]
+        return {flag: option for option in options for flag in option.flags}
+
+    @cached_property
+    def by_variable(self) -> Mapping[str, Option]:
+        """All options by environment variable."""
+        return {option.variable: option for option in self.options}
+
+    @cached_property
+    def tables(self) -> frozenset[str]:
+        """All tables of the file: ``hearing`` and ``hearing.wake``."""
+        return frozenset(
+            option.key[:at]
+            for option in self.options
+            for at, c in enumerate(option.key)
+            if c == "."
+        )
+
+    @cached_property
+    def secrets(self) -> tuple[Option, ...]:
+        """All secret options."""
+        return tuple(option for option in self.options if option.kind is SecretStr)
+
+    def _leaves(self, section: type[BaseModel], path: str) -> Iterator[Option]:
+        for name, field in section.model_fields.items():
+            kind, key = field.annotation, f"{path}{name}"
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from self._leaves(kind, f"{key}.")
+                continue
+            long = "--" + key.replace("_", "-")
+            flags = dict.fromkeys((self.short_flags.get(key, long), long))
+            yield Option(
+                key,
+                section,
+                field,
+                self.env_prefix + key.upper().replace(".", "__"),
+                () if _kind(field) is SecretStr else tuple(flags),
+                _kind(field) is Path or key in self.file_names,
+            )
 
 
-OPTIONS: Final = tuple(_leaves(Config))
-"""Every option there is, in the order of the tree."""
-
-BY_KEY: Final[Mapping[str, Option]] = {option.key: option for option in OPTIONS}
-
-BY_FLAG: Final[Mapping[str, Option]] = {flag: option for option in OPTIONS for flag in option.flags}
-
-BY_VARIABLE: Final[Mapping[str, Option]] = {option.variable: option for option in OPTIONS}
-
-TABLES: Final = frozenset(
-    option.key[:dot] for option in OPTIONS for dot, mark in enumerate(option.key) if mark == "."
-)
-"""Every table of the file: what stands before a dot of some option's key."""
-
-
-class Taker(StrEnum):
-    """Which part of a running ear goes on with a new value."""
-
-    EAR = "ear"
-    MICROPHONE = "microphone"
-    SPEAKER = "speaker"
-    BACKEND = "backend"
-    MUTE = "mute"
-    BUS = "bus"
-    CONSOLE = "console"
-    LOG = "log"
-    NOBODY = "nobody"
-    """It is used once, at the start: a new value needs a restart."""
-
-
-TAKERS: Final[Mapping[str, Taker]] = {
-    "hearing": Taker.EAR,
-    "microphone.device": Taker.MICROPHONE,
-    "microphone.channel": Taker.MICROPHONE,
-    "microphone.latency_ms": Taker.MICROPHONE,
-    "microphone.stall_ms": Taker.MICROPHONE,
-    "microphone.first_block_ms": Taker.MICROPHONE,
-    "microphone.mute_between": Taker.MUTE,
-    "speaker": Taker.SPEAKER,
-    "backend": Taker.BACKEND,
-    "bus": Taker.BUS,
-    "console.transcripts": Taker.CONSOLE,
-    "log.level": Taker.LOG,
-    "log.transcripts": Taker.LOG,
-}
-"""For an option or a table with all that is in it; what is not named needs a restart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An option with another value than before. It names no value: one may be a secret."""
-
-    key: str
-    """The name of the option."""
-    taker: Taker
-    """Who goes on with the new value."""
-
-
-def taker_of(key: str) -> Taker:
-    """Return who takes a new value of this option while the ear runs."""
-    parts = key.split(".")
-    names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
-    return next((TAKERS[name] for name in names if name in TAKERS), Taker.NOBODY)
-
-
-def changes(old: Config, new: Config) -> tuple[Change, ...]:
-    """List what is different, in the order of the tree."""
-    return tuple(
-        Change(option.key, taker_of(option.key))
-        for option in OPTIONS
-        if _value(old, option.key) != _value(new, option.key)
-    )
-
-
-def names(listed: Iterable[Change]) -> str:
-    """Write them for people."""
-    return ", ".join(change.key for change in listed)
-
-
-def _value(config: Config, key: str) -> object:
+def value_of(config: BaseModel, key: str) -> object:
+    """Return the value of an option in a tree."""
     value: object = config
     for name in key.split("."):
         value = getattr(value, name)

@@ -1,326 +1,260 @@
-"""Option sources: file, environment, credentials and command line."""
+"""Option sources: command line, environment, credentials, configuration file and secret files."""
 
 import os
+import re
+import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import SecretStr
 
-from jarvis_ear.options.option import (
-    BY_FLAG,
-    BY_KEY,
-    BY_VARIABLE,
-    ENV_PREFIX,
-    NO_HOME,
-    OWNER_VARIABLES,
-    TABLES,
-    Option,
-    UnfitError,
-    plain,
-    quoted,
-    shown,
-    suggestion,
-)
-from jarvis_ear.options.secrets import SecretFileError, read_regular, read_secret, require_private
+from jarvis_ear.options.option import Option, Schema, UnfitError, shown
+from jarvis_ear.options.verbs import plain, quoted, suggestion
+from jarvis_ear.paths import read_regular
+
+MAX_FILE_BYTES: Final = 1024 * 1024
+"""Far more than all options with long comments: another file was named by mistake."""
+
+MAX_SECRET_BYTES: Final = 4096
+"""Longer than any password: another file was named by mistake."""
+
+
+class SecretFileError(Exception):
+    """A secret file exists, but its content must not or cannot be used. The text says why."""
 
 
 @dataclass(slots=True)
 class Layer:
     """The valid values of one source, and its mistakes. Filled by one reader, then only read."""
 
+    schema: Schema[Any]
     source: str
-    """What its problems begin with: where a person has to look."""
+    """The place to look at; each problem begins with it."""
     values: dict[str, object] = field(default_factory=dict)
     """Values by the key of their option."""
     origins: dict[str, str] = field(default_factory=dict)
-    """For each value, where exactly it stands."""
+    """For each value, the exact place where it is given."""
     problems: list[str] = field(default_factory=list)
     """One line for each mistake."""
+    given: set[str] = field(default_factory=set)
+    """Keys of the options that are given, with valid or invalid values."""
 
     def take(self, option: Option, given: object, name: str) -> None:
-        """Note what was given for ``option`` under ``name``, or that it is no value for it."""
+        """Add the value given as ``name``, or a mistake. The items of a list accumulate."""
+        self.given.add(option.key)
         try:
-            self.values[option.key] = option.parse(given)
+            value = option.parse(given)
         except UnfitError as unfit:
             self.refuse(name, f"given {option.shown(given)}, expected {unfit}")
-        else:
-            self.origins[option.key] = f"{self.source}: {name}"
+            return
+        former = self.values.get(option.key)
+        self.values[option.key] = (
+            former + value if isinstance(former, tuple) and isinstance(value, tuple) else value
+        )
+        self.origins[option.key] = f"{self.source}: {name}"
 
     def refuse(self, name: str, why: str) -> None:
-        """Note a mistake."""
+        """Add a mistake."""
         self.problems.append(f"{self.source}: {name}: {why}")
 
-    def nested(self) -> dict[str, Any]:
-        """Return the values in the shape of the tree."""
-        tree: dict[str, Any] = {}
-        for key, value in self.values.items():
-            *path, name = key.split(".")
-            branch = tree
-            for part in path:
-                branch = branch.setdefault(part, {})
-            branch[name] = value
-        return tree
+    def read_secret_files(self) -> None:
+        """Replace each ``password_file`` by its content, which ranks like the file's name."""
+        for secret, file_option in self.schema.secret_files.items():
+            path = self.values.get(file_option)
+            if not isinstance(path, Path):
+                continue
+            if secret in self.values:
+                self.refuse(file_option, f"given together with {secret}, expected one of the two")
+                continue
+            try:
+                self.values[secret] = self.schema.by_key[secret].parse(read_private_secret(path))
+            except OSError as error:
+                self.refuse(file_option, f"{path} cannot be read: {error.strerror}")
+            except SecretFileError as error:
+                self.refuse(file_option, f"{path} is refused: {error}")
+            except UnfitError as unfit:
+                self.refuse(file_option, f"{path} is refused: expected {unfit}")
+            else:
+                self.origins[secret] = f"file {path}, named by {self.origins[file_option]}"
 
 
-MAX_BYTES: Final = 1024 * 1024
-"""Far more than all options with a book of comments: another file was named by mistake."""
+def read_command_line(schema: Schema[Any], words: Sequence[str]) -> Layer:
+    """Read the options, among them ``--config``, which names the file."""
+    layer = Layer(schema, "command line")
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
+        if not word.startswith("-"):
+            layer.refuse(quoted(word), "expected an option, which begins with --")
+            continue
+        flag, equals, text = word.partition("=")
+        flag = flag.replace("_", "-")
+        option, switch = _find(schema, flag, has_value=bool(equals))
+        value = text if equals else switch
+        if value is None and rest and not rest[0].startswith("--"):
+            value = rest.popleft()  # also behind an unknown option: it may be a secret
+        if option is None:
+            _refuse_unknown(layer, flag)
+        elif option.key in layer.given and option.kind is not tuple:
+            layer.refuse(flag, "given twice, expected once")
+        elif value is None:
+            layer.refuse(flag, f"without a value, expected {option.expected}")
+        else:
+            layer.take(option, value, flag)
+    return layer
 
 
-def read_file(path: Path, *, required: bool) -> Layer:
-    """Read the file; one that is not ``required`` may also not be there."""
-    layer = Layer(str(path))
+def _find(schema: Schema[Any], flag: str, *, has_value: bool) -> tuple[Option | None, str | None]:
+    """Find an option, and the value of a flag that is a switch."""
+    if option := schema.by_flag.get(flag):
+        return option, "true" if option.kind is bool else None
+    option = schema.by_flag.get("--" + flag.removeprefix("--no-"))
+    if flag.startswith("--no-") and option and option.kind is bool and not has_value:
+        return option, "false"
+    return None, None
+
+
+def _refuse_unknown(layer: Layer, flag: str) -> None:
+    schema = layer.schema
+    named = [one for one in schema.secrets if re.search(rf"[-.]{_dashed(one.name)}$", flag)]
+    if not named:
+        hint = suggestion(flag.lower(), schema.by_flag)
+        layer.refuse(plain(flag), f"there is no such option{hint}")
+        return
+    secret = next((one for one in named if flag == f"--{_dashed(one.key)}"), named[0])
+    variable = schema.shared_variables.get(secret.key, secret.variable)
+    places = [f"in the environment ({variable})"]
+    places += [
+        f"as the credential {n}" for n, key in schema.credentials.items() if key == secret.key
+    ]
+    if file_option := schema.secret_files.get(secret.key):
+        places.append(f"in a file (--{_dashed(file_option)})")
+    layer.refuse(
+        flag,
+        "a secret is never an argument, because every user can read it with ps: expected "
+        + ", or ".join(places),
+    )
+
+
+def _dashed(key: str) -> str:
+    return key.replace("_", "-")
+
+
+def read_environment(schema: Schema[Any], environ: Mapping[str, str]) -> Layer:
+    """Read the variables with the prefix of the program; an unknown one is a mistake."""
+    layer = Layer(schema, "environment")
+    for name, text in environ.items():
+        if option := schema.by_variable.get(name):
+            layer.take(option, text, name)
+        elif name.upper().startswith(schema.env_prefix):
+            hint = suggestion(name, schema.by_variable, schema.env_prefix)
+            layer.refuse(plain(name), f"there is no such option{hint}")
+    return layer
+
+
+def read_shared_variables(schema: Schema[Any], environ: Mapping[str, str]) -> Layer:
+    """Read the variables that other programs use too."""
+    layer = Layer(schema, "environment")
+    for key, name in schema.shared_variables.items():
+        text = environ.get(name)
+        if text or (text is not None and not schema.empty_is_unset):
+            layer.take(schema.by_key[key], text, name)
+    return layer
+
+
+def read_credentials(schema: Schema[Any], environ: Mapping[str, str]) -> Layer:
+    """Read the credentials of the service manager, which keeps other users from reading them."""
+    layer = Layer(schema, "credential")
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    for name, key in schema.credentials.items() if folder else ():
+        try:
+            layer.take(schema.by_key[key], read_secret(Path(folder or "", name)), name)
+        except FileNotFoundError:
+            continue
+        except (OSError, SecretFileError) as error:
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
+            layer.refuse(name, f"cannot be used: {reason}")
+    return layer
+
+
+def read_file(schema: Schema[Any], path: Path, *, required: bool) -> Layer:
+    """Read a TOML file; a file that is not ``required`` may be missing."""
+    layer = Layer(schema, str(path))
     try:
-        table, found = _parse(path)
+        data, status = read_regular(path, MAX_FILE_BYTES, follow=True)
+        table = tomllib.loads(data.decode("utf-8-sig"))  # some editors write a byte order mark
     except FileNotFoundError:
         if required:
             layer.problems.append(f"{path}: there is no such file")
     except OSError as error:
         layer.problems.append(f"{path}: cannot be read: {error.strerror}")
-    except ValueError as error:  # no TOML, no UTF-8, or a number too long to be one
-        layer.problems.append(f"{path}: is no valid TOML: {_one_line(error)}")
+    except UnicodeDecodeError as error:
+        layer.problems.append(f"{path}: is not valid TOML: byte {error.start + 1} is not UTF-8")
+    except ValueError as error:  # no TOML, or a number too long for Python
+        reason = plain(str(error).partition(";")[0])
+        layer.problems.append(f"{path}: is not valid TOML: {reason}")
     except RecursionError:
-        layer.problems.append(f"{path}: is no valid TOML: nested too deeply")
+        layer.problems.append(f"{path}: is not valid TOML: nested too deeply")
     else:
         _take_table(layer, table, "")
-        _guard_secrets(layer, found)
+        _require_private_secrets(layer, status)
     return layer
 
 
-def _parse(path: Path) -> tuple[dict[str, object], os.stat_result]:
-    data, found = read_regular(path, MAX_BYTES)
-    text = data.decode("utf-8-sig")  # some editors write a byte order mark
-    return tomllib.loads(text), found
-
-
-def _take_table(layer: Layer, table: dict[str, object], path: str) -> None:
+def _take_table(layer: Layer, table: Mapping[str, object], path: str) -> None:
+    schema = layer.schema
     for name, value in table.items():
         key = f"{path}{name}"
-        if key in BY_KEY:
-            layer.take(BY_KEY[key], value, key)
-        elif key not in TABLES:
-            layer.refuse(plain(key), f"there is no such option{suggestion(key, _names(value))}")
+        if key in schema.by_key:
+            layer.take(schema.by_key[key], value, key)
+        elif key not in schema.tables:
+            known = schema.tables if isinstance(value, dict) else schema.by_key
+            layer.refuse(plain(key), f"there is no such option{suggestion(key, known)}")
         elif isinstance(value, dict):
             _take_table(layer, value, f"{key}.")
         else:
             layer.refuse(key, f"given {shown(value)}, expected a table: [{key}]")
 
 
-def _names(value: object) -> Iterable[str]:
-    return TABLES if isinstance(value, dict) else BY_KEY
-
-
-def _guard_secrets(layer: Layer, found: os.stat_result) -> None:
-    """Refuse a file that holds a password and that others may read."""
-    for key in [key for key in layer.values if BY_KEY[key].kind is SecretStr]:
+def _require_private_secrets(layer: Layer, status: os.stat_result) -> None:
+    """Refuse a file that holds a secret and that other users may access."""
+    for key in [key for key in layer.values if layer.schema.by_key[key].kind is SecretStr]:
         try:
-            require_private(found)
+            require_private(status)
         except SecretFileError as error:
             layer.refuse(key, f"the file holds a secret, and {error}; or use {key}_file")
 
 
-def _one_line(error: ValueError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start + 1} is no UTF-8"
-    return plain(str(error).partition(";")[0])
+def read_secret(path: Path) -> str:
+    """Return the text of ``path`` without its line end. Raises ``OSError``, ``SecretFileError``."""
+    return _text(read_regular(path, MAX_SECRET_BYTES, follow=True)[0])
 
 
-ENVIRONMENT: Final = "environment"
-
-CREDENTIAL: Final = "jarvis-password"
-"""The credential of the service manager that holds the password."""
-
-TOKEN_CREDENTIAL: Final = "jarvis-backend-token"  # noqa: S105 - the name of the credential
-"""The credential that holds the token for a backend without our login."""
-
-BUS_CREDENTIAL: Final = "jarvis-bus-key"
-"""The credential that holds the key of the event bus."""
-
-_CREDENTIALS: Final[Mapping[str, str]] = {
-    CREDENTIAL: "backend.password",
-    TOKEN_CREDENTIAL: "backend.token",
-    BUS_CREDENTIAL: "bus.key",
-}
+def read_private_secret(path: Path) -> str:
+    """Like ``read_secret``, but refuse a file that users other than us and root may access."""
+    data, status = read_regular(path, MAX_SECRET_BYTES, follow=True)
+    require_private(status)
+    return _text(data)
 
 
-def read_environment(environ: Mapping[str, str]) -> Layer:
-    """Read our own names. One that begins like ours and is none is a mistake."""
-    layer = Layer(ENVIRONMENT)
-    for name, text in environ.items():
-        if name in BY_VARIABLE:
-            layer.take(BY_VARIABLE[name], text, name)
-        elif name.startswith(ENV_PREFIX):
-            layer.refuse(
-                plain(name), f"there is no such option{suggestion(name, BY_VARIABLE, ENV_PREFIX)}"
-            )
-    return layer
+def require_private(status: os.stat_result) -> None:
+    """Raise ``SecretFileError`` unless only we and root can access the file."""
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SecretFileError(f"others may read it (mode {mode:04o}), expected 0600: use chmod 600")
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise SecretFileError(f"it belongs to user {status.st_uid}, expected us or root: use chown")
 
 
-def read_owners(environ: Mapping[str, str]) -> Layer:
-    """Read the names that the owner's other programs use too; there, empty means not set."""
-    layer = Layer(ENVIRONMENT)
-    for key, name in OWNER_VARIABLES.items():
-        if text := environ.get(name):
-            layer.take(BY_KEY[key], text, name)
-    return layer
-
-
-def read_credential(environ: Mapping[str, str]) -> Layer:
-    """Read what the service manager keeps for us. It sees to it that nobody else can."""
-    layer = Layer("credential")
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        return layer
-    for name, key in _CREDENTIALS.items():
-        _take_credential(layer, Path(folder, name), key)
-    return layer
-
-
-def _take_credential(layer: Layer, path: Path, key: str) -> None:
+def _text(data: bytes) -> str:
     try:
-        layer.take(BY_KEY[key], read_secret(path), path.name)
-    except FileNotFoundError:
-        return  # other credentials than this one
-    except (OSError, SecretFileError) as error:
-        layer.refuse(path.name, f"cannot be used: {_said(error)}")
-
-
-def _said(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-COMMAND_LINE: Final = "command line"
-
-CONFIG_FLAG: Final = "--config"
-"""Names the file of options; the one flag that is no option itself."""
-
-_NO: Final = "--no-"
-"""Before the name of a switch, it turns it off."""
-
-_TWICE: Final = "given twice, expected once: nobody could tell which one counts"
-
-_ELSEWHERE: Final = (
-    "a password is never an argument, everybody could read it with ps: expected in the environment "
-    "(JARVIS_PASSWORD), as the credential jarvis-password, or in a file (--backend.password-file)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One ``--flag`` with what belongs to it."""
-
-    flag: str
-    """Its name, with dashes only, or a stray word as it is."""
-    attached: str | None
-    """What stood after the equals sign, if there was one."""
-    following: str | None
-    """The next word, if it is no flag itself."""
-
-
-def read_command_line(arguments: Sequence[str]) -> tuple[Layer, Path | None]:
-    """Read everything, and return it with the file that ``--config`` names."""
-    layer, file = Layer(COMMAND_LINE), None
-    words = _Words(arguments)
-    given: set[str] = set()
-    for argument in words:
-        option, value = _find(argument)
-        if _is_repeated(given, argument, option):
-            words.skip(argument)
-            layer.refuse(argument.flag, _TWICE)
-        elif argument.flag == CONFIG_FLAG:
-            file = _path(layer, words, argument)
-        elif _is_password(argument.flag):
-            words.skip(argument)
-            layer.refuse(argument.flag, _ELSEWHERE)
-        elif option is None:
-            words.skip(argument)
-            _refuse(layer, argument)
-        elif option.kind is bool:
-            layer.take(option, value, argument.flag)
-        elif (text := words.value(argument)) is None:
-            layer.refuse(argument.flag, f"without a value, expected {option.expected}")
-        else:
-            layer.take(option, text, argument.flag)
-    return layer, file
-
-
-class _Words:
-    """Walks over the words of the command line, from flag to flag."""
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self._words = words
-        self._next = 0
-
-    def __iter__(self) -> Iterator[Argument]:
-        while self._next < len(self._words):
-            word, self._next = self._words[self._next], self._next + 1
-            yield self._argument(word)
-
-    def value(self, argument: Argument) -> str | None:
-        """Return what was given to ``argument``, and go on behind it."""
-        if argument.attached is not None:
-            return argument.attached
-        self.skip(argument)
-        return argument.following
-
-    def skip(self, argument: Argument) -> None:
-        """Go on behind what probably belongs to ``argument``: it may be a secret."""
-        if argument.flag.startswith("-") and argument.attached is None and argument.following:
-            self._next += 1
-
-    def _argument(self, word: str) -> Argument:
-        if not word.startswith("-"):
-            return Argument(word, None, None)
-        flag, equals, attached = word.partition("=")
-        following = self._words[self._next] if self._next < len(self._words) else "--"
-        return Argument(
-            flag.replace("_", "-"),
-            attached if equals else None,
-            None if following.startswith("--") else following,
-        )
-
-
-def _find(argument: Argument) -> tuple[Option | None, str]:
-    """Find the option, and the value that it has as a switch."""
-    option = BY_FLAG.get(argument.flag)
-    if option is not None:
-        return option, "true" if argument.attached is None else argument.attached
-    negated = BY_FLAG.get("--" + argument.flag.removeprefix(_NO))
-    is_switch = negated is not None and negated.kind is bool and argument.attached is None
-    return (negated if argument.flag.startswith(_NO) and is_switch else None), "false"
-
-
-def _is_repeated(given: set[str], argument: Argument, option: Option | None) -> bool:
-    """Say whether the option was given before, under any of its names, and note that it is now."""
-    if option is None and argument.flag != CONFIG_FLAG:
-        return False  # it is refused anyway
-    name = CONFIG_FLAG if option is None else option.key
-    is_repeated = name in given
-    given.add(name)
-    return is_repeated
-
-
-def _path(layer: Layer, words: _Words, argument: Argument) -> Path | None:
-    text = words.value(argument)
+        text = data.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise SecretFileError("it is not text (UTF-8)") from None
     if not text:
-        layer.refuse(argument.flag, "without a value, expected the path of a file")
-        return None
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        layer.refuse(argument.flag, f"given {quoted(text)}, {NO_HOME}")
-        return None
-
-
-def _is_password(flag: str) -> bool:
-    return flag.endswith("password")
-
-
-def _refuse(layer: Layer, argument: Argument) -> None:
-    if argument.flag.startswith("-"):
-        known = suggestion(argument.flag.lower(), [*BY_FLAG, CONFIG_FLAG])
-        layer.refuse(plain(argument.flag), f"there is no such option{known}")
-    else:
-        layer.refuse(quoted(argument.flag), "expected an option, which begins with --")
+        raise SecretFileError("it is empty, expected a password")
+    return text

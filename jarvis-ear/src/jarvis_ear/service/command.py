@@ -5,6 +5,7 @@ import os
 import secrets
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,7 +20,8 @@ from jarvis_ear.errors import (
     RemoteProtocolError,
     ServiceError,
 )
-from jarvis_ear.options import load
+from jarvis_ear.options.verbs import UsageError
+from jarvis_ear.schema import load
 from jarvis_ear.service import credentials, plan
 from jarvis_ear.service.executor import Executor
 from jarvis_ear.service.probe import (
@@ -36,7 +38,6 @@ from jarvis_ear.service.probe import (
 from jarvis_ear.service.release import running_release
 from jarvis_ear.service.status import PROPERTIES, Findings, screen
 from jarvis_ear.service.steps import Step
-from jarvis_ear.verbs import Parser, parser
 
 NOT_HEARING: Final = 1
 """Exit status of `service status`: the ear does not hear."""
@@ -53,41 +54,40 @@ REFERENCE_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
 """Where the reference backend listens as a service."""
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Carry out the arguments of ``service_parser``, and return the exit status."""
-    if arguments.verb == "status":
+def main(verb: str, given: Mapping[str, object]) -> int:
+    """Carry out a verb with its options, and return the exit status."""
+    if verb == "status":
         return _status()
+    arguments = argparse.Namespace(
+        verb=verb,
+        dry_run=False,
+        destdir=_destdir() if verb in ("install", "uninstall") else Path("/"),
+        with_backend=False,
+        new_password=verb == "password",
+        password_file=None,
+        purge=False,
+    )
+    vars(arguments).update(given)
     named = {name: getattr(arguments, name, None) for name in ("home", "library", "programs")}
     layout = Layout(
         root=arguments.destdir.absolute(),
         **{name: path for name, path in named.items() if path is not None},
     )
     if os.geteuid() and not arguments.dry_run and not layout.is_staged:
-        again = ("sudo", str(Path(sys.argv[0]).absolute()), "service", arguments.verb)
+        again = ("sudo", str(Path(sys.argv[0]).absolute()), "service", verb)
         raise NotPermitted(f"only root may do this: {shlex.join(again)}")
-    if arguments.verb == "password":
+    if verb == "password":
         return _store_password(arguments)
-    if arguments.verb == "install":
+    if verb == "install":
         return _install(arguments, layout)
     return _uninstall(arguments, layout)
 
 
-def service_parser(verb: str) -> Parser:
-    """Make the parser of one verb below `service`, with its defaults."""
-    made = parser(("service", verb))
-    made.set_defaults(
-        verb=verb,
-        dry_run=False,
-        destdir=Path("/"),
-        with_backend=False,
-        new_password=verb == "password",
-    )
-    if verb in ("install", "uninstall"):
-        made.set_defaults(destdir=os.environ.get("DESTDIR") or "/")
-    if verb == "install":
-        for name in ("home", "library", "programs"):  # for makers of packages
-            made.add_path(f"--{name}", "DIR", argparse.SUPPRESS)
-    return made
+def _destdir() -> Path:
+    try:
+        return Path(os.environ.get("DESTDIR") or "/").expanduser()
+    except RuntimeError:
+        raise UsageError("DESTDIR: its ~ stands for the home of an unknown user") from None
 
 
 def _install(arguments: argparse.Namespace, layout: Layout) -> int:

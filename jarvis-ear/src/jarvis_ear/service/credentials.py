@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.options.secrets import SecretFileError, read_private_secret
+from jarvis_ear.options.sources import SecretFileError, read_private_secret
 
 ENCRYPT: Final = "systemd-creds"
 

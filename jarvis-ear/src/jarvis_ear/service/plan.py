@@ -134,6 +134,8 @@ def _files(layout: Layout, release: Release, services: tuple[str, ...]) -> Itera
     for service in services:
         unit = units[f"{service}.service"].replace(HOME.encode(), str(layout.home).encode())
         yield File(layout.at(layout.unit(service)), unit)
+        if manual := release.below("man").get(f"{service}.1"):
+            yield File(layout.at(layout.manual(service)), manual)
     yield File(layout.at(layout.users), units["jarvis-ear.sysusers"])
     yield File(layout.at(layout.folders), units["jarvis-ear.tmpfiles"])
     for name, page in release.below("docs").items():
@@ -205,6 +207,7 @@ def _stopped(machine: Machine) -> Iterator[Step]:
 def _own_paths(layout: Layout) -> Iterator[Path]:
     for service in (EAR, BACKEND):
         yield layout.unit(service)
+        yield layout.manual(service)
     yield from (layout.users, layout.folders, layout.catalog, layout.pages, layout.command)
     yield layout.home
 
@@ -214,6 +217,7 @@ def _shared_folders(layout: Layout) -> Iterator[Path]:
     yield layout.unit(EAR).parent
     yield layout.catalog.parent
     yield layout.pages.parent
+    yield from (layout.manual(EAR).parent, layout.manual(EAR).parents[1])
     yield from (layout.catalog.parents[1], layout.users.parent, layout.folders.parent)
 
 

@@ -117,6 +117,10 @@ class Layout:
         """The folder of the documentation."""
         return self.library.parent / "share" / "doc" / EAR
 
+    def manual(self, service: str) -> Path:
+        """Return the man page of a program."""
+        return self.library.parent / "share" / "man" / "man1" / f"{service}.1"
+
     @property
     def command(self) -> Path:
         """The command that a person types."""

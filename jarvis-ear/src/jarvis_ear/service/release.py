@@ -23,7 +23,7 @@ PACKAGES: Final = ("jarvis_ear", "jarvis_backend")
 
 PROGRAMS: Final = {
     "jarvis-ear": "jarvis_ear.cli:program",
-    "jarvis-backend": "jarvis_backend.__main__:program",
+    "jarvis-backend": "jarvis_backend.cli:program",
 }
 """Commands of the package, as in pyproject.toml; a test compares the two."""
 
@@ -36,6 +36,9 @@ PAGES: Final = ("configuration.md", "delivery.md", "journal.md", "operations.md"
 
 SHARE: Final = "share/jarvis-ear"
 """Folder of locks, units and pages in the environment of an installed package."""
+
+MANUALS: Final = "share/man/man1"
+"""Folder of man pages in the environment of an installed package."""
 
 FOLDERS: Final = ("systemd", "docs")
 """Folders that are read there, besides the locks."""
@@ -51,10 +54,10 @@ class Release:
     wheel: bytes = field(repr=False)
     """The packages, with locks, units and pages."""
     files: Mapping[str, bytes] = field(repr=False)
-    """Locks, units (below ``systemd/``) and pages (below ``docs/``), by name."""
+    """Locks, units (below ``systemd/``), pages (``docs/``) and man pages (``man/``), by name."""
 
     def below(self, folder: str) -> Mapping[str, bytes]:
-        """Return the files of ``systemd`` or ``docs``, by their names there."""
+        """Return the files of ``systemd``, ``docs`` or ``man``, by their names there."""
         return {
             name.removeprefix(f"{folder}/"): content
             for name, content in self.files.items()
@@ -78,10 +81,14 @@ def running_release() -> Release:
     """Make a release from the running packages."""
     shared = _shared()
     locks = (n for n in (DEVICE_LOCK, BACKEND_LOCK, JOURNAL_LOCK) if (shared / n).is_file())
+    manuals = shared / "man"
+    if not manuals.is_dir():
+        manuals = Path(sysconfig.get_path("data"), MANUALS)
     files = {
         **{name: (shared / name).read_bytes() for name in locks},
         **{f"systemd/{f.name}": f.read_bytes() for f in sorted((shared / "systemd").iterdir())},
         **{f"docs/{name}": (shared / "docs" / name).read_bytes() for name in PAGES},
+        **{f"man/{name}.1": (manuals / f"{name}.1").read_bytes() for name in PROGRAMS},
     }
     return Release(_wheel(files), files)
 
@@ -101,7 +108,10 @@ def _shared() -> Path:
 def _wheel(files: Mapping[str, bytes]) -> bytes:
     stem = f"jarvis_ear-{__version__}"
     content = dict(_sources())
-    content |= {f"{stem}.data/data/{SHARE}/{name}": data for name, data in files.items()}
+    for name, data in files.items():
+        is_manual = name.startswith("man/")
+        place = f"{MANUALS}/{name.removeprefix('man/')}" if is_manual else f"{SHARE}/{name}"
+        content[f"{stem}.data/data/{place}"] = data
     content |= {f"{stem}.dist-info/{name}": data.encode() for name, data in _metadata().items()}
     record = f"{stem}.dist-info/RECORD"
     content[record] = _record(content, record)

@@ -1,237 +1,269 @@
-"""TurnTrace: what happened in one turn, and when."""
+"""TurnTrace: what happened in one turn, and when, as a pure reducer over events."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
-from typing import Protocol
+from typing import Final, TypeAlias, assert_never
 
-from jarvis_ear.delivery.events import DeliveryEvent, Finished, Sent
-from jarvis_ear.delivery.playback import Heard, Playback, Unheard, judge
-from jarvis_ear.hearing.events import Effect
+from jarvis_ear.delivery import events as delivery
+from jarvis_ear.delivery.playback import (
+    Playback,
+    PlaybackEnded,
+    PlaybackEvent,
+    PlaybackReported,
+    PlaybackStarted,
+    Unheard,
+    judge,
+)
+from jarvis_ear.hearing import events as hearing
 from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.units import Samples, milliseconds, seconds
 
+DROPPED: Final = "dropped"
+"""Outcome of a turn that ended before an utterance was sent."""
+
+KEPT: Final = "kept"
+"""Outcome of a turn whose utterance the next run delivers."""
+
+TIMED_OUT: Final = hearing.DeadlinePassed.__name__
+"""Reason of a turn that a time-out ended."""
+
 
 class Stage(StrEnum):
-    """The moments of a turn that are timed, in their order.
-
-    Values are words for people: what the time before such a moment was spent on.
-    """
+    """The timed moments of a turn, in order. A value names the time before that moment."""
 
     WAKE = "wake"
     END_OF_SPEECH = "end of speech"
-    CAPTURED = "pause"
-    SENT = "sending"
-    PROCESSING = "taking"
-    TRANSCRIPT = "understanding"
-    FIRST_AUDIO = "answering"
+    CAPTURED = "endpoint"
+    SENT = "upload"
+    PROCESSING = "accepted"
+    TRANSCRIPT = "speech-to-text"
+    FIRST_AUDIO = "answer"
     DONE = "waiting"
 
 
-@dataclass(slots=True)
-class TurnStory:
-    """One turn as far as it has come. Owned by the turn log, under its lock.
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The turn is over and the ear has left it, or it is no longer followed. Once per turn."""
 
-    All times count from the end of speech, which is what a person waits from. Sound has its own
-    clock: that moment is as long before the utterance was handed over as samples follow the speech.
-    A stage that was not reached, or is not known, is not there.
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WordsForgotten:
+    """The options no longer allow the words of the turn to be kept in memory."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnForgotten:
+    """The turn is the oldest one and makes room for a new one."""
+
+    turn_id: str
+
+
+TraceEvent: TypeAlias = (
+    hearing.Effect
+    | delivery.DeliveryEvent
+    | PlaybackEvent
+    | TurnEnded
+    | WordsForgotten
+    | TurnForgotten
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTrace:
+    """One turn so far.
+
+    All latencies count from the end of speech, which is where a person's wait begins. Sound has its
+    own clock, so that moment is computed: the samples after the speech precede the hand-over.
     """
 
     turn_id: str
-    session_id: str = ""
-    wake_at: Samples | None = None
-    """Position of the wake word; None for a follow-up."""
-    score: float | None = None
+    began_at: float = 0.0
+    """Seconds since 1970."""
     backend: str = ""
     """Address of the backend that was reached last."""
+    session_id: str = ""
+    score: float | None = None
+    """Score of the wake word; None for a follow-up."""
+    wake_at: Samples | None = None
+    """Position of the wake word; None for a follow-up."""
     utterance: CapturedUtterance | None = None
-    sent: Sent | None = None
-    finished: Finished | None = None
+    """The utterance, without its sound."""
+    sent: delivery.Sent | None = None
+    provider: str = ""
+    """What the backend asked for the reply."""
+    chunks: int = 0
+    """Chunks of the reply so far."""
+    partial: str = ""
+    """Partial transcript; empty once there is a final one."""
+    transcript: str = ""
+    reply: str = ""
+    """Text of the reply."""
+    characters: int | None = None
+    """Length of the transcript so far; None: there is none."""
+    reply_characters: int | None = None
+    """Length of the text of the reply; None: there is none."""
+    finished: delivery.Finished | None = None
+    outcome: str = ""
+    """A ``Verdict``, ``DROPPED`` or ``KEPT``; empty while there is none. The first one counts."""
+    cause: str = ""
+    """Why it ended so: a ``Cause``, or for a dropped turn the name of the ear's event."""
     playback: Playback | None = None
-    """What the loudspeaker made of the reply so far."""
-    ended: bool = False
-    """The reply was played to its end."""
+    """The loudspeaker's last report on the reply."""
+    is_played: bool = False
+    """Whether the reply was played to its end."""
     stopped: Unheard = Unheard.NOTHING
-    """Why nobody waited for that end."""
-    stamps: dict[Stage, float] = field(default_factory=dict)
-    """When a stage was reached, in seconds of the turn log's clock."""
+    """Why the reply is not awaited any more."""
+    stamps: Mapping[Stage, float] = field(default_factory=dict)
+    """Monotonic times in seconds; absent if not reached. The first time counts."""
+    ended_at: float | None = None
+    """Monotonic time of ``TurnEnded`` in seconds; None while the turn is followed."""
 
-    def reach(self, stage: Stage, now: float) -> None:
-        """Note a stage; the first time counts."""
-        self.stamps.setdefault(stage, now)
+    def after(self, event: TraceEvent, now: float) -> "TurnTrace":
+        """Return the trace after ``event`` at the monotonic time ``now``.
 
-    def capture(self, utterance: CapturedUtterance, now: float) -> None:
-        """Note the utterance, as it is handed over for delivery."""
-        self.utterance = utterance
-        silence_ms = milliseconds(utterance.end - utterance.speech_end)
-        self.reach(Stage.END_OF_SPEECH, now - silence_ms / 1000)
-        self.reach(Stage.CAPTURED, now)
+        A trace that has ended changes no more, except that its words may be forgotten.
+        """
+        if self.ended_at is not None and not isinstance(event, WordsForgotten):
+            return self
+        trace = self._next(event, now)
+        if trace.finished is None or not trace.is_over:
+            return trace
+        return replace(trace, stamps={Stage.DONE: now, **trace.stamps})
 
-    def end(self) -> None:
-        """Note that the reply was played to its end."""
-        self.ended = not self.stopped
+    def _next(  # noqa: C901, PLR0911, PLR0912 - one case for each event
+        self, event: TraceEvent, now: float
+    ) -> "TurnTrace":
+        match event:
+            case hearing.TurnOpened(_, session_id, at, score):
+                wake_at = None if score is None else at
+                return replace(self, session_id=session_id, score=score, wake_at=wake_at)
+            case hearing.SendUtterance(_, utterance):
+                return self._capture(utterance, now)
+            case hearing.TurnDropped(_, reason):
+                return self._finish(DROPPED, reason)
+            case hearing.AbandonTurn(_, reason):
+                why = Unheard.TOO_LONG if reason == TIMED_OUT else Unheard.INTERRUPTED
+                return self if self.is_played else replace(self, stopped=why)
+            case delivery.LinkUp(url):
+                return replace(self, backend=url)
+            case delivery.Sent():
+                return replace(self, sent=event, stamps={Stage.SENT: now, **self.stamps})
+            case delivery.ProcessingStarted():
+                return replace(self, stamps={Stage.PROCESSING: now, **self.stamps})
+            case delivery.PartlyTranscribed(_, text):
+                return replace(self, partial=text, characters=len(text))
+            case delivery.Transcribed(_, text):
+                trace = replace(self, partial="", transcript=text, characters=len(text))
+                return replace(trace, stamps={Stage.TRANSCRIPT: now, **self.stamps})
+            case delivery.ThinkingStarted(_, provider):
+                return replace(self, provider=provider)
+            case delivery.Answered(_, text):
+                return replace(self, reply=text, reply_characters=len(text))
+            case delivery.StillWaiting():
+                return replace(self, stopped=Unheard.NOTHING)
+            case delivery.ReplyAudio():
+                return replace(self, chunks=self.chunks + 1)
+            case delivery.Finished(_, verdict, code):
+                return self._finish(str(verdict), code, event)
+            case delivery.Kept():
+                return self._finish(KEPT)
+            case PlaybackStarted():
+                return replace(self, stamps={Stage.FIRST_AUDIO: now, **self.stamps})
+            case PlaybackReported(_, playback):
+                return replace(self, playback=playback)
+            case PlaybackEnded():
+                return replace(self, is_played=not self.stopped)
+            case TurnEnded():
+                return replace(self, ended_at=now)
+            case WordsForgotten():
+                return replace(self, partial="", transcript="", reply="")
+            case (
+                hearing.StateChanged()
+                | hearing.UtteranceGrew()
+                | hearing.StopSpeaking()
+                | hearing.Ignored()
+                | TurnForgotten()
+            ):
+                return self
+            case (
+                delivery.LinkDown()
+                | delivery.Refused()
+                | delivery.ChunksMissing()
+                | delivery.UnaskedSpeech()
+            ):
+                return self
+            case _:
+                assert_never(event)
 
-    def stop(self, why: Unheard) -> None:
-        """Note that nobody waits for the end of the reply; one that was heard before counts."""
-        if not self.ended:
-            self.stopped = why
+    def _capture(self, utterance: CapturedUtterance, now: float) -> "TurnTrace":
+        """Keep the utterance without its sound, and compute the end of speech."""
+        ended = now - seconds(utterance.end - utterance.speech_end)
+        stamps = {Stage.END_OF_SPEECH: ended, Stage.CAPTURED: now, **self.stamps}
+        return replace(self, utterance=replace(utterance, pcm=b""), stamps=stamps)
 
-    def wait_on(self) -> None:
-        """Note that somebody waits for the reply after all."""
-        self.stopped = Unheard.NOTHING
+    def _finish(
+        self, outcome: str, cause: str = "", finished: delivery.Finished | None = None
+    ) -> "TurnTrace":
+        if self.outcome:
+            return self
+        return replace(self, outcome=outcome, cause=cause, finished=finished)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen in it."""
-        finished = self.finished
-        needs_no_sound = self.ended or bool(self.stopped)
-        return finished is not None and (finished.chunks == 0 or needs_no_sound)
+        """Whether there is an outcome, and no sound to wait for."""
+        if self.finished is None:
+            return bool(self.outcome)
+        return self.finished.chunks == 0 or self.is_played or bool(self.stopped)
 
-    def heard(self) -> tuple[Heard, Unheard] | None:
-        """Say how much of the reply was heard, and why not all; None while there is no verdict.
+    def heard(self) -> tuple[str, str]:
+        """Return the values of ``Heard`` and ``Unheard``; both are empty without a verdict.
 
-        Asked before the reply is over, the ear is stopping.
+        A reply that is not over counts as cut short by a stop of the ear.
         """
         if self.finished is None:
-            return None
-        stopped = Unheard.NOTHING if self.ended else self.stopped or Unheard.STOPPING
+            return "", ""
+        stopped = Unheard.NOTHING if self.is_played else self.stopped or Unheard.STOPPING
         begun = Stage.FIRST_AUDIO in self.stamps
-        return judge(self.finished, self.playback, stopped=stopped, begun=begun)
+        heard, why = judge(self.finished, self.playback, stopped=stopped, begun=begun)
+        return heard.value, why.value
 
     @property
     def speech_s(self) -> float | None:
-        """Seconds of speech, if there was any."""
+        """Seconds of speech; None without an utterance."""
         utterance = self.utterance
         return None if utterance is None else seconds(utterance.speech_end - utterance.speech_start)
 
     def latencies_ms(self) -> dict[Stage, int]:
-        """Return the stages in order, in milliseconds from the end of speech (wake: before)."""
-        return dict(self._latencies())
-
-    def _latencies(self) -> Iterator[tuple[Stage, int]]:
-        began = self.stamps.get(Stage.END_OF_SPEECH)
-        if began is None or self.utterance is None:
-            return
-        if self.wake_at is not None:
-            yield Stage.WAKE, -milliseconds(self.utterance.speech_end - self.wake_at)
-        for stage in Stage:
-            if stage in self.stamps:
-                yield stage, round((self.stamps[stage] - began) * 1000)
+        """Return the stages in order, in milliseconds from the end of speech (wake: negative)."""
+        if self.utterance is None:
+            return {}
+        began = self.stamps[Stage.END_OF_SPEECH]
+        latencies = {
+            stage: round((self.stamps[stage] - began) * 1000)
+            for stage in Stage
+            if stage in self.stamps
+        }
+        if self.wake_at is None:
+            return latencies
+        return {Stage.WAKE: -milliseconds(self.utterance.speech_end - self.wake_at), **latencies}
 
     def answer_ms(self) -> int | None:
-        """How long a person waited: for the first sound, or for the end if there was none."""
+        """Return the wait for the first sound, or for the end if there was none, in ms."""
         latencies = self.latencies_ms()
         return latencies.get(Stage.FIRST_AUDIO, latencies.get(Stage.DONE))
 
     def spent_ms(self) -> dict[Stage, int]:
-        """Return on what that time was spent, in order."""
+        """Return how ``answer_ms`` is divided among the stages, in order."""
         latencies = self.latencies_ms()
-        last = Stage.FIRST_AUDIO if Stage.FIRST_AUDIO in latencies else Stage.DONE
-        stages = list(Stage)
-        counted = stages[stages.index(Stage.END_OF_SPEECH) : stages.index(last) + 1]
-        reached = [stage for stage in counted if stage in latencies]
-        return {stage: latencies[stage] - latencies[before] for before, stage in pairwise(reached)}
-
-    def ids(self) -> dict[str, object]:
-        """Return the fields that every line about this turn carries."""
-        session = {"SESSION_ID": self.session_id} if self.session_id else {}
-        return {"TURN_ID": self.turn_id, **session}
-
-    def fields(self) -> dict[str, object]:
-        """Return everything that is known, as fields of the journal."""
-        known: dict[str, object] = self.ids()
-        if self.score is not None:
-            known["WAKE_SCORE"] = round(self.score, 3)
-        if self.backend:
-            known["BACKEND"] = self.backend
-        if self.utterance is not None:
-            known |= _heard(self.utterance)
-        if self.sent is not None:
-            known |= sizes(self.sent)
-        if self.finished is not None:
-            known |= {"OUTCOME": str(self.finished.verdict), "CAUSE": self.finished.code}
-            known["REPLY_CHUNKS"] = self.finished.chunks
-        heard = self.heard()
-        if heard is not None:
-            known |= {"HEARD": str(heard[0]), "HEARD_REASON": str(heard[1])}
-        return known | self._latency_fields()
-
-    def _latency_fields(self) -> dict[str, object]:
-        known: dict[str, object] = {
-            f"LATENCY_{stage.name}_MS": after_ms
-            for stage, after_ms in self.latencies_ms().items()
-            if stage is not Stage.END_OF_SPEECH  # where the count begins
+        latencies.pop(Stage.WAKE, None)
+        if Stage.FIRST_AUDIO in latencies:
+            latencies.pop(Stage.DONE, None)
+        return {
+            stage: latencies[stage] - latencies[before] for before, stage in pairwise(latencies)
         }
-        if self.answer_ms() is not None:
-            known["LATENCY_ANSWER_MS"] = self.answer_ms()
-        return known
-
-
-def _heard(utterance: CapturedUtterance) -> dict[str, object]:
-    """Return what was said, as fields of the journal."""
-    return {
-        "SPEECH_MS": milliseconds(utterance.speech_end - utterance.speech_start),
-        "LOST_MS": milliseconds(utterance.lost),
-        "ENDED_BY": str(utterance.reason),
-    }
-
-
-def sizes(sent: Sent) -> dict[str, object]:
-    """Return what went up, as fields of the journal."""
-    return {
-        "BYTES_RAW": sent.raw_bytes,
-        "BYTES_WAV": sent.wav_bytes,
-        "BYTES_BASE64": sent.base64_bytes,
-    }
-
-
-class Observer(Protocol):
-    """Somebody who takes it down. No call blocks."""
-
-    def effect(self, effect: Effect) -> None:
-        """Note what the ear decided."""
-
-    def delivery(self, event: DeliveryEvent) -> None:
-        """Note what became of an utterance."""
-
-    def reply_started(self, turn_id: str) -> None:
-        """Note the first sound of a reply."""
-
-    def reply_heard(self, turn_id: str, playback: Playback) -> None:
-        """Note what the loudspeaker made of a reply so far."""
-
-    def reply_ended(self, turn_id: str) -> None:
-        """Note the last sound of a reply."""
-
-
-class FanOut:
-    """Tells each of them, in order. Each method is called by whoever may call theirs."""
-
-    def __init__(self, *all_of_them: Observer) -> None:
-        self._all = all_of_them
-
-    def effect(self, effect: Effect) -> None:
-        """Tell what the ear decided."""
-        for chronicle in self._all:
-            chronicle.effect(effect)
-
-    def delivery(self, event: DeliveryEvent) -> None:
-        """Tell what became of an utterance."""
-        for chronicle in self._all:
-            chronicle.delivery(event)
-
-    def reply_started(self, turn_id: str) -> None:
-        """Tell of the first sound of a reply."""
-        for chronicle in self._all:
-            chronicle.reply_started(turn_id)
-
-    def reply_heard(self, turn_id: str, playback: Playback) -> None:
-        """Tell what the loudspeaker made of a reply so far."""
-        for chronicle in self._all:
-            chronicle.reply_heard(turn_id, playback)
-
-    def reply_ended(self, turn_id: str) -> None:
-        """Tell of the last sound of a reply."""
-        for chronicle in self._all:
-            chronicle.reply_ended(turn_id)

@@ -4,7 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias, assert_never
+from typing import Final, Protocol, TypeAlias, TypeVar, assert_never
 
 import aiohttp
 
@@ -52,8 +52,36 @@ Frame: TypeAlias = str | bytes | PingFrame | PongFrame
 _NUMBER: Final = re.compile(rb"[0-9]{1,18}")
 
 
-class Dialect(ABC):
+Sent_contra = TypeVar("Sent_contra", contravariant=True)
+Received_co = TypeVar("Received_co", covariant=True)
+
+
+class Dialect(Protocol[Sent_contra, Received_co]):
     """Translates for one connection, both ways. Pure; owned by the link.
+
+    Invalid frames raise ``RemoteProtocolError`` and nothing else.
+    """
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has shown that it speaks this wire."""
+        ...
+
+    def hello(self) -> tuple[Frame, ...]:
+        """Return the first frames of the connection."""
+        ...
+
+    def say(self, message: Sent_contra | Ping) -> tuple[Frame, ...]:
+        """Return the frames for ``message``."""
+        ...
+
+    def hear(self, frame: Frame) -> tuple[Received_co | Pong, ...]:
+        """Return the messages of a frame from the server."""
+        ...
+
+
+class BackendDialect(ABC):
+    """Base of the dialects of the backend. Pure; owned by the link.
 
     Invalid frames raise ``RemoteProtocolError`` and nothing else. No WebSocket wire acknowledges
     the start of an utterance, so a ping follows it: its answer proves, before any sound is sent,

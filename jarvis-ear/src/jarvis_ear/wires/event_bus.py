@@ -35,6 +35,14 @@ class BusPing:
 
 
 @dataclass(frozen=True, slots=True)
+class BusPong:
+    """Any peer: the answer to a ping."""
+
+    now_s: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleControl:
     """Client: switch a module."""
 

@@ -13,7 +13,7 @@ from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.units import FRAME_BYTES
 from jarvis_ear.wires import messages as ear
-from jarvis_ear.wires.dialect import Dialect, Endpoint, Frame, Handshake, slices
+from jarvis_ear.wires.dialect import BackendDialect, Endpoint, Frame, Handshake, slices
 from jarvis_ear.wires.json_fields import read_object, write_object
 from jarvis_ear.wires.socketio import MAX_INDEX, media_type
 
@@ -154,7 +154,7 @@ _PHRASES: Final[Mapping[Code, str]] = {
 """Error texts of the causes that delivery knows."""
 
 
-class RealtimeDialect(Dialect):
+class RealtimeDialect(BackendDialect):
     """Translates for one connection; open once the backend has reported that it records."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
 from jarvis_ear.units import FRAME_BYTES, SAMPLE_RATE, frames
 from jarvis_ear.wires import messages as ear
 from jarvis_ear.wires.dialect import (
-    Dialect,
+    BackendDialect,
     Endpoint,
     Frame,
     Handshake,
@@ -159,7 +159,7 @@ QUIET_STATUSES: Final = 2
 """Regular statuses (every 5 s) in a row after which the reply counts as over."""
 
 
-class SessionDialect(Dialect):
+class SessionDialect(BackendDialect):
     """Translates for one connection; open once the backend has reported that the session runs.
 
     The wire has no message for the end of a reply. A status with the turn ``listening`` ends it, or

@@ -8,7 +8,7 @@ import aiohttp
 from jarvis_ear.units import FRAME_BYTES
 from jarvis_ear.wires import messages as ear
 from jarvis_ear.wires.dialect import (
-    Dialect,
+    BackendDialect,
     Endpoint,
     Frame,
     Handshake,
@@ -107,7 +107,7 @@ PART_BYTES: Final = 5 * FRAME_BYTES
 """100 ms: about 300 messages for the longest utterance, even if it is uploaded at once."""
 
 
-class VoiceWsDialect(Dialect):
+class VoiceWsDialect(BackendDialect):
     """Translates for one connection; open once the backend has answered the first ping."""
 
     def __init__(self) -> None:

@@ -1,0 +1,139 @@
+"""ConsoleView and BusView: the turns as JSON, for consoles and for the event bus."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from jarvis_ear import __version__
+from jarvis_ear.config import Config
+from jarvis_ear.control.feed import Feed
+from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, Transcribed
+from jarvis_ear.devices.models import wake_word
+from jarvis_ear.hearing.events import State, StateChanged, TurnDropped, TurnOpened
+from jarvis_ear.turn_trace import words
+from jarvis_ear.turn_trace.trace import DROPPED, TraceEvent, TurnForgotten, TurnTrace
+from jarvis_ear.wires.event_bus import Event, stamp
+
+MAX_QUOTED: Final = 2000
+"""Characters of a text from the backend: more than anybody says in half a minute, or reads."""
+
+MAX_TURNS: Final = 12
+"""Number of turns on the feed: as many as a person looks back on."""
+
+
+class ConsoleView:
+    """Sets the topics of a feed. Called by ``TurnHistory``.
+
+    Words are shown only while ``console.transcripts`` is set. Bound: ``MAX_TURNS`` turns. Policy:
+    the oldest goes.
+    """
+
+    def __init__(self, feed: Feed, wall: Callable[[], float] = time.time) -> None:
+        self._feed = feed
+        self._wall = wall
+        self._shows_words = False
+        self._shown: list[str] = []
+        self._put_state(State.IDLE, "")
+
+    def change(self, options: Config) -> None:
+        """Show these options. Deltas with words that were not fetched yet are dropped."""
+        if self._shows_words and not options.console.transcripts:
+            self._feed.make_void()
+        self._shows_words = options.console.transcripts
+        wake = {"word": wake_word(options.hearing), "threshold": options.hearing.wake.threshold}
+        self._feed.put("about", {"agent": options.backend.agent_id, "version": __version__})
+        self._feed.put("wake", wake)
+        self._feed.put("quiet_hours", {"between": options.microphone.mute_between})
+        self._feed.put("words", {"shown": options.console.transcripts})
+
+    def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
+        """Set the topics that the event changes."""
+        match event:
+            case StateChanged(_, new):
+                self._put_state(new, words.state_reason(event))
+            case LinkUp(url):
+                self._feed.put("link", {"up": True, "url": url, "at": self._wall()})
+            case LinkDown(reason):
+                self._feed.put("link", {"up": False, "why": reason, "at": self._wall()})
+            case TurnForgotten(turn_id):
+                self._hide(turn_id)
+            case _ if trace is not None:
+                self._show(trace)
+
+    def _put_state(self, state: State, why: str) -> None:
+        self._feed.put("state", {"name": str(state), "why": why, "at": self._wall()})
+
+    def _show(self, trace: TurnTrace) -> None:
+        if trace.turn_id not in self._shown:
+            self._shown.append(trace.turn_id)
+            for turn_id in self._shown[:-MAX_TURNS]:
+                self._hide(turn_id)
+        self._feed.put(f"turn:{trace.turn_id}", self._topic(trace))
+
+    def _hide(self, turn_id: str) -> None:
+        if turn_id in self._shown:
+            self._shown.remove(turn_id)
+            self._feed.put(f"turn:{turn_id}", None)
+
+    def _topic(self, trace: TurnTrace) -> dict[str, Any]:
+        """Return the JSON value of a turn."""
+        is_over = trace.is_over or trace.ended_at is not None
+        heard, why = trace.heard() if is_over else ("", "")
+        is_dropped = trace.outcome == DROPPED
+        texts = {"partial": trace.partial, "transcript": trace.transcript, "reply": trace.reply}
+        lengths = {"characters": trace.characters, "reply_characters": trace.reply_characters}
+        return {
+            "id": trace.turn_id,
+            "began_at": round(trace.began_at, 1),
+            "score": None if trace.score is None else round(trace.score, 2),
+            "speech_s": None if trace.speech_s is None else round(trace.speech_s, 2),
+            "stages_ms": {stage.name.lower(): ms for stage, ms in trace.latencies_ms().items()},
+            "outcome": trace.outcome,
+            "cause": words.drop_reason(trace) if is_dropped else trace.cause,
+            "provider": trace.provider[:MAX_QUOTED],
+            "chunks": trace.chunks,
+            "heard": heard,
+            "heard_reason": why,
+            **{name: length for name, length in lengths.items() if length is not None},
+            **{
+                name: text[:MAX_QUOTED]
+                for name, text in texts.items()
+                if text and self._shows_words
+            },
+        }
+
+
+class BusView:
+    """Posts events about turns: wake words, transcripts and outcomes. Called by ``TurnHistory``.
+
+    ``post`` must not block. Until ``change``, nothing is allowed.
+    """
+
+    def __init__(
+        self, post: Callable[[Event], None], wall: Callable[[], float] = time.time
+    ) -> None:
+        self._agent_id = ""
+        self._allowed: frozenset[str] = frozenset()
+        self._post = post
+        self._wall = wall
+
+    def change(self, options: Config) -> None:
+        """Post under this agent id what ``bus.news`` allows."""
+        self._agent_id, self._allowed = options.backend.agent_id, options.bus.news
+
+    def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
+        """Post what the event means for other members of the bus."""
+        match event:
+            case TurnOpened(turn_id, score=float(score)):
+                self._tell("wake", turn_id, score=round(score, 3))
+            case Transcribed(turn_id, text):
+                self._tell("transcript", turn_id, text=text)
+            case TurnDropped(turn_id) | Finished(turn_id) if trace is not None:
+                self._tell("turn", turn_id, verdict=trace.outcome, code=trace.cause)
+            case _:
+                pass
+
+    def _tell(self, kind: str, turn_id: str, **fields: object) -> None:
+        if kind in self._allowed:
+            data = {"agentId": self._agent_id, "turnId": turn_id, **fields}
+            self._post(Event(kind, data, stamp(self._wall())))

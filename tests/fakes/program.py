@@ -1,0 +1,19 @@
+"""Programs that a test runs to their end."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program and keep what it writes, as text."""
+    return subprocess.run(
+        command, capture_output=True, text=True, check=check, env=env, cwd=cwd, timeout=timeout
+    )

@@ -1,0 +1,309 @@
+"""What consoles and members of the event bus see of the turns: what the options allow, no more."""
+
+import pytest
+
+from fakes.turns import ScriptedTurns, options
+from jarvis_ear.config import (
+    NEWS,
+    BackendOptions,
+    BusOptions,
+    Config,
+    ConsoleOptions,
+    HearingOptions,
+    WakeOptions,
+)
+from jarvis_ear.control.feed import Feed
+from jarvis_ear.delivery import events as delivery
+from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.playback import (
+    Playback,
+    PlaybackEnded,
+    PlaybackReported,
+    PlaybackStarted,
+)
+from jarvis_ear.hearing import events as hearing
+from jarvis_ear.hearing.events import State
+from jarvis_ear.turn_trace.history import MAX_TURNS as MAX_KEPT
+from jarvis_ear.turn_trace.history import TurnHistory
+from jarvis_ear.turn_trace.json_views import MAX_QUOTED, MAX_TURNS, BusView, ConsoleView
+from jarvis_ear.units import Samples, samples
+
+
+class Scene(ScriptedTurns):
+    """A feed with the turns; every event takes a tenth of a second."""
+
+    def __init__(self, *, transcripts: bool = True) -> None:
+        self.feed = Feed()
+        super().__init__(ConsoleView(self.feed, wall=lambda: 2000.0), transcripts=transcripts)
+
+    def topic(self, name: str):
+        return self.feed.snapshot().topics.get(name)
+
+    def turns(self) -> set[str]:
+        return {topic for topic in self.feed.snapshot().topics if topic.startswith("turn:")}
+
+    def told(self, *events) -> None:
+        for event in events:
+            self.wait(100).tell(event)
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def test_the_state_and_why(scene):
+    scene.tell(hearing.StateChanged(State.IDLE, State.MUTED, Samples(0), "Muted"))
+    assert scene.topic("state") == {"name": "muted", "why": "muted", "at": 2000.0}
+
+
+def test_the_link(scene):
+    scene.told(delivery.LinkUp("http://127.0.0.1:4000", None))
+    assert scene.topic("link")["url"] == "http://127.0.0.1:4000"
+    scene.told(delivery.LinkDown("refused"))
+    assert scene.topic("link")["why"] == "refused"
+    assert not scene.topic("link")["up"]
+
+
+def test_a_turn_and_where_its_time_went(scene):
+    scene.wake("ab").capture("ab")
+    scene.told(
+        delivery.Sent("ab", 1, 2, 3),
+        delivery.ProcessingStarted("ab"),
+        delivery.Transcribed("ab", "what time is it"),
+    )
+    scene.told(
+        delivery.ThinkingStarted("ab", "builtin"), delivery.ReplyAudio("ab", 0, "audio/wav", b"x")
+    )
+    scene.told(delivery.Finished("ab", Verdict.DONE, "", 1))
+    scene.tell(PlaybackStarted("ab"))
+    scene.wait(1000)
+    scene.tell(PlaybackEnded("ab"))
+    assert scene.topic("turn:ab") == {
+        "id": "ab",
+        "began_at": 2000.0,
+        "score": 0.97,
+        "speech_s": 1.62,
+        "stages_ms": {
+            "wake": -1620,
+            "end_of_speech": 0,
+            "captured": 800,
+            "sent": 900,
+            "processing": 1000,
+            "transcript": 1100,
+            "first_audio": 1400,
+            "done": 2400,
+        },
+        "outcome": "done",
+        "cause": "",
+        "provider": "builtin",
+        "chunks": 1,
+        "heard": "all",
+        "heard_reason": "",
+        "characters": 15,
+        "transcript": "what time is it",
+    }
+
+
+def test_words_are_forgotten_when_the_owner_does_not_want_them_any_more(scene):
+    watcher = scene.feed.subscribe()
+    watcher.fetch()
+    scene.wake("ab").capture("ab")
+    scene.told(delivery.PartlyTranscribed("ab", "my secret"))
+    scene.wake("cd").capture("cd")
+    scene.told(delivery.Transcribed("cd", "a secret"), delivery.Answered("cd", "the secret answer"))
+    scene.history.change(options(transcripts=False))
+    assert "secret" not in repr(scene.feed.snapshot())
+    assert "secret" not in repr(watcher.fetch())
+    scene.told(delivery.PartlyTranscribed("ab", "more secrets"), delivery.Answered("ab", "secrets"))
+    assert "secret" not in repr(watcher.fetch())
+    assert scene.topic("turn:cd")["characters"] == 8
+    assert scene.topic("turn:cd")["reply_characters"] == 17
+
+
+def test_words_are_shown_only_if_the_owner_wants_it():
+    scene = Scene(transcripts=False)
+    scene.wake("ab").capture("ab")
+    scene.told(
+        delivery.PartlyTranscribed("ab", "my secret"), delivery.Transcribed("ab", "my secret")
+    )
+    scene.told(delivery.Answered("ab", "a secret"))
+    assert scene.topic("turn:ab")["characters"] == 9
+    assert "secret" not in repr(scene.feed.snapshot())
+
+
+def test_what_was_understood_so_far_and_what_was_answered(scene):
+    scene.wake("ab").capture("ab")
+    scene.told(
+        delivery.PartlyTranscribed("ab", "what"), delivery.PartlyTranscribed("ab", "what time")
+    )
+    assert scene.topic("turn:ab")["partial"] == "what time"
+    scene.told(delivery.Transcribed("ab", "what time is it"), delivery.Answered("ab", "Noon."))
+    told = scene.topic("turn:ab")
+    assert "partial" not in told
+    assert (told["transcript"], told["reply"], told["reply_characters"]) == (
+        "what time is it",
+        "Noon.",
+        5,
+    )
+
+
+def test_a_backend_that_says_a_book_fills_no_line(scene):
+    scene.wake("ab").capture("ab")
+    scene.told(delivery.Transcribed("ab", "x" * 100_000), delivery.Answered("ab", "y" * 100_000))
+    scene.told(delivery.ThinkingStarted("ab", "z" * 100_000))
+    assert scene.topic("turn:ab")["characters"] == 100_000
+    assert len(repr(scene.topic("turn:ab"))) < 3 * MAX_QUOTED + 1000
+
+
+def test_a_turn_in_which_nothing_was_said(scene):
+    scene.tell(hearing.TurnOpened("ab", "s", samples(700), None))
+    scene.tell(hearing.UtteranceGrew("ab", 0, b"xx"))
+    scene.tell(hearing.TurnDropped("ab", "DeadlinePassed"))
+    told = scene.topic("turn:ab")
+    assert (told["outcome"], told["cause"], told["score"]) == ("dropped", "no speech", None)
+
+
+def test_a_turn_that_failed_or_waits_for_the_next_start(scene):
+    scene.wake("ab").capture("ab")
+    scene.told(delivery.Finished("ab", Verdict.FAILED, "not_understood", 0))
+    assert scene.topic("turn:ab")["cause"] == "not_understood"
+    assert "done" in scene.topic("turn:ab")["stages_ms"]
+    scene.wake("cd").capture("cd")
+    scene.told(delivery.Kept("cd"))
+    assert scene.topic("turn:cd")["outcome"] == "kept"
+
+
+def test_an_interrupted_reply_is_over(scene):
+    scene.wake("ab").capture("ab")
+    scene.told(
+        delivery.ReplyAudio("ab", 0, "audio/wav", b"x"),
+        delivery.Finished("ab", Verdict.DONE, "", 1),
+    )
+    assert "done" not in scene.topic("turn:ab")["stages_ms"]
+    scene.tell(hearing.StopSpeaking("ab"), hearing.AbandonTurn("ab", "Hushed"))
+    assert "done" in scene.topic("turn:ab")["stages_ms"]
+
+
+def test_how_much_was_heard_is_shown_when_the_reply_is_over(scene):
+    scene.wake("ab").capture("ab")
+    scene.told(delivery.ReplyAudio("ab", 0, "audio/wav", b"x"), delivery.ChunksMissing("ab", (1,)))
+    scene.told(delivery.Finished("ab", Verdict.DONE, "", 1, 1), delivery.UnaskedSpeech(1))
+    assert scene.topic("turn:ab")["heard"] == ""
+    scene.tell(PlaybackReported("ab", Playback()))
+    scene.tell(PlaybackEnded("ab"))
+    told = scene.topic("turn:ab")
+    assert (told["heard"], told["heard_reason"]) == ("part", "sentences_missing")
+
+
+@pytest.mark.parametrize(
+    ("reason", "heard", "why"),
+    [("Hushed", "interrupted", "interrupted"), ("DeadlinePassed", "part", "too_long")],
+)
+def test_what_stopped_a_reply_is_shown(scene, reason, heard, why):
+    scene.wake("ab").capture("ab")
+    scene.told(
+        delivery.ReplyAudio("ab", 0, "audio/wav", b"x"),
+        delivery.Finished("ab", Verdict.DONE, "", 1),
+    )
+    scene.tell(PlaybackStarted("ab"))
+    scene.tell(hearing.StopSpeaking("ab"))
+    scene.tell(hearing.AbandonTurn("ab", reason))
+    told = scene.topic("turn:ab")
+    assert (told["heard"], told["heard_reason"]) == (heard, why)
+
+
+def test_an_announcement_is_no_turn(scene):
+    scene.tell(PlaybackStarted("news"))
+    scene.tell(PlaybackReported("news", Playback()))
+    scene.tell(PlaybackEnded("news"))
+    scene.tell(hearing.AbandonTurn("news", "Hushed"))
+    scene.tell(hearing.StopSpeaking(""))
+    assert scene.turns() == set()
+
+
+def test_the_oldest_turn_gives_way(scene):
+    for number in range(MAX_TURNS + 3):
+        scene.wake(f"t{number}").capture(f"t{number}")
+    assert scene.turns() == {f"turn:t{number}" for number in range(3, MAX_TURNS + 3)}
+
+
+def test_the_options_in_force_are_shown(scene):
+    scene.history.change(Config())
+    assert scene.topic("words") == {"shown": False}
+    hearing = HearingOptions(wake=WakeOptions(threshold=0.7))
+    scene.history.change(Config(hearing=hearing, console=ConsoleOptions(transcripts=True)))
+    assert scene.topic("words") == {"shown": True}
+    assert scene.topic("wake") == {"word": "Hey Jarvis", "threshold": 0.7}
+
+
+WAKE = hearing.TurnOpened("t1", "s1", Samples(0), 0.91234)
+
+
+def posted(*allowed: str) -> list[tuple[str, dict[str, object]]]:
+    events = []
+    view = BusView(events.append, wall=lambda: 1_700_000_000.0)
+    backend = BackendOptions(agent_id="kitchen")
+    history = TurnHistory(Config(backend=backend, bus=BusOptions(publish=",".join(allowed))), view)
+    for event in [
+        WAKE,
+        hearing.TurnOpened("t2", "s1", Samples(0), None),
+        hearing.UtteranceGrew("t1", 0, b"\0\0"),
+        hearing.StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"),
+        hearing.TurnDropped("t2", "no speech"),
+        delivery.LinkUp("http://x", None),
+        delivery.Transcribed("t1", "what time is it"),
+        PlaybackStarted("t1"),
+        delivery.Finished("t1", Verdict.DONE, "", 2),
+        PlaybackReported("t1", Playback()),
+        PlaybackEnded("t1"),
+    ]:
+        history.after(event)
+    return [(event.type, dict(event.data)) for event in events]
+
+
+EXPECTED = [
+    ("wake", {"agentId": "kitchen", "turnId": "t1", "score": 0.912}),
+    (
+        "turn",
+        {"agentId": "kitchen", "turnId": "t2", "verdict": "dropped", "code": "no speech"},
+    ),
+    ("transcript", {"agentId": "kitchen", "turnId": "t1", "text": "what time is it"}),
+    ("turn", {"agentId": "kitchen", "turnId": "t1", "verdict": "done", "code": ""}),
+]
+
+
+def test_everything_is_posted_if_everything_is_allowed():
+    assert posted(*NEWS) == EXPECTED
+
+
+@pytest.mark.parametrize("name", NEWS)
+def test_only_what_is_allowed_is_posted(name):
+    assert posted(name) == [(kind, data) for kind, data in EXPECTED if kind == name]
+
+
+def test_nothing_is_posted_by_default():
+    assert posted() == []
+
+
+def test_a_reload_changes_the_agent_id_and_what_is_allowed():
+    events = []
+    history = TurnHistory(Config(), BusView(events.append))
+    history.after(WAKE)
+    backend = BackendOptions(agent_id="hall")
+    history.change(Config(backend=backend, bus=BusOptions(publish="wake")))
+    history.after(WAKE)
+    assert [event.data["agentId"] for event in events] == ["hall"]
+
+
+def test_a_turn_that_the_history_forgets_is_not_shown_any_more(scene):
+    """Its words could not be forgotten later."""
+    scene.send("ended").finish(Verdict.DONE, turn_id="ended")
+    for number in range(MAX_KEPT - 1):
+        scene.send(f"t{number}")
+    scene.told(delivery.Transcribed("t0", "a secret"))
+    scene.send("newer")  # pushes out the turn that has ended, which is not shown
+    assert scene.topic("turn:t0")["transcript"] == "a secret"
+    scene.send("newest")
+    assert "secret" not in repr(scene.feed.snapshot())
+    assert len(scene.turns()) == MAX_TURNS
