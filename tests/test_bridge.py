@@ -75,6 +75,9 @@ class Recorder:
     def stop(self) -> None:
         self.calls.append(("stop",))
 
+    def on_state(self, state: State) -> None:
+        self.calls.append(("state", state))
+
     def tell(self, event: object) -> None:
         self.calls.append(("tell", event))
 
@@ -94,7 +97,7 @@ def world() -> Recorder:
 @pytest.fixture
 def bridge(world: Recorder) -> Bridge:
     bridge = Bridge(ear=world, turns=world, captured_at=lambda position: 100.0 + position / 16_000)
-    bridge.connect(send=world.send, backend=world, speaker=world)
+    bridge.connect(send=world.send, backend=world, speaker=world, on_state=world.on_state)
     return bridge
 
 
@@ -187,4 +190,9 @@ def test_everything_is_logged_before_it_is_done(bridge: Bridge, world: Recorder)
     bridge.effect(changed)
     bridge.effect(SendUtterance("t1", UTTERANCE))
     bridge.delivery(LinkUp("http://127.0.0.1:4000", None))
-    assert [call[0] for call in world.calls] == ["log", "log", "send", "log"]
+    assert [call[0] for call in world.calls] == ["log", "state", "log", "send", "log"]
+
+
+def test_a_new_state_is_passed_on(world: Recorder, bridge: Bridge) -> None:
+    bridge.effect(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
+    assert world.deeds == [("state", State.LISTENING)]

@@ -30,7 +30,7 @@ class Alive:
         self.beat._monotonic = lambda: self.now
         self.beat._moved_at = [self.now] * 5
 
-    def goes_on(self, *, without: str, seconds: int = 20) -> bool:
+    def goes_on(self, *, without: str, seconds: int = 80) -> bool:
         """Whether the beat still goes when everything moves but one counter."""
         for _ in range(seconds * 10):
             self.now += 0.1

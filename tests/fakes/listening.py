@@ -12,6 +12,7 @@ from typing import Final, Self
 from fakes.hearing import Kind, ScriptedEar, written
 from jarvis_ear.audio.frames import Block
 from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.sound_library import Quiet
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.inbox import Inbox
@@ -61,6 +62,9 @@ class ClockedMicrophone:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def hold_quiet(self, quiet: Quiet) -> None:
+        """Nothing is kept back."""
 
     def keep_live(self, reason: str, *, wanted: bool) -> None:
         """Nothing is kept back."""

@@ -5,6 +5,7 @@ import threading
 from typing import Final
 
 from jarvis_ear.audio.frames import Block
+from jarvis_ear.devices.sound_library import LIVE, Quiet
 
 WAIT_S: Final = 0.02
 """Seconds that a read waits: less than in a real source."""
@@ -28,6 +29,8 @@ class FakeSource:
         """Raised by ``close``."""
         self.interrupted = 0
         """How often a read was asked to return."""
+        self.quiet = LIVE
+        """How quiet sound may be kept back."""
         self.live_reasons: set[str] = set()
         """Why sound has to arrive at once."""
         self.hang: threading.Event | None = None
@@ -55,6 +58,10 @@ class FakeSource:
         if isinstance(one, Exception):
             raise one
         return one
+
+    def hold_quiet(self, quiet: Quiet) -> None:
+        """Note it."""
+        self.quiet = quiet
 
     def keep_live(self, reason: str, *, wanted: bool) -> None:
         """Note it."""

@@ -30,6 +30,7 @@ from jarvis_ear.control.feed import Feed, FeedSampler
 from jarvis_ear.control.server import ControlServer
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.microphone import quiet_of
 from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.sources import check_source, make_source
@@ -37,9 +38,8 @@ from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
-from jarvis_ear.health.report import Counters
-from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
+from jarvis_ear.hearing.ear_thread import CALM, EarThread
+from jarvis_ear.hearing.events import Hushed, Muted, State, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE
 from jarvis_ear.lifecycle import StopSignal
@@ -61,8 +61,11 @@ from jarvis_ear.units import Samples
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
 
-LOOK_S: Final = 0.1
-"""Seconds between two iterations of the main loop, which draws the live line and sees signals."""
+LOOK_S: Final = 1.0
+"""Seconds between two looks of the main loop. Signals and new states of the ear wake it."""
+
+LIVE_LOOK_S: Final = 0.1
+"""The same while the state is shown in the last line of a terminal."""
 
 _LOGGER = logging.getLogger("jarvis_ear")
 
@@ -77,7 +80,7 @@ def run(loaded: Loaded) -> int:
         live = stack.enter_context(setup.setup(loaded.config.log))
         stack.enter_context(log_lifecycle())
         stop = stack.enter_context(StopSignal(on_signal=service.stopping))
-        reload_signal = stack.enter_context(ReloadSignal())
+        reload_signal = stack.enter_context(ReloadSignal(stop.wake))
         service.starting()
         check_source(loaded.config.microphone, waits="INVOCATION_ID" in os.environ)
         spool = stack.enter_context(kept_spool(loaded.config.spool))
@@ -98,14 +101,16 @@ def run(loaded: Loaded) -> int:
             on_done=parts.turns.change,
         )
         watchdog = Watchdog(parts.beat, every_s)
-        while not stop.wait(LOOK_S):
+        parts.capture.keep_live("terminal", wanted=live.enabled)
+        while not stop.wait(LIVE_LOOK_S if live.enabled else LOOK_S):
             if reload_signal.take():
                 service.reloading()
                 reload.ask()
             _look(parts, reload)
             condition = parts.condition(reload=reload.note, reload_waits=reload.waits)
             service.look(condition, watchdog)
-            live.show(parts.ear.state, level(parts.ear.last_frame).rms, parts.ear.score)
+            if live.enabled:
+                live.show(parts.ear.state, level(parts.ear.last_frame).rms, parts.ear.score)
     return 0
 
 
@@ -135,7 +140,12 @@ def _build(
         on_heard=backend.heard,
     )
     bridge = Bridge(ear=inbox, turns=turns, captured_at=clock.captured_at)
-    speaker = _connect(bridge, backend, options)
+    speaker = Speaker(
+        options.speaker,
+        on_started=bridge.reply_started,
+        on_ended=bridge.reply_ended,
+        on_heard=bridge.reply_heard,
+    )
     ear = EarThread(
         models.make(options.hearing, WIRES[options.backend.protocol].growth_ms),
         inbox,
@@ -146,25 +156,25 @@ def _build(
         on_failure=stop.fail,
     )
     capture = _make_capture(options, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
+    _connect(bridge, backend, speaker, capture, stop)
     mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
     return Components(inbox, mute, bus, turns, feed, speaker, backend, ear, capture, folder)
 
 
-def _connect(bridge: Bridge, backend: BackendClient, options: config.Config) -> Speaker:
-    """Connect the bridge with the backend and a speaker, which is returned."""
-    speaker = Speaker(
-        options.speaker,
-        on_started=bridge.reply_started,
-        on_ended=bridge.reply_ended,
-        on_heard=bridge.reply_heard,
-    )
+def _connect(
+    bridge: Bridge, backend: BackendClient, speaker: Speaker, capture: Capture, stop: StopSignal
+) -> None:
+    """Connect the bridge with the receivers of the effects of the ear."""
 
     def send(captured_audio: CapturedAudio) -> None:
         backend.send_audio(captured_audio)
 
-    bridge.connect(send=send, backend=backend, speaker=speaker)
+    def on_state(state: State) -> None:
+        capture.keep_live("turn", wanted=state not in CALM)
+        stop.wake()
+
+    bridge.connect(send=send, backend=backend, speaker=speaker, on_state=on_state)
     backend.report_to(bridge.delivery)
-    return speaker
 
 
 def _make_capture(
@@ -186,8 +196,10 @@ def _make_capture(
 
     if muted:
         inbox.tell(Muted())
+    source = make_source(options.microphone)
+    source.hold_quiet(quiet_of(options.hearing))
     return Capture(
-        make_source(options.microphone),
+        source,
         inbox,
         on_end=on_end,
         on_block=on_block,
@@ -213,7 +225,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
         parts.health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=parts.bus
     )
     signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
-    _open_sockets(orders, feed, signs, together, parts.counters)
+    _open_sockets(orders, signs, together, parts)
     together.add("bus", parts.bus)
 
 
@@ -238,21 +250,21 @@ def _own_runtime_folder() -> Path | None:
 
 
 def _open_sockets(
-    orders: ControlCommands,
-    feed: Feed,
-    signs: FeedSampler,
-    together: ConcurrentStop,
-    counted: Counters,
+    orders: ControlCommands, signs: FeedSampler, together: ConcurrentStop, parts: Components
 ) -> None:
-    """Take orders and feed consoles; an ear hears without either, too."""
+    """Open the control socket; the ear works without it, too."""
     try:
         folder = paths.control_folder(os.environ)
     except OSError as error:
         fields = CONTROL_TROUBLE.fields(REASON=error)
         _LOGGER.warning("no control socket: %s", error, extra=fields)
         return
-    control = ControlServer(folder, orders.answer, feed, signs.look)
-    counted.add(control.counters)
+
+    def on_watched(is_watched: bool) -> None:
+        parts.capture.keep_live("console", wanted=is_watched)
+
+    control = ControlServer(folder, orders.answer, parts.feed, signs.look, on_watched=on_watched)
+    parts.counters.add(control.counters)
     together.add("control", control)
 
 

@@ -27,6 +27,8 @@ from jarvis_ear.hearing.events import (
     ReplyStarted,
     SendUtterance,
     SpeechStarted,
+    State,
+    StateChanged,
     StopSpeaking,
     TurnDropped,
     UtteranceGrew,
@@ -54,19 +56,26 @@ class Bridge:
         self._turns = turns
         self._captured_at = captured_at
         self._send: Callable[[CapturedAudio], None]
+        self._on_state: Callable[[State], None]
         self._backend: BackendClient
         self._speaker: Speaker
         self._lock = threading.Lock()  # protects _abandoned, and "look, then play"
         self._abandoned: deque[str] = deque(maxlen=MAX_ABANDONED)
 
     def connect(
-        self, *, send: Callable[[CapturedAudio], None], backend: BackendClient, speaker: Speaker
+        self,
+        *,
+        send: Callable[[CapturedAudio], None],
+        backend: BackendClient,
+        speaker: Speaker,
+        on_state: Callable[[State], None],
     ) -> None:
         """Set the receivers of effects, which need the bridge themselves. Once, before any event.
 
-        ``send`` takes an utterance, and must not block.
+        ``send`` takes an utterance, ``on_state`` each new state of the ear; neither may block.
         """
         self._send = send
+        self._on_state = on_state
         self._backend = backend
         self._speaker = speaker
 
@@ -88,6 +97,8 @@ class Bridge:
                 self._backend.abandon(turn_id, newer=reason in NEWER_UTTERANCE)
             case StopSpeaking():
                 self._speaker.stop()
+            case StateChanged(_, state):
+                self._on_state(state)
             case _:
                 pass
 

@@ -23,13 +23,14 @@ class StopSignal:
     def __init__(self, on_signal: Callable[[], None] = lambda: None) -> None:
         self._on_first_signal = on_signal
         self._over = threading.Event()
+        self._woken = threading.Event()
         self._error: BaseException | None = None
         self._handlers: list[tuple[signal.Signals, object]] = []
 
     def finish(self, error: JarvisEarError | None = None) -> None:
         """End the program because its work is done; ``error`` says what did not succeed."""
         if error is None:
-            self._over.set()
+            self._end()
         else:
             self.fail(error)
 
@@ -37,11 +38,20 @@ class StopSignal:
         """End the program with ``error``."""
         if not self._over.is_set():
             self._error = error
-            self._over.set()
+            self._end()
+
+    def wake(self) -> None:
+        """Let ``wait`` return before its time-out: there is something to do. Any thread."""
+        self._woken.set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the end, and return False after the time-out. Raises the error of ``fail``."""
-        if not self._over.wait(timeout_s):
+        """Wait for the end, and return False after the time-out or a call of ``wake``.
+
+        Raises the error of ``fail``.
+        """
+        self._woken.wait(timeout_s)
+        self._woken.clear()
+        if not self._over.is_set():
             return False
         if self._error is not None:
             raise self._error
@@ -58,6 +68,10 @@ class StopSignal:
         for number, handler in self._handlers:
             signal.signal(number, handler)  # type: ignore[arg-type]  # as returned by signal()
 
+    def _end(self) -> None:
+        self._over.set()
+        self._woken.set()
+
     def _on_thread_failure(self, failure: threading.ExceptHookArgs) -> None:
         """End the program with the exception of a thread: it must not run on while deaf."""
         self.fail(failure.exc_value or failure.exc_type())
@@ -65,5 +79,5 @@ class StopSignal:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._over.is_set():
             os._exit(128 + number)
-        self._over.set()
+        self._end()
         self._on_first_signal()

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any, Final, Self, TypeVar
@@ -57,7 +57,8 @@ class ReloadSignal:
     program.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_signal: Callable[[], None] = lambda: None) -> None:
+        self._on_signal = on_signal
         self._asked = False
         self._handler: object = None
 
@@ -68,15 +69,16 @@ class ReloadSignal:
 
     def __enter__(self) -> Self:
         if not _has_terminal():
-            self._handler = signal.signal(signal.SIGHUP, self._on_signal)
+            self._handler = signal.signal(signal.SIGHUP, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._handler is not None:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it may still arrive during the stop
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
         self._asked = True
+        self._on_signal()
 
 
 def _has_terminal() -> bool:

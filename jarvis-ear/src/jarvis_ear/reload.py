@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from jarvis_ear.components import Components
 from jarvis_ear.config import Config, MicrophoneOptions
-from jarvis_ear.devices.microphone import Microphone
+from jarvis_ear.devices.microphone import Microphone, quiet_of
 from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.journal.life import RELOAD_REFUSED, RELOADED, RESTART_NEEDED
@@ -146,7 +146,11 @@ class ReloadSteps:
     def _prepare_ear(self, config: Config) -> Step:
         growth_ms = WIRES[config.backend.protocol].growth_ms
         ear = self._ears.make(config.hearing, growth_ms)
-        return _together(partial(self._running.ear.change, ear), partial(self._change_log, config))
+        return _together(
+            partial(self._running.ear.change, ear),
+            partial(self._running.capture.hold_quiet, quiet_of(config.hearing)),
+            partial(self._change_log, config),
+        )
 
     def _prepare_backend(self, config: Config) -> Step:
         """Prepare ear and bus too: the wire sets the growth, and the bus shares the login."""

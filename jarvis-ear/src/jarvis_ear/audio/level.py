@@ -57,15 +57,15 @@ def _dbfs(amplitude: float) -> Dbfs:
     return Dbfs(20 * math.log10(amplitude / FULL_SCALE))
 
 
-WINDOW: Final = 300
-"""Levels that are kept: half a minute at ten per second."""
+WINDOW: Final = 30
+"""Levels that are kept: half a minute at one per second."""
 
 SHARE: Final = 10
 """One level in ten is quieter than the floor: the pauses of speech show the room."""
 
 
 class NoiseFloor:
-    """The last 300 levels; the oldest are dropped. For one thread."""
+    """The last 30 levels; the oldest are dropped. For one thread."""
 
     def __init__(self) -> None:
         self._levels: deque[Dbfs] = deque(maxlen=WINDOW)

@@ -71,12 +71,15 @@ class ControlServer:
         feed: Feed | None = None,
         sample: Callable[[], None] = lambda: None,
         *,
+        on_watched: Callable[[bool], None] = lambda _is_watched: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._answer = answer
         self._feed = feed or Feed()
         self._sample = sample
+        self._on_watched = on_watched
+        self._is_watched = False
         self._monotonic = monotonic
         self._tick_at = float("-inf")
         self._listeners: list[ListeningSocket] = []
@@ -136,6 +139,9 @@ class ControlServer:
             if now >= client.deadline:
                 self._close(client)
         watchers = self._watchers()
+        if bool(watchers) is not self._is_watched:
+            self._is_watched = bool(watchers)
+            self._on_watched(self._is_watched)
         if watchers and now >= self._tick_at:
             self._tick_at = now + TICK_S
             self._sample()

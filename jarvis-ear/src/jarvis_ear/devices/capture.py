@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, Self, TypeAlias
 
 from jarvis_ear.audio.frames import Block
+from jarvis_ear.devices.sound_library import Quiet
 from jarvis_ear.devices.sources import EndOfSound, Source
 from jarvis_ear.errors import JarvisEarError, MicrophoneBusy, MicrophoneUnavailable
 from jarvis_ear.health.deaf_time import LossFile
@@ -196,6 +197,10 @@ class Capture:
         with self._requested:
             self._reopening = True
         self._wake()
+
+    def hold_quiet(self, quiet: Quiet) -> None:
+        """Set how quiet sound is kept back while no one needs it live. Any thread."""
+        self.source.hold_quiet(quiet)
 
     def keep_live(self, reason: str, *, wanted: bool) -> None:
         """Request, or no longer request, sound as it arrives: quiet sound may be kept back."""

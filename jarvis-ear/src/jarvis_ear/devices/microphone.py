@@ -28,7 +28,7 @@ from jarvis_ear.devices.sound_library import (
 from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
 from jarvis_ear.journal.sound import MICROPHONE_MONITOR, SOUND_CLIPPED, SOUND_LOST
 from jarvis_ear.log.throttle import RARE_S, Throttle
-from jarvis_ear.units import SAMPLE_RATE, Samples
+from jarvis_ear.units import HOLD_S, SAMPLE_RATE, Samples
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,6 +76,14 @@ class StreamClock:
         block = Block(self._position, out.astype("<i2", copy=False).tobytes())
         self._position = block.end
         return block
+
+
+def quiet_of(hearing: config.HearingOptions) -> Quiet:
+    """Return how quiet sound may be kept back: not at all if the gate is always open."""
+    if hearing.gate.mode == "always":
+        return LIVE
+    gain: float = 10 ** (hearing.heard.gain_db / 20)
+    return Quiet(HOLD_S, hearing.gate.aggressiveness, gain)
 
 
 PIECE_MS: Final = 40

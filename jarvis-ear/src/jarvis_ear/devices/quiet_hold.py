@@ -7,6 +7,7 @@ everything at once. The daemon hears the same samples in the same order.
 
 import array
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import webrtcvad
@@ -77,12 +78,14 @@ class QuietHold:
         self._pause = pause
         self._look_s = min(LOOK_S, stream.latency / 2)
         self._quiet_samples = 0  # since the last speech
-        self.hold(LIVE)
+        self._quiet = LIVE
+        self._finder = self._new_finder(LIVE)
 
     def hold(self, quiet: Quiet) -> None:
         """Keep quiet sound back as ``quiet`` says, from the next ``take`` on."""
-        self._quiet = quiet
-        self._finder = SpeechFinder(self.rate, self.channels, quiet.aggressiveness, quiet.gain)
+        before, self._quiet = self._quiet, quiet
+        if quiet.longest_s and replace(before, longest_s=quiet.longest_s) != quiet:
+            self._finder = self._new_finder(quiet)
 
     def take(self, least: int, most: int) -> Taken:
         """Take what there is, as ``InputStream.take``, or wait for speech while it is quiet."""
@@ -121,3 +124,6 @@ class QuietHold:
 
     def _samples(self, taken: Taken) -> int:
         return len(taken.data) // (SAMPLE_BYTES * self.channels)
+
+    def _new_finder(self, quiet: Quiet) -> SpeechFinder:
+        return SpeechFinder(self.rate, self.channels, quiet.aggressiveness, quiet.gain)

@@ -22,7 +22,7 @@ from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.diagnose import SoundCards
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.selection import busy, find, look_up
-from jarvis_ear.devices.sound_library import Device, SoundLibrary
+from jarvis_ear.devices.sound_library import Device, Quiet, SoundLibrary
 from jarvis_ear.errors import DeviceError, InputError
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE, Samples, samples, seconds
 
@@ -45,6 +45,9 @@ class Patient:
 
     live = False
     silence = ""
+
+    def hold_quiet(self, quiet: Quiet) -> None:
+        """Do nothing: nothing is kept back."""
 
     def keep_live(self, reason: str, *, wanted: bool) -> None:
         """Do nothing: sound is handed over as it is read."""
@@ -239,6 +242,9 @@ class Source(Protocol):
         A microphone may keep quiet sound back for seconds. Raises EndOfSound at the end,
         MicrophoneUnavailable or InputError on failure.
         """
+
+    def hold_quiet(self, quiet: Quiet) -> None:
+        """Set how quiet sound is kept back while no one needs it live. Any thread."""
 
     def keep_live(self, reason: str, *, wanted: bool) -> None:
         """Request, or no longer request, that sound is handed over as it arrives. Any thread."""

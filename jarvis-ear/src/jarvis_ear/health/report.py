@@ -74,7 +74,7 @@ class Health:
         self._deaf = DeafTime(today, folder)
 
     def look(self) -> None:
-        """Sample the ear, about ten times a second.
+        """Sample the ear, about once a second.
 
         The deaf time is stored outside the lock, so a slow disk does not block readers.
         """
@@ -82,23 +82,32 @@ class Health:
         self._deaf.look(now, deaf=self._ear.state is State.DEAF)
         with self._lock:
             self._beat.look()
-            if self._ear.frames != self._frames:
-                self._frames = self._ear.frames
-                if self._ear.state is not State.DEAF:  # frames of a deaf ear are no room sound
-                    self._heard_at = now
-                self._level = level(self._ear.last_frame).rms
+            if self._sample(now):
                 self._floor.hear(self._level)
+
+    def _sample(self, now: float) -> bool:
+        """Note a new frame; return whether there was one. With the lock held."""
+        if self._ear.frames == self._frames:
+            return False
+        self._frames = self._ear.frames
+        if self._ear.state is not State.DEAF:  # frames of a deaf ear are no room sound
+            self._heard_at = now
+        self._level = level(self._ear.last_frame).rms
+        return True
 
     @property
     def hearing(self) -> bool:
         """Whether sound comes from the microphone. Any thread may read it."""
         with self._lock:
-            return self._is_hearing(self._ear.state, self._heard_s_ago(self._monotonic()))
+            now = self._monotonic()
+            self._sample(now)
+            return self._is_hearing(self._ear.state, self._heard_s_ago(now))
 
     def report(self) -> dict[str, Any]:
-        """Return the whole report, as plain values."""
+        """Return the whole report, as plain values, as of now."""
         with self._lock:
             now = self._monotonic()
+            self._sample(now)
             state = self._ear.state
             heard_s_ago = self._heard_s_ago(now)
             return {

@@ -40,6 +40,8 @@ class StatusLine:
         self._line = ""
         self._drawn_at = float("-inf")
         self._is_drawn = enabled
+        self.enabled = enabled
+        """Whether the line is drawn at all."""
 
     def show(self, state: str, level_dbfs: float, score: float) -> None:
         """Draw the newest values, unless the last redraw is less than ``REDRAW_S`` ago."""
