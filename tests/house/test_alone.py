@@ -63,3 +63,15 @@ def test_a_file_is_heard_to_its_end(tmp_path: Path):
     )
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_ear_does_not_load_redis():
+    code = (
+        "import sys\n"
+        "from jarvis_ear import cli\n"
+        "assert cli._composition_root()\n"
+        "assert 'socketio' in sys.modules\n"
+        "print([name for name in sys.modules if name.startswith('redis.')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -6,6 +6,11 @@ Nothing here decides anything about a turn.
 import os
 import signal
 
+from jarvis_ear import cli
+
+if __name__ == "__main__":
+    cli.forbid_redis()
+
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can import onnxruntime
 _on_interrupt = signal.getsignal(signal.SIGINT)
 if _on_interrupt is signal.default_int_handler:
@@ -18,7 +23,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from jarvis_ear import cli, config, paths
+from jarvis_ear import config, paths
 from jarvis_ear.audio.level import level
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge

@@ -230,7 +230,13 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
     return (run or _composition_root())(loaded)
 
 
+def forbid_redis() -> None:
+    """Keep python-socketio from importing redis: 6 MiB for servers, which no ear uses."""
+    sys.modules.setdefault("redis", None)  # type: ignore[arg-type]  # None forbids the import
+
+
 def _composition_root() -> Run:
+    forbid_redis()
     from jarvis_ear.__main__ import run  # noqa: PLC0415 - loads the ear, for the verb run only
 
     return run

@@ -184,7 +184,10 @@ class LevelSource(Protocol):
     """What the sampler reads of the ear. Any thread may read it."""
 
     frames: int
-    recent: tuple[bytes, ...]
+
+    @property
+    def recent(self) -> tuple[bytes, ...]:
+        """The newest frames, oldest first."""
 
     @property
     def score(self) -> float:

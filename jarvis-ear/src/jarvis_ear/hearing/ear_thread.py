@@ -1,6 +1,7 @@
 """The ear thread: feeds blocks and events from the inbox to the ear."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Self
 
@@ -65,13 +66,17 @@ class EarThread:
         """Frames that went through the whole hearing path."""
         self.last_frame = b""
         """Sound of the newest frame, for a level display (any thread may read it)."""
-        self.recent: tuple[bytes, ...] = ()
-        """The newest frames, oldest first, for displays that poll less often (any thread)."""
+        self._recent: deque[bytes] = deque(maxlen=RECENT)
 
     @property
     def state(self) -> State:
         """State of the ear (any thread may read it)."""
         return self._ear.state
+
+    @property
+    def recent(self) -> tuple[bytes, ...]:
+        """The newest frames, oldest first, for displays that poll less often (any thread)."""
+        return tuple(self._recent)  # one call, which holds the interpreter
 
     @property
     def score(self) -> float:
@@ -151,7 +156,7 @@ class EarThread:
                     self._deliver_all(self._ear.hear(frame))
                     self.frames += 1
                     self.last_frame = frame.pcm
-                    self.recent = (*self.recent[1 - RECENT :], frame.pcm)
+                    self._recent.append(frame.pcm)
             case event:
                 self._deliver_all(self._ear.tell(event))
 
