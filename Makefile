@@ -18,7 +18,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh t
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run install uninstall deb test long lint types docs golden bench chaos killpoints faults unplug soak lock setup clean help
+.PHONY: check run install uninstall deb test long lint types docs golden bench bench-guard chaos killpoints faults unplug soak lock setup clean help
 
 check: lint types test           ## lint, types and test
 
@@ -69,6 +69,9 @@ golden: $(READY_TO_TEST)         ## write the expected events of tests/replay an
 bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
 	@$(PYTHON) -m bench $(ARGS)
 
+bench-guard: $(READY_TO_TEST)    ## fail if the ear costs a quarter more than it did (ARGS=--write)
+	@$(PYTHON) -m bench.guard $(ARGS)
+
 chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7 --protocol realtime")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.random_faults $(ARGS)
 
@@ -91,7 +94,7 @@ clean:                           ## remove everything that make has made
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 help:                            ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile | expand
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile | expand
 
 $(READY_TO_RUN):
 	@tools/setup.sh run $(LOCKS)
