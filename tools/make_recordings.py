@@ -65,7 +65,7 @@ def speak(voice: str, words: str) -> Pcm:
 
 
 def in_room(recording: Recording) -> Pcm:
-    """Synthesise a recording, with the noise of a quiet room before, during and after the speech."""
+    """Synthesise a recording with the noise of a quiet room before, during and after the speech."""
     spoken = speak(recording.voice, recording.words)
     if not recording.before_ms and not recording.after_ms:
         return spoken

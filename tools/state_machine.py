@@ -13,8 +13,8 @@ HEAD = """\
 
 <!-- Written by `make docs` from jarvis_ear/hearing/turns.py; do not edit. -->
 
-The ear is always in one of the states below. Only the events on this page change its state; an event
-without a row for the current state has no effect and is logged as ignored.
+The ear is always in one of the states below. Only the events on this page change its state; an
+event without a row for the current state has no effect and is logged as ignored.
 """
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 MARK: Final = "<!-- From here to the end: written by `make docs` from {source}; do not edit. -->"
-"""Begins the generated part. Its words may change: older marks are recognised by their beginning."""
+"""Begins the generated part. Older marks with other words are recognised by their beginning."""
 
 _BEGIN: Final = re.compile(r"^<!-- From here .*$", re.MULTILINE)
 
