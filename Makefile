@@ -1,9 +1,9 @@
-# What one can do here. Every verb sets up by itself what it needs; `make` alone checks everything.
+# Targets of the project. Each sets up what it needs; `make` alone runs lint, types and tests.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := check
 MAKEFLAGS += --no-print-directory
-# What was said to this make is not said to one that a program starts.
+# Variables of this make are not passed on to a make that a program starts.
 MAKEOVERRIDES :=
 unexport ARGS
 
@@ -13,44 +13,44 @@ BENCH  := $(if $(wildcard bench/*.py),bench)
 CODE   := jarvis-ear/src tests tools examples $(BENCH)
 TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
-# An environment is as good as new while the files that decide its content are the same.
+# The environment is up to date as long as the files that determine its content are unchanged.
 LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh tests/node/package-lock.json; } | sha256sum | cut -c -16)
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
 .PHONY: check run install uninstall deb test long lint types docs golden bench bench-guard chaos killpoints faults unplug soak lock setup clean help
 
-check: lint types test           ## lint, types and test
+check: lint types test           ## run lint, types and test
 
-run: $(READY_TO_RUN)             ## say "Hey Jarvis, what time is it" and get an answer (ARGS="--device usb")
+run: $(READY_TO_RUN)             ## run ear and backend: say "Hey Jarvis, what time is it" (ARGS="--device usb")
 	@JARVIS_EAR_WITH_BACKEND=true JARVIS_EAR_LOG__TRANSCRIPTS=true JARVIS_EAR_CONSOLE__TRANSCRIPTS=true \
 		JARVIS_EAR_MICROPHONE__FALLBACK=$(RECORDING) .venv/bin/jarvis-ear run $(ARGS)
 
-install: $(READY_TO_RUN)         ## as a system service, as root (ARGS=--with-backend, DESTDIR=)
+install: $(READY_TO_RUN)         ## install the system service, as root (ARGS=--with-backend, DESTDIR=)
 	@.venv/bin/jarvis-ear service install $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
 
 uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--purge)
 	@.venv/bin/jarvis-ear service uninstall $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
 
-deb: $(READY_TO_RUN)             ## a Debian package of it, everything inside, into build/
+deb: $(READY_TO_RUN)             ## build a Debian package with all dependencies, in build/
 	@$(PYTHON) tools/make_deb.py
 
-test: $(READY_TO_TEST)           ## the whole test-suite with branch coverage (ARGS="-k wake")
+test: $(READY_TO_TEST)           ## run the test suite with branch coverage (ARGS="-k wake")
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)
 
-long: $(READY_TO_TEST)           ## what takes minutes: faults, a little chaos, kill points, unplugging
+long: $(READY_TO_TEST)           ## run tests that take minutes: faults, short chaos, kill points, unplugging
 	@$(PYTHON) -m pytest -m "long and not slow" -o faulthandler_timeout=300 $(ARGS)
 
-unplug: $(READY_TO_TEST)         ## every fault of the microphone twenty times over; two minutes
+unplug: $(READY_TO_TEST)         ## run every microphone fault twenty times; two minutes
 	@$(PYTHON) -m pytest -m unplug -o faulthandler_timeout=300 $(ARGS)
 
-lint: $(READY_TO_TEST)           ## ruff, import floors, spelling
+lint: $(READY_TO_TEST)           ## check style, import contracts and spelling
 	@$(PYTHON) -m ruff check --quiet $(CODE)
 	@$(PYTHON) -m ruff format --quiet --check $(CODE)
 	@said=$$(.venv/bin/lint-imports --no-logo) || { echo "$$said"; exit 1; }
 	@$(PYTHON) -m codespell_lib
 
-types: $(READY_TO_TEST)          ## mypy --strict
+types: $(READY_TO_TEST)          ## check types with mypy --strict
 	@$(PYTHON) -m mypy $(TYPED)
 
 docs: $(READY_TO_TEST)           ## write the generated pages of docs/
@@ -63,37 +63,37 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@for page in man/jarvis-ear.1 man/jarvis-backend.1; do \
 		$(PYTHON) tools/man_page.py $$page > docs/.new && mv docs/.new $$page || exit 1; done
 
-golden: $(READY_TO_TEST)         ## write the expected events of tests/replay anew, for review
+golden: $(READY_TO_TEST)         ## regenerate the expected events of tests/replay, for review
 	@$(PYTHON) tests/replay/golden.py
 
-bench: $(READY_TO_TEST)          ## what the ear costs and how well it hears
+bench: $(READY_TO_TEST)          ## measure what the ear costs and how well it hears
 	@$(PYTHON) -m bench $(ARGS)
 
 bench-guard: $(READY_TO_TEST)    ## fail if the ear costs a quarter more than it did (ARGS=--write)
 	@$(PYTHON) -m bench.guard $(ARGS)
 
-chaos: $(READY_TO_TEST)          ## 500 sentences among 150 random faults (ARGS="--seed 7 --protocol realtime")
+chaos: $(READY_TO_TEST)          ## deliver 500 utterances among 150 random faults (ARGS="--seed 7 --protocol realtime")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.random_faults $(ARGS)
 
-killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a sentence (ARGS="--rounds 50 --protocol session")
+killpoints: $(READY_TO_TEST)     ## kill the ear at every step of a delivery (ARGS="--rounds 50 --protocol session")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.killpoints $(ARGS)
 
-soak: $(READY_TO_TEST)           ## a day of a home through the whole ear, in half an hour (ARGS="--hours 1")
+soak: $(READY_TO_TEST)           ## run a day of household sound through the ear, in half an hour (ARGS="--hours 1")
 	@PYTHONPATH=tests $(PYTHON) -m soak $(ARGS)
 
-faults: $(READY_TO_TEST)         ## every fault at its real length: a quarter of an hour
+faults: $(READY_TO_TEST)         ## run every fault at its real length; a quarter of an hour
 	@$(PYTHON) -m pytest tests/faults -m "slow or not slow" -o faulthandler_timeout=600 $(ARGS)
 
 lock:                            ## resolve pyproject.toml into the lock files (ARGS=--upgrade)
 	@tools/lock.sh $(ARGS)
 
-setup: $(READY_TO_RUN) $(READY_TO_TEST)  ## all set-up, nothing else
+setup: $(READY_TO_RUN) $(READY_TO_TEST)  ## set up everything, run nothing
 
-clean:                           ## remove everything that make has made
+clean:                           ## remove everything that make creates
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* jarvis-ear/src/*.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-help:                            ## this list
+help:                            ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 - /p' Makefile | expand
 
 $(READY_TO_RUN):

@@ -1,1 +1,1 @@
-"""What the ear costs and how well it hears: `python -m bench`, explained in docs/benchmarks.md."""
+"""Benchmarks of cost and accuracy: `python -m bench`, see docs/benchmarks.md."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, and print a table for every measurement."""
+"""`python -m bench`: measure, and print a table for each measurement."""
 
 import argparse
 import json
@@ -49,7 +49,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what was asked for. The exit status says that it was done, not how well."""
+    """Run the selected measurements. The exit status is 0 even if targets are missed."""
     asked = _parser().parse_args(arguments)
     scale = QUICK if asked.quick else FULL
     collection = open_collection(asked.audio)
@@ -86,10 +86,10 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         choices=MEASUREMENTS,
         metavar="NAME",
-        help=f"only this one; more than once for more: {', '.join(MEASUREMENTS)}",
+        help=f"run only this measurement; repeatable: {', '.join(MEASUREMENTS)}",
     )
-    parser.add_argument("--audio", type=Path, help="folder of recordings with a MANIFEST.csv")
-    parser.add_argument("--json", type=Path, help="file that gets all figures and notes")
+    parser.add_argument("--audio", type=Path, help="folder of recordings, with a MANIFEST.csv")
+    parser.add_argument("--json", type=Path, help="file for all figures and notes")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""False accepts: what wakes the ear and is not its word."""
+"""False accepts: sounds other than the wake word that wake the ear."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ SURE: Final = 3.0
 
 
 def accepts(scale: Scale, collection: Collection) -> list[Table]:
-    """Count what wakes the ear and is not the wake word."""
+    """Count the detections in recordings without the wake word."""
     listener, notes = Listener(), list[str]()
     rows: list[Row] = []
     for kind, labels in (("ordinary", ORDINARY), ("made to be mistaken", HARD)):
@@ -40,7 +40,7 @@ def accepts(scale: Scale, collection: Collection) -> list[Table]:
 
 
 def _enough(clips: list[Clip], length_s: int) -> list[Clip]:
-    """As many whole clips as last so long."""
+    """Return whole clips that together last at least this long, if there are enough."""
     chosen: list[Clip] = []
     left = seconds(length_s)
     for clip in clips:

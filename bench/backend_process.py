@@ -1,4 +1,4 @@
-"""The reference backend in a process of its own, as it runs at somebody's home."""
+"""The reference backend in a separate process, as in real use."""
 
 import os
 import subprocess
@@ -17,22 +17,22 @@ STOP_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RunningBackend:
-    """Where it is."""
+    """Address, process and token of the running backend."""
 
     url: str
     pid: int
     token: str
-    """Of a login."""
+    """Result of a login."""
 
     @property
     def socket_url(self) -> str:
-        """The same for a WebSocket."""
+        """Address for a WebSocket."""
         return self.url.replace("http", "ws", 1)
 
 
 @contextmanager
 def running_backend(*arguments: str) -> Iterator[RunningBackend]:
-    """Run `jarvis-backend` with ``arguments`` on a free port, until the end."""
+    """Run `jarvis-backend` with ``arguments`` on a free port for the length of the ``with``."""
     command = [sys.executable, "-m", "jarvis_backend", "--companion", "--port", "0", *arguments]
     environment = {**os.environ, "JARVIS_PASSWORD": PASSWORD}
     with subprocess.Popen(  # noqa: S603 - our own program

@@ -1,4 +1,4 @@
-"""The event bus: how soon everybody is told, while one client takes nothing."""
+"""The event bus: delay of an event to all clients, while one client reads nothing."""
 
 import asyncio
 import contextlib
@@ -22,22 +22,22 @@ from bench.table import Figure, Table
 from jarvis_ear.wires import event_bus as wire
 
 PER_S: Final = 50
-"""Events that are published on the bus."""
+"""Events published per second."""
 
 TARGET_MS: Final = 50.0
 
 PADDING: Final = "x" * 4000
-"""So that the buffers between the server and the stuck client are full before the end."""
+"""Fills the buffers between the server and the stuck client before the end of the run."""
 
 BUFFER_BYTES: Final = 4096
-"""Of the stuck client."""
+"""Receive buffer of the stuck client."""
 
 LAST_S: Final = 10.0
-"""How long the last event may be under way."""
+"""Seconds to wait for the last event."""
 
 
 def bus(scale: Scale, collection: Collection) -> list[Table]:  # noqa: ARG001 - as all are called
-    """Publish, and see when each client has it."""
+    """Publish events, and measure when each client receives them."""
     count = scale.bus_clients
     with running_backend(
         *("--stt.engine", "none", "--limits.connections", str(count + 2))
@@ -48,7 +48,7 @@ def bus(scale: Scale, collection: Collection) -> list[Table]:  # noqa: ARG001 - 
     published = int(scale.bus_s * PER_S)
     return [
         Table(
-            f"An event on the bus, {PER_S} each second, to all clients, one of them stuck",
+            f"Delay of an event on the bus, {PER_S} per second, to all clients, one of them stuck",
             (
                 "clients",
                 "events",
@@ -74,7 +74,7 @@ def bus(scale: Scale, collection: Collection) -> list[Table]:  # noqa: ARG001 - 
                 )
             ],
             f"p99 < {TARGET_MS:g} ms",
-            ["all clients live in one process: its own time is in the figures"],
+            ["all clients run in one process: the figures include its own time"],
         )
     ]
 
@@ -124,7 +124,7 @@ async def _listen(line: aiohttp.ClientWebSocketResponse, count: int, told: list[
 
 @asynccontextmanager
 async def _stuck(backend: RunningBackend) -> AsyncIterator[socket.socket]:
-    """Open a client that reads the answer to its handshake and nothing else."""
+    """Open a client that reads only the answer to its handshake."""
     place = urlsplit(backend.url)
     with socket.socket() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
@@ -142,7 +142,7 @@ async def _stuck(backend: RunningBackend) -> AsyncIterator[socket.socket]:
 
 
 async def _is_closed(stuck: socket.socket) -> bool:
-    """Whether the server has given it up: read what was on its way, and see what follows."""
+    """Whether the server has dropped the client; reads what was still in transit first."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(TimeoutError, ConnectionError):
         async with asyncio.timeout(1):

@@ -1,4 +1,4 @@
-"""What it costs the ear that somebody looks at it."""
+"""What an open console costs the ear."""
 
 import asyncio
 import os
@@ -22,31 +22,31 @@ from bench.table import Figure, Row, Table
 from jarvis_ear.audio.wav import pcm_to_wav
 
 NOBODY: Final = "http://127.0.0.1:9"
-"""The discard port: an ear without a backend hears as one with it."""
+"""The discard port: hearing does not depend on a backend."""
 
 PAGES: Final = (0, 1, 10)
-"""How many are open."""
+"""Numbers of open pages."""
 
 ROUNDS: Final = 3
-"""Each number of pages takes its turn so often: what else the machine does falls on all alike."""
+"""Rounds through all numbers of pages, so that other load affects all of them alike."""
 
 TARGET: Final = 1.0
-"""Per cent of a processor that ten open pages may cost the ear."""
+"""Maximum per cent of a processor that ten open pages may cost the ear."""
 
 SPARE_S: Final = 60
-"""Sound beyond what is measured: starting takes time."""
+"""Seconds of sound in addition to the measured ones, for the start."""
 
 
 @dataclass(slots=True)
 class _Cost:
-    """What was used while so many pages were open."""
+    """CPU time used with one number of open pages."""
 
     ear_s: float = 0.0
     console_s: float = 0.0
     messages: int = 0
-    """That the pages got."""
+    """Messages that the pages received."""
     counts: bool = False
-    """Whether what happens now is part of it."""
+    """Whether messages are counted at present."""
 
 
 def console(scale: Scale, _collection: Collection) -> list[Table]:
@@ -66,11 +66,11 @@ def console(scale: Scale, _collection: Collection) -> list[Table]:
     ]
     return [
         Table(
-            "The ear while somebody looks at it, in per cent of one processor",
+            "CPU of the ear with open pages of the console, in per cent of one processor",
             ("open pages", "the ear", "more than unwatched", "the console", "news"),
             rows,
             f"ten pages cost the ear < {TARGET:g} %",
-            ["a quiet room in real time; news: messages that each page gets"],
+            ["a quiet room in real time; news: messages to each page"],
         )
     ]
 
@@ -88,7 +88,7 @@ async def _measure(every_s: float) -> dict[int, _Cost]:
 
 
 async def _look(folder: Path, ear: int, pages: int, every_s: float, cost: _Cost) -> None:
-    """Keep pages open for a while. Without any, there is no console either."""
+    """Keep pages open for a while. With 0 pages, no console runs."""
     async with AsyncExitStack() as up:
         console = 0
         if pages:
@@ -97,7 +97,7 @@ async def _look(folder: Path, ear: int, pages: int, every_s: float, cost: _Cost)
             for _ in range(pages):
                 socket = await up.enter_async_context(_page(session, address))
                 up.callback(asyncio.create_task(_count(socket, cost)).cancel)
-        await asyncio.sleep(1)  # what opening costs is not asked
+        await asyncio.sleep(1)  # the cost of opening is not measured
         cost.counts = True
         before = _used(ear), _used(console)
         await asyncio.sleep(every_s)
@@ -143,7 +143,7 @@ def _drain(process: "subprocess.Popen[str]") -> None:
 
 @contextmanager
 def _running(folder: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run a verb of this project in folders of its own, and end it."""
+    """Run a verb of this project in separate folders, and end it."""
     own = {"RUNTIME_DIRECTORY": str(folder), "STATE_DIRECTORY": str(folder)}
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "jarvis_ear", *words],

@@ -19,18 +19,17 @@ from jarvis_ear.units import SAMPLE_RATE, Samples
 HOUR_S: Final = 3600
 
 BLOCK: Final = 640
-"""Samples in a block: 40 ms, as capture hands them over."""
+"""Samples per block: 40 ms, as from capture."""
 
 SLICE_S: Final = 5
-"""How long one gate is measured before the next one's turn comes: what else the machine does
-falls on all of them alike."""
+"""Seconds for which one gate is measured in turn, so that other load affects all gates alike."""
 
 PAUSE_S: Final = 5.0
-"""Silence between two commands of somebody who gives one after the other."""
+"""Silence between two commands in a row."""
 
 
 def cpu(scale: Scale, collection: Collection) -> list[Table]:
-    """Hear the same sound with each gate, slice by slice in turn, as fast as possible."""
+    """Process the same sound with each gate in turn, slice by slice, as fast as possible."""
     rows: list[Row] = []
     for room, sound in _rooms(scale.cpu_s, collection):
         floor, gated, always = _back_to_back(sound)
@@ -42,7 +41,7 @@ def cpu(scale: Scale, collection: Collection) -> list[Table]:
             rows,
             "",
             [
-                "floor: the same blocks through the framer, and nothing done with the frames",
+                "floor: the same blocks through the framer, frames not processed",
                 collection.describes,
             ],
         )

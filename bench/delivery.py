@@ -1,4 +1,4 @@
-"""From the end of speech to `audio_end`: what delivery adds to the hangover."""
+"""Time from the end of speech to `audio_end`, which delivery adds to the hangover."""
 
 import queue
 import sys
@@ -31,30 +31,30 @@ sys.path.append(str(ROOT / "tests"))
 from fakes.voice_server import Switches, VoiceServer
 
 TARGET_MS: Final = 30.0
-"""The hangover is 800 ms: nobody shall notice what comes on top of it."""
+"""Not noticeable in addition to the hangover of 800 ms."""
 
 ANSWER_S: Final = 10.0
-"""How long one utterance may take until its turn is over."""
+"""Maximum seconds for one turn."""
 
 BLOCK: Final = 640
-"""Samples in a block: 40 ms, as capture hands them over."""
+"""Samples per block: 40 ms, as from capture."""
 
 SERVER: Final = Switches(reply="error")
 """A backend that ends every turn at once."""
 
 
 class Watch:
-    """When the events of a turn came. Filled by the network thread, read by the main thread."""
+    """Times of the events of a turn. Filled by the network thread, read by the main thread."""
 
     def __init__(self) -> None:
         self._events: queue.SimpleQueue[tuple[float, DeliveryEvent]] = queue.SimpleQueue()
 
     def note(self, event: DeliveryEvent) -> None:
-        """Keep an event with its time."""
+        """Store an event with its time."""
         self._events.put((time.perf_counter(), event))
 
     def turn(self, turn_id: str) -> dict[type, float]:
-        """Wait until the turn is over, and return when each kind of its events came."""
+        """Wait until the turn is over, and return the time of each kind of event."""
         times: dict[type, float] = {}
         while Finished not in times:
             at, event = self._events.get(timeout=ANSWER_S)
@@ -81,7 +81,7 @@ def delivery(scale: Scale, collection: Collection) -> list[Table]:
             ("utterance", "ear meanwhile", "sent", "p50", "p99", "max", "processing p50", "p99"),
             rows,
             f"p99 < {TARGET_MS:g} ms",
-            ["processing: until the backend's own word that it has all of it, over loopback"],
+            ["processing: until the backend confirms the whole utterance, over loopback"],
         )
     ]
 
@@ -122,7 +122,7 @@ def _send(
 
 @contextmanager
 def _busy_ear(collection: Collection) -> Iterator[None]:
-    """Have an ear in its thread hear people talk, in real time, as it does while it waits."""
+    """Run an ear in its thread on conversation in real time, as during a delivery."""
     inbox, stop = Inbox(), threading.Event()
     ear = EarThread(
         make_ear(GATED),

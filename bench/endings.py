@@ -1,4 +1,4 @@
-"""Where utterances begin and end: late ends, cut-offs, and pauses after the wake word."""
+"""Beginning and end of utterances: late ends, cut-offs, and pauses after the wake word."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,48 +25,48 @@ from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE
 
 BEFORE_S: Final = 1.5
-"""The room before the word."""
+"""Seconds of room noise before the wake word."""
 
 LATE_S: Final = 2.0
-"""An end that is called later than this after the last word, or never, is late."""
+"""Seconds after the last word; an end detected later, or never, is late."""
 
 AFTER_S: Final = LATE_S + 0.5
-"""The room after the last word: long enough to find out."""
+"""Seconds of room noise after the last word: enough to detect a late end."""
 
 PAUSES_S: Final = (1.0, 2.0, 3.0)
-"""Between "Hey Jarvis" and the command."""
+"""Pauses between "Hey Jarvis" and the command."""
 
 SENTENCES: Final = 3
-"""How often each speaker is heard, each time after another wake word."""
+"""Utterances of each speaker, each after another wake word."""
 
 LATE_PERCENT: Final = 2.0
 CUT_PERCENT: Final = 1.0
 
 SURE_DB: Final = 10
-"""Below this distance between speech and noise the targets do not bind."""
+"""Signal-to-noise ratio in dB below which the targets do not apply."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the commands in one room."""
+    """Results of the commands in one room."""
 
     spoken: int = 0
     woken: int = 0
     late: int = 0
     nothing: int = 0
-    """Woken, and no utterance at all; counted in ``late`` too."""
+    """Woken without any utterance; included in ``late``."""
     cut: int = 0
-    """Ended before the last word did."""
+    """Ended before the end of the last word."""
     early: int = 0
-    """Of it: before the first word of the command, because of some other sound."""
+    """Of these: ended before the first word of the command, because of another sound."""
     start_lost: int = 0
-    """Begun after the first word of the command did, as far as that can be told."""
+    """Begun after the beginning of the command, if that is known."""
     torn: int = 0
     """More than one utterance."""
     whole: int = 0
-    """One utterance with all of the command in it, ended in time."""
+    """One utterance with the whole command, ended in time."""
     delays: list[float] = field(default_factory=list)
-    """Seconds from the last word to the decision, where that was neither too early nor too late."""
+    """Seconds from the last word to the decision, if that was neither too early nor late."""
 
 
 def endings(scale: Scale, collection: Collection) -> list[Table]:
@@ -81,7 +81,7 @@ def endings(scale: Scale, collection: Collection) -> list[Table]:
 
 
 def pauses(scale: Scale, collection: Collection) -> list[Table]:
-    """Play sentences that were said elsewhere, after a pause."""
+    """Play utterances from other recordings, after a pause."""
     listener, notes, rows = Listener(), list[str](), list[tuple[str, Tally, Room]]()
     speakers = sentences(collection.labelled("neg_commands", "neg_speech"))
     pairs = _pairs(collection.labelled(*WORDS), speakers, scale.noisy_clips)
@@ -90,12 +90,12 @@ def pauses(scale: Scale, collection: Collection) -> list[Table]:
             speeches = (after_a_pause(word, speaker, pause_s) for word, speaker in pairs)
             tally = _count(listener, speeches, room, collection, notes)
             rows.append((f"{room}, pause {pause_s:g} s", tally, room))
-    title = "Sentences said elsewhere, a pause after the wake word"
+    title = "Utterances from other recordings, a pause after the wake word"
     return [_table(title, rows, collection, notes)]
 
 
 def _pairs(words: list[Clip], speakers: list[Clip], count: int) -> list[tuple[Clip, Clip]]:
-    """Have every speaker speak after several wake words."""
+    """Pair every speaker with several wake words."""
     if not speakers:
         return []
     calls = spread(words, min(count, SENTENCES * len(speakers)))
@@ -126,7 +126,7 @@ def _count(
 
 
 def _judge(scene: Scene, heard: Heard, tally: Tally) -> list[str]:
-    """Count what is wrong with what was captured, and say it."""
+    """Count the faults of a capture, and return their descriptions."""
     if not heard.utterances:
         tally.late += 1
         tally.nothing += 1

@@ -1,4 +1,4 @@
-"""How long the ear takes for one frame: with a step, when the gate opens, when it is woken."""
+"""Time for one frame: with a step, when the gate opens, at a detection."""
 
 import time
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from jarvis_ear.devices.models import OpenWakeWord, Silero
 from jarvis_ear.hearing.events import SendUtterance, TurnOpened
 
 STEP_MS: Final = 80.0
-"""A step that takes longer than it lasts lets the ear fall behind."""
+"""Length of a step: if processing takes longer, the ear falls behind."""
 
 LISTENING_MS: Final = 20.0
-"""So does any other frame, while every one of them needs the same."""
+"""Length of a frame: the same limit for frames without a step."""
 
 BUFFER_MS: Final = 2000.0
-"""What the inbox holds: a single frame that takes longer than that costs sound."""
+"""Capacity of the inbox: if a single frame takes longer, sound is lost."""
 
 KINDS: Final = {
     "no step (gate closed, or between steps)": LISTENING_MS,
@@ -30,13 +30,13 @@ KINDS: Final = {
     "wake word detected (the room is recalled)": BUFFER_MS,
     "utterance ends": BUFFER_MS,
 }
-"""What a frame can set off, and how long it may take at p99."""
+"""Kinds of frames by what they cause, with the target for p99."""
 
 NOTHING, STEP, OPENING, WAKING, ENDING = KINDS
 
 
 class CountedWake:
-    """The wake model, and how many steps it was given since it was last asked."""
+    """Wake model that counts its steps since the last query."""
 
     def __init__(self) -> None:
         self._model = OpenWakeWord()
@@ -47,7 +47,7 @@ class CountedWake:
         self._model.reset()
 
     def score(self, pcm: bytes) -> list[float]:
-        """Pass on, and count."""
+        """Pass on, and count the step."""
         scores = self._model.score(pcm)
         self._steps += len(scores)
         return scores
@@ -60,7 +60,7 @@ class CountedWake:
 
 @dataclass(slots=True)
 class Durations:
-    """Seconds that frames of one kind took."""
+    """Seconds taken by the frames of one kind."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -79,7 +79,7 @@ def latency(scale: Scale, collection: Collection) -> list[Table]:
             ("kind of frame", "frames", "p50", "p99", "max", "CPU p50", "CPU p99", "p99 target"),
             [_row(kind, found[kind]) for kind in KINDS],
             "the ear must not fall behind: see the last column",
-            [collection.describes, "CPU: of the thread, without what the machine did meanwhile"],
+            [collection.describes, "CPU: of the thread, without other load of the machine"],
         )
     ]
 

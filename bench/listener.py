@@ -1,4 +1,4 @@
-"""The whole ear as a function: sound in, what it decided out."""
+"""The whole ear as a function from sound to decisions."""
 
 import itertools
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ from jarvis_ear.hearing.wake import WakeModel
 from jarvis_ear.units import FRAME_SAMPLES, Samples
 
 GATED: Final = config.HearingOptions()
-"""As it comes."""
+"""Default options."""
 
 ALWAYS: Final = config.HearingOptions(gate=config.GateOptions(mode="always"))
-"""The wake model hears everything."""
+"""The gate is always open."""
 
 
 @dataclass(slots=True)
 class Heard:
-    """What the ear made of a scene."""
+    """Result of a scene."""
 
     turns: list[TurnOpened] = field(default_factory=list)
     utterances: list[CapturedUtterance] = field(default_factory=list)
@@ -34,14 +34,14 @@ class Heard:
 
 
 class Listener:
-    """Loaded models, and a fresh ear for every scene. Owned by whoever measures."""
+    """Loads the models once, and makes a new ear for each scene. Owned by its caller."""
 
     def __init__(self) -> None:
         self._wake = OpenWakeWord()
         self._speech = Silero()
 
     def hear(self, sound: Sound, hearing: config.HearingOptions = GATED) -> Heard:
-        """Hear ``sound`` from its beginning to its end. Every turn fails at once."""
+        """Process ``sound`` from beginning to end. Every turn fails at once."""
         self._wake.reset()
         self._speech.reset()
         ear = make_ear(hearing, self._wake, self._speech)
@@ -57,7 +57,7 @@ class Listener:
 def make_ear(
     hearing: config.HearingOptions, wake: WakeModel | None = None, speech: Silero | None = None
 ) -> Ear:
-    """Put an ear together as the daemon does."""
+    """Make an ear as the daemon does."""
     turn = itertools.count(1)
     return Ear(
         hearing,
@@ -69,7 +69,7 @@ def make_ear(
 
 
 def end_turn(ear: Ear, effect: Effect) -> None:
-    """Be the backend that answers nothing: the ear goes back to waiting for its word."""
+    """End the turn like a failing backend: the ear waits for the wake word again."""
     if isinstance(effect, SendUtterance):
         ear.tell(Failed(effect.turn_id, "bench"))
 

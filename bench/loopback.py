@@ -1,4 +1,4 @@
-"""The session stream in loopback mode: how long sound takes up and down again."""
+"""The session stream in loopback mode: round trip of a frame."""
 
 import asyncio
 import time
@@ -16,11 +16,11 @@ from jarvis_ear.wires import session as wire
 
 FRAME_S: Final = 0.02
 TARGET_MS: Final = 20.0
-"""A frame is back before the next one is due."""
+"""A frame returns before the next one is due."""
 
 
 def loopback(scale: Scale, collection: Collection) -> list[Table]:  # noqa: ARG001 - as all are called
-    """Send frames in real time, and wait for each."""
+    """Send frames in real time, and wait for the return of each."""
     with running_backend("--stt.engine", "none") as backend:
         trips = asyncio.run(_measure(backend, scale.round_trips))
     return [

@@ -1,4 +1,4 @@
-"""The recordings that are heard: a collection with a manifest, or the few that come with us."""
+"""Recordings for the measurements: a collection with a manifest, or those in tests/data."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -21,16 +21,16 @@ FLAC_READER: Final = "soundfile"
 """The package that reads the recordings of a collection."""
 
 OURS: Final = ROOT / "tests" / "data"
-"""A handful of synthesised wake words with commands."""
+"""A few synthesised wake words with commands."""
 
 OUR_LABELS: Final = {"hey-jarvis": "pos_synth_isolated", "what-time-is-it": "neg_commands"}
-"""Of the recordings that are not the wake word with a command."""
+"""Labels of our recordings other than wake word with command."""
 
 NEIGHBOUR: Final = ROOT.parent / "shared" / "audio"
-"""Where a collection is looked for unless one is named."""
+"""Default place of a collection."""
 
 MANIFEST: Final = "MANIFEST.csv"
-"""What is in a collection: columns file, label, said."""
+"""Contents of a collection: columns file, label, said."""
 
 COMMANDS: Final = ("pos_synth_command",)
 """The wake word and a command in one breath."""
@@ -46,19 +46,19 @@ ORDINARY: Final = (
     "neg_otherwakeword",
     "noise_ambience",
 )
-"""What is heard in a home and must not wake anybody."""
+"""Household sound that must not wake the ear."""
 
 HARD: Final = ("neg_nearmiss_hey_real", "neg_nearmiss_synth", "amb_synth")
-"""What was made or chosen to sound like the wake word."""
+"""Recordings made or chosen to sound like the wake word."""
 
 SPEAKERS: Final = 6
 """Voices in the babble."""
 
 BABBLE_S: Final = 60
-"""Length of the babble; longer scenes hear it again from its beginning."""
+"""Length of the babble, which repeats in longer scenes."""
 
 MADE_S: Final = 30
-"""Length of a noise that is made because no recording of one is there."""
+"""Length of a synthesised noise, used without recordings of noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Clip:
     path: Path
 
     def load(self) -> Sound:
-        """Read it: 16 kHz, first channel."""
+        """Read a recording: 16 kHz, first channel."""
         if self.path.suffix == ".wav":
             wav = decode_wav(self.path.read_bytes(), max_seconds=3600)
             return _checked(wav.pcm[:, 0], wav.rate, self.path)
@@ -82,14 +82,14 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What is heard besides the speech."""
+    """Background sound of a scene."""
 
     name: str
     waves: Waves
 
 
 class Collection:
-    """All recordings of one run, and the noises made of them. Read only; for one thread."""
+    """All recordings of one run, and the noises made from them. Read-only; for one thread."""
 
     def __init__(self, folder: Path, clips: Sequence[Clip]) -> None:
         self.folder = folder
@@ -101,7 +101,7 @@ class Collection:
 
     @cached_property
     def describes(self) -> str:
-        """What is heard, in one line."""
+        """Describe the material in one line."""
         if self.folder == OURS:
             return (
                 f"material: only the {len(self._clips)} recordings of tests/data, with synthesised"
@@ -112,13 +112,13 @@ class Collection:
 
     @cached_property
     def household(self) -> list[Noise]:
-        """The noises of a home, each for itself."""
+        """Return the household noises."""
         found = [_noise_of(clip) for clip in self.labelled("noise_ambience")]
         return found or [Noise("fan", _fan()), Noise("kitchen", _kitchen())]
 
     @cached_property
     def babble(self) -> Noise:
-        """Six people who talk at once; people heard backwards where nobody else is there."""
+        """Mix six people who talk at once; if there are too few, some are reversed."""
         people = [clip.load() for clip in self.labelled("neg_speech")]
         people = people or [clip.load()[::-1] for clip in self._clips]
         voices = (_talker(people, voice) for voice in range(SPEAKERS))
@@ -126,13 +126,13 @@ class Collection:
 
     @cached_property
     def talk(self) -> Sound:
-        """One person after the other, as from a television."""
+        """Join people one after the other, as on television."""
         people = [clip.load() for clip in self.labelled("neg_speech", "neg_meeting")]
         return np.concatenate(people or [clip.load()[::-1] for clip in self._clips])
 
 
 def open_collection(folder: Path | None) -> Collection:
-    """Open the one that is named, else the one next door, else our own recordings."""
+    """Open the given collection, else the default one, else our own recordings."""
     if folder is not None:
         return Collection(folder, list(_listed(folder / MANIFEST)))
     if (NEIGHBOUR / MANIFEST).is_file() and find_spec(FLAC_READER) is not None:
@@ -141,7 +141,7 @@ def open_collection(folder: Path | None) -> Collection:
 
 
 def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """Up to ``count`` of them, evenly over the whole list: no chance in it."""
+    """Return up to ``count`` items, evenly spaced over the whole list."""
     step = max(1.0, len(clips) / count)
     return [clips[int(place * step)] for place in range(min(count, len(clips)))]
 
@@ -175,7 +175,7 @@ def _talker(people: Sequence[Sound], voice: int) -> Waves:
 
 
 def _fan() -> Waves:
-    """Steady noise that falls with the frequency."""
+    """Make steady noise that falls with the frequency."""
     count = seconds(MADE_S)
     spectrum = np.fft.rfft(chance("fan").normal(0, 1, count))
     spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 30 * MADE_S))
@@ -185,7 +185,7 @@ def _fan() -> Waves:
 
 
 def _kitchen() -> Waves:
-    """Clatter: short ringing knocks at random moments, over a faint fan."""
+    """Make clatter: short ringing knocks at random moments, over a faint fan."""
     random = chance("kitchen")
     waves = _fan() / 10
     ring = np.exp(-np.arange(1600) / 300)
@@ -196,5 +196,5 @@ def _kitchen() -> Waves:
 
 
 def quiet_room(name: str, length_s: float) -> Sound:
-    """Nothing but the microphone's own noise."""
+    """Make the microphone's own noise, without anything else."""
     return rounded(0.0 + chance("quiet", name).normal(0, 8, seconds(length_s)))

@@ -1,4 +1,4 @@
-"""Memory, and the time from the start of a process until it can hear."""
+"""Memory, and the time from the start of a process until it hears."""
 
 import json
 import re
@@ -20,20 +20,20 @@ from jarvis_ear.audio.wav import pcm_to_wav
 KIB: Final = 1024
 
 NOBODY: Final = "http://127.0.0.1:9"
-"""The discard port: the ear must be ready whether there is a backend or not."""
+"""The discard port: the ear is ready without a backend too."""
 
 HEARING: Final = re.compile(r"\bhearing\b")
-"""In the line that the daemon logs with the first block of sound."""
+"""Matches the line that the daemon logs at the first block of sound."""
 
 
 def memory(scale: Scale, _collection: Collection) -> list[Table]:
-    """Start processes, and ask the system how large they are."""
+    """Start processes, and measure their start and their resident memory."""
     bare = [_start_of_numpy() for _ in range(scale.starts)]
     heard = _resident(scale.memory_s)
     ready = [heard["ready"], *(_resident(0)["ready"] for _ in range(scale.starts - 1))]
     grown = heard["heard"] - heard["material"]
     rows: list[Row] = [
-        ("Python and numpy: start to end", _s(bare), "", ""),
+        ("Python and numpy: start to exit", _s(bare), "", ""),
         ("models loaded and warm, with all that the daemon imports", _s(ready), "", ""),
         ("once loaded", "", _mib(heard["loaded"]), ""),
         ("at most until then", "", _mib(heard["most"]), ""),
@@ -46,7 +46,7 @@ def memory(scale: Scale, _collection: Collection) -> list[Table]:
             ("what", "median of starts", "resident", "grown"),
             rows,
             "",
-            ["grown: by hearing; the rest is the recordings that it hears"],
+            ["grown: while hearing; the rest is the recordings"],
         )
     ]
 
@@ -59,7 +59,7 @@ def _start_of_numpy() -> float:
 
 
 def _resident(length_s: int) -> dict[str, float]:
-    """Return what the process said of itself, and when it was ready."""
+    """Return the process's own report, and when it was ready."""
     began = time.perf_counter()
     found: dict[str, float] = {}
     with _running([sys.executable, "-m", "bench.resident", str(length_s)]) as process:
@@ -69,12 +69,12 @@ def _resident(length_s: int) -> dict[str, float]:
             found[told["what"]] = told["VmRSS"]
             found.setdefault("most", told["VmHWM"])
     if "heard" not in found:
-        raise ChildProcessError("the process whose memory is watched ended before its end")
+        raise ChildProcessError("the measured process ended early")
     return found
 
 
 def _daemon(sound: Path) -> tuple[float, float]:
-    """Start the program itself: seconds until it says that it hears, and its memory then."""
+    """Start the daemon: return the seconds until it logs that it hears, and its memory then."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "jarvis_ear", "run", "--input", str(sound)]
     with _running([*command, "--backend-url", NOBODY], stderr=subprocess.STDOUT) as process:

@@ -10,7 +10,7 @@ from bench.table import Figure
 def milliseconds(
     durations_s: Sequence[float], percent: float, at_most_ms: float | None = None
 ) -> Figure:
-    """One percentile of ``durations_s``; not a number when there are none."""
+    """Return one percentile of ``durations_s`` in milliseconds; NaN if there are none."""
     if not durations_s:
         return Figure(float("nan"), ".2f", " ms")
     return Figure(1000 * float(np.percentile(durations_s, percent)), ".2f", " ms", at_most_ms)

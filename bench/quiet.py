@@ -1,9 +1,9 @@
-"""What listening costs while nobody speaks, and while the television talks, beside other programs.
+"""Cost of listening to a quiet room and to conversation, compared with other programs.
 
-All programs run at once, in the same window, on a virtual ALSA card: the whole daemon as its owner
-runs it (every process of it, with a connected backend), and the loops of ``bench.rivals``. CPU is
-the scheduler's accounting of every thread (``/proc/PID/task/TID/schedstat``), so that a thread that
-wakes up for some microseconds is counted, which the clock ticks of ``/proc/PID/stat`` miss.
+All programs run at the same time, in the same window, on a virtual ALSA card: the whole daemon as
+in real use (all its processes, with a connected backend), and the loops of ``bench.rivals``. CPU
+time is the scheduler's accounting of each thread (``/proc/PID/task/TID/schedstat``), which includes
+wake-ups of some microseconds that the clock ticks of ``/proc/PID/stat`` miss.
 """
 
 import json
@@ -40,16 +40,16 @@ Running: TypeAlias = "subprocess.Popen[bytes]"
 
 EAR: Final = "jarvis-ear"
 REFERENCE: Final = "openwakeword"
-"""Shares are shares of what this program needs in the same window."""
+"""Shares are relative to this program in the same window."""
 
 HOUR_S: Final = 3600.0
 KIB: Final = 1024.0
 
 SETTLE_S: Final = 15.0
-"""Seconds between the start of the programs and the first window: models load, links open."""
+"""Seconds between the start of the programs and the first window, to load and connect."""
 
 START_S: Final = 60.0
-"""Seconds within which the daemon has to hear and to have its backend."""
+"""Seconds within which the daemon must hear and reach its backend."""
 
 QUIET_SHARE, COMPANY_SHARE, CPU_S, SWITCHES, RSS_SHARE, PSS_SHARE = 3.0, 45.0, 8.0, 10.0, 40.0, 30.0
 """Targets: per cent of the reference, CPU s/h, voluntary switches per second."""
@@ -57,28 +57,28 @@ QUIET_SHARE, COMPANY_SHARE, CPU_S, SWITCHES, RSS_SHARE, PSS_SHARE = 3.0, 45.0, 8
 
 @dataclass(slots=True)
 class Usage:
-    """What a program used in one window: all its processes and threads together."""
+    """Resources of a program in one window: all its processes and threads together."""
 
     cpu_s: float = 0.0
     """CPU seconds per hour."""
     switches: float = 0.0
     """Voluntary context switches per second."""
     rss: float = 0.0
-    """Resident memory at the end of the window, MiB: pages that processes share count twice."""
+    """Resident memory at the end of the window, MiB: shared pages count for each process."""
     pss: float = 0.0
-    """The same, MiB: shared pages count by share. NaN where the system does not allow to look."""
+    """Proportional set size in MiB; NaN if the system does not permit reading it."""
     threads: dict[str, float] = field(default_factory=dict)
-    """CPU seconds per hour by the name of the process and of the thread."""
+    """CPU seconds per hour by names of process and thread."""
 
 
 def quiet(scale: Scale, _collection: Collection) -> list[Table]:
-    """Listen to a room in which nothing happens: noise of -72 dBFS."""
+    """Listen to a quiet room: noise of -72 dBFS."""
     noise = quiet_room("quiet", _length_s(scale))
     return _tables("A quiet room", noise, scale, QUIET_SHARE, is_quiet=True)
 
 
 def company(scale: Scale, collection: Collection) -> list[Table]:
-    """Listen to people who talk all the time: the speech gate is open and saves nothing."""
+    """Listen to continuous conversation: the gate stays open and saves nothing."""
     talk = np.resize(collection.talk, seconds(_length_s(scale)))
     return _tables("The television talks", talk, scale, COMPANY_SHARE, is_quiet=False)
 
@@ -137,7 +137,7 @@ def _programs(
             )
         )
     return Table(
-        f"{title}: CPU and memory of whole programs, at once on one virtual sound card",
+        f"{title}: CPU and memory of whole programs at the same time on one virtual sound card",
         ("program", "share", "CPU s/h", "switches/s", "RSS MiB", "share", "PSS MiB", "share"),
         rows,
         f"{EAR} <= {share:g} % of {REFERENCE}'s CPU"
@@ -180,7 +180,7 @@ def _threads(title: str, windows: Sequence[Mapping[str, Usage]]) -> Table:
 
 
 def _measure(sound: Sound, scale: Scale) -> list[dict[str, Usage]]:
-    """Run everything at once; return what each program used in each window."""
+    """Run all programs at the same time; return the resources of each in each window."""
     with ExitStack() as up:
         folder = Path(up.enter_context(tempfile.TemporaryDirectory()))
         card = vmic(folder, sound, shared=True)
@@ -238,7 +238,7 @@ class _Thread:
 
 
 def _threads_of(pid: int) -> dict[tuple[int, int], _Thread]:
-    """Return every thread of a process and of its children, by the numbers of both."""
+    """Return every thread of a process and of its children, by process and thread id."""
     found = {}
     for number, process in enumerate(_tree(pid)):
         for task in Path(f"/proc/{process}/task").iterdir():
@@ -273,7 +273,7 @@ def _line(path: Path, start: str) -> str:
 def _kib(path: Path, start: str) -> float:
     try:
         return float(_line(path, start).split()[0])
-    except PermissionError:  # the ear lets only root look into its memory
+    except PermissionError:  # only root may read the ear's memory
         return float("nan")
     except FileNotFoundError:  # it has just ended
         return 0.0
@@ -301,7 +301,7 @@ def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator
 def _ear(
     folder: Path, url: str, environment: Mapping[str, str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run the daemon; wait until it hears and has its backend."""
+    """Run the daemon; wait until it hears and reaches its backend."""
     own = {
         **environment,
         "JARVIS_PASSWORD": PASSWORD,

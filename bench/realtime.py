@@ -1,4 +1,4 @@
-"""The realtime stream: how soon the words somebody speaks come back, and how soon the answer."""
+"""The realtime stream: delay of partial transcripts and of the answer."""
 
 import asyncio
 import json
@@ -22,25 +22,25 @@ from jarvis_ear.units import SAMPLE_RATE, samples
 from jarvis_ear.wires import realtime as wire
 
 SLICE_MS: Final = 100
-"""As long as the slices that clients send."""
+"""Length of the slices, as usual for clients."""
 
 PARTIAL_MS: Final = 1000.0
 RESPONSE_MS: Final = 5000.0
-"""The goals of the wire's owner; the second is for 10 s of speech."""
+"""Targets set by the wire's owner; the second is for 10 s of speech."""
 
 GOAL_S: Final = 10
 
 
 @dataclass(slots=True)
 class Found:
-    """Seconds, of all people in one row."""
+    """Delays in seconds, of all people in one row."""
 
     partials: list[float] = field(default_factory=list)
-    """From the sound that held the words to the words."""
+    """From the sound with the words to the transcript."""
     responses: list[float] = field(default_factory=list)
     """From the end to the answer."""
     strange: int = 0
-    """Partials that a decoder that hears the same does not make."""
+    """Partial transcripts that a decoder with the same sound does not produce."""
 
 
 def realtime(scale: Scale, collection: Collection) -> list[Table]:
@@ -52,12 +52,12 @@ def realtime(scale: Scale, collection: Collection) -> list[Table]:
             rows.append(_row(people, length_s, asyncio.run(_speak_all(backend, clip, people))))
     return [
         Table(
-            "Words while they are spoken: the realtime stream",
+            "Partial transcripts and answers on the realtime stream",
             ("speech", "people at once", "partials", "p50", "p95", "max", "answer p50", "max"),
             rows,
             f"partials p95 < {PARTIAL_MS:g} ms; answer < {RESPONSE_MS:g} ms after {GOAL_S} s",
             [
-                "partials: from the slice with the words handed to the socket to the words;",
+                "partials: from the slice with the words handed to the socket to the transcript;",
                 "answer: from the end handed to the socket to the text of the answer",
             ],
         )
@@ -86,7 +86,7 @@ async def _speak_all(backend: RunningBackend, clip: Sound, people: int) -> Found
 
 
 def _words_after_each_slice(clip: Sound) -> dict[str, int]:
-    """Say for each text that a decoder makes of ``clip`` after how many slices it first does."""
+    """Return the number of slices after which a decoder first produces each text of ``clip``."""
     decoder, first = LiveDecoder(), dict[str, int]()
     decoder.begin()
     for number, pcm in enumerate(_slices(clip)):

@@ -1,4 +1,4 @@
-"""Recall of the gate against without it, and captures where nobody spoke."""
+"""Recall with and without the gate, and captures without speech."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,39 +12,39 @@ from bench.table import Figure, Row, Table
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, STEP_FRAMES
 
 BEFORE_S: Final = 1.5
-"""The room before the word."""
+"""Seconds of room noise before the wake word."""
 
 IN_TIME_S: Final = 1.2
-"""A detection that comes later than this after the wake word is no use to anybody."""
+"""Seconds after the wake word; a later detection does not count."""
 
 NOBODY_S: Final = 6.5
-"""After a wake word alone: the wait for a command, and time for a false one to end."""
+"""Seconds after a wake word alone: the wait for a command, and the end of a false one."""
 
 GRIDS: Final = range(1, STEP_FRAMES)
-"""Frames by which the beginning of a step can be shifted."""
+"""Frames by which the first step can be shifted."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the clips of one label in one room."""
+    """Results of the clips of one label in one room."""
 
     heard: int = 0
     always: int = 0
     gated: int = 0
     lost: int = 0
-    """Found without the gate, and not with it."""
+    """Found only without the gate."""
     moved: int = 0
-    """Found with the one and not with the other, because the steps began at another frame."""
+    """Found in only one of the two, because the steps began at another frame."""
     alone: int = 0
     """Wake words alone that woke the ear."""
     captures: int = 0
-    """And were followed by an utterance that nobody spoke."""
+    """Of these: followed by an utterance without speech."""
     notes: list[str] = field(default_factory=list)
-    """Which ones."""
+    """The clips that are counted as faults."""
 
 
 def recall(scale: Scale, collection: Collection) -> list[Table]:
-    """Count the wake words that are found, with the gate and without it."""
+    """Count the wake words found with the gate and without it."""
     listener = Listener()
     found: dict[str, Tally] = {}
     for label in (*WORDS, *COMMANDS):
@@ -68,10 +68,10 @@ def recall(scale: Scale, collection: Collection) -> list[Table]:
                 "false captures",
             ),
             [_row(name, tally) for name, tally in found.items()],
-            "nothing lost by the gate, no capture where nobody spoke",
+            "nothing lost by the gate, no capture without speech",
             [
-                "by the grid: found by one of the two only, and without the gate it depends on the",
-                "frame at which the first step of 80 ms happens to begin",
+                "by the grid: found by one of the two only; without the gate the result depends",
+                "on the frame at which the first step of 80 ms begins",
                 collection.describes,
                 *(note for tally in found.values() for note in tally.notes),
             ],
@@ -99,7 +99,7 @@ def _count(listener: Listener, clips: list[Clip], room: Room, collection: Collec
 
 
 def _explain(listener: Listener, sound: Sound, always: Heard, name: str, tally: Tally) -> None:
-    """Find out whether the gate made the difference, or where the steps happen to begin."""
+    """Determine whether the gate or the beginning of the steps made the difference."""
     others = [listener.hear(sound[shift * FRAME_SAMPLES :], ALWAYS) for shift in GRIDS]
     heard = [always, *others]
     scores = " ".join(f"{each.score:.2f}" for each in heard)

@@ -1,7 +1,7 @@
-"""The process whose memory is watched: `python -m bench.resident SECONDS`.
+"""The process whose memory is measured: `python -m bench.resident SECONDS`.
 
-It loads what the daemon loads, says so in a line of JSON, hears so many seconds of a home that is
-mostly quiet, and says so again.
+It loads the modules and models of the daemon and prints a line of JSON, then processes the given
+seconds of a mostly quiet home and prints another line.
 """
 
 import json
@@ -22,18 +22,18 @@ from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, Samples
 KIB: Final = 1024
 
 MINUTE_S: Final = (50, 4, 4)
-"""A minute at home: silence, noise, talk; the rest is a command."""
+"""Seconds of silence, noise and conversation in a minute; the rest is a command."""
 
 
 def status() -> dict[str, float]:
-    """Resident memory now and at most, in MiB."""
+    """Return current and maximum resident memory in MiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     found = dict(line.split(":", 1) for line in lines if ":" in line)
     return {name: int(found[name].split()[0]) / KIB for name in ("VmRSS", "VmHWM")}
 
 
 def main() -> None:
-    """Load, tell, hear, tell."""
+    """Load, report, process sound, report."""
     ear = make_ear(GATED)
     _say("loaded")
     length_s = int(sys.argv[1])

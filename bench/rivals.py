@@ -1,6 +1,6 @@
-"""Other programs that listen to a microphone all day: `python -m bench.rivals NAME`.
+"""Other programs that listen to a microphone continuously: `python -m bench.rivals NAME`.
 
-Each is the loop that the README of its library shows, with only what this loop needs imported. The
+Each is the loop from the README of its library, with only the imports that this loop needs. The
 microphone is ALSA's default card, 16 kHz, one channel. A program runs until it is killed.
 """
 
@@ -26,7 +26,7 @@ RECORDING: Final = (*ARECORD, "-r", str(SAMPLE_RATE))
 
 
 def openwakeword() -> None:
-    """Feed each step of 80 ms to ``Model.predict``, with the one model that we use too."""
+    """Feed each step of 80 ms to ``Model.predict``, with only the model that the ear uses."""
     import numpy as np
     import openwakeword as package
     import sounddevice
@@ -54,7 +54,7 @@ def microwakeword() -> None:
 
 
 def webrtcvad() -> None:
-    """Ask the speech detector about each 20 ms, in pieces of 100 ms."""
+    """Feed each 20 ms to the speech detector, in reads of 100 ms."""
     import webrtcvad as package
 
     detector = package.Vad(3)
@@ -64,7 +64,7 @@ def webrtcvad() -> None:
 
 
 def arecord() -> None:
-    """Read, and do nothing with it: the floor of every program that listens."""
+    """Read without processing: the minimum cost of every program that listens."""
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     os.execvp(RECORDING[0], RECORDING)  # noqa: S606 - the command stands above

@@ -1,4 +1,4 @@
-"""Many satellites: utterances to the reference backend at once, and what it needs for them."""
+"""Many satellites at the same time: latency and memory of the reference backend."""
 
 import asyncio
 import base64
@@ -20,25 +20,25 @@ from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.wires import socketio as wire
 
 TURN_S: Final = 120.0
-"""How long one turn may take: fifty satellites wait for a few decoders."""
+"""Maximum seconds of one turn: fifty satellites wait for a few decoders."""
 
 CLIPS: Final = 10
-"""Different utterances; each satellite begins with another one."""
+"""Number of utterances; each satellite begins with a different one."""
 
 
 @dataclass(slots=True)
 class Found:
-    """Seconds of all turns of one row, and how they ended."""
+    """Latencies in seconds of all turns of one row, and the number of failures."""
 
     processing: list[float] = field(default_factory=list)
-    """From the end of the upload to the backend's word that it has all of it."""
+    """From the end of the upload to the backend's confirmation."""
     answered: list[float] = field(default_factory=list)
-    """From there to the end of the reply."""
+    """From the end of the upload to the end of the reply."""
     failed: int = 0
 
 
 def satellites(scale: Scale, collection: Collection) -> list[Table]:
-    """Have satellites talk to a backend with its default engines."""
+    """Run satellites against a backend with its default engines."""
     clips = spread(collection.labelled(*COMMANDS), CLIPS)
     sounds = [pcm_to_wav(clip.load().astype("<i2").tobytes()) for clip in clips]
     rows = []
@@ -47,7 +47,7 @@ def satellites(scale: Scale, collection: Collection) -> list[Table]:
             rows.append(asyncio.run(_measure(backend, sounds, count, scale.turns)))
     return [
         Table(
-            "Satellites at once, on one reference backend with its default engines",
+            "Satellites at the same time on one reference backend with its default engines",
             (
                 "satellites",
                 "turns",
@@ -61,9 +61,9 @@ def satellites(scale: Scale, collection: Collection) -> list[Table]:
             rows,
             "",
             [
-                "processing: from the end of the upload to the backend's word that it has it;",
-                "reply: from the end of the upload to the end of the reply, the wait included;",
-                "memory: what one satellite more adds to the backend's process",
+                "processing: from the end of the upload to the backend's confirmation;",
+                "reply: from the end of the upload to the end of the reply, with the wait;",
+                "memory: growth of the backend's process per satellite",
             ],
         )
     ]
@@ -71,7 +71,7 @@ def satellites(scale: Scale, collection: Collection) -> list[Table]:
 
 async def _measure(backend: RunningBackend, sounds: Sequence[bytes], count: int, turns: int) -> Row:
     found = Found()
-    first = _Satellite(backend)  # so that the models are loaded and the libraries imported
+    first = _Satellite(backend)  # loads the models and imports the libraries
     await first.connect()
     await first.utter(sounds[0], Found())
     before = _resident_kib(backend.pid)
@@ -99,7 +99,7 @@ async def _measure(backend: RunningBackend, sounds: Sequence[bytes], count: int,
 
 
 class _Satellite:
-    """One connection to `/voice`. Lives on the loop."""
+    """One connection to `/voice`. Runs on the event loop."""
 
     def __init__(self, backend: RunningBackend) -> None:
         self._backend = backend

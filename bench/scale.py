@@ -1,4 +1,4 @@
-"""How much of everything is measured."""
+"""Scale: the amount of material in each measurement."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,22 +6,22 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The size of a run."""
+    """Sizes of one run."""
 
     cpu_s: float
     """Seconds of sound per room and gate for the CPU figures."""
     quiet_s: float
-    """Seconds of real time in which whole programs are measured side by side."""
+    """Seconds of real time in each window of whole programs side by side."""
     quiet_windows: int
-    """How many such windows; the figures are their medians."""
+    """Number of such windows; the figures are their medians."""
     latency_clips: int
     """Recordings whose frames are timed one by one."""
     memory_s: int
-    """Seconds of sound that the process hears whose memory is watched."""
+    """Seconds of sound for the process whose memory is measured."""
     starts: int
-    """Process starts that are timed."""
+    """Number of timed process starts."""
     deliveries: int
-    """Utterances sent per length and load."""
+    """Number of utterances per length and load."""
     lengths_s: tuple[int, ...]
     """Lengths of those utterances."""
     clean_clips: int
@@ -29,23 +29,23 @@ class Scale:
     noisy_clips: int
     """Recordings per noisy room, all labels together."""
     snrs_db: tuple[int, ...]
-    """Distances between speech and noise."""
+    """Signal-to-noise ratios."""
     negative_s: int
-    """Seconds of sound per label that must not wake anybody."""
+    """Seconds of sound per label that must not wake the ear."""
     console_s: float
     """Seconds for which each number of pages is open, three times."""
     streams: tuple[tuple[int, int], ...]
-    """People who speak to the backend at once, and for how many seconds."""
+    """Number of simultaneous speakers, and their seconds of speech."""
     satellites: tuple[int, ...]
-    """Satellites that send utterances to it at once."""
+    """Numbers of simultaneous satellites."""
     turns: int
-    """Utterances of each."""
+    """Utterances of each satellite."""
     bus_clients: int
     """Clients of the event bus."""
     bus_s: float
-    """How long events are published there."""
+    """Seconds for which events are published."""
     round_trips: int
-    """Frames that are sent to come back."""
+    """Number of frames in the loopback measurement."""
 
 
 FULL: Final = Scale(
@@ -92,7 +92,7 @@ QUICK: Final = Scale(
     bus_s=5,
     round_trips=250,
 )
-"""About a minute: whether something broke, not how good it is."""
+"""About a minute: shows whether something broke, not how good it is."""
 
 SMOKE: Final = Scale(
     cpu_s=1,
@@ -115,4 +115,4 @@ SMOKE: Final = Scale(
     bus_s=1,
     round_trips=20,
 )
-"""Seconds, for the test that runs every measurement once."""
+"""A few seconds, for the test that runs every measurement once."""

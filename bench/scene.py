@@ -1,4 +1,4 @@
-"""Scenes: a recording played into a room, with what is known about it."""
+"""Scenes: a recording played in a room, with the known positions of words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,27 +22,27 @@ from bench.sound import (
 )
 
 COMMA_S: Final = 0.06
-"""The shortest silence that parts the wake word from its command."""
+"""Shortest silence between the wake word and its command."""
 
 WORD_S: Final = (0.45, 1.5)
-"""How long the wake word lasts, at least and at most."""
+"""Minimum and maximum length of the wake word."""
 
 LEVEL: Final = 2000.0
-"""-24 dBFS: what people and words are brought to who were recorded apart."""
+"""-24 dBFS: the common level of speech from different recordings."""
 
 CALM_S: Final = 0.5
-"""A real speaker may pause so long inside a sentence; one who pauses longer is another test."""
+"""Longest pause inside an utterance of a real speaker; longer ones are another test."""
 
 SENTENCE_S: Final = (0.6, 8.0)
-"""How long a sentence to the ear lasts."""
+"""Minimum and maximum length of an utterance."""
 
 CLEAN_DB: Final = -38.0
-"""Noise around the speech of a real speaker, below its loudest part: louder hides its ends."""
+"""Maximum noise around real speech, relative to its loudest part; more would hide its ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A kind of noise at a distance from the speech."""
+    """A kind of noise with a signal-to-noise ratio."""
 
     noise: Literal["none", "household", "babble"]
     snr_db: int | None = None
@@ -57,30 +57,30 @@ CLEAN: Final = Room("none")
 
 
 def noisy(snrs_db: Sequence[int]) -> list[Room]:
-    """Return the rooms with noise in them, at these distances from the speech."""
+    """Return the noisy rooms with these signal-to-noise ratios."""
     return [Room(noise, snr_db) for noise in NOISES for snr_db in snrs_db]
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """Somebody who speaks to the ear, without a room."""
+    """Speech to the ear, without a room."""
 
     name: str
     waves: Waves
     word_ends: int | None
-    """Sample after the wake word, where it can be told."""
+    """Sample after the wake word, if known."""
     command_starts: int | None
-    """First sample of the command; None: there is none, or it cannot be told."""
+    """First sample of the command; None: no command, or not known."""
     ends: int
     """Sample after the last word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the microphone hears. All positions are samples of ``sound``."""
+    """The sound at the microphone. All positions are samples of ``sound``."""
 
     name: str
-    """Whose speech, and which noise."""
+    """Names of speech and noise."""
     sound: Sound
     speech_starts: int
     command_starts: int | None
@@ -88,14 +88,14 @@ class Scene:
 
 
 def word_alone(clip: Clip) -> Speech:
-    """Take the wake word and nothing else."""
+    """Take the wake word alone."""
     waves = clip.load().astype(np.float64)
     _, ends = spoken(waves)
     return Speech(clip.name, waves, ends, None, ends)
 
 
 def one_breath(clip: Clip) -> Speech:
-    """Take the wake word and a command in one recording."""
+    """Take the wake word and a command from one recording."""
     waves = clip.load().astype(np.float64)
     first, ends = spoken(waves)
     border = _border(waves, first)
@@ -105,7 +105,7 @@ def one_breath(clip: Clip) -> Speech:
 
 
 def after_a_pause(word: Clip, command: Clip, pause_s: float) -> Speech:
-    """Join the wake word, silence, and a sentence that was said on another occasion."""
+    """Join the wake word, silence, and an utterance from another recording."""
     call, sentence = _alone(word), _alone(command)
     waves = np.concatenate((call, np.zeros(seconds(pause_s)), sentence))
     starts = len(call) + seconds(pause_s)
@@ -113,14 +113,14 @@ def after_a_pause(word: Clip, command: Clip, pause_s: float) -> Speech:
 
 
 def sentences(clips: Sequence[Clip]) -> list[Clip]:
-    """Those in which a real speaker says one sentence whose ends can be told."""
+    """Return the clips of real speakers with one utterance whose ends are known."""
     return [clip for clip in clips if _is_sentence(clip.load())]
 
 
 def play(
     speech: Speech, room: Room, collection: Collection, *, before_s: float, after_s: float
 ) -> Scene:
-    """Let ``speech`` be heard in ``room``. The same arguments always make the same scene."""
+    """Play ``speech`` in ``room``. The same arguments always make the same scene."""
     random = chance(speech.name, str(room))
     start = seconds(before_s)
     length = start + len(speech.waves) + seconds(after_s)
@@ -164,7 +164,7 @@ def _border(waves: Waves, first: int) -> tuple[int, int] | None:
 
 
 def _alone(clip: Clip) -> Waves:
-    """Cut the speech out of a recording, and bring it to the usual level."""
+    """Cut the speech out of a recording, and scale it to the common level."""
     sound = clip.load().astype(np.float64)
     start, end = spoken(sound)
     waves = sound[start:end]
@@ -181,7 +181,7 @@ def _is_sentence(sound: Sound) -> bool:
 
 
 def _is_clean(sound: Sound, start: int, end: int) -> bool:
-    """Whether silence is around the speech: else nobody knows where it begins and ends."""
+    """Whether there is silence around the speech, which makes its ends known."""
     around = np.concatenate((sound[:start], sound[end:]))
     if len(around) < seconds(0.3):
         return False
@@ -189,5 +189,5 @@ def _is_clean(sound: Sound, start: int, end: int) -> bool:
 
 
 def _is_recorded(sound: Sound) -> bool:
-    """Whether a microphone made it: a synthesised voice pauses in digital silence."""
+    """Whether a microphone recorded it: a synthesised voice pauses in digital silence."""
     return float(np.percentile(powers(sound), 5)) > 0.0

@@ -1,4 +1,4 @@
-"""Arithmetic on recordings: where the speech in them is, and how loud it is."""
+"""Arithmetic on recordings: position and level of the speech."""
 
 import itertools
 import zlib
@@ -13,20 +13,20 @@ Sound: TypeAlias = npt.NDArray[np.int16]
 """A recording as the ear hears it: 16 kHz, one channel."""
 
 Waves: TypeAlias = npt.NDArray[np.float64]
-"""The same before it is rounded."""
+"""The same before rounding."""
 
 WINDOW: Final = 160
-"""10 ms: fine enough for the borders of words."""
+"""Samples per window: 10 ms, short enough to find the borders of words."""
 
 AUDIBLE: Final = 1e-3
-"""-30 dB below the loudest window: what is quieter is breath, echo and room."""
+"""-30 dB below the loudest window: quieter sound is breath, echo and room."""
 
 LOUD: Final = 1e-2
-"""-20 dB below it: what counts for the level of the speech."""
+"""-20 dB below it: louder windows determine the level of the speech."""
 
 
 def chance(*name: object) -> np.random.Generator:
-    """Randomness of its own for everything that has a name: the same in every run."""
+    """Return a random generator seeded by a name: the same in every run."""
     return np.random.default_rng(zlib.crc32(repr(name).encode()))
 
 
@@ -36,21 +36,21 @@ def floor(samples: int, random: np.random.Generator) -> Waves:
 
 
 def powers(sound: Sound | Waves) -> Waves:
-    """Mean square of every window."""
+    """Return the mean square of every window."""
     windows = sound[: len(sound) // WINDOW * WINDOW].reshape(-1, WINDOW).astype(np.float64)
     result: Waves = (windows**2).mean(axis=1)
     return result
 
 
 def spoken(sound: Sound | Waves) -> tuple[int, int]:
-    """First sample of the audible speech in a clean recording, and the one after its last."""
+    """Find the audible speech in a clean recording: first sample, and the one after the last."""
     power = powers(sound)
     audible = np.flatnonzero(power > power.max() * AUDIBLE)
     return int(audible[0]) * WINDOW, int(audible[-1] + 1) * WINDOW
 
 
 def pauses(sound: Sound | Waves) -> list[tuple[int, int]]:
-    """Find the silences between its words: first sample, and the one after the last."""
+    """Find the silences between words: first sample, and the one after the last."""
     power = powers(sound)
     audible = np.flatnonzero(power > power.max() * AUDIBLE)
     return [
@@ -61,21 +61,21 @@ def pauses(sound: Sound | Waves) -> list[tuple[int, int]]:
 
 
 def loudness(sound: Sound | Waves) -> float:
-    """Root mean square of the loud parts: the level of the speech, without its pauses."""
+    """Return the root mean square of the loud parts: the level of the speech without pauses."""
     power = powers(sound)
     return float(np.sqrt(power[power > power.max() * LOUD].mean()))
 
 
 def rms(sound: Sound | Waves) -> float:
-    """Root mean square of everything, at least 1."""
+    """Return the root mean square of everything, at least 1."""
     return max(1.0, float(np.sqrt((np.asarray(sound, np.float64) ** 2).mean())))
 
 
 def rounded(waves: Waves) -> Sound:
-    """Waves as samples; what is too loud is clipped, as a sound card does."""
+    """Convert waves to samples, clipped like those of a sound card."""
     return np.clip(np.rint(waves), -32768, 32767).astype(np.int16)
 
 
 def seconds(count: float) -> int:
-    """Count the samples in so many seconds."""
+    """Return the number of samples in a number of seconds."""
     return int(count * SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""Tables that a person reads and a program can read too, with a mark at every missed target."""
+"""Tables for people and programs, with a mark at every missed target."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 MISSED: Final = " (!)"
-"""Behind every figure that is not within its target."""
+"""Mark after every figure that misses its target."""
 
 SHOWN_NOTES: Final = 12
-"""Lines under a table; the others are in the JSON file."""
+"""Maximum lines of notes under a table; the others are in the JSON file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +18,15 @@ class Figure:
 
     value: float
     form: str = ".2f"
-    """How it is printed: a format specification."""
+    """Format specification."""
     unit: str = ""
-    """Printed directly behind it."""
+    """Printed directly after the number."""
     at_most: float | None = None
-    """Its target; None: it is for information."""
+    """Its target; None: no target."""
 
     @property
     def missed(self) -> bool:
-        """Whether it is beyond its target; a figure that could not be measured is."""
+        """Whether the figure misses its target; one that could not be measured does."""
         return self.at_most is not None and not self.value <= self.at_most
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ Row: TypeAlias = tuple[Cell, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What one measurement found. Made by it, and not changed afterwards."""
+    """Result of one measurement. Immutable."""
 
     title: str
     columns: Sequence[str]
@@ -50,15 +50,15 @@ class Table:
     targets: str = ""
     """The targets in words."""
     notes: Sequence[str] = field(default_factory=list)
-    """What a figure does not say: which recordings failed, what the material was."""
+    """Additional information: recordings that failed, and the material."""
 
     @property
     def missed(self) -> int:
-        """How many figures are beyond their target."""
+        """Number of figures that miss their target."""
         return sum(isinstance(cell, Figure) and cell.missed for row in self.rows for cell in row)
 
     def render(self) -> str:
-        """Lay it out for a terminal."""
+        """Format the table for a terminal."""
         lines = [self.title, "-" * len(self.title)]
         lines += _aligned([list(self.columns), *[[str(cell) for cell in row] for row in self.rows]])
         if self.targets:
@@ -69,7 +69,7 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def as_json(self) -> dict[str, object]:
-        """Everything in it, figures as numbers."""
+        """Return the whole table, with figures as numbers."""
         return {
             "title": self.title,
             "targets": self.targets,
@@ -86,7 +86,7 @@ def _plain(cell: Cell) -> str | float | None:
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:
-    """First column to the left, the others to the right."""
+    """Align the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

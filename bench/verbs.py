@@ -1,4 +1,4 @@
-"""What a verb of the console script costs, beside a Python that imports socket and json."""
+"""Cost of each verb, compared with a Python that imports socket and json."""
 
 import json
 import os
@@ -26,7 +26,7 @@ OTHERS: Final = ("run --help", "config", "check", "devices")
 """Verbs without a target, for comparison."""
 
 STARTS: Final = 5
-"""Starts of each command for one of ``Scale.starts``: one takes hundredths of a second."""
+"""Starts of each command per one of ``Scale.starts``: each takes hundredths of a second."""
 
 REPORT: Final[Mapping[str, object]] = {
     "state": "idle",
@@ -47,12 +47,12 @@ for command in json.loads(sys.argv[1]):
     told = [os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss]
     print(json.dumps(told), flush=True)
 """
-"""Starts the commands one after the other. A process of its own, because the system counts the
-memory of the process that starts another as memory of the other, and the bench is large."""
+"""Starts the commands one after the other. A separate process, because the system counts the memory
+of the parent at a start as memory of the child, and the bench is large."""
 
 
 def verbs(scale: Scale, _collection: Collection) -> list[Table]:
-    """Start every verb beside an ear that answers at once."""
+    """Start every verb with an ear that answers at once."""
     commands: dict[str, tuple[str, ...]] = {"python -I -c 'import socket, json'": BASELINE}
     commands |= {f"jarvis-ear {verb}": (SCRIPT, *verb.split()) for verb in (*LIGHT, *OTHERS)}
     found = _measured(list(commands.values()), STARTS * scale.starts)
@@ -81,7 +81,7 @@ def _row(name: str, starts: Sequence[tuple[float, float]]) -> Row:
 def _measured(
     commands: Sequence[tuple[str, ...]], starts: int
 ) -> dict[tuple[str, ...], list[tuple[float, float]]]:
-    """Return CPU milliseconds and MiB of every start of every command."""
+    """Return CPU milliseconds and MiB for every start of every command."""
     found: dict[tuple[str, ...], list[tuple[float, float]]] = {each: [] for each in commands}
     with tempfile.TemporaryDirectory() as folder, ControlServer(Path(folder), _answer):
         for _ in range(starts):

@@ -1,4 +1,4 @@
-"""Wire 2, the event bus `/ws`: prints each event, and switches a module."""
+"""Wire 2, the event bus `/ws`: print each event, and switch a module."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Prints the level of a WAV file ten times per second: RMS and peak, in dB below full scale."""
+"""Print the level of a WAV file ten times per second: RMS and peak, in dB below full scale."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from jarvis_ear.audio.wav import decode_wav
 MAX_S = 600
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("wav", type=Path, help="any usual WAV file, of ten minutes at most")
+parser.add_argument("wav", type=Path, help="a WAV file of at most ten minutes")
 args = parser.parse_args()
 
 sound = decode_wav(args.wav.read_bytes(), max_seconds=MAX_S)

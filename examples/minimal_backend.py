@@ -1,4 +1,4 @@
-"""A minimal backend for the ear, which plays each utterance back."""
+"""A minimal backend for the ear: its reply is the utterance itself."""
 
 import argparse
 import secrets
@@ -8,7 +8,7 @@ import socketio
 from aiohttp import web
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--port", type=int, default=4000, help="on this machine (%(default)s)")
+parser.add_argument("--port", type=int, default=4000, help="port on this machine (%(default)s)")
 parser.add_argument("--password", default="jarvis", help="for the login (%(default)s)")
 args = parser.parse_args()
 token = secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""Wire 4, the realtime stream: WAV slices up, transcripts down while a person speaks."""
+"""Wire 4, the realtime stream: WAV slices up, partial transcripts down during speech."""
 
 import argparse
 import io

@@ -1,4 +1,4 @@
-"""Prints the changes of the ear's state while it hears a WAV file, with their time in seconds."""
+"""Print the changes of the ear's state while it hears a WAV file, with their time in seconds."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.units import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, Samples
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("wav", type=Path, help="any usual WAV file, of ten minutes at most")
+parser.add_argument("wav", type=Path, help="a WAV file of at most ten minutes")
 args = parser.parse_args()
 
 hearing = HearingOptions()

@@ -1,4 +1,4 @@
-"""Wire 1, a session `/ws/sessions/{id}`: sound both ways at once, a pause ends an utterance."""
+"""Wire 1, a session `/ws/sessions/{id}`: sound in both directions; a pause ends an utterance."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ parser.add_argument("--out", default="reply.wav", help="file for the answer (%(d
 args = parser.parse_args()
 
 with wave.open(args.wav) as file:
-    pcm = file.readframes(file.getnframes()) + bytes(32_000)  # and a second of silence
+    pcm = file.readframes(file.getnframes()) + bytes(32_000)  # a second of silence
 
 session = requests.post(f"{args.url}/api/sessions", json={"mode": "assistant"}, timeout=10).json()
 socket_url = args.url.replace("http", "ws", 1) + session["path"]

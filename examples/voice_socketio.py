@@ -1,4 +1,4 @@
-"""Wire 3, Socket.IO `/voice`: one utterance up, spoken sentences down."""
+"""Wire 3, Socket.IO `/voice`: one utterance up, chunks of speech down."""
 
 import argparse
 import base64
@@ -29,6 +29,6 @@ with socketio.SimpleClient() as line:
     while event not in {"voice:tts_done", "voice:error"}:
         event, said = line.receive(timeout=60)
         print(event, {name: value for name, value in said.items() if name != "audio"})
-        if event == "voice:tts_chunk":  # in any order; the index says which sentence it is
+        if event == "voice:tts_chunk":  # in any order; the index gives the position
             file = args.out / f"reply-{said['index']}.wav"
             file.write_bytes(base64.b64decode(said["audio"]))

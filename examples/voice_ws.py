@@ -1,4 +1,4 @@
-"""Wire 0, the voice channel `/ws/voice`: bare sound up, the spoken answer down."""
+"""Wire 0, the voice channel `/ws/voice`: raw sound up, the spoken answer down."""
 
 import argparse
 import json
@@ -7,9 +7,9 @@ import wave
 from websockets.sync.client import connect
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("wav", help="what to say: PCM16, 16 kHz, one channel")
+parser.add_argument("wav", help="file to send: PCM16, 16 kHz, one channel")
 parser.add_argument("--url", default="ws://localhost:4000", help="the server (%(default)s)")
-parser.add_argument("--out", default="reply.wav", help="where the answer goes (%(default)s)")
+parser.add_argument("--out", default="reply.wav", help="file for the answer (%(default)s)")
 args = parser.parse_args()
 
 with wave.open(args.wav) as file:

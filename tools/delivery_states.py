@@ -1,4 +1,4 @@
-"""Write the generated part of docs/delivery.md: the stages of an utterance, from its table."""
+"""Write the generated part of docs/delivery.md, from the state table of an utterance."""
 
 import sys
 from collections.abc import Iterator

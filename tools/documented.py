@@ -1,4 +1,4 @@
-"""The docstrings under the members of an enum, which Python itself does not keep."""
+"""Read the docstrings of the members of an enum, which Python does not keep at run time."""
 
 import ast
 import inspect
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 
 def documented(members: type[Enum]) -> Mapping[str, str]:
-    """Find the docstring under each member of an enum, by the member's name."""
+    """Return the docstring of each member of an enum, by the member's name."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(members)))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))
     found: dict[str, str] = {}

@@ -1,6 +1,6 @@
-"""Draw the packages of jarvis_ear by floors, from their imports, into the page that is named.
+"""Draw the packages of jarvis_ear by floors, from their imports.
 
-Writes the page to standard output, with the part between the two marks replaced.
+Writes the given page to standard output, with the part between the two marks replaced.
 """
 
 import ast
@@ -20,7 +20,7 @@ def place_of(module: str) -> str:
 
 
 def imports() -> dict[str, set[str]]:
-    """Return which places each place imports when it is loaded."""
+    """Return the places that each place imports at load time."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in sorted((SRC / PACKAGE).rglob("*.py")):
         here = place_of(".".join(path.relative_to(SRC).with_suffix("").parts))
@@ -34,12 +34,12 @@ def imports() -> dict[str, set[str]]:
 
 
 def is_place(name: str) -> bool:
-    """Whether this is a module or package directly below jarvis_ear."""
+    """Whether this is the name of a module or package directly below jarvis_ear."""
     return (SRC / PACKAGE / name).is_dir() or (SRC / PACKAGE / f"{name}.py").is_file()
 
 
 def floors(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Sort places so that each imports only from floors further down; the top floor first."""
+    """Sort places into floors, top floor first; each imports only from lower floors."""
     level: dict[str, int] = {}
 
     def floor_of(place: str) -> int:

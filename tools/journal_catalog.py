@@ -1,4 +1,4 @@
-"""Write systemd/jarvis-ear.catalog, which `journalctl -x` explains our records with."""
+"""Write systemd/jarvis-ear.catalog, the explanations of records for `journalctl -x`."""
 
 import sys
 

@@ -33,7 +33,7 @@ def generated() -> str:
         "## Fields of every record\n\n" + "\n".join(_fields(OF_EVERY_RECORD)),
         "## Fields of events\n\n" + "\n".join(_fields(OF_EVENTS)),
         "## Fields of turns\n\n"
-        "Latencies count from the end of speech. What was not reached is missing, and never 0.\n\n"
+        "Latencies count from the end of speech. A stage that was not reached has no field.\n\n"
         + "\n".join(_fields(OF_TURNS)),
         "## Kinds of events\n\n" + "\n".join(_kinds()),
     ]

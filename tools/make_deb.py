@@ -1,7 +1,7 @@
-"""Make the Debian package: `make deb`. It lands in build/, checked by lintian.
+"""Build the Debian package in build/, and check it with lintian: `make deb`.
 
-debhelper works on a copy of the files that git knows, so that nothing else gets into the package,
-and because it writes beside the folder in which it is started.
+debhelper runs in a copy of the files that git lists: no other files get into the package, and
+debhelper writes into the parent of its working directory.
 """
 
 import os
@@ -16,7 +16,7 @@ NEEDED = {"dpkg-buildpackage": "dpkg-dev", "dh": "debhelper", "lintian": "lintia
 
 
 def main() -> int:
-    """Build, check and name the package."""
+    """Build the package, check it, and print its name, size and Python version."""
     missing = [package for tool, package in NEEDED.items() if shutil.which(tool) is None]
     if missing:
         sys.stderr.write(f"make_deb: apt install {' '.join(missing)}\n")
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def copy_of_what_git_knows() -> Path:
-    """Return a fresh folder with the files of the checkout, changed ones as they are."""
+    """Copy the files of the checkout, with uncommitted changes, and return the new folder."""
     shutil.rmtree(WORK, ignore_errors=True)
     source = WORK / "jarvis-ear"
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

@@ -1,7 +1,7 @@
-"""Write the recordings in tests/data: synthetic speech, so that they are free and small.
+"""Write the recordings in tests/data: synthetic speech, which is free and small.
 
-``flite`` speaks (Debian: apt install flite); what it says is the same on every run, and so is the
-noise of the room around the one recording that is played to people.
+Uses ``flite`` (Debian: apt install flite). Its speech is the same on every run, and so is the room
+noise of the one recording that is played to people.
 """
 
 import subprocess
@@ -23,14 +23,14 @@ Pcm = npt.NDArray[np.int16]
 DATA: Final = Path(__file__).parents[1] / "tests" / "data"
 
 FLOOR_RMS: Final = 8
-"""-72 dBFS: the noise of a decent microphone in a quiet room."""
+"""-72 dBFS: the noise of a good microphone in a quiet room."""
 
 LONGEST_S: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One file: who says what, and how much quiet room there is around it."""
+    """One file: voice, words, and the length of room noise before and after them."""
 
     voice: str
     """A voice of flite."""
@@ -49,11 +49,11 @@ RECORDINGS: Final = {
     "weather-kal16": Recording("kal16", "Hey Jarvis, what is the weather like"),
     "music-kal": Recording("kal", "Hey Jarvis, play some music"),
 }
-"""By the name of the file. The voice kal knows 8 kHz only, like a telephone."""
+"""By file name. The voice kal supports only 8 kHz, like a telephone."""
 
 
 def speak(voice: str, words: str) -> Pcm:
-    """Have flite say ``words``, at 16 kHz."""
+    """Synthesise ``words`` with flite, at 16 kHz."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "spoken.wav"
         subprocess.run(  # noqa: S603 - the words are our own
@@ -65,7 +65,7 @@ def speak(voice: str, words: str) -> Pcm:
 
 
 def in_room(recording: Recording) -> Pcm:
-    """Speak, with the noise of a quiet room before, after and below it."""
+    """Synthesise a recording with the noise of a quiet room before, during and after the speech."""
     spoken = speak(recording.voice, recording.words)
     if not recording.before_ms and not recording.after_ms:
         return spoken

@@ -1,4 +1,4 @@
-"""Write docs/state-machine.md: the turn machine as a picture and as a table, from its own table."""
+"""Write docs/state-machine.md: the turn machine as a diagram and a table, from its state table."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ HEAD = """\
 
 <!-- Written by `make docs` from jarvis_ear/hearing/turns.py; do not edit. -->
 
-What the ear does at any moment is one of the states below. Only the events of this page change it;
-an event that has no row for the present state changes nothing and is logged as ignored.
+The ear is always in one of the states below. Only the events on this page change its state; an
+event without a row for the current state has no effect and is logged as ignored.
 """
 
 
@@ -25,7 +25,7 @@ def _arrows() -> Iterator[tuple[State, type[Event], Transition]]:
 
 
 def _everywhere() -> Mapping[type[Event], State]:
-    """Find the events that lead from most states to one: the picture would be all arrows."""
+    """Find the events that lead from most states to one; drawing them would fill the diagram."""
     states: dict[tuple[type[Event], State], int] = {}
     for _, event, transition in _arrows():
         key = (event, transition.to)
@@ -63,7 +63,7 @@ def _states() -> Iterator[str]:
 
 
 def _table() -> Iterator[str]:
-    yield "| state | event | next state | what is done besides |"
+    yield "| state | event | next state | actions |"
     yield "|---|---|---|---|"
     for state, event, transition in _arrows():
         orders = ", ".join(transition.orders)

@@ -17,12 +17,12 @@ pytestmark = pytest.mark.long
 HANG = """
 import pathlib, threading
 from jarvis_ear.hearing.ear_thread import EarThread
-turn_over = EarThread._turn_over
+turn_over = EarThread._process
 def hang(self, item):
     if pathlib.Path("/etc/jarvis-ear/hang").exists():
         threading.Event().wait()
     turn_over(self, item)
-EarThread._turn_over = hang
+EarThread._process = hang
 """
 """An ear whose thread can be made to hang: nothing that is installed can do that."""
 
