@@ -94,18 +94,14 @@ def test_a_recorded_turn_is_still_said_so(serve, wire):
                 assert heard == timeless(recorded.said)
 
 
-def test_the_recorded_turn_of_socket_io_is_still_said_so(serve, connect, run):
+async def test_the_recorded_turn_of_socket_io_is_still_said_so(serve, connect):
     url = serve(engines())
-
-    async def talk():
-        async with connect(url) as satellite:
-            for recorded in load("voice_socketio"):
-                if recorded.sender == "client":
-                    await satellite.say(*recorded.said)
-                else:
-                    assert list(await satellite.next()) == recorded.said
-
-    run(talk())
+    async with connect(url) as satellite:
+        for recorded in load("voice_socketio"):
+            if recorded.sender == "client":
+                await satellite.say(*recorded.said)
+            else:
+                assert list(await satellite.next()) == recorded.said
 
 
 def socket_io_turn():

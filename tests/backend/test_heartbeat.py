@@ -27,27 +27,23 @@ async def path_of(http, url, wire):
 
 
 @pytest.mark.parametrize("wire", ["/ws/voice", "/ws/sessions", "/ws", "/ws/realtime"])
-def test_the_dead_leave_and_the_quiet_stay(serve, run, wire):
+async def test_the_dead_leave_and_the_quiet_stay(serve, wire):
     url = serve(scripted(), limits=LIMITS)
+    async with aiohttp.ClientSession() as http:
+        token = await log_in(http, url)
 
-    async def scene():
-        async with aiohttp.ClientSession() as http:
-            token = await log_in(http, url)
+        async def connect(**options):
+            path = url + await path_of(http, url, wire)
+            return await http.ws_connect(path, protocols=[token], **options)
 
-            async def connect(**options):
-                path = url + await path_of(http, url, wire)
-                return await http.ws_connect(path, protocols=[token], **options)
-
-            dead = await connect(autoping=False)
-            began = time.monotonic()
-            while (await dead.receive()).type is not aiohttp.WSMsgType.CLOSE:
-                pass
-            assert time.monotonic() - began < 20 * LIMITS.heartbeat_s
-            quiet = await when_free(connect)
-            assert not await is_closed_within(quiet, 4 * LIMITS.heartbeat_s)
-            await quiet.close()
-
-    run(scene())
+        dead = await connect(autoping=False)
+        began = time.monotonic()
+        while (await dead.receive()).type is not aiohttp.WSMsgType.CLOSE:
+            pass
+        assert time.monotonic() - began < 20 * LIMITS.heartbeat_s
+        quiet = await when_free(connect)
+        assert not await is_closed_within(quiet, 4 * LIMITS.heartbeat_s)
+        await quiet.close()
 
 
 async def when_free(connect):

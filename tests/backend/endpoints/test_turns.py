@@ -5,28 +5,22 @@ import asyncio
 from jarvis_backend.endpoints.turns import TurnTask
 
 
-def test_a_turn_that_is_cancelled_before_its_first_step_leaves_nothing_behind(run):
+async def test_a_turn_that_is_cancelled_before_its_first_step_leaves_nothing_behind():
     async def work():
         raise AssertionError("it was cancelled")
 
-    async def scene():
-        turn = TurnTask(None)
-        await turn.run(work())
-        assert await turn.cancel()
-        assert not await turn.cancel()
-
-    run(scene())
+    turn = TurnTask(None)
+    await turn.run(work())
+    assert await turn.cancel()
+    assert not await turn.cancel()
 
 
-def test_an_unexpected_exception_reaches_the_log(run, caplog):
+async def test_an_unexpected_exception_reaches_the_log(caplog):
     async def work():
         raise KeyError("unexpected")
 
-    async def scene():
-        turn = TurnTask(None)
-        await turn.run(work())
-        await asyncio.sleep(0.01)
-        assert not await turn.cancel()
-
-    run(scene())
+    turn = TurnTask(None)
+    await turn.run(work())
+    await asyncio.sleep(0.01)
+    assert not await turn.cancel()
     assert "unexpected" in caplog.text

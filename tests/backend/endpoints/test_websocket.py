@@ -23,17 +23,13 @@ class StuckSocket:
         await asyncio.Event().wait()
 
 
-def test_a_client_that_takes_nothing_is_given_up(run, monkeypatch):
+async def test_a_client_that_takes_nothing_is_given_up(monkeypatch):
     monkeypatch.setattr(websocket, "SEND_S", 0.05)
-
-    async def scene():
-        line = WireSocket(StuckSocket(), Limits(), time.monotonic)
-        assert await line.receive() == "still here"
-        for _ in range(2):
-            with pytest.raises(PeerGone):
-                await line.send("hello")
+    line = WireSocket(StuckSocket(), Limits(), time.monotonic)
+    assert await line.receive() == "still here"
+    for _ in range(2):
         with pytest.raises(PeerGone):
-            await line.receive()
-        await line.close()
-
-    run(scene())
+            await line.send("hello")
+    with pytest.raises(PeerGone):
+        await line.receive()
+    await line.close()
