@@ -45,11 +45,6 @@ def test_only_the_password_is_the_password():
         assert not auth().check_password(wrong)
 
 
-def test_a_token_says_operator_for_seven_days_and_nothing_else():
-    claims = jwt.decode(auth().issue(), SECRET, algorithms=["HS256"], options={"verify_exp": False})
-    assert claims == {"role": "operator", "iat": int(NOW), "exp": int(NOW) + 604_800}
-
-
 def test_our_token_is_good_until_the_second_it_expires():
     token = auth().issue()
     auth(NOW + TOKEN_SECONDS - 1).check_token(token)

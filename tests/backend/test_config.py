@@ -1,5 +1,7 @@
 """The options: where they come from, and what is wrong with them."""
 
+from operator import attrgetter
+
 import pytest
 
 from jarvis_backend.auth import hash_of
@@ -7,18 +9,25 @@ from jarvis_backend.config import CREDENTIALS, LISTS, BackendConfig, load, secre
 from jarvis_backend.errors import BackendConfigError
 
 
-def test_by_default_it_listens_on_loopback_only():
-    config = load([])
-    assert (config.host, config.port) == ("127.0.0.1", 4000)
-    assert config.password.get_secret_value() == "jarvis"
-    assert config.jwt_secret is None
-    assert config.limits.message_bytes == 5_242_880
-    assert config.log.transcripts is False
+def set_all(monkeypatch, **variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_by_default_the_backend_listens_on_loopback_only(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["pytest", "--port", "1"])
+    for config in (load([]), load()):
+        assert (config.host, config.port) == ("127.0.0.1", 4000)
+        assert config.password.get_secret_value() == "jarvis"
+        assert config.jwt_secret is None
+        assert config.limits.message_bytes == 5_242_880
+        assert config.log.transcripts is False
+    with pytest.raises(ValueError, match="frozen"):
+        BackendConfig().port = 1
 
 
 def test_arguments_win_over_the_environment(monkeypatch):
-    monkeypatch.setenv("JARVIS_BACKEND_PORT", "4001")
-    monkeypatch.setenv("JARVIS_BACKEND_STT__ENGINE", "none")
+    set_all(monkeypatch, JARVIS_BACKEND_PORT="4001", JARVIS_BACKEND_STT__ENGINE="none")
     assert (load([]).port, load([]).stt.engine) == (4001, "none")
     assert load(["--port", "4002", "--stt.engine=pocketsphinx"]).port == 4002
     assert load(["--stt.engine=pocketsphinx"]).stt.engine == "pocketsphinx"
@@ -27,15 +36,15 @@ def test_arguments_win_over_the_environment(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "flag"),
     [
-        (["--port", "1", "--port", "2"], "--port"),
-        (["--stt.engine=none", "--stt.engine", "none"], "--stt.engine"),
-        (["--console", "--no-console"], "--console"),
-        (["--hash_password", "--hash-password"], "--hash-password"),
+        ("--port 1 --port 2", "--port"),
+        ("--stt.engine=none --stt.engine none", "--stt.engine"),
+        ("--console --no-console", "--console"),
+        ("--hash_password --hash-password", "--hash-password"),
     ],
 )
 def test_an_option_that_is_given_twice_is_a_mistake(arguments, flag):
     with pytest.raises(BackendConfigError) as error:
-        load(arguments)
+        load(arguments.split())
     assert f"{flag}: given twice, expected once" in str(error.value)
 
 
@@ -54,25 +63,18 @@ def test_a_tilde_is_the_home_of_a_user(monkeypatch):
         load(["--tts.model", "~no-such-user-at-all/x"])
 
 
-def test_without_arguments_only_the_environment_counts(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["pytest", "--port", "1"])
-    assert load().port == 4000
-
-
-@pytest.mark.parametrize("name", ["JARVIS_PASSWORD", "JARVIS_BACKEND_PASSWORD"])
-def test_the_password_comes_from_the_environment(monkeypatch, name):
-    monkeypatch.setenv(name, "geheim")
-    assert load([]).password.get_secret_value() == "geheim"
+# Secrets
 
 
 @pytest.fixture
 def credential(tmp_path, monkeypatch):
+    """Write a credential of the service."""
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     return lambda name, content: (tmp_path / name).write_bytes(content)
 
 
 def test_secrets_may_be_credentials_of_the_service(credential):
-    credential("jarvis-password", b"geheim\n")
+    credential("jarvis-password", b"\xef\xbb\xbfgeheim\r\n")  # with a byte order mark
     credential("jarvis-jwt-secret", b"s" * 48)
     credential("somebody-elses", b"x")
     config = load([])
@@ -81,48 +83,15 @@ def test_secrets_may_be_credentials_of_the_service(credential):
     assert config.bus_key is None
 
 
-def test_a_byte_order_mark_is_no_part_of_a_credential(credential):
-    credential("jarvis-password", b"\xef\xbb\xbfgeheim\r\n")
-    assert load([]).password.get_secret_value() == "geheim"
-
-
 @pytest.mark.parametrize("name", ["JARVIS_PASSWORD", "JARVIS_BACKEND_PASSWORD"])
-def test_the_environment_is_stronger_than_a_credential(credential, monkeypatch, name):
-    credential("jarvis-password", b"weaker")
+def test_the_environment_wins_over_a_credential(credential, monkeypatch, name):
     monkeypatch.setenv(name, "stronger")
+    assert load([]).password.get_secret_value() == "stronger"
+    credential("jarvis-password", b"weaker")
     assert load([]).password.get_secret_value() == "stronger"
 
 
-def value_of(config, option):
-    for name in option.split("."):
-        config = getattr(config, name)
-    return config
-
-
-def test_every_secret_may_be_a_credential_and_nothing_else_is_one(credential):
-    assert sorted(CREDENTIALS.values()) == sorted(secrets())
-    hashed = hash_of("geheim").encode()
-    given = {name: name.encode() * 4 for name in CREDENTIALS} | {"jarvis-password-hash": hashed}
-    for name, content in given.items():
-        credential(name, content + b"\n")
-    config = load(["--stt.language=de"])
-    assert config.stt.language == "de"
-    for name, option in CREDENTIALS.items():
-        assert value_of(config, option).get_secret_value().encode() == given[name], option
-
-
-def test_the_options_that_are_secret_are_found_by_their_type():
-    assert {"password", "jwt_secret", "queue_password", "stt.api_key"} <= set(secrets())
-
-
-@pytest.mark.parametrize("option", list(secrets()))
-def test_no_secret_is_an_argument(option):
-    flag = "--" + option.replace("_", "-")
-    with pytest.raises(BackendConfigError, match="secrets are never arguments"):
-        load([f"{flag}=x"])
-
-
-def test_the_environment_is_stronger_in_a_section_too(credential, monkeypatch):
+def test_the_environment_wins_in_a_section_too(credential, monkeypatch):
     credential("jarvis-stt-api-key", b"weaker")
     credential("jarvis-tts-api-key", b"kept")
     monkeypatch.setenv("JARVIS_BACKEND_STT__API_KEY", "stronger")
@@ -131,7 +100,21 @@ def test_the_environment_is_stronger_in_a_section_too(credential, monkeypatch):
     assert config.tts.api_key.get_secret_value() == "kept"
 
 
-def test_a_credential_that_is_no_text_is_named(credential):
+def test_every_secret_may_be_a_credential_and_no_other_option_is_one(credential):
+    assert {"password", "jwt_secret", "queue_password", "stt.api_key"} <= set(secrets())
+    assert sorted(CREDENTIALS.values()) == sorted(secrets())
+    hashed = hash_of("geheim").encode()
+    given = {name: name.encode() * 4 for name in CREDENTIALS} | {"jarvis-password-hash": hashed}
+    for name, content in given.items():
+        credential(name, content + b"\n")
+    config = load(["--stt.language=de"])
+    assert config.stt.language == "de"
+    for name, option in CREDENTIALS.items():
+        secret = attrgetter(option)(config)
+        assert secret.get_secret_value().encode() == given[name], option
+
+
+def test_an_undecodable_credential_is_named(credential):
     credential("jarvis-password", b"\xff")
     with pytest.raises(BackendConfigError, match=r"^credential jarvis-password: cannot be read"):
         load([])
@@ -140,13 +123,8 @@ def test_a_credential_that_is_no_text_is_named(credential):
 @pytest.mark.parametrize(
     "argument",
     [
-        "--password=x",
-        "--passw=x",
-        "--jwt-secret",
-        "--queue-password=x",
-        "--jwt_secret=x",
-        "--stt.api-key=x",
-        "--tts.api_key=x",
+        *(f"--{option.replace('_', '-')}=x" for option in secrets()),
+        *("--passw=x", "--jwt-secret", "--jwt_secret=x", "--tts.api_key=x"),
         '--brain={"api_key":"x"}',
     ],
 )
@@ -156,32 +134,46 @@ def test_secrets_are_never_arguments(argument):
     assert "=x" not in str(refused.value)
 
 
+@pytest.mark.parametrize("key", ["geh\neim", "schlüssel"])
+def test_a_key_that_no_header_can_hold_is_named_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("JARVIS_BACKEND_STT__API_KEY", key)
+    expected = r"^stt.api_key: expected printable ASCII on one line$"
+    with pytest.raises(BackendConfigError, match=expected):
+        load([])
+
+
+# Mistakes
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--port", "x"], "^port: "),
-        (["--port", "70000"], "^port: "),
-        (["--nope"], "unrecognized arguments: --nope"),
-        (["stray"], "unrecognized arguments: stray"),
-        (["--stt.engine", "magic"], "^stt.engine: "),
-        (["--stt.engine", "openai"], "^stt.url: '', expected http:// or https://"),
-        (["--tts.engine", "openai", "--tts.url", "ftp://x"], "^tts.url: 'ftp://x'"),
-        (["--limits.turns", "0"], "^limits.turns: "),
-        (["--workers", "2"], "^workers: 2, expected 1 without a message_queue"),
-        (["--message-queue", "redis://h"], "^jwt_secret: is empty"),
-        (["--message-queue", "http://h"], "^message_queue: expected redis://"),
-        (["--message-queue", "redis://:geheim@h"], "^message_queue: holds a password, expected"),
+        ("--port x", "^port: "),
+        ("--port 70000", "^port: "),
+        ("--nope", "unrecognized arguments: --nope"),
+        ("stray", "unrecognized arguments: stray"),
+        ("--stt.engine magic", "^stt.engine: "),
+        ("--stt.engine openai", "^stt.url: '', expected http:// or https://"),
+        ("--tts.engine openai --tts.url ftp://x", "^tts.url: 'ftp://x'"),
+        ("--limits.turns 0", "^limits.turns: "),
+        ("--workers 2", "^workers: 2, expected 1 without a message_queue"),
+        ("--message-queue redis://h", "^jwt_secret: is empty"),
+        ("--message-queue http://h", "^message_queue: expected redis://"),
+        ("--message-queue redis://:geheim@h", "^message_queue: holds a password, expected"),
     ],
 )
 def test_a_bad_argument_is_named(arguments, complaint):
     with pytest.raises(BackendConfigError, match=complaint):
-        load(arguments)
+        load(arguments.split())
 
 
-def test_all_problems_are_told_at_once_and_no_secret_is_shown(monkeypatch):
-    monkeypatch.setenv("JARVIS_BACKEND_PROT", "4001")
-    monkeypatch.setenv("JARVIS_BACKEND_JWT_SECRET", "short-secret")
-    monkeypatch.setenv("JARVIS_PASSWORD", "")
+def test_all_problems_are_reported_at_once_and_no_secret_is_shown(monkeypatch):
+    set_all(
+        monkeypatch,
+        JARVIS_BACKEND_PROT="4001",
+        JARVIS_BACKEND_JWT_SECRET="short-secret",
+        JARVIS_PASSWORD="",
+    )
     with pytest.raises(BackendConfigError) as refused:
         load([])
     assert str(refused.value).splitlines() == [
@@ -192,11 +184,9 @@ def test_all_problems_are_told_at_once_and_no_secret_is_shown(monkeypatch):
 
 
 def test_a_wrong_value_in_the_environment_is_named(monkeypatch):
-    monkeypatch.setenv("JARVIS_BACKEND_LIMITS__TURNS", "many")
-    monkeypatch.setenv("JARVIS_BACKEND_LOG__NOPE", "1")
-    with pytest.raises(
-        BackendConfigError, match=r"limits\.turns: .*\n.*log\.nope: |log\.nope: .*\n.*"
-    ):
+    set_all(monkeypatch, JARVIS_BACKEND_LIMITS__TURNS="many", JARVIS_BACKEND_LOG__NOPE="1")
+    expected = r"limits\.turns: .*\n.*log\.nope: |log\.nope: .*\n.*"
+    with pytest.raises(BackendConfigError, match=expected):
         load([])
 
 
@@ -205,16 +195,8 @@ def test_the_help_names_every_option_but_the_secrets(capsys):
         load(["--help"])
     text = capsys.readouterr().out
     assert ended.value.code == 0
-    assert "--host" in text
-    assert "--tts.voice" in text
-    assert "--password" not in text
-    assert "--jwt" not in text
-    assert "api-key" not in text
-
-
-def test_it_cannot_be_changed():
-    with pytest.raises(ValueError, match="frozen"):
-        BackendConfig().port = 1
+    assert all(option in text for option in ("--host", "--tts.voice"))
+    assert not any(option in text for option in ("--password", "--jwt", "api-key"))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "jarvis.local"])  # noqa: S104 - configured, never bound here
@@ -231,9 +213,8 @@ def test_it_cannot_be_changed():
         ({"JARVIS_BACKEND_INSECURE_PASSWORD": "true"}, False),
     ],
 )
-def test_beyond_loopback_the_password_has_to_be_one(monkeypatch, host, words, is_refused):
-    for name, value in words.items():
-        monkeypatch.setenv(name, value)
+def test_beyond_loopback_the_password_has_eight_characters(monkeypatch, host, words, is_refused):
+    set_all(monkeypatch, **words)
     if not is_refused:
         assert load(["--host", host]).host == host
         return
@@ -245,12 +226,3 @@ def test_beyond_loopback_the_password_has_to_be_one(monkeypatch, host, words, is
 def test_on_loopback_any_password_will_do(monkeypatch, host):
     monkeypatch.setenv("JARVIS_PASSWORD", "x")
     assert load(["--host", host]).host == host
-
-
-@pytest.mark.parametrize("key", ["geh\neim", "schlüssel"])
-def test_a_key_that_no_header_can_hold_is_named_and_not_shown(monkeypatch, key):
-    monkeypatch.setenv("JARVIS_BACKEND_STT__API_KEY", key)
-    with pytest.raises(
-        BackendConfigError, match=r"^stt.api_key: expected printable ASCII on one line$"
-    ):
-        load([])

@@ -1,4 +1,4 @@
-"""Who may be connected, and who has to make room."""
+"""Which connections are accepted, and which make room."""
 
 import logging
 import resource
@@ -36,44 +36,45 @@ def entered(connections, peer, count=1, *, awaited=True):
     return lines
 
 
-def test_of_one_address_the_one_that_was_waited_for_longest_makes_room():
+def aborted(lines):
+    return [line.aborted for line in lines]
+
+
+def test_the_connection_of_an_address_that_has_waited_longest_makes_room():
     connections = Connections(10, 2)
-    one, other = entered(connections, "a", 2)
-    (elsewhere,) = entered(connections, "b")
+    lines = entered(connections, "a", 2) + entered(connections, "b")
     entered(connections, "a")
-    assert (one.aborted, other.aborted, elsewhere.aborted) == (True, False, False)
+    assert aborted(lines) == [True, False, False]
     assert (len(connections), connections.refused) == (3, 1)
 
 
-def test_one_that_is_served_stays_and_the_newest_is_refused():
+def test_a_busy_connection_stays_and_the_newest_is_refused():
     connections = Connections(10, 2)
     lines = entered(connections, "a", 2, awaited=False)
     assert not connections.add(Line(), "a")
-    assert not any(line.aborted for line in lines)
+    assert not any(aborted(lines))
     connections.mark_waiting(lines[1])
     assert connections.add(Line(), "a")
-    assert [line.aborted for line in lines] == [False, True]
+    assert aborted(lines) == [False, True]
 
 
-def test_one_that_has_been_served_waits_anew():
+def test_a_connection_that_was_busy_waits_anew():
     connections = Connections(10, 2)
-    one, other = entered(connections, "a", 2)
-    connections.mark_busy(one)
-    connections.mark_waiting(one)
+    lines = entered(connections, "a", 2)
+    connections.mark_busy(lines[0])
+    connections.mark_waiting(lines[0])
     entered(connections, "a")
-    assert (one.aborted, other.aborted) == (False, True)
+    assert aborted(lines) == [False, True]
 
 
-def test_when_all_are_too_many_the_address_that_has_most_makes_room():
+def test_when_all_are_too_many_the_address_with_most_makes_room():
     connections = Connections(4, 3)
-    (lonely,) = entered(connections, "lonely")
-    crowd = entered(connections, "crowd", 3)
+    lines = entered(connections, "lonely") + entered(connections, "crowd", 3)
     entered(connections, "new")
-    assert [line.aborted for line in crowd] == [True, False, False]
-    assert not lonely.aborted
+    assert aborted(lines) == [False, True, False, False]
 
 
-def test_when_all_are_served_a_new_one_is_refused(caplog):
+def test_when_all_are_busy_a_new_one_is_refused(caplog):
     connections = Connections(2, 2)
     entered(connections, "a", 1, awaited=False)
     entered(connections, "b", 1, awaited=False)
@@ -84,7 +85,7 @@ def test_when_all_are_served_a_new_one_is_refused(caplog):
     ]
 
 
-def test_who_has_left_is_forgotten():
+def test_a_closed_connection_takes_no_place():
     connections = Connections(2, 1)
     (line,) = entered(connections, "a")
     connections.remove(line)
@@ -136,7 +137,7 @@ def test_as_many_files_as_the_connections_need_are_allowed(files, hard):
     assert connections_for(limits)._max_total == max_connections(limits) == 8064
 
 
-def test_too_few_files_are_told_and_bound_the_connections(files):
+def test_too_few_files_are_reported_and_bound_the_connections(files):
     limits = Limits(connections=1000)
     limit = files(1024, 4096)
     assert raise_file_limit(limits) == (
@@ -147,15 +148,14 @@ def test_too_few_files_are_told_and_bound_the_connections(files):
     assert connections_for(limits)._max_total == 4096 - 256
 
 
-def test_a_limit_that_may_not_be_raised_is_told(files, monkeypatch):
+def test_a_limit_that_may_not_be_raised_is_reported(files, monkeypatch):
     def refuse(*_):
         raise PermissionError
 
     files(1024, 100_000)
     monkeypatch.setattr(module.resource, "setrlimit", refuse)
-    assert "need 8320 open files, but 1024 are allowed" in raise_file_limit(
-        Limits(connections=1000)
-    )
+    complaint = raise_file_limit(Limits(connections=1000))
+    assert "need 8320 open files, but 1024 are allowed" in complaint
 
 
 @pytest.mark.parametrize("soft", [832, resource.RLIM_INFINITY])

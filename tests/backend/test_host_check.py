@@ -4,86 +4,67 @@ import pytest
 
 from jarvis_backend.host_check import HostRules, Malformed
 
-SOCKET_IO = "/socket.io/?EIO=4&transport="
-EVIL = "https://evil.example"
+SOCKET_IO = "/socket.io/?EIO=4&transport=polling"
 
 
 @pytest.mark.parametrize(
-    ("host", "admitted"),
+    ("hosts", "is_allowed"),
     [
-        ("localhost:4000", True),
-        ("LOCALHOST", True),
-        ("127.0.0.1:4000", True),
-        ("[::1]:4000", True),
-        ("192.168.1.20:4000", True),
-        ("x.localhost:4000", True),
-        ("localhost.", True),
-        ("jarvis-pi", False),
-        ("jarvis.local:4000", False),
-        ("jarvis.lan", False),
-        ("jarvis.home.arpa", False),
-        ("local", False),
-        ("testserver", False),
-        ("localhost.evil.example", False),
-        ("notlocalhost", False),
-        ("notlocal.example", False),
-        ("house.example", True),
-        ("HOUSE.local", True),
-        ("evil.example", False),
-        ("evil.example:4000", False),
-        ("127.0.0.1.evil.example", False),
-        ("", False),
+        ("localhost:4000 LOCALHOST localhost. x.localhost:4000", True),
+        ("127.0.0.1:4000 [::1]:4000 192.168.1.20:4000", True),
+        ("house.example HOUSE.local", True),
+        ("jarvis-pi jarvis.local:4000 jarvis.lan jarvis.home.arpa local testserver", False),
+        ("notlocalhost notlocal.example localhost.evil.example", False),
+        ("evil.example evil.example:4000 127.0.0.1.evil.example", False),
     ],
 )
-def test_a_name_must_be_known(host, admitted):
-    assert HostRules({"house.example", "house.local"}, ()).allows_host(host) is admitted
+def test_a_name_must_be_known(hosts, is_allowed):
+    rules = HostRules({"house.example", "house.local"}, ())
+    assert not rules.allows_host("")
+    for host in hosts.split():
+        assert rules.allows_host(host) is is_allowed, host
 
 
 @pytest.mark.parametrize(
-    ("host", "admitted"),
+    ("hosts", "is_allowed"),
     [
-        ("jarvis-pi", True),
-        ("jarvis.local:4000", True),
-        ("jarvis.lan", True),
-        ("localhost", True),
-        ("evil.example", False),
-        ("notlocal.example", False),
+        ("jarvis-pi jarvis.local:4000 jarvis.lan localhost", True),
+        ("evil.example notlocal.example", False),
     ],
 )
-def test_with_a_token_a_name_of_the_local_network_is_fine(host, admitted):
-    assert HostRules((), ()).allows_host(host, with_token=True) is admitted
+def test_with_a_token_a_name_of_the_local_network_is_fine(hosts, is_allowed):
+    for host in hosts.split():
+        assert HostRules((), ()).allows_host(host, with_token=True) is is_allowed, host
 
 
-@pytest.mark.parametrize("host", ["[::1", "xn--", "\xff\xfe"])
-def test_what_is_no_name_at_all_is_malformed(host):
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("[::1", None),
+        ("xn--", None),
+        ("\xff\xfe", None),
+        ("localhost:4000", "http://["),
+        ("localhost:4000", "http://[x]:y"),
+    ],
+)
+def test_an_invalid_name_or_page_is_malformed(host, origin):
+    rules = HostRules((), ())
     with pytest.raises(Malformed):
-        HostRules((), ()).allows_host(host)
-
-
-@pytest.mark.parametrize("origin", ["http://[", "http://[x]:y"])
-def test_what_is_no_page_at_all_is_malformed(origin):
-    with pytest.raises(Malformed):
-        HostRules((), ()).allows_origin(origin, "localhost:4000")
+        rules.allows_origin(origin, host) if origin else rules.allows_host(host)
 
 
 @pytest.mark.parametrize(
-    ("origin", "admitted"),
+    ("origins", "is_allowed"),
     [
-        (None, True),
-        ("http://localhost:4000", True),
-        ("https://panel.example", True),
-        ("https://PANEL.example/", True),
-        ("http://panel.example", False),
-        ("http://localhost:8080", False),
-        ("https://evil.example", False),
-        ("null", False),
-        ("", False),
-        ("file://localhost:4000", False),
+        ([None, "http://localhost:4000", "https://panel.example", "https://PANEL.example/"], True),
+        (["http://panel.example", "http://localhost:8080", "file://localhost:4000"], False),
+        (["https://evil.example", "null", ""], False),
     ],
 )
-def test_a_page_must_be_ours_or_named(origin, admitted):
+def test_a_page_must_be_ours_or_named(origins, is_allowed):
     rules = HostRules((), {"https://panel.example"})
-    assert rules.allows_origin(origin, "localhost:4000") is admitted
+    for origin in origins:
+        assert rules.allows_origin(origin, "localhost:4000") is is_allowed, origin
 
 
 @pytest.fixture(scope="module")
@@ -92,26 +73,25 @@ def client(app_client):
         yield client
 
 
-@pytest.mark.parametrize("path", ["/health", "/api/health", SOCKET_IO + "polling"])
-def test_a_foreign_page_or_name_gets_403(client, path):
-    assert client.get(path).status_code == 200
-    for headers, status in (
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
         ({"Origin": "http://testserver"}, 200),
-        ({"Origin": EVIL}, 403),
+        ({"Origin": "https://evil.example"}, 403),
         ({"Host": "evil.example"}, 403),
-    ):
+    ],
+)
+def test_a_foreign_page_or_name_gets_403(client, headers, status):
+    for path in ("/health", SOCKET_IO):
         assert client.get(path, headers=headers).status_code == status
-
-
-def test_a_foreign_page_opens_no_websocket(client):
-    assert client.close_code(SOCKET_IO + "websocket", Origin=EVIL) == 1008
 
 
 @pytest.mark.parametrize("name", ["jarvis.local", "jarvis.lan", "jarvis-pi", "evil"])
 def test_a_page_whose_own_name_resolves_to_this_machine_gets_nothing(client, name):
     """Origin and Host are the same."""
     rebound = {"Host": f"{name}:4000", "Origin": f"http://{name}:4000"}
-    for path in ("/health", SOCKET_IO + "polling", "/api/status"):
+    for path in ("/health", SOCKET_IO, "/api/status"):
         assert client.get(path, headers=rebound).status_code == 403
     login = {"password": "jarvis"}
     assert client.post("/api/auth/login", json=login, headers=rebound).status_code == 403

@@ -47,12 +47,6 @@ async def test_the_wake_word_in_front_and_another_rate_change_nothing(connect, f
     assert dict(events)[wire.TRANSCRIPT] == {"text": "what time is it"}
 
 
-async def test_without_speech_to_text_a_turn_ends_in_an_error(connect, what_time):
-    with Server(BackendConfig(port=0, stt={"engine": "none"})) as server:
-        events = await answer(connect, server, what_time)
-    assert dict(events)[wire.ERROR]["error"].startswith("STT service not available: ")
-
-
 async def answer(connect, server, pcm, rate=16_000):
     """What a satellite receives for an utterance."""
     async with connect(server.url) as ear:

@@ -32,14 +32,6 @@ def control(module, *, enabled):
     return {"type": "module_control", "module": module, "enabled": enabled}
 
 
-def test_a_ping_is_answered_with_the_time(client):
-    with client.websocket_connect("/ws") as line:
-        line.send_json({"type": "ping"})
-        pong = line.receive_json()
-        assert pong.keys() == {"type", "timestamp"}
-        assert pong["type"] == "pong"
-
-
 def test_a_switch_and_any_event_reach_every_client(client):
     with client.websocket_connect("/ws") as one, client.websocket_connect("/ws") as two:
         one.send_json(control("vision", enabled=True))

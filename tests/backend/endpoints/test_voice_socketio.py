@@ -2,15 +2,13 @@
 
 import asyncio
 import base64
-import time
 
-import jwt
 import pytest
 import requests
 import socketio
 
 from fakes.clock import FakeClock
-from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted, spoken
+from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted
 from jarvis_backend.config import Limits
 from jarvis_backend.engines.engine import MissingEngine
 from jarvis_ear.wires import socketio as wire
@@ -26,17 +24,8 @@ def text_of(sound):
     return base64.b64encode(sound).decode()
 
 
-def chunk(index, text):
-    audio = text_of(spoken(text))
-    return (wire.TTS_CHUNK, {"index": index, "contentType": "audio/wav", "audio": audio})
-
-
 def indexes(events):
     return [payload["index"] for event, payload in events if event == wire.TTS_CHUNK]
-
-
-def token(secret, expires_s):
-    return jwt.encode({"role": "operator", "exp": expires_s}, secret, algorithm="HS256")
 
 
 @pytest.fixture
@@ -54,12 +43,10 @@ def stt():
         ("", "Authentication required"),
         (5, "Authentication required"),
         ("x", "Invalid or expired token"),
-        (token("t" * 32, 2**40), "Invalid or expired token"),
-        (token("s" * 32, int(time.time()) - 1), "Invalid or expired token"),
     ],
 )
 async def test_a_connection_without_a_good_token_is_refused(satellite, token, message):
-    ear = satellite(scripted(), jwt_secret="s" * 32)()
+    ear = satellite(scripted())()
     ear.token = token
     with pytest.raises(socketio.exceptions.ConnectionError, match="/voice"):
         await ear.__aenter__()
@@ -90,20 +77,6 @@ def test_the_handshake_names_the_ping_times_of_the_original(serve):
 
 
 # A turn
-
-
-async def test_a_turn_sends_every_step_in_order(satellite, beep):
-    async with satellite(scripted(brain=ScriptedBrain("One. Two.")))() as ear:
-        await ear.utter(beep)
-        assert await ear.until(wire.LISTENING) == [
-            (wire.PROCESSING, {}),
-            (wire.TRANSCRIPT, {"text": "what time is it"}),
-            (wire.THINKING, {"provider": "scripted"}),
-            chunk(0, "One."),
-            chunk(1, "Two."),
-            (wire.TTS_DONE, {"totalChunks": 2}),
-            LISTENING,
-        ]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +131,8 @@ async def test_without_an_agent_id_the_connection_is_the_name(plain, beep, paylo
         assert (await ear.until(wire.TTS_DONE))[0] == (wire.PROCESSING, {})
 
 
-async def test_a_ping_is_answered_with_its_name(plain):
+async def test_a_ping_without_a_name_is_answered_with_one(plain):
     async with plain() as ear:
-        await ear.say(wire.PING, {"agentId": "kitchen"})
-        assert await ear.next() == (wire.PONG, {"agentId": "kitchen"})
         await ear.say(wire.PING)
         event, payload = await ear.next()
         assert event == wire.PONG

@@ -67,21 +67,12 @@ def assert_is_alive(line):
     assert line.receive_json() == {"type": "pong"}
 
 
-def test_an_utterance_is_answered_and_no_frame_comes_before_it(connect):
+def test_all_sound_between_start_and_end_is_one_utterance(connect):
     ear = ScriptedEar()
-    with connect(stt=ear, brain=ScriptedBrain("Late. Very late.")) as line:
+    with connect(stt=ear) as line:
         utter(line, SECOND, SECOND)
-        told, sound = frames_until(line, "done")
-    assert told == [
-        {"type": "audio_received", "bytes": 32_000},
-        {"type": "audio_received", "bytes": 32_000},
-        {"type": "processing"},
-        {"type": "transcript", "text": "what time is it"},
-        {"type": "reply", "text": "Late. Very late."},
-        {"type": "done"},
-    ]
-    assert len(ear.heard[0]) == 32_000
-    assert sound == np.array([ord(c) for c in "Late.Very late."], "<i2").tobytes()
+        assert kinds_until(line, "done")[:3] == ["audio_received", "audio_received", "processing"]
+    assert [len(pcm) for pcm in ear.heard] == [32_000]
 
 
 def test_sentences_come_in_order_whichever_is_ready_first(connect):

@@ -185,17 +185,6 @@ async def test_a_long_wait_is_foreseen(pools):
         await ahead.answer()
 
 
-def test_so_many_wait_and_one_more_is_refused_and_counted():
-    backlog = Backlog(decoders=2, max_waiting=3, max_wait_s=30)
-    for _ in range(5):
-        backlog.add(0.1)
-    with pytest.raises(EngineBusy, match=r"it is busy, 3 utterances wait already$"):
-        backlog.add(0.1)
-    assert backlog.refused == 1
-    backlog.remove(0.1)
-    backlog.add(0.1)
-
-
 def test_an_utterance_that_cannot_be_decoded_in_time_is_refused_at_once():
     backlog = Backlog(decoders=2, max_waiting=100, max_wait_s=9.2)
     second = 1 / FIRST_PACE  # of work

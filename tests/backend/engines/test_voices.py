@@ -118,22 +118,6 @@ async def test_a_program_that_hangs_is_killed(script):
         await speak(lambda: hanging(0.2), "x")
 
 
-@pytest.mark.parametrize(
-    ("voice", "package"),
-    [
-        (lambda options: ProgramVoice(FLITE, options), "apt install flite"),
-        (EspeakLibraryVoice, "pip install espeakng-loader"),
-        (PiperVoice, "pip install piper-tts"),
-    ],
-)
-def test_a_missing_program_or_package_is_named(monkeypatch, voice, package):
-    monkeypatch.setenv("PATH", "/nowhere")
-    for name in ("espeakng_loader", "piper"):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(EngineMissing, match=package):
-        voice(TextToSpeechOptions(model="voice.onnx"))
-
-
 # Piper
 
 
