@@ -216,18 +216,6 @@ def connect():
     return lambda url: Satellite(url, log_in(url))
 
 
-@pytest.fixture
-def satellite(serve):
-    """Start a server, log in to it, and make satellites for it."""
-
-    def make(engines=None, now=time.monotonic, **options):
-        url = serve(engines, now, **options)
-        token = log_in(url)
-        return lambda: Satellite(url, token)
-
-    return make
-
-
 def log_in(url, password="jarvis"):
     answer = requests.post(url + LOGIN, json={"password": password}, timeout=10)
     return answer.json()["token"]

@@ -20,7 +20,6 @@ from jarvis_ear.wires import socketio as wire
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed")
 
-SECRET = "s" * 32
 API = "/api/sessions"
 
 
@@ -32,7 +31,7 @@ def redis(tmp_path):
 
 @pytest.fixture
 def log(caplog):
-    """What was said of the queue, by its importance."""
+    """What is logged of the queue at a level."""
     caplog.set_level(logging.INFO, logger=message_queue.__name__)
     return lambda level: [
         record.getMessage()
@@ -44,9 +43,8 @@ def log(caplog):
 @pytest.fixture
 def backend(serve, redis):
     """Start one more of them."""
-    return lambda **options: serve(
-        scripted(), message_queue=redis.url, jwt_secret=SECRET, **options
-    )
+    shared = {"message_queue": redis.url, "jwt_secret": "s" * 32}
+    return lambda **options: serve(scripted(), **shared, **options)
 
 
 @asynccontextmanager
@@ -143,24 +141,23 @@ async def test_a_satellite_of_one_is_seen_on_the_other_and_reached_by_its_name(
     await until(lambda: agents(other) == {})
 
 
-async def test_a_token_of_one_is_good_on_the_other_and_a_signature_only_once(backend):
+async def test_a_token_of_one_is_good_on_the_other_and_a_signature_only_once(backend, log_in):
     key = "k" * 32
     one, other = (backend(bus_key=key, require_token=True) for _ in range(2))
-    token = ask("POST", one, "/api/auth/login", json={"password": "jarvis"})["token"]
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {log_in(one)}"}
     async with (
         line(one, "/ws", headers=headers) as here,
         line(other, "/ws", headers=headers) as there,
+        asyncio.timeout(10),
     ):
-        async with asyncio.timeout(10):
-            while True:
-                signed = event_bus.sign({"type": "knock"}, key.encode(), time.time())
-                await here.send_json(signed)
-                await told(here, "knock")
-                await there.send_json(signed)
-                if "Repeated" in json.loads((await there.receive()).data).get("error", ""):
-                    return
-                await asyncio.sleep(0.05)
+        error = ""
+        while "Repeated" not in error:
+            signed = event_bus.sign({"type": "knock"}, key.encode(), time.time())
+            await here.send_json(signed)
+            await told(here, "knock")
+            await there.send_json(signed)
+            error = json.loads((await there.receive()).data).get("error", "")
+            await asyncio.sleep(0.05)
 
 
 async def test_without_redis_everything_works_alone(backend, connect, redis, beep):
@@ -213,7 +210,7 @@ async def test_redis_may_come_late_and_go_and_come_back(backend, redis, log):
     assert "is back after" in back[0]
 
 
-async def test_what_others_write_into_our_channels_ends_nothing(backend, redis):
+async def test_foreign_messages_in_our_channels_end_nothing(backend, redis):
     one, other = backend(), backend()
     async with line(one, "/ws") as here, line(other, "/ws") as there:
         await joined(here, there)

@@ -45,25 +45,25 @@ def stt():
         ("x", "Invalid or expired token"),
     ],
 )
-async def test_a_connection_without_a_good_token_is_refused(satellite, token, message):
-    ear = satellite(scripted())()
+async def test_a_connection_without_a_good_token_is_refused(serve, connect, token, message):
+    ear = connect(serve(scripted()))
     ear.token = token
     with pytest.raises(socketio.exceptions.ConnectionError, match="/voice"):
         await ear.__aenter__()
     assert ear.refusal == {"message": message}
 
 
-async def test_one_connection_too_many_is_refused(satellite):
-    make = satellite(scripted(), limits=Limits(connections=1))
-    async with make():
-        late = make()
+async def test_one_connection_too_many_is_refused(serve, connect):
+    url = serve(scripted(), limits=Limits(connections=1))
+    async with connect(url):
+        late = connect(url)
         with pytest.raises(socketio.exceptions.ConnectionError):
             await late.__aenter__()
         assert late.refusal == {"message": "Too many connections"}
     async with asyncio.timeout(20):
         while True:  # the server may notice late that the place is free
             try:
-                async with make():
+                async with connect(url):
                     return
             except socketio.exceptions.ConnectionError:
                 await asyncio.sleep(0.01)
@@ -89,9 +89,9 @@ def test_the_handshake_names_the_ping_times_of_the_original(serve):
     ],
 )
 async def test_sentences_come_as_they_are_ready_and_failed_ones_are_missing(
-    satellite, beep, voice, expected
+    serve, connect, beep, voice, expected
 ):
-    async with satellite(scripted(tts=ScriptedVoice(**voice)))() as ear:
+    async with connect(serve(scripted(tts=ScriptedVoice(**voice)))) as ear:
         await ear.utter(beep)
         events = await ear.until(wire.TTS_DONE)
         assert indexes(events) == expected
@@ -109,8 +109,8 @@ async def test_sentences_come_as_they_are_ready_and_failed_ones_are_missing(
     ],
     ids=["pieces", "unpadded", "url alphabet", "line breaks", "binary"],
 )
-async def test_sound_may_come_in_pieces_and_in_several_encodings(satellite, beep, stt, write):
-    async with satellite(scripted(stt=stt))() as ear:
+async def test_sound_may_come_in_pieces_and_in_several_encodings(serve, connect, beep, stt, write):
+    async with connect(serve(scripted(stt=stt))) as ear:
         await ear.start()
         for audio in write(beep):
             await ear.say(wire.AUDIO_CHUNK, {"agentId": "probe", "audio": audio})
@@ -194,8 +194,8 @@ async def test_sound_that_cannot_be_read_gets_an_error(plain):
         assert told[1][1]["error"].startswith("Could not read audio: ")
 
 
-async def test_a_second_start_replaces_the_first(satellite, beep, stt):
-    async with satellite(scripted(stt=stt))() as ear:
+async def test_a_second_start_replaces_the_first(serve, connect, beep, stt):
+    async with connect(serve(scripted(stt=stt))) as ear:
         await ear.start()
         await ear.chunk(b"thrown away")
         await ear.utter(beep)
@@ -203,9 +203,9 @@ async def test_a_second_start_replaces_the_first(satellite, beep, stt):
     assert stt.heard[0].tobytes() == beep[44:]
 
 
-async def test_two_connections_of_one_name_share_one_recording(satellite, beep, stt):
-    make = satellite(scripted(stt=stt))
-    async with make() as one, make() as two:
+async def test_two_connections_of_one_name_share_one_recording(serve, connect, beep, stt):
+    url = serve(scripted(stt=stt))
+    async with connect(url) as one, connect(url) as two:
         await one.start()
         await one.chunk(b"lost")
         await two.start()
@@ -221,9 +221,9 @@ async def test_two_connections_of_one_name_share_one_recording(satellite, beep, 
 # Thirty seconds, five mebibytes, and other bounds
 
 
-async def test_a_late_chunk_ends_the_recording_and_the_rest_is_ignored(satellite, beep, stt):
+async def test_a_late_chunk_ends_the_recording_and_the_rest_is_ignored(serve, connect, beep, stt):
     clock = FakeClock()
-    async with satellite(scripted(stt=stt), clock.monotonic)() as ear:
+    async with connect(serve(scripted(stt=stt), clock.monotonic)) as ear:
         await ear.start()
         await ear.chunk(beep[:1000])
         assert await ear.fence() == []
@@ -256,8 +256,8 @@ async def test_a_frame_of_five_mebibytes_is_taken_and_one_byte_more_closes(plain
         assert await ear.fence() == []
 
 
-async def test_a_recording_that_grows_too_large_gets_an_error(satellite):
-    async with satellite(scripted(), limits=Limits(recording_bytes=65_536))() as ear:
+async def test_a_recording_that_grows_too_large_gets_an_error(serve, connect):
+    async with connect(serve(scripted(), limits=Limits(recording_bytes=65_536))) as ear:
         await ear.start()
         await ear.chunk(bytes(65_537))
         error, _ = await ear.until(wire.LISTENING)
@@ -266,16 +266,18 @@ async def test_a_recording_that_grows_too_large_gets_an_error(satellite):
         assert await ear.fence() == []
 
 
-async def test_one_recording_too_many_gets_an_error(satellite):
-    async with satellite(scripted(), limits=Limits(recordings=1))() as ear:
+async def test_one_recording_too_many_gets_an_error(serve, connect):
+    async with connect(serve(scripted(), limits=Limits(recordings=1))) as ear:
         await ear.start("one")
         await ear.say(wire.AUDIO_START, {"agentId": "two"})
         error, _ = await ear.until(wire.LISTENING)
         assert error[1]["error"].startswith("Too many recordings")
 
 
-async def test_more_turns_at_once_than_allowed_get_an_error(satellite, beep):
-    async with satellite(scripted(tts=ScriptedVoice(hangs=True)), limits=Limits(turns=1))() as ear:
+async def test_more_turns_at_once_than_allowed_get_an_error(serve, connect, beep):
+    async with connect(
+        serve(scripted(tts=ScriptedVoice(hangs=True)), limits=Limits(turns=1))
+    ) as ear:
         await ear.utter(beep)
         await ear.until(wire.THINKING)
         await ear.utter(beep)
@@ -286,9 +288,11 @@ async def test_more_turns_at_once_than_allowed_get_an_error(satellite, beep):
 # Turns that overlap, and connections that go
 
 
-async def test_a_start_during_the_reply_aborts_nothing(satellite, beep):
+async def test_a_start_during_the_reply_aborts_nothing(serve, connect, beep):
     voice = ScriptedVoice(after={"A1.": "B1."})
-    async with satellite(scripted(brain=ScriptedBrain(["A0. A1.", "B0. B1."]), tts=voice))() as ear:
+    async with connect(
+        serve(scripted(brain=ScriptedBrain(["A0. A1.", "B0. B1."]), tts=voice))
+    ) as ear:
         await ear.utter(beep)
         told = await ear.until(wire.TTS_CHUNK)
         await ear.utter(beep)
@@ -308,16 +312,16 @@ async def test_a_connection_that_ends_deletes_its_recording(plain, beep):
         assert await ear.fence() == []
 
 
-async def test_a_connection_that_ends_stops_its_turn(satellite, beep):
+async def test_a_connection_that_ends_stops_its_turn(serve, connect, beep):
     voice = ScriptedVoice(hangs=True)
-    make = satellite(scripted(tts=voice))
-    async with make() as ear:
+    url = serve(scripted(tts=voice))
+    async with connect(url) as ear:
         await ear.utter(beep)
         await ear.until(wire.THINKING)
         async with asyncio.timeout(10):
             while len(voice.asked) < 2:
                 await ear.fence()
-    async with make() as ear, asyncio.timeout(10):
+    async with connect(url) as ear, asyncio.timeout(10):
         while len(voice.cancelled) < 2:
             assert await ear.fence() == []
 
@@ -335,18 +339,18 @@ async def test_a_connection_that_ends_stops_its_turn(satellite, beep):
     ],
 )
 async def test_a_failure_of_an_engine_is_sent_and_the_connection_stays(
-    satellite, beep, engines, error
+    serve, connect, beep, engines, error
 ):
-    async with satellite(scripted(**engines))() as ear:
+    async with connect(serve(scripted(**engines))) as ear:
         for _ in range(2):
             await ear.utter(beep)
             told = await ear.until(wire.LISTENING)
             assert told[-2:] == [(wire.ERROR, {"error": error}), LISTENING]
 
 
-async def test_without_a_voice_the_text_goes_along_with_the_end(satellite, beep):
-    make = satellite(scripted(brain=ScriptedBrain("One. Two."), tts=MissingEngine("install one")))
-    async with make() as ear:
+async def test_without_a_voice_the_text_goes_along_with_the_end(serve, connect, beep):
+    url = serve(scripted(brain=ScriptedBrain("One. Two."), tts=MissingEngine("install one")))
+    async with connect(url) as ear:
         await ear.utter(beep)
         told = await ear.until(wire.LISTENING)
         assert told[-2] == (wire.TTS_DONE, {"totalChunks": 0, "text": "One. Two."})

@@ -244,12 +244,12 @@ async def test_half_a_letter_is_replaced(service):
     ],
 )
 async def test_every_failure_ends_in_an_error_and_the_next_turn_works(
-    satellite, beep, service, answer
+    serve, connect, beep, service, answer
 ):
     stt = SpeechToTextOptions(engine="openai", url=service.url)
     body, status, service.coding = answer
     service.answer(body, status)
-    async with satellite(None, stt=stt, tts=TextToSpeechOptions(engine="none"))() as ear:
+    async with connect(serve(None, stt=stt, tts=TextToSpeechOptions(engine="none"))) as ear:
         await ear.utter(beep)
         told = await ear.until(wire.ERROR)
         assert wire.TRANSCRIPT not in [event for event, _ in told]
