@@ -210,25 +210,21 @@ def serve():
         server.stop()
 
 
-@pytest.fixture
-def connect():
+@pytest.fixture(scope="session")
+def connect(log_in):
     """Log in to a server and make a satellite for it."""
     return lambda url: Satellite(url, log_in(url))
 
 
-def log_in(url, password="jarvis"):
-    answer = requests.post(url + LOGIN, json={"password": password}, timeout=10)
-    return answer.json()["token"]
-
-
-@pytest.fixture(name="log_in", scope="session")
-def log_in_():
+@pytest.fixture(scope="session")
+def log_in():
     """Log in to a server, and return the token."""
-    return log_in
+    login = {"password": "jarvis"}
+    return lambda url: requests.post(url + LOGIN, json=login, timeout=10).json()["token"]
 
 
 @pytest.fixture(scope="session")
-def plain():
+def plain(log_in):
     """Satellites of one server with scripted engines, for tests that change nothing in it."""
     with Server(BackendConfig(port=0, password="jarvis"), scripted()) as server:
         token = log_in(server.url)

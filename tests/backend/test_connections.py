@@ -16,6 +16,9 @@ from jarvis_backend.connections import (
 )
 from jarvis_backend.host_check import origin_of
 
+UNLIMITED = resource.RLIM_INFINITY
+MANY = Limits(connections=1000)
+
 
 class Line:
     """A transport that can be aborted."""
@@ -128,24 +131,36 @@ def files(monkeypatch):
     return allow
 
 
-@pytest.mark.parametrize("hard", [100_000, resource.RLIM_INFINITY])
-def test_as_many_files_as_the_connections_need_are_allowed(files, hard):
-    limits = Limits(connections=1000)
-    limit = files(1024, hard)
-    assert raise_file_limit(limits) == ""
-    assert limit == [files_needed(limits), hard]
-    assert connections_for(limits)._max_total == max_connections(limits) == 8064
+NEEDED = (
+    "limits.connections: 1000 need 8320 open files, but {} are allowed; "
+    "expected LimitNOFILE=8320 (ulimit -n), or fewer connections"
+)
 
 
-def test_too_few_files_are_reported_and_bound_the_connections(files):
-    limits = Limits(connections=1000)
-    limit = files(1024, 4096)
-    assert raise_file_limit(limits) == (
-        "limits.connections: 1000 need 8320 open files, but 4096 are allowed; "
-        "expected LimitNOFILE=8320 (ulimit -n), or fewer connections"
-    )
-    assert limit == [4096, 4096]
-    assert connections_for(limits)._max_total == 4096 - 256
+@pytest.mark.parametrize(
+    ("connections", "before", "after", "complaint"),
+    [
+        (1000, [1024, 100_000], [8320, 100_000], ""),
+        (1000, [1024, UNLIMITED], [8320, UNLIMITED], ""),
+        (1000, [1024, 4096], [4096, 4096], NEEDED.format(4096)),
+        (64, [832, 0], [832, 0], ""),
+        (64, [UNLIMITED, 0], [UNLIMITED, 0], ""),
+    ],
+)
+def test_the_limit_of_open_files_is_raised_to_what_the_connections_need(
+    files, connections, before, after, complaint
+):
+    limits = Limits(connections=connections)
+    limit = files(*before)
+    assert raise_file_limit(limits) == complaint
+    assert limit == after
+    bound = 4096 - 256 if complaint else max_connections(limits)
+    assert connections_for(limits)._max_total == bound
+
+
+def test_the_default_needs_832_open_files_and_a_thousand_need_8320():
+    assert files_needed(Limits()) == 832
+    assert (files_needed(MANY), max_connections(MANY)) == (8320, 8064)
 
 
 def test_a_limit_that_may_not_be_raised_is_reported(files, monkeypatch):
@@ -154,13 +169,4 @@ def test_a_limit_that_may_not_be_raised_is_reported(files, monkeypatch):
 
     files(1024, 100_000)
     monkeypatch.setattr(module.resource, "setrlimit", refuse)
-    complaint = raise_file_limit(Limits(connections=1000))
-    assert "need 8320 open files, but 1024 are allowed" in complaint
-
-
-@pytest.mark.parametrize("soft", [832, resource.RLIM_INFINITY])
-def test_enough_files_are_left_alone(files, soft):
-    limit = files(soft, 0)
-    assert raise_file_limit(Limits()) == ""
-    assert limit == [soft, 0]
-    assert connections_for(Limits())._max_total == max_connections(Limits())
+    assert raise_file_limit(MANY) == NEEDED.format(1024)

@@ -99,7 +99,7 @@ def test_a_person_asks_and_is_answered(open_page, real):
     expect(page.get_by_role("status")).to_have_text("Ready")
 
 
-def test_stop_ends_what_is_being_said(open_page, plain):
+def test_stop_abandons_the_question(open_page, plain):
     page = open_page(plain.url)
     page.get_by_role("button", name="Talk").click()
     expect(page.get_by_role("status")).to_have_text("Hearing you")

@@ -20,7 +20,7 @@ class Engine:
         return f"{len(self.asked)} words"
 
 
-async def test_it_asks_when_enough_was_said_about_the_last_ten_seconds():
+async def test_a_guess_is_asked_for_after_each_step_of_sound():
     engine = Engine()
     engine.may_answer.set()
     listening = Redecoding(engine.transcribe, asyncio.Lock())
@@ -32,7 +32,7 @@ async def test_it_asks_when_enough_was_said_about_the_last_ten_seconds():
     await listening.aclose()
 
 
-async def test_one_guess_at_a_time_for_everybody_and_one_that_is_left_is_completed():
+async def test_one_guess_runs_at_a_time_and_a_cancelled_one_is_completed():
     engine = Engine()
     busy = asyncio.Lock()
     first = asyncio.ensure_future(Redecoding(engine.transcribe, busy).feed(STEP))
