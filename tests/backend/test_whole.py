@@ -1,11 +1,16 @@
-"""The whole backend with its real engines: speech in, speech out."""
+"""The whole backend: speech in, speech out, for our client and the official one of Node."""
 
 import base64
+import json
+import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fakes.engines import scripted
 from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.audio.resample import resample
@@ -20,6 +25,13 @@ TURN = [
     wire.TTS_DONE,
     wire.LISTENING,
 ]
+
+FOLDER = Path(__file__).parents[1] / "node"
+
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None or not (FOLDER / "node_modules" / "socket.io-client").is_dir(),
+    reason="node is not installed, or `npm ci` was not run in tests/node (tools/setup.sh does it)",
+)
 
 
 @pytest.mark.usefixtures("leaves_no_thread")
@@ -52,3 +64,51 @@ async def answer(connect, server, pcm, rate=16_000):
     async with connect(server.url) as ear:
         await ear.utter(pcm_to_wav(pcm.tobytes(), rate))
         return await ear.until(wire.LISTENING)
+
+
+@pytest.fixture
+def turn(tmp_path):
+    """Let the client have one turn, and return the events that it receives."""
+
+    def talk(url, sound, transports="websocket"):
+        recording = tmp_path / "recording.wav"
+        recording.write_bytes(sound)
+        environment = {"JARVIS_PASSWORD": "jarvis", "TRANSPORTS": transports}
+        done = subprocess.run(
+            ["node", FOLDER / "turn.mjs", url, recording],
+            env={"PATH": os.environ["PATH"], **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stderr == ""
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return talk
+
+
+@needs_node
+@pytest.mark.long
+def test_the_client_of_node_asks_and_is_answered(serve, turn, what_time):
+    events = turn(serve(), pcm_to_wav(what_time.tobytes()))
+    assert [event for event, _ in events] == [
+        *("refused", wire.LISTENING, wire.LISTENING),
+        *TURN,
+        "voice:pong",
+    ]
+    said = dict(events)
+    assert said["refused"] == "Invalid or expired token"
+    assert said["voice:transcript"] == {"text": "what time is it"}
+    assert said["voice:tts_done"] == {"totalChunks": 1}
+    assert said["voice:pong"] == {"agentId": "node"}
+    chunk = said["voice:tts_chunk"]
+    assert (chunk["index"], chunk["contentType"]) == (0, "audio/wav")
+    assert decode_wav(base64.b64decode(chunk["audio"]), max_seconds=60).rate > 0
+
+
+@needs_node
+def test_the_client_of_node_may_begin_with_a_long_poll(serve, turn, beep):
+    told = turn(serve(scripted()), beep, "polling,websocket")
+    assert ["voice:transcript", {"text": "what time is it"}] in told
+    assert told[-1][0] == "voice:pong"
