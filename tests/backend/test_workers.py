@@ -247,21 +247,17 @@ def is_gone(pid):
 
 
 @real
-def test_two_workers_are_one_backend_and_stop_with_it(redis, log_in):
+async def test_two_workers_are_one_backend_and_stop_with_it(redis, log_in):
     with backend(redis) as (process, url):
-
-        async def reach_all():
-            async with aiohttp.ClientSession() as http:
-                token = log_in(url)
-                lines = [await http.ws_connect(url + "/ws", protocols=[token]) for _ in range(40)]
-                told = [asyncio.create_task(one.receive_json()) for one in lines]
-                while not all(task.done() for task in told):
-                    await lines[0].send_json({"type": "knock"})
-                    await asyncio.sleep(0.05)
-                for one in lines:
-                    await one.close()
-
-        asyncio.run(asyncio.wait_for(reach_all(), 20))
+        async with aiohttp.ClientSession() as http:
+            token = log_in(url)
+            lines = [await http.ws_connect(url + "/ws", protocols=[token]) for _ in range(40)]
+            told = [asyncio.create_task(one.receive_json()) for one in lines]
+            while not all(task.done() for task in told):
+                await lines[0].send_json({"type": "knock"})
+                await asyncio.sleep(0.05)
+            for one in lines:
+                await one.close()
         assert len(workers_of(process)) == 2
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
