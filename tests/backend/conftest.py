@@ -1,14 +1,16 @@
-"""What the tests of the backend share: a satellite, and sound to send."""
+"""What the tests of the backend share: clients, a satellite, and sound to send."""
 
 import asyncio
 import base64
+import inspect
 import os
 import shutil
 import subprocess
 import threading
 import time
 import wave
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +18,36 @@ import numpy as np
 import pytest
 import requests
 import socketio
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from fakes.engines import scripted
 from jarvis_backend import server as server_module
+from jarvis_backend.app import create_app
 from jarvis_backend.config import SCHEMA, BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.wires import socketio as wire
 
 DEADLINE_S = 20
+LOGIN = "/api/auth/login"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a coroutine test with a deadline, on the runner of its fixture ``loop`` if it has one."""
+    if not inspect.iscoroutinefunction(pyfuncitem.function):
+        return None
+    names = inspect.signature(pyfuncitem.function).parameters
+    test = pyfuncitem.function(**{name: pyfuncitem.funcargs[name] for name in names})
+    run = pyfuncitem.funcargs.get("loop", asyncio.run)
+    run(asyncio.wait_for(test, 2 * DEADLINE_S))
+    return True
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
-    """No option of whoever runs the tests gets into them."""
+    """Remove the options that are set in the environment of the test run."""
     for name in list(os.environ):
         if name == "JARVIS_PASSWORD" or name.startswith(SCHEMA.env_prefix):
             monkeypatch.delenv(name)
@@ -37,14 +55,14 @@ def clean_environment(monkeypatch):
 
 @pytest.fixture(scope="session", autouse=True)
 def patient_servers():
-    """A server is given the time that it needs to stop: what it promises is a test of its own."""
+    """Servers have more time to stop than they promise: the promise has its own test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server_module, "STOP_S", DEADLINE_S)
         yield
 
 
 class Satellite:
-    """One connection to ``/voice``, and everything it was told, in order."""
+    """One connection to ``/voice``, and every event that it receives, in order."""
 
     def __init__(self, url: str, token: object) -> None:
         self.url = url
@@ -97,16 +115,15 @@ class Satellite:
 
     async def until(self, event):
         """Everything up to and including the next ``event``."""
-        told = [await self.next()]
-        while told[-1][0] != event:
-            told.append(await self.next())
-        return told
+        events = [await self.next()]
+        while events[-1][0] != event:
+            events.append(await self.next())
+        return events
 
     async def fence(self):
-        """Everything it is told before a ping that is sent now comes back."""
+        """Everything that comes before the answer to a ping that is sent now."""
         await self.say(wire.PING, {"agentId": "fence"})
-        told = await self.until(wire.PONG)
-        return told[:-1]
+        return (await self.until(wire.PONG))[:-1]
 
     def _told(self, event, *payload):
         self.events.put_nowait((event, payload[0] if payload else None))
@@ -118,10 +135,54 @@ class Satellite:
         self.gone.set()
 
 
+class AppClient(TestClient):
+    """A client of an application in this process."""
+
+    def log_in(self, password="jarvis"):
+        return self.post(LOGIN, json={"password": password})
+
+    def token(self):
+        return self.log_in().json()["token"]
+
+    def elsewhere(self, **options):
+        """Another client of the same application."""
+        return AppClient(self.app, **options)
+
+    def close_code(self, path, **headers):
+        """The code with which a WebSocket is refused."""
+        with (
+            pytest.raises(WebSocketDisconnect) as refused,
+            self.websocket_connect(path, headers=headers),
+        ):
+            pass
+        return refused.value.code
+
+
 @pytest.fixture(scope="session")
-def run() -> Callable[[Coroutine[Any, Any, None]], None]:
-    """Run a coroutine to its end, with a deadline."""
-    return lambda work: asyncio.run(asyncio.wait_for(work, 2 * DEADLINE_S))
+def app_client():
+    """Make a client of a new application; the test enters it."""
+    return lambda engines=None, client=("testclient", 50_000), **options: AppClient(
+        create_app(BackendConfig(**options), engines or scripted()), client=client
+    )
+
+
+@pytest.fixture
+def start_client(app_client):
+    """Start clients of new applications; all end with the test."""
+    with ExitStack() as running:
+        yield lambda *arguments, **options: running.enter_context(app_client(*arguments, **options))
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Wait on the loop until a condition is true."""
+
+    async def wait(condition):
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():  # noqa: ASYNC110 - processes and servers set no event of ours
+                await asyncio.sleep(0.005)
+
+    return wait
 
 
 @pytest.fixture
@@ -149,31 +210,21 @@ def serve():
         server.stop()
 
 
-@pytest.fixture
-def connect():
+@pytest.fixture(scope="session")
+def connect(log_in):
     """Log in to a server and make a satellite for it."""
     return lambda url: Satellite(url, log_in(url))
 
 
-@pytest.fixture
-def satellite(serve):
-    """Start a server, log in to it, and make satellites for it."""
-
-    def make(engines=None, now=time.monotonic, **options):
-        url = serve(engines, now, **options)
-        token = log_in(url)
-        return lambda: Satellite(url, token)
-
-    return make
-
-
-def log_in(url, password="jarvis"):
-    answer = requests.post(f"{url}/api/auth/login", json={"password": password}, timeout=10)
-    return answer.json()["token"]
+@pytest.fixture(scope="session")
+def log_in():
+    """Log in to a server, and return the token."""
+    login = {"password": "jarvis"}
+    return lambda url: requests.post(url + LOGIN, json=login, timeout=10).json()["token"]
 
 
 @pytest.fixture(scope="session")
-def plain():
+def plain(log_in):
     """Satellites of one server with scripted engines, for tests that change nothing in it."""
     with Server(BackendConfig(port=0, password="jarvis"), scripted()) as server:
         token = log_in(server.url)

@@ -1,4 +1,4 @@
-"""Who may be connected, and who has to make room."""
+"""Which connections are accepted, and which make room."""
 
 import logging
 import resource
@@ -15,6 +15,9 @@ from jarvis_backend.connections import (
     raise_file_limit,
 )
 from jarvis_backend.host_check import origin_of
+
+UNLIMITED = resource.RLIM_INFINITY
+MANY = Limits(connections=1000)
 
 
 class Line:
@@ -36,44 +39,45 @@ def entered(connections, peer, count=1, *, awaited=True):
     return lines
 
 
-def test_of_one_address_the_one_that_was_waited_for_longest_makes_room():
+def aborted(lines):
+    return [line.aborted for line in lines]
+
+
+def test_the_connection_of_an_address_that_has_waited_longest_makes_room():
     connections = Connections(10, 2)
-    one, other = entered(connections, "a", 2)
-    (elsewhere,) = entered(connections, "b")
+    lines = entered(connections, "a", 2) + entered(connections, "b")
     entered(connections, "a")
-    assert (one.aborted, other.aborted, elsewhere.aborted) == (True, False, False)
+    assert aborted(lines) == [True, False, False]
     assert (len(connections), connections.refused) == (3, 1)
 
 
-def test_one_that_is_served_stays_and_the_newest_is_refused():
+def test_a_busy_connection_stays_and_the_newest_is_refused():
     connections = Connections(10, 2)
     lines = entered(connections, "a", 2, awaited=False)
     assert not connections.add(Line(), "a")
-    assert not any(line.aborted for line in lines)
+    assert not any(aborted(lines))
     connections.mark_waiting(lines[1])
     assert connections.add(Line(), "a")
-    assert [line.aborted for line in lines] == [False, True]
+    assert aborted(lines) == [False, True]
 
 
-def test_one_that_has_been_served_waits_anew():
+def test_a_connection_that_was_busy_waits_anew():
     connections = Connections(10, 2)
-    one, other = entered(connections, "a", 2)
-    connections.mark_busy(one)
-    connections.mark_waiting(one)
+    lines = entered(connections, "a", 2)
+    connections.mark_busy(lines[0])
+    connections.mark_waiting(lines[0])
     entered(connections, "a")
-    assert (one.aborted, other.aborted) == (False, True)
+    assert aborted(lines) == [False, True]
 
 
-def test_when_all_are_too_many_the_address_that_has_most_makes_room():
+def test_when_all_are_too_many_the_address_with_most_makes_room():
     connections = Connections(4, 3)
-    (lonely,) = entered(connections, "lonely")
-    crowd = entered(connections, "crowd", 3)
+    lines = entered(connections, "lonely") + entered(connections, "crowd", 3)
     entered(connections, "new")
-    assert [line.aborted for line in crowd] == [True, False, False]
-    assert not lonely.aborted
+    assert aborted(lines) == [False, True, False, False]
 
 
-def test_when_all_are_served_a_new_one_is_refused(caplog):
+def test_when_all_are_busy_a_new_one_is_refused(caplog):
     connections = Connections(2, 2)
     entered(connections, "a", 1, awaited=False)
     entered(connections, "b", 1, awaited=False)
@@ -84,7 +88,7 @@ def test_when_all_are_served_a_new_one_is_refused(caplog):
     ]
 
 
-def test_who_has_left_is_forgotten():
+def test_a_closed_connection_takes_no_place():
     connections = Connections(2, 1)
     (line,) = entered(connections, "a")
     connections.remove(line)
@@ -127,40 +131,42 @@ def files(monkeypatch):
     return allow
 
 
-@pytest.mark.parametrize("hard", [100_000, resource.RLIM_INFINITY])
-def test_as_many_files_as_the_connections_need_are_allowed(files, hard):
-    limits = Limits(connections=1000)
-    limit = files(1024, hard)
-    assert raise_file_limit(limits) == ""
-    assert limit == [files_needed(limits), hard]
-    assert connections_for(limits)._max_total == max_connections(limits) == 8064
+NEEDED = (
+    "limits.connections: 1000 need 8320 open files, but {} are allowed; "
+    "expected LimitNOFILE=8320 (ulimit -n), or fewer connections"
+)
 
 
-def test_too_few_files_are_told_and_bound_the_connections(files):
-    limits = Limits(connections=1000)
-    limit = files(1024, 4096)
-    assert raise_file_limit(limits) == (
-        "limits.connections: 1000 need 8320 open files, but 4096 are allowed; "
-        "expected LimitNOFILE=8320 (ulimit -n), or fewer connections"
-    )
-    assert limit == [4096, 4096]
-    assert connections_for(limits)._max_total == 4096 - 256
+@pytest.mark.parametrize(
+    ("connections", "before", "after", "complaint"),
+    [
+        (1000, [1024, 100_000], [8320, 100_000], ""),
+        (1000, [1024, UNLIMITED], [8320, UNLIMITED], ""),
+        (1000, [1024, 4096], [4096, 4096], NEEDED.format(4096)),
+        (64, [832, 0], [832, 0], ""),
+        (64, [UNLIMITED, 0], [UNLIMITED, 0], ""),
+    ],
+)
+def test_the_limit_of_open_files_is_raised_to_what_the_connections_need(
+    files, connections, before, after, complaint
+):
+    limits = Limits(connections=connections)
+    limit = files(*before)
+    assert raise_file_limit(limits) == complaint
+    assert limit == after
+    bound = 4096 - 256 if complaint else max_connections(limits)
+    assert connections_for(limits)._max_total == bound
 
 
-def test_a_limit_that_may_not_be_raised_is_told(files, monkeypatch):
+def test_the_default_needs_832_open_files_and_a_thousand_need_8320():
+    assert files_needed(Limits()) == 832
+    assert (files_needed(MANY), max_connections(MANY)) == (8320, 8064)
+
+
+def test_a_limit_that_may_not_be_raised_is_reported(files, monkeypatch):
     def refuse(*_):
         raise PermissionError
 
     files(1024, 100_000)
     monkeypatch.setattr(module.resource, "setrlimit", refuse)
-    assert "need 8320 open files, but 1024 are allowed" in raise_file_limit(
-        Limits(connections=1000)
-    )
-
-
-@pytest.mark.parametrize("soft", [832, resource.RLIM_INFINITY])
-def test_enough_files_are_left_alone(files, soft):
-    limit = files(soft, 0)
-    assert raise_file_limit(Limits()) == ""
-    assert limit == [soft, 0]
-    assert connections_for(Limits())._max_total == max_connections(Limits())
+    assert raise_file_limit(MANY) == NEEDED.format(1024)

@@ -1,25 +1,27 @@
 """Recorded turns, said again to our server by the plain `websockets` library.
 
-`python tests/backend/test_exchanges.py` (with tests and the sources on the path) records them anew.
+`RECORD_EXCHANGES=1 make test ARGS="tests/backend/test_exchanges.py"` records them anew.
 """
 
 import base64
 import json
+import os
 
 import pytest
 import requests
-from websockets.sync.client import connect
+from websockets.sync.client import connect as connect_websocket
 
-from fakes.engines import ScriptedBrain, scripted, spoken
+from fakes.engines import ScriptedBrain, scripted
 from fakes.exchange import Line, load, save, timeless
-from jarvis_backend.config import BackendConfig
-from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.wires import socketio as voice
 
 FRAME = bytes(range(256)) * 2 + bytes(128)
 """20 ms of something."""
 
+AGENT = {"agentId": "probe"}
+AUDIO = {"audio": base64.b64encode(pcm_to_wav(FRAME)).decode(), "seq": 0}
+PATHS = {"voice_ws": "/ws/voice", "event_bus": "/ws", "realtime_wav": "/ws/realtime"}
 SCENES = {
     "voice_ws": [
         {"type": "ping"},
@@ -44,34 +46,29 @@ SCENES = {
         "{",
         1,
     ],
-    "realtime_wav": [
-        1,
-        pcm_to_wav(FRAME),
-        {"event": "end"},
-        9,
-        {"event": "nonsense"},
-        1,
-    ],
+    "realtime_wav": [1, pcm_to_wav(FRAME), {"event": "end"}, 9, {"event": "nonsense"}, 1],
 }
 """What the client says, and how many frames of the server follow."""
 
+SOCKET_IO_SCENE = [
+    [voice.AUDIO_START, AGENT],
+    1,
+    [voice.AUDIO_CHUNK, AGENT | AUDIO],
+    [voice.AUDIO_END, AGENT],
+    7,
+    [voice.PING, AGENT],
+    1,
+]
 
-def path_and_token(url, wire):
-    login = requests.post(url + "/api/auth/login", json={"password": "jarvis"}, timeout=10)
-    if wire == "session_pcm":
+
+def open_line(url, wire, token):
+    path = PATHS.get(wire)
+    if path is None:
         made = requests.post(url + "/api/sessions", json={"mode": "loopback"}, timeout=10)
-        return made.json()["path"], login.json()["token"]
-    paths = {"voice_ws": "/ws/voice", "event_bus": "/ws", "realtime_wav": "/ws/realtime"}
-    return paths[wire], login.json()["token"]
-
-
-def open_line(url, wire):
-    path, token = path_and_token(url, wire)
-    return connect(url.replace("http", "ws", 1) + path, subprotocols=[token], compression="deflate")
-
-
-def say(line, said):
-    line.send(said if isinstance(said, (bytes, str)) else json.dumps(said))
+        path = made.json()["path"]
+    return connect_websocket(
+        url.replace("http", "ws", 1) + path, subprotocols=[token], compression="deflate"
+    )
 
 
 def hear(line):
@@ -79,85 +76,38 @@ def hear(line):
     return frame if isinstance(frame, bytes) else timeless(json.loads(frame))
 
 
-def engines():
-    return scripted(brain=ScriptedBrain("Late. Very."))
+@pytest.fixture
+def url(serve):
+    return serve(scripted(brain=ScriptedBrain("Late. Very.")))
+
+
+def check(wire, lines):
+    """Compare a turn with its recording, or record it."""
+    if "RECORD_EXCHANGES" in os.environ:
+        save(wire, lines)
+    assert lines == load(wire)
 
 
 @pytest.mark.parametrize("wire", SCENES)
-def test_a_recorded_turn_is_still_said_so(serve, wire):
-    with open_line(serve(engines()), wire) as line:
-        for recorded in load(wire):
-            if recorded.sender == "client":
-                say(line, recorded.said)
-            else:
-                heard = hear(line)
-                assert heard == timeless(recorded.said)
-
-
-def test_the_recorded_turn_of_socket_io_is_still_said_so(serve, connect, run):
-    url = serve(engines())
-
-    async def talk():
-        async with connect(url) as satellite:
-            for recorded in load("voice_socketio"):
-                if recorded.sender == "client":
-                    await satellite.say(*recorded.said)
-                else:
-                    assert list(await satellite.next()) == recorded.said
-
-    run(talk())
-
-
-def socket_io_turn():
-    agent = {"agentId": "probe"}
-    audio = {"audio": base64.b64encode(pcm_to_wav(FRAME)).decode(), "seq": 0}
-    client = [
-        [voice.AUDIO_START, agent],
-        [voice.AUDIO_CHUNK, agent | audio],
-        [voice.AUDIO_END, agent],
-        [voice.PING, agent],
-    ]
-    speech = [
-        {
-            "index": index,
-            "contentType": "audio/wav",
-            "audio": base64.b64encode(spoken(sentence)).decode(),
-        }
-        for index, sentence in enumerate(("Late.", "Very."))
-    ]
-    server = [
-        [[voice.LISTENING, agent]],
-        [],
-        [
-            [voice.PROCESSING, {}],
-            [voice.TRANSCRIPT, {"text": "what time is it"}],
-            [voice.THINKING, {"provider": "scripted"}],
-            *([voice.TTS_CHUNK, chunk] for chunk in speech),
-            [voice.TTS_DONE, {"totalChunks": 2}],
-            [voice.LISTENING, {}],
-        ],
-        [[voice.PONG, agent]],
-    ]
+def test_a_recorded_turn_is_still_said_so(url, wire, log_in):
     lines = []
-    for said, answers in zip(client, server, strict=True):
-        lines += [Line("client", said), *(Line("server", answer) for answer in answers)]
-    return lines
+    with open_line(url, wire, log_in(url)) as line:
+        for step in SCENES[wire]:
+            if isinstance(step, int):
+                lines += [Line("server", hear(line)) for _ in range(step)]
+            else:
+                line.send(step if isinstance(step, (bytes, str)) else json.dumps(step))
+                lines.append(Line("client", step))
+    check(wire, lines)
 
 
-def record():
-    save("voice_socketio", socket_io_turn())
-    with Server(BackendConfig(port=0), engines()) as server:
-        for wire, scene in SCENES.items():
-            lines = []
-            with open_line(server.url, wire) as line:
-                for step in scene:
-                    if isinstance(step, int):
-                        lines += [Line("server", hear(line)) for _ in range(step)]
-                    else:
-                        say(line, step)
-                        lines.append(Line("client", step))
-            save(wire, lines)
-
-
-if __name__ == "__main__":
-    record()
+async def test_the_recorded_turn_of_socket_io_is_still_said_so(url, connect):
+    lines = []
+    async with connect(url) as satellite:
+        for step in SOCKET_IO_SCENE:
+            if isinstance(step, int):
+                lines += [Line("server", list(await satellite.next())) for _ in range(step)]
+            else:
+                await satellite.say(*step)
+                lines.append(Line("client", step))
+    check("voice_socketio", lines)

@@ -1,4 +1,4 @@
-"""A client that has died without a word leaves; one that is only quiet stays."""
+"""The heartbeat: a client that has died without a word leaves; a quiet one stays."""
 
 import asyncio
 import time
@@ -9,45 +9,32 @@ import pytest
 from fakes.engines import scripted
 from jarvis_backend.config import Limits
 
-pytestmark = pytest.mark.long  # whether somebody is dead is seen by waiting
+pytestmark = pytest.mark.long  # a dead client is recognised by waiting
 
 LIMITS = Limits(heartbeat_s=0.2, connections=1)
 
 
-async def log_in(http, url):
-    async with http.post(url + "/api/auth/login", json={"password": "jarvis"}) as answer:
-        return (await answer.json())["token"]
-
-
-async def path_of(http, url, wire):
-    if wire != "/ws/sessions":
-        return wire
-    async with http.post(url + "/api/sessions") as answer:
-        return (await answer.json())["path"]
-
-
 @pytest.mark.parametrize("wire", ["/ws/voice", "/ws/sessions", "/ws", "/ws/realtime"])
-def test_the_dead_leave_and_the_quiet_stay(serve, run, wire):
+async def test_a_dead_client_leaves_and_a_quiet_one_stays(serve, log_in, wire):
     url = serve(scripted(), limits=LIMITS)
+    token = log_in(url)
+    async with aiohttp.ClientSession() as http:
 
-    async def scene():
-        async with aiohttp.ClientSession() as http:
-            token = await log_in(http, url)
+        async def connect(**options):
+            path = wire
+            if wire == "/ws/sessions":
+                async with http.post(url + "/api/sessions") as answer:
+                    path = (await answer.json())["path"]
+            return await http.ws_connect(url + path, protocols=[token], **options)
 
-            async def connect(**options):
-                path = url + await path_of(http, url, wire)
-                return await http.ws_connect(path, protocols=[token], **options)
-
-            dead = await connect(autoping=False)
-            began = time.monotonic()
-            while (await dead.receive()).type is not aiohttp.WSMsgType.CLOSE:
-                pass
-            assert time.monotonic() - began < 20 * LIMITS.heartbeat_s
-            quiet = await when_free(connect)
-            assert not await is_closed_within(quiet, 4 * LIMITS.heartbeat_s)
-            await quiet.close()
-
-    run(scene())
+        dead = await connect(autoping=False)
+        began = time.monotonic()
+        while (await dead.receive()).type is not aiohttp.WSMsgType.CLOSE:
+            pass
+        assert time.monotonic() - began < 20 * LIMITS.heartbeat_s
+        quiet = await when_free(connect)
+        assert not await is_closed_within(quiet, 4 * LIMITS.heartbeat_s)
+        await quiet.close()
 
 
 async def when_free(connect):

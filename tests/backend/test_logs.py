@@ -1,21 +1,22 @@
-"""What strangers can make the log say is said a few times a minute."""
+"""Lines of the log that clients can cause are written a few times a minute."""
 
 import logging
 
 import pytest
 
+from fakes.clock import FakeClock
 from jarvis_backend.process import CLIENT_LOG, LINES, PERIOD_S, LogThrottle, log_to_stderr
 
 
 @pytest.fixture
 def clock():
-    return [0.0]
+    return FakeClock()
 
 
 @pytest.fixture
 def written(clock):
     """Log a line at a place of the code, and return what is written of it."""
-    throttle = LogThrottle(lambda: clock[0])
+    throttle = LogThrottle(clock.monotonic)
 
     def log(name, text, *arguments, line=1):
         record = logging.LogRecord(name, logging.WARNING, "x.py", line, text, arguments, None)
@@ -31,12 +32,12 @@ def test_a_line_is_written_a_few_times_a_minute(clock, written, name):
     assert lines[0] == "bad 0"
     assert lines[-1] == f"bad {LINES - 1} (more like it are left out for a minute)"
     assert written(name, "another", line=2) == ["another"]
-    clock[0] += PERIOD_S
+    clock.now += PERIOD_S
     assert written(name, "bad %d", 1) == ["bad 1"]
 
 
 @pytest.mark.parametrize("name", ["jarvis_backend", "jarvis_backend.app", "uvicornish"])
-def test_what_we_say_ourselves_is_all_written(written, name):
+def test_our_own_lines_are_all_written(written, name):
     assert [written(name, "x") for _ in range(100)] == [["x"]] * 100
 
 

@@ -20,7 +20,6 @@ from jarvis_ear.wires import socketio as wire
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed")
 
-SECRET = "s" * 32
 API = "/api/sessions"
 
 
@@ -32,7 +31,7 @@ def redis(tmp_path):
 
 @pytest.fixture
 def log(caplog):
-    """What was said of the queue, by its importance."""
+    """What is logged of the queue at a level."""
     caplog.set_level(logging.INFO, logger=message_queue.__name__)
     return lambda level: [
         record.getMessage()
@@ -44,9 +43,8 @@ def log(caplog):
 @pytest.fixture
 def backend(serve, redis):
     """Start one more of them."""
-    return lambda **options: serve(
-        scripted(), message_queue=redis.url, jwt_secret=SECRET, **options
-    )
+    shared = {"message_queue": redis.url, "jwt_secret": "s" * 32}
+    return lambda **options: serve(scripted(), **shared, **options)
 
 
 @asynccontextmanager
@@ -90,166 +88,134 @@ def modules(url):
     return ask("GET", url, "/api/status")["modules"]
 
 
-def test_an_event_and_a_switch_on_one_bus_arrive_on_the_other(backend, run):
+async def test_an_event_and_a_switch_on_one_bus_arrive_on_the_other(backend):
     one, other = backend(), backend()
-
-    async def scene():
-        async with line(one, "/ws") as here, line(other, "/ws") as there:
-            await joined(here, there)
-            await here.send_json({"type": "pet_state_changed", "data": {"mood": 1}})
-            assert (await told(there, "pet_state_changed"))["data"] == {"mood": 1}
-            await there.send_json({"type": "module_control", "module": "audio", "enabled": False})
-            changed = await told(here, "module_status_changed")
-            assert changed["data"] == {"module": "audio", "enabled": False}
-        await until(lambda: modules(one)["audio"] is False)
-        late = backend()
-        await until(lambda: modules(late)["audio"] is False)
-
-    run(scene())
+    async with line(one, "/ws") as here, line(other, "/ws") as there:
+        await joined(here, there)
+        await here.send_json({"type": "pet_state_changed", "data": {"mood": 1}})
+        assert (await told(there, "pet_state_changed"))["data"] == {"mood": 1}
+        await there.send_json({"type": "module_control", "module": "audio", "enabled": False})
+        changed = await told(here, "module_status_changed")
+        assert changed["data"] == {"module": "audio", "enabled": False}
+    await until(lambda: modules(one)["audio"] is False)
+    late = backend()
+    await until(lambda: modules(late)["audio"] is False)
 
 
-def test_a_session_made_on_one_is_carried_on_the_other_and_stopped_from_the_first(backend, run):
+async def test_a_session_made_on_one_is_carried_on_the_other_and_stopped_from_the_first(backend):
     one, other = backend(), backend()
-
-    async def scene():
-        async with line(one, "/ws") as here, line(other, "/ws") as there:
-            await joined(here, there)
-        made = ask("POST", one, API, json={"mode": "loopback"})
-        async with line(other, made["path"]) as stream:
-            await stream.send_json({"type": "start", "sampleRate": 16000})
-            assert (await told(stream, "status"))["state"] == "running"
-            await stream.send_bytes(b"\1\2" * 320)
-            assert await stream.receive_bytes() == b"\1\2" * 320
-            assert ask("GET", one, f"{API}/{made['id']}")["state"] == "running"
-            async with line(one, made["path"]) as second:
-                await second.receive()
-                assert second.close_code == 4409
-            assert ask("POST", one, f"{API}/{made['id']}/stop")["state"] == "stopped"
-            assert (await told(stream, "status"))["state"] == "stopped"
-            assert (await stream.receive()).type is aiohttp.WSMsgType.CLOSE
-        await until(lambda: ask("GET", one, f"{API}/{made['id']}")["receivedBytes"] == 640)
-
-    run(scene())
+    async with line(one, "/ws") as here, line(other, "/ws") as there:
+        await joined(here, there)
+    made = ask("POST", one, API, json={"mode": "loopback"})
+    async with line(other, made["path"]) as stream:
+        await stream.send_json({"type": "start", "sampleRate": 16000})
+        assert (await told(stream, "status"))["state"] == "running"
+        await stream.send_bytes(b"\1\2" * 320)
+        assert await stream.receive_bytes() == b"\1\2" * 320
+        assert ask("GET", one, f"{API}/{made['id']}")["state"] == "running"
+        async with line(one, made["path"]) as second:
+            await second.receive()
+            assert second.close_code == 4409
+        assert ask("POST", one, f"{API}/{made['id']}/stop")["state"] == "stopped"
+        assert (await told(stream, "status"))["state"] == "stopped"
+        assert (await stream.receive()).type is aiohttp.WSMsgType.CLOSE
+    await until(lambda: ask("GET", one, f"{API}/{made['id']}")["receivedBytes"] == 640)
 
 
-def test_a_satellite_of_one_is_seen_on_the_other_and_reached_by_its_name(
-    backend, connect, run, redis, beep
+async def test_a_satellite_of_one_is_seen_on_the_other_and_reached_by_its_name(
+    backend, connect, redis, beep
 ):
     one, other = backend(), backend()
-
-    async def scene():
-        async with connect(one) as satellite:
-            await satellite.start("kitchen")
-            await until(lambda: agents(other) == {"kitchen": "recording"})
-            emitter = socketio.RedisManager(
-                redis.url, channel=message_queue.PREFIX + "socketio", write_only=True
-            )
-            emitter.emit("news", {"n": 1}, room="agent:kitchen", namespace=wire.NAMESPACE)
-            assert await satellite.next() == ("news", {"n": 1})
-            await satellite.chunk(beep, "kitchen")
-            await satellite.end("kitchen")
-            await satellite.until(wire.TTS_DONE)
-            await until(lambda: agents(other) == {"kitchen": "listening"})
-        await until(lambda: agents(other) == {})
-
-    run(scene())
+    async with connect(one) as satellite:
+        await satellite.start("kitchen")
+        await until(lambda: agents(other) == {"kitchen": "recording"})
+        emitter = socketio.RedisManager(
+            redis.url, channel=message_queue.PREFIX + "socketio", write_only=True
+        )
+        emitter.emit("news", {"n": 1}, room="agent:kitchen", namespace=wire.NAMESPACE)
+        assert await satellite.next() == ("news", {"n": 1})
+        await satellite.chunk(beep, "kitchen")
+        await satellite.end("kitchen")
+        await satellite.until(wire.TTS_DONE)
+        await until(lambda: agents(other) == {"kitchen": "listening"})
+    await until(lambda: agents(other) == {})
 
 
-def test_a_token_of_one_is_good_on_the_other_and_a_signature_only_once(backend, run):
+async def test_a_token_of_one_is_good_on_the_other_and_a_signature_only_once(backend, log_in):
     key = "k" * 32
     one, other = (backend(bus_key=key, require_token=True) for _ in range(2))
-    token = ask("POST", one, "/api/auth/login", json={"password": "jarvis"})["token"]
-    headers = {"Authorization": f"Bearer {token}"}
-
-    async def scene():
-        async with (
-            line(one, "/ws", headers=headers) as here,
-            line(other, "/ws", headers=headers) as there,
-        ):
-            async with asyncio.timeout(10):
-                while True:
-                    signed = event_bus.sign({"type": "knock"}, key.encode(), time.time())
-                    await here.send_json(signed)
-                    await told(here, "knock")
-                    await there.send_json(signed)
-                    if "Repeated" in json.loads((await there.receive()).data).get("error", ""):
-                        return
-                    await asyncio.sleep(0.05)
-
-    run(scene())
+    headers = {"Authorization": f"Bearer {log_in(one)}"}
+    async with (
+        line(one, "/ws", headers=headers) as here,
+        line(other, "/ws", headers=headers) as there,
+        asyncio.timeout(10),
+    ):
+        error = ""
+        while "Repeated" not in error:
+            signed = event_bus.sign({"type": "knock"}, key.encode(), time.time())
+            await here.send_json(signed)
+            await told(here, "knock")
+            await there.send_json(signed)
+            error = json.loads((await there.receive()).data).get("error", "")
+            await asyncio.sleep(0.05)
 
 
-def test_without_redis_everything_works_alone(backend, connect, run, redis, beep):
+async def test_without_redis_everything_works_alone(backend, connect, redis, beep):
     redis.stop()
     one = backend()
-
-    async def scene():
-        async with connect(one) as satellite:
-            await satellite.utter(beep)
-            await satellite.until(wire.TTS_DONE)
-        made = ask("POST", one, API, json={"mode": "loopback"})
-        async with line(one, made["path"]) as stream:
-            await stream.send_json({"type": "start", "sampleRate": 16000})
-            assert (await told(stream, "status"))["state"] == "running"
-        async with line(one, "/ws") as here:
-            await here.send_json({"type": "still"})
-            assert await told(here, "still")
-
-    run(scene())
+    async with connect(one) as satellite:
+        await satellite.utter(beep)
+        await satellite.until(wire.TTS_DONE)
+    made = ask("POST", one, API, json={"mode": "loopback"})
+    async with line(one, made["path"]) as stream:
+        await stream.send_json({"type": "start", "sampleRate": 16000})
+        assert (await told(stream, "status"))["state"] == "running"
+    async with line(one, "/ws") as here:
+        await here.send_json({"type": "still"})
+        assert await told(here, "still")
 
 
-def test_wrong_passwords_are_counted_together(backend, run):
+async def test_wrong_passwords_are_counted_together(backend):
     one, other = (backend(limits=Limits(guesses_per_min=4)) for _ in range(2))
 
     def guess(url):
         answer = requests.post(url + "/api/auth/login", json={"password": "no"}, timeout=10)
         return answer.status_code
 
-    async def scene():
-        async with line(one, "/ws") as here, line(other, "/ws") as there:
-            await joined(here, there)
-
-    run(scene())
+    async with line(one, "/ws") as here, line(other, "/ws") as there:
+        await joined(here, there)
     assert [guess(url) for url in (one, one, other, other, other)] == [401] * 4 + [429]
 
 
 @pytest.mark.long
-def test_redis_may_come_late_and_go_and_come_back(backend, run, redis, log):
+async def test_redis_may_come_late_and_go_and_come_back(backend, redis, log):
     redis.stop()
     one, other = backend(), backend()
-
-    async def scene():
-        async with line(one, "/ws") as here, line(other, "/ws") as there:
-            await here.send_json({"type": "module_control", "module": "vision", "enabled": False})
-            assert await told(here, "module_status_changed")
-            await asyncio.to_thread(redis.start)
-            await joined(here, there)
-            await asyncio.to_thread(redis.stop)
-            await until(lambda: len(log(logging.WARNING)) == 4)
-            await here.send_json({"type": "still"})
-            assert await told(here, "still")
-            await asyncio.to_thread(redis.start)
-            await joined(here, there)
-            await joined(there, here)
-            await until(lambda: modules(one)["vision"] is modules(other)["vision"] is False)
-
-    run(scene())
+    async with line(one, "/ws") as here, line(other, "/ws") as there:
+        await here.send_json({"type": "module_control", "module": "vision", "enabled": False})
+        assert await told(here, "module_status_changed")
+        await asyncio.to_thread(redis.start)
+        await joined(here, there)
+        await asyncio.to_thread(redis.stop)
+        await until(lambda: len(log(logging.WARNING)) == 4)
+        await here.send_json({"type": "still"})
+        assert await told(here, "still")
+        await asyncio.to_thread(redis.start)
+        await joined(here, there)
+        await joined(there, here)
+        await until(lambda: modules(one)["vision"] is modules(other)["vision"] is False)
     warned, back = log(logging.WARNING), log(logging.INFO)
     assert (len(warned), len(back)) == (4, 4)  # two servers, twice each
     assert "continues alone" in warned[0]
     assert "is back after" in back[0]
 
 
-def test_what_others_write_into_our_channels_ends_nothing(backend, run, redis):
+async def test_foreign_messages_in_our_channels_end_nothing(backend, redis):
     one, other = backend(), backend()
-
-    async def scene():
-        async with line(one, "/ws") as here, line(other, "/ws") as there:
-            await joined(here, there)
-            async with message_queue.Redis.from_url(redis.url) as stranger:
-                for channel in ("bus", "sessions", "socketio"):
-                    for text in ("{", "[]", "{}", '{"id":1}', '{"from":"x","event":{"type":1}}'):
-                        await stranger.publish(message_queue.PREFIX + channel, text)
-            await joined(here, there)
-
-    run(scene())
+    async with line(one, "/ws") as here, line(other, "/ws") as there:
+        await joined(here, there)
+        async with message_queue.Redis.from_url(redis.url) as stranger:
+            for channel in ("bus", "sessions", "socketio"):
+                for text in ("{", "[]", "{}", '{"id":1}', '{"from":"x","event":{"type":1}}'):
+                    await stranger.publish(message_queue.PREFIX + channel, text)
+        await joined(here, there)

@@ -1,4 +1,4 @@
-"""Recordings: bounds, the thirty seconds, and whose they are."""
+"""Recordings: their bounds, their thirty seconds, and their connections."""
 
 import pytest
 
@@ -21,27 +21,15 @@ def recordings(clock):
     return Recordings(limits, clock.monotonic)
 
 
-def test_chunks_are_joined_in_the_order_of_their_arrival(recordings):
+def test_pieces_are_joined_in_order_until_the_recording_is_taken(recordings):
+    assert not recordings.is_open("a")
     recordings.start("a", "one")
     assert [recordings.add("a", piece) for piece in (b"x", b"", b"yz")] == [False] * 3
     assert recordings.take("a") == b"xyz"
     assert recordings.take("a") is None
 
 
-def test_what_was_never_started_is_not_open(recordings):
-    assert not recordings.is_open("a")
-    assert recordings.take("a") is None
-
-
-def test_a_second_start_throws_the_first_away(recordings):
-    recordings.start("a", "one")
-    recordings.add("a", b"old")
-    recordings.start("a", "two")
-    recordings.add("a", b"new")
-    assert recordings.take("a") == b"new"
-
-
-def test_the_first_chunk_after_thirty_seconds_completes_it(recordings, clock):
+def test_the_first_piece_after_thirty_seconds_ends_the_recording(recordings, clock):
     recordings.start("a", "one")
     recordings.add("a", b"x")
     clock.now += 30.0
@@ -51,7 +39,7 @@ def test_the_first_chunk_after_thirty_seconds_completes_it(recordings, clock):
     assert recordings.take("a") == b"xyz"
 
 
-def test_a_connection_that_goes_takes_what_it_started(recordings):
+def test_a_connection_that_ends_deletes_its_own_recordings(recordings):
     recordings.start("a", "one")
     recordings.start("b", "two")
     recordings.forget("one")
@@ -59,8 +47,8 @@ def test_a_connection_that_goes_takes_what_it_started(recordings):
 
 
 def test_one_recording_too_many_is_refused_and_counted(recordings):
-    recordings.start("a", "one")
-    recordings.start("b", "one")
+    for name in "ab":
+        recordings.start(name, "one")
     with pytest.raises(UtteranceError, match=r"^Too many recordings, expected at most 2$"):
         recordings.start("c", "one")
     recordings.start("b", "one")
@@ -75,11 +63,10 @@ def test_a_recording_that_grows_too_large_is_deleted(recordings):
     assert (recordings.is_open("a"), recordings.refused) == (False, 1)
 
 
-def test_all_together_have_a_bound_and_what_ends_makes_room(recordings):
-    recordings.start("a", "one")
-    recordings.start("b", "two")
-    recordings.add("a", bytes(128 * KIB))
-    recordings.add("b", bytes(64 * KIB))
+def test_all_recordings_have_one_bound_and_a_taken_one_makes_room(recordings):
+    for name, size in (("a", 128), ("b", 64)):
+        recordings.start(name, name)
+        recordings.add(name, bytes(size * KIB))
     with pytest.raises(UtteranceError):
         recordings.add("b", b"x")
     recordings.start("b", "two")

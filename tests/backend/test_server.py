@@ -21,7 +21,7 @@ def server(engines=None, **options):
 
 
 @pytest.mark.usefixtures("leaves_no_thread")
-def test_it_accepts_when_start_returns_and_is_gone_when_stop_does():
+def test_a_server_accepts_after_start_and_is_gone_after_stop():
     ear = ScriptedEar()
     one = server(scripted(stt=ear))
     url = one.start()
@@ -34,7 +34,7 @@ def test_it_accepts_when_start_returns_and_is_gone_when_stop_does():
         pass
 
 
-def test_it_can_be_started_again_and_stopped_twice():
+def test_a_server_can_be_started_again_and_stopped_twice():
     one = server()
     one.stop()
     for _ in range(2):
@@ -43,54 +43,43 @@ def test_it_can_be_started_again_and_stopped_twice():
     one.stop()
 
 
-def test_it_starts_once():
+def test_a_server_starts_once():
     with server() as one, pytest.raises(JarvisBackendError, match="expected one start per stop"):
         one.start()
 
 
 @pytest.mark.usefixtures("leaves_no_thread")
-def test_it_stops_with_a_satellite_in_the_middle_of_a_reply(run, connect, beep):
-    stop_in_a_reply(run, connect, beep)
+async def test_a_server_stops_with_a_satellite_in_the_middle_of_a_reply(connect, beep):
+    await stop_in_a_reply(connect, beep)
 
 
 @pytest.mark.long
-def test_it_stops_within_two_seconds_in_the_middle_of_a_reply(run, connect, beep, monkeypatch):
+async def test_a_server_stops_within_two_seconds_in_a_reply(connect, beep, monkeypatch):
     monkeypatch.setattr(server_module, "STOP_S", STOP_S)
-    assert stop_in_a_reply(run, connect, beep) < STOP_S
+    assert await stop_in_a_reply(connect, beep) < STOP_S
 
 
-def stop_in_a_reply(run, connect, beep):
+async def stop_in_a_reply(connect, beep):
     """Have a satellite spoken to, stop the server, and return how long that took."""
     voice = ScriptedVoice(hangs=True)
     one = server(scripted(tts=voice))
-    took = []
-    url = one.start()
-
-    async def talk():
-        async with connect(url) as ear:
-            await ear.utter(beep)
-            await ear.until(wire.THINKING)
-            started = time.monotonic()
-            await asyncio.to_thread(one.stop)
-            took.append(time.monotonic() - started)
-            async with asyncio.timeout(10):
-                await ear.gone.wait()
-
-    run(talk())
+    async with connect(one.start()) as ear:
+        await ear.utter(beep)
+        await ear.until(wire.THINKING)
+        started = time.monotonic()
+        await asyncio.to_thread(one.stop)
+        took = time.monotonic() - started
+        async with asyncio.timeout(10):
+            await ear.gone.wait()
     assert len(voice.cancelled) == len(voice.asked)
-    return took[0]
+    return took
 
 
-def test_a_port_that_is_taken_is_told():
+def test_a_taken_port_and_an_address_of_another_machine_are_errors():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(AddressInUse, match=f"^cannot listen on 127.0.0.1:{port}: "):
-            Server(BackendConfig(port=port), scripted()).start()
-
-
-def test_an_address_of_another_machine_is_told():
-    with pytest.raises(AddressInUse, match=r"^cannot listen on 192\.0\.2\.1:0: "):
-        Server(BackendConfig(host="192.0.2.1", port=0), scripted()).start()
+        for host, port in (taken.getsockname(), ("192.0.2.1", 0)):
+            with pytest.raises(AddressInUse, match=f"^cannot listen on {host}:{port}: "):
+                Server(BackendConfig(host=host, port=port), scripted()).start()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +103,7 @@ def test_a_stop_that_is_asked_for_too_early_is_not_lost():
 
 
 @pytest.mark.usefixtures("leaves_no_thread")
-def test_an_application_that_cannot_start_is_told_and_leaves_nothing(monkeypatch):
+def test_an_application_that_cannot_start_is_an_error_and_leaves_no_thread(monkeypatch):
     async def fail(self, sockets=None):
         self.should_exit = True
 

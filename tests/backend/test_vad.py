@@ -23,7 +23,7 @@ def splitter():
     return made
 
 
-def test_an_utterance_ends_where_the_person_pauses(splitter):
+def test_an_utterance_ends_in_a_pause(splitter):
     [heard] = splitter.feed(ONE * 160 * MS + SILENCE * 1000 * MS)
     assert heard == ONE * 160 * MS + SILENCE * 800 * MS
 
@@ -37,7 +37,7 @@ def test_what_follows_a_full_one_is_left_out_until_the_next_pause(splitter, step
     assert heard[1].count(OTHER) == 500 * MS
 
 
-def test_who_says_that_it_is_over_need_not_pause(splitter):
+def test_an_utterance_that_is_ended_needs_no_pause(splitter):
     assert len(list(splitter.feed(ONE * 1400 * MS))) == 1
     assert splitter.flush() == b""
     list(splitter.feed(OTHER * 500 * MS))

@@ -2,11 +2,8 @@
 
 import jwt
 import pytest
-from starlette.testclient import TestClient
 
-from fakes.engines import scripted
-from jarvis_backend.app import create_app
-from jarvis_backend.config import BackendConfig, Limits
+from jarvis_backend.config import Limits
 
 PATH = "/api/auth/login"
 SECRET = "s" * 32
@@ -15,20 +12,19 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture(scope="module")
-def client():
+def client(app_client):
     limits = Limits(guesses_per_min=1000)
-    config = BackendConfig(password="geheim", jwt_secret=SECRET, limits=limits)
-    with TestClient(create_app(config, scripted())) as client:
+    with app_client(password="geheim", jwt_secret=SECRET, limits=limits) as client:
         yield client
 
 
 def test_the_password_gets_a_token_for_seven_days(client):
-    answer = client.post(PATH, json={"password": "geheim"})
+    answer = client.log_in("geheim")
     assert answer.status_code == 200
     assert answer.json().keys() == {"token", "expiresIn"}
     assert answer.json()["expiresIn"] == "7d"
     claims = jwt.decode(answer.json()["token"], SECRET, algorithms=["HS256"])
-    assert claims["role"] == "operator"
+    assert claims == {"role": "operator", "iat": claims["iat"], "exp": claims["exp"]}
     assert claims["exp"] - claims["iat"] == 604_800
 
 
@@ -55,23 +51,21 @@ def test_anything_but_the_password_is_an_invalid_password(client, body):
         ("[" + " " * 102_400 + "]", JSON, 413, "Payload Too Large"),
     ],
 )
-def test_what_is_no_login_gets_an_html_error(client, body, headers, status, text):
+def test_an_invalid_login_gets_an_html_error(client, body, headers, status, text):
     answer = client.post(PATH, content=body, headers=headers)
     assert (answer.status_code, answer.text) == (status, text)
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_it_is_no_page(client):
+def test_the_login_is_no_page(client):
     answer = client.get(PATH)
     assert (answer.status_code, answer.json()) == (401, {"error": "Authentication required"})
 
 
-def test_of_wrong_logins_a_few_are_not_slowed_down():
-    app = create_app(BackendConfig(password="geheim"), scripted())
-    with TestClient(app) as client:
-        answers = [client.post(PATH, json={"password": "wrong"}) for _ in range(7)]
+def test_six_wrong_logins_are_not_slowed_down(app_client):
+    with app_client(password="geheim") as client:
+        answers = [client.log_in("wrong") for _ in range(7)]
         assert [answer.status_code for answer in answers] == [401] * 6 + [429]
         assert answers[-1].headers["Retry-After"] == "1"
-        assert client.post(PATH, json={"password": "geheim"}).status_code == 429
-    with TestClient(app, client=("192.0.2.9", 1)) as elsewhere:
-        assert elsewhere.post(PATH, json={"password": "geheim"}).status_code == 200
+        assert client.log_in("geheim").status_code == 429
+        assert client.elsewhere(client=("192.0.2.9", 1)).log_in("geheim").status_code == 200

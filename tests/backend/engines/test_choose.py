@@ -18,23 +18,23 @@ def chosen(**options):
     return engines
 
 
-@pytest.mark.parametrize("engine", ["pocketsphinx", "openai"])
-def test_the_ear_is_the_one_that_was_asked_for(engine):
-    assert chosen(stt={"engine": engine, "url": "http://127.0.0.1:1"}).stt.name == engine
+@pytest.mark.parametrize(
+    ("part", "engine"),
+    [
+        ("stt", "pocketsphinx"),
+        ("stt", "openai"),
+        ("brain", "builtin"),
+        ("brain", "openai"),
+        ("tts", "espeak-library"),
+        ("tts", "openai"),
+    ],
+)
+def test_the_configured_engine_is_chosen(part, engine):
+    made = getattr(chosen(**{part: {"engine": engine, "url": "http://127.0.0.1:1"}}), part)
+    assert (made.provider if part == "brain" else made.name) == engine
 
 
-@pytest.mark.parametrize("engine", ["builtin", "openai"])
-def test_the_brain_is_the_one_that_was_asked_for(engine):
-    brain = chosen(brain={"engine": engine, "url": "http://127.0.0.1:1"}).brain
-    assert brain.provider == engine
-
-
-@pytest.mark.parametrize("engine", ["espeak-library", "openai"])
-def test_the_voice_is_the_one_that_was_asked_for(engine):
-    assert chosen(tts={"engine": engine, "url": "http://127.0.0.1:1"}).tts.name == engine
-
-
-def test_of_the_voices_the_first_that_is_installed_speaks(monkeypatch, tmp_path):
+def test_the_first_installed_voice_is_chosen(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert chosen().tts.name == "espeak-library"
     for name in ("espeak-ng", "flite"):
@@ -42,7 +42,7 @@ def test_of_the_voices_the_first_that_is_installed_speaks(monkeypatch, tmp_path)
         assert chosen().tts.name == name
 
 
-def test_nothing_installed_is_one_warning_each_that_says_what_helps(monkeypatch, caplog):
+def test_each_missing_engine_is_one_warning_that_says_what_to_install(monkeypatch, caplog):
     caplog.set_level(logging.WARNING)
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
@@ -74,7 +74,7 @@ def test_an_optional_engine_names_its_package_and_the_others_go_on(
     assert f"pip install {package}" in caplog.text
 
 
-def test_what_is_switched_off_is_no_warning(caplog):
+def test_an_engine_that_is_switched_off_is_no_warning(caplog):
     engines = chosen(stt={"engine": "none"}, tts={"engine": "none"})
     assert (engines.stt.name, engines.tts.name) == ("none", "none")
     assert caplog.records == []

@@ -1,9 +1,9 @@
 """The engines that are a server somewhere, against a small server here."""
 
-import asyncio
 import gzip
 import json
 import threading
+from contextlib import aclosing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -86,16 +86,6 @@ def service(running):
     return running
 
 
-def used(engine, work):
-    async def use():
-        try:
-            return await work(engine)
-        finally:
-            await engine.aclose()
-
-    return asyncio.run(use())
-
-
 SOON_S = 0.2
 """A time-out that no owner may choose."""
 
@@ -105,24 +95,24 @@ def chosen(kind, url, timeout_s=15.0, **options):
     return kind(engine="openai", url=url, **options).model_copy(update={"timeout_s": timeout_s})
 
 
-def hear(url, **options):
-    options = chosen(SpeechToTextOptions, url, **options)
-    return used(HttpSpeechToText(options), lambda engine: engine.transcribe(PCM))
+async def hear(url, **options):
+    async with aclosing(HttpSpeechToText(chosen(SpeechToTextOptions, url, **options))) as engine:
+        return await engine.transcribe(PCM)
 
 
-def think(url, **options):
-    options = chosen(BrainOptions, url, **options)
-    return used(HttpBrain(options), lambda engine: engine.answer("what time is it"))
+async def think(url, **options):
+    async with aclosing(HttpBrain(chosen(BrainOptions, url, **options))) as engine:
+        return await engine.answer("what time is it")
 
 
-def say(url, **options):
-    options = chosen(TextToSpeechOptions, url, **options)
-    return used(HttpTextToSpeech(options), lambda engine: engine.speak("Noon."))
+async def say(url, **options):
+    async with aclosing(HttpTextToSpeech(chosen(TextToSpeechOptions, url, **options))) as engine:
+        return await engine.speak("Noon.")
 
 
-def test_sound_is_sent_as_a_file_and_text_comes_back(service):
+async def test_sound_is_sent_as_a_file_and_text_comes_back(service):
     service.answer({"text": " what time is it "})
-    assert hear(service.url, model="small", language="en") == "what time is it"
+    assert await hear(service.url, model="small", language="en") == "what time is it"
     ((path, headers, body),) = service.requests
     assert path == "/v1/audio/transcriptions"
     assert headers["Content-Type"].startswith("multipart/form-data")
@@ -132,9 +122,9 @@ def test_sound_is_sent_as_a_file_and_text_comes_back(service):
     assert "Authorization" not in headers
 
 
-def test_a_question_is_sent_with_the_instructions(service):
+async def test_a_question_is_sent_with_the_instructions(service):
     service.answer(CHAT)
-    assert think(service.url, model="tiny", instructions="Be brief.") == "Noon."
+    assert await think(service.url, model="tiny", instructions="Be brief.") == "Noon."
     ((path, _, body),) = service.requests
     assert path == "/v1/chat/completions"
     assert json.loads(body) == {
@@ -146,72 +136,66 @@ def test_a_question_is_sent_with_the_instructions(service):
     }
 
 
-def test_a_sentence_is_sent_and_sound_comes_back(service):
+async def test_a_sentence_is_sent_and_sound_comes_back(service):
     service.answer(b"RIFF...", content_type="audio/wav; rate=1")
-    assert say(service.url, voice="nova") == Speech("audio/wav", b"RIFF...")
+    assert await say(service.url, voice="nova") == Speech("audio/wav", b"RIFF...")
     ((path, _, body),) = service.requests
     assert path == "/v1/audio/speech"
     asked = json.loads(body)
     assert (asked["input"], asked["voice"], asked["response_format"]) == ("Noon.", "nova", "wav")
-
-
-def test_sound_of_no_known_type_is_what_was_asked_for(service):
     service.answer(b"RIFF...", content_type="application/octet-stream")
-    assert say(service.url).content_type == "audio/wav"
+    assert (await say(service.url)).content_type == "audio/wav"
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
-def test_the_address_may_be_written_with_or_without_its_version(service, suffix):
+async def test_the_address_may_be_written_with_or_without_its_version(service, suffix):
     service.answer(CHAT)
-    think(service.url + suffix)
+    await think(service.url + suffix)
     assert service.requests[0][0] == "/v1/chat/completions"
 
 
-def test_the_key_is_sent_and_never_shown(service):
+async def test_the_key_is_sent_and_never_shown(service):
     service.answer({"error": "no"}, 401)
     with pytest.raises(EngineError, match=r'answered 401: {"error": "no"}') as failed:
-        think(service.url, api_key="top-secret")
+        await think(service.url, api_key="top-secret")
     assert service.requests[0][1]["Authorization"] == "Bearer top-secret"
     assert "top-secret" not in str(failed.value)
 
 
+NO_JSON = r"^expected JSON, got '"
+NO_CHOICES = ({}, [], "x", {"choices": []}, {"choices": [{"message": {"content": None}}]})
+NO_TEXT = ({}, [], {"text": 5})
+DEEP = (b"[" * 500_000, b'{"a":' * 100_000, b"[" * 99_999 + b"]" * 99_999)
+LONG = {"text": "x" * 2_000_000, **CHAT}
+
+
 @pytest.mark.parametrize(
-    "body", [{}, [], "x", {"choices": []}, {"choices": [{"message": {"content": None}}]}]
+    ("ask", "body", "complaint"),
+    [
+        *((think, body, "has no choices") for body in NO_CHOICES),
+        *((hear, body, "has no text 'text'") for body in NO_TEXT),
+        (hear, b"<html>" + b"x" * 1000, NO_JSON + "<html>x"),
+        *((ask, body, NO_JSON) for ask in (hear, think) for body in DEEP),
+        *((ask, LONG, "sent more than 1048576 bytes") for ask in (hear, think)),
+        (say, b"", "sent no sound"),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)[:20]),
 )
-def test_an_answer_of_another_form_is_told(service, body):
+async def test_an_answer_of_another_form_is_an_error(service, ask, body, complaint):
     service.answer(body)
-    with pytest.raises(EngineError, match="has no choices"):
-        think(service.url)
-
-
-@pytest.mark.parametrize("body", [{}, [], {"text": 5}])
-def test_a_transcript_of_another_form_is_told(service, body):
-    service.answer(body)
-    with pytest.raises(EngineError, match="has no text 'text'"):
-        hear(service.url)
-
-
-def test_what_is_no_json_is_told(service):
-    service.answer(b"<html>" + b"x" * 1000)
-    with pytest.raises(EngineError, match=r"^expected JSON, got '<html>x") as failed:
-        hear(service.url)
+    with pytest.raises(EngineError, match=complaint) as failed:
+        await ask(service.url)
     assert len(str(failed.value)) < 300
 
 
-def test_no_sound_is_told(service):
-    service.answer(b"", content_type="audio/wav")
-    with pytest.raises(EngineError, match="sent no sound"):
-        say(service.url)
-
-
-def test_an_endless_answer_is_cut_off(service, monkeypatch):
+async def test_an_endless_answer_is_cut_off(service, monkeypatch):
     monkeypatch.setattr(openai_http, "ANSWER_BYTES", 1000)
     service.answer(bytes(100_000), content_type="audio/wav")
     with pytest.raises(EngineError, match="sent more than 1000 bytes"):
-        say(service.url)
+        await say(service.url)
 
 
-def test_nothing_is_decompressed(service):
+async def test_nothing_is_decompressed(service):
     """3 kB that are a gigabyte: zeros packed twice."""
     packed = gzip.compress(bytes(16 * 1024 * 1024))
     bomb = gzip.compress(packed * 64)
@@ -221,46 +205,26 @@ def test_nothing_is_decompressed(service):
         service.coding = coding
         for ask in (hear, think, say):
             with pytest.raises(EngineError, match=f"answered in '{coding}', expected no compr"):
-                ask(service.url)
+                await ask(service.url)
     assert {headers["Accept-Encoding"] for _, headers, _ in service.requests} == {"identity"}
 
 
-def test_what_says_that_it_is_not_compressed_is_taken(service):
-    service.answer(CHAT)
-    service.coding = "Identity"
-    assert think(service.url) == "Noon."
-
-
-@pytest.mark.parametrize("ask", [hear, think])
-@pytest.mark.parametrize(
-    "body", [b"[" * 500_000, b'{"a":' * 100_000, b"[" * 99_999 + b"]" * 99_999]
-)
-def test_deep_json_is_told(service, ask, body):
-    service.answer(body)
-    with pytest.raises(EngineError, match=r"^expected JSON, got '"):
-        ask(service.url)
-
-
-@pytest.mark.parametrize("ask", [hear, think])
-def test_words_in_megabytes_are_not_read(service, ask):
-    service.answer({"text": "x" * 2_000_000, **CHAT})
-    with pytest.raises(EngineError, match="sent more than 1048576 bytes"):
-        ask(service.url)
-
-
 @pytest.mark.parametrize("ask", [hear, think, say])
-def test_a_body_that_comes_in_drops_is_given_up(service, ask):
+async def test_a_server_that_hangs_or_sends_byte_by_byte_is_given_up(service, ask):
     service.answer(b"{", content_type="audio/wav")
     service.drops = True
     with pytest.raises(EngineError, match=r"took more than 0\.2 s"):
-        ask(service.url, timeout_s=SOON_S)
+        await ask(service.url, timeout_s=SOON_S)
+    service.hold.clear()
+    with pytest.raises(EngineError, match=r"took more than 0\.2 s|cannot be used: "):
+        await ask(service.url, timeout_s=SOON_S)
 
 
-def test_half_a_letter_is_replaced(service):
+async def test_half_a_letter_is_replaced(service):
     service.answer(b'{"text": "a\\ud800b"}')
-    assert hear(service.url) == "a?b"
+    assert await hear(service.url) == "a?b"
     service.answer(b'{"choices": [{"message": {"content": "\\udfff."}}]}')
-    assert think(service.url) == "?."
+    assert await think(service.url) == "?."
 
 
 @pytest.mark.parametrize(
@@ -273,41 +237,31 @@ def test_half_a_letter_is_replaced(service):
         (b"\xff\xfe\xff", 200, ""),
     ],
 )
-def test_every_failure_ends_in_an_error_and_the_next_turn_works(
-    satellite, run, beep, service, answer
+async def test_every_failure_ends_in_an_error_and_the_next_turn_works(
+    serve, connect, beep, service, answer
 ):
     stt = SpeechToTextOptions(engine="openai", url=service.url)
-    make = satellite(None, stt=stt, tts=TextToSpeechOptions(engine="none"))
     body, status, service.coding = answer
     service.answer(body, status)
-
-    async def scene():
-        async with make() as ear:
-            await ear.utter(beep)
-            told = await ear.until(wire.ERROR)
-            assert wire.TRANSCRIPT not in [event for event, _ in told]
-            assert await ear.next() == (wire.LISTENING, {})
-            service.answer({"text": "what time is it"})
-            service.coding = ""
-            await ear.utter(beep)
-            await ear.until(wire.TTS_DONE)
-
-    run(scene())
-
-
-def test_a_server_that_hangs_is_given_up(service):
-    service.hold.clear()
-    with pytest.raises(EngineError, match=r"took more than 0\.2 s|cannot be used: "):
-        think(service.url, timeout_s=SOON_S)
+    async with connect(serve(None, stt=stt, tts=TextToSpeechOptions(engine="none"))) as ear:
+        await ear.utter(beep)
+        told = await ear.until(wire.ERROR)
+        assert wire.TRANSCRIPT not in [event for event, _ in told]
+        assert await ear.next() == (wire.LISTENING, {})
+        service.answer({"text": "what time is it"})
+        service.coding = ""
+        await ear.utter(beep)
+        await ear.until(wire.TTS_DONE)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[", "http://a b"])
-def test_a_server_that_is_not_there_is_told(url):
+async def test_a_server_that_cannot_be_reached_is_an_error(url):
     with pytest.raises(EngineError, match="cannot be used: "):
-        think(url)
+        await think(url)
 
 
-def test_proxies_of_the_environment_are_not_asked(service, monkeypatch):
+async def test_no_proxy_is_asked_and_an_identity_coding_is_accepted(service, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     service.answer(CHAT)
-    assert think(service.url) == "Noon."
+    service.coding = "Identity"
+    assert await think(service.url) == "Noon."

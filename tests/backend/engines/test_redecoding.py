@@ -20,35 +20,29 @@ class Engine:
         return f"{len(self.asked)} words"
 
 
-def test_it_asks_when_enough_was_said_about_the_last_ten_seconds(run):
-    async def scene():
-        engine = Engine()
-        engine.may_answer.set()
-        listening = Redecoding(engine.transcribe, asyncio.Lock())
-        assert await listening.feed(STEP[1:]) == ""
-        assert await listening.feed(STEP[:1]) == "1 words"
-        assert await listening.feed(STEP[1:]) == "1 words"
-        assert await listening.feed(np.tile(STEP, 20)) == "2 words"
-        assert engine.asked == [STEP_SAMPLES, MAX_SAMPLES]
-        await listening.aclose()
-
-    run(scene())
+async def test_a_guess_is_asked_for_after_each_step_of_sound():
+    engine = Engine()
+    engine.may_answer.set()
+    listening = Redecoding(engine.transcribe, asyncio.Lock())
+    assert await listening.feed(STEP[1:]) == ""
+    assert await listening.feed(STEP[:1]) == "1 words"
+    assert await listening.feed(STEP[1:]) == "1 words"
+    assert await listening.feed(np.tile(STEP, 20)) == "2 words"
+    assert engine.asked == [STEP_SAMPLES, MAX_SAMPLES]
+    await listening.aclose()
 
 
-def test_one_guess_at_a_time_for_everybody_and_one_that_is_left_is_completed(run):
-    async def scene():
-        engine = Engine()
-        busy = asyncio.Lock()
-        first = asyncio.ensure_future(Redecoding(engine.transcribe, busy).feed(STEP))
-        await asyncio.sleep(0)
-        second = Redecoding(engine.transcribe, busy)
-        assert await second.feed(STEP) == ""
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
-        assert await second.feed(STEP) == ""
-        engine.may_answer.set()
-        async with busy:
-            pass
-        assert await second.feed(STEP) == "2 words"
-
-    run(scene())
+async def test_one_guess_runs_at_a_time_and_a_cancelled_one_is_completed():
+    engine = Engine()
+    busy = asyncio.Lock()
+    first = asyncio.ensure_future(Redecoding(engine.transcribe, busy).feed(STEP))
+    await asyncio.sleep(0)
+    second = Redecoding(engine.transcribe, busy)
+    assert await second.feed(STEP) == ""
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert await second.feed(STEP) == ""
+    engine.may_answer.set()
+    async with busy:
+        pass
+    assert await second.feed(STEP) == "2 words"

@@ -2,21 +2,23 @@
 
 import asyncio
 import errno
+import itertools
 import os
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from fakes.gated_decoder import NAME, free, gated
 from jarvis_backend.engines import sphinx_pool
-from jarvis_backend.engines.sphinx_pool import SphinxPool
+from jarvis_backend.engines.sphinx_pool import FIRST_PACE, Backlog, SphinxPool
 from jarvis_backend.errors import EngineBusy, EngineError
 
 SOON_S = 20
 
 
 class Speaker:
-    """Somebody whose utterance takes until ``let_go``. Lives on the loop."""
+    """A person whose utterance takes until ``answer``. Lives on the loop."""
 
     def __init__(self, pool, path):
         os.mkfifo(path)
@@ -44,41 +46,29 @@ class Speaker:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-async def until(happens):
-    async with asyncio.timeout(SOON_S):
-        while not happens():  # noqa: ASYNC110 - processes tell nobody
-            await asyncio.sleep(0.005)
-
-
 def lives(pid):
     return Path(f"/proc/{pid}").exists()
 
 
 @pytest.fixture
-def pool_work(tmp_path):
-    """Run a coroutine with a pool, and with what makes somebody speak to it."""
+def pools(tmp_path):
+    """Make a pool, and what makes a speaker for it; the pool is closed at the end."""
 
-    def run(work, processes=2, waiting=64, timeout_s=SOON_S):
-        async def begin():
-            pool = SphinxPool(NAME, processes, waiting, timeout_s)
-            numbers = iter(range(100))
-            try:
-                async with asyncio.timeout(2 * SOON_S):
-                    await work(pool, lambda: Speaker(pool, tmp_path / f"{next(numbers)}"))
-            finally:
-                await pool.aclose()
+    @asynccontextmanager
+    async def make(processes=2, waiting=64, timeout_s=SOON_S):
+        numbers = itertools.count()
+        async with aclosing(SphinxPool(NAME, processes, waiting, timeout_s)) as pool:
+            yield pool, lambda: Speaker(pool, tmp_path / f"{next(numbers)}")
 
-        asyncio.run(begin())
-
-    return run
+    return make
 
 
 def running(pool):
     return [one._child for one in pool._processes if one._child is not None]
 
 
-def test_as_many_at_once_as_there_are_processes_and_the_others_in_order(pool_work):
-    async def work(pool, speaker):
+async def test_as_many_at_once_as_there_are_processes_and_the_others_in_order(pools):
+    async with pools() as (_, speaker):
         speakers = [speaker() for _ in range(5)]
         first, second = await asyncio.gather(speakers[0].answer(), speakers[1].answer())
         assert first != second
@@ -89,11 +79,9 @@ def test_as_many_at_once_as_there_are_processes_and_the_others_in_order(pool_wor
             assert await each.answer() in {first, second}
         assert done == [each.task for each in speakers[2:]]
 
-    pool_work(work)
 
-
-def test_who_waits_has_not_begun(pool_work):
-    async def work(pool, speaker):
+async def test_a_waiting_utterance_is_not_decoded(pools, until):
+    async with pools(processes=1) as (pool, speaker):
         ahead, behind = speaker(), speaker()
         await pool.prepare()
         assert not behind.is_decoded()
@@ -101,11 +89,9 @@ def test_who_waits_has_not_begun(pool_work):
         await until(behind.is_decoded)
         await behind.task
 
-    pool_work(work, processes=1)
 
-
-def test_who_leaves_the_queue_stops_nobody(pool_work):
-    async def work(pool, speaker):
+async def test_a_cancelled_wait_stops_no_decoder(pools):
+    async with pools(processes=1) as (pool, speaker):
         ahead, behind, last = speaker(), speaker(), speaker()
         await pool.prepare()
         decoder = running(pool)[0].pid
@@ -113,11 +99,9 @@ def test_who_leaves_the_queue_stops_nobody(pool_work):
         assert await ahead.answer() == decoder
         assert await last.answer() == decoder
 
-    pool_work(work, processes=1)
 
-
-def test_who_leaves_later_takes_only_their_own_process(pool_work):
-    async def work(pool, speaker):
+async def test_a_cancelled_utterance_ends_only_its_own_process(pools, until):
+    async with pools() as (pool, speaker):
         one, two = speaker(), speaker()
         await until(lambda: len(running(pool)) == 2)
         gone, stays = (child.pid for child in running(pool))
@@ -126,11 +110,9 @@ def test_who_leaves_later_takes_only_their_own_process(pool_work):
         assert await two.answer() == stays
         assert int(await pool.transcribe(free())) not in {gone, stays}
 
-    pool_work(work)
 
-
-def test_one_too_many_is_refused_at_once(pool_work):
-    async def work(pool, speaker):
+async def test_one_too_many_is_refused_at_once(pools):
+    async with pools(waiting=1) as (pool, speaker):
         inside = [speaker() for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(EngineBusy, match=r"^STT service not available: it is busy, 1 utt"):
@@ -140,22 +122,18 @@ def test_one_too_many_is_refused_at_once(pool_work):
             await each.answer()
         assert await pool.transcribe(free())
 
-    pool_work(work, waiting=1)
 
-
-def test_too_late_in_the_queue_is_an_error_and_is_forgotten(pool_work):
-    async def work(pool, speaker):
+async def test_an_utterance_that_waits_too_long_is_an_error_and_is_removed(pools):
+    async with pools(processes=1, timeout_s=0.1) as (pool, speaker):
         ahead, behind = speaker(), speaker()
         for each in (ahead, behind):
             with pytest.raises(EngineError, match=r"^pocketsphinx took more than 0\.1 s$"):
                 await each.task
         assert pool.backlog._count == 0
 
-    pool_work(work, processes=1, timeout_s=0.1)
 
-
-def test_one_is_started_ahead_and_the_others_when_they_are_needed(pool_work):
-    async def work(pool, speaker):
+async def test_one_is_started_ahead_and_the_others_when_they_are_needed(pools):
+    async with pools(processes=3) as (pool, speaker):
         await pool.prepare()
         assert len(running(pool)) == 1
         await pool.transcribe(free())
@@ -164,24 +142,19 @@ def test_one_is_started_ahead_and_the_others_when_they_are_needed(pool_work):
         await asyncio.gather(*(each.answer() for each in speakers))
         assert len(running(pool)) == 2
 
-    pool_work(work, processes=3)
 
-
-def test_what_nobody_needs_any_more_is_ended_but_the_first(pool_work, monkeypatch):
+async def test_idle_processes_are_ended_but_the_first(pools, until, monkeypatch):
     monkeypatch.setattr(sphinx_pool, "IDLE_S", 0.05)
-
-    async def work(pool, speaker):
+    async with pools() as (pool, speaker):
         speakers = [speaker() for _ in range(2)]
         first, second = [await each.answer() for each in speakers]
         await until(lambda: not lives(second))
         assert lives(first)
         assert int(await pool.transcribe(free())) == first
 
-    pool_work(work)
 
-
-def test_who_rested_and_is_needed_again_is_not_ended(pool_work):
-    async def work(pool, speaker):
+async def test_an_idle_process_that_is_used_again_is_not_ended(pools, until):
+    async with pools() as (pool, speaker):
         speakers = [speaker() for _ in range(2)]
         _, second = [await each.answer() for each in speakers]
         assert list(pool._idle_timers) == [1]
@@ -191,24 +164,19 @@ def test_who_rested_and_is_needed_again_is_not_ended(pool_work):
         assert await again.answer() == second
         await keeps.answer()
 
-    pool_work(work)
 
-
-def test_nothing_is_left_of_it(pool_work):
+async def test_a_closed_pool_leaves_no_process(pools, until):
     pids = []
-
-    async def work(pool, speaker):
+    async with pools() as (pool, speaker):
         for _ in range(2):
             speaker().task.add_done_callback(lambda task: task.exception())
         await until(lambda: len(running(pool)) == 2)
         pids.extend(child.pid for child in running(pool))
-
-    pool_work(work)
     assert not any(map(lives, pids))
 
 
-def test_a_long_wait_is_foreseen(pool_work):
-    async def work(pool, speaker):
+async def test_a_long_wait_is_foreseen(pools):
+    async with pools(processes=1) as (pool, speaker):
         ahead = speaker()
         await asyncio.sleep(0)
         pool.backlog.record(1000, 1)
@@ -216,4 +184,44 @@ def test_a_long_wait_is_foreseen(pool_work):
             await pool.transcribe(free(16_000))
         await ahead.answer()
 
-    pool_work(work, processes=1)
+
+def test_an_utterance_that_cannot_be_decoded_in_time_is_refused_at_once():
+    backlog = Backlog(decoders=2, max_waiting=100, max_wait_s=9.2)
+    second = 1 / FIRST_PACE  # of work
+    for _ in range(17):
+        backlog.add(second)
+    with pytest.raises(EngineBusy, match=r"this would take \d+ s, expected at most 9\.2 s$"):
+        backlog.add(second)
+    backlog.remove(second)
+    backlog.remove(second)
+    backlog.add(second)
+    assert backlog.refused == 1
+
+
+def test_the_backlog_learns_how_fast_the_machine_is():
+    slow, fast = (Backlog(decoders=1, max_waiting=100, max_wait_s=10) for _ in range(2))
+    for backlog, work_s in ((slow, 5.0), (fast, 0.1)):
+        for _ in range(20):
+            backlog.add(1)
+            backlog.record(work_s, 1)
+            backlog.remove(1)
+        backlog.add(1)
+        backlog.add(1)
+    with pytest.raises(EngineBusy):
+        slow.add(1)
+    for _ in range(80):
+        fast.add(1)
+
+
+@pytest.mark.parametrize(
+    ("decoders", "recorded", "taken"),
+    [(2, (1000, 1), (300, 300)), (1, (1, 0), (0, 1))],
+    ids=["a decoder is free", "silence teaches nothing"],
+)
+def test_an_utterance_is_taken_however_slow_the_machine_seems(decoders, recorded, taken):
+    backlog = Backlog(decoders, max_waiting=decoders % 2, max_wait_s=1)
+    backlog.record(*recorded)
+    for seconds in taken:
+        backlog.add(seconds)
+    with pytest.raises(EngineBusy):
+        backlog.add(0)

@@ -36,7 +36,7 @@ def test_pauses_inside_are_kept():
 @pytest.mark.parametrize(
     "pcm", [quiet(0), quiet(10), quiet(1000, 0), quiet(1000), quiet(2000, 300)]
 )
-def test_where_nothing_is_said_nothing_is_left(pcm):
+def test_of_silence_and_noise_nothing_is_left(pcm):
     assert len(spoken_part(pcm)) == 0
 
 

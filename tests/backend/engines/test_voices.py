@@ -1,15 +1,17 @@
-"""Speech by the programs and the library of this machine."""
+"""Speech by programs, by the library of espeak-ng, and by piper, which is not installed here."""
 
 import asyncio
 import os
 import shutil
 import sys
+from contextlib import aclosing
+from types import SimpleNamespace
 
 import pytest
 
 from jarvis_backend.config import TextToSpeechOptions
 from jarvis_backend.engines.program import ESPEAK_NG, FLITE, Program, ProgramVoice
-from jarvis_backend.engines.voices import EspeakLibraryVoice
+from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
 from jarvis_backend.errors import EngineError, EngineMissing
 from jarvis_ear.audio.wav import decode_wav
 
@@ -31,15 +33,9 @@ def make(request):
     }[request.param]
 
 
-def speak(make, *texts):
-    async def work():
-        voice = make()
-        try:
-            return await asyncio.gather(*(voice.speak(text) for text in texts))
-        finally:
-            await voice.aclose()
-
-    return asyncio.run(work())
+async def speak(make, *texts):
+    async with aclosing(make()) as voice:
+        return await asyncio.gather(*(voice.speak(text) for text in texts))
 
 
 def lasts(speech):
@@ -47,32 +43,32 @@ def lasts(speech):
 
 
 @pytest.mark.usefixtures("leaves_no_thread")
-def test_a_sentence_becomes_a_wav_that_lasts_as_long_as_saying_it(make):
-    (speech,) = speak(make, SENTENCE)
+async def test_a_sentence_becomes_a_wav_that_lasts_as_long_as_saying_it(make):
+    (speech,) = await speak(make, SENTENCE)
     assert speech.content_type == "audio/wav"
     sound = decode_wav(speech.audio, max_seconds=60)
     assert 1 < sound.seconds < 4
     assert abs(sound.mono()).max() > 2000
 
 
-def test_two_sentences_at_once_do_not_mix(make):
+async def test_two_sentences_at_once_do_not_mix(make):
     texts = (SENTENCE, "Good night.")
-    together = [lasts(speech) for speech in speak(make, *texts)]
-    alone = [lasts(*speak(make, text)) for text in texts]
+    together = [lasts(speech) for speech in await speak(make, *texts)]
+    alone = [lasts(*await speak(make, text)) for text in texts]
     assert together == pytest.approx(alone, rel=0.1)  # the library never says a thing twice alike
 
 
 @pytest.mark.parametrize(
     "text", ["-o /nowhere/x $(false) `false` ; false", "<speak>one</speak>", "été", "'\"\\"]
 )
-def test_no_text_is_an_order(make, text):
-    (speech,) = speak(make, text)
+async def test_no_text_is_a_command(make, text):
+    (speech,) = await speak(make, text)
     assert lasts(speech) > 0.1
 
 
-def test_an_unknown_voice_is_an_error():
+async def test_an_unknown_voice_is_an_error():
     with pytest.raises(EngineError, match="no voice 'nobody'"):
-        speak(lambda: EspeakLibraryVoice(TextToSpeechOptions(voice="nobody")), SENTENCE)
+        await speak(lambda: EspeakLibraryVoice(TextToSpeechOptions(voice="nobody")), SENTENCE)
 
 
 # Programs that misbehave
@@ -95,8 +91,8 @@ def script(tmp_path, monkeypatch):
     return make
 
 
-def test_the_text_goes_through_a_file(script):
-    (speech,) = speak(script('cp "$1" "$2"'), "Hello $HOME")
+async def test_the_text_goes_through_a_file(script):
+    (speech,) = await speak(script('cp "$1" "$2"'), "Hello $HOME")
     assert speech.audio == b"Hello $HOME\n"
 
 
@@ -110,25 +106,58 @@ def test_the_text_goes_through_a_file(script):
         ("yes complaint | head -c 1000000 >&2; exit 1", "^talker ended with status 1: complaint"),
     ],
 )
-def test_a_program_that_fails_is_told(script, body, complaint):
+async def test_a_failure_of_a_program_is_an_error(script, body, complaint):
     with pytest.raises(EngineError, match=complaint) as failed:
-        speak(script(body), "x")
+        await speak(script(body), "x")
     assert len(str(failed.value)) < 300
 
 
-def test_a_program_that_hangs_is_killed(script):
+async def test_a_program_that_hangs_is_killed(script):
     hanging = script("exec sleep 100")
     with pytest.raises(EngineError, match=r"^talker took more than 0\.2 s$"):
-        speak(lambda: hanging(0.2), "x")
+        await speak(lambda: hanging(0.2), "x")
 
 
-def test_a_program_that_is_not_there_says_what_to_install(monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(EngineMissing, match=r"apt install flite"):
-        ProgramVoice(FLITE, TextToSpeechOptions())
+# Piper
 
 
-def test_a_library_that_is_not_there_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    with pytest.raises(EngineMissing, match=r"pip install espeakng-loader"):
-        EspeakLibraryVoice(TextToSpeechOptions())
+class Piper:
+    """Writes ten samples."""
+
+    @classmethod
+    def load(cls, path):
+        if path.endswith("broken.onnx"):
+            raise RuntimeError("no voice")
+        return cls()
+
+    def synthesize_wav(self, _sentence, wav):
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(22_050)
+        wav.writeframes(bytes(20))
+
+
+@pytest.fixture
+def piper(monkeypatch, tmp_path):
+    """Make a voice of one of two model files."""
+    monkeypatch.setitem(sys.modules, "piper", SimpleNamespace(PiperVoice=Piper))
+    for name in ("voice.onnx", "broken.onnx"):
+        (tmp_path / name).touch()
+    return lambda name: PiperVoice(TextToSpeechOptions(model=str(tmp_path / name)))
+
+
+async def test_piper_makes_a_wav(piper):
+    (speech,) = await speak(lambda: piper("voice.onnx"), "x")
+    assert speech.content_type == "audio/wav"
+    sound = decode_wav(speech.audio, max_seconds=1)
+    assert (sound.rate, len(sound.pcm)) == (22_050, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [("nowhere.onnx", "expected the path of a piper voice"), ("broken.onnx", "^piper: no voice$")],
+)
+async def test_piper_needs_a_good_voice_file(piper, name, complaint):
+    with pytest.raises(EngineError, match=complaint) as failed:
+        await speak(lambda: piper(name), "x")
+    assert isinstance(failed.value, EngineMissing) is (name == "nowhere.onnx")

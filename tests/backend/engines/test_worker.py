@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -14,103 +15,79 @@ def wait(stop: threading.Event) -> str:
     return "stopped"
 
 
-@pytest.mark.usefixtures("leaves_no_thread")
-def test_jobs_run_one_after_another_on_one_thread_of_that_name():
-    async def work():
-        worker = EngineThread("busy", 10)
-        names = await asyncio.gather(
-            *(worker.run(lambda _stop: threading.current_thread().name) for _ in range(3))
-        )
-        worker.close()
-        return names
-
-    assert asyncio.run(work()) == ["busy_0"] * 3
+@pytest.fixture
+def worker():
+    """A thread that gives each job ten seconds."""
+    with closing(EngineThread("busy", 10)) as thread:
+        yield thread
 
 
-def test_what_a_job_raises_reaches_whoever_waits():
-    async def work():
-        worker = EngineThread("busy", 10)
-        with pytest.raises(KeyError, match="lost"):
-            await worker.run(lambda _stop: {}["lost"])
-        assert await worker.run(lambda _stop: 1) == 1
-        worker.close()
+@pytest.fixture
+def begin(worker):
+    """Begin a job that waits until it is stopped."""
+    running, ended = threading.Event(), threading.Event()
 
-    asyncio.run(work())
+    def job(stop):
+        running.set()
+        wait(stop)
+        ended.set()
 
-
-def test_a_job_that_takes_too_long_is_an_error_and_is_stopped():
-    async def work():
-        worker = EngineThread("busy", 0.05)
-        with pytest.raises(EngineError, match=r"^busy took more than 0\.05 s$"):
-            await worker.run(wait)
-        worker.close()
-
-    asyncio.run(work())
-
-
-def test_whoever_stops_waiting_stops_the_job():
-    ended = threading.Event()
-
-    async def work():
-        worker = EngineThread("busy", 10)
-        running = threading.Event()
-
-        def job(stop):
-            running.set()
-            wait(stop)
-            ended.set()
-
+    async def begin():
         task = asyncio.ensure_future(worker.run(job))
         assert await asyncio.to_thread(running.wait, 10)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert ended.wait(10)
-        worker.close()
+        return task, ended
 
-    asyncio.run(work())
+    return begin
 
 
-def test_a_job_nobody_waits_for_is_not_begun():
+@pytest.mark.usefixtures("leaves_no_thread")
+async def test_jobs_run_one_after_another_on_one_thread_of_that_name(worker):
+    jobs = (worker.run(lambda _stop: threading.current_thread().name) for _ in range(3))
+    assert await asyncio.gather(*jobs) == ["busy_0"] * 3
+
+
+async def test_the_exception_of_a_job_reaches_its_caller(worker):
+    with pytest.raises(KeyError, match="lost"):
+        await worker.run(lambda _stop: {}["lost"])
+    assert await worker.run(lambda _stop: 1) == 1
+
+
+async def test_a_job_that_takes_too_long_is_an_error_and_is_stopped():
+    complaint = r"^busy took more than 0\.05 s$"
+    with closing(EngineThread("busy", 0.05)) as worker, pytest.raises(EngineError, match=complaint):
+        await worker.run(wait)
+
+
+async def test_a_cancelled_wait_stops_the_job(begin):
+    task, ended = await begin()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert ended.wait(10)
+
+
+async def test_a_job_that_is_cancelled_in_the_queue_is_not_begun(worker):
     begun = []
-
-    async def work():
-        worker = EngineThread("busy", 10)
-        first = asyncio.ensure_future(worker.run(wait))
-        second = asyncio.ensure_future(worker.run(begun.append))
-        await asyncio.sleep(0)
-        second.cancel()
-        await asyncio.sleep(0)
-        worker.close()
-        await asyncio.gather(first, second, return_exceptions=True)
-
-    asyncio.run(work())
+    first = asyncio.ensure_future(worker.run(wait))
+    second = asyncio.ensure_future(worker.run(begun.append))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.sleep(0)
+    worker.close()
+    await asyncio.gather(first, second, return_exceptions=True)
     assert begun == []
 
 
-def test_more_jobs_than_the_queue_holds_are_refused_and_counted():
-    async def work():
-        worker = EngineThread("busy", 10)
-        running = threading.Event()
-
-        def job(stop):
-            running.set()
-            wait(stop)
-
-        tasks = [asyncio.ensure_future(worker.run(job))]
-        await asyncio.sleep(0)
-        assert running.wait(10)
-        tasks += [asyncio.ensure_future(worker.run(job)) for _ in range(QUEUE_JOBS)]
-        await asyncio.sleep(0)
-        with pytest.raises(EngineError, match=r"^busy is busy with 64 jobs already$"):
-            await worker.run(job)
-        assert worker.refused == 1
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        worker.close()
-
-    asyncio.run(work())
+async def test_more_jobs_than_the_queue_holds_are_refused_and_counted(worker, begin):
+    tasks = [(await begin())[0]]
+    tasks += [asyncio.ensure_future(worker.run(wait)) for _ in range(QUEUE_JOBS)]
+    await asyncio.sleep(0)
+    with pytest.raises(EngineError, match=r"^busy is busy with 64 jobs already$"):
+        await worker.run(wait)
+    assert worker.refused == 1
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def test_closing_what_never_ran_is_fine():
-    EngineThread("idle", 10).close()
+def test_a_thread_that_never_ran_can_be_closed(worker):
+    worker.close()

@@ -1,9 +1,10 @@
-"""The real program against clients that nobody knows: they cost little, and lock nobody out."""
+"""The program ``jarvis-backend``: how it starts and ends, and clients that are slow or hostile."""
 
 import itertools
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -22,49 +23,63 @@ from jarvis_backend import server as server_module
 from jarvis_backend.connections import Connections
 from jarvis_backend.http_protocol import BODY_S, HEADER_S
 
-FLOOD = 1150
-"""More than the open files of a program that nobody gave more."""
+SOON_S = 60
+"""A deadline for what takes a second: with three programs for each core a start took 20."""
 
-FLOODER = "127.0.0.9"
+FLOOD = 1150
+"""More than the open files of a program by default."""
+
 HALF = b"POST /api/auth/login HTTP/1.1\r\nHost: loc"
-BODILESS = (
-    b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    b"Content-Length: 100\r\n\r\n"
-)
 HOST = b"Host: 127.0.0.1\r\n"
+LOGIN = b"POST /api/auth/login HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+BODILESS = LOGIN + b"Content-Length: 100\r\n\r\n"
 UPGRADE = (
     b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
 ASK = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
 SOCKET_IO = b"/socket.io/?EIO=4&transport=websocket"
-POLLING = b"/socket.io/?EIO=4&transport=polling"
 
 
 class Program:
-    """``jarvis-backend`` on a free port, with its log in a file."""
+    """``jarvis-backend`` with as many open files as a service has by default."""
 
-    def __init__(self, log, *arguments):
-        self.log = log
-        with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "jarvis_backend", "--port=0", "--companion", *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=file,
-                text=True,
-                env={
-                    "PYTHONPATH": str(Path(jarvis_backend.__file__).parents[1]),
-                    "PATH": os.environ["PATH"],
-                    "JARVIS_BACKEND_STT__ENGINE": "none",
-                },
-                preexec_fn=few_files,  # noqa: PLW1509 - no thread of the tests holds a lock here
-            )
-        self.url = self.process.stdout.readline().strip()
-        self.address = ("127.0.0.1", int(self.url.rpartition(":")[2]))
+    def __init__(self, *arguments, **environment):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "jarvis_backend", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                "PYTHONPATH": str(Path(jarvis_backend.__file__).parents[1]),
+                "PATH": os.environ["PATH"],
+                "JARVIS_BACKEND_STT__ENGINE": "none",
+                **environment,
+            },
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024)),  # noqa: PLW1509 - no thread of the tests holds a lock here
+        )
+
+    def log_until(self, pattern):
+        """Read the log up to ``pattern``, with a deadline."""
+        deadline = threading.Timer(SOON_S, self.process.kill)
+        deadline.start()
+        try:
+            for line in self.process.stderr:
+                if found := re.search(pattern, line):
+                    return found
+            pytest.fail(f"the log never has {pattern!r}")
+        finally:
+            deadline.cancel()
+
+    def listen(self):
+        """Wait until it listens."""
+        self.url = self.log_until(r"listening on (http://127\.0\.0\.1:\d+)")[1]
+        return self
 
     def connect(self, source="127.0.0.1"):
-        return socket.create_connection(self.address, timeout=60, source_address=(source, 0))
+        address = ("127.0.0.1", int(self.url.rpartition(":")[2]))
+        return socket.create_connection(address, timeout=SOON_S, source_address=(source, 0))
 
     def ask(self, request):
         """Send ``request``, and return the status line of the answer; empty if there is none."""
@@ -72,19 +87,33 @@ class Program:
             line.sendall(request)
             return first_line(line)
 
-    def log_in(self):
-        login = {"password": "jarvis"}
-        return requests.post(f"{self.url}/api/auth/login", json=login, timeout=60).status_code
+    def log_in(self, password="jarvis"):
+        login = {"password": password}
+        return requests.post(f"{self.url}/api/auth/login", json=login, timeout=SOON_S).status_code
 
-    def end(self):
-        self.process.terminate()
-        self.process.communicate(timeout=60)
-        return self.log.read_text()
+    def end(self, number=signal.SIGTERM):
+        """Stop it, and return its exit status and the rest of its log."""
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self):
+        _, log = self.process.communicate(timeout=SOON_S)
+        return self.process.returncode, log
 
 
-def few_files():
-    """As many as a service has by default."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+@pytest.fixture(scope="module")
+def programs():
+    """Start programs; those that still run at the end of the module are killed."""
+    running = []
+
+    def start(*arguments, port=0, **environment):
+        running.append(Program(f"--port={port}", *arguments, **environment))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.process.kill()
+        one.process.communicate(timeout=SOON_S)
 
 
 def first_line(line):
@@ -96,7 +125,7 @@ def first_line(line):
 
 @pytest.fixture(scope="module", autouse=True)
 def many_files():
-    """The tests hold all their connections at once."""
+    """Let the tests hold all their connections at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
     yield
@@ -104,21 +133,61 @@ def many_files():
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(programs):
     """One program for all tests that only look at what it answers."""
-    one = Program(tmp_path_factory.mktemp("program") / "log")
-    yield one
-    one.process.kill()
-    one.process.communicate(timeout=60)
+    return programs().listen()
 
 
 @pytest.fixture
-def fresh(tmp_path):
-    """A program of one's own, whose log is looked at."""
-    one = Program(tmp_path / "log")
-    yield one
-    one.process.kill()
-    one.process.communicate(timeout=60)
+def fresh(programs):
+    """A program whose whole log belongs to the test."""
+    return programs().listen()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_program_serves_until_a_signal(programs, number):
+    one = programs(JARVIS_PASSWORD="geheim").listen()
+    answer = requests.get(f"{one.url}/health", timeout=SOON_S)
+    assert answer.json() == {"status": "healthy"}
+    assert one.log_in("geheim") == 200
+    status, log = one.end(number)
+    assert status == 0
+    assert "stopped" in log
+    assert "Traceback" not in log
+    assert "geheim" not in log
+
+
+@pytest.mark.long
+def test_the_program_stops_within_two_seconds(fresh):
+    asked = time.monotonic()
+    assert fresh.end()[0] == 0
+    assert time.monotonic() - asked < 2
+
+
+def test_a_port_that_is_taken_is_one_line_and_69(programs):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        status, log = programs(port=taken.getsockname()[1]).ended()
+    assert status == 69
+    assert re.fullmatch(r"jarvis-backend: cannot listen on 127\.0\.0\.1:\d+: .*\n", log)
+
+
+def test_a_weak_password_is_not_for_other_machines(programs):
+    weak = {"JARVIS_PASSWORD": "1234567"}
+    status, log = programs("--host", "0.0.0.0", **weak).ended()  # noqa: S104 - refused
+    assert status == 78
+    assert re.fullmatch(
+        r"jarvis-backend: password: .* JARVIS_PASSWORD .* --insecure-password to allow it\n", log
+    )
+    assert "1234567" not in log
+
+
+def test_with_insecure_password_any_password_is_for_other_machines(programs):
+    one = programs("--host", "0.0.0.0", "--insecure-password")  # noqa: S104 - a test
+    one.log_until("easy to guess")
+    assert one.listen().log_in() == 200
+
+
+# Clients that are slow or hostile
 
 
 def flood(program, request, source):
@@ -131,17 +200,17 @@ def flood(program, request, source):
 
 
 @pytest.mark.parametrize("request_", [b"", HALF, BODILESS], ids=["nothing", "header", "body"])
-@pytest.mark.parametrize("source", [FLOODER, "127.0.0.1"], ids=["elsewhere", "same-address"])
-def test_half_written_requests_lock_nobody_out_and_fill_no_log(fresh, request_, source):
+@pytest.mark.parametrize("source", ["127.0.0.9", "127.0.0.1"], ids=["elsewhere", "same-address"])
+def test_half_written_requests_leave_room_and_fill_no_log(fresh, request_, source):
     lines = flood(fresh, request_, source)
     assert [fresh.log_in() for _ in range(5)] == [200] * 5
     for line in lines:
         line.close()
-    said = fresh.end()
-    assert "connections are open" in said
-    assert "left out for a minute" in said
-    assert "Traceback" not in said
-    assert len(said) < 5_000
+    _, log = fresh.end()
+    assert "connections are open" in log
+    assert "left out for a minute" in log
+    assert "Traceback" not in log
+    assert len(log) < 5_000
 
 
 def given_up(connect, request):
@@ -182,12 +251,12 @@ def given_up_dripping(connect, every_s):
 @pytest.mark.parametrize(
     ("request_", "most_s"), [(b"", HEADER_S), (HALF, HEADER_S), (BODILESS, BODY_S)]
 )
-def test_who_does_not_finish_a_request_is_given_up(program, request_, most_s):
+def test_an_unfinished_request_is_given_up(program, request_, most_s):
     assert most_s - 0.5 < given_up(program.connect, request_) < most_s + 10
 
 
 @pytest.mark.long
-def test_drop_by_drop_is_not_longer(program):
+def test_a_request_byte_by_byte_has_no_longer_deadline(program):
     assert given_up_dripping(program.connect, 0.3) < HEADER_S + 10
 
 
@@ -205,25 +274,21 @@ def test_a_deadline_begins_with_what_it_is_for(hasty, request_, least_s):
     assert given_up(hasty, request_) >= least_s - 0.05
 
 
-def test_neither_drops_nor_an_answer_begin_a_deadline_anew(hasty):
+def test_neither_a_byte_nor_an_answer_begins_a_deadline_anew(hasty):
     # At one byte in 50 ms, and with an answer that began it anew, a header of 16 KiB takes minutes.
     assert given_up_dripping(hasty, 0.05) < 20
 
 
-def test_a_body_that_comes_too_late_for_an_answer_has_a_deadline_too(hasty):
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [(b"Content-Length: 100", b"{"), (b"Transfer-Encoding: chunked", b"zz\r\n")],
+    ids=["unfinished", "malformed"],
+)
+def test_after_an_answer_the_body_of_the_request_has_its_end_too(hasty, caplog, header, body):
     with hasty() as line:
-        line.sendall(b"POST /nowhere HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\n{")
+        line.sendall(b"POST /nowhere HTTP/1.1\r\n" + HOST + header + b"\r\n\r\n")
         assert first_line(line) == b"HTTP/1.1 404 Not Found"
-        while first_line(line):
-            pass
-
-
-def test_a_malformed_body_after_the_answer_is_the_end(hasty, caplog):
-    head = b"POST /nowhere HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
-    with hasty() as line:
-        line.sendall(head)
-        assert first_line(line) == b"HTTP/1.1 404 Not Found"
-        line.sendall(b"zz\r\n")
+        line.sendall(body)
         while first_line(line):
             pass
     assert "Traceback" not in caplog.text
@@ -243,8 +308,8 @@ def paused(monkeypatch):
     return permits
 
 
-def test_who_does_not_read_makes_room(serve, paused, monkeypatch):
-    """A client that asks for pages and reads none keeps its place only while nobody wants it."""
+def test_a_client_that_does_not_read_makes_room(serve, paused, monkeypatch):
+    """A client that asks for pages and reads none keeps its place only while it is not needed."""
     places = Connections(4, 2)
     monkeypatch.setattr(server_module, "connections_for", lambda _: places)
     url = serve(scripted(), console=True)
@@ -264,10 +329,7 @@ def test_who_does_not_read_makes_room(serve, paused, monkeypatch):
 
 def test_a_request_in_two_parts_is_answered(program):
     body = b'{"password": "jarvis"}'
-    head = (
-        b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\n\r\n" % len(body)
-    )
+    head = LOGIN + b"Content-Length: %d\r\n\r\n" % len(body)
     with program.connect() as line:
         for part in (head[:20], head[20:], body[:5], body[5:], head + body):
             line.sendall(part)
@@ -298,21 +360,18 @@ def test_a_malformed_header_is_400_or_nothing(program, path, upgrade, headers):
     )
 
 
-def send_nonsense(program, path):
-    post = b"POST " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
-    for _ in range(3):
-        with program.connect() as line:
-            line.sendall(post + b"Content-Length: 100\r\n\r\n{")  # and leaves in the middle of it
-        program.ask(post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
-        program.ask(post + b"Content-Length: 2\r\n\r\n\xff\xff")
-        program.ask(post + UPGRADE + b"\r\n\xff\xff\xff")
-        program.ask(b"GET " + path + b"%ff%00\x80 HTTP/1.1\r\n" + HOST + b"\r\n")
-        for header in (b"Sec-WebSocket-Protocol: \xff", b"Sec-WebSocket-Extensions: \xff"):
-            program.ask(b"GET /ws/voice HTTP/1.1\r\n" + HOST + UPGRADE + header + b"\r\n\r\n")
-
-
-def test_no_client_brings_a_traceback_into_the_log(fresh):
-    for path in (b"/api/auth/login", b"/api/sessions", POLLING):
-        send_nonsense(fresh, path)
+def test_nonsense_brings_no_traceback_into_the_log(fresh):
+    for path in (b"/api/auth/login", b"/api/sessions", b"/socket.io/?EIO=4&transport=polling"):
+        post = b"POST " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+        get = b"GET /ws/voice HTTP/1.1\r\n" + HOST + UPGRADE
+        for _ in range(3):
+            with fresh.connect() as line:
+                line.sendall(post + b"Content-Length: 100\r\n\r\n{")  # and leaves in the middle
+            fresh.ask(post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
+            fresh.ask(post + b"Content-Length: 2\r\n\r\n\xff\xff")
+            fresh.ask(post + UPGRADE + b"\r\n\xff\xff\xff")
+            fresh.ask(b"GET " + path + b"%ff%00\x80 HTTP/1.1\r\n" + HOST + b"\r\n")
+            for header in (b"Sec-WebSocket-Protocol: \xff", b"Sec-WebSocket-Extensions: \xff"):
+                fresh.ask(get + header + b"\r\n\r\n")
         assert fresh.log_in() == 200
-    assert "Traceback" not in fresh.end()
+    assert "Traceback" not in fresh.end()[1]
