@@ -1,12 +1,6 @@
 import pytest
 
-from jarvis_ear.console.server import (
-    FAILURES_S,
-    MAX_FAILURES,
-    Refusal,
-    RequestGuard,
-    request_token,
-)
+from jarvis_ear.console.server import FAILURES_S, MAX_FAILURES, Refusal, RequestGuard, request_token
 
 HOST = "127.0.0.1:4888"
 

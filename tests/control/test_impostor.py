@@ -166,10 +166,7 @@ def test_the_user_of_the_service_is_trusted(shared, monkeypatch):
 def test_the_service_comes_before_the_folder_below_tmp(shared, monkeypatch):
     monkeypatch.setattr(places, "SERVICE", shared / "run")
     (shared / "run").mkdir(mode=0o700)
-    with (
-        fake(shared / "jarvis-ear-0"),
-        ControlServer(shared / "run", lambda word: {"did": word}),
-    ):
+    with fake(shared / "jarvis-ear-0"), ControlServer(shared / "run", lambda word: {"did": word}):
         paths = places.sockets({"TMPDIR": str(shared)})
         assert ask(paths, "mute") == {"did": "mute"}
 

@@ -493,8 +493,7 @@ def test_what_was_not_committed_was_not_run_and_the_verdict_says_so(stage, signa
 
 
 @pytest.mark.parametrize(
-    ("signal", "cause"),
-    [(Signal.ABANDONED, Cause.INTERRUPTED), (Signal.STOPPED, Cause.STOPPING)],
+    ("signal", "cause"), [(Signal.ABANDONED, Cause.INTERRUPTED), (Signal.STOPPED, Cause.STOPPING)]
 )
 def test_what_perhaps_ran_is_never_said_not_to_have_run(signal, cause):
     turn = turn_at(DeliveryStage.COMMITTED, transitions=AT_LEAST_ONCE)

@@ -220,10 +220,7 @@ def test_a_rollback_restores_enabled_and_active_and_reports_the_result(
     steps = [File(unit, b"new"), Enable(("ear",)), StartUnit("ear", can_roll_back=True, **was)]
     with pytest.raises(ServiceError) as error:
         Executor(lambda _line: None, commands).do(steps)
-    assert str(error.value).splitlines() == [
-        "the new ear does not start: journalctl -u ear",
-        words,
-    ]
+    assert str(error.value).splitlines() == ["the new ear does not start: journalctl -u ear", words]
     assert unit.read_bytes() == b"old"
     assert commands.run.count("systemctl --quiet disable ear") == 1
     assert ("systemctl stop ear" in commands.run) is not (commands.run[-1] == RESTART)

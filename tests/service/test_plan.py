@@ -112,8 +112,7 @@ def test_an_installed_backend_stays():
 
 
 @pytest.mark.parametrize(
-    ("machine", "with_backend"),
-    [(replace(FRESH, python_tag="cpython-312"), False), (FRESH, True)],
+    ("machine", "with_backend"), [(replace(FRESH, python_tag="cpython-312"), False), (FRESH, True)]
 )
 def test_another_python_or_other_packages_are_another_release(machine, with_backend):
     [one], [other] = (
@@ -147,10 +146,7 @@ def test_a_running_service_that_starts_at_boot_is_left_alone():
 def test_without_a_service_manager_nothing_is_started():
     steps = install(machine=replace(FRESH, is_managed=False))
     assert only(steps, StartUnit) == []
-    assert [line.split()[0] for line in commands(steps)] == [
-        "systemd-sysusers",
-        "systemd-tmpfiles",
-    ]
+    assert [line.split()[0] for line in commands(steps)] == ["systemd-sysusers", "systemd-tmpfiles"]
 
 
 def test_a_password_is_private_and_stored_only_once():

@@ -284,10 +284,7 @@ def test_every_file_of_ours_gets_one_verdict_or_goes_on(tmp_path_factory, found)
 
 
 def test_only_one_may_have_it(tmp_path, now):
-    with (
-        Run(tmp_path, now),
-        pytest.raises(AlreadyRunning, match=r"another jarvis-ear.*spool\.dir"),
-    ):
+    with Run(tmp_path, now), pytest.raises(AlreadyRunning, match=r"another jarvis-ear.*spool\.dir"):
         Run(tmp_path, now).spool.lock()
     with Run(tmp_path, now):
         pass

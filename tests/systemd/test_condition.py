@@ -42,10 +42,7 @@ START = replace(IDLE, hearing=False, proofs=0)
             replace(MUTED, muted_by=("clock",), muted_until="07:00"),
             "muted by the clock until 07:00",
         ),
-        (
-            replace(IDLE, backend="backend away since 12:03"),
-            "listening, backend away since 12:03",
-        ),
+        (replace(IDLE, backend="backend away since 12:03"), "listening, backend away since 12:03"),
         (
             replace(IDLE, speaker="no output device matches 'USB'; there are: 0 'box'"),
             "listening, no loudspeaker (no output device matches 'USB')",

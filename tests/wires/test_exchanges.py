@@ -63,10 +63,5 @@ def test_socket_io():
         assert socketio.decode(event, payload) is not None
     sent = dict(said_by("voice_socketio", "client"))
     chunk = sent[socketio.AUDIO_CHUNK]
-    messages = [
-        AudioStart(),
-        AudioChunk(socketio._audio(chunk)),
-        AudioEnd(),
-        Ping(),
-    ]
+    messages = [AudioStart(), AudioChunk(socketio._audio(chunk)), AudioEnd(), Ping()]
     assert dict(socketio.encode(message, "probe") for message in messages) == sent

@@ -45,10 +45,7 @@ def greeter(*frames):
 def test_a_link_and_the_ping_of_the_websocket_as_the_answer_to_a_start():
     async def scenario():
         script = greeter(RECORDING)
-        async with (
-            peer("/elsewhere", script, echo=True) as url,
-            link_to(url, "/elsewhere") as link,
-        ):
+        async with peer("/elsewhere", script, echo=True) as url, link_to(url, "/elsewhere") as link:
             await link.open("canary")
             await link.send(AudioStart())
             assert await asyncio.wait_for(link.received.get(), 2.0) == Listening()

@@ -172,9 +172,7 @@ def test_before_the_first_word_all_is_as_loud_as_anything():
     assert SilenceGuard().add(bytes(3 * FRAME_BYTES)) == bytes(3 * FRAME_BYTES)
 
 
-@given(
-    st.lists(st.sampled_from([LOUD, SOFT, PAUSE, b"ab", bytes(FRAME_BYTES)]), max_size=12),
-)
+@given(st.lists(st.sampled_from([LOUD, SOFT, PAUSE, b"ab", bytes(FRAME_BYTES)]), max_size=12))
 def test_all_of_it_comes_in_the_end_in_order_and_in_whole_frames(parts):
     guard = SilenceGuard()
     ahead = b"".join(guard.add(part) for part in parts)

@@ -73,10 +73,7 @@ def dialect():
 
 def test_a_turn(dialect):
     assert dialect.say(ear.AudioStart()) == (wire.encode(wire.VoiceWsStart()), PING)
-    assert dialect.say(ear.AudioPart(0, bytes(PART_BYTES + 2))) == (
-        bytes(PART_BYTES),
-        bytes(2),
-    )
+    assert dialect.say(ear.AudioPart(0, bytes(PART_BYTES + 2))) == (bytes(PART_BYTES), bytes(2))
     assert dialect.hear('{"type":"audio_received"}') == ()
     assert dialect.hear(PONG) == (ear.Listening(), ear.Pong())
     assert dialect.hear(b"echo") == ()
