@@ -1,6 +1,7 @@
-"""What the tests of the console share: its pages on a free port, over a feed of the test."""
+"""What the tests of the console share: coroutines as tests, and its pages over a feed."""
 
 import asyncio
+import inspect
 import socket
 import time
 from contextlib import asynccontextmanager
@@ -13,6 +14,16 @@ from jarvis_ear.control.feed import Feed
 
 TOKEN = "the-token"
 DEADLINE_S = 20
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a test that is a coroutine to its end, with a deadline."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), DEADLINE_S))
+    return True
 
 
 class Site:
@@ -50,7 +61,7 @@ def site(feed):
         async def nothing(word):
             return {"did": word}
 
-        # The door has to know the port, and the port is known when it listens.
+        # The guard has to know the port, and the port is known when it listens.
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         pages = Pages(RequestGuard(port, TOKEN, now), feed, ask or nothing, now)
@@ -65,9 +76,3 @@ def site(feed):
             await runner.cleanup()
 
     return make
-
-
-@pytest.fixture
-def run():
-    """Run a coroutine to its end, with a deadline."""
-    return lambda work: asyncio.run(asyncio.wait_for(work, DEADLINE_S))
