@@ -7,7 +7,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, WSServerHandshakeError, web
 
 from jarvis_ear.console.server import Pages, RequestGuard
 from jarvis_ear.control.feed import Feed
@@ -38,11 +38,22 @@ class Site:
     def url(self, path: str) -> str:
         return f"http://{self.host}{path}"
 
-    def watch(self, token: str = TOKEN, **headers: str):
+    def request(self, path: str, method: str = "GET", **headers: str):
+        """Ask with the token."""
+        headers = {"Authorization": f"Bearer {TOKEN}", **headers}
+        return self.session.request(method, self.url(path), headers=headers)
+
+    def watch(self, token: str = TOKEN, path: str = "/console/feed", **headers: str):
         protocols = ("jarvis-console", f"token.{token}") if token else ()
         return self.session.ws_connect(
-            self.url("/console/feed"), protocols=protocols, headers=headers, max_msg_size=0
+            self.url(path), protocols=protocols, headers=headers, max_msg_size=0
         )
+
+    async def refusal(self, *words: str, **how: str) -> int:
+        """Watch, and return the status of the refusal."""
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await self.watch(*words, **how)
+        return refused.value.status
 
 
 @pytest.fixture
@@ -54,17 +65,18 @@ def feed():
 
 @pytest.fixture
 def site(feed):
-    """Make a site: ``async with site(ask) as site``."""
+    """Make a site that carries out every command: ``async with site() as site``."""
+
+    async def ask(word):
+        return {"did": word}
 
     @asynccontextmanager
-    async def make(ask=None, now=time.monotonic):
-        async def nothing(word):
-            return {"did": word}
-
+    async def make():
         # The guard has to know the port, and the port is known when it listens.
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        pages = Pages(RequestGuard(port, TOKEN, now), feed, ask or nothing, now)
+        guard = RequestGuard(port, TOKEN, time.monotonic)
+        pages = Pages(guard, feed, ask, time.monotonic)
         app = pages.application()
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()

@@ -57,27 +57,20 @@ class Console:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("runtime")
-
-
-@pytest.fixture(scope="module")
-def feeding(folder):
-    with FeedingEar(folder) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def console(folder):
-    made = Console(folder)
-    yield made
-    made.stop()
+def console(tmp_path_factory):
+    """An ear that feeds a console; their state is shared by the tests."""
+    folder = tmp_path_factory.mktemp("runtime")
+    with FeedingEar(folder) as ear:
+        console = Console(folder)
+        console.ear = ear
+        yield console
+        console.stop()
 
 
 @pytest.fixture
-def ear(feeding):
-    feeding.begin_anew()
-    return feeding
+def ear(console):
+    console.ear.begin_anew()
+    return console.ear
 
 
 @pytest.fixture
@@ -217,11 +210,6 @@ def test_sound_score_and_threshold(page: Page):
     wait_until(lambda: page.locator("canvas").evaluate(painted) > 20)
 
 
-def test_a_threshold_that_is_changed_while_it_runs(page: Page, ear):
-    ear.feed.put("wake", {"word": "Computer", "threshold": 0.7})
-    expect(page.locator("#threshold")).to_have_text(" of 0.7")
-
-
 def test_turns_words_and_waterfalls(page: Page, ear):
     ear.feed.put("turn:a", turn("a", began_at=1.0))
     ear.feed.put(
@@ -266,7 +254,7 @@ def test_the_conversation_opens_at_the_newest_turn_and_stays_there(page: Page, e
     page.locator("#words").evaluate("list => { list.scrollTop = 300; }")
     ear.feed.put("turn:13", turn("13", began_at=13, transcript="what comes later"))
     expect(page.locator(".said").last).to_contain_text("what comes later")
-    assert not is_at_its_end(page)  # who has scrolled back goes on reading
+    assert not is_at_its_end(page)  # a person who has scrolled back goes on reading
 
 
 def test_a_reply_is_called_heard_only_where_the_ear_says_so(page: Page, ear):
@@ -289,28 +277,36 @@ def test_words_that_the_owner_hides(page: Page, ear):
     expect(page.locator(".said")).to_contain_text("15 characters understood. The words are hidden")
 
 
-def test_health_and_what_is_stuck(page: Page, ear):
+STUCK = {"hearing": False, "stuck": ["wake model"], "uptime_s": 4000}
+AWAY = {
+    "hearing": True,
+    "stuck": [],
+    "backend_url": "http://192.168.1.20:4000",
+    "backend_reason": "connection refused",
+    "backend_remedy": "start it",
+    "noted": [["gaps in what the microphone gave", 2]],
+}
+
+
+OF_07 = re.compile(r"^\s*of 0\.7$")
+
+
+@pytest.mark.parametrize(
+    ("news", "place", "words"),
+    [
+        (("wake", {"word": "Computer", "threshold": 0.7}), "#threshold", OF_07),
+        (("health", STUCK), "#health .bad", re.compile("^Does not movewake model$")),
+        (("health", STUCK), "#health", "1 h 6 min"),
+        (("health", AWAY), "#health", "Backendhttp://192.168.1.20:4000"),
+        (("health", AWAY), "#health", "Backend away becauseconnection refused. To do: start it"),
+        (("health", AWAY), "#health", "gaps in what the microphone gave2"),
+    ],
+)
+def test_a_change_is_shown(page: Page, ear, news, place, words):
     expect(page.locator("#health")).to_contain_text("Hearsyes")
     expect(page.locator("#health")).not_to_contain_text("move")
-    ear.feed.put("health", {"hearing": False, "stuck": ["wake model"], "uptime_s": 4000})
-    expect(page.locator("#health .bad")).to_have_text("Does not movewake model")
-    expect(page.locator("#health")).to_contain_text("1 h 6 min")
-
-
-def test_problems_and_counters_are_shown_as_health(page: Page, ear):
-    health = {
-        "hearing": True,
-        "stuck": [],
-        "backend_url": "http://192.168.1.20:4000",
-        "backend_reason": "connection refused",
-        "backend_remedy": "start it",
-        "noted": [["gaps in what the microphone gave", 2]],
-    }
-    ear.feed.put("health", health)
-    facts = page.locator("#health")
-    expect(facts).to_contain_text("Backendhttp://192.168.1.20:4000")
-    expect(facts).to_contain_text("Backend away becauseconnection refused. To do: start it")
-    expect(facts).to_contain_text("gaps in what the microphone gave2")
+    ear.feed.put(*news)
+    expect(page.locator(place)).to_contain_text(words)
 
 
 def test_modules_are_there_when_there_is_a_bus(page: Page, ear):
