@@ -1,37 +1,14 @@
 """No secret, no word and no sound gets into the log, however it is rendered."""
 
-import io
-import json
 import logging
-import os
-from contextlib import ExitStack
 
 import pytest
 
-from fakes.journal import FakeJournal
-from jarvis_ear.config import LogOptions
-from jarvis_ear.delivery.events import (
-    Finished,
-    ProcessingStarted,
-    ReplyAudio,
-    Sent,
-    ThinkingStarted,
-    Transcribed,
-    Verdict,
-)
+from jarvis_ear.delivery import events
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.hearing.events import (
-    Ignored,
-    SendUtterance,
-    SpeechEnded,
-    State,
-    StateChanged,
-    TurnOpened,
-    UtteranceGrew,
-)
+from jarvis_ear.hearing import events as hearing
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
-from jarvis_ear.log import journal as journal_socket
-from jarvis_ear.log import setup
+from jarvis_ear.log import journal as module
 from jarvis_ear.log.setup import log_final_error
 from jarvis_ear.turn_trace.journal_view import TurnLog
 from jarvis_ear.units import Samples, samples
@@ -51,19 +28,27 @@ def utterance() -> CapturedUtterance:
 
 
 def a_turn(*, transcripts: bool) -> None:
-    """Everything that can happen in a turn."""
+    """Log everything that can happen in a turn."""
     log = TurnLog(LOGGER, transcripts=transcripts)
-    log.effect(TurnOpened("7f3a", "5e55", Samples(0), 0.9))
-    log.effect(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
-    log.effect(UtteranceGrew("7f3a", 0, SOUND))
-    log.effect(SendUtterance("7f3a", utterance()))
-    log.effect(Ignored(State.MUTED, SpeechEnded(Samples(0), utterance())))
-    log.delivery(Sent("7f3a", 1, 2, 3))
-    log.delivery(ProcessingStarted("7f3a"))
-    log.delivery(Transcribed("7f3a", WORDS))
-    log.delivery(ThinkingStarted("7f3a", "builtin"))
-    log.delivery(ReplyAudio("7f3a", 0, "audio/wav", SOUND))
-    log.delivery(Finished("7f3a", Verdict.FAILED, "backend_error", 0))
+    for effect in (
+        hearing.TurnOpened("7f3a", "5e55", Samples(0), 0.9),
+        hearing.StateChanged(
+            hearing.State.IDLE, hearing.State.LISTENING, Samples(0), "WakeDetected"
+        ),
+        hearing.UtteranceGrew("7f3a", 0, SOUND),
+        hearing.SendUtterance("7f3a", utterance()),
+        hearing.Ignored(hearing.State.MUTED, hearing.SpeechEnded(Samples(0), utterance())),
+    ):
+        log.effect(effect)
+    for event in (
+        events.Sent("7f3a", 1, 2, 3),
+        events.ProcessingStarted("7f3a"),
+        events.Transcribed("7f3a", WORDS),
+        events.ThinkingStarted("7f3a", "builtin"),
+        events.ReplyAudio("7f3a", 0, "audio/wav", SOUND),
+        events.Finished("7f3a", events.Verdict.FAILED, "backend_error", 0),
+    ):
+        log.delivery(event)
     log.close()
 
 
@@ -79,31 +64,6 @@ def trouble() -> None:
     LOGGER.info("%d", TOKEN)
 
 
-@pytest.fixture
-def renderings(tmp_path, monkeypatch):
-    """The log at level debug, in three formats."""
-    monkeypatch.setattr(journal_socket, "SEND_TIMEOUT_MS", 5000)  # this machine may be busy
-    with ExitStack() as up:
-        journal = up.enter_context(FakeJournal(tmp_path / "socket"))
-        stream = up.enter_context((tmp_path / "stream").open("w+"))
-        found = os.fstat(stream.fileno())
-        environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
-        text, lines = io.StringIO(), io.StringIO()
-
-        def tell(what) -> dict[str, str]:
-            with (
-                journal.keep_up() as kept,
-                setup.setup(LogOptions(level="debug"), text, {}),
-                setup.setup(LogOptions(level="debug", format="json"), lines, {}),
-                setup.setup(LogOptions(level="debug"), stream, environ, journal=journal.path),
-            ):
-                what()
-            journalled = "\n".join(map(str, kept))
-            return {"text": text.getvalue(), "json": lines.getvalue(), "journal": journalled}
-
-        yield tell
-
-
 CANARIES = {
     "token": TOKEN.partition(".")[2],
     "sound": "squawk",
@@ -113,34 +73,40 @@ CANARIES = {
 
 
 @pytest.fixture
-def told(renderings, monkeypatch):
+def written(renderings, tmp_path, monkeypatch):
+    """Give each rendering of what is logged."""
+    monkeypatch.setattr(module, "SEND_TIMEOUT_MS", 5000)  # this machine may be busy
+
+    def write(*parts):
+        with renderings(tmp_path, is_burst=True) as seen:
+            for part in parts:
+                part()
+        return {name: str(value) for name, value in vars(seen).items()}, seen
+
+    return write
+
+
+def test_no_canary_is_in_any_rendering(written, monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would raise
-
-    def everything() -> None:
-        a_turn(transcripts=False)
-        trouble()
-
-    return renderings(everything)
-
-
-@pytest.mark.parametrize("what", CANARIES)
-def test_a_canary_is_in_no_rendering(told, what):
-    assert all("the library failed" in text for text in told.values())
-    assert [form for form, text in told.items() if CANARIES[what] in text] == []
+    forms, _ = written(lambda: a_turn(transcripts=False), trouble)
+    assert len(forms) == 3
+    assert all("the library failed" in text for text in forms.values())
+    found = [
+        (form, what) for form, text in forms.items() for what in CANARIES if CANARIES[what] in text
+    ]
+    assert found == []
 
 
-def test_transcripts_are_logged_only_if_configured(renderings):
-    told = renderings(lambda: a_turn(transcripts=True))
-    assert [form for form, text in told.items() if WORDS in text] == ["text", "json", "journal"]
-    lines = [json.loads(line) for line in told["json"].splitlines()]
-    holders = {name for line in lines for name, value in line.items() if WORDS in str(value)}
+def test_transcripts_are_logged_only_if_configured(written):
+    forms, seen = written(lambda: a_turn(transcripts=True))
+    assert [form for form, text in forms.items() if WORDS not in text] == []
+    holders = {name for line in seen.json for name, value in line.items() if WORDS in str(value)}
     assert holders == {"MESSAGE"}  # and in no field of its own
 
 
-def test_the_final_error_contains_no_token(tmp_path):
-    with FakeJournal(tmp_path / "socket") as journal, (tmp_path / "stream").open("w") as stream:
-        found = os.fstat(stream.fileno())
-        environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
-        for error in (ConfigError(f"bad {TOKEN}"), ValueError(TOKEN)):
-            assert log_final_error(error, stream, environ, journal=journal.path)
-        assert CANARIES["token"] not in str(journal.read())
+def test_the_final_error_contains_no_token(journal):
+    for error in (ConfigError(f"bad {TOKEN}"), ValueError(TOKEN)):
+        assert log_final_error(error, journal.stream, journal.environ, journal=journal.path)
+    records = journal.read()
+    assert records
+    assert CANARIES["token"] not in str(records)
