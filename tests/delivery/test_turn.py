@@ -164,53 +164,37 @@ def test_a_last_step_has_its_effects(stage, step, effects):
     assert turn.offer(131.0) == turn.recorded(131.0, ok=True) == ()
 
 
-@pytest.mark.parametrize(
-    ("heard", "step", "effects"),
-    [
-        ((), hear(wire.TtsDone(3)), (missing(0, 1, 2), finished(Verdict.DONE, missing=3))),
-        (
-            (chunk(0), chunk(1)),
-            hear(wire.TtsDone(3)),
-            (missing(2), finished(Verdict.DONE, Cause.NONE, 2, 1)),
-        ),
-        (
-            (chunk(0), chunk(2)),
-            hear(wire.BackendError("500 llm")),
-            (REFUSED, missing(1), audio(2), finished(Verdict.FAILED, Cause.BACKEND_ERROR, 2, 1)),
-        ),
-        (
-            (chunk(1),),
-            signal(Signal.LINK_LOST),
-            (missing(0), audio(1), finished(Verdict.REPLY_LOST, Cause.LINK_LOST, 1, 1)),
-        ),
-        (
-            (chunk(1),),
-            signal(Signal.TIMED_OUT),
-            (LATE, missing(0), audio(1), finished(Verdict.REPLY_LOST, Cause.NO_REPLY, 1, 1)),
-        ),
-        (
-            (chunk(1),),
-            signal(Signal.ABANDONED, Cause.INTERRUPTED),
-            (Replace("abandoned"), finished(Verdict.ABANDONED, Cause.INTERRUPTED)),
-        ),
-        (
-            tuple(map(chunk, range(1000))),
-            hear(chunk(1000)),
-            (Replace("reply too big"), finished(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG, 1000)),
-        ),
-    ],
-    ids=["no chunks", "one too few", "failure", "link lost", "silence", "abandoned", "too many"],
-)
+LLM = wire.BackendError("500 llm")
+NO_PARTS, PARTS = finished(Verdict.DONE, missing=3), finished(Verdict.DONE, Cause.NONE, 2, 1)
+LLM_FAILED = finished(Verdict.FAILED, Cause.BACKEND_ERROR, 2, 1)
+CUT_OFF = finished(Verdict.REPLY_LOST, Cause.LINK_LOST, 1, 1)
+SILENT = finished(Verdict.REPLY_LOST, Cause.NO_REPLY, 1, 1)
+ABANDONED = finished(Verdict.ABANDONED, Cause.INTERRUPTED)
+TOO_BIG = finished(Verdict.REPLY_LOST, Cause.REPLY_TOO_BIG, 1000)
+ABANDON = signal(Signal.ABANDONED, Cause.INTERRUPTED)
+ENDS = {
+    "no chunks": ((), hear(wire.TtsDone(3)), (missing(0, 1, 2), NO_PARTS)),
+    "one too few": ((0, 1), hear(wire.TtsDone(3)), (missing(2), PARTS)),
+    "failure": ((0, 2), hear(LLM), (REFUSED, missing(1), audio(2), LLM_FAILED)),
+    "link lost": ((1,), signal(Signal.LINK_LOST), (missing(0), audio(1), CUT_OFF)),
+    "silence": ((1,), signal(Signal.TIMED_OUT), (LATE, missing(0), audio(1), SILENT)),
+    "abandoned": ((1,), ABANDON, (Replace("abandoned"), ABANDONED)),
+    "too many": (range(1000), hear(chunk(1000)), (Replace("reply too big"), TOO_BIG)),
+}
+
+
+@pytest.mark.parametrize(("heard", "step", "effects"), ENDS.values(), ids=ENDS)
 def test_a_reply_ends(heard, step, effects):
     turn = turn_at(Stage.ANSWERING)
-    for message in heard:
-        turn.hear(message, 105.5)
+    for index in heard:
+        turn.hear(chunk(index), 105.5)
     assert step(turn) == effects
 
 
-def test_an_answer_without_a_name_is_accepted():
+def test_an_answer_without_a_name_is_accepted_and_a_pong_ignored():
     effects = turn_at(Stage.OFFERED).hear(wire.Listening(), 102.0)
     assert effects == (Upload(wire.AudioChunk(WAV)),)
+    assert turn_at(Stage.COMMITTED).hear(wire.Pong(), 104.0) == ()
 
 
 @pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.UPLOADED, Stage.FLUSHED])
@@ -348,13 +332,6 @@ def test_the_end_of_another_reply_does_not_end_the_turn():
     assert turn.hear(wire.Listening(), 105.0) == (DONE,)
 
 
-def test_silence_inside_a_turn_ends_it():
-    turn = turn_at(Stage.ANSWERING)
-    turn.hear(wire.Thinking("slow"), 120.0)
-    assert turn.deadline == 180.0
-    assert turn.tick(180.0) == (LATE, finished(Verdict.REPLY_LOST, Cause.NO_REPLY))
-
-
 def test_a_backend_that_talks_for_ever_is_cut_off():
     turn, now = turn_at(Stage.DELIVERED), 104.0
     while now < 280.0:
@@ -364,11 +341,20 @@ def test_a_backend_that_talks_for_ever_is_cut_off():
     assert turn.tick(284.0)[-1] == finished(Verdict.REPLY_LOST, Cause.NO_REPLY)
 
 
+@pytest.mark.parametrize("message", [wire.Processing(), wire.Thinking("slow")])
 @pytest.mark.parametrize("stage", [Stage.DELIVERED, Stage.ANSWERING])
-def test_a_repeated_processing_is_a_sign_of_life(stage):
+def test_silence_after_the_last_sign_of_life_ends_a_turn(stage, message):
     turn = turn_at(stage)
-    assert turn.hear(wire.Processing(), 150.0) == ()
-    assert (turn.stage, turn.deadline) == (stage, 210.0)
+    turn.hear(message, 120.0)
+    assert turn.deadline == 180.0
+    assert turn.tick(180.0) == (LATE, finished(Verdict.REPLY_LOST, Cause.NO_REPLY))
+
+
+def test_a_repeated_processing_changes_no_stage():
+    for stage in (Stage.DELIVERED, Stage.ANSWERING):
+        turn = turn_at(stage)
+        assert turn.hear(wire.Processing(), 150.0) == ()
+        assert turn.stage is stage
 
 
 def test_a_missing_sentence_is_skipped_in_time():
@@ -377,10 +363,6 @@ def test_a_missing_sentence_is_skipped_in_time():
     assert turn.deadline == 125.0
     assert turn.tick(125.0) == (missing(0), audio(1))
     assert turn.stage is Stage.ANSWERING
-
-
-def test_a_pong_is_ignored():
-    assert turn_at(Stage.COMMITTED).hear(wire.Pong(), 104.0) == ()
 
 
 def test_a_second_attempt_waits_half_a_second_to_two():

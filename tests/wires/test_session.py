@@ -106,23 +106,20 @@ def test_a_failure_is_no_end(dialect):
     assert dialect.hear(status("listening")) == ()
 
 
-def test_speech_goes_ahead_with_the_short_pauses_in_it():
+@pytest.mark.parametrize(
+    ("parts", "ahead", "rest"),
+    [
+        ([LOUD + SOFT * 3, LOUD], [LOUD, SOFT * 3 + LOUD], b""),
+        ([LOUD + PAUSE, LOUD * 10], [LOUD, b""], PAUSE + LOUD * 10),
+        ([SOFT * 3], [SOFT * 3], b""),
+        ([bytes(3 * FRAME_BYTES)], [bytes(3 * FRAME_BYTES)], b""),
+    ],
+    ids=["short pause", "long pause", "soft before the first word", "silence before it"],
+)
+def test_speech_goes_ahead_up_to_the_first_long_pause(parts, ahead, rest):
     guard = SilenceGuard()
-    assert guard.add(LOUD + SOFT * 3) == LOUD
-    assert guard.add(LOUD) == SOFT * 3 + LOUD
-    assert guard.rest() == b""
-
-
-def test_nothing_goes_ahead_behind_a_long_pause():
-    guard = SilenceGuard()
-    assert guard.add(LOUD + PAUSE) == LOUD
-    assert guard.add(LOUD * 10) == b""
-    assert guard.rest() == PAUSE + LOUD * 10
-
-
-def test_before_the_first_word_all_is_as_loud_as_anything():
-    assert SilenceGuard().add(SOFT * 3) == SOFT * 3
-    assert SilenceGuard().add(bytes(3 * FRAME_BYTES)) == bytes(3 * FRAME_BYTES)
+    assert [guard.add(part) for part in parts] == ahead
+    assert guard.rest() == rest
 
 
 @given(st.lists(st.sampled_from([LOUD, SOFT, PAUSE, b"ab", bytes(FRAME_BYTES)]), max_size=12))
