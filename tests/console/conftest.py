@@ -1,10 +1,13 @@
-"""What the tests of the console share: coroutines as tests, and its pages over a feed."""
+"""What the tests of the console share: coroutines as tests, its pages, and its program."""
 
 import asyncio
 import inspect
+import os
 import socket
+import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from subprocess import PIPE, Popen
 
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError, web
@@ -88,3 +91,38 @@ def site(feed):
             await runner.cleanup()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def run_console():
+    """Run `jarvis-ear console` for the ear in a folder."""
+
+    @contextmanager
+    def run(folder, *options, **environ):
+        argv = [sys.executable, "-m", "jarvis_ear", "console", *options]
+        environ = {**os.environ, "RUNTIME_DIRECTORY": str(folder), **environ}
+        with Popen(argv, stdout=PIPE, stderr=PIPE, text=True, env=environ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def open_page():
+    """Open a page in a browser; errors in it, but for allowed ones, fail the test."""
+
+    @contextmanager
+    def open_address(browser, address, *allowed):
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        page, errors = context.new_page(), []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: line.type == "error" and errors.append(line.text))
+        page.goto(address)
+        yield page
+        context.close()
+        assert [each for each in errors if not any(words in each for words in allowed)] == []
+
+    return open_address

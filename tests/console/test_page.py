@@ -1,13 +1,10 @@
 """The page in a real browser, over a feed of the test: every control, and what it shows."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
@@ -34,73 +31,47 @@ def browser():
         yield started
 
 
-class Console:
-    """`jarvis-ear console` as a process."""
-
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "jarvis_ear", "console", "--port", str(port)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "RUNTIME_DIRECTORY": str(folder)},
-        )
-        assert self._process.stdout
-        self.address = self._process.stdout.readline().strip()
-
-    @property
-    def port(self) -> int:
-        return int(re.search(r":(\d+)/", self.address)[1])
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(10)
-
-
 @pytest.fixture(scope="module")
-def console(tmp_path_factory):
-    """An ear that feeds a console; their state is shared by the tests."""
+def console(tmp_path_factory, run_console):
+    """An ear that feeds a console, shared by the tests; gives the ear and the address."""
     folder = tmp_path_factory.mktemp("runtime")
-    with FeedingEar(folder) as ear:
-        console = Console(folder)
-        console.ear = ear
-        yield console
-        console.stop()
+    with FeedingEar(folder) as ear, run_console(folder, "--port", "0") as process:
+        yield ear, process.stdout.readline().strip()
 
 
 @pytest.fixture
 def ear(console):
-    console.ear.begin_anew()
-    return console.ear
+    ear, _ = console
+    ear.begin_anew()
+    return ear
 
 
 @pytest.fixture
-def page(browser: Browser, ear, console):
-    yield from watch(browser, console)
+def open_ear(browser: Browser, open_page):
+    """Open the page of a console, which may lose its connection."""
+
+    @contextmanager
+    def open_address(address):
+        with open_page(browser, address, "WebSocket", "Failed to load") as page:
+            expect(page.locator("#pill-ear")).to_have_text("ear")
+            yield page
+
+    return open_address
 
 
 @pytest.fixture
-def doomed(browser: Browser, tmp_path):
+def page(ear, console, open_ear):
+    with open_ear(console[1]) as page:
+        yield page
+
+
+@pytest.fixture
+def doomed(tmp_path, run_console, open_ear):
     """An ear, a console and a page of their own, for tests that end them."""
-    with FeedingEar(tmp_path) as ear:
-        console = Console(tmp_path)
-        for page in watch(browser, console):
+    with FeedingEar(tmp_path) as ear, run_console(tmp_path, "--port", "0") as console:
+        console.address = console.stdout.readline().strip()
+        with open_ear(console.address) as page:
             yield ear, console, page
-        console.stop()
-
-
-def watch(browser: Browser, console: Console):
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    opened = context.new_page()
-    complaints = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda line: line.type == "error" and complaints.append(line.text))
-    opened.goto(console.address)
-    expect(opened.locator("#pill-ear")).to_have_text("ear")
-    yield opened
-    context.close()
-    assert [
-        one for one in complaints if "WebSocket" not in one and "Failed to load" not in one
-    ] == []
 
 
 def wait_until(happens) -> None:
@@ -351,22 +322,21 @@ def test_it_reconnects_after_a_restart_of_the_ear(doomed, tmp_path):
         wait_until(lambda: second.ordered == ["toggle"])
 
 
-def test_a_console_that_was_started_anew_asks_for_its_token(doomed, tmp_path):
+def test_a_restarted_console_asks_for_its_token(doomed, tmp_path, run_console):
     _, console, page = doomed
-    console.stop()
+    console.send_signal(signal.SIGTERM)
+    console.wait(10)
     expect(page.get_by_role("alert").first).to_contain_text("The console has stopped")
-    second = Console(tmp_path, console.port)
-    try:
+    port = re.search(r":(\d+)/", console.address)[1]
+    with run_console(tmp_path, "--port", port) as second:
         field = page.get_by_label("Token")
         expect(field).to_be_visible()
         field.fill("wrong")
         page.get_by_role("button", name="Open").click()
         expect(page.locator("#gate-error")).to_contain_text("not the one")
-        field.fill(second.address)  # the whole address will do, too
+        field.fill(second.stdout.readline().strip())  # the whole address will do, too
         page.keyboard.press("Enter")
         expect(page.locator("#pill-ear")).to_have_text("ear")
-    finally:
-        second.stop()
 
 
 def test_the_keyboard_alone_is_enough(page: Page, ear):
@@ -414,7 +384,7 @@ def test_nothing_overflows_on_any_screen(browser: Browser, ear, console, width, 
     )
     try:
         page = context.new_page()
-        page.goto(console.address)
+        page.goto(console[1])
         ear.feed.put("turn:a", turn("a", transcript="a long sentence " * 20))
         expect(page.locator("#turns .title")).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -75,22 +75,17 @@ def test_utterances_are_uploaded_in_order_one_at_a_time():
     assert len(box) == 0
 
 
-def test_on_a_link_that_is_up_an_utterance_is_offered_at_once():
-    assert outbox(up=0.0).put(utterance("a"), 0.0) == (START,)
-
-
-def test_before_the_commit_the_next_link_gets_it_from_the_beginning():
+def test_only_before_the_commit_the_next_link_gets_it_from_the_beginning():
     box = outbox("a", up=1.0)
     box.hear(READY, 2.0)
     assert box.link_lost(3.0) == ()
     assert box.link_up(4.0) == (START,)
-
-
-def test_after_the_commit_it_is_never_sent_again():
-    box = outbox("a", up=1.0)
-    commit(box, 2.0)
-    assert ends(box.link_lost(3.0)) == [("a", Verdict.IN_DOUBT, "link_lost")]
-    assert box.link_up(4.0) == ()
+    commit(box, 5.0)
+    assert ends(box.link_lost(6.0)) == [("a", Verdict.IN_DOUBT, "link_lost")]
+    assert box.link_up(7.0) == ()
+    assert box.put(utterance("b"), 7.0) == (START,)  # at once on a link that is up
+    commit(box, 8.0)
+    assert ends(box.abandon("b", 9.0)) == [("b", Verdict.ABANDONED, "interrupted")]  # may have run
 
 
 def test_nothing_is_offered_on_a_link_that_is_being_replaced():
@@ -108,12 +103,6 @@ def test_an_abandoned_turn_gives_way_to_the_next():
     assert isinstance(effects[0], Replace)
     assert ends(effects) == [("a", Verdict.REPLACED, "interrupted")]
     assert ends(box.abandon("b", 2.0)) == [("b", Verdict.REPLACED, "interrupted")]
-
-
-def test_an_abandoned_turn_that_was_committed_may_have_run():
-    box = outbox("a", up=1.0)
-    commit(box, 2.0)
-    assert ends(box.abandon("a", 3.0)) == [("a", Verdict.ABANDONED, "interrupted")]
 
 
 def test_with_a_queue_an_interrupted_turn_waits():
@@ -165,6 +154,8 @@ def test_the_oldest_gives_way_when_there_are_too_many():
     assert ends(box.put(utterance("new"), 0.0)) == [("0", Verdict.EXPIRED, "outbox_full")]
     assert len(box) == MAX_UTTERANCES
     assert box.counters()["utterances_dropped"] == 1
+    assert ends(box.overflowed("a")) == [("a", Verdict.EXPIRED, "outbox_full")]
+    assert box.counters()["utterances_dropped"] == 2
 
 
 def test_the_oldest_gives_way_when_they_are_too_big(monkeypatch):
@@ -180,12 +171,6 @@ def test_a_committed_utterance_does_not_give_way():
     for number in range(MAX_UTTERANCES - 1):
         box.put(utterance(f"{number}"), 0.0)
     assert ends(box.put(utterance("new"), 0.0)) == [("0", Verdict.EXPIRED, "outbox_full")]
-
-
-def test_an_overflow_before_the_outbox_has_its_verdict_and_is_counted():
-    box = outbox()
-    assert ends(box.overflowed("a")) == [("a", Verdict.EXPIRED, "outbox_full")]
-    assert box.counters()["utterances_dropped"] == 1
 
 
 @pytest.mark.parametrize(
