@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 
-def test_it_prints_its_address_once_and_ends_at_a_signal(run_console, tmp_path):
+def test_a_console_prints_its_address_once_and_ends_at_a_signal(run_console, tmp_path):
     with run_console(tmp_path, "--port", "0") as process:
         page, _, token = process.stdout.readline().strip().partition("#token=")
         assert page.startswith("http://127.0.0.1:")

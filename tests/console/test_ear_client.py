@@ -36,7 +36,7 @@ def ear_of(feed):
     return feed.snapshot().topics.get("ear", {})
 
 
-async def test_it_copies_the_ear_and_survives_its_restart(tmp_path):
+async def test_a_client_copies_the_ear_and_survives_its_restart(tmp_path):
     async with client_of(tmp_path) as feed:
         await until(lambda: ear_of(feed).get("why") == "it is not running")
         with FeedingEar(tmp_path) as ear:

@@ -295,7 +295,7 @@ def test_modules_are_there_when_there_is_a_bus(page: Page, ear):
     expect(vision).to_be_disabled()
 
 
-def test_what_is_understood_while_somebody_speaks(page: Page, ear):
+def test_partial_words_are_shown_during_the_speech(page: Page, ear):
     so_far = {key: value for key, value in turn("a", chunks=0).items() if key != "transcript"}
     ear.feed.put("turn:a", {**so_far, "outcome": "", "partial": "what time"})
     expect(page.locator(".said.partial")).to_have_text("what time")
@@ -309,7 +309,7 @@ def test_a_gap_is_marked(page: Page, ear):
     expect(page.get_by_role("img", name=re.compile("1 gaps"))).to_be_visible()
 
 
-def test_it_reconnects_after_a_restart_of_the_ear(doomed, tmp_path):
+def test_a_page_reconnects_after_a_restart_of_the_ear(doomed, tmp_path):
     ear, _, page = doomed
     ear.__exit__(None, None, None)
     expect(page.get_by_role("alert").first).to_contain_text("The ear is not running")
@@ -359,7 +359,7 @@ def test_the_keyboard_alone_is_enough(page: Page, ear):
 def test_a_screen_reader_finds_everything_by_name(page: Page, ear):
     ear.feed.put("turn:a", turn("a"))
     expect(page.locator("#turns .title")).to_have_count(1)
-    told = page.locator("body").aria_snapshot()
+    snapshot = page.locator("body").aria_snapshot()
     for line in [
         'heading "Jarvis kitchen" [level=1]',
         'list "Connections"',
@@ -372,8 +372,8 @@ def test_a_screen_reader_finds_everything_by_name(page: Page, ear):
         'heading "Where the time went" [level=2]',
         'heading "Health" [level=2]',
     ]:
-        assert line in told, told
-    assert "textbox" not in told  # nothing of the backend's console, and no gate
+        assert line in snapshot, snapshot
+    assert "textbox" not in snapshot  # nothing of the backend's console, and no gate
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -180,7 +180,7 @@ def guard(now):
 
 
 @pytest.mark.parametrize("host", [HOST, "localhost:4888", "LOCALHOST:4888"])
-def test_its_own_page_is_accepted(guard, host):
+def test_the_own_page_is_accepted(guard, host):
     guard.check_page(host, None, "")
     guard.check_page(host, f"http://{host}", "")
     guard.check_token("the-token")

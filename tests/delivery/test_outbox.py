@@ -304,7 +304,7 @@ class AnyBackend(RuleBasedStateMachine):
         raise AssertionError("a deadline passed, and nothing was done about it")
 
     @rule(size=st.sampled_from([0, 3, 100, 200_000, 3_900_000]))
-    def somebody_speaks(self, size):
+    def person_speaks(self, size):
         name = f"turn {len(self.put)}"
         self.put.append(name)
         self.sounds[name] = utterance(name, self.now, size)
@@ -344,7 +344,7 @@ class AnyBackend(RuleBasedStateMachine):
 
     @precondition(lambda self: self.put)
     @rule(pick=st.integers(0, 1000))
-    def somebody_changes_their_mind(self, pick):
+    def person_abandons_a_turn(self, pick):
         self.take(self.box.abandon(self.put[pick % len(self.put)], self.now))
 
     @rule()

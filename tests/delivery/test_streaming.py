@@ -232,7 +232,7 @@ class AnyStream(RuleBasedStateMachine):
 
     @precondition(lambda self: self.saying is None)
     @rule()
-    def somebody_begins(self):
+    def person_begins(self):
         self.counted += 1
         self.saying = (f"t{self.counted}", b"")
         self.says(self.counted.to_bytes(2, "big") * 2)

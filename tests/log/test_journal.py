@@ -93,7 +93,7 @@ def test_a_record_that_is_too_long_is_refused_and_the_next_one_arrives(journal, 
     assert journal.read() == [{"MESSAGE": "y"}]
 
 
-def test_it_reconnects_to_a_restarted_journal(journal, sender):
+def test_a_socket_reconnects_to_a_restarted_journal(journal, sender):
     sender.open()
     journal.vanish()
     with pytest.raises(OSError):  # noqa: PT011 - whatever the kernel calls it

@@ -58,14 +58,14 @@ def test_every_state_has_the_same_width():
     assert len({len(draw(*state)) for state in states}) == 1
 
 
-def test_it_is_redrawn_in_place(live, stream, clock):
+def test_the_line_is_redrawn_in_place(live, stream, clock):
     live.show("idle", -60, 0)
     clock.now += 0.1
     live.show("listening", -20, 0.9)
     assert on_screen(stream.getvalue()) == [draw("listening", -20, 0.9)]
 
 
-def test_it_is_drawn_ten_times_a_second_at_most(live, stream, clock):
+def test_the_line_is_drawn_ten_times_a_second_at_most(live, stream, clock):
     for hundredth in range(100):
         live.show("idle", -60 + hundredth % 50, 0)
         clock.now += 0.01
@@ -81,7 +81,7 @@ def test_the_same_line_is_not_drawn_again(live, stream, clock):
 
 
 @pytest.mark.parametrize("width", [0, 1, 10, 40])
-def test_it_never_wraps(stream, clock, width):
+def test_the_line_never_wraps(stream, clock, width):
     live_on(stream, clock, width).show("idle", -60, 0)
     assert len(stream.getvalue().removeprefix(CLEAR)) == max(width - 1, 0)
 
@@ -126,7 +126,7 @@ def test_threads_do_not_mix_their_lines(live, stream):
     assert sorted(lines) == sorted(f"{name} {number}" for name in "abc" for number in range(200))
 
 
-def test_it_takes_the_width_of_its_terminal(monkeypatch, stream):
+def test_the_line_has_the_width_of_its_terminal(monkeypatch, stream):
     monkeypatch.setenv("COLUMNS", "12")
     StatusLine(stream).show("idle", -60, 0)
     assert len(stream.getvalue().removeprefix(CLEAR)) == 11

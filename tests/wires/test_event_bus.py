@@ -116,7 +116,7 @@ def test_the_announcement_of_an_ear_switches_no_module():
     assert wire.module_switched(status_changed("audio", enabled=True)) == ("audio", True)
 
 
-def test_what_is_forwarded_is_signed_anew():
+def test_a_forwarded_event_is_signed_anew():
     first = wire.sign({"type": "x", "id": 7}, KEY, NOW)
     again = wire.sign(wire.encode(wire.decode(first)), KEY, NOW + 20)
     assert wire.check(again, KEY, NOW + 45) == again["signature"] != first["signature"]
@@ -124,7 +124,7 @@ def test_what_is_forwarded_is_signed_anew():
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.booleans()))
-def test_what_is_signed_is_believed_for_30_s(payload):
+def test_a_signature_is_valid_for_30_s(payload):
     signed = wire.read(write_object(wire.sign(payload, KEY, NOW)))
     assert wire.check(signed, KEY, NOW + 30) == signed["signature"]
     for now in (NOW + 30.1, NOW - 30.1):

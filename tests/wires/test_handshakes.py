@@ -37,7 +37,7 @@ async def link_to(handshake, dialect, timing=TIMING):
 
 
 class SessionServer:
-    """Answers as told, and remembers what it was asked."""
+    """Answers with the given status and body, and records the requests."""
 
     def __init__(self, status=201, body='{"id":"s1"}', *, stops=True):
         self._status, self._body, self._stops = status, body, stops
@@ -97,7 +97,7 @@ def test_a_session_from_its_announcement_to_its_end():
 
 
 @pytest.mark.parametrize("status", [404, 405])
-def test_a_server_without_announcements_gets_a_name_of_ours(status):
+def test_a_server_without_announcements_gets_a_generated_name(status):
     [_, carried, *_] = opened(SessionServer(status, "no"))
     assert len(carried.removeprefix("carry ")) >= 16
 

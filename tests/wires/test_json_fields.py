@@ -24,7 +24,7 @@ def test_field_names_are_in_camel_case():
 
 
 @given(st.integers(), st.booleans(), st.text())
-def test_what_is_written_is_read(rate, final, text):
+def test_a_message_is_read_as_it_was_written(rate, final, text):
     message = Sample(rate, final, text)
     written = json_fields.write_object(json_fields.write_fields(message))
     assert json_fields.read_fields(Sample, json_fields.read_object(written)) == message

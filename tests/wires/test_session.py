@@ -123,7 +123,7 @@ def test_speech_goes_ahead_up_to_the_first_long_pause(parts, ahead, rest):
 
 
 @given(st.lists(st.sampled_from([LOUD, SOFT, PAUSE, b"ab", bytes(FRAME_BYTES)]), max_size=12))
-def test_all_of_it_comes_in_the_end_in_order_and_in_whole_frames(parts):
+def test_all_sound_comes_out_in_order_and_in_whole_frames(parts):
     guard = SilenceGuard()
     ahead = b"".join(guard.add(part) for part in parts)
     assert len(ahead) % FRAME_BYTES == 0
@@ -135,7 +135,7 @@ def test_all_of_it_comes_in_the_end_in_order_and_in_whole_frames(parts):
 
 
 @given(st.lists(st.integers(1, 2000), max_size=30))
-def test_however_it_was_cut(cuts):
+def test_the_cuts_of_the_sound_make_no_difference(cuts):
     said, guard, other = LOUD * 3 + SOFT * 5 + LOUD + PAUSE + LOUD, SilenceGuard(), SilenceGuard()
     ahead, at = b"", 0
     for cut in [*cuts, len(said)]:

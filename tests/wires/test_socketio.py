@@ -51,7 +51,7 @@ def chunk(**changes):
         (wire.PONG, {"agentId": "den"}, ear.Pong()),
     ],
 )
-def test_what_the_backend_says(event, payload, message):
+def test_an_event_of_the_backend_is_a_message(event, payload, message):
     assert wire.decode(event, payload) == message
 
 
@@ -95,7 +95,7 @@ def test_what_the_backend_says(event, payload, message):
         (wire.ERROR, "free text"),
     ],
 )
-def test_what_no_backend_should_say(event, payload):
+def test_an_invalid_event_is_refused(event, payload):
     with pytest.raises(RemoteProtocolError):
         wire.decode(event, payload)
 
@@ -114,7 +114,7 @@ def test_what_no_backend_should_say(event, payload):
         ({"agentId": 7}, False),  # malformed, and refused as such
     ],
 )
-def test_who_is_meant(payload, is_foreign):
+def test_an_event_may_be_for_another_ear(payload, is_foreign):
     assert wire.is_for_another("den", payload) is is_foreign
 
 
@@ -205,14 +205,16 @@ def test_a_failure_in_colours_becomes_plain():
     assert said == ear.BackendError(" [31mfetch failed ")
 
 
-def test_what_we_say():
+def test_a_message_of_the_ear_is_an_event():
     assert wire.encode(ear.AudioStart(), "den") == ("voice:audio_start", {"agentId": "den"})
     assert wire.encode(ear.AudioEnd(), "den") == ("voice:audio_end", {"agentId": "den"})
     assert wire.encode(ear.Ping(), "den") == ("voice:ping", {"agentId": "den"})
+    with pytest.raises(LocalProtocolError):
+        wire.encode(ear.AudioPart(0, b""), "den")  # for other wires
 
 
 @given(st.binary(max_size=3000))
-def test_our_chunk_is_text_and_comes_back_as_it_was(audio):
+def test_a_chunk_is_text_and_is_decoded_to_the_same_sound(audio):
     event, payload = wire.encode(ear.AudioChunk(audio), "den")
     assert event == "voice:audio_chunk"
     assert list(payload) == ["agentId", "audio", "seq"]
@@ -240,11 +242,6 @@ def test_a_frame_at_the_limit_passes_and_one_above_does_not():
 
 
 @pytest.mark.parametrize("agent_id", ["", "x" * 65, 7, None])
-def test_our_name_is_always_text(agent_id):
+def test_the_name_of_an_ear_is_short_text(agent_id):
     with pytest.raises(LocalProtocolError):
         wire.encode(ear.AudioStart(), agent_id)
-
-
-def test_a_sentence_in_parts_is_for_other_wires():
-    with pytest.raises(LocalProtocolError):
-        wire.encode(ear.AudioPart(0, b""), "den")

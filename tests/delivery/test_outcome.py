@@ -1,8 +1,8 @@
-"""How much of a reply was heard, whatever the verdict says."""
+"""The outcome of a turn: the cause of a failure, and how much of a reply was heard."""
 
 import pytest
 
-from jarvis_ear.delivery.events import Finished, Verdict
+from jarvis_ear.delivery.events import Cause, Finished, Verdict, cause_of
 from jarvis_ear.delivery.playback import FAULTS, Heard, Playback, Unheard, judge
 
 DONE = Finished("t1", Verdict.DONE, "", 2)
@@ -57,3 +57,24 @@ def test_a_reply_that_was_stopped(playback, stopped, begun, heard, why):
 def test_a_wish_of_the_owner_is_no_fault():
     wanted = {Unheard.NO_SPEAKER, Unheard.NO_SPEECH, Unheard.INTERRUPTED, Unheard.NOTHING}
     assert FAULTS.isdisjoint(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("No audio received", Cause.NO_AUDIO),
+        ("Could not understand audio", Cause.NOT_UNDERSTOOD),
+        ("Whisper STT service not available", Cause.STT_UNAVAILABLE),
+        ("fetch failed", Cause.STT_UNAVAILABLE),
+        ('Whisper transcription failed (500): {"detail": "x"}', Cause.STT_FAILED),
+        ("The operation was aborted due to timeout", Cause.BACKEND_TIMEOUT),
+        ("500 llm failure", Cause.BACKEND_ERROR),
+        ("", Cause.BACKEND_ERROR),
+    ],
+)
+def test_an_error_of_the_backend_has_a_cause(text, cause):
+    assert cause_of(text) is cause
+
+
+def test_a_cause_is_one_lower_case_word():
+    assert all(each.value == each.value.lower() and " " not in each.value for each in Cause)
