@@ -18,6 +18,10 @@ START, END = Send(wire.AudioStart()), Send(wire.AudioEnd())
 READY = wire.Listening("den")
 
 
+def finished(verdict, code=""):
+    return Emit(Finished("t1", verdict, code, 0))
+
+
 def utterance(name, pcm, ended_at=0.0):
     return Utterance(name, pcm_to_wav(pcm), len(pcm), ended_at)
 
@@ -71,7 +75,7 @@ def test_a_sentence_is_uploaded_while_it_is_spoken_and_its_end_is_the_commit(beg
     assert begun.hear(wire.Transcript("what time is it"), 0.7) == (final,)
     assert begun.hear(wire.PartialTranscript("late"), 0.7) == ()
     assert begun.hear(wire.Answer("noon"), 0.8) == (Emit(events.Answered("t1", "noon")),)
-    assert begun.hear(wire.TtsDone(0), 0.9) == (Emit(Finished("t1", Verdict.DONE, "", 0)),)
+    assert begun.hear(wire.TtsDone(0), 0.9) == (finished(Verdict.DONE),)
 
 
 WITHDRAWN = {
@@ -146,10 +150,8 @@ def test_a_link_that_is_back_too_late_gets_the_whole_utterance(begun):
 
 
 def test_an_utterance_that_no_backend_takes_is_withdrawn(begun):
-    assert begun.put(Utterance("t1", b"", 5, 0.0), 0.1) == (
-        Replace("no utterance"),
-        Emit(Finished("t1", Verdict.FAILED, "bad_audio", 0)),
-    )
+    effects = begun.put(Utterance("t1", b"", 5, 0.0), 0.1)
+    assert effects == (Replace("no utterance"), finished(Verdict.FAILED, "bad_audio"))
 
 
 def test_nothing_goes_ahead_of_an_utterance_that_waits(box):
@@ -172,19 +174,17 @@ def test_a_backend_that_finds_an_end_of_its_own_has_it(begun):
         Emit(events.ProcessingStarted("t1")),
         Emit(events.Transcribed("t1", "what time")),
     )
-    assert begun.hear(wire.TtsDone(0), 0.4) == (
-        Replace("reply complete"),  # the rest of the sentence is no beginning of the next
-        Emit(Finished("t1", Verdict.DONE, "", 0)),
-    )
+    # The rest of the sentence is no beginning of the next.
+    end = (Replace("reply complete"), finished(Verdict.DONE))
+    assert begun.hear(wire.TtsDone(0), 0.4) == end
 
 
 def test_an_utterance_that_a_backend_began_to_run_is_never_sent_again(begun):
     begun.hear(wire.Processing(), 0.1)
     begun.link_lost(0.2)
     assert begun.link_up(0.3) == ()
-    assert begun.put(utterance("t1", b"abcdef"), 0.4) == (
-        Emit(Finished("t1", Verdict.IN_DOUBT, "link_lost", 0)),
-    )
+    in_doubt = finished(Verdict.IN_DOUBT, "link_lost")
+    assert begun.put(utterance("t1", b"abcdef"), 0.4) == (in_doubt,)
 
 
 class AnyStream(RuleBasedStateMachine):

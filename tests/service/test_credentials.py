@@ -42,9 +42,8 @@ def test_a_person_is_asked_for_the_password_of_the_backend(typed):
     asked = typed("geheim")
     assert read(backend_needs_one=True) == "geheim"
     read(url="http://192.168.1.20:4000")
-    assert asked[1:] == [
-        "Password of the backend at http://192.168.1.20:4000 (Enter alone: the backend has none): "
-    ]
+    name, rest = "http://192.168.1.20:4000", "(Enter alone: the backend has none): "
+    assert asked[1:] == [f"Password of the backend at {name} {rest}"]
     typed("")
     assert read() is None
 

@@ -41,6 +41,10 @@ def only(steps, kind):
     return [step for step in steps if isinstance(step, kind)]
 
 
+def removed(steps):
+    return {str(step.path) for step in only(steps, Remove)}
+
+
 def test_a_fresh_machine_gets_everything_in_order():
     steps = install()
     [build] = only(steps, Build)
@@ -58,9 +62,8 @@ def test_a_fresh_machine_gets_everything_in_order():
         "journalctl --update-catalog",
     ]
     assert only(steps, Enable) == [Enable(("jarvis-ear",))]
-    assert only(steps, kinds.SymbolicLink)[0] == kinds.SymbolicLink(
-        Path("/opt/jarvis-ear/current"), Path("releases", build.folder.name)
-    )
+    current = Path("/opt/jarvis-ear/current"), Path("releases", build.folder.name)
+    assert only(steps, kinds.SymbolicLink)[0] == kinds.SymbolicLink(*current)
     assert only(steps, StartUnit) == [StartUnit("jarvis-ear", is_active=False, can_roll_back=False)]
     owners = [path for path, file in files(steps).items() if file.is_owners]
     assert owners == ["/etc/jarvis-ear/config.toml"]
@@ -103,9 +106,7 @@ def test_old_releases_are_removed_after_the_start():
     machine = replace(FRESH, releases=(old, build.folder), has_release=True)
     steps = install(machine=machine)
     assert steps[-1] == Remove(old)
-    assert [step for step in only(steps, Remove) if step.path.is_relative_to("/opt")] == [
-        Remove(old)
-    ]
+    assert [path for path in removed(steps) if path.startswith("/opt")] == [str(old)]
     [start] = only(steps, StartUnit)
     assert start.can_roll_back
     assert steps.index(start) < steps.index(Remove(old))
@@ -227,9 +228,8 @@ def test_another_root_or_home_is_used(tmp_path):
     [build] = only(steps, Build)
     [moved] = only(build.steps, kinds.Relocate)
     assert moved.old == str(tmp_path) + moved.new
-    assert only(steps, kinds.SymbolicLink)[1].target == Path(
-        "/opt/jarvis-ear/current/bin/jarvis-ear"
-    )
+    target = only(steps, kinds.SymbolicLink)[1].target
+    assert target == Path("/opt/jarvis-ear/current/bin/jarvis-ear")
     unit = "/usr/local/lib/systemd/system/jarvis-ear.service"
     steps = install(layout=Layout(home=Path("/usr/lib/jarvis-ear")))
     assert files(steps)[unit].content == b"/usr/lib/jarvis-ear/current"
@@ -248,10 +248,6 @@ def test_the_catalog_refers_to_an_installed_page(layout):
 
 INSTALLED = replace(FRESH, has_release=True, has_user=True, has_backend=True)
 OWNERS = ("/etc/jarvis-ear", "/var/lib/jarvis-ear", "/etc/credstore/jarvis-password")
-
-
-def removed(steps):
-    return {str(step.path) for step in only(steps, Remove)}
 
 
 def test_uninstalling_keeps_the_files_of_the_owner():

@@ -32,10 +32,8 @@ def dialect():
 
 def test_a_turn(dialect):
     assert dialect.say(ear.AudioStart()) == (PingFrame(b"1"),)
-    assert dialect.say(ear.AudioPart(0, bytes(SLICE_BYTES + 2))) == (
-        pcm_to_wav(bytes(SLICE_BYTES)),
-        pcm_to_wav(bytes(2)),
-    )
+    parts = tuple(pcm_to_wav(bytes(size)) for size in (SLICE_BYTES, 2))
+    assert dialect.say(ear.AudioPart(0, bytes(SLICE_BYTES + 2))) == parts
     assert dialect.hear(PongFrame(b"1")) == (ear.Listening(), ear.Pong())
     partial = said(wire.RealtimeTranscript("what\ntime", is_final=False))
     assert dialect.hear(partial) == (ear.PartialTranscript("what time"),)

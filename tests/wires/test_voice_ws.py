@@ -36,10 +36,8 @@ def test_a_turn(dialect):
     for theirs, ours in said:
         assert dialect.hear(wire.encode(theirs)) == (ours,)
     assert dialect.hear(b"abcd") == ()
-    assert dialect.hear(wire.encode(wire.Done())) == (
-        ear.TtsChunk(0, "audio/wav", pcm_to_wav(b"abcd")),
-        ear.TtsDone(1),
-    )
+    sound = ear.TtsChunk(0, "audio/wav", pcm_to_wav(b"abcd"))
+    assert dialect.hear(wire.encode(wire.Done())) == (sound, ear.TtsDone(1))
 
 
 def test_the_answer_to_an_earlier_ping_is_no_answer_to_the_start(dialect):
@@ -56,11 +54,12 @@ def test_every_reply_begins_with_its_first_piece(dialect):
         assert dialect.hear(wire.encode(wire.Done()))[0].index == 0
 
 
-def test_failures(dialect):
-    assert dialect.hear(wire.encode(ear.ErrorMessage("no\nwords"))) == (
-        ear.BackendError("no words"),
-    )
-    assert dialect.hear(wire.encode(wire.Interrupted())) == (ear.BackendError("interrupted"),)
+def test_an_error_has_the_words_of_the_backend(dialect):
+    for message, words in (
+        (ear.ErrorMessage("no\nwords"), "no words"),
+        (wire.Interrupted(), "interrupted"),
+    ):
+        assert dialect.hear(wire.encode(message)) == (ear.BackendError(words),)
 
 
 def test_a_pong_of_the_websocket_is_no_answer(dialect):
