@@ -76,6 +76,7 @@ def test_the_configuration_in_force_is_printed_without_secrets(capsys, monkeypat
 
 def test_a_verb_without_the_server_does_not_load_it():
     code = "import sys; from jarvis_backend import cli; cli.main(sys.argv[1:]); print(*sys.modules)"
+    {**os.environ, "PYTHONPATH": str(Path(jarvis_backend.__file__).parents[1])}
     for verb, heavy in (("version", "pydantic"), ("config", "fastapi")):
         words = [sys.executable, "-c", code, verb]
         loaded = subprocess.check_output(

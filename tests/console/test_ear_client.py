@@ -1,5 +1,6 @@
 import asyncio
 import socket
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -15,32 +16,28 @@ def quick(monkeypatch):
 
 
 async def until(happens):
-    while not happens():  # noqa: ASYNC110 - the feed wakes nobody here
+    while not happens():  # noqa: ASYNC110 - the feed has no event for it
         await asyncio.sleep(0.01)
 
 
-def scene(run, folder, story):
-    """Run a client of the ear in ``folder`` during ``story``."""
-
-    async def play():
-        feed = Feed()
-        task = asyncio.create_task(
-            EarClient(lambda: [folder / "nowhere", folder / "control"], feed).run()
-        )
-        try:
-            await story(feed)
-        finally:
-            task.cancel()
-
-    run(play())
+@asynccontextmanager
+async def client_of(folder):
+    """Run a client of the ear in ``folder``; gives the feed that it fills."""
+    feed = Feed()
+    client = EarClient(lambda: [folder / "nowhere", folder / "control"], feed)
+    task = asyncio.create_task(client.run())
+    try:
+        yield feed
+    finally:
+        task.cancel()
 
 
 def ear_of(feed):
     return feed.snapshot().topics.get("ear", {})
 
 
-def test_it_copies_the_ear_and_survives_its_restart(run, tmp_path):
-    async def story(feed):
+async def test_a_client_copies_the_ear_and_survives_its_restart(tmp_path):
+    async with client_of(tmp_path) as feed:
         await until(lambda: ear_of(feed).get("why") == "it is not running")
         with FeedingEar(tmp_path) as ear:
             await until(lambda: ear_of(feed).get("up"))
@@ -51,31 +48,26 @@ def test_it_copies_the_ear_and_survives_its_restart(run, tmp_path):
             await until(lambda: ear_of(feed)["up"])
             assert feed.snapshot().topics["state"]["name"] == "idle"
 
-    scene(run, tmp_path, story)
 
-
-def test_a_silent_ear_is_disconnected(run, tmp_path, monkeypatch, caplog):
+async def test_a_silent_ear_is_disconnected(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(module, "SILENCE_S", 0.05)
-
-    async def story(feed):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
-            silent.bind(str(tmp_path / "control"))
-            silent.listen()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
+        silent.bind(str(tmp_path / "control"))
+        silent.listen()
+        async with client_of(tmp_path) as feed:
             await until(lambda: "has sent nothing" in ear_of(feed).get("why", ""))
-
-    scene(run, tmp_path, story)
     assert caplog.text.count("has sent nothing") == 1
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"x" * 2**20])
-def test_an_ear_that_sends_invalid_data_is_disconnected(run, tmp_path, line):
-    async def story(feed):
-        async def babble(_reader, writer):
-            writer.write(line)
-            await asyncio.wait([asyncio.create_task(writer.drain())], timeout=0.2)
-            writer.close()
+async def test_an_ear_that_sends_invalid_data_is_disconnected(tmp_path, line):
+    async def babble(_reader, writer):
+        writer.write(line)
+        await asyncio.wait([asyncio.create_task(writer.drain())], timeout=0.2)
+        writer.close()
 
-        async with await asyncio.start_unix_server(babble, tmp_path / "control"):
-            await until(lambda: "sent invalid data" in ear_of(feed).get("why", ""))
-
-    scene(run, tmp_path, story)
+    async with (
+        client_of(tmp_path) as feed,
+        await asyncio.start_unix_server(babble, tmp_path / "control"),
+    ):
+        await until(lambda: "sent invalid data" in ear_of(feed).get("why", ""))

@@ -1,13 +1,10 @@
 """The page in a real browser, over a feed of the test: every control, and what it shows."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
@@ -34,80 +31,47 @@ def browser():
         yield started
 
 
-class Console:
-    """`jarvis-ear console` as a process."""
-
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "jarvis_ear", "console", "--port", str(port)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "RUNTIME_DIRECTORY": str(folder)},
-        )
-        assert self._process.stdout
-        self.address = self._process.stdout.readline().strip()
-
-    @property
-    def port(self) -> int:
-        return int(re.search(r":(\d+)/", self.address)[1])
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(10)
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("runtime")
-
-
-@pytest.fixture(scope="module")
-def feeding(folder):
-    with FeedingEar(folder) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def console(folder):
-    made = Console(folder)
-    yield made
-    made.stop()
+def console(tmp_path_factory, run_console):
+    """An ear that feeds a console, shared by the tests; gives the ear and the address."""
+    folder = tmp_path_factory.mktemp("runtime")
+    with FeedingEar(folder) as ear, run_console(folder, "--port", "0") as process:
+        yield ear, process.stdout.readline().strip()
 
 
 @pytest.fixture
-def ear(feeding):
-    feeding.begin_anew()
-    return feeding
+def ear(console):
+    ear, _ = console
+    ear.begin_anew()
+    return ear
 
 
 @pytest.fixture
-def page(browser: Browser, ear, console):
-    yield from watch(browser, console)
+def open_ear(browser: Browser, open_page):
+    """Open the page of a console, which may lose its connection."""
+
+    @contextmanager
+    def open_address(address):
+        with open_page(browser, address, "WebSocket", "Failed to load") as page:
+            expect(page.locator("#pill-ear")).to_have_text("ear")
+            yield page
+
+    return open_address
 
 
 @pytest.fixture
-def doomed(browser: Browser, tmp_path):
+def page(ear, console, open_ear):
+    with open_ear(console[1]) as page:
+        yield page
+
+
+@pytest.fixture
+def doomed(tmp_path, run_console, open_ear):
     """An ear, a console and a page of their own, for tests that end them."""
-    with FeedingEar(tmp_path) as ear:
-        console = Console(tmp_path)
-        for page in watch(browser, console):
+    with FeedingEar(tmp_path) as ear, run_console(tmp_path, "--port", "0") as console:
+        console.address = console.stdout.readline().strip()
+        with open_ear(console.address) as page:
             yield ear, console, page
-        console.stop()
-
-
-def watch(browser: Browser, console: Console):
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    opened = context.new_page()
-    complaints = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda line: line.type == "error" and complaints.append(line.text))
-    opened.goto(console.address)
-    expect(opened.locator("#pill-ear")).to_have_text("ear")
-    yield opened
-    context.close()
-    assert [
-        one for one in complaints if "WebSocket" not in one and "Failed to load" not in one
-    ] == []
 
 
 def wait_until(happens) -> None:
@@ -217,11 +181,6 @@ def test_sound_score_and_threshold(page: Page):
     wait_until(lambda: page.locator("canvas").evaluate(painted) > 20)
 
 
-def test_a_threshold_that_is_changed_while_it_runs(page: Page, ear):
-    ear.feed.put("wake", {"word": "Computer", "threshold": 0.7})
-    expect(page.locator("#threshold")).to_have_text(" of 0.7")
-
-
 def test_turns_words_and_waterfalls(page: Page, ear):
     ear.feed.put("turn:a", turn("a", began_at=1.0))
     ear.feed.put(
@@ -266,7 +225,7 @@ def test_the_conversation_opens_at_the_newest_turn_and_stays_there(page: Page, e
     page.locator("#words").evaluate("list => { list.scrollTop = 300; }")
     ear.feed.put("turn:13", turn("13", began_at=13, transcript="what comes later"))
     expect(page.locator(".said").last).to_contain_text("what comes later")
-    assert not is_at_its_end(page)  # who has scrolled back goes on reading
+    assert not is_at_its_end(page)  # a person who has scrolled back goes on reading
 
 
 def test_a_reply_is_called_heard_only_where_the_ear_says_so(page: Page, ear):
@@ -289,28 +248,36 @@ def test_words_that_the_owner_hides(page: Page, ear):
     expect(page.locator(".said")).to_contain_text("15 characters understood. The words are hidden")
 
 
-def test_health_and_what_is_stuck(page: Page, ear):
+STUCK = {"hearing": False, "stuck": ["wake model"], "uptime_s": 4000}
+AWAY = {
+    "hearing": True,
+    "stuck": [],
+    "backend_url": "http://192.168.1.20:4000",
+    "backend_reason": "connection refused",
+    "backend_remedy": "start it",
+    "noted": [["gaps in what the microphone gave", 2]],
+}
+
+
+OF_07 = re.compile(r"^\s*of 0\.7$")
+
+
+@pytest.mark.parametrize(
+    ("news", "place", "words"),
+    [
+        (("wake", {"word": "Computer", "threshold": 0.7}), "#threshold", OF_07),
+        (("health", STUCK), "#health .bad", re.compile("^Does not movewake model$")),
+        (("health", STUCK), "#health", "1 h 6 min"),
+        (("health", AWAY), "#health", "Backendhttp://192.168.1.20:4000"),
+        (("health", AWAY), "#health", "Backend away becauseconnection refused. To do: start it"),
+        (("health", AWAY), "#health", "gaps in what the microphone gave2"),
+    ],
+)
+def test_a_change_is_shown(page: Page, ear, news, place, words):
     expect(page.locator("#health")).to_contain_text("Hearsyes")
     expect(page.locator("#health")).not_to_contain_text("move")
-    ear.feed.put("health", {"hearing": False, "stuck": ["wake model"], "uptime_s": 4000})
-    expect(page.locator("#health .bad")).to_have_text("Does not movewake model")
-    expect(page.locator("#health")).to_contain_text("1 h 6 min")
-
-
-def test_problems_and_counters_are_shown_as_health(page: Page, ear):
-    health = {
-        "hearing": True,
-        "stuck": [],
-        "backend_url": "http://192.168.1.20:4000",
-        "backend_reason": "connection refused",
-        "backend_remedy": "start it",
-        "noted": [["gaps in what the microphone gave", 2]],
-    }
-    ear.feed.put("health", health)
-    facts = page.locator("#health")
-    expect(facts).to_contain_text("Backendhttp://192.168.1.20:4000")
-    expect(facts).to_contain_text("Backend away becauseconnection refused. To do: start it")
-    expect(facts).to_contain_text("gaps in what the microphone gave2")
+    ear.feed.put(*news)
+    expect(page.locator(place)).to_contain_text(words)
 
 
 def test_modules_are_there_when_there_is_a_bus(page: Page, ear):
@@ -328,7 +295,7 @@ def test_modules_are_there_when_there_is_a_bus(page: Page, ear):
     expect(vision).to_be_disabled()
 
 
-def test_what_is_understood_while_somebody_speaks(page: Page, ear):
+def test_partial_words_are_shown_during_the_speech(page: Page, ear):
     so_far = {key: value for key, value in turn("a", chunks=0).items() if key != "transcript"}
     ear.feed.put("turn:a", {**so_far, "outcome": "", "partial": "what time"})
     expect(page.locator(".said.partial")).to_have_text("what time")
@@ -342,7 +309,7 @@ def test_a_gap_is_marked(page: Page, ear):
     expect(page.get_by_role("img", name=re.compile("1 gaps"))).to_be_visible()
 
 
-def test_it_reconnects_after_a_restart_of_the_ear(doomed, tmp_path):
+def test_a_page_reconnects_after_a_restart_of_the_ear(doomed, tmp_path):
     ear, _, page = doomed
     ear.__exit__(None, None, None)
     expect(page.get_by_role("alert").first).to_contain_text("The ear is not running")
@@ -355,22 +322,21 @@ def test_it_reconnects_after_a_restart_of_the_ear(doomed, tmp_path):
         wait_until(lambda: second.ordered == ["toggle"])
 
 
-def test_a_console_that_was_started_anew_asks_for_its_token(doomed, tmp_path):
+def test_a_restarted_console_asks_for_its_token(doomed, tmp_path, run_console):
     _, console, page = doomed
-    console.stop()
+    console.send_signal(signal.SIGTERM)
+    console.wait(10)
     expect(page.get_by_role("alert").first).to_contain_text("The console has stopped")
-    second = Console(tmp_path, console.port)
-    try:
+    port = re.search(r":(\d+)/", console.address)[1]
+    with run_console(tmp_path, "--port", port) as second:
         field = page.get_by_label("Token")
         expect(field).to_be_visible()
         field.fill("wrong")
         page.get_by_role("button", name="Open").click()
         expect(page.locator("#gate-error")).to_contain_text("not the one")
-        field.fill(second.address)  # the whole address will do, too
+        field.fill(second.stdout.readline().strip())  # the whole address will do, too
         page.keyboard.press("Enter")
         expect(page.locator("#pill-ear")).to_have_text("ear")
-    finally:
-        second.stop()
 
 
 def test_the_keyboard_alone_is_enough(page: Page, ear):
@@ -393,7 +359,7 @@ def test_the_keyboard_alone_is_enough(page: Page, ear):
 def test_a_screen_reader_finds_everything_by_name(page: Page, ear):
     ear.feed.put("turn:a", turn("a"))
     expect(page.locator("#turns .title")).to_have_count(1)
-    told = page.locator("body").aria_snapshot()
+    snapshot = page.locator("body").aria_snapshot()
     for line in [
         'heading "Jarvis kitchen" [level=1]',
         'list "Connections"',
@@ -406,8 +372,8 @@ def test_a_screen_reader_finds_everything_by_name(page: Page, ear):
         'heading "Where the time went" [level=2]',
         'heading "Health" [level=2]',
     ]:
-        assert line in told, told
-    assert "textbox" not in told  # nothing of the backend's console, and no gate
+        assert line in snapshot, snapshot
+    assert "textbox" not in snapshot  # nothing of the backend's console, and no gate
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -418,7 +384,7 @@ def test_nothing_overflows_on_any_screen(browser: Browser, ear, console, width, 
     )
     try:
         page = context.new_page()
-        page.goto(console.address)
+        page.goto(console[1])
         ear.feed.put("turn:a", turn("a", transcript="a long sentence " * 20))
         expect(page.locator("#turns .title")).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") <= width

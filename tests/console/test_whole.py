@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import wave
 from pathlib import Path
 
@@ -27,7 +25,7 @@ expect.set_options(timeout=SOON_MS)
 
 @pytest.fixture
 def long_recording(tmp_path):
-    """Somebody asks after eight seconds, and says nothing for two minutes."""
+    """A question after eight seconds, and silence for two minutes."""
     with wave.open(str(RECORDING)) as file:
         said = file.readframes(file.getnframes())
     made = tmp_path / "long.wav"
@@ -51,25 +49,16 @@ def ear(tmp_path, long_recording):
 
 
 @pytest.fixture
-def page(tmp_path):
+def page(tmp_path, run_console, open_page):
     """A page of a console that was started before any ear."""
-    (tmp_path / "runtime").mkdir()
-    console = subprocess.Popen(
-        [sys.executable, "-m", "jarvis_ear", "console", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path / "runtime")},
-    )
-    with launch() as browser:
-        opened = browser.new_page()
-        complaints = []
-        opened.on("pageerror", lambda error: complaints.append(str(error)))
-        opened.on("console", lambda line: line.type == "error" and complaints.append(line.text))
-        opened.goto(console.stdout.readline().strip())
-        yield opened
-        assert complaints == []
-    console.terminate()
-    console.wait(10)
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    with (
+        run_console(runtime, "--port", "0") as console,
+        launch() as browser,
+        open_page(browser, console.stdout.readline().strip()) as page,
+    ):
+        yield page
 
 
 def test_a_turn_as_it_happens_and_a_restart(page, ear):
@@ -92,7 +81,7 @@ def test_a_turn_as_it_happens_and_a_restart(page, ear):
         page.get_by_role("button", name="Unmute").click()
         expect(page.get_by_role("status")).to_have_text("Waiting for the wake word")
         assert running.ask("status")["muted_by"] == []
-        # What was said is the owner's to show: this one was started without it.
+        # The owner shows the words or hides them: this ear was started without them.
         expect(page.locator(".said")).to_have_text(re.compile(r"15 characters understood"))
         assert "what time is it" not in page.content()
         assert "what time" not in running.told()

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,14 +15,16 @@ SOON_S = 10.0
 
 @pytest.fixture
 def connect():
-    """Connect to a socket; all connections are closed at the end."""
+    """Connect to a socket, and send; all connections are closed at the end."""
     clients = []
 
-    def make(path) -> socket.socket:
+    def make(path, sent: bytes = b"") -> socket.socket:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         clients.append(client)
         client.settimeout(SOON_S)
         client.connect(str(path))
+        if sent:
+            client.sendall(sent)
         return client
 
     yield make
@@ -46,14 +49,9 @@ def wait_until():
 def foreign_user(monkeypatch):
     """Let the kernel report another user for each peer, and another one for this process."""
 
-    class Credentials:
-        size = 12
-
-        def unpack(self, _raw: bytes) -> tuple[int, int, int]:
-            return 1, 1234, 1234
-
+    credentials = SimpleNamespace(size=12, unpack=lambda _raw: (1, 1234, 1234))
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
-    monkeypatch.setattr(unix_socket, "_CREDENTIALS", Credentials())
+    monkeypatch.setattr(unix_socket, "_CREDENTIALS", credentials)
 
 
 @pytest.fixture

@@ -1,34 +1,40 @@
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 
 from jarvis_ear.control.commands import ControlCommands
 from jarvis_ear.mute import Mute
 
-
-class Healthy:
-    def report(self) -> dict:
-        return {"hearing": True}
+OWNER, OPEN = {"muted_by": ["owner"], "stored": True}, {"muted_by": [], "stored": True}
 
 
 @pytest.fixture
-def orders(tmp_path):
-    mute = Mute(tmp_path, None, wall=datetime.now)
-    return ControlCommands(Healthy(), mute)
+def make(tmp_path):
+    """Make the commands of an ear that hears."""
+
+    def make(**parts):
+        mute = Mute(tmp_path, None, wall=datetime.now)
+        health = SimpleNamespace(report=lambda: {"hearing": True})
+        return ControlCommands(health, mute, **parts)
+
+    return make
 
 
-def test_what_the_commands_do(orders):
-    assert orders.answer("status") == {"hearing": True}
-    assert orders.answer("mute") == {"muted_by": ["owner"], "stored": True}
-    assert orders.answer("toggle") == {"muted_by": [], "stored": True}
-    assert orders.answer("toggle") == {"muted_by": ["owner"], "stored": True}
-    assert orders.answer("unmute") == {"muted_by": [], "stored": True}
+def test_a_command_is_carried_out_and_answered(make):
+    hushed = []
+    commands = make(on_hush=lambda: hushed.append("now"))
+    assert commands.answer("status") == {"hearing": True}
+    for word, answer in (("mute", OWNER), ("toggle", OPEN), ("toggle", OWNER), ("unmute", OPEN)):
+        assert commands.answer(word) == answer
+    assert hushed == []
+    assert commands.answer("hush") == OPEN
+    assert hushed == ["now"]
 
 
-def test_other_commands_do_nothing(orders):
-    assert orders.answer("reboot") == {
-        "error": "expected one of status, mute, unmute, toggle, hush, watch"
-    }
+def test_other_commands_do_nothing(make):
+    error = "expected one of status, mute, unmute, toggle, hush, watch"
+    assert make().answer("reboot") == {"error": error}
 
 
 class Bus:
@@ -41,22 +47,14 @@ class Bus:
         self.switched.append((module, enabled))
 
 
-def test_modules_are_switched_if_there_is_a_bus(orders, tmp_path):
-    assert "error" in orders.answer("vision-off")
-    bus, mute = Bus(), Mute(tmp_path, None, wall=datetime.now)
-    on_a_bus = ControlCommands(Healthy(), mute, modules=bus)
+def test_modules_are_switched_if_there_is_a_bus(make):
+    assert "error" in make().answer("vision-off")
+    bus = Bus()
+    commands = make(modules=bus)
     for word in ("vision-off", "action-on"):
-        assert "error" not in on_a_bus.answer(word)
+        assert "error" not in commands.answer(word)
     assert bus.switched == [("vision", False), ("action", True)]
-    assert "error" in on_a_bus.answer("audio-off")  # the microphone is muted, not switched
+    assert "error" in commands.answer("audio-off")  # the microphone is muted, not switched
     bus.is_member = False
-    assert "error" in on_a_bus.answer("vision-off")
+    assert "error" in commands.answer("vision-off")
     assert len(bus.switched) == 2
-
-
-def test_hush_is_passed_on(tmp_path):
-    hushed = []
-    mute = Mute(tmp_path, None, wall=datetime.now)
-    orders = ControlCommands(Healthy(), mute, on_hush=lambda: hushed.append("now"))
-    assert orders.answer("hush") == {"muted_by": [], "stored": True}
-    assert hushed == ["now"]

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,15 +28,11 @@ folder = sys.argv[1]
 is_mine = not os.path.isdir(folder)
 if is_mine:
     os.mkdir(folder, 0o700)
-for name in ("control", "feed"):
-    one = socket.socket(socket.AF_UNIX)
-    one.bind(os.path.join(folder, name))
+listeners = {name: socket.socket(socket.AF_UNIX) for name in ("feed", "control")}
+for name, listener in listeners.items():
+    listener.bind(os.path.join(folder, name))
     os.chmod(os.path.join(folder, name), 0o666)
-    one.listen()
-    if name == "control":
-        control = one
-    else:
-        feed = one
+    listener.listen()
 if is_mine:
     os.chmod(folder, 0o755)
 print("ready", flush=True)
@@ -44,11 +41,22 @@ answer = {
     "deaf_s_today": 0, "stuck": [], "turns": [],
 }
 while True:
-    client, _ = control.accept()
+    client, _ = listeners["control"].accept()
     print("asked", flush=True)
     client.recv(64)
     client.sendall(json.dumps(answer).encode() + b"\\n")
     client.close()
+"""
+DRIP = """
+import socket, sys, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print("ready", flush=True)
+client, _ = listener.accept()
+while True:
+    client.sendall(b" ")
+    time.sleep(0.05)
 """
 
 
@@ -60,72 +68,65 @@ def shared():
         yield Path(name)
 
 
+def ear_in(folder: Path) -> ControlServer:
+    return ControlServer(folder, lambda word: {"did": word})
+
+
 @contextmanager
+def program(source: str, place: Path, **user):
+    """Run a program that is ready, until the end."""
+    argv = [sys.executable, "-c", source, str(place)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd="/", **user) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
 def fake(folder: Path):
     """Run another user's program that answers as a muted ear would."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", FAKE, str(folder)],
-        user=STRANGER,
-        group=STRANGER,
-        extra_groups=(),
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd="/",
-    )
-    try:
-        assert process.stdout.readline() == "ready\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    return program(FAKE, folder, user=STRANGER, group=STRANGER, extra_groups=())
 
 
-def jarvis_ear(*argv: str, shared: Path) -> subprocess.CompletedProcess[str]:
+def jarvis_ear(*argv: str, shared: Path) -> subprocess.Popen[str]:
     """Do what sudo and cron do: there is no XDG_RUNTIME_DIR."""
     environ = {**os.environ, "TMPDIR": str(shared)}
     environ.pop("XDG_RUNTIME_DIR", None)
     environ.pop("RUNTIME_DIRECTORY", None)
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "jarvis_ear", *argv],
         env=environ,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=30,
     )
 
 
 @pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "hush"])
 def test_an_impostor_below_tmp_is_reported_and_gets_no_command(shared, word):
     with fake(shared / "jarvis-ear-0") as process:
-        done = jarvis_ear(word, shared=shared)
+        command = jarvis_ear(word, shared=shared)
+        out, err = command.communicate(timeout=30)
         process.kill()
         assert "asked" not in process.stdout.read()
-    assert (done.returncode, done.stdout) == (77, "")
-    assert f"jarvis-ear-0 belongs to user {STRANGER}" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert (command.returncode, out) == (77, "")
+    assert f"jarvis-ear-0 belongs to user {STRANGER}" in err
+    assert err.count("\n") == 1
 
 
 def test_the_console_does_not_show_an_impostor(shared):
     with fake(shared / "jarvis-ear-0"):
-        environ = {**os.environ, "TMPDIR": str(shared), "XDG_RUNTIME_DIR": ""}
-        environ.pop("RUNTIME_DIRECTORY", None)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jarvis_ear", "console", "--port", "0"],
-            env=environ,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        console = jarvis_ear("console", "--port", "0", shared=shared)
         try:
-            assert f"belongs to user {STRANGER}" in process.stderr.readline()
+            assert f"belongs to user {STRANGER}" in console.stderr.readline()
         finally:
-            process.kill()
-            process.communicate()
+            console.kill()
+            console.communicate()
 
 
 def test_our_own_ear_is_found_behind_an_impostor(shared, tmp_path):
-    with fake(shared / "jarvis-ear-0"), ControlServer(tmp_path, lambda word: {"did": word}):
+    with fake(shared / "jarvis-ear-0"), ear_in(tmp_path):
         paths = [shared / "jarvis-ear-0" / "control", tmp_path / "control"]
         assert ask(paths, "mute") == {"did": "mute"}
 
@@ -146,18 +147,13 @@ def test_a_link_of_another_user_is_not_followed(shared, tmp_path):
     link = shared / "jarvis-ear-0"
     link.symlink_to(tmp_path)
     os.chown(link, STRANGER, STRANGER, follow_symlinks=False)
-    with (
-        ControlServer(tmp_path, lambda word: {"did": word}),
-        pytest.raises(Impostor, match=f"belongs to user {STRANGER}"),
-    ):
+    with ear_in(tmp_path), pytest.raises(Impostor, match=f"belongs to user {STRANGER}"):
         ask([link / "control"], "mute")
 
 
 def test_the_user_of_the_service_is_trusted(shared, monkeypatch):
-    class Service:
-        pw_uid = STRANGER
-
-    monkeypatch.setattr(unix_socket.pwd, "getpwnam", lambda _name: Service)
+    service = SimpleNamespace(pw_uid=STRANGER)
+    monkeypatch.setattr(unix_socket.pwd, "getpwnam", lambda _name: service)
     with fake(shared / "jarvis-ear") as process:
         assert ask([shared / "jarvis-ear" / "control"], "mute")["muted_by"] == ["owner"]
         assert process.stdout.readline() == "asked\n"
@@ -166,29 +162,12 @@ def test_the_user_of_the_service_is_trusted(shared, monkeypatch):
 def test_the_service_comes_before_the_folder_below_tmp(shared, monkeypatch):
     monkeypatch.setattr(places, "SERVICE", shared / "run")
     (shared / "run").mkdir(mode=0o700)
-    with (
-        fake(shared / "jarvis-ear-0"),
-        ControlServer(shared / "run", lambda word: {"did": word}),
-    ):
+    with fake(shared / "jarvis-ear-0"), ear_in(shared / "run"):
         paths = places.sockets({"TMPDIR": str(shared)})
         assert ask(paths, "mute") == {"did": "mute"}
 
 
 def test_a_slow_answer_times_out(tmp_path, monkeypatch):
     monkeypatch.setattr("jarvis_ear.control.client.ASK_S", 0.3)
-    drip = (
-        "import socket, sys, time\n"
-        "one = socket.socket(socket.AF_UNIX); one.bind(sys.argv[1]); one.listen()\n"
-        "print('ready', flush=True); client, _ = one.accept()\n"
-        "while True:\n    client.sendall(b' '); time.sleep(0.05)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", drip, str(tmp_path / "control")], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout.readline() == "ready\n"
-        with pytest.raises(TimeoutError):
-            ask([tmp_path / "control"], "status")
-    finally:
-        process.kill()
-        process.communicate()
+    with program(DRIP, tmp_path / "control"), pytest.raises(TimeoutError):
+        ask([tmp_path / "control"], "status")

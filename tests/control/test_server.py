@@ -40,39 +40,40 @@ def test_a_command_is_answered(control, path):
     assert ask([path], "mute") == {"received": "mute"}
 
 
-def test_the_sockets_are_private_and_are_removed_at_the_end(tmp_path):
-    names = ("control", "feed")
+@pytest.mark.parametrize(
+    ("mode", "expected"), [(0o700, 0o600), (0o750, 0o660), (0o755, 0o600), (0o711, 0o600)]
+)
+def test_only_the_group_of_a_private_folder_may_use_its_sockets(tmp_path, mode, expected):
+    tmp_path.chmod(mode)
+    paths = [tmp_path / "control", tmp_path / "feed"]
     with ControlServer(tmp_path, echo):
-        modes = [(tmp_path / name).stat().st_mode for name in names]
-        assert [stat.S_IMODE(mode) for mode in modes] == [0o600, 0o600]
+        modes = [path.stat().st_mode for path in paths]
+        assert [stat.S_IMODE(mode) for mode in modes] == [expected, expected]
         assert all(stat.S_ISSOCK(mode) for mode in modes)
-    assert not any((tmp_path / name).exists() for name in names)
+    assert not any(path.exists() for path in paths)
     assert "control" not in [thread.name for thread in threading.enumerate()]
 
 
-@pytest.mark.parametrize(("mode", "expected"), [(0o750, 0o660), (0o755, 0o600), (0o711, 0o600)])
-def test_the_group_may_use_a_socket_in_a_folder_for_the_group_alone(tmp_path, path, mode, expected):
-    tmp_path.chmod(mode)
-    with ControlServer(tmp_path, echo):
-        assert stat.S_IMODE(path.stat().st_mode) == expected
+@pytest.fixture
+def us():
+    """One end of a pair of connected sockets."""
+    us, them = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with us, them:
+        yield us
 
 
 @pytest.mark.parametrize(("group", "may"), [(None, False), (70_000, True), (70_001, False)])
-def test_other_users_need_the_trusted_group(monkeypatch, path, group, may):
-    us, them = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    with us, them:
-        monkeypatch.setattr(unix_socket, "peer_credentials", lambda _client: (70_002, 70_002))
-        monkeypatch.setattr(unix_socket, "_groups", lambda _client: (70_000,))
-        monkeypatch.setattr(unix_socket, "_trusted_group", lambda _folder: group)
-        listener = ListeningSocket(path, time.monotonic)
-        assert listener.is_permitted(us) is may
-        listener.close()
+def test_other_users_need_the_trusted_group(monkeypatch, path, us, group, may):
+    monkeypatch.setattr(unix_socket, "peer_credentials", lambda _client: (70_002, 70_002))
+    monkeypatch.setattr(unix_socket, "_groups", lambda _client: (70_000,))
+    monkeypatch.setattr(unix_socket, "_trusted_group", lambda _folder: group)
+    listener = ListeningSocket(path, time.monotonic)
+    assert listener.is_permitted(us) is may
+    listener.close()
 
 
-def test_the_kernel_reports_the_groups_of_a_peer():
-    us, them = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    with us, them:
-        assert sorted(unix_socket._groups(us)) == sorted(os.getgroups())
+def test_the_kernel_reports_the_groups_of_a_peer(us):
+    assert sorted(unix_socket._groups(us)) == sorted(os.getgroups())
 
 
 def test_the_socket_of_a_killed_ear_is_replaced(tmp_path, path):
@@ -98,25 +99,22 @@ def test_an_ear_without_sockets_works(tmp_path, caplog):
 
 @pytest.mark.parametrize("sent", [b"x" * 100, b"\n", b"x" * 5000 + b"\n"])
 def test_an_invalid_request_is_refused(control, path, connect, sent):
-    client = connect(path)
-    client.sendall(sent)
     try:
-        answer = rest_of(client)
+        answer = rest_of(connect(path, sent))
     except ConnectionResetError:
         return  # it was closed with our bytes unread
     assert json.loads(answer) == {"error": "expected one word and a line feed"}
 
 
 def test_bytes_that_are_no_letters_do_no_harm(control, path, connect):
-    client = connect(path)
-    client.sendall(b"\xff\0\n")
-    assert "received" in json.loads(rest_of(client))
+    assert "received" in json.loads(rest_of(connect(path, b"\xff\0\n")))
     assert ask([path], "status") == {"received": "status"}
 
 
-def test_silent_clients_delay_no_one(control, path, connect):
+def test_silent_and_disconnected_clients_delay_no_other(control, path, connect):
     for _ in range(9):
         connect(path)
+        connect(path).close()
     began = time.monotonic()
     assert ask([path], "mute") == {"received": "mute"}
     assert time.monotonic() - began < server.CLIENT_S / 2
@@ -140,14 +138,11 @@ def test_a_client_waits_for_a_place_in_a_full_backlog(path, monkeypatch, connect
 @pytest.mark.parametrize("sent", [b"", b"half a w"])
 def test_a_client_without_a_request_is_closed(control, path, monkeypatch, connect, sent):
     monkeypatch.setattr(server, "CLIENT_S", 0.05)
-    client = connect(path)
-    client.sendall(sent)
-    assert rest_of(client) == b""
+    assert rest_of(connect(path, sent)) == b""
 
 
 def test_a_request_may_come_in_pieces(control, path, connect):
-    client = connect(path)
-    client.sendall(b"sta")
+    client = connect(path, b"sta")
     assert ask([path], "mute") == {"received": "mute"}
     client.sendall(b"tus\n")
     assert json.loads(rest_of(client)) == {"received": "status"}
@@ -155,9 +150,7 @@ def test_a_request_may_come_in_pieces(control, path, connect):
 
 def test_an_answer_may_be_read_in_pieces(tmp_path, path, connect):
     with ControlServer(tmp_path, lambda _word: LONG):
-        client = connect(path)
-        client.sendall(b"status\n")
-        assert json.loads(rest_of(client)) == LONG
+        assert json.loads(rest_of(connect(path, b"status\n"))) == LONG
 
 
 def test_the_oldest_client_of_a_user_with_too_many_is_closed(control, path, connect, wait_until):
@@ -181,9 +174,8 @@ def test_of_all_users_the_one_with_most_clients_loses_one(
     for number in range(4):
         idle.append(connect(path))
         wait_until(lambda number=number: len(control._connections) == number + 1)
-    last = connect(path)
+    last = connect(path, b"mute\n")
     assert rest_of(idle[1]) == b""
-    last.sendall(b"mute\n")
     assert json.loads(rest_of(last)) == {"received": "mute"}
 
 
@@ -198,19 +190,11 @@ def test_without_descriptors_it_waits_and_then_serves(tmp_path, path, accepts, c
         assert json.loads(rest_of(waiting)) == {"received": "status"}
 
 
-def test_clients_that_disconnect_do_no_harm(control, path, connect):
-    for _ in range(5):
-        connect(path).close()
-    assert ask([path], "status") == {"received": "status"}
-
-
 def test_a_client_that_does_not_read_its_answer_is_closed(tmp_path, path, monkeypatch, connect):
     monkeypatch.setattr(server, "CLIENT_S", 0.05)
     with ControlServer(tmp_path, lambda _word: LONG):
-        connect(path).sendall(b"status\n")
-        second = connect(path)
-        second.sendall(b"status\n")
-        assert second.recv(1) == b"{"
+        connect(path, b"status\n")
+        assert connect(path, b"status\n").recv(1) == b"{"
 
 
 def test_another_user_gets_no_answer(control, path, foreign_user, connect):

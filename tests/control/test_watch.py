@@ -13,25 +13,11 @@ from jarvis_ear.control.server import MAX_WATCHERS_OF_USER, ControlServer
 SOON_S = 10.0
 
 
-class Sampler:
-    """Puts a rising number into the feed at every tick."""
-
-    def __init__(self, feed: Feed) -> None:
-        self.feed = feed
-        self.samples = 0
-
-    def sample(self) -> None:
-        self.samples += 1
-        self.feed.put("samples", self.samples)
-
-
 class Watcher:
     """Reads the lines of the feed, and applies them."""
 
-    def __init__(self, client, word: bytes) -> None:
+    def __init__(self, client) -> None:
         self.client = client
-        if word:
-            self.client.sendall(word)
         self.lines = client.makefile("rb")
         self.topics = {}
 
@@ -58,13 +44,18 @@ def feed():
 
 
 @pytest.fixture
-def sampler(feed):
-    return Sampler(feed)
+def samples():
+    """The samples that were put into the feed."""
+    return []
 
 
 @pytest.fixture
-def control(tmp_path, feed, sampler):
-    with ControlServer(tmp_path, lambda word: {"received": word}, feed, sampler.sample) as made:
+def control(tmp_path, feed, samples):
+    def sample() -> None:
+        samples.append(len(samples) + 1)
+        feed.put("samples", samples[-1])
+
+    with ControlServer(tmp_path, lambda word: {"received": word}, feed, sample) as made:
         yield made
 
 
@@ -75,16 +66,12 @@ def watch(request, connect, tmp_path):
 
     def make() -> Watcher:
         word = b"watch\n" if request.param == "control" else b""
-        made.append(Watcher(connect(tmp_path / request.param), word))
+        made.append(Watcher(connect(tmp_path / request.param, word)))
         return made[-1]
 
     yield make
     for watcher in made:
         watcher.close()
-
-
-def number_of_watchers(control) -> int:
-    return len(control._watchers())
 
 
 def test_a_watcher_gets_everything_and_then_the_changes(control, feed, watch):
@@ -95,14 +82,14 @@ def test_a_watcher_gets_everything_and_then_the_changes(control, feed, watch):
     watcher.read_until(lambda topics: topics["state"] == "listening" and topics["samples"] > 3)
 
 
-def test_without_watchers_nothing_is_sampled(control, sampler, watch, wait_until):
+def test_without_watchers_nothing_is_sampled(control, samples, watch, wait_until):
     watcher = watch()
     watcher.read_until(lambda topics: topics.get("samples", 0) >= 1)
     watcher.close()
-    wait_until(lambda: not number_of_watchers(control))
-    samples = sampler.samples
+    wait_until(lambda: not control._watchers())
+    before = len(samples)
     assert not Event().wait(0.4)  # five ticks
-    assert sampler.samples == samples
+    assert len(samples) == before
 
 
 def test_one_watcher_too_many_of_a_user_is_refused(control, watch):
@@ -123,28 +110,28 @@ def test_watchers_and_clients_have_separate_bounds(control, watch, tmp_path):
         watch().read_until(lambda topics: topics)
     for _ in range(server.MAX_CLIENTS_OF_USER):
         assert ask([tmp_path / "control"], "mute") == {"received": "mute"}
-    assert number_of_watchers(control) == MAX_WATCHERS_OF_USER
+    assert len(control._watchers()) == MAX_WATCHERS_OF_USER
     assert control.refused == 0
 
 
 def test_another_user_is_refused(control, connect, tmp_path, foreign_user):
-    assert Watcher(connect(tmp_path / "feed"), b"").is_refused()
+    assert Watcher(connect(tmp_path / "feed")).is_refused()
     assert control.feed_refused == 1
 
 
 def test_a_watcher_that_sends_is_closed(control, watch, wait_until):
     watcher = watch()
-    wait_until(lambda: number_of_watchers(control))
+    wait_until(control._watchers)
     watcher.client.sendall(b"mute\n")
-    wait_until(lambda: not number_of_watchers(control))
+    wait_until(lambda: not control._watchers())
 
 
-def test_a_slow_watcher_delays_no_one_and_catches_up(control, feed, sampler, watch, tmp_path):
+def test_a_slow_watcher_delays_no_other_and_catches_up(control, feed, samples, watch, tmp_path):
     slow, fast = watch(), watch()
     fast.read_until(lambda topics: topics)
     for number in range(400):
         feed.put("bulk", [number] * 20_000)
-    before = sampler.samples
+    before = len(samples)
     fast.read_until(lambda topics: topics.get("samples", 0) > before + 3)
     assert ask([tmp_path / "control"], "mute") == {"received": "mute"}
     feed.put("bulk", "over")
@@ -160,6 +147,6 @@ def test_without_descriptors_it_waits_and_then_serves(
         wait_until(lambda: accepts)
         assert not Event().wait(0.6)
         assert len(accepts) < 6
-    waiting = Watcher(client, b"")
+    waiting = Watcher(client)
     waiting.read_until(lambda topics: topics)
     waiting.close()

@@ -8,61 +8,46 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from jarvis_ear.delivery import events
+from jarvis_ear.delivery import events, transitions
 from jarvis_ear.delivery import outbox as module
 from jarvis_ear.delivery.events import Cause, Finished, UnaskedSpeech, Verdict
 from jarvis_ear.delivery.outbox import MAX_UTTERANCES, Outbox
 from jarvis_ear.delivery.timeouts import Timeouts
-from jarvis_ear.delivery.transitions import (
-    Emit,
-    Guarantee,
-    Replace,
-    Send,
-    SetState,
-    SpoolState,
-    Upload,
-)
+from jarvis_ear.delivery.transitions import Emit, Replace, Send, SetState, SpoolState, Upload
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.spool.record import Header
 from jarvis_ear.spool.recovery import CurrentRun, recover
-from jarvis_ear.wires.messages import (
-    AudioChunk,
-    AudioEnd,
-    AudioStart,
-    BackendError,
-    Listening,
-    Pong,
-    Processing,
-    Thinking,
-    Transcript,
-    TtsChunk,
-    TtsDone,
-)
+from jarvis_ear.wires import messages as wire
+
+START, READY = Send(wire.AudioStart()), wire.Listening("den")
 
 
 def utterance(name, ended_at=0.0, size=100):
     return Utterance(name, name.encode() + bytes(size), size, ended_at)
 
 
-def outbox():
-    return Outbox("den", Timeouts())
+def outbox(*names, up=None, queue=False):
+    """Make an outbox that holds utterances, with a link since ``up``."""
+    box = Outbox("den", Timeouts(), queue=queue)
+    for name in names:
+        assert box.put(utterance(name), 0.0) == ()
+    if up is not None:
+        assert box.link_up(up) == (START,) * bool(names)
+    return box
 
 
 def ends(effects):
-    return [
-        (effect.event.turn_id, effect.event.verdict, effect.event.code)
-        for effect in effects
-        if isinstance(effect, Emit) and isinstance(effect.event, Finished)
-    ]
+    found = [each.event for each in effects if isinstance(each, Emit)]
+    return [(end.turn_id, end.verdict, end.code) for end in found if isinstance(end, Finished)]
 
 
 def commit(box, now):
-    ready, flushed = box.hear(Listening("den"), now), box.flushed(now)
+    ready, flushed = box.hear(READY, now), box.flushed(now)
     return (*ready, *flushed, *record(box, flushed, now))
 
 
 def record(box, effects, now, *, ok=True):
-    """Record what is to be recorded before it may run."""
+    """Record what has to be recorded before it may run."""
     notes = [
         each for each in effects if isinstance(each, SetState) and each.state is SpoolState.SENT
     ]
@@ -70,95 +55,62 @@ def record(box, effects, now, *, ok=True):
 
 
 def deliver(box, now):
-    return (*commit(box, now), *box.hear(Processing(), now), *box.hear(TtsDone(0), now))
+    committed, processing = commit(box, now), box.hear(wire.Processing(), now)
+    return (*committed, *processing, *box.hear(wire.TtsDone(0), now))
 
 
 def test_an_empty_outbox_waits_for_nothing():
     box = outbox()
-    assert box.deadline == math.inf
-    assert box.tick(1.0) == ()
-    assert box.link_lost(2.0) == ()
-    assert box.flushed(3.0) == ()
-    assert box.recorded("nobody", 3.0, ok=True) == ()
-    assert box.abandon("nobody", 4.0) == ()
-    assert len(box) == 0
+    assert (box.deadline, len(box)) == (math.inf, 0)
+    assert box.tick(1.0) == box.link_lost(2.0) == box.flushed(3.0) == ()
+    assert box.recorded("unknown", 3.0, ok=True) == box.abandon("unknown", 4.0) == ()
 
 
-def test_what_waits_goes_up_in_order_one_at_a_time():
-    box = outbox()
-    assert box.put(utterance("a"), 0.0) == ()
-    assert box.put(utterance("b"), 0.0) == ()
-    assert box.link_up(1.0) == (Send(AudioStart()),)
+def test_utterances_are_uploaded_in_order_one_at_a_time():
+    box = outbox("a", "b", up=1.0)
     effects = deliver(box, 2.0)
     assert ends(effects) == [("a", Verdict.DONE, "")]
-    assert effects[-1] == Send(AudioStart())
-    assert Upload(AudioChunk(utterance("b").wav)) in deliver(box, 3.0)
+    assert effects[-1] == START
+    assert Upload(wire.AudioChunk(utterance("b").wav)) in deliver(box, 3.0)
     assert len(box) == 0
 
 
-def test_on_a_link_that_is_up_it_goes_at_once():
-    box = outbox()
-    box.link_up(0.0)
-    assert box.put(utterance("a"), 0.0) == (Send(AudioStart()),)
-
-
-def test_before_the_commit_the_next_link_gets_it_from_the_beginning():
-    box = outbox()
-    box.put(utterance("a"), 0.0)
-    box.link_up(1.0)
-    box.hear(Listening("den"), 2.0)
+def test_only_before_the_commit_the_next_link_gets_it_from_the_beginning():
+    box = outbox("a", up=1.0)
+    box.hear(READY, 2.0)
     assert box.link_lost(3.0) == ()
-    assert box.link_up(4.0) == (Send(AudioStart()),)
-
-
-def test_after_the_commit_it_is_never_sent_again():
-    box = outbox()
-    box.put(utterance("a"), 0.0)
-    box.link_up(1.0)
-    commit(box, 2.0)
-    assert ends(box.link_lost(3.0)) == [("a", Verdict.IN_DOUBT, "link_lost")]
-    assert box.link_up(4.0) == ()
+    assert box.link_up(4.0) == (START,)
+    commit(box, 5.0)
+    assert ends(box.link_lost(6.0)) == [("a", Verdict.IN_DOUBT, "link_lost")]
+    assert box.link_up(7.0) == ()
+    assert box.put(utterance("b"), 7.0) == (START,)  # at once on a link that is up
+    commit(box, 8.0)
+    assert ends(box.abandon("b", 9.0)) == [("b", Verdict.ABANDONED, "interrupted")]  # may have run
 
 
 def test_nothing_is_offered_on_a_link_that_is_being_replaced():
-    box = outbox()
-    box.put(utterance("a"), 0.0)
-    box.put(utterance("b"), 0.0)
-    box.link_up(1.0)
+    box = outbox("a", "b", up=1.0)
     commit(box, 2.0)
     effects = box.tick(6.0)
     assert effects[0] == Replace("waited too long")
     assert ends(effects) == [("a", Verdict.IN_DOUBT, "no_processing")]
-    assert box.link_up(7.0) == (Send(AudioStart()),)
+    assert box.link_up(7.0) == (START,)
 
 
-def test_a_turn_that_is_abandoned_gives_way_to_the_next():
-    box = outbox()
-    box.put(utterance("a"), 0.0)
-    box.put(utterance("b"), 0.0)
-    box.link_up(1.0)
+def test_an_abandoned_turn_gives_way_to_the_next():
+    box = outbox("a", "b", up=1.0)
     effects = box.abandon("a", 2.0)
     assert isinstance(effects[0], Replace)
     assert ends(effects) == [("a", Verdict.REPLACED, "interrupted")]
     assert ends(box.abandon("b", 2.0)) == [("b", Verdict.REPLACED, "interrupted")]
 
 
-def test_a_turn_that_was_committed_was_perhaps_run():
-    box = outbox()
-    box.put(utterance("a"), 0.0)
-    box.link_up(1.0)
-    commit(box, 2.0)
-    assert ends(box.abandon("a", 3.0)) == [("a", Verdict.ABANDONED, "interrupted")]
-
-
-def test_an_owner_may_have_both_in_order():
-    box = Outbox("den", Timeouts(), queue=True)
-    box.put(utterance("a"), 0.0)
+def test_with_a_queue_an_interrupted_turn_waits():
+    box = outbox("a", queue=True)
     assert box.abandon("a", 1.0) == (Emit(events.StillWaiting("a")),)
     box.put(utterance("b"), 2.0)
-    assert box.abandon("b", 2.5, newer=False)[-1] == Emit(
-        Finished("b", Verdict.REPLACED, "interrupted", 0)
-    )
+    replaced = Emit(Finished("b", Verdict.REPLACED, "interrupted", 0))
+    assert box.abandon("b", 2.5, newer=False)[-1] == replaced
     box.put(utterance("c"), 3.0)
     box.link_up(4.0)
     assert ends(deliver(box, 5.0)) == [("a", Verdict.DONE, "")]
@@ -166,131 +118,101 @@ def test_an_owner_may_have_both_in_order():
     assert ends(box.abandon("c", 7.0)) == [("c", Verdict.ABANDONED, "interrupted")]
 
 
-def test_what_cannot_be_recorded_is_not_sent_and_the_next_is():
-    box = outbox()
-    box.put(utterance("a"), 0.0)
-    box.put(utterance("b"), 0.0)
-    box.link_up(1.0)
-    box.hear(Listening("den"), 1.0)
+def test_an_utterance_that_cannot_be_recorded_is_not_sent_and_the_next_is():
+    box = outbox("a", "b", up=1.0)
+    box.hear(READY, 1.0)
     effects = record(box, box.flushed(1.0), 1.0, ok=False)
     assert ends(effects) == [("a", Verdict.FAILED, "storage_failed")]
     assert not [each for each in effects if isinstance(each, Send)]
     assert box.recorded("a", 1.0, ok=True) == ()
-    assert box.link_up(2.0) == (Send(AudioStart()),)
+    assert box.link_up(2.0) == (START,)
     assert box.recorded("a", 2.0, ok=True) == ()
 
 
 def test_a_second_attempt_waits_and_keeps_its_place():
-    box = outbox()
-    box.put(utterance("a"), 0.0)
-    box.put(utterance("b"), 0.0)
-    box.link_up(1.0)
-    *_, told = box.hear(BackendError("fetch failed"), 2.0)
-    again_at = 2.0 + told.event.retry_s
+    box = outbox("a", "b", up=1.0)
+    *_, last = box.hear(wire.BackendError("fetch failed"), 2.0)
+    again_at = 2.0 + last.event.retry_s
     assert box.deadline == 30.0  # there is no link that it could go up on
     assert box.link_up(2.1) == ()
     assert box.deadline == again_at
     assert box.tick(again_at - 0.01) == ()
-    assert box.tick(again_at) == (Send(AudioStart()),)
+    assert box.tick(again_at) == (START,)
     assert ends(deliver(box, 6.0)) == [("a", Verdict.DONE, "")]
 
 
-def test_stale_ones_are_passed_over():
-    box = outbox()
-    box.put(utterance("a", ended_at=0.0), 0.0)
+def test_stale_utterances_are_passed_over():
+    box = outbox("a")
     box.put(utterance("b", ended_at=20.0), 20.0)
     effects = box.link_up(31.0)
     assert ends(effects) == [("a", Verdict.EXPIRED, "too_old")]
-    assert effects[-1] == Send(AudioStart())
+    assert effects[-1] == START
 
 
 def test_the_oldest_gives_way_when_there_are_too_many():
-    box = outbox()
-    for number in range(MAX_UTTERANCES):
-        assert box.put(utterance(f"{number}"), 0.0) == ()
+    box = outbox(*map(str, range(MAX_UTTERANCES)))
     assert ends(box.put(utterance("new"), 0.0)) == [("0", Verdict.EXPIRED, "outbox_full")]
     assert len(box) == MAX_UTTERANCES
     assert box.counters()["utterances_dropped"] == 1
+    assert ends(box.overflowed("a")) == [("a", Verdict.EXPIRED, "outbox_full")]
+    assert box.counters()["utterances_dropped"] == 2
 
 
 def test_the_oldest_gives_way_when_they_are_too_big(monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 1000)
     box = outbox()
-    box.put(utterance("a", size=400), 0.0)
-    box.put(utterance("b", size=400), 0.0)
-    assert [name for name, _, _ in ends(box.put(utterance("c", size=900), 0.0))] == ["a", "b"]
+    for name, size, gone in (("a", 400, []), ("b", 400, []), ("c", 900, ["a", "b"])):
+        assert [end[0] for end in ends(box.put(utterance(name, size=size), 0.0))] == gone
 
 
-def test_what_is_committed_does_not_give_way():
-    box = outbox()
-    box.put(utterance("first"), 0.0)
-    box.link_up(0.0)
+def test_a_committed_utterance_does_not_give_way():
+    box = outbox("first", up=0.0)
     commit(box, 0.0)
     for number in range(MAX_UTTERANCES - 1):
         box.put(utterance(f"{number}"), 0.0)
     assert ends(box.put(utterance("new"), 0.0)) == [("0", Verdict.EXPIRED, "outbox_full")]
 
 
-def test_one_that_gave_way_on_its_way_here_is_told_and_counted():
-    box = outbox()
-    assert ends(box.overflowed("a")) == [("a", Verdict.EXPIRED, "outbox_full")]
-    assert box.counters()["utterances_dropped"] == 1
-
-
 @pytest.mark.parametrize(
     ("wav_bytes", "raw_bytes", "cause"),
     [(44, 0, Cause.BAD_AUDIO), (0, 3, Cause.BAD_AUDIO), (4_000_000, 3_999_956, Cause.TOO_LARGE)],
 )
-def test_what_no_backend_would_take_fails_at_once(wav_bytes, raw_bytes, cause):
-    box = outbox()
-    box.link_up(0.0)
-    effects = box.put(Utterance("a", bytes(wav_bytes), raw_bytes, 0.0), 0.0)
+def test_sound_that_no_backend_would_take_fails_at_once(wav_bytes, raw_bytes, cause):
+    effects = outbox(up=0.0).put(Utterance("a", bytes(wav_bytes), raw_bytes, 0.0), 0.0)
     assert ends(effects) == [("a", Verdict.FAILED, cause.value)]
     assert len(effects) == 1
 
 
-def test_messages_for_nobody_are_counted_but_for_the_usual_ones():
+def test_messages_without_a_turn_are_counted_but_for_the_usual_ones():
     box = outbox()
-    for message in (Listening(), Pong(), Transcript("late"), TtsDone(3)):
+    for message in (wire.Listening(), wire.Pong(), wire.Transcript("late"), wire.TtsDone(3)):
         assert box.hear(message, 0.0) == ()
     assert box.counters()["stray_messages"] == 2
 
 
 def test_the_end_of_the_ear_is_the_end_of_every_turn():
-    box = outbox()
-    box.put(utterance("a"), 0.0)
-    box.put(utterance("b"), 0.0)
-    box.link_up(0.0)
+    box = outbox("a", "b", up=0.0)
     effects = box.close(1.0)
     assert isinstance(effects[0], Replace)
     assert ends(effects) == [(name, Verdict.FAILED, "stopping") for name in "ab"]
     assert box.close(2.0) == ()
 
 
-def test_what_is_on_file_is_left_to_the_next_run_unless_it_is_committed():
-    box = outbox()
-    box.put(utterance("a"), 0.0)
-    box.put(utterance("b"), 0.0)
-    box.put(utterance("c"), 0.0)
-    box.link_up(0.0)
+def test_an_utterance_on_file_is_left_to_the_next_run_unless_it_is_committed():
+    box = outbox("a", "b", "c", up=0.0)
     commit(box, 0.5)
     effects = box.close(1.0, kept={"a", "b"})
     assert Emit(events.Kept("b")) in effects
-    assert ends(effects) == [
-        ("a", Verdict.ABANDONED, "stopping"),
-        ("c", Verdict.FAILED, "stopping"),
-    ]
+    verdicts = [("a", Verdict.ABANDONED, "stopping"), ("c", Verdict.FAILED, "stopping")]
+    assert ends(effects) == verdicts
     assert len(box) == 0
 
 
 def test_every_bound_is_counted():
-    box = outbox()
-    box.link_up(0.0)
-    box.put(utterance("a"), 0.0)
+    box = outbox("a", up=0.0)
     commit(box, 0.0)
-    for index in (0, 0, *range(1, 1000)):
-        box.hear(TtsChunk(index, "audio/wav", b"x"), 1.0)
-    box.hear(TtsChunk(1000, "audio/wav", b"x"), 1.0)
+    for index in (0, 0, *range(1, 1001)):
+        box.hear(wire.TtsChunk(index, "audio/wav", b"x"), 1.0)
     assert box.counters() == {
         "utterances_dropped": 0,
         "stray_messages": 0,
@@ -301,17 +223,10 @@ def test_every_bound_is_counted():
 
 
 MESSAGES = [
-    Listening(),
-    Listening("den"),
-    Listening("kitchen"),
-    Processing(),
-    Transcript("hi"),
-    Thinking("none"),
-    TtsChunk(0, "audio/wav", b"x"),
-    TtsChunk(2, "audio/wav", b"x"),
-    TtsDone(2),
-    BackendError("fetch failed"),
-    Pong(),
+    *(wire.Listening(), wire.Listening("den"), wire.Listening("kitchen"), wire.Processing()),
+    *(wire.Transcript("hi"), wire.Thinking("none"), wire.TtsDone(2), wire.Pong()),
+    *(wire.TtsChunk(0, "audio/wav", b"x"), wire.TtsChunk(2, "audio/wav", b"x")),
+    wire.BackendError("fetch failed"),
 ]
 
 
@@ -322,16 +237,13 @@ class AnyBackend(RuleBasedStateMachine):
     they say what may be sent again.
     """
 
-    guarantee = Guarantee.AT_MOST_ONCE
+    guarantee = transitions.Guarantee.AT_MOST_ONCE
 
     def __init__(self):
         super().__init__()
         self.now, self.linked = 0.0, False
-        self.put, self.ended, self.commits = [], {}, {}
-        self.states, self.sounds = {}, {}
-        self.uploading = None
-        self.disk_is_stuck = False
-        self.last_first = -1
+        self.put, self.ended, self.commits, self.states, self.sounds = [], {}, {}, {}, {}
+        self.uploading, self.disk_is_stuck, self.last_first = None, False, -1
         self.start()
 
     def start(self):
@@ -345,12 +257,12 @@ class AnyBackend(RuleBasedStateMachine):
                     self.linked = False
                 case SetState(turn_id, state):
                     self.set_state(turn_id, state)
-                case Send(AudioStart()):
+                case Send(wire.AudioStart()):
                     assert self.linked
-                case Upload(AudioChunk(wav)):
+                case Upload(wire.AudioChunk(wav)):
                     assert self.linked
                     self.uploading = next(name for name in self.put if self.sounds[name].wav == wav)
-                case Send(AudioEnd()):
+                case Send(wire.AudioEnd()):
                     self.commit(self.uploading)
                 case Emit(Finished() as end):
                     assert end.turn_id not in self.ended, "two verdicts"
@@ -392,7 +304,7 @@ class AnyBackend(RuleBasedStateMachine):
         raise AssertionError("a deadline passed, and nothing was done about it")
 
     @rule(size=st.sampled_from([0, 3, 100, 200_000, 3_900_000]))
-    def somebody_speaks(self, size):
+    def person_speaks(self, size):
         name = f"turn {len(self.put)}"
         self.put.append(name)
         self.sounds[name] = utterance(name, self.now, size)
@@ -421,12 +333,9 @@ class AnyBackend(RuleBasedStateMachine):
     @precondition(lambda self: self.linked)
     @rule()
     def everything_goes_well(self):
-        for step in (self.backend_takes_it, self.socket_takes_all):
-            if self.linked:
-                step()
-
-    def backend_takes_it(self):
-        self.take(self.box.hear(Listening("den"), self.now))
+        self.take(self.box.hear(READY, self.now))
+        if self.linked:
+            self.socket_takes_all()
 
     @precondition(lambda self: self.linked)
     @rule()
@@ -435,7 +344,7 @@ class AnyBackend(RuleBasedStateMachine):
 
     @precondition(lambda self: self.put)
     @rule(pick=st.integers(0, 1000))
-    def somebody_changes_their_mind(self, pick):
+    def person_abandons_a_turn(self, pick):
         self.take(self.box.abandon(self.put[pick % len(self.put)], self.now))
 
     @rule()
@@ -466,16 +375,14 @@ class AnyBackend(RuleBasedStateMachine):
 class AnyBackendAtLeastOnce(AnyBackend):
     """The same, for an owner who would rather have a command run twice than not at all."""
 
-    guarantee = Guarantee.AT_LEAST_ONCE
+    guarantee = transitions.Guarantee.AT_LEAST_ONCE
 
 
 class NoRefusals(AnyBackend):
     """Without a refusal, nothing is ever committed a second time, in however many runs."""
 
     @precondition(lambda self: self.linked)
-    @rule(
-        message=st.sampled_from([each for each in MESSAGES if not isinstance(each, BackendError)])
-    )
+    @rule(message=st.sampled_from(MESSAGES[:-1]))
     def backend_speaks(self, message):
         self.take(self.box.hear(message, self.now))
 

@@ -1,3 +1,5 @@
+"""A reply: chunks in order, gaps, bounds, and speech that belongs to no turn."""
+
 import math
 
 import pytest
@@ -5,21 +7,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvis_ear.delivery import reply as module
-from jarvis_ear.delivery.reply import Reply
+from jarvis_ear.delivery.events import Finished, UnaskedSpeech
+from jarvis_ear.delivery.outbox import Outbox
+from jarvis_ear.delivery.reply import Reply, UnaskedChunks
+from jarvis_ear.delivery.timeouts import Timeouts
+from jarvis_ear.delivery.transitions import Emit
+from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import RemoteProtocolError
-from jarvis_ear.wires.messages import TtsChunk
+from jarvis_ear.wires.messages import Listening, Processing, TtsChunk, TtsDone
+
+SPOKEN = Utterance("t1", b"RIFF" + bytes(40), 44, 1.0)
 
 
 def chunk(index, audio=b"RIFF"):
     return TtsChunk(index, "audio/wav", audio)
 
 
+@pytest.fixture
+def reply():
+    return Reply(gap_s=1.5)
+
+
 def indexes(chunks):
     return [chunk.index for chunk in chunks]
 
 
-def test_chunks_wait_for_the_one_before_them():
-    reply = Reply(gap_s=1.5)
+def test_chunks_wait_for_the_one_before_them(reply):
     assert reply.add(chunk(1), 0.0) == ()
     assert indexes(reply.add(chunk(0), 0.1)) == [0, 1]
     assert indexes(reply.add(chunk(2), 0.2)) == [2]
@@ -27,8 +40,7 @@ def test_chunks_wait_for_the_one_before_them():
     assert reply.passed_on == 3
 
 
-def test_a_chunk_that_does_not_come_is_skipped():
-    reply = Reply(gap_s=1.5)
+def test_a_chunk_that_does_not_come_is_skipped(reply):
     reply.add(chunk(0), 0.0)
     reply.add(chunk(2), 1.0)
     reply.add(chunk(3), 2.0)
@@ -53,17 +65,18 @@ def test_a_slow_chunk_is_waited_for_as_long_as_something_of_the_reply_comes():
     assert reply.missing == 0
 
 
-def test_every_hole_is_given_up_at_once_when_nothing_comes():
-    reply = Reply(gap_s=1.5)
+def test_every_hole_is_given_up_at_once_when_nothing_comes_and_is_missing_once(reply):
     reply.add(chunk(1), 0.0)
     reply.add(chunk(3), 0.0)
     assert indexes(reply.tick(1.5)) == [1, 3]
     assert reply.take_missing() == (0, 2)
     assert reply.deadline == math.inf
+    reply.finish(5)
+    assert reply.take_missing() == (4,)
+    assert reply.missing == 3
 
 
-def test_a_chunk_counts_once():
-    reply = Reply(gap_s=1.5)
+def test_a_chunk_counts_once(reply):
     reply.add(chunk(0), 0.0)
     reply.add(chunk(2), 0.0)
     assert reply.add(chunk(0), 0.0) == ()
@@ -71,8 +84,7 @@ def test_a_chunk_counts_once():
     assert reply.duplicates == 2
 
 
-def test_the_end_gives_out_the_rest_in_order():
-    reply = Reply(gap_s=1.5)
+def test_the_end_gives_out_the_rest_in_order(reply):
     for index in (5, 3, 9):
         reply.add(chunk(index), 0.0)
     assert indexes(reply.finish()) == [3, 5, 9]
@@ -95,8 +107,7 @@ def test_the_end_gives_out_the_rest_in_order():
         ((), None, ()),
     ],
 )
-def test_the_end_says_how_many_chunks_there_should_have_been(came, total, missing):
-    reply = Reply(gap_s=1.5)
+def test_the_end_says_how_many_chunks_there_should_have_been(reply, came, total, missing):
     for index in came:
         reply.add(chunk(index), 0.0)
     reply.finish(total)
@@ -104,18 +115,7 @@ def test_the_end_says_how_many_chunks_there_should_have_been(came, total, missin
     assert reply.missing == len(missing)
 
 
-def test_what_was_given_up_before_the_end_is_missing_once():
-    reply = Reply(gap_s=1.5)
-    reply.add(chunk(1), 0.0)
-    reply.tick(1.5)
-    assert reply.take_missing() == (0,)
-    reply.finish(3)
-    assert reply.take_missing() == (2,)
-    assert reply.missing == 2
-
-
-def test_a_reply_has_at_most_1000_chunks():
-    reply = Reply(gap_s=1.5)
+def test_a_reply_has_at_most_1000_chunks(reply):
     for index in range(1000):
         reply.add(chunk(index), 0.0)
     with pytest.raises(RemoteProtocolError, match="1000 chunks"):
@@ -132,7 +132,7 @@ def test_a_reply_has_at_most_so_many_bytes(monkeypatch):
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 2)), max_size=60))
-def test_whatever_comes_indexes_rise_and_nothing_is_invented(arrivals):
+def test_indexes_rise_and_no_chunk_is_invented(arrivals):
     reply, now, given_out = Reply(gap_s=1.5), 0.0, []
     for index, pause_s in arrivals:
         now += pause_s
@@ -143,3 +143,57 @@ def test_whatever_comes_indexes_rise_and_nothing_is_invented(arrivals):
     assert set(given_out) <= {index for index, _ in arrivals}
     assert len(given_out) + reply.duplicates + reply.late == len(arrivals)
     assert reply.passed_on == len(given_out)
+
+
+@pytest.fixture
+def box():
+    box = Outbox("den", Timeouts())
+    box.link_up(0.0)
+    return box
+
+
+def test_a_burst_without_end_is_reported_once_a_minute():
+    unasked = UnaskedChunks()
+    for second in range(60):
+        unasked.add(float(second))
+    assert unasked.deadline == 60.0
+
+
+def test_unasked_speech_is_reported_once_with_its_number(box):
+    for index in range(3):
+        assert box.hear(chunk(index), 1.0 + index) == ()
+    assert box.deadline == 5.0
+    assert box.tick(4.9) == ()
+    assert box.tick(5.0) == (Emit(UnaskedSpeech(3)),)
+    assert box.tick(9.0) == ()
+    assert box.counters()["stray_messages"] == 3
+
+
+def test_the_end_of_a_reply_ends_the_burst(box):
+    box.hear(chunk(0), 1.0)
+    assert box.hear(TtsDone(1), 1.1) == (Emit(UnaskedSpeech(1)),)
+    assert box.hear(TtsDone(1), 1.2) == ()
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_speech_before_the_sentence_is_handed_over_is_not_its_reply(box, answered):
+    box.put(SPOKEN, 1.0)
+    if answered:
+        box.hear(Listening("den"), 1.1)
+    assert box.hear(chunk(0), 1.2) == ()
+    assert Emit(UnaskedSpeech(1)) in box.tick(3.2)
+
+
+def test_speech_after_the_end_of_a_turn_is_not_asked_for(box):
+    box.put(SPOKEN, 1.0)
+    box.hear(Listening("den"), 1.1)
+    box.flushed(1.2)
+    box.hear(Processing(), 1.3)
+    assert box.hear(TtsDone(0), 1.4)[-1].event == Finished("t1", "done", "", 0)
+    box.hear(chunk(0), 1.5)
+    assert box.tick(3.5) == (Emit(UnaskedSpeech(1)),)
+
+
+def test_unreported_speech_is_reported_at_the_end(box):
+    box.hear(chunk(0), 1.0)
+    assert box.close(1.1) == (Emit(UnaskedSpeech(1)),)

@@ -6,37 +6,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.delivery import events
+from jarvis_ear.delivery import events, transitions
 from jarvis_ear.delivery.events import Finished, Verdict
 from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.timeouts import Timeouts
-from jarvis_ear.delivery.transitions import (
-    AT_MOST_ONCE,
-    Emit,
-    Replace,
-    Send,
-    SetState,
-    SpoolState,
-    Upload,
-    UploadMode,
-)
+from jarvis_ear.delivery.transitions import Emit, Replace, Send, SetState, SpoolState, Upload
 from jarvis_ear.delivery.utterance import Utterance
-from jarvis_ear.wires.messages import (
-    Answer,
-    AudioEnd,
-    AudioPart,
-    AudioStart,
-    BackendError,
-    Listening,
-    PartialTranscript,
-    Pong,
-    Processing,
-    Transcript,
-    TtsDone,
-)
+from jarvis_ear.wires import messages as wire
 
-START, END = Send(AudioStart()), Send(AudioEnd())
-READY = Listening("den")
+START, END = Send(wire.AudioStart()), Send(wire.AudioEnd())
+READY = wire.Listening("den")
+
+
+def finished(verdict, code=""):
+    return Emit(Finished("t1", verdict, code, 0))
 
 
 def utterance(name, pcm, ended_at=0.0):
@@ -44,185 +27,164 @@ def utterance(name, pcm, ended_at=0.0):
 
 
 def part(offset, pcm):
-    return Send(AudioPart(offset, pcm))
+    return Send(wire.AudioPart(offset, pcm))
 
 
 def rest(offset, pcm):
-    return Upload(AudioPart(offset, pcm))
+    return Upload(wire.AudioPart(offset, pcm))
+
+
+def streaming_outbox():
+    return Outbox("den", Timeouts(), transitions.AT_MOST_ONCE, transitions.UploadMode.STREAMED)
 
 
 @pytest.fixture
 def box():
-    return Outbox("den", Timeouts(), AT_MOST_ONCE, UploadMode.STREAMED)
+    """An outbox of a streaming wire, with a link."""
+    box = streaming_outbox()
+    box.link_up(0.0)
+    return box
 
 
-def test_a_wire_that_takes_sentences_whole_gets_nothing_before(box):
+@pytest.fixture
+def begun(box):
+    """The same, with the beginning of an utterance uploaded."""
+    assert box.grew("t1", 0, b"abcd", 0.0) == (START, part(0, b"abcd"))
+    return box
+
+
+def test_a_wire_that_takes_sentences_whole_gets_nothing_before():
     whole = Outbox("den", Timeouts())
     whole.link_up(0.0)
     assert whole.grew("t1", 0, b"abcd", 0.0) == ()
     assert whole.discarded("t1", 0.0) == ()
 
 
-def test_a_sentence_is_uploaded_while_it_is_spoken_and_its_end_is_the_commit(box):
-    box.link_up(0.0)
-    assert box.grew("t1", 0, b"abcd", 0.0) == (START, part(0, b"abcd"))
-    assert box.hear(READY, 0.1) == ()
-    assert box.grew("t1", 4, b"ef", 0.2) == (part(4, b"ef"),)
-    assert box.hear(PartialTranscript("what"), 0.3) == (
-        Emit(events.PartlyTranscribed("t1", "what")),
-    )
-    assert box.put(utterance("t1", b"abcdefgh"), 0.4) == (rest(6, b"gh"),)
-    assert box.hear(PartialTranscript("what time"), 0.4) == (
-        Emit(events.PartlyTranscribed("t1", "what time")),
-    )
-    assert box.flushed(0.5) == (SetState("t1", SpoolState.SENT),)
-    assert box.recorded("t1", 0.5, ok=True) == (END, Emit(events.Sent("t1", 8, 52, 0)))
-    assert box.hear(Processing(), 0.6)[1] == Emit(events.ProcessingStarted("t1"))
-    assert box.hear(Transcript("what time is it"), 0.7) == (
-        Emit(events.Transcribed("t1", "what time is it")),
-    )
-    assert box.hear(PartialTranscript("late"), 0.7) == ()
-    assert box.hear(Answer("noon"), 0.8) == (Emit(events.Answered("t1", "noon")),)
-    assert box.hear(TtsDone(0), 0.9) == (Emit(Finished("t1", Verdict.DONE, "", 0)),)
+def test_a_sentence_is_uploaded_while_it_is_spoken_and_its_end_is_the_commit(begun):
+    assert begun.hear(READY, 0.1) == ()
+    assert begun.grew("t1", 4, b"ef", 0.2) == (part(4, b"ef"),)
+    partial = Emit(events.PartlyTranscribed("t1", "what"))
+    assert begun.hear(wire.PartialTranscript("what"), 0.3) == (partial,)
+    assert begun.put(utterance("t1", b"abcdefgh"), 0.4) == (rest(6, b"gh"),)
+    partial = Emit(events.PartlyTranscribed("t1", "what time"))
+    assert begun.hear(wire.PartialTranscript("what time"), 0.4) == (partial,)
+    assert begun.flushed(0.5) == (SetState("t1", SpoolState.SENT),)
+    assert begun.recorded("t1", 0.5, ok=True) == (END, Emit(events.Sent("t1", 8, 52, 0)))
+    assert begun.hear(wire.Processing(), 0.6)[1] == Emit(events.ProcessingStarted("t1"))
+    final = Emit(events.Transcribed("t1", "what time is it"))
+    assert begun.hear(wire.Transcript("what time is it"), 0.7) == (final,)
+    assert begun.hear(wire.PartialTranscript("late"), 0.7) == ()
+    assert begun.hear(wire.Answer("noon"), 0.8) == (Emit(events.Answered("t1", "noon")),)
+    assert begun.hear(wire.TtsDone(0), 0.9) == (finished(Verdict.DONE),)
+
+
+WITHDRAWN = {
+    "discarded": (lambda box: box.discarded("t1", 0.1), "no utterance", ()),
+    "abandoned": (lambda box: box.abandon("t1", 0.1), "no utterance", ()),
+    "begun again": (
+        lambda box: box.grew("t1", 0, b"xy", 0.1),
+        "restarted",
+        (START, part(0, b"xy")),
+    ),
+    "gap": (lambda box: box.grew("t1", 8, b"ij", 0.1), "cannot be streamed", ()),
+    "another sound": (
+        lambda box: box.put(utterance("t1", b"abXX"), 0.1),
+        "differs from what was uploaded",
+        (START,),
+    ),
+    "another utterance": (
+        lambda box: box.put(utterance("t2", b"abcd"), 0.1),
+        "another utterance is ready",
+        (START,),
+    ),
+    "refused": (lambda box: box.hear(wire.BackendError("no"), 0.1), "backend refused it", ()),
+}
+
+
+@pytest.mark.parametrize(("step", "reason", "on_next_link"), WITHDRAWN.values(), ids=WITHDRAWN)
+def test_an_upload_is_withdrawn_with_its_link(begun, step, reason, on_next_link):
+    assert step(begun) == (Replace(reason),)
+    assert begun.link_up(0.2) == on_next_link
+
+
+@pytest.mark.parametrize("why", ["gap", "refused"])
+def test_an_utterance_whose_upload_was_withdrawn_is_sent_whole(begun, why):
+    WITHDRAWN[why][0](begun)
+    begun.link_up(0.2)
+    assert begun.put(utterance("t1", b"abcdefghij"), 0.3) == (START,)
+
+
+def test_a_discarded_utterance_is_not_begun_again(begun):
+    assert begun.discarded("t2", 0.1) == ()
+    begun.discarded("t1", 0.1)
+    assert begun.discarded("t1", 0.1) == begun.grew("t1", 4, b"ef", 0.2) == begun.link_up(0.3) == ()
 
 
 def test_an_utterance_that_was_not_begun_goes_up_at_once(box):
-    box.link_up(0.0)
     assert box.put(utterance("t1", b"abcd"), 0.0) == (START,)
-    assert box.hear(PartialTranscript("early"), 0.1) == (
-        Emit(events.PartlyTranscribed("t1", "early")),
-    )
+    early = Emit(events.PartlyTranscribed("t1", "early"))
+    assert box.hear(wire.PartialTranscript("early"), 0.1) == (early,)
     assert box.hear(READY, 0.1) == (rest(0, b"abcd"),)
 
 
-def test_a_start_that_nobody_answers_commits_nothing(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    assert box.put(utterance("t1", b"abcdef"), 1.0) == ()
-    assert box.tick(4.0) == (Replace("waited too long"),)
-    assert box.link_up(4.1) == (START,)
-    assert box.hear(READY, 4.2) == (rest(0, b"abcdef"),)
+def test_an_unanswered_start_commits_nothing(begun):
+    assert begun.put(utterance("t1", b"abcdef"), 1.0) == ()
+    assert begun.tick(4.0) == (Replace("waited too long"),)
+    assert begun.link_up(4.1) == (START,)
+    assert begun.hear(READY, 4.2) == (rest(0, b"abcdef"),)
 
 
-def test_a_link_that_drops_in_the_middle_of_an_utterance_is_begun_anew_on_the_next(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    box.hear(READY, 0.1)
-    assert box.link_lost(0.2) == ()
-    assert box.grew("t1", 4, b"ef", 0.3) == ()
-    assert box.link_up(0.4) == (START, part(0, b"abcdef"))
-    assert box.put(utterance("t1", b"abcdef"), 0.5) == ()  # this link has not answered yet
-    assert box.hear(READY, 0.6) == (rest(6, b""),)
+def test_a_link_that_drops_in_the_middle_of_an_utterance_is_begun_anew_on_the_next(begun):
+    begun.hear(READY, 0.1)
+    assert begun.link_lost(0.2) == ()
+    assert begun.grew("t1", 4, b"ef", 0.3) == ()
+    assert begun.link_up(0.4) == (START, part(0, b"abcdef"))
+    assert begun.put(utterance("t1", b"abcdef"), 0.5) == ()  # this link has not answered yet
+    assert begun.hear(READY, 0.6) == (rest(6, b""),)
 
 
-def test_a_link_that_is_not_back_in_time_gets_the_whole_of_it(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    box.link_lost(0.2)
-    assert box.put(utterance("t1", b"abcdef"), 0.5) == ()
-    assert box.link_up(0.6) == (START,)
+def test_a_link_that_is_back_too_late_gets_the_whole_utterance(begun):
+    begun.link_lost(0.2)
+    assert begun.put(utterance("t1", b"abcdef"), 0.5) == ()
+    assert begun.link_up(0.6) == (START,)
 
 
-def test_what_was_no_sentence_is_taken_back(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    assert box.discarded("t2", 0.1) == ()
-    assert box.discarded("t1", 0.1) == (Replace("no utterance"),)
-    assert box.discarded("t1", 0.1) == ()
-    assert box.grew("t1", 4, b"ef", 0.2) == ()
-    assert box.link_up(0.3) == ()
-
-
-def test_an_utterance_that_is_abandoned_any_more_is_taken_back(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    assert box.abandon("t1", 0.1) == (Replace("no utterance"),)
-
-
-def test_speech_that_begins_again_replaces_what_went_up(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    assert box.grew("t1", 0, b"xy", 0.1) == (Replace("restarted"),)
-    assert box.link_up(0.2) == (START, part(0, b"xy"))
-
-
-def test_a_gap_in_what_is_said_waits_for_the_whole(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    assert box.grew("t1", 8, b"ij", 0.1) == (Replace("cannot be streamed"),)
-    assert box.link_up(0.2) == ()
-    assert box.put(utterance("t1", b"abcdefghij"), 0.3) == (START,)
-
-
-def test_another_sound_than_what_went_up_goes_up_anew(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    assert box.put(utterance("t1", b"abXX"), 0.1) == (Replace("differs from what was uploaded"),)
-    assert box.link_up(0.2) == (START,)
-
-
-def test_an_utterance_that_no_backend_takes_is_taken_back_too(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    assert box.put(Utterance("t1", b"", 5, 0.0), 0.1) == (
-        Replace("no utterance"),
-        Emit(Finished("t1", Verdict.FAILED, "bad_audio", 0)),
-    )
+def test_an_utterance_that_no_backend_takes_is_withdrawn(begun):
+    effects = begun.put(Utterance("t1", b"", 5, 0.0), 0.1)
+    assert effects == (Replace("no utterance"), finished(Verdict.FAILED, "bad_audio"))
 
 
 def test_nothing_goes_ahead_of_an_utterance_that_waits(box):
-    box.link_up(0.0)
     box.put(utterance("t1", b"abcd"), 0.0)
     assert box.grew("t2", 0, b"wxyz", 0.1) == ()
     box.hear(READY, 0.2)
     box.flushed(0.3)
     box.recorded("t1", 0.3, ok=True)
-    box.hear(Processing(), 0.4)
-    *_, start, sound = box.hear(TtsDone(0), 0.5)
+    box.hear(wire.Processing(), 0.4)
+    *_, start, sound = box.hear(wire.TtsDone(0), 0.5)
     assert (start, sound) == (START, part(0, b"wxyz"))
 
 
-def test_an_utterance_that_is_ready_goes_before_one_that_is_being_said(box):
-    box.link_up(0.0)
-    box.grew("t2", 0, b"wxyz", 0.0)
-    assert box.put(utterance("t1", b"abcd"), 0.1) == (Replace("another utterance is ready"),)
-    assert box.link_up(0.2) == (START,)
-
-
-def test_a_backend_that_refuses_a_sentence_in_the_middle_gets_it_whole(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    assert box.hear(BackendError("no"), 0.1) == (Replace("backend refused it"),)
-    assert box.link_up(0.2) == ()
-    assert box.put(utterance("t1", b"abcdef"), 0.3) == (START,)
-
-
-def test_a_backend_that_finds_an_end_of_its_own_has_it(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    for message in (READY, Pong(), Processing(), Transcript("what time")):
-        assert box.hear(message, 0.1) == ()
-    assert box.grew("t1", 4, b"ef", 0.2) == ()
-    assert box.put(utterance("t1", b"abcdefgh"), 0.3) == (
+def test_a_backend_that_finds_an_end_of_its_own_has_it(begun):
+    for message in (READY, wire.Pong(), wire.Processing(), wire.Transcript("what time")):
+        assert begun.hear(message, 0.1) == ()
+    assert begun.grew("t1", 4, b"ef", 0.2) == ()
+    assert begun.put(utterance("t1", b"abcdefgh"), 0.3) == (
         SetState("t1", SpoolState.TAKEN),
         Emit(events.ProcessingStarted("t1")),
         Emit(events.Transcribed("t1", "what time")),
     )
-    assert box.hear(TtsDone(0), 0.4) == (
-        Replace("reply complete"),  # the rest of the sentence is no beginning of the next
-        Emit(Finished("t1", Verdict.DONE, "", 0)),
-    )
+    # The rest of the sentence is no beginning of the next.
+    end = (Replace("reply complete"), finished(Verdict.DONE))
+    assert begun.hear(wire.TtsDone(0), 0.4) == end
 
 
-def test_what_a_backend_began_to_run_is_never_sent_again(box):
-    box.link_up(0.0)
-    box.grew("t1", 0, b"abcd", 0.0)
-    box.hear(Processing(), 0.1)
-    box.link_lost(0.2)
-    assert box.link_up(0.3) == ()
-    assert box.put(utterance("t1", b"abcdef"), 0.4) == (
-        Emit(Finished("t1", Verdict.IN_DOUBT, "link_lost", 0)),
-    )
+def test_an_utterance_that_a_backend_began_to_run_is_never_sent_again(begun):
+    begun.hear(wire.Processing(), 0.1)
+    begun.link_lost(0.2)
+    assert begun.link_up(0.3) == ()
+    in_doubt = finished(Verdict.IN_DOUBT, "link_lost")
+    assert begun.put(utterance("t1", b"abcdef"), 0.4) == (in_doubt,)
 
 
 class AnyStream(RuleBasedStateMachine):
@@ -230,7 +192,7 @@ class AnyStream(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.box = Outbox("den", Timeouts(), AT_MOST_ONCE, UploadMode.STREAMED)
+        self.box = streaming_outbox()
         self.now, self.linked, self.counted = 0.0, False, 0
         self.on_link = None
         self.saying = None
@@ -241,14 +203,14 @@ class AnyStream(RuleBasedStateMachine):
             match effect:
                 case Replace():
                     self.linked, self.on_link = False, None
-                case Send(AudioStart()):
+                case Send(wire.AudioStart()):
                     assert self.linked
                     assert self.on_link is None, "two sounds on one link"
                     self.on_link = b""
-                case Send(AudioPart(offset, pcm)) | Upload(AudioPart(offset, pcm)):
+                case Send(wire.AudioPart(offset, pcm)) | Upload(wire.AudioPart(offset, pcm)):
                     assert offset == len(self.on_link)
                     self.on_link += pcm
-                case Send(AudioEnd()):
+                case Send(wire.AudioEnd()):
                     [name] = [name for name, pcm in self.sounds.items() if pcm == self.on_link]
                     assert name not in self.ran
                     self.ran.append(name)
@@ -270,7 +232,7 @@ class AnyStream(RuleBasedStateMachine):
 
     @precondition(lambda self: self.saying is None)
     @rule()
-    def somebody_begins(self):
+    def person_begins(self):
         self.counted += 1
         self.saying = (f"t{self.counted}", b"")
         self.says(self.counted.to_bytes(2, "big") * 2)
@@ -308,7 +270,11 @@ class AnyStream(RuleBasedStateMachine):
         self.take(self.box.link_lost(self.now))
 
     @precondition(lambda self: self.linked)
-    @rule(message=st.sampled_from([READY, Transcript("hi"), TtsDone(0), PartialTranscript("h")]))
+    @rule(
+        message=st.sampled_from(
+            [READY, wire.Transcript("hi"), wire.TtsDone(0), wire.PartialTranscript("h")]
+        )
+    )
     def backend_speaks(self, message):
         self.take(self.box.hear(message, self.now))
 

@@ -1,13 +1,8 @@
 import pytest
 
 from jarvis_ear.delivery.events import Verdict
-from jarvis_ear.delivery.transitions import (
-    AT_LEAST_ONCE,
-    AT_MOST_ONCE,
-    UNCOMMITTED,
-    DeliveryStage,
-    Signal,
-)
+from jarvis_ear.delivery.transitions import AT_LEAST_ONCE, AT_MOST_ONCE, UNCOMMITTED, Signal
+from jarvis_ear.delivery.transitions import DeliveryStage as Stage
 
 BOTH = pytest.mark.parametrize("transitions", [AT_MOST_ONCE, AT_LEAST_ONCE])
 
@@ -32,57 +27,51 @@ def ways_back(transitions):
 
 
 @BOTH
-def test_every_stage_has_a_row(transitions):
-    assert set(transitions) == set(DeliveryStage)
-
-
-@BOTH
-def test_every_stage_is_reached_and_leads_to_the_end(transitions):
-    assert reachable(DeliveryStage.WAITING, transitions) == set(DeliveryStage)
-    assert all(DeliveryStage.OVER in reachable(stage, transitions) for stage in DeliveryStage)
+def test_every_stage_has_a_row_is_reached_and_leads_to_the_end(transitions):
+    assert set(transitions) == reachable(Stage.WAITING, transitions) == set(Stage)
+    assert all(Stage.OVER in reachable(stage, transitions) for stage in Stage)
 
 
 def test_only_a_refusal_before_the_transcript_leads_back_from_the_commit():
     assert ways_back(AT_MOST_ONCE) == {
-        (DeliveryStage.COMMITTED, Signal.REFUSED),
-        (DeliveryStage.DELIVERED, Signal.REFUSED),
+        (Stage.COMMITTED, Signal.REFUSED),
+        (Stage.DELIVERED, Signal.REFUSED),
     }
-    assert reachable(DeliveryStage.ANSWERING) == {DeliveryStage.ANSWERING, DeliveryStage.OVER}
+    assert reachable(Stage.ANSWERING) == {Stage.ANSWERING, Stage.OVER}
 
 
-def test_at_least_once_also_sends_again_what_nobody_answered_for():
+def test_at_least_once_also_sends_an_unanswered_utterance_again():
     assert ways_back(AT_LEAST_ONCE) - ways_back(AT_MOST_ONCE) == {
-        (DeliveryStage.COMMITTED, Signal.LINK_LOST),
-        (DeliveryStage.COMMITTED, Signal.TIMED_OUT),
+        (Stage.COMMITTED, Signal.LINK_LOST),
+        (Stage.COMMITTED, Signal.TIMED_OUT),
     }
 
 
 @BOTH
 def test_a_step_back_from_the_commit_leaves_nothing_on_the_link(transitions):
-    for stage, signal in ways_back(transitions) - {(DeliveryStage.COMMITTED, Signal.LINK_LOST)}:
+    for stage, signal in ways_back(transitions) - {(Stage.COMMITTED, Signal.LINK_LOST)}:
         assert transitions[stage][signal].replaces_link
 
 
 @BOTH
 def test_only_flushed_sound_is_committed(transitions):
-    ways = [
-        (a, signal)
-        for a, row in transitions.items()
-        for signal, b in row.items()
-        if b.to is DeliveryStage.COMMITTED
-    ]
-    assert ways == [(DeliveryStage.FLUSHED, Signal.RECORDED)]
-    flushed = [
-        a for a, row in transitions.items() for b in row.values() if b.to is DeliveryStage.FLUSHED
-    ]
-    assert flushed == [DeliveryStage.UPLOADED]
+    ways = {
+        (stage, transition.to, signal)
+        for stage, row in transitions.items()
+        for signal, transition in row.items()
+        if transition.to in (Stage.FLUSHED, Stage.COMMITTED)
+    }
+    assert ways == {
+        (Stage.UPLOADED, Stage.FLUSHED, Signal.FLUSHED),
+        (Stage.FLUSHED, Stage.COMMITTED, Signal.RECORDED),
+    }
 
 
 @BOTH
 def test_the_end_has_a_verdict_and_nothing_else_has(transitions):
     for row in transitions.values():
         for transition in row.values():
-            assert (transition.to is DeliveryStage.OVER) == (transition.verdict is not None)
+            assert (transition.to is Stage.OVER) == (transition.verdict is not None)
 
 
 def test_nothing_expires_after_the_commit_and_nothing_is_in_doubt_before():
@@ -92,15 +81,15 @@ def test_nothing_expires_after_the_commit_and_nothing_is_in_doubt_before():
             assert verdicts <= {None, Verdict.FAILED, Verdict.EXPIRED, Verdict.REPLACED}
         else:
             assert not verdicts & {Verdict.EXPIRED, Verdict.REPLACED}
-        assert stage is DeliveryStage.COMMITTED or Verdict.IN_DOUBT not in verdicts
+        assert stage is Stage.COMMITTED or Verdict.IN_DOUBT not in verdicts
 
 
 @BOTH
 def test_every_turn_can_be_abandoned_and_takes_what_is_on_the_way_with_it(transitions):
-    for stage in set(DeliveryStage) - {DeliveryStage.OVER}:
+    for stage in set(Stage) - {Stage.OVER}:
         wanted, stopped = transitions[stage][Signal.ABANDONED], transitions[stage][Signal.STOPPED]
         is_early = stage in UNCOMMITTED
         assert wanted.verdict is (Verdict.REPLACED if is_early else Verdict.ABANDONED)
         assert stopped.verdict is (Verdict.FAILED if is_early else Verdict.ABANDONED)
         for transition in (wanted, stopped):
-            assert (transition.replaces_link) == (stage is not DeliveryStage.WAITING)
+            assert (transition.replaces_link) == (stage is not Stage.WAITING)

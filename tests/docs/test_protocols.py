@@ -1,4 +1,4 @@
-"""The tables of docs/protocols.md say what the codecs read and write."""
+"""docs/protocols.md lists what the codecs read and write; adding a wire names existing files."""
 
 import dataclasses
 import re
@@ -59,20 +59,13 @@ def test_every_message_of_a_wire_and_no_other_has_its_row(title, wire):
 
 def test_the_events_of_the_voice_namespace_have_their_payloads():
     text = section("Jarvis voice `/voice`")
-    samples = (
-        messages.AudioStart(),
-        messages.AudioChunk(b""),
-        messages.AudioEnd(),
-        messages.Ping(),
-    )
-    for sample in samples:
+    chunk = messages.AudioChunk(b"")
+    for sample in (messages.AudioStart(), chunk, messages.AudioEnd(), messages.Ping()):
         event, payload = socketio.encode(sample, "a")
         assert f"| `{event}` | `{{{', '.join(payload)}}}` |" in text
-    known = {
-        value
-        for value in vars(socketio).values()
-        if isinstance(value, str) and value.startswith("voice:")
-    }
+    names = [value for value in vars(socketio).values() if isinstance(value, str)]
+    known = {name for name in names if name.startswith("voice:")}
+    assert len(known) > 10
     assert set(re.findall(r"^\| `(voice:\w+)` \|", text, re.MULTILINE)) == known
 
 
@@ -89,12 +82,8 @@ def test_the_realtime_stream_names_every_type_state_and_code():
         kind, payload = realtime._parts(message)
         assert f"| `{kind}` | `{{{', '.join(payload)}}}` |" in text
     (table, _) = text.split("| code | why |")
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {
-        "status",
-        "transcript",
-        "response",
-        "audio",
-    }
+    kinds = {"status", "transcript", "response", "audio"}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == kinds
 
 
 def test_the_bus_names_every_module_and_everything_an_ear_says():
@@ -113,3 +102,31 @@ def test_every_wire_has_an_example_and_every_example_its_place():
     assert len(re.findall(r"\(\.\./examples/\w+\.py\)", first_table)) == 5
     linked = set(re.findall(r"\(\.\./examples/(\w+\.py)\)", PAGE))
     assert linked == {path.name for path in (ROOT / "examples").glob("*.py")}
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+SECTION = ARCHITECTURE.partition("## Add a wire\n")[2].partition("\n## ")[0]
+STEPS = re.split(r"^\d+\. ", SECTION, flags=re.MULTILINE)[1:]
+PATHS = re.findall(r"`([\w-]+(?:/[\w.-]+)+|config\.py)`", SECTION)
+NAMES = re.findall(r"`(\w+)` in\s+`([^`]+)`", SECTION)
+
+
+def place(path):
+    here = ROOT / path
+    return here if here.exists() else ROOT / "jarvis-ear" / "src" / "jarvis_ear" / path
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.split()[1].strip(".:"))
+def test_each_step_names_a_file(step):
+    assert any(f"`{path}`" in step for path in PATHS)
+
+
+def test_each_path_exists():
+    assert len(set(PATHS)) >= len(STEPS) > 1
+    assert [path for path in PATHS if not place(path).exists()] == []
+
+
+@pytest.mark.parametrize(("name", "path"), NAMES)
+def test_each_name_is_defined_there(name, path):
+    defined = rf"^\s*(?:(?:async )?def |class )?{name}\b\s*[:=(]"
+    assert re.search(defined, place(path).read_text(), re.MULTILINE)

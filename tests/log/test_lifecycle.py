@@ -1,24 +1,11 @@
-import os
-
 import pytest
 
-from fakes.journal import FakeJournal
 from jarvis_ear import __version__
 from jarvis_ear.config import LogOptions
 from jarvis_ear.errors import AlreadyRunning, ConfigError, DeviceHangs, InputError
 from jarvis_ear.journal import life as kinds
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_final_error, log_lifecycle
-
-
-@pytest.fixture
-def journal(tmp_path):
-    """A journal, and how the program knows that standard error leads to it."""
-    with FakeJournal(tmp_path / "socket") as journal, (tmp_path / "stream").open("w+") as stream:
-        found = os.fstat(stream.fileno())
-        journal.stream = stream
-        journal.environ = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
-        yield journal
 
 
 def last(journal, error):
@@ -61,12 +48,10 @@ def test_a_bug_leaves_its_traceback(journal):
 
 def test_a_journal_without_a_socket_gets_lines(journal):
     journal.vanish()
-    assert log_final_error(
-        ConfigError("a: bad"), journal.stream, journal.environ, journal=journal.path
-    )
+    final = ConfigError("a: bad")
+    assert log_final_error(final, journal.stream, journal.environ, journal=journal.path)
     journal.stream.seek(0)
     assert journal.stream.read() == "<3>a: bad\n"
-    journal.__enter__()
 
 
 def test_without_a_journal_nothing_is_logged(journal):
@@ -74,24 +59,23 @@ def test_without_a_journal_nothing_is_logged(journal):
     assert journal.read() == []
 
 
-def test_a_normal_end_is_logged(journal):
-    with (
-        setup.setup(LogOptions(), journal.stream, journal.environ, journal=journal.path),
-        log_lifecycle(),
-    ):
+@pytest.fixture
+def log(journal):
+    with setup.setup(LogOptions(), journal.stream, journal.environ, journal=journal.path):
+        yield journal
+
+
+def test_a_normal_end_is_logged(log):
+    with log_lifecycle():
         pass
-    started, stopped = journal.read()
+    started, stopped = log.read()
     assert started["MESSAGE_ID"] == kinds.STARTED.message_id
     assert started["VERSION"] == __version__
     assert stopped["EVENT"] == "Stopped"
 
 
-def test_after_a_failure_no_normal_end_is_logged(journal):
-    with (
-        setup.setup(LogOptions(), journal.stream, journal.environ, journal=journal.path),
-        pytest.raises(DeviceHangs),
-        log_lifecycle(),
-    ):
+def test_after_a_failure_no_normal_end_is_logged(log):
+    with pytest.raises(DeviceHangs), log_lifecycle():
         raise DeviceHangs("gone")
-    (started,) = journal.read()
+    (started,) = log.read()
     assert started["EVENT"] == "Started"

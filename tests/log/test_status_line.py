@@ -24,6 +24,11 @@ def live_on(stream: io.StringIO, clock: FakeClock, width: int = 80) -> StatusLin
     return StatusLine(stream, lambda: width, now=clock.monotonic)
 
 
+@pytest.fixture
+def live(stream, clock):
+    return live_on(stream, clock)
+
+
 def on_screen(written: str) -> list[str]:
     """What a terminal shows, of the two controls that the live line uses."""
     lines = [""]
@@ -49,21 +54,18 @@ def test_the_bar_shows_the_level(level, full):
 
 
 def test_every_state_has_the_same_width():
-    assert (
-        len(draw("idle", -42, 0)) == len(draw("capturing", -7, 1)) == len(draw("follow_up", -90, 0))
-    )
+    states = (("idle", -42, 0), ("capturing", -7, 1), ("follow_up", -90, 0))
+    assert len({len(draw(*state)) for state in states}) == 1
 
 
-def test_it_is_redrawn_in_place(stream, clock):
-    live = live_on(stream, clock)
+def test_the_line_is_redrawn_in_place(live, stream, clock):
     live.show("idle", -60, 0)
     clock.now += 0.1
     live.show("listening", -20, 0.9)
     assert on_screen(stream.getvalue()) == [draw("listening", -20, 0.9)]
 
 
-def test_it_is_drawn_ten_times_a_second_at_most(stream, clock):
-    live = live_on(stream, clock)
+def test_the_line_is_drawn_ten_times_a_second_at_most(live, stream, clock):
     for hundredth in range(100):
         live.show("idle", -60 + hundredth % 50, 0)
         clock.now += 0.01
@@ -71,8 +73,7 @@ def test_it_is_drawn_ten_times_a_second_at_most(stream, clock):
     assert REDRAW_S < 0.1
 
 
-def test_the_same_line_is_not_drawn_again(stream, clock):
-    live = live_on(stream, clock)
+def test_the_same_line_is_not_drawn_again(live, stream, clock):
     for _ in range(10):
         live.show("idle", -60, 0)
         clock.now += 0.1
@@ -80,13 +81,12 @@ def test_the_same_line_is_not_drawn_again(stream, clock):
 
 
 @pytest.mark.parametrize("width", [0, 1, 10, 40])
-def test_it_never_wraps(stream, clock, width):
+def test_the_line_never_wraps(stream, clock, width):
     live_on(stream, clock, width).show("idle", -60, 0)
     assert len(stream.getvalue().removeprefix(CLEAR)) == max(width - 1, 0)
 
 
-def test_other_lines_are_written_above_it(stream, clock):
-    live = live_on(stream, clock)
+def test_other_lines_are_written_above_it(live, stream):
     live.write("before\n")
     live.show("idle", -60, 0)
     live.write("one\n")
@@ -94,8 +94,7 @@ def test_other_lines_are_written_above_it(stream, clock):
     assert on_screen(stream.getvalue()) == ["before", "one", "two", draw("idle", -60, 0)]
 
 
-def test_a_closed_line_is_not_drawn_again(stream, clock):
-    live = live_on(stream, clock)
+def test_a_closed_line_is_not_drawn_again(live, stream, clock):
     live.show("idle", -60, 0)
     live.close()
     clock.now += 1
@@ -105,13 +104,12 @@ def test_a_closed_line_is_not_drawn_again(stream, clock):
     assert on_screen(stream.getvalue()) == ["last", ""]
 
 
-def test_closing_an_undrawn_line_writes_nothing(stream, clock):
-    live_on(stream, clock).close()
+def test_closing_an_undrawn_line_writes_nothing(live, stream):
+    live.close()
     assert stream.getvalue() == ""
 
 
-def test_threads_do_not_mix_their_lines(stream, clock):
-    live = live_on(stream, clock)
+def test_threads_do_not_mix_their_lines(live, stream):
     live.show("idle", -60, 0)
 
     def log(name: str) -> None:
@@ -128,7 +126,7 @@ def test_threads_do_not_mix_their_lines(stream, clock):
     assert sorted(lines) == sorted(f"{name} {number}" for name in "abc" for number in range(200))
 
 
-def test_it_takes_the_width_of_its_terminal(monkeypatch, stream):
+def test_the_line_has_the_width_of_its_terminal(monkeypatch, stream):
     monkeypatch.setenv("COLUMNS", "12")
     StatusLine(stream).show("idle", -60, 0)
     assert len(stream.getvalue().removeprefix(CLEAR)) == 11

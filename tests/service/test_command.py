@@ -15,27 +15,32 @@ def main(*words):
     return cli.main(["service", *words], run=lambda _loaded: 0)
 
 
-@pytest.mark.parametrize("words", [[], ["instal"], ["install", "--nope"], ["status", "x"]])
-def test_misuse_is_reported_in_one_line(words, capsys):
+TWICE = ["install", "--password-file", "a", "--password-file", "b"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        *((words, "") for words in ([], ["instal"], ["install", "--nope"], ["status", "x"])),
+        (TWICE, "service install: --password-file: given twice, expected once\n"),
+    ],
+)
+def test_misuse_is_reported_in_one_line(words, reason, capsys):
     assert main(*words) == 64
     said = capsys.readouterr().err
-    assert said.startswith("jarvis-ear: ")
+    assert said.startswith(f"jarvis-ear: {reason}")
     assert len(said.splitlines()) == 1
 
 
-def test_an_option_given_twice_is_misuse(capsys):
-    assert main("install", "--password-file", "a", "--password-file", "b") == 64
-    said = capsys.readouterr().err
-    assert said == "jarvis-ear: service install: --password-file: given twice, expected once\n"
-
-
-def test_a_tilde_is_the_home_of_a_user(monkeypatch, tmp_path, capsys):
+def test_a_staged_root_is_an_option_or_a_variable_and_may_begin_with_a_tilde(
+    monkeypatch, tmp_path, capsys
+):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert main("install", "--dry-run", "--destdir", "~/stage") == 0
     assert f"would build {tmp_path}/stage/opt/jarvis-ear" in capsys.readouterr().out
     monkeypatch.setenv("DESTDIR", "~/other")
     assert main("install", "--dry-run") == 0
-    assert f"would build {tmp_path}/other/opt/jarvis-ear" in capsys.readouterr().out
+    assert f"would build {tmp_path}/other/opt/jarvis-ear/releases/" in capsys.readouterr().out
     assert main("install", "--destdir", "~no-such-user-at-all/x") == 64
     assert "the home of an unknown user" in capsys.readouterr().err
     monkeypatch.setenv("DESTDIR", "~no-such-user-at-all/x")
@@ -67,46 +72,34 @@ def test_a_dry_run_needs_no_rights_and_changes_nothing(tmp_path, capsys, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_destdir_is_also_a_variable(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("DESTDIR", str(tmp_path))
-    assert main("install", "--dry-run") == 0
-    assert f"would build {tmp_path}/opt/jarvis-ear/releases/" in capsys.readouterr().out
-
-
-def test_uninstalling_nothing_is_reported(tmp_path, capsys):
-    assert main("uninstall", "--destdir", str(tmp_path), "--purge") == 0
+def test_uninstalling_from_a_folder_keeps_the_options_unless_they_are_purged(tmp_path, capsys):
+    uninstall = ("uninstall", "--destdir", str(tmp_path))
+    assert main(*uninstall, "--purge") == 0
     assert capsys.readouterr().out == "nothing to do: nothing of it is installed\n"
-
-
-def test_uninstalling_from_a_folder_keeps_the_options(tmp_path, capsys):
     options = tmp_path / "etc" / "jarvis-ear" / "config.toml"
     options.parent.mkdir(parents=True)
     options.write_text("mine")
     (tmp_path / "opt" / "jarvis-ear").mkdir(parents=True)
-    assert main("uninstall", "--destdir", str(tmp_path)) == 0
+    assert main(*uninstall) == 0
     assert options.read_text() == "mine"
     assert not (tmp_path / "opt" / "jarvis-ear").exists()
     assert "kept: /etc/jarvis-ear" in capsys.readouterr().out
-    assert main("uninstall", "--destdir", str(tmp_path), "--purge") == 0
+    assert main(*uninstall, "--purge") == 0
     assert not options.exists()
+
+
+THERE = "the backend at {} (backend.url)"
+REFERENCE = "https://x:1 (backend.url); the reference backend is at http://localhost:4000"
 
 
 @pytest.mark.parametrize(
     ("options", "with_backend", "words"),
     [
-        ("", False, "the backend at http://localhost:4000 (backend.url)"),
-        ("", True, "the backend at http://localhost:4000 (backend.url)"),
-        (
-            'url = "http://127.0.0.1:4000"',
-            True,
-            "the backend at http://127.0.0.1:4000 (backend.url)",
-        ),
-        ('url = "https://x:1"', False, "the backend at https://x:1 (backend.url)"),
-        (
-            'url = "https://x:1"',
-            True,
-            "https://x:1 (backend.url); the reference backend is at http://localhost:4000",
-        ),
+        ("", False, THERE.format("http://localhost:4000")),
+        ("", True, THERE.format("http://localhost:4000")),
+        ('url = "http://127.0.0.1:4000"', True, THERE.format("http://127.0.0.1:4000")),
+        ('url = "https://x:1"', False, THERE.format("https://x:1")),
+        ('url = "https://x:1"', True, REFERENCE),
         ("url = 1", False, "Its options have a mistake:  jarvis-ear check --config"),
     ],
 )
@@ -115,19 +108,13 @@ def test_an_installation_names_the_backend_that_it_talks_to(options, with_backen
     layout.at(layout.config).parent.mkdir(parents=True)
     layout.at(layout.config).write_text(f"[backend]\n{options}\n")
     said = command._next_steps(layout, has_password=True, with_backend=with_backend)
-    assert any(line.endswith(words) or words in line for line in said.splitlines())
+    assert any(words in line for line in said.splitlines())
 
 
-@pytest.mark.parametrize(("report", "status"), [(None, 2), ({"hearing": False}, 1)])
+@pytest.mark.parametrize(("report", "status"), [(None, 2), ({"hearing": False, "turns": []}, 1)])
 def test_status_has_an_exit_status(report, status, monkeypatch, capsys):
-    full = report and {
-        "heard_s_ago": None,
-        "state": "deaf",
-        "deaf_s_today": 1.0,
-        "turns": [],
-        **report,
-    }
+    report = report and {"heard_s_ago": None, "state": "deaf", "deaf_s_today": 1.0, **report}
     unit = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running"}
-    monkeypatch.setattr(command, "_find", lambda: Findings(unit, {}, full))
+    monkeypatch.setattr(command, "_find", lambda: Findings(unit, {}, report))
     assert main("status") == status
     assert "to do" in capsys.readouterr().out

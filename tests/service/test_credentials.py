@@ -1,6 +1,7 @@
 """Secrets are read, asked for or generated, and encrypted where that is possible."""
 
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,72 +9,57 @@ from jarvis_ear.errors import ConfigError
 from jarvis_ear.service import credentials
 
 
-class Terminal:
-    def __init__(self, *, is_there: bool) -> None:
-        self.is_there = is_there
-
-    def isatty(self) -> bool:
-        return self.is_there
-
-
 @pytest.fixture
 def typed(monkeypatch):
-    """A person at a terminal, who types this."""
+    """Let a person at a terminal type this, or (None) be away; gives the questions."""
+    asked = []
 
     def person(text):
-        monkeypatch.setattr("sys.stdin", Terminal(is_there=True))
-        monkeypatch.setattr("getpass.getpass", lambda _question: text)
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: text is not None))
+        monkeypatch.setattr("getpass.getpass", lambda question: asked.append(question) or text)
+        return asked
 
     return person
 
 
-@pytest.fixture
-def nobody(monkeypatch):
-    monkeypatch.setattr("sys.stdin", Terminal(is_there=False))
+def read(file=None, *, backend_needs_one=False, **more):
+    return credentials.read_password(file, backend_needs_one=backend_needs_one, **more)
 
 
-def test_a_password_file_must_be_private(tmp_path):
+def test_a_password_file_must_be_there_and_private(tmp_path):
     file = tmp_path / "password"
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read(file)
     file.write_text("geheim\n")
     file.chmod(0o644)
     with pytest.raises(ConfigError, match=r"--password-file: .* is refused: others may read it"):
-        credentials.read_password(file, backend_needs_one=False)
+        read(file)
     file.chmod(0o600)
-    assert credentials.read_password(file, backend_needs_one=False) == "geheim"
+    assert read(file) == "geheim"
 
 
-def test_a_missing_password_file_is_reported(tmp_path):
-    with pytest.raises(ConfigError, match="cannot be read: No such file"):
-        credentials.read_password(tmp_path / "gone", backend_needs_one=False)
-
-
-def test_a_person_is_asked(typed):
-    typed("geheim")
-    assert credentials.read_password(None, backend_needs_one=True) == "geheim"
+def test_a_person_is_asked_for_the_password_of_the_backend(typed):
+    asked = typed("geheim")
+    assert read(backend_needs_one=True) == "geheim"
+    read(url="http://192.168.1.20:4000")
+    name, rest = "http://192.168.1.20:4000", "(Enter alone: the backend has none): "
+    assert asked[1:] == [f"Password of the backend at {name} {rest}"]
     typed("")
-    assert credentials.read_password(None, backend_needs_one=False) is None
-
-
-def test_the_question_names_the_backend(typed, monkeypatch):
-    typed("geheim")
-    asked = []
-    monkeypatch.setattr("getpass.getpass", lambda question: asked.append(question) or "geheim")
-    credentials.read_password(None, backend_needs_one=False, url="http://192.168.1.20:4000")
-    assert asked == [
-        "Password of the backend at http://192.168.1.20:4000 (Enter alone: the backend has none): "
-    ]
+    assert read() is None
 
 
 def test_our_own_backend_gets_a_generated_password(typed):
     typed("")
-    one, other = (credentials.read_password(None, backend_needs_one=True) for _ in range(2))
+    one, other = (read(backend_needs_one=True) for _ in range(2))
     assert len(one) >= 32
     assert one != other
 
 
-def test_without_a_terminal_there_is_no_prompt(nobody):
-    assert credentials.read_password(None, backend_needs_one=False) is None
-    assert credentials.read_password(None, backend_needs_one=True)
+def test_without_a_terminal_there_is_no_prompt(typed):
+    asked = typed(None)
+    assert read() is None
+    assert read(backend_needs_one=True)
+    assert asked == []
 
 
 @pytest.mark.parametrize(

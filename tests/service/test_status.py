@@ -70,39 +70,45 @@ def test_the_stored_credentials_are_listed_by_name():
     assert "jarvis-password (encrypted), unencrypted ones are shown to root only\n" in text
 
 
-def test_who_muted_it_is_shown():
-    text = screen(Findings(RUNNING, report=HEARING | {"hearing": False, "muted_by": ["bus"]}))
-    assert "  muted by      bus\n" in text
+FAILED = RUNNING | {"ActiveState": "failed"}
 
 
 @pytest.mark.parametrize(
-    ("findings", "words"),
+    ("unit", "report", "words"),
     [
-        (Findings(MISSING), "not installed: sudo jarvis-ear service install"),
-        (Findings(RUNNING | {"ActiveState": "failed"}), "does not run"),
-        (
-            Findings(RUNNING | {"ActiveState": "failed", "ExecMainStatus": "78"}),
-            "configuration has a mistake",
-        ),
-        (Findings(RUNNING), "does not answer"),
-        (Findings(RUNNING, refusal="as root"), "as root"),
-        (Findings(RUNNING, report=HEARING | {"muted_by": ["owner"]}), "jarvis-ear unmute"),
-        (Findings(RUNNING, report=HEARING | {"muted_by": ["clock"]}), "by the clock"),
-        (Findings(RUNNING, report=HEARING | {"muted_by": ["bus"]}), "by the event bus"),
-        (Findings(RUNNING, report=HEARING | {"muted_by": ["bus", "clock"]}), "by the event bus"),
-        (Findings(RUNNING, report=HEARING | {"muted_by": ["x"]}), "muted by the x: jarvis-ear"),
-        (Findings(RUNNING, report=HEARING | {"hearing": False}), "no sound"),
-        (Findings(RUNNING, report=HEARING | DEAF), "it is deaf: look at switch and cable"),
-        (Findings(RUNNING, report=HEARING | {"connected": False}), "cannot reach the backend"),
-        (Findings(RUNNING, report=HEARING), "all is well"),
+        (MISSING, None, "not installed: sudo jarvis-ear service install"),
+        (FAILED, None, "does not run"),
+        (FAILED | {"ExecMainStatus": "78"}, None, "configuration has a mistake"),
+        (RUNNING, None, "does not answer"),
+        (RUNNING, {"muted_by": ["owner"]}, "jarvis-ear unmute"),
+        (RUNNING, {"muted_by": ["clock"]}, "by the clock"),
+        (RUNNING, {"muted_by": ["bus"]}, "by the event bus"),
+        (RUNNING, {"muted_by": ["bus", "clock"]}, "by the event bus"),
+        (RUNNING, {"muted_by": ["x"]}, "muted by the x: jarvis-ear"),
+        (RUNNING, {"hearing": False}, "no sound"),
+        (RUNNING, DEAF, "it is deaf: look at switch and cable"),
+        (RUNNING, {"connected": False}, "cannot reach the backend"),
+        (RUNNING, {}, "all is well"),
     ],
 )
-def test_there_is_always_advice(findings, words):
+def test_there_is_always_advice(unit, report, words):
+    findings = Findings(unit, report=None if report is None else HEARING | report)
     assert words in advice(findings)
     assert words in screen(findings)
 
 
-def test_the_reason_of_deafness_is_shown():
-    assert "\n  deaf          it gives only zeros\n" in screen(
-        Findings(RUNNING, report=HEARING | DEAF)
-    )
+def test_a_refusal_is_the_advice():
+    findings = Findings(RUNNING, refusal="as root")
+    assert "as root" in advice(findings)
+    assert "as root" in screen(findings)
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        (DEAF, "  deaf          it gives only zeros"),
+        ({"hearing": False, "muted_by": ["bus"]}, "  muted by      bus"),
+    ],
+)
+def test_the_reason_of_deafness_is_shown(report, line):
+    assert line in screen(Findings(RUNNING, report=HEARING | report)).splitlines()

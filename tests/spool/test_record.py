@@ -26,7 +26,7 @@ def file(spoken=None):
 
 
 @given(st.binary(max_size=3000), st.from_regex(r"[!-~]{1,64}", fullmatch=True))
-def test_what_was_written_is_read(pcm, turn_id):
+def test_a_record_is_read_as_it_was_written(pcm, turn_id):
     spoken = utterance(pcm + pcm, turn_id)
     assert record.read(file(spoken)) == spoken
     header = record.read_header(file(spoken))
@@ -90,5 +90,5 @@ def test_names_sort_by_age_and_hold_nothing_that_came_from_elsewhere():
         ("t1", MAX_PCM_BYTES + 2, False),
     ],
 )
-def test_what_a_record_can_hold(turn_id, size, fits):
+def test_a_record_holds_only_short_plain_names_and_bounded_sound(turn_id, size, fits):
     assert record.fits(Utterance(turn_id, bytes(size), size, 0.0)) == fits

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import stat
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,7 +14,8 @@ from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import SpoolOptions
 from jarvis_ear.delivery.events import Cause, Finished, Verdict
 from jarvis_ear.delivery.outbox import MAX_UTTERANCES
-from jarvis_ear.delivery.transitions import Guarantee, SpoolState
+from jarvis_ear.delivery.transitions import Guarantee
+from jarvis_ear.delivery.transitions import SpoolState as State
 from jarvis_ear.delivery.utterance import MAX_PCM_BYTES, Past, Utterance
 from jarvis_ear.errors import AlreadyRunning
 from jarvis_ear.paths import PrivateFolder
@@ -23,10 +25,11 @@ from jarvis_ear.spool.recovery import Recovered
 from jarvis_ear.spool.store import MAX_OPEN, DiskSpool, kept_spool
 
 PCM = bytes(range(256)) * 125
+TURN = "0a1b2c3d"
 
 
 class Now:
-    """A clock that stands where it is put."""
+    """A clock that the test sets."""
 
     boot_id = "this"
 
@@ -37,69 +40,136 @@ class Now:
         return self.at
 
 
-class Run:
-    """One run of an ear with a spool."""
+class Home:
+    """The folders of an ear with a spool, over several runs."""
 
-    def __init__(self, folder, now):
-        self.spool = DiskSpool(folder / "run", Ledger(folder / "state", now), now)
+    def __init__(self, folder):
+        self.path, self.now = folder, Now()
+        self.spooled = folder / "run"
 
-    def __enter__(self):
-        self.spool.lock()
-        return self.spool
+    @contextmanager
+    def run(self):
+        spool = DiskSpool(self.spooled, Ledger(self.path / "state", self.now), self.now)
+        spool.lock()
+        try:
+            yield spool
+        finally:
+            spool.close()
 
-    def __exit__(self, *_):
-        self.spool.close()
+    def recover(self, guarantee=Guarantee.AT_MOST_ONCE):
+        """Start again, record the verdicts, and return what was found."""
+        with self.run() as spool:
+            recovered = spool.begin(30.0, guarantee)
+            for finished in recovered.ended:
+                spool.finish(finished)
+            return recovered
+
+    def ledger(self):
+        lines = (self.path / "state" / "ledger.jsonl").read_text().splitlines()
+        return [
+            (line["turn"], line.get("verdict", line.get("stage")))
+            for line in map(json.loads, lines)
+        ]
+
+    def files(self):
+        found = [path for path in self.spooled.rglob("*-*") if path.is_file()]
+        return sorted(str(path.relative_to(self.spooled).parent) for path in found)
 
 
 @pytest.fixture
-def now():
-    return Now()
+def home(tmp_path):
+    return Home(tmp_path)
 
 
-def spoken(turn_id="0a1b2c3d", ended_at=100.0, pcm=PCM):
+def spoken(turn_id=TURN, ended_at=100.0, pcm=PCM):
     return Utterance(turn_id, pcm_to_wav(pcm), len(pcm), ended_at)
 
 
-def end(verdict, cause, turn_id="0a1b2c3d"):
+def end(verdict, cause, turn_id=TURN):
     return Finished(turn_id, verdict, cause.value, 0)
 
 
-def ledger(folder):
-    lines = (folder / "state" / "ledger.jsonl").read_text().splitlines()
-    return [
-        (told["turn"], told.get("verdict", told.get("stage"))) for told in map(json.loads, lines)
-    ]
+WHOLE = Recovered((spoken(),))
+DONE = end(Verdict.DONE, Cause.NONE)
+IN_DOUBT = Recovered(ended=(end(Verdict.IN_DOUBT, Cause.KILLED),))
 
 
-def files(folder):
-    return sorted(
-        str(path.relative_to(folder / "run").parent)
-        for path in (folder / "run").rglob("*-*")
-        if path.is_file()
-    )
+def kept(*states):
+    """Keep an utterance, and record its states."""
 
-
-def left_behind(folder, now, guarantee=Guarantee.AT_MOST_ONCE):
-    """Start again, record the verdicts, and return what was found."""
-    with Run(folder, now) as spool:
-        recovered = spool.begin(30.0, guarantee)
-        for finished in recovered.ended:
-            spool.finish(finished)
-        return recovered
-
-
-def test_what_was_not_committed_goes_on_in_the_next_run(tmp_path, now):
-    with Run(tmp_path, now) as spool:
+    def steps(spool):
         spool.keep(spoken())
-        assert spool.kept == {"0a1b2c3d"}
-    assert files(tmp_path) == ["new"]
-    now.at = 129.0
-    assert left_behind(tmp_path, now) == Recovered((spoken(),))
+        for state in states:
+            spool.set_state(TURN, state)
+
+    return steps
 
 
-def test_files_and_folders_are_for_nobody_else(tmp_path, now):
+def extended(*pieces):
+    """Extend an utterance by (offset, pcm), and keep it."""
+
+    def steps(spool):
+        for offset, pcm in pieces:
+            spool.extend(TURN, offset, pcm)
+        spool.keep(spoken())
+
+    return steps
+
+
+def pieces(*offsets):
+    return ((at, PCM[at : at + 8000]) for at in offsets)
+
+
+UNCOMMITTED = {
+    "kept": kept(),
+    "refused": kept(State.SENT, State.NEW),
+    "piece by piece": extended(*pieces(0, 8000, 16_000)),
+    "begun anew": extended((0, bytes(5000)), (0, PCM[:2000])),
+    "without beginning": extended(*pieces(8000)),
+    "with a gap": extended(*pieces(0, 16_000)),
+    "longer than it is": extended((0, bytes(40_000))),
+}
+
+
+@pytest.mark.parametrize("steps", UNCOMMITTED.values(), ids=UNCOMMITTED)
+def test_an_uncommitted_utterance_goes_on_in_the_next_run(home, steps):
+    with home.run() as spool:
+        steps(spool)
+        assert spool.kept == {TURN}
+    assert home.files() == ["new"]
+    home.now.at = 129.0
+    assert home.recover() == WHOLE
+
+
+KILLED = {
+    "tmp": (lambda spool: spool.extend(TURN, 0, PCM), Verdict.FAILED, Cause.TORN),
+    "sent": (kept(State.SENT, State.SENT), Verdict.IN_DOUBT, Cause.KILLED),
+    "taken": (kept(State.TAKEN, State.TAKEN), Verdict.REPLY_LOST, Cause.KILLED),
+}
+
+
+@pytest.mark.parametrize("place", KILLED)
+def test_an_utterance_that_cannot_go_on_has_its_verdict_once(home, place):
+    steps, verdict, cause = KILLED[place]
+    with home.run() as spool:
+        steps(spool)
+    assert home.files() == [place]
+    assert home.recover() == Recovered(ended=(end(verdict, cause),))
+    assert home.recover() == Recovered()
+    assert home.files() == []
+    assert home.ledger() == [(TURN, str(verdict))]
+
+
+def test_at_least_once_sends_a_committed_utterance_again(home):
+    with home.run() as spool:
+        kept(State.SENT)(spool)
+    [again] = home.recover(Guarantee.AT_LEAST_ONCE).utterances
+    assert again.past is Past.PERHAPS_RAN
+
+
+def test_files_and_folders_are_private(home, tmp_path):
     os.umask(os.umask(0))
-    with Run(tmp_path, now) as spool:
+    with home.run() as spool:
         spool.keep(spoken())
         spool.finish(end(Verdict.DONE, Cause.NONE, "other"))
     for path in [tmp_path / "run", tmp_path / "state", *tmp_path.rglob("*")]:
@@ -107,404 +177,277 @@ def test_files_and_folders_are_for_nobody_else(tmp_path, now):
         assert mode == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_sound_that_comes_piece_by_piece_is_one_utterance(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        for offset in range(0, 24_000, 8000):
-            spool.extend("0a1b2c3d", offset, PCM[offset : offset + 8000])
-        assert files(tmp_path) == ["tmp"]
+def test_a_kill_between_the_last_byte_and_the_move_loses_nothing(home):
+    with home.run() as spool:
         spool.keep(spoken())
-    assert left_behind(tmp_path, now) == Recovered((spoken(),))
+        [path] = (home.spooled / "new").iterdir()
+        path.rename(home.spooled / "tmp" / path.name)
+    assert home.recover() == WHOLE
+    assert home.files() == ["new"]
 
 
-@pytest.mark.parametrize("pieces", [[(8000, 8000)], [(0, 8000), (16_000, 8000)], [(0, 40_000)]])
-def test_pieces_that_do_not_fit_do_not_spoil_it(tmp_path, now, pieces):
-    with Run(tmp_path, now) as spool:
-        for offset, size in pieces:
-            spool.extend(
-                "0a1b2c3d", offset, bytes(size) if size > len(PCM) else PCM[offset : offset + size]
-            )
-        spool.keep(spoken())
-    assert left_behind(tmp_path, now) == Recovered((spoken(),))
-
-
-def test_killed_in_the_middle_of_an_utterance_is_told_and_forgotten(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        spool.extend("0a1b2c3d", 0, PCM)
-    assert left_behind(tmp_path, now) == Recovered(ended=(end(Verdict.FAILED, Cause.TORN),))
-    assert files(tmp_path) == []
-    assert ledger(tmp_path) == [("0a1b2c3d", "failed")]
-
-
-def test_killed_between_the_last_byte_and_the_move_is_not_lost(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        [path] = (tmp_path / "run" / "new").iterdir()
-        path.rename(tmp_path / "run" / "tmp" / path.name)
-    assert left_behind(tmp_path, now) == Recovered((spoken(),))
-    assert files(tmp_path) == ["new"]
-
-
-@pytest.mark.parametrize(
-    ("state", "verdict"),
-    [(SpoolState.SENT, Verdict.IN_DOUBT), (SpoolState.TAKEN, Verdict.REPLY_LOST)],
-)
-def test_killed_after_the_commit_is_never_sent_again(tmp_path, now, state, verdict):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        spool.set_state("0a1b2c3d", state)
-        spool.set_state("0a1b2c3d", state)
-    assert left_behind(tmp_path, now) == Recovered(ended=(end(verdict, Cause.KILLED),))
-    assert left_behind(tmp_path, now) == Recovered()
-    assert ledger(tmp_path) == [("0a1b2c3d", str(verdict))]
-
-
-def test_at_least_once_sends_it_again(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        spool.set_state("0a1b2c3d", SpoolState.SENT)
-    [again] = left_behind(tmp_path, now, Guarantee.AT_LEAST_ONCE).utterances
-    assert again.past is Past.PERHAPS_RAN
-
-
-def test_a_refusal_takes_it_back(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        spool.set_state("0a1b2c3d", SpoolState.SENT)
-        spool.set_state("0a1b2c3d", SpoolState.NEW)
-    assert left_behind(tmp_path, now) == Recovered((spoken(),))
-
-
-def test_killed_between_the_ledger_and_the_removal_has_one_verdict(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        spool.set_state("0a1b2c3d", SpoolState.TAKEN)
-        [path] = (tmp_path / "run" / "taken").iterdir()
+def test_a_kill_between_the_ledger_and_the_removal_leaves_one_verdict(home):
+    with home.run() as spool:
+        kept(State.TAKEN)(spool)
+        [path] = (home.spooled / "taken").iterdir()
         copy = path.read_bytes()
-        spool.finish(end(Verdict.DONE, Cause.NONE))
+        spool.finish(DONE)
         path.write_bytes(copy)
-    assert left_behind(tmp_path, now) == Recovered()
-    assert files(tmp_path) == []
-    assert ledger(tmp_path) == [("0a1b2c3d", "done")]
+    assert home.recover() == Recovered()
+    assert home.files() == []
+    assert home.ledger() == [(TURN, "done")]
 
 
-def test_too_old_or_of_another_start_of_the_machine_is_not_sent(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken("00000001"))
-    now.at = 130.0
-    assert left_behind(tmp_path, now).ended == (end(Verdict.EXPIRED, Cause.TOO_OLD, "00000001"),)
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken("00000002", ended_at=130.0))
-    now.boot_id = "the next"
-    assert left_behind(tmp_path, now).ended == (end(Verdict.EXPIRED, Cause.TOO_OLD, "00000002"),)
+def test_an_utterance_too_old_or_of_another_boot_is_not_sent(home):
+    for turn_id, ended_at, name, value in (
+        ("00000001", 100.0, "at", 130.0),
+        ("00000002", 130.0, "boot_id", "the next"),
+    ):
+        with home.run() as spool:
+            spool.keep(spoken(turn_id, ended_at=ended_at))
+        setattr(home.now, name, value)
+        assert home.recover().ended == (end(Verdict.EXPIRED, Cause.TOO_OLD, turn_id),)
 
 
-def test_a_start_takes_over_as_much_as_the_outbox_holds_and_the_newest(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        for number in range(MAX_UTTERANCES + 2):
-            now.at = 100.0 + number / 10
-            spool.keep(spoken(f"{number:08x}", ended_at=now.at))
-    recovered = left_behind(tmp_path, now)
-    assert [each.turn_id for each in recovered.utterances] == [
-        f"{number:08x}" for number in range(2, MAX_UTTERANCES + 2)
-    ]
-    assert {each.turn_id: each.code for each in recovered.ended} == {
-        "00000000": "outbox_full",
-        "00000001": "outbox_full",
-    }
+def test_a_start_takes_over_as_much_as_the_outbox_holds_and_the_newest(home):
+    names = [f"{number:08x}" for number in range(MAX_UTTERANCES + 2)]
+    with home.run() as spool:
+        for name in names:
+            spool.keep(spoken(name, ended_at=home.now.at))
+            home.now.at += 0.1
+    recovered = home.recover()
+    assert [each.turn_id for each in recovered.utterances] == names[2:]
+    assert {each.turn_id: each.code for each in recovered.ended} == dict.fromkeys(
+        names[:2], "outbox_full"
+    )
 
 
-def test_what_is_there_twice_counts_as_far_as_it_has_come(tmp_path, now):
-    with Run(tmp_path, now) as spool:
+def test_of_two_files_of_an_utterance_the_one_further_on_counts(home):
+    with home.run() as spool:
         spool.keep(spoken())
-        [path] = (tmp_path / "run" / "new").iterdir()
-        (tmp_path / "run" / "sent" / path.name).write_bytes(path.read_bytes())
-    assert left_behind(tmp_path, now) == Recovered(ended=(end(Verdict.IN_DOUBT, Cause.KILLED),))
-    assert files(tmp_path) == []
+        [path] = (home.spooled / "new").iterdir()
+        (home.spooled / "sent" / path.name).write_bytes(path.read_bytes())
+    assert home.recover() == IN_DOUBT
+    assert home.files() == []
 
 
-def test_whatever_lies_in_the_folders_a_start_survives_and_leaves_alone(tmp_path, now, caplog):
-    with Run(tmp_path, now) as spool:
+def test_a_start_leaves_foreign_files_alone(home, tmp_path, caplog):
+    with home.run() as spool:
         spool.keep(spoken())
     outside = tmp_path / "outside"
     outside.write_text("precious")
     for name in ("tmp", "new", "sent", "taken"):
-        folder = tmp_path / "run" / name
+        folder = home.spooled / name
         (folder / "notes.txt").write_text("foreign")
         (folder / "0000000000001-00000001").symlink_to(outside)
         (folder / "0000000000002-00000002").mkdir()
         os.mkfifo(folder / "0000000000003-00000003")
         (folder / "0000000000004-0000000X").write_bytes(b"nearly")
-    (tmp_path / "run" / "new" / "0000000000005-00000005").write_bytes(b"half a fi")
-    (tmp_path / "run" / "sent" / "0000000000006-00000006").write_bytes(bytes(5_000_000))
-    recovered = left_behind(tmp_path, now)
+    (home.spooled / "new" / "0000000000005-00000005").write_bytes(b"half a fi")
+    (home.spooled / "sent" / "0000000000006-00000006").write_bytes(bytes(5_000_000))
+    recovered = home.recover()
     assert recovered.utterances == (spoken(),)
-    assert set(recovered.ended) == {
-        end(Verdict.FAILED, Cause.TORN, "00000005"),
-        end(Verdict.FAILED, Cause.TORN, "00000006"),
-    }
+    torn = {end(Verdict.FAILED, Cause.TORN, turn_id) for turn_id in ("00000005", "00000006")}
+    assert set(recovered.ended) == torn
     assert outside.read_text() == "precious"
-    assert len(list((tmp_path / "run" / "tmp").iterdir())) == 5
+    assert len(list((home.spooled / "tmp").iterdir())) == 5
     assert "not records of the spool" in caplog.text
 
 
+CLOSED = record.closed_header(spoken(), "this") + PCM
+FILES = st.tuples(
+    st.sampled_from(["tmp", "new", "sent", "taken"]),
+    st.from_regex(r"[0-9]{13}-[0-9a-f]{8}", fullmatch=True),
+    st.binary(max_size=300)
+    | st.just(CLOSED)
+    | st.binary(max_size=20).map(lambda some: record.open_header("t1", "this", 1.0) + some),
+)
+
+
 @settings(max_examples=60, deadline=None)
-@example(
-    [
-        ("tmp", "0000000000000-00000000", record.closed_header(spoken(), "this") + PCM),
-        ("new", "0000000000000-00000000", b""),
-    ]
-)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["tmp", "new", "sent", "taken"]),
-            st.from_regex(r"[0-9]{13}-[0-9a-f]{8}", fullmatch=True),
-            st.one_of(
-                st.binary(max_size=300),
-                st.just(record.closed_header(spoken(), "this") + PCM),
-                st.binary(max_size=20).map(
-                    lambda some: record.open_header("t1", "this", 1.0) + some
-                ),
-            ),
-        ),
-        max_size=8,
-    )
-)
-def test_every_file_of_ours_gets_one_verdict_or_goes_on(tmp_path_factory, found):
-    folder, now = tmp_path_factory.mktemp("fuzz"), Now()
-    with Run(folder, now):
+@example([("tmp", "0000000000000-00000000", CLOSED), ("new", "0000000000000-00000000", b"")])
+@given(st.lists(FILES, max_size=8))
+def test_every_file_of_the_spool_gets_one_verdict_or_goes_on(tmp_path_factory, found):
+    home = Home(tmp_path_factory.mktemp("fuzz"))
+    with home.run():
         pass
     for place, name, content in found:
-        (folder / "run" / place / name).write_bytes(content)
-    recovered = left_behind(folder, now)
-    told = [each.turn_id for each in (*recovered.utterances, *recovered.ended)]
-    assert len(told) == len(set(told))
-    assert bool(told) == bool(found)
-    assert files(folder) == ["new"] * len(recovered.utterances)
-
-
-def test_only_one_may_have_it(tmp_path, now):
-    with (
-        Run(tmp_path, now),
-        pytest.raises(AlreadyRunning, match=r"another jarvis-ear.*spool\.dir"),
-    ):
-        Run(tmp_path, now).spool.lock()
-    with Run(tmp_path, now):
-        pass
+        (home.spooled / place / name).write_bytes(content)
+    recovered = home.recover()
+    turns = [each.turn_id for each in (*recovered.utterances, *recovered.ended)]
+    assert len(turns) == len(set(turns))
+    assert bool(turns) == bool(found)
+    assert home.files() == ["new"] * len(recovered.utterances)
 
 
 @pytest.mark.parametrize("obstacle", ["file", "link", "broken inside"])
-def test_a_folder_that_cannot_be_used_is_done_without(tmp_path, now, caplog, obstacle):
+def test_a_folder_that_cannot_be_used_is_done_without(home, tmp_path, caplog, obstacle):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     if obstacle == "file":
-        (tmp_path / "run").write_text("")
+        home.spooled.write_text("")
     elif obstacle == "link":
-        (tmp_path / "elsewhere").mkdir()
-        (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+        home.spooled.symlink_to(elsewhere)
     else:
-        (tmp_path / "run").mkdir()
-        (tmp_path / "run" / "new").write_text("")
-    with Run(tmp_path, now) as spool:
+        home.spooled.mkdir()
+        (home.spooled / "new").write_text("")
+    with home.run() as spool:
         assert spool.begin(30.0, Guarantee.AT_MOST_ONCE) == Recovered()
-        spool.extend("t1", 0, PCM)
-        spool.keep(spoken("t1"))
-        spool.set_state("t1", SpoolState.SENT)
+        spool.extend(TURN, 0, PCM)
+        kept(State.SENT)(spool)
         assert list(spool.kept) == []
-        spool.finish(end(Verdict.DONE, Cause.NONE, "t1"))
+        spool.finish(DONE)
     assert "in memory only" in caplog.text
-    assert ledger(tmp_path) == [("t1", "done")]
-    assert not (tmp_path / "elsewhere").exists() or not list((tmp_path / "elsewhere").iterdir())
+    assert home.ledger() == [(TURN, "done")]
+    assert list(elsewhere.iterdir()) == []
 
 
-def test_a_folder_of_somebody_else_is_not_taken(tmp_path, now, caplog, monkeypatch):
+def test_a_folder_of_another_user_is_not_taken(home, caplog, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with Run(tmp_path, now):
+    with home.run():
         pass
     assert "belongs to user" in caplog.text
 
 
-def broken(*_, **__):
-    raise OSError(errno.ENOSPC, "full")
+@contextmanager
+def failing(*names, functions=()):
+    """Let methods of the folder, and functions of the system, fail as on a full disk."""
+
+    def broken(*_, **__):
+        raise OSError(errno.ENOSPC, "full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.setattr(PrivateFolder, name, broken)
+        for name in functions:
+            patch.setattr(os, name, broken)
+        yield
 
 
-def test_a_full_disk_costs_a_warning_a_minute_and_nothing_else(tmp_path, now, caplog, monkeypatch):
-    with Run(tmp_path, now) as spool:
-        with monkeypatch.context() as full:
-            full.setattr(os, "write", broken)
-            full.setattr(PrivateFolder, "append", broken)
+def test_a_full_disk_costs_a_warning_a_minute_and_nothing_else(home, caplog):
+    with home.run() as spool:
+        with failing("append", functions=["write"]):
             for number in range(20):
-                now.at = 100.0 + 4 * number
+                home.now.at = 100.0 + 4 * number
                 spool.extend("t1", 0, PCM)
                 spool.keep(spoken())
-                spool.finish(end(Verdict.DONE, Cause.NONE))
+                spool.finish(DONE)
         warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
         assert len([each for each in warned if "the spool" in each]) == 2
         assert len([each for each in warned if "the ledger" in each]) == 2
         assert spool.counters()["spool_failures"] == 40
         assert spool.counters()["ledger_unwritten"] == 20
-        assert files(tmp_path) == []
+        assert home.files() == []
         spool.keep(spoken())
-        assert files(tmp_path) == ["new"]
+        assert home.files() == ["new"]
 
 
-def test_what_cannot_be_marked_as_committed_is_in_doubt_all_the_same(tmp_path, now, monkeypatch):
-    with Run(tmp_path, now) as spool:
+@pytest.mark.parametrize(
+    ("states", "broken", "recovered", "ledger"),
+    [
+        ([State.SENT], ["move"], IN_DOUBT, ["committed", "in_doubt"]),
+        ([State.SENT, State.TAKEN], ["move"], IN_DOUBT, ["in_doubt"]),
+        ([State.SENT], ["move", "append"], Recovered(), None),  # and it is not left to be sent
+    ],
+    ids=["committed", "taken", "committed without a ledger"],
+)
+def test_an_utterance_that_cannot_be_marked_is_in_doubt(home, states, broken, recovered, ledger):
+    with home.run() as spool:
+        kept(*states[:-1])(spool)
+        with failing(*broken):
+            assert spool.set_state(TURN, states[-1])
+    assert home.recover() == recovered
+    assert ledger is None or home.ledger() == [(TURN, line) for line in ledger]
+
+
+def test_an_utterance_that_can_be_marked_nowhere_must_not_run(home, caplog):
+    """Its file is not found again by a reload, and is removed when it can be."""
+    with home.run() as spool:
         spool.keep(spoken())
-        with monkeypatch.context() as stuck:
-            stuck.setattr(PrivateFolder, "move", broken)
-            assert spool.set_state("0a1b2c3d", SpoolState.SENT)
-    assert left_behind(tmp_path, now) == Recovered(ended=(end(Verdict.IN_DOUBT, Cause.KILLED),))
-    assert ledger(tmp_path) == [("0a1b2c3d", "committed"), ("0a1b2c3d", "in_doubt")]
-
-
-def test_without_a_ledger_it_is_not_left_to_be_sent_again(tmp_path, now, monkeypatch):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        with monkeypatch.context() as stuck:
-            stuck.setattr(PrivateFolder, "move", broken)
-            stuck.setattr(PrivateFolder, "append", broken)
-            assert spool.set_state("0a1b2c3d", SpoolState.SENT)
-    assert left_behind(tmp_path, now) == Recovered()
-
-
-READ_ONLY = ("move", "append", "remove")
-
-
-def lock_storage(monkeypatch):
-    """Nothing can be written any more: a disk gone read-only, a folder made immutable."""
-    for name in READ_ONLY:
-        monkeypatch.setattr(PrivateFolder, name, broken)
-    monkeypatch.setattr(os, "pwrite", broken)
-
-
-def test_what_can_be_marked_nowhere_must_not_run(tmp_path, now, monkeypatch, caplog):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        with monkeypatch.context() as stuck:
-            lock_storage(stuck)
-            assert spool.set_state("0a1b2c3d", SpoolState.SENT) is False
+        with failing("move", "append", "remove", functions=["pwrite"]):
+            assert spool.set_state(TURN, State.SENT) is False
             spool.finish(end(Verdict.FAILED, Cause.STORAGE_FAILED))
             assert list(spool.kept) == []
         [error] = [each for each in caplog.records if each.levelname == "ERROR"]
         assert "turn 0a1b2c3d is not sent" in error.getMessage()
         assert "spool.dir" in error.getMessage()
-        assert (error.EVENT, error.TURN_ID) == ("SpoolUnmarked", "0a1b2c3d")
-
-
-def test_what_could_not_be_removed_is_not_found_again_by_a_reload(tmp_path, now, monkeypatch):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        with monkeypatch.context() as stuck:
-            lock_storage(stuck)
-            spool.set_state("0a1b2c3d", SpoolState.SENT)
-            spool.finish(end(Verdict.FAILED, Cause.STORAGE_FAILED))
-        assert files(tmp_path) == ["new"]
+        assert (error.EVENT, error.TURN_ID) == ("SpoolUnmarked", TURN)
+        assert home.files() == ["new"]
         assert spool.begin(30.0, Guarantee.AT_MOST_ONCE) == Recovered()
         assert list(spool.kept) == []
-
-
-def test_what_could_not_be_removed_is_removed_when_it_can_be(tmp_path, now, monkeypatch):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        with monkeypatch.context() as stuck:
-            lock_storage(stuck)
-            spool.set_state("0a1b2c3d", SpoolState.SENT)
-            spool.finish(end(Verdict.FAILED, Cause.STORAGE_FAILED))
         spool.finish(end(Verdict.DONE, Cause.NONE, "other"))
-        assert files(tmp_path) == []
+        assert home.files() == []
 
 
-def test_a_file_that_was_written_and_could_not_be_moved_must_not_run_either(
-    tmp_path, now, monkeypatch
-):
-    with Run(tmp_path, now) as spool:
-        spool.extend("0a1b2c3d", 0, PCM[:8000])
-        with monkeypatch.context() as stuck:
-            stuck.setattr(PrivateFolder, "move", broken)
-            stuck.setattr(PrivateFolder, "remove", broken)
+@contextmanager
+def leftover(home):
+    """A spool with an utterance whose unfinished file could not be moved or removed."""
+    with home.run() as spool:
+        spool.extend(TURN, 0, PCM[:8000])
+        with failing("move", "remove"):
             spool.keep(spoken())
-            append = PrivateFolder.append
-            stuck.setattr(PrivateFolder, "append", broken)
-            assert spool.set_state("0a1b2c3d", SpoolState.SENT) is False
-            stuck.setattr(PrivateFolder, "append", append)
-            assert spool.set_state("0a1b2c3d", SpoolState.SENT) is True
-    assert left_behind(tmp_path, now) == Recovered(ended=(end(Verdict.IN_DOUBT, Cause.KILLED),))
+        yield spool
 
 
-def test_a_leftover_that_can_be_moved_is_marked(tmp_path, now, monkeypatch):
-    with Run(tmp_path, now) as spool:
-        spool.extend("0a1b2c3d", 0, PCM[:8000])
-        with monkeypatch.context() as stuck:
-            stuck.setattr(PrivateFolder, "move", broken)
-            stuck.setattr(PrivateFolder, "remove", broken)
-            spool.keep(spoken())
-        assert spool.set_state("0a1b2c3d", SpoolState.SENT) is True
-        assert files(tmp_path) == ["sent"]
-        spool.finish(end(Verdict.DONE, Cause.NONE))
-    assert files(tmp_path) == []
+def test_a_leftover_that_cannot_be_moved_must_not_run_unmarked(home):
+    with leftover(home) as spool, failing("move", "remove"):
+        with failing("append"):
+            assert spool.set_state(TURN, State.SENT) is False
+        assert spool.set_state(TURN, State.SENT) is True
+    assert home.recover() == IN_DOUBT
 
 
-def test_what_cannot_be_marked_as_taken_is_in_doubt(tmp_path, now, monkeypatch):
-    with Run(tmp_path, now) as spool:
-        spool.keep(spoken())
-        spool.set_state("0a1b2c3d", SpoolState.SENT)
-        with monkeypatch.context() as stuck:
-            stuck.setattr(PrivateFolder, "move", broken)
-            spool.set_state("0a1b2c3d", SpoolState.TAKEN)
-    assert left_behind(tmp_path, now) == Recovered(ended=(end(Verdict.IN_DOUBT, Cause.KILLED),))
+def test_a_leftover_that_can_be_moved_is_marked(home):
+    with leftover(home) as spool:
+        assert spool.set_state(TURN, State.SENT) is True
+        assert home.files() == ["sent"]
+        spool.finish(DONE)
+    assert home.files() == []
 
 
-def test_a_piece_that_was_written_by_half_does_not_spoil_it(tmp_path, now, monkeypatch):
+def test_a_half_written_piece_does_not_spoil_the_utterance(home, monkeypatch):
     def by_half(folder, name, data):
         append(folder, name, data[: len(data) // 2])
         raise OSError(errno.ENOSPC, "full")
 
     append = PrivateFolder.append
-    with Run(tmp_path, now) as spool:
-        spool.extend("0a1b2c3d", 0, PCM[:8000])
+    with home.run() as spool:
+        spool.extend(TURN, 0, PCM[:8000])
         with monkeypatch.context() as full:
             full.setattr(PrivateFolder, "append", by_half)
-            spool.extend("0a1b2c3d", 8000, PCM[8000:16_000])
-        spool.extend("0a1b2c3d", 16_000, PCM[16_000:24_000])
-        spool.keep(spoken())
-    assert left_behind(tmp_path, now) == Recovered((spoken(),))
+            spool.extend(TURN, 8000, PCM[8000:16_000])
+        extended(*pieces(16_000))(spool)
+    assert home.recover() == WHOLE
 
 
-def test_unfinished_utterances_do_not_pile_up(tmp_path, now):
-    with Run(tmp_path, now) as spool:
+def test_unfinished_utterances_do_not_pile_up(home):
+    with home.run() as spool:
         for number in range(10):
             spool.extend(f"{number:08x}", 0, PCM)
-        assert len(files(tmp_path)) == MAX_OPEN
+        assert len(home.files()) == MAX_OPEN
         spool.discard(f"{9:08x}")
         spool.discard("unknown")
-        assert len(files(tmp_path)) == MAX_OPEN - 1
+        assert len(home.files()) == MAX_OPEN - 1
 
 
-def test_speech_that_begins_again_begins_anew(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        spool.extend("0a1b2c3d", 0, bytes(5000))
-        spool.extend("0a1b2c3d", 0, PCM[:2000])
-        spool.keep(spoken())
-    assert left_behind(tmp_path, now) == Recovered((spoken(),))
-
-
-def test_no_file_grows_without_end(tmp_path, now):
-    with Run(tmp_path, now) as spool:
-        spool.extend("0a1b2c3d", 0, bytes(MAX_PCM_BYTES))
-        spool.extend("0a1b2c3d", MAX_PCM_BYTES, bytes(2))
-        [path] = (tmp_path / "run" / "tmp").iterdir()
+def test_no_file_grows_without_end(home):
+    with home.run() as spool:
+        spool.extend(TURN, 0, bytes(MAX_PCM_BYTES))
+        spool.extend(TURN, MAX_PCM_BYTES, bytes(2))
+        [path] = (home.spooled / "tmp").iterdir()
         assert path.stat().st_size == record.RECORD_HEADER_BYTES + MAX_PCM_BYTES
 
 
-def test_a_second_ear_is_told_at_once_and_a_later_one_is_not(tmp_path):
+def test_a_second_ear_cannot_have_the_spool_until_it_is_closed(tmp_path):
     options = SpoolOptions(dir=tmp_path / "spool", ledger_dir=tmp_path / "ledger")
-    with kept_spool(options), pytest.raises(AlreadyRunning), kept_spool(options):
+    words = r"another jarvis-ear.*spool\.dir"
+    with kept_spool(options), pytest.raises(AlreadyRunning, match=words), kept_spool(options):
         pass
-    with kept_spool(options):
-        pass
-
-
-def test_without_one_nothing_is_kept(tmp_path):
-    options = SpoolOptions(enabled=False, dir=tmp_path / "spool")
     with kept_spool(options) as spool:
+        assert spool.on_disk
+
+
+def test_without_a_spool_nothing_is_kept(tmp_path):
+    with kept_spool(SpoolOptions(enabled=False, dir=tmp_path / "spool")) as spool:
         assert not spool.on_disk
     assert list(tmp_path.iterdir()) == []

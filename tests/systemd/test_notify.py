@@ -43,21 +43,18 @@ def test_a_datagram_reaches_the_manager(tmp_path, without_library, abstract):
     assert environ == {"HOME": "/"}
 
 
-def test_the_library_is_used_if_it_is_installed(tmp_path, library, monkeypatch):
-    with NotifySocket(tmp_path) as manager:
-        monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
-        open_notifier(os.environ).tell("WATCHDOG=1")
-        assert dict(manager.wait_for("WATCHDOG").values) == {"WATCHDOG": "1"}
-        assert os.environ["NOTIFY_SOCKET"] == manager.address  # the library looks there
-
-
-def test_systemd_python_itself_reaches_the_manager(tmp_path, monkeypatch):
-    pytest.importorskip("systemd.daemon", reason="systemd-python is not installed")
+@pytest.mark.parametrize("way", ["library", "systemd-python"])
+def test_the_library_is_used_if_it_is_installed(tmp_path, monkeypatch, request, way):
+    if way == "library":
+        request.getfixturevalue(way)
+    else:
+        pytest.importorskip("systemd.daemon", reason="systemd-python is not installed")
     with NotifySocket(tmp_path) as manager:
         monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
         open_notifier(os.environ).tell("RELOADING=1", "MONOTONIC_USEC=5")
-        said = manager.wait_for("RELOADING")
-    assert dict(said.values) == {"RELOADING": "1", "MONOTONIC_USEC": "5"}
+        values = dict(manager.wait_for("RELOADING").values)
+        assert os.environ["NOTIFY_SOCKET"] == manager.address  # the library looks there
+    assert values == {"RELOADING": "1", "MONOTONIC_USEC": "5"}
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "vsock:2:1"])
