@@ -11,6 +11,7 @@ from jarvis_ear.audio.resample import resample
 from jarvis_ear.devices import portaudio
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.portaudio import PortAudio
+from jarvis_ear.devices.sound_library import LIVE, Quiet
 from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
 from jarvis_ear.journal.sound import SOUND_LOST
 
@@ -384,3 +385,22 @@ def test_a_library_that_does_not_answer_costs_only_the_answer(room, monkeypatch)
         give(room, 0)
     assert room.microphone.silence
     assert not room.microphone.is_monitor
+
+
+def test_an_interrupt_makes_this_read_and_the_next_one_live(room):
+    holds = []
+    room.microphone.hold_quiet(Quiet(4.0))
+    give(room, 50)
+    room.microphone._reading.stream.hold = holds.append
+    room.microphone.interrupt()
+    room.microphone.keep_live("turn", wanted=True)
+    room.microphone.keep_live("turn", wanted=False)
+    assert holds == [LIVE] * 3
+    give(room, 50)
+    assert holds[3:] == [Quiet(4.0)]
+    room.microphone.keep_live("turn", wanted=True)
+    room.microphone.keep_live("console", wanted=True)
+    room.microphone.keep_live("turn", wanted=False)
+    assert holds[4:] == [LIVE] * 3
+    room.microphone.keep_live("console", wanted=False)
+    assert holds[7:] == [Quiet(4.0)]

@@ -14,8 +14,10 @@ from typing import Any, Final
 from jarvis_ear import __main__ as program
 from jarvis_ear import cli, components
 from jarvis_ear.devices.models import OpenWakeWord
+from jarvis_ear.hearing import ear
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.link.sender import Sender
+from jarvis_ear.units import samples
 
 LEVERS: Final = "LEVERS"
 """The variable that names the folder."""
@@ -81,6 +83,9 @@ def senseless(inner: Callable[..., Any]) -> Any:
 def main() -> int:
     if is_pulled("hasty"):
         components.HANGS_S = HASTY_S  # type: ignore[misc]  # the product's is final
+    if is_pulled("restless"):
+        ear.PROOF = samples(5000)  # type: ignore[misc]  # likewise
+        components.PROOF_S = 5  # type: ignore[attr-defined]  # likewise
     wrap(EarThread, "_process", hanging("ear"))
     wrap(Sender, "wake", hanging("network"))
     wrap(Sender, "_step", hanging("network"))

@@ -15,7 +15,7 @@ LONG_S = 10.0
 
 def main() -> None:
     library = PortAudio(sleep=lambda _seconds: None)
-    stream = library.open_input("", rate=16_000, latency_s=0.2)
+    stream = library.open_input("", rate=16_000, latency_s=1.0)
     pause, until = threading.Event(), time.monotonic() + LONG_S
     while not stream.take(stream.rate // 20, 137).data:  # amid what the server sends at a time
         pause.wait(0.005)

@@ -69,8 +69,8 @@ if _on_interrupt is signal.default_int_handler:
 LOOK_S: Final = 1.0
 """Seconds between two looks of the main loop. Signals and new states of the ear wake it."""
 
-LIVE_LOOK_S: Final = 0.1
-"""The same while the state is shown in the last line of a terminal."""
+SOON_S: Final = 0.1
+"""The same while the state is shown in a terminal, or a start or reload is not complete."""
 
 _LOGGER = logging.getLogger("jarvis_ear")
 
@@ -107,7 +107,8 @@ def run(loaded: Loaded) -> int:
         )
         watchdog = Watchdog(parts.beat, every_s)
         parts.capture.keep_live("terminal", wanted=live.enabled)
-        while not stop.wait(LIVE_LOOK_S if live.enabled else LOOK_S):
+        look_s = min(LOOK_S, every_s / 4 or LOOK_S)
+        while not stop.wait(SOON_S if live.enabled or service.is_waiting else look_s):
             if reload_signal.take():
                 service.reloading()
                 reload.ask()

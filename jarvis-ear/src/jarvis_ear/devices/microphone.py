@@ -194,7 +194,7 @@ class Microphone:
                 self._send_hold()
 
     def interrupt(self) -> None:
-        """Let a ``read`` that waits for sound return at once. Any thread."""
+        """Let a ``read`` that waits for sound, and the one after it, return at once. Any thread."""
         with self._holding:
             self._is_interrupted = True
             self._send_hold()
@@ -250,8 +250,9 @@ class Microphone:
 
     def _read(self, reading: _Reading) -> Block | None:
         piece, most = (reading.stream.rate * ms // 1000 for ms in (PIECE_MS, MAX_PIECE_MS))
+        was_interrupted = self._is_interrupted  # then this read is live as well
         taken = reading.stream.take(piece, most)
-        if self._is_interrupted:
+        if was_interrupted:
             with self._holding:
                 self._is_interrupted = False
                 self._send_hold()

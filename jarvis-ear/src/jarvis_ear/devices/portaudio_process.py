@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from jarvis_ear.devices.alsa import CannotOpen, open_alsa
-from jarvis_ear.devices.diagnose import marked, source_of_server
+from jarvis_ear.devices.diagnose import SoundCard, SoundCards, marked, source_of_server
 from jarvis_ear.devices.quiet_hold import QuietHold
 from jarvis_ear.devices.sound_library import (
     Device,
@@ -74,11 +74,19 @@ OPENINGS: Final = ("open_alsa", "open_input", "open_output")
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
-    """What PortAudio listed before a device was opened without it."""
+class _Found:
+    """A microphone that PortAudio has found, and what it listed then."""
 
+    wanted: str
+    device: Device
     devices: tuple[Device, ...]
     defaults: Mapping[Kind, int]
+    cards: tuple[SoundCard, ...]
+    """The kernel's list of cards."""
+
+    def is_still(self, wanted: str) -> bool:
+        """Return whether ``wanted`` means the same device: no card has come or gone."""
+        return wanted == self.wanted and self.cards == SoundCards().all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +138,22 @@ class SoundProcess:
         self._command = command
         self._lock = threading.Lock()  # protects the fields below; held for at most OPEN_S
         self._child: _Child | None = None
-        self._listed: _Listed | None = None  # while a stream of ALSA is open
+        self._found: _Found | None = None  # the last device that was opened without PortAudio
+        self._is_listed = False  # while its stream is open
         self.generation = 0
         """Number of the process; a stream belongs to one process."""
 
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
-        if self._listed is not None:
-            return marked(self._listed.devices, source_of_server)
+        if self._is_listed and self._found is not None:
+            return marked(self._found.devices, source_of_server)
         listed: tuple[Device, ...] = self._request("devices")
         return listed
 
     def default(self, kind: Kind) -> int:
         """Return the index of the default device, -1 if there is none."""
-        if self._listed is not None:
-            return self._listed.defaults[kind]
+        if self._is_listed and self._found is not None:
+            return self._found.defaults[kind]
         return int(self._request("default", kind=kind))
 
     def open_input(
@@ -152,23 +161,37 @@ class SoundProcess:
     ) -> InputStream:
         """Open and start a microphone, as in ``SoundLibrary``.
 
-        A device of ALSA is read from ALSA, in a process that never loads PortAudio (20 MiB);
-        PortAudio has found it, and opens what ALSA cannot open as we need it.
+        A device of ALSA is read from ALSA, in a process that never loads PortAudio (20 MiB).
+        PortAudio finds it, unless the one that was found last is still the right one, and opens
+        what ALSA cannot open as we need it.
         """
-        device: Device = self._request("find_input", wanted=wanted)
-        count = count_for(channel, device)
-        if device.host_api == "ALSA":
-            listed = _Listed(self.devices(), {kind: self.default(kind) for kind in KINDS})
+        known, self._found = self._found, None
+        is_same = known is not None and known.is_still(wanted)
+        found = known if is_same and known is not None else self._find(wanted)
+        count = count_for(channel, found.device)
+        if found.device.host_api != "ALSA":
+            return self._open(
+                "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
+            )
+        if not is_same:
             self.end()
-            with suppress(CannotOpen):
-                opened = self._open(
-                    "open_alsa", device=device, rate=rate, count=count, latency_s=latency_s
-                )
-                self._listed = listed
-                return opened
-        return self._open(
-            "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
-        )
+        try:
+            opened = self._open(
+                "open_alsa", device=found.device, rate=rate, count=count, latency_s=latency_s
+            )
+        except CannotOpen:
+            if is_same:
+                return self.open_input(wanted, rate=rate, latency_s=latency_s, channel=channel)
+            return self._open(
+                "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
+            )
+        self._found, self._is_listed = found, True
+        return opened
+
+    def _find(self, wanted: str) -> "_Found":
+        device: Device = self._request("find_input", wanted=wanted)
+        defaults = {kind: self.default(kind) for kind in KINDS}
+        return _Found(wanted, device, self.devices(), defaults, SoundCards().all())
 
     def open_output(self, wanted: str, *, latency_s: float) -> OutputStream:
         """Open and start a speaker, as in ``SoundLibrary``."""
@@ -182,7 +205,7 @@ class SoundProcess:
             if generation != self.generation or self._child is None:
                 raise StreamFailed("the sound system was started anew")
             if method == "close":
-                self._listed = None
+                self._is_listed = False
             try:
                 return self._call(self._child, timeout_s, method, arguments)
             except StreamFailed:
@@ -249,7 +272,7 @@ class SoundProcess:
         return value
 
     def _end(self) -> None:
-        child, self._child, self._listed = self._child, None, None
+        child, self._child, self._is_listed = self._child, None, False
         if child is not None:
             child.kill()
 

@@ -47,6 +47,9 @@ PROOF_S: Final = 60
 
 PROOF: Final = samples(1000 * PROOF_S)
 
+RETRY: Final = samples(5000)
+"""The same while the last score was invalid, or there was none yet."""
+
 NEAR_ZERO: Final = 0.005
 """Score below which the next steps may wait for each other. Measured: 95 % of the steps of people
 who talk are below."""
@@ -111,6 +114,7 @@ class Ear:
         self._score = 0.0
         self._unscored: tuple[Frame, ...] = ()  # whole steps
         self._proved_at = Samples(0)
+        self._is_proved = False
         self.proofs = 0
         """Number of valid scores from the wake model."""
 
@@ -175,7 +179,8 @@ class Ear:
         self._unscored += stretch
         if self._may_wait:
             return ()
-        if not self._gate.is_open and not self._unscored and self.now - self._proved_at >= PROOF:
+        wait = PROOF if self._is_proved else RETRY
+        if not self._gate.is_open and not self._unscored and self.now - self._proved_at >= wait:
             self.prove_model()
         return self._score_steps()
 
@@ -221,7 +226,8 @@ class Ear:
 
     def _count_proof(self, score: float) -> None:
         self._proved_at = self.now
-        self.proofs += 0 <= score <= 1  # NaN does not count
+        self._is_proved = 0 <= score <= 1  # NaN does not count
+        self.proofs += self._is_proved
 
     def _find_endpoint(self, heard: _Heard) -> tuple[Effect, ...]:
         if self.state not in _HEARS_ENDPOINTS:

@@ -163,12 +163,17 @@ class Service:
         self._status = ""
         self._phase = _Phase.STARTING
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the end of a start or of a reload is still to be reported."""
+        return self._phase in (_Phase.STARTING, _Phase.RELOADING)
+
     def starting(self) -> None:
         """Report that the program starts."""
         self._send_status("starting: loading the models")
 
     def look(self, condition: Condition, watchdog: Watchdog) -> None:
-        """Report the current condition. Called several times a second."""
+        """Report the current condition. Called about once a second."""
         if self._phase is _Phase.STOPPING:
             return
         self._send_status(status(condition))
