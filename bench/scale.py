@@ -50,7 +50,7 @@ class Scale:
 
 FULL: Final = Scale(
     cpu_s=180,
-    quiet_s=240,
+    quiet_s=80,
     quiet_windows=3,
     latency_clips=91,
     memory_s=3600,

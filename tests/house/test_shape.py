@@ -37,8 +37,8 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(122, 23_600, range(110, 190), 450, 0.09),
-    "jarvis_backend": Limits(45, 7_000, range(110, 181), 450, 0.09),
+    "jarvis_ear": Limits(120, 22_700, range(110, 181), 450, 0.07),
+    "jarvis_backend": Limits(42, 6_200, range(110, 181), 450, 0.09),
 }
 
 
