@@ -4,7 +4,6 @@ import json
 import logging
 import selectors
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from jarvis_ear.control.commands import WATCH
 from jarvis_ear.control.feed import Feed, Subscription, encode
 from jarvis_ear.control.unix_socket import ListeningSocket, peer_credentials
 from jarvis_ear.journal.life import CONTROL_TROUBLE
+from jarvis_ear.process import NamedThread
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class ControlServer:
         self._listeners: list[ListeningSocket] = []
         self._connections: dict[socket.socket, _Connection] = {}  # the oldest comes first
         self._stop_here, self._stop_there = socket.socketpair()
-        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread = NamedThread(target=self._run, name="control", daemon=True)
         self.refused = 0
         """Clients that were closed without an answer."""
         self.feed_refused = 0

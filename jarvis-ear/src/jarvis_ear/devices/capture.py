@@ -21,6 +21,7 @@ from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal import sound as kinds
 from jarvis_ear.journal.kind import Kind
 from jarvis_ear.log.throttle import RARE_S, Throttle
+from jarvis_ear.process import NamedThread
 from jarvis_ear.units import Samples
 
 STOP_S: Final = 2.0
@@ -140,7 +141,7 @@ class Capture:
         self._back_off_s = back_off_s
         self._losses = losses or LossFile(None)
         self._monotonic = monotonic
-        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._thread = NamedThread(target=self._run, name="capture", daemon=True)
         self._stopping = threading.Event()
         self._requested = threading.Condition()  # protects the next three; wakes the thread
         self._muted = muted

@@ -37,7 +37,7 @@ from jarvis_ear.devices.sound_library import (
     count_for,
 )
 from jarvis_ear.errors import DeviceError
-from jarvis_ear.process import forbid_dumps, inherited
+from jarvis_ear.process import PR_SET_NAME, forbid_dumps, inherited
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -61,9 +61,6 @@ COMMAND: Final = (sys.executable, "-m", "jarvis_ear.devices.portaudio_process")
 
 PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h: the signal that a process gets when the thread that started it ends."""
-
-PR_SET_NAME: Final = 15
-"""Likewise: the process name, shown as the program that holds the microphone."""
 
 HOLD: Final = "hold"
 """The one message without an answer: it sets how the open stream keeps quiet sound back."""

@@ -1,7 +1,6 @@
 """Speaker: plays the chunks of replies in its own thread."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from jarvis_ear.devices.output import NONE, Output, ReplyFiles, make_output
 from jarvis_ear.devices.playlist import Chunk, EndOfReply, Playlist
 from jarvis_ear.errors import SpeakerLost
 from jarvis_ear.journal.sound import SPEAKER_LOST
+from jarvis_ear.process import NamedThread
 
 IDLE_S: Final = 5.0
 """Seconds of pause in an unfinished reply after which the device is closed until it continues."""
@@ -107,7 +107,7 @@ class Speaker:
         self._rate = 0  # of the opened output
         self._unheard = Unheard.NOTHING  # why the reply cannot be heard, if it has no output
         self._reply = _Reply()
-        self._thread = threading.Thread(target=self._run, name="speaker", daemon=True)
+        self._thread = NamedThread(target=self._run, name="speaker", daemon=True)
         self.problem = ""
         """Known reason why replies are not heard; empty if none. Any thread may read it."""
         self.skipped = 0

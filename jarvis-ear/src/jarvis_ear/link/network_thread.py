@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from jarvis_ear.process import NamedThread
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -24,7 +26,7 @@ class NetworkThread:
         self._main = main
         self._loop: asyncio.AbstractEventLoop
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = NamedThread(target=self._run, name=name, daemon=True)
 
     @property
     def alive(self) -> bool:

@@ -5,7 +5,6 @@ import os
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,6 +17,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from jarvis_ear.errors import ConfigError, RemoteProtocolError
+from jarvis_ear.process import NamedThread
 
 _EXPECTED: Final = "expected a file of PEM certificates"
 
@@ -133,7 +133,7 @@ class AbandonableTask(Generic[T]):
     def __init__(self, name: str, work: Callable[[], T]) -> None:
         self._work = work
         self._outcome: Future[T] = Future()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = NamedThread(target=self._run, name=name, daemon=True)
 
     @property
     def busy(self) -> bool:
