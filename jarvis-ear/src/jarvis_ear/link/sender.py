@@ -37,7 +37,7 @@ from jarvis_ear.wires.messages import BackendError, FromBackend, ToBackend
 
 _LOGGER = logging.getLogger(__name__)
 
-REST_S: Final = 1.0
+REST_S: Final = 5.0
 """Maximum seconds between two passes of the loop, which show that the network thread is alive."""
 
 MAX_QUOTED: Final = 500
