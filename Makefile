@@ -59,6 +59,7 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
 	@$(PYTHON) tools/journal_page.py docs/journal.md > docs/.new && mv docs/.new docs/journal.md
 	@$(PYTHON) tools/import_diagram.py docs/architecture.md > docs/.new && mv docs/.new docs/architecture.md
+	@$(PYTHON) tools/code_index.py docs/glossary.md > docs/.new && mv docs/.new docs/glossary.md
 	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog
 	@for page in man/jarvis-ear.1 man/jarvis-backend.1; do \
 		$(PYTHON) tools/man_page.py $$page > docs/.new && mv docs/.new $$page || exit 1; done
