@@ -38,7 +38,7 @@ from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import quiet_of
 from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.devices.sample_clock import SampleClock
-from jarvis_ear.devices.sources import check_source, make_source
+from jarvis_ear.devices.sources import check_source, make_source, prepare_source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
@@ -87,6 +87,7 @@ def run(loaded: Loaded) -> int:
         stop = stack.enter_context(StopSignal(on_signal=service.stopping))
         reload_signal = stack.enter_context(ReloadSignal(stop.wake))
         service.starting()
+        prepare_source(loaded.config.microphone)
         check_source(loaded.config.microphone, waits="INVOCATION_ID" in os.environ)
         spool = stack.enter_context(kept_spool(loaded.config.spool))
         redirect = stack.enter_context(companion_of(loaded.config))

@@ -140,6 +140,11 @@ class SoundProcess:
         self.generation = 0
         """Number of the process; a stream belongs to one process."""
 
+    def start(self) -> None:
+        """Start the process without waiting for it; otherwise the first call starts it."""
+        with self._lock, suppress(DeviceError):
+            self._child = self._child or self._start()
+
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
         if self._is_listed and self._found is not None:

@@ -268,6 +268,12 @@ def make_source(options: config.MicrophoneOptions) -> Source:
     return Microphone(options)
 
 
+def prepare_source(options: config.MicrophoneOptions) -> None:
+    """Start what a microphone needs, while the models are loaded. Does not wait."""
+    if not options.input:
+        portaudio_process.for_input().start()
+
+
 def check_source(options: config.MicrophoneOptions, *, waits: bool) -> None:
     """Check for a configuration mistake before the start; raise DeviceError or InputError.
 
