@@ -11,6 +11,7 @@ import ctypes
 import functools
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -345,6 +346,8 @@ class SoundServer:
         self, connection: "Connection[Any, Any]", load: Callable[[], SoundLibrary]
     ) -> None:
         self._connection = connection
+        self._messages = select.poll()  # cheaper than Connection.poll, which makes one each time
+        self._messages.register(connection.fileno(), select.POLLIN)
         self._load = functools.cache(load)
         self._stream: Any = None  # a QuietHold or an OutputStream
 
@@ -383,7 +386,7 @@ class SoundServer:
 
     def _pause(self, seconds: float) -> bool:
         """Wait; return early, and True, if a message arrives: it can only be a hold."""
-        if not self._connection.poll(seconds):
+        if not self._messages.poll(round(1000 * seconds)):
             return False
         _, arguments = self._connection.recv()
         self._hold(**arguments)
