@@ -72,7 +72,7 @@ class InstalledEar:
     def check_out(self) -> None:
         """Give the box sources of its own to install from."""
         checkout = self.box.at(CHECKOUT)
-        for part in ("jarvis-ear/src", "systemd", "docs"):
+        for part in ("jarvis-ear/src", "systemd", "docs", "man"):
             shutil.copytree(ROOT / part, checkout / part)
         for lock in ROOT.glob("requirements*.txt"):
             shutil.copy(lock, checkout)

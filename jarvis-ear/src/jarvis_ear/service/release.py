@@ -84,11 +84,12 @@ def running_release() -> Release:
     manuals = shared / "man"
     if not manuals.is_dir():
         manuals = Path(sysconfig.get_path("data"), MANUALS)
+    pages = [manuals / f"{name}.1" for name in PROGRAMS]
     files = {
         **{name: (shared / name).read_bytes() for name in locks},
         **{f"systemd/{f.name}": f.read_bytes() for f in sorted((shared / "systemd").iterdir())},
         **{f"docs/{name}": (shared / "docs" / name).read_bytes() for name in PAGES},
-        **{f"man/{name}.1": (manuals / f"{name}.1").read_bytes() for name in PROGRAMS},
+        **{f"man/{page.name}": page.read_bytes() for page in pages if page.is_file()},
     }
     return Release(_wheel(files), files)
 
