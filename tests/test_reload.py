@@ -1,4 +1,4 @@
-"""The configuration is read again: all of it or nothing, and never in the middle of a turn."""
+"""What a changed configuration changes: all of it or nothing, and never within a turn."""
 
 import logging
 from datetime import datetime
@@ -11,18 +11,28 @@ from jarvis_ear.config import (
     Config,
     HearingOptions,
     LogOptions,
+    MicrophoneOptions,
     SpoolOptions,
     WakeOptions,
 )
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.reload import Reload
-from jarvis_ear.schema import ReloadTarget
+from jarvis_ear.schema import (
+    RELOAD_TARGETS,
+    SCHEMA,
+    Change,
+    ReloadTarget,
+    changes,
+    joined,
+    reload_target,
+)
 
 OTHER = Config(
     hearing=HearingOptions(wake=WakeOptions(threshold=0.7)),
     backend=BackendOptions(password=SecretStr("a secret")),
     log=LogOptions(level="debug"),
 )
+ALL_TARGETS = [ReloadTarget.EAR, ReloadTarget.BACKEND, ReloadTarget.LOG]
 
 
 class House:
@@ -70,7 +80,7 @@ def house(caplog):
 def test_what_has_changed_is_put_in_force_once_and_named_without_values(house, caplog):
     house.asked(OTHER)
     house.reload.look()
-    assert house.in_force == [ReloadTarget.EAR, ReloadTarget.BACKEND, ReloadTarget.LOG]
+    assert house.in_force == ALL_TARGETS
     assert house.done == [OTHER]
     [record] = caplog.records
     assert record.levelname == "INFO"
@@ -92,12 +102,7 @@ def test_the_next_reload_compares_with_what_is_in_force(house):
     house.asked(OTHER)
     house.asked(OTHER)
     house.asked(OTHER.model_copy(update={"log": LogOptions()}))
-    assert house.in_force == [
-        ReloadTarget.EAR,
-        ReloadTarget.BACKEND,
-        ReloadTarget.LOG,
-        ReloadTarget.LOG,
-    ]
+    assert house.in_force == [*ALL_TARGETS, ReloadTarget.LOG]
 
 
 def test_a_mistake_leaves_everything_as_it_is_and_all_mistakes_are_told_at_once(house, caplog):
@@ -129,7 +134,7 @@ def test_it_waits_for_the_end_of_the_turn(house, caplog):
     assert house.reload.note == "a new configuration waits for the end of the turn"
     house.calm = True
     house.reload.look()
-    assert house.in_force == [ReloadTarget.EAR, ReloadTarget.BACKEND, ReloadTarget.LOG]
+    assert house.in_force == ALL_TARGETS
     assert not house.reload.waits
 
 
@@ -154,3 +159,46 @@ def test_what_nobody_takes_is_named_until_it_is_as_at_the_start(house, caplog):
     house.asked(Config())
     assert house.reload.note == ""
     assert house.in_force == []
+
+
+def test_each_change_is_named_with_its_target():
+    new = Config(
+        backend=BackendOptions(password=SecretStr("other")),
+        microphone=MicrophoneOptions(device="USB", input="x.wav"),
+        log=LogOptions(level="debug"),
+        with_backend=True,
+    )
+    found = changes(Config(), new)
+    assert found == (
+        Change("microphone.device", ReloadTarget.MICROPHONE),
+        Change("microphone.input", None),
+        Change("backend.password", ReloadTarget.BACKEND),
+        Change("log.level", ReloadTarget.LOG),
+        Change("with_backend", None),
+    )
+    assert "other" not in repr(found)
+    assert changes(new, new) == ()
+    assert joined(found[:2]) == "microphone.device, microphone.input"
+
+
+@pytest.mark.parametrize(
+    ("key", "target"),
+    [
+        ("hearing.endpointing.hangover_ms", ReloadTarget.EAR),
+        ("microphone.mute_between", ReloadTarget.MUTE),
+        ("microphone.fast", None),
+        ("spool.dir", None),
+        ("log.format", None),
+        ("bus.key", ReloadTarget.BUS),
+        ("console.transcripts", ReloadTarget.CONSOLE),
+        ("console.port", None),
+        ("speaker.device", ReloadTarget.SPEAKER),
+    ],
+)
+def test_the_target_of_a_new_value(key, target):
+    assert reload_target(key) is target
+
+
+def test_the_table_of_targets_is_complete():
+    assert set(RELOAD_TARGETS) <= {*SCHEMA.by_key, *SCHEMA.tables}
+    assert {reload_target(option.key) for option in SCHEMA.options} == {*ReloadTarget, None}
