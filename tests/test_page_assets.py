@@ -18,6 +18,8 @@ def test_the_page_is_whole():
     worklets = re.findall(rf'addModule\("{PATH}/([\w.]+)"', TEXTS["talk.js"])
     assert worklets == ["recorder.js"]
     assert {*named, *imported, *worklets} | {INDEX} == set(ASSETS)
+    folder = Path(assets.__file__).parent / "static"
+    assert {file.name for file in folder.iterdir()} == set(ASSETS)
 
 
 @pytest.mark.parametrize("name", ASSETS)
@@ -27,19 +29,16 @@ def test_nothing_comes_from_elsewhere(name):
     assert not re.search(r"@import|url\(", text)
 
 
-def test_nothing_is_inline():
-    page = TEXTS[INDEX]
-    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
-    assert re.findall(r"<script[^>]*>([^<]*)</script>", page) == [""]
-
-
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_text_never_becomes_markup_or_code(name):
     forbidden = r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function"
     assert not re.search(forbidden, TEXTS[name])
 
 
-def test_every_id_that_is_asked_for_is_there_once():
+def test_nothing_is_inline_and_every_id_that_a_script_needs_is_there_once():
+    page = TEXTS[INDEX]
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
+    assert re.findall(r"<script[^>]*>([^<]*)</script>", page) == [""]
     ids = re.findall(r'\sid="([^"]+)"', TEXTS[INDEX])
     assert len(ids) == len(set(ids))
     asked = {one for name in SCRIPTS for one in re.findall(r'\$\("([\w-]+)"\)', TEXTS[name])}
@@ -52,13 +51,5 @@ def test_the_policy_allows_this_server_only():
     assert rules["default-src"] == rules["frame-ancestors"] == "'none'"
     assert rules["script-src"] == rules["connect-src"] == "'self'"
     assert "unsafe" not in policy
-
-
-def test_only_who_asks_may_use_the_microphone():
     assert "microphone=()" in headers(microphone=False)["Permissions-Policy"]
     assert "microphone=(self)" in headers(microphone=True)["Permissions-Policy"]
-
-
-def test_every_file_in_the_folder_is_served():
-    folder = Path(assets.__file__).parent / "static"
-    assert {file.name for file in folder.iterdir()} == set(ASSETS)

@@ -11,7 +11,7 @@ from jarvis_ear import paths
 from jarvis_ear.delivery.events import Finished, Verdict
 from jarvis_ear.devices.output import ReplyFiles
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.health.deaf_time import DeafTime
+from jarvis_ear.health.deaf_time import FILE, LOSS_FILE, DeafTime, LossFile
 from jarvis_ear.link.tls_and_tcp import TrustStore
 from jarvis_ear.mute import Mute
 from jarvis_ear.options.sources import read_file, read_secret
@@ -91,7 +91,8 @@ def test_a_file_is_written_whole_and_is_private_as_its_folder_is(tmp_path):
 def make_link(path: Path) -> None:
     """Lead to a file that says what ours would say."""
     other = path.with_name("other")
-    other.write_text(json.dumps({"by": [], "awake_night": "", "day": "2026-05-01", "seconds": 7}))
+    content = {"by": [], "awake_night": "", "day": "2026-05-01", "seconds": 7, "at": 0, "gone_s": 1}
+    other.write_text(json.dumps(content))
     other.chmod(0o600)
     path.symlink_to(other)
 
@@ -155,7 +156,7 @@ def test_a_descriptor_is_not_left_open(tmp_path):
 
 @strange
 def test_no_part_uses_or_waits_for_a_strange_file(tmp_path, make, caplog):
-    for name in ("mute.json", "deaf.json", "ledger.jsonl", "ab-000.wav"):
+    for name in ("mute.json", FILE, LOSS_FILE, "ledger.jsonl", "ab-000.wav"):
         (tmp_path / "other").unlink(missing_ok=True)
         make(tmp_path / name)
     assert Mute(tmp_path, None).load()
@@ -163,6 +164,7 @@ def test_no_part_uses_or_waits_for_a_strange_file(tmp_path, make, caplog):
     deaf = DeafTime(lambda: date(2026, 5, 1), tmp_path)
     deaf.look(0, deaf=False)
     assert deaf.seconds == 0
+    assert LossFile(tmp_path, lambda: 0.0).carried_s() == 0
     ledger = Ledger(tmp_path, lambda: 0.0)
     assert ledger.recorded() == {}
     ledger.verdict(Finished("ab", Verdict.DONE, "", 1))
