@@ -1,14 +1,18 @@
-"""What the command lines of both programs have in common."""
+"""What the command lines of both programs have in common: verbs, and words for people."""
 
 import os
 import shutil
 import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import jarvis_backend.cli
 import jarvis_ear.cli
 from jarvis_ear import __version__
+from jarvis_ear.options.option import shown
+from jarvis_ear.options.verbs import plain, quoted, suggestion
 
 PROGRAMS = {one.COMMAND_LINE.name: one for one in (jarvis_ear.cli, jarvis_backend.cli)}
 BOTH = pytest.mark.parametrize("name", PROGRAMS)
@@ -99,3 +103,50 @@ def test_a_completion_is_valid_and_has_every_verb_and_every_option(name, shell, 
             [shell, "-n"], input=text, text=True, capture_output=True, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (7, "7"),
+        (0.5, "0.5"),
+        pytest.param(16**5000, "a very large number", id="huge"),
+        ({"a": 1}, "a table"),
+        ([1], "a list"),
+        (None, "nothing"),
+        ("x\ny", r'"x\ny"'),
+        ("größe", '"größe"'),
+        ("\udcff", r'"\udcff"'),
+        ("\u202e", r'"\u202e"'),
+    ],
+)
+def test_a_value_is_shown_on_one_line(value, text):
+    assert shown(value) == text
+
+
+@given(st.text())
+def test_any_text_fits_on_a_line(text):
+    assert quoted("a" * 100) == f'"{"a" * 60}..."'
+    for words in (shown(text), plain(text)):
+        assert words
+        assert words.isprintable()
+        assert len(words) < 800
+
+
+KNOWN = ["hearing.wake.threshold", "hearing.wake.patience", "backend.url", "log.level"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hearing.wake.treshold", "; did you mean hearing.wake.threshold?"),
+        ("threshold", "; did you mean hearing.wake.threshold?"),
+        ("microphone.patience", "; did you mean hearing.wake.patience?"),
+        ("patiense", "; did you mean hearing.wake.patience?"),
+        ("backend.ulr", "; did you mean backend.url?"),
+        ("elephant", ""),
+    ],
+)
+def test_the_name_that_was_meant_is_suggested(name, words):
+    assert suggestion(name, KNOWN) == words
