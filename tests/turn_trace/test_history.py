@@ -91,11 +91,6 @@ def test_a_failed_last_command_of_a_file_is_an_error_in_one_line(verdict):
     assert str(failure) == f"the last command of the input ended as {words} (too old)"
 
 
-@pytest.mark.parametrize("verdict", [Verdict.DONE, Verdict.ABANDONED])
-def test_one_that_succeeded_or_was_abandoned_is_no_failure(verdict):
-    assert last_turn(Verdict.FAILED, verdict).history.failure() is None
-
-
 def test_the_last_command_and_the_report_outlive_many_false_wakes():
     turns = last_turn(Verdict.FAILED)
     for number in range(2 * MAX_TURNS):
@@ -104,14 +99,13 @@ def test_the_last_command_and_the_report_outlive_many_false_wakes():
     assert [turn["turn"] for turn in turns.history.recent()] == ["0"]
 
 
-def test_without_a_command_there_is_no_failure():
+def test_without_a_command_that_failed_at_the_end_there_is_no_failure():
+    for verdict in (Verdict.DONE, Verdict.ABANDONED):
+        assert last_turn(Verdict.FAILED, verdict).history.failure() is None
+    turns = last_turn(Verdict.FAILED).tell(SendUtterance("newer", utterance()))
+    assert turns.history.failure() is None
     turns = ScriptedTurns().tell(TurnDropped("1", "no speech"))
     turns.tell(Finished("of an earlier run", Verdict.EXPIRED, "too_old", 0))
-    assert turns.history.failure() is None
-
-
-def test_a_turn_without_a_verdict_is_not_judged_by_the_one_before():
-    turns = last_turn(Verdict.FAILED).tell(SendUtterance("newer", utterance()))
     assert turns.history.failure() is None
 
 
