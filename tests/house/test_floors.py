@@ -13,17 +13,8 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "jarvis-ear" / "src"
 EAR = SRC / "jarvis_ear"
 
-PURE = [
-    "audio",
-    "page",
-    "hearing",
-    "wires",
-    "delivery",
-    "units.py",
-    "errors.py",
-    "config.py",
-    "journal",
-]
+PURE = ["audio", "page", "hearing", "wires", "delivery", "journal"]
+PURE += ["units.py", "errors.py", "config.py"]
 FOREIGN = {"numpy", "soxr", "pydantic", "aiohttp"}
 """aiohttp is for the handshakes of the wires: a session is announced over HTTP."""
 

@@ -12,23 +12,14 @@ SRC = ROOT / "jarvis-ear" / "src"
 VERBS = ["run", "test", "lint", "types", "docs", "bench", "clean", "setup", "lock"]
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        ".ci/run",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        "LICENSE",
-        "Makefile",
-        "README.md",
-        "docs/architecture.md",
-        "docs/decisions/README.md",
-        "jarvis-ear/src/jarvis_ear/py.typed",
-        "jarvis-ear/src/jarvis_backend/py.typed",
-        "pyproject.toml",
-        "requirements.txt",
-    ],
-)
+PLACES = [
+    *(".ci/run", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md"),
+    *("docs/architecture.md", "docs/decisions/README.md", "pyproject.toml", "requirements.txt"),
+    *("jarvis-ear/src/jarvis_ear/py.typed", "jarvis-ear/src/jarvis_backend/py.typed"),
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_it_is_there(place):
     assert (ROOT / place).is_file()
 
