@@ -1,5 +1,7 @@
 """What `jarvis-ear check` says: all mistakes, or all dangers and that it is fine."""
 
+import re
+
 import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
@@ -14,10 +16,6 @@ SAFE = {"JARVIS_PASSWORD": "canary"}
 
 def said(*argv, **environ):
     return check(load(argv, {**SAFE, **environ})).splitlines()
-
-
-def test_a_configuration_without_dangers_is_fine():
-    assert said() == ["the configuration is fine"]
 
 
 @pytest.mark.parametrize(
@@ -37,16 +35,12 @@ def test_an_option_that_cannot_be_used_is_a_mistake(options, mistake):
         said(*options.split())
 
 
-def test_what_the_ear_would_refuse_is_a_mistake_with_its_source(tmp_path):
-    model = tmp_path / "none.onnx"
+def test_what_the_ear_would_refuse_is_a_mistake_with_its_source():
+    options = ("--wake-model", "/none.onnx", "--bus.url", "ws://10.0.0.1")
     with pytest.raises(ConfigError) as caught:
-        said(
-            *("--wake-model", str(model), "--bus.url", "ws://10.0.0.1"),
-            BACKEND_URL="http://10.0.0.1:4000",
-        )
+        said(*options, BACKEND_URL="http://10.0.0.1:4000")
     backend, bus, wake = str(caught.value).splitlines()
-    assert "BACKEND_URL" in backend
-    assert "unencrypted" in backend
+    assert re.search("BACKEND_URL.*unencrypted", backend)
     assert "bus.url" in bus
     assert "none.onnx is not a file" in wake
     assert caught.value.exit_status == 78
@@ -69,7 +63,8 @@ def test_dangers_are_told_and_allowed(options, danger):
     assert "canary" not in " ".join(warnings)
 
 
-def test_the_default_password_is_a_danger():
+def test_the_default_password_is_a_danger_unless_the_backend_is_ours():
+    assert said() == ["the configuration is fine"]
     assert "still the public default" in check(load([], {}))
     assert "still the public default" not in check(load(["--with-backend"], {}))
 

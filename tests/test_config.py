@@ -41,22 +41,15 @@ NO_ADDRESSES = [
     *("http://a:99999", "http://[::1", "http://name:secret@a", "http://a/?token=x"),
     *("http://a/#part", "http://a b", "http://a\n"),
 ]
+NO_WEBSOCKETS = ["http://a", "ws://", "ws://name:secret@a", "localhost:8000"]
+NO_HOURS = ["23:00", "7:00-8:00", "24:00-07:00", ["07:00", "07:00"], 7]
 REFUSED = [
     (BackendOptions, "url", "http:// or https://, a host", NO_ADDRESSES),
     (BackendOptions, "path", "begins with /", ["/", "ws", "/ws/", "/a?b", "/a b", "//a", "/%2e"]),
     (BackendOptions, "password", "at least 1", [""]),
-    (
-        *(BusOptions, "url", "ws:// or wss://, a host"),
-        ["http://a", "ws://", "ws://name:secret@a", "localhost:8000"],
-    ),
-    (
-        *(BusOptions, "publish", "some of wake, transcript, turn"),
-        ["sound", "wake turn", ["wake", ""], 7],
-    ),
-    (
-        *(MicrophoneOptions, "mute_between", "two different times"),
-        ["23:00", "7:00-8:00", "24:00-07:00", ["07:00", "07:00"], 7],
-    ),
+    (BusOptions, "url", "ws:// or wss://, a host", NO_WEBSOCKETS),
+    (BusOptions, "publish", "of wake, transcript, turn", ["sound", "wake turn", ["wake", ""], 7]),
+    (MicrophoneOptions, "mute_between", "two different times", NO_HOURS),
     (MicrophoneOptions, "channel", "a channel from 0 to 7, or mix", [-1, 8, "both", ""]),
     (MicrophoneOptions, "device", "a regular expression between the slashes", ["/usb(/"]),
 ]

@@ -140,9 +140,10 @@ def report(tmp_path_factory):
 @pytest.fixture(scope="module")
 def parts(report):
     """Every object of a class that keeps a counter, by the name of the class."""
-    owners = {owner for owner, _ in kept()}
-    found = [each for each in gc.get_objects() if type(each).__name__ in owners]
-    return {owner: [each for each in found if type(each).__name__ == owner] for owner in owners}
+    found = {owner: [] for owner, _ in kept()}
+    for each in gc.get_objects():
+        found.get(type(each).__name__, []).append(each)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_process_that_asked_for_it_cannot_be_dumped(module):
         libc.prctl(module.PR_SET_DUMPABLE, was, 0, 0, 0)
 
 
-def test_a_program_that_did_not_ask_is_seen_by_its_user():
+def test_the_user_sees_a_program_that_did_not_ask():
     """So that the tests below can fail."""
     with running("http.server", "--bind", "127.0.0.1", "0", env={"PYTHONUNBUFFERED": "1"}) as one:
         assert one.stdout.readline()

@@ -64,8 +64,12 @@ def test_mute_unmute_and_toggle(owner):
     assert owner.mute.by == ()
 
 
-def test_only_an_unmute_ends_a_mute(owner):
+def test_a_mute_is_stored_in_a_private_file_until_an_unmute(owner):
     owner.mute.mute()
+    assert owner.mute.stored
+    assert [path.name for path in owner.folder.iterdir()] == [FILE]
+    assert stat.S_IMODE((owner.folder / FILE).stat().st_mode) == 0o600
+    assert stat.S_IMODE(owner.folder.stat().st_mode) == 0o700
     assert owner.start()
     assert owner.start()
     assert owner.mute.by == ("owner",)
@@ -81,15 +85,6 @@ def test_the_bus_ends_its_own_mute_only(owner):
     owner.mute.mute("bus")
     owner.mute.unmute()
     assert owner.mute.by == ()
-
-
-def test_the_file_is_private(owner):
-    owner.mute.mute()
-    file = owner.folder / FILE
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(owner.folder.stat().st_mode) == 0o700
-    assert [path.name for path in owner.folder.iterdir()] == [FILE]
-    assert owner.mute.stored
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"by": 7, "awake_night": ""}'])
@@ -116,12 +111,9 @@ def test_quiet_hours_mute_the_ear(sleeper):
         (),
     ]
     assert sleeper.changes == [True, False]
-
-
-def test_a_start_in_quiet_hours_is_muted(sleeper):
-    sleeper.at(1, 23, 30)
+    sleeper.at(2, 23, 30)
     assert sleeper.start()
-    sleeper.at(2, 8, 0)
+    sleeper.at(3, 8, 0)
     assert not sleeper.start()
 
 

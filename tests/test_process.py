@@ -15,18 +15,10 @@ from jarvis_ear.process import ConcurrentStop, ReloadSignal, inherited, timed
 
 
 def test_no_other_program_inherits_what_is_meant_for_the_ear_alone():
-    environ = {
-        "PATH": "/bin",
-        "ALSA_CONFIG_PATH": "/etc/asound.conf",
-        "JARVIS_BACKEND_LOG__LEVEL": "debug",
-        "NOTIFY_SOCKET": "/run/systemd/notify",
-        "WATCHDOG_USEC": "10000000",
-        "WATCHDOG_PID": "7",
-        "JARVIS_PASSWORD": "secret",
-        "CREDENTIALS_DIRECTORY": "/run/credentials",
-        "JARVIS_EAR_BUS__KEY": "secret",
-    }
-    assert set(inherited(environ)) == {"PATH", "ALSA_CONFIG_PATH", "JARVIS_BACKEND_LOG__LEVEL"}
+    inheritable = {"PATH", "ALSA_CONFIG_PATH", "JARVIS_BACKEND_LOG__LEVEL"}
+    ours = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY"}
+    ours |= {"JARVIS_PASSWORD", "JARVIS_EAR_BUS__KEY"}
+    assert set(inherited(dict.fromkeys(inheritable | ours, "value"))) == inheritable
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_utterances_reach_the_server(collection):
     assert all(0 < value(cells[3]) < value(cells[6]) for cells in table.rows)
 
 
-def test_looking_at_the_ear_costs_it_little(collection):
+def test_consoles_have_their_news(collection):
     table = measure("console", collection)
     assert [cells[0] for cells in table.rows] == ["0", "1", "10"]
     assert value(row(table, "10")["news"]) > 10

@@ -160,7 +160,7 @@ def test_a_deaf_ear_says_why_and_what_to_do():
     assert "deaf_re" not in describe(room.look(amplitude=328))
 
 
-def test_clipping_and_a_monitor_are_told_when_there_is_something_to_tell():
+def test_clipping_and_a_monitor_are_shown_only_where_they_are():
     room = Room()
     room.more = {"source": "microphone 'x'", "clipped_percent": 1.25, "hears_own_speaker": True}
     said = describe(room.look(amplitude=328))

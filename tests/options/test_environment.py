@@ -16,20 +16,12 @@ def test_every_option_has_its_variable():
     variables = {option.variable for option in OPTIONS}
     assert len(variables) == len(OPTIONS)
     assert {"JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS", "JARVIS_EAR_WITH_BACKEND"} <= variables
-    layer = read_environment(
-        {
-            "JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS": "700",
-            "JARVIS_EAR_MICROPHONE__FAST": "1",
-            "JARVIS_EAR_HEARING__WAKE__MODEL": "",
-            "HOME": "/",
-        }
-    )
+    ours = {"JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS": "700", "HOME": "/"}
+    ours |= {"JARVIS_EAR_MICROPHONE__FAST": "1", "JARVIS_EAR_HEARING__WAKE__MODEL": ""}
+    layer = read_environment(ours)
     assert layer.problems == []
-    assert layer.values == {
-        "hearing.endpointing.hangover_ms": 700,
-        "microphone.fast": True,
-        "hearing.wake.model": None,
-    }
+    values = {"hearing.endpointing.hangover_ms": 700, "microphone.fast": True}
+    assert layer.values == values | {"hearing.wake.model": None}
     assert layer.origins["microphone.fast"] == "environment: JARVIS_EAR_MICROPHONE__FAST"
 
 

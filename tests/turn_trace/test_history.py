@@ -46,8 +46,8 @@ def test_each_turn_ends_once_and_the_oldest_is_forgotten():
 
 def test_the_words_are_in_memory_only_if_they_may_be_shown():
     recorder = Recorder()
-    turns = ScriptedTurns(recorder, transcripts=False)
-    turns.wake().capture().tell(Transcribed("7f3a", "a secret"))
+    turns = ScriptedTurns(recorder, transcripts=False).wake().capture()
+    turns.tell(Transcribed("7f3a", "a secret"))
     trace = recorder.drawn[-1][1]
     assert (trace.transcript, trace.characters) == ("", 8)
 

@@ -195,8 +195,7 @@ def test_the_capture_thread_logs_that_an_idle_ear_goes_deaf(caplog):
 
 
 def test_another_wake_word_is_called_by_its_name(caplog):
-    turns = script()
-    wake = WakeOptions(model=Path("Computer.onnx"))
+    turns, wake = script(), WakeOptions(model=Path("Computer.onnx"))
     turns.history.change(Config(hearing=HearingOptions(wake=wake)))
     turns.wake()
     assert said(caplog) == ['idle -> listening: heard "Computer" (score 0.97)']
@@ -234,8 +233,8 @@ def test_a_turn_without_an_answer_is_a_warning(caplog, verdict):
 def test_missing_chunks_are_listed(caplog, indexes, which):
     script().wake().capture().tell(delivery.ChunksMissing("7f3a", indexes))
     record = caplog.records[-1]
-    assert record.levelno == WARNING
-    assert record.getMessage() == f"turn 7f3a: chunk {which} of the reply is missing"
+    message = f"turn 7f3a: chunk {which} of the reply is missing"
+    assert (record.levelno, record.getMessage()) == (WARNING, message)
     assert fields(record) == {
         "EVENT": "SentencesMissing",
         "MESSAGE_ID": sound.CHUNKS_MISSING.message_id,
@@ -245,9 +244,12 @@ def test_missing_chunks_are_listed(caplog, indexes, which):
     }
 
 
-def test_unrequested_speech_is_a_warning_without_words(caplog):
+def test_the_link_and_unrequested_speech_are_logged_without_a_turn(caplog):
+    script().tell(delivery.LinkUp("http://a:1", None), delivery.LinkDown("refused"))
     script().tell(delivery.UnaskedSpeech(3))
-    [record] = caplog.records
+    up, down, record = caplog.records
+    assert fields(up) == {"EVENT": "LinkUp", "BACKEND": "http://a:1"}
+    assert down.getMessage() == "link down: refused"
     reason = "unrequested speech is not played: 3 chunks"
     assert (record.levelno, record.getMessage()) == (WARNING, reason)
     message_id = sound.UNASKED_SPEECH.message_id
@@ -411,23 +413,10 @@ def test_at_a_stop_every_open_turn_ends(caplog):
     assert abandoned.startswith("turn 7f3a: abandoned (stopping) after 800 ms")
     assert unfinished == "turn 8888: unfinished; wake score 0.97"
     assert turns.history.unfinished == 1
-
-
-def test_the_link_is_noted_with_its_address(caplog):
-    script().tell(delivery.LinkUp("http://a:1", None), delivery.LinkDown("refused"))
-    up, down = caplog.records
-    assert fields(up) == {"EVENT": "LinkUp", "BACKEND": "http://a:1"}
-    assert down.getMessage() == "link down: refused"
-
-
-def test_a_turn_that_is_kept_for_the_next_start(caplog):
-    turns = script().tell(
-        hearing.TurnOpened("7f3a", "s", Samples(0), 0.9),
-        hearing.UtteranceGrew("7f3a", 0, b"sound"),
-        delivery.Kept("7f3a"),
-    )
+    turns = script().tell(hearing.TurnOpened("7f3a", "s", Samples(0), 0.9))
+    turns.tell(hearing.UtteranceGrew("7f3a", 0, b"sound"), delivery.Kept("7f3a"))
     turns.history.close()
-    assert said(caplog) == ["turn 7f3a: not sent yet, kept for the next start"]
+    assert said(caplog)[-1] == "turn 7f3a: not sent yet, kept for the next start"
     assert ending(caplog, "OUTCOME") == ("kept",)
     assert turns.history.unfinished == 0
 

@@ -15,12 +15,7 @@ from jarvis_ear.config import (
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Verdict
-from jarvis_ear.delivery.playback import (
-    Playback,
-    PlaybackEnded,
-    PlaybackReported,
-    PlaybackStarted,
-)
+from jarvis_ear.delivery.playback import Playback, PlaybackEnded, PlaybackReported, PlaybackStarted
 from jarvis_ear.hearing import events as hearing
 from jarvis_ear.hearing.events import State
 from jarvis_ear.turn_trace.history import MAX_TURNS as MAX_KEPT
@@ -250,7 +245,6 @@ def test_a_reload_changes_the_agent_id_and_what_is_allowed():
 
 
 def test_a_turn_that_the_history_forgets_is_not_shown_any_more(scene):
-    """Its words could not be forgotten later."""
     scene.send("ended").finish(Verdict.DONE, turn_id="ended")
     for number in range(MAX_KEPT - 1):
         scene.send(f"t{number}")
