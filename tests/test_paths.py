@@ -15,17 +15,7 @@ from jarvis_ear.health.deaf_time import FILE, LOSS_FILE, DeafTime, LossFile
 from jarvis_ear.link.tls_and_tcp import TrustStore
 from jarvis_ear.mute import Mute
 from jarvis_ear.options.sources import read_file, read_secret
-from jarvis_ear.paths import (
-    PrivateFolder,
-    control_folder,
-    open_regular,
-    read_regular,
-    runtime_folder,
-    sockets,
-    spool_folder,
-    state_folder,
-    write_whole,
-)
+from jarvis_ear.paths import control_folder, read_regular, runtime_folder, sockets, state_folder
 from jarvis_ear.schema import SCHEMA
 from jarvis_ear.spool.ledger import Ledger
 
@@ -42,9 +32,10 @@ def test_a_service_a_session_and_a_user_have_their_folders(tmp_path):
     assert str(state_folder({"XDG_STATE_HOME": "/s", "HOME": "/h"})) == "/s/jarvis-ear"
     assert str(state_folder(session)) == "/h/.local/state/jarvis-ear"
     assert str(state_folder({})) == "/nonexistent/.local/state/jarvis-ear"
-    assert str(spool_folder({"RUNTIME_DIRECTORY": "/run/ear:/run/ear/spool"})) == "/run/ear/spool"
-    assert str(spool_folder({"RUNTIME_DIRECTORY": "/run/ear"})) == "/run/ear"
-    assert spool_folder({"TMPDIR": "/t"}) == runtime_folder({"TMPDIR": "/t"})
+    two = {"RUNTIME_DIRECTORY": "/run/ear:/run/ear/spool"}
+    assert str(paths.spool_folder(two)) == "/run/ear/spool"
+    assert str(paths.spool_folder({"RUNTIME_DIRECTORY": "/run/ear"})) == "/run/ear"
+    assert paths.spool_folder({"TMPDIR": "/t"}) == runtime_folder({"TMPDIR": "/t"})
 
 
 def test_a_service_and_a_person_have_their_sockets(tmp_path):
@@ -76,16 +67,16 @@ def test_a_folder_that_others_may_write_and_a_link_are_refused(tmp_path):
 def test_a_file_is_written_whole_and_is_private_as_its_folder_is(tmp_path):
     path = tmp_path / "ours" / "one.json"
     for text in ("first", "second"):
-        write_whole(path, text)
+        paths.write_whole(path, text)
         assert path.read_text() == text
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert list(path.parent.iterdir()) == [path]
     path.with_suffix(".new").write_text("part of a file, as a crash leaves it")
-    write_whole(path, "whole")
+    paths.write_whole(path, "whole")
     assert path.read_text() == "whole"
     with pytest.raises(OSError, match=r"one\.json"):
-        write_whole(path / "two.json", "text")
+        paths.write_whole(path / "two.json", "text")
 
 
 def make_link(path: Path) -> None:
@@ -115,7 +106,7 @@ def test_a_strange_file_is_refused_at_once(tmp_path, make):
     make(tmp_path / "file")
     with pytest.raises(OSError, match=r"no regular file|symbolic links"):
         read_regular(tmp_path / "file", 100)
-    with PrivateFolder(tmp_path) as folder, pytest.raises(OSError):  # noqa: PT011 - several texts
+    with paths.PrivateFolder(tmp_path) as folder, pytest.raises(OSError):  # noqa: PT011 - several texts
         folder.read("file", 100)
 
 
@@ -150,7 +141,7 @@ def test_a_descriptor_is_not_left_open(tmp_path):
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, no paths
     for _ in range(5):
         with pytest.raises(OSError, match="no regular file"):
-            open_regular(tmp_path / "file", os.O_RDONLY)
+            paths.open_regular(tmp_path / "file", os.O_RDONLY)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names, no paths
 
 

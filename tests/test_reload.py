@@ -170,24 +170,15 @@ def test_each_change_is_named_with_its_target():
     assert joined(found[:2]) == "microphone.device, microphone.input"
 
 
-@pytest.mark.parametrize(
-    ("key", "target"),
-    [
-        ("hearing.endpointing.hangover_ms", ReloadTarget.EAR),
-        ("microphone.mute_between", ReloadTarget.MUTE),
-        ("microphone.fast", None),
-        ("spool.dir", None),
-        ("log.format", None),
-        ("bus.key", ReloadTarget.BUS),
-        ("console.transcripts", ReloadTarget.CONSOLE),
-        ("console.port", None),
-        ("speaker.device", ReloadTarget.SPEAKER),
-    ],
-)
-def test_the_target_of_a_new_value(key, target):
-    assert reload_target(key) is target
-
-
-def test_the_table_of_targets_is_complete():
+def test_every_option_has_its_target_or_needs_a_restart():
+    targets = {
+        "hearing.endpointing.hangover_ms": ReloadTarget.EAR,
+        "microphone.mute_between": ReloadTarget.MUTE,
+        "bus.key": ReloadTarget.BUS,
+        "console.transcripts": ReloadTarget.CONSOLE,
+        "speaker.device": ReloadTarget.SPEAKER,
+        **dict.fromkeys(("microphone.fast", "spool.dir", "log.format", "console.port")),
+    }
+    assert {key: reload_target(key) for key in targets} == targets
     assert set(RELOAD_TARGETS) <= {*SCHEMA.by_key, *SCHEMA.tables}
     assert {reload_target(option.key) for option in SCHEMA.options} == {*ReloadTarget, None}

@@ -63,9 +63,8 @@ def test_a_file_is_heard_to_its_end(tmp_path: Path):
     quiet = tmp_path / "quiet.wav"
     quiet.write_bytes(pcm_to_wav(bytes(2 * 2 * 16_000)))
     nowhere = "http://127.0.0.1:9"  # the discard port: nothing listens there
-    result = on_a_bare_machine(
-        RUN, "run", "--input", str(quiet), "--fast", "--backend-url", nowhere
-    )
+    words = ("run", "--input", str(quiet), "--fast", "--backend-url", nowhere)
+    result = on_a_bare_machine(RUN, *words)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
 

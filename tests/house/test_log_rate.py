@@ -10,14 +10,7 @@ from fakes.clock import FakeClock
 from fakes.hearing import Kind, ScriptedEar, hear, written
 from fakes.source import FakeSource
 from fakes.turns import journal_history
-from jarvis_ear.delivery.events import (
-    Finished,
-    ProcessingStarted,
-    Sent,
-    ThinkingStarted,
-    Transcribed,
-    Verdict,
-)
+from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.playback import PlaybackEnded, PlaybackStarted
 from jarvis_ear.devices.capture import Capture, CaptureEvent
 from jarvis_ear.errors import ConnectFailed, Disconnected, MicrophoneUnavailable
@@ -58,13 +51,13 @@ class House:
             return
         turn_id = effect.turn_id
         for event in (
-            Sent(turn_id, 1, 2, 3),
-            ProcessingStarted(turn_id),
-            Transcribed(turn_id, "what time is it"),
-            ThinkingStarted(turn_id, "builtin"),
+            delivery.Sent(turn_id, 1, 2, 3),
+            delivery.ProcessingStarted(turn_id),
+            delivery.Transcribed(turn_id, "what time is it"),
+            delivery.ThinkingStarted(turn_id, "builtin"),
             PlaybackStarted(turn_id),
             *self.ear.tell(ReplyStarted(turn_id)),
-            Finished(turn_id, Verdict.DONE, "", 1),
+            delivery.Finished(turn_id, delivery.Verdict.DONE, "", 1),
             PlaybackEnded(turn_id),
             *self.ear.tell(ReplyEnded(turn_id)),
         ):

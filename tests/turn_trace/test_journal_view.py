@@ -280,12 +280,9 @@ def test_a_wake_word_without_speech_after_it(caplog):
         "SESSION_ID": "5e55",
         "WAKE_SCORE": 0.97,
     }
-
-
-@pytest.mark.parametrize("cause", ["Muted", "MicrophoneLost", "WakeDetected", "SoundEnded"])
-def test_a_turn_that_is_cut_off_is_no_false_wake(caplog, cause):
-    script().wake().tell(hearing.TurnDropped("7f3a", cause))
-    assert ending(caplog, "OUTCOME", "CAUSE") == ("dropped", cause)
+    for cause in ("Muted", "MicrophoneLost", "WakeDetected", "SoundEnded"):  # no false wakes
+        script().wake().tell(hearing.TurnDropped("7f3a", cause))
+        assert ending(caplog, "OUTCOME", "CAUSE") == ("dropped", cause)
 
 
 @pytest.mark.parametrize(

@@ -172,13 +172,10 @@ def test_what_stopped_a_reply_is_shown(scene, reason, heard, why):
     assert "done" in turn["stages_ms"]
 
 
-def test_an_announcement_is_no_turn(scene):
+def test_the_last_turns_are_shown_and_an_announcement_is_none(scene):
     scene.tell(PlaybackStarted("news"), PlaybackReported("news", Playback()), PlaybackEnded("news"))
     scene.tell(hearing.AbandonTurn("news", "Hushed"), hearing.StopSpeaking(""))
     assert scene.turns() == set()
-
-
-def test_the_oldest_turn_gives_way(scene):
     for number in range(MAX_TURNS + 3):
         scene.wake(f"t{number}").capture(f"t{number}")
     assert scene.turns() == {f"turn:t{number}" for number in range(3, MAX_TURNS + 3)}
