@@ -56,7 +56,7 @@ def test_what_the_ear_would_refuse_is_a_mistake_with_its_source():
         (("--log-transcripts",), "log.transcripts"),
     ],
 )
-def test_dangers_are_told_and_allowed(options, danger):
+def test_a_danger_is_a_warning(options, danger):
     *warnings, last = said(*options)
     assert last == "the configuration is fine"
     assert any(danger in line and line.startswith("warning: ") for line in warnings)

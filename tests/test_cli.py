@@ -99,7 +99,7 @@ def test_verbs_print_the_reference_the_devices_or_the_usage(capsys, monkeypatch)
         ("status --json=1", "argument --json: ignored explicit argument '1' (see jarvis-ear"),
     ],
 )
-def test_misuse_is_told_in_one_line(argv, complaint, capsys):
+def test_misuse_is_one_line(argv, complaint, capsys):
     assert main(*shlex.split(argv)) == 64
     said = capsys.readouterr().err
     assert said.startswith(f"jarvis-ear: {complaint}")
@@ -151,14 +151,14 @@ def scratch(tmp_path):
     return str(program)
 
 
-def test_the_whole_program_tells_of_a_misspelt_option():
+def test_the_whole_program_names_a_misspelt_option():
     result = jarvis_ear("run", "--treshold", "0.4")
-    mistake = "command line: --treshold: there is no such option; did you mean --threshold?"
+    mistake = f"command line: --treshold: {NONE}; did you mean --threshold?"
     assert (result.returncode, result.stdout) == (78, "")
     assert result.stderr == f"jarvis-ear: {mistake}\n"
 
 
-def test_the_mistakes_of_all_sources_are_told_line_by_line_and_no_secret_is(scratch, tmp_path):
+def test_the_mistakes_of_all_sources_are_shown_line_by_line_and_no_secret_is(scratch, tmp_path):
     path, password = tmp_path / "c.toml", tmp_path / "password"
     path.write_text("[hearing.wake]\nthreshold = 5\npatiense = 2\n[backend]\nurl = 'local:4000'\n")
     password.write_text("hunter2")
@@ -322,7 +322,7 @@ def test_a_mute_is_confirmed(ear, capsys, word):
 
 
 @pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle"])
-def test_nobody_to_ask(tmp_path, monkeypatch, capsys, word):
+def test_without_an_ear_there_is_one_line(tmp_path, monkeypatch, capsys, word):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(paths, "SERVICE", tmp_path)

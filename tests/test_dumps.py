@@ -135,7 +135,7 @@ def test_the_sound_process():
 
 @pytest.fixture
 def folder():
-    """A folder in which everybody may write."""
+    """A folder in which every user may write."""
     with tempfile.TemporaryDirectory(prefix="jarvis-dumps-") as path:
         Path(path).chmod(0o777)
         yield path

@@ -36,7 +36,7 @@ ALL_TARGETS = [ReloadTarget.EAR, ReloadTarget.BACKEND, ReloadTarget.LOG]
 
 
 class House:
-    """Parts that take whatever comes, and note it."""
+    """Parts that take every configuration, and record it."""
 
     def __init__(self):
         self.file: Config | ConfigError = Config()
@@ -136,7 +136,7 @@ def test_it_waits_for_the_end_of_the_turn(house, caplog):
     assert house.in_force == [*ALL_TARGETS, ReloadTarget.LOG]
 
 
-def test_what_nobody_takes_is_named_until_it_is_as_at_the_start(house, caplog):
+def test_a_change_that_needs_a_restart_is_named_until_it_is_undone(house, caplog):
     for _ in range(2):
         caplog.clear()
         house.asked(Config(spool=SpoolOptions(enabled=False), with_backend=True))

@@ -92,7 +92,7 @@ def test_consoles_have_their_news(collection):
     assert value(row(table, "10")["news"]) > 10
 
 
-def test_people_who_speak_to_the_backend_are_answered(collection):
+def test_speech_to_the_backend_is_answered(collection):
     table = measure("realtime", collection, replace(SMOKE, streams=((2, 3),)))
     assert table.rows[0][1] == "2"
     assert value(table.rows[0][7]) > 0
@@ -115,7 +115,7 @@ def test_our_recordings_wake_the_ear_with_the_gate_and_without(collection):
     assert value(clean["lost by the gate"]) == 0
 
 
-def test_a_command_wakes_nobody(collection):
+def test_a_command_does_not_wake_the_ear(collection):
     table = measure("accepts", collection)
     assert value(row(table, "neg_commands")["false accepts"]) == 0
     assert value(row(table, "all of it: ordinary")["hours"]) > 0

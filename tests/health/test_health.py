@@ -116,7 +116,7 @@ def test_words_for_people():
     assert describe(room.look()).startswith("muted by the clock, owner\n")
 
 
-def test_a_backend_that_is_away_is_told_with_address_reason_and_remedy():
+def test_a_backend_that_is_away_is_shown_with_address_reason_and_remedy():
     room = Room()
     room.look(amplitude=328)
     room.backend = {"connected": False, "backend_url": "http://192.168.1.20:4000"}

@@ -44,15 +44,11 @@ def paths_below(name, names=()):
 
 
 @BOTH
-@pytest.mark.parametrize("argv", [["version"], ["--version"], ["-V"]])
-def test_version(name, argv, output):
-    assert output(name, *argv) == f"{name} {__version__}\n"
-
-
-@BOTH
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"]])
-def test_help_is_short_and_lists_the_verbs(name, argv, output):
-    text = output(name, *argv)
+def test_help_is_short_and_lists_the_verbs(name, output):
+    assert {output(name, each) for each in ("version", "--version", "-V")} == {
+        f"{name} {__version__}\n"
+    }
+    (text,) = {output(name, each) for each in ("--help", "-h", "help")}
     assert text.startswith(f"usage: {name} ")
     assert all(f"\n  {verb} " in text for verb in PROGRAMS[name].VERBS)
     assert len(text.splitlines()) < 46
@@ -76,9 +72,9 @@ def test_every_verb_has_help_with_options_exit_codes_and_an_example(name, names,
 
 
 @BOTH
-@pytest.mark.parametrize("argv", [["run", "--help-all"], ["--help-all"], ["help", "--help-all"]])
+@pytest.mark.parametrize("argv", ["run --help-all", "--help-all", "help --help-all"])
 def test_the_whole_help_has_every_option_but_the_secrets(name, argv, output):
-    text = output(name, *argv)
+    text = output(name, *argv.split())
     schema = PROGRAMS[name].COMMAND_LINE.schema()
     assert all(f"{flag}" in text for option in schema.options for flag in option.flags)
     secrets = [f"--{option.key.replace('_', '-')}" for option in schema.secrets]
@@ -99,10 +95,8 @@ def test_a_completion_is_valid_and_has_every_verb_and_every_option(name, shell, 
     secrets = [mark.format(one.key.replace("_", "-")) for one in line.schema().secrets]
     assert [flag for flag in secrets if f"{flag} " in text or f"{flag}:" in text] == []
     if shutil.which(shell):
-        done = subprocess.run(
-            [shell, "-n"], input=text, text=True, capture_output=True, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, "")
+        done = subprocess.run([shell, "-n"], input=text, text=True, capture_output=True, check=True)
+        assert done.stderr == ""
 
 
 @pytest.mark.parametrize(

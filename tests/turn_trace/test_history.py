@@ -89,11 +89,8 @@ def test_a_failed_last_command_of_a_file_is_an_error_in_one_line(verdict):
     assert failure.exit_status == 75
     words = verdict.replace("_", " ")
     assert str(failure) == f"the last command of the input ended as {words} (too old)"
-
-
-def test_the_last_command_and_the_report_outlive_many_false_wakes():
-    turns = last_turn(Verdict.FAILED)
-    for number in range(2 * MAX_TURNS):
+    turns = last_turn(verdict)
+    for number in range(2 * MAX_TURNS):  # many false wakes
         turns.tell(TurnDropped(f"false {number}", "DeadlinePassed"))
     assert turns.history.failure() is not None
     assert [turn["turn"] for turn in turns.history.recent()] == ["0"]
