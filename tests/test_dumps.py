@@ -22,13 +22,10 @@ NOBODY = 65_534
 SOON_S = 60
 
 
-def path():
-    return os.pathsep.join(each for each in sys.path if each)
-
-
 @contextmanager
 def running(*arguments, **extra):
     """Run a module of ours as a user without rights, whose files in /proc tell who may read."""
+    path = os.pathsep.join(filter(None, sys.path))
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         stdin=subprocess.PIPE,
@@ -36,7 +33,7 @@ def running(*arguments, **extra):
         stderr=subprocess.DEVNULL,
         text=True,
         cwd="/",
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": path(), "HOME": "/", **extra.pop("env", {})},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": path, "HOME": "/", **extra.pop("env", {})},
         user=NOBODY if os.geteuid() == 0 else None,
         **extra,
     )
@@ -61,10 +58,6 @@ def children_of(pid):
     return {int(one) for task in tasks for one in (task / "children").read_text().split()}
 
 
-def words(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
 @pytest.mark.parametrize("module", [jarvis_backend.process, jarvis_ear.process])
 def test_a_process_that_asked_for_it_cannot_be_dumped(module):
     libc = ctypes.CDLL(None)
@@ -79,17 +72,20 @@ def test_a_process_that_asked_for_it_cannot_be_dumped(module):
         libc.prctl(module.PR_SET_DUMPABLE, was, 0, 0, 0)
 
 
-def test_a_program_that_did_not_ask_is_seen_by_its_user():
+def test_the_user_sees_a_program_that_did_not_ask():
     """So that the tests below can fail."""
     with running("http.server", "--bind", "127.0.0.1", "0", env={"PYTHONUNBUFFERED": "1"}) as one:
         assert one.stdout.readline()
         assert not is_roots_alone(one.pid)
 
 
-def test_the_backend():
-    with running("jarvis_backend", "--companion", "--port=0", env={"JARVIS_PASSWORD": "x"}) as one:
-        url = one.stdout.readline().strip()
-        assert url
+@pytest.mark.parametrize(
+    "arguments",
+    [("jarvis_backend", "--companion", "--port=0"), ("jarvis_ear", "console", "--port=0")],
+)
+def test_the_backend_and_the_console(arguments):
+    with running(*arguments, env={"JARVIS_PASSWORD": "x"}) as one:
+        assert one.stdout.readline().strip()
         assert is_roots_alone(one.pid)
 
 
@@ -102,7 +98,11 @@ def test_workers_of_the_backend(tmp_path):
         with running("jarvis_backend", *options, env=env) as one:
             assert one.stdout.readline()
             children = children_of(one.pid)
-            workers = {pid for pid in children if b"spawn_main" in words(pid)}
+            workers = {
+                pid
+                for pid in children
+                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            }
             assert len(workers) == 2
             assert all(map(is_roots_alone, {one.pid, *workers}))
             helpers = [Path(f"/proc/{pid}/environ") for pid in children - workers]
@@ -133,27 +133,19 @@ def test_the_sound_process():
             assert is_roots_alone(one.pid)
 
 
-def test_the_console():
-    with running("jarvis_ear", "console", "--port=0") as one:
-        assert one.stdout.readline()
-        assert is_roots_alone(one.pid)
-
-
 @pytest.fixture
 def folder():
-    """A folder in which everybody may write."""
+    """A folder in which every user may write."""
     with tempfile.TemporaryDirectory(prefix="jarvis-dumps-") as path:
         Path(path).chmod(0o777)
-        yield Path(path)
+        yield path
 
 
 def test_the_ear(folder):
     """It has no microphone, and waits for one as a service does."""
-    address = str(folder / "notify")
+    address = f"{folder}/notify"
     env = {
-        "HOME": str(folder),
-        "RUNTIME_DIRECTORY": str(folder),
-        "STATE_DIRECTORY": str(folder),
+        **dict.fromkeys(("HOME", "RUNTIME_DIRECTORY", "STATE_DIRECTORY"), folder),
         "JARVIS_PASSWORD": "x",
         "JARVIS_EAR_MICROPHONE__DEVICE": "nothing of this name",
         "INVOCATION_ID": "a service",

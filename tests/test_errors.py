@@ -1,8 +1,6 @@
 import re
 import textwrap
 
-import pytest
-
 from jarvis_ear import errors
 from jarvis_ear.errors import JarvisEarError
 
@@ -20,17 +18,11 @@ def test_the_docstring_is_the_tree():
     assert [indent + name for indent, name in drawn] == tree(JarvisEarError)
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (errors.ConfigError, 78),
-        (errors.InputError, 66),
-        (errors.MicrophoneUnavailable, 69),
-        (errors.ConnectFailed, 69),
-        (errors.Rejected, 77),
-        (errors.RemoteProtocolError, 76),
-        (JarvisEarError, 1),
-    ],
-)
-def test_exit_statuses(error, status):
-    assert error("what happened").exit_status == status
+def test_exit_statuses():
+    assert errors.ConfigError("what happened").exit_status == 78
+    assert errors.InputError("what happened").exit_status == 66
+    assert errors.MicrophoneUnavailable("what happened").exit_status == 69
+    assert errors.ConnectFailed("what happened").exit_status == 69
+    assert errors.Rejected("what happened").exit_status == 77
+    assert errors.RemoteProtocolError("what happened").exit_status == 76
+    assert JarvisEarError("what happened").exit_status == 1

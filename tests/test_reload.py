@@ -1,4 +1,4 @@
-"""The configuration is read again: all of it or nothing, and never in the middle of a turn."""
+"""What a changed configuration changes: all of it or nothing, and never within a turn."""
 
 import logging
 from datetime import datetime
@@ -11,22 +11,32 @@ from jarvis_ear.config import (
     Config,
     HearingOptions,
     LogOptions,
+    MicrophoneOptions,
     SpoolOptions,
     WakeOptions,
 )
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.reload import Reload
-from jarvis_ear.schema import ReloadTarget
+from jarvis_ear.schema import (
+    RELOAD_TARGETS,
+    SCHEMA,
+    Change,
+    ReloadTarget,
+    changes,
+    joined,
+    reload_target,
+)
 
 OTHER = Config(
     hearing=HearingOptions(wake=WakeOptions(threshold=0.7)),
     backend=BackendOptions(password=SecretStr("a secret")),
     log=LogOptions(level="debug"),
 )
+ALL_TARGETS = [ReloadTarget.EAR, ReloadTarget.BACKEND, ReloadTarget.LOG]
 
 
 class House:
-    """Parts that take whatever comes, and note it."""
+    """Parts that take every configuration, and record it."""
 
     def __init__(self):
         self.file: Config | ConfigError = Config()
@@ -68,45 +78,32 @@ def house(caplog):
 
 
 def test_what_has_changed_is_put_in_force_once_and_named_without_values(house, caplog):
-    house.asked(OTHER)
-    house.reload.look()
-    assert house.in_force == [ReloadTarget.EAR, ReloadTarget.BACKEND, ReloadTarget.LOG]
-    assert house.done == [OTHER]
-    [record] = caplog.records
-    assert record.levelname == "INFO"
-    assert "changed: hearing.wake.threshold, backend.password, log.level" in record.message
-    assert "a secret" not in record.message
-    assert record.EVENT == "Reloaded"
-    assert record.CHANGED == "hearing.wake.threshold, backend.password, log.level"
-    assert house.reload.note == ""
-
-
-def test_nothing_has_changed(house, caplog):
     house.asked(Config())
     assert house.in_force == []
     assert "nothing changes" in caplog.text
     assert caplog.records[0].CHANGED == "nothing"
-
-
-def test_the_next_reload_compares_with_what_is_in_force(house):
+    caplog.clear()
     house.asked(OTHER)
+    house.reload.look()
+    assert house.in_force == ALL_TARGETS
+    assert house.done[-1] == OTHER
+    [record] = caplog.records
+    assert (record.levelname, record.EVENT) == ("INFO", "Reloaded")
+    assert "changed: hearing.wake.threshold, backend.password, log.level" in record.message
+    assert "a secret" not in record.message
+    assert record.CHANGED == "hearing.wake.threshold, backend.password, log.level"
+    assert house.reload.note == ""
     house.asked(OTHER)
     house.asked(OTHER.model_copy(update={"log": LogOptions()}))
-    assert house.in_force == [
-        ReloadTarget.EAR,
-        ReloadTarget.BACKEND,
-        ReloadTarget.LOG,
-        ReloadTarget.LOG,
-    ]
+    assert house.in_force == [*ALL_TARGETS, ReloadTarget.LOG]
 
 
-def test_a_mistake_leaves_everything_as_it_is_and_all_mistakes_are_told_at_once(house, caplog):
+def test_a_configuration_with_mistakes_changes_nothing(house, caplog):
     house.asked(ConfigError("a.toml: x: wrong\nenvironment: Y: wrong too"))
     assert (house.ready, house.in_force, house.reload.waits) == ([], [], False)
     [record] = caplog.records
-    assert record.levelname == "ERROR"
+    assert (record.levelname, record.EVENT) == ("ERROR", "ReloadRefused")
     assert "a.toml: x: wrong; environment: Y: wrong too" in record.message
-    assert record.EVENT == "ReloadRefused"
     assert record.REASON == "a.toml: x: wrong; environment: Y: wrong too"
     assert house.reload.note == "the configuration of 12:03 has 2 mistakes, see the log"
     house.asked(OTHER)
@@ -129,20 +126,17 @@ def test_it_waits_for_the_end_of_the_turn(house, caplog):
     assert house.reload.note == "a new configuration waits for the end of the turn"
     house.calm = True
     house.reload.look()
-    assert house.in_force == [ReloadTarget.EAR, ReloadTarget.BACKEND, ReloadTarget.LOG]
+    assert house.in_force == ALL_TARGETS
     assert not house.reload.waits
-
-
-def test_a_newer_one_takes_the_place_of_one_that_waits(house):
     house.calm = False
-    house.asked(OTHER)
-    house.asked(Config(log=LogOptions(level="debug")))
+    house.asked(Config())
+    house.asked(OTHER.model_copy(update={"log": LogOptions()}))  # takes the place of that one
     house.calm = True
     house.reload.look()
-    assert house.in_force == [ReloadTarget.LOG]
+    assert house.in_force == [*ALL_TARGETS, ReloadTarget.LOG]
 
 
-def test_what_nobody_takes_is_named_until_it_is_as_at_the_start(house, caplog):
+def test_a_change_that_needs_a_restart_is_named_until_it_is_undone(house, caplog):
     for _ in range(2):
         caplog.clear()
         house.asked(Config(spool=SpoolOptions(enabled=False), with_backend=True))
@@ -154,3 +148,37 @@ def test_what_nobody_takes_is_named_until_it_is_as_at_the_start(house, caplog):
     house.asked(Config())
     assert house.reload.note == ""
     assert house.in_force == []
+
+
+def test_each_change_is_named_with_its_target():
+    new = Config(
+        backend=BackendOptions(password=SecretStr("other")),
+        microphone=MicrophoneOptions(device="USB", input="x.wav"),
+        log=LogOptions(level="debug"),
+        with_backend=True,
+    )
+    found = changes(Config(), new)
+    assert found == (
+        Change("microphone.device", ReloadTarget.MICROPHONE),
+        Change("microphone.input", None),
+        Change("backend.password", ReloadTarget.BACKEND),
+        Change("log.level", ReloadTarget.LOG),
+        Change("with_backend", None),
+    )
+    assert "other" not in repr(found)
+    assert changes(new, new) == ()
+    assert joined(found[:2]) == "microphone.device, microphone.input"
+
+
+def test_every_option_has_its_target_or_needs_a_restart():
+    targets = {
+        "hearing.endpointing.hangover_ms": ReloadTarget.EAR,
+        "microphone.mute_between": ReloadTarget.MUTE,
+        "bus.key": ReloadTarget.BUS,
+        "console.transcripts": ReloadTarget.CONSOLE,
+        "speaker.device": ReloadTarget.SPEAKER,
+        **dict.fromkeys(("microphone.fast", "spool.dir", "log.format", "console.port")),
+    }
+    assert {key: reload_target(key) for key in targets} == targets
+    assert set(RELOAD_TARGETS) <= {*SCHEMA.by_key, *SCHEMA.tables}
+    assert {reload_target(option.key) for option in SCHEMA.options} == {*ReloadTarget, None}

@@ -11,6 +11,8 @@ def test_the_sizes_agree_with_each_other():
     assert samples(20) == units.FRAME_SAMPLES == 320
     assert samples(80) == units.STEP_SAMPLES == units.STEP_FRAMES * units.FRAME_SAMPLES
     assert units.FRAME_BYTES == 640
+    assert (milliseconds(15), milliseconds(31)) == (0, 1)  # fractions are dropped
+    assert seconds(24_000) == 1.5
 
 
 @given(DURATIONS_MS)
@@ -22,12 +24,3 @@ def test_milliseconds_survive_the_way_to_samples_and_back(duration_ms):
 def test_frames_cover_a_duration_and_no_more(duration_ms):
     covered = frames(duration_ms) * units.FRAME_SAMPLES
     assert samples(duration_ms) <= covered < samples(duration_ms) + units.FRAME_SAMPLES
-
-
-def test_fractions_of_a_millisecond_are_dropped():
-    assert milliseconds(15) == 0
-    assert milliseconds(31) == 1
-
-
-def test_seconds_are_for_people():
-    assert seconds(24_000) == 1.5

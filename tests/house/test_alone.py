@@ -37,6 +37,15 @@ runpy.run_module("jarvis_ear", run_name="__main__", alter_sys=True)
 """
 
 
+LOAD = """
+import sys
+from jarvis_ear import cli
+assert cli._composition_root()
+assert "socketio" in sys.modules
+print([name for name in sys.modules if name.startswith("redis.")])
+"""
+
+
 def on_a_bare_machine(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, "-c", BARE_MACHINE + script, *arguments], check=False, timeout=30)
 
@@ -47,31 +56,18 @@ def test_every_module_imports():
     loaded = set(json.loads(result.stdout))
     assert "numpy" in loaded
     assert loaded & {"openwakeword", "sounddevice", "jarvis_backend"} == set()
-
-
-def test_portaudio_is_really_out_of_reach():
-    result = on_a_bare_machine("import sounddevice")
-    assert "PortAudio library not found" in result.stderr
+    assert "PortAudio library not found" in on_a_bare_machine("import sounddevice").stderr
 
 
 def test_a_file_is_heard_to_its_end(tmp_path: Path):
     quiet = tmp_path / "quiet.wav"
     quiet.write_bytes(pcm_to_wav(bytes(2 * 2 * 16_000)))
     nowhere = "http://127.0.0.1:9"  # the discard port: nothing listens there
-    result = on_a_bare_machine(
-        RUN, "run", "--input", str(quiet), "--fast", "--backend-url", nowhere
-    )
+    words = ("run", "--input", str(quiet), "--fast", "--backend-url", nowhere)
+    result = on_a_bare_machine(RUN, *words)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
 
 
 def test_the_ear_does_not_load_redis():
-    code = (
-        "import sys\n"
-        "from jarvis_ear import cli\n"
-        "assert cli._composition_root()\n"
-        "assert 'socketio' in sys.modules\n"
-        "print([name for name in sys.modules if name.startswith('redis.')])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert run([sys.executable, "-c", LOAD]).stdout == "[]\n"

@@ -52,25 +52,19 @@ def extras() -> Iterator[tuple[str, str]]:
             yield from ((file.name, name) for name in names if NAME.fullmatch(str(name)))
 
 
-def test_there_is_something_to_look_at():
+def test_every_field_that_is_used_is_declared_and_every_declared_one_is_used():
     assert len(list(recorded())) > 20
     assert len(list(extras())) > 20
-
-
-def test_no_field_is_used_that_is_not_declared():
     unknown = [(place, fields - set(FIELDS)) for place, _, fields in recorded()]
     assert [each for each in unknown if each[1]] == []
     time_of_json = ("redact.py", "TIME")  # the journal has its own time
     assert [each for each in extras() if each[1] not in FIELDS and each != time_of_json] == []
-
-
-def test_every_field_that_is_declared_is_used():
     text = "".join(file.read_text() for file in EAR.rglob("*.py") if file.name != "fields.py")
     stages = {name for name in FIELDS if name.startswith("LATENCY_")}
     assert [name for name in set(FIELDS) - stages if not re.search(rf"\b{name}\b", text)] == []
 
 
-def test_every_kind_is_told_by_somebody():
+def test_every_kind_is_logged_somewhere():
     text = "".join(file.read_text() for file in SPEAKING)
     assert [name for name in KINDS if not re.search(rf"\b{name}\b", text)] == []
     assert set(turns.BY_OUTCOME.values()) == set(turns.ENDINGS)

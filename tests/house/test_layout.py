@@ -12,25 +12,15 @@ SRC = ROOT / "jarvis-ear" / "src"
 VERBS = ["run", "test", "lint", "types", "docs", "bench", "clean", "setup", "lock"]
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        ".ci/run",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        "LICENSE",
-        "Makefile",
-        "README.md",
-        "docs/architecture.md",
-        "docs/decisions/README.md",
-        "jarvis-ear/src/jarvis_ear/py.typed",
-        "jarvis-ear/src/jarvis_backend/py.typed",
-        "pyproject.toml",
-        "requirements.txt",
-    ],
-)
-def test_it_is_there(place):
-    assert (ROOT / place).is_file()
+PLACES = [
+    *(".ci/run", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md"),
+    *("docs/architecture.md", "docs/decisions/README.md", "pyproject.toml", "requirements.txt"),
+    *("jarvis-ear/src/jarvis_ear/py.typed", "jarvis-ear/src/jarvis_backend/py.typed"),
+]
+
+
+def test_the_places_that_people_look_for_are_files():
+    assert [place for place in PLACES if not (ROOT / place).is_file()] == []
 
 
 @pytest.mark.parametrize("script", [".ci/run", "tools/setup.sh", "tools/lock.sh"])
@@ -49,8 +39,10 @@ def test_make_knows_the_verbs():
     assert set(VERBS) <= {verb for line in phony for verb in line.split()}
 
 
-def test_every_exception_from_a_rule_has_its_reason():
-    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+def test_the_project_names_its_programs_and_gives_a_reason_for_every_exception_from_a_rule():
+    text = (ROOT / "pyproject.toml").read_text()
+    assert set(tomllib.loads(text)["project"]["scripts"]) == {"jarvis-ear", "jarvis-backend"}
+    lines = text.splitlines()
     ignores = [line for line in lines if re.match(r'^  "[A-Z]+\d*"(, "[A-Z]+\d*")*,', line)]
     assert ignores
     assert [line for line in ignores if "#" not in line] == []
@@ -67,8 +59,3 @@ def test_every_noqa_has_its_reason():
         and module != Path(__file__)
     ]
     assert found == []
-
-
-def test_the_package_brings_both_programs():
-    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert set(scripts) == {"jarvis-ear", "jarvis-backend"}

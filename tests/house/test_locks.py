@@ -29,22 +29,18 @@ def unmet(wanted: list[str], *locks: str) -> list[str]:
     pinned = {
         canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins(*locks)
     }
+    asked = [(text, Requirement(text)) for text in wanted]
     return [
         text
-        for text in wanted
-        if not Requirement(text).specifier.contains(
-            pinned.get(canonicalize_name(Requirement(text).name), "0")
-        )
+        for text, each in asked
+        if not each.specifier.contains(pinned.get(canonicalize_name(each.name), "0"))
     ]
 
 
-def test_a_device_gets_all_that_the_daemon_needs():
+def test_the_locks_pin_all_that_each_extra_needs():
     assert unmet(PROJECT["dependencies"], "requirements.txt") == []
-
-
-@pytest.mark.parametrize(("extra", "locks"), [("backend", LOCKS[:2]), ("dev", LOCKS)])
-def test_extras_are_pinned_too(extra, locks):
-    assert unmet(PROJECT["optional-dependencies"][extra], *locks) == []
+    assert unmet(PROJECT["optional-dependencies"]["backend"], *LOCKS[:2]) == []
+    assert unmet(PROJECT["optional-dependencies"]["dev"], *LOCKS) == []
 
 
 def test_a_device_gets_nothing_that_only_openwakeword_would_use():
@@ -66,27 +62,17 @@ def test_nothing_is_pinned_twice_for_one_python():
 OPTIONAL = {"systemd", "faster_whisper", "piper"}  # used where they happen to be installed
 
 
-def foreign_imports(package: str) -> set[str]:
-    """The top-level modules from outside that a package of ours imports anywhere."""
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [("jarvis_ear", []), ("jarvis_backend", PROJECT["optional-dependencies"]["backend"])],
+)
+def test_a_package_declares_what_it_imports(package, extra):
+    wanted = [*PROJECT["dependencies"], *extra]
+    declared = {canonicalize_name(Requirement(text).name) for text in wanted}
     files = (ROOT / "jarvis-ear" / "src" / package).rglob("*.py")
     names = set().union(*(imports_of(file) for file in files))
-    return names - sys.stdlib_module_names - OPTIONAL - {"jarvis_ear", "jarvis_backend"}
-
-
-def undeclared(package: str, wanted: list[str]) -> set[str]:
-    declared = {canonicalize_name(Requirement(text).name) for text in wanted}
-    brings = packages_distributions()
-    return {
-        name
-        for name in foreign_imports(package)
-        if not declared & {canonicalize_name(maker) for maker in brings.get(name, [])}
-    }
-
-
-def test_the_ear_declares_what_it_imports():
-    assert undeclared("jarvis_ear", PROJECT["dependencies"]) == set()
-
-
-def test_the_backend_declares_what_it_imports():
-    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["backend"]]
-    assert undeclared("jarvis_backend", wanted) == set()
+    foreign = names - sys.stdlib_module_names - OPTIONAL - {"jarvis_ear", "jarvis_backend"}
+    assert foreign
+    makers = packages_distributions()
+    brought = {name: {canonicalize_name(one) for one in makers.get(name, [])} for name in foreign}
+    assert {name for name in foreign if not declared & brought[name]} == set()

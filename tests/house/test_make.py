@@ -74,46 +74,27 @@ def make(checkout: Path, *words: str, ear: str = EAR) -> subprocess.CompletedPro
     return run(["make", *words], check=False, env=environment(ear), cwd=checkout, timeout=20)
 
 
-def test_the_first_call_sets_up_and_the_second_does_not(checkout):
+def test_a_new_changed_or_moved_checkout_is_set_up_once_and_run(checkout, tmp_path_factory):
     assert make(checkout, "run").stdout == f"setup run\n{RUN}"
-    assert make(checkout, "run").stdout == RUN
-    assert (ROOT / RECORDING).is_file()
-
-
-def test_a_second_call_starts_at_once(checkout):
-    make(checkout, "run")
     began = time.monotonic()
-    make(checkout, "run")
+    assert make(checkout, "run").stdout == RUN
     assert time.monotonic() - began < 3
-
-
-def test_a_changed_lock_sets_up_again(checkout):
-    make(checkout, "run")
+    assert (ROOT / RECORDING).is_file()
+    said = make(checkout, "run", "ARGS=--device usb --fast").stdout
+    assert said == f"ear run --device usb --fast\n{OPTIONS}"
     with (checkout / "requirements.txt").open("a") as lock:
         lock.write("# another pin\n")
     assert make(checkout, "run").stdout.startswith("setup run\n")
-
-
-def test_a_moved_checkout_sets_up_again(checkout, tmp_path_factory):
-    make(checkout, "run")
     moved = checkout.rename(tmp_path_factory.mktemp("elsewhere") / "moved")
     assert make(moved, "run").stdout.startswith("setup run\n")
 
 
-def test_extra_arguments_reach_the_program(checkout):
-    said = make(checkout, "run", "ARGS=--device usb --fast").stdout
-    assert said.endswith(f"ear run --device usb --fast\n{OPTIONS}")
-
-
-def test_what_was_said_to_make_is_not_said_to_a_make_inside(checkout):
+def test_arguments_do_not_reach_a_make_that_the_program_starts(checkout):
+    expected = ["outer run --first", "inner run", "ARGS is [], "]
     said = make(checkout, "run", "ARGS=--first", ear=MAKING_EAR).stdout
-    assert said.splitlines()[1:] == ["outer run --first", "inner run", "ARGS is [], "]
-
-
-def test_what_a_variable_says_to_make_is_not_said_to_a_make_inside(checkout):
+    assert said.splitlines()[1:] == expected
     words = {**environment(MAKING_EAR), "ARGS": "--first"}
-    done = run(["make", "run"], env=words, cwd=checkout)
-    assert done.stdout.splitlines()[1:] == ["outer run --first", "inner run", "ARGS is [], "]
+    assert run(["make", "run"], env=words, cwd=checkout).stdout.splitlines() == expected
 
 
 def test_a_failure_is_a_failure(checkout):

@@ -38,46 +38,35 @@ def settings(name: str, unit: str = EAR) -> list[str]:
     return [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
 
 
-def test_it_starts_a_verb_that_exists():
-    [command] = settings("ExecStart")
-    program, verb = command.split()
-    assert Path(program).name == "jarvis-ear"
-    assert verb in VERBS
-
-
 @BOTH
-def test_the_program_is_where_it_is_installed(unit):
+def test_a_unit_starts_an_installed_program(unit):
     program = Path(settings("ExecStart", unit)[0].split()[0])
     assert program.parent == Path(HOME, "current", "bin")
     assert program.name in PROGRAMS
     assert HOME in settings("ExecPaths", unit)[0].split()
-
-
-@BOTH
-def test_a_wrong_configuration_is_not_started_again(unit):
     assert settings("RestartPreventExitStatus", unit) == [str(ConfigError.exit_status)]
+    assert settings("CPUAccounting", unit) == ["yes"]
 
 
-def test_the_credentials_have_the_names_that_the_programs_look_for():
+def test_the_unit_of_the_ear_starts_a_verb_notifies_and_reloads_by_a_hangup():
+    [command] = settings("ExecStart")
+    program, verb = command.split()
+    assert Path(program).name == "jarvis-ear"
+    assert verb in VERBS
+    assert settings("Type") == ["notify"]
+    assert settings("NotifyAccess") == ["main"]
+    assert settings("ExecReload") == ["kill -HUP $MAINPID"]
+
+
+def test_programs_installer_and_package_know_the_credentials_of_the_units():
     assert settings("LoadCredential") == list(EAR_SCHEMA.credentials)
     assert set(settings("LoadCredential", BACKEND)) == set(BACKEND_SCHEMA.credentials)
     assert {PASSWORD, JWT_SECRET} <= set(BACKEND_SCHEMA.credentials)
-
-
-def test_the_installer_knows_every_credential_that_a_service_loads():
     for service, names in probe.CREDENTIALS.items():
         assert set(names) == set(settings("LoadCredential", f"{service}.service"))
-
-
-def test_purging_the_package_removes_every_credential():
     script = (SYSTEMD.parent / "debian" / "jarvis-ear.postrm").read_text()
     [names] = re.findall(r"^    for name in (.*?); do$", script.replace("\\\n", ""), re.MULTILINE)
     assert set(names.split()) == set(probe.ALL_CREDENTIALS)
-
-
-@BOTH
-def test_what_a_service_uses_of_the_processor_is_counted(unit):
-    assert settings("CPUAccounting", unit) == ["yes"]
 
 
 def test_the_user_is_the_one_that_is_made():
@@ -86,28 +75,11 @@ def test_the_user_is_the_one_that_is_made():
     assert f"m {USER} {settings('SupplementaryGroups')[0]}" in made
 
 
-def test_the_service_manager_is_told_when_it_is_ready():
-    assert settings("Type") == ["notify"]
-    assert settings("NotifyAccess") == ["main"]
-
-
-def test_a_reload_is_a_hangup():
-    assert settings("ExecReload") == ["kill -HUP $MAINPID"]
-
-
-def test_the_watchdog_outlasts_every_rest_of_the_main_thread():
+def test_the_watchdog_and_a_stop_allow_for_every_deadline_of_the_ear():
     [seconds] = settings("WatchdogSec")
     assert float(seconds) / 2 > 3 * LOOK_S
-
-
-def test_all_deadlines_of_a_stop_fit_into_the_time_that_a_stop_may_take():
-    way_of_a_turn = (
-        capture.STOP_S,
-        ear_thread.STOP_S,
-        Timing().stop_s,
-        speaker.CLOSE_S,
-    )
-    together = (sum(way_of_a_turn), server.STOP_S, Timing().stop_s)
+    parts_of_a_turn = (capture.STOP_S, ear_thread.STOP_S, Timing().stop_s, speaker.CLOSE_S)
+    together = (sum(parts_of_a_turn), server.STOP_S, Timing().stop_s)
     [seconds] = settings("TimeoutStopSec")
     assert max(together) + 2 * companion.STOP_S < float(seconds)
 

@@ -16,67 +16,40 @@ def test_every_option_has_its_variable():
     variables = {option.variable for option in OPTIONS}
     assert len(variables) == len(OPTIONS)
     assert {"JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS", "JARVIS_EAR_WITH_BACKEND"} <= variables
-
-
-def test_our_names():
-    layer = read_environment(
-        {
-            "JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS": "700",
-            "JARVIS_EAR_MICROPHONE__FAST": "1",
-            "JARVIS_EAR_HEARING__WAKE__MODEL": "",
-            "HOME": "/",
-        }
-    )
+    ours = {"JARVIS_EAR_HEARING__ENDPOINTING__HANGOVER_MS": "700", "HOME": "/"}
+    ours |= {"JARVIS_EAR_MICROPHONE__FAST": "1", "JARVIS_EAR_HEARING__WAKE__MODEL": ""}
+    layer = read_environment(ours)
     assert layer.problems == []
-    assert layer.values == {
-        "hearing.endpointing.hangover_ms": 700,
-        "microphone.fast": True,
-        "hearing.wake.model": None,
-    }
+    values = {"hearing.endpointing.hangover_ms": 700, "microphone.fast": True}
+    assert layer.values == values | {"hearing.wake.model": None}
     assert layer.origins["microphone.fast"] == "environment: JARVIS_EAR_MICROPHONE__FAST"
+
+
+NONE, HIDDEN = "there is no such option", "given a value that is not shown"
+THRESHOLD = f"{NONE}; did you mean JARVIS_EAR_HEARING__WAKE__THRESHOLD?"
 
 
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        (
-            "JARVIS_EAR_HEARING__WAKE__TRESHOLD",
-            "0.4",
-            "there is no such option; did you mean JARVIS_EAR_HEARING__WAKE__THRESHOLD?",
-        ),
-        (
-            "JARVIS_EAR_HEARING_WAKE_THRESHOLD",
-            "0.4",
-            "there is no such option; did you mean JARVIS_EAR_HEARING__WAKE__THRESHOLD?",
-        ),
-        ("JARVIS_EAR_NOPE", "1", "there is no such option"),
-        (
-            "JARVIS_EAR_TRESHOLD",
-            "0.4",
-            "there is no such option; did you mean JARVIS_EAR_HEARING__WAKE__THRESHOLD?",
-        ),
-        ("JARVIS_EAR_SPOILER", "1", "there is no such option"),
-        ("JARVIS_EAR_HEARING", "{}", "there is no such option"),
-        (
-            "JARVIS_EAR_LOG__LEVEL",
-            "loud",
-            'given "loud", expected one of debug, info, warning, error',
-        ),
-        ("JARVIS_EAR_BACKEND__FRESH_S", "", 'given "", expected a whole number from 5 to 120'),
-        ("JARVIS_EAR_BACKEND__CONNECT_S", "nan", 'given "nan", expected a number from 0.5 to 60'),
-        (
-            "JARVIS_EAR_BACKEND__PASSWORD",
-            "",
-            "given a value that is not shown, expected at least one character",
-        ),
+        ("HEARING__WAKE__TRESHOLD", "0.4", THRESHOLD),
+        ("HEARING_WAKE_THRESHOLD", "0.4", THRESHOLD),
+        ("TRESHOLD", "0.4", THRESHOLD),
+        ("NOPE", "1", NONE),
+        ("SPOILER", "1", NONE),
+        ("HEARING", "{}", NONE),
+        ("LOG__LEVEL", "loud", 'given "loud", expected one of debug, info, warning, error'),
+        ("BACKEND__FRESH_S", "", 'given "", expected a whole number from 5 to 120'),
+        ("BACKEND__CONNECT_S", "nan", 'given "nan", expected a number from 0.5 to 60'),
+        ("BACKEND__PASSWORD", "", f"{HIDDEN}, expected at least one character"),
     ],
 )
-def test_mistakes(name, text, problem):
-    (said,) = read_environment({name: text}).problems
-    assert said.startswith(f"environment: {name}: {problem}")
+def test_a_mistake_is_named_with_what_was_expected(name, text, problem):
+    (said,) = read_environment({f"JARVIS_EAR_{name}": text}).problems
+    assert said.startswith(f"environment: JARVIS_EAR_{name}: {problem}")
 
 
-def test_the_owners_names():
+def test_the_names_of_the_owner():
     layer = read_shared_variables(
         {"BACKEND_URL": "http://a:1", "JARVIS_PASSWORD": "hunter2", "AGENT_ID": "kitchen"}
     )
@@ -86,35 +59,22 @@ def test_the_owners_names():
         "backend.agent_id": "kitchen",
     }
     assert layer.origins["backend.url"] == "environment: BACKEND_URL"
-
-
-def test_the_owners_names_count_as_not_set_when_empty():
     layer = read_shared_variables({"BACKEND_URL": "", "JARVIS_PASSWORD": "", "AGENT_ID": ""})
     assert (layer.values, layer.problems) == ({}, [])
-
-
-def test_a_wrong_address_is_a_mistake_of_its_variable():
     (problem,) = read_shared_variables({"BACKEND_URL": "localhost:4000"}).problems
     assert problem.startswith('environment: BACKEND_URL: given "localhost:4000", expected http://')
 
 
-def test_a_credential(tmp_path):
+def test_a_credential_is_a_secret_or_a_mistake(tmp_path):
     (tmp_path / "jarvis-password").write_text("hunter2\n")
     layer = read_credentials({"CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert layer.values == {"backend.password": SecretStr("hunter2")}
     assert layer.origins == {"backend.password": "credential: jarvis-password"}
-
-
-@pytest.mark.parametrize("folder", [None, "", "elsewhere"])
-def test_no_credential(tmp_path, folder):
-    environ = {} if folder is None else {"CREDENTIALS_DIRECTORY": folder and str(tmp_path / folder)}
-    layer = read_credentials(environ)
-    assert (layer.values, layer.problems) == ({}, [])
-
-
-def test_credentials_that_cannot_be_used(tmp_path):
+    for folder in ({}, {"CREDENTIALS_DIRECTORY": ""}, {"CREDENTIALS_DIRECTORY": "/elsewhere"}):
+        layer = read_credentials(folder)
+        assert (layer.values, layer.problems) == ({}, [])
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
-    (tmp_path / "jarvis-password").touch()
+    (tmp_path / "jarvis-password").write_text("")
     assert read_credentials(environ).problems == [
         "credential: jarvis-password: cannot be used: it is empty, expected a password"
     ]

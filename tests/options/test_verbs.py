@@ -1,14 +1,18 @@
-"""What the command lines of both programs have in common."""
+"""What the command lines of both programs have in common: verbs, and words for people."""
 
 import os
 import shutil
 import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import jarvis_backend.cli
 import jarvis_ear.cli
 from jarvis_ear import __version__
+from jarvis_ear.options.option import shown
+from jarvis_ear.options.verbs import plain, quoted, suggestion
 
 PROGRAMS = {one.COMMAND_LINE.name: one for one in (jarvis_ear.cli, jarvis_backend.cli)}
 BOTH = pytest.mark.parametrize("name", PROGRAMS)
@@ -40,15 +44,11 @@ def paths_below(name, names=()):
 
 
 @BOTH
-@pytest.mark.parametrize("argv", [["version"], ["--version"], ["-V"]])
-def test_version(name, argv, output):
-    assert output(name, *argv) == f"{name} {__version__}\n"
-
-
-@BOTH
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"]])
-def test_help_is_short_and_lists_the_verbs(name, argv, output):
-    text = output(name, *argv)
+def test_help_is_short_and_lists_the_verbs(name, output):
+    assert {output(name, each) for each in ("version", "--version", "-V")} == {
+        f"{name} {__version__}\n"
+    }
+    (text,) = {output(name, each) for each in ("--help", "-h", "help")}
     assert text.startswith(f"usage: {name} ")
     assert all(f"\n  {verb} " in text for verb in PROGRAMS[name].VERBS)
     assert len(text.splitlines()) < 46
@@ -72,9 +72,9 @@ def test_every_verb_has_help_with_options_exit_codes_and_an_example(name, names,
 
 
 @BOTH
-@pytest.mark.parametrize("argv", [["run", "--help-all"], ["--help-all"], ["help", "--help-all"]])
+@pytest.mark.parametrize("argv", ["run --help-all", "--help-all", "help --help-all"])
 def test_the_whole_help_has_every_option_but_the_secrets(name, argv, output):
-    text = output(name, *argv)
+    text = output(name, *argv.split())
     schema = PROGRAMS[name].COMMAND_LINE.schema()
     assert all(f"{flag}" in text for option in schema.options for flag in option.flags)
     secrets = [f"--{option.key.replace('_', '-')}" for option in schema.secrets]
@@ -95,7 +95,52 @@ def test_a_completion_is_valid_and_has_every_verb_and_every_option(name, shell, 
     secrets = [mark.format(one.key.replace("_", "-")) for one in line.schema().secrets]
     assert [flag for flag in secrets if f"{flag} " in text or f"{flag}:" in text] == []
     if shutil.which(shell):
-        done = subprocess.run(
-            [shell, "-n"], input=text, text=True, capture_output=True, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, "")
+        done = subprocess.run([shell, "-n"], input=text, text=True, capture_output=True, check=True)
+        assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (7, "7"),
+        (0.5, "0.5"),
+        pytest.param(16**5000, "a very large number", id="huge"),
+        ({"a": 1}, "a table"),
+        ([1], "a list"),
+        (None, "nothing"),
+        ("x\ny", r'"x\ny"'),
+        ("größe", '"größe"'),
+        ("\udcff", r'"\udcff"'),
+        ("\u202e", r'"\u202e"'),
+    ],
+)
+def test_a_value_is_shown_on_one_line(value, text):
+    assert shown(value) == text
+
+
+@given(st.text())
+def test_any_text_fits_on_a_line(text):
+    assert quoted("a" * 100) == f'"{"a" * 60}..."'
+    for words in (shown(text), plain(text)):
+        assert words
+        assert words.isprintable()
+        assert len(words) < 800
+
+
+KNOWN = ["hearing.wake.threshold", "hearing.wake.patience", "backend.url", "log.level"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hearing.wake.treshold", "; did you mean hearing.wake.threshold?"),
+        ("threshold", "; did you mean hearing.wake.threshold?"),
+        ("microphone.patience", "; did you mean hearing.wake.patience?"),
+        ("patiense", "; did you mean hearing.wake.patience?"),
+        ("backend.ulr", "; did you mean backend.url?"),
+        ("elephant", ""),
+    ],
+)
+def test_the_name_that_was_meant_is_suggested(name, words):
+    assert suggestion(name, KNOWN) == words

@@ -27,7 +27,6 @@ class Turns:
         """Do nothing: no option matters."""
 
     def draw(self, event: TraceEvent, _trace: TurnTrace | None) -> None:
-        """Count what was begun, dropped and sent, and how it ended."""
         match event:
             case TurnOpened():
                 self.opened += 1
@@ -52,12 +51,9 @@ class Turns:
 class Lines(logging.Handler):
     """Counts what is logged. Any thread."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
+    count = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count it."""
         self.count += record.levelno >= logging.INFO
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from jarvis_ear.audio.frames import Block
-from jarvis_ear.devices.sources import EndOfSound
+from jarvis_ear.devices.sources import EndOfSound, Patient
 from jarvis_ear.errors import MicrophoneUnavailable
 from soak.material import RATE, Home, Sound
 
@@ -23,7 +23,7 @@ AWAY_S: Final = (0.5, 120)
 WAIT_S: Final = 0.001
 
 
-class VirtualMicrophone:
+class VirtualMicrophone(Patient):
     """A live ``Source`` that plays a day, and is lost ``faults`` times in it.
 
     Owned by the capture thread. Half of the losses come at any time, half in the middle of a
@@ -31,7 +31,6 @@ class VirtualMicrophone:
     """
 
     live = True
-    silence = ""
     name = "virtual microphone"
 
     def __init__(self, home: Home, seed: int, *, faults: int, sentences: int, samples: int) -> None:

@@ -4,12 +4,12 @@ import queue
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Final, Self
 
 from fakes.proxy import Proxy
 from fakes.voice_server import VoiceServer
 
-KINDS: Final = ("reset", "refuse", "kill", "stop")
 MOMENT_S: Final = 0.3
 """How long a fault lasts, in real time: the network knows no other."""
 
@@ -21,8 +21,12 @@ class Weather:
     """
 
     def __init__(self, server: VoiceServer, proxy: Proxy, seed: int, due: list[int]) -> None:
-        self._server = server
-        self._proxy = proxy
+        self._kinds: dict[str, tuple[Callable[[], object], Callable[[], object] | None]] = {
+            "reset": (proxy.reset, None),
+            "refuse": (proxy.refuse, proxy.accept),
+            "kill": (server.kill, server.start),
+            "stop": (server.pause, server.resume),
+        }
         self._random = random.Random(seed)  # noqa: S311 - nothing here is a secret
         self._due = sorted(due, reverse=True)
         self._orders: queue.Queue[str | None] = queue.Queue()
@@ -41,30 +45,13 @@ class Weather:
         """Say how far the day has come."""
         while self._due and position >= self._due[-1]:
             self._due.pop()
-            self._orders.put(self._random.choice(KINDS))
+            self._orders.put(self._random.choice(list(self._kinds)))
 
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:
             self.faults[order] += 1
-            getattr(self, f"_{order}")()
-
-    def _reset(self) -> None:
-        self._proxy.reset()
-
-    def _refuse(self) -> None:
-        self._proxy.refuse()
-        self._wait()
-        self._proxy.accept()
-
-    def _kill(self) -> None:
-        self._server.kill()
-        self._wait()
-        self._server.start()
-
-    def _stop(self) -> None:
-        self._server.pause()
-        self._wait()
-        self._server.resume()
-
-    def _wait(self) -> None:
-        threading.Event().wait(MOMENT_S)
+            begin, end = self._kinds[order]
+            begin()
+            if end is not None:
+                threading.Event().wait(MOMENT_S)
+                end()

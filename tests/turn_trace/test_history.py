@@ -46,8 +46,8 @@ def test_each_turn_ends_once_and_the_oldest_is_forgotten():
 
 def test_the_words_are_in_memory_only_if_they_may_be_shown():
     recorder = Recorder()
-    turns = ScriptedTurns(recorder, transcripts=False)
-    turns.wake().capture().tell(Transcribed("7f3a", "a secret"))
+    turns = ScriptedTurns(recorder, transcripts=False).wake().capture()
+    turns.tell(Transcribed("7f3a", "a secret"))
     trace = recorder.drawn[-1][1]
     assert (trace.transcript, trace.characters) == ("", 8)
 
@@ -89,29 +89,20 @@ def test_a_failed_last_command_of_a_file_is_an_error_in_one_line(verdict):
     assert failure.exit_status == 75
     words = verdict.replace("_", " ")
     assert str(failure) == f"the last command of the input ended as {words} (too old)"
-
-
-@pytest.mark.parametrize("verdict", [Verdict.DONE, Verdict.ABANDONED])
-def test_one_that_succeeded_or_was_abandoned_is_no_failure(verdict):
-    assert last_turn(Verdict.FAILED, verdict).history.failure() is None
-
-
-def test_the_last_command_and_the_report_outlive_many_false_wakes():
-    turns = last_turn(Verdict.FAILED)
-    for number in range(2 * MAX_TURNS):
+    turns = last_turn(verdict)
+    for number in range(2 * MAX_TURNS):  # many false wakes
         turns.tell(TurnDropped(f"false {number}", "DeadlinePassed"))
     assert turns.history.failure() is not None
     assert [turn["turn"] for turn in turns.history.recent()] == ["0"]
 
 
-def test_without_a_command_there_is_no_failure():
+def test_without_a_command_that_failed_at_the_end_there_is_no_failure():
+    for verdict in (Verdict.DONE, Verdict.ABANDONED):
+        assert last_turn(Verdict.FAILED, verdict).history.failure() is None
+    turns = last_turn(Verdict.FAILED).tell(SendUtterance("newer", utterance()))
+    assert turns.history.failure() is None
     turns = ScriptedTurns().tell(TurnDropped("1", "no speech"))
     turns.tell(Finished("of an earlier run", Verdict.EXPIRED, "too_old", 0))
-    assert turns.history.failure() is None
-
-
-def test_a_turn_without_a_verdict_is_not_judged_by_the_one_before():
-    turns = last_turn(Verdict.FAILED).tell(SendUtterance("newer", utterance()))
     assert turns.history.failure() is None
 
 

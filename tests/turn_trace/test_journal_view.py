@@ -1,4 +1,7 @@
+"""The lines and the fields that the journal has of a turn."""
+
 import logging
+from logging import DEBUG, INFO, WARNING
 from pathlib import Path
 
 import pytest
@@ -27,11 +30,18 @@ LOGGER = logging.getLogger("jarvis_ear.test_journal_view")
 
 @pytest.fixture(autouse=True)
 def _all_levels(caplog):
-    caplog.set_level(logging.DEBUG, LOGGER.name)
+    """Record every level; no record of any test has an undeclared field."""
+    caplog.set_level(DEBUG, LOGGER.name)
+    yield
+    assert {name for record in caplog.records for name in fields(record)} <= set(FIELDS)
 
 
 def script(*, transcripts: bool = True) -> ScriptedTurns:
     return ScriptedTurns(JournalView(LOGGER), transcripts=transcripts)
+
+
+def sent() -> ScriptedTurns:
+    return script().wake().capture().send()
 
 
 def normal_turn(turns: ScriptedTurns) -> None:
@@ -49,7 +59,7 @@ def normal_turn(turns: ScriptedTurns) -> None:
     turns.enter(State.IDLE, "DeadlinePassed")
 
 
-def said(caplog, level: int = logging.INFO) -> list[str]:
+def said(caplog, level: int = INFO) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= level]
 
 
@@ -57,8 +67,17 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in vars(record).items() if name.isupper()}
 
 
+def events(caplog) -> list[object]:
+    return [fields(record)["EVENT"] for record in caplog.records]
+
+
 def last_turn(caplog) -> logging.LogRecord:
     return [record for record in caplog.records if fields(record).get("EVENT") == "TurnEnded"][-1]
+
+
+def ending(caplog, *names: str) -> tuple[object, ...]:
+    """These fields of the last turn that ended."""
+    return tuple(fields(last_turn(caplog))[name] for name in names)
 
 
 def test_the_lines_of_a_normal_turn(caplog):
@@ -79,15 +98,21 @@ def test_the_lines_of_a_normal_turn(caplog):
         ),
         "follow_up -> idle: no further speech",
     ]
-    assert {"the backend accepted it", "the backend asks builtin"} <= set(
-        said(caplog, logging.DEBUG)
-    )
-    assert "reply chunk 0: audio/wav, 5 kB" in said(caplog, logging.DEBUG)
+    assert "the backend accepted it" in said(caplog, DEBUG)
+    assert "the backend asks builtin" in said(caplog, DEBUG)
+    assert "reply chunk 0: audio/wav, 5 kB" in said(caplog, DEBUG)
+    ids = {(fields(record)["TURN_ID"], fields(record)["SESSION_ID"]) for record in caplog.records}
+    assert ids == {("7f3a", "5e55")}
+    states = [fields(record)["STATE"] for record in caplog.records if "STATE" in fields(record)]
+    assert states == ["listening", "capturing", "thinking", "speaking", "follow_up", "idle"]
+
+
+LATENCIES = {"WAKE": -1620, "CAPTURED": 800, "SENT": 811, "PROCESSING": 813, "TRANSCRIPT": 1123}
+LATENCIES |= {"FIRST_AUDIO": 1223, "DONE": 3223, "ANSWER": 1223}
 
 
 def test_the_fields_of_a_normal_turn(caplog):
-    turns = script().tell(delivery.LinkUp("http://a:1", None))
-    normal_turn(turns)
+    normal_turn(script().tell(delivery.LinkUp("http://a:1", None)))
     assert fields(last_turn(caplog)) == {
         "EVENT": "TurnEnded",
         "MESSAGE_ID": kinds.ANSWERED.message_id,
@@ -106,23 +131,8 @@ def test_the_fields_of_a_normal_turn(caplog):
         "REPLY_CHUNKS": 3,
         "HEARD": "all",
         "HEARD_REASON": "",
-        "LATENCY_WAKE_MS": -1620,
-        "LATENCY_CAPTURED_MS": 800,
-        "LATENCY_SENT_MS": 811,
-        "LATENCY_PROCESSING_MS": 813,
-        "LATENCY_TRANSCRIPT_MS": 1123,
-        "LATENCY_FIRST_AUDIO_MS": 1223,
-        "LATENCY_DONE_MS": 3223,
-        "LATENCY_ANSWER_MS": 1223,
+        **{f"LATENCY_{stage}_MS": ms for stage, ms in LATENCIES.items()},
     }
-
-
-def test_every_record_of_a_turn_has_its_ids(caplog):
-    normal_turn(script())
-    ids = {(fields(record)["TURN_ID"], fields(record)["SESSION_ID"]) for record in caplog.records}
-    assert ids == {("7f3a", "5e55")}
-    states = [fields(record)["STATE"] for record in caplog.records if "STATE" in fields(record)]
-    assert states == ["listening", "capturing", "thinking", "speaking", "follow_up", "idle"]
 
 
 def test_without_transcripts_only_the_length_is_logged(caplog):
@@ -132,15 +142,68 @@ def test_without_transcripts_only_the_length_is_logged(caplog):
     assert "what time" not in everything
 
 
-def test_a_long_transcript_is_cut(caplog):
+@pytest.mark.parametrize(
+    ("transcripts", "so_far", "answer"),
+    [
+        (True, 'understood so far "what time"', 'the backend answers "noon"'),
+        (False, "understood so far 9 characters", "the backend answers 4 characters"),
+    ],
+)
+def test_partial_transcripts_and_answers_are_for_debugging(caplog, transcripts, so_far, answer):
+    turns = script(transcripts=transcripts).wake()
+    turns.tell(delivery.PartlyTranscribed("7f3a", "what time"), delivery.Answered("7f3a", "noon"))
+    last = [(each.levelno, each.getMessage()) for each in caplog.records[-2:]]
+    assert last == [(DEBUG, so_far), (DEBUG, answer)]
+
+
+def test_a_long_transcript_is_cut_and_lost_sound_is_logged(caplog):
     script().wake().tell(delivery.Transcribed("7f3a", "a" * 1000))
     assert said(caplog)[-1] == f'understood "{"a" * 500}..."'
+    script().wake().capture(lost_ms=40)
+    assert said(caplog)[-1].endswith("(ended by hangover, 40 ms were lost)")
+
+
+def test_small_sizes_are_bytes_and_streamed_sound_has_no_base64(caplog):
+    turns = script().tell(delivery.Sent("a", 640, 684, 912))
+    turns.finish(Verdict.DONE, chunks=1, turn_id="a")
+    assert said(caplog) == ["sent: 640 B raw, 684 B WAV, 912 B base64", "reply: 1 chunk"]
+    script().tell(delivery.Sent("7f3a", 51_840, 51_884, 0))
+    assert said(caplog)[-1] == "sent: 52 kB raw, streamed"
+
+
+def test_an_ignored_event_is_named_and_its_sound_is_not_shown(caplog):
+    turns = script()
+    turns.tell(hearing.Ignored(State.MUTED, hearing.SpeechEnded(Samples(0), utterance())))
+    turns.tell(hearing.Ignored(State.IDLE, hearing.ReplyEnded("7f3a")))
+    expected = ["SpeechEnded is ignored while muted", "ReplyEnded is ignored while idle"]
+    assert said(caplog, DEBUG) == expected
+
+
+def test_a_delivery_that_no_ear_has_heard_is_logged(caplog):
+    turns = script().send("abcd").finish(Verdict.DONE, turn_id="abcd")
+    assert said(caplog)[-1] == "turn abcd: done; 52 kB sent; nothing heard: no speech"
+    assert turns.history.unfinished == 0
+    script().tell(delivery.Finished("7f3a", Verdict.IN_DOUBT, "killed", 0))  # of an earlier run
+    assert said(caplog, WARNING) == ["turn 7f3a: in doubt (killed)"]
+
+
+def test_the_capture_thread_logs_that_an_idle_ear_goes_deaf(caplog):
+    script().enter(State.DEAF, "MicrophoneLost").enter(State.IDLE, "MicrophoneFound")
+    assert said(caplog) == []
+    script().wake().enter(State.DEAF, "MicrophoneLost")
+    assert said(caplog)[-1] == "listening -> deaf: microphone lost"
+
+
+def test_another_wake_word_is_called_by_its_name(caplog):
+    turns, wake = script(), WakeOptions(model=Path("Computer.onnx"))
+    turns.history.change(Config(hearing=HearingOptions(wake=wake)))
+    turns.wake()
+    assert said(caplog) == ['idle -> listening: heard "Computer" (score 0.97)']
 
 
 def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
-    script().wake().capture().wait(40).finish(Verdict.EXPIRED, "too_old").enter(
-        State.IDLE, "Failed(too_old)"
-    )
+    turns = script().wake().capture().wait(40).finish(Verdict.EXPIRED, "too_old")
+    turns.enter(State.IDLE, "Failed(too_old)")
     assert said(caplog)[-2:] == [
         "thinking -> idle: no reply: too old",
         (
@@ -149,32 +212,17 @@ def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
         ),
     ]
     latencies = {name for name in fields(last_turn(caplog)) if name.startswith("LATENCY")}
-    assert latencies == {
-        "LATENCY_WAKE_MS",
-        "LATENCY_CAPTURED_MS",
-        "LATENCY_DONE_MS",
-        "LATENCY_ANSWER_MS",
-    }
-    assert last_turn(caplog).levelno == logging.WARNING
+    reached = ("WAKE", "CAPTURED", "DONE", "ANSWER")
+    assert latencies == {f"LATENCY_{stage}_MS" for stage in reached}
 
 
-@pytest.mark.parametrize(
-    ("verdict", "level"),
-    [
-        (Verdict.DONE, logging.INFO),
-        (Verdict.ABANDONED, logging.INFO),
-        (Verdict.REPLACED, logging.WARNING),
-        (Verdict.FAILED, logging.WARNING),
-        (Verdict.EXPIRED, logging.WARNING),
-        (Verdict.IN_DOUBT, logging.WARNING),
-        (Verdict.REPLY_LOST, logging.WARNING),
-    ],
-)
-def test_a_turn_without_an_answer_is_a_warning(caplog, verdict, level):
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_turn_without_an_answer_is_a_warning(caplog, verdict):
     script().wake().capture().finish(verdict).enter(State.IDLE, "Failed()")
-    assert last_turn(caplog).levelno == level
-    assert fields(last_turn(caplog))["OUTCOME"] == str(verdict)
-    assert fields(last_turn(caplog))["MESSAGE_ID"] == kinds.BY_OUTCOME[str(verdict)].message_id
+    is_fine = verdict in {Verdict.DONE, Verdict.ABANDONED}
+    assert last_turn(caplog).levelno == (INFO if is_fine else WARNING)
+    expected = (str(verdict), kinds.BY_OUTCOME[str(verdict)].message_id)
+    assert ending(caplog, "OUTCOME", "MESSAGE_ID") == expected
     assert said(caplog)[-2] == "thinking -> idle: no reply"
 
 
@@ -183,11 +231,10 @@ def test_a_turn_without_an_answer_is_a_warning(caplog, verdict, level):
     [((1,), "2"), ((0, 2), "1, 3"), (tuple(range(10)), "1, 2, 3, 4, 5, 6, 7, 8 and 2 more")],
 )
 def test_missing_chunks_are_listed(caplog, indexes, which):
-    turns = script().wake().capture()
-    turns.tell(delivery.ChunksMissing("7f3a", indexes))
+    script().wake().capture().tell(delivery.ChunksMissing("7f3a", indexes))
     record = caplog.records[-1]
-    assert record.levelno == logging.WARNING
-    assert record.getMessage() == f"turn 7f3a: chunk {which} of the reply is missing"
+    message = f"turn 7f3a: chunk {which} of the reply is missing"
+    assert (record.levelno, record.getMessage()) == (WARNING, message)
     assert fields(record) == {
         "EVENT": "SentencesMissing",
         "MESSAGE_ID": sound.CHUNKS_MISSING.message_id,
@@ -197,16 +244,16 @@ def test_missing_chunks_are_listed(caplog, indexes, which):
     }
 
 
-def test_unrequested_speech_is_a_warning_without_words(caplog):
+def test_the_link_and_unrequested_speech_are_logged_without_a_turn(caplog):
+    script().tell(delivery.LinkUp("http://a:1", None), delivery.LinkDown("refused"))
     script().tell(delivery.UnaskedSpeech(3))
-    [record] = caplog.records
+    up, down, record = caplog.records
+    assert fields(up) == {"EVENT": "LinkUp", "BACKEND": "http://a:1"}
+    assert down.getMessage() == "link down: refused"
     reason = "unrequested speech is not played: 3 chunks"
-    assert (record.levelno, record.getMessage()) == (logging.WARNING, reason)
-    assert fields(record) == {
-        "EVENT": "UnaskedSpeech",
-        "MESSAGE_ID": sound.UNASKED_SPEECH.message_id,
-        "REASON": reason,
-    }
+    assert (record.levelno, record.getMessage()) == (WARNING, reason)
+    message_id = sound.UNASKED_SPEECH.message_id
+    assert fields(record) == {"EVENT": "UnaskedSpeech", "MESSAGE_ID": message_id, "REASON": reason}
 
 
 def test_a_follow_up_has_no_wake(caplog):
@@ -218,8 +265,7 @@ def test_a_follow_up_has_no_wake(caplog):
 
 
 def test_a_wake_word_without_speech_after_it(caplog):
-    turns = script().wake()
-    turns.tell(hearing.TurnDropped("7f3a", "DeadlinePassed"))
+    turns = script().wake().tell(hearing.TurnDropped("7f3a", "DeadlinePassed"))
     turns.enter(State.IDLE, "DeadlinePassed")
     assert said(caplog)[1:] == [
         "turn 7f3a: dropped (no speech), nothing was sent",
@@ -234,51 +280,34 @@ def test_a_wake_word_without_speech_after_it(caplog):
         "SESSION_ID": "5e55",
         "WAKE_SCORE": 0.97,
     }
-
-
-@pytest.mark.parametrize("cause", ["Muted", "MicrophoneLost", "WakeDetected", "SoundEnded"])
-def test_a_turn_that_is_cut_off_is_no_false_wake(caplog, cause):
-    script().wake().tell(hearing.TurnDropped("7f3a", cause))
-    assert fields(last_turn(caplog))["OUTCOME"] == "dropped"
-    assert fields(last_turn(caplog))["CAUSE"] == cause
+    for cause in ("Muted", "MicrophoneLost", "WakeDetected", "SoundEnded"):  # no false wakes
+        script().wake().tell(hearing.TurnDropped("7f3a", cause))
+        assert ending(caplog, "OUTCOME", "CAUSE") == ("dropped", cause)
 
 
 @pytest.mark.parametrize(
-    ("old", "why", "words"),
+    ("old", "why", "reason"),
     [
         (State.THINKING, "DeadlinePassed", "no reply"),
         (State.SPEAKING, "DeadlinePassed", "the reply does not end"),
         (State.CAPTURING, "DeadlinePassed", "it took too long"),
         (State.CAPTURING, "SpeechDiscarded", "speech discarded"),
+        (State.CAPTURING, "SpeechEnded(hangover)", "speech ended: hangover"),
         (State.LISTENING, "SoundEnded", "sound ended"),
         (State.IDLE, "MicrophoneLost", "microphone lost"),
         (State.THINKING, "Failed(not_understood)", "no reply: not understood"),
         (State.IDLE, "SomethingNew", "something new"),
     ],
 )
-def test_reasons_in_words(caplog, old, why, words):
+def test_a_change_has_its_reason_in_words(caplog, old, why, reason):
     turns = script()
     turns.state = old
     turns.enter(State.DEAF, why)
-    assert said(caplog, logging.DEBUG) == [f"{old} -> deaf: {words}"]
-
-
-def test_lost_sound_is_logged(caplog):
-    script().wake().capture(lost_ms=40)
-    assert said(caplog)[-1].endswith("(ended by hangover, 40 ms were lost)")
-
-
-def test_another_wake_word_is_called_by_its_name(caplog):
-    turns = script()
-    wake = WakeOptions(model=Path("Computer.onnx"))
-    turns.history.change(Config(hearing=HearingOptions(wake=wake)))
-    turns.wake()
-    assert said(caplog) == ['idle -> listening: heard "Computer" (score 0.97)']
+    assert said(caplog, DEBUG) == [f"{old} -> deaf: {reason}"]
 
 
 def test_barge_in_ends_the_old_turn_and_begins_a_new_one(caplog):
-    turns = script().wake().capture().send()
-    turns.tell(PlaybackStarted("7f3a"))
+    turns = sent().tell(PlaybackStarted("7f3a"))
     turns.enter(State.SPEAKING, "ReplyStarted").finish(Verdict.DONE, chunks=2)
     turns.tell(hearing.StopSpeaking("7f3a"), hearing.AbandonTurn("7f3a", "WakeDetected"))
     turns.wake("8888")
@@ -292,13 +321,13 @@ UNDECODED = Playback(audible=False, left_out=1, reason=Unheard.NOT_PLAYABLE)
 SILENT = Playback(audible=False, left_out=1, reason=Unheard.NO_SPEAKER)
 CUT_SHORT = Playback(left_out=1, reason=Unheard.SPEAKER_LOST)
 HEARD_CASES = [
-    (3, 0, Playback(), "all", "", logging.INFO),
-    (0, 0, None, "none", "no_speech", logging.INFO),
-    (0, 3, None, "none", "sentences_missing", logging.WARNING),
-    (2, 1, Playback(), "part", "sentences_missing", logging.WARNING),
-    (1, 0, UNDECODED, "none", "not_playable", logging.WARNING),
-    (1, 0, SILENT, "none", "no_speaker", logging.INFO),
-    (2, 0, CUT_SHORT, "part", "speaker_lost", logging.WARNING),
+    (3, 0, Playback(), "all", "", INFO),
+    (0, 0, None, "none", "no_speech", INFO),
+    (0, 3, None, "none", "sentences_missing", WARNING),
+    (2, 1, Playback(), "part", "sentences_missing", WARNING),
+    (1, 0, UNDECODED, "none", "not_playable", WARNING),
+    (1, 0, SILENT, "none", "no_speaker", INFO),
+    (2, 0, CUT_SHORT, "part", "speaker_lost", WARNING),
 ]
 IN_WORDS = {"none": "; nothing heard: ", "part": "; heard in part: "}
 
@@ -317,8 +346,8 @@ def test_how_much_was_heard_is_logged_beside_the_verdict(  # noqa: PLR0917 - a t
         )
     turns.enter(State.IDLE, "ReplyEnded")
     record, text = last_turn(caplog), last_turn(caplog).getMessage()
-    assert (fields(record)["OUTCOME"], fields(record)["CAUSE"]) == ("done", "")
-    assert (fields(record)["HEARD"], fields(record)["HEARD_REASON"]) == (heard, why)
+    expected = ("done", "", heard, why)
+    assert ending(caplog, "OUTCOME", "CAUSE", "HEARD", "HEARD_REASON") == expected
     assert record.levelno == level
     assert (IN_WORDS[heard] + why.replace("_", " ") in text) if why else ("heard" not in text)
     [turn] = turns.history.recent()
@@ -326,73 +355,48 @@ def test_how_much_was_heard_is_logged_beside_the_verdict(  # noqa: PLR0917 - a t
     assert reported == ([("7f3a", heard, why)] if chunks else [])
 
 
-def test_a_reply_that_the_person_interrupts(caplog):
-    turns = script().wake().capture().send()
-    turns.tell(PlaybackStarted("7f3a"))
-    turns.finish(Verdict.DONE, chunks=2)
+def test_a_reply_that_is_interrupted_heard_to_its_end_or_stopped(caplog):
+    turns = sent().tell(PlaybackStarted("7f3a")).finish(Verdict.DONE, chunks=2)
     turns.tell(hearing.AbandonTurn("7f3a", "Hushed"))
     turns.tell(PlaybackReported("7f3a", Playback()))  # it came at the same moment
-    turns.tell(PlaybackEnded("7f3a"))
-    turns.enter(State.IDLE, "Hushed")
-    assert fields(last_turn(caplog))["HEARD"] == "interrupted"
-    assert last_turn(caplog).levelno == logging.INFO
+    turns.tell(PlaybackEnded("7f3a")).enter(State.IDLE, "Hushed")
+    assert ending(caplog, "HEARD") == ("interrupted",)
+    assert last_turn(caplog).levelno == INFO
     assert "; interrupted" in last_turn(caplog).getMessage()
-
-
-def test_a_reply_that_was_heard_before_it_was_abandoned(caplog):
-    turns = script().wake().capture().send()
-    turns.enter(State.SPEAKING, "ReplyStarted")
-    turns.tell(PlaybackStarted("7f3a"))
+    turns = sent().enter(State.SPEAKING, "ReplyStarted").tell(PlaybackStarted("7f3a"))
     turns.finish(Verdict.DONE, chunks=2)
-    turns.tell(
-        PlaybackReported("7f3a", Playback()),
-        PlaybackEnded("7f3a"),
-        hearing.AbandonTurn("7f3a", "WakeDetected"),
-    )
-    turns.wake("8888")
-    assert fields(last_turn(caplog))["HEARD"] == "all"
-
-
-def test_a_reply_that_is_being_heard_when_the_ear_stops(caplog):
-    turns = script().wake().capture().send()
-    turns.tell(PlaybackStarted("7f3a"))
-    turns.finish(Verdict.DONE, chunks=2)
+    turns.tell(PlaybackReported("7f3a", Playback()), PlaybackEnded("7f3a"))
+    turns.tell(hearing.AbandonTurn("7f3a", "WakeDetected")).wake("8888")
+    assert ending(caplog, "HEARD") == ("all",)
+    turns = sent().tell(PlaybackStarted("7f3a")).finish(Verdict.DONE, chunks=2)
     turns.history.close()
-    told = fields(last_turn(caplog))
-    assert (told["HEARD"], told["HEARD_REASON"]) == ("part", "stopping")
+    assert ending(caplog, "HEARD", "HEARD_REASON") == ("part", "stopping")
 
 
-def test_an_abandoned_turn_ends_when_delivery_says_so(caplog):
-    turns = script().wake().capture().send()
-    turns.tell(hearing.AbandonTurn("7f3a", "DeadlinePassed"))
+def test_an_abandoned_turn_ends_with_its_delivery(caplog):
+    turns = sent().tell(hearing.AbandonTurn("7f3a", "DeadlinePassed"))
     turns.enter(State.IDLE, "DeadlinePassed")
-    assert "TurnEnded" not in [fields(record)["EVENT"] for record in caplog.records]
+    assert "TurnEnded" not in events(caplog)
     turns.finish(Verdict.ABANDONED, "interrupted", chunks=1)  # its sound will not be heard
     assert said(caplog)[-1].startswith("turn 7f3a: abandoned (interrupted) after 800 ms")
 
 
 def test_a_second_attempt_is_announced(caplog):
-    turns = script().wake().capture()
-    turns.tell(delivery.Refused("7f3a", "stt_unavailable", 1.234))
-    assert said(caplog)[-1] == (
+    script().wake().capture().tell(delivery.Refused("7f3a", "stt_unavailable", 1.234))
+    record = caplog.records[-1]
+    assert record.getMessage() == (
         "the backend refused it (stt unavailable); the next attempt follows in 1.2 s"
     )
-    record = caplog.records[-1]
-    assert (record.levelno, record.EVENT, record.CAUSE) == (
-        logging.INFO,
-        "Refused",
-        "stt_unavailable",
-    )
-    assert record.RETRY_MS == 1234
+    expected = (INFO, "Refused", "stt_unavailable", 1234)
+    assert (record.levelno, record.EVENT, record.CAUSE, record.RETRY_MS) == expected
 
 
-def test_an_utterance_that_goes_first_is_awaited_again(caplog):
+def test_an_utterance_that_is_sent_first_is_awaited_again(caplog):
     turns = script().wake().capture()
     turns.tell(hearing.AbandonTurn("7f3a", "WakeDetected"), delivery.StillWaiting("7f3a"))
     assert said(caplog)[-1] == "still waiting, and sent before the newer utterance"
-    turns.wake("8888")
-    turns.finish(Verdict.DONE, chunks=1)
-    assert "TurnEnded" not in [fields(record)["EVENT"] for record in caplog.records]
+    turns.wake("8888").finish(Verdict.DONE, chunks=1)
+    assert "TurnEnded" not in events(caplog)
     turns.tell(PlaybackEnded("7f3a"))
     assert said(caplog)[-1].startswith("turn 7f3a: done in")
     turns.tell(delivery.StillWaiting("unknown"))
@@ -400,119 +404,31 @@ def test_an_utterance_that_goes_first_is_awaited_again(caplog):
 
 
 def test_at_a_stop_every_open_turn_ends(caplog):
-    turns = script().wake().capture().send()
-    turns.finish(Verdict.ABANDONED, "stopping")
-    turns.wake("8888")
+    turns = sent().finish(Verdict.ABANDONED, "stopping").wake("8888")
     turns.history.close()
     abandoned, unfinished = said(caplog)[-2:]
     assert abandoned.startswith("turn 7f3a: abandoned (stopping) after 800 ms")
     assert unfinished == "turn 8888: unfinished; wake score 0.97"
     assert turns.history.unfinished == 1
-
-
-def test_delivery_alone_has_a_trace_too(caplog):
-    """A script may deliver sound that no ear has heard."""
-    turns = script().send("abcd").finish(Verdict.DONE, turn_id="abcd")
-    line = "turn abcd: done; 52 kB sent; nothing heard: no speech"
-    assert said(caplog)[-1] == line
-    assert turns.history.unfinished == 0
-
-
-def test_the_link_is_noted_with_its_address(caplog):
-    turns = script()
-    turns.tell(delivery.LinkUp("http://a:1", None))
-    turns.tell(delivery.LinkDown("refused"))
-    up, down = caplog.records
-    assert fields(up) == {"EVENT": "LinkUp", "BACKEND": "http://a:1"}
-    assert down.getMessage() == "link down: refused"
-
-
-def test_an_ignored_event_is_named_and_its_sound_is_not_shown(caplog):
-    turns = script()
-    turns.tell(hearing.Ignored(State.MUTED, hearing.SpeechEnded(Samples(0), utterance())))
-    turns.tell(hearing.Ignored(State.IDLE, hearing.ReplyEnded("7f3a")))
-    assert said(caplog, logging.DEBUG) == [
-        "SpeechEnded is ignored while muted",
-        "ReplyEnded is ignored while idle",
-    ]
-
-
-def test_small_sizes_are_bytes_and_one_chunk_is_no_plural(caplog):
-    turns = script().tell(delivery.Sent("a", 640, 684, 912))
-    turns.finish(Verdict.DONE, chunks=1, turn_id="a")
-    assert said(caplog) == ["sent: 640 B raw, 684 B WAV, 912 B base64", "reply: 1 chunk"]
-
-
-def test_a_turn_that_is_kept_for_the_next_start(caplog):
-    turns = script().tell(
-        hearing.TurnOpened("7f3a", "s", Samples(0), 0.9),
-        hearing.UtteranceGrew("7f3a", 0, b"sound"),
-        delivery.Kept("7f3a"),
-    )
+    turns = script().tell(hearing.TurnOpened("7f3a", "s", Samples(0), 0.9))
+    turns.tell(hearing.UtteranceGrew("7f3a", 0, b"sound"), delivery.Kept("7f3a"))
     turns.history.close()
-    assert said(caplog) == ["turn 7f3a: not sent yet, kept for the next start"]
-    assert fields(last_turn(caplog))["OUTCOME"] == "kept"
+    assert said(caplog)[-1] == "turn 7f3a: not sent yet, kept for the next start"
+    assert ending(caplog, "OUTCOME") == ("kept",)
     assert turns.history.unfinished == 0
 
 
-def test_a_turn_of_an_earlier_run_is_logged(caplog):
-    turns = script()
-    turns.tell(delivery.Finished("7f3a", Verdict.IN_DOUBT, "killed", 0))
-    assert said(caplog, logging.WARNING) == ["turn 7f3a: in doubt (killed)"]
-
-
-@pytest.fixture(autouse=True)
-def vocabulary(caplog):
-    """No record of any test has an undeclared field."""
-    yield
-    unknown = {name for record in caplog.records for name in fields(record)} - set(FIELDS)
-    assert unknown == set()
-
-
-def test_the_end_of_every_turn_explains_itself(caplog):
-    """The record of every ending has the fields that the catalog refers to."""
+def test_every_ending_has_the_fields_that_its_explanation_refers_to(caplog):
     for verdict in Verdict:
         script().wake().capture().finish(verdict, "some_cause").enter(State.IDLE, "Failed()")
     script().wake().history.close()
-    script().wake().tell(hearing.TurnDropped("7f3a", "DeadlinePassed"))
-    script().wake().tell(hearing.TurnDropped("7f3a", "Muted"))
+    for reason in ("DeadlinePassed", "Muted"):
+        script().wake().tell(hearing.TurnDropped("7f3a", reason))
     script().wake().tell(delivery.Kept("7f3a"))
-    told = {
-        fields(record)["OUTCOME"]: fields(record)
-        for record in caplog.records
-        if "OUTCOME" in fields(record)
-    }
-    assert set(told) == set(kinds.BY_OUTCOME)
+    logged = map(fields, caplog.records)
+    endings = {each["OUTCOME"]: each for each in logged if "OUTCOME" in each}
+    assert set(endings) == set(kinds.BY_OUTCOME)
     for outcome, kind in kinds.BY_OUTCOME.items():
-        assert kind.references <= set(told[outcome])
-        assert told[outcome]["MESSAGE_ID"] == kind.message_id
-        assert told[outcome]["EVENT"] == kinds.ENDED
-
-
-def test_the_capture_thread_logs_that_an_idle_ear_goes_deaf(caplog):
-    script().enter(State.DEAF, "MicrophoneLost").enter(State.IDLE, "MicrophoneFound")
-    assert said(caplog) == []
-    script().wake().enter(State.DEAF, "MicrophoneLost")
-    assert said(caplog)[-1] == "listening -> deaf: microphone lost"
-
-
-@pytest.mark.parametrize(
-    ("transcripts", "so_far", "answer"),
-    [
-        (True, 'understood so far "what time"', 'the backend answers "noon"'),
-        (False, "understood so far 9 characters", "the backend answers 4 characters"),
-    ],
-)
-def test_partial_transcripts_and_answers_are_for_debugging(caplog, transcripts, so_far, answer):
-    turns = script(transcripts=transcripts)
-    turns.wake()
-    before = len(said(caplog))
-    turns.tell(delivery.PartlyTranscribed("7f3a", "what time"), delivery.Answered("7f3a", "noon"))
-    assert len(said(caplog)) == before
-    caplog_debug = [each.getMessage() for each in caplog.records if each.levelno == logging.DEBUG]
-    assert caplog_debug[-2:] == [so_far, answer]
-
-
-def test_streamed_sound_has_no_base64(caplog):
-    script().tell(delivery.Sent("7f3a", 51_840, 51_884, 0))
-    assert said(caplog)[-1] == "sent: 52 kB raw, streamed"
+        assert kind.references <= set(endings[outcome])
+        assert endings[outcome]["MESSAGE_ID"] == kind.message_id
+        assert endings[outcome]["EVENT"] == kinds.ENDED

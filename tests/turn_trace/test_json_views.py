@@ -15,12 +15,7 @@ from jarvis_ear.config import (
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Verdict
-from jarvis_ear.delivery.playback import (
-    Playback,
-    PlaybackEnded,
-    PlaybackReported,
-    PlaybackStarted,
-)
+from jarvis_ear.delivery.playback import Playback, PlaybackEnded, PlaybackReported, PlaybackStarted
 from jarvis_ear.hearing import events as hearing
 from jarvis_ear.hearing.events import State
 from jarvis_ear.turn_trace.history import MAX_TURNS as MAX_KEPT
@@ -52,12 +47,13 @@ def scene():
     return Scene()
 
 
-def test_the_state_and_why(scene):
+SOUND = delivery.ReplyAudio("ab", 0, "audio/wav", b"x")
+DONE = delivery.Finished("ab", Verdict.DONE, "", 1)
+
+
+def test_the_state_and_the_link_are_shown(scene):
     scene.tell(hearing.StateChanged(State.IDLE, State.MUTED, Samples(0), "Muted"))
     assert scene.topic("state") == {"name": "muted", "why": "muted", "at": 2000.0}
-
-
-def test_the_link(scene):
     scene.told(delivery.LinkUp("http://127.0.0.1:4000", None))
     assert scene.topic("link")["url"] == "http://127.0.0.1:4000"
     scene.told(delivery.LinkDown("refused"))
@@ -67,18 +63,10 @@ def test_the_link(scene):
 
 def test_a_turn_and_where_its_time_went(scene):
     scene.wake("ab").capture("ab")
-    scene.told(
-        delivery.Sent("ab", 1, 2, 3),
-        delivery.ProcessingStarted("ab"),
-        delivery.Transcribed("ab", "what time is it"),
-    )
-    scene.told(
-        delivery.ThinkingStarted("ab", "builtin"), delivery.ReplyAudio("ab", 0, "audio/wav", b"x")
-    )
-    scene.told(delivery.Finished("ab", Verdict.DONE, "", 1))
-    scene.tell(PlaybackStarted("ab"))
-    scene.wait(1000)
-    scene.tell(PlaybackEnded("ab"))
+    scene.told(delivery.Sent("ab", 1, 2, 3), delivery.ProcessingStarted("ab"))
+    scene.told(delivery.Transcribed("ab", "what time is it"))
+    scene.told(delivery.ThinkingStarted("ab", "builtin"), SOUND, DONE)
+    scene.tell(PlaybackStarted("ab")).wait(1000).tell(PlaybackEnded("ab"))
     assert scene.topic("turn:ab") == {
         "id": "ab",
         "began_at": 2000.0,
@@ -121,34 +109,22 @@ def test_words_are_forgotten_when_the_owner_does_not_want_them_any_more(scene):
     assert scene.topic("turn:cd")["reply_characters"] == 17
 
 
-def test_words_are_shown_only_if_the_owner_wants_it():
-    scene = Scene(transcripts=False)
+@pytest.mark.parametrize("shown", [True, False])
+def test_words_are_shown_only_if_the_owner_wants_it(shown):
+    scene = Scene(transcripts=shown)
     scene.wake("ab").capture("ab")
-    scene.told(
-        delivery.PartlyTranscribed("ab", "my secret"), delivery.Transcribed("ab", "my secret")
-    )
-    scene.told(delivery.Answered("ab", "a secret"))
-    assert scene.topic("turn:ab")["characters"] == 9
-    assert "secret" not in repr(scene.feed.snapshot())
+    scene.told(*(delivery.PartlyTranscribed("ab", text) for text in ("my", "my secret")))
+    assert scene.topic("turn:ab").get("partial") == ("my secret" if shown else None)
+    scene.told(delivery.Transcribed("ab", "a secret"), delivery.Answered("ab", "Secret."))
+    turn = scene.topic("turn:ab")
+    assert "partial" not in turn
+    assert (turn["characters"], turn["reply_characters"]) == (8, 7)
+    expected = ("a secret", "Secret.") if shown else (None, None)
+    assert (turn.get("transcript"), turn.get("reply")) == expected
+    assert ("ecret" in repr(scene.feed.snapshot())) is shown
 
 
-def test_what_was_understood_so_far_and_what_was_answered(scene):
-    scene.wake("ab").capture("ab")
-    scene.told(
-        delivery.PartlyTranscribed("ab", "what"), delivery.PartlyTranscribed("ab", "what time")
-    )
-    assert scene.topic("turn:ab")["partial"] == "what time"
-    scene.told(delivery.Transcribed("ab", "what time is it"), delivery.Answered("ab", "Noon."))
-    told = scene.topic("turn:ab")
-    assert "partial" not in told
-    assert (told["transcript"], told["reply"], told["reply_characters"]) == (
-        "what time is it",
-        "Noon.",
-        5,
-    )
-
-
-def test_a_backend_that_says_a_book_fills_no_line(scene):
+def test_a_long_answer_is_cut(scene):
     scene.wake("ab").capture("ab")
     scene.told(delivery.Transcribed("ab", "x" * 100_000), delivery.Answered("ab", "y" * 100_000))
     scene.told(delivery.ThinkingStarted("ab", "z" * 100_000))
@@ -156,15 +132,12 @@ def test_a_backend_that_says_a_book_fills_no_line(scene):
     assert len(repr(scene.topic("turn:ab"))) < 3 * MAX_QUOTED + 1000
 
 
-def test_a_turn_in_which_nothing_was_said(scene):
-    scene.tell(hearing.TurnOpened("ab", "s", samples(700), None))
-    scene.tell(hearing.UtteranceGrew("ab", 0, b"xx"))
-    scene.tell(hearing.TurnDropped("ab", "DeadlinePassed"))
-    told = scene.topic("turn:ab")
-    assert (told["outcome"], told["cause"], told["score"]) == ("dropped", "no speech", None)
-
-
-def test_a_turn_that_failed_or_waits_for_the_next_start(scene):
+def test_a_turn_that_was_dropped_or_failed_or_waits_for_the_next_start(scene):
+    scene.tell(hearing.TurnOpened("ef", "s", samples(700), None))
+    scene.tell(hearing.UtteranceGrew("ef", 0, b"xx"))
+    scene.tell(hearing.TurnDropped("ef", "DeadlinePassed"))
+    turn = scene.topic("turn:ef")
+    assert (turn["outcome"], turn["cause"], turn["score"]) == ("dropped", "no speech", None)
     scene.wake("ab").capture("ab")
     scene.told(delivery.Finished("ab", Verdict.FAILED, "not_understood", 0))
     assert scene.topic("turn:ab")["cause"] == "not_understood"
@@ -174,26 +147,14 @@ def test_a_turn_that_failed_or_waits_for_the_next_start(scene):
     assert scene.topic("turn:cd")["outcome"] == "kept"
 
 
-def test_an_interrupted_reply_is_over(scene):
-    scene.wake("ab").capture("ab")
-    scene.told(
-        delivery.ReplyAudio("ab", 0, "audio/wav", b"x"),
-        delivery.Finished("ab", Verdict.DONE, "", 1),
-    )
-    assert "done" not in scene.topic("turn:ab")["stages_ms"]
-    scene.tell(hearing.StopSpeaking("ab"), hearing.AbandonTurn("ab", "Hushed"))
-    assert "done" in scene.topic("turn:ab")["stages_ms"]
-
-
 def test_how_much_was_heard_is_shown_when_the_reply_is_over(scene):
     scene.wake("ab").capture("ab")
-    scene.told(delivery.ReplyAudio("ab", 0, "audio/wav", b"x"), delivery.ChunksMissing("ab", (1,)))
+    scene.told(SOUND, delivery.ChunksMissing("ab", (1,)))
     scene.told(delivery.Finished("ab", Verdict.DONE, "", 1, 1), delivery.UnaskedSpeech(1))
     assert scene.topic("turn:ab")["heard"] == ""
-    scene.tell(PlaybackReported("ab", Playback()))
-    scene.tell(PlaybackEnded("ab"))
-    told = scene.topic("turn:ab")
-    assert (told["heard"], told["heard_reason"]) == ("part", "sentences_missing")
+    scene.tell(PlaybackReported("ab", Playback()), PlaybackEnded("ab"))
+    turn = scene.topic("turn:ab")
+    assert (turn["heard"], turn["heard_reason"]) == ("part", "sentences_missing")
 
 
 @pytest.mark.parametrize(
@@ -202,27 +163,19 @@ def test_how_much_was_heard_is_shown_when_the_reply_is_over(scene):
 )
 def test_what_stopped_a_reply_is_shown(scene, reason, heard, why):
     scene.wake("ab").capture("ab")
-    scene.told(
-        delivery.ReplyAudio("ab", 0, "audio/wav", b"x"),
-        delivery.Finished("ab", Verdict.DONE, "", 1),
-    )
+    scene.told(SOUND, DONE)
     scene.tell(PlaybackStarted("ab"))
-    scene.tell(hearing.StopSpeaking("ab"))
-    scene.tell(hearing.AbandonTurn("ab", reason))
-    told = scene.topic("turn:ab")
-    assert (told["heard"], told["heard_reason"]) == (heard, why)
+    assert "done" not in scene.topic("turn:ab")["stages_ms"]
+    scene.tell(hearing.StopSpeaking("ab"), hearing.AbandonTurn("ab", reason))
+    turn = scene.topic("turn:ab")
+    assert (turn["heard"], turn["heard_reason"]) == (heard, why)
+    assert "done" in turn["stages_ms"]
 
 
-def test_an_announcement_is_no_turn(scene):
-    scene.tell(PlaybackStarted("news"))
-    scene.tell(PlaybackReported("news", Playback()))
-    scene.tell(PlaybackEnded("news"))
-    scene.tell(hearing.AbandonTurn("news", "Hushed"))
-    scene.tell(hearing.StopSpeaking(""))
+def test_the_last_turns_are_shown_and_an_announcement_is_none(scene):
+    scene.tell(PlaybackStarted("news"), PlaybackReported("news", Playback()), PlaybackEnded("news"))
+    scene.tell(hearing.AbandonTurn("news", "Hushed"), hearing.StopSpeaking(""))
     assert scene.turns() == set()
-
-
-def test_the_oldest_turn_gives_way(scene):
     for number in range(MAX_TURNS + 3):
         scene.wake(f"t{number}").capture(f"t{number}")
     assert scene.turns() == {f"turn:t{number}" for number in range(3, MAX_TURNS + 3)}
@@ -263,27 +216,19 @@ def posted(*allowed: str) -> list[tuple[str, dict[str, object]]]:
 
 
 EXPECTED = [
-    ("wake", {"agentId": "kitchen", "turnId": "t1", "score": 0.912}),
-    (
-        "turn",
-        {"agentId": "kitchen", "turnId": "t2", "verdict": "dropped", "code": "no speech"},
-    ),
-    ("transcript", {"agentId": "kitchen", "turnId": "t1", "text": "what time is it"}),
-    ("turn", {"agentId": "kitchen", "turnId": "t1", "verdict": "done", "code": ""}),
+    (kind, {"agentId": "kitchen", "turnId": turn_id, **more})
+    for kind, turn_id, more in (
+        ("wake", "t1", {"score": 0.912}),
+        ("turn", "t2", {"verdict": "dropped", "code": "no speech"}),
+        ("transcript", "t1", {"text": "what time is it"}),
+        ("turn", "t1", {"verdict": "done", "code": ""}),
+    )
 ]
 
 
-def test_everything_is_posted_if_everything_is_allowed():
-    assert posted(*NEWS) == EXPECTED
-
-
-@pytest.mark.parametrize("name", NEWS)
-def test_only_what_is_allowed_is_posted(name):
-    assert posted(name) == [(kind, data) for kind, data in EXPECTED if kind == name]
-
-
-def test_nothing_is_posted_by_default():
-    assert posted() == []
+@pytest.mark.parametrize("allowed", [(), *((name,) for name in NEWS), NEWS])
+def test_only_what_is_allowed_is_posted(allowed):
+    assert posted(*allowed) == [(kind, data) for kind, data in EXPECTED if kind in allowed]
 
 
 def test_a_reload_changes_the_agent_id_and_what_is_allowed():
@@ -297,7 +242,6 @@ def test_a_reload_changes_the_agent_id_and_what_is_allowed():
 
 
 def test_a_turn_that_the_history_forgets_is_not_shown_any_more(scene):
-    """Its words could not be forgotten later."""
     scene.send("ended").finish(Verdict.DONE, turn_id="ended")
     for number in range(MAX_KEPT - 1):
         scene.send(f"t{number}")
