@@ -79,7 +79,7 @@ def warnings_and_repeats(caplog):
 
 
 def test_a_backend_that_is_killed_and_comes_back(tmp_path, monkeypatch):
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)  # the shortest waits
+    monkeypatch.setattr("jarvis_ear.link.supervisor.random.random", lambda: 0.0)  # the shortest waits
     with VoiceServer(tmp_path) as server, ear(server) as (client, told):
         assert client.connect()
         for number in (1, 2, 3):
@@ -92,7 +92,7 @@ def test_a_backend_that_is_killed_and_comes_back(tmp_path, monkeypatch):
 
 
 def test_a_backend_that_kicks_us(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)  # the shortest waits
+    monkeypatch.setattr("jarvis_ear.link.supervisor.random.random", lambda: 0.0)  # the shortest waits
     caplog.set_level(logging.DEBUG, logger="jarvis_ear")
     with VoiceServer(tmp_path) as server, ear(server) as (client, told):
         assert client.connect()
@@ -107,7 +107,7 @@ def test_a_backend_that_kicks_us(tmp_path, caplog, monkeypatch):
 
 
 def test_a_backend_that_takes_three_seconds_to_authenticate(tmp_path, monkeypatch):
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 1.0)  # the longest waits
+    monkeypatch.setattr("jarvis_ear.link.supervisor.random.random", lambda: 1.0)  # the longest waits
     server = VoiceServer(tmp_path, Switches(auth_delay_s=3.0))
     with ear(server) as (client, told):
         client.start()
@@ -201,7 +201,7 @@ def open_files():
 
 
 def test_thirty_links_leave_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr("jarvis_ear.backend.random.random", lambda: 0.0)  # the shortest waits
+    monkeypatch.setattr("jarvis_ear.link.supervisor.random.random", lambda: 0.0)  # the shortest waits
     with VoiceServer(tmp_path, Switches(reply="silent")) as server, ear(server) as (client, told):
         assert client.connect()
         replace_link(client, told, server)
