@@ -54,11 +54,7 @@ class Chaos:
         self._server = VoiceServer(folder, Switches(reply="worker"), wire=protocol)
         self._proxy = Proxy(self._server.port)
         self._ear = EarProcess(
-            self._proxy.url,
-            folder=str(folder),
-            fresh_s=FRESH_S,
-            connect_s=2.0,
-            protocol=protocol,
+            self._proxy.url, folder=str(folder), fresh_s=FRESH_S, connect_s=2.0, protocol=protocol
         )
         self._silence = threading.Event()
         self._said: dict[int, float] = {}

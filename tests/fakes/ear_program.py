@@ -41,10 +41,7 @@ def make(options: dict[str, Any]) -> BackendClient:
     times_faster = options.pop("times_faster", 1.0)
     config = BackendOptions(url=options.pop("url"), password=PASSWORD)
     return BackendClient(
-        config.model_copy(update=options),
-        on_event=tell,
-        timing=timing(times_faster),
-        spool=spool,
+        config.model_copy(update=options), on_event=tell, timing=timing(times_faster), spool=spool
     )
 
 

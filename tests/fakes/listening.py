@@ -92,11 +92,7 @@ class Listening:
             on_finished=lambda: None,
             on_failure=self._failures.append,
         )
-        self._capture = Capture(
-            self._microphone,
-            self._inbox,
-            on_end=self._note_end,
-        )
+        self._capture = Capture(self._microphone, self._inbox, on_end=self._note_end)
 
     def __enter__(self) -> Self:
         self._ear.__enter__()

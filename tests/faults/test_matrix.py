@@ -21,15 +21,11 @@ ELSEWHERE = {
     1: ["loopback/test_link_recovery.py::test_a_backend_that_comes_up_later"],
     4: ["loopback/test_link_recovery.py::test_an_idle_link_is_not_taken_for_dead"],
     9: ["loopback/test_link_recovery.py::test_a_backend_that_forgot_our_token"],
-    12: [
-        f"{DELIVERY}::test_a_link_that_dies_after_the_commit_leaves_doubt_and_no_second_run",
-    ],
+    12: [f"{DELIVERY}::test_a_link_that_dies_after_the_commit_leaves_doubt_and_no_second_run"],
     13: [
         "loopback/test_link_delivery.py::test_a_link_that_dies_after_processing_loses_the_reply_only"
     ],
-    10: [
-        "loopback/test_link_recovery.py::test_a_wrong_password_is_said_once_and_not_hammered",
-    ],
+    10: ["loopback/test_link_recovery.py::test_a_wrong_password_is_said_once_and_not_hammered"],
     15: ["loopback/test_link_recovery.py::test_thirty_links_leave_nothing_behind"],
     18: [
         "devices/test_speaker.py::test_a_speaker_that_takes_nothing_is_given_up",

@@ -44,11 +44,7 @@ def test_a_name_without_an_address(number, words):
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (ValueError("secret"), "ValueError"),
-        (OSError("secret"), "OSError"),
-    ],
+    ("error", "words"), [(ValueError("secret"), "ValueError"), (OSError("secret"), "OSError")]
 )
 def test_without_one_only_the_kind(error, words):
     assert error_text(error) == words

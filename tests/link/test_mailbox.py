@@ -5,15 +5,7 @@ import pytest
 
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.link import mailbox as module
-from jarvis_ear.link.mailbox import (
-    MAX_GROWTH,
-    Abandon,
-    CommandQueue,
-    Grew,
-    Mailbox,
-    Overflow,
-    Put,
-)
+from jarvis_ear.link.mailbox import MAX_GROWTH, Abandon, CommandQueue, Grew, Mailbox, Overflow, Put
 
 
 def put(name, size=10):

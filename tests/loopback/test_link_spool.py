@@ -146,12 +146,7 @@ def test_what_was_no_utterance_leaves_nothing(tmp_path):
 
 
 def test_every_bound_has_a_counter(tmp_path):
-    with (
-        VoiceServer(
-            tmp_path,
-        ) as server,
-        ear(tmp_path, server.url) as (client, told),
-    ):
+    with VoiceServer(tmp_path) as server, ear(tmp_path, server.url) as (client, told):
         before = client.counters()
         told.end_of(client.send_audio(SPEECH))
         assert {

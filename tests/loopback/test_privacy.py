@@ -93,9 +93,7 @@ def test_it_writes_nothing_outside_its_folders(trace: tuple[list[str], Path, str
     assert [path for path in written(lines, home) if not str(path).startswith(allowed)] == []
 
 
-def test_it_leaves_the_ledger_behind_and_nothing_else(
-    trace: tuple[list[str], Path, str],
-) -> None:
+def test_it_leaves_the_ledger_behind_and_nothing_else(trace: tuple[list[str], Path, str]) -> None:
     _, home, _ = trace
     left = {path.name: path for path in home.rglob("*") if path.is_file()}
     assert set(left) == {"lock", "ledger.jsonl"}
@@ -107,9 +105,7 @@ def test_it_leaves_the_ledger_behind_and_nothing_else(
         assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_what_was_understood_is_not_logged_unless_asked(
-    trace: tuple[list[str], Path, str],
-) -> None:
+def test_what_was_understood_is_not_logged_unless_asked(trace: tuple[list[str], Path, str]) -> None:
     _, _, said = trace
     assert "what time" not in said.lower()
     assert "characters" in said  # it says how much it understood

@@ -117,12 +117,7 @@ def test_a_second_ear_with_the_same_folder_is_refused(tmp_path: Path) -> None:
     folder = ("--spool.dir", str(tmp_path / "spool"))
     nobody = ("--backend-url", "http://127.0.0.1:9", "--speaker.device", "none")
     ear = [sys.executable, "-m", "jarvis_ear", "run", "--input", "-", *nobody, *folder]
-    first = subprocess.Popen(
-        ear,
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    first = subprocess.Popen(ear, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert first.stderr is not None
         for line in first.stderr:
@@ -162,10 +157,7 @@ def run_at(
 @pytest.mark.usefixtures("away")
 @pytest.mark.parametrize(
     ("program", "hangs_s"),
-    [
-        (LEVERED, HASTY_S),
-        pytest.param("jarvis_ear", HANGS_S, marks=pytest.mark.long),
-    ],
+    [(LEVERED, HASTY_S), pytest.param("jarvis_ear", HANGS_S, marks=pytest.mark.long)],
 )
 def test_a_file_ends_with_the_verdict_of_its_last_turn_however_late_it_comes(
     tmp_path: Path, program: str, hangs_s: float

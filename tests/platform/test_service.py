@@ -38,11 +38,7 @@ def service(tmp_path: Path, card: VirtualCard, manager: NotifySocket):
 
     @contextmanager
     def running(*options: str, watchdog_s: float = 0.0, url: str = NOWHERE):
-        environment = {
-            **card.environment,
-            **manager.environment,
-            "BACKEND_URL": url,
-        }
+        environment = {**card.environment, **manager.environment, "BACKEND_URL": url}
         if watchdog_s:
             environment["WATCHDOG_USEC"] = str(int(watchdog_s * 1e6))
         silent = ("--speaker.device", "none", *options)

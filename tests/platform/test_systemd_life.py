@@ -74,12 +74,7 @@ def test_it_runs_confined(ear):
     pid = main_pid(ear)
     status = ear.box.at(f"/proc/{pid}/status").read_text()
     found = dict(re.findall(r"^(CapEff|CapBnd|NoNewPrivs|Seccomp):\s+(\w+)", status, re.MULTILINE))
-    assert found == {
-        "CapEff": "0" * 16,
-        "CapBnd": "0" * 16,
-        "NoNewPrivs": "1",
-        "Seccomp": "2",
-    }
+    assert found == {"CapEff": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"}
     said = ear.box.run("systemd-analyze", "security", "--no-pager", "jarvis-ear").stdout
     _, _, exposure = said.partition("Overall exposure level for jarvis-ear.service: ")
     # The folder of the test's packages may be executed from: that weighs nothing here.
