@@ -64,21 +64,17 @@ class BusServer(WebSocketServer):
         self.wait(lambda: self.joined - len(self.lines) >= number)
 
     def of(self, kind: str) -> list[Message]:
-        """Return the data of what was said with this type."""
         return [each.get("data", {}) for each in self.heard if each.get("type") == kind]
 
     def admit(self, request: Request) -> Response | None:
-        """Let a client in, or refuse it as told."""
         self.authorizations.append(request.headers.get("Authorization"))
         return None if self.refuse is None else refusal(self.refuse)
 
     def greet(self, _line: ServerConnection) -> None:
-        """Say nothing, and read nothing if told so."""
         if not self.reads:
             self._over.wait()
 
     def hear(self, line: ServerConnection, frame: str | bytes) -> None:
-        """Remember what a client says, and answer its pings."""
         message = json.loads(frame)
         is_ping = message.get("type") == "ping"
         with self.changed:

@@ -60,7 +60,6 @@ class Doom:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, owner: object, name: str, point_of: Callable[..., str]) -> None:
-        """Make ``owner.name`` deadly before and after."""
         inner = getattr(owner, name)
 
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -90,7 +89,6 @@ class Doom:
 
 
 def lay(doom: Doom) -> None:
-    """Put ``doom`` on every transition."""
     doom.around(DiskSpool, "extend", lambda *_: "extend")
     doom.around(DiskSpool, "keep", _named("keep", Utterance))
     doom.around(store, "write_all", lambda *_: "sound written")

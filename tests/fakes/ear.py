@@ -82,7 +82,6 @@ class EarProcess:
         return self._process.pid
 
     def start(self, program: str = "fakes.ear_program", **more: Any) -> None:
-        """Start the process: its client is started too."""
         told = json.dumps({**self._told, **more})
         self._process = subprocess.Popen(
             [sys.executable, "-m", program, told],
@@ -123,7 +122,6 @@ class EarProcess:
                 return line
 
     def resident_kib(self) -> int:
-        """How much memory it holds."""
         return int(_status(self.pid, "VmRSS").split()[0])
 
     def threads(self) -> int:

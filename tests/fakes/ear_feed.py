@@ -31,7 +31,6 @@ STILL: Final[Mapping[str, Any]] = {
 
 
 def turn(turn_id: str, **more: Any) -> dict[str, Any]:
-    """Make a turn that went well, but for ``more``."""
     stages = {
         "wake": -900,
         "end_of_speech": 0,
@@ -58,7 +57,6 @@ def turn(turn_id: str, **more: Any) -> dict[str, Any]:
 
 
 def apply(topics: Mapping[str, Any], news: News) -> dict[str, Any]:
-    """Return ``topics`` with ``news`` applied."""
     if isinstance(news, Snapshot):
         return dict(news.topics)
     changed = {**topics, **dict(news.changes)}
@@ -96,21 +94,18 @@ class FeedingEar:
         self._up.close()
 
     def begin_anew(self) -> None:
-        """Be as at the start."""
         self._by = ()
         self.is_silent = False
         self.ordered.clear()
         self.feed.replace(STILL)
 
     def mute(self, *by: str) -> None:
-        """Be muted by these, and by nobody else."""
         with self._lock:
             self._by = by
         self.feed.put("mute", {"by": list(by)})
         self.state("muted" if by else "idle")
 
     def state(self, name: str, why: str = "") -> None:
-        """Be in another state."""
         self.feed.put("state", {"name": name, "why": why, "at": 0})
 
     def _sample(self) -> None:
@@ -137,6 +132,5 @@ class FeedingEar:
 
 
 def _level(frame: int, *, speaks: bool) -> float:
-    """Make up how loud a frame was."""
     wave = 14 * math.sin(frame / 4.6) + 6 * math.sin(frame * 0.85)
     return round(-28 + wave if speaks else -62 + 0.12 * wave, 1)

@@ -46,7 +46,6 @@ def make(options: dict[str, Any]) -> BackendClient:
 
 
 def make_spool(run: Path, state: Path) -> DiskSpool:
-    """Make the spool as the daemon makes its own."""
     clock = BootClock.of_this_machine()
     spool = DiskSpool(run, Ledger(state, clock), clock)
     spool.lock()
@@ -79,7 +78,6 @@ def say(
 
 
 def main() -> None:
-    """Obey until standard input ends."""
     listening = Listening(on_lost=lambda lost: write("lost", **lost))
     with make(json.loads(sys.argv[1])) as client, listening:
         for line in sys.stdin:

@@ -25,7 +25,6 @@ class Line:
 
 
 def load(wire: str) -> list[Line]:
-    """Return the recorded turn of ``wire``."""
     lines = (FOLDER / f"{wire}.jsonl").read_text().splitlines()
     return [_line(json.loads(line)) for line in lines]
 

@@ -105,7 +105,6 @@ class Hostile(WebSocketServer):
         return True
 
     def admit(self, _request: Request) -> Response | None:
-        """Answer with the status of the behaviour, or upgrade."""
         if self._behaviour not in STATUSES:
             return None
         status, body = STATUSES[self._behaviour]
@@ -115,7 +114,6 @@ class Hostile(WebSocketServer):
         return 200, {"token": "canary", "expiresIn": "7d"}
 
     def greet(self, line: ServerConnection) -> None:
-        """Say what the behaviour begins with."""
         for text in HANDSHAKES.get(self._behaviour, ()):
             line.send(text)
         if self._behaviour == "close_before_open":

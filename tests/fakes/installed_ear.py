@@ -70,7 +70,6 @@ class InstalledEar:
         self.drop_in("jarvis-backend")
 
     def check_out(self) -> None:
-        """Give the box sources of its own to install from."""
         checkout = self.box.at(CHECKOUT)
         for part in ("jarvis-ear/src", "systemd", "docs"):
             shutil.copytree(ROOT / part, checkout / part)
@@ -81,7 +80,6 @@ class InstalledEar:
         self.drop_in("jarvis-ear", f"Environment=ALSA_CONFIG_PATH={CARD}/asound.conf")
 
     def drop_in(self, service: str, *lines: str) -> None:
-        """Have a service see the packages, and these lines."""
         path = self.box.at(DROPIN.format(service))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(["[Service]", f"ExecPaths={TEST}", *lines, ""]))
@@ -139,11 +137,9 @@ class InstalledEar:
         return self.box.run("journalctl", "-u", service, "--no-pager", "-n", "500").stdout
 
     def hears(self) -> bool:
-        """Say whether sound reaches it."""
         return bool(self.status().get("hearing"))
 
     def wait_until_it_hears(self, deadline_s: float = SOON_S) -> None:
-        """Wait, and tell the journal if that is in vain."""
         try:
             wait_for(self.hears, "the ear hears", deadline_s)
         except AssertionError as error:

@@ -108,7 +108,6 @@ class Listening:
 
     @property
     def lost(self) -> dict[str, int]:
-        """What was lost, by where."""
         places: dict[str, Callable[[], int]] = {
             "microphone": lambda: self._microphone.lost,
             "inbox": lambda: self._inbox.dropped_samples,

@@ -28,7 +28,6 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it, empty, and wait until it answers."""
         self._process = subprocess.Popen(
             [
                 *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
@@ -44,7 +43,6 @@ class RedisServer:
                 time.sleep(0.01)
 
     def stop(self) -> None:
-        """Kill it, with everything it kept."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

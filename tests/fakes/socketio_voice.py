@@ -69,7 +69,6 @@ class SocketIoVoice(VoiceService):
     ) -> None:
         super().__init__(switches, log)
         self.joined = 0
-        """How many clients have come in."""
         self._address = (host, port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -100,7 +99,6 @@ class SocketIoVoice(VoiceService):
         self._run_on_loop(self._emit(None, thing))
 
     def too_large(self, size: int) -> Emit:
-        """Return a message of ``size`` bytes."""
         return Emit("transcript", {"text": "A" * size})
 
     def admits(self, auth: object) -> bool:

@@ -85,7 +85,6 @@ class SoundServer(ABC):
         }
 
     def start(self) -> None:
-        """Start it, and wait until it has its microphones."""
         self._run.mkdir(mode=0o700)
         self._process = subprocess.Popen(
             self._command(),

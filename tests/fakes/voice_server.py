@@ -96,7 +96,6 @@ class VoiceServer:
         self._end(signal.SIGTERM)
 
     def wait_dead(self) -> None:
-        """Wait until it has killed itself."""
         if self._process is not None:
             self._process.join(15)
 
@@ -124,7 +123,6 @@ class VoiceServer:
         return [line for line in lines if event is None or line["event"] == event]
 
     def numbers(self) -> list[int | None]:
-        """Which utterances it has run, in order."""
         return [line["number"] for line in self.received("run")]
 
     def _end(self, number: signal.Signals) -> None:
@@ -147,7 +145,6 @@ class VoiceServer:
 
 
 def free_port() -> int:
-    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -185,7 +182,6 @@ def _serve(voice: type[Any], options: tuple[Any, ...], namespace: str) -> None:
 
 
 def _enter(namespace: str) -> None:
-    """Move this process into a network namespace."""
     with Path("/run/netns", namespace).open() as file:
         failed = ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET)
         assert not failed, os.strerror(ctypes.get_errno())

@@ -32,7 +32,6 @@ class WebSocketServer:
         self._threads: list[threading.Thread] = []
         self.lines: set[ServerConnection] = set()
         self.joined = 0
-        """How many clients have come in."""
         self.changed = threading.Condition()
 
     def __enter__(self) -> Self:
@@ -69,7 +68,6 @@ class WebSocketServer:
         return None
 
     def post(self, _path: str, _asked: Any, _token: str | None) -> tuple[int, Any]:
-        """Answer a POST with a status and JSON."""
         return 404, {"error": "Not found"}
 
     def accept(self, _connection: socket.socket) -> bool:
@@ -96,7 +94,6 @@ class WebSocketServer:
         self._front.drop()
 
     def wait(self, that: Callable[[], bool]) -> None:
-        """Wait until a condition holds, or fail."""
         with self.changed:
             assert self.changed.wait_for(that, SOON_S), f"not within {SOON_S} s: {vars(self)}"
 
@@ -121,7 +118,6 @@ class WebSocketServer:
 
 
 def refusal(status: int, body: str = "", **headers: str) -> Response:
-    """Make the answer to a client that is not let in."""
     told = Headers({"Content-Length": str(len(body)), **headers})
     return Response(status, "", told, body.encode())
 
@@ -164,8 +160,6 @@ class _Front(ThreadingTCPServer):
 
 
 class _Post(BaseHTTPRequestHandler):
-    """Answers one POST."""
-
     server: _Front
 
     def do_POST(self) -> None:

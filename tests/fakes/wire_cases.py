@@ -47,5 +47,4 @@ UNTESTED: Final = {
 
 
 def on(*wires: str) -> pytest.MarkDecorator:
-    """Have a test run once for each of these wires."""
     return pytest.mark.parametrize("wire", wires)
