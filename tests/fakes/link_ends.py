@@ -103,6 +103,14 @@ class Wire:
 
         asyncio.run(scene())
 
+    @staticmethod
+    async def stays(link: BackendLink) -> None:
+        """Wait longer than a backend may be silent: the link does not end."""
+        watch = asyncio.create_task(link.run())
+        done, _ = await asyncio.wait({watch}, timeout=3 * TIMING.dead_s)
+        assert not done
+        watch.cancel()
+
     def ends(
         self, script: Script, match: str, timing: Timing = PATIENT, within_s: float = 3.0
     ) -> None:

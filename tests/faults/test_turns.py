@@ -78,21 +78,6 @@ def test_row_12_nothing_runs_late(times, tmp_path):
         assert server.numbers() == [99]
 
 
-@pytest.mark.slow
-def test_row_12_backend_dies_before_processing(tmp_path, shortest_waits):
-    with VoiceServer(tmp_path, Switches(reply="dies")) as server, ear(server.url) as (client, told):
-        client.start()
-        for number in (1, 2):
-            wait_until(lambda: client.connected)
-            assert ends_as(told, client.send_audio(numbered(number)), Verdict.IN_DOUBT, "link_lost")
-            server.wait_dead()
-            server.start()
-        server.kill()
-        server.start(reply="spoken")
-        assert told.end_of(client.send_audio(numbered(3))).verdict is Verdict.DONE
-        assert server.numbers() == [1, 2, 3]
-
-
 @MANY_TIMES
 def test_row_12b_uploads_never_mix(times, tmp_path):
     """What the old link had in flight arrives while the new one uploads; the name is the same."""
@@ -117,21 +102,6 @@ def test_row_12b_uploads_never_mix(times, tmp_path):
         assert len(runs) == len(whole)
 
 
-@pytest.mark.slow
-def test_row_13_backend_dies_while_it_works(tmp_path, shortest_waits):
-    server = VoiceServer(tmp_path, Switches(reply="dies_processing"))
-    with server, ear(server.url) as (client, told):
-        client.start()
-        for number in (1, 2):
-            wait_until(lambda: client.connected)
-            assert ends_as(
-                told, client.send_audio(numbered(number)), Verdict.REPLY_LOST, "link_lost"
-            )
-            server.wait_dead()
-            server.start()
-        assert server.numbers() == [1, 2]
-
-
 def test_row_14_processing_before_the_end(tmp_path):
     """A backend that cuts recordings by itself has begun: the sound is not sent a second time."""
     with (
@@ -141,15 +111,6 @@ def test_row_14_processing_before_the_end(tmp_path):
         assert client.connect()
         assert told.end_of(client.send_audio(numbered(1))).verdict is Verdict.DONE
         assert len(server.received("start")) == 1
-
-
-def test_row_14_an_error_before_the_transcript_is_tried_once_again(tmp_path):
-    """No tool can have run: the backend did not even know what was said."""
-    server = VoiceServer(tmp_path, Switches(reply="fails_first"))
-    with server, ear(server.url) as (client, told):
-        assert client.connect()
-        assert told.end_of(client.send_audio(numbered(1))).verdict is Verdict.DONE
-        assert server.numbers() == [1, 1]
 
 
 def test_row_14_an_error_after_the_transcript_is_the_end(tmp_path):
@@ -164,20 +125,6 @@ def test_row_14_an_error_after_the_transcript_is_the_end(tmp_path):
         assert ends_as(told, client.send_audio(numbered(2)), Verdict.FAILED, "backend_error")
         assert told.all(ReplyAudio) == []
         assert server.numbers() == [1, 2]
-
-
-@pytest.mark.parametrize(
-    ("switches", "verdict"),
-    [({"listening": False}, Verdict.EXPIRED), ({"reply": "none"}, Verdict.IN_DOUBT)],
-)
-def test_row_14_no_answer(switches, verdict, tmp_path):
-    server = VoiceServer(tmp_path, Switches(**switches))
-    with server, ear(server.url, timing(10), fresh_s=1) as (client, told):
-        assert client.connect()
-        began = time.monotonic()
-        assert told.end_of(client.send_audio(numbered(1))).verdict is verdict
-        assert time.monotonic() - began <= 2.0
-        assert len(server.numbers()) == (verdict is Verdict.IN_DOUBT)
 
 
 def test_row_21_the_wall_clock_jumps(tmp_path, monkeypatch):
