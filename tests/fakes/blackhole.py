@@ -58,10 +58,6 @@ class BlackHole:
     def mend(self) -> None:
         self._inside("link", "set", self._far, "up")
 
-    def command(self, *words: str) -> list[str]:
-        """Return the command that runs ``words`` on the other host."""
-        return [_IP, "netns", "exec", self.namespace, *words]
-
     def _inside(self, *words: str) -> None:
         _ip("-n", self.namespace, *words)
 

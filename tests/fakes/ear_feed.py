@@ -5,7 +5,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from jarvis_ear.control.feed import Feed, News, Snapshot
@@ -31,21 +30,14 @@ STILL: Final[Mapping[str, Any]] = {
 
 
 def turn(turn_id: str, **more: Any) -> dict[str, Any]:
-    stages = {
-        "wake": -900,
-        "end_of_speech": 0,
-        "sent": 810,
-        "processing": 830,
-        "transcript": 1200,
-        "first_audio": 1500,
-        "done": 2600,
-    }
+    began = {"wake": -900, "end_of_speech": 0, "sent": 810, "processing": 830}
+    answered = {"transcript": 1200, "first_audio": 1500, "done": 2600}
     return {
         "id": turn_id,
         "began_at": 1_790_000_000.0,
         "score": 0.91,
         "speech_s": 0.8,
-        "stages_ms": stages,
+        "stages_ms": {**began, **answered},
         "outcome": "done",
         "cause": "",
         "provider": "builtin",
@@ -85,12 +77,7 @@ class FeedingEar:
         self._up.enter_context(ControlServer(self._folder, self._answer, self.feed, self._sample))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._up.close()
 
     def begin_anew(self) -> None:

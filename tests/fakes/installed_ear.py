@@ -65,16 +65,13 @@ class InstalledEar:
         (here / "asound.conf").write_text(config)
         for name in ("in.raw", "libasound_module_pcm_vmic.so"):
             (here / name).write_bytes((card.folder / name).read_bytes())
-        self.check_out()
-        self.with_card()
-        self.drop_in("jarvis-backend")
-
-    def check_out(self) -> None:
         checkout = self.box.at(CHECKOUT)
-        for part in ("jarvis-ear/src", "systemd", "docs"):
+        for part in ("jarvis-ear/src", "systemd", "docs", "man"):
             shutil.copytree(ROOT / part, checkout / part)
         for lock in ROOT.glob("requirements*.txt"):
             shutil.copy(lock, checkout)
+        self.with_card()
+        self.drop_in("jarvis-backend")
 
     def with_card(self) -> None:
         self.drop_in("jarvis-ear", f"Environment=ALSA_CONFIG_PATH={CARD}/asound.conf")
@@ -95,9 +92,7 @@ class InstalledEar:
 
     def build(self, *words: str, unless_there: bool = False) -> str:
         """Make the environment that the installer would ask pip for; return its name."""
-        said = self.service(
-            "install", "--dry-run", *(word for word in words if word != "--dry-run")
-        )
+        said = self.service("install", "--dry-run", *words)
         name = said.partition(f"would build {RELEASES}/")[2].partition("\n")[0]
         if unless_there and not name:
             return ""

@@ -31,12 +31,6 @@ def is_pulled(lever: str) -> bool:
     return Path(os.environ[LEVERS], lever).exists()
 
 
-def hang(lever: str) -> None:
-    pause = threading.Event()
-    while is_pulled(lever):
-        pause.wait(PAUSE_S)
-
-
 def wrap(owner: object, name: str, around: Callable[[Callable[..., Any]], Any]) -> None:
     setattr(owner, name, around(getattr(owner, name)))
 
@@ -45,7 +39,9 @@ def hanging(lever: str) -> Callable[[Callable[..., Any]], Any]:
 
     def around(inner: Callable[..., Any]) -> Any:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            hang(lever)
+            pause = threading.Event()
+            while is_pulled(lever):
+                pause.wait(PAUSE_S)
             return inner(*args, **kwargs)
 
         return wrapped

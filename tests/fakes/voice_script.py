@@ -128,8 +128,6 @@ def _after_processing(reply: str, number: int) -> Iterator[Step]:
             pass
         case "error":
             yield from (error("Could not understand audio"), LISTENING)
-        case "dies_processing":
-            yield from (Pause(0.3, 0.3), Act.DIE)
         case "fails_first" if number == 1:
             yield from (error("Whisper STT service not available"), LISTENING)
         case "huge":

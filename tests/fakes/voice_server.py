@@ -80,7 +80,7 @@ class VoiceServer:
     def start(self, **changes: Any) -> None:
         """Start it, with the switches changed, and wait until it listens."""
         self.switches = replace(self.switches, **changes)
-        options = (self.switches, self._log, self._host, self.port)
+        options = (self.switches, self._log, (self._host, self.port))
         how = (VOICES[self._wire], options, self._namespace)
         self._process = PROCESSES.Process(target=_serve, args=how, daemon=True)
         with _importable():

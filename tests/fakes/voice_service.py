@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, TypeAlias
 
 from fakes.numbered import number_in
 from fakes.voice_script import Step, Word, after_end
@@ -29,6 +29,12 @@ class Switches:
     """Which script of ``voice_script`` follows the end of an utterance."""
     closes: bool = False
     """Whether a WebSocket server closes the connection after each reply."""
+
+
+Address: TypeAlias = tuple[str, int]
+
+LOCAL: Final = ("127.0.0.1", 0)
+"""Any free port of this machine."""
 
 
 class VoiceService:

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
+
+Upgrade: TypeAlias = Callable[[socket.socket, Any], None]
 
 SOON_S: Final = 10.0
 """A deadline for what takes milliseconds, on a machine with other work."""
@@ -35,12 +37,8 @@ class WebSocketServer:
         self.changed = threading.Condition()
 
     def __enter__(self) -> Self:
-        self._upgrades = serve(
-            self._talk,
-            *("127.0.0.1", 0),
-            process_request=self._admit,
-            select_subprotocol=_first_offered,
-        )
+        choices: Any = {"process_request": self._admit, "select_subprotocol": _first_offered}
+        self._upgrades = serve(self._talk, "127.0.0.1", 0, **choices)
         self._front = _Front(self._address, self, self._upgrades.handler)
         self._address = self._front.server_address[:2]  # type: ignore[assignment]
         self._threads = [
@@ -130,12 +128,7 @@ class _Front(ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(
-        self,
-        address: tuple[str, int],
-        owner: WebSocketServer,
-        upgrade: Callable[[socket.socket, Any], None],
-    ) -> None:
+    def __init__(self, address: tuple[str, int], owner: WebSocketServer, upgrade: Upgrade) -> None:
         super().__init__(address, _Post)
         self.owner = owner
         self._upgrade = upgrade

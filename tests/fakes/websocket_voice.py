@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
 from fakes.voice_script import SPEECH, TRANSCRIPT, Act, Pause, Word, pcm_of, wav
-from fakes.voice_service import Switches, VoiceService
+from fakes.voice_service import LOCAL, Address, Switches, VoiceService
 from fakes.websocket_server import WebSocketServer, refusal
 
 WAV: Final = wav(SPEECH)
@@ -47,13 +47,9 @@ class WebSocketVoice(WebSocketServer, VoiceService):
     refused: ClassVar[int] = 401
 
     def __init__(
-        self,
-        switches: Switches | None = None,
-        log: Path | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
+        self, switches: Switches | None = None, log: Path | None = None, address: Address = LOCAL
     ) -> None:
-        WebSocketServer.__init__(self, host, port)
+        WebSocketServer.__init__(self, *address)
         VoiceService.__init__(self, switches, log)
         self._sounds: dict[ServerConnection, bytearray] = {}
 

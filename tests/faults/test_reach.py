@@ -33,18 +33,6 @@ ATTEMPT_S = 5.5
 ROOTLESS = missing_rights()
 
 
-@pytest.mark.parametrize("down_s", [0.5, pytest.param(30.0, marks=pytest.mark.slow)])
-def test_row_01_backend_down_at_start(down_s, tmp_path):
-    server = VoiceServer(tmp_path)
-    with ear(server.url) as (client, told):
-        client.start()
-        with pytest.raises(AssertionError, match="no LinkUp"):
-            told.wait(LinkUp, within_s=down_s)
-        with server:
-            told.wait(LinkUp, within_s=REACHED_S)
-            assert told.end_of(client.send_audio(numbered(1))).verdict is Verdict.DONE
-
-
 @pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.slow)])
 def test_row_02_backend_killed_again_and_again(times, tmp_path, shortest_waits):
     chance = random.Random(2)  # noqa: S311 - nothing here is a secret

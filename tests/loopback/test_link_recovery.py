@@ -4,7 +4,6 @@ import logging
 import socket
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, free_port, wait_until
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
-from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, ProcessingStarted, Verdict
+from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, Verdict
 from jarvis_ear.delivery.timeouts import Timing
 
 pytestmark = pytest.mark.long  # back-off and time-outs at their real length
@@ -166,40 +165,6 @@ def test_a_stop_in_the_middle_of_a_login(mute):
 
 def threads(prefix="jarvis-ear"):
     return [each.name for each in threading.enumerate() if each.name.startswith(prefix)]
-
-
-def open_files():
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def test_thirty_links_leave_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr("random.random", lambda: 0.0)  # the shortest waits
-    with (
-        VoiceServer(tmp_path, Switches(reply="silent")) as server,
-        ear(server.url) as (client, told),
-    ):
-        assert client.connect()
-        replace_link(client, told, server)
-        had_threads, had_files = threads(), open_files()
-        for _ in range(26):
-            replace_link(client, told, server)
-        for number in range(4):
-            server.kick()
-            told.wait(LinkUp, number=number + 2)
-        replace_link(client, told, server)
-        assert len(server.received("connect")) >= 32
-        wait_until(lambda: threads() == had_threads)
-        wait_until(lambda: open_files() <= had_files)
-    assert threads() == []
-
-
-def replace_link(client, told, server):
-    had = len(server.received("connect"))
-    turn_id = client.send_audio(SECOND)
-    told.wait(ProcessingStarted, that=lambda event: event.turn_id == turn_id)
-    client.abandon(turn_id)
-    assert told.end_of(turn_id).verdict is Verdict.ABANDONED
-    wait_until(lambda: len(server.received("connect")) > had and client.connected)
 
 
 def test_it_can_be_started_and_stopped_again_and_again(tmp_path):

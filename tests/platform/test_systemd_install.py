@@ -57,9 +57,8 @@ def test_the_first_installation_runs_and_says_what_next(prepared):
 
 def test_the_second_time_there_is_nothing_to_do(prepared):
     pid = prepared.show("MainPID")
-    assert (
-        prepared.service("install") == "nothing to do: it is installed as it should be, and runs\n"
-    )
+    nothing = "nothing to do: it is installed as it should be, and runs\n"
+    assert prepared.service("install") == nothing
     assert prepared.show("MainPID") == pid
 
 
