@@ -59,7 +59,6 @@ class Chaos:
         self._silence = threading.Event()
         self._said: dict[int, float] = {}
         self.given = 0
-        """Utterances that were begun."""
         self.faults: Counter[str] = Counter()
 
     def run(self, utterances: int, faults: int) -> Account:
@@ -139,7 +138,6 @@ class Chaos:
         self._server.start()
 
     def _settle(self) -> None:
-        """Wait until everything that was said has its verdict."""
         ends = time.monotonic() + SETTLE_S
         while time.monotonic() < ends:
             self._listen()

@@ -25,8 +25,6 @@ class Judge(ScriptedEar):
 
 
 class Parrot(ScriptedBrain):
-    """Answers what was said."""
-
     async def answer(self, text):
         return text
 

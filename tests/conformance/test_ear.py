@@ -44,7 +44,6 @@ def stt():
 
 @pytest.fixture
 def serve(stt):
-    """Start the backend; it stops at the end."""
     with contextlib.ExitStack() as running:
 
         def start(tts=None, port=0, **options):

@@ -53,7 +53,6 @@ TURNS = {
 
 
 def talk(wire, recording, scene):
-    """Open a link to the recorded server and use it."""
 
     async def run():
         with recorded_server(recording) as server:

@@ -103,8 +103,6 @@ class BareEcho(SessionVoice):
 
 
 class Silent(BareEcho):
-    """One that says nothing at all."""
-
     def hear(self, line, frame):
         """Take it."""
 

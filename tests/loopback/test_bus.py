@@ -50,7 +50,6 @@ class Person:
                 return told["data"]
 
     def announcement(self, agent_id: str):
-        """Wait for what an ear says of its microphone."""
         while (told := self.next(STATUS, "agentId"))["agentId"] != agent_id:
             pass
         return told["enabled"], told["mutedBy"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.ear import PASSWORD
 from fakes.levered_ear import HASTY_S
 from fakes.program import run as run_program
 from fakes.recordings import QUESTION, recording
@@ -130,23 +131,17 @@ def test_a_second_ear_with_the_same_folder_is_refused(tmp_path):
     assert "listening on" not in second.stderr  # not even its backend was started
 
 
-def run_at(
-    url: str, tmp_path, *arguments: str, program: str = "jarvis_ear"
-) -> subprocess.CompletedProcess[str]:
+def run_at(url: str, folder, *arguments: str, program: str = "jarvis_ear"):
     """Have a recording heard by an ear whose backend is somewhere else."""
+    levers = {"LEVERS": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
     return run_program(
         [
             *(sys.executable, "-m", program, "run", "--input", str(RECORDING), "--fast"),
             *("--backend-url", url, "--speaker.device", "none"),
-            *("--spool.dir", str(tmp_path / "spool"), *arguments),
+            *("--spool.dir", str(folder / "spool"), *arguments),
         ],
         check=False,
-        env={
-            **os.environ,
-            "JARVIS_PASSWORD": "open sesame",
-            "LEVERS": str(tmp_path),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
+        env={**os.environ, "JARVIS_PASSWORD": PASSWORD, **levers},
         timeout=120,
     )
 
@@ -191,15 +186,8 @@ def test_a_file_ends_well_with_a_reply(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_plain_text_to_another_machine_is_a_mistake_of_the_configuration():
-    done = run_program(
-        [
-            *(sys.executable, "-m", "jarvis_ear", "run", "--input", str(RECORDING)),
-            *("--backend-url", "http://192.0.2.1:4000"),
-        ],
-        check=False,
-        timeout=60,
-    )
+def test_plain_text_to_another_machine_is_a_mistake_of_the_configuration(tmp_path):
+    done = run_at("http://192.0.2.1:4000", tmp_path)
     assert done.returncode == 78
     assert "backend.url: http://192.0.2.1:4000 would get" in done.stderr
     assert "Traceback" not in done.stderr

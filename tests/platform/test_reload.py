@@ -34,7 +34,6 @@ class Service(EarService):
         return self
 
     def write(self, text: str = "") -> None:
-        """Write the file; options of the backend come first."""
         half = self.file.with_suffix(".new")
         half.write_text(f"[speaker]\ndevice = 'none'\n{self.backend}{text}")
         half.replace(self.file)
@@ -45,7 +44,6 @@ class Service(EarService):
         self.manager.wait_for("RELOADING", after=self.before)
 
     def reload(self, text: str = "") -> str:
-        """Reload, and return the status afterwards."""
         self.write(text)
         self.ask_reload()
         return self.manager.wait_for("READY", after=self.before).values["STATUS"]
@@ -151,7 +149,6 @@ def test_another_backend_is_reached(service, tmp_path):
 
 
 def spoken() -> np.ndarray:
-    """The question, then a while of quiet."""
     return np.concatenate([quiet()[:8000], recording(QUESTION), np.tile(quiet(), 6)])
 
 

@@ -34,7 +34,6 @@ def manager(tmp_path: Path):
 
 @pytest.fixture
 def service(tmp_path: Path, card: VirtualCard, manager: NotifySocket):
-    """Makes ears that run as a service does."""
 
     @contextmanager
     def running(*options: str, watchdog_s: float = 0.0):

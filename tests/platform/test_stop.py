@@ -68,8 +68,6 @@ CASES = [
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How an ear came to its end."""
-
     told_s: float
     """From the signal until the service manager was told."""
     took_s: float
@@ -96,7 +94,6 @@ def house_in(folder: Path, state: str, wire: str):
 
 
 def stop(folder: Path, state: str, wire: str) -> End:
-    """Stop an ear in a state."""
     with house_in(folder, state, wire) as house:
         began = time.monotonic()
         house.ear.signal(signal.SIGTERM)

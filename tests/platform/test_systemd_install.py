@@ -26,7 +26,6 @@ def releases(ear) -> list[str]:
 
 
 def change(ear, text: str) -> None:
-    """Make the checkout in the box another release."""
     module = ear.box.at(f"{CHECKOUT}/jarvis-ear/src/jarvis_ear/__init__.py")
     module.write_text(text)
 

@@ -36,7 +36,6 @@ def main_pid(ear) -> str:
 
 
 def restarted(ear, pid: str) -> bool:
-    """Say whether another process hears."""
     return main_pid(ear) not in {pid, "0"} and ear.hears()
 
 
@@ -77,7 +76,6 @@ def test_systemctl_status_says_how_it_is(ear):
 
 @pytest.fixture
 def turn(ear):
-    """The record of a turn that was answered."""
     return wait_for(lambda: ear.journal("EVENT=TurnEnded", "OUTCOME=done"), "a turn is done")[0]
 
 
