@@ -108,6 +108,24 @@ def test_the_records_of_a_turn_are_found_by_its_id_and_explained(ear, turn):
     assert " Defined-By: jarvis-ear" in said
 
 
+@contextmanager
+def without_backend(ear):
+    ear.box.run("systemctl", "stop", "jarvis-backend")
+    try:
+        yield
+    finally:
+        ear.box.run("systemctl", "start", "jarvis-backend")
+    wait_for(lambda: ear.status().get("connected"), "it finds the backend")
+
+
+def test_a_loss_of_the_backend_is_a_warning_once(ear):
+    wait_for(lambda: ear.status().get("connected"), "it is connected")
+    known = len(ear.journal("EVENT=BackendUnreachable"))
+    with without_backend(ear):
+        new = wait_for(lambda: ear.journal("EVENT=BackendUnreachable")[known:], "a warning", 40.0)
+    assert [record["PRIORITY"] for record in new] == ["4"]
+
+
 def test_it_runs_confined(ear):
     pid = main_pid(ear)
     status = ear.box.at(f"/proc/{pid}/status").read_text()
@@ -268,29 +286,11 @@ def test_a_unit_that_may_not_use_the_sound_card_says_so(ear):
         snd.rmdir()
 
 
-@contextmanager
-def without_backend(ear):
-    ear.box.run("systemctl", "stop", "jarvis-backend")
-    try:
-        yield
-    finally:
-        ear.box.run("systemctl", "start", "jarvis-backend")
-    wait_for(lambda: ear.status().get("connected"), "it finds the backend")
-
-
 def test_without_a_backend_it_starts_and_finds_one_later(ear):
     with without_backend(ear):
         ear.box.run("systemctl", "restart", "jarvis-ear")
         assert ear.hears()
         assert not ear.status()["connected"]
-
-
-def test_a_loss_of_the_backend_is_a_warning_once(ear):
-    wait_for(lambda: ear.status().get("connected"), "it is connected")
-    known = len(ear.journal("EVENT=BackendUnreachable"))
-    with without_backend(ear):
-        new = wait_for(lambda: ear.journal("EVENT=BackendUnreachable")[known:], "a warning", 40.0)
-    assert [record["PRIORITY"] for record in new] == ["4"]
 
 
 def test_nothing_of_it_listens_on_the_network_but_the_backend_on_loopback(ear):
