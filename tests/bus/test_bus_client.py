@@ -4,15 +4,15 @@ import json
 import logging
 import shutil
 import socket
-import threading
 import time
 from http import HTTPStatus
 
 import pytest
 
-from fakes.bus_server import SOON_S, BusServer
+from fakes.bus_server import BusServer, members
 from fakes.switch import FakeSwitch
 from fakes.tls import Authority, TlsFront
+from fakes.voice_server import wait_until
 from jarvis_ear.bus.client import BusClient, is_same_server
 from jarvis_ear.bus.session import BusSession
 from jarvis_ear.config import BackendOptions, BusOptions
@@ -24,14 +24,9 @@ from jarvis_ear.wires import event_bus as wire
 
 KEY = "k" * 32
 OPEN = {"module": "audio", "enabled": True, "agentId": "jarvis-ear", "mutedBy": []}
-TIMING = Timing(connect_s=SOON_S, login_s=SOON_S, ping_s=0.05, dead_s=SOON_S, stop_s=SOON_S)
-"""Generous: a machine with other work is no reason to leave a link, or to give up stopping."""
 
 
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch):
-    """Try again at once: how long to wait is tested where it is decided."""
-    monkeypatch.setattr("jarvis_ear.link.supervisor.delay_s", lambda *_: 0.02)
+pytestmark = pytest.mark.usefixtures("shortest_waits")
 
 
 @pytest.fixture
@@ -47,28 +42,8 @@ def switch():
 
 @pytest.fixture
 def join(switch):
-    """Make the ear a member of a bus; it leaves at the end."""
-    joined = []
-
-    def make(url, timing=TIMING, backend=None, **options):
-        client = BusClient(
-            BusOptions(url=url, **options), backend or BackendOptions(), switch, timing
-        )
-        joined.append(client)
-        client.start()
-        return client
-
-    yield make
-    for client in joined:
-        client.stop()
-        assert not client._thread.alive
-
-
-def until(happens):
-    deadline = time.monotonic() + SOON_S
-    while not happens():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.005)
+    with members(switch) as join:
+        yield join
 
 
 def test_what_it_may_not_do_it_contradicts(server, join, switch):
@@ -106,7 +81,7 @@ def test_it_switches_modules_and_remembers_how_they_are(server, join):
     server.wait(lambda: len(server.heard) == 2)
     assert server.heard[1] == {"type": "module_control", "module": "vision", "enabled": False}
     server.say({"type": "module_status_changed", "data": {"module": "vision", "enabled": False}})
-    until(lambda: client.modules == {"vision": False})
+    wait_until(lambda: client.modules == {"vision": False})
 
 
 def test_a_bus_that_says_nothing_is_left(join):
@@ -119,7 +94,7 @@ def test_a_bus_that_says_nothing_is_left(join):
 def test_no_password_is_shown_to_a_bus_that_is_not_the_backend(server, join):
     server.refuse = HTTPStatus.FORBIDDEN
     client = join(server.url, backend=BackendOptions(url="http://127.0.0.1:1", password="secret"))
-    until(lambda: client.state is LinkState.AUTH_FAILED)
+    wait_until(lambda: client.state is LinkState.AUTH_FAILED)
     assert set(server.authorizations) == {None}
 
 
@@ -174,9 +149,9 @@ def test_over_tls_it_speaks_to_whom_our_authority_vouches_for(server, join, tmp_
     with TlsFront(port, authority.vouch("good", "DNS:localhost,IP:127.0.0.1")) as front:
         url = f"wss://127.0.0.1:{front.port}"
         stranger = join(url)
-        until(lambda: stranger.state is LinkState.DISCONNECTED)
+        wait_until(lambda: stranger.state is LinkState.DISCONNECTED)
         friend = join(url, backend=BackendOptions(ca_file=authority.certificate.cert))
-        until(lambda: friend.state is LinkState.CONNECTED)
+        wait_until(lambda: friend.state is LinkState.CONNECTED)
         assert stranger.state is LinkState.DISCONNECTED
 
 
@@ -194,17 +169,26 @@ def test_one_server_or_two(bus, backend, same):
     assert is_same_server(bus, backend) is same
 
 
-def test_the_last_word_on_each_module_counts():
+@pytest.mark.parametrize(
+    ("notes", "modules"),
+    [
+        (
+            [
+                wire.status_changed("vision", enabled=False, now_s=0),
+                wire.status_changed("action", enabled=True, now_s=0),
+                wire.status_changed("vision", enabled=True, now_s=0),
+            ],
+            {"vision": True, "action": True},
+        ),
+        ([wire.BusPing()], {}),
+        ([wire.Event("wake", {"module": "vision", "enabled": False})], {}),
+        ([wire.Event("module_status_changed", {"module": "vision"})], {}),
+        ([wire.status_changed("audio", enabled=False, now_s=0)], {}),
+    ],
+    ids=["last", "ping", "wake", "half", "audio"],
+)
+def test_a_session_remembers_the_last_status_of_each_other_module(notes, modules):
     session = BusSession(Mailbox(1), None, Timing(), lambda _by: None)
-    for module, enabled in [("vision", False), ("action", True), ("vision", True)]:
-        session.note(wire.status_changed(module, enabled=enabled, now_s=0))
-    assert session.modules == {"vision": True, "action": True}
-
-
-def test_other_words_do_not():
-    session = BusSession(Mailbox(1), None, Timing(), lambda _by: None)
-    session.note(wire.BusPing())
-    session.note(wire.Event("wake", {"module": "vision", "enabled": False}))
-    session.note(wire.Event("module_status_changed", {"module": "vision"}))
-    session.note(wire.status_changed("audio", enabled=False, now_s=0))
-    assert session.modules == {}
+    for note in notes:
+        session.note(note)
+    assert session.modules == modules

@@ -31,25 +31,23 @@ class Room:
         self.bus = BusSwitch(self.mute, may_unmute=self.may_unmute)
 
     def go(self, step: str) -> None:
-        match step:
-            case "bus closes":
-                self.bus.turn(enabled=False)
-            case "bus opens":
-                self.bus.turn(enabled=True)
-            case "owner closes":
-                self.mute.mute()
-            case "owner opens":
-                self.mute.unmute()
-            case "owner presses":
-                self.mute.toggle()
-            case "night":
-                self.wall = NIGHT
-                self.mute.look()
-            case "day":
-                self.wall = DAY
-                self.mute.look()
-            case "restart":
-                self.restart()
+        STEPS[step](self)
+
+    def look_at(self, wall: datetime) -> None:
+        self.wall = wall
+        self.mute.look()
+
+
+STEPS = {
+    "bus closes": lambda room: room.bus.turn(enabled=False),
+    "bus opens": lambda room: room.bus.turn(enabled=True),
+    "owner closes": lambda room: room.mute.mute(),
+    "owner opens": lambda room: room.mute.unmute(),
+    "owner presses": lambda room: room.mute.toggle(),
+    "night": lambda room: room.look_at(NIGHT),
+    "day": lambda room: room.look_at(DAY),
+    "restart": Room.restart,
+}
 
 
 @pytest.mark.parametrize(
@@ -86,20 +84,8 @@ def test_who_muted_and_who_unmutes(tmp_path, steps, by, with_permission):
         assert list(room.mute.by) == expected
 
 
-STEPS = (
-    "bus closes",
-    "bus opens",
-    "owner closes",
-    "owner opens",
-    "owner presses",
-    "night",
-    "day",
-    "restart",
-)
-
-
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(st.sampled_from(STEPS), max_size=12))
+@given(steps=st.lists(st.sampled_from(list(STEPS)), max_size=12))
 def test_the_bus_never_opens_what_it_did_not_close(tmp_path_factory, monkeypatch, steps):
     monkeypatch.setattr(os, "fsync", lambda _handle: None)  # no power fails here
     room = Room(tmp_path_factory.mktemp("room"))
@@ -115,8 +101,12 @@ def test_the_bus_never_opens_what_it_did_not_close(tmp_path_factory, monkeypatch
             assert after == before
 
 
-def test_it_says_whether_the_bus_had_its_way(tmp_path):
-    room = Room(tmp_path)
+@pytest.fixture
+def room(tmp_path):
+    return Room(tmp_path)
+
+
+def test_it_says_whether_the_bus_had_its_way(room):
     assert room.bus.turn(enabled=True)
     assert room.bus.turn(enabled=False)
     room.mute.mute()
@@ -124,25 +114,22 @@ def test_it_says_whether_the_bus_had_its_way(tmp_path):
     assert room.bus.turn(enabled=False)
 
 
-def test_an_order_that_changes_nothing_costs_no_write(tmp_path):
-    room = Room(tmp_path)
+def test_an_order_that_changes_nothing_costs_no_write(room):
     room.bus.turn(enabled=False)
-    (tmp_path / module.FILE).unlink()
+    (room.folder / module.FILE).unlink()
     room.bus.turn(enabled=False)
-    assert not (tmp_path / module.FILE).exists()
+    assert not (room.folder / module.FILE).exists()
 
 
-def test_a_listener_is_told_who_wants_it_closed(tmp_path):
-    room = Room(tmp_path)
-    told = []
-    room.bus.tell(told.append)
+def test_a_listener_is_wanted_who_wants_it_closed(room):
+    wanted = []
+    room.bus.tell(wanted.append)
     room.mute.mute()
-    room.bus.tell(told.append)
-    assert told == [(), (OWNER,)]
+    room.bus.tell(wanted.append)
+    assert wanted == [(), (OWNER,)]
 
 
-def test_another_word_of_the_owner_counts_from_then_on(tmp_path):
-    room = Room(tmp_path)
+def test_another_word_of_the_owner_counts_from_then_on(room):
     room.mute.mute(OWNER)
     room.bus.turn(enabled=True)
     assert room.mute.by == (OWNER,)

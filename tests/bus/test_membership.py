@@ -54,38 +54,36 @@ def test_it_joins_and_leaves_by_reload(mute, server):
         assert bus.health() == {"bus": "off"}
 
 
-def test_under_another_name_it_introduces_itself_anew(mute, server):
+@pytest.fixture
+def member(mute, server):
     with BusMembership(at(server), mute) as bus:
         server.wait(lambda: len(server.heard) == 1)
-        bus.prepare(at(server, "hall"))()
-        server.wait(lambda: len(server.heard) == 2)
-        assert [said["data"]["agentId"] for said in server.heard] == ["kitchen", "hall"]
+        yield bus
 
 
-def test_what_the_connection_does_not_depend_on_leaves_it_alone(mute, server):
-    with BusMembership(at(server), mute) as bus:
-        server.wait(lambda: len(server.heard) == 1)
-        slower = BackendOptions(agent_id="kitchen", reply_s=7)
-        bus.prepare(at(server).model_copy(update={"backend": slower}))()
-        bus.announce([])
-        server.wait(lambda: len(server.heard) == 2)
-        server.wait_for_clients(1)
-        assert server.joined == 1
+def test_under_another_name_it_introduces_itself_anew(member, server):
+    member.prepare(at(server, "hall"))()
+    server.wait(lambda: len(server.heard) == 2)
+    assert [said["data"]["agentId"] for said in server.heard] == ["kitchen", "hall"]
 
 
-def test_events_are_posted_to_the_new_connection_after_a_reload(mute, server):
-    with BusMembership(at(server), mute) as bus:
-        server.wait(lambda: len(server.heard) == 1)
-        bus.prepare(at(server, publish="wake"))()
-        server.wait_for_clients(2)
-        bus.post(WAKE)
-        server.wait(lambda: len(server.of("wake")) == 1)
+def test_what_the_connection_does_not_depend_on_leaves_it_alone(member, server):
+    slower = BackendOptions(agent_id="kitchen", reply_s=7)
+    member.prepare(at(server).model_copy(update={"backend": slower}))()
+    member.announce([])
+    server.wait(lambda: len(server.heard) == 2)
+    assert server.joined == 1
 
 
-def test_a_bus_that_may_not_be_used_changes_nothing(mute, server):
-    with BusMembership(at(server), mute) as bus:
-        server.wait_for_clients(1)
-        with pytest.raises(ConfigError, match=r"bus\.url"):
-            bus.prepare(Config(bus=BusOptions(url="ws://10.0.0.1")))
-        assert bus.is_member
-        assert server.joined == 1
+def test_events_are_posted_to_the_new_connection_after_a_reload(member, server):
+    member.prepare(at(server, publish="wake"))()
+    server.wait_for_clients(2)
+    member.post(WAKE)
+    server.wait(lambda: len(server.of("wake")) == 1)
+
+
+def test_a_bus_that_may_not_be_used_changes_nothing(member, server):
+    with pytest.raises(ConfigError, match=r"bus\.url"):
+        member.prepare(Config(bus=BusOptions(url="ws://10.0.0.1")))
+    assert member.is_member
+    assert server.joined == 1

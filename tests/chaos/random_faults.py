@@ -54,16 +54,11 @@ class Chaos:
         self._server = VoiceServer(folder, Switches(reply="worker"), wire=protocol)
         self._proxy = Proxy(self._server.port)
         self._ear = EarProcess(
-            self._proxy.url,
-            folder=str(folder),
-            fresh_s=FRESH_S,
-            connect_s=2.0,
-            protocol=protocol,
+            self._proxy.url, folder=str(folder), fresh_s=FRESH_S, connect_s=2.0, protocol=protocol
         )
         self._silence = threading.Event()
         self._said: dict[int, float] = {}
         self.given = 0
-        """Utterances that were begun."""
         self.faults: Counter[str] = Counter()
 
     def run(self, utterances: int, faults: int) -> Account:
@@ -143,7 +138,6 @@ class Chaos:
         self._server.start()
 
     def _settle(self) -> None:
-        """Wait until everything that was said has its verdict."""
         ends = time.monotonic() + SETTLE_S
         while time.monotonic() < ends:
             self._listen()

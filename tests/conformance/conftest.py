@@ -1,13 +1,11 @@
 """A server whose engines answer by how loud a sound is, and one with its real engines."""
 
-import threading
-import time
-
 import numpy as np
 import pytest
 
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted
 from fakes.recordings import recording
+from fakes.voice_server import wait_until
 from fakes.wire_clients import Refused
 from jarvis_backend.config import BackendConfig, Limits
 from jarvis_backend.engines.engine import Speech
@@ -27,8 +25,6 @@ class Judge(ScriptedEar):
 
 
 class Parrot(ScriptedBrain):
-    """Answers what was said."""
-
     async def answer(self, text):
         return text
 
@@ -52,19 +48,19 @@ class Bench:
         self.loud = (speech * factor).astype("<i2").tobytes()
         self.soft = (speech * factor / 8).astype("<i2").tobytes()
 
-    def join(self, client, deadline_s=10):
+    def join(self, client):
         """Open a client, as soon as the server has noticed that others have left."""
-        deadline = time.monotonic() + deadline_s
-        while True:
-            opened = client(self.url)
-            try:
-                opened.open()
-            except Refused:
-                if time.monotonic() > deadline:
-                    raise
-                threading.Event().wait(0.01)
-            else:
-                return opened
+        opened = client(self.url)
+        wait_until(lambda: self._has_opened(opened))
+        return opened
+
+    @staticmethod
+    def _has_opened(client):
+        try:
+            client.open()
+        except Refused:
+            return False
+        return True
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ def is_answer_to_soft(sound):
 
 @pytest.fixture
 def client_of(wire):
-    """What makes a client of the wire under test."""
     return CLIENTS[wire]
 
 

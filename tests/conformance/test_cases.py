@@ -22,7 +22,6 @@ def wires_of(test):
 
 
 def stood(side):
-    """Which cases a side stands on which wires."""
     return {
         (side, case, wire)
         for file in SIDES[side]

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from fakes.ear import timing
+from fakes.ear import PASSWORD, timing
+from fakes.ear import ear as ear_at
 from fakes.engines import ScriptedBrain, ScriptedEar, ScriptedVoice, scripted
 from fakes.proxy import Proxy
 from fakes.recordings import recording
-from fakes.told import Told
 from fakes.voice_server import free_port, wait_until
 from fakes.wire_cases import on
 from jarvis_backend.config import BackendConfig, Limits
@@ -34,7 +34,6 @@ from jarvis_ear.link.registry import WIRES
 
 pytestmark = pytest.mark.usefixtures("shortest_waits")
 
-PASSWORD = "open sesame"
 STREAMING = [name for name, wire in WIRES.items() if wire.upload_mode is UploadMode.STREAMED]
 
 
@@ -45,7 +44,6 @@ def stt():
 
 @pytest.fixture
 def serve(stt):
-    """Start the backend; it stops at the end."""
     with contextlib.ExitStack() as running:
 
         def start(tts=None, port=0, **options):
@@ -56,33 +54,39 @@ def serve(stt):
         yield start
 
 
-def at_once(real):
-    """The same deadlines, and a second attempt right after the first was refused."""
-    patience = replace(real.turn, retry_least_s=0.02, retry_most_s=0.05)
-    return replace(real, turn=patience)
+@pytest.fixture
+def make(wire):
+    """Make an ear on the wire under test, which tries again at once; it is stopped at the end."""
+    with contextlib.ExitStack() as running:
+
+        def make(url, times_faster=1.0, **changes):
+            real = timing(times_faster)
+            hasty = replace(real, turn=replace(real.turn, retry_least_s=0.02, retry_most_s=0.05))
+            return running.enter_context(ear_at(url, hasty, protocol=wire, **changes))
+
+        yield make
 
 
 @pytest.fixture
-def ear(wire):
-    """Make an ear on the wire under test; it is disconnected at the end."""
-    clients = []
-
-    def make(url, times_faster=1.0, **changes):
-        told = Told()
-        config = BackendOptions(url=url, password=PASSWORD, protocol=wire)
-        client = BackendClient(
-            config.model_copy(update=changes), on_event=told, timing=at_once(timing(times_faster))
-        )
-        clients.append(client)
+def ear(make):
+    def connect(*where, **changes):
+        client, told = make(*where, **changes)
+        assert client.connect()
         return client, told
 
-    yield make
-    for client in clients:
-        client.disconnect()
+    return connect
 
 
-def port_of(server):
-    return urlsplit(server.url).port
+@pytest.fixture
+def proxied(serve, ear):
+    """Make an ear that has reached the backend through a proxy."""
+    with contextlib.ExitStack() as running:
+
+        def connect(tts=None, **changes):
+            proxy = running.enter_context(Proxy(urlsplit(serve(tts).url).port))
+            return (proxy, *ear(proxy.url, **changes))
+
+        yield connect
 
 
 def voice(ms, seed=1):
@@ -109,7 +113,6 @@ def says(client, turn_id, pcm, step=3200, upto=None):
 @on(*WIRES)
 def test_connect(wire, serve, ear):
     client, told = ear(serve().url)
-    assert client.connect()
     assert client.state == "connected"
     assert len(told.all(LinkUp)) == 1
 
@@ -117,7 +120,6 @@ def test_connect(wire, serve, ear):
 @on(*WIRES)
 def test_round_trip(wire, serve, ear, stt):
     client, told = ear(serve().url)
-    assert client.connect()
     for seed in (1, 2):
         turn_id = client.send_audio(voice(600, seed))
         assert told.end_of(turn_id).verdict is Verdict.DONE
@@ -133,65 +135,57 @@ def test_round_trip(wire, serve, ear, stt):
 
 
 @on(*STREAMING)
-def test_round_trip_begins_while_it_is_said(wire, serve, ear, stt):
-    with Proxy(port_of(serve())) as proxy:
-        client, told = ear(proxy.url)
-        assert client.connect()
-        pcm, before = voice(1000), proxy.forwarded
-        says(client, "t1", pcm, upto=28_800)
-        wait_until(lambda: proxy.forwarded - before >= 28_800)
-        assert stt.heard == []
-        client.send_audio(pcm, turn_id="t1")
-        assert told.end_of("t1").verdict is Verdict.DONE
-        assert proxy.accepted == 1 + (wire == "realtime")  # its login
+def test_round_trip_begins_while_it_is_said(wire, proxied, stt):
+    proxy, client, told = proxied()
+    pcm, before = voice(1000), proxy.forwarded
+    says(client, "t1", pcm, upto=28_800)
+    wait_until(lambda: proxy.forwarded - before >= 28_800)
+    assert stt.heard == []
+    client.send_audio(pcm, turn_id="t1")
+    assert told.end_of("t1").verdict is Verdict.DONE
+    assert proxy.accepted == 1 + (wire == "realtime")  # its login
     assert are(stt.heard, pcm)
 
 
 @on(*STREAMING)
-def test_half_utterance(wire, serve, ear, stt):
-    with Proxy(port_of(serve())) as proxy:
-        client, told = ear(proxy.url)
-        assert client.connect()
-        pcm, before = voice(1000), proxy.forwarded
-        says(client, "t1", pcm, upto=16_000)
-        wait_until(lambda: proxy.forwarded - before >= 16_000)
-        proxy.reset()
-        told.wait(LinkDown)
-        client.extend("t1", 16_000, pcm[16_000:24_000])
-        client.send_audio(pcm, turn_id="t1")
-        assert told.end_of("t1").verdict is Verdict.DONE
+def test_half_utterance(wire, proxied, stt):
+    proxy, client, told = proxied()
+    pcm, before = voice(1000), proxy.forwarded
+    says(client, "t1", pcm, upto=16_000)
+    wait_until(lambda: proxy.forwarded - before >= 16_000)
+    proxy.reset()
+    told.wait(LinkDown)
+    client.extend("t1", 16_000, pcm[16_000:24_000])
+    client.send_audio(pcm, turn_id="t1")
+    assert told.end_of("t1").verdict is Verdict.DONE
     assert are(stt.heard, pcm)
 
 
 @on(*(name for name in WIRES if name not in STREAMING))
-def test_half_utterance_of_a_sentence_that_goes_up_whole(wire, serve, ear, stt):
-    with Proxy(port_of(serve())) as proxy:
-        client, told = ear(proxy.url)
-        assert client.connect()
-        before = proxy.forwarded
-        proxy.trickle(40_000)
-        turn_id = client.send_audio(voice(1000))
-        wait_until(lambda: proxy.forwarded - before >= 8000)
-        proxy.reset()
-        told.wait(LinkDown)
-        proxy.trickle(None)
-        # The kernel had taken it all, the commit too: the ear cannot know that half of it arrived.
-        assert told.end_of(turn_id).verdict is Verdict.IN_DOUBT
-        assert stt.heard == []
-        assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE
+def test_half_utterance_of_a_sentence_that_goes_up_whole(wire, proxied, stt):
+    proxy, client, told = proxied()
+    before = proxy.forwarded
+    proxy.trickle(40_000)
+    turn_id = client.send_audio(voice(1000))
+    wait_until(lambda: proxy.forwarded - before >= 8000)
+    proxy.reset()
+    told.wait(LinkDown)
+    proxy.trickle(None)
+    # The kernel had taken it all, the commit too: the ear cannot know that half of it arrived.
+    assert told.end_of(turn_id).verdict is Verdict.IN_DOUBT
+    assert stt.heard == []
+    assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE
     assert are(stt.heard, voice(600, 2))
 
 
 @on(*STREAMING)
-def test_half_utterance_that_is_no_sentence_is_withdrawn(wire, serve, ear, stt):
-    with Proxy(port_of(serve())) as proxy:
-        client, told = ear(proxy.url)
-        assert client.connect()
-        before = proxy.forwarded
-        says(client, "t1", voice(500, 7))
-        wait_until(lambda: proxy.forwarded - before >= 16_000)
-        client.discard("t1")
-        assert told.end_of(client.send_audio(voice(600), turn_id="t2")).verdict is Verdict.DONE
+def test_half_utterance_that_is_no_sentence_is_withdrawn(wire, proxied, stt):
+    proxy, client, told = proxied()
+    before = proxy.forwarded
+    says(client, "t1", voice(500, 7))
+    wait_until(lambda: proxy.forwarded - before >= 16_000)
+    client.discard("t1")
+    assert told.end_of(client.send_audio(voice(600), turn_id="t2")).verdict is Verdict.DONE
     assert are(stt.heard, voice(600))
 
 
@@ -208,7 +202,6 @@ def test_refuse(wire, serve):
 def test_interruption(wire, serve, ear, stt):
     tts = ScriptedVoice(hangs=True)
     client, told = ear(serve(tts).url)
-    assert client.connect()
     first = client.send_audio(voice(600, 1))
     told.wait(Transcribed)
     wait_until(lambda: len(tts.asked) == 2)
@@ -222,47 +215,41 @@ def test_interruption(wire, serve, ear, stt):
 
 
 @on(*WIRES)
-def test_abrupt_close(wire, serve, ear, stt):
+def test_abrupt_close(wire, proxied, stt):
     tts = ScriptedVoice(hangs=True)
-    with Proxy(port_of(serve(tts))) as proxy:
-        client, told = ear(proxy.url)
-        assert client.connect()
-        first = client.send_audio(voice(600, 1))
-        told.wait(Transcribed)
-        wait_until(lambda: len(tts.asked) == 2)
-        proxy.reset()
-        end = told.end_of(first)
-        assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "link_lost")
-        tts.hangs = False
-        assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE
+    proxy, client, told = proxied(tts)
+    first = client.send_audio(voice(600, 1))
+    told.wait(Transcribed)
+    wait_until(lambda: len(tts.asked) == 2)
+    proxy.reset()
+    end = told.end_of(first)
+    assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "link_lost")
+    tts.hangs = False
+    assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE
     assert len(stt.heard) == 2
 
 
 @on(*WIRES)
 @pytest.mark.long
-def test_abrupt_close_that_nobody_tells_is_found_out_in_time(wire, serve, ear, stt):
-    with Proxy(port_of(serve())) as proxy:
-        client, told = ear(proxy.url, times_faster=4.0, connect_s=1.0)
-        assert client.connect()
-        proxy.hold()
-        turn_id = client.send_audio(voice(600))
-        told.wait(LinkDown, within_s=5.0)
-        proxy.release()
-        assert told.end_of(turn_id).verdict is Verdict.DONE
+def test_abrupt_close_that_nobody_tells_is_found_out_in_time(wire, proxied, stt):
+    proxy, client, told = proxied(times_faster=4.0, connect_s=1.0)
+    proxy.hold()
+    turn_id = client.send_audio(voice(600))
+    told.wait(LinkDown, within_s=5.0)
+    proxy.release()
+    assert told.end_of(turn_id).verdict is Verdict.DONE
     assert len(stt.heard) == 1
 
 
 @on(*WIRES)
 @pytest.mark.long
-def test_slow_reader(wire, serve, ear, stt):
-    with Proxy(port_of(serve())) as proxy:
-        client, told = ear(proxy.url, times_faster=4.0, fresh_s=2, connect_s=1.0)
-        assert client.connect()
-        proxy.trickle(4000)
-        end = told.end_of(client.send_audio(voice(10_000)), within_s=8.0)
-        assert end.verdict in {Verdict.EXPIRED, Verdict.IN_DOUBT}
-        proxy.trickle(None)
-        assert told.end_of(client.send_audio(voice(600))).verdict is Verdict.DONE
+def test_slow_reader(wire, proxied, stt):
+    proxy, client, told = proxied(times_faster=4.0, fresh_s=2, connect_s=1.0)
+    proxy.trickle(4000)
+    end = told.end_of(client.send_audio(voice(10_000)), within_s=8.0)
+    assert end.verdict in {Verdict.EXPIRED, Verdict.IN_DOUBT}
+    proxy.trickle(None)
+    assert told.end_of(client.send_audio(voice(600))).verdict is Verdict.DONE
     assert are(stt.heard, voice(600))
 
 
@@ -270,7 +257,6 @@ def test_slow_reader(wire, serve, ear, stt):
 def test_oversize_sentence_fails_and_the_next_does_not(wire, serve, ear, stt):
     limits = Limits(recording_s=1, utterance_s=2)
     client, told = ear(serve(limits=limits).url)
-    assert client.connect()
     end = told.end_of(client.send_audio(voice(4000)))
     assert end.verdict is Verdict.FAILED
     assert told.end_of(client.send_audio(voice(600))).verdict is Verdict.DONE
@@ -280,7 +266,6 @@ def test_oversize_sentence_fails_and_the_next_does_not(wire, serve, ear, stt):
 @on("session")
 def test_oversize_sentence_is_cut_short_and_its_rest_not_added_to_the_next(wire, serve, ear, stt):
     client, told = ear(serve(limits=Limits(recording_s=1)).url)
-    assert client.connect()
     assert told.end_of(client.send_audio(voice(1400))).verdict is Verdict.DONE
     assert told.end_of(client.send_audio(voice(600, 2))).verdict is Verdict.DONE
     assert are(stt.heard[-1:], voice(600, 2))
@@ -290,7 +275,6 @@ def test_oversize_sentence_is_cut_short_and_its_rest_not_added_to_the_next(wire,
 def test_a_server_that_fails_says_so_and_nothing_is_repeated(wire, serve, ear, stt):
     stt.text = ""
     client, told = ear(serve().url)
-    assert client.connect()
     end = told.end_of(client.send_audio(voice(600)))
     assert (end.verdict, end.code) == (Verdict.FAILED, "not_understood")
     assert len(stt.heard) == 1
@@ -298,9 +282,9 @@ def test_a_server_that_fails_says_so_and_nothing_is_repeated(wire, serve, ear, s
 
 @on(*WIRES)
 @pytest.mark.long
-def test_reconnect(wire, stt, ear):
+def test_reconnect(wire, stt, make):
     port = free_port()
-    client, told = ear(f"http://127.0.0.1:{port}")
+    client, told = make(f"http://127.0.0.1:{port}")
     assert not client.connect()
     turn_id = client.send_audio(voice(600))
     for _ in range(2):
@@ -316,7 +300,6 @@ def test_reconnect(wire, stt, ear):
 def test_secrets_and_voices_stay_out_of_the_log(wire, serve, ear, caplog):
     caplog.set_level(logging.DEBUG)
     client, told = ear(serve(require_token=True).url)
-    assert client.connect()
     told.end_of(client.send_audio(voice(600)))
     ours = [each for each in caplog.records if not each.name.startswith(("uvicorn", "jarvis_back"))]
     said = "\n".join(f"{each.getMessage()} {each.args}" for each in ours)
@@ -330,7 +313,6 @@ def test_round_trip_of_real_speech(wire, ear):
     spoken = np.concatenate([recording("hey-jarvis-what-time-is-it"), np.zeros(4800, "<i2")])
     with Server(BackendConfig(port=0, password=PASSWORD)) as server:
         client, told = ear(server.url)
-        assert client.connect()
         pcm = spoken.astype("<i2").tobytes()
         says(client, "t1", pcm, upto=len(pcm) // 3200 * 3200)
         client.send_audio(pcm, turn_id="t1")

@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from fakes.ear import PASSWORD
+from fakes.ear import ear as ear_at
 from fakes.proxy import Proxy
-from fakes.told import Told
 from fakes.voice_script import SPEECH, TRANSCRIPT
 from fakes.voice_server import VOICES, Switches, wait_until
 from fakes.wire_cases import WITH_SPEECH, on
@@ -17,7 +18,6 @@ from jarvis_ear.delivery.events import LinkDown, LinkUp, ReplyAudio, Transcribed
 
 pytestmark = pytest.mark.usefixtures("shortest_waits")
 
-PASSWORD = Switches().password
 TOO_LARGE = 9_000_000  # bytes; the ear takes 8 MiB
 
 
@@ -36,9 +36,7 @@ def proxy(stranger):
 @pytest.fixture
 def ear(wire, proxy):
     """An ear that has reached the stranger, and what it tells."""
-    told = Told()
-    config = BackendOptions(url=proxy.url, password=PASSWORD, protocol=wire)
-    with BackendClient(config, on_event=told) as client:
+    with ear_at(proxy.url, protocol=wire) as (client, told):
         assert client.connect()
         yield client, told
 

@@ -1,31 +1,25 @@
 """The ear's half of the suite on the event bus: over real sockets, among independent servers."""
 
 import logging
-import threading
 import time
 from http import HTTPStatus
 
 import pytest
 
-from fakes.bus_server import SOON_S, BusServer
+from fakes.bus_server import BusServer, members
 from fakes.switch import FakeSwitch
+from fakes.voice_server import wait_until
 from fakes.wire_cases import BUS, on
-from jarvis_ear.bus.client import BusClient
 from jarvis_ear.bus.session import QUEUE_EVENTS
-from jarvis_ear.config import BackendOptions, BusOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.wires import event_bus
 
 STATUS = event_bus.STATUS_CHANGED
 OPEN = {"module": "audio", "enabled": True, "agentId": "jarvis-ear", "mutedBy": []}
-TIMING = Timing(connect_s=2, login_s=2, ping_s=0.05, dead_s=5)
 
 
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch):
-    """Try again at once: how long to wait is tested where it is decided."""
-    monkeypatch.setattr("jarvis_ear.link.supervisor.delay_s", lambda *_: 0.02)
+pytestmark = pytest.mark.usefixtures("shortest_waits")
 
 
 @pytest.fixture
@@ -41,27 +35,8 @@ def switch():
 
 @pytest.fixture
 def join(switch):
-    """Make the ear a member of a bus; it leaves at the end."""
-    joined = []
-
-    def make(url, timing=TIMING):
-        client = BusClient(BusOptions(url=url), BackendOptions(), switch, timing)
-        joined.append(client)
-        client.start()
-        return client
-
-    yield make
-    for client in joined:
-        began = time.monotonic()
-        client.stop()
-        assert time.monotonic() - began < 2
-
-
-def until(happens):
-    deadline = time.monotonic() + SOON_S
-    while not happens():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.005)
+    with members(switch) as join:
+        yield join
 
 
 @on(BUS)
@@ -76,24 +51,18 @@ def test_connect(wire, server, join, switch):
     assert client.state is LinkState.CONNECTED
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (HTTPStatus.FORBIDDEN, LinkState.AUTH_FAILED),
-        (HTTPStatus.NOT_FOUND, LinkState.DISCONNECTED),
-        (HTTPStatus.BAD_GATEWAY, LinkState.DISCONNECTED),
-        (HTTPStatus.FOUND, LinkState.DISCONNECTED),
-    ],
-)
+@pytest.mark.parametrize("status", ["FORBIDDEN", "NOT_FOUND", "BAD_GATEWAY", "FOUND"])
 @on(BUS)
-def test_refuse(wire, server, join, answer, caplog):
-    status, state = answer
-    server.refuse = status
+@pytest.mark.usefixtures("wire")
+def test_refuse(server, join, status, caplog, monkeypatch):
+    monkeypatch.setattr("jarvis_ear.link.supervisor.delay_s", lambda *_: 0.02)
+    server.refuse = HTTPStatus[status]
     client = join(server.url)
-    until(lambda: client.state is state)
+    state = LinkState.AUTH_FAILED if status == "FORBIDDEN" else LinkState.DISCONNECTED
+    wait_until(lambda: client.state is state)
     server.refuse = None
     server.wait_for_clients(1)
-    until(lambda: client.state is LinkState.CONNECTED)
+    wait_until(lambda: client.state is LinkState.CONNECTED)
     warnings = [record for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 1
 
@@ -131,11 +100,8 @@ def test_abrupt_close_or_a_polite_one_and_it_says_again_how_things_are(
     server.drop()
     server.wait(lambda: len(server.heard) == 3)
     assert server.of("module_status_changed") == [OPEN] * 3
-    assert [record.levelname for record in caplog.records if "bus" in record.message] == [
-        "INFO",
-        "WARNING",
-        "INFO",
-    ]
+    levels = [record.levelname for record in caplog.records if "bus" in record.message]
+    assert levels == ["INFO", "WARNING", "INFO"]
 
 
 @on(BUS)
@@ -167,7 +133,7 @@ def test_reconnect_tells_what_was_posted_meanwhile_up_to_a_bound(wire, join, swi
     for number in range(QUEUE_EVENTS + 5):
         client.post(event_bus.Event("turn", {"n": number}))
     assert client.counters()["bus_dropped"] == 5
-    until(lambda: client.state is LinkState.DISCONNECTED)
+    wait_until(lambda: client.state is LinkState.DISCONNECTED)
     with BusServer(int(url.rpartition(":")[2])) as server:
         server.wait(lambda: server.of("module_status_changed") == [OPEN])
         assert server.of("turn") == [{"n": n} for n in range(6, QUEUE_EVENTS + 5)]
@@ -183,7 +149,7 @@ def test_slow_reader(wire, switch, join):
         for number in range(500):
             client.post(event_bus.Event("turn", {"n": number, "much": "A" * 100_000}))
         assert time.monotonic() - began < 1, "it waits for no client"
-        until(lambda: client.counters()["bus_dropped"] > 0)
+        wait_until(lambda: client.counters()["bus_dropped"] > 0)
         server.reads = True
         server.wait_for_clients(2)
         server.wait(lambda: STATUS in [each["type"] for each in server.heard])

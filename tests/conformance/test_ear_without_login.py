@@ -7,10 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
+from fakes.ear import ear
 from fakes.socketio_voice import SocketIoVoice
-from fakes.told import Told
 from fakes.voice_script import SPEECH, Word
 from fakes.voice_server import wait_until
 from fakes.voice_service import Switches
@@ -44,76 +43,52 @@ class Sketch(RealtimeVoice):
     }
 
 
-def guarded():
-    """A server that has no login either, and wants a token that its owner gave out."""
-    return Sketch(replace(SKETCH, asks=True))
-
-
-def test_a_server_without_a_login_is_used_without_one():
-    told = Told()
-    with Sketch(SKETCH) as server:
-        config = BackendOptions(url=server.url, protocol="realtime")
-        with BackendClient(config, on_event=told) as client:
+@pytest.mark.parametrize("make", [Sketch, SocketIoVoice])
+def test_a_server_without_a_login_is_used_without_one(make):
+    wire = "realtime" if make is Sketch else "socketio"
+    with make(replace(SKETCH, closes=make is Sketch)) as server:
+        with ear(server.url, protocol=wire) as (client, told):
             assert client.connect(), client.state
             assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
-    (spoken,) = told.all(ReplyAudio)
-    assert spoken.content_type == "audio/wav"
-    assert decode_wav(spoken.audio, max_seconds=2).mono().tobytes() == SPEECH
-    assert server.posts == ["/api/auth/login"]
+        assert server.posts == ["/api/auth/login"]
+    spoken = told.all(ReplyAudio)
+    assert {each.content_type for each in spoken} == {"audio/wav"}
+    sound = decode_wav(spoken[0].audio, max_seconds=2).mono().tobytes()
+    assert sound == SPEECH
 
 
-@pytest.mark.parametrize("token", ["canary-first-1", "another"])
-def test_a_token_of_the_owner_is_what_it_is_shown(token):
-    with guarded() as server:
-        config = BackendOptions(url=server.url, protocol="realtime", token=SecretStr(token))
+@pytest.mark.parametrize("token", ["canary-first-1", "another", None])
+def test_a_token_of_the_owner_is_what_it_is_shown(token, caplog):
+    is_good = token == "canary-first-1"
+    given = {"token": token} if token else {}
+    with Sketch(replace(SKETCH, asks=True)) as server:
+        config = BackendOptions(url=server.url, protocol="realtime", **given)
         with BackendClient(config) as client:
-            assert client.connect() == (token == "canary-first-1")
-            assert client.state == ("connected" if client.connected else "auth_failed")
-    assert server.posts == [], "the password goes nowhere"
+            assert client.connect() == is_good
+            assert client.state == ("connected" if is_good else "auth_failed")
+    assert not token or server.posts == [], "the password goes nowhere"
+    assert ("set backend.token" in caplog.text) == (not token)
 
 
-def test_a_server_that_wants_a_token_and_gives_none_is_told_with_the_remedy(caplog):
-    with guarded() as server:
-        config = BackendOptions(url=server.url, protocol="realtime")
-        with BackendClient(config) as client:
-            assert not client.connect()
-            assert client.state == "auth_failed"
-    assert "set backend.token" in caplog.text
-
-
-def test_jarvis_voice_without_a_login_is_used_without_one_too():
-    told = Told()
-    with (
-        SocketIoVoice(replace(SKETCH, closes=False)) as server,
-        BackendClient(BackendOptions(url=server.url), on_event=told) as client,
-    ):
-        assert client.connect(), client.state
-        assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
-
-
-def test_a_server_that_leaves_politely_after_each_turn_is_no_fault(caplog):
-    told = Told()
-    with Sketch(SKETCH) as server:
-        config = BackendOptions(url=server.url, protocol="realtime")
-        with caplog.at_level(logging.INFO), BackendClient(config, on_event=told) as client:
-            assert client.connect()
-            for turn in (1, 2, 3):
-                assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
-                wait_until(lambda turn=turn: server.joined == turn + 1 and client.connected)
+def test_a_server_that_closes_politely_after_each_turn_is_no_fault(caplog):
+    caplog.set_level(logging.INFO)
+    with Sketch(SKETCH) as server, ear(server.url, protocol="realtime") as (client, told):
+        assert client.connect()
+        for turn in (1, 2, 3):
+            assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
+            wait_until(lambda turn=turn: server.joined == turn + 1 and client.connected)
     assert told.all(LinkDown) == []
     said = [record.getMessage() for record in caplog.records if "jarvis" in record.name]
-    assert said == [f"backend reached at {config.url}"], "once"
+    assert said == [f"backend reached at {server.url}"], "once"
     assert server.posts == ["/api/auth/login"]
 
 
-def test_one_that_leaves_before_the_turn_is_over_is_a_fault(caplog):
-    told = Told()
-    with Sketch(replace(SKETCH, reply="silent")) as server:
-        config = BackendOptions(url=server.url, protocol="realtime")
-        with BackendClient(config, on_event=told) as client:
-            assert client.connect()
-            assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.REPLY_LOST
-            told.wait(LinkDown)
+def test_a_server_that_closes_before_the_turn_is_over_is_a_fault(caplog):
+    silent = Sketch(replace(SKETCH, reply="silent"))
+    with silent as server, ear(server.url, protocol="realtime") as (client, told):
+        assert client.connect()
+        assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.REPLY_LOST
+        told.wait(LinkDown)
     assert "backend not usable: the backend closed the link" in caplog.text
 
 
@@ -128,8 +103,6 @@ class BareEcho(SessionVoice):
 
 
 class Silent(BareEcho):
-    """One that says nothing at all."""
-
     def hear(self, line, frame):
         """Take it."""
 
@@ -152,13 +125,10 @@ def test_a_session_that_never_says_a_status_is_used_all_the_same(
 
 def test_a_turn_with_a_bare_echo_comes_to_an_end(monkeypatch):
     monkeypatch.setattr(registry, "QUIET_S", 0.3)
-    told = Told()
-    timing = Timing(ping_s=0.3)
-    with BareEcho() as server:
-        config = BackendOptions(url=server.url, protocol="session")
-        with BackendClient(config, on_event=told, timing=timing) as client:
-            assert client.connect()
-            for _ in range(2):
-                assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
-            assert told.all(ReplyAudio)
+    options = {"timing": Timing(ping_s=0.3), "protocol": "session"}
+    with BareEcho() as server, ear(server.url, **options) as (client, told):
+        assert client.connect()
+        for _ in range(2):
+            assert told.end_of(client.send_audio(VOICE)).verdict is Verdict.DONE
+        assert told.all(ReplyAudio)
     assert server.joined == 1

@@ -17,17 +17,13 @@ class Account:
     """The sums. Numbers of utterances everywhere."""
 
     said: int
-    """Utterances that were handed over."""
     verdicts: Mapping[str, int]
-    """How they ended."""
     repeated: list[int]
-    """Ran twice."""
     torn: list[int]
     """Ran, and not as they were said."""
     unaccounted: list[int]
     """Handed over, and no verdict anywhere."""
     judged_twice: list[int]
-    """Two verdicts in the ledger."""
     late: list[int]
     """Ran after they were too old, or although they were told not to have run."""
     in_doubt: list[int]
@@ -51,7 +47,6 @@ class Account:
 
 
 def turn_of(number: int) -> str:
-    """Return the name of the turn of an utterance."""
     return f"{number:08x}"
 
 

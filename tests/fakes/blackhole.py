@@ -35,7 +35,6 @@ class BlackHole:
         self.namespace = f"jarvis{mark}"
         self.here = "10.213.77.1"
         self.there = "10.213.77.2"
-        """Where a server must listen."""
         self._near = f"jn{mark}"
         self._far = f"jf{mark}"
 
@@ -57,12 +56,7 @@ class BlackHole:
         self._inside("link", "set", self._far, "down")
 
     def mend(self) -> None:
-        """Let packets through again."""
         self._inside("link", "set", self._far, "up")
-
-    def command(self, *words: str) -> list[str]:
-        """Return the command that runs ``words`` on the other host."""
-        return [_IP, "netns", "exec", self.namespace, *words]
 
     def _inside(self, *words: str) -> None:
         _ip("-n", self.namespace, *words)

@@ -2,15 +2,23 @@
 
 import json
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
+from fakes.switch import FakeSwitch
 from fakes.websocket_server import SOON_S, WebSocketServer, refusal
+from jarvis_ear.bus.client import BusClient
+from jarvis_ear.config import BackendOptions, BusOptions
+from jarvis_ear.delivery.timeouts import Timing
 
-__all__ = ["SOON_S", "BusServer"]
+TIMING: Final = Timing(connect_s=SOON_S, login_s=SOON_S, ping_s=0.05, dead_s=SOON_S, stop_s=SOON_S)
+"""Generous: a machine with other work is no reason to leave a link, or to give up stopping."""
 
 Message = dict[str, Any]
 
@@ -64,21 +72,17 @@ class BusServer(WebSocketServer):
         self.wait(lambda: self.joined - len(self.lines) >= number)
 
     def of(self, kind: str) -> list[Message]:
-        """Return the data of what was said with this type."""
         return [each.get("data", {}) for each in self.heard if each.get("type") == kind]
 
     def admit(self, request: Request) -> Response | None:
-        """Let a client in, or refuse it as told."""
         self.authorizations.append(request.headers.get("Authorization"))
         return None if self.refuse is None else refusal(self.refuse)
 
     def greet(self, _line: ServerConnection) -> None:
-        """Say nothing, and read nothing if told so."""
         if not self.reads:
             self._over.wait()
 
     def hear(self, line: ServerConnection, frame: str | bytes) -> None:
-        """Remember what a client says, and answer its pings."""
         message = json.loads(frame)
         is_ping = message.get("type") == "ping"
         with self.changed:
@@ -88,3 +92,27 @@ class BusServer(WebSocketServer):
             self.changed.notify_all()
         if is_ping and self._pongs:
             line.send(json.dumps({"type": "pong", "timestamp": "now"}))
+
+
+@contextmanager
+def members(switch: FakeSwitch) -> Iterator[Callable[..., BusClient]]:
+    """Make ears members of a bus; they leave at the end, in time."""
+    joined: list[BusClient] = []
+
+    def join(
+        url: str,
+        timing: Timing = TIMING,
+        backend: BackendOptions | None = None,
+        **options: Any,
+    ) -> BusClient:
+        bus = BusOptions(url=url, **options)
+        joined.append(BusClient(bus, backend or BackendOptions(), switch, timing))
+        joined[-1].start()
+        return joined[-1]
+
+    yield join
+    for client in joined:
+        began = time.monotonic()
+        client.stop()
+        assert not client._thread.alive
+        assert time.monotonic() - began < 2

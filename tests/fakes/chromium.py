@@ -24,7 +24,6 @@ _QUIET: Final = (
 
 @contextmanager
 def launch(*more: str) -> Iterator[Browser]:
-    """Start it, with ``more`` arguments."""
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=[*_QUIET, *more])
         try:

@@ -7,7 +7,6 @@ class FakeClock:
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
         self.sleeps: list[float] = []
-        """Every sleep that was asked for."""
 
     def monotonic(self) -> float:
         return self.now

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fakes import ear_program
-from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.link.connection import BackendLink
 from jarvis_ear.link.socketio import SocketIoLink
@@ -24,26 +23,10 @@ from jarvis_ear.spool.store import DiskSpool
 from jarvis_ear.wires.messages import ToBackend
 
 POINTS: Final = (
-    "extend",
-    "keep",
-    "sound written",
-    "moved to new",
-    "send AudioStart",
-    "send AudioChunk",
-    "send AudioPart",
-    "mark sent",
-    "moved to sent",
-    "send AudioEnd",
-    "told Sent",
-    "mark taken",
-    "moved to taken",
-    "told ProcessingStarted",
-    "told Transcribed",
-    "told ReplyAudio",
-    "finish",
-    "ledger",
-    "removed",
-    "told Finished",
+    *("extend", "keep", "sound written", "moved to new"),
+    *("send AudioStart", "send AudioChunk", "send AudioPart", "mark sent", "moved to sent"),
+    *("send AudioEnd", "told Sent", "mark taken", "moved to taken", "told ProcessingStarted"),
+    *("told Transcribed", "told ReplyAudio", "finish", "ledger", "removed", "told Finished"),
 )
 """The transitions of an utterance, in the order in which they come."""
 
@@ -60,7 +43,6 @@ class Doom:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, owner: object, name: str, point_of: Callable[..., str]) -> None:
-        """Make ``owner.name`` deadly before and after."""
         inner = getattr(owner, name)
 
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -72,12 +54,8 @@ class Doom:
 
         setattr(owner, name, wrapped)
 
-    def around_sending(self) -> None:
+    def around_sending(self, kind: Any) -> None:
         """Make each message to the backend deadly before and after."""
-        for kind in (SocketIoLink, WebSocketLink):
-            self._around_sending(kind)
-
-    def _around_sending(self, kind: Any) -> None:
         inner = kind.send
 
         async def wrapped(link: BackendLink, message: ToBackend) -> None:
@@ -90,30 +68,22 @@ class Doom:
 
 
 def lay(doom: Doom) -> None:
-    """Put ``doom`` on every transition."""
     doom.around(DiskSpool, "extend", lambda *_: "extend")
-    doom.around(DiskSpool, "keep", _named("keep", Utterance))
+    doom.around(DiskSpool, "keep", lambda *args: "keep" if isinstance(args[-1], Utterance) else "")
     doom.around(store, "write_all", lambda *_: "sound written")
     doom.around(DiskSpool, "set_state", lambda _spool, _turn, state: f"mark {state}")
     doom.around(PrivateFolder, "move", lambda _from, _name, to, *_: f"moved to {to.path.name}")
     doom.around(PrivateFolder, "remove", lambda folder, _: _removed(folder))
     doom.around(DiskSpool, "finish", lambda *_: "finish")
     doom.around(Ledger, "verdict", lambda *_: "ledger")
-    doom.around_sending()
-    doom.around(ear_program, "tell", _told)
-
-
-def _named(point: str, kind: type[object]) -> Callable[..., str]:
-    return lambda *args: point if isinstance(args[-1], kind) else ""
+    doom.around_sending(SocketIoLink)
+    doom.around_sending(WebSocketLink)
+    doom.around(ear_program, "tell", lambda event: f"told {type(event).__name__}")
 
 
 def _removed(folder: PrivateFolder) -> str:
     """A file that is taken away from where it lay until its end."""
     return "removed" if folder.path.name in {"sent", "taken"} else ""
-
-
-def _told(event: DeliveryEvent) -> str:
-    return f"told {type(event).__name__}"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from fakes.told import Told
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.timeouts import Timeouts, Timing
+from jarvis_ear.spool.store import Spool
 
 PASSWORD = "open sesame"
 TESTS = Path(__file__).parents[1]
@@ -23,12 +24,12 @@ TESTS = Path(__file__).parents[1]
 
 @contextmanager
 def ear(
-    url: str, timing: Timing | None = None, **changes: Any
+    url: str, /, timing: Timing | None = None, spool: Spool | None = None, **changes: Any
 ) -> Iterator[tuple[BackendClient, Told]]:
     """A client of the backend at ``url``, not started, and what it tells. Options may be absurd."""
     told = Told()
     config = BackendOptions(url=url, password=PASSWORD).model_copy(update=changes)
-    client = BackendClient(config, on_event=told, timing=timing)
+    client = BackendClient(config, on_event=told, timing=timing, spool=spool)
     try:
         yield client, told
     finally:
@@ -82,7 +83,6 @@ class EarProcess:
         return self._process.pid
 
     def start(self, program: str = "fakes.ear_program", **more: Any) -> None:
-        """Start the process: its client is started too."""
         told = json.dumps({**self._told, **more})
         self._process = subprocess.Popen(
             [sys.executable, "-m", program, told],
@@ -123,7 +123,6 @@ class EarProcess:
                 return line
 
     def resident_kib(self) -> int:
-        """How much memory it holds."""
         return int(_status(self.pid, "VmRSS").split()[0])
 
     def threads(self) -> int:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from jarvis_ear.control.feed import Feed, News, Snapshot
@@ -31,22 +30,14 @@ STILL: Final[Mapping[str, Any]] = {
 
 
 def turn(turn_id: str, **more: Any) -> dict[str, Any]:
-    """Make a turn that went well, but for ``more``."""
-    stages = {
-        "wake": -900,
-        "end_of_speech": 0,
-        "sent": 810,
-        "processing": 830,
-        "transcript": 1200,
-        "first_audio": 1500,
-        "done": 2600,
-    }
+    began = {"wake": -900, "end_of_speech": 0, "sent": 810, "processing": 830}
+    answered = {"transcript": 1200, "first_audio": 1500, "done": 2600}
     return {
         "id": turn_id,
         "began_at": 1_790_000_000.0,
         "score": 0.91,
         "speech_s": 0.8,
-        "stages_ms": stages,
+        "stages_ms": {**began, **answered},
         "outcome": "done",
         "cause": "",
         "provider": "builtin",
@@ -58,7 +49,6 @@ def turn(turn_id: str, **more: Any) -> dict[str, Any]:
 
 
 def apply(topics: Mapping[str, Any], news: News) -> dict[str, Any]:
-    """Return ``topics`` with ``news`` applied."""
     if isinstance(news, Snapshot):
         return dict(news.topics)
     changed = {**topics, **dict(news.changes)}
@@ -87,30 +77,22 @@ class FeedingEar:
         self._up.enter_context(ControlServer(self._folder, self._answer, self.feed, self._sample))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._up.close()
 
     def begin_anew(self) -> None:
-        """Be as at the start."""
         self._by = ()
         self.is_silent = False
         self.ordered.clear()
         self.feed.replace(STILL)
 
     def mute(self, *by: str) -> None:
-        """Be muted by these, and by nobody else."""
         with self._lock:
             self._by = by
         self.feed.put("mute", {"by": list(by)})
         self.state("muted" if by else "idle")
 
     def state(self, name: str, why: str = "") -> None:
-        """Be in another state."""
         self.feed.put("state", {"name": name, "why": why, "at": 0})
 
     def _sample(self) -> None:
@@ -137,6 +119,5 @@ class FeedingEar:
 
 
 def _level(frame: int, *, speaks: bool) -> float:
-    """Make up how loud a frame was."""
     wave = 14 * math.sin(frame / 4.6) + 6 * math.sin(frame * 0.85)
     return round(-28 + wave if speaks else -62 + 0.12 * wave, 1)

@@ -41,15 +41,11 @@ def make(options: dict[str, Any]) -> BackendClient:
     times_faster = options.pop("times_faster", 1.0)
     config = BackendOptions(url=options.pop("url"), password=PASSWORD)
     return BackendClient(
-        config.model_copy(update=options),
-        on_event=tell,
-        timing=timing(times_faster),
-        spool=spool,
+        config.model_copy(update=options), on_event=tell, timing=timing(times_faster), spool=spool
     )
 
 
 def make_spool(run: Path, state: Path) -> DiskSpool:
-    """Make the spool as the daemon makes its own."""
     clock = BootClock.of_this_machine()
     spool = DiskSpool(run, Ledger(state, clock), clock)
     spool.lock()
@@ -82,7 +78,6 @@ def say(
 
 
 def main() -> None:
-    """Obey until standard input ends."""
     listening = Listening(on_lost=lambda lost: write("lost", **lost))
     with make(json.loads(sys.argv[1])) as client, listening:
         for line in sys.stdin:

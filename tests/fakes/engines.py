@@ -23,7 +23,6 @@ class ScriptedEar:
         self.error = error
         """Raised as an EngineError instead of an answer, unless empty."""
         self.heard: list[npt.NDArray[np.int16]] = []
-        """Every sound it was given."""
         self.guess = ""
         """What it understands of unfinished speech."""
         self.closed = False
@@ -38,7 +37,6 @@ class ScriptedEar:
         return self.text
 
     def listen(self) -> LiveTranscription:
-        """Guess ``guess`` of everything."""
         return _ScriptedListening(self)
 
     async def aclose(self) -> None:
@@ -95,9 +93,7 @@ class ScriptedVoice:
         self.after = dict(after or {})
         """A sentence that is not ready before another one is."""
         self.fails = frozenset(fails)
-        """Sentences that cannot be spoken."""
         self.hangs = hangs
-        """No sentence is ever ready."""
         self.asked: list[str] = []
         self.cancelled: list[str] = []
         """Sentences whose listener went away first."""
@@ -106,7 +102,6 @@ class ScriptedVoice:
         self._ready: dict[str, asyncio.Event] = {}
 
     async def speak(self, sentence: str) -> Speech:
-        """Speak when it is the sentence's turn."""
         self.asked.append(sentence)
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)

@@ -25,15 +25,21 @@ class Line:
 
 
 def load(wire: str) -> list[Line]:
-    """Return the recorded turn of ``wire``."""
-    lines = (FOLDER / f"{wire}.jsonl").read_text().splitlines()
-    return [_line(json.loads(line)) for line in lines]
+    lines = [json.loads(line) for line in (FOLDER / f"{wire}.jsonl").read_text().splitlines()]
+    return [
+        Line(line["from"], line["said"] if "said" in line else base64.b64decode(line["binary"]))
+        for line in lines
+    ]
 
 
 def save(wire: str, lines: list[Line]) -> None:
     FOLDER.mkdir(exist_ok=True)
-    text = "".join(json.dumps(_written(line)) + "\n" for line in lines)
-    (FOLDER / f"{wire}.jsonl").write_text(text)
+    with (FOLDER / f"{wire}.jsonl").open("w") as file:
+        for line in lines:
+            said: dict[str, Any] = {"said": line.said}
+            if isinstance(line.said, bytes):
+                said = {"binary": base64.b64encode(line.said).decode()}
+            file.write(json.dumps({"from": line.sender, **said}) + "\n")
 
 
 def timeless(said: Any) -> Any:
@@ -41,15 +47,3 @@ def timeless(said: Any) -> Any:
     if isinstance(said, dict) and "timestamp" in said:
         return {**said, "timestamp": TIME}
     return said
-
-
-def _line(written: dict[str, Any]) -> Line:
-    if "binary" in written:
-        return Line(written["from"], base64.b64decode(written["binary"]))
-    return Line(written["from"], written["said"])
-
-
-def _written(line: Line) -> dict[str, Any]:
-    if isinstance(line.said, bytes):
-        return {"from": line.sender, "binary": base64.b64encode(line.said).decode()}
-    return {"from": line.sender, "said": line.said}

@@ -25,7 +25,6 @@ def gated(path: Path) -> npt.NDArray[np.int16]:
 
 
 def free(samples: int = 0) -> npt.NDArray[np.int16]:
-    """Sound that is understood at once."""
     return np.zeros(samples, np.int16)
 
 

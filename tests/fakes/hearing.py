@@ -33,7 +33,6 @@ class Kind(IntEnum):
     NOISE = 2000
     """Only the cheap listener calls it speech: a fan."""
     VOICE = 8000
-    """Speech."""
     WORD = 10_000
     """Speech, and the last sound of the wake word: by then the model is sure of it."""
 
@@ -46,7 +45,6 @@ def written(*stretches: int) -> bytes:
 
 
 def kind_of(pcm: bytes) -> Kind:
-    """Say what a frame is: the loudest kind in it."""
     return Kind(int(np.frombuffer(pcm, "<i2").max()) // 1000 * 1000)
 
 
@@ -54,7 +52,6 @@ class ScriptedGate:
     """A ``SpeechGate`` that believes everything but silence."""
 
     def is_speech(self, pcm: bytes) -> bool:
-        """Whether it is anything but silence."""
         return kind_of(pcm) is not Kind.SILENCE
 
 
@@ -70,7 +67,6 @@ class ScriptedSpeech:
         self.resets += 1
 
     def probability(self, pcm: bytes, gain: float) -> float:
-        """1 for speech of any kind, else 0."""
         self.gains.append(gain)
         return float(kind_of(pcm) in (Kind.MURMUR, Kind.VOICE, Kind.WORD))
 
@@ -84,11 +80,9 @@ class ScriptedWake:
 
     @property
     def resets(self) -> int:
-        """How often it was reset."""
         return len(self.stretches)
 
     def reset(self) -> None:
-        """Begin a new stretch."""
         self.stretches.append(b"")
 
     def score(self, pcm: bytes) -> list[float]:

@@ -41,44 +41,22 @@ STATUSES: Final = {
 """What the connection is answered with instead of an upgrade."""
 
 FRAMES: Final = (
-    "",
-    " ",
-    "x",
-    "4",
-    "42",
-    "42/voice",
-    "42/voice,",
-    "42/voice,[",
-    "42/voice,[]",
-    "42/voice,{}",
-    "42/voice,7",
-    "42/voice,null",
-    '42/voice,"text"',
-    "42/voice,[null]",
-    "42/voice,[7]",
+    *("", " ", "x", "4", "42", "42/voice", "42/voice,", "42/voice,[", "42/voice,[]", "42/voice,{}"),
+    *("42/voice,7", "42/voice,null", '42/voice,"text"', "42/voice,[null]", "42/voice,[7]"),
     '42/voice,[["voice:listening"]]',
-    '42/voice,["connect"]',
-    '42/voice,["disconnect"]',
-    '42/voice,["voice:transcript"]',
-    '42/voice,["voice:transcript",null]',
+    *('42/voice,["connect"]', '42/voice,["disconnect"]'),
+    *('42/voice,["voice:transcript"]', '42/voice,["voice:transcript",null]'),
     '42/voice,["voice:tts_chunk",{"index":NaN}]',
     '42/voice,["voice:tts_chunk",{"index":1e400,"audio":"","contentType":""}]',
     '42/other,["voice:transcript",{"text":"x"}]',
     '4299999999999999999999["voice:listening",{}]',
     '42/voice,99["voice:listening",{}]',
-    "43/voice,1[]",
-    "44/voice",
-    "41/other",
-    "46",
+    *("43/voice,1[]", "44/voice", "41/other", "46"),
     '451-/voice,["voice:tts_chunk",{"_placeholder":true,"num":"a"}]',
     '451-/voice,["voice:tts_chunk",{"_placeholder":true,"num":0}]',
     '4599-/voice,["voice:tts_chunk",{"_placeholder":true,"num":5}]',
-    "5",
-    "6",
-    "3probe",
-    "42/voice,[" * 2000,
+    *("5", "6", "3probe", "42/voice,[" * 2000, "b!!!!"),
     '42/voice,["voice:transcript",{"text":"\\ud800"}]',
-    "b!!!!",
 )
 """Malformed and unwanted frames: `frames` says the next of them in every turn."""
 
@@ -105,7 +83,6 @@ class Hostile(WebSocketServer):
         return True
 
     def admit(self, _request: Request) -> Response | None:
-        """Answer with the status of the behaviour, or upgrade."""
         if self._behaviour not in STATUSES:
             return None
         status, body = STATUSES[self._behaviour]
@@ -115,7 +92,6 @@ class Hostile(WebSocketServer):
         return 200, {"token": "canary", "expiresIn": "7d"}
 
     def greet(self, line: ServerConnection) -> None:
-        """Say what the behaviour begins with."""
         for text in HANDSHAKES.get(self._behaviour, ()):
             line.send(text)
         if self._behaviour == "close_before_open":

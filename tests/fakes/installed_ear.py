@@ -65,23 +65,18 @@ class InstalledEar:
         (here / "asound.conf").write_text(config)
         for name in ("in.raw", "libasound_module_pcm_vmic.so"):
             (here / name).write_bytes((card.folder / name).read_bytes())
-        self.check_out()
-        self.with_card()
-        self.drop_in("jarvis-backend")
-
-    def check_out(self) -> None:
-        """Give the box sources of its own to install from."""
         checkout = self.box.at(CHECKOUT)
         for part in ("jarvis-ear/src", "systemd", "docs", "man"):
             shutil.copytree(ROOT / part, checkout / part)
         for lock in ROOT.glob("requirements*.txt"):
             shutil.copy(lock, checkout)
+        self.with_card()
+        self.drop_in("jarvis-backend")
 
     def with_card(self) -> None:
         self.drop_in("jarvis-ear", f"Environment=ALSA_CONFIG_PATH={CARD}/asound.conf")
 
     def drop_in(self, service: str, *lines: str) -> None:
-        """Have a service see the packages, and these lines."""
         path = self.box.at(DROPIN.format(service))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(["[Service]", f"ExecPaths={TEST}", *lines, ""]))
@@ -97,9 +92,7 @@ class InstalledEar:
 
     def build(self, *words: str, unless_there: bool = False) -> str:
         """Make the environment that the installer would ask pip for; return its name."""
-        said = self.service(
-            "install", "--dry-run", *(word for word in words if word != "--dry-run")
-        )
+        said = self.service("install", "--dry-run", *words)
         name = said.partition(f"would build {RELEASES}/")[2].partition("\n")[0]
         if unless_there and not name:
             return ""
@@ -139,11 +132,9 @@ class InstalledEar:
         return self.box.run("journalctl", "-u", service, "--no-pager", "-n", "500").stdout
 
     def hears(self) -> bool:
-        """Say whether sound reaches it."""
         return bool(self.status().get("hearing"))
 
     def wait_until_it_hears(self, deadline_s: float = SOON_S) -> None:
-        """Wait, and tell the journal if that is in vain."""
         try:
             wait_for(self.hears, "the ear hears", deadline_s)
         except AssertionError as error:

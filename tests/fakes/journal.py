@@ -28,7 +28,6 @@ class FakeJournal:
         self.vanish()
 
     def vanish(self) -> None:
-        """Stop listening, socket file included."""
         if self._socket is not None:
             self._socket.close()
             self.path.unlink()

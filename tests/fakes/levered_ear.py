@@ -30,28 +30,20 @@ PAUSE_S: Final = 0.02
 
 
 def is_pulled(lever: str) -> bool:
-    """Whether this lever is pulled."""
     return Path(os.environ[LEVERS], lever).exists()
 
 
-def hang(lever: str) -> None:
-    """Go on only when the lever is released."""
-    pause = threading.Event()
-    while is_pulled(lever):
-        pause.wait(PAUSE_S)
-
-
 def wrap(owner: object, name: str, around: Callable[[Callable[..., Any]], Any]) -> None:
-    """Put something around ``owner.name``."""
     setattr(owner, name, around(getattr(owner, name)))
 
 
 def hanging(lever: str) -> Callable[[Callable[..., Any]], Any]:
-    """Hang before each call, while the lever is pulled."""
 
     def around(inner: Callable[..., Any]) -> Any:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            hang(lever)
+            pause = threading.Event()
+            while is_pulled(lever):
+                pause.wait(PAUSE_S)
             return inner(*args, **kwargs)
 
         return wrapped
@@ -60,7 +52,6 @@ def hanging(lever: str) -> Callable[[Callable[..., Any]], Any]:
 
 
 def unresolved(inner: Callable[..., Any]) -> Any:
-    """Know no name of any host, while the lever is pulled."""
 
     def wrapped(host: Any, *args: Any, **kwargs: Any) -> Any:
         if is_pulled("resolver") and host is not None:

@@ -51,7 +51,6 @@ class Wire:
     pong: str
     processing: str
     transcript: str
-    """The transcript "secret"."""
 
     @contextlib.asynccontextmanager
     async def link_to(self, url: str, timing: Timing = TIMING) -> AsyncIterator[BackendLink]:
@@ -94,7 +93,6 @@ class Wire:
         return asyncio.run(scene())
 
     def live(self, script: Script, use: Use, timing: Timing = PATIENT, **options: bool) -> None:
-        """Open a link to the peer, and use it."""
 
         async def scene() -> None:
             served = peer(self.path, script, **options)
@@ -105,10 +103,17 @@ class Wire:
 
         asyncio.run(scene())
 
+    @staticmethod
+    async def stays(link: BackendLink) -> None:
+        """Wait longer than a backend may be silent: the link does not end."""
+        watch = asyncio.create_task(link.run())
+        done, _ = await asyncio.wait({watch}, timeout=3 * TIMING.dead_s)
+        assert not done
+        watch.cancel()
+
     def ends(
         self, script: Script, match: str, timing: Timing = PATIENT, within_s: float = 3.0
     ) -> None:
-        """Open a link to a peer that ends it."""
 
         async def use(link: BackendLink) -> None:
             async with asyncio.timeout(within_s):
@@ -123,7 +128,6 @@ class Wire:
 
 
 def voice_ws(url: str, timing: Timing, path: str = "") -> BackendLink:
-    """Make a link on the wire voice-ws."""
     wake = asyncio.Event().set
     return WebSocketLink(VoiceWsHandshake(url, path), VoiceWsDialect(), timing, wake)
 

@@ -92,11 +92,7 @@ class Listening:
             on_finished=lambda: None,
             on_failure=self._failures.append,
         )
-        self._capture = Capture(
-            self._microphone,
-            self._inbox,
-            on_end=self._note_end,
-        )
+        self._capture = Capture(self._microphone, self._inbox, on_end=self._note_end)
 
     def __enter__(self) -> Self:
         self._ear.__enter__()
@@ -112,7 +108,6 @@ class Listening:
 
     @property
     def lost(self) -> dict[str, int]:
-        """What was lost, by where."""
         places: dict[str, Callable[[], int]] = {
             "microphone": lambda: self._microphone.lost,
             "inbox": lambda: self._inbox.dropped_samples,

@@ -15,12 +15,9 @@ SOON_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What was said at once."""
-
     at: float
     """When it came, by the monotonic clock."""
     values: Mapping[str, str]
-    """What was assigned."""
 
 
 class NotifySocket:
@@ -50,7 +47,6 @@ class NotifySocket:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment of a service whose manager this is."""
         return {"NOTIFY_SOCKET": self.address, "INVOCATION_ID": "0123456789abcdef" * 2}
 
     @property
@@ -59,7 +55,6 @@ class NotifySocket:
             return list(self._messages)
 
     def told(self, name: str) -> list[str]:
-        """Every value that ``name`` has been given so far."""
         return [each.values[name] for each in self.messages if name in each.values]
 
     def wait_for(self, name: str, value: str = "", *, after: int = 0) -> Message:

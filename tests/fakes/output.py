@@ -25,7 +25,6 @@ class FakeOutput:
     def __init__(self, rate: int = 16_000, *, room: int | None = None) -> None:
         self.rate = rate
         self.opened = 0
-        """How often it was opened."""
         self.closed = 0
         """How often it was closed while it was open."""
         self.draining = False
@@ -40,7 +39,6 @@ class FakeOutput:
 
     @property
     def played(self) -> npt.NDArray[np.int16]:
-        """Everything that was taken."""
         return np.concatenate([np.empty(0, np.int16), *self._pieces])
 
     def make_room(self, samples: int | None) -> None:
@@ -48,11 +46,9 @@ class FakeOutput:
         self._room = samples
 
     def check(self) -> str:
-        """Say what the test says."""
         return self.missing
 
     def open(self) -> int:
-        """Open, or refuse."""
         assert not self._is_open, "a speaker is opened once at a time"
         if self.refusal is not None:
             raise self.refusal
@@ -61,7 +57,6 @@ class FakeOutput:
         return self.rate
 
     def write(self, pcm: npt.NDArray[np.int16]) -> int:
-        """Take what there is room for."""
         assert self._is_open, "a speaker that is closed plays nothing"
         if self.loss is not None:
             raise self.loss
@@ -77,11 +72,9 @@ class FakeOutput:
         return count
 
     def pending(self) -> bool:
-        """Say what the test says."""
         return self.draining
 
     def close(self) -> None:
-        """Be silent."""
         self.closed += self._is_open
         self._is_open = False
         self.draining = False

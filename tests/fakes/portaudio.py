@@ -26,8 +26,6 @@ UNPLUGGED = ("Unanticipated host error", -9999, (0, -19, "No such device"))
 
 @dataclass
 class Card:
-    """One device, which the test works."""
-
     name: str
     inputs: int = 1
     outputs: int = 1
@@ -39,9 +37,7 @@ class Card:
     overflowed: bool = False
     """Whether the next read says that samples were lost."""
     played: bytearray = field(default_factory=bytearray)
-    """Everything its speaker was given."""
     room: int = 1_000_000
-    """Samples its speaker has room for."""
     plugged: bool = True
     unreadable: bool = False
     """Whether nothing can be found out about it."""

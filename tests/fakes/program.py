@@ -13,7 +13,6 @@ def run(
     cwd: Path | None = None,
     timeout: float | None = None,
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a program and keep what it writes, as text."""
     return subprocess.run(
         command, capture_output=True, text=True, check=check, env=env, cwd=cwd, timeout=timeout
     )

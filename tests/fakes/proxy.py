@@ -22,7 +22,6 @@ class Proxy:
         self._server_port = server_port
         self._listener = _listener()
         self.port = int(self._listener.getsockname()[1])
-        """Where it listens, on 127.0.0.1."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._open = threading.Event()
@@ -33,7 +32,6 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[asyncio.Task[None]] = set()
         self.accepted = 0
-        """Connections so far."""
         self.forwarded = 0
         """Bytes that went from clients to the server."""
 
@@ -62,7 +60,6 @@ class Proxy:
         self._marker = marker
 
     def release(self) -> None:
-        """Let everything through again: the cable is back."""
         self._open.set()
 
     def trickle(self, bytes_per_s: float | None) -> None:
@@ -70,7 +67,6 @@ class Proxy:
         self._rate = bytes_per_s
 
     def reset(self) -> None:
-        """Reset every connection, on both sides."""
         asyncio.run_coroutine_threadsafe(self._reset(), self._loop).result(5)
 
     def refuse(self) -> None:
@@ -79,7 +75,6 @@ class Proxy:
         self.reset()
 
     def accept(self) -> None:
-        """End what ``refuse`` began."""
         self._accepts = True
 
     async def _start(self) -> None:

@@ -29,7 +29,6 @@ class Prompter:
 
     def __init__(self, recording: list[Line]) -> None:
         self.greeting: list[Any] = []
-        """What the server says first."""
         self._cues: list[tuple[str, list[Any]]] = []
         for line in recording:
             if line.sender == "client":
@@ -39,7 +38,6 @@ class Prompter:
         self._known: dict[str, list[Any]] = {}
 
     def answers(self, said: Any) -> list[Any]:
-        """Return what follows."""
         kind = kind_of(said)
         for cue in self._cues:
             if cue[0] == kind:
@@ -54,7 +52,6 @@ class Prompter:
 
 
 def kind_of(said: Any) -> str:
-    """Return what sort of frame or event it is."""
     match said:
         case bytes():
             return "sound"
@@ -74,15 +71,12 @@ class RecordedWebSocket(WebSocketServer):
         self._prompter = Prompter(load(wire))
 
     def admit(self, request: Request) -> Response | None:
-        """Let in who asks for the path of the recording."""
         return None if request.path == self._path else refusal(404)
 
     def post(self, _path: str, _asked: Any, _token: str | None) -> tuple[int, Any]:
-        """Answer a login, or announce the session."""
         return 201, {"id": "recorded", "token": TOKEN}
 
     def greet(self, line: ServerConnection) -> None:
-        """Say what the recording begins with."""
         for said in self._prompter.greeting:
             line.send(_frame(said))
 

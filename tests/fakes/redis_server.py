@@ -1,20 +1,18 @@
 """A real Redis server on a free port of this machine, which can be stopped and come back."""
 
 import shutil
-import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Self
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from fakes.voice_server import free_port, wait_until
+
 PROGRAM = shutil.which("redis-server") or shutil.which("redis-check-rdb")
 """One program that goes by the name it is called with: Debian's redis-tools has it too, without the
 service that comes with redis-server."""
-
-START_S = 10.0
 
 
 class RedisServer:
@@ -23,12 +21,10 @@ class RedisServer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it, empty, and wait until it answers."""
         self._process = subprocess.Popen(
             [
                 *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
@@ -37,14 +33,10 @@ class RedisServer:
             executable=PROGRAM,
             stdout=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + START_S
         with Redis(port=self.port) as redis:
-            while not _answers(redis):
-                assert time.monotonic() < deadline, "redis-server does not answer"
-                time.sleep(0.01)
+            wait_until(lambda: _answers(redis))
 
     def stop(self) -> None:
-        """Kill it, with everything it kept."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

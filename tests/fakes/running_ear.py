@@ -31,7 +31,6 @@ LEVERED: Final = "fakes.levered_ear"
 def run_verb(
     environment: Mapping[str, str], *words: str, check: bool = True
 ) -> "subprocess.CompletedProcess[str]":
-    """Run ``jarvis-ear`` with these words until it ends."""
     command = [sys.executable, "-m", "jarvis_ear", *words]
     return run(command, check=check, env=environment)
 
@@ -69,7 +68,6 @@ class RunningEar:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment of a program that shall find it."""
         return dict(self._environment)
 
     @property
@@ -124,7 +122,6 @@ class RunningEar:
                 return line
 
     def told(self) -> str:
-        """Everything the log says so far."""
         self._drain()
         return "".join(self.log)
 
@@ -163,12 +160,10 @@ class RunningEar:
         return time.monotonic() - began
 
     def rest(self, seconds: float) -> None:
-        """Let time pass, as long as the ear runs."""
         until = time.monotonic() + seconds
         self.wait_until(lambda: time.monotonic() >= until, seconds + SOON_S)
 
     def pids(self) -> list[int]:
-        """Return its process and those that it has started."""
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
         children = [int(word) for task in tasks for word in _text(task / "children").split()]
         return [self.pid, *children]
@@ -188,7 +183,6 @@ class RunningEar:
         return sum(_ticks(pid) for pid in self.pids()) / os.sysconf("SC_CLK_TCK")
 
     def remembers(self) -> dict[str, Any]:
-        """What it keeps in its state folder about the mute."""
         told: dict[str, Any] = json.loads((self._state / "mute.json").read_text())
         return told
 
@@ -222,7 +216,6 @@ class EarService:
         self.manager.__exit__()
 
     def until(self, status: str) -> None:
-        """Wait until the service manager is told this."""
         self.manager.wait_for("STATUS", status)
 
 
@@ -241,6 +234,5 @@ def _handles(pid: int) -> list[Path]:
 
 
 def _ticks(pid: int) -> int:
-    """Sum up what it and its dead children have used."""
     fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     return sum(int(field) for field in fields[11:15])

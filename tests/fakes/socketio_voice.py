@@ -28,7 +28,7 @@ from fakes.voice_script import (
     done,
     wav,
 )
-from fakes.voice_service import Switches, VoiceService
+from fakes.voice_service import LOCAL, Address, Switches, VoiceService
 from fakes.websocket_server import SOON_S
 
 MAX_FRAME_BYTES: Final = 5 * 1024 * 1024
@@ -61,16 +61,11 @@ class SocketIoVoice(VoiceService):
     """Whether it says that it listens as soon as a client is in."""
 
     def __init__(
-        self,
-        switches: Switches | None = None,
-        log: Path | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
+        self, switches: Switches | None = None, log: Path | None = None, address: Address = LOCAL
     ) -> None:
         super().__init__(switches, log)
         self.joined = 0
-        """How many clients have come in."""
-        self._address = (host, port)
+        self._address = address
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._sounds: dict[str, bytes] = {}
@@ -100,7 +95,6 @@ class SocketIoVoice(VoiceService):
         self._run_on_loop(self._emit(None, thing))
 
     def too_large(self, size: int) -> Emit:
-        """Return a message of ``size`` bytes."""
         return Emit("transcript", {"text": "A" * size})
 
     def admits(self, auth: object) -> bool:

@@ -16,6 +16,8 @@ from typing import Final, Literal, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fakes.voice_server import wait_until
+
 Plugin: TypeAlias = Literal["pulse", "pipewire"]
 """Which of ALSA's plug-ins leads to the server."""
 
@@ -85,7 +87,6 @@ class SoundServer(ABC):
         }
 
     def start(self) -> None:
-        """Start it, and wait until it has its microphones."""
         self._run.mkdir(mode=0o700)
         self._process = subprocess.Popen(
             self._command(),
@@ -94,10 +95,7 @@ class SoundServer(ABC):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline, pause = time.monotonic() + READY_S, threading.Event()
-        while not self._is_ready():
-            assert time.monotonic() < deadline, "the sound server does not start"
-            pause.wait(0.05)
+        wait_until(self._is_ready, READY_S)
         self.choose("one")
 
     def stop(self) -> None:

@@ -20,25 +20,19 @@ class FakeSource:
         self.silence = ""
         """Why it is no sound of a room."""
         self.opened = 0
-        """How often it was opened."""
         self.closed = 0
-        """How often it was closed."""
         self.refusals: queue.Queue[Exception] = queue.Queue()
         """Raised by ``open``, one by one, as long as there are any."""
         self.close_error: Exception | None = None
-        """Raised by ``close``."""
         self.interrupted = 0
         """How often a read was asked to return."""
         self.quiet = LIVE
-        """How quiet sound may be kept back."""
         self.live_reasons: set[str] = set()
-        """Why sound has to arrive at once."""
         self.hang: threading.Event | None = None
         """``read`` waits for it, like a driver that hangs."""
         self._sound: queue.Queue[Block | Exception] = queue.Queue()
 
     def give(self, *sound: Block | Exception) -> None:
-        """Let the next reads return or raise these."""
         for one in sound:
             self._sound.put(one)
 
@@ -48,7 +42,6 @@ class FakeSource:
             raise self.refusals.get()
 
     def read(self) -> Block | None:
-        """Return or raise what was given, or nothing."""
         if self.hang is not None:
             self.hang.wait()
         try:
@@ -60,15 +53,12 @@ class FakeSource:
         return one
 
     def hold_quiet(self, quiet: Quiet) -> None:
-        """Note it."""
         self.quiet = quiet
 
     def keep_live(self, reason: str, *, wanted: bool) -> None:
-        """Note it."""
         (self.live_reasons.add if wanted else self.live_reasons.discard)(reason)
 
     def interrupt(self) -> None:
-        """Count it."""
         self.interrupted += 1
 
     def close(self) -> None:

@@ -10,14 +10,10 @@ class FakeSwitch:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self.by: tuple[str, ...] = ()
-        """Who wants it closed."""
         self.stubborn = False
-        """Whether it stays as it is."""
         self.orders: list[bool] = []
-        """Everything it was told to be."""
 
     def turn(self, *, enabled: bool) -> bool:
-        """Do what the bus wants."""
         with self._changed:
             self.orders.append(enabled)
             if not self.stubborn:
@@ -26,12 +22,10 @@ class FakeSwitch:
             return enabled == (not self.by)
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
-        """Tell who wants it closed."""
         with self._changed:
             listener(self.by)
 
     def wait_for_orders(self, number: int, within_s: float = 10.0) -> None:
-        """Wait for this many orders, or fail."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self.orders) >= number, within_s)
             assert came, f"only {self.orders} within {within_s} s"

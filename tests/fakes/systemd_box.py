@@ -34,7 +34,6 @@ NAMESPACES: Final = ("--mount", "--uts", "--ipc", "--pid", "--cgroup")
 
 @cache
 def missing() -> str | None:
-    """Say why this machine cannot boot a box, or None."""
     if os.geteuid() != 0:
         return "only root can make namespaces with a service manager in them"
     for tool in ("unshare", "nsenter", "mount", "pivot_root"):
@@ -92,7 +91,6 @@ class SystemdBox:
     def run(
         self, *argv: str, check: bool = True, stdin: str = "", user: str = ""
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a command in the box, as root or as ``user``."""
         spaces = [*NAMESPACES, *self._network]
         inside = ["nsenter", "-t", str(self._leader), *spaces, "--root", "--wd"]
         who = ["runuser", "-u", user, "--"] if user else []

@@ -12,8 +12,6 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate with its key."""
-
     cert: Path
     key: Path
 

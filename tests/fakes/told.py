@@ -15,7 +15,6 @@ class Told:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self.events: list[DeliveryEvent] = []
-        """Everything, in order."""
         self.threads: set[str] = set()
         """Names of the threads that it was told on."""
 
@@ -26,7 +25,6 @@ class Told:
             self._changed.notify_all()
 
     def all(self, kind: type[T]) -> list[T]:
-        """Return the events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
     def wait(

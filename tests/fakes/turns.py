@@ -40,12 +40,8 @@ def options(*, transcripts: bool) -> Config:
 
 
 def journal_history(
-    logger: logging.Logger,
-    *,
-    transcripts: bool = False,
-    now: Callable[[], float] = time.monotonic,
+    logger: logging.Logger, *, transcripts: bool = False, now: Callable[[], float] = time.monotonic
 ) -> TurnHistory:
-    """Return a history that writes to the journal only."""
     return TurnHistory(options(transcripts=transcripts), JournalView(logger), now=now)
 
 

@@ -63,7 +63,6 @@ ANSWER: Final = (Word.PROCESSING, Word.TRANSCRIPT, Word.REPLY, Word.SPEECH, Word
 
 
 def wav(pcm: bytes) -> bytes:
-    """Make a WAV file of PCM16 at 16 kHz."""
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:
         sound.setparams((1, 2, 16_000, 0, "NONE", ""))
@@ -78,7 +77,6 @@ def pcm_of(file: bytes) -> bytes:
 
 
 def chunk(index: Any, audio: Any = SHORT_WAV, content_type: Any = "audio/wav") -> Emit:
-    """Make a piece of the spoken reply."""
     return Emit("tts_chunk", {"index": index, "contentType": content_type, "audio": audio})
 
 
@@ -130,8 +128,6 @@ def _after_processing(reply: str, number: int) -> Iterator[Step]:
             pass
         case "error":
             yield from (error("Could not understand audio"), LISTENING)
-        case "dies_processing":
-            yield from (Pause(0.3, 0.3), Act.DIE)
         case "fails_first" if number == 1:
             yield from (error("Whisper STT service not available"), LISTENING)
         case "huge":
@@ -178,7 +174,6 @@ def _after_transcript(reply: str) -> Iterator[Step]:
 
 
 def _nonsense() -> Iterator[Step]:
-    """One good chunk among others that are none."""
     for index in (True, -1, 2**63, "0", 1.5, None, 512):
         yield chunk(index)
     yield chunk(0, "UklGRg==", {})

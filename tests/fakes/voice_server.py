@@ -80,7 +80,7 @@ class VoiceServer:
     def start(self, **changes: Any) -> None:
         """Start it, with the switches changed, and wait until it listens."""
         self.switches = replace(self.switches, **changes)
-        options = (self.switches, self._log, self._host, self.port)
+        options = (self.switches, self._log, (self._host, self.port))
         how = (VOICES[self._wire], options, self._namespace)
         self._process = PROCESSES.Process(target=_serve, args=how, daemon=True)
         with _importable():
@@ -96,7 +96,6 @@ class VoiceServer:
         self._end(signal.SIGTERM)
 
     def wait_dead(self) -> None:
-        """Wait until it has killed itself."""
         if self._process is not None:
             self._process.join(15)
 
@@ -124,7 +123,6 @@ class VoiceServer:
         return [line for line in lines if event is None or line["event"] == event]
 
     def numbers(self) -> list[int | None]:
-        """Which utterances it has run, in order."""
         return [line["number"] for line in self.received("run")]
 
     def _end(self, number: signal.Signals) -> None:
@@ -147,7 +145,6 @@ class VoiceServer:
 
 
 def free_port() -> int:
-    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -185,7 +182,6 @@ def _serve(voice: type[Any], options: tuple[Any, ...], namespace: str) -> None:
 
 
 def _enter(namespace: str) -> None:
-    """Move this process into a network namespace."""
     with Path("/run/netns", namespace).open() as file:
         failed = ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET)
         assert not failed, os.strerror(ctypes.get_errno())

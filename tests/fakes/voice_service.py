@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, TypeAlias
 
 from fakes.numbered import number_in
 from fakes.voice_script import Step, Word, after_end
@@ -25,11 +25,16 @@ class Switches:
     auth_delay_s: float = 0.0
     """Seconds until a Socket.IO connection is let into the namespace."""
     listening: bool = True
-    """Whether Socket.IO answers a start."""
     reply: str = "spoken"
     """Which script of ``voice_script`` follows the end of an utterance."""
     closes: bool = False
     """Whether a WebSocket server closes the connection after each reply."""
+
+
+Address: TypeAlias = tuple[str, int]
+
+LOCAL: Final = ("127.0.0.1", 0)
+"""Any free port of this machine."""
 
 
 class VoiceService:
@@ -43,9 +48,7 @@ class VoiceService:
         self.hangs = False
         """Whether it leaves out the end of each reply."""
         self.heard: list[bytes] = []
-        """The sound of each utterance."""
         self.posts: list[str] = []
-        """The path of each POST."""
         self._log = None if log is None else log.open("a", buffering=1)
         self._logins = 0
         self._random = random.Random(str(log))  # noqa: S311 - nothing here is a secret
@@ -57,7 +60,6 @@ class VoiceService:
             self._log.write(json.dumps({"event": event, "at": at, **details}) + "\n")
 
     def login(self, asked: Any) -> tuple[int, Any]:
-        """Answer the POST of a password."""
         self.posts.append("/api/auth/login")
         if not self.switches.has_login:
             return 404, {"detail": "Not Found"}
@@ -70,11 +72,9 @@ class VoiceService:
         return 200, {"token": token, "expiresIn": "7d"}
 
     def is_good(self, token: object) -> bool:
-        """Whether this server has given out ``token``."""
         return str(token).startswith(f"canary-{self.switches.secret}-")
 
     def run(self, pcm: bytes, size: int | None = None) -> Iterator[Step]:
-        """Write down what runs, and return what follows it."""
         self.heard.append(pcm)
         self.note("run", number=number_in(pcm), bytes=size or len(pcm))
         for step in after_end(self.switches.reply, len(self.heard)):
@@ -83,5 +83,4 @@ class VoiceService:
             yield step
 
     def pause(self, least_s: float, most_s: float) -> float:
-        """Return a random length of time between two limits."""
         return self._random.uniform(least_s, most_s)

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
+
+Upgrade: TypeAlias = Callable[[socket.socket, Any], None]
 
 SOON_S: Final = 10.0
 """A deadline for what takes milliseconds, on a machine with other work."""
@@ -32,16 +34,11 @@ class WebSocketServer:
         self._threads: list[threading.Thread] = []
         self.lines: set[ServerConnection] = set()
         self.joined = 0
-        """How many clients have come in."""
         self.changed = threading.Condition()
 
     def __enter__(self) -> Self:
-        self._upgrades = serve(
-            self._talk,
-            *("127.0.0.1", 0),
-            process_request=self._admit,
-            select_subprotocol=_first_offered,
-        )
+        choices: Any = {"process_request": self._admit, "select_subprotocol": _first_offered}
+        self._upgrades = serve(self._talk, "127.0.0.1", 0, **choices)
         self._front = _Front(self._address, self, self._upgrades.handler)
         self._address = self._front.server_address[:2]  # type: ignore[assignment]
         self._threads = [
@@ -69,7 +66,6 @@ class WebSocketServer:
         return None
 
     def post(self, _path: str, _asked: Any, _token: str | None) -> tuple[int, Any]:
-        """Answer a POST with a status and JSON."""
         return 404, {"error": "Not found"}
 
     def accept(self, _connection: socket.socket) -> bool:
@@ -96,7 +92,6 @@ class WebSocketServer:
         self._front.drop()
 
     def wait(self, that: Callable[[], bool]) -> None:
-        """Wait until a condition holds, or fail."""
         with self.changed:
             assert self.changed.wait_for(that, SOON_S), f"not within {SOON_S} s: {vars(self)}"
 
@@ -121,7 +116,6 @@ class WebSocketServer:
 
 
 def refusal(status: int, body: str = "", **headers: str) -> Response:
-    """Make the answer to a client that is not let in."""
     told = Headers({"Content-Length": str(len(body)), **headers})
     return Response(status, "", told, body.encode())
 
@@ -134,12 +128,7 @@ class _Front(ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(
-        self,
-        address: tuple[str, int],
-        owner: WebSocketServer,
-        upgrade: Callable[[socket.socket, Any], None],
-    ) -> None:
+    def __init__(self, address: tuple[str, int], owner: WebSocketServer, upgrade: Upgrade) -> None:
         super().__init__(address, _Post)
         self.owner = owner
         self._upgrade = upgrade
@@ -164,8 +153,6 @@ class _Front(ThreadingTCPServer):
 
 
 class _Post(BaseHTTPRequestHandler):
-    """Answers one POST."""
-
     server: _Front
 
     def do_POST(self) -> None:

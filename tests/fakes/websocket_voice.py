@@ -13,7 +13,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
 from fakes.voice_script import SPEECH, TRANSCRIPT, Act, Pause, Word, pcm_of, wav
-from fakes.voice_service import Switches, VoiceService
+from fakes.voice_service import LOCAL, Address, Switches, VoiceService
 from fakes.websocket_server import WebSocketServer, refusal
 
 WAV: Final = wav(SPEECH)
@@ -27,12 +27,10 @@ def message(kind: str, **said: Any) -> str:
 
 
 def event(kind: str, **payload: Any) -> str:
-    """Make a text frame of the realtime stream."""
     return message(kind, payload=payload, timestamp="2026-01-01T00:00:00Z")
 
 
 def pieces(size: int) -> list[bytes]:
-    """Cut the spoken reply into frames of ``size`` bytes."""
     return [SPEECH[at : at + size] for at in range(0, len(SPEECH), size)]
 
 
@@ -42,29 +40,20 @@ def _session_status(turn: str) -> str:
 
 
 class WebSocketVoice(WebSocketServer, VoiceService):
-    """What the three wires share."""
-
     path: ClassVar[str]
     frames: ClassVar[Mapping[Word, Sequence[str | bytes]]]
-    """The messages of each word."""
     asks: ClassVar[bool] = False
     """Whether the wire cannot do without a token."""
     refused: ClassVar[int] = 401
-    """The status for a bad token."""
 
     def __init__(
-        self,
-        switches: Switches | None = None,
-        log: Path | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
+        self, switches: Switches | None = None, log: Path | None = None, address: Address = LOCAL
     ) -> None:
-        WebSocketServer.__init__(self, host, port)
+        WebSocketServer.__init__(self, *address)
         VoiceService.__init__(self, switches, log)
         self._sounds: dict[ServerConnection, bytearray] = {}
 
     def admit(self, request: Request) -> Response | None:
-        """Let in who shows a good token, where one is needed."""
         if request.path.rpartition("/")[0] != self.path.rpartition("/")[0]:
             return refusal(404)
         asks = self.asks if self.switches.asks is None else self.switches.asks
@@ -78,15 +67,12 @@ class WebSocketVoice(WebSocketServer, VoiceService):
         return self.login(asked) if path == "/api/auth/login" else super().post(path, asked, token)
 
     def too_large(self, size: int) -> bytes:
-        """Return a message of ``size`` bytes."""
         return bytes(size)
 
     def sound(self, line: ServerConnection) -> bytearray:
-        """Return what was collected on a connection."""
         return self._sounds.setdefault(line, bytearray())
 
     def answer(self, line: ServerConnection, pcm: bytes) -> None:
-        """Do what follows an utterance."""
         self.sound(line).clear()
         for step in self.run(pcm):
             match step:
@@ -102,8 +88,6 @@ class WebSocketVoice(WebSocketServer, VoiceService):
 
 
 class VoiceWsVoice(WebSocketVoice):
-    """Speaks the voice channel."""
-
     path = "/ws/voice"
     garbage = ("{", "[]", '{"type":"nonsense"}', '{"type":"transcript","text":7}', b"\0")
     frames: ClassVar = {
@@ -129,8 +113,6 @@ class VoiceWsVoice(WebSocketVoice):
 
 
 class SessionVoice(WebSocketVoice):
-    """Speaks the session stream."""
-
     path = "/ws/sessions/one"
     garbage = ("{", "[]", '{"type":"nonsense"}', '{"type":"status","state":7}', b"\0")
     frames: ClassVar = {
@@ -141,7 +123,6 @@ class SessionVoice(WebSocketVoice):
     }
 
     def post(self, path: str, asked: Any, token: str | None) -> tuple[int, Any]:
-        """Announce a session, or answer as the others do."""
         if not path.startswith("/api/sessions"):
             return super().post(path, asked, token)
         if self.switches.asks and not self.is_good(token):
@@ -181,7 +162,6 @@ class RealtimeVoice(WebSocketVoice):
         return request.headers.get("Sec-WebSocket-Protocol", "")
 
     def greet(self, line: ServerConnection) -> None:
-        """Record from the beginning."""
         line.send(event("status", state="recording"))
 
     def hear(self, line: ServerConnection, frame: str | bytes) -> None:

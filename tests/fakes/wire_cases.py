@@ -7,16 +7,8 @@ import pytest
 from jarvis_ear.link.registry import WIRES
 
 CASES: Final = (
-    "connect",
-    "refuse",
-    "round_trip",
-    "interruption",
-    "abrupt_close",
-    "half_utterance",
-    "oversize",
-    "garbage",
-    "slow_reader",
-    "reconnect",
+    *("connect", "refuse", "round_trip", "interruption", "abrupt_close"),
+    *("half_utterance", "oversize", "garbage", "slow_reader", "reconnect"),
 )
 """Names of the cases. A test of one has this name, with ``test_`` before it and more behind."""
 
@@ -47,5 +39,4 @@ UNTESTED: Final = {
 
 
 def on(*wires: str) -> pytest.MarkDecorator:
-    """Have a test run once for each of these wires."""
     return pytest.mark.parametrize("wire", wires)

@@ -33,15 +33,11 @@ class Gone(Exception):
 
 @dataclass(frozen=True)
 class Transcript:
-    """What the server understood."""
-
     text: str
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A piece of the spoken answer."""
-
     pcm: bytes
 
 
@@ -52,8 +48,6 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Word:
-    """Anything else the server says."""
-
     kind: str
 
 
@@ -82,7 +76,6 @@ class WireClient(ABC):
         self.close()
 
     def open(self) -> None:
-        """Connect, or raise Refused."""
         try:
             self._line = self.dial()
         except InvalidStatus as error:
@@ -106,20 +99,16 @@ class WireClient(ABC):
         self._line.close()
 
     def drop(self) -> None:
-        """End the connection without a closing handshake."""
         self._line.socket.shutdown(socket.SHUT_RDWR)
 
     def hear(self) -> Heard:
-        """Return what comes next, or raise Gone."""
         frame = self.receive()
         return Sound(self.pcm(frame)) if isinstance(frame, bytes) else self.read(json.loads(frame))
 
     def pcm(self, frame: bytes) -> bytes:
-        """Return the samples of a binary frame."""
         return frame
 
     def receive(self) -> str | bytes:
-        """Return the next frame, or raise Gone."""
         try:
             return self._line.recv(SOON_S)
         except ConnectionClosed as error:
@@ -134,7 +123,6 @@ class WireClient(ABC):
         return Word(said["type"])
 
     def send(self, frame: str | bytes) -> None:
-        """Send a frame, or raise Gone."""
         try:
             self._line.send(frame)
         except ConnectionClosed as error:
@@ -144,11 +132,9 @@ class WireClient(ABC):
         self.send(json.dumps(said))
 
     def throw(self, thing: Any) -> None:
-        """Send any message."""
         self.send(thing)
 
     def oversize(self, size: int) -> None:
-        """Send one message of ``size`` bytes."""
         with suppress(Gone):  # as it should be: hear() raises it
             self.send(bytes(size))
 
@@ -165,12 +151,10 @@ class WireClient(ABC):
         """Return when the server has dealt with everything so far, or raise Gone."""
 
     def skip_to(self, kind: str) -> None:
-        """Return when the server has said one word."""
         while self.hear() != Word(kind):
             pass
 
     def utter(self, pcm: bytes) -> None:
-        """Say something whole."""
         self.begin(pcm)
         self.end()
 
@@ -179,7 +163,6 @@ class WireClient(ABC):
         self.fence()
 
     def wait_for_the_end(self) -> None:
-        """Return when the server has closed the connection."""
         with suppress(Gone):
             while True:
                 self.hear()
@@ -271,7 +254,6 @@ class SocketIoClient(WireClient):
         raise AssertionError(f"nothing was said within {SOON_S} s")
 
     def fence(self) -> None:
-        """Return when a ping has come back."""
         self._client.emit("voice:ping", {"agentId": "probe"})
         self.skip_to("voice:pong")
 
@@ -302,7 +284,6 @@ class VoiceWsClient(WireClient):
         self.skip_to("interrupted")
 
     def fence(self) -> None:
-        """Return when a ping has come back."""
         self.say(type="ping")
         self.skip_to("pong")
 
@@ -336,18 +317,14 @@ class SessionClient(WireClient):
             self.send(pcm[place : place + 640])
 
     def end(self) -> None:
-        """Be silent for a second."""
         self.begin(bytes(32_000))
 
     def fence(self) -> None:
-        """Return when the status has come."""
         self.say(type="start", sampleRate=16_000)
         self.skip_to("status")
 
 
 class RealtimeClient(WireClient):
-    """Wire 4, in slices of 100 ms."""
-
     name = "realtime"
     path = "/ws/realtime"
     garbage = ("{", '{"event":"nonsense"}', b"no wav")
@@ -378,7 +355,6 @@ class RealtimeClient(WireClient):
         return Word(said["type"])
 
     def fence(self) -> None:
-        """Return when the end of nothing has been refused."""
         self.end()
         self.skip_to("empty_stream")
 
@@ -391,7 +367,6 @@ class BusClient(WireClient):
     garbage = ("{", "[]", '{"type":7}', b"{}", '{"type":"module_control","module":"nose"}')
 
     def begin(self, pcm: bytes) -> None:
-        """Tell of something instead."""
         self.say(type="probe", data={"bytes": len(pcm)})
 
     def end(self) -> None:
@@ -401,7 +376,6 @@ class BusClient(WireClient):
         return Trouble() if "error" in said else Word(said["type"])
 
     def fence(self) -> None:
-        """Return when a ping has come back."""
         self.say(type="ping")
         self.skip_to("pong")
 

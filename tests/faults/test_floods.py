@@ -54,14 +54,6 @@ def test_row_15_a_gap_a_repetition_and_two_ends(tmp_path):
             assert mine == [0, 2, 3]
 
 
-def test_row_15_an_end_that_never_comes(tmp_path):
-    server = VoiceServer(tmp_path, Switches(reply="unended"))
-    with server, ear(server.url, reply_s=1.0) as (client, told):
-        client.start()
-        end = told.end_of(client.send_audio(numbered(1)))
-        assert (end.verdict, end.code, end.chunks) == (Verdict.REPLY_LOST, "no_reply", 1)
-
-
 def test_row_16_malformed_frames(tmp_path, shortest_waits):
     """One strange frame in every turn: whatever it does to the link, the next turn gets through."""
     with (

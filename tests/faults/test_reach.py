@@ -33,32 +33,23 @@ ATTEMPT_S = 5.5
 ROOTLESS = missing_rights()
 
 
-@pytest.mark.parametrize("down_s", [0.5, pytest.param(30.0, marks=pytest.mark.slow)])
-def test_row_01_backend_down_at_start(down_s, tmp_path):
-    server = VoiceServer(tmp_path)
-    with ear(server.url) as (client, told):
-        client.start()
-        with pytest.raises(AssertionError, match="no LinkUp"):
-            told.wait(LinkUp, within_s=down_s)
-        with server:
-            told.wait(LinkUp, within_s=REACHED_S)
-            assert told.end_of(client.send_audio(numbered(1))).verdict is Verdict.DONE
-
-
-@pytest.mark.parametrize("times", [2, pytest.param(100, marks=pytest.mark.slow)])
-def test_row_02_backend_killed_again_and_again(times, tmp_path):
+@pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.slow)])
+def test_row_02_backend_killed_again_and_again(times, tmp_path, shortest_waits):
     chance = random.Random(2)  # noqa: S311 - nothing here is a secret
     with VoiceServer(tmp_path) as server, ear(server.url) as (client, told):
         assert client.connect()
         had_files, had_threads = open_files(), threading.active_count()
-        for number in range(times):
+        for number in range(1, times + 1):
             server.kill()
+            told.wait(LinkDown, number=number)
+            assert not client.connected
             with pytest.raises(AssertionError, match="no LinkUp"):
-                told.wait(LinkUp, number=number + 2, within_s=chance.uniform(0.0, 0.5))
+                told.wait(LinkUp, number=number + 1, within_s=chance.uniform(0.0, 0.5))
             server.start()
-            told.wait(LinkUp, number=number + 2, within_s=REACHED_S)
+            assert told.wait(LinkUp, number=number + 1, within_s=REACHED_S).after_s > 0
         wait_until(lambda: threading.active_count() == had_threads)
         wait_until(lambda: open_files() <= had_files)
+        assert len(server.received("login")) == 1, "the token is still good"
 
 
 def open_files():
@@ -93,7 +84,7 @@ def test_row_04_backend_stopped_while_idle(faster, tmp_path):
         assert client.connect()
         wait_until(lambda: len(server.received("ping")) > 1)
         server.pause()
-        told.wait(LinkDown, within_s=DEAD_S / faster)
+        assert "nothing received" in told.wait(LinkDown, within_s=DEAD_S / faster).reason
         server.resume()
         told.wait(LinkUp, number=2, within_s=REACHED_S)
 
@@ -188,28 +179,6 @@ def raising(code):
         raise OSError(code, os.strerror(code))
 
     return connect
-
-
-@pytest.mark.slow
-def test_row_09_secret_rotated(tmp_path):
-    with VoiceServer(tmp_path) as server, ear(server.url) as (client, told):
-        assert client.connect()
-        server.kill()
-        server.start(secret="second")
-        told.wait(LinkUp, number=2, within_s=REACHED_S)
-        attempts = [each["good"] for each in server.received("connect")][1:]
-        assert attempts == [False, True]
-
-
-@pytest.mark.slow
-def test_row_10_wrong_password_for_a_minute(tmp_path, caplog):
-    server = VoiceServer(tmp_path, Switches(password="changed"))
-    with server, ear(server.url) as (client, told):
-        client.start()
-        with pytest.raises(AssertionError, match="no LinkUp"):
-            told.wait(LinkUp, within_s=60.0)
-        assert len(server.received("login")) <= 2
-    assert len(caplog.records) <= 1
 
 
 @pytest.mark.parametrize(

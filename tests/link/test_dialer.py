@@ -1,14 +1,15 @@
 import asyncio
-import contextlib
 
 import pytest
 
 from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
 from jarvis_ear.link.login import RENEW_AFTER_S, Admission, Dialer, NoLogin
 
+GIVEN = "a token from elsewhere"
+
 
 class Backend:
-    """A backend that accepts some tokens, as the dialer sees it."""
+    """A backend that accepts some tokens, as the dialer sees it; also the links to it."""
 
     now = 1000.0
 
@@ -22,32 +23,32 @@ class Backend:
             raise NoLogin("status 404")
         return f"token {self.logins}"
 
-    def link(self):
-        return Link(self)
-
     def dialer(self, admission=Admission.BY_LOGIN, given=""):
-        return Dialer(self.link, self.login, lambda: self.now, given=given, admission=admission)
+        login = None if admission is None else self.login
+        admission = admission or Admission.UNASKED
+        return Dialer(lambda: self, login, lambda: self.now, given=given, admission=admission)
 
+    def dials(self, *arguments, times=1):
+        asyncio.run(self.dial(self.dialer(*arguments), times))
 
-class Link:
-    def __init__(self, backend):
-        self.backend = backend
+    async def dial(self, dialer, times=1, **refused):
+        """Dial several times; each raises, if an error is named."""
+        for _ in range(times):
+            if refused:
+                with pytest.raises(refused["error"], match=refused.get("match")):
+                    await dialer.dial()
+            else:
+                await dialer.dial()
 
     async def open(self, token):
-        self.backend.tried.append(token)
-        if self.backend.failure is not None:
-            raise self.backend.failure
-        if token not in self.backend.accepted:
-            raise Rejected
+        self.tried.append(token)
+        if self.failure is not None:
+            raise self.failure
+        if token not in self.accepted:
+            raise Rejected("refused")
 
     async def close(self):
-        self.backend.closed += 1
-
-
-def test_a_login_and_a_link():
-    backend = Backend("token 1")
-    asyncio.run(backend.dialer().dial())
-    assert (backend.tried, backend.closed) == (["token 1"], 0)
+        self.closed += 1
 
 
 def test_a_token_that_was_good_once_costs_one_more_login():
@@ -55,8 +56,8 @@ def test_a_token_that_was_good_once_costs_one_more_login():
 
     async def scene():
         dialer = backend.dialer()
-        await dialer.dial()
-        await dialer.dial()
+        await backend.dial(dialer, 2)
+        assert backend.closed == 0
         backend.accepted = {"token 2"}
         await dialer.dial()
 
@@ -89,96 +90,55 @@ def test_a_login_that_fails_leaves_nothing_behind():
         return "token 1"
 
     async def scene():
-        dialer = Dialer(backend.link, login, lambda: 0.0)
-        with pytest.raises(Rejected):
-            await dialer.dial()
+        dialer = Dialer(lambda: backend, login, lambda: 0.0)
+        await backend.dial(dialer, error=Rejected)
         await dialer.dial()
 
     asyncio.run(scene())
     assert backend.tried == ["token 1"]
 
 
-def test_a_fresh_token_that_is_refused_is_their_fault():
-    backend = Backend()
-
-    async def scene():
-        dialer = backend.dialer()
-        for _ in range(2):
-            with pytest.raises(RemoteProtocolError, match="just issued"):
-                await dialer.dial()
-
-    asyncio.run(scene())
-    assert backend.tried == ["token 1", "token 2"]
-    assert backend.closed == 2
-
-
-def test_whatever_goes_wrong_the_link_is_closed_and_the_token_kept():
-    backend = Backend("token 1", failure=ConnectFailed("no"))
-
-    async def scene():
-        dialer = backend.dialer()
-        for _ in range(2):
-            with pytest.raises(ConnectFailed):
-                await dialer.dial()
-
-    asyncio.run(scene())
-    assert (backend.logins, backend.closed) == (1, 2)
+@pytest.mark.parametrize(
+    ("admission", "failure", "error", "tried", "logins"),
+    [
+        (Admission.BY_LOGIN, None, RemoteProtocolError("just issued"), ["token 1", "token 2"], 2),
+        (Admission.BY_LOGIN, ConnectFailed("no"), ConnectFailed("no"), 2 * ["token 1"], 1),
+        (Admission.UNASKED, ConnectFailed("no"), ConnectFailed("no"), [None], 0),
+        (None, None, Rejected("refused"), [None], 0),
+    ],
+    ids=["fresh_token_refused", "no_connection", "no_connection_no_password", "no_login"],
+)
+def test_a_link_that_is_not_opened_is_closed(admission, failure, error, tried, logins):
+    backend = Backend(failure=failure)
+    refused = {"error": type(error), "match": str(error)}
+    asyncio.run(backend.dial(backend.dialer(admission), len(tried), **refused))
+    assert (backend.tried, backend.logins, backend.closed) == (tried, logins, len(tried))
 
 
-def test_a_dial_that_is_called_off_leaves_no_link():
+def test_a_dial_that_is_cancelled_leaves_no_link():
     backend = Backend(failure=asyncio.CancelledError())
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(backend.dialer().dial())
+        backend.dials()
     assert backend.closed == 1
 
 
-def test_a_wire_without_a_login_is_asked_for_none():
-    backend = Backend(None)
-    asyncio.run(backend.dialer(Admission.UNASKED).dial())
-    assert (backend.tried, backend.logins) == ([None], 0)
+@pytest.mark.parametrize(
+    ("backend", "admission", "times", "tried", "logins"),
+    [
+        (Backend(None), Admission.UNASKED, 1, [None], 0),
+        (Backend("token 1"), Admission.UNASKED, 2, [None, "token 1", "token 1"], 1),
+        (Backend(None), None, 1, [None], 0),
+        (Backend(None, has_login=False), Admission.BY_LOGIN, 2, [None, None], 1),
+    ],
+    ids=["unasked", "asked_all_the_same", "no_login_known", "no_login_there"],
+)
+def test_a_password_is_shown_where_a_token_is_needed(backend, admission, times, tried, logins):
+    backend.dials(admission, times=times)
+    assert (backend.tried, backend.logins) == (tried, logins)
+    assert backend.closed == len(tried) - times
 
 
-def test_a_backend_that_wants_a_token_all_the_same_gets_one_from_then_on():
-    backend = Backend("token 1")
-
-    async def scene():
-        dialer = backend.dialer(Admission.UNASKED)
-        await dialer.dial()
-        await dialer.dial()
-
-    asyncio.run(scene())
-    assert (backend.tried, backend.logins) == ([None, "token 1", "token 1"], 1)
-
-
-def test_without_a_login_there_is_one_attempt():
-    for backend in (Backend(None), Backend()):
-        dialer = Dialer(backend.link, None, lambda: 0.0, admission=Admission.UNASKED)
-        with contextlib.suppress(Rejected):
-            asyncio.run(dialer.dial())
-        assert backend.tried == [None]
-        assert backend.closed == (None not in backend.accepted)
-
-
-def test_a_backend_that_is_not_there_is_shown_no_password():
-    backend = Backend(failure=ConnectFailed("nobody there"))
-    with pytest.raises(ConnectFailed):
-        asyncio.run(backend.dialer(Admission.UNASKED).dial())
-    assert (backend.tried, backend.logins) == ([None], 0)
-
-
-def test_a_backend_without_a_login_is_entered_without_a_token_and_asked_for_none_again():
-    backend = Backend(None, has_login=False)
-
-    async def scene():
-        dialer = backend.dialer()
-        await dialer.dial()
-        await dialer.dial()
-
-    asyncio.run(scene())
-    assert (backend.tried, backend.logins) == ([None, None], 1)
-
-
-def test_one_that_has_a_login_later_is_asked_then():
+def test_a_backend_that_has_a_login_later_is_asked_then():
     backend = Backend(None, has_login=False)
 
     async def scene():
@@ -192,32 +152,31 @@ def test_one_that_has_a_login_later_is_asked_then():
 
 
 @pytest.mark.parametrize("admission", list(Admission))
-def test_one_that_has_no_login_and_wants_a_token_is_told_with_the_remedy(admission):
-    backend = Backend("a token from elsewhere", has_login=False)
+def test_a_backend_without_a_login_that_wants_a_token_is_reported_with_the_remedy(admission):
+    backend = Backend(GIVEN, has_login=False)
     with pytest.raises(Rejected, match=r"no login .* backend\.token"):
-        asyncio.run(backend.dialer(admission).dial())
+        backend.dials(admission)
     assert backend.closed == len(backend.tried)
 
 
 def test_a_token_of_the_owner_is_shown_instead_of_a_login():
-    backend = Backend("a token from elsewhere")
+    backend = Backend(GIVEN)
 
     async def scene():
-        dialer = backend.dialer(given="a token from elsewhere")
+        dialer = backend.dialer(given=GIVEN)
         await dialer.dial()
         backend.accepted = set()
-        for _ in range(2):
-            with pytest.raises(Rejected, match=r"does not accept backend\.token"):
-                await dialer.dial()
+        match = r"does not accept backend\.token"
+        await backend.dial(dialer, 2, error=Rejected, match=match)
 
     asyncio.run(scene())
-    assert (backend.tried, backend.logins) == (["a token from elsewhere"] * 3, 0)
+    assert (backend.tried, backend.logins) == ([GIVEN] * 3, 0)
 
 
-def test_it_is_shown_to_a_backend_that_lets_everybody_in_only_when_asked_for():
-    backend = Backend(None, "a token from elsewhere")
-    asyncio.run(backend.dialer(Admission.UNASKED, "a token from elsewhere").dial())
+def test_a_token_of_the_owner_is_shown_to_an_open_backend_only_when_asked_for():
+    backend = Backend(None, GIVEN)
+    backend.dials(Admission.UNASKED, GIVEN)
     assert backend.tried == [None]
     backend.accepted.remove(None)
-    asyncio.run(backend.dialer(Admission.UNASKED, "a token from elsewhere").dial())
-    assert backend.tried == [None, None, "a token from elsewhere"]
+    backend.dials(Admission.UNASKED, GIVEN)
+    assert backend.tried == [None, None, GIVEN]

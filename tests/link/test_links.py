@@ -13,7 +13,7 @@ from aiohttp import web
 
 from fakes.link_ends import PATIENT, SOCKETIO, TIMING, VOICE_WS
 from fakes.peer import peer, serving
-from jarvis_ear.errors import ConnectFailed, Disconnected, RemoteProtocolError
+from jarvis_ear.errors import ConnectFailed, Disconnected, Rejected, RemoteProtocolError
 from jarvis_ear.link.connection import MAX_UNREAD
 from jarvis_ear.wires.messages import AudioChunk, AudioPart, Transcript
 
@@ -23,25 +23,36 @@ def wire(request):
     return request.param
 
 
-async def silent(raw, _request):
-    async for _ in raw:
-        pass
-
-
-async def close_at_once(raw, _request):
-    await raw.close()
-
-
 def test_a_peer_that_never_answers_costs_no_more_than_the_deadline(wire):
+    async def silent(raw, _request):
+        async for _ in raw:
+            pass
+
     error, took_s = wire.refusal(silent)
     assert isinstance(error, ConnectFailed)
     assert 0.4 < took_s < 1.0
 
 
 def test_a_peer_that_closes_costs_nothing(wire):
+    async def close_at_once(raw, _request):
+        await raw.close()
+
     error, took_s = wire.refusal(close_at_once, PATIENT)
     assert isinstance(error, ConnectFailed)
     assert took_s < 1.0
+
+
+@contextlib.asynccontextmanager
+async def answering(wire, **answer):
+    """Open a link to a server that answers instead of an upgrade."""
+
+    async def page(_request):
+        return web.Response(**answer)
+
+    app = web.Application()
+    app.router.add_get(wire.path, page)
+    async with serving(app) as url, wire.link_to(url) as link:
+        yield link
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -53,18 +64,31 @@ def test_a_redirect_leads_nowhere(wire, status):
 
     async def scene():
         async with peer(wire.path, elsewhere) as other:
-            app = web.Application()
-
-            async def redirect(_request):
-                return web.Response(status=status, headers={"Location": f"{other}{wire.path}"})
-
-            app.router.add_get(wire.path, redirect)
-            async with serving(app) as url, wire.link_to(url) as link:
+            moved = {"Location": f"{other}{wire.path}"}
+            async with answering(wire, status=status, headers=moved) as link:
                 with pytest.raises(RemoteProtocolError, match="redirects"):
                     await link.open("token")
 
     asyncio.run(scene())
     assert reached == []
+
+
+@pytest.mark.parametrize(
+    ("wire", "status", "kind"),
+    [
+        *((SOCKETIO, status, ConnectFailed) for status in (200, 404, 502)),
+        *((VOICE_WS, status, RemoteProtocolError) for status in (200, 404, 429)),
+        *((VOICE_WS, status, Rejected) for status in (401, 403)),
+        (VOICE_WS, 502, ConnectFailed),
+    ],
+)
+def test_an_answer_that_is_no_upgrade(wire, status, kind):
+    async def scene():
+        async with answering(wire, status=status, text="<html>") as link:
+            with pytest.raises(kind):
+                await link.open("token")
+
+    asyncio.run(scene())
 
 
 def test_names_are_looked_up(wire):
@@ -92,13 +116,7 @@ def test_pings_keep_a_link_alive(wire):
             assert message.data == wire.ping
             await raw.send_str(wire.pong)
 
-    async def use(link):
-        watch = asyncio.create_task(link.run())
-        done, _ = await asyncio.wait({watch}, timeout=3 * TIMING.dead_s)
-        assert not done
-        watch.cancel()
-
-    wire.live(wire.speaker(then=answer), use, TIMING)
+    wire.live(wire.speaker(then=answer), wire.stays, TIMING)
 
 
 def test_more_than_can_be_processed_ends_the_link(wire):
@@ -126,33 +144,29 @@ def test_a_message_beyond_all_bounds_ends_the_link(wire):
     wire.ends(wire.speaker(then=shout), "link lost|closed the link", within_s=5.0)
 
 
-async def _asleep(wire, reader, writer, ended):
-    """Upgrade, greet, and read no more until told to."""
-    request = await reader.readuntil(b"\r\n\r\n")
-    [key] = [line for line in request.decode().split("\r\n") if line.startswith("Sec-WebSocket-K")]
-    magic = key.split(": ")[1] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-    digest = hashlib.sha1(magic.encode(), usedforsecurity=False).digest()
-    writer.write(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
-    )
-    for text in wire.greeting:
-        writer.write(bytes([0x81, len(text)]) + text.encode())
-    await writer.drain()
-    await ended.wait()
-    with pytest.raises(ConnectionResetError):
-        await reader.read(-1)
-    writer.close()
-
-
 def asleep(wire, use):
-    async def scene():
-        ended = asyncio.Event()
-        server = await asyncio.start_server(
-            lambda reader, writer: _asleep(wire, reader, writer, ended),
-            *("127.0.0.1", 0),
-            limit=1024,
+    """Use a link to a peer that upgrades, greets, and reads no more."""
+    ended = asyncio.Event()
+
+    async def talk(reader, writer):
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        [key] = [each for each in request.split("\r\n") if each.startswith("Sec-WebSocket-K")]
+        magic = key.split(": ")[1] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        digest = hashlib.sha1(magic.encode(), usedforsecurity=False).digest()
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
         )
+        for text in wire.greeting:
+            writer.write(bytes([0x81, len(text)]) + text.encode())
+        await writer.drain()
+        await ended.wait()
+        with pytest.raises(ConnectionResetError):
+            await reader.read(-1)
+        writer.close()
+
+    async def scene():
+        server = await asyncio.start_server(talk, "127.0.0.1", 0, limit=1024)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with server, wire.link_to(url, PATIENT) as link:
             await link.open("token")

@@ -68,6 +68,11 @@ def login_threads():
     return [each for each in threading.enumerate() if each.name == "jarvis-ear-login"]
 
 
+def join_logins():
+    for thread in login_threads():
+        thread.join(5)
+
+
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
 def test_a_password_for_a_token(monkeypatch, variable):
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
@@ -94,11 +99,10 @@ def test_who_is_trusted_is_not_for_the_environment_to_say(monkeypatch, tmp_path)
         requests.adapters.HTTPAdapter, "cert_verify", lambda *given: asked.append(given[3])
     )
     trust_store = TrustStore()
-    with contextlib.suppress(ConnectFailed):
-        asyncio.run(Login("https://127.0.0.1:9", "open sesame", 2.0, trust_store).token())
-    trust_store.ca_file = tmp_path / "ours.pem"
-    with contextlib.suppress(ConnectFailed):
-        asyncio.run(Login("https://127.0.0.1:9", "open sesame", 2.0, trust_store).token())
+    for ca_file in (None, tmp_path / "ours.pem"):
+        trust_store.ca_file = ca_file
+        with contextlib.suppress(ConnectFailed):
+            asyncio.run(Login("https://127.0.0.1:9", "open sesame", 2.0, trust_store).token())
     assert asked == [requests.utils.DEFAULT_CA_BUNDLE_PATH, str(tmp_path / "ours.pem")]
 
 
@@ -143,8 +147,7 @@ def test_an_answer_that_does_not_end(pieces):
         with pytest.raises(ConnectFailed, match=r"no login within|did not end"):
             log_in(url, deadline_s=0.5)
         assert time.monotonic() - before < 3.0, "the whole of it takes four seconds"
-    for thread in login_threads():
-        thread.join(5)
+    join_logins()
     assert login_threads() == [], "an abandoned thread ends with its socket"
 
 
@@ -165,7 +168,7 @@ def test_logins_that_hang_are_abandoned_and_counted(monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(10) and [])
 
-    async def story():
+    async def scene():
         login = Login("http://backend.invalid", "open sesame", 0.05)
         for _ in range(MAX_ABANDONED):
             with pytest.raises(ConnectFailed, match="no login within"):
@@ -174,12 +177,11 @@ def test_logins_that_hang_are_abandoned_and_counted(monkeypatch):
             await login.token()
         assert len(login_threads()) == MAX_ABANDONED
         release.set()
-        for thread in login_threads():
-            thread.join(5)
+        join_logins()
         with pytest.raises(ConnectFailed, match=r"login failed|no login within"):
             await login.token()
 
-    asyncio.run(story())
+    asyncio.run(scene())
 
 
 def test_a_stop_does_not_wait_for_a_login_that_hangs(monkeypatch):
@@ -190,7 +192,7 @@ def test_a_stop_does_not_wait_for_a_login_that_hangs(monkeypatch):
         release.wait(10)
         raise OSError
 
-    async def story():
+    async def scene():
         asking = asyncio.create_task(Login("http://127.0.0.1:9", "open sesame", 10.0).token())
         assert await asyncio.to_thread(asked.wait, 10)
         before = time.monotonic()
@@ -202,49 +204,41 @@ def test_a_stop_does_not_wait_for_a_login_that_hangs(monkeypatch):
         release.set()
 
     monkeypatch.setattr(requests, "post", hang)
-    asyncio.run(story())
-    for thread in login_threads():
-        thread.join(5)
+    asyncio.run(scene())
+    join_logins()
+
+
+NO_TOKENS = ("", 7, None, "x" * 8193, "line\nbreak", "é")
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        {"token": ""},
-        {"token": 7},
-        {"token": None},
-        {"token": "x" * 8193},
-        {"token": "line\nbreak"},
-        {"token": "é"},
-        {},
-        [],
-        "token",
+        *(json.dumps({"token": token}).encode() for token in NO_TOKENS),
+        *(b"{}", b"[]", b'"token"'),
+        *(b"", b"\xff\xfe", b"[" * 60_000, b'{"token": "a"'),
     ],
 )
-def test_tokens_that_are_none(body):
-    with pytest.raises(RemoteProtocolError):
-        read_token(json.dumps(body).encode())
-
-
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[" * 60_000, b'{"token": "a"'])
-def test_answers_that_are_no_json(body):
+def test_an_answer_without_a_token_is_refused(body):
     with pytest.raises(RemoteProtocolError):
         read_token(body)
 
 
-def test_a_reset_while_connecting_is_a_failure_like_others(monkeypatch):
-    def reset(*_arguments, **_options):
-        raise ConnectionResetError(errno.ECONNRESET, "reset")
+@pytest.mark.parametrize(
+    ("called", "error", "match"),
+    [
+        (
+            "urllib3.util.connection.create_connection",
+            ConnectionResetError(errno.ECONNRESET, "reset"),
+            "connection reset by peer",
+        ),
+        ("requests.post", AttributeError("s3cret"), r"^login failed: AttributeError$"),
+    ],
+)
+def test_an_error_of_a_library_is_a_failure_like_others(monkeypatch, called, error, match):
+    def fail(*_arguments, **_options):
+        raise error
 
-    monkeypatch.setattr("urllib3.util.connection.create_connection", reset)
-    with pytest.raises(ConnectFailed, match="connection reset by peer"):
-        log_in("http://127.0.0.1:9")
-
-
-def test_whatever_a_library_raises_is_a_failure_like_others(monkeypatch):
-    def stumble(*_arguments, **_options):
-        raise AttributeError("s3cret")
-
-    monkeypatch.setattr(requests, "post", stumble)
-    with pytest.raises(ConnectFailed, match=r"^login failed: AttributeError$"):
+    monkeypatch.setattr(called, fail)
+    with pytest.raises(ConnectFailed, match=match):
         log_in("http://127.0.0.1:9")

@@ -5,84 +5,69 @@ import pytest
 
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.link import mailbox as module
-from jarvis_ear.link.mailbox import (
-    MAX_GROWTH,
-    Abandon,
-    CommandQueue,
-    Grew,
-    Mailbox,
-    Overflow,
-    Put,
-)
+from jarvis_ear.link.mailbox import MAX_GROWTH, Abandon, CommandQueue, Grew, Mailbox, Overflow, Put
+
+
+@pytest.fixture
+def queue():
+    return CommandQueue()
 
 
 def put(name, size=10):
     return Put(Utterance(name, bytes(size), size, 0.0))
 
 
-def test_commands_come_out_as_they_went_in():
-    queue = CommandQueue()
-    commands = (put("a"), Abandon("a"), put("b"))
+def post(queue, *commands):
     for command in commands:
         queue.post(command)
+
+
+def abandon(names):
+    return tuple(Abandon(name) for name in names)
+
+
+def test_commands_come_out_as_they_went_in(queue):
+    commands = (put("a"), Abandon("a"), put("b"))
+    post(queue, *commands)
     assert len(queue) == 3
     assert queue.drain() == commands
     assert queue.drain() == ()
 
 
-def test_the_oldest_utterance_gives_way_in_its_place():
-    queue = CommandQueue()
-    queue.post(Abandon("x"))
-    for number in range(18):
-        queue.post(put(f"{number}"))
+def test_the_oldest_utterance_gives_way_in_its_place(queue):
+    post(queue, Abandon("x"), *(put(f"{number}") for number in range(18)))
     commands = queue.drain()
     assert commands[:3] == (Abandon("x"), Overflow("0"), Overflow("1"))
     assert [each.utterance.turn_id for each in commands[3:]] == [f"{n}" for n in range(2, 18)]
 
 
-def test_large_utterances_give_way_earlier(monkeypatch):
+def test_large_utterances_give_way_earlier(queue, monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 100)
-    queue = CommandQueue()
-    for name in "abc":
-        queue.post(put(name, 60))
+    post(queue, *(put(name, 60) for name in "abc"))
     assert queue.drain() == (Overflow("a"), Overflow("b"), put("c", 60))
 
 
-def test_a_thousand_commands_are_enough(monkeypatch):
+def test_a_thousand_commands_are_enough(queue, monkeypatch):
     monkeypatch.setattr(module, "MAX_COMMANDS", 3)
-    queue = CommandQueue()
-    for name in "abcde":
-        queue.post(Abandon(name))
-    assert queue.drain() == (Abandon("c"), Abandon("d"), Abandon("e"))
+    post(queue, *abandon("abcde"))
+    assert queue.drain() == abandon("cde")
     assert queue.dropped == 2
 
 
-def test_an_utterance_is_never_dropped_whatever_else_comes(monkeypatch):
+def test_an_utterance_is_never_dropped_whatever_else_comes(queue, monkeypatch):
     monkeypatch.setattr(module, "MAX_COMMANDS", 3)
-    queue = CommandQueue()
-    queue.post(put("said"))
-    for name in "abcde":
-        queue.post(Abandon(name))
-    for number in range(20):
-        queue.post(put(f"{number}"))
+    post(queue, put("said"), *abandon("abcde"), *(put(f"{number}") for number in range(20)))
     commands = queue.drain()
     told = [each for each in commands if isinstance(each, Put | Overflow)]
     assert told[:5] == [Overflow("said"), *(Overflow(f"{number}") for number in range(4))]
     assert len(told) == 21
-    assert [each for each in commands if isinstance(each, Abandon)] == [
-        Abandon("c"),
-        Abandon("d"),
-        Abandon("e"),
-    ]
+    assert tuple(each for each in commands if isinstance(each, Abandon)) == abandon("cde")
 
 
-def test_growth_is_dropped_before_what_a_person_wants(monkeypatch):
+def test_growth_is_dropped_before_what_a_person_wants(queue, monkeypatch):
     monkeypatch.setattr(module, "MAX_COMMANDS", 3)
-    queue = CommandQueue()
-    queue.post(Abandon("a"))
-    for number in range(3):
-        queue.post(Grew("t1", number, b""))
-    queue.post(Abandon("b"))
+    growth = (Grew("t1", number, b"") for number in range(3))
+    post(queue, Abandon("a"), *growth, Abandon("b"))
     assert queue.drain() == (Abandon("a"), Grew("t1", 2, b""), Abandon("b"))
     assert queue.dropped == 2
 
@@ -124,12 +109,9 @@ def test_a_post_to_a_closed_loop_is_kept():
     listening.__exit__(None, None, None)
 
 
-def test_commands_of_many_threads_all_arrive():
-    queue, got = CommandQueue(), []
-    threads = [
-        threading.Thread(target=lambda: [queue.post(Abandon("x")) for _ in range(100)])
-        for _ in range(8)
-    ]
+def test_commands_of_many_threads_all_arrive(queue):
+    got = []
+    threads = [threading.Thread(target=post, args=(queue, *abandon("x" * 100))) for _ in range(8)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -138,12 +120,8 @@ def test_commands_of_many_threads_all_arrive():
     assert len(got) + queue.dropped == pytest.approx(800)
 
 
-def test_of_pieces_as_many_as_an_utterance_has_and_nothing_else_gives_way():
-    queue = CommandQueue()
-    queue.post(Abandon("a"))
-    for number in range(MAX_GROWTH + 3):
-        queue.post(Grew("t1", 16_000 * number, b"x"))
+def test_of_pieces_as_many_as_an_utterance_has_and_nothing_else_gives_way(queue):
+    growth = (Grew("t1", 16_000 * number, b"x") for number in range(MAX_GROWTH + 3))
+    post(queue, Abandon("a"), *growth)
     assert queue.dropped == 3
-    first, second, *_ = queue.drain()
-    assert first == Abandon("a")
-    assert second == Grew("t1", 48_000, b"x")
+    assert queue.drain()[:2] == (Abandon("a"), Grew("t1", 48_000, b"x"))

@@ -4,59 +4,45 @@ import asyncio
 import contextlib
 
 import pytest
-from aiohttp import web
 
 from fakes.link_ends import OPEN, PATIENT, SOCKETIO, TIMING, event
-from fakes.peer import serving
+from fakes.peer import peer
 from jarvis_ear.errors import ConnectFailed, Rejected
 from jarvis_ear.wires.messages import Listening, Processing, Transcript
 
-PATH, PONG = SOCKETIO.path, SOCKETIO.pong
 live, speaker, ends, link_to = SOCKETIO.live, SOCKETIO.speaker, SOCKETIO.ends, SOCKETIO.link_to
 
 
-async def open_only(raw, _request):
-    await raw.send_str(OPEN)
-    async for _ in raw:
-        pass
+def saying(*frames, closes=False):
+    """Make a peer that says something instead of a greeting, reading in between."""
 
-
-async def close_after_open(raw, _request):
-    await raw.send_str(OPEN)
-    await raw.close()
-
-
-def junk(text):
     async def script(raw, _request):
-        await raw.send_str(text)
-        await raw.receive()
+        for frame in frames:
+            await raw.send_str(frame)
+            await (raw.close() if closes else raw.receive())
 
     return script
 
 
-async def refuse_token(raw, _request):
-    await raw.send_str(OPEN)
-    await raw.receive()
-    await raw.send_str('44/voice,{"message":"Invalid or expired token"}')
-    await raw.receive()
-
-
 def test_a_peer_that_falls_silent_costs_no_more_than_the_deadline():
+    async def open_only(raw, _request):
+        await raw.send_str(OPEN)
+        async for _ in raw:
+            pass
+
     error, took_s = SOCKETIO.refusal(open_only)
     assert isinstance(error, ConnectFailed)
     assert 0.4 < took_s < 1.0
 
 
+NULL_INTERVAL = '0{"sid":"s","upgrades":[],"pingInterval":null,"pingTimeout":1}'
+
+
 @pytest.mark.parametrize(
     "script",
     [
-        close_after_open,
-        junk("0{}"),
-        junk("0[]"),
-        junk('0{"sid":"s","upgrades":[],"pingInterval":null,"pingTimeout":1}'),
-        junk("4"),
-        junk("nonsense"),
-        junk(""),
+        saying(OPEN, closes=True),
+        *(saying(text) for text in ("0{}", "0[]", NULL_INTERVAL, "4", "nonsense", "")),
     ],
 )
 def test_a_peer_that_talks_nonsense_costs_nothing(script):
@@ -66,24 +52,9 @@ def test_a_peer_that_talks_nonsense_costs_nothing(script):
 
 
 def test_a_refused_token_is_told_apart():
-    error, _ = SOCKETIO.refusal(refuse_token, PATIENT)
+    script = saying(OPEN, '44/voice,{"message":"Invalid or expired token"}')
+    error, _ = SOCKETIO.refusal(script, PATIENT)
     assert isinstance(error, Rejected)
-
-
-@pytest.mark.parametrize("status", [200, 404, 502])
-def test_an_answer_that_is_no_upgrade(status):
-    async def scene():
-        app = web.Application()
-
-        async def page(_request):
-            return web.Response(status=status, text="<html>")
-
-        app.router.add_get("/socket.io/", page)
-        async with serving(app) as url, link_to(url) as link:
-            with pytest.raises(ConnectFailed):
-                await link.open("token")
-
-    asyncio.run(scene())
 
 
 def test_messages_come_in_order_without_the_greeting():
@@ -142,50 +113,34 @@ def test_a_backend_without_a_greeting_is_heard_from_its_first_word():
     live(speaker(event("voice:processing", {}), event("voice:listening", {})), use)
 
 
-def test_a_path_in_the_address_leads_to_login_and_socket_alike():
-    paths = []
-
+def test_a_path_in_the_address_leads_to_the_socket():
     async def scene():
-        app = web.Application()
-
-        async def handle(request):
-            paths.append(request.path)
-            raw = web.WebSocketResponse()
-            await raw.prepare(request)
-            await speaker()(raw, request)
-            return raw
-
-        app.router.add_get("/house/jarvis/socket.io/", handle)
-        async with serving(app) as url, link_to(f"{url}/house/jarvis", PATIENT) as link:
+        served = peer("/house/jarvis/socket.io/", speaker())
+        async with served as url, link_to(f"{url}/house/jarvis", PATIENT) as link:
             await link.open("token")
 
     asyncio.run(scene())
-    assert paths == ["/house/jarvis/socket.io/"]
 
 
-def test_a_link_that_is_closed_ends():
-    async def close(raw):
-        await raw.close()
-
-    ends(speaker(then=close), "link lost")
+async def close(raw):
+    await raw.close()
 
 
-def test_a_namespace_that_is_closed_ends_the_link():
-    ends(speaker("41/voice,"), "closed the link")
-
-
-def test_an_engine_that_says_goodbye_ends_the_link():
-    ends(speaker("1"), "link lost|closed the link")
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (speaker(then=close), "link lost"),
+        (speaker("41/voice,"), "closed the link"),
+        (speaker("1"), "link lost|closed the link"),
+    ],
+    ids=["link", "namespace", "engine"],
+)
+def test_a_peer_that_closes_ends_the_link(script, reason):
+    ends(script, reason)
 
 
 def test_a_backend_that_knows_no_pings_is_not_held_to_them():
-    async def use(link):
-        watch = asyncio.create_task(link.run())
-        done, _ = await asyncio.wait({watch}, timeout=3 * TIMING.dead_s)
-        assert not done
-        watch.cancel()
-
-    live(speaker(), use, TIMING)
+    live(speaker(), SOCKETIO.stays, TIMING)
 
 
 def test_a_poisoned_codec_is_found_out_by_silence():
@@ -197,4 +152,4 @@ def test_a_poisoned_codec_is_found_out_by_silence():
                 await raw.send_str(event("voice:pong", {}))
                 await asyncio.sleep(0.05)
 
-    ends(speaker(PONG, poison, then=go_on), "nothing received", TIMING)
+    ends(speaker(SOCKETIO.pong, poison, then=go_on), "nothing received", TIMING)

@@ -2,12 +2,8 @@
 
 import asyncio
 
-import pytest
-from aiohttp import web
-
 from fakes.link_ends import PATIENT, VOICE_WS, voice_ws
-from fakes.peer import peer, serving
-from jarvis_ear.errors import ConnectFailed, Rejected, RemoteProtocolError
+from fakes.peer import peer
 from jarvis_ear.wires.messages import (
     AudioEnd,
     AudioPart,
@@ -18,32 +14,6 @@ from jarvis_ear.wires.messages import (
 )
 
 PING, PONG = VOICE_WS.ping, VOICE_WS.pong
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (200, RemoteProtocolError),
-        (401, Rejected),
-        (403, Rejected),
-        (404, RemoteProtocolError),
-        (429, RemoteProtocolError),
-        (502, ConnectFailed),
-    ],
-)
-def test_an_answer_that_is_no_upgrade(status, kind):
-    async def scene():
-        app = web.Application()
-
-        async def page(_request):
-            return web.Response(status=status, text="<html>")
-
-        app.router.add_get(VOICE_WS.path, page)
-        async with serving(app) as url, VOICE_WS.link_to(url) as link:
-            with pytest.raises(kind):
-                await link.open(None)
-
-    asyncio.run(scene())
 
 
 def test_a_token_goes_along_and_a_path_of_its_own():

@@ -2,8 +2,8 @@
 
 import json
 import os
-import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from websockets.sync.client import connect
 
 from fakes.engines import scripted
 from fakes.running_ear import RunningEar
+from fakes.voice_server import wait_until
 from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.bus.client import BusClient, BusSwitch
@@ -26,10 +27,6 @@ STATUS = wire.STATUS_CHANGED
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 
 
-def of_an_ear(data):
-    return "agentId" in data
-
-
 class Person:
     """Somebody else on the bus, over the plain websockets library."""
 
@@ -43,31 +40,31 @@ class Person:
     def switch(self, *, enabled: bool) -> None:
         self.say(type="module_control", module="audio", enabled=enabled)
 
-    def next(self, kind: str, that=lambda _data: True):
-        """Wait for the next event of a kind, and return its data."""
+    def next(self, kind: str, field: str = ""):
+        """Wait for the next event of a kind, which has a field, and return its data."""
         deadline = time.monotonic() + DEADLINE_S
         while True:
             told = json.loads(self._line.recv(max(0.0, deadline - time.monotonic())))
             self._seal.check(told)
-            if told.get("type") == kind and that(told["data"]):
+            if told.get("type") == kind and (not field or field in told["data"]):
                 return told["data"]
 
     def announcement(self, agent_id: str):
-        """Wait for what an ear says of its microphone."""
-        told = self.next("module_status_changed", lambda data: data.get("agentId") == agent_id)
+        while (told := self.next(STATUS, "agentId"))["agentId"] != agent_id:
+            pass
         return told["enabled"], told["mutedBy"]
 
 
 class Ear:
     """What of an ear belongs to the bus, with its own state folder."""
 
-    def __init__(self, folder, agent_id: str, url: str, key: str | None = None):
+    def __init__(self, folder, agent_id: str, url: str, key=None, backend=None):
         self.mute = Mute(folder / agent_id, None)
         self.mute.connect(self._changed)
         self.mute.load()
         switch = BusSwitch(self.mute, may_unmute=False)
         options = BusOptions(url=url, key=key) if key else BusOptions(url=url)
-        self.bus = BusClient(options, BackendOptions(agent_id=agent_id), switch)
+        self.bus = BusClient(options, backend or BackendOptions(agent_id=agent_id), switch)
 
     def __enter__(self):
         self.bus.start()
@@ -85,20 +82,31 @@ def key(request):
     return request.param
 
 
+@contextmanager
+def serving(**options):
+    """A reference backend, by the address of its bus."""
+    with Server(BackendConfig(port=0, **options), scripted()) as server:
+        yield server.url.replace("http", "ws")
+
+
+@contextmanager
+def person_at(url, key=None):
+    with connect(url + "/ws") as line:
+        yield Person(line, key)
+
+
 @pytest.fixture
 def bus(key):
     """The address of a bus, and a person on it."""
     options = {} if key is None else {"bus_key": key}
-    with Server(BackendConfig(port=0, **options), scripted()) as server:
-        url = server.url.replace("http", "ws")
-        with connect(url + "/ws") as line:
-            yield url, Person(line, key)
+    with serving(**options) as url, person_at(url, key) as person:
+        yield url, person
 
 
 def test_two_ears_are_switched_together_and_each_answers_for_itself(bus, key, tmp_path):
     url, person = bus
     with Ear(tmp_path, "kitchen", url, key) as kitchen, Ear(tmp_path, "hall", url, key) as hall:
-        here = {person.next(STATUS, of_an_ear)["agentId"] for _ in range(2)}
+        here = {person.next(STATUS, "agentId")["agentId"] for _ in range(2)}
         assert here == {"kitchen", "hall"}
         kitchen.mute.mute()
         assert person.announcement("kitchen") == (False, ["owner"])
@@ -108,7 +116,7 @@ def test_two_ears_are_switched_together_and_each_answers_for_itself(bus, key, tm
         person.switch(enabled=True)
         told = {
             data["agentId"]: data["enabled"]
-            for data in (person.next(STATUS, of_an_ear) for _ in range(2))
+            for data in (person.next(STATUS, "agentId") for _ in range(2))
         }
         assert told == {"kitchen": False, "hall": True}
         assert (kitchen.mute.by, hall.mute.by) == (("owner",), ())
@@ -118,16 +126,13 @@ def test_two_ears_are_switched_together_and_each_answers_for_itself(bus, key, tm
 
 
 def test_a_mute_of_the_bus_outlives_ear_and_bus(tmp_path):
-    with Server(BackendConfig(port=0), scripted()) as server:
-        url = server.url.replace("http", "ws")
-        with connect(url + "/ws") as line, Ear(tmp_path, "kitchen", url) as ear:
-            person = Person(line)
+    with serving() as url:
+        with person_at(url) as person, Ear(tmp_path, "kitchen", url) as ear:
             person.announcement("kitchen")
             person.switch(enabled=False)
             assert person.announcement("kitchen") == (False, ["bus"])
             ear.bus.stop()
-        with connect(url + "/ws") as line, Ear(tmp_path, "kitchen", url) as ear:
-            person = Person(line)
+        with person_at(url) as person, Ear(tmp_path, "kitchen", url) as ear:
             assert person.announcement("kitchen") == (False, ["bus"])
             person.switch(enabled=True)
             assert person.announcement("kitchen") == (True, [])
@@ -151,31 +156,21 @@ def test_an_ear_that_joins_or_comes_back_hears_that_the_microphones_are_off(bus,
 
 
 def test_a_bus_that_asks_for_a_token_gets_one_if_it_is_the_backend(tmp_path):
-    with Server(BackendConfig(port=0, require_token=True), scripted()) as server:
-        url = server.url.replace("http", "ws")
-        backend = BackendOptions(url=server.url, agent_id="kitchen")
-        ear = Ear(tmp_path, "kitchen", url)
-        client = BusClient(BusOptions(url=url), backend, BusSwitch(ear.mute, may_unmute=False))
-        client.start()
-        try:
-            deadline = time.monotonic() + DEADLINE_S
-            while client.state is not LinkState.CONNECTED:
-                assert time.monotonic() < deadline
-                threading.Event().wait(0.01)
-        finally:
-            client.stop()
+    with serving(require_token=True) as url:
+        backend = BackendOptions(url=url.replace("ws", "http"), agent_id="kitchen")
+        with Ear(tmp_path, "kitchen", url, backend=backend) as ear:
+            wait_until(lambda: ear.bus.state is LinkState.CONNECTED)
 
 
 @pytest.mark.long  # hears a recording as long as it is
 def test_the_whole_ear_on_the_bus(tmp_path):
-    with Server(BackendConfig(port=0), scripted()) as server:
-        url = server.url.replace("http", "ws")
+    with serving() as url, person_at(url) as person:
         options = (
-            *("--backend-url", server.url, "--bus.url", url, "--input", str(RECORDING)),
-            *("--bus.publish", "wake,transcript,turn", "--speaker.device", "none"),
+            *("--backend-url", url.replace("ws", "http"), "--bus.url", url),
+            *("--input", str(RECORDING), "--speaker.device", "none"),
+            *("--bus.publish", "wake,transcript,turn"),
         )
-        with connect(url + "/ws") as line, RunningEar(tmp_path, os.environ, *options) as ear:
-            person = Person(line)
+        with RunningEar(tmp_path, os.environ, *options) as ear:
             assert person.announcement("jarvis-ear") == (True, [])
             person.switch(enabled=False)
             assert person.announcement("jarvis-ear") == (False, ["bus"])

@@ -6,11 +6,12 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import numpy as np
 import pytest
 
+from fakes.ear import PASSWORD
 from fakes.recordings import QUESTION, recording
 from fakes.running_ear import RunningEar
 from fakes.vmic import missing_tools, vmic
@@ -39,33 +40,6 @@ def freeze(ear):
     ear.signal(signal.SIGCONT)
 
 
-def verdict(folder):
-    lines = (folder / "remembered" / "ledger.jsonl").read_text().splitlines()
-    [told] = map(json.loads, lines)
-    return told["verdict"], told["cause"]
-
-
-def environment(password):
-    return {**os.environ, "JARVIS_EAR_BACKEND__PASSWORD": password}
-
-
-def hear_a_file(tmp_path):
-    (tmp_path / "question.wav").write_bytes(pcm_to_wav(sound().tobytes()))
-    with (
-        VoiceServer(tmp_path) as server,
-        RunningEar(
-            tmp_path,
-            environment("open sesame"),
-            *("--input", str(tmp_path / "question.wav"), "--speaker.device", "none"),
-            *("--backend.url", server.url, *PATIENT),
-        ) as ear,
-    ):
-        freeze(ear)
-        ear.wait_for("expired (too old)")
-        assert server.received("end") == []
-    return verdict(tmp_path)
-
-
 @contextmanager
 def recorder():
     """Write the sound into a pipe as a recorder does: in real time, and without a reader it waits.
@@ -90,50 +64,36 @@ def recorder():
         writing.join(10)
 
 
-def hear_a_pipe(tmp_path):
-    with (
-        VoiceServer(tmp_path) as server,
-        recorder() as pipe,
-        RunningEar(
-            tmp_path,
-            environment("open sesame"),
-            *("--input", "-", "--speaker.device", "none", "--backend.url", server.url, *PATIENT),
-            stdin=pipe,
-        ) as ear,
-    ):
+def hear(source, folder):
+    """Freeze an ear that hears the question from a source; return what became of the question."""
+    environment = {**os.environ, "JARVIS_EAR_BACKEND__PASSWORD": PASSWORD}
+    with ExitStack() as running:
+        server = running.enter_context(VoiceServer(folder))
+        options, stdin = [], None
+        match source:
+            case "file":
+                (folder / "question.wav").write_bytes(pcm_to_wav(sound().tobytes()))
+                options = ["--input", str(folder / "question.wav")]
+            case "pipe":
+                options, stdin = ["--input", "-"], running.enter_context(recorder())
+            case "microphone":
+                environment |= vmic(folder, sound()).environment
+        options += ["--speaker.device", "none", "--backend.url", server.url, *PATIENT]
+        ear = running.enter_context(RunningEar(folder, environment, *options, stdin=stdin))
         freeze(ear)
         ear.wait_for("expired (too old)")
         assert server.received("end") == []
-    return verdict(tmp_path)
-
-
-def hear_a_microphone(tmp_path):
-    card = vmic(tmp_path, sound())
-    with (
-        VoiceServer(tmp_path) as server,
-        RunningEar(
-            tmp_path,
-            {**environment("open sesame"), **card.environment},
-            *("--speaker.device", "none", "--backend.url", server.url, *PATIENT),
-        ) as ear,
-    ):
-        freeze(ear)
-        ear.wait_for("expired (too old)")
-        assert server.received("end") == []
-    return verdict(tmp_path)
+    [line] = (folder / "remembered" / "ledger.jsonl").read_text().splitlines()
+    told = json.loads(line)
+    return told["verdict"], told["cause"]
 
 
 @pytest.fixture(scope="module")
 def verdicts(tmp_path_factory):
     """What became of the question, by where it was heard. All three ears wait at the same time."""
-    stories = {"file": hear_a_file, "pipe": hear_a_pipe}
-    if missing_tools() is None:
-        stories["microphone"] = hear_a_microphone
+    sources = ("file", "pipe") if missing_tools() else ("file", "pipe", "microphone")
     with ThreadPoolExecutor() as threads:
-        yield {
-            name: threads.submit(story, tmp_path_factory.mktemp(name))
-            for name, story in stories.items()
-        }
+        yield {name: threads.submit(hear, name, tmp_path_factory.mktemp(name)) for name in sources}
 
 
 @pytest.mark.parametrize(

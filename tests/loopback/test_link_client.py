@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from fakes.ear import ear
 from fakes.program import run
 from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, wait_until
@@ -60,10 +61,8 @@ def test_the_built_in_defaults(monkeypatch):
 def test_a_name_in_the_address_is_shown_to_nobody(tmp_path, caplog):
     caplog.set_level(logging.DEBUG, logger="jarvis_ear")
     with VoiceServer(tmp_path) as server:
-        url = server.url.replace("//", "//somebody:s3cret@")
-        told = Told()
-        config = BackendOptions(password="open sesame").model_copy(update={"url": url})
-        with BackendClient(config, on_event=told) as client:
+        address = server.url.replace("//", "//somebody:s3cret@")
+        with ear(server.url, url=address) as (client, told):
             client.connect()
             assert told.wait(LinkUp).url == server.url
     assert "s3cret" not in caplog.text
@@ -80,8 +79,7 @@ def test_a_name_in_the_address_is_shown_to_nobody(tmp_path, caplog):
     ],
 )
 def test_plain_text_over_the_network_is_warned_of(url, warned, caplog):
-    config = BackendOptions(url=url, allow_plaintext=True).model_copy(update={"connect_s": 0.5})
-    with BackendClient(config) as client:
+    with ear("http://localhost", url=url, allow_plaintext=True, connect_s=0.5) as (client, _):
         assert not client.connect()
     said = [each.getMessage() for each in caplog.records if "unencrypted" in each.getMessage()]
     assert len(said) == warned
@@ -102,14 +100,13 @@ def test_a_wrong_password_is_a_state_of_its_own_and_no_reason_to_hammer(tmp_path
 
 def test_who_cannot_wait_connects_without_waiting(tmp_path):
     server = VoiceServer(tmp_path)
-    client = BackendClient(BackendOptions(url=server.url, password="open sesame"))
-    before = time.monotonic()
-    assert client.connect(wait_s=0) is False
-    assert time.monotonic() - before < 1.0
-    with server:
-        wait_until(lambda: client.connected)
-        assert client.connect(wait_s=0) is True
-    client.disconnect()
+    with ear(server.url) as (client, _):
+        before = time.monotonic()
+        assert client.connect(wait_s=0) is False
+        assert time.monotonic() - before < 1.0
+        with server:
+            wait_until(lambda: client.connected)
+            assert client.connect(wait_s=0) is True
 
 
 @pytest.mark.parametrize("protocol", WIRES)
@@ -149,10 +146,8 @@ def test_stopping_from_inside_an_event(tmp_path):
 
 
 def test_any_kind_of_bytes_will_do(tmp_path):
-    told = Told()
-    with VoiceServer(tmp_path) as server:
-        config = BackendOptions(url=server.url, password="open sesame")
-        with BackendClient(config, on_event=told) as client:
-            for sound in (bytes(200), bytearray(200), memoryview(bytes(200))):
-                assert told.end_of(client.send_audio(sound)).verdict is Verdict.DONE
+    with VoiceServer(tmp_path) as server, ear(server.url) as (client, told):
+        client.start()
+        for sound in (bytes(200), bytearray(200), memoryview(bytes(200))):
+            assert told.end_of(client.send_audio(sound)).verdict is Verdict.DONE
         assert {each["bytes"] for each in server.received("end")} == {244}

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from fakes.ear import PASSWORD, ear
 from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.backend import BackendClient, CapturedAudio, clock, pcm_to_wav
@@ -36,32 +37,36 @@ pytestmark = pytest.mark.usefixtures("shortest_waits")
 SPEECH = bytes(range(256)) * 250
 """Two seconds."""
 
+NO_REPLY = (Verdict.REPLY_LOST, "no_reply")
 IMPATIENT = Timing(turn=Timeouts(start_ack_s=0.3, processing_s=0.3))
 
 
-@contextlib.contextmanager
-def ear(server, timing=None, on_event=None, **changes):
-    told = on_event or Told()
-    config = BackendOptions(url=server.url, password="open sesame").model_copy(update=changes)
-    client = BackendClient(config, on_event=told, timing=timing)
-    try:
-        yield client, told
-    finally:
-        client.disconnect()
+@pytest.fixture
+def meet(tmp_path):
+    """Make a backend and an ear that has reached it; what it tells is the third."""
+    with contextlib.ExitStack() as running:
+
+        def make(timing=None, /, **changes):
+            behaviour = {
+                name: changes.pop(name) for name in ("reply", "listening") & changes.keys()
+            }
+            server = running.enter_context(VoiceServer(tmp_path, Switches(**behaviour)))
+            client, told = running.enter_context(ear(server.url, timing, **changes))
+            assert client.connect()
+            return server, client, told
+
+        yield make
 
 
 def digest(pcm):
     return hashlib.sha256(pcm_to_wav(pcm)).hexdigest()
 
 
-def test_what_was_heard_arrives_and_the_reply_comes_back_in_order(tmp_path):
-    with VoiceServer(tmp_path) as server, ear(server, agent_id="den") as (client, told):
-        assert client.connect()
-        turn_id = client.send_audio(SPEECH)
-        end = told.end_of(turn_id)
-        [chunk] = server.received("chunk")
-        [start] = server.received("start")
-        [stop] = server.received("end")
+def test_what_was_heard_arrives_and_the_reply_comes_back_in_order(meet):
+    server, client, told = meet(agent_id="den")
+    turn_id = client.send_audio(SPEECH)
+    end = told.end_of(turn_id)
+    [chunk], [start], [stop] = (server.received(name) for name in ("chunk", "start", "end"))
     assert (chunk["keys"], chunk["seq"]) == (["agentId", "audio", "seq"], 0)
     assert (chunk["bytes"], chunk["sha256"]) == (44 + len(SPEECH), digest(SPEECH))
     assert start["payload"] == stop["payload"] == {"agentId": "den"}
@@ -77,17 +82,16 @@ def test_what_was_heard_arrives_and_the_reply_comes_back_in_order(tmp_path):
     assert told.threads == {"jarvis-ear-network"}
 
 
-def test_the_longest_utterance_goes_up(tmp_path):
+def test_the_longest_utterance_goes_up(meet):
+    server, client, told = meet()
     longest = bytes(28 * 32_000)
-    with VoiceServer(tmp_path) as server, ear(server) as (client, told):
-        assert client.connect()
-        assert told.end_of(client.send_audio(longest)).verdict is Verdict.DONE
-        assert server.received("end")[0]["sha256"] == digest(longest)
+    assert told.end_of(client.send_audio(longest)).verdict is Verdict.DONE
+    assert server.received("end")[0]["sha256"] == digest(longest)
 
 
 def test_what_is_said_during_an_outage_waits_and_runs_once(tmp_path):
     server = VoiceServer(tmp_path)
-    with ear(server) as (client, told):
+    with ear(server.url) as (client, told):
         turn_ids = [client.send_audio(SPEECH[: 2 * length]) for length in (100, 200, 300)]
         client.start()
         told.wait(LinkDown)
@@ -98,177 +102,146 @@ def test_what_is_said_during_an_outage_waits_and_runs_once(tmp_path):
     assert [end.turn_id for end in told.all(Finished)] == turn_ids
 
 
-def test_a_link_that_dies_after_the_commit_leaves_doubt_and_no_second_run(tmp_path):
-    with VoiceServer(tmp_path, Switches(reply="dies")) as server, ear(server) as (client, told):
-        assert client.connect()
-        end = told.end_of(client.send_audio(SPEECH))
-        assert (end.verdict, end.code) == (Verdict.IN_DOUBT, "link_lost")
-        server.wait_dead()
-        server.start(reply="spoken")
-        told.wait(LinkUp, number=2)
-        assert told.end_of(client.send_audio(SPEECH[:200])).verdict is Verdict.DONE
-        assert [each["bytes"] for each in server.received("end")] == [44 + len(SPEECH), 244]
+def test_a_link_that_dies_after_the_commit_leaves_doubt_and_no_second_run(meet):
+    server, client, told = meet(reply="dies")
+    end = told.end_of(client.send_audio(SPEECH))
+    assert (end.verdict, end.code) == (Verdict.IN_DOUBT, "link_lost")
+    server.wait_dead()
+    server.start(reply="spoken")
+    told.wait(LinkUp, number=2)
+    assert told.end_of(client.send_audio(SPEECH[:200])).verdict is Verdict.DONE
+    assert [each["bytes"] for each in server.received("end")] == [44 + len(SPEECH), 244]
 
 
-def test_a_link_that_dies_after_processing_loses_the_reply_only(tmp_path):
-    with VoiceServer(tmp_path, Switches(reply="silent")) as server, ear(server) as (client, told):
-        assert client.connect()
+def test_a_link_that_dies_after_processing_loses_the_reply_only(meet):
+    server, client, told = meet(reply="silent")
+    turn_id = client.send_audio(SPEECH)
+    told.wait(ProcessingStarted)
+    server.kill()
+    end = told.end_of(turn_id)
+    assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "link_lost")
+    server.start(reply="spoken")
+    told.wait(LinkUp, number=2)
+    assert len(server.received("end")) == 1
+
+
+def test_a_newer_command_gets_a_connection_of_its_own(meet):
+    server, client, told = meet(reply="silent")
+    old = client.send_audio(SPEECH)
+    told.wait(ProcessingStarted)
+    client.abandon(old)
+    new = client.send_audio(SPEECH[:200])
+    end = told.end_of(old)
+    assert (end.verdict, end.code, end.chunks) == (Verdict.ABANDONED, "interrupted", 0)
+    told.wait(ProcessingStarted, that=lambda event: event.turn_id == new)
+    first, second = server.received("end")
+    assert first["sid"] != second["sid"]
+    assert told.all(LinkDown) == []
+    assert len(told.all(LinkUp)) == 1
+
+
+def test_a_hostile_reply_is_refused_piece_by_piece_and_the_turn_ends(meet):
+    server, client, told = meet(reply="hostile")
+    for number in (1, 2):
         turn_id = client.send_audio(SPEECH)
-        told.wait(ProcessingStarted)
-        server.kill()
-        end = told.end_of(turn_id)
-        assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "link_lost")
-        server.start(reply="spoken")
-        told.wait(LinkUp, number=2)
-        assert len(server.received("end")) == 1
+        assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 1, 3)
+        assert [each.index for each in told.all(ReplyAudio)] == number * [3]
+    assert told.all(LinkDown) == []
+    assert server.received("connect")[1:] == []
 
 
-def test_a_newer_command_gets_a_connection_of_its_own(tmp_path):
-    with VoiceServer(tmp_path, Switches(reply="silent")) as server, ear(server) as (client, told):
-        assert client.connect()
-        old = client.send_audio(SPEECH)
-        told.wait(ProcessingStarted)
-        client.abandon(old)
-        new = client.send_audio(SPEECH[:200])
-        end = told.end_of(old)
-        assert (end.verdict, end.code, end.chunks) == (Verdict.ABANDONED, "interrupted", 0)
-        told.wait(ProcessingStarted, that=lambda event: event.turn_id == new)
-        first, second = server.received("end")
-        assert first["sid"] != second["sid"]
-        assert told.all(LinkDown) == []
-        assert len(told.all(LinkUp)) == 1
+def test_a_start_without_an_answer_is_offered_again_on_another_link(meet):
+    server, client, told = meet(IMPATIENT, listening=False)
+    turn_id = client.send_audio(SPEECH)
+    wait_until(lambda: len(server.received("start")) >= 3)
+    assert len({each["sid"] for each in server.received("start")}) >= 3
+    assert server.received("chunk") == []
+    server.kill()
+    server.start(listening=True)
+    assert told.end_of(turn_id).verdict is Verdict.DONE
+    assert len(server.received("end")) == 1
 
 
-def test_a_hostile_reply_is_refused_piece_by_piece_and_the_turn_ends(tmp_path):
-    with VoiceServer(tmp_path, Switches(reply="hostile")) as server, ear(server) as (client, told):
-        assert client.connect()
-        for number in (1, 2):
-            turn_id = client.send_audio(SPEECH)
-            assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 1, 3)
-            assert [each.index for each in told.all(ReplyAudio)] == number * [3]
-        assert told.all(LinkDown) == []
-        assert server.received("connect")[1:] == []
-
-
-def test_a_start_without_an_answer_is_offered_again_on_another_link(tmp_path):
-    server = VoiceServer(tmp_path, Switches(listening=False))
-    with server, ear(server, IMPATIENT) as (client, told):
-        assert client.connect()
+@pytest.mark.parametrize(
+    ("behaviour", "end", "indexes"),
+    [
+        ({"reply": "error"}, (Verdict.FAILED, "not_understood", 0), []),
+        ({"reply": "silent", "reply_s": 1.0}, (*NO_REPLY, 0), []),
+        ({"reply": "unended", "reply_s": 1.0}, (*NO_REPLY, 1), [0]),
+        ({"reply": "late_first"}, (Verdict.DONE, "", 2), [0, 1]),
+        ({"reply": "late_first", "gap_s": 0.5}, (Verdict.DONE, "", 1, 1), [1]),
+        (
+            {"reply": "late_first", "whole_reply_s": 0.5},
+            (Verdict.REPLY_LOST, "no_reply", 1, 1),
+            [1],
+        ),
+    ],
+    ids=["error", "silence", "no_end", "slower_first", "gap_s", "whole_reply_s"],
+)
+def test_a_reply_ends_a_turn(meet, behaviour, end, indexes):
+    server, client, told = meet(**behaviour)
+    for number in range(2 if behaviour == {"reply": "error"} else 1):
         turn_id = client.send_audio(SPEECH)
-        wait_until(lambda: len(server.received("start")) >= 3)
-        assert len({each["sid"] for each in server.received("start")}) >= 3
-        assert server.received("chunk") == []
-        server.kill()
-        server.start(listening=True)
-        assert told.end_of(turn_id).verdict is Verdict.DONE
-        assert len(server.received("end")) == 1
+        assert told.end_of(turn_id) == Finished(turn_id, *end)
+        assert len(server.received("start")) == number + 1
+    assert [each.index for each in told.all(ReplyAudio)] == indexes
+    assert (ChunksMissing(turn_id, (0,)) in told.events) == (len(end) > 3)
+    assert len({each["sid"] for each in server.received("start")}) == 1
 
 
-def test_a_command_that_is_too_old_does_not_run(tmp_path):
-    server = VoiceServer(tmp_path, Switches(listening=False))
-    with server, ear(server, IMPATIENT, fresh_s=1) as (client, told):
-        client.start()
-        end = told.end_of(client.send_audio(SPEECH), within_s=6.0)
-        assert (end.verdict, end.code) == (Verdict.EXPIRED, "too_old")
-        assert server.received("end") == []
+@pytest.mark.parametrize(
+    ("behaviour", "end", "runs"),
+    [
+        ({"listening": False, "fresh_s": 1}, (Verdict.EXPIRED, "too_old", 0), 0),
+        ({"reply": "none"}, (Verdict.IN_DOUBT, "no_processing", 0), 1),
+    ],
+    ids=["start", "commit"],
+)
+def test_an_utterance_without_an_answer_ends_in_time(meet, behaviour, end, runs):
+    server, client, told = meet(IMPATIENT, **behaviour)
+    began = time.monotonic()
+    turn_id = client.send_audio(SPEECH)
+    assert told.end_of(turn_id) == Finished(turn_id, *end)
+    assert time.monotonic() - began <= 2.0
+    wait_until(lambda: len(server.received("connect")) >= 2)
+    assert len(server.received("end")) == runs
 
 
-def test_a_commit_without_an_answer_leaves_doubt(tmp_path):
-    with VoiceServer(tmp_path, Switches(reply="none")) as server, ear(server, IMPATIENT) as pair:
-        client, told = pair
-        assert client.connect()
-        end = told.end_of(client.send_audio(SPEECH))
-        assert (end.verdict, end.code) == (Verdict.IN_DOUBT, "no_processing")
-        wait_until(lambda: len(server.received("connect")) == 2)
-        assert len(server.received("end")) == 1
+def test_what_is_said_about_another_ear_moves_nothing_of_ours(meet):
+    _, client, told = meet(reply="of_another", agent_id="den")
+    turn_id = client.send_audio(SPEECH)
+    assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 3)
+    assert told.all(Transcribed) == [Transcribed(turn_id, "what time is it")]
+    assert client.counters()["stray_messages"] == 5
 
 
-def test_a_backend_that_fails_says_so_and_the_link_stays(tmp_path):
-    with VoiceServer(tmp_path, Switches(reply="error")) as server, ear(server) as (client, told):
-        assert client.connect()
-        for _ in range(2):
-            end = told.end_of(client.send_audio(SPEECH))
-            assert (end.verdict, end.code) == (Verdict.FAILED, "not_understood")
-        assert len({each["sid"] for each in server.received("start")}) == 1
+def test_speech_that_nobody_asked_for_is_told_and_not_played(meet):
+    _, client, told = meet(reply="unasked")
+    end = told.end_of(client.send_audio(SPEECH))
+    told.wait(UnaskedSpeech, that=lambda news: news.chunks == 2)
+    assert end.chunks == len(told.all(ReplyAudio)) == 3
 
 
-def test_silence_of_the_backend_ends_a_turn(tmp_path):
-    server = VoiceServer(tmp_path, Switches(reply="silent"))
-    with server, ear(server, reply_s=1.0) as (client, told):
-        assert client.connect()
-        end = told.end_of(client.send_audio(SPEECH))
-        assert (end.verdict, end.code) == (Verdict.REPLY_LOST, "no_reply")
-
-
-def test_the_slower_of_two_parallel_syntheses_is_heard(tmp_path):
-    server = VoiceServer(tmp_path, Switches(reply="late_first"))
-    with server, ear(server) as (client, told):
-        assert client.connect()
-        turn_id = client.send_audio(SPEECH)
-        assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 2)
-        assert [each.index for each in told.events if isinstance(each, ReplyAudio)] == [0, 1]
-
-
-def test_a_sentence_is_waited_for_as_long_as_the_owner_says(tmp_path):
-    server = VoiceServer(tmp_path, Switches(reply="late_first"))
-    with server, ear(server, gap_s=0.5) as (client, told):
-        assert client.connect()
-        turn_id = client.send_audio(SPEECH)
-        assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 1, 1)
-        assert ChunksMissing(turn_id, (0,)) in told.events
-
-
-def test_a_whole_reply_takes_as_long_as_the_owner_says(tmp_path):
-    server = VoiceServer(tmp_path, Switches(reply="late_first"))
-    with server, ear(server, whole_reply_s=0.5) as (client, told):
-        assert client.connect()
-        end = told.end_of(client.send_audio(SPEECH))
-        assert (end.verdict, end.code, end.chunks) == (Verdict.REPLY_LOST, "no_reply", 1)
-
-
-def test_what_is_said_about_another_ear_moves_nothing_of_ours(tmp_path):
-    server = VoiceServer(tmp_path, Switches(reply="of_another"))
-    with server, ear(server, agent_id="den") as (client, told):
-        assert client.connect()
-        turn_id = client.send_audio(SPEECH)
-        assert told.end_of(turn_id) == Finished(turn_id, Verdict.DONE, "", 3)
-        assert told.all(Transcribed) == [Transcribed(turn_id, "what time is it")]
-        assert client.counters()["stray_messages"] == 5
-
-
-def test_speech_that_nobody_asked_for_is_told_and_not_played(tmp_path):
-    server = VoiceServer(tmp_path, Switches(reply="unasked"))
-    with server, ear(server) as (client, told):
-        assert client.connect()
-        end = told.end_of(client.send_audio(SPEECH))
-        told.wait(UnaskedSpeech, that=lambda news: news.chunks == 2)
-        assert end.chunks == 3
-        assert len([each for each in told.events if isinstance(each, ReplyAudio)]) == 3
-
-
-def test_a_paused_backend_in_the_middle_of_an_upload(tmp_path):
+def test_a_paused_backend_in_the_middle_of_an_upload(meet):
     """It takes what the kernel has room for and no more: the utterance goes up on the next link."""
-    timing = Timing(turn=Timeouts(start_ack_s=0.5))
-    with VoiceServer(tmp_path) as server, ear(server, timing, connect_s=1.0) as (client, told):
-        assert client.connect()
-        server.pause()
-        turn_id = client.send_audio(SPEECH)
-        told.wait(LinkDown, within_s=8.0)
-        server.resume()
-        assert told.end_of(turn_id).verdict is Verdict.DONE
-        assert len(server.received("end")) == 1
+    server, client, told = meet(Timing(turn=Timeouts(start_ack_s=0.5)), connect_s=1.0)
+    server.pause()
+    turn_id = client.send_audio(SPEECH)
+    told.wait(LinkDown, within_s=8.0)
+    server.resume()
+    assert told.end_of(turn_id).verdict is Verdict.DONE
+    assert len(server.received("end")) == 1
 
 
 @pytest.mark.parametrize("audio", [b"", b"\x00\x01\x02", bytes(4_000_000)])
 def test_what_no_backend_would_take_fails_at_once(audio, tmp_path):
-    with ear(VoiceServer(tmp_path)) as (client, told):
+    with ear(VoiceServer(tmp_path).url) as (client, told):
         client.start()
-        end = told.end_of(client.send_audio(audio))
-        assert end.verdict is Verdict.FAILED
+        assert told.end_of(client.send_audio(audio)).verdict is Verdict.FAILED
 
 
 def test_without_a_network_utterances_end_when_the_ear_does(tmp_path):
-    with VoiceServer(tmp_path) as server, ear(server) as (client, told):
+    with VoiceServer(tmp_path) as server, ear(server.url) as (client, told):
         turn_ids = [client.send_audio(SPEECH) for _ in range(18)]
         assert told.events == []
         client.disconnect()
@@ -284,80 +257,75 @@ def test_a_listener_that_fails_does_not_stop_the_network(tmp_path, caplog):
         told(event)
         raise ZeroDivisionError
 
-    with VoiceServer(tmp_path) as server, ear(server, on_event=listener) as (client, _):
-        assert client.connect()
-        assert told.end_of(client.send_audio(SPEECH)).verdict is Verdict.DONE
+    with VoiceServer(tmp_path) as server:
+        config = BackendOptions(url=server.url, password=PASSWORD)
+        with BackendClient(config, on_event=listener) as client:
+            assert client.connect()
+            assert told.end_of(client.send_audio(SPEECH)).verdict is Verdict.DONE
     assert "on_event failed at LinkUp" in caplog.text
 
 
 def test_nobody_needs_to_listen(tmp_path):
     with VoiceServer(tmp_path) as server:
-        with BackendClient(BackendOptions(url=server.url, password="open sesame")) as client:
+        with BackendClient(BackendOptions(url=server.url, password=PASSWORD)) as client:
             client.send_audio(SPEECH, turn_id="mine")
             wait_until(lambda: server.received("end"))
         assert not client.connected
 
 
-def test_secrets_and_voices_stay_out_of_the_log(tmp_path, caplog):
+def test_secrets_and_voices_stay_out_of_the_log(meet, caplog):
     caplog.set_level(logging.DEBUG)
-    for name in (
-        "engineio",
-        "socketio",
-        "engineio.client",
-        "socketio.client",
-        "urllib3",
-        "aiohttp",
-    ):
+    libraries = ("engineio", "socketio", "engineio.client", "socketio.client", "urllib3", "aiohttp")
+    for name in libraries:
         caplog.set_level(logging.DEBUG, logger=name)
-    with VoiceServer(tmp_path) as server, ear(server) as (client, told):
-        assert client.connect()
-        told.end_of(client.send_audio(SPEECH))
-        server.kick()
-        told.wait(LinkUp, number=2)
-        server.kill()
-        server.start(secret="second", reply="error")
-        told.wait(LinkUp, number=3)
-        told.end_of(client.send_audio(SPEECH))
-        server.kill()
-        server.start(password="changed", secret="third")
-        wait_until(lambda: "does not accept the password" in caplog.text)
-        turn_id = client.send_audio(SPEECH)
+    server, client, told = meet()
+    told.end_of(client.send_audio(SPEECH))
+    server.kick()
+    told.wait(LinkUp, number=2)
+    server.kill()
+    server.start(secret="second", reply="error")
+    told.wait(LinkUp, number=3)
+    told.end_of(client.send_audio(SPEECH))
+    server.kill()
+    server.start(password="changed", secret="third")
+    wait_until(lambda: "does not accept the password" in caplog.text)
+    turn_id = client.send_audio(SPEECH)
+    client.disconnect()
     assert told.end_of(turn_id).verdict is Verdict.FAILED
     said = "\n".join(f"{each.getMessage()} {each.args} {each.exc_text}" for each in caplog.records)
     assert "backend reached" in said
     voice = base64.b64encode(SPEECH[:30]).decode()
-    for secret in ("open sesame", "canary", "what time is it", voice):
+    for secret in (PASSWORD, "canary", "what time is it", voice):
         assert secret not in said
 
 
-def test_the_age_counts_from_the_last_word(tmp_path):
-    with VoiceServer(tmp_path) as server, ear(server, fresh_s=5) as (client, told):
-        assert client.connect()
-        old = CapturedAudio(SPEECH, "old", spoken_at=clock() - 5.5)
-        fresh = CapturedAudio(SPEECH, "fresh", spoken_at=clock() - 2.0)
-        assert [client.send_audio(old), client.send_audio(fresh)] == ["old", "fresh"]
-        assert told.end_of("old").verdict is Verdict.EXPIRED
-        assert told.end_of("fresh").verdict is Verdict.DONE
-        assert len(server.received("end")) == 1
+def test_the_age_counts_from_the_last_word(meet):
+    server, client, told = meet(fresh_s=5)
+    old = CapturedAudio(SPEECH, "old", spoken_at=clock() - 5.5)
+    fresh = CapturedAudio(SPEECH, "fresh", spoken_at=clock() - 2.0)
+    assert [client.send_audio(old), client.send_audio(fresh)] == ["old", "fresh"]
+    assert told.end_of("old").verdict is Verdict.EXPIRED
+    assert told.end_of("fresh").verdict is Verdict.DONE
+    assert len(server.received("end")) == 1
 
 
 def test_a_sentence_that_waits_is_replaced_and_was_not_run(tmp_path):
-    with VoiceServer(tmp_path) as server, ear(server) as (client, told):
-        server.kill()
+    server = VoiceServer(tmp_path)
+    with ear(server.url) as (client, told):
         old = client.send_audio(SPEECH)
         client.abandon(old)
         new = client.send_audio(SPEECH[:200])
         client.start()
         end = told.end_of(old)
         assert (end.verdict, end.code) == (Verdict.REPLACED, "interrupted")
-        server.start()
-        assert told.end_of(new).verdict is Verdict.DONE
-        assert [each["bytes"] for each in server.received("chunk")] == [244]
+        with server:
+            assert told.end_of(new).verdict is Verdict.DONE
+            assert [each["bytes"] for each in server.received("chunk")] == [244]
 
 
 def test_an_owner_may_have_both_in_order(tmp_path):
-    with VoiceServer(tmp_path) as server, ear(server, waiting="queue") as (client, told):
-        server.kill()
+    server = VoiceServer(tmp_path)
+    with ear(server.url, waiting="queue") as (client, told):
         old = client.send_audio(SPEECH)
         client.abandon(old)
         new = client.send_audio(SPEECH[:200])
@@ -366,25 +334,23 @@ def test_an_owner_may_have_both_in_order(tmp_path):
         client.start()
         assert told.wait(StillWaiting) == StillWaiting(old)
         assert told.end_of(unwanted).verdict is Verdict.REPLACED
-        server.start()
-        assert told.end_of(new).verdict is Verdict.DONE
-        assert told.end_of(old).verdict is Verdict.DONE
-        sizes = [each["bytes"] for each in server.received("chunk")]
-        assert sizes == [44 + len(SPEECH), 244]
+        with server:
+            assert told.end_of(new).verdict is Verdict.DONE
+            assert told.end_of(old).verdict is Verdict.DONE
+            sizes = [each["bytes"] for each in server.received("chunk")]
+    assert sizes == [44 + len(SPEECH), 244]
 
 
-def test_a_backend_that_is_busy_is_given_a_moment(tmp_path, caplog):
+def test_a_backend_that_is_busy_is_given_a_moment(meet, caplog):
     caplog.set_level(logging.DEBUG)
-    switches = Switches(reply="fails_first")
-    with VoiceServer(tmp_path, switches) as server, ear(server) as (client, told):
-        assert client.connect()
-        turn_id = client.send_audio(SPEECH)
-        refused, at = told.wait(Refused), time.monotonic()
-        assert told.end_of(turn_id).verdict is Verdict.DONE
-        assert refused.code == "stt_unavailable"
-        assert 0.5 <= refused.retry_s <= 2.0
-        assert time.monotonic() - at > refused.retry_s - 0.1
-        assert len(server.received("end")) == 2
+    server, client, told = meet(reply="fails_first")
+    turn_id = client.send_audio(SPEECH)
+    refused, at = told.wait(Refused), time.monotonic()
+    assert told.end_of(turn_id).verdict is Verdict.DONE
+    assert refused.code == "stt_unavailable"
+    assert 0.5 <= refused.retry_s <= 2.0
+    assert time.monotonic() - at > refused.retry_s - 0.1
+    assert len(server.received("end")) == 2
     [quoted] = [each for each in caplog.records if "error of the backend" in each.getMessage()]
     assert quoted.levelno == logging.DEBUG
 

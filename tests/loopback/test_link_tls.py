@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
+from fakes.ear import PASSWORD, ear
 from fakes.tls import Authority, TlsFront
-from fakes.told import Told
 from fakes.voice_server import VoiceServer
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
@@ -42,48 +42,33 @@ def test_a_backend_that_our_authority_vouches_for_is_spoken_to(ours, server):
     good = ours.vouch("good", "DNS:localhost,IP:127.0.0.1")
     for host in ("localhost", "127.0.0.1"):
         with TlsFront(server.port, good) as front:
-            config = BackendOptions(
-                url=f"https://{host}:{front.port}",
-                password="open sesame",
-                ca_file=ours.certificate.cert,
-            )
-            told = Told()
-            with BackendClient(config, on_event=told) as client:
+            url, ca_file = f"https://{host}:{front.port}", ours.certificate.cert
+            with ear(url, ca_file=ca_file) as (client, told):
                 assert client.connect()
-                turn_id = client.send_audio(bytes(6400))
-                assert told.end_of(turn_id).verdict is Verdict.DONE
+                assert told.end_of(client.send_audio(bytes(6400))).verdict is Verdict.DONE
             assert front.shaken == 2  # the login, and the link
 
 
-def refused(front, config, caplog):
+@pytest.mark.parametrize(
+    "case",
+    [
+        (True, lambda _ours, theirs: theirs.vouch("foreign", "IP:127.0.0.1")),
+        (False, lambda _ours, theirs: theirs.vouch("foreign", "IP:127.0.0.1")),
+        (True, lambda _ours, theirs: theirs.certificate),
+        (True, lambda ours, _theirs: ours.vouch("bad", "DNS:other.example")),
+        (True, lambda ours, _theirs: ours.vouch("bad", "IP:127.0.0.1", days=-1)),
+    ],
+    ids=["unknown_authority", "no_authority", "self_signed", "another_host", "expired"],
+)
+def test_a_certificate_is_refused(ours, theirs, server, caplog, case):
     caplog.set_level(logging.DEBUG, logger="jarvis_ear")
-    with BackendClient(config) as client:
-        assert not client.connect()
-    assert front.shaken == 0
-    assert "open sesame" not in caplog.text
-
-
-@pytest.mark.parametrize("known", ["ours", "nobody"])
-def test_a_certificate_of_an_unknown_authority_is_refused(ours, theirs, server, caplog, known):
-    with TlsFront(server.port, theirs.vouch("foreign", "IP:127.0.0.1")) as front:
-        ca_file = ours.certificate.cert if known == "ours" else None
-        url = f"https://127.0.0.1:{front.port}"
-        refused(front, BackendOptions(url=url, password="open sesame", ca_file=ca_file), caplog)
-
-
-def test_a_self_signed_certificate_is_refused(ours, theirs, server, caplog):
-    with TlsFront(server.port, theirs.certificate) as front:
-        url = f"https://127.0.0.1:{front.port}"
-        config = BackendOptions(url=url, password="open sesame", ca_file=ours.certificate.cert)
-        refused(front, config, caplog)
-
-
-@pytest.mark.parametrize(("host", "days"), [("DNS:other.example", 1), ("IP:127.0.0.1", -1)])
-def test_a_certificate_for_another_host_or_another_day_is_refused(ours, server, caplog, host, days):
-    with TlsFront(server.port, ours.vouch("bad", host, days=days)) as front:
-        url = f"https://127.0.0.1:{front.port}"
-        config = BackendOptions(url=url, password="open sesame", ca_file=ours.certificate.cert)
-        refused(front, config, caplog)
+    knows_ours, certificate = case
+    ca_file = ours.certificate.cert if knows_ours else None
+    with TlsFront(server.port, certificate(ours, theirs)) as front:
+        with ear(f"https://127.0.0.1:{front.port}", ca_file=ca_file) as (client, _):
+            assert not client.connect()
+        assert front.shaken == 0
+    assert PASSWORD not in caplog.text
 
 
 @pytest.mark.parametrize("host", ["DNS:other.example", "DNS:localhost,IP:127.0.0.1"])
@@ -105,10 +90,7 @@ def test_the_link_looks_as_closely_as_the_login(ours, theirs, server, host):
 
 
 def test_there_is_no_switch_that_trusts_anybody():
-    switches = [
-        name for name in BackendOptions.model_fields if "verify" in name or "insecure" in name
-    ]
-    assert switches == []
+    assert [n for n in BackendOptions.model_fields if "verify" in n or "insecure" in n] == []
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])

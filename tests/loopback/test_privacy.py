@@ -32,7 +32,7 @@ HARMLESS = ("/dev/null", "/dev/tty", "/proc/self/", "/dev/snd/")
 
 
 @pytest.fixture(scope="module")
-def trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path, str]:
+def trace(tmp_path_factory) -> tuple[list[str], Path, str]:
     """The system calls of one whole turn, its home folder, and what it said."""
     strace = shutil.which("strace")
     if strace is None:
@@ -75,7 +75,7 @@ def written(lines: list[str], home: Path) -> Iterator[Path]:
             yield folders.get(process, home) / path[1]
 
 
-def test_it_speaks_to_this_machine_only(trace: tuple[list[str], Path, str]) -> None:
+def test_it_speaks_to_this_machine_only(trace):
     lines, _, _ = trace
     peers = {
         next(filter(None, match.groups()))
@@ -87,15 +87,13 @@ def test_it_speaks_to_this_machine_only(trace: tuple[list[str], Path, str]) -> N
     assert [peer for peer in peers if not ipaddress.ip_address(peer).is_loopback] == []
 
 
-def test_it_writes_nothing_outside_its_folders(trace: tuple[list[str], Path, str]) -> None:
+def test_it_writes_nothing_outside_its_folders(trace):
     lines, home, _ = trace
     allowed = (*HARMLESS, str(home))
     assert [path for path in written(lines, home) if not str(path).startswith(allowed)] == []
 
 
-def test_it_leaves_the_ledger_behind_and_nothing_else(
-    trace: tuple[list[str], Path, str],
-) -> None:
+def test_it_leaves_the_ledger_behind_and_nothing_else(trace):
     _, home, _ = trace
     left = {path.name: path for path in home.rglob("*") if path.is_file()}
     assert set(left) == {"lock", "ledger.jsonl"}
@@ -107,9 +105,7 @@ def test_it_leaves_the_ledger_behind_and_nothing_else(
         assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_what_was_understood_is_not_logged_unless_asked(
-    trace: tuple[list[str], Path, str],
-) -> None:
+def test_what_was_understood_is_not_logged_unless_asked(trace):
     _, _, said = trace
     assert "what time" not in said.lower()
     assert "characters" in said  # it says how much it understood

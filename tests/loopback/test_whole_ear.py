@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from fakes.ear import PASSWORD
 from fakes.levered_ear import HASTY_S
 from fakes.program import run as run_program
 from fakes.recordings import QUESTION, recording
@@ -35,7 +35,7 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_hears_the_question_and_speaks_the_answer(tmp_path: Path) -> None:
+def test_it_hears_the_question_and_speaks_the_answer(tmp_path):
     replies = tmp_path / "replies"
     done = run(
         "--input", str(RECORDING), "--fast", "--log-transcripts", "--output-dir", str(replies)
@@ -61,8 +61,8 @@ def test_it_hears_the_question_and_speaks_the_answer(tmp_path: Path) -> None:
     ],
 )
 def test_a_command_that_was_run_and_a_reply_that_was_not_heard(
-    tmp_path: Path, device: str, why: str, told: str
-) -> None:
+    tmp_path, device: str, why: str, told: str
+):
     done = run(
         *("--input", str(RECORDING), "--fast", "--speaker.device", device, "--log-format", "json"),
         env={**os.environ, "STATE_DIRECTORY": str(tmp_path)},
@@ -78,21 +78,18 @@ def test_a_command_that_was_run_and_a_reply_that_was_not_heard(
     assert (heard["turn"], heard["heard"], heard["heard_reason"]) == (end["TURN_ID"], "none", why)
 
 
-def test_raw_sound_on_standard_input_is_heard_as_well() -> None:
+def test_raw_sound_on_standard_input_is_heard_as_well():
     pcm = recording(QUESTION).tobytes()
+    options = ("--input", "-", "--fast", "--log-transcripts", "--speaker.device", "none")
     done = subprocess.run(
-        command("--input", "-", "--fast", "--log-transcripts", "--speaker.device", "none"),
-        check=False,
-        capture_output=True,
-        timeout=120,
-        input=pcm,
+        command(*options), check=False, capture_output=True, timeout=120, input=pcm
     )
     assert done.returncode == 0, done.stderr.decode()
     assert b'understood "what time is it"' in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_within_two_seconds_and_nothing_stays(number: signal.Signals) -> None:
+def test_a_signal_ends_it_within_two_seconds_and_nothing_stays(number: signal.Signals):
     ear = subprocess.Popen(
         command("--input", str(RECORDING), "--speaker.device", "none"),
         stderr=subprocess.PIPE,
@@ -113,22 +110,18 @@ def test_a_signal_ends_it_within_two_seconds_and_nothing_stays(number: signal.Si
         os.killpg(ear.pid, 0)  # no child of its session is left
 
 
-def test_a_second_ear_with_the_same_folder_is_refused(tmp_path: Path) -> None:
+def test_a_second_ear_with_the_same_folder_is_refused(tmp_path):
     folder = ("--spool.dir", str(tmp_path / "spool"))
     nobody = ("--backend-url", "http://127.0.0.1:9", "--speaker.device", "none")
     ear = [sys.executable, "-m", "jarvis_ear", "run", "--input", "-", *nobody, *folder]
-    first = subprocess.Popen(
-        ear,
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    first = subprocess.Popen(ear, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert first.stderr is not None
         for line in first.stderr:
             if "backend not usable" in line:
                 break
         second = run("--input", str(RECORDING), *nobody, *folder)
+        assert first.poll() is None
     finally:
         first.kill()
         first.communicate(timeout=20)
@@ -138,23 +131,17 @@ def test_a_second_ear_with_the_same_folder_is_refused(tmp_path: Path) -> None:
     assert "listening on" not in second.stderr  # not even its backend was started
 
 
-def run_at(
-    url: str, tmp_path: Path, *arguments: str, program: str = "jarvis_ear"
-) -> subprocess.CompletedProcess[str]:
+def run_at(url: str, folder, *arguments: str, program: str = "jarvis_ear"):
     """Have a recording heard by an ear whose backend is somewhere else."""
+    levers = {"LEVERS": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
     return run_program(
         [
             *(sys.executable, "-m", program, "run", "--input", str(RECORDING), "--fast"),
             *("--backend-url", url, "--speaker.device", "none"),
-            *("--spool.dir", str(tmp_path / "spool"), *arguments),
+            *("--spool.dir", str(folder / "spool"), *arguments),
         ],
         check=False,
-        env={
-            **os.environ,
-            "JARVIS_PASSWORD": "open sesame",
-            "LEVERS": str(tmp_path),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
+        env={**os.environ, "JARVIS_PASSWORD": PASSWORD, **levers},
         timeout=120,
     )
 
@@ -162,14 +149,11 @@ def run_at(
 @pytest.mark.usefixtures("away")
 @pytest.mark.parametrize(
     ("program", "hangs_s"),
-    [
-        (LEVERED, HASTY_S),
-        pytest.param("jarvis_ear", HANGS_S, marks=pytest.mark.long),
-    ],
+    [(LEVERED, HASTY_S), pytest.param("jarvis_ear", HANGS_S, marks=pytest.mark.long)],
 )
 def test_a_file_ends_with_the_verdict_of_its_last_turn_however_late_it_comes(
-    tmp_path: Path, program: str, hangs_s: float
-) -> None:
+    tmp_path, program: str, hangs_s: float
+):
     patience = ("--backend.reply-s", str(hangs_s + 2))
     (tmp_path / "hasty").touch()
     with VoiceServer(tmp_path, Switches(reply="silent")) as server:
@@ -182,39 +166,28 @@ def test_a_file_ends_with_the_verdict_of_its_last_turn_however_late_it_comes(
 
 
 @pytest.fixture(scope="module")
-def away(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Future[subprocess.CompletedProcess[str]]]:
+def away(tmp_path_factory):
     """An ear whose backend is away, which waits while the test before does."""
     folder = tmp_path_factory.mktemp("away")
     with ThreadPoolExecutor(1) as thread:
         yield thread.submit(run_at, "http://127.0.0.1:9", folder, "--backend.fresh-s", "5")
 
 
-def test_a_file_whose_backend_is_away_ends_when_its_last_turn_has_expired(
-    away: Future[subprocess.CompletedProcess[str]],
-) -> None:
+def test_a_file_whose_backend_is_away_ends_when_its_last_turn_has_expired(away):
     done = away.result()
     assert done.returncode == 75, done.stderr
     last_line = "jarvis-ear: the last command of the input ended as expired (too old)"
     assert done.stderr.splitlines()[-1] == last_line
 
 
-def test_a_file_ends_well_with_a_reply(tmp_path: Path) -> None:
+def test_a_file_ends_well_with_a_reply(tmp_path):
     with VoiceServer(tmp_path) as server:
         done = run_at(server.url, tmp_path)
     assert done.returncode == 0, done.stderr
 
 
-def test_plain_text_to_another_machine_is_a_mistake_of_the_configuration() -> None:
-    done = run_program(
-        [
-            *(sys.executable, "-m", "jarvis_ear", "run", "--input", str(RECORDING)),
-            *("--backend-url", "http://192.0.2.1:4000"),
-        ],
-        check=False,
-        timeout=60,
-    )
+def test_plain_text_to_another_machine_is_a_mistake_of_the_configuration(tmp_path):
+    done = run_at("http://192.0.2.1:4000", tmp_path)
     assert done.returncode == 78
     assert "backend.url: http://192.0.2.1:4000 would get" in done.stderr
     assert "Traceback" not in done.stderr

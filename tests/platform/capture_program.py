@@ -29,11 +29,7 @@ def main() -> None:
     channel = os.environ.get("JARVIS_TEST_CHANNEL", "0")
     source = make_source(config.MicrophoneOptions(channel=channel))
     threading.Thread(target=lambda: (sys.stdin.readline(), inbox.close()), daemon=True).start()
-    capture = Capture(
-        source,
-        inbox,
-        on_end=lambda error: tell("end", reason=str(error)),
-    )
+    capture = Capture(source, inbox, on_end=lambda error: tell("end", reason=str(error)))
     is_deaf = False  # an ear that hears ignores a found microphone
     with capture:
         while not inbox.closed:

@@ -79,12 +79,7 @@ def live() -> None:
     begin(history, "fa15e", 0.51)
     history.after(TurnDropped("fa15e", "DeadlinePassed"))
 
-    capture = Capture(
-        FakeSource(),
-        Inbox(),
-        on_end=lambda _: None,
-        monotonic=CLOCK.monotonic,
-    )
+    capture = Capture(FakeSource(), Inbox(), on_end=lambda _: None, monotonic=CLOCK.monotonic)
     capture._fail(MicrophoneUnavailable("it was unplugged"))
     CLOCK.now += 4.2
     capture._advance(CaptureEvent.SOUND)

@@ -5,9 +5,9 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import pytest
 from fakes.recordings import DATA, QUESTION, recording
 from fakes.running_ear import RunningEar, run_verb
 from fakes.vmic import VirtualCard, missing_tools, vmic
+from fakes.websocket_server import WebSocketServer
 from jarvis_ear.audio.resample import resample
 
 pytestmark = [
@@ -35,6 +36,13 @@ def card(tmp_path: Path) -> VirtualCard:
 
 def running(tmp_path: Path, card: VirtualCard, *options: str) -> RunningEar:
     return RunningEar(tmp_path, card.environment, "--speaker.device", "none", *options)
+
+
+@pytest.fixture
+def hearing(tmp_path: Path, card: VirtualCard):
+    with running(tmp_path, card) as ear:
+        ear.wait_hearing()
+        yield ear
 
 
 def count(pattern: str, log: str) -> int:
@@ -85,7 +93,7 @@ def in_mid_sentence(folder: Path) -> None:
     assert "Traceback" not in ear.told()
 
 
-def during_a_reply(folder: Path, *speaker: str) -> None:
+def during_a_reply(*speaker: str, folder: Path) -> None:
     question = np.concatenate([recording(QUESTION), np.zeros(8 * 16_000, np.int16)])
     card = vmic(folder, np.tile(question, 4))  # now and then a wake word is not heard
     with RunningEar(folder, card.environment, "--with-backend", *QUICK, *speaker) as ear:
@@ -100,24 +108,16 @@ def during_a_reply(folder: Path, *speaker: str) -> None:
     assert "Traceback" not in log
 
 
-def during_a_silent_reply(folder: Path) -> None:
-    during_a_reply(folder, "--speaker.device", "none")
-
-
 @pytest.mark.unplug
 def test_twenty_times_over(tmp_path):
     """Four ears at the same time, for minutes: most of it they wait."""
-    faults = (while_idle, in_mid_sentence, during_a_reply, during_a_silent_reply)
+    silent = partial(during_a_reply, "--speaker.device", "none")
+    faults = (while_idle, in_mid_sentence, during_a_reply, silent)
     with ThreadPoolExecutor() as pool:
-        runs = [pool.submit(fault, folder(tmp_path, fault.__name__)) for fault in faults]
-    for run in runs:
-        run.result()
-
-
-def folder(parent: Path, name: str) -> Path:
-    made = parent / name
-    made.mkdir()
-    return made
+        folders = [tmp_path / str(number) for number in range(len(faults))]
+        for folder in folders:
+            folder.mkdir()
+        list(pool.map(lambda fault, folder: fault(folder=folder), faults, folders))
 
 
 def test_another_program_that_holds_the_microphone_is_outwaited(tmp_path, card):
@@ -159,18 +159,16 @@ def number(card: VirtualCard) -> str:
     return re.search(r"(\d+)  vmic ", listed.stdout)[1]
 
 
-def test_while_it_is_gone_it_costs_little_and_says_little(tmp_path, card):
-    with running(tmp_path, card) as ear:
-        ear.wait_hearing()
-        card.unplug()
-        ear.wait_deaf()
-        before = ear.cpu_s()
-        ear.rest(6.0)
-        used = ear.cpu_s() - before
-        assert used / 6.0 < 0.05
-        assert ear.status()["stuck"] == []  # it looks for the microphone: that is its work
-        since = ear.told().partition("microphone lost")[2].splitlines()[1:]
-        back_within(ear, card)
+def test_while_it_is_gone_it_costs_little_and_says_little(hearing, card):
+    card.unplug()
+    hearing.wait_deaf()
+    before = hearing.cpu_s()
+    hearing.rest(6.0)
+    used = hearing.cpu_s() - before
+    assert used / 6.0 < 0.05
+    assert hearing.status()["stuck"] == []  # it looks for the microphone: that is its work
+    since = hearing.told().partition("microphone lost")[2].splitlines()[1:]
+    back_within(hearing, card)
     assert len(since) <= 1, since
 
 
@@ -206,23 +204,19 @@ def test_quiet_hours_close_it_and_the_owner_may_end_them(tmp_path, card):
         ear.wait_hearing()
 
 
-def test_unmuted_without_a_microphone_it_is_deaf_and_says_so(tmp_path, card):
-    with running(tmp_path, card) as ear:
-        ear.wait_hearing()
-        ear.ask("mute")
-        ear.wait_for("-> muted")
-        card.unplug()
-        ear.ask("unmute")
-        ear.wait_deaf()
-        back_within(ear, card)
+def test_unmuted_without_a_microphone_it_is_deaf_and_says_so(hearing, card):
+    hearing.ask("mute")
+    hearing.wait_for("-> muted")
+    card.unplug()
+    hearing.ask("unmute")
+    hearing.wait_deaf()
+    back_within(hearing, card)
 
 
-def test_a_card_that_stalls_is_heard_again(tmp_path, card):
-    with running(tmp_path, card) as ear:
-        ear.wait_hearing()
-        card.stall()
-        assert "gave no sound for 500 ms" in ear.wait_for("microphone lost")
-        back_within(ear, card)
+def test_a_card_that_stalls_is_heard_again(hearing, card):
+    card.stall()
+    assert "gave no sound for 500 ms" in hearing.wait_for("microphone lost")
+    back_within(hearing, card)
 
 
 def test_a_card_of_48_khz_and_two_channels_only_is_understood(tmp_path):
@@ -234,10 +228,22 @@ def test_a_card_of_48_khz_and_two_channels_only_is_understood(tmp_path):
         assert ear.status()["samples_lost"] == 0
 
 
+class SulkingServer(WebSocketServer):
+    """Takes every connection and answers none: some are left hanging, some are cut."""
+
+    visits = 0
+
+    def accept(self, connection: socket.socket) -> bool:
+        self.visits += 1
+        while self.visits % 2 and connection.recv(4096):
+            pass
+        return False
+
+
 def test_no_frame_is_lost_to_a_backend_that_misbehaves(tmp_path, card):
     with SulkingServer() as server:
-        url = f"http://127.0.0.1:{server.port}"
-        with running(tmp_path, card, "--backend-url", url, "--backend.connect-s", "0.5") as ear:
+        options = ("--backend-url", server.url, "--backend.connect-s", "0.5")
+        with running(tmp_path, card, *options) as ear:
             ear.wait_for("-> thinking")
             ear.wait_until(lambda: server.visits >= 3)
             report = ear.status()
@@ -245,37 +251,6 @@ def test_no_frame_is_lost_to_a_backend_that_misbehaves(tmp_path, card):
     assert not report["connected"]
     lost = ("dropped_samples", "dropped_events", "samples_lost", "gaps", "overflows")
     assert {name: report[name] for name in lost} == dict.fromkeys(lost, 0)
-
-
-class SulkingServer:
-    """Takes every connection and answers none: some are left hanging, some are cut."""
-
-    def __enter__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.visits = 0
-        self._hanging = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        for one in (self._listener, *self._hanging):
-            one.close()
-
-    def _run(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.visits += 1
-            if self.visits % 2:
-                self._hanging.append(client)
-            else:
-                client.close()
 
 
 def test_a_mute_switch_makes_it_deaf_and_the_next_word_is_heard(tmp_path):
@@ -300,15 +275,13 @@ def test_a_mute_switch_makes_it_deaf_and_the_next_word_is_heard(tmp_path):
         assert report["deaf_s_today"] > 5
 
 
-def test_a_mute_of_the_owner_does_not_hide_a_mute_switch(tmp_path, card):
-    with running(tmp_path, card) as ear:
-        ear.wait_hearing()
-        card.mute()
-        ear.wait_deaf()
-        for _ in range(3):
-            ear.ask("mute")
-            ear.ask("unmute")
-            ear.wait_deaf(2.0)
+def test_a_mute_of_the_owner_does_not_hide_a_mute_switch(hearing, card):
+    card.mute()
+    hearing.wait_deaf()
+    for _ in range(3):
+        hearing.ask("mute")
+        hearing.ask("unmute")
+        hearing.wait_deaf(2.0)
 
 
 def test_a_name_that_is_not_utf8_costs_nobody_the_other_devices(tmp_path, card):

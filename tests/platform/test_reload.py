@@ -24,7 +24,8 @@ class Service(EarService):
 
     def __init__(self, folder: Path, sound: np.ndarray, url: str):
         self.file = folder / "config.toml"
-        self.write(f"[backend]\nurl = '{url}'\n")
+        self.backend = f"[backend]\nurl = '{url}'\n"
+        self.write()
         super().__init__(folder, sound, "--config", str(self.file))
 
     def __enter__(self):
@@ -32,9 +33,9 @@ class Service(EarService):
         self.manager.wait_for("READY")
         return self
 
-    def write(self, text: str) -> None:
+    def write(self, text: str = "") -> None:
         half = self.file.with_suffix(".new")
-        half.write_text("[speaker]\ndevice = 'none'\n" + text)
+        half.write_text(f"[speaker]\ndevice = 'none'\n{self.backend}{text}")
         half.replace(self.file)
 
     def ask_reload(self) -> None:
@@ -42,8 +43,7 @@ class Service(EarService):
         self.ear.signal(signal.SIGHUP)
         self.manager.wait_for("RELOADING", after=self.before)
 
-    def reload(self, text: str) -> str:
-        """Reload, and return the status afterwards."""
+    def reload(self, text: str = "") -> str:
         self.write(text)
         self.ask_reload()
         return self.manager.wait_for("READY", after=self.before).values["STATUS"]
@@ -76,26 +76,24 @@ def long_running(tmp_path_factory, server, turns):
 @pytest.fixture
 def service(long_running, server):
     """One ear for all tests, with the configuration that it had at its start."""
-    status = long_running.reload(f"[backend]\nurl = '{server.url}'\n")
+    long_running.backend = f"[backend]\nurl = '{server.url}'\n"
+    status = long_running.reload()
     assert "restart" not in status
     long_running.ear.wait_hearing()
     return long_running
 
 
-def test_what_can_change_changes_and_what_cannot_is_named(service, server):
+def test_what_can_change_changes_and_what_cannot_is_named(service):
     service.ear.wait_connected()
-    backend = f"[backend]\nurl = '{server.url}'\n"
-    status = service.reload(
-        backend + "[log]\nlevel = 'debug'\n[hearing.wake]\nthreshold = 0.7\n"
-        "[spool]\nenabled = false\n"
-    )
+    changes = "[log]\nlevel = 'debug'\n[hearing.wake]\nthreshold = 0.7\n"
+    status = service.reload(f"{changes}[spool]\nenabled = false\n")
     assert status.endswith("; a restart is needed for spool.enabled")
     service.ear.wait_for("read again; changed: hearing.wake.threshold, log.level")
     service.ear.wait_for("only after a restart: spool.enabled")
-    assert service.reload(backend) == "listening"
+    assert service.reload() == "listening"
 
 
-def test_a_bad_file_leaves_the_old_configuration_in_force(service, server):
+def test_a_bad_file_leaves_the_old_configuration_in_force(service):
     status = service.reload("[hearing.wake]\nthreshold = 7\npatience = 'x'\n[nonsense]\na = 1\n")
     assert "has 3 mistakes, see the log" in status
     line = service.ear.wait_for("the new configuration is refused")
@@ -103,44 +101,40 @@ def test_a_bad_file_leaves_the_old_configuration_in_force(service, server):
     assert "nonsense" in line
     assert service.ear.status()["hearing"]
     assert service.ear.status()["connected"]
-    assert service.reload(f"[backend]\nurl = '{server.url}'\n") == "listening"
+    assert service.reload() == "listening"
 
 
-def test_the_microphone_is_another_one(service, server):
-    backend = f"[backend]\nurl = '{server.url}'\n"
-    service.reload(f"{backend}[microphone]\ndevice = 'elsewhere'\n")
+def test_the_microphone_is_another_one(service):
+    service.reload("[microphone]\ndevice = 'elsewhere'\n")
     service.until("deaf: no microphone (no input device matches 'elsewhere'")
-    service.reload(f"{backend}[microphone]\ndevice = 'vmic'\n")
+    service.reload("[microphone]\ndevice = 'vmic'\n")
     service.ear.wait_hearing()
 
 
-def test_quiet_hours_begin_and_end_by_reload(service, server):
-    backend = f"[backend]\nurl = '{server.url}'\n"
-    service.reload(f"{backend}[microphone]\nmute_between = '00:00-23:59'\n")
+def test_quiet_hours_begin_and_end_by_reload(service):
+    service.reload("[microphone]\nmute_between = '00:00-23:59'\n")
     service.until("muted by the clock until 23:59")
-    service.reload(backend)
+    service.reload()
     service.ear.wait_hearing()
 
 
-def test_the_ear_is_changed_while_muted_and_stays_so(service, server):
+def test_the_ear_is_changed_while_muted_and_stays_so(service):
     service.ear.ask("mute")
     service.until("muted by the owner")
-    service.reload(f"[backend]\nurl = '{server.url}'\n[hearing.wake]\nthreshold = 0.7\n")
+    service.reload("[hearing.wake]\nthreshold = 0.7\n")
     service.ear.wait_for("changed: hearing.wake.threshold")
     assert service.ear.status()["state"] == "muted"
     service.ear.ask("unmute")
     service.ear.wait_hearing()
 
 
-def test_a_bus_is_joined_under_the_name_in_force_and_left(service, server):
-    backend = f"[backend]\nurl = '{server.url}'\nagent_id = "
+def test_a_bus_is_joined_under_the_name_in_force_and_left(service):
     with BusServer() as bus:
-        service.reload(f"{backend}'kitchen'\n[bus]\nurl = '{bus.url}'\n")
-        bus.wait(lambda: len(bus.heard) == 1)
-        service.reload(f"{backend}'hall'\n[bus]\nurl = '{bus.url}'\n")
-        bus.wait(lambda: len(bus.heard) == 2)
+        for number, name in enumerate(["kitchen", "hall"], start=1):
+            service.reload(f"agent_id = '{name}'\n[bus]\nurl = '{bus.url}'\n")
+            bus.wait(lambda number=number: len(bus.heard) == number)
         assert [said["data"]["agentId"] for said in bus.heard] == ["kitchen", "hall"]
-        service.reload(f"{backend}'hall'\n")
+        service.reload("agent_id = 'hall'\n")
         bus.wait_for_parted(2)
     assert service.ear.status()["bus"] == "off"
 
@@ -148,13 +142,13 @@ def test_a_bus_is_joined_under_the_name_in_force_and_left(service, server):
 def test_another_backend_is_reached(service, tmp_path):
     service.ear.wait_connected()
     with VoiceServer(tmp_path) as other:
-        service.reload(f"[backend]\nurl = '{other.url}'\n")
+        service.backend = f"[backend]\nurl = '{other.url}'\n"
+        service.reload()
         service.ear.wait_for(f"backend reached at {other.url}")
         service.ear.wait_connected()
 
 
 def spoken() -> np.ndarray:
-    """The question, then a while of quiet."""
     return np.concatenate([quiet()[:8000], recording(QUESTION), np.tile(quiet(), 6)])
 
 
@@ -166,7 +160,8 @@ def in_the_middle_of_a_turn(folder: Path) -> tuple[int, int]:
         Service(folder, spoken(), server.url) as service,
     ):
         service.ear.wait_for("-> capturing")
-        service.write(f"[backend]\nurl = '{other.url}'\n[hearing]\nfollow_up_ms = 4000\n")
+        service.backend = f"[backend]\nurl = '{other.url}'\n"
+        service.write("[hearing]\nfollow_up_ms = 4000\n")
         service.ask_reload()
         service.until("a new configuration waits for the end of the turn")
         assert len(service.manager.told("READY")) == 1
@@ -187,8 +182,7 @@ def while_one_waits(folder: Path) -> int:
         server.pause()
         with Service(folder, spoken(), server.url) as service:
             service.ear.wait_for("capturing -> thinking")
-            backend = f"[backend]\nurl = '{server.url}'\nconnect_s = 2\n"
-            service.write(f"{backend}[log]\nlevel = 'debug'\n")
+            service.write("connect_s = 2\n[log]\nlevel = 'debug'\n")
             service.ask_reload()
             service.until("waits for the end of the turn")
             server.resume()

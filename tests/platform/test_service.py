@@ -34,19 +34,16 @@ def manager(tmp_path: Path):
 
 @pytest.fixture
 def service(tmp_path: Path, card: VirtualCard, manager: NotifySocket):
-    """Makes ears that run as a service does."""
 
     @contextmanager
-    def running(*options: str, watchdog_s: float = 0.0, url: str = NOWHERE):
-        environment = {
-            **card.environment,
-            **manager.environment,
-            "BACKEND_URL": url,
-        }
+    def running(*options: str, watchdog_s: float = 0.0):
+        environment = {**card.environment, **manager.environment, "BACKEND_URL": NOWHERE}
         if watchdog_s:
             environment["WATCHDOG_USEC"] = str(int(watchdog_s * 1e6))
         silent = ("--speaker.device", "none", *options)
         with RunningEar(tmp_path, environment, *silent, program=LEVERED) as ear:
+            if not (tmp_path / "model").exists():
+                manager.wait_for("READY")
             yield ear
 
     return running
@@ -54,7 +51,6 @@ def service(tmp_path: Path, card: VirtualCard, manager: NotifySocket):
 
 def test_it_is_ready_when_it_hears_and_says_that_it_stops(service, manager):
     with service() as ear:
-        manager.wait_for("READY")
         assert ear.status()["hearing"]
         manager.wait_for("STATUS", "listening, backend away since ")
         ear.signal(signal.SIGTERM)
@@ -79,7 +75,6 @@ def test_without_a_microphone_it_is_ready_and_says_that_it_is_deaf(service, mana
 
 def test_a_microphone_without_sound_is_told_and_its_return(service, manager, card):
     with service():
-        manager.wait_for("READY")
         card.mute()
         manager.wait_for("STATUS", "deaf: microphone 'default' gives only zeros")
         before = len(manager.messages)
@@ -89,7 +84,6 @@ def test_a_microphone_without_sound_is_told_and_its_return(service, manager, car
 
 def test_muted_it_is_ready_and_says_so(service, manager):
     with service() as ear:
-        manager.wait_for("READY")
         ear.ask("mute")
         manager.wait_for("STATUS", "muted by the owner")
     before = len(manager.messages)
@@ -110,7 +104,6 @@ def test_it_is_not_ready_before_the_wake_model_has_answered(service, manager, tm
 
 def test_what_it_starts_is_told_nothing_of_the_service_manager(service, manager):
     with service("--with-backend", watchdog_s=10.0) as ear:
-        manager.wait_for("READY")
         children = Path(f"/proc/{ear.pid}/task/{ear.pid}/children").read_text().split()
         environments = [Path(f"/proc/{child}/environ").read_bytes() for child in children]
     assert environments
@@ -124,7 +117,6 @@ def test_what_it_starts_is_told_nothing_of_the_service_manager(service, manager)
 def test_no_stuck_part_feeds_the_watchdog(service, manager, tmp_path, lever, part):
     (tmp_path / "restless").touch()  # the wake model is tested every five seconds
     with service(watchdog_s=1.0) as ear:
-        manager.wait_for("READY")
         manager.wait_for("WATCHDOG")
         (tmp_path / lever).touch()
         manager.wait_for("STATUS", f"stuck: {part}")
@@ -137,7 +129,6 @@ def test_no_stuck_part_feeds_the_watchdog(service, manager, tmp_path, lever, par
 
 def test_an_unplugged_microphone_feeds_the_watchdog_and_fills_no_journal(service, manager, card):
     with service(watchdog_s=1.0) as ear:
-        manager.wait_for("READY")
         card.unplug()
         manager.wait_for("STATUS", "deaf: no microphone")
         manager.wait_for("STATUS", "retry in 4 s")

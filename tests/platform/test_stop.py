@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fakes.recordings import COMMAND_STARTS_MS, QUESTION, in_room, recording
@@ -28,86 +27,47 @@ WHOLE = in_room(500, recording(QUESTION), 20_000)
 NOTHING_MORE = in_room(500, WAKE_WORD, 20_000)
 
 
-class House(EarService):
-    """A card that hears ``sound``, a backend, and an ear that runs as a service."""
-
-    def __init__(self, folder: Path, sound: np.ndarray, server: VoiceServer, *options: str):
-        super().__init__(folder, sound, *options, BACKEND_URL=server.url)
-        self.server = server
-
-
-def idle(house: House) -> None:
-    house.manager.wait_for("READY")
+SAID = {
+    "listening": "heard the wake word",
+    "loading": "starting: loading the models",
+    "stopped_peer": "thinking",
+    "stopped_peer_in_mid_sentence": "capturing",
+    **{state: state for state in ("capturing", "thinking", "speaking")},
+}
+"""What an ear says of itself in a state that it comes into by what it hears."""
 
 
-def listening(house: House) -> None:
-    house.until("heard the wake word")
+def come_into(house: EarService, state: str) -> None:
+    if state in SAID:
+        house.until(SAID[state])
+    else:
+        house.manager.wait_for("READY")
+    match state:
+        case "deaf":
+            house.card.unplug()
+            house.until("deaf: no microphone")
+        case "muted":
+            house.ear.ask("mute")
+            house.until("muted by the owner")
+        case "reconnecting":
+            house.server.kill()
+            house.until("backend away since")
+        case "stopped_peer" | "stopped_peer_in_mid_sentence":
+            house.server.pause()
+        case "reloading":
+            house.ear.signal(signal.SIGHUP)
 
 
-def capturing(house: House) -> None:
-    house.until("capturing")
-
-
-def thinking(house: House) -> None:
-    house.until("thinking")
-
-
-def speaking(house: House) -> None:
-    house.until("speaking")
-
-
-def deaf(house: House) -> None:
-    idle(house)
-    house.card.unplug()
-    house.until("deaf: no microphone")
-
-
-def muted(house: House) -> None:
-    idle(house)
-    house.ear.ask("mute")
-    house.until("muted by the owner")
-
-
-def reconnecting(house: House) -> None:
-    idle(house)
-    house.server.kill()
-    house.until("backend away since")
-
-
-def stopped_peer(house: House) -> None:
-    thinking(house)
-    house.server.pause()
-
-
-def stopped_peer_in_mid_sentence(house: House) -> None:
-    capturing(house)
-    house.server.pause()
-
-
-def reloading(house: House) -> None:
-    idle(house)
-    house.ear.signal(signal.SIGHUP)
-
-
-def loading(house: House) -> None:
-    house.until("starting: loading the models")
-
-
-STATES = (
-    *(idle, listening, capturing, thinking, speaking, deaf, muted),
-    *(reconnecting, stopped_peer, stopped_peer_in_mid_sentence, reloading, loading),
-)
+STATES = ("idle", "deaf", "muted", "reconnecting", "reloading", *SAID)
 STREAMED = ("voice-ws", "session", "realtime")
 CASES = [
     *((state, "socketio") for state in STATES),
-    *((stopped_peer_in_mid_sentence, wire) for wire in STREAMED),
+    *(("stopped_peer_in_mid_sentence", wire) for wire in STREAMED),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How an ear came to its end."""
-
     told_s: float
     """From the signal until the service manager was told."""
     took_s: float
@@ -117,23 +77,23 @@ class End:
 
 
 @contextmanager
-def house_in(folder: Path, state, wire: str):
+def house_in(folder: Path, state: str, wire: str):
     """Have an ear of its own come into a state."""
-    reply = "speech" if state is speaking else "silent"
-    silent = () if state is speaking else ("--speaker.device", "none")
-    sound = NOTHING_MORE if state is listening else WHOLE
+    reply = "speech" if state == "speaking" else "silent"
+    silent = () if state == "speaking" else ("--speaker.device", "none")
+    sound = NOTHING_MORE if state == "listening" else WHOLE
     options = ("--backend.protocol", wire, *silent)
     with (
         VoiceServer(folder, Switches(reply=reply), wire=wire) as server,
-        House(folder, sound, server, *options) as house,
+        EarService(folder, sound, *options, BACKEND_URL=server.url) as house,
     ):
-        state(house)
+        house.server = server
+        come_into(house, state)
         yield house
         server.resume()
 
 
-def stop(folder: Path, state, wire: str) -> End:
-    """Stop an ear in a state."""
+def stop(folder: Path, state: str, wire: str) -> End:
     with house_in(folder, state, wire) as house:
         began = time.monotonic()
         house.ear.signal(signal.SIGTERM)
@@ -141,11 +101,6 @@ def stop(folder: Path, state, wire: str) -> End:
         took_s = time.monotonic() - began
         told_s = house.manager.wait_for("STOPPING").at - began
     return End(told_s, took_s, status, house.ear.told())
-
-
-def name_of(case) -> str:
-    state, wire = case
-    return f"{state.__name__}-{wire}"
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +116,7 @@ def has_case(item) -> bool:
     return item.path == Path(__file__) and hasattr(item, "callspec")
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_it_stops_in_every_state(stops, case):
     end = stops.outcome(case)
     assert end.took_s < STOPPED_S, end.log
@@ -171,7 +126,7 @@ def test_it_stops_in_every_state(stops, case):
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path):
-    with house_in(tmp_path, idle, "socketio") as house:
+    with house_in(tmp_path, "idle", "socketio") as house:
         (tmp_path / "ear").touch()  # a thread that hangs would be waited for
         house.until("stuck: ear thread")
         house.ear.signal(signal.SIGTERM)

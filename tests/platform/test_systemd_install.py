@@ -26,7 +26,6 @@ def releases(ear) -> list[str]:
 
 
 def change(ear, text: str) -> None:
-    """Make the checkout in the box another release."""
     module = ear.box.at(f"{CHECKOUT}/jarvis-ear/src/jarvis_ear/__init__.py")
     module.write_text(text)
 
@@ -57,9 +56,8 @@ def test_the_first_installation_runs_and_says_what_next(prepared):
 
 def test_the_second_time_there_is_nothing_to_do(prepared):
     pid = prepared.show("MainPID")
-    assert (
-        prepared.service("install") == "nothing to do: it is installed as it should be, and runs\n"
-    )
+    nothing = "nothing to do: it is installed as it should be, and runs\n"
+    assert prepared.service("install") == nothing
     assert prepared.show("MainPID") == pid
 
 

@@ -6,6 +6,7 @@ One box for all tests, in their order; each leaves the ear running and hearing.
 import json
 import re
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -35,7 +36,6 @@ def main_pid(ear) -> str:
 
 
 def restarted(ear, pid: str) -> bool:
-    """Say whether another process hears."""
     return main_pid(ear) not in {pid, "0"} and ear.hears()
 
 
@@ -43,6 +43,21 @@ def restarted(ear, pid: str) -> bool:
 def ear(installed):
     installed.wait_until_it_hears()
     return installed
+
+
+@contextmanager
+def instead(ear, path: str, text: str):
+    """Restart the ear with another file; both are as before at the end."""
+    file = ear.box.at(path)
+    good = file.read_text()
+    file.write_text(text)
+    try:
+        ear.box.run("systemctl", "restart", "jarvis-ear", check=False)
+        yield
+    finally:
+        file.write_text(good)
+        ear.box.run("systemctl", "restart", "jarvis-ear")
+    ear.wait_until_it_hears()
 
 
 def test_it_counts_as_started_only_when_it_hears(ear):
@@ -59,27 +74,63 @@ def test_systemctl_status_says_how_it_is(ear):
     assert "active (running)" in wait_for(said, "no turn is going on")
 
 
-def test_a_question_is_answered_aloud(ear):
-    def finished():
-        return ear.journal("EVENT=TurnEnded", "OUTCOME=done")
+@pytest.fixture
+def turn(ear):
+    return wait_for(lambda: ear.journal("EVENT=TurnEnded", "OUTCOME=done"), "a turn is done")[0]
 
-    [turn, *_] = wait_for(finished, "a turn is done")
-    assert turn["_SYSTEMD_UNIT"] == "jarvis-ear.service"
+
+def test_a_question_is_answered_aloud(ear, turn):
     played = np.frombuffer(ear.box.at(PLAYED).read_bytes(), np.int16)
     assert np.abs(played.astype(int)).max() > 1000, "the reply was not heard"
-    assert "what time is it" not in ear.log_text()
+    assert not any("what time is it" in str(record) for record in ear.journal())
+
+
+def test_a_turn_ends_in_one_record_with_its_numbers(turn):
+    assert turn["_SYSTEMD_UNIT"] == "jarvis-ear.service"
+    assert turn["SYSLOG_IDENTIFIER"] == "jarvis-ear"
+    assert turn["PRIORITY"] == "6"
+    assert len(turn["TURN_ID"]) == 8
+    assert turn["MESSAGE"].startswith(f"turn {turn['TURN_ID']}: done in ")
+    assert 0.5 < float(turn["WAKE_SCORE"]) <= 1
+    latencies = {name: int(value) for name, value in turn.items() if name.startswith("LATENCY_")}
+    assert latencies["LATENCY_TRANSCRIPT_MS"] <= latencies["LATENCY_FIRST_AUDIO_MS"]
+    assert all(value >= -2000 for value in latencies.values())
+    assert any(name.startswith("BYTES_") and int(turn[name]) > 10_000 for name in turn)
+
+
+def test_the_records_of_a_turn_are_found_by_its_id_and_explained(ear, turn):
+    log = ear.journal(f"TURN_ID={turn['TURN_ID']}")
+    assert len(log) > 3
+    assert [record.get("EVENT") for record in log].count("TurnEnded") == 1
+    explained = ("journalctl", "-x", "-u", "jarvis-ear", f"MESSAGE_ID={turn['MESSAGE_ID']}")
+    said = ear.box.run(*explained).stdout
+    assert f" Subject: Turn {turn['TURN_ID']} was answered" in said
+    assert " Defined-By: jarvis-ear" in said
+
+
+@contextmanager
+def without_backend(ear):
+    ear.box.run("systemctl", "stop", "jarvis-backend")
+    try:
+        yield
+    finally:
+        ear.box.run("systemctl", "start", "jarvis-backend")
+    wait_for(lambda: ear.status().get("connected"), "it finds the backend")
+
+
+def test_a_loss_of_the_backend_is_a_warning_once(ear):
+    wait_for(lambda: ear.status().get("connected"), "it is connected")
+    known = len(ear.journal("EVENT=BackendUnreachable"))
+    with without_backend(ear):
+        new = wait_for(lambda: ear.journal("EVENT=BackendUnreachable")[known:], "a warning", 40.0)
+    assert [record["PRIORITY"] for record in new] == ["4"]
 
 
 def test_it_runs_confined(ear):
     pid = main_pid(ear)
     status = ear.box.at(f"/proc/{pid}/status").read_text()
     found = dict(re.findall(r"^(CapEff|CapBnd|NoNewPrivs|Seccomp):\s+(\w+)", status, re.MULTILINE))
-    assert found == {
-        "CapEff": "0" * 16,
-        "CapBnd": "0" * 16,
-        "NoNewPrivs": "1",
-        "Seccomp": "2",
-    }
+    assert found == {"CapEff": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"}
     said = ear.box.run("systemd-analyze", "security", "--no-pager", "jarvis-ear").stdout
     _, _, exposure = said.partition("Overall exposure level for jarvis-ear.service: ")
     # The folder of the test's packages may be executed from: that weighs nothing here.
@@ -205,64 +256,41 @@ def test_a_reload_changes_a_running_ear_and_a_mistake_changes_nothing(ear):
 
 
 def test_a_wrong_configuration_is_said_once_and_not_tried_again(ear):
-    options = ear.box.at("/etc/jarvis-ear/config.toml")
-    good = options.read_text()
-    options.write_text("[hearing.wake]\nthreshhold = 0.4\n")
-    try:
-        ear.box.run("systemctl", "restart", "jarvis-ear", check=False)
+    with instead(ear, "/etc/jarvis-ear/config.toml", "[hearing.wake]\nthreshhold = 0.4\n"):
         found = ear.show("ActiveState", "ExecMainStatus", "NRestarts")
         assert found == {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
         assert "did you mean hearing.wake.threshold" in ear.log_text()
         assert "the configuration has a mistake" in ear.service("status", check=False)
-    finally:
-        options.write_text(good)
-        ear.box.run("systemctl", "restart", "jarvis-ear")
 
 
 def test_without_a_sound_card_it_starts_and_says_why_it_is_deaf(ear):
-    card = ear.box.at(f"{CARD}/asound.conf")
-    good = card.read_text()
-    card.write_text("</usr/share/alsa/alsa.conf>\n")
-    try:
-        ear.box.run("systemctl", "restart", "jarvis-ear")
+    with instead(ear, f"{CARD}/asound.conf", "</usr/share/alsa/alsa.conf>\n"):
         assert ear.show("ActiveState")["ActiveState"] == "active"
         said = ear.show("StatusText")["StatusText"]
         assert said.startswith("deaf: "), said
         assert "the kernel shows no sound card" in said
-        assert "it is deaf: list the microphones (jarvis-ear devices)" in ear.service(
-            "status", check=False
-        )
-    finally:
-        card.write_text(good)
-    ear.wait_until_it_hears()
+        advice = "it is deaf: list the microphones (jarvis-ear devices)"
+        assert advice in ear.service("status", check=False)
 
 
 def test_a_unit_that_may_not_use_the_sound_card_says_so(ear):
-    card, snd = ear.box.at(f"{CARD}/asound.conf"), ear.box.at("/dev/snd")
-    good = card.read_text()
-    card.write_text("</usr/share/alsa/alsa.conf>\n")
+    snd = ear.box.at("/dev/snd")
     snd.mkdir()
     (snd / "pcmC0D0c").touch(mode=0o600)
     try:
-        ear.box.run("systemctl", "restart", "jarvis-ear")
-        said = ear.show("StatusText")["StatusText"]
-        assert "this user may not use the sound card (pcmC0D0c)" in said
+        with instead(ear, f"{CARD}/asound.conf", "</usr/share/alsa/alsa.conf>\n"):
+            said = ear.show("StatusText")["StatusText"]
+            assert "this user may not use the sound card (pcmC0D0c)" in said
     finally:
         (snd / "pcmC0D0c").unlink()
         snd.rmdir()
-        card.write_text(good)
-    ear.wait_until_it_hears()
 
 
 def test_without_a_backend_it_starts_and_finds_one_later(ear):
-    ear.box.run("systemctl", "stop", "jarvis-backend")
-    ear.box.run("systemctl", "restart", "jarvis-ear")
-    try:
+    with without_backend(ear):
+        ear.box.run("systemctl", "restart", "jarvis-ear")
         assert ear.hears()
         assert not ear.status()["connected"]
-    finally:
-        ear.box.run("systemctl", "start", "jarvis-backend")
-    wait_for(lambda: ear.status().get("connected"), "it finds the backend")
 
 
 def test_nothing_of_it_listens_on_the_network_but_the_backend_on_loopback(ear):

@@ -71,7 +71,6 @@ def test_another_password_leaves_the_token_secret(alone):
 
 @pytest.fixture
 def broken(alone):
-    """The checkout holds a release that does not start."""
     module = alone.box.at(f"{CHECKOUT}/jarvis-ear/src/jarvis_ear/__init__.py")
     good = module.read_text()
     module.write_text(good + BROKEN)
