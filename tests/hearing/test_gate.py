@@ -44,40 +44,32 @@ def lookback_frames(gate: config.GateOptions) -> int:
 
 
 @given(settings, rooms)
-def test_what_passes_is_contiguous_and_never_doubled(gate, room):
-    for stretch in stretches(Gate(gate), room):
-        assert stretch == list(range(min(stretch, default=0), max(stretch, default=-1) + 1))
-
-
-@given(settings, rooms)
-def test_stretches_end_one_after_the_other(gate, room):
+def test_stretches_are_contiguous_and_end_one_after_the_other(gate, room):
     found = [stretch for stretch in stretches(Gate(gate), room) if stretch]
+    for stretch in found:
+        assert stretch == list(range(stretch[0], stretch[-1] + 1))
     for one, other in itertools.pairwise(found):
         assert one[-1] < other[-1]
 
 
 @hypothesis_settings(max_examples=300)
 @given(settings, rooms)
-def test_all_that_surrounds_speech_passes(gate, room):
-    """But for what fills no step: at most three frames at the beginning and end of everything."""
+def test_the_frames_around_speech_pass(gate, room):
+    """All but those that fill no step: at most three at the beginning and at the end."""
     lookback, hangover = lookback_frames(gate), frames(gate.hangover_ms)
     found = stretches(Gate(gate), room)
+    heard = max((stretch[-1] + 1 for stretch in found if stretch), default=0)
+    unfinished = set(range(max(heard, len(room) - STEP_FRAMES + 1), len(room)))
     for number in (number for number, speech in enumerate(room) if speech):
         first = max(0, number + 1 - lookback)
         last = min(len(room) - 1, number + hangover)
-        wanted = set(range(first, last + 1)) - {0, 1, 2} - _unfinished(found, room)
+        wanted = set(range(first, last + 1)) - {0, 1, 2} - unfinished
         assert any(wanted <= set(stretch) for stretch in found), (number, wanted)
-
-
-def _unfinished(found: list[Stretch], room: list[bool]) -> set[int]:
-    """The newest frames, which wait until their step is complete."""
-    heard = max((stretch[-1] + 1 for stretch in found if stretch), default=0)
-    return set(range(max(heard, len(room) - STEP_FRAMES + 1), len(room)))
 
 
 @hypothesis_settings(max_examples=300)
 @given(settings, rooms)
-def test_nothing_else_passes(gate, room):
+def test_no_other_frame_passes(gate, room):
     lookback, hangover = lookback_frames(gate), frames(gate.hangover_ms)
     near = {
         other
@@ -101,7 +93,7 @@ def test_silence_opens_nothing():
     assert not gate.is_open
 
 
-def test_the_onset_is_heard_at_once_with_its_lookback():
+def test_the_onset_passes_at_once_with_its_lookback():
     gate = Gate(config.GateOptions(lookback_ms=320))
     assert stretches(gate, [False] * 50) == []
     passed = gate.push(frame(50), speech=True)
@@ -139,7 +131,7 @@ def test_unbroken_speech_is_one_stretch(hangover_ms, length):
     assert len(stretches(gate, [True] * length)) == 1
 
 
-def test_a_gap_makes_it_forget():
+def test_a_gap_closes_the_gate():
     gate = Gate(config.GateOptions())
     stretches(gate, [False] * 20 + [True, True, False])
     gate.close()

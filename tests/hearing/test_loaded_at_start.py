@@ -1,4 +1,4 @@
-"""Nothing is loaded when sound comes: an ear that has no descriptor left then would die of it."""
+"""No module is loaded when sound comes: an ear without a free descriptor would end."""
 
 import sys
 from pathlib import Path
@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 
 from jarvis_ear import __main__, config
-from jarvis_ear.audio.frames import Framer
+from jarvis_ear.audio.frames import Block, Framer
 from jarvis_ear.audio.level import frame_levels, level
-from jarvis_ear.audio.frames import Block
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.devices.playlist import Chunk
 from jarvis_ear.devices.speaker import Speaker
