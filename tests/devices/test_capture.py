@@ -1,4 +1,3 @@
-import logging
 import queue
 import threading
 import time
@@ -134,19 +133,6 @@ def run():
         assert one.capture.stop()
 
 
-@pytest.fixture
-def log(caplog):
-    """The records of INFO and above."""
-    caplog.set_level(logging.INFO)
-    return caplog
-
-
-@pytest.fixture
-def full_log(caplog):
-    caplog.set_level(logging.DEBUG)
-    return caplog
-
-
 TEN_BLOCKS = [block(start) for start in range(0, 3200, 320)]
 
 
@@ -185,20 +171,17 @@ def test_a_file_waits_for_its_reader_and_loses_nothing(run):
     assert going.next() == ("end", None)
 
 
-def test_a_file_stops_while_the_inbox_is_full(run):
+@pytest.mark.parametrize(
+    "stop", [lambda going: going.capture.stop(), lambda going: going.inbox.close()]
+)
+def test_a_file_can_be_stopped_while_the_inbox_is_full(run, stop):
     going = run(block(0), block(320), live=False, max_frames=1)
     wait_until(lambda: going.ends)
-    assert going.capture.stop()
-    assert going.events.empty()
-
-
-def test_a_closed_inbox_ends_the_thread(run):
-    going = run(block(0), block(320), live=False, max_frames=1)
-    wait_until(lambda: going.ends)
-    going.inbox.close()
+    stop(going)
     going.capture._thread.join(SOON_S)
     assert not going.capture._thread.is_alive()
     assert going.source.closed == 1
+    assert going.events.empty()
 
 
 def test_a_loss_and_the_return_are_reported_once(run, log):
@@ -213,16 +196,11 @@ def test_a_loss_and_the_return_are_reported_once(run, log):
     assert "fake microphone is back after 7.0 s" in log.text
 
 
-def test_a_source_that_opens_without_sound_is_still_lost(run):
-    going = run(*unavailable("unplugged", "no sound"), block(0))
-    assert going.next(2) == [("lost", "unplugged"), ("found",)]
-    assert going.source.opened == 3
-
-
-def test_every_outage_is_reported(run):
-    one, two = unavailable("one", "two")
-    going = run(block(0), one, block(320), two, block(640))
+def test_every_outage_is_reported_and_lasts_until_there_is_sound(run):
+    one, silent, two = unavailable("one", "no sound", "two")
+    going = run(block(0), one, silent, block(320), two, block(640))
     assert going.next(4) == [("lost", "one"), ("found",), ("lost", "two"), ("found",)]
+    assert going.source.opened == 4
 
 
 def test_the_back_off_grows_and_starts_again_after_a_return():
@@ -239,22 +217,23 @@ def test_stop_does_not_wait_for_the_next_attempt(run):
     assert going.capture.stop()
 
 
-@pytest.mark.parametrize("live", [True, False])
-def test_a_bad_input_ends_the_capture_with_its_error(run, live):
-    error = InputError("speech.wav is cut off")
-    going = run(block(0), error, live=live)
+CUT_OFF, ODD = InputError("speech.wav is cut off"), MicrophoneUnavailable("odd")
+STUCK = DeviceError("only a new process can open it again")
+
+
+@pytest.mark.parametrize(
+    ("sound", "options", "error"),
+    [
+        ([block(0), CUT_OFF], {}, CUT_OFF),
+        ([block(0), CUT_OFF], {"live": False}, CUT_OFF),
+        ([], {"refusals": [ODD], "live": False}, ODD),  # a file is not opened again
+        ([ODD], {"close_error": STUCK}, STUCK),
+    ],
+)
+def test_an_error_ends_the_capture(run, sound, options, error):
+    going = run(*sound, **options)
     assert going.next() == ("end", error)
     assert going.source.closed == 1
-
-
-def test_a_file_that_is_unavailable_is_not_opened_again(run):
-    [error] = unavailable("odd")
-    assert run(refusals=[error], live=False).next() == ("end", error)
-
-
-def test_a_device_that_cannot_be_closed_ends_the_capture(run):
-    error = DeviceError("only a new process can open it again")
-    assert run(*unavailable("stalled"), close_error=error).next() == ("end", error)
 
 
 def test_stop_does_not_wait_for_a_driver_that_hangs(run, monkeypatch, caplog):
@@ -307,13 +286,21 @@ def test_a_source_that_is_muted_from_the_start_is_not_opened(run):
     assert going.source.opened == 1
 
 
-def test_a_loss_after_a_mute_is_reported_again(run):
-    going = run(refusals=unavailable("gone", "still gone"), back_off_s=(60.0,))
-    assert going.next() == ("lost", "gone")
+@pytest.mark.parametrize(
+    ("options", "first", "second"),
+    [
+        ({"refusals": unavailable("gone", "still")}, ("lost", "gone"), ("lost", "still")),
+        ({"silence": "only zeros"}, ("silent", "only zeros"), ("silent", "only zeros")),
+    ],
+)
+def test_after_a_mute_loss_and_silence_are_reported_again(run, options, first, second):
+    going = run(block(0), back_off_s=(60.0,), **options)
+    assert going.next() == first
     going.capture.mute()
-    going.wait_for_iterations(2)
+    wait_until(lambda: going.capture.why_deaf == ("", ""))
     going.capture.unmute()
-    assert going.next() == ("lost", "still gone")
+    going.give(block(320))
+    assert going.next() == second
 
 
 def test_a_muted_file_is_paused_and_stays_open(run):
@@ -407,16 +394,6 @@ def test_a_silent_microphone_that_was_lost_is_found_with_its_first_sound(run):
     assert going.next() == ("found",)
     assert going.block() == block(640)
     assert going.events.empty()
-
-
-def test_silence_after_a_mute_is_reported_again(run):
-    going = run(block(0), silence="only zeros")
-    assert going.next() == ("silent", "only zeros")
-    going.capture.mute()
-    wait_until(lambda: going.capture.why_deaf == ("", ""))
-    going.capture.unmute()
-    going.give(block(320))
-    assert going.next() == ("silent", "only zeros")
 
 
 @pytest.mark.parametrize("event", [("silent", "only zeros"), ("lost", "gone")])

@@ -1,4 +1,3 @@
-import logging
 import stat
 
 import numpy as np
@@ -149,11 +148,10 @@ def test_a_link_in_the_folder_is_not_followed(tmp_path):
     assert files.failures == 1
 
 
-def test_a_folder_that_cannot_be_written_is_logged_once_as_a_warning(tmp_path, caplog):
-    caplog.set_level(logging.DEBUG)
+def test_a_folder_that_cannot_be_written_is_logged_once_as_a_warning(tmp_path, full_log):
     (tmp_path / "file").touch()
     files = ReplyFiles(tmp_path / "file")
     files.save("a", 0, b"RIFF")
     files.save("a", 1, b"RIFF")
     assert files.failures == 2
-    assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG"]
+    assert [record.levelname for record in full_log.records] == ["WARNING", "DEBUG"]

@@ -102,25 +102,21 @@ def pipe():
     os.close(read_end)
 
 
-def test_raw_samples_come_as_they_are_written(pipe):
+@pytest.mark.parametrize(
+    ("writes", "reads"),
+    [
+        ([b"\1\0\2\0", b"\3\0"], [(0, b"\1\0\2\0"), (2, b"\3\0")]),
+        ([b"\1", b"\0\2", b"\0"], [None, (0, b"\1\0"), (1, b"\2\0")]),  # halves of samples
+        ([bytes(10_000)], [(0, bytes(2560))]),  # one step at most
+    ],
+)
+def test_raw_samples_come_as_they_are_written(pipe, writes, reads):
     source, writer = pipe
     assert source.read() is None
-    writer.write(b"\1\0\2\0")
-    assert source.read().data == b"\1\0\2\0"
-    writer.write(b"\3\0")
-    block = source.read()
-    assert (block.start, block.data) == (2, b"\3\0")
-
-
-def test_a_sample_may_come_in_halves(pipe):
-    source, writer = pipe
-    writer.write(b"\1")
-    assert source.read() is None
-    writer.write(b"\0\2")
-    assert source.read().data == b"\1\0"
-    writer.write(b"\0")
-    block = source.read()
-    assert (block.start, block.data) == (1, b"\2\0")
+    for written, expected in zip(writes, reads, strict=True):
+        writer.write(written)
+        block = source.read()
+        assert (block and (block.start, block.data)) == expected
 
 
 def test_the_end_drops_an_odd_byte(pipe):
@@ -132,12 +128,6 @@ def test_the_end_drops_an_odd_byte(pipe):
         with pytest.raises(EndOfSound):
             source.read()
     source.close()
-
-
-def test_one_read_is_one_step_at_most(pipe):
-    source, writer = pipe
-    writer.write(bytes(10_000))
-    assert len(source.read().data) == 2560
 
 
 @pytest.mark.parametrize(
