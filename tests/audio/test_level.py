@@ -20,11 +20,12 @@ def test_a_full_scale_sine_is_0_dbfs_and_half_the_amplitude_6_db_less():
     assert level(sine(16_384)).rms == pytest.approx(-6.02, abs=0.01)
 
 
-def test_the_level_of_silence_and_of_the_last_bit_are_numbers():
+def test_the_levels_at_the_ends_of_the_scale():
     assert level(bytes(640)) == Level(SILENCE, SILENCE, 0)
     assert level(b"") == Level(SILENCE, SILENCE, 0)
     assert SILENCE < level(pcm([0, 1, 0, 0])).peak < -90
     assert level(pcm([-32768])).peak == 0
+    assert level(pcm([32767, -32768, -32767, 32766, 0])).clipped == 3
 
 
 def test_the_level_of_each_frame():
@@ -32,10 +33,6 @@ def test_the_level_of_each_frame():
     found = frame_levels(b"".join(frames) + b"\1\0")
     assert found == pytest.approx([level(frame).rms for frame in frames], abs=0.01)
     assert frame_levels(b"") == []
-
-
-def test_samples_at_the_ends_of_the_scale_count_as_clipped():
-    assert level(pcm([32767, -32768, -32767, 32766, 0])).clipped == 3
 
 
 @pytest.mark.parametrize(

@@ -115,12 +115,9 @@ def test_channels_are_mixed_to_their_mean():
     sound = decode(wav(struct.pack("<4h", 100, 200, -3, -4), channels=2))
     assert sound.pcm.shape == (2, 2)
     assert sound.mono().tolist() == [150, -4]
+    assert decode(wav(bytes(64_000), channels=2)).seconds == 1.0
     one = np.array([[1], [2]], np.int16)
     assert np.shares_memory(mix(one), one)
-
-
-def test_seconds_are_counted_per_channel():
-    assert decode(wav(bytes(64_000), channels=2)).seconds == 1.0
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFF_F000, 0xFFFF_FFFF, 1000, 7, 4])
@@ -253,9 +250,6 @@ def test_a_header_is_read_up_to_the_first_sample():
     assert (form.rate, form.channels, form.encoding) == (8000, 1, Encoding.S16)
     assert (form.data_bytes, form.frame_bytes) == (4, 2)
     assert file.read() == b"\1\0\2\0"
-
-
-def test_an_unknown_length_is_none():
     assert read_format(io.BytesIO(pcm_to_wav(b""))).data_bytes is None
 
 
@@ -318,17 +312,15 @@ def test_a_reader_mixes_channels():
     assert reader.read(5).tolist() == [15, 35]
 
 
-def test_the_missing_bytes_of_a_file_that_was_cut_off_are_counted():
-    reader = WavReader(io.BytesIO(pcm_to_wav(bytes(100))[:-20]))
-    assert len(reader.read(1000)) == 40
+@pytest.mark.parametrize(
+    ("file", "samples", "missing", "there"),
+    [(pcm_to_wav(bytes(100))[:-20], 40, 20, 80), (wav(bytes(100), 0xFFFFFFFF), 50, 0, 100)],
+)
+def test_the_missing_bytes_of_a_file_of_known_length_are_counted(file, samples, missing, there):
+    reader = WavReader(io.BytesIO(file))
+    assert len(reader.read(1000)) == samples
     assert len(reader.read(1000)) == 0
-    assert (reader.missing_bytes, reader.read_bytes) == (20, 80)
-
-
-def test_a_file_of_unknown_length_is_never_cut_off():
-    reader = WavReader(io.BytesIO(wav(bytes(100), 0xFFFFFFFF)))
-    assert len(reader.read(1000)) == 50
-    assert reader.missing_bytes == 0
+    assert (reader.missing_bytes, reader.read_bytes) == (missing, there)
 
 
 def test_another_kind_of_file_is_refused():

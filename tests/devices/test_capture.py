@@ -217,23 +217,19 @@ def test_stop_does_not_wait_for_the_next_attempt(run):
     assert going.capture.stop()
 
 
-CUT_OFF, ODD = InputError("speech.wav is cut off"), MicrophoneUnavailable("odd")
-STUCK = DeviceError("only a new process can open it again")
-
-
-@pytest.mark.parametrize(
-    ("sound", "options", "error"),
-    [
-        ([block(0), CUT_OFF], {}, CUT_OFF),
-        ([block(0), CUT_OFF], {"live": False}, CUT_OFF),
-        ([], {"refusals": [ODD], "live": False}, ODD),  # a file is not opened again
-        ([ODD], {"close_error": STUCK}, STUCK),
-    ],
-)
-def test_an_error_ends_the_capture(run, sound, options, error):
-    going = run(*sound, **options)
+@pytest.mark.parametrize("live", [True, False])
+def test_a_bad_input_ends_the_capture_with_its_error(run, live):
+    error = InputError("speech.wav is cut off")
+    going = run(block(0), error, live=live)
     assert going.next() == ("end", error)
     assert going.source.closed == 1
+
+
+def test_an_unavailable_file_and_a_device_that_cannot_be_closed_end_the_capture(run):
+    [error] = unavailable("odd")
+    assert run(refusals=[error], live=False).next() == ("end", error)
+    error = DeviceError("only a new process can open it again")
+    assert run(*unavailable("stalled"), close_error=error).next() == ("end", error)
 
 
 def test_stop_does_not_wait_for_a_driver_that_hangs(run, monkeypatch, caplog):
@@ -287,14 +283,15 @@ def test_a_source_that_is_muted_from_the_start_is_not_opened(run):
 
 
 @pytest.mark.parametrize(
-    ("options", "first", "second"),
+    ("refusals", "first", "second"),
     [
-        ({"refusals": unavailable("gone", "still")}, ("lost", "gone"), ("lost", "still")),
-        ({"silence": "only zeros"}, ("silent", "only zeros"), ("silent", "only zeros")),
+        (["gone", "still gone"], ("lost", "gone"), ("lost", "still gone")),
+        ([], ("silent", "only zeros"), ("silent", "only zeros")),
     ],
 )
-def test_after_a_mute_loss_and_silence_are_reported_again(run, options, first, second):
-    going = run(block(0), back_off_s=(60.0,), **options)
+def test_after_a_mute_loss_and_silence_are_reported_again(run, refusals, first, second):
+    refused = unavailable(*refusals)
+    going = run(block(0), refusals=refused, back_off_s=(60.0,), silence="only zeros")
     assert going.next() == first
     going.capture.mute()
     wait_until(lambda: going.capture.why_deaf == ("", ""))
@@ -413,16 +410,13 @@ def test_after_a_mute_too_short_to_be_noticed_silence_and_loss_are_reported_agai
 
 
 @pytest.mark.parametrize(
-    ("error", "remedy"),
-    [
-        (MicrophoneUnavailable("gone"), "jarvis-ear devices"),
-        (MicrophoneBusy("held"), "end the program"),
-    ],
+    ("kind", "remedy"),
+    [(MicrophoneUnavailable, "jarvis-ear devices"), (MicrophoneBusy, "end the program")],
 )
-def test_a_loss_has_a_remedy(run, error, remedy):
-    going = run(error)
-    assert going.next() == ("lost", str(error))
-    assert going.capture.why_deaf[0] == str(error)
+def test_a_loss_has_a_remedy(run, kind, remedy):
+    going = run(kind("gone"))
+    assert going.next() == ("lost", "gone")
+    assert going.capture.why_deaf[0] == "gone"
     assert remedy in going.capture.why_deaf[1]
 
 
@@ -431,13 +425,13 @@ def deaf_ms(caplog) -> list[int]:
     return [vars(one)["DEAF_MS"] for one in found]
 
 
-@pytest.mark.parametrize("refusals", [(), unavailable("still unplugged")])
+@pytest.mark.parametrize("refusals", [(), ("still unplugged",)])
 def test_a_loss_that_began_before_a_restart_is_counted_whole(run, tmp_path, full_log, refusals):
     first = run(refusals=unavailable("unplugged"), hang=threading.Event(), folder=tmp_path)
     assert first.next() == ("lost", "unplugged")
     first.source.hang.set()
     assert first.capture.stop()
-    second = Run(block(0), refusals=refusals, folder=tmp_path)
+    second = Run(block(0), refusals=unavailable(*refusals), folder=tmp_path)
     second.clock.now += 3.0
     with second.capture:
         assert second.block() == block(0)

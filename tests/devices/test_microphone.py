@@ -93,16 +93,14 @@ def test_sound_comes_in_pieces_of_40_ms(room):
     assert sound(blocks).tolist() == list(range(6400))
 
 
-def test_a_read_sleeps_for_the_rest_of_a_piece(room):
-    room.speak(160)
-    room.read(2)
-    assert room.clock.sleeps == [pytest.approx(0.03), pytest.approx(0.04)]
-
-
-def test_a_backlog_is_read_without_sleeping_a_second_at_a_time(room):
-    room.speak(40_000)
-    assert [len(block.data) // 2 for block in room.read(3)] == [16_000, 16_000, 8000]
-    assert room.clock.sleeps == []
+@pytest.mark.parametrize(
+    ("spoken", "sizes", "sleeps"),
+    [(160, [640, 640], [0.03, 0.04]), (40_000, [16_000, 16_000, 8000], [])],
+)
+def test_a_read_waits_for_the_rest_of_a_piece_or_takes_a_second(room, spoken, sizes, sleeps):
+    room.speak(spoken)
+    assert [len(block.data) // 2 for block in room.read(len(sizes))] == sizes
+    assert room.clock.sleeps == pytest.approx(sleeps)
 
 
 def test_one_read_waits_no_longer_than_a_piece(quiet_room):

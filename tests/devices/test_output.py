@@ -48,14 +48,10 @@ def test_sound_goes_to_the_card_as_far_as_it_fits(room):
     assert room.clock.sleeps == []
 
 
-def test_a_write_without_room_waits_a_moment(room):
+def test_a_write_without_room_waits_a_moment_and_uses_room_that_is_made_meanwhile(room):
     room.card.room = 0
     assert room.output.write(PCM) == 0
     assert sum(room.clock.sleeps) == pytest.approx(0.02)
-
-
-def test_a_write_uses_room_that_is_made_while_it_waits(room):
-    room.card.room = 0
     room.output._sleep = lambda _: setattr(room.card, "room", 100)
     assert room.output.write(PCM) == 100
 

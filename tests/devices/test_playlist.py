@@ -50,12 +50,6 @@ def test_more_bytes_than_the_most_are_refused(playlist):
     assert playlist.add(chunk(size=MAX_BYTES - 5))
 
 
-def test_the_number_of_ends_is_bounded(playlist):
-    for number in range(MAX_ENDS + 5):
-        playlist.end(str(number))
-    assert sum(playlist.take(0) is not None for _ in range(MAX_ENDS + 5)) == MAX_ENDS
-
-
 def test_a_stop_drops_the_chunks_of_its_turns_and_makes_room(playlist):
     playlist.add(chunk("a"))
     playlist.take(0)
@@ -90,7 +84,11 @@ def test_stop_and_close_wake_the_player_once(playlist, call):
     assert playlist.is_stopped("anything")
 
 
-def test_the_number_of_remembered_stopped_turns_is_bounded(playlist):
+def test_the_numbers_of_ends_and_of_remembered_stopped_turns_are_bounded(playlist):
+    for number in range(MAX_ENDS + 5):
+        playlist.end(str(number))
+    assert sum(playlist.take(0) is not None for _ in range(MAX_ENDS + 5)) == MAX_ENDS
+    playlist = Playlist()
     for number in range(MAX_STOPPED + 1):
         playlist.add(chunk(str(number)))
         playlist.stop()

@@ -39,28 +39,21 @@ def test_sound_that_comes_in_time(stream):
         assert stream.at(second) == pytest.approx(second)
 
 
-def test_stopped_for_45_s_after_the_last_word(stream):
+@pytest.mark.parametrize(
+    ("blocks", "late_s", "positions"),
+    [
+        pytest.param(25, 0.0, {10.0: 10.0, 11.0: 11.0}, id="read at once from the pipe"),
+        pytest.param(100, 45.0, {10.4: 10.4}, id="stopped in the middle of a word"),
+        # the pipe was full: the sound of the stop is lost, without a report
+        pytest.param(250, 45.0, {18.0: 18.0 + 45.0}, id="sound after the stop"),
+    ],
+)
+def test_the_time_of_sound_around_a_stop_of_45_s(stream, blocks, late_s, positions):
     stream.read(250)
     stream.time.now += 45.0
-    stream.read(25)  # what waited in the pipe, read at once
-    assert stream.time.now == pytest.approx(1055.0)
-    assert stream.at(10.0) == pytest.approx(10.0)
-    assert stream.at(11.0) == pytest.approx(11.0)
-
-
-def test_stopped_in_the_middle_of_a_word(stream):
-    stream.read(250)
-    stream.time.now += 45.0
-    stream.read(100, late_s=45.0)
-    assert stream.at(10.4) == pytest.approx(10.4)
-
-
-def test_the_age_of_sound_after_a_stop_in_which_sound_was_lost(stream):
-    """The pipe was full: the sound of the stop is lost, without a report."""
-    stream.read(250)
-    stream.time.now += 45.0
-    stream.read(250, late_s=45.0)
-    assert stream.at(18.0) == pytest.approx(18.0 + 45.0)
+    stream.read(blocks, late_s=late_s)
+    for second, captured_s in positions.items():
+        assert stream.at(second) == pytest.approx(captured_s)
 
 
 def test_the_sound_of_a_slow_card_does_not_grow_older(stream):

@@ -66,11 +66,6 @@ def test_a_device_is_found_by_its_kernel_id_or_an_expression(cards, wanted, inde
     assert find(ROOM, wanted, "input", 4, cards).index == index
 
 
-def test_an_exact_name_wins_over_longer_ones():
-    twins = [device(0, "USB"), device(1, "USB 2")]
-    assert find(twins, "usb", "input", -1, NO_CARDS).index == 0
-
-
 def test_an_output_is_found_by_its_name_or_is_the_first_usable_one():
     assert find(ROOM, "", "output", -1).index == 0
     assert find(ROOM, "hdmi", "output", 4, NO_CARDS).index == 3
@@ -105,7 +100,9 @@ def test_a_missing_device_is_not_found(cards, wanted):
         find(ROOM, wanted, "input", 4, cards)
 
 
-def test_a_number_is_not_the_beginning_of_a_longer_one(cards):
+def test_an_exact_name_or_number_is_not_the_beginning_of_a_longer_one(cards):
+    twins = [device(0, "USB"), device(1, "USB 2")]
+    assert find(twins, "usb", "input", -1, NO_CARDS).index == 0
     many = [device(0, "A (hw:10,0)"), device(1, "B (hw:1,0)"), device(2, "B (hw:1,3)")]
     found = [find(many, one, "input", -1, cards).index for one in ("hw:1", "hw:1,3", "hw:10")]
     assert found == [1, 2, 0]

@@ -17,10 +17,6 @@ def clipping(*seconds: np.ndarray) -> ClippingMeter:
     return meter
 
 
-def test_before_any_sound_nothing_is_clipped():
-    assert (ClippingMeter().share, ClippingMeter().is_too_much) == (0.0, False)
-
-
 @pytest.mark.parametrize(
     ("value", "share"), [(32_767, 0.5), (-32_768, 0.5), (-32_767, 0.5), (32_766, 0), (-32_766, 0)]
 )
@@ -36,6 +32,7 @@ def test_the_share_is_that_of_the_last_minute(more_s, share):
 
 def test_pieces_of_any_length_make_a_second():
     meter = ClippingMeter()
+    assert not meter.is_too_much
     for piece in np.array_split(clipped_second(160), 25):
         assert meter.share == 0
         meter.hear(piece, RATE)
@@ -79,24 +76,21 @@ def test_ten_seconds_of_one_value_are_reported_once_at_any_rate(silence, second,
     assert hear(silence, *[second] * 11, rate=rate) == [None] * 9 + [DEAD, None]
 
 
-def test_one_bit_is_life(silence):
-    hear(silence, *[SECOND] * 9)
-    assert hear(silence, bytes(31_999) + b"\1", *[SECOND] * 9) == [None] * 10
-
-
-def test_life_after_silence_is_reported_once(silence):
-    hear(silence, *[SECOND] * 12)
-    assert hear(silence, b"\1\0", b"\1\0") == [ALIVE, None]
-
-
-def test_zeros_after_another_value_are_silent_after_ten_seconds_of_their_own(silence):
-    hear(silence, *[b"\7\0" * RATE] * 10)
-    assert silence.what == "the value 7"
-    assert hear(silence, *[SECOND] * 10) == [ALIVE, *[None] * 8, DEAD]
-
-
-def test_no_sound_changes_nothing(silence):
-    assert hear(silence, b"") == [None]
+@pytest.mark.parametrize(
+    ("seconds", "changes"),
+    [
+        ([*[SECOND] * 9, bytes(31_999) + b"\1", *[SECOND] * 9], [None] * 19),  # one bit is life
+        ([*[SECOND] * 12, b"\1\0", b"\1\0"], [*[None] * 9, DEAD, None, None, ALIVE, None]),
+        (
+            [*[b"\7\0" * RATE] * 10, *[SECOND] * 10],
+            [*[None] * 9, DEAD, ALIVE, *[None] * 8, DEAD],
+        ),
+        ([b""], [None]),
+        ([flicker(-2, 1)] * 120, [None] * 120),  # more than the last bit is a quiet room
+    ],
+)
+def test_silence_and_life_are_reported_once(silence, seconds, changes):
+    assert hear(silence, *seconds) == changes
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 1), (499, 501)])
@@ -104,10 +98,6 @@ def test_a_minute_of_the_last_bit_is_a_dead_line(silence, low, high):
     assert hear(silence, *[flicker(low, high)] * 61) == [None] * 59 + [DEAD, None]
     assert silence.what == f"values from {low} to {high}"
     assert hear(silence, b"\x40\0\xc0\xff") == [ALIVE]
-
-
-def test_a_bit_more_than_the_last_one_is_a_quiet_room(silence):
-    assert hear(silence, *[flicker(-2, 1)] * 120) == [None] * 120
 
 
 def test_a_muted_line_that_flickers_now_and_then_stays_dead_after_a_minute(silence):
@@ -166,15 +156,15 @@ def test_a_healthy_card_loses_nothing(converter, seconds):
     assert converter.run(seconds) == 0
 
 
-def test_an_overflow_is_measured_by_the_clock(card):
-    card.now += 1.25  # nothing was read for so long, and the buffer kept nothing of it
-    assert card.step(overflowed=True) == 20_000
+@pytest.mark.parametrize(("gap_s", "lost"), [(1.25, 20_000), (0, 1)])
+def test_an_overflow_is_a_gap_measured_by_the_clock(card, gap_s, lost):
+    card.now += gap_s  # nothing was read for so long, and the buffer kept nothing of it
+    assert card.step(overflowed=True) == lost
     assert card.run(60) == 0
 
 
-def test_an_overflow_is_a_gap_even_if_the_clock_sees_none(card):
-    assert card.step(overflowed=True) == 1
-    assert LossMeter(RATE, 1.0).lost(1.0, PIECE, overflowed=True) == 1  # at the first read
+def test_an_overflow_at_the_first_read_is_a_gap():
+    assert LossMeter(RATE, 1.0).lost(1.0, PIECE, overflowed=True) == 1
 
 
 def test_a_loss_without_a_flag_is_found_within_seconds(card):

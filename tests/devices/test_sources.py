@@ -237,10 +237,12 @@ def failure(source) -> str:
     return str(caught.value)
 
 
-def test_every_sample_comes_once_and_in_its_place(wav):
-    blocks = read_all(wav(16_123, fast=True))
+def test_every_sample_comes_once_and_in_its_place_and_fast_never_sleeps(wav):
+    clock = FakeClock()
+    blocks = read_all(wav(16_123, clock=clock, fast=True))
     assert np.array_equal(sound(blocks), noise(16_123))
     assert [block.start for block in blocks] == list(range(0, 16_123, 640))
+    assert clock.sleeps == []
 
 
 @pytest.mark.parametrize("rate", [8000, 44_100, 48_000])
@@ -270,12 +272,6 @@ def test_a_slow_reader_makes_no_drift(wav):
         source.read()
         clock.now += 0.3 if turn == 10 else 0.01
     assert clock.now - began == pytest.approx(2.0, abs=0.02)
-
-
-def test_fast_never_sleeps(wav):
-    clock = FakeClock()
-    read_all(wav(16_000, clock=clock, fast=True))
-    assert clock.sleeps == []
 
 
 def test_a_file_can_be_read_again_after_it_was_closed(wav):

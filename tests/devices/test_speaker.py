@@ -298,21 +298,17 @@ def test_a_reply_that_a_lost_speaker_does_not_play_is_kept(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
-    [
-        ({"device": "none"}, Unheard.NO_SPEAKER),
-        ({"refusal": SpeakerLost(NO_DEVICE)}, Unheard.SPEAKER_UNAVAILABLE),
-    ],
+    ("device", "why"), [("none", Unheard.NO_SPEAKER), ("", Unheard.SPEAKER_UNAVAILABLE)]
 )
-def test_without_a_loudspeaker_nothing_is_heard(run, options, why):
-    going = run(**options)
+def test_without_a_loudspeaker_nothing_is_heard(run, device, why):
+    going = run(device=device) if device else run(refusal=SpeakerLost(NO_DEVICE))
     going.play("a", 0)
     assert going.began()
     assert going.heard == {"a": lost(why, 1)}  # known before the person interrupts it
     going.play("a", 1)
     going.finish("a")
     assert going.heard == {"a": lost(why, 2)}
-    if "device" in options:
+    if device:
         assert (going.speaker.problem, going.speaker.condition) == ("", "none is configured")
 
 
