@@ -42,7 +42,7 @@ class Room:
         self.spoken += count
 
     def miss(self, seconds: float) -> None:
-        """Time in which the card hears, nobody reads, and the buffer keeps nothing."""
+        """Time in which the card hears, nothing is read, and the buffer keeps nothing."""
         self.clock.now += seconds
         self.spoken += round(seconds * self.card.rate)
         self.card.heard.clear()

@@ -85,7 +85,7 @@ def test_the_loss_of_a_busy_card_has_the_error_of_the_host():
         room.library().open_output("", latency_s=0.2)
 
 
-def test_without_portaudio_the_error_says_what_to_install():
+def test_without_portaudio_the_error_names_the_package():
     def absent():
         raise OSError("PortAudio library not found")
 

@@ -109,7 +109,7 @@ def test_the_first_frames_wait_for_a_whole_step():
     assert len(gate.push(frame(3), speech=False)) == STEP_FRAMES
 
 
-def test_it_closes_at_the_first_step_that_ends_after_the_hangover():
+def test_the_gate_closes_at_the_first_step_that_ends_after_the_hangover():
     gate = Gate(config.GateOptions(hangover_ms=480))
     stretches(gate, [False] * 20)
     gate.push(frame(20), speech=True)
@@ -126,17 +126,12 @@ def test_unbroken_speech_is_one_stretch(hangover_ms, length):
     assert len(stretches(gate, [True] * length)) == 1
 
 
-def test_a_gap_closes_the_gate():
-    gate = Gate(config.GateOptions())
-    stretches(gate, [False] * 20 + [True, True, False])
-    gate.close()
-    assert not gate.is_open
-    assert stretches(gate, [True] + [False] * 7, first=1000) == [list(range(1000, 1008))]
-
-
-def test_a_step_that_was_under_way_does_not_go_on_after_a_gap():
+def test_a_gap_closes_the_gate_and_drops_its_unfinished_step():
     gate = Gate(config.GateOptions(lookback_ms=80))
     assert stretches(gate, [False] * 20 + [True, True, False]) == [[17, 18, 19, 20]]
     gate.close()
+    assert not gate.is_open
     room = [False] * 10 + [True] + [False] * 4
     assert stretches(gate, room, first=1000) == [list(range(1007, 1015))]
+    gate.close()
+    assert stretches(gate, [True] + [False] * 7, first=2000) == [list(range(2000, 2008))]

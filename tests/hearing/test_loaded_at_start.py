@@ -53,6 +53,6 @@ print(sorted(name for name in late if getattr(sys.modules[name], "__file__", Non
 """
 
 
-def test_no_module_is_loaded_while_somebody_speaks():
+def test_no_module_is_loaded_during_a_turn():
     done = run([sys.executable, "-c", PROGRAM, str(RECORDING)], check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

@@ -215,13 +215,11 @@ def test_the_wake_word_silences_a_reply_abandons_its_turn_and_opens_one():
     ]
 
 
-def test_an_announcement_is_silenced_too_but_is_no_turn():
+def test_the_wake_word_silences_an_announcement_which_is_no_turn():
     machine = make()
     machine.advance(ReplyStarted("news"), NOW)
-    assert advance(machine, WakeDetected)[:2] == [
-        StopSpeaking(""),
-        TurnOpened("id1", "id2", NOW, 0.9),
-    ]
+    effects = [StopSpeaking(""), TurnOpened("id1", "id2", NOW, 0.9)]
+    assert advance(machine, WakeDetected)[:2] == effects
 
 
 def test_a_follow_up_is_a_turn_of_the_same_session():
