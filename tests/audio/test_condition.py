@@ -45,7 +45,7 @@ def sample_by_sample(edge_hz: int, pcm: np.ndarray) -> np.ndarray:
     return np.array(out)
 
 
-def test_nothing_asked_for_nothing_done():
+def test_a_conditioner_without_options_changes_nothing():
     conditioner = Conditioner(0, 0.0)
     conditioner.reset()
     frame = frames(tone(440))[0]
@@ -53,7 +53,7 @@ def test_nothing_asked_for_nothing_done():
 
 
 @pytest.mark.parametrize("edge_hz", [1, 50, 100, 300, 500])
-def test_it_is_the_filter_that_it_says(edge_hz):
+def test_the_filter_is_that_of_its_description(edge_hz):
     pcm = np.random.default_rng(edge_hz).integers(-8000, 8000, 6400, dtype=np.int16)
     error = through(Conditioner(edge_hz, 0.0), pcm) - sample_by_sample(edge_hz, pcm)
     assert np.abs(error).max() <= 0.51
@@ -68,7 +68,7 @@ def test_hum_goes_and_voices_stay(frequency, least, most):
     assert least < change_db(before, through(Conditioner(100, 0.0), before)) < most
 
 
-def test_a_constant_is_no_sound():
+def test_a_constant_is_filtered_out():
     after = through(Conditioner(100, 0.0), np.full(16_000, 5000, np.int16))
     assert not after[8000:].any()
 
@@ -80,7 +80,7 @@ def test_gain(gain_db):
     assert change_db(before, after) == pytest.approx(gain_db, abs=0.01)
 
 
-def test_what_is_too_loud_is_cut_off_and_never_wraps():
+def test_an_overflow_is_clipped_and_never_wraps():
     after = through(Conditioner(0, 20.0), np.array([10_000, -10_000] * 160, np.int16))
     assert sorted(set(after.tolist())) == [-32768, 32767]
 

@@ -68,17 +68,14 @@ def test_a_gap_drops_the_remainder_and_starts_anew():
     assert framer.gaps == 1
 
 
-def test_sound_that_begins_late_is_a_gap():
+def test_a_late_beginning_and_a_new_one_are_gaps():
     framer = Framer()
     assert framer.push(block(640, 320))[0].start == 640
     assert (framer.gaps, framer.samples_lost) == (1, 640)
-
-
-def test_a_source_that_starts_over_is_believed_and_loses_nothing_twice():
     framer = Framer()
     framer.push(block(0, 330))
     assert framer.push(block(0, 320))[0].start == 0
-    assert (framer.gaps, framer.samples_lost) == (1, 10)
+    assert (framer.gaps, framer.samples_lost) == (1, 10)  # not twice
 
 
 def test_an_empty_block_changes_nothing():

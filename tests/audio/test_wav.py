@@ -1,7 +1,9 @@
 import contextlib
 import io
+import os
 import struct
 import time
+import warnings
 import wave
 
 import numpy as np
@@ -9,7 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jarvis_ear.audio.wav import HEADER_BYTES, Sound, WavError, decode_wav, mix, pcm_to_wav
+from jarvis_ear.audio.wav import (
+    HEADER_BYTES,
+    Encoding,
+    Sound,
+    WavError,
+    WavFormat,
+    WavReader,
+    decode_wav,
+    mix,
+    pcm_to_wav,
+    read_format,
+)
 
 
 def chunk(name: bytes, body: bytes, size: int | None = None) -> bytes:
@@ -40,21 +53,14 @@ def values(data: bytes) -> list[int]:
 
 def test_our_file_is_what_the_standard_library_reads():
     pcm = np.arange(-500, 500, dtype="<i2").tobytes()
-    with wave.open(io.BytesIO(pcm_to_wav(pcm, 22_050))) as file:
+    made = pcm_to_wav(pcm, 22_050)
+    with wave.open(io.BytesIO(made)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (22_050, 1, 2)
         assert file.readframes(file.getnframes()) == pcm
-
-
-def test_our_header_has_44_bytes_and_true_sizes():
-    made = pcm_to_wav(b"\1\0" * 160)
-    assert len(made) == HEADER_BYTES + 320
+    assert len(made) == HEADER_BYTES + 2000
     assert struct.unpack_from("<I", made, 4) == (len(made) - 8,)
-    assert struct.unpack_from("<I", made, 40) == (320,)
-    assert struct.unpack_from("<I", made, 24) == (16_000,)
-
-
-def test_no_sound_is_a_file_too():
-    assert decode(pcm_to_wav(b"")).pcm.shape == (0, 1)
+    assert struct.unpack_from("<I", made, 40) == (2000,)
+    assert struct.unpack_from("<I", pcm_to_wav(b""), 24) == (16_000,)
 
 
 def test_half_a_sample_is_refused():
@@ -71,6 +77,9 @@ def test_what_we_write_we_read(samples, rate):
     assert np.array_equal(sound.mono(), pcm)
 
 
+INFINITE = struct.pack("<3f", float("nan"), float("inf"), float("-inf"))
+
+
 @pytest.mark.parametrize(
     ("form", "data", "expected"),
     [
@@ -80,11 +89,8 @@ def test_what_we_write_we_read(samples, rate):
         ({"bits": 32}, struct.pack("<3i", -(2**31), 1 << 16, 2**31 - 1), [-32768, 1, 32767]),
         ({"tag": 3, "bits": 32}, struct.pack("<3f", -1.0, 0.25, 1.0), [-32768, 8192, 32767]),
         ({"tag": 3, "bits": 64}, struct.pack("<3d", -9.0, 1 / 32768, 9.0), [-32768, 1, 32767]),
-        (
-            {"tag": 3, "bits": 32},
-            struct.pack("<3f", float("nan"), float("inf"), float("-inf")),
-            [0, 32767, -32768],
-        ),
+        ({"tag": 3, "bits": 32}, INFINITE, [0, 32767, -32768]),
+        ({"align": 0}, b"\7\0", [7]),  # a format may leave its alignment out
     ],
 )
 def test_every_encoding_becomes_pcm16(form, data, expected):
@@ -109,31 +115,16 @@ def test_channels_are_mixed_to_their_mean():
     sound = decode(wav(struct.pack("<4h", 100, 200, -3, -4), channels=2))
     assert sound.pcm.shape == (2, 2)
     assert sound.mono().tolist() == [150, -4]
-
-
-def test_one_channel_needs_no_mixing():
-    pcm = np.array([[1], [2]], np.int16)
-    assert np.shares_memory(mix(pcm), pcm)
-
-
-def test_seconds_are_counted_per_channel():
     assert decode(wav(bytes(64_000), channels=2)).seconds == 1.0
+    one = np.array([[1], [2]], np.int16)
+    assert np.shares_memory(mix(one), one)
 
 
-@pytest.mark.parametrize("size", [0, 0x7FFF_F000, 0xFFFF_FFFF, 1000, 7])
-def test_a_size_that_lies_means_what_is_there(size):
-    sound = wav(struct.pack("<3h", 1, 2, 3), size)
-    assert values(sound) == [1, 2, 3]
-
-
-def test_a_smaller_size_is_believed():
-    assert values(wav(struct.pack("<3h", 1, 2, 3), 4)) == [1, 2]
-
-
-def test_the_size_of_the_whole_file_does_not_matter():
-    sound = bytearray(wav(struct.pack("<3h", 1, 2, 3)))
-    sound[4:8] = b"\xff\xff\xff\xff"
-    assert values(bytes(sound)) == [1, 2, 3]
+@pytest.mark.parametrize("size", [0, 0x7FFF_F000, 0xFFFF_FFFF, 1000, 7, 4])
+def test_a_size_is_believed_if_the_file_holds_as_much(size):
+    sound = bytearray(wav(struct.pack("<3h", 1, 2, 3), size))
+    sound[4:8] = b"\xff\xff\xff\xff"  # the size of the whole file does not matter
+    assert values(bytes(sound)) == ([1, 2] if size == 4 else [1, 2, 3])
 
 
 def test_an_incomplete_sample_at_the_end_is_dropped():
@@ -152,7 +143,7 @@ def test_other_chunks_are_passed_over_with_their_padding():
     assert values(sound) == [7]
 
 
-def test_rf64_is_a_riff_that_does_not_know_its_size():
+def test_rf64_is_a_riff_of_unknown_size():
     sound = riff(
         chunk(b"ds64", bytes(28)),
         chunk(b"fmt ", fmt()),
@@ -162,12 +153,8 @@ def test_rf64_is_a_riff_that_does_not_know_its_size():
     assert values(sound) == [7]
 
 
-def test_a_format_may_leave_its_alignment_out():
-    assert values(wav(b"\7\0", align=0)) == [7]
-
-
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "error"),
     [
         (b"", "starts with b'', expected a RIFF header"),
         (b"OggS" + bytes(40), "starts with b'OggS'"),
@@ -190,10 +177,10 @@ def test_a_format_may_leave_its_alignment_out():
         (wav(b"", bits=24, align=4), "packs a sample into 4 bytes, expected 3"),
     ],
 )
-def test_what_we_do_not_understand_is_refused_in_one_sentence(data, said):
+def test_an_unknown_format_is_refused_in_one_sentence(data, error):
     with pytest.raises(WavError) as caught:
         decode(data)
-    assert said in str(caught.value)
+    assert error in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -239,3 +226,103 @@ def test_any_damage_to_a_file_decodes_or_raises_wav_error(data):
     assert sound.pcm.dtype == np.int16
     assert sound.pcm.shape[1] == sound.channels
     assert len(sound.mono()) == len(sound.pcm)
+
+
+# The format at the beginning of a file
+
+
+class Pipe(io.BytesIO):
+    def seekable(self):
+        return False
+
+    def seek(self, *_):
+        raise OSError("a pipe cannot be rewound")
+
+
+def with_extra(size: int, there: int) -> bytes:
+    sound = pcm_to_wav(b"\1\0")
+    return sound[:36] + b"LIST" + size.to_bytes(4, "little") + bytes(there) + sound[36:]
+
+
+def test_a_header_is_read_up_to_the_first_sample():
+    file = io.BytesIO(pcm_to_wav(b"\1\0\2\0", 8000))
+    form = read_format(file)
+    assert (form.rate, form.channels, form.encoding) == (8000, 1, Encoding.S16)
+    assert (form.data_bytes, form.frame_bytes) == (4, 2)
+    assert file.read() == b"\1\0\2\0"
+    assert read_format(io.BytesIO(pcm_to_wav(b""))).data_bytes is None
+
+
+@pytest.mark.parametrize("opened", [io.BytesIO, Pipe])
+def test_a_pipe_is_read_where_a_file_is_skipped(opened):
+    file = opened(with_extra(200_000, 200_000))
+    assert read_format(file).data_bytes == 2
+    assert file.read() == b"\1\0"
+    with pytest.raises(WavError, match="ends before its sound begins"):
+        read_format(opened(with_extra(200_000, 0)[:100]))
+
+
+def test_a_real_pipe_works():
+    read_end, write_end = os.pipe()
+    with os.fdopen(write_end, "wb") as writer:
+        writer.write(with_extra(1000, 1000))
+    with os.fdopen(read_end, "rb") as file:
+        assert read_format(file).rate == 16_000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sample", "heard"),
+    [
+        (Encoding.F32, "0000c07f", 0),  # no number
+        (Encoding.F32, "0100807f", 0),  # no number, of the signalling kind
+        (Encoding.F32, "ffff7f7f", 32767),  # the largest number
+        (Encoding.F32, "0000807f", 32767),  # larger than any
+        (Encoding.F32, "000080ff", -32768),
+        (Encoding.F64, "000000000000f87f", 0),
+        (Encoding.F64, "010000000000f07f", 0),
+        (Encoding.F64, "ffffffffffffef7f", 32767),
+        (Encoding.F64, "000000000000f0ff", -32768),
+    ],
+)
+def test_infinite_and_undefined_numbers_are_decoded_without_a_warning(encoding, sample, heard):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sound = WavFormat(16_000, 1, encoding, None).decode(bytes.fromhex(sample) * 40)
+    assert sound.tolist() == [[heard]] * 40
+
+
+# Reading piece by piece
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=20))
+def test_pieces_of_any_length_are_the_whole(lengths):
+    pcm = np.arange(1000, dtype=np.int16)
+    reader = WavReader(io.BytesIO(pcm_to_wav(pcm.tobytes()) + b"trailing chunk"))
+    got = np.concatenate([reader.read(length) for length in lengths])
+    assert np.array_equal(got, pcm[: len(got)])
+    assert len(got) == min(1000, sum(lengths))
+    assert reader.missing_bytes == 2000 - 2 * len(got)
+
+
+def test_a_reader_mixes_channels():
+    file = wav(struct.pack("<4h", 10, 20, 30, 40), channels=2)
+    reader = WavReader(io.BytesIO(file))
+    assert reader.format.channels == 2
+    assert reader.read(5).tolist() == [15, 35]
+
+
+@pytest.mark.parametrize(
+    ("file", "samples", "missing", "there"),
+    [(pcm_to_wav(bytes(100))[:-20], 40, 20, 80), (wav(bytes(100), 0xFFFFFFFF), 50, 0, 100)],
+)
+def test_the_missing_bytes_of_a_file_of_known_length_are_counted(file, samples, missing, there):
+    reader = WavReader(io.BytesIO(file))
+    assert len(reader.read(1000)) == samples
+    assert len(reader.read(1000)) == 0
+    assert (reader.missing_bytes, reader.read_bytes) == (missing, there)
+
+
+def test_another_kind_of_file_is_refused():
+    with pytest.raises(WavError):
+        WavReader(io.BytesIO(b"fLaC"))

@@ -1,10 +1,12 @@
+import stat
+
 import numpy as np
 import pytest
 
 from fakes.clock import FakeClock
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices import portaudio
-from jarvis_ear.devices.output import LATENCY_S, PortAudioOutput
+from jarvis_ear.devices.output import LATENCY_S, PortAudioOutput, ReplyFiles, file_name
 from jarvis_ear.errors import SpeakerLost
 
 PCM = np.arange(1000, dtype=np.int16)
@@ -34,36 +36,23 @@ def room():
     ("wanted", "reason"),
     [("", ""), ("box", ""), ("USB", "no output device matches 'USB'; there are: 0 'box'")],
 )
-def test_whether_there_is_such_a_loudspeaker_is_known_without_opening_it(wanted, reason):
+def test_a_loudspeaker_is_checked_without_opening_it(wanted, reason):
     sounds = FakeSoundDevice(Card("box"))
-    output = PortAudioOutput(wanted, library=sounds.library())
-    assert output.check() == reason
+    assert PortAudioOutput(wanted, library=sounds.library()).check() == reason
 
 
-def test_sound_goes_to_the_card(room):
+def test_sound_goes_to_the_card_as_far_as_it_fits(room):
     assert room.output.write(PCM) == 1000
     assert bytes(room.card.played) == PCM.astype("<i2").tobytes()
-
-
-def test_no_more_is_written_than_fits(room):
-    room.output.write(PCM)
     assert room.output.write(PCM) == 500
     assert room.clock.sleeps == []
 
 
-def test_a_write_without_room_waits_a_moment(room):
+def test_a_write_without_room_waits_a_moment_and_uses_room_that_is_made_meanwhile(room):
     room.card.room = 0
     assert room.output.write(PCM) == 0
     assert sum(room.clock.sleeps) == pytest.approx(0.02)
-
-
-def test_room_that_is_made_meanwhile_is_used(room):
-    room.card.room = 0
-
-    def sleep(_):
-        room.card.room = 100
-
-    room.output._sleep = sleep
+    room.output._sleep = lambda _: setattr(room.card, "room", 100)
     assert room.output.write(PCM) == 100
 
 
@@ -81,7 +70,7 @@ def test_a_buffer_that_never_empties_is_not_waited_for(room):
     assert not room.output.pending()
 
 
-def test_a_card_that_goes_is_a_loss(room):
+def test_a_card_that_is_unplugged_is_a_loss(room):
     room.output.write(PCM)
     room.card.plugged = False
     assert not room.output.pending()
@@ -89,12 +78,7 @@ def test_a_card_that_goes_is_a_loss(room):
         room.output.write(PCM)
 
 
-def test_no_card_at_all():
-    with pytest.raises(SpeakerLost, match="no sound output device"):
-        Room(Card("mic", outputs=0)).output.open()
-
-
-def test_a_card_that_dies_while_it_is_opened_is_closed_again():
+def test_a_card_that_fails_while_it_is_opened_is_closed_again():
     room = Room(Card("box"))
     room.sounds.refuse_start = True
     with pytest.raises(SpeakerLost, match="Error starting stream"):
@@ -103,23 +87,67 @@ def test_a_card_that_dies_while_it_is_opened_is_closed_again():
     assert room.sounds.open_streams == []
 
 
-def test_no_portaudio_at_all():
+def test_without_a_card_or_portaudio_the_speaker_is_lost():
     def absent():
         raise OSError("PortAudio library not found")
 
+    with pytest.raises(SpeakerLost, match="no sound output device"):
+        Room(Card("mic", outputs=0)).output.open()
     with pytest.raises(SpeakerLost, match="apt install libportaudio2"):
         PortAudioOutput("", library=portaudio.PortAudio(absent)).open()
 
 
-def test_what_is_closed_cannot_be_written(room):
+def test_a_closed_speaker_takes_nothing_until_it_is_opened_again(room):
     room.output.close()
     room.output.close()
     assert room.sounds.open_streams == []
     with pytest.raises(SpeakerLost, match="speaker 'default' is not open"):
         room.output.write(PCM)
-
-
-def test_it_can_be_opened_again(room):
-    room.output.close()
     room.output.open()
     assert room.output.write(PCM) == 1000
+
+
+# Replies as files
+
+
+def test_every_piece_is_a_file_that_only_its_owner_reads(tmp_path):
+    folder = tmp_path / "new" / "replies"
+    files, path = ReplyFiles(folder), folder / "7f3a-002.wav"
+    for content in (b"RIFF", b"new"):
+        files.save("7f3a", 2, content)
+        assert path.read_bytes() == content
+    modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, folder)]
+    assert modes == [0o600, 0o700]
+
+
+@pytest.mark.parametrize(
+    ("turn_id", "index", "name"),
+    [
+        ("../../etc/passwd", 0, "______etc_passwd-000.wav"),
+        ("/etc/x", 12, "_etc_x-012.wav"),
+        ("", 1, "turn-001.wav"),
+        ("a\0b\n", 1000, "a_b_-1000.wav"),
+        ("ü" * 500, 1, "_" * 64 + "-001.wav"),
+        ("a", -1, "a-999999.wav"),
+        ("a", 10**300, "a-000.wav"),
+    ],
+)
+def test_a_name_never_becomes_a_path(turn_id, index, name):
+    assert file_name(turn_id, index) == name
+
+
+def test_a_link_in_the_folder_is_not_followed(tmp_path):
+    (tmp_path / "a-000.wav").symlink_to(tmp_path / "victim")
+    files = ReplyFiles(tmp_path)
+    files.save("a", 0, b"RIFF")
+    assert not (tmp_path / "victim").exists()
+    assert files.failures == 1
+
+
+def test_a_folder_that_cannot_be_written_is_logged_once_as_a_warning(tmp_path, full_log):
+    (tmp_path / "file").touch()
+    files = ReplyFiles(tmp_path / "file")
+    files.save("a", 0, b"RIFF")
+    files.save("a", 1, b"RIFF")
+    assert files.failures == 2
+    assert [record.levelname for record in full_log.records] == ["WARNING", "DEBUG"]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from ctypes.util import find_library
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -19,6 +20,10 @@ def missing_library() -> bool:
     return find_library("portaudio") is None or not Path("/usr/share/alsa/alsa.conf").exists()
 
 
+def open_input(library, wanted: str = ""):
+    return library.open_input(wanted, rate=16_000, latency_s=0.2)
+
+
 def test_the_list_of_devices():
     room = FakeSoundDevice(Card("mic", outputs=0), Card("box", inputs=0, rate=48_000))
     library = room.library()
@@ -29,20 +34,14 @@ def test_the_list_of_devices():
     assert (library.default("input"), library.default("output")) == (0, 1)
 
 
-def test_a_device_that_was_plugged_in_later_is_found():
+def test_a_device_that_is_plugged_in_later_is_found_when_no_stream_is_open():
     room = FakeSoundDevice()
     library = room.library()
     with pytest.raises(MicrophoneUnavailable, match="no sound input device"):
-        library.open_input("", rate=16_000, latency_s=0.2)
+        open_input(library)
     room.cards.append(Card("mic"))
-    found = library.open_input("", rate=16_000, latency_s=0.2).device
-    assert found.name == "mic"
-
-
-def test_while_a_stream_is_open_nothing_is_initialised_anew():
-    room = FakeSoundDevice(Card("mic"))
-    library = room.library()
-    stream = library.open_input("", rate=16_000, latency_s=0.2)
+    stream = open_input(library)
+    assert stream.device.name == "mic"
     room.cards.append(Card("box"))
     with pytest.raises(SpeakerLost, match="no output device matches 'box'"):
         library.open_output("box", latency_s=0.2)
@@ -53,11 +52,11 @@ def test_while_a_stream_is_open_nothing_is_initialised_anew():
 def test_a_card_that_cannot_do_our_rate_is_opened_at_its_own_and_asked_only_once():
     room = FakeSoundDevice(Card("usb", rate=48_000, rates=(48_000,)))
     library = room.library()
-    stream = library.open_input("usb", rate=16_000, latency_s=0.2)
+    stream = open_input(library, "usb")
     assert stream.rate == 48_000
     stream.close()
     room.cards[0].rates = (16_000, 48_000)
-    assert library.open_input("usb", rate=16_000, latency_s=0.2).rate == 48_000
+    assert open_input(library, "usb").rate == 48_000
 
 
 @pytest.mark.parametrize("own", [16_000, 44_100])
@@ -66,27 +65,27 @@ def test_a_card_that_cannot_even_do_its_own_rate_is_lost(own):
     with pytest.raises(
         MicrophoneUnavailable, match="odd: Error opening stream: Invalid sample rate"
     ):
-        room.library().open_input("", rate=16_000, latency_s=0.2)
+        open_input(room.library())
 
 
 def test_a_stream_that_does_not_start_is_closed_again():
     room = FakeSoundDevice(Card("mic"))
     room.refuse_start = True
     with pytest.raises(MicrophoneUnavailable, match="mic: Error starting stream"):
-        room.library().open_input("", rate=16_000, latency_s=0.2)
+        open_input(room.library())
     assert room.open_streams == []
 
 
-def test_a_busy_card_is_lost_in_the_hosts_own_words():
+def test_the_loss_of_a_busy_card_has_the_error_of_the_host():
     room = FakeSoundDevice(Card("mic"))
     room.refuse = ("Unanticipated host error", -9999, (0, -16, "Device or resource busy"))
     with pytest.raises(MicrophoneUnavailable, match=r"host error \(Device or resource busy\)"):
-        room.library().open_input("", rate=16_000, latency_s=0.2)
+        open_input(room.library())
     with pytest.raises(SpeakerLost, match=r"host error \(Device or resource busy\)"):
         room.library().open_output("", latency_s=0.2)
 
 
-def test_without_portaudio_the_error_says_what_to_install():
+def test_without_portaudio_the_error_names_the_package():
     def absent():
         raise OSError("PortAudio library not found")
 
@@ -94,68 +93,64 @@ def test_without_portaudio_the_error_says_what_to_install():
         PortAudio(absent).devices()
 
 
-def test_errors_are_said_in_words():
+def test_the_text_of_an_error():
     assert say(PortAudioError(*UNPLUGGED)) == "Unanticipated host error (No such device)"
     assert say(PortAudioError("Stream is stopped", -9983)) == "Stream is stopped"
     assert say(PortAudioError()) == "PortAudioError"
 
 
-def test_the_library_is_loaded_only_when_it_is_wanted():
-    script = (
+def run(script: str, **variables: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables}
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, check=True, env=environment, stdout=PIPE, text=True).stdout
+
+
+def test_the_library_is_loaded_only_when_it_is_used():
+    run(
         "import sys; sys.modules['sounddevice'] = None\n"
         "from jarvis_ear.devices import capture, selection, sources, speaker, portaudio\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda stream: stream.take(1, 1),
-        lambda stream: stream.write_available,
-        lambda stream: stream.write(b"\0\0"),
-    ],
-)
-def test_a_stream_whose_card_is_gone_fails_in_the_hosts_words(call):
+def test_a_stream_whose_card_is_gone_fails_with_the_error_of_the_host():
     room = FakeSoundDevice(Card("mic"))
-    stream = room.library().open_input("", rate=16_000, latency_s=0.2)
+    stream = open_input(room.library())
     room.cards[0].plugged = False
-    with pytest.raises(StreamFailed, match=r"Unanticipated host error \(No such device\)"):
-        call(stream)
+    for call in (
+        lambda: stream.take(1, 1),
+        lambda: stream.write(b""),
+        lambda: stream.write_available,
+    ):
+        with pytest.raises(StreamFailed, match=r"Unanticipated host error \(No such device\)"):
+            call()
     stream.close()
     stream.close()
     assert room.open_streams == []
 
 
-def test_a_busy_microphone_says_who_holds_it(tmp_path):
-    kernel = Kernel(tmp_path)
-    kernel.list_cards({1: "Device"})
-    kernel.hold(1, pid=4242, program="arecord")
-    room = FakeSoundDevice(Card("box", inputs=0))
-    with pytest.raises(MicrophoneBusy, match=r"; hw:CARD=Device is held by arecord \(pid 4242\)"):
-        room.library(SoundCards(tmp_path)).open_input("device", rate=16_000, latency_s=0.2)
-
-
-def test_a_microphone_that_does_not_open_says_who_holds_it(tmp_path):
+@pytest.mark.parametrize(
+    ("card", "wanted", "error"),
+    [
+        (Card("box", inputs=0), "device", MicrophoneBusy),
+        (Card("USB Mic (hw:1,0)"), "usb", MicrophoneUnavailable),
+    ],
+)
+def test_the_error_of_a_microphone_in_use_names_its_holder(tmp_path, card, wanted, error):
     kernel = Kernel(tmp_path)
     kernel.list_cards({0: "PCH", 1: "Device"})
     kernel.hold(0, pid=4241, program="other")
     kernel.hold(1, pid=4242, program="arecord")
-    room = FakeSoundDevice(Card("USB Mic (hw:1,0)"))
+    room = FakeSoundDevice(card)
     room.refuse = ("Device unavailable", -9985)
-    with pytest.raises(MicrophoneUnavailable) as caught:
-        room.library(SoundCards(tmp_path)).open_input("usb", rate=16_000, latency_s=0.2)
-    assert str(caught.value).endswith(
-        "Device unavailable; hw:CARD=Device is held by arecord (pid 4242)"
-    )
+    with pytest.raises(error, match=r"; hw:CARD=Device is held by arecord \(pid 4242\)$") as caught:
+        open_input(room.library(SoundCards(tmp_path)), wanted)
+    assert ("Device unavailable" in str(caught.value)) is (wanted == "usb")
 
 
 def test_a_device_that_cannot_be_described_does_not_hide_the_others():
     room = FakeSoundDevice(Card("odd", unreadable=True), Card("mic\x1b[2J\n"))
-    assert [(one.index, one.name) for one in room.library().devices()] == [
-        (1, "mic\ufffd[2J\ufffd")
-    ]
+    found = [(one.index, one.name) for one in room.library().devices()]
+    assert found == [(1, "mic\ufffd[2J\ufffd")]
 
 
 @pytest.mark.skipif(missing_library(), reason="libportaudio2 or ALSA is missing")
@@ -164,21 +159,14 @@ def test_a_name_that_is_not_utf8_is_shown_with_the_others(tmp_path):
     data = Path(__file__).parents[1] / "data" / "non-utf8-device" / "asound.conf"
     config = tmp_path / "asound.conf"
     config.write_bytes(data.read_bytes() + b"pcm.after { type null }\n")
-    script = (
+    output = run(
         "from jarvis_ear.devices.portaudio import PortAudio\n"
         "library = PortAudio()\n"
         "print([one.name for one in library.devices()])\n"
         "stream = library.open_input('/K.che/', rate=16_000, latency_s=0.2)\n"
-        "print(stream.device.name)\n"
+        "print(stream.device.name)\n",
+        ALSA_CONFIG_PATH=str(config),
     )
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "ALSA_CONFIG_PATH": str(config),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
-    )
-    listed, opened = done.stdout.splitlines()
+    listed, opened = output.splitlines()
     assert {"K\ufffdche", "after"} <= set(ast.literal_eval(listed))
     assert opened == "K\ufffdche"

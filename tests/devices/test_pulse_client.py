@@ -21,11 +21,11 @@ def write(path: Path) -> Path:
     return path
 
 
-def test_without_any_file_there_is_the_one_line(system):
+def test_without_any_file_there_is_one_line(system):
     assert lines({}, system) == ["enable-shm = no"]
 
 
-def test_what_the_system_says_counts_and_its_folder_too(system):
+def test_the_files_of_the_system_are_included(system):
     parts = [write(system.with_name("client.conf.d") / name) for name in ("01-b.conf", "00-a.conf")]
     write(system.with_name("client.conf.d") / "note.txt")
     write(system)
@@ -42,7 +42,7 @@ def test_what_the_system_says_counts_and_its_folder_too(system):
         ({"HOME": "h", VARIABLE: "given.conf"}, "given.conf"),
     ],
 )
-def test_what_the_user_says_comes_first(tmp_path, system, environ, place):
+def test_the_file_of_the_user_replaces_that_of_the_system(tmp_path, system, environ, place):
     write(system)
     own = write(tmp_path / place)
     environ = {name: str(tmp_path / value) for name, value in environ.items()}

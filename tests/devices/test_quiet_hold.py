@@ -1,4 +1,4 @@
-"""Quiet sound is kept back, and nothing is heard differently because of it."""
+"""Quiet sound is held back, and the ear has the same effects with and without it."""
 
 import itertools
 from collections.abc import Iterator
@@ -19,7 +19,6 @@ from jarvis_ear.units import Samples
 RATE = 16_000
 PIECE = RATE // 25
 HELD = Quiet(4.0)
-QUESTION = "hey-jarvis-what-time-is-it"
 
 
 def quiet_s(seconds: float, *, seed: int = 1) -> np.ndarray:
@@ -27,7 +26,7 @@ def quiet_s(seconds: float, *, seed: int = 1) -> np.ndarray:
 
 
 def question() -> np.ndarray:
-    return recording(QUESTION)
+    return recording("hey-jarvis-what-time-is-it")
 
 
 class Card:
@@ -114,12 +113,22 @@ def test_the_first_speech_releases_everything_and_the_pieces_stay_short():
     assert arrived >= len(sound) - PIECE
 
 
-def test_who_wants_it_live_gets_it_at_once():
-    card = Card(quiet_s(20))
-    hold = QuietHold(card, card.pause)
-    hold.hold(HELD)
+@pytest.fixture
+def card():
+    return Card(quiet_s(20))
+
+
+@pytest.fixture
+def hold(card):
+    """A hold that has held quiet sound for some seconds."""
+    made = QuietHold(card, card.pause)
+    made.hold(HELD)
     while card.now < 8 * RATE:
-        hold.take(PIECE, RATE)
+        made.take(PIECE, RATE)
+    return made
+
+
+def test_sound_is_live_at_once_when_it_is_requested(card, hold):
     card.interrupt_at = card.now + RATE // 2
     before = card.now
     hold.take(PIECE, RATE)
@@ -131,14 +140,9 @@ def test_who_wants_it_live_gets_it_at_once():
         assert card.now - before <= PIECE
 
 
-def test_a_stall_is_seen_within_a_look():
-    card = Card(quiet_s(20))
-    hold = QuietHold(card, card.pause)
-    hold.hold(HELD)
-    while card.now < 8 * RATE:
-        hold.take(PIECE, RATE)
+def test_a_stall_is_seen_within_a_look(card, hold):
     card.stalled = True
-    hold.take(PIECE, RATE)  # what was there
+    hold.take(PIECE, RATE)  # the sound from before
     assert hold.take(PIECE, RATE) == Taken()
 
 

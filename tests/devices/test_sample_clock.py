@@ -1,29 +1,20 @@
-"""When a sample was captured: whatever the process, the pipe or the machine did since."""
+"""The time at which a sample was captured, however late the process reads it."""
 
 import pytest
 
+from fakes.clock import FakeClock
 from jarvis_ear.devices.sample_clock import SampleClock, boot_clock
 from jarvis_ear.units import SAMPLE_RATE, Samples
 
 BLOCK = SAMPLE_RATE // 25
 
 
-class Time:
-    """A clock that stands where it is put."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 class Stream:
     """Sound whose first sample was captured at second 1000, read block by block."""
 
     def __init__(self, *, in_real_time=True):
-        self.time = Time()
-        self.clock = SampleClock(in_real_time=in_real_time, now=self.time)
+        self.time = FakeClock(1000.0)
+        self.clock = SampleClock(in_real_time=in_real_time, now=self.time.monotonic)
         self.end = 0
 
     def read(self, blocks=1, late_s=0.0):
@@ -44,40 +35,28 @@ def stream():
 
 def test_sound_that_comes_in_time(stream):
     stream.read(250)
-    for second in (0.0, 0.5, 7.0, 10.0):
+    for second in (0.0, 0.5, 5.01, 7.0, 10.0):  # 5.01 is inside a block
         assert stream.at(second) == pytest.approx(second)
 
 
-def test_a_position_inside_a_block(stream):
-    stream.read(250)
-    assert stream.at(5.01) == pytest.approx(5.01)
-
-
-def test_stopped_for_45_s_after_the_last_word(stream):
-    stream.read(250)
-    stream.time.now += 45.0
-    stream.read(25)  # what waited in the pipe, read at once
-    assert stream.time.now == pytest.approx(1055.0)
-    assert stream.at(10.0) == pytest.approx(10.0)
-    assert stream.at(11.0) == pytest.approx(11.0)
-
-
-def test_stopped_in_the_middle_of_a_word(stream):
+@pytest.mark.parametrize(
+    ("blocks", "late_s", "positions"),
+    [
+        pytest.param(25, 0.0, {10.0: 10.0, 11.0: 11.0}, id="read at once from the pipe"),
+        pytest.param(100, 45.0, {10.4: 10.4}, id="stopped in the middle of a word"),
+        # the pipe was full: the sound of the stop is lost, without a report
+        pytest.param(250, 45.0, {18.0: 18.0 + 45.0}, id="sound after the stop"),
+    ],
+)
+def test_the_time_of_sound_around_a_stop_of_45_s(stream, blocks, late_s, positions):
     stream.read(250)
     stream.time.now += 45.0
-    stream.read(100, late_s=45.0)
-    assert stream.at(10.4) == pytest.approx(10.4)
+    stream.read(blocks, late_s=late_s)
+    for second, captured_s in positions.items():
+        assert stream.at(second) == pytest.approx(captured_s)
 
 
-def test_sound_that_goes_on_after_a_stop_is_as_old_as_it_is(stream):
-    """The pipe was full: the sound of the stop is lost, and nobody said so."""
-    stream.read(250)
-    stream.time.now += 45.0
-    stream.read(250, late_s=45.0)
-    assert stream.at(18.0) == pytest.approx(18.0 + 45.0)
-
-
-def test_a_slow_card_is_not_older_every_day(stream):
+def test_the_sound_of_a_slow_card_does_not_grow_older(stream):
     """A converter that is off by 0.1 per mille loses eight seconds in a day."""
     stream.read(250)
     for day_s in range(0, 864_000, 3600):
@@ -92,14 +71,14 @@ def test_a_slow_card_is_not_older_every_day(stream):
         )
 
 
-def test_one_late_block_is_not_late(stream):
+def test_one_late_block_does_not_move_the_clock(stream):
     stream.read(50)
     stream.read(1, late_s=0.5)
     stream.read(50)
     assert stream.at(2.04) == pytest.approx(2.04)
 
 
-def test_sound_that_nobody_told_of_is_now(stream):
+def test_sound_that_was_not_reported_is_captured_now(stream):
     assert stream.at(3.0) == 0.0
     stream.read(25)
     stream.time.now = 1060.0

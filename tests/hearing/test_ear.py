@@ -44,7 +44,7 @@ from jarvis_ear.hearing.events import (
 )
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
-from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
+from jarvis_ear.units import Samples, samples
 
 SILENCE, MURMUR, NOISE, VOICE, WORD = Kind
 
@@ -64,20 +64,34 @@ def kinds(effects: tuple[Effect, ...]) -> list[type[Effect]]:
     return [type(effect) for effect in effects]
 
 
-def capturing() -> ScriptedEar:
+def hear_new(source: bytes, hearing: config.HearingOptions | None = None):
+    """Every effect of a new ear that hears this."""
+    return hear(ScriptedEar(hearing).ear, source)
+
+
+@pytest.fixture
+def scripted():
+    return ScriptedEar()
+
+
+@pytest.fixture
+def capturing(scripted):
     """An ear in the middle of an utterance: 2.1 s heard, the last second of it speech."""
-    scripted = ScriptedEar()
     hear(scripted.ear, written(*CALL[:-1], 500, VOICE, 1000))
     assert scripted.ear.state is State.CAPTURING
     return scripted
 
 
+def growth(heard) -> list[tuple[Samples, UtteranceGrew]]:
+    return [(at, effect) for at, effect in heard if isinstance(effect, UtteranceGrew)]
+
+
 # One turn
 
 
-def test_wake_word_pause_command():
+def test_the_wake_word_a_pause_and_a_command_are_one_turn():
     source = written(*COMMAND)
-    heard = hear(ScriptedEar().ear, source)
+    heard = hear_new(source)
     [utterance] = utterances(heard)
     assert utterance == CapturedUtterance(
         start=samples(2100 - 500),
@@ -89,20 +103,13 @@ def test_wake_word_pause_command():
         lost=Samples(0),
     )
     assert times(heard, SendUtterance) == [samples(4400)]
-
-
-def test_the_effects_of_a_turn_in_order():
-    heard = hear(ScriptedEar().ear, written(*COMMAND))
     effects = tuple(effect for _, effect in heard if not isinstance(effect, UtteranceGrew))
     assert kinds(effects) == [TurnOpened, StateChanged, StateChanged, SendUtterance, StateChanged]
 
 
-def growth(heard) -> list[tuple[Samples, UtteranceGrew]]:
-    return [(at, effect) for at, effect in heard if isinstance(effect, UtteranceGrew)]
-
-
-def test_while_somebody_speaks_their_words_are_handed_over_twice_a_second():
-    heard = hear(ScriptedEar().ear, written(*COMMAND))
+@pytest.mark.parametrize("growth_ms", [500, 100])
+def test_speech_is_handed_over_while_it_grows(growth_ms):
+    heard = hear(ScriptedEar(growth_ms=growth_ms).ear, written(*COMMAND))
     [utterance] = utterances(heard)
     grown = growth(heard)
     assert {grew.turn_id for _, grew in grown} == {"id1"}
@@ -111,24 +118,13 @@ def test_while_somebody_speaks_their_words_are_handed_over_twice_a_second():
         assert grew.offset == len(handed)
         handed += grew.pcm
     assert utterance.pcm.startswith(handed)
-    assert len(utterance.pcm) - len(handed) < 2 * samples(500)
+    assert len(utterance.pcm) - len(handed) < 2 * samples(growth_ms)
     whens = [at for at, _ in grown]
-    assert [later - earlier for earlier, later in pairwise(whens)] == [samples(500)] * (
-        len(grown) - 1
-    )
+    assert {later - earlier for earlier, later in pairwise(whens)} == {samples(growth_ms)}
     assert whens[0] == times(heard, StateChanged)[1]  # with the pre-roll, when speech begins
 
 
-def test_a_wire_that_streams_hears_of_it_more_often():
-    heard = hear(ScriptedEar(growth_ms=100).ear, written(*COMMAND))
-    whens = [at for at, _ in growth(heard)]
-    assert {later - earlier for earlier, later in pairwise(whens)} == {samples(100)}
-    said = b"".join(grew.pcm for _, grew in growth(heard))
-    assert utterances(heard)[0].pcm.startswith(said)
-
-
-def test_speech_that_begins_again_is_handed_over_from_its_beginning():
-    scripted = ScriptedEar()
+def test_speech_that_begins_again_is_handed_over_from_its_beginning(scripted):
     heard = hear(scripted.ear, written(*CALL, VOICE, 120, SILENCE, 1000))
     heard += hear(scripted.ear, written(VOICE, 1000, SILENCE, 1000))
     starts = [grew for _, grew in growth(heard) if grew.offset == 0]
@@ -139,49 +135,46 @@ def test_speech_that_begins_again_is_handed_over_from_its_beginning():
 @given(st.lists(st.sampled_from([SILENCE, NOISE, VOICE, MURMUR]), max_size=10))
 def test_without_the_wake_word_nothing_opens(rooms):
     room = [value for kind in rooms for value in (kind, 300)]
-    assert hear(ScriptedEar().ear, written(SILENCE, 100, *room)) == []
+    assert hear_new(written(SILENCE, 100, *room)) == []
 
 
 def test_the_wake_word_alone_is_dropped_when_the_window_is_over():
-    heard = hear(ScriptedEar().ear, written(*CALL, SILENCE, 8000))
+    heard = hear_new(written(*CALL, SILENCE, 8000))
     [opened] = times(heard, TurnOpened)
+    end = Samples(opened + samples(5000))
     assert heard[2:] == [
-        (opened + samples(5000), TurnDropped("id1", "DeadlinePassed")),
-        (
-            opened + samples(5000),
-            StateChanged(
-                State.LISTENING, State.IDLE, Samples(opened + samples(5000)), "DeadlinePassed"
-            ),
-        ),
+        (end, TurnDropped("id1", "DeadlinePassed")),
+        (end, StateChanged(State.LISTENING, State.IDLE, end, "DeadlinePassed")),
     ]
 
 
-def test_a_cough_after_the_wake_word_is_no_command():
-    scripted = ScriptedEar()
-    heard = hear(scripted.ear, written(*CALL, VOICE, 120, SILENCE, 1000))
-    assert utterances(heard) == []
+@pytest.mark.parametrize("sound", [(VOICE, 120), (SILENCE, 800, MURMUR, 600)])
+def test_a_cough_or_the_television_after_the_wake_word_is_no_command(scripted, sound):
+    """It is discarded, and the person who then speaks is heard, within the same window."""
+    assert utterances(hear(scripted.ear, written(*CALL, *sound, SILENCE, 1000))) == []
     assert scripted.ear.state is State.LISTENING
+    spoken_at = scripted.ear.now
     [utterance] = utterances(hear(scripted.ear, written(VOICE, 1000, SILENCE, 1000)))
-    assert utterance.speech_start == samples(2100 + 1120)
+    assert utterance.speech_start == spoken_at
 
 
 def test_noise_after_the_wake_word_is_no_command():
-    heard = hear(ScriptedEar().ear, written(*CALL, NOISE, 6000))
+    heard = hear_new(written(*CALL, NOISE, 6000))
     assert utterances(heard) == []
     assert times(heard, TurnDropped)
 
 
 def test_a_command_that_never_ends_is_cut_at_the_longest():
     source = written(*CALL, VOICE, 40_000)
-    utterance = utterances(hear(ScriptedEar().ear, source))[0]
+    utterance = utterances(hear_new(source))[0]
     assert utterance.reason is EndReason.MAX_LENGTH
     assert utterance.end - utterance.start == samples(28_000)
     assert utterance.pcm == source[2 * utterance.start : 2 * utterance.end]
 
 
-def test_two_commands_are_two_turns():
-    scripted = ScriptedEar()
+def test_two_commands_are_two_turns(scripted):
     first = utterances(hear(scripted.ear, written(*COMMAND)))
+    assert scripted.speech.resets == 1
     scripted.ear.tell(Failed(scripted.machine.turn_id, "test"))
     second = utterances(hear(scripted.ear, written(*COMMAND)))
     assert [one.speech_start for one in first + second] == [samples(2100), samples(5100 + 2100)]
@@ -195,9 +188,8 @@ def test_a_short_command_may_be_over_before_the_word_is_noticed(hangover_ms):
     spectrum = np.fft.rfft(np.random.default_rng(0).normal(0, 900, samples(80)))
     spectrum[: len(spectrum) // 2] = 0
     s = np.fft.irfft(spectrum).clip(-990, 990).astype("<i2").tobytes()
-    before, after = written(SILENCE, 1000), written(VOICE, 280, SILENCE, 100, WORD, 20, SILENCE, 60)
-    heard = hear(scripted.ear, before + s + after + written(SILENCE, 900))
-    assert len(utterances(heard)) == 1
+    after = written(VOICE, 280, SILENCE, 100, WORD, 20, SILENCE, 60) + written(SILENCE, 900)
+    assert len(utterances(hear(scripted.ear, written(SILENCE, 1000) + s + after))) == 1
     assert scripted.ear.state is State.THINKING
 
 
@@ -226,7 +218,7 @@ def by_blocks(source: bytes, lengths: list[int]) -> list[tuple[Samples, Effect]]
 @hypothesis_settings(max_examples=40)
 @given(BLOCKS)
 def test_the_same_sound_in_any_blocks_has_the_same_effects(lengths):
-    assert by_blocks(SOURCE, lengths) == hear(ScriptedEar().ear, SOURCE)
+    assert by_blocks(SOURCE, lengths) == hear_new(SOURCE)
 
 
 @hypothesis_settings(max_examples=40)
@@ -235,8 +227,8 @@ def test_an_utterance_is_a_piece_of_the_source_to_the_sample(shift_ms, pre_roll_
     endpointing = config.EndpointingOptions(pre_roll_ms=pre_roll_ms)
     call = (SILENCE, 500 + shift_ms, VOICE, 240, WORD, 60)
     source = written(*call, SILENCE, pause_ms, VOICE, 800, SILENCE, 900)
-    scripted = ScriptedEar(config.HearingOptions(endpointing=endpointing))
-    [utterance] = utterances(hear(scripted.ear, source))
+    hearing = config.HearingOptions(endpointing=endpointing)
+    [utterance] = utterances(hear_new(source, hearing))
     assert utterance.pcm == source[2 * utterance.start : 2 * utterance.end]
     begun = samples(800 + shift_ms + pause_ms)
     assert utterance.start <= begun
@@ -246,31 +238,29 @@ def test_an_utterance_is_a_piece_of_the_source_to_the_sample(shift_ms, pre_roll_
 # What the wake model hears
 
 
-def test_a_silent_room_costs_nothing():
-    scripted = ScriptedEar()
-    hear(scripted.ear, written(SILENCE, 4_980))
-    assert scripted.wake.stretches == []
+@pytest.mark.parametrize(("quiet_ms", "proofs"), [(4_980, 0), (190_000, 3)])
+def test_a_model_hears_nothing_of_a_silent_room_but_a_proof_a_minute(scripted, quiet_ms, proofs):
+    hear(scripted.ear, written(SILENCE, quiet_ms))
+    assert scripted.wake.stretches == [bytes(2560)] * proofs
+    assert scripted.ear.proofs == proofs
     assert scripted.ear.score == 0.0
 
 
-def test_a_resting_model_is_tested_once_a_minute():
-    scripted = ScriptedEar()
+def test_a_resting_model_is_tested_once_a_minute(scripted):
     hear(scripted.ear, written(SILENCE, 190_000))
     assert scripted.wake.stretches == [bytes(2560)] * 4  # after 5, 65, 125 and 185 s
     assert scripted.ear.proofs == 4
     assert scripted.ear.score == 0.0
 
 
-def test_a_model_that_works_anyway_is_not_asked():
-    scripted = ScriptedEar()
+def test_a_model_that_runs_needs_no_other_proof(scripted):
     hear(scripted.ear, written(NOISE, 16_000))
     assert scripted.wake.resets == 1
     assert 198 <= scripted.ear.proofs <= 200  # the last steps wait for a third one
 
 
-def test_steps_wait_for_each_other_while_no_wake_word_is_near():
-    scripted, calls = ScriptedEar(), []
-    score = scripted.wake.score
+def test_steps_wait_for_each_other_while_no_wake_word_is_near(scripted):
+    calls, score = [], scripted.wake.score
     scripted.wake.score = lambda pcm: calls.append(len(pcm) // 2560) or score(pcm)
     hear(scripted.ear, written(NOISE, 2000))
     assert set(calls[1:]) == {3}
@@ -279,21 +269,18 @@ def test_steps_wait_for_each_other_while_no_wake_word_is_near():
     assert set(calls[-20:]) == {1}
 
 
-def test_a_wake_word_at_the_end_of_the_sound_is_heard():
-    scripted = ScriptedEar()
-    heard = hear(scripted.ear, written(NOISE, 560, WORD, 80))
-    assert heard == []
+def test_a_wake_word_at_the_end_of_the_sound_is_heard(scripted):
+    assert hear(scripted.ear, written(NOISE, 560, WORD, 80)) == []
     assert TurnOpened in kinds(scripted.ear.tell(SoundEnded(scripted.ear.now)))
 
 
-def test_an_answer_that_is_no_number_is_no_proof():
-    scripted = ScriptedEar()
+def test_an_answer_that_is_no_number_is_no_proof(scripted):
     scripted.wake.score = lambda _pcm: [float("nan")]
     hear(scripted.ear, written(SILENCE, 11_000))
     assert scripted.ear.proofs == 0
 
 
-def test_being_asked_changes_nothing_that_is_heard_afterwards():
+def test_a_proof_changes_no_effect_that_follows():
     effects = []
     for quiet_ms in (4_800, 5_100):
         scripted = ScriptedEar()
@@ -305,58 +292,47 @@ def test_being_asked_changes_nothing_that_is_heard_afterwards():
     assert effects[0] == effects[1]
 
 
-def test_what_is_heard_and_what_is_sent_can_differ():
-    plain, source = ScriptedEar(), written(*COMMAND)
-    [sent_as_it_was] = utterances(hear(plain.ear, source))
+def test_the_heard_and_the_sent_sound_can_differ():
+    source = written(*COMMAND)
+    [plain] = utterances(hear_new(source))
     hearing = config.HearingOptions(sent=config.SentOptions(gain_db=-6.0))
-    [sent] = utterances(hear(ScriptedEar(hearing).ear, source))
-    assert (sent.start, sent.end) == (sent_as_it_was.start, sent_as_it_was.end)
-    before = np.frombuffer(sent_as_it_was.pcm, np.int16)
+    [sent] = utterances(hear_new(source, hearing))
+    assert (sent.start, sent.end) == (plain.start, plain.end)
+    before = np.frombuffer(plain.pcm, np.int16)
     assert np.abs(np.frombuffer(sent.pcm, np.int16) - before * 10 ** (-6 / 20)).max() <= 0.51
-    hearing = config.HearingOptions(heard=config.HeardOptions(gain_db=-20.0))
-    assert hear(ScriptedEar(hearing).ear, source) == []  # too quiet for the scripted models
 
 
-def test_what_is_heard_louder_is_sent_as_it_was():
-    hearing = config.HearingOptions(heard=config.HeardOptions(gain_db=20.0))
-    quiet = np.frombuffer(written(*COMMAND), np.int16) // 10
-    [sent] = utterances(hear(ScriptedEar(hearing).ear, quiet.astype("<i2").tobytes()))
-    assert sent.pcm in quiet.astype("<i2").tobytes()
+@pytest.mark.parametrize(("gain_db", "count"), [(20.0, 1), (-20.0, 0)])
+def test_the_gain_of_the_heard_sound_does_not_change_the_sent_sound(gain_db, count):
+    hearing = config.HearingOptions(heard=config.HeardOptions(gain_db=gain_db))
+    loud = np.frombuffer(written(*COMMAND), np.int16)
+    source = (loud // 10 if gain_db > 0 else loud).astype("<i2").tobytes()
+    sent = utterances(hear_new(source, hearing))  # none, if too quiet for the scripted models
+    assert [one.pcm in source for one in sent] == [True] * count
 
 
-def test_nothing_from_before_a_mute_is_sent_after_it():
-    ear = ScriptedEar().ear
-    hear(ear, written(VOICE, 2000))
-    ear.tell(Muted())
-    ear.tell(Unmuted())
-    muted_at = ear.now
-    [utterance] = utterances(hear(ear, written(WORD, 320, VOICE, 600, SILENCE, 1500)))
+def test_no_sound_from_before_a_mute_is_sent_after_it(scripted):
+    hear(scripted.ear, written(VOICE, 2000))
+    scripted.ear.tell(Muted())
+    scripted.ear.tell(Unmuted())
+    muted_at = scripted.ear.now
+    [utterance] = utterances(hear(scripted.ear, written(WORD, 320, VOICE, 600, SILENCE, 1500)))
     assert utterance.start >= muted_at
 
 
-def test_every_stretch_begins_with_a_model_that_was_reset():
-    scripted = ScriptedEar()
-    hear(scripted.ear, written(SILENCE, 1000, NOISE, 100, SILENCE, 2000, NOISE, 100, SILENCE, 1000))
-    assert scripted.wake.resets == 2
-
-
-def test_it_hears_the_sound_from_before_the_noise():
-    scripted = ScriptedEar()
+def test_every_stretch_resets_the_model_and_includes_sound_from_before_the_noise(scripted):
     source = written(SILENCE, 1000, NOISE, 20)
     hear(scripted.ear, source)
     assert scripted.wake.stretches == [source[-2 * samples(320) :]]
+    hear(scripted.ear, written(SILENCE, 2000, NOISE, 100, SILENCE, 1000))
+    assert scripted.wake.resets == 2
 
 
-def test_what_the_gate_takes_for_speech_is_there_to_be_shown():
-    scripted = ScriptedEar()
-    for kind, speaks in ((SILENCE, False), (VOICE, True), (SILENCE, False)):
-        hear(scripted.ear, written(kind, 100))
-        assert scripted.ear.speech is speaks
-
-
-def test_the_score_is_there_to_be_shown_while_the_model_runs():
-    scripted = ScriptedEar()
-    hear(scripted.ear, written(SILENCE, 1000, WORD, 80))
+def test_the_verdict_of_the_gate_and_the_score_can_be_shown(scripted):
+    for kind in (SILENCE, VOICE, SILENCE):
+        hear(scripted.ear, written(kind, 1000))
+        assert scripted.ear.speech is (kind is VOICE)
+    hear(scripted.ear, written(WORD, 80))
     assert scripted.ear.score == 1.0
     hear(scripted.ear, written(SILENCE, 600))
     assert scripted.ear.score == 0.0
@@ -386,88 +362,72 @@ def test_patience_counts_no_steps_from_before_a_reset():
 # Gaps
 
 
-def test_a_gap_makes_the_model_begin_anew():
-    scripted = ScriptedEar()
+@pytest.mark.parametrize(("gap_ms", "resets"), [(20, 2), (0, 1)])
+def test_a_gap_resets_the_model(scripted, gap_ms, resets):
     hear(scripted.ear, written(NOISE, 1000))
-    hear(scripted.ear, written(NOISE, 240), start=samples(1020))
-    assert scripted.wake.resets == 2
-    assert scripted.wake.stretches[1] == written(NOISE, 240)
+    hear(scripted.ear, written(NOISE, 240), start=samples(1000 + gap_ms))
+    assert scripted.wake.resets == resets
+    assert scripted.wake.stretches[1:] == [written(NOISE, 240)] * (resets - 1)
 
 
-def test_no_gap_no_new_beginning():
-    scripted = ScriptedEar()
-    hear(scripted.ear, written(NOISE, 1000))
-    hear(scripted.ear, written(NOISE, 80), start=samples(1000))
-    assert scripted.wake.resets == 1
-
-
-def test_a_gap_in_an_utterance_is_counted():
-    scripted = capturing()
+def test_a_gap_in_an_utterance_is_counted(capturing):
     rest = written(VOICE, 300, SILENCE, 1000)
-    heard = hear(scripted.ear, rest, start=scripted.ear.now + 500)
+    heard = hear(capturing.ear, rest, start=capturing.ear.now + 500)
     [utterance] = utterances(heard)
     assert utterance.lost == 500
     assert utterance.end - utterance.start == len(utterance.pcm) // 2 + 500
     assert utterance.pcm.endswith(rest[: 2 * samples(1100)])
 
 
-def test_the_deadline_passes_in_a_gap_too():
-    scripted = ScriptedEar()
+def test_the_deadline_passes_in_a_gap_too(scripted):
     hear(scripted.ear, written(*CALL))
     heard = hear(scripted.ear, written(SILENCE, 20), start=samples(20_000))
     assert kinds(tuple(effect for _, effect in heard)) == [TurnDropped, StateChanged]
 
 
-# What it is told
+# Events
 
 
-def test_the_end_of_sound_in_mid_utterance_sends_what_was_said():
-    scripted = capturing()
-    sent, changed, ignored = scripted.ear.tell(SoundEnded(scripted.ear.now))
+@pytest.mark.parametrize(
+    ("event", "reason", "states"),
+    [
+        (SoundEnded(samples(3100)), EndReason.SOUND_ENDED, [State.THINKING]),
+        (MicrophoneLost(), EndReason.MICROPHONE_LOST, [State.THINKING, State.DEAF]),
+        (MicrophoneSilent(), EndReason.MICROPHONE_LOST, [State.THINKING, State.DEAF]),
+    ],
+)
+def test_the_end_of_sound_during_an_utterance_sends_it(capturing, event, reason, states):
+    sent, *changes = capturing.ear.tell(event)
     assert isinstance(sent, SendUtterance)
-    assert sent.utterance.reason is EndReason.SOUND_ENDED
-    assert sent.utterance.end == scripted.ear.now
-    assert (changed.old, changed.new) == (State.CAPTURING, State.THINKING)
-    assert isinstance(ignored, Ignored)
-
-
-@pytest.mark.parametrize("event", [MicrophoneLost(), MicrophoneSilent()])
-def test_a_lost_microphone_in_mid_utterance_sends_what_was_said(event):
-    scripted = capturing()
-    sent, *changes = scripted.ear.tell(event)
-    assert isinstance(sent, SendUtterance)
-    assert sent.utterance.reason is EndReason.MICROPHONE_LOST
-    assert [change.new for change in changes] == [State.THINKING, State.DEAF]
+    assert (sent.utterance.reason, sent.utterance.end) == (reason, capturing.ear.now)
+    assert [one.new for one in changes if isinstance(one, StateChanged)] == states
+    ignored = [one for one in changes if isinstance(one, Ignored)]
+    assert len(ignored) == (event == SoundEnded(samples(3100)))
 
 
 @pytest.mark.parametrize("event", [SoundEnded(Samples(0)), MicrophoneLost(), MicrophoneSilent()])
-def test_too_little_said_is_not_sent_even_then(event):
-    scripted = ScriptedEar()
+def test_too_little_speech_is_not_sent_at_the_end_of_sound(scripted, event):
     hear(scripted.ear, written(*CALL, VOICE, 100))
     assert scripted.ear.state is State.CAPTURING
-    effects = scripted.ear.tell(event)
-    assert not [effect for effect in effects if isinstance(effect, SendUtterance)]
-    assert [effect for effect in effects if isinstance(effect, TurnDropped)]
+    effects = kinds(scripted.ear.tell(event))
+    assert SendUtterance not in effects
+    assert TurnDropped in effects
 
 
-def test_muting_in_mid_utterance_drops_it():
-    scripted = capturing()
-    assert kinds(scripted.ear.tell(Muted())) == [TurnDropped, StateChanged]
-    assert hear(scripted.ear, written(VOICE, 1000, SILENCE, 1000, *COMMAND)) == []
-    scripted.ear.tell(Unmuted())
-    assert len(utterances(hear(scripted.ear, written(*COMMAND)))) == 1
+def test_muting_during_an_utterance_drops_it(capturing):
+    ear = capturing.ear
+    assert kinds(ear.tell(Muted())) == [TurnDropped, StateChanged]
+    assert hear(ear, written(VOICE, 1000, SILENCE, 1000, *COMMAND)) == []
+    ear.tell(Unmuted())
+    assert len(utterances(hear(ear, written(*COMMAND)))) == 1
 
 
 @pytest.mark.parametrize(
     ("off", "on"),
-    [
-        (Muted(), Unmuted()),
-        (MicrophoneLost(), MicrophoneFound()),
-        (MicrophoneSilent(), MicrophoneFound()),
-    ],
+    [(Muted(), Unmuted())]
+    + [(lost(), MicrophoneFound()) for lost in (MicrophoneLost, MicrophoneSilent)],
 )
-def test_an_ear_that_was_off_knows_nothing_of_that_time(off, on):
-    scripted = ScriptedEar()
+def test_an_ear_that_was_off_knows_nothing_of_that_time(scripted, off, on):
     hear(scripted.ear, written(NOISE, 1000))
     scripted.ear.tell(off)
     hear(scripted.ear, written(VOICE, 2000))
@@ -479,53 +439,46 @@ def test_an_ear_that_was_off_knows_nothing_of_that_time(off, on):
     assert after == written(NOISE, 240)
 
 
-def test_barge_in():
-    scripted = ScriptedEar()
-    hear(scripted.ear, written(*COMMAND))
-    scripted.ear.tell(ReplyStarted("id1"))
-    heard = hear(scripted.ear, written(SILENCE, 500, VOICE, 320, WORD, 80))
-    assert kinds(tuple(effect for _, effect in heard)) == [
-        StopSpeaking,
-        AbandonTurn,
-        TurnOpened,
-        StateChanged,
-    ]
-    [utterance] = utterances(hear(scripted.ear, written(SILENCE, 500, VOICE, 900, SILENCE, 900)))
+def replying(**hearing) -> Ear:
+    """An ear during the reply to a command."""
+    ear = ScriptedEar(config.HearingOptions(**hearing)).ear
+    hear(ear, written(*COMMAND))
+    ear.tell(ReplyStarted("id1"))
+    return ear
+
+
+def test_the_wake_word_interrupts_a_reply():
+    ear = replying()
+    heard = hear(ear, written(SILENCE, 500, VOICE, 320, WORD, 80))
+    effects = kinds(tuple(effect for _, effect in heard))
+    assert effects == [StopSpeaking, AbandonTurn, TurnOpened, StateChanged]
+    [utterance] = utterances(hear(ear, written(SILENCE, 500, VOICE, 900, SILENCE, 900)))
     assert utterance.speech_start == samples(5100 + 1400)
 
 
-def test_a_reply_leaves_no_ear_open():
-    scripted = ScriptedEar(
-        config.HearingOptions(endpointing=config.EndpointingOptions(onset_ms=20))
-    )
-    hear(scripted.ear, written(*COMMAND))
-    scripted.ear.tell(ReplyStarted("id1"))
-    effects = scripted.ear.tell(ReplyEnded("id1"))
+def test_after_a_reply_the_ear_is_idle():
+    ear = replying(endpointing=config.EndpointingOptions(onset_ms=20))
+    effects = ear.tell(ReplyEnded("id1"))
     assert [effect.new for effect in effects] == [State.IDLE]
-    assert hear(scripted.ear, written(VOICE, 3000)) == []
+    assert hear(ear, written(VOICE, 3000)) == []
 
 
 def test_a_follow_up_needs_no_wake_word():
-    scripted = ScriptedEar(config.HearingOptions(follow_up_ms=8000))
-    hear(scripted.ear, written(*COMMAND))
-    scripted.ear.tell(ReplyStarted("id1"))
-    hear(scripted.ear, written(SILENCE, 1000))
-    scripted.ear.tell(ReplyEnded("id1"))
-    source = written(SILENCE, 2000, VOICE, 900, SILENCE, 900)
-    at = scripted.ear.now
-    [utterance] = utterances(hear(scripted.ear, source))
+    ear = replying(follow_up_ms=8000)
+    hear(ear, written(SILENCE, 1000))
+    ear.tell(ReplyEnded("id1"))
+    source, at = written(SILENCE, 2000, VOICE, 900, SILENCE, 900), ear.now
+    [utterance] = utterances(hear(ear, source))
     assert utterance.start == at + samples(1500)
     assert utterance.pcm == source[2 * samples(1500) : 2 * samples(3700)]
 
 
 def test_speech_during_the_reply_is_no_follow_up():
-    scripted = ScriptedEar(config.HearingOptions(follow_up_ms=1000))
-    hear(scripted.ear, written(*COMMAND))
-    scripted.ear.tell(ReplyStarted("id1"))
-    hear(scripted.ear, written(VOICE, 1000))
-    scripted.ear.tell(ReplyEnded("id1"))
-    assert utterances(hear(scripted.ear, written(SILENCE, 2000))) == []
-    assert scripted.ear.state is State.IDLE
+    ear = replying(follow_up_ms=1000)
+    hear(ear, written(VOICE, 1000))
+    ear.tell(ReplyEnded("id1"))
+    assert utterances(hear(ear, written(SILENCE, 2000))) == []
+    assert ear.state is State.IDLE
 
 
 # How loud the speech model hears
@@ -551,26 +504,3 @@ def test_a_quiet_speaker_is_amplified_for_the_speech_model(shift, gain):
     ear = Ear(hearing, gate=ScriptedGate(), wake=Eager(), speech=speech, machine=machine)
     hear(ear, (np.frombuffer(written(VOICE, 400), "<i2") >> shift).tobytes())
     assert speech.gains[0] == pytest.approx(gain, rel=0.05)
-
-
-def test_the_television_after_the_wake_word_is_no_command():
-    """It is let go, and the person who then speaks is heard, within the same window."""
-    ear = ScriptedEar().ear
-    assert utterances(hear(ear, written(*CALL, SILENCE, 800, MURMUR, 600, SILENCE, 1000))) == []
-    assert ear.state is State.LISTENING
-    spoken_at = ear.now
-    [utterance] = utterances(hear(ear, written(VOICE, 600, SILENCE, 1000)))
-    assert utterance.speech_start == spoken_at
-
-
-def test_every_listening_begins_with_a_speech_model_that_was_reset():
-    scripted = ScriptedEar()
-    hear(scripted.ear, written(*COMMAND))
-    assert scripted.speech.resets == 1
-
-
-def test_the_clock_is_the_sound():
-    scripted = ScriptedEar()
-    assert scripted.ear.now == 0
-    hear(scripted.ear, written(SILENCE, 1000))
-    assert scripted.ear.now == samples(1000) == 50 * FRAME_SAMPLES

@@ -53,24 +53,18 @@ def assert_is_piece_of(utterance: CapturedUtterance, sound: Pcm) -> None:
 
 
 @pytest.mark.parametrize("name", COMMAND_STARTS_MS)
-def test_every_voice_wakes_it_and_its_command_is_captured_whole(name):
+def test_every_voice_wakes_the_ear_soon_and_its_command_is_captured_whole(name):
     before = 1000
     sound = in_room(before, recording(name), 2000)
     heard = hear_all(sound)
     [utterance] = utterances(heard)
-    assert len(wakes(heard)) == 1
+    [at] = wakes(heard)
     assert_is_piece_of(utterance, sound)
-    assert samples(before) < utterance.start <= samples(before + COMMAND_STARTS_MS[name])
-    end = samples(before) + spoken(recording(name))[1]
-    assert utterance.end > end
+    command = samples(before + COMMAND_STARTS_MS[name])
+    assert samples(before) < utterance.start <= command
+    assert at <= command + samples(400)
+    assert utterance.end > samples(before) + spoken(recording(name))[1]
     assert utterance.reason is EndReason.HANGOVER
-
-
-@pytest.mark.parametrize("name", COMMAND_STARTS_MS)
-def test_it_notices_the_word_soon(name):
-    """Before the command behind it is over, at most 400 ms after it began."""
-    [at, *_] = wakes(hear_all(in_room(1000, recording(name), 2000)))
-    assert at <= samples(1000 + COMMAND_STARTS_MS[name] + 400)
 
 
 @pytest.mark.parametrize("name", ["one-breath-slt", "hey-jarvis-what-time-is-it"])
@@ -106,19 +100,17 @@ def test_the_wake_word_alone_sends_nothing_and_is_dropped_after_five_seconds(cut
     assert dropped == [(at + samples(5000), TurnDropped("id1", "DeadlinePassed"))]
 
 
-def test_a_command_without_the_wake_word_is_none_of_our_business():
-    assert (
-        hear_all(in_room(1000, recording("what-time-is-it"), 500, recording("what-time-is-it")))
-        == []
-    )
+def test_a_command_without_the_wake_word_has_no_effect():
+    command = recording("what-time-is-it")
+    assert hear_all(in_room(1000, command, 500, command)) == []
 
 
 @pytest.mark.parametrize("level", [0, 1, 8, 300])
-def test_an_empty_room_opens_nothing(level):
+def test_an_empty_room_has_no_effect(level):
     assert hear_all(in_room(10_000, floor_rms=level)) == []
 
 
-def test_a_hum_and_a_click_open_nothing():
+def test_a_hum_and_a_click_have_no_effect():
     time = np.arange(samples(10_000)) / 16_000
     sound = 3000 * np.sin(2 * np.pi * 100 * time)
     sound[::8000] += 20_000
@@ -134,7 +126,7 @@ def at_peak(name: str, dbfs: float) -> float:
 
 
 @pytest.mark.parametrize(("dbfs", "floor_rms"), [(-6, 8), (-30, 8), (-50, 1.5)])
-def test_a_quiet_microphone_is_no_obstacle(dbfs, floor_rms):
+def test_a_quiet_microphone_is_heard(dbfs, floor_rms):
     gain = at_peak("one-breath-slt", dbfs)
     sound = in_room(1000, recording("one-breath-slt"), 2000, gain=gain, floor_rms=floor_rms)
     [utterance] = utterances(hear_all(sound))
@@ -169,7 +161,7 @@ def test_in_noise_the_end_comes_within_two_seconds(name, seed):
 
 
 @pytest.mark.parametrize("name", ["one-breath-slt", "timer-awb", "music-kal"])
-def test_shouting_into_the_microphone_is_heard_too(name):
+def test_clipped_shouting_is_heard(name):
     sound = in_room(1000, recording(name), 2000, gain=at_peak(name, 6))
     assert np.count_nonzero(np.abs(sound.astype(int)) >= 32767) > 300
     assert len(utterances(hear_all(sound))) == 1
@@ -196,9 +188,6 @@ def test_the_same_sound_in_any_blocks_has_the_same_effects(seed):
     sound = in_room(800, recording("light-rms"), 1500)
     lengths = np.random.default_rng(seed).integers(1, 5000, 40).tolist()
     whole = hear(real_ear(), sound.tobytes())
-    assert [effect.new for _, effect in whole if isinstance(effect, StateChanged)] == [
-        State.LISTENING,
-        State.CAPTURING,
-        State.THINKING,
-    ]
+    states = [effect.new for _, effect in whole if isinstance(effect, StateChanged)]
+    assert states == [State.LISTENING, State.CAPTURING, State.THINKING]
     assert by_blocks(sound, lengths) == whole

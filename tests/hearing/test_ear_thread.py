@@ -1,9 +1,9 @@
-"""The thread in which sound meets decisions: order, patience, the end of sound, and failure."""
+"""The thread of the ear: the order of its inputs, waiting, the end of sound, and failure."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import count
 
 import pytest
@@ -14,7 +14,6 @@ from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import (
     Effect,
-    Event,
     Failed,
     MicrophoneLost,
     Muted,
@@ -53,23 +52,22 @@ class Loud:
         return [float(any(pcm[at : at + size])) for at in range(0, len(pcm), size)]
 
 
-class Effects:
+class Effects(list[Effect]):
     """Collects effects from the ear thread and lets a test wait for one."""
 
-    def __init__(self) -> None:
+    def __init__(self):
+        super().__init__()
         self._changed = threading.Condition()
-        self.all: list[Effect] = []
 
     def __call__(self, effect: Effect) -> None:
         with self._changed:
-            self.all.append(effect)
+            self.append(effect)
             self._changed.notify_all()
 
     def wait_for(self, wanted: Callable[[Effect], bool]) -> Effect:
         with self._changed:
-            found = self._changed.wait_for(lambda: any(map(wanted, self.all)), DEADLINE_S)
-            assert found, self.all
-            return next(effect for effect in self.all if wanted(effect))
+            assert self._changed.wait_for(lambda: any(map(wanted, self)), DEADLINE_S), self
+            return next(filter(wanted, self))
 
 
 def sound(duration_ms: int, frame: bytes) -> bytes:
@@ -92,109 +90,52 @@ def loud_ear(name: str = "id") -> Ear:
     )
 
 
-@contextmanager
-def running(
-    effects: Effects, inbox: Inbox, *, waits_for_replies: bool = False
-) -> Iterator[tuple[EarThread, threading.Event, list[BaseException]]]:
-    ear = loud_ear()
-    finished, failures = threading.Event(), list[BaseException]()
-    thread = EarThread(
-        ear,
-        inbox,
-        effects,
-        waits_for_replies=waits_for_replies,
-        on_finished=finished.set,
-        on_failure=failures.append,
-    )
-    with thread:
-        yield thread, finished, failures
-    assert not any(t.name == "ear" for t in threading.enumerate())
+class Running:
+    """An ear thread that runs."""
 
+    def __init__(self, ear: Ear | None = None, **options):
+        self.effects, self.inbox = Effects(), Inbox(max_frames=1000)
+        self.finished, self.failed = threading.Event(), threading.Event()
+        self.failures: list[BaseException] = []
+        self.thread = EarThread(
+            ear or loud_ear(),
+            self.inbox,
+            self.effects,
+            on_finished=self.finished.set,
+            on_failure=self._fail,
+            **options,
+        )
 
-def put(inbox: Inbox, pcm: bytes, start: int = 0) -> None:
-    assert inbox.put_wait(Block(Samples(start), pcm), DEADLINE_S)
+    def _fail(self, failure: BaseException) -> None:
+        self.failures.append(failure)
+        self.failed.set()
 
+    def put(self, pcm: bytes, start: int = 0) -> None:
+        assert self.inbox.put_wait(Block(Samples(start), pcm), DEADLINE_S)
 
-def test_a_command_becomes_one_utterance_and_the_end_of_sound_waits_for_its_answer() -> None:
-    effects, inbox = Effects(), Inbox(max_frames=1000)
-    with running(effects, inbox) as (thread, finished, failures):
-        put(inbox, COMMAND + sound(1200, SILENCE))
-        thread.sound_ended()
-        sent = effects.wait_for(lambda effect: isinstance(effect, SendUtterance))
+    def sent(self, turn_id: str = "") -> SendUtterance:
+        """Wait for the utterance of a turn whose id starts like this."""
+        sent = self.effects.wait_for(
+            lambda effect: isinstance(effect, SendUtterance) and effect.turn_id.startswith(turn_id)
+        )
         assert isinstance(sent, SendUtterance)
-        assert sent.utterance.reason is EndReason.HANGOVER
-        assert not finished.is_set()
-        inbox.tell(Failed(sent.turn_id, "test"))
-        assert finished.wait(DEADLINE_S)
-        assert thread.state is State.IDLE
-        assert not failures
+        return sent
+
+    def fail_turn(self, sent: SendUtterance) -> None:
+        self.inbox.tell(Failed(sent.turn_id, "test"))
 
 
-def test_sound_that_ends_in_mid_sentence_is_sent() -> None:
-    effects, inbox = Effects(), Inbox(max_frames=1000)
-    with running(effects, inbox) as (thread, _finished, _failures):
-        put(inbox, COMMAND)
-        thread.sound_ended()
-        sent = effects.wait_for(lambda effect: isinstance(effect, SendUtterance))
-        assert isinstance(sent, SendUtterance)
-        assert sent.utterance.reason is EndReason.SOUND_ENDED
-        assert sent.utterance.speech_end == samples(1700)
+@pytest.fixture
+def run():
+    with ExitStack() as stack:
 
+        def start(*arguments, **options) -> Running:
+            running = Running(*arguments, **options)
+            stack.enter_context(running.thread)
+            return running
 
-def test_a_patient_ear_leaves_sound_waiting_while_an_answer_is_awaited() -> None:
-    effects, inbox = Effects(), Inbox(max_frames=1000)
-    with running(effects, inbox, waits_for_replies=True) as (thread, finished, _failures):
-        put(inbox, COMMAND + sound(1200, SILENCE))
-        put(inbox, sound(12_000, SILENCE), start=samples(2900))
-        thread.sound_ended()
-        sent = effects.wait_for(lambda effect: isinstance(effect, SendUtterance))
-        assert isinstance(sent, SendUtterance)
-        heard = thread.frames
-        inbox.tell(Failed(sent.turn_id, "test"))
-        assert finished.wait(DEADLINE_S)
-        assert heard <= samples(2900) // 320
-        assert thread.frames == samples(14_900) // 320
-
-
-def test_events_reach_the_ear_without_any_sound() -> None:
-    effects, inbox = Effects(), Inbox()
-    with running(effects, inbox):
-        inbox.tell(Muted())
-        effects.wait_for(lambda e: isinstance(e, StateChanged) and e.new is State.MUTED)
-
-
-def test_silence_ends_without_a_turn() -> None:
-    effects, inbox = Effects(), Inbox(max_frames=1000)
-    with running(effects, inbox) as (thread, finished, _failures):
-        put(inbox, sound(2000, SILENCE))
-        thread.sound_ended()
-        assert finished.wait(DEADLINE_S)
-    assert not [effect for effect in effects.all if isinstance(effect, TurnOpened)]
-
-
-@pytest.mark.parametrize("error", [RuntimeError("model gone"), MemoryError()])
-def test_a_bug_ends_the_program_and_not_only_the_thread(error: BaseException) -> None:
-    inbox, failed = Inbox(), threading.Event()
-    failures: list[BaseException] = []
-
-    def fail(failure: BaseException) -> None:
-        failures.append(failure)
-        failed.set()
-
-    class Broken(Loud):
-        def is_speech(self, pcm: bytes) -> bool:
-            raise error if pcm else AssertionError
-
-    hearing = config.HearingOptions()
-    ear = Ear(hearing, gate=Broken(), wake=Loud(), speech=Loud(), machine=TurnMachine(hearing, str))
-    ends = list[Samples]()
-    with EarThread(
-        ear, inbox, Effects(), on_block=ends.append, on_finished=failed.set, on_failure=fail
-    ):
-        inbox.put(Block(Samples(0), SPEECH))
-        assert failed.wait(DEADLINE_S)
-    assert failures == [error]
-    assert ends == [Samples(len(SPEECH) // SAMPLE_BYTES)]  # before it is heard
+        yield start
+    assert not any(thread.name == "ear" for thread in threading.enumerate())
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -204,39 +145,100 @@ def wait_until(true: Callable[[], bool]) -> None:
         pause.wait(0.002)
 
 
-def test_the_model_has_answered_before_any_sound() -> None:
-    with running(Effects(), Inbox()) as (thread, _finished, _failures):
-        wait_until(lambda: thread.proofs > 0)
+def test_a_command_is_one_utterance_and_the_end_of_sound_waits_for_its_answer(run):
+    going = run()
+    going.put(COMMAND + sound(1200, SILENCE))
+    going.thread.sound_ended()
+    sent = going.sent()
+    assert sent.utterance.reason is EndReason.HANGOVER
+    assert not going.finished.is_set()
+    going.fail_turn(sent)
+    assert going.finished.wait(DEADLINE_S)
+    assert going.thread.state is State.IDLE
+    assert not going.failures
 
 
-def test_an_ear_is_exchanged_when_its_turn_is_over() -> None:
-    effects, inbox = Effects(), Inbox(max_frames=1000)
-    with running(effects, inbox) as (thread, _finished, failures):
-        put(inbox, COMMAND + sound(1200, SILENCE))
-        sent = effects.wait_for(lambda effect: isinstance(effect, SendUtterance))
-        assert isinstance(sent, SendUtterance)
-        former, other = thread._ear, loud_ear("other")
-        thread.change(other)
-        before = thread.iterations
-        wait_until(lambda: thread.iterations > before + 1)
-        assert thread._ear is former
-        inbox.tell(Failed(sent.turn_id, "test"))
-        wait_until(lambda: thread._ear is other)
-        put(inbox, COMMAND + sound(1200, SILENCE), start=100 * 320)
-        effects.wait_for(lambda e: isinstance(e, SendUtterance) and e.turn_id.startswith("other"))
-        assert not failures
+def test_an_utterance_is_sent_when_the_sound_ends(run):
+    going = run()
+    going.put(COMMAND)
+    going.thread.sound_ended()
+    sent = going.sent()
+    assert sent.utterance.reason is EndReason.SOUND_ENDED
+    assert sent.utterance.speech_end == samples(1700)
+
+
+def test_an_ear_that_waits_for_replies_leaves_sound_in_the_inbox(run):
+    going = run(waits_for_replies=True)
+    going.put(COMMAND + sound(1200, SILENCE))
+    going.put(sound(12_000, SILENCE), start=samples(2900))
+    going.thread.sound_ended()
+    sent = going.sent()
+    heard = going.thread.frames
+    going.fail_turn(sent)
+    assert going.finished.wait(DEADLINE_S)
+    assert heard <= samples(2900) // 320
+    assert going.thread.frames == samples(14_900) // 320
+
+
+def test_events_reach_the_ear_without_any_sound(run):
+    going = run()
+    going.inbox.tell(Muted())
+    going.effects.wait_for(lambda e: isinstance(e, StateChanged) and e.new is State.MUTED)
+
+
+def test_silence_ends_without_a_turn(run):
+    going = run()
+    going.put(sound(2000, SILENCE))
+    going.thread.sound_ended()
+    assert going.finished.wait(DEADLINE_S)
+    assert not [effect for effect in going.effects if isinstance(effect, TurnOpened)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("model gone"), MemoryError()])
+def test_an_error_of_a_model_is_reported_as_a_failure_of_the_thread(run, error):
+    class Broken(Loud):
+        def is_speech(self, pcm: bytes) -> bool:
+            raise error if pcm else AssertionError
+
+    hearing, ends = config.HearingOptions(), []
+    ear = Ear(hearing, gate=Broken(), wake=Loud(), speech=Loud(), machine=TurnMachine(hearing, str))
+    going = run(ear, on_block=ends.append)
+    going.put(SPEECH)
+    assert going.failed.wait(DEADLINE_S)
+    assert going.failures == [error]
+    assert ends == [Samples(len(SPEECH) // SAMPLE_BYTES)]  # before it is heard
+
+
+def test_the_model_has_answered_before_any_sound(run):
+    going = run()
+    wait_until(lambda: going.thread.proofs > 0)
+
+
+def test_an_ear_is_exchanged_when_its_turn_is_over(run):
+    going = run()
+    going.put(COMMAND + sound(1200, SILENCE))
+    sent = going.sent()
+    former, other = going.thread._ear, loud_ear("other")
+    going.thread.change(other)
+    before = going.thread.iterations
+    wait_until(lambda: going.thread.iterations > before + 1)
+    assert going.thread._ear is former
+    going.fail_turn(sent)
+    wait_until(lambda: going.thread._ear is other)
+    going.put(COMMAND + sound(1200, SILENCE), start=100 * 320)
+    going.sent("other")
+    assert not going.failures
 
 
 @pytest.mark.parametrize(
     ("event", "state"), [(Muted(), State.MUTED), (MicrophoneLost(), State.DEAF)]
 )
-def test_another_ear_is_as_muted_or_deaf_as_the_former(event: Event, state: State) -> None:
-    effects, inbox = Effects(), Inbox()
-    with running(effects, inbox) as (thread, _finished, _failures):
-        inbox.tell(event)
-        wait_until(lambda: thread.state is state)
-        told, other = len(effects.all), loud_ear()
-        thread.change(other)
-        wait_until(lambda: thread._ear is other)
-        assert thread.state is state
-        assert len(effects.all) == told
+def test_another_ear_is_as_muted_or_deaf_as_the_former(run, event, state):
+    going = run()
+    going.inbox.tell(event)
+    wait_until(lambda: going.thread.state is state)
+    count, other = len(going.effects), loud_ear()
+    going.thread.change(other)
+    wait_until(lambda: going.thread._ear is other)
+    assert going.thread.state is state
+    assert len(going.effects) == count

@@ -39,24 +39,24 @@ class Listener:
     pre_roll: int = 0
     least: int = 0
     now: int = 0
-    told: list[tuple[int, Endpoint]] = field(default_factory=list)
+    answers: list[tuple[int, Endpoint]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.endpointer = Endpointer(self.endpointing)
 
     def hear(self, room: list[Evidence]) -> list[Endpoint]:
         """Take in one frame for each piece of evidence; the new answers."""
-        known = len(self.told)
+        known = len(self.answers)
         for evidence in room:
             frame = Frame(Samples(self.now), b"")
             self.now = frame.end
             answer = self.endpointer.hear(frame, evidence)
             if answer is not None:
                 self._take(answer)
-        return [answer for _, answer in self.told[known:]]
+        return [answer for _, answer in self.answers[known:]]
 
     def _take(self, answer: Endpoint) -> None:
-        self.told.append((self.now, answer))
+        self.answers.append((self.now, answer))
         if isinstance(answer, SpeechStarted):
             start = max(0, answer.at - self.pre_roll)
             self.endpointer.begin(Samples(start), Samples(self.least))
@@ -81,7 +81,9 @@ def test_starts_and_ends_alternate(endpointing, room, least):
 def test_start_before_end_before_now(endpointing, room):
     listener = Listener(endpointing)
     listener.hear(room)
-    for (began, start), (now, end) in zip(listener.told[::2], listener.told[1::2], strict=False):
+    for (began, start), (now, end) in zip(
+        listener.answers[::2], listener.answers[1::2], strict=False
+    ):
         assert start.at < began <= now
         assert start.at < end.at <= now
 
@@ -91,7 +93,7 @@ def test_nothing_is_longer_than_the_longest(endpointing, room, pre_roll):
     listener = Listener(endpointing, pre_roll=pre_roll)
     listener.hear(room)
     longest = samples(endpointing.max_ms)
-    for (_, start), (now, end) in zip(listener.told[::2], listener.told[1::2], strict=False):
+    for (_, start), (now, end) in zip(listener.answers[::2], listener.answers[1::2], strict=False):
         length = now - max(0, start.at - pre_roll)
         assert length <= longest
         if end.reason is EndReason.MAX_LENGTH:
@@ -102,7 +104,7 @@ def test_nothing_is_longer_than_the_longest(endpointing, room, pre_roll):
 def test_an_end_by_hangover_comes_exactly_then(endpointing, room):
     listener = Listener(endpointing)
     listener.hear(room)
-    for now, end in listener.told:
+    for now, end in listener.answers:
         if isinstance(end, SpeechOver) and end.reason is EndReason.HANGOVER:
             assert now == end.at + frames(endpointing.hangover_ms) * FRAME_SAMPLES
 
@@ -126,57 +128,51 @@ def test_every_run_of_speech_that_lasts_is_in_some_utterance(endpointing, room):
             run = []
 
 
-@given(st.lists(st.sampled_from([SILENCE, NOISE]), max_size=500))
-def test_what_only_the_cheap_listener_calls_speech_opens_nothing(room):
+@pytest.mark.parametrize("evidence", [NOISE, WHISPER])
+@given(data=st.data())
+def test_speech_for_only_one_of_the_two_models_starts_nothing(evidence, data):
+    room = data.draw(st.lists(st.sampled_from([SILENCE, evidence]), max_size=500))
     assert hear(room, onset_ms=20) == []
 
 
-@given(st.lists(st.sampled_from([SILENCE, WHISPER]), max_size=500))
-def test_what_only_the_speech_model_calls_speech_opens_nothing(room):
-    assert hear(room, onset_ms=20) == []
+def test_speech_starts_and_ends_to_the_sample():
+    start = SpeechStarted(Samples(10 * 320))
+    room = [SILENCE] * 10 + [VOICE] * 50 + [SILENCE] * 39
+    assert hear(room, hangover_ms=800) == [start]
+    end = SpeechOver(Samples(60 * 320), EndReason.HANGOVER)
+    assert hear([*room, SILENCE], hangover_ms=800) == [start, end]
 
 
-def test_to_the_sample():
-    assert hear([SILENCE] * 10 + [VOICE] * 50 + [SILENCE] * 40, hangover_ms=800) == [
-        SpeechStarted(Samples(10 * 320)),
-        SpeechOver(Samples(60 * 320), EndReason.HANGOVER),
-    ]
-    assert len(hear([SILENCE] * 10 + [VOICE] * 50 + [SILENCE] * 39, hangover_ms=800)) == 1
-
-
-def test_too_short_for_an_onset():
+def test_speech_shorter_than_the_onset_does_not_start():
     assert hear([VOICE] * 4 + [SILENCE] + [VOICE] * 4 + [SILENCE], onset_ms=100) == []
     assert hear([VOICE] * 5, onset_ms=100) == [SpeechStarted(Samples(0))]
 
 
-def test_a_pause_shorter_than_the_hangover_is_part_of_the_utterance():
-    room = [VOICE] * 50 + [SILENCE] * 39 + [VOICE] * 50 + [SILENCE] * 40
-    assert hear(room)[1] == SpeechOver(Samples(139 * 320), EndReason.HANGOVER)
+SLAM = Evidence(speech=True, probability=0.9, level=1e9)
 
 
-def test_noise_holds_no_utterance_open():
-    assert hear([VOICE] * 50 + [NOISE] * 40)[1].at == 50 * 320
-
-
-def test_a_voice_may_grow_quieter_for_the_cheap_listener():
-    assert hear([VOICE] * 50 + [WHISPER] * 50 + [SILENCE] * 40)[1].at == 100 * 320
-
-
-def test_somebody_else_further_away_holds_no_utterance_open():
-    """The television begins when the person ends: level tells them apart, after its smoothing."""
-    end = hear([VOICE] * 50 + [MURMUR] * 60)[1]
-    assert 50 * 320 <= end.at <= 55 * 320
-
-
-def test_somebody_further_away_is_heard_when_nobody_is_nearer():
-    end = hear([SILENCE] * 5 + [MURMUR] * 50 + [SILENCE] * 40)[1]
-    assert 55 * 320 <= end.at <= 59 * 320
-
-
-def test_a_slammed_door_is_no_measure_for_the_voice_after_it():
-    door = Evidence(speech=True, probability=0.9, level=1e9)
-    end = hear([SILENCE] * 5 + [door] * 2 + [SILENCE] * 10 + [VOICE] * 60 + [SILENCE] * 40)[1]
-    assert end.at == 77 * 320
+@pytest.mark.parametrize(
+    ("room", "earliest", "latest"),
+    [
+        pytest.param(
+            [VOICE] * 50 + [SILENCE] * 39 + [VOICE] * 50, 139, 139, id="a short pause is part of it"
+        ),
+        pytest.param([VOICE] * 50 + [NOISE] * 40, 50, 50, id="noise does not prolong it"),
+        pytest.param([VOICE] * 50 + [WHISPER] * 50, 100, 100, id="a quieter voice goes on"),
+        # level tells the television from the person, after its smoothing
+        pytest.param([VOICE] * 50 + [MURMUR] * 60, 50, 55, id="a distant voice is not part"),
+        pytest.param([SILENCE] * 5 + [MURMUR] * 50, 55, 59, id="a distant voice alone is speech"),
+        pytest.param(
+            [SILENCE] * 5 + [SLAM] * 2 + [SILENCE] * 10 + [VOICE] * 60,
+            *(77, 77),
+            id="a bang before a voice is no measure for it",
+        ),
+    ],
+)
+def test_the_end_of_speech(room, earliest, latest):
+    end = hear([*room, *[SILENCE] * 40])[1]
+    assert end.reason is EndReason.HANGOVER
+    assert earliest * 320 <= end.at <= latest * 320
 
 
 def test_clicks_do_not_add_up_to_speech():
@@ -195,7 +191,7 @@ def test_less_speech_than_the_least_is_discarded(spoken, kind):
 
 
 @pytest.mark.parametrize(("factor", "kind"), [(0.9, SpeechOver), (1.1, SpeechDiscarded)])
-def test_an_utterance_fainter_than_the_faintest_is_somebody_elses(factor, kind):
+def test_an_utterance_fainter_than_the_faintest_is_discarded(factor, kind):
     endpointer = Endpointer(config.EndpointingOptions())
     endpointer.listen(Samples(0), faintest=VOICE.level * factor)
     answers = []
@@ -207,7 +203,7 @@ def test_an_utterance_fainter_than_the_faintest_is_somebody_elses(factor, kind):
     assert [type(answer) for answer in answers if answer] == [SpeechStarted, kind]
 
 
-def test_speech_before_it_listens_does_not_count():
+def test_speech_before_the_listening_does_not_count():
     endpointer = Endpointer(config.EndpointingOptions(onset_ms=40))
     endpointer.listen(Samples(1000))
     answers = [endpointer.hear(Frame(Samples(320 * n), b""), VOICE) for n in range(6)]
@@ -217,23 +213,18 @@ def test_speech_before_it_listens_does_not_count():
 def test_the_longest_is_counted_from_the_pre_roll():
     listener = Listener(config.EndpointingOptions(max_ms=1000), pre_roll=samples(500))
     listener.hear([SILENCE] * 50 + [VOICE] * 100)
-    assert listener.told[1] == (
-        samples(1500),
-        SpeechOver(samples(1500), EndReason.MAX_LENGTH),
-    )
+    end = SpeechOver(samples(1500), EndReason.MAX_LENGTH)
+    assert listener.answers[1] == (samples(1500), end)
 
 
 @pytest.mark.parametrize("reason", [EndReason.SOUND_ENDED, EndReason.MICROPHONE_LOST])
-def test_it_can_be_told_that_no_more_will_come(reason):
+def test_speech_is_over_at_the_end_of_sound_or_discarded_if_it_is_too_short(reason):
     listener = Listener(config.EndpointingOptions(), least=samples(160))
     listener.hear([SILENCE] * 10 + [VOICE] * 20 + [SILENCE] * 5)
     assert listener.endpointer.finish(reason) == SpeechOver(Samples(30 * 320), reason)
-
-
-def test_too_little_is_discarded_even_then():
     listener = Listener(config.EndpointingOptions(), least=samples(160))
     listener.hear([VOICE] * 6)
-    assert listener.endpointer.finish(EndReason.SOUND_ENDED) == SpeechDiscarded(Samples(6 * 320))
+    assert listener.endpointer.finish(reason) == SpeechDiscarded(Samples(6 * 320))
 
 
 def test_lost_sound_ends_an_utterance_like_silence():

@@ -27,23 +27,21 @@ def ended(thread) -> bool:
     return not thread.is_alive()
 
 
-def test_blocks_come_out_as_they_went_in():
-    inbox = Inbox()
-    inbox.put(block(0))
-    inbox.put(block(320))
-    assert [inbox.get(0), inbox.get(0), inbox.get(0)] == [block(0), block(320), None]
+@pytest.fixture
+def inbox():
+    return Inbox()
 
 
-def test_events_overtake_sound():
-    inbox = Inbox()
+def test_events_come_before_blocks_and_both_in_their_order(inbox):
     inbox.put(block(0))
     inbox.tell("first")
+    inbox.put(block(320))
     inbox.tell("second")
-    assert [inbox.get(0), inbox.get(0), inbox.get(0)] == ["first", "second", block(0)]
+    got = [inbox.get(0) for _ in range(5)]
+    assert got == ["first", "second", block(0), block(320), None]
 
 
-def test_without_audio_only_events_come():
-    inbox = Inbox()
+def test_without_audio_only_events_come(inbox):
     inbox.put(block(0))
     assert inbox.get(0, audio=False) is None
     inbox.tell("muted")
@@ -51,20 +49,15 @@ def test_without_audio_only_events_come():
     assert inbox.get(0) == block(0)
 
 
-def test_a_full_inbox_drops_the_oldest_and_counts_them():
-    inbox = Inbox(max_frames=3)
+def test_a_full_inbox_drops_the_oldest_blocks_which_are_a_gap_for_the_framer():
+    inbox, framer = Inbox(max_frames=3), Framer()
     for start in range(0, 5 * 320, 320):
         inbox.put(block(start))
     assert (inbox.dropped_blocks, inbox.dropped_samples) == (2, 640)
-    assert [inbox.get(0), inbox.get(0), inbox.get(0)] == [block(640), block(960), block(1280)]
-
-
-def test_what_was_dropped_is_a_gap_for_the_framer():
-    inbox, framer = Inbox(max_frames=2), Framer()
-    for start in range(0, 4 * 320, 320):
-        inbox.put(block(start))
-    assert [frame.start for frame in framer.push(inbox.get(0))] == [640]
-    assert framer.samples_lost == inbox.dropped_samples == 640
+    kept = [inbox.get(0) for _ in range(3)]
+    assert kept == [block(640), block(960), block(1280)]
+    assert [frame.start for frame in framer.push(kept[0])] == [640]
+    assert framer.samples_lost == 640
 
 
 def test_the_newest_block_is_kept_however_long_it_is():
@@ -75,31 +68,30 @@ def test_the_newest_block_is_kept_however_long_it_is():
     assert inbox.dropped_blocks == 1
 
 
-def test_empty_blocks_do_not_pile_up():
-    inbox = Inbox()
+def test_empty_blocks_are_not_kept(inbox):
     for _ in range(10):
         inbox.put(block(0, 0))
         assert inbox.put_wait(block(0, 0), 0)
     assert inbox.get(0) is None
 
 
-def test_too_many_events_drop_the_oldest():
-    inbox = Inbox()
+def test_too_many_events_drop_the_oldest(inbox):
     for number in range(MAX_EVENTS + 2):
         inbox.tell(number)
     assert inbox.dropped_events == 2
     assert inbox.get(0) == 2
 
 
-def test_put_wait_says_when_there_was_no_room():
-    inbox = Inbox(max_frames=2)
-    assert inbox.put_wait(block(0, 600), 0)
-    assert not inbox.put_wait(block(600, 320), 0.001)
-    assert inbox.get(0) == block(0, 600)
-    assert inbox.put_wait(block(600, 320), 0)
+@pytest.mark.parametrize(("max_frames", "first", "second"), [(2, 600, 320), (1, 320, 5000)])
+def test_put_wait_fails_until_there_is_room_or_the_inbox_is_empty(max_frames, first, second):
+    inbox = Inbox(max_frames)
+    assert inbox.put_wait(block(0, first), 0)
+    assert not inbox.put_wait(block(first, second), 0.001)
+    assert inbox.get(0) == block(0, first)
+    assert inbox.put_wait(block(first, second), 0)
 
 
-def test_put_wait_goes_on_when_somebody_gets():
+def test_put_wait_succeeds_when_there_is_room():
     inbox = Inbox(max_frames=1)
     inbox.put_wait(block(0), 0)
     waiting = in_thread(lambda: inbox.put_wait(block(320), SOON_S))
@@ -109,25 +101,17 @@ def test_put_wait_goes_on_when_somebody_gets():
     assert inbox.dropped_blocks == 0
 
 
-def test_a_block_longer_than_the_inbox_waits_until_it_is_empty():
-    inbox = Inbox(max_frames=1)
-    inbox.put(block(0))
-    assert not inbox.put_wait(block(320, 5000), 0)
-    inbox.get(0)
-    assert inbox.put_wait(block(320, 5000), 0)
-
-
 @pytest.mark.parametrize("give", ["put", "tell"])
-def test_get_wakes_up_when_something_comes(give):
-    inbox, got = Inbox(), []
+def test_get_wakes_up_when_something_comes(inbox, give):
+    got = []
     reader = in_thread(lambda: got.append(inbox.get(SOON_S)))
     getattr(inbox, give)(block(0))
     assert ended(reader)
     assert got == [block(0)]
 
 
-def test_sound_does_not_wake_who_waits_for_events_only():
-    inbox, got = Inbox(), []
+def test_sound_does_not_wake_a_reader_of_events(inbox):
+    got = []
     reader = in_thread(lambda: got.append(inbox.get(SOON_S, audio=False)))
     inbox.put(block(0))
     inbox.tell("event")
@@ -135,7 +119,7 @@ def test_sound_does_not_wake_who_waits_for_events_only():
     assert got == ["event"]
 
 
-def test_close_wakes_everybody_and_nothing_comes_in_any_more():
+def test_close_wakes_reader_and_writer_and_takes_no_more():
     inbox = Inbox(max_frames=1)
     inbox.put(block(0))
     got = []
@@ -183,14 +167,10 @@ def stalled(seconds: float, *, cut: int) -> tuple[Inbox, list, Framer]:
 
 
 @pytest.mark.parametrize("cut", [320, 640, 1000, 1600])
-def test_a_consumer_that_sleeps_for_a_second_loses_nothing(cut):
+def test_a_consumer_that_sleeps_loses_what_the_counters_count(cut):
     inbox, heard, framer = stalled(1.0, cut=cut)
     assert (inbox.dropped_samples, framer.gaps) == (0, 0)
     assert [frame.start for frame in heard] == list(range(0, 48_000 - 319, 320))
-
-
-@pytest.mark.parametrize("cut", [320, 640, 1000, 1600])
-def test_a_consumer_that_sleeps_for_nine_loses_what_the_counters_say(cut):
     inbox, heard, framer = stalled(9.0, cut=cut)
     assert framer.gaps == 1
     assert 3 * 16_000 - cut <= inbox.dropped_samples <= 3 * 16_000 + 2 * cut

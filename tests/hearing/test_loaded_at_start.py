@@ -1,4 +1,4 @@
-"""Nothing is loaded when sound comes: an ear that has no descriptor left then would die of it."""
+"""No module is loaded when sound comes: an ear without a free descriptor would end."""
 
 import sys
 from pathlib import Path
@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 
 from jarvis_ear import __main__, config
-from jarvis_ear.audio.frames import Framer
+from jarvis_ear.audio.frames import Block, Framer
 from jarvis_ear.audio.level import frame_levels, level
-from jarvis_ear.audio.frames import Block
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.devices.playlist import Chunk
 from jarvis_ear.devices.speaker import Speaker
@@ -54,6 +53,6 @@ print(sorted(name for name in late if getattr(sys.modules[name], "__file__", Non
 """
 
 
-def test_no_module_is_loaded_while_somebody_speaks():
+def test_no_module_is_loaded_during_a_turn():
     done = run([sys.executable, "-c", PROGRAM, str(RECORDING)], check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

@@ -71,21 +71,23 @@ def event_of(kind: type[Event], turn_id: str = "", at: Samples = NOW) -> Event:
     return kind()
 
 
-def tell(machine: TurnMachine, *kinds: type[Event], now: Samples = NOW) -> list[Effect]:
-    """Tell a machine of events about its open turn; every effect, in order."""
+def advance(machine: TurnMachine, *kinds: type[Event], now: Samples = NOW) -> list[Effect]:
+    """Advance a machine by events about its open turn; every effect, in order."""
     effects: list[Effect] = []
     for kind in kinds:
         effects += machine.advance(event_of(kind, machine.turn_id, now), now)
     return effects
 
 
+TO_CAPTURING = (WakeDetected, SpeechStarted)
+TO_SPEAKING = (*TO_CAPTURING, SpeechEnded, ReplyStarted)
 WAY_TO: dict[State, tuple[type[Event], ...]] = {
     State.IDLE: (),
-    State.LISTENING: (WakeDetected,),
-    State.CAPTURING: (WakeDetected, SpeechStarted),
-    State.THINKING: (WakeDetected, SpeechStarted, SpeechEnded),
-    State.SPEAKING: (WakeDetected, SpeechStarted, SpeechEnded, ReplyStarted),
-    State.FOLLOW_UP: (WakeDetected, SpeechStarted, SpeechEnded, ReplyStarted, ReplyEnded),
+    State.LISTENING: TO_CAPTURING[:1],
+    State.CAPTURING: TO_CAPTURING,
+    State.THINKING: TO_SPEAKING[:3],
+    State.SPEAKING: TO_SPEAKING,
+    State.FOLLOW_UP: (*TO_SPEAKING, ReplyEnded),
     State.MUTED: (Muted,),
     State.DEAF: (MicrophoneLost,),
 }
@@ -93,7 +95,7 @@ WAY_TO: dict[State, tuple[type[Event], ...]] = {
 
 def machine_in(state: State, **hearing: int) -> TurnMachine:
     machine = make(**hearing)
-    tell(machine, *WAY_TO[state])
+    advance(machine, *WAY_TO[state])
     assert machine.state is state
     return machine
 
@@ -112,12 +114,11 @@ def reachable(start: State, kinds: set[type[Event]]) -> set[State]:
 # The table as a graph
 
 
-def test_every_state_has_a_row():
+def test_every_state_has_a_row_every_event_is_used_and_only_unmuting_leaves_muted():
     assert set(TRANSITIONS) == set(State)
-
-
-def test_every_event_is_of_use_somewhere():
     assert {kind for row in TRANSITIONS.values() for kind in row} == set(get_args(Event))
+    arrows = TRANSITIONS[State.MUTED].items()
+    assert {kind for kind, arrow in arrows if arrow.to is not State.MUTED} == {Unmuted}
 
 
 @pytest.mark.parametrize("state", State)
@@ -128,161 +129,19 @@ def test_every_state_is_reachable_and_has_a_way_back(state):
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.MUTED])
-def test_muting_works_everywhere(state):
-    assert TRANSITIONS[state][Muted].to is State.MUTED
-
-
-def test_only_unmuting_leaves_muted():
-    row = TRANSITIONS[State.MUTED]
-    assert {kind for kind, arrow in row.items() if arrow.to is not State.MUTED} == {Unmuted}
-
-
-@pytest.mark.parametrize("state", [s for s in State if s not in (State.MUTED, State.DEAF)])
-def test_a_lost_microphone_is_noticed_everywhere(state):
-    assert TRANSITIONS[state][MicrophoneLost].to is State.DEAF
-    assert TRANSITIONS[state][MicrophoneSilent] == TRANSITIONS[state][MicrophoneLost]
+def test_every_state_can_be_muted_and_made_deaf(state):
+    row = TRANSITIONS[state]
+    assert row[Muted].to is State.MUTED
+    if state is not State.DEAF:
+        assert row[MicrophoneLost].to is State.DEAF
+        assert row[MicrophoneSilent] == row[MicrophoneLost]
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.CAPTURING])
-def test_nothing_the_backend_can_say_makes_us_capture(state):
-    assert State.CAPTURING not in reachable(state, BACKEND_EVENTS)
-    assert State.LISTENING not in reachable(state, BACKEND_EVENTS) - {state}
-
-
-@pytest.mark.parametrize(
-    "state", [State.LISTENING, State.THINKING, State.SPEAKING, State.FOLLOW_UP]
-)
-def test_whoever_waits_has_a_deadline_that_ends_it(state):
-    machine = machine_in(state, follow_up_ms=8000)
-    assert machine.deadline is not None
-    tell(machine, DeadlinePassed)
-    assert machine.state is State.IDLE
-
-
-@pytest.mark.parametrize("state", [State.IDLE, State.CAPTURING, State.MUTED, State.DEAF])
-def test_other_states_last_as_long_as_they_like(state):
-    assert machine_in(state).deadline is None
-
-
-# What a transition asks for
-
-
-def test_a_turn_from_the_word_to_the_reply():
-    machine = make()
-    assert tell(machine, WakeDetected, SpeechStarted, SpeechEnded, ReplyStarted, ReplyEnded) == [
-        TurnOpened("id1", "id2", NOW, 0.9),
-        StateChanged(State.IDLE, State.LISTENING, NOW, "WakeDetected"),
-        StateChanged(State.LISTENING, State.CAPTURING, NOW, "SpeechStarted"),
-        SendUtterance("id1", UTTERANCE),
-        StateChanged(State.CAPTURING, State.THINKING, NOW, "SpeechEnded(hangover)"),
-        StateChanged(State.THINKING, State.SPEAKING, NOW, "ReplyStarted"),
-        StateChanged(State.SPEAKING, State.IDLE, NOW, "ReplyEnded"),
-    ]
-    assert machine.turn_id == ""
-
-
-def test_barge_in_silences_first_then_abandons_then_opens():
-    machine = machine_in(State.SPEAKING)
-    assert tell(machine, WakeDetected) == [
-        StopSpeaking("id1"),
-        AbandonTurn("id1", "WakeDetected"),
-        TurnOpened("id3", "id4", NOW, 0.9),
-        StateChanged(State.SPEAKING, State.LISTENING, NOW, "WakeDetected"),
-    ]
-
-
-def test_an_announcement_is_silenced_too_but_is_no_turn():
-    machine = make()
-    machine.advance(ReplyStarted("news"), NOW)
-    assert tell(machine, WakeDetected)[:2] == [StopSpeaking(""), TurnOpened("id1", "id2", NOW, 0.9)]
-
-
-def test_a_follow_up_is_a_turn_of_the_same_session():
-    machine = machine_in(State.FOLLOW_UP, follow_up_ms=8000)
-    assert tell(machine, SpeechStarted)[0] == TurnOpened("id3", "id2", NOW, None)
-
-
-def test_a_reply_without_sound_closes_the_turn():
-    machine = machine_in(State.THINKING)
-    assert tell(machine, ReplyEnded) == [
-        StateChanged(State.THINKING, State.IDLE, NOW, "ReplyEnded")
-    ]
-    assert machine.turn_id == ""
-
-
-def test_a_failure_says_its_code():
-    machine = machine_in(State.THINKING)
-    assert tell(machine, Failed) == [
-        StateChanged(State.THINKING, State.IDLE, NOW, "Failed(timeout)")
-    ]
-
-
-@pytest.mark.parametrize("state", [State.LISTENING, State.CAPTURING])
-@pytest.mark.parametrize("kind", [Muted, MicrophoneLost, MicrophoneSilent, SoundEnded])
-def test_what_was_not_sent_is_dropped(state, kind):
-    assert tell(machine_in(state), kind)[0] == TurnDropped("id1", kind.__name__)
-
-
-def test_the_word_said_again_is_a_new_turn():
-    machine = machine_in(State.LISTENING)
-    effects = machine.advance(WakeDetected(samples(900), 0.8), samples(1000))
-    assert effects == (
-        TurnDropped("id1", "WakeDetected"),
-        TurnOpened("id3", "id4", samples(1000), 0.8),
-    )
-    assert machine.deadline == samples(6000)
-
-
-@pytest.mark.parametrize(
-    "state", [State.LISTENING, State.CAPTURING, State.THINKING, State.SPEAKING]
-)
-@pytest.mark.parametrize("kind", [ReplyStarted, ReplyEnded, Failed])
-def test_what_concerns_an_older_turn_is_ignored(state, kind):
-    machine = machine_in(state)
-    event = event_of(kind, "older")
-    assert machine.advance(event, NOW) == (Ignored(state, event),)
-    assert machine.state is state
-
-
-def test_a_reply_that_was_awaited_while_muted_is_silenced_by_the_next_turn():
-    machine = machine_in(State.THINKING)
-    effects = tell(machine, Muted, Unmuted, WakeDetected)
-    assert effects[2:5] == [
-        StopSpeaking("id1"),
-        AbandonTurn("id1", "WakeDetected"),
-        TurnOpened("id3", "id4", NOW, 0.9),
-    ]
-
-
-def test_a_deaf_ear_still_hears_its_reply_out():
-    machine = machine_in(State.SPEAKING)
-    tell(machine, MicrophoneLost, ReplyStarted)
-    assert machine.turn_id == "id1"
-    assert tell(machine, ReplyEnded) == []
-    assert (machine.state, machine.turn_id) == (State.DEAF, "")
-
-
-@pytest.mark.parametrize(
-    ("state", "to", "effects"),
-    [
-        (State.LISTENING, State.IDLE, [TurnDropped("id1", "Hushed")]),
-        (State.CAPTURING, State.IDLE, [TurnDropped("id1", "Hushed")]),
-        (State.THINKING, State.IDLE, [AbandonTurn("id1", "Hushed")]),
-        (State.SPEAKING, State.IDLE, [StopSpeaking("id1"), AbandonTurn("id1", "Hushed")]),
-        (State.MUTED, State.MUTED, [StopSpeaking("")]),
-        (State.DEAF, State.DEAF, [StopSpeaking("")]),
-    ],
-)
-def test_hushed_it_says_nothing_more_and_keeps_nothing_that_was_said(state, to, effects):
-    machine = machine_in(state)
-    changed = [] if state is to else [StateChanged(state, to, NOW, "Hushed")]
-    assert tell(machine, Hushed) == effects + changed
-    assert machine.turn_id == ""
-
-
-def test_hushed_while_muted_the_reply_that_is_awaited_is_awaited_no_more():
-    machine = machine_in(State.THINKING)
-    assert tell(machine, Muted, Hushed)[1:] == [StopSpeaking("id1"), AbandonTurn("id1", "Hushed")]
+def test_no_event_of_the_backend_leads_to_capturing_or_listening(state):
+    found = reachable(state, BACKEND_EVENTS)
+    assert State.CAPTURING not in found
+    assert State.LISTENING not in found - {state}
 
 
 # Deadlines
@@ -297,28 +156,151 @@ def test_hushed_while_muted_the_reply_that_is_awaited_is_awaited_no_more():
         (State.FOLLOW_UP, 8000),
     ],
 )
-def test_windows(state, window_ms):
-    assert machine_in(state, follow_up_ms=8000).deadline == samples(window_ms)
+def test_a_deadline_ends_a_state_that_waits(state, window_ms):
+    machine = machine_in(state, follow_up_ms=8000)
+    assert machine.deadline == samples(window_ms)
+    advance(machine, DeadlinePassed)
+    assert machine.state is State.IDLE
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.CAPTURING, State.MUTED, State.DEAF])
+def test_other_states_have_no_deadline(state):
+    assert machine_in(state).deadline is None
 
 
 @pytest.mark.parametrize("state", [State.THINKING, State.SPEAKING])
-def test_a_state_that_lasts_no_time_is_not_entered(state):
+def test_a_follow_up_of_no_length_is_not_entered(state):
     machine = machine_in(state, follow_up_ms=0)
-    assert tell(machine, ReplyEnded) == [StateChanged(state, State.IDLE, NOW, "ReplyEnded")]
-    assert machine.deadline is None
+    assert advance(machine, ReplyEnded) == [StateChanged(state, State.IDLE, NOW, "ReplyEnded")]
+    assert (machine.deadline, machine.turn_id) == (None, "")
 
 
-def test_a_cough_buys_nobody_more_time():
+@pytest.mark.parametrize(
+    ("state", "reply_ended_ms", "deadline_ms"),
+    [(State.LISTENING, None, 5000), (State.SPEAKING, 20_000, 28_000)],
+)
+def test_discarded_speech_does_not_move_the_deadline(state, reply_ended_ms, deadline_ms):
+    machine, at = machine_in(state, follow_up_ms=8000), 2000
+    if reply_ended_ms:
+        advance(machine, ReplyEnded, now=samples(reply_ended_ms))
+        at = reply_ended_ms + 1000
+    advance(machine, SpeechStarted, SpeechDiscarded, now=samples(at))
+    assert (machine.state, machine.deadline) == (State.LISTENING, samples(deadline_ms))
+
+
+# The effects of a transition
+
+
+def test_a_turn_from_the_word_to_the_reply():
+    machine = make()
+    assert advance(machine, WakeDetected, SpeechStarted, SpeechEnded, ReplyStarted, ReplyEnded) == [
+        TurnOpened("id1", "id2", NOW, 0.9),
+        StateChanged(State.IDLE, State.LISTENING, NOW, "WakeDetected"),
+        StateChanged(State.LISTENING, State.CAPTURING, NOW, "SpeechStarted"),
+        SendUtterance("id1", UTTERANCE),
+        StateChanged(State.CAPTURING, State.THINKING, NOW, "SpeechEnded(hangover)"),
+        StateChanged(State.THINKING, State.SPEAKING, NOW, "ReplyStarted"),
+        StateChanged(State.SPEAKING, State.IDLE, NOW, "ReplyEnded"),
+    ]
+    assert machine.turn_id == ""
+
+
+def test_the_wake_word_silences_a_reply_abandons_its_turn_and_opens_one():
+    machine = machine_in(State.SPEAKING)
+    assert advance(machine, WakeDetected) == [
+        StopSpeaking("id1"),
+        AbandonTurn("id1", "WakeDetected"),
+        TurnOpened("id3", "id4", NOW, 0.9),
+        StateChanged(State.SPEAKING, State.LISTENING, NOW, "WakeDetected"),
+    ]
+
+
+def test_the_wake_word_silences_an_announcement_which_is_no_turn():
+    machine = make()
+    machine.advance(ReplyStarted("news"), NOW)
+    effects = [StopSpeaking(""), TurnOpened("id1", "id2", NOW, 0.9)]
+    assert advance(machine, WakeDetected)[:2] == effects
+
+
+def test_a_follow_up_is_a_turn_of_the_same_session():
+    machine = machine_in(State.FOLLOW_UP, follow_up_ms=8000)
+    assert advance(machine, SpeechStarted)[0] == TurnOpened("id3", "id2", NOW, None)
+
+
+def test_a_failure_has_its_code():
+    changed = StateChanged(State.THINKING, State.IDLE, NOW, "Failed(timeout)")
+    assert advance(machine_in(State.THINKING), Failed) == [changed]
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.CAPTURING])
+@pytest.mark.parametrize("kind", [Muted, MicrophoneLost, MicrophoneSilent, SoundEnded])
+def test_an_unsent_utterance_is_dropped(state, kind):
+    assert advance(machine_in(state), kind)[0] == TurnDropped("id1", kind.__name__)
+
+
+def test_the_wake_word_again_is_a_new_turn():
     machine = machine_in(State.LISTENING)
-    tell(machine, SpeechStarted, SpeechDiscarded, now=samples(2000))
-    assert (machine.state, machine.deadline) == (State.LISTENING, samples(5000))
+    effects = machine.advance(WakeDetected(samples(900), 0.8), samples(1000))
+    assert effects == (
+        TurnDropped("id1", "WakeDetected"),
+        TurnOpened("id3", "id4", samples(1000), 0.8),
+    )
+    assert machine.deadline == samples(6000)
 
 
-def test_a_cough_does_not_end_a_follow_up():
-    machine = machine_in(State.SPEAKING, follow_up_ms=8000)
-    tell(machine, ReplyEnded, now=samples(20_000))
-    tell(machine, SpeechStarted, SpeechDiscarded, now=samples(21_000))
-    assert (machine.state, machine.deadline) == (State.LISTENING, samples(28_000))
+@pytest.mark.parametrize(
+    "state", [State.LISTENING, State.CAPTURING, State.THINKING, State.SPEAKING]
+)
+@pytest.mark.parametrize("kind", [ReplyStarted, ReplyEnded, Failed])
+def test_an_event_of_an_older_turn_is_ignored(state, kind):
+    machine = machine_in(state)
+    event = event_of(kind, "older")
+    assert machine.advance(event, NOW) == (Ignored(state, event),)
+    assert machine.state is state
+
+
+def test_a_reply_that_was_awaited_while_muted_is_silenced_by_the_next_turn():
+    machine = machine_in(State.THINKING)
+    effects = advance(machine, Muted, Unmuted, WakeDetected)
+    assert effects[2:5] == [
+        StopSpeaking("id1"),
+        AbandonTurn("id1", "WakeDetected"),
+        TurnOpened("id3", "id4", NOW, 0.9),
+    ]
+
+
+def test_a_deaf_ear_plays_its_reply_to_the_end():
+    machine = machine_in(State.SPEAKING)
+    advance(machine, MicrophoneLost, ReplyStarted)
+    assert machine.turn_id == "id1"
+    assert advance(machine, ReplyEnded) == []
+    assert (machine.state, machine.turn_id) == (State.DEAF, "")
+
+
+@pytest.mark.parametrize(
+    ("state", "to", "effects"),
+    [
+        (State.LISTENING, State.IDLE, [TurnDropped("id1", "Hushed")]),
+        (State.CAPTURING, State.IDLE, [TurnDropped("id1", "Hushed")]),
+        (State.THINKING, State.IDLE, [AbandonTurn("id1", "Hushed")]),
+        (State.SPEAKING, State.IDLE, [StopSpeaking("id1"), AbandonTurn("id1", "Hushed")]),
+        (State.MUTED, State.MUTED, [StopSpeaking("")]),
+        (State.DEAF, State.DEAF, [StopSpeaking("")]),
+    ],
+)
+def test_a_hush_ends_the_turn_and_its_reply(state, to, effects):
+    machine = machine_in(state)
+    changed = [] if state is to else [StateChanged(state, to, NOW, "Hushed")]
+    assert advance(machine, Hushed) == effects + changed
+    assert machine.turn_id == ""
+
+
+def test_a_hush_while_muted_abandons_the_awaited_reply():
+    machine = machine_in(State.THINKING)
+    assert advance(machine, Muted, Hushed)[1:] == [
+        StopSpeaking("id1"),
+        AbandonTurn("id1", "Hushed"),
+    ]
 
 
 # Any events in any order
@@ -341,7 +323,7 @@ def test_no_order_of_events_raises_and_what_is_ignored_changes_nothing(events):
 
 
 class AnyConversation(RuleBasedStateMachine):
-    """Events in any order, about any turn; what the effects promise to the rest of the ear."""
+    """Events in any order, about any turn; what the effects promise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -401,7 +383,7 @@ class AnyConversation(RuleBasedStateMachine):
         assert self.machine.turn_id == self.open
 
     @invariant()
-    def somebody_listens_only_in_a_turn(self) -> None:
+    def the_ear_listens_only_in_a_turn(self) -> None:
         if self.machine.state in (State.LISTENING, State.CAPTURING, State.THINKING):
             assert self.open
 

@@ -42,7 +42,7 @@ def test_the_next_utterance_holds_nothing_of_the_last():
         assert collector.finish(heard[0].end, EndReason.SOUND_ENDED).pcm == heard[0].pcm
 
 
-def test_the_frames_it_is_given_stay_the_givers():
+def test_the_given_list_of_frames_is_not_changed():
     before = frames([0, 0])
     collector = Collector()
     collector.begin(Samples(0), before)

@@ -186,7 +186,10 @@ def open_files():
 
 def test_thirty_links_leave_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("random.random", lambda: 0.0)  # the shortest waits
-    with VoiceServer(tmp_path, Switches(reply="silent")) as server, ear(server.url) as (client, told):
+    with (
+        VoiceServer(tmp_path, Switches(reply="silent")) as server,
+        ear(server.url) as (client, told),
+    ):
         assert client.connect()
         replace_link(client, told, server)
         had_threads, had_files = threads(), open_files()

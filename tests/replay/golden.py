@@ -33,18 +33,6 @@ def blocks(sound: Pcm, start: int = 0) -> list[Block]:
     ]
 
 
-def wake_then_pause_then_command() -> list[Block]:
-    return blocks(in_room(1000, recording("hey-jarvis"), 1500, recording("what-time-is-it"), 2000))
-
-
-def command_without_pause() -> list[Block]:
-    return blocks(in_room(1000, recording("one-breath-slt"), 2000))
-
-
-def wake_word_alone() -> list[Block]:
-    return blocks(in_room(1000, recording("hey-jarvis"), 7000))
-
-
 def gap_in_the_middle_of_a_word() -> list[Block]:
     """150 ms of "kitchen" never arrive."""
     sound = in_room(1000, recording("light-rms"), 2000)
@@ -67,15 +55,14 @@ def quiet_microphone() -> list[Block]:
 
 
 SITUATIONS: Final[Mapping[str, Callable[[], list[Block]]]] = {
-    make.__name__: make
-    for make in (
-        wake_then_pause_then_command,
-        command_without_pause,
-        wake_word_alone,
-        gap_in_the_middle_of_a_word,
-        clipped_shouting,
-        quiet_microphone,
-    )
+    "wake_then_pause_then_command": lambda: blocks(
+        in_room(1000, recording("hey-jarvis"), 1500, recording("what-time-is-it"), 2000)
+    ),
+    "command_without_pause": lambda: blocks(in_room(1000, recording("one-breath-slt"), 2000)),
+    "wake_word_alone": lambda: blocks(in_room(1000, recording("hey-jarvis"), 7000)),
+    "gap_in_the_middle_of_a_word": gap_in_the_middle_of_a_word,
+    "clipped_shouting": clipped_shouting,
+    "quiet_microphone": quiet_microphone,
 }
 
 

@@ -1,4 +1,4 @@
-"""Known situations have the effects that were written down for them."""
+"""Known situations have the effects of their golden files."""
 
 import json
 
@@ -9,7 +9,7 @@ from replay.golden import SITUATIONS, golden_file, replay
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_the_effects_are_those_written_down(name):
+def test_the_effects_are_those_of_the_golden_file(name):
     assert list(replay(SITUATIONS[name]())) == golden_file(name).read_text().splitlines()
 
 
@@ -23,7 +23,7 @@ def sent(name: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("name", [name for name in SITUATIONS if name != "wake_word_alone"])
-def test_whoever_keeps_a_new_golden_file_still_has_one_command_in_it(name):
+def test_a_golden_file_holds_one_command(name):
     [utterance] = sent(name)
     assert utterance["reason"] == "hangover"
     assert utterance["lost"] == (2400 if name == "gap_in_the_middle_of_a_word" else 0)

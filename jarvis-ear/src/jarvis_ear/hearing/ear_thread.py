@@ -14,6 +14,9 @@ from jarvis_ear.units import Samples
 GET_S: Final = 2.0
 """Maximum seconds of one wait for sound, and thus between two signs of life of the thread."""
 
+END_S: Final = 0.1
+"""The same after the end of sound, when the last turn is awaited."""
+
 STOP_S: Final = 2.0
 """Maximum seconds to stop; a frame takes milliseconds, so a slower thread hangs in a model."""
 
@@ -106,10 +109,12 @@ class EarThread:
     def sound_ended(self) -> None:
         """Signal that no block follows those in the inbox. Any thread."""
         self._sound_ended.set()
+        self._inbox.wake()
 
     def change(self, ear: Ear) -> None:
         """Replace the ear as soon as no turn is in progress. Any thread."""
         self._next = ear
+        self._inbox.wake()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -126,7 +131,8 @@ class EarThread:
             while not self._stopping.is_set():
                 self.iterations += 1
                 self._take_next()
-                self._process(self._inbox.get(GET_S, audio=not self._is_waiting()))
+                wait_s = END_S if self._sound_ended.is_set() else GET_S
+                self._process(self._inbox.get(wait_s, audio=not self._is_waiting()))
         except BaseException as error:  # noqa: BLE001 - a bug: handed to the main thread, which ends
             self._on_failure(error)
 

@@ -33,6 +33,7 @@ class Inbox:
         self._samples = 0
         self._events: deque[Event] = deque()
         self._closed = False
+        self._woken = False
         self.dropped_blocks = 0
         """Blocks dropped because the inbox was full."""
         self.dropped_samples = 0
@@ -90,6 +91,7 @@ class Inbox:
         """
         with self._changed:
             self._changed.wait_for(lambda: self._has_something(audio=audio), timeout_s)
+            self._woken = False
             if self._events:
                 return self._events.popleft()
             if audio and self._blocks:
@@ -97,6 +99,12 @@ class Inbox:
                 self._changed.notify_all()
                 return block
             return None
+
+    def wake(self) -> None:
+        """Let a ``get`` that waits, or the next one, return at once. Any thread."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Wake all waiting threads; nothing is accepted any more."""
@@ -114,7 +122,7 @@ class Inbox:
         return self._closed or not self._blocks or fits
 
     def _has_something(self, *, audio: bool) -> bool:
-        return bool(self._closed or self._events or (audio and self._blocks))
+        return bool(self._closed or self._woken or self._events or (audio and self._blocks))
 
     def _add(self, block: Block) -> None:
         self._blocks.append(block)

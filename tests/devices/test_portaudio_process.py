@@ -1,21 +1,24 @@
 import os
 import sys
+import threading
 import time
 from contextlib import suppress
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
 
+from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.devices.portaudio_process import SoundProcess
-from jarvis_ear.devices.sound_library import StreamFailed, Taken
-from jarvis_ear.errors import DeviceError, MicrophoneUnavailable
+from jarvis_ear.devices.portaudio_process import SoundProcess, SoundServer
+from jarvis_ear.devices.sound_library import Device, StreamFailed, Taken
+from jarvis_ear.errors import DeviceError, MicrophoneUnavailable, SpeakerLost
 
 COMMAND = (sys.executable, "-m", "fakes.sound_program")
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
+def short_waits(monkeypatch):
     monkeypatch.setattr(portaudio_process, "ANSWER_S", 0.5)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
 
@@ -35,10 +38,10 @@ def lives(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def test_it_is_a_sound_library(process):
+def test_a_process_is_a_sound_library(process):
     assert [device.name for device in process.devices()] == ["box"]
     assert process.default("input") == 0
-    stream = process.open_input("", rate=16_000, latency_s=0.2)
+    stream = microphone(process)
     assert (stream.latency, stream.device.name, stream.rate) == (0.25, "box", 16_000)
     assert stream.take(4, 4) == Taken(bytes(8), waiting=1234)
     stream.close()
@@ -50,20 +53,20 @@ def test_it_is_a_sound_library(process):
     assert process.generation == 1
 
 
-def test_what_the_library_says_is_passed_on(process):
+def test_an_error_of_the_library_does_not_end_its_process(process):
     with pytest.raises(MicrophoneUnavailable, match="no input device matches 'nobody'"):
         microphone(process, "nobody")
     assert process.generation == 1
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "error"),
     [(1, "gone"), (2, "did not answer within 0.5 s"), (3, r"has crashed \(SIGSEGV\)")],
 )
-def test_a_stream_that_fails_takes_its_process_along(process, count, said):
+def test_a_stream_that_fails_ends_its_process(process, count, error):
     stream = microphone(process)
     pid = process._child.process.pid
-    with pytest.raises(StreamFailed, match=said):
+    with pytest.raises(StreamFailed, match=error):
         stream.take(count, 4)
     assert not lives(pid)
     with pytest.raises(StreamFailed, match="was started anew"):
@@ -77,15 +80,14 @@ def test_a_stream_that_fails_takes_its_process_along(process, count, said):
 
 def test_an_opening_that_hangs_is_given_up(process, monkeypatch):
     process.devices()
-    monkeypatch.setattr(portaudio_process, "OPEN_S", 0.2)
-    with pytest.raises(DeviceError, match=r"did not answer within 0\.2 s"):
-        microphone(process, "hang")
-    monkeypatch.undo()
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    with monkeypatch.context() as patch:
+        patch.setattr(portaudio_process, "OPEN_S", 0.2)
+        with pytest.raises(DeviceError, match=r"did not answer within 0\.2 s"):
+            microphone(process, "hang")
     assert microphone(process).take(4, 4).waiting == 1234
 
 
-def test_it_bears_our_name():
+def test_the_process_bears_our_name():
     process = SoundProcess()
     with suppress(DeviceError):  # there need not be any library
         process.devices()
@@ -93,7 +95,7 @@ def test_it_bears_our_name():
     process.end()
 
 
-def test_it_ends_with_whoever_started_it(tmp_path):
+def test_the_process_ends_with_its_parent():
     script = (
         "import os, sys, threading\n"
         "from jarvis_ear.devices.portaudio_process import SoundProcess\n"
@@ -121,10 +123,66 @@ def test_it_ends_with_whoever_started_it(tmp_path):
         ("raise ValueError('x' * 3000)", r"\(ValueError: x{188}\)$"),
     ],
 )
-def test_a_crash_is_told_with_its_cause_and_no_traceback(capfd, program, cause):
+def test_the_error_of_a_crash_has_its_cause_and_no_traceback(capfd, program, cause):
     process = SoundProcess((sys.executable, "-c", program))
     for _ in range(2):
         with pytest.raises(DeviceError, match=cause):
             process.devices()
     process.end()
     assert capfd.readouterr().err == ""
+
+
+MICROPHONE = {"wanted": "", "rate": 16_000, "latency_s": 0.2, "channel": "0"}
+
+
+@pytest.fixture
+def room():
+    return FakeSoundDevice(Card("box", rates=(16_000,)))
+
+
+@pytest.fixture
+def ask(room):
+    """Ask a server in this process."""
+    ours, theirs = Pipe()
+    server = threading.Thread(target=SoundServer(theirs, room.library).serve)
+    server.start()
+
+    def ask(verb, **words):
+        ours.send((verb, words))
+        assert ours.poll(10)
+        return ours.recv()
+
+    yield ask
+    ours.close()
+    server.join(10)
+    assert not server.is_alive()
+
+
+def test_the_server_reads_and_writes_and_closes(ask, room):
+    card = room.cards[0]
+    assert ask("devices") == ((Device(0, "box", "ALSA", 1, 1, 16_000),), None)
+    assert ask("default", kind="input") == (0, None)
+    (device, rate, _, _), error = ask("open_input", **MICROPHONE)
+    assert (device.name, rate, error) == ("box", 16_000, None)
+    card.heard += b"\1\0\2\0"
+    assert ask("take", least=1, most=1) == (Taken(b"\1\0", overflowed=False, waiting=1), None)
+    assert ask("take", least=1, most=9) == (Taken(b"\2\0"), None)
+    assert ask("take", least=1, most=9) == (Taken(), None)
+    assert ask("close") == (None, None)
+    ask("open_output", wanted="", latency_s=0.2)
+    assert ask("write_available") == (card.room, None)
+    assert ask("write", data=b"\3\0") == (None, None)
+    assert bytes(card.played) == b"\3\0"
+    ask("close")
+    assert room.open_streams == []
+
+
+def test_the_server_answers_with_an_error(ask, room):
+    ask("open_input", **MICROPHONE)
+    room.cards[0].plugged = False
+    _, error = ask("take", least=1, most=1)
+    assert isinstance(error, StreamFailed)
+    assert str(error) == "Unanticipated host error (No such device)"
+    ask("close")
+    assert isinstance(ask("open_input", **MICROPHONE)[1], MicrophoneUnavailable)
+    assert isinstance(ask("open_output", wanted="", latency_s=0.2)[1], SpeakerLost)

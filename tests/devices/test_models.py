@@ -1,0 +1,299 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fakes.hearing import frames_of
+from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, recording, spoken, to_pcm
+from jarvis_ear.config import EndpointingOptions, HearingOptions, WakeOptions
+from jarvis_ear.devices import models
+from jarvis_ear.devices.models import (
+    SPEECH_WINDOW,
+    EarFactory,
+    OpenWakeWord,
+    Silero,
+    WebRtcVad,
+    open_model,
+    shipped_model,
+    wake_word,
+)
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.units import STEP_SAMPLES, samples
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["melspectrogram.onnx", "embedding_model.onnx", "hey_jarvis_v0.1.onnx", "silero_vad.onnx"],
+)
+def test_the_wheel_holds_every_model(name):
+    assert shipped_model(name).stat().st_size > 100_000
+
+
+def test_a_missing_model_or_wheel_is_named(monkeypatch):
+    with pytest.raises(ConfigError, match=r"no melody\.onnx: version 0\.4\.0 is expected"):
+        shipped_model("melody.onnx")
+    monkeypatch.setattr(models.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match="openwakeword is not installed"):
+        shipped_model("melspectrogram.onnx")
+
+
+@pytest.mark.parametrize("content", [b"not a model", b"", bytes(1000), "absent", "a folder"])
+@pytest.mark.parametrize("load", [open_model, OpenWakeWord])
+def test_a_file_that_is_no_model_is_refused(load, content, tmp_path):
+    path = tmp_path / "word.onnx"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content == "a folder":
+        path.mkdir()
+    with pytest.raises(ConfigError, match="is not a model that onnxruntime can load") as error:
+        load(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_model_runs_in_the_calling_thread():
+    options = open_model(shipped_model("silero_vad.onnx")).get_session_options()
+    assert options.intra_op_num_threads == 1
+    assert options.inter_op_num_threads == 1
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+LOAD = """
+import json, sys, threading
+from jarvis_ear.devices.models import OpenWakeWord, Silero, WebRtcVad
+WebRtcVad(1).is_speech(bytes(640))
+Silero().probability(bytes(6400), 1.0)
+OpenWakeWord().score(bytes(25600))
+heavy = {"openwakeword", "scipy", "sklearn", "joblib", "tqdm", "requests", "pkg_resources"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_the_models_load_no_heavy_package_and_leave_nothing_at_home(tmp_path):
+    environment = {
+        name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        env={**environment, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "[]\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+# The wake word
+
+STEP_BYTES = 2 * STEP_SAMPLES
+THEIR_WARM_UP_MS = 4000
+"""16 steps of their embeddings and the 76 mel frames of the first: 2.1 s. Then some."""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> OpenWakeWord:
+    return OpenWakeWord()
+
+
+@pytest.fixture
+def ours(loaded) -> OpenWakeWord:
+    loaded.reset()
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    from openwakeword.model import Model  # noqa: PLC0415 - ours silences onnxruntime first
+
+    return Model(wakeword_model_paths=[str(shipped_model("hey_jarvis_v0.1.onnx"))])
+
+
+def whole_steps(sound: Pcm) -> bytes:
+    return sound[: len(sound) // STEP_SAMPLES * STEP_SAMPLES].tobytes()
+
+
+def scores(model: OpenWakeWord, pcm: bytes, steps: int = 1) -> list[float]:
+    """The scores of a model that is given so many steps at once."""
+    size = steps * STEP_BYTES
+    return [score for at in range(0, len(pcm), size) for score in model.score(pcm[at : at + size])]
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider'")
+@pytest.mark.parametrize("name", ["hey-jarvis", "what-time-is-it", *COMMAND_STARTS_MS])
+def test_the_scores_are_those_of_openwakeword(name, ours, theirs):
+    sound = whole_steps(in_room(THEIR_WARM_UP_MS, recording(name), 1000))
+    steps = np.frombuffer(sound, np.int16).reshape(-1, STEP_SAMPLES)
+    expected = [float(theirs.predict(step)["hey_jarvis_v0.1"]) for step in steps]
+    found = scores(ours, sound)
+    warm = samples(THEIR_WARM_UP_MS) // STEP_SAMPLES
+    np.testing.assert_allclose(found[warm:], expected[warm:], atol=1e-3, rtol=0)
+    assert (max(found) > 0.9) == (name != "what-time-is-it")
+
+
+@pytest.mark.parametrize("name", ["hey-jarvis", *COMMAND_STARTS_MS])
+@pytest.mark.parametrize("shift", [0, 400, 800])
+def test_every_voice_is_recognized_wherever_the_steps_are_cut(name, shift, ours):
+    sound = in_room(500, recording(name), 500)[shift:]
+    assert max(ours.score(whole_steps(sound))) > 0.9
+
+
+def test_the_score_is_high_soon_after_the_word_is_over(ours):
+    found = ours.score(whole_steps(in_room(500, recording("hey-jarvis"), 1000)))
+    heard_at = (next(step for step, score in enumerate(found) if score >= 0.5) + 1) * STEP_SAMPLES
+    assert heard_at <= samples(500) + len(recording("hey-jarvis")) + samples(300)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 7, 100])
+def test_several_steps_at_once_score_like_one_after_the_other(batch, ours):
+    pcm = whole_steps(in_room(500, recording("one-breath-slt"), 500))
+    expected = scores(ours, pcm)
+    ours.reset()
+    np.testing.assert_allclose(scores(ours, pcm, batch), expected, atol=1e-4, rtol=0)
+
+
+def test_reset_forgets_all_sound(ours):
+    pcm = whole_steps(in_room(recording("light-rms"), 300))
+    ours.score(whole_steps(recording("music-kal")))
+    ours.reset()
+    assert ours.score(pcm) == OpenWakeWord().score(pcm)
+
+
+@pytest.mark.parametrize(
+    ("pcm", "most"),
+    [(bytes(30 * STEP_BYTES), 0.01), (whole_steps(in_room(3000, floor_rms=300)), 0.1)],
+)
+def test_the_first_scores_of_an_empty_room_are_low(ours, pcm, most):
+    assert max(ours.score(pcm)) < most
+
+
+def test_another_classifier_has_other_scores():
+    model = OpenWakeWord(shipped_model("hey_mycroft_v0.1.onnx"))
+    assert max(model.score(whole_steps(in_room(500, recording("hey-jarvis"), 500)))) < 0.5
+
+
+@pytest.mark.parametrize("name", ["melspectrogram.onnx", "silero_vad.onnx", "timer_v0.1.onnx"])
+def test_another_kind_of_model_is_refused_with_the_expected_shape(name):
+    with pytest.raises(
+        ConfigError, match=r"not an openWakeWord classifier.*expected \[\[1, 16, 96\]\]"
+    ):
+        OpenWakeWord(shipped_model(name))
+
+
+# The speech model
+
+SPEECH = in_room(500, recording("what-time-is-it"), 500)
+
+
+def probabilities(sound: Pcm, gain: float = 1.0, silero: Silero | None = None) -> list[float]:
+    silero = silero or Silero()
+    return [silero.probability(frame.pcm, gain) for frame in frames_of(sound.tobytes())]
+
+
+def speaking(found: list[float]) -> float:
+    """Share of the frames in the middle of the spoken words that are called speech."""
+    return float(np.mean(np.array(found[40:70]) >= 0.5))
+
+
+def test_silero_tells_speech_from_the_room():
+    found = probabilities(SPEECH)
+    assert speaking(found) > 0.9
+    assert max(found[:25]) < 0.2
+    assert max(found[-10:]) < 0.2
+
+
+@pytest.mark.parametrize("rms", [1, 8, 100, 3000])
+def test_noise_is_no_speech(rms):
+    assert np.mean(np.array(probabilities(in_room(5000, floor_rms=rms))) >= 0.5) < 0.02
+
+
+def test_a_hum_is_no_speech():
+    hum = to_pcm(5000 * np.sin(2 * np.pi * 100 * np.arange(samples(3000)) / 16_000))
+    assert max(probabilities(hum)) < 0.3
+
+
+def test_gain_makes_very_quiet_speech_recognizable_and_clips_loud_speech():
+    words = recording("what-time-is-it")
+    gain = 32768 * 10 ** (-60 / 20) / np.abs(words.astype(float)).max()
+    quiet = in_room(500, words, 500, gain=gain, floor_rms=0.3)
+    assert speaking(probabilities(quiet)) < 0.5
+    assert speaking(probabilities(quiet, gain=31.6)) > 0.9
+    assert speaking(probabilities(SPEECH, gain=31.6)) > 0.8
+
+
+@pytest.mark.parametrize("cut", [1, 100, 320, 512, 4000])
+def test_the_same_sound_in_any_pieces_has_the_same_probability(cut):
+    pieces, pcm = Silero(), SPEECH.tobytes()
+    for at in range(0, len(pcm), 2 * cut):
+        found = pieces.probability(pcm[at : at + 2 * cut], 1.0)
+    assert found == Silero().probability(pcm, 1.0)
+
+
+def test_reset_forgets_everything():
+    silero = Silero()
+    first = probabilities(SPEECH, silero=silero)
+    silero.probability(bytes(100), 1.0)
+    silero.reset()
+    assert silero.probability(bytes(2 * (SPEECH_WINDOW - 1)), 1.0) == 0.0
+    silero.reset()
+    assert probabilities(SPEECH, silero=silero) == first
+
+
+# The gate
+
+
+def speech_flags(mode: int, pcm: bytes) -> list[bool]:
+    vad = WebRtcVad(mode)
+    return [vad.is_speech(frame.pcm) for frame in frames_of(pcm)]
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2, 3])
+def test_silence_is_no_speech(mode):
+    assert not any(speech_flags(mode, bytes(640 * 50)))
+
+
+@pytest.mark.parametrize("name", ["hey-jarvis", "what-time-is-it"])
+def test_speech_is_noticed_within_its_first_tenth_of_a_second(name):
+    flags = speech_flags(1, in_room(1000, recording(name)).tobytes())
+    first = samples(1000) + spoken(recording(name))[0]
+    assert flags.index(True) * 320 <= first + samples(100)
+    assert sum(flags[50:]) > 0.7 * len(flags[50:])
+
+
+def test_a_quiet_room_is_mostly_silent():
+    assert np.mean(speech_flags(1, in_room(10_000).tobytes())) < 0.05
+
+
+def test_mode_1_notices_more_than_mode_3():
+    quiet = in_room(recording("hey-jarvis"), gain=0.005, floor_rms=1).tobytes()
+    assert sum(speech_flags(1, quiet)) > 2 * sum(speech_flags(3, quiet))
+
+
+# Ears for changing options
+
+
+def test_the_models_are_loaded_once():
+    ears = EarFactory()
+    first = ears.make(HearingOptions())
+    second = ears.make(HearingOptions(endpointing=EndpointingOptions(hangover_ms=300)))
+    assert first is not second
+    assert first._wake_model is second._wake_model
+    assert first._speech_model is second._speech_model
+
+
+def test_another_wake_word_is_another_model(tmp_path):
+    ears, path = EarFactory(), tmp_path / "computer.onnx"
+    path.write_bytes(shipped_model("hey_jarvis_v0.1.onnx").read_bytes())
+    first, computer = HearingOptions(), HearingOptions(wake=WakeOptions(model=path))
+    assert ears.make(computer)._wake_model is not ears.make(first)._wake_model
+    assert (wake_word(computer), wake_word(first)) == ("computer", "Hey Jarvis")
+
+
+def test_a_file_that_is_no_model_does_not_replace_the_model(tmp_path):
+    ears = EarFactory()
+    first = ears.make(HearingOptions())
+    with pytest.raises(ConfigError, match="not a model"):
+        ears.make(HearingOptions(wake=WakeOptions(model=tmp_path / "none.onnx")))
+    assert ears.make(HearingOptions())._wake_model is first._wake_model
