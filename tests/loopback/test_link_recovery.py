@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from fakes.told import Told
 from fakes.voice_server import Switches, VoiceServer, free_port, wait_until
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
-from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, Verdict
+from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, ProcessingStarted, Verdict
 from jarvis_ear.delivery.timeouts import Timing
 
 pytestmark = pytest.mark.long  # back-off and time-outs at their real length
