@@ -234,7 +234,7 @@ def test_an_unavailable_file_and_a_device_that_cannot_be_closed_end_the_capture(
 
 def test_stop_does_not_wait_for_a_driver_that_hangs(run, monkeypatch, caplog):
     going = run(hang=threading.Event())
-    assert wait_until(lambda: going.capture.iterations)
+    wait_until(lambda: going.capture.iterations)
     with monkeypatch.context() as patch:
         patch.setattr(module, "STOP_S", 0.01)
         assert not going.capture.stop()

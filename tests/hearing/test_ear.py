@@ -238,10 +238,10 @@ def test_an_utterance_is_a_piece_of_the_source_to_the_sample(shift_ms, pre_roll_
 # What the wake model hears
 
 
-@pytest.mark.parametrize(("quiet_ms", "proofs"), [(4_980, 0), (190_000, 4)]  # after 5, 65, 125 and 185 s)
+@pytest.mark.parametrize(("quiet_ms", "proofs"), [(4_980, 0), (190_000, 4)])
 def test_a_model_hears_nothing_of_a_silent_room_but_a_proof_a_minute(scripted, quiet_ms, proofs):
     hear(scripted.ear, written(SILENCE, quiet_ms))
-    assert scripted.wake.stretches == [bytes(2560)] * proofs
+    assert scripted.wake.stretches == [bytes(2560)] * proofs  # after 5, 65, 125 and 185 s
     assert scripted.ear.proofs == proofs
     assert scripted.ear.score == 0.0
 
