@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[2] / "jarvis-ear" / "src"
+TESTS = Path(__file__).parents[1]
+MOST_TESTS = 1.45
+"""Lines of tests for each line of code."""
+
 SMALL = 60
 """Lines below which a module needs two importers, or to be a face."""
 
@@ -112,6 +116,12 @@ def test_a_small_module_has_several_importers(package):
         and name not in UNIMPORTED
     ]
     assert lonely == []
+
+
+def test_the_tests_are_not_much_longer_than_the_code():
+    tests = [path for path in TESTS.rglob("*.py") if "node_modules" not in path.parts]
+    code = [path for package in LIMITS for path in (SRC / package).rglob("*.py")]
+    assert sum(map(lines_of, tests)) <= MOST_TESTS * sum(map(lines_of, code))
 
 
 def test_a_class_name_has_one_meaning():
