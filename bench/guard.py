@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bench.material import open_collection
+from bench.material import own_collection
 from bench.quiet import EAR, company, quiet
 from bench.scale import QUICK
 from bench.table import Figure, Table
@@ -25,7 +25,7 @@ COLUMNS: Final = {"CPU": 1, "RSS": 5}
 
 def main(*, write: bool) -> int:
     """Measure, and compare or store; return the exit status."""
-    collection = open_collection(None)
+    collection = own_collection()
     found: dict[str, float] = {}
     for room, measure in (("quiet", quiet), ("company", company)):
         programs = measure(QUICK, collection)[0]

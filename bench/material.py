@@ -137,6 +137,11 @@ def open_collection(folder: Path | None) -> Collection:
         return Collection(folder, list(_listed(folder / MANIFEST)))
     if (NEIGHBOUR / MANIFEST).is_file() and find_spec(FLAC_READER) is not None:
         return Collection(NEIGHBOUR, list(_listed(NEIGHBOUR / MANIFEST)))
+    return own_collection()
+
+
+def own_collection() -> Collection:
+    """Open our own recordings, which are the same everywhere."""
     return Collection(OURS, list(_ours()))
 
 
