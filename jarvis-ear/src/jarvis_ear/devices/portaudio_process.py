@@ -136,6 +136,7 @@ class SoundProcess:
         self._command = command
         self._lock = threading.Lock()  # protects the fields below; held for at most OPEN_S
         self._child: _Child | None = None
+        self._looking = threading.RLock()  # held while a microphone is found and opened
         self._found: _Found | None = None  # the last device that was opened without PortAudio
         self._is_listed = False  # while its stream is open
         self.generation = 0
@@ -148,16 +149,18 @@ class SoundProcess:
 
     def devices(self) -> tuple[Device, ...]:
         """List all devices, as they are now if no stream is open."""
-        if self._is_listed and self._found is not None:
-            return marked(self._found.devices, source_of_server)
-        listed: tuple[Device, ...] = self._request("devices")
-        return listed
+        with self._looking:
+            if self._is_listed and self._found is not None:
+                return marked(self._found.devices, source_of_server)
+            listed: tuple[Device, ...] = self._request("devices")
+            return listed
 
     def default(self, kind: Kind) -> int:
         """Return the index of the default device, -1 if there is none."""
-        if self._is_listed and self._found is not None:
-            return self._found.defaults[kind]
-        return int(self._request("default", kind=kind))
+        with self._looking:
+            if self._is_listed and self._found is not None:
+                return self._found.defaults[kind]
+            return int(self._request("default", kind=kind))
 
     def open_input(
         self, wanted: str, *, rate: int, latency_s: float, channel: str = "0"
@@ -168,6 +171,10 @@ class SoundProcess:
         PortAudio finds it, unless the one that was found last is still the right one, and opens
         what ALSA cannot open as we need it.
         """
+        with self._looking:
+            return self._open_input(wanted, rate=rate, latency_s=latency_s, channel=channel)
+
+    def _open_input(self, wanted: str, *, rate: int, latency_s: float, channel: str) -> InputStream:
         known, self._found = self._found, None
         is_same = known is not None and known.is_still(wanted)
         found = known if is_same and known is not None else self._find(wanted)
@@ -184,7 +191,7 @@ class SoundProcess:
             )
         except CannotOpen:
             if is_same:
-                return self.open_input(wanted, rate=rate, latency_s=latency_s, channel=channel)
+                return self._open_input(wanted, rate=rate, latency_s=latency_s, channel=channel)
             return self._open(
                 "open_input", wanted=wanted, rate=rate, latency_s=latency_s, channel=channel
             )
