@@ -105,7 +105,7 @@ TRANSITIONS: Final[Mapping[CaptureState, Mapping[CaptureEvent, CaptureTransition
 
 
 def after(state: CaptureState, event: CaptureEvent) -> CaptureTransition:
-    """Return the state after ``event``, and what the ear is told; without an entry: no change."""
+    """Return the state after ``event``, and the event for the ear; without an entry: no change."""
     return TRANSITIONS[state].get(event, (state, None))
 
 
