@@ -113,6 +113,12 @@ def test_a_reset_does_not_shorten_the_refractory_period():
     assert decider.decide(0.9, samples(1600))
 
 
+def test_a_score_that_is_no_number_does_not_wake():
+    decider = WakeDecider(config.WakeOptions())
+    assert decider.decide(float("nan"), samples(1600)) is None
+    assert decider.decide(0.9, samples(1680))
+
+
 # The end of the word
 
 RANDOM = np.random.default_rng(3)

@@ -43,8 +43,8 @@ class WakeDecider:
         self._fallen = True
 
     def decide(self, score: float, at: Samples) -> WakeDetected | None:
-        """Judge the score of the step that ends at ``at``."""
-        if score < self._threshold:
+        """Judge the score of the step that ends at ``at``; NaN is not the wake word."""
+        if not score >= self._threshold:
             self.restart()
             return None
         self._run += 1
