@@ -108,8 +108,8 @@ def test_the_first_speech_releases_everything_and_the_pieces_stay_short():
         arrived += len(data) // 2
         if speech[0] + LOOK_S * RATE < now < speech[-1] + (LIVE_S - LOOK_S) * RATE:
             seen += 1
-            assert now - arrived <= 2 * PIECE
-    assert seen > 50
+            assert now - arrived <= LOOK_S * RATE
+    assert seen > 10
     assert arrived >= len(sound) - PIECE
 
 

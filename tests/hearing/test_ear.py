@@ -262,6 +262,16 @@ def test_steps_wait_for_each_other_while_no_wake_word_is_near(scripted):
     assert set(calls[-20:]) == {1}
 
 
+@pytest.mark.parametrize(("score", "live"), [(0.001, False), (0.1, True), (float("nan"), False)])
+def test_live_sound_is_needed_while_a_wake_word_may_be_under_way(scripted, score, live):
+    assert not scripted.ear.needs_live_sound
+    scripted.wake.score = lambda pcm: [score] * (len(pcm) // 2560)
+    hear(scripted.ear, written(NOISE, 1000))
+    assert scripted.ear.needs_live_sound is live
+    hear(scripted.ear, written(SILENCE, 5000), start=samples(1000))
+    assert not scripted.ear.needs_live_sound
+
+
 def test_a_wake_word_at_the_end_of_the_sound_is_heard(scripted):
     assert hear(scripted.ear, written(NOISE, 560, WORD, 80)) == []
     assert TurnOpened in kinds(scripted.ear.tell(SoundEnded(scripted.ear.now)))

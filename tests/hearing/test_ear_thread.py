@@ -180,6 +180,18 @@ def test_an_ear_that_waits_for_replies_leaves_sound_in_the_inbox(run):
     assert going.thread.frames == samples(14_900) // 320
 
 
+def test_live_sound_is_asked_for_in_a_turn_and_no_longer_after_it(run):
+    asked: list[tuple[bool, State]] = []
+    going = run(on_live=lambda wanted: asked.append((wanted, going.thread.state)))
+    going.put(COMMAND + sound(1200, SILENCE))
+    sent = going.sent()
+    going.fail_turn(sent)
+    going.put(sound(3000, SILENCE), start=samples(2900))
+    going.thread.sound_ended()
+    assert going.finished.wait(DEADLINE_S)
+    assert asked == [(True, State.THINKING), (False, State.IDLE)]
+
+
 def test_events_reach_the_ear_without_any_sound(run):
     going = run()
     going.inbox.tell(Muted())

@@ -38,13 +38,13 @@ from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.microphone import quiet_of
 from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.devices.sample_clock import SampleClock
-from jarvis_ear.devices.sources import check_source, make_source, prepare_source
+from jarvis_ear.devices.sources import Source, check_source, make_source, prepare_source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
-from jarvis_ear.hearing.ear_thread import CALM, EarThread
-from jarvis_ear.hearing.events import Hushed, Muted, State, Unmuted
+from jarvis_ear.hearing.ear_thread import EarThread
+from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE
 from jarvis_ear.lifecycle import StopSignal
@@ -153,39 +153,36 @@ def _build(
         on_ended=bridge.reply_ended,
         on_heard=bridge.reply_heard,
     )
+    source = make_source(options.microphone)
+    source.hold_quiet(quiet_of(options.hearing))
     ear = EarThread(
         models.make(options.hearing, WIRES[options.backend.protocol].growth_ms),
         inbox,
         bridge.effect,
         waits_for_replies=options.microphone.fast,
         on_block=clock.processed,
+        on_live=lambda wanted: source.keep_live("ear", wanted=wanted),
         on_finished=lambda: stop.finish(turns.failure()),
         on_failure=stop.fail,
     )
-    capture = _make_capture(options, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
-    _connect(bridge, backend, speaker, capture, stop)
+    capture = _make_capture(source, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
+    _connect(bridge, backend, speaker, stop)
     mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
     return Components(inbox, mute, bus, turns, feed, speaker, backend, ear, capture, folder)
 
 
-def _connect(
-    bridge: Bridge, backend: BackendClient, speaker: Speaker, capture: Capture, stop: StopSignal
-) -> None:
+def _connect(bridge: Bridge, backend: BackendClient, speaker: Speaker, stop: StopSignal) -> None:
     """Connect the bridge with the receivers of the effects of the ear."""
 
     def send(captured_audio: CapturedAudio) -> None:
         backend.send_audio(captured_audio)
 
-    def on_state(state: State) -> None:
-        capture.keep_live("turn", wanted=state not in CALM)
-        stop.wake()
-
-    bridge.connect(send=send, backend=backend, speaker=speaker, on_state=on_state)
+    bridge.connect(send=send, backend=backend, speaker=speaker, on_state=lambda _state: stop.wake())
     backend.report_to(bridge.delivery)
 
 
 def _make_capture(
-    options: config.Config,
+    source: Source,
     inbox: Inbox,
     ear: EarThread,
     stop: StopSignal,
@@ -203,8 +200,6 @@ def _make_capture(
 
     if muted:
         inbox.tell(Muted())
-    source = make_source(options.microphone)
-    source.hold_quiet(quiet_of(options.hearing))
     return Capture(
         source,
         inbox,

@@ -16,14 +16,12 @@ from jarvis_ear.devices.sound_library import LIVE, Quiet, RawInput, Taken
 from jarvis_ear.units import SAMPLE_BYTES
 
 LOOK_S: Final = 0.25
-"""Seconds between two looks into the buffer of the device while it is quiet."""
+"""Seconds between two looks into the buffer of the device: three steps of the wake model, which it
+scores together while nothing resembles the wake word. As soon as something does, the ear asks for
+live sound."""
 
 LIVE_S: Final = 3.0
-"""Seconds after the last speech in which sound is handed over as it arrives."""
-
-SPEECH_PIECES: Final = 2
-"""Pieces that are handed over together while there is speech but no turn: 80 ms, a step of the wake
-model, which hears nothing sooner with less."""
+"""Seconds after the last speech in which each look hands over what it finds."""
 
 RATES: Final = (8_000, 16_000, 32_000, 48_000)
 """Rates that webrtcvad takes. Another one is heard as the nearest of them: 44 100 Hz as 48 000,
@@ -79,6 +77,7 @@ class QuietHold:
         self._stream = stream
         self.device, self.rate, self.channels = stream.device, stream.rate, stream.channels
         self.latency = stream.latency
+        self._frame_bytes = stream.channels * SAMPLE_BYTES
         self._pause = pause
         self._look_s = min(LOOK_S, stream.latency / 2)
         self._quiet_samples = 0  # since the last speech
@@ -92,43 +91,34 @@ class QuietHold:
             self._finder = self._new_finder(quiet)
 
     def take(self, least: int, most: int) -> Taken:
-        """Take what there is, as ``InputStream.take``, or wait for speech while it is quiet."""
-        if not self._quiet.longest_s:
+        """Take what there is, as ``InputStream.take``; unless it is live, look for speech.
+
+        Without speech for ``LIVE_S``, sound is kept back until there is some, or a message, or the
+        longest time is over. A look that finds no sound ends it too: the daemon watches for stalls.
+        """
+        longest = round(self._quiet.longest_s * self.rate)
+        if not longest:
             return self._stream.take(least, most)
-        if self._quiet_samples >= LIVE_S * self.rate:
-            return self._wait(least)
-        taken = self._stream.take(least * SPEECH_PIECES, most)
-        self._listen(taken)
-        return taken
+        held, overflowed, is_over = bytearray(), False, False
+        while not is_over:
+            is_interrupted = self._pause(self._look_s)
+            taken = self._stream.take(least, longest)
+            held += taken.data
+            overflowed = overflowed or taken.overflowed
+            is_over = is_interrupted or overflowed or not taken.data or self._has_spoken(taken)
+            is_over = is_over or len(held) >= longest * self._frame_bytes
+        return Taken(bytes(held), overflowed, taken.waiting)
 
     def close(self) -> None:
         """Discard the buffer and close the device. Idempotent."""
         self._stream.close()
 
-    def _wait(self, least: int) -> Taken:
-        """Wait for speech, a message or the end of the hold.
-
-        A look that finds no sound ends the wait too: the daemon watches for stalls.
-        """
-        longest = round(self._quiet.longest_s * self.rate)
-        held, count, overflowed, is_over = bytearray(), 0, False, False
-        while not is_over:
-            is_interrupted = self._pause(self._look_s)
-            taken = self._stream.take(least, longest)
-            held += taken.data
-            count += self._samples(taken)
-            overflowed = overflowed or taken.overflowed
-            is_over = self._listen(taken) or is_interrupted or overflowed or count >= longest
-            is_over = is_over or not taken.data
-        return Taken(bytes(held), overflowed, taken.waiting)
-
-    def _listen(self, taken: Taken) -> bool:
+    def _has_spoken(self, taken: Taken) -> bool:
+        """Hear what was taken; return whether there was speech a short time ago."""
         is_speech = self._finder.hear(taken.data)
-        self._quiet_samples = 0 if is_speech else self._quiet_samples + self._samples(taken)
-        return is_speech
-
-    def _samples(self, taken: Taken) -> int:
-        return len(taken.data) // (SAMPLE_BYTES * self.channels)
+        count = len(taken.data) // self._frame_bytes
+        self._quiet_samples = 0 if is_speech else self._quiet_samples + count
+        return self._quiet_samples < LIVE_S * self.rate
 
     def _new_finder(self, quiet: Quiet) -> SpeechFinder:
         return SpeechFinder(self.rate, self.channels, quiet.aggressiveness, quiet.gain)

@@ -65,6 +65,9 @@ _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 _HEARS_NOTHING: Final = (State.MUTED, State.DEAF)
 
+CALM: Final = (State.IDLE, *_HEARS_NOTHING)
+"""States without a conversation, in which the ear may be replaced."""
+
 
 class _Heard(NamedTuple):
     """One frame of the recent past."""
@@ -183,6 +186,11 @@ class Ear:
         if not self._gate.is_open and not self._unscored and self.now - self._proved_at >= wait:
             self.prove_model()
         return self._score_steps()
+
+    @property
+    def needs_live_sound(self) -> bool:
+        """Whether sound is needed as it arrives: in a turn, or if a wake word may be under way."""
+        return self.state not in CALM or (self._gate.is_open and self._score >= NEAR_ZERO)
 
     @property
     def _may_wait(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from jarvis_ear.audio.frames import Block, Framer
-from jarvis_ear.hearing.ear import Ear
+from jarvis_ear.hearing.ear import CALM, Ear
 from jarvis_ear.hearing.events import Effect, Event, MicrophoneLost, Muted, SoundEnded, State
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.units import Samples
@@ -20,9 +20,6 @@ END_S: Final = 0.1
 STOP_S: Final = 2.0
 """Maximum seconds to stop; a frame takes milliseconds, so a slower thread hangs in a model."""
 
-CALM: Final = (State.IDLE, State.MUTED, State.DEAF)
-"""States without a conversation, in which the ear may be replaced."""
-
 RECENT: Final = 16
 """Frames kept for a display, 320 ms: a sound card delivers less, a console polls 4x as often."""
 
@@ -34,8 +31,9 @@ class EarThread:
     """Owns the ear, and with it everything in ``hearing/``, in the thread "ear".
 
     Callbacks, all in that thread: ``deliver`` gets every effect and must not block; ``on_block``
-    gets the end of each block before it is processed; ``on_finished`` is called after the end of
-    sound and of the last turn; ``on_failure`` gets the bug that ended the thread. With
+    gets the end of each block before it is processed; ``on_live`` gets whether sound is needed as
+    it arrives, when that changes; ``on_finished`` is called after the end of sound and of the last
+    turn; ``on_failure`` gets the bug that ended the thread. With
     ``waits_for_replies``, sound waits while a reply is awaited or played: a file that is read
     faster than in real time would otherwise end before the first reply.
     """
@@ -48,6 +46,7 @@ class EarThread:
         *,
         waits_for_replies: bool = False,
         on_block: Callable[[Samples], None] = lambda _end: None,
+        on_live: Callable[[bool], None] = lambda _wanted: None,
         on_finished: Callable[[], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
@@ -56,6 +55,8 @@ class EarThread:
         self._deliver = deliver
         self._waits_for_replies = waits_for_replies
         self._on_block = on_block
+        self._on_live = on_live
+        self._is_live = False
         self._on_finished = on_finished
         self._on_failure = on_failure
         self._next: Ear | None = None
@@ -133,6 +134,7 @@ class EarThread:
                 self._take_next()
                 wait_s = END_S if self._sound_ended.is_set() else GET_S
                 self._process(self._inbox.get(wait_s, audio=not self._is_waiting()))
+                self._ask_for_live_sound()
         except BaseException as error:  # noqa: BLE001 - a bug: handed to the main thread, which ends
             self._on_failure(error)
 
@@ -165,6 +167,12 @@ class EarThread:
                     self._recent.append(frame.pcm)
             case event:
                 self._deliver_all(self._ear.tell(event))
+
+    def _ask_for_live_sound(self) -> None:
+        is_live = self._ear.needs_live_sound
+        if is_live != self._is_live:
+            self._is_live = is_live
+            self._on_live(is_live)
 
     def _end_sound(self) -> None:
         if not self._sound_ended.is_set() or self._is_waiting():
