@@ -101,7 +101,7 @@ def test_what_can_be_marked_nowhere_is_not_run_and_not_after_a_restart_either(tm
         with server:
             end = ear.wait("Finished")
             assert (end["verdict"], end["code"]) == ("failed", "storage_failed")
-            assert any("00000001 is not sent" in line for line in ear.log)
+            wait_until(lambda: any("00000001 is not sent" in line for line in ear.log))
             ear.kill()
             ear.start()
             assert ear.wait("Finished")["code"] == "storage_failed"
