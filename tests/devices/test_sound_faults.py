@@ -158,7 +158,7 @@ def test_a_healthy_card_loses_nothing(converter, seconds):
 
 @pytest.mark.parametrize(("gap_s", "lost"), [(1.25, 20_000), (0, 1)])
 def test_an_overflow_is_a_gap_measured_by_the_clock(card, gap_s, lost):
-    card.now += gap_s  # nothing was read for so long, and the buffer kept nothing of it
+    card.now += gap_s  # nothing was read during the gap, and the buffer kept none of it
     assert card.step(overflowed=True) == lost
     assert card.run(60) == 0
 

@@ -1,4 +1,4 @@
-"""Row 26 of the fault matrix: the whole ear is told to stop, and started again."""
+"""Row 26 of the fault matrix: the whole ear is stopped, and started again."""
 
 import os
 import signal

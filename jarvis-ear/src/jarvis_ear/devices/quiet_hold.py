@@ -91,7 +91,7 @@ class QuietHold:
             self._finder = self._new_finder(quiet)
 
     def take(self, least: int, most: int) -> Taken:
-        """Take what there is, as ``InputStream.take``; unless it is live, look for speech.
+        """Take sound as ``InputStream.take`` does if it is live; otherwise look for speech.
 
         Without speech for ``LIVE_S``, sound is kept back until there is some, or a message, or the
         longest time is over. A look that finds no sound ends it too: the daemon watches for stalls.
