@@ -14,6 +14,7 @@ from bench.console import console
 from bench.cpu import cpu
 from bench.delivery import delivery
 from bench.endings import endings, pauses
+from bench.hesitations import hesitations
 from bench.latency import latency
 from bench.loopback import loopback
 from bench.material import Collection, open_collection
@@ -41,6 +42,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "accepts": accepts,
     "endings": endings,
     "pauses": pauses,
+    "hesitations": hesitations,
     "realtime": realtime,
     "satellites": satellites,
     "bus": bus,

@@ -24,6 +24,9 @@ from bench.sound import (
 COMMA_S: Final = 0.06
 """Shortest silence between the wake word and its command."""
 
+AFTER_WORD_S: Final = 0.5
+"""Seconds between the wake word and a command of another recording, if nothing else is said."""
+
 WORD_S: Final = (0.45, 1.5)
 """Minimum and maximum length of the wake word."""
 
@@ -44,7 +47,7 @@ CLEAN_DB: Final = -38.0
 class Room:
     """A kind of noise with a signal-to-noise ratio."""
 
-    noise: Literal["none", "household", "babble"]
+    noise: Literal["none", "household", "babble", "television"]
     snr_db: int | None = None
 
     def __str__(self) -> str:
@@ -112,6 +115,23 @@ def after_a_pause(word: Clip, command: Clip, pause_s: float) -> Speech:
     return Speech(f"{word.name} + {command.name}", waves, len(call), starts, len(waves))
 
 
+def with_a_pause(word: Clip, command: Clip, pause_s: float) -> Speech:
+    """Join the wake word, half a second, and an utterance with a pause in its middle."""
+    call, sentence = _alone(word), _alone(command)
+    cut = _quietest(sentence)
+    pause = np.zeros(seconds(pause_s))
+    before = np.concatenate((call, np.zeros(seconds(AFTER_WORD_S))))
+    waves = np.concatenate((before, sentence[:cut], pause, sentence[cut:]))
+    return Speech(f"{word.name} + {command.name}", waves, len(call), len(before), len(waves))
+
+
+def _quietest(sentence: Waves) -> int:
+    """Return the middle of the quietest 40 ms in the middle third: between two words."""
+    third, window = len(sentence) // 3, seconds(0.04)
+    energy = np.convolve(sentence**2, np.ones(window), "valid")[third : 2 * third]
+    return third + int(energy.argmin()) + window // 2
+
+
 def sentences(clips: Sequence[Clip]) -> list[Clip]:
     """Return the clips of real speakers with one utterance whose ends are known."""
     return [clip for clip in clips if _is_sentence(clip.load())]
@@ -144,6 +164,8 @@ def play(
 def _noise(room: Room, collection: Collection, random: np.random.Generator) -> Noise:
     if room.noise == "babble":
         return collection.babble
+    if room.noise == "television":
+        return Noise("television", collection.talk.astype(np.float64))
     return collection.household[int(random.integers(len(collection.household)))]
 
 

@@ -25,6 +25,7 @@ from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
     Failed,
+    HoldTurn,
     Ignored,
     MicrophoneFound,
     MicrophoneLost,
@@ -32,15 +33,17 @@ from jarvis_ear.hearing.events import (
     Muted,
     ReplyEnded,
     ReplyStarted,
+    ResumeTurn,
     SendUtterance,
     SoundEnded,
     State,
     StateChanged,
-    StopSpeaking,
+    SupersedeTurn,
     TurnDropped,
     TurnOpened,
     Unmuted,
     UtteranceGrew,
+    WakeDetected,
 )
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
@@ -454,9 +457,136 @@ def test_the_wake_word_interrupts_a_reply():
     ear = replying()
     heard = hear(ear, written(SILENCE, 500, VOICE, 320, WORD, 80))
     effects = kinds(tuple(effect for _, effect in heard))
-    assert effects == [StopSpeaking, AbandonTurn, TurnOpened, StateChanged]
-    [utterance] = utterances(hear(ear, written(SILENCE, 500, VOICE, 900, SILENCE, 900)))
+    assert effects == [HoldTurn, TurnOpened, StateChanged]
+    heard = hear(ear, written(SILENCE, 500, VOICE, 900, SILENCE, 900))
+    [utterance] = utterances(heard)
     assert utterance.speech_start == samples(5100 + 1400)
+    assert times(heard, AbandonTurn) == times(heard, SendUtterance)
+
+
+def test_a_reply_goes_on_if_nothing_is_said_after_the_wake_word():
+    ear = replying()
+    heard = hear(ear, written(SILENCE, 500, VOICE, 320, WORD, 80, SILENCE, 6000))
+    assert [effect for _, effect in heard if isinstance(effect, ResumeTurn)] == [ResumeTurn("id1")]
+    assert times(heard, AbandonTurn) == []
+    assert ear.state is State.SPEAKING
+
+
+# Sentences that go on
+
+HALF = (*CALL, VOICE, 700)
+
+
+def test_a_sentence_with_a_pause_is_sent_whole_and_supersedes_its_beginning():
+    source = written(*HALF, SILENCE, 1300, VOICE, 900, SILENCE, 900)
+    heard = hear_new(source)
+    half, whole = utterances(heard)
+    assert (whole.start, whole.speech_start) == (half.start, half.speech_start)
+    assert whole.pcm == source[2 * whole.start : 2 * whole.end]
+    assert whole.speech_end == samples(2100 + 700 + 1300 + 900)
+    [held] = [effect for _, effect in heard if isinstance(effect, HoldTurn)]
+    [superseded] = [effect for _, effect in heard if isinstance(effect, SupersedeTurn)]
+    assert held == HoldTurn("id1", goes_on=True)
+    assert superseded == SupersedeTurn("id1", by="id3")
+    assert times(heard, SupersedeTurn) == [whole.end]
+    handed = b"".join(grew.pcm for _, grew in growth(heard) if grew.turn_id == "id3")
+    assert whole.pcm.startswith(handed)
+
+
+def test_a_sentence_may_go_on_more_than_once():
+    rest = (SILENCE, 1300, VOICE, 500)
+    *_, whole = utterances(hear_new(written(*HALF, *rest, *rest, SILENCE, 900)))
+    assert whole.speech_end - whole.speech_start == samples(700 + 2 * 1800)
+
+
+@pytest.mark.parametrize(("pause_ms", "sent"), [(2200, 2), (2500, 1)])
+def test_a_sentence_goes_on_within_the_time_after_its_end_was_called(pause_ms, sent):
+    source = written(*HALF, SILENCE, pause_ms, VOICE, 900, SILENCE, 900)
+    assert len(utterances(hear_new(source))) == sent
+
+
+@pytest.mark.parametrize(
+    "rest", [(MURMUR, 900), (NOISE, 900), (VOICE, 60)], ids=["quieter", "noise", "short"]
+)
+def test_other_sound_after_an_utterance_changes_nothing(rest):
+    heard = hear_new(written(*HALF, SILENCE, 1200, *rest, SILENCE, 900))
+    assert len(utterances(heard)) == 1
+    assert times(heard, HoldTurn) == []
+
+
+def test_a_little_speech_after_an_utterance_holds_its_turn_for_a_moment():
+    heard = hear_new(written(*HALF, SILENCE, 1200, VOICE, 120, SILENCE, 900))
+    effects = [effect for _, effect in heard if isinstance(effect, HoldTurn | ResumeTurn)]
+    assert effects == [HoldTurn("id1", goes_on=True), ResumeTurn("id1")]
+    assert len(utterances(heard)) == 1
+
+
+def test_a_sentence_does_not_go_on_if_that_is_off_or_its_reply_has_begun(scripted):
+    off = config.HearingOptions(endpointing=config.EndpointingOptions(go_on_ms=0))
+    source = written(*HALF, SILENCE, 1300, VOICE, 900, SILENCE, 900)
+    assert len(utterances(hear_new(source, off))) == 1
+    hear(scripted.ear, written(*HALF, SILENCE, 1000))
+    scripted.ear.tell(ReplyStarted("id1"))
+    assert utterances(hear(scripted.ear, written(SILENCE, 200, VOICE, 900, SILENCE, 900))) == []
+
+
+def test_a_sentence_goes_on_although_its_beginning_was_not_understood(scripted):
+    hear(scripted.ear, written(*HALF, SILENCE, 1000))
+    scripted.ear.tell(Failed("id1", "not_understood"))
+    assert scripted.ear.needs_live_sound
+    [whole] = utterances(hear(scripted.ear, written(SILENCE, 300, VOICE, 900, SILENCE, 900)))
+    assert whole.speech_end - whole.speech_start == samples(700 + 1300 + 900)
+
+
+@pytest.mark.parametrize("off", [Muted(), MicrophoneLost()])
+def test_a_muted_ear_keeps_nothing_of_the_sentence(scripted, off):
+    hear(scripted.ear, written(*HALF, SILENCE, 1000))
+    assert scripted.ear.expects_more
+    scripted.ear.tell(off)
+    assert not scripted.ear.expects_more
+    assert scripted.ear._collector._frames == []
+
+
+# The wake word again
+
+AGAIN = (VOICE, 720, WORD, 80)
+
+
+@pytest.mark.parametrize("gap_ms", [1600, 2000, 2500])
+@pytest.mark.parametrize("pause_ms", [0, 900, 1500])
+def test_a_wake_word_that_is_said_twice_begins_one_command(gap_ms, pause_ms):
+    said = (SILENCE, 1000, *AGAIN, SILENCE, gap_ms, *AGAIN, SILENCE, pause_ms)
+    heard = hear_new(written(*said, VOICE, 900, SILENCE, 900))
+    [utterance] = utterances(heard)
+    begins = sum(said[1::2])
+    assert utterance.speech_end == samples(begins + 900)
+    assert abs(utterance.speech_start - samples(begins)) <= samples(100)
+    assert [effect.turn_id for _, effect in heard if isinstance(effect, TurnDropped)] == ["id1"]
+
+
+def test_a_wake_word_in_follow_up_begins_the_command_anew():
+    ear = replying(follow_up_ms=8000)
+    ear.tell(ReplyEnded("id1"))
+    said = (SILENCE, 1500, *AGAIN, SILENCE, 1000)
+    [utterance] = utterances(hear(ear, written(*said, VOICE, 900, SILENCE, 900)))
+    assert utterance.speech_end - utterance.speech_start == samples(900)
+
+
+def test_a_wake_word_in_the_middle_of_a_sentence_is_a_part_of_it():
+    said = (*CALL, VOICE, 1600, WORD, 80, VOICE, 900)
+    heard = hear_new(written(*said, SILENCE, 900))
+    [utterance] = utterances(heard)
+    assert utterance.speech_end - utterance.speech_start == samples(1600 + 80 + 900)
+    [ignored] = [effect for _, effect in heard if isinstance(effect, Ignored)]
+    assert isinstance(ignored.event, WakeDetected)
+
+
+def test_a_wake_word_right_after_a_command_is_not_the_rest_of_it():
+    said = (*HALF, SILENCE, 1300, *AGAIN, SILENCE, 900, VOICE, 900, SILENCE, 900)
+    heard = hear_new(written(*said))
+    half, newer = utterances(heard)
+    assert half.speech_end < newer.start
+    assert AbandonTurn("id1", "WakeDetected") in [effect for _, effect in heard]
 
 
 def test_after_a_reply_the_ear_is_idle():

@@ -236,8 +236,9 @@ def test_an_ear_is_exchanged_when_its_turn_is_over(run):
     wait_until(lambda: going.thread.iterations > before + 1)
     assert going.thread._ear is former
     going.fail_turn(sent)
+    going.put(sound(1700, SILENCE), start=145 * 320)  # until then the sentence may go on
     wait_until(lambda: going.thread._ear is other)
-    going.put(COMMAND + sound(1200, SILENCE), start=100 * 320)
+    going.put(COMMAND + sound(1200, SILENCE), start=230 * 320)
     going.sent("other")
     assert not going.failures
 

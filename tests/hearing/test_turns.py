@@ -14,6 +14,7 @@ from jarvis_ear.hearing.events import (
     Effect,
     Event,
     Failed,
+    HoldTurn,
     Hushed,
     Ignored,
     MicrophoneLost,
@@ -21,14 +22,18 @@ from jarvis_ear.hearing.events import (
     Muted,
     ReplyEnded,
     ReplyStarted,
+    ResumeTurn,
+    ResumptionDiscarded,
     SendUtterance,
     SoundEnded,
     SpeechDiscarded,
     SpeechEnded,
+    SpeechResumed,
     SpeechStarted,
     State,
     StateChanged,
     StopSpeaking,
+    SupersedeTurn,
     TurnDropped,
     TurnOpened,
     Unmuted,
@@ -66,7 +71,10 @@ def event_of(kind: type[Event], turn_id: str = "", at: Samples = NOW) -> Event:
         return Failed(turn_id, "timeout")
     if kind in BACKEND_EVENTS:
         return kind(turn_id)
-    if kind in (SpeechStarted, SpeechDiscarded, SoundEnded, DeadlinePassed):
+    if kind in (
+        *(SpeechStarted, SpeechDiscarded, SpeechResumed, ResumptionDiscarded),
+        *(SoundEnded, DeadlinePassed),
+    ):
         return kind(at)
     return kind()
 
@@ -205,21 +213,127 @@ def test_a_turn_from_the_word_to_the_reply():
     assert machine.turn_id == ""
 
 
-def test_the_wake_word_silences_a_reply_abandons_its_turn_and_opens_one():
+def test_the_wake_word_holds_a_reply_and_an_utterance_ends_its_turn():
     machine = machine_in(State.SPEAKING)
     assert advance(machine, WakeDetected) == [
-        StopSpeaking("id1"),
-        AbandonTurn("id1", "WakeDetected"),
+        HoldTurn("id1", goes_on=False),
         TurnOpened("id3", "id4", NOW, 0.9),
         StateChanged(State.SPEAKING, State.LISTENING, NOW, "WakeDetected"),
     ]
+    assert machine.held_id == "id1"
+    assert advance(machine, SpeechStarted, SpeechEnded)[1:4] == [
+        StopSpeaking("id1"),
+        AbandonTurn("id1", "WakeDetected"),
+        SendUtterance("id3", UTTERANCE),
+    ]
+    assert machine.held_id == ""
 
 
-def test_the_wake_word_silences_an_announcement_which_is_no_turn():
+@pytest.mark.parametrize("state", [State.THINKING, State.SPEAKING])
+@pytest.mark.parametrize("nothing", [DeadlinePassed, SoundEnded])
+def test_a_turn_goes_on_where_it_was_if_nothing_follows_the_wake_word(state, nothing):
+    machine = machine_in(state)
+    deadline = machine.deadline
+    advance(machine, WakeDetected)
+    assert advance(machine, nothing) == [
+        TurnDropped("id3", nothing.__name__),
+        ResumeTurn("id1"),
+        StateChanged(State.LISTENING, state, NOW, nothing.__name__),
+    ]
+    assert (machine.turn_id, machine.held_id) == ("id1", "")
+    assert machine.deadline == deadline
+
+
+def test_a_held_turn_whose_reply_began_meanwhile_goes_on_with_the_reply():
+    machine = machine_in(State.THINKING)
+    advance(machine, WakeDetected)
+    assert machine.advance(ReplyStarted("id1"), NOW) == ()
+    advance(machine, DeadlinePassed)
+    assert (machine.state, machine.turn_id) == (State.SPEAKING, "id1")
+
+
+@pytest.mark.parametrize("kind", [ReplyEnded, Failed])
+def test_a_held_turn_that_is_over_meanwhile_does_not_go_on(kind):
+    machine = machine_in(State.THINKING)
+    advance(machine, WakeDetected)
+    assert machine.advance(event_of(kind, "id1"), NOW) == ()
+    assert ResumeTurn("id1") not in advance(machine, DeadlinePassed)
+    assert (machine.state, machine.turn_id) == (State.IDLE, "")
+
+
+@pytest.mark.parametrize(("kind", "state"), [(Muted, State.MUTED), (MicrophoneLost, State.DEAF)])
+def test_an_ear_that_stops_hearing_goes_on_with_the_held_turn(kind, state):
+    machine = machine_in(State.SPEAKING)
+    effects = advance(machine, WakeDetected, kind)
+    assert ResumeTurn("id1") in effects
+    assert (machine.state, machine.turn_id) == (state, "id1")
+
+
+def test_a_hush_after_the_wake_word_ends_both_turns():
+    machine = machine_in(State.SPEAKING)
+    assert advance(machine, WakeDetected, Hushed)[3:6] == [
+        TurnDropped("id3", "Hushed"),
+        StopSpeaking("id1"),
+        AbandonTurn("id1", "Hushed"),
+    ]
+    assert (machine.turn_id, machine.held_id) == ("", "")
+
+
+def test_a_sentence_that_goes_on_is_another_turn_and_supersedes_its_beginning():
+    machine = machine_in(State.THINKING)
+    assert advance(machine, SpeechResumed, SpeechEnded) == [
+        HoldTurn("id1", goes_on=True),
+        TurnOpened("id3", "id2", NOW, None, continues="id1"),
+        StateChanged(State.THINKING, State.CAPTURING, NOW, "SpeechResumed"),
+        SupersedeTurn("id1", by="id3"),
+        SendUtterance("id3", UTTERANCE),
+        StateChanged(State.CAPTURING, State.THINKING, NOW, "SpeechEnded(hangover)"),
+    ]
+
+
+def test_a_sentence_that_did_not_go_on_leaves_its_turn_as_it_was():
+    machine = machine_in(State.THINKING)
+    assert advance(machine, SpeechResumed, ResumptionDiscarded)[3:] == [
+        TurnDropped("id3", "ResumptionDiscarded"),
+        ResumeTurn("id1"),
+        StateChanged(State.CAPTURING, State.THINKING, NOW, "ResumptionDiscarded"),
+    ]
+
+
+def test_a_sentence_goes_on_although_its_beginning_failed():
+    machine = machine_in(State.THINKING)
+    advance(machine, Failed)
+    assert advance(machine, SpeechResumed, SpeechEnded) == [
+        TurnOpened("id3", "id2", NOW, None, continues="id1"),
+        StateChanged(State.IDLE, State.CAPTURING, NOW, "SpeechResumed"),
+        SendUtterance("id3", UTTERANCE),
+        StateChanged(State.CAPTURING, State.THINKING, NOW, "SpeechEnded(hangover)"),
+    ]
+
+
+def test_the_wake_word_after_a_command_is_not_the_rest_of_its_sentence():
+    machine = machine_in(State.THINKING)
+    assert advance(machine, SpeechResumed, WakeDetected)[3:6] == [
+        TurnDropped("id3", "WakeDetected"),
+        HoldTurn("id1", goes_on=False),
+        TurnOpened("id4", "id5", NOW, 0.9),
+    ]
+    assert AbandonTurn("id1", "WakeDetected") in advance(machine, SpeechStarted, SpeechEnded)
+
+
+def test_an_announcement_is_held_and_goes_on():
     machine = make()
     machine.advance(ReplyStarted("news"), NOW)
-    effects = [StopSpeaking(""), TurnOpened("id1", "id2", NOW, 0.9)]
-    assert advance(machine, WakeDetected)[:2] == effects
+    assert advance(machine, WakeDetected)[:2] == [
+        HoldTurn("news", goes_on=False),
+        TurnOpened("id1", "id2", NOW, 0.9),
+    ]
+    assert ResumeTurn("news") in advance(machine, DeadlinePassed)
+    assert (machine.state, machine.turn_id) == (State.SPEAKING, "")
+    advance(machine, WakeDetected)
+    effects = advance(machine, SpeechStarted, SpeechEnded)
+    assert StopSpeaking("news") in effects
+    assert not any(isinstance(effect, AbandonTurn) for effect in effects)
 
 
 def test_a_follow_up_is_a_turn_of_the_same_session():
@@ -238,16 +352,6 @@ def test_an_unsent_utterance_is_dropped(state, kind):
     assert advance(machine_in(state), kind)[0] == TurnDropped("id1", kind.__name__)
 
 
-def test_the_wake_word_again_is_a_new_turn():
-    machine = machine_in(State.LISTENING)
-    effects = machine.advance(WakeDetected(samples(900), 0.8), samples(1000))
-    assert effects == (
-        TurnDropped("id1", "WakeDetected"),
-        TurnOpened("id3", "id4", samples(1000), 0.8),
-    )
-    assert machine.deadline == samples(6000)
-
-
 @pytest.mark.parametrize(
     "state", [State.LISTENING, State.CAPTURING, State.THINKING, State.SPEAKING]
 )
@@ -259,14 +363,26 @@ def test_an_event_of_an_older_turn_is_ignored(state, kind):
     assert machine.state is state
 
 
-def test_a_reply_that_was_awaited_while_muted_is_silenced_by_the_next_turn():
+def test_a_reply_that_was_awaited_while_muted_is_held_by_the_next_turn():
     machine = machine_in(State.THINKING)
     effects = advance(machine, Muted, Unmuted, WakeDetected)
-    assert effects[2:5] == [
-        StopSpeaking("id1"),
-        AbandonTurn("id1", "WakeDetected"),
+    assert effects[2:4] == [
+        HoldTurn("id1", goes_on=False),
         TurnOpened("id3", "id4", NOW, 0.9),
     ]
+    advance(machine, DeadlinePassed)
+    assert (machine.state, machine.turn_id) == (State.IDLE, "id1")
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.CAPTURING])
+def test_the_wake_word_again_is_a_new_turn(state):
+    machine = machine_in(state)
+    effects = machine.advance(WakeDetected(samples(900), 0.8), samples(1000))
+    assert effects[:2] == (
+        TurnDropped("id1", "WakeDetected"),
+        TurnOpened("id3", "id4", samples(1000), 0.8),
+    )
+    assert (machine.state, machine.deadline) == (State.LISTENING, samples(6000))
 
 
 def test_a_deaf_ear_plays_its_reply_to_the_end():
@@ -330,18 +446,28 @@ class AnyConversation(RuleBasedStateMachine):
         self.machine = make(follow_up_ms=8000)
         self.now = 0
         self.open = ""
+        self.held = ""
         self.sent: list[str] = []
         self.opened: list[str] = []
 
-    @rule(kind=kinds, current=st.booleans(), passed=st.integers(0, 50_000))
-    def happen(self, kind: type[Event], current: bool, passed: int) -> None:
+    @rule(
+        kind=kinds,
+        whose=st.sampled_from(["open", "held", "older"]),
+        passed=st.integers(0, 50_000),
+    )
+    def happen(self, kind: type[Event], whose: str, passed: int) -> None:
         self.now += passed
         old = self.machine.state
-        event = event_of(kind, self.machine.turn_id if current else "older", Samples(self.now))
+        turns = {"open": self.machine.turn_id, "held": self.held, "older": "older"}
+        event = event_of(kind, turns[whose], Samples(self.now))
+        of_held = kind in BACKEND_EVENTS and self.held != "" and turns[whose] == self.held
         effects = self.machine.advance(event, Samples(self.now))
         for effect in effects:
             self.note(effect)
-        if isinstance(event, ReplyEnded | Failed) and Ignored(old, event) not in effects:
+        if of_held:
+            assert effects == ()
+            self.held = self.held if kind is ReplyStarted else ""
+        elif isinstance(event, ReplyEnded | Failed) and Ignored(old, event) not in effects:
             self.open = ""
         self.check(old, event, effects)
 
@@ -356,13 +482,30 @@ class AnyConversation(RuleBasedStateMachine):
                 assert turn_id == self.open
                 assert turn_id not in self.sent, "what was sent is not dropped but abandoned"
                 self.open = ""
+            case HoldTurn(reply_id):
+                assert self.held in ("", reply_id), "two turns are held"
+                assert reply_id in self.sent or reply_id not in self.opened
+                self.open, self.held = "", reply_id
+            case ResumeTurn(reply_id):
+                assert self.open == ""
+                assert reply_id == self.held
+                self.open, self.held = reply_id if reply_id in self.opened else "", ""
+            case SupersedeTurn(turn_id, by):
+                assert (turn_id, by) == (self.held, self.open)
+                self.held = ""
             case AbandonTurn(turn_id):
-                assert turn_id == self.open
+                assert turn_id in (self.open, self.held)
                 assert turn_id in self.sent, "only what was sent can be abandoned"
-                self.open = ""
+                if turn_id == self.held:
+                    self.held = ""
+                else:
+                    self.open = ""
+            case StopSpeaking(reply_id) if reply_id == self.held not in self.opened:
+                self.held = ""
             case SendUtterance(turn_id):
                 assert turn_id == self.open
                 assert turn_id not in self.sent, "an utterance is sent once"
+                assert self.held == "", "what is newer ends what is held"
                 self.sent.append(turn_id)
 
     def check(self, old: State, event: Event, effects: tuple[Effect, ...]) -> None:
@@ -376,16 +519,18 @@ class AnyConversation(RuleBasedStateMachine):
         if old is State.MUTED and new is not State.MUTED:
             assert isinstance(event, Unmuted)
         if new is State.CAPTURING and old is not State.CAPTURING:
-            assert isinstance(event, SpeechStarted)
+            assert isinstance(event, SpeechStarted | SpeechResumed)
 
     @invariant()
-    def the_open_turn_is_the_machines(self) -> None:
-        assert self.machine.turn_id == self.open
+    def the_open_turn_and_the_held_one_are_the_machines(self) -> None:
+        assert (self.machine.turn_id, self.machine.held_id) == (self.open, self.held)
 
     @invariant()
-    def the_ear_listens_only_in_a_turn(self) -> None:
+    def the_ear_listens_only_in_a_turn_and_holds_one_only_while_it_listens(self) -> None:
         if self.machine.state in (State.LISTENING, State.CAPTURING, State.THINKING):
             assert self.open
+        if self.held:
+            assert self.machine.state in (State.LISTENING, State.CAPTURING)
 
 
 TestAnyConversation = AnyConversation.TestCase

@@ -22,7 +22,17 @@ from jarvis_ear.errors import ConfigError
 from jarvis_ear.journal.turns import PLAINTEXT
 from jarvis_ear.link.connection import BackendLink
 from jarvis_ear.link.login import Dialer, Login
-from jarvis_ear.link.mailbox import Abandon, CommandQueue, Discard, Grew, Put, ReplyHeard
+from jarvis_ear.link.mailbox import (
+    Abandon,
+    CommandQueue,
+    Discard,
+    Grew,
+    Hold,
+    Put,
+    Release,
+    ReplyHeard,
+    Supersede,
+)
 from jarvis_ear.link.network_thread import NetworkThread, run_together
 from jarvis_ear.link.registry import WIRES, Proof, Wire
 from jarvis_ear.link.sender import Sender
@@ -224,6 +234,21 @@ class BackendClient:
         does not end a turn that is not committed: ``StillWaiting`` reports that.
         """
         self._commands.post(Abandon(turn_id, newer))
+
+    def hold(self, turn_id: str, *, goes_on: bool) -> None:
+        """Do not commit a turn until ``release``: the person may say something newer.
+
+        With ``goes_on``, its sentence seems to go on: then a later start does not commit it either.
+        """
+        self._commands.post(Hold(turn_id, goes_on))
+
+    def release(self, turn_id: str) -> None:
+        """Go on with a turn that was held: nothing newer was said."""
+        self._commands.post(Release(turn_id))
+
+    def supersede(self, turn_id: str, by: str) -> None:
+        """End a turn that is the beginning of a sentence; the turn ``by`` has the whole of it."""
+        self._commands.post(Supersede(turn_id, by))
 
     def heard(self, turn_id: str, heard: str, why: str) -> None:
         """Record in the ledger how much of a reply was heard, see ``delivery.playback``."""

@@ -23,13 +23,16 @@ from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
     Failed,
+    HoldTurn,
     ReplyEnded,
     ReplyStarted,
+    ResumeTurn,
     SendUtterance,
     SpeechStarted,
     State,
     StateChanged,
     StopSpeaking,
+    SupersedeTurn,
     TurnDropped,
     UtteranceGrew,
     WakeDetected,
@@ -90,10 +93,17 @@ class Bridge:
                 self._backend.extend(turn_id, offset, pcm)
             case TurnDropped(turn_id):
                 self._backend.discard(turn_id)
+            case HoldTurn(turn_id, goes_on):
+                self._speaker.pause(turn_id)
+                self._backend.hold(turn_id, goes_on=goes_on)
+            case ResumeTurn(turn_id):
+                self._backend.release(turn_id)
+                self._speaker.resume(turn_id)
+            case SupersedeTurn(turn_id, by):
+                self._silence(turn_id)
+                self._backend.supersede(turn_id, by)
             case AbandonTurn(turn_id, reason):
-                with self._lock:
-                    self._abandoned.append(turn_id)
-                    self._speaker.stop()  # drops its chunks that already wait there
+                self._silence(turn_id)
                 self._backend.abandon(turn_id, newer=reason in NEWER_UTTERANCE)
             case StopSpeaking():
                 self._speaker.stop()
@@ -101,6 +111,12 @@ class Bridge:
                 self._on_state(state)
             case _:
                 pass
+
+    def _silence(self, turn_id: str) -> None:
+        """Play no more of the turn, neither what waits nor what still comes."""
+        with self._lock:
+            self._abandoned.append(turn_id)
+            self._speaker.stop()
 
     def delivery(self, event: DeliveryEvent) -> None:
         """Pass on a delivery event. Network thread."""

@@ -178,6 +178,9 @@ class EndpointingOptions(Section):
     """Sound before the onset that is sent with the utterance."""
     hangover_ms: int = Field(800, ge=100, le=5000)
     """Silence that ends an utterance. A longer one allows pauses, a shorter one answers faster."""
+    go_on_ms: int = Field(1500, ge=0, le=5000)
+    """Time after the end of an utterance, before the reply begins, in which further speech belongs
+    to the same sentence: the ear then sends the whole sentence instead. 0: never."""
     no_speech_ms: int = Field(5000, ge=500, le=30_000)
     """Time without speech after the wake word after which the ear goes idle and sends nothing."""
     max_ms: int = Field(28_000, ge=1000, le=29_000)

@@ -32,6 +32,10 @@ class Cause(StrEnum):
     """The reply exceeded the limits of size."""
     INTERRUPTED = "interrupted"
     """The person spoke again."""
+    NOT_COMMITTED = "not_committed"
+    """It was superseded before the commit: it was not run."""
+    COMMITTED = "committed"
+    """It was superseded after the commit: it may have run."""
     TORN = "torn"
     """The ear was killed during the utterance, so its end is missing."""
     STORAGE_FAILED = "storage_failed"
@@ -90,6 +94,8 @@ class Verdict(StrEnum):
     """The person spoke again before the commit: not run."""
     ABANDONED = "abandoned"
     """Committed; then the person spoke again, or the ear was stopped."""
+    SUPERSEDED = "superseded"
+    """The person went on speaking: the whole sentence is another turn, ``Finished.successor``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +197,8 @@ class Finished:
     """Chunks of the spoken reply that were passed on."""
     missing: int = 0
     """Chunks of the reply that did not come."""
+    successor: str = ""
+    """Id of the turn with the whole sentence, if the verdict is ``SUPERSEDED``."""
 
 
 @dataclass(frozen=True, slots=True)

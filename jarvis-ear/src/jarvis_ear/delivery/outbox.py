@@ -102,6 +102,8 @@ class Outbox:
         ends = min(turns, self._unasked.deadline)
         if not self._link_is_up or not self._turns or self._in_flight() is not None:
             return ends
+        if self._turns[0].is_held:
+            return ends
         return min(ends, self._turns[0].not_before)
 
     def put(self, utterance: Utterance, now: float) -> tuple[Effect, ...]:
@@ -195,10 +197,28 @@ class Outbox:
         """
         if self._draft is not None and self._draft.turn_id == turn_id:
             return self.discarded(turn_id, now)
-        turns = [turn for turn in self._turns if turn.turn_id == turn_id]
+        turns = self._find(turn_id)
         if self._queue and newer and any(turn.stage in UNCOMMITTED for turn in turns):
-            return (Emit(StillWaiting(turn_id)),)
+            return (Emit(StillWaiting(turn_id)), *self.release(turn_id, now))
         return self._give_up(turns, Signal.ABANDONED, Cause.INTERRUPTED, now)
+
+    def hold(self, turn_id: str, now: float, *, goes_on: bool) -> tuple[Effect, ...]:
+        """Do not commit a turn for now: the person may say something newer.
+
+        With ``goes_on``, its sentence seems to go on: then a later run does not commit it either.
+        """
+        held = [effect for turn in self._find(turn_id) for effect in turn.hold(goes_on=goes_on)]
+        return self._settle(tuple(held), now)
+
+    def release(self, turn_id: str, now: float) -> tuple[Effect, ...]:
+        """Go on with a turn that was held."""
+        effects = [effect for turn in self._find(turn_id) for effect in turn.release(now)]
+        return self._settle(tuple(effects), now)
+
+    def supersede(self, turn_id: str, by: str, now: float) -> tuple[Effect, ...]:
+        """End a turn that is the beginning of a sentence; the turn ``by`` has the whole of it."""
+        effects = [effect for turn in self._find(turn_id) for effect in turn.supersede(by, now)]
+        return self._settle(tuple(effects), now)
 
     def close(self, now: float, kept: Collection[str] = ()) -> tuple[Effect, ...]:
         """End all turns: the ear is stopping. Those ``kept`` on file continue in the next run."""
@@ -208,6 +228,9 @@ class Outbox:
         effects: tuple[Emit, ...] = tuple(Emit(Kept(turn.turn_id)) for turn in kept_turns)
         effects += self._report_unasked()
         return (*effects, *self._give_up(self._turns, Signal.STOPPED, Cause.STOPPING, now))
+
+    def _find(self, turn_id: str) -> list[DeliveryTurn]:
+        return [turn for turn in self._turns if turn.turn_id == turn_id]
 
     def _is_unasked(self, message: FromBackend, turn: DeliveryTurn | None) -> bool:
         """Whether the message is speech that cannot be a reply: nothing was committed."""
@@ -256,7 +279,7 @@ class Outbox:
             return effects
         if not self._turns:
             return (*effects, *self._stream())
-        if now < self._turns[0].not_before:
+        if self._turns[0].is_held or now < self._turns[0].not_before:
             return effects
         if self._draft is not None and self._draft.on_link:
             return (*effects, *self._settle((Replace("another utterance is ready"),), now))

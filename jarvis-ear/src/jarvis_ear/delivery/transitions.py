@@ -14,6 +14,8 @@ class SpoolState(StrEnum):
 
     NEW = "new"
     """It cannot have run: it may be sent."""
+    HELD = "held"
+    """It cannot have run, and its sentence goes on: it must not be sent."""
     SENT = "sent"
     """It may have run; not confirmed."""
     TAKEN = "taken"
@@ -69,6 +71,7 @@ class Signal(StrEnum):
     STALE = "too old"
     OVERFLOWED = "outbox full"
     ABANDONED = "abandoned"
+    SUPERSEDED = "superseded"
     STOPPED = "the ear is stopped"
 
 
@@ -93,6 +96,7 @@ def _end_and_replace(verdict: Verdict, cause: Cause | None) -> DeliveryTransitio
     return DeliveryTransition(DeliveryStage.OVER, verdict, cause, replaces_link=True)
 
 
+_SUPERSEDED: Final = _end_and_replace(Verdict.SUPERSEDED, Cause.COMMITTED)
 _AGAIN: Final = DeliveryTransition(DeliveryStage.WAITING, replaces_link=True)
 
 _BEFORE_COMMIT: Final[Mapping[Signal, DeliveryTransition]] = {
@@ -105,6 +109,7 @@ _BEFORE_COMMIT: Final[Mapping[Signal, DeliveryTransition]] = {
     Signal.STALE: _end_and_replace(Verdict.EXPIRED, Cause.TOO_OLD),
     Signal.OVERFLOWED: _end_and_replace(Verdict.EXPIRED, Cause.OUTBOX_FULL),
     Signal.ABANDONED: _end_and_replace(Verdict.REPLACED, None),
+    Signal.SUPERSEDED: _end_and_replace(Verdict.SUPERSEDED, Cause.NOT_COMMITTED),
     Signal.STOPPED: _end_and_replace(Verdict.FAILED, None),
 }
 
@@ -119,6 +124,7 @@ _AFTER_DELIVERY: Final[Mapping[Signal, DeliveryTransition]] = {
     Signal.TIMED_OUT: _end_and_replace(Verdict.REPLY_LOST, Cause.NO_REPLY),
     Signal.LINK_LOST: _end(Verdict.REPLY_LOST, Cause.LINK_LOST),
     Signal.ABANDONED: _end_and_replace(Verdict.ABANDONED, None),
+    Signal.SUPERSEDED: _SUPERSEDED,
     Signal.STOPPED: _end_and_replace(Verdict.ABANDONED, None),
 }
 
@@ -130,6 +136,7 @@ AT_MOST_ONCE: Final[TransitionTable] = {
         Signal.STALE: _end(Verdict.EXPIRED, Cause.TOO_OLD),
         Signal.OVERFLOWED: _end(Verdict.EXPIRED, Cause.OUTBOX_FULL),
         Signal.ABANDONED: _end(Verdict.REPLACED, None),
+        Signal.SUPERSEDED: _end(Verdict.SUPERSEDED, Cause.NOT_COMMITTED),
         Signal.STOPPED: _end(Verdict.FAILED, None),
     },
     DeliveryStage.OFFERED: {
@@ -153,6 +160,7 @@ AT_MOST_ONCE: Final[TransitionTable] = {
         Signal.TIMED_OUT: _end_and_replace(Verdict.IN_DOUBT, Cause.NO_PROCESSING),
         Signal.LINK_LOST: _end(Verdict.IN_DOUBT, Cause.LINK_LOST),
         Signal.ABANDONED: _end_and_replace(Verdict.ABANDONED, None),
+        Signal.SUPERSEDED: _SUPERSEDED,
         Signal.STOPPED: _end_and_replace(Verdict.ABANDONED, None),
     },
     DeliveryStage.DELIVERED: _AFTER_DELIVERY,
@@ -193,6 +201,9 @@ UNCOMMITTED: Final = frozenset(
     {DeliveryStage.WAITING, DeliveryStage.OFFERED, DeliveryStage.UPLOADED, DeliveryStage.FLUSHED}
 )
 """It cannot have run: the turn may be dropped, or offered again."""
+
+HELD_BACK: Final = frozenset({Signal.READY, Signal.FLUSHED, Signal.RECORDED})
+"""Signals that lead to the commit: they wait while a turn is held."""
 
 AT_BACKEND: Final = frozenset({DeliveryStage.DELIVERED, DeliveryStage.ANSWERING})
 """The backend has it: only the reply is outstanding."""

@@ -11,6 +11,7 @@ from jarvis_ear.delivery.timeouts import FLUSH_WINDOW_BYTES, Timeouts
 from jarvis_ear.delivery.transitions import (
     AT_BACKEND,
     AT_MOST_ONCE,
+    HELD_BACK,
     UNCOMMITTED,
     DeliveryStage,
     DeliveryTransition,
@@ -36,6 +37,9 @@ MAX_REFUSALS: Final = 2
 _HOPELESS: Final = (Cause.NO_AUDIO, Cause.NOT_UNDERSTOOD)
 """Causes for which a retry of the same sound would fail again."""
 
+_UNWANTED: Final = (Verdict.ABANDONED, Verdict.SUPERSEDED)
+"""Verdicts of turns whose reply is not played to its end."""
+
 
 class DeliveryTurn:
     """Decides the next step of one utterance. Owned by the outbox; the network thread only."""
@@ -54,6 +58,11 @@ class DeliveryTurn:
         """The chunks of its reply."""
         self.not_before = -math.inf
         """Earliest time of an offer: a retry has to wait."""
+        self.is_held = False
+        """Whether it must not be committed for now."""
+        self._held_back: tuple[DeliveryStage, Signal] | None = None  # what waits for the release
+        self._is_beginning = False  # the spool knows that its sentence goes on
+        self._successor = ""
         self._timeouts = timeouts
         self._transitions = transitions
         self._upload_mode = upload_mode
@@ -97,6 +106,32 @@ class DeliveryTurn:
         signal = self._if_fresh(Signal.RECORDED, now) if ok else Signal.NOT_RECORDED
         return self.handle(signal, now)
 
+    def hold(self, *, goes_on: bool) -> tuple[Effect, ...]:
+        """Do not commit it until ``release``; with ``goes_on``, not in a later run either."""
+        self.is_held = True
+        if self.stage not in UNCOMMITTED or self._past is not Past.NEW:
+            return ()
+        if goes_on == self._is_beginning:
+            return ()
+        self._is_beginning = goes_on
+        return (SetState(self.turn_id, SpoolState.HELD if goes_on else SpoolState.NEW),)
+
+    def release(self, now: float) -> tuple[Effect, ...]:
+        """Go on where it was held."""
+        known = self.hold(goes_on=False)
+        self.is_held = False
+        held_back, self._held_back = self._held_back, None
+        if held_back is None or held_back[0] is not self.stage:
+            return known
+        if held_back[1] is Signal.RECORDED:  # the spool has forgotten it meanwhile
+            return (*known, SetState(self.turn_id, SpoolState.SENT))
+        return (*known, *self.handle(self._if_fresh(held_back[1], now), now))
+
+    def supersede(self, by: str, now: float) -> tuple[Effect, ...]:
+        """End it: the turn ``by`` has the whole sentence."""
+        self._successor = by
+        return self.handle(Signal.SUPERSEDED, now)
+
     def tick(self, now: float) -> tuple[Effect, ...]:
         """Handle expired deadlines."""
         if now < self.deadline:
@@ -139,6 +174,9 @@ class DeliveryTurn:
         """Apply a signal, and return the effects."""
         transition = self._transitions[self.stage].get(signal)
         if transition is None:
+            return ()
+        if self.is_held and self.stage in UNCOMMITTED and signal in HELD_BACK:
+            self._held_back = (self.stage, signal)
             return ()
         previous, self.stage = self.stage, transition.to
         if self.stage is DeliveryStage.WAITING:
@@ -213,12 +251,13 @@ class DeliveryTurn:
         if transition.verdict is None:
             return ()
         last: tuple[Effect, ...] = ()
-        if transition.verdict is not Verdict.ABANDONED:  # else the rest of the reply is not wanted
+        if transition.verdict not in _UNWANTED:
             last = self._audio(self.reply.finish(self._total))
         code = cause if transition.cause is None else transition.cause
         verdict, code = self._adjust(transition.verdict, code)
         reply = self.reply
-        end = events.Finished(self.turn_id, verdict, code.value, reply.passed_on, reply.missing)
+        chunks = (reply.passed_on, reply.missing)
+        end = events.Finished(self.turn_id, verdict, code.value, *chunks, self._successor)
         return (*self._missing(), *last, Emit(end))
 
     def _adjust(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
@@ -229,6 +268,8 @@ class DeliveryTurn:
             return Verdict.ABANDONED, code
         if verdict is Verdict.EXPIRED:
             return Verdict.IN_DOUBT, Cause.LINK_LOST
+        if verdict is Verdict.SUPERSEDED:
+            return verdict, Cause.COMMITTED
         return (Verdict.IN_DOUBT if code is Cause.STORAGE_FAILED else verdict), code
 
     def _partial_transcript(self, text: str) -> tuple[Effect, ...]:

@@ -13,12 +13,15 @@ from jarvis_ear.hearing.events import (
     DeadlinePassed,
     Effect,
     Event,
+    Ignored,
     MicrophoneLost,
     MicrophoneSilent,
     ReplyEnded,
+    ResumptionDiscarded,
     SoundEnded,
     SpeechDiscarded,
     SpeechEnded,
+    SpeechResumed,
     SpeechStarted,
     State,
     UtteranceGrew,
@@ -27,7 +30,15 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.gate import Evidence, Gate, SpeechGate, SpeechModel
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
-from jarvis_ear.hearing.wake import NO_WORD, WORD_WINDOW, WakeDecider, WakeModel, find_word_end
+from jarvis_ear.hearing.wake import (
+    LEAST_SPEECH,
+    LONGEST_WORD,
+    NO_WORD,
+    WORD_WINDOW,
+    WakeDecider,
+    WakeModel,
+    find_word_end,
+)
 from jarvis_ear.units import SAMPLE_BYTES, STEP_FRAMES, STEP_SAMPLES, Samples, frames, samples
 
 RECALL: Final = samples(1500)
@@ -61,9 +72,15 @@ BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
 """-15 dB as a ratio of energies: the minimum level of a command relative to its wake word; people
 in the background are quieter. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
 
+REST_BELOW_WORD: Final = 10 ** (-8 / 10)
+"""-8 dB as a ratio of energies: the minimum level of the rest of a sentence relative to its wake
+word, or to its beginning if it has none. Stricter than above, because it holds up a turn."""
+
 _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 _HEARS_NOTHING: Final = (State.MUTED, State.DEAF)
+_MAY_GO_ON: Final = (State.THINKING, State.IDLE)
+"""States in which a sentence may go on: it is being answered, or was answered without sound."""
 
 CALM: Final = (State.IDLE, *_HEARS_NOTHING)
 """States without a conversation, in which the ear may be replaced."""
@@ -111,9 +128,14 @@ class Ear:
         """Position after the last frame: the only clock of the ear."""
         self.speech = False
         """Whether the newest frame may be speech, according to the speech gate."""
+        self._go_on = samples(endpointing.go_on_ms and endpointing.go_on_ms + endpointing.onset_ms)
+        self._go_on_until = Samples(0)
+        self._is_resumed = False  # the open utterance is a sentence that goes on
         self._word = NO_WORD
         self._gain = 1.0
         self._min_level = 0.0
+        self._word_level = 0.0  # the loudest syllable of the wake word; 0: there was none
+        self._rest_level = 0.0  # the same of the rest of a sentence, at least
         self._score = 0.0
         self._unscored: tuple[Frame, ...] = ()  # whole steps
         self._proved_at = Samples(0)
@@ -172,6 +194,7 @@ class Ear:
         """Drop all sound from before a mute, so that it cannot be used afterwards."""
         self._reset_filters()
         self._recent.clear()
+        self._end_sentence()
 
     def _listen_for_wake(self, heard: _Heard) -> tuple[Effect, ...]:
         was_open = self._gate.is_open
@@ -190,7 +213,13 @@ class Ear:
     @property
     def needs_live_sound(self) -> bool:
         """Whether sound is needed as it arrives: in a turn, or if a wake word may be under way."""
-        return self.state not in CALM or (self._gate.is_open and self._score >= NEAR_ZERO)
+        is_near = self._gate.is_open and self._score >= NEAR_ZERO
+        return is_near or self.state not in CALM or self.expects_more
+
+    @property
+    def expects_more(self) -> bool:
+        """Whether the sentence of the newest utterance may still go on."""
+        return self.now < self._go_on_until and self.state in _MAY_GO_ON
 
     @property
     def _may_wait(self) -> bool:
@@ -213,14 +242,24 @@ class Ear:
             self._count_proof(score)
             detected = self._decider.decide(score, last.end)
             if detected is not None:
-                effects += self._advance(detected)
+                effects += self._wake(detected)
         return effects
 
+    def _wake(self, detected: WakeDetected) -> tuple[Effect, ...]:
+        """Listen anew, unless the wake word is a part of a longer sentence."""
+        if self.state is State.CAPTURING and self._endpointer.spoken > LONGEST_WORD:
+            return (Ignored(self.state, detected),)
+        return self._advance(detected)
+
     def _collect(self, sent: Frame) -> tuple[Effect, ...]:
-        if self.state is not State.CAPTURING:
-            return ()
-        self._collector.add(sent)
-        return self._grow()
+        if self.state is State.CAPTURING:
+            self._collector.add(sent)
+            return self._grow()
+        if self.expects_more:
+            self._collector.add(sent)
+        elif self._go_on_until:
+            self._end_sentence()
+        return ()
 
     def _grow(self) -> tuple[Effect, ...]:
         growth = self._collector.growth()
@@ -238,7 +277,7 @@ class Ear:
         self.proofs += self._is_proved
 
     def _find_endpoint(self, heard: _Heard) -> tuple[Effect, ...]:
-        if self.state not in _HEARS_ENDPOINTS:
+        if self.state not in _HEARS_ENDPOINTS and not self.expects_more:
             return ()
         pcm = heard.frame.pcm
         sound = np.frombuffer(pcm, np.int16).astype(np.float32)
@@ -249,17 +288,52 @@ class Ear:
 
     def _apply(self, found: Endpoint) -> tuple[Effect, ...]:
         match found:
+            case SpeechStarted() if self.expects_more:
+                return self._resume_sentence(found.at)
             case SpeechStarted():
                 return self._begin_utterance(found)
+            case SpeechDiscarded() if self._is_resumed:
+                effects = self._advance(ResumptionDiscarded(found.at))
+                self._await_more()
+                return effects
             case SpeechDiscarded():
                 self._endpointer.listen(self.now, self._min_level)
                 return self._advance(found)
             case SpeechOver(at=at, reason=reason):
-                return self._advance(SpeechEnded(at, self._collector.finish(at, reason)))
+                return self._end_utterance(at, reason)
             case _:
                 assert_never(found)
 
+    def _end_utterance(self, at: Samples, reason: EndReason) -> tuple[Effect, ...]:
+        effects = self._advance(SpeechEnded(at, self._collector.finish(at, reason)))
+        if reason is EndReason.HANGOVER:
+            self._go_on_until = Samples(self.now + self._go_on)
+            self._rest_level = REST_BELOW_WORD * (self._word_level or self._endpointer.peak)
+            self._await_more()
+        else:
+            self._end_sentence()
+        return effects
+
+    def _await_more(self) -> None:
+        """Wait for the rest of a sentence: speech about as loud as the wake word."""
+        self._is_resumed = False
+        self._endpointer.listen(self.now, self._min_level, first=self._rest_level)
+
+    def _resume_sentence(self, at: Samples) -> tuple[Effect, ...]:
+        self._is_resumed = True
+        self._go_on_until = Samples(max(self._go_on_until, self.now))
+        self._collector.resume()
+        self._endpointer.begin(self._collector.start, LEAST_SPEECH)
+        return self._advance(SpeechResumed(at)) + self._grow()
+
+    def _end_sentence(self) -> None:
+        """Drop the sound of the newest utterance: its sentence does not go on."""
+        self._go_on_until = Samples(0)
+        self._is_resumed = False
+        self._collector.forget()
+
     def _begin_utterance(self, started: SpeechStarted) -> tuple[Effect, ...]:
+        self._end_sentence()
         first = self._word.first_sample(started.at, self._pre_roll)
         before = [heard.sent for heard in self._since(first)]
         self._collector.begin(started.at, before)
@@ -274,11 +348,13 @@ class Ear:
 
     def _advance(self, event: Event) -> tuple[Effect, ...]:
         effects = self._machine.advance(event, self.now)
+        if self._go_on_until and self.state not in (*_MAY_GO_ON, State.CAPTURING):
+            self._end_sentence()
         if isinstance(event, WakeDetected) and self.state is State.LISTENING:
             return effects + self._listen_after_wake(event.at)
         if isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP:
             self._word = NO_WORD
-            self._min_level = 0.0
+            self._word_level = self._min_level = 0.0
             self._listen(self.now)
         return effects
 
@@ -289,6 +365,7 @@ class Ear:
         self._word = find_word_end([heard.frame for heard in word], at)
         loudest = _loudest(recalled)
         self._gain = _gain_for(loudest)
+        self._word_level = loudest
         self._min_level = loudest * BELOW_WAKE_WORD
         self._listen(self._word.silence_from)
         effects: tuple[Effect, ...] = ()

@@ -141,7 +141,7 @@ class EarThread:
     def _take_next(self) -> None:
         """Replace the ear between turns. Effects of the new ear during the change are dropped."""
         ear = self._next
-        if ear is None or self._ear.state not in CALM:
+        if ear is None or self._ear.state not in CALM or self._ear.expects_more:
             return
         self._next = None
         if self._ear.state is State.MUTED:
@@ -152,7 +152,8 @@ class EarThread:
         self._ear = ear
 
     def _is_waiting(self) -> bool:
-        return self._waits_for_replies and self._ear.state in _ANSWERING
+        is_answering = self._ear.state in _ANSWERING and not self._ear.expects_more
+        return self._waits_for_replies and is_answering
 
     def _process(self, item: Event | Block | None) -> None:
         match item:

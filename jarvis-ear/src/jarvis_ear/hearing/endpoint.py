@@ -51,13 +51,25 @@ class Endpointer:
         self._spoken = Samples(0)
         self.listen(Samples(0))
 
-    def listen(self, since: Samples, faintest: float = 0.0) -> None:
+    @property
+    def spoken(self) -> Samples:
+        """Amount of speech so far."""
+        return self._spoken
+
+    @property
+    def peak(self) -> float:
+        """Level of the loudest syllable so far, as a mean square."""
+        return self._peak
+
+    def listen(self, since: Samples, faintest: float = 0.0, *, first: float = 0.0) -> None:
         """Wait for speech; speech before ``since`` does not count.
 
-        An utterance whose loudest syllable (mean square) is below ``faintest`` does not count.
+        An utterance whose loudest syllable (mean square) is below ``faintest`` does not count. One
+        begins only when a syllable is at least as loud as ``first``.
         """
         self._since = since
         self._faintest = faintest
+        self._first = first
         self._levels: deque[float] = deque(maxlen=SMOOTHING_FRAMES)
         self._forget_run()
         self._least = Samples(0)
@@ -96,7 +108,7 @@ class Endpointer:
         if self._run_start is None:
             self._run_start = frame.start
         self._note_speech(frame)
-        if self._spoken < self._onset:
+        if self._spoken < self._onset or self._peak < self._first:
             return None
         return SpeechStarted(self._run_start)
 

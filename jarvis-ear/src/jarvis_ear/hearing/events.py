@@ -68,6 +68,21 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """The person goes on with the sentence whose end was just called."""
+
+    at: Samples
+    """First sample of the further speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumptionDiscarded:
+    """The further speech was too short or too quiet: the sentence had ended after all."""
+
+    at: Samples
+
+
+@dataclass(frozen=True, slots=True)
 class SoundEnded:
     """The source has no more sound: the end of a file."""
 
@@ -138,6 +153,8 @@ Event: TypeAlias = (
     | SpeechStarted
     | SpeechDiscarded
     | SpeechEnded
+    | SpeechResumed
+    | ResumptionDiscarded
     | SoundEnded
     | DeadlinePassed
     | ReplyStarted
@@ -171,7 +188,9 @@ class TurnOpened:
     session_id: str
     at: Samples
     score: float | None
-    """Score of the wake word; None for a follow-up."""
+    """Score of the wake word; None for a follow-up, or for a sentence that goes on."""
+    continues: str = ""
+    """Id of the turn that holds the beginning of the sentence, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +232,34 @@ class AbandonTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldTurn:
+    """Play no more of this turn's reply, and do not commit its utterance, until further notice.
+
+    The next effect about the turn is ``ResumeTurn``, ``SupersedeTurn`` or ``AbandonTurn``.
+    """
+
+    turn_id: str
+    goes_on: bool
+    """Whether the sentence of the turn goes on; else a wake word was detected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeTurn:
+    """Nothing was said after all: go on with the turn where it was held."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SupersedeTurn:
+    """The turn holds only the beginning of a sentence, the whole of which is another turn."""
+
+    turn_id: str
+    by: str
+    """Id of the turn with the whole sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopSpeaking:
     """Stop playback at once."""
 
@@ -233,6 +280,9 @@ Effect: TypeAlias = (
     | UtteranceGrew
     | SendUtterance
     | TurnDropped
+    | HoldTurn
+    | ResumeTurn
+    | SupersedeTurn
     | AbandonTurn
     | StopSpeaking
     | Ignored

@@ -8,7 +8,7 @@ The diagram in ``docs/state-machine.md`` is drawn from the table.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, assert_never
 
@@ -19,6 +19,7 @@ from jarvis_ear.hearing.events import (
     Effect,
     Event,
     Failed,
+    HoldTurn,
     Hushed,
     Ignored,
     MicrophoneFound,
@@ -27,14 +28,18 @@ from jarvis_ear.hearing.events import (
     Muted,
     ReplyEnded,
     ReplyStarted,
+    ResumeTurn,
+    ResumptionDiscarded,
     SendUtterance,
     SoundEnded,
     SpeechDiscarded,
     SpeechEnded,
+    SpeechResumed,
     SpeechStarted,
     State,
     StateChanged,
     StopSpeaking,
+    SupersedeTurn,
     TurnDropped,
     TurnOpened,
     Unmuted,
@@ -49,6 +54,9 @@ class Order(StrEnum):
     STOP_SPEAKING = "stop speaking"
     ABANDON = "abandon the turn"
     DROP = "drop the turn"
+    HOLD = "hold the turn"
+    RESUME = "resume the held turn"
+    END_HELD = "end the held turn"
     OPEN = "open a turn"
     SEND = "send the utterance"
     CLOSE = "close the turn"
@@ -62,8 +70,11 @@ class Transition:
     orders: tuple[Order, ...] = ()
 
 
-_HEAR_AGAIN: Final = Transition(State.LISTENING, (Order.OPEN,))
-_GIVE_UP: Final = Transition(State.IDLE, (Order.DROP,))
+_HEAR: Final = Transition(State.LISTENING, (Order.HOLD, Order.OPEN))
+_HEAR_AGAIN: Final = Transition(State.LISTENING, (Order.DROP, Order.OPEN))
+_GO_ON: Final = Transition(State.CAPTURING, (Order.HOLD, Order.OPEN))
+_GIVE_UP: Final = Transition(State.IDLE, (Order.DROP, Order.RESUME))
+_HUSH: Final = Transition(State.IDLE, (Order.DROP, Order.END_HELD))
 _CLOSED: Final = Transition(State.IDLE, (Order.CLOSE,))
 _SILENCE: Final = (Order.STOP_SPEAKING, Order.ABANDON)
 _MUTE: Final = Transition(State.MUTED)
@@ -74,44 +85,46 @@ _STOP_HEARING: Final[Mapping[type[Event], Transition]] = {
     MicrophoneSilent: _DEAF,
 }
 _DROP_AND_STOP_HEARING: Final[Mapping[type[Event], Transition]] = {
-    event: Transition(transition.to, (Order.DROP,)) for event, transition in _STOP_HEARING.items()
+    event: Transition(transition.to, (Order.DROP, Order.RESUME))
+    for event, transition in _STOP_HEARING.items()
 }
 
 TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     State.IDLE: {
-        WakeDetected: _HEAR_AGAIN,
+        WakeDetected: _HEAR,
+        SpeechResumed: _GO_ON,  # the turn of the beginning is over already
         ReplyStarted: Transition(State.SPEAKING),  # an announcement
         **_STOP_HEARING,
     },
     State.LISTENING: {
         SpeechStarted: Transition(State.CAPTURING),
-        WakeDetected: Transition(State.LISTENING, (Order.DROP, Order.OPEN)),  # the wake word again
+        WakeDetected: _HEAR_AGAIN,
         DeadlinePassed: _GIVE_UP,
         SoundEnded: _GIVE_UP,
-        Hushed: _GIVE_UP,
+        Hushed: _HUSH,
         **_DROP_AND_STOP_HEARING,
     },
     State.CAPTURING: {
-        SpeechEnded: Transition(State.THINKING, (Order.SEND,)),
+        SpeechEnded: Transition(State.THINKING, (Order.END_HELD, Order.SEND)),
         SpeechDiscarded: Transition(State.LISTENING),
+        ResumptionDiscarded: _GIVE_UP,
+        WakeDetected: _HEAR_AGAIN,  # the utterance so far was the wake word
         SoundEnded: _GIVE_UP,
-        Hushed: _GIVE_UP,
+        Hushed: _HUSH,
         **_DROP_AND_STOP_HEARING,
     },
     State.THINKING: {
         ReplyStarted: Transition(State.SPEAKING),
         ReplyEnded: Transition(State.FOLLOW_UP, (Order.CLOSE,)),  # a reply without sound
-        WakeDetected: Transition(State.LISTENING, (Order.ABANDON, Order.OPEN)),
+        WakeDetected: _HEAR,
+        SpeechResumed: _GO_ON,
         DeadlinePassed: Transition(State.IDLE, (Order.ABANDON,)),
         Failed: _CLOSED,
         Hushed: Transition(State.IDLE, (Order.ABANDON,)),
         **_STOP_HEARING,
     },
     State.SPEAKING: {
-        WakeDetected: Transition(
-            State.LISTENING,  # barge-in
-            (Order.STOP_SPEAKING, Order.ABANDON, Order.OPEN),
-        ),
+        WakeDetected: _HEAR,  # barge-in
         ReplyEnded: Transition(State.FOLLOW_UP, (Order.CLOSE,)),
         DeadlinePassed: Transition(State.IDLE, _SILENCE),
         Failed: _CLOSED,
@@ -120,7 +133,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     },
     State.FOLLOW_UP: {
         SpeechStarted: Transition(State.CAPTURING, (Order.OPEN,)),
-        WakeDetected: _HEAR_AGAIN,
+        WakeDetected: _HEAR,
         ReplyStarted: Transition(State.SPEAKING),
         DeadlinePassed: Transition(State.IDLE),
         SoundEnded: Transition(State.IDLE),
@@ -140,6 +153,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         Muted: _MUTE,
     },
 }
+"""Where a held turn is resumed, ``IDLE`` stands for the state in which it was held."""
 
 _AWAITS_SPEECH: Final = (State.LISTENING, State.FOLLOW_UP)
 
@@ -147,8 +161,28 @@ SPEAKING_MAX_MS: Final = 600_000
 """Ten minutes, the longest reply that delivery passes on; a longer playback is stuck."""
 
 
+@dataclass(frozen=True, slots=True)
+class _HeldTurn:
+    """A turn that waits until it is known whether the person says anything newer."""
+
+    reply_id: str
+    """Id of the turn, or of an announcement."""
+    is_turn: bool
+    """Whether it is a turn; an announcement is none."""
+    state: State
+    """The state to which it returns."""
+    deadline: Samples | None
+    goes_on: bool
+    """Whether it is the beginning of the sentence that is being spoken."""
+
+
 class TurnMachine:
-    """The state of the ear. Owned by the ear thread, which alone may call it."""
+    """The state of the ear. Owned by the ear thread, which alone may call it.
+
+    A wake word, or speech just after the end of an utterance, may be a false one. The turn that it
+    interrupts is therefore held until an utterance is complete, which ends it, or until none comes,
+    and then it goes on. At most one turn is open and one is held.
+    """
 
     def __init__(self, hearing: config.HearingOptions, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
@@ -162,6 +196,9 @@ class TurnMachine:
         self._deadline: Samples | None = None
         self._listen_until = Samples(0)
         self._turn_id = ""
+        self._held: _HeldTurn | None = None
+        self._sent_id = ""  # of the newest utterance
+        self._played_id = ""  # of the newest reply or announcement
         self._session_id = ""
 
     @property
@@ -175,19 +212,49 @@ class TurnMachine:
         return self._turn_id
 
     @property
+    def held_id(self) -> str:
+        """Id of the held turn or announcement, or empty."""
+        return "" if self._held is None else self._held.reply_id
+
+    @property
     def deadline(self) -> Samples | None:
         """Position at which the caller must report ``DeadlinePassed``, if any."""
         return self._deadline
 
     def advance(self, event: Event, now: Samples) -> tuple[Effect, ...]:
         """Process one event at stream position ``now``; usually returns no effects."""
+        if self._is_of_held(event):
+            self._note_held(event)
+            return ()
         if self._is_stale(event):
             return (Ignored(self._state, event),)
         transition = TRANSITIONS[self._state].get(type(event))
         if transition is None:
             return (Ignored(self._state, event),)
+        resumed = self._held if Order.RESUME in transition.orders else None
+        if isinstance(event, ReplyStarted):
+            self._played_id = event.turn_id
         effects = tuple(self._carry_out(transition.orders, event, now))
-        return effects + self._enter(self._lasting(transition.to), event, now)
+        if resumed is None or transition.to is not State.IDLE:
+            return effects + self._enter(self._lasting(transition.to), event, now)
+        effects += self._enter(resumed.state, event, now)
+        if resumed.state is State.THINKING:
+            self._deadline = resumed.deadline
+        return effects
+
+    def _is_of_held(self, event: Event) -> bool:
+        match event:
+            case ReplyStarted(turn_id) | ReplyEnded(turn_id) | Failed(turn_id):
+                return self._held is not None and turn_id == self._held.reply_id
+            case _:
+                return False
+
+    def _note_held(self, event: Event) -> None:
+        """Note how far the delivery of the held turn came meanwhile."""
+        if self._held is None or not isinstance(event, ReplyStarted):
+            self._held = None  # it is over
+        elif self._held.state is State.THINKING:
+            self._held = replace(self._held, state=State.SPEAKING)
 
     def _is_stale(self, event: Event) -> bool:
         """Whether the event is for a turn that is not open (announcements open none)."""
@@ -197,13 +264,22 @@ class TurnMachine:
             case _:
                 return False
 
-    def _carry_out(self, orders: tuple[Order, ...], event: Event, now: Samples) -> Iterator[Effect]:
+    def _carry_out(  # noqa: C901 - one case for each order
+        self, orders: tuple[Order, ...], event: Event, now: Samples
+    ) -> Iterator[Effect]:
         for order in orders:
             match order:
+                case Order.HOLD:
+                    yield from self._hold(event)
+                case Order.RESUME:
+                    yield from self._resume()
+                case Order.END_HELD:
+                    yield from self._end_held(event)
                 case Order.OPEN:
                     yield from self._open(event, now)
                 case Order.SEND:
                     assert isinstance(event, SpeechEnded)  # noqa: S101 - guaranteed by the table
+                    self._sent_id = self._turn_id
                     yield SendUtterance(self._turn_id, event.utterance)
                 case Order.DROP:
                     yield TurnDropped(self._close(), _reason(event))
@@ -216,15 +292,45 @@ class TurnMachine:
                 case _:
                     assert_never(order)
 
+    def _hold(self, event: Event) -> Iterator[Effect]:
+        is_turn = bool(self._turn_id)
+        if not is_turn and self._state is not State.SPEAKING:
+            return
+        reply_id = self._close() or self._played_id
+        goes_on = isinstance(event, SpeechResumed)
+        self._held = _HeldTurn(reply_id, is_turn, self._state, self._deadline, goes_on)
+        yield HoldTurn(reply_id, goes_on)
+
+    def _resume(self) -> Iterator[Effect]:
+        held, self._held = self._held, None
+        if held is not None:
+            self._turn_id = held.reply_id if held.is_turn else ""
+            yield ResumeTurn(held.reply_id)
+
+    def _end_held(self, event: Event) -> Iterator[Effect]:
+        """End the held turn: the person said something newer, or wants silence."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        is_newer = isinstance(event, SpeechEnded)
+        if held.goes_on and is_newer:
+            yield SupersedeTurn(held.reply_id, self._turn_id)
+            return
+        yield StopSpeaking(held.reply_id)
+        if held.is_turn:
+            reason = WakeDetected.__name__ if is_newer else _reason(event)
+            yield AbandonTurn(held.reply_id, reason)
+
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
-        if self._turn_id:  # its reply was still awaited during a mute or without a microphone
-            yield StopSpeaking(self._turn_id)
-            yield from self._abandon(event)
         self._turn_id = self._new_id()
         score = event.score if isinstance(event, WakeDetected) else None
         if score is not None:
             self._session_id = self._new_id()
-        yield TurnOpened(self._turn_id, self._session_id, now, score)
+            if self._held is not None and self._held.goes_on:  # it does not: a wake word came
+                self._held = replace(self._held, goes_on=False)
+                yield HoldTurn(self._held.reply_id, goes_on=False)
+        continues = self._sent_id if isinstance(event, SpeechResumed) else ""
+        yield TurnOpened(self._turn_id, self._session_id, now, score, continues)
 
     def _abandon(self, event: Event) -> Iterator[Effect]:
         if self._turn_id:  # an announcement has no turn

@@ -47,6 +47,7 @@ class CapturedUtterance:
 class Collector:
     """Keeps the frames of the utterance in progress. Owned by the ear thread.
 
+    A finished utterance is kept until ``forget``, because its sentence may go on.
     Bounded by the endpointer, which ends every utterance at the maximum length.
     """
 
@@ -61,6 +62,19 @@ class Collector:
         self._speech_start = speech_start
         self._frames = list(before)
         self._shown = 0
+
+    @property
+    def start(self) -> Samples:
+        """Position of the first sample; the utterance holds at least one frame."""
+        return self._frames[0].start
+
+    def resume(self) -> None:
+        """Go on with the utterance that was finished: ``growth`` returns all of it again."""
+        self._shown = 0
+
+    def forget(self) -> None:
+        """Drop the sound of a finished utterance."""
+        self._frames = []
 
     def add(self, frame: Frame) -> None:
         """Append the next frame."""
@@ -79,7 +93,6 @@ class Collector:
         """Close the utterance, which holds at least one frame."""
         start, end = self._frames[0].start, self._frames[-1].end
         pcm = b"".join(frame.pcm for frame in self._frames)
-        self._frames = []
         return CapturedUtterance(
             start=start,
             speech_start=self._speech_start,

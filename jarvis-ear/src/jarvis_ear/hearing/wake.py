@@ -64,6 +64,9 @@ WORD_TAIL: Final = samples(100)
 LEAST_SPEECH: Final = samples(160)
 """Minimum speech after the wake word; less is a click or an echo, not a command."""
 
+LONGEST_WORD: Final = samples(1500)
+"""Maximum speech of an utterance that is only the wake word, until its detection."""
+
 LEAST_UNSURE: Final = samples(260)
 """The same if the end of the word is unknown: some detections come 200 ms before it."""
 

@@ -65,6 +65,12 @@ OF_TURNS: Final[Mapping[str, Field]] = {
     "BYTES_BASE64": Field("size as base64; 0 if the wire is binary", "bytes"),
     "REPLY_CHUNKS": Field("chunks of speech in the reply"),
     "REPLY_MISSING": Field("chunks of the reply that did not come, counted from 1"),
+    "CONTINUES": Field("turn with the beginning of the sentence that this turn holds"),
+    "SUPERSEDED_BY": Field("turn with the whole sentence of which this one is the beginning"),
+    "RESUMED": Field(
+        "how often a wake word or other speech held the turn, which then went on because nothing "
+        "newer was said"
+    ),
     "HEARD": Field("how much of the reply was heard: `all`, `part`, `none` or `interrupted`"),
     "HEARD_REASON": Field("why not all of it, as a code of docs/delivery.md"),
     "LATENCY_WAKE_MS": Field("to the wake word, which came before: negative", "ms"),

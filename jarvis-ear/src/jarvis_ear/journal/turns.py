@@ -97,6 +97,21 @@ ABANDONED: Final = Kind(
     "abandoned",
 )
 
+SUPERSEDED: Final = Kind(
+    ENDED,
+    "5832e6fce1ee7cf452036e3f2f1af05b",
+    "Turn @TURN_ID@ was only the beginning of a sentence",
+    "The person went on speaking within `hearing.endpointing.go_on_ms` after the end was called. "
+    "The whole sentence is the turn SUPERSEDED_BY. CAUSE not_committed: the beginning was not run; "
+    "committed: the backend had it already and may have run it, but its reply is not played. If "
+    "this happens often, raise `hearing.endpointing.hangover_ms`.",
+    (
+        _RECORDS,
+        Remedy("the whole sentence", "journalctl -u jarvis-ear TURN_ID=@SUPERSEDED_BY@"),
+    ),
+    "superseded",
+)
+
 NO_SPEECH: Final = Kind(
     ENDED,
     "5746b6b41a4b4c5f802ad0b05d12f492",
@@ -120,7 +135,8 @@ DROPPED: Final = Kind(
     "1de2531f0c054bf4a385ad02445bc072",
     "Turn @TURN_ID@ ended before anything was sent: @CAUSE@",
     "It was interrupted: by another wake word (WakeDetected), a mute (Muted), the loss of the "
-    "microphone (MicrophoneLost) or the end of the sound (SoundEnded).",
+    "microphone (MicrophoneLost) or the end of the sound (SoundEnded). ResumptionDiscarded: a "
+    "sentence seemed to go on and did not; the turn CONTINUES went on as before.",
     (_RECORDS,),
     "dropped",
 )
@@ -147,7 +163,7 @@ KEPT: Final = Kind(
 
 ENDINGS: Final = (
     *(ANSWERED, FAILED, EXPIRED, IN_DOUBT, REPLY_LOST, REPLACED, ABANDONED),
-    *(NO_SPEECH, DROPPED, UNFINISHED, KEPT),
+    *(SUPERSEDED, NO_SPEECH, DROPPED, UNFINISHED, KEPT),
 )
 
 BY_OUTCOME: Final[Mapping[str, Kind]] = {kind.outcome: kind for kind in ENDINGS}

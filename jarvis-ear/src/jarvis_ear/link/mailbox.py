@@ -93,6 +93,30 @@ class Abandon:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Do not commit this turn for now."""
+
+    turn_id: str
+    goes_on: bool
+    """Whether its sentence seems to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Go on with this turn."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Supersede:
+    """The turn ``by`` has the whole sentence of which this turn is the beginning."""
+
+    turn_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Overflow:
     """A turn was dropped before delivery to make room for newer ones."""
 
@@ -124,7 +148,7 @@ class ReplyHeard:
     why: str
 
 
-Command: TypeAlias = Put | Abandon | Overflow | Grew | Discard | ReplyHeard
+Command: TypeAlias = Put | Abandon | Hold | Release | Supersede | Overflow | Grew | Discard | ReplyHeard
 
 MAX_GROWTH: Final = 320
 """Pieces of at least 0.1 s: one whole utterance."""

@@ -26,9 +26,12 @@ from jarvis_ear.link.mailbox import (
     CommandQueue,
     Discard,
     Grew,
+    Hold,
     Overflow,
     Put,
+    Release,
     ReplyHeard,
+    Supersede,
 )
 from jarvis_ear.spool.recovery import Recovered
 from jarvis_ear.spool.store import Spool
@@ -204,6 +207,12 @@ class Sender:
                 return self._outbox.put(utterance, self._clock())
             case Abandon(turn_id, newer):
                 return self._outbox.abandon(turn_id, self._clock(), newer=newer)
+            case Hold(turn_id, goes_on):
+                return self._outbox.hold(turn_id, self._clock(), goes_on=goes_on)
+            case Release(turn_id):
+                return self._outbox.release(turn_id, self._clock())
+            case Supersede(turn_id, by):
+                return self._outbox.supersede(turn_id, by, self._clock())
             case Overflow(turn_id):
                 return self._outbox.overflowed(turn_id)
             case Grew(turn_id, offset, pcm):

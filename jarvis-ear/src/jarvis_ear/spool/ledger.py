@@ -54,6 +54,8 @@ class Ledger:
             "cause": finished.code,
             "chunks": finished.chunks,
         }
+        if finished.successor:
+            fields["superseded_by"] = finished.successor
         if finished.chunks == 0:  # else it is known after playback
             heard, why = judge(finished)
             fields |= {"heard": str(heard), "heard_reason": str(why)}

@@ -54,6 +54,7 @@ class Place:
 
 _ENDS: Final = {
     SpoolState.NEW: (Verdict.EXPIRED, Cause.TOO_OLD),
+    SpoolState.HELD: (Verdict.SUPERSEDED, Cause.NOT_COMMITTED),
     SpoolState.SENT: (Verdict.IN_DOUBT, Cause.KILLED),
     SpoolState.TAKEN: (Verdict.REPLY_LOST, Cause.KILLED),
 }
@@ -103,7 +104,7 @@ class SpoolScan:
     def _found(self) -> Iterator[Utterance | Finished]:
         """Visit the furthest state first: if a turn exists twice, that file counts."""
         room = [MAX_UTTERANCES, MAX_BYTES]
-        for folder in (SpoolState.TAKEN, SpoolState.SENT, SpoolState.NEW, OPEN):
+        for folder in (*reversed(SpoolState), OPEN):
             for name in reversed(self._records(str(folder))):  # the newest keep their place
                 found = self._read(Place(str(folder), name))
                 if isinstance(found, Utterance):

@@ -32,6 +32,7 @@ RECENT: Final = 5
 _AWAITS_REPLY: Final = (State.THINKING, State.SPEAKING)
 _OPENS_NO_TRACE: Final = (
     *(StateChanged, hearing.AbandonTurn, hearing.StopSpeaking),
+    *(hearing.HoldTurn, hearing.ResumeTurn, hearing.SupersedeTurn),
     *(PlaybackStarted, PlaybackReported, PlaybackEnded),
 )
 """Events that an announcement has too, which is not a turn."""
@@ -147,7 +148,7 @@ class TurnHistory:
         if turn_id and turn_id not in self._traces and not isinstance(event, _OPENS_NO_TRACE):
             self._open(turn_id)
         match event:
-            case hearing.TurnOpened():
+            case hearing.TurnOpened() | hearing.ResumeTurn():
                 self._current = turn_id
             case hearing.SendUtterance():
                 self._last_sent, self._last_finished = turn_id, None

@@ -9,7 +9,15 @@ from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.playback import FAULTS
 from jarvis_ear.devices.models import wake_word
-from jarvis_ear.hearing.events import Ignored, State, StateChanged, StopSpeaking, TurnOpened
+from jarvis_ear.hearing.events import (
+    HoldTurn,
+    Ignored,
+    ResumeTurn,
+    State,
+    StateChanged,
+    StopSpeaking,
+    TurnOpened,
+)
 from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
@@ -31,6 +39,9 @@ MAX_QUOTED: Final = 500
 
 MAX_LISTED: Final = 8
 """Missing chunks that a line lists one by one."""
+
+_EXPECTED: Final = (Verdict.DONE, Verdict.ABANDONED, Verdict.SUPERSEDED)
+"""Verdicts that leave no person without the answer that they wait for."""
 
 _Line: TypeAlias = tuple[int, str, Mapping[str, object]]
 """Level, text, and the fields that the ids of the turn and the name of the event do not cover."""
@@ -70,6 +81,11 @@ class JournalView:
                 return logging.DEBUG, f"turn {turn_id} starts", {}
             case StateChanged():
                 return self._state(event, trace)
+            case HoldTurn(_, goes_on):
+                why = "its sentence goes on" if goes_on else "a wake word was detected"
+                return logging.DEBUG, f"the turn is held: {why}", {}
+            case ResumeTurn():
+                return logging.INFO, "nothing newer was said: the turn goes on", {}
             case StopSpeaking():
                 return logging.DEBUG, "the reply is interrupted", {}
             case delivery.LinkUp(url):
@@ -167,7 +183,7 @@ def _chunks_missing(missing: delivery.ChunksMissing) -> _Line:
 
 def _level(trace: TurnTrace) -> int:
     """Return a warning for a turn that leaves a person without the answer they wait for."""
-    is_fine = trace.outcome in (Verdict.DONE, Verdict.ABANDONED, DROPPED, KEPT)
+    is_fine = trace.outcome in (*_EXPECTED, DROPPED, KEPT)
     is_fault = trace.outcome == Verdict.DONE and trace.heard()[1] in FAULTS
     return logging.INFO if is_fine and not is_fault else logging.WARNING
 
@@ -191,7 +207,8 @@ def _opening(trace: TurnTrace | None) -> dict[str, object]:
     if trace is None:
         return {}
     score = {} if trace.score is None else {"WAKE_SCORE": round(trace.score, 3)}
-    return {**score, **({"BACKEND": trace.backend} if trace.backend else {})}
+    others = {"BACKEND": trace.backend, "CONTINUES": trace.continues}
+    return {**score, **{name: value for name, value in others.items() if value}}
 
 
 def _all(trace: TurnTrace) -> dict[str, object]:
@@ -205,6 +222,10 @@ def _all(trace: TurnTrace) -> dict[str, object]:
         known |= _bytes(trace.sent)
     if trace.finished is not None or trace.cause:
         known["CAUSE"] = trace.cause
+    if trace.superseded_by:
+        known["SUPERSEDED_BY"] = trace.superseded_by
+    if trace.resumed:
+        known["RESUMED"] = trace.resumed
     if trace.finished is not None:
         known["HEARD"], known["HEARD_REASON"] = trace.heard()
         known["REPLY_CHUNKS"] = trace.finished.chunks

@@ -92,6 +92,12 @@ class TurnTrace:
     """Score of the wake word; None for a follow-up."""
     wake_at: Samples | None = None
     """Position of the wake word; None for a follow-up."""
+    continues: str = ""
+    """Id of the turn with the beginning of the sentence, or empty."""
+    superseded_by: str = ""
+    """Id of the turn with the whole sentence, or empty."""
+    resumed: int = 0
+    """How often it was held, and went on because nothing newer was said."""
     utterance: CapturedUtterance | None = None
     """The utterance, without its sound."""
     sent: delivery.Sent | None = None
@@ -140,13 +146,19 @@ class TurnTrace:
         self, event: TraceEvent, now: float
     ) -> "TurnTrace":
         match event:
-            case hearing.TurnOpened(_, session_id, at, score):
+            case hearing.TurnOpened(_, session_id, at, score, continues):
                 wake_at = None if score is None else at
-                return replace(self, session_id=session_id, score=score, wake_at=wake_at)
+                trace = replace(self, session_id=session_id, score=score, wake_at=wake_at)
+                return replace(trace, continues=continues)
             case hearing.SendUtterance(_, utterance):
                 return self._capture(utterance, now)
             case hearing.TurnDropped(_, reason):
                 return self._finish(DROPPED, reason)
+            case hearing.ResumeTurn():
+                return replace(self, resumed=self.resumed + 1)
+            case hearing.SupersedeTurn(_, by):
+                trace = replace(self, superseded_by=by)
+                return trace if self.is_played else replace(trace, stopped=Unheard.INTERRUPTED)
             case hearing.AbandonTurn(_, reason):
                 why = Unheard.TOO_LONG if reason == TIMED_OUT else Unheard.INTERRUPTED
                 return self if self.is_played else replace(self, stopped=why)
@@ -186,6 +198,7 @@ class TurnTrace:
             case (
                 hearing.StateChanged()
                 | hearing.UtteranceGrew()
+                | hearing.HoldTurn()
                 | hearing.StopSpeaking()
                 | hearing.Ignored()
                 | TurnForgotten()

@@ -52,6 +52,10 @@ def _parts(trace: TurnTrace) -> Iterator[str]:
     stages = ", ".join(f"{ms} {stage}" for stage, ms in trace.spent_ms().items())
     when = "in" if trace.outcome == Verdict.DONE else "after"
     yield f"{outcome}{cause}" + ("" if answer_ms is None else f" {when} {answer_ms} ms: {stages}")
+    if trace.superseded_by:
+        yield f"the whole sentence is turn {trace.superseded_by}"
+    if trace.continues:
+        yield f"goes on from turn {trace.continues}"
     if trace.speech_s is not None:
         yield f"{trace.speech_s:.2f} s of speech"
     if trace.score is not None:
