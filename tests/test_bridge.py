@@ -9,12 +9,15 @@ from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Failed,
+    HoldTurn,
     ReplyEnded,
     ReplyStarted,
+    ResumeTurn,
     SendUtterance,
     State,
     StateChanged,
     StopSpeaking,
+    SupersedeTurn,
     TurnDropped,
     UtteranceGrew,
 )
@@ -115,6 +118,25 @@ def test_an_abandoned_turn_is_silent_whatever_still_arrives(bridge, world):
     assert len(world.effects()) == 3
     bridge.delivery(chunk("new"))
     assert world.effects()[3:] == [("play", "new", 0, "audio/wav", b"RIFF")]
+
+
+def test_a_held_turn_is_paused_and_goes_on(bridge, world):
+    bridge.effect(HoldTurn("t1", goes_on=True))
+    bridge.delivery(chunk("t1"))
+    bridge.effect(ResumeTurn("t1"))
+    assert world.effects() == [
+        ("pause", "t1"),
+        ("hold", "t1", True),
+        ("play", "t1", 0, "audio/wav", b"RIFF"),
+        ("release", "t1"),
+        ("resume", "t1"),
+    ]
+
+
+def test_a_superseded_turn_is_silent_whatever_still_arrives(bridge, world):
+    bridge.effect(SupersedeTurn("half", by="whole"))
+    bridge.delivery(chunk("half"))
+    assert world.effects() == [("stop",), ("supersede", "half", "whole")]
 
 
 def test_a_turn_that_still_waits_is_heard_when_it_is_answered(bridge, world):

@@ -97,6 +97,73 @@ def test_nothing_is_offered_on_a_link_that_is_being_replaced():
     assert box.link_up(7.0) == (START,)
 
 
+HOLDABLE = [0, 1, 2]
+"""Steps towards the commit after which a turn may be held."""
+
+
+@pytest.mark.parametrize("steps", HOLDABLE)
+def test_a_held_turn_is_not_committed_until_it_is_released(steps):
+    box = outbox("a")
+    ways = [
+        lambda: box.link_up(1.0),
+        lambda: box.hear(READY, 2.0),
+        lambda: box.flushed(3.0),
+    ]
+    for step in ways[:steps]:
+        step()
+    assert box.hold("a", 3.0, goes_on=False) == ()
+    effects = [effect for step in ways[steps:] for effect in step()]
+    assert Send(wire.AudioEnd()) not in effects
+    assert box.deadline > 3.0
+    released = box.release("a", 4.0)
+    effects = [*released, *record(box, released, 4.0)]
+    for step in ways[1:]:
+        more = step()
+        effects += [*more, *record(box, more, 4.0)]
+    assert effects.count(Send(wire.AudioEnd())) == 1
+
+
+def test_a_held_turn_whose_commit_was_being_recorded_is_recorded_again():
+    box = outbox("a", up=1.0)
+    box.hear(READY, 2.0)
+    [note] = box.flushed(3.0)
+    assert box.hold("a", 3.0, goes_on=True) == (SetState("a", SpoolState.HELD),)
+    assert record(box, [note], 3.1) == ()
+    released = box.release("a", 4.0)
+    assert released == (SetState("a", SpoolState.NEW), SetState("a", SpoolState.SENT))
+    assert Send(wire.AudioEnd()) in record(box, released, 4.1)
+
+
+def test_a_held_turn_may_become_too_old():
+    box = outbox("a", up=1.0)
+    box.hold("a", 1.5, goes_on=False)
+    box.hear(READY, 2.0)
+    assert ends(box.tick(4.0)) == []  # the backend was not told anything: offered again later
+    assert ends(box.tick(31.0)) == [("a", Verdict.EXPIRED, "too_old")]
+
+
+def test_a_beginning_is_superseded_and_not_run_unless_it_was_committed():
+    box = outbox("a", up=1.0)
+    assert box.hold("a", 1.5, goes_on=True) == (SetState("a", SpoolState.HELD),)
+    assert box.hold("a", 1.6, goes_on=True) == ()
+    effects = box.supersede("a", "whole", 2.0)
+    end = Finished("a", Verdict.SUPERSEDED, "not_committed", 0, successor="whole")
+    assert effects == (Replace("superseded"), Emit(end))
+    box.put(utterance("whole"), 2.0)
+    box.link_up(3.0)
+    commit(box, 4.0)
+    assert box.hold("whole", 5.0, goes_on=True) == ()
+    assert ends(box.supersede("whole", "more", 6.0)) == [("whole", Verdict.SUPERSEDED, "committed")]
+    assert box.supersede("unknown", "more", 7.0) == ()
+
+
+def test_a_held_turn_that_was_interrupted_waits_with_a_queue():
+    box = outbox("a", queue=True)
+    box.hold("a", 0.5, goes_on=False)
+    box.abandon("a", 1.0)
+    assert box.link_up(2.0) == (START,)
+
+
 def test_an_abandoned_turn_gives_way_to_the_next():
     box = outbox("a", "b", up=1.0)
     effects = box.abandon("a", 2.0)
@@ -244,6 +311,7 @@ class AnyBackend(RuleBasedStateMachine):
         self.now, self.linked = 0.0, False
         self.put, self.ended, self.commits, self.states, self.sounds = [], {}, {}, {}, {}
         self.uploading, self.disk_is_stuck, self.last_first = None, False, -1
+        self.held = set()
         self.start()
 
     def start(self):
@@ -267,6 +335,7 @@ class AnyBackend(RuleBasedStateMachine):
                 case Emit(Finished() as end):
                     assert end.turn_id not in self.ended, "two verdicts"
                     self.ended[end.turn_id] = end
+                    self.held.discard(end.turn_id)
                     self.states.pop(end.turn_id, None)
                 case Emit(UnaskedSpeech()):
                     pass
@@ -287,6 +356,7 @@ class AnyBackend(RuleBasedStateMachine):
 
     def commit(self, name):
         assert self.linked
+        assert name not in self.held, "what is held must not run"
         assert self.states[name] is SpoolState.SENT, "not on file before it may run"
         assert self.now < self.sounds[name].ended_at + 30, "run too late"
         self.commits[name] = self.commits.get(name, 0) + 1
@@ -347,10 +417,32 @@ class AnyBackend(RuleBasedStateMachine):
     def person_abandons_a_turn(self, pick):
         self.take(self.box.abandon(self.put[pick % len(self.put)], self.now))
 
+    @precondition(lambda self: self.put)
+    @rule(pick=st.integers(0, 1000), goes_on=st.booleans())
+    def a_turn_is_held(self, pick, goes_on):
+        name = self.put[pick % len(self.put)]
+        self.take(self.box.hold(name, self.now, goes_on=goes_on))
+        if name not in self.ended:
+            self.held.add(name)
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def a_held_turn_is_released(self):
+        name = self.held.pop()
+        self.take(self.box.release(name, self.now))
+        assert self.states.get(name) is not SpoolState.HELD
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def a_held_turn_is_superseded(self):
+        name = self.held.pop()
+        self.take(self.box.supersede(name, "whole", self.now))
+        assert name in self.ended
+
     @rule()
     def killed(self):
         """The next run has what is on file, and nothing else."""
-        left, self.states = self.states, {}
+        left, self.states, self.held = self.states, {}, set()
         self.start()
         run = CurrentRun("this", self.now, 30.0, self.guarantee)
         for name, state in left.items():

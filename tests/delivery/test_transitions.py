@@ -1,6 +1,6 @@
 import pytest
 
-from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.events import Cause, Verdict
 from jarvis_ear.delivery.transitions import AT_LEAST_ONCE, AT_MOST_ONCE, UNCOMMITTED, Signal
 from jarvis_ear.delivery.transitions import DeliveryStage as Stage
 
@@ -78,7 +78,8 @@ def test_nothing_expires_after_the_commit_and_nothing_is_in_doubt_before():
     for stage, row in AT_MOST_ONCE.items():
         verdicts = {transition.verdict for transition in row.values()}
         if stage in UNCOMMITTED:
-            assert verdicts <= {None, Verdict.FAILED, Verdict.EXPIRED, Verdict.REPLACED}
+            early = {Verdict.FAILED, Verdict.EXPIRED, Verdict.REPLACED, Verdict.SUPERSEDED}
+            assert verdicts <= {None, *early}
         else:
             assert not verdicts & {Verdict.EXPIRED, Verdict.REPLACED}
         assert stage is Stage.COMMITTED or Verdict.IN_DOUBT not in verdicts
@@ -89,7 +90,10 @@ def test_every_turn_can_be_abandoned_and_takes_what_is_on_the_way_with_it(transi
     for stage in set(Stage) - {Stage.OVER}:
         wanted, stopped = transitions[stage][Signal.ABANDONED], transitions[stage][Signal.STOPPED]
         is_early = stage in UNCOMMITTED
+        superseded = transitions[stage][Signal.SUPERSEDED]
+        assert superseded.verdict is Verdict.SUPERSEDED
+        assert superseded.cause is (Cause.NOT_COMMITTED if is_early else Cause.COMMITTED)
         assert wanted.verdict is (Verdict.REPLACED if is_early else Verdict.ABANDONED)
         assert stopped.verdict is (Verdict.FAILED if is_early else Verdict.ABANDONED)
-        for transition in (wanted, stopped):
+        for transition in (wanted, stopped, superseded):
             assert (transition.replaces_link) == (stage is not Stage.WAITING)

@@ -16,6 +16,7 @@ SILENCE = Evidence(speech=False, probability=0.0, level=10.0)
 NOISE = Evidence(speech=True, probability=0.1, level=1e6)
 WHISPER = Evidence(speech=False, probability=0.9, level=1e6)
 MURMUR = Evidence(speech=True, probability=0.9, level=1e5)
+HISS = Evidence(speech=True, probability=0.1, level=1e4)
 VOICE = Evidence(speech=True, probability=0.9, level=1e6)
 
 settings = st.builds(
@@ -159,8 +160,15 @@ SLAM = Evidence(speech=True, probability=0.9, level=1e9)
         ),
         pytest.param([VOICE] * 50 + [NOISE] * 40, 50, 50, id="noise does not prolong it"),
         pytest.param([VOICE] * 50 + [WHISPER] * 50, 100, 100, id="a quieter voice goes on"),
-        # level tells the television from the person, after its smoothing
-        pytest.param([VOICE] * 50 + [MURMUR] * 60, 50, 55, id="a distant voice is not part"),
+        # level tells the television from the person, after what may be a fading last word
+        pytest.param([VOICE] * 50 + [MURMUR] * 60, 50, 70, id="a distant voice is not part"),
+        pytest.param([VOICE] * 50 + [MURMUR] * 4, 54, 54, id="a fading end is part of it"),
+        pytest.param([VOICE] * 50 + [SILENCE] * 4 + [MURMUR], 55, 55, id="so is a last t"),
+        pytest.param(
+            [SILENCE] * 5 + [VOICE] * 50 + [HISS] * 9,
+            *(64, 64),
+            id="so is a last s, although no voice",
+        ),
         pytest.param([SILENCE] * 5 + [MURMUR] * 50, 55, 59, id="a distant voice alone is speech"),
         pytest.param(
             [SILENCE] * 5 + [SLAM] * 2 + [SILENCE] * 10 + [VOICE] * 60,

@@ -458,7 +458,7 @@ class AnyConversation(RuleBasedStateMachine):
     def happen(self, kind: type[Event], whose: str, passed: int) -> None:
         self.now += passed
         old = self.machine.state
-        turns = {"open": self.machine.turn_id, "held": self.held, "older": "older"}
+        turns = {"open": self.machine.turn_id or "news", "held": self.held, "older": "older"}
         event = event_of(kind, turns[whose], Samples(self.now))
         of_held = kind in BACKEND_EVENTS and self.held != "" and turns[whose] == self.held
         effects = self.machine.advance(event, Samples(self.now))

@@ -38,6 +38,12 @@ def test_the_ledger_has_one_line_each_without_sound_or_text(tmp_path, ledger):
     assert ledger.recorded() == {"t1": "done", "t2": "committed"}
 
 
+def test_a_superseded_turn_names_the_turn_with_the_whole_sentence(tmp_path, ledger):
+    ledger.verdict(Finished("half", Verdict.SUPERSEDED, "not_committed", 0, successor="whole"))
+    [line] = lines(tmp_path)
+    assert (line["turn"], line["superseded_by"]) == ("half", "whole")
+
+
 def test_how_much_was_heard_is_in_the_verdict_or_follows_it(tmp_path, ledger):
     ledger.verdict(Finished("t1", Verdict.DONE, "", 0, 3))
     ledger.verdict(finished("t2"))

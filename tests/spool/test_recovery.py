@@ -13,6 +13,7 @@ def ended(verdict, cause):
 
 TOO_OLD = ended(Verdict.EXPIRED, Cause.TOO_OLD)
 IN_DOUBT = ended(Verdict.IN_DOUBT, Cause.KILLED)
+SUPERSEDED = ended(Verdict.SUPERSEDED, Cause.NOT_COMMITTED)
 REPLY_LOST = ended(Verdict.REPLY_LOST, Cause.KILLED)
 ONCE, AGAIN = Guarantee.AT_MOST_ONCE, Guarantee.AT_LEAST_ONCE
 
@@ -25,6 +26,8 @@ ONCE, AGAIN = Guarantee.AT_MOST_ONCE, Guarantee.AT_LEAST_ONCE
         (SpoolState.NEW, ONCE, 130.0, "this", TOO_OLD),
         (SpoolState.NEW, ONCE, 110.0, "another", TOO_OLD),  # whose clock says nothing here
         (SpoolState.NEW, ONCE, 99.0, "this", TOO_OLD),
+        (SpoolState.HELD, ONCE, 110.0, "this", SUPERSEDED),
+        (SpoolState.HELD, AGAIN, 110.0, "this", SUPERSEDED),
         (SpoolState.SENT, ONCE, 110.0, "this", IN_DOUBT),
         (SpoolState.SENT, ONCE, 1000.0, "this", IN_DOUBT),
         (SpoolState.SENT, AGAIN, 110.0, "this", Past.PERHAPS_RAN),

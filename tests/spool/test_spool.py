@@ -123,6 +123,7 @@ def pieces(*offsets):
 UNCOMMITTED = {
     "kept": kept(),
     "refused": kept(State.SENT, State.NEW),
+    "held for a moment": kept(State.HELD, State.NEW),
     "piece by piece": extended(*pieces(0, 8000, 16_000)),
     "begun anew": extended((0, bytes(5000)), (0, PCM[:2000])),
     "without beginning": extended(*pieces(8000)),
@@ -144,6 +145,7 @@ def test_an_uncommitted_utterance_goes_on_in_the_next_run(home, steps):
 KILLED = {
     "tmp": (lambda spool: spool.extend(TURN, 0, PCM), Verdict.FAILED, Cause.TORN),
     "sent": (kept(State.SENT, State.SENT), Verdict.IN_DOUBT, Cause.KILLED),
+    "held": (kept(State.HELD), Verdict.SUPERSEDED, Cause.NOT_COMMITTED),
     "taken": (kept(State.TAKEN, State.TAKEN), Verdict.REPLY_LOST, Cause.KILLED),
 }
 

@@ -219,7 +219,7 @@ def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
 @pytest.mark.parametrize("verdict", Verdict)
 def test_a_turn_without_an_answer_is_a_warning(caplog, verdict):
     script().wake().capture().finish(verdict).enter(State.IDLE, "Failed()")
-    is_fine = verdict in {Verdict.DONE, Verdict.ABANDONED}
+    is_fine = verdict in {Verdict.DONE, Verdict.ABANDONED, Verdict.SUPERSEDED}
     assert last_turn(caplog).levelno == (INFO if is_fine else WARNING)
     expected = (str(verdict), kinds.BY_OUTCOME[str(verdict)].message_id)
     assert ending(caplog, "OUTCOME", "MESSAGE_ID") == expected

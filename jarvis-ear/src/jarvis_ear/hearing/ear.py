@@ -72,8 +72,8 @@ BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
 """-15 dB as a ratio of energies: the minimum level of a command relative to its wake word; people
 in the background are quieter. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
 
-REST_BELOW_WORD: Final = 10 ** (-8 / 10)
-"""-8 dB as a ratio of energies: the minimum level of the rest of a sentence relative to its wake
+REST_BELOW_WORD: Final = 10 ** (-6 / 10)
+"""-6 dB as a ratio of energies: the minimum level of the rest of a sentence relative to its wake
 word, or to its beginning if it has none. Stricter than above, because it holds up a turn."""
 
 _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)

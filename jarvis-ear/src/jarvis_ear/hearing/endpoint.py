@@ -2,10 +2,11 @@
 
 A start needs two detectors: the cheap gate opens and the speech model confirms, so that a fan opens
 nothing. The end is decided by the speech model and by the level relative to the loudest of the
-utterance: a voice on the television is quieter than the person at the microphone. All times are
-counted in samples.
+utterance: a voice on the television is quieter than the person at the microphone. The hangover
+counts from the last audible sound, which fades below that level. All times are counted in samples.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -22,6 +23,18 @@ SPEECH_PROBABILITY: Final = 0.5
 
 BELOW_PEAK: Final = 10 ** (-9 / 10)
 """-9 dB as a ratio of energies: speech further below the peak is from another speaker."""
+
+BELOW_AUDIBLE: Final = 10 ** (-25 / 10)
+"""-25 dB as a ratio of energies: sound further below the peak is breath, echo and room."""
+
+ABOVE_ROOM: Final = 10 ** (12 / 10)
+"""6 dB as a ratio of energies: sound closer to the quietest moment is noise of the room."""
+
+LONGEST_CLOSURE: Final = samples(100)
+"""Longest silence before the burst of a last t or k."""
+
+LONGEST_FADING: Final = samples(300)
+"""Longest quiet end of a last word: what is audible for longer is another speaker."""
 
 SMOOTHING_FRAMES: Final = 5
 """100 ms, about a syllable: the level of one frame does not identify the speaker."""
@@ -74,6 +87,8 @@ class Endpointer:
         self._forget_run()
         self._least = Samples(0)
         self._last_spoken = since
+        self._fades_until = since
+        self._quietest = math.inf
         self._limit: Samples | None = None
 
     def begin(self, start: Samples, least: Samples) -> None:
@@ -84,6 +99,8 @@ class Endpointer:
     def hear(self, frame: Frame, evidence: Evidence) -> Endpoint | None:
         """Process the next frame; usually returns None."""
         self._levels.append(evidence.level)
+        if len(self._levels) == SMOOTHING_FRAMES:
+            self._quietest = min(self._quietest, self._level())
         spoken = evidence.probability >= SPEECH_PROBABILITY
         if self._limit is None:
             return self._await(frame, spoken=spoken and evidence.speech)
@@ -115,11 +132,22 @@ class Endpointer:
     def _follow(self, frame: Frame, limit: Samples, *, spoken: bool) -> Endpoint | None:
         if spoken and self._level() >= self._peak * BELOW_PEAK:
             self._note_speech(frame)
+            self._fades_until = Samples(frame.end + LONGEST_FADING)
+        elif self._is_fading(frame, spoken=spoken):
+            self._last_spoken = frame.end
         if frame.end - self._last_spoken >= self._hangover:
             return self.finish(EndReason.HANGOVER)
         if frame.end + FRAME_SAMPLES > limit:
             return self.finish(EndReason.MAX_LENGTH)
         return None
+
+    def _is_fading(self, frame: Frame, *, spoken: bool) -> bool:
+        """Whether the frame goes on with the last word, although it is quiet."""
+        is_next = frame.start <= self._last_spoken + LONGEST_CLOSURE
+        audible = self._peak * BELOW_AUDIBLE
+        if not spoken:
+            audible = max(audible, self._quietest * ABOVE_ROOM)
+        return is_next and frame.end <= self._fades_until and self._levels[-1] >= audible
 
     def _note_speech(self, frame: Frame) -> None:
         self._peak = max(self._peak, self._level())

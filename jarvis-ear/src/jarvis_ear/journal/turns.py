@@ -102,13 +102,10 @@ SUPERSEDED: Final = Kind(
     "5832e6fce1ee7cf452036e3f2f1af05b",
     "Turn @TURN_ID@ was only the beginning of a sentence",
     "The person went on speaking within `hearing.endpointing.go_on_ms` after the end was called. "
-    "The whole sentence is the turn SUPERSEDED_BY. CAUSE not_committed: the beginning was not run; "
-    "committed: the backend had it already and may have run it, but its reply is not played. If "
-    "this happens often, raise `hearing.endpointing.hangover_ms`.",
-    (
-        _RECORDS,
-        Remedy("the whole sentence", "journalctl -u jarvis-ear TURN_ID=@SUPERSEDED_BY@"),
-    ),
+    "The whole sentence is another turn, SUPERSEDED_BY in the record. CAUSE not_committed: the "
+    "beginning was not run; committed: the backend had it already and may have run it, but its "
+    "reply is not played. If this happens often, raise `hearing.endpointing.hangover_ms`.",
+    (_RECORDS,),
     "superseded",
 )
 

@@ -148,7 +148,9 @@ class ReplyHeard:
     why: str
 
 
-Command: TypeAlias = Put | Abandon | Hold | Release | Supersede | Overflow | Grew | Discard | ReplyHeard
+Command: TypeAlias = (
+    Put | Abandon | Hold | Release | Supersede | Overflow | Grew | Discard | ReplyHeard
+)
 
 MAX_GROWTH: Final = 320
 """Pieces of at least 0.1 s: one whole utterance."""

@@ -200,7 +200,9 @@ class Sender:
         for command in self._commands.drain():
             await self._carry_out(self._decide(command))
 
-    def _decide(self, command: Command) -> tuple[Effect, ...]:
+    def _decide(  # noqa: PLR0911 - one case for each command
+        self, command: Command
+    ) -> tuple[Effect, ...]:
         match command:
             case Put(utterance):
                 self._spool.keep(utterance)
