@@ -34,6 +34,12 @@ def moments(protocol: str) -> list[str]:
     return [f"{moment} {point}" for point in points for moment in ("before", "after")]
 
 
+HELD = ("mark held", "moved to held")
+"""Points that only an utterance passes whose sentence goes on."""
+
+NOT_RUN = ("after mark held", "after moved to held")
+"""Killed here, the beginning of a sentence must not be run by the next ear."""
+
 UNHEARD = "before extend"
 """Killed before a sound of it was kept: nothing can know of it."""
 
@@ -85,7 +91,9 @@ class Killpoints:
         ear.kill()
         ear.start("fakes.doomed_program", kill=moment)
         ear.wait("LinkUp", within_s=20.0)
-        ear.tell(do="say", turn=turn_of(victim), number=victim, lasts_s=0.02)
+        goes_on = moment.endswith(HELD)
+        turn = turn_of(victim)
+        ear.tell(do="say", turn=turn, number=victim, lasts_s=0.02, goes_on=goes_on)
         wait_until(lambda: not ear.alive(), within_s=20.0)
 
     def _note(self, moment: str, victim: int, outcome: Outcome) -> None:
@@ -93,7 +101,7 @@ class Killpoints:
         runs = self._server.numbers().count(victim)
         outcome.verdicts.update(verdicts[:1] or ["none"])
         outcome.runs += runs
-        outcome.repeated += runs > 1
+        outcome.repeated += runs > (moment not in NOT_RUN)
         outcome.judged_twice += len(verdicts) > 1
         outcome.unaccounted += not verdicts and moment != UNHEARD
 

@@ -32,6 +32,12 @@ IMPATIENT = 0.15
 """Share of utterances that do not wait for the reply to the one before: a newer one replaces it,
 or it is abandoned."""
 
+HESITANT = 0.2
+"""Share of utterances that seem to go on: half of them do, and half do not."""
+
+STARTLED = 0.1
+"""Share of utterances after which a wake word is detected: half of the time, nothing follows."""
+
 WEIGHTS = {
     "ear killed": 35,
     "server killed": 30,
@@ -77,8 +83,7 @@ class Chaos:
 
     def _speak(self, utterances: int) -> None:
         while self.given < utterances:
-            if self.given and self._voice.random() < IMPATIENT:
-                self._ear.tell(do="abandon", turn=turn_of(self.given))
+            self._interrupt()
             self.given += 1
             self._ear.tell(
                 do="say",
@@ -90,6 +95,24 @@ class Chaos:
             hurry = self._silence.is_set()
             self._silence.wait(0.05 if hurry else self._voice.uniform(0.1, 1.3))
             self._listen()
+
+    def _interrupt(self) -> None:
+        """Do to the utterance before what a person may do who speaks again, or seems to."""
+        turn, kind = turn_of(self.given), self._voice.random()
+        if not self.given or kind >= IMPATIENT + HESITANT + STARTLED:
+            return
+        if kind < IMPATIENT:
+            self._ear.tell(do="abandon", turn=turn)
+            return
+        goes_on = kind < IMPATIENT + HESITANT
+        self._ear.tell(do="hold", turn=turn, goes_on=goes_on)
+        self._silence.wait(self._voice.uniform(0.0, 0.8))
+        if self._voice.random() < 0.5:
+            self._ear.tell(do="release", turn=turn)
+        elif goes_on:
+            self._ear.tell(do="supersede", turn=turn, by=turn_of(self.given + 1))
+        else:
+            self._ear.tell(do="abandon", turn=turn)
 
     def _listen(self) -> None:
         with contextlib.suppress(queue.Empty):

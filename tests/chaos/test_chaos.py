@@ -30,6 +30,7 @@ def test_a_few_random_faults_on_every_other_wire(protocol, tmp_path):
 TELLING = [
     "after extend",
     "after moved to new",
+    "after moved to held",
     "before moved to sent",
     "after moved to sent",
     "after send AudioEnd",
@@ -51,6 +52,8 @@ def test_killed_at_the_telling_moments(tmp_path):
         ([(1, 50.0)], ["in_doubt"], "late"),
         ([(1, 1.0)], ["expired"], "late"),
         ([(1, 1.0)], ["replaced"], "late"),
+        ([(1, 1.0)], ["superseded (not_committed)"], "late"),
+        ([(1, 1.0)], ["superseded (committed)"], ""),
         ([(None, 1.0)], ["done"], "torn"),
         ([(1, 1.0)], ["done", "done"], "judged_twice"),
         ([(1, 1.0)], ["done"], ""),

@@ -11,6 +11,9 @@ GRACE_S = 8.0
 """Committed while it was fresh, it may lie in the kernel of a server that is stopped for up to
 seven seconds, and runs when the server goes on: the ear cannot know or prevent that."""
 
+NOT_RUN = {"expired", "replaced", "superseded (not_committed)"}
+"""Verdicts that say that an utterance was not run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -51,14 +54,18 @@ def turn_of(number: int) -> str:
 
 
 def ledger(state: Path) -> dict[str, list[str]]:
-    """Return the verdicts that the ledger in ``state`` holds of each turn."""
+    """Return the verdicts that the ledger in ``state`` holds of each turn.
+
+    A superseded turn has its cause with it: that says whether it was run.
+    """
     found: dict[str, list[str]] = {}
     for name in ("ledger.1.jsonl", "ledger.jsonl"):
         file = state / name
         for line in file.read_text().splitlines() if file.exists() else ():
             told = json.loads(line) if line else {}
             if "verdict" in told:
-                found.setdefault(told["turn"], []).append(told["verdict"])
+                why = f" ({told['cause']})" if told["verdict"] == "superseded" else ""
+                found.setdefault(told["turn"], []).append(told["verdict"] + why)
     return found
 
 
@@ -72,7 +79,7 @@ def draw_up(
     ran = Counter(line["number"] for line in runs)
     ends = {number: recorded.get(turn_of(number), []) for number in said}
     last = {line["number"]: line["at"] for line in runs if line["number"] is not None}
-    not_run = {number for number, told in ends.items() if {"expired", "replaced"} & set(told)}
+    not_run = {number for number, told in ends.items() if NOT_RUN & set(told)}
     overdue = {
         number
         for number, at in last.items()

@@ -24,6 +24,7 @@ from jarvis_ear.wires.messages import ToBackend
 
 POINTS: Final = (
     *("extend", "keep", "sound written", "moved to new"),
+    *("mark held", "moved to held"),
     *("send AudioStart", "send AudioChunk", "send AudioPart", "mark sent", "moved to sent"),
     *("send AudioEnd", "told Sent", "mark taken", "moved to taken", "told ProcessingStarted"),
     *("told Transcribed", "told ReplyAudio", "finish", "ledger", "removed", "told Finished"),

@@ -58,22 +58,39 @@ def obey(client: BackendClient, command: dict[str, Any]) -> None:
             say(client, **command)
         case "abandon":
             client.abandon(command["turn"])
+        case "hold":
+            client.hold(command["turn"], goes_on=command["goes_on"])
+        case "release":
+            client.release(command["turn"])
+        case "supersede":
+            client.supersede(command["turn"], command["by"])
         case "counters":
             write("counters", **client.counters())
         case unknown:
-            raise ValueError(f"command {unknown!r}; expected say, abandon or counters")
+            raise ValueError(f"unknown command {unknown!r}")
 
 
 def say(
-    client: BackendClient, turn: str, number: int, samples: int = 8000, lasts_s: float = 0.0
+    client: BackendClient,
+    turn: str,
+    number: int,
+    samples: int = 8000,
+    lasts_s: float = 0.0,
+    *,
+    goes_on: bool = False,
 ) -> None:
-    """Speak as the ear hears it: most of it while it is said, the whole of it at the end."""
+    """Speak as the ear hears it: most of it while it is said, the whole of it at the end.
+
+    With ``goes_on``, the turn is held at once, because its sentence goes on.
+    """
     pcm = numbered(number, samples)
     if lasts_s:
         client.extend(turn, 0, pcm[: len(pcm) // 2])
         write("speaking", turn=turn)
         threading.Event().wait(lasts_s)
     client.send_audio(pcm, turn_id=turn)
+    if goes_on:
+        client.hold(turn, goes_on=True)
     write("said", turn=turn)
 
 
