@@ -320,6 +320,33 @@ class SpeakerOptions(Section):
     """Folder where every reply is stored as a sound file. Empty: none."""
 
 
+class SoundsOptions(Section):
+    """Sounds that tell what becomes of a turn: `default`, `none`, or a WAV file of at most 3 s."""
+
+    wake: str = "default"
+    """The wake word was detected."""
+    captured: str = "default"
+    """The end of the utterance was detected."""
+    nothing_heard: str = "default"
+    """No command followed the wake word."""
+    not_understood: str = "default"
+    """The backend recognised no words."""
+    failed: str = "default"
+    """The command was not run, its reply did not come, or the backend is away."""
+    refused: str = "default"
+    """The backend reported an error."""
+    expired: str = "default"
+    """The command became too old while it waited for the backend, and was not run."""
+    done: str = "default"
+    """The command was run, and its reply has no speech."""
+    muted: str = "default"
+    """The microphone was muted. Quiet hours are silent."""
+    unmuted: str = "default"
+    """The microphone was unmuted."""
+    microphone_lost: str = "default"
+    """No sound comes from the microphone any more."""
+
+
 class LogOptions(Section):
     """Log messages."""
 
@@ -350,6 +377,7 @@ class Config(Section):
     bus: BusOptions = BusOptions()
     spool: SpoolOptions = SpoolOptions()
     speaker: SpeakerOptions = SpeakerOptions()
+    sounds: SoundsOptions = SoundsOptions()
     log: LogOptions = LogOptions()
     console: ConsoleOptions = ConsoleOptions()
     with_backend: bool = False
