@@ -24,6 +24,7 @@ from jarvis_ear.hearing.events import (
     Effect,
     Failed,
     HoldTurn,
+    PersonOverReply,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -107,6 +108,8 @@ class Bridge:
                 self._backend.abandon(turn_id, newer=reason in NEWER_UTTERANCE)
             case StopSpeaking():
                 self._speaker.stop()
+            case PersonOverReply(_, speaks):
+                self._speaker.duck(speaks)
             case StateChanged(_, state):
                 self._on_state(state)
             case _:

@@ -16,8 +16,10 @@ from jarvis_ear.hearing.events import (
     Ignored,
     MicrophoneLost,
     MicrophoneSilent,
+    PersonOverReply,
     ReplyEnded,
     ResumptionDiscarded,
+    SelfEcho,
     SoundEnded,
     SpeechDiscarded,
     SpeechEnded,
@@ -28,6 +30,7 @@ from jarvis_ear.hearing.events import (
     WakeDetected,
 )
 from jarvis_ear.hearing.gate import Evidence, Gate, SpeechGate, SpeechModel
+from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
 from jarvis_ear.hearing.wake import (
@@ -109,12 +112,18 @@ class Ear:
         speech: SpeechModel,
         machine: TurnMachine,
         growth_ms: int = GROWTH_MS,
+        own_voice: OwnVoice | None = None,
+        may_interrupt: bool = True,
     ) -> None:
+        """Without ``may_interrupt``, a wake word over sound of the loudspeaker has no effect."""
         endpointing = hearing.endpointing
         self._vad = gate
         self._wake_model = wake
         self._speech_model = speech
         self._machine = machine
+        self._own_voice = own_voice
+        self._may_interrupt = may_interrupt
+        self._is_person = False  # a person speaks over the loudspeaker
         self._gate = Gate(hearing.gate)
         self._decider = WakeDecider(hearing.wake)
         self._endpointer = Endpointer(endpointing)
@@ -161,12 +170,23 @@ class Ear:
         if self.state in _HEARS_NOTHING:
             self._reset_filters()
             return ()
+        frame = frame if self._own_voice is None else self._own_voice.clean(frame)
         conditioned = self._for_models.push(frame)
         self.speech = self._vad.is_speech(conditioned.pcm)
         heard = _Heard(conditioned, self._for_backend.push(frame), self.speech)
         self._recent.append(heard)
-        effects = self._collect(heard.sent) + self._find_endpoint(heard)
+        effects = self._notice_person() + self._collect(heard.sent) + self._find_endpoint(heard)
         return effects + self._listen_for_wake(heard) + self._check_deadline()
+
+    def play(self, pcm: bytes, position: Samples) -> None:
+        """Note sound that leaves the loudspeaker at ``position``: PCM16 of any length."""
+        if self._own_voice is not None:
+            self._own_voice.play(pcm, position)
+
+    @property
+    def own_voice(self) -> OwnVoice | None:
+        """What the loudspeaker plays; None without one."""
+        return self._own_voice
 
     def tell(self, event: Event) -> tuple[Effect, ...]:
         """Process an event from elsewhere: a reply, a mute, a lost microphone, a file's end."""
@@ -247,9 +267,25 @@ class Ear:
 
     def _wake(self, detected: WakeDetected) -> tuple[Effect, ...]:
         """Listen anew, unless the wake word is a part of a longer sentence."""
-        if self.state is State.CAPTURING and self._endpointer.spoken > LONGEST_WORD:
+        if self._own_voice is not None and self._own_voice.is_own(detected.at):
+            return (SelfEcho(self._machine.turn_id, detected.at, detected.score),)
+        is_part = self.state is State.CAPTURING and self._endpointer.spoken > LONGEST_WORD
+        if is_part or not (self._may_interrupt or not self._is_playing):
             return (Ignored(self.state, detected),)
         return self._advance(detected)
+
+    @property
+    def _is_playing(self) -> bool:
+        return self._own_voice is not None and self._own_voice.is_playing
+
+    def _notice_person(self) -> tuple[Effect, ...]:
+        if self._own_voice is None:
+            return ()
+        speaks = self._own_voice.hears_person(self.now, speech=self.speech)
+        if speaks == self._is_person:
+            return ()
+        self._is_person = speaks
+        return (PersonOverReply(self._machine.turn_id, speaks),)
 
     def _collect(self, sent: Frame) -> tuple[Effect, ...]:
         if self.state is State.CAPTURING:
