@@ -4,6 +4,7 @@ import pytest
 
 from fakes.turns import ScriptedTurns, options
 from jarvis_ear.config import (
+    HOOKS,
     NEWS,
     BackendOptions,
     BusOptions,
@@ -303,6 +304,12 @@ def test_the_follow_up_window_is_listening_and_no_wake_word():
         hearing.TurnOpened("t2", "s1", Samples(0), None),
     )
     assert [(each.name, each.state) for each in told[1:]] == [("listening", "follow_up")]
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_an_event_that_a_hook_can_have(state):
+    [_, told] = hook_events(changed(State.IDLE, state, "Hushed"))
+    assert (told.name in HOOKS, told.state) == (True, str(state))
 
 
 @pytest.mark.parametrize("verdict", Verdict)
