@@ -46,6 +46,7 @@ from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.journal.life import CONTROL_TROUBLE
 from jarvis_ear.lifecycle import StopSignal
 from jarvis_ear.link.registry import WIRES
@@ -60,7 +61,7 @@ from jarvis_ear.systemd.notify import open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import Service
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
-from jarvis_ear.turn_trace.json_views import BusView, ConsoleView
+from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView
 from jarvis_ear.units import Samples
 
 if _on_interrupt is signal.default_int_handler:
@@ -137,6 +138,7 @@ def _build(
     inbox, feed = Inbox(), Feed()
     mute = Mute(folder, QuietHours.parse(options.microphone.mute_between))
     bus = BusMembership(options, mute)
+    hooks = Hooks(options.hooks)
     clock = SampleClock(in_real_time=not options.microphone.fast)
     backend = BackendClient(options.backend, spool=spool)
     turns = TurnHistory(
@@ -144,6 +146,7 @@ def _build(
         JournalView(_LOGGER),
         ConsoleView(feed),
         BusView(bus.post),
+        HookView(hooks.post),
         on_heard=backend.heard,
     )
     bridge = Bridge(ear=inbox, turns=turns, captured_at=clock.captured_at)
@@ -168,7 +171,7 @@ def _build(
     capture = _make_capture(source, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
     _connect(bridge, backend, speaker, stop)
     mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
-    return Components(inbox, mute, bus, turns, feed, speaker, backend, ear, capture, folder)
+    return Components(inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, folder)
 
 
 def _connect(bridge: Bridge, backend: BackendClient, speaker: Speaker, stop: StopSignal) -> None:
@@ -229,6 +232,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
     signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
     _open_sockets(orders, signs, together, parts)
     together.add("bus", parts.bus)
+    together.add("hooks", parts.hooks)
 
 
 def _close_or_open(

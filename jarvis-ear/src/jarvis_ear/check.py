@@ -11,6 +11,7 @@ from jarvis_ear.devices.models import OpenWakeWord
 from jarvis_ear.devices.selection import names_a_number
 from jarvis_ear.devices.sources import mistake_in
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.hooks.receivers import missing_programs
 from jarvis_ear.link.tls_and_tcp import address, is_exposed
 from jarvis_ear.options.verbs import check_report
 from jarvis_ear.schema import Loaded
@@ -63,6 +64,9 @@ def _dangers(config: Config) -> Iterator[str]:
         yield "bus.key is not given: every client of the bus can switch the microphone"
     if bus.url and bus.may_unmute:
         yield "bus.may_unmute: the bus can open a microphone that you have closed"
+    if is_exposed(config.hooks.url):
+        yield f"hooks.url: {address(config.hooks.url)} is told unencrypted when the ear is used"
+    yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))
     if config.log.transcripts:
         yield "log.transcripts: the log contains what people say"
 

@@ -18,6 +18,7 @@ from jarvis_ear.hearing.ear import CALM, PROOF_S
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
 from jarvis_ear.mute import Mute
@@ -46,6 +47,7 @@ class Components:
     backend: BackendClient
     ear: EarThread
     capture: Capture
+    hooks: Hooks
     folder: Path
     """Folder of what is stored across restarts."""
     outage: BackendOutage = field(default_factory=BackendOutage)
@@ -114,7 +116,7 @@ class Components:
         ear, source = self.ear, self.capture.source
         self.counters.add(setup.counters)
         self.counters.add(lambda: {"gaps_in_sound": ear.gaps, "gap_samples": ear.samples_lost})
-        for part in (self.inbox, self.backend, self.speaker, self.turns, self.bus):
+        for part in (self.inbox, self.backend, self.speaker, self.turns, self.bus, self.hooks):
             self.counters.add(part.counters)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)

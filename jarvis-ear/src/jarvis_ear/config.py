@@ -8,8 +8,9 @@ into samples in its constructor.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -42,6 +43,9 @@ CHANNELS: Final = ("mix", *"01234567")
 
 NEWS: Final = ("wake", "transcript", "turn")
 """The items of `bus.publish`."""
+
+MAX_ARGUMENT_LENGTH: Final = 4096
+"""Maximum characters of a program and its arguments: more than a person writes."""
 
 
 def _device(name: str) -> str:
@@ -108,6 +112,19 @@ def _news(given: object) -> object:
     if names != [""] and not set(names) <= set(NEWS):
         raise ValueError(f"some of {', '.join(NEWS)}")
     return ", ".join(dict.fromkeys(names))
+
+
+def _program(words: tuple[str, ...]) -> tuple[str, ...]:
+    name = words[0] if words else "none"
+    is_named = name.startswith("/") or (name and "/" not in name)
+    is_bounded = sum(map(len, words)) <= MAX_ARGUMENT_LENGTH
+    if not is_named or not is_bounded or any("\0" in word for word in words):
+        raise ValueError('a program (an absolute path, or a name) and its arguments, as ["a", "b"]')
+    return words
+
+
+Program: TypeAlias = Annotated[tuple[str, ...], AfterValidator(_program)]
+"""A program and its arguments, as for exec(3). Empty: none."""
 
 
 class Section(BaseModel):
@@ -368,6 +385,47 @@ class ConsoleOptions(Section):
     never stored. Off: only their number of characters."""
 
 
+class HookOptions(Section):
+    """Programs and a URL that get one JSON object for each event, to switch an LED for example."""
+
+    wake: Program = ()
+    """Program to run when the wake word is detected: a list of the program and its arguments, run
+    without a shell, with the event as JSON on standard input. Empty: none."""
+    listening: Program = ()
+    """Program to run when the ear awaits speech, after the wake word or in the follow-up window."""
+    capturing: Program = ()
+    """Program to run when a person begins to speak to the ear."""
+    thinking: Program = ()
+    """Program to run when the utterance is complete and the reply is awaited."""
+    speaking: Program = ()
+    """Program to run when a reply is played."""
+    idle: Program = ()
+    """Program to run when the ear waits for the wake word, and at the start."""
+    muted: Program = ()
+    """Program to run when the ear is muted."""
+    deaf: Program = ()
+    """Program to run when there is no microphone, or one without sound."""
+    failed: Program = ()
+    """Program to run when a turn ends as `failed`, `expired`, `in_doubt` or `reply_lost`."""
+    url: Annotated[str, _address("http", "https", is_optional=True)] = ""
+    """Address to which every event is posted: `http://` or `https://`, with a path. The service can
+    reach this machine and private networks. Empty: none."""
+    timeout_s: float = Field(5.0, ge=0.1, le=60)
+    """Time after which a program is killed, or an answer of the URL is no longer awaited."""
+
+    @property
+    def programs(self) -> Mapping[str, tuple[str, ...]]:
+        """The configured programs, by event."""
+        commands = ((name, getattr(self, name)) for name in HOOKS)
+        return {name: command for name, command in commands if command}
+
+
+HOOKS: Final = tuple(
+    name for name, field in HookOptions.model_fields.items() if field.annotation == tuple[str, ...]
+)
+"""The events that a program can be run for."""
+
+
 class Config(Section):
     """All options of the ear."""
 
@@ -380,6 +438,7 @@ class Config(Section):
     sounds: SoundsOptions = SoundsOptions()
     log: LogOptions = LogOptions()
     console: ConsoleOptions = ConsoleOptions()
+    hooks: HookOptions = HookOptions()
     with_backend: bool = False
     """Run the reference backend with the ear, for trying out."""
 

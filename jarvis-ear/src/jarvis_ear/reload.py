@@ -136,6 +136,7 @@ class ReloadSteps:
                 running.mute.change, QuietHours.parse(config.microphone.mute_between)
             ),
             ReloadTarget.CONSOLE: lambda config: partial(running.turns.change, config),
+            ReloadTarget.HOOKS: lambda config: partial(running.hooks.change, config.hooks),
             ReloadTarget.LOG: lambda config: partial(self._change_log, config),
         }
 

@@ -43,6 +43,7 @@ OF_EVENTS: Final[Mapping[str, Field]] = {
     "BUS": Field("address of the event bus"),
     "MUTED_BY": Field("who muted the microphone"),
     "CHANGED": Field("options that a reload changed, or `nothing`"),
+    "HOOK": Field("the hook: an event of the options `hooks`, or `url`"),
     "PLACE": Field("the file or folder in question"),
     "DEAF_MS": Field("time without sound", "ms"),
     "AWAY_MS": Field("time without the backend", "ms"),

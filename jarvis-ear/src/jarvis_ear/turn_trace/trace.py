@@ -26,6 +26,16 @@ DROPPED: Final = "dropped"
 KEPT: Final = "kept"
 """Outcome of a turn whose utterance the next run delivers."""
 
+FAILURES: Final = frozenset(
+    (
+        delivery.Verdict.FAILED,
+        delivery.Verdict.EXPIRED,
+        delivery.Verdict.IN_DOUBT,
+        delivery.Verdict.REPLY_LOST,
+    )
+)
+"""Verdicts of commands that failed; the person chose the other ones, except ``DONE``."""
+
 TIMED_OUT: Final = hearing.DeadlinePassed.__name__
 """Reason of a turn that a time-out ended."""
 
