@@ -83,7 +83,7 @@ class Bridge:
         self._backend = backend
         self._speaker = speaker
 
-    def effect(self, effect: Effect) -> None:
+    def effect(self, effect: Effect) -> None:  # noqa: C901 - one case for each effect
         """Carry out an effect of the ear. Ear thread."""
         self._turns.after(effect)
         match effect:

@@ -9,6 +9,7 @@ from jarvis_ear.config import JARVIS_PASSWORD, Config, MicrophoneOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices.models import OpenWakeWord
 from jarvis_ear.devices.selection import names_a_number
+from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.devices.sources import mistake_in
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hooks.receivers import missing_programs
@@ -32,6 +33,7 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
         lambda: session_of(config.backend, Timing()),
         lambda: refuse_plaintext(config.bus),
         lambda: _require_model(config.hearing.wake.model),
+        lambda: load_sounds(config.sounds),
     )
     for attempt in tries:
         try:

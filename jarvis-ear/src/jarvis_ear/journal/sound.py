@@ -158,8 +158,8 @@ SELF_ECHO: Final = Kind(
     "65dec2721a2ceaf43553ae771428ef89",
     "The ear ignored its own wake word",
     "What the loudspeaker played contains the wake word, and the microphone picked it up. The ear "
-    "knows what it plays, and does not react. SELF_ECHOES in the record of the turn counts it. If a "
-    "person is ignored because of this, they spoke at the very moment of the word in the reply.",
+    "knows what it plays, and does not react. SELF_ECHOES in the record of the turn counts it. A "
+    "person is ignored because of this only at the very moment of the word in the reply.",
 )
 
 UNASKED_SPEECH: Final = Kind(
