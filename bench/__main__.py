@@ -14,7 +14,7 @@ from bench.console import console
 from bench.cpu import cpu
 from bench.delivery import delivery
 from bench.endings import endings, pauses
-from bench.hesitations import hesitations
+from bench.hesitations import hesitations, twice
 from bench.latency import latency
 from bench.loopback import loopback
 from bench.material import Collection, open_collection
@@ -43,6 +43,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "endings": endings,
     "pauses": pauses,
     "hesitations": hesitations,
+    "twice": twice,
     "realtime": realtime,
     "satellites": satellites,
     "bus": bus,
