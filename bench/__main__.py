@@ -24,6 +24,7 @@ from bench.realtime import realtime
 from bench.recall import recall
 from bench.satellites import satellites
 from bench.scale import FULL, QUICK, Scale
+from bench.speaker import speaker
 from bench.table import Table
 from bench.verbs import verbs
 
@@ -48,6 +49,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "satellites": satellites,
     "bus": bus,
     "loopback": loopback,
+    "speaker": speaker,
 }
 
 

@@ -19,6 +19,7 @@ from jarvis_ear.hearing.events import (
     StopSpeaking,
     SupersedeTurn,
     TurnDropped,
+    TurnOpened,
     UtteranceGrew,
 )
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
@@ -71,10 +72,7 @@ LISTENING = StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"
 @pytest.mark.parametrize(
     ("event", "call"),
     [
-        (
-            SendUtterance("t1", UTTERANCE),
-            ("send", CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0)),
-        ),
+        (TurnOpened("t1", "s1", Samples(0), 0.9), ("prepare",)),
         (UtteranceGrew("t1", 32, b"\x01\x00"), ("extend", "t1", 32, b"\x01\x00")),
         (TurnDropped("t1", "Muted"), ("discard", "t1")),
         (LISTENING, ("on_state", State.LISTENING)),
@@ -95,6 +93,12 @@ def test_an_event_is_logged_and_then_passed_on(bridge, world, event, call):
     (bridge.delivery if isinstance(event, Finished) else bridge.effect)(event)
     assert (world.calls[0], world.calls[-1]) == (("after", event), call)
     assert world.effects()[:-1] == ([("stop",)] if isinstance(event, AbandonTurn) else [])
+
+
+def test_an_utterance_is_sent_and_the_speaker_prepared_for_its_reply(bridge, world):
+    bridge.effect(SendUtterance("t1", UTTERANCE))
+    sent = CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0)
+    assert world.effects() == [("send", sent), ("prepare",)]
 
 
 def test_a_reply_goes_to_the_speaker_and_ends_when_it_was_heard(bridge, world):
@@ -151,4 +155,6 @@ def test_everything_is_logged_before_it_is_done(bridge, world):
     bridge.effect(LISTENING)
     bridge.effect(SendUtterance("t1", UTTERANCE))
     bridge.delivery(LinkUp("http://127.0.0.1:4000", None))
-    assert [call[0] for call in world.calls] == ["after", "on_state", "after", "send", "after"]
+    assert [call[0] for call in world.calls] == [
+        *("after", "on_state", "after", "send", "prepare", "after")
+    ]

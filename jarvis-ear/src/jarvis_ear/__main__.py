@@ -40,6 +40,7 @@ from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.sources import Source, check_source, make_source, prepare_source
 from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.devices.volume import Volume
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
@@ -155,6 +156,7 @@ def _build(
         on_started=bridge.reply_started,
         on_ended=bridge.reply_ended,
         on_heard=bridge.reply_heard,
+        volume=Volume(options.speaker.volume, folder),
     )
     source = make_source(options.microphone)
     source.hold_quiet(quiet_of(options.hearing))
@@ -227,7 +229,11 @@ def _start(parts: Components, stack: ExitStack) -> None:
     turns.enter_context(timed("capture", parts.capture))
     feed, mute, inbox = parts.feed, parts.mute, parts.inbox
     orders = ControlCommands(
-        parts.health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=parts.bus
+        parts.health,
+        mute,
+        on_hush=lambda: inbox.tell(Hushed()),
+        modules=parts.bus,
+        speaker=parts.speaker,
     )
     signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
     _open_sockets(orders, signs, together, parts)

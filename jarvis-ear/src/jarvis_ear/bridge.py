@@ -35,6 +35,7 @@ from jarvis_ear.hearing.events import (
     StopSpeaking,
     SupersedeTurn,
     TurnDropped,
+    TurnOpened,
     UtteranceGrew,
     WakeDetected,
 )
@@ -87,9 +88,12 @@ class Bridge:
         """Carry out an effect of the ear. Ear thread."""
         self._turns.after(effect)
         match effect:
+            case TurnOpened():
+                self._speaker.prepare()
             case SendUtterance(turn_id, utterance):
                 spoken_at = self._captured_at(utterance.speech_end)
                 self._send(CapturedAudio(utterance.pcm, turn_id, spoken_at))
+                self._speaker.prepare()
             case UtteranceGrew(turn_id, offset, pcm):
                 self._backend.extend(turn_id, offset, pcm)
             case TurnDropped(turn_id):

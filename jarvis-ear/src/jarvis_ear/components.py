@@ -106,6 +106,7 @@ class Components:
             "deaf_remedy": remedy,
             "muted_by": list(self.mute.by),
             "speaker": self.speaker.condition,
+            "volume_percent": self.speaker.volume,
             **self.backend.health(),
             **self.bus.health(),
             **self._losses(),

@@ -333,6 +333,15 @@ class SpeakerOptions(Section):
 
     device: str = ""
     """Output device: part of its name, or its index. Empty: the default; `none`: no sound."""
+    volume: int = Field(100, ge=0, le=100)
+    """Volume of replies in per cent: 50 is -18 dB, 0 is silence. What `jarvis-ear volume` sets
+    counts instead, until this option gets another value."""
+    warm_s: float = Field(10.0, ge=0, le=3600)
+    """Time for which the device stays open, playing silence, after a reply and after a wake word:
+    the next reply begins at once. 0: it is closed after every reply, for other programs to use."""
+    lead_in_ms: int = Field(0, ge=0, le=5000)
+    """Minimum silence between opening the device and the first word, for a device that swallows the
+    first sound because it sleeps (HDMI, Bluetooth). While the device is open, there is none."""
     output_dir: Path | None = None
     """Folder where every reply is stored as a sound file. Empty: none."""
 

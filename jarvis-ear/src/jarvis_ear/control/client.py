@@ -99,6 +99,7 @@ COUNTED: Final[Mapping[str, str]] = {
     "reply_pieces_refused": "chunks of replies dropped because the speaker's queue was full",
     "reply_pieces_skipped": "chunks of replies in an unknown sound format",
     "reply_pieces_unsaved": "chunks of replies that could not be written to output_dir",
+    "speaker_underruns": "gaps in replies because the loudspeaker got its sound too late",
     "spool_failures": "failed writes to the spool",
     "spool_foreign_files": "foreign files in the spool",
     "ledger_unwritten": "verdicts that are in the journal only, not in the ledger",
