@@ -10,6 +10,7 @@ from jarvis_ear.hearing.events import (
     AbandonTurn,
     Failed,
     HoldTurn,
+    PersonOverReply,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -50,6 +51,16 @@ class World:
         return [call for call in self.calls if call[0] != "after"]
 
 
+class Clock:
+    """A sample clock of a stream that began at second 100."""
+
+    def captured_at(self, position):
+        return 100.0 + position / 16_000
+
+    def position_at(self, at):
+        return Samples(round((at - 100.0) * 16_000))
+
+
 @pytest.fixture
 def world():
     return World()
@@ -57,8 +68,14 @@ def world():
 
 @pytest.fixture
 def bridge(world):
-    bridge = Bridge(ear=world, turns=world, captured_at=lambda position: 100.0 + position / 16_000)
-    bridge.connect(send=world.send, backend=world, speaker=world, on_state=world.on_state)
+    bridge = Bridge(ear=world, turns=world, clock=Clock())
+    bridge.connect(
+        send=world.send,
+        backend=world,
+        speaker=world,
+        on_state=world.on_state,
+        on_played=world.on_played,
+    )
     return bridge
 
 
@@ -135,6 +152,17 @@ def test_a_held_turn_is_paused_and_goes_on(bridge, world):
         ("release", "t1"),
         ("resume", "t1"),
     ]
+
+
+def test_sound_of_the_loudspeaker_is_passed_on_with_its_position(bridge, world):
+    bridge.played(b"\x01\x00", 100.5)
+    assert world.effects() == [("on_played", b"\x01\x00", 8000)]
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_person_over_the_reply_makes_it_quieter(bridge, world, speaks):
+    bridge.effect(PersonOverReply("t1", speaks))
+    assert world.effects() == [("duck", speaks)]
 
 
 def test_a_superseded_turn_is_silent_whatever_still_arrives(bridge, world):

@@ -1,8 +1,11 @@
+import gc
 import io
 import logging
 import sys
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import soundfile
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from fakes.program import run
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.devices import decoder
 from jarvis_ear.devices.decoder import Decoder, UnplayableError, sniffed
@@ -173,6 +177,44 @@ def test_a_damaged_chunk_gives_bounded_sound_or_is_refused(name, cut, flips):
         pcm = decoded(damaged(encoded(name), cut, flips))
     assert pcm.dtype == np.int16
     assert len(pcm) <= MAX_S * 384_000
+
+
+CONFINED = """
+import ctypes, sys
+from pathlib import Path
+from jarvis_ear.devices.decoder import Decoder
+PR_SET_MDWE = 65
+if ctypes.CDLL(None).prctl(PR_SET_MDWE, 1, 0, 0, 0) < 0:
+    sys.exit("not supported")
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+for path in map(Path, sys.argv[1:]):
+    print(len(Decoder().open("", path.read_bytes(), 5.0).read(1000)))
+"""
+
+
+def test_every_format_is_decoded_in_the_sandbox_of_the_service(tmp_path):
+    for name in FORMATS:
+        (tmp_path / name).write_bytes(encoded(name))
+    done = run([sys.executable, "-c", CONFINED, *sorted(tmp_path.iterdir())], check=False)
+    if "not supported" in done.stderr:
+        pytest.skip("the kernel is older than 6.3")
+    assert done.stdout.split() == ["1000"] * len(FORMATS), done.stderr
+
+
+def test_no_descriptor_is_left_open():
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for name in FORMATS:
+        decoded(encoded(name))
+        with suppress(UnplayableError):
+            decoded(encoded(name)[:50])
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_without_a_free_descriptor_a_chunk_is_refused(monkeypatch):
+    monkeypatch.setattr(decoder.os, "memfd_create", Mock(side_effect=OSError(24, "Too many")))
+    with pytest.raises(UnplayableError, match="cannot be decoded as flac: "):
+        decoded(encoded("flac"))
 
 
 def test_libsndfile_prints_nothing_about_a_broken_chunk(capfd):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jarvis_ear.audio.resample import resample
-from jarvis_ear.devices.far_end import FarEnd
+from jarvis_ear.devices.far_end import FarEndTap
 
 RATE = 48_000
 
@@ -14,7 +14,9 @@ def noise(count: int) -> np.ndarray:
 class Far:
     def __init__(self, rate: int = RATE):
         self.pieces = []
-        self.end = FarEnd(lambda pcm, at: self.pieces.append((np.frombuffer(pcm, "<i2"), at)), rate)
+        self.end = FarEndTap(
+            lambda pcm, at: self.pieces.append((np.frombuffer(pcm, "<i2"), at)), rate
+        )
 
     @property
     def sound(self) -> np.ndarray:

@@ -30,9 +30,8 @@ class Room(ScriptedTurns):
     def __init__(self) -> None:
         self.played: list[Earcon] = []
         self.muted_by: tuple[str, ...] = ("owner",)
-        view = EarconView(
-            self.played.append, muted_by=lambda: self.muted_by, now=lambda: self.clock.now
-        )
+        view = EarconView(muted_by=lambda: self.muted_by, now=lambda: self.clock.now)
+        view.connect(self.played.append)
         super().__init__(view)
         self.tell(delivery.LinkUp("http://here", None))
 

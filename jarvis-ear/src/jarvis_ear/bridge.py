@@ -18,6 +18,7 @@ from jarvis_ear.delivery.playback import (
     PlaybackStarted,
 )
 from jarvis_ear.delivery.utterance import CapturedAudio
+from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.hearing.events import (
     AbandonTurn,
@@ -53,13 +54,11 @@ NEWER_UTTERANCE: Final = (WakeDetected.__name__, SpeechStarted.__name__)
 class Bridge:
     """Passes effects and events on. Each method belongs to one thread, named in its docstring."""
 
-    def __init__(
-        self, *, ear: Inbox, turns: TurnHistory, captured_at: Callable[[Samples], float]
-    ) -> None:
-        """``captured_at`` returns the capture time of a sample of the stream, on the boot clock."""
+    def __init__(self, *, ear: Inbox, turns: TurnHistory, clock: SampleClock) -> None:
         self._ear = ear
         self._turns = turns
-        self._captured_at = captured_at
+        self._clock = clock
+        self._on_played: Callable[[bytes, Samples | None], None]
         self._send: Callable[[CapturedAudio], None]
         self._on_state: Callable[[State], None]
         self._backend: BackendClient
@@ -74,11 +73,14 @@ class Bridge:
         backend: BackendClient,
         speaker: Speaker,
         on_state: Callable[[State], None],
+        on_played: Callable[[bytes, Samples | None], None],
     ) -> None:
         """Set the receivers of effects, which need the bridge themselves. Once, before any event.
 
-        ``send`` takes an utterance, ``on_state`` each new state of the ear; neither may block.
+        ``send`` takes an utterance, ``on_state`` each new state of the ear, and ``on_played`` each
+        piece of sound that leaves the loudspeaker, with its position; none may block.
         """
+        self._on_played = on_played
         self._send = send
         self._on_state = on_state
         self._backend = backend
@@ -91,7 +93,7 @@ class Bridge:
             case TurnOpened():
                 self._speaker.prepare()
             case SendUtterance(turn_id, utterance):
-                spoken_at = self._captured_at(utterance.speech_end)
+                spoken_at = self._clock.captured_at(utterance.speech_end)
                 self._send(CapturedAudio(utterance.pcm, turn_id, spoken_at))
                 self._speaker.prepare()
             case UtteranceGrew(turn_id, offset, pcm):
@@ -145,6 +147,10 @@ class Bridge:
                 self._ear.tell(Failed(turn_id, code))
             case _:
                 pass
+
+    def played(self, pcm: bytes, at: float) -> None:
+        """Report sound that leaves the loudspeaker at a time of the boot clock. Speaker thread."""
+        self._on_played(pcm, self._clock.position_at(at))
 
     def reply_started(self, turn_id: str) -> None:
         """Report that playback of a reply has started. Speaker thread."""

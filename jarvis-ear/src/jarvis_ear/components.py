@@ -9,6 +9,7 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import DeviceHangs
@@ -48,6 +49,7 @@ class Components:
     ear: EarThread
     capture: Capture
     hooks: Hooks
+    echoes: EchoDelays
     folder: Path
     """Folder of what is stored across restarts."""
     outage: BackendOutage = field(default_factory=BackendOutage)
@@ -117,6 +119,9 @@ class Components:
         ear, source = self.ear, self.capture.source
         self.counters.add(setup.counters)
         self.counters.add(lambda: {"gaps_in_sound": ear.gaps, "gap_samples": ear.samples_lost})
+        self.counters.add(
+            lambda: {"self_echoes": ear.self_echoes, "played_dropped": ear.played_dropped}
+        )
         for part in (self.inbox, self.backend, self.speaker, self.turns, self.bus, self.hooks):
             self.counters.add(part.counters)
         if isinstance(source, Microphone):

@@ -35,6 +35,9 @@ AGENT_ID: Final = "jarvis-ear"
 CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
 """Read if it exists and no other file is named."""
 
+NO_BARGE_IN: Final = "off"
+"""Value of `speaker.barge_in` with which the wake word has no effect during a reply."""
+
 SEND_S: Final = 1.0
 """Minimum time in seconds between the end of an utterance and the age at which it is too old."""
 
@@ -342,6 +345,10 @@ class SpeakerOptions(Section):
     lead_in_ms: int = Field(0, ge=0, le=5000)
     """Minimum silence between opening the device and the first word, for a device that swallows the
     first sound because it sleeps (HDMI, Bluetooth). While the device is open, there is none."""
+    barge_in: Literal["on", "wake-word-quietly", "off"] = "on"
+    """The wake word during a reply. `on`: it pauses the reply. `wake-word-quietly`: the reply goes
+    on quietly until the command is complete. `off`: it is ignored, for a loudspeaker that the ear
+    cannot tell from a person."""
     output_dir: Path | None = None
     """Folder where every reply is stored as a sound file. Empty: none."""
 

@@ -93,15 +93,15 @@ class SndfileSound:
     def __init__(self, form: str, audio: bytes, max_s: float) -> None:
         self.format = form
         soundfile = _soundfile()
+        self._failure = (soundfile.SoundFileError, OSError, RuntimeError, ValueError, OverflowError)
         try:
-            with _silenced():
-                self._file: Any = soundfile.SoundFile(_Bytes(audio))
+            with _memory_file(audio) as path, _silenced():
+                self._file: Any = soundfile.SoundFile(path)
             self._file.seekable = _no  # else it seeks after each read, which breaks MP3 frames
             self.rate = int(self._file.samplerate)
             channels, samples = int(self._file.channels), int(self._file.frames)
-        except (soundfile.SoundFileError, RuntimeError, ValueError, OverflowError) as error:
+        except self._failure as error:
             raise UnplayableError(f"cannot be decoded as {form}: {_text(error)}") from error
-        self._failure = (soundfile.SoundFileError, RuntimeError, ValueError, OverflowError)
         if not MIN_RATE <= self.rate <= MAX_RATE:
             raise UnplayableError(
                 f"has {self.rate} samples per second, expected {MIN_RATE} to {MAX_RATE}"
@@ -131,15 +131,17 @@ UNKNOWN_LENGTH: Final = 2**62
 """A number of samples from here on means that the header does not tell it."""
 
 
-class _Bytes(io.BytesIO):
-    """A file in memory in which a seek before the beginning goes there instead of raising.
+@contextmanager
+def _memory_file(audio: bytes) -> Iterator[str]:
+    """Return the path of a file in memory, which need be there only until it is opened.
 
-    libsndfile calls it from C, where an exception would be printed and not raised.
+    A Python file would need callbacks from C, which a service may not have: they are written to
+    memory that is executed (MemoryDenyWriteExecute).
     """
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        base = (0, self.tell(), len(self.getbuffer()))[whence]
-        return super().seek(max(0, min(base + offset, len(self.getbuffer()))))
+    with open(os.memfd_create("reply"), "wb") as file:  # noqa: PTH123 - a descriptor
+        file.write(audio)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 @contextmanager

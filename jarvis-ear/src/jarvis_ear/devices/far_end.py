@@ -1,4 +1,4 @@
-"""FarEnd: the sound that leaves the loudspeaker, as a reference for an echo canceller."""
+"""FarEndTap: the sound that leaves the loudspeaker, as a reference for an echo canceller."""
 
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -17,7 +17,7 @@ SEAM_S: Final = 0.05
 """A larger difference between two pieces and the time between them is a gap in the sound."""
 
 
-class FarEnd:
+class FarEndTap:
     """Converts what is written to an output at ``rate`` into the reference. For one thread.
 
     Silence is not part of it: where nothing was written, nothing is reported.

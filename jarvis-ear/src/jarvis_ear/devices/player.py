@@ -8,10 +8,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from jarvis_ear.audio.resample import resample
+from jarvis_ear.audio.wav import Sound
 from jarvis_ear.delivery.playback import Unheard
-from jarvis_ear.devices.far_end import FarEnd, OnFar
+from jarvis_ear.devices.far_end import FarEndTap, OnFar
 from jarvis_ear.devices.output import Output
-from jarvis_ear.devices.shaping import FULL, Shaper
+from jarvis_ear.devices.shaping import FULL, Shaper, gain_of
 from jarvis_ear.devices.track import Track
 from jarvis_ear.errors import SpeakerLost
 from jarvis_ear.journal.sound import SPEAKER_LOST
@@ -91,7 +93,8 @@ class Player:
         self._checked_at = 0.0
         self._track = Track(1)
         self._shaper = Shaper(1)
-        self._far: FarEnd | None = None
+        self._chime = np.empty(0, np.int16)  # what is left of it
+        self._far: FarEndTap | None = None
         self._volume, self._is_ducked = FULL, False
         self._ahead_s = AHEAD_S
         self._written = 0  # samples since the opening, silence included
@@ -188,7 +191,7 @@ class Player:
         if self._track.rate != self.rate:
             self._track = Track(self.rate)  # a device may come back at another rate
         self._shaper = Shaper(self.rate, self._volume, ducked=self._is_ducked)
-        self._far = FarEnd(self._on_far, self.rate) if self._on_far else None
+        self._far = FarEndTap(self._on_far, self.rate) if self._on_far else None
         return self.unheard
 
     def begin_chunk(self) -> None:
@@ -211,6 +214,9 @@ class Player:
             return 0
         if is_due:
             return self._write_sound(output)
+        if len(self._chime):
+            self._write_chime(output)
+            return 0
         now = self._monotonic()
         kept_s = max(self.warm_s, GAP_S) if self.is_expecting else self.warm_s
         if now - self._used_at >= kept_s and (self.is_paused or self.is_heard):
@@ -219,6 +225,16 @@ class Player:
             self._progress_at = now
             self._rest(output)
         return 0
+
+    def chime(self, sound: Sound) -> None:
+        """Play a short sound at once, over a reply or while it is paused; instead of another one.
+
+        It does not count as a part of a reply, and is not played if the output cannot be opened.
+        """
+        self.prepare()
+        if self._opened is not None:
+            pcm = resample(sound.mono(), sound.rate, self.rate) * gain_of(self._volume)
+            self._chime = np.rint(pcm).astype(np.int16)
 
     def stop(self) -> None:
         """Play nothing more of the reply: silence within 100 ms, without a click."""
@@ -254,6 +270,7 @@ class Player:
         """Stop playing at once and close the output. Idempotent."""
         opened, self._opened = self._opened, None
         self._ends = self._written = 0
+        self._chime = self._chime[:0]
         if opened is not None:
             self._end_far()
             opened.close()
@@ -266,9 +283,10 @@ class Player:
         if missing > 0:
             taken, heard = output.write(np.zeros(min(missing, ahead), np.int16), ahead), 0
         else:
-            pcm = self._shaper.shape(self._track.peek(ahead))
+            pcm = self._with_chime(self._shaper.shape(self._track.peek(ahead)))
             taken = heard = output.write(pcm, ahead)
             self._note_sound(output, pcm[:taken])
+            self._chime = self._chime[taken:]
         self._written += taken
         if taken:
             self._progress_at = self._used_at = now
@@ -277,6 +295,33 @@ class Player:
         if heard:
             self._ends = self._written
         return heard
+
+    def _with_chime(self, pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+        chime = self._chime[: len(pcm)]
+        if not len(chime):
+            return pcm
+        mixed = pcm.astype(np.int32)
+        mixed[: len(chime)] += chime
+        return np.clip(mixed, -32768, 32767).astype(np.int16)
+
+    def _write_chime(self, output: Output) -> None:
+        """Write a chime while no reply is played, after the silence that a new output needs."""
+        ahead = round(self._ahead_s * self.rate)
+        missing = round(self.lead_in_s * self.rate) - self._written
+        if missing > 0:
+            self._written += output.write(np.zeros(min(missing, ahead), np.int16), ahead)
+            return
+        taken = output.write(self._chime[:ahead], ahead)
+        if not taken:
+            if self._monotonic() - self._used_at >= GIVE_UP_S:
+                raise SpeakerLost(f"it took no sound for {GIVE_UP_S:g} s")
+            return
+        if self._far is not None:
+            self._far.wrote(self._chime[:taken], output.heard_at)
+        self._chime = self._chime[taken:]
+        self._written += taken
+        self._ends, self._is_resting = self._written, False
+        self._progress_at = self._used_at = self._monotonic()
 
     def _note_sound(self, output: Output, written: npt.NDArray[np.int16]) -> None:
         if not len(written):

@@ -68,3 +68,13 @@ class SampleClock:
             return self._now()
         near = [began for end, began in blocks if abs(end - position) <= self._window]
         return min([own[1], *near]) + position / SAMPLE_RATE
+
+    def position_at(self, at: float) -> Samples | None:
+        """Return the position of the sample that is captured at ``at``, also in the near future.
+
+        None: nothing was captured yet.
+        """
+        with self._lock:
+            newest = self._blocks[-1][0] if self._blocks else Samples(0)
+            near = [began for end, began in self._blocks if newest - end <= self._window]
+        return Samples(round((at - min(near)) * SAMPLE_RATE)) if near else None

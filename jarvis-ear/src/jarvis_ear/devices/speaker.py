@@ -10,12 +10,14 @@ import numpy as np
 
 from jarvis_ear import config
 from jarvis_ear.audio.resample import Resampler
+from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.delivery.playback import Playback, Unheard
 from jarvis_ear.devices.decoder import Decoder, SoundReader, UnplayableError
 from jarvis_ear.devices.far_end import OnFar
 from jarvis_ear.devices.output import NONE, Output, ReplyFiles, make_output
 from jarvis_ear.devices.player import TICK_S, Player
 from jarvis_ear.devices.playlist import Chunk, EndOfReply, Playlist
+from jarvis_ear.devices.sound_files import MAX_SECONDS
 from jarvis_ear.devices.volume import Volume
 from jarvis_ear.errors import SpeakerLost
 from jarvis_ear.journal.sound import SPEAKER_LOST
@@ -32,6 +34,9 @@ MAX_CHUNK_S: Final = 180.0
 
 PIECE_S: Final = 0.05
 """Seconds of sound that are decoded at once: the first sample does not wait for the last."""
+
+QUIETLY: Final = "wake-word-quietly"
+"""Value of ``speaker.barge_in`` with which a reply is ducked instead of paused."""
 
 _NOTHING: Final = np.empty(0, np.int16)
 
@@ -96,6 +101,7 @@ class Speaker:
         on_heard: Callable[[str, Playback], None] = lambda _turn_id, _playback: None,
         on_far: OnFar | None = None,
         volume: Volume | None = None,
+        sounds: Mapping[str, bytes] | None = None,
         output: Output | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -109,8 +115,11 @@ class Speaker:
         self._files = _files(options)
         self._decoder = Decoder()
         self._is_expected = False  # whether a reply is expected, which the thread does not know yet
+        self._sounds = sounds or {}
+        self._chime = b""  # a sound that the thread does not know yet
         self._volume = volume or Volume(options.volume)
         self._is_ducked = False
+        self._is_held = False  # ducked instead of paused
         self._reply = _Reply()
         self._sound: _Decoding | None = None  # the chunk being played
         self._end: EndOfReply | None = None  # taken while the last sound is played
@@ -152,6 +161,20 @@ class Speaker:
             "speaker_underruns": self._player.underruns,
         }
 
+    def use_sounds(self, sounds: Mapping[str, bytes]) -> None:
+        """Use other sounds, see ``sound_files.load_sounds``. Never blocks."""
+        self._sounds = sounds
+
+    def chime(self, name: str) -> None:
+        """Play a short sound now, also over a reply, unless the owner silenced it. Never blocks.
+
+        A sound that has not begun yet is replaced.
+        """
+        sound = self._sounds.get(name)
+        if sound is not None and self._options.device != NONE:
+            self._chime = sound
+            self._playlist.wake()
+
     def change(self, options: config.SpeakerOptions) -> None:
         """Use other options from the next reply on. Never blocks."""
         before, self._options = self._options, options
@@ -183,12 +206,18 @@ class Speaker:
     def pause(self, turn_id: str) -> None:
         """Stop playing this reply within 100 ms, and keep the rest of it. Never blocks.
 
-        Its chunks queue, and those of later replies behind them, until ``resume`` or ``stop``.
+        Its chunks queue, and those of later replies behind them, until ``resume`` or ``stop``. With
+        ``barge_in = "wake-word-quietly"``, the reply goes on, ducked.
         """
-        self._playlist.pause(turn_id)
+        if self._options.barge_in == QUIETLY:
+            self._is_held = True
+            self._playlist.wake()
+        else:
+            self._playlist.pause(turn_id)
 
     def resume(self, turn_id: str) -> None:
         """Go on with a paused reply, from a little before the cut: see ``Track``. Never blocks."""
+        self._is_held = False
         self._playlist.resume(turn_id)
 
     def duck(self, on: bool) -> None:
@@ -201,6 +230,7 @@ class Speaker:
 
         Late chunks of the stopped replies are ignored.
         """
+        self._is_held = False
         self._playlist.stop()
 
     def close(self) -> bool:
@@ -248,7 +278,7 @@ class Speaker:
         player, turn_id = self._player, self._reply.turn_id
         player.warm_s = self._options.warm_s
         player.lead_in_s = self._options.lead_in_ms / 1000
-        player.set_gain(self._volume.percent, ducked=self._is_ducked)
+        player.set_gain(self._volume.percent, ducked=self._is_ducked or self._is_held)
         if turn_id and self._playlist.is_stopped(turn_id):
             player.stop()
             player.is_expecting = False
@@ -260,6 +290,9 @@ class Speaker:
         if self._is_expected:
             self._is_expected = False
             player.prepare()
+        if self._chime:
+            sound, self._chime = self._chime, b""
+            player.chime(decode_wav(sound, max_seconds=MAX_SECONDS))
 
     def _advance(self) -> bool:
         """Give the player more sound, or end the reply; return whether there was any."""

@@ -4,6 +4,7 @@ Every turn ends in one thing that a person can perceive: its reply, one sound, o
 themselves (they speak again, hush the ear, or mute it).
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
@@ -88,17 +89,16 @@ def end_sound(trace: TurnTrace) -> Earcon | None:
 class EarconView:
     """Plays a sound where an event needs one. Called by ``TurnHistory``.
 
-    ``play`` must not block. ``muted_by`` returns who mutes the microphone: quiet hours are quiet.
+    ``muted_by`` returns who mutes the microphone: quiet hours are quiet.
     """
 
     def __init__(
         self,
-        play: Callable[[Earcon], None],
         *,
         muted_by: Callable[[], Sequence[str]],
-        now: Callable[[], float],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._play = play
+        self._play: Callable[[str], None] = lambda _name: None
         self._muted_by = muted_by
         self._now = now
         self._is_unanswered = False  # nothing followed a wake word; the next state decides
@@ -106,6 +106,10 @@ class EarconView:
         self._told_away: set[str] = set()  # turns whose person knows that the backend is away
         self._lost_at = -AGAIN_S
         self._is_night = False
+
+    def connect(self, play: Callable[[str], None]) -> None:
+        """Set the player of sounds, which takes their names and must not block."""
+        self._play = play
 
     def change(self, options: Config) -> None:
         """Nothing depends on the options: the player knows which sounds are wanted."""
