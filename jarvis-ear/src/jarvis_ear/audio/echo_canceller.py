@@ -44,7 +44,7 @@ FIRST_NOISE: Final = 1e-3
 """Power of the noise in each bin before the first frame; of a level of -55 dBFS."""
 
 SILENT: Final = 1e-7 * PARTITIONS * FRAME_SAMPLES
-"""Energy of the reference, -70 dBFS on average, below which there is nothing to learn."""
+"""Energy of the far end, -70 dBFS on average, below which there is nothing to learn."""
 
 LOUDER: Final = 2.0
 """Energy of the output, relative to the microphone, above which the frame passes unchanged."""
@@ -60,7 +60,7 @@ NEW: Final = 50
 """Frames, 1 s, in which a new filter learns from each frame: its output may be louder by itself."""
 
 GAINS: Final = (1e-4, 1e4)
-"""Limits of the power of the echo relative to the reference: -40 dB to +40 dB."""
+"""Limits of the power of the echo relative to the far end: -40 dB to +40 dB."""
 
 _BINS: Final = FRAME_SAMPLES + 1
 _TINY: Final = np.float32(1e-8)
@@ -69,9 +69,9 @@ Floats = npt.NDArray[np.float32]
 
 
 class EchoCanceller:
-    """Cancels the echo of one reference in one microphone. Owned by the ear thread.
+    """Cancels the echo of the far end in the microphone. Owned by the ear thread.
 
-    The reference is what the loudspeaker plays, aligned with the microphone. In no frame is the
+    The far end is what the loudspeaker plays, here aligned with the microphone. In no frame is the
     output more than 3 dB louder than the microphone. A frame costs about 0.1 ms.
     """
 
@@ -94,7 +94,7 @@ class EchoCanceller:
         self.reset()
 
     def reset(self, gain: float = 1.0) -> None:
-        """Clear the path. ``gain`` is the expected power of the echo relative to the reference."""
+        """Clear the path. ``gain`` is the expected power of the echo relative to the far end."""
         decay = DECAY_DB * np.maximum(np.arange(PARTITIONS) - LEAD_PARTITIONS + 1, 0)
         shares = 10 ** (-decay / 10)
         prior = np.clip(gain, *GAINS) * shares / shares.sum()
@@ -106,7 +106,7 @@ class EchoCanceller:
         self._louder = 0
 
     def follow(self, far: Floats) -> None:
-        """Add a frame of the reference, 320 samples of -1 ... 1, without a microphone."""
+        """Add a frame of the far end, 320 samples of -1 ... 1, without a microphone."""
         self._far[:FRAME_SAMPLES] = self._far[FRAME_SAMPLES:]
         self._far[FRAME_SAMPLES:] = far
         self._newest = (self._newest or PARTITIONS) - 1
@@ -119,7 +119,7 @@ class EchoCanceller:
     ) -> npt.NDArray[np.int16]:
         """Return a frame of the microphone, 320 samples, without the echo.
 
-        ``far`` is the reference of the same time, 320 samples of -1 ... 1. ``learns`` says whether
+        ``far`` is the far end at the same time, 320 samples of -1 ... 1. ``learns`` says whether
         the path is learned from this frame: not while ``far`` may be at the wrong place.
         """
         self.follow(far)

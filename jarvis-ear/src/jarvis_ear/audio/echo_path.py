@@ -109,19 +109,19 @@ class FarEnd:
         fades from one to the other: the two differ by far less than a sample.
         """
         first, last = self._interpolate(start), self._interpolate(end - FRAME_SAMPLES)
-        return first + (last - first) * _RAMP
+        faded: Floats = first + (last - first) * _RAMP
+        return faded
 
     def _interpolate(self, start: float) -> Floats:
         whole, phase = divmod(round(start * PHASES), PHASES)
         sound = self.line.read(whole - TAPS // 2 + 1, FRAME_SAMPLES + TAPS - 1)
-        shifted: Floats = np.convolve(sound, _KERNELS[phase], "valid")
-        return shifted
+        return np.convolve(sound, _KERNELS[phase], "valid").astype(np.float32, copy=False)
 
 
 def _kernels() -> Floats:
     """Return one kernel for each phase, in the order of a convolution."""
     times = np.arange(TAPS) - (TAPS // 2 - 1) - np.arange(PHASES)[:, None] / PHASES
-    kernels = np.sinc(times) * np.cos(np.pi * times / TAPS) ** 2
+    kernels: npt.NDArray[np.float64] = np.sinc(times) * np.cos(np.pi * times / TAPS) ** 2
     kernels /= kernels.sum(axis=1, keepdims=True)
     return kernels[:, ::-1].astype(np.float32)
 
@@ -164,7 +164,7 @@ class EchoPath:
         self._tracker = DriftTracker(drift)
         self._drift = self._tracker.drift
         self._is_known = delay is not None
-        self._lag = (delay or 0.0) - LEAD  # of the sound that is given to the canceller
+        self._shift = (delay or 0.0) - LEAD  # of the far end for the canceller
         self._now = 0
         self._heard_since = 0
         self._aligned_at = -1
@@ -181,7 +181,7 @@ class EchoPath:
     @property
     def delay(self) -> float | None:
         """Last delay that was found, in samples; None: not known."""
-        return self._lag + LEAD if self._is_known else None
+        return self._shift + LEAD if self._is_known else None
 
     @property
     def drift(self) -> float:
@@ -203,10 +203,10 @@ class EchoPath:
         if self._far.add(sound, position):
             self._tracker.restart()
             self._next_look = self._now + SEARCH_EVERY
-        lag = math.ceil(self._lag) + LEAD if self._is_known else MOST_DELAY
+        delay = math.ceil(self._shift) + LEAD if self._is_known else MOST_DELAY
         end = self._far.line.end
-        self.late += min(max(0, self._now - lag - (end - len(sound))), len(sound))
-        self._plays_until = end + lag + TAIL
+        self.late += min(max(0, self._now - delay - (end - len(sound))), len(sound))
+        self._plays_until = end + delay + TAIL
 
     def cut(self, position: int) -> None:
         """Take back the sound that would have left the loudspeaker from ``position`` on."""
@@ -233,16 +233,16 @@ class EchoPath:
         return self._cancel(frame, position).astype("<i2", copy=False).tobytes()
 
     def _cancel(self, frame: Pcm, position: int) -> Pcm:
-        start = position - self._lag
-        self._lag += self._drift * FRAME_SAMPLES
+        start = position - self._shift
+        self._shift += self._drift * FRAME_SAMPLES
         self._aligned_at = position + FRAME_SAMPLES
-        far = self._far.frame(start, self._aligned_at - self._lag)
+        far = self._far.frame(start, self._aligned_at - self._shift)
         return self._canceller.cancel(frame, far, learns=self._tracker.is_tracking)
 
     def _refill(self, position: int) -> None:
         """Give the far end before ``position`` to the canceller, as after a gap."""
         for before in range(PARTITIONS, 0, -1):
-            start = position - before * FRAME_SAMPLES - self._lag
+            start = position - before * FRAME_SAMPLES - self._shift
             self._canceller.follow(self._far.frame(start, start + FRAME_SAMPLES))
 
     def _look(self) -> None:
@@ -277,7 +277,7 @@ class EchoPath:
         last = self._now - FRAME_SAMPLES
         count = min(last - self._heard_since, LEARN_AGAIN) // FRAME_SAMPLES
         first = last - count * FRAME_SAMPLES
-        self._lag = self._tracker.delay_at(first) - LEAD
+        self._shift = self._tracker.delay_at(first) - LEAD
         self._refill(first)
         for position in range(first, last, FRAME_SAMPLES):
             frame = self._microphone.read(position, FRAME_SAMPLES) * np.float32(FULL_SCALE)
