@@ -18,7 +18,7 @@ import numpy.typing as npt
 import webrtcvad
 
 from jarvis_ear import config
-from jarvis_ear.devices.echo_delays import EchoDelay
+from jarvis_ear.devices.echo_delays import StoredDelay
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.own_voice import OwnVoice
@@ -256,7 +256,7 @@ class EarFactory:
         growth_ms: int = GROWTH_MS,
         *,
         may_interrupt: bool = True,
-        echo: EchoDelay | None = None,
+        echo: StoredDelay | None = None,
     ) -> Ear:
         """Make an ear that reports every ``growth_ms`` of an utterance, or raise ConfigError.
 

@@ -19,7 +19,7 @@ from jarvis_ear.hearing.events import (
     PersonOverReply,
     ReplyEnded,
     ResumptionDiscarded,
-    SelfEcho,
+    SelfEchoIgnored,
     SoundEnded,
     SpeechDiscarded,
     SpeechEnded,
@@ -268,7 +268,7 @@ class Ear:
     def _wake(self, detected: WakeDetected) -> tuple[Effect, ...]:
         """Listen anew, unless the wake word is a part of a longer sentence."""
         if self._own_voice is not None and self._own_voice.is_own(detected.at):
-            return (SelfEcho(self._machine.turn_id, detected.at, detected.score),)
+            return (SelfEchoIgnored(self._machine.turn_id, detected.at, detected.score),)
         is_part = self.state is State.CAPTURING and self._endpointer.spoken > LONGEST_WORD
         if is_part or not (self._may_interrupt or not self._is_playing):
             return (Ignored(self.state, detected),)
