@@ -210,7 +210,7 @@ def test_a_reader_that_goes_away_early(scratch):
 
 LIGHT = [
     *("version", "-V", "--version", "--help", "status --help", "status", "status --json"),
-    *("mute", "unmute", "toggle", "hush", "statsu", "status --jsno"),
+    *("mute", "unmute", "toggle", "stop", "statsu", "status --jsno"),
 ]
 
 MODULES = """
@@ -252,7 +252,7 @@ def test_a_verb_without_an_ear_imports_nothing_heavy(tmp_path):
 
 OFFERED = {
     "un": "unmute",
-    "st": "status",
+    "st": "status stop",
     "status --": "--json --help",
     "service ''": "install uninstall password status --help",
     "service install --d": "--dry-run --destdir",
@@ -330,7 +330,7 @@ def test_without_an_ear_there_is_one_line(tmp_path, monkeypatch, capsys, word):
     assert capsys.readouterr().err == "jarvis-ear: no ear is running (for this user)\n"
 
 
-@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "hush"])
+@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "stop", "hush"])
 @pytest.mark.parametrize(
     "answer",
     [

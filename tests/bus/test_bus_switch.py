@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jarvis_ear import mute as module
 from jarvis_ear.bus.client import BusSwitch
 from jarvis_ear.mute import BUS, CLOCK, OWNER, Mute, QuietHours
+from jarvis_ear.wires.event_bus import STOP
 
 NIGHT = datetime(2026, 5, 1, 23, 30)  # noqa: DTZ001 - a clock on the wall names no zone
 DAY = datetime(2026, 5, 1, 12, 0)  # noqa: DTZ001 - likewise
@@ -22,13 +23,15 @@ class Room:
         self.folder = folder
         self.may_unmute = may_unmute
         self.wall = DAY
+        self.requested = []
         self.restart()
 
     def restart(self) -> None:
         hours = QuietHours.parse("23:00-07:00")
         self.mute = Mute(self.folder, hours, wall=lambda: self.wall)
         self.mute.load()
-        self.bus = BusSwitch(self.mute, may_unmute=self.may_unmute)
+        requests = {STOP: lambda: self.requested.append(STOP)}
+        self.bus = BusSwitch(self.mute, may_unmute=self.may_unmute, requests=requests)
 
     def go(self, step: str) -> None:
         STEPS[step](self)
@@ -104,6 +107,11 @@ def test_the_bus_never_opens_what_it_did_not_close(tmp_path_factory, monkeypatch
 @pytest.fixture
 def room(tmp_path):
     return Room(tmp_path)
+
+
+def test_it_may_always_stop(room):
+    room.bus.request(STOP)
+    assert room.requested == [STOP]
 
 
 def test_it_says_whether_the_bus_had_its_way(room):

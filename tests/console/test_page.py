@@ -168,7 +168,7 @@ def test_the_stop_button(page: Page, ear):
     expect(button).to_be_enabled()
     page.keyboard.press("s")
     expect(button).to_be_disabled()
-    assert ear.ordered == ["hush", "hush"]
+    assert ear.ordered == ["stop", "stop"]
 
 
 def test_sound_score_and_threshold(page: Page):

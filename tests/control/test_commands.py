@@ -22,18 +22,19 @@ def make(tmp_path):
 
 
 def test_a_command_is_carried_out_and_answered(make):
-    hushed = []
-    commands = make(on_hush=lambda: hushed.append("now"))
+    stopped = []
+    commands = make(on_stop=lambda: stopped.append("now"))
     assert commands.answer("status") == {"hearing": True}
     for word, answer in (("mute", OWNER), ("toggle", OPEN), ("toggle", OWNER), ("unmute", OPEN)):
         assert commands.answer(word) == answer
-    assert hushed == []
-    assert commands.answer("hush") == OPEN
-    assert hushed == ["now"]
+    assert stopped == []
+    for word in ("stop", "hush"):  # the older name
+        assert commands.answer(word) == OPEN
+    assert stopped == ["now", "now"]
 
 
 def test_other_commands_do_nothing(make):
-    error = "expected one of status, mute, unmute, toggle, hush, watch"
+    error = "expected one of status, mute, unmute, toggle, stop, hush, watch"
     assert make().answer("reboot") == {"error": error}
 
 

@@ -113,7 +113,7 @@ class FeedingEar:
         if word in ("mute", "toggle", "unmute"):
             is_muted = bool(self._by)
             self.mute(*(() if is_muted and word != "mute" else ("owner",)))
-        elif word == "hush":
+        elif word == "stop":
             self.state("idle", "Hushed")
         return {"muted_by": list(self._by), "stored": True}
 

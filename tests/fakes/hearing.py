@@ -35,6 +35,8 @@ class Kind(IntEnum):
     VOICE = 8000
     WORD = 10_000
     """Speech, and the last sound of the wake word: by then the model is sure of it."""
+    STOP = 12_000
+    """Speech, and the last sound of the stop word."""
 
 
 def written(*stretches: int) -> bytes:
@@ -68,7 +70,7 @@ class ScriptedSpeech:
 
     def probability(self, pcm: bytes, gain: float) -> float:
         self.gains.append(gain)
-        return float(kind_of(pcm) in (Kind.MURMUR, Kind.VOICE, Kind.WORD))
+        return float(kind_of(pcm) not in (Kind.SILENCE, Kind.NOISE))
 
 
 class ScriptedWake:
@@ -77,6 +79,7 @@ class ScriptedWake:
     def __init__(self) -> None:
         self.stretches: list[bytes] = []
         """What it heard, one entry for each reset."""
+        self.stop_scores: list[float] = []
 
     @property
     def resets(self) -> int:
@@ -91,7 +94,12 @@ class ScriptedWake:
         size = STEP_SAMPLES * SAMPLE_BYTES
         assert pcm, "a model is asked about sound, not about nothing"
         assert len(pcm) % size == 0, "the model wants whole steps"
-        return [float(kind_of(pcm[at : at + size]) is Kind.WORD) for at in range(0, len(pcm), size)]
+        kinds = [kind_of(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+        self.stop_scores = [float(kind is Kind.STOP) for kind in kinds]
+        return [float(kind is Kind.WORD) for kind in kinds]
+
+    def score_stop(self) -> list[float]:
+        return self.stop_scores
 
 
 class ScriptedEar:

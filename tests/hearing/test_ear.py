@@ -38,6 +38,7 @@ from jarvis_ear.hearing.events import (
     SoundEnded,
     State,
     StateChanged,
+    StopSpeaking,
     SupersedeTurn,
     TurnDropped,
     TurnOpened,
@@ -49,7 +50,7 @@ from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.units import Samples, samples
 
-SILENCE, MURMUR, NOISE, VOICE, WORD = Kind
+SILENCE, MURMUR, NOISE, VOICE, WORD, STOP = Kind
 
 CALL = (SILENCE, 1000, VOICE, 320, WORD, 80, SILENCE, 700)
 COMMAND = (*CALL, VOICE, 1500, SILENCE, 1500)
@@ -604,6 +605,31 @@ def test_a_follow_up_needs_no_wake_word():
     [utterance] = utterances(hear(ear, source))
     assert utterance.start == at + samples(1500)
     assert utterance.pcm == source[2 * samples(1500) : 2 * samples(3700)]
+
+
+@pytest.mark.parametrize("pause_ms", [200, 1000, 4000])
+@pytest.mark.parametrize("stop_ms", [160, 240, 400])
+def test_a_bare_stop_after_the_wake_word_ends_the_old_reply_for_good(pause_ms, stop_ms):
+    ear = replying()
+    said = (SILENCE, 500, *AGAIN, SILENCE, pause_ms, VOICE, stop_ms, SILENCE, 900)
+    heard = [effect for _, effect in hear(ear, written(*said))]
+    [sent] = [effect for effect in heard if isinstance(effect, SendUtterance)]
+    assert sent.utterance.speech_end - sent.utterance.speech_start == samples(stop_ms)
+    assert AbandonTurn("id1", "WakeDetected") in heard
+    assert not any(isinstance(effect, ResumeTurn) for effect in heard)
+
+
+def test_the_stop_word_stops_a_reply_and_nothing_else():
+    said = written(SILENCE, 500, VOICE, 400, STOP, 80, SILENCE, 2000)
+    ear = replying()
+    heard = [effect for _, effect in hear(ear, said)]
+    assert heard[:2] == [StopSpeaking("id1"), AbandonTurn("id1", "Hushed(stop_word)")]
+    assert ear.state is State.IDLE
+    assert hear(ear, said) == []
+    hear(ear, written(*COMMAND))
+    assert ear.state is State.THINKING
+    hear(ear, said)
+    assert ear.state is State.THINKING
 
 
 def test_speech_during_the_reply_is_no_follow_up():

@@ -136,7 +136,7 @@ def _build(
     folder = paths.state_folder(os.environ)
     inbox, feed = Inbox(), Feed()
     mute = Mute(folder, QuietHours.parse(options.microphone.mute_between))
-    bus = BusMembership(options, mute)
+    bus = BusMembership(options, mute, on_stop=lambda: inbox.tell(Hushed()))
     clock = SampleClock(in_real_time=not options.microphone.fast)
     backend = BackendClient(options.backend, spool=spool)
     turns = TurnHistory(
@@ -224,7 +224,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
     turns.enter_context(timed("capture", parts.capture))
     feed, mute, inbox = parts.feed, parts.mute, parts.inbox
     orders = ControlCommands(
-        parts.health, mute, on_hush=lambda: inbox.tell(Hushed()), modules=parts.bus
+        parts.health, mute, on_stop=lambda: inbox.tell(Hushed()), modules=parts.bus
     )
     signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
     _open_sockets(orders, signs, together, parts)

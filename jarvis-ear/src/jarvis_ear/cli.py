@@ -135,7 +135,8 @@ VERBS: Final[dict[str, Verb]] = {
     "toggle": Verb(
         "mute the ear if it is open, unmute it if it is muted", "jarvis-ear toggle", _DONE
     ),
-    "hush": Verb("stop speaking, and forget the utterance in progress", "jarvis-ear hush", _DONE),
+    "stop": Verb("stop speaking, and forget the utterance in progress", "jarvis-ear stop", _DONE),
+    "hush": Verb("the older name of stop", "jarvis-ear hush", _DONE),
     "console": Verb(
         "show the running ear in a browser of this machine",
         "jarvis-ear console --open",
@@ -274,7 +275,7 @@ def _command(word: str) -> int:
 
 
 def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
-    if word == "hush":
+    if word in ("stop", "hush"):
         return 0
     if not stored:
         COMMAND_LINE.complain(

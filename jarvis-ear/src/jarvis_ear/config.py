@@ -161,6 +161,9 @@ class WakeOptions(Section):
 
     model: Path | None = None
     """An openWakeWord model (`.onnx`) of another wake word. Empty: "hey jarvis"."""
+    stop_model: Path | None = None
+    """An openWakeWord model (`.onnx`) of a word, such as "stop", that ends the reply being played
+    without the wake word. A reply that contains the word may end itself. Empty: none."""
     threshold: float = Field(0.5, gt=0, lt=1)
     """Minimum score of a step. A lower threshold detects more, and raises more false alarms."""
     patience: int = Field(1, ge=1, le=10)

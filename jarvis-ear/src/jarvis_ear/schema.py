@@ -123,6 +123,7 @@ SCHEMA: Final = Schema(
         "microphone.input": "FILE",
         "microphone.device": "NAME",
         "hearing.wake.model": "FILE",
+        "hearing.wake.stop_model": "FILE",
         "hearing.wake.threshold": "SCORE",
     },
     needs_restart=lambda key: reload_target(key) is None,

@@ -54,7 +54,9 @@ class BusClient:
         self._trust_store = TrustStore(backend.ca_file)
         self._signer = MessageSigner(config.key.get_secret_value().encode() or None, time.time)
         self._events: Mailbox[Event | ModuleControl] = Mailbox(QUEUE_EVENTS)
-        self._session = BusSession(self._events, switch, self._timing, self.announce)
+        self._session = BusSession(
+            self._events, switch, self._timing, self.announce, backend.agent_id
+        )
         self._status = LinkStatus()
         self._thread = NetworkThread(self._run, "jarvis-ear-bus")
 
@@ -163,15 +165,18 @@ def refuse_plaintext(config: BusOptions) -> None:
 
 
 class BusSwitch:
-    """Mutes and unmutes on request of the bus. Lives on the thread of the bus.
+    """Carries out what the bus requests. Lives on the thread of the bus.
 
-    The bus may mute at any time. It may end its own mute; it may end one by the owner or the clock
-    only with ``may_unmute``.
+    The bus may mute and stop the ear at any time. It may end its own mute; it may end one by the
+    owner or the clock only with ``may_unmute``. ``requests`` has the calls, which must not block.
     """
 
-    def __init__(self, mute: Mute, *, may_unmute: bool) -> None:
+    def __init__(
+        self, mute: Mute, *, may_unmute: bool, requests: Mapping[str, Callable[[], None]]
+    ) -> None:
         self._mute = mute
         self._may_unmute = may_unmute
+        self._requests = requests
 
     def change(self, *, may_unmute: bool) -> None:
         """Set the permission to unmute. Any thread."""
@@ -189,6 +194,10 @@ class BusSwitch:
         """Call ``listener`` with those who mute, before any later change."""
         self._mute.tell(listener)
 
+    def request(self, kind: str) -> None:
+        """Carry out one of ``wire.REQUESTS``."""
+        self._requests[kind]()
+
     def _open(self) -> None:
         if self._may_unmute and self._mute.by:
             self._mute.unmute(OWNER)
@@ -203,8 +212,12 @@ class BusMembership:
     blocking.
     """
 
-    def __init__(self, options: Config, mute: Mute) -> None:
-        self._switch = BusSwitch(mute, may_unmute=options.bus.may_unmute)
+    def __init__(
+        self, options: Config, mute: Mute, *, on_stop: Callable[[], None] = lambda: None
+    ) -> None:
+        """``on_stop`` stops the ear's speaking, on the thread of the bus; it must not block."""
+        requests = {wire.STOP: on_stop}
+        self._switch = BusSwitch(mute, may_unmute=options.bus.may_unmute, requests=requests)
         self._client = _client(options, self._switch)
         self._settings = _settings(options)
 

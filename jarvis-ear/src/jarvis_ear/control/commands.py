@@ -12,8 +12,8 @@ WATCH: Final = "watch"
 """Asks for the feed instead of an answer. The server carries it out, because it concerns the
 connection."""
 
-WORDS: Final = ("status", "mute", "unmute", "toggle", "hush", WATCH)
-"""Commands of every ear."""
+WORDS: Final = ("status", "mute", "unmute", "toggle", "stop", "hush", WATCH)
+"""Commands of every ear. `hush` is the older name of `stop`."""
 
 MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
     f"{module}-{'on' if enabled else 'off'}": (module, enabled)
@@ -43,7 +43,7 @@ class ControlCommands:
         health: Health,
         mute: Mute,
         *,
-        on_hush: Callable[[], None] = lambda: None,
+        on_stop: Callable[[], None] = lambda: None,
         modules: Modules | None = None,
     ) -> None:
         self._modules = modules
@@ -53,7 +53,8 @@ class ControlCommands:
             "mute": mute.mute,
             "unmute": mute.unmute,
             "toggle": mute.toggle,
-            "hush": on_hush,
+            "stop": on_stop,
+            "hush": on_stop,
         }
 
     def answer(self, word: str) -> Mapping[str, object]:

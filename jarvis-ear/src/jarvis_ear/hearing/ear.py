@@ -13,6 +13,7 @@ from jarvis_ear.hearing.events import (
     DeadlinePassed,
     Effect,
     Event,
+    Hushed,
     Ignored,
     MicrophoneLost,
     MicrophoneSilent,
@@ -32,6 +33,7 @@ from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
 from jarvis_ear.hearing.wake import (
     LEAST_SPEECH,
+    LEAST_STOP,
     LONGEST_WORD,
     NO_WORD,
     WORD_WINDOW,
@@ -117,6 +119,7 @@ class Ear:
         self._machine = machine
         self._gate = Gate(hearing.gate)
         self._decider = WakeDecider(hearing.wake)
+        self._stop_decider = WakeDecider(hearing.wake)
         self._endpointer = Endpointer(endpointing)
         self._collector = Collector(growth_ms)
         self._pre_roll = samples(endpointing.pre_roll_ms)
@@ -243,7 +246,18 @@ class Ear:
             detected = self._decider.decide(score, last.end)
             if detected is not None:
                 effects += self._wake(detected)
-        return effects
+        return effects + self._listen_for_stop(steps)
+
+    def _listen_for_stop(self, steps: tuple[Frame, ...]) -> tuple[Effect, ...]:
+        """Stop the reply at the stop word, which counts only while the reply is played."""
+        if self.state is not State.SPEAKING:
+            self._stop_decider.restart()
+            return ()
+        scores, last_frames = self._wake_model.score_stop(), steps[STEP_FRAMES - 1 :: STEP_FRAMES]
+        for score, last in zip(scores, last_frames, strict=False):  # there may be no model
+            if self._stop_decider.decide(score, last.end) is not None:
+                return self._advance(Hushed(by_voice=True))
+        return ()
 
     def _wake(self, detected: WakeDetected) -> tuple[Effect, ...]:
         """Listen anew, unless the wake word is a part of a longer sentence."""
@@ -337,7 +351,8 @@ class Ear:
         first = self._word.first_sample(started.at, self._pre_roll)
         before = [heard.sent for heard in self._since(first)]
         self._collector.begin(started.at, before)
-        self._endpointer.begin(before[0].start, self._word.least(started.at))
+        apart = LEAST_STOP if self._machine.interrupts_reply else LEAST_SPEECH
+        self._endpointer.begin(before[0].start, self._word.least(started.at, apart))
         return self._advance(started) + self._grow()
 
     def _check_deadline(self) -> tuple[Effect, ...]:

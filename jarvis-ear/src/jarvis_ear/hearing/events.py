@@ -132,6 +132,9 @@ class Unmuted:
 class Hushed:
     """The owner ended this turn, both the utterance and the reply."""
 
+    by_voice: bool = False
+    """Whether the stop word was detected during the reply."""
+
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneLost:

@@ -217,6 +217,11 @@ class TurnMachine:
         return "" if self._held is None else self._held.reply_id
 
     @property
+    def interrupts_reply(self) -> bool:
+        """Whether a reply that was being played is held."""
+        return self._held is not None and self._held.state is State.SPEAKING
+
+    @property
     def deadline(self) -> Samples | None:
         """Position at which the caller must report ``DeadlinePassed``, if any."""
         return self._deadline
@@ -371,5 +376,7 @@ def _reason(event: Event) -> str:
             return f"SpeechEnded({utterance.reason})"
         case Failed(_, code):
             return f"Failed({code})"
+        case Hushed(by_voice=True):
+            return "Hushed(stop_word)"
         case _:
             return type(event).__name__

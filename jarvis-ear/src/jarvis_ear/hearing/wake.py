@@ -25,6 +25,9 @@ class WakeModel(Protocol):
     def score(self, pcm: bytes) -> list[float]:
         """Add whole steps (n x 2 560 bytes of PCM16) and return a score of 0 ... 1 for each."""
 
+    def score_stop(self) -> list[float]:
+        """Return the scores of the stop word for the same steps; empty: no such model is set."""
+
 
 class WakeDecider:
     """Decides when the wake word is detected. Owned by the ear thread."""
@@ -63,6 +66,10 @@ WORD_TAIL: Final = samples(100)
 
 LEAST_SPEECH: Final = samples(160)
 """Minimum speech after the wake word; less is a click or an echo, not a command."""
+
+LEAST_STOP: Final = samples(120)
+"""The same over a reply, apart from the wake word: a bare "stop" has as little. Measured with four
+voices: 0 of 112 are lost, with ``LEAST_SPEECH`` 5."""
 
 LONGEST_WORD: Final = samples(1500)
 """Maximum speech of an utterance that is only the wake word, until its detection."""
@@ -111,9 +118,12 @@ class WordEnd:
     least_speech: Samples
     """Minimum speech of a command that follows without a pause."""
 
-    def least(self, speech_start: Samples) -> Samples:
-        """Return the minimum speech of an utterance whose speech starts at ``speech_start``."""
-        return self.least_speech if self._in_one_breath(speech_start) else LEAST_SPEECH
+    def least(self, speech_start: Samples, apart: Samples = LEAST_SPEECH) -> Samples:
+        """Return the minimum speech of an utterance whose speech starts at ``speech_start``.
+
+        It is ``apart`` if the speech does not follow the wake word in one breath.
+        """
+        return self.least_speech if self._in_one_breath(speech_start) else apart
 
     def first_sample(self, speech_start: Samples, pre_roll: Samples) -> Samples:
         """Return the first sample of the utterance whose speech starts at ``speech_start``."""

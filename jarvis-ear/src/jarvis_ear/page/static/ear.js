@@ -34,7 +34,7 @@ class EarConsole {
       if (module === "audio") this.order(enabled ? "unmute" : "mute");
       else this.order(`${module}-${enabled ? "on" : "off"}`);
     });
-    for (const [id, word] of [["mute", "toggle"], ["stop", "hush"]]) {
+    for (const [id, word] of [["mute", "toggle"], ["stop", "stop"]]) {
       $(id).addEventListener("click", () => this.order(word));
     }
     $("gate-form").addEventListener("submit", (event) => {
