@@ -210,7 +210,7 @@ def test_a_reader_that_goes_away_early(scratch):
 
 LIGHT = [
     *("version", "-V", "--version", "--help", "status --help", "status", "status --json"),
-    *("mute", "unmute", "toggle", "stop", "statsu", "status --jsno"),
+    *("mute", "unmute", "toggle", "stop", "listen", "statsu", "status --jsno"),
 ]
 
 MODULES = """
@@ -321,6 +321,16 @@ def test_a_mute_is_confirmed(ear, capsys, word):
     assert "a restart will reset this" in said.err
 
 
+def test_a_muted_ear_does_not_listen(ear, capsys):
+    ear["listen"] = {"error": "the microphone is muted: jarvis-ear unmute", "status": 1}
+    assert main("listen") == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "jarvis-ear: the microphone is muted: jarvis-ear unmute\n")
+    ear["listen"] = {"muted_by": [], "stored": True}
+    assert main("listen") == 0
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle"])
 def test_without_an_ear_there_is_one_line(tmp_path, monkeypatch, capsys, word):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
@@ -330,7 +340,7 @@ def test_without_an_ear_there_is_one_line(tmp_path, monkeypatch, capsys, word):
     assert capsys.readouterr().err == "jarvis-ear: no ear is running (for this user)\n"
 
 
-@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "stop", "hush"])
+@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "stop", "listen", "hush"])
 @pytest.mark.parametrize(
     "answer",
     [

@@ -117,6 +117,7 @@ def report(tmp_path_factory):
         ear=ear,
         capture=Capture(Microphone(options.microphone), inbox, on_end=lambda _error: None),
         folder=folder,
+        requests=None,
     )
     for part in (
         ControlServer(folder, lambda _word: {}),

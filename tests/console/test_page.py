@@ -171,6 +171,22 @@ def test_the_stop_button(page: Page, ear):
     assert ear.ordered == ["stop", "stop"]
 
 
+def test_the_listen_button(page: Page, ear):
+    button = page.get_by_role("button", name="Listen")
+    expect(button).to_be_enabled()
+    button.click()
+    expect(page.get_by_role("status")).to_have_text("Listening")
+    expect(button).to_be_disabled()
+    ear.state("speaking")
+    expect(button).to_be_enabled()
+    page.keyboard.press("l")
+    expect(button).to_be_disabled()
+    ear.mute("owner")
+    expect(page.get_by_role("status")).to_have_text("Muted")
+    expect(button).to_be_disabled()
+    assert ear.ordered == ["listen", "listen"]
+
+
 def test_sound_score_and_threshold(page: Page):
     expect(page.locator("#level")).to_have_text(re.compile(r"-\d+ dBFS"))
     expect(page.locator("#score")).to_have_text(re.compile(r"0\.\d\d"))

@@ -115,6 +115,8 @@ class FeedingEar:
             self.mute(*(() if is_muted and word != "mute" else ("owner",)))
         elif word == "stop":
             self.state("idle", "Hushed")
+        elif word == "listen":
+            self.state("listening", "listen requested")
         return {"muted_by": list(self._by), "stored": True}
 
 

@@ -27,6 +27,7 @@ from jarvis_ear.hearing.events import (
     Failed,
     HoldTurn,
     Ignored,
+    ListenRequested,
     MicrophoneFound,
     MicrophoneLost,
     MicrophoneSilent,
@@ -630,6 +631,34 @@ def test_the_stop_word_stops_a_reply_and_nothing_else():
     assert ear.state is State.THINKING
     hear(ear, said)
     assert ear.state is State.THINKING
+
+
+@pytest.mark.parametrize("held_ms", [0, 4000])
+def test_a_request_to_listen_counts_from_its_own_time(scripted, held_ms):
+    """The sound before it may be on its way still, and does not use up the time for speech."""
+    ear, asked = scripted.ear, samples(1000 + held_ms)
+    hear(ear, written(SILENCE, 1000))
+    opened, changed = ear.tell(ListenRequested(asked))
+    assert opened == TurnOpened("id1", "id2", asked, None)
+    assert changed.new is State.LISTENING
+    assert ear.needs_live_sound
+    [utterance] = utterances(hear(ear, written(SILENCE, held_ms + 4800, MURMUR, 900, SILENCE, 900)))
+    assert utterance.speech_end - utterance.speech_start == samples(900)
+
+
+def test_a_request_to_listen_does_not_hear_what_was_said_before_it(scripted):
+    ear = scripted.ear
+    hear(ear, written(SILENCE, 1000))
+    ear.tell(ListenRequested(samples(3000)))
+    heard = hear(ear, written(VOICE, 1900, SILENCE, 5080))
+    assert [effect for _, effect in heard if isinstance(effect, TurnDropped)] == []
+    assert hear(ear, written(SILENCE, 40))[0][1] == TurnDropped("id1", "DeadlinePassed")
+
+
+def test_a_request_to_listen_in_a_turn_leaves_the_turn_alone(capturing):
+    asked = ListenRequested(capturing.ear.now)
+    assert capturing.ear.tell(asked) == (Ignored(State.CAPTURING, asked),)
+    assert len(utterances(hear(capturing.ear, written(VOICE, 500, SILENCE, 900)))) == 1
 
 
 def test_speech_during_the_reply_is_no_follow_up():

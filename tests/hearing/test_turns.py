@@ -17,6 +17,7 @@ from jarvis_ear.hearing.events import (
     HoldTurn,
     Hushed,
     Ignored,
+    ListenRequested,
     MicrophoneLost,
     MicrophoneSilent,
     Muted,
@@ -73,7 +74,7 @@ def event_of(kind: type[Event], turn_id: str = "", at: Samples = NOW) -> Event:
         return kind(turn_id)
     if kind in (
         *(SpeechStarted, SpeechDiscarded, SpeechResumed, ResumptionDiscarded),
-        *(SoundEnded, DeadlinePassed),
+        *(SoundEnded, DeadlinePassed, ListenRequested),
     ):
         return kind(at)
     return kind()
@@ -339,6 +340,27 @@ def test_an_announcement_is_held_and_goes_on():
 def test_a_follow_up_is_a_turn_of_the_same_session():
     machine = machine_in(State.FOLLOW_UP, follow_up_ms=8000)
     assert advance(machine, SpeechStarted)[0] == TurnOpened("id3", "id2", NOW, None)
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.THINKING, State.SPEAKING, State.FOLLOW_UP])
+def test_a_request_to_listen_opens_a_turn_of_a_new_session_and_holds_what_is_answered(state):
+    machine = machine_in(state, follow_up_ms=8000)
+    is_answering = state in (State.THINKING, State.SPEAKING)
+    effects = advance(machine, ListenRequested)
+    new = {State.IDLE: "id1"}.get(state, "id3")
+    assert effects[-2:] == [
+        TurnOpened(new, f"id{int(new[2:]) + 1}", NOW, None),
+        StateChanged(state, State.LISTENING, NOW, "ListenRequested"),
+    ]
+    assert effects[:-2] == [HoldTurn("id1", goes_on=False)] * is_answering
+    assert (ResumeTurn("id1") in advance(machine, DeadlinePassed)) is is_answering
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.CAPTURING, State.MUTED, State.DEAF])
+def test_a_request_to_listen_changes_nothing_while_the_ear_listens_or_may_not(state):
+    machine = machine_in(state)
+    asked = ListenRequested(NOW)
+    assert machine.advance(asked, NOW) == (Ignored(state, asked),)
 
 
 def test_a_failure_has_its_code():

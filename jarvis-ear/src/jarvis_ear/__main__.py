@@ -29,7 +29,7 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.companion import companion_of
-from jarvis_ear.components import Components
+from jarvis_ear.components import Components, Requests
 from jarvis_ear.control.commands import ControlCommands
 from jarvis_ear.control.feed import Feed, FeedSampler
 from jarvis_ear.control.server import ControlServer
@@ -44,7 +44,7 @@ from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
+from jarvis_ear.hearing.events import Hushed, ListenRequested, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.journal.life import CONTROL_TROUBLE
 from jarvis_ear.lifecycle import StopSignal
@@ -136,8 +136,12 @@ def _build(
     folder = paths.state_folder(os.environ)
     inbox, feed = Inbox(), Feed()
     mute = Mute(folder, QuietHours.parse(options.microphone.mute_between))
-    bus = BusMembership(options, mute, on_stop=lambda: inbox.tell(Hushed()))
     clock = SampleClock(in_real_time=not options.microphone.fast)
+    requests = Requests(
+        stop=lambda: inbox.tell(Hushed()),
+        listen=lambda: inbox.tell(ListenRequested(clock.position())),
+    )
+    bus = BusMembership(options, mute, on_stop=requests.stop, on_listen=requests.listen)
     backend = BackendClient(options.backend, spool=spool)
     turns = TurnHistory(
         options,
@@ -168,7 +172,9 @@ def _build(
     capture = _make_capture(source, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
     _connect(bridge, backend, speaker, stop)
     mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
-    return Components(inbox, mute, bus, turns, feed, speaker, backend, ear, capture, folder)
+    return Components(
+        inbox, mute, bus, turns, feed, speaker, backend, ear, capture, folder, requests
+    )
 
 
 def _connect(bridge: Bridge, backend: BackendClient, speaker: Speaker, stop: StopSignal) -> None:
@@ -222,9 +228,9 @@ def _start(parts: Components, stack: ExitStack) -> None:
     turns.enter_context(timed("network", parts.backend))
     turns.enter_context(timed("ear", parts.ear))
     turns.enter_context(timed("capture", parts.capture))
-    feed, mute, inbox = parts.feed, parts.mute, parts.inbox
+    feed, mute, requests = parts.feed, parts.mute, parts.requests
     orders = ControlCommands(
-        parts.health, mute, on_stop=lambda: inbox.tell(Hushed()), modules=parts.bus
+        parts.health, mute, on_stop=requests.stop, on_listen=requests.listen, modules=parts.bus
     )
     signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
     _open_sockets(orders, signs, together, parts)

@@ -65,6 +65,8 @@ def _dangers(config: Config) -> Iterator[str]:
         yield "bus.key is not given: every client of the bus can switch the microphone"
     if bus.url and bus.may_unmute:
         yield "bus.may_unmute: the bus can open a microphone that you have closed"
+    if bus.url and bus.may_listen:
+        yield "bus.may_listen: the bus can have the ear listen without the wake word"
     if config.log.transcripts:
         yield "log.transcripts: the log contains what people say"
 

@@ -48,6 +48,9 @@ DEAF: Final = 1
 NOT_RUNNING: Final = 2
 """Exit status of `status` and of the mute verbs: no ear is running."""
 
+REFUSALS: Final = (DEAF,)
+"""Exit statuses that an ear may ask for when it cannot carry out a command."""
+
 _ASKED: Final = {
     1: "the running ear cannot be asked",
     2: "no ear is running (for this user)",
@@ -136,6 +139,11 @@ VERBS: Final[dict[str, Verb]] = {
         "mute the ear if it is open, unmute it if it is muted", "jarvis-ear toggle", _DONE
     ),
     "stop": Verb("stop speaking, and forget the utterance in progress", "jarvis-ear stop", _DONE),
+    "listen": Verb(
+        "listen without the wake word, for a button",
+        "jarvis-ear listen",
+        {**_DONE, 1: "the ear is muted or deaf, or cannot be asked"},
+    ),
     "hush": Verb("the older name of stop", "jarvis-ear hush", _DONE),
     "console": Verb(
         "show the running ear in a browser of this machine",
@@ -269,13 +277,16 @@ def _command(word: str) -> int:
             isinstance(one, str) for one in by
         ):
             return _confirm(word, by, stored=stored)
+        case {"error": str(why), "status": int(status)} if status in REFUSALS:
+            COMMAND_LINE.complain(why)
+            return status
         case {"error": str(why)}:
             raise RemoteProtocolError(f"the running ear does not {word}: {why}")
     raise RemoteProtocolError(f"the running ear does not say whether it did {word}")
 
 
 def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
-    if word in ("stop", "hush"):
+    if word in ("stop", "hush", "listen"):
         return 0
     if not stored:
         COMMAND_LINE.complain(

@@ -291,6 +291,8 @@ class BusOptions(Section):
     """A file that holds the key, readable by its owner only."""
     may_unmute: bool = False
     """Allow the bus to unmute the ear whatever muted it. Off: it can only end its own mute."""
+    may_listen: bool = False
+    """Allow the bus to have the ear listen without the wake word (`ear_listen`)."""
     publish: Annotated[str, BeforeValidator(_news)] = ""
     """Events to publish besides mute and unmute: `wake`, `transcript` (the recognised words),
     `turn` (how each ended); separated by commas, in a file also a list. Empty: none."""

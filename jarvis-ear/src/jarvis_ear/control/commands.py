@@ -12,7 +12,7 @@ WATCH: Final = "watch"
 """Asks for the feed instead of an answer. The server carries it out, because it concerns the
 connection."""
 
-WORDS: Final = ("status", "mute", "unmute", "toggle", "stop", "hush", WATCH)
+WORDS: Final = ("status", "mute", "unmute", "toggle", "stop", "listen", "hush", WATCH)
 """Commands of every ear. `hush` is the older name of `stop`."""
 
 MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
@@ -44,6 +44,7 @@ class ControlCommands:
         mute: Mute,
         *,
         on_stop: Callable[[], None] = lambda: None,
+        on_listen: Callable[[], None] = lambda: None,
         modules: Modules | None = None,
     ) -> None:
         self._modules = modules
@@ -55,17 +56,31 @@ class ControlCommands:
             "toggle": mute.toggle,
             "stop": on_stop,
             "hush": on_stop,
+            "listen": on_listen,
         }
 
     def answer(self, word: str) -> Mapping[str, object]:
-        """Carry out one command, and return the answer."""
+        """Carry out one command, and return the answer.
+
+        A command that is impossible now has ``error``, and the ``status`` of the verb.
+        """
         if word == "status":
             return self._health.report()
+        if word == "listen" and (why := self._why_deaf()):
+            return {"error": why, "status": 1}
         action = self._actions.get(word) or self._switch(word)
         if action is None:
             return {"error": f"expected one of {', '.join(WORDS)}"}
         action()
         return {"muted_by": list(self._mute.by), "stored": self._mute.stored}
+
+    def _why_deaf(self) -> str:
+        """Return why the ear cannot listen now; empty if it can."""
+        if self._mute.by:
+            return "the microphone is muted: jarvis-ear unmute"
+        if not self._health.hearing:
+            return "there is no sound from the microphone: jarvis-ear status"
+        return ""
 
     def _switch(self, word: str) -> Callable[[], None] | None:
         if word not in MODULE_WORDS or self._modules is None or not self._modules.is_member:

@@ -15,6 +15,7 @@ from jarvis_ear.hearing.events import (
     Event,
     Hushed,
     Ignored,
+    ListenRequested,
     MicrophoneLost,
     MicrophoneSilent,
     ReplyEnded,
@@ -362,15 +363,19 @@ class Ear:
         return self._advance(DeadlinePassed(self.now))
 
     def _advance(self, event: Event) -> tuple[Effect, ...]:
-        effects = self._machine.advance(event, self.now)
+        before = self.state
+        now = max(self.now, event.at) if isinstance(event, ListenRequested) else self.now
+        effects = self._machine.advance(event, now)
         if self._go_on_until and self.state not in (*_MAY_GO_ON, State.CAPTURING):
             self._end_sentence()
         if isinstance(event, WakeDetected) and self.state is State.LISTENING:
             return effects + self._listen_after_wake(event.at)
-        if isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP:
+        is_asked = isinstance(event, ListenRequested) and self.state is State.LISTENING
+        is_follow_up = isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP
+        if (is_asked or is_follow_up) and self.state is not before:
             self._word = NO_WORD
             self._word_level = self._min_level = 0.0
-            self._listen(self.now)
+            self._listen(now)
         return effects
 
     def _listen_after_wake(self, at: Samples) -> tuple[Effect, ...]:

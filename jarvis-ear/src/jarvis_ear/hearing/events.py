@@ -18,7 +18,7 @@ class State(StrEnum):
     IDLE = "idle"
     """Waiting for the wake word."""
     LISTENING = "listening"
-    """The wake word was detected; no speech yet."""
+    """The wake word was detected, or listening was requested; no speech yet."""
     CAPTURING = "capturing"
     """A person is speaking; every sample is kept."""
     THINKING = "thinking"
@@ -41,6 +41,14 @@ class WakeDetected:
     """First sample after the step that decided it."""
     score: float
     """Score of that step, 0 ... 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenRequested:
+    """Somebody asked the ear to listen without the wake word: a button, for example."""
+
+    at: Samples
+    """Position in the stream at that time. The sound before it may still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,7 @@ class MicrophoneFound:
 
 Event: TypeAlias = (
     WakeDetected
+    | ListenRequested
     | SpeechStarted
     | SpeechDiscarded
     | SpeechEnded
@@ -185,13 +194,13 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class TurnOpened:
-    """A turn begins: the wake word was detected, or speech followed a reply."""
+    """A turn begins: by the wake word, on request, or by speech after a reply."""
 
     turn_id: str
     session_id: str
     at: Samples
     score: float | None
-    """Score of the wake word; None for a follow-up, or for a sentence that goes on."""
+    """Score of the wake word; None if there was none."""
     continues: str = ""
     """Id of the turn that holds the beginning of the sentence, or empty."""
 

@@ -22,6 +22,7 @@ from jarvis_ear.hearing.events import (
     HoldTurn,
     Hushed,
     Ignored,
+    ListenRequested,
     MicrophoneFound,
     MicrophoneLost,
     MicrophoneSilent,
@@ -92,6 +93,7 @@ _DROP_AND_STOP_HEARING: Final[Mapping[type[Event], Transition]] = {
 TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     State.IDLE: {
         WakeDetected: _HEAR,
+        ListenRequested: _HEAR,
         SpeechResumed: _GO_ON,  # the turn of the beginning is over already
         ReplyStarted: Transition(State.SPEAKING),  # an announcement
         **_STOP_HEARING,
@@ -117,6 +119,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         ReplyStarted: Transition(State.SPEAKING),
         ReplyEnded: Transition(State.FOLLOW_UP, (Order.CLOSE,)),  # a reply without sound
         WakeDetected: _HEAR,
+        ListenRequested: _HEAR,
         SpeechResumed: _GO_ON,
         DeadlinePassed: Transition(State.IDLE, (Order.ABANDON,)),
         Failed: _CLOSED,
@@ -125,6 +128,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     },
     State.SPEAKING: {
         WakeDetected: _HEAR,  # barge-in
+        ListenRequested: _HEAR,
         ReplyEnded: Transition(State.FOLLOW_UP, (Order.CLOSE,)),
         DeadlinePassed: Transition(State.IDLE, _SILENCE),
         Failed: _CLOSED,
@@ -134,6 +138,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     State.FOLLOW_UP: {
         SpeechStarted: Transition(State.CAPTURING, (Order.OPEN,)),
         WakeDetected: _HEAR,
+        ListenRequested: _HEAR,
         ReplyStarted: Transition(State.SPEAKING),
         DeadlinePassed: Transition(State.IDLE),
         SoundEnded: Transition(State.IDLE),
@@ -329,7 +334,7 @@ class TurnMachine:
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
         self._turn_id = self._new_id()
         score = event.score if isinstance(event, WakeDetected) else None
-        if score is not None:
+        if isinstance(event, WakeDetected | ListenRequested):
             self._session_id = self._new_id()
             if self._held is not None and self._held.goes_on:  # it does not: a wake word came
                 self._held = replace(self._held, goes_on=False)

@@ -26,7 +26,10 @@ STOP: Final = "ear_stop"
 WINDOW_S: Final = 30.0
 """Maximum seconds between the clocks of sender and receiver, transit included."""
 
-REQUESTS: Final = (STOP,)
+LISTEN: Final = "ear_listen"
+"""The type of the event by which a member has an ear listen without the wake word."""
+
+REQUESTS: Final = (STOP, LISTEN)
 """The types of the events that are requests to an ear."""
 
 _SIGNATURE: Final = "signature"
@@ -158,7 +161,7 @@ def microphone_order(message: Message) -> bool | None:
 
 
 def request_of(message: Message, agent_id: str) -> str:
-    """Return what ``message`` requests of the ear ``agent_id``: ``STOP``, or nothing.
+    """Return what ``message`` requests of the ear ``agent_id``: one of ``REQUESTS``, or nothing.
 
     A request is for the ear that ``agentId`` in its data names, or without it for all ears.
     """
