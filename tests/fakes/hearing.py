@@ -105,12 +105,17 @@ class ScriptedWake:
 class ScriptedEar:
     """An ``Ear`` on scripted models, with the models at hand."""
 
-    def __init__(self, hearing: config.HearingOptions | None = None, growth_ms: int = 500) -> None:
+    def __init__(
+        self,
+        hearing: config.HearingOptions | None = None,
+        growth_ms: int = 500,
+        lag: Samples = Samples(0),  # noqa: B008 - a number
+    ) -> None:
         hearing = hearing or config.HearingOptions()
         ids = itertools.count(1)
         self.wake = ScriptedWake()
         self.speech = ScriptedSpeech()
-        self.machine = TurnMachine(hearing, lambda: f"id{next(ids)}")
+        self.machine = TurnMachine(hearing, lambda: f"id{next(ids)}", lag)
         self.ear = Ear(
             hearing,
             gate=ScriptedGate(),
@@ -118,6 +123,7 @@ class ScriptedEar:
             speech=self.speech,
             machine=self.machine,
             growth_ms=growth_ms,
+            lag=lag,
         )
 
 

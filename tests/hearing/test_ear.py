@@ -25,6 +25,7 @@ from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
     Failed,
+    FollowUp,
     HoldTurn,
     Ignored,
     ListenRequested,
@@ -447,9 +448,9 @@ def test_an_ear_that_was_off_knows_nothing_of_that_time(scripted, off, on):
     assert after == written(NOISE, 240)
 
 
-def replying(**hearing) -> Ear:
+def replying(*, lag_ms=0, **hearing) -> Ear:
     """An ear during the reply to a command."""
-    ear = ScriptedEar(config.HearingOptions(**hearing)).ear
+    ear = ScriptedEar(config.HearingOptions(**hearing), lag=samples(lag_ms)).ear
     hear(ear, written(*COMMAND))
     ear.tell(ReplyStarted("id1"))
     return ear
@@ -631,6 +632,57 @@ def test_the_stop_word_stops_a_reply_and_nothing_else():
     assert ear.state is State.THINKING
     hear(ear, said)
     assert ear.state is State.THINKING
+
+
+@pytest.mark.parametrize("lag_ms", [0, 300, 800])
+def test_what_a_late_loudspeaker_still_says_is_no_follow_up(lag_ms):
+    ear = replying(lag_ms=lag_ms, follow_up_ms=1000)
+    hear(ear, written(VOICE, 1000))
+    ear.tell(ReplyEnded("id1"))
+    assert hear(ear, written(VOICE, lag_ms, SILENCE, 800)) == []
+    assert len(utterances(hear(ear, written(VOICE, 900, SILENCE, 900)))) == 1
+
+
+def test_a_backend_that_asks_gets_an_answer_without_the_wake_word(scripted):
+    hear(scripted.ear, written(*COMMAND))
+    scripted.ear.tell(ReplyStarted("id1"))
+    scripted.ear.tell(ReplyEnded("id1", FollowUp.ASKED))
+    answer = written(SILENCE, 7000, VOICE, 900, SILENCE, 900)
+    assert len(utterances(hear(scripted.ear, answer))) == 1
+
+
+@pytest.mark.parametrize("pause_ms", [0, 200])
+def test_a_quiet_voice_is_no_follow_up_to_a_louder_wake_word(pause_ms):
+    ear = replying(follow_up_ms=8000)
+    ear.tell(ReplyEnded("id1"))
+    assert hear(ear, written(SILENCE, pause_ms, MURMUR, 900, SILENCE, 900)) == []
+    assert len(utterances(hear(ear, written(VOICE, 900, SILENCE, 900)))) == 1
+
+
+def asked_and_answered(ear: Ear) -> None:
+    """A turn without the wake word, up to its reply."""
+    ear.tell(ListenRequested(ear.now))
+    hear(ear, written(SILENCE, 500, VOICE, 900, SILENCE, 1500))
+    ear.tell(ReplyStarted("id1"))
+
+
+@pytest.mark.parametrize("pause_ms", [0, 20, 200])
+def test_the_tail_of_the_reply_in_the_room_is_no_follow_up(pause_ms):
+    """Without a wake word to compare with, quiet speech counts after a pause."""
+    ear = ScriptedEar(config.HearingOptions(follow_up_ms=8000)).ear
+    asked_and_answered(ear)
+    hear(ear, written(VOICE, 1000))
+    ear.tell(ReplyEnded("id1"))
+    heard = hear(ear, written(SILENCE, pause_ms, MURMUR, 300, SILENCE, 900))
+    assert len(utterances(heard)) == (pause_ms > 0)
+
+
+def test_who_talks_into_the_end_of_the_reply_is_heard_if_the_reply_is_not_louder():
+    ear = ScriptedEar(config.HearingOptions(follow_up_ms=8000)).ear
+    asked_and_answered(ear)
+    hear(ear, written(MURMUR, 1000))
+    ear.tell(ReplyEnded("id1"))
+    assert len(utterances(hear(ear, written(VOICE, 900, SILENCE, 900)))) == 1
 
 
 @pytest.mark.parametrize("held_ms", [0, 4000])

@@ -14,6 +14,7 @@ from jarvis_ear.hearing.events import (
     Effect,
     Event,
     Failed,
+    FollowUp,
     HoldTurn,
     Hushed,
     Ignored,
@@ -175,6 +176,38 @@ def test_a_deadline_ends_a_state_that_waits(state, window_ms):
 @pytest.mark.parametrize("state", [State.IDLE, State.CAPTURING, State.MUTED, State.DEAF])
 def test_other_states_have_no_deadline(state):
     assert machine_in(state).deadline is None
+
+
+@pytest.mark.parametrize(
+    ("follow_up", "configured_ms", "window_ms"),
+    [
+        (FollowUp.AS_CONFIGURED, 3000, 3500),
+        (FollowUp.ASKED, 3000, 8500),
+        (FollowUp.ASKED, 0, 8500),
+        (FollowUp.DECLINED, 3000, None),
+        (FollowUp.AS_CONFIGURED, 0, None),
+    ],
+)
+def test_a_follow_up_lasts_as_the_backend_the_person_and_the_owner_want_and_the_lag(
+    follow_up, configured_ms, window_ms
+):
+    hearing = config.HearingOptions(follow_up_ms=configured_ms)
+    machine = TurnMachine(hearing, lambda: "id", samples(500))
+    advance(machine, *TO_SPEAKING)
+    machine.advance(ReplyEnded(machine.turn_id, follow_up), NOW)
+    assert machine.deadline == (None if window_ms is None else samples(window_ms))
+    assert machine.state is (State.IDLE if window_ms is None else State.FOLLOW_UP)
+
+
+def test_an_announcement_opens_the_microphone_only_if_it_asks_and_then_in_a_session_of_its_own():
+    machine = machine_in(State.FOLLOW_UP, follow_up_ms=8000)
+    machine.advance(ReplyStarted("news"), NOW)
+    machine.advance(ReplyEnded("news"), NOW)
+    assert machine.state is State.IDLE
+    machine.advance(ReplyStarted("news"), NOW)
+    machine.advance(ReplyEnded("news", FollowUp.ASKED), NOW)
+    assert machine.state is State.FOLLOW_UP
+    assert advance(machine, SpeechStarted)[0] == TurnOpened("id3", "id4", NOW, None)
 
 
 @pytest.mark.parametrize("state", [State.THINKING, State.SPEAKING])

@@ -58,6 +58,7 @@ from jarvis_ear.schema import Loaded
 from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import Service
+from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
 from jarvis_ear.turn_trace.json_views import BusView, ConsoleView
@@ -148,9 +149,10 @@ def _build(
         JournalView(_LOGGER),
         ConsoleView(feed),
         BusView(bus.post),
+        follow_ups := FollowUps(),
         on_heard=backend.heard,
     )
-    bridge = Bridge(ear=inbox, turns=turns, captured_at=clock.captured_at)
+    bridge = Bridge(ear=inbox, turns=turns, follow_ups=follow_ups, captured_at=clock.captured_at)
     speaker = Speaker(
         options.speaker,
         on_started=bridge.reply_started,
@@ -159,8 +161,9 @@ def _build(
     )
     source = make_source(options.microphone)
     source.hold_quiet(quiet_of(options.hearing))
+    growth_ms = WIRES[options.backend.protocol].growth_ms
     ear = EarThread(
-        models.make(options.hearing, WIRES[options.backend.protocol].growth_ms),
+        models.make(options.hearing, growth_ms, options.speaker.lag_ms),
         inbox,
         bridge.effect,
         waits_for_replies=options.microphone.fast,

@@ -38,6 +38,7 @@ from jarvis_ear.hearing.events import (
     WakeDetected,
 )
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.units import Samples
 
@@ -52,11 +53,17 @@ class Bridge:
     """Passes effects and events on. Each method belongs to one thread, named in its docstring."""
 
     def __init__(
-        self, *, ear: Inbox, turns: TurnHistory, captured_at: Callable[[Samples], float]
+        self,
+        *,
+        ear: Inbox,
+        turns: TurnHistory,
+        follow_ups: FollowUps,
+        captured_at: Callable[[Samples], float],
     ) -> None:
         """``captured_at`` returns the capture time of a sample of the stream, on the boot clock."""
         self._ear = ear
         self._turns = turns
+        self._follow_ups = follow_ups
         self._captured_at = captured_at
         self._send: Callable[[CapturedAudio], None]
         self._on_state: Callable[[State], None]
@@ -133,7 +140,7 @@ class Bridge:
             case Finished(turn_id) if event.chunks:
                 self._speaker.finish(turn_id)
             case Finished(turn_id, Verdict.DONE):  # a reply without sound
-                self._ear.tell(ReplyEnded(turn_id))
+                self._ear.tell(ReplyEnded(turn_id, self._follow_ups.take(turn_id)))
             case Finished(turn_id, _, code):
                 self._ear.tell(Failed(turn_id, code))
             case _:
@@ -151,4 +158,4 @@ class Bridge:
     def reply_ended(self, turn_id: str) -> None:
         """Report that playback of a reply has ended. Speaker thread."""
         self._turns.after(PlaybackEnded(turn_id))
-        self._ear.tell(ReplyEnded(turn_id))
+        self._ear.tell(ReplyEnded(turn_id, self._follow_ups.take(turn_id)))

@@ -102,6 +102,14 @@ def _path(path: str) -> str:
     return path
 
 
+def _phrases(given: object) -> object:
+    parts = given if isinstance(given, list | tuple) else str(given).split(",")
+    phrases = [" ".join(str(part).split()) for part in parts]
+    if not all(phrase.isprintable() and "," not in phrase for phrase in phrases):
+        raise ValueError("phrases of printable letters, separated by commas")
+    return ", ".join(dict.fromkeys(filter(None, phrases)))
+
+
 def _news(given: object) -> object:
     parts = given if isinstance(given, list | tuple) else str(given).split(",")
     names = [str(part).strip() for part in parts]
@@ -225,7 +233,21 @@ class HearingOptions(Section):
     reply_ms: int = Field(180_000, ge=1000, le=600_000)
     """Maximum wait for a reply, after which the ear abandons the turn."""
     follow_up_ms: int = Field(0, ge=0, le=30_000)
-    """Time after a reply during which speech needs no wake word. 0: it always does."""
+    """Time after a reply during which speech needs no wake word. 0: it always does, unless the
+    backend asks for an answer."""
+    asked_follow_up_ms: int = Field(8000, ge=0, le=30_000)
+    """The same after a reply whose backend asks for an answer (`followUp`). 0: never."""
+    follow_up_ends_on: Annotated[str, BeforeValidator(_phrases)] = (
+        "thank you, thanks, never mind, nothing, no thanks, no thank you, "
+        "danke, nein danke, nichts, schon gut"
+    )
+    """What people say to end a conversation: if a transcript is one of these, no speech without the
+    wake word is awaited after the reply. Separated by commas, in a file also a list."""
+
+    @property
+    def last_words(self) -> frozenset[str]:
+        """The phrases of ``follow_up_ends_on``."""
+        return frozenset(self.follow_up_ends_on.split(", ")) - {""}
 
 
 class BackendOptions(Section):
@@ -323,6 +345,10 @@ class SpeakerOptions(Section):
     """Output device: part of its name, or its index. Empty: the default; `none`: no sound."""
     output_dir: Path | None = None
     """Folder where every reply is stored as a sound file. Empty: none."""
+    lag_ms: int = Field(0, ge=0, le=2000)
+    """Delay of a Bluetooth loudspeaker or soundbar beyond what it reports. For that long after a
+    reply, what the microphone hears is taken for the reply and not for speech without the wake
+    word."""
 
 
 class LogOptions(Section):

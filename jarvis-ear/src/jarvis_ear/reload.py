@@ -145,7 +145,7 @@ class ReloadSteps:
 
     def _prepare_ear(self, config: Config) -> Step:
         growth_ms = WIRES[config.backend.protocol].growth_ms
-        ear = self._ears.make(config.hearing, growth_ms)
+        ear = self._ears.make(config.hearing, growth_ms, config.speaker.lag_ms)
         return _together(
             partial(self._running.ear.change, ear),
             partial(self._running.capture.hold_quiet, quiet_of(config.hearing)),

@@ -37,6 +37,7 @@ RELOAD_TARGETS: Final[Mapping[str, ReloadTarget]] = {
     "microphone.first_block_ms": ReloadTarget.MICROPHONE,
     "microphone.mute_between": ReloadTarget.MUTE,
     "speaker": ReloadTarget.SPEAKER,
+    "speaker.lag_ms": ReloadTarget.EAR,
     "backend": ReloadTarget.BACKEND,
     "bus": ReloadTarget.BUS,
     "console.transcripts": ReloadTarget.CONSOLE,

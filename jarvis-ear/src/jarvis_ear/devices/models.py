@@ -21,7 +21,7 @@ from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS
-from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES
+from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES, samples
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -257,18 +257,22 @@ class EarFactory:
         self._wake_model(hearing.wake.model, hearing.wake.stop_model)
         self._speech_model()
 
-    def make(self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS) -> Ear:
+    def make(
+        self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS, lag_ms: int = 0
+    ) -> Ear:
         """Make an ear that reports every ``growth_ms`` of an utterance, or raise ConfigError.
 
         It has the models of the ear before it, unless ``hearing`` names other ones.
         """
+        lag = samples(lag_ms)
         return Ear(
             hearing,
             gate=WebRtcVad(hearing.gate.aggressiveness),
             wake=self._wake_model(hearing.wake.model, hearing.wake.stop_model),
             speech=self._speech_model(),
-            machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
+            machine=TurnMachine(hearing, lambda: secrets.token_hex(4), lag),
             growth_ms=growth_ms,
+            lag=lag,
         )
 
 

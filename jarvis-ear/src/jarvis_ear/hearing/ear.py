@@ -19,6 +19,7 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     ReplyEnded,
+    ReplyStarted,
     ResumptionDiscarded,
     SoundEnded,
     SpeechDiscarded,
@@ -75,6 +76,10 @@ BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
 """-15 dB as a ratio of energies: the minimum level of a command relative to its wake word; people
 in the background are quieter. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
 
+REPLY_TAIL: Final = samples(1000)
+"""Sound before the end of a reply that shows how loud the microphone hears it. The room goes on
+with the reply for some 0.3 s, but never louder."""
+
 REST_BELOW_WORD: Final = 10 ** (-6 / 10)
 """-6 dB as a ratio of energies: the minimum level of the rest of a sentence relative to its wake
 word, or to its beginning if it has none. Stricter than above, because it holds up a turn."""
@@ -112,7 +117,9 @@ class Ear:
         speech: SpeechModel,
         machine: TurnMachine,
         growth_ms: int = GROWTH_MS,
+        lag: Samples = Samples(0),  # noqa: B008 - a number
     ) -> None:
+        """``lag``: time by which the loudspeaker is late, see ``speaker.lag_ms``."""
         endpointing = hearing.endpointing
         self._vad = gate
         self._wake_model = wake
@@ -137,8 +144,11 @@ class Ear:
         self._is_resumed = False  # the open utterance is a sentence that goes on
         self._word = NO_WORD
         self._gain = 1.0
+        self._lag = lag
         self._min_level = 0.0
+        self._first_level = 0.0  # the same, of the first syllable
         self._word_level = 0.0  # the loudest syllable of the wake word; 0: there was none
+        self._session_level = 0.0  # the same, of the last wake word of the session
         self._rest_level = 0.0  # the same of the rest of a sentence, at least
         self._score = 0.0
         self._unscored: tuple[Frame, ...] = ()  # whole steps
@@ -312,7 +322,7 @@ class Ear:
                 self._await_more()
                 return effects
             case SpeechDiscarded():
-                self._endpointer.listen(self.now, self._min_level)
+                self._endpointer.listen(self.now, self._min_level, first=self._first_level)
                 return self._advance(found)
             case SpeechOver(at=at, reason=reason):
                 return self._end_utterance(at, reason)
@@ -370,13 +380,26 @@ class Ear:
             self._end_sentence()
         if isinstance(event, WakeDetected) and self.state is State.LISTENING:
             return effects + self._listen_after_wake(event.at)
+        if isinstance(event, ReplyStarted) and not self._machine.turn_id:
+            self._session_level = 0.0  # an announcement begins another session
         is_asked = isinstance(event, ListenRequested) and self.state is State.LISTENING
         is_follow_up = isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP
-        if (is_asked or is_follow_up) and self.state is not before:
-            self._word = NO_WORD
-            self._word_level = self._min_level = 0.0
-            self._listen(now)
+        if is_asked and self.state is not before:
+            self._session_level = 0.0
+            self._listen_without_word(now)
+        elif is_follow_up and self.state is not before:
+            reply = _loudest(self._since(Samples(now - REPLY_TAIL)))
+            self._listen_without_word(Samples(now + self._lag), tail=reply)
         return effects
+
+    def _listen_without_word(self, since: Samples, *, tail: float = 0.0) -> None:
+        """Wait for speech about as loud as the last wake word of the session, if there is one.
+
+        Speech that goes on without a pause from before ``since`` has to be as loud as ``tail``.
+        """
+        self._word, self._word_level = NO_WORD, 0.0
+        self._min_level = self._first_level = self._session_level * BELOW_WAKE_WORD
+        self._listen(since, tail=tail)
 
     def _listen_after_wake(self, at: Samples) -> tuple[Effect, ...]:
         """Start the endpointer in the past: speech may follow the wake word without a pause."""
@@ -385,8 +408,8 @@ class Ear:
         self._word = find_word_end([heard.frame for heard in word], at)
         loudest = _loudest(recalled)
         self._gain = _gain_for(loudest)
-        self._word_level = loudest
-        self._min_level = loudest * BELOW_WAKE_WORD
+        self._word_level = self._session_level = loudest
+        self._min_level, self._first_level = loudest * BELOW_WAKE_WORD, 0.0
         self._listen(self._word.silence_from)
         effects: tuple[Effect, ...] = ()
         for heard in recalled:
@@ -397,9 +420,9 @@ class Ear:
         """Return the recent frames that hold sound from ``position`` on, oldest first."""
         return [heard for heard in self._recent if heard.frame.end > position]
 
-    def _listen(self, since: Samples) -> None:
+    def _listen(self, since: Samples, *, tail: float = 0.0) -> None:
         self._speech_model.reset()
-        self._endpointer.listen(since, self._min_level)
+        self._endpointer.listen(since, self._min_level, first=self._first_level, tail=tail)
 
 
 def _loudest(recalled: list[_Heard]) -> float:

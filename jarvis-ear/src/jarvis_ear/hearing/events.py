@@ -111,11 +111,23 @@ class ReplyStarted:
     turn_id: str
 
 
+class FollowUp(StrEnum):
+    """Whether speech after a reply needs no wake word."""
+
+    AS_CONFIGURED = "as configured"
+    """For ``hearing.follow_up_ms`` after the reply to a turn, and not after an announcement."""
+    ASKED = "asked"
+    """The backend asks for an answer: for ``hearing.asked_follow_up_ms``."""
+    DECLINED = "declined"
+    """The person has ended the conversation: it needs the wake word."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyEnded:
     """The reply is complete and has been played to its end."""
 
     turn_id: str
+    follow_up: FollowUp = FollowUp.AS_CONFIGURED
 
 
 @dataclass(frozen=True, slots=True)

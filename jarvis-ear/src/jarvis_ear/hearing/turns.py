@@ -19,6 +19,7 @@ from jarvis_ear.hearing.events import (
     Effect,
     Event,
     Failed,
+    FollowUp,
     HoldTurn,
     Hushed,
     Ignored,
@@ -189,13 +190,24 @@ class TurnMachine:
     and then it goes on. At most one turn is open and one is held.
     """
 
-    def __init__(self, hearing: config.HearingOptions, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        hearing: config.HearingOptions,
+        new_id: Callable[[], str],
+        lag: Samples = Samples(0),  # noqa: B008 - a number
+    ) -> None:
+        """``lag``: time by which the loudspeaker is late, which a follow-up is longer."""
         self._new_id = new_id
-        self._windows: Mapping[State, Samples] = {
+        self._follow_ups: Mapping[FollowUp, Samples] = {
+            FollowUp.AS_CONFIGURED: samples(hearing.follow_up_ms),
+            FollowUp.ASKED: samples(hearing.asked_follow_up_ms),
+            FollowUp.DECLINED: Samples(0),
+        }
+        self._lag = lag
+        self._windows: dict[State, Samples] = {
             State.LISTENING: samples(hearing.endpointing.no_speech_ms),
             State.THINKING: samples(hearing.reply_ms),
             State.SPEAKING: samples(SPEAKING_MAX_MS),
-            State.FOLLOW_UP: samples(hearing.follow_up_ms),
         }
         self._state = State.IDLE
         self._deadline: Samples | None = None
@@ -241,9 +253,13 @@ class TurnMachine:
         transition = TRANSITIONS[self._state].get(type(event))
         if transition is None:
             return (Ignored(self._state, event),)
+        if isinstance(event, ReplyEnded):
+            self._windows[State.FOLLOW_UP] = self._follow_up_after(event)
         resumed = self._held if Order.RESUME in transition.orders else None
         if isinstance(event, ReplyStarted):
             self._played_id = event.turn_id
+            if not self._turn_id:
+                self._session_id = ""  # an announcement begins another one
         effects = tuple(self._carry_out(transition.orders, event, now))
         if resumed is None or transition.to is not State.IDLE:
             return effects + self._enter(self._lasting(transition.to), event, now)
@@ -334,7 +350,7 @@ class TurnMachine:
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
         self._turn_id = self._new_id()
         score = event.score if isinstance(event, WakeDetected) else None
-        if isinstance(event, WakeDetected | ListenRequested):
+        if isinstance(event, WakeDetected | ListenRequested) or not self._session_id:
             self._session_id = self._new_id()
             if self._held is not None and self._held.goes_on:  # it does not: a wake word came
                 self._held = replace(self._held, goes_on=False)
@@ -345,6 +361,12 @@ class TurnMachine:
     def _abandon(self, event: Event) -> Iterator[Effect]:
         if self._turn_id:  # an announcement has no turn
             yield AbandonTurn(self._close(), _reason(event))
+
+    def _follow_up_after(self, reply: ReplyEnded) -> Samples:
+        if not self._turn_id and reply.follow_up is not FollowUp.ASKED:
+            return Samples(0)  # an announcement opens the microphone only if it asks
+        window = self._follow_ups[reply.follow_up]
+        return Samples(window + self._lag) if window else window
 
     def _close(self) -> str:
         turn_id, self._turn_id = self._turn_id, ""
