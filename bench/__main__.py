@@ -14,7 +14,7 @@ from bench.console import console
 from bench.cpu import cpu
 from bench.delivery import delivery
 from bench.endings import endings, pauses
-from bench.hesitations import hesitations
+from bench.hesitations import hesitations, twice
 from bench.latency import latency
 from bench.loopback import loopback
 from bench.material import Collection, open_collection
@@ -24,6 +24,7 @@ from bench.realtime import realtime
 from bench.recall import recall
 from bench.satellites import satellites
 from bench.scale import FULL, QUICK, Scale
+from bench.speaker import speaker
 from bench.table import Table
 from bench.verbs import verbs
 
@@ -43,10 +44,12 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "endings": endings,
     "pauses": pauses,
     "hesitations": hesitations,
+    "twice": twice,
     "realtime": realtime,
     "satellites": satellites,
     "bus": bus,
     "loopback": loopback,
+    "speaker": speaker,
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from bench.listener import Heard, Listener
 from bench.material import WORDS, Clip, Collection, spread
 from bench.scale import Scale
-from bench.scene import CLEAN, Room, Scene, play, sentences, with_a_pause
+from bench.scene import CLEAN, Room, Scene, play, repeated, sentences, with_a_pause
 from bench.table import Figure, Row, Table
 from jarvis_ear import config
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE
@@ -38,6 +38,12 @@ SURE_S: Final = 1.5
 
 NEEDLESS_PERCENT: Final = 4.0
 """The largest share of commands after which the ear waits for a rest that is not spoken."""
+
+GAPS_S: Final = (1.5, 2.5)
+"""Seconds between the two wake words of somebody who is not sure of having been heard."""
+
+THEN_S: Final = (0.9, 1.5)
+"""Seconds between the second one and the command."""
 
 OFF: Final = config.HearingOptions(endpointing=config.EndpointingOptions(go_on_ms=0))
 """An utterance ends for good at its first end."""
@@ -129,3 +135,23 @@ def _share(count: int, tally: Tally, at_most: float | None = None) -> Figure:
 
 def _percentile(tally: Tally, percent: int) -> float:
     return float(np.percentile(tally.delays, percent)) if tally.delays else float("nan")
+
+
+def twice(scale: Scale, collection: Collection) -> list[Table]:
+    """Play the wake word twice, and then a command."""
+    listener, rows = Listener(), list[Row]()
+    pairs = _pairs(collection, scale.noisy_clips)
+    for room in ROOMS:
+        for gap_s in GAPS_S:
+            tally = Tally()
+            for then_s in THEN_S:
+                for word, command in pairs:
+                    speech = repeated(word, command, gap_s, then_s)
+                    scene = play(speech, room, collection, before_s=BEFORE_S, after_s=AFTER_S)
+                    _count(listener.hear(scene.sound), scene, tally)
+            lost = _share(tally.woken - tally.whole, tally, 0.0)
+            spoken = str(len(pairs) * len(THEN_S))
+            rows.append((str(room), f"{gap_s:g} s", spoken, str(tally.woken), lost))
+    columns = ("room", "gap", "spoken", "woken", "command lost")
+    title = "The wake word said twice, then a command"
+    return [Table(title, columns, rows, "none lost", [collection.describes])]

@@ -46,6 +46,8 @@ class Scale:
     """Seconds for which events are published."""
     round_trips: int
     """Number of frames in the loopback measurement."""
+    reply_s: float
+    """Seconds of the reply in which underruns are counted."""
 
 
 FULL: Final = Scale(
@@ -68,6 +70,7 @@ FULL: Final = Scale(
     bus_clients=200,
     bus_s=20,
     round_trips=1500,
+    reply_s=30,
 )
 """Under a quarter of an hour on two cores."""
 
@@ -91,6 +94,7 @@ QUICK: Final = Scale(
     bus_clients=100,
     bus_s=5,
     round_trips=250,
+    reply_s=5,
 )
 """About a minute: shows whether something broke, not how good it is."""
 
@@ -114,5 +118,6 @@ SMOKE: Final = Scale(
     bus_clients=5,
     bus_s=1,
     round_trips=20,
+    reply_s=0.5,
 )
 """A few seconds, for the test that runs every measurement once."""

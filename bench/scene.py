@@ -125,6 +125,16 @@ def with_a_pause(word: Clip, command: Clip, pause_s: float) -> Speech:
     return Speech(f"{word.name} + {command.name}", waves, len(call), len(before), len(waves))
 
 
+def repeated(word: Clip, command: Clip, gap_s: float, then_s: float) -> Speech:
+    """Join the wake word, a gap, the same again, a pause, and an utterance."""
+    call, sentence = _alone(word), _alone(command)
+    gap, then = np.zeros(seconds(gap_s)), np.zeros(seconds(then_s))
+    before = np.concatenate((call, gap, call, then))
+    name = f"{word.name} twice + {command.name}"
+    waves = np.concatenate((before, sentence))
+    return Speech(name, waves, len(call), len(before), len(waves))
+
+
 def _quietest(sentence: Waves) -> int:
     """Return the middle of the quietest 40 ms in the middle third: between two words."""
     third, window = len(sentence) // 3, seconds(0.04)

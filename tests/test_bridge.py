@@ -11,6 +11,7 @@ from jarvis_ear.hearing.events import (
     Failed,
     FollowUp,
     HoldTurn,
+    PersonOverReply,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -20,6 +21,7 @@ from jarvis_ear.hearing.events import (
     StopSpeaking,
     SupersedeTurn,
     TurnDropped,
+    TurnOpened,
     UtteranceGrew,
 )
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
@@ -51,6 +53,16 @@ class World:
         return [call for call in self.calls if call[0] != "after"]
 
 
+class Clock:
+    """A sample clock of a stream that began at second 100."""
+
+    def captured_at(self, position):
+        return 100.0 + position / 16_000
+
+    def position_at(self, at):
+        return Samples(round((at - 100.0) * 16_000))
+
+
 @pytest.fixture
 def world():
     return World()
@@ -58,13 +70,14 @@ def world():
 
 @pytest.fixture
 def bridge(world):
-    bridge = Bridge(
-        ear=world,
-        turns=world,
-        follow_ups=FollowUps(),
-        captured_at=lambda position: 100.0 + position / 16_000,
+    bridge = Bridge(ear=world, turns=world, follow_ups=FollowUps(), clock=Clock())
+    bridge.connect(
+        send=world.send,
+        backend=world,
+        speaker=world,
+        on_state=world.on_state,
+        on_played=world.on_played,
     )
-    bridge.connect(send=world.send, backend=world, speaker=world, on_state=world.on_state)
     return bridge
 
 
@@ -78,10 +91,7 @@ LISTENING = StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"
 @pytest.mark.parametrize(
     ("event", "call"),
     [
-        (
-            SendUtterance("t1", UTTERANCE),
-            ("send", CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0)),
-        ),
+        (TurnOpened("t1", "s1", Samples(0), 0.9), ("prepare",)),
         (UtteranceGrew("t1", 32, b"\x01\x00"), ("extend", "t1", 32, b"\x01\x00")),
         (TurnDropped("t1", "Muted"), ("discard", "t1")),
         (LISTENING, ("on_state", State.LISTENING)),
@@ -102,6 +112,12 @@ def test_an_event_is_logged_and_then_passed_on(bridge, world, event, call):
     (bridge.delivery if isinstance(event, Finished) else bridge.effect)(event)
     assert (world.calls[0], world.calls[-1]) == (("after", event), call)
     assert world.effects()[:-1] == ([("stop",)] if isinstance(event, AbandonTurn) else [])
+
+
+def test_an_utterance_is_sent_and_the_speaker_prepared_for_its_reply(bridge, world):
+    bridge.effect(SendUtterance("t1", UTTERANCE))
+    sent = CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0)
+    assert world.effects() == [("send", sent), ("prepare",)]
 
 
 def test_a_reply_goes_to_the_speaker_and_ends_when_it_was_heard(bridge, world):
@@ -150,6 +166,17 @@ def test_a_held_turn_is_paused_and_goes_on(bridge, world):
     ]
 
 
+def test_sound_of_the_loudspeaker_is_passed_on_with_its_position(bridge, world):
+    bridge.played(b"\x01\x00", 100.5)
+    assert world.effects() == [("on_played", b"\x01\x00", 8000)]
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_person_over_the_reply_makes_it_quieter(bridge, world, speaks):
+    bridge.effect(PersonOverReply("t1", speaks))
+    assert world.effects() == [("duck", speaks)]
+
+
 def test_a_superseded_turn_is_silent_whatever_still_arrives(bridge, world):
     bridge.effect(SupersedeTurn("half", by="whole"))
     bridge.delivery(chunk("half"))
@@ -168,4 +195,6 @@ def test_everything_is_logged_before_it_is_done(bridge, world):
     bridge.effect(LISTENING)
     bridge.effect(SendUtterance("t1", UTTERANCE))
     bridge.delivery(LinkUp("http://127.0.0.1:4000", None))
-    assert [call[0] for call in world.calls] == ["after", "on_state", "after", "send", "after"]
+    assert [call[0] for call in world.calls] == [
+        *("after", "on_state", "after", "send", "prepare", "after")
+    ]

@@ -210,7 +210,7 @@ def test_a_reader_that_goes_away_early(scratch):
 
 LIGHT = [
     *("version", "-V", "--version", "--help", "status --help", "status", "status --json"),
-    *("mute", "unmute", "toggle", "stop", "listen", "statsu", "status --jsno"),
+    *("mute", "unmute", "toggle", "stop", "listen", "volume 40", "statsu", "status --jsno"),
 ]
 
 MODULES = """
@@ -340,7 +340,33 @@ def test_without_an_ear_there_is_one_line(tmp_path, monkeypatch, capsys, word):
     assert capsys.readouterr().err == "jarvis-ear: no ear is running (for this user)\n"
 
 
-@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "stop", "listen", "hush"])
+def test_the_volume_is_shown_and_set(ear, capsys):
+    ear["volume"] = {"volume": 100, "stored": True}
+    ear["volume 40"] = {"volume": 40, "stored": False}
+    assert main("volume") == 0
+    assert main("volume", "040") == 0
+    told, complained = capsys.readouterr()
+    assert told == "volume: 100 %\nvolume: 40 %\n"
+    assert complained.startswith("jarvis-ear: a restart will reset this, because it cannot be")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("101",), '"101": expected a whole number from 0 to 100'),
+        (("loud",), '"loud": expected a whole number from 0 to 100'),
+        (("-5",), '"-5": expected a whole number from 0 to 100'),
+        (("40", "50"), '"50": expected at most one N'),
+    ],
+)
+def test_a_volume_that_is_none_is_one_line(ear, capsys, words, reason):
+    assert main("volume", *words) == 64
+    assert capsys.readouterr().err == f"jarvis-ear: volume: {reason}\n"
+
+
+@pytest.mark.parametrize(
+    "word", ["status", "mute", "unmute", "toggle", "stop", "listen", "hush", "volume"]
+)
 @pytest.mark.parametrize(
     "answer",
     [

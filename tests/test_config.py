@@ -4,7 +4,14 @@ import pytest
 from pydantic import ValidationError
 
 from jarvis_ear import config
-from jarvis_ear.config import BackendOptions, BusOptions, Config, MicrophoneOptions
+from jarvis_ear.config import (
+    MAX_ARGUMENT_LENGTH,
+    BackendOptions,
+    BusOptions,
+    Config,
+    HookOptions,
+    MicrophoneOptions,
+)
 
 
 def test_the_defaults_are_those_of_the_owner_and_cannot_be_changed():
@@ -18,6 +25,8 @@ def test_the_defaults_are_those_of_the_owner_and_cannot_be_changed():
 URLS = ["http://localhost:4000", "https://kitchen.example", "http://[::1]:80/", "http://a/ear"]
 PUBLISH = ["wake,turn", " wake , turn", ["wake", "turn"], ("wake", "turn")]
 HOURS = ["23:00-07:00", ["23:00", "07:00"], ("23:00", "07:00")]
+PROGRAMS = [(), ("/bin/led",), ("led", "", "a b", "$x"), ("led", "x" * (MAX_ARGUMENT_LENGTH - 3))]
+HOOK_URLS = ["", "http://10.0.0.7/json/state", "https://home.example:8123/api/webhook/x"]
 ACCEPTED = [
     *((BackendOptions, "url", url, url) for url in URLS),
     *((BackendOptions, "path", path, path) for path in ("", "/ws/voice", "/ho/v-2/~x_y.z")),
@@ -27,6 +36,8 @@ ACCEPTED = [
     *((MicrophoneOptions, "mute_between", given, "23:00-07:00") for given in HOURS),
     (MicrophoneOptions, "mute_between", [], ""),
     *((MicrophoneOptions, "channel", given, str(given)) for given in (0, "1", 7, "mix")),
+    *((HookOptions, "idle", words, words) for words in PROGRAMS),
+    *((HookOptions, "url", url, url) for url in HOOK_URLS),
     *((MicrophoneOptions, "device", given, given) for given in ("/usb.*mic/", "//")),
 ]
 
@@ -43,12 +54,15 @@ NO_ADDRESSES = [
 ]
 NO_WEBSOCKETS = ["http://a", "ws://", "ws://name:secret@a", "localhost:8000"]
 NO_HOURS = ["23:00", "7:00-8:00", "24:00-07:00", ["07:00", "07:00"], 7]
+NO_PROGRAMS = [("",), ("./led",), ("~/led",), ("led", "a\0b"), ("led", "x" * MAX_ARGUMENT_LENGTH)]
 REFUSED = [
     (BackendOptions, "url", "http:// or https://, a host", NO_ADDRESSES),
     (BackendOptions, "path", "begins with /", ["/", "ws", "/ws/", "/a?b", "/a b", "//a", "/%2e"]),
     (BackendOptions, "password", "at least 1", [""]),
     (BusOptions, "url", "ws:// or wss://, a host", NO_WEBSOCKETS),
     (BusOptions, "publish", "of wake, transcript, turn", ["sound", "wake turn", ["wake", ""], 7]),
+    (HookOptions, "wake", "a program .an absolute path, or a name. and its arg", NO_PROGRAMS),
+    (HookOptions, "url", "http:// or https://, a host", NO_ADDRESSES[1:]),
     (MicrophoneOptions, "mute_between", "two different times", NO_HOURS),
     (MicrophoneOptions, "channel", "a channel from 0 to 7, or mix", [-1, 8, "both", ""]),
     (MicrophoneOptions, "device", "a regular expression between the slashes", ["/usb(/"]),
@@ -67,6 +81,12 @@ def test_a_value_is_refused_with_what_was_expected(section, name, expected, give
 def test_the_events_to_publish_are_a_set():
     assert BusOptions(publish="wake,turn").news == {"wake", "turn"}
     assert BusOptions(publish="").news == frozenset() == BusOptions().news
+
+
+def test_the_programs_of_hooks_are_those_that_are_given():
+    assert HookOptions(idle=("led", "off"), url="http://a").programs == {"idle": ("led", "off")}
+    names = "wake listening capturing thinking speaking idle muted deaf failed"
+    assert list(config.HOOKS) == names.split()
 
 
 def test_values_that_contradict_each_other_are_refused():

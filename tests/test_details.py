@@ -25,6 +25,7 @@ from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.log.journal import JournalHandler, JournalSocket
 from jarvis_ear.mute import Mute
 from jarvis_ear.spool.ledger import Ledger
@@ -116,6 +117,7 @@ def report(tmp_path_factory):
         backend=BackendClient(options.backend, spool=spool),
         ear=ear,
         capture=Capture(Microphone(options.microphone), inbox, on_end=lambda _error: None),
+        hooks=Hooks(options.hooks),
         folder=folder,
         requests=None,
     )

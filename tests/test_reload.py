@@ -177,6 +177,7 @@ def test_every_option_has_its_target_or_needs_a_restart():
         "bus.key": ReloadTarget.BUS,
         "console.transcripts": ReloadTarget.CONSOLE,
         "speaker.device": ReloadTarget.SPEAKER,
+        "hooks.idle": ReloadTarget.HOOKS,
         **dict.fromkeys(("microphone.fast", "spool.dir", "log.format", "console.port")),
     }
     assert {key: reload_target(key) for key in targets} == targets

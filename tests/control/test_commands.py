@@ -46,8 +46,36 @@ def test_an_ear_that_hears_nothing_does_not_listen(make):
 
 
 def test_other_commands_do_nothing(make):
-    error = "expected one of status, mute, unmute, toggle, stop, listen, hush, watch"
-    assert make().answer("reboot") == {"error": error}
+    error = "expected one of status, mute, unmute, toggle, stop, listen, hush, volume, watch"
+    for word in ("reboot", "mute 7", "volume"):  # without a loudspeaker
+        assert make().answer(word) == {"error": error}
+
+
+class Speaker:
+    volume = 100
+    stored = True
+
+    def set_volume(self, percent: int) -> bool:
+        self.volume = percent
+        return self.stored
+
+
+def test_the_volume_is_shown_and_set(make):
+    speaker = Speaker()
+    commands = make(speaker=speaker)
+    assert commands.answer("volume") == {"volume": 100, "stored": True}
+    for percent in (40, 0, 100):
+        assert commands.answer(f"volume {percent}") == {"volume": percent, "stored": True}
+    speaker.stored = False
+    assert commands.answer("volume 7") == {"volume": 7, "stored": False}
+
+
+@pytest.mark.parametrize("number", ["101", "-1", "4.5", "loud", "1 2", "\N{SUPERSCRIPT TWO}"])
+def test_a_volume_that_is_none_is_refused(make, number):
+    speaker = Speaker()
+    answer = make(speaker=speaker).answer(f"volume {number}")
+    assert answer == {"error": "expected volume and a whole number from 0 to 100"}
+    assert speaker.volume == 100
 
 
 class Bus:

@@ -3,26 +3,20 @@ import stat
 import numpy as np
 import pytest
 
-from fakes.clock import FakeClock
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices import portaudio
-from jarvis_ear.devices.output import LATENCY_S, PortAudioOutput, ReplyFiles, file_name
+from jarvis_ear.devices.output import PortAudioOutput, ReplyFiles, file_name
 from jarvis_ear.errors import SpeakerLost
 
 PCM = np.arange(1000, dtype=np.int16)
+ALL = 10_000
 
 
 class Room:
     def __init__(self, card: Card):
         self.card = card
-        self.clock = FakeClock()
         self.sounds = FakeSoundDevice(card)
-        self.output = PortAudioOutput(
-            "",
-            library=self.sounds.library(),
-            monotonic=self.clock.monotonic,
-            sleep=self.clock.sleep,
-        )
+        self.output = PortAudioOutput("", library=self.sounds.library())
 
 
 @pytest.fixture
@@ -42,40 +36,50 @@ def test_a_loudspeaker_is_checked_without_opening_it(wanted, reason):
 
 
 def test_sound_goes_to_the_card_as_far_as_it_fits(room):
-    assert room.output.write(PCM) == 1000
+    assert room.output.write(PCM, ALL) == 1000
     assert bytes(room.card.played) == PCM.astype("<i2").tobytes()
-    assert room.output.write(PCM) == 500
-    assert room.clock.sleeps == []
+    assert room.output.write(PCM, ALL) == 500
+    assert room.output.write(PCM, ALL) == 0
 
 
-def test_a_write_without_room_waits_a_moment_and_uses_room_that_is_made_meanwhile(room):
-    room.card.room = 0
-    assert room.output.write(PCM) == 0
-    assert sum(room.clock.sleeps) == pytest.approx(0.02)
-    room.output._sleep = lambda _: setattr(room.card, "room", 100)
-    assert room.output.write(PCM) == 100
+def test_no_more_is_written_than_may_wait(room):
+    assert room.output.write(PCM, 600) == 600
+    assert room.output.waiting == 600
+    assert room.output.write(PCM, 500) == 0
+    room.card.room += 250  # the card has played
+    assert room.output.write(PCM, 600) == 250
+    assert (room.output.waiting, len(room.card.played)) == (600, 2 * 850)
 
 
-def test_sound_is_pending_until_the_buffer_is_empty(room):
-    assert not room.output.pending()
-    room.output.write(PCM)
-    assert room.output.pending()
-    room.card.room = 1500
-    assert not room.output.pending()
+def test_silence_is_written_up_to_a_length(room):
+    assert room.output.rest(480) == 480
+    room.card.room += 100
+    assert room.output.rest(480) == 100
+    assert bytes(room.card.played) == bytes(2 * 580)
 
 
-def test_a_buffer_that_never_empties_is_not_waited_for(room):
-    room.output.write(PCM)
-    room.clock.now += LATENCY_S + 1
-    assert not room.output.pending()
+def test_when_sound_is_heard_is_known(room, monkeypatch):
+    monkeypatch.setattr(portaudio.time, "clock_gettime", lambda _: 100.0)
+    room.output.write(PCM, ALL)
+    assert room.output.heard_at == 100
+    room.output.write(PCM, ALL)
+    assert room.output.heard_at == pytest.approx(100 + 1000 / 48_000)
+
+
+def test_an_underrun_is_told_once(room):
+    told = []
+    for underflowed in (False, True, False):
+        room.card.underflowed = underflowed
+        room.output.write(PCM[:100], ALL)
+        told.append(room.output.underran)
+    assert told == [False, True, False]
 
 
 def test_a_card_that_is_unplugged_is_a_loss(room):
-    room.output.write(PCM)
+    room.output.write(PCM, ALL)
     room.card.plugged = False
-    assert not room.output.pending()
     with pytest.raises(SpeakerLost, match=r"box: .*\(No such device\)"):
-        room.output.write(PCM)
+        room.output.write(PCM, ALL)
 
 
 def test_a_card_that_fails_while_it_is_opened_is_closed_again():
@@ -97,14 +101,20 @@ def test_without_a_card_or_portaudio_the_speaker_is_lost():
         PortAudioOutput("", library=portaudio.PortAudio(absent)).open()
 
 
+def test_a_release_frees_what_a_closed_output_keeps():
+    released = []
+    PortAudioOutput("", library=object(), release=lambda: released.append(True)).release()
+    assert released == [True]
+
+
 def test_a_closed_speaker_takes_nothing_until_it_is_opened_again(room):
     room.output.close()
     room.output.close()
     assert room.sounds.open_streams == []
     with pytest.raises(SpeakerLost, match="speaker 'default' is not open"):
-        room.output.write(PCM)
+        room.output.write(PCM, ALL)
     room.output.open()
-    assert room.output.write(PCM) == 1000
+    assert room.output.write(PCM, ALL) == 1000
 
 
 # Replies as files

@@ -118,8 +118,7 @@ def test_a_stream_whose_card_is_gone_fails_with_the_error_of_the_host():
     room.cards[0].plugged = False
     for call in (
         lambda: stream.take(1, 1),
-        lambda: stream.write(b""),
-        lambda: stream.write_available,
+        lambda: stream.feed(b"", 1),
     ):
         with pytest.raises(StreamFailed, match=r"Unanticipated host error \(No such device\)"):
             call()

@@ -33,24 +33,6 @@ def stream():
     return Stream()
 
 
-def test_the_position_is_that_of_now_although_the_sound_is_read_later(stream):
-    assert stream.clock.position() == 0
-    stream.read(50, late_s=0.3)
-    stream.read(50)
-    assert stream.clock.position() == 4 * SAMPLE_RATE
-    stream.time.now += 3.5
-    assert stream.clock.position() == 7.5 * SAMPLE_RATE
-    stream.time.now += 60  # the stream stands still
-    assert stream.clock.position() == 10 * SAMPLE_RATE
-
-
-def test_the_position_in_a_file_is_what_the_ear_has_heard():
-    stream = Stream(in_real_time=False)
-    stream.read(50)
-    stream.time.now += 3.5
-    assert stream.clock.position() == 2 * SAMPLE_RATE
-
-
 def test_sound_that_comes_in_time(stream):
     stream.read(250)
     for second in (0.0, 0.5, 5.01, 7.0, 10.0):  # 5.01 is inside a block

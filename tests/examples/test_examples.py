@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import requests
 
+from fakes.light import a_light
 from fakes.program import run as run_program
 from fakes.told import Told
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import ReplyAudio, Verdict
+from jarvis_ear.hooks.event import HookEvent
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -112,6 +114,99 @@ def test_the_minimal_backend_serves_the_ear():
     finally:
         backend.terminate()
         backend.wait(10)
+
+
+def hook(name, *arguments, event="idle", path=""):
+    """Run an example as the ear runs a hook."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / f"{name}.py", *arguments],
+        input=HookEvent(event, 0.0, "kitchen").body(),
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(path)},
+        timeout=60,
+    )
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("event", "state"),
+    [
+        ("listening", {"on": True, "seg": [{"col": [[0, 60, 255]]}]}),
+        ("idle", {"on": False}),
+        ("wake", {"on": False}),
+    ],
+)
+def test_a_light_shows_the_state_of_the_ear(event, state):
+    with a_light() as light:
+        assert hook("http_light", light.url, event=event) == (0, "")
+        assert (light.paths, light.bodies) == (["/json/state"], [state])
+
+
+def test_a_light_that_is_not_there_is_one_line():
+    status, said = hook("http_light", "http://127.0.0.1:9")
+    assert (status, said.count("\n")) == (1, 1)
+    assert said.startswith("the light does not answer: ")
+    assert hook("http_light", "file:///etc/passwd")[0] == 2
+
+
+def test_an_led_of_the_kernel_is_switched(tmp_path):
+    led = tmp_path / "jarvis" / "brightness"
+    led.parent.mkdir()
+    led.touch()
+    for to, brightness in (("on", "1"), ("off", "0")):
+        assert hook("gpio_led", to, "--leds", tmp_path) == (0, "")
+        assert led.read_text() == brightness
+    led.unlink()
+    led.mkdir()
+    status, said = hook("gpio_led", "on", "--leds", tmp_path)
+    assert (status, said.count("\n")) == (1, 1)
+    assert said.startswith("the LED cannot be switched: ")
+
+
+def test_without_an_led_there_is_one_line_that_says_what_was_looked_for(tmp_path):
+    status, said = hook("gpio_led", "on", "--line", "17", "--chip", "/none", "--leds", tmp_path)
+    assert (status, said.count("\n")) == (1, 1)
+    assert said.startswith("no LED: neither /none with --line and python3-libgpiod, nor /")
+
+
+GPIOD_2 = """
+import enum, pathlib, types
+line = types.SimpleNamespace(
+    Direction=enum.Enum("Direction", {"OUTPUT": 3}),
+    Value=enum.Enum("Value", {"INACTIVE": 0, "ACTIVE": 1}),
+)
+LineSettings = dict
+def request_lines(path, *, consumer, config):
+    [(number, settings)] = config.items()
+    assert settings["direction"] is line.Direction.OUTPUT
+    pathlib.Path(path).write_text(f"{number} {settings['output_value'].value}")
+    return types.SimpleNamespace(release=lambda: None)
+"""
+"""What the example uses of the bindings of libgpiod 2, and of those of 1.6 below."""
+
+GPIOD_1 = """
+import pathlib, types
+LINE_REQ_DIR_OUT = 3
+class Chip:
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+    def get_line(self, number):
+        def request(*, consumer, type):
+            assert type == LINE_REQ_DIR_OUT
+        put = lambda value: self.path.write_text(f"{number} {value}")
+        return types.SimpleNamespace(request=request, set_value=put)
+"""
+
+
+@pytest.mark.parametrize("library", [GPIOD_1, GPIOD_2], ids=["libgpiod 1", "libgpiod 2"])
+def test_an_led_on_a_gpio_line_is_switched(library, tmp_path):
+    (tmp_path / "gpiod.py").write_text(library)
+    chip = tmp_path / "gpiochip0"
+    chip.touch()
+    for to, written in (("on", "17 1"), ("off", "17 0")):
+        assert hook("gpio_led", to, "--line", "17", "--chip", chip, path=tmp_path) == (0, "")
+        assert chip.read_text() == written
 
 
 def test_every_example_is_short():

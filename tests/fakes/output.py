@@ -1,15 +1,11 @@
 """A speaker without sound: remembers what it would have played."""
 
 import threading
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from jarvis_ear.errors import SpeakerLost
-
-WAIT_S: Final = 0.002
-"""A write that finds no room waits so long, like a real one's, but shorter."""
 
 
 class FakeOutput:
@@ -27,12 +23,17 @@ class FakeOutput:
         self.opened = 0
         self.closed = 0
         """How often it was closed while it was open."""
-        self.draining = False
-        """Whether what was written has not been heard yet."""
+        self.draining = 0
+        """Samples that were written and have not been heard yet."""
         self.took = threading.Event()
         """Set with every write that took something."""
         self.starved = threading.Event()
         """Set with every write that found no room."""
+        self.rests = 0
+        """How often it was asked to play silence."""
+        self.released = 0
+        self.underran = False
+        self.heard_at = 0.0
         self._room = room
         self._pieces: list[npt.NDArray[np.int16]] = []
         self._is_open = False
@@ -56,14 +57,14 @@ class FakeOutput:
         self._is_open = True
         return self.rate
 
-    def write(self, pcm: npt.NDArray[np.int16]) -> int:
+    def write(self, pcm: npt.NDArray[np.int16], most: int) -> int:
         assert self._is_open, "a speaker that is closed plays nothing"
         if self.loss is not None:
             raise self.loss
-        count = len(pcm) if self._room is None else min(len(pcm), self._room)
+        count = max(0, min(len(pcm), most - self.waiting))
+        count = count if self._room is None else min(count, self._room)
         if count == 0:
             self.starved.set()
-            threading.Event().wait(WAIT_S)
             return 0
         if self._room is not None:
             self._room -= count
@@ -71,10 +72,22 @@ class FakeOutput:
         self.took.set()
         return count
 
-    def pending(self) -> bool:
+    def rest(self, most: int) -> int:
+        assert self._is_open, "a speaker that is closed plays nothing"
+        if self.loss is not None:
+            raise self.loss
+        self.rests += 1
+        return min(0, most)  # it has played, and plays silence without being told
+
+    def release(self) -> None:
+        assert not self._is_open
+        self.released += 1
+
+    @property
+    def waiting(self) -> int:
         return self.draining
 
     def close(self) -> None:
         self.closed += self._is_open
         self._is_open = False
-        self.draining = False
+        self.draining = 0

@@ -38,6 +38,8 @@ class Card:
     """Whether the next read says that samples were lost."""
     played: bytearray = field(default_factory=bytearray)
     room: int = 1_000_000
+    underflowed: bool = False
+    """Whether the next write says that sound was missing before it."""
     plugged: bool = True
     unreadable: bool = False
     """Whether nothing can be found out about it."""
@@ -99,7 +101,8 @@ class FakeStream:
         assert len(data) // 2 <= self._card.room, "a polled writer writes no more than fits"
         self._card.played += data
         self._card.room -= len(data) // 2
-        return False
+        underflowed, self._card.underflowed = self._card.underflowed, False
+        return underflowed
 
     def _check(self) -> None:
         assert not self.closed, "a closed stream was used: PortAudio would crash"

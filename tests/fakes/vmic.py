@@ -27,6 +27,7 @@ class VirtualCard:
     """One card, named "vmic" and the default, that exists for processes with its environment."""
 
     folder: Path
+    bytes_per_s: int = 32_000
 
     @property
     def environment(self) -> dict[str, str]:
@@ -41,6 +42,16 @@ class VirtualCard:
     def played(self) -> Path:
         """Everything that was played, as raw PCM16 at the card's rate; missing until then."""
         return self.folder / "played.raw"
+
+    def heard_at(self, byte: int) -> float:
+        """Return when the card played this byte of ``played``, on the monotonic clock.
+
+        For a card of format S16_LE.
+        """
+        lines = (self.folder / "starts").read_text().splitlines()
+        starts = [tuple(map(int, line.split())) for line in lines]
+        began_ns, first = max(start for start in starts if start[1] <= byte)
+        return began_ns / 1e9 + (byte - first) / self.bytes_per_s
 
     def unplug(self) -> None:
         """Pull the card: streams fail, and it is no longer listed."""
@@ -130,9 +141,9 @@ def vmic(
         f"<{ALSA}>\n"
         f'pcm_type.vmic {{ lib "{library}" }}\n'
         f'pcm.vmic {{ type vmic  file "{folder}/in.raw"  out "{folder}/played.raw"'
-        f'  state "{folder}/state"  rate {rate}  channels {channels}'
+        f'  clock "{folder}/starts"  state "{folder}/state"  rate {rate}  channels {channels}'
         f'  format "{sample_format}"{lock} }}\n'
         'pcm.!default "vmic"\n'
         "ctl.!default { type null }\n"
     )
-    return VirtualCard(folder)
+    return VirtualCard(folder, 2 * rate * channels)

@@ -20,7 +20,7 @@ from fakes.hearing import (
 )
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Block, Framer
-from jarvis_ear.hearing.ear import MOST_GAIN, Ear
+from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
@@ -50,6 +50,7 @@ from jarvis_ear.hearing.events import (
 )
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
+from jarvis_ear.hearing.wake import MOST_GAIN
 from jarvis_ear.units import Samples, samples
 
 SILENCE, MURMUR, NOISE, VOICE, WORD, STOP = Kind

@@ -15,7 +15,6 @@ from jarvis_ear import __main__, config
 from jarvis_ear.audio.frames import Block, Framer
 from jarvis_ear.audio.level import frame_levels, level
 from jarvis_ear.audio.wav import pcm_to_wav
-from jarvis_ear.devices.playlist import Chunk
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.devices.sources import WavFile
 from jarvis_ear.devices.models import EarFactory
@@ -47,7 +46,9 @@ except Exception as end:
     assert type(end).__name__ == "EndOfSound", end
 assert said, "no utterance"
 wav = pcm_to_wav(said[0].utterance.pcm, 22_050)
-speaker._play(Chunk("ab", 0, "audio/wav", wav))
+speaker.play("ab", 0, "audio/wav", wav)
+while speaker._step():
+    pass
 late = set(sys.modules) - before
 print(sorted(name for name in late if getattr(sys.modules[name], "__file__", None)))
 """

@@ -107,3 +107,15 @@ def test_the_events_for_the_bus_are_a_list_in_the_file(start):
     assert start("--bus.publish transcript").config.bus.news == {"transcript"}
     with pytest.raises(ConfigError, match="expected some of wake, transcript, turn"):
         start("--bus.publish sound")
+
+
+def test_the_program_of_a_hook_is_a_list_in_every_source(start):
+    expected = ("led", "on", "a b")
+    assert start("", '[hooks]\nidle = ["led", "on", "a b"]').config.hooks.idle == expected
+    for given in ("led,on,a b", '["led", "on", "a b"]'):
+        assert start("", "", JARVIS_EAR_HOOKS__IDLE=given).config.hooks.idle == expected
+    assert start("--hooks.idle led,on").config.hooks.idle == ("led", "on")
+    with pytest.raises(ConfigError, match=r'hooks.idle.*expected a program .*as \["a", "b"\]'):
+        start("--hooks.idle ./led,on")
+    with pytest.raises(ConfigError, match="expected a list"):
+        start("", "[hooks]\nidle = [1]")

@@ -1,4 +1,7 @@
-"""What test_card.py runs with a virtual card in its environment: it plays the files it is given."""
+"""What test_card.py runs with a virtual card in its environment: it plays the files it is given.
+
+It prints what it was told: the start, the end, and the time and length of each piece of far end.
+"""
 
 import json
 import logging
@@ -12,16 +15,17 @@ from jarvis_ear.devices.speaker import Speaker
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    told = queue.Queue()
+    told, far = queue.Queue(), []
     with Speaker(
         config.SpeakerOptions(),
         on_started=lambda turn: told.put(["started", turn]),
         on_ended=lambda turn: told.put(["ended", turn]),
+        on_far=lambda pcm, at: far.append([at, len(pcm) // 2]),
     ) as speaker:
         for index, path in enumerate(sys.argv[1:]):
             speaker.play("turn", index, "audio/wav", Path(path).read_bytes())
         speaker.finish("turn")
-        sys.stdout.write(json.dumps([told.get(timeout=10), told.get(timeout=10)]))
+        sys.stdout.write(json.dumps([told.get(timeout=10), told.get(timeout=10), far]))
 
 
 main()

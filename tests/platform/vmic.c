@@ -1,10 +1,11 @@
 /* A sound card that exists only in a test: an ALSA "ioplug" plug-in, paced in real time.
  *
  *   pcm.vmic { type vmic  file "in.raw"  out "played.raw"  state "state"  rate 16000  channels 1
- *              format "S16_LE"  lock "lock" }
+ *              format "S16_LE"  lock "lock"  clock "starts.txt" }
  *
  * Capture hears the samples of `file`, then the noise of a converter. Playback appends to `out`. Formats: S16_LE,
- * S24_3LE, S32_LE, FLOAT_LE. With `lock`, one process at a time may capture; others get EBUSY.
+ * S24_3LE, S32_LE, FLOAT_LE. With `lock`, one process at a time may capture; others get EBUSY. `clock` gets a line
+ * whenever playback starts: nanoseconds of CLOCK_MONOTONIC, and the byte of `out` that is heard then.
  * The file `state` works the card; it is read again at every step:
  *   missing or "run"  works         "gone"  unplugged: nothing opens, open streams fail (ENODEV)
  *   "busy"            used by somebody else: nothing opens (EBUSY), open streams go on
@@ -29,6 +30,8 @@ struct card {
     snd_pcm_ioplug_t io;
     int timer;                   /* readable when the other side should look again */
     int in, out;                 /* the files behind capture and playback, or -1 */
+    int clock;                   /* the file with the starts of playback, or -1 */
+    size_t sent;                 /* bytes played since the last start was prepared */
     int lock;                    /* the file whose lock means that we capture, or -1 */
     char *state_path;
     unsigned noise;              /* the state of a generator of random numbers */
@@ -81,6 +84,10 @@ static int on_start(snd_pcm_ioplug_t *io)
     struct itimerspec every = { step, step };
     restart_clock(card);
     card->running = 1;
+    if (io->stream == SND_PCM_STREAM_PLAYBACK && card->clock >= 0 && card->out >= 0)
+        dprintf(card->clock, "%lld %lld\n",
+                card->since.tv_sec * 1000000000LL + card->since.tv_nsec,
+                (long long)(lseek(card->out, 0, SEEK_END) - card->sent));
     return timerfd_settime(card->timer, 0, &every, NULL) ? -errno : 0;
 }
 
@@ -97,6 +104,7 @@ static int on_prepare(snd_pcm_ioplug_t *io)
 {
     struct card *card = io->private_data;
     card->hardware = card->base = 0;
+    card->sent = 0;
     return state(card) == GONE ? -ENODEV : 0;
 }
 
@@ -105,6 +113,12 @@ static int overrun(const snd_pcm_ioplug_t *io, const struct card *card)
     snd_pcm_uframes_t waiting = card->hardware - io->appl_ptr;
     int ahead = waiting > (1UL << 40); /* the reader is ahead: it wrapped around */
     return io->stream == SND_PCM_STREAM_CAPTURE && !ahead && waiting > io->buffer_size;
+}
+
+static int underrun(const snd_pcm_ioplug_t *io, const struct card *card)
+{
+    size_t frame = io->channels * snd_pcm_format_physical_width(io->format) / 8;
+    return io->stream == SND_PCM_STREAM_PLAYBACK && card->hardware > card->sent / frame;
 }
 
 static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
@@ -121,7 +135,7 @@ static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
         restart_clock(card);
     else if (card->running)
         card->hardware = card->base + elapsed_us(card) * io->rate / 1000000;
-    if (card->running && overrun(io, card))
+    if (card->running && (overrun(io, card) || underrun(io, card)))
         return -EPIPE;
     return card->hardware % io->buffer_size;
 }
@@ -148,8 +162,10 @@ static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel
     struct card *card = io->private_data;
     size_t wanted = count * areas->step / 8, got = 0;
     char *sound = (char *)areas->addr + (areas->first + areas->step * offset) / 8;
-    if (io->stream == SND_PCM_STREAM_PLAYBACK)
+    if (io->stream == SND_PCM_STREAM_PLAYBACK) {
+        card->sent += wanted;
         return card->out >= 0 && write(card->out, sound, wanted) < 0 ? -errno : (long)count;
+    }
     int muted = state(card) == MUTE;
     while (!muted && card->in >= 0 && got < wanted) {
         ssize_t more = read(card->in, sound + got, wanted - got);
@@ -191,6 +207,8 @@ static void release(struct card *card)
         close(card->in);
     if (card->out >= 0)
         close(card->out);
+    if (card->clock >= 0)
+        close(card->clock);
     if (card->lock >= 0)
         close(card->lock);
     free(card->state_path);
@@ -235,7 +253,7 @@ static int constrain(snd_pcm_ioplug_t *io, unsigned rate, unsigned channels, uns
 
 SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
 {
-    const char *file = NULL, *out = NULL, *state_path = NULL, *lock = NULL;
+    const char *file = NULL, *out = NULL, *state_path = NULL, *lock = NULL, *clock = NULL;
     const char *format = "S16_LE";
     long rate = 16000, channels = 1;
     snd_config_iterator_t at, next;
@@ -255,6 +273,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
             snd_config_get_string(entry, &state_path);
         else if (!strcmp(id, "lock"))
             snd_config_get_string(entry, &lock);
+        else if (!strcmp(id, "clock"))
+            snd_config_get_string(entry, &clock);
         else if (!strcmp(id, "format"))
             snd_config_get_string(entry, &format);
         else if (!strcmp(id, "rate"))
@@ -270,7 +290,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
     struct card *card = calloc(1, sizeof *card);
     if (!card)
         return -ENOMEM;
-    card->timer = card->in = card->out = card->lock = -1;
+    card->timer = card->in = card->out = card->clock = card->lock = -1;
     card->state_path = state_path ? strdup(state_path) : NULL;
     enum state now = state(card);
     if (now == GONE || now == BUSY) {
@@ -288,6 +308,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
         card->in = open(file, O_RDONLY | O_CLOEXEC);
     if (stream == SND_PCM_STREAM_PLAYBACK && out)
         card->out = open(out, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (stream == SND_PCM_STREAM_PLAYBACK && clock)
+        card->clock = open(clock, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     card->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     card->io.version = SND_PCM_IOPLUG_VERSION;
     card->io.name = "vmic";

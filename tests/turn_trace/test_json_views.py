@@ -4,6 +4,7 @@ import pytest
 
 from fakes.turns import ScriptedTurns, options
 from jarvis_ear.config import (
+    HOOKS,
     NEWS,
     BackendOptions,
     BusOptions,
@@ -14,13 +15,20 @@ from jarvis_ear.config import (
 )
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.delivery import events as delivery
-from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.events import Cause, Verdict
 from jarvis_ear.delivery.playback import Playback, PlaybackEnded, PlaybackReported, PlaybackStarted
 from jarvis_ear.hearing import events as hearing
 from jarvis_ear.hearing.events import State
+from jarvis_ear.hooks.event import HookEvent
 from jarvis_ear.turn_trace.history import MAX_TURNS as MAX_KEPT
 from jarvis_ear.turn_trace.history import TurnHistory
-from jarvis_ear.turn_trace.json_views import MAX_QUOTED, MAX_TURNS, BusView, ConsoleView
+from jarvis_ear.turn_trace.json_views import (
+    MAX_QUOTED,
+    MAX_TURNS,
+    BusView,
+    ConsoleView,
+    HookView,
+)
 from jarvis_ear.units import Samples, samples
 
 
@@ -239,6 +247,76 @@ def test_a_reload_changes_the_agent_id_and_what_is_allowed():
     history.change(Config(backend=backend, bus=BusOptions(publish="wake")))
     history.after(WAKE)
     assert [event.data["agentId"] for event in events] == ["hall"]
+
+
+def hook_events(*events: object) -> list[HookEvent]:
+    told: list[HookEvent] = []
+    view = HookView(told.append, wall=lambda: 1_700_000_000.0)
+    history = TurnHistory(Config(backend=BackendOptions(agent_id="kitchen")), view)
+    for event in events:
+        history.after(event)
+    history.change(Config(backend=BackendOptions(agent_id="hall")))
+    return told
+
+
+def changed(old: State, new: State, why: str) -> hearing.StateChanged:
+    return hearing.StateChanged(old, new, Samples(0), why)
+
+
+def hook_event(name: str, **more: str) -> HookEvent:
+    return HookEvent(name, 1_700_000_000.0, "kitchen", **more)
+
+
+EXPIRED = {"verdict": "expired", "code": "too_old"}
+FROM_THINKING = {"previous": "thinking"}
+
+
+def test_hooks_are_told_states_wake_words_and_failures():
+    assert hook_events(
+        WAKE,
+        changed(State.IDLE, State.LISTENING, "WakeDetected"),
+        changed(State.LISTENING, State.CAPTURING, "SpeechStarted"),
+        changed(State.CAPTURING, State.THINKING, "SpeechEnded(hangover)"),
+        delivery.Transcribed("t1", "a secret"),
+        delivery.Finished("t1", Verdict.EXPIRED, Cause.TOO_OLD, 0),
+        changed(State.THINKING, State.IDLE, "Failed(too_old)"),
+        changed(State.IDLE, State.MUTED, "Muted"),
+    ) == [
+        hook_event("idle", state="idle", reason="start"),
+        hook_event("wake", turn_id="t1", state="idle", reason="wake detected"),
+        *(
+            hook_event(new, turn_id="t1", state=new, previous=old, reason=why)
+            for old, new, why in (
+                ("idle", "listening", "wake detected"),
+                ("listening", "capturing", "speech started"),
+                ("capturing", "thinking", "speech ended: hangover"),
+            )
+        ),
+        hook_event("failed", turn_id="t1", state="thinking", reason="too old", **EXPIRED),
+        hook_event("idle", turn_id="t1", state="idle", reason="no reply: too old", **FROM_THINKING),
+        hook_event("muted", state="muted", previous="idle", reason="muted"),
+    ]
+
+
+def test_the_follow_up_window_is_listening_and_no_wake_word():
+    told = hook_events(
+        changed(State.SPEAKING, State.FOLLOW_UP, "ReplyEnded"),
+        hearing.TurnOpened("t2", "s1", Samples(0), None),
+    )
+    assert [(each.name, each.state) for each in told[1:]] == [("listening", "follow_up")]
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_an_event_that_a_hook_can_have(state):
+    [_, told] = hook_events(changed(State.IDLE, state, "Hushed"))
+    assert (told.name in HOOKS, told.state) == (True, str(state))
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_turn_fails_for_hooks_as_it_does_for_the_exit_status(verdict):
+    told = hook_events(delivery.Finished("t1", verdict, Cause.NONE, 0))
+    names = {"failed", "expired", "in_doubt", "reply_lost"}
+    assert [each.verdict for each in told[1:]] == [str(verdict)] * (verdict in names)
 
 
 def test_a_turn_that_the_history_forgets_is_not_shown_any_more(scene):

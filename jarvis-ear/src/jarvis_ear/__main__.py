@@ -35,17 +35,21 @@ from jarvis_ear.control.feed import Feed, FeedSampler
 from jarvis_ear.control.server import ControlServer
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import quiet_of
 from jarvis_ear.devices.models import EarFactory
-from jarvis_ear.devices.sample_clock import SampleClock
+from jarvis_ear.devices.sample_clock import SampleClock, boot_clock
+from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.devices.sources import Source, check_source, make_source, prepare_source
 from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.devices.volume import Volume
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import Hushed, ListenRequested, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.journal.life import CONTROL_TROUBLE
 from jarvis_ear.lifecycle import StopSignal
 from jarvis_ear.link.registry import WIRES
@@ -58,10 +62,11 @@ from jarvis_ear.schema import Loaded
 from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import Service
+from jarvis_ear.turn_trace.earcons import EarconView
 from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
-from jarvis_ear.turn_trace.json_views import BusView, ConsoleView
+from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView
 from jarvis_ear.units import Samples
 
 if _on_interrupt is signal.default_int_handler:
@@ -126,6 +131,7 @@ def _look(parts: Components, reload: Reload) -> None:
     """Do what is due in the main thread."""
     parts.mute.look()
     parts.health.look()
+    parts.ear.look_at_echo(parts.echoes.look)
     parts.require_capture()
     reload.look()
 
@@ -135,35 +141,48 @@ def _build(
 ) -> Components:
     """Build every part after those that it needs, and connect those that need each other."""
     folder = paths.state_folder(os.environ)
+    echoes = EchoDelays(folder, f"{options.speaker.device} > {options.microphone.device}")
     inbox, feed = Inbox(), Feed()
     mute = Mute(folder, QuietHours.parse(options.microphone.mute_between))
+    hooks = Hooks(options.hooks)
     clock = SampleClock(in_real_time=not options.microphone.fast)
     requests = Requests(
         stop=lambda: inbox.tell(Hushed()),
-        listen=lambda: inbox.tell(ListenRequested(clock.position())),
+        listen=lambda: inbox.tell(ListenRequested(clock.position_at(boot_clock()) or Samples(0))),
     )
     bus = BusMembership(options, mute, on_stop=requests.stop, on_listen=requests.listen)
     backend = BackendClient(options.backend, spool=spool)
+    earcons = EarconView(muted_by=lambda: mute.by)
     turns = TurnHistory(
         options,
         JournalView(_LOGGER),
         ConsoleView(feed),
         BusView(bus.post),
+        HookView(hooks.post),
         follow_ups := FollowUps(),
+        earcons,
         on_heard=backend.heard,
     )
-    bridge = Bridge(ear=inbox, turns=turns, follow_ups=follow_ups, captured_at=clock.captured_at)
+    bridge = Bridge(ear=inbox, turns=turns, follow_ups=follow_ups, clock=clock)
     speaker = Speaker(
         options.speaker,
         on_started=bridge.reply_started,
         on_ended=bridge.reply_ended,
         on_heard=bridge.reply_heard,
+        volume=Volume(options.speaker.volume, folder),
+        on_far=bridge.played,
+        sounds=load_sounds(options.sounds),
     )
     source = make_source(options.microphone)
     source.hold_quiet(quiet_of(options.hearing))
-    growth_ms = WIRES[options.backend.protocol].growth_ms
     ear = EarThread(
-        models.make(options.hearing, growth_ms, options.speaker.lag_ms),
+        models.make(
+            options.hearing,
+            WIRES[options.backend.protocol].growth_ms,
+            may_interrupt=options.speaker.barge_in != config.NO_BARGE_IN,
+            echo=echoes.known,
+            lag_ms=options.speaker.lag_ms,
+        ),
         inbox,
         bridge.effect,
         waits_for_replies=options.microphone.fast,
@@ -173,20 +192,28 @@ def _build(
         on_failure=stop.fail,
     )
     capture = _make_capture(source, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
-    _connect(bridge, backend, speaker, stop)
+    earcons.connect(speaker.chime)
+    _connect(bridge, backend, speaker, ear, stop)
     mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
-    return Components(
-        inbox, mute, bus, turns, feed, speaker, backend, ear, capture, folder, requests
-    )
+    parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
+    return Components(*parts, folder, requests)
 
 
-def _connect(bridge: Bridge, backend: BackendClient, speaker: Speaker, stop: StopSignal) -> None:
+def _connect(
+    bridge: Bridge, backend: BackendClient, speaker: Speaker, ear: EarThread, stop: StopSignal
+) -> None:
     """Connect the bridge with the receivers of the effects of the ear."""
 
     def send(captured_audio: CapturedAudio) -> None:
         backend.send_audio(captured_audio)
 
-    bridge.connect(send=send, backend=backend, speaker=speaker, on_state=lambda _state: stop.wake())
+    bridge.connect(
+        send=send,
+        backend=backend,
+        speaker=speaker,
+        on_state=lambda _state: stop.wake(),
+        on_played=ear.played,
+    )
     backend.report_to(bridge.delivery)
 
 
@@ -233,11 +260,17 @@ def _start(parts: Components, stack: ExitStack) -> None:
     turns.enter_context(timed("capture", parts.capture))
     feed, mute, requests = parts.feed, parts.mute, parts.requests
     orders = ControlCommands(
-        parts.health, mute, on_stop=requests.stop, on_listen=requests.listen, modules=parts.bus
+        parts.health,
+        mute,
+        on_stop=requests.stop,
+        on_listen=requests.listen,
+        modules=parts.bus,
+        speaker=parts.speaker,
     )
     signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
     _open_sockets(orders, signs, together, parts)
     together.add("bus", parts.bus)
+    together.add("hooks", parts.hooks)
 
 
 def _close_or_open(

@@ -29,8 +29,8 @@ from jarvis_ear.link.mailbox import (
     Grew,
     Hold,
     Put,
-    Release,
     ReplyHeard,
+    Resume,
     Supersede,
 )
 from jarvis_ear.link.network_thread import NetworkThread, run_together
@@ -244,7 +244,7 @@ class BackendClient:
 
     def release(self, turn_id: str) -> None:
         """Go on with a turn that was held: nothing newer was said."""
-        self._commands.post(Release(turn_id))
+        self._commands.post(Resume(turn_id))
 
     def supersede(self, turn_id: str, by: str) -> None:
         """End a turn that is the beginning of a sentence; the turn ``by`` has the whole of it."""

@@ -18,12 +18,14 @@ from jarvis_ear.delivery.playback import (
     PlaybackStarted,
 )
 from jarvis_ear.delivery.utterance import CapturedAudio
+from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
     Failed,
     HoldTurn,
+    PersonOverReply,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -34,6 +36,7 @@ from jarvis_ear.hearing.events import (
     StopSpeaking,
     SupersedeTurn,
     TurnDropped,
+    TurnOpened,
     UtteranceGrew,
     WakeDetected,
 )
@@ -53,18 +56,13 @@ class Bridge:
     """Passes effects and events on. Each method belongs to one thread, named in its docstring."""
 
     def __init__(
-        self,
-        *,
-        ear: Inbox,
-        turns: TurnHistory,
-        follow_ups: FollowUps,
-        captured_at: Callable[[Samples], float],
+        self, *, ear: Inbox, turns: TurnHistory, follow_ups: FollowUps, clock: SampleClock
     ) -> None:
-        """``captured_at`` returns the capture time of a sample of the stream, on the boot clock."""
         self._ear = ear
         self._turns = turns
         self._follow_ups = follow_ups
-        self._captured_at = captured_at
+        self._clock = clock
+        self._on_played: Callable[[bytes, Samples | None], None]
         self._send: Callable[[CapturedAudio], None]
         self._on_state: Callable[[State], None]
         self._backend: BackendClient
@@ -79,23 +77,29 @@ class Bridge:
         backend: BackendClient,
         speaker: Speaker,
         on_state: Callable[[State], None],
+        on_played: Callable[[bytes, Samples | None], None],
     ) -> None:
         """Set the receivers of effects, which need the bridge themselves. Once, before any event.
 
-        ``send`` takes an utterance, ``on_state`` each new state of the ear; neither may block.
+        ``send`` takes an utterance, ``on_state`` each new state of the ear, and ``on_played`` each
+        piece of sound that leaves the loudspeaker, with its position; none may block.
         """
+        self._on_played = on_played
         self._send = send
         self._on_state = on_state
         self._backend = backend
         self._speaker = speaker
 
-    def effect(self, effect: Effect) -> None:
+    def effect(self, effect: Effect) -> None:  # noqa: C901 - one case for each effect
         """Carry out an effect of the ear. Ear thread."""
         self._turns.after(effect)
         match effect:
+            case TurnOpened():
+                self._speaker.prepare()
             case SendUtterance(turn_id, utterance):
-                spoken_at = self._captured_at(utterance.speech_end)
+                spoken_at = self._clock.captured_at(utterance.speech_end)
                 self._send(CapturedAudio(utterance.pcm, turn_id, spoken_at))
+                self._speaker.prepare()
             case UtteranceGrew(turn_id, offset, pcm):
                 self._backend.extend(turn_id, offset, pcm)
             case TurnDropped(turn_id):
@@ -114,6 +118,8 @@ class Bridge:
                 self._backend.abandon(turn_id, newer=reason in NEWER_UTTERANCE)
             case StopSpeaking():
                 self._speaker.stop()
+            case PersonOverReply(_, speaks):
+                self._speaker.duck(speaks)
             case StateChanged(_, state):
                 self._on_state(state)
             case _:
@@ -145,6 +151,10 @@ class Bridge:
                 self._ear.tell(Failed(turn_id, code))
             case _:
                 pass
+
+    def played(self, pcm: bytes, at: float) -> None:
+        """Report sound that leaves the loudspeaker at a time of the boot clock. Speaker thread."""
+        self._on_played(pcm, self._clock.position_at(at))
 
     def reply_started(self, turn_id: str) -> None:
         """Report that playback of a reply has started. Speaker thread."""

@@ -9,8 +9,10 @@ from jarvis_ear.config import JARVIS_PASSWORD, Config, MicrophoneOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices.models import OpenWakeWord
 from jarvis_ear.devices.selection import names_a_number
+from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.devices.sources import mistake_in
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.hooks.receivers import missing_programs
 from jarvis_ear.link.tls_and_tcp import address, is_exposed
 from jarvis_ear.options.verbs import check_report
 from jarvis_ear.schema import Loaded
@@ -33,6 +35,7 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
         lambda: refuse_plaintext(config.bus),
         lambda: _require_model("model", config.hearing.wake.model),
         lambda: _require_model("stop_model", stop) if stop else None,
+        lambda: load_sounds(config.sounds),
     )
     for attempt in tries:
         try:
@@ -67,6 +70,9 @@ def _dangers(config: Config) -> Iterator[str]:
         yield "bus.may_unmute: the bus can open a microphone that you have closed"
     if bus.url and bus.may_listen:
         yield "bus.may_listen: the bus can have the ear listen without the wake word"
+    if is_exposed(config.hooks.url):
+        yield f"hooks.url: {address(config.hooks.url)} is told unencrypted when the ear is used"
+    yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))
     if config.log.transcripts:
         yield "log.transcripts: the log contains what people say"
 

@@ -11,6 +11,7 @@ if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports is no traceback
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,11 +24,13 @@ from jarvis_ear.options.verbs import (
     MISTAKES,
     CommandLine,
     Flag,
+    UsageError,
     Verb,
     VerbPath,
     common_verbs,
     exit_at_once,
     print_text,
+    quoted,
 )
 from jarvis_ear.process import forbid_dumps
 
@@ -45,6 +48,9 @@ Run: TypeAlias = Callable[["Loaded"], int]
 DEAF: Final = 1
 """Exit status of `status`: the ear is muted, or has no microphone."""
 
+LOUDEST: Final = 100
+"""Per cent; the same as ``control.commands.LOUDEST``, whose module loads more than a verb needs."""
+
 NOT_RUNNING: Final = 2
 """Exit status of `status` and of the mute verbs: no ear is running."""
 
@@ -57,6 +63,9 @@ _ASKED: Final = {
     76: "the program that answers is not an ear, or an ear of another version",
     77: "a program of another user is in the place of the ear",
 }
+_NOT_STORED: Final = (
+    "a restart will reset this, because it cannot be stored: see the log of the ear"
+)
 _DONE: Final = {0: "done", **_ASKED}
 _SERVICE: Final = {
     0: "done, or nothing to do",
@@ -145,6 +154,12 @@ VERBS: Final[dict[str, Verb]] = {
         {**_DONE, 1: "the ear is muted or deaf, or cannot be asked"},
     ),
     "hush": Verb("the older name of stop", "jarvis-ear hush", _DONE),
+    "volume": Verb(
+        "show the volume of replies in per cent, or set it until the next time, restarts included",
+        "jarvis-ear volume 40",
+        _DONE,
+        value="N",
+    ),
     "console": Verb(
         "show the running ear in a browser of this machine",
         "jarvis-ear console --open",
@@ -219,6 +234,8 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
             return command.main(verb, given)
         case ("status",):
             return _status(as_json="json" in given)
+        case ("volume",):
+            return _volume(given.get("value"))
         case ("devices",):
             return print_text(_devices())
     return _command(names[0])
@@ -289,11 +306,26 @@ def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
     if word in ("stop", "hush", "listen"):
         return 0
     if not stored:
-        COMMAND_LINE.complain(
-            "a restart will reset this, because it cannot be stored: see the log of the ear"
-        )
+        COMMAND_LINE.complain(_NOT_STORED)
     by = ", ".join(muted_by)
     return print_text(f"muted by the {by}\n" if by else "not muted\n")
+
+
+def _volume(number: str | None) -> int:
+    """Show the volume of the running ear, or set it."""
+    if number is not None and not (re.fullmatch("[0-9]{1,3}", number) and int(number) <= LOUDEST):
+        raise UsageError(f"volume: {quoted(number)}: expected a whole number from 0 to {LOUDEST}")
+    answer = _ask("volume" if number is None else f"volume {int(number)}")
+    if answer is None:
+        return NOT_RUNNING
+    match answer:
+        case {"volume": int(percent), "stored": bool(stored)}:
+            if not stored:
+                COMMAND_LINE.complain(_NOT_STORED)
+            return print_text(f"volume: {percent} %\n")
+        case {"error": str(why)}:
+            raise RemoteProtocolError(f"the running ear does not know a volume: {why}")
+    raise RemoteProtocolError("the running ear does not tell its volume")
 
 
 def _ask(word: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import DeviceHangs
@@ -18,6 +19,7 @@ from jarvis_ear.hearing.ear import CALM, PROOF_S
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
 from jarvis_ear.mute import Mute
@@ -53,6 +55,8 @@ class Components:
     backend: BackendClient
     ear: EarThread
     capture: Capture
+    hooks: Hooks
+    echoes: EchoDelays
     folder: Path
     """Folder of what is stored across restarts."""
     requests: Requests
@@ -112,6 +116,7 @@ class Components:
             "deaf_remedy": remedy,
             "muted_by": list(self.mute.by),
             "speaker": self.speaker.condition,
+            "volume_percent": self.speaker.volume,
             **self.backend.health(),
             **self.bus.health(),
             **self._losses(),
@@ -122,7 +127,10 @@ class Components:
         ear, source = self.ear, self.capture.source
         self.counters.add(setup.counters)
         self.counters.add(lambda: {"gaps_in_sound": ear.gaps, "gap_samples": ear.samples_lost})
-        for part in (self.inbox, self.backend, self.speaker, self.turns, self.bus):
+        self.counters.add(
+            lambda: {"self_echoes": ear.self_echoes, "played_dropped": ear.played_dropped}
+        )
+        for part in (self.inbox, self.backend, self.speaker, self.turns, self.bus, self.hooks):
             self.counters.add(part.counters)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)

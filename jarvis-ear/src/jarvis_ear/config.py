@@ -8,8 +8,9 @@ into samples in its constructor.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -34,6 +35,9 @@ AGENT_ID: Final = "jarvis-ear"
 CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
 """Read if it exists and no other file is named."""
 
+NO_BARGE_IN: Final = "off"
+"""Value of `speaker.barge_in` with which the wake word has no effect during a reply."""
+
 SEND_S: Final = 1.0
 """Minimum time in seconds between the end of an utterance and the age at which it is too old."""
 
@@ -42,6 +46,9 @@ CHANNELS: Final = ("mix", *"01234567")
 
 NEWS: Final = ("wake", "transcript", "turn")
 """The items of `bus.publish`."""
+
+MAX_ARGUMENT_LENGTH: Final = 4096
+"""Maximum characters of a program and its arguments: more than a person writes."""
 
 
 def _device(name: str) -> str:
@@ -116,6 +123,19 @@ def _news(given: object) -> object:
     if names != [""] and not set(names) <= set(NEWS):
         raise ValueError(f"some of {', '.join(NEWS)}")
     return ", ".join(dict.fromkeys(names))
+
+
+def _program(words: tuple[str, ...]) -> tuple[str, ...]:
+    name = words[0] if words else "none"
+    is_named = name.startswith("/") or (name and "/" not in name)
+    is_bounded = sum(map(len, words)) <= MAX_ARGUMENT_LENGTH
+    if not is_named or not is_bounded or any("\0" in word for word in words):
+        raise ValueError('a program (an absolute path, or a name) and its arguments, as ["a", "b"]')
+    return words
+
+
+Program: TypeAlias = Annotated[tuple[str, ...], AfterValidator(_program)]
+"""A program and its arguments, as for exec(3). Empty: none."""
 
 
 class Section(BaseModel):
@@ -343,12 +363,52 @@ class SpeakerOptions(Section):
 
     device: str = ""
     """Output device: part of its name, or its index. Empty: the default; `none`: no sound."""
+    volume: int = Field(100, ge=0, le=100)
+    """Volume of replies in per cent: 50 is -18 dB, 0 is silence. What `jarvis-ear volume` sets
+    counts instead, until this option gets another value."""
+    warm_s: float = Field(10.0, ge=0, le=3600)
+    """Time for which the device stays open, playing silence, after a reply and after a wake word:
+    the next reply begins at once. 0: it is closed after every reply, for other programs to use."""
+    lead_in_ms: int = Field(0, ge=0, le=5000)
+    """Minimum silence between opening the device and the first word, for a device that swallows the
+    first sound because it sleeps (HDMI, Bluetooth). While the device is open, there is none."""
+    barge_in: Literal["on", "wake-word-quietly", "off"] = "on"
+    """The wake word during a reply. `on`: it pauses the reply. `wake-word-quietly`: the reply goes
+    on quietly until the command is complete. `off`: it is ignored, for a loudspeaker that the ear
+    cannot tell from a person."""
     output_dir: Path | None = None
     """Folder where every reply is stored as a sound file. Empty: none."""
     lag_ms: int = Field(0, ge=0, le=2000)
     """Delay of a Bluetooth loudspeaker or soundbar beyond what it reports. For that long after a
     reply, what the microphone hears is taken for the reply and not for speech without the wake
     word."""
+
+
+class SoundsOptions(Section):
+    """Sounds that tell what becomes of a turn: `default`, `none`, or a WAV file of at most 3 s."""
+
+    wake: str = "default"
+    """The wake word was detected."""
+    captured: str = "default"
+    """The end of the utterance was detected."""
+    nothing_heard: str = "default"
+    """No command followed the wake word."""
+    not_understood: str = "default"
+    """The backend recognised no words."""
+    failed: str = "default"
+    """The command was not run, its reply did not come, or the backend is away."""
+    refused: str = "default"
+    """The backend reported an error."""
+    expired: str = "default"
+    """The command became too old while it waited for the backend, and was not run."""
+    done: str = "default"
+    """The command was run, and its reply has no speech."""
+    muted: str = "default"
+    """The microphone was muted. Quiet hours are silent."""
+    unmuted: str = "default"
+    """The microphone was unmuted."""
+    microphone_lost: str = "default"
+    """No sound comes from the microphone any more."""
 
 
 class LogOptions(Section):
@@ -372,6 +432,47 @@ class ConsoleOptions(Section):
     never stored. Off: only their number of characters."""
 
 
+class HookOptions(Section):
+    """Programs and a URL that get one JSON object for each event, to switch an LED for example."""
+
+    wake: Program = ()
+    """Program to run when the wake word is detected: a list of the program and its arguments, run
+    without a shell, with the event as JSON on standard input. Empty: none."""
+    listening: Program = ()
+    """Program to run when the ear awaits speech, after the wake word or in the follow-up window."""
+    capturing: Program = ()
+    """Program to run when a person begins to speak to the ear."""
+    thinking: Program = ()
+    """Program to run when the utterance is complete and the reply is awaited."""
+    speaking: Program = ()
+    """Program to run when a reply is played."""
+    idle: Program = ()
+    """Program to run when the ear waits for the wake word, and at the start."""
+    muted: Program = ()
+    """Program to run when the ear is muted."""
+    deaf: Program = ()
+    """Program to run when there is no microphone, or one without sound."""
+    failed: Program = ()
+    """Program to run when a turn ends as `failed`, `expired`, `in_doubt` or `reply_lost`."""
+    url: Annotated[str, _address("http", "https", is_optional=True)] = ""
+    """Address to which every event is posted: `http://` or `https://`, with a path. The service can
+    reach this machine and private networks. Empty: none."""
+    timeout_s: float = Field(5.0, ge=0.1, le=60)
+    """Time after which a program is killed, or an answer of the URL is no longer awaited."""
+
+    @property
+    def programs(self) -> Mapping[str, tuple[str, ...]]:
+        """The configured programs, by event."""
+        commands = ((name, getattr(self, name)) for name in HOOKS)
+        return {name: command for name, command in commands if command}
+
+
+HOOKS: Final = tuple(
+    name for name, field in HookOptions.model_fields.items() if field.annotation == tuple[str, ...]
+)
+"""The events that a program can be run for."""
+
+
 class Config(Section):
     """All options of the ear."""
 
@@ -381,8 +482,10 @@ class Config(Section):
     bus: BusOptions = BusOptions()
     spool: SpoolOptions = SpoolOptions()
     speaker: SpeakerOptions = SpeakerOptions()
+    sounds: SoundsOptions = SoundsOptions()
     log: LogOptions = LogOptions()
     console: ConsoleOptions = ConsoleOptions()
+    hooks: HookOptions = HookOptions()
     with_backend: bool = False
     """Run the reference backend with the ear, for trying out."""
 

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from jarvis_ear.components import Components
-from jarvis_ear.config import Config, MicrophoneOptions
+from jarvis_ear.config import NO_BARGE_IN, Config, MicrophoneOptions
 from jarvis_ear.devices.microphone import Microphone, quiet_of
 from jarvis_ear.devices.models import EarFactory
+from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.journal.life import RELOAD_REFUSED, RELOADED, RESTART_NEEDED
 from jarvis_ear.link.registry import WIRES
@@ -131,11 +132,12 @@ class ReloadSteps:
             ReloadTarget.BACKEND: self._prepare_backend,
             ReloadTarget.BUS: running.bus.prepare,
             ReloadTarget.MICROPHONE: lambda config: partial(self._reopen, config.microphone),
-            ReloadTarget.SPEAKER: lambda config: partial(running.speaker.change, config.speaker),
+            ReloadTarget.SPEAKER: self._prepare_speaker,
             ReloadTarget.MUTE: lambda config: partial(
                 running.mute.change, QuietHours.parse(config.microphone.mute_between)
             ),
             ReloadTarget.CONSOLE: lambda config: partial(running.turns.change, config),
+            ReloadTarget.HOOKS: lambda config: partial(running.hooks.change, config.hooks),
             ReloadTarget.LOG: lambda config: partial(self._change_log, config),
         }
 
@@ -145,11 +147,21 @@ class ReloadSteps:
 
     def _prepare_ear(self, config: Config) -> Step:
         growth_ms = WIRES[config.backend.protocol].growth_ms
-        ear = self._ears.make(config.hearing, growth_ms, config.speaker.lag_ms)
+        may_interrupt = config.speaker.barge_in != NO_BARGE_IN
+        lag_ms = config.speaker.lag_ms
+        ear = self._ears.make(config.hearing, growth_ms, may_interrupt=may_interrupt, lag_ms=lag_ms)
         return _together(
             partial(self._running.ear.change, ear),
             partial(self._running.capture.hold_quiet, quiet_of(config.hearing)),
             partial(self._change_log, config),
+        )
+
+    def _prepare_speaker(self, config: Config) -> Step:
+        """Prepare the ear too: it heeds the wake word during a reply, or not."""
+        return _together(
+            partial(self._running.speaker.change, config.speaker),
+            partial(self._running.speaker.use_sounds, load_sounds(config.sounds)),
+            self._prepare_ear(config),
         )
 
     def _prepare_backend(self, config: Config) -> Step:

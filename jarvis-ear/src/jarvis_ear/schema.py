@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from jarvis_ear.config import CONFIG_FILE, Config
+from jarvis_ear.config import CONFIG_FILE, HOOKS, Config
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import load as options
 from jarvis_ear.options.option import Schema, value_of
@@ -26,6 +26,7 @@ class ReloadTarget(StrEnum):
     BUS = "bus"
     CONSOLE = "console"
     LOG = "log"
+    HOOKS = "hooks"
 
 
 RELOAD_TARGETS: Final[Mapping[str, ReloadTarget]] = {
@@ -38,11 +39,13 @@ RELOAD_TARGETS: Final[Mapping[str, ReloadTarget]] = {
     "microphone.mute_between": ReloadTarget.MUTE,
     "speaker": ReloadTarget.SPEAKER,
     "speaker.lag_ms": ReloadTarget.EAR,
+    "sounds": ReloadTarget.SPEAKER,
     "backend": ReloadTarget.BACKEND,
     "bus": ReloadTarget.BUS,
     "console.transcripts": ReloadTarget.CONSOLE,
     "log.level": ReloadTarget.LOG,
     "log.transcripts": ReloadTarget.LOG,
+    "hooks": ReloadTarget.HOOKS,
 }
 """For an option, or a table with all its options; any other needs a restart."""
 
@@ -74,6 +77,8 @@ names. `jarvis-ear config` prints the options in force and the origin of each va
 - Where a path is expected, an empty text means none. A leading `~` is the home of the user who runs
   the program, `~name` that of another user.
 - On the command line every option may be given once.
+- A list is an array in the file. Elsewhere its items are separated by commas, or it is a JSON
+  array: `--hooks.muted=/usr/local/bin/led,off`, `JARVIS_EAR_HOOKS__MUTED=["led", "a,b"]`.
 - {", ".join(f"`{name}`" for name in _SHARED_VARIABLES.values())} work as environment variables too.
   The names with `JARVIS_EAR_` override them, and they count as not set when they are empty.
 - The password, the token and the key of the bus are never arguments. The environment overrides the
@@ -126,6 +131,7 @@ SCHEMA: Final = Schema(
         "hearing.wake.model": "FILE",
         "hearing.wake.stop_model": "FILE",
         "hearing.wake.threshold": "SCORE",
+        **{f"hooks.{name}": "PROGRAM,ARGUMENT" for name in HOOKS},
     },
     needs_restart=lambda key: reload_target(key) is None,
 )

@@ -12,7 +12,15 @@ WATCH: Final = "watch"
 """Asks for the feed instead of an answer. The server carries it out, because it concerns the
 connection."""
 
-WORDS: Final = ("status", "mute", "unmute", "toggle", "stop", "listen", "hush", WATCH)
+VOLUME: Final = "volume"
+"""Reports the volume of replies, or sets it: `volume 40`."""
+
+LOUDEST: Final = 100
+
+WORDS: Final = (
+    *("status", "mute", "unmute", "toggle", "stop", "listen", "hush"),
+    *(VOLUME, WATCH),
+)
 """Commands of every ear. `hush` is the older name of `stop`."""
 
 MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
@@ -35,6 +43,17 @@ class Modules(Protocol):
         """Switch one module on or off."""
 
 
+class Loudspeaker(Protocol):
+    """Plays replies at a volume. No call blocks for longer than a small file is written."""
+
+    @property
+    def volume(self) -> int:
+        """Volume in per cent."""
+
+    def set_volume(self, percent: int) -> bool:
+        """Set the volume; return whether it is stored for a restart."""
+
+
 class ControlCommands:
     """Carries out the commands. Used by the control thread."""
 
@@ -46,7 +65,9 @@ class ControlCommands:
         on_stop: Callable[[], None] = lambda: None,
         on_listen: Callable[[], None] = lambda: None,
         modules: Modules | None = None,
+        speaker: Loudspeaker | None = None,
     ) -> None:
+        self._speaker = speaker
         self._modules = modules
         self._health = health
         self._mute = mute
@@ -68,6 +89,9 @@ class ControlCommands:
             return self._health.report()
         if word == "listen" and (why := self._why_deaf()):
             return {"error": why, "status": 1}
+        name, _, number = word.partition(" ")
+        if name == VOLUME and self._speaker is not None:
+            return _volume(self._speaker, number)
         action = self._actions.get(word) or self._switch(word)
         if action is None:
             return {"error": f"expected one of {', '.join(WORDS)}"}
@@ -87,3 +111,13 @@ class ControlCommands:
             return None
         module, enabled = MODULE_WORDS[word]
         return partial(self._modules.switch_module, module, enabled=enabled)
+
+
+def _volume(speaker: Loudspeaker, number: str) -> Mapping[str, object]:
+    """Set the volume if a number is given, and return it."""
+    stored = True
+    if number:
+        if not (number.isascii() and number.isdigit() and int(number) <= LOUDEST):
+            return {"error": f"expected {VOLUME} and a whole number from 0 to {LOUDEST}"}
+        stored = speaker.set_volume(int(number))
+    return {"volume": speaker.volume, "stored": stored}

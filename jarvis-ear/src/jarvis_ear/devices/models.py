@@ -4,6 +4,7 @@
 looks up a host of its vendor and writes a database into the home directory.
 """
 
+import copy
 import functools
 import importlib.util
 import os
@@ -17,8 +18,10 @@ import numpy.typing as npt
 import webrtcvad
 
 from jarvis_ear import config
+from jarvis_ear.devices.echo_delays import EchoDelay
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing.ear import Ear
+from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS
 from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES, samples
@@ -160,6 +163,12 @@ class OpenWakeWord:
             models = " or ".join(str(each) for each in (model, stop_model) if each)
             raise ConfigError(f"{models} cannot be run as a wake word: {error}") from error
 
+    def twin(self) -> "OpenWakeWord":
+        """Return a detector with the same networks, for another stream of sound."""
+        twin = copy.copy(self)  # the history is replaced, never changed in place
+        twin.reset()
+        return twin
+
     def reset(self) -> None:
         """Forget the sound so far: the history becomes digital silence."""
         self._sound, self._mels, self._embeddings = self._silence
@@ -249,6 +258,7 @@ class EarFactory:
     """
 
     def __init__(self) -> None:
+        self._own_voice: OwnVoice | None = None
         self._wake_model = functools.lru_cache(maxsize=1)(OpenWakeWord)
         self._speech_model = functools.cache(Silero)
 
@@ -258,17 +268,29 @@ class EarFactory:
         self._speech_model()
 
     def make(
-        self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS, lag_ms: int = 0
+        self,
+        hearing: config.HearingOptions,
+        growth_ms: int = GROWTH_MS,
+        *,
+        may_interrupt: bool = True,
+        echo: EchoDelay | None = None,
+        lag_ms: int = 0,
     ) -> Ear:
         """Make an ear that reports every ``growth_ms`` of an utterance, or raise ConfigError.
 
-        It has the models of the ear before it, unless ``hearing`` names other ones.
+        It has the models of the ear before it, unless ``hearing`` names other ones, and knows its
+        loudspeaker, whose delay is ``echo`` if it is known from an earlier run.
         """
         lag = samples(lag_ms)
+        wake = self._wake_model(hearing.wake.model, hearing.wake.stop_model)
+        if self._own_voice is None:
+            self._own_voice = OwnVoice(wake.twin(), *(echo or ()))
         return Ear(
             hearing,
             gate=WebRtcVad(hearing.gate.aggressiveness),
-            wake=self._wake_model(hearing.wake.model, hearing.wake.stop_model),
+            wake=wake,
+            own_voice=self._own_voice,
+            may_interrupt=may_interrupt,
             speech=self._speech_model(),
             machine=TurnMachine(hearing, lambda: secrets.token_hex(4), lag),
             growth_ms=growth_ms,

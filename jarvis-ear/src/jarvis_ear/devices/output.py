@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -23,18 +22,20 @@ _LOGGER = logging.getLogger(__name__)
 NONE: Final = "none"
 """Value of ``speaker.device`` for no speaker."""
 
-LATENCY_S: Final = 0.2
-"""Seconds of sound written ahead: a delay of this length causes no crackle."""
-
-POLL_S: Final = 0.02
-"""Seconds that one write waits for room; it delays a barge-in by at most this time."""
-
-DRAIN_EXTRA_S: Final = 0.5
-"""Seconds, beyond its latency, that a speaker may take to play the last sample."""
+LATENCY_S: Final = 0.15
+"""Seconds of buffer requested from the device. A full one survives a delay of this length; how much
+of it is used is the choice of whoever writes."""
 
 
 class Output(Protocol):
-    """A speaker, used for one reply at a time. Owned by the speaker thread."""
+    """A speaker. Owned by the speaker thread."""
+
+    waiting: int
+    """Samples written and not yet played, as of the last write."""
+    heard_at: float
+    """When the first sample of the last write leaves the buffer, in seconds of CLOCK_BOOTTIME."""
+    underran: bool
+    """Whether the device had run out of samples before the last write."""
 
     def check(self) -> str:
         """Return why no loudspeaker can be opened, without opening it; empty if one can."""
@@ -42,41 +43,43 @@ class Output(Protocol):
     def open(self) -> int:
         """Open the device and return its sample rate, or raise SpeakerLost."""
 
-    def write(self, pcm: npt.NDArray[np.int16]) -> int:
-        """Write as much of ``pcm`` as there is room for, within a few ms; return the count.
+    def write(self, pcm: npt.NDArray[np.int16], most: int) -> int:
+        """Write as much of ``pcm`` as leaves at most ``most`` samples waiting; return the count.
 
-        Raises SpeakerLost when the device is gone.
+        Never waits for room. Raises SpeakerLost when the device is gone.
         """
 
-    def pending(self) -> bool:
-        """Return whether written sound has not been played yet."""
+    def rest(self, most: int) -> int:
+        """Write silence until ``most`` samples wait, so that the device stays awake.
+
+        Return the count. Raises SpeakerLost when the device is gone.
+        """
 
     def close(self) -> None:
         """Stop playing at once and close the device. Idempotent."""
 
+    def release(self) -> None:
+        """Free what a closed output keeps to be opened faster."""
+
 
 class PortAudioOutput:
-    """Plays through PortAudio, by polling. Owned by the speaker thread.
-
-    The stream is open only while a reply is played, so that the sound card can sleep in between.
-    """
+    """Plays through PortAudio, in a process of its own. Owned by the speaker thread."""
 
     def __init__(
         self,
         device: str,
         *,
         library: SoundLibrary | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        release: Callable[[], None] | None = None,
     ) -> None:
         self._wanted = device
         self._library = library or portaudio_process.for_output()
+        self._release = release or portaudio_process.for_output().end
         self._list = library or portaudio_process.for_input()  # already running for the microphone
-        self._monotonic = monotonic
-        self._sleep = sleep
         self._stream: OutputStream | None = None
-        self._room = 0  # samples that fit into the empty buffer
-        self._heard_by = 0.0  # time by which the last written sample must have been played
+        self.waiting = 0
+        self.heard_at = 0.0
+        self.underran = False
 
     def check(self) -> str:
         """Look up the device: about 10 ms, or a second if the sound process does not run yet.
@@ -90,52 +93,45 @@ class PortAudioOutput:
         return ""
 
     def open(self) -> int:
-        """Open the device at the rate it prefers, or raise SpeakerLost."""
+        """Open the device at the rate it prefers, or raise SpeakerLost.
+
+        Takes 30 ms, and 0.3 s on a desktop if the sound process does not run yet.
+        """
+        self.waiting = 0
         try:
             stream = self._stream = self._library.open_output(self._wanted, latency_s=LATENCY_S)
-            self._room = stream.write_available
         except SpeakerLost:
             raise
         except (DeviceError, StreamFailed) as error:
             raise SpeakerLost(str(error)) from error
         return stream.rate
 
-    def write(self, pcm: npt.NDArray[np.int16]) -> int:
-        """Write as much as the device has room for now or within 20 ms; return the count."""
-        stream = self._opened()
+    def write(self, pcm: npt.NDArray[np.int16], most: int) -> int:
+        """Write as much as leaves at most ``most`` samples waiting; return the count."""
+        stream = self._stream
+        if stream is None:
+            raise SpeakerLost(f"speaker {self._wanted or 'default'!r} is not open")
         try:
-            room = stream.write_available
-            if room == 0:
-                self._sleep(POLL_S)
-                room = stream.write_available
-            count = min(room, len(pcm))
-            if count:
-                stream.write(pcm[:count].astype("<i2", copy=False).tobytes())
+            fed = stream.feed(pcm.astype("<i2", copy=False).tobytes(), most)
         except StreamFailed as error:
             raise SpeakerLost(f"{stream.device.name}: {error}") from error
-        self._heard_by = self._monotonic() + stream.latency + DRAIN_EXTRA_S
-        return count
+        self.waiting, self.heard_at, self.underran = fed.waiting, fed.heard_at, fed.underran
+        return fed.taken
 
-    def pending(self) -> bool:
-        """Return whether the buffer still holds sound, and its time has not passed."""
-        stream = self._opened()
-        if self._monotonic() > self._heard_by:
-            return False
-        try:
-            return stream.write_available < self._room
-        except StreamFailed:
-            return False  # the device is gone, with its buffer
+    def rest(self, most: int) -> int:
+        """Write silence until ``most`` samples wait; return the count."""
+        return self.write(np.zeros(most, np.int16), most)
 
     def close(self) -> None:
         """Discard the buffered sound and close the stream."""
         stream, self._stream = self._stream, None
+        self.waiting = 0
         if stream is not None:
             stream.close()
 
-    def _opened(self) -> OutputStream:
-        if self._stream is None:
-            raise SpeakerLost(f"speaker {self._wanted or 'default'!r} is not open")
-        return self._stream
+    def release(self) -> None:
+        """End the sound process, which takes 30 MiB."""
+        self._release()
 
 
 def make_output(options: config.SpeakerOptions) -> Output | None:
@@ -151,9 +147,9 @@ MAX_NAME: Final = 64
 
 
 class ReplyFiles:
-    """Writes replies as ``<turn>-<index>.wav``, readable by the owner only. For the speaker thread.
+    """Writes replies as ``<turn>-<index>.<format>``, readable by the owner only.
 
-    A failure to write is one warning, and does not affect the reply.
+    For the speaker thread. A failure to write is one warning, and does not affect the reply.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -161,9 +157,9 @@ class ReplyFiles:
         self.failures = 0
         """Chunks that could not be written."""
 
-    def save(self, turn_id: str, index: int, audio: bytes) -> None:
-        """Write one chunk; a file of the same name is replaced."""
-        path = self._folder / file_name(turn_id, index)
+    def save(self, turn_id: str, index: int, audio: bytes, suffix: str = "wav") -> None:
+        """Write one chunk; a file of the same name is replaced. ``suffix`` names its format."""
+        path = self._folder / file_name(turn_id, index, suffix)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with open(open_regular(path, os.O_WRONLY | os.O_CREAT), "wb") as file:  # noqa: PTH123 - a descriptor
@@ -175,7 +171,7 @@ class ReplyFiles:
             _LOGGER.log(level, "reply not kept in %s: %s", self._folder, error.strerror)
 
 
-def file_name(turn_id: str, index: int) -> str:
+def file_name(turn_id: str, index: int, suffix: str = "wav") -> str:
     """Return the file name of a chunk; text from the backend never becomes a path."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", turn_id)[:MAX_NAME] or "turn"
-    return f"{safe}-{index % 1_000_000:03d}.wav"
+    return f"{safe}-{index % 1_000_000:03d}.{suffix}"

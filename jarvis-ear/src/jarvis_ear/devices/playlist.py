@@ -15,7 +15,7 @@ MAX_ENDS: Final = 64
 """Maximum queued ends of replies. A speaker this far behind hangs."""
 
 MAX_STOPPED: Final = 16
-"""Stopped turns whose late chunks are recognised."""
+"""Stopped turns whose late chunks are recognised; also paused turns, which are one at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class Playlist:
         self._bytes = 0
         self._turn_id: str | None = None  # of the last item taken
         self._stopped: deque[str] = deque(maxlen=MAX_STOPPED)
-        self._interrupted = False
+        self._paused: deque[str] = deque(maxlen=MAX_STOPPED)
+        self._is_changed = False
         self._closed = False
         self._refused_of: Counter[str] = Counter()  # of turns that have not ended
         self.refused = 0
@@ -81,17 +82,10 @@ class Playlist:
             if not self._closed and turn_id not in self._stopped and ends < MAX_ENDS:
                 self._append(EndOfReply(turn_id, refused))
 
-    def take(self, timeout_s: float) -> Item | None:
-        """Remove and return the oldest item; None if playback must stop or pause.
-
-        That is the case at the timeout, when everything was stopped, and after ``close``.
-        """
+    def take(self) -> Item | None:
+        """Remove and return the oldest item; None if there is none, or if its turn is paused."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._items or self._interrupted or self._closed, timeout_s
-            )
-            if self._interrupted or self._closed or not self._items:
-                self._interrupted = False
+            if not self._items or self._items[0].turn_id in self._paused:
                 return None
             item = self._items.popleft()
             if isinstance(item, Chunk):
@@ -99,27 +93,50 @@ class Playlist:
             self._turn_id = item.turn_id
             return item
 
-    def stop(self) -> None:
-        """Drop all known turns, including the one being played."""
+    def wait(self, timeout_s: float) -> None:
+        """Wait until anything has changed since the last call, at most ``timeout_s``."""
         with self._changed:
-            known = [item.turn_id for item in self._items]
+            self._changed.wait_for(lambda: self._is_changed, timeout_s)
+            self._is_changed = self._closed
+
+    def wake(self) -> None:
+        """End the wait."""
+        with self._changed:
+            self._notify()
+
+    def pause(self, turn_id: str) -> None:
+        """Keep the items of this turn, and all behind them, until it is resumed or stopped."""
+        with self._changed:
+            if turn_id not in self._paused:
+                self._paused.append(turn_id)
+            self._notify()
+
+    def resume(self, turn_id: str) -> None:
+        """Hand out the items of this turn again."""
+        with self._changed:
+            if turn_id in self._paused:
+                self._paused.remove(turn_id)
+            self._notify()
+
+    def is_paused(self, turn_id: str) -> bool:
+        """Return whether this turn is paused."""
+        with self._changed:
+            return turn_id in self._paused
+
+    def stop(self) -> None:
+        """Drop all known turns, including the one being played and those that are paused."""
+        with self._changed:
+            known = [*self._paused, *(item.turn_id for item in self._items)]
             if self._turn_id is not None:
                 known.append(self._turn_id)
             self._stopped.extend(turn for turn in dict.fromkeys(known) if turn not in self._stopped)
-            self._interrupted = True
+            self._paused.clear()
             self._clear()
 
     def is_stopped(self, turn_id: str) -> bool:
         """Return whether this turn was stopped or the playlist closed."""
         with self._changed:
             return self._closed or turn_id in self._stopped
-
-    def wait_stopped(self, turn_id: str, timeout_s: float) -> bool:
-        """Wait until this turn is stopped; return False at the timeout."""
-        with self._changed:
-            return self._changed.wait_for(
-                lambda: self._closed or turn_id in self._stopped, timeout_s
-            )
 
     def close(self) -> None:
         """Drop everything and wake all waiters; no more items are accepted."""
@@ -134,10 +151,14 @@ class Playlist:
 
     def _append(self, item: Item) -> None:
         self._items.append(item)
-        self._changed.notify_all()
+        self._notify()
 
     def _clear(self) -> None:
         self._refused_of.clear()
         self._items.clear()
         self._bytes = 0
+        self._notify()
+
+    def _notify(self) -> None:
+        self._is_changed = True
         self._changed.notify_all()

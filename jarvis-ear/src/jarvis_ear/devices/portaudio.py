@@ -14,6 +14,7 @@ from jarvis_ear.devices.diagnose import SoundCards, marked, source_of_server
 from jarvis_ear.devices.selection import busy, find
 from jarvis_ear.devices.sound_library import (
     Device,
+    Fed,
     Kind,
     OutputStream,
     RawInput,
@@ -22,6 +23,7 @@ from jarvis_ear.devices.sound_library import (
     count_for,
 )
 from jarvis_ear.errors import DeviceError, MicrophoneBusy, MicrophoneUnavailable, SpeakerLost
+from jarvis_ear.units import SAMPLE_BYTES
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -187,6 +189,7 @@ class PortAudioStream:
         self.rate = rate
         self.channels: int = stream.channels
         self.latency: float = stream.latency
+        self._capacity = 0  # of the buffer of a speaker: all of it is room when the stream begins
         self.is_closed = False
         """Whether the device was closed."""
 
@@ -203,16 +206,16 @@ class PortAudioStream:
             data, overflowed = self._stream.read(count)
         return Taken(bytes(data), bool(overflowed), available - count)
 
-    @property
-    def write_available(self) -> int:
-        """Samples that can be written without blocking."""
+    def feed(self, data: bytes, most: int) -> Fed:
+        """Write samples until ``most`` of them wait in the buffer, or it is full."""
         with self._failing():
-            return int(self._stream.write_available)
-
-    def write(self, data: bytes) -> None:
-        """Write samples."""
-        with self._failing():
-            self._stream.write(data)
+            room = int(self._stream.write_available)
+            heard_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+            self._capacity = max(self._capacity, room)
+            waiting = self._capacity - room
+            count = max(0, min(room, most - waiting, len(data) // SAMPLE_BYTES))
+            underran = bool(count and self._stream.write(data[: count * SAMPLE_BYTES]))
+        return Fed(count, waiting + count, heard_at + waiting / self.rate, underran)
 
     def close(self) -> None:
         """Discard the buffer and close the device.

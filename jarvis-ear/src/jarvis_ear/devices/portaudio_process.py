@@ -28,6 +28,7 @@ from jarvis_ear.devices.diagnose import SoundCard, SoundCards, marked, source_of
 from jarvis_ear.devices.quiet_hold import QuietHold
 from jarvis_ear.devices.sound_library import (
     Device,
+    Fed,
     InputStream,
     Kind,
     OutputStream,
@@ -311,14 +312,10 @@ class RemoteStream:
         taken: Taken = self._request("take", self._longest_s, least=least, most=most)
         return taken
 
-    @property
-    def write_available(self) -> int:
-        """Samples that can be written without blocking."""
-        return int(self._request("write_available"))
-
-    def write(self, data: bytes) -> None:
-        """Write samples."""
-        self._request("write", data=data)
+    def feed(self, data: bytes, most: int) -> Fed:
+        """Write samples until ``most`` of them wait in the buffer, with one request."""
+        fed: Fed = self._request("feed", data=data, most=most)
+        return fed
 
     def close(self) -> None:
         """Close the device; kill the process if it does not respond."""

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from jarvis_ear.units import HOLD_S, SAMPLE_RATE, Samples, samples
+from jarvis_ear.units import SAMPLE_RATE, Samples, samples
 
 WINDOW: Final = samples(3000)
 """Sound on each side of a sample from which its capture time is derived. More than a pipe (2 s) or
@@ -14,10 +14,6 @@ a card's buffer holds: sound waits there after its capture."""
 
 MAX_BLOCKS: Final = 4096
 """Maximum blocks kept: more than two minutes in pieces of 40 ms."""
-
-
-MAX_UNREAD: Final = samples(round(1000 * HOLD_S) + 2000)
-"""Maximum sound that was captured and is not read yet: quiet sound is kept back."""
 
 
 def boot_clock() -> float:
@@ -73,13 +69,12 @@ class SampleClock:
         near = [began for end, began in blocks if abs(end - position) <= self._window]
         return min([own[1], *near]) + position / SAMPLE_RATE
 
-    def position(self) -> Samples:
-        """Return the position of the sound that is captured now; it may be read up to 6 s later."""
+    def position_at(self, at: float) -> Samples | None:
+        """Return the position of the sample that is captured at ``at``, also in the near future.
+
+        None: nothing was captured yet.
+        """
         with self._lock:
-            blocks = list(self._blocks)
-        newest = blocks[-1][0] if blocks else Samples(0)
-        if not blocks or not self._in_real_time:
-            return newest
-        began = min(began for end, began in blocks if newest - end <= self._window)
-        unread = round((self._now() - began) * SAMPLE_RATE) - newest
-        return Samples(newest + min(max(unread, 0), MAX_UNREAD))
+            newest = self._blocks[-1][0] if self._blocks else Samples(0)
+            near = [began for end, began in self._blocks if newest - end <= self._window]
+        return Samples(round((at - min(near)) * SAMPLE_RATE)) if near else None

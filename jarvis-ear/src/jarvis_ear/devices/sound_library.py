@@ -120,15 +120,25 @@ class InputStream(RawInput, Protocol):
         """Keep quiet sound back as ``quiet`` says, from now on. Any thread."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What a speaker did with the samples that it was given."""
+
+    taken: int
+    """Samples that it took: the first ones."""
+    waiting: int
+    """Samples in its buffer after that: written and not yet played."""
+    heard_at: float
+    """When the first of the samples leaves the buffer, in seconds of CLOCK_BOOTTIME."""
+    underran: bool = False
+    """Whether its buffer was empty before, although the stream had begun."""
+
+
 class OutputStream(Stream, Protocol):
     """An open speaker. Raises StreamFailed."""
 
-    @property
-    def write_available(self) -> int:
-        """Samples that can be written without blocking."""
-
-    def write(self, data: bytes) -> None:
-        """Write samples."""
+    def feed(self, data: bytes, most: int) -> Fed:
+        """Write samples until ``most`` of them wait in the buffer, or it is full. Never blocks."""
 
 
 class SoundLibrary(Protocol):

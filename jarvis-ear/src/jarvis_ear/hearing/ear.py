@@ -18,9 +18,11 @@ from jarvis_ear.hearing.events import (
     ListenRequested,
     MicrophoneLost,
     MicrophoneSilent,
+    PersonOverReply,
     ReplyEnded,
     ReplyStarted,
     ResumptionDiscarded,
+    SelfEcho,
     SoundEnded,
     SpeechDiscarded,
     SpeechEnded,
@@ -31,31 +33,28 @@ from jarvis_ear.hearing.events import (
     WakeDetected,
 )
 from jarvis_ear.hearing.gate import Evidence, Gate, SpeechGate, SpeechModel
+from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
 from jarvis_ear.hearing.wake import (
+    BELOW_WAKE_WORD,
     LEAST_SPEECH,
     LEAST_STOP,
     LONGEST_WORD,
     NO_WORD,
+    REPLY_TAIL,
+    REST_BELOW_WORD,
     WORD_WINDOW,
     WakeDecider,
     WakeModel,
     find_word_end,
+    gain_for,
+    loudest,
 )
 from jarvis_ear.units import SAMPLE_BYTES, STEP_FRAMES, STEP_SAMPLES, Samples, frames, samples
 
 RECALL: Final = samples(1500)
 """Sound before a detection that the speech model gets first, to adapt to the room."""
-
-NORMAL_LEVEL: Final = (0.1 * 32768) ** 2
-"""-20 dBFS as a mean square: the level at which the speech model works best."""
-
-MOST_GAIN: Final = 31.6
-"""+30 dB: with more, the noise of any microphone would count as speech."""
-
-LEVEL_SAMPLES: Final = samples(100)
-"""About a syllable: the shortest stretch whose level shows how loud a person speaks."""
 
 PROOF_S: Final = 60
 """Seconds of sound between two tests of the wake model while the gate is closed."""
@@ -71,18 +70,6 @@ who talk are below."""
 
 MAX_WAITING_STEPS: Final = 3
 """Steps that are scored together at most: a detection may be 160 ms late, at the same sample."""
-
-BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
-"""-15 dB as a ratio of energies: the minimum level of a command relative to its wake word; people
-in the background are quieter. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
-
-REPLY_TAIL: Final = samples(1000)
-"""Sound before the end of a reply that shows how loud the microphone hears it. The room goes on
-with the reply for some 0.3 s, but never louder."""
-
-REST_BELOW_WORD: Final = 10 ** (-6 / 10)
-"""-6 dB as a ratio of energies: the minimum level of the rest of a sentence relative to its wake
-word, or to its beginning if it has none. Stricter than above, because it holds up a turn."""
 
 _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
@@ -117,14 +104,22 @@ class Ear:
         speech: SpeechModel,
         machine: TurnMachine,
         growth_ms: int = GROWTH_MS,
+        own_voice: OwnVoice | None = None,
+        may_interrupt: bool = True,
         lag: Samples = Samples(0),  # noqa: B008 - a number
     ) -> None:
-        """``lag``: time by which the loudspeaker is late, see ``speaker.lag_ms``."""
+        """Without ``may_interrupt``, a wake word over sound of the loudspeaker has no effect.
+
+        ``lag``: time by which the loudspeaker is late, see ``speaker.lag_ms``.
+        """
         endpointing = hearing.endpointing
         self._vad = gate
         self._wake_model = wake
         self._speech_model = speech
         self._machine = machine
+        self._own_voice = own_voice
+        self._may_interrupt = may_interrupt
+        self._is_person = False  # a person speaks over the loudspeaker
         self._gate = Gate(hearing.gate)
         self._decider = WakeDecider(hearing.wake)
         self._stop_decider = WakeDecider(hearing.wake)
@@ -175,12 +170,23 @@ class Ear:
         if self.state in _HEARS_NOTHING:
             self._reset_filters()
             return ()
+        frame = frame if self._own_voice is None else self._own_voice.clean(frame)
         conditioned = self._for_models.push(frame)
         self.speech = self._vad.is_speech(conditioned.pcm)
         heard = _Heard(conditioned, self._for_backend.push(frame), self.speech)
         self._recent.append(heard)
-        effects = self._collect(heard.sent) + self._find_endpoint(heard)
+        effects = self._notice_person() + self._collect(heard.sent) + self._find_endpoint(heard)
         return effects + self._listen_for_wake(heard) + self._check_deadline()
+
+    def play(self, pcm: bytes, position: Samples) -> None:
+        """Note sound that leaves the loudspeaker at ``position``: PCM16 of any length."""
+        if self._own_voice is not None:
+            self._own_voice.play(pcm, position)
+
+    @property
+    def own_voice(self) -> OwnVoice | None:
+        """What the loudspeaker plays; None without one."""
+        return self._own_voice
 
     def tell(self, event: Event) -> tuple[Effect, ...]:
         """Process an event from elsewhere: a reply, a mute, a lost microphone, a file's end."""
@@ -272,9 +278,25 @@ class Ear:
 
     def _wake(self, detected: WakeDetected) -> tuple[Effect, ...]:
         """Listen anew, unless the wake word is a part of a longer sentence."""
-        if self.state is State.CAPTURING and self._endpointer.spoken > LONGEST_WORD:
+        if self._own_voice is not None and self._own_voice.is_own(detected.at):
+            return (SelfEcho(self._machine.turn_id, detected.at, detected.score),)
+        is_part = self.state is State.CAPTURING and self._endpointer.spoken > LONGEST_WORD
+        if is_part or not (self._may_interrupt or not self._is_playing):
             return (Ignored(self.state, detected),)
         return self._advance(detected)
+
+    @property
+    def _is_playing(self) -> bool:
+        return self._own_voice is not None and self._own_voice.is_playing
+
+    def _notice_person(self) -> tuple[Effect, ...]:
+        if self._own_voice is None:
+            return ()
+        speaks = self._own_voice.hears_person(self.now, speech=self.speech)
+        if speaks == self._is_person:
+            return ()
+        self._is_person = speaks
+        return (PersonOverReply(self._machine.turn_id, speaks),)
 
     def _collect(self, sent: Frame) -> tuple[Effect, ...]:
         if self.state is State.CAPTURING:
@@ -388,8 +410,9 @@ class Ear:
             self._session_level = 0.0
             self._listen_without_word(now)
         elif is_follow_up and self.state is not before:
-            reply = _loudest(self._since(Samples(now - REPLY_TAIL)))
-            self._listen_without_word(Samples(now + self._lag), tail=reply)
+            reply = self._since(Samples(now - REPLY_TAIL))
+            tail = loudest([heard.frame for heard in reply])
+            self._listen_without_word(Samples(now + self._lag), tail=tail)
         return effects
 
     def _listen_without_word(self, since: Samples, *, tail: float = 0.0) -> None:
@@ -406,10 +429,10 @@ class Ear:
         recalled = self._since(Samples(at - RECALL))
         word = self._since(Samples(at - WORD_WINDOW))
         self._word = find_word_end([heard.frame for heard in word], at)
-        loudest = _loudest(recalled)
-        self._gain = _gain_for(loudest)
-        self._word_level = self._session_level = loudest
-        self._min_level, self._first_level = loudest * BELOW_WAKE_WORD, 0.0
+        level = loudest([heard.frame for heard in recalled])
+        self._gain = gain_for(level)
+        self._word_level = self._session_level = level
+        self._min_level, self._first_level = level * BELOW_WAKE_WORD, 0.0
         self._listen(self._word.silence_from)
         effects: tuple[Effect, ...] = ()
         for heard in recalled:
@@ -423,17 +446,3 @@ class Ear:
     def _listen(self, since: Samples, *, tail: float = 0.0) -> None:
         self._speech_model.reset()
         self._endpointer.listen(since, self._min_level, first=self._first_level, tail=tail)
-
-
-def _loudest(recalled: list[_Heard]) -> float:
-    """Return the mean square of the loudest syllable; at least 1, as a divisor."""
-    pcm = b"".join(heard.frame.pcm for heard in recalled)
-    sound = np.frombuffer(pcm, np.int16).astype(np.float32)
-    pieces = sound[: len(sound) // LEVEL_SAMPLES * LEVEL_SAMPLES].reshape(-1, LEVEL_SAMPLES)
-    return float((pieces**2).mean(axis=1).max(initial=1.0))
-
-
-def _gain_for(loudest: float) -> float:
-    """Return the gain from a mean square of ``loudest`` to the speech model's best level."""
-    gain: float = (NORMAL_LEVEL / loudest) ** 0.5
-    return min(max(gain, 1.0), MOST_GAIN)

@@ -20,6 +20,9 @@ END_S: Final = 0.1
 STOP_S: Final = 2.0
 """Maximum seconds to stop; a frame takes milliseconds, so a slower thread hangs in a model."""
 
+MAX_PLAYED: Final = 512
+"""Pieces of the loudspeaker's sound that wait for the ear: 8 s and more. The oldest is dropped."""
+
 RECENT: Final = 16
 """Frames kept for a display, 320 ms: a sound card delivers less, a console polls 4x as often."""
 
@@ -71,6 +74,9 @@ class EarThread:
         self.last_frame = b""
         """Sound of the newest frame, for a level display (any thread may read it)."""
         self._recent: deque[bytes] = deque(maxlen=RECENT)
+        self._played: deque[tuple[bytes, Samples]] = deque(maxlen=MAX_PLAYED)
+        self.played_dropped = 0
+        """Pieces of the loudspeaker's sound that the ear did not take in time."""
 
     @property
     def state(self) -> State:
@@ -106,6 +112,24 @@ class EarThread:
     def gaps(self) -> int:
         """Number of gaps between two frames (any thread may read it)."""
         return self._framer.gaps
+
+    @property
+    def self_echoes(self) -> int:
+        """Number of ignored wake words of the loudspeaker (any thread may read it)."""
+        own_voice = self._ear.own_voice
+        return 0 if own_voice is None else own_voice.vetoed
+
+    def look_at_echo(self, store: Callable[[float | None, float], None]) -> None:
+        """Pass on the delay of the loudspeaker, if known, and its drift. Any thread."""
+        own_voice = self._ear.own_voice
+        if own_voice is not None:
+            store(own_voice.delay, own_voice.drift)
+
+    def played(self, pcm: bytes, position: Samples | None) -> None:
+        """Note sound that leaves the loudspeaker at ``position``. The speaker thread."""
+        if position is not None:
+            self.played_dropped += len(self._played) == MAX_PLAYED
+            self._played.append((pcm, position))
 
     def sound_ended(self) -> None:
         """Signal that no block follows those in the inbox. Any thread."""
@@ -162,12 +186,17 @@ class EarThread:
             case Block() as block:
                 self._on_block(block.end)
                 for frame in self._framer.push(block):
+                    self._take_played()
                     self._deliver_all(self._ear.hear(frame))
                     self.frames += 1
                     self.last_frame = frame.pcm
                     self._recent.append(frame.pcm)
             case event:
                 self._deliver_all(self._ear.tell(event))
+
+    def _take_played(self) -> None:
+        while self._played:
+            self._ear.play(*self._played.popleft())
 
     def _ask_for_live_sound(self) -> None:
         is_live = self._ear.needs_live_sound

@@ -284,6 +284,26 @@ class SupersedeTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfEcho:
+    """The ear heard its own wake word from the loudspeaker, and ignored it."""
+
+    turn_id: str
+    """The open turn, or empty."""
+    at: Samples
+    """Position of the detection."""
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class PersonOverReply:
+    """A person began, or ceased, to speak while the loudspeaker plays."""
+
+    turn_id: str
+    """The open turn, or empty."""
+    speaks: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StopSpeaking:
     """Stop playback at once."""
 
@@ -309,5 +329,7 @@ Effect: TypeAlias = (
     | SupersedeTurn
     | AbandonTurn
     | StopSpeaking
+    | SelfEcho
+    | PersonOverReply
     | Ignored
 )

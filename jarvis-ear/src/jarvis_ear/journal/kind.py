@@ -43,6 +43,7 @@ OF_EVENTS: Final[Mapping[str, Field]] = {
     "BUS": Field("address of the event bus"),
     "MUTED_BY": Field("who muted the microphone"),
     "CHANGED": Field("options that a reload changed, or `nothing`"),
+    "HOOK": Field("the hook: an event of the options `hooks`, or `url`"),
     "PLACE": Field("the file or folder in question"),
     "DEAF_MS": Field("time without sound", "ms"),
     "AWAY_MS": Field("time without the backend", "ms"),
@@ -71,6 +72,8 @@ OF_TURNS: Final[Mapping[str, Field]] = {
         "how often a wake word or other speech held the turn, which then went on because nothing "
         "newer was said"
     ),
+    "SELF_ECHOES": Field("how often the ear ignored its own wake word in the reply"),
+    "DUCKED_MS": Field("time in which the reply was quieter, because a person spoke", "ms"),
     "HEARD": Field("how much of the reply was heard: `all`, `part`, `none` or `interrupted`"),
     "HEARD_REASON": Field("why not all of it, as a code of docs/delivery.md"),
     "LATENCY_WAKE_MS": Field("to the wake word, which came before: negative", "ms"),

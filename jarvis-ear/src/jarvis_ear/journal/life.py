@@ -173,8 +173,22 @@ RESTART_NEEDED: Final = Kind(
     (Remedy("when the ear is not in use", "systemctl restart jarvis-ear"),),
 )
 
+HOOK_FAILED: Final = Kind(
+    "HookFailed",
+    "75fa336134b54f6a8003bbf393c25166",
+    "The hook hooks.@HOOK@ does not work",
+    "Reason: @REASON@\n\nA program or a URL of the options `hooks`, told what the ear does, "
+    "failed. The ear hears as before, but an LED may be in the wrong state. A service may run "
+    "programs below /usr and /opt/jarvis-ear, and reach this machine and private networks.",
+    (
+        Remedy("whether the programs are there", "jarvis-ear check"),
+        Remedy('the last line that the program wrote: `log.level = "debug"`'),
+        Remedy("what a hook may do: docs/operations.md"),
+    ),
+)
+
 KINDS: Final = (
     *(STARTED, STOPPED, CRASHED, FAILED, HUNG, CONFIG_REFUSED, SECOND_EAR, MUTED, UNMUTED),
     *(MUTE_UNSURE, SPOOL_TROUBLE, SPOOL_UNMARKED, CONTROL_TROUBLE, RELOADED, RELOAD_REFUSED),
-    RESTART_NEEDED,
+    *(RESTART_NEEDED, HOOK_FAILED),
 )

@@ -153,6 +153,15 @@ CHUNKS_MISSING: Final = Kind(
     ),
 )
 
+SELF_ECHO: Final = Kind(
+    "SelfEcho",
+    "65dec2721a2ceaf43553ae771428ef89",
+    "The ear ignored its own wake word",
+    "What the loudspeaker played contains the wake word, and the microphone picked it up. The ear "
+    "knows what it plays, and does not react. SELF_ECHOES in the record of the turn counts it. A "
+    "person is ignored because of this only at the very moment of the word in the reply.",
+)
+
 UNASKED_SPEECH: Final = Kind(
     "UnaskedSpeech",
     "ac49ff18dc5ede65632c5346e9a2066e",
@@ -170,5 +179,5 @@ KINDS: Final = (
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, MICROPHONE_MONITOR),
     *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST),
-    *(CHUNKS_MISSING, UNASKED_SPEECH),
+    *(SELF_ECHO, CHUNKS_MISSING, UNASKED_SPEECH),
 )

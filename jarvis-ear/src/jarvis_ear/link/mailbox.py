@@ -102,7 +102,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Resume:
     """Go on with this turn."""
 
     turn_id: str
@@ -149,7 +149,7 @@ class ReplyHeard:
 
 
 Command: TypeAlias = (
-    Put | Abandon | Hold | Release | Supersede | Overflow | Grew | Discard | ReplyHeard
+    Put | Abandon | Hold | Resume | Supersede | Overflow | Grew | Discard | ReplyHeard
 )
 
 MAX_GROWTH: Final = 320

@@ -29,8 +29,8 @@ from jarvis_ear.link.mailbox import (
     Hold,
     Overflow,
     Put,
-    Release,
     ReplyHeard,
+    Resume,
     Supersede,
 )
 from jarvis_ear.spool.recovery import Recovered
@@ -211,7 +211,7 @@ class Sender:
                 return self._outbox.abandon(turn_id, self._clock(), newer=newer)
             case Hold(turn_id, goes_on):
                 return self._outbox.hold(turn_id, self._clock(), goes_on=goes_on)
-            case Release(turn_id):
+            case Resume(turn_id):
                 return self._outbox.release(turn_id, self._clock())
             case Supersede(turn_id, by):
                 return self._outbox.supersede(turn_id, by, self._clock())

@@ -91,6 +91,8 @@ class Verb(NamedTuple):
     flags: tuple[Flag, ...] = ()
     words: tuple[str, ...] = ()
     """It takes exactly one of these words."""
+    value: str = ""
+    """The name in the help of a value that it may take; empty: it takes none."""
     verbs: Mapping[str, "Verb"] = {}
     """The verbs below it; it does nothing without one."""
     is_configured: bool = False
@@ -230,7 +232,10 @@ class CommandLine:
         """Return the options and the word given to a verb, by name."""
         asked, rest = self.parser(names).parse_known_args(words)
         name = " ".join(names)
-        known = [flag.name for flag in self.verb_at(names).flags if flag.meaning]
+        verb = self.verb_at(names)
+        known = [flag.name for flag in verb.flags if flag.meaning]
+        if rest and verb.value:
+            raise UsageError(f"{name}: {quoted(rest[0])}: expected at most one {verb.value}")
         if rest and not known:
             raise UsageError(f"{name} takes no options")
         if rest and rest[0].startswith("-"):
@@ -253,6 +258,7 @@ class CommandLine:
         takes = (" [VERB]" if optional_verb else " VERB") if verb.verbs else ""
         takes += " [OPTION ...]" if verb.flags or verb.is_configured or verb.verbs else ""
         takes += f" {'|'.join(verb.words)}" if verb.words else ""
+        takes += f" [{verb.value}]" if verb.value else ""
         made = _Parser(
             prog=prog,
             usage=prog + takes,
@@ -276,6 +282,8 @@ class CommandLine:
             made.add_argument(
                 "word", choices=verb.words, metavar="|".join(verb.words), help=argparse.SUPPRESS
             )
+        if verb.value:
+            made.add_argument("value", nargs="?", metavar=verb.value, help=argparse.SUPPRESS)
         return made
 
     def _help(self, names: VerbPath, *, all_options: bool) -> str:

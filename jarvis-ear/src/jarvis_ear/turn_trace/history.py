@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from jarvis_ear.config import Config
-from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, UnaskedSpeech, Verdict
+from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, UnaskedSpeech
 from jarvis_ear.delivery.playback import PlaybackEnded, PlaybackReported, PlaybackStarted
 from jarvis_ear.errors import TurnFailed
 from jarvis_ear.hearing import events as hearing
@@ -15,6 +15,7 @@ from jarvis_ear.hearing.events import State, StateChanged
 from jarvis_ear.turn_trace import words
 from jarvis_ear.turn_trace.trace import (
     DROPPED,
+    FAILURES,
     KEPT,
     TraceEvent,
     TurnEnded,
@@ -33,11 +34,10 @@ _AWAITS_REPLY: Final = (State.THINKING, State.SPEAKING)
 _OPENS_NO_TRACE: Final = (
     *(StateChanged, hearing.AbandonTurn, hearing.StopSpeaking),
     *(hearing.HoldTurn, hearing.ResumeTurn, hearing.SupersedeTurn),
+    *(hearing.SelfEcho, hearing.PersonOverReply),
     *(PlaybackStarted, PlaybackReported, PlaybackEnded),
 )
 """Events that an announcement has too, which is not a turn."""
-
-_FAILURES: Final = {Verdict.FAILED, Verdict.EXPIRED, Verdict.IN_DOUBT, Verdict.REPLY_LOST}
 
 
 class View(Protocol):
@@ -138,7 +138,7 @@ class TurnHistory:
         A turn that the person abandoned is not a failure.
         """
         last = self._last_finished
-        if last is None or last.verdict not in _FAILURES:
+        if last is None or last.verdict not in FAILURES:
             return None
         verdict, cause = words.spaced(last.verdict), words.spaced(last.code)
         return TurnFailed(f"the last command of the input ended as {verdict} ({cause})")

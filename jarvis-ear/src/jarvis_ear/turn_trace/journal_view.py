@@ -13,6 +13,7 @@ from jarvis_ear.hearing.events import (
     HoldTurn,
     Ignored,
     ResumeTurn,
+    SelfEcho,
     State,
     StateChanged,
     StopSpeaking,
@@ -21,7 +22,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
-from jarvis_ear.journal.sound import CHUNKS_MISSING, UNASKED_SPEECH
+from jarvis_ear.journal.sound import CHUNKS_MISSING, SELF_ECHO, UNASKED_SPEECH
 from jarvis_ear.turn_trace import words
 from jarvis_ear.turn_trace.trace import (
     DROPPED,
@@ -86,6 +87,9 @@ class JournalView:
                 return logging.DEBUG, f"the turn is held: {why}", {}
             case ResumeTurn():
                 return logging.INFO, "nothing newer was said: the turn goes on", {}
+            case SelfEcho(_, _, score):
+                text = f"the ear ignores its own wake word in the reply (score {score:.2f})"
+                return logging.INFO, text, SELF_ECHO.fields(WAKE_SCORE=round(score, 3))
             case StopSpeaking():
                 return logging.DEBUG, "the reply is interrupted", {}
             case delivery.LinkUp(url):
@@ -226,6 +230,10 @@ def _all(trace: TurnTrace) -> dict[str, object]:
         known["SUPERSEDED_BY"] = trace.superseded_by
     if trace.resumed:
         known["RESUMED"] = trace.resumed
+    if trace.self_echoes:
+        known["SELF_ECHOES"] = trace.self_echoes
+    if trace.ducked_s:
+        known["DUCKED_MS"] = round(1000 * trace.ducked_s)
     if trace.finished is not None:
         known["HEARD"], known["HEARD_REASON"] = trace.heard()
         known["REPLY_CHUNKS"] = trace.finished.chunks

@@ -1,4 +1,4 @@
-"""ConsoleView and BusView: the turns as JSON, for consoles and for the event bus."""
+"""ConsoleView, BusView and HookView: the turns as JSON, for consoles, the event bus and hooks."""
 
 import time
 from collections.abc import Callable
@@ -10,8 +10,9 @@ from jarvis_ear.control.feed import Feed
 from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, Transcribed
 from jarvis_ear.devices.models import wake_word
 from jarvis_ear.hearing.events import State, StateChanged, TurnDropped, TurnOpened
+from jarvis_ear.hooks.event import HookEvent
 from jarvis_ear.turn_trace import words
-from jarvis_ear.turn_trace.trace import DROPPED, TraceEvent, TurnForgotten, TurnTrace
+from jarvis_ear.turn_trace.trace import DROPPED, FAILURES, TraceEvent, TurnForgotten, TurnTrace
 from jarvis_ear.wires.event_bus import Event, stamp
 
 MAX_QUOTED: Final = 2000
@@ -137,3 +138,45 @@ class BusView:
         if kind in self._allowed:
             data = {"agentId": self._agent_id, "turnId": turn_id, **fields}
             self._post(Event(kind, data, stamp(self._wall())))
+
+
+class HookView:
+    """Posts states, wake words and failed turns to the hooks. Called by ``TurnHistory``.
+
+    ``post`` must not block. The first event is the state at the start.
+    """
+
+    def __init__(
+        self, post: Callable[[HookEvent], None], wall: Callable[[], float] = time.time
+    ) -> None:
+        self._post = post
+        self._wall = wall
+        self._agent_id = ""
+        self._state = State.IDLE
+
+    def change(self, options: Config) -> None:
+        """Post under this agent id; the first time, post the state."""
+        is_start, self._agent_id = not self._agent_id, options.backend.agent_id
+        if is_start:
+            self._tell(str(self._state), reason="start")
+
+    def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
+        """Post what the event means for a hook."""
+        match event:
+            case StateChanged(old, new):
+                self._state = new
+                turn_id = "" if trace is None else trace.turn_id
+                name = State.LISTENING if new is State.FOLLOW_UP else new
+                why = words.state_reason(event)
+                self._tell(str(name), turn_id=turn_id, previous=str(old), reason=why)
+            case TurnOpened(turn_id, score=float()):
+                self._tell("wake", turn_id=turn_id, reason="wake detected")
+            case Finished(turn_id, verdict, code) if verdict in FAILURES:
+                why, kind = words.spaced(code), str(verdict)
+                self._tell("failed", turn_id=turn_id, reason=why, verdict=kind, code=str(code))
+            case _:
+                pass
+
+    def _tell(self, name: str, **fields: str) -> None:
+        event = HookEvent(name, self._wall(), self._agent_id, state=str(self._state), **fields)
+        self._post(event)

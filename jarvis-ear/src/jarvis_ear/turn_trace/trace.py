@@ -26,6 +26,16 @@ DROPPED: Final = "dropped"
 KEPT: Final = "kept"
 """Outcome of a turn whose utterance the next run delivers."""
 
+FAILURES: Final = frozenset(
+    (
+        delivery.Verdict.FAILED,
+        delivery.Verdict.EXPIRED,
+        delivery.Verdict.IN_DOUBT,
+        delivery.Verdict.REPLY_LOST,
+    )
+)
+"""Verdicts of commands that failed; the person chose the other ones, except ``DONE``."""
+
 TIMED_OUT: Final = hearing.DeadlinePassed.__name__
 """Reason of a turn that a time-out ended."""
 
@@ -98,6 +108,12 @@ class TurnTrace:
     """Id of the turn with the whole sentence, or empty."""
     resumed: int = 0
     """How often it was held, and went on because nothing newer was said."""
+    self_echoes: int = 0
+    """How often the ear ignored its own wake word in the reply."""
+    ducked_s: float = 0.0
+    """Seconds in which the reply was quieter, because a person spoke."""
+    ducked_since: float | None = None
+    """Monotonic time since which it is; None: it is not."""
     utterance: CapturedUtterance | None = None
     """The utterance, without its sound."""
     sent: delivery.Sent | None = None
@@ -154,6 +170,10 @@ class TurnTrace:
                 return self._capture(utterance, now)
             case hearing.TurnDropped(_, reason):
                 return self._finish(DROPPED, reason)
+            case hearing.SelfEcho():
+                return replace(self, self_echoes=self.self_echoes + 1)
+            case hearing.PersonOverReply(_, speaks):
+                return self._duck(now, speaks=speaks)
             case hearing.ResumeTurn():
                 return replace(self, resumed=self.resumed + 1)
             case hearing.SupersedeTurn(_, by):
@@ -192,7 +212,7 @@ class TurnTrace:
             case PlaybackEnded():
                 return replace(self, is_played=not self.stopped)
             case TurnEnded():
-                return replace(self, ended_at=now)
+                return replace(self._duck(now, speaks=False), ended_at=now)
             case WordsForgotten():
                 return replace(self, partial="", transcript="", reply="")
             case (
@@ -219,6 +239,13 @@ class TurnTrace:
         ended = now - seconds(utterance.end - utterance.speech_end)
         stamps = {Stage.END_OF_SPEECH: ended, Stage.CAPTURED: now, **self.stamps}
         return replace(self, utterance=replace(utterance, pcm=b""), stamps=stamps)
+
+    def _duck(self, now: float, *, speaks: bool) -> "TurnTrace":
+        since = self.ducked_since
+        if speaks:
+            return replace(self, ducked_since=now if since is None else since)
+        spent_s = 0.0 if since is None else now - since
+        return replace(self, ducked_s=self.ducked_s + spent_s, ducked_since=None)
 
     def _finish(
         self, outcome: str, cause: str = "", finished: delivery.Finished | None = None

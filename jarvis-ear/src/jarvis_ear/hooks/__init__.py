@@ -1,0 +1,1 @@
+"""Programs and a URL that are told what the ear does."""

@@ -1,0 +1,41 @@
+"""The files of the sounds: shipped, of the owner, or none."""
+
+import pytest
+
+from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.config import SoundsOptions
+from jarvis_ear.devices.sound_files import load_sounds
+from jarvis_ear.errors import ConfigError
+
+BELL = pcm_to_wav(b"\x10\x00" * 1600)
+
+
+def test_every_sound_is_shipped():
+    sounds = load_sounds(SoundsOptions())
+    assert set(sounds) == set(SoundsOptions.model_fields)
+    assert all(content.startswith(b"RIFF") for content in sounds.values())
+
+
+def test_a_sound_can_be_replaced_or_left_out(tmp_path):
+    (tmp_path / "bell.wav").write_bytes(BELL)
+    sounds = load_sounds(SoundsOptions(wake=str(tmp_path / "bell.wav"), captured="none"))
+    assert sounds["wake"] == BELL
+    assert "captured" not in sounds
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file"),
+        (b"ID3 something", "expected a RIFF header"),
+        (pcm_to_wav(bytes(2 * 16_000 * 4)), "expected default, none, or a WAV file of at most 3 s"),
+    ],
+)
+def test_a_file_that_cannot_be_played_is_named_with_its_option(tmp_path, content, reason):
+    path = tmp_path / "bell.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=reason) as caught:
+        load_sounds(SoundsOptions(failed=str(path)))
+    assert str(caught.value).startswith(f"sounds.failed: {path}")
+    assert "\n" not in str(caught.value)

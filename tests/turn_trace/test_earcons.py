@@ -1,0 +1,179 @@
+"""The sounds that tell a person what became of their turn."""
+
+import subprocess
+import sys
+from importlib import resources
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from fakes.turns import TURN, ScriptedTurns
+from jarvis_ear.audio.wav import decode_wav
+from jarvis_ear.config import SoundsOptions
+from jarvis_ear.delivery import events as delivery
+from jarvis_ear.delivery.events import Cause, Verdict
+from jarvis_ear.delivery.playback import Playback, PlaybackEnded, PlaybackReported, PlaybackStarted
+from jarvis_ear.hearing import events as hearing
+from jarvis_ear.hearing.events import State
+from jarvis_ear.hearing.turns import TRANSITIONS
+from jarvis_ear.turn_trace.earcons import AGAIN_S, Earcon, EarconView
+from jarvis_ear.units import Samples
+
+ROOT = Path(__file__).parents[2]
+SOUNDS = resources.files("jarvis_ear") / "sounds"
+
+
+class Room(ScriptedTurns):
+    """A history whose sounds are listed, with a backend that is connected."""
+
+    def __init__(self) -> None:
+        self.played: list[Earcon] = []
+        self.muted_by: tuple[str, ...] = ("owner",)
+        view = EarconView(muted_by=lambda: self.muted_by, now=lambda: self.clock.now)
+        view.connect(self.played.append)
+        super().__init__(view)
+        self.tell(delivery.LinkUp("http://here", None))
+
+    def since_capture(self) -> list[Earcon]:
+        """The sounds after the end of the utterance."""
+        return self.played[self.played.index(Earcon.CAPTURED) + 1 :]
+
+
+@pytest.fixture
+def room():
+    return Room()
+
+
+def test_the_wake_word_and_the_end_of_the_utterance_have_a_sound(room):
+    room.wake().capture()
+    assert room.played == [Earcon.WAKE, Earcon.CAPTURED]
+
+
+def test_a_wake_word_without_a_command_has_a_sound(room):
+    room.wake().tell(hearing.TurnDropped(TURN, "DeadlinePassed"))
+    room.enter(State.IDLE, "DeadlinePassed")
+    assert room.played == [Earcon.WAKE, Earcon.NOTHING_HEARD]
+
+
+def test_a_reply_that_goes_on_after_a_false_wake_word_is_sound_enough(room):
+    room.wake().tell(hearing.TurnDropped(TURN, "DeadlinePassed"))
+    room.enter(State.SPEAKING, "DeadlinePassed")
+    assert room.played == [Earcon.WAKE]
+
+
+HEARD = {
+    "all": (PlaybackStarted(TURN), PlaybackReported(TURN, Playback()), PlaybackEnded(TURN)),
+    "none": (PlaybackReported(TURN, Playback(audible=False, left_out=1)), PlaybackEnded(TURN)),
+    "no reply": (),
+}
+BY_PERSON = {Verdict.REPLACED, Verdict.SUPERSEDED, Verdict.ABANDONED}
+
+
+@pytest.mark.parametrize(("verdict", "cause", "heard"), list(product(Verdict, Cause, HEARD)))
+def test_every_turn_ends_in_one_thing_that_a_person_perceives(room, verdict, cause, heard):
+    """The reply, one sound, or what the person did: they spoke again, or stopped the ear."""
+    room.wake().capture().finish(verdict, cause.value, chunks=int(heard != "no reply"))
+    room.tell(*HEARD[heard]).enter(State.IDLE, "ReplyEnded")
+    is_by_person = verdict in BY_PERSON or cause is Cause.STOPPING
+    sounds = room.since_capture()
+    assert len(sounds) + (heard == "all") == (not is_by_person or heard == "all")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "cause", "sound"),
+    [
+        (Verdict.FAILED, Cause.NOT_UNDERSTOOD, Earcon.NOT_UNDERSTOOD),
+        (Verdict.FAILED, Cause.STT_UNAVAILABLE, Earcon.REFUSED),
+        (Verdict.FAILED, Cause.STORAGE_FAILED, Earcon.FAILED),
+        (Verdict.EXPIRED, Cause.TOO_OLD, Earcon.EXPIRED),
+        (Verdict.IN_DOUBT, Cause.LINK_LOST, Earcon.FAILED),
+        (Verdict.REPLY_LOST, Cause.NO_REPLY, Earcon.FAILED),
+        (Verdict.DONE, Cause.NONE, Earcon.DONE),
+    ],
+)
+def test_a_turn_without_a_spoken_reply_says_how_it_ended(room, verdict, cause, sound):
+    room.wake().capture().finish(verdict, cause.value).enter(State.IDLE, "Failed()")
+    assert room.since_capture() == [sound]
+
+
+def test_a_command_that_waits_for_the_backend_says_so_at_once_and_only_once(room):
+    room.tell(delivery.LinkDown("refused")).wake().capture()
+    assert room.played[-1] is Earcon.FAILED
+    room.finish(Verdict.EXPIRED, "too_old").enter(State.IDLE, "Failed(too_old)")
+    assert room.played == [Earcon.WAKE, Earcon.FAILED]
+
+
+def test_a_reply_that_is_no_longer_awaited_has_a_sound(room):
+    room.wake().capture().tell(hearing.AbandonTurn(TURN, "DeadlinePassed"))
+    room.enter(State.IDLE, "DeadlinePassed").finish(Verdict.ABANDONED, "interrupted")
+    assert room.since_capture() == [Earcon.FAILED]
+
+
+def test_a_mute_has_a_sound_but_quiet_hours_are_quiet(room):
+    room.enter(State.MUTED, "Muted").enter(State.IDLE, "Unmuted")
+    assert room.played == [Earcon.MUTED, Earcon.UNMUTED]
+    room.muted_by = ("clock",)
+    room.enter(State.MUTED, "Muted").enter(State.IDLE, "Unmuted")
+    assert len(room.played) == 2
+
+
+def test_a_loose_plug_is_told_once_a_minute(room):
+    for _ in range(3):
+        room.enter(State.DEAF, "MicrophoneLost").wait(1000).enter(State.IDLE, "MicrophoneFound")
+    assert room.played == [Earcon.MICROPHONE_LOST]
+    room.wait(int(1000 * AGAIN_S)).enter(State.DEAF, "MicrophoneLost")
+    assert len(room.played) == 2
+
+
+def test_whatever_ends_a_turn_without_an_utterance_is_perceived(room):
+    """By the table: only a time-out is silent otherwise, and that has its sound."""
+    drops = {
+        event.__name__
+        for state in (State.LISTENING, State.CAPTURING)
+        for event, transition in TRANSITIONS[state].items()
+        if "drop the turn" in transition.orders
+    }
+    perceived = {
+        "DeadlinePassed": [Earcon.NOTHING_HEARD],
+        "WakeDetected": [],  # the new turn has its own sound
+        "Hushed": [],  # the person asked for silence
+        "SoundEnded": [],  # a file has nobody who listens
+        "ResumptionDiscarded": [],  # no person spoke: the turn before goes on
+        "Muted": [Earcon.MUTED],
+        "MicrophoneLost": [Earcon.MICROPHONE_LOST],
+        "MicrophoneSilent": [Earcon.MICROPHONE_LOST],
+    }
+    assert drops == set(perceived)
+    ends = {"Muted": State.MUTED, "MicrophoneLost": State.DEAF, "MicrophoneSilent": State.DEAF}
+    for cause, sounds in perceived.items():
+        room = Room()
+        room.wake().tell(hearing.TurnDropped(TURN, cause))
+        room.enter(ends.get(cause, State.IDLE), cause)
+        assert room.played == [Earcon.WAKE, *sounds]
+
+
+def test_every_sound_has_an_option_and_a_file():
+    assert set(SoundsOptions.model_fields) == set(Earcon)
+    assert {file.name for file in SOUNDS.iterdir()} == {f"{each}.wav" for each in Earcon}
+
+
+@pytest.mark.parametrize("earcon", Earcon)
+def test_a_sound_is_short_and_quieter_than_speech(earcon):
+    sound = decode_wav((SOUNDS / f"{earcon}.wav").read_bytes(), max_seconds=1)
+    assert 0.05 < len(sound.pcm) / sound.rate < 1.0
+    assert 2000 < abs(sound.mono().astype(int)).max() < 8000
+
+
+def test_the_files_are_those_that_the_tool_makes():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import make_sounds as made\n"
+        "print(all((made.FOLDER / f'{e}.wav').read_bytes() == made.wav(e) for e in made.Earcon))"
+    )
+    words = [sys.executable, "-c", code, str(ROOT / "tools")]
+    assert subprocess.run(words, capture_output=True, check=True, text=True).stdout == "True\n"
+
+
+def test_a_turn_that_continues_has_no_wake_sound(room):
+    room.tell(hearing.TurnOpened("more", "s", Samples(0), None, continues=TURN))
+    assert room.played == []
