@@ -52,6 +52,10 @@ class CountedWake:
         self._steps += len(scores)
         return scores
 
+    def score_stop(self) -> list[float]:
+        """Pass on."""
+        return self._model.score_stop()
+
     def take_steps(self) -> int:
         """Return the steps since the last call."""
         steps, self._steps = self._steps, 0

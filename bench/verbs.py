@@ -21,7 +21,7 @@ RESIDENT_MIB: Final = 25.0
 SCRIPT: Final = str(Path(sys.executable).with_name("jarvis-ear"))
 BASELINE: Final = (sys.executable, "-I", "-c", "import socket, json")
 
-LIGHT: Final = ("version", "status", "mute", "unmute", "toggle", "hush", "--help")
+LIGHT: Final = ("version", "status", "mute", "unmute", "toggle", "stop", "--help")
 OTHERS: Final = ("run --help", "config", "check", "devices")
 """Verbs without a target, for comparison."""
 

@@ -9,6 +9,7 @@ from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Failed,
+    FollowUp,
     HoldTurn,
     PersonOverReply,
     ReplyEnded,
@@ -24,6 +25,7 @@ from jarvis_ear.hearing.events import (
     UtteranceGrew,
 )
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
+from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.units import Samples
 
 UTTERANCE = CapturedUtterance(
@@ -68,7 +70,7 @@ def world():
 
 @pytest.fixture
 def bridge(world):
-    bridge = Bridge(ear=world, turns=world, clock=Clock())
+    bridge = Bridge(ear=world, turns=world, follow_ups=FollowUps(), clock=Clock())
     bridge.connect(
         send=world.send,
         backend=world,
@@ -129,6 +131,16 @@ def test_a_reply_goes_to_the_speaker_and_ends_when_it_was_heard(bridge, world):
     assert ("after", PlaybackStarted("t1")) in world.calls
     assert ("after", PlaybackEnded("t1")) in world.calls
     assert world.effects()[2:] == [("tell", ReplyStarted("t1")), ("tell", ReplyEnded("t1"))]
+
+
+@pytest.mark.parametrize("chunks", [0, 1])
+def test_the_end_of_a_reply_says_whether_an_answer_is_awaited(bridge, world, chunks):
+    finished = Finished("t1", Verdict.DONE, "", chunks, follow_up=True)
+    bridge._follow_ups.draw(finished, None)
+    bridge.delivery(finished)
+    if chunks:
+        bridge.reply_ended("t1")
+    assert world.calls[-1] == ("tell", ReplyEnded("t1", FollowUp.ASKED))
 
 
 def test_an_abandoned_turn_is_silent_whatever_still_arrives(bridge, world):

@@ -210,7 +210,7 @@ def test_a_reader_that_goes_away_early(scratch):
 
 LIGHT = [
     *("version", "-V", "--version", "--help", "status --help", "status", "status --json"),
-    *("mute", "unmute", "toggle", "hush", "volume 40", "statsu", "status --jsno"),
+    *("mute", "unmute", "toggle", "stop", "listen", "volume 40", "statsu", "status --jsno"),
 ]
 
 MODULES = """
@@ -252,7 +252,7 @@ def test_a_verb_without_an_ear_imports_nothing_heavy(tmp_path):
 
 OFFERED = {
     "un": "unmute",
-    "st": "status",
+    "st": "status stop",
     "status --": "--json --help",
     "service ''": "install uninstall password status --help",
     "service install --d": "--dry-run --destdir",
@@ -321,6 +321,16 @@ def test_a_mute_is_confirmed(ear, capsys, word):
     assert "a restart will reset this" in said.err
 
 
+def test_a_muted_ear_does_not_listen(ear, capsys):
+    ear["listen"] = {"error": "the microphone is muted: jarvis-ear unmute", "status": 1}
+    assert main("listen") == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "jarvis-ear: the microphone is muted: jarvis-ear unmute\n")
+    ear["listen"] = {"muted_by": [], "stored": True}
+    assert main("listen") == 0
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle"])
 def test_without_an_ear_there_is_one_line(tmp_path, monkeypatch, capsys, word):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
@@ -354,7 +364,9 @@ def test_a_volume_that_is_none_is_one_line(ear, capsys, words, reason):
     assert capsys.readouterr().err == f"jarvis-ear: volume: {reason}\n"
 
 
-@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "hush", "volume"])
+@pytest.mark.parametrize(
+    "word", ["status", "mute", "unmute", "toggle", "stop", "listen", "hush", "volume"]
+)
 @pytest.mark.parametrize(
     "answer",
     [

@@ -119,6 +119,7 @@ def report(tmp_path_factory):
         capture=Capture(Microphone(options.microphone), inbox, on_end=lambda _error: None),
         hooks=Hooks(options.hooks),
         folder=folder,
+        requests=None,
     )
     for part in (
         ControlServer(folder, lambda _word: {}),

@@ -52,7 +52,11 @@ def _sentences(everywhere: Mapping[type[Event], State]) -> Iterator[str]:
         others = [state for state in State if event not in TRANSITIONS[state]]
         but = " and ".join(f"`{state}`" for state in others)
         yield f"- `{event.__name__}` leads to `{to}` from every state except {but}."
-    yield "- `follow_up` is not entered while `hearing.follow_up_ms` is 0: `idle` takes its place."
+    yield (
+        "- `follow_up` lasts for `hearing.follow_up_ms` or, if the backend asks for an answer, for "
+        "`hearing.asked_follow_up_ms`. `idle` takes its place if that is 0, after an announcement "
+        "that does not ask, and after words that end the conversation."
+    )
 
 
 def _states() -> Iterator[str]:

@@ -100,8 +100,9 @@ async def test_a_sentence_that_fails_is_missing_but_counted(beep, caplog):
         ({"brain": ScriptedBrain("")}, {}, TurnDone(0, unspoken="")),
         ({"brain": ScriptedBrain("```code```")}, {}, TurnDone(0, unspoken="")),
         ({}, {"reply_chars": 9}, TurnDone(2, unspoken="")),
+        ({"brain": ScriptedBrain("For how long? ")}, {}, TurnDone(1, "", is_question=True)),
     ],
-    ids=["every sentence fails", "no reply", "nothing to say", "a long reply"],
+    ids=["every sentence fails", "no reply", "nothing to say", "a long reply", "a question"],
 )
 async def test_a_turn_ends_with_the_count_of_its_sentences(beep, engines, options, done):
     assert (await replies(scripted(**engines), beep, **options))[-1] == done

@@ -67,6 +67,17 @@ def test_what_other_ears_announce_is_no_order_nor_are_other_modules(server, join
     assert len(server.heard) == 1
 
 
+@pytest.mark.parametrize("kind", wire.REQUESTS)
+def test_a_request_is_for_the_ear_that_it_names_or_for_all(server, join, switch, kind):
+    join(server.url, backend=BackendOptions(agent_id="kitchen"))
+    server.wait_for_clients(1)
+    for data in ({"agentId": "hall"}, {"agentId": 7}, {"agentId": "kitchen"}, {}):
+        server.say({"type": kind, "data": data, "timestamp": "now"})
+    server.order(enabled=False)  # comes after them
+    switch.wait_for_orders(1)
+    assert switch.requests == [kind, kind]
+
+
 def test_a_ping_is_answered(server, join):
     join(server.url)
     server.wait_for_clients(1)
@@ -188,7 +199,7 @@ def test_one_server_or_two(bus, backend, same):
     ids=["last", "ping", "wake", "half", "audio"],
 )
 def test_a_session_remembers_the_last_status_of_each_other_module(notes, modules):
-    session = BusSession(Mailbox(1), None, Timing(), lambda _by: None)
+    session = BusSession(Mailbox(1), None, Timing(), lambda _by: None, "ear")
     for note in notes:
         session.note(note)
     assert session.modules == modules

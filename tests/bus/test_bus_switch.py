@@ -2,6 +2,7 @@
 
 import os
 from datetime import datetime
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 
 from jarvis_ear import mute as module
 from jarvis_ear.bus.client import BusSwitch
+from jarvis_ear.config import BusOptions
 from jarvis_ear.mute import BUS, CLOCK, OWNER, Mute, QuietHours
+from jarvis_ear.wires.event_bus import LISTEN, REQUESTS, STOP
 
 NIGHT = datetime(2026, 5, 1, 23, 30)  # noqa: DTZ001 - a clock on the wall names no zone
 DAY = datetime(2026, 5, 1, 12, 0)  # noqa: DTZ001 - likewise
@@ -22,13 +25,15 @@ class Room:
         self.folder = folder
         self.may_unmute = may_unmute
         self.wall = DAY
+        self.requested = []
         self.restart()
 
     def restart(self) -> None:
         hours = QuietHours.parse("23:00-07:00")
         self.mute = Mute(self.folder, hours, wall=lambda: self.wall)
         self.mute.load()
-        self.bus = BusSwitch(self.mute, may_unmute=self.may_unmute)
+        requests = {kind: partial(self.requested.append, kind) for kind in REQUESTS}
+        self.bus = BusSwitch(self.mute, BusOptions(may_unmute=self.may_unmute), requests)
 
     def go(self, step: str) -> None:
         STEPS[step](self)
@@ -106,6 +111,15 @@ def room(tmp_path):
     return Room(tmp_path)
 
 
+def test_it_may_always_stop_and_listen_only_with_permission(room):
+    for kind in REQUESTS:
+        room.bus.request(kind)
+    assert room.requested == [STOP]
+    room.bus.change(BusOptions(may_listen=True))
+    room.bus.request(LISTEN)
+    assert room.requested == [STOP, LISTEN]
+
+
 def test_it_says_whether_the_bus_had_its_way(room):
     assert room.bus.turn(enabled=True)
     assert room.bus.turn(enabled=False)
@@ -133,6 +147,6 @@ def test_another_word_of_the_owner_counts_from_then_on(room):
     room.mute.mute(OWNER)
     room.bus.turn(enabled=True)
     assert room.mute.by == (OWNER,)
-    room.bus.change(may_unmute=True)
+    room.bus.change(BusOptions(may_unmute=True))
     room.bus.turn(enabled=True)
     assert room.mute.by == ()

@@ -168,7 +168,23 @@ def test_the_stop_button(page: Page, ear):
     expect(button).to_be_enabled()
     page.keyboard.press("s")
     expect(button).to_be_disabled()
-    assert ear.ordered == ["hush", "hush"]
+    assert ear.ordered == ["stop", "stop"]
+
+
+def test_the_listen_button(page: Page, ear):
+    button = page.get_by_role("button", name="Listen")
+    expect(button).to_be_enabled()
+    button.click()
+    expect(page.get_by_role("status")).to_have_text("Listening")
+    expect(button).to_be_disabled()
+    ear.state("speaking")
+    expect(button).to_be_enabled()
+    page.keyboard.press("l")
+    expect(button).to_be_disabled()
+    ear.mute("owner")
+    expect(page.get_by_role("status")).to_have_text("Muted")
+    expect(button).to_be_disabled()
+    assert ear.ordered == ["listen", "listen"]
 
 
 def test_sound_score_and_threshold(page: Page):

@@ -108,7 +108,7 @@ async def answer_of(socket):
 
 async def test_a_command_is_carried_out_and_answered(site):
     async with site() as one, one.watch() as socket:
-        for number, word in enumerate(["mute", "unmute", "toggle", "hush"]):
+        for number, word in enumerate(["mute", "unmute", "toggle", "stop", "listen"]):
             await socket.send_json({"order": word, "id": number})
             assert await answer_of(socket) == {"answer": {"did": word}, "id": number}
 

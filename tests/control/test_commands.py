@@ -13,27 +13,40 @@ OWNER, OPEN = {"muted_by": ["owner"], "stored": True}, {"muted_by": [], "stored"
 def make(tmp_path):
     """Make the commands of an ear that hears."""
 
-    def make(**parts):
+    def make(*, hearing=True, **parts):
         mute = Mute(tmp_path, None, wall=datetime.now)
-        health = SimpleNamespace(report=lambda: {"hearing": True})
+        health = SimpleNamespace(report=lambda: {"hearing": True}, hearing=hearing)
         return ControlCommands(health, mute, **parts)
 
     return make
 
 
 def test_a_command_is_carried_out_and_answered(make):
-    hushed = []
-    commands = make(on_hush=lambda: hushed.append("now"))
+    stopped = []
+    commands = make(on_stop=lambda: stopped.append("now"))
     assert commands.answer("status") == {"hearing": True}
     for word, answer in (("mute", OWNER), ("toggle", OPEN), ("toggle", OWNER), ("unmute", OPEN)):
         assert commands.answer(word) == answer
-    assert hushed == []
-    assert commands.answer("hush") == OPEN
-    assert hushed == ["now"]
+    assert stopped == []
+    for word in ("stop", "hush"):  # the older name
+        assert commands.answer(word) == OPEN
+    assert stopped == ["now", "now"]
+
+
+def test_an_ear_that_hears_nothing_does_not_listen(make):
+    asked = []
+    for word, why in (("mute", "is muted: jarvis-ear unmute"), ("unmute", "no sound")):
+        commands = make(hearing=word == "mute", on_listen=lambda: asked.append("now"))
+        commands.answer(word)
+        refused = commands.answer("listen")
+        assert (why in refused["error"], refused["status"]) == (True, 1)
+    assert asked == []
+    assert make(on_listen=lambda: asked.append("now")).answer("listen") == OPEN
+    assert asked == ["now"]
 
 
 def test_other_commands_do_nothing(make):
-    error = "expected one of status, mute, unmute, toggle, hush, volume, watch"
+    error = "expected one of status, mute, unmute, toggle, stop, listen, hush, volume, watch"
     for word in ("reboot", "mute 7", "volume"):  # without a loudspeaker
         assert make().answer(word) == {"error": error}
 

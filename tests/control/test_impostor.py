@@ -103,7 +103,7 @@ def jarvis_ear(*argv: str, shared: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "hush"])
+@pytest.mark.parametrize("word", ["status", "mute", "unmute", "toggle", "stop"])
 def test_an_impostor_below_tmp_is_reported_and_gets_no_command(shared, word):
     with fake(shared / "jarvis-ear-0") as process:
         command = jarvis_ear(word, shared=shared)

@@ -100,6 +100,12 @@ def test_a_turn_from_offer_to_end():
     assert turn.deadline == float("inf")
 
 
+def test_the_end_of_a_turn_says_whether_the_backend_asks_for_an_answer():
+    asked = wire.TtsDone(0, follow_up=True)
+    assert turn_at(Stage.ANSWERING).hear(asked, 106.0)[-1].event.follow_up
+    assert not turn_at(Stage.ANSWERING).hear(wire.TtsDone(0), 106.0)[-1].event.follow_up
+
+
 @pytest.mark.parametrize(
     ("stage", "size", "deadline", "effects", "then"),
     [

@@ -174,12 +174,25 @@ def test_another_classifier_has_other_scores():
     assert max(model.score(whole_steps(in_room(500, recording("hey-jarvis"), 500)))) < 0.5
 
 
+def test_a_second_classifier_scores_the_same_steps_for_the_stop_word(ours):
+    mycroft = shipped_model("hey_mycroft_v0.1.onnx")
+    both, other = OpenWakeWord(stop_model=mycroft), OpenWakeWord(mycroft)
+    pcm = whole_steps(in_room(500, recording("hey-jarvis"), 500))
+    for at in range(0, len(pcm), 3 * STEP_BYTES):
+        steps = pcm[at : at + 3 * STEP_BYTES]
+        assert both.score(steps) == ours.score(steps)
+        assert both.score_stop() == other.score(steps)
+        assert ours.score_stop() == []
+
+
 @pytest.mark.parametrize("name", ["melspectrogram.onnx", "silero_vad.onnx", "timer_v0.1.onnx"])
 def test_another_kind_of_model_is_refused_with_the_expected_shape(name):
     with pytest.raises(
         ConfigError, match=r"not an openWakeWord classifier.*expected \[\[1, 16, 96\]\]"
     ):
         OpenWakeWord(shipped_model(name))
+    with pytest.raises(ConfigError, match=f"{name} is not an openWakeWord classifier"):
+        OpenWakeWord(stop_model=shipped_model(name))
 
 
 # The speech model

@@ -93,6 +93,7 @@ def test_the_bus_names_every_module_and_everything_an_ear_says():
     announced = event_bus.announced("a", enabled=True, by=(), now_s=0).data
     written = ", ".join(announced).replace("module", 'module: "audio"', 1)
     assert f"| `{event_bus.STATUS_CHANGED}` | `{{{written}}}` |" in text
+    assert [kind for kind in event_bus.REQUESTS if f"| `{kind}` | `{{agentId}}`" not in text] == []
     control = fields(event_bus.ModuleControl)
     assert f"| `module_control {control}` |" in text
 

@@ -113,8 +113,10 @@ class FeedingEar:
         if word in ("mute", "toggle", "unmute"):
             is_muted = bool(self._by)
             self.mute(*(() if is_muted and word != "mute" else ("owner",)))
-        elif word == "hush":
+        elif word == "stop":
             self.state("idle", "Hushed")
+        elif word == "listen":
+            self.state("listening", "listen requested")
         return {"muted_by": list(self._by), "stored": True}
 
 

@@ -35,6 +35,8 @@ class Kind(IntEnum):
     VOICE = 8000
     WORD = 10_000
     """Speech, and the last sound of the wake word: by then the model is sure of it."""
+    STOP = 12_000
+    """Speech, and the last sound of the stop word."""
 
 
 def written(*stretches: int) -> bytes:
@@ -68,7 +70,7 @@ class ScriptedSpeech:
 
     def probability(self, pcm: bytes, gain: float) -> float:
         self.gains.append(gain)
-        return float(kind_of(pcm) in (Kind.MURMUR, Kind.VOICE, Kind.WORD))
+        return float(kind_of(pcm) not in (Kind.SILENCE, Kind.NOISE))
 
 
 class ScriptedWake:
@@ -77,6 +79,7 @@ class ScriptedWake:
     def __init__(self) -> None:
         self.stretches: list[bytes] = []
         """What it heard, one entry for each reset."""
+        self.stop_scores: list[float] = []
 
     @property
     def resets(self) -> int:
@@ -91,18 +94,28 @@ class ScriptedWake:
         size = STEP_SAMPLES * SAMPLE_BYTES
         assert pcm, "a model is asked about sound, not about nothing"
         assert len(pcm) % size == 0, "the model wants whole steps"
-        return [float(kind_of(pcm[at : at + size]) is Kind.WORD) for at in range(0, len(pcm), size)]
+        kinds = [kind_of(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+        self.stop_scores = [float(kind is Kind.STOP) for kind in kinds]
+        return [float(kind is Kind.WORD) for kind in kinds]
+
+    def score_stop(self) -> list[float]:
+        return self.stop_scores
 
 
 class ScriptedEar:
     """An ``Ear`` on scripted models, with the models at hand."""
 
-    def __init__(self, hearing: config.HearingOptions | None = None, growth_ms: int = 500) -> None:
+    def __init__(
+        self,
+        hearing: config.HearingOptions | None = None,
+        growth_ms: int = 500,
+        lag: Samples = Samples(0),  # noqa: B008 - a number
+    ) -> None:
         hearing = hearing or config.HearingOptions()
         ids = itertools.count(1)
         self.wake = ScriptedWake()
         self.speech = ScriptedSpeech()
-        self.machine = TurnMachine(hearing, lambda: f"id{next(ids)}")
+        self.machine = TurnMachine(hearing, lambda: f"id{next(ids)}", lag)
         self.ear = Ear(
             hearing,
             gate=ScriptedGate(),
@@ -110,6 +123,7 @@ class ScriptedEar:
             speech=self.speech,
             machine=self.machine,
             growth_ms=growth_ms,
+            lag=lag,
         )
 
 

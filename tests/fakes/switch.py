@@ -12,6 +12,7 @@ class FakeSwitch:
         self.by: tuple[str, ...] = ()
         self.stubborn = False
         self.orders: list[bool] = []
+        self.requests: list[str] = []
 
     def turn(self, *, enabled: bool) -> bool:
         with self._changed:
@@ -24,6 +25,11 @@ class FakeSwitch:
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
         with self._changed:
             listener(self.by)
+
+    def request(self, kind: str) -> None:
+        with self._changed:
+            self.requests.append(kind)
+            self._changed.notify_all()
 
     def wait_for_orders(self, number: int, within_s: float = 10.0) -> None:
         with self._changed:

@@ -20,13 +20,15 @@ from fakes.hearing import (
 )
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Block, Framer
-from jarvis_ear.hearing.ear import MOST_GAIN, Ear
+from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     Effect,
     Failed,
+    FollowUp,
     HoldTurn,
     Ignored,
+    ListenRequested,
     MicrophoneFound,
     MicrophoneLost,
     MicrophoneSilent,
@@ -38,6 +40,7 @@ from jarvis_ear.hearing.events import (
     SoundEnded,
     State,
     StateChanged,
+    StopSpeaking,
     SupersedeTurn,
     TurnDropped,
     TurnOpened,
@@ -47,9 +50,10 @@ from jarvis_ear.hearing.events import (
 )
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
+from jarvis_ear.hearing.wake import MOST_GAIN
 from jarvis_ear.units import Samples, samples
 
-SILENCE, MURMUR, NOISE, VOICE, WORD = Kind
+SILENCE, MURMUR, NOISE, VOICE, WORD, STOP = Kind
 
 CALL = (SILENCE, 1000, VOICE, 320, WORD, 80, SILENCE, 700)
 COMMAND = (*CALL, VOICE, 1500, SILENCE, 1500)
@@ -445,9 +449,9 @@ def test_an_ear_that_was_off_knows_nothing_of_that_time(scripted, off, on):
     assert after == written(NOISE, 240)
 
 
-def replying(**hearing) -> Ear:
+def replying(*, lag_ms=0, **hearing) -> Ear:
     """An ear during the reply to a command."""
-    ear = ScriptedEar(config.HearingOptions(**hearing)).ear
+    ear = ScriptedEar(config.HearingOptions(**hearing), lag=samples(lag_ms)).ear
     hear(ear, written(*COMMAND))
     ear.tell(ReplyStarted("id1"))
     return ear
@@ -604,6 +608,110 @@ def test_a_follow_up_needs_no_wake_word():
     [utterance] = utterances(hear(ear, source))
     assert utterance.start == at + samples(1500)
     assert utterance.pcm == source[2 * samples(1500) : 2 * samples(3700)]
+
+
+@pytest.mark.parametrize("pause_ms", [200, 1000, 4000])
+@pytest.mark.parametrize("stop_ms", [160, 240, 400])
+def test_a_bare_stop_after_the_wake_word_ends_the_old_reply_for_good(pause_ms, stop_ms):
+    ear = replying()
+    said = (SILENCE, 500, *AGAIN, SILENCE, pause_ms, VOICE, stop_ms, SILENCE, 900)
+    heard = [effect for _, effect in hear(ear, written(*said))]
+    [sent] = [effect for effect in heard if isinstance(effect, SendUtterance)]
+    assert sent.utterance.speech_end - sent.utterance.speech_start == samples(stop_ms)
+    assert AbandonTurn("id1", "WakeDetected") in heard
+    assert not any(isinstance(effect, ResumeTurn) for effect in heard)
+
+
+def test_the_stop_word_stops_a_reply_and_nothing_else():
+    said = written(SILENCE, 500, VOICE, 400, STOP, 80, SILENCE, 2000)
+    ear = replying()
+    heard = [effect for _, effect in hear(ear, said)]
+    assert heard[:2] == [StopSpeaking("id1"), AbandonTurn("id1", "Hushed(stop_word)")]
+    assert ear.state is State.IDLE
+    assert hear(ear, said) == []
+    hear(ear, written(*COMMAND))
+    assert ear.state is State.THINKING
+    hear(ear, said)
+    assert ear.state is State.THINKING
+
+
+@pytest.mark.parametrize("lag_ms", [0, 300, 800])
+def test_what_a_late_loudspeaker_still_says_is_no_follow_up(lag_ms):
+    ear = replying(lag_ms=lag_ms, follow_up_ms=1000)
+    hear(ear, written(VOICE, 1000))
+    ear.tell(ReplyEnded("id1"))
+    assert hear(ear, written(VOICE, lag_ms, SILENCE, 800)) == []
+    assert len(utterances(hear(ear, written(VOICE, 900, SILENCE, 900)))) == 1
+
+
+def test_a_backend_that_asks_gets_an_answer_without_the_wake_word(scripted):
+    hear(scripted.ear, written(*COMMAND))
+    scripted.ear.tell(ReplyStarted("id1"))
+    scripted.ear.tell(ReplyEnded("id1", FollowUp.ASKED))
+    answer = written(SILENCE, 7000, VOICE, 900, SILENCE, 900)
+    assert len(utterances(hear(scripted.ear, answer))) == 1
+
+
+@pytest.mark.parametrize("pause_ms", [0, 200])
+def test_a_quiet_voice_is_no_follow_up_to_a_louder_wake_word(pause_ms):
+    ear = replying(follow_up_ms=8000)
+    ear.tell(ReplyEnded("id1"))
+    assert hear(ear, written(SILENCE, pause_ms, MURMUR, 900, SILENCE, 900)) == []
+    assert len(utterances(hear(ear, written(VOICE, 900, SILENCE, 900)))) == 1
+
+
+def asked_and_answered(ear: Ear) -> None:
+    """A turn without the wake word, up to its reply."""
+    ear.tell(ListenRequested(ear.now))
+    hear(ear, written(SILENCE, 500, VOICE, 900, SILENCE, 1500))
+    ear.tell(ReplyStarted("id1"))
+
+
+@pytest.mark.parametrize("pause_ms", [0, 20, 200])
+def test_the_tail_of_the_reply_in_the_room_is_no_follow_up(pause_ms):
+    """Without a wake word to compare with, quiet speech counts after a pause."""
+    ear = ScriptedEar(config.HearingOptions(follow_up_ms=8000)).ear
+    asked_and_answered(ear)
+    hear(ear, written(VOICE, 1000))
+    ear.tell(ReplyEnded("id1"))
+    heard = hear(ear, written(SILENCE, pause_ms, MURMUR, 300, SILENCE, 900))
+    assert len(utterances(heard)) == (pause_ms > 0)
+
+
+def test_who_talks_into_the_end_of_the_reply_is_heard_if_the_reply_is_not_louder():
+    ear = ScriptedEar(config.HearingOptions(follow_up_ms=8000)).ear
+    asked_and_answered(ear)
+    hear(ear, written(MURMUR, 1000))
+    ear.tell(ReplyEnded("id1"))
+    assert len(utterances(hear(ear, written(VOICE, 900, SILENCE, 900)))) == 1
+
+
+@pytest.mark.parametrize("held_ms", [0, 4000])
+def test_a_request_to_listen_counts_from_its_own_time(scripted, held_ms):
+    """The sound before it may be on its way still, and does not use up the time for speech."""
+    ear, asked = scripted.ear, samples(1000 + held_ms)
+    hear(ear, written(SILENCE, 1000))
+    opened, changed = ear.tell(ListenRequested(asked))
+    assert opened == TurnOpened("id1", "id2", asked, None)
+    assert changed.new is State.LISTENING
+    assert ear.needs_live_sound
+    [utterance] = utterances(hear(ear, written(SILENCE, held_ms + 4800, MURMUR, 900, SILENCE, 900)))
+    assert utterance.speech_end - utterance.speech_start == samples(900)
+
+
+def test_a_request_to_listen_does_not_hear_what_was_said_before_it(scripted):
+    ear = scripted.ear
+    hear(ear, written(SILENCE, 1000))
+    ear.tell(ListenRequested(samples(3000)))
+    heard = hear(ear, written(VOICE, 1900, SILENCE, 5080))
+    assert [effect for _, effect in heard if isinstance(effect, TurnDropped)] == []
+    assert hear(ear, written(SILENCE, 40))[0][1] == TurnDropped("id1", "DeadlinePassed")
+
+
+def test_a_request_to_listen_in_a_turn_leaves_the_turn_alone(capturing):
+    asked = ListenRequested(capturing.ear.now)
+    assert capturing.ear.tell(asked) == (Ignored(State.CAPTURING, asked),)
+    assert len(utterances(hear(capturing.ear, written(VOICE, 500, SILENCE, 900)))) == 1
 
 
 def test_speech_during_the_reply_is_no_follow_up():

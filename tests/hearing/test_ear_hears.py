@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 
 from fakes.hearing import frames_of, hear
-from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, real_ear, recording, spoken, to_pcm
+from fakes.recordings import (
+    COMMAND_STARTS_MS,
+    QUESTION,
+    Pcm,
+    in_room,
+    real_ear,
+    recording,
+    spoken,
+    to_pcm,
+)
 from jarvis_ear.audio.frames import Block, Framer
 from jarvis_ear.hearing.events import (
+    AbandonTurn,
     Effect,
     Failed,
+    ReplyStarted,
     SendUtterance,
     State,
     StateChanged,
@@ -115,6 +126,19 @@ def test_a_hum_and_a_click_have_no_effect():
     sound = 3000 * np.sin(2 * np.pi * 100 * time)
     sound[::8000] += 20_000
     assert hear_all(to_pcm(sound)) == []
+
+
+@pytest.mark.parametrize("cut", [0, 106, 211])
+@pytest.mark.parametrize("pause_ms", [300, 1000, 2500])
+def test_a_bare_stop_after_the_wake_word_over_a_reply_is_a_command(pause_ms, cut):
+    ear = real_ear()
+    hear(ear, in_room(1000, recording(QUESTION), 1200).tobytes())
+    ear.tell(ReplyStarted("id1"))
+    stop = recording("stop-rms")  # 0.34 s
+    sound = in_room(500, recording("hey-jarvis"), pause_ms, stop[slice(*spoken(stop))], 2000)[cut:]
+    heard = [effect for _, effect in hear(ear, sound.tobytes())]
+    assert AbandonTurn("id1", "WakeDetected") in heard
+    assert [type(each) for each in heard].count(SendUtterance) == 1
 
 
 # Bad microphones and noisy rooms

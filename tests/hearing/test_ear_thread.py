@@ -51,6 +51,9 @@ class Loud:
         size = STEP_SAMPLES * SAMPLE_BYTES
         return [float(any(pcm[at : at + size])) for at in range(0, len(pcm), size)]
 
+    def score_stop(self) -> list[float]:
+        return []
+
 
 class Effects(list[Effect]):
     """Collects effects from the ear thread and lets a test wait for one."""

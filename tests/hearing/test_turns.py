@@ -14,9 +14,11 @@ from jarvis_ear.hearing.events import (
     Effect,
     Event,
     Failed,
+    FollowUp,
     HoldTurn,
     Hushed,
     Ignored,
+    ListenRequested,
     MicrophoneLost,
     MicrophoneSilent,
     Muted,
@@ -73,7 +75,7 @@ def event_of(kind: type[Event], turn_id: str = "", at: Samples = NOW) -> Event:
         return kind(turn_id)
     if kind in (
         *(SpeechStarted, SpeechDiscarded, SpeechResumed, ResumptionDiscarded),
-        *(SoundEnded, DeadlinePassed),
+        *(SoundEnded, DeadlinePassed, ListenRequested),
     ):
         return kind(at)
     return kind()
@@ -174,6 +176,38 @@ def test_a_deadline_ends_a_state_that_waits(state, window_ms):
 @pytest.mark.parametrize("state", [State.IDLE, State.CAPTURING, State.MUTED, State.DEAF])
 def test_other_states_have_no_deadline(state):
     assert machine_in(state).deadline is None
+
+
+@pytest.mark.parametrize(
+    ("follow_up", "configured_ms", "window_ms"),
+    [
+        (FollowUp.AS_CONFIGURED, 3000, 3500),
+        (FollowUp.ASKED, 3000, 8500),
+        (FollowUp.ASKED, 0, 8500),
+        (FollowUp.DECLINED, 3000, None),
+        (FollowUp.AS_CONFIGURED, 0, None),
+    ],
+)
+def test_a_follow_up_lasts_as_the_backend_the_person_and_the_owner_want_and_the_lag(
+    follow_up, configured_ms, window_ms
+):
+    hearing = config.HearingOptions(follow_up_ms=configured_ms)
+    machine = TurnMachine(hearing, lambda: "id", samples(500))
+    advance(machine, *TO_SPEAKING)
+    machine.advance(ReplyEnded(machine.turn_id, follow_up), NOW)
+    assert machine.deadline == (None if window_ms is None else samples(window_ms))
+    assert machine.state is (State.IDLE if window_ms is None else State.FOLLOW_UP)
+
+
+def test_an_announcement_opens_the_microphone_only_if_it_asks_and_then_in_a_session_of_its_own():
+    machine = machine_in(State.FOLLOW_UP, follow_up_ms=8000)
+    machine.advance(ReplyStarted("news"), NOW)
+    machine.advance(ReplyEnded("news"), NOW)
+    assert machine.state is State.IDLE
+    machine.advance(ReplyStarted("news"), NOW)
+    machine.advance(ReplyEnded("news", FollowUp.ASKED), NOW)
+    assert machine.state is State.FOLLOW_UP
+    assert advance(machine, SpeechStarted)[0] == TurnOpened("id3", "id4", NOW, None)
 
 
 @pytest.mark.parametrize("state", [State.THINKING, State.SPEAKING])
@@ -339,6 +373,27 @@ def test_an_announcement_is_held_and_goes_on():
 def test_a_follow_up_is_a_turn_of_the_same_session():
     machine = machine_in(State.FOLLOW_UP, follow_up_ms=8000)
     assert advance(machine, SpeechStarted)[0] == TurnOpened("id3", "id2", NOW, None)
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.THINKING, State.SPEAKING, State.FOLLOW_UP])
+def test_a_request_to_listen_opens_a_turn_of_a_new_session_and_holds_what_is_answered(state):
+    machine = machine_in(state, follow_up_ms=8000)
+    is_answering = state in (State.THINKING, State.SPEAKING)
+    effects = advance(machine, ListenRequested)
+    new = {State.IDLE: "id1"}.get(state, "id3")
+    assert effects[-2:] == [
+        TurnOpened(new, f"id{int(new[2:]) + 1}", NOW, None),
+        StateChanged(state, State.LISTENING, NOW, "ListenRequested"),
+    ]
+    assert effects[:-2] == [HoldTurn("id1", goes_on=False)] * is_answering
+    assert (ResumeTurn("id1") in advance(machine, DeadlinePassed)) is is_answering
+
+
+@pytest.mark.parametrize("state", [State.LISTENING, State.CAPTURING, State.MUTED, State.DEAF])
+def test_a_request_to_listen_changes_nothing_while_the_ear_listens_or_may_not(state):
+    machine = machine_in(state)
+    asked = ListenRequested(NOW)
+    assert machine.advance(asked, NOW) == (Ignored(state, asked),)
 
 
 def test_a_failure_has_its_code():

@@ -62,8 +62,8 @@ class Ear:
         self.mute = Mute(folder / agent_id, None)
         self.mute.connect(self._changed)
         self.mute.load()
-        switch = BusSwitch(self.mute, may_unmute=False)
         options = BusOptions(url=url, key=key) if key else BusOptions(url=url)
+        switch = BusSwitch(self.mute, options, {})
         self.bus = BusClient(options, backend or BackendOptions(agent_id=agent_id), switch)
 
     def __enter__(self):

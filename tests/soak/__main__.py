@@ -78,8 +78,10 @@ class Soak:
         microphone = self._microphone
 
         class WatchedEars(EarFactory):
-            def make(self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS) -> Ear:
-                ear = super().make(hearing, growth_ms)
+            def make(
+                self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS, lag_ms: int = 0
+            ) -> Ear:
+                ear = super().make(hearing, growth_ms, lag_ms)
                 microphone.now = lambda: ear.now
                 return ear
 

@@ -49,6 +49,12 @@ def test_a_turn(dialect):
     assert dialect.hear(status(RealtimeState.IDLE)) == (ear.TtsDone(2),)
 
 
+def test_the_backend_may_ask_for_an_answer(dialect):
+    asks = said(wire.RealtimeStatus(RealtimeState.IDLE, follow_up=True))
+    assert '"payload":{"state":"idle","followUp":true}' in asks
+    assert dialect.hear(asks) == (ear.TtsDone(0, follow_up=True),)
+
+
 def test_every_reply_begins_with_its_first_sentence(dialect):
     for _ in range(2):
         dialect.say(ear.AudioEnd())

@@ -57,6 +57,14 @@ def test_a_turn_with_a_server_that_says_what_it_does(dialect):
     assert dialect.hear(status("listening")) == ()
 
 
+def test_the_backend_may_ask_for_an_answer(dialect):
+    dialect.say(ear.AudioEnd())
+    dialect.hear(status("processing"))
+    asks = wire.encode(wire.SessionStatus("running", turn="listening", follow_up=True))
+    assert dialect.hear(asks) == (ear.TtsDone(0, follow_up=True),)
+    assert "followUp" not in status("listening")
+
+
 def test_the_end_of_a_reply_of_a_server_that_does_not_say_so(dialect):
     committed(dialect)
     assert dialect.hear(status()) == ()

@@ -40,6 +40,8 @@ def chunk(**changes):
             ear.TtsChunk(0, "audio/ogg; codecs=opus", b"RIFF...."),
         ),
         (wire.TTS_DONE, {"totalChunks": 0}, ear.TtsDone(0)),
+        (wire.TTS_DONE, {"totalChunks": 3, "followUp": True}, ear.TtsDone(3, follow_up=True)),
+        (wire.TTS_DONE, {"totalChunks": 3, "followUp": "yes"}, ear.TtsDone(3)),
         (
             wire.ERROR,
             {"error": "Could not understand audio"},

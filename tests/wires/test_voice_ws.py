@@ -54,6 +54,13 @@ def test_every_reply_begins_with_its_first_piece(dialect):
         assert dialect.hear(wire.encode(wire.Done()))[0].index == 0
 
 
+def test_the_backend_may_ask_for_an_answer(dialect):
+    asks = wire.encode(wire.Done(follow_up=True))
+    assert asks == '{"type":"done","followUp":true}'
+    assert wire.encode(wire.Done()) == '{"type":"done"}'
+    assert dialect.hear(asks) == (ear.TtsDone(0, follow_up=True),)
+
+
 def test_an_error_has_the_words_of_the_backend(dialect):
     for message, words in (
         (ear.ErrorMessage("no\nwords"), "no words"),

@@ -69,6 +69,8 @@ class TurnDone:
     """Sentences passed to text-to-speech, including those that failed."""
     unspoken: str
     """The whole answer if there is no text-to-speech; otherwise empty."""
+    is_question: bool = False
+    """Whether the answer is a question, so that the person should be heard next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,8 @@ class Conversation:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return TurnDone(attempted, unspoken="" if has_voice else answer[:TEXT_LETTERS])
+        unspoken = "" if has_voice else answer[:TEXT_LETTERS]
+        return TurnDone(attempted, unspoken, is_question=answer.rstrip().endswith("?"))
 
     async def _synthesise(
         self, index: int, sentence: str, slots: asyncio.Semaphore

@@ -29,7 +29,7 @@ from jarvis_ear.backend import BackendClient
 from jarvis_ear.bridge import Bridge
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.companion import companion_of
-from jarvis_ear.components import Components
+from jarvis_ear.components import Components, Requests
 from jarvis_ear.control.commands import ControlCommands
 from jarvis_ear.control.feed import Feed, FeedSampler
 from jarvis_ear.control.server import ControlServer
@@ -38,7 +38,7 @@ from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import quiet_of
 from jarvis_ear.devices.models import EarFactory
-from jarvis_ear.devices.sample_clock import SampleClock
+from jarvis_ear.devices.sample_clock import SampleClock, boot_clock
 from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.devices.sources import Source, check_source, make_source, prepare_source
 from jarvis_ear.devices.speaker import Speaker
@@ -47,7 +47,7 @@ from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import Hushed, Muted, Unmuted
+from jarvis_ear.hearing.events import Hushed, ListenRequested, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.journal.life import CONTROL_TROUBLE
@@ -63,6 +63,7 @@ from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import Service
 from jarvis_ear.turn_trace.earcons import EarconView
+from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
 from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView
@@ -143,9 +144,13 @@ def _build(
     echoes = EchoDelays(folder, f"{options.speaker.device} > {options.microphone.device}")
     inbox, feed = Inbox(), Feed()
     mute = Mute(folder, QuietHours.parse(options.microphone.mute_between))
-    bus = BusMembership(options, mute)
     hooks = Hooks(options.hooks)
     clock = SampleClock(in_real_time=not options.microphone.fast)
+    requests = Requests(
+        stop=lambda: inbox.tell(Hushed()),
+        listen=lambda: inbox.tell(ListenRequested(clock.position_at(boot_clock()) or Samples(0))),
+    )
+    bus = BusMembership(options, mute, on_stop=requests.stop, on_listen=requests.listen)
     backend = BackendClient(options.backend, spool=spool)
     earcons = EarconView(muted_by=lambda: mute.by)
     turns = TurnHistory(
@@ -154,10 +159,11 @@ def _build(
         ConsoleView(feed),
         BusView(bus.post),
         HookView(hooks.post),
+        follow_ups := FollowUps(),
         earcons,
         on_heard=backend.heard,
     )
-    bridge = Bridge(ear=inbox, turns=turns, clock=clock)
+    bridge = Bridge(ear=inbox, turns=turns, follow_ups=follow_ups, clock=clock)
     speaker = Speaker(
         options.speaker,
         on_started=bridge.reply_started,
@@ -175,6 +181,7 @@ def _build(
             WIRES[options.backend.protocol].growth_ms,
             may_interrupt=options.speaker.barge_in != config.NO_BARGE_IN,
             echo=echoes.known,
+            lag_ms=options.speaker.lag_ms,
         ),
         inbox,
         bridge.effect,
@@ -189,7 +196,7 @@ def _build(
     _connect(bridge, backend, speaker, ear, stop)
     mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
-    return Components(*parts, folder)
+    return Components(*parts, folder, requests)
 
 
 def _connect(
@@ -251,11 +258,12 @@ def _start(parts: Components, stack: ExitStack) -> None:
     turns.enter_context(timed("network", parts.backend))
     turns.enter_context(timed("ear", parts.ear))
     turns.enter_context(timed("capture", parts.capture))
-    feed, mute, inbox = parts.feed, parts.mute, parts.inbox
+    feed, mute, requests = parts.feed, parts.mute, parts.requests
     orders = ControlCommands(
         parts.health,
         mute,
-        on_hush=lambda: inbox.tell(Hushed()),
+        on_stop=requests.stop,
+        on_listen=requests.listen,
         modules=parts.bus,
         speaker=parts.speaker,
     )

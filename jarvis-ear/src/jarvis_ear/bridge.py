@@ -41,6 +41,7 @@ from jarvis_ear.hearing.events import (
     WakeDetected,
 )
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.units import Samples
 
@@ -54,9 +55,12 @@ NEWER_UTTERANCE: Final = (WakeDetected.__name__, SpeechStarted.__name__)
 class Bridge:
     """Passes effects and events on. Each method belongs to one thread, named in its docstring."""
 
-    def __init__(self, *, ear: Inbox, turns: TurnHistory, clock: SampleClock) -> None:
+    def __init__(
+        self, *, ear: Inbox, turns: TurnHistory, follow_ups: FollowUps, clock: SampleClock
+    ) -> None:
         self._ear = ear
         self._turns = turns
+        self._follow_ups = follow_ups
         self._clock = clock
         self._on_played: Callable[[bytes, Samples | None], None]
         self._send: Callable[[CapturedAudio], None]
@@ -142,7 +146,7 @@ class Bridge:
             case Finished(turn_id) if event.chunks:
                 self._speaker.finish(turn_id)
             case Finished(turn_id, Verdict.DONE):  # a reply without sound
-                self._ear.tell(ReplyEnded(turn_id))
+                self._ear.tell(ReplyEnded(turn_id, self._follow_ups.take(turn_id)))
             case Finished(turn_id, _, code):
                 self._ear.tell(Failed(turn_id, code))
             case _:
@@ -164,4 +168,4 @@ class Bridge:
     def reply_ended(self, turn_id: str) -> None:
         """Report that playback of a reply has ended. Speaker thread."""
         self._turns.after(PlaybackEnded(turn_id))
-        self._ear.tell(ReplyEnded(turn_id))
+        self._ear.tell(ReplyEnded(turn_id, self._follow_ups.take(turn_id)))

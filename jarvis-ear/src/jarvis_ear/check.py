@@ -29,10 +29,12 @@ def check(loaded: Loaded) -> str:
 def _mistakes(loaded: Loaded) -> Iterator[str]:
     """Run the checks of the ear's start; each error message begins with the option's name."""
     config = loaded.config
+    stop = config.hearing.wake.stop_model
     tries: tuple[Callable[[], object], ...] = (
         lambda: session_of(config.backend, Timing()),
         lambda: refuse_plaintext(config.bus),
-        lambda: _require_model(config.hearing.wake.model),
+        lambda: _require_model("model", config.hearing.wake.model),
+        lambda: _require_model("stop_model", stop) if stop else None,
         lambda: load_sounds(config.sounds),
     )
     for attempt in tries:
@@ -43,13 +45,13 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
             yield f"{loaded.origins[key]}: {error}"
 
 
-def _require_model(model: Path | None) -> None:
+def _require_model(option: str, model: Path | None) -> None:
     if model is not None and not model.is_file():
-        raise ConfigError(f"hearing.wake.model: {model} is not a file, expected an .onnx model")
+        raise ConfigError(f"hearing.wake.{option}: {model} is not a file, expected an .onnx model")
     try:
         OpenWakeWord(model)
     except ConfigError as error:
-        raise ConfigError(f"hearing.wake.model: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"hearing.wake.{option}: {' '.join(str(error).split())}") from error
 
 
 def _dangers(config: Config) -> Iterator[str]:
@@ -66,6 +68,8 @@ def _dangers(config: Config) -> Iterator[str]:
         yield "bus.key is not given: every client of the bus can switch the microphone"
     if bus.url and bus.may_unmute:
         yield "bus.may_unmute: the bus can open a microphone that you have closed"
+    if bus.url and bus.may_listen:
+        yield "bus.may_listen: the bus can have the ear listen without the wake word"
     if is_exposed(config.hooks.url):
         yield f"hooks.url: {address(config.hooks.url)} is told unencrypted when the ear is used"
     yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))

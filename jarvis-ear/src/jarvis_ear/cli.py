@@ -54,6 +54,9 @@ LOUDEST: Final = 100
 NOT_RUNNING: Final = 2
 """Exit status of `status` and of the mute verbs: no ear is running."""
 
+REFUSALS: Final = (DEAF,)
+"""Exit statuses that an ear may ask for when it cannot carry out a command."""
+
 _ASKED: Final = {
     1: "the running ear cannot be asked",
     2: "no ear is running (for this user)",
@@ -144,7 +147,13 @@ VERBS: Final[dict[str, Verb]] = {
     "toggle": Verb(
         "mute the ear if it is open, unmute it if it is muted", "jarvis-ear toggle", _DONE
     ),
-    "hush": Verb("stop speaking, and forget the utterance in progress", "jarvis-ear hush", _DONE),
+    "stop": Verb("stop speaking, and forget the utterance in progress", "jarvis-ear stop", _DONE),
+    "listen": Verb(
+        "listen without the wake word, for a button",
+        "jarvis-ear listen",
+        {**_DONE, 1: "the ear is muted or deaf, or cannot be asked"},
+    ),
+    "hush": Verb("the older name of stop", "jarvis-ear hush", _DONE),
     "volume": Verb(
         "show the volume of replies in per cent, or set it until the next time, restarts included",
         "jarvis-ear volume 40",
@@ -285,13 +294,16 @@ def _command(word: str) -> int:
             isinstance(one, str) for one in by
         ):
             return _confirm(word, by, stored=stored)
+        case {"error": str(why), "status": int(status)} if status in REFUSALS:
+            COMMAND_LINE.complain(why)
+            return status
         case {"error": str(why)}:
             raise RemoteProtocolError(f"the running ear does not {word}: {why}")
     raise RemoteProtocolError(f"the running ear does not say whether it did {word}")
 
 
 def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
-    if word == "hush":
+    if word in ("stop", "hush", "listen"):
         return 0
     if not stored:
         COMMAND_LINE.complain(_NOT_STORED)

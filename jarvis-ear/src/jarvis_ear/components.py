@@ -1,9 +1,9 @@
 """Components: the parts of a running ear, which of them must keep moving, and what each reports."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
@@ -35,6 +35,13 @@ HANGS_S: Final = 15.0
 that takes longer than all of that hangs."""
 
 
+class Requests(NamedTuple):
+    """What people and programs may ask of the ear. Any thread may call them; none blocks."""
+
+    stop: Callable[[], None]
+    listen: Callable[[], None]
+
+
 @dataclass(slots=True)
 class Components:
     """The parts of a running ear. Built by the main thread, and not changed after that."""
@@ -52,6 +59,7 @@ class Components:
     echoes: EchoDelays
     folder: Path
     """Folder of what is stored across restarts."""
+    requests: Requests
     outage: BackendOutage = field(default_factory=BackendOutage)
     counters: Counters = field(default_factory=Counters)
     """Counters of all parts."""

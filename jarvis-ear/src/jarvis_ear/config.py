@@ -109,6 +109,14 @@ def _path(path: str) -> str:
     return path
 
 
+def _phrases(given: object) -> object:
+    parts = given if isinstance(given, list | tuple) else str(given).split(",")
+    phrases = [" ".join(str(part).split()) for part in parts]
+    if not all(phrase.isprintable() and "," not in phrase for phrase in phrases):
+        raise ValueError("phrases of printable letters, separated by commas")
+    return ", ".join(dict.fromkeys(filter(None, phrases)))
+
+
 def _news(given: object) -> object:
     parts = given if isinstance(given, list | tuple) else str(given).split(",")
     names = [str(part).strip() for part in parts]
@@ -181,6 +189,9 @@ class WakeOptions(Section):
 
     model: Path | None = None
     """An openWakeWord model (`.onnx`) of another wake word. Empty: "hey jarvis"."""
+    stop_model: Path | None = None
+    """An openWakeWord model (`.onnx`) of a word, such as "stop", that ends the reply being played
+    without the wake word. A reply that contains the word may end itself. Empty: none."""
     threshold: float = Field(0.5, gt=0, lt=1)
     """Minimum score of a step. A lower threshold detects more, and raises more false alarms."""
     patience: int = Field(1, ge=1, le=10)
@@ -242,7 +253,21 @@ class HearingOptions(Section):
     reply_ms: int = Field(180_000, ge=1000, le=600_000)
     """Maximum wait for a reply, after which the ear abandons the turn."""
     follow_up_ms: int = Field(0, ge=0, le=30_000)
-    """Time after a reply during which speech needs no wake word. 0: it always does."""
+    """Time after a reply during which speech needs no wake word. 0: it always does, unless the
+    backend asks for an answer."""
+    asked_follow_up_ms: int = Field(8000, ge=0, le=30_000)
+    """The same after a reply whose backend asks for an answer (`followUp`). 0: never."""
+    follow_up_ends_on: Annotated[str, BeforeValidator(_phrases)] = (
+        "thank you, thanks, never mind, nothing, no thanks, no thank you, "
+        "danke, nein danke, nichts, schon gut"
+    )
+    """What people say to end a conversation: if a transcript is one of these, no speech without the
+    wake word is awaited after the reply. Separated by commas, in a file also a list."""
+
+    @property
+    def last_words(self) -> frozenset[str]:
+        """The phrases of ``follow_up_ends_on``."""
+        return frozenset(self.follow_up_ends_on.split(", ")) - {""}
 
 
 class BackendOptions(Section):
@@ -308,6 +333,8 @@ class BusOptions(Section):
     """A file that holds the key, readable by its owner only."""
     may_unmute: bool = False
     """Allow the bus to unmute the ear whatever muted it. Off: it can only end its own mute."""
+    may_listen: bool = False
+    """Allow the bus to have the ear listen without the wake word (`ear_listen`)."""
     publish: Annotated[str, BeforeValidator(_news)] = ""
     """Events to publish besides mute and unmute: `wake`, `transcript` (the recognised words),
     `turn` (how each ended); separated by commas, in a file also a list. Empty: none."""
@@ -351,6 +378,10 @@ class SpeakerOptions(Section):
     cannot tell from a person."""
     output_dir: Path | None = None
     """Folder where every reply is stored as a sound file. Empty: none."""
+    lag_ms: int = Field(0, ge=0, le=2000)
+    """Delay of a Bluetooth loudspeaker or soundbar beyond what it reports. For that long after a
+    reply, what the microphone hears is taken for the reply and not for speech without the wake
+    word."""
 
 
 class SoundsOptions(Section):

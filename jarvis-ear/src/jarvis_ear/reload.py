@@ -148,7 +148,8 @@ class ReloadSteps:
     def _prepare_ear(self, config: Config) -> Step:
         growth_ms = WIRES[config.backend.protocol].growth_ms
         may_interrupt = config.speaker.barge_in != NO_BARGE_IN
-        ear = self._ears.make(config.hearing, growth_ms, may_interrupt=may_interrupt)
+        lag_ms = config.speaker.lag_ms
+        ear = self._ears.make(config.hearing, growth_ms, may_interrupt=may_interrupt, lag_ms=lag_ms)
         return _together(
             partial(self._running.ear.change, ear),
             partial(self._running.capture.hold_quiet, quiet_of(config.hearing)),

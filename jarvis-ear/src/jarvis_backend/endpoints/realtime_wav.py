@@ -156,8 +156,8 @@ class RealtimeStream:
             case Spoken(_, speech):
                 head = wire.Audio(speech.content_type, len(speech.audio))
                 await self._socket.send(wire.encode(head, self._now()), speech.audio)
-            case TurnDone():
-                await self._enter(RealtimeState.IDLE)
+            case TurnDone(is_question=is_question):
+                await self._enter(RealtimeState.IDLE, follow_up=is_question)
             case ReplyFailed(error):
                 is_utterance = isinstance(error, UtteranceError)
                 code = Code.NOT_UNDERSTOOD if is_utterance else Code.ENGINE_FAILED
@@ -165,9 +165,9 @@ class RealtimeStream:
             case _:
                 assert_never(message)
 
-    async def _enter(self, state: RealtimeState) -> None:
+    async def _enter(self, state: RealtimeState, *, follow_up: bool = False) -> None:
         self._state = state
-        await self._send(wire.RealtimeStatus(state))
+        await self._send(wire.RealtimeStatus(state, follow_up=follow_up))
 
     async def _fail(self, code: Code, text: str) -> None:
         self._state = RealtimeState.ERROR

@@ -239,17 +239,17 @@ class SessionStream:
                 await self._send(ear.Answer(text))
             case Spoken(_, speech):
                 await self._pacer.play(speech)
-            case TurnDone():
-                await self._enter(wire.LISTENING)
+            case TurnDone(is_question=is_question):
+                await self._enter(wire.LISTENING, follow_up=is_question)
             case ReplyFailed(error):
                 await self._send(ear.ErrorMessage(str(error)))
                 await self._enter(wire.LISTENING)
             case _:
                 assert_never(message)
 
-    async def _enter(self, turn_state: str) -> None:
+    async def _enter(self, turn_state: str, *, follow_up: bool = False) -> None:
         self._turn_state = turn_state
-        await self._send_status()
+        await self._send_status(follow_up=follow_up)
 
     async def _play(self, pcm: bytes) -> None:
         await self._socket.send(pcm)
@@ -272,7 +272,7 @@ class SessionStream:
             if self._session.state is SessionState.STOPPED:
                 await self._socket.close()
 
-    async def _send_status(self) -> None:
+    async def _send_status(self, *, follow_up: bool = False) -> None:
         session = self._session
         await self._send(
             wire.SessionStatus(
@@ -281,6 +281,7 @@ class SessionStream:
                 session.received_bytes,
                 session.sent_bytes,
                 self._turn_state,
+                follow_up,
             )
         )
 

@@ -54,7 +54,9 @@ class BusClient:
         self._trust_store = TrustStore(backend.ca_file)
         self._signer = MessageSigner(config.key.get_secret_value().encode() or None, time.time)
         self._events: Mailbox[Event | ModuleControl] = Mailbox(QUEUE_EVENTS)
-        self._session = BusSession(self._events, switch, self._timing, self.announce)
+        self._session = BusSession(
+            self._events, switch, self._timing, self.announce, backend.agent_id
+        )
         self._status = LinkStatus()
         self._thread = NetworkThread(self._run, "jarvis-ear-bus")
 
@@ -163,19 +165,23 @@ def refuse_plaintext(config: BusOptions) -> None:
 
 
 class BusSwitch:
-    """Mutes and unmutes on request of the bus. Lives on the thread of the bus.
+    """Carries out what the bus requests. Lives on the thread of the bus.
 
-    The bus may mute at any time. It may end its own mute; it may end one by the owner or the clock
-    only with ``may_unmute``.
+    The bus may mute and stop the ear at any time. It may end its own mute; it may end one by the
+    owner or the clock only with ``may_unmute``, and have the ear listen only with ``may_listen``.
+    ``requests`` has the calls, which must not block.
     """
 
-    def __init__(self, mute: Mute, *, may_unmute: bool) -> None:
+    def __init__(
+        self, mute: Mute, options: BusOptions, requests: Mapping[str, Callable[[], None]]
+    ) -> None:
         self._mute = mute
-        self._may_unmute = may_unmute
+        self._options = options
+        self._requests = requests
 
-    def change(self, *, may_unmute: bool) -> None:
-        """Set the permission to unmute. Any thread."""
-        self._may_unmute = may_unmute
+    def change(self, options: BusOptions) -> None:
+        """Set the permissions. Any thread."""
+        self._options = options
 
     def turn(self, *, enabled: bool) -> bool:
         """Unmute (``enabled``) or mute; return whether the result is what the bus requested."""
@@ -189,8 +195,15 @@ class BusSwitch:
         """Call ``listener`` with those who mute, before any later change."""
         self._mute.tell(listener)
 
+    def request(self, kind: str) -> None:
+        """Carry out one of ``wire.REQUESTS``, if the bus may request it."""
+        if kind == wire.LISTEN and not self._options.may_listen:
+            _LOGGER.debug("the bus asks to listen, which bus.may_listen does not allow")
+            return
+        self._requests[kind]()
+
     def _open(self) -> None:
-        if self._may_unmute and self._mute.by:
+        if self._options.may_unmute and self._mute.by:
             self._mute.unmute(OWNER)
         elif BUS in self._mute.by:
             self._mute.unmute(BUS)
@@ -203,8 +216,17 @@ class BusMembership:
     blocking.
     """
 
-    def __init__(self, options: Config, mute: Mute) -> None:
-        self._switch = BusSwitch(mute, may_unmute=options.bus.may_unmute)
+    def __init__(
+        self,
+        options: Config,
+        mute: Mute,
+        *,
+        on_stop: Callable[[], None] = lambda: None,
+        on_listen: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``on_stop`` and ``on_listen`` are called on the thread of the bus and must not block."""
+        requests = {wire.STOP: on_stop, wire.LISTEN: on_listen}
+        self._switch = BusSwitch(mute, options.bus, requests)
         self._client = _client(options, self._switch)
         self._settings = _settings(options)
 
@@ -218,7 +240,7 @@ class BusMembership:
         client, settings = _client(options, self._switch), _settings(options)
 
         def apply() -> None:
-            self._switch.change(may_unmute=options.bus.may_unmute)
+            self._switch.change(options.bus)
             if settings != self._settings:
                 self._settings = settings
                 self._replace(client)

@@ -88,7 +88,7 @@ class BusDialect:
 
 
 class Switch(Protocol):
-    """What the bus needs to mute and unmute. A call may take as long as a write to the disk."""
+    """What the bus may have the ear do. A call may take as long as a write to the disk."""
 
     def turn(self, *, enabled: bool) -> bool:
         """Unmute or mute as far as the bus may; return whether the result is as requested."""
@@ -96,6 +96,10 @@ class Switch(Protocol):
 
     def tell(self, listener: Callable[[Sequence[str]], None]) -> None:
         """Call ``listener`` with those who mute, before any later change."""
+        ...
+
+    def request(self, kind: str) -> None:
+        """Carry out one of ``wire.REQUESTS``, if the bus may request it."""
         ...
 
 
@@ -108,11 +112,13 @@ class BusSession:
         switch: Switch,
         timing: Timing,
         announce: Callable[[Sequence[str]], None],
+        agent_id: str,
     ) -> None:
         self._events = events
         self._switch = switch
         self._timing = timing
         self._announce = announce
+        self._agent_id = agent_id
         self._refused = 0
         self._link: BusLink | None = None
         self.modules: Mapping[str, bool] = {}
@@ -149,6 +155,8 @@ class BusSession:
                 await link.send(BusPong(time.time()))
                 continue
             self.note(message)
+            if kind := wire.request_of(message, self._agent_id):
+                self._switch.request(kind)
             wanted = wire.microphone_order(message)
             if wanted is not None and not self._switch.turn(enabled=wanted):
                 self._switch.tell(self._announce)  # the bus announced another state

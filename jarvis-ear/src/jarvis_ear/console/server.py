@@ -82,7 +82,7 @@ def request_token(headers: Mapping[str, str]) -> str:
     return authorization.removeprefix(_SCHEME) if authorization.startswith(_SCHEME) else ""
 
 
-COMMANDS: Final = ("mute", "unmute", "toggle", "hush", *MODULE_WORDS)
+COMMANDS: Final = ("mute", "unmute", "toggle", "stop", "listen", *MODULE_WORDS)
 """Commands that a page may send: those of the control socket that change something."""
 
 SEND_S: Final = 5.0

@@ -17,8 +17,11 @@ VOLUME: Final = "volume"
 
 LOUDEST: Final = 100
 
-WORDS: Final = ("status", "mute", "unmute", "toggle", "hush", VOLUME, WATCH)
-"""Commands of every ear."""
+WORDS: Final = (
+    *("status", "mute", "unmute", "toggle", "stop", "listen", "hush"),
+    *(VOLUME, WATCH),
+)
+"""Commands of every ear. `hush` is the older name of `stop`."""
 
 MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
     f"{module}-{'on' if enabled else 'off'}": (module, enabled)
@@ -59,7 +62,8 @@ class ControlCommands:
         health: Health,
         mute: Mute,
         *,
-        on_hush: Callable[[], None] = lambda: None,
+        on_stop: Callable[[], None] = lambda: None,
+        on_listen: Callable[[], None] = lambda: None,
         modules: Modules | None = None,
         speaker: Loudspeaker | None = None,
     ) -> None:
@@ -71,13 +75,20 @@ class ControlCommands:
             "mute": mute.mute,
             "unmute": mute.unmute,
             "toggle": mute.toggle,
-            "hush": on_hush,
+            "stop": on_stop,
+            "hush": on_stop,
+            "listen": on_listen,
         }
 
     def answer(self, word: str) -> Mapping[str, object]:
-        """Carry out one command, and return the answer."""
+        """Carry out one command, and return the answer.
+
+        A command that is impossible now has ``error``, and the ``status`` of the verb.
+        """
         if word == "status":
             return self._health.report()
+        if word == "listen" and (why := self._why_deaf()):
+            return {"error": why, "status": 1}
         name, _, number = word.partition(" ")
         if name == VOLUME and self._speaker is not None:
             return _volume(self._speaker, number)
@@ -86,6 +97,14 @@ class ControlCommands:
             return {"error": f"expected one of {', '.join(WORDS)}"}
         action()
         return {"muted_by": list(self._mute.by), "stored": self._mute.stored}
+
+    def _why_deaf(self) -> str:
+        """Return why the ear cannot listen now; empty if it can."""
+        if self._mute.by:
+            return "the microphone is muted: jarvis-ear unmute"
+        if not self._health.hearing:
+            return "there is no sound from the microphone: jarvis-ear status"
+        return ""
 
     def _switch(self, word: str) -> Callable[[], None] | None:
         if word not in MODULE_WORDS or self._modules is None or not self._modules.is_member:

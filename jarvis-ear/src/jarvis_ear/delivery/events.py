@@ -199,6 +199,8 @@ class Finished:
     """Chunks of the reply that did not come."""
     successor: str = ""
     """Id of the turn with the whole sentence, if the verdict is ``SUPERSEDED``."""
+    follow_up: bool = False
+    """Whether the backend asks the ear to listen after the reply."""
 
 
 @dataclass(frozen=True, slots=True)

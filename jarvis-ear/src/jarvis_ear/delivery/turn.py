@@ -72,6 +72,7 @@ class DeliveryTurn:
         self._total: int | None = (
             None  # chunks that the backend tried to make, once it reports that
         )
+        self._asks_follow_up = False
         self._refusals = 0
         self._stale_at = utterance.ended_at + timeouts.fresh_s
         self._stage_ends = self._stale_at
@@ -161,8 +162,8 @@ class DeliveryTurn:
                 return self._progress(now, Emit(events.Answered(self.turn_id, text)))
             case wire.TtsChunk():
                 return self._chunk(message, now)
-            case wire.TtsDone(total_chunks):
-                return self._reply_ended(total_chunks, now)
+            case wire.TtsDone():
+                return self._reply_ended(message, now)
             case wire.BackendError(text):
                 return self._refused(cause_of(text), now)
             case wire.Pong():
@@ -257,7 +258,8 @@ class DeliveryTurn:
         verdict, code = self._adjust(transition.verdict, code)
         reply = self.reply
         chunks = (reply.passed_on, reply.missing)
-        end = events.Finished(self.turn_id, verdict, code.value, *chunks, self._successor)
+        ends = (self._successor, self._asks_follow_up)
+        end = events.Finished(self.turn_id, verdict, code.value, *chunks, *ends)
         return (*self._missing(), *last, Emit(end))
 
     def _adjust(self, verdict: Verdict, code: Cause) -> tuple[Verdict, Cause]:
@@ -303,10 +305,11 @@ class DeliveryTurn:
         missing = self.reply.take_missing()
         return (Emit(events.ChunksMissing(self.turn_id, missing)),) if missing else ()
 
-    def _reply_ended(self, total_chunks: int, now: float) -> tuple[Effect, ...]:
+    def _reply_ended(self, done: wire.TtsDone, now: float) -> tuple[Effect, ...]:
         effects = self._progress(now)
         if self.stage is DeliveryStage.ANSWERING:
-            self._total = total_chunks
+            self._total = done.total_chunks
+            self._asks_follow_up = done.follow_up
         return (*effects, *self.handle(Signal.REPLY_ENDED, now))
 
     def _refused(self, cause: Cause, now: float) -> tuple[Effect, ...]:

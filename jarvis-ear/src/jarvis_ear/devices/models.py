@@ -24,7 +24,7 @@ from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS
-from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES
+from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES, samples
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -142,14 +142,17 @@ def any_length(network: bytes) -> bytes:
 
 
 class OpenWakeWord:
-    """openWakeWord detector, for "hey jarvis" without another model. Lives in the ear thread."""
+    """openWakeWord detector, for "hey jarvis" without another model. Lives in the ear thread.
 
-    def __init__(self, model: Path | None = None) -> None:
+    A second classifier, the ``stop_model``, scores the same embeddings for another word.
+    """
+
+    def __init__(self, model: Path | None = None, stop_model: Path | None = None) -> None:
         self._mel = open_model(shipped_model("melspectrogram.onnx"))
         network = shipped_model("embedding_model.onnx")
         self._embedding = open_model(network, any_length(network.read_bytes()))
-        self._classifier = open_model(model or shipped_model("hey_jarvis_v0.1.onnx"))
-        self._input = _classifier_input(self._classifier, model)
+        self._classifier = _Classifier(model or shipped_model("hey_jarvis_v0.1.onnx"))
+        self._stop_classifier = None if stop_model is None else _Classifier(stop_model)
         self._sound: Floats = np.zeros(MEL_OVERLAP, np.float32)
         self._mels: Floats = np.zeros((MEL_FRAMES, MEL_BANDS), np.float32)
         self._embeddings: Floats = np.zeros((EMBEDDING_WINDOW, EMBEDDING), np.float32)
@@ -157,7 +160,8 @@ class OpenWakeWord:
             self._remember_silence()
         except Exception as error:
             # onnxruntime raises a different class for each way a model can be unfit
-            raise ConfigError(f"{model} cannot be run as a wake word: {error}") from error
+            models = " or ".join(str(each) for each in (model, stop_model) if each)
+            raise ConfigError(f"{models} cannot be run as a wake word: {error}") from error
 
     def twin(self) -> "OpenWakeWord":
         """Return a detector with the same networks, for another stream of sound."""
@@ -174,9 +178,15 @@ class OpenWakeWord:
         sound = np.frombuffer(pcm, np.int16).astype(np.float32)
         steps = len(sound) // STEP_SAMPLES
         self._hear(sound, steps)
-        windows = self._embeddings[-(EMBEDDING_WINDOW + steps - 1) :]
-        self._embeddings = windows[-EMBEDDING_WINDOW:]
-        return [self._classify(windows[step : step + EMBEDDING_WINDOW]) for step in range(steps)]
+        embeddings = self._embeddings[-(EMBEDDING_WINDOW + steps - 1) :]
+        self._embeddings = embeddings[-EMBEDDING_WINDOW:]
+        self._windows = [embeddings[step : step + EMBEDDING_WINDOW] for step in range(steps)]
+        return [self._classifier.score(window) for window in self._windows]
+
+    def score_stop(self) -> list[float]:
+        """Return the scores of the stop word for the steps of the last ``score``, if it is one."""
+        stop = self._stop_classifier
+        return [] if stop is None else [stop.score(window) for window in self._windows]
 
     def _hear(self, sound: Floats, steps: int) -> None:
         heard = np.concatenate((self._sound, sound))
@@ -200,27 +210,34 @@ class OpenWakeWord:
         found: Floats = self._embedding.run(None, {"input_1": mels[None, ..., None]})[0]
         return found.reshape(EMBEDDING, -1).T
 
-    def _classify(self, window: Floats) -> float:
-        return float(self._classifier.run(None, {self._input: window[None]})[0].squeeze())
-
     def _remember_silence(self) -> None:
         """Fill the history with silence; openWakeWord fills it with random noise."""
         quiet = bytes(2 * STEP_SAMPLES)
         for _ in range(EMBEDDING_WINDOW + MEL_FRAMES // MEL_PER_STEP + 1):
             self.score(quiet)
+        self.score_stop()
         self._silence = (self._sound, self._mels, self._embeddings)
 
 
-def _classifier_input(classifier: Any, model: Path | None) -> str:  # noqa: ANN401 - as open_model
-    """Check that a model is a wake-word classifier of openWakeWord; return its input's name."""
-    inputs = [node.shape for node in classifier.get_inputs()]
-    outputs = [node.shape for node in classifier.get_outputs()]
-    if [shape[1:] for shape in inputs] != [[EMBEDDING_WINDOW, EMBEDDING]] or outputs[0][1:] != [1]:
-        raise ConfigError(
-            f"{model} is not an openWakeWord classifier of one word: {inputs} to {outputs}, "
-            f"expected [[1, {EMBEDDING_WINDOW}, {EMBEDDING}]] to [[1, 1]]"
-        )
-    return str(classifier.get_inputs()[0].name)
+class _Classifier:
+    """A classifier of openWakeWord for one word. Lives in the ear thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the model, or raise ConfigError if it is none for one word."""
+        self._model = open_model(path)
+        inputs = [node.shape for node in self._model.get_inputs()]
+        outputs = [node.shape for node in self._model.get_outputs()]
+        expected = [[EMBEDDING_WINDOW, EMBEDDING]]
+        if [shape[1:] for shape in inputs] != expected or outputs[0][1:] != [1]:
+            raise ConfigError(
+                f"{path} is not an openWakeWord classifier of one word: {inputs} to {outputs}, "
+                f"expected [[1, {EMBEDDING_WINDOW}, {EMBEDDING}]] to [[1, 1]]"
+            )
+        self._input = str(self._model.get_inputs()[0].name)
+
+    def score(self, window: Floats) -> float:
+        """Return the score of one window of embeddings, 0 ... 1."""
+        return float(self._model.run(None, {self._input: window[None]})[0].squeeze())
 
 
 class WebRtcVad:
@@ -247,7 +264,7 @@ class EarFactory:
 
     def load(self, hearing: config.HearingOptions) -> None:
         """Load the models, or raise ConfigError."""
-        self._wake_model(hearing.wake.model)
+        self._wake_model(hearing.wake.model, hearing.wake.stop_model)
         self._speech_model()
 
     def make(
@@ -257,13 +274,15 @@ class EarFactory:
         *,
         may_interrupt: bool = True,
         echo: StoredDelay | None = None,
+        lag_ms: int = 0,
     ) -> Ear:
         """Make an ear that reports every ``growth_ms`` of an utterance, or raise ConfigError.
 
-        It has the models of the ear before it, unless ``hearing`` names another wake model, and
-        knows its loudspeaker, whose delay is ``echo`` if it is known from an earlier run.
+        It has the models of the ear before it, unless ``hearing`` names other ones, and knows its
+        loudspeaker, whose delay is ``echo`` if it is known from an earlier run.
         """
-        wake = self._wake_model(hearing.wake.model)
+        lag = samples(lag_ms)
+        wake = self._wake_model(hearing.wake.model, hearing.wake.stop_model)
         if self._own_voice is None:
             self._own_voice = OwnVoice(wake.twin(), *(echo or ()))
         return Ear(
@@ -273,8 +292,9 @@ class EarFactory:
             own_voice=self._own_voice,
             may_interrupt=may_interrupt,
             speech=self._speech_model(),
-            machine=TurnMachine(hearing, lambda: secrets.token_hex(4)),
+            machine=TurnMachine(hearing, lambda: secrets.token_hex(4), lag),
             growth_ms=growth_ms,
+            lag=lag,
         )
 
 

@@ -13,11 +13,14 @@ from jarvis_ear.hearing.events import (
     DeadlinePassed,
     Effect,
     Event,
+    Hushed,
     Ignored,
+    ListenRequested,
     MicrophoneLost,
     MicrophoneSilent,
     PersonOverReply,
     ReplyEnded,
+    ReplyStarted,
     ResumptionDiscarded,
     SelfEchoIgnored,
     SoundEnded,
@@ -34,27 +37,24 @@ from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
 from jarvis_ear.hearing.wake import (
+    BELOW_WAKE_WORD,
     LEAST_SPEECH,
+    LEAST_STOP,
     LONGEST_WORD,
     NO_WORD,
+    REPLY_TAIL,
+    REST_BELOW_WORD,
     WORD_WINDOW,
     WakeDecider,
     WakeModel,
     find_word_end,
+    gain_for,
+    loudest,
 )
 from jarvis_ear.units import SAMPLE_BYTES, STEP_FRAMES, STEP_SAMPLES, Samples, frames, samples
 
 RECALL: Final = samples(1500)
 """Sound before a detection that the speech model gets first, to adapt to the room."""
-
-NORMAL_LEVEL: Final = (0.1 * 32768) ** 2
-"""-20 dBFS as a mean square: the level at which the speech model works best."""
-
-MOST_GAIN: Final = 31.6
-"""+30 dB: with more, the noise of any microphone would count as speech."""
-
-LEVEL_SAMPLES: Final = samples(100)
-"""About a syllable: the shortest stretch whose level shows how loud a person speaks."""
 
 PROOF_S: Final = 60
 """Seconds of sound between two tests of the wake model while the gate is closed."""
@@ -70,14 +70,6 @@ who talk are below."""
 
 MAX_WAITING_STEPS: Final = 3
 """Steps that are scored together at most: a detection may be 160 ms late, at the same sample."""
-
-BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
-"""-15 dB as a ratio of energies: the minimum level of a command relative to its wake word; people
-in the background are quieter. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
-
-REST_BELOW_WORD: Final = 10 ** (-6 / 10)
-"""-6 dB as a ratio of energies: the minimum level of the rest of a sentence relative to its wake
-word, or to its beginning if it has none. Stricter than above, because it holds up a turn."""
 
 _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
@@ -114,8 +106,12 @@ class Ear:
         growth_ms: int = GROWTH_MS,
         own_voice: OwnVoice | None = None,
         may_interrupt: bool = True,
+        lag: Samples = Samples(0),  # noqa: B008 - a number
     ) -> None:
-        """Without ``may_interrupt``, a wake word over sound of the loudspeaker has no effect."""
+        """Without ``may_interrupt``, a wake word over sound of the loudspeaker has no effect.
+
+        ``lag``: time by which the loudspeaker is late, see ``speaker.lag_ms``.
+        """
         endpointing = hearing.endpointing
         self._vad = gate
         self._wake_model = wake
@@ -126,6 +122,7 @@ class Ear:
         self._is_person = False  # a person speaks over the loudspeaker
         self._gate = Gate(hearing.gate)
         self._decider = WakeDecider(hearing.wake)
+        self._stop_decider = WakeDecider(hearing.wake)
         self._endpointer = Endpointer(endpointing)
         self._collector = Collector(growth_ms)
         self._pre_roll = samples(endpointing.pre_roll_ms)
@@ -142,8 +139,11 @@ class Ear:
         self._is_resumed = False  # the open utterance is a sentence that goes on
         self._word = NO_WORD
         self._gain = 1.0
+        self._lag = lag
         self._min_level = 0.0
+        self._first_level = 0.0  # the same, of the first syllable
         self._word_level = 0.0  # the loudest syllable of the wake word; 0: there was none
+        self._session_level = 0.0  # the same, of the last wake word of the session
         self._rest_level = 0.0  # the same of the rest of a sentence, at least
         self._score = 0.0
         self._unscored: tuple[Frame, ...] = ()  # whole steps
@@ -263,7 +263,18 @@ class Ear:
             detected = self._decider.decide(score, last.end)
             if detected is not None:
                 effects += self._wake(detected)
-        return effects
+        return effects + self._listen_for_stop(steps)
+
+    def _listen_for_stop(self, steps: tuple[Frame, ...]) -> tuple[Effect, ...]:
+        """Stop the reply at the stop word, which counts only while the reply is played."""
+        if self.state is not State.SPEAKING:
+            self._stop_decider.restart()
+            return ()
+        scores, last_frames = self._wake_model.score_stop(), steps[STEP_FRAMES - 1 :: STEP_FRAMES]
+        for score, last in zip(scores, last_frames, strict=False):  # there may be no model
+            if self._stop_decider.decide(score, last.end) is not None:
+                return self._advance(Hushed(by_voice=True))
+        return ()
 
     def _wake(self, detected: WakeDetected) -> tuple[Effect, ...]:
         """Listen anew, unless the wake word is a part of a longer sentence."""
@@ -333,7 +344,7 @@ class Ear:
                 self._await_more()
                 return effects
             case SpeechDiscarded():
-                self._endpointer.listen(self.now, self._min_level)
+                self._endpointer.listen(self.now, self._min_level, first=self._first_level)
                 return self._advance(found)
             case SpeechOver(at=at, reason=reason):
                 return self._end_utterance(at, reason)
@@ -373,7 +384,8 @@ class Ear:
         first = self._word.first_sample(started.at, self._pre_roll)
         before = [heard.sent for heard in self._since(first)]
         self._collector.begin(started.at, before)
-        self._endpointer.begin(before[0].start, self._word.least(started.at))
+        apart = LEAST_STOP if self._machine.interrupts_reply else LEAST_SPEECH
+        self._endpointer.begin(before[0].start, self._word.least(started.at, apart))
         return self._advance(started) + self._grow()
 
     def _check_deadline(self) -> tuple[Effect, ...]:
@@ -383,26 +395,44 @@ class Ear:
         return self._advance(DeadlinePassed(self.now))
 
     def _advance(self, event: Event) -> tuple[Effect, ...]:
-        effects = self._machine.advance(event, self.now)
+        before = self.state
+        now = max(self.now, event.at) if isinstance(event, ListenRequested) else self.now
+        effects = self._machine.advance(event, now)
         if self._go_on_until and self.state not in (*_MAY_GO_ON, State.CAPTURING):
             self._end_sentence()
         if isinstance(event, WakeDetected) and self.state is State.LISTENING:
             return effects + self._listen_after_wake(event.at)
-        if isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP:
-            self._word = NO_WORD
-            self._word_level = self._min_level = 0.0
-            self._listen(self.now)
+        if isinstance(event, ReplyStarted) and not self._machine.turn_id:
+            self._session_level = 0.0  # an announcement begins another session
+        is_asked = isinstance(event, ListenRequested) and self.state is State.LISTENING
+        is_follow_up = isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP
+        if is_asked and self.state is not before:
+            self._session_level = 0.0
+            self._listen_without_word(now)
+        elif is_follow_up and self.state is not before:
+            reply = self._since(Samples(now - REPLY_TAIL))
+            tail = loudest([heard.frame for heard in reply])
+            self._listen_without_word(Samples(now + self._lag), tail=tail)
         return effects
+
+    def _listen_without_word(self, since: Samples, *, tail: float = 0.0) -> None:
+        """Wait for speech about as loud as the last wake word of the session, if there is one.
+
+        Speech that goes on without a pause from before ``since`` has to be as loud as ``tail``.
+        """
+        self._word, self._word_level = NO_WORD, 0.0
+        self._min_level = self._first_level = self._session_level * BELOW_WAKE_WORD
+        self._listen(since, tail=tail)
 
     def _listen_after_wake(self, at: Samples) -> tuple[Effect, ...]:
         """Start the endpointer in the past: speech may follow the wake word without a pause."""
         recalled = self._since(Samples(at - RECALL))
         word = self._since(Samples(at - WORD_WINDOW))
         self._word = find_word_end([heard.frame for heard in word], at)
-        loudest = _loudest(recalled)
-        self._gain = _gain_for(loudest)
-        self._word_level = loudest
-        self._min_level = loudest * BELOW_WAKE_WORD
+        level = loudest([heard.frame for heard in recalled])
+        self._gain = gain_for(level)
+        self._word_level = self._session_level = level
+        self._min_level, self._first_level = level * BELOW_WAKE_WORD, 0.0
         self._listen(self._word.silence_from)
         effects: tuple[Effect, ...] = ()
         for heard in recalled:
@@ -413,20 +443,6 @@ class Ear:
         """Return the recent frames that hold sound from ``position`` on, oldest first."""
         return [heard for heard in self._recent if heard.frame.end > position]
 
-    def _listen(self, since: Samples) -> None:
+    def _listen(self, since: Samples, *, tail: float = 0.0) -> None:
         self._speech_model.reset()
-        self._endpointer.listen(since, self._min_level)
-
-
-def _loudest(recalled: list[_Heard]) -> float:
-    """Return the mean square of the loudest syllable; at least 1, as a divisor."""
-    pcm = b"".join(heard.frame.pcm for heard in recalled)
-    sound = np.frombuffer(pcm, np.int16).astype(np.float32)
-    pieces = sound[: len(sound) // LEVEL_SAMPLES * LEVEL_SAMPLES].reshape(-1, LEVEL_SAMPLES)
-    return float((pieces**2).mean(axis=1).max(initial=1.0))
-
-
-def _gain_for(loudest: float) -> float:
-    """Return the gain from a mean square of ``loudest`` to the speech model's best level."""
-    gain: float = (NORMAL_LEVEL / loudest) ** 0.5
-    return min(max(gain, 1.0), MOST_GAIN)
+        self._endpointer.listen(since, self._min_level, first=self._first_level, tail=tail)

@@ -74,15 +74,19 @@ class Endpointer:
         """Level of the loudest syllable so far, as a mean square."""
         return self._peak
 
-    def listen(self, since: Samples, faintest: float = 0.0, *, first: float = 0.0) -> None:
+    def listen(
+        self, since: Samples, faintest: float = 0.0, *, first: float = 0.0, tail: float = 0.0
+    ) -> None:
         """Wait for speech; speech before ``since`` does not count.
 
         An utterance whose loudest syllable (mean square) is below ``faintest`` does not count. One
-        begins only when a syllable is at least as loud as ``first``.
+        begins only when a syllable is at least as loud as ``first``, or as ``tail`` if it goes on
+        without a pause from before ``since``.
         """
         self._since = since
         self._faintest = faintest
         self._first = first
+        self._tail = tail
         self._levels: deque[float] = deque(maxlen=SMOOTHING_FRAMES)
         self._forget_run()
         self._least = Samples(0)
@@ -121,11 +125,13 @@ class Endpointer:
     def _await(self, frame: Frame, *, spoken: bool) -> Endpoint | None:
         if not spoken or frame.start < self._since:
             self._forget_run()
+            if frame.start >= self._since:
+                self._tail = 0.0
             return None
         if self._run_start is None:
             self._run_start = frame.start
         self._note_speech(frame)
-        if self._spoken < self._onset or self._peak < self._first:
+        if self._spoken < self._onset or self._peak < max(self._first, self._tail):
             return None
         return SpeechStarted(self._run_start)
 

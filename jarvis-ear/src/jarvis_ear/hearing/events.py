@@ -18,7 +18,7 @@ class State(StrEnum):
     IDLE = "idle"
     """Waiting for the wake word."""
     LISTENING = "listening"
-    """The wake word was detected; no speech yet."""
+    """The wake word was detected, or listening was requested; no speech yet."""
     CAPTURING = "capturing"
     """A person is speaking; every sample is kept."""
     THINKING = "thinking"
@@ -41,6 +41,14 @@ class WakeDetected:
     """First sample after the step that decided it."""
     score: float
     """Score of that step, 0 ... 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenRequested:
+    """Somebody asked the ear to listen without the wake word: a button, for example."""
+
+    at: Samples
+    """Position in the stream at that time. The sound before it may still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +111,23 @@ class ReplyStarted:
     turn_id: str
 
 
+class FollowUp(StrEnum):
+    """Whether speech after a reply needs no wake word."""
+
+    AS_CONFIGURED = "as configured"
+    """For ``hearing.follow_up_ms`` after the reply to a turn, and not after an announcement."""
+    ASKED = "asked"
+    """The backend asks for an answer: for ``hearing.asked_follow_up_ms``."""
+    DECLINED = "declined"
+    """The person has ended the conversation: it needs the wake word."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyEnded:
     """The reply is complete and has been played to its end."""
 
     turn_id: str
+    follow_up: FollowUp = FollowUp.AS_CONFIGURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +152,9 @@ class Unmuted:
 class Hushed:
     """The owner ended this turn, both the utterance and the reply."""
 
+    by_voice: bool = False
+    """Whether the stop word was detected during the reply."""
+
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneLost:
@@ -150,6 +173,7 @@ class MicrophoneFound:
 
 Event: TypeAlias = (
     WakeDetected
+    | ListenRequested
     | SpeechStarted
     | SpeechDiscarded
     | SpeechEnded
@@ -182,13 +206,13 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class TurnOpened:
-    """A turn begins: the wake word was detected, or speech followed a reply."""
+    """A turn begins: by the wake word, on request, or by speech after a reply."""
 
     turn_id: str
     session_id: str
     at: Samples
     score: float | None
-    """Score of the wake word; None for a follow-up, or for a sentence that goes on."""
+    """Score of the wake word; None if there was none."""
     continues: str = ""
     """Id of the turn that holds the beginning of the sentence, or empty."""
 

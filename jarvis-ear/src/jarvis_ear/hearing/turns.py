@@ -19,9 +19,11 @@ from jarvis_ear.hearing.events import (
     Effect,
     Event,
     Failed,
+    FollowUp,
     HoldTurn,
     Hushed,
     Ignored,
+    ListenRequested,
     MicrophoneFound,
     MicrophoneLost,
     MicrophoneSilent,
@@ -92,6 +94,7 @@ _DROP_AND_STOP_HEARING: Final[Mapping[type[Event], Transition]] = {
 TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     State.IDLE: {
         WakeDetected: _HEAR,
+        ListenRequested: _HEAR,
         SpeechResumed: _GO_ON,  # the turn of the beginning is over already
         ReplyStarted: Transition(State.SPEAKING),  # an announcement
         **_STOP_HEARING,
@@ -117,6 +120,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         ReplyStarted: Transition(State.SPEAKING),
         ReplyEnded: Transition(State.FOLLOW_UP, (Order.CLOSE,)),  # a reply without sound
         WakeDetected: _HEAR,
+        ListenRequested: _HEAR,
         SpeechResumed: _GO_ON,
         DeadlinePassed: Transition(State.IDLE, (Order.ABANDON,)),
         Failed: _CLOSED,
@@ -125,6 +129,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     },
     State.SPEAKING: {
         WakeDetected: _HEAR,  # barge-in
+        ListenRequested: _HEAR,
         ReplyEnded: Transition(State.FOLLOW_UP, (Order.CLOSE,)),
         DeadlinePassed: Transition(State.IDLE, _SILENCE),
         Failed: _CLOSED,
@@ -134,6 +139,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
     State.FOLLOW_UP: {
         SpeechStarted: Transition(State.CAPTURING, (Order.OPEN,)),
         WakeDetected: _HEAR,
+        ListenRequested: _HEAR,
         ReplyStarted: Transition(State.SPEAKING),
         DeadlinePassed: Transition(State.IDLE),
         SoundEnded: Transition(State.IDLE),
@@ -184,13 +190,24 @@ class TurnMachine:
     and then it goes on. At most one turn is open and one is held.
     """
 
-    def __init__(self, hearing: config.HearingOptions, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        hearing: config.HearingOptions,
+        new_id: Callable[[], str],
+        lag: Samples = Samples(0),  # noqa: B008 - a number
+    ) -> None:
+        """``lag``: time by which the loudspeaker is late, which a follow-up is longer."""
         self._new_id = new_id
-        self._windows: Mapping[State, Samples] = {
+        self._follow_ups: Mapping[FollowUp, Samples] = {
+            FollowUp.AS_CONFIGURED: samples(hearing.follow_up_ms),
+            FollowUp.ASKED: samples(hearing.asked_follow_up_ms),
+            FollowUp.DECLINED: Samples(0),
+        }
+        self._lag = lag
+        self._windows: dict[State, Samples] = {
             State.LISTENING: samples(hearing.endpointing.no_speech_ms),
             State.THINKING: samples(hearing.reply_ms),
             State.SPEAKING: samples(SPEAKING_MAX_MS),
-            State.FOLLOW_UP: samples(hearing.follow_up_ms),
         }
         self._state = State.IDLE
         self._deadline: Samples | None = None
@@ -217,6 +234,11 @@ class TurnMachine:
         return "" if self._held is None else self._held.reply_id
 
     @property
+    def interrupts_reply(self) -> bool:
+        """Whether a reply that was being played is held."""
+        return self._held is not None and self._held.state is State.SPEAKING
+
+    @property
     def deadline(self) -> Samples | None:
         """Position at which the caller must report ``DeadlinePassed``, if any."""
         return self._deadline
@@ -231,9 +253,13 @@ class TurnMachine:
         transition = TRANSITIONS[self._state].get(type(event))
         if transition is None:
             return (Ignored(self._state, event),)
+        if isinstance(event, ReplyEnded):
+            self._windows[State.FOLLOW_UP] = self._follow_up_after(event)
         resumed = self._held if Order.RESUME in transition.orders else None
         if isinstance(event, ReplyStarted):
             self._played_id = event.turn_id
+            if not self._turn_id:
+                self._session_id = ""  # an announcement begins another one
         effects = tuple(self._carry_out(transition.orders, event, now))
         if resumed is None or transition.to is not State.IDLE:
             return effects + self._enter(self._lasting(transition.to), event, now)
@@ -324,7 +350,7 @@ class TurnMachine:
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
         self._turn_id = self._new_id()
         score = event.score if isinstance(event, WakeDetected) else None
-        if score is not None:
+        if isinstance(event, WakeDetected | ListenRequested) or not self._session_id:
             self._session_id = self._new_id()
             if self._held is not None and self._held.goes_on:  # it does not: a wake word came
                 self._held = replace(self._held, goes_on=False)
@@ -335,6 +361,12 @@ class TurnMachine:
     def _abandon(self, event: Event) -> Iterator[Effect]:
         if self._turn_id:  # an announcement has no turn
             yield AbandonTurn(self._close(), _reason(event))
+
+    def _follow_up_after(self, reply: ReplyEnded) -> Samples:
+        if not self._turn_id and reply.follow_up is not FollowUp.ASKED:
+            return Samples(0)  # an announcement opens the microphone only if it asks
+        window = self._follow_ups[reply.follow_up]
+        return Samples(window + self._lag) if window else window
 
     def _close(self) -> str:
         turn_id, self._turn_id = self._turn_id, ""
@@ -371,5 +403,7 @@ def _reason(event: Event) -> str:
             return f"SpeechEnded({utterance.reason})"
         case Failed(_, code):
             return f"Failed({code})"
+        case Hushed(by_voice=True):
+            return "Hushed(stop_word)"
         case _:
             return type(event).__name__

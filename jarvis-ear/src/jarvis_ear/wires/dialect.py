@@ -219,9 +219,9 @@ class ReplyChunks:
         """Return the remaining sound: nothing follows, or not for a while."""
         return (self._chunk(len(self._pcm)),) if self._pcm else ()
 
-    def finish(self) -> tuple[TtsChunk | TtsDone, ...]:
+    def finish(self, *, follow_up: bool = False) -> tuple[TtsChunk | TtsDone, ...]:
         """Return the remaining sound and the end of the reply."""
-        return (*self.rest(), TtsDone(self._cut))
+        return (*self.rest(), TtsDone(self._cut, follow_up))
 
     def _chunk(self, size: int) -> TtsChunk:
         chunk = TtsChunk(self._cut, CONTENT_TYPE, pcm_to_wav(bytes(self._pcm[:size])))

@@ -20,8 +20,17 @@ MODULES: Final = ("vision", MICROPHONE, "tactile", "action")
 
 STATUS_CHANGED: Final = "module_status_changed"
 
+STOP: Final = "ear_stop"
+"""The type of the event by which a member stops what an ear speaks or hears."""
+
 WINDOW_S: Final = 30.0
 """Maximum seconds between the clocks of sender and receiver, transit included."""
+
+LISTEN: Final = "ear_listen"
+"""The type of the event by which a member has an ear listen without the wake word."""
+
+REQUESTS: Final = (STOP, LISTEN)
+"""The types of the events that are requests to an ear."""
 
 _SIGNATURE: Final = "signature"
 
@@ -149,6 +158,17 @@ def microphone_order(message: Message) -> bool | None:
             module, enabled = module_switched(message) or ("", False)
             return enabled if module == MICROPHONE else None
     return None
+
+
+def request_of(message: Message, agent_id: str) -> str:
+    """Return what ``message`` requests of the ear ``agent_id``: one of ``REQUESTS``, or nothing.
+
+    A request is for the ear that ``agentId`` in its data names, or without it for all ears.
+    """
+    match message:
+        case Event(kind, data) if kind in REQUESTS and data.get("agentId", agent_id) == agent_id:
+            return kind
+    return ""
 
 
 def ping() -> dict[str, Any]:

@@ -13,6 +13,9 @@ __all__ = ["RemoteProtocolError", "Vocabulary", "printable", "read_object", "wri
 MAX_TEXT: Final = 64 * 1024
 """Characters of one text message: many times what a reply or an event needs."""
 
+OMITTED: Final[Mapping[str, bool]] = {"omitted": True}
+"""Metadata of a field that is not written while it has its default."""
+
 _T = TypeVar("_T")
 _UNDERSCORE: Final = re.compile("_([a-z])")
 _NAMES: Final[Mapping[type, str]] = {str: "text", int: "a whole number", bool: "true or false"}
@@ -46,7 +49,9 @@ def read_fields(kind: type[_T], payload: Mapping[str, Any]) -> _T:
 def write_fields(message: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
     """Return the fields of ``message`` under their names on the wire."""
     return {
-        _outside(field.name): getattr(message, field.name) for field in dataclasses.fields(message)
+        _outside(field.name): getattr(message, field.name)
+        for field in dataclasses.fields(message)
+        if not (field.metadata == OMITTED and getattr(message, field.name) == field.default)
     }
 
 

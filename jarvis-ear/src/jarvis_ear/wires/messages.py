@@ -103,6 +103,8 @@ class TtsDone:
 
     total_chunks: int
     """Number of chunks that the backend tried to make: some may be missing."""
+    follow_up: bool = False
+    """Whether it asks the ear to listen for an answer, without the wake word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class RealtimeStatus:
     """Of an error."""
     message: str = ""
     """Of an error, for people."""
+    follow_up: bool = False
+    """Of idle: whether the server asks the client to listen for what the person answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,8 @@ def decode(text: str) -> ToClient:
 
 def _parts(message: ToClient) -> tuple[str, dict[str, Any]]:
     match message:
-        case RealtimeStatus(state, None, _):
-            return "status", {"state": state}
+        case RealtimeStatus(state, None, _, follow_up):
+            return "status", {"state": state} | ({"followUp": True} if follow_up else {})
         case RealtimeStatus(state, code, text):
             return "status", {"state": state, "code": code, "message": text}
         case RealtimeTranscript(text, is_final):
@@ -141,7 +143,8 @@ def _status(payload: Mapping[str, Any]) -> RealtimeStatus:
     if state not in list(RealtimeState):
         raise RemoteProtocolError("a status of an unknown state")
     known = Code(code) if code in list(Code) else None
-    return RealtimeStatus(RealtimeState(state), known, text if isinstance(text, str) else "")
+    text = text if isinstance(text, str) else ""
+    return RealtimeStatus(RealtimeState(state), known, text, payload.get("followUp") is True)
 
 
 SLICE_BYTES: Final = 10 * FRAME_BYTES
@@ -172,8 +175,8 @@ class RealtimeDialect(BackendDialect):
     def _text(self, frame: str) -> tuple[ear.FromBackend, ...]:
         message = decode(frame)
         match message:
-            case RealtimeStatus(state, code, text):
-                return self._status(state, code, text)
+            case RealtimeStatus():
+                return self._status(message)
             case RealtimeTranscript(text, True):
                 return (ear.Transcript(text),)
             case RealtimeTranscript(text):
@@ -187,22 +190,20 @@ class RealtimeDialect(BackendDialect):
             case _:
                 assert_never(message)
 
-    def _status(
-        self, state: RealtimeState, code: Code | None, text: str
-    ) -> tuple[ear.FromBackend, ...]:
-        match state:
+    def _status(self, status: RealtimeStatus) -> tuple[ear.FromBackend, ...]:
+        match status.state:
             case RealtimeState.RECORDING:
                 self.is_open = True
                 return ()
             case RealtimeState.TRANSCRIBING | RealtimeState.RESPONDING:
                 return (ear.Processing(),)
             case RealtimeState.IDLE:
-                return (ear.TtsDone(min(self._chunks, MAX_INDEX + 1)),)
+                return (ear.TtsDone(min(self._chunks, MAX_INDEX + 1), status.follow_up),)
             case RealtimeState.ERROR:
-                known = _PHRASES.get(code) if code is not None else None
-                return (ear.BackendError(known or text or "error"),)
+                known = _PHRASES.get(status.code) if status.code is not None else None
+                return (ear.BackendError(known or status.message or "error"),)
             case _:
-                assert_never(state)
+                assert_never(status.state)
 
     def _speech(self, frame: bytes) -> tuple[ear.FromBackend, ...]:
         announced, self._announced = self._announced, None

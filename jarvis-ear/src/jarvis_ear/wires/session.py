@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, TypeAlias, assert_never
 
@@ -23,7 +23,7 @@ from jarvis_ear.wires.dialect import (
     check_pcm,
     slices,
 )
-from jarvis_ear.wires.json_fields import Vocabulary, read_object, write_object
+from jarvis_ear.wires.json_fields import OMITTED, Vocabulary, read_object, write_object
 
 PATH: Final = "/ws/sessions/{session_id}"
 API_PATH: Final = "/api/sessions"
@@ -65,6 +65,9 @@ class SessionStatus:
     turn: str = ""
     """State of the turn: `listening`, or `processing` until the answer is over; empty in
     `loopback`, and from servers that do not report it."""
+    follow_up: bool = field(default=False, metadata=OMITTED)
+    """Whether the server asks the client to listen for what the person answers; at the end of an
+    answer only."""
 
 
 ToServer: TypeAlias = SessionStart | Stop
@@ -230,7 +233,7 @@ class SessionDialect(BackendDialect):
             self._processing = True
             return (ear.Processing(),)
         if status.turn == LISTENING:
-            return self._done() if self._processing else ()
+            return self._done(follow_up=status.follow_up) if self._processing else ()
         return self._regular()
 
     def _regular(self) -> tuple[ear.FromBackend, ...]:
@@ -240,10 +243,10 @@ class SessionDialect(BackendDialect):
         self._quiet_statuses += 1
         return self._done() if self._quiet_statuses >= QUIET_STATUSES else self._reply.rest()
 
-    def _done(self) -> tuple[ear.FromBackend, ...]:
+    def _done(self, *, follow_up: bool = False) -> tuple[ear.FromBackend, ...]:
         self._processing = False
         self._quiet_statuses = None
-        return (self._reply or ReplyChunks()).finish()
+        return (self._reply or ReplyChunks()).finish(follow_up=follow_up)
 
 
 MAX_BODY_BYTES: Final = 64 * 1024

@@ -179,7 +179,9 @@ _DECODERS: Final[Mapping[str, Callable[[Fields], FromBackend]]] = {
     TTS_CHUNK: lambda fields: TtsChunk(
         _count(fields, "index", MAX_INDEX), media_type(_text(fields, "contentType")), _audio(fields)
     ),
-    TTS_DONE: lambda fields: TtsDone(_count(fields, "totalChunks", MAX_INDEX + 1)),
+    TTS_DONE: lambda fields: TtsDone(
+        _count(fields, "totalChunks", MAX_INDEX + 1), fields.get("followUp") is True
+    ),
     ERROR: _error,
     PONG: lambda _: Pong(),
 }

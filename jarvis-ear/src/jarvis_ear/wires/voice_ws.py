@@ -1,6 +1,6 @@
 """The voice channel ``/ws/voice``: codec, dialect and handshake."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias, assert_never
 
 import aiohttp
@@ -18,7 +18,7 @@ from jarvis_ear.wires.dialect import (
     check_pcm,
     slices,
 )
-from jarvis_ear.wires.json_fields import Vocabulary
+from jarvis_ear.wires.json_fields import OMITTED, Vocabulary
 
 PATH: Final = "/ws/voice"
 
@@ -59,6 +59,9 @@ class Interrupted:
 @dataclass(frozen=True, slots=True)
 class Done:
     """Server: the answer is complete."""
+
+    follow_up: bool = field(default=False, metadata=OMITTED)
+    """Whether the server asks the client to listen for what the person answers."""
 
 
 ToServer: TypeAlias = VoiceWsPing | VoiceWsStart | End | Interrupt
@@ -148,8 +151,8 @@ class VoiceWsDialect(BackendDialect):
                 return ()
             case ear.Processing() | ear.Transcript() | ear.Answer():
                 return (message,)
-            case Done():
-                return self._reply.finish()
+            case Done(follow_up):
+                return self._reply.finish(follow_up=follow_up)
             case Interrupted():
                 return (ear.BackendError("interrupted"),)
             case ear.ErrorMessage(text):

@@ -38,7 +38,7 @@ function banner(text) {
 }
 
 function listenForKeys() {
-  const keys = { m: "mute", s: "stop", t: "talk", "?": "keys-open" };
+  const keys = { m: "mute", l: "listen", s: "stop", t: "talk", "?": "keys-open" };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
     if (event.target.matches("input:not([type=checkbox]), textarea, select") || $("keys").open) return;

@@ -17,6 +17,8 @@ const RARE = new Set(["ear", "about", "wake", "quiet_hours", "words"]);
 /** Muted or deaf, it still speaks the reply that was under way. */
 const STOPPABLE = new Set(["listening", "capturing", "thinking", "speaking", "follow_up", "muted", "deaf"]);
 
+const LISTENS_ON_REQUEST = new Set(["idle", "thinking", "speaking", "follow_up"]);
+
 export function startEar(timeline) {
   new EarConsole(timeline).begin();
 }
@@ -34,7 +36,7 @@ class EarConsole {
       if (module === "audio") this.order(enabled ? "unmute" : "mute");
       else this.order(`${module}-${enabled ? "on" : "off"}`);
     });
-    for (const [id, word] of [["mute", "toggle"], ["stop", "hush"]]) {
+    for (const [id, word] of [["mute", "toggle"], ["stop", "stop"], ["listen", "listen"]]) {
       $(id).addEventListener("click", () => this.order(word));
     }
     $("gate-form").addEventListener("submit", (event) => {
@@ -87,7 +89,7 @@ class EarConsole {
     showNoSound();
     pill("pill-ear", "ear away", "bad");
     $("pill-link").hidden = true;
-    $("mute").disabled = $("stop").disabled = true;
+    $("mute").disabled = $("stop").disabled = $("listen").disabled = true;
     this.timeline.enter("unknown");
   }
 
@@ -140,6 +142,7 @@ class EarConsole {
     this.switches.audio.checked = !isMuted;
     write($("mute").firstChild, isMuted ? "Unmute " : "Mute ");
     $("stop").disabled = !STOPPABLE.has(name);
+    $("listen").disabled = !LISTENS_ON_REQUEST.has(name);
     showEar(topics);
     this.showSound(topics);
   }
