@@ -123,7 +123,7 @@ def test_the_wake_word_in_the_reply_does_not_wake_the_ear(delay_ms, gain):
     beside = Beside()
     beside.hear(scene(played, delay_ms, gain), played)
     assert beside.of(HoldTurn) == []
-    assert beside.ear.own_voice.vetoed == len(beside.of(SelfEchoIgnored))
+    assert beside.ear.own_voice.counters()["self_echoes"] == len(beside.of(SelfEchoIgnored))
 
 
 def test_without_knowing_it_the_ear_wakes_itself():

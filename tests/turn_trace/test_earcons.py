@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.clock import FakeClock
 from fakes.turns import TURN, ScriptedTurns
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.config import SoundsOptions
@@ -30,10 +31,13 @@ class Room(ScriptedTurns):
     def __init__(self) -> None:
         self.played: list[Earcon] = []
         self.muted_by: tuple[str, ...] = ("owner",)
-        view = EarconView(muted_by=lambda: self.muted_by, now=lambda: self.clock.now)
+        view = EarconView(muted_by=lambda: self.muted_by, now=self._now)
         view.connect(self.played.append)
         super().__init__(view)
         self.tell(delivery.LinkUp("http://here", None))
+
+    def _now(self) -> float:
+        return self.clock.now if hasattr(self, "clock") else FakeClock().now
 
     def since_capture(self) -> list[Earcon]:
         """The sounds after the end of the utterance."""

@@ -1,6 +1,7 @@
 """Own voice: what the loudspeaker plays, removed from the microphone and not taken for a person."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -73,10 +74,13 @@ class OwnVoice:
         """Samples by which that delay grows with each sample."""
         return self._path.drift
 
-    @property
-    def vetoed(self) -> int:
-        """Number of wake words that were the ear's own (any thread may read it)."""
-        return self._self_echo.vetoed
+    def counters(self) -> Mapping[str, int]:
+        """Return how many wake words were the ear's own, and how the canceller fares. Any thread.
+
+        ``echo_passed`` and ``echo_late`` are samples, ``echo_resets`` are counts.
+        """
+        path = {f"echo_{name}": count for name, count in self._path.counters().items()}
+        return {"self_echoes": self._self_echo.vetoed, **path}
 
     def play(self, pcm: bytes, position: Samples) -> None:
         """Note sound that leaves the loudspeaker at ``position``: PCM16 of any length."""
