@@ -250,6 +250,28 @@ def test_a_verb_without_an_ear_imports_nothing_heavy(tmp_path):
     assert loaded & HEAVY == set()
 
 
+PREPARED = """
+import os, sys
+from jarvis_ear.cli import forbid_unneeded
+forbid_unneeded()
+import aiohttp.connector, jarvis_ear.__main__
+never_used = aiohttp.connector._SSL_CONTEXT_VERIFIED
+print(never_used.cert_store_stats()["x509"], os.environ.get("SSL_CERT_FILE"))
+unneeded = ("redis.", "websocket.", "charset_n")
+print(sorted(name for name in sys.modules if name.startswith(unneeded)))
+"""
+
+
+@pytest.mark.parametrize("chosen", [None, "/etc/ssl/ours.pem"])
+def test_the_ear_imports_no_servers_and_no_certificates(chosen):
+    environ = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
+    environ |= {"SSL_CERT_FILE": chosen} if chosen else {}
+    command = [sys.executable, "-c", PREPARED]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == f"0 {chosen}\n['charset_normalizer']\n"
+    assert done.stderr == ""
+
+
 OFFERED = {
     "un": "unmute",
     "st": "status",

@@ -41,7 +41,7 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(120, 22_750, range(110, 181), 450, 0.07),
+    "jarvis_ear": Limits(121, 22_900, range(110, 181), 450, 0.07),
     "jarvis_backend": Limits(42, 6_200, range(110, 181), 450, 0.09),
 }
 
