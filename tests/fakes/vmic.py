@@ -42,6 +42,11 @@ class VirtualCard:
         """Everything that was played, as raw PCM16 at the card's rate; missing until then."""
         return self.folder / "played.raw"
 
+    @property
+    def capture_began(self) -> float:
+        """When the last capture of a card that is not shared began, in s of CLOCK_BOOTTIME."""
+        return float((self.folder / "lock").read_text())
+
     def unplug(self) -> None:
         """Pull the card: streams fail, and it is no longer listed."""
         self._turn("gone")

@@ -4,7 +4,8 @@
  *              format "S16_LE"  lock "lock" }
  *
  * Capture hears the samples of `file`, then the noise of a converter. Playback appends to `out`. Formats: S16_LE,
- * S24_3LE, S32_LE, FLOAT_LE. With `lock`, one process at a time may capture; others get EBUSY.
+ * S24_3LE, S32_LE, FLOAT_LE. With `lock`, one process at a time may capture; others get EBUSY. It
+ * then holds when the last capture began, in seconds of CLOCK_BOOTTIME.
  * The file `state` works the card; it is read again at every step:
  *   missing or "run"  works         "gone"  unplugged: nothing opens, open streams fail (ENODEV)
  *   "busy"            used by somebody else: nothing opens (EBUSY), open streams go on
@@ -81,6 +82,12 @@ static int on_start(snd_pcm_ioplug_t *io)
     struct itimerspec every = { step, step };
     restart_clock(card);
     card->running = 1;
+    if (card->lock >= 0 && ftruncate(card->lock, 0) == 0) {
+        struct timespec now;
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        lseek(card->lock, 0, SEEK_SET);
+        dprintf(card->lock, "%lld.%09ld\n", (long long)now.tv_sec, now.tv_nsec);
+    }
     return timerfd_settime(card->timer, 0, &every, NULL) ? -errno : 0;
 }
 
