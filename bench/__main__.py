@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from bench.accepts import accepts
 from bench.bus import bus
+from bench.card_delay import card_delay
 from bench.console import console
 from bench.cpu import cpu
 from bench.delivery import delivery
@@ -35,6 +36,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "quiet": quiet,
     "company": company,
     "latency": latency,
+    "card-delay": card_delay,
     "memory": memory,
     "verbs": verbs,
     "delivery": delivery,

@@ -51,6 +51,12 @@ def test_the_gate_saves_work_in_a_quiet_room(collection):
     assert 0 < value(quiet["floor"]) < value(quiet["vad"]) < value(quiet["always"]) / 2
 
 
+def test_the_end_of_an_utterance_passes_the_card_and_the_network(collection):
+    cells = row(measure("card-delay", collection), "1")
+    assert (cells["utterances"], cells["not sent"]) == ("1", "0")
+    assert -20 < value(cells["p50"]) < 2000
+
+
 def test_whole_programs_are_measured_side_by_side(collection):
     programs, threads = program.MEASUREMENTS["quiet"](SMOKE, collection)
     assert {cells[0] for cells in programs.rows} >= {"jarvis-ear", "openwakeword", "arecord"}

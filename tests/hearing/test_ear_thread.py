@@ -47,6 +47,8 @@ class Loud:
     def reset(self) -> None:
         pass
 
+    load = unload = reset
+
     def score(self, pcm: bytes) -> list[float]:
         size = STEP_SAMPLES * SAMPLE_BYTES
         return [float(any(pcm[at : at + size])) for at in range(0, len(pcm), size)]

@@ -5,6 +5,7 @@ design simpler first, or raise the limit there with a reason.
 """
 
 import ast
+import functools
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator
@@ -59,14 +60,19 @@ def lines_of(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
+@functools.cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def import_lines(path: Path) -> int:
-    nodes = ast.walk(ast.parse(path.read_text()))
+    nodes = nodes_of(path)
     imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
     return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in imports)
 
 
 def imported_by(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
@@ -128,7 +134,7 @@ def test_a_class_name_has_one_meaning():
     defined: dict[str, list[str]] = defaultdict(list)
     for package in LIMITS:
         for name, path in files_of(package).items():
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in nodes_of(path):
                 if isinstance(node, ast.ClassDef):
                     defined[node.name].append(name)
     assert {each: places for each, places in defined.items() if len(places) > 1} == {}

@@ -257,6 +257,8 @@ class Ear:
             return ()
         effects: tuple[Effect, ...] = ()
         scores = self._wake_model.score(b"".join(frame.pcm for frame in steps))
+        if max(scores) >= NEAR_ZERO:
+            self._speech_model.load()
         for score, last in zip(scores, steps[STEP_FRAMES - 1 :: STEP_FRAMES], strict=True):
             self._score = score
             self._count_proof(score)
@@ -313,7 +315,11 @@ class Ear:
         return () if growth is None else (UtteranceGrew(self._machine.turn_id, *growth),)
 
     def prove_model(self) -> None:
-        """Score one step of silence with an idle model. It is reset when the gate opens."""
+        """Score one step of silence with an idle model. It is reset when the gate opens.
+
+        The gate has been closed for a minute, so the speech model is not needed either.
+        """
+        self._speech_model.unload()
         self._wake_model.reset()
         for score in self._wake_model.score(_QUIET_STEP):
             self._count_proof(score)
