@@ -48,9 +48,9 @@ from jarvis_ear.hearing.events import (
     UtteranceGrew,
     WakeDetected,
 )
+from jarvis_ear.hearing.person_level import MOST_GAIN
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
-from jarvis_ear.hearing.wake import MOST_GAIN
 from jarvis_ear.units import Samples, samples
 
 SILENCE, MURMUR, NOISE, VOICE, WORD, STOP = Kind
