@@ -13,6 +13,7 @@ from bench.bus import bus
 from bench.console import console
 from bench.cpu import cpu
 from bench.delivery import delivery
+from bench.echo import echo
 from bench.endings import endings, pauses
 from bench.latency import latency
 from bench.loopback import loopback
@@ -41,6 +42,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "accepts": accepts,
     "endings": endings,
     "pauses": pauses,
+    "echo": echo,
     "realtime": realtime,
     "satellites": satellites,
     "bus": bus,

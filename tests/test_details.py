@@ -58,6 +58,16 @@ ADDED_UP = {
 }
 """Counters of what does not last, and who adds them up."""
 
+NOT_CONNECTED = {
+    ("EchoCanceller", "passed"),
+    ("EchoCanceller", "resets"),
+    ("EchoPath", "late"),
+    ("SelfEcho", "vetoed"),
+}
+"""Counters of parts that the ear does not use yet."""
+
+EXEMPT = {*NO_LOSS, *ADDED_UP, *NOT_CONNECTED}
+
 
 def kept() -> list[tuple[str, str]]:
     """Every public attribute of a class that begins at zero and is counted up somewhere."""
@@ -146,9 +156,7 @@ def parts(report):
     return found
 
 
-@pytest.mark.parametrize(
-    ("owner", "name"), [each for each in kept() if each not in NO_LOSS and each not in ADDED_UP]
-)
+@pytest.mark.parametrize(("owner", "name"), [each for each in kept() if each not in EXEMPT])
 def test_a_counter_that_is_kept_is_shown(report, parts, owner, name):
     instances = [
         each for each in parts[owner] if isinstance(getattr(each, "__dict__", {}).get(name), int)
@@ -167,7 +175,7 @@ def test_a_counter_that_is_kept_is_shown(report, parts, owner, name):
 
 def test_every_counter_has_words_and_every_exception_exists(report):
     assert set(report()["counters"]) == set(COUNTED)
-    assert set(NO_LOSS) | set(ADDED_UP) <= set(kept())
+    assert set(kept()) >= EXEMPT
 
 
 def test_a_backend_that_is_away_is_shown_with_address_reason_and_remedy(report):
