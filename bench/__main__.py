@@ -14,6 +14,7 @@ from bench.card_delay import card_delay
 from bench.console import console
 from bench.cpu import cpu
 from bench.delivery import delivery
+from bench.echo import echo
 from bench.endings import endings, pauses
 from bench.hesitations import hesitations, twice
 from bench.latency import latency
@@ -47,6 +48,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "pauses": pauses,
     "hesitations": hesitations,
     "twice": twice,
+    "echo": echo,
     "realtime": realtime,
     "satellites": satellites,
     "bus": bus,

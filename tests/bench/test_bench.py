@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +126,22 @@ def test_a_command_does_not_wake_the_ear(collection):
     table = measure("accepts", collection)
     assert value(row(table, "neg_commands")["false accepts"]) == 0
     assert value(row(table, "all of it: ordinary")["hours"]) > 0
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("flite", "espeak-ng"))), reason="no synthesiser")
+def test_wake_words_over_a_reply_are_counted(collection):
+    first, drifting, own = program.MEASUREMENTS["echo"](SMOKE, collection)
+    assert [str(cells[2]) for cells in first.rows] == ["1"] * 6
+    assert str(row(first, "5 s")["found alone"]).startswith("100 %")
+    assert len(drifting.rows) == 9
+    assert [value(cells[-1]) for cells in own.rows] == [0, 0, 0]
+
+
+def test_without_a_synthesiser_there_is_no_reply(collection, monkeypatch):
+    monkeypatch.setattr("bench.echo.shutil.which", lambda _: None)
+    table = measure("echo", collection)
+    assert table.rows == []
+    assert "flite" in table.notes[0]
 
 
 def test_a_command_in_a_quiet_room_is_captured_whole(collection):
