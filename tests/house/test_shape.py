@@ -16,7 +16,7 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "jarvis-ear" / "src"
 TESTS = Path(__file__).parents[1]
-MOST_TESTS = 1.45
+MOST_TESTS = 1.43
 """Lines of tests for each line of code."""
 
 SMALL = 60
