@@ -13,6 +13,7 @@ import pytest
 
 import jarvis_ear
 from jarvis_ear import config
+from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.components import Components
@@ -96,7 +97,7 @@ def report(tmp_path_factory):
     clock = BootClock("boot")
     spool = DiskSpool(folder / "spool", Ledger(folder / "ledger", clock), clock)
     ear = EarThread(
-        SimpleNamespace(state=State.IDLE),
+        SimpleNamespace(state=State.IDLE, own_voice=None),
         inbox,
         lambda _effect: None,
         on_finished=lambda: None,
@@ -118,6 +119,8 @@ def report(tmp_path_factory):
         ear=ear,
         capture=Capture(Microphone(options.microphone), inbox, on_end=lambda _error: None),
         hooks=Hooks(options.hooks),
+        echoes=None,
+        announcements=Announcements(options.speaker, lambda _event: None, str),
         folder=folder,
         requests=None,
     )

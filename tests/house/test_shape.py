@@ -41,7 +41,7 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(140, 26_800, range(110, 181), 450, 0.07),
+    "jarvis_ear": Limits(140, 27_600, range(110, 181), 520, 0.07),
     "jarvis_backend": Limits(42, 6_200, range(110, 181), 450, 0.09),
 }
 

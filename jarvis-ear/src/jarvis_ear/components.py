@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.control.feed import Feed
@@ -57,6 +58,7 @@ class Components:
     capture: Capture
     hooks: Hooks
     echoes: EchoDelays
+    announcements: Announcements
     folder: Path
     """Folder of what is stored across restarts."""
     requests: Requests
@@ -130,7 +132,8 @@ class Components:
         self.counters.add(
             lambda: {"self_echoes": ear.self_echoes, "played_dropped": ear.played_dropped}
         )
-        for part in (self.inbox, self.backend, self.speaker, self.turns, self.bus, self.hooks):
+        parts = (self.inbox, self.backend, self.speaker, self.announcements, self.turns)
+        for part in (*parts, self.bus, self.hooks):
             self.counters.add(part.counters)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)
