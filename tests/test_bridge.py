@@ -2,8 +2,18 @@
 
 import pytest
 
+from jarvis_ear.announcements import Announcements
 from jarvis_ear.bridge import Bridge
-from jarvis_ear.delivery.events import Finished, LinkUp, ReplyAudio, StillWaiting, Verdict
+from jarvis_ear.config import SpeakerOptions
+from jarvis_ear.delivery.events import (
+    Announced,
+    Finished,
+    LinkUp,
+    ReplyAudio,
+    StillWaiting,
+    UnaskedSpeech,
+    Verdict,
+)
 from jarvis_ear.delivery.playback import Playback, PlaybackEnded, PlaybackReported, PlaybackStarted
 from jarvis_ear.delivery.utterance import CapturedAudio
 from jarvis_ear.hearing.events import (
@@ -70,7 +80,15 @@ def world():
 
 @pytest.fixture
 def bridge(world):
-    bridge = Bridge(ear=world, turns=world, follow_ups=FollowUps(), clock=Clock())
+    announcements = Announcements(SpeakerOptions(), world.after, lambda: "new")
+    announcements.connect(world)
+    bridge = Bridge(
+        ear=world,
+        turns=world,
+        follow_ups=FollowUps(),
+        announcements=announcements,
+        clock=Clock(),
+    )
     bridge.connect(
         send=world.send,
         backend=world,
@@ -141,6 +159,29 @@ def test_the_end_of_a_reply_says_whether_an_answer_is_awaited(bridge, world, chu
     if chunks:
         bridge.reply_ended("t1")
     assert world.calls[-1] == ("tell", ReplyEnded("t1", FollowUp.ASKED))
+
+
+NEWS = Announced("news", (chunk("news"), chunk("news", 1)))
+
+
+def test_an_announcement_is_played_when_the_turn_is_over(bridge, world):
+    bridge.effect(TurnOpened("t1", "s1", Samples(0), 0.9))
+    bridge.effect(StateChanged(State.IDLE, State.LISTENING, Samples(0), "WakeDetected"))
+    bridge.delivery(NEWS)
+    assert world.calls[-1] == ("after", NEWS)
+    bridge.delivery(Finished("t1", Verdict.FAILED, "not_understood", 0))
+    bridge.effect(StateChanged(State.THINKING, State.IDLE, Samples(0), "Failed"))
+    assert [call[:3] for call in world.effects()[-3:]] == [
+        ("play", "news", 0),
+        ("play", "news", 1),
+        ("finish", "news"),
+    ]
+
+
+def test_an_unwanted_announcement_is_unasked_speech(bridge, world):
+    bridge._announcements.change(SpeakerOptions(announcements=False))
+    bridge.delivery(NEWS)
+    assert world.calls == [("after", UnaskedSpeech(2))]
 
 
 def test_an_abandoned_turn_is_silent_whatever_still_arrives(bridge, world):

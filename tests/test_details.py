@@ -14,6 +14,7 @@ import pytest
 import jarvis_ear
 from fakes.hearing import ScriptedWake
 from jarvis_ear import config
+from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.components import Components
@@ -122,6 +123,7 @@ def report(tmp_path_factory):
         capture=Capture(Microphone(options.microphone), inbox, on_end=lambda _error: None),
         hooks=Hooks(options.hooks),
         echoes=EchoDelays(folder, "here"),
+        announcements=Announcements(options.speaker, lambda _event: None, str),
         folder=folder,
         requests=None,
     )

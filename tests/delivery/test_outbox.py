@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from jarvis_ear.delivery import events, transitions
 from jarvis_ear.delivery import outbox as module
-from jarvis_ear.delivery.events import Cause, Finished, UnaskedSpeech, Verdict
+from jarvis_ear.delivery.events import Announced, Cause, Finished, UnaskedSpeech, Verdict
 from jarvis_ear.delivery.outbox import MAX_UTTERANCES, Outbox
 from jarvis_ear.delivery.timeouts import Timeouts
 from jarvis_ear.delivery.transitions import Emit, Replace, Send, SetState, SpoolState, Upload
@@ -289,6 +289,8 @@ def test_every_bound_is_counted():
     }
 
 
+UNORDERLY = (Verdict.ABANDONED, Verdict.IN_DOUBT, Verdict.REPLY_LOST, Verdict.SUPERSEDED)
+
 MESSAGES = [
     *(wire.Listening(), wire.Listening("den"), wire.Listening("kitchen"), wire.Processing()),
     *(wire.Transcript("hi"), wire.Thinking("none"), wire.TtsDone(2), wire.Pong()),
@@ -312,13 +314,16 @@ class AnyBackend(RuleBasedStateMachine):
         self.put, self.ended, self.commits, self.states, self.sounds = [], {}, {}, {}, {}
         self.uploading, self.disk_is_stuck, self.last_first = None, False, -1
         self.held = set()
+        self.lost_at = -math.inf  # when a turn ended whose reply may still come
         self.start()
 
     def start(self):
-        self.box = Outbox("den", Timeouts(), self.guarantee.transitions)
+        table = self.guarantee.transitions
+        self.box = Outbox("den", Timeouts(), table, new_id=lambda: "news")
+        self.box.doubt_until = self.lost_at + 180  # as a sender tells the next one
         self.linked = False
 
-    def take(self, effects):
+    def take(self, effects):  # noqa: C901 - one case for each effect
         for effect in effects:
             match effect:
                 case Replace():
@@ -335,10 +340,14 @@ class AnyBackend(RuleBasedStateMachine):
                 case Emit(Finished() as end):
                     assert end.turn_id not in self.ended, "two verdicts"
                     self.ended[end.turn_id] = end
+                    if end.turn_id in self.commits and end.verdict in UNORDERLY:
+                        self.lost_at = self.now
                     self.held.discard(end.turn_id)
                     self.states.pop(end.turn_id, None)
                 case Emit(UnaskedSpeech()):
                     pass
+                case Emit(Announced()):
+                    assert self.now >= self.lost_at + 180, "perhaps the reply to a lost turn"
                 case Emit(event):
                     assert event.turn_id not in self.ended, "news after the verdict"
 

@@ -1,20 +1,21 @@
 """A reply: chunks in order, gaps, bounds, and speech that belongs to no turn."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jarvis_ear.delivery import reply as module
-from jarvis_ear.delivery.events import Finished, UnaskedSpeech
+from jarvis_ear.delivery.events import Announced, Finished, ReplyAudio, UnaskedSpeech
 from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.reply import Reply, UnaskedChunks
 from jarvis_ear.delivery.timeouts import Timeouts
 from jarvis_ear.delivery.transitions import Emit
 from jarvis_ear.delivery.utterance import Utterance
 from jarvis_ear.errors import RemoteProtocolError
-from jarvis_ear.wires.messages import Listening, Processing, TtsChunk, TtsDone
+from jarvis_ear.wires.messages import Listening, Processing, Transcript, TtsChunk, TtsDone
 
 SPOKEN = Utterance("t1", b"RIFF" + bytes(40), 44, 1.0)
 
@@ -153,9 +154,9 @@ def box():
 
 
 def test_a_burst_without_end_is_reported_once_a_minute():
-    unasked = UnaskedChunks()
+    unasked = UnaskedChunks(gap_s=15.0)
     for second in range(60):
-        unasked.add(float(second))
+        unasked.add(chunk(0), float(second), is_trusted=False)
     assert unasked.deadline == 60.0
 
 
@@ -192,6 +193,112 @@ def test_speech_after_the_end_of_a_turn_is_not_asked_for(box):
     assert box.hear(TtsDone(0), 1.4)[-1].event == Finished("t1", "done", "", 0)
     box.hear(chunk(0), 1.5)
     assert box.tick(3.5) == (Emit(UnaskedSpeech(1)),)
+
+
+@pytest.fixture
+def open_box():
+    """An outbox that accepts announcements."""
+    box = Outbox("den", Timeouts(), new_id=lambda: "news")
+    box.link_up(0.0)
+    return box
+
+
+def announced(*indexes, missing=0, follow_up=False):
+    sounds = tuple(ReplyAudio("news", index, "audio/wav", b"RIFF") for index in indexes)
+    return (Emit(Announced("news", sounds, missing, follow_up)),)
+
+
+def announce(box, now, *indexes, total=2, follow_up=False):
+    """Tell it an announcement; its effects."""
+    effects = [effect for index in indexes for effect in box.hear(chunk(index), now)]
+    return (*effects, *box.hear(TtsDone(total, follow_up), now))
+
+
+def answer(box, now):
+    """Put an utterance in, and let the backend accept it."""
+    box.put(replace(SPOKEN, turn_id=f"t{now}", ended_at=now), now)
+    box.hear(Listening("den"), now)
+    flushed = box.flushed(now)
+    box.recorded(f"t{now}", now, ok=True)
+    return (*flushed, *box.hear(Processing(), now))
+
+
+def test_speech_that_no_turn_awaits_is_an_announcement_when_its_end_comes(open_box):
+    assert announce(open_box, 1.0, 1, 0) == announced(0, 1)
+    assert announce(open_box, 1.0, 0, 2, total=3, follow_up=True) == announced(
+        0, 2, missing=1, follow_up=True
+    )
+    assert open_box.counters()["stray_messages"] == 0
+    assert open_box.deadline == math.inf
+
+
+@pytest.mark.parametrize("indexes", [(1,), (1, 2), (0, 0), (0, 1, 0)])
+def test_the_rest_of_a_reply_is_no_announcement(open_box, indexes):
+    assert announce(open_box, 1.0, *indexes) == (Emit(UnaskedSpeech(len(indexes))),)
+    assert open_box.counters()["stray_messages"] == len(indexes)
+
+
+def test_an_announcement_without_an_end_is_stray_speech(open_box):
+    open_box.hear(chunk(0), 1.0)
+    open_box.hear(chunk(1), 9.0)
+    assert open_box.deadline == 24.0
+    assert open_box.tick(24.0) == (Emit(UnaskedSpeech(2)),)
+
+
+@pytest.mark.parametrize("much", ["MAX_CHUNKS", "MAX_BYTES"])
+def test_an_endless_announcement_is_stray_speech(open_box, monkeypatch, much):
+    monkeypatch.setattr(module, much, 6)
+    assert announce(open_box, 1.0, *range(7)) == (Emit(UnaskedSpeech(7)),)
+
+
+def test_an_announcement_comes_before_a_turn_after_it_and_while_it_is_not_answered(open_box):
+    open_box.hear(chunk(0), 1.0)
+    answer(open_box, 1.1)
+    assert announce(open_box, 1.2, 1) == announced(0, 1)
+    assert open_box.hear(chunk(0), 1.3)[-1].event.turn_id == "t1.1"
+    assert open_box.hear(TtsDone(1), 1.4)[-1].event.verdict == "done"
+    assert announce(open_box, 1.5, 0, 1) == announced(0, 1)
+
+
+def lose(box):
+    box.link_lost(2.0)
+
+
+def abandon(box):
+    box.abandon("t1.0", 2.0)
+
+
+def time_out(box):
+    box.tick(180.0)
+
+
+def supersede(box):
+    box.supersede("t1.0", "t2", 2.0)
+
+
+@pytest.mark.parametrize("end", [lose, abandon, time_out, supersede])
+def test_speech_after_a_turn_that_did_not_end_in_order_may_be_its_reply(open_box, end):
+    answer(open_box, 1.0)
+    end(open_box)
+    ended_at = 180.0 if end is time_out else 2.0
+    open_box.link_up(ended_at)
+    for after_s in (0.1, 179.9):
+        effects = announce(open_box, ended_at + after_s, 0, 1)
+        assert effects == (Emit(UnaskedSpeech(2)),)
+    assert announce(open_box, ended_at + 180.0, 0, 1) == announced(0, 1)
+
+
+def test_speech_after_a_stray_transcript_is_a_stray_reply(open_box):
+    open_box.hear(Transcript("what time is it"), 1.0)
+    assert announce(open_box, 1.1, 0, 1) == (Emit(UnaskedSpeech(2)),)
+
+
+def test_a_new_outbox_doubts_as_long_as_the_one_before_it(open_box):
+    open_box.doubt(1.0)
+    newer = Outbox("den", Timeouts(), new_id=lambda: "news")
+    newer.doubt_until = open_box.doubt_until
+    assert announce(newer, 180.9, 0, 1) == (Emit(UnaskedSpeech(2)),)
+    assert announce(newer, 181.0, 0, 1) == announced(0, 1)
 
 
 def test_unreported_speech_is_reported_at_the_end(box):

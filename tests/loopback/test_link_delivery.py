@@ -14,6 +14,7 @@ from fakes.voice_server import Switches, VoiceServer, wait_until
 from jarvis_ear.backend import BackendClient, CapturedAudio, clock, pcm_to_wav
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import (
+    Announced,
     ChunksMissing,
     Finished,
     LinkDown,
@@ -25,7 +26,6 @@ from jarvis_ear.delivery.events import (
     StillWaiting,
     ThinkingStarted,
     Transcribed,
-    UnaskedSpeech,
     Verdict,
 )
 from jarvis_ear.delivery.timeouts import Timeouts, Timing
@@ -215,10 +215,11 @@ def test_what_is_said_about_another_ear_moves_nothing_of_ours(meet):
     assert client.counters()["stray_messages"] == 5
 
 
-def test_speech_that_nobody_asked_for_is_told_and_not_played(meet):
+def test_speech_after_a_turn_is_an_announcement(meet):
     _, client, told = meet(reply="unasked")
     end = told.end_of(client.send_audio(SPEECH))
-    told.wait(UnaskedSpeech, that=lambda news: news.chunks == 2)
+    announced = told.wait(Announced)
+    assert [sound.index for sound in announced.sounds] == [0, 1]
     assert end.chunks == len(told.all(ReplyAudio)) == 3
 
 

@@ -73,6 +73,9 @@ PROGRESS = st.one_of(
     st.builds(delivery.Refused, IDS, st.just("stt_failed"), st.just(1.0)),
     st.builds(delivery.StillWaiting, IDS),
     st.builds(delivery.UnaskedSpeech, st.just(1)),
+    st.builds(
+        delivery.Announced, st.just("news"), st.just((delivery.ReplyAudio("news", 0, "", b"x"),))
+    ),
     st.builds(PlaybackStarted, IDS),
     st.builds(PlaybackReported, IDS, PLAYBACKS),
     st.builds(PlaybackEnded, IDS),
@@ -106,7 +109,7 @@ class Records(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = vars(record)
-        if fields.get("EVENT") == "TurnEnded":
+        if fields.get("EVENT") == "TurnEnded" and fields["OUTCOME"] != "announced":  # no turn
             assert fields["TURN_ID"] not in self.of_endings
             self.of_endings[fields["TURN_ID"]] = fields
 

@@ -3,7 +3,7 @@
 import pytest
 
 from jarvis_ear.config import Config, HearingOptions
-from jarvis_ear.delivery.events import Answered, Finished, Transcribed, Verdict
+from jarvis_ear.delivery.events import Announced, Answered, Finished, Transcribed, Verdict
 from jarvis_ear.hearing.events import FollowUp
 from jarvis_ear.turn_trace.follow_up import MAX_TURNS, FollowUps, ends_conversation
 
@@ -40,6 +40,8 @@ def test_it_is_as_configured_unless_the_backend_asks_or_the_person_declines(foll
     assert follow_ups.take("t1") is FollowUp.AS_CONFIGURED
     follow_ups.draw(ASKS, None)
     assert follow_ups.take("t1") is FollowUp.ASKED
+    follow_ups.draw(Announced("news", (), follow_up=True), None)
+    assert follow_ups.take("news") is FollowUp.ASKED
     follow_ups.draw(Transcribed("t1", "thank you"), None)
     follow_ups.draw(ASKS, None)
     assert follow_ups.take("t1") is FollowUp.DECLINED

@@ -256,6 +256,48 @@ def test_the_link_and_unrequested_speech_are_logged_without_a_turn(caplog):
     assert fields(record) == {"EVENT": "UnaskedSpeech", "MESSAGE_ID": message_id, "REASON": reason}
 
 
+NEWS = delivery.Announced("news", (delivery.ReplyAudio("news", 0, "audio/wav", b"x"),) * 2)
+
+
+@pytest.mark.parametrize(
+    ("ends", "level", "text", "heard"),
+    [
+        ((PlaybackStarted("news"), PlaybackEnded("news")), INFO, "", ("all", "")),
+        (
+            (PlaybackStarted("news"), hearing.AbandonTurn("news", "Hushed")),
+            INFO,
+            "; interrupted",
+            ("interrupted", "interrupted"),
+        ),
+        (
+            (
+                PlaybackReported(
+                    "news", Playback(audible=False, left_out=2, reason=Unheard.QUEUE_FULL)
+                ),
+                PlaybackEnded("news"),
+            ),
+            WARNING,
+            "; nothing heard: queue full",
+            ("none", "queue_full"),
+        ),
+    ],
+)
+def test_an_announcement_is_recorded_from_its_start_to_its_end(caplog, ends, level, text, heard):
+    heard_by_ledger, recorded = [], script()
+    recorded.history._on_heard = lambda *said: heard_by_ledger.append(said)
+    recorded.tell(NEWS, *ends)
+    first, last = caplog.records[0], last_turn(caplog)
+    assert first.getMessage() == "announcement news: 2 chunks"
+    assert fields(first) == {"EVENT": "Announced", "TURN_ID": "news"}
+    assert (last.levelno, last.getMessage()) == (
+        level,
+        f"announcement news: 2 chunks of speech{text}",
+    )
+    logged = fields(last)
+    assert (logged["OUTCOME"], logged["HEARD"], logged["HEARD_REASON"]) == ("announced", *heard)
+    assert recorded.history.recent() == heard_by_ledger == []  # it is no turn
+
+
 def test_a_follow_up_has_no_wake(caplog):
     turns = script().tell(hearing.TurnOpened("7f3a", "5e55", samples(2000), None))
     turns.capture().finish(Verdict.DONE).enter(State.IDLE, "ReplyEnded")
@@ -425,6 +467,7 @@ def test_every_ending_has_the_fields_that_its_explanation_refers_to(caplog):
     for reason in ("DeadlinePassed", "Muted"):
         script().wake().tell(hearing.TurnDropped("7f3a", reason))
     script().wake().tell(delivery.Kept("7f3a"))
+    script().tell(NEWS, PlaybackEnded("news"))
     logged = map(fields, caplog.records)
     endings = {each["OUTCOME"]: each for each in logged if "OUTCOME" in each}
     assert set(endings) == set(kinds.BY_OUTCOME)

@@ -49,6 +49,14 @@ def test_a_turn(dialect):
     assert dialect.hear(status(RealtimeState.IDLE)) == (ear.TtsDone(2),)
 
 
+def test_speech_without_a_turn_is_counted_from_its_own_beginning(dialect):
+    for end in (status(RealtimeState.IDLE), status(RealtimeState.ERROR, Code.ENGINE_FAILED)):
+        for index, sound in enumerate((b"one", b"two")):
+            dialect.hear(said(wire.Audio("audio/wav", 3)))
+            assert dialect.hear(sound) == (ear.TtsChunk(index, "audio/wav", sound),)
+        dialect.hear(end)
+
+
 def test_the_backend_may_ask_for_an_answer(dialect):
     asks = said(wire.RealtimeStatus(RealtimeState.IDLE, follow_up=True))
     assert '"payload":{"state":"idle","followUp":true}' in asks

@@ -54,6 +54,16 @@ def test_every_reply_begins_with_its_first_piece(dialect):
         assert dialect.hear(wire.encode(wire.Done()))[0].index == 0
 
 
+def test_speech_without_a_turn_is_a_reply_of_its_own_with_nothing_of_the_one_before(dialect):
+    ends = (wire.Done(), wire.Interrupted(), ear.ErrorMessage("no"))
+    for end in ends:
+        dialect.hear(b"old.")
+        dialect.hear(wire.encode(end))
+        assert dialect.hear(b"new.") == ()
+        sound = ear.TtsChunk(0, "audio/wav", pcm_to_wav(b"new."))
+        assert dialect.hear(wire.encode(wire.Done())) == (sound, ear.TtsDone(1))
+
+
 def test_the_backend_may_ask_for_an_answer(dialect):
     asks = wire.encode(wire.Done(follow_up=True))
     assert asks == '{"type":"done","followUp":true}'

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Final
 
 from jarvis_ear import config, paths
+from jarvis_ear.announcements import Announcements
 from jarvis_ear.audio.level import level
-from jarvis_ear.backend import BackendClient
+from jarvis_ear.backend import BackendClient, new_id
 from jarvis_ear.bridge import Bridge
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.companion import companion_of
@@ -163,7 +164,14 @@ def _build(
         earcons,
         on_heard=backend.heard,
     )
-    bridge = Bridge(ear=inbox, turns=turns, follow_ups=follow_ups, clock=clock)
+    announcements = Announcements(options.speaker, turns.after, new_id)
+    bridge = Bridge(
+        ear=inbox,
+        turns=turns,
+        follow_ups=follow_ups,
+        announcements=announcements,
+        clock=clock,
+    )
     speaker = Speaker(
         options.speaker,
         on_started=bridge.reply_started,
@@ -193,10 +201,11 @@ def _build(
     )
     capture = _make_capture(source, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
     earcons.connect(speaker.chime)
+    announcements.connect(speaker)
     _connect(bridge, backend, speaker, ear, stop)
     mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
-    return Components(*parts, folder, requests)
+    return Components(*parts, announcements, folder, requests)
 
 
 def _connect(

@@ -209,7 +209,7 @@ class BackendClient:
         ``turn_id``, it counts from this call. A given ``turn_id`` must not occur in the ledger.
         """
         if not isinstance(captured_audio, CapturedAudio):
-            name = secrets.token_hex(4) if turn_id is None else turn_id
+            name = new_id() if turn_id is None else turn_id
             captured_audio = CapturedAudio(bytes(captured_audio), name, self._clock())
         self._commands.post(Put(_utterance(captured_audio)))
         return captured_audio.turn_id
@@ -314,9 +314,10 @@ class BackendClient:
             guarantee.transitions,
             session.wire.upload_mode,
             queue=config.waiting == "queue",
+            new_id=new_id if session.wire.has_announcements else None,
         )
         sender = Sender(outbox, self._commands, self._spool, self._tell, self._clock)
-        sender.continue_counters(self._sender)
+        sender.continue_from(self._sender)
         self._sender = sender
         await sender.recover(self._spool.begin(timeouts.fresh_s, guarantee))
         return sender
@@ -344,6 +345,11 @@ class BackendClient:
             self._on_event(event)
         except Exception:  # a bug of the caller must not stop the network
             _LOGGER.exception("on_event failed at %s", type(event).__name__)
+
+
+def new_id() -> str:
+    """Return a new id of an utterance or an announcement."""
+    return secrets.token_hex(4)
 
 
 def clock() -> float:

@@ -9,8 +9,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
-from jarvis_ear.delivery.events import DeliveryEvent, Finished, ReplyAudio, StillWaiting, Verdict
+from jarvis_ear.delivery.events import (
+    Announced,
+    DeliveryEvent,
+    Finished,
+    ReplyAudio,
+    StillWaiting,
+    UnaskedSpeech,
+    Verdict,
+)
 from jarvis_ear.delivery.playback import (
     Playback,
     PlaybackEnded,
@@ -56,11 +65,18 @@ class Bridge:
     """Passes effects and events on. Each method belongs to one thread, named in its docstring."""
 
     def __init__(
-        self, *, ear: Inbox, turns: TurnHistory, follow_ups: FollowUps, clock: SampleClock
+        self,
+        *,
+        ear: Inbox,
+        turns: TurnHistory,
+        follow_ups: FollowUps,
+        announcements: Announcements,
+        clock: SampleClock,
     ) -> None:
         self._ear = ear
         self._turns = turns
         self._follow_ups = follow_ups
+        self._announcements = announcements
         self._clock = clock
         self._on_played: Callable[[bytes, Samples | None], None]
         self._send: Callable[[CapturedAudio], None]
@@ -124,6 +140,7 @@ class Bridge:
                 self._on_state(state)
             case _:
                 pass
+        self._announcements.after(effect)
 
     def _silence(self, turn_id: str) -> None:
         """Play no more of the turn, neither what waits nor what still comes."""
@@ -133,6 +150,10 @@ class Bridge:
 
     def delivery(self, event: DeliveryEvent) -> None:
         """Pass on a delivery event. Network thread."""
+        if isinstance(event, Announced):
+            if not self._announcements.announce(event):
+                self._turns.after(UnaskedSpeech(len(event.sounds)))
+            return
         self._turns.after(event)
         match event:
             case ReplyAudio(turn_id, index, content_type, audio):
@@ -143,12 +164,15 @@ class Bridge:
                 with self._lock:
                     if turn_id in self._abandoned:
                         self._abandoned.remove(turn_id)
+                self._announcements.reopen(turn_id)
             case Finished(turn_id) if event.chunks:
                 self._speaker.finish(turn_id)
             case Finished(turn_id, Verdict.DONE):  # a reply without sound
                 self._ear.tell(ReplyEnded(turn_id, self._follow_ups.take(turn_id)))
+                self._announcements.over(turn_id)
             case Finished(turn_id, _, code):
                 self._ear.tell(Failed(turn_id, code))
+                self._announcements.over(turn_id)
             case _:
                 pass
 
@@ -169,3 +193,4 @@ class Bridge:
         """Report that playback of a reply has ended. Speaker thread."""
         self._turns.after(PlaybackEnded(turn_id))
         self._ear.tell(ReplyEnded(turn_id, self._follow_ups.take(turn_id)))
+        self._announcements.over(turn_id)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.control.feed import Feed
@@ -57,6 +58,7 @@ class Components:
     capture: Capture
     hooks: Hooks
     echoes: EchoDelays
+    announcements: Announcements
     folder: Path
     """Folder of what is stored across restarts."""
     requests: Requests
@@ -128,9 +130,10 @@ class Components:
         self.counters.add(setup.counters)
         for read in (self.ear.counters, self.inbox.counters, self.backend.counters):
             self.counters.add(read)
-        for read in (self.speaker.counters, self.turns.counters, self.bus.counters):
+        for read in (self.speaker.counters, self.announcements.counters, self.turns.counters):
             self.counters.add(read)
-        self.counters.add(self.hooks.counters)
+        for read in (self.bus.counters, self.hooks.counters):
+            self.counters.add(read)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)
 

@@ -295,6 +295,9 @@ class SpeakerOptions(Section):
     cannot tell from a person."""
     output_dir: Path | None = None
     """Folder where every reply is stored as a sound file. Empty: none."""
+    announcements: bool = True
+    """Play speech that the backend sends without a question, when the ear is idle. Off: it is
+    reported and not played. `jarvis-ear say` plays in any case."""
     lag_ms: int = Field(0, ge=0, le=2000)
     """Delay of a Bluetooth loudspeaker or soundbar beyond what it reports. For that long after a
     reply, what the microphone hears is taken for the reply and not for speech without the wake

@@ -161,6 +161,7 @@ class ReloadSteps:
         return _together(
             partial(self._running.speaker.change, config.speaker),
             partial(self._running.speaker.use_sounds, load_sounds(config.sounds)),
+            partial(self._running.announcements.change, config.speaker),
             self._prepare_ear(config),
         )
 

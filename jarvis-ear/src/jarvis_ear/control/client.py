@@ -101,6 +101,7 @@ COUNTED: Final[Mapping[str, str]] = {
     "replies_too_big": "replies that were too long",
     "messages_refused": "invalid messages of the backend",
     "links_flooded": "connections closed because the backend sent too much at once",
+    "announcements_dropped": "announcements dropped because too many waited",
     "reply_pieces_refused": "chunks of replies dropped because the speaker's queue was full",
     "reply_pieces_skipped": "chunks of replies in an unknown sound format",
     "reply_pieces_unsaved": "chunks of replies that could not be written to output_dir",

@@ -233,10 +233,29 @@ class StillWaiting:
 
 @dataclass(frozen=True, slots=True)
 class UnaskedSpeech:
-    """The backend sent speech without a turn awaiting a reply. Emitted once per burst."""
+    """Speech that no turn awaits and that is no announcement. Emitted once per burst."""
 
     chunks: int
     """Chunks in that burst, at least 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An announcement: speech that belongs to no turn, complete."""
+
+    turn_id: str
+    """Id of the announcement; it is no turn."""
+    sounds: tuple[ReplyAudio, ...]
+    """At least one, in playing order."""
+    missing: int = 0
+    """Chunks that did not come."""
+    follow_up: bool = False
+    """Whether the ear shall listen after it."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of its sound."""
+        return sum(len(sound.audio) for sound in self.sounds)
 
 
 TurnEvent: TypeAlias = (
@@ -254,4 +273,4 @@ TurnEvent: TypeAlias = (
     | Kept
 )
 LinkEvent: TypeAlias = LinkUp | LinkDown
-DeliveryEvent: TypeAlias = TurnEvent | LinkEvent | UnaskedSpeech
+DeliveryEvent: TypeAlias = TurnEvent | LinkEvent | UnaskedSpeech | Announced

@@ -2,14 +2,16 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from jarvis_ear.delivery.events import (
+    Announced,
     Cause,
     Finished,
     Kept,
     PartlyTranscribed,
+    ReplyAudio,
     StillWaiting,
     UnaskedSpeech,
     Verdict,
@@ -50,12 +52,18 @@ MAX_UTTERANCES: Final = 16
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Bytes of waiting sound: eight minutes."""
 
+_UNANSWERED: Final = (DeliveryStage.COMMITTED, DeliveryStage.DELIVERED)
+"""Stages of a turn between its commit and its transcript."""
+
 
 class Outbox:
     """Delivers utterances to the backend, one at a time per link. The network thread only.
 
     At most ``MAX_UTTERANCES`` and ``MAX_BYTES`` are open; to make room, the oldest uncommitted one
     is dropped (``utterances_dropped``). Every utterance that was put in gets one ``Finished``.
+
+    Speech without a turn is an announcement if it is complete and cannot be the reply to a turn
+    that did not end in order: for ``whole_reply_s`` after such a turn, none is accepted.
 
     On a streaming wire, an utterance in progress is uploaded if no other is before it: there is at
     most one ``Draft``.
@@ -69,8 +77,12 @@ class Outbox:
         upload_mode: UploadMode = UploadMode.WHOLE,
         *,
         queue: bool = False,
+        new_id: Callable[[], str] | None = None,
     ) -> None:
-        """With ``queue``, a newer utterance does not end a waiting one: both are sent."""
+        """With ``queue``, a newer utterance does not end a waiting one: both are sent.
+
+        ``new_id`` makes the id of an announcement; None: all speech without a turn is stray.
+        """
         self._agent_id = agent_id
         self._timeouts = timeouts
         self._transitions = transitions
@@ -79,7 +91,10 @@ class Outbox:
         self._draft: Draft | None = None
         self._turns: list[DeliveryTurn] = []
         self._link_is_up = False
-        self._unasked = UnaskedChunks()
+        self._new_id = new_id
+        self._unasked = UnaskedChunks(timeouts.gap_s)
+        self.doubt_until = -math.inf
+        """Time from which speech without a turn may be an announcement."""
         self._counts = Counter(
             utterances_dropped=0,  # to make room for newer ones
             stray_messages=0,  # of the backend, that belonged to no turn
@@ -152,24 +167,34 @@ class Outbox:
         self._link_is_up = True
         return self._settle((), now)
 
+    def doubt(self, now: float) -> None:
+        """Accept no announcement for a while: speech may be the reply to a turn that was lost."""
+        self.doubt_until = now + self._timeouts.whole_reply_s
+
     def link_lost(self, now: float) -> tuple[Effect, ...]:
         """Handle the loss of the link."""
         self._lose_link()
         turn = self._in_flight()
+        if turn is not None and turn.stage not in UNCOMMITTED:
+            self.doubt(now)
         return () if turn is None else self._settle(turn.handle(Signal.LINK_LOST, now), now)
 
     def hear(self, message: FromBackend, now: float) -> tuple[Effect, ...]:
         """Process a message of the backend on the current link."""
         turn = self._in_flight()
-        if self._is_unasked(message, turn):
-            self._counts["stray_messages"] += 1
-            self._unasked.add(now)
+        if isinstance(message, TtsChunk) and self._is_unasked(turn):
+            is_trusted = self._new_id is not None and now >= self.doubt_until
+            self._unasked.add(message, now, is_trusted=is_trusted)
             return ()
+        if isinstance(message, TtsDone) and self._unasked.is_open and self._is_unasked(turn):
+            return self._end_unasked(message)
         if turn is None and self._draft is not None and self._draft.on_link:
             return self._settle(self._hear_of_draft(self._draft, message), now)
         if turn is None:
-            self._counts["stray_messages"] += not isinstance(message, Listening | Pong)
-            return self._report_unasked() if isinstance(message, TtsDone) else ()
+            if not isinstance(message, Listening | Pong):
+                self._counts["stray_messages"] += 1
+                self.doubt(now)  # it is about a turn that is not ours any more
+            return ()
         return self._settle(turn.hear(message, now), now)
 
     def flushed(self, now: float) -> tuple[Effect, ...]:
@@ -232,16 +257,26 @@ class Outbox:
     def _find(self, turn_id: str) -> list[DeliveryTurn]:
         return [turn for turn in self._turns if turn.turn_id == turn_id]
 
-    def _is_unasked(self, message: FromBackend, turn: DeliveryTurn | None) -> bool:
-        """Whether the message is speech that cannot be a reply: nothing was committed."""
-        if not isinstance(message, TtsChunk):
-            return False
-        if turn is not None:
-            return turn.stage in UNCOMMITTED
-        return self._draft is None or not self._draft.taken
+    def _is_unasked(self, turn: DeliveryTurn | None) -> bool:
+        """Whether speech cannot be a reply: nothing was committed, or it began before that.
+
+        No wire sends speech before the transcript, which proves that the turn is being answered.
+        """
+        if turn is None:
+            return self._draft is None or not self._draft.taken
+        return turn.stage in UNCOMMITTED or (self._unasked.is_open and turn.stage in _UNANSWERED)
+
+    def _end_unasked(self, done: TtsDone) -> tuple[Emit, ...]:
+        chunks = self._unasked.finish()
+        if not chunks or self._new_id is None:
+            return self._report_unasked()
+        name, missing = self._new_id(), max(0, done.total_chunks - len(chunks))
+        sounds = (ReplyAudio(name, each.index, each.content_type, each.audio) for each in chunks)
+        return (Emit(Announced(name, tuple(sounds), missing, done.follow_up)),)
 
     def _report_unasked(self) -> tuple[Emit, ...]:
         chunks = self._unasked.take()
+        self._counts["stray_messages"] += chunks
         return (Emit(UnaskedSpeech(chunks)),) if chunks else ()
 
     def _unfit(self, utterance: Utterance) -> Cause | None:
@@ -272,8 +307,11 @@ class Outbox:
     def _settle(self, effects: tuple[Effect, ...], now: float) -> tuple[Effect, ...]:
         """Remove finished turns after a step, and offer the next utterance if possible."""
         self._count(effects)
+        is_replaced = any(isinstance(effect, Replace) for effect in effects)
+        if is_replaced and any(turn.may_have_run for turn in self._turns):
+            self.doubt(now)
         self._turns = [turn for turn in self._turns if turn.stage is not DeliveryStage.OVER]
-        if any(isinstance(effect, Replace) for effect in effects):
+        if is_replaced:
             self._lose_link()
         if not self._link_is_up or self._in_flight() is not None:
             return effects

@@ -1,4 +1,4 @@
-"""Reply: puts the chunks of a spoken reply in order; also counts speech that no turn asked for."""
+"""Reply: puts the chunks of a reply in order; also collects speech that no turn asked for."""
 
 import math
 from typing import Final
@@ -113,25 +113,57 @@ LONGEST_S: Final = 60.0
 
 
 class UnaskedChunks:
-    """Counts chunks that no turn asked for, burst by burst. Pure; owned by the outbox.
+    """Collects chunks that no turn asked for, burst by burst: an announcement, or a stray reply.
 
-    Times are seconds of the outbox's clock.
+    Pure; owned by the outbox. Bound: that of a reply; a burst beyond it is no announcement. Times
+    are seconds of the outbox's clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gap_s: float) -> None:
+        self._gap_s = gap_s
+        self._chunks: dict[int, TtsChunk] | None = None  # None: it is no announcement
+        self._bytes = 0
         self._count = 0
         self._began_at = 0.0
         self.deadline = math.inf
         """When the burst is over, if nothing more comes; infinite if there is none."""
 
-    def add(self, now: float) -> None:
-        """Count one chunk."""
+    @property
+    def is_open(self) -> bool:
+        """Whether a burst is in progress."""
+        return self._count > 0
+
+    def add(self, chunk: TtsChunk, now: float, *, is_trusted: bool) -> None:
+        """Add one chunk. If any of a burst is not trusted, the burst is no announcement."""
         if not self._count:
-            self._began_at = now
+            self._began_at, self._chunks, self._bytes = now, {}, 0
         self._count += 1
-        self.deadline = min(now + QUIET_S, self._began_at + LONGEST_S)
+        self._bytes += len(chunk.audio)
+        is_too_big = self._count > MAX_CHUNKS or self._bytes > MAX_BYTES
+        if self._chunks is not None and (
+            not is_trusted or is_too_big or chunk.index in self._chunks
+        ):
+            self._chunks = None
+        if self._chunks is not None:
+            self._chunks[chunk.index] = chunk
+            self.deadline = now + self._gap_s
+        else:
+            self.deadline = min(now + QUIET_S, self._began_at + LONGEST_S)
+
+    def finish(self) -> tuple[TtsChunk, ...]:
+        """Return the chunks of an announcement in order, as its end has come, and end the burst.
+
+        Empty: it is none, because it does not begin with its first chunk, or is not trusted. Then
+        the burst is left to ``take``.
+        """
+        chunks = self._chunks
+        if not chunks or 0 not in chunks:
+            return ()
+        self.take()
+        return tuple(chunks[index] for index in sorted(chunks))
 
     def take(self) -> int:
         """End the burst, and return its number of chunks; 0 if there is none."""
         count, self._count, self.deadline = self._count, 0, math.inf
+        self._chunks = None
         return count

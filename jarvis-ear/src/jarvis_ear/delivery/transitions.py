@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final, TypeAlias
 
-from jarvis_ear.delivery.events import Cause, TurnEvent, UnaskedSpeech, Verdict
+from jarvis_ear.delivery.events import Announced, Cause, TurnEvent, UnaskedSpeech, Verdict
 from jarvis_ear.wires.messages import AudioChunk, AudioEnd, AudioPart, AudioStart
 
 
@@ -245,7 +245,7 @@ class SetState:
 class Emit:
     """Report an event to the rest of the ear."""
 
-    event: TurnEvent | UnaskedSpeech
+    event: TurnEvent | UnaskedSpeech | Announced
 
 
 Effect: TypeAlias = Send | Upload | Replace | SetState | Emit

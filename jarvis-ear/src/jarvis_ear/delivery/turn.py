@@ -73,6 +73,8 @@ class DeliveryTurn:
             None  # chunks that the backend tried to make, once it reports that
         )
         self._asks_follow_up = False
+        self.may_have_run = utterance.past is not Past.NEW
+        """Whether it was ever committed: a reply to it may come."""
         self._refusals = 0
         self._stale_at = utterance.ended_at + timeouts.fresh_s
         self._stage_ends = self._stale_at
@@ -180,6 +182,7 @@ class DeliveryTurn:
             self._held_back = (self.stage, signal)
             return ()
         previous, self.stage = self.stage, transition.to
+        self.may_have_run |= previous not in UNCOMMITTED
         if self.stage is DeliveryStage.WAITING:
             self._uploaded = None
             if previous not in UNCOMMITTED:

@@ -97,6 +97,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         ListenRequested: _HEAR,
         SpeechResumed: _GO_ON,  # the turn of the beginning is over already
         ReplyStarted: Transition(State.SPEAKING),  # an announcement
+        Hushed: Transition(State.IDLE, _SILENCE),  # a reply may be playing since before a mute
         **_STOP_HEARING,
     },
     State.LISTENING: {

@@ -166,8 +166,9 @@ UNASKED_SPEECH: Final = Kind(
     "UnaskedSpeech",
     "ac49ff18dc5ede65632c5346e9a2066e",
     "The backend sent unrequested speech",
-    "@REASON@\n\nIt came while no turn awaited a reply: it is late, it answers another ear with "
-    "the same `backend.agent_id`, or it is an announcement. It is not played.",
+    "@REASON@\n\nIt came while no turn awaited a reply, and is no announcement: it is late, it has "
+    "no beginning or no end, it may answer a turn that was lost or another ear with the same "
+    "`backend.agent_id`, or `speaker.announcements` is off. It is not played.",
     (
         _BACKEND_LOG,
         Remedy("check whether another ear has the same `backend.agent_id`"),

@@ -158,9 +158,21 @@ KEPT: Final = Kind(
     "kept",
 )
 
+ANNOUNCED: Final = Kind(
+    ENDED,
+    "d830d50ce712434bb9aeca3bc18dd4d8",
+    "Announcement @TURN_ID@ is over",
+    "The backend sent speech without a question, or `jarvis-ear say` did. It was played when the "
+    "ear was idle. HEARD says how much of it was heard, and HEARD_REASON why not all of it: "
+    "queue_full means that too many waited. `speaker.announcements = false` plays none of the "
+    "backend.",
+    (_RECORDS,),
+    "announced",
+)
+
 ENDINGS: Final = (
     *(ANSWERED, FAILED, EXPIRED, IN_DOUBT, REPLY_LOST, REPLACED, ABANDONED),
-    *(SUPERSEDED, NO_SPEECH, DROPPED, UNFINISHED, KEPT),
+    *(SUPERSEDED, NO_SPEECH, DROPPED, UNFINISHED, KEPT, ANNOUNCED),
 )
 
 BY_OUTCOME: Final[Mapping[str, Kind]] = {kind.outcome: kind for kind in ENDINGS}

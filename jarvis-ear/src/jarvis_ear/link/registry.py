@@ -44,6 +44,8 @@ class Wire:
     link: MakeLink
     """Makes a new link; on the network thread."""
     proof: Proof = Proof.SOON
+    has_announcements: bool = True
+    """Whether speech without a turn has an end, so that it can be an announcement."""
 
     @property
     def growth_ms(self) -> int:
@@ -83,7 +85,9 @@ def _realtime(
 WIRES: Final[Mapping[str, Wire]] = {
     "socketio": Wire(Admission.BY_LOGIN, UploadMode.WHOLE, _socketio),
     "voice-ws": Wire(Admission.UNASKED, UploadMode.STREAMED, _voice_ws),
-    "session": Wire(Admission.UNASKED, UploadMode.STREAMED, _session, Proof.LATE),
+    "session": Wire(
+        Admission.UNASKED, UploadMode.STREAMED, _session, Proof.LATE, has_announcements=False
+    ),
     "realtime": Wire(Admission.BY_LOGIN, UploadMode.STREAMED, _realtime),
 }
 """Wires by the value of ``backend.protocol``."""

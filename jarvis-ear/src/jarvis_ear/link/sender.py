@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, assert_never
 
-from jarvis_ear.delivery.events import DeliveryEvent, Finished
+from jarvis_ear.delivery.events import DeliveryEvent, Finished, Verdict
 from jarvis_ear.delivery.outbox import Outbox
 from jarvis_ear.delivery.transitions import (
     Effect,
@@ -45,6 +45,9 @@ REST_S: Final = 5.0
 
 MAX_QUOTED: Final = 500
 """Characters of a backend's error text in one log line."""
+
+_MAY_BE_ANSWERED: Final = (Verdict.IN_DOUBT, Verdict.REPLY_LOST)
+"""Verdicts of turns of an earlier run whose reply may come in this one."""
 
 
 class Sender:
@@ -94,10 +97,16 @@ class Sender:
             counts.update(_counters(link))
         return counts
 
-    def continue_counters(self, former: "Sender | None") -> None:
-        """Add the counters of ``former`` to those of this sender."""
+    @property
+    def doubt_until(self) -> float:
+        """Time from which speech without a turn may be an announcement."""
+        return self._outbox.doubt_until
+
+    def continue_from(self, former: "Sender | None") -> None:
+        """Add the counters of ``former`` to those of this sender, and doubt speech as long."""
         if former is not None:
             self._counted.update(former.counters())
+            self._outbox.doubt_until = former.doubt_until
 
     def wake(self) -> None:
         """Request a pass of the loop."""
@@ -132,6 +141,8 @@ class Sender:
     async def recover(self, recovered: Recovered) -> None:
         """Continue with what a previous process left in the spool."""
         for finished in recovered.ended:
+            if finished.verdict in _MAY_BE_ANSWERED:
+                self._outbox.doubt(self._clock())
             await self._carry_out((Emit(finished),))
         for utterance in recovered.utterances:
             await self._carry_out(self._outbox.put(utterance, self._clock()))

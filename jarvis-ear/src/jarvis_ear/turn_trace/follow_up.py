@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Final
 
 from jarvis_ear.config import Config
-from jarvis_ear.delivery.events import Finished, Transcribed
+from jarvis_ear.delivery.events import Announced, Finished, Transcribed
 from jarvis_ear.hearing.events import FollowUp
 from jarvis_ear.turn_trace.trace import TraceEvent, TurnTrace
 
@@ -47,7 +47,7 @@ class FollowUps:
         match event:
             case Transcribed(turn_id, text) if ends_conversation(text, self._phrases):
                 self._decide(turn_id, FollowUp.DECLINED)
-            case Finished(turn_id, follow_up=True):
+            case Finished(turn_id, follow_up=True) | Announced(turn_id, follow_up=True):
                 self._decide(turn_id, FollowUp.ASKED)
             case _:
                 pass
@@ -56,10 +56,6 @@ class FollowUps:
         """Return the decision about a turn whose reply is over, and forget it."""
         with self._lock:
             return self._decided.pop(turn_id, FollowUp.AS_CONFIGURED)
-
-    def ask(self, reply_id: str) -> None:
-        """Note that an announcement asks for an answer."""
-        self._decide(reply_id, FollowUp.ASKED)
 
     def _decide(self, turn_id: str, follow_up: FollowUp) -> None:
         with self._lock:

@@ -14,6 +14,7 @@ from jarvis_ear.hearing import events as hearing
 from jarvis_ear.hearing.events import State, StateChanged
 from jarvis_ear.turn_trace import words
 from jarvis_ear.turn_trace.trace import (
+    ANNOUNCED,
     DROPPED,
     FAILURES,
     KEPT,
@@ -201,7 +202,8 @@ class TurnHistory:
         self._record(TurnEnded(turn_id))
         trace = self._traces[turn_id]
         self.unfinished += not trace.outcome
-        if trace.outcome not in (DROPPED, KEPT):
+        if trace.outcome not in (DROPPED, KEPT, ANNOUNCED):
             self._recent.append(trace.after(WordsForgotten(turn_id), self._now()))
-        if trace.finished is not None and trace.finished.chunks:  # else the verdict says it
+        has_reply = trace.finished is not None and trace.finished.chunks  # else the verdict says it
+        if has_reply and not trace.is_announcement:
             self._on_heard(turn_id, *trace.heard())

@@ -25,6 +25,7 @@ from jarvis_ear.journal.kind import Kind
 from jarvis_ear.journal.sound import CHUNKS_MISSING, SELF_ECHO, UNASKED_SPEECH
 from jarvis_ear.turn_trace import words
 from jarvis_ear.turn_trace.trace import (
+    ANNOUNCED,
     DROPPED,
     KEPT,
     TIMED_OUT,
@@ -122,8 +123,11 @@ class JournalView:
                 return logging.WARNING, reason, UNASKED_SPEECH.fields(REASON=reason)
             case delivery.Finished(_, chunks=chunks) if chunks:
                 return logging.INFO, f"reply: {words.counted(chunks)}", {}
+            case delivery.Announced(turn_id, sounds):
+                return logging.INFO, f"announcement {turn_id}: {words.counted(len(sounds))}", {}
             case TurnEnded() if trace is not None:
-                text = f"turn {trace.turn_id}: {words.summary(trace)}"
+                name = "announcement" if trace.is_announcement else "turn"
+                text = f"{name} {trace.turn_id}: {words.summary(trace)}"
                 return _level(trace), text, {**_all(trace), **_kind(trace).fields()}
         return None
 
@@ -187,8 +191,8 @@ def _chunks_missing(missing: delivery.ChunksMissing) -> _Line:
 
 def _level(trace: TurnTrace) -> int:
     """Return a warning for a turn that leaves a person without the answer they wait for."""
-    is_fine = trace.outcome in (*_EXPECTED, DROPPED, KEPT)
-    is_fault = trace.outcome == Verdict.DONE and trace.heard()[1] in FAULTS
+    is_fine = trace.outcome in (*_EXPECTED, ANNOUNCED, DROPPED, KEPT)
+    is_fault = trace.outcome in (Verdict.DONE, ANNOUNCED) and trace.heard()[1] in FAULTS
     return logging.INFO if is_fine and not is_fault else logging.WARNING
 
 

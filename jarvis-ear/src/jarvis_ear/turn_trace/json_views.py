@@ -58,7 +58,7 @@ class ConsoleView:
                 self._feed.put("link", {"up": False, "why": reason, "at": self._wall()})
             case TurnForgotten(turn_id):
                 self._hide(turn_id)
-            case _ if trace is not None:
+            case _ if trace is not None and not trace.is_announcement:
                 self._show(trace)
 
     def _put_state(self, state: State, why: str) -> None:

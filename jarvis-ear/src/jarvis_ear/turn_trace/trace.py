@@ -26,6 +26,9 @@ DROPPED: Final = "dropped"
 KEPT: Final = "kept"
 """Outcome of a turn whose utterance the next run delivers."""
 
+ANNOUNCED: Final = "announced"
+"""Outcome of an announcement, which is no turn."""
+
 FAILURES: Final = frozenset(
     (
         delivery.Verdict.FAILED,
@@ -203,6 +206,10 @@ class TurnTrace:
                 return replace(self, chunks=self.chunks + 1)
             case delivery.Finished(_, verdict, code):
                 return self._finish(str(verdict), code, event)
+            case delivery.Announced(turn_id, sounds, missing):
+                chunks = len(sounds)
+                said = delivery.Finished(turn_id, delivery.Verdict.DONE, "", chunks, missing)
+                return replace(self._finish(ANNOUNCED, finished=said), chunks=chunks)
             case delivery.Kept():
                 return self._finish(KEPT)
             case PlaybackStarted():
@@ -253,6 +260,11 @@ class TurnTrace:
         if self.outcome:
             return self
         return replace(self, outcome=outcome, cause=cause, finished=finished)
+
+    @property
+    def is_announcement(self) -> bool:
+        """Whether it is an announcement and no turn."""
+        return self.outcome == ANNOUNCED
 
     @property
     def is_over(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.playback import Heard
 from jarvis_ear.hearing.events import State, StateChanged
-from jarvis_ear.turn_trace.trace import DROPPED, KEPT, TIMED_OUT, Stage, TurnTrace
+from jarvis_ear.turn_trace.trace import ANNOUNCED, DROPPED, KEPT, TIMED_OUT, Stage, TurnTrace
 
 _TIMEOUTS: Final[Mapping[State, str]] = {
     State.LISTENING: "no speech",
@@ -42,6 +42,8 @@ def summary(trace: TurnTrace) -> str:
         return f"dropped ({drop_reason(trace)}), nothing was sent"
     if trace.outcome == KEPT:
         return "not sent yet, kept for the next start"
+    if trace.is_announcement:
+        return "; ".join((f"{counted(trace.chunks)} of speech", *_unheard(trace)))
     return "; ".join(_parts(trace))
 
 
@@ -73,7 +75,7 @@ def _parts(trace: TurnTrace) -> Iterator[str]:
 def _unheard(trace: TurnTrace) -> Iterator[str]:
     """Yield which part of a reply was not heard, unless the verdict says it."""
     match trace.heard():
-        case Heard.NONE, why if trace.outcome == Verdict.DONE:
+        case Heard.NONE, why if trace.outcome in (Verdict.DONE, ANNOUNCED):
             yield f"nothing heard: {spaced(why)}"
         case Heard.PART, why:
             yield f"heard in part: {spaced(why)}"

@@ -198,8 +198,10 @@ class RealtimeDialect(BackendDialect):
             case RealtimeState.TRANSCRIBING | RealtimeState.RESPONDING:
                 return (ear.Processing(),)
             case RealtimeState.IDLE:
-                return (ear.TtsDone(min(self._chunks, MAX_INDEX + 1), status.follow_up),)
+                chunks, self._chunks = self._chunks, 0
+                return (ear.TtsDone(min(chunks, MAX_INDEX + 1), status.follow_up),)
             case RealtimeState.ERROR:
+                self._chunks = 0
                 known = _PHRASES.get(status.code) if status.code is not None else None
                 return (ear.BackendError(known or status.message or "error"),)
             case _:

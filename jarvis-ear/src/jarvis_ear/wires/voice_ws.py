@@ -152,10 +152,13 @@ class VoiceWsDialect(BackendDialect):
             case ear.Processing() | ear.Transcript() | ear.Answer():
                 return (message,)
             case Done(follow_up):
-                return self._reply.finish(follow_up=follow_up)
+                reply, self._reply = self._reply, ReplyChunks()
+                return reply.finish(follow_up=follow_up)
             case Interrupted():
+                self._reply = ReplyChunks()
                 return (ear.BackendError("interrupted"),)
             case ear.ErrorMessage(text):
+                self._reply = ReplyChunks()
                 return (ear.BackendError(text),)
             case _:
                 assert_never(message)
