@@ -14,14 +14,18 @@ from fakes.recordings import (
     to_pcm,
     wake_model,
 )
+from jarvis_ear import config
 from jarvis_ear.hearing.events import (
     Effect,
     HoldTurn,
+    Hushed,
     Ignored,
     PersonOverReply,
+    ReplyEnded,
     ReplyStarted,
     SelfEchoIgnored,
     State,
+    TurnOpened,
 )
 from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.units import Samples, samples
@@ -170,3 +174,24 @@ def test_a_silent_loudspeaker_changes_nothing():
         assert own_voice.clean(frame) is frame
         assert not own_voice.hears_person(frame.end, speech=True)
     assert not own_voice.is_playing
+
+
+@pytest.mark.parametrize("lag_ms", [0, 300, 800])
+def test_the_ear_does_not_talk_with_itself_in_a_follow_up(lag_ms):
+    """Neither the echo of the last words nor that of a late loudspeaker is a follow-up."""
+    own_voice = OwnVoice(wake_model().twin())
+    ear = real_ear(config.HearingOptions(follow_up_ms=8000), own_voice=own_voice)
+    for length_ms in (1500, 2200, 3100):
+        played, began = reply(length_ms), ear.now
+        sound = np.concatenate([scene(played, lag_ms, 1.0), in_room(2500, seed=length_ms)])
+        ear.tell(ReplyStarted("news"))
+        for at in range(0, len(played), PIECE):
+            ear.play(played[at : at + PIECE].tobytes(), Samples(began + at))
+        effects = []
+        for frame in frames_of(sound.tobytes(), began):
+            effects += ear.hear(frame)
+            if frame.end == began + len(played):
+                effects += ear.tell(ReplyEnded("news"))
+        assert ear.state is State.FOLLOW_UP
+        assert not [effect for effect in effects if isinstance(effect, TurnOpened)]
+        ear.tell(Hushed())
