@@ -15,6 +15,7 @@ from fakes.recordings import (
     wake_model,
 )
 from jarvis_ear import config
+from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import (
     Effect,
     HoldTurn,
@@ -24,6 +25,7 @@ from jarvis_ear.hearing.events import (
     ReplyEnded,
     ReplyStarted,
     SelfEchoIgnored,
+    SendUtterance,
     State,
     TurnOpened,
 )
@@ -176,22 +178,34 @@ def test_a_silent_loudspeaker_changes_nothing():
     assert not own_voice.is_playing
 
 
-@pytest.mark.parametrize("lag_ms", [0, 300, 800])
-def test_the_ear_does_not_talk_with_itself_in_a_follow_up(lag_ms):
+@pytest.mark.parametrize(("lag_ms", "gain"), [(0, 1.0), (200, 1.0), (500, 4.0), (800, 1.0)])
+def test_the_ear_does_not_talk_with_itself_in_a_follow_up(lag_ms, gain):
     """Neither the echo of the last words nor that of a late loudspeaker is a follow-up."""
-    own_voice = OwnVoice(wake_model().twin())
-    ear = real_ear(config.HearingOptions(follow_up_ms=8000), own_voice=own_voice)
-    for length_ms in (1500, 2200, 3100):
-        played, began = reply(length_ms), ear.now
-        sound = np.concatenate([scene(played, lag_ms, 1.0), in_room(2500, seed=length_ms)])
-        ear.tell(ReplyStarted("news"))
-        for at in range(0, len(played), PIECE):
-            ear.play(played[at : at + PIECE].tobytes(), Samples(began + at))
-        effects = []
-        for frame in frames_of(sound.tobytes(), began):
-            effects += ear.hear(frame)
-            if frame.end == began + len(played):
-                effects += ear.tell(ReplyEnded("news"))
+    ear = real_ear(
+        config.HearingOptions(follow_up_ms=8000), own_voice=OwnVoice(wake_model().twin())
+    )
+    for number, voice in enumerate(VOICES):
+        question = in_room(800, recording(voice), 1500, seed=number)
+        heard = [e for frame in frames_of(question.tobytes(), ear.now) for e in ear.hear(frame)]
+        [sent] = [effect for effect in heard if isinstance(effect, SendUtterance)]
+        ear.tell(ReplyStarted(sent.turn_id))
+        played = reply(20_000)[number * samples(2500) :][: samples(1500 + 100 * number)]
+        sound = np.concatenate([scene(played, lag_ms, gain), in_room(2500, seed=number)])
+        effects = hear_reply(ear, played, sound, sent.turn_id)
         assert ear.state is State.FOLLOW_UP
-        assert not [effect for effect in effects if isinstance(effect, TurnOpened)]
+        opened = [effect for effect in effects if isinstance(effect, TurnOpened)]
+        assert [turn for turn in opened if turn.score is None] == []
         ear.tell(Hushed())
+
+
+def hear_reply(ear: Ear, played: Pcm, sound: Pcm, turn_id: str) -> list[Effect]:
+    """Hear ``sound`` while ``played`` leaves the loudspeaker; the reply ends with the latter."""
+    began, effects, is_over = ear.now, [], False
+    for at in range(0, len(played), PIECE):
+        ear.play(played[at : at + PIECE].tobytes(), Samples(began + at))
+    for frame in frames_of(sound.tobytes(), began):
+        effects += ear.hear(frame)
+        if not is_over and frame.end >= began + len(played):
+            is_over = True
+            effects += ear.tell(ReplyEnded(turn_id))
+    return effects

@@ -331,9 +331,10 @@ class Ear:
         pcm = heard.frame.pcm
         sound = np.frombuffer(pcm, np.int16).astype(np.float32)
         level = float(np.dot(sound, sound)) / len(sound)
-        evidence = Evidence(
-            heard.speech, self._speech_model.probability(pcm, self._level.gain), level
-        )
+        probability = self._speech_model.probability(pcm, self._level.gain)
+        own_voice = self._own_voice if self.state is State.FOLLOW_UP else None
+        is_own = own_voice is not None and own_voice.masks(level)
+        evidence = Evidence(heard.speech and not is_own, probability, level)
         found = self._endpointer.hear(heard.frame, evidence)
         return () if found is None else self._apply(found)
 

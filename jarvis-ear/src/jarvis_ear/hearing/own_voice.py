@@ -19,6 +19,9 @@ GAP: Final = samples(500)
 WINDOW_FRAMES: Final = 5
 """100 ms, about a syllable, over which the echo and the person are compared."""
 
+RECENT_FRAMES: Final = 50
+"""One second, in which the echo of a reply is measured."""
+
 REMOVED: Final = 0.2
 """Share of the microphone's energy (-7 dB) below which the rest is echo: the canceller works."""
 
@@ -54,6 +57,7 @@ class OwnVoice:
         self._played_until = Samples(0)
         self._unscored = b""
         self._energies: deque[tuple[float, float]] = deque(maxlen=WINDOW_FRAMES)
+        self._echo: deque[float] = deque(maxlen=RECENT_FRAMES)  # energies of the microphone
         self._loudest_rest = 0.0
         self._is_spoken: deque[bool] = deque(maxlen=WINDOW_FRAMES)
         self._removed = Samples(0)
@@ -105,6 +109,7 @@ class OwnVoice:
             self._forget()
             return frame
         self._energies.append((_energy(frame.pcm), _energy(pcm)))
+        self._echo.append(self._energies[-1][0])
         return Frame(frame.start, pcm)
 
     def hears_person(self, now: Samples, *, speech: bool) -> bool:
@@ -126,12 +131,17 @@ class OwnVoice:
             self._person_until = Samples(now + RESTORE)
         return now < self._person_until
 
+    def masks(self, level: float) -> bool:
+        """Whether sound of this level, a mean square, may be what is left of the echo."""
+        return level * FRAME_SAMPLES < REMOVED * max(self._echo, default=0.0)
+
     def is_own(self, position: Samples) -> bool:
         """Whether the wake word that was detected at ``position`` is the echo of one."""
         return self._path.is_playing and self._self_echo.is_own(position, self._path.delay)
 
     def _forget(self) -> None:
         self._energies.clear()
+        self._echo.clear()
         self._is_spoken.clear()
         self._removed = Samples(0)
         self._person_until = Samples(0)
