@@ -22,11 +22,16 @@ from jarvis_backend.auth import Auth, LoginLimiter, Password
 from jarvis_backend.config import BackendConfig, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.endpoints.event_bus import EventBus, event_bus_routes
-from jarvis_backend.endpoints.http import console_routes, health_routes, require, status_routes
+from jarvis_backend.endpoints.http import (
+    console_routes,
+    health_routes,
+    require,
+    speech_routes,
+    status_routes,
+)
 from jarvis_backend.endpoints.login import login_routes
 from jarvis_backend.endpoints.realtime_wav import realtime_routes
 from jarvis_backend.endpoints.session_pcm import session_pcm_routes
-from jarvis_backend.endpoints.speech import speech_routes
 from jarvis_backend.endpoints.voice_socketio import VoiceNamespace
 from jarvis_backend.endpoints.voice_ws import voice_ws_routes
 from jarvis_backend.endpoints.websocket import WebSocketRoute

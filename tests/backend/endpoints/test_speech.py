@@ -3,7 +3,7 @@
 import pytest
 
 from fakes.engines import ScriptedVoice, scripted
-from jarvis_backend.endpoints.speech import PATH
+from jarvis_backend.endpoints.http import SPEECH_PATH as PATH
 from jarvis_backend.engines.engine import MissingEngine
 from jarvis_ear.audio.wav import decode_wav
 
