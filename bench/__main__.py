@@ -10,9 +10,11 @@ from typing import Final, TypeAlias
 
 from bench.accepts import accepts
 from bench.bus import bus
+from bench.card_delay import card_delay
 from bench.console import console
 from bench.cpu import cpu
 from bench.delivery import delivery
+from bench.echo import echo
 from bench.endings import endings, pauses
 from bench.hesitations import hesitations, twice
 from bench.latency import latency
@@ -35,6 +37,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "quiet": quiet,
     "company": company,
     "latency": latency,
+    "card-delay": card_delay,
     "memory": memory,
     "verbs": verbs,
     "delivery": delivery,
@@ -45,6 +48,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "pauses": pauses,
     "hesitations": hesitations,
     "twice": twice,
+    "echo": echo,
     "realtime": realtime,
     "satellites": satellites,
     "bus": bus,

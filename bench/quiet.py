@@ -186,7 +186,7 @@ def _measure(sound: Sound, scale: Scale) -> list[dict[str, Usage]]:
         card = vmic(folder, sound, shared=True)
         environment = {**os.environ, **card.environment}
         backend = up.enter_context(running_backend())
-        running = {EAR: up.enter_context(_ear(folder, backend.url, environment))}
+        running = {EAR: up.enter_context(running_ear(folder, backend.url, environment))}
         for name in _installed():
             command = [sys.executable, "-m", "bench.rivals", name]
             running[name] = up.enter_context(_running(command, environment))
@@ -298,13 +298,13 @@ def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator
 
 
 @contextmanager
-def _ear(
-    folder: Path, url: str, environment: Mapping[str, str]
+def running_ear(
+    folder: Path, url: str, environment: Mapping[str, str], password: str = PASSWORD
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run the daemon; wait until it hears and reaches its backend."""
     own = {
         **environment,
-        "JARVIS_PASSWORD": PASSWORD,
+        "JARVIS_PASSWORD": password,
         "RUNTIME_DIRECTORY": str(folder / "run"),
         "STATE_DIRECTORY": str(folder / "state"),
     }

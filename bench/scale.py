@@ -16,6 +16,8 @@ class Scale:
     """Number of such windows; the figures are their medians."""
     latency_clips: int
     """Recordings whose frames are timed one by one."""
+    card_commands: int
+    """Recordings spoken to the daemon through the sound card, in real time."""
     memory_s: int
     """Seconds of sound for the process whose memory is measured."""
     starts: int
@@ -55,6 +57,7 @@ FULL: Final = Scale(
     quiet_s=80,
     quiet_windows=3,
     latency_clips=91,
+    card_commands=120,
     memory_s=3600,
     starts=5,
     deliveries=40,
@@ -79,6 +82,7 @@ QUICK: Final = Scale(
     quiet_s=30,
     quiet_windows=1,
     latency_clips=10,
+    card_commands=5,
     memory_s=300,
     starts=2,
     deliveries=6,
@@ -103,6 +107,7 @@ SMOKE: Final = Scale(
     quiet_s=1,
     quiet_windows=1,
     latency_clips=1,
+    card_commands=1,
     memory_s=4,
     starts=1,
     deliveries=1,

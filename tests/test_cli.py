@@ -261,6 +261,30 @@ def test_a_verb_without_an_ear_imports_nothing_heavy(tmp_path):
     assert loaded & HEAVY == set()
 
 
+PREPARED = """
+import os, sys
+from jarvis_ear import cli
+assert cli._composition_root()
+import aiohttp.connector
+never_used = aiohttp.connector._SSL_CONTEXT_VERIFIED
+print(never_used.cert_store_stats()["x509"], os.environ.get("SSL_CERT_FILE"))
+unneeded = ("redis.", "websocket.", "charset_n")
+print(sorted(name for name in sys.modules if name.startswith(unneeded)))
+assert "socketio" in sys.modules
+del os.environ["SSL_CERT_FILE"]
+cli.forbid_unneeded()
+print(os.environ.get("SSL_CERT_FILE"))
+"""
+
+
+def test_the_ear_imports_no_servers_and_no_certificates():
+    environ = {**os.environ, "SSL_CERT_FILE": "ours.pem"}
+    command = [sys.executable, "-c", PREPARED]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "0 ours.pem\n['charset_normalizer']\nNone\n"
+    assert done.stderr == ""
+
+
 OFFERED = {
     "un": "unmute",
     "st": "status stop",

@@ -5,13 +5,13 @@ from pydantic import ValidationError
 
 from jarvis_ear import config
 from jarvis_ear.config import (
-    MAX_ARGUMENT_LENGTH,
     BackendOptions,
     BusOptions,
     Config,
     HookOptions,
     MicrophoneOptions,
 )
+from jarvis_ear.config_checks import MAX_ARGUMENT_LENGTH
 
 
 def test_the_defaults_are_those_of_the_owner_and_cannot_be_changed():

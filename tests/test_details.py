@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import jarvis_ear
+from fakes.hearing import ScriptedWake
 from jarvis_ear import config
 from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
@@ -21,11 +22,13 @@ from jarvis_ear.control.client import COUNTED
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.control.server import ControlServer
 from jarvis_ear.devices.capture import Capture
+from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.log.journal import JournalHandler, JournalSocket
 from jarvis_ear.mute import Mute
@@ -97,7 +100,7 @@ def report(tmp_path_factory):
     clock = BootClock("boot")
     spool = DiskSpool(folder / "spool", Ledger(folder / "ledger", clock), clock)
     ear = EarThread(
-        SimpleNamespace(state=State.IDLE, own_voice=None),
+        SimpleNamespace(state=State.IDLE, own_voice=OwnVoice(ScriptedWake())),
         inbox,
         lambda _effect: None,
         on_finished=lambda: None,
@@ -119,7 +122,7 @@ def report(tmp_path_factory):
         ear=ear,
         capture=Capture(Microphone(options.microphone), inbox, on_end=lambda _error: None),
         hooks=Hooks(options.hooks),
-        echoes=None,
+        echoes=EchoDelays(folder, "here"),
         announcements=Announcements(options.speaker, lambda _event: None, str),
         folder=folder,
         requests=None,

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
-from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 import jarvis_backend.process
 import jarvis_ear.process
 from fakes.redis_server import PROGRAM, RedisServer
+from jarvis_ear.devices.portaudio_process import pipe
 
 PR_GET_DUMPABLE = 3
 NOBODY = 65_534
@@ -119,17 +119,17 @@ def test_a_decoder(arguments):
 
 
 def test_the_sound_process():
-    ours, theirs = Pipe()
+    ours, theirs = pipe()
     handle = theirs.fileno()
     with (
         theirs,
-        running("jarvis_ear.devices.portaudio_process", str(handle), pass_fds=[handle]) as one,
+        running("jarvis_ear.devices.sound_server", str(handle), pass_fds=[handle]) as one,
     ):
         ours.send(("default", {"kind": "input"}))
         if not ours.poll(SOON_S):
             pytest.fail("it did not answer")
         with suppress(EOFError):  # there need not be any library
-            ours.recv()
+            ours.receive()
             assert is_roots_alone(one.pid)
 
 

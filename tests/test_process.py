@@ -10,8 +10,8 @@ import pytest
 
 from jarvis_ear import process
 from jarvis_ear.errors import TurnFailed
-from jarvis_ear.lifecycle import StopSignal
-from jarvis_ear.process import ConcurrentStop, ReloadSignal, inherited, timed
+from jarvis_ear.lifecycle import ConcurrentStop, StopSignal, timed
+from jarvis_ear.process import ReloadSignal, inherited
 
 
 def test_no_other_program_inherits_what_is_meant_for_the_ear_alone():

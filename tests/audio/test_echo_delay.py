@@ -3,27 +3,29 @@ import pytest
 
 from fakes.echo_room import Scene, scene, voice
 from jarvis_ear.audio.echo_delay import (
+    CLEAR,
     FAR_SAMPLES,
     LEAST_DELAY,
     LOOK_SAMPLES,
     MOST_DELAY,
     MOST_DRIFT,
+    DelayFinder,
     DriftTracker,
     EchoDelay,
-    find_delay,
 )
 
 HALF = LOOK_SAMPLES // 2
 
 
-def look(room: Scene, end: int) -> EchoDelay | None:
+def look(room: Scene, end: int, finder: DelayFinder | None = None) -> EchoDelay | None:
     """Look at the second before ``end``; before the first sample there is silence."""
+    finder = finder or DelayFinder()
     before = np.zeros(LOOK_SAMPLES + MOST_DELAY)
     after = np.zeros(-LEAST_DELAY)
     microphone = np.concatenate((before, room.microphone)).astype(np.float32) / 32768
     far = np.concatenate((before, room.far, after)).astype(np.float32) / 32768
     first = end + MOST_DELAY  # of the microphone, behind the silence
-    return find_delay(microphone[first:][:LOOK_SAMPLES], far[first - MOST_DELAY :][:FAR_SAMPLES])
+    return finder.look(microphone[first:][:LOOK_SAMPLES], far[first - MOST_DELAY :][:FAR_SAMPLES])
 
 
 @pytest.mark.parametrize("reverb", [0.5, 1.5])
@@ -48,6 +50,25 @@ def test_the_delay_may_be_below_zero_or_a_fraction(delay_ms):
     assert found.samples == pytest.approx(late, abs=0.5)
 
 
+def test_faint_looks_are_enough_if_they_agree():
+    random, finder = np.random.default_rng(5), DelayFinder()
+    far = random.normal(0, 0.1, FAR_SAMPLES).astype(np.float32)
+
+    def faint(delay):
+        """An echo with a second one, 50 ms later and not much quieter."""
+        near = far[MOST_DELAY - delay :][:LOOK_SAMPLES]
+        return near + 0.72 * far[MOST_DELAY - delay - 800 :][:LOOK_SAMPLES]
+
+    noise = random.normal(0, 0.1, LOOK_SAMPLES).astype(np.float32)
+    looks = [1000, 3000, 3000, 3000, None, 3000, 3000, 3000, 3000]
+    found = [finder.look(noise if at is None else faint(at), far) for at in looks]
+    assert found == [None] * len(looks)
+    last = finder.look(faint(3000), far)
+    assert last is not None
+    assert last.clearness < CLEAR
+    assert last.samples == pytest.approx(3000, abs=0.1)
+
+
 def test_half_a_second_of_a_reply_is_enough():
     found = look(scene(voice(1, 2), delay_ms=137), 8000 + 137 * 16)
     assert found is not None
@@ -64,7 +85,8 @@ def test_the_gain_is_that_of_the_echo():
 @pytest.mark.parametrize("seed", range(6))
 def test_a_person_without_an_echo_is_no_delay(seed):
     speaks = scene(voice(seed, 3), echo_db=-200, person=voice(seed + 50, 3))
-    assert [look(speaks, end) for end in range(16_000, 48_000, 4000)] == [None] * 8
+    finder = DelayFinder()
+    assert [look(speaks, end, finder) for end in range(16_000, 48_000, 4000)] == [None] * 8
 
 
 def test_silence_and_a_tone_are_no_delay():
@@ -80,7 +102,7 @@ def test_silence_and_a_tone_are_no_delay():
 def test_the_ends_of_the_range_are_found(delay):
     random = np.random.default_rng(1)
     far = random.normal(0, 0.1, FAR_SAMPLES).astype(np.float32)
-    found = find_delay(far[MOST_DELAY - delay :][:LOOK_SAMPLES], far)
+    found = DelayFinder().look(far[MOST_DELAY - delay :][:LOOK_SAMPLES], far)
     assert found is not None
     assert found.samples == pytest.approx(delay, abs=0.1)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,12 @@ def test_the_gate_saves_work_in_a_quiet_room(collection):
     table = measure("cpu", collection, replace(SMOKE, cpu_s=5))
     quiet = row(table, "quiet")
     assert 0 < value(quiet["floor"]) < value(quiet["vad"]) < value(quiet["always"]) / 2
+
+
+def test_the_end_of_an_utterance_passes_the_card_and_the_network(collection):
+    cells = row(measure("card-delay", collection), "1")
+    assert (cells["utterances"], cells["not sent"]) == ("1", "0")
+    assert -20 < value(cells["p50"]) < 2000
 
 
 def test_whole_programs_are_measured_side_by_side(collection):
@@ -119,6 +126,22 @@ def test_a_command_does_not_wake_the_ear(collection):
     table = measure("accepts", collection)
     assert value(row(table, "neg_commands")["false accepts"]) == 0
     assert value(row(table, "all of it: ordinary")["hours"]) > 0
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("flite", "espeak-ng"))), reason="no synthesiser")
+def test_wake_words_over_a_reply_are_counted(collection):
+    first, drifting, own = program.MEASUREMENTS["echo"](SMOKE, collection)
+    assert [str(cells[2]) for cells in first.rows] == ["1"] * 6
+    assert str(row(first, "5 s")["found alone"]).startswith("100 %")
+    assert len(drifting.rows) == 9
+    assert [value(cells[-1]) for cells in own.rows] == [0, 0, 0]
+
+
+def test_without_a_synthesiser_there_is_no_reply(collection, monkeypatch):
+    monkeypatch.setattr("bench.echo.shutil.which", lambda _: None)
+    table = measure("echo", collection)
+    assert table.rows == []
+    assert "flite" in table.notes[0]
 
 
 def test_a_command_in_a_quiet_room_is_captured_whole(collection):

@@ -143,6 +143,8 @@ def test_blocks_go_from_the_source_to_the_inbox(run):
 
 def test_stop_closes_the_source_and_leaves_no_thread(run):
     going = run()
+    going.give(block(0))
+    assert going.block() == block(0)
     assert going.capture.stop()
     assert (going.source.opened, going.source.closed) == (1, 1)
     assert "capture" not in [thread.name for thread in threading.enumerate()]

@@ -244,6 +244,24 @@ def test_the_same_sound_in_any_pieces_has_the_same_probability(cut):
     assert found == Silero().probability(pcm, 1.0)
 
 
+def test_the_network_is_loaded_when_it_is_needed_and_its_state_survives_an_unloading():
+    silero, half = Silero(), 50 * 320
+    assert silero._model is None
+    first = probabilities(SPEECH[:half], silero=silero)
+    silero.unload()
+    assert silero._model is None
+    assert first + probabilities(SPEECH[half:], silero=silero) == probabilities(SPEECH)
+
+
+@pytest.mark.parametrize("content", [b"", shipped_model("silero_vad.onnx").read_bytes()[:-1]])
+def test_another_file_is_tried_at_once(monkeypatch, tmp_path, content):
+    path = tmp_path / "silero_vad.onnx"
+    path.write_bytes(content)
+    monkeypatch.setattr(models, "shipped_model", lambda _name: path)
+    with pytest.raises(ConfigError, match=r"silero_vad\.onnx is not a model that onnxruntime"):
+        Silero()
+
+
 def test_reset_forgets_everything():
     silero = Silero()
     first = probabilities(SPEECH, silero=silero)

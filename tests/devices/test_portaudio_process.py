@@ -1,17 +1,18 @@
 import os
+import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
-from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
 
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.devices.portaudio_process import SoundProcess, SoundServer
+from jarvis_ear.devices.portaudio_process import SoundProcess, pipe
 from jarvis_ear.devices.sound_library import Device, StreamFailed, Taken
+from jarvis_ear.devices.sound_server import SoundServer
 from jarvis_ear.errors import DeviceError, MicrophoneUnavailable, SpeakerLost
 
 COMMAND = (sys.executable, "-m", "fakes.sound_program")
@@ -131,6 +132,40 @@ def test_the_error_of_a_crash_has_its_cause_and_no_traceback(capfd, program, cau
     assert capfd.readouterr().err == ""
 
 
+def test_a_pipe_carries_large_values_and_tells_the_end():
+    ours, theirs = pipe()
+    sent = {"data": bytes(1_000_000)}
+    sender = threading.Thread(target=ours.send, args=(sent,))
+    assert not theirs.poll(0)
+    sender.start()
+    assert theirs.receive() == sent
+    sender.join(10)
+    ours.close()
+    ours.close()
+    assert theirs.poll(10)
+    with pytest.raises(EOFError):
+        theirs.receive()
+    with pytest.raises(BrokenPipeError):
+        theirs.send(sent)
+    theirs.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        theirs.send(sent)
+
+
+MODULES = (
+    "import sys; from jarvis_ear.devices import sound_server; "
+    "print(sorted({'dataclasses', 'logging', 'multiprocessing', 'numpy', 'pathlib', 'subprocess'}"
+    " & set(sys.modules)))"
+)
+
+
+def test_the_sound_process_imports_little():
+    done = subprocess.run(
+        [sys.executable, "-c", MODULES], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
+
+
 MICROPHONE = {"wanted": "", "rate": 16_000, "latency_s": 0.2, "channel": "0"}
 
 
@@ -142,14 +177,14 @@ def room():
 @pytest.fixture
 def ask(room):
     """Ask a server in this process."""
-    ours, theirs = Pipe()
+    ours, theirs = pipe()
     server = threading.Thread(target=SoundServer(theirs, room.library).serve)
     server.start()
 
     def ask(verb, **words):
         ours.send((verb, words))
         assert ours.poll(10)
-        return ours.recv()
+        return ours.receive()
 
     yield ask
     ours.close()

@@ -11,7 +11,7 @@ def system(tmp_path):
 
 
 def lines(environ, system) -> list[str]:
-    avoid_shared_memory(environ, system)
+    avoid_shared_memory(environ, str(system))
     return Path(environ[VARIABLE]).read_text().splitlines()
 
 

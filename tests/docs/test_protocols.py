@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jarvis_ear.config import NEWS
+from jarvis_ear.config_checks import NEWS
 from jarvis_ear.wires import event_bus, messages, realtime, session, socketio, voice_ws
 
 ROOT = Path(__file__).parents[2]

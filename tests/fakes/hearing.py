@@ -64,6 +64,13 @@ class ScriptedSpeech:
         self.gains: list[float] = []
         """The gain of every frame it was given."""
         self.resets = 0
+        self.is_loaded = False
+
+    def load(self) -> None:
+        self.is_loaded = True
+
+    def unload(self) -> None:
+        self.is_loaded = False
 
     def reset(self) -> None:
         self.resets += 1

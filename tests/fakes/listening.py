@@ -21,8 +21,8 @@ from jarvis_ear.units import SAMPLE_RATE, Samples
 BUFFER_S: Final = 2.0
 """As much as the inbox: a test shares its process with its own servers, and the machine."""
 
-PIECE: Final = 640
-"""40 ms, as the microphone reads."""
+PIECE: Final = 320
+"""20 ms, as the microphone reads."""
 
 
 class ClockedMicrophone:
@@ -37,7 +37,7 @@ class ClockedMicrophone:
 
     def __init__(self, watch: Callable[[], None]) -> None:
         self._watch = watch
-        self._sound = written(Kind.SILENCE, 40)
+        self._sound = written(Kind.SILENCE, 20)
         self._began = 0.0
         self._next = 0
         self.lost = 0

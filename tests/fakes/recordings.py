@@ -12,6 +12,7 @@ from jarvis_ear import config
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.devices.models import OpenWakeWord, Silero, WebRtcVad
 from jarvis_ear.hearing.ear import Ear
+from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.units import SAMPLE_RATE, samples
 
@@ -85,7 +86,12 @@ def speech_model() -> Silero:
     return Silero()
 
 
-def real_ear(hearing: config.HearingOptions | None = None) -> Ear:
+def real_ear(
+    hearing: config.HearingOptions | None = None,
+    *,
+    own_voice: OwnVoice | None = None,
+    may_interrupt: bool = True,
+) -> Ear:
     """Make an ear on the models that are shipped. One at a time: the models are shared."""
     hearing = hearing or config.HearingOptions()
     wake_model().reset()
@@ -97,4 +103,6 @@ def real_ear(hearing: config.HearingOptions | None = None) -> Ear:
         wake=wake_model(),
         speech=speech_model(),
         machine=TurnMachine(hearing, lambda: f"id{next(ids)}"),
+        own_voice=own_voice,
+        may_interrupt=may_interrupt,
     )

@@ -8,12 +8,11 @@ import os
 import signal
 import sys
 import threading
-from multiprocessing.connection import Connection
 
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.devices.portaudio import PortAudio
-from jarvis_ear.devices.portaudio_process import SoundServer
 from jarvis_ear.devices.sound_library import Device, RawInput, StreamFailed, Taken
+from jarvis_ear.devices.sound_server import MessagePipe, SoundServer
 
 
 class _Stream:
@@ -53,4 +52,4 @@ class _Library(PortAudio):
 
 if __name__ == "__main__":
     room = FakeSoundDevice(Card("box"), host_api="OSS")
-    SoundServer(Connection(int(sys.argv[1])), lambda: _Library(lambda: room)).serve()
+    SoundServer(MessagePipe(int(sys.argv[1])), lambda: _Library(lambda: room)).serve()

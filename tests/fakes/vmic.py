@@ -53,6 +53,11 @@ class VirtualCard:
         began_ns, first = max(start for start in starts if start[1] <= byte)
         return began_ns / 1e9 + (byte - first) / self.bytes_per_s
 
+    @property
+    def capture_began(self) -> float:
+        """When the last capture of a card that is not shared began, in s of CLOCK_BOOTTIME."""
+        return float((self.folder / "lock").read_text())
+
     def unplug(self) -> None:
         """Pull the card: streams fail, and it is no longer listed."""
         self._turn("gone")

@@ -92,7 +92,9 @@ class Alive:
     """The threads of the ear, as counters."""
 
     def __init__(self, state: State = State.IDLE, **capture: bool):
-        self.ear = SimpleNamespace(iterations=0, frames=0, proofs=0, state=state, last_frame=b"")
+        self.ear = SimpleNamespace(
+            iterations=0, frames=0, proofs=0, state=state, last_frame=b"", counters=dict
+        )
         self.capture = SimpleNamespace(
             **{"iterations": 0, "is_muted": False, "is_over": False, "source": None} | capture
         )

@@ -48,9 +48,9 @@ from jarvis_ear.hearing.events import (
     UtteranceGrew,
     WakeDetected,
 )
+from jarvis_ear.hearing.person_level import MOST_GAIN
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
-from jarvis_ear.hearing.wake import MOST_GAIN
 from jarvis_ear.units import Samples, samples
 
 SILENCE, MURMUR, NOISE, VOICE, WORD, STOP = Kind
@@ -243,6 +243,20 @@ def test_an_utterance_is_a_piece_of_the_source_to_the_sample(shift_ms, pre_roll_
 
 
 # What the wake model hears
+
+
+def test_the_speech_model_is_loaded_for_a_wake_word_and_freed_a_minute_after_the_last_sound(
+    scripted,
+):
+    states = []
+    for sound in (
+        written(VOICE, 1000, SILENCE, 6000),
+        written(WORD, 80, SILENCE, 6000),
+        written(SILENCE, 70_000),
+    ):
+        hear(scripted.ear, sound)
+        states.append(scripted.speech.is_loaded)
+    assert states == [False, True, False]
 
 
 @pytest.mark.parametrize(("quiet_ms", "proofs"), [(4_980, 0), (190_000, 4)])

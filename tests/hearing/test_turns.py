@@ -513,9 +513,10 @@ class AnyConversation(RuleBasedStateMachine):
     def happen(self, kind: type[Event], whose: str, passed: int) -> None:
         self.now += passed
         old = self.machine.state
-        turns = {"open": self.machine.turn_id or "news", "held": self.held, "older": "older"}
-        event = event_of(kind, turns[whose], Samples(self.now))
-        of_held = kind in BACKEND_EVENTS and self.held != "" and turns[whose] == self.held
+        turns = {"open": self.machine.turn_id or "news", "held": self.held or "older"}
+        turn_id = turns.get(whose, "older")
+        event = event_of(kind, turn_id, Samples(self.now))
+        of_held = kind in BACKEND_EVENTS and turn_id == self.held
         effects = self.machine.advance(event, Samples(self.now))
         for effect in effects:
             self.note(effect)

@@ -37,15 +37,6 @@ runpy.run_module("jarvis_ear", run_name="__main__", alter_sys=True)
 """
 
 
-LOAD = """
-import sys
-from jarvis_ear import cli
-assert cli._composition_root()
-assert "socketio" in sys.modules
-print([name for name in sys.modules if name.startswith("redis.")])
-"""
-
-
 def on_a_bare_machine(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, "-c", BARE_MACHINE + script, *arguments], check=False, timeout=30)
 
@@ -67,7 +58,3 @@ def test_a_file_is_heard_to_its_end(tmp_path: Path):
     result = on_a_bare_machine(RUN, *words)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
-
-
-def test_the_ear_does_not_load_redis():
-    assert run([sys.executable, "-c", LOAD]).stdout == "[]\n"

@@ -1,6 +1,7 @@
 """Log calls agree with the journal's vocabulary and its catalog."""
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -24,10 +25,15 @@ KINDS = {
 NAME = re.compile(r"[A-Z][A-Z0-9_]+")
 
 
+@functools.cache
+def nodes_of(file: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(file.read_text())))
+
+
 def recorded() -> Iterator[tuple[str, str, set[str]]]:
     """Every call of ``fields`` in the code: where, of which kind (or ""), with which fields."""
     for file in SPEAKING:
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes_of(file):
             match node:
                 case ast.Call(func=ast.Attribute(value=whose, attr="fields"), keywords=keywords):
                     kind = ast.unparse(whose).rpartition(".")[2]
@@ -41,7 +47,7 @@ def extras() -> Iterator[tuple[str, str]]:
         text = file.read_text()
         if "extra=" not in text and file.parent.name != "turn_trace":
             continue
-        for node in ast.walk(ast.parse(text)):
+        for node in nodes_of(file):
             match node:
                 case ast.Dict(keys=keys):
                     names = [key.value for key in keys if isinstance(key, ast.Constant)]

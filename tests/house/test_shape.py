@@ -5,6 +5,7 @@ design simpler first, or raise the limit there with a reason.
 """
 
 import ast
+import functools
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "jarvis-ear" / "src"
 TESTS = Path(__file__).parents[1]
-MOST_TESTS = 1.45
+MOST_TESTS = 1.43
 """Lines of tests for each line of code."""
 
 SMALL = 60
@@ -41,7 +42,7 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(140, 27_600, range(110, 181), 520, 0.07),
+    "jarvis_ear": Limits(143, 28_000, range(110, 181), 450, 0.07),
     "jarvis_backend": Limits(42, 6_260, range(110, 181), 450, 0.09),
 }
 
@@ -59,14 +60,19 @@ def lines_of(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
+@functools.cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def import_lines(path: Path) -> int:
-    nodes = ast.walk(ast.parse(path.read_text()))
+    nodes = nodes_of(path)
     imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
     return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in imports)
 
 
 def imported_by(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
@@ -128,7 +134,7 @@ def test_a_class_name_has_one_meaning():
     defined: dict[str, list[str]] = defaultdict(list)
     for package in LIMITS:
         for name, path in files_of(package).items():
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in nodes_of(path):
                 if isinstance(node, ast.ClassDef):
                     defined[node.name].append(name)
     assert {each: places for each, places in defined.items() if len(places) > 1} == {}

@@ -18,6 +18,8 @@ from fakes.vmic import missing_tools, vmic
 from fakes.voice_server import VoiceServer
 from jarvis_ear.audio.wav import pcm_to_wav
 
+pytestmark = pytest.mark.long  # it is stopped for six seconds
+
 FRESH_S = 5
 STOPPED_S = FRESH_S + 1.0
 BLOCK = 640

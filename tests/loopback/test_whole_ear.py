@@ -30,16 +30,41 @@ def command(*arguments: str) -> list[str]:
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), check=False, capture_output=True, text=True, timeout=120, **options
-    )
+    settings = {"capture_output": True, "text": True, "timeout": 120, **options}
+    return subprocess.run(command(*arguments), check=False, **settings)
 
 
-def test_it_hears_the_question_and_speaks_the_answer(tmp_path):
-    replies = tmp_path / "replies"
-    done = run(
-        "--input", str(RECORDING), "--fast", "--log-transcripts", "--output-dir", str(replies)
-    )
+NOT_HEARD = {
+    "none": ("no_speaker", "no speaker is configured: replies are not heard"),
+    "no such speaker": ("speaker_unavailable", "replies are not heard: "),
+}
+"""Why nobody hears a reply, by the configured speaker."""
+
+
+@pytest.fixture(scope="module")
+def turns(tmp_path_factory):
+    """Ears that hear the question, each with its folder: two run while the tests wait for one."""
+    folders = {name: tmp_path_factory.mktemp("turn") for name in ("spoken", "raw", *NOT_HEARD)}
+    recorded = ("--input", str(RECORDING), "--log-format", "json")
+    arguments = {
+        "spoken": (*recorded[:2], "--log-transcripts", "--output-dir", f"{folders['spoken']}/said"),
+        "raw": ("--input", "-", "--log-transcripts", "--speaker.device", "none"),
+        **{name: (*recorded, "--speaker.device", name) for name in NOT_HEARD},
+    }
+    pcm = recording(QUESTION).tobytes()
+
+    def hear(name):
+        own = dict.fromkeys(("RUNTIME_DIRECTORY", "STATE_DIRECTORY"), str(folders[name]))
+        options = {"text": False, "input": pcm} if name == "raw" else {}
+        return run("--fast", *arguments[name], env={**os.environ, **own}, **options)
+
+    with ThreadPoolExecutor(2) as threads:
+        yield {name: (folder, threads.submit(hear, name)) for name, folder in folders.items()}
+
+
+def test_it_hears_the_question_and_speaks_the_answer(turns):
+    folder, running = turns["spoken"]
+    replies, done = folder / "said", running.result()
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.rstrip().endswith("jarvis-ear stops"), "libraries say nothing behind us"
@@ -53,37 +78,23 @@ def test_it_hears_the_question_and_speaks_the_answer(tmp_path):
             assert sound.getnframes() > sound.getframerate() / 2
 
 
-@pytest.mark.parametrize(
-    ("device", "why", "told"),
-    [
-        ("none", "no_speaker", "no speaker is configured: replies are not heard"),
-        ("no such speaker", "speaker_unavailable", "replies are not heard: "),
-    ],
-)
-def test_a_command_that_was_run_and_a_reply_that_was_not_heard(
-    tmp_path, device: str, why: str, told: str
-):
-    done = run(
-        *("--input", str(RECORDING), "--fast", "--speaker.device", device, "--log-format", "json"),
-        env={**os.environ, "STATE_DIRECTORY": str(tmp_path)},
-    )
+@pytest.mark.parametrize("device", NOT_HEARD)
+def test_a_command_that_was_run_and_a_reply_that_was_not_heard(turns, device: str):
+    (why, told), (folder, running) = NOT_HEARD[device], turns[device]
+    done = running.result()
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in done.stderr.splitlines()]
     [end] = [record for record in records if record.get("EVENT") == "TurnEnded"]
     assert (end["OUTCOME"], end["HEARD"], end["HEARD_REASON"]) == ("done", "none", why)
     assert any(told in record["MESSAGE"] for record in records)
-    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
     verdict, heard = lines
     assert (verdict["turn"], verdict["verdict"]) == (end["TURN_ID"], "done")
     assert (heard["turn"], heard["heard"], heard["heard_reason"]) == (end["TURN_ID"], "none", why)
 
 
-def test_raw_sound_on_standard_input_is_heard_as_well():
-    pcm = recording(QUESTION).tobytes()
-    options = ("--input", "-", "--fast", "--log-transcripts", "--speaker.device", "none")
-    done = subprocess.run(
-        command(*options), check=False, capture_output=True, timeout=120, input=pcm
-    )
+def test_raw_sound_on_standard_input_is_heard_as_well(turns):
+    done = turns["raw"][1].result()
     assert done.returncode == 0, done.stderr.decode()
     assert b'understood "what time is it"' in done.stderr
 

@@ -10,7 +10,10 @@ from fakes.recordings import QUESTION, recording
 from fakes.running_ear import RunningEar
 from fakes.vmic import VirtualCard, missing_tools, vmic
 
-pytestmark = pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools()))
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
+]
 
 
 @pytest.fixture

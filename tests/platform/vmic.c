@@ -4,8 +4,9 @@
  *              format "S16_LE"  lock "lock"  clock "starts.txt" }
  *
  * Capture hears the samples of `file`, then the noise of a converter. Playback appends to `out`. Formats: S16_LE,
- * S24_3LE, S32_LE, FLOAT_LE. With `lock`, one process at a time may capture; others get EBUSY. `clock` gets a line
- * whenever playback starts: nanoseconds of CLOCK_MONOTONIC, and the byte of `out` that is heard then.
+ * S24_3LE, S32_LE, FLOAT_LE. With `lock`, one process at a time may capture; others get EBUSY. It
+ * then holds when the last capture began, in seconds of CLOCK_BOOTTIME. `clock` gets a line whenever
+ * playback starts: nanoseconds of CLOCK_MONOTONIC, and the byte of `out` that is heard then.
  * The file `state` works the card; it is read again at every step:
  *   missing or "run"  works         "gone"  unplugged: nothing opens, open streams fail (ENODEV)
  *   "busy"            used by somebody else: nothing opens (EBUSY), open streams go on
@@ -88,6 +89,12 @@ static int on_start(snd_pcm_ioplug_t *io)
         dprintf(card->clock, "%lld %lld\n",
                 card->since.tv_sec * 1000000000LL + card->since.tv_nsec,
                 (long long)(lseek(card->out, 0, SEEK_END) - card->sent));
+    if (card->lock >= 0 && ftruncate(card->lock, 0) == 0) {
+        struct timespec now;
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        lseek(card->lock, 0, SEEK_SET);
+        dprintf(card->lock, "%lld.%09ld\n", (long long)now.tv_sec, now.tv_nsec);
+    }
     return timerfd_settime(card->timer, 0, &every, NULL) ? -errno : 0;
 }
 

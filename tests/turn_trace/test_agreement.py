@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes.turns import ScriptedTurns, utterance
-from jarvis_ear.config import NEWS, BusOptions, Config
+from jarvis_ear.config import BusOptions, Config
+from jarvis_ear.config_checks import NEWS
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.playback import (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.clock import FakeClock
 from fakes.turns import TURN, ScriptedTurns
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.config import SoundsOptions
@@ -30,10 +31,13 @@ class Room(ScriptedTurns):
     def __init__(self) -> None:
         self.played: list[Earcon] = []
         self.muted_by: tuple[str, ...] = ("owner",)
-        view = EarconView(muted_by=lambda: self.muted_by, now=lambda: self.clock.now)
+        view = EarconView(muted_by=lambda: self.muted_by, now=self._now)
         view.connect(self.played.append)
         super().__init__(view)
         self.tell(delivery.LinkUp("http://here", None))
+
+    def _now(self) -> float:
+        return self.clock.now if hasattr(self, "clock") else FakeClock().now
 
     def since_capture(self) -> list[Earcon]:
         """The sounds after the end of the utterance."""
@@ -118,7 +122,13 @@ def test_a_mute_has_a_sound_but_quiet_hours_are_quiet(room):
     assert len(room.played) == 2
 
 
+def test_a_microphone_that_was_never_there_is_not_lost(room):
+    room.enter(State.DEAF, "MicrophoneLost")
+    assert room.played == []
+
+
 def test_a_loose_plug_is_told_once_a_minute(room):
+    room.wait(int(1000 * AGAIN_S))
     for _ in range(3):
         room.enter(State.DEAF, "MicrophoneLost").wait(1000).enter(State.IDLE, "MicrophoneFound")
     assert room.played == [Earcon.MICROPHONE_LOST]
@@ -148,7 +158,7 @@ def test_whatever_ends_a_turn_without_an_utterance_is_perceived(room):
     ends = {"Muted": State.MUTED, "MicrophoneLost": State.DEAF, "MicrophoneSilent": State.DEAF}
     for cause, sounds in perceived.items():
         room = Room()
-        room.wake().tell(hearing.TurnDropped(TURN, cause))
+        room.wait(int(1000 * AGAIN_S)).wake().tell(hearing.TurnDropped(TURN, cause))
         room.enter(ends.get(cause, State.IDLE), cause)
         assert room.played == [Earcon.WAKE, *sounds]
 

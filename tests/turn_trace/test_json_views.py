@@ -5,7 +5,6 @@ import pytest
 from fakes.turns import ScriptedTurns, options
 from jarvis_ear.config import (
     HOOKS,
-    NEWS,
     BackendOptions,
     BusOptions,
     Config,
@@ -13,6 +12,7 @@ from jarvis_ear.config import (
     HearingOptions,
     WakeOptions,
 )
+from jarvis_ear.config_checks import NEWS
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Cause, Verdict

@@ -8,13 +8,13 @@ import signal
 
 from jarvis_ear import cli
 
-if __name__ == "__main__":
-    cli.forbid_redis()
-
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything can import onnxruntime
 _on_interrupt = signal.getsignal(signal.SIGINT)
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports is no traceback
+
+if __name__ == "__main__":
+    cli.forbid_unneeded()
 
 import faulthandler
 import logging
@@ -52,12 +52,12 @@ from jarvis_ear.hearing.events import Hushed, ListenRequested, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.journal.life import CONTROL_TROUBLE
-from jarvis_ear.lifecycle import StopSignal
+from jarvis_ear.lifecycle import ConcurrentStop, StopSignal, timed
 from jarvis_ear.link.registry import WIRES
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
-from jarvis_ear.process import ConcurrentStop, ReloadSignal, timed
+from jarvis_ear.process import ReloadSignal
 from jarvis_ear.reload import Reload, ReloadSteps
 from jarvis_ear.schema import Loaded
 from jarvis_ear.spool.store import Spool, kept_spool

@@ -378,7 +378,7 @@ def session_of(config: BackendOptions, timing: Timing) -> Session:
             "expected https:// (or backend.allow_plaintext = true, for a network you trust)"
         )
     timing = _timing(config, timing)
-    return Session(config, TrustStore(config.ca_file), WIRES[config.protocol], timing)
+    return Session(config, TrustStore(config.ca_file, config.url), WIRES[config.protocol], timing)
 
 
 def _from_environment() -> BackendOptions:

@@ -13,6 +13,7 @@ if _on_interrupt is signal.default_int_handler:
 import json
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,7 @@ from jarvis_ear.options.verbs import (
     print_text,
     quoted,
 )
-from jarvis_ear.process import forbid_dumps
+from jarvis_ear.process import forbid_dumps, save_memory
 
 if TYPE_CHECKING:
     from jarvis_ear.config import Config
@@ -283,13 +284,29 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
     return (run or _composition_root())(loaded)
 
 
-def forbid_redis() -> None:
-    """Keep python-socketio from importing redis: 6 MiB for servers, which no ear uses."""
-    sys.modules.setdefault("redis", None)  # type: ignore[arg-type]  # None forbids the import
+def forbid_unneeded() -> None:
+    """Keep libraries from loading what no ear uses; before the first of them is imported.
+
+    6 MiB of redis for servers of python-socketio, another client of WebSockets, 3 MiB with which
+    requests guesses the encoding of a text, and the certificate authorities of the system, 2 MiB
+    and 40 ms, for a context of aiohttp that is never used: every link has its own ``TrustStore``.
+    """
+    save_memory(at_start=True)
+    for name in ("redis", "websocket", "charset_normalizer", "chardet"):
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # None forbids the import
+    warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
+    chosen = os.environ.get("SSL_CERT_FILE")
+    os.environ["SSL_CERT_FILE"] = os.devnull
+    try:
+        import aiohttp  # noqa: F401, PLC0415 - loads the network, for the verb run only
+    finally:
+        del os.environ["SSL_CERT_FILE"]
+        if chosen is not None:
+            os.environ["SSL_CERT_FILE"] = chosen
 
 
 def _composition_root() -> Run:
-    forbid_redis()
+    forbid_unneeded()
     from jarvis_ear.__main__ import run  # noqa: PLC0415 - loads the ear, for the verb run only
 
     return run

@@ -20,7 +20,8 @@ from pydantic import SecretStr
 
 from jarvis_ear.config import Config
 from jarvis_ear.errors import ConfigError, ConnectFailed
-from jarvis_ear.process import inherited, timed
+from jarvis_ear.lifecycle import timed
+from jarvis_ear.process import inherited
 
 STOP_S: Final = 1.5
 """Seconds; it stops in well under one, and the whole program must stop within two."""

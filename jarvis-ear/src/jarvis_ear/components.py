@@ -130,15 +130,14 @@ class Components:
 
     def _register_counters(self) -> None:
         """Add the counters of every part."""
-        ear, source = self.ear, self.capture.source
+        source = self.capture.source
         self.counters.add(setup.counters)
-        self.counters.add(lambda: {"gaps_in_sound": ear.gaps, "gap_samples": ear.samples_lost})
-        self.counters.add(
-            lambda: {"self_echoes": ear.self_echoes, "played_dropped": ear.played_dropped}
-        )
-        parts = (self.inbox, self.backend, self.speaker, self.announcements, self.turns)
-        for part in (*parts, self.bus, self.hooks):
-            self.counters.add(part.counters)
+        for read in (self.ear.counters, self.inbox.counters, self.backend.counters):
+            self.counters.add(read)
+        for read in (self.speaker.counters, self.announcements.counters, self.turns.counters):
+            self.counters.add(read)
+        for read in (self.bus.counters, self.hooks.counters):
+            self.counters.add(read)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)
 

@@ -7,11 +7,9 @@ frozen; a class receives the section that it uses, not the whole tree, and conve
 into samples in its constructor.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +19,18 @@ from pydantic import (
     Field,
     SecretStr,
     model_validator,
+)
+
+from jarvis_ear.config_checks import (
+    checked_channel,
+    checked_device,
+    checked_hours,
+    checked_news,
+    checked_path,
+    checked_phrases,
+    checked_program,
+    checked_token,
+    server_address,
 )
 
 BACKEND_URL: Final = "http://localhost:4000"
@@ -41,100 +51,7 @@ NO_BARGE_IN: Final = "off"
 SEND_S: Final = 1.0
 """Minimum time in seconds between the end of an utterance and the age at which it is too old."""
 
-CHANNELS: Final = ("mix", *"01234567")
-"""The values of `microphone.channel`."""
-
-NEWS: Final = ("wake", "transcript", "turn")
-"""The items of `bus.publish`."""
-
-MAX_ARGUMENT_LENGTH: Final = 4096
-"""Maximum characters of a program and its arguments: more than a person writes."""
-
-
-def _device(name: str) -> str:
-    slashed = re.fullmatch("/(.+)/", name)
-    try:
-        re.compile(slashed[1] if slashed else "")
-    except re.error:
-        raise ValueError("a regular expression between the slashes") from None
-    return name
-
-
-def _channel(channel: object) -> object:
-    if str(channel) not in CHANNELS:
-        raise ValueError("a channel from 0 to 7, or mix")
-    return str(channel)
-
-
-def _hours(times: object) -> object:
-    text = "-".join(map(str, times)) if isinstance(times, list | tuple) else str(times)
-    begin, _, end = text.partition("-")
-    time = r"([01]\d|2[0-3]):[0-5]\d"
-    if text and not (re.fullmatch(f"{time}-{time}", text) and begin != end):
-        raise ValueError('two different times, as "23:00-07:00"')
-    return text
-
-
-def _address(*schemes: str, is_optional: bool = False) -> AfterValidator:
-    """Make a validator for the address of a server, without parts that a log must not show."""
-
-    def require(url: str) -> str:
-        if not (is_optional and not url) and not _is_address(url, schemes):
-            known = " or ".join(f"{scheme}://" for scheme in schemes)
-            raise ValueError(f"{known}, a host and a port, without a name or password")
-        return url
-
-    return AfterValidator(require)
-
-
-def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in schemes and parts.port != 0
-    except ValueError:  # brackets that do not match, a port that is not a number
-        return False
-    surplus = parts.query or parts.fragment or "@" in parts.netloc
-    return bool(known and parts.hostname and url.isprintable() and " " not in url and not surplus)
-
-
-def _token(token: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]{0,8192}", token.get_secret_value()):
-        raise ValueError("letters, digits and signs of ASCII, without spaces")
-    return token
-
-
-def _path(path: str) -> str:
-    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
-        raise ValueError("a path that begins with / and has only letters, digits and ._~-")
-    return path
-
-
-def _phrases(given: object) -> object:
-    parts = given if isinstance(given, list | tuple) else str(given).split(",")
-    phrases = [" ".join(str(part).split()) for part in parts]
-    if not all(phrase.isprintable() and "," not in phrase for phrase in phrases):
-        raise ValueError("phrases of printable letters, separated by commas")
-    return ", ".join(dict.fromkeys(filter(None, phrases)))
-
-
-def _news(given: object) -> object:
-    parts = given if isinstance(given, list | tuple) else str(given).split(",")
-    names = [str(part).strip() for part in parts]
-    if names != [""] and not set(names) <= set(NEWS):
-        raise ValueError(f"some of {', '.join(NEWS)}")
-    return ", ".join(dict.fromkeys(names))
-
-
-def _program(words: tuple[str, ...]) -> tuple[str, ...]:
-    name = words[0] if words else "none"
-    is_named = name.startswith("/") or (name and "/" not in name)
-    is_bounded = sum(map(len, words)) <= MAX_ARGUMENT_LENGTH
-    if not is_named or not is_bounded or any("\0" in word for word in words):
-        raise ValueError('a program (an absolute path, or a name) and its arguments, as ["a", "b"]')
-    return words
-
-
-Program: TypeAlias = Annotated[tuple[str, ...], AfterValidator(_program)]
+Program: TypeAlias = Annotated[tuple[str, ...], AfterValidator(checked_program)]
 """A program and its arguments, as for exec(3). Empty: none."""
 
 
@@ -147,11 +64,11 @@ class Section(BaseModel):
 class MicrophoneOptions(Section):
     """The source of sound."""
 
-    device: Annotated[str, AfterValidator(_device)] = ""
+    device: Annotated[str, AfterValidator(checked_device)] = ""
     """Input device: `hw:CARD=ID`, a name or part of one, `/expression/`, `hw:1,0` (a card's number,
     which may change), or an index. Empty: the default. It is looked up at every opening; see
     `jarvis-ear devices`."""
-    channel: Annotated[str, BeforeValidator(_channel)] = "0"
+    channel: Annotated[str, BeforeValidator(checked_channel)] = "0"
     """Channel of the device, counted from `0`, or `mix` for the mean of all channels."""
     input: str = ""
     """A sound file to use instead of a microphone, or `-` for raw PCM16 on standard input."""
@@ -166,7 +83,7 @@ class MicrophoneOptions(Section):
     """Time without samples after which the microphone counts as lost."""
     first_block_ms: int = Field(3000, ge=500, le=30_000)
     """Maximum time between opening the microphone and its first sample."""
-    mute_between: Annotated[str, BeforeValidator(_hours)] = ""
+    mute_between: Annotated[str, BeforeValidator(checked_hours)] = ""
     """Daily quiet hours in local time, during which the ear is muted: `23:00-07:00`, in a file also
     `["23:00", "07:00"]`. Empty: none."""
 
@@ -257,7 +174,7 @@ class HearingOptions(Section):
     backend asks for an answer."""
     asked_follow_up_ms: int = Field(8000, ge=0, le=30_000)
     """The same after a reply whose backend asks for an answer (`followUp`). 0: never."""
-    follow_up_ends_on: Annotated[str, BeforeValidator(_phrases)] = (
+    follow_up_ends_on: Annotated[str, BeforeValidator(checked_phrases)] = (
         "thank you, thanks, never mind, nothing, no thanks, no thank you, "
         "danke, nein danke, nichts, schon gut"
     )
@@ -273,20 +190,20 @@ class HearingOptions(Section):
 class BackendOptions(Section):
     """The server that recognises speech and answers."""
 
-    url: Annotated[str, _address("http", "https")] = BACKEND_URL
+    url: Annotated[str, server_address("http", "https")] = BACKEND_URL
     """Address of the backend: `http://` or `https://`, host and port, on every protocol."""
     protocol: Literal["socketio", "voice-ws", "session", "realtime"] = "socketio"
     """Protocol of the backend. `socketio` sends an utterance when it is complete; the others send
     it while it is spoken: `voice-ws` (`/ws/voice`), `session` (`/ws/sessions/ID`) and `realtime`
     (`/ws/realtime`)."""
-    path: Annotated[str, AfterValidator(_path)] = ""
+    path: Annotated[str, AfterValidator(checked_path)] = ""
     """Path of the WebSocket, for example `/ws/voice`. Empty: the default of the protocol.
     It is fixed for `socketio` and `session`."""
     password: SecretStr = Field(SecretStr(JARVIS_PASSWORD), min_length=1)
     """Password for the login. Never an argument: environment, credential, or `password_file`."""
     password_file: Path | None = None
     """A file that holds the password, readable by its owner only."""
-    token: Annotated[SecretStr, AfterValidator(_token)] = Field(SecretStr(""), min_length=1)
+    token: Annotated[SecretStr, AfterValidator(checked_token)] = Field(SecretStr(""), min_length=1)
     """Token that replaces the login, for a server that issues tokens in another way. Never an
     argument: environment, credential, or `token_file`. Not given: the ear logs in if the protocol
     has a login."""
@@ -322,7 +239,7 @@ class BackendOptions(Section):
 class BusOptions(Section):
     """The event bus that the ear joins if it is configured; clients of the bus can mute the ear."""
 
-    url: Annotated[str, _address("ws", "wss", is_optional=True)] = ""
+    url: Annotated[str, server_address("ws", "wss", is_optional=True)] = ""
     """Address of the bus: `ws://` or `wss://`, host and port; the path is `/ws` unless given.
     Empty: the ear joins none."""
     key: SecretStr = Field(SecretStr(""), min_length=1)
@@ -335,7 +252,7 @@ class BusOptions(Section):
     """Allow the bus to unmute the ear whatever muted it. Off: it can only end its own mute."""
     may_listen: bool = False
     """Allow the bus to have the ear listen without the wake word (`ear_listen`)."""
-    publish: Annotated[str, BeforeValidator(_news)] = ""
+    publish: Annotated[str, BeforeValidator(checked_news)] = ""
     """Events to publish besides mute and unmute: `wake`, `transcript` (the recognised words),
     `turn` (how each ended); separated by commas, in a file also a list. Empty: none."""
     allow_plaintext: bool = False
@@ -457,7 +374,7 @@ class HookOptions(Section):
     """Program to run when there is no microphone, or one without sound."""
     failed: Program = ()
     """Program to run when a turn ends as `failed`, `expired`, `in_doubt` or `reply_lost`."""
-    url: Annotated[str, _address("http", "https", is_optional=True)] = ""
+    url: Annotated[str, server_address("http", "https", is_optional=True)] = ""
     """Address to which every event is posted: `http://` or `https://`, with a path. The service can
     reach this machine and private networks. Empty: none."""
     timeout_s: float = Field(5.0, ge=0.1, le=60)

@@ -1,13 +1,18 @@
-"""StopSignal: when the program ends, and with which error."""
+"""Lifecycle: when the program ends and with which error, and how its parts stop."""
 
+import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from jarvis_ear.errors import JarvisEarError
+
+_LOGGER = logging.getLogger(__name__)
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -81,3 +86,62 @@ class StopSignal:
             os._exit(128 + number)
         self._end()
         self._on_first_signal()
+
+
+Part = TypeVar("Part")
+
+
+@contextmanager
+def timed(name: str, part: AbstractContextManager[Part]) -> Iterator[Part]:
+    """Use a part while the block lasts, and log at DEBUG how long it took to stop."""
+    stopped_at: float | None = None
+    try:
+        with part as started:
+            try:
+                yield started
+            finally:
+                stopped_at = time.monotonic()
+    finally:
+        if stopped_at is not None:
+            took_ms = 1000 * (time.monotonic() - stopped_at)
+            _LOGGER.debug("%s stopped in %.0f ms", name, took_ms)
+
+
+class ConcurrentStop:
+    """Stops independent parts concurrently, in the time of the slowest one.
+
+    Owned by the main thread; each part is stopped in its own thread. After all have stopped, the
+    first exception of a part is raised.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, AbstractContextManager[Any]] = {}
+        self._errors: list[BaseException] = []
+
+    def add(self, name: str, part: AbstractContextManager[Part]) -> Part:
+        """Start a part, after those added before. ``name`` is for the log and the thread."""
+        context = timed(name, part)
+        started = context.__enter__()
+        self._parts[name] = context
+        return started
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        threads = [
+            threading.Thread(target=self._stop, args=(part,), name=f"stop {name}")
+            for name, part in self._parts.items()
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._errors:
+            raise self._errors[0]
+
+    def _stop(self, part: AbstractContextManager[Any]) -> None:
+        try:
+            part.__exit__(None, None, None)
+        except BaseException as error:  # noqa: BLE001 - a bug: handed to the main thread
+            self._errors.append(error)

@@ -23,8 +23,17 @@ FAR_SAMPLES: Final = Samples(LOOK_SAMPLES + MOST_DELAY - LEAST_DELAY)
 """Sound of the far end in one look."""
 
 CLEAR: Final = 2.0
-"""Minimum ratio of the highest peak to the next one. Measured: at most 1.4 without an echo; with an
-echo 12 dB below a person who speaks usually 4, in a room with much reverberation 3."""
+"""Ratio of the highest peak to the next one from which it is the echo. Measured: without an echo
+at most 1.4; with one 12 dB below a person who speaks usually 4, in much reverberation 3."""
+
+FAINT: Final = 1.5
+"""Ratio from which a peak is the echo if several looks agree."""
+
+AGREEING: Final = 5
+"""Number of faint looks in a row that have to agree: the first and the last share no sound."""
+
+AGREEMENT: Final = 2.0
+"""Samples by which a look may differ from the one before, if they agree."""
 
 NEAR_PEAK: Final = samples(5)
 """Distance within which peaks belong to the highest one: first reflections."""
@@ -51,37 +60,56 @@ class EchoDelay:
 
     samples: float
     """Delay of the loudest path, in samples and fractions."""
+    clearness: float
+    """Ratio of the highest peak of the correlation to the next one."""
     gain: float
     """Power of the microphone relative to the far end."""
     age: int
     """Samples from the middle of the compared sound, weighted by its energy, to its end."""
 
 
-def find_delay(microphone: Floats, far: Floats) -> EchoDelay | None:
-    """Find the echo of ``far`` in ``microphone``, or return None if none is clear.
-
-    ``microphone`` has LOOK_SAMPLES samples of -1 ... 1. ``far`` has FAR_SAMPLES: it begins
-    MOST_DELAY before the microphone, and ends -LEAST_DELAY after it. Takes about 0.5 ms.
+class DelayFinder:
+    """Finds the delay of the echo, look by look. Owned by the ear thread.
 
     The phase transform (GCC-PHAT) gives the same weight to each frequency. A person who speaks is
-    not in ``far``, and adds noise to the correlation but no peak.
+    not in the far end, and adds noise to the correlation but no peak.
     """
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._agreeing = 0
+
+    def look(self, microphone: Floats, far: Floats) -> EchoDelay | None:
+        """Look for the echo of ``far`` in ``microphone``; None: nothing that is sure.
+
+        ``microphone`` has LOOK_SAMPLES samples of -1 ... 1. ``far`` has FAR_SAMPLES: it begins
+        MOST_DELAY before the microphone, and ends -LEAST_DELAY after it. Takes about 0.5 ms.
+        """
+        found = _highest_peak(microphone, far)
+        if found is None:
+            self._agreeing = 0
+            return None
+        agrees = self._agreeing > 0 and abs(found.samples - self._last) <= AGREEMENT
+        self._agreeing = self._agreeing + 1 if agrees else 1
+        self._last = found.samples
+        return found if found.clearness >= CLEAR or self._agreeing >= AGREEING else None
+
+
+def _highest_peak(microphone: Floats, far: Floats) -> EchoDelay | None:
     if np.dot(far, far) < AUDIBLE * LOOK_SAMPLES:
         return None
     correlation = np.abs(_correlate(microphone, far))
     at = int(correlation.argmax())
-    if not 0 < at < len(correlation) - 1:
-        return None
-    others = np.concatenate(
-        (correlation[: max(0, at - NEAR_PEAK)], correlation[at + NEAR_PEAK + 1 :])
-    )
-    if not correlation[at] > CLEAR * others.max():
+    others = np.concatenate((correlation[: max(0, at - NEAR_PEAK)], correlation[at + NEAR_PEAK :]))
+    clearness = float(correlation[at] / (others.max() + _TINY))
+    if clearness < FAINT or not 0 < at < len(correlation) - 1:
         return None
     delay = LEAST_DELAY + at
     energy = far[MOST_DELAY - delay :][:LOOK_SAMPLES] ** 2
     total = float(energy.sum()) + _TINY
     return EchoDelay(
         samples=delay + _vertex(correlation[at - 1 : at + 2]),
+        clearness=clearness,
         gain=float(np.dot(microphone, microphone)) / total,
         age=int(np.dot(energy, _AGES) / total),
     )

@@ -13,8 +13,8 @@ from jarvis_ear.audio.echo_delay import (
     LEAST_DELAY,
     LOOK_SAMPLES,
     MOST_DELAY,
+    DelayFinder,
     DriftTracker,
-    find_delay,
 )
 from jarvis_ear.audio.level import FULL_SCALE
 from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
@@ -161,6 +161,7 @@ class EchoPath:
         self._far = FarEnd()
         self._microphone = SampleLine()
         self._canceller = EchoCanceller()
+        self._finder = DelayFinder()
         self._tracker = DriftTracker(drift)
         self._drift = self._tracker.drift
         self._is_known = delay is not None
@@ -247,7 +248,7 @@ class EchoPath:
 
     def _look(self) -> None:
         first = self._now - LOOK_SAMPLES
-        found = find_delay(
+        found = self._finder.look(
             self._microphone.read(first, LOOK_SAMPLES),
             self._far.line.read(first - MOST_DELAY, FAR_SAMPLES),
         )

@@ -51,7 +51,7 @@ class BusClient:
         self._url = config.url if urlsplit(config.url).path.strip("/") else _with_path(config.url)
         self._backend = backend
         self._timing = timing or Timing(connect_s=backend.connect_s, login_s=backend.connect_s)
-        self._trust_store = TrustStore(backend.ca_file)
+        self._trust_store = TrustStore(backend.ca_file, config.url)
         self._signer = MessageSigner(config.key.get_secret_value().encode() or None, time.time)
         self._events: Mailbox[Event | ModuleControl] = Mailbox(QUEUE_EVENTS)
         self._session = BusSession(

@@ -12,9 +12,9 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import suppress
 from ctypes import byref, c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
 from itertools import product
-from pathlib import Path
 from typing import Final
 
 from jarvis_ear.devices.sound_library import Device, StreamFailed, Taken
@@ -197,10 +197,10 @@ def _library() -> ctypes.CDLL:
 VARIABLE: Final = "PULSE_CLIENTCONFIG"
 """Variable with the one file that the library reads instead of the user's and the system's."""
 
-SYSTEM: Final = Path("/etc/pulse/client.conf")
+SYSTEM: Final = "/etc/pulse/client.conf"
 
 
-def avoid_shared_memory(environ: MutableMapping[str, str], system: Path = SYSTEM) -> None:
+def avoid_shared_memory(environ: MutableMapping[str, str], system: str = SYSTEM) -> None:
     """Make the library read one line in addition to its usual files. Once per process.
 
     Call it before the library is loaded. The file exists in memory only and ends with the process.
@@ -211,19 +211,21 @@ def avoid_shared_memory(environ: MutableMapping[str, str], system: Path = SYSTEM
     environ[VARIABLE] = f"/proc/self/fd/{handle}"
 
 
-def _files(environ: MutableMapping[str, str], system: Path) -> Iterator[Path]:
+def _files(environ: MutableMapping[str, str], system: str) -> Iterator[str]:
     """Yield the files that the library would have read, in its order."""
-    main = next((path for path in _candidates(environ, system) if path.is_file()), None)
+    main = next((path for path in _candidates(environ, system) if os.path.isfile(path)), None)  # noqa: PTH113 - pathlib is 1 MiB of the sound process
     if main is not None:
         yield main
-        yield from sorted(main.with_name(f"{main.name}.d").glob("*.conf"))
+        with suppress(OSError):  # there need not be such a folder
+            names = sorted(os.listdir(f"{main}.d"))  # noqa: PTH208 - likewise
+            yield from (f"{main}.d/{name}" for name in names if name.endswith(".conf"))
 
 
-def _candidates(environ: MutableMapping[str, str], system: Path) -> Iterator[Path]:
+def _candidates(environ: MutableMapping[str, str], system: str) -> Iterator[str]:
     if given := environ.get(VARIABLE, ""):
-        yield Path(given)
+        yield given
         return
-    home = Path(environ.get("HOME") or "/nonexistent")
-    yield home / ".pulse" / "client.conf"
-    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pulse" / "client.conf"
+    home = environ.get("HOME") or "/nonexistent"
+    yield f"{home}/.pulse/client.conf"
+    yield f"{environ.get('XDG_CONFIG_HOME') or f'{home}/.config'}/pulse/client.conf"
     yield system

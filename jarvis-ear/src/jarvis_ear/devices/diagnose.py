@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -132,7 +132,7 @@ def marked(devices: Sequence[Device], source: Callable[[], str]) -> tuple[Device
     if not servers or not is_monitor(source()):
         servers = []
     return tuple(
-        replace(one, monitor=one.inputs > 0 and (is_monitor(one.name) or _leads_to(servers, one)))
+        one._replace(monitor=one.inputs > 0 and (is_monitor(one.name) or _leads_to(servers, one)))
         for one in devices
     )
 

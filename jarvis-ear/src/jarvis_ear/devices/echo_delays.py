@@ -28,7 +28,7 @@ MOST_DRIFT: Final = 1e-3
 """Ten times that of the worst quartz: a larger drift is a mistake in the file."""
 
 
-class EchoDelay(NamedTuple):
+class StoredDelay(NamedTuple):
     """From the loudspeaker to the microphone, in samples of the microphone."""
 
     samples: float
@@ -49,7 +49,7 @@ class EchoDelays:
         self._known = self._load()
 
     @property
-    def known(self) -> EchoDelay | None:
+    def known(self) -> StoredDelay | None:
         """The delay of the pair in use; None: not known."""
         return self._known.get(self._devices)
 
@@ -59,7 +59,7 @@ class EchoDelays:
         if delay is None or (known is not None and abs(known.samples - delay) < NEWS):
             return
         self._known.pop(devices, None)
-        self._known[devices] = EchoDelay(delay, drift)
+        self._known[devices] = StoredDelay(delay, drift)
         while len(self._known) > MAX_DEVICES:
             del self._known[next(iter(self._known))]
         try:
@@ -67,7 +67,7 @@ class EchoDelays:
         except OSError as error:
             _LOGGER.debug("the delay of the loudspeaker cannot be stored: %s", error)
 
-    def _load(self) -> dict[str, EchoDelay]:
+    def _load(self) -> dict[str, StoredDelay]:
         try:
             fields = json.loads(read_regular(self._path, MAX_BYTES)[0])
             return dict(_delays(fields))
@@ -78,10 +78,10 @@ class EchoDelays:
             return {}
 
 
-def _delays(fields: Mapping[str, tuple[float, float]]) -> list[tuple[str, EchoDelay]]:
+def _delays(fields: Mapping[str, tuple[float, float]]) -> list[tuple[str, StoredDelay]]:
     if not isinstance(fields, dict):
         raise TypeError("expected an object")
-    found = [(devices, EchoDelay(*map(float, pair))) for devices, pair in fields.items()]
+    found = [(devices, StoredDelay(*map(float, pair))) for devices, pair in fields.items()]
     for _, delay in found:
         is_possible = math.isfinite(delay.samples) and abs(delay.samples) <= 2 * MOST_DELAY
         if not is_possible or not abs(delay.drift) <= MOST_DRIFT:

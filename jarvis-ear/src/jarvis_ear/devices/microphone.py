@@ -86,8 +86,8 @@ def quiet_of(hearing: config.HearingOptions) -> Quiet:
     return Quiet(HOLD_S, hearing.gate.aggressiveness, gain)
 
 
-PIECE_MS: Final = 40
-"""Length of one read: half a step of the wake model, and 25 reads a second."""
+PIECE_MS: Final = 20
+"""Length of one read of live sound: a frame, so that the end of an utterance waits for no other."""
 
 MAX_PIECE_MS: Final = 1000
 """Maximum length of one read when catching up after a pause: the inbox can hold it."""
@@ -228,7 +228,7 @@ class Microphone:
     def read(self) -> Block | None:
         """Return the next block; None if nothing arrived.
 
-        Waits up to one piece (40 ms), or for speech while quiet sound may be kept back.
+        Waits up to one piece (20 ms), or for speech while quiet sound may be kept back.
         """
         reading = self._reading
         if reading is None:

@@ -6,6 +6,7 @@ looks up a host of its vendor and writes a database into the home directory.
 
 import copy
 import functools
+import hashlib
 import importlib.util
 import os
 import secrets
@@ -18,12 +19,13 @@ import numpy.typing as npt
 import webrtcvad
 
 from jarvis_ear import config
-from jarvis_ear.devices.echo_delays import EchoDelay
+from jarvis_ear.devices.echo_delays import StoredDelay
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS
+from jarvis_ear.process import save_memory
 from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES, samples
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -75,12 +77,33 @@ _STATE_SHAPE: Final = (2, 1, 64)
 _RATE: Final = np.array(SAMPLE_RATE, np.int64)
 
 
+_KNOWN_SPEECH_MODEL: Final = "a35ebf52fd3ce5f1469b2a36158dba761bc47b973ea3382b3186ca15b1f5af28"
+"""SHA-256 of the file in openwakeword 0.4.0, which is known to load."""
+
+
 class Silero:
-    """Silero speech detector; about 0.2 ms a window. Lives in the ear thread."""
+    """Silero speech detector; about 0.2 ms a window. Lives in the ear thread.
+
+    The network takes 8 MiB, and 17 ms to load. It is loaded when it is first needed, unless the
+    file is not the one that is known to load. Raises ConfigError.
+    """
 
     def __init__(self) -> None:
-        self._model = open_model(shipped_model("silero_vad.onnx"))
+        self._path = shipped_model("silero_vad.onnx")
+        self._model: Any = None  # an InferenceSession, while it is loaded
+        if hashlib.sha256(self._path.read_bytes()).hexdigest() != _KNOWN_SPEECH_MODEL:
+            self.load()
         self.reset()
+
+    def load(self) -> None:
+        """Load the network. Idempotent."""
+        self._model = self._model or open_model(self._path)
+
+    def unload(self) -> None:
+        """Free the memory of the network. The state of the detector stays. Idempotent."""
+        if self._model is not None:
+            self._model = None
+            save_memory(at_start=False)
 
     def reset(self) -> None:
         """Forget the sound so far."""
@@ -102,6 +125,7 @@ class Silero:
         return self._probability
 
     def _run(self, window: np.ndarray) -> float:
+        self.load()
         inputs = {"input": window[None], "sr": _RATE, "h": self._h, "c": self._c}
         found, self._h, self._c = self._model.run(None, inputs)
         return float(found.squeeze())
@@ -263,9 +287,10 @@ class EarFactory:
         self._speech_model = functools.cache(Silero)
 
     def load(self, hearing: config.HearingOptions) -> None:
-        """Load the models, or raise ConfigError."""
+        """Load the models, or raise ConfigError. That of speech loads its network later."""
         self._wake_model(hearing.wake.model, hearing.wake.stop_model)
         self._speech_model()
+        save_memory(at_start=False)
 
     def make(
         self,
@@ -273,7 +298,7 @@ class EarFactory:
         growth_ms: int = GROWTH_MS,
         *,
         may_interrupt: bool = True,
-        echo: EchoDelay | None = None,
+        echo: StoredDelay | None = None,
         lag_ms: int = 0,
     ) -> Ear:
         """Make an ear that reports every ``growth_ms`` of an utterance, or raise ConfigError.

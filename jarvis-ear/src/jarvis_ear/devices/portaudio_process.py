@@ -3,29 +3,25 @@
 PortAudio, the libraries below it and drivers hang or crash when a device fails at the wrong moment.
 A process that hangs or crashes is replaced within a second, and the daemon continues.
 
-The protocol: one pickled request (method, arguments) at a time, one pickled answer (value, error).
-The process is this module: ``python -m jarvis_ear.devices.portaudio_process DESCRIPTOR``.
+The protocol: one request (method, arguments) at a time, one answer (value, error). The program of
+the process is ``sound_server``.
 """
 
-import ctypes
 import functools
 import logging
 import os
-import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from jarvis_ear.devices.alsa import CannotOpen, open_alsa
+from jarvis_ear.devices.alsa import CannotOpen
 from jarvis_ear.devices.diagnose import SoundCard, SoundCards, marked, source_of_server
-from jarvis_ear.devices.quiet_hold import QuietHold
 from jarvis_ear.devices.sound_library import (
     Device,
     Fed,
@@ -33,13 +29,13 @@ from jarvis_ear.devices.sound_library import (
     Kind,
     OutputStream,
     Quiet,
-    SoundLibrary,
     StreamFailed,
     Taken,
     count_for,
 )
+from jarvis_ear.devices.sound_server import HOLD, MessagePipe
 from jarvis_ear.errors import DeviceError
-from jarvis_ear.process import PR_SET_NAME, forbid_dumps, inherited
+from jarvis_ear.process import inherited
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -59,17 +55,9 @@ STDERR_BYTES: Final = 4096
 CAUSE_LENGTH: Final = 200
 """Characters of a cause in an error text; the debug log has the rest."""
 
-COMMAND: Final = (sys.executable, "-m", "jarvis_ear.devices.portaudio_process")
-
-PR_SET_PDEATHSIG: Final = 1
-"""From linux/prctl.h: the signal that a process gets when the thread that started it ends."""
-
-HOLD: Final = "hold"
-"""The one message without an answer: it sets how the open stream keeps quiet sound back."""
+COMMAND: Final = (sys.executable, "-m", "jarvis_ear.devices.sound_server")
 
 KINDS: Final[tuple[Kind, ...]] = ("input", "output")
-
-OPENINGS: Final = ("open_alsa", "open_input", "open_output")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +81,7 @@ class _Child:
     """A running process."""
 
     process: subprocess.Popen[bytes]
-    connection: "Connection[Any, Any]"
+    connection: MessagePipe
     stderr: int
     """File in memory that is its standard error."""
     sending: threading.Lock = field(default_factory=threading.Lock)
@@ -124,6 +112,12 @@ class _Child:
         self.process.kill()
         with suppress(subprocess.TimeoutExpired):  # the kernel hangs in the driver
             self.process.wait(KILL_S)
+
+
+def pipe() -> tuple[MessagePipe, MessagePipe]:
+    """Return both ends of a new connection."""
+    ours, theirs = socket.socketpair()
+    return MessagePipe(ours.detach()), MessagePipe(theirs.detach())
 
 
 class SoundProcess:
@@ -246,7 +240,7 @@ class SoundProcess:
             return self._call(self._child, OPEN_S, method, arguments)
 
     def _start(self) -> _Child:
-        ours, theirs = Pipe()
+        ours, theirs = pipe()
         self.generation += 1
         stderr = os.memfd_create("sound-process")
         try:
@@ -273,7 +267,7 @@ class SoundProcess:
             if not child.connection.poll(timeout_s):
                 self._end()
                 raise DeviceError(f"the sound system did not answer within {timeout_s:g} s")
-            value, error = child.connection.recv()
+            value, error = child.connection.receive()
         except (EOFError, OSError) as error:
             cause = child.cause_of_end()
             self._end()
@@ -337,91 +331,3 @@ def for_input() -> SoundProcess:
 def for_output() -> SoundProcess:
     """Return the process for the speaker, which can fail without the other one."""
     return SoundProcess()
-
-
-class SoundServer:
-    """Answers requests from ``connection`` until its other end is closed.
-
-    Owned by the main thread of its process. Holds at most one stream. ``load`` returns the library
-    for everything but a stream of ALSA; it is called when first needed.
-    """
-
-    def __init__(
-        self, connection: "Connection[Any, Any]", load: Callable[[], SoundLibrary]
-    ) -> None:
-        self._connection = connection
-        self._messages = select.poll()  # cheaper than Connection.poll, which makes one each time
-        self._messages.register(connection.fileno(), select.POLLIN)
-        self._load = functools.cache(load)
-        self._stream: Any = None  # a QuietHold or an OutputStream
-
-    def serve(self) -> None:
-        """Answer each request with (value, None) or (None, error)."""
-        with suppress(EOFError):
-            while True:
-                method, arguments = self._connection.recv()
-                if method == HOLD:
-                    self._hold(**arguments)
-                    continue
-                answer: tuple[object, Exception | None]
-                try:
-                    answer = self._call(method, arguments), None
-                except (DeviceError, StreamFailed) as error:
-                    answer = None, error
-                self._connection.send(answer)
-
-    def _call(self, method: str, arguments: dict[str, Any]) -> object:
-        """Call a method, or read a property, of the library or of the open stream."""
-        if method in OPENINGS:
-            return self._open(method, arguments)
-        owner = self._load() if method in ("devices", "default", "find_input") else self._stream
-        found = getattr(owner, method)
-        return found(**arguments) if callable(found) else found
-
-    def _open(self, method: str, arguments: dict[str, Any]) -> tuple[Device, int, int, float]:
-        opened: Any
-        if method == "open_alsa":
-            opened = open_alsa(**arguments)
-        else:
-            opened = getattr(self._load(), method)(**arguments)
-        self._stream = opened if method == "open_output" else QuietHold(opened, self._pause)
-        channels = 1 if method == "open_output" else opened.channels
-        return opened.device, opened.rate, channels, opened.latency
-
-    def _pause(self, seconds: float) -> bool:
-        """Wait; return early, and True, if a message arrives: it can only be a hold."""
-        if not self._messages.poll(round(1000 * seconds)):
-            return False
-        _, arguments = self._connection.recv()
-        self._hold(**arguments)
-        return True
-
-    def _hold(self, quiet: Quiet) -> None:
-        if isinstance(self._stream, QuietHold):
-            self._stream.hold(quiet)
-
-
-def _load_portaudio() -> SoundLibrary:
-    from jarvis_ear.devices.portaudio import PortAudio  # noqa: PLC0415 - 20 MiB that ALSA needs not
-
-    return PortAudio()
-
-
-def main() -> None:
-    """Serve the parent process, and end with it, even inside a driver."""
-    forbid_dumps()
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    libc.prctl(PR_SET_NAME, b"jarvis-ear")
-    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the parent, which ends this process
-        signal.signal(number, signal.SIG_IGN)
-    # PortAudio may flood standard error after a fault: only Python may write to it.
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    os.close(null)
-    SoundServer(Connection(int(sys.argv[1])), _load_portaudio).serve()
-
-
-if __name__ == "__main__":
-    main()

@@ -7,10 +7,9 @@ everything at once. The daemon hears the same samples in the same order.
 
 import array
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
-import webrtcvad
+import _webrtcvad  # without the module around it, which imports 2 MiB to find its own version
 
 from jarvis_ear.devices.sound_library import LIVE, Quiet, RawInput, Taken
 from jarvis_ear.units import SAMPLE_BYTES
@@ -41,7 +40,7 @@ class SpeechFinder:
         self._channels = channels
         self._gain = gain
         self._frame_bytes = round(self._rate * FRAME_S) * SAMPLE_BYTES
-        self._detectors = [webrtcvad.Vad(aggressiveness) for _ in range(channels)]
+        self._detectors = [_detector(aggressiveness) for _ in range(channels)]
         self._rest = [b""] * channels
 
     def hear(self, data: bytes) -> bool:
@@ -51,7 +50,9 @@ class SpeechFinder:
             sound = self._rest[channel] + self._channel(data, channel)
             whole = len(sound) - len(sound) % self._frame_bytes
             for at in range(0, whole, self._frame_bytes):
-                found |= detector.is_speech(sound[at : at + self._frame_bytes], self._rate)
+                frame = sound[at : at + self._frame_bytes]
+                count = self._frame_bytes // SAMPLE_BYTES
+                found |= bool(_webrtcvad.process(detector, self._rate, frame, count))
             self._rest[channel] = sound[whole:]
         return found
 
@@ -64,6 +65,13 @@ class SpeechFinder:
             louder = (round(sample * self._gain) for sample in samples)
             samples = array.array("h", (max(-LARGEST, min(LARGEST, each)) for each in louder))
         return samples.tobytes()
+
+
+def _detector(aggressiveness: int) -> object:
+    detector = _webrtcvad.create()
+    _webrtcvad.init(detector)
+    _webrtcvad.set_mode(detector, aggressiveness)
+    return detector
 
 
 class QuietHold:
@@ -87,7 +95,7 @@ class QuietHold:
     def hold(self, quiet: Quiet) -> None:
         """Keep quiet sound back as ``quiet`` says, from the next ``take`` on."""
         before, self._quiet = self._quiet, quiet
-        if quiet.longest_s and replace(before, longest_s=quiet.longest_s) != quiet:
+        if quiet.longest_s and before._replace(longest_s=quiet.longest_s) != quiet:
             self._finder = self._new_finder(quiet)
 
     def take(self, least: int, most: int) -> Taken:

@@ -13,7 +13,7 @@ WINDOW: Final = samples(3000)
 a card's buffer holds: sound waits there after its capture."""
 
 MAX_BLOCKS: Final = 4096
-"""Maximum blocks kept: more than two minutes in pieces of 40 ms."""
+"""Maximum blocks kept: more than a minute in pieces of 20 ms."""
 
 
 def boot_clock() -> float:

@@ -1,18 +1,16 @@
 """SoundLibrary: protocols of devices and streams."""
 
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from jarvis_ear.errors import MicrophoneUnavailable
 
 Kind: TypeAlias = Literal["input", "output"]
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(NamedTuple):
     """One device as PortAudio lists it."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # the method of tuple is not needed
     """Position in the list, which changes whenever a device is plugged in."""
     name: str
     """Name; stable while the device stays in its socket."""
@@ -60,8 +58,7 @@ class StreamFailed(Exception):
     """A stream cannot continue. The text is the error of the sound system."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """Samples taken from a microphone's buffer."""
 
     data: bytes = b""
@@ -72,8 +69,7 @@ class Taken:
     """Samples still in the buffer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(NamedTuple):
     """How long sound may be kept back, and what counts as quiet. A value that crosses processes."""
 
     longest_s: float
@@ -120,8 +116,7 @@ class InputStream(RawInput, Protocol):
         """Keep quiet sound back as ``quiet`` says, from now on. Any thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fed:
+class Fed(NamedTuple):
     """What a speaker did with the samples that it was given."""
 
     taken: int

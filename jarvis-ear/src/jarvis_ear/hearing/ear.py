@@ -22,7 +22,7 @@ from jarvis_ear.hearing.events import (
     ReplyEnded,
     ReplyStarted,
     ResumptionDiscarded,
-    SelfEcho,
+    SelfEchoIgnored,
     SoundEnded,
     SpeechDiscarded,
     SpeechEnded,
@@ -34,22 +34,18 @@ from jarvis_ear.hearing.events import (
 )
 from jarvis_ear.hearing.gate import Evidence, Gate, SpeechGate, SpeechModel
 from jarvis_ear.hearing.own_voice import OwnVoice
+from jarvis_ear.hearing.person_level import PersonLevel, loudest
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
 from jarvis_ear.hearing.wake import (
-    BELOW_WAKE_WORD,
     LEAST_SPEECH,
     LEAST_STOP,
     LONGEST_WORD,
     NO_WORD,
-    REPLY_TAIL,
-    REST_BELOW_WORD,
     WORD_WINDOW,
     WakeDecider,
     WakeModel,
     find_word_end,
-    gain_for,
-    loudest,
 )
 from jarvis_ear.units import SAMPLE_BYTES, STEP_FRAMES, STEP_SAMPLES, Samples, frames, samples
 
@@ -70,6 +66,10 @@ who talk are below."""
 
 MAX_WAITING_STEPS: Final = 3
 """Steps that are scored together at most: a detection may be 160 ms late, at the same sample."""
+
+REPLY_TAIL: Final = samples(1000)
+"""Sound before the end of a reply that shows how loud the microphone hears it. The room goes on
+with the reply for some 0.3 s, but never louder."""
 
 _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
@@ -137,14 +137,10 @@ class Ear:
         self._go_on = samples(endpointing.go_on_ms and endpointing.go_on_ms + endpointing.onset_ms)
         self._go_on_until = Samples(0)
         self._is_resumed = False  # the open utterance is a sentence that goes on
+        self._rest_level = 0.0  # of the loudest syllable of the rest of a sentence, at least
         self._word = NO_WORD
-        self._gain = 1.0
         self._lag = lag
-        self._min_level = 0.0
-        self._first_level = 0.0  # the same, of the first syllable
-        self._word_level = 0.0  # the loudest syllable of the wake word; 0: there was none
-        self._session_level = 0.0  # the same, of the last wake word of the session
-        self._rest_level = 0.0  # the same of the rest of a sentence, at least
+        self._level = PersonLevel()
         self._score = 0.0
         self._unscored: tuple[Frame, ...] = ()  # whole steps
         self._proved_at = Samples(0)
@@ -257,6 +253,8 @@ class Ear:
             return ()
         effects: tuple[Effect, ...] = ()
         scores = self._wake_model.score(b"".join(frame.pcm for frame in steps))
+        if max(scores) >= NEAR_ZERO:
+            self._speech_model.load()
         for score, last in zip(scores, steps[STEP_FRAMES - 1 :: STEP_FRAMES], strict=True):
             self._score = score
             self._count_proof(score)
@@ -279,7 +277,7 @@ class Ear:
     def _wake(self, detected: WakeDetected) -> tuple[Effect, ...]:
         """Listen anew, unless the wake word is a part of a longer sentence."""
         if self._own_voice is not None and self._own_voice.is_own(detected.at):
-            return (SelfEcho(self._machine.turn_id, detected.at, detected.score),)
+            return (SelfEchoIgnored(self._machine.turn_id, detected.at, detected.score),)
         is_part = self.state is State.CAPTURING and self._endpointer.spoken > LONGEST_WORD
         if is_part or not (self._may_interrupt or not self._is_playing):
             return (Ignored(self.state, detected),)
@@ -313,7 +311,11 @@ class Ear:
         return () if growth is None else (UtteranceGrew(self._machine.turn_id, *growth),)
 
     def prove_model(self) -> None:
-        """Score one step of silence with an idle model. It is reset when the gate opens."""
+        """Score one step of silence with an idle model. It is reset when the gate opens.
+
+        The gate has been closed for a minute, so the speech model is not needed either.
+        """
+        self._speech_model.unload()
         self._wake_model.reset()
         for score in self._wake_model.score(_QUIET_STEP):
             self._count_proof(score)
@@ -329,7 +331,9 @@ class Ear:
         pcm = heard.frame.pcm
         sound = np.frombuffer(pcm, np.int16).astype(np.float32)
         level = float(np.dot(sound, sound)) / len(sound)
-        evidence = Evidence(heard.speech, self._speech_model.probability(pcm, self._gain), level)
+        evidence = Evidence(
+            heard.speech, self._speech_model.probability(pcm, self._level.gain), level
+        )
         found = self._endpointer.hear(heard.frame, evidence)
         return () if found is None else self._apply(found)
 
@@ -344,7 +348,7 @@ class Ear:
                 self._await_more()
                 return effects
             case SpeechDiscarded():
-                self._endpointer.listen(self.now, self._min_level, first=self._first_level)
+                self._endpointer.listen(self.now, self._level.least, first=self._level.first)
                 return self._advance(found)
             case SpeechOver(at=at, reason=reason):
                 return self._end_utterance(at, reason)
@@ -355,7 +359,7 @@ class Ear:
         effects = self._advance(SpeechEnded(at, self._collector.finish(at, reason)))
         if reason is EndReason.HANGOVER:
             self._go_on_until = Samples(self.now + self._go_on)
-            self._rest_level = REST_BELOW_WORD * (self._word_level or self._endpointer.peak)
+            self._rest_level = self._level.rest(self._endpointer.peak)
             self._await_more()
         else:
             self._end_sentence()
@@ -364,7 +368,7 @@ class Ear:
     def _await_more(self) -> None:
         """Wait for the rest of a sentence: speech about as loud as the wake word."""
         self._is_resumed = False
-        self._endpointer.listen(self.now, self._min_level, first=self._rest_level)
+        self._endpointer.listen(self.now, self._level.least, first=self._rest_level)
 
     def _resume_sentence(self, at: Samples) -> tuple[Effect, ...]:
         self._is_resumed = True
@@ -403,11 +407,11 @@ class Ear:
         if isinstance(event, WakeDetected) and self.state is State.LISTENING:
             return effects + self._listen_after_wake(event.at)
         if isinstance(event, ReplyStarted) and not self._machine.turn_id:
-            self._session_level = 0.0  # an announcement begins another session
+            self._level.forget_session()  # an announcement begins another session
         is_asked = isinstance(event, ListenRequested) and self.state is State.LISTENING
         is_follow_up = isinstance(event, ReplyEnded) and self.state is State.FOLLOW_UP
         if is_asked and self.state is not before:
-            self._session_level = 0.0
+            self._level.forget_session()
             self._listen_without_word(now)
         elif is_follow_up and self.state is not before:
             reply = self._since(Samples(now - REPLY_TAIL))
@@ -420,8 +424,8 @@ class Ear:
 
         Speech that goes on without a pause from before ``since`` has to be as loud as ``tail``.
         """
-        self._word, self._word_level = NO_WORD, 0.0
-        self._min_level = self._first_level = self._session_level * BELOW_WAKE_WORD
+        self._word = NO_WORD
+        self._level.expect_no_word()
         self._listen(since, tail=tail)
 
     def _listen_after_wake(self, at: Samples) -> tuple[Effect, ...]:
@@ -429,10 +433,7 @@ class Ear:
         recalled = self._since(Samples(at - RECALL))
         word = self._since(Samples(at - WORD_WINDOW))
         self._word = find_word_end([heard.frame for heard in word], at)
-        level = loudest([heard.frame for heard in recalled])
-        self._gain = gain_for(level)
-        self._word_level = self._session_level = level
-        self._min_level, self._first_level = level * BELOW_WAKE_WORD, 0.0
+        self._level.note_word([heard.frame for heard in recalled])
         self._listen(self._word.silence_from)
         effects: tuple[Effect, ...] = ()
         for heard in recalled:
@@ -445,4 +446,4 @@ class Ear:
 
     def _listen(self, since: Samples, *, tail: float = 0.0) -> None:
         self._speech_model.reset()
-        self._endpointer.listen(since, self._min_level, first=self._first_level, tail=tail)
+        self._endpointer.listen(since, self._level.least, first=self._level.first, tail=tail)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Self
 
 from jarvis_ear.audio.frames import Block, Framer
@@ -113,11 +113,15 @@ class EarThread:
         """Number of gaps between two frames (any thread may read it)."""
         return self._framer.gaps
 
-    @property
-    def self_echoes(self) -> int:
-        """Number of ignored wake words of the loudspeaker (any thread may read it)."""
+    def counters(self) -> Mapping[str, int]:
+        """Return what was lost on the way to the ear, and the counters of its own voice."""
         own_voice = self._ear.own_voice
-        return 0 if own_voice is None else own_voice.vetoed
+        return {
+            "gaps_in_sound": self.gaps,
+            "gap_samples": self.samples_lost,
+            "played_dropped": self.played_dropped,
+            **({} if own_voice is None else own_voice.counters()),
+        }
 
     def look_at_echo(self, store: Callable[[float | None, float], None]) -> None:
         """Pass on the delay of the loudspeaker, if known, and its drift. Any thread."""

@@ -284,7 +284,7 @@ class SupersedeTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class SelfEcho:
+class SelfEchoIgnored:
     """The ear heard its own wake word from the loudspeaker, and ignored it."""
 
     turn_id: str
@@ -329,7 +329,7 @@ Effect: TypeAlias = (
     | SupersedeTurn
     | AbandonTurn
     | StopSpeaking
-    | SelfEcho
+    | SelfEchoIgnored
     | PersonOverReply
     | Ignored
 )

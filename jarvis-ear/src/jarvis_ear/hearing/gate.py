@@ -17,7 +17,16 @@ class SpeechGate(Protocol):
 
 
 class SpeechModel(Protocol):
-    """A streaming model that tells speech from noise, at a higher cost."""
+    """A streaming model that tells speech from noise, at a higher cost.
+
+    It need not be in memory all the time: it loads itself when it is needed.
+    """
+
+    def load(self) -> None:
+        """Load the model now, because it will be needed soon. Idempotent."""
+
+    def unload(self) -> None:
+        """Free the memory of the model: it will not be needed soon. Its state stays. Idempotent."""
 
     def reset(self) -> None:
         """Clear the state."""

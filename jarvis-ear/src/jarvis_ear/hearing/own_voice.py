@@ -1,6 +1,7 @@
 """Own voice: what the loudspeaker plays, removed from the microphone and not taken for a person."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,13 @@ REMOVED: Final = 0.2
 PERSON: Final = 0.5
 """Share (-3 dB) from which the rest is a person who speaks."""
 
-TRUSTED: Final = samples(300)
+ABOVE_REST: Final = 4.0
+"""A person is at least 6 dB louder than what the canceller leaves of the echo."""
+
+FORGET: Final = 0.998
+"""Share of the loudest such rest that is remembered after each frame: it halves in 7 s."""
+
+TRUSTED: Final = samples(1000)
 """Sound of a reply of which the echo was removed before a rest is taken for a person."""
 
 RESTORE: Final = samples(700)
@@ -46,7 +53,8 @@ class OwnVoice:
         self._self_echo = SelfEcho()
         self._played_until = Samples(0)
         self._unscored = b""
-        self._shares: deque[float] = deque(maxlen=WINDOW_FRAMES)
+        self._energies: deque[tuple[float, float]] = deque(maxlen=WINDOW_FRAMES)
+        self._loudest_rest = 0.0
         self._is_spoken: deque[bool] = deque(maxlen=WINDOW_FRAMES)
         self._removed = Samples(0)
         self._person_until = Samples(0)
@@ -66,10 +74,13 @@ class OwnVoice:
         """Samples by which that delay grows with each sample."""
         return self._path.drift
 
-    @property
-    def vetoed(self) -> int:
-        """Number of wake words that were the ear's own (any thread may read it)."""
-        return self._self_echo.vetoed
+    def counters(self) -> Mapping[str, int]:
+        """Return how many wake words were the ear's own, and how the canceller fares. Any thread.
+
+        ``echo_passed`` and ``echo_late`` are samples, ``echo_resets`` are counts.
+        """
+        path = {f"echo_{name}": count for name, count in self._path.counters().items()}
+        return {"self_echoes": self._self_echo.vetoed, **path}
 
     def play(self, pcm: bytes, position: Samples) -> None:
         """Note sound that leaves the loudspeaker at ``position``: PCM16 of any length."""
@@ -93,8 +104,7 @@ class OwnVoice:
         if not self._path.is_playing:
             self._forget()
             return frame
-        before, after = _energy(frame.pcm), _energy(pcm)
-        self._shares.append(after / before if before else 0.0)
+        self._energies.append((_energy(frame.pcm), _energy(pcm)))
         return Frame(frame.start, pcm)
 
     def hears_person(self, now: Samples, *, speech: bool) -> bool:
@@ -102,14 +112,17 @@ class OwnVoice:
 
         Call it once for each frame that was cleaned.
         """
-        if not self._shares:
+        if not self._energies:
             return False
         self._is_spoken.append(speech)
-        share = sum(self._shares) / len(self._shares)
-        if share < REMOVED:
+        before, after = (sum(energy) for energy in zip(*self._energies, strict=True))
+        self._loudest_rest *= FORGET
+        if after < REMOVED * before:
             self._removed = Samples(self._removed + FRAME_SAMPLES)
+            self._loudest_rest = max(self._loudest_rest, after)
+        is_loud = after >= max(PERSON * before, ABOVE_REST * self._loudest_rest)
         is_speech = len(self._is_spoken) == WINDOW_FRAMES and all(self._is_spoken)
-        if is_speech and share >= PERSON and self._removed >= TRUSTED:
+        if is_speech and is_loud and self._removed >= TRUSTED:
             self._person_until = Samples(now + RESTORE)
         return now < self._person_until
 
@@ -118,7 +131,7 @@ class OwnVoice:
         return self._path.is_playing and self._self_echo.is_own(position, self._path.delay)
 
     def _forget(self) -> None:
-        self._shares.clear()
+        self._energies.clear()
         self._is_spoken.clear()
         self._removed = Samples(0)
         self._person_until = Samples(0)

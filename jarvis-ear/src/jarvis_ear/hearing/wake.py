@@ -181,39 +181,3 @@ def _first_run(hissing: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
         if len(run) >= HISS_WINDOWS:
             return int(run[0]) * WINDOW, int(run[-1] + 1) * WINDOW
     return None
-
-
-NORMAL_LEVEL: Final = (0.1 * 32768) ** 2
-"""-20 dBFS as a mean square: the level at which the speech model works best."""
-
-MOST_GAIN: Final = 31.6
-"""+30 dB: with more, the noise of any microphone would count as speech."""
-
-LEVEL_SAMPLES: Final = samples(100)
-"""About a syllable: the shortest stretch whose level shows how loud a person speaks."""
-
-
-BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
-"""-15 dB as a ratio of energies: the minimum level of a command relative to its wake word; people
-in the background are quieter. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
-
-REPLY_TAIL: Final = samples(1000)
-"""Sound before the end of a reply that shows how loud the microphone hears it. The room goes on
-with the reply for some 0.3 s, but never louder."""
-
-REST_BELOW_WORD: Final = 10 ** (-6 / 10)
-"""-6 dB as a ratio of energies: the minimum level of the rest of a sentence relative to its wake
-word, or to its beginning if it has none. Stricter than above, because it holds up a turn."""
-
-
-def loudest(frames: list[Frame]) -> float:
-    """Return the mean square of the loudest syllable in ``frames``; at least 1, as a divisor."""
-    sound = np.frombuffer(b"".join(frame.pcm for frame in frames), np.int16).astype(np.float32)
-    pieces = sound[: len(sound) // LEVEL_SAMPLES * LEVEL_SAMPLES].reshape(-1, LEVEL_SAMPLES)
-    return float((pieces**2).mean(axis=1).max(initial=1.0))
-
-
-def gain_for(level: float) -> float:
-    """Return the gain from a mean square of ``level`` to the speech model's best level."""
-    gain: float = (NORMAL_LEVEL / level) ** 0.5
-    return min(max(gain, 1.0), MOST_GAIN)

@@ -20,19 +20,21 @@ from jarvis_ear.errors import ConfigError, RemoteProtocolError
 from jarvis_ear.process import NamedThread
 
 _EXPECTED: Final = "expected a file of PEM certificates"
+_PLAIN: Final = ("http", "ws")
 
 
 class TrustStore:
-    """Certificate authorities trusted for an ``https`` backend. Any thread may read it.
+    """Certificate authorities trusted for the server ``url``. Any thread may read it.
 
-    Verification cannot be turned off.
+    Verification cannot be turned off. Raises ConfigError.
     """
 
-    def __init__(self, ca_file: Path | None = None) -> None:
+    def __init__(self, ca_file: Path | None = None, url: str = "https:") -> None:
         self.ca_file = ca_file
         """None: the authorities of the system or of the library."""
-        self.context = _context(ca_file)
-        """The context of every TLS connection."""
+        is_unused = ca_file is None and urlsplit(url).scheme in _PLAIN
+        self.context = True if is_unused else _context(ca_file)
+        """The context of every TLS connection. True: there will be none, which saves 1 MiB."""
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
@@ -48,7 +50,6 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-_PLAIN: Final = ("http", "ws")
 
 
 def is_exposed(url: str) -> bool:

@@ -68,7 +68,8 @@ _BY_CAUSE: Final[Mapping[str, Earcon]] = {
 """The sounds of failed turns, if they are special."""
 
 AGAIN_S: Final = 60.0
-"""Least seconds between two sounds about a lost microphone: a loose plug comes and goes."""
+"""Least seconds between two sounds about a lost microphone, and after the start: a loose plug comes
+and goes, and a microphone that was never there is not lost."""
 
 
 def end_sound(trace: TurnTrace) -> Earcon | None:
@@ -104,7 +105,7 @@ class EarconView:
         self._is_unanswered = False  # nothing followed a wake word; the next state decides
         self._is_away = True  # until the first link
         self._told_away: set[str] = set()  # turns whose person knows that the backend is away
-        self._lost_at = -AGAIN_S
+        self._lost_at = now()
         self._is_night = False
 
     def connect(self, play: Callable[[str], None]) -> None:

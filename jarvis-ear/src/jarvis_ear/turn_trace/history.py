@@ -35,7 +35,7 @@ _AWAITS_REPLY: Final = (State.THINKING, State.SPEAKING)
 _OPENS_NO_TRACE: Final = (
     *(StateChanged, hearing.AbandonTurn, hearing.StopSpeaking),
     *(hearing.HoldTurn, hearing.ResumeTurn, hearing.SupersedeTurn),
-    *(hearing.SelfEcho, hearing.PersonOverReply),
+    *(hearing.SelfEchoIgnored, hearing.PersonOverReply),
     *(PlaybackStarted, PlaybackReported, PlaybackEnded),
 )
 """Events that an announcement has too, which is not a turn."""

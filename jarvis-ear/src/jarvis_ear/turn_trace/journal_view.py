@@ -13,7 +13,7 @@ from jarvis_ear.hearing.events import (
     HoldTurn,
     Ignored,
     ResumeTurn,
-    SelfEcho,
+    SelfEchoIgnored,
     State,
     StateChanged,
     StopSpeaking,
@@ -88,7 +88,7 @@ class JournalView:
                 return logging.DEBUG, f"the turn is held: {why}", {}
             case ResumeTurn():
                 return logging.INFO, "nothing newer was said: the turn goes on", {}
-            case SelfEcho(_, _, score):
+            case SelfEchoIgnored(_, _, score):
                 text = f"the ear ignores its own wake word in the reply (score {score:.2f})"
                 return logging.INFO, text, SELF_ECHO.fields(WAKE_SCORE=round(score, 3))
             case StopSpeaking():

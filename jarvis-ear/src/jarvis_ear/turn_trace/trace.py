@@ -173,7 +173,7 @@ class TurnTrace:
                 return self._capture(utterance, now)
             case hearing.TurnDropped(_, reason):
                 return self._finish(DROPPED, reason)
-            case hearing.SelfEcho():
+            case hearing.SelfEchoIgnored():
                 return replace(self, self_echoes=self.self_echoes + 1)
             case hearing.PersonOverReply(_, speaks):
                 return self._duck(now, speaks=speaks)
