@@ -1,14 +1,17 @@
 """Announcements wait for the ear, and the ear does not wait for them."""
 
 import itertools
+import re
 
 import pytest
 
 from jarvis_ear import announcements as module
 from jarvis_ear.announcements import MAX_WAITING, Announcements
+from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import SpeakerOptions
 from jarvis_ear.delivery.events import Announced, ReplyAudio
 from jarvis_ear.delivery.playback import Playback, PlaybackEnded, PlaybackReported, Unheard
+from jarvis_ear.errors import InputError, SpeakerLost
 from jarvis_ear.hearing.events import (
     AbandonTurn,
     HoldTurn,
@@ -193,6 +196,34 @@ def test_of_too_long_ones_the_oldest_is_dropped(room, monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 9)
     fill(room, "a", "b", "c")
     assert room.announcements.counters() == {"announcements_dropped": 1}
+
+
+def test_a_sound_file_of_the_owner_is_an_announcement(room):
+    room.announcements.change(SpeakerOptions(announcements=False))
+    audio = pcm_to_wav(bytes(3200))
+    room.announcements.say(audio)
+    assert room.told == [Announced("new1", (ReplyAudio("new1", 0, "", audio),))]
+    assert room.take() == played("new1")
+
+
+@pytest.mark.parametrize(
+    ("audio", "why"),
+    [
+        (b"GIF89a", "it is '' and starts with b'GIF8', expected wav, mp3, ogg, flac"),
+        (pcm_to_wav(b""), "it is empty"),
+        (pcm_to_wav(bytes(32_000 * 181)), "it "),
+    ],
+)
+def test_a_file_that_cannot_be_played_is_refused(room, audio, why):
+    with pytest.raises(InputError, match=f"the sound cannot be played: {re.escape(why)}"):
+        room.announcements.say(audio)
+    assert room.take() == []
+
+
+def test_without_a_loudspeaker_nothing_is_said(room):
+    room.announcements.change(SpeakerOptions(device="none"))
+    with pytest.raises(SpeakerLost, match="no loudspeaker is configured"):
+        room.announcements.say(pcm_to_wav(bytes(3200)))
 
 
 def test_the_owner_may_want_none_of_the_backend(room):

@@ -1,5 +1,6 @@
 """The command line as a person meets it."""
 
+import io
 import json
 import os
 import re
@@ -210,7 +211,17 @@ def test_a_reader_that_goes_away_early(scratch):
 
 LIGHT = [
     *("version", "-V", "--version", "--help", "status --help", "status", "status --json"),
-    *("mute", "unmute", "toggle", "stop", "listen", "volume 40", "statsu", "status --jsno"),
+    *(
+        "mute",
+        "unmute",
+        "toggle",
+        "stop",
+        "listen",
+        "volume 40",
+        "say hi",
+        "statsu",
+        "status --jsno",
+    ),
 ]
 
 MODULES = """
@@ -362,6 +373,85 @@ def test_without_an_ear_there_is_one_line(tmp_path, monkeypatch, capsys, word):
     monkeypatch.setattr(paths, "SERVICE", tmp_path)
     assert main(word) == 2
     assert capsys.readouterr().err == "jarvis-ear: no ear is running (for this user)\n"
+
+
+@pytest.fixture
+def taken(ear, tmp_path, monkeypatch):
+    """What the running ear was told to say, and its answer."""
+    told, answer = [], {"said": True}
+
+    def take(name, body):
+        told.append((name, body))
+        return answer
+
+    runtime = tmp_path / "taking"
+    runtime.mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(runtime))
+    with ControlServer(runtime, lambda _word: {}, take=take):
+        yield told, answer
+
+
+def test_a_text_or_a_sound_file_is_said(taken, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "gong"
+    file.write_bytes(b"RIFF....")
+    assert main("say", "Dinner is ready") == 0
+    assert main("say", str(file)) == 0
+    monkeypatch.setattr(sys, "stdin", io.StringIO("from a pipe"))
+    assert main("say") == 0
+    assert taken[0] == [
+        ("say-text", b"Dinner is ready"),
+        ("say-sound", b"RIFF...."),
+        ("say-text", b"from a pipe"),
+    ]
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("status", [66, 69, 75, 76, 77])
+def test_an_ear_that_cannot_say_it_tells_why(taken, capsys, status):
+    taken[1].clear()
+    taken[1].update({"error": "the backend has no speech for texts", "status": status})
+    assert main("say", "Dinner is ready") == status
+    assert capsys.readouterr().err == "jarvis-ear: the backend has no speech for texts\n"
+
+
+@pytest.mark.parametrize("answer", [{"error": "what?"}, {"error": "x", "status": 0}, {"sad": True}])
+def test_an_ear_of_another_version_says_nothing(taken, capsys, answer):
+    taken[1].clear()
+    taken[1].update(answer)
+    assert main("say", "Dinner is ready") == 76
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.fixture
+def odd_files(tmp_path, monkeypatch):
+    """An empty file and one that is too long, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("empty.WAV").touch()
+    with Path("long.mp3").open("wb") as file:
+        file.truncate(8 * 1024 * 1024 + 1)
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "why"),
+    [
+        ("", 64, "say: 0 letters: expected a text of 1 to 2000"),
+        ("x" * 2001, 64, "say: 2001 letters: expected a text of 1 to 2000"),
+        ("none.wav", 66, "none.wav cannot be read: No such file or directory"),
+        ("empty.WAV", 66, "empty.WAV is empty or too long, expected 1 to 8388608 bytes"),
+        ("long.mp3", 66, "long.mp3 is empty or too long, expected 1 to 8388608 bytes"),
+    ],
+)
+@pytest.mark.usefixtures("odd_files")
+def test_what_cannot_be_said_is_one_line(taken, capsys, what, status, why):
+    assert main("say", what) == status
+    assert capsys.readouterr().err == f"jarvis-ear: {why}\n"
+    assert taken[0] == []
+
+
+def test_on_a_terminal_there_must_be_something_to_say(taken, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", Mock(isatty=lambda: True))
+    assert main("say") == 64
+    assert "expected a text or a sound file" in capsys.readouterr().err
 
 
 def test_the_volume_is_shown_and_set(ear, capsys):

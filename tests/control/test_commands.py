@@ -1,9 +1,11 @@
+import threading
 from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
 
 from jarvis_ear.control.commands import ControlCommands
+from jarvis_ear.errors import ConnectFailed, InputError
 from jarvis_ear.mute import Mute
 
 OWNER, OPEN = {"muted_by": ["owner"], "stored": True}, {"muted_by": [], "stored": True}
@@ -43,6 +45,34 @@ def test_an_ear_that_hears_nothing_does_not_listen(make):
     assert asked == []
     assert make(on_listen=lambda: asked.append("now")).answer("listen") == OPEN
     assert asked == ["now"]
+
+
+def test_a_sound_is_said_or_refused(make):
+    said = []
+    assert make(on_say=said.append).take("say-sound", b"RIFF") == {"said": True}
+    assert said == [b"RIFF"]
+
+    def refuse(_audio):
+        raise InputError("it is empty")
+
+    answer = make(on_say=refuse).take("say-sound", b"RIFF")
+    assert answer == {"error": "it is empty", "status": 66}
+
+
+def test_a_text_is_said_in_a_thread_of_its_own_one_at_a_time(make):
+    said, may_end = [], threading.Event()
+
+    def speak(text):
+        assert may_end.wait(10)
+        said.append((text, threading.current_thread().name))
+        raise ConnectFailed("the backend is away")
+
+    commands = make(on_speak=speak)
+    answer = commands.take("say-text", b"Dinner\nis  ready\x1b\xff")
+    assert commands.take("say-text", b"again")["status"] == 75
+    may_end.set()
+    assert answer.result(10) == {"error": "the backend is away", "status": 69}
+    assert said == [("Dinner is ready\x1b\N{REPLACEMENT CHARACTER}", "jarvis-ear-say")]
 
 
 def test_other_commands_do_nothing(make):

@@ -4,6 +4,7 @@ import socket
 import stat
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 
@@ -217,3 +218,78 @@ def test_a_stop_waits_for_no_client(tmp_path, path, connect):
         began = time.monotonic()
     assert time.monotonic() - began < server.CLIENT_S / 2
     assert not control._thread.is_alive()
+
+
+# Requests with a body
+
+
+@pytest.fixture
+def taking(tmp_path):
+    """A server that notes what it takes, and the answers that it is to give."""
+    taken, answers = [], []
+
+    def take(name, body):
+        taken.append((name, body))
+        return answers.pop(0) if answers else {"took": len(body)}
+
+    with ControlServer(tmp_path, echo, take=take) as made:
+        yield made, taken, answers
+
+
+def test_a_body_follows_its_line_in_any_pieces(taking, path, connect):
+    _, taken, _ = taking
+    body = os.urandom(3_000_000)
+    assert ask([path], "say-sound", body) == {"took": len(body)}
+    client = connect(path, b"say-text 5\nD")
+    assert ask([path], "mute") == {"received": "mute"}
+    client.sendall(b"in")
+    client.sendall(b"er")
+    assert json.loads(rest_of(client)) == {"took": 5}
+    assert taken == [("say-sound", body), ("say-text", b"Diner")]
+
+
+@pytest.mark.parametrize(
+    "line", ["say-text", "say-text 0", "say-text 8001", "say-text x", "say-sound 8388609"]
+)
+def test_a_body_without_a_valid_length_is_refused(taking, path, connect, line):
+    error = json.loads(rest_of(connect(path, line.encode() + b"\n")))["error"]
+    assert error.startswith(f"expected {line.partition(' ')[0]} and a length of 1 to ")
+    assert taking[1] == []
+
+
+def test_one_body_is_received_at_a_time(taking, path, connect):
+    first = connect(path, b"say-sound 4\nRI")
+    assert ask([path], "mute") == {"received": "mute"}  # by now, it is being received
+    assert ask([path], "say-text", b"Dinner")["status"] == 75
+    first.sendall(b"FF")
+    assert json.loads(rest_of(first)) == {"took": 4}
+    assert ask([path], "say-text", b"Dinner") == {"took": 6}
+
+
+@pytest.mark.parametrize("sent", [b"say-text 5\n", b"say-text 5\nDi"])
+def test_a_client_that_does_not_send_its_body_is_closed(taking, path, monkeypatch, connect, sent):
+    monkeypatch.setattr(server, "CLIENT_S", 0.05)
+    monkeypatch.setattr(server, "BODY_S", 0.05)
+    assert rest_of(connect(path, sent)) == b""
+    connect(path, sent).close()
+    assert ask([path], "say-text", b"Dinner") == {"took": 6}
+
+
+def test_an_answer_may_come_later_and_delays_no_other(taking, path, connect):
+    _, _, answers = taking
+    work = Future()
+    answers.append(work)
+    client = connect(path, b"say-text 6\nDinner")
+    assert ask([path], "mute") == {"received": "mute"}
+    work.set_result({"said": True})
+    assert json.loads(rest_of(client)) == {"said": True}
+
+
+def test_nobody_waits_for_ever_for_an_answer(taking, path, monkeypatch, connect, wait_until):
+    made, _, answers = taking
+    monkeypatch.setattr(server, "WORK_S", 0.05)
+    answers += [Future(), Future()]
+    assert rest_of(connect(path, b"say-text 6\nDinner")) == b""
+    monkeypatch.setattr(server, "WORK_S", 60)
+    connect(path, b"say-text 6\nDinner").close()
+    wait_until(lambda: not answers and not made._connections)

@@ -43,7 +43,7 @@ class Limits:
 
 LIMITS = {
     "jarvis_ear": Limits(143, 28_000, range(110, 181), 450, 0.07),
-    "jarvis_backend": Limits(42, 6_200, range(110, 181), 450, 0.09),
+    "jarvis_backend": Limits(42, 6_260, range(110, 181), 450, 0.09),
 }
 
 

@@ -22,7 +22,13 @@ from jarvis_backend.auth import Auth, LoginLimiter, Password
 from jarvis_backend.config import BackendConfig, load
 from jarvis_backend.conversation import Conversation, Engines
 from jarvis_backend.endpoints.event_bus import EventBus, event_bus_routes
-from jarvis_backend.endpoints.http import console_routes, health_routes, require, status_routes
+from jarvis_backend.endpoints.http import (
+    console_routes,
+    health_routes,
+    require,
+    speech_routes,
+    status_routes,
+)
 from jarvis_backend.endpoints.login import login_routes
 from jarvis_backend.endpoints.realtime_wav import realtime_routes
 from jarvis_backend.endpoints.session_pcm import session_pcm_routes
@@ -122,6 +128,7 @@ def create_app(
     bus = EventBus(None if bus_key is None else bus_key.encode(), time.time, queue)
     app.include_router(event_bus_routes(route(), bus))
     app.include_router(status_routes(require_access, agents, bus))
+    app.include_router(speech_routes(require_access, engines.tts, config.limits))
     if config.console:
         app.include_router(console_routes(config.realtime_path))
     voice_app = socketio.ASGIApp(sio, socketio_path=SOCKETIO_PATH)

@@ -147,11 +147,14 @@ def _build(
     mute = Mute(folder, QuietHours.parse(options.microphone.mute_between))
     hooks = Hooks(options.hooks)
     clock = SampleClock(in_real_time=not options.microphone.fast)
-    requests = Requests(
-        stop=lambda: inbox.tell(Hushed()),
-        listen=lambda: inbox.tell(ListenRequested(clock.position_at(boot_clock()) or Samples(0))),
-    )
-    bus = BusMembership(options, mute, on_stop=requests.stop, on_listen=requests.listen)
+
+    def stop_turn() -> None:
+        inbox.tell(Hushed())
+
+    def listen() -> None:
+        inbox.tell(ListenRequested(clock.position_at(boot_clock()) or Samples(0)))
+
+    bus = BusMembership(options, mute, on_stop=stop_turn, on_listen=listen)
     backend = BackendClient(options.backend, spool=spool)
     earcons = EarconView(muted_by=lambda: mute.by)
     turns = TurnHistory(
@@ -204,6 +207,12 @@ def _build(
     announcements.connect(speaker)
     _connect(bridge, backend, speaker, ear, stop)
     mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
+    requests = Requests(
+        stop=stop_turn,
+        listen=listen,
+        say=announcements.say,
+        speak=lambda text: announcements.say(backend.speak(text)),
+    )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
     return Components(*parts, announcements, folder, requests)
 
@@ -273,6 +282,8 @@ def _start(parts: Components, stack: ExitStack) -> None:
         mute,
         on_stop=requests.stop,
         on_listen=requests.listen,
+        on_say=requests.say,
+        on_speak=requests.speak,
         modules=parts.bus,
         speaker=parts.speaker,
     )
@@ -316,7 +327,14 @@ def _open_sockets(
     def on_watched(is_watched: bool) -> None:
         parts.capture.keep_live("console", wanted=is_watched)
 
-    control = ControlServer(folder, orders.answer, parts.feed, signs.look, on_watched=on_watched)
+    control = ControlServer(
+        folder,
+        orders.answer,
+        parts.feed,
+        signs.look,
+        take=orders.take,
+        on_watched=on_watched,
+    )
     parts.counters.add(control.counters)
     together.add("control", control)
 

@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from jarvis_ear.config import SpeakerOptions
-from jarvis_ear.delivery.events import Announced
+from jarvis_ear.delivery.events import Announced, ReplyAudio
 from jarvis_ear.delivery.playback import Playback, PlaybackEnded, PlaybackReported, Unheard
-from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.devices.decoder import Decoder, UnplayableError
+from jarvis_ear.devices.output import NONE
+from jarvis_ear.devices.speaker import MAX_CHUNK_S, Speaker
+from jarvis_ear.errors import InputError, SpeakerLost
 from jarvis_ear.hearing.ear import CALM
 from jarvis_ear.hearing.events import (
     AbandonTurn,
@@ -87,6 +90,19 @@ class Announcements:
             while len(self._waiting) > MAX_WAITING or self._bytes() > MAX_BYTES:
                 self._drop(self._waiting.popleft())
             self._play_next()
+
+    def say(self, audio: bytes) -> None:
+        """Play a sound file as an announcement. Raises ``InputError`` or ``SpeakerLost``."""
+        if self._options.device == NONE:
+            raise SpeakerLost("no loudspeaker is configured: speaker.device is none")
+        try:
+            sound = Decoder().open("", audio, MAX_CHUNK_S)
+        except UnplayableError as error:
+            raise InputError(f"the sound cannot be played: it {error}") from error
+        if not sound.has_sound:
+            raise InputError("the sound cannot be played: it is empty")
+        name = self._new_id()
+        self.put(Announced(name, (ReplyAudio(name, 0, "", audio),)))
 
     def after(self, effect: Effect) -> None:
         """Note an effect of the ear. Ear thread."""

@@ -36,6 +36,7 @@ from jarvis_ear.link.mailbox import (
 from jarvis_ear.link.network_thread import NetworkThread, run_together
 from jarvis_ear.link.registry import WIRES, Proof, Wire
 from jarvis_ear.link.sender import Sender
+from jarvis_ear.link.speech import BackendVoice
 from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.spool.store import Spool
@@ -74,6 +75,11 @@ class Session:
     def address(self) -> str:
         """Address of the backend for display, without user name and password."""
         return address(self.url)
+
+    def login(self) -> Login:
+        """Make a login."""
+        password = self.config.password.get_secret_value()
+        return Login(self.url, password, self.timing.login_s, self.trust_store)
 
     def make_link(self, wake: Callable[[], None]) -> BackendLink:
         """Make a link, which calls ``wake`` after each message. On the network thread."""
@@ -254,6 +260,15 @@ class BackendClient:
         """Record in the ledger how much of a reply was heard, see ``delivery.playback``."""
         self._commands.post(ReplyHeard(turn_id, heard, why))
 
+    def speak(self, text: str) -> bytes:
+        """Return a sound file with ``text`` in the voice of the backend. Blocks, at most 25 s.
+
+        Raises ``TransportError`` or ``RemoteProtocolError``.
+        """
+        session = self._session
+        token = session.config.token.get_secret_value()
+        return BackendVoice(session.url, session.login(), token, session.trust_store).speak(text)
+
     def disconnect(self) -> None:
         """End all turns and the network thread, within two seconds even if the backend hangs."""
         with self._lifecycle:
@@ -328,11 +343,9 @@ class BackendClient:
             fields = PLAINTEXT.fields(BACKEND=session.address)
             words = "password and voice go to %s unencrypted: use https"
             _LOGGER.warning(words, session.address, extra=fields)
-        password = config.password.get_secret_value()
-        login = Login(session.url, password, session.timing.login_s, session.trust_store)
         return Dialer(
             lambda: session.make_link(sender.wake),
-            login.token,
+            session.login().token,
             self._clock,
             given=config.token.get_secret_value(),
             admission=session.wire.admission,

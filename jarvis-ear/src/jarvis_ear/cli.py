@@ -16,11 +16,12 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from jarvis_ear import __version__, paths
-from jarvis_ear.control.client import ask, describe, require_report
-from jarvis_ear.errors import JarvisEarError, RemoteProtocolError
+from jarvis_ear.control.client import ASK_S, SAY_S, ask, describe, require_report
+from jarvis_ear.errors import InputError, JarvisEarError, RemoteProtocolError
 from jarvis_ear.options.verbs import (
     MISTAKES,
     CommandLine,
@@ -30,6 +31,7 @@ from jarvis_ear.options.verbs import (
     VerbPath,
     common_verbs,
     exit_at_once,
+    plain,
     print_text,
     quoted,
 )
@@ -49,13 +51,22 @@ Run: TypeAlias = Callable[["Loaded"], int]
 DEAF: Final = 1
 """Exit status of `status`: the ear is muted, or has no microphone."""
 
+MAX_TEXT: Final = 2000
+"""Letters of a text to say; the same as in ``control.commands``."""
+
+MAX_SOUND: Final = 8 * 1024 * 1024
+"""Bytes of a sound file; likewise."""
+
+SOUND_FILES: Final = (".wav", ".mp3", ".ogg", ".opus", ".flac")
+"""Endings by which what is to be said is a file, even if there is none of that name."""
+
 LOUDEST: Final = 100
 """Per cent; the same as ``control.commands.LOUDEST``, whose module loads more than a verb needs."""
 
 NOT_RUNNING: Final = 2
 """Exit status of `status` and of the mute verbs: no ear is running."""
 
-REFUSALS: Final = (DEAF,)
+REFUSALS: Final = (DEAF, 66, 69, 75, 76, 77)
 """Exit statuses that an ear may ask for when it cannot carry out a command."""
 
 _ASKED: Final = {
@@ -154,6 +165,18 @@ VERBS: Final[dict[str, Verb]] = {
         "jarvis-ear listen",
         {**_DONE, 1: "the ear is muted or deaf, or cannot be asked"},
     ),
+    "say": Verb(
+        "play a sound file, or a text in the voice of the backend, when the ear is idle",
+        'jarvis-ear say "Dinner is ready"',
+        {
+            **_DONE,
+            0: "the ear plays it as soon as it is idle",
+            66: "the sound file cannot be read or played",
+            69: "the backend is away or has no speech for texts, or there is no loudspeaker",
+            75: "the ear is receiving or preparing something else",
+        },
+        value="TEXT|FILE",
+    ),
     "hush": Verb("the older name of stop", "jarvis-ear hush", _DONE),
     "volume": Verb(
         "show the volume of replies in per cent, or set it until the next time, restarts included",
@@ -224,7 +247,9 @@ def _tell_journal(error: Exception) -> bool:
     return log_final_error(error)
 
 
-def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
+def _do(  # noqa: PLR0911 - one for each verb
+    names: VerbPath, words: list[str], *, run: Run | None
+) -> int:
     if COMMAND_LINE.verb_at(names).is_configured:
         return _configured(names[0], words, run)
     given = COMMAND_LINE.parse(names, words)
@@ -237,6 +262,8 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
             return _status(as_json="json" in given)
         case ("volume",):
             return _volume(given.get("value"))
+        case ("say",):
+            return _say(given.get("value"))
         case ("devices",):
             return print_text(_devices())
     return _command(names[0])
@@ -328,6 +355,49 @@ def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
     return print_text(f"muted by the {by}\n" if by else "not muted\n")
 
 
+def _say(what: str | None) -> int:
+    """Have the running ear say a text, or play a sound file."""
+    if what is None and sys.stdin.isatty():
+        raise UsageError("say: expected a text or a sound file")
+    text = sys.stdin.read(MAX_TEXT + 1) if what in (None, "-") else what or ""
+    if what is not None and _is_file(what):
+        answer = _ask("say-sound", _sound(what))
+    elif not text.strip() or len(text) > MAX_TEXT:
+        raise UsageError(f"say: {len(text)} letters: expected a text of 1 to {MAX_TEXT}")
+    else:
+        answer = _ask("say-text", text.encode(errors="replace"), SAY_S)
+    if answer is None:
+        return NOT_RUNNING
+    match answer:
+        case {"said": True}:
+            return 0
+        case {"error": str(why), "status": int(status)} if status in REFUSALS:
+            COMMAND_LINE.complain(why)
+            return status
+        case {"error": str(why)}:
+            raise RemoteProtocolError(f"the running ear does not say anything: {why}")
+    raise RemoteProtocolError("the running ear does not tell whether it says that")
+
+
+def _is_file(what: str) -> bool:
+    try:
+        return what.lower().endswith(SOUND_FILES) or Path(what).is_file()
+    except (OSError, ValueError):  # too long for a name, for example
+        return False
+
+
+def _sound(path: str) -> bytes:
+    """Return the content of a sound file: the ear, which has other rights, is given no name."""
+    try:
+        with Path(path).open("rb") as file:
+            audio = file.read(MAX_SOUND + 1)
+    except OSError as error:
+        raise InputError(f"{plain(path)} cannot be read: {error.strerror}") from error
+    if not 0 < len(audio) <= MAX_SOUND:
+        raise InputError(f"{plain(path)} is empty or too long, expected 1 to {MAX_SOUND} bytes")
+    return audio
+
+
 def _volume(number: str | None) -> int:
     """Show the volume of the running ear, or set it."""
     if number is not None and not (re.fullmatch("[0-9]{1,3}", number) and int(number) <= LOUDEST):
@@ -345,10 +415,10 @@ def _volume(number: str | None) -> int:
     raise RemoteProtocolError("the running ear does not tell its volume")
 
 
-def _ask(word: str) -> dict[str, Any] | None:
+def _ask(word: str, body: bytes = b"", wait_s: float = ASK_S) -> dict[str, Any] | None:
     """Send a command to the running ear; None, and a message, if no ear is running."""
     try:
-        answer = ask(paths.sockets(os.environ), word)
+        answer = ask(paths.sockets(os.environ), word, body, wait_s)
     except OSError as error:
         raise JarvisEarError(f"the running ear cannot be asked: {error}") from error
     if answer is None:

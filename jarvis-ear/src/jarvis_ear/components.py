@@ -37,10 +37,14 @@ that takes longer than all of that hangs."""
 
 
 class Requests(NamedTuple):
-    """What people and programs may ask of the ear. Any thread may call them; none blocks."""
+    """What people and programs may ask of the ear. Any thread may call them."""
 
     stop: Callable[[], None]
     listen: Callable[[], None]
+    say: Callable[[bytes], None]
+    """Plays a sound file; raises ``JarvisEarError``."""
+    speak: Callable[[str], None]
+    """Says a text in the voice of the backend; blocks, and raises ``JarvisEarError``."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,8 @@
-"""HTTP endpoints: the console's page, status and health."""
+"""HTTP endpoints: the console's page, status, health, and the speech of a text."""
 
+import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,15 +12,23 @@ from fastapi.responses import JSONResponse
 
 from jarvis_backend.agents import Agents
 from jarvis_backend.auth import Auth, LoginRefused
+from jarvis_backend.config import Limits
 from jarvis_backend.conversation import Engines
 from jarvis_backend.endpoints.event_bus import EventBus
-from jarvis_backend.engines.engine import MissingEngine
+from jarvis_backend.endpoints.turns import pcm_of
+from jarvis_backend.engines.engine import MissingEngine, TextToSpeech
+from jarvis_backend.errors import EngineError, EngineMissing
+from jarvis_backend.text import sentences
+from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.page import INDEX, KIND, PATH, headers, read_assets
+
+_LOG: Final = logging.getLogger(__name__)
 
 BODY_BYTES: Final = 16 * 1024
 """Maximum size of the body of a request, which holds a few words."""
 
 STATUS_PATH: Final = "/api/status"
+SPEECH_PATH: Final = "/api/tts"
 
 
 def require(auth: Auth) -> Callable[[Request], Awaitable[None]]:
@@ -88,6 +98,38 @@ def status_routes(
     @routes.get(STATUS_PATH, dependencies=[Depends(require_access)])
     async def status() -> dict[str, Any]:
         return {"agents": await agents.everywhere(), "modules": bus.modules}
+
+    return routes
+
+
+def speech_routes(
+    require_access: Callable[[Request], Awaitable[None]], tts: TextToSpeech, limits: Limits
+) -> APIRouter:
+    """Return the route that speaks a text. ``limits.speakers`` sentences are spoken at a time."""
+    routes = APIRouter()
+    slots = asyncio.Semaphore(limits.speakers)
+
+    async def pcm(sentence: str) -> bytes:
+        async with slots:
+            speech = await tts.speak(sentence)
+        return await asyncio.to_thread(pcm_of, speech)
+
+    @routes.post(SPEECH_PATH, dependencies=[Depends(require_access)])
+    async def speak(request: Request) -> Response:
+        text = (await json_body(request)).get("text")
+        if not isinstance(text, str) or not 0 < len(text) <= limits.reply_chars:
+            raise HTTPException(400, f"expected a text of 1 to {limits.reply_chars} letters")
+        try:
+            parts = [await pcm(each) for each in sentences(text, max_chars=limits.reply_chars)]
+        except EngineMissing as missing:
+            raise HTTPException(501, str(missing)) from None
+        except EngineError as error:
+            _LOG.warning("a text is not spoken: %s", error)
+            raise HTTPException(503, "the text cannot be spoken") from None
+        sound = b"".join(parts)
+        if not sound:
+            raise HTTPException(400, "expected a text with something to speak")
+        return Response(pcm_to_wav(sound), media_type="audio/wav")
 
     return routes
 

@@ -67,7 +67,7 @@ class Pacer:
 
     async def play(self, speech: Speech) -> None:
         """Send ``speech``; return when at most ``AHEAD_S`` of it is still to be heard."""
-        pcm = await asyncio.to_thread(_pcm_of, speech)
+        pcm = await asyncio.to_thread(pcm_of, speech)
         clock = asyncio.get_running_loop().time
         for at in range(0, len(pcm), self._piece_bytes):
             piece = pcm[at : at + self._piece_bytes]
@@ -76,7 +76,7 @@ class Pacer:
             await asyncio.sleep(self._heard_at - clock() - AHEAD_S)
 
 
-def _pcm_of(speech: Speech) -> bytes:
+def pcm_of(speech: Speech) -> bytes:
     """Return ``speech`` as PCM16 at 16 kHz; empty if it is not a WAV file."""
     try:
         sound = decode_wav(speech.audio, max_seconds=SENTENCE_S)

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,22 +14,29 @@ from jarvis_ear.errors import Impostor, RemoteProtocolError
 ASK_S: Final = 3.0
 """Seconds to wait. The ear answers within milliseconds; a busy machine may take some seconds."""
 
+SAY_S: Final = 65.0
+"""Seconds to wait for a text to be spoken: a little more than the ear takes to give up."""
+
 MAX_ANSWER: Final = 64 * 1024
 """Bytes; a status has about three thousand."""
 
 
-def ask(paths: Iterable[Path], word: str) -> dict[str, Any] | None:
+def ask(
+    paths: Iterable[Path], word: str, body: bytes = b"", wait_s: float = ASK_S
+) -> dict[str, Any] | None:
     """Send ``word`` to the first ear that listens on one of these sockets; None if no ear does.
+
+    A ``body`` follows it, with its length in the line.
 
     Skips a socket that we may not use or do not trust: another one may belong to our ear. If none
     does, raises the first error: ``PermissionError`` if an ear refuses us, ``Impostor`` if another
-    user's program is in its place. Raises ``OSError`` if the ear does not answer within ``ASK_S``,
+    user's program is in its place. Raises ``OSError`` if the ear does not answer within ``wait_s``,
     and ``RemoteProtocolError`` if the answer is not valid.
     """
     refusal: Exception | None = None
     for path in paths:
         try:
-            return _ask(path, word)
+            return _ask(path, word, body, wait_s)
         except (FileNotFoundError, ConnectionRefusedError):
             continue
         except (PermissionError, Impostor) as error:
@@ -38,9 +46,10 @@ def ask(paths: Iterable[Path], word: str) -> dict[str, Any] | None:
     return None
 
 
-def _ask(path: Path, word: str) -> dict[str, Any]:
+def _ask(path: Path, word: str, body: bytes, wait_s: float) -> dict[str, Any]:
+    request = f"{word} {len(body)}" if body else word
     with connect(path, ASK_S) as ear:
-        line = _exchange(ear, word)
+        line = _exchange(ear, request.encode() + b"\n" + body, wait_s)
     if not line:
         raise PermissionError(f"the ear at {path} closed the connection without an answer")
     try:
@@ -52,12 +61,13 @@ def _ask(path: Path, word: str) -> dict[str, Any]:
     return answer
 
 
-def _exchange(ear: socket.socket, word: str) -> bytes:
-    """Send one line and receive one; return nothing if the other side closes the connection."""
-    deadline = time.monotonic() + ASK_S
+def _exchange(ear: socket.socket, request: bytes, wait_s: float) -> bytes:
+    """Send a request and receive one line; nothing if the other side closes the connection."""
+    deadline = time.monotonic() + wait_s
     line = b""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        ear.sendall(request)  # one that is refused is not read to its end
     try:
-        ear.sendall(word.encode() + b"\n")
         while not line.endswith(b"\n") and len(line) < MAX_ANSWER:
             ear.settimeout(max(0.001, deadline - time.monotonic()))
             more = ear.recv(MAX_ANSWER)

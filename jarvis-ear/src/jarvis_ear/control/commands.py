@@ -1,12 +1,19 @@
 """Commands of the control socket."""
 
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
+from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.report import Health
 from jarvis_ear.mute import Mute
+from jarvis_ear.process import NamedThread
 from jarvis_ear.wires.event_bus import MICROPHONE, MODULES
+
+Answer: TypeAlias = Mapping[str, object]
+"""The answer to a command; with ``error`` if it was not carried out."""
 
 WATCH: Final = "watch"
 """Asks for the feed instead of an answer. The server carries it out, because it concerns the
@@ -22,6 +29,16 @@ WORDS: Final = (
     *(VOLUME, WATCH),
 )
 """Commands of every ear. `hush` is the older name of `stop`."""
+
+SAY_SOUND: Final = "say-sound"
+SAY_TEXT: Final = "say-text"
+
+MAX_TEXT: Final = 2000
+"""Letters of a text to say: two minutes."""
+
+BODIES: Final[Mapping[str, int]] = {SAY_SOUND: 8 * 1024 * 1024, SAY_TEXT: 4 * MAX_TEXT}
+"""Commands with a body, and its maximum length in bytes. Its length is in the line: `say-text 12`.
+The body follows the line: a sound file, or a text in UTF-8."""
 
 MODULE_WORDS: Final[Mapping[str, tuple[str, bool]]] = {
     f"{module}-{'on' if enabled else 'off'}": (module, enabled)
@@ -64,11 +81,16 @@ class ControlCommands:
         *,
         on_stop: Callable[[], None] = lambda: None,
         on_listen: Callable[[], None] = lambda: None,
+        on_say: Callable[[bytes], None] = lambda _audio: None,
+        on_speak: Callable[[str], None] = lambda _text: None,
         modules: Modules | None = None,
         speaker: Loudspeaker | None = None,
     ) -> None:
         self._speaker = speaker
         self._modules = modules
+        self._on_say = on_say
+        self._on_speak = on_speak
+        self._speaking: threading.Thread | None = None  # of the last text
         self._health = health
         self._mute = mute
         self._actions: Final[Mapping[str, Callable[[], None]]] = {
@@ -98,6 +120,22 @@ class ControlCommands:
         action()
         return {"muted_by": list(self._mute.by), "stored": self._mute.stored}
 
+    def take(self, name: str, body: bytes) -> Answer | Future[Answer]:
+        """Carry out one of ``BODIES``; a text takes a while. At most one is being spoken."""
+        if name == SAY_SOUND:
+            return _outcome(lambda: self._on_say(body))
+        text = " ".join(body.decode(errors="replace").split())
+        if self._speaking is not None and self._speaking.is_alive():
+            return {"error": "the ear is about to say another text", "status": 75}
+        answer: Future[Answer] = Future()
+
+        def speak() -> None:
+            answer.set_result(_outcome(lambda: self._on_speak(text)))
+
+        self._speaking = NamedThread(target=speak, name="jarvis-ear-say", daemon=True)
+        self._speaking.start()
+        return answer
+
     def _why_deaf(self) -> str:
         """Return why the ear cannot listen now; empty if it can."""
         if self._mute.by:
@@ -121,3 +159,11 @@ def _volume(speaker: Loudspeaker, number: str) -> Mapping[str, object]:
             return {"error": f"expected {VOLUME} and a whole number from 0 to {LOUDEST}"}
         stored = speaker.set_volume(int(number))
     return {"volume": speaker.volume, "stored": stored}
+
+
+def _outcome(work: Callable[[], None]) -> Answer:
+    try:
+        work()
+    except JarvisEarError as error:
+        return {"error": str(error), "status": error.exit_status}
+    return {"said": True}

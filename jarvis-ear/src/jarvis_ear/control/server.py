@@ -2,16 +2,18 @@
 
 import json
 import logging
+import re
 import selectors
 import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 from jarvis_ear import paths
-from jarvis_ear.control.commands import WATCH
+from jarvis_ear.control.commands import BODIES, WATCH, Answer
 from jarvis_ear.control.feed import Feed, Subscription, encode
 from jarvis_ear.control.unix_socket import ListeningSocket, peer_credentials
 from jarvis_ear.journal.life import CONTROL_TROUBLE
@@ -19,12 +21,14 @@ from jarvis_ear.process import NamedThread
 
 _LOGGER = logging.getLogger(__name__)
 
-Answer: TypeAlias = Mapping[str, object]
-
 _NO_LINE: Final[Answer] = {"error": "expected one word and a line feed"}
+_BUSY: Final[Answer] = {"error": "another sound or text is being received", "status": 75}
 
 MAX_REQUEST: Final = 64
 """Bytes; five times the longest command."""
+
+PIECE: Final = 64 * 1024
+"""Bytes of a body that are read at once."""
 
 CLIENT_S: Final = 1.0
 """Seconds in which a client must send its request, and again in which it must read the answer."""
@@ -48,15 +52,27 @@ STOP_S: Final = 1.0
 """Seconds; a stop interrupts every wait of the thread except the one for an answer."""
 
 
+BODY_S: Final = 10.0
+"""Seconds in which a client must send the body of a request."""
+
+WORK_S: Final = 60.0
+"""Seconds after which a client gets no answer; the work behind it has shorter deadlines."""
+
+WORK_TICK_S: Final = 0.05
+"""Seconds between two looks for an answer that takes a while."""
+
+
 class ControlServer:
     """Owns the sockets and the thread "control" that serves them, inside a ``with``.
 
     A client of the socket ``control`` sends a command as one line, and gets the answer as one line
-    of JSON; after ``watch`` it gets the feed instead. A client of the socket ``feed`` gets the feed
-    at once. ``answer`` and ``sample`` are called in the thread and must not wait for the ear:
+    of JSON; after ``watch`` it gets the feed instead. A command of ``BODIES`` has a body, and goes
+    to ``take``, whose answer may come later. A client of the socket ``feed`` gets the feed at once.
+    ``answer``, ``take`` and ``sample`` are called in the thread and must not wait for the ear:
     ``answer`` for one request at a time, ``sample`` before each tick if there are watchers.
 
-    Bound of clients: ``MAX_CLIENTS_OF_USER`` and ``MAX_CLIENTS``. Policy: a new one closes the
+    Bound of bodies: one at a time. Policy: others are refused with an error. Bound of clients:
+    ``MAX_CLIENTS_OF_USER`` and ``MAX_CLIENTS``. Policy: a new one closes the
     oldest one of that user, or else of the user with most. Counter: ``refused``, which includes
     users without permission. Bound of watchers: ``MAX_WATCHERS_OF_USER`` and ``MAX_WATCHERS``.
     Policy: further ones are closed. Counter: ``feed_refused``. A slow watcher misses deltas and
@@ -71,6 +87,7 @@ class ControlServer:
         feed: Feed | None = None,
         sample: Callable[[], None] = lambda: None,
         *,
+        take: Callable[[str, bytes], Answer | Future[Answer]] = lambda _name, _body: _NO_LINE,
         on_watched: Callable[[bool], None] = lambda _is_watched: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -78,6 +95,7 @@ class ControlServer:
         self._answer = answer
         self._feed = feed or Feed()
         self._sample = sample
+        self._take = take
         self._on_watched = on_watched
         self._is_watched = False
         self._monotonic = monotonic
@@ -135,9 +153,7 @@ class ControlServer:
             if listener.socket in ready:
                 self._accept(listener)
         now = self._monotonic()
-        for client in self._clients():
-            if now >= client.deadline:
-                self._close(client)
+        self._look_at_clients(now)
         watchers = self._watchers()
         if bool(watchers) is not self._is_watched:
             self._is_watched = bool(watchers)
@@ -149,6 +165,15 @@ class ControlServer:
                 self._send_news(watcher)
         return True
 
+    def _look_at_clients(self, now: float) -> None:
+        """Answer those whose work is done, and close those that are late."""
+        for client in self._clients():
+            if client.work is not None and client.work.done():
+                client.answer(client.work.result(), now + CLIENT_S)
+                self._advance(client)
+            elif now >= client.deadline:
+                self._close(client)
+
     def _wait(self) -> frozenset[socket.socket]:
         """Wait for a ready or late connection, a tick or a stop; return the ready sockets.
 
@@ -156,6 +181,7 @@ class ControlServer:
         """
         now = self._monotonic()
         due = [client.deadline for client in self._clients()]
+        due += [now + WORK_TICK_S for client in self._clients() if client.work is not None]
         due += [one.retry_at for one in self._listeners if one.retry_at > now]
         due += [self._tick_at] if self._watchers() else []
         with selectors.PollSelector() as poll:
@@ -216,27 +242,40 @@ class ControlServer:
 
     def _advance(self, connection: "_Connection") -> None:
         """Read or write without blocking; close the connection when it is complete."""
-        if connection.subscription is not None:
-            self._close(connection)  # a watcher that has closed, or that sends although it must not
+        if connection.subscription is not None or connection.work is not None:
+            self._close(connection)  # it has closed, or sends although it must not
             return
         try:
-            if not connection.unsent and connection.is_request_complete():
-                word = connection.word()
-                if word == WATCH:
+            if not connection.unsent and connection.is_request_complete(self._may_have_body):
+                if connection.word == WATCH:
                     self._watch(connection)
                     return
-                reply = (
-                    self._answer(word) if word else {"error": "expected one word and a line feed"}
-                )
-                connection.unsent = json.dumps(reply).encode() + b"\n"
-                connection.deadline = self._monotonic() + CLIENT_S
-            if connection.unsent and not connection.send():
+                self._carry_out(connection)
+            if connection.work is not None or (connection.unsent and not connection.send()):
                 return
         except BlockingIOError:
             return
         except OSError as error:  # the client has disconnected
             _LOGGER.debug("a control client was not answered: %s", error)
         self._close(connection)
+
+    def _may_have_body(self) -> bool:
+        """Return whether no other client sends a body."""
+        return not any(client.body_size for client in self._clients())
+
+    def _carry_out(self, connection: "_Connection") -> None:
+        """Answer a complete request, or note the work that will have the answer."""
+        name, now = connection.word.partition(" ")[0], self._monotonic()
+        if connection.refusal:
+            answer: Answer | Future[Answer] = connection.refusal
+        elif name in BODIES:
+            answer = self._take(name, connection.take_body())
+        else:
+            answer = self._answer(connection.word) if connection.word else _NO_LINE
+        if isinstance(answer, Future):
+            connection.work, connection.deadline = answer, now + WORK_S
+        else:
+            connection.answer(answer, now + CLIENT_S)
 
     def _send_news(self, watcher: "_Connection") -> None:
         """Send as much as the connection accepts without blocking."""
@@ -270,7 +309,16 @@ class _Connection:
         """What a watcher has not fetched yet; None: it is a client."""
         self.unsent = b""
         """Rest of the answer, or of the current line of the feed."""
-        self._request = b""
+        self.work: Future[Answer] | None = None
+        """What will have the answer."""
+        self.word = ""
+        """The command with its argument; empty if the request is not a line."""
+        self.body_size = 0
+        """Bytes of the body that is being received; 0: none."""
+        self.refusal: Answer = {}
+        """Why its body is not received; empty if it is."""
+        self._line = b""
+        self._body = bytearray()
 
     @property
     def events(self) -> int:
@@ -278,22 +326,51 @@ class _Connection:
         is_answered = self.subscription is None and self.unsent
         return selectors.EVENT_WRITE if is_answered else selectors.EVENT_READ
 
-    def is_request_complete(self) -> bool:
-        """Read on; True if the line is complete or too long, False if the client closed before.
+    def is_request_complete(self, may_have_body: Callable[[], bool]) -> bool:
+        """Read on; True if the request is complete or wrong, False if the client closed before.
 
         Raises ``BlockingIOError`` if there is nothing to read yet.
         """
-        while b"\n" not in self._request and len(self._request) <= MAX_REQUEST:
+        while b"\n" not in self._line and len(self._line) <= MAX_REQUEST:
             more = self.socket.recv(MAX_REQUEST + 1)
             if not more:
                 return False
-            self._request += more
+            self._line += more
+            self._read_line(may_have_body)
+        while len(self._body) < self.body_size:
+            more = self.socket.recv(min(self.body_size - len(self._body), PIECE))
+            if not more:
+                return False
+            self._body += more
         return True
 
-    def word(self) -> str:
-        """Return the command; empty if the request is not a line."""
-        line, end, _ = self._request.partition(b"\n")
-        return line.decode("ascii", "replace").strip() if end else ""
+    def _read_line(self, may_have_body: Callable[[], bool]) -> None:
+        line, end, rest = self._line.partition(b"\n")
+        if not end:
+            return
+        self.word = line.decode("ascii", "replace").strip()
+        name, _, number = self.word.partition(" ")
+        if name not in BODIES:
+            return
+        size = int(number) if re.fullmatch("[0-9]{1,9}", number) else 0
+        if not 1 <= size <= BODIES[name]:
+            self.refusal = {"error": f"expected {name} and a length of 1 to {BODIES[name]} bytes"}
+        elif not may_have_body():
+            self.refusal = _BUSY
+        else:
+            self.body_size = size
+            self._body += rest[:size]
+            self.deadline += BODY_S
+
+    def take_body(self) -> bytes:
+        """Return the body, and forget it."""
+        body, self._body, self.body_size = bytes(self._body), bytearray(), 0
+        return body
+
+    def answer(self, answer: Answer, deadline: float) -> None:
+        """Send an answer from now on, until ``deadline``."""
+        self.work, self.deadline = None, deadline
+        self.unsent = json.dumps(answer).encode() + b"\n"
 
     def send(self) -> bool:
         """Send without blocking, and return whether everything is sent."""

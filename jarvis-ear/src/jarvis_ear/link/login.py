@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from http import HTTPStatus
 from typing import Final, Generic
@@ -13,6 +13,7 @@ import requests
 from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemoteProtocolError
 from jarvis_ear.link.connection import BACKEND, AnyLink, Peer
 from jarvis_ear.link.tls_and_tcp import AbandonableTask, TrustStore, error_text
+from jarvis_ear.wires.dialect import bearer
 
 MAX_BODY_BYTES: Final = 64 * 1024
 """Maximum length of a login answer; a token and its lifetime are some hundred bytes."""
@@ -26,7 +27,7 @@ MAX_ABANDONED: Final = 4
 _DIRECT: Final = {"http": "", "https": "", "all": ""}
 """No proxy: one from the environment would receive the password."""
 
-_NONE_HERE: Final = (
+NONE_HERE: Final = (
     HTTPStatus.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED,
     HTTPStatus.UPGRADE_REQUIRED,
@@ -61,7 +62,7 @@ class Login:
         self._abandoned = [worker for worker in self._abandoned if worker.busy]
         if len(self._abandoned) >= MAX_ABANDONED:
             raise ConnectFailed(f"{MAX_ABANDONED} logins before this one still hang")
-        worker = AbandonableTask("jarvis-ear-login", self._ask)
+        worker = AbandonableTask("jarvis-ear-login", self.request)
         answer = worker.start()
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -74,28 +75,33 @@ class Login:
             if worker.busy:
                 self._abandoned.append(worker)
 
-    def _ask(self) -> str:
+    def request(self) -> str:
+        """Return a fresh token, as ``token`` does; blocks until the deadline."""
         ends = time.monotonic() + self._deadline_s
         try:
-            with _post(self._url, self._password, self._deadline_s, self._trust_store) as response:
+            address, body = f"{self._url}/api/auth/login", {"password": self._password}
+            with post(address, body, self._deadline_s, self._trust_store) as response:
                 _check_status(response.status_code)
-                return read_token(_read_body(response, ends))
+                return read_token(read_body(response, ends))
         except JarvisEarError:
             raise
         except Exception as error:  # noqa: BLE001 - a peer can make the library raise anything
             raise ConnectFailed(f"login failed: {error_text(error)}") from None
 
 
-def _post(url: str, password: str, timeout_s: float, trust_store: TrustStore) -> requests.Response:
-    """Send the password to ``url`` only, regardless of the environment."""
+def post(
+    url: str, body: Mapping[str, str], timeout_s: float, trust_store: TrustStore, token: str = ""
+) -> requests.Response:
+    """Send a JSON object to ``url`` only, regardless of the environment."""
     return requests.post(
-        f"{url}/api/auth/login",
-        json={"password": password},
+        url,
+        json=body,
+        headers=bearer(token or None),
         timeout=timeout_s,
         verify=str(trust_store.ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH),
         proxies=_DIRECT,
         auth=_add_nothing,
-        allow_redirects=False,  # a redirect would receive the password as well
+        allow_redirects=False,  # a redirect would receive the password or the token as well
         stream=True,
     )
 
@@ -124,22 +130,23 @@ def _check_status(status: int) -> None:
         return
     if status == HTTPStatus.UNAUTHORIZED:
         raise Rejected("the backend does not accept the password")
-    if status in _NONE_HERE:
+    if status in NONE_HERE:
         raise NoLogin(f"the backend has no login: status {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ConnectFailed(f"login failed: status {status}")
     raise RemoteProtocolError(f"the login was answered with status {status}; expected 200 or 401")
 
 
-def _read_body(response: requests.Response, ends: float) -> bytes:
-    body = b""
-    for piece in response.iter_content(4096):
+def read_body(response: requests.Response, ends: float, most: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body of at most ``most`` bytes, which has to end at a monotonic time."""
+    body = bytearray()
+    for piece in response.iter_content(64 * 1024):
         body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise RemoteProtocolError(f"the login was answered with over {MAX_BODY_BYTES} bytes")
+        if len(body) > most:
+            raise RemoteProtocolError(f"the backend answered with over {most} bytes")
         if time.monotonic() > ends:
-            raise ConnectFailed("the answer to the login did not end")
-    return body
+            raise ConnectFailed("the answer of the backend did not end")
+    return bytes(body)
 
 
 def _forget(answer: "asyncio.Future[str]") -> None:

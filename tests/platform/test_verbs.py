@@ -1,0 +1,64 @@
+"""The verbs that have the ear speak, listen and be silent, on a virtual sound card."""
+
+import time
+
+import numpy as np
+import pytest
+
+from fakes.recordings import in_room
+from fakes.running_ear import RunningEar, run_verb
+from fakes.vmic import missing_tools, vmic
+from jarvis_ear.audio.wav import pcm_to_wav
+
+pytestmark = [
+    pytest.mark.long,  # sound in real time
+    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
+]
+
+TONE = (8000 * np.sin(np.arange(16_000) * 0.2)).astype("<i2")
+
+
+@pytest.fixture
+def ear(tmp_path):
+    card = vmic(tmp_path, in_room(120_000))
+    with RunningEar(tmp_path, card.environment, "--with-backend") as ear:
+        ear.wait_connected()
+        ear.wait_hearing()
+        yield ear
+        assert "Traceback" not in "".join(ear.log)
+
+
+def verb(ear, *words, check=True):
+    return run_verb(ear.environment, *words, check=check)
+
+
+def test_a_sound_file_and_a_text_are_heard(ear, tmp_path):
+    file = tmp_path / "tone.wav"
+    file.write_bytes(pcm_to_wav(TONE.tobytes()))
+    for what in (str(file), "Dinner is ready"):
+        verb(ear, "say", what)
+        ear.wait_for("1 chunk of speech")
+    played = np.frombuffer((tmp_path / "played.raw").read_bytes(), "<i2")
+    assert np.abs(played).max() > 4000
+
+
+def test_a_stop_ends_what_is_said(ear, tmp_path):
+    file = tmp_path / "long.wav"
+    file.write_bytes(pcm_to_wav(np.tile(TONE, 60).tobytes()))
+    verb(ear, "say", str(file))
+    ear.wait_for("idle -> speaking")
+    verb(ear, "stop")
+    ear.wait_for("1 chunk of speech; interrupted")
+    ear.wait_for("speaking -> idle: hushed")
+
+
+def test_the_ear_listens_on_request_for_five_seconds_and_not_while_it_is_muted(ear):
+    verb(ear, "listen")
+    ear.wait_for("idle -> listening: listen requested")
+    began = time.monotonic()
+    ear.wait_for("listening -> idle: no speech")
+    assert 4 < time.monotonic() - began < 8
+    verb(ear, "mute")
+    refused = verb(ear, "listen", check=False)
+    assert refused.returncode == 1
+    assert refused.stderr == "jarvis-ear: the microphone is muted: jarvis-ear unmute\n"
