@@ -14,7 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 DRY_RUN = "make -n: it would set up, run the tests inside themselves, or listen until Ctrl-C"
 NEEDS_ROOT = "changes the system"
-NEEDS_EAR = "tests/loopback/test_whole_ear.py and tests/control ask a running ear"
+NEEDS_EAR = "tests/platform/test_verbs.py asks a running ear"
 BY_HAND = {
     "make": DRY_RUN,
     "apt": NEEDS_ROOT,
