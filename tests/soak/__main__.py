@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -65,6 +66,7 @@ class Soak:
         due = np.random.default_rng(seed + 2).uniform(0.01, 0.98, faults) * samples
         self._weather = Weather(self._server, self._proxy, seed, [int(one) for one in due])
         self._next_look = 0
+        self._load_speech_model: Callable[[], None] = lambda: None
         self._every = int(min(3600.0, hours * 3600 / LOOKS) * RATE)
         self.turns = Turns()
         self.lines = Lines()
@@ -75,7 +77,7 @@ class Soak:
     def run(self) -> int:
         """Live through the day, and return the exit status of the daemon."""
         self._microphone.on_position = self._reach
-        microphone = self._microphone
+        day, microphone = self, self._microphone
 
         class WatchedEars(EarFactory):
             def make(
@@ -83,6 +85,7 @@ class Soak:
             ) -> Ear:
                 ear = super().make(hearing, growth_ms, lag_ms)
                 microphone.now = lambda: ear.now
+                day._load_speech_model = ear._speech_model.load
                 return ear
 
         daemon.EarFactory = WatchedEars
@@ -156,6 +159,7 @@ class Soak:
         self._weather.reach(position)
         if position >= self._next_look:
             self._next_look += self._every
+            self._load_speech_model()  # it comes and goes: each size is with it
             self.sizes.append(Size.now())
 
     def _options(self):
