@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes.journald import Journald, why_not
+from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.journal.kind import FIELDS
 
 pytestmark = pytest.mark.long
@@ -55,7 +56,7 @@ def ids(said: str) -> list[str]:
     return re.findall(r"turn (\w+):", said)
 
 
-BAD = ["bad0", "bad1", "bad2", "bad3", "bad4", "bad5"]
+BAD = [f"bad{number}" for number in range(len(Verdict) - 1)]
 ALL = ["03b91389", "510351e5", *BAD, "fa15e"]
 MISTAKES = ["backend.url: expected a URL", "microphone.rate: unknown"]
 NUMBERS = {"LATENCY_ANSWER_MS=994", "LATENCY_SENT_MS=811", "BACKEND=http://a:1"}
