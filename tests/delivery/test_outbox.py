@@ -14,7 +14,7 @@ from jarvis_ear.delivery.events import Announced, Cause, Finished, UnaskedSpeech
 from jarvis_ear.delivery.outbox import MAX_UTTERANCES, Outbox
 from jarvis_ear.delivery.timeouts import Timeouts
 from jarvis_ear.delivery.transitions import Emit, Replace, Send, SetState, SpoolState, Upload
-from jarvis_ear.delivery.utterance import Utterance
+from jarvis_ear.delivery.utterance import Past, Utterance
 from jarvis_ear.spool.record import Header
 from jarvis_ear.spool.recovery import CurrentRun, recover
 from jarvis_ear.wires import messages as wire
@@ -155,6 +155,13 @@ def test_a_beginning_is_superseded_and_not_run_unless_it_was_committed():
     assert box.hold("whole", 5.0, goes_on=True) == ()
     assert ends(box.supersede("whole", "more", 6.0)) == [("whole", Verdict.SUPERSEDED, "committed")]
     assert box.supersede("unknown", "more", 7.0) == ()
+
+
+def test_a_beginning_that_may_have_run_before_is_superseded_as_committed():
+    box = outbox()
+    box.put(replace(utterance("a"), past=Past.PERHAPS_RAN), 0.0)
+    assert box.hold("a", 0.5, goes_on=True) == ()
+    assert ends(box.supersede("a", "whole", 1.0)) == [("a", Verdict.SUPERSEDED, "committed")]
 
 
 def test_a_held_turn_that_was_interrupted_waits_with_a_queue():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fakes.hearing import frames_of
+from fakes.hearing import ScriptedWake, frames_of
 from fakes.recordings import (
     COMMAND_STARTS_MS,
     Pcm,
@@ -209,3 +209,10 @@ def hear_reply(ear: Ear, played: Pcm, sound: Pcm, turn_id: str) -> list[Effect]:
             is_over = True
             effects += ear.tell(ReplyEnded(turn_id))
     return effects
+
+
+def test_the_delay_of_an_earlier_run_is_known_from_the_start():
+    own_voice = OwnVoice(ScriptedWake(), 1600.0, 20e-6)
+    assert (own_voice.delay, own_voice.drift) == (1600.0, 20e-6)
+    assert OwnVoice(ScriptedWake()).delay is None
+    assert set(own_voice.counters().values()) == {0}

@@ -286,6 +286,14 @@ def test_a_held_turn_whose_reply_began_meanwhile_goes_on_with_the_reply():
     assert (machine.state, machine.turn_id) == (State.SPEAKING, "id1")
 
 
+def test_a_held_reply_that_reports_its_start_late_is_held_as_before():
+    machine = machine_in(State.SPEAKING)
+    advance(machine, WakeDetected)
+    assert machine.advance(ReplyStarted("id1"), NOW) == ()
+    advance(machine, DeadlinePassed)
+    assert machine.state is State.SPEAKING
+
+
 @pytest.mark.parametrize("kind", [ReplyEnded, Failed])
 def test_a_held_turn_that_is_over_meanwhile_does_not_go_on(kind):
     machine = machine_in(State.THINKING)

@@ -13,17 +13,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from fakes.proxy import Proxy
 from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear import __main__ as daemon
-from jarvis_ear import config
 from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.hearing.ear import Ear
-from jarvis_ear.hearing.utterance import GROWTH_MS
 from jarvis_ear.schema import load
 from jarvis_ear.turn_trace.history import TurnHistory
 from soak.account import Lines, Size, Turns
@@ -80,10 +78,8 @@ class Soak:
         day, microphone = self, self._microphone
 
         class WatchedEars(EarFactory):
-            def make(
-                self, hearing: config.HearingOptions, growth_ms: int = GROWTH_MS, lag_ms: int = 0
-            ) -> Ear:
-                ear = super().make(hearing, growth_ms, lag_ms)
+            def make(self, *arguments: Any, **options: Any) -> Ear:
+                ear = super().make(*arguments, **options)
                 microphone.now = lambda: ear.now
                 day._load_speech_model = ear._speech_model.load
                 return ear
