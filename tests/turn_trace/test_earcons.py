@@ -184,6 +184,12 @@ def test_the_files_are_those_that_the_tool_makes():
     assert subprocess.run(words, capture_output=True, check=True, text=True).stdout == "True\n"
 
 
+def test_a_button_has_the_sound_of_the_wake_word(room):
+    room.tell(hearing.TurnOpened("asked", "s", Samples(0), None))
+    room.enter(State.LISTENING, "ListenRequested")
+    assert room.played == [Earcon.WAKE]
+
+
 def test_a_turn_that_continues_has_no_wake_sound(room):
     room.tell(hearing.TurnOpened("more", "s", Samples(0), None, continues=TURN))
     assert room.played == []

@@ -308,7 +308,7 @@ class SoundsOptions(Section):
     """Sounds that tell what becomes of a turn: `default`, `none`, or a WAV file of at most 3 s."""
 
     wake: str = "default"
-    """The wake word was detected."""
+    """The wake word was detected, or the ear was asked to listen."""
     captured: str = "default"
     """The end of the utterance was detected."""
     nothing_heard: str = "default"

@@ -13,6 +13,7 @@ from jarvis_ear.config import Config
 from jarvis_ear.delivery.events import Cause, LinkDown, LinkUp, Verdict
 from jarvis_ear.delivery.playback import Heard, Unheard
 from jarvis_ear.hearing.events import (
+    ListenRequested,
     SendUtterance,
     State,
     StateChanged,
@@ -26,7 +27,7 @@ class Earcon(StrEnum):
     """A sound. The values are names of options (``sounds.wake``) and of files: never rename."""
 
     WAKE = "wake"
-    """The wake word was detected."""
+    """The wake word was detected, or the ear was asked to listen."""
     CAPTURED = "captured"
     """The end of the utterance was detected."""
     NOTHING_HEARD = "nothing_heard"
@@ -126,8 +127,10 @@ class EarconView:
                 self._is_away = False
             case LinkDown():
                 self._is_away = True
-            case StateChanged(old, new):
+            case StateChanged(old, new, why=why):
                 self._change_state(old, new)
+                if why == ListenRequested.__name__:
+                    self._play(Earcon.WAKE)
             case TurnEnded(turn_id) if trace is not None:
                 self._end(turn_id, trace)
             case _:
