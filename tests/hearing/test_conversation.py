@@ -5,9 +5,19 @@ from importlib import resources
 
 import numpy as np
 import pytest
+import soundfile
 
 from fakes.hearing import frames_of
-from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, real_ear, recording, spoken, to_pcm
+from fakes.recordings import (
+    COMMAND_STARTS_MS,
+    DATA,
+    Pcm,
+    in_room,
+    real_ear,
+    recording,
+    spoken,
+    to_pcm,
+)
 from jarvis_ear import config
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.hearing.events import Effect, ReplyEnded, ReplyStarted, SendUtterance, TurnOpened
@@ -127,3 +137,29 @@ def chime_as_loud_as(speech: Pcm) -> np.ndarray:
 def test_the_voices_are_different_recordings():
     words = [word_of(voice).tobytes() for voice in VOICES]
     assert all(one != other for one, other in itertools.combinations(words, 2))
+
+
+PLACE = 24_000
+"""Samples of each voice in the file of the wake words, 1.5 s."""
+
+TIMINGS = ((1500, 900), (2000, 1500), (2500, 1200))
+
+
+def word_of_voice(number: int) -> Pcm:
+    """The wake word in one of 24 voices of espeak-ng, festival, flite, pico and RHVoice."""
+    sound, _ = soundfile.read(DATA / "hey-jarvis-24-voices.flac", dtype="int16")
+    return sound[number * PLACE : (number + 1) * PLACE]
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_24_voices_that_repeat_themselves_do_not_lose_the_command(number):
+    gap_ms, pause_ms = TIMINGS[number % 3]
+    word, command = word_of_voice(number), recording(COMMAND)
+    word = word[slice(*spoken(word))]
+    sound = in_room(1000, word, gap_ms, word, pause_ms, command, 2600)
+    begins = samples(1000 + gap_ms + pause_ms) + 2 * len(word)
+    first, end = spoken(command)
+    heard = hear_all(sound)
+    *_, newest = utterances(heard)
+    assert newest.start <= begins + first
+    assert newest.end >= begins + end
