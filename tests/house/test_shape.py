@@ -16,7 +16,7 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "jarvis-ear" / "src"
 TESTS = Path(__file__).parents[1]
-MOST_TESTS = 1.43
+MOST_TESTS = 1.4
 """Lines of tests for each line of code."""
 
 SMALL = 60
@@ -42,7 +42,7 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(143, 28_000, range(110, 181), 450, 0.07),
+    "jarvis_ear": Limits(142, 27_700, range(110, 181), 450, 0.07),
     "jarvis_backend": Limits(42, 6_260, range(110, 181), 450, 0.09),
 }
 
