@@ -27,8 +27,11 @@ BELOW_PEAK: Final = 10 ** (-9 / 10)
 BELOW_AUDIBLE: Final = 10 ** (-25 / 10)
 """-25 dB as a ratio of energies: sound further below the peak is breath, echo and room."""
 
+ABOVE_ROOM_SPOKEN: Final = 10 ** (6 / 10)
+"""6 dB as a ratio of energies: quieter speech is that of the room, a babble of voices."""
+
 ABOVE_ROOM: Final = 10 ** (12 / 10)
-"""6 dB as a ratio of energies: sound closer to the quietest moment is noise of the room."""
+"""12 dB as a ratio of energies: other sound closer to the quietest moment is noise of the room."""
 
 LONGEST_CLOSURE: Final = samples(100)
 """Longest silence before the burst of a last t or k."""
@@ -150,9 +153,8 @@ class Endpointer:
     def _is_fading(self, frame: Frame, *, spoken: bool) -> bool:
         """Whether the frame goes on with the last word, although it is quiet."""
         is_next = frame.start <= self._last_spoken + LONGEST_CLOSURE
-        audible = self._peak * BELOW_AUDIBLE
-        if not spoken:
-            audible = max(audible, self._quietest * ABOVE_ROOM)
+        above = ABOVE_ROOM_SPOKEN if spoken else ABOVE_ROOM
+        audible = max(self._peak * BELOW_AUDIBLE, self._quietest * above)
         return is_next and frame.end <= self._fades_until and self._levels[-1] >= audible
 
     def _note_speech(self, frame: Frame) -> None:
