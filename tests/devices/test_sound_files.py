@@ -10,9 +10,11 @@ from jarvis_ear.errors import ConfigError
 BELL = pcm_to_wav(b"\x10\x00" * 1600)
 
 
-def test_every_sound_is_shipped():
-    sounds = load_sounds(SoundsOptions())
-    assert set(sounds) == set(SoundsOptions.model_fields)
+def test_every_sound_is_shipped_and_all_but_one_are_played():
+    every = dict.fromkeys(SoundsOptions.model_fields, "default")
+    sounds = load_sounds(SoundsOptions(**every))
+    assert set(sounds) == set(every)
+    assert set(every) - set(load_sounds(SoundsOptions())) == {"follow_up"}
     assert all(content.startswith(b"RIFF") for content in sounds.values())
 
 

@@ -114,6 +114,12 @@ def test_a_reply_that_is_no_longer_awaited_has_a_sound(room):
     assert room.since_capture() == [Earcon.FAILED]
 
 
+def test_a_follow_up_has_a_sound_which_the_owner_has_to_switch_on(room):
+    room.enter(State.FOLLOW_UP, "ReplyEnded")
+    assert room.played == [Earcon.FOLLOW_UP]
+    assert SoundsOptions().follow_up == "none"
+
+
 def test_a_mute_has_a_sound_but_quiet_hours_are_quiet(room):
     room.enter(State.MUTED, "Muted").enter(State.IDLE, "Unmuted")
     assert room.played == [Earcon.MUTED, Earcon.UNMUTED]

@@ -323,6 +323,8 @@ class SoundsOptions(Section):
     """The command became too old while it waited for the backend, and was not run."""
     done: str = "default"
     """The command was run, and its reply has no speech."""
+    follow_up: str = "none"
+    """The ear listens for more without the wake word; silent unless this is changed."""
     muted: str = "default"
     """The microphone was muted. Quiet hours are silent."""
     unmuted: str = "default"

@@ -42,6 +42,8 @@ class Earcon(StrEnum):
     """The command became too old while it waited for the backend, and was not run."""
     DONE = "done"
     """The command was run, and its reply has no speech."""
+    FOLLOW_UP = "follow_up"
+    """The ear listens for more without the wake word."""
     MUTED = "muted"
     UNMUTED = "unmuted"
     MICROPHONE_LOST = "microphone_lost"
@@ -151,6 +153,8 @@ class EarconView:
                 self._is_night = tuple(self._muted_by()) == (CLOCK,)
                 if not self._is_night:
                     self._play(Earcon.MUTED)
+            case _, State.FOLLOW_UP:
+                self._play(Earcon.FOLLOW_UP)
             case State.MUTED, _ if not self._is_night:
                 self._play(Earcon.UNMUTED)
             case _, State.DEAF if self._now() - self._lost_at >= AGAIN_S:
