@@ -630,6 +630,24 @@ def test_ducking_lowers_what_is_played_by_12_db_and_ends(stepped):
     assert steps(played) < 100
 
 
+def test_a_reply_that_is_held_quietly_goes_on_ducked_and_the_next_one_is_not(stepped):
+    going = stepped(warm_s=10, barge_in="wake-word-quietly")
+    began_loud(going)
+    going.speaker.pause("a")
+    going.output.make_room(1000)
+    settle(going)
+    ducked = going.output.played[500 + round(DUCK_S * 16_000) : 1500]
+    assert 20 * np.log10(ducked / 20_000) == pytest.approx(np.full(len(ducked), -12), abs=0.01)
+    going.output.make_room(None)
+    going.speaker.finish("a")
+    settle(going)
+    before = len(going.output.played)
+    going.speaker.play("b", 0, WAV, wav(np.full(12_000, 20_000, np.int16)))
+    settle(going)
+    next_one = going.output.played[before:]
+    assert (next_one[round(RELEASE_S * 16_000) :] == 20_000).all()
+
+
 def test_a_volume_counts_at_once_and_makes_no_click(stepped):
     going = stepped(warm_s=10, volume=50)
     began_loud(going)

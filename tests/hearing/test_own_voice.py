@@ -21,6 +21,7 @@ from jarvis_ear.hearing.events import (
     HoldTurn,
     Hushed,
     Ignored,
+    Muted,
     PersonOverReply,
     ReplyEnded,
     ReplyStarted,
@@ -151,6 +152,18 @@ def test_a_reply_is_ducked_while_a_person_speaks_over_it():
     assert [speaks for _, speaks in changes[:1]] == [True]
     assert samples(5000) < changes[0][0] < samples(5800)
     assert changes[-1][1] is False
+
+
+def test_a_mute_ends_the_ducking():
+    played = reply(9000)
+    speech = np.concatenate([command_of(voice) for voice in VOICES])[: samples(2000)] / 1.0
+    loud = to_pcm(3000 * speech / np.sqrt((speech**2).mean()))
+    beside = Beside()
+    beside.hear(scene(played, 100, 0.5, loud, 5000)[: samples(5600)], played)
+    speaks = [e.speaks for _, e in beside.effects if isinstance(e, PersonOverReply)]
+    assert speaks == [True]
+    ended = [e for e in beside.ear.tell(Muted()) if isinstance(e, PersonOverReply)]
+    assert [effect.speaks for effect in ended] == [False]
 
 
 def test_a_reply_alone_is_not_ducked():

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Final
 
 from jarvis_ear.units import SAMPLE_RATE, Samples, samples
@@ -76,5 +77,8 @@ class SampleClock:
         """
         with self._lock:
             newest = self._blocks[-1][0] if self._blocks else Samples(0)
-            near = [began for end, began in self._blocks if newest - end <= self._window]
+            newer = takewhile(
+                lambda block: newest - block[0] <= self._window, reversed(self._blocks)
+            )
+            near = [began for _, began in newer]
         return Samples(round((at - min(near)) * SAMPLE_RATE)) if near else None

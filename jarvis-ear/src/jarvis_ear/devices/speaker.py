@@ -119,7 +119,7 @@ class Speaker:
         self._chime = b""  # a sound that the thread does not know yet
         self._volume = volume or Volume(options.volume)
         self._is_ducked = False
-        self._is_held = False  # ducked instead of paused
+        self._quiet_id = ""  # of the reply that is ducked instead of paused
         self._reply = _Reply()
         self._sound: _Decoding | None = None  # the chunk being played
         self._end: EndOfReply | None = None  # taken while the last sound is played
@@ -210,14 +210,14 @@ class Speaker:
         ``barge_in = "wake-word-quietly"``, the reply goes on, ducked.
         """
         if self._options.barge_in == QUIETLY:
-            self._is_held = True
+            self._quiet_id = turn_id
             self._playlist.wake()
         else:
             self._playlist.pause(turn_id)
 
     def resume(self, turn_id: str) -> None:
         """Go on with a paused reply, from a little before the cut: see ``Track``. Never blocks."""
-        self._is_held = False
+        self._quiet_id = ""
         self._playlist.resume(turn_id)
 
     def duck(self, on: bool) -> None:
@@ -230,7 +230,7 @@ class Speaker:
 
         Late chunks of the stopped replies are ignored.
         """
-        self._is_held = False
+        self._quiet_id = ""
         self._playlist.stop()
 
     def close(self) -> bool:
@@ -278,7 +278,8 @@ class Speaker:
         player, turn_id = self._player, self._reply.turn_id
         player.warm_s = self._options.warm_s
         player.lead_in_s = self._options.lead_in_ms / 1000
-        player.set_gain(self._volume.percent, ducked=self._is_ducked or self._is_held)
+        is_quiet = turn_id != "" and turn_id == self._quiet_id
+        player.set_gain(self._volume.percent, ducked=self._is_ducked or is_quiet)
         if turn_id and self._playlist.is_stopped(turn_id):
             player.stop()
             player.is_expecting = False

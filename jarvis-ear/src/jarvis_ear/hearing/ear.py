@@ -195,6 +195,7 @@ class Ear:
         effects += self._advance(event)
         if self.state in _HEARS_NOTHING:
             self._clear_sound()
+            effects += self._notice_person()
         return effects + self._check_deadline()  # a follow-up of length zero ends at once
 
     def _reset_filters(self) -> None:
@@ -276,21 +277,18 @@ class Ear:
 
     def _wake(self, detected: WakeDetected) -> tuple[Effect, ...]:
         """Listen anew, unless the wake word is a part of a longer sentence."""
-        if self._own_voice is not None and self._own_voice.is_own(detected.at):
+        own_voice = self._own_voice
+        if own_voice is not None and own_voice.is_own(detected.at):
             return (SelfEchoIgnored(self._machine.turn_id, detected.at, detected.score),)
         is_part = self.state is State.CAPTURING and self._endpointer.spoken > LONGEST_WORD
-        if is_part or not (self._may_interrupt or not self._is_playing):
+        is_over_sound = own_voice is not None and own_voice.is_playing
+        if is_part or (is_over_sound and not self._may_interrupt):
             return (Ignored(self.state, detected),)
         return self._advance(detected)
 
-    @property
-    def _is_playing(self) -> bool:
-        return self._own_voice is not None and self._own_voice.is_playing
-
     def _notice_person(self) -> tuple[Effect, ...]:
-        if self._own_voice is None:
-            return ()
-        speaks = self._own_voice.hears_person(self.now, speech=self.speech)
+        own_voice = self._own_voice if self.state not in _HEARS_NOTHING else None
+        speaks = own_voice is not None and own_voice.hears_person(self.now, speech=self.speech)
         if speaks == self._is_person:
             return ()
         self._is_person = speaks

@@ -19,6 +19,7 @@ from jarvis_ear.hearing.events import (
     StateChanged,
     TurnOpened,
 )
+from jarvis_ear.log.throttle import Throttle
 from jarvis_ear.mute import CLOCK
 from jarvis_ear.turn_trace.trace import DROPPED, TIMED_OUT, TraceEvent, TurnEnded, TurnTrace
 
@@ -108,7 +109,8 @@ class EarconView:
         self._is_unanswered = False  # nothing followed a wake word; the next state decides
         self._is_away = True  # until the first link
         self._told_away: set[str] = set()  # turns whose person knows that the backend is away
-        self._lost_at = now()
+        self._losses = Throttle(AGAIN_S, AGAIN_S)
+        self._losses.allows(now())
         self._is_night = False
 
     def connect(self, play: Callable[[str], None]) -> None:
@@ -157,8 +159,7 @@ class EarconView:
                 self._play(Earcon.FOLLOW_UP)
             case State.MUTED, _ if not self._is_night:
                 self._play(Earcon.UNMUTED)
-            case _, State.DEAF if self._now() - self._lost_at >= AGAIN_S:
-                self._lost_at = self._now()
+            case _, State.DEAF if self._losses.allows(self._now()):
                 self._play(Earcon.MICROPHONE_LOST)
             case _:
                 pass
