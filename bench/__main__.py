@@ -15,6 +15,7 @@ from bench.console import console
 from bench.cpu import cpu
 from bench.delivery import delivery
 from bench.echo import echo
+from bench.echo_cards import echo_cards
 from bench.endings import endings, pauses
 from bench.hesitations import hesitations, twice
 from bench.latency import latency
@@ -49,6 +50,7 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "hesitations": hesitations,
     "twice": twice,
     "echo": echo,
+    "echo-cards": echo_cards,
     "realtime": realtime,
     "satellites": satellites,
     "bus": bus,

@@ -118,7 +118,7 @@ class Tally:
 
 def echo(scale: Scale, collection: Collection) -> list[Table]:
     """Count wake words over a reply, with and without the echo canceller."""
-    voices = [(program, voice) for program, voice in VOICES if shutil.which(program)]
+    voices = installed()
     people = collection.labelled(PEOPLE) or collection.labelled(*WORDS)
     words = spread(people, max(1, scale.noisy_clips // 2))
     if not voices:
@@ -141,6 +141,11 @@ def echo(scale: Scale, collection: Collection) -> list[Table]:
 
 Spoken: TypeAlias = tuple[tuple[str, str], str]
 """A voice, and the text that it says."""
+
+
+def installed() -> list[tuple[str, str]]:
+    """Return the voices that this machine has."""
+    return [(program, voice) for program, voice in VOICES if shutil.which(program)]
 
 
 class Listener:
@@ -215,7 +220,7 @@ def _own_words(listener: Listener, spoken: Sequence[Spoken], scale: Scale) -> Ta
     for echo_db in (-6, 0, 12):
         as_it_is = cancelled = left = 0
         for place, each in enumerate(chosen):
-            far = np.concatenate((np.zeros(seconds(0.5)), _reply(*each), np.zeros(seconds(2))))
+            far = np.concatenate((np.zeros(seconds(0.5)), reply(*each), np.zeros(seconds(2))))
             scene = _played(
                 far, np.zeros(len(far)), chance("own", place), echo_db=echo_db, delay=_delay(place)
             )
@@ -227,7 +232,7 @@ def _own_words(listener: Listener, spoken: Sequence[Spoken], scale: Scale) -> Ta
             cancelled += bool(found)
             left += any(not own.is_own(at, path.delay) for at in found)
         of = len(chosen)
-        shares = (_with_interval(count, of) for count in (as_it_is, cancelled))
+        shares = (share_with_interval(count, of) for count in (as_it_is, cancelled))
         rows.append((f"{echo_db:+d} dB", str(of), *shares, Figure(left, "d", at_most=0)))
     return Table(
         "Wake words of the reply itself",
@@ -246,13 +251,13 @@ def _cells(tally: Tally, most: float | None) -> tuple[Cell, ...]:
     missed = 100 * (1 - tally.unknown / tally.words) if tally.words else float("nan")
     return (
         str(tally.words),
-        *(_with_interval(count, tally.words) for count in found),
+        *(share_with_interval(count, tally.words) for count in found),
         Figure(missed, ".0f", " %", most),
         Figure(tally.vetoed, "d", at_most=0),
     )
 
 
-def _with_interval(count: int, of: int) -> str:
+def share_with_interval(count: int, of: int) -> str:
     """Return a share with its Wilson interval of 95 %."""
     if not of:
         return "-"
@@ -316,20 +321,21 @@ def _over_a_reply(
     """Say a wake word over a reply; return the scene and where the word starts."""
     random = chance("echo", word.name)
     speech = word_alone(word).waves
-    reply = _excerpt(spoken[place % len(spoken)], seconds(at_s + AFTER_S), random)
+    far = excerpt(spoken[place % len(spoken)], seconds(at_s + AFTER_S), random)
     if earlier:
-        before = _excerpt(spoken[(place + 1) % len(spoken)], seconds(FIRST_REPLY_S), random)
-        reply = np.concatenate((before, np.zeros(seconds(PAUSE_S)), reply))
-    start = len(reply) - seconds(AFTER_S)
-    person = np.zeros(max(len(reply), start + len(speech)))
+        before = excerpt(spoken[(place + 1) % len(spoken)], seconds(FIRST_REPLY_S), random)
+        far = np.concatenate((before, np.zeros(seconds(PAUSE_S)), far))
+    start = len(far) - seconds(AFTER_S)
+    person = np.zeros(max(len(far), start + len(speech)))
     person[start : start + len(speech)] = speech * (LEVEL / loudness(speech))
-    person = person[: len(reply)]
-    return _played(reply, person, random, echo_db=echo_db, delay=_delay(place), ppm=ppm), start
+    person = person[: len(far)]
+    return _played(far, person, random, echo_db=echo_db, delay=_delay(place), ppm=ppm), start
 
 
-def _excerpt(spoken: Spoken, length: int, random: np.random.Generator) -> Waves:
-    reply = _reply(*spoken)
-    return np.roll(reply, -int(random.integers(len(reply))))[:length]
+def excerpt(spoken: Spoken, length: int, random: np.random.Generator) -> Waves:
+    """Return ``length`` samples of a reply, from a random place on."""
+    sound = reply(*spoken)
+    return np.roll(sound, -int(random.integers(len(sound))))[:length]
 
 
 def _played(
@@ -342,8 +348,7 @@ def _played(
     ppm: int = 0,
 ) -> Echo:
     """Play ``far`` in a room, ``echo_db`` louder than a person."""
-    tail = random.standard_normal(seconds(0.3)) * np.exp(-6.9 * np.linspace(0, 1, seconds(0.3)))
-    room = np.concatenate(([1.0], tail / np.sqrt((tail**2).sum()) / 2))
+    room = response(random)
     loud = np.tanh(0.8 * _drifted(far, ppm) / 32768) / 0.8
     wet = np.concatenate((np.zeros(delay), np.convolve(loud, room), np.zeros(len(far))))[: len(far)]
     wet *= LEVEL * 10 ** (echo_db / 20) / max(np.sqrt((wet**2).mean()), 1e-9)
@@ -351,6 +356,12 @@ def _played(
     heard = alone + wet
     scale = min(1.0, 29_000 / np.abs(heard).max())  # as the gain of the microphone is set
     return Echo(rounded(heard * scale), rounded(far), rounded(alone))
+
+
+def response(random: np.random.Generator) -> Waves:
+    """Return the response of a room to one sample: direct sound and 0.3 s of reverberation."""
+    tail = random.standard_normal(seconds(0.3)) * np.exp(-6.9 * np.linspace(0, 1, seconds(0.3)))
+    return np.concatenate(([1.0], tail / np.sqrt((tail**2).sum()) / 2))
 
 
 def _drifted(sound: Waves, ppm: int) -> Waves:
@@ -367,7 +378,7 @@ def _delay(place: int) -> int:
 
 
 @cache
-def _reply(voice: tuple[str, str], text: str) -> Waves:
+def reply(voice: tuple[str, str], text: str) -> Waves:
     """Synthesise a reply, at the level at which it is played."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "reply.wav"

@@ -299,7 +299,12 @@ def _running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator
 
 @contextmanager
 def running_ear(
-    folder: Path, url: str, environment: Mapping[str, str], password: str = PASSWORD
+    folder: Path,
+    url: str,
+    environment: Mapping[str, str],
+    password: str = PASSWORD,
+    *,
+    options: Sequence[str] = (),
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run the daemon; wait until it hears and reaches its backend."""
     own = {
@@ -311,7 +316,8 @@ def running_ear(
     for name in ("run", "state"):
         (folder / name).mkdir(mode=0o700)
     program = str(Path(sys.executable).with_name(EAR))
-    with _running([program, "run", "--device", "vmic", "--backend-url", url], own) as process:
+    command = [program, "run", "--device", "vmic", "--backend-url", url, *options]
+    with _running(command, own) as process:
         end = time.monotonic() + START_S
         while not _hears(program, own):
             if process.poll() is not None or time.monotonic() > end:

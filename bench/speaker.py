@@ -51,6 +51,9 @@ REPLY_RATE: Final = 22_050
 
 REPLY_S: Final = 0.3
 
+SWALLOWED_MS: Final = 1000
+"""What an HDMI or Bluetooth output may swallow while it wakes up."""
+
 AWAKE_S: Final = 1.0
 """Seconds in which the sound process starts and opens the card: a person speaks longer."""
 
@@ -85,6 +88,16 @@ class Desk:
         first = before + 2 * int(np.flatnonzero(np.abs(played) > HEARD)[0])
         return self.card.heard_at(first) - began
 
+    def heard(self, turn_id: str, seconds: float) -> float:
+        """Play a reply; return the seconds of it that the card played."""
+        sound = np.full(round(seconds * RATE), LOUD, "<i2")
+        self.speaker.play(turn_id, 0, "audio/wav", pcm_to_wav(sound.tobytes(), RATE))
+        self.speaker.finish(turn_id)
+        while self.events.get(timeout=60) != turn_id:
+            pass
+        played = np.frombuffer(self.card.played.read_bytes(), "<i2")[::2]
+        return float((played > HEARD).sum() / RATE)
+
     def begin(self, turn_id: str) -> int:
         """Begin a reply that lasts; return the bytes that were played before it."""
         before = self._size()
@@ -107,7 +120,7 @@ def speaker(scale: Scale, _collection: Collection) -> list[Table]:
     """Time the first sample of replies, and count underruns alone and on a busy machine."""
     if missing := missing_tools():
         return [Table("The loudspeaker", ("state",), [], "", [f"not measured: {missing}"])]
-    return [_first_samples(scale), _reactions(scale), _underruns(scale)]
+    return [_first_samples(scale), _reactions(scale), _underruns(scale), _lead_ins(scale)]
 
 
 def _first_samples(scale: Scale) -> Table:
@@ -188,22 +201,45 @@ def _underruns(scale: Scale) -> Table:
     )
 
 
+def _lead_ins(scale: Scale) -> Table:
+    """Measure how much of a first word an output swallows that sleeps until it is played to."""
+    rows: list[Row] = []
+    for lead_in_ms, most in ((0, None), (SWALLOWED_MS, 0.0)):
+        lost: list[float] = []
+        for _ in range(scale.starts):
+            options = config.SpeakerOptions(lead_in_ms=lead_in_ms)
+            with _desk(options=options, swallow_ms=SWALLOWED_MS) as desk:
+                lost.append(LONG_S - desk.heard("a", LONG_S))
+        rows.append(
+            (f"{lead_in_ms} ms", str(len(lost)), Figure(1000 * max(lost), ".1f", " ms", most))
+        )
+    return Table(
+        f"A reply on a card that swallows the first {SWALLOWED_MS} ms that it is given",
+        ("speaker.lead_in_ms", "replies", "lost of the reply, at most"),
+        rows,
+        "nothing is lost",
+    )
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.kill()
     process.wait()
 
 
 @contextmanager
-def _desk(warm_s: float) -> Iterator[Desk]:
+def _desk(
+    warm_s: float = 0, options: config.SpeakerOptions | None = None, swallow_ms: int = 0
+) -> Iterator[Desk]:
     with tempfile.TemporaryDirectory() as folder:
-        card = vmic(Path(folder), np.zeros(1, np.int16), rate=RATE, channels=2)
+        silence = np.zeros(1, np.int16)
+        card = vmic(Path(folder), silence, rate=RATE, channels=2, swallow_ms=swallow_ms)
         events: queue.Queue[str] = queue.Queue()
         before = os.environ.get("ALSA_CONFIG_PATH")
         os.environ["ALSA_CONFIG_PATH"] = card.environment["ALSA_CONFIG_PATH"]
         process = SoundProcess()
         try:
             with Speaker(
-                config.SpeakerOptions(warm_s=warm_s),
+                options or config.SpeakerOptions(warm_s=warm_s),
                 on_started=lambda _turn: None,
                 on_ended=events.put,
                 output=PortAudioOutput("", library=process, release=process.end),

@@ -137,6 +137,13 @@ def test_wake_words_over_a_reply_are_counted(collection):
     assert [value(cells[-1]) for cells in own.rows] == [0, 0, 0]
 
 
+@pytest.mark.skipif(not any(map(shutil.which, ("flite", "espeak-ng"))), reason="no synthesiser")
+def test_a_wake_word_over_a_reply_is_found_by_the_whole_daemon(collection):
+    cells = row(measure("echo-cards", collection), "+0 dB")
+    assert (cells["words"], cells["own words"]) == ("1", "1")
+    assert value(cells["missed"]) == 0
+
+
 def test_without_a_synthesiser_there_is_no_reply(collection, monkeypatch):
     monkeypatch.setattr("bench.echo.shutil.which", lambda _: None)
     table = measure("echo", collection)

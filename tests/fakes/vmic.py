@@ -127,11 +127,50 @@ def vmic(
     channels: int = 1,
     sample_format: Format = "S16_LE",
     shared: bool = False,
+    swallow_ms: int = 0,
 ) -> VirtualCard:
     """Build a card in ``folder`` that hears ``sound``, shape (samples,) or (samples, channels).
 
     With ``shared``, several processes may capture at once, each from the beginning of ``sound``.
+    The first ``swallow_ms`` of what is played after each start are lost.
     """
+    library = _build(folder)
+    (folder / "in.raw").write_bytes(encoded(sound, sample_format))
+    lock = "" if shared else f'  lock "{folder}/lock"'
+    (folder / "asound.conf").write_text(
+        f"<{ALSA}>\n"
+        f'pcm_type.vmic {{ lib "{library}" }}\n'
+        f'pcm.vmic {{ type vmic  file "{folder}/in.raw"  out "{folder}/played.raw"'
+        f'  clock "{folder}/starts"  state "{folder}/state"  rate {rate}  channels {channels}'
+        f'  format "{sample_format}"  swallow {swallow_ms}{lock} }}\n'
+        'pcm.!default "vmic"\n'
+        "ctl.!default { type null }\n"
+    )
+    return VirtualCard(folder, 2 * rate * channels)
+
+
+def two_cards(folder: Path, *, ppm: int, rate: int = 48_000) -> VirtualCard:
+    """Build a microphone "vmic", and a loudspeaker "vspeaker" whose clock is ``ppm`` faster.
+
+    The microphone hears, at 16 kHz, what is appended to ``in.raw``: sample n of the file is sample
+    n of the stream, and noise if it is not written yet.
+    """
+    library = _build(folder)
+    (folder / "in.raw").touch()
+    (folder / "asound.conf").write_text(
+        f"<{ALSA}>\n"
+        f'pcm_type.vmic {{ lib "{library}" }}\n'
+        f'pcm.vmic {{ type vmic  file "{folder}/in.raw"  live true  lock "{folder}/lock" }}\n'
+        f'pcm.vspeaker {{ type vmic  out "{folder}/played.raw"  clock "{folder}/starts"'
+        f"  rate {rate}  channels 2  ppm {ppm} }}\n"
+        'pcm.!default "vmic"\n'
+        "ctl.!default { type null }\n"
+    )
+    return VirtualCard(folder, round(4 * rate * (1 + ppm * 1e-6)))
+
+
+def _build(folder: Path) -> Path:
+    """Build the plug-in of ALSA that is the cards."""
     library = folder / "libasound_module_pcm_vmic.so"
     subprocess.run(
         [
@@ -140,15 +179,4 @@ def vmic(
         ],
         check=True,
     )
-    (folder / "in.raw").write_bytes(encoded(sound, sample_format))
-    lock = "" if shared else f'  lock "{folder}/lock"'
-    (folder / "asound.conf").write_text(
-        f"<{ALSA}>\n"
-        f'pcm_type.vmic {{ lib "{library}" }}\n'
-        f'pcm.vmic {{ type vmic  file "{folder}/in.raw"  out "{folder}/played.raw"'
-        f'  clock "{folder}/starts"  state "{folder}/state"  rate {rate}  channels {channels}'
-        f'  format "{sample_format}"{lock} }}\n'
-        'pcm.!default "vmic"\n'
-        "ctl.!default { type null }\n"
-    )
-    return VirtualCard(folder, 2 * rate * channels)
+    return library

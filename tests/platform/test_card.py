@@ -214,10 +214,9 @@ def test_a_busy_card_is_tried_again(tmp_path, capturing):
     assert going.log.count("WARNING") == 1
 
 
-def play(card, *files) -> list:
-    done = run(
-        [sys.executable, HERE / "reply_program.py", *files], env=card.environment, timeout=30
-    )
+def play(card, *files, **options) -> list:
+    program = [sys.executable, HERE / "reply_program.py", json.dumps(options)]
+    done = run([*program, *files], env=card.environment, timeout=30)
     return json.loads(done.stdout)
 
 
@@ -231,6 +230,18 @@ def test_a_reply_is_heard_bit_by_bit(tmp_path):
     played = np.frombuffer(card.played.read_bytes(), "<i2")
     assert np.array_equal(played[: len(reply)], reply)
     assert not played[len(reply) :].any()
+
+
+@pytest.mark.parametrize("lead_in_ms", [1000, 0])
+def test_a_card_that_swallows_its_first_second_loses_nothing_after_a_lead_in(tmp_path, lead_in_ms):
+    rate = 48_000
+    card = vmic(tmp_path, noise(rate, 2), rate=rate, channels=2, swallow_ms=1000)
+    (tmp_path / "0.wav").write_bytes(pcm_to_wav(noise(2 * rate).tobytes(), rate))
+    play(card, tmp_path / "0.wav", lead_in_ms=lead_in_ms)
+    played = np.frombuffer(card.played.read_bytes(), "<i2").reshape(-1, 2)[:, 0]
+    left = noise(2 * rate) if lead_in_ms else noise(2 * rate)[rate:]
+    assert np.array_equal(played[: len(left)], left)
+    assert not played[len(left) :].any()
 
 
 def test_the_far_end_tells_when_the_card_plays_each_sample(tmp_path):

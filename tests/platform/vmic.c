@@ -1,12 +1,17 @@
 /* A sound card that exists only in a test: an ALSA "ioplug" plug-in, paced in real time.
  *
  *   pcm.vmic { type vmic  file "in.raw"  out "played.raw"  state "state"  rate 16000  channels 1
- *              format "S16_LE"  lock "lock"  clock "starts.txt" }
+ *              format "S16_LE"  lock "lock"  clock "starts.txt"  ppm 0  live false
+ *              swallow 0 }
  *
  * Capture hears the samples of `file`, then the noise of a converter. Playback appends to `out`. Formats: S16_LE,
  * S24_3LE, S32_LE, FLOAT_LE. With `lock`, one process at a time may capture; others get EBUSY. It
  * then holds when the last capture began, in seconds of CLOCK_BOOTTIME. `clock` gets a line whenever
  * playback starts: nanoseconds of CLOCK_MONOTONIC, and the byte of `out` that is heard then.
+ * `ppm` is how much faster than the rate the card's own clock is. With `live`, `file` grows while it
+ * is heard: sample n of the stream is its sample n, and noise if that is not written yet.
+ * After each start, the first `swallow` ms of what is played do not reach `out`, as at an output
+ * that sleeps.
  * The file `state` works the card; it is read again at every step:
  *   missing or "run"  works         "gone"  unplugged: nothing opens, open streams fail (ENODEV)
  *   "busy"            used by somebody else: nothing opens (EBUSY), open streams go on
@@ -32,7 +37,10 @@ struct card {
     int timer;                   /* readable when the other side should look again */
     int in, out;                 /* the files behind capture and playback, or -1 */
     int clock;                   /* the file with the starts of playback, or -1 */
-    size_t sent;                 /* bytes played since the last start was prepared */
+    size_t sent;                 /* bytes played since it was prepared, or heard of a live file */
+    long ppm;                    /* how much faster its clock is */
+    long swallow;                /* bytes that it does not play after each start */
+    int live;                    /* whether `in` grows, and is read by position */
     int lock;                    /* the file whose lock means that we capture, or -1 */
     char *state_path;
     unsigned noise;              /* the state of a generator of random numbers */
@@ -111,7 +119,8 @@ static int on_prepare(snd_pcm_ioplug_t *io)
 {
     struct card *card = io->private_data;
     card->hardware = card->base = 0;
-    card->sent = 0;
+    if (!card->live)
+        card->sent = 0; /* after an overrun too, the sound goes on where it was */
     return state(card) == GONE ? -ENODEV : 0;
 }
 
@@ -141,7 +150,8 @@ static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
     if (card->running && now == STALL)
         restart_clock(card);
     else if (card->running)
-        card->hardware = card->base + elapsed_us(card) * io->rate / 1000000;
+        card->hardware = card->base + (snd_pcm_uframes_t)(elapsed_us(card) * (double)io->rate *
+                                                          (1 + card->ppm * 1e-6) / 1e6);
     if (card->running && (overrun(io, card) || underrun(io, card)))
         return -EPIPE;
     return card->hardware % io->buffer_size;
@@ -170,16 +180,21 @@ static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel
     size_t wanted = count * areas->step / 8, got = 0;
     char *sound = (char *)areas->addr + (areas->first + areas->step * offset) / 8;
     if (io->stream == SND_PCM_STREAM_PLAYBACK) {
+        size_t lost = card->sent < (size_t)card->swallow ? card->swallow - card->sent : 0;
         card->sent += wanted;
-        return card->out >= 0 && write(card->out, sound, wanted) < 0 ? -errno : (long)count;
+        if (lost < wanted && card->out >= 0 && write(card->out, sound + lost, wanted - lost) < 0)
+            return -errno;
+        return count;
     }
     int muted = state(card) == MUTE;
     while (!muted && card->in >= 0 && got < wanted) {
-        ssize_t more = read(card->in, sound + got, wanted - got);
+        ssize_t more = card->live ? pread(card->in, sound + got, wanted - got, card->sent + got)
+                                  : read(card->in, sound + got, wanted - got);
         if (more <= 0)
             break;
         got += more;
     }
+    card->sent += wanted;
     if (muted)
         memset(sound, 0, wanted);
     else
@@ -262,7 +277,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
 {
     const char *file = NULL, *out = NULL, *state_path = NULL, *lock = NULL, *clock = NULL;
     const char *format = "S16_LE";
-    long rate = 16000, channels = 1;
+    long rate = 16000, channels = 1, ppm = 0, swallow = 0;
+    int live = 0;
     snd_config_iterator_t at, next;
     (void)root;
     snd_config_for_each(at, next, conf)
@@ -288,6 +304,12 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
             snd_config_get_integer(entry, &rate);
         else if (!strcmp(id, "channels"))
             snd_config_get_integer(entry, &channels);
+        else if (!strcmp(id, "ppm"))
+            snd_config_get_integer(entry, &ppm);
+        else if (!strcmp(id, "swallow"))
+            snd_config_get_integer(entry, &swallow);
+        else if (!strcmp(id, "live"))
+            live = snd_config_get_bool(entry) > 0;
         else {
             SNDERR("vmic: unknown field %s", id);
             return -EINVAL;
@@ -298,6 +320,10 @@ SND_PCM_PLUGIN_DEFINE_FUNC(vmic)
     if (!card)
         return -ENOMEM;
     card->timer = card->in = card->out = card->clock = card->lock = -1;
+    card->ppm = ppm;
+    card->live = live;
+    card->swallow = swallow * rate / 1000 * channels *
+                    (snd_pcm_format_physical_width(snd_pcm_format_value(format)) / 8);
     card->state_path = state_path ? strdup(state_path) : NULL;
     enum state now = state(card);
     if (now == GONE || now == BUSY) {
