@@ -137,6 +137,7 @@ class _Found:
     own: dict[int, Tally] = field(default_factory=dict)
     late: int = 0
     underruns: int = 0
+    gaps: int = 0
 
 
 def _in_a_room(delay_ms: int, trials: Sequence[Trial]) -> _Found:
@@ -163,6 +164,7 @@ def _in_a_room(delay_ms: int, trials: Sequence[Trial]) -> _Found:
             )
         found.late = room.late
         found.underruns = daemon.counter("speaker_underruns")
+        found.gaps = daemon.counter("gaps")
     return found
 
 
@@ -260,6 +262,7 @@ def _table(
             f"the word comes at {WORD_AT_S:g} s; in brackets 95 % intervals (Wilson)",
             f"pieces of sound that came late: {sum(each.late for each in found)}",
             f"underruns: {sum(each.underruns for each in found)}",
+            f"gaps in what the microphone heard: {sum(each.gaps for each in found)}",
             f"replies by {', '.join(' '.join(voice) for voice in installed())}",
             collection.describes,
         ],

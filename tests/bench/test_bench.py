@@ -144,6 +144,14 @@ def test_a_wake_word_over_a_reply_is_found_by_the_whole_daemon(collection):
     assert value(cells["missed"]) == 0
 
 
+def test_the_loudspeaker_is_timed_by_the_clock_of_its_card(collection):
+    first, orders, underruns, lead_ins = program.MEASUREMENTS["speaker"](SMOKE, collection)
+    assert value(row(first, "open")["p50"]) > 0
+    assert [cells[0] for cells in orders.rows] == ["stop", "pause", "duck"]
+    assert len(underruns.rows) == 2
+    assert [value(cells[2]) for cells in lead_ins.rows] == [1000, 0]
+
+
 def test_without_a_synthesiser_there_is_no_reply(collection, monkeypatch):
     monkeypatch.setattr("bench.echo.shutil.which", lambda _: None)
     table = measure("echo", collection)

@@ -132,7 +132,7 @@ def vmic(
     """Build a card in ``folder`` that hears ``sound``, shape (samples,) or (samples, channels).
 
     With ``shared``, several processes may capture at once, each from the beginning of ``sound``.
-    The first ``swallow_ms`` of what is played after each start are lost.
+    The first ``swallow_ms`` of what is played after each opening are lost.
     """
     library = _build(folder)
     (folder / "in.raw").write_bytes(encoded(sound, sample_format))
@@ -152,8 +152,8 @@ def vmic(
 def two_cards(folder: Path, *, ppm: int, rate: int = 48_000) -> VirtualCard:
     """Build a microphone "vmic", and a loudspeaker "vspeaker" whose clock is ``ppm`` faster.
 
-    The microphone hears, at 16 kHz, what is appended to ``in.raw``: sample n of the file is sample
-    n of the stream, and noise if it is not written yet.
+    The microphone hears, at 16 kHz and from its first capture on, what is appended to ``in.raw``,
+    and noise where that is not written yet.
     """
     library = _build(folder)
     (folder / "in.raw").touch()

@@ -9,8 +9,9 @@
  * then holds when the last capture began, in seconds of CLOCK_BOOTTIME. `clock` gets a line whenever
  * playback starts: nanoseconds of CLOCK_MONOTONIC, and the byte of `out` that is heard then.
  * `ppm` is how much faster than the rate the card's own clock is. With `live`, `file` grows while it
- * is heard: sample n of the stream is its sample n, and noise if that is not written yet.
- * After each start, the first `swallow` ms of what is played do not reach `out`, as at an output
+ * is heard: its samples follow each other by the clock from the first capture on, whose time `lock`
+ * keeps, and sound like noise where they are not written yet.
+ * After each opening, the first `swallow` ms of what is played do not reach `out`, as at an output
  * that sleeps.
  * The file `state` works the card; it is read again at every step:
  *   missing or "run"  works         "gone"  unplugged: nothing opens, open streams fail (ENODEV)
@@ -37,10 +38,11 @@ struct card {
     int timer;                   /* readable when the other side should look again */
     int in, out;                 /* the files behind capture and playback, or -1 */
     int clock;                   /* the file with the starts of playback, or -1 */
-    size_t sent;                 /* bytes played since it was prepared, or heard of a live file */
+    size_t sent;                 /* bytes played or heard since it was prepared */
     long ppm;                    /* how much faster its clock is */
-    long swallow;                /* bytes that it does not play after each start */
-    int live;                    /* whether `in` grows, and is read by position */
+    size_t swallow;              /* bytes that it still will not play */
+    int live;                    /* whether `in` grows, and is read by the clock */
+    size_t live_base;            /* byte of `in` at which this capture began */
     int lock;                    /* the file whose lock means that we capture, or -1 */
     char *state_path;
     unsigned noise;              /* the state of a generator of random numbers */
@@ -83,6 +85,22 @@ static long long elapsed_us(const struct card *card)
            (now.tv_nsec - card->since.tv_nsec) / 1000;
 }
 
+/* Write when this capture began; or, if `in` is live, note how long after the first one. */
+static void note_capture(struct card *card)
+{
+    char first[64] = "";
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    if (card->live && pread(card->lock, first, sizeof first - 1, 0) > 0) {
+        double since = now.tv_sec + now.tv_nsec / 1e9 - atof(first);
+        card->live_base = 2 * (size_t)(since * card->io.rate * (1 + card->ppm * 1e-6));
+        card->sent = 0;
+    } else if (ftruncate(card->lock, 0) == 0) {
+        lseek(card->lock, 0, SEEK_SET);
+        dprintf(card->lock, "%lld.%09ld\n", (long long)now.tv_sec, now.tv_nsec);
+    }
+}
+
 static int on_start(snd_pcm_ioplug_t *io)
 {
     struct card *card = io->private_data;
@@ -97,12 +115,8 @@ static int on_start(snd_pcm_ioplug_t *io)
         dprintf(card->clock, "%lld %lld\n",
                 card->since.tv_sec * 1000000000LL + card->since.tv_nsec,
                 (long long)(lseek(card->out, 0, SEEK_END) - card->sent));
-    if (card->lock >= 0 && ftruncate(card->lock, 0) == 0) {
-        struct timespec now;
-        clock_gettime(CLOCK_BOOTTIME, &now);
-        lseek(card->lock, 0, SEEK_SET);
-        dprintf(card->lock, "%lld.%09ld\n", (long long)now.tv_sec, now.tv_nsec);
-    }
+    if (card->lock >= 0)
+        note_capture(card);
     return timerfd_settime(card->timer, 0, &every, NULL) ? -errno : 0;
 }
 
@@ -119,8 +133,7 @@ static int on_prepare(snd_pcm_ioplug_t *io)
 {
     struct card *card = io->private_data;
     card->hardware = card->base = 0;
-    if (!card->live)
-        card->sent = 0; /* after an overrun too, the sound goes on where it was */
+    card->sent = 0;
     return state(card) == GONE ? -ENODEV : 0;
 }
 
@@ -180,7 +193,8 @@ static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel
     size_t wanted = count * areas->step / 8, got = 0;
     char *sound = (char *)areas->addr + (areas->first + areas->step * offset) / 8;
     if (io->stream == SND_PCM_STREAM_PLAYBACK) {
-        size_t lost = card->sent < (size_t)card->swallow ? card->swallow - card->sent : 0;
+        size_t lost = card->swallow < wanted ? card->swallow : wanted;
+        card->swallow -= lost;
         card->sent += wanted;
         if (lost < wanted && card->out >= 0 && write(card->out, sound + lost, wanted - lost) < 0)
             return -errno;
@@ -188,7 +202,8 @@ static snd_pcm_sframes_t on_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel
     }
     int muted = state(card) == MUTE;
     while (!muted && card->in >= 0 && got < wanted) {
-        ssize_t more = card->live ? pread(card->in, sound + got, wanted - got, card->sent + got)
+        ssize_t more = card->live ? pread(card->in, sound + got, wanted - got,
+                                          card->live_base + card->sent + got)
                                   : read(card->in, sound + got, wanted - got);
         if (more <= 0)
             break;
