@@ -18,7 +18,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh t
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run install uninstall deb test long lint types docs golden bench bench-guard chaos killpoints faults unplug soak lock setup clean help
+.PHONY: check run install uninstall deb test long lint types docs pictures golden bench bench-guard chaos killpoints faults unplug soak lock setup clean help
 
 check: lint types test           ## run lint, types and test
 
@@ -63,6 +63,9 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog
 	@for page in man/jarvis-ear.1 man/jarvis-backend.1; do \
 		$(PYTHON) tools/man_page.py $$page > docs/.new && mv docs/.new $$page || exit 1; done
+
+pictures: $(READY_TO_TEST)       ## write the pictures of docs/images: the console in a browser
+	@PYTHONPATH=tests $(PYTHON) tools/console_pictures.py
 
 golden: $(READY_TO_TEST)         ## regenerate the expected events of tests/replay, for review
 	@$(PYTHON) tests/replay/golden.py
