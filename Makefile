@@ -13,6 +13,9 @@ BENCH  := $(if $(wildcard bench/*.py),bench)
 CODE   := jarvis-ear/src tests tools examples $(BENCH)
 TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
+# All tests run in one process per core; a part of them in one process, which begins sooner.
+ALL_TESTS := -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing
+
 # The environment is up to date as long as the files that determine its content are unchanged.
 LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh tests/node/package-lock.json; } | sha256sum | cut -c -16)
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
@@ -36,7 +39,7 @@ deb: $(READY_TO_RUN)             ## build a Debian package with all dependencies
 	@$(PYTHON) tools/make_deb.py
 
 test: $(READY_TO_TEST)           ## run the test suite with branch coverage (ARGS="-k wake")
-	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)
+	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),$(ALL_TESTS))
 
 long: $(READY_TO_TEST)           ## run tests that take minutes: faults, short chaos, kill points, unplugging
 	@$(PYTHON) -m pytest -m "long and not slow" -o faulthandler_timeout=300 $(ARGS)
