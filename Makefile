@@ -38,7 +38,7 @@ uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--p
 deb: $(READY_TO_RUN)             ## build a Debian package with all dependencies, in build/
 	@$(PYTHON) tools/make_deb.py
 
-test: $(READY_TO_TEST)           ## run the test suite with branch coverage (ARGS="-k wake")
+test: $(READY_TO_TEST)           ## run the test suite on all cores, with branch coverage (ARGS="-k wake")
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),$(ALL_TESTS))
 
 long: $(READY_TO_TEST)           ## run tests that take minutes: faults, short chaos, kill points, unplugging
