@@ -13,12 +13,15 @@ BENCH  := $(if $(wildcard bench/*.py),bench)
 CODE   := jarvis-ear/src tests tools examples $(BENCH)
 TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
+# All tests run in one process per core; a part of them in one process, which begins sooner.
+ALL_TESTS := -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term-missing
+
 # The environment is up to date as long as the files that determine its content are unchanged.
 LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh tests/node/package-lock.json; } | sha256sum | cut -c -16)
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run install uninstall deb test long lint types docs golden bench bench-guard chaos killpoints faults unplug soak lock setup clean help
+.PHONY: check run install uninstall deb test long lint types docs pictures golden bench bench-guard chaos killpoints faults unplug soak lock setup clean help
 
 check: lint types test           ## run lint, types and test
 
@@ -35,8 +38,8 @@ uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--p
 deb: $(READY_TO_RUN)             ## build a Debian package with all dependencies, in build/
 	@$(PYTHON) tools/make_deb.py
 
-test: $(READY_TO_TEST)           ## run the test suite with branch coverage (ARGS="-k wake")
-	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing)
+test: $(READY_TO_TEST)           ## run the test suite on all cores, with branch coverage (ARGS="-k wake")
+	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),$(ALL_TESTS))
 
 long: $(READY_TO_TEST)           ## run tests that take minutes: faults, short chaos, kill points, unplugging
 	@$(PYTHON) -m pytest -m "long and not slow" -o faulthandler_timeout=300 $(ARGS)
@@ -63,6 +66,9 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog
 	@for page in man/jarvis-ear.1 man/jarvis-backend.1; do \
 		$(PYTHON) tools/man_page.py $$page > docs/.new && mv docs/.new $$page || exit 1; done
+
+pictures: $(READY_TO_TEST)       ## write the pictures of docs/images: the console in a browser
+	@PYTHONPATH=tests $(PYTHON) tools/console_pictures.py
 
 golden: $(READY_TO_TEST)         ## regenerate the expected events of tests/replay, for review
 	@$(PYTHON) tests/replay/golden.py

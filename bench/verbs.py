@@ -21,7 +21,10 @@ RESIDENT_MIB: Final = 25.0
 SCRIPT: Final = str(Path(sys.executable).with_name("jarvis-ear"))
 BASELINE: Final = (sys.executable, "-I", "-c", "import socket, json")
 
-LIGHT: Final = ("version", "status", "mute", "unmute", "toggle", "stop", "--help")
+LIGHT: Final = (
+    *("version", "status", "mute", "unmute", "toggle", "stop", "listen"),
+    *("volume", "volume 40", "say Dinner", "--help"),
+)
 OTHERS: Final = ("run --help", "config", "check", "devices")
 """Verbs without a target, for comparison."""
 
@@ -83,7 +86,10 @@ def _measured(
 ) -> dict[tuple[str, ...], list[tuple[float, float]]]:
     """Return CPU milliseconds and MiB for every start of every command."""
     found: dict[tuple[str, ...], list[tuple[float, float]]] = {each: [] for each in commands}
-    with tempfile.TemporaryDirectory() as folder, ControlServer(Path(folder), _answer):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ControlServer(Path(folder), _answer, take=lambda _name, _body: {"said": True}),
+    ):
         for _ in range(starts):
             done = subprocess.run(  # noqa: S603 - the commands stand above
                 [sys.executable, "-I", "-S", "-c", STARTER, json.dumps(commands)],
@@ -102,4 +108,6 @@ def _measured(
 
 
 def _answer(word: str) -> Mapping[str, object]:
-    return REPORT if word == "status" else {"muted_by": [], "stored": True}
+    if word == "status":
+        return REPORT
+    return {"muted_by": [], "volume": 40, "stored": True}

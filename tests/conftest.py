@@ -17,6 +17,18 @@ def pytest_collection_finish():
     gc.set_threshold(20_000)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Write lone surrogates in captured output as escapes: a worker could not send them."""
+    report = yield
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode())
+        for title, text in report.sections
+        for title, text in report.sections
+    ]
+    return report
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _folders_of_our_own(tmp_path_factory):
     folder = tmp_path_factory.mktemp("user")

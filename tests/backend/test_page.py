@@ -9,17 +9,14 @@ import socketio
 pytest.importorskip("playwright", reason="playwright is not installed: it drives the browser")
 from playwright.sync_api import expect
 
-from fakes.chromium import CHROMIUM, launch
+from fakes.chromium import NEEDS_BROWSER, launch
 from fakes.engines import scripted
 from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.wires import socketio as wire
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
+pytestmark = NEEDS_BROWSER
 
 SOON_MS = 30_000
 NOTHING = "\N{EN DASH}"

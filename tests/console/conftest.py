@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import os
 import socket
-import sys
 import time
 from contextlib import asynccontextmanager, contextmanager
 from subprocess import PIPE, Popen
@@ -12,6 +11,7 @@ from subprocess import PIPE, Popen
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError, web
 
+from fakes.program import VERB
 from jarvis_ear.console.server import Pages, RequestGuard
 from jarvis_ear.control.feed import Feed
 
@@ -99,7 +99,7 @@ def run_console():
 
     @contextmanager
     def run(folder, *options, **environ):
-        argv = [sys.executable, "-m", "jarvis_ear", "console", *options]
+        argv = [*VERB, "console", *options]
         environ = {**os.environ, "RUNTIME_DIRECTORY": str(folder), **environ}
         with Popen(argv, stdout=PIPE, stderr=PIPE, text=True, env=environ) as process:
             try:

@@ -13,12 +13,9 @@ from fakes.ear_feed import STILL, FeedingEar, turn
 pytest.importorskip("playwright", reason="playwright is not installed: it drives the browser")
 from playwright.sync_api import Browser, Page, expect
 
-from fakes.chromium import CHROMIUM, launch
+from fakes.chromium import NEEDS_BROWSER, launch
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
+pytestmark = NEEDS_BROWSER
 
 SOON_MS = 20_000
 NOTHING = "\N{EN DASH}"

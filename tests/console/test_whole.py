@@ -10,13 +10,10 @@ import pytest
 pytest.importorskip("playwright", reason="playwright is not installed: it drives the browser")
 from playwright.sync_api import expect
 
-from fakes.chromium import CHROMIUM, launch
+from fakes.chromium import NEEDS_BROWSER, launch
 from fakes.running_ear import RunningEar
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
+pytestmark = NEEDS_BROWSER
 
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 SOON_MS = 30_000

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fakes.program import VERB
 from jarvis_ear import paths as places
 from jarvis_ear.control import unix_socket
 from jarvis_ear.control.client import ask
@@ -95,7 +96,7 @@ def jarvis_ear(*argv: str, shared: Path) -> subprocess.Popen[str]:
     environ.pop("XDG_RUNTIME_DIR", None)
     environ.pop("RUNTIME_DIRECTORY", None)
     return subprocess.Popen(
-        [sys.executable, "-m", "jarvis_ear", *argv],
+        [*VERB, *argv],
         env=environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -5,10 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 """Where the system's is; None: it is not installed."""
+
+NEEDS_BROWSER: Final = [
+    pytest.mark.long,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+"""Marks of tests that look at a page."""
 
 _QUIET: Final = (
     "--headless",

@@ -63,7 +63,8 @@ class FeedingEar:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ticks = 0
+        self.ticks = 0
+        """How many times sound was fed: twelve times a second while somebody watches."""
         self._up = ExitStack()
         self._by: tuple[str, ...] = ()
         self._lock = threading.Lock()  # protects who muted it
@@ -71,6 +72,8 @@ class FeedingEar:
         self.ordered: list[str] = []
         self.is_silent = False
         """Whether no more sound comes, as after a mute."""
+        self.peak = 0.9
+        """Highest wake score of the speech."""
         self.begin_anew()
 
     def __enter__(self) -> Self:
@@ -97,15 +100,17 @@ class FeedingEar:
 
     def _sample(self) -> None:
         """Say what sound there is: somebody speaks two seconds of every six."""
-        self._ticks += 1
+        self.ticks += 1
         self.feed.put("mute", {"by": list(self._by)})
         if self.is_silent:
             return
-        speaks = self._ticks % 75 < 25
-        frames = range(4 * self._ticks, 4 * self._ticks + 4)
+        speaks = self.ticks % 75 < 25
+        frames = range(4 * self.ticks, 4 * self.ticks + 4)
         levels = [_level(frame, speaks=speaks) for frame in frames]
-        score = 0.02 if not speaks else round(max(0.0, 0.9 * math.sin(self._ticks % 75 / 6)), 3)
-        sound = {"frame": 4 * self._ticks, "dbfs": levels, "speech": speaks, "score": score}
+        score = (
+            0.02 if not speaks else round(max(0.0, self.peak * math.sin(self.ticks % 75 / 6)), 3)
+        )
+        sound = {"frame": 4 * self.ticks, "dbfs": levels, "speech": speaks, "score": score}
         self.feed.put("sound", sound)
 
     def _answer(self, word: str) -> Mapping[str, object]:

@@ -1,8 +1,13 @@
 """Programs that a test runs to their end."""
 
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
+
+VERB: Final = (sys.executable, "-c", "from jarvis_ear.cli import program; program()")
+"""What the installed `jarvis-ear` runs; `python -m jarvis_ear` loads the ear for any verb."""
 
 
 def run(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from fakes.notify import NotifySocket
-from fakes.program import run
+from fakes.program import VERB, run
 from fakes.recordings import Pcm
 from fakes.vmic import vmic
 from fakes.voice_service import Switches
@@ -31,8 +31,7 @@ LEVERED: Final = "fakes.levered_ear"
 def run_verb(
     environment: Mapping[str, str], *words: str, check: bool = True
 ) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "jarvis_ear", *words]
-    return run(command, check=check, env=environment)
+    return run([*VERB, *words], check=check, env=environment)
 
 
 class RunningEar:

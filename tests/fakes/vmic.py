@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 Format: TypeAlias = Literal["S16_LE", "S24_3LE", "S32_LE", "FLOAT_LE"]
 
@@ -103,6 +104,13 @@ def missing_tools() -> str | None:
     if not HEADER.exists() or not ALSA.exists():
         return "ALSA's headers are not installed: apt install libasound2-dev"
     return None
+
+
+NEEDS_CARD: Final = [
+    pytest.mark.long,  # sound in real time
+    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
+]
+"""Marks of tests on the card."""
 
 
 def encoded(sound: npt.NDArray[np.int16], sample_format: Format) -> bytes:

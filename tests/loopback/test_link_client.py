@@ -85,19 +85,6 @@ def test_plain_text_over_the_network_is_warned_of(url, warned, caplog):
     assert len(said) == warned
 
 
-def test_a_wrong_password_is_a_state_of_its_own_and_no_reason_to_hammer(tmp_path):
-    with VoiceServer(tmp_path) as server:
-        with BackendClient(BackendOptions(url=server.url, password="wrong")) as client:
-            assert not client.connect()
-            assert client.state == "auth_failed"
-            assert not client.connected
-        assert len(server.received("login")) == 1
-        with BackendClient(BackendOptions(url=server.url, password="open sesame")) as client:
-            assert client.connect()
-            assert client.state == "connected"
-        assert client.state == "disconnected"
-
-
 def test_who_cannot_wait_connects_without_waiting(tmp_path):
     server = VoiceServer(tmp_path)
     with ear(server.url) as (client, _):

@@ -130,7 +130,7 @@ def test_an_idle_link_is_not_taken_for_dead(tmp_path):
             told.wait(LinkDown, within_s=1.5)
 
 
-def test_a_wrong_password_is_said_once_and_not_hammered(tmp_path, caplog):
+def test_a_wrong_password_is_a_state_of_its_own_is_said_once_and_not_hammered(tmp_path, caplog):
     with (
         VoiceServer(tmp_path, Switches(password="changed")) as server,
         ear(server.url) as (client, told),
@@ -138,6 +138,8 @@ def test_a_wrong_password_is_said_once_and_not_hammered(tmp_path, caplog):
         assert not client.connect()
         down = told.wait(LinkDown)
         assert down.reason == "the backend does not accept the password"
+        assert client.state == "auth_failed"
+        assert not client.connected
         with pytest.raises(AssertionError, match="no LinkUp"):
             told.wait(LinkUp, within_s=1.5)
         assert len(server.received("login")) == 1
@@ -224,6 +226,7 @@ def test_it_can_be_started_and_stopped_again_and_again(tmp_path):
             assert threads() == ["jarvis-ear-network"]
             client.disconnect()
             client.disconnect()
+            assert client.state == "disconnected"
             assert not client.connected
             assert threads() == []
         assert told.all(Finished) == []

@@ -13,14 +13,11 @@ import numpy as np
 import pytest
 
 from fakes.program import run
-from fakes.vmic import missing_tools, vmic
+from fakes.vmic import NEEDS_CARD, vmic
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import mix, pcm_to_wav
 
-pytestmark = [
-    pytest.mark.long,  # sound in real time
-    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
-]
+pytestmark = NEEDS_CARD
 
 HERE = Path(__file__).parent
 SOON_S = 15.0  # a deadline for things that happen at once, on a machine with other work

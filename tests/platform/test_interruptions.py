@@ -1,19 +1,15 @@
 """The whole ear on a virtual sound card, with people who interrupt it and who hesitate."""
 
 import numpy as np
-import pytest
 
 from fakes.recordings import QUESTION, in_room, recording, spoken
 from fakes.running_ear import RunningEar, run_verb
-from fakes.vmic import missing_tools, vmic
+from fakes.vmic import NEEDS_CARD, vmic
 from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE, samples
 
-pytestmark = [
-    pytest.mark.long,  # sound in real time
-    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
-]
+pytestmark = NEEDS_CARD
 
 TONE = (8000 * np.sin(np.arange(SAMPLE_RATE) * 0.2)).astype("<i2")
 LOUD = 4000

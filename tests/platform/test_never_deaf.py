@@ -15,14 +15,11 @@ import pytest
 
 from fakes.recordings import DATA, QUESTION, recording
 from fakes.running_ear import RunningEar, run_verb
-from fakes.vmic import VirtualCard, missing_tools, vmic
+from fakes.vmic import NEEDS_CARD, VirtualCard, vmic
 from fakes.websocket_server import WebSocketServer
 from jarvis_ear.audio.resample import resample
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
-]
+pytestmark = NEEDS_CARD
 
 TIMES = 20
 QUICK = ("--hearing.endpointing.hangover-ms", "300")

@@ -10,13 +10,10 @@ from fakes.bus_server import BusServer
 from fakes.recordings import QUESTION, recording
 from fakes.running_ear import EarService
 from fakes.side_by_side import SideBySide
-from fakes.vmic import missing_tools
+from fakes.vmic import NEEDS_CARD
 from fakes.voice_server import VoiceServer
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
-]
+pytestmark = NEEDS_CARD
 
 
 class Service(EarService):

@@ -9,12 +9,9 @@ import pytest
 
 from fakes.notify import NotifySocket
 from fakes.running_ear import LEVERED, RunningEar
-from fakes.vmic import VirtualCard, missing_tools, vmic
+from fakes.vmic import NEEDS_CARD, VirtualCard, vmic
 
-pytestmark = [
-    pytest.mark.long,  # sound in real time
-    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
-]
+pytestmark = NEEDS_CARD
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 

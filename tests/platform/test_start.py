@@ -2,17 +2,12 @@
 
 from pathlib import Path
 
-import pytest
-
 from fakes.recordings import in_room
 from fakes.running_ear import EarService
-from fakes.vmic import missing_tools
+from fakes.vmic import NEEDS_CARD
 from fakes.voice_server import VoiceServer
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
-]
+pytestmark = NEEDS_CARD
 
 
 def started(folder: Path, server: VoiceServer, **environment: str) -> EarService:

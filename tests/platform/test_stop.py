@@ -12,14 +12,11 @@ import pytest
 from fakes.recordings import COMMAND_STARTS_MS, QUESTION, in_room, recording
 from fakes.running_ear import EarService
 from fakes.side_by_side import SideBySide
-from fakes.vmic import missing_tools
+from fakes.vmic import NEEDS_CARD
 from fakes.voice_server import Switches, VoiceServer
 from jarvis_ear.units import samples
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
-]
+pytestmark = NEEDS_CARD
 
 STOPPED_S = 2.0
 WAKE_WORD = recording(QUESTION)[: samples(COMMAND_STARTS_MS[QUESTION] - 200)]

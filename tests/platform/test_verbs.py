@@ -7,13 +7,10 @@ import pytest
 
 from fakes.recordings import in_room
 from fakes.running_ear import RunningEar, run_verb
-from fakes.vmic import missing_tools, vmic
+from fakes.vmic import NEEDS_CARD, vmic
 from jarvis_ear.audio.wav import pcm_to_wav
 
-pytestmark = [
-    pytest.mark.long,  # sound in real time
-    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
-]
+pytestmark = NEEDS_CARD
 
 TONE = (8000 * np.sin(np.arange(16_000) * 0.2)).astype("<i2")
 

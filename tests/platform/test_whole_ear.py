@@ -8,12 +8,9 @@ import pytest
 
 from fakes.recordings import QUESTION, recording
 from fakes.running_ear import RunningEar
-from fakes.vmic import VirtualCard, missing_tools, vmic
+from fakes.vmic import NEEDS_CARD, VirtualCard, vmic
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(missing_tools() is not None, reason=str(missing_tools())),
-]
+pytestmark = NEEDS_CARD
 
 
 @pytest.fixture
