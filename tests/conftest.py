@@ -24,7 +24,6 @@ def pytest_runtest_makereport():
     report.sections = [
         (title, text.encode("utf-8", "backslashreplace").decode())
         for title, text in report.sections
-        for title, text in report.sections
     ]
     return report
 
