@@ -36,6 +36,7 @@ from jarvis_ear.spool.ledger import Ledger
 from jarvis_ear.spool.store import BootClock, DiskSpool
 from jarvis_ear.systemd.notify import Notifier
 from jarvis_ear.turn_trace.history import TurnHistory
+from jarvis_ear.turn_trace.near_miss_view import NearMissView
 
 SOON_S = 20.0
 MANY = 1_000_000
@@ -124,6 +125,7 @@ def report(tmp_path_factory):
         hooks=Hooks(options.hooks),
         echoes=EchoDelays(folder, "here"),
         announcements=Announcements(options.speaker, lambda _event: None, str),
+        near_misses=NearMissView(logging.getLogger("near misses"), Feed()),
         folder=folder,
         requests=None,
     )

@@ -68,6 +68,7 @@ from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
 from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView
+from jarvis_ear.turn_trace.near_miss_view import NearMissView
 from jarvis_ear.units import Samples
 
 if _on_interrupt is signal.default_int_handler:
@@ -132,6 +133,7 @@ def _look(parts: Components, reload: Reload) -> None:
     """Do what is due in the main thread."""
     parts.mute.look()
     parts.health.look()
+    parts.near_misses.look()
     parts.ear.look_at_echo(parts.echoes.look)
     parts.require_capture()
     reload.look()
@@ -165,6 +167,7 @@ def _build(
         HookView(hooks.post),
         follow_ups := FollowUps(),
         earcons,
+        near_misses := NearMissView(_LOGGER, feed),
         on_heard=backend.heard,
     )
     announcements = Announcements(options.speaker, turns.after, new_id)
@@ -214,7 +217,7 @@ def _build(
         speak=lambda text: announcements.say(backend.speak(text)),
     )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
-    return Components(*parts, announcements, folder, requests)
+    return Components(*parts, announcements, near_misses, folder, requests)
 
 
 def _connect(
