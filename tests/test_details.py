@@ -37,6 +37,7 @@ from jarvis_ear.spool.store import BootClock, DiskSpool
 from jarvis_ear.systemd.notify import Notifier
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
+from jarvis_ear.wake_ledger.ledger import WakeLedger
 
 SOON_S = 20.0
 MANY = 1_000_000
@@ -126,6 +127,7 @@ def report(tmp_path_factory):
         echoes=EchoDelays(folder, "here"),
         announcements=Announcements(options.speaker, lambda _event: None, str),
         near_misses=NearMissView(logging.getLogger("near misses"), Feed()),
+        wake_ledger=WakeLedger(options.hearing, folder),
         folder=folder,
         requests=None,
     )

@@ -48,7 +48,7 @@ from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import Hushed, ListenRequested, Muted, Unmuted
+from jarvis_ear.hearing.events import Effect, Hushed, ListenRequested, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.journal.life import CONTROL_TROUBLE
@@ -70,6 +70,7 @@ from jarvis_ear.turn_trace.journal_view import JournalView
 from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
 from jarvis_ear.units import Samples
+from jarvis_ear.wake_ledger.ledger import WakeLedger
 
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
@@ -178,6 +179,12 @@ def _build(
         announcements=announcements,
         clock=clock,
     )
+    wake_ledger = WakeLedger(options.hearing, folder)
+
+    def deliver(effect: Effect) -> None:
+        bridge.effect(effect)
+        wake_ledger.after(effect)
+
     speaker = Speaker(
         options.speaker,
         on_started=bridge.reply_started,
@@ -198,9 +205,10 @@ def _build(
             lag_ms=options.speaker.lag_ms,
         ),
         inbox,
-        bridge.effect,
+        deliver,
         waits_for_replies=options.microphone.fast,
         on_block=clock.processed,
+        on_frame=wake_ledger.hear,
         on_live=lambda wanted: source.keep_live("ear", wanted=wanted),
         on_finished=lambda: stop.finish(turns.failure()),
         on_failure=stop.fail,
@@ -217,7 +225,7 @@ def _build(
         speak=lambda text: announcements.say(backend.speak(text)),
     )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
-    return Components(*parts, announcements, near_misses, folder, requests)
+    return Components(*parts, announcements, near_misses, wake_ledger, folder, requests)
 
 
 def _connect(
@@ -294,6 +302,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
     _open_sockets(orders, signs, together, parts)
     together.add("bus", parts.bus)
     together.add("hooks", parts.hooks)
+    together.add("wake ledger", parts.wake_ledger)
 
 
 def _close_or_open(

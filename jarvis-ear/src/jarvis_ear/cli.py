@@ -125,6 +125,10 @@ def _do(  # noqa: PLR0911 - one for each verb
             from jarvis_ear.service import command  # noqa: PLC0415 - for this verb only
 
             return command.main(verb, given)
+        case ("events", verb):
+            from jarvis_ear.wake_ledger.command import events  # noqa: PLC0415 - for this verb only
+
+            return events(verb, given, play=_play)
         case ("status",):
             return _status(as_json="json" in given)
         case ("volume",):
@@ -268,6 +272,17 @@ def _sound(path: str) -> bytes:
     return audio
 
 
+def _play(audio: bytes) -> int:
+    """Have the running ear play a sound file; without one, play it here."""
+    answer = _find_ear("say-sound", audio)
+    if answer is not None:
+        return _said(answer)
+    from jarvis_ear.wake_ledger.command import play_here  # noqa: PLC0415 - for this verb only
+
+    play_here(COMMAND_LINE.load([]).config.speaker, audio)
+    return 0
+
+
 def _volume(number: str | None) -> int:
     """Show the volume of the running ear, or set it."""
     if number is not None and not (re.fullmatch("[0-9]{1,3}", number) and int(number) <= LOUDEST):
@@ -287,10 +302,15 @@ def _volume(number: str | None) -> int:
 
 def _ask(word: str, body: bytes = b"", wait_s: float = ASK_S) -> dict[str, Any] | None:
     """Send a command to the running ear; None, and a message, if no ear is running."""
-    try:
-        answer = ask(paths.sockets(os.environ), word, body, wait_s)
-    except OSError as error:
-        raise JarvisEarError(f"the running ear cannot be asked: {error}") from error
+    answer = _find_ear(word, body, wait_s)
     if answer is None:
         COMMAND_LINE.complain("no ear is running (for this user)")
     return answer
+
+
+def _find_ear(word: str, body: bytes = b"", wait_s: float = ASK_S) -> dict[str, Any] | None:
+    """Send a command to the running ear; None if no ear is running."""
+    try:
+        return ask(paths.sockets(os.environ), word, body, wait_s)
+    except OSError as error:
+        raise JarvisEarError(f"the running ear cannot be asked: {error}") from error

@@ -28,6 +28,7 @@ from jarvis_ear.systemd.status_text import BackendOutage, Condition
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
 from jarvis_ear.units import HOLD_S
+from jarvis_ear.wake_ledger.ledger import WakeLedger
 
 CAPTURE: Final = "capture thread"
 """The part of the beat that can hang in a driver, where nothing can wake it."""
@@ -65,6 +66,7 @@ class Components:
     echoes: EchoDelays
     announcements: Announcements
     near_misses: NearMissView
+    wake_ledger: WakeLedger
     folder: Path
     """Folder of what is stored across restarts."""
     requests: Requests
@@ -141,6 +143,7 @@ class Components:
             self.counters.add(read)
         for read in (self.bus.counters, self.hooks.counters, self.near_misses.counters):
             self.counters.add(read)
+        self.counters.add(self.wake_ledger.counters)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from jarvis_ear.options.verbs import MISTAKES, Flag, Verb, common_verbs
+from jarvis_ear.options.verbs import MISTAKES, PRINTED, Flag, Verb, common_verbs
 
 _ASKED: Final = {
     1: "the running ear cannot be asked",
@@ -61,6 +61,40 @@ _SERVICE_VERBS: Final = {
             2: "the ear does not run, or does not answer",
         },
     ),
+}
+
+_CLIPS: Final = {
+    0: "done",
+    66: "there is no such clip, or it cannot be read",
+    77: "the clips belong to another user",
+}
+_EVENT_VERBS: Final = {
+    "list": Verb(
+        "list the clips of the wake ledger, the oldest first",
+        "jarvis-ear events list --json",
+        {**PRINTED, 77: _CLIPS[77]},
+        (Flag("--json", "print them as one line of JSON"),),
+    ),
+    "play": Verb(
+        "play a clip on the loudspeaker of the running ear, or the configured one",
+        "jarvis-ear events play 3fa2",
+        {**_CLIPS, 69: "there is no loudspeaker", 75: "the ear is receiving another sound"},
+        needs=("ID",),
+    ),
+    "label": Verb(
+        "note whether somebody really said the wake word in a clip",
+        "jarvis-ear events label 3fa2 false",
+        _CLIPS,
+        words=("true", "false"),
+        needs=("ID",),
+    ),
+    "export": Verb(
+        "write all clips and their labels into an archive",
+        "jarvis-ear events export clips.tar.gz",
+        {**_CLIPS, 66: "there is no clip, or the archive cannot be written"},
+        needs=("FILE",),
+    ),
+    "purge": Verb("remove all clips, without asking", "jarvis-ear events purge", _CLIPS),
 }
 
 VERBS: Final[dict[str, Verb]] = {
@@ -122,6 +156,11 @@ VERBS: Final[dict[str, Verb]] = {
         {0: "stopped", 1: "the port is not free", **MISTAKES},
         (Flag("--open", "open the page in a browser"),),
         is_configured=True,
+    ),
+    "events": Verb(
+        "list, play, label, export or remove the clips of the wake ledger",
+        "jarvis-ear events list",
+        verbs=_EVENT_VERBS,
     ),
     "service": Verb(
         "install, uninstall or show the system service",

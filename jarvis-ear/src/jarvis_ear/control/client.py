@@ -106,6 +106,8 @@ COUNTED: Final[Mapping[str, str]] = {
     "echo_passed": "frames in which the echo canceller was out of its depth",
     "echo_resets": "times that the echo canceller had to begin anew",
     "near_misses": "near misses of the wake word",
+    "clips_dropped": "clips dropped before the wake ledger, because the disk was too slow",
+    "clips_unwritten": "clips that could not be written to the wake ledger",
     "commands_dropped": "utterances and commands dropped before the network thread",
     "utterances_dropped": "utterances replaced by newer ones",
     "turns_unfinished": "turns without a verdict",
