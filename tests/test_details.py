@@ -36,6 +36,8 @@ from jarvis_ear.spool.ledger import Ledger
 from jarvis_ear.spool.store import BootClock, DiskSpool
 from jarvis_ear.systemd.notify import Notifier
 from jarvis_ear.turn_trace.history import TurnHistory
+from jarvis_ear.turn_trace.near_miss_view import NearMissView
+from jarvis_ear.wake_ledger.ledger import WakeLedger
 
 SOON_S = 20.0
 MANY = 1_000_000
@@ -124,6 +126,8 @@ def report(tmp_path_factory):
         hooks=Hooks(options.hooks),
         echoes=EchoDelays(folder, "here"),
         announcements=Announcements(options.speaker, lambda _event: None, str),
+        near_misses=NearMissView(logging.getLogger("near misses"), Feed()),
+        wake_ledger=WakeLedger(options.hearing, folder),
         folder=folder,
         requests=None,
     )

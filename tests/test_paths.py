@@ -15,7 +15,14 @@ from jarvis_ear.health.deaf_time import FILE, LOSS_FILE, DeafTime, LossFile
 from jarvis_ear.link.tls_and_tcp import TrustStore
 from jarvis_ear.mute import Mute
 from jarvis_ear.options.sources import read_file, read_secret
-from jarvis_ear.paths import control_folder, read_regular, runtime_folder, sockets, state_folder
+from jarvis_ear.paths import (
+    control_folder,
+    read_regular,
+    runtime_folder,
+    sockets,
+    state_folder,
+    state_folders,
+)
 from jarvis_ear.schema import SCHEMA
 from jarvis_ear.spool.ledger import Ledger
 
@@ -31,6 +38,9 @@ def test_a_service_a_session_and_a_user_have_their_folders(tmp_path):
     assert str(state_folder({**session, **service})) == "/var/lib/ear"
     assert str(state_folder({"XDG_STATE_HOME": "/s", "HOME": "/h"})) == "/s/jarvis-ear"
     assert str(state_folder(session)) == "/h/.local/state/jarvis-ear"
+    assert [str(each) for each in state_folders({**session, **service})] == [
+        *("/var/lib/ear", "/var/lib/jarvis-ear", "/h/.local/state/jarvis-ear")
+    ]
     assert str(state_folder({})) == "/nonexistent/.local/state/jarvis-ear"
     two = {"RUNTIME_DIRECTORY": "/run/ear:/run/ear/spool"}
     assert str(paths.spool_folder(two)) == "/run/ear/spool"

@@ -82,7 +82,7 @@ def _paths(program: CommandLine, names: VerbPath) -> Iterator[VerbPath]:
 
 def _verb(program: CommandLine, names: VerbPath) -> Iterator[str]:
     verb = program.verb_at(names)
-    words = [*names, *(["|".join(verb.words)] if verb.words else [])]
+    words = [*names, *verb.needs, *(["|".join(verb.words)] if verb.words else [])]
     words += [f"[{verb.value}]"] if verb.value else []
     yield f".TP\n.B {_escaped(' '.join(words))}"
     yield _escaped(f"{verb.meaning[:1].upper()}{verb.meaning[1:]}.")

@@ -322,6 +322,24 @@ def test_a_gap_is_marked(page: Page, ear):
     expect(page.get_by_role("img", name=re.compile("1 gaps"))).to_be_visible()
 
 
+def test_a_near_miss_is_marked_and_explained(page: Page, ear):
+    near = {"at": 0, "score": 0.34, "reason": "it was very quiet", "remedy": "raise the gain"}
+    ear.feed.put("near_miss", near)
+    expect(page.get_by_role("img", name=re.compile("1 near misses"))).to_be_visible()
+    counted = {"near_misses_in_hour": 2, "near_miss_best_score": 0.41}
+    why = {"near_miss_reason": near["reason"], "near_miss_remedy": near["remedy"]}
+    ear.feed.put("health", {**STILL["health"], "near_misses_in_hour": 0})
+    expect(page.locator("#health")).to_contain_text("Near missesnone in the last hour")
+    ear.feed.put("health", {**STILL["health"], **counted, **why})
+    expect(page.locator("#health")).to_contain_text("Near misses2 in the last hour")
+    expect(page.locator("#health")).to_contain_text(
+        "Did not wake becauseit was very quiet (best score 0.41). If that was you: raise the gain"
+    )
+    page.reload()
+    expect(page.locator("#pill-ear")).to_have_text("ear")
+    expect(page.get_by_role("img", name=re.compile("near misses"))).to_have_count(0)  # it is old
+
+
 def test_a_page_reconnects_after_a_restart_of_the_ear(doomed, tmp_path):
     ear, _, page = doomed
     ear.__exit__(None, None, None)

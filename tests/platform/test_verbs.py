@@ -1,6 +1,7 @@
 """The verbs that have the ear speak, listen and be silent, on a virtual sound card."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from fakes.recordings import in_room
 from fakes.running_ear import RunningEar, run_verb
 from fakes.vmic import NEEDS_CARD, vmic
 from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.wake_ledger.clips import FOLDER, Clip, ClipFolder
 
 pytestmark = NEEDS_CARD
 
@@ -59,3 +61,17 @@ def test_the_ear_listens_on_request_for_five_seconds_and_not_while_it_is_muted(e
     refused = verb(ear, "listen", check=False)
     assert refused.returncode == 1
     assert refused.stderr == "jarvis-ear: the microphone is muted: jarvis-ear unmute\n"
+
+
+def test_a_clip_is_played_by_the_running_ear_or_else_by_the_verb(tmp_path):
+    card = vmic(tmp_path, in_room(120_000))
+    running = RunningEar(tmp_path, card.environment, "--with-backend")
+    words = ("0123abcd", "wake", "2026-01-02T03:04:05.678+00:00", 0.83, 0.5, "Hey Jarvis")
+    with ClipFolder(Path(running.environment["STATE_DIRECTORY"]) / FOLDER) as clips:
+        clips.add(Clip(*words, -21.4, -60.2, 0.0, 1.0), pcm_to_wav(TONE.tobytes()))
+    assert verb(running, "events", "play", "0123").stderr == ""  # no ear runs
+    assert np.abs(np.frombuffer(card.played.read_bytes(), "<i2")).max() > 4000
+    with running as ear:
+        ear.wait_hearing()
+        verb(ear, "events", "play", "0123")
+        ear.wait_for("1 chunk of speech")

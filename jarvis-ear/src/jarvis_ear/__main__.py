@@ -48,7 +48,7 @@ from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.deaf_time import LossFile
 from jarvis_ear.health.liveness import Watchdog
 from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import Hushed, ListenRequested, Muted, Unmuted
+from jarvis_ear.hearing.events import Effect, Hushed, ListenRequested, Muted, Unmuted
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.journal.life import CONTROL_TROUBLE
@@ -68,7 +68,9 @@ from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
 from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView
+from jarvis_ear.turn_trace.near_miss_view import NearMissView
 from jarvis_ear.units import Samples
+from jarvis_ear.wake_ledger.ledger import WakeLedger
 
 if _on_interrupt is signal.default_int_handler:
     signal.signal(signal.SIGINT, _on_interrupt)
@@ -132,6 +134,7 @@ def _look(parts: Components, reload: Reload) -> None:
     """Do what is due in the main thread."""
     parts.mute.look()
     parts.health.look()
+    parts.near_misses.look()
     parts.ear.look_at_echo(parts.echoes.look)
     parts.require_capture()
     reload.look()
@@ -165,6 +168,7 @@ def _build(
         HookView(hooks.post),
         follow_ups := FollowUps(),
         earcons,
+        near_misses := NearMissView(_LOGGER, feed),
         on_heard=backend.heard,
     )
     announcements = Announcements(options.speaker, turns.after, new_id)
@@ -175,6 +179,12 @@ def _build(
         announcements=announcements,
         clock=clock,
     )
+    wake_ledger = WakeLedger(options.hearing, folder)
+
+    def deliver(effect: Effect) -> None:
+        bridge.effect(effect)
+        wake_ledger.after(effect)
+
     speaker = Speaker(
         options.speaker,
         on_started=bridge.reply_started,
@@ -195,9 +205,10 @@ def _build(
             lag_ms=options.speaker.lag_ms,
         ),
         inbox,
-        bridge.effect,
+        deliver,
         waits_for_replies=options.microphone.fast,
         on_block=clock.processed,
+        on_frame=wake_ledger.hear,
         on_live=lambda wanted: source.keep_live("ear", wanted=wanted),
         on_finished=lambda: stop.finish(turns.failure()),
         on_failure=stop.fail,
@@ -214,7 +225,7 @@ def _build(
         speak=lambda text: announcements.say(backend.speak(text)),
     )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
-    return Components(*parts, announcements, folder, requests)
+    return Components(*parts, announcements, near_misses, wake_ledger, folder, requests)
 
 
 def _connect(
@@ -291,6 +302,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
     _open_sockets(orders, signs, together, parts)
     together.add("bus", parts.bus)
     together.add("hooks", parts.hooks)
+    together.add("wake ledger", parts.wake_ledger)
 
 
 def _close_or_open(

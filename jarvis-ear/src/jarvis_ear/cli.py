@@ -1,4 +1,4 @@
-"""The command line of the ear: the tree of verbs, and what each verb does.
+"""The command line of the ear: what each verb of ``verb_tree`` does.
 
 The console script enters here. Only `run` imports the ear itself; a verb imports what it needs.
 """
@@ -23,19 +23,17 @@ from jarvis_ear import __version__, paths
 from jarvis_ear.control.client import ASK_S, SAY_S, ask, describe, require_report
 from jarvis_ear.errors import InputError, JarvisEarError, RemoteProtocolError
 from jarvis_ear.options.verbs import (
-    MISTAKES,
     CommandLine,
-    Flag,
     UsageError,
     Verb,
     VerbPath,
-    common_verbs,
     exit_at_once,
     plain,
     print_text,
     quoted,
 )
 from jarvis_ear.process import forbid_dumps, save_memory
+from jarvis_ear.verb_tree import VERBS
 
 if TYPE_CHECKING:
     from jarvis_ear.config import Config
@@ -69,140 +67,9 @@ NOT_RUNNING: Final = 2
 REFUSALS: Final = (DEAF, 66, 69, 75, 76, 77)
 """Exit statuses that an ear may ask for when it cannot carry out a command."""
 
-_ASKED: Final = {
-    1: "the running ear cannot be asked",
-    2: "no ear is running (for this user)",
-    76: "the program that answers is not an ear, or an ear of another version",
-    77: "a program of another user is in the place of the ear",
-}
 _NOT_STORED: Final = (
     "a restart will reset this, because it cannot be stored: see the log of the ear"
 )
-_DONE: Final = {0: "done", **_ASKED}
-_SERVICE: Final = {
-    0: "done, or nothing to do",
-    71: "this machine does not allow it; the old state is restored",
-    77: "only root may do this",
-    78: "a file with a password, or the configuration, cannot be used",
-}
-_DRY_RUN: Final = Flag("--dry-run", "only print what would be done")
-_DESTDIR: Final = Flag(
-    "--destdir", "install below this folder instead of / ; nothing is started", "DIR"
-)
-_PASSWORD_FILE: Final = Flag("--password-file", "read the password here instead of asking", "FILE")
-
-_SERVICE_VERBS: Final = {
-    "install": Verb(
-        "install or upgrade the service, enable and start it",
-        "sudo jarvis-ear service install --with-backend",
-        _SERVICE,
-        (
-            _DRY_RUN,
-            _DESTDIR,
-            Flag("--with-backend", "install the reference backend too"),
-            _PASSWORD_FILE,
-            *(Flag(f"--{name}", "", "DIR") for name in ("home", "library", "programs")),
-        ),
-    ),
-    "uninstall": Verb(
-        "stop the service and remove what install made",
-        "sudo jarvis-ear service uninstall --dry-run",
-        _SERVICE,
-        (
-            _DRY_RUN,
-            _DESTDIR,
-            Flag("--purge", "remove options, password, state and user too, without asking"),
-        ),
-    ),
-    "password": Verb(
-        "ask for the password of the backend, and store it",
-        "sudo jarvis-ear service password",
-        _SERVICE,
-        (_PASSWORD_FILE,),
-    ),
-    "status": Verb(
-        "show the state of the service on one screen",
-        "jarvis-ear service status",
-        {
-            0: "the ear hears",
-            1: "the ear is muted or deaf, or systemd cannot be asked",
-            2: "the ear does not run, or does not answer",
-        },
-    ),
-}
-
-VERBS: Final[dict[str, Verb]] = {
-    "run": Verb(
-        "listen until Ctrl-C, or until a sound file is over",
-        "jarvis-ear run --device usb --backend-url https://jarvis.local:4000",
-        {
-            0: "stopped, or the sound file is over",
-            66: "the sound file cannot be read",
-            69: "the microphone, the sound system or the companion backend cannot be used",
-            75: "another ear runs, or the last command of a sound file failed",
-            **MISTAKES,
-        },
-        is_configured=True,
-    ),
-    "status": Verb(
-        "report whether the running ear hears",
-        "jarvis-ear status --json",
-        {0: "the ear hears", **_ASKED, 1: "the ear is muted or deaf, or cannot be asked"},
-        (Flag("--json", "print all numbers, as one line of JSON"),),
-    ),
-    "mute": Verb(
-        "close the microphone of the running ear until unmute, restarts included",
-        "jarvis-ear mute",
-        _DONE,
-    ),
-    "unmute": Verb("open the microphone again", "jarvis-ear unmute", _DONE),
-    "toggle": Verb(
-        "mute the ear if it is open, unmute it if it is muted", "jarvis-ear toggle", _DONE
-    ),
-    "stop": Verb("stop speaking, and forget the utterance in progress", "jarvis-ear stop", _DONE),
-    "listen": Verb(
-        "listen without the wake word, for a button",
-        "jarvis-ear listen",
-        {**_DONE, 1: "the ear is muted or deaf, or cannot be asked"},
-    ),
-    "say": Verb(
-        "play a sound file, or a text in the voice of the backend, when the ear is idle",
-        'jarvis-ear say "Dinner is ready"',
-        {
-            **_DONE,
-            0: "the ear plays it as soon as it is idle",
-            66: "the sound file cannot be read or played",
-            69: "the backend is away or has no speech for texts, or there is no loudspeaker",
-            75: "the ear is receiving or preparing something else",
-        },
-        value="TEXT|FILE",
-    ),
-    "hush": Verb("the older name of stop", "jarvis-ear hush", _DONE),
-    "volume": Verb(
-        "show the volume of replies in per cent, or set it until the next time, restarts included",
-        "jarvis-ear volume 40",
-        _DONE,
-        value="N",
-    ),
-    "console": Verb(
-        "show the running ear in a browser of this machine",
-        "jarvis-ear console --open",
-        {0: "stopped", 1: "the port is not free", **MISTAKES},
-        (Flag("--open", "open the page in a browser"),),
-        is_configured=True,
-    ),
-    "service": Verb(
-        "install, uninstall or show the system service",
-        "jarvis-ear service status",
-        verbs=_SERVICE_VERBS,
-    ),
-    "devices": Verb(
-        "list microphones and speakers, or report what is missing",
-        "jarvis-ear devices",
-        {0: "listed, or reported what is missing"},
-    ),
-    **common_verbs("jarvis-ear", "--threshold 0.4"),
-}
 
 
 def _schema() -> "Schema[Config]":
@@ -258,6 +125,10 @@ def _do(  # noqa: PLR0911 - one for each verb
             from jarvis_ear.service import command  # noqa: PLC0415 - for this verb only
 
             return command.main(verb, given)
+        case ("events", verb):
+            from jarvis_ear.wake_ledger.command import events  # noqa: PLC0415 - for this verb only
+
+            return events(verb, given, play=_play)
         case ("status",):
             return _status(as_json="json" in given)
         case ("volume",):
@@ -366,8 +237,11 @@ def _say(what: str | None) -> int:
         raise UsageError(f"say: {len(text)} letters: expected a text of 1 to {MAX_TEXT}")
     else:
         answer = _ask("say-text", text.encode(errors="replace"), SAY_S)
-    if answer is None:
-        return NOT_RUNNING
+    return NOT_RUNNING if answer is None else _said(answer)
+
+
+def _said(answer: dict[str, Any]) -> int:
+    """Return the exit status for the ear's answer about a sound or a text."""
     match answer:
         case {"said": True}:
             return 0
@@ -398,6 +272,17 @@ def _sound(path: str) -> bytes:
     return audio
 
 
+def _play(audio: bytes) -> int:
+    """Have the running ear play a sound file; without one, play it here."""
+    answer = _find_ear("say-sound", audio)
+    if answer is not None:
+        return _said(answer)
+    from jarvis_ear.wake_ledger.command import play_here  # noqa: PLC0415 - for this verb only
+
+    play_here(COMMAND_LINE.load([]).config.speaker, audio)
+    return 0
+
+
 def _volume(number: str | None) -> int:
     """Show the volume of the running ear, or set it."""
     if number is not None and not (re.fullmatch("[0-9]{1,3}", number) and int(number) <= LOUDEST):
@@ -417,10 +302,15 @@ def _volume(number: str | None) -> int:
 
 def _ask(word: str, body: bytes = b"", wait_s: float = ASK_S) -> dict[str, Any] | None:
     """Send a command to the running ear; None, and a message, if no ear is running."""
-    try:
-        answer = ask(paths.sockets(os.environ), word, body, wait_s)
-    except OSError as error:
-        raise JarvisEarError(f"the running ear cannot be asked: {error}") from error
+    answer = _find_ear(word, body, wait_s)
     if answer is None:
         COMMAND_LINE.complain("no ear is running (for this user)")
     return answer
+
+
+def _find_ear(word: str, body: bytes = b"", wait_s: float = ASK_S) -> dict[str, Any] | None:
+    """Send a command to the running ear; None if no ear is running."""
+    try:
+        return ask(paths.sockets(os.environ), word, body, wait_s)
+    except OSError as error:
+        raise JarvisEarError(f"the running ear cannot be asked: {error}") from error

@@ -26,7 +26,9 @@ from jarvis_ear.log import setup
 from jarvis_ear.mute import Mute
 from jarvis_ear.systemd.status_text import BackendOutage, Condition
 from jarvis_ear.turn_trace.history import TurnHistory
+from jarvis_ear.turn_trace.near_miss_view import NearMissView
 from jarvis_ear.units import HOLD_S
+from jarvis_ear.wake_ledger.ledger import WakeLedger
 
 CAPTURE: Final = "capture thread"
 """The part of the beat that can hang in a driver, where nothing can wake it."""
@@ -63,6 +65,8 @@ class Components:
     hooks: Hooks
     echoes: EchoDelays
     announcements: Announcements
+    near_misses: NearMissView
+    wake_ledger: WakeLedger
     folder: Path
     """Folder of what is stored across restarts."""
     requests: Requests
@@ -125,6 +129,7 @@ class Components:
             "volume_percent": self.speaker.volume,
             **self.backend.health(),
             **self.bus.health(),
+            **self.near_misses.details(),
             **self._losses(),
         }
 
@@ -136,8 +141,9 @@ class Components:
             self.counters.add(read)
         for read in (self.speaker.counters, self.announcements.counters, self.turns.counters):
             self.counters.add(read)
-        for read in (self.bus.counters, self.hooks.counters):
+        for read in (self.bus.counters, self.hooks.counters, self.near_misses.counters):
             self.counters.add(read)
+        self.counters.add(self.wake_ledger.counters)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)
 

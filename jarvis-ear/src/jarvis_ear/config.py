@@ -117,6 +117,19 @@ class WakeOptions(Section):
     """Minimum time between two detections; the score must also have fallen in between."""
 
 
+class WakeLedgerOptions(Section):
+    """Clips of wake words and near misses, to find out why the ear does or does not wake."""
+
+    enabled: bool = False
+    """Store the sound from 2 s before to 1 s after each wake word and near miss in the state
+    folder, readable by the ear's user only; see `jarvis-ear events`. Off: no sound is stored; clips
+    that are there stay until `jarvis-ear events purge`."""
+    max_mb: int = Field(50, ge=1, le=10_000)
+    """Maximum size of all clips in megabytes; the oldest are removed. A clip has 0.1."""
+    max_days: int = Field(14, ge=1, le=3650)
+    """Maximum age of a clip in days."""
+
+
 class EndpointingOptions(Section):
     """The beginning and the end of an utterance."""
 
@@ -166,6 +179,7 @@ class HearingOptions(Section):
     sent: SentOptions = SentOptions()
     gate: GateOptions = GateOptions()
     wake: WakeOptions = WakeOptions()
+    wake_ledger: WakeLedgerOptions = WakeLedgerOptions()
     endpointing: EndpointingOptions = EndpointingOptions()
     reply_ms: int = Field(180_000, ge=1000, le=600_000)
     """Maximum wait for a reply, after which the ear abandons the turn."""

@@ -19,6 +19,9 @@ FEED: Final = "feed"
 SERVICE: Final = Path("/run") / NAME
 """Runtime folder that the service manager creates for a system service."""
 
+SERVICE_STATE: Final = Path("/var/lib") / NAME
+"""State folder that it creates for the service."""
+
 
 def runtime_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of a service, a session or a user for files that a reboot removes."""
@@ -32,6 +35,14 @@ def spool_folder(environ: Mapping[str, str]) -> Path:
     """
     last = environ.get("RUNTIME_DIRECTORY", "").rpartition(":")[2]
     return Path(last) if last else runtime_folder(environ)
+
+
+def state_folders(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the possible state folders of an ear: that of a service, then that of this user."""
+    if service := _given(environ, "STATE_DIRECTORY"):
+        yield service
+    yield SERVICE_STATE
+    yield state_folder({**environ, "STATE_DIRECTORY": ""})
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:

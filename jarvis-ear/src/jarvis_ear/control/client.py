@@ -84,6 +84,9 @@ _DESCRIBED: Final = frozenset(
         *("state", "hearing", "connected", "turns", "muted_by", "stuck", "counters"),
         *("backend_url", "backend_reason", "backend_remedy"),
         *("deaf_reason", "deaf_remedy", "clipped_percent", "hears_own_speaker"),
+        *("near_misses_in_hour", "near_miss_best_score", "near_miss_s_ago", "near_miss_level_dbfs"),
+        *("near_miss_noise_floor_dbfs", "near_miss_clipped_percent"),
+        *("near_miss_reason", "near_miss_remedy"),
     )
 )
 """Keys of the report that have their own text."""
@@ -102,6 +105,9 @@ COUNTED: Final[Mapping[str, str]] = {
     "echo_late": "samples of the loudspeaker that were known too late to be removed",
     "echo_passed": "frames in which the echo canceller was out of its depth",
     "echo_resets": "times that the echo canceller had to begin anew",
+    "near_misses": "near misses of the wake word",
+    "clips_dropped": "clips dropped before the wake ledger, because the disk was too slow",
+    "clips_unwritten": "clips that could not be written to the wake ledger",
     "commands_dropped": "utterances and commands dropped before the network thread",
     "utterances_dropped": "utterances replaced by newer ones",
     "turns_unfinished": "turns without a verdict",
@@ -219,3 +225,10 @@ def _advice(report: Mapping[str, Any]) -> Iterator[str]:
             f"clipped: {report['clipped_percent']:g} % of the samples of the last minute; "
             f"above {CLIPPED_PERCENT:g} %, lower the gain of the microphone (alsamixer)"
         )
+    if report.get("near_miss_reason"):
+        yield (
+            f"near misses of the wake word in the last hour: {report['near_misses_in_hour']}, "
+            f"best score {report['near_miss_best_score']:.2f}; "
+            f"{report['near_miss_s_ago']:.0f} s ago, {report['near_miss_reason']}"
+        )
+        yield f"if that was you: {report['near_miss_remedy']}"

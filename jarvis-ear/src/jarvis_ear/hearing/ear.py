@@ -33,8 +33,9 @@ from jarvis_ear.hearing.events import (
     WakeDetected,
 )
 from jarvis_ear.hearing.gate import Evidence, Gate, SpeechGate, SpeechModel
+from jarvis_ear.hearing.near_misses import NearMisses
 from jarvis_ear.hearing.own_voice import OwnVoice
-from jarvis_ear.hearing.person_level import PersonLevel, loudest
+from jarvis_ear.hearing.person_level import REPLY_TAIL, PersonLevel, loudest
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
 from jarvis_ear.hearing.wake import (
@@ -66,10 +67,6 @@ who talk are below."""
 
 MAX_WAITING_STEPS: Final = 3
 """Steps that are scored together at most: a detection may be 160 ms late, at the same sample."""
-
-REPLY_TAIL: Final = samples(1000)
-"""Sound before the end of a reply that shows how loud the microphone hears it. The room goes on
-with the reply for some 0.3 s, but never louder."""
 
 _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
@@ -123,6 +120,7 @@ class Ear:
         self._gate = Gate(hearing.gate)
         self._decider = WakeDecider(hearing.wake)
         self._stop_decider = WakeDecider(hearing.wake)
+        self._near_misses = NearMisses()
         self._endpointer = Endpointer(endpointing)
         self._collector = Collector(growth_ms)
         self._pre_roll = samples(endpointing.pre_roll_ms)
@@ -166,13 +164,14 @@ class Ear:
         if self.state in _HEARS_NOTHING:
             self._reset_filters()
             return ()
+        missed = self._near_misses.hear(frame)
         frame = frame if self._own_voice is None else self._own_voice.clean(frame)
         conditioned = self._for_models.push(frame)
         self.speech = self._vad.is_speech(conditioned.pcm)
         heard = _Heard(conditioned, self._for_backend.push(frame), self.speech)
         self._recent.append(heard)
         effects = self._notice_person() + self._collect(heard.sent) + self._find_endpoint(heard)
-        return effects + self._listen_for_wake(heard) + self._check_deadline()
+        return missed + effects + self._listen_for_wake(heard) + self._check_deadline()
 
     def play(self, pcm: bytes, position: Samples) -> None:
         """Note sound that leaves the loudspeaker at ``position``: PCM16 of any length."""
@@ -210,6 +209,7 @@ class Ear:
     def _clear_sound(self) -> None:
         """Drop all sound from before a mute, so that it cannot be used afterwards."""
         self._reset_filters()
+        self._near_misses.forget()
         self._recent.clear()
         self._end_sentence()
 
@@ -260,6 +260,7 @@ class Ear:
             self._score = score
             self._count_proof(score)
             detected = self._decider.decide(score, last.end)
+            self._near_misses.judge(score, last.end, detected, self.state)
             if detected is not None:
                 effects += self._wake(detected)
         return effects + self._listen_for_stop(steps)
@@ -284,7 +285,7 @@ class Ear:
         is_over_sound = own_voice is not None and own_voice.is_playing
         if is_part or (is_over_sound and not self._may_interrupt):
             return (Ignored(self.state, detected),)
-        return self._advance(detected)
+        return self._advance(self._near_misses.measured(detected))
 
     def _notice_person(self) -> tuple[Effect, ...]:
         own_voice = self._own_voice if self.state not in _HEARS_NOTHING else None

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
-from jarvis_ear.audio.frames import Block, Framer
+from jarvis_ear.audio.frames import Block, Frame, Framer
 from jarvis_ear.hearing.ear import CALM, Ear
 from jarvis_ear.hearing.events import Effect, Event, MicrophoneLost, Muted, SoundEnded, State
 from jarvis_ear.hearing.inbox import Inbox
@@ -34,7 +34,8 @@ class EarThread:
     """Owns the ear, and with it everything in ``hearing/``, in the thread "ear".
 
     Callbacks, all in that thread: ``deliver`` gets every effect and must not block; ``on_block``
-    gets the end of each block before it is processed; ``on_live`` gets whether sound is needed as
+    gets the end of each block before it is processed; ``on_frame`` gets each frame after its
+    effects, as the microphone delivered it; ``on_live`` gets whether sound is needed as
     it arrives, when that changes; ``on_finished`` is called after the end of sound and of the last
     turn; ``on_failure`` gets the bug that ended the thread. With
     ``waits_for_replies``, sound waits while a reply is awaited or played: a file that is read
@@ -49,6 +50,7 @@ class EarThread:
         *,
         waits_for_replies: bool = False,
         on_block: Callable[[Samples], None] = lambda _end: None,
+        on_frame: Callable[[Frame], None] = lambda _frame: None,
         on_live: Callable[[bool], None] = lambda _wanted: None,
         on_finished: Callable[[], None],
         on_failure: Callable[[BaseException], None],
@@ -58,6 +60,7 @@ class EarThread:
         self._deliver = deliver
         self._waits_for_replies = waits_for_replies
         self._on_block = on_block
+        self._on_frame = on_frame
         self._on_live = on_live
         self._is_live = False
         self._on_finished = on_finished
@@ -192,6 +195,7 @@ class EarThread:
                 for frame in self._framer.push(block):
                     self._take_played()
                     self._deliver_all(self._ear.hear(frame))
+                    self._on_frame(frame)
                     self.frames += 1
                     self.last_frame = frame.pcm
                     self._recent.append(frame.pcm)

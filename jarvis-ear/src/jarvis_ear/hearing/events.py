@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from jarvis_ear.hearing.utterance import CapturedUtterance
-from jarvis_ear.units import Samples
+from jarvis_ear.units import Dbfs, Samples
 
 
 class State(StrEnum):
@@ -34,6 +34,18 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class WordSound:
+    """How loud a word was at the microphone, and in which noise."""
+
+    level: Dbfs
+    """Level of its loudest syllable, 100 ms, on the scale where a full-scale sine is 0."""
+    noise_floor: Dbfs
+    """Noise floor of the half minute before."""
+    clipped: float
+    """Share of its samples that are clipped, 0 ... 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class WakeDetected:
     """The wake word was detected."""
 
@@ -41,6 +53,8 @@ class WakeDetected:
     """First sample after the step that decided it."""
     score: float
     """Score of that step, 0 ... 1."""
+    sound: WordSound | None = None
+    """How loud it was; None: not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +229,8 @@ class TurnOpened:
     """Score of the wake word; None if there was none."""
     continues: str = ""
     """Id of the turn that holds the beginning of the sentence, or empty."""
+    sound: WordSound | None = None
+    """How loud the wake word was; None if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +311,17 @@ class SelfEchoIgnored:
 
 
 @dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A stretch of sound was nearly the wake word, and the ear did not wake."""
+
+    at: Samples
+    """First sample after the step with the best score. The stretch ended up to 4 s later."""
+    score: float
+    """The best score, 0 ... 1."""
+    sound: WordSound
+
+
+@dataclass(frozen=True, slots=True)
 class PersonOverReply:
     """A person began, or ceased, to speak while the loudspeaker plays."""
 
@@ -330,6 +357,7 @@ Effect: TypeAlias = (
     | AbandonTurn
     | StopSpeaking
     | SelfEchoIgnored
+    | NearMiss
     | PersonOverReply
     | Ignored
 )

@@ -20,6 +20,10 @@ BELOW_WAKE_WORD: Final = 10 ** (-15 / 10)
 """-15 dB as a ratio of energies: the minimum level of a command relative to its wake word; people
 in the background are quieter. Measured: babble 20 dB below opens 1 of 44 turns, without it 20."""
 
+REPLY_TAIL: Final = samples(1000)
+"""Sound before the end of a reply that shows how loud the microphone hears it. The room goes on
+with the reply for some 0.3 s, but never louder."""
+
 REST_BELOW_WORD: Final = 10 ** (-6 / 10)
 """-6 dB as a ratio of energies: the minimum level of the rest of a sentence relative to its wake
 word, or to its beginning if it has none. Stricter than above, because it holds up a turn."""

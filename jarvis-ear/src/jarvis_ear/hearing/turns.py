@@ -350,14 +350,15 @@ class TurnMachine:
 
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
         self._turn_id = self._new_id()
-        score = event.score if isinstance(event, WakeDetected) else None
+        word = event if isinstance(event, WakeDetected) else None
         if isinstance(event, WakeDetected | ListenRequested) or not self._session_id:
             self._session_id = self._new_id()
             if self._held is not None and self._held.goes_on:  # it does not: a wake word came
                 self._held = replace(self._held, goes_on=False)
                 yield HoldTurn(self._held.reply_id, goes_on=False)
         continues = self._sent_id if isinstance(event, SpeechResumed) else ""
-        yield TurnOpened(self._turn_id, self._session_id, now, score, continues)
+        score, sound = (None, None) if word is None else (word.score, word.sound)
+        yield TurnOpened(self._turn_id, self._session_id, now, score, continues, sound)
 
     def _abandon(self, event: Event) -> Iterator[Effect]:
         if self._turn_id:  # an announcement has no turn

@@ -49,7 +49,10 @@ OF_EVENTS: Final[Mapping[str, Field]] = {
     "AWAY_MS": Field("time without the backend", "ms"),
     "RETRY_MS": Field("time until the next attempt", "ms"),
     "LOST_MS": Field("length of the sound that never arrived", "ms"),
-    "CLIPPED_PERCENT": Field("samples of the last minute at the limit of their range", "%"),
+    "CLIPPED_PERCENT": Field(
+        "samples at the limit of their range, of the last minute or of a near miss", "%"
+    ),
+    "NEAR_MISSES": Field("near misses of the wake word since the last such record"),
     "VERSION": Field("version of jarvis-ear"),
     "EXIT_STATUS": Field("exit status of the program"),
 }
@@ -59,6 +62,8 @@ OF_TURNS: Final[Mapping[str, Field]] = {
     "SESSION_ID": Field("id of the session: a wake word and the follow-ups"),
     "OUTCOME": Field("how the turn ended"),
     "WAKE_SCORE": Field("score of the wake model", "0 ... 1"),
+    "LEVEL": Field("level of the wake word's loudest syllable at the microphone", "dBFS"),
+    "NOISE_FLOOR": Field("noise floor of the half minute before the wake word", "dBFS"),
     "SPEECH_MS": Field("length of the speech", "ms"),
     "ENDED_BY": Field("what ended the utterance: `hangover` (silence), `max_length`, ..."),
     "BYTES_RAW": Field("size of the utterance's sound", "bytes"),

@@ -187,8 +187,33 @@ HOOK_FAILED: Final = Kind(
     ),
 )
 
+WAKE_LEDGER: Final = Kind(
+    "WakeLedger",
+    "f98cddb42a5d74bb69d5811db28a5898",
+    "The wake ledger stores sound in @PLACE@",
+    "The sound of wake words and near misses is stored, from 2 s before each to 1 s after it, "
+    "readable by the ear's user only: `hearing.wake_ledger.enabled` is set. Told at each start.",
+    (
+        Remedy("list the clips", "jarvis-ear events list"),
+        Remedy("remove them", "jarvis-ear events purge"),
+        Remedy("to store none: `hearing.wake_ledger.enabled = false`"),
+    ),
+)
+
+WAKE_LEDGER_TROUBLE: Final = Kind(
+    "WakeLedgerTrouble",
+    "e1b2e4c96ffeeba046e6e77cb42190ae",
+    "The wake ledger in @PLACE@ cannot be written",
+    "Reason: @REASON@\n\nClips of wake words and near misses are lost; the ear itself goes on. "
+    "Logged at most once an hour.",
+    (
+        Remedy("free space", "df -h /var/lib"),
+        Remedy("lower `hearing.wake_ledger.max_mb`, or remove all", "jarvis-ear events purge"),
+    ),
+)
+
 KINDS: Final = (
     *(STARTED, STOPPED, CRASHED, FAILED, HUNG, CONFIG_REFUSED, SECOND_EAR, MUTED, UNMUTED),
     *(MUTE_UNSURE, SPOOL_TROUBLE, SPOOL_UNMARKED, CONTROL_TROUBLE, RELOADED, RELOAD_REFUSED),
-    *(RESTART_NEEDED, HOOK_FAILED),
+    *(RESTART_NEEDED, HOOK_FAILED, WAKE_LEDGER, WAKE_LEDGER_TROUBLE),
 )

@@ -162,6 +162,39 @@ SELF_ECHO: Final = Kind(
     "person is ignored because of this only at the very moment of the word in the reply.",
 )
 
+_LOWER_THRESHOLD: Final = Remedy(
+    "if the score is close to the threshold, lower `hearing.wake.threshold`; false alarms increase"
+)
+_RAISE_GAIN: Final = Remedy(
+    "if the level is below -50 dBFS, raise the gain of the microphone", "alsamixer"
+)
+_LOWER_GAIN: Final = Remedy("if the word is clipped, lower the gain")
+_NEARER: Final = Remedy(
+    "if the level is less than 20 dB above the noise floor, speak nearer to the microphone, or "
+    "move it away from what is loud"
+)
+_MISSED: Final = (_LOWER_THRESHOLD, _RAISE_GAIN, _LOWER_GAIN, _NEARER)
+
+NEAR_MISS: Final = Kind(
+    "NearMiss",
+    "a09342809a3d0c7bb880b55dde530f8a",
+    "Nearly the wake word: score @WAKE_SCORE@",
+    "Probably: @REASON@\n\nThe wake model scored a stretch of sound 0.2 or more, but the ear did "
+    "not wake: somebody said the wake word and it was missed, or something similar. LEVEL, "
+    "NOISE_FLOOR and CLIPPED_PERCENT in the record say how the microphone heard it.",
+    _MISSED,
+)
+
+NEAR_MISSES: Final = Kind(
+    "NearMisses",
+    "77bb9ad2218460d9f62baf4703dd74d2",
+    "@NEAR_MISSES@ near misses of the wake word in an hour",
+    "Probably: @REASON@\n\nLogged an hour after the first of them. The fields are those of the one "
+    "with the best score, @WAKE_SCORE@. A few are normal with a television. If people say the wake "
+    "word in vain, the remedies help. With `log.level` set to debug, each has a record.",
+    (*_MISSED, Remedy("the near misses of the last hour", "jarvis-ear status")),
+)
+
 UNASKED_SPEECH: Final = Kind(
     "UnaskedSpeech",
     "ac49ff18dc5ede65632c5346e9a2066e",
@@ -180,5 +213,5 @@ KINDS: Final = (
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, MICROPHONE_MONITOR),
     *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST),
-    *(SELF_ECHO, CHUNKS_MISSING, UNASKED_SPEECH),
+    *(SELF_ECHO, NEAR_MISS, NEAR_MISSES, CHUNKS_MISSING, UNASKED_SPEECH),
 )

@@ -91,6 +91,8 @@ class Verb(NamedTuple):
     flags: tuple[Flag, ...] = ()
     words: tuple[str, ...] = ()
     """It takes exactly one of these words."""
+    needs: tuple[str, ...] = ()
+    """The names in the help of the values that it must take, before its word. FILE is a path."""
     value: str = ""
     """The name in the help of a value that it may take; empty: it takes none."""
     verbs: Mapping[str, "Verb"] = {}
@@ -236,6 +238,8 @@ class CommandLine:
         known = [flag.name for flag in verb.flags if flag.meaning]
         if rest and verb.value:
             raise UsageError(f"{name}: {quoted(rest[0])}: expected at most one {verb.value}")
+        if rest and verb.needs:
+            raise UsageError(f"{name}: {quoted(rest[0])}: expected only {' '.join(verb.needs)}")
         if rest and not known:
             raise UsageError(f"{name} takes no options")
         if rest and rest[0].startswith("-"):
@@ -257,6 +261,7 @@ class CommandLine:
         optional_verb = self.default_verb and not names
         takes = (" [VERB]" if optional_verb else " VERB") if verb.verbs else ""
         takes += " [OPTION ...]" if verb.flags or verb.is_configured or verb.verbs else ""
+        takes += "".join(f" {name}" for name in verb.needs)
         takes += f" {'|'.join(verb.words)}" if verb.words else ""
         takes += f" [{verb.value}]" if verb.value else ""
         made = _Parser(
@@ -278,6 +283,9 @@ class CommandLine:
                 add(action="store_true")
         if names:
             made.add_argument("-h", "--help", action="store_true", help="print this")
+        for name in verb.needs:
+            kind = _path if name == "FILE" else str
+            made.add_argument(name.lower(), metavar=name, type=kind, help=argparse.SUPPRESS)
         if verb.words:
             made.add_argument(
                 "word", choices=verb.words, metavar="|".join(verb.words), help=argparse.SUPPRESS

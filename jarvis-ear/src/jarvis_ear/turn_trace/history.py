@@ -173,7 +173,9 @@ class TurnHistory:
         match event:
             case StateChanged():
                 return self._current
-            case hearing.Ignored() | LinkUp() | LinkDown() | UnaskedSpeech():
+            case hearing.Ignored() | hearing.NearMiss():
+                return ""
+            case LinkUp() | LinkDown() | UnaskedSpeech():
                 return ""
             case _:
                 return event.turn_id

@@ -215,8 +215,12 @@ def _opening(trace: TurnTrace | None) -> dict[str, object]:
     if trace is None:
         return {}
     score = {} if trace.score is None else {"WAKE_SCORE": round(trace.score, 3)}
+    word = {}
+    if trace.word is not None:
+        level, floor = trace.word.level, trace.word.noise_floor
+        word = {"LEVEL": round(level, 1), "NOISE_FLOOR": round(floor, 1)}
     others = {"BACKEND": trace.backend, "CONTINUES": trace.continues}
-    return {**score, **{name: value for name, value in others.items() if value}}
+    return {**score, **word, **{name: value for name, value in others.items() if value}}
 
 
 def _all(trace: TurnTrace) -> dict[str, object]:

@@ -103,6 +103,8 @@ class TurnTrace:
     session_id: str = ""
     score: float | None = None
     """Score of the wake word; None for a follow-up."""
+    word: hearing.WordSound | None = None
+    """How loud the wake word was; None for a follow-up."""
     wake_at: Samples | None = None
     """Position of the wake word; None for a follow-up."""
     continues: str = ""
@@ -165,10 +167,10 @@ class TurnTrace:
         self, event: TraceEvent, now: float
     ) -> "TurnTrace":
         match event:
-            case hearing.TurnOpened(_, session_id, at, score, continues):
+            case hearing.TurnOpened(_, session_id, at, score, continues, word):
                 wake_at = None if score is None else at
                 trace = replace(self, session_id=session_id, score=score, wake_at=wake_at)
-                return replace(trace, continues=continues)
+                return replace(trace, continues=continues, word=word)
             case hearing.SendUtterance(_, utterance):
                 return self._capture(utterance, now)
             case hearing.TurnDropped(_, reason):
@@ -227,6 +229,7 @@ class TurnTrace:
                 | hearing.UtteranceGrew()
                 | hearing.HoldTurn()
                 | hearing.StopSpeaking()
+                | hearing.NearMiss()
                 | hearing.Ignored()
                 | TurnForgotten()
             ):

@@ -19,6 +19,9 @@ const STOPPABLE = new Set(["listening", "capturing", "thinking", "speaking", "fo
 
 const LISTENS_ON_REQUEST = new Set(["idle", "thinking", "speaking", "follow_up"]);
 
+/** A near miss is known a second after its sound. */
+const AFTER_NEAR_MISS_MS = 1000;
+
 export function startEar(timeline) {
   new EarConsole(timeline).begin();
 }
@@ -119,6 +122,7 @@ class EarConsole {
     if (topic === "state" || topic === "mute") this.showState(topics);
     else if (topic === "sound") this.hear(value, topics);
     else if (topic === "gaps") this.showGap(value);
+    else if (topic === "near_miss") this.timeline.mark(`near miss ${value.score}`, "near", AFTER_NEAR_MISS_MS);
     else if (topic === "link") showLink(value);
     else if (topic === "health") {
       showHealth(value);
@@ -282,6 +286,8 @@ const FACTS = [
   ["hearing", "Hears", (v) => (v ? "yes" : "no")],
   ["heard_s_ago", "Last sound", (v) => (v === null ? "never" : v < 2 ? "now" : `${lasting(v)} ago`)],
   ["noise_floor_dbfs", "Noise floor", (v) => `${Math.round(v)} dBFS`],
+  ["near_misses_in_hour", "Near misses", (v) => (v ? `${v} in the last hour` : "none in the last hour")],
+  ["near_miss_reason", "Did not wake because", (v, all) => `${v} (best score ${all.near_miss_best_score.toFixed(2)}). If that was you: ${all.near_miss_remedy}`],
   ["clipped_percent", "Clipped", (v) => `${v} % of the last minute`],
   ["deaf_s_today", "Deaf today", (v) => lasting(v)],
   ["deaf_reason", "Deaf because", (v, all) => withRemedy(v, all.deaf_remedy)],

@@ -38,8 +38,8 @@ export class Timeline {
     if (this.states.at(-1).name !== name) this.states.push({ at: performance.now(), name });
   }
 
-  mark(text, kind) {
-    this.marks.push({ at: performance.now(), text, kind });
+  mark(text, kind, agoMs = 0) {
+    this.marks.push({ at: performance.now() - agoMs, text, kind });
   }
 
   /** What a person who does not see the picture is told. */
@@ -49,7 +49,8 @@ export class Timeline {
     const spoken = this.samples.filter((one) => one.speech).length / Math.max(this.samples.length, 1);
     const share = `speech in ${Math.round(spoken * 100)} percent of it`;
     const gaps = this.marks.filter((one) => one.kind === "gap").length;
-    return `The last 30 seconds of sound: level ${Math.round(last.dbfs)} dBFS now, ${share}, ${gaps} gaps`;
+    const near = this.marks.filter((one) => one.kind === "near").length;
+    return `The last 30 seconds of sound: level ${Math.round(last.dbfs)} dBFS now, ${share}, ${gaps} gaps${near ? `, ${near} near misses` : ""}`;
   }
 
   forget() {
@@ -182,7 +183,7 @@ export class Timeline {
     const free = [Infinity, Infinity];
     for (const mark of [...this.marks].reverse()) {
       const at = x(mark.at);
-      const colour = mark.kind === "gap" ? "--muted" : "--text";
+      const colour = { gap: "--muted", near: "--score" }[mark.kind] ?? "--text";
       pen.fillStyle = this.colour(colour);
       pen.fillRect(Math.round(at), 0, mark.kind === "gap" ? 3 : 1, floor);
       pen.font = this.font;

@@ -1,0 +1,176 @@
+"""Verb tree: the verbs of the ear, with their options, values and exit statuses."""
+
+from typing import Final
+
+from jarvis_ear.options.verbs import MISTAKES, PRINTED, Flag, Verb, common_verbs
+
+_ASKED: Final = {
+    1: "the running ear cannot be asked",
+    2: "no ear is running (for this user)",
+    76: "the program that answers is not an ear, or an ear of another version",
+    77: "a program of another user is in the place of the ear",
+}
+_DONE: Final = {0: "done", **_ASKED}
+_SERVICE: Final = {
+    0: "done, or nothing to do",
+    71: "this machine does not allow it; the old state is restored",
+    77: "only root may do this",
+    78: "a file with a password, or the configuration, cannot be used",
+}
+_DRY_RUN: Final = Flag("--dry-run", "only print what would be done")
+_DESTDIR: Final = Flag(
+    "--destdir", "install below this folder instead of / ; nothing is started", "DIR"
+)
+_PASSWORD_FILE: Final = Flag("--password-file", "read the password here instead of asking", "FILE")
+
+_SERVICE_VERBS: Final = {
+    "install": Verb(
+        "install or upgrade the service, enable and start it",
+        "sudo jarvis-ear service install --with-backend",
+        _SERVICE,
+        (
+            _DRY_RUN,
+            _DESTDIR,
+            Flag("--with-backend", "install the reference backend too"),
+            _PASSWORD_FILE,
+            *(Flag(f"--{name}", "", "DIR") for name in ("home", "library", "programs")),
+        ),
+    ),
+    "uninstall": Verb(
+        "stop the service and remove what install made",
+        "sudo jarvis-ear service uninstall --dry-run",
+        _SERVICE,
+        (
+            _DRY_RUN,
+            _DESTDIR,
+            Flag("--purge", "remove options, password, state and user too, without asking"),
+        ),
+    ),
+    "password": Verb(
+        "ask for the password of the backend, and store it",
+        "sudo jarvis-ear service password",
+        _SERVICE,
+        (_PASSWORD_FILE,),
+    ),
+    "status": Verb(
+        "show the state of the service on one screen",
+        "jarvis-ear service status",
+        {
+            0: "the ear hears",
+            1: "the ear is muted or deaf, or systemd cannot be asked",
+            2: "the ear does not run, or does not answer",
+        },
+    ),
+}
+
+_CLIPS: Final = {
+    0: "done",
+    66: "there is no such clip, or it cannot be read",
+    77: "the clips belong to another user",
+}
+_EVENT_VERBS: Final = {
+    "list": Verb(
+        "list the clips of the wake ledger, the oldest first",
+        "jarvis-ear events list --json",
+        {**PRINTED, 77: _CLIPS[77]},
+        (Flag("--json", "print them as one line of JSON"),),
+    ),
+    "play": Verb(
+        "play a clip on the loudspeaker of the running ear, or the configured one",
+        "jarvis-ear events play 3fa2",
+        {**_CLIPS, 69: "there is no loudspeaker", 75: "the ear is receiving another sound"},
+        needs=("ID",),
+    ),
+    "label": Verb(
+        "note whether somebody really said the wake word in a clip",
+        "jarvis-ear events label 3fa2 false",
+        _CLIPS,
+        words=("true", "false"),
+        needs=("ID",),
+    ),
+    "export": Verb(
+        "write all clips and their labels into an archive",
+        "jarvis-ear events export clips.tar.gz",
+        {**_CLIPS, 66: "there is no clip, or the archive cannot be written"},
+        needs=("FILE",),
+    ),
+    "purge": Verb("remove all clips, without asking", "jarvis-ear events purge", _CLIPS),
+}
+
+VERBS: Final[dict[str, Verb]] = {
+    "run": Verb(
+        "listen until Ctrl-C, or until a sound file is over",
+        "jarvis-ear run --device usb --backend-url https://jarvis.local:4000",
+        {
+            0: "stopped, or the sound file is over",
+            66: "the sound file cannot be read",
+            69: "the microphone, the sound system or the companion backend cannot be used",
+            75: "another ear runs, or the last command of a sound file failed",
+            **MISTAKES,
+        },
+        is_configured=True,
+    ),
+    "status": Verb(
+        "report whether the running ear hears",
+        "jarvis-ear status --json",
+        {0: "the ear hears", **_ASKED, 1: "the ear is muted or deaf, or cannot be asked"},
+        (Flag("--json", "print all numbers, as one line of JSON"),),
+    ),
+    "mute": Verb(
+        "close the microphone of the running ear until unmute, restarts included",
+        "jarvis-ear mute",
+        _DONE,
+    ),
+    "unmute": Verb("open the microphone again", "jarvis-ear unmute", _DONE),
+    "toggle": Verb(
+        "mute the ear if it is open, unmute it if it is muted", "jarvis-ear toggle", _DONE
+    ),
+    "stop": Verb("stop speaking, and forget the utterance in progress", "jarvis-ear stop", _DONE),
+    "listen": Verb(
+        "listen without the wake word, for a button",
+        "jarvis-ear listen",
+        {**_DONE, 1: "the ear is muted or deaf, or cannot be asked"},
+    ),
+    "say": Verb(
+        "play a sound file, or a text in the voice of the backend, when the ear is idle",
+        'jarvis-ear say "Dinner is ready"',
+        {
+            **_DONE,
+            0: "the ear plays it as soon as it is idle",
+            66: "the sound file cannot be read or played",
+            69: "the backend is away or has no speech for texts, or there is no loudspeaker",
+            75: "the ear is receiving or preparing something else",
+        },
+        value="TEXT|FILE",
+    ),
+    "hush": Verb("the older name of stop", "jarvis-ear hush", _DONE),
+    "volume": Verb(
+        "show the volume of replies in per cent, or set it until the next time, restarts included",
+        "jarvis-ear volume 40",
+        _DONE,
+        value="N",
+    ),
+    "console": Verb(
+        "show the running ear in a browser of this machine",
+        "jarvis-ear console --open",
+        {0: "stopped", 1: "the port is not free", **MISTAKES},
+        (Flag("--open", "open the page in a browser"),),
+        is_configured=True,
+    ),
+    "events": Verb(
+        "list, play, label, export or remove the clips of the wake ledger",
+        "jarvis-ear events list",
+        verbs=_EVENT_VERBS,
+    ),
+    "service": Verb(
+        "install, uninstall or show the system service",
+        "jarvis-ear service status",
+        verbs=_SERVICE_VERBS,
+    ),
+    "devices": Verb(
+        "list microphones and speakers, or report what is missing",
+        "jarvis-ear devices",
+        {0: "listed, or reported what is missing"},
+    ),
+    **common_verbs("jarvis-ear", "--threshold 0.4"),
+}

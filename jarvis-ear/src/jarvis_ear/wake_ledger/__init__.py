@@ -1,0 +1,1 @@
+"""The clips of wake words and near misses that the owner wants to keep."""
