@@ -24,6 +24,7 @@ from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
 from jarvis_ear.mute import Mute
+from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.systemd.status_text import BackendOutage, Condition
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.units import HOLD_S
@@ -63,6 +64,7 @@ class Components:
     hooks: Hooks
     echoes: EchoDelays
     announcements: Announcements
+    rooms: Rooms
     folder: Path
     """Folder of what is stored across restarts."""
     requests: Requests
@@ -125,6 +127,7 @@ class Components:
             "volume_percent": self.speaker.volume,
             **self.backend.health(),
             **self.bus.health(),
+            **self.rooms.health(),
             **self._losses(),
         }
 
@@ -136,7 +139,7 @@ class Components:
             self.counters.add(read)
         for read in (self.speaker.counters, self.announcements.counters, self.turns.counters):
             self.counters.add(read)
-        for read in (self.bus.counters, self.hooks.counters):
+        for read in (self.bus.counters, self.hooks.counters, self.rooms.counters):
             self.counters.add(read)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)

@@ -264,6 +264,20 @@ class BusOptions(Section):
         return frozenset(self.publish.split(", ")) - {""}
 
 
+class RoomsOptions(Section):
+    """Ears in several rooms of one home: the one that hears the wake word best answers it."""
+
+    group: str = Field("", max_length=64)
+    """Name of the home, the same for all its ears. Each ear needs a `backend.agent_id` of its own.
+    With it, `key` or `bus.url` is needed. Empty: this ear answers every wake word."""
+    key: SecretStr = Field(SecretStr(""), min_length=16)
+    """Key shared by the ears, which sign what they tell each other over the local network (UDP
+    multicast): at least 16 characters. Never an argument: environment, credential, or `key_file`.
+    Not given: they agree over the event bus only, and no socket is opened."""
+    key_file: Path | None = None
+    """A file that holds the key, readable by its owner only."""
+
+
 class SpoolOptions(Section):
     """Storage of utterances, so that a killed or restarted ear does not lose them."""
 
@@ -402,6 +416,7 @@ class Config(Section):
     hearing: HearingOptions = HearingOptions()
     backend: BackendOptions = BackendOptions()
     bus: BusOptions = BusOptions()
+    rooms: RoomsOptions = RoomsOptions()
     spool: SpoolOptions = SpoolOptions()
     speaker: SpeakerOptions = SpeakerOptions()
     sounds: SoundsOptions = SoundsOptions()
@@ -420,4 +435,11 @@ class Config(Section):
                 "backend.fresh_s counts from the last word: expected at least "
                 f"{SEND_S:g} s more than hearing.endpointing.hangover_ms ({pause_s:g} s)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _reach_other_rooms(self) -> Self:
+        """Refuse ears of a group that have no way to hear of each other."""
+        if self.rooms.group and not (self.rooms.key.get_secret_value() or self.bus.url):
+            raise ValueError("rooms.group: expected rooms.key (rooms.key_file), or bus.url")
         return self
