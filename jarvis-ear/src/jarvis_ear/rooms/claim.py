@@ -133,17 +133,17 @@ def _checks(claim: Claim) -> Mapping[str, bool]:
 
 def seal(claim: Claim, key: bytes) -> bytes:
     """Return the datagram for ``claim``: 32 bytes of HMAC-SHA256, then JSON."""
-    body = write_object(write_fields(claim)).encode()
-    return _digest(body, key) + body
+    return sign(write_object(write_fields(claim)).encode(), key)
 
 
 def unseal(datagram: bytes, key: bytes) -> Claim:
     """Return the claim of a datagram, or raise ``RemoteProtocolError``. Any bytes may come."""
-    digest, body = datagram[:_DIGEST_BYTES], datagram[_DIGEST_BYTES:]
-    if not hmac.compare_digest(digest, _digest(body, key)):
+    body = datagram[_DIGEST_BYTES:]
+    if not hmac.compare_digest(datagram, sign(body, key)):
         raise RemoteProtocolError("not signed with the same key; expected that of rooms.key")
     return from_event(read_object(body.decode(errors="replace")))
 
 
-def _digest(body: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, _PURPOSE + body, "sha256")
+def sign(body: bytes, key: bytes) -> bytes:
+    """Return ``body`` after its HMAC-SHA256."""
+    return hmac.digest(key, _PURPOSE + body, "sha256") + body

@@ -155,13 +155,8 @@ class Election:
         return (self._say(own, now),)
 
     def counters(self) -> Mapping[str, int]:
-        """Return how the wake words were decided, and how many claims were not weighed."""
-        return {
-            "rooms_won": self.won,
-            "rooms_lost": self.lost,
-            "rooms_doubled": self.doubled,
-            "rooms_ignored": self.ignored,
-        }
+        """Return how often messages were lost or too many."""
+        return {"rooms_doubled": self.doubled, "rooms_ignored": self.ignored}
 
     def _note(self, claim: Claim, now: float) -> tuple[_Other | None, bool]:
         """Remember a claim; return it, and whether it is news. None: it is over, or too much."""

@@ -140,7 +140,7 @@ class Rooms:
             self._refuse(f"a claim on the bus: {error}")
 
     def counters(self) -> Mapping[str, int]:
-        """Return how wake words were decided, and what was refused, dropped or not sent."""
+        """Return what was refused, dropped, not sent, or answered twice."""
         return {
             **self._election.counters(),
             "rooms_refused": self.refused,
@@ -150,10 +150,16 @@ class Rooms:
         }
 
     def health(self) -> Mapping[str, object]:
-        """Return the group, and the other ears of which a claim came since the start."""
+        """Return the group, the other ears so far, and who answered how many wake words."""
+        if not self.is_on:
+            return {"rooms": "off"}
         with self._lock:
-            ears = sorted(self._ears)
-        return {"rooms": self._group or "off", "rooms_ears": ears}
+            return {
+                "rooms": self._group,
+                "rooms_ears": sorted(self._ears),
+                "rooms_answered_here": self._election.won,
+                "rooms_answered_elsewhere": self._election.lost,
+            }
 
     def __enter__(self) -> Self:
         if self.is_on:
@@ -206,7 +212,7 @@ class Rooms:
         network = Multicast(self._read, self._port) if self._key else None
         try:
             with self._outgoing.waking(wake.set):
-                await run_together(self._work(wake, network), self._look(network), stop.wait())
+                await run_together(self._look(network), self._work(wake, network), stop.wait())
         finally:
             if network is not None:
                 network.close()
