@@ -1,11 +1,12 @@
 """What ears of one home tell each other."""
 
 from dataclasses import replace
+from typing import Any
 
 from jarvis_ear.rooms.claim import Claim
 
 
-def claim(ear: str = "kitchen", number: int = 1, **changes: object) -> Claim:
+def claim(ear: str = "kitchen", number: int = 1, **changes: Any) -> Claim:
     """The claim of an ear that heard the wake word just now."""
     made = Claim(
         group="home",
