@@ -40,7 +40,7 @@ from jarvis_ear.turn_trace.earcons import Earcon, EarconView
 from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
-from jarvis_ear.units import SAMPLE_BYTES, Samples
+from jarvis_ear.units import FRAME_BYTES, SAMPLE_BYTES, Samples
 from jarvis_ear.wires.event_bus import CLAIM
 
 SOON_S = 10.0
@@ -215,7 +215,7 @@ class Alone:
         self.posted: list[Any] = []
         self.rooms = Rooms(
             config,
-            sound=tuple,
+            sound=lambda: [bytes(FRAME_BYTES)],
             captured_at=lambda _position: boot_clock(),
             is_ready=lambda: True,
             tell=lambda event: changes.note(lambda: self.decided.append(event)),
@@ -254,6 +254,15 @@ def test_an_ear_that_nobody_hears_answers(changes, port):
         changes.wait(lambda: bool(alone.decided))
     assert alone.decided == [AnsweredHere("word")]
     assert alone.rooms.counters()["rooms_unsent"] == 0
+
+
+def test_a_reload_changes_the_name_and_the_gain(changes):
+    alone = Alone(changes, options("hall", key=""))
+    alone.rooms.change(options("bath", key="", gain_db=6))
+    with alone.rooms:
+        alone.wake()
+        changes.wait(lambda: bool(alone.posted))
+    assert (alone.posted[0].data["ear"], alone.posted[0].data["level"]) == ("bath", -114)
 
 
 def test_without_a_group_it_does_nothing(changes):

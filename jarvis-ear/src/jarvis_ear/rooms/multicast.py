@@ -39,13 +39,13 @@ class Multicast:
         return self._socket is not None
 
     def open(self) -> None:
-        """Open the socket, if it is not open, and join on new interfaces. Raises OSError."""
+        """Open the socket if it is not open, and join on new interfaces. Raises OSError."""
         if self._socket is None:
             self._socket = self._bind()
             asyncio.get_running_loop().add_reader(self._socket, self._read)
-        for index, _name in socket.if_nameindex():
-            if index not in self._joined and self._join(self._socket, index):
-                self._joined.add(index)
+        here = {index for index, _name in socket.if_nameindex()}
+        self._joined &= here
+        self._joined |= {each for each in here - self._joined if self._join(self._socket, each)}
 
     def send(self, datagram: bytes) -> bool:
         """Send on each interface; return whether one of them took it."""

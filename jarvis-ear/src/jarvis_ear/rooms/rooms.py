@@ -82,8 +82,7 @@ class Rooms:
         """
         self._group = options.rooms.group
         self._key = options.rooms.key.get_secret_value().encode()
-        self._ear = options.backend.agent_id
-        self._gain_db = options.hearing.heard.gain_db
+        self.change(options)
         self._sound = sound
         self._captured_at = captured_at
         self._is_ready = is_ready
@@ -108,6 +107,11 @@ class Rooms:
     def is_on(self) -> bool:
         """Whether other ears may answer."""
         return bool(self._group)
+
+    def change(self, options: config.Config) -> None:
+        """Use the name and the gain of these options; the group and the key need a restart."""
+        self._ear = options.backend.agent_id
+        self._gain_db = options.hearing.heard.gain_db
 
     def after(self, effect: Effect) -> None:
         """Claim a wake word, or take the claim back. Ear thread."""
