@@ -4,6 +4,8 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from jarvis_ear.rooms.claim import MAX_DATAGRAM
@@ -43,7 +45,7 @@ class Multicast:
         if self._socket is None:
             self._socket = self._bind()
             asyncio.get_running_loop().add_reader(self._socket, self._read)
-        here = {index for index, _name in socket.if_nameindex()}
+        here = _interfaces()
         self._joined &= here
         self._joined |= {each for each in here - self._joined if self._join(self._socket, each)}
 
@@ -99,6 +101,18 @@ class Multicast:
             except OSError:  # no more, or an error that an earlier datagram caused
                 return
             self._on_datagram(datagram, str(sender[0]))
+
+
+def _interfaces() -> set[int]:
+    """Return the index of each interface; 0, for the default one, if the system does not say.
+
+    if_nameindex(3) needs netlink, which the unit of the service does not allow.
+    """
+    found = set()
+    for file in Path("/sys/class/net").glob("*/ifindex"):
+        with suppress(OSError, ValueError):  # it has just gone
+            found.add(int(file.read_text()))
+    return found or {0}
 
 
 def _interface(index: int) -> bytes:
