@@ -132,6 +132,22 @@ def test_an_event_is_logged_and_then_passed_on(bridge, world, event, call):
     assert world.effects()[:-1] == ([("stop",)] if isinstance(event, AbandonTurn) else [])
 
 
+def test_an_utterance_that_another_ear_answers_is_neither_sent_nor_told(bridge, world):
+    bridge.connect(
+        send=world.send,
+        backend=world,
+        speaker=world,
+        on_state=world.on_state,
+        on_played=world.on_played,
+        on_effect=world.on_effect,
+        may_answer=lambda turn_id: turn_id != "t1",
+    )
+    bridge.effect(SendUtterance("t1", UTTERANCE))
+    assert world.calls == []
+    bridge.effect(SendUtterance("t2", UTTERANCE))
+    assert [call[0] for call in world.effects()] == ["send", "prepare", "on_effect"]
+
+
 def test_an_utterance_is_sent_and_the_speaker_prepared_for_its_reply(bridge, world):
     bridge.effect(SendUtterance("t1", UTTERANCE))
     sent = CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0)

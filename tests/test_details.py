@@ -32,6 +32,7 @@ from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.log.journal import JournalHandler, JournalSocket
 from jarvis_ear.mute import Mute
+from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.spool.ledger import Ledger
 from jarvis_ear.spool.store import BootClock, DiskSpool
 from jarvis_ear.systemd.notify import Notifier
@@ -52,6 +53,8 @@ NO_LOSS = {
     ("SoundProcess", "generation"): "tells a sound process from the one before",
     ("Executor", "changes"): "what an installation has changed; another program",
     ("DeafTime", "seconds"): "deaf_s_today",
+    ("Election", "won"): "rooms_answered_here",
+    ("Election", "lost"): "rooms_answered_elsewhere",
 }
 """Numbers that go up, and are no counter of what was lost, refused or left out."""
 
@@ -128,6 +131,14 @@ def report(tmp_path_factory):
         announcements=Announcements(options.speaker, lambda _event: None, str),
         near_misses=NearMissView(logging.getLogger("near misses"), Feed()),
         wake_ledger=WakeLedger(options.hearing, folder),
+        rooms=Rooms(
+            options,
+            sound=tuple,
+            captured_at=float,
+            is_ready=lambda: True,
+            tell=lambda _event: None,
+            post=lambda _event: None,
+        ),
         folder=folder,
         requests=None,
     )

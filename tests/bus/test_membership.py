@@ -1,15 +1,17 @@
 """The ear on a bus, on another, or on none: as the options say, from one reload to the next."""
 
+import threading
 from datetime import datetime
 
 import pytest
 
 from fakes.bus_server import BusServer
+from fakes.websocket_server import SOON_S
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.config import BackendOptions, BusOptions, Config
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.mute import Mute
-from jarvis_ear.wires.event_bus import Event, stamp
+from jarvis_ear.wires.event_bus import CLAIM, Event, stamp
 
 WAKE = Event("wake", {"agentId": "kitchen", "turnId": "t1", "score": 0.9}, stamp(1_700_000_000))
 
@@ -80,6 +82,29 @@ def test_events_are_posted_to_the_new_connection_after_a_reload(member, server):
     server.wait_for_clients(2)
     member.post(WAKE)
     server.wait(lambda: len(server.of("wake")) == 1)
+
+
+def test_a_claim_of_another_ear_is_passed_on_whatever_it_holds(mute, server):
+    claims = []
+    arrived = threading.Event()
+    bus = BusMembership(at(server), mute)
+    bus.connect(lambda data: (claims.append(data), arrived.set()))
+    with bus:
+        server.wait_for_clients(1)
+        server.say({"type": CLAIM, "data": {"ear": None}, "timestamp": "now"})
+        assert arrived.wait(SOON_S)
+    assert claims == [{"ear": None}]
+
+
+def test_what_is_of_no_use_later_is_posted_only_while_the_bus_is_there(member, server, mute):
+    claim = Event(CLAIM, {"ear": "kitchen"})
+    member.post_now(claim)
+    server.wait(lambda: len(server.of(CLAIM)) == 1)
+    member.prepare(Config())()
+    member.post_now(claim)
+    away = BusMembership(Config(bus=BusOptions(url="ws://127.0.0.1:1")), mute)
+    away.post_now(claim)
+    assert len(server.of(CLAIM)) == 1
 
 
 def test_a_bus_that_may_not_be_used_changes_nothing(member, server):

@@ -1,7 +1,8 @@
 """A microphone that can be switched, without any microphone."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 
 class FakeSwitch:
@@ -13,6 +14,7 @@ class FakeSwitch:
         self.stubborn = False
         self.orders: list[bool] = []
         self.requests: list[str] = []
+        self.claims: list[Mapping[str, Any]] = []
 
     def turn(self, *, enabled: bool) -> bool:
         with self._changed:
@@ -29,6 +31,11 @@ class FakeSwitch:
     def request(self, kind: str) -> None:
         with self._changed:
             self.requests.append(kind)
+            self._changed.notify_all()
+
+    def claim(self, data: Mapping[str, Any]) -> None:
+        with self._changed:
+            self.claims.append(data)
             self._changed.notify_all()
 
     def wait_for_orders(self, number: int, within_s: float = 10.0) -> None:

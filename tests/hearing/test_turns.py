@@ -10,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from jarvis_ear import config
 from jarvis_ear.hearing.events import (
     AbandonTurn,
+    AnsweredElsewhere,
+    AnsweredHere,
     DeadlinePassed,
     Effect,
     Event,
@@ -36,6 +38,7 @@ from jarvis_ear.hearing.events import (
     StateChanged,
     StopSpeaking,
     SupersedeTurn,
+    TurnConfirmed,
     TurnDropped,
     TurnOpened,
     Unmuted,
@@ -69,9 +72,9 @@ def event_of(kind: type[Event], turn_id: str = "", at: Samples = NOW) -> Event:
         return WakeDetected(at, 0.9)
     if kind is SpeechEnded:
         return SpeechEnded(at, UTTERANCE)
-    if kind is Failed:
-        return Failed(turn_id, "timeout")
-    if kind in BACKEND_EVENTS:
+    if kind in (Failed, AnsweredElsewhere):
+        return kind(turn_id, "timeout" if kind is Failed else "kitchen")
+    if kind in (*BACKEND_EVENTS, AnsweredHere):
         return kind(turn_id)
     if kind in (
         *(SpeechStarted, SpeechDiscarded, SpeechResumed, ResumptionDiscarded),
@@ -501,6 +504,45 @@ def test_no_order_of_events_raises_and_what_is_ignored_changes_nothing(events):
             assert (machine.state, machine.turn_id, machine.deadline) == before
 
 
+@pytest.mark.parametrize("state", [State.LISTENING, State.CAPTURING])
+@pytest.mark.parametrize("before", [State.IDLE, State.THINKING, State.SPEAKING])
+def test_a_wake_word_that_another_ear_answers_ends_the_turn_and_the_one_before_goes_on(
+    before, state
+):
+    machine = machine_in(before)
+    held = machine.turn_id
+    advance(machine, *WAY_TO[state])
+    turn_id = machine.turn_id
+    effects = machine.advance(AnsweredElsewhere(turn_id, "kitchen"), NOW)
+    assert effects[0] == TurnDropped(turn_id, "AnsweredElsewhere", "kitchen")
+    assert (ResumeTurn(held) in effects) == bool(held)
+    assert (machine.state, machine.turn_id) == (before, held)
+
+
+def test_an_utterance_that_was_not_sent_because_another_ear_answers_is_dropped():
+    machine = machine_in(State.THINKING)
+    turn_id = machine.turn_id
+    effects = machine.advance(AnsweredElsewhere(turn_id, "kitchen"), NOW)
+    assert effects[0] == TurnDropped(turn_id, "AnsweredElsewhere", "kitchen")
+    assert machine.state is State.IDLE
+
+
+def test_the_ear_that_answers_confirms_while_the_person_waits_and_not_while_they_speak():
+    machine = machine_in(State.LISTENING)
+    turn_id, later = machine.turn_id, samples(500)
+    assert machine.advance(AnsweredHere(turn_id), later) == (TurnConfirmed(turn_id),)
+    assert machine.deadline == later + samples(5000)  # the person heard of it just now
+    speaking = machine_in(State.CAPTURING)
+    here = AnsweredHere(speaking.turn_id)
+    assert speaking.advance(here, later) == (Ignored(State.CAPTURING, here),)
+
+
+@pytest.mark.parametrize("event", [AnsweredHere("older"), AnsweredElsewhere("older", "kitchen")])
+def test_a_decision_about_another_turn_has_no_effect(event):
+    machine = machine_in(State.LISTENING)
+    assert machine.advance(event, NOW) == (Ignored(State.LISTENING, event),)
+
+
 class AnyConversation(RuleBasedStateMachine):
     """Events in any order, about any turn; what the effects promise."""
 
@@ -542,9 +584,9 @@ class AnyConversation(RuleBasedStateMachine):
                 assert turn_id not in self.opened
                 self.open = turn_id
                 self.opened.append(turn_id)
-            case TurnDropped(turn_id):
+            case TurnDropped(turn_id, _, answered_by):
                 assert turn_id == self.open
-                assert turn_id not in self.sent, "what was sent is not dropped but abandoned"
+                assert answered_by or turn_id not in self.sent, "what was sent is abandoned"
                 self.open = ""
             case HoldTurn(reply_id):
                 assert self.held in ("", reply_id), "two turns are held"

@@ -2,8 +2,9 @@
 
 import json
 import os
+import queue
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,14 @@ from fakes.running_ear import RunningEar
 from fakes.voice_server import wait_until
 from jarvis_backend.config import BackendConfig
 from jarvis_backend.server import Server
-from jarvis_ear.bus.client import BusClient, BusSwitch
-from jarvis_ear.config import BackendOptions, BusOptions
+from jarvis_ear.bus.client import BusClient, BusMembership, BusSwitch
+from jarvis_ear.config import BackendOptions, BusOptions, Config, RoomsOptions
+from jarvis_ear.devices.sample_clock import boot_clock
+from jarvis_ear.hearing.events import AnsweredElsewhere, AnsweredHere, TurnOpened
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.mute import Mute
+from jarvis_ear.rooms.rooms import Rooms
+from jarvis_ear.units import Samples
 from jarvis_ear.wires import event_bus as wire
 from jarvis_ear.wires.event_bus import MessageSigner
 
@@ -160,6 +165,41 @@ def test_a_bus_that_asks_for_a_token_gets_one_if_it_is_the_backend(tmp_path):
         backend = BackendOptions(url=url.replace("ws", "http"), agent_id="kitchen")
         with Ear(tmp_path, "kitchen", url, backend=backend) as ear:
             wait_until(lambda: ear.bus.state is LinkState.CONNECTED)
+
+
+def test_two_ears_of_one_home_agree_over_the_bus_which_one_answers(bus, key, tmp_path):
+    url, _ = bus
+    decided: queue.Queue[AnsweredHere | AnsweredElsewhere] = queue.Queue()
+    with ExitStack() as stack:
+        more = {"folder": tmp_path, "tell": decided.put, "stack": stack}
+        rooms = [room_of(name, url, key, **more) for name in ("hall", "bath")]
+        for room, score in zip(rooms, (0.9, 0.6), strict=True):
+            room.after(TurnOpened(f"turn of {score}", "session", Samples(0), score))
+        ends = {decided.get(timeout=DEADLINE_S) for _ in rooms}
+    assert ends == {AnsweredHere("turn of 0.9"), AnsweredElsewhere("turn of 0.6", "hall")}
+
+
+def room_of(name, url, key, *, folder, tell, stack):
+    """The rooms of an ear that is on the bus, without a key for the network."""
+    options = Config(
+        backend=BackendOptions(agent_id=name),
+        bus=BusOptions(url=url, key=key) if key else BusOptions(url=url),
+        rooms=RoomsOptions(group="home"),
+    )
+    bus = BusMembership(options, Mute(folder / name, None))
+    rooms = Rooms(
+        options,
+        sound=tuple,
+        captured_at=lambda _position: boot_clock(),
+        is_ready=lambda: True,
+        tell=tell,
+        post=bus.post_now,
+    )
+    bus.connect(rooms.heard_on_bus)
+    stack.enter_context(bus)
+    stack.enter_context(rooms)
+    wait_until(lambda: bus.health()["bus"] == LinkState.CONNECTED)
+    return rooms
 
 
 @pytest.mark.long  # hears a recording as long as it is

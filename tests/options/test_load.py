@@ -94,6 +94,7 @@ def test_all_mistakes_of_all_sources_are_listed(start, tmp_path):
             "--hearing.endpointing.hangover-ms 5000 --backend.fresh-s 5",
             f"backend.fresh_s counts from the last word: {EXPECTED}",
         ),
+        ("--rooms.group home", "rooms.group: expected rooms.key (rooms.key_file), or bus.url"),
     ],
 )
 def test_values_that_contradict_each_other_are_one_line(start, options, mistake):

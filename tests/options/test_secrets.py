@@ -142,7 +142,11 @@ def test_a_password_file_that_cannot_be_used_is_refused(secret, tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "credential"),
-    [("bus.key", "jarvis-bus-key"), ("backend.token", "jarvis-backend-token")],
+    [
+        ("bus.key", "jarvis-bus-key"),
+        ("rooms.key", "jarvis-rooms-key"),
+        ("backend.token", "jarvis-backend-token"),
+    ],
 )
 def test_the_other_secrets_come_as_the_password_does(key, credential, secret, tmp_path):
     def loaded(*argv: str, **environ: str):
@@ -150,13 +154,13 @@ def test_the_other_secrets_come_as_the_password_does(key, credential, secret, tm
         return found, value_of(found.config, key).get_secret_value()
 
     assert loaded()[1] == ""
-    secret.write_text("from-the-file\n")
+    secret.write_text("from-the-secret-file\n")
     named, value = loaded(f"--{key}-file", str(secret))
-    assert value == "from-the-file"
-    assert named.config.backend.password != SecretStr("from-the-file")
-    (tmp_path / credential).write_text("credential")
+    assert value == "from-the-secret-file"
+    assert named.config.backend.password != SecretStr("from-the-secret-file")
+    (tmp_path / credential).write_text("the-credential-itself")
     given, value = loaded(CREDENTIALS_DIRECTORY=str(tmp_path))
-    assert value == "credential"
+    assert value == "the-credential-itself"
     assert given.origins[key] == f"credential: {credential}"
     with pytest.raises(ConfigError, match=f"--{key}: a secret is never an argument"):
         loaded(f"--{key}", "shown in ps")

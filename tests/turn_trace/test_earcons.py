@@ -28,10 +28,12 @@ SOUNDS = resources.files("jarvis_ear") / "sounds"
 class Room(ScriptedTurns):
     """A history whose sounds are listed, with a backend that is connected."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_one_of_many: bool = False) -> None:
         self.played: list[Earcon] = []
         self.muted_by: tuple[str, ...] = ("owner",)
-        view = EarconView(muted_by=lambda: self.muted_by, now=self._now)
+        view = EarconView(
+            muted_by=lambda: self.muted_by, is_one_of_many=is_one_of_many, now=self._now
+        )
         view.connect(self.played.append)
         super().__init__(view)
         self.tell(delivery.LinkUp("http://here", None))
@@ -52,6 +54,14 @@ def room():
 def test_the_wake_word_and_the_end_of_the_utterance_have_a_sound(room):
     room.wake().capture()
     assert room.played == [Earcon.WAKE, Earcon.CAPTURED]
+
+
+def test_of_several_ears_only_the_one_that_answers_has_a_sound():
+    winner, loser = Room(is_one_of_many=True), Room(is_one_of_many=True)
+    winner.wake().tell(hearing.TurnConfirmed(TURN))
+    loser.wake().tell(hearing.TurnDropped(TURN, "AnsweredElsewhere", "kitchen"))
+    loser.enter(State.IDLE, "AnsweredElsewhere")
+    assert (winner.played, loser.played) == ([Earcon.WAKE], [])
 
 
 def test_a_wake_word_without_a_command_has_a_sound(room):
@@ -155,6 +165,7 @@ def test_whatever_ends_a_turn_without_an_utterance_is_perceived(room):
         "WakeDetected": [],  # the new turn has its own sound
         "Hushed": [],  # the person asked for silence
         "SoundEnded": [],  # a file has nobody who listens
+        "AnsweredElsewhere": [],  # the other ear has its sound
         "ResumptionDiscarded": [],  # no person spoke: the turn before goes on
         "Muted": [Earcon.MUTED],
         "MicrophoneLost": [Earcon.MICROPHONE_LOST],

@@ -460,12 +460,23 @@ def test_at_a_stop_every_open_turn_ends(caplog):
     assert turns.history.unfinished == 0
 
 
+def test_a_wake_word_that_another_ear_answers_names_it(caplog):
+    turns = script().wake().tell(hearing.TurnDropped("7f3a", "AnsweredElsewhere", "kitchen"))
+    text = "turn 7f3a: dropped (answered elsewhere by kitchen), nothing was sent"
+    assert said(caplog)[-1] == text
+    assert caplog.records[-1].levelno == INFO
+    assert ending(caplog, "OUTCOME", "ANSWERED_BY") == ("answered_elsewhere", "kitchen")
+    turns.wake("8888").tell(hearing.TurnConfirmed("8888"))
+    assert said(caplog, DEBUG)[-1] == "no ear in another room answers"
+
+
 def test_every_ending_has_the_fields_that_its_explanation_refers_to(caplog):
     for verdict in Verdict:
         script().wake().capture().finish(verdict, "some_cause").enter(State.IDLE, "Failed()")
     script().wake().history.close()
     for reason in ("DeadlinePassed", "Muted"):
         script().wake().tell(hearing.TurnDropped("7f3a", reason))
+    script().wake().tell(hearing.TurnDropped("7f3a", "AnsweredElsewhere", "kitchen"))
     script().wake().tell(delivery.Kept("7f3a"))
     script().tell(NEWS, PlaybackEnded("news"))
     logged = map(fields, caplog.records)

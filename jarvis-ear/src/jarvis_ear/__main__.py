@@ -59,6 +59,7 @@ from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.process import ReloadSignal
 from jarvis_ear.reload import Reload, ReloadSteps
+from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.schema import Loaded
 from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import open_notifier, watchdog_s
@@ -159,7 +160,8 @@ def _build(
 
     bus = BusMembership(options, mute, on_stop=stop_turn, on_listen=listen)
     backend = BackendClient(options.backend, spool=spool)
-    earcons = EarconView(muted_by=lambda: mute.by)
+    is_one_of_many = bool(options.rooms.group)
+    earcons = EarconView(muted_by=lambda: mute.by, is_one_of_many=is_one_of_many)
     turns = TurnHistory(
         options,
         JournalView(_LOGGER),
@@ -216,7 +218,16 @@ def _build(
     capture = _make_capture(source, inbox, ear, stop, on_block=clock.captured, muted=mute.load())
     earcons.connect(speaker.chime)
     announcements.connect(speaker)
-    _connect(bridge, backend, speaker, ear, stop)
+    rooms = Rooms(
+        options,
+        sound=lambda: ear.around_wake,
+        captured_at=clock.captured_at,
+        is_ready=lambda: backend.connected,
+        tell=inbox.tell,
+        post=bus.post_now,
+    )
+    bus.connect(rooms.heard_on_bus)
+    _connect(bridge, backend, speaker, ear, rooms=rooms, stop=stop)
     mute.connect(lambda muted: _close_or_open(capture, inbox, bus, mute, muted=muted))
     requests = Requests(
         stop=stop_turn,
@@ -225,11 +236,17 @@ def _build(
         speak=lambda text: announcements.say(backend.speak(text)),
     )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
-    return Components(*parts, announcements, near_misses, wake_ledger, folder, requests)
+    return Components(*parts, announcements, near_misses, wake_ledger, rooms, folder, requests)
 
 
 def _connect(
-    bridge: Bridge, backend: BackendClient, speaker: Speaker, ear: EarThread, stop: StopSignal
+    bridge: Bridge,
+    backend: BackendClient,
+    speaker: Speaker,
+    ear: EarThread,
+    *,
+    rooms: Rooms,
+    stop: StopSignal,
 ) -> None:
     """Connect the bridge with the receivers of the effects of the ear."""
 
@@ -242,6 +259,8 @@ def _connect(
         speaker=speaker,
         on_state=lambda _state: stop.wake(),
         on_played=ear.played,
+        on_effect=rooms.after,
+        may_answer=rooms.may_answer,
     )
     backend.report_to(bridge.delivery)
 
@@ -303,6 +322,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
     together.add("bus", parts.bus)
     together.add("hooks", parts.hooks)
     together.add("wake ledger", parts.wake_ledger)
+    together.add("rooms", parts.rooms)
 
 
 def _close_or_open(

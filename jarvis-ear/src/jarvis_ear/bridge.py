@@ -81,6 +81,8 @@ class Bridge:
         self._on_played: Callable[[bytes, Samples | None], None]
         self._send: Callable[[CapturedAudio], None]
         self._on_state: Callable[[State], None]
+        self._on_effect: Callable[[Effect], None]
+        self._may_answer: Callable[[str], bool]
         self._backend: BackendClient
         self._speaker: Speaker
         self._lock = threading.Lock()  # protects _abandoned, and "look, then play"
@@ -94,20 +96,28 @@ class Bridge:
         speaker: Speaker,
         on_state: Callable[[State], None],
         on_played: Callable[[bytes, Samples | None], None],
+        on_effect: Callable[[Effect], None] = lambda _effect: None,
+        may_answer: Callable[[str], bool] = lambda _turn_id: True,
     ) -> None:
         """Set the receivers of effects, which need the bridge themselves. Once, before any event.
 
         ``send`` takes an utterance, ``on_state`` each new state of the ear, and ``on_played`` each
-        piece of sound that leaves the loudspeaker, with its position; none may block.
+        piece of sound that leaves the loudspeaker, with its position. ``on_effect`` takes each
+        effect that was carried out. ``may_answer`` returns whether to send the utterance of a turn;
+        if not, another ear answers, and the turn will be dropped. None may block.
         """
+        self._on_effect = on_effect
+        self._may_answer = may_answer
         self._on_played = on_played
         self._send = send
         self._on_state = on_state
         self._backend = backend
         self._speaker = speaker
 
-    def effect(self, effect: Effect) -> None:  # noqa: C901 - one case for each effect
+    def effect(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case for each effect
         """Carry out an effect of the ear. Ear thread."""
+        if isinstance(effect, SendUtterance) and not self._may_answer(effect.turn_id):
+            return
         self._turns.after(effect)
         match effect:
             case TurnOpened():
@@ -141,6 +151,7 @@ class Bridge:
             case _:
                 pass
         self._announcements.after(effect)
+        self._on_effect(effect)
 
     def _silence(self, turn_id: str) -> None:
         """Play no more of the turn, neither what waits nor what still comes."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jarvis_ear.backend import session_of
 from jarvis_ear.bus.client import refuse_plaintext
-from jarvis_ear.config import JARVIS_PASSWORD, Config, MicrophoneOptions
+from jarvis_ear.config import AGENT_ID, JARVIS_PASSWORD, Config, MicrophoneOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices.models import OpenWakeWord
 from jarvis_ear.devices.selection import names_a_number
@@ -70,6 +70,8 @@ def _dangers(config: Config) -> Iterator[str]:
         yield "bus.may_unmute: the bus can open a microphone that you have closed"
     if bus.url and bus.may_listen:
         yield "bus.may_listen: the bus can have the ear listen without the wake word"
+    if config.rooms.group and backend.agent_id == AGENT_ID:
+        yield f"backend.agent_id is still {AGENT_ID}: each ear of rooms.group needs its own"
     if is_exposed(config.hooks.url):
         yield f"hooks.url: {address(config.hooks.url)} is told unencrypted when the ear is used"
     yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))

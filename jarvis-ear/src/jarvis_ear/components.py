@@ -24,6 +24,7 @@ from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
 from jarvis_ear.mute import Mute
+from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.systemd.status_text import BackendOutage, Condition
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
@@ -67,6 +68,7 @@ class Components:
     announcements: Announcements
     near_misses: NearMissView
     wake_ledger: WakeLedger
+    rooms: Rooms
     folder: Path
     """Folder of what is stored across restarts."""
     requests: Requests
@@ -130,6 +132,7 @@ class Components:
             **self.backend.health(),
             **self.bus.health(),
             **self.near_misses.details(),
+            **self.rooms.health(),
             **self._losses(),
         }
 
@@ -143,7 +146,8 @@ class Components:
             self.counters.add(read)
         for read in (self.bus.counters, self.hooks.counters, self.near_misses.counters):
             self.counters.add(read)
-        self.counters.add(self.wake_ledger.counters)
+        for read in (self.wake_ledger.counters, self.rooms.counters):
+            self.counters.add(read)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)
 

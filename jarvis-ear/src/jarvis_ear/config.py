@@ -13,9 +13,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     model_validator,
@@ -27,11 +25,52 @@ from jarvis_ear.config_checks import (
     checked_hours,
     checked_news,
     checked_path,
-    checked_phrases,
     checked_program,
     checked_token,
     server_address,
 )
+from jarvis_ear.config_hearing import (
+    ConditioningOptions,
+    EndpointingOptions,
+    GateOptions,
+    HeardOptions,
+    HearingOptions,
+    Section,
+    SentOptions,
+    WakeLedgerOptions,
+    WakeOptions,
+)
+
+__all__ = [
+    "AGENT_ID",
+    "BACKEND_URL",
+    "CONFIG_FILE",
+    "HOOKS",
+    "JARVIS_PASSWORD",
+    "NO_BARGE_IN",
+    "SEND_S",
+    "BackendOptions",
+    "BusOptions",
+    "ConditioningOptions",
+    "Config",
+    "ConsoleOptions",
+    "EndpointingOptions",
+    "GateOptions",
+    "HeardOptions",
+    "HearingOptions",
+    "HookOptions",
+    "LogOptions",
+    "MicrophoneOptions",
+    "Program",
+    "RoomsOptions",
+    "Section",
+    "SentOptions",
+    "SoundsOptions",
+    "SpeakerOptions",
+    "SpoolOptions",
+    "WakeLedgerOptions",
+    "WakeOptions",
+]
 
 BACKEND_URL: Final = "http://localhost:4000"
 """The default address of the backend."""
@@ -53,12 +92,6 @@ SEND_S: Final = 1.0
 
 Program: TypeAlias = Annotated[tuple[str, ...], AfterValidator(checked_program)]
 """A program and its arguments, as for exec(3). Empty: none."""
-
-
-class Section(BaseModel):
-    """Base class: frozen, without unknown names, with docstrings as descriptions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class MicrophoneOptions(Section):
@@ -86,119 +119,6 @@ class MicrophoneOptions(Section):
     mute_between: Annotated[str, BeforeValidator(checked_hours)] = ""
     """Daily quiet hours in local time, during which the ear is muted: `23:00-07:00`, in a file also
     `["23:00", "07:00"]`. Empty: none."""
-
-
-class GateOptions(Section):
-    """The voice activity detector that decides when the wake model runs."""
-
-    mode: Literal["vad", "always"] = "vad"
-    """`vad`: the model runs while there may be speech. `always`: it runs all the time."""
-    aggressiveness: int = Field(1, ge=0, le=3)
-    """Strictness of the detector (webrtcvad mode). Above 1, it misses quiet microphones."""
-    lookback_ms: int = Field(320, ge=80, le=1600)
-    """Sound before the opening of the gate that is passed to the model first."""
-    hangover_ms: int = Field(480, ge=0, le=5000)
-    """Time that the gate stays open after the last speech."""
-
-
-class WakeOptions(Section):
-    """Detection of the wake word."""
-
-    model: Path | None = None
-    """An openWakeWord model (`.onnx`) of another wake word. Empty: "hey jarvis"."""
-    stop_model: Path | None = None
-    """An openWakeWord model (`.onnx`) of a word, such as "stop", that ends the reply being played
-    without the wake word. A reply that contains the word may end itself. Empty: none."""
-    threshold: float = Field(0.5, gt=0, lt=1)
-    """Minimum score of a step. A lower threshold detects more, and raises more false alarms."""
-    patience: int = Field(1, ge=1, le=10)
-    """Number of consecutive steps (80 ms) that must reach the threshold."""
-    refractory_ms: int = Field(1500, ge=0, le=10_000)
-    """Minimum time between two detections; the score must also have fallen in between."""
-
-
-class WakeLedgerOptions(Section):
-    """Clips of wake words and near misses, to find out why the ear does or does not wake."""
-
-    enabled: bool = False
-    """Store the sound from 2 s before to 1 s after each wake word and near miss in the state
-    folder, readable by the ear's user only; see `jarvis-ear events`. Off: no sound is stored; clips
-    that are there stay until `jarvis-ear events purge`."""
-    max_mb: int = Field(50, ge=1, le=10_000)
-    """Maximum size of all clips in megabytes; the oldest are removed. A clip has 0.1."""
-    max_days: int = Field(14, ge=1, le=3650)
-    """Maximum age of a clip in days."""
-
-
-class EndpointingOptions(Section):
-    """The beginning and the end of an utterance."""
-
-    onset_ms: int = Field(100, ge=20, le=1000)
-    """Amount of speech that begins an utterance."""
-    pre_roll_ms: int = Field(500, ge=0, le=2000)
-    """Sound before the onset that is sent with the utterance."""
-    hangover_ms: int = Field(800, ge=100, le=5000)
-    """Silence that ends an utterance. A longer one allows pauses, a shorter one answers faster."""
-    go_on_ms: int = Field(1500, ge=0, le=5000)
-    """Time after the end of an utterance, before the reply begins, in which further speech belongs
-    to the same sentence: the ear then sends the whole sentence instead. 0: never."""
-    no_speech_ms: int = Field(5000, ge=500, le=30_000)
-    """Time without speech after the wake word after which the ear goes idle and sends nothing."""
-    max_ms: int = Field(28_000, ge=1000, le=29_000)
-    """Maximum length of an utterance; it is cut there. The backend accepts at most 30 s."""
-
-    @model_validator(mode="after")
-    def _leave_room_for_speech(self) -> Self:
-        """Refuse a maximum length that pre-roll and onset would fill."""
-        if self.max_ms <= self.pre_roll_ms + self.onset_ms:
-            raise ValueError("max_ms must be more than pre_roll_ms and onset_ms together")
-        return self
-
-
-class ConditioningOptions(Section):
-    """Filters for the sound; all are off by default."""
-
-    high_pass_hz: int = Field(0, ge=0, le=500)
-    """Remove lower frequencies: 100 helps against mains hum without changing voices. 0: off."""
-    gain_db: float = Field(0.0, ge=-30, le=30)
-    """Amplify the sound. Samples that exceed 16 bits are clipped."""
-
-
-class HeardOptions(ConditioningOptions):
-    """Filters for the sound in which wake word and end of speech are detected."""
-
-
-class SentOptions(ConditioningOptions):
-    """Filters for the sound that is sent to the backend."""
-
-
-class HearingOptions(Section):
-    """From sound to utterances."""
-
-    heard: HeardOptions = HeardOptions()
-    sent: SentOptions = SentOptions()
-    gate: GateOptions = GateOptions()
-    wake: WakeOptions = WakeOptions()
-    wake_ledger: WakeLedgerOptions = WakeLedgerOptions()
-    endpointing: EndpointingOptions = EndpointingOptions()
-    reply_ms: int = Field(180_000, ge=1000, le=600_000)
-    """Maximum wait for a reply, after which the ear abandons the turn."""
-    follow_up_ms: int = Field(0, ge=0, le=30_000)
-    """Time after a reply during which speech needs no wake word. 0: it always does, unless the
-    backend asks for an answer."""
-    asked_follow_up_ms: int = Field(8000, ge=0, le=30_000)
-    """The same after a reply whose backend asks for an answer (`followUp`). 0: never."""
-    follow_up_ends_on: Annotated[str, BeforeValidator(checked_phrases)] = (
-        "thank you, thanks, never mind, nothing, no thanks, no thank you, "
-        "danke, nein danke, nichts, schon gut"
-    )
-    """What people say to end a conversation: if a transcript is one of these, no speech without the
-    wake word is awaited after the reply. Separated by commas, in a file also a list."""
-
-    @property
-    def last_words(self) -> frozenset[str]:
-        """The phrases of ``follow_up_ends_on``."""
-        return frozenset(self.follow_up_ends_on.split(", ")) - {""}
 
 
 class BackendOptions(Section):
@@ -276,6 +196,20 @@ class BusOptions(Section):
     def news(self) -> frozenset[str]:
         """The items of ``publish``."""
         return frozenset(self.publish.split(", ")) - {""}
+
+
+class RoomsOptions(Section):
+    """Ears in several rooms of one home: the one that hears the wake word best answers it."""
+
+    group: str = Field("", max_length=64)
+    """Name of the home, the same for all its ears. Each ear needs a `backend.agent_id` of its own.
+    With it, `key` or `bus.url` is needed. Empty: this ear answers every wake word."""
+    key: SecretStr = Field(SecretStr(""), min_length=16)
+    """Key shared by the ears, which sign what they tell each other over the local network (UDP
+    multicast): at least 16 characters. Never an argument: environment, credential, or `key_file`.
+    Not given: they agree over the event bus only, and no socket is opened."""
+    key_file: Path | None = None
+    """A file that holds the key, readable by its owner only."""
 
 
 class SpoolOptions(Section):
@@ -416,6 +350,7 @@ class Config(Section):
     hearing: HearingOptions = HearingOptions()
     backend: BackendOptions = BackendOptions()
     bus: BusOptions = BusOptions()
+    rooms: RoomsOptions = RoomsOptions()
     spool: SpoolOptions = SpoolOptions()
     speaker: SpeakerOptions = SpeakerOptions()
     sounds: SoundsOptions = SoundsOptions()
@@ -434,4 +369,11 @@ class Config(Section):
                 "backend.fresh_s counts from the last word: expected at least "
                 f"{SEND_S:g} s more than hearing.endpointing.hangover_ms ({pause_s:g} s)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _reach_other_rooms(self) -> Self:
+        """Refuse ears of a group that have no way to hear of each other."""
+        if self.rooms.group and not (self.rooms.key.get_secret_value() or self.bus.url):
+            raise ValueError("rooms.group: expected rooms.key (rooms.key_file), or bus.url")
         return self

@@ -81,11 +81,12 @@ names. `jarvis-ear config` prints the options in force and the origin of each va
   array: `--hooks.muted=/usr/local/bin/led,off`, `JARVIS_EAR_HOOKS__MUTED=["led", "a,b"]`.
 - {", ".join(f"`{name}`" for name in _SHARED_VARIABLES.values())} work as environment variables too.
   The names with `JARVIS_EAR_` override them, and they count as not set when they are empty.
-- The password, the token and the key of the bus are never arguments. The environment overrides the
-  credentials `jarvis-password`, `jarvis-backend-token` and `jarvis-bus-key` of the service manager
-  (`$CREDENTIALS_DIRECTORY`), and those override the file. A `password_file`, `token_file` or
-  `key_file` ranks like the place that names it. Like a configuration file with a secret in it, it
-  must be inaccessible to others (mode 0600) and belong to us or to root.
+- The password, the token and the keys of the bus and the rooms are never arguments. The environment
+  overrides the credentials `jarvis-password`, `jarvis-backend-token`, `jarvis-bus-key` and
+  `jarvis-rooms-key` of the service manager (`$CREDENTIALS_DIRECTORY`), and those override the file.
+  A `password_file`, `token_file` or `key_file` ranks like the place that names it. Like a
+  configuration file with a secret in it, it must be inaccessible to others (mode 0600) and belong
+  to us or to root.
 - `systemctl reload jarvis-ear` (SIGHUP) reads everything again. An option whose change is `reload`
   is in force at once, or at the end of the turn in progress; one whose change is `restart` is named
   in the log. If there is any mistake, the whole old configuration stays in force.
@@ -117,11 +118,13 @@ SCHEMA: Final = Schema(
         "jarvis-password": "backend.password",
         "jarvis-backend-token": "backend.token",
         "jarvis-bus-key": "bus.key",
+        "jarvis-rooms-key": "rooms.key",
     },
     secret_files={
         "backend.password": "backend.password_file",
         "backend.token": "backend.token_file",
         "bus.key": "bus.key_file",
+        "rooms.key": "rooms.key_file",
     },
     file_names=("microphone.input", "microphone.fallback"),
     placeholders={

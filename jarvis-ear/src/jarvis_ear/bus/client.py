@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from jarvis_ear.bus.session import (
@@ -175,6 +175,8 @@ class BusSwitch:
     def __init__(
         self, mute: Mute, options: BusOptions, requests: Mapping[str, Callable[[], None]]
     ) -> None:
+        self.on_claim: Callable[[Mapping[str, Any]], None] = lambda _data: None
+        """Gets the claims of other ears. Set before the start."""
         self._mute = mute
         self._options = options
         self._requests = requests
@@ -201,6 +203,10 @@ class BusSwitch:
             _LOGGER.debug("the bus asks to listen, which bus.may_listen does not allow")
             return
         self._requests[kind]()
+
+    def claim(self, data: Mapping[str, Any]) -> None:
+        """Pass on what an ear tells the others about a wake word."""
+        self.on_claim(data)
 
     def _open(self) -> None:
         if self._options.may_unmute and self._mute.by:
@@ -229,6 +235,13 @@ class BusMembership:
         self._switch = BusSwitch(mute, options.bus, requests)
         self._client = _client(options, self._switch)
         self._settings = _settings(options)
+
+    def connect(self, on_claim: Callable[[Mapping[str, Any]], None]) -> None:
+        """Set who gets the claims of other ears, on the thread of the bus. Once, before the start.
+
+        It must not block.
+        """
+        self._switch.on_claim = on_claim
 
     @property
     def is_member(self) -> bool:
@@ -287,6 +300,12 @@ class BusMembership:
     def post(self, event: Event) -> None:
         """Post an event, under the name of this ear. Any thread."""
         if (client := self._client) is not None:  # a reload may replace it meanwhile
+            client.post(event)
+
+    def post_now(self, event: Event) -> None:
+        """Post an event that is of no use later: not while the bus is away. Any thread."""
+        client = self._client
+        if client is not None and client.state is LinkState.CONNECTED:
             client.post(event)
 
 

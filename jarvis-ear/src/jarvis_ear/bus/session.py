@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NoReturn, Protocol, TypeAlias
+from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
 import aiohttp
 
@@ -102,6 +102,10 @@ class Switch(Protocol):
         """Carry out one of ``wire.REQUESTS``, if the bus may request it."""
         ...
 
+    def claim(self, data: Mapping[str, Any]) -> None:
+        """Pass on what an ear tells the others about a wake word: anything may come."""
+        ...
+
 
 class BusSession:
     """Handles the messages of each link, and sends the queued ones. The thread of the bus only."""
@@ -155,6 +159,8 @@ class BusSession:
                 await link.send(BusPong(time.time()))
                 continue
             self.note(message)
+            if isinstance(message, Event) and message.type == wire.CLAIM:
+                self._switch.claim(message.data)
             if kind := wire.request_of(message, self._agent_id):
                 self._switch.request(kind)
             wanted = wire.microphone_order(message)

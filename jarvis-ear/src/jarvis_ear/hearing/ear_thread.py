@@ -23,8 +23,11 @@ STOP_S: Final = 2.0
 MAX_PLAYED: Final = 512
 """Pieces of the loudspeaker's sound that wait for the ear: 8 s and more. The oldest is dropped."""
 
-RECENT: Final = 16
-"""Frames kept for a display, 320 ms: a sound card delivers less, a console polls 4x as often."""
+RECENT: Final = 75
+"""Frames kept, 1.5 s: a wake word, and the room before it."""
+
+SHOWN: Final = 16
+"""Frames for a display, 320 ms: a sound card delivers less, a console polls 4x as often."""
 
 _ANSWERING: Final = (State.THINKING, State.SPEAKING)
 _HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
@@ -89,6 +92,11 @@ class EarThread:
     @property
     def recent(self) -> tuple[bytes, ...]:
         """The newest frames, oldest first, for displays that poll less often (any thread)."""
+        return self.around_wake[-SHOWN:]
+
+    @property
+    def around_wake(self) -> tuple[bytes, ...]:
+        """The frames of the last 1.5 s, oldest first (any thread)."""
         return tuple(self._recent)  # one call, which holds the interpreter
 
     @property

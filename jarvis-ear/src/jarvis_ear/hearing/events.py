@@ -171,6 +171,22 @@ class Hushed:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredHere:
+    """No ear in another room answers the wake word of this turn."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredElsewhere:
+    """An ear in another room, which heard the wake word better, answers it."""
+
+    turn_id: str
+    ear: str
+    """Name of that ear."""
+
+
+@dataclass(frozen=True, slots=True)
 class MicrophoneLost:
     """No sound comes from the microphone any more."""
 
@@ -201,6 +217,8 @@ Event: TypeAlias = (
     | Muted
     | Unmuted
     | Hushed
+    | AnsweredHere
+    | AnsweredElsewhere
     | MicrophoneLost
     | MicrophoneSilent
     | MicrophoneFound
@@ -261,6 +279,15 @@ class TurnDropped:
 
     turn_id: str
     reason: str
+    answered_by: str = ""
+    """Name of the ear in another room that answers instead, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnConfirmed:
+    """The person waits for a sign that the ear listens, and no ear in another room answers."""
+
+    turn_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +378,7 @@ Effect: TypeAlias = (
     | UtteranceGrew
     | SendUtterance
     | TurnDropped
+    | TurnConfirmed
     | HoldTurn
     | ResumeTurn
     | SupersedeTurn

@@ -15,6 +15,8 @@ from typing import Final, assert_never
 from jarvis_ear import config
 from jarvis_ear.hearing.events import (
     AbandonTurn,
+    AnsweredElsewhere,
+    AnsweredHere,
     DeadlinePassed,
     Effect,
     Event,
@@ -42,6 +44,7 @@ from jarvis_ear.hearing.events import (
     StateChanged,
     StopSpeaking,
     SupersedeTurn,
+    TurnConfirmed,
     TurnDropped,
     TurnOpened,
     Unmuted,
@@ -60,6 +63,7 @@ class Order(StrEnum):
     RESUME = "resume the held turn"
     END_HELD = "end the held turn"
     OPEN = "open a turn"
+    CONFIRM = "confirm the turn"
     SEND = "send the utterance"
     CLOSE = "close the turn"
 
@@ -105,6 +109,8 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         WakeDetected: _HEAR_AGAIN,
         DeadlinePassed: _GIVE_UP,
         SoundEnded: _GIVE_UP,
+        AnsweredHere: Transition(State.LISTENING, (Order.CONFIRM,)),
+        AnsweredElsewhere: _GIVE_UP,
         Hushed: _HUSH,
         **_DROP_AND_STOP_HEARING,
     },
@@ -114,6 +120,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         ResumptionDiscarded: _GIVE_UP,
         WakeDetected: _HEAR_AGAIN,  # the utterance so far was the wake word
         SoundEnded: _GIVE_UP,
+        AnsweredElsewhere: _GIVE_UP,
         Hushed: _HUSH,
         **_DROP_AND_STOP_HEARING,
     },
@@ -125,6 +132,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[type[Event], Transition]]] = {
         SpeechResumed: _GO_ON,
         DeadlinePassed: Transition(State.IDLE, (Order.ABANDON,)),
         Failed: _CLOSED,
+        AnsweredElsewhere: Transition(State.IDLE, (Order.DROP,)),  # its utterance was not sent
         Hushed: Transition(State.IDLE, (Order.ABANDON,)),
         **_STOP_HEARING,
     },
@@ -288,6 +296,8 @@ class TurnMachine:
         match event:
             case ReplyStarted(turn_id) | ReplyEnded(turn_id) | Failed(turn_id):
                 return bool(self._turn_id) and turn_id != self._turn_id
+            case AnsweredHere(turn_id) | AnsweredElsewhere(turn_id):
+                return turn_id != self._turn_id
             case _:
                 return False
 
@@ -309,7 +319,10 @@ class TurnMachine:
                     self._sent_id = self._turn_id
                     yield SendUtterance(self._turn_id, event.utterance)
                 case Order.DROP:
-                    yield TurnDropped(self._close(), _reason(event))
+                    answered_by = event.ear if isinstance(event, AnsweredElsewhere) else ""
+                    yield TurnDropped(self._close(), _reason(event), answered_by)
+                case Order.CONFIRM:
+                    yield TurnConfirmed(self._turn_id)
                 case Order.ABANDON:
                     yield from self._abandon(event)
                 case Order.STOP_SPEAKING:

@@ -72,6 +72,7 @@ OF_TURNS: Final[Mapping[str, Field]] = {
     "REPLY_CHUNKS": Field("chunks of speech in the reply"),
     "REPLY_MISSING": Field("chunks of the reply that did not come, counted from 1"),
     "CONTINUES": Field("turn with the beginning of the sentence that this turn holds"),
+    "ANSWERED_BY": Field("ear in another room that answered instead"),
     "SUPERSEDED_BY": Field("turn with the whole sentence of which this one is the beginning"),
     "RESUMED": Field(
         "how often a wake word or other speech held the turn, which then went on because nothing "

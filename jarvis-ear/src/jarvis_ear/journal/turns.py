@@ -138,6 +138,24 @@ DROPPED: Final = Kind(
     "dropped",
 )
 
+ANSWERED_ELSEWHERE: Final = Kind(
+    ENDED,
+    "e062247607ce69b1ea4f77de23028fdc",
+    "Turn @TURN_ID@ is answered by the ear @ANSWERED_BY@",
+    "An ear of the same `rooms.group` heard the wake word better, or had answered already. Nothing "
+    "was sent, and a reply that the wake word had paused went on. If the wrong room answers, make "
+    "the microphones equally sensitive: raise `hearing.heard.gain_db` of the one that hears less.",
+    (
+        _RECORDS,
+        Remedy(
+            "which ears answered today",
+            "journalctl -u jarvis-ear --since today EVENT=TurnEnded OUTCOME=answered_elsewhere",
+        ),
+        Remedy("the other ears, and how often which one answered", "jarvis-ear status --json"),
+    ),
+    "answered_elsewhere",
+)
+
 UNFINISHED: Final = Kind(
     ENDED,
     "a4a79d148c9644a3a39dd21b6494efc7",
@@ -172,7 +190,7 @@ ANNOUNCED: Final = Kind(
 
 ENDINGS: Final = (
     *(ANSWERED, FAILED, EXPIRED, IN_DOUBT, REPLY_LOST, REPLACED, ABANDONED),
-    *(SUPERSEDED, NO_SPEECH, DROPPED, UNFINISHED, KEPT, ANNOUNCED),
+    *(SUPERSEDED, NO_SPEECH, DROPPED, ANSWERED_ELSEWHERE, UNFINISHED, KEPT, ANNOUNCED),
 )
 
 BY_OUTCOME: Final[Mapping[str, Kind]] = {kind.outcome: kind for kind in ENDINGS}
@@ -256,7 +274,22 @@ BUS_REACHED: Final = Kind(
     "The ear has reported its state there.",
 )
 
+ROOMS_TROUBLE: Final = Kind(
+    "RoomsTrouble",
+    "b91ea7e2a8e5ca87d0efffd68f914118",
+    "The ear cannot agree with the ears of other rooms",
+    "Reason: @REASON@\n\nUntil that is over, several ears may answer one wake word; none stays "
+    "silent because of it. A message that is refused has another key, or comes from another "
+    "program, and has no effect. Repetitions are logged at growing intervals; `rooms_refused` and "
+    "`rooms_unsent` in the status count them.",
+    (
+        Remedy("give all ears the same `rooms.key`"),
+        Remedy("let UDP port 4889 to 239.255.74.69 pass the firewalls of the ears"),
+        Remedy("the counters", "jarvis-ear status --json"),
+    ),
+)
+
 KINDS: Final = (
     *(BACKEND_UNREACHABLE, PASSWORD_REJECTED, BACKEND_FOREIGN, BACKEND_REACHED, PLAINTEXT),
-    *(BUS_UNREACHABLE, BUS_REACHED),
+    *(BUS_UNREACHABLE, BUS_REACHED, ROOMS_TROUBLE),
 )

@@ -17,6 +17,7 @@ from jarvis_ear.hearing.events import (
     SendUtterance,
     State,
     StateChanged,
+    TurnConfirmed,
     TurnOpened,
 )
 from jarvis_ear.log.throttle import Throttle
@@ -94,17 +95,20 @@ def end_sound(trace: TurnTrace) -> Earcon | None:
 class EarconView:
     """Plays a sound where an event needs one. Called by ``TurnHistory``.
 
-    ``muted_by`` returns who mutes the microphone: quiet hours are quiet.
+    ``muted_by`` returns who mutes the microphone: quiet hours are quiet. With ``is_one_of_many``,
+    ears in other rooms hear the same wake word: only the one that answers plays its sound.
     """
 
     def __init__(
         self,
         *,
         muted_by: Callable[[], Sequence[str]],
+        is_one_of_many: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._play: Callable[[str], None] = lambda _name: None
         self._muted_by = muted_by
+        self._is_one_of_many = is_one_of_many
         self._now = now
         self._is_unanswered = False  # nothing followed a wake word; the next state decides
         self._is_away = True  # until the first link
@@ -123,7 +127,9 @@ class EarconView:
     def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
         """Play the sound of the event, if it has one."""
         match event:
-            case TurnOpened(score=float()):
+            case TurnOpened(score=float()) if not self._is_one_of_many:
+                self._play(Earcon.WAKE)
+            case TurnConfirmed():
                 self._play(Earcon.WAKE)
             case SendUtterance(turn_id):
                 self._captured(turn_id)

@@ -17,6 +17,7 @@ from jarvis_ear.hearing.events import (
     State,
     StateChanged,
     StopSpeaking,
+    TurnConfirmed,
     TurnOpened,
 )
 from jarvis_ear.hearing.utterance import CapturedUtterance
@@ -83,6 +84,8 @@ class JournalView:
                 return logging.DEBUG, f"turn {turn_id} starts", {}
             case StateChanged():
                 return self._state(event, trace)
+            case TurnConfirmed():
+                return logging.DEBUG, "no ear in another room answers", {}
             case HoldTurn(_, goes_on):
                 why = "its sentence goes on" if goes_on else "a wake word was detected"
                 return logging.DEBUG, f"the turn is held: {why}", {}
@@ -199,6 +202,8 @@ def _level(trace: TurnTrace) -> int:
 def _kind(trace: TurnTrace) -> Kind:
     if trace.outcome == DROPPED and trace.cause == TIMED_OUT:
         return kinds.NO_SPEECH
+    if trace.answered_by:
+        return kinds.ANSWERED_ELSEWHERE
     return kinds.BY_OUTCOME[trace.outcome or kinds.UNFINISHED.outcome]
 
 
@@ -236,6 +241,8 @@ def _all(trace: TurnTrace) -> dict[str, object]:
         known["CAUSE"] = trace.cause
     if trace.superseded_by:
         known["SUPERSEDED_BY"] = trace.superseded_by
+    if trace.answered_by:
+        known["ANSWERED_BY"] = trace.answered_by
     if trace.resumed:
         known["RESUMED"] = trace.resumed
     if trace.self_echoes:

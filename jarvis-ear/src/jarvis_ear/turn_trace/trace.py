@@ -111,6 +111,8 @@ class TurnTrace:
     """Id of the turn with the beginning of the sentence, or empty."""
     superseded_by: str = ""
     """Id of the turn with the whole sentence, or empty."""
+    answered_by: str = ""
+    """Name of the ear in another room that answered instead, or empty."""
     resumed: int = 0
     """How often it was held, and went on because nothing newer was said."""
     self_echoes: int = 0
@@ -173,8 +175,8 @@ class TurnTrace:
                 return replace(trace, continues=continues, word=word)
             case hearing.SendUtterance(_, utterance):
                 return self._capture(utterance, now)
-            case hearing.TurnDropped(_, reason):
-                return self._finish(DROPPED, reason)
+            case hearing.TurnDropped(_, reason, answered_by):
+                return replace(self._finish(DROPPED, reason), answered_by=answered_by)
             case hearing.SelfEchoIgnored():
                 return replace(self, self_echoes=self.self_echoes + 1)
             case hearing.PersonOverReply(_, speaks):
@@ -227,6 +229,7 @@ class TurnTrace:
             case (
                 hearing.StateChanged()
                 | hearing.UtteranceGrew()
+                | hearing.TurnConfirmed()
                 | hearing.HoldTurn()
                 | hearing.StopSpeaking()
                 | hearing.NearMiss()

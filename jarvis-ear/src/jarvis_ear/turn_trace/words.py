@@ -33,7 +33,8 @@ def event_name(name: str) -> str:
 
 def drop_reason(trace: TurnTrace) -> str:
     """Return why a turn ended without an utterance."""
-    return "no speech" if trace.cause == TIMED_OUT else event_name(trace.cause)
+    by = f" by {trace.answered_by}" if trace.answered_by else ""
+    return "no speech" if trace.cause == TIMED_OUT else f"{event_name(trace.cause)}{by}"
 
 
 def summary(trace: TurnTrace) -> str:

@@ -29,6 +29,9 @@ WINDOW_S: Final = 30.0
 LISTEN: Final = "ear_listen"
 """The type of the event by which a member has an ear listen without the wake word."""
 
+CLAIM: Final = "ear_claim"
+"""The type of the event by which an ear tells the others that it heard the wake word."""
+
 REQUESTS: Final = (STOP, LISTEN)
 """The types of the events that are requests to an ear."""
 

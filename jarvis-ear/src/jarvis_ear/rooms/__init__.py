@@ -1,0 +1,1 @@
+"""Ears in several rooms that answer a wake word once."""
