@@ -28,6 +28,7 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     Muted,
+    Refusal,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -402,6 +403,8 @@ def _reason(event: Event) -> str:
     match event:
         case SpeechEnded(_, utterance):
             return f"SpeechEnded({utterance.reason})"
+        case SpeechDiscarded(_, Refusal() as refusal):
+            return f"SpeechDiscarded({refusal})"
         case Failed(_, code):
             return f"Failed({code})"
         case Hushed(by_voice=True):

@@ -14,6 +14,7 @@ from jarvis_ear.hearing.events import (
     Ignored,
     ResumeTurn,
     SelfEchoIgnored,
+    SpeechRefused,
     State,
     StateChanged,
     StopSpeaking,
@@ -22,7 +23,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
-from jarvis_ear.journal.sound import CHUNKS_MISSING, SELF_ECHO, UNASKED_SPEECH
+from jarvis_ear.journal.sound import CHUNKS_MISSING, SELF_ECHO, SPEECH_REFUSED, UNASKED_SPEECH
 from jarvis_ear.turn_trace import words
 from jarvis_ear.turn_trace.trace import (
     ANNOUNCED,
@@ -91,6 +92,8 @@ class JournalView:
             case SelfEchoIgnored(_, _, score):
                 text = f"the ear ignores its own wake word in the reply (score {score:.2f})"
                 return logging.INFO, text, SELF_ECHO.fields(WAKE_SCORE=round(score, 3))
+            case SpeechRefused():
+                return _speech_refused(event)
             case StopSpeaking():
                 return logging.DEBUG, "the reply is interrupted", {}
             case delivery.LinkUp(url):
@@ -172,6 +175,13 @@ def _sizes(sent: delivery.Sent) -> str:
     return f"{raw} raw, {wav} WAV, {base64} base64" if sent.base64_bytes else f"{raw} raw, streamed"
 
 
+def _speech_refused(refused: SpeechRefused) -> _Line:
+    why, below_db = words.REFUSALS[refused.refusal], round(refused.below_word_db, 1)
+    text = f"speech refused: {why} ({below_db:g} dB below the wake word)"
+    fields = SPEECH_REFUSED.fields(CAUSE=str(refused.refusal), BELOW_WAKE_WORD_DB=below_db)
+    return logging.INFO, text, fields
+
+
 def _refused(refused: delivery.Refused) -> _Line:
     why = words.spaced(refused.code)
     text = f"the backend refused it ({why}); the next attempt follows in {refused.retry_s:.1f} s"
@@ -236,6 +246,8 @@ def _all(trace: TurnTrace) -> dict[str, object]:
         known["RESUMED"] = trace.resumed
     if trace.self_echoes:
         known["SELF_ECHOES"] = trace.self_echoes
+    if trace.refused:
+        known["REFUSED"] = trace.refused
     if trace.ducked_s:
         known["DUCKED_MS"] = round(1000 * trace.ducked_s)
     if trace.finished is not None:

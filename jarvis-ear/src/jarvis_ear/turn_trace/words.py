@@ -6,7 +6,7 @@ from typing import Final
 
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.playback import Heard
-from jarvis_ear.hearing.events import State, StateChanged
+from jarvis_ear.hearing.events import Refusal, State, StateChanged
 from jarvis_ear.turn_trace.trace import ANNOUNCED, DROPPED, KEPT, TIMED_OUT, Stage, TurnTrace
 
 _TIMEOUTS: Final[Mapping[State, str]] = {
@@ -14,6 +14,12 @@ _TIMEOUTS: Final[Mapping[State, str]] = {
     State.THINKING: "no reply",
     State.SPEAKING: "the reply does not end",
     State.FOLLOW_UP: "no further speech",
+}
+
+REFUSALS: Final[Mapping[Refusal, str]] = {
+    Refusal.TOO_QUIET: "much quieter than the wake word",
+    Refusal.TALK: "no louder than those who talked before the wake word",
+    Refusal.NOISE: "noise, or hardly speech",
 }
 
 
@@ -33,7 +39,9 @@ def event_name(name: str) -> str:
 
 def drop_reason(trace: TurnTrace) -> str:
     """Return why a turn ended without an utterance."""
-    return "no speech" if trace.cause == TIMED_OUT else event_name(trace.cause)
+    if trace.cause == TIMED_OUT:
+        return "only speech that was refused" if trace.refused else "no speech"
+    return event_name(trace.cause)
 
 
 def summary(trace: TurnTrace) -> str:
