@@ -88,6 +88,7 @@ class DelayPicture:
 
 Picture: TypeAlias = DetPicture | DelayPicture
 
+
 def _write(figure: "Figure", path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
