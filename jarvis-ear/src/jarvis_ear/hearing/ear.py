@@ -7,7 +7,7 @@ import numpy as np
 from jarvis_ear import config
 from jarvis_ear.audio.filters import Conditioner
 from jarvis_ear.audio.frames import Frame
-from jarvis_ear.hearing.endpoint import PATIENCE, Endpoint, Endpointer, SpeechOver
+from jarvis_ear.hearing.endpoint import GRACE, Endpoint, Endpointer, SpeechOver
 from jarvis_ear.hearing.events import (
     DeadlinePassed,
     Effect,
@@ -385,7 +385,7 @@ class Ear:
         before = [heard.sent for heard in self._recent.since(first)]
         self._collector.begin(started.at, before)
         apart = LEAST_STOP if self._machine.interrupts_reply else LEAST_SPEECH
-        until = Samples((self._machine.deadline or self.now) + PATIENCE)
+        until = Samples((self._machine.deadline or self.now) + GRACE)
         self._endpointer.begin(before[0].start, self._word.least(started.at, apart), until)
         return self._advance(started) + self._grow()
 

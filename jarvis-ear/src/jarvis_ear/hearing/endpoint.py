@@ -59,7 +59,7 @@ LOUDEST_FRAMES: Final = 10
 """Number of frames over whose levels the loudness of speech is the mean: 200 ms."""
 
 
-PATIENCE: Final = samples(1000)
+GRACE: Final = samples(1000)
 """Time after the wait for speech in which an open utterance may turn out to be a person's."""
 
 
@@ -226,9 +226,9 @@ class Endpointer:
             return self.finish(EndReason.HANGOVER)
         if frame.end + FRAME_SAMPLES > limit:
             return self.finish(EndReason.MAX_LENGTH)
-        return self._end_of_patience(frame)
+        return self._refuse_late(frame)
 
-    def _end_of_patience(self, frame: Frame) -> SpeechDiscarded | None:
+    def _refuse_late(self, frame: Frame) -> SpeechDiscarded | None:
         if self._until is None or frame.end < self._until:
             return None
         refusal = self._refusal()
