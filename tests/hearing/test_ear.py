@@ -33,7 +33,7 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     Muted,
-    Refusal,
+    RefusalReason,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -752,7 +752,7 @@ def test_speech_much_quieter_than_the_wake_word_is_refused_and_the_ear_listens_o
     heard = hear(scripted.ear, written(*MUMBLE))
     assert utterances(heard) == []
     [refusal] = refusals(heard)
-    assert (refusal.turn_id, refusal.refusal) == ("id1", Refusal.TOO_QUIET)
+    assert (refusal.turn_id, refusal.refusal) == ("id1", RefusalReason.TOO_QUIET)
     assert 16 < refusal.below_word_db < 20
     assert (scripted.ear.refused, scripted.ear.state) == (1, State.LISTENING)
     [utterance] = utterances(hear(scripted.ear, written(VOICE, 900, SILENCE, 900)))
@@ -771,7 +771,7 @@ def test_refused_speech_holds_up_a_turn_for_a_second_at_most(scripted):
     heard = hear(scripted.ear, written(*CALL[:-2], SILENCE, 700, MURMUR, 9000))
     [opened] = times(heard, TurnOpened)
     assert times(heard, TurnDropped) == [opened + samples(5000 + 1000)]
-    assert [effect.refusal for effect in refusals(heard)] == [Refusal.TOO_QUIET]
+    assert [effect.refusal for effect in refusals(heard)] == [RefusalReason.TOO_QUIET]
 
 
 def test_speech_no_louder_than_the_television_before_the_wake_word_is_refused():
@@ -780,7 +780,7 @@ def test_speech_no_louder_than_the_television_before_the_wake_word_is_refused():
     assert len(utterances(hear_new(written(SILENCE, 6000) + call + soft))) == 1
     heard = hear_new(written(SOFT, 5000, SILENCE, 1000) + call + soft)
     assert utterances(heard) == []
-    assert [effect.refusal for effect in refusals(heard)] == [Refusal.TALK]
+    assert [effect.refusal for effect in refusals(heard)] == [RefusalReason.TALK]
 
 
 def test_a_reply_before_the_wake_word_is_no_television(scripted):

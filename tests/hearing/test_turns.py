@@ -22,7 +22,7 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     Muted,
-    Refusal,
+    RefusalReason,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -234,7 +234,7 @@ def test_discarded_speech_does_not_move_the_deadline(state, reply_ended_ms, dead
 def test_refused_speech_says_why():
     machine = machine_in(State.LISTENING)
     advance(machine, SpeechStarted)
-    effects = machine.advance(SpeechDiscarded(NOW, Refusal.TALK), NOW)
+    effects = machine.advance(SpeechDiscarded(NOW, RefusalReason.TALK), NOW)
     changed = StateChanged(State.CAPTURING, State.LISTENING, NOW, "SpeechDiscarded(talk)")
     assert effects == (changed,)
 

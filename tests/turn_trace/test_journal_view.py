@@ -330,9 +330,9 @@ def test_a_wake_word_without_speech_after_it(caplog):
 @pytest.mark.parametrize(
     ("refusal", "why"),
     [
-        (hearing.Refusal.TOO_QUIET, "much quieter than the wake word"),
-        (hearing.Refusal.TALK, "no louder than those who talked before the wake word"),
-        (hearing.Refusal.NOISE, "noise, or hardly speech"),
+        (hearing.RefusalReason.TOO_QUIET, "much quieter than the wake word"),
+        (hearing.RefusalReason.TALK, "no louder than those who talked before the wake word"),
+        (hearing.RefusalReason.NOISE, "noise, or hardly speech"),
     ],
 )
 def test_speech_that_is_refused(caplog, refusal, why):

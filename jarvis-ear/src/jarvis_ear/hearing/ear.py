@@ -18,7 +18,7 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     PersonOverReply,
-    Refusal,
+    RefusalReason,
     ReplyEnded,
     ReplyStarted,
     ResumptionDiscarded,
@@ -344,7 +344,7 @@ class Ear:
             case _:
                 assert_never(found)
 
-    def _refuse(self, refusal: Refusal | None) -> tuple[Effect, ...]:
+    def _refuse(self, refusal: RefusalReason | None) -> tuple[Effect, ...]:
         if refusal is None:
             return ()
         self.refused += 1

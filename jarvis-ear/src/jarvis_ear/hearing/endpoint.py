@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
-from jarvis_ear.hearing.events import Refusal, SpeechDiscarded, SpeechStarted
+from jarvis_ear.hearing.events import RefusalReason, SpeechDiscarded, SpeechStarted
 from jarvis_ear.hearing.gate import Evidence
 from jarvis_ear.hearing.utterance import EndReason
 from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
@@ -180,19 +180,19 @@ class Endpointer:
         highest = heapq.nlargest(LOUDEST_FRAMES, self._speech)
         return sum(highest) / max(1, len(highest))
 
-    def _refusal(self) -> Refusal | None:
+    def _refusal(self) -> RefusalReason | None:
         """Return why the utterance so far is not the person's; None: it is."""
         demand, loudness = self._demand, self.loudness
         if self._peak < demand.syllable or (
             loudness < demand.loudness and not demand.because_of_talk
         ):
-            return Refusal.TOO_QUIET
+            return RefusalReason.TOO_QUIET
         if loudness < demand.loudness:
-            return Refusal.TALK
+            return RefusalReason.TALK
         if demand.certain and self._certain < LEAST_CERTAIN_FRAMES:
-            return Refusal.NOISE
+            return RefusalReason.NOISE
         if loudness < demand.noise and self._certain < SHORT_FRAMES:
-            return Refusal.NOISE
+            return RefusalReason.NOISE
         return None
 
     def _forget_run(self) -> None:

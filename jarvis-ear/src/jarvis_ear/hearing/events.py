@@ -59,7 +59,7 @@ class SpeechStarted:
     """First sample of the speech."""
 
 
-class Refusal(StrEnum):
+class RefusalReason(StrEnum):
     """Why speech is not that of the person who said the wake word."""
 
     TOO_QUIET = "too_quiet"
@@ -75,7 +75,7 @@ class SpeechDiscarded:
     """The speech was too short for a command, or it is refused."""
 
     at: Samples
-    refusal: Refusal | None = None
+    refusal: RefusalReason | None = None
     """Why it is refused; None: it was too short."""
 
 
@@ -312,7 +312,7 @@ class SpeechRefused:
     """Speech after the wake word was refused, and the ear goes on listening."""
 
     turn_id: str
-    refusal: Refusal
+    refusal: RefusalReason
     below_word_db: float
     """How much quieter than the wake word it is."""
 

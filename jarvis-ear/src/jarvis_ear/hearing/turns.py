@@ -28,7 +28,7 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     Muted,
-    Refusal,
+    RefusalReason,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -403,7 +403,7 @@ def _reason(event: Event) -> str:
     match event:
         case SpeechEnded(_, utterance):
             return f"SpeechEnded({utterance.reason})"
-        case SpeechDiscarded(_, Refusal() as refusal):
+        case SpeechDiscarded(_, RefusalReason() as refusal):
             return f"SpeechDiscarded({refusal})"
         case Failed(_, code):
             return f"Failed({code})"

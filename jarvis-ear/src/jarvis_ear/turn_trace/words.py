@@ -6,7 +6,7 @@ from typing import Final
 
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.playback import Heard
-from jarvis_ear.hearing.events import Refusal, State, StateChanged
+from jarvis_ear.hearing.events import RefusalReason, State, StateChanged
 from jarvis_ear.turn_trace.trace import ANNOUNCED, DROPPED, KEPT, TIMED_OUT, Stage, TurnTrace
 
 _TIMEOUTS: Final[Mapping[State, str]] = {
@@ -16,10 +16,10 @@ _TIMEOUTS: Final[Mapping[State, str]] = {
     State.FOLLOW_UP: "no further speech",
 }
 
-REFUSALS: Final[Mapping[Refusal, str]] = {
-    Refusal.TOO_QUIET: "much quieter than the wake word",
-    Refusal.TALK: "no louder than those who talked before the wake word",
-    Refusal.NOISE: "noise, or hardly speech",
+REFUSALS: Final[Mapping[RefusalReason, str]] = {
+    RefusalReason.TOO_QUIET: "much quieter than the wake word",
+    RefusalReason.TALK: "no louder than those who talked before the wake word",
+    RefusalReason.NOISE: "noise, or hardly speech",
 }
 
 
