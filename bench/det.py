@@ -35,7 +35,7 @@ def det(scale: Scale, collection: Collection) -> list[Table]:
         for clip in enough(collection.labelled(label), scale.negative_s)
     ]
     hours = sum(map(len, others)) / SAMPLE_RATE / 3600
-    accepts = [_accepts(listener, others, threshold) for threshold in THRESHOLDS]
+    accepts = _accepts(listener, others)
     rows: list[Row] = [("false accepts, each hour", *(Figure(n / hours, ".1f") for n in accepts))]
     curves: dict[str, list[OperatingPoint]] = {}
     for room in rooms(scale.snrs_db, scale.altered):
@@ -66,18 +66,28 @@ def _options(threshold: float) -> config.HearingOptions:
     return config.HearingOptions(wake=config.WakeOptions(threshold=threshold))
 
 
-def _accepts(listener: Listener, others: Sequence[Sound], threshold: float) -> int:
-    return sum(len(listener.hear(sound, _options(threshold)).turns) for sound in others)
+def _accepts(listener: Listener, others: Sequence[Sound]) -> list[int]:
+    """Count the false accepts at each threshold: none at one means none at higher ones."""
+    accepts = np.zeros(len(THRESHOLDS), int)
+    for sound in others:
+        for place, threshold in enumerate(THRESHOLDS):
+            turns = len(listener.hear(sound, _options(threshold)).turns)
+            accepts[place] += turns
+            if not turns:
+                break
+    return accepts.tolist()
 
 
 def _missed(
     listener: Listener, clips: Sequence[Clip], room: Room, collection: Collection
 ) -> list[int]:
-    """Count the words missed at each threshold."""
+    """Count the words missed at each threshold: one found at a threshold is found at lower ones."""
     missed = np.zeros(len(THRESHOLDS), int)
     for clip in clips:
         scene = play(one_breath(clip), room, collection, before_s=BEFORE_S, after_s=IN_TIME_S)
         sound = scene.sound[: scene.speech_ends + seconds(IN_TIME_S)]
-        for place, threshold in enumerate(THRESHOLDS):
-            missed[place] += not listener.hear(sound, _options(threshold)).turns
+        for place in reversed(range(len(THRESHOLDS))):
+            if listener.hear(sound, _options(THRESHOLDS[place])).turns:
+                break
+            missed[place] += 1
     return missed.tolist()
