@@ -145,14 +145,14 @@ class Collection:
         people = [clip.load() for clip in self.labelled("neg_speech", "neg_meeting")]
         people = people or [clip.load()[::-1] for clip in self._clips]
         order = chance("television").permutation(len(people))
-        level = [1000 * people[place] / rms(people[place]) for place in order]
+        level = [1000.0 * people[place] / rms(people[place]) for place in order]
         return Noise("television", np.concatenate(level))
 
     @cached_property
     def music(self) -> Noise:
         """Join the pieces of music; without any, synthesise a song with drums."""
         pieces = [clip.load() for clip in self.labelled("neg_music")]
-        level = [1000 * piece / rms(piece) for piece in pieces]
+        level = [1000.0 * piece / rms(piece) for piece in pieces]
         return Noise("music", np.concatenate(level) if level else _song())
 
 

@@ -17,7 +17,7 @@ from bench.percent import interval, share
 from bench.pictures import DelayPicture
 from bench.scale import QUICK, SMOKE
 from bench.scene import CLEAN, Room, Speech, after_a_pause, one_breath, play
-from bench.sound import loudness, reverberant, rms, shifted
+from bench.sound import loudness, powers, reverberant, rms, shifted
 from bench.table import MISSED, Figure, Table
 
 from bench import __main__ as program
@@ -239,6 +239,12 @@ def test_noise_is_as_far_below_the_speech_as_it_says(collection, noise, snr_db):
     quiet = play(speech, CLEAN, collection, before_s=1, after_s=1).sound
     added = noisy.astype(float) - quiet
     assert 20 * math.log10(4000 / rms(added)) == pytest.approx(snr_db, abs=0.5)
+
+
+def test_a_television_talks_and_pauses(collection):
+    power = powers(collection.television.waves)
+    assert np.percentile(power, 5) < np.percentile(power, 95) / 1000
+    assert rms(collection.television.waves) == pytest.approx(1000, rel=0.01)
 
 
 def test_the_same_scene_is_the_same_in_every_run(collection):
