@@ -14,6 +14,7 @@ from bench.card_delay import card_delay
 from bench.console import console
 from bench.cpu import cpu
 from bench.delivery import delivery
+from bench.det import det
 from bench.echo import echo
 from bench.echo_cards import echo_cards
 from bench.endings import endings, pauses
@@ -28,6 +29,7 @@ from bench.recall import recall
 from bench.satellites import satellites
 from bench.scale import FULL, QUICK, Scale
 from bench.speaker import speaker
+from bench.strangers import strangers
 from bench.table import Table
 from bench.verbs import verbs
 
@@ -45,10 +47,12 @@ MEASUREMENTS: Final[dict[str, Measurement]] = {
     "console": console,
     "recall": recall,
     "accepts": accepts,
+    "det": det,
     "endings": endings,
     "pauses": pauses,
     "hesitations": hesitations,
     "twice": twice,
+    "strangers": strangers,
     "echo": echo,
     "echo-cards": echo_cards,
     "realtime": realtime,
@@ -70,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tables += _measure(name, scale, collection)
     missed = sum(table.missed for table in tables)
     _say(f"targets missed, marked (!): {missed or 'none'}")
+    if asked.images:
+        for picture in (table.picture for table in tables if table.picture):
+            _say(f"written: {picture.draw(asked.images)}")
     if asked.json:
         asked.json.write_text(json.dumps([table.as_json() for table in tables], indent=1) + "\n")
     return 0
@@ -100,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"run only this measurement; repeatable: {', '.join(MEASUREMENTS)}",
     )
     parser.add_argument("--audio", type=Path, help="folder of recordings, with a MANIFEST.csv")
+    parser.add_argument("--images", type=Path, help="folder for the pictures, docs/images")
     parser.add_argument("--json", type=Path, help="file for all figures and notes")
     return parser
 

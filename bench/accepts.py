@@ -22,7 +22,7 @@ def accepts(scale: Scale, collection: Collection) -> list[Table]:
     for kind, labels in (("ordinary", ORDINARY), ("made to be mistaken", HARD)):
         heard_s, total = 0.0, 0
         for label in labels:
-            clips = _enough(collection.labelled(label), scale.negative_s)
+            clips = enough(collection.labelled(label), scale.negative_s)
             length_s = sum(len(clip.load()) for clip in clips) / SAMPLE_RATE
             found = _false_accepts(listener, clips, notes)
             rows.append((label, *_rate(found, length_s)))
@@ -39,7 +39,7 @@ def accepts(scale: Scale, collection: Collection) -> list[Table]:
     ]
 
 
-def _enough(clips: list[Clip], length_s: int) -> list[Clip]:
+def enough(clips: list[Clip], length_s: int) -> list[Clip]:
     """Return whole clips that together last at least this long, if there are enough."""
     chosen: list[Clip] = []
     left = seconds(length_s)
@@ -54,7 +54,7 @@ def _enough(clips: list[Clip], length_s: int) -> list[Clip]:
 def _false_accepts(listener: Listener, clips: list[Clip], notes: list[str]) -> int:
     count = 0
     for clip in clips:
-        turns = listener.hear(_in_quiet(clip)).turns
+        turns = listener.hear(in_quiet(clip)).turns
         count += len(turns)
         notes += [
             f"false accept, score {turn.score:.2f}: {clip.name} ({clip.said})" for turn in turns
@@ -62,7 +62,8 @@ def _false_accepts(listener: Listener, clips: list[Clip], notes: list[str]) -> i
     return count
 
 
-def _in_quiet(clip: Clip) -> Sound:
+def in_quiet(clip: Clip) -> Sound:
+    """Return a recording with a second of a quiet room before and after it."""
     random = chance(clip.name)
     quiet = rounded(floor(seconds(1), random))
     return np.concatenate((quiet, clip.load(), quiet))

@@ -4,7 +4,6 @@ The echo is simulated: a loudspeaker that distorts mildly, a direct path, and a 
 0.3 s. The reply is synthesised, as that of the backend is.
 """
 
-import math
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ import numpy as np
 import soxr
 
 from bench.material import WORDS, Clip, Collection, spread
+from bench.percent import share
 from bench.scale import Scale
 from bench.scene import LEVEL, word_alone
 from bench.sound import Sound, Waves, chance, floor, loudness, rms, rounded, seconds
@@ -232,7 +232,7 @@ def _own_words(listener: Listener, spoken: Sequence[Spoken], scale: Scale) -> Ta
             cancelled += bool(found)
             left += any(not own.is_own(at, path.delay) for at in found)
         of = len(chosen)
-        shares = (share_with_interval(count, of) for count in (as_it_is, cancelled))
+        shares = (share(count, of) for count in (as_it_is, cancelled))
         rows.append((f"{echo_db:+d} dB", str(of), *shares, Figure(left, "d", at_most=0)))
     return Table(
         "Wake words of the reply itself",
@@ -251,22 +251,10 @@ def _cells(tally: Tally, most: float | None) -> tuple[Cell, ...]:
     missed = 100 * (1 - tally.unknown / tally.words) if tally.words else float("nan")
     return (
         str(tally.words),
-        *(share_with_interval(count, tally.words) for count in found),
+        *(share(count, tally.words) for count in found),
         Figure(missed, ".0f", " %", most),
         Figure(tally.vetoed, "d", at_most=0),
     )
-
-
-def share_with_interval(count: int, of: int) -> str:
-    """Return a share with its Wilson interval of 95 %."""
-    if not of:
-        return "-"
-    share, square = count / of, 1.96**2
-    middle = (share + square / (2 * of)) / (1 + square / of)
-    spread_ = (
-        math.sqrt(share * (1 - share) / of + square / (4 * of * of)) * 1.96 / (1 + square / of)
-    )
-    return f"{100 * share:.0f} % ({100 * (middle - spread_):.0f}-{100 * (middle + spread_):.0f})"
 
 
 def _add(

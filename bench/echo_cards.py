@@ -27,9 +27,9 @@ from bench.echo import (
     installed,
     reply,
     response,
-    share_with_interval,
 )
 from bench.material import ROOT, WORDS, Clip, Collection, spread
+from bench.percent import share
 from bench.quiet import running_ear
 from bench.scale import Scale
 from bench.scene import LEVEL, word_alone
@@ -244,7 +244,7 @@ def _table(
             (
                 f"{echo_db:+d} dB",
                 str(people.replies),
-                share_with_interval(people.found, people.replies),
+                share(people.found, people.replies),
                 Figure(missed, ".0f", " %", most),
                 Figure(people.woken, "d", at_most=0),
                 str(own.replies),

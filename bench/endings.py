@@ -1,13 +1,15 @@
 """Beginning and end of utterances: late ends, cut-offs, and pauses after the wake word."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from bench.listener import Heard, Listener
 from bench.material import COMMANDS, WORDS, Clip, Collection, spread
+from bench.percent import share
+from bench.pictures import DelayPicture
 from bench.scale import Scale
 from bench.scene import (
     CLEAN,
@@ -15,9 +17,9 @@ from bench.scene import (
     Scene,
     Speech,
     after_a_pause,
-    noisy,
     one_breath,
     play,
+    rooms,
     sentences,
 )
 from bench.table import Figure, Row, Table
@@ -73,11 +75,14 @@ def endings(scale: Scale, collection: Collection) -> list[Table]:
     """Play commands in one breath with the wake word."""
     listener, notes, rows = Listener(), list[str](), list[tuple[str, Tally, Room]]()
     clips = collection.labelled(*COMMANDS)
-    for room in (CLEAN, *noisy(scale.snrs_db)):
+    for room in rooms(scale.snrs_db, scale.altered):
         speeches = (one_breath(clip) for clip in spread(clips, _clips(scale, room)))
         tally = _count(listener, speeches, room, collection, notes)
         rows.append((str(room), tally, room))
-    return [_table("Commands in one breath with the wake word", rows, collection, notes)]
+    table = _table("Commands in one breath with the wake word", rows, collection, notes)
+    delays = {name: tally.delays for name, tally, _ in rows}
+    picture = DelayPicture("end-delays.png", "Delay of the end of an utterance", delays)
+    return [replace(table, picture=picture)]
 
 
 def pauses(scale: Scale, collection: Collection) -> list[Table]:
@@ -85,8 +90,9 @@ def pauses(scale: Scale, collection: Collection) -> list[Table]:
     listener, notes, rows = Listener(), list[str](), list[tuple[str, Tally, Room]]()
     speakers = sentences(collection.labelled("neg_commands", "neg_speech"))
     pairs = _pairs(collection.labelled(*WORDS), speakers, scale.noisy_clips)
-    for room in (CLEAN, *noisy(scale.snrs_db)):
-        for pause_s in PAUSES_S if room.snr_db in (None, SURE_DB) else PAUSES_S[:1]:
+    for room in rooms(scale.snrs_db, scale.altered):
+        is_long = room is CLEAN or room.snr_db == SURE_DB
+        for pause_s in PAUSES_S if is_long else PAUSES_S[:1]:
             speeches = (after_a_pause(word, speaker, pause_s) for word, speaker in pairs)
             tally = _count(listener, speeches, room, collection, notes)
             rows.append((f"{room}, pause {pause_s:g} s", tally, room))
@@ -195,21 +201,16 @@ def _row(name: str, tally: Tally, room: Room) -> Row:
         name,
         str(tally.spoken),
         str(tally.woken),
-        _share(tally.late, tally, LATE_PERCENT if binding else None),
+        share(tally.late, tally.woken, LATE_PERCENT if binding else None, ".1f"),
         str(tally.nothing),
-        _share(tally.cut, tally, CUT_PERCENT if binding else None),
+        share(tally.cut, tally.woken, CUT_PERCENT if binding else None, ".1f"),
         str(tally.early),
         str(tally.start_lost),
         str(tally.torn),
-        _share(tally.whole, tally, None),
+        share(tally.whole, tally.woken, form=".1f"),
         _delay(tally, 50),
         _delay(tally, 95),
     )
-
-
-def _share(count: int, tally: Tally, at_most: float | None) -> Figure:
-    share = 100 * count / tally.woken if tally.woken else 0.0
-    return Figure(share, ".1f", " %", at_most)
 
 
 def _delay(tally: Tally, percent: int) -> Figure:

@@ -8,8 +8,9 @@ import numpy as np
 
 from bench.listener import Heard, Listener
 from bench.material import WORDS, Clip, Collection, spread
+from bench.percent import share
 from bench.scale import Scale
-from bench.scene import CLEAN, Room, Scene, play, repeated, sentences, with_a_pause
+from bench.scene import CLEAN, MUSIC, Room, Scene, play, repeated, sentences, with_a_pause
 from bench.table import Figure, Row, Table
 from jarvis_ear import config
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE
@@ -22,7 +23,10 @@ ROOMS: Final = (
     Room("household", 20),
     Room("household", 10),
     Room("television", 20),
+    Room("television", 10),
     Room("babble", 10),
+    MUSIC,
+    Room(rt60_s=0.5),
 )
 
 BEFORE_S: Final = 1.5
@@ -120,17 +124,12 @@ def _row(room: Room, pause_s: float, spoken: int, now: Tally, before: Tally) -> 
         f"{pause_s:g} s",
         str(spoken),
         str(now.woken),
-        _share(now.woken - now.whole, now, CUT_PERCENT if is_sure else None),
-        _share(before.woken - before.whole, before),
-        _share(now.needless, now, NEEDLESS_PERCENT),
+        share(now.woken - now.whole, now.woken, CUT_PERCENT if is_sure else None),
+        share(before.woken - before.whole, before.woken),
+        share(now.needless, now.woken, NEEDLESS_PERCENT),
         Figure(_percentile(now, 50), ".2f", " s"),
         Figure(_percentile(now, 95), ".2f", " s"),
     )
-
-
-def _share(count: int, tally: Tally, at_most: float | None = None) -> Figure:
-    share = 100 * count / tally.woken if tally.woken else float("nan")
-    return Figure(share, ".0f", " %", at_most)
 
 
 def _percentile(tally: Tally, percent: int) -> float:
@@ -149,7 +148,7 @@ def twice(scale: Scale, collection: Collection) -> list[Table]:
                     speech = repeated(word, command, gap_s, then_s)
                     scene = play(speech, room, collection, before_s=BEFORE_S, after_s=AFTER_S)
                     _count(listener.hear(scene.sound), scene, tally)
-            lost = _share(tally.woken - tally.whole, tally, 0.0)
+            lost = share(tally.woken - tally.whole, tally.woken, 0.0)
             spoken = str(len(pairs) * len(THEN_S))
             rows.append((str(room), f"{gap_s:g} s", spoken, str(tally.woken), lost))
     columns = ("room", "gap", "spoken", "woken", "command lost")

@@ -60,6 +60,15 @@ BABBLE_S: Final = 60
 MADE_S: Final = 30
 """Length of a synthesised noise, used without recordings of noise."""
 
+BEAT_S: Final = 0.5
+"""Seconds of one beat of the synthesised music."""
+
+CHORDS_HZ: Final = ((220.0, 277.2, 329.6), (196.0, 246.9, 293.7), (174.6, 220.0, 261.6))
+"""Chords of the synthesised music, one after the other."""
+
+VOWELS_HZ: Final = ((700, 1200, 2600), (400, 2000, 2600), (350, 800, 2500), (550, 1700, 2400))
+"""Formants of the vowels that are sung to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -130,6 +139,22 @@ class Collection:
         people = [clip.load() for clip in self.labelled("neg_speech", "neg_meeting")]
         return np.concatenate(people or [clip.load()[::-1] for clip in self._clips])
 
+    @cached_property
+    def television(self) -> Noise:
+        """Return the talk with all people at one level, as a broadcaster makes it."""
+        people = [clip.load() for clip in self.labelled("neg_speech", "neg_meeting")]
+        people = people or [clip.load()[::-1] for clip in self._clips]
+        order = chance("television").permutation(len(people))
+        level = [1000.0 * people[place] / rms(people[place]) for place in order]
+        return Noise("television", np.concatenate(level))
+
+    @cached_property
+    def music(self) -> Noise:
+        """Join the pieces of music; without any, synthesise a song with drums."""
+        pieces = [clip.load() for clip in self.labelled("neg_music")]
+        level = [1000.0 * piece / rms(piece) for piece in pieces]
+        return Noise("music", np.concatenate(level) if level else _song())
+
 
 def open_collection(folder: Path | None) -> Collection:
     """Open the given collection, else the default one, else our own recordings."""
@@ -198,6 +223,37 @@ def _kitchen() -> Waves:
         tone = np.sin(np.arange(len(ring)) * random.uniform(0.2, 1.5))
         waves[at : at + len(ring)] += random.uniform(500, 3000) * tone * ring
     return waves
+
+
+def _song() -> Waves:
+    """Make chords, drums and a voice that sings vowels with vibrato."""
+    random = chance("song")
+    beats = [_beat(number, random) for number in range(int(MADE_S / BEAT_S))]
+    waves = np.concatenate(beats)
+    result: Waves = 1000 * waves / waves.std()
+    return result
+
+
+def _beat(number: int, random: np.random.Generator) -> Waves:
+    time = np.arange(seconds(BEAT_S)) / SAMPLE_RATE
+    chord = CHORDS_HZ[number // 4 % len(CHORDS_HZ)]
+    waves = sum((_tone(pitch, time) * np.exp(-3 * time) for pitch in chord), np.zeros(len(time)))
+    drum = random.normal(0, 1, len(time)) * np.exp(-time * (60 if number % 2 else 15))
+    pitch = 2 * chord[int(random.integers(3))] * (1 + 0.01 * np.sin(2 * np.pi * 5.5 * time))
+    vowel = VOWELS_HZ[int(random.integers(len(VOWELS_HZ)))]
+    sung = np.zeros(len(time))
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+    for harmonic in range(1, 12):
+        frequency = harmonic * float(pitch[0])
+        strength = sum(1 / (1 + ((frequency - formant) / 120) ** 2) for formant in vowel)
+        sung += strength * np.sin(harmonic * phase)
+    fade = np.minimum(1, 20 * np.minimum(time, BEAT_S - time))
+    result: Waves = waves + 1.5 * drum + 3 * sung * fade
+    return result
+
+
+def _tone(pitch: float, time: Waves) -> Waves:
+    return sum((np.sin(2 * np.pi * pitch * n * time) / n for n in range(1, 8)), np.zeros(len(time)))
 
 
 def quiet_room(name: str, length_s: float) -> Sound:

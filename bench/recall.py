@@ -5,8 +5,9 @@ from typing import Final
 
 from bench.listener import ALWAYS, GATED, Heard, Listener
 from bench.material import COMMANDS, WORDS, Clip, Collection, spread
+from bench.percent import share
 from bench.scale import Scale
-from bench.scene import CLEAN, Room, Scene, noisy, one_breath, play, word_alone
+from bench.scene import CLEAN, Room, Scene, one_breath, play, rooms, word_alone
 from bench.sound import Sound, seconds
 from bench.table import Figure, Row, Table
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, STEP_FRAMES
@@ -52,7 +53,7 @@ def recall(scale: Scale, collection: Collection) -> list[Table]:
         if clips:
             found[f"{label}, clean"] = _count(listener, clips, CLEAN, collection)
     everything = spread(collection.labelled(*WORDS, *COMMANDS), scale.noisy_clips)
-    for room in noisy(scale.snrs_db):
+    for room in rooms(scale.snrs_db, scale.altered)[1:]:
         found[f"all labels, {room}"] = _count(listener, everything, room, collection)
     return [
         Table(
@@ -128,14 +129,10 @@ def _row(name: str, tally: Tally) -> Row:
     return (
         name,
         str(tally.heard),
-        _share(tally.always, tally.heard),
-        _share(tally.gated, tally.heard),
+        share(tally.always, tally.heard, form=".1f"),
+        share(tally.gated, tally.heard, form=".1f"),
         Figure(tally.lost, "d", at_most=0),
         str(tally.moved),
         str(tally.alone),
         Figure(tally.captures, "d", at_most=0),
     )
-
-
-def _share(count: int, of: int) -> Figure:
-    return Figure(100 * count / of if of else float("nan"), ".1f", " %")

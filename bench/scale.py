@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from bench.scene import ALTERED
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -32,6 +34,8 @@ class Scale:
     """Recordings per noisy room, all labels together."""
     snrs_db: tuple[int, ...]
     """Signal-to-noise ratios."""
+    altered: int
+    """Number of rooms without noise in which speech does not arrive as it was recorded."""
     negative_s: int
     """Seconds of sound per label that must not wake the ear."""
     console_s: float
@@ -65,6 +69,7 @@ FULL: Final = Scale(
     clean_clips=1000,
     noisy_clips=120,
     snrs_db=(20, 10, 5),
+    altered=len(ALTERED),
     negative_s=3600,
     console_s=20,
     streams=((1, 3), (1, 10), (1, 25), (4, 10)),
@@ -90,6 +95,7 @@ QUICK: Final = Scale(
     clean_clips=4,
     noisy_clips=8,
     snrs_db=(20, 10, 5),
+    altered=len(ALTERED),
     negative_s=20,
     console_s=3,
     streams=((1, 10), (4, 5)),
@@ -115,6 +121,7 @@ SMOKE: Final = Scale(
     clean_clips=1,
     noisy_clips=1,
     snrs_db=(10,),
+    altered=1,
     negative_s=2,
     console_s=0.5,
     streams=((2, 2),),

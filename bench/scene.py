@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from bench.sound import (
     loudness,
     pauses,
     powers,
+    reverberant,
     rms,
     rounded,
     seconds,
+    shifted,
     spoken,
 )
 
@@ -43,25 +45,61 @@ CLEAN_DB: Final = -38.0
 """Maximum noise around real speech, relative to its loudest part; more would hide its ends."""
 
 
+NoiseKind: TypeAlias = Literal["none", "household", "babble", "television", "music"]
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A kind of noise with a signal-to-noise ratio."""
+    """Where a person speaks: a kind of noise with a signal-to-noise ratio, or another trouble."""
 
-    noise: Literal["none", "household", "babble", "television"]
+    noise: NoiseKind = "none"
     snr_db: int | None = None
+    rt60_s: float = 0.0
+    """Seconds in which the echo of the room fades by 60 dB."""
+    gain_db: int = 0
+    """Gain of the microphone: everything is so much louder or quieter."""
+    peak_dbfs: int | None = None
+    """Peak of the sound before it is clipped."""
+    semitones: int = 0
+    """How much higher the voice is."""
 
     def __str__(self) -> str:
-        return "clean" if self.noise == "none" else f"{self.noise} {self.snr_db} dB"
+        parts = {
+            f"{self.noise} {self.snr_db} dB": self.noise != "none",
+            f"reverb {self.rt60_s:g} s": self.rt60_s,
+            f"gain {self.gain_db:+} dB": self.gain_db,
+            f"clipped at {self.peak_dbfs or 0:+} dBFS": self.peak_dbfs is not None,
+            f"pitch {self.semitones:+}": self.semitones,
+        }
+        return ", ".join(part for part, is_so in parts.items() if is_so) or "clean"
 
 
-NOISES: Final[tuple[Literal["household", "babble"], ...]] = ("household", "babble")
+NOISES: Final[tuple[NoiseKind, ...]] = ("household", "babble", "television")
 
-CLEAN: Final = Room("none")
+CLEAN: Final = Room()
+
+MUSIC: Final = Room("music", 10)
+
+ALTERED: Final = (
+    Room(rt60_s=0.5),
+    Room(rt60_s=0.8),
+    Room(gain_db=-36),
+    Room(peak_dbfs=12),
+    Room(semitones=-4),
+    Room(semitones=4),
+    Room(semitones=6),
+)
+"""Rooms without noise in which speech does not arrive as it was recorded."""
+
+
+def rooms(snrs_db: Sequence[int], altered: int) -> list[Room]:
+    """Return the clean room, the noisy ones, and the first ``altered`` of the others."""
+    return [CLEAN, *noisy(snrs_db), *ALTERED[:altered]]
 
 
 def noisy(snrs_db: Sequence[int]) -> list[Room]:
-    """Return the noisy rooms with these signal-to-noise ratios."""
-    return [Room(noise, snr_db) for noise in NOISES for snr_db in snrs_db]
+    """Return the noisy rooms with these signal-to-noise ratios, and the one with music."""
+    return [*(Room(noise, snr_db) for noise in NOISES for snr_db in snrs_db), MUSIC]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +145,12 @@ def one_breath(clip: Clip) -> Speech:
     return Speech(clip.name, waves, border[0], border[1], ends)
 
 
-def after_a_pause(word: Clip, command: Clip, pause_s: float) -> Speech:
-    """Join the wake word, silence, and an utterance from another recording."""
-    call, sentence = _alone(word), _alone(command)
+def after_a_pause(word: Clip, command: Clip, pause_s: float, change_db: float = 0.0) -> Speech:
+    """Join the wake word, silence, and an utterance from another recording.
+
+    ``change_db``: how much louder the utterance is than the wake word.
+    """
+    call, sentence = _alone(word), _alone(command) * 10 ** (change_db / 20)
     waves = np.concatenate((call, np.zeros(seconds(pause_s)), sentence))
     starts = len(call) + seconds(pause_s)
     return Speech(f"{word.name} + {command.name}", waves, len(call), starts, len(waves))
@@ -155,28 +196,42 @@ def play(
     start = seconds(before_s)
     length = start + len(speech.waves) + seconds(after_s)
     waves = floor(length, random)
-    waves[start : start + len(speech.waves)] += speech.waves
-    noise = None
-    if room.snr_db is not None:
-        noise = _noise(room, collection, random)
+    said = shifted(speech.waves, room.semitones) if room.semitones else speech.waves
+    waves[start : start + len(said)] += said
+    if room.rt60_s:
+        waves = reverberant(waves, room.rt60_s, random)
+    noise = _noise(room, collection, random)
+    if noise is not None and room.snr_db is not None:
         excerpt = _excerpt(noise.waves, length, random)
         waves += excerpt * (loudness(speech.waves) / 10 ** (room.snr_db / 20) / rms(excerpt))
     command = speech.command_starts
     return Scene(
         name=speech.name if noise is None else f"{speech.name} ({noise.name})",
-        sound=rounded(waves),
+        sound=rounded(waves * _gain(room, waves)),
         speech_starts=start + spoken(speech.waves)[0],
         command_starts=None if command is None else start + command,
         speech_ends=start + speech.ends,
     )
 
 
-def _noise(room: Room, collection: Collection, random: np.random.Generator) -> Noise:
-    if room.noise == "babble":
-        return collection.babble
-    if room.noise == "television":
-        return Noise("television", collection.talk.astype(np.float64))
-    return collection.household[int(random.integers(len(collection.household)))]
+def _gain(room: Room, waves: Waves) -> float:
+    if room.peak_dbfs is not None:
+        return float(32768 * 10 ** (room.peak_dbfs / 20) / np.abs(waves).max())
+    return float(10 ** (room.gain_db / 20))
+
+
+def _noise(room: Room, collection: Collection, random: np.random.Generator) -> Noise | None:
+    match room.noise:
+        case "none":
+            return None
+        case "babble":
+            return collection.babble
+        case "television":
+            return collection.television
+        case "music":
+            return collection.music
+        case "household":
+            return collection.household[int(random.integers(len(collection.household)))]
 
 
 def _excerpt(noise: Waves, length: int, random: np.random.Generator) -> Waves:

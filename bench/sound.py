@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 from jarvis_ear.units import SAMPLE_RATE
 
@@ -79,3 +80,50 @@ def rounded(waves: Waves) -> Sound:
 def seconds(count: float) -> int:
     """Return the number of samples in a number of seconds."""
     return int(count * SAMPLE_RATE)
+
+
+OVERLAP: Final = 320
+"""Samples by which the pieces of a stretched sound overlap: 20 ms, longer than a pitch period."""
+
+SEARCH: Final = 160
+"""Samples by which a piece may be moved so that it fits the one before: 10 ms."""
+
+
+def shifted(waves: Waves, semitones: int) -> Waves:
+    """Return a voice that is higher by ``semitones``, formants included, and as fast as before."""
+    ratio = 2 ** (semitones / 12)
+    higher = soxr.resample(waves, SAMPLE_RATE * ratio, SAMPLE_RATE)
+    return _stretched(higher, len(waves))
+
+
+def _stretched(waves: Waves, length: int) -> Waves:
+    """Change the length but not the pitch: overlapping pieces at the places that fit best."""
+    pieces = length // OVERLAP + 1
+    padded = np.concatenate((np.zeros(SEARCH), waves, np.zeros(3 * OVERLAP + SEARCH)))
+    fade = np.linspace(0, 1, OVERLAP, endpoint=False)
+    result = np.zeros((pieces + 1) * OVERLAP)
+    follows = padded[:OVERLAP]
+    for piece in range(pieces):
+        near = SEARCH + round(piece * OVERLAP * len(waves) / length)
+        places = padded[near - SEARCH : near + SEARCH + OVERLAP]
+        start = near - SEARCH + int(np.correlate(places, follows, "valid").argmax())
+        begin = piece * OVERLAP
+        result[begin : begin + OVERLAP] += fade * padded[start : start + OVERLAP]
+        ends = padded[start + OVERLAP : start + 2 * OVERLAP]
+        result[begin + OVERLAP : begin + 2 * OVERLAP] += (1 - fade) * ends
+        follows = ends
+    return result[:length]
+
+
+def reverberant(waves: Waves, rt60_s: float, random: np.random.Generator) -> Waves:
+    """Return speech in a room whose echo is 60 dB weaker after ``rt60_s``, as loud as before.
+
+    The echo as a whole is as strong as the direct sound: a person some metres away.
+    """
+    count = seconds(rt60_s)
+    tail = random.standard_normal(count) * np.exp(-6.9 * np.arange(count) / count)
+    room = np.concatenate(([1.0], tail / np.sqrt((tail**2).sum())))
+    size = len(waves) + len(room)
+    wet: Waves = np.fft.irfft(np.fft.rfft(waves, size) * np.fft.rfft(room, size), size)
+    wet = wet[: len(waves)]
+    return wet * (loudness(waves) / loudness(wet))

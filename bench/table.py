@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from bench.pictures import Picture
+
 MISSED: Final = " (!)"
 """Mark after every figure that misses its target."""
 
@@ -23,6 +25,8 @@ class Figure:
     """Printed directly after the number."""
     at_most: float | None = None
     """Its target; None: no target."""
+    interval: tuple[float, float] | None = None
+    """The 95 % interval, printed in brackets."""
 
     @property
     def missed(self) -> bool:
@@ -32,7 +36,9 @@ class Figure:
     def __str__(self) -> str:
         if math.isnan(self.value):
             return f"-{MISSED if self.missed else ''}"
-        return f"{self.value:{self.form}}{self.unit}{MISSED if self.missed else ''}"
+        between = "" if self.interval is None else "({:.0f}-{:.0f})".format(*self.interval)
+        number = f"{self.value:{self.form}}{self.unit}"
+        return f"{number} {between}".rstrip() + (MISSED if self.missed else "")
 
 
 Cell: TypeAlias = str | Figure
@@ -51,6 +57,7 @@ class Table:
     """The targets in words."""
     notes: Sequence[str] = field(default_factory=list)
     """Additional information: recordings that failed, and the material."""
+    picture: Picture | None = None
 
     @property
     def missed(self) -> int:

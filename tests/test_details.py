@@ -111,7 +111,7 @@ def report(tmp_path_factory):
         on_finished=lambda: None,
         on_failure=lambda _error: None,
     )
-    ear._ear.proofs = 0
+    ear._ear.proofs = ear._ear.refused = 0
     parts = Components(
         inbox=inbox,
         mute=mute,

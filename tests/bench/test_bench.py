@@ -13,14 +13,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.material import OURS, open_collection, spread
+from bench.percent import interval, share
+from bench.pictures import DelayPicture
 from bench.scale import QUICK, SMOKE
 from bench.scene import CLEAN, Room, Speech, after_a_pause, one_breath, play
-from bench.sound import loudness, rms
+from bench.sound import loudness, powers, reverberant, rms, shifted
 from bench.table import MISSED, Figure, Table
 
 from bench import __main__ as program
 
 pytestmark = pytest.mark.long  # each runs a measurement
+
+
+PNG = b"\x89PNG"
 
 
 @pytest.fixture
@@ -186,7 +191,64 @@ def test_a_scene_knows_where_the_word_ends_and_the_command_starts(collection):
     assert rms(silence) < loudness(speech.waves) / 30
 
 
-@pytest.mark.parametrize("noise", ["household", "babble"])
+def test_a_room_that_says_nothing_after_the_wake_word_gets_no_utterance(collection):
+    clean = row(measure("strangers", collection), "clean")
+    assert (clean["woken alone"], clean["woken, command"]) == ("1", "1")
+    assert value(clean["sent though nobody spoke"]) == value(clean["lost"]) == 0
+
+
+def test_missed_words_and_false_accepts_are_drawn(collection, tmp_path):
+    table = measure("det", collection)
+    assert table.columns[1:] == ("0.1", "0.2", "0.35", "0.5", "0.7", "0.9")
+    assert value(row(table, "clean")["0.5"]) == 0
+    assert table.picture.draw(tmp_path).read_bytes().startswith(PNG)
+
+
+def test_the_delays_of_rooms_are_drawn(tmp_path):
+    picture = DelayPicture("delays.png", "Delays", {"clean": [0.8, 0.9], "no end": []})
+    assert picture.draw(tmp_path / "new").read_bytes().startswith(PNG)
+
+
+def dominant_hz(waves):
+    return int(np.abs(np.fft.rfft(waves)).argmax() * 16_000 / len(waves))
+
+
+@pytest.mark.parametrize("semitones", [-4, 4, 6])
+def test_a_voice_is_higher_and_as_long_as_before(semitones):
+    sine = 3000 * np.sin(2 * np.pi * 300 * np.arange(16_000) / 16_000)
+    higher = shifted(sine, semitones)
+    assert len(higher) == len(sine)
+    assert dominant_hz(higher) == pytest.approx(300 * 2 ** (semitones / 12), rel=0.02)
+    assert rms(higher) == pytest.approx(rms(sine), rel=0.1)
+
+
+def test_an_echo_follows_the_speech_and_makes_it_no_louder():
+    waves = np.zeros(16_000)
+    waves[:4000] = np.tile([3000.0, -3000.0], 2000)
+    wet = reverberant(waves, 0.5, np.random.default_rng(1))
+    assert loudness(wet) == pytest.approx(loudness(waves), rel=0.01)
+    assert rms(wet[5000:6000]) > 5 * rms(wet[11_000:12_000]) > 5
+
+
+def test_a_room_may_clip_and_its_microphone_may_be_quiet(collection):
+    clip = collection.labelled("pos_synth_command")[0]
+    rooms = (CLEAN, Room(gain_db=-36), Room(peak_dbfs=12))
+    clean, quiet, clipped = (
+        play(one_breath(clip), room, collection, before_s=1, after_s=1).sound for room in rooms
+    )
+    assert 20 * math.log10(loudness(clean) / loudness(quiet)) == pytest.approx(36, abs=2)
+    assert (np.abs(clipped.astype(int)) >= 32_767).sum() > 100
+    assert [str(room) for room in rooms] == ["clean", "gain -36 dB", "clipped at +12 dBFS"]
+
+
+def test_a_share_has_its_interval():
+    assert str(share(0, 10, 5.0)) == "0 % (0-28)"
+    assert str(share(5, 10, 5.0)) == f"50 % (24-76){MISSED}"
+    assert interval(10, 10) == pytest.approx((72.2, 100.0), abs=0.1)
+    assert math.isnan(share(0, 0).value)
+
+
+@pytest.mark.parametrize("noise", ["household", "babble", "television", "music"])
 @pytest.mark.parametrize("snr_db", [20, 5])
 def test_noise_is_as_far_below_the_speech_as_it_says(collection, noise, snr_db):
     waves = np.tile([4000.0, -4000.0], 16_000)
@@ -195,6 +257,12 @@ def test_noise_is_as_far_below_the_speech_as_it_says(collection, noise, snr_db):
     quiet = play(speech, CLEAN, collection, before_s=1, after_s=1).sound
     added = noisy.astype(float) - quiet
     assert 20 * math.log10(4000 / rms(added)) == pytest.approx(snr_db, abs=0.5)
+
+
+def test_a_television_talks_and_pauses(collection):
+    power = powers(collection.television.waves)
+    assert np.percentile(power, 5) < np.percentile(power, 95) / 1000
+    assert rms(collection.television.waves) == pytest.approx(1000, rel=0.01)
 
 
 def test_the_same_scene_is_the_same_in_every_run(collection):

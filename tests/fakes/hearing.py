@@ -32,6 +32,8 @@ class Kind(IntEnum):
     """Every model calls it speech, but it is 16 dB quieter than a voice: the television."""
     NOISE = 2000
     """Only the cheap listener calls it speech: a fan."""
+    SOFT = 4000
+    """Every model calls it speech, but it is 6 dB quieter than a voice."""
     VOICE = 8000
     WORD = 10_000
     """Speech, and the last sound of the wake word: by then the model is sure of it."""

@@ -33,11 +33,13 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     Muted,
+    RefusalReason,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
     SendUtterance,
     SoundEnded,
+    SpeechRefused,
     State,
     StateChanged,
     StopSpeaking,
@@ -53,7 +55,7 @@ from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
 from jarvis_ear.units import Samples, samples
 
-SILENCE, MURMUR, NOISE, VOICE, WORD, STOP = Kind
+SILENCE, MURMUR, NOISE, SOFT, VOICE, WORD, STOP = Kind
 
 CALL = (SILENCE, 1000, VOICE, 320, WORD, 80, SILENCE, 700)
 COMMAND = (*CALL, VOICE, 1500, SILENCE, 1500)
@@ -734,6 +736,60 @@ def test_speech_during_the_reply_is_no_follow_up():
     ear.tell(ReplyEnded("id1"))
     assert utterances(hear(ear, written(SILENCE, 2000))) == []
     assert ear.state is State.IDLE
+
+
+# Speech that is not the person's
+
+
+MUMBLE = (SILENCE, 1000, VOICE, 320, WORD, 80, SILENCE, 700, MURMUR, 900, SILENCE, 900)
+
+
+def refusals(heard: list[tuple[Samples, Effect]]) -> list[SpeechRefused]:
+    return [effect for _, effect in heard if isinstance(effect, SpeechRefused)]
+
+
+def test_speech_much_quieter_than_the_wake_word_is_refused_and_the_ear_listens_on(scripted):
+    heard = hear(scripted.ear, written(*MUMBLE))
+    assert utterances(heard) == []
+    [refusal] = refusals(heard)
+    assert (refusal.turn_id, refusal.refusal) == ("id1", RefusalReason.TOO_QUIET)
+    assert 16 < refusal.below_word_db < 20
+    assert (scripted.ear.refused, scripted.ear.state) == (1, State.LISTENING)
+    [utterance] = utterances(hear(scripted.ear, written(VOICE, 900, SILENCE, 900)))
+    assert utterance.speech_end - utterance.speech_start == samples(900)
+
+
+def test_only_refused_speech_ends_the_turn_as_silence_does(scripted):
+    heard = hear(scripted.ear, written(*MUMBLE, SILENCE, 5000))
+    [opened] = times(heard, TurnOpened)
+    assert times(heard, TurnDropped) == [opened + samples(5000)]
+    assert scripted.ear.state is State.IDLE
+
+
+def test_refused_speech_holds_up_a_turn_for_a_second_at_most(scripted):
+    """The television goes on: the person hears that nothing was understood."""
+    heard = hear(scripted.ear, written(*CALL[:-2], SILENCE, 700, MURMUR, 9000))
+    [opened] = times(heard, TurnOpened)
+    assert times(heard, TurnDropped) == [opened + samples(5000 + 1000)]
+    assert [effect.refusal for effect in refusals(heard)] == [RefusalReason.TOO_QUIET]
+
+
+def test_speech_no_louder_than_the_television_before_the_wake_word_is_refused():
+    call = written(VOICE, 320, WORD, 80, SILENCE, 700)
+    soft = written(SOFT, 900, SILENCE, 900)
+    assert len(utterances(hear_new(written(SILENCE, 6000) + call + soft))) == 1
+    heard = hear_new(written(SOFT, 5000, SILENCE, 1000) + call + soft)
+    assert utterances(heard) == []
+    assert [effect.refusal for effect in refusals(heard)] == [RefusalReason.TALK]
+
+
+def test_a_reply_before_the_wake_word_is_no_television(scripted):
+    hear(scripted.ear, written(*COMMAND))
+    scripted.ear.tell(ReplyStarted("id1"))
+    hear(scripted.ear, written(SOFT, 5000, SILENCE, 1000))
+    scripted.ear.tell(ReplyEnded("id1"))
+    heard = hear(scripted.ear, written(VOICE, 320, WORD, 80, SILENCE, 700, SOFT, 900, SILENCE, 900))
+    assert len(utterances(heard)) == 1
 
 
 # How loud the speech model hears

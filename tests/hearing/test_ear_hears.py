@@ -141,6 +141,38 @@ def test_a_bare_stop_after_the_wake_word_over_a_reply_is_a_command(pause_ms, cut
     assert [type(each) for each in heard].count(SendUtterance) == 1
 
 
+# Speech that is not the person's
+
+
+def television(count: int, rms: float, cut: int) -> np.ndarray:
+    """Talk without words, all the time, from any place on."""
+    names = ("timer-awb", "weather-kal16", "music-kal", "light-rms")
+    talk = np.concatenate([recording(name)[slice(*spoken(recording(name)))] for name in names])
+    noise = np.roll(np.resize(talk[::-1], count + cut), -cut)[:count].astype(np.float64)
+    return noise * (rms / np.sqrt(np.mean(noise**2)))
+
+
+@pytest.mark.parametrize(
+    ("below_db", "cut"), [(20, 0), (20, 17_000), (20, 31_234), (14, 0), (14, 31_234)]
+)
+def test_the_television_is_not_sent_after_the_wake_word(below_db, cut):
+    clean = in_room(6000, recording("hey-jarvis"), 7500).astype(np.float64)
+    level = speech_level("hey-jarvis") / 10 ** (below_db / 20)
+    heard = hear_all(to_pcm(clean + television(len(clean), level, cut)))
+    assert [len(wakes(heard)), len(utterances(heard))] == [1, 0]
+    assert sum(isinstance(effect, TurnDropped) for _, effect in heard) == 1
+
+
+@pytest.mark.parametrize("cut", [0, 17_000, 31_234])
+@pytest.mark.parametrize("pause_ms", [0, 1000, 2500])
+def test_a_command_beside_the_television_is_sent(pause_ms, cut):
+    word, command = recording("hey-jarvis"), recording("what-time-is-it")
+    clean = in_room(6000, word, pause_ms, command, 2500).astype(np.float64)
+    noise = television(len(clean), speech_level("hey-jarvis") / 10, cut)
+    ends = samples(6000 + pause_ms) + len(word) + spoken(command)[1]
+    assert any(each.end >= ends for each in utterances(hear_all(to_pcm(clean + noise))))
+
+
 # Bad microphones and noisy rooms
 
 

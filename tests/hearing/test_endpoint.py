@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
-from jarvis_ear.hearing.endpoint import Endpoint, Endpointer, SpeechOver
-from jarvis_ear.hearing.events import SpeechDiscarded, SpeechStarted
+from jarvis_ear.hearing.endpoint import Demand, Endpoint, Endpointer, SpeechOver
+from jarvis_ear.hearing.events import RefusalReason, SpeechDiscarded, SpeechStarted
 from jarvis_ear.hearing.gate import Evidence
 from jarvis_ear.hearing.utterance import EndReason
 from jarvis_ear.units import FRAME_SAMPLES, Samples, frames, samples
@@ -198,17 +198,75 @@ def test_less_speech_than_the_least_is_discarded(spoken, kind):
     assert answers[1].at == spoken * 320
 
 
-@pytest.mark.parametrize(("factor", "kind"), [(0.9, SpeechOver), (1.1, SpeechDiscarded)])
-def test_an_utterance_fainter_than_the_faintest_is_discarded(factor, kind):
+def judged(room: list[Evidence], demand: Demand, until_ms: int | None = None) -> list[Endpoint]:
+    """Answers of an endpointer with a demand, which opens every utterance that starts."""
     endpointer = Endpointer(config.EndpointingOptions())
-    endpointer.listen(Samples(0), faintest=VOICE.level * factor)
+    endpointer.listen(Samples(0), demand)
     answers = []
-    for number, evidence in enumerate([VOICE] * 50 + [SILENCE] * 40):
+    for number, evidence in enumerate([*room, *[SILENCE] * 40]):
         answer = endpointer.hear(Frame(Samples(320 * number), b""), evidence)
         if isinstance(answer, SpeechStarted):
-            endpointer.begin(answer.at, Samples(0))
-        answers.append(answer)
-    assert [type(answer) for answer in answers if answer] == [SpeechStarted, kind]
+            until = None if until_ms is None else samples(until_ms)
+            endpointer.begin(answer.at, Samples(0), until)
+        elif answer is not None:
+            answers.append(answer)
+            endpointer.listen(Samples(320 * number + 320))
+    return answers
+
+
+UNSURE = Evidence(speech=True, probability=0.7, level=VOICE.level)
+OVER = SpeechOver(Samples(50 * 320), EndReason.HANGOVER)
+
+
+def refused(reason: str, frames_of_speech: int = 50) -> list[Endpoint]:
+    return [SpeechDiscarded(Samples(frames_of_speech * 320), RefusalReason(reason))]
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(0.9, [OVER]), (1.1, refused("too_quiet"))])
+@pytest.mark.parametrize("name", ["syllable", "loudness"])
+def test_an_utterance_quieter_than_the_person_is_refused(factor, kind, name):
+    assert judged([VOICE] * 50, Demand(**{name: VOICE.level * factor})) == kind
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(0.9, [OVER]), (1.1, refused("talk"))])
+def test_an_utterance_no_louder_than_the_television_is_refused(factor, kind):
+    demand = Demand(loudness=VOICE.level * factor, because_of_talk=True)
+    assert judged([VOICE] * 50, demand) == kind
+
+
+def test_one_loud_syllable_makes_no_loud_utterance():
+    demand = Demand(syllable=VOICE.level, loudness=VOICE.level)
+    room = [VOICE] * 8 + [MURMUR] * 12
+    assert [answer.refusal for answer in judged(room, demand)] == [RefusalReason.TOO_QUIET]
+
+
+@pytest.mark.parametrize(
+    ("certain", "kind"),
+    [
+        (5, [SpeechOver(Samples(20 * 320), EndReason.HANGOVER)]),
+        (4, refused("noise", 20)),
+    ],
+)
+def test_speech_of_which_the_model_is_never_certain_is_noise(certain, kind):
+    room = [VOICE] * certain + [UNSURE] * (20 - certain)
+    assert judged(room, Demand(certain=True)) == kind
+
+
+@pytest.mark.parametrize(("spoken", "is_noise"), [(14, True), (15, False)])
+def test_short_speech_is_louder_than_the_noise_of_the_room(spoken, is_noise):
+    louder = judged([VOICE] * spoken, Demand(noise=VOICE.level * 0.9))
+    softer = judged([VOICE] * spoken, Demand(noise=VOICE.level * 1.1))
+    over = [SpeechOver(Samples(spoken * 320), EndReason.HANGOVER)]
+    assert louder == over
+    assert softer == (refused("noise", spoken) if is_noise else over)
+
+
+def test_an_utterance_that_lasts_is_refused_as_soon_as_it_may_not():
+    demand = Demand(loudness=VOICE.level)
+    answer, _ = judged([MURMUR] * 100, demand, until_ms=1000)
+    assert answer == SpeechDiscarded(samples(1000), RefusalReason.TOO_QUIET)
+    person = judged([MURMUR] * 30 + [VOICE] * 100, demand, until_ms=1000)
+    assert person == [SpeechOver(Samples(130 * 320), EndReason.HANGOVER)]
 
 
 def test_speech_before_the_listening_does_not_count():

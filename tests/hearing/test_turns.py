@@ -24,6 +24,7 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     Muted,
+    RefusalReason,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -231,6 +232,14 @@ def test_discarded_speech_does_not_move_the_deadline(state, reply_ended_ms, dead
         at = reply_ended_ms + 1000
     advance(machine, SpeechStarted, SpeechDiscarded, now=samples(at))
     assert (machine.state, machine.deadline) == (State.LISTENING, samples(deadline_ms))
+
+
+def test_refused_speech_says_why():
+    machine = machine_in(State.LISTENING)
+    advance(machine, SpeechStarted)
+    effects = machine.advance(SpeechDiscarded(NOW, RefusalReason.TALK), NOW)
+    changed = StateChanged(State.CAPTURING, State.LISTENING, NOW, "SpeechDiscarded(talk)")
+    assert effects == (changed,)
 
 
 # The effects of a transition

@@ -70,6 +70,13 @@ def test_a_wake_word_without_a_command_has_a_sound(room):
     assert room.played == [Earcon.WAKE, Earcon.NOTHING_HEARD]
 
 
+def test_a_command_that_is_refused_has_the_sound_of_none(room):
+    refused = hearing.SpeechRefused(TURN, hearing.RefusalReason.TOO_QUIET, 15.0)
+    room.wake().tell(refused).tell(hearing.TurnDropped(TURN, "DeadlinePassed"))
+    room.enter(State.IDLE, "DeadlinePassed")
+    assert room.played == [Earcon.WAKE, Earcon.NOTHING_HEARD]
+
+
 def test_a_reply_that_goes_on_after_a_false_wake_word_is_sound_enough(room):
     room.wake().tell(hearing.TurnDropped(TURN, "DeadlinePassed"))
     room.enter(State.SPEAKING, "DeadlinePassed")

@@ -328,12 +328,34 @@ def test_a_wake_word_without_speech_after_it(caplog):
 
 
 @pytest.mark.parametrize(
+    ("refusal", "why"),
+    [
+        (hearing.RefusalReason.TOO_QUIET, "much quieter than the wake word"),
+        (hearing.RefusalReason.TALK, "no louder than those who talked before the wake word"),
+        (hearing.RefusalReason.NOISE, "noise, or hardly speech"),
+    ],
+)
+def test_speech_that_is_refused(caplog, refusal, why):
+    turns = script().wake().tell(hearing.SpeechRefused("7f3a", refusal, 14.26))
+    [record] = [each for each in caplog.records if "refused" in each.getMessage()]
+    assert record.getMessage() == f"speech refused: {why} (14.3 dB below the wake word)"
+    assert fields(record)["MESSAGE_ID"] == sound.SPEECH_REFUSED.message_id
+    assert (fields(record)["CAUSE"], fields(record)["BELOW_WAKE_WORD_DB"]) == (refusal, 14.3)
+    turns.tell(hearing.TurnDropped("7f3a", "DeadlinePassed"))
+    turns.enter(State.IDLE, "DeadlinePassed")
+    ended = last_turn(caplog)
+    assert "dropped (only speech that was refused)" in ended.getMessage()
+    assert (fields(ended)["REFUSED"], fields(ended)["OUTCOME"]) == (1, "no_speech")
+
+
+@pytest.mark.parametrize(
     ("old", "why", "reason"),
     [
         (State.THINKING, "DeadlinePassed", "no reply"),
         (State.SPEAKING, "DeadlinePassed", "the reply does not end"),
         (State.CAPTURING, "DeadlinePassed", "it took too long"),
         (State.CAPTURING, "SpeechDiscarded", "speech discarded"),
+        (State.CAPTURING, "SpeechDiscarded(too_quiet)", "speech discarded: too quiet"),
         (State.CAPTURING, "SpeechEnded(hangover)", "speech ended: hangover"),
         (State.LISTENING, "SoundEnded", "sound ended"),
         (State.IDLE, "MicrophoneLost", "microphone lost"),

@@ -68,6 +68,10 @@ class EndpointingOptions(Section):
     go_on_ms: int = Field(1500, ge=0, le=5000)
     """Time after the end of an utterance, before the reply begins, in which further speech belongs
     to the same sentence: the ear then sends the whole sentence instead. 0: never."""
+    below_wake_word_db: float = Field(10.0, ge=4, le=40)
+    """How much quieter than the wake word a command may be, measured over its loudest 0.2 s; what
+    is quieter is not sent. While the television talks before the wake word, it may be less. A
+    higher value lets softer speech pass, and more of the room."""
     no_speech_ms: int = Field(5000, ge=500, le=30_000)
     """Time without speech after the wake word after which the ear goes idle and sends nothing."""
     max_ms: int = Field(28_000, ge=1000, le=29_000)

@@ -102,6 +102,7 @@ COUNTED: Final[Mapping[str, str]] = {
     "gaps_in_sound": "gaps in the sound that the ear processed",
     "played_dropped": "pieces of the loudspeaker's sound that the ear took too late",
     "self_echoes": "wake words of the loudspeaker that the ear ignored",
+    "speech_refused": "utterances that were not taken for those of the person",
     "echo_late": "samples of the loudspeaker that were known too late to be removed",
     "echo_passed": "frames in which the echo canceller was out of its depth",
     "echo_resets": "times that the echo canceller had to begin anew",

@@ -1,14 +1,13 @@
 """The ear: combines all parts of hearing."""
 
-from collections import deque
-from typing import Final, NamedTuple, assert_never
+from typing import Final, assert_never
 
 import numpy as np
 
 from jarvis_ear import config
 from jarvis_ear.audio.filters import Conditioner
 from jarvis_ear.audio.frames import Frame
-from jarvis_ear.hearing.endpoint import Endpoint, Endpointer, SpeechOver
+from jarvis_ear.hearing.endpoint import GRACE, Endpoint, Endpointer, SpeechOver
 from jarvis_ear.hearing.events import (
     DeadlinePassed,
     Effect,
@@ -19,6 +18,7 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     PersonOverReply,
+    RefusalReason,
     ReplyEnded,
     ReplyStarted,
     ResumptionDiscarded,
@@ -26,6 +26,7 @@ from jarvis_ear.hearing.events import (
     SoundEnded,
     SpeechDiscarded,
     SpeechEnded,
+    SpeechRefused,
     SpeechResumed,
     SpeechStarted,
     State,
@@ -35,9 +36,9 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.gate import Evidence, Gate, SpeechGate, SpeechModel
 from jarvis_ear.hearing.near_misses import NearMisses
 from jarvis_ear.hearing.own_voice import OwnVoice
-from jarvis_ear.hearing.person_level import REPLY_TAIL, PersonLevel, loudest
+from jarvis_ear.hearing.person_level import BEFORE_WORD, RECALL, REPLY_TAIL, PersonLevel, loudest
 from jarvis_ear.hearing.turns import TurnMachine
-from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason
+from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason, HeardFrame, RecentFrames
 from jarvis_ear.hearing.wake import (
     LEAST_SPEECH,
     LEAST_STOP,
@@ -48,10 +49,7 @@ from jarvis_ear.hearing.wake import (
     WakeModel,
     find_word_end,
 )
-from jarvis_ear.units import SAMPLE_BYTES, STEP_FRAMES, STEP_SAMPLES, Samples, frames, samples
-
-RECALL: Final = samples(1500)
-"""Sound before a detection that the speech model gets first, to adapt to the room."""
+from jarvis_ear.units import SAMPLE_BYTES, STEP_FRAMES, STEP_SAMPLES, Samples, samples
 
 PROOF_S: Final = 60
 """Seconds of sound between two tests of the wake model while the gate is closed."""
@@ -76,17 +74,6 @@ _MAY_GO_ON: Final = (State.THINKING, State.IDLE)
 
 CALM: Final = (State.IDLE, *_HEARS_NOTHING)
 """States without a conversation, in which the ear may be replaced."""
-
-
-class _Heard(NamedTuple):
-    """One frame of the recent past."""
-
-    frame: Frame
-    """The frame as the models hear it."""
-    sent: Frame
-    """The same frame as the backend hears it."""
-    speech: bool
-    """Whether it may be speech, according to the speech gate."""
 
 
 class Ear:
@@ -124,8 +111,9 @@ class Ear:
         self._endpointer = Endpointer(endpointing)
         self._collector = Collector(growth_ms)
         self._pre_roll = samples(endpointing.pre_roll_ms)
-        longest = endpointing.pre_roll_ms + endpointing.onset_ms + 1500 + 80 * MAX_WAITING_STEPS
-        self._recent: deque[_Heard] = deque(maxlen=frames(longest))
+        lookback = samples(endpointing.pre_roll_ms + endpointing.onset_ms) + RECALL
+        lag_of_score = STEP_SAMPLES * MAX_WAITING_STEPS
+        self._recent = RecentFrames(max(lookback, BEFORE_WORD) + lag_of_score)
         self._for_models = Conditioner(hearing.heard.high_pass_hz, hearing.heard.gain_db)
         self._for_backend = Conditioner(hearing.sent.high_pass_hz, hearing.sent.gain_db)
         self.now = Samples(0)
@@ -138,7 +126,10 @@ class Ear:
         self._rest_level = 0.0  # of the loudest syllable of the rest of a sentence, at least
         self._word = NO_WORD
         self._lag = lag
-        self._level = PersonLevel()
+        self._level = PersonLevel(endpointing.below_wake_word_db)
+        self._played_until = Samples(0)  # sound of the loudspeaker
+        self.refused = 0
+        """Number of utterances after a wake word that were refused."""
         self._score = 0.0
         self._unscored: tuple[Frame, ...] = ()  # whole steps
         self._proved_at = Samples(0)
@@ -168,8 +159,10 @@ class Ear:
         frame = frame if self._own_voice is None else self._own_voice.clean(frame)
         conditioned = self._for_models.push(frame)
         self.speech = self._vad.is_speech(conditioned.pcm)
-        heard = _Heard(conditioned, self._for_backend.push(frame), self.speech)
+        heard = HeardFrame(conditioned, self._for_backend.push(frame), self.speech)
         self._recent.append(heard)
+        if self.state is State.SPEAKING:
+            self._played_until = Samples(self.now + self._lag)
         effects = self._notice_person() + self._collect(heard.sent) + self._find_endpoint(heard)
         return missed + effects + self._listen_for_wake(heard) + self._check_deadline()
 
@@ -213,7 +206,7 @@ class Ear:
         self._recent.clear()
         self._end_sentence()
 
-    def _listen_for_wake(self, heard: _Heard) -> tuple[Effect, ...]:
+    def _listen_for_wake(self, heard: HeardFrame) -> tuple[Effect, ...]:
         was_open = self._gate.is_open
         stretch = self._gate.push(heard.frame, speech=heard.speech)
         if self._gate.is_open and not was_open:
@@ -324,7 +317,7 @@ class Ear:
         self._is_proved = 0 <= score <= 1  # NaN does not count
         self.proofs += self._is_proved
 
-    def _find_endpoint(self, heard: _Heard) -> tuple[Effect, ...]:
+    def _find_endpoint(self, heard: HeardFrame) -> tuple[Effect, ...]:
         if self.state not in _HEARS_ENDPOINTS and not self.expects_more:
             return ()
         pcm = heard.frame.pcm
@@ -348,12 +341,20 @@ class Ear:
                 self._await_more()
                 return effects
             case SpeechDiscarded():
-                self._endpointer.listen(self.now, self._level.least, first=self._level.first)
-                return self._advance(found)
+                refused = self._refuse(found.refusal)
+                self._endpointer.listen(self.now, self._level.demand, first=self._level.first)
+                return refused + self._advance(found)
             case SpeechOver(at=at, reason=reason):
                 return self._end_utterance(at, reason)
             case _:
                 assert_never(found)
+
+    def _refuse(self, refusal: RefusalReason | None) -> tuple[Effect, ...]:
+        if refusal is None:
+            return ()
+        self.refused += 1
+        below_db = self._level.below_word_db(self._endpointer.loudness)
+        return (SpeechRefused(self._machine.turn_id, refusal, below_db),)
 
     def _end_utterance(self, at: Samples, reason: EndReason) -> tuple[Effect, ...]:
         effects = self._advance(SpeechEnded(at, self._collector.finish(at, reason)))
@@ -368,7 +369,7 @@ class Ear:
     def _await_more(self) -> None:
         """Wait for the rest of a sentence: speech about as loud as the wake word."""
         self._is_resumed = False
-        self._endpointer.listen(self.now, self._level.least, first=self._rest_level)
+        self._endpointer.listen(self.now, self._level.demand_of_rest, first=self._rest_level)
 
     def _resume_sentence(self, at: Samples) -> tuple[Effect, ...]:
         self._is_resumed = True
@@ -386,10 +387,11 @@ class Ear:
     def _begin_utterance(self, started: SpeechStarted) -> tuple[Effect, ...]:
         self._end_sentence()
         first = self._word.first_sample(started.at, self._pre_roll)
-        before = [heard.sent for heard in self._since(first)]
+        before = [heard.sent for heard in self._recent.since(first)]
         self._collector.begin(started.at, before)
         apart = LEAST_STOP if self._machine.interrupts_reply else LEAST_SPEECH
-        self._endpointer.begin(before[0].start, self._word.least(started.at, apart))
+        until = Samples((self._machine.deadline or self.now) + GRACE)
+        self._endpointer.begin(before[0].start, self._word.least(started.at, apart), until)
         return self._advance(started) + self._grow()
 
     def _check_deadline(self) -> tuple[Effect, ...]:
@@ -414,8 +416,7 @@ class Ear:
             self._level.forget_session()
             self._listen_without_word(now)
         elif is_follow_up and self.state is not before:
-            reply = self._since(Samples(now - REPLY_TAIL))
-            tail = loudest([heard.frame for heard in reply])
+            tail = loudest(self._recent.models_hear(now - REPLY_TAIL))
             self._listen_without_word(Samples(now + self._lag), tail=tail)
         return effects
 
@@ -430,20 +431,16 @@ class Ear:
 
     def _listen_after_wake(self, at: Samples) -> tuple[Effect, ...]:
         """Start the endpointer in the past: speech may follow the wake word without a pause."""
-        recalled = self._since(Samples(at - RECALL))
-        word = self._since(Samples(at - WORD_WINDOW))
-        self._word = find_word_end([heard.frame for heard in word], at)
-        self._level.note_word([heard.frame for heard in recalled])
+        self._word = find_word_end(self._recent.models_hear(at - WORD_WINDOW), at)
+        before = self._recent.models_hear(at - BEFORE_WORD)
+        self._level.note_word(before, at, self._speech_model, played_until=self._played_until)
         self._listen(self._word.silence_from)
         effects: tuple[Effect, ...] = ()
-        for heard in recalled:
+        for heard in self._recent.since(at - RECALL):
             effects += self._find_endpoint(heard)
         return effects
 
-    def _since(self, position: Samples) -> list[_Heard]:
-        """Return the recent frames that hold sound from ``position`` on, oldest first."""
-        return [heard for heard in self._recent if heard.frame.end > position]
-
     def _listen(self, since: Samples, *, tail: float = 0.0) -> None:
         self._speech_model.reset()
-        self._endpointer.listen(since, self._level.least, first=self._level.first, tail=tail)
+        first = self._level.first
+        self._endpointer.listen(since, self._level.demand, first=first, tail=tail)

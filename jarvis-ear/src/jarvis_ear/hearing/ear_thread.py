@@ -125,12 +125,13 @@ class EarThread:
         return self._framer.gaps
 
     def counters(self) -> Mapping[str, int]:
-        """Return what was lost on the way to the ear, and the counters of its own voice."""
+        """Return what the ear lost and refused, and the counters of its own voice."""
         own_voice = self._ear.own_voice
         return {
             "gaps_in_sound": self.gaps,
             "gap_samples": self.samples_lost,
             "played_dropped": self.played_dropped,
+            "speech_refused": self._ear.refused,
             **({} if own_voice is None else own_voice.counters()),
         }
 

@@ -3,9 +3,11 @@
 A start needs two detectors: the cheap gate opens and the speech model confirms, so that a fan opens
 nothing. The end is decided by the speech model and by the level relative to the loudest of the
 utterance: a voice on the television is quieter than the person at the microphone. The hangover
-counts from the last audible sound, which fades below that level. All times are counted in samples.
+counts from the last audible sound, which fades below that level. At its end, an utterance is
+refused if it is not the person's. All times are counted in samples.
 """
 
+import heapq
 import math
 from collections import deque
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Final, TypeAlias
 
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
-from jarvis_ear.hearing.events import SpeechDiscarded, SpeechStarted
+from jarvis_ear.hearing.events import RefusalReason, SpeechDiscarded, SpeechStarted
 from jarvis_ear.hearing.gate import Evidence
 from jarvis_ear.hearing.utterance import EndReason
 from jarvis_ear.units import FRAME_SAMPLES, Samples, samples
@@ -41,6 +43,43 @@ LONGEST_FADING: Final = samples(300)
 
 SMOOTHING_FRAMES: Final = 5
 """100 ms, about a syllable: the level of one frame does not identify the speaker."""
+
+
+CERTAIN_PROBABILITY: Final = 0.8
+"""Probability from which the speech model is certain."""
+
+LEAST_CERTAIN_FRAMES: Final = 5
+"""Fewest frames of speech, 100 ms, of which the speech model is certain. Measured: a bare "stop" of
+nine voices has 6 and more, clatter mostly none."""
+
+SHORT_FRAMES: Final = 15
+"""Frames of such speech, 300 ms, below which it may be noise."""
+
+LOUDEST_FRAMES: Final = 10
+"""Number of frames over whose levels the loudness of speech is the mean: 200 ms."""
+
+
+GRACE: Final = samples(1000)
+"""Time after the wait for speech in which an open utterance may turn out to be a person's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Demands on an utterance; one that does not meet them is refused. Levels are mean squares."""
+
+    syllable: float = 0.0
+    """Least level of the loudest syllable."""
+    loudness: float = 0.0
+    """Least mean of the ``LOUDEST_FRAMES`` highest levels."""
+    because_of_talk: bool = False
+    """Whether ``loudness`` is that high because somebody talked before."""
+    noise: float = 0.0
+    """Least mean of these levels if the speech is short, see ``SHORT_FRAMES``."""
+    certain: bool = False
+    """Whether the speech model must be certain of ``LEAST_CERTAIN_FRAMES``."""
+
+
+NO_DEMAND: Final = Demand()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +117,47 @@ class Endpointer:
         return self._peak
 
     def listen(
-        self, since: Samples, faintest: float = 0.0, *, first: float = 0.0, tail: float = 0.0
+        self,
+        since: Samples,
+        demand: Demand = NO_DEMAND,
+        *,
+        first: float = 0.0,
+        tail: float = 0.0,
     ) -> None:
         """Wait for speech; speech before ``since`` does not count.
 
-        An utterance whose loudest syllable (mean square) is below ``faintest`` does not count. One
-        begins only when a syllable is at least as loud as ``first``, or as ``tail`` if it goes on
-        without a pause from before ``since``.
+        An utterance has to meet ``demand`` at its end. One begins only when a syllable is at least
+        as loud (mean square) as ``first``, or as ``tail`` if it goes on without a pause from before
+        ``since``.
         """
         self._since = since
-        self._faintest = faintest
+        self._demand = demand
         self._first = first
         self._tail = tail
         self._levels: deque[float] = deque(maxlen=SMOOTHING_FRAMES)
         self._forget_run()
         self._least = Samples(0)
         self._last_spoken = since
+        self._is_certain = False
         self._fades_until = since
         self._quietest = math.inf
         self._limit: Samples | None = None
+        self._until: Samples | None = None
 
-    def begin(self, start: Samples, least: Samples) -> None:
-        """Open the utterance at ``start`` (pre-roll included); ``least`` is its minimum speech."""
+    def begin(self, start: Samples, least: Samples, until: Samples | None = None) -> None:
+        """Open the utterance at ``start`` (pre-roll included); ``least`` is its minimum speech.
+
+        From ``until`` on, it ends as soon as it does not meet the demand: what the room says holds
+        up nobody.
+        """
         self._limit = Samples(start + self._max)
         self._least = least
+        self._until = until
 
     def hear(self, frame: Frame, evidence: Evidence) -> Endpoint | None:
         """Process the next frame; usually returns None."""
         self._levels.append(evidence.level)
+        self._is_certain = evidence.probability >= CERTAIN_PROBABILITY
         if len(self._levels) == SMOOTHING_FRAMES:
             self._quietest = min(self._quietest, self._level())
         spoken = evidence.probability >= SPEECH_PROBABILITY
@@ -115,15 +167,41 @@ class Endpointer:
 
     def finish(self, reason: EndReason) -> Endpoint:
         """Close the open utterance: no more sound follows."""
-        if self._spoken < self._least or self._peak < self._faintest:
+        if self._spoken < self._least:
             return SpeechDiscarded(self._last_spoken)
+        refusal = self._refusal()
+        if refusal is not None:
+            return SpeechDiscarded(self._last_spoken, refusal)
         return SpeechOver(self._last_spoken, reason)
+
+    @property
+    def loudness(self) -> float:
+        """Mean of the ``LOUDEST_FRAMES`` highest levels of the speech so far, as a mean square."""
+        highest = heapq.nlargest(LOUDEST_FRAMES, self._speech)
+        return sum(highest) / max(1, len(highest))
+
+    def _refusal(self) -> RefusalReason | None:
+        """Return why the utterance so far is not the person's; None: it is."""
+        demand, loudness = self._demand, self.loudness
+        if self._peak < demand.syllable or (
+            loudness < demand.loudness and not demand.because_of_talk
+        ):
+            return RefusalReason.TOO_QUIET
+        if loudness < demand.loudness:
+            return RefusalReason.TALK
+        if demand.certain and self._certain < LEAST_CERTAIN_FRAMES:
+            return RefusalReason.NOISE
+        if loudness < demand.noise and self._certain < SHORT_FRAMES:
+            return RefusalReason.NOISE
+        return None
 
     def _forget_run(self) -> None:
         """Clear peak and run: sound before the speech is no measure of its level."""
         self._run_start = None
         self._peak = 0.0
         self._spoken = Samples(0)
+        self._speech: list[float] = []  # levels of the frames of speech, at most max_ms of them
+        self._certain = 0  # frames
 
     def _await(self, frame: Frame, *, spoken: bool) -> Endpoint | None:
         if not spoken or frame.start < self._since:
@@ -148,7 +226,13 @@ class Endpointer:
             return self.finish(EndReason.HANGOVER)
         if frame.end + FRAME_SAMPLES > limit:
             return self.finish(EndReason.MAX_LENGTH)
-        return None
+        return self._refuse_late(frame)
+
+    def _refuse_late(self, frame: Frame) -> SpeechDiscarded | None:
+        if self._until is None or frame.end < self._until:
+            return None
+        refusal = self._refusal()
+        return None if refusal is None else SpeechDiscarded(self._last_spoken, refusal)
 
     def _is_fading(self, frame: Frame, *, spoken: bool) -> bool:
         """Whether the frame goes on with the last word, although it is quiet."""
@@ -158,7 +242,10 @@ class Endpointer:
         return is_next and frame.end <= self._fades_until and self._levels[-1] >= audible
 
     def _note_speech(self, frame: Frame) -> None:
-        self._peak = max(self._peak, self._level())
+        level = self._level()
+        self._peak = max(self._peak, level)
+        self._speech.append(level)
+        self._certain += self._is_certain
         self._spoken = Samples(self._spoken + FRAME_SAMPLES)
         self._last_spoken = frame.end
 

@@ -73,11 +73,24 @@ class SpeechStarted:
     """First sample of the speech."""
 
 
+class RefusalReason(StrEnum):
+    """Why speech is not that of the person who said the wake word."""
+
+    TOO_QUIET = "too_quiet"
+    """It is much quieter than the wake word."""
+    TALK = "talk"
+    """It is no louder than those who talked before the wake word, the television for example."""
+    NOISE = "noise"
+    """It is hardly speech, or short and no louder than the noise before the wake word."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechDiscarded:
-    """The speech was too short for a command."""
+    """The speech was too short for a command, or it is refused."""
 
     at: Samples
+    refusal: RefusalReason | None = None
+    """Why it is refused; None: it was too short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +362,16 @@ class NearMiss:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechRefused:
+    """Speech after the wake word was refused, and the ear goes on listening."""
+
+    turn_id: str
+    refusal: RefusalReason
+    below_word_db: float
+    """How much quieter than the wake word it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class PersonOverReply:
     """A person began, or ceased, to speak while the loudspeaker plays."""
 
@@ -386,6 +409,7 @@ Effect: TypeAlias = (
     | StopSpeaking
     | SelfEchoIgnored
     | NearMiss
+    | SpeechRefused
     | PersonOverReply
     | Ignored
 )

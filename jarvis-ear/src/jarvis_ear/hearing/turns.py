@@ -30,6 +30,7 @@ from jarvis_ear.hearing.events import (
     MicrophoneLost,
     MicrophoneSilent,
     Muted,
+    RefusalReason,
     ReplyEnded,
     ReplyStarted,
     ResumeTurn,
@@ -416,6 +417,8 @@ def _reason(event: Event) -> str:
     match event:
         case SpeechEnded(_, utterance):
             return f"SpeechEnded({utterance.reason})"
+        case SpeechDiscarded(_, RefusalReason() as refusal):
+            return f"SpeechDiscarded({refusal})"
         case Failed(_, code):
             return f"Failed({code})"
         case Hushed(by_voice=True):

@@ -1,11 +1,12 @@
 """Utterance: one stretch of a person's speech, from the pre-roll to the end."""
 
+from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from jarvis_ear.audio.frames import Frame
-from jarvis_ear.units import SAMPLE_BYTES, Samples, frames
+from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_BYTES, Samples, frames
 
 
 class EndReason(StrEnum):
@@ -42,6 +43,43 @@ class CapturedUtterance:
     reason: EndReason
     lost: Samples
     """Samples between ``start`` and ``end`` that never arrived (gaps)."""
+
+
+class HeardFrame(NamedTuple):
+    """One frame of the recent past."""
+
+    frame: Frame
+    """The frame as the models hear it."""
+    sent: Frame
+    """The same frame as the backend hears it."""
+    speech: bool
+    """Whether it may be speech, according to the speech gate."""
+
+
+class RecentFrames:
+    """The newest frames, from which an utterance may begin. Owned by the ear thread.
+
+    Bound: a length in samples. Policy: the oldest frame goes, by design.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._frames: deque[HeardFrame] = deque(maxlen=-(-length // FRAME_SAMPLES))
+
+    def append(self, heard: HeardFrame) -> None:
+        """Add the next frame."""
+        self._frames.append(heard)
+
+    def clear(self) -> None:
+        """Drop all frames."""
+        self._frames.clear()
+
+    def since(self, position: int) -> list[HeardFrame]:
+        """Return the frames that hold sound from ``position`` on, oldest first."""
+        return [heard for heard in self._frames if heard.frame.end > position]
+
+    def models_hear(self, position: int) -> list[Frame]:
+        """Return the same frames as the models hear them."""
+        return [heard.frame for heard in self.since(position)]
 
 
 class Collector:

@@ -79,6 +79,8 @@ OF_TURNS: Final[Mapping[str, Field]] = {
         "newer was said"
     ),
     "SELF_ECHOES": Field("how often the ear ignored its own wake word in the reply"),
+    "REFUSED": Field("how often speech after the wake word was refused"),
+    "BELOW_WAKE_WORD_DB": Field("how much quieter than the wake word refused speech was", "dB"),
     "DUCKED_MS": Field("time in which the reply was quieter, because a person spoke", "ms"),
     "HEARD": Field("how much of the reply was heard: `all`, `part`, `none` or `interrupted`"),
     "HEARD_REASON": Field("why not all of it, as a code of docs/delivery.md"),

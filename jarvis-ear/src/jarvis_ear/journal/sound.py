@@ -195,6 +195,25 @@ NEAR_MISSES: Final = Kind(
     (*_MISSED, Remedy("the near misses of the last hour", "jarvis-ear status")),
 )
 
+SPEECH_REFUSED: Final = Kind(
+    "SpeechRefused",
+    "b92432215420c92dfa0b7fa77232a008",
+    "Speech after the wake word was refused: @CAUSE@",
+    "The wake word was detected, but what followed does not seem to be speech of the same person, "
+    "and was not sent. It is @BELOW_WAKE_WORD_DB@ dB quieter than the wake word. CAUSE too_quiet: "
+    "that is too much; talk: the television or other people talked before the wake word, and it is "
+    "no louder than they are; noise: it is hardly speech. The ear goes on listening, and plays the "
+    "sound nothing_heard if no more speech follows. REFUSED in the record of the turn counts it.",
+    (
+        Remedy("if it was a command, say it as loudly as the wake word, and nearer"),
+        Remedy("if soft speech is refused, raise `hearing.endpointing.below_wake_word_db`"),
+        Remedy(
+            "how often it happened today",
+            "journalctl -u jarvis-ear --since today EVENT=SpeechRefused",
+        ),
+    ),
+)
+
 UNASKED_SPEECH: Final = Kind(
     "UnaskedSpeech",
     "ac49ff18dc5ede65632c5346e9a2066e",
@@ -213,5 +232,5 @@ KINDS: Final = (
     MICROPHONE_FOUND,
     *(MICROPHONE_SILENT, MICROPHONE_HEARD_AGAIN, MICROPHONE_MONITOR),
     *(SOUND_CLIPPED, SOUND_LOST, SPEAKER_LOST),
-    *(SELF_ECHO, NEAR_MISS, NEAR_MISSES, CHUNKS_MISSING, UNASKED_SPEECH),
+    *(SELF_ECHO, NEAR_MISS, NEAR_MISSES, SPEECH_REFUSED, CHUNKS_MISSING, UNASKED_SPEECH),
 )

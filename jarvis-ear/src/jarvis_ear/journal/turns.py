@@ -116,7 +116,8 @@ NO_SPEECH: Final = Kind(
     "The wake word was detected, but no speech followed within "
     "`hearing.endpointing.no_speech_ms`. Either the person changed their mind, or the detection "
     "was false: the television, or a similar word. WAKE_SCORE in the record is the score of the "
-    "detection. Nothing was sent.",
+    "detection. REFUSED counts speech that was not taken for that of the person, see EVENT "
+    "SpeechRefused. Nothing was sent.",
     (
         Remedy(
             "how often it happened today",

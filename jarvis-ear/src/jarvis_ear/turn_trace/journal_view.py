@@ -14,6 +14,7 @@ from jarvis_ear.hearing.events import (
     Ignored,
     ResumeTurn,
     SelfEchoIgnored,
+    SpeechRefused,
     State,
     StateChanged,
     StopSpeaking,
@@ -23,7 +24,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.journal import turns as kinds
 from jarvis_ear.journal.kind import Kind
-from jarvis_ear.journal.sound import CHUNKS_MISSING, SELF_ECHO, UNASKED_SPEECH
+from jarvis_ear.journal.sound import CHUNKS_MISSING, SELF_ECHO, SPEECH_REFUSED, UNASKED_SPEECH
 from jarvis_ear.turn_trace import words
 from jarvis_ear.turn_trace.trace import (
     ANNOUNCED,
@@ -94,6 +95,8 @@ class JournalView:
             case SelfEchoIgnored(_, _, score):
                 text = f"the ear ignores its own wake word in the reply (score {score:.2f})"
                 return logging.INFO, text, SELF_ECHO.fields(WAKE_SCORE=round(score, 3))
+            case SpeechRefused():
+                return _speech_refused(event)
             case StopSpeaking():
                 return logging.DEBUG, "the reply is interrupted", {}
             case delivery.LinkUp(url):
@@ -175,6 +178,13 @@ def _sizes(sent: delivery.Sent) -> str:
     return f"{raw} raw, {wav} WAV, {base64} base64" if sent.base64_bytes else f"{raw} raw, streamed"
 
 
+def _speech_refused(refused: SpeechRefused) -> _Line:
+    why, below_db = words.REFUSALS[refused.refusal], round(refused.below_word_db, 1)
+    text = f"speech refused: {why} ({below_db:g} dB below the wake word)"
+    fields = SPEECH_REFUSED.fields(CAUSE=str(refused.refusal), BELOW_WAKE_WORD_DB=below_db)
+    return logging.INFO, text, fields
+
+
 def _refused(refused: delivery.Refused) -> _Line:
     why = words.spaced(refused.code)
     text = f"the backend refused it ({why}); the next attempt follows in {refused.retry_s:.1f} s"
@@ -239,16 +249,15 @@ def _all(trace: TurnTrace) -> dict[str, object]:
         known |= _bytes(trace.sent)
     if trace.finished is not None or trace.cause:
         known["CAUSE"] = trace.cause
-    if trace.superseded_by:
-        known["SUPERSEDED_BY"] = trace.superseded_by
-    if trace.answered_by:
-        known["ANSWERED_BY"] = trace.answered_by
-    if trace.resumed:
-        known["RESUMED"] = trace.resumed
-    if trace.self_echoes:
-        known["SELF_ECHOES"] = trace.self_echoes
-    if trace.ducked_s:
-        known["DUCKED_MS"] = round(1000 * trace.ducked_s)
+    happened = {
+        "SUPERSEDED_BY": trace.superseded_by,
+        "ANSWERED_BY": trace.answered_by,
+        "RESUMED": trace.resumed,
+        "SELF_ECHOES": trace.self_echoes,
+        "REFUSED": trace.refused,
+        "DUCKED_MS": round(1000 * trace.ducked_s),
+    }
+    known |= {name: value for name, value in happened.items() if value}
     if trace.finished is not None:
         known["HEARD"], known["HEARD_REASON"] = trace.heard()
         known["REPLY_CHUNKS"] = trace.finished.chunks

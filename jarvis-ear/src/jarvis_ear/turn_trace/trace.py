@@ -117,6 +117,8 @@ class TurnTrace:
     """How often it was held, and went on because nothing newer was said."""
     self_echoes: int = 0
     """How often the ear ignored its own wake word in the reply."""
+    refused: int = 0
+    """How often speech after the wake word was refused, because it was not the person's."""
     ducked_s: float = 0.0
     """Seconds in which the reply was quieter, because a person spoke."""
     ducked_since: float | None = None
@@ -179,6 +181,8 @@ class TurnTrace:
                 return replace(self._finish(DROPPED, reason), answered_by=answered_by)
             case hearing.SelfEchoIgnored():
                 return replace(self, self_echoes=self.self_echoes + 1)
+            case hearing.SpeechRefused():
+                return replace(self, refused=self.refused + 1)
             case hearing.PersonOverReply(_, speaks):
                 return self._duck(now, speaks=speaks)
             case hearing.ResumeTurn():

@@ -6,7 +6,7 @@ from typing import Final
 
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.playback import Heard
-from jarvis_ear.hearing.events import State, StateChanged
+from jarvis_ear.hearing.events import RefusalReason, State, StateChanged
 from jarvis_ear.turn_trace.trace import ANNOUNCED, DROPPED, KEPT, TIMED_OUT, Stage, TurnTrace
 
 _TIMEOUTS: Final[Mapping[State, str]] = {
@@ -14,6 +14,12 @@ _TIMEOUTS: Final[Mapping[State, str]] = {
     State.THINKING: "no reply",
     State.SPEAKING: "the reply does not end",
     State.FOLLOW_UP: "no further speech",
+}
+
+REFUSALS: Final[Mapping[RefusalReason, str]] = {
+    RefusalReason.TOO_QUIET: "much quieter than the wake word",
+    RefusalReason.TALK: "no louder than those who talked before the wake word",
+    RefusalReason.NOISE: "noise, or hardly speech",
 }
 
 
@@ -33,8 +39,10 @@ def event_name(name: str) -> str:
 
 def drop_reason(trace: TurnTrace) -> str:
     """Return why a turn ended without an utterance."""
+    if trace.cause == TIMED_OUT:
+        return "only speech that was refused" if trace.refused else "no speech"
     by = f" by {trace.answered_by}" if trace.answered_by else ""
-    return "no speech" if trace.cause == TIMED_OUT else f"{event_name(trace.cause)}{by}"
+    return f"{event_name(trace.cause)}{by}"
 
 
 def summary(trace: TurnTrace) -> str:
