@@ -7,12 +7,11 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 import jarvis_ear
-from fakes.hearing import ScriptedWake
+from fakes.hearing import ScriptedGate, ScriptedSpeech, ScriptedWake
 from jarvis_ear import config
 from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
@@ -25,10 +24,11 @@ from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.echo_delays import EchoDelays
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.speaker import Speaker
+from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.ear_thread import EarThread
-from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hearing.own_voice import OwnVoice
+from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.log.journal import JournalHandler, JournalSocket
 from jarvis_ear.mute import Mute
@@ -105,13 +105,19 @@ def report(tmp_path_factory):
     clock = BootClock("boot")
     spool = DiskSpool(folder / "spool", Ledger(folder / "ledger", clock), clock)
     ear = EarThread(
-        SimpleNamespace(state=State.IDLE, own_voice=OwnVoice(ScriptedWake())),
+        Ear(
+            options.hearing,
+            gate=ScriptedGate(),
+            wake=ScriptedWake(),
+            speech=ScriptedSpeech(),
+            machine=TurnMachine(options.hearing, str),
+            own_voice=OwnVoice(ScriptedWake()),
+        ),
         inbox,
         lambda _effect: None,
         on_finished=lambda: None,
         on_failure=lambda _error: None,
     )
-    ear._ear.proofs = ear._ear.refused = 0
     parts = Components(
         inbox=inbox,
         mute=mute,
