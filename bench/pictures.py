@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 PIXELS_PER_INCH: Final = 110
 
 COLOURS: Final = 10
-"""Colours of the lines; further ones are dashed."""
+"""Colours of the lines; further lines are dashed."""
 
 LEAST_SHARE: Final = 0.5
 """Per cent at which a share of zero is drawn: the axis is logarithmic."""
@@ -45,10 +45,15 @@ class DetPicture:
         for number, (room, points) in enumerate(self.curves.items()):
             accepts = [point.accepts_per_hour for point in points]
             missed = [max(point.missed_percent, LEAST_SHARE) for point in points]
-            line = "-" if number < COLOURS else "--"
-            axes.plot(accepts, missed, line, color=f"C{number % COLOURS}", marker="o", label=room)
+            line, marker = ("-", "o") if number < COLOURS else ("--", "x")
+            colour = f"C{number % COLOURS}"
+            axes.plot(accepts, missed, line, color=colour, marker=marker, label=room)
         axes.set(xscale="log", yscale="log", title=self.title)
-        axes.set(xlabel="false accepts per hour", ylabel="wake words missed, %")
+        axes.set(
+            xlabel="false accepts per hour", ylabel=f"wake words missed, % (none: {LEAST_SHARE})"
+        )
+        axes.set_ylim(LEAST_SHARE * 0.9, 100)
+        axes.xaxis.set_minor_formatter(ScalarFormatter())
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(ScalarFormatter())
         axes.grid(visible=True, which="both", alpha=0.25)
