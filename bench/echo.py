@@ -25,7 +25,7 @@ from bench.table import Cell, Figure, Row, Table
 from jarvis_ear import config
 from jarvis_ear.audio.echo_path import EchoPath, SelfEcho
 from jarvis_ear.audio.wav import decode_wav
-from jarvis_ear.devices.models import OpenWakeWord
+from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.wake import WakeDecider
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, STEP_SAMPLES, Samples
 

@@ -11,7 +11,8 @@ from bench.scale import Scale
 from bench.scene import CLEAN, one_breath, play
 from bench.sound import Sound
 from bench.table import Row, Table
-from jarvis_ear.devices.models import OpenWakeWord, Silero
+from jarvis_ear.devices.models import Silero
+from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.events import SendUtterance, TurnOpened
 
 STEP_MS: Final = 80.0

@@ -29,6 +29,18 @@ class WakeModel(Protocol):
         """Return the scores of the stop word for the same steps; empty: no such model is set."""
 
 
+@dataclass(frozen=True, slots=True)
+class WakeJudgement:
+    """Result of one step."""
+
+    at: Samples
+    """First sample after the step."""
+    score: float
+    """Score of the step, 0 ... 1; NaN if the model failed."""
+    detected: WakeDetected | None
+    """The detection, if it is the wake word."""
+
+
 class WakeDecider:
     """Decides when the wake word is detected. Owned by the ear thread."""
 
