@@ -53,6 +53,10 @@ class CountedWake:
         self._steps += len(scores)
         return scores
 
+    def look_again(self, step: int) -> float:
+        """Pass on."""
+        return self._model.look_again(step)
+
     def score_stop(self) -> list[float]:
         """Pass on."""
         return self._model.score_stop()

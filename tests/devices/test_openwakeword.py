@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, recording
+from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, recording, wake_model
 from jarvis_ear.devices import openwakeword
 from jarvis_ear.devices.openwakeword import OpenWakeWord, open_model, shipped_model
 from jarvis_ear.errors import ConfigError
@@ -108,6 +108,39 @@ def test_several_steps_at_once_score_like_one_after_the_other(batch, ours):
     expected = scores(ours, pcm)
     ours.reset()
     np.testing.assert_allclose(scores(ours, pcm, batch), expected, atol=1e-4, rtol=0)
+
+
+def cuts_of(sound: Pcm, steps: int = 1) -> list[float]:
+    """The second look at every step of ``sound``, of which so many are scored at once."""
+    model, size, found = wake_model(), steps * STEP_SAMPLES, list[float]()
+    model.reset()
+    for at in range(0, len(sound), size):
+        count = len(model.score(sound[at : at + size].tobytes()))
+        found += [model.look_again(step) for step in range(count)]
+    return found
+
+
+LATER = samples(60)
+NOISY = in_room(2000, recording("light-rms")[:20_000], 300, floor_rms=400, gain=0.3)
+NOISY = NOISY[: LATER + (len(NOISY) - LATER) // STEP_SAMPLES * STEP_SAMPLES]
+"""A wake word on the border, by which the scores of different cuts differ most."""
+
+
+def test_the_second_look_scores_the_sound_as_if_it_were_cut_earlier(ours):
+    found = cuts_of(NOISY[LATER:])
+    expected = []
+    for earlier_ms in (20, 40, 60):
+        ours.reset()
+        expected.append(ours.score(whole_steps(NOISY[LATER - samples(earlier_ms) :]))[: len(found)])
+    np.testing.assert_allclose(found, np.max(expected, axis=0), atol=0.01, rtol=0)
+    ours.reset()
+    assert np.abs(np.array(ours.score(NOISY[LATER:].tobytes())) - found).max() > 0.05
+
+
+@pytest.mark.parametrize("batch", [2, 3, 7])
+def test_the_second_look_does_not_depend_on_the_steps_that_are_scored_together(batch):
+    sound = NOISY[: batch * 3 * STEP_SAMPLES]
+    np.testing.assert_allclose(cuts_of(sound, batch), cuts_of(sound), atol=1e-4, rtol=0)
 
 
 def test_reset_forgets_all_sound(ours):

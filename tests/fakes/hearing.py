@@ -105,6 +105,9 @@ class ScriptedWake:
         self.stop_scores = [float(kind is Kind.STOP) for kind in kinds]
         return [float(kind is Kind.WORD) for kind in kinds]
 
+    def look_again(self, step: int) -> float:  # noqa: ARG002 - every step is clear
+        return 0.0
+
     def score_stop(self) -> list[float]:
         return self.stop_scores
 

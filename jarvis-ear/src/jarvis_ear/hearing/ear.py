@@ -229,7 +229,7 @@ class Ear:
             self._stop_decider.restart()
             return ()
         for score, step in zip(self._detector.stop_scores(), judged, strict=False):  # or no model
-            if self._stop_decider.decide(score, step.at) is not None:
+            if self._stop_decider.decide(score, step.at):
                 return self._advance(Hushed(by_voice=True))
         return ()
 

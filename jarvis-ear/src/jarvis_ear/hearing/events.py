@@ -40,7 +40,9 @@ class WakeDetected:
     at: Samples
     """First sample after the step that decided it."""
     score: float
-    """Score of that step, 0 ... 1."""
+    """Score of that step, 0 ... 1: the higher one of both looks."""
+    second_look: float | None = None
+    """Score of the second look, see ``WakeModel.look_again``; None if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,8 @@ class TurnOpened:
     """Score of the wake word; None if there was none."""
     continues: str = ""
     """Id of the turn that holds the beginning of the sentence, or empty."""
+    second_look: float | None = None
+    """Score of the second look at the wake word; None if there was none."""
 
 
 @dataclass(frozen=True, slots=True)

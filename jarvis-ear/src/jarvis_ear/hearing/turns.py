@@ -350,14 +350,14 @@ class TurnMachine:
 
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
         self._turn_id = self._new_id()
-        score = event.score if isinstance(event, WakeDetected) else None
+        score, second_look = _scores(event)
         if isinstance(event, WakeDetected | ListenRequested) or not self._session_id:
             self._session_id = self._new_id()
             if self._held is not None and self._held.goes_on:  # it does not: a wake word came
                 self._held = replace(self._held, goes_on=False)
                 yield HoldTurn(self._held.reply_id, goes_on=False)
         continues = self._sent_id if isinstance(event, SpeechResumed) else ""
-        yield TurnOpened(self._turn_id, self._session_id, now, score, continues)
+        yield TurnOpened(self._turn_id, self._session_id, now, score, continues, second_look)
 
     def _abandon(self, event: Event) -> Iterator[Effect]:
         if self._turn_id:  # an announcement has no turn
@@ -395,6 +395,13 @@ class TurnMachine:
         if state in _AWAITS_SPEECH:
             self._listen_until = Samples(now + window)
         return Samples(now + window)
+
+
+def _scores(event: Event) -> tuple[float | None, float | None]:
+    """Return the score of the wake word and that of its second look."""
+    if isinstance(event, WakeDetected):
+        return event.score, event.second_look
+    return None, None
 
 
 def _reason(event: Event) -> str:

@@ -4,6 +4,7 @@ from typing import Final
 
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
+from jarvis_ear.hearing.events import WakeDetected
 from jarvis_ear.hearing.gate import Gate
 from jarvis_ear.hearing.wake import WakeDecider, WakeJudgement, WakeModel
 from jarvis_ear.units import SAMPLE_BYTES, STEP_FRAMES, STEP_SAMPLES, Samples, samples
@@ -23,6 +24,11 @@ who talk are below."""
 MAX_WAITING_STEPS: Final = 3
 """Steps that are scored together at most: a detection may be 160 ms late, at the same sample."""
 
+LOOK_AGAIN: Final = 0.1
+"""Score from which a step that misses the threshold gets a second look, and so does the step after
+it, whose sound has the cuts on the other side. Measured: 0.01 % of the steps of people who talk,
+and with 0.02 instead no further wake word is found."""
+
 _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 
 
@@ -36,8 +42,10 @@ class WakeDetector:
         self._gate = Gate(hearing.gate)
         self._model = model
         self._decider = WakeDecider(hearing.wake)
+        self._threshold = hearing.wake.threshold
         self._unscored: tuple[Frame, ...] = ()  # whole steps
         self._score = 0.0
+        self._was_borderline = False
         self._now = Samples(0)
         self._proved_at = Samples(0)
         self._is_proved = False
@@ -79,6 +87,7 @@ class WakeDetector:
         if self._gate.is_open and not was_open:
             self._model.reset()
             self._decider.restart()
+            self._was_borderline = False
         self._unscored += stretch
         is_short = 0 < len(self._unscored) < MAX_WAITING_STEPS * STEP_FRAMES
         is_quiet = self._score < NEAR_ZERO and self._gate.is_open
@@ -91,10 +100,7 @@ class WakeDetector:
             return ()
         scores = self._model.score(b"".join(frame.pcm for frame in steps))
         ends = [frame.end for frame in steps[STEP_FRAMES - 1 :: STEP_FRAMES]]
-        judged = []
-        for score, at in zip(scores, ends, strict=True):
-            self._count_proof(score)
-            judged.append(WakeJudgement(at, score, self._decider.decide(score, at)))
+        judged = [self._judge(*each) for each in zip(range(len(ends)), scores, ends, strict=True)]
         self._score = judged[-1].score
         return tuple(judged)
 
@@ -108,6 +114,17 @@ class WakeDetector:
         self._model.reset()
         for score in self._model.score(_QUIET_STEP):
             self._count_proof(score)
+
+    def _judge(self, step: int, score: float, at: Samples) -> WakeJudgement:
+        self._count_proof(score)
+        second = None
+        was_borderline, self._was_borderline = self._was_borderline, score >= LOOK_AGAIN
+        if score < self._threshold and (was_borderline or self._was_borderline):
+            second = self._model.look_again(step)
+            score = max(score, second)
+        is_wake = self._decider.decide(score, at)
+        detected = WakeDetected(at, score, second) if is_wake else None
+        return WakeJudgement(at, score, second, detected)
 
     def _count_proof(self, score: float) -> None:
         self._proved_at = self._now

@@ -103,6 +103,8 @@ class TurnTrace:
     session_id: str = ""
     score: float | None = None
     """Score of the wake word; None for a follow-up."""
+    second_look: float | None = None
+    """Score of the second look at the wake word; None if there was none."""
     wake_at: Samples | None = None
     """Position of the wake word; None for a follow-up."""
     continues: str = ""
@@ -165,10 +167,10 @@ class TurnTrace:
         self, event: TraceEvent, now: float
     ) -> "TurnTrace":
         match event:
-            case hearing.TurnOpened(_, session_id, at, score, continues):
+            case hearing.TurnOpened(_, session_id, at, score, continues, second_look):
                 wake_at = None if score is None else at
                 trace = replace(self, session_id=session_id, score=score, wake_at=wake_at)
-                return replace(trace, continues=continues)
+                return replace(trace, continues=continues, second_look=second_look)
             case hearing.SendUtterance(_, utterance):
                 return self._capture(utterance, now)
             case hearing.TurnDropped(_, reason):
