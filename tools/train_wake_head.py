@@ -20,14 +20,13 @@ import numpy as np  # noqa: E402 - after the environment is set
 from wake_head.judging import (  # noqa: E402 - likewise
     Judged,
     delay_table,
-    fused,
     judge,
     negatives_table,
     ordinary_table,
     points_table,
     recall_table,
     today,
-    verifier,
+    verified,
 )
 from wake_head.phrases import Side  # noqa: E402 - likewise
 from wake_head.recordings import Recordings  # noqa: E402 - likewise
@@ -38,12 +37,21 @@ ROOT: Final = Path(__file__).parents[1]
 COMMITTED: Final = ROOT / "jarvis-ear" / "src" / "jarvis_ear" / "models" / "hey_jarvis_head.npz"
 BUILD: Final = ROOT / "build" / "wake-head"
 
-VETOES: Final = (-8.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0)
-SUMS: Final = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
-"""Operating points of the two rules that development compares."""
+POINTS: Final = [
+    verified(veto, least)
+    for veto in (-3.0, -2.0, -1.0, 0.0, 1.0)
+    for least in (np.inf, 4.0, 3.0, 2.0, 1.0)
+]
+"""Operating points that development compares."""
 
-CHOSEN: Final = (today(), verifier(-4.0), fused(0.0))
-"""The rules that are judged, chosen on the development side."""
+CHOSEN: Final = (
+    today(),
+    verified(-1.0),
+    verified(1.0, 4.0),
+    verified(-1.0, 3.0),
+    verified(-2.0, 1.0),
+)
+"""The rules that are judged: today's; the head only refuses; strict, balanced and eager."""
 
 DEVELOPMENT_ROOMS: Final = [rooms.JUDGED[place] for place in (0, 2, 4, 6, 9, 12)]
 NEGATIVE_ROOMS: Final = (rooms.CLEAN, rooms.Room("household", 15))
@@ -76,7 +84,7 @@ class Run:
     def development(self, head: network.Head) -> list[str]:
         """Return the table of operating points."""
         stage, hours = self._stage("development"), 2.0 * self._options.scale
-        rules = [today(), *map(verifier, VETOES), *map(fused, SUMS)]
+        rules = [today(), *POINTS]
         words = self._judged(stage, stage.words(DEVELOPMENT_ROOMS), head)
         others = self._judged(stage, stage.negatives(NEGATIVE_ROOMS), head)
         ordinary = self._judged(stage, stage.ordinary(hours), head)

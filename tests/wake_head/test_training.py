@@ -171,14 +171,23 @@ def test_rules_join_scores_and_logits_of_the_last_steps():
     scores[20], logits[18] = 0.9, 1.0
     scene = judging.Judged(heard(scores=scores), logits)
     assert scene.found(judging.today()) == pytest.approx(0.08)
-    assert scene.found(judging.verifier(0)) == pytest.approx(0.08)
-    assert scene.found(judging.verifier(2)) is None
-    assert scene.found(judging.fused(3)) == pytest.approx(0.08)
-    assert scene.detections(judging.fused(3.3)) == []
+    assert scene.found(judging.verified(0)) == pytest.approx(0.08)
+    assert scene.found(judging.verified(2)) is None
     logits[[18, 21]] = -9, 1.0  # one step after the score: a decision one step later
-    assert scene.found(judging.verifier(0)) == pytest.approx(0.16)
+    assert scene.found(judging.verified(0)) == pytest.approx(0.16)
     logits[[21, 22]] = -9, 1.0  # two steps: too late
-    assert scene.found(judging.verifier(0)) is None
+    assert scene.detections(judging.verified(0)) == []
+
+
+def test_a_sure_head_makes_up_for_a_low_score():
+    scores, logits = np.full(40, 0.01, np.float32), np.full(40, -9, np.float32)
+    scores[20], logits[20] = 0.2, 4.5  # a logit of -1.39
+    scene = judging.Judged(heard(scores=scores), logits)
+    assert scene.found(judging.today()) is None
+    assert scene.found(judging.verified(0)) is None
+    assert scene.found(judging.verified(0, 3)) == pytest.approx(0.08)
+    assert scene.found(judging.verified(0, 3.2)) is None
+    assert scene.found(judging.verified(5, 3)) is None
 
 
 def test_the_interval_of_a_share_is_that_of_wilson():

@@ -20,6 +20,9 @@ V_STEPS: Final = 4
 """A rule takes the best score of the last two steps and the best logit of the last four: it decides
 at most one step, 80 ms, later than the better of the two reaches its value."""
 
+LEAST_SCORE: Final = 1e-5
+"""Scores are taken to be at least so far from 0 and 1."""
+
 EARLY_S: Final = 0.5
 LATE_S: Final = 1.2
 """When a detection counts as that of the word: from so long before its end to so long after it."""
@@ -42,23 +45,21 @@ def today() -> Rule:
     return Rule("score >= 0.5", lambda scores, _: scores >= THRESHOLD)
 
 
-def verifier(least: float) -> Rule:
-    """Return the rule that needs the score, and a logit of at least ``least``."""
+def verified(veto: float, least: float = np.inf) -> Rule:
+    """Return the rule that asks the head.
+
+    A logit below ``veto`` refuses a detection; with one above it, a score below the threshold is
+    enough if the sum of its own logit and that of the head is at least ``least``.
+    """
 
     def fires(scores: Floats, logits: Floats) -> npt.NDArray[np.bool_]:
-        return (best(scores, O_STEPS) >= THRESHOLD) & (best(logits, V_STEPS) >= least)
+        score, logit = best(scores, O_STEPS), best(logits, V_STEPS)
+        odds = np.clip(score, LEAST_SCORE, 1 - LEAST_SCORE)
+        enough = (score >= THRESHOLD) | (np.log(odds / (1 - odds)) + logit >= least)
+        return np.asarray(enough & (logit >= veto))
 
-    return Rule(f"score >= 0.5 and v >= {least:g}", fires)
-
-
-def fused(least: float) -> Rule:
-    """Return the rule that adds the logits of both."""
-
-    def fires(scores: Floats, logits: Floats) -> npt.NDArray[np.bool_]:
-        odds = np.clip(best(scores, O_STEPS), 1e-5, 1 - 1e-5)
-        return np.asarray(np.log(odds / (1 - odds)) + best(logits, V_STEPS) >= least)
-
-    return Rule(f"logit(score) + v >= {least:g}", fires)
+    fusing = f" and (score >= 0.5 or logit(score) + v >= {least:g})"
+    return Rule(f"v >= {veto:g}{' and score >= 0.5' if least == np.inf else fusing}", fires)
 
 
 def best(values: Floats, steps: int) -> Floats:

@@ -30,8 +30,22 @@ ROUNDS: Final = 8
 BATCHES: Final = 400
 """Batches in a round."""
 
-MIX: Final = {POSITIVE: 176, NEAR: 112, OTHER: 48, NAME: 112, ORDINARY: 192}
-"""Windows in a batch."""
+RECORDED: Final = "recorded"
+OTHERWISE: Final = "synthesised"
+
+MIX: Final = {
+    (POSITIVE, OTHERWISE): 88,
+    (POSITIVE, RECORDED): 88,
+    (NEAR, OTHERWISE): 112,
+    (OTHER, OTHERWISE): 24,
+    (OTHER, RECORDED): 24,
+    (NAME, OTHERWISE): 104,
+    (NAME, RECORDED): 64,
+    (ORDINARY, OTHERWISE): 112,
+    (ORDINARY, RECORDED): 64,
+}
+"""Windows in a batch by what they are, and whether people say it: few recordings weigh as much as
+many synthesised ones. Without recordings, a batch is smaller."""
 
 BATCH: Final = sum(MIX.values())
 NOISES: Final = 4096
@@ -45,7 +59,7 @@ LOOKED_AT: Final = 60_000
 
 RATE: Final = 1e-3
 DECAY: Final = 0.02
-NOISE: Final = 0.15
+NOISE: Final = 0.25
 """Noise that is added to the embeddings, in standard deviations of each."""
 
 
@@ -99,13 +113,14 @@ class Windows:
 
     def __init__(self, scenes: Sequence[Heard]) -> None:
         self._rows = np.concatenate([scene.embeddings for scene in scenes]).astype(np.float32)
-        starts: dict[str, list[Rows]] = {kind: [] for kind in MIX}
+        starts: dict[tuple[str, str], list[Rows]] = {group: [] for group in MIX}
         row = 0
         for scene in scenes:
+            origin = RECORDED if scene.origin == RECORDED else OTHERWISE
             for kind, steps in _labels(scene):
-                starts[kind].append(row + steps)
+                starts[kind, origin].append(row + steps)
             row += len(scene.embeddings)
-        self.starts = {kind: np.concatenate(found) for kind, found in starts.items() if found}
+        self.starts = {group: np.concatenate(found) for group, found in starts.items() if found}
 
     def take(self, starts: Rows) -> Floats:
         """Return the windows that begin at these rows."""
@@ -156,9 +171,9 @@ def train(
     plain = Head(np.zeros_like(mean), np.ones_like(mean), *weights)
     for _ in range(rounds):
         hard = {
-            kind: _hardest(plain, windows, starts[kind], HARD[kind], random)
-            for kind in starts
-            if kind != POSITIVE
+            group: _hardest(plain, windows, starts[group], HARD[group[0]], random)
+            for group in starts
+            if group[0] != POSITIVE
         }
         for _ in range(batches):
             batch, truth = _batch(starts, hard, random)
@@ -169,16 +184,22 @@ def train(
 
 
 def _batch(
-    starts: dict[str, Rows], hard: dict[str, Rows], random: np.random.Generator
+    starts: dict[tuple[str, str], Rows],
+    hard: dict[tuple[str, str], Rows],
+    random: np.random.Generator,
 ) -> tuple[Rows, Floats]:
-    """Return the rows of a batch, and the truth; half of the negatives of a kind are hard ones."""
-    rows = [random.choice(starts[POSITIVE], MIX[POSITIVE])]
-    for kind, chosen in hard.items():
-        rows.append(random.choice(starts[kind], MIX[kind] // 2))
-        rows.append(random.choice(chosen, MIX[kind] - MIX[kind] // 2))
-    truth = np.zeros(sum(map(len, rows)), np.float32)
-    truth[: MIX[POSITIVE]] = 1
-    return np.concatenate(rows), truth
+    """Return the rows of a batch, and the truth; half of the negatives of a group are hard ones."""
+    words, others = list[Rows](), list[Rows]()
+    for group, rows in starts.items():
+        if group in hard:
+            others.append(random.choice(rows, MIX[group] // 2))
+            others.append(random.choice(hard[group], MIX[group] - MIX[group] // 2))
+        else:
+            words.append(random.choice(rows, MIX[group]))
+    batch = np.concatenate([*words, *others])
+    truth = np.zeros(len(batch), np.float32)
+    truth[: sum(map(len, words))] = 1
+    return batch, truth
 
 
 def _hardest(

@@ -25,6 +25,15 @@ ORDINARY_S: Final = 30
 """Length of a scene of ordinary sound."""
 
 
+IN_A_SENTENCE: Final = 0.9
+"""Length of the word before a command, as a share of its length alone."""
+
+ONE_BREATH: Final = seconds(0.75)
+"""About where the word ends in a recording of word and command."""
+
+PLAYED_FASTER: Final = 1.15
+"""More scenes for the same length: those with a higher pitch are shorter."""
+
 NOISE_SHARE: Final = 0.10
 RECORDED_SHARE: Final = 0.45
 """Shares of ordinary scenes: up to the first noise, up to the second recorded speech."""
@@ -54,6 +63,8 @@ class Utterance:
     origin: str
     name: str
     load: Callable[[], Waves]
+    word: int | None = None
+    """Length of the word in samples; None: all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +72,12 @@ class Counts:
     """How many scenes of each series a training has."""
 
     word: int = 2400
+    breath: int = 1600
     real_word: int = 2400
     near: int = 3600
     other: int = 1000
     name: int = 1400
-    rhyme: int = 1000
+    rhyme: int = 2000
     real_name: int = 600
     real_other: int = 800
     ordinary_hours: float = 10.0
@@ -128,6 +140,7 @@ class Stage:
         rhyme = functools.partial(self._said, NAME, phrases.RHYMES)
         return [
             self._series("word", counts.word, self._word),
+            self._series("breath", counts.breath, self._breath),
             self._series("near", counts.near, near),
             self._series("other", counts.other, other),
             self._series("name", counts.name, name),
@@ -148,7 +161,8 @@ class Stage:
 
     def ordinary(self, hours: float) -> Series:
         """Return hours of ordinary speech and noise."""
-        return self._series("ordinary", round(hours * 3600 / ORDINARY_S), self._ordinary)
+        count = round(hours * 3600 / ORDINARY_S * PLAYED_FASTER)
+        return self._series("ordinary", count, self._ordinary)
 
     def _series(self, name: str, count: int, make: Callable[[Dice], Scene]) -> Series:
         return Series(
@@ -161,6 +175,15 @@ class Stage:
         voice = voices.cast("training", dice.speech)
         word = voices.say(str(dice.speech.choice(phrases.WORD)), voice)
         return self._around(word, "synthesised", dice)
+
+    def _breath(self, dice: Dice) -> Scene:
+        """Play the word and a command in one breath; the end of the word is estimated."""
+        voice, random = voices.cast("training", dice.speech), dice.speech
+        alone = voices.say(phrases.WORD[0], voice)
+        said = voices.say(f"{phrases.WORD[0]} {random.choice(phrases.COMMANDS)}", voice)
+        ends = round(len(alone) * IN_A_SENTENCE)
+        waves = said[: ends + seconds(random.uniform(0.6, 1.2))]
+        return self._played(POSITIVE, "synthesised", waves, dice.room, (0, ends))
 
     def _real_word(self, dice: Dice) -> Scene:
         """Join a "hey" and a "jarvis" of real people: those of one splice, or any two."""
@@ -270,7 +293,7 @@ class Stage:
         random, waves = chance(self._seed, said.name, str(room)), said.load()
         lead, tail = seconds(1.2) + int(random.integers(STEP_SAMPLES)), seconds(0.9)
         sound, faster = play(waves, room, self._noises, random, lead=lead, tail=tail)
-        ends = lead + round(len(waves) / faster)
+        ends = lead + round((said.word or len(waves)) / faster)
         return Scene(said.kind, said.origin, str(room), _whole(sound), lead, ends)
 
     def _words(self) -> list[Utterance]:
@@ -290,6 +313,9 @@ class Stage:
                 voice = voices.Voice("piper", "joe", 0.75 + number * 0.05, 0.5)
                 load = functools.partial(voices.say, phrases.WORD[number % 2], voice)
                 found.append(Utterance(POSITIVE, "neural", f"piper {number}", load))
+        for each in self.recordings.of(self.side, "pos_synth_command"):
+            load = functools.partial(_trimmed, each)
+            found.append(Utterance(POSITIVE, "one breath", each.clip.name, load, ONE_BREATH))
         return found
 
     def _negatives(self) -> list[Utterance]:
