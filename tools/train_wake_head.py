@@ -17,6 +17,7 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before numpy: one
     os.environ.setdefault(threads, "1")  # and the order of additions does not depend on the machine
 
 import numpy as np  # noqa: E402 - after the environment is set
+import numpy.typing as npt  # noqa: E402 - likewise
 from wake_head.judging import (  # noqa: E402 - likewise
     Judged,
     delay_table,
@@ -39,26 +40,30 @@ BUILD: Final = ROOT / "build" / "wake-head"
 
 POINTS: Final = [
     verified(veto, least)
-    for veto in (-3.0, -2.0, -1.0, 0.0, 1.0)
+    for veto in (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0)
     for least in (np.inf, 4.0, 3.0, 2.0, 1.0)
 ]
 """Operating points that development compares."""
 
 CHOSEN: Final = (
     today(),
-    verified(-1.0),
-    verified(1.0, 4.0),
-    verified(-1.0, 3.0),
-    verified(-2.0, 1.0),
+    verified(-2.0),
+    verified(0.0, 4.0),
+    verified(-2.0, 2.0),
+    verified(-4.0, 1.0),
 )
-"""The rules that are judged: today's; the head only refuses; strict, balanced and eager."""
+"""The rules that are judged: today's; the head only refuses; strict, balanced and eager. They were
+chosen on the development side: so that the head refuses no more than 1 % of the words of real
+people that today's rule finds (balanced: 4 of 291), and finds more of the others."""
 
 DEVELOPMENT_ROOMS: Final = [rooms.JUDGED[place] for place in (0, 2, 4, 6, 9, 12)]
 NEGATIVE_ROOMS: Final = (rooms.CLEAN, rooms.Room("household", 15))
 
-TOLERANCE: Final = 1.5
-"""Logits of two trainings differ by less than this at 95 of 100 judged words: another version of a
-synthesiser or of numpy changes a training a little."""
+TOLERANCE: Final = 0.03
+"""Two trainings find, and wake at, shares of the judged scenes that differ by less than this with
+every rule. The same packages on one machine give the same file; others change it a little."""
+
+Shares = npt.NDArray[np.float64]
 
 
 class Run:
@@ -83,15 +88,15 @@ class Run:
 
     def development(self, head: network.Head) -> list[str]:
         """Return the table of operating points."""
-        stage, hours = self._stage("development"), 2.0 * self._options.scale
+        stage, hours = self._stage("development"), 10.0 * self._options.scale
         rules = [today(), *POINTS]
         words = self._judged(stage, stage.words(DEVELOPMENT_ROOMS), head)
         others = self._judged(stage, stage.negatives(NEGATIVE_ROOMS), head)
         ordinary = self._judged(stage, stage.ordinary(hours), head)
         return points_table(words, others, ordinary, rules)
 
-    def judging(self, head: network.Head) -> tuple[list[str], np.ndarray]:
-        """Return the tables of the judging side, and the best logit of each word."""
+    def judging(self, head: network.Head) -> tuple[list[str], Shares]:
+        """Return the tables of the judging side, and what ``TOLERANCE`` is about."""
         stage, hours = self._stage("judging"), 10.0 * self._options.scale
         words = self._judged(stage, stage.words(rooms.JUDGED), head)
         others = self._judged(stage, stage.negatives(NEGATIVE_ROOMS), head)
@@ -102,7 +107,9 @@ class Run:
             *ordinary_table(ordinary, CHOSEN),
             *delay_table(words, CHOSEN),
         ]
-        return tables, np.array([each.logits.max() for each in words])
+        found = [[each.found(rule) is not None for each in words] for rule in CHOSEN]
+        woken = [[bool(each.detections(rule)) for each in others] for rule in CHOSEN]
+        return tables, np.concatenate((np.mean(found, axis=1), np.mean(woken, axis=1)))
 
     def _judged(
         self, stage: scenes.Stage, series: scenes.Series, head: network.Head
@@ -127,23 +134,25 @@ def main() -> int:
     run = Run(options)
     training = run.training()
     _say("training for development")
-    report = ["## Development", "", *run.development(network.train(training, options.seed))]
+    rounds = max(1, round(network.ROUNDS * options.scale))
+    first = network.train(training, options.seed, rounds=rounds)
+    report = ["## Development", "", *run.development(first)]
     _say("training")
-    network.train([*training, *run.more()], options.seed).write(options.out)
+    network.train([*training, *run.more()], options.seed, rounds=rounds).write(options.out)
     head = network.read(options.out)  # with the precision of the file
-    tables, found = run.judging(head)
+    tables, shares = run.judging(head)
     report += ["## Judging", "", *tables]
     options.out.with_suffix(".md").write_text("\n".join(report) + "\n")
     digest = hashlib.sha256(options.out.read_bytes()).hexdigest()
     sys.stdout.write("\n".join(report) + f"\n{options.out}: SHA-256 {digest}\n")
-    return _compare(run, found) if COMMITTED.exists() and options.scale == 1 else 0
+    return _compare(run, shares) if COMMITTED.exists() and options.scale == 1 else 0
 
 
-def _compare(run: Run, found: np.ndarray) -> int:
-    """Compare the logits with those of the committed head."""
+def _compare(run: Run, shares: Shares) -> int:
+    """Compare what was found with what the committed head finds."""
     _, committed = run.judging(network.read(COMMITTED))
-    apart = float(np.percentile(np.abs(found - committed), 95))
-    _say(f"95 of 100 logits are within {apart:.2f} of the committed head's (at most {TOLERANCE})")
+    apart = float(np.abs(shares - committed).max())
+    _say(f"the shares differ by up to {apart:.3f} from the committed head's (at most {TOLERANCE})")
     return int(apart > TOLERANCE)
 
 

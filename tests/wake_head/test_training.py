@@ -1,5 +1,7 @@
 """The wake head is trained alike every time, and judged on what it never heard."""
 
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from wake_head import features, judging, network, phrases, recordings, rooms, sc
 DATA = Path(__file__).parents[1] / "data"
 WORD_ENDS = 20 * 1280
 SHORT = {"rounds": 2, "batches": 15}
+BALANCED = judging.verified(-2.0, 3.0)
 
 
 def heard(kind=scenes.POSITIVE, name=0, *, steps=40, scores=None) -> features.Heard:
@@ -195,3 +198,56 @@ def test_the_interval_of_a_share_is_that_of_wilson():
     assert (low, high) == (pytest.approx(0.596, abs=1e-3), pytest.approx(0.982, abs=1e-3))
     assert judging.wilson(0, 0) == (0.0, 1.0)
     assert judging.share(0, 3) == "0 of 3 = 0.0 % [0-56]"
+
+
+@pytest.mark.long
+def test_the_tool_trains_the_same_head_from_nothing_twice(tmp_path):
+    """Without recordings: with a thousandth of the scenes, one round, and all of the judging."""
+    files = [tmp_path / name / "head.npz" for name in ("first", "second")]
+    root = Path(__file__).parents[2]
+    for file in files:
+        order = [sys.executable, root / "tools" / "train_wake_head.py", "--scale", "0.001"]
+        folders = ["--cache", file.parent / "scenes", "--out", file]
+        done = subprocess.run([*order, *folders], check=True, capture_output=True, text=True,
+                              cwd=root, env={**os.environ, "PYTHONPATH": str(root)})  # fmt: skip
+        assert "| near miss, synthesised |" in done.stdout
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].with_suffix(".md").read_text() == files[1].with_suffix(".md").read_text()
+
+
+def judged(sound) -> judging.Judged:
+    """What the shipped head makes of a sound between two seconds of silence."""
+    padded = np.concatenate((np.zeros(16_000, np.int16), sound, np.zeros(16_000, np.int16)))
+    embeddings, scores = features.Networks().hear(padded[: len(padded) // 1280 * 1280])
+    scene = features.Heard("", "", "", 0, 0, embeddings, scores)
+    head = WakeHead()
+    return judging.Judged(scene, np.float32([head.logit(window) for window in scene.windows()]))
+
+
+@pytest.mark.parametrize(
+    ("recording", "is_word"),
+    [
+        ("hey-jarvis.wav", True),
+        ("hey-jarvis-what-time-is-it.wav", True),
+        ("light-rms.wav", True),
+        ("music-kal.wav", True),
+        ("one-breath-slt.wav", True),
+        ("timer-awb.wav", True),
+        ("weather-kal16.wav", True),
+        ("stop-rms.wav", False),
+        ("what-time-is-it.wav", False),
+    ],
+)
+def test_the_shipped_head_confirms_the_word_and_nothing_else(recording, is_word):
+    scene = judged(soundfile.read(DATA / recording, dtype="int16")[0])
+    assert (scene.logits.max() > -2) == is_word
+    assert bool(scene.detections(BALANCED)) == is_word
+
+
+def test_the_shipped_head_loses_none_of_24_voices():
+    sound, _ = soundfile.read(DATA / "hey-jarvis-24-voices.flac", dtype="int16")
+    scenes_of = [judged(voice) for voice in np.split(sound[: 24 * 24_000], 24)]
+    today = [bool(scene.detections(judging.today())) for scene in scenes_of]
+    balanced = [bool(scene.detections(BALANCED)) for scene in scenes_of]
+    assert sum(today) >= 20
+    assert [now for was, now in zip(today, balanced, strict=True) if was and not now] == []

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,9 @@ ORDINARY: Final = "ordinary"
 ORDINARY_S: Final = 30
 """Length of a scene of ordinary sound."""
 
+
+LOUD_DB: Final = (14.0, 26.0)
+"""Gain at which the microphone clips."""
 
 IN_A_SENTENCE: Final = 0.9
 """Length of the word before a command, as a share of its length alone."""
@@ -80,6 +83,7 @@ class Counts:
     rhyme: int = 2000
     real_name: int = 600
     real_other: int = 800
+    loud: int = 600
     ordinary_hours: float = 10.0
 
     def scaled(self, scale: float) -> "Counts":
@@ -104,15 +108,18 @@ class Dice:
     """What is said and by whom: the same for ``ROOMS`` scenes in a row, which saves synthesis."""
     room: np.random.Generator
     """Where it is heard."""
+    is_loud: bool
+    """Whether the microphone clips."""
 
 
 ROOMS: Final = 2
 """Scenes of one utterance."""
 
 
-def _dice(*name: object, number: int) -> Dice:
+def _dice(*name: object, number: int, is_loud: bool = False) -> Dice:
     """Return the randomness of the scene with this number in the series ``name``."""
-    return Dice(chance(*name, number // ROOMS), chance(*name, "room", number))
+    speech, room = chance(*name, number // ROOMS), chance(*name, "room", number)
+    return Dice(speech, room, is_loud)
 
 
 class Stage:
@@ -144,6 +151,9 @@ class Stage:
             self._series("near", counts.near, near),
             self._series("other", counts.other, other),
             self._series("name", counts.name, name),
+            self._series("loud word", counts.loud, self._word, is_loud=True),
+            self._series("loud near", counts.loud, near, is_loud=True),
+            self._series("loud name", counts.loud // 2, name, is_loud=True),
             self._series("rhyme", counts.rhyme, rhyme),
             self.ordinary(counts.ordinary_hours),
             *self.real(counts),
@@ -155,6 +165,7 @@ class Stage:
             return []
         return [
             self._series("real word", counts.real_word, self._real_word),
+            self._series("loud real word", counts.loud, self._real_word, is_loud=True),
             self._series("real name", counts.real_name, self._real_name),
             self._series("real other", counts.real_other, self._real_other),
         ]
@@ -164,10 +175,13 @@ class Stage:
         count = round(hours * 3600 / ORDINARY_S * PLAYED_FASTER)
         return self._series("ordinary", count, self._ordinary)
 
-    def _series(self, name: str, count: int, make: Callable[[Dice], Scene]) -> Series:
-        return Series(
-            name, count, lambda number: make(_dice(self._seed, self.side, name, number=number))
-        )
+    def _series(
+        self, name: str, count: int, make: Callable[[Dice], Scene], *, is_loud: bool = False
+    ) -> Series:
+        def scene(number: int) -> Scene:
+            return make(_dice(self._seed, self.side, name, number=number, is_loud=is_loud))
+
+        return Series(name, count, scene)
 
     # Training: a random room each ----------------------------------------------------------
 
@@ -183,7 +197,7 @@ class Stage:
         said = voices.say(f"{phrases.WORD[0]} {random.choice(phrases.COMMANDS)}", voice)
         ends = round(len(alone) * IN_A_SENTENCE)
         waves = said[: ends + seconds(random.uniform(0.6, 1.2))]
-        return self._played(POSITIVE, "synthesised", waves, dice.room, (0, ends))
+        return self._played(POSITIVE, "synthesised", waves, dice, (0, ends))
 
     def _real_word(self, dice: Dice) -> Scene:
         """Join a "hey" and a "jarvis" of real people: those of one splice, or any two."""
@@ -203,7 +217,7 @@ class Stage:
             parts.append(np.zeros(seconds(random.uniform(0.02, 0.5))))
             parts.append(_levelled(self._anything(random)[: seconds(1.2)], level))
         return self._played(
-            POSITIVE, origin, np.concatenate(parts), dice.room, (before, before + len(word))
+            POSITIVE, origin, np.concatenate(parts), dice, (before, before + len(word))
         )
 
     def _anything(self, random: np.random.Generator) -> Waves:
@@ -216,7 +230,7 @@ class Stage:
     def _said(self, kind: str, texts: Sequence[str], dice: Dice) -> Scene:
         voice = voices.cast("training", dice.speech)
         waves = voices.say(str(dice.speech.choice(texts)), voice)
-        return self._played(kind, "synthesised", waves, dice.room)
+        return self._played(kind, "synthesised", waves, dice)
 
     def _real_name(self, dice: Dice) -> Scene:
         """Play the name by a real person, alone or after another word than "hey"."""
@@ -226,26 +240,28 @@ class Stage:
             lead = self._anything(random)[: seconds(random.uniform(0.2, 1.0))]
             gap = np.zeros(seconds(random.uniform(0.0, 0.15)))
             name = np.concatenate((_levelled(lead, loudness(name)), gap, name))
-        return self._played(NAME, "recorded", name, dice.room)
+        return self._played(NAME, "recorded", name, dice)
 
     def _real_other(self, dice: Dice) -> Scene:
         """Play "hey" by a real person with another word, of one recording or of two."""
         random = dice.speech
         if happens(random, 0.5):
-            return self._played(OTHER, "recorded", _loaded(self._hey_others, random), dice.room)
+            return self._played(OTHER, "recorded", _loaded(self._hey_others, random), dice)
         hey = self._heys[int(random.integers(len(self._heys)))].waves
         rest = _levelled(_loaded(self._other_words, random)[: seconds(1.5)], loudness(hey))
-        return self._played(OTHER, "recorded", np.concatenate((hey, rest)), dice.room)
+        return self._played(OTHER, "recorded", np.concatenate((hey, rest)), dice)
 
     def _played(
         self,
         kind: str,
         origin: str,
         waves: Waves,
-        random: np.random.Generator,
+        dice: Dice,
         word: tuple[int, int] | None = None,
     ) -> Scene:
-        room = random_room(random)
+        random, room = dice.room, random_room(dice.room)
+        if dice.is_loud:
+            room = replace(room, gain_db=random.uniform(*LOUD_DB))
         lead, tail = seconds(random.uniform(0.5, 1.2)), seconds(0.75)
         sound, faster = play(waves, room, self._noises, random, lead=lead, tail=tail)
         starts, ends = (lead + round(place / faster) for place in word or (0, len(waves)))

@@ -22,7 +22,7 @@ WINDOW: Final = (16, 96)
 FILE: Final = "hey_jarvis_head.npz"
 """Name of the file in the package data folder ``models``."""
 
-SHA256: Final = "b997d8b0f933e6c68488bb508f501331d48f354a0d06d9a88cafdc86447347a7"
+SHA256: Final = "f0b4da73886d0735da72452fd1aaa6f3ed61337dbb1a97f3efc4eedb883f45d4"
 """Of the file."""
 
 UNITS: Final = 64
