@@ -14,6 +14,7 @@ from bench.table import Row, Table
 from jarvis_ear.devices.models import Silero
 from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.events import SendUtterance, TurnOpened
+from jarvis_ear.hearing.wake import SecondLook
 
 STEP_MS: Final = 80.0
 """Length of a step: if processing takes longer, the ear falls behind."""
@@ -53,7 +54,7 @@ class CountedWake:
         self._steps += len(scores)
         return scores
 
-    def look_again(self, step: int) -> float:
+    def look_again(self, step: int) -> SecondLook:
         """Pass on."""
         return self._model.look_again(step)
 

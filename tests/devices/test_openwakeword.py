@@ -4,7 +4,9 @@ import pytest
 from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, recording, wake_model
 from jarvis_ear.devices import openwakeword
 from jarvis_ear.devices.openwakeword import OpenWakeWord, open_model, shipped_model
+from jarvis_ear.devices.wake_head import WakeHead
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.hearing.wake import SecondLook
 from jarvis_ear.units import STEP_SAMPLES, samples
 
 
@@ -110,9 +112,9 @@ def test_several_steps_at_once_score_like_one_after_the_other(batch, ours):
     np.testing.assert_allclose(scores(ours, pcm, batch), expected, atol=1e-4, rtol=0)
 
 
-def cuts_of(sound: Pcm, steps: int = 1) -> list[float]:
+def looks_at(sound: Pcm, steps: int = 1) -> list[SecondLook]:
     """The second look at every step of ``sound``, of which so many are scored at once."""
-    model, size, found = wake_model(), steps * STEP_SAMPLES, list[float]()
+    model, size, found = wake_model(), steps * STEP_SAMPLES, list[SecondLook]()
     model.reset()
     for at in range(0, len(sound), size):
         count = len(model.score(sound[at : at + size].tobytes()))
@@ -127,20 +129,35 @@ NOISY = NOISY[: LATER + (len(NOISY) - LATER) // STEP_SAMPLES * STEP_SAMPLES]
 
 
 def test_the_second_look_scores_the_sound_as_if_it_were_cut_earlier(ours):
-    found = cuts_of(NOISY[LATER:])
-    expected = []
-    for earlier_ms in (20, 40, 60):
+    head, own = WakeHead(), list[float]()
+    found = looks_at(NOISY[LATER:])
+    scores, logits = [], []
+    for earlier_ms in (0, 20, 40, 60):
         ours.reset()
-        expected.append(ours.score(whole_steps(NOISY[LATER - samples(earlier_ms) :]))[: len(found)])
-    np.testing.assert_allclose(found, np.max(expected, axis=0), atol=0.01, rtol=0)
-    ours.reset()
-    assert np.abs(np.array(ours.score(NOISY[LATER:].tobytes())) - found).max() > 0.05
+        scores.append(ours.score(whole_steps(NOISY[LATER - samples(earlier_ms) :]))[: len(found)])
+        logits.append([head.logit(window) for window in ours._windows[: len(found)]])
+    own = scores.pop(0)
+    looked = np.array([look.score for look in found])
+    np.testing.assert_allclose(looked, np.max(scores, axis=0), atol=0.01, rtol=0)
+    assert np.abs(own - looked).max() > 0.05
+    for step in range(25, len(found)):  # all of the sound, and none before it
+        expected = max(*logits[0][step - 3 : step + 1], *(cut[step] for cut in logits[1:]))
+        assert found[step].verifier == pytest.approx(expected, abs=0.2)
 
 
 @pytest.mark.parametrize("batch", [2, 3, 7])
 def test_the_second_look_does_not_depend_on_the_steps_that_are_scored_together(batch):
     sound = NOISY[: batch * 3 * STEP_SAMPLES]
-    np.testing.assert_allclose(cuts_of(sound, batch), cuts_of(sound), atol=1e-4, rtol=0)
+    np.testing.assert_allclose(looks_at(sound, batch), looks_at(sound), atol=1e-3, rtol=0)
+
+
+def test_only_the_built_in_word_is_verified(ours, tmp_path):
+    path = tmp_path / "jarvis.onnx"
+    path.write_bytes(shipped_model("hey_jarvis_v0.1.onnx").read_bytes())
+    own, step = OpenWakeWord(path), bytes(STEP_BYTES)
+    assert own.score(step) == ours.score(step)
+    assert own.look_again(0) == ours.look_again(0)._replace(verifier=None)
+    assert ours.look_again(0).verifier is not None
 
 
 def test_reset_forgets_all_sound(ours):

@@ -88,6 +88,21 @@ def test_the_steps_that_are_detections(options, given_scores, expected):
     assert detected(config.WakeOptions(**options), given_scores) == expected
 
 
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [
+        ({}, 0.5),
+        ({"strictness": "strict"}, 0.8),
+        ({"strictness": "eager"}, 0.3),
+        ({"strictness": "eager", "threshold": 0.7}, 0.7),
+    ],
+)
+def test_the_strictness_sets_the_threshold_unless_there_is_one(options, least):
+    wake = config.WakeOptions(**options)
+    assert detected(wake, [least - 0.01]) == []
+    assert detected(wake, [least]) == [0]
+
+
 @pytest.mark.parametrize("patience", [1, 2])
 def test_a_run_does_not_go_on_across_a_reset_of_the_model(patience):
     decider = WakeDecider(config.WakeOptions(patience=patience, refractory_ms=0))

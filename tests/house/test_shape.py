@@ -42,7 +42,7 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(145, 28_030, range(110, 181), 450, 0.07),
+    "jarvis_ear": Limits(145, 28_100, range(110, 181), 450, 0.07),
     "jarvis_backend": Limits(42, 6_260, range(110, 181), 450, 0.09),
 }
 

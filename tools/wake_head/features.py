@@ -10,18 +10,18 @@ import numpy.typing as npt
 from bench.sound import Sound
 from wake_head.scenes import Scene, Series
 
-from jarvis_ear.devices.models import (
+from jarvis_ear.devices.openwakeword import (
     EMBEDDING,
     EMBEDDING_WINDOW,
     MEL_BANDS,
     MEL_FRAMES,
     MEL_OVERLAP,
     MEL_PER_STEP,
-    Floats,
     any_length,
     open_model,
     shipped_model,
 )
+from jarvis_ear.devices.wake_head import Floats
 from jarvis_ear.units import STEP_SAMPLES
 
 SHARD: Final = 50

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from wake_head.features import Heard
 from wake_head.network import Head
 
-from jarvis_ear.devices.models import Floats
+from jarvis_ear.devices.wake_head import Floats
 from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES
 
 THRESHOLD: Final = 0.5

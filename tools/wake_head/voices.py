@@ -18,7 +18,7 @@ import soxr
 from bench.sound import Waves, spoken
 
 from jarvis_ear.audio.wav import decode_wav
-from jarvis_ear.devices.models import open_model
+from jarvis_ear.devices.openwakeword import open_model
 from jarvis_ear.units import SAMPLE_RATE
 
 _ACCENTS: Final = (

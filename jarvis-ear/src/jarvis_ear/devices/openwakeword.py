@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from jarvis_ear.devices.wake_head import Floats, WakeHead
 from jarvis_ear.errors import ConfigError
+from jarvis_ear.hearing.wake import SecondLook
 from jarvis_ear.units import STEP_SAMPLES
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -77,7 +78,9 @@ MEL_WINDOW: Final = MEL_FRAMES + (EMBEDDING_WINDOW - 1) * MEL_PER_STEP
 """Mel frames of one score."""
 MEL_HISTORY: Final = MEL_WINDOW + max(EARLIER)
 
-Floats = npt.NDArray[np.float32]
+VERIFIED_STEPS: Final = 4
+"""Steps whose windows the verifier hears: its best moment is up to 240 ms before the score's."""
+EMBEDDING_HISTORY: Final = EMBEDDING_WINDOW + VERIFIED_STEPS - 1
 
 _ONE_WINDOW: Final = (b"\x0a\x02\x08\x4c", struct.pack("<4q", -1, 1, MEL_FRAMES, 34))
 _ANY_LENGTH: Final = (b"\x0a\x02\x12\x00", struct.pack("<4q", 1, 1, -1, 34))
@@ -102,7 +105,8 @@ def any_length(network: bytes) -> bytes:
 class OpenWakeWord:
     """openWakeWord detector, for "hey jarvis" without another model. Lives in the ear thread.
 
-    A second classifier, the ``stop_model``, scores the same embeddings for another word.
+    A second classifier, the ``stop_model``, scores the same embeddings for another word. "Hey
+    jarvis" alone is verified, by our own head.
     """
 
     def __init__(self, model: Path | None = None, stop_model: Path | None = None) -> None:
@@ -110,10 +114,11 @@ class OpenWakeWord:
         network = shipped_model("embedding_model.onnx")
         self._embedding = open_model(network, any_length(network.read_bytes()))
         self._classifier = _Classifier(model or shipped_model("hey_jarvis_v0.1.onnx"))
+        self._verifier = WakeHead() if model is None else None
         self._stop_classifier = None if stop_model is None else _Classifier(stop_model)
         self._sound: Floats = np.zeros(MEL_OVERLAP, np.float32)
         self._mels: Floats = np.zeros((MEL_HISTORY, MEL_BANDS), np.float32)
-        self._embeddings: Floats = np.zeros((EMBEDDING_WINDOW, EMBEDDING), np.float32)
+        self._embeddings: Floats = np.zeros((EMBEDDING_HISTORY, EMBEDDING), np.float32)
         try:
             self._remember_silence()
         except Exception as error:
@@ -137,19 +142,30 @@ class OpenWakeWord:
         steps = len(sound) // STEP_SAMPLES
         self._hear(sound, steps)
         embeddings = self._embeddings[-(EMBEDDING_WINDOW + steps - 1) :]
-        self._embeddings = embeddings[-EMBEDDING_WINDOW:]
         self._windows = [embeddings[step : step + EMBEDDING_WINDOW] for step in range(steps)]
         return [self._classifier.score(window) for window in self._windows]
 
-    def look_again(self, step: int) -> float:
-        """Return the best score with the steps cut earlier, see ``WakeModel``; 7 ms.
+    def look_again(self, step: int) -> SecondLook:
+        """Score a step with other cuts, and verify it, see ``WakeModel``; 7 ms.
 
         The mel frames of other cuts are the same but for sound 80 dB below the loudest of its step,
         so only the embeddings are computed anew.
         """
-        end = len(self._mels) - (len(self._windows) - 1 - step) * MEL_PER_STEP
-        cuts = [self._mels[end - MEL_WINDOW - earlier : end - earlier] for earlier in EARLIER]
-        return max(self._classifier.score(self._embed(mels)) for mels in cuts)
+        steps = len(self._windows)
+        end = len(self._mels) - (steps - 1 - step) * MEL_PER_STEP
+        cuts = [
+            self._embed(self._mels[end - MEL_WINDOW - earlier : end - earlier])
+            for earlier in EARLIER
+        ]
+        score = max(self._classifier.score(window) for window in cuts)
+        if self._verifier is None:
+            return SecondLook(score, None)
+        last = len(self._embeddings) - (steps - 1 - step)
+        own = [
+            self._embeddings[last - back - EMBEDDING_WINDOW : last - back]
+            for back in range(VERIFIED_STEPS)
+        ]
+        return SecondLook(score, max(self._verifier.logit(window) for window in (*own, *cuts)))
 
     def score_stop(self) -> list[float]:
         """Return the scores of the stop word for the steps of the last ``score``, if it is one."""
@@ -163,7 +179,8 @@ class OpenWakeWord:
         more = (steps - 1) * MEL_PER_STEP
         self._mels = np.concatenate((self._mels, *found))[-MEL_HISTORY - more :]
         embeddings = self._embed(self._mels[-MEL_FRAMES - more :])
-        self._embeddings = np.concatenate((self._embeddings, embeddings))
+        kept = EMBEDDING_HISTORY + steps - 1
+        self._embeddings = np.concatenate((self._embeddings, embeddings))[-kept:]
 
     def _listen(self, heard: Floats) -> Floats:
         """Return the mel frames of the first step of ``heard``, which begins with the overlap.

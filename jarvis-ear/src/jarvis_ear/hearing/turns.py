@@ -350,14 +350,14 @@ class TurnMachine:
 
     def _open(self, event: Event, now: Samples) -> Iterator[Effect]:
         self._turn_id = self._new_id()
-        score, second_look = _scores(event)
+        scores = _scores(event)
         if isinstance(event, WakeDetected | ListenRequested) or not self._session_id:
             self._session_id = self._new_id()
             if self._held is not None and self._held.goes_on:  # it does not: a wake word came
                 self._held = replace(self._held, goes_on=False)
                 yield HoldTurn(self._held.reply_id, goes_on=False)
         continues = self._sent_id if isinstance(event, SpeechResumed) else ""
-        yield TurnOpened(self._turn_id, self._session_id, now, score, continues, second_look)
+        yield TurnOpened(self._turn_id, self._session_id, now, scores[0], continues, *scores[1:])
 
     def _abandon(self, event: Event) -> Iterator[Effect]:
         if self._turn_id:  # an announcement has no turn
@@ -397,11 +397,11 @@ class TurnMachine:
         return Samples(now + window)
 
 
-def _scores(event: Event) -> tuple[float | None, float | None]:
-    """Return the score of the wake word and that of its second look."""
+def _scores(event: Event) -> tuple[float | None, float | None, float | None]:
+    """Return the score of the wake word, that of its second look, and that of the verifier."""
     if isinstance(event, WakeDetected):
-        return event.score, event.second_look
-    return None, None
+        return event.score, event.second_look, event.verifier
+    return None, None, None
 
 
 def _reason(event: Event) -> str:

@@ -215,6 +215,7 @@ def _opening(trace: TurnTrace | None) -> dict[str, object]:
     if trace is None:
         return {}
     scores = {"WAKE_SCORE": trace.score, "WAKE_SECOND_LOOK": trace.second_look}
+    scores |= {"WAKE_VERIFIER": trace.verifier}
     others = {"BACKEND": trace.backend, "CONTINUES": trace.continues}
     return {
         **{name: round(score, 3) for name, score in scores.items() if score is not None},
