@@ -21,7 +21,7 @@ LOCKS := $(shell { pwd -P; cat requirements*.txt pyproject.toml tools/setup.sh t
 READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run install uninstall deb test long lint types docs pictures golden bench bench-guard chaos killpoints faults unplug soak lock setup clean help
+.PHONY: check run install uninstall deb test long lint types docs pictures golden bench bench-guard wake-head chaos killpoints faults unplug soak lock setup clean help
 
 check: lint types test           ## run lint, types and test
 
@@ -78,6 +78,9 @@ bench: $(READY_TO_TEST)          ## measure what the ear costs and how well it h
 
 bench-guard: $(READY_TO_TEST)    ## fail if the ear costs a quarter more than it did (ARGS=--write)
 	@$(PYTHON) -m bench.guard $(ARGS)
+
+wake-head: $(READY_TO_TEST)      ## train the wake head from nothing and compare it with the shipped one (ARGS="--audio DIR")
+	@PYTHONPATH=. $(PYTHON) tools/train_wake_head.py $(ARGS)
 
 chaos: $(READY_TO_TEST)          ## deliver 500 utterances among 150 random faults (ARGS="--seed 7 --protocol realtime")
 	@PYTHONPATH=tests $(PYTHON) -m chaos.random_faults $(ARGS)

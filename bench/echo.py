@@ -25,7 +25,7 @@ from bench.table import Cell, Figure, Row, Table
 from jarvis_ear import config
 from jarvis_ear.audio.echo_path import EchoPath, SelfEcho
 from jarvis_ear.audio.wav import decode_wav
-from jarvis_ear.devices.models import OpenWakeWord
+from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.wake import WakeDecider
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, STEP_SAMPLES, Samples
 
@@ -163,9 +163,9 @@ class Listener:
     def detections(self, sound: Sound) -> list[int]:
         """Return the positions of the detections."""
         decider = WakeDecider(config.WakeOptions())
-        ends = (Samples((step + 1) * STEP_SAMPLES) for step in range(len(sound)))
-        found = [decider.decide(*each) for each in zip(self.scores(sound), ends, strict=False)]
-        return [each.at for each in found if each is not None]
+        scores = zip(self.scores(sound), range(len(sound)), strict=False)
+        ends = ((score, Samples((step + 1) * STEP_SAMPLES)) for score, step in scores)
+        return [at for score, at in ends if decider.decide(score, at)]
 
 
 def _first_replies(

@@ -11,8 +11,10 @@ from bench.scale import Scale
 from bench.scene import CLEAN, one_breath, play
 from bench.sound import Sound
 from bench.table import Row, Table
-from jarvis_ear.devices.models import OpenWakeWord, Silero
+from jarvis_ear.devices.models import Silero
+from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.events import SendUtterance, TurnOpened
+from jarvis_ear.hearing.wake import SecondLook
 
 STEP_MS: Final = 80.0
 """Length of a step: if processing takes longer, the ear falls behind."""
@@ -51,6 +53,10 @@ class CountedWake:
         scores = self._model.score(pcm)
         self._steps += len(scores)
         return scores
+
+    def look_again(self, step: int) -> SecondLook:
+        """Pass on."""
+        return self._model.look_again(step)
 
     def score_stop(self) -> list[float]:
         """Pass on."""

@@ -8,7 +8,8 @@ from typing import Final
 from bench.sound import Sound
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
-from jarvis_ear.devices.models import OpenWakeWord, Silero, WebRtcVad
+from jarvis_ear.devices.models import Silero, WebRtcVad
+from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import Effect, Failed, SendUtterance, TurnOpened
 from jarvis_ear.hearing.turns import TurnMachine

@@ -7,7 +7,8 @@ from jarvis_ear.audio.frames import Frame
 from jarvis_ear.audio.resample import resample
 from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.config import HearingOptions
-from jarvis_ear.devices.models import OpenWakeWord, Silero, WebRtcVad
+from jarvis_ear.devices.models import Silero, WebRtcVad
+from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import Failed, SendUtterance, StateChanged
 from jarvis_ear.hearing.turns import TurnMachine

@@ -7,7 +7,7 @@ import pytest
 from fakes.portaudio import Card, FakeSoundDevice
 from jarvis_ear.check import check
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.devices.models import shipped_model
+from jarvis_ear.devices.openwakeword import shipped_model
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.schema import load
 

@@ -176,7 +176,7 @@ def test_the_mistakes_of_all_sources_are_shown_line_by_line_and_no_secret_is(scr
         "command line: --password: a secret is never an argument",
         'environment: JARVIS_EAR_LOG__LEVEL: given "loud", expected one of debug, info, warning',
         f"environment: backend.password_file: {password} is refused: others may read it",
-        f"{path}: hearing.wake.threshold: given 5, expected a number above 0 and below 1",
+        f"{path}: hearing.wake.threshold: given 5, expected a number from 0 to 0.99",
         f"{path}: hearing.wake.patiense: there is no such option; did you mean hearing.wake.",
         f'{path}: backend.url: given "local:4000", expected http:// or https://',
     ]

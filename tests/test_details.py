@@ -47,7 +47,7 @@ BEAT = "shows that its thread, the sound or the wake model moves: a part of the 
 NO_LOSS = {
     ("Beat", "count"): "the beat itself, which status shows",
     **dict.fromkeys([(each, "iterations") for each in ("Capture", "Sender", "EarThread")], BEAT),
-    **dict.fromkeys([("EarThread", "frames"), ("Ear", "proofs")], BEAT),
+    **dict.fromkeys([("EarThread", "frames"), ("WakeDetector", "proofs")], BEAT),
     ("Reply", "passed_on"): "what came of a reply, told with its turn",
     ("WavReader", "read_bytes"): "how far a file has been read",
     ("SoundProcess", "generation"): "tells a sound process from the one before",

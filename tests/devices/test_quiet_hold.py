@@ -11,9 +11,10 @@ from jarvis_ear.audio.frames import Block, Framer
 from jarvis_ear.config import GateOptions, HeardOptions, HearingOptions
 from jarvis_ear.devices.microphone import quiet_of
 from jarvis_ear.devices.models import EarFactory
+from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.devices.quiet_hold import LIVE_S, LOOK_S, QuietHold, SpeechFinder
 from jarvis_ear.devices.sound_library import LIVE, Device, Quiet, StreamFailed, Taken
-from jarvis_ear.hearing.events import Failed, SendUtterance
+from jarvis_ear.hearing.events import Failed, SendUtterance, TurnOpened
 from jarvis_ear.units import Samples
 
 RATE = 16_000
@@ -187,6 +188,8 @@ def effects_of(sound: np.ndarray, quiet: Quiet) -> list[tuple[Samples, str]]:
         for frame in framer.push(Block(Samples(at), data)):
             for effect in ear.hear(frame):
                 found.append((frame.end, type(effect).__name__))
+                if isinstance(effect, TurnOpened):
+                    found.append((frame.end, f"{effect.score} {effect.second_look}"))
                 if isinstance(effect, SendUtterance):
                     found.append((frame.end, str(effect.utterance)))
                     ear.tell(Failed(effect.turn_id, "test"))
@@ -202,4 +205,15 @@ def test_the_ear_does_the_same_with_and_without():
     sound = np.concatenate((*parts, quiet_s(6)))
     live = effects_of(sound, LIVE)
     assert len([name for _, name in live if name == "SendUtterance"]) == 8
+    assert effects_of(sound, HELD) == live
+
+
+def test_the_second_look_finds_the_same_with_and_without(monkeypatch):
+    score = OpenWakeWord.score
+    monkeypatch.setattr(OpenWakeWord, "score", lambda *given: [s * 0.3 for s in score(*given)])
+    words = ("light-rms", "weather-kal16", "timer-awb")
+    sound = np.concatenate([each for word in words for each in (quiet_s(9.05), recording(word))])
+    live = effects_of(sound, LIVE)
+    looks = [text for _, text in live if text.startswith("0.") and not text.endswith(" None")]
+    assert len(looks) == len(words)
     assert effects_of(sound, HELD) == live

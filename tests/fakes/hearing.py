@@ -16,6 +16,7 @@ from jarvis_ear.audio.frames import Frame
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import Effect
 from jarvis_ear.hearing.turns import TurnMachine
+from jarvis_ear.hearing.wake import SecondLook
 from jarvis_ear.units import FRAME_BYTES, SAMPLE_BYTES, STEP_SAMPLES, Samples, samples
 
 POSITIONS: Final = 499
@@ -106,6 +107,9 @@ class ScriptedWake:
         kinds = [kind_of(pcm[at : at + size]) for at in range(0, len(pcm), size)]
         self.stop_scores = [float(kind is Kind.STOP) for kind in kinds]
         return [float(kind is Kind.WORD) for kind in kinds]
+
+    def look_again(self, step: int) -> SecondLook:  # noqa: ARG002 - every step is clear
+        return SecondLook(0.0, None)
 
     def score_stop(self) -> list[float]:
         return self.stop_scores

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from jarvis_ear import __main__ as program
 from jarvis_ear import cli, components
-from jarvis_ear.devices.models import OpenWakeWord
-from jarvis_ear.hearing import ear
+from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.hearing import wake_detector
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.link.sender import Sender
 from jarvis_ear.units import samples
@@ -75,7 +75,7 @@ def main() -> int:
     if is_pulled("hasty"):
         components.HANGS_S = HASTY_S  # type: ignore[misc]  # the product's is final
     if is_pulled("restless"):
-        ear.PROOF = samples(5000)  # type: ignore[misc]  # likewise
+        wake_detector.PROOF = samples(5000)  # type: ignore[misc]  # likewise
         components.PROOF_S = 5  # type: ignore[attr-defined]  # likewise
     wrap(EarThread, "_process", hanging("ear"))
     wrap(Sender, "wake", hanging("network"))

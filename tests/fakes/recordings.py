@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from jarvis_ear import config
 from jarvis_ear.audio.wav import decode_wav
-from jarvis_ear.devices.models import OpenWakeWord, Silero, WebRtcVad
+from jarvis_ear.devices.models import Silero, WebRtcVad
+from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine

@@ -25,6 +25,7 @@ from jarvis_ear.hearing.events import (
 from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import EndReason
+from jarvis_ear.hearing.wake import SecondLook
 from jarvis_ear.units import FRAME_BYTES, SAMPLE_BYTES, STEP_SAMPLES, Samples, samples
 
 DEADLINE_S = 10.0
@@ -52,6 +53,9 @@ class Loud:
     def score(self, pcm: bytes) -> list[float]:
         size = STEP_SAMPLES * SAMPLE_BYTES
         return [float(any(pcm[at : at + size])) for at in range(0, len(pcm), size)]
+
+    def look_again(self, step: int) -> SecondLook:  # noqa: ARG002 - every step is clear
+        return SecondLook(0.0, None)
 
     def score_stop(self) -> list[float]:
         return []

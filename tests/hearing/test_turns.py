@@ -259,6 +259,11 @@ def test_a_turn_from_the_word_to_the_reply():
     assert machine.turn_id == ""
 
 
+def test_a_turn_knows_the_scores_of_its_wake_word():
+    [opened, _] = make().advance(WakeDetected(NOW, 0.6, 0.5, 1.5), NOW)
+    assert opened == TurnOpened("id1", "id2", NOW, 0.6, second_look=0.5, verifier=1.5)
+
+
 def test_the_wake_word_holds_a_reply_and_an_utterance_ends_its_turn():
     machine = machine_in(State.SPEAKING)
     assert advance(machine, WakeDetected) == [

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from fakes.hearing import frames_of
 from fakes.recordings import recording, to_pcm
 from jarvis_ear import config
-from jarvis_ear.hearing.events import WakeDetected
 from jarvis_ear.hearing.wake import (
     HISS_CUT,
     LEAST_SPEECH,
@@ -33,7 +32,7 @@ settings = st.builds(
 scores = st.lists(st.sampled_from([0.0, 0.2, 0.3, 0.49, 0.5, 0.8, 0.9, 1.0]), max_size=60)
 
 
-def decide_all(decider: WakeDecider, given_scores: list[float]) -> list[WakeDetected | None]:
+def decide_all(decider: WakeDecider, given_scores: list[float]) -> list[bool]:
     """Ask about one step after the other."""
     return [
         decider.decide(score, Samples(step * STEP_SAMPLES))
@@ -44,7 +43,7 @@ def decide_all(decider: WakeDecider, given_scores: list[float]) -> list[WakeDete
 def detected(wake: config.WakeOptions, given_scores: list[float]) -> list[int]:
     """Numbers of the steps that are detections."""
     found = decide_all(WakeDecider(wake), given_scores)
-    return [step for step, one in enumerate(found) if one is not None]
+    return [step for step, is_detection in enumerate(found) if is_detection]
 
 
 @given(settings, scores)
@@ -73,12 +72,6 @@ def test_no_detection_is_missed(wake, given_scores):
         assert last == step or refractory or min(given_scores[last : step + 1]) >= wake.threshold
 
 
-@given(settings, scores)
-def test_a_detection_has_its_position_and_score(wake, given_scores):
-    for step, one in enumerate(decide_all(WakeDecider(wake), given_scores)):
-        assert one in (None, WakeDetected(Samples((step + 1) * STEP_SAMPLES), given_scores[step]))
-
-
 @pytest.mark.parametrize(
     ("options", "given_scores", "expected"),
     [
@@ -95,12 +88,27 @@ def test_the_steps_that_are_detections(options, given_scores, expected):
     assert detected(config.WakeOptions(**options), given_scores) == expected
 
 
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [
+        ({}, 0.5),
+        ({"strictness": "strict"}, 0.8),
+        ({"strictness": "eager"}, 0.3),
+        ({"strictness": "eager", "threshold": 0.7}, 0.7),
+    ],
+)
+def test_the_strictness_sets_the_threshold_unless_there_is_one(options, least):
+    wake = config.WakeOptions(**options)
+    assert detected(wake, [least - 0.01]) == []
+    assert detected(wake, [least]) == [0]
+
+
 @pytest.mark.parametrize("patience", [1, 2])
 def test_a_run_does_not_go_on_across_a_reset_of_the_model(patience):
     decider = WakeDecider(config.WakeOptions(patience=patience, refractory_ms=0))
-    assert [decider.decide(0.9, Samples(at)) is not None for at in (1, 2)].count(True) == 1
+    assert [decider.decide(0.9, Samples(at)) for at in (1, 2)].count(True) == 1
     decider.restart()
-    after = [decider.decide(0.9, Samples(at)) is not None for at in (3, 4)]
+    after = [decider.decide(0.9, Samples(at)) for at in (3, 4)]
     assert after.index(True) == patience - 1
 
 
@@ -108,14 +116,14 @@ def test_a_reset_does_not_shorten_the_refractory_period():
     decider = WakeDecider(config.WakeOptions(refractory_ms=1500))
     assert decider.decide(0.9, samples(100))
     decider.restart()
-    assert decider.decide(0.9, samples(1599)) is None
+    assert not decider.decide(0.9, samples(1599))
     decider.restart()
     assert decider.decide(0.9, samples(1600))
 
 
 def test_a_score_that_is_no_number_does_not_wake():
     decider = WakeDecider(config.WakeOptions())
-    assert decider.decide(float("nan"), samples(1600)) is None
+    assert not decider.decide(float("nan"), samples(1600))
     assert decider.decide(0.9, samples(1680))
 
 

@@ -42,7 +42,7 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(153, 30_250, range(110, 181), 450, 0.07),
+    "jarvis_ear": Limits(157, 31_000, range(110, 181), 450, 0.07),
     "jarvis_backend": Limits(42, 6_260, range(110, 181), 450, 0.09),
 }
 

@@ -83,7 +83,7 @@ def test_the_origin_is_the_flag():
 
 
 TWICE = "given twice, expected once"
-NONE, NUMBER = "there is no such option", "expected a number above 0 and below 1"
+NONE, NUMBER = "there is no such option", "expected a number from 0 to 0.99"
 MISTAKES = {
     "--treshold 0.4": f"--treshold: {NONE}; did you mean --threshold?",
     "--Threshold 0.4": f"--Threshold: {NONE}; did you mean --threshold?",

@@ -28,7 +28,7 @@ def test_the_examples_on_the_page_are_the_defaults():
     rows = re.findall(r"^\| `([^`]+)` \| `(.+?)` \|", reference(), re.MULTILINE)
     examples = dict(rows)
     assert [key for key, _ in rows] == [option.key for option in OPTIONS]
-    assert examples["hearing.wake.threshold"] == "threshold = 0.5"
+    assert examples["hearing.wake.threshold"] == "threshold = 0.0"
     assert examples["microphone.fast"] == "fast = false"
     assert examples["backend.password"] == 'password = "..."'
     assert all(tomllib.loads(example) for example in examples.values())

@@ -306,6 +306,14 @@ def test_a_follow_up_has_no_wake(caplog):
     assert "WAKE_SCORE" not in fields(last_turn(caplog))
 
 
+def test_a_wake_word_with_its_scores(caplog):
+    turns = script().tell(hearing.TurnOpened("7f3a", "5e55", samples(2000), 0.61, "", 0.4, 2.12349))
+    turns.enter(State.LISTENING, "WakeDetected")
+    opened = fields(caplog.records[-1])
+    scores = {name: opened[name] for name in opened if name.startswith("WAKE_")}
+    assert scores == {"WAKE_SCORE": 0.61, "WAKE_SECOND_LOOK": 0.4, "WAKE_VERIFIER": 2.123}
+
+
 def test_a_wake_word_without_speech_after_it(caplog):
     turns = script().wake().tell(hearing.TurnDropped("7f3a", "DeadlinePassed"))
     turns.enter(State.IDLE, "DeadlinePassed")

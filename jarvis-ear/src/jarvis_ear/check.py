@@ -7,7 +7,7 @@ from jarvis_ear.backend import session_of
 from jarvis_ear.bus.client import refuse_plaintext
 from jarvis_ear.config import AGENT_ID, JARVIS_PASSWORD, Config, MicrophoneOptions
 from jarvis_ear.delivery.timeouts import Timing
-from jarvis_ear.devices.models import OpenWakeWord
+from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.devices.selection import names_a_number
 from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.devices.sources import mistake_in

@@ -16,10 +16,11 @@ from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import DeviceHangs
 from jarvis_ear.health.liveness import Beat, Part
 from jarvis_ear.health.report import Counters, Health
-from jarvis_ear.hearing.ear import CALM, PROOF_S
+from jarvis_ear.hearing.ear import CALM
 from jarvis_ear.hearing.ear_thread import EarThread
 from jarvis_ear.hearing.events import State
 from jarvis_ear.hearing.inbox import Inbox
+from jarvis_ear.hearing.wake_detector import PROOF_S
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup

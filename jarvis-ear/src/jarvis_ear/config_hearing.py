@@ -1,7 +1,7 @@
 """Options of hearing, and the base class of every section of options."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -27,6 +27,10 @@ class GateOptions(Section):
     """Time that the gate stays open after the last speech."""
 
 
+STRICTNESS: Final = {"strict": 0.8, "balanced": 0.5, "eager": 0.3}
+"""Minimum score of a step for each value of `hearing.wake.strictness`."""
+
+
 class WakeOptions(Section):
     """Detection of the wake word."""
 
@@ -35,12 +39,21 @@ class WakeOptions(Section):
     stop_model: Path | None = None
     """An openWakeWord model (`.onnx`) of a word, such as "stop", that ends the reply being played
     without the wake word. A reply that contains the word may end itself. Empty: none."""
-    threshold: float = Field(0.5, gt=0, lt=1)
-    """Minimum score of a step. A lower threshold detects more, and raises more false alarms."""
+    strictness: Literal["strict", "balanced", "eager"] = "balanced"
+    """How sure the ear must be of the wake word. `strict` wakes least often by mistake; `eager`
+    misses the fewest words in noise."""
+    threshold: float = Field(0.0, ge=0, le=0.99)
+    """Minimum score of a step, instead of that of `strictness` (0.8, 0.5 or 0.3). A lower threshold
+    detects more, and raises more false alarms. 0: as `strictness` says."""
     patience: int = Field(1, ge=1, le=10)
     """Number of consecutive steps (80 ms) that must reach the threshold."""
     refractory_ms: int = Field(1500, ge=0, le=10_000)
     """Minimum time between two detections; the score must also have fallen in between."""
+
+    @property
+    def least_score(self) -> float:
+        """Minimum score of a step, 0 ... 1."""
+        return self.threshold or STRICTNESS[self.strictness]
 
 
 class WakeLedgerOptions(Section):

@@ -33,7 +33,7 @@ from jarvis_ear.hearing.events import (
     UtteranceGrew,
     WakeDetected,
 )
-from jarvis_ear.hearing.gate import Evidence, Gate, SpeechGate, SpeechModel
+from jarvis_ear.hearing.gate import Evidence, SpeechGate, SpeechModel
 from jarvis_ear.hearing.near_misses import NearMisses
 from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.person_level import BEFORE_WORD, RECALL, REPLY_TAIL, PersonLevel, loudest
@@ -46,27 +46,13 @@ from jarvis_ear.hearing.wake import (
     NO_WORD,
     WORD_WINDOW,
     WakeDecider,
+    WakeJudgement,
     WakeModel,
     find_word_end,
 )
-from jarvis_ear.units import SAMPLE_BYTES, STEP_FRAMES, STEP_SAMPLES, Samples, samples
+from jarvis_ear.hearing.wake_detector import MAX_WAITING_STEPS, NEAR_ZERO, WakeDetector
+from jarvis_ear.units import STEP_SAMPLES, Samples, samples
 
-PROOF_S: Final = 60
-"""Seconds of sound between two tests of the wake model while the gate is closed."""
-
-PROOF: Final = samples(1000 * PROOF_S)
-
-RETRY: Final = samples(5000)
-"""The same while the last score was invalid, or there was none yet."""
-
-NEAR_ZERO: Final = 0.005
-"""Score below which the next steps may wait for each other. Measured: 95 % of the steps of people
-who talk are below."""
-
-MAX_WAITING_STEPS: Final = 3
-"""Steps that are scored together at most: a detection may be 160 ms late, at the same sample."""
-
-_QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 _HEARS_ENDPOINTS: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
 _HEARS_NOTHING: Final = (State.MUTED, State.DEAF)
 _MAY_GO_ON: Final = (State.THINKING, State.IDLE)
@@ -98,14 +84,12 @@ class Ear:
         """
         endpointing = hearing.endpointing
         self._vad = gate
-        self._wake_model = wake
+        self._detector = WakeDetector(hearing, wake)
         self._speech_model = speech
         self._machine = machine
         self._own_voice = own_voice
         self._may_interrupt = may_interrupt
         self._is_person = False  # a person speaks over the loudspeaker
-        self._gate = Gate(hearing.gate)
-        self._decider = WakeDecider(hearing.wake)
         self._stop_decider = WakeDecider(hearing.wake)
         self._near_misses = NearMisses()
         self._endpointer = Endpointer(endpointing)
@@ -130,12 +114,6 @@ class Ear:
         self._played_until = Samples(0)  # sound of the loudspeaker
         self.refused = 0
         """Number of utterances after a wake word that were refused."""
-        self._score = 0.0
-        self._unscored: tuple[Frame, ...] = ()  # whole steps
-        self._proved_at = Samples(0)
-        self._is_proved = False
-        self.proofs = 0
-        """Number of valid scores from the wake model."""
 
     @property
     def state(self) -> State:
@@ -144,8 +122,13 @@ class Ear:
 
     @property
     def score(self) -> float:
-        """Last score of the wake model; 0 while the gate is closed."""
-        return self._score if self._gate.is_open else 0.0
+        """Score of the newest step; 0 while the gate is closed."""
+        return self._detector.score
+
+    @property
+    def proofs(self) -> int:
+        """Number of valid scores from the wake model."""
+        return self._detector.proofs
 
     def hear(self, frame: Frame) -> tuple[Effect, ...]:
         """Process the next frame; usually returns ``()``."""
@@ -179,7 +162,7 @@ class Ear:
     def tell(self, event: Event) -> tuple[Effect, ...]:
         """Process an event from elsewhere: a reply, a mute, a lost microphone, a file's end."""
         ends = isinstance(event, SoundEnded | MicrophoneLost | MicrophoneSilent)
-        effects = self._score_steps() if ends else ()
+        effects = self._judge(self._detector.flush()) if ends else ()
         if self.state is State.CAPTURING and ends:
             over = isinstance(event, SoundEnded)
             reason = EndReason.SOUND_ENDED if over else EndReason.MICROPHONE_LOST
@@ -192,11 +175,9 @@ class Ear:
 
     def _reset_filters(self) -> None:
         """Clear filters and gate after a gap or a mute: the next frame does not continue them."""
-        self._gate.close()
+        self._detector.reset()
         self._for_models.reset()
         self._for_backend.reset()
-        self._unscored = ()
-        self._score = 0.0
         self.speech = False
 
     def _clear_sound(self) -> None:
@@ -207,65 +188,42 @@ class Ear:
         self._end_sentence()
 
     def _listen_for_wake(self, heard: HeardFrame) -> tuple[Effect, ...]:
-        was_open = self._gate.is_open
-        stretch = self._gate.push(heard.frame, speech=heard.speech)
-        if self._gate.is_open and not was_open:
-            self._wake_model.reset()
-            self._decider.restart()
-        self._unscored += stretch
-        if self._may_wait:
-            return ()
-        wait = PROOF if self._is_proved else RETRY
-        if not self._gate.is_open and not self._unscored and self.now - self._proved_at >= wait:
+        is_idle = self.state is State.IDLE  # in a turn, the wake word interrupts
+        judged = self._detector.hear(heard.frame, speech=heard.speech, may_wait=is_idle)
+        if self._detector.needs_proof:
             self.prove_model()
-        return self._score_steps()
+        return self._judge(judged)
 
     @property
     def needs_live_sound(self) -> bool:
         """Whether sound is needed as it arrives: in a turn, or if a wake word may be under way."""
-        is_near = self._gate.is_open and self._score >= NEAR_ZERO
-        return is_near or self.state not in CALM or self.expects_more
+        return self._detector.is_near or self.state not in CALM or self.expects_more
 
     @property
     def expects_more(self) -> bool:
         """Whether the sentence of the newest utterance may still go on."""
         return self.now < self._go_on_until and self.state in _MAY_GO_ON
 
-    @property
-    def _may_wait(self) -> bool:
-        """Whether the steps so far may be scored together with later ones, which costs less.
-
-        Not while a wake word may be near its end, nor in a turn, which it interrupts.
-        """
-        is_quiet = self._score < NEAR_ZERO and self.state is State.IDLE
-        is_short = 0 < len(self._unscored) < MAX_WAITING_STEPS * STEP_FRAMES
-        return is_quiet and is_short and self._gate.is_open
-
-    def _score_steps(self) -> tuple[Effect, ...]:
-        steps, self._unscored = self._unscored, ()
-        if not steps:
+    def _judge(self, judged: tuple[WakeJudgement, ...]) -> tuple[Effect, ...]:
+        """Act on the judgements of the steps that were scored now."""
+        if not judged:
             return ()
         effects: tuple[Effect, ...] = ()
-        scores = self._wake_model.score(b"".join(frame.pcm for frame in steps))
-        if max(scores) >= NEAR_ZERO:
+        if max(judgement.score for judgement in judged) >= NEAR_ZERO:
             self._speech_model.load()
-        for score, last in zip(scores, steps[STEP_FRAMES - 1 :: STEP_FRAMES], strict=True):
-            self._score = score
-            self._count_proof(score)
-            detected = self._decider.decide(score, last.end)
-            self._near_misses.judge(score, last.end, detected, self.state)
-            if detected is not None:
-                effects += self._wake(detected)
-        return effects + self._listen_for_stop(steps)
+        for judgement in judged:
+            self._near_misses.judge(judgement.score, judgement.at, judgement.detected, self.state)
+            if judgement.detected is not None:
+                effects += self._wake(judgement.detected)
+        return effects + self._listen_for_stop(judged)
 
-    def _listen_for_stop(self, steps: tuple[Frame, ...]) -> tuple[Effect, ...]:
+    def _listen_for_stop(self, judged: tuple[WakeJudgement, ...]) -> tuple[Effect, ...]:
         """Stop the reply at the stop word, which counts only while the reply is played."""
         if self.state is not State.SPEAKING:
             self._stop_decider.restart()
             return ()
-        scores, last_frames = self._wake_model.score_stop(), steps[STEP_FRAMES - 1 :: STEP_FRAMES]
-        for score, last in zip(scores, last_frames, strict=False):  # there may be no model
-            if self._stop_decider.decide(score, last.end) is not None:
+        for score, step in zip(self._detector.stop_scores(), judged, strict=False):  # or no model
+            if self._stop_decider.decide(score, step.at):
                 return self._advance(Hushed(by_voice=True))
         return ()
 
@@ -303,19 +261,12 @@ class Ear:
         return () if growth is None else (UtteranceGrew(self._machine.turn_id, *growth),)
 
     def prove_model(self) -> None:
-        """Score one step of silence with an idle model. It is reset when the gate opens.
+        """Test an idle wake model with a step of silence.
 
         The gate has been closed for a minute, so the speech model is not needed either.
         """
         self._speech_model.unload()
-        self._wake_model.reset()
-        for score in self._wake_model.score(_QUIET_STEP):
-            self._count_proof(score)
-
-    def _count_proof(self, score: float) -> None:
-        self._proved_at = self.now
-        self._is_proved = 0 <= score <= 1  # NaN does not count
-        self.proofs += self._is_proved
+        self._detector.prove(self.now)
 
     def _find_endpoint(self, heard: HeardFrame) -> tuple[Effect, ...]:
         if self.state not in _HEARS_ENDPOINTS and not self.expects_more:

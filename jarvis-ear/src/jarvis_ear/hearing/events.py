@@ -52,7 +52,11 @@ class WakeDetected:
     at: Samples
     """First sample after the step that decided it."""
     score: float
-    """Score of that step, 0 ... 1."""
+    """Score of that step, 0 ... 1, after the second look."""
+    second_look: float | None = None
+    """Score of the wake model in the second look, 0 ... 1; None if there was none."""
+    verifier: float | None = None
+    """Output of the verifier, the logarithm of odds; None if there is no verifier."""
     sound: WordSound | None = None
     """How loud it was; None: not measured."""
 
@@ -262,6 +266,10 @@ class TurnOpened:
     """Id of the turn that holds the beginning of the sentence, or empty."""
     sound: WordSound | None = None
     """How loud the wake word was; None if there was none."""
+    second_look: float | None = None
+    """Score of the second look at the wake word; None if there was none."""
+    verifier: float | None = None
+    """Output of the verifier for the wake word; None if there was none."""
 
 
 @dataclass(frozen=True, slots=True)

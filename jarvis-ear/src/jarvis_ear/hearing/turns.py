@@ -371,8 +371,11 @@ class TurnMachine:
                 self._held = replace(self._held, goes_on=False)
                 yield HoldTurn(self._held.reply_id, goes_on=False)
         continues = self._sent_id if isinstance(event, SpeechResumed) else ""
-        score, sound = (None, None) if word is None else (word.score, word.sound)
-        yield TurnOpened(self._turn_id, self._session_id, now, score, continues, sound)
+        if word is None:
+            yield TurnOpened(self._turn_id, self._session_id, now, None, continues)
+        else:
+            heard = (word.sound, word.second_look, word.verifier)
+            yield TurnOpened(self._turn_id, self._session_id, now, word.score, continues, *heard)
 
     def _abandon(self, event: Event) -> Iterator[Effect]:
         if self._turn_id:  # an announcement has no turn
@@ -410,6 +413,13 @@ class TurnMachine:
         if state in _AWAITS_SPEECH:
             self._listen_until = Samples(now + window)
         return Samples(now + window)
+
+
+def _scores(event: Event) -> tuple[float | None, float | None, float | None]:
+    """Return the score of the wake word, that of its second look, and that of the verifier."""
+    if isinstance(event, WakeDetected):
+        return event.score, event.second_look, event.verifier
+    return None, None, None
 
 
 def _reason(event: Event) -> str:

@@ -1,7 +1,8 @@
 """Wake word: detection from scores, the position of the word's end, and its level."""
 
+import math
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,16 @@ from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
 from jarvis_ear.hearing.events import WakeDetected
 from jarvis_ear.units import FRAME_SAMPLES, SAMPLE_RATE, Samples, samples
+
+
+class SecondLook(NamedTuple):
+    """What a second look at a step finds."""
+
+    score: float
+    """Best score, 0 ... 1, with the steps cut 20, 40 and 60 ms earlier."""
+    verifier: float | None
+    """Highest output of the verifier for any cut and the three steps before: the logarithm of the
+    odds that it is the wake word. None: the model has no verifier."""
 
 
 class WakeModel(Protocol):
@@ -25,15 +36,65 @@ class WakeModel(Protocol):
     def score(self, pcm: bytes) -> list[float]:
         """Add whole steps (n x 2 560 bytes of PCM16) and return a score of 0 ... 1 for each."""
 
+    def look_again(self, step: int) -> SecondLook:
+        """Score a step again, with its sound cut elsewhere, and have it verified.
+
+        ``step``: index in the result of the last ``score``. A score may change by half and more
+        with the place where the steps are cut.
+        """
+
     def score_stop(self) -> list[float]:
         """Return the scores of the stop word for the same steps; empty: no such model is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeJudgement:
+    """Result of one step."""
+
+    at: Samples
+    """First sample after the step."""
+    score: float
+    """Score that is compared with the threshold, 0 ... 1, see ``judged_score``. NaN if the model
+    failed."""
+    look: SecondLook | None
+    """The second look; None if there was none."""
+    detected: WakeDetected | None
+    """The detection, if it is the wake word."""
+
+
+VERIFIER_ZERO: Final = 1.0
+"""Output of the verifier that leaves the score as it is; a higher one raises the score."""
+
+VERIFIER_SLOPE: Final = 1.5
+"""Weight of the score, as the logarithm of its odds, against the output of the verifier. Measured
+with 1 to 3: 1 loses words that the score alone finds, 3 wakes as often on "jarvis" alone."""
+
+LEAST_ODDS, MOST_ODDS = 1e-5, 0.95
+"""Range of the scores that are verified. No score is so high that the verifier has no veto: with
+0.98 it wakes on 5 of 100 words that sound alike more, with 0.9 it hears 1 of 100 words less."""
+
+
+def judged_score(score: float, look: SecondLook) -> float:
+    """Return the score of a step after its second look, 0 ... 1.
+
+    It is the higher score of both looks, raised or lowered by the verifier if there is one. NaN in
+    the second look is ignored. Measured on 126 words in each of 8 rooms, cut at 4 places: 0.5 finds
+    97, 93, 72, 77 and 86 of 100 in clean sound, household noise, babble and television of 10 dB and
+    reverberation of 0.8 s, where the score alone finds 94, 83, 58, 66 and 75.
+    """
+    score = max(score, look.score)
+    if look.verifier is None or not math.isfinite(look.verifier):
+        return score
+    odds = min(max(score, LEAST_ODDS), MOST_ODDS)
+    sum_of_both = math.log(odds / (1 - odds)) + (look.verifier - VERIFIER_ZERO) / VERIFIER_SLOPE
+    return 1 / (1 + math.exp(-sum_of_both))
 
 
 class WakeDecider:
     """Decides when the wake word is detected. Owned by the ear thread."""
 
     def __init__(self, wake: config.WakeOptions) -> None:
-        self._threshold = wake.threshold
+        self._threshold = wake.least_score
         self._patience = wake.patience
         self._refractory = samples(wake.refractory_ms)
         self._run = 0
@@ -45,17 +106,17 @@ class WakeDecider:
         self._run = 0
         self._fallen = True
 
-    def decide(self, score: float, at: Samples) -> WakeDetected | None:
-        """Judge the score of the step that ends at ``at``; NaN is not the wake word."""
+    def decide(self, score: float, at: Samples) -> bool:
+        """Whether the step that ends at ``at`` is a detection; NaN is not the wake word."""
         if not score >= self._threshold:
             self.restart()
-            return None
+            return False
         self._run += 1
         if self._run < self._patience or not self._fallen or at < self._quiet_until:
-            return None
+            return False
         self._fallen = False
         self._quiet_until = Samples(at + self._refractory)
-        return WakeDetected(at, score)
+        return True
 
 
 WORD_WINDOW: Final = samples(500)

@@ -123,7 +123,7 @@ NO_SPEECH: Final = Kind(
             "how often it happened today",
             "journalctl -u jarvis-ear --since today EVENT=TurnEnded OUTCOME=no_speech",
         ),
-        Remedy("raise `hearing.wake.threshold`, or `hearing.wake.patience`"),
+        Remedy('set `hearing.wake.strictness = "strict"`, or raise `hearing.wake.patience`'),
     ),
     "no_speech",
 )

@@ -229,13 +229,18 @@ def _opening(trace: TurnTrace | None) -> dict[str, object]:
     """Return the fields that are known when a turn starts."""
     if trace is None:
         return {}
-    score = {} if trace.score is None else {"WAKE_SCORE": round(trace.score, 3)}
+    scores = {"WAKE_SCORE": trace.score, "WAKE_SECOND_LOOK": trace.second_look}
+    scores |= {"WAKE_VERIFIER": trace.verifier}
     word = {}
     if trace.word is not None:
         level, floor = trace.word.level, trace.word.noise_floor
         word = {"LEVEL": round(level, 1), "NOISE_FLOOR": round(floor, 1)}
     others = {"BACKEND": trace.backend, "CONTINUES": trace.continues}
-    return {**score, **word, **{name: value for name, value in others.items() if value}}
+    return {
+        **{name: round(score, 3) for name, score in scores.items() if score is not None},
+        **word,
+        **{name: value for name, value in others.items() if value},
+    }
 
 
 def _all(trace: TurnTrace) -> dict[str, object]:

@@ -41,7 +41,7 @@ class ConsoleView:
         if self._shows_words and not options.console.transcripts:
             self._feed.make_void()
         self._shows_words = options.console.transcripts
-        wake = {"word": wake_word(options.hearing), "threshold": options.hearing.wake.threshold}
+        wake = {"word": wake_word(options.hearing), "threshold": options.hearing.wake.least_score}
         self._feed.put("about", {"agent": options.backend.agent_id, "version": __version__})
         self._feed.put("wake", wake)
         self._feed.put("quiet_hours", {"between": options.microphone.mute_between})

@@ -53,7 +53,7 @@ _REPEATED: Final = Advice(
 )
 _UNSURE: Final = Advice(
     "the sound was good enough, but the wake model was not sure",
-    "lower hearing.wake.threshold if people often say it in vain",
+    "set hearing.wake.strictness to eager if people often say it in vain",
 )
 
 
@@ -98,7 +98,7 @@ class NearMissView:
 
     def change(self, options: Config) -> None:
         """Give advice for these options."""
-        self._threshold = options.hearing.wake.threshold
+        self._threshold = options.hearing.wake.least_score
 
     def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:  # noqa: ARG002 - no turn
         """Log and count a near miss, and show it to consoles."""

@@ -105,6 +105,10 @@ class TurnTrace:
     """Score of the wake word; None for a follow-up."""
     word: hearing.WordSound | None = None
     """How loud the wake word was; None for a follow-up."""
+    second_look: float | None = None
+    """Score of the second look at the wake word; None if there was none."""
+    verifier: float | None = None
+    """Output of the verifier for the wake word; None if there was none."""
     wake_at: Samples | None = None
     """Position of the wake word; None for a follow-up."""
     continues: str = ""
@@ -171,10 +175,11 @@ class TurnTrace:
         self, event: TraceEvent, now: float
     ) -> "TurnTrace":
         match event:
-            case hearing.TurnOpened(_, session_id, at, score, continues, word):
+            case hearing.TurnOpened(session_id=session_id, at=at, score=score):
                 wake_at = None if score is None else at
                 trace = replace(self, session_id=session_id, score=score, wake_at=wake_at)
-                return replace(trace, continues=continues, word=word)
+                trace = replace(trace, second_look=event.second_look, verifier=event.verifier)
+                return replace(trace, continues=event.continues, word=event.sound)
             case hearing.SendUtterance(_, utterance):
                 return self._capture(utterance, now)
             case hearing.TurnDropped(_, reason, answered_by):

@@ -159,7 +159,7 @@ class WakeLedger:
             kind=kind,
             time=iso_time(self._wall() - max(0.0, seconds(now - at))),
             score=round(score, 3),
-            threshold=self._options.wake.threshold,
+            threshold=self._options.wake.least_score,
             word=wake_word(self._options),
             level_dbfs=level,
             noise_floor_dbfs=floor,

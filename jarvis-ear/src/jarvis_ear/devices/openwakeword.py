@@ -1,0 +1,226 @@
+"""OpenWakeWord: the wake-word networks of openWakeWord, driven directly.
+
+``ORT_DISABLE_TELEMETRY`` is set before onnxruntime is imported anywhere: without it the import
+looks up a host of its vendor and writes a database into the home directory.
+"""
+
+import copy
+import importlib.util
+import os
+import struct
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from jarvis_ear.devices.wake_head import Floats, WakeHead
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.hearing.wake import SecondLook
+from jarvis_ear.units import STEP_SAMPLES
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
+
+
+def shipped_model(name: str) -> Path:
+    """Return the path of a model file in the openwakeword wheel, without importing that package.
+
+    The import would load scipy and scikit-learn, which we do not use: 200 MB and 4 s.
+    """
+    spec = importlib.util.find_spec("openwakeword")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError("package openwakeword is not installed; it holds the wake-word models")
+    path = Path(spec.submodule_search_locations[0]) / "resources" / "models" / name
+    if not path.is_file():
+        raise ConfigError(
+            f"openwakeword holds no {name}: version 0.4.0 is expected (later ones have no models)"
+        )
+    return path
+
+
+def open_model(path: Path, content: bytes | None = None) -> Any:  # noqa: ANN401 - onnxruntime has no type for it
+    """Load a model that runs in one thread, without spinning between runs.
+
+    By default onnxruntime keeps a pool of threads spinning: four times the work. ``content`` stands
+    in for that of the file.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only
+    try:
+        model = content or str(path)
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # onnxruntime raises a different class for each way a file can be bad, all plain Exceptions
+        raise ConfigError(
+            f"{path} is not a model that onnxruntime can load, expected .onnx: {error}"
+        ) from error
+
+
+MEL_OVERLAP: Final = 480
+"""Samples of the previous step that the mel network gets again (three hops of 160)."""
+MEL_FRAMES: Final = 76
+"""Mel frames per embedding."""
+MEL_BANDS: Final = 32
+MEL_PER_STEP: Final = 8
+"""Mel frames added per step."""
+EMBEDDING: Final = 96
+"""Numbers in one embedding."""
+EMBEDDING_WINDOW: Final = 16
+"""Embeddings per score."""
+
+EARLIER: Final = (2, 4, 6)
+"""Mel frames by which the steps are cut earlier for the second look: 20, 40 and 60 ms."""
+MEL_WINDOW: Final = MEL_FRAMES + (EMBEDDING_WINDOW - 1) * MEL_PER_STEP
+"""Mel frames of one score."""
+MEL_HISTORY: Final = MEL_WINDOW + max(EARLIER)
+
+VERIFIED_STEPS: Final = 4
+"""Steps whose windows the verifier hears: its best moment is up to 240 ms before the score's."""
+EMBEDDING_HISTORY: Final = EMBEDDING_WINDOW + VERIFIED_STEPS - 1
+
+_ONE_WINDOW: Final = (b"\x0a\x02\x08\x4c", struct.pack("<4q", -1, 1, MEL_FRAMES, 34))
+_ANY_LENGTH: Final = (b"\x0a\x02\x12\x00", struct.pack("<4q", 1, 1, -1, 34))
+"""The two places of the embedding network that hold the length of its input, in the encoding of
+ONNX: a dimension of the input, and the shape of the first reshape."""
+
+
+def any_length(network: bytes) -> bytes:
+    """Return the embedding network of openWakeWord with an input of any length.
+
+    Its convolutions are not padded in time, so one run over a window and n further steps returns
+    the same n + 1 embeddings, to the bit, as n + 1 runs; three of them take 40 % of the time.
+    Raises ConfigError for another network.
+    """
+    for one_window, free in zip(_ONE_WINDOW, _ANY_LENGTH, strict=True):
+        if network.count(one_window) != 1:
+            raise ConfigError("the embedding network is not that of openwakeword 0.4.0")
+        network = network.replace(one_window, free)
+    return network
+
+
+class OpenWakeWord:
+    """openWakeWord detector, for "hey jarvis" without another model. Lives in the ear thread.
+
+    A second classifier, the ``stop_model``, scores the same embeddings for another word. "Hey
+    jarvis" alone is verified, by our own head.
+    """
+
+    def __init__(self, model: Path | None = None, stop_model: Path | None = None) -> None:
+        self._mel = open_model(shipped_model("melspectrogram.onnx"))
+        network = shipped_model("embedding_model.onnx")
+        self._embedding = open_model(network, any_length(network.read_bytes()))
+        self._classifier = _Classifier(model or shipped_model("hey_jarvis_v0.1.onnx"))
+        self._verifier = WakeHead() if model is None else None
+        self._stop_classifier = None if stop_model is None else _Classifier(stop_model)
+        self._sound: Floats = np.zeros(MEL_OVERLAP, np.float32)
+        self._mels: Floats = np.zeros((MEL_HISTORY, MEL_BANDS), np.float32)
+        self._embeddings: Floats = np.zeros((EMBEDDING_HISTORY, EMBEDDING), np.float32)
+        try:
+            self._remember_silence()
+        except Exception as error:
+            # onnxruntime raises a different class for each way a model can be unfit
+            models = " or ".join(str(each) for each in (model, stop_model) if each)
+            raise ConfigError(f"{models} cannot be run as a wake word: {error}") from error
+
+    def twin(self) -> "OpenWakeWord":
+        """Return a detector with the same networks, for another stream of sound."""
+        twin = copy.copy(self)  # the history is replaced, never changed in place
+        twin.reset()
+        return twin
+
+    def reset(self) -> None:
+        """Forget the sound so far: the history becomes digital silence."""
+        self._sound, self._mels, self._embeddings = self._silence
+
+    def score(self, pcm: bytes) -> list[float]:
+        """Process whole steps (n x 2 560 bytes of PCM16); return one score of 0 ... 1 for each."""
+        sound = np.frombuffer(pcm, np.int16).astype(np.float32)
+        steps = len(sound) // STEP_SAMPLES
+        self._hear(sound, steps)
+        embeddings = self._embeddings[-(EMBEDDING_WINDOW + steps - 1) :]
+        self._windows = [embeddings[step : step + EMBEDDING_WINDOW] for step in range(steps)]
+        return [self._classifier.score(window) for window in self._windows]
+
+    def look_again(self, step: int) -> SecondLook:
+        """Score a step with other cuts, and verify it, see ``WakeModel``; 7 ms.
+
+        The mel frames of other cuts are the same but for sound 80 dB below the loudest of its step,
+        so only the embeddings are computed anew.
+        """
+        steps = len(self._windows)
+        end = len(self._mels) - (steps - 1 - step) * MEL_PER_STEP
+        cuts = [
+            self._embed(self._mels[end - MEL_WINDOW - earlier : end - earlier])
+            for earlier in EARLIER
+        ]
+        score = max(self._classifier.score(window) for window in cuts)
+        if self._verifier is None:
+            return SecondLook(score, None)
+        last = len(self._embeddings) - (steps - 1 - step)
+        own = [
+            self._embeddings[last - back - EMBEDDING_WINDOW : last - back]
+            for back in range(VERIFIED_STEPS)
+        ]
+        return SecondLook(score, max(self._verifier.logit(window) for window in (*own, *cuts)))
+
+    def score_stop(self) -> list[float]:
+        """Return the scores of the stop word for the steps of the last ``score``, if it is one."""
+        stop = self._stop_classifier
+        return [] if stop is None else [stop.score(window) for window in self._windows]
+
+    def _hear(self, sound: Floats, steps: int) -> None:
+        heard = np.concatenate((self._sound, sound))
+        self._sound = heard[-MEL_OVERLAP:]
+        found = [self._listen(heard[n * STEP_SAMPLES :]) for n in range(steps)]
+        more = (steps - 1) * MEL_PER_STEP
+        self._mels = np.concatenate((self._mels, *found))[-MEL_HISTORY - more :]
+        embeddings = self._embed(self._mels[-MEL_FRAMES - more :])
+        kept = EMBEDDING_HISTORY + steps - 1
+        self._embeddings = np.concatenate((self._embeddings, embeddings))[-kept:]
+
+    def _listen(self, heard: Floats) -> Floats:
+        """Return the mel frames of the first step of ``heard``, which begins with the overlap.
+
+        One step at a time: the network measures loudness relative to the loudest of its input.
+        """
+        step = heard[None, : MEL_OVERLAP + STEP_SAMPLES]
+        mels: Floats = self._mel.run(None, {"input": step})[0].reshape(-1, MEL_BANDS) / 10 + 2
+        return mels
+
+    def _embed(self, mels: Floats) -> Floats:
+        """Return the embeddings of the windows that begin every ``MEL_PER_STEP`` frames."""
+        found: Floats = self._embedding.run(None, {"input_1": mels[None, ..., None]})[0]
+        return found.reshape(EMBEDDING, -1).T
+
+    def _remember_silence(self) -> None:
+        """Fill the history with silence; openWakeWord fills it with random noise."""
+        quiet = bytes(2 * STEP_SAMPLES)
+        for _ in range(EMBEDDING_WINDOW + MEL_FRAMES // MEL_PER_STEP + 1):
+            self.score(quiet)
+        self.score_stop()
+        self._silence = (self._sound, self._mels, self._embeddings)
+
+
+class _Classifier:
+    """A classifier of openWakeWord for one word. Lives in the ear thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the model, or raise ConfigError if it is none for one word."""
+        self._model = open_model(path)
+        inputs = [node.shape for node in self._model.get_inputs()]
+        outputs = [node.shape for node in self._model.get_outputs()]
+        expected = [[EMBEDDING_WINDOW, EMBEDDING]]
+        if [shape[1:] for shape in inputs] != expected or outputs[0][1:] != [1]:
+            raise ConfigError(
+                f"{path} is not an openWakeWord classifier of one word: {inputs} to {outputs}, "
+                f"expected [[1, {EMBEDDING_WINDOW}, {EMBEDDING}]] to [[1, 1]]"
+            )
+        self._input = str(self._model.get_inputs()[0].name)
+
+    def score(self, window: Floats) -> float:
+        """Return the score of one window of embeddings, 0 ... 1."""
+        return float(self._model.run(None, {self._input: window[None]})[0].squeeze())
