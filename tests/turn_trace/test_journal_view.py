@@ -307,7 +307,10 @@ def test_a_follow_up_has_no_wake(caplog):
 
 
 def test_a_wake_word_with_its_scores(caplog):
-    turns = script().tell(hearing.TurnOpened("7f3a", "5e55", samples(2000), 0.61, "", 0.4, 2.12349))
+    word = hearing.TurnOpened(
+        "7f3a", "5e55", samples(2000), 0.61, second_look=0.4, verifier=2.12349
+    )
+    turns = script().tell(word)
     turns.enter(State.LISTENING, "WakeDetected")
     opened = fields(caplog.records[-1])
     scores = {name: opened[name] for name in opened if name.startswith("WAKE_")}

@@ -128,5 +128,5 @@ def test_a_person_reads_the_reason_and_what_to_do(view):
     view.draw(miss(0.414), None)
     text = describe({**report, **view.details()})
     assert "near misses of the wake word in the last hour: 1, best score 0.41; 0 s ago, " in text
-    assert "if that was you: lower hearing.wake.threshold" in text
+    assert "if that was you: set hearing.wake.strictness to eager" in text
     assert "near_miss" not in text

@@ -163,7 +163,8 @@ SELF_ECHO: Final = Kind(
 )
 
 _LOWER_THRESHOLD: Final = Remedy(
-    "if the score is close to the threshold, lower `hearing.wake.threshold`; false alarms increase"
+    "if the score is close to the threshold, set `hearing.wake.strictness` to eager; false alarms "
+    "increase"
 )
 _RAISE_GAIN: Final = Remedy(
     "if the level is below -50 dBFS, raise the gain of the microphone", "alsamixer"

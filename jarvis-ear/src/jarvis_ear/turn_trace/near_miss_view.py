@@ -53,7 +53,8 @@ _REPEATED: Final = Advice(
 )
 _UNSURE: Final = Advice(
     "the sound was good enough, but the wake model was not sure",
-    "set hearing.wake.strictness to eager if people often say it in vain",
+    "set hearing.wake.strictness to eager, or a lower hearing.wake.threshold, if people often say "
+    "it in vain",
 )
 
 
