@@ -112,6 +112,24 @@ def test_a_detection_carries_all_scores():
     assert judgement.detected is None
 
 
+@pytest.mark.parametrize(
+    ("scores", "verifier", "wakes", "step"),
+    [
+        ([0.3, 0.9, 0.9, 0.9], [6.0, 7.0, 8.0, 8.0], 1, 1),  # its own score decides
+        ([0.3, 0.3, 0.9, 0.9], [6.0, 7.0, 8.0, 8.0], 2, 2),
+        ([0.3, 0.1, 0.1, 0.0], [6.0, -2.0, -9.0, -9.0], 2, 0),  # it does not rise
+        ([0.3, 0.0, 0.0, 0.0], [6.0, -2.0, -9.0, -9.0], 2, 0),
+        ([0.9, 0.3, 0.0, 0.0], [6.0, 6.0, 6.0, 6.0], 0, 0),  # it is sure at once
+    ],
+)
+def test_a_word_that_is_still_going_on_wakes_two_steps_later(scores, verifier, wakes, step):
+    judged = judge(Script(scores, [0.0] * 4, verifier), 4)
+    [detected] = [judgement.detected for judgement in judged if judgement.detected]
+    assert judged[wakes].detected is detected
+    assert detected.score == judged_score(scores[step], SecondLook(0.0, verifier[step]))
+    assert detected.verifier == verifier[step]
+
+
 def test_a_step_that_is_doubted_keeps_the_sound_live():
     model = Script([0.9, 0.9, 0.9], [0.9] * 3, [-12.0] * 3)
     detector = WakeDetector(config.HearingOptions(gate=config.GateOptions(lookback_ms=80)), model)
