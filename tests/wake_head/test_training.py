@@ -22,7 +22,7 @@ from wake_head import features, judging, network, phrases, recordings, rooms, sc
 DATA = Path(__file__).parents[1] / "data"
 WORD_ENDS = 20 * 1280
 SHORT = {"rounds": 2, "batches": 15}
-BALANCED = judging.verified(-2.0, 3.0)
+BALANCED = judging.verified(-2.0, 2.0)
 
 
 def heard(kind=scenes.POSITIVE, name=0, *, steps=40, scores=None) -> features.Heard:

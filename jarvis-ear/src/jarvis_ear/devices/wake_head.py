@@ -22,7 +22,7 @@ WINDOW: Final = (16, 96)
 FILE: Final = "hey_jarvis_head.npz"
 """Name of the file in the package data folder ``models``."""
 
-SHA256: Final = "f0b4da73886d0735da72452fd1aaa6f3ed61337dbb1a97f3efc4eedb883f45d4"
+SHA256: Final = "dd8137cfddec3a2f53085a78897c8e5c315799f12093620ef26bcaaced7e4796"
 """Of the file."""
 
 UNITS: Final = 64
