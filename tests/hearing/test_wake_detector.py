@@ -91,10 +91,10 @@ def test_the_better_look_counts_at_the_position_of_the_step():
     [
         (0.3, 0.4, VERIFIER_ZERO, 0.4),
         (0.5, 0.4, VERIFIER_ZERO + VERIFIER_SLOPE, 1 / (1 + math.exp(-1))),
-        (0.9, 0.4, -9.0, 0.0113),
-        (0.04, 0.0, 8.0, 0.8159),
-        (1.0, 0.0, -2.0, 0.7200),  # the surest score is still doubted
-        (0.0, 0.0, 20.0, 0.7602),
+        (0.9, 0.4, -9.0, 0.0081),
+        (0.04, 0.0, 8.0, 0.7605),
+        (1.0, 0.0, -2.0, 0.6482),  # the surest score is still doubted
+        (0.0, 0.0, 20.0, 0.6943),
         (0.3, 0.4, None, 0.4),
         (0.3, float("nan"), float("nan"), 0.3),
     ],

@@ -60,7 +60,7 @@ OF_TURNS: Final[Mapping[str, Field]] = {
     "OUTCOME": Field("how the turn ended"),
     "WAKE_SCORE": Field("score of the wake word, after the second look", "0 ... 1"),
     "WAKE_SECOND_LOOK": Field("score of the wake model in the second look", "0 ... 1"),
-    "WAKE_VERIFIER": Field("output of the verifier; above 1 it raises the score", "log odds"),
+    "WAKE_VERIFIER": Field("output of the verifier; above 1.5 it raises the score", "log odds"),
     "SPEECH_MS": Field("length of the speech", "ms"),
     "ENDED_BY": Field("what ended the utterance: `hangover` (silence), `max_length`, ..."),
     "BYTES_RAW": Field("size of the utterance's sound", "bytes"),
