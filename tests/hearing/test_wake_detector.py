@@ -91,10 +91,10 @@ def test_the_better_look_counts_at_the_position_of_the_step():
     [
         (0.3, 0.4, VERIFIER_ZERO, 0.4),
         (0.5, 0.4, VERIFIER_ZERO + VERIFIER_SLOPE, 1 / (1 + math.exp(-1))),
-        (0.9, 0.4, -9.0, 0.0113),
-        (0.04, 0.0, 8.0, 0.8159),
-        (1.0, 0.0, -2.0, 0.7200),  # the surest score is still doubted
-        (0.0, 0.0, 20.0, 0.7602),
+        (0.9, 0.4, -9.0, 0.0081),
+        (0.04, 0.0, 8.0, 0.7605),
+        (1.0, 0.0, -2.0, 0.6482),  # the surest score is still doubted
+        (0.0, 0.0, 20.0, 0.6943),
         (0.3, 0.4, None, 0.4),
         (0.3, float("nan"), float("nan"), 0.3),
     ],
@@ -110,6 +110,24 @@ def test_a_detection_carries_all_scores():
     assert judgement.detected == WakeDetected(judgement.at, fused, 0.6, 2.5)
     [judgement] = judge(Script([0.9], [0.9], [-5.0]), 1)
     assert judgement.detected is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "verifier", "wakes", "step"),
+    [
+        ([0.3, 0.9, 0.9, 0.9], [6.0, 7.0, 8.0, 8.0], 1, 1),  # its own score decides
+        ([0.3, 0.3, 0.9, 0.9], [6.0, 7.0, 8.0, 8.0], 2, 2),
+        ([0.3, 0.1, 0.1, 0.0], [6.0, -2.0, -9.0, -9.0], 2, 0),  # it does not rise
+        ([0.3, 0.0, 0.0, 0.0], [6.0, -2.0, -9.0, -9.0], 2, 0),
+        ([0.9, 0.3, 0.0, 0.0], [6.0, 6.0, 6.0, 6.0], 0, 0),  # it is sure at once
+    ],
+)
+def test_a_word_that_is_still_going_on_wakes_two_steps_later(scores, verifier, wakes, step):
+    judged = judge(Script(scores, [0.0] * 4, verifier), 4)
+    [detected] = [judgement.detected for judgement in judged if judgement.detected]
+    assert judged[wakes].detected is detected
+    assert detected.score == judged_score(scores[step], SecondLook(0.0, verifier[step]))
+    assert detected.verifier == verifier[step]
 
 
 def test_a_step_that_is_doubted_keeps_the_sound_live():

@@ -63,7 +63,7 @@ OF_TURNS: Final[Mapping[str, Field]] = {
     "OUTCOME": Field("how the turn ended"),
     "WAKE_SCORE": Field("score of the wake word, after the second look", "0 ... 1"),
     "WAKE_SECOND_LOOK": Field("score of the wake model in the second look", "0 ... 1"),
-    "WAKE_VERIFIER": Field("output of the verifier; above 1 it raises the score", "log odds"),
+    "WAKE_VERIFIER": Field("output of the verifier; above 1.5 it raises the score", "log odds"),
     "LEVEL": Field("level of the wake word's loudest syllable at the microphone", "dBFS"),
     "NOISE_FLOOR": Field("noise floor of the half minute before the wake word", "dBFS"),
     "SPEECH_MS": Field("length of the speech", "ms"),
