@@ -29,6 +29,9 @@ NAMES = ("bath", "hall", "kitchen", "study")
 Network = Callable[[int, int], list[float]]
 """Delays in seconds of the copies of one message between two ears; empty: it is lost."""
 
+TIMER_S = 1e-6
+"""A timer fires a little later than it was set, and never before."""
+
 
 @dataclass
 class Home:
@@ -58,7 +61,7 @@ class Home:
                 assert self.decided.setdefault((ear, outcome.turn_id), outcome) is outcome
         deadline = self.ears[ear].deadline
         if deadline is not None:
-            when = max(deadline - self.offsets[ear], now)
+            when = max(deadline - self.offsets[ear], now) + TIMER_S
             self.at(when, lambda now: self.step(ear, now, "tick"))
 
     def send(self, ear: int, made: Claim, now: float) -> None:
