@@ -9,7 +9,10 @@ import numpy.typing as npt
 from wake_head.features import Heard
 from wake_head.network import Head
 
+from jarvis_ear.devices.openwakeword import VERIFIED_STEPS
 from jarvis_ear.devices.wake_head import Floats
+from jarvis_ear.hearing.wake import LEAST_ODDS, MOST_ODDS, VERIFIER_SLOPE, VERIFIER_ZERO
+from jarvis_ear.hearing.wake_detector import LOOK_AGAIN
 from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES
 
 THRESHOLD: Final = 0.5
@@ -61,6 +64,19 @@ def verified(veto: float, least: float = np.inf) -> Rule:
 
     fusing = f" and (score >= 0.5 or logit(score) + v >= {least:g})"
     return Rule(f"v >= {veto:g}{' and score >= 0.5' if least == np.inf else fusing}", fires)
+
+
+def weighed(least: float) -> Rule:
+    """Return the rule of the ear, see ``judged_score``, without its second look at the grid."""
+
+    def fires(scores: Floats, logits: Floats) -> npt.NDArray[np.bool_]:
+        odds = np.clip(scores, LEAST_ODDS, MOST_ODDS)
+        verdict = (best(logits, VERIFIED_STEPS) - VERIFIER_ZERO) / VERIFIER_SLOPE
+        judged = 1 / (1 + np.exp(-np.log(odds / (1 - odds)) - verdict))
+        is_judged = best(scores, 2) >= LOOK_AGAIN
+        return np.asarray(np.where(is_judged, judged, scores) >= least)
+
+    return Rule(f"ear, {least:g}", fires)
 
 
 def best(values: Floats, steps: int) -> Floats:
