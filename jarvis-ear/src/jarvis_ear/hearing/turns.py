@@ -415,13 +415,6 @@ class TurnMachine:
         return Samples(now + window)
 
 
-def _scores(event: Event) -> tuple[float | None, float | None, float | None]:
-    """Return the score of the wake word, that of its second look, and that of the verifier."""
-    if isinstance(event, WakeDetected):
-        return event.score, event.second_look, event.verifier
-    return None, None, None
-
-
 def _reason(event: Event) -> str:
     """Return the name of the event, with its reason if it has one."""
     match event:
