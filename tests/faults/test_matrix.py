@@ -16,18 +16,19 @@ import pytest
 TESTS = Path(__file__).parents[1]
 
 DELIVERY = "loopback/test_link_delivery.py"
+RECOVERY = "loopback/test_link_recovery.py"
 
 ELSEWHERE = {
-    1: ["loopback/test_link_recovery.py::test_a_backend_that_comes_up_later"],
-    4: ["loopback/test_link_recovery.py::test_an_idle_link_is_not_taken_for_dead"],
-    9: ["loopback/test_link_recovery.py::test_a_backend_that_forgot_our_token"],
+    1: [f"{RECOVERY}::test_a_backend_that_comes_up_later"],
+    4: [f"{RECOVERY}::test_an_idle_link_is_not_taken_for_dead"],
+    9: [f"{RECOVERY}::test_a_backend_that_forgot_our_token"],
     12: [f"{DELIVERY}::test_a_link_that_dies_after_the_commit_leaves_doubt_and_no_second_run"],
     13: [f"{DELIVERY}::test_a_link_that_dies_after_processing_loses_the_reply_only"],
     14: [
         f"{DELIVERY}::test_an_utterance_without_an_answer_ends_in_time",
         f"{DELIVERY}::test_a_backend_that_is_busy_is_given_a_moment",
     ],
-    10: ["loopback/test_link_recovery.py::test_a_wrong_password_is_said_once_and_not_hammered"],
+    10: [f"{RECOVERY}::test_a_wrong_password_is_a_state_of_its_own_is_said_once_and_not_hammered"],
     15: [f"{DELIVERY}::test_a_reply_ends_a_turn"],
     18: [
         "devices/test_speaker.py::test_a_speaker_that_takes_nothing_is_given_up",
