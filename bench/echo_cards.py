@@ -93,7 +93,7 @@ class Trial:
     echo_db: int
     reply: Waves
     person: Waves | None
-    """None: the reply says the wake word, and nobody else."""
+    """None: only the reply says the wake word."""
 
 
 def echo_cards(scale: Scale, collection: Collection) -> list[Table]:

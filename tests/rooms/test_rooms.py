@@ -204,7 +204,7 @@ def test_of_four_ears_that_hear_the_wake_word_one_answers_and_the_others_say_whi
     assert not any(each.world.all("fail") for each in home)
 
 
-# One ear, and whoever else is there
+# One ear and its neighbours
 
 
 class Alone:

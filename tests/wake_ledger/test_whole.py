@@ -1,4 +1,4 @@
-"""The whole ear with its wake ledger on: a near miss, a wake, what is told, and what is stored."""
+"""The whole ear with its wake ledger on: log, feed and clips of a near miss and of a wake word."""
 
 import base64
 import json

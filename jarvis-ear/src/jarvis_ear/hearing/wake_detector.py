@@ -81,7 +81,7 @@ class WakeDetector:
 
     @property
     def needs_proof(self) -> bool:
-        """Whether the model has had nothing to score for so long that it must be tested."""
+        """Whether the model must be tested: it has scored nothing for ``PROOF`` or ``RETRY``."""
         wait = PROOF if self._is_proved else RETRY
         is_idle = not self._gate.is_open and not self._unscored
         return is_idle and self._now - self._proved_at >= wait
