@@ -32,7 +32,9 @@ def share(count: int, of: int, at_most: float | None = None, form: str = ".0f") 
 
 
 def interval(count: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval (Wilson) of a share, in per cent."""
+    """Return the 95 % interval (Wilson) of a share, in per cent; of nothing, all is possible."""
+    if not of:
+        return 0.0, 100.0
     share_, square = count / of, SURE * SURE
     middle = (share_ + square / (2 * of)) / (1 + square / of)
     spread = math.sqrt(share_ * (1 - share_) / of + square / (4 * of * of))

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from bench.percent import interval
 from wake_head.features import Heard
 from wake_head.network import Head
 
@@ -116,20 +117,10 @@ def judge(scenes: Sequence[Heard], head: Head) -> list[Judged]:
     return [Judged(scene, head.logits(scene.windows())) for scene in scenes]
 
 
-def wilson(count: int, of: int) -> tuple[float, float]:
-    """Return the interval of Wilson, at 95 %, of a share."""
-    if not of:
-        return 0.0, 1.0
-    square = 1.96**2
-    middle = (count + square / 2) / (of + square)
-    half = 1.96 * np.sqrt(count * (of - count) / of + square / 4) / (of + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def share(count: int, of: int) -> str:
     """Return a count with its share and interval."""
-    low, high = wilson(count, of)
-    return f"{count} of {of} = {100 * count / max(1, of):.1f} % [{100 * low:.0f}-{100 * high:.0f}]"
+    low, high = interval(count, of)
+    return f"{count} of {of} = {100 * count / max(1, of):.1f} % [{low:.0f}-{high:.0f}]"
 
 
 def recall_table(words: Sequence[Judged], rules: Sequence[Rule]) -> list[str]:
