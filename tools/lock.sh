@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Resolve the ranges of pyproject.toml into the four lock files. Each holds every hash of every
+# Resolve the ranges of pyproject.toml into the five lock files. Each holds every hash of every
 # wheel it pins, and only what the file before it does not have yet:
 #
 #   requirements.txt          the daemon on a device
 #   requirements-backend.txt  the reference backend, and what builds this checkout
+#   requirements-neural.txt   speech-to-text by whisper and a voice by Piper, for the backend
 #   requirements-dev.txt      tests and gates
 #   requirements-systemd.txt  the journal's own library: source only, built against libsystemd
 #
@@ -52,7 +53,7 @@ publish() {
     mv "$name.txt.new" "$name.txt"
 }
 
-for name in requirements requirements-backend requirements-dev requirements-systemd; do
+for name in requirements requirements-backend requirements-neural requirements-dev requirements-systemd; do
     if [ -f "$name.txt" ]; then cat "$name.txt" >"$work/$name.txt"; else rm -f "$work/$name.txt"; fi
 done
 
@@ -69,9 +70,15 @@ resolve requirements-backend "$@" --extra backend --group build -c requirements.
 publish requirements-backend "# What the reference backend needs on top of requirements.txt, and setuptools, which installs this
 # checkout." requirements.txt
 
-resolve requirements-dev "$@" --extra backend --extra dev --group build -c requirements.txt -c requirements-backend.txt
-publish requirements-dev "# What tests and gates need on top of requirements.txt and requirements-backend.txt." \
+resolve requirements-neural "$@" --extra backend --extra neural --group build -c requirements.txt -c requirements-backend.txt
+publish requirements-neural "# What speech-to-text by whisper and a voice by Piper need on top of requirements.txt and
+# requirements-backend.txt; without their weights (jarvis-backend models)." \
     requirements.txt requirements-backend.txt
+
+resolve requirements-dev "$@" --extra backend --extra dev --group build \
+    -c requirements.txt -c requirements-backend.txt -c requirements-neural.txt
+publish requirements-dev "# What tests and gates need on top of the other files." \
+    requirements.txt requirements-backend.txt requirements-neural.txt
 
 resolve requirements-systemd "$@" --extra systemd -c requirements.txt
 publish requirements-systemd "# systemd-python, for a service on a machine with libsystemd-dev, python3-dev, gcc and pkg-config; the

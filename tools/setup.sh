@@ -44,6 +44,8 @@ missing_packages() {
     [ -e /usr/include/systemd/sd-daemon.h ] || echo "libsystemd-dev the journal's own library, which is built"
     ls /usr/include/python3.*/Python.h >/dev/null 2>&1 || echo "python3-dev the same"
     have pkg-config || echo "pkg-config the same"
+    have mosquitto || echo "mosquitto an MQTT broker of the tests"
+    have tmux || echo "tmux a terminal of the tests"
     have git || echo "git the list of the project's files"
 }
 
@@ -116,7 +118,7 @@ pip_install() {
 
 packages() {
     local locks=(-r requirements.txt -r requirements-backend.txt)
-    [ "$goal" = run ] || locks+=(-r requirements-dev.txt)
+    [ "$goal" = run ] || locks+=(-r requirements-neural.txt -r requirements-dev.txt)
     say "installing the packages of ${locks[*]//-r/} into .venv"
     pip_install --no-deps --require-hashes "${locks[@]}"
     pip_install --no-deps --no-build-isolation --no-index --editable .
