@@ -42,8 +42,8 @@ class Limits:
 
 
 LIMITS = {
-    "jarvis_ear": Limits(157, 31_000, range(110, 181), 450, 0.07),
-    "jarvis_backend": Limits(42, 6_260, range(110, 181), 450, 0.09),
+    "jarvis_ear": Limits(210, 39_000, range(110, 181), 450, 0.07),
+    "jarvis_backend": Limits(56, 9_000, range(110, 181), 450, 0.09),
 }
 
 
