@@ -142,6 +142,8 @@ def _do(  # noqa: PLR0911 - one for each verb
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
     """Carry out a verb that takes the options of the configuration."""
+    if COMMAND_LINE.verb_at((verb,)).values:
+        return _with_values(verb, words)
     loaded = COMMAND_LINE.load([word for word in words if verb != "console" or word != "--open"])
     match verb:
         case "check":
@@ -153,6 +155,15 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
 
             return console(loaded.config.console.port, is_opened="--open" in words)
     return (run or _composition_root())(loaded)
+
+
+def _with_values(verb: str, words: list[str]) -> int:
+    """Carry out a verb that takes values and options of its own besides."""
+    given, values, others = COMMAND_LINE.split((verb,), words)
+    loaded = COMMAND_LINE.load(others)
+    from jarvis_ear.replay.command import replay  # noqa: PLC0415 - loads the models
+
+    return replay(given, values, loaded.config.hearing)
 
 
 def forbid_unneeded() -> None:

@@ -162,6 +162,27 @@ VERBS: Final[dict[str, Verb]] = {
         "jarvis-ear events list",
         verbs=_EVENT_VERBS,
     ),
+    "replay": Verb(
+        "hear recordings again as the running ear does, and show what it makes of them",
+        "jarvis-ear replay kitchen.wav --hearing.wake.threshold 0.4",
+        {
+            0: "printed",
+            1: "a picture needs the package matplotlib",
+            66: "a recording cannot be read, or there are no clips",
+            77: "the clips belong to another user",
+            **MISTAKES,
+        },
+        (
+            Flag("--events", "the clips of the wake ledger, instead of files"),
+            Flag("--plot", "draw sound, score, states and end of speech of one file", "FILE"),
+            Flag("--sweep", "what other thresholds, patiences and hangovers would have done"),
+            Flag("--truth", "where the files hold the wake word: CSV, file,start_s,end_s", "FILE"),
+            Flag("--miss-cost", "a missed word is as bad as N false accepts (5)", "N"),
+            Flag("--json", "print it as one line of JSON"),
+        ),
+        values="FILE",
+        is_configured=True,
+    ),
     "service": Verb(
         "install, uninstall or show the system service",
         "jarvis-ear service status",

@@ -108,6 +108,10 @@ class Ear:
         self._go_on_until = Samples(0)
         self._is_resumed = False  # the open utterance is a sentence that goes on
         self._rest_level = 0.0  # of the loudest syllable of the rest of a sentence, at least
+        self.judged: tuple[WakeJudgement, ...] = ()
+        """Judgements of the steps that were scored with the newest frame, for a replay."""
+        self.evidence: Evidence | None = None
+        """What the endpointer heard in the newest frame; None while it does not listen."""
         self._word = NO_WORD
         self._lag = lag
         self._level = PersonLevel(endpointing.below_wake_word_db)
@@ -126,12 +130,23 @@ class Ear:
         return self._detector.score
 
     @property
+    def gate_is_open(self) -> bool:
+        """Whether the wake model hears what the microphone delivers."""
+        return self._detector.gate_is_open
+
+    @property
     def proofs(self) -> int:
         """Number of valid scores from the wake model."""
         return self._detector.proofs
 
+    @property
+    def silent_for(self) -> Samples:
+        """Time since the last sound of the open utterance; the hangover ends it."""
+        return Samples(self.now - self._endpointer.last_spoken)
+
     def hear(self, frame: Frame) -> tuple[Effect, ...]:
         """Process the next frame; usually returns ``()``."""
+        self.judged, self.evidence = (), None
         if frame.start != self.now:
             self._reset_filters()
         self.now = frame.end
@@ -206,6 +221,7 @@ class Ear:
 
     def _judge(self, judged: tuple[WakeJudgement, ...]) -> tuple[Effect, ...]:
         """Act on the judgements of the steps that were scored now."""
+        self.judged = judged
         if not judged:
             return ()
         effects: tuple[Effect, ...] = ()
@@ -277,8 +293,8 @@ class Ear:
         probability = self._speech_model.probability(pcm, self._level.gain)
         own_voice = self._own_voice if self.state is State.FOLLOW_UP else None
         is_own = own_voice is not None and own_voice.masks(level)
-        evidence = Evidence(heard.speech and not is_own, probability, level)
-        found = self._endpointer.hear(heard.frame, evidence)
+        self.evidence = Evidence(heard.speech and not is_own, probability, level)
+        found = self._endpointer.hear(heard.frame, self.evidence)
         return () if found is None else self._apply(found)
 
     def _apply(self, found: Endpoint) -> tuple[Effect, ...]:

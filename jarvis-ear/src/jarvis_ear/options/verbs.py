@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ class Verb(NamedTuple):
     """The names in the help of the values that it must take, before its word. FILE is a path."""
     value: str = ""
     """The name in the help of a value that it may take; empty: it takes none."""
+    values: str = ""
+    """The name in the help of values of which it may take any number, if it is configured."""
     verbs: Mapping[str, "Verb"] = {}
     """The verbs below it; it does nothing without one."""
     is_configured: bool = False
@@ -230,6 +233,35 @@ class CommandLine:
             verb = verb.verbs[name]
         return verb
 
+    def split(
+        self, names: VerbPath, words: Sequence[str]
+    ) -> tuple[dict[str, Any], list[str], list[str]]:
+        """Split the words of a configured verb: its own options, its values, and all others.
+
+        The others are options of the configuration, for ``load``.
+        """
+        flags = {flag.name: flag for flag in self.verb_at(names).flags}
+        switches = {flag for flag, option in self.schema().by_flag.items() if option.kind is bool}
+        own: list[str] = []
+        values: list[str] = []
+        others: list[str] = []
+        rest = deque(words)
+        while rest:
+            word = rest.popleft()
+            name, has_value, _ = word.partition("=")
+            if word == "-" or not word.startswith("-"):
+                values.append(word)
+                continue
+            chosen = own if name in flags else others
+            chosen.append(word)
+            takes = flags[name].value if name in flags else name.replace("_", "-") not in switches
+            is_switched_off = name.startswith("--no-") and name not in flags
+            if takes and not has_value and not is_switched_off and rest and rest[0][:2] != "--":
+                chosen.append(rest.popleft())
+        if values and not self.verb_at(names).values:
+            raise UsageError(f"{' '.join(names)}: {quoted(values[0])}: expected only options")
+        return self.parse(names, own), values, others
+
     def parse(self, names: VerbPath, words: Sequence[str]) -> dict[str, Any]:
         """Return the options and the word given to a verb, by name."""
         asked, rest = self.parser(names).parse_known_args(words)
@@ -264,6 +296,7 @@ class CommandLine:
         takes += "".join(f" {name}" for name in verb.needs)
         takes += f" {'|'.join(verb.words)}" if verb.words else ""
         takes += f" [{verb.value}]" if verb.value else ""
+        takes += f" [{verb.values} ...]" if verb.values else ""
         made = _Parser(
             prog=prog,
             usage=prog + takes,
@@ -278,14 +311,15 @@ class CommandLine:
             meaning = flag.meaning or argparse.SUPPRESS
             add = partial(made.add_argument, flag.name, help=meaning)
             if flag.value:
-                add(metavar=flag.value, type=_path, action="append")
+                kind = _path if flag.value in ("FILE", "DIR") else str
+                add(metavar=flag.value, type=kind, action="append")
             else:
                 add(action="store_true")
         if names:
             made.add_argument("-h", "--help", action="store_true", help="print this")
         for name in verb.needs:
-            kind = _path if name == "FILE" else str
-            made.add_argument(name.lower(), metavar=name, type=kind, help=argparse.SUPPRESS)
+            of_need = _path if name == "FILE" else str
+            made.add_argument(name.lower(), metavar=name, type=of_need, help=argparse.SUPPRESS)
         if verb.words:
             made.add_argument(
                 "word", choices=verb.words, metavar="|".join(verb.words), help=argparse.SUPPRESS
