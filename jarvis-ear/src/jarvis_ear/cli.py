@@ -129,6 +129,10 @@ def _do(  # noqa: PLR0911 - one for each verb
             from jarvis_ear.wake_ledger.command import events  # noqa: PLC0415 - for this verb only
 
             return events(verb, given, play=_play)
+        case ("turns", verb):
+            from jarvis_ear.turn_trace.command import turns  # noqa: PLC0415 - for this verb only
+
+            return turns(verb, given)
         case ("status",):
             return _status(as_json="json" in given)
         case ("volume",):

@@ -97,6 +97,35 @@ _EVENT_VERBS: Final = {
     "purge": Verb("remove all clips, without asking", "jarvis-ear events purge", _CLIPS),
 }
 
+_TURNS: Final = {
+    0: "printed",
+    66: "the ledger cannot be read, or there is no such turn",
+    77: "the ledger belongs to another user",
+}
+_LEDGER: Final = Flag("--ledger", "the folder of the ledger, if `spool.ledger_dir` is set", "DIR")
+_TURN_VERBS: Final = {
+    "list": Verb(
+        "list the last turns: verdict, what was heard, and how long it took",
+        "jarvis-ear turns --since today --failed",
+        _TURNS,
+        (
+            Flag("--since", "from this time on: today, 12h, 7d, 2026-11-28 (7d)", "TIME"),
+            Flag("--last", "at most N turns (20)", "N"),
+            Flag("--failed", "only those that left a person without the answer"),
+            Flag("--slow", "only those with an answer after 3 s or more, the slowest first"),
+            _LEDGER,
+            Flag("--json", "print them as one line of JSON"),
+        ),
+    ),
+    "show": Verb(
+        "show everything that is known about a turn, and where its time went",
+        "jarvis-ear turns show 03b91389",
+        _TURNS,
+        (_LEDGER, Flag("--json", "print it as one line of JSON")),
+        needs=("ID",),
+    ),
+}
+
 VERBS: Final[dict[str, Verb]] = {
     "run": Verb(
         "listen until Ctrl-C, or until a sound file is over",
@@ -161,6 +190,12 @@ VERBS: Final[dict[str, Verb]] = {
         "list, play, label, export or remove the clips of the wake ledger",
         "jarvis-ear events list",
         verbs=_EVENT_VERBS,
+    ),
+    "turns": Verb(
+        "list the last turns, or show one of them",
+        "jarvis-ear turns --since today --failed",
+        verbs=_TURN_VERBS,
+        usual="list",
     ),
     "replay": Verb(
         "hear recordings again as the running ear does, and show what it makes of them",

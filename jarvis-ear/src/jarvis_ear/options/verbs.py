@@ -100,6 +100,8 @@ class Verb(NamedTuple):
     """The name in the help of values of which it may take any number, if it is configured."""
     verbs: Mapping[str, "Verb"] = {}
     """The verbs below it; it does nothing without one."""
+    usual: str = ""
+    """The verb below it that is meant if none is named; empty: one must be named."""
     is_configured: bool = False
     """Whether it takes the options of the configuration."""
 
@@ -194,6 +196,8 @@ class CommandLine:
         is_unknown = bool(words) and not words[0].startswith("-")
         if not names and self.default_verb and not is_unknown and not asks_help:
             names = (self.default_verb,)
+        if (usual := self.verb_at(names).usual) and not is_unknown and not asks_help:
+            names = (*names, usual)
         if self.verb_at(names).verbs and (is_unknown or not asks_help):
             raise UsageError(self._misunderstood(names, words))
         if asks_help:
@@ -291,6 +295,7 @@ class CommandLine:
         verb = self.verb_at(names)
         prog = " ".join((self.name, *names))
         optional_verb = self.default_verb and not names
+        optional_verb = optional_verb or bool(verb.usual)
         takes = (" [VERB]" if optional_verb else " VERB") if verb.verbs else ""
         takes += " [OPTION ...]" if verb.flags or verb.is_configured or verb.verbs else ""
         takes += "".join(f" {name}" for name in verb.needs)
