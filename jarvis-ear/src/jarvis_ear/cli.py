@@ -146,8 +146,8 @@ def _do(  # noqa: PLR0911 - one for each verb
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
     """Carry out a verb that takes the options of the configuration."""
-    if COMMAND_LINE.verb_at((verb,)).values:
-        return _with_values(verb, words)
+    if verb in ("replay", "calibrate"):
+        return _heard_again(verb, words)
     loaded = COMMAND_LINE.load([word for word in words if verb != "console" or word != "--open"])
     match verb:
         case "check":
@@ -161,13 +161,20 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
     return (run or _composition_root())(loaded)
 
 
-def _with_values(verb: str, words: list[str]) -> int:
-    """Carry out a verb that takes values and options of its own besides."""
+def _heard_again(verb: str, words: list[str]) -> int:
+    """Carry out a verb that hears recordings, and has options of its own besides."""
     given, values, others = COMMAND_LINE.split((verb,), words)
-    loaded = COMMAND_LINE.load(others)
-    from jarvis_ear.replay.command import replay  # noqa: PLC0415 - loads the models
+    options = COMMAND_LINE.load(others).config
+    if verb == "replay":
+        from jarvis_ear.replay.command import replay  # noqa: PLC0415 - loads the models
 
-    return replay(given, values, loaded.config.hearing)
+        return replay(given, values, options.hearing)
+    from jarvis_ear.calibration.command import calibrate  # noqa: PLC0415 - likewise
+    from jarvis_ear.options.sources import read_command_line  # noqa: PLC0415 - loads pydantic
+
+    schema = _schema()
+    file = read_command_line(schema, others).values.get("config", schema.file)
+    return calibrate(given, options, Path(str(file)))
 
 
 def forbid_unneeded() -> None:

@@ -218,6 +218,27 @@ VERBS: Final[dict[str, Verb]] = {
         values="FILE",
         is_configured=True,
     ),
+    "calibrate": Verb(
+        "measure voices, room and loudspeaker, recommend options, and write them after asking",
+        "jarvis-ear calibrate --minutes 2",
+        {
+            0: "done; what was recommended is written only if you agreed",
+            66: "a recording cannot be read, or the file of the options cannot be written",
+            69: "the microphone cannot be used",
+            **MISTAKES,
+        },
+        (
+            Flag("--words", "how often the wake word is said, near and far together (10)", "N"),
+            Flag("--minutes", "how long the room is heard; 0: not at all (5)", "N"),
+            Flag("--near", "a recording of wake words, instead of the microphone", "FILE"),
+            Flag("--far", "one from farther away, with commands", "FILE"),
+            Flag("--room", "a recording of the room without the wake word", "FILE"),
+            Flag("--miss-cost", "a missed word is as bad as N false accepts (5)", "N"),
+            Flag("--yes", "write without asking"),
+            Flag("--json", "print the result as one line of JSON, and do not ask"),
+        ),
+        is_configured=True,
+    ),
     "service": Verb(
         "install, uninstall or show the system service",
         "jarvis-ear service status",

@@ -37,6 +37,7 @@ from jarvis_ear.hearing.gate import Evidence, SpeechGate, SpeechModel
 from jarvis_ear.hearing.near_misses import NearMisses
 from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.person_level import BEFORE_WORD, RECALL, REPLY_TAIL, PersonLevel, loudest
+from jarvis_ear.hearing.shadow import ShadowThreshold
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hearing.utterance import GROWTH_MS, Collector, EndReason, HeardFrame, RecentFrames
 from jarvis_ear.hearing.wake import (
@@ -92,6 +93,7 @@ class Ear:
         self._is_person = False  # a person speaks over the loudspeaker
         self._stop_decider = WakeDecider(hearing.wake)
         self._near_misses = NearMisses()
+        self._shadow = ShadowThreshold(hearing.wake)
         self._endpointer = Endpointer(endpointing)
         self._collector = Collector(growth_ms)
         self._pre_roll = samples(endpointing.pre_roll_ms)
@@ -153,7 +155,7 @@ class Ear:
         if self.state in _HEARS_NOTHING:
             self._reset_filters()
             return ()
-        missed = self._near_misses.hear(frame)
+        missed: tuple[Effect, ...] = self._near_misses.hear(frame) + self._shadow.hear(frame)
         frame = frame if self._own_voice is None else self._own_voice.clean(frame)
         conditioned = self._for_models.push(frame)
         self.speech = self._vad.is_speech(conditioned.pcm)
@@ -199,12 +201,16 @@ class Ear:
         """Drop all sound from before a mute, so that it cannot be used afterwards."""
         self._reset_filters()
         self._near_misses.forget()
+        self._shadow.forget()
         self._recent.clear()
         self._end_sentence()
 
     def _listen_for_wake(self, heard: HeardFrame) -> tuple[Effect, ...]:
         is_idle = self.state is State.IDLE  # in a turn, the wake word interrupts
+        was_open = self._detector.gate_is_open
         judged = self._detector.hear(heard.frame, speech=heard.speech, may_wait=is_idle)
+        if self._detector.gate_is_open and not was_open:
+            self._shadow.restart()
         if self._detector.needs_proof:
             self.prove_model()
         return self._judge(judged)
@@ -229,6 +235,8 @@ class Ear:
             self._speech_model.load()
         for judgement in judged:
             self._near_misses.judge(judgement.score, judgement.at, judgement.detected, self.state)
+            woke = judgement.detected is not None
+            self._shadow.judge(judgement.score, judgement.at, woke=woke)
             if judgement.detected is not None:
                 effects += self._wake(judgement.detected)
         return effects + self._listen_for_stop(judged)

@@ -1,7 +1,6 @@
 """``jarvis-ear replay``: hear recordings again, and print what the ear makes of them."""
 
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from jarvis_ear import config, paths
 from jarvis_ear.errors import InputError, NotPermitted
 from jarvis_ear.options.verbs import UsageError, plain, print_text, quoted
 from jarvis_ear.replay.plot import plot
-from jarvis_ear.replay.rates import Rate
+from jarvis_ear.replay.rates import hourly, percent
 from jarvis_ear.replay.recordings import (
     Recording,
     hours_of_clips,
@@ -241,17 +240,3 @@ def sweep_lines(
     if hangover is not None:
         chosen.append(f"hearing.endpointing.hangover_ms = {hangover.hangover_ms}")
     yield "Best: " + ", ".join(chosen)
-
-
-def percent(rate: Rate) -> str:
-    """Return a share in per cent with its interval."""
-    if math.isnan(rate.value):
-        return "unknown"
-    return f"{100 * rate.value:.0f} % ({100 * rate.low:.0f}-{100 * rate.high:.0f})"
-
-
-def hourly(rate: Rate) -> str:
-    """Return events per hour with their interval."""
-    if math.isnan(rate.value):
-        return "unknown"
-    return f"{rate.value:.2f} ({rate.low:.2f}-{rate.high:.2f})"

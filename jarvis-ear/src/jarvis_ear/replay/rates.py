@@ -72,3 +72,17 @@ def _root(function: Callable[[float], float], most: float) -> float:
         else:
             high = middle
     return (low + high) / 2
+
+
+def percent(rate: Rate) -> str:
+    """Return a share in per cent with its interval."""
+    if math.isnan(rate.value):
+        return "unknown"
+    return f"{100 * rate.value:.0f} % ({100 * rate.low:.0f}-{100 * rate.high:.0f})"
+
+
+def hourly(rate: Rate) -> str:
+    """Return events per hour with their interval."""
+    if math.isnan(rate.value):
+        return "unknown"
+    return f"{rate.value:.2f} ({rate.low:.2f}-{rate.high:.2f})"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from jarvis_ear import config
+from jarvis_ear.config_hearing import STRICTNESS
 from jarvis_ear.hearing.wake import WakeDecider
 from jarvis_ear.replay.rates import Rate, per_hour, share
 from jarvis_ear.replay.replayer import ReplayStep, ReplayTrace
@@ -86,11 +87,17 @@ class Sweep:
     hangovers: tuple[HangoverPoint, ...]
 
     def best_wake(self, miss_cost: float, present: config.WakeOptions) -> WakePoint:
-        """Return the cheapest point; of several, the one closest to the present options."""
+        """Return the cheapest point.
 
-        def rank(point: WakePoint) -> tuple[float, int, float]:
-            far = abs(point.threshold - present.least_score)
-            return round(point.cost(miss_cost), 9), abs(point.patience - present.patience), far
+        Of several, it is the present one, or the one closest to what is measured best on much more
+        sound, the threshold of `balanced`.
+        """
+        usual = STRICTNESS["balanced"]
+
+        def rank(point: WakePoint) -> tuple[float, int, bool, float]:
+            is_other = point.threshold != round(present.least_score, 3)
+            far = abs(point.patience - present.patience)
+            return round(point.cost(miss_cost), 9), far, is_other, abs(point.threshold - usual)
 
         return min(self.wakes, key=rank)
 

@@ -1,0 +1,262 @@
+"""``jarvis-ear calibrate``: measures, recommends, and writes options after asking."""
+
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from jarvis_ear import config
+from jarvis_ear.calibration.analysis import CalibrationResult, Recommendation, analysed, word_spans
+from jarvis_ear.calibration.loudspeaker import lag_ms
+from jarvis_ear.calibration.session import (
+    COMMAND,
+    WORD,
+    Lag,
+    Recorder,
+    measure_lag,
+    record_room,
+    record_words,
+    recording_of,
+)
+from jarvis_ear.devices import portaudio_process
+from jarvis_ear.devices.diagnose import SoundCards
+from jarvis_ear.devices.models import wake_word
+from jarvis_ear.devices.sample_clock import SampleClock
+from jarvis_ear.devices.selection import look_up, stable_name
+from jarvis_ear.devices.sources import make_source
+from jarvis_ear.errors import ConfigError, DeviceError, InputError, MicrophoneBusy
+from jarvis_ear.options.edit import NotEditable, edited, written
+from jarvis_ear.options.verbs import UsageError, print_text, quoted
+from jarvis_ear.paths import read_regular
+from jarvis_ear.replay.command import miss_cost
+from jarvis_ear.replay.rates import hourly, percent
+from jarvis_ear.replay.recordings import Recording, named, of_file
+from jarvis_ear.replay.replayer import Replayer
+from jarvis_ear.units import SAMPLE_RATE, seconds
+
+SCHEMA: Final = 1
+"""``format`` of the JSON output; it changes if a name changes or goes."""
+
+WORDS: Final = "10"
+MINUTES: Final = "5"
+MAX_FILE: Final = 1024 * 1024
+
+_STOP_IT: Final = "stop the running ear first (systemctl stop jarvis-ear)"
+
+
+def calibrate(given: Mapping[str, Any], options: config.Config, file: Path) -> int:
+    """Carry out the verb and return the exit status. ``file``: that of the options."""
+    cost = miss_cost(given)
+    count = int(_number(given, "words", WORDS, 2, 100))
+    minutes = _number(given, "minutes", MINUTES, 0, 24 * 60)
+    replayer = Replayer(options.hearing)
+    lag: Lag | str = "it was not measured: recordings were given"
+    changes: list[Recommendation] = []
+    if {"near", "far", "room"} & given.keys():
+        words, room = _from_files(given, replayer, options.hearing)
+    else:
+        words, room, lag = _from_microphone(replayer, options, count, minutes)
+        changes += _device(options.microphone)
+    findings = analysed(replayer, words, room, options.hearing, cost)
+    changes += findings.changes
+    if isinstance(lag, Lag):
+        changes += _lag_changes(lag, options.speaker)
+    findings.changes = changes
+    if "json" in given:
+        print_text(json.dumps(listing(findings, lag, file)) + "\n")
+    else:
+        print_text("\n".join(_lines(findings, lag, cost)) + "\n")
+    if not changes:
+        return 0
+    return _offer(changes, file, is_agreed="yes" in given, is_quiet="json" in given)
+
+
+def listing(findings: CalibrationResult, lag: Lag | str, file: Path) -> dict[str, Any]:
+    """Return what `calibrate --json` prints."""
+    found = {"why": lag} if isinstance(lag, str) else _lag_ms(lag)
+    return {"format": SCHEMA, **findings.as_json(), "loudspeaker": found, "file": str(file)}
+
+
+def _number(given: Mapping[str, Any], name: str, default: str, least: float, most: float) -> float:
+    text = given.get(name, default)
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?", text) or not least <= float(text) <= most:
+        raise UsageError(
+            f"calibrate: --{name}: {quoted(text)}: expected a number from {least:g} to {most:g}"
+        )
+    return float(text)
+
+
+def _from_files(
+    given: Mapping[str, Any], replayer: Replayer, hearing: config.HearingOptions
+) -> tuple[list[Recording], Recording | None]:
+    """Return the recordings that are given; in those of words, each stretch of speech is one."""
+    words = []
+    for name in ("near", "far"):
+        if name in given:
+            recording = of_file(given[name], {})
+            spans = word_spans(replayer.hear(recording, hearing).frames)
+            if not spans:
+                raise InputError(f"{named(given[name])} holds no speech: expected wake words")
+            words.append(replace(recording, words=spans))
+    return words, of_file(given["room"], {}) if "room" in given else None
+
+
+def _from_microphone(
+    replayer: Replayer, options: config.Config, count: int, minutes: float
+) -> tuple[list[Recording], Recording | None, Lag | str]:
+    """Guide a person through the recordings."""
+    word, hearing, clock = wake_word(options.hearing), options.hearing, SampleClock()
+
+    def judge(part: bytes) -> str:
+        trace = replayer.hear(recording_of("word", [part], has_words=True), hearing)
+        loudest = max((frame.level for frame in trace.frames), default=-120.0)
+        is_heard = any(event.event == "wake" for event in trace.events)
+        found = "heard" if is_heard else "missed"
+        return f"{found}, best score {trace.best_score:.2f}, loudest {loudest:.0f} dBFS"
+
+    near, far = count - count // 2, count // 2
+    with closing(make_source(options.microphone)) as source:
+        try:
+            source.open()
+            recorder = Recorder(source, clock)
+            _say(f"Calibration with {source.name}. Nothing is stored; Ctrl-C ends it.")
+            _say(f'Near: stand a metre away. At each "now", say "{word}" once.')
+            parts = record_words(recorder, near, WORD, _say, judge)
+            words = [recording_of("near", parts, has_words=True)]
+            _say("Far: stand where you usually are, or three metres away. Say it with a command in")
+            _say(f'your own way, such as "{word}, turn on the light in the kitchen".')
+            parts = record_words(recorder, far, COMMAND, _say, judge)
+            words.append(recording_of("far", parts, has_words=True))
+            lag: Lag | str = "it was not measured: the sound comes from a file"
+            if source.live:
+                _say("The loudspeaker plays three short tones.")
+                lag = measure_lag(recorder, clock, options.speaker)
+            room = None
+            if minutes:
+                _say("Room: live as usual, with the television if there is one. Do not say the")
+                _say("wake word.")
+                sound = record_room(recorder, round(minutes * 60 * SAMPLE_RATE), _say)
+                room = recording_of("room", [sound], has_words=False)
+        except MicrophoneBusy as error:
+            raise DeviceError(f"{error}; {_STOP_IT}") from error
+    return words, room, lag
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _device(options: config.MicrophoneOptions) -> Iterator[Recommendation]:
+    """Recommend the stable name of the default microphone."""
+    if options.device or options.input:
+        return
+    try:
+        name = stable_name(look_up(portaudio_process.for_input(), "", "input"), SoundCards())
+    except DeviceError:
+        return
+    if name:
+        yield Recommendation("microphone.device", "", name, "the default may become another one")
+
+
+def _lag_changes(lag: Lag, options: config.SpeakerOptions) -> Iterator[Recommendation]:
+    wanted = lag_ms(lag.delay, lag.tail)
+    if wanted != options.lag_ms:
+        why = "the loudspeaker is late, or the room goes on with its sound"
+        yield Recommendation("speaker.lag_ms", options.lag_ms, wanted, why)
+
+
+def _lag_ms(lag: Lag) -> dict[str, int]:
+    delay, tail = (round(1000 * seconds(each)) for each in (lag.delay, lag.tail))
+    return {"delay_ms": delay, "tail_ms": tail, "chirps": lag.chirps}
+
+
+def _lines(findings: CalibrationResult, lag: Lag | str, cost: float) -> Iterator[str]:
+    swept = findings.sweep
+    yield f"heard: {swept.words} wake words, {60 * swept.hours:.1f} minutes of the room"
+    if findings.word_levels:
+        level = median(findings.word_levels)
+        noise = "" if findings.noise_dbfs is None else f", the room {findings.noise_dbfs:.0f} dBFS"
+        yield f"level: the words {level:.0f} dBFS{noise}; clipped: {100 * findings.clipped:.2f} %"
+    if isinstance(lag, Lag):
+        found = _lag_ms(lag)
+        late, tail = found["delay_ms"], found["tail_ms"]
+        yield f"loudspeaker: {late} ms later than it reports, and {tail} ms of echo"
+    else:
+        yield f"loudspeaker: {lag}"
+    yield ""
+    yield "expected (95 % interval)  words missed         false accepts per hour"
+    for name, point in (
+        ("with present options", findings.present),
+        ("with the best", findings.best),
+    ):
+        yield f"  {name:<23} {percent(point.missed):<20} {hourly(point.accepts)}"
+    yield f"(a missed word costs as much as {cost:g} false accepts, see --miss-cost)"
+    yield from ("", *(f"advice: {line}" for line in findings.advice)) if findings.advice else ()
+    yield ""
+    if not findings.changes:
+        yield "The present options are the best ones."
+        return
+    yield "recommended:"
+    for key, old, new, why in findings.changes:
+        yield f"- {key} = {written(old)}"
+        yield f"+ {key} = {written(new):<12} # {why}"
+
+
+def _offer(
+    changes: Sequence[Recommendation], file: Path, *, is_agreed: bool, is_quiet: bool
+) -> int:
+    """Write the changes into the file of the options, if the owner agrees."""
+    if not is_agreed:
+        if is_quiet or not sys.stdin.isatty():
+            if not is_quiet:
+                _say(f"Nothing was written; --yes writes it into {named(file)}.")
+            return 0
+        sys.stderr.write(f"Write this into {named(file)}? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            _say("Nothing was written.")
+            return 0
+    _write(file, {change.key: change.new for change in changes})
+    _say(f"Written into {named(file)}. A running ear uses it after systemctl reload jarvis-ear.")
+    return 0
+
+
+def _write(file: Path, values: Mapping[str, Any]) -> None:
+    """Recommendation values in a file, atomically; its owner and mode stay."""
+    target = file.resolve()
+    try:
+        data, status = read_regular(target, MAX_FILE)
+    except FileNotFoundError:
+        data, status = b"", None
+    except OSError as error:
+        raise InputError(f"{named(file)} cannot be read: {error.strerror}") from error
+    try:
+        text = edited(data.decode("utf-8-sig"), values)
+    except NotEditable as error:
+        raise ConfigError(f"{named(file)}: {error}; write the values yourself") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{named(file)} is not valid TOML: {error}") from error
+    new = target.with_name(f".{target.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as out:
+            if status is not None:
+                os.fchmod(out.fileno(), status.st_mode & 0o777)
+                if os.geteuid() == 0:
+                    os.fchown(out.fileno(), status.st_uid, status.st_gid)
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        new.replace(target)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise InputError(f"{named(file)} cannot be written: {error.strerror}") from error
