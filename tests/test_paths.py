@@ -23,7 +23,7 @@ from jarvis_ear.paths import (
     state_folder,
     state_folders,
 )
-from jarvis_ear.schema import SCHEMA
+from jarvis_ear.schema import SCHEMA, load
 from jarvis_ear.spool.ledger import Ledger
 
 
@@ -175,3 +175,19 @@ def test_no_part_uses_or_waits_for_a_strange_file(tmp_path, make, caplog):
     files.save("ab", 0, b"sound")
     assert files.failures == 1
     assert before == ((tmp_path / "other").read_bytes() if make is make_link else b"")
+
+
+def test_the_options_of_a_user_are_read_if_there_are_any_and_those_of_the_service_otherwise(
+    tmp_path,
+):
+    home = {"HOME": str(tmp_path)}
+    assert paths.config_file(home) == Path("/etc/jarvis-ear/config.toml")
+    assert paths.config_file({}) == Path("/etc/jarvis-ear/config.toml")
+    own = tmp_path / ".config" / "jarvis-ear" / "config.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('[backend]\nagent_id = "desk"\n')
+    assert paths.config_file(home) == own
+    assert load([], home).config.backend.agent_id == "desk"
+    assert load([], {**home, "XDG_CONFIG_HOME": "relative"}).config.backend.agent_id == "desk"
+    elsewhere = tmp_path / "elsewhere"
+    assert paths.user_settings({**home, "XDG_CONFIG_HOME": str(elsewhere)}).parent == elsewhere

@@ -22,6 +22,12 @@ SERVICE: Final = Path("/run") / NAME
 SERVICE_STATE: Final = Path("/var/lib") / NAME
 """State folder that it creates for the service."""
 
+SERVICE_SETTINGS: Final = Path("/etc") / NAME
+"""Folder of the options of the service."""
+
+CONFIG: Final = "config.toml"
+"""Name of the options file in the folder of the options."""
+
 
 def runtime_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of a service, a session or a user for files that a reboot removes."""
@@ -53,6 +59,23 @@ def state_folder(environ: Mapping[str, str]) -> Path:
         return Path(state) / NAME
     home = environ.get("HOME") or "/nonexistent"
     return Path(home) / ".local" / "state" / NAME
+
+
+def user_folder(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    """Return a base folder of this user, by the XDG Base Directory Specification."""
+    given = environ.get(variable, "")
+    return Path(given) if given.startswith("/") else Path(environ.get("HOME") or "/", default)
+
+
+def user_settings(environ: Mapping[str, str]) -> Path:
+    """Return the folder of this user's own options."""
+    return user_folder(environ, "XDG_CONFIG_HOME", ".config") / NAME
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    """Return the options file that is read if none is named: that of this user, if there is one."""
+    own = user_settings(environ) / CONFIG
+    return own if os.access(own, os.F_OK) else SERVICE_SETTINGS / CONFIG
 
 
 def control_folder(environ: Mapping[str, str]) -> Path:
