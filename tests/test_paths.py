@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear import paths
+from jarvis_ear.cli import COMMAND_LINE
 from jarvis_ear.delivery.events import Finished, Verdict
 from jarvis_ear.devices.output import ReplyFiles
 from jarvis_ear.errors import ConfigError
@@ -178,7 +179,7 @@ def test_no_part_uses_or_waits_for_a_strange_file(tmp_path, make, caplog):
 
 
 def test_the_options_of_a_user_are_read_if_there_are_any_and_those_of_the_service_otherwise(
-    tmp_path,
+    tmp_path, monkeypatch
 ):
     home = {"HOME": str(tmp_path)}
     assert paths.config_file(home) == Path("/etc/jarvis-ear/config.toml")
@@ -189,5 +190,8 @@ def test_the_options_of_a_user_are_read_if_there_are_any_and_those_of_the_servic
     assert paths.config_file(home) == own
     assert load([], home).config.backend.agent_id == "desk"
     assert load([], {**home, "XDG_CONFIG_HOME": "relative"}).config.backend.agent_id == "desk"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    assert COMMAND_LINE.load([]).config.backend.agent_id == "desk"
     elsewhere = tmp_path / "elsewhere"
     assert paths.user_settings({**home, "XDG_CONFIG_HOME": str(elsewhere)}).parent == elsewhere

@@ -75,6 +75,11 @@ def test_a_user_installs_is_heard_and_answered_and_removes_it_without_root(sessi
     assert "jarvis-password (for you only)" in shown
     assert f"{HOME}/.config/jarvis-ear/config.toml" in said
     assert session.service("install").startswith("nothing to do")
+    options = session.box.at(f"{HOME}/.config/jarvis-ear/config.toml")
+    options.write_text("[backend]\nurl = 1\n")
+    session.run("systemctl", "--user", "restart", "jarvis-ear", check=False)
+    wait_for(lambda: "the configuration has a mistake" in session.status(), "it is refused")
+    assert "journalctl --user -u jarvis-ear" in session.status()
     found = session.box.run("find", "/etc", "/opt", "/usr", "/var", "-xdev", "-user", USER).stdout
     assert not [line for line in found.splitlines() if "/mail/" not in line]
     session.service("uninstall", "--purge")

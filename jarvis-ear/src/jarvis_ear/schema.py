@@ -115,7 +115,7 @@ SCHEMA: Final = Schema(
         "console.port": "--port",
         "with_backend": "--with-backend",
     },
-    file=CONFIG_FILE,
+    file=config_file,
     shared_variables=_SHARED_VARIABLES,
     credentials={
         "jarvis-password": "backend.password",
@@ -148,7 +148,7 @@ def load(
     argv: Sequence[str], environ: Mapping[str, str], *, default_file: Path | None = None
 ) -> Loaded:
     """Read the options of the ear from all sources. Raises ``ConfigError`` with all mistakes."""
-    return options.load(SCHEMA, argv, environ, default_file=default_file or config_file(environ))
+    return options.load(SCHEMA, argv, environ, default_file=default_file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,8 +216,8 @@ class Schema(Generic[Tree]):
     """The beginning of the reference page."""
     short_flags: Mapping[str, str]
     """Flags of the everyday options, in the order of the help."""
-    file: Path | None = None
-    """The default configuration file; None: the program reads no file."""
+    file: Callable[[Mapping[str, str]], Path] | None = None
+    """Path of the default file in an environment; it may be missing. None: no file is read."""
     shared_variables: Mapping[str, str]
     """Variables without the prefix, by option; they are weaker than those with it."""
     empty_is_unset: bool = True
