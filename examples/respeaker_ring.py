@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 """Hook: show the state of the ear on the LED ring of a ReSpeaker USB Mic Array (v2.0).
 
-Needs python3-usb, and the right to write to the device. One line for all states:
-    hooks.listening = ["PATH/respeaker_ring.py"]     and the same for the other states
+Needs python3-usb, and the right to write to the device. The same program for every state.
 """
 
+import importlib
+import importlib.util
 import json
 import sys
 
-try:
-    import usb.core
-except ImportError:
+if importlib.util.find_spec("usb") is None:
     sys.exit("python3-usb is not installed: apt install python3-usb")
+usb_core = importlib.import_module("usb.core")
 
 VENDOR, PRODUCT = 0x2886, 0x0018
 ONE_COLOUR, LISTEN, WAIT, SPEAK = 1, 2, 3, 4
@@ -30,11 +30,11 @@ SHOWN = {
 
 event = json.load(sys.stdin)["event"]
 if event in SHOWN:
-    ring = usb.core.find(idVendor=VENDOR, idProduct=PRODUCT)
+    ring = usb_core.find(idVendor=VENDOR, idProduct=PRODUCT)
     if ring is None:
         sys.exit("no ReSpeaker USB Mic Array is plugged in")
     command, data = SHOWN[event]
     try:
         ring.ctrl_transfer(VENDOR_OUT, 0, command, RING, data, 2000)
-    except OSError as error:  # usb.core.USBError is one
+    except OSError as error:  # USBError is one
         sys.exit(f"the ring cannot be switched: {error}")

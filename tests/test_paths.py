@@ -182,12 +182,11 @@ def test_the_options_of_a_user_are_read_if_there_are_any_and_those_of_the_servic
     tmp_path, monkeypatch
 ):
     home = {"HOME": str(tmp_path)}
-    assert paths.config_file(home) == Path("/etc/jarvis-ear/config.toml")
-    assert paths.config_file({}) == Path("/etc/jarvis-ear/config.toml")
     own = tmp_path / ".config" / "jarvis-ear" / "config.toml"
+    assert paths.user_config_file(home) == own
+    assert load([], home).config.backend.agent_id == "jarvis-ear"
     own.parent.mkdir(parents=True)
     own.write_text('[backend]\nagent_id = "desk"\n')
-    assert paths.config_file(home) == own
     assert load([], home).config.backend.agent_id == "desk"
     assert load([], {**home, "XDG_CONFIG_HOME": "relative"}).config.backend.agent_id == "desk"
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -109,6 +109,9 @@ def _option(schema: Schema[Any], option: Option) -> Iterator[str]:
 def _files(schema: Schema[Any]) -> Iterator[str]:
     if schema.file:
         yield f".SH FILES\n.TP\n.I {schema.file}\nOptions."
+    if schema.user_file:
+        own = schema.user_file({"HOME": "~"})
+        yield f".TP\n.I {own}\nOptions of a user; read instead of the other, if it exists."
 
 
 def _escaped(text: str) -> str:

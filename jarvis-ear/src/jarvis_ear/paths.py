@@ -72,10 +72,9 @@ def user_settings(environ: Mapping[str, str]) -> Path:
     return user_folder(environ, "XDG_CONFIG_HOME", ".config") / NAME
 
 
-def config_file(environ: Mapping[str, str]) -> Path:
-    """Return the options file that is read if none is named: that of this user, if there is one."""
-    own = user_settings(environ) / CONFIG
-    return own if os.access(own, os.F_OK) else SERVICE_SETTINGS / CONFIG
+def user_config_file(environ: Mapping[str, str]) -> Path:
+    """Return the path of this user's own options file, which need not exist."""
+    return user_settings(environ) / CONFIG
 
 
 def control_folder(environ: Mapping[str, str]) -> Path:

@@ -10,7 +10,7 @@ from jarvis_ear.config import CONFIG_FILE, HOOKS, Config
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import load as options
 from jarvis_ear.options.option import Schema, value_of
-from jarvis_ear.paths import config_file
+from jarvis_ear.paths import user_config_file
 
 Loaded: TypeAlias = options.Loaded[Config]
 """The options in force, and the origin of each value."""
@@ -115,7 +115,8 @@ SCHEMA: Final = Schema(
         "console.port": "--port",
         "with_backend": "--with-backend",
     },
-    file=config_file,
+    file=CONFIG_FILE,
+    user_file=user_config_file,
     shared_variables=_SHARED_VARIABLES,
     credentials={
         "jarvis-password": "backend.password",

@@ -216,8 +216,10 @@ class Schema(Generic[Tree]):
     """The beginning of the reference page."""
     short_flags: Mapping[str, str]
     """Flags of the everyday options, in the order of the help."""
-    file: Callable[[Mapping[str, str]], Path] | None = None
-    """Path of the default file in an environment; it may be missing. None: no file is read."""
+    file: Path | None = None
+    """The default configuration file; None: the program reads no file."""
+    user_file: Callable[[Mapping[str, str]], Path] | None = None
+    """Path of the file of one user, by the environment; if it exists, it is read instead."""
     shared_variables: Mapping[str, str]
     """Variables without the prefix, by option; they are weaker than those with it."""
     empty_is_unset: bool = True
@@ -243,7 +245,8 @@ class Schema(Generic[Tree]):
     @property
     def config_option(self) -> tuple[Option, ...]:
         """The option of the command line that names the file, if the program reads one."""
-        about = f"Read this file instead of {self.file}."
+        own = f"{self.user_file({'HOME': '~'})} or " if self.user_file else ""
+        about = f"Read this file instead of {own}{self.file}."
         field = FieldInfo(annotation=Path, description=about)
         option = Option(CONFIG, self.tree, field, "", (f"--{CONFIG}",), names_file=True)
         return (option,) if self.file else ()
