@@ -183,7 +183,7 @@ def test_the_options_of_a_user_are_read_if_there_are_any_and_those_of_the_servic
 ):
     home = {"HOME": str(tmp_path)}
     own = tmp_path / ".config" / "jarvis-ear" / "config.toml"
-    assert paths.user_config_file(home) == own
+    assert paths.user_config_file(home) is None
     assert load([], home).config.backend.agent_id == "jarvis-ear"
     own.parent.mkdir(parents=True)
     own.write_text('[backend]\nagent_id = "desk"\n')
@@ -192,5 +192,9 @@ def test_the_options_of_a_user_are_read_if_there_are_any_and_those_of_the_servic
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     assert COMMAND_LINE.load([]).config.backend.agent_id == "desk"
+    service = {**home, "STATE_DIRECTORY": str(tmp_path)}  # its hooks may write there
+    assert load([], service).config.backend.agent_id == "jarvis-ear"
     elsewhere = tmp_path / "elsewhere"
     assert paths.user_settings({**home, "XDG_CONFIG_HOME": str(elsewhere)}).parent == elsewhere
+    monkeypatch.setattr(os, "geteuid", lambda: own.stat().st_uid + 1)
+    assert load([], home).config.backend.agent_id == "jarvis-ear"

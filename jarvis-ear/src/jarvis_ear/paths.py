@@ -72,9 +72,18 @@ def user_settings(environ: Mapping[str, str]) -> Path:
     return user_folder(environ, "XDG_CONFIG_HOME", ".config") / NAME
 
 
-def user_config_file(environ: Mapping[str, str]) -> Path:
-    """Return the path of this user's own options file, which need not exist."""
-    return user_settings(environ) / CONFIG
+def user_config_file(environ: Mapping[str, str]) -> Path | None:
+    """Return this user's own options file; None if they have none.
+
+    A system service has none: its home is its state folder, which its hooks may write to. A file
+    of another user, for example in a home that sudo has kept, is not theirs either.
+    """
+    own = user_settings(environ) / CONFIG
+    try:
+        is_ours = own.stat().st_uid == os.geteuid()
+    except OSError:
+        return None
+    return own if is_ours and not environ.get("STATE_DIRECTORY") else None
 
 
 def control_folder(environ: Mapping[str, str]) -> Path:

@@ -71,9 +71,9 @@ Generated from the code by `jarvis-ear config --reference` (`make docs`); a test
 
 The command line overrides the environment, the environment overrides the file, and the file
 overrides the default. The file is the one that `--config FILE` names; otherwise
-`~/.config/jarvis-ear/config.toml` (`$XDG_CONFIG_HOME`) of the user who runs the program, if it
-exists; otherwise `{CONFIG_FILE}`. `jarvis-ear config` prints the options in force and the origin of
-each value.
+`~/.config/jarvis-ear/config.toml` (`$XDG_CONFIG_HOME`), if it exists and belongs to the user who
+runs the program, and this is no system service; otherwise `{CONFIG_FILE}`.
+`jarvis-ear config` prints the options in force and the origin of each value.
 
 - A switch takes `true` or `false` everywhere; on the command line its name alone means `true`, and
   `--no-` before its name means `false`.
@@ -117,6 +117,7 @@ SCHEMA: Final = Schema(
     },
     file=CONFIG_FILE,
     user_file=user_config_file,
+    user_file_text="~/.config/jarvis-ear/config.toml",
     shared_variables=_SHARED_VARIABLES,
     credentials={
         "jarvis-password": "backend.password",

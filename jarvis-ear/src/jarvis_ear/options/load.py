@@ -1,6 +1,5 @@
 """Loading: reads all sources of options, and ranks them or reports every mistake in them."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -50,7 +49,7 @@ def load(
     ]
     if isinstance(named_file, Path):
         layers.append(sources.read_file(schema, named_file, required=True))
-    elif file := default_file or _default_file(schema, environ):
+    elif file := default_file or schema.user_file(environ) or schema.file:
         layers.append(sources.read_file(schema, file, required=False))
     for layer in layers:
         layer.read_secret_files()
@@ -64,12 +63,6 @@ def load(
     origins.pop(CONFIG, None)
     config = _valid(schema, values)
     return Loaded(config, origins, partial(load, schema, argv, environ, default_file=default_file))
-
-
-def _default_file(schema: Schema[Any], environ: Mapping[str, str]) -> Path | None:
-    """Return the file that is read if none is named: that of this user, if there is one."""
-    own = schema.user_file and schema.user_file(environ)
-    return own if own and os.access(own, os.F_OK) else schema.file
 
 
 def _valid(schema: Schema[Tree], values: Mapping[str, object]) -> Tree:

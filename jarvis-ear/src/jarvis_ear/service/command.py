@@ -102,11 +102,6 @@ def _user_layout(arguments: argparse.Namespace) -> Layout:
             f"the ear is a system service already ({installed.unit(EAR)}), and two would share one "
             "microphone: remove that one first"
         )
-    if arguments.verb == "install" and not arguments.dry_run and not probe(layout).is_managed:
-        raise ServiceError(
-            "no service manager runs for this user: log in to a desktop or by ssh, not by su or "
-            "sudo, or have root call  loginctl enable-linger NAME"
-        )
     return layout
 
 
@@ -127,6 +122,11 @@ def _install(arguments: argparse.Namespace, layout: Layout) -> int:
             "the Debian package jarvis-ear is installed: apt remove jarvis-ear first"
         )
     machine = probe(layout)
+    if layout.is_user and not machine.is_managed and not arguments.dry_run:
+        raise ServiceError(
+            "no service manager runs for this user: log in to a desktop or by ssh, not by su or "
+            "sudo, or have root call  loginctl enable-linger NAME"
+        )
     missing = {} if layout.is_staged else _secrets(arguments, machine, _backend_url(layout))
     encrypted = _encrypted(layout, missing, dry_run=arguments.dry_run)
     steps = plan.install(
