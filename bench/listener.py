@@ -10,7 +10,6 @@ from bench.sound import Sound
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
 from jarvis_ear.devices.models import Silero, WebRtcVad, make_wake_model
-from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import Effect, Failed, SendUtterance, TurnOpened
 from jarvis_ear.hearing.turns import TurnMachine
@@ -47,8 +46,7 @@ class Listener:
 
     def hear(self, sound: Sound, hearing: config.HearingOptions = GATED) -> Heard:
         """Process ``sound`` from beginning to end. Every turn fails at once."""
-        words = tuple(word.model for word in hearing.wake.all_words)
-        wake = self._wake(words, None, hearing.wake.effort)
+        wake = self._wake(*_models(hearing))
         wake.reset()
         self._speech.reset()
         ear = make_ear(hearing, wake, self._speech)
@@ -69,10 +67,14 @@ def make_ear(
     return Ear(
         hearing,
         gate=WebRtcVad(hearing.gate.aggressiveness),
-        wake=wake or OpenWakeWord(tuple(word.model for word in hearing.wake.all_words)),
+        wake=wake or make_wake_model(*_models(hearing)),
         speech=speech or Silero(),
         machine=TurnMachine(hearing, lambda: f"bench-{next(turn)}"),
     )
+
+
+def _models(hearing: config.HearingOptions) -> tuple[tuple[str, ...], None, str]:
+    return tuple(word.model for word in hearing.wake.all_words), None, hearing.wake.effort
 
 
 def end_turn(ear: Ear, effect: Effect) -> None:
