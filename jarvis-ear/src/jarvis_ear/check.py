@@ -14,6 +14,7 @@ from jarvis_ear.config import (
     WakeOptions,
 )
 from jarvis_ear.delivery.timeouts import Timing
+from jarvis_ear.devices.micro_wake_word import SmallModel
 from jarvis_ear.devices.openwakeword import OpenWakeWord, model_of
 from jarvis_ear.devices.selection import names_a_number
 from jarvis_ear.devices.sound_files import load_sounds
@@ -40,6 +41,7 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
         lambda: session_of(config.backend, Timing()),
         lambda: refuse_plaintext(config.bus),
         *(partial(_require_model, option, word) for option, word in _models(config.hearing.wake)),
+        lambda: _require_small_models(config.hearing.wake),
         lambda: load_sounds(config.sounds, config.hearing.wake.all_words),
     )
     for attempt in tries:
@@ -66,6 +68,11 @@ def _require_model(option: str, model: str) -> None:
         OpenWakeWord((model,))
     except ConfigError as error:
         raise ConfigError(f"hearing.wake.{option}: {' '.join(str(error).split())}") from error
+
+
+def _require_small_models(wake: WakeOptions) -> None:
+    for word in wake.all_words if wake.effort == "light" else ():
+        SmallModel(word.model)
 
 
 def _dangers(config: Config) -> Iterator[str]:
