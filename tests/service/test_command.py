@@ -115,6 +115,10 @@ def test_a_user_uninstalls_and_keeps_the_options_unless_they_are_purged(ann, cap
 def test_what_a_user_cannot_mean_is_refused_in_one_line(ann, monkeypatch, capsys):
     assert main("install", "--user", "--destdir", "/x") == 64
     assert "--user and --destdir exclude each other" in capsys.readouterr().err
+    with monkeypatch.context() as patched:
+        patched.setenv("HOME", "/my home")
+        assert main("install", "--user", "--dry-run") == 71
+        assert "expected a home without spaces" in capsys.readouterr().err
     unit = command.PACKAGE.unit("jarvis-ear")
     unit.parent.mkdir(parents=True)
     unit.touch()

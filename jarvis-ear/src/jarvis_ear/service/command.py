@@ -51,6 +51,9 @@ PACKAGE: Final = Layout(
 )
 """Layout of the Debian package."""
 
+UNFIT: Final = " \t\n%\"'\\\\"
+"""Characters with a meaning in a unit file, or at the beginning of a script."""
+
 REFERENCE_URLS: Final = (BACKEND_URL, "http://127.0.0.1:4000")
 """Where the reference backend listens as a service."""
 
@@ -96,6 +99,9 @@ def _user_layout(arguments: argparse.Namespace) -> Layout:
     if not os.geteuid():
         raise NotPermitted("--user installs for the user who types it, not for root: without sudo")
     layout = user_layout(os.environ)
+    for path in (layout.home, layout.credentials):
+        if set(str(path)) & set(UNFIT):
+            raise ServiceError(f"a unit cannot name {path}: expected a home without spaces and %")
     installed = next((at for at in (Layout(), PACKAGE) if at.unit(EAR).exists()), None)
     if arguments.verb == "install" and installed is not None:
         raise ServiceError(

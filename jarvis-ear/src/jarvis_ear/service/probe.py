@@ -158,7 +158,7 @@ def user_layout(environ: Mapping[str, str]) -> Layout:
         library=data,
         programs=Path(environ.get("HOME") or "/", ".local", "bin"),
         settings=settings,
-        state=paths.state_folder({**environ, "STATE_DIRECTORY": ""}),
+        state=paths.user_folder(environ, "XDG_STATE_HOME", ".local/state") / EAR,
         credentials=settings / "credentials",
         encrypted=settings / "credentials.encrypted",
         overrides=settings.parent / "systemd" / "user",
