@@ -63,7 +63,7 @@ def make_ear(
     return Ear(
         hearing,
         gate=WebRtcVad(hearing.gate.aggressiveness),
-        wake=wake or OpenWakeWord(hearing.wake.model),
+        wake=wake or OpenWakeWord([word.model for word in hearing.wake.all_words]),
         speech=speech or Silero(),
         machine=TurnMachine(hearing, lambda: f"bench-{next(turn)}"),
     )

@@ -103,7 +103,7 @@ class EarFactory:
 
     def load(self, hearing: config.HearingOptions) -> None:
         """Load the models, or raise ConfigError. That of speech loads its network later."""
-        self._wake_model(hearing.wake.model, hearing.wake.stop_model)
+        self._wake(hearing.wake)
         self._speech_model()
         save_memory(at_start=False)
 
@@ -122,7 +122,7 @@ class EarFactory:
         loudspeaker, whose delay is ``echo`` if it is known from an earlier run.
         """
         lag = samples(lag_ms)
-        wake = self._wake_model(hearing.wake.model, hearing.wake.stop_model)
+        wake = self._wake(hearing.wake)
         if self._own_voice is None:
             self._own_voice = OwnVoice(wake.twin(), *(echo or ()))
         return Ear(
@@ -137,7 +137,5 @@ class EarFactory:
             lag=lag,
         )
 
-
-def wake_word(hearing: config.HearingOptions) -> str:
-    """Return the name of the wake word."""
-    return "Hey Jarvis" if hearing.wake.model is None else hearing.wake.model.stem
+    def _wake(self, wake: config.WakeOptions) -> OpenWakeWord:
+        return self._wake_model(tuple(word.model for word in wake.all_words), wake.stop_model)
