@@ -29,8 +29,7 @@ from jarvis_ear.wires.wyoming import (
     SatelliteDialect,
     describe_ear,
     encode,
-    read_event,
-    read_header,
+    receive,
 )
 
 _LOGGER = logging.getLogger(__name__)
@@ -61,18 +60,7 @@ class Visitor:
 
     async def read(self) -> Event | None:
         """Return the next event; None at the end. Raises ``RemoteProtocolError``."""
-        try:
-            line = await self.reader.readline()
-            if not line:
-                return None
-            header = read_header(line)
-            data = await self.reader.readexactly(header.data_bytes)
-            payload = await self.reader.readexactly(header.payload_bytes)
-        except (asyncio.IncompleteReadError, OSError):
-            return None
-        except ValueError:  # the limit of the reader
-            raise RemoteProtocolError(f"a line of over {MAX_HEADER_BYTES} bytes") from None
-        return read_event(header, data, payload)
+        return await receive(self.reader)
 
     def write(self, event: Event) -> None:
         """Pass an event to the socket."""

@@ -9,7 +9,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, Final, Protocol, assert_never
 
 import numpy as np
 from wyoming.audio import AudioChunk as SoundEvent
@@ -118,6 +118,36 @@ def read_event(header: EventHeader, data: bytes, payload: bytes) -> Event:
     return Event(header.type, {**header.data, **more}, payload or None)
 
 
+class EventReader(Protocol):
+    """What events are read from, such as ``asyncio.StreamReader``."""
+
+    async def readline(self) -> bytes:
+        """Return a line; raise ``ValueError`` if it is longer than the reader allows."""
+        ...
+
+    async def readexactly(self, count: int, /) -> bytes:
+        """Return so many bytes; raise ``EOFError`` if there are fewer."""
+        ...
+
+
+async def receive(reader: EventReader) -> Event | None:
+    """Return the next event; None at the end. Raises ``RemoteProtocolError``.
+
+    Bound: ``MAX_HEADER_BYTES`` if that is the limit of the reader, and those of ``EventHeader``.
+    """
+    try:
+        line = await reader.readline()
+        if not line:
+            return None
+        header = read_header(line)
+        data = await reader.readexactly(header.data_bytes)
+        return read_event(header, data, await reader.readexactly(header.payload_bytes))
+    except (EOFError, OSError):
+        return None
+    except ValueError:  # the limit of the reader
+        raise RemoteProtocolError(f"a line of over {MAX_HEADER_BYTES} bytes") from None
+
+
 def encode(event: Event) -> bytes:
     """Return the bytes of an event."""
     file = io.BytesIO()
@@ -214,9 +244,9 @@ class SatelliteDialect:
             case "transcribe":
                 return (Processing(),)
             case "transcript":
-                return (Transcript(_text(event)),)
+                return (Transcript(text_of(event)),)
             case "synthesize":
-                return (Answer(_text(event)),)
+                return (Answer(text_of(event)),)
             case "audio-start":
                 return self._begin(event)
             case "audio-chunk":
@@ -259,7 +289,7 @@ class SatelliteDialect:
         )
 
     def _begin(self, event: Event) -> tuple[FromBackend, ...]:
-        form = _format(event)
+        form = sound_format(event)
         ended = self._end() if self._reply is not None else ()
         self._sound, self._rest, self._reply = form, b"", ReplyChunks(form.rate)
         return ended
@@ -267,7 +297,7 @@ class SatelliteDialect:
     def _chunk(self, event: Event) -> tuple[FromBackend, ...]:
         if self._reply is None or self._sound is None:
             raise RemoteProtocolError("sound before its audio-start")
-        if _format(event) != self._sound:
+        if sound_format(event) != self._sound:
             raise RemoteProtocolError("sound of another format than its audio-start")
         sound = self._rest + (event.payload or b"")
         whole = len(sound) - len(sound) % self._sound.frame_bytes
@@ -306,8 +336,8 @@ def _ms(pcm_bytes: int) -> int:
     return pcm_bytes * 1000 // (SAMPLE_RATE * SAMPLE_BYTES)
 
 
-def _format(event: Event) -> WavFormat:
-    """Return the format of the sound of an event."""
+def sound_format(event: Event) -> WavFormat:
+    """Return the format of the sound of an ``audio-start`` or ``audio-chunk``."""
     rate = _whole(event.data.get("rate"), "rate", _RATES)
     channels = _whole(event.data.get("channels"), "channels", _CHANNELS)
     width = _whole(event.data.get("width"), "width", range(2, 5))
@@ -329,7 +359,8 @@ def _whole(value: object, name: str, wanted: range) -> int:
     return value
 
 
-def _text(event: Event) -> str:
+def text_of(event: Event) -> str:
+    """Return the text of an event, on one line."""
     text = event.data.get("text")
     if not isinstance(text, str):
         raise RemoteProtocolError(f"{event.type} without a text")
