@@ -5,6 +5,8 @@ import contextlib
 import json
 import logging
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 from wyoming.client import AsyncTcpClient
@@ -17,6 +19,7 @@ from fakes.home_assistant import ANSWER, SOON_S, HomeAssistant, speech
 from fakes.recordings import recording
 from fakes.told import Told
 from fakes.voice_server import free_port
+from jarvis_ear.audio.wav import decode_wav
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions, WyomingOptions
 from jarvis_ear.delivery.events import (
@@ -36,6 +39,7 @@ from jarvis_ear.link.wyoming import SatelliteSocket
 from jarvis_ear.wires.wyoming import MAX_HEADER_BYTES
 
 PCM = recording("what-time-is-it").tobytes()
+EXAMPLE = Path(__file__).parents[2] / "examples" / "home_assistant.py"
 HASTY = Timing(ping_s=0.1, dead_s=0.5)
 
 
@@ -322,3 +326,25 @@ def test_a_server_that_runs_before_the_link_is_ready_waits_unless_a_newer_one_co
             await last.until_closed()
 
     asyncio.run(scene())
+
+
+def test_the_example_stands_in_for_home_assistant():
+    async def scene(satellite):
+        example = await asyncio.create_subprocess_exec(
+            *(sys.executable, EXAMPLE, "--turns", "1"),
+            *("--uri", f"tcp://127.0.0.1:{satellite.port}"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        await satellite.wait(LinkUp)
+        end = await satellite.end_of(satellite.client.send_audio(PCM, turn_id="t1"))
+        satellite.client.played("t1")
+        printed, _ = await example.communicate()
+        assert (end.verdict, example.returncode) == (Verdict.DONE, 0)
+        assert b"'name': 'kitchen'" in printed
+        replied = [decode_wav(each.audio, max_seconds=9) for each in satellite.told.all(ReplyAudio)]
+        assert b"".join(each.mono().tobytes() for each in replied) == PCM
+
+    satellite = Satellite()
+    with satellite.client:
+        satellite.told.wait(LinkDown)  # it listens now
+        asyncio.run(scene(satellite))
