@@ -29,6 +29,7 @@ from jarvis_ear.delivery.events import (
     LinkDown,
     LinkUp,
     ReplyAudio,
+    Sent,
     Transcribed,
     Verdict,
 )
@@ -101,6 +102,7 @@ def test_a_turn_an_announcement_and_what_was_played():
             told = satellite.told
             assert told.all(Transcribed) == [Transcribed("t1", "what time is it")]
             assert told.all(Answered) == [Answered("t1", "It is noon.")]
+            assert told.all(Sent) == [Sent("t1", len(PCM), len(PCM) + 44, base64_bytes=0)]
             assert len(told.all(ReplyAudio)) == end.chunks > 1
             satellite.client.played("t1")
             await server.until("played")

@@ -241,7 +241,7 @@ class DeliveryTurn:
 
     def _sound(self) -> wire.AudioChunk | wire.AudioPart:
         """Return the sound that the link does not have yet."""
-        if self._upload_mode is UploadMode.WHOLE:
+        if self._upload_mode is not UploadMode.STREAMED:
             return wire.AudioChunk(self.utterance.wav, self.utterance.agent_id)
         offset = self._uploaded or 0
         return wire.AudioPart(offset, self.utterance.pcm[offset:])

@@ -58,7 +58,7 @@ class Wire:
     @property
     def growth_ms(self) -> int:
         """Milliseconds of new audio that are worth a message, or only a write to the spool."""
-        return 500 if self.upload_mode is UploadMode.WHOLE else 100
+        return 100 if self.upload_mode is UploadMode.STREAMED else 500
 
 
 def _socketio(
@@ -114,7 +114,7 @@ WIRES: Final[Mapping[str, Wire]] = {
 
 SATELLITE: Final = Wire(
     Admission.UNASKED,
-    UploadMode.WHOLE,
+    UploadMode.BINARY,
     _listens,
     Proof.LATE,
     peer=HOME_ASSISTANT,
