@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, recording, wake_model
+from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, recording, wake_model, whole_steps
 from jarvis_ear.devices import openwakeword
 from jarvis_ear.devices.openwakeword import OpenWakeWord, open_model, shipped_model
 from jarvis_ear.devices.wake_head import WakeHead
@@ -67,10 +67,6 @@ def theirs():
     from openwakeword.model import Model  # noqa: PLC0415 - ours silences onnxruntime first
 
     return Model(wakeword_model_paths=[str(shipped_model("hey_jarvis_v0.1.onnx"))])
-
-
-def whole_steps(sound: Pcm) -> bytes:
-    return sound[: len(sound) // STEP_SAMPLES * STEP_SAMPLES].tobytes()
 
 
 def scores(model: OpenWakeWord, pcm: bytes, steps: int = 1) -> list[float]:

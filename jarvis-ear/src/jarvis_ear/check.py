@@ -16,6 +16,7 @@ from jarvis_ear.config import (
 )
 from jarvis_ear.config_checks import is_on_loopback
 from jarvis_ear.delivery.timeouts import Timing
+from jarvis_ear.devices.micro_wake_word import SmallModel
 from jarvis_ear.devices.openwakeword import OpenWakeWord, model_of
 from jarvis_ear.devices.selection import names_a_number
 from jarvis_ear.devices.sound_files import load_sounds
@@ -42,6 +43,7 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
         lambda: session_of(config.backend, Timing()),
         lambda: refuse_plaintext(config.bus),
         *(partial(_require_model, option, word) for option, word in _models(config.hearing.wake)),
+        lambda: _require_small_models(config.hearing.wake),
         lambda: load_sounds(config.sounds, config.hearing.wake.all_words),
     )
     for attempt in tries:
@@ -68,6 +70,11 @@ def _require_model(option: str, model: str) -> None:
         OpenWakeWord((model,))
     except ConfigError as error:
         raise ConfigError(f"hearing.wake.{option}: {' '.join(str(error).split())}") from error
+
+
+def _require_small_models(wake: WakeOptions) -> None:
+    for word in wake.all_words if wake.effort == "light" else ():
+        SmallModel(word.model)
 
 
 def _dangers(config: Config) -> Iterator[str]:

@@ -90,6 +90,10 @@ class WakeOptions(Section):
     strictness: Literal["strict", "balanced", "eager"] = "balanced"
     """How sure the ear must be of the wake word. `strict` wakes least often by mistake; `eager`
     misses the fewest words in noise."""
+    effort: Literal["best", "light"] = "best"
+    """`light` is for small boards: the network runs only where a much smaller one may have heard
+    the word, which saves CPU while people or the television talk, and misses more words. For the
+    shipped words only, without `hey_marvin`."""
     threshold: float = Field(0.0, ge=0, le=0.99)
     """Minimum score of a step, instead of that of `strictness` (0.8, 0.5 or 0.3). A lower threshold
     detects more, and raises more false alarms. 0: as `strictness` says."""
