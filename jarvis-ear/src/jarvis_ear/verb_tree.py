@@ -67,6 +67,14 @@ _SERVICE_VERBS: Final = {
     ),
 }
 
+_RUN: Final = {
+    0: "stopped, or the sound file is over",
+    66: "the sound file cannot be read",
+    69: "the microphone, the sound system or the companion backend cannot be used",
+    75: "another ear runs, or the last command of a sound file failed",
+    **MISTAKES,
+}
+
 _CLIPS: Final = {
     0: "done",
     66: "there is no such clip, or it cannot be read",
@@ -105,13 +113,13 @@ VERBS: Final[dict[str, Verb]] = {
     "run": Verb(
         "listen until Ctrl-C, or until a sound file is over",
         "jarvis-ear run --device usb --backend-url https://jarvis.local:4000",
-        {
-            0: "stopped, or the sound file is over",
-            66: "the sound file cannot be read",
-            69: "the microphone, the sound system or the companion backend cannot be used",
-            75: "another ear runs, or the last command of a sound file failed",
-            **MISTAKES,
-        },
+        _RUN,
+        is_configured=True,
+    ),
+    "wyoming": Verb(
+        "run as a satellite of Home Assistant, which connects to the ear",
+        "jarvis-ear wyoming --uri tcp://0.0.0.0:10700 --allow 192.168.1.20",
+        _RUN,
         is_configured=True,
     ),
     "status": Verb(
