@@ -5,22 +5,24 @@ import pytest
 from fakes.hearing import frames_of
 from fakes.recordings import in_room, real_ear, recording
 from jarvis_ear import config
-from jarvis_ear.hearing.events import Muted, ShadowDiffered, StateChanged
+from jarvis_ear.hearing.events import Muted, ShadowDiffered, StateChanged, WakeDetected
 from jarvis_ear.hearing.shadow import WAIT, ShadowThreshold
-from jarvis_ear.hearing.wake import WakeDecider
+from jarvis_ear.hearing.wake import WakeDecider, WakeJudgement
 from jarvis_ear.units import FRAME_BYTES, STEP_FRAMES, STEP_SAMPLES, Samples
 
 
 def differences(scores, *, threshold=0.5, shadow, patience=1):
     """Judge a score for each step, and return what differs."""
     wake = config.WakeOptions(threshold=threshold, shadow_threshold=shadow, patience=patience)
-    decider, compared = WakeDecider(wake), ShadowThreshold(wake)
+    word, compared = wake.all_words[0], ShadowThreshold(wake)
+    decider = WakeDecider(word, wake.refractory_ms)
     found = []
     for step, score in enumerate([*scores, *[0.0] * (WAIT // STEP_SAMPLES + 1)]):
         at = Samples(STEP_SAMPLES * (step + 1))
         for frame in frames_of(bytes(FRAME_BYTES * STEP_FRAMES), at - STEP_SAMPLES):
             found += compared.hear(frame)
-        compared.judge(score, at, woke=decider.decide(score, at))
+        detected = WakeDetected(at, score) if decider.decide(score, at) else None
+        compared.judge(WakeJudgement(at, score, None, word, detected))
     return [(each.at // STEP_SAMPLES, each.score, each.woke) for each in found]
 
 

@@ -142,8 +142,8 @@ def test_the_json_of_a_replay_keeps_its_names(capsys):
     assert set(one) == {"name", "seconds", "best_score", "live_score", "label", "events", "steps"}
     wake, *_, end = one["events"]
     assert set(wake) == {
-        *("event", "sample", "s", "heard_at_s", "turn", "score", "second_look", "verifier"),
-        *("level_dbfs", "noise_floor_dbfs"),
+        *("event", "sample", "s", "heard_at_s", "turn", "word", "score", "second_look"),
+        *("verifier", "level_dbfs", "noise_floor_dbfs"),
     }
     assert end == {
         "event": "state",

@@ -148,6 +148,8 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
     """Carry out a verb that takes the options of the configuration."""
     if verb in ("replay", "calibrate"):
         return _heard_again(verb, words)
+    if verb == "wyoming":
+        words = ["--backend.protocol", "wyoming", *words]
     loaded = COMMAND_LINE.load([word for word in words if verb != "console" or word != "--open"])
     match verb:
         case "check":

@@ -27,7 +27,6 @@ from jarvis_ear.calibration.session import (
 )
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.diagnose import SoundCards
-from jarvis_ear.devices.models import wake_word
 from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.selection import look_up, stable_name
 from jarvis_ear.devices.sources import make_source
@@ -112,7 +111,8 @@ def _from_microphone(
     replayer: Replayer, options: config.Config, count: int, minutes: float
 ) -> tuple[list[Recording], Recording | None, Lag | str]:
     """Guide a person through the recordings."""
-    word, hearing, clock = wake_word(options.hearing), options.hearing, SampleClock()
+    hearing, clock = options.hearing, SampleClock()
+    word = " or ".join(each.name for each in hearing.wake.all_words)
 
     def judge(part: bytes) -> str:
         trace = replayer.hear(recording_of("word", [part], has_words=True), hearing)

@@ -5,7 +5,7 @@ from typing import Final
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
 from jarvis_ear.hearing.events import ShadowDiffered
-from jarvis_ear.hearing.wake import WakeDecider
+from jarvis_ear.hearing.wake import WakeDecider, WakeJudgement
 from jarvis_ear.units import Samples, samples
 
 WAIT: Final = samples(1500)
@@ -16,14 +16,16 @@ within 0.5 s, and patience takes up to 0.8 s more."""
 class ShadowThreshold:
     """Compares the decisions of two thresholds about the same scores. Owned by the ear thread.
 
-    Patience and refractory time are the same for both.
+    Patience and refractory time are the same for both. Of several wake words, it judges the
+    likeliest one.
     """
 
     def __init__(self, wake: config.WakeOptions) -> None:
         self._decider: WakeDecider | None = None
         if wake.shadow_threshold:
-            options = wake.model_copy(update={"threshold": wake.shadow_threshold})
-            self._decider = WakeDecider(options)
+            choice = {"threshold": wake.shadow_threshold, "patience": wake.patience}
+            word = config.HEY_JARVIS.model_copy(update=choice)
+            self._decider = WakeDecider(word, wake.refractory_ms)
         self.forget()
 
     def forget(self) -> None:
@@ -38,10 +40,11 @@ class ShadowThreshold:
         if self._decider is not None:
             self._decider.restart()
 
-    def judge(self, score: float, at: Samples, *, woke: bool) -> None:
-        """Note the score of the step that ends at ``at``, and whether it woke the ear."""
+    def judge(self, judgement: WakeJudgement) -> None:
+        """Note the judgement of a step."""
         if self._decider is None:
             return
+        score, at, woke = judgement.score, judgement.at, judgement.detected is not None
         would_wake = self._decider.decide(score, at)
         if self._began_at is None:
             if not (woke or would_wake):

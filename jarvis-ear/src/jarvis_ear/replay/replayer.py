@@ -195,7 +195,8 @@ class _Scribe:
                 name = "listen" if effect.score is None else "wake"
                 yield ReplayEvent(name, at, now, {"turn": self._turn(turn_id), **_word(effect)})
             case NearMiss(at, score, sound):
-                yield ReplayEvent("near_miss", at, now, {"score": score, **_sound(sound)})
+                fields = {"word": effect.word.name, "score": score, **_sound(sound)}
+                yield ReplayEvent("near_miss", at, now, fields)
             case StateChanged(old, new, at):
                 if new is State.CAPTURING:
                     self.trace.utterances.append(Pauses(at))
@@ -237,7 +238,7 @@ def _word(opened: TurnOpened) -> dict[str, Any]:
         return {}
     scores = {"score": opened.score, "second_look": opened.second_look}
     sound = {} if opened.sound is None else _sound(opened.sound)
-    return {**scores, "verifier": opened.verifier, **sound}
+    return {"word": opened.word.name, **scores, "verifier": opened.verifier, **sound}
 
 
 def _sound(sound: WordSound) -> dict[str, float]:

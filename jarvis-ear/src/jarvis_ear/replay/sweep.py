@@ -113,7 +113,11 @@ class Sweep:
 
 def options_of_sweep(hearing: config.HearingOptions) -> config.HearingOptions:
     """Return the options for hearing the recordings: most words open an utterance, few end it."""
-    wake = hearing.wake.model_copy(update={"threshold": min(THRESHOLDS), "patience": 1})
+    words = tuple(
+        word.model_copy(update={"threshold": 0.0, "patience": 0}) for word in hearing.wake.words
+    )
+    choice = {"threshold": min(THRESHOLDS), "patience": 1, "words": words}
+    wake = hearing.wake.model_copy(update=choice)
     endpointing = hearing.endpointing.model_copy(
         update={"hangover_ms": max(*HANGOVERS_MS, hearing.endpointing.hangover_ms), "go_on_ms": 0}
     )
@@ -149,7 +153,9 @@ def sweep(
 
 def detections(steps: Iterable[ReplayStep], wake: config.WakeOptions) -> list[Samples]:
     """Return where scores would have been the wake word."""
-    decider, found = WakeDecider(wake), []
+    choice = {"threshold": wake.least_score, "patience": wake.patience}
+    word = config.HEY_JARVIS.model_copy(update=choice)
+    decider, found = WakeDecider(word, wake.refractory_ms), []
     for step in steps:
         if step.is_first:
             decider.restart()
