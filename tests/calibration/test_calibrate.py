@@ -10,10 +10,12 @@ import soundfile
 from fakes.recordings import in_room, recording
 from jarvis_ear import cli, config
 from jarvis_ear.audio.frames import Block
-from jarvis_ear.calibration import command, session
+from jarvis_ear.calibration import session
 from jarvis_ear.calibration.loudspeaker import chirp, find_chirp, lag_ms
+from jarvis_ear.calibration.options_file import write_options
 from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.devices.sample_clock import SampleClock
+from jarvis_ear.errors import ConfigError, InputError
 from jarvis_ear.units import SAMPLE_RATE, Samples, samples
 
 WORD = recording("hey-jarvis")
@@ -223,8 +225,8 @@ def test_a_mistake_is_one_clear_error(sounds, words, status, why, capsys):
 def test_a_file_that_cannot_be_edited_is_refused(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("hearing = {wake = {threshold = 0.9}}\n")
-    with pytest.raises(command.ConfigError, match="write the values yourself"):
-        command._write(path, {"hearing.wake.threshold": 0.5})
-    with pytest.raises(command.InputError, match="cannot be written"):
-        command._write(tmp_path / "gone" / "config.toml", {"hearing.wake.threshold": 0.5})
+    with pytest.raises(ConfigError, match="write the values yourself"):
+        write_options(path, {"hearing.wake.threshold": 0.5})
+    with pytest.raises(InputError, match="cannot be written"):
+        write_options(tmp_path / "gone" / "config.toml", {"hearing.wake.threshold": 0.5})
     assert sorted(each.name for each in tmp_path.iterdir()) == ["config.toml"]

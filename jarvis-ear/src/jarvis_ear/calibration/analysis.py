@@ -1,37 +1,19 @@
 """Analysis: what recordings of a room and its voices say about the options of hearing."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from jarvis_ear import config
-from jarvis_ear.audio.level import CLIPPED as FULL
+from jarvis_ear.calibration.words import noise_level, word_levels
 from jarvis_ear.config_hearing import STRICTNESS
 from jarvis_ear.options.edit import Value
-from jarvis_ear.replay.recordings import Recording, Span
-from jarvis_ear.replay.replayer import Replayer, ReplayFrame, ReplayTrace
+from jarvis_ear.replay.recordings import Recording
+from jarvis_ear.replay.replayer import Replayer, ReplayTrace
 from jarvis_ear.replay.sweep import Sweep, WakePoint, options_of_sweep, sweep
 from jarvis_ear.turn_trace.near_miss_view import CLIPPED, QUIET_DBFS
-from jarvis_ear.units import FRAME_SAMPLES, Dbfs, Samples, seconds
-
-SYLLABLE: Final = 5
-"""Frames over which the level of a word is measured: 100 ms."""
-
-GAP: Final = 75
-"""Frames without speech, 1.5 s, between two wake words in a file; a command follows one earlier."""
-
-SHORTEST: Final = 13
-"""Frames of the shortest wake word, 0.26 s; a click is shorter."""
-
-BELOW_LOUDEST_DB: Final = 30.0
-"""Sound further below the loudest frame of a file is no word."""
-
-ABOVE_ROOM_DB: Final = 10.0
-"""Nor is sound closer to the noise of the room."""
+from jarvis_ear.units import Dbfs, seconds
 
 GAINS_DB: Final = (6.0, 12.0, 18.0)
 """Further gains of ``hearing.heard`` that are tried where words are missed or quiet."""
@@ -105,7 +87,7 @@ def analysed(
     """Return what the recordings say. ``words``: those with wake words. Raises InputError."""
     found = _heard(replayer, words, room, hearing)
     spoken = [trace for trace in found if trace.recording.words]
-    levels, clipped, peak = _levels(spoken)
+    levels, clipped, peak = word_levels(spoken)
     swept = _sweep(found, hearing, room)
     best, gain = swept.best_wake(cost, hearing.wake), 0.0
     tried = list(_gains(hearing, levels, peak, _missed(best)))
@@ -117,7 +99,7 @@ def analysed(
             swept, best, gain = again, point, more
     limit, patience = round(hearing.wake.least_score, 3), hearing.wake.patience
     present = _sweep(found, hearing, room).at(limit, patience)
-    noise = None if room is None else _noise(found[-1].frames)
+    noise = None if room is None else noise_level(found[-1].frames)
     utterances = sum(len(trace.utterances) for trace in spoken)
     findings = CalibrationResult(swept, present, best, levels, noise, clipped, utterances)
     findings.changes += _changes(findings, gain, hearing, cost)
@@ -128,28 +110,6 @@ def analysed(
             " microphone hears, and move it nearer or choose another one (jarvis-ear devices)"
         )
     return findings
-
-
-def word_spans(frames: Sequence[ReplayFrame]) -> tuple[Span, ...]:
-    """Return the stretches of speech in a file that holds nothing but wake words.
-
-    Levels alone find them: the speech gate misses those of a quiet microphone.
-    """
-    levels = [frame.level for frame in frames]
-    floor = (_noise(frames) or 0.0) + ABOVE_ROOM_DB
-    least = max([floor, *(level - BELOW_LOUDEST_DB for level in levels)])
-    spoken = [place for place, level in enumerate(levels) if level > least]
-    spans: list[tuple[int, int]] = []
-    for place in spoken:
-        if spans and place - spans[-1][1] <= GAP:
-            spans[-1] = (spans[-1][0], place)
-        else:
-            spans.append((place, place))
-    return tuple(
-        Span(Samples(first * FRAME_SAMPLES), Samples((last + 1) * FRAME_SAMPLES))
-        for first, last in spans
-        if last - first + 1 >= SHORTEST
-    )
 
 
 def _heard(
@@ -190,32 +150,6 @@ def _gains(
 def _with_gain(hearing: config.HearingOptions, more: float) -> config.HearingOptions:
     heard = hearing.heard.model_copy(update={"gain_db": hearing.heard.gain_db + more})
     return hearing.model_copy(update={"heard": heard})
-
-
-def _levels(traces: Sequence[ReplayTrace]) -> tuple[list[float], float, float]:
-    """Return the level of each word, the clipped share of all, and the peak in dBFS."""
-    levels: list[float] = []
-    clipped = total = peak = 0
-    for trace in traces:
-        data = b"".join(block.data for block in trace.recording.blocks())
-        sound = np.abs(np.frombuffer(data, "<i2").astype(np.int32))
-        for start, end in trace.recording.words or ():
-            part = sound[start:end]
-            frames = trace.frames[start // FRAME_SAMPLES : end // FRAME_SAMPLES]
-            if not len(part) or len(frames) < SYLLABLE:
-                continue
-            energies = np.array([10 ** (frame.level / 10) for frame in frames])
-            syllables = np.convolve(energies, np.ones(SYLLABLE) / SYLLABLE, "valid")
-            levels.append(10 * math.log10(max(1e-12, float(syllables.max()))))
-            clipped += int(np.count_nonzero(part >= FULL))
-            total += len(part)
-            peak = max(peak, int(part.max()))
-    return levels, clipped / max(1, total), 20 * math.log10(max(1, peak) / 32768)
-
-
-def _noise(frames: Sequence[ReplayFrame]) -> float | None:
-    """Return the level that a tenth of the frames is below: the room between what happens."""
-    return float(np.percentile([frame.level for frame in frames], 10)) if frames else None
 
 
 def _changes(

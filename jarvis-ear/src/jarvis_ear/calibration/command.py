@@ -1,11 +1,8 @@
 """``jarvis-ear calibrate``: measures, recommends, and writes options after asking."""
 
 import json
-import os
 import re
-import sys
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,27 +10,19 @@ from statistics import median
 from typing import Any, Final
 
 from jarvis_ear import config
-from jarvis_ear.calibration.analysis import CalibrationResult, Recommendation, analysed, word_spans
+from jarvis_ear.calibration import session
+from jarvis_ear.calibration.analysis import CalibrationResult, Recommendation, analysed
 from jarvis_ear.calibration.loudspeaker import lag_ms
-from jarvis_ear.calibration.session import (
-    COMMAND,
-    WORD,
-    Lag,
-    Recorder,
-    measure_lag,
-    record_room,
-    record_words,
-    recording_of,
-)
+from jarvis_ear.calibration.options_file import offer, say
+from jarvis_ear.calibration.words import word_spans
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.diagnose import SoundCards
 from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.selection import look_up, stable_name
 from jarvis_ear.devices.sources import make_source
-from jarvis_ear.errors import ConfigError, DeviceError, InputError, MicrophoneBusy
-from jarvis_ear.options.edit import NotEditable, edited, written
+from jarvis_ear.errors import DeviceError, InputError, MicrophoneBusy
+from jarvis_ear.options.edit import written
 from jarvis_ear.options.verbs import UsageError, print_text, quoted
-from jarvis_ear.paths import read_regular
 from jarvis_ear.replay.command import miss_cost
 from jarvis_ear.replay.rates import hourly, percent
 from jarvis_ear.replay.recordings import Recording, named, of_file
@@ -45,7 +34,6 @@ SCHEMA: Final = 1
 
 WORDS: Final = "10"
 MINUTES: Final = "5"
-MAX_FILE: Final = 1024 * 1024
 
 _STOP_IT: Final = "stop the running ear first (systemctl stop jarvis-ear)"
 
@@ -56,7 +44,7 @@ def calibrate(given: Mapping[str, Any], options: config.Config, file: Path) -> i
     count = int(_number(given, "words", WORDS, 2, 100))
     minutes = _number(given, "minutes", MINUTES, 0, 24 * 60)
     replayer = Replayer(options.hearing)
-    lag: Lag | str = "it was not measured: recordings were given"
+    lag: session.Lag | str = "it was not measured: recordings were given"
     changes: list[Recommendation] = []
     if {"near", "far", "room"} & given.keys():
         words, room = _from_files(given, replayer, options.hearing)
@@ -65,7 +53,7 @@ def calibrate(given: Mapping[str, Any], options: config.Config, file: Path) -> i
         changes += _device(options.microphone)
     findings = analysed(replayer, words, room, options.hearing, cost)
     changes += findings.changes
-    if isinstance(lag, Lag):
+    if isinstance(lag, session.Lag):
         changes += _lag_changes(lag, options.speaker)
     findings.changes = changes
     if "json" in given:
@@ -74,10 +62,10 @@ def calibrate(given: Mapping[str, Any], options: config.Config, file: Path) -> i
         print_text("\n".join(_lines(findings, lag, cost)) + "\n")
     if not changes:
         return 0
-    return _offer(changes, file, is_agreed="yes" in given, is_quiet="json" in given)
+    return offer(changes, file, is_agreed="yes" in given, is_quiet="json" in given)
 
 
-def listing(findings: CalibrationResult, lag: Lag | str, file: Path) -> dict[str, Any]:
+def listing(findings: CalibrationResult, lag: session.Lag | str, file: Path) -> dict[str, Any]:
     """Return what `calibrate --json` prints."""
     found = {"why": lag} if isinstance(lag, str) else _lag_ms(lag)
     return {"format": SCHEMA, **findings.as_json(), "loudspeaker": found, "file": str(file)}
@@ -109,13 +97,13 @@ def _from_files(
 
 def _from_microphone(
     replayer: Replayer, options: config.Config, count: int, minutes: float
-) -> tuple[list[Recording], Recording | None, Lag | str]:
+) -> tuple[list[Recording], Recording | None, session.Lag | str]:
     """Guide a person through the recordings."""
     hearing, clock = options.hearing, SampleClock()
     word = " or ".join(each.name for each in hearing.wake.all_words)
 
     def judge(part: bytes) -> str:
-        trace = replayer.hear(recording_of("word", [part], has_words=True), hearing)
+        trace = replayer.hear(session.recording_of("word", [part], has_words=True), hearing)
         loudest = max((frame.level for frame in trace.frames), default=-120.0)
         is_heard = any(event.event == "wake" for event in trace.events)
         found = "heard" if is_heard else "missed"
@@ -125,33 +113,28 @@ def _from_microphone(
     with closing(make_source(options.microphone)) as source:
         try:
             source.open()
-            recorder = Recorder(source, clock)
-            _say(f"Calibration with {source.name}. Nothing is stored; Ctrl-C ends it.")
-            _say(f'Near: stand a metre away. At each "now", say "{word}" once.')
-            parts = record_words(recorder, near, WORD, _say, judge)
-            words = [recording_of("near", parts, has_words=True)]
-            _say("Far: stand where you usually are, or three metres away. Say it with a command in")
-            _say(f'your own way, such as "{word}, turn on the light in the kitchen".')
-            parts = record_words(recorder, far, COMMAND, _say, judge)
-            words.append(recording_of("far", parts, has_words=True))
-            lag: Lag | str = "it was not measured: the sound comes from a file"
+            recorder = session.Recorder(source, clock)
+            say(f"Calibration with {source.name}. Nothing is stored; Ctrl-C ends it.")
+            say(f'Near: stand a metre away. At each "now", say "{word}" once.')
+            parts = session.record_words(recorder, near, session.WORD, say, judge)
+            words = [session.recording_of("near", parts, has_words=True)]
+            say("Far: stand where you usually are, or three metres away. Say it with a command in")
+            say(f'your own way, such as "{word}, turn on the light in the kitchen".')
+            parts = session.record_words(recorder, far, session.COMMAND, say, judge)
+            words.append(session.recording_of("far", parts, has_words=True))
+            lag: session.Lag | str = "it was not measured: the sound comes from a file"
             if source.live:
-                _say("The loudspeaker plays three short tones.")
-                lag = measure_lag(recorder, clock, options.speaker)
+                say("The loudspeaker plays three short tones.")
+                lag = session.measure_lag(recorder, clock, options.speaker)
             room = None
             if minutes:
-                _say("Room: live as usual, with the television if there is one. Do not say the")
-                _say("wake word.")
-                sound = record_room(recorder, round(minutes * 60 * SAMPLE_RATE), _say)
-                room = recording_of("room", [sound], has_words=False)
+                say("Room: live as usual, with the television if there is one. Do not say the")
+                say("wake word.")
+                sound = session.record_room(recorder, round(minutes * 60 * SAMPLE_RATE), say)
+                room = session.recording_of("room", [sound], has_words=False)
         except MicrophoneBusy as error:
             raise DeviceError(f"{error}; {_STOP_IT}") from error
     return words, room, lag
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
 
 
 def _device(options: config.MicrophoneOptions) -> Iterator[Recommendation]:
@@ -166,26 +149,26 @@ def _device(options: config.MicrophoneOptions) -> Iterator[Recommendation]:
         yield Recommendation("microphone.device", "", name, "the default may become another one")
 
 
-def _lag_changes(lag: Lag, options: config.SpeakerOptions) -> Iterator[Recommendation]:
+def _lag_changes(lag: session.Lag, options: config.SpeakerOptions) -> Iterator[Recommendation]:
     wanted = lag_ms(lag.delay, lag.tail)
     if wanted != options.lag_ms:
         why = "the loudspeaker is late, or the room goes on with its sound"
         yield Recommendation("speaker.lag_ms", options.lag_ms, wanted, why)
 
 
-def _lag_ms(lag: Lag) -> dict[str, int]:
+def _lag_ms(lag: session.Lag) -> dict[str, int]:
     delay, tail = (round(1000 * seconds(each)) for each in (lag.delay, lag.tail))
     return {"delay_ms": delay, "tail_ms": tail, "chirps": lag.chirps}
 
 
-def _lines(findings: CalibrationResult, lag: Lag | str, cost: float) -> Iterator[str]:
+def _lines(findings: CalibrationResult, lag: session.Lag | str, cost: float) -> Iterator[str]:
     swept = findings.sweep
     yield f"heard: {swept.words} wake words, {60 * swept.hours:.1f} minutes of the room"
     if findings.word_levels:
         level = median(findings.word_levels)
         noise = "" if findings.noise_dbfs is None else f", the room {findings.noise_dbfs:.0f} dBFS"
         yield f"level: the words {level:.0f} dBFS{noise}; clipped: {100 * findings.clipped:.2f} %"
-    if isinstance(lag, Lag):
+    if isinstance(lag, session.Lag):
         found = _lag_ms(lag)
         late, tail = found["delay_ms"], found["tail_ms"]
         yield f"loudspeaker: {late} ms later than it reports, and {tail} ms of echo"
@@ -208,55 +191,3 @@ def _lines(findings: CalibrationResult, lag: Lag | str, cost: float) -> Iterator
     for key, old, new, why in findings.changes:
         yield f"- {key} = {written(old)}"
         yield f"+ {key} = {written(new):<12} # {why}"
-
-
-def _offer(
-    changes: Sequence[Recommendation], file: Path, *, is_agreed: bool, is_quiet: bool
-) -> int:
-    """Write the changes into the file of the options, if the owner agrees."""
-    if not is_agreed:
-        if is_quiet or not sys.stdin.isatty():
-            if not is_quiet:
-                _say(f"Nothing was written; --yes writes it into {named(file)}.")
-            return 0
-        sys.stderr.write(f"Write this into {named(file)}? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            _say("Nothing was written.")
-            return 0
-    _write(file, {change.key: change.new for change in changes})
-    _say(f"Written into {named(file)}. A running ear uses it after systemctl reload jarvis-ear.")
-    return 0
-
-
-def _write(file: Path, values: Mapping[str, Any]) -> None:
-    """Recommendation values in a file, atomically; its owner and mode stay."""
-    target = file.resolve()
-    try:
-        data, status = read_regular(target, MAX_FILE)
-    except FileNotFoundError:
-        data, status = b"", None
-    except OSError as error:
-        raise InputError(f"{named(file)} cannot be read: {error.strerror}") from error
-    try:
-        text = edited(data.decode("utf-8-sig"), values)
-    except NotEditable as error:
-        raise ConfigError(f"{named(file)}: {error}; write the values yourself") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{named(file)} is not valid TOML: {error}") from error
-    new = target.with_name(f".{target.name}.new")
-    try:
-        new.unlink(missing_ok=True)
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as out:
-            if status is not None:
-                os.fchmod(out.fileno(), status.st_mode & 0o777)
-                if os.geteuid() == 0:
-                    os.fchown(out.fileno(), status.st_uid, status.st_gid)
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        new.replace(target)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        raise InputError(f"{named(file)} cannot be written: {error.strerror}") from error

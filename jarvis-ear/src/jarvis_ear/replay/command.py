@@ -10,23 +10,13 @@ from typing import Any, Final
 from jarvis_ear import config, paths
 from jarvis_ear.errors import InputError, NotPermitted
 from jarvis_ear.options.verbs import UsageError, plain, print_text, quoted
+from jarvis_ear.replay import recordings
 from jarvis_ear.replay.plot import plot
-from jarvis_ear.replay.rates import hourly, percent
-from jarvis_ear.replay.recordings import (
-    Recording,
-    hours_of_clips,
-    named,
-    of_clip,
-    of_file,
-    read_truth,
-)
 from jarvis_ear.replay.replayer import Replayer, ReplayEvent, ReplayTrace
-from jarvis_ear.replay.sweep import MISS_COST, Sweep, options_of_sweep, sweep
+from jarvis_ear.replay.sweep import MISS_COST, options_of_sweep, sweep
+from jarvis_ear.replay.sweep_report import SCHEMA, sweep_lines, sweep_listing
 from jarvis_ear.units import seconds
 from jarvis_ear.wake_ledger.clips import Clip, find_folder, opened
-
-SCHEMA: Final = 1
-"""``format`` of the JSON output; it changes if a name changes or goes."""
 
 _KINDS: Final = {"wake": "woke", "near_miss": "near miss"}
 
@@ -40,16 +30,16 @@ def replay(given: Mapping[str, Any], files: Sequence[str], hearing: config.Heari
     if "truth" in given and "events" in given:
         raise UsageError("replay: --truth: expected sound files; clips have labels")
     cost = miss_cost(given)
-    truth = read_truth(given["truth"]) if "truth" in given else None
+    truth = recordings.read_truth(given["truth"]) if "truth" in given else None
     with ExitStack() as stack:
         if "events" in given:
-            recordings = _clips(stack)
+            sounds = _clips(stack)
         else:
-            recordings = [of_file(Path(name).expanduser(), truth) for name in files]
+            sounds = [recordings.of_file(Path(name).expanduser(), truth) for name in files]
         replayer = Replayer(hearing)
         if "sweep" in given:
-            return _sweep(replayer, recordings, hearing, cost, as_json="json" in given)
-        traces = (replayer.hear(recording, hearing) for recording in recordings)
+            return _sweep(replayer, sounds, hearing, cost, as_json="json" in given)
+        traces = (replayer.hear(recording, hearing) for recording in sounds)
         if "json" in given:
             return print_text(json.dumps(listing(traces, hearing)) + "\n")
         for trace in traces:
@@ -95,7 +85,7 @@ def listing(traces: Iterable[ReplayTrace], hearing: config.HearingOptions) -> di
     }
 
 
-def _clips(stack: ExitStack) -> list[Recording]:
+def _clips(stack: ExitStack) -> list[recordings.Recording]:
     """Open the wake ledger, and return its clips."""
     try:
         path = find_folder(paths.state_folders(os.environ))
@@ -109,11 +99,11 @@ def _clips(stack: ExitStack) -> list[Recording]:
         ) from None
     except OSError as error:
         raise InputError(f"the clips cannot be used: {error}") from error
-    return [of_clip(folder, clip) for clip in folder.all()]
+    return [recordings.of_clip(folder, clip) for clip in folder.all()]
 
 
 def _lines(trace: ReplayTrace, hearing: config.HearingOptions) -> Iterator[str]:
-    name = named(Path(trace.recording.name))
+    name = recordings.named(Path(trace.recording.name))
     yield f"{name}: {seconds(trace.samples):.2f} s, best score {trace.best_score:.3f}" + _live(
         trace.recording.clip
     )
@@ -167,76 +157,23 @@ def _text(  # noqa: PLR0911 - one for each event
 
 def _sweep(
     replayer: Replayer,
-    recordings: Sequence[Recording],
+    sounds: Sequence[recordings.Recording],
     hearing: config.HearingOptions,
     cost: float,
     *,
     as_json: bool,
 ) -> int:
-    known = [recording for recording in recordings if recording.words is not None]
-    unknown = len(recordings) - len(known)
+    known = [recording for recording in sounds if recording.words is not None]
+    unknown = len(sounds) - len(known)
     if not known:
         raise InputError(
             "nobody knows which recordings hold the wake word: label the clips with "
             "jarvis-ear events label, or give --truth FILE"
         )
-    clips = [recording.clip for recording in recordings if recording.clip is not None]
+    clips = [recording.clip for recording in sounds if recording.clip is not None]
     options = options_of_sweep(hearing)
     traces = [replayer.hear(recording, options) for recording in known]
-    found = sweep(traces, hearing, hours_of_clips(clips) if clips else None)
+    found = sweep(traces, hearing, recordings.hours_of_clips(clips) if clips else None)
     if as_json:
         return print_text(json.dumps(sweep_listing(found, hearing, cost, unknown)) + "\n")
     return print_text("\n".join(sweep_lines(found, hearing, cost, unknown)) + "\n")
-
-
-def sweep_listing(
-    found: Sweep, hearing: config.HearingOptions, cost: float, unknown: int
-) -> dict[str, Any]:
-    """Return what `replay --sweep --json` prints."""
-    best, hangover = found.best_wake(cost, hearing.wake), found.best_hangover(cost)
-    present = found.at(round(hearing.wake.least_score, 3), hearing.wake.patience)
-    return {
-        "format": SCHEMA,
-        "words": found.words,
-        "hours": round(found.hours, 4),
-        "recordings_unknown": unknown,
-        "miss_cost": cost,
-        "wake": [point.as_json() for point in found.wakes],
-        "hangover": [point.as_json() for point in found.hangovers],
-        "present": {**present.as_json(), "hangover_ms": hearing.endpointing.hangover_ms},
-        "best": {**best.as_json(), "hangover_ms": hangover and hangover.hangover_ms},
-    }
-
-
-def sweep_lines(
-    found: Sweep, hearing: config.HearingOptions, cost: float, unknown: int
-) -> Iterator[str]:
-    """Return the tables of a sweep, and the best choice, for people."""
-    best, hangover = found.best_wake(cost, hearing.wake), found.best_hangover(cost)
-    limit, patience = round(hearing.wake.least_score, 3), hearing.wake.patience
-    yield f"{found.words} wake words, {found.hours:.2f} hours; in brackets: 95 % interval"
-    if unknown:
-        yield f"left out, because nobody knows what they hold: {unknown} recordings"
-    yield ""
-    yield "threshold  patience        words missed   false accepts per hour    cost"
-    for point in found.wakes:
-        mark = "present" if (point.threshold, point.patience) == (limit, patience) else ""
-        mark = "best" + (", present" if mark else "") if point is best else mark
-        missed, accepts = percent(point.missed), hourly(point.accepts)
-        row = f"{point.threshold:>9g} {point.patience:>9} {missed:>19} {accepts:>24}"
-        yield f"{row} {point.cost(cost):>7.2f}  {mark}".rstrip()
-    yield ""
-    yield "hangover   commands cut in a pause    cost"
-    for each in found.hangovers:
-        mark = "present" if each.hangover_ms == hearing.endpointing.hangover_ms else ""
-        mark = "best" + (", present" if mark else "") if each is hangover else mark
-        row = f"{each.hangover_ms:>5} ms {percent(each.cut):>26}"
-        yield f"{row} {each.cost(cost):>7.2f}  {mark}".rstrip()
-    yield ""
-    yield f"A missed word costs as much as {cost:g} false accepts (--miss-cost), with one word an"
-    yield "hour; a cut command costs as much as a missed word, and a second of waiting a tenth."
-    chosen = [f"hearing.wake.threshold = {best.threshold:g}"]
-    chosen.append(f"hearing.wake.patience = {best.patience}")
-    if hangover is not None:
-        chosen.append(f"hearing.endpointing.hangover_ms = {hangover.hangover_ms}")
-    yield "Best: " + ", ".join(chosen)

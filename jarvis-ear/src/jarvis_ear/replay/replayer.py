@@ -8,22 +8,8 @@ from jarvis_ear import config
 from jarvis_ear.audio.frames import Framer
 from jarvis_ear.audio.level import frame_levels
 from jarvis_ear.devices.models import EarFactory
+from jarvis_ear.hearing import events
 from jarvis_ear.hearing.ear import Ear
-from jarvis_ear.hearing.events import (
-    AbandonTurn,
-    Effect,
-    NearMiss,
-    ReplyEnded,
-    SendUtterance,
-    SoundEnded,
-    SpeechRefused,
-    State,
-    StateChanged,
-    SupersedeTurn,
-    TurnDropped,
-    TurnOpened,
-    WordSound,
-)
 from jarvis_ear.hearing.utterance import EndReason
 from jarvis_ear.replay.recordings import Recording
 from jarvis_ear.turn_trace.words import state_reason
@@ -32,7 +18,7 @@ from jarvis_ear.units import SAMPLE_RATE, Samples, seconds
 MAX_ENDS: Final = 8
 """Maximum number of turns that end at the end of a recording; there are two."""
 
-_HEARING: Final = (State.LISTENING, State.CAPTURING, State.FOLLOW_UP)
+_HEARING: Final = (events.State.LISTENING, events.State.CAPTURING, events.State.FOLLOW_UP)
 
 
 class ReplayStep(NamedTuple):
@@ -55,7 +41,7 @@ class ReplayFrame(NamedTuple):
     """Whether it may be speech, according to the speech gate."""
     probability: float | None
     """The word of the speech model, 0 ... 1; None while it does not listen."""
-    state: State
+    state: events.State
     silent: Samples
     """Time without speech in the open utterance; 0 outside of one."""
 
@@ -132,7 +118,7 @@ class Replayer:
             scribe.trace.samples = block.end
         for _ in range(MAX_ENDS):
             if ear.state in _HEARING:
-                scribe.note(ear.tell(SoundEnded(ear.now)))
+                scribe.note(ear.tell(events.SoundEnded(ear.now)))
             elif not scribe.answer(at_end=True):
                 break
         return scribe.trace
@@ -152,10 +138,10 @@ class _Scribe:
     def answer(self, *, at_end: bool = False) -> bool:
         """End the turn in progress if its time has come; return whether it did."""
         ear = self._ear
-        is_due = ear.state is State.THINKING and (at_end or not ear.expects_more)
+        is_due = ear.state is events.State.THINKING and (at_end or not ear.expects_more)
         if is_due and self._sent:
             turn_id, self._sent = self._sent, ""
-            self.note(ear.tell(ReplyEnded(turn_id)))
+            self.note(ear.tell(events.ReplyEnded(turn_id)))
             return True
         return False
 
@@ -170,7 +156,7 @@ class _Scribe:
             self._was_closed = True
         evidence = ear.evidence
         probability = None if evidence is None else evidence.probability
-        is_open = ear.state is State.CAPTURING
+        is_open = ear.state is events.State.CAPTURING
         silent = ear.silent_for if is_open else Samples(0)
         if is_open and self.trace.utterances:
             self._note_pause(silent)
@@ -181,28 +167,28 @@ class _Scribe:
         if silent < self._silent and self._silent >= SAMPLE_RATE // 10:
             self.trace.utterances[-1].inner.append(self._silent)
 
-    def note(self, effects: tuple[Effect, ...]) -> None:
+    def note(self, effects: tuple[events.Effect, ...]) -> None:
         """Write down the effects of one frame or event."""
         for effect in effects:
             for event in self._events(effect):
                 self.trace.events.append(event)
 
-    def _events(self, effect: Effect) -> Iterator[ReplayEvent]:
+    def _events(self, effect: events.Effect) -> Iterator[ReplayEvent]:
         now = self._ear.now
         fields: dict[str, Any]
         match effect:
-            case TurnOpened(turn_id, at=at):
+            case events.TurnOpened(turn_id, at=at):
                 name = "listen" if effect.score is None else "wake"
                 yield ReplayEvent(name, at, now, {"turn": self._turn(turn_id), **_word(effect)})
-            case NearMiss(at, score, sound):
+            case events.NearMiss(at, score, sound):
                 fields = {"word": effect.word.name, "score": score, **_sound(sound)}
                 yield ReplayEvent("near_miss", at, now, fields)
-            case StateChanged(old, new, at):
-                if new is State.CAPTURING:
+            case events.StateChanged(old, new, at):
+                if new is events.State.CAPTURING:
                     self.trace.utterances.append(Pauses(at))
                 fields = {"from": str(old), "to": str(new), "why": state_reason(effect)}
                 yield ReplayEvent("state", now, now, fields)
-            case SendUtterance(turn_id, utterance):
+            case events.SendUtterance(turn_id, utterance):
                 self._sent = turn_id
                 start, end = utterance.speech_start, utterance.speech_end
                 fields = {"turn": self._turn(turn_id), "ended_by": str(utterance.reason)}
@@ -213,16 +199,16 @@ class _Scribe:
                 }
                 fields |= {"hangover_s": _hangover(utterance.reason, now - end)}
                 yield ReplayEvent("utterance", end, now, fields)
-            case SpeechRefused(turn_id, refusal, below_db):
+            case events.SpeechRefused(turn_id, refusal, below_db):
                 fields = {"turn": self._turn(turn_id), "why": str(refusal)}
                 fields["below_wake_word_db"] = round(below_db, 1)
                 yield ReplayEvent("refused", now, now, fields)
-            case TurnDropped(turn_id, reason):
+            case events.TurnDropped(turn_id, reason):
                 yield ReplayEvent("dropped", now, now, {"turn": self._turn(turn_id), "why": reason})
-            case SupersedeTurn(turn_id, by):
+            case events.SupersedeTurn(turn_id, by):
                 fields = {"turn": self._turn(turn_id), "by": self._turn(by)}
                 yield ReplayEvent("superseded", now, now, fields)
-            case AbandonTurn(turn_id, reason):
+            case events.AbandonTurn(turn_id, reason):
                 fields = {"turn": self._turn(turn_id), "why": reason}
                 yield ReplayEvent("abandoned", now, now, fields)
             case _:
@@ -233,7 +219,7 @@ class _Scribe:
         return self._turns.setdefault(turn_id, len(self._turns) + 1)
 
 
-def _word(opened: TurnOpened) -> dict[str, Any]:
+def _word(opened: events.TurnOpened) -> dict[str, Any]:
     if opened.score is None:
         return {}
     scores = {"score": opened.score, "second_look": opened.second_look}
@@ -241,7 +227,7 @@ def _word(opened: TurnOpened) -> dict[str, Any]:
     return {"word": opened.word.name, **scores, "verifier": opened.verifier, **sound}
 
 
-def _sound(sound: WordSound) -> dict[str, float]:
+def _sound(sound: events.WordSound) -> dict[str, float]:
     return {"level_dbfs": round(sound.level, 1), "noise_floor_dbfs": round(sound.noise_floor, 1)}
 
 

@@ -7,6 +7,7 @@ an utterance at the first pause that is longer, so everything else is arithmetic
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final, NamedTuple
 
 from jarvis_ear import config
@@ -55,8 +56,8 @@ class WakePoint(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Return the point as JSON."""
-        rates = {"missed": self.missed.as_json(), "accepts_per_hour": self.accepts.as_json()}
-        return {"threshold": self.threshold, "patience": self.patience, **rates}
+        point = {"threshold": self.threshold, "patience": self.patience}
+        return point | {"missed": self.missed.as_json(), "accepts_per_hour": self.accepts.as_json()}
 
 
 class HangoverPoint(NamedTuple):
@@ -138,15 +139,13 @@ def sweep(
     thresholds = sorted({*THRESHOLDS, round(hearing.wake.least_score, 3)})
     patiences = sorted({*PATIENCES, hearing.wake.patience})
     wakes = []
-    for patience in patiences:
-        for threshold in thresholds:
-            choice = {"threshold": threshold, "patience": patience}
-            wake = hearing.wake.model_copy(update=choice)
-            counts = [_count(trace, wake) for trace in known]
-            missed, accepts = sum(n for n, _ in counts), sum(n for _, n in counts)
-            wakes.append(
-                WakePoint(threshold, patience, share(missed, words), per_hour(accepts, hours))
-            )
+    for patience, threshold in product(patiences, thresholds):
+        choice = {"threshold": threshold, "patience": patience}
+        wake = hearing.wake.model_copy(update=choice)
+        counts = [_count(trace, wake) for trace in known]
+        missed = share(sum(lost for lost, _ in counts), words)
+        accepts = per_hour(sum(false for _, false in counts), hours)
+        wakes.append(WakePoint(threshold, patience, missed, accepts))
     hangovers = sorted({*HANGOVERS_MS, hearing.endpointing.hangover_ms})
     return Sweep(words, hours, tuple(wakes), tuple(_hangovers(known, hangovers)))
 

@@ -14,14 +14,7 @@ from jarvis_ear import paths
 from jarvis_ear.errors import InputError, NotPermitted
 from jarvis_ear.journal.turns import NO_SPEECH
 from jarvis_ear.options.verbs import UsageError, plain, print_text, quoted
-from jarvis_ear.turn_trace.past_turns import (
-    LEDGERS,
-    PastTurn,
-    TurnArchive,
-    TurnRecord,
-    read_archive,
-    records_of,
-)
+from jarvis_ear.turn_trace import past_turns
 
 SCHEMA: Final = 1
 """``format`` of the JSON output; it changes if a name changes or goes."""
@@ -90,9 +83,9 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _read(since: float, given: Mapping[str, Any]) -> TurnArchive:
+def _read(since: float, given: Mapping[str, Any]) -> past_turns.TurnArchive:
     try:
-        return read_archive(since, _ledger_folder(given.get("ledger")))
+        return past_turns.read_archive(since, _ledger_folder(given.get("ledger")))
     except PermissionError as error:
         place = plain(str(error.filename or "the ledger"))
         raise NotPermitted(
@@ -105,13 +98,15 @@ def _read(since: float, given: Mapping[str, Any]) -> TurnArchive:
 def _ledger_folder(given: Path | None) -> Path | None:
     """Return the folder of the ledger that is given, or the first one that has one."""
     if given is not None:
-        if not any((given / name).is_file() for name in LEDGERS):
-            raise InputError(f"{given} holds no ledger: expected the folder of {LEDGERS[1]}")
+        if not any((given / name).is_file() for name in past_turns.LEDGERS):
+            raise InputError(
+                f"{given} holds no ledger: expected the folder of {past_turns.LEDGERS[1]}"
+            )
         return given
     refusal: PermissionError | None = None
     for folder in paths.state_folders(os.environ):
         try:
-            if (folder / LEDGERS[1]).stat():
+            if (folder / past_turns.LEDGERS[1]).stat():
                 return folder
         except PermissionError as error:
             refusal = refusal or error
@@ -122,7 +117,7 @@ def _ledger_folder(given: Path | None) -> Path | None:
     return None
 
 
-def _row(turn: PastTurn) -> str:
+def _row(turn: past_turns.PastTurn) -> str:
     speech_ms = turn.numbers.get("SPEECH_MS")
     speech = "" if speech_ms is None else f"{speech_ms / 1000:.2f} s"
     waits = ("" if ms is None else f"{ms} ms" for ms in (turn.answer_ms, turn.total_ms))
@@ -130,14 +125,14 @@ def _row(turn: PastTurn) -> str:
     return _line(_when(turn), turn.turn_id, verdict, turn.heard, speech, turn.ended_by, *waits)
 
 
-def _verdict(turn: PastTurn) -> str:
+def _verdict(turn: past_turns.PastTurn) -> str:
     """Return the verdict with its cause; that of no speech says nothing more."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", turn.cause).lower()  # of an event's name
     cause = f" ({words})" if words and turn.verdict != NO_SPEECH.outcome else ""
     return f"{turn.verdict or 'unknown'}{cause}".replace("_", " ")
 
 
-def _when(turn: PastTurn) -> str:
+def _when(turn: past_turns.PastTurn) -> str:
     return f"{datetime.fromtimestamp(turn.ended_at).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
@@ -147,13 +142,13 @@ def _line(*words: str) -> str:
     return f"{left}  {ended_by.replace('_', ' '):<11} {answer:>9} {total:>9}".rstrip()
 
 
-def _show(archive: TurnArchive, turn_id: str, *, as_json: bool) -> int:
+def _show(archive: past_turns.TurnArchive, turn_id: str, *, as_json: bool) -> int:
     found = archive.find(turn_id)
     if len(found) != 1:
         count = f"{len(found)} turns" if found else "no turn"
         raise InputError(f"{count} with the id {quoted(turn_id)}: see jarvis-ear turns")
     [turn] = found
-    records = records_of(turn.turn_id)
+    records = past_turns.records_of(turn.turn_id)
     if as_json:
         log = [{"at": each.at, "text": each.text} for each in records]
         return print_text(json.dumps({"format": SCHEMA, **_all(turn), "log": log}) + "\n")
@@ -163,12 +158,12 @@ def _show(archive: TurnArchive, turn_id: str, *, as_json: bool) -> int:
     return print_text("\n".join(lines) + "\n")
 
 
-def _all(turn: PastTurn) -> dict[str, Any]:
+def _all(turn: past_turns.PastTurn) -> dict[str, Any]:
     fields = {name.lower(): value for name, value in {**turn.numbers, **turn.links}.items()}
     return {**turn.as_json(), "fields": fields}
 
 
-def _facts(turn: PastTurn) -> Iterator[str]:
+def _facts(turn: past_turns.PastTurn) -> Iterator[str]:
     numbers, links = turn.numbers, turn.links
     yield f"turn       {turn.turn_id}, ended {_when(turn)}"
     yield f"verdict    {_verdict(turn)}"
@@ -200,7 +195,7 @@ def _facts(turn: PastTurn) -> Iterator[str]:
             yield f"{'':<10} {meaning} {links[name]}"
 
 
-def _waterfall(turn: PastTurn) -> Iterator[str]:
+def _waterfall(turn: past_turns.PastTurn) -> Iterator[str]:
     """Draw the parts of the wait one below the other, from the end of speech on."""
     parts = list(turn.parts_ms())
     if not parts:
@@ -215,7 +210,7 @@ def _waterfall(turn: PastTurn) -> Iterator[str]:
     yield f"  {'in all':<15} {'':<{WIDTH + 1}} {parts[-1][2]:>6} ms"
 
 
-def _log(records: list[TurnRecord]) -> Iterator[str]:
+def _log(records: list[past_turns.TurnRecord]) -> Iterator[str]:
     if records:
         yield ""
         yield "log:"
