@@ -10,12 +10,12 @@ import soundfile
 from fakes.recordings import in_room, recording
 from jarvis_ear import cli, config
 from jarvis_ear.audio.frames import Block
-from jarvis_ear.calibration import session
+from jarvis_ear.calibration import command, session
 from jarvis_ear.calibration.loudspeaker import chirp, find_chirp, lag_ms
 from jarvis_ear.calibration.options_file import write_options
 from jarvis_ear.delivery.playback import Playback
 from jarvis_ear.devices.sample_clock import SampleClock
-from jarvis_ear.errors import ConfigError, InputError
+from jarvis_ear.errors import ConfigError, InputError, MicrophoneBusy
 from jarvis_ear.units import SAMPLE_RATE, Samples, samples
 
 WORD = recording("hey-jarvis")
@@ -220,6 +220,19 @@ def test_faint_words_get_a_gain(sounds, options, capsys):
 def test_a_mistake_is_one_clear_error(sounds, words, status, why, capsys):
     calibrate(*(sounds / "near.wav" if word == "ALL" else word for word in words), status=status)
     assert why in capsys.readouterr().err
+
+
+def test_a_microphone_that_the_running_ear_holds_is_named(monkeypatch, capsys):
+    class Held(RoomSource):
+        def open(self):
+            raise MicrophoneBusy("microphone 'usb' is held by jarvis-ear")
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(command, "make_source", lambda _options: Held())
+    calibrate(status=69)
+    assert "held by jarvis-ear; stop the running ear first" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_edited_is_refused(tmp_path):

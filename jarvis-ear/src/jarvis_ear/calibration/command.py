@@ -1,9 +1,10 @@
 """``jarvis-ear calibrate``: measures, recommends, and writes options after asking."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -110,7 +111,7 @@ def _from_microphone(
         return f"{found}, best score {trace.best_score:.2f}, loudest {loudest:.0f} dBFS"
 
     near, far = count - count // 2, count // 2
-    with closing(make_source(options.microphone)) as source:
+    with closing(make_source(options.microphone)) as source, _quiet_log():
         try:
             source.open()
             recorder = session.Recorder(source, clock)
@@ -135,6 +136,18 @@ def _from_microphone(
         except MicrophoneBusy as error:
             raise DeviceError(f"{error}; {_STOP_IT}") from error
     return words, room, lag
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """Hide the warnings of the microphone: sound between two words may be lost."""
+    logger = logging.getLogger("jarvis_ear")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _device(options: config.MicrophoneOptions) -> Iterator[Recommendation]:
