@@ -31,6 +31,7 @@ from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.log.journal import JournalHandler, JournalSocket
+from jarvis_ear.metrics.server import MetricsServer
 from jarvis_ear.mute import Mute
 from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.spool.ledger import Ledger
@@ -38,6 +39,7 @@ from jarvis_ear.spool.store import BootClock, DiskSpool
 from jarvis_ear.systemd.notify import Notifier
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
+from jarvis_ear.turn_trace.turn_counts import TurnCounts
 from jarvis_ear.wake_ledger.ledger import WakeLedger
 
 SOON_S = 20.0
@@ -145,6 +147,8 @@ def report(tmp_path_factory):
             tell=lambda _event: None,
             post=lambda _event: None,
         ),
+        turn_counts=TurnCounts(),
+        metrics=MetricsServer(options.metrics),
         folder=folder,
         requests=None,
     )

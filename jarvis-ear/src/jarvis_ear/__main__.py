@@ -56,6 +56,7 @@ from jarvis_ear.lifecycle import ConcurrentStop, StopSignal, timed
 from jarvis_ear.link.registry import WIRES
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
+from jarvis_ear.metrics.server import MetricsServer
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.process import ReloadSignal
 from jarvis_ear.reload import Reload, ReloadSteps
@@ -70,6 +71,7 @@ from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
 from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
+from jarvis_ear.turn_trace.turn_counts import TurnCounts
 from jarvis_ear.units import Samples
 from jarvis_ear.wake_ledger.ledger import WakeLedger
 
@@ -171,6 +173,7 @@ def _build(
         follow_ups := FollowUps(),
         earcons,
         near_misses := NearMissView(_LOGGER, feed),
+        turn_counts := TurnCounts(),
         on_heard=backend.heard,
     )
     announcements = Announcements(options.speaker, turns.after, new_id)
@@ -236,7 +239,9 @@ def _build(
         speak=lambda text: announcements.say(backend.speak(text)),
     )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
-    return Components(*parts, announcements, near_misses, wake_ledger, rooms, folder, requests)
+    more = (announcements, near_misses, wake_ledger, rooms, turn_counts)
+    metrics = MetricsServer(options.metrics)
+    return Components(*parts, *more, metrics, folder, requests)
 
 
 def _connect(
@@ -314,6 +319,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
         on_listen=requests.listen,
         on_say=requests.say,
         on_speak=requests.speak,
+        metrics=parts.metrics.text,
         modules=parts.bus,
         speaker=parts.speaker,
     )
@@ -323,6 +329,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
     together.add("hooks", parts.hooks)
     together.add("wake ledger", parts.wake_ledger)
     together.add("rooms", parts.rooms)
+    together.add("metrics", parts.metrics)
 
 
 def _close_or_open(

@@ -40,6 +40,7 @@ from jarvis_ear.config_hearing import (
     WakeLedgerOptions,
     WakeOptions,
 )
+from jarvis_ear.config_home import MetricsOptions
 
 __all__ = [
     "AGENT_ID",
@@ -60,6 +61,7 @@ __all__ = [
     "HearingOptions",
     "HookOptions",
     "LogOptions",
+    "MetricsOptions",
     "MicrophoneOptions",
     "Program",
     "RoomsOptions",
@@ -357,6 +359,7 @@ class Config(Section):
     log: LogOptions = LogOptions()
     console: ConsoleOptions = ConsoleOptions()
     hooks: HookOptions = HookOptions()
+    metrics: MetricsOptions = MetricsOptions()
     with_backend: bool = False
     """Run the reference backend with the ear, for trying out."""
 

@@ -138,6 +138,7 @@ class ReloadSteps:
             ),
             ReloadTarget.CONSOLE: lambda config: partial(running.turns.change, config),
             ReloadTarget.HOOKS: lambda config: partial(running.hooks.change, config.hooks),
+            ReloadTarget.METRICS: lambda config: partial(running.metrics.change, config.metrics),
             ReloadTarget.LOG: lambda config: partial(self._change_log, config),
         }
 

@@ -27,6 +27,7 @@ class ReloadTarget(StrEnum):
     CONSOLE = "console"
     LOG = "log"
     HOOKS = "hooks"
+    METRICS = "metrics"
 
 
 RELOAD_TARGETS: Final[Mapping[str, ReloadTarget]] = {
@@ -46,6 +47,7 @@ RELOAD_TARGETS: Final[Mapping[str, ReloadTarget]] = {
     "log.level": ReloadTarget.LOG,
     "log.transcripts": ReloadTarget.LOG,
     "hooks": ReloadTarget.HOOKS,
+    "metrics": ReloadTarget.METRICS,
 }
 """For an option, or a table with all its options; any other needs a restart."""
 
@@ -81,9 +83,10 @@ names. `jarvis-ear config` prints the options in force and the origin of each va
   array: `--hooks.muted=/usr/local/bin/led,off`, `JARVIS_EAR_HOOKS__MUTED=["led", "a,b"]`.
 - {", ".join(f"`{name}`" for name in _SHARED_VARIABLES.values())} work as environment variables too.
   The names with `JARVIS_EAR_` override them, and they count as not set when they are empty.
-- The password, the token and the keys of the bus and the rooms are never arguments. The environment
-  overrides the credentials `jarvis-password`, `jarvis-backend-token`, `jarvis-bus-key` and
-  `jarvis-rooms-key` of the service manager (`$CREDENTIALS_DIRECTORY`), and those override the file.
+- The passwords, the token and the keys of the bus and the rooms are never arguments. The
+  environment overrides the credentials `jarvis-password`, `jarvis-backend-token`, `jarvis-bus-key`
+  and `jarvis-rooms-key` of the service manager (`$CREDENTIALS_DIRECTORY`),
+  and those override the file.
   A `password_file`, `token_file` or `key_file` ranks like the place that names it. Like a
   configuration file with a secret in it, it must be inaccessible to others (mode 0600) and belong
   to us or to root.

@@ -137,6 +137,7 @@ COUNTED: Final[Mapping[str, str]] = {
     "hooks_failed": "events that a hook did not take",
     "hooks_dropped": "wake words and failures dropped before a slow hook",
     "hooks_replaced": "states that a newer one replaced before a slow hook",
+    "metrics_refused": "refused requests for the metrics",
     "control_refused": "refused connections to the control socket",
     "feed_refused": "refused watchers of the feed",
     "feed_dropped": "changes dropped because a watcher of the feed was too slow",
