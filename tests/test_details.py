@@ -32,6 +32,7 @@ from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.log.journal import JournalHandler, JournalSocket
 from jarvis_ear.metrics.server import MetricsServer
+from jarvis_ear.mqtt.client import MqttMembership
 from jarvis_ear.mute import Mute
 from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.spool.ledger import Ledger
@@ -102,6 +103,7 @@ def report(tmp_path_factory):
     options = config.Config(
         backend=config.BackendOptions(url="http://127.0.0.1:1", password="x"),
         bus=config.BusOptions(url="ws://127.0.0.1:1"),
+        mqtt=config.MqttOptions(url="mqtt://127.0.0.1:1"),
     )
     inbox, mute = Inbox(), Mute(folder, None)
     clock = BootClock("boot")
@@ -149,6 +151,7 @@ def report(tmp_path_factory):
         ),
         turn_counts=TurnCounts(),
         metrics=MetricsServer(options.metrics),
+        mqtt=MqttMembership(options, mute),
         folder=folder,
         requests=None,
     )

@@ -1,6 +1,7 @@
 """The metrics: what they count, that Prometheus can read them, and who may ask over HTTP."""
 
 import json
+import os
 import re
 import socket
 import sys
@@ -16,6 +17,7 @@ from fakes.clock import FakeClock
 from fakes.program import run
 from fakes.turns import TURN, ScriptedTurns
 from fakes.voice_server import free_port, wait_until
+from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import MetricsOptions
 from jarvis_ear.control.client import COUNTED
 from jarvis_ear.delivery.events import Announced, LinkUp, ReplyAudio, Verdict
@@ -295,10 +297,18 @@ def test_other_options_move_the_server_and_a_port_that_is_taken_is_told(ear, cap
         assert threading.active_count() == threads
 
 
-def test_the_package_is_imported_by_nobody_before_somebody_asks():
-    code = (
-        "import sys; from jarvis_ear import __main__; from jarvis_ear.metrics import server;"
-        "print(sorted({'paho', 'prometheus_client'} & set(sys.modules)))"
-    )
+RUN = """
+import sys
+from jarvis_ear import cli
+options = ("--microphone.fast", "--speaker.device", "none", "--backend-url", "http://127.0.0.1:1")
+assert cli.main(["run", "--input", sys.argv[1], *options]) == 0
+print(sorted(set(sys.modules) & {"jarvis_ear.mqtt.link", "paho", "prometheus_client"}))
+"""
 
-    assert run([sys.executable, "-c", code]).stdout == "[]\n"
+
+def test_an_ear_whose_owner_wants_neither_metrics_nor_mqtt_loads_no_library_for_them(tmp_path):
+    silence = tmp_path / "silence.wav"
+    silence.write_bytes(pcm_to_wav(b"\0\0" * 16_000))
+    environment = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
+    done = run([sys.executable, "-c", RUN, silence], env=environment)
+    assert done.stdout.splitlines()[-1] == "['jarvis_ear.mqtt.link']"

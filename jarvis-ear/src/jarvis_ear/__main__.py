@@ -57,6 +57,7 @@ from jarvis_ear.link.registry import WIRES
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.metrics.server import MetricsServer
+from jarvis_ear.mqtt.client import MqttMembership
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.process import ReloadSignal
 from jarvis_ear.reload import Reload, ReloadSteps
@@ -69,7 +70,7 @@ from jarvis_ear.turn_trace.earcons import EarconView
 from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
-from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView
+from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView, MqttView
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
 from jarvis_ear.turn_trace.turn_counts import TurnCounts
 from jarvis_ear.units import Samples
@@ -161,6 +162,7 @@ def _build(
         inbox.tell(ListenRequested(clock.position_at(boot_clock()) or Samples(0)))
 
     bus = BusMembership(options, mute, on_stop=stop_turn, on_listen=listen)
+    mqtt = MqttMembership(options, mute)
     backend = BackendClient(options.backend, spool=spool)
     is_one_of_many = bool(options.rooms.group)
     earcons = EarconView(muted_by=lambda: mute.by, is_one_of_many=is_one_of_many)
@@ -170,6 +172,7 @@ def _build(
         ConsoleView(feed),
         BusView(bus.post),
         HookView(hooks.post),
+        MqttView(mqtt.enter, mqtt.post_turn),
         follow_ups := FollowUps(),
         earcons,
         near_misses := NearMissView(_LOGGER, feed),
@@ -241,7 +244,7 @@ def _build(
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
     more = (announcements, near_misses, wake_ledger, rooms, turn_counts)
     metrics = MetricsServer(options.metrics)
-    return Components(*parts, *more, metrics, folder, requests)
+    return Components(*parts, *more, metrics, mqtt, folder, requests)
 
 
 def _connect(
@@ -311,10 +314,24 @@ def _start(parts: Components, stack: ExitStack) -> None:
     turns.enter_context(timed("network", parts.backend))
     turns.enter_context(timed("ear", parts.ear))
     turns.enter_context(timed("capture", parts.capture))
-    feed, mute, requests = parts.feed, parts.mute, parts.requests
-    orders = ControlCommands(
+    mute = parts.mute
+    signs = FeedSampler(parts.feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
+    _open_sockets(_commands(parts), signs, together, parts)
+    parts.mqtt.connect(_commands(parts), parts.home_state)
+    together.add("bus", parts.bus)
+    together.add("hooks", parts.hooks)
+    together.add("wake ledger", parts.wake_ledger)
+    together.add("rooms", parts.rooms)
+    together.add("metrics", parts.metrics)
+    together.add("mqtt", parts.mqtt)
+
+
+def _commands(parts: Components) -> ControlCommands:
+    """Return commands for one thread: each thread that carries some out has its own."""
+    requests = parts.requests
+    return ControlCommands(
         parts.health,
-        mute,
+        parts.mute,
         on_stop=requests.stop,
         on_listen=requests.listen,
         on_say=requests.say,
@@ -323,13 +340,6 @@ def _start(parts: Components, stack: ExitStack) -> None:
         modules=parts.bus,
         speaker=parts.speaker,
     )
-    signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
-    _open_sockets(orders, signs, together, parts)
-    together.add("bus", parts.bus)
-    together.add("hooks", parts.hooks)
-    together.add("wake ledger", parts.wake_ledger)
-    together.add("rooms", parts.rooms)
-    together.add("metrics", parts.metrics)
 
 
 def _close_or_open(

@@ -26,6 +26,7 @@ from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
 from jarvis_ear.metrics.exposition import Sources
 from jarvis_ear.metrics.server import MetricsServer
+from jarvis_ear.mqtt.client import MqttMembership
 from jarvis_ear.mute import Mute
 from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.systemd.status_text import BackendOutage, Condition
@@ -75,6 +76,7 @@ class Components:
     rooms: Rooms
     turn_counts: TurnCounts
     metrics: MetricsServer
+    mqtt: MqttMembership
     folder: Path
     """Folder of what is stored across restarts."""
     requests: Requests
@@ -146,9 +148,21 @@ class Components:
             "volume_percent": self.speaker.volume,
             **self.backend.health(),
             **self.bus.health(),
+            **self.mqtt.health(),
             **self.near_misses.details(),
             **self.rooms.health(),
             **self._losses(),
+        }
+
+    def home_state(self) -> Mapping[str, object]:
+        """Return what a broker publishes besides the state of the ear. Any thread."""
+        return {
+            "muted": bool(self.mute.by),
+            "muted_by": list(self.mute.by),
+            "hearing": self.health.hearing,
+            "connected": self.backend.connected,
+            "volume": self.speaker.volume,
+            **self.near_misses.counters(),
         }
 
     def _register_counters(self) -> None:
@@ -161,7 +175,9 @@ class Components:
             self.counters.add(read)
         for read in (self.bus.counters, self.hooks.counters, self.near_misses.counters):
             self.counters.add(read)
-        for read in (self.wake_ledger.counters, self.rooms.counters, self.metrics.counters):
+        for read in (self.wake_ledger.counters, self.rooms.counters):
+            self.counters.add(read)
+        for read in (self.metrics.counters, self.mqtt.counters):
             self.counters.add(read)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)

@@ -40,7 +40,7 @@ from jarvis_ear.config_hearing import (
     WakeLedgerOptions,
     WakeOptions,
 )
-from jarvis_ear.config_home import MetricsOptions
+from jarvis_ear.config_home import MetricsOptions, MqttOptions
 
 __all__ = [
     "AGENT_ID",
@@ -63,6 +63,7 @@ __all__ = [
     "LogOptions",
     "MetricsOptions",
     "MicrophoneOptions",
+    "MqttOptions",
     "Program",
     "RoomsOptions",
     "Section",
@@ -360,6 +361,7 @@ class Config(Section):
     console: ConsoleOptions = ConsoleOptions()
     hooks: HookOptions = HookOptions()
     metrics: MetricsOptions = MetricsOptions()
+    mqtt: MqttOptions = MqttOptions()
     with_backend: bool = False
     """Run the reference backend with the ear, for trying out."""
 

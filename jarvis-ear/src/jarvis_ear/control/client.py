@@ -128,6 +128,8 @@ COUNTED: Final[Mapping[str, str]] = {
     "ledger_unwritten": "verdicts that are in the journal only, not in the ledger",
     "bus_dropped": "events dropped before the event bus",
     "bus_refused": "invalid messages of the event bus",
+    "mqtt_replaced": "values that a newer one replaced before a slow or absent MQTT broker",
+    "mqtt_refused": "commands of the MQTT broker that were not carried out",
     "rooms_doubled": "wake words that an ear in another room answered as well",
     "rooms_refused": "messages of other ears that were invalid or had another key",
     "rooms_foreign": "wake words of ears in other groups",

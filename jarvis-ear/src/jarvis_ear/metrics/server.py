@@ -60,9 +60,7 @@ class MetricsPages:
         if found is None:
             return HttpAnswer(HTTPStatus.BAD_REQUEST, "expected a request of HTTP/1.1\n")
         if not self._is_ours([line for line in rest if line.lower().startswith("host:")]):
-            return HttpAnswer(
-                HTTPStatus.FORBIDDEN, "expected the address of this machine as Host\n"
-            )
+            return HttpAnswer(HTTPStatus.FORBIDDEN, "expected this machine in Host\n")
         method, target = found.groups()
         pages: Mapping[str, Callable[[], HttpAnswer]] = {
             "/metrics": self._metrics,
