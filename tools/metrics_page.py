@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from jarvis_ear.config import Config
 from jarvis_ear.control.client import COUNTED
 from jarvis_ear.health.liveness import Beat
 from jarvis_ear.metrics.exposition import Sources, exposition
@@ -35,7 +36,9 @@ REPORT = {
 
 def rows() -> Iterator[str]:
     """Yield one row for each metric, with its labels and their values."""
-    text = exposition(Sources(lambda: REPORT, TurnCounts().read, int, int, Beat([])))
+    counts = TurnCounts()
+    counts.change(Config())
+    text = exposition(Sources(lambda: REPORT, counts.read, int, int, Beat([])))
     for family in text_string_to_metric_families(text):
         end = "_total" if family.type == "counter" else ""
         labels: dict[str, dict[str, None]] = {}

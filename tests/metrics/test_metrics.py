@@ -90,7 +90,7 @@ def test_a_turn_is_counted_with_its_verdict_its_reply_and_every_part_of_its_late
     turns.wake("cd").wait(5000).enter(State.DEAF, "MicrophoneLost").wait(7000)
     turns.history.close()
     found = samples_of(exposition(ear.sources))
-    assert found["jarvis_ear_wake_words_total"] == 2
+    assert found["jarvis_ear_wake_words_total/Hey Jarvis"] == 2
     assert found["jarvis_ear_backend_reconnects_total"] == 1
     assert found["jarvis_ear_turns_total/done"] == 1
     assert found["jarvis_ear_turns_total/unfinished"] == 1

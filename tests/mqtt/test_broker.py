@@ -105,7 +105,7 @@ def test_the_state_is_kept_for_clients_that_come_later_and_so_is_that_we_are_gon
             ear.percent = 41  # nothing tells of it
             watcher.wait(f"{BASE}/state", lambda state: state["volume"] == 41)
     with Watcher(broker) as later:
-        assert later.wait(f"{BASE}/availability") == "offline"
+        later.wait(f"{BASE}/availability", lambda text: text == "offline")
         assert {f"{BASE}/state", config} <= later.retained
 
 

@@ -95,8 +95,6 @@ class _Collector:
 
         frames = "Frames of 20 ms that the ear processed."
         yield counter("frames", frames, self._sources.frames())
-        words = "Detections of the wake word that began a turn."
-        yield counter("wake_words", words, totals.wake_words)
         again = "How often the backend was reached again."
         yield counter("backend_reconnects", again, totals.reconnects)
 
@@ -105,6 +103,7 @@ def _turns(totals: Totals) -> Iterator["Metric"]:
     from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily  # noqa: PLC0415 - likewise
 
     labelled: tuple[tuple[str, str, str, Mapping[str, float]], ...] = (
+        ("wake_words", "Detections that began a turn, by wake word.", "word", totals.wake_words),
         ("state_seconds", "Time spent in each state.", "state", totals.state_s),
         ("turns", "Turns that ended, by verdict.", "verdict", totals.turns),
         ("replies", "Replies with speech, by how much was heard.", "heard", totals.replies),

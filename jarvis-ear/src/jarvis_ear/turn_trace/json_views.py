@@ -231,6 +231,7 @@ class MqttView:
             "heard_reason": why,
             "answer_ms": trace.answer_ms(),
             "speech_ms": None if trace.speech_s is None else round(1000 * trace.speech_s),
+            "wake_word": None if trace.score is None else trace.wake_word.name,
             "wake_score": None if trace.score is None else round(trace.score, 3),
             **{name: text[:MAX_QUOTED] for name, text in said.items()},
         }

@@ -78,8 +78,8 @@ class HistogramCounts:
 class Totals:
     """Everything that ``TurnCounts`` has counted, at one moment. A value, without words."""
 
-    wake_words: int = 0
-    """Detections of the wake word that began a turn."""
+    wake_words: Mapping[str, int] = field(default_factory=dict)
+    """Detections that began a turn, by wake word: all that the ear has listened for."""
     reconnects: int = 0
     """How often the backend was reached again."""
     turns: Mapping[str, int] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class TurnCounts:
         self._lock = threading.Lock()
         self._state = State.IDLE
         self._since = now()
-        self._wake_words = 0
+        self._wake_words: Counter[str] = Counter()
         self._reconnects = 0
         self._turns = Counter(dict.fromkeys(OUTCOMES, 0))
         self._replies = Counter({str(heard): 0 for heard in Heard})
@@ -114,7 +114,9 @@ class TurnCounts:
         self._latencies = {name: Histogram() for name in (*PARTS.values(), FIRST_SOUND)}
 
     def change(self, options: Config) -> None:
-        """Do nothing: no option concerns the sums."""
+        """Count these wake words from now on, too."""
+        with self._lock:
+            self._wake_words.update({word.name: 0 for word in options.hearing.wake.all_words})
 
     def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
         """Count an event."""
@@ -123,8 +125,8 @@ class TurnCounts:
                 case StateChanged(_, new):
                     self._pass_time()
                     self._state = new
-                case TurnOpened(score=float()):
-                    self._wake_words += 1
+                case TurnOpened(score=float(), word=word):
+                    self._wake_words[word.name] += 1
                 case LinkUp(_, after_s):
                     self._reconnects += after_s is not None
                 case TurnEnded() if trace is not None:
@@ -137,7 +139,7 @@ class TurnCounts:
         with self._lock:
             self._pass_time()
             return Totals(
-                self._wake_words,
+                dict(self._wake_words),
                 self._reconnects,
                 dict(self._turns),
                 dict(self._replies),
