@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import urllib.error
@@ -15,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fakes.clock import FakeClock
 from fakes.program import run
+from fakes.running_ear import RunningEar, run_verb
 from fakes.turns import TURN, ScriptedTurns
 from fakes.voice_server import free_port, wait_until
 from jarvis_ear.audio.wav import pcm_to_wav
@@ -287,14 +290,22 @@ def test_other_options_move_the_server_and_a_port_that_is_taken_is_told(ear, cap
         made.change(MetricsOptions(port=first))
         assert get(first, "/healthz")[0] == 200
         made.change(MetricsOptions(port=taken))
-        assert caplog.records[-1].EVENT == "MetricsTrouble"
-        assert f"cannot listen on 127.0.0.1:{taken}: Address already in use" in caplog.text
+        [told] = [each for each in caplog.records if each.levelname == "WARNING"]
+        assert (told.EVENT, told.PLACE) == ("MetricsTrouble", f"127.0.0.1:{taken}")
+        assert f"cannot listen on 127.0.0.1:{taken}: address already in use" in caplog.text
         with pytest.raises(urllib.error.URLError, match="refused"):
             get(first, "/healthz")
         made.change(MetricsOptions(port=first))
         assert get(first, "/healthz")[0] == 200
         made.change(MetricsOptions())
         assert threading.active_count() == threads
+
+
+def test_an_address_that_has_to_be_looked_up_is_a_mistake():
+    assert MetricsOptions(host="localhost").host == "127.0.0.1"
+    assert MetricsOptions(host="::1").host == "::1"
+    with pytest.raises(ValueError, match="an IP address"):
+        MetricsOptions(host="kitchen.local")
 
 
 RUN = """
@@ -312,3 +323,26 @@ def test_an_ear_whose_owner_wants_neither_metrics_nor_mqtt_loads_no_library_for_
     environment = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
     done = run([sys.executable, "-c", RUN, silence], env=environment)
     assert done.stdout.splitlines()[-1] == "['jarvis_ear.mqtt.link']"
+
+
+def test_the_whole_ear_serves_them_where_a_reload_says(tmp_path):
+    first, second = free_port(), free_port()
+    file = tmp_path / "config.toml"
+    file.write_text(f"[metrics]\nport = {first}\n")
+    options = ("--config", str(file), "--input", "-", "--speaker.device", "none")
+    with RunningEar(
+        tmp_path, os.environ, *options, "--backend-url", "http://127.0.0.1:1", stdin=subprocess.PIPE
+    ) as ear:
+        ear.status()
+        status, _, text = get(first, "/metrics")
+        printed = run_verb(ear.environment, "metrics").stdout
+        assert samples_of(text).keys() == samples_of(printed).keys()
+        assert status == 200
+        assert get(first, "/healthz")[0] == 200
+        file.write_text(f"[metrics]\nport = {second}\n")
+        ear.signal(signal.SIGHUP)
+        ear.wait_for("changed: metrics.port")
+        assert get(second, "/healthz")[0] == 200
+        ear.signal(signal.SIGTERM)
+        assert ear.wait_ended() == 0
+    assert "Traceback" not in ear.told()

@@ -260,4 +260,6 @@ def test_the_whole_ear_publishes_a_turn(real_backend, tmp_path, broker):
         assert (turn["verdict"], turn["heard_reason"]) == ("done", "no_speaker")
         assert 800 <= turn["answer_ms"] < 20_000
         assert "what time" not in json.dumps(watcher.messages)
+        keys = {"muted", "muted_by", "hearing", "connected", "volume", "near_misses"}
+        assert set(watcher.wait(f"{BASE}/state")) == {"state", *keys}
     assert len(watcher.messages) < client_module.MAX_TOPICS

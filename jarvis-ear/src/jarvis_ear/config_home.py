@@ -14,9 +14,9 @@ from jarvis_ear.config_hearing import Section
 def checked_ip(text: str) -> str:
     """Check an address of this machine; a name would have to be looked up at the start."""
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text))
     except ValueError:
-        raise ValueError("an IP address, as 127.0.0.1") from None
+        raise ValueError("an IP address, as 127.0.0.1, or localhost") from None
 
 
 def checked_topic(topic: str) -> str:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Self
 from jarvis_ear.config_home import MetricsOptions
 from jarvis_ear.journal.life import METRICS_TROUBLE
 from jarvis_ear.link.network_thread import NetworkThread
+from jarvis_ear.link.tls_and_tcp import error_text
 from jarvis_ear.metrics.exposition import CONTENT_TYPE, Sources, exposition
 
 _LOGGER = logging.getLogger(__name__)
@@ -154,7 +155,7 @@ class MetricsServer:
         try:
             self._listener = socket.create_server((host, port), family=family, backlog=64)
         except OSError as error:
-            place, reason = f"{host}:{port}", error.strerror or str(error)
+            place, reason = f"{host}:{port}", error_text(error)
             fields = METRICS_TROUBLE.fields(PLACE=place, REASON=reason)
             _LOGGER.warning("metrics.port: cannot listen on %s: %s", place, reason, extra=fields)
             return
