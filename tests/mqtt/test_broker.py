@@ -220,6 +220,12 @@ def test_with_tls_the_certificate_is_verified(tmp_path, caplog):
             ear.member.prepare(configured(broker, url=url, ca_file=tmp_path / "gone"))
 
 
+def test_a_certificate_authority_does_not_turn_a_plain_broker_into_one_with_tls(tmp_path, broker):
+    ear = Ear(tmp_path, configured(broker, ca_file=Authority(tmp_path).certificate.cert))
+    with ear.member:
+        wait_until(lambda: ear.status() == "connected")
+
+
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20" + b"\xff" * 4])
 def test_a_server_that_is_no_broker_is_left_in_time(tmp_path, says, monkeypatch):
     """One that says nothing is left at once at a stop."""

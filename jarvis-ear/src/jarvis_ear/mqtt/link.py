@@ -67,7 +67,7 @@ class BrokerLink(Link[Publication, Incoming]):
         super().__init__(timing, lambda: None, None, PEER)
         self._options = options
         self._topics = topics
-        self._tls = trust_store.context
+        self._trust_store = trust_store
         self._loop = asyncio.get_running_loop()
         self._client: Client | None = None
         self._accepted: asyncio.Future[None] = self._loop.create_future()
@@ -117,8 +117,9 @@ class BrokerLink(Link[Publication, Incoming]):
         client.max_inflight_messages_set(MAX_UNACKNOWLEDGED)
         client.connect_timeout = self._timing.connect_s
         client.will_set(self._topics.availability, OFFLINE, qos=1, retain=True)
-        if isinstance(self._tls, ssl.SSLContext):
-            client.tls_set_context(self._tls)
+        parts, context = urlsplit(self._options.url), self._trust_store.context
+        if parts.scheme == "mqtts" and isinstance(context, ssl.SSLContext):
+            client.tls_set_context(context)
         if self._options.user:
             password = self._options.password.get_secret_value()
             client.username_pw_set(self._options.user, password or None)
@@ -129,7 +130,6 @@ class BrokerLink(Link[Publication, Incoming]):
         client.on_publish = self._acknowledged
         client.on_message = self._message
         client.on_socket_close = self._forget
-        parts = urlsplit(self._options.url)
         bounds = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # the library's own
         bounds.MaximumPacketSize = MAX_PACKET
         port = parts.port or _PORTS[parts.scheme]
@@ -209,7 +209,10 @@ class BrokerLink(Link[Publication, Incoming]):
             while (opened := client.socket()) is not None and getattr(opened, "pending", int)():
                 client.loop_read()
         except Exception:  # noqa: BLE001 - a peer can make the library raise anything
-            self.abort("the broker sends what is not MQTT")
+            why = "the broker sends what is not MQTT"
+            if not self._accepted.done():
+                self._accepted.set_exception(ConnectFailed(why))
+            self.abort(why)
 
     def _transmit(self) -> None:
         if self._client is not None:
@@ -224,7 +227,7 @@ class BrokerLink(Link[Publication, Incoming]):
             self._loop.remove_writer(opened)
 
     def _forget(self, _client: object, _userdata: object, opened: "SocketLike") -> None:
-        """Stop to watch a socket that is about to be closed."""
+        """Stop watching a socket that is about to be closed."""
         if self._client is not None and opened.fileno() >= 0:
             self._loop.remove_reader(opened)
             self._loop.remove_writer(opened)
