@@ -27,7 +27,11 @@ class Broker:
     """Runs mosquitto inside a ``with``; its port stays the same over ``kill`` and ``start``."""
 
     def __init__(
-        self, folder: Path, *, login: tuple[str, str] = ("", ""), tls: Certificate | None = None
+        self,
+        folder: Path,
+        *,
+        login: tuple[str, str] = ("", ""),
+        tls: Certificate | None = None,
     ) -> None:
         self.port = free_port()
         self.login = login

@@ -31,6 +31,10 @@ pytestmark = [NEEDS_BROKER, pytest.mark.usefixtures("shortest_waits")]
 RECORDING = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 BASE = "jarvis-ear/kitchen"
 
+CONNACK = b"\x20\x03\x00\x00\x00"
+SUBACK = b"\x90\x04\x00\x01\x00\x87"
+"""Of the first subscription, which is not authorised."""
+
 
 def configured(broker: Broker, **options) -> Config:
     mqtt = MqttOptions(**{"url": broker.url, "may_listen": True, **options})
@@ -242,6 +246,31 @@ def test_a_server_that_is_no_broker_is_left_in_time(tmp_path, says, monkeypatch)
                 began = time.monotonic()
                 ear.member.__exit__()
     assert time.monotonic() - began < 2
+
+
+def test_a_broker_that_acknowledges_nothing_is_left_and_delays_nobody(
+    tmp_path, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(client, "Timing", partial(Timing, dead_s=0.3))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        ear = Ear(tmp_path, Config(mqtt=MqttOptions(url=url)))
+        with ear.member:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(4096)
+                peer.sendall(CONNACK)
+                peer.recv(4096)
+                peer.sendall(SUBACK)
+                wait_until(lambda: ear.status() == "connected")
+                began = time.monotonic()
+                for number in range(1000):
+                    ear.member.post_turn({"number": number})
+                assert time.monotonic() - began < 2
+                wait_until(lambda: "has acknowledged nothing for 0.3 s" in caplog.text)
+    assert "it does not let the ear take commands" in caplog.text
+    assert ear.member.counters()["mqtt_replaced"] > 900
 
 
 def test_a_second_ear_of_the_same_name_takes_its_place_and_that_is_told(
