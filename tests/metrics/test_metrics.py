@@ -291,7 +291,9 @@ def test_other_options_move_the_server_and_a_port_that_is_taken_is_told(ear, cap
         assert get(first, "/healthz")[0] == 200
         made.change(MetricsOptions(port=taken))
         [told] = [each for each in caplog.records if each.levelname == "WARNING"]
-        assert (told.EVENT, told.PLACE) == ("MetricsTrouble", f"127.0.0.1:{taken}")
+        assert told.EVENT == "MetricsTrouble"
+        place = told.PLACE
+        assert place == f"127.0.0.1:{taken}"
         assert f"cannot listen on 127.0.0.1:{taken}: address already in use" in caplog.text
         with pytest.raises(urllib.error.URLError, match="refused"):
             get(first, "/healthz")
