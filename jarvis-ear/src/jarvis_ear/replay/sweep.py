@@ -51,8 +51,7 @@ class WakePoint(NamedTuple):
 
     def cost(self, miss_cost: float) -> float:
         """Return the cost per hour, in false accepts; what is not known costs nothing."""
-        missed, accepts = (_known(rate) for rate in (self.missed, self.accepts))
-        return accepts + miss_cost * WORDS_PER_HOUR * missed
+        return _known(self.accepts) + miss_cost * WORDS_PER_HOUR * _known(self.missed)
 
     def as_json(self) -> dict[str, Any]:
         """Return the point as JSON."""
@@ -69,8 +68,8 @@ class HangoverPoint(NamedTuple):
 
     def cost(self, miss_cost: float) -> float:
         """Return the cost per hour: of commands that are cut, and of the wait for the end."""
-        waiting = SECOND_COST * self.hangover_ms / 1000
-        return miss_cost * WORDS_PER_HOUR * (_known(self.cut) + waiting)
+        waits = SECOND_COST * self.hangover_ms / 1000
+        return miss_cost * WORDS_PER_HOUR * (_known(self.cut) + waits)
 
     def as_json(self) -> dict[str, Any]:
         """Return the point as JSON."""
@@ -93,11 +92,10 @@ class Sweep:
         Of several, it is the present one, or the one closest to what is measured best on much more
         sound, the threshold of `balanced`.
         """
-        usual = STRICTNESS["balanced"]
 
         def rank(point: WakePoint) -> tuple[float, int, bool, float]:
             is_other = point.threshold != round(present.least_score, 3)
-            far = abs(point.patience - present.patience)
+            far, usual = abs(point.patience - present.patience), STRICTNESS["balanced"]
             return round(point.cost(miss_cost), 9), far, is_other, abs(point.threshold - usual)
 
         return min(self.wakes, key=rank)
@@ -114,9 +112,8 @@ class Sweep:
 
 def options_of_sweep(hearing: config.HearingOptions) -> config.HearingOptions:
     """Return the options for hearing the recordings: most words open an utterance, few end it."""
-    words = tuple(
-        word.model_copy(update={"threshold": 0.0, "patience": 0}) for word in hearing.wake.words
-    )
+    as_all = {"threshold": 0.0, "patience": 0}
+    words = tuple(word.model_copy(update=as_all) for word in hearing.wake.words)
     choice = {"threshold": min(THRESHOLDS), "patience": 1, "words": words}
     wake = hearing.wake.model_copy(update=choice)
     endpointing = hearing.endpointing.model_copy(
@@ -168,8 +165,7 @@ def _count(trace: ReplayTrace, wake: config.WakeOptions) -> tuple[int, int]:
     found = detections(trace.steps, wake)
     words = trace.recording.words or ()
     missed = sum(not any(start < at <= end + IN_TIME for at in found) for start, end in words)
-    false = sum(not any(start < at <= end + IN_TIME for start, end in words) for at in found)
-    return missed, false
+    return missed, sum(not any(a < at <= b + IN_TIME for a, b in words) for at in found)
 
 
 def _hangovers(known: Sequence[ReplayTrace], values_ms: Iterable[int]) -> Iterable[HangoverPoint]:
