@@ -15,6 +15,7 @@ from jarvis_ear.errors import InputError, NotPermitted
 from jarvis_ear.journal.turns import NO_SPEECH
 from jarvis_ear.options.verbs import UsageError, plain, print_text, quoted
 from jarvis_ear.turn_trace import past_turns
+from jarvis_ear.turn_trace.journal_reader import TurnRecord, records_of
 
 SCHEMA: Final = 1
 """``format`` of the JSON output; it changes if a name changes or goes."""
@@ -148,7 +149,7 @@ def _show(archive: past_turns.TurnArchive, turn_id: str, *, as_json: bool) -> in
         count = f"{len(found)} turns" if found else "no turn"
         raise InputError(f"{count} with the id {quoted(turn_id)}: see jarvis-ear turns")
     [turn] = found
-    records = past_turns.records_of(turn.turn_id)
+    records = records_of(turn.turn_id)
     if as_json:
         log = [{"at": each.at, "text": each.text} for each in records]
         return print_text(json.dumps({"format": SCHEMA, **_all(turn), "log": log}) + "\n")
@@ -210,7 +211,7 @@ def _waterfall(turn: past_turns.PastTurn) -> Iterator[str]:
     yield f"  {'in all':<15} {'':<{WIDTH + 1}} {parts[-1][2]:>6} ms"
 
 
-def _log(records: list[past_turns.TurnRecord]) -> Iterator[str]:
+def _log(records: list[TurnRecord]) -> Iterator[str]:
     if records:
         yield ""
         yield "log:"

@@ -1,7 +1,6 @@
 """Past turns: what the journal and the ledger know about turns that are over.
 
-Imports nothing heavy, because a verb uses it. Nothing here is trusted: any program may write into
-the journal, so texts are made printable, and what has another form is left out.
+Imports nothing heavy, because a verb uses it. What has an unexpected form is left out.
 """
 
 import json
@@ -16,21 +15,13 @@ from typing import Any, Final
 
 from jarvis_ear.journal.turns import ANNOUNCED, BY_OUTCOME, ENDED
 from jarvis_ear.paths import read_regular
-
-IDENTIFIER: Final = "jarvis-ear"
-"""SYSLOG_IDENTIFIER of the records of the ear."""
+from jarvis_ear.turn_trace.journal_reader import ask_journal, text_of, time_of, trouble_of
 
 LEDGERS: Final = ("ledger.1.jsonl", "ledger.jsonl")
 """Files of the ledger, the older one first; the names of ``spool.ledger``."""
 
 MAX_LEDGER: Final = 4 * 1024 * 1024
 """Bytes of a file of the ledger; the ear replaces one of 1 MiB."""
-
-MAX_RECORDS: Final = 20_000
-"""Newest records of the journal that are read: years of turns."""
-
-ASK_S: Final = 30.0
-"""Seconds for an answer of journalctl: a large journal on a slow card takes several."""
 
 STAGES: Final[Mapping[str, str]] = {
     "LATENCY_CAPTURED_MS": "endpoint",
@@ -126,15 +117,6 @@ class PastTurn:
         return None if value is None else round(value)
 
 
-@dataclass(frozen=True, slots=True)
-class TurnRecord:
-    """One record of the journal about a turn. Immutable."""
-
-    at: float
-    """Seconds since 1970."""
-    text: str
-
-
 @dataclass(slots=True)
 class TurnArchive:
     """The turns of the journal and the ledger. Owned by its reader."""
@@ -159,65 +141,13 @@ def read_archive(since: float, folder: Path | None) -> TurnArchive:
         _note_verdict(known, line)
     trouble = "the journal holds no turns (of those that this user may read)"
     try:
-        for record in _ask_journal(f"--since=@{int(since)}", f"EVENT={ENDED}"):
+        for record in ask_journal(f"--since=@{int(since)}", f"EVENT={ENDED}"):
             if _note_end(known, record):
                 trouble = ""
     except (OSError, subprocess.SubprocessError) as error:
-        trouble = f"the journal cannot be read: {_reason(error)}"
+        trouble = f"the journal cannot be read: {trouble_of(error)}"
     turns = [turn for turn in known.values() if turn.ended_at >= since]
     return TurnArchive(sorted(turns, key=lambda turn: turn.ended_at), trouble)
-
-
-def records_of(turn_id: str) -> list[TurnRecord]:
-    """Return what the journal holds about a turn, oldest first; nothing without a journal.
-
-    It holds what was said only if ``log.transcripts`` was set at that time.
-    """
-    found = []
-    with suppress(OSError, subprocess.SubprocessError):
-        for record in _ask_journal(f"TURN_ID={turn_id}"):
-            text, at = _text(record, "MESSAGE"), _time(record)
-            if text and at is not None:
-                found.append(TurnRecord(at, text))
-    return found
-
-
-def printable(text: str) -> str:
-    """Return a text without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _ask_journal(*matches: str) -> Iterator[Mapping[str, object]]:
-    """Yield records of the ear; raise ``OSError`` or ``SubprocessError`` without a journal."""
-    found = subprocess.run(  # noqa: S603 - a program of the system, without a shell
-        [
-            *("journalctl", "--quiet", "--no-pager", "--output=json", f"--lines={MAX_RECORDS}"),
-            *matches,
-            f"SYSLOG_IDENTIFIER={IDENTIFIER}",
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
-        timeout=ASK_S,
-    )
-    for line in found.stdout.splitlines():
-        with suppress(ValueError, RecursionError):
-            record = json.loads(line)
-            if isinstance(record, dict):
-                yield record
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case FileNotFoundError():
-            return "there is no journalctl"
-        case subprocess.CalledProcessError(stderr=bytes(text)) if text.strip():
-            return printable(text.decode(errors="replace").splitlines()[0])[:100]
-        case subprocess.TimeoutExpired():
-            return f"journalctl does not answer within {ASK_S:g} s"
-        case OSError(strerror=str(text)):
-            return text.lower()
-    return "journalctl fails"
 
 
 def _ledger_lines(folder: Path) -> Iterator[Mapping[str, object]]:
@@ -234,35 +164,35 @@ def _ledger_lines(folder: Path) -> Iterator[Mapping[str, object]]:
 
 
 def _note_verdict(known: dict[str, PastTurn], line: Mapping[str, object]) -> None:
-    turn_id, at = _text(line, "turn"), None
+    turn_id, at = text_of(line, "turn"), None
     with suppress(ValueError):
-        at = datetime.fromisoformat(_text(line, "time")).timestamp()
+        at = datetime.fromisoformat(text_of(line, "time")).timestamp()
     if not _ID.fullmatch(turn_id) or at is None:
         return
     turn = known.setdefault(turn_id, PastTurn(turn_id, at))
     turn.ended_at = at
     if "verdict" in line:
-        turn.verdict, turn.cause = _text(line, "verdict"), _text(line, "cause")
+        turn.verdict, turn.cause = text_of(line, "verdict"), text_of(line, "cause")
     if "heard" in line:
-        turn.heard, turn.heard_reason = _text(line, "heard"), _text(line, "heard_reason")
-    if superseded_by := _text(line, "superseded_by"):
+        turn.heard, turn.heard_reason = text_of(line, "heard"), text_of(line, "heard_reason")
+    if superseded_by := text_of(line, "superseded_by"):
         turn.links["SUPERSEDED_BY"] = superseded_by
 
 
 def _note_end(known: dict[str, PastTurn], record: Mapping[str, object]) -> bool:
     """Note the end of a turn; return whether it is one."""
-    turn_id, at, outcome = _text(record, "TURN_ID"), _time(record), _text(record, "OUTCOME")
+    turn_id, at, outcome = text_of(record, "TURN_ID"), time_of(record), text_of(record, "OUTCOME")
     is_turn = outcome in BY_OUTCOME and outcome != ANNOUNCED.outcome
     if not _ID.fullmatch(turn_id) or at is None or not is_turn:
         return False
     turn = known.setdefault(turn_id, PastTurn(turn_id, at))
     turn.ended_at = at
-    turn.verdict, turn.cause = outcome, _text(record, "CAUSE")
-    turn.heard = _text(record, "HEARD") or turn.heard
-    turn.heard_reason = _text(record, "HEARD_REASON") or turn.heard_reason
-    turn.ended_by = _text(record, "ENDED_BY")
+    turn.verdict, turn.cause = outcome, text_of(record, "CAUSE")
+    turn.heard = text_of(record, "HEARD") or turn.heard
+    turn.heard_reason = text_of(record, "HEARD_REASON") or turn.heard_reason
+    turn.ended_by = text_of(record, "ENDED_BY")
     for name in ("SESSION_ID", "CONTINUES", "SUPERSEDED_BY", "ANSWERED_BY", "BACKEND"):
-        if value := _text(record, name):
+        if value := text_of(record, name):
             turn.links[name] = value
     turn.numbers |= dict(_numbers(record))
     return True
@@ -282,15 +212,3 @@ _MEASURED: Final = frozenset(
         *("RESUMED", "SELF_ECHOES", "DUCKED_MS", "LATENCY_ANSWER_MS"),
     }
 )
-
-
-def _time(record: Mapping[str, object]) -> float | None:
-    """Return when a record was written, in seconds since 1970."""
-    stamp = record.get("__REALTIME_TIMESTAMP")
-    is_stamp = isinstance(stamp, str) and stamp.isdecimal() and len(stamp) < 18  # noqa: PLR2004 - us
-    return int(str(stamp)) / 1e6 if is_stamp else None
-
-
-def _text(fields: Mapping[str, object], name: str) -> str:
-    value = fields.get(name)
-    return printable(value) if isinstance(value, str) else ""
