@@ -17,8 +17,8 @@ from jarvis_ear.announcements import Announcements
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.bus.client import BusMembership
 from jarvis_ear.components import Components
-from jarvis_ear.control.client import COUNTED
 from jarvis_ear.control.feed import Feed
+from jarvis_ear.control.report_text import COUNTED
 from jarvis_ear.control.server import ControlServer
 from jarvis_ear.devices.capture import Capture
 from jarvis_ear.devices.echo_delays import EchoDelays

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from jarvis_ear import __version__, paths
-from jarvis_ear.control.client import ASK_S, SAY_S, ask, describe, require_report
+from jarvis_ear.control.client import ASK_S, SAY_S, ask, require_report
+from jarvis_ear.control.report_text import describe
 from jarvis_ear.errors import InputError, JarvisEarError, RemoteProtocolError
 from jarvis_ear.options.verbs import (
     CommandLine,
@@ -31,6 +32,7 @@ from jarvis_ear.options.verbs import (
     plain,
     print_text,
     quoted,
+    terminal_width,
 )
 from jarvis_ear.process import forbid_dumps, save_memory
 from jarvis_ear.verb_tree import VERBS
@@ -195,7 +197,7 @@ def _status(*, as_json: bool) -> int:
     if report is None:
         return NOT_RUNNING
     require_report(report)
-    print_text(json.dumps(report) + "\n" if as_json else describe(report))
+    print_text(json.dumps(report) + "\n" if as_json else describe(report, terminal_width()))
     return 0 if report["hearing"] else DEAF
 
 

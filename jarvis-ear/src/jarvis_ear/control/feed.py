@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from jarvis_ear.audio.level import frame_levels
-from jarvis_ear.control.client import noted
+from jarvis_ear.control.report_text import noted
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.units import Samples, milliseconds
 
