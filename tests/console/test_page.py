@@ -153,6 +153,8 @@ def test_the_mute_button(page: Page, ear):
     expect(page.locator("#why")).to_have_text(
         "The microphone is closed by the clock, until 07:00, and by the bus, until it lets go."
     )
+    ear.mute("owner", until="13:40")
+    expect(page.locator("#why")).to_have_text("The microphone is closed by you, until 13:40.")
 
 
 def test_the_stop_button(page: Page, ear):

@@ -8,7 +8,8 @@ from jarvis_ear.control.commands import ControlCommands
 from jarvis_ear.errors import ConnectFailed, InputError
 from jarvis_ear.mute import Mute
 
-OWNER, OPEN = {"muted_by": ["owner"], "stored": True}, {"muted_by": [], "stored": True}
+OPEN = {"muted_by": [], "muted_until": "", "stored": True}
+OWNER = {**OPEN, "muted_by": ["owner"]}
 
 
 @pytest.fixture
@@ -33,6 +34,18 @@ def test_a_command_is_carried_out_and_answered(make):
     for word in ("stop", "hush"):  # the older name
         assert commands.answer(word) == OPEN
     assert stopped == ["now", "now"]
+
+
+def test_a_mute_for_some_seconds(make):
+    commands = make()
+    answer = commands.answer("mute 60")
+    assert answer["muted_by"] == ["owner"]
+    assert answer["muted_until"]
+    assert commands.answer("mute") == OWNER
+    for number in ("0", "-1", "90001", "30m", "1 2", "\N{SUPERSCRIPT TWO}"):
+        error = "expected mute, or mute and 1 to 90000 seconds"
+        assert commands.answer(f"mute {number}") == {"error": error}
+    assert commands.answer("unmute") == OPEN
 
 
 def test_an_ear_that_hears_nothing_does_not_listen(make):
@@ -77,7 +90,7 @@ def test_a_text_is_said_in_a_thread_of_its_own_one_at_a_time(make):
 
 def test_other_commands_do_nothing(make):
     error = "expected one of status, mute, unmute, toggle, stop, listen, hush, volume, watch"
-    for word in ("reboot", "mute 7", "volume"):  # without a loudspeaker
+    for word in ("reboot", "mute-7", "volume"):  # without a loudspeaker
         assert make().answer(word) == {"error": error}
 
 

@@ -142,11 +142,15 @@ def test_a_sample_is_written_to_the_feed(feed, ear):
         return {"state": "idle", "turns": [], "muted_by": [], "connected": True, "n": len(reports)}
 
     signs = FeedSampler(
-        feed, ear, health=health, muted_by=lambda: ("owner",), monotonic=lambda: now[0]
+        feed,
+        ear,
+        health=health,
+        mute=SimpleNamespace(by=("owner",), until="07:30"),
+        monotonic=lambda: now[0],
     )
     signs.look()
     assert feed.snapshot().topics == {
-        "mute": {"by": ["owner"]},
+        "mute": {"by": ["owner"], "until": "07:30"},
         "gaps": {"lost_ms": 200},
         "sound": {"frame": 7, "dbfs": [], "speech": True, "score": 0.123},
         "health": {"connected": True, "n": 1, "noted": []},
@@ -160,7 +164,7 @@ def test_a_sample_is_written_to_the_feed(feed, ear):
 
 
 def test_every_available_frame_has_its_level_once(feed, ear):
-    signs = FeedSampler(feed, ear, health=dict, muted_by=tuple)
+    signs = FeedSampler(feed, ear, health=dict, mute=SimpleNamespace(by=(), until=""))
     loud = struct.pack("<h", 32767) * 320
 
     def levels():

@@ -89,10 +89,10 @@ class FeedingEar:
         self.ordered.clear()
         self.feed.replace(STILL)
 
-    def mute(self, *by: str) -> None:
+    def mute(self, *by: str, until: str = "") -> None:
         with self._lock:
             self._by = by
-        self.feed.put("mute", {"by": list(by)})
+        self.feed.put("mute", {"by": list(by), "until": until})
         self.state("muted" if by else "idle")
 
     def state(self, name: str, why: str = "") -> None:

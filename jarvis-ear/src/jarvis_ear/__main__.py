@@ -317,7 +317,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
         modules=parts.bus,
         speaker=parts.speaker,
     )
-    signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
+    signs = FeedSampler(feed, parts.ear, health=parts.health.report, mute=mute)
     _open_sockets(orders, signs, together, parts)
     together.add("bus", parts.bus)
     together.add("hooks", parts.hooks)

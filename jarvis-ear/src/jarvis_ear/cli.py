@@ -121,6 +121,8 @@ def _do(  # noqa: PLR0911 - one for each verb
 ) -> int:
     if COMMAND_LINE.verb_at(names).is_configured:
         return _configured(names[0], words, run)
+    if names == ("mute",) and words[:1] == ["until"]:
+        words = [" ".join(words)]  # "until 07:30" is one value
     given = COMMAND_LINE.parse(names, words)
     match names:
         case ("service", verb):
@@ -135,6 +137,8 @@ def _do(  # noqa: PLR0911 - one for each verb
             return _status(as_json="json" in given)
         case ("volume",):
             return _volume(given.get("value"))
+        case ("mute",):
+            return _mute(given.get("value"))
         case ("say",):
             return _say(given.get("value"))
         case ("devices",):
@@ -201,6 +205,20 @@ def _status(*, as_json: bool) -> int:
     return 0 if report["hearing"] else DEAF
 
 
+def _mute(time: str | None) -> int:
+    """Mute the running ear, for a time or until it is unmuted."""
+    if time is None:
+        return _command("mute")
+    from datetime import datetime  # noqa: PLC0415 - for this verb only
+
+    from jarvis_ear.mute import mute_seconds  # noqa: PLC0415 - likewise
+
+    try:
+        return _command(f"mute {mute_seconds(time, datetime.now())}")  # noqa: DTZ005 - on the wall
+    except ValueError as error:
+        raise UsageError(f"mute: {quoted(time)}: {error}") from None
+
+
 def _command(word: str) -> int:
     """Send a command to the running ear and print the result."""
     answer = _ask(word)
@@ -210,7 +228,7 @@ def _command(word: str) -> int:
         case {"muted_by": list(by), "stored": bool(stored)} if all(
             isinstance(one, str) for one in by
         ):
-            return _confirm(word, by, stored=stored)
+            return _confirm(word, by, str(answer.get("muted_until", "")), stored=stored)
         case {"error": str(why), "status": int(status)} if status in REFUSALS:
             COMMAND_LINE.complain(why)
             return status
@@ -219,13 +237,13 @@ def _command(word: str) -> int:
     raise RemoteProtocolError(f"the running ear does not say whether it did {word}")
 
 
-def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
+def _confirm(word: str, muted_by: Sequence[str], until: str, *, stored: bool) -> int:
     if word in ("stop", "hush", "listen"):
         return 0
     if not stored:
         COMMAND_LINE.complain(_NOT_STORED)
     by = ", ".join(muted_by)
-    return print_text(f"muted by the {by}\n" if by else "not muted\n")
+    return print_text(f"muted by the {by}{until and f' until {until}'}\n" if by else "not muted\n")
 
 
 def _say(what: str | None) -> int:

@@ -128,6 +128,7 @@ class Components:
             "deaf_reason": reason,
             "deaf_remedy": remedy,
             "muted_by": list(self.mute.by),
+            "muted_until": self.mute.until,
             "speaker": self.speaker.condition,
             "volume_percent": self.speaker.volume,
             **self.backend.health(),

@@ -117,9 +117,10 @@ VERBS: Final[dict[str, Verb]] = {
         (Flag("--json", "print all numbers, as one line of JSON"),),
     ),
     "mute": Verb(
-        "close the microphone of the running ear until unmute, restarts included",
-        "jarvis-ear mute",
+        "close the microphone until unmute, or for a TIME: 30m, 1h30m, 90s, until 07:30",
+        "jarvis-ear mute 30m",
         _DONE,
+        value="TIME",
     ),
     "unmute": Verb("open the microphone again", "jarvis-ear unmute", _DONE),
     "toggle": Verb(

@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.health.report import Health
-from jarvis_ear.mute import Mute
+from jarvis_ear.mute import LONGEST_S, Mute
 from jarvis_ear.process import NamedThread
 from jarvis_ear.wires.event_bus import MICROPHONE, MODULES
 
@@ -24,8 +24,11 @@ VOLUME: Final = "volume"
 
 LOUDEST: Final = 100
 
+MUTE: Final = "mute"
+"""Mutes the ear, or mutes it for a number of seconds: `mute 1800`."""
+
 WORDS: Final = (
-    *("status", "mute", "unmute", "toggle", "stop", "listen", "hush"),
+    *("status", MUTE, "unmute", "toggle", "stop", "listen", "hush"),
     *(VOLUME, WATCH),
 )
 """Commands of every ear. `hush` is the older name of `stop`."""
@@ -94,7 +97,7 @@ class ControlCommands:
         self._health = health
         self._mute = mute
         self._actions: Final[Mapping[str, Callable[[], None]]] = {
-            "mute": mute.mute,
+            MUTE: mute.mute,
             "unmute": mute.unmute,
             "toggle": mute.toggle,
             "stop": on_stop,
@@ -114,11 +117,24 @@ class ControlCommands:
         name, _, number = word.partition(" ")
         if name == VOLUME and self._speaker is not None:
             return _volume(self._speaker, number)
+        if name == MUTE and number:
+            return self._mute_for(number)
         action = self._actions.get(word) or self._switch(word)
         if action is None:
             return {"error": f"expected one of {', '.join(WORDS)}"}
         action()
-        return {"muted_by": list(self._mute.by), "stored": self._mute.stored}
+        return self._muted()
+
+    def _muted(self) -> Answer:
+        mute = self._mute
+        return {"muted_by": list(mute.by), "muted_until": mute.until, "stored": mute.stored}
+
+    def _mute_for(self, number: str) -> Answer:
+        """Mute the ear for a number of seconds."""
+        if not (number.isascii() and number.isdigit() and 0 < int(number) <= LONGEST_S):
+            return {"error": f"expected {MUTE}, or {MUTE} and 1 to {LONGEST_S} seconds"}
+        self._mute.mute(for_s=int(number))
+        return self._muted()
 
     def take(self, name: str, body: bytes) -> Answer | Future[Answer]:
         """Carry out one of ``BODIES``; a text takes a while. At most one is being spoken."""

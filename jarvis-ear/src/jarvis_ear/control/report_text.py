@@ -181,7 +181,7 @@ def mute_remedy(report: Mapping[str, Any]) -> str:
     if _OWNER not in by and _BUS in by:
         return "switch audio on there, or jarvis-ear unmute"
     if report.get("muted_until"):
-        return "nothing: it opens by itself; or jarvis-ear unmute"
+        return "it opens by itself; sooner: jarvis-ear unmute"
     return "jarvis-ear unmute"
 
 

@@ -135,11 +135,11 @@ class EarConsole {
 
   showState(topics) {
     const { name, why } = topics.state;
-    const by = topics.mute?.by ?? [];
+    const { by = [], until = "" } = topics.mute ?? {};
     document.body.dataset.state = name;
     this.timeline.enter(name);
     writeState(SAYS[name] ?? spaced(name));
-    if (name === "muted") write($("why"), mutedBy(by, topics.quiet_hours?.between));
+    if (name === "muted") write($("why"), mutedBy(by, until, topics.quiet_hours?.between));
     else write($("why"), name === "deaf" ? deafness(topics.health, why) : why);
     const isMuted = by.length > 0;
     $("mute").setAttribute("aria-pressed", String(isMuted));
@@ -253,11 +253,13 @@ function showEar(topics) {
   else pill("pill-ear", "ear", "good");
 }
 
-function mutedBy(by, between) {
-  const until = between ? between.split("-")[1] : "";
+/** Who closed the microphone; `until` is when it opens by itself, if it does. */
+function mutedBy(by, until, between) {
+  const morning = between ? `, until ${between.split("-")[1]}` : "";
+  const own = until ? `, until ${until}` : by.length === 1 ? ", until you unmute" : "";
   const words = by.map((who) => {
-    if (who === "owner") return "by you, until you unmute";
-    if (who === "clock") return until ? `by the clock, until ${until}` : "by the clock";
+    if (who === "owner") return `by you${own}`;
+    if (who === "clock") return `by the clock${morning}`;
     return `by the ${who}, until it lets go`;
   });
   return `The microphone is closed ${words.join(", and ")}.`;
