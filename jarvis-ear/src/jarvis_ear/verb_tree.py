@@ -154,8 +154,8 @@ VERBS: Final[dict[str, Verb]] = {
     "console": Verb(
         "show the running ear in a browser of this machine",
         "jarvis-ear console --open",
-        {0: "stopped", 1: "the port is not free", **MISTAKES},
-        (Flag("--open", "open the page in a browser"),),
+        {0: "stopped", 1: "the port is not free", 69: "--open: there is no browser", **MISTAKES},
+        (Flag("--open", "open the page in a browser, and say in which"),),
         is_configured=True,
     ),
     "events": Verb(
