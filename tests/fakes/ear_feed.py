@@ -67,6 +67,7 @@ class FeedingEar:
         """How many times sound was fed: twelve times a second while somebody watches."""
         self._up = ExitStack()
         self._by: tuple[str, ...] = ()
+        self._until = ""
         self._lock = threading.Lock()  # protects who muted it
         self.feed = Feed()
         self.ordered: list[str] = []
@@ -84,14 +85,14 @@ class FeedingEar:
         self._up.close()
 
     def begin_anew(self) -> None:
-        self._by = ()
+        self._by, self._until = (), ""
         self.is_silent = False
         self.ordered.clear()
         self.feed.replace(STILL)
 
     def mute(self, *by: str, until: str = "") -> None:
         with self._lock:
-            self._by = by
+            self._by, self._until = by, until
         self.feed.put("mute", {"by": list(by), "until": until})
         self.state("muted" if by else "idle")
 
@@ -101,7 +102,7 @@ class FeedingEar:
     def _sample(self) -> None:
         """Say what sound there is: somebody speaks two seconds of every six."""
         self.ticks += 1
-        self.feed.put("mute", {"by": list(self._by)})
+        self.feed.put("mute", {"by": list(self._by), "until": self._until})
         if self.is_silent:
             return
         speaks = self.ticks % 75 < 25

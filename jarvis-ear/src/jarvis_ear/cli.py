@@ -121,9 +121,7 @@ def _do(  # noqa: PLR0911 - one for each verb
 ) -> int:
     if COMMAND_LINE.verb_at(names).is_configured:
         return _configured(names[0], words, run)
-    if names == ("mute",) and words[:1] == ["until"]:
-        words = [" ".join(words)]  # "until 07:30" is one value
-    given = COMMAND_LINE.parse(names, words)
+    given = COMMAND_LINE.parse(names, _joined(words) if names == ("mute",) else words)
     match names:
         case ("service", verb):
             from jarvis_ear.service import command  # noqa: PLC0415 - for this verb only
@@ -133,6 +131,10 @@ def _do(  # noqa: PLR0911 - one for each verb
             from jarvis_ear.wake_ledger.command import events  # noqa: PLC0415 - for this verb only
 
             return events(verb, given, play=_play)
+        case ("monitor",):
+            from jarvis_ear.monitor.command import monitor  # noqa: PLC0415 - loads rich
+
+            return monitor(as_json="json" in given)
         case ("status",):
             return _status(as_json="json" in given)
         case ("volume",):
@@ -203,6 +205,11 @@ def _status(*, as_json: bool) -> int:
     require_report(report)
     print_text(json.dumps(report) + "\n" if as_json else describe(report, terminal_width()))
     return 0 if report["hearing"] else DEAF
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Return the words of the verb mute, in which "until 07:30" is one value."""
+    return [" ".join(words)] if words[:1] == ["until"] else words
 
 
 def _mute(time: str | None) -> int:

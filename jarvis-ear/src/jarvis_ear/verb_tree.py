@@ -116,6 +116,12 @@ VERBS: Final[dict[str, Verb]] = {
         {0: "the ear hears", **_ASKED, 1: "the ear is muted or deaf, or cannot be asked"},
         (Flag("--json", "print all numbers, as one line of JSON"),),
     ),
+    "monitor": Verb(
+        "show the running ear in a terminal, live, until Ctrl-C",
+        "jarvis-ear monitor",
+        {0: "stopped", 141: "nobody reads the output any more"},
+        (Flag("--json", "print the feed instead, one line of JSON for each change"),),
+    ),
     "mute": Verb(
         "close the microphone until unmute, or for a TIME: 30m, 1h30m, 90s, until 07:30",
         "jarvis-ear mute 30m",

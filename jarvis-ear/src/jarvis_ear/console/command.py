@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -21,89 +21,13 @@ from aiohttp import web
 from jarvis_ear import paths
 from jarvis_ear.console.server import Pages, RequestGuard
 from jarvis_ear.control.client import ask
-from jarvis_ear.control.commands import WATCH
-from jarvis_ear.control.feed import MAX_LINE, Feed, Snapshot, decode
-from jarvis_ear.control.unix_socket import connect
+from jarvis_ear.control.ear_client import EarClient
+from jarvis_ear.control.feed import Feed
 from jarvis_ear.errors import Impostor, JarvisEarError, NoBrowser, RemoteProtocolError
 from jarvis_ear.page import PATH
 from jarvis_ear.process import NamedThread
 
 _LOGGER = logging.getLogger(__name__)
-
-RETRY_S: Final = 0.5
-"""Seconds between attempts: they are cheap, and the user may watch the page during a restart."""
-
-SILENCE_S: Final = 5.0
-"""Seconds without data after which the ear is considered hung; it sends some every second."""
-
-
-class EarClient:
-    """Copies the ear's feed into the console's own feed. Runs on the event loop.
-
-    The ear has one watcher, regardless of the number of browsers. The topic ``ear`` says whether
-    the other topics are current.
-    """
-
-    def __init__(self, paths: Callable[[], Iterable[Path]], feed: Feed) -> None:
-        self._paths = paths
-        self._feed = feed
-        self._reported = ""
-
-    async def run(self) -> None:
-        """Copy, and reconnect, until cancelled."""
-        while True:
-            reason = await self._follow_any()
-            self._feed.put("ear", {"up": False, "why": reason})
-            if reason != self._reported:
-                _LOGGER.warning("no ear to show: %s", reason)
-                self._reported = reason
-            await asyncio.sleep(RETRY_S)
-
-    async def _follow_any(self) -> str:
-        """Follow the first ear that accepts us and is trusted; return why that ended."""
-        refusal = ""
-        for path in self._paths():
-            try:
-                return await self._follow(path)
-            except (FileNotFoundError, ConnectionRefusedError):
-                continue
-            except PermissionError:
-                refusal = refusal or "it runs as another user: run the console as that user"
-            except Impostor as error:
-                refusal = refusal or str(error)
-            except OSError as error:
-                return str(error.strerror or error)
-        return refusal or "it is not running"
-
-    async def _follow(self, path: Path) -> str:
-        ear = connect(path, 0)  # a running ear accepts at once
-        reader, writer = await asyncio.open_unix_connection(sock=ear, limit=MAX_LINE)
-        writer.write(f"{WATCH}\n".encode())
-        try:
-            while True:
-                async with asyncio.timeout(SILENCE_S):
-                    line = await reader.readline()
-                if not line:
-                    raise ConnectionResetError
-                self._apply(line)
-        except TimeoutError:
-            return f"it has sent nothing for {SILENCE_S:g} s"
-        except ConnectionError:
-            return "it has ended, or refused the connection"
-        except (RemoteProtocolError, ValueError) as error:  # ValueError: the line is too long
-            return f"it sent invalid data: {error}"
-        finally:
-            writer.close()
-
-    def _apply(self, line: bytes) -> None:
-        news = decode(line)
-        if isinstance(news, Snapshot):
-            self._reported = ""
-            self._feed.replace({**news.topics, "ear": {"up": True}})
-            return
-        for topic, value in news.changes:
-            self._feed.put(topic, value)
-
 
 HOST: Final = "127.0.0.1"
 """The only address; for other machines there is ssh -L, which authenticates the user."""
@@ -139,7 +63,7 @@ async def _serve(port: int, browser: Sequence[str]) -> None:
         )
         await runner.setup()
         await web.SockSite(runner, listener).start()
-        client = asyncio.create_task(EarClient(_sockets, feed).run())
+        client = asyncio.create_task(EarClient(_sockets, feed, _report_absent).run())
         sys.stdout.write(f"{address}#token={token}\n")
         sys.stdout.flush()
         if browser:
@@ -156,6 +80,10 @@ def _listen(port: int) -> socket.socket:
         raise JarvisEarError(
             f"cannot listen on {HOST}:{port}: {error.strerror}; expected a free port (--port)"
         ) from error
+
+
+def _report_absent(why: str) -> None:
+    _LOGGER.warning("no ear to show: %s", why)
 
 
 def _sockets() -> list[Path]:
