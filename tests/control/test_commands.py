@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from jarvis_ear.control.commands import ControlCommands
-from jarvis_ear.errors import ConnectFailed, InputError
+from jarvis_ear.errors import ConfigError, ConnectFailed, InputError
 from jarvis_ear.mute import Mute
 
 OPEN = {"muted_by": [], "muted_until": "", "stored": True}
@@ -89,7 +89,7 @@ def test_a_text_is_said_in_a_thread_of_its_own_one_at_a_time(make):
 
 
 def test_other_commands_do_nothing(make):
-    error = "expected one of status, mute, unmute, toggle, stop, listen, hush, volume, watch"
+    error = "expected one of status, mute, unmute, toggle, stop, listen, hush, volume, tune, watch"
     for word in ("reboot", "mute-7", "volume"):  # without a loudspeaker
         assert make().answer(word) == {"error": error}
 
@@ -119,6 +119,38 @@ def test_a_volume_that_is_none_is_refused(make, number):
     answer = make(speaker=speaker).answer(f"volume {number}")
     assert answer == {"error": "expected volume and a whole number from 0 to 100"}
     assert speaker.volume == 100
+
+
+class Tuner:
+    """Stores what it is given, and refuses what the test says."""
+
+    def __init__(self, error: Exception | None = None):
+        self.values = {}
+        self.error = error
+
+    def set(self, given):
+        if self.error:
+            raise self.error
+        self.values |= given
+        return self.values
+
+    def forget(self):
+        self.values.clear()
+
+
+def test_options_are_tuned_and_forgotten(make):
+    tuner = Tuner()
+    commands = make(tuner=tuner)
+    answer = commands.answer("tune threshold=0.4 hangover_ms=900")
+    assert answer == {"tuned": {"threshold": "0.4", "hangover_ms": "900"}}
+    assert commands.answer("tune default") == {"tuned": {}}
+    assert tuner.values == {}
+    assert "expected tune default" in commands.answer("tune")["error"]
+    refused = make(tuner=Tuner(ConfigError("too low"))).answer("tune threshold=7")
+    assert refused == {"error": "too low", "status": 78}
+    full = make(tuner=Tuner(OSError(28, "No space left"))).answer("tune threshold=0.4")
+    assert full == {"error": "it cannot be stored: No space left", "status": 1}
+    assert "error" in make().answer("tune threshold=0.4")  # an ear that cannot
 
 
 class Bus:

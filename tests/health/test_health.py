@@ -6,7 +6,7 @@ from datetime import date
 from types import SimpleNamespace
 
 from fakes.clock import FakeClock
-from jarvis_ear.control.report_text import CLIPPED_PERCENT, describe, duration, noted
+from jarvis_ear.control.report_text import CLIPPED_PERCENT, describe, duration, noted, troubles
 from jarvis_ear.devices.sound_faults import TOO_MUCH
 from jarvis_ear.health import deaf_time
 from jarvis_ear.health.liveness import Beat, Part
@@ -157,6 +157,29 @@ def test_long_texts_are_folded_below_their_beginning():
         "backend         not connected to http://192.168.1.20:4000:",
         "                the computer is there, but nothing listens",
     ]
+
+
+def test_what_is_wrong_besides_the_state():
+    room = Room()
+    room.more = {"speaker": "no sound output device", "clipped_percent": 2.0, "volume_percent": 60}
+    room.backend = {"connected": False, "backend_reason": "refused", "backend_remedy": "start it"}
+    report = room.look(amplitude=328)
+    assert troubles(report) == [
+        ("backend: not connected: refused", "start it"),
+        (
+            "microphone: clipped: 2 % of the samples of the last minute",
+            "lower the gain of the microphone (alsamixer)",
+        ),
+        (
+            "loudspeaker: replies are not heard: no sound output device",
+            "jarvis-ear devices; then speaker.device",
+        ),
+    ]
+    room.more, room.backend = {"speaker": "fine", "volume_percent": 60}, {"connected": True}
+    room.muted_by = ["owner"]
+    report = room.look(amplitude=328)
+    assert troubles(report) == []  # the state has its own reason and remedy
+    assert "\nloudspeaker     fine, volume 60 %\n" in describe(report)
 
 
 def test_durations_are_said_as_people_say_them():

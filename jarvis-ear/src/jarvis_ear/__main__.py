@@ -64,6 +64,7 @@ from jarvis_ear.schema import Loaded
 from jarvis_ear.spool.store import Spool, kept_spool
 from jarvis_ear.systemd.notify import open_notifier, watchdog_s
 from jarvis_ear.systemd.status_text import Service
+from jarvis_ear.tuning import Tuning
 from jarvis_ear.turn_trace.earcons import EarconView
 from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
@@ -105,7 +106,8 @@ def run(loaded: Loaded) -> int:
         models.load(options.hearing)
         if stop.wait(0):  # a stop need not wait for the rest of the start
             return 0
-        parts = _build(options, models, spool, stop)
+        tuning = Tuning(paths.state_folder(os.environ), loaded.read_again, reload_signal.ask)
+        parts = _build(options, models, spool, stop, tuning)
         parts.counters.add(notifier.counters)
         _start(parts, stack)
         stack.callback(service.stopping)
@@ -142,7 +144,7 @@ def _look(parts: Components, reload: Reload) -> None:
 
 
 def _build(
-    options: config.Config, models: EarFactory, spool: Spool, stop: StopSignal
+    options: config.Config, models: EarFactory, spool: Spool, stop: StopSignal, tuning: Tuning
 ) -> Components:
     """Build every part after those that it needs, and connect those that need each other."""
     folder = paths.state_folder(os.environ)
@@ -234,6 +236,7 @@ def _build(
         listen=listen,
         say=announcements.say,
         speak=lambda text: announcements.say(backend.speak(text)),
+        tuner=tuning,
     )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
     return Components(*parts, announcements, near_misses, wake_ledger, rooms, folder, requests)
@@ -316,6 +319,7 @@ def _start(parts: Components, stack: ExitStack) -> None:
         on_speak=requests.speak,
         modules=parts.bus,
         speaker=parts.speaker,
+        tuner=requests.tuner,
     )
     signs = FeedSampler(feed, parts.ear, health=parts.health.report, mute=mute)
     _open_sockets(orders, signs, together, parts)

@@ -10,6 +10,10 @@ from jarvis_ear.config import CONFIG_FILE, HOOKS, Config
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import load as options
 from jarvis_ear.options.option import Schema, value_of
+from jarvis_ear.paths import state_folder
+
+TUNED_FILE: Final = "tuned.toml"
+"""Name of the file in the state folder with the options that the console has set."""
 
 Loaded: TypeAlias = options.Loaded[Config]
 """The options in force, and the origin of each value."""
@@ -71,6 +75,7 @@ Generated from the code by `jarvis-ear config --reference` (`make docs`); a test
 The command line overrides the environment, the environment overrides the file, and the file
 overrides the default. The file is `{CONFIG_FILE}`, or the one that `--config FILE`
 names. `jarvis-ear config` prints the options in force and the origin of each value.
+`{TUNED_FILE}` in the state folder overrides the file: it holds what was stored from the console.
 
 - A switch takes `true` or `false` everywhere; on the command line its name alone means `true`, and
   `--no-` before its name means `false`.
@@ -113,6 +118,7 @@ SCHEMA: Final = Schema(
         "with_backend": "--with-backend",
     },
     file=CONFIG_FILE,
+    written_file=lambda environ: state_folder(environ) / TUNED_FILE,
     shared_variables=_SHARED_VARIABLES,
     credentials={
         "jarvis-password": "backend.password",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from jarvis_ear.audio.level import frame_levels
-from jarvis_ear.control.report_text import noted
+from jarvis_ear.control.report_text import noted, troubles
 from jarvis_ear.errors import RemoteProtocolError
 from jarvis_ear.units import Samples, milliseconds
 
@@ -253,6 +253,7 @@ class FeedSampler:
             report = self._health()
             fields = {name: value for name, value in report.items() if name not in _ELSEWHERE}
             fields["noted"] = noted(report)
+            fields["troubles"] = troubles(report)
             self._feed.put("health", fields)
 
     def _levels(self) -> list[float]:

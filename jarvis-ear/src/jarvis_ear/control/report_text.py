@@ -32,6 +32,9 @@ STATES: Final[Mapping[str, str]] = {
 }
 """What the ear does in each state in which it hears."""
 
+_QUIET_OR_FINE: Final = ("fine", "none is configured")
+"""What the report says of a loudspeaker that has no trouble."""
+
 _OWNER, _CLOCK, _BUS = "owner", "clock", "bus"
 """Those of ``mute``, which a client need not load."""
 
@@ -138,6 +141,17 @@ def rows(report: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def troubles(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what is wrong besides the state itself, each with its remedy; no near misses."""
+    table = [*_state(report), *_backend(report), *_microphone(report), *_speaker(report)]
+    found = []
+    for place, (name, remedy) in enumerate(table):
+        if name == TO_DO and table[place - 1][0] != "state":
+            what = table[place - 1][0] or "microphone"
+            found.append((f"{what}: {table[place - 1][1]}", remedy))
+    return found
+
+
 def noted(report: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Return every counter that is not zero, with its description."""
     counters = report.get("counters", {})
@@ -234,7 +248,10 @@ def _microphone(report: Mapping[str, Any]) -> Iterator[Row]:
 def _speaker(report: Mapping[str, Any]) -> Iterator[Row]:
     condition, percent = report.get("speaker"), report.get("volume_percent")
     volume = "" if percent is None else f"volume {percent} %"
-    if condition or volume:
+    if condition not in (None, *_QUIET_OR_FINE):
+        yield "loudspeaker", f"replies are not heard: {condition}"
+        yield TO_DO, "jarvis-ear devices; then speaker.device"
+    elif condition or volume:
         yield "loudspeaker", ", ".join(filter(None, [condition, volume]))
 
 

@@ -192,6 +192,9 @@ class Schema(Generic[Tree]):
     """Flags of the everyday options, in the order of the help."""
     file: Path | None = None
     """The default configuration file; None: the program reads no file."""
+    written_file: Callable[[Mapping[str, str]], Path] | None = None
+    """Returns the file of options that the program itself writes, which overrides the other file,
+    for an environment; None: it writes none."""
     shared_variables: Mapping[str, str]
     """Variables without the prefix, by option; they are weaker than those with it."""
     empty_is_unset: bool = True
