@@ -267,7 +267,7 @@ def test_tuning_changes_nothing_until_it_is_stored(page: Page, ear):
     threshold.fill("0.62")
     page.get_by_label("Silence that ends an utterance").fill("950")
     expect(page.locator("#tune-threshold-value")).to_have_text("0.62")
-    expect(page.locator("#tune-wakes")).to_contain_text("Would have woken")
+    expect(page.locator("#tune-wakes")).to_contain_text("would have woken")
     expect(page.locator("#tune-pauses")).to_contain_text("would have ended an utterance")
     assert ear.ordered == []
     store.click()

@@ -77,7 +77,7 @@ export class Tuning {
     $("tune-threshold").setAttribute("aria-valuetext", threshold.toFixed(2));
     $("tune-hangover").setAttribute("aria-valuetext", `${hangoverMs} milliseconds`);
     const now = wakes(samples, this.current.threshold ?? 2).length;
-    write($("tune-wakes"), `Would have woken ${times(wakes(samples, threshold).length)} in the sound shown; now ${times(now)}.`);
+    write($("tune-wakes"), `In the sound shown, it would have woken ${times(wakes(samples, threshold).length)}; now: ${times(now)}.`);
     const found = pauses(samples);
     const ended = (limit) => found.filter((ms) => ms >= limit).length;
     const longest = found.length ? `, the longest ${inSeconds(Math.max(...found))}` : "";
@@ -97,6 +97,6 @@ export class Tuning {
   }
 }
 
-const times = (count) => (count === 1 ? "once" : `${count} times`);
+const times = (count) => ["never", "once"][count] ?? `${count} times`;
 
 const inSeconds = (ms) => (ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : lasting(ms / 1000));
