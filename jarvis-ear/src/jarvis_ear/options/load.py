@@ -51,7 +51,7 @@ def load(
         layers.append(sources.read_file(schema, schema.written_file(environ), required=False))
     if isinstance(named_file, Path):
         layers.append(sources.read_file(schema, named_file, required=True))
-    elif file := default_file or schema.file:
+    elif file := default_file or schema.user_file(environ) or schema.file:
         layers.append(sources.read_file(schema, file, required=False))
     for layer in layers:
         layer.read_secret_files()
