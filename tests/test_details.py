@@ -65,6 +65,8 @@ ADDED_UP = {
     ("Link", "refused"): "the sender or the session of the bus, of every link",
     ("Link", "overflows"): "likewise",
     ("Pages", "refused"): "nobody: the console is a process of its own",
+    ("Watch", "lost_ear"): "the monitor, a process of its own that shows it",
+    ("Watch", "lost_backend"): "likewise",
 }
 """Counters of what does not last, and who adds them up."""
 
