@@ -14,7 +14,7 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
@@ -116,9 +116,7 @@ def _tell_journal(error: Exception) -> bool:
     return log_final_error(error)
 
 
-def _do(  # noqa: PLR0911 - one for each verb
-    names: VerbPath, words: list[str], *, run: Run | None
-) -> int:
+def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
     if COMMAND_LINE.verb_at(names).is_configured:
         return _configured(names[0], words, run)
     given = COMMAND_LINE.parse(names, _joined(words) if names == ("mute",) else words)
@@ -135,17 +133,25 @@ def _do(  # noqa: PLR0911 - one for each verb
             from jarvis_ear.monitor.command import monitor  # noqa: PLC0415 - loads rich
 
             return monitor(as_json="json" in given)
-        case ("status",):
-            return _status(as_json="json" in given)
-        case ("volume",):
-            return _volume(given.get("value"))
-        case ("mute",):
-            return _mute(given.get("value"))
-        case ("say",):
-            return _say(given.get("value"))
         case ("devices",):
             return print_text(_devices())
-    return _command(names[0])
+    return _ask_ear(names[0], given)
+
+
+def _ask_ear(verb: str, given: Mapping[str, Any]) -> int:
+    """Carry out a verb that asks the running ear."""
+    match verb:
+        case "status":
+            return _status(as_json="json" in given)
+        case "metrics":
+            return _metrics()
+        case "volume":
+            return _volume(given.get("value"))
+        case "mute":
+            return _mute(given.get("value"))
+        case "say":
+            return _say(given.get("value"))
+    return _command(verb)
 
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
@@ -226,6 +232,16 @@ def _mute(time: str | None) -> int:
         return _command(f"mute {mute_seconds(time, datetime.now())}")  # noqa: DTZ005 - on the wall
     except ValueError as error:
         raise UsageError(f"mute: {quoted(time)}: {error}") from None
+
+
+def _metrics() -> int:
+    """Print the numbers of the running ear for Prometheus."""
+    match _ask("metrics"):
+        case None:
+            return NOT_RUNNING
+        case {"metrics": str(text)}:
+            return print_text(text)
+    raise RemoteProtocolError("the running ear has no metrics: is it another version?")
 
 
 def _command(word: str) -> int:

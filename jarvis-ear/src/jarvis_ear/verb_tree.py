@@ -134,6 +134,11 @@ VERBS: Final[dict[str, Verb]] = {
         {0: "stopped", 141: "nobody reads the output any more"},
         (Flag("--json", "print the feed instead, one line of JSON for each change"),),
     ),
+    "metrics": Verb(
+        "print the numbers of the running ear in the text format of Prometheus",
+        "jarvis-ear metrics",
+        {**PRINTED, **_ASKED},
+    ),
     "mute": Verb(
         "close the microphone until unmute, or for a TIME: 30m, 1h30m, 90s, until 07:30",
         "jarvis-ear mute 30m",

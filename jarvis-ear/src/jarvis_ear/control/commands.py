@@ -22,6 +22,9 @@ connection."""
 VOLUME: Final = "volume"
 """Reports the volume of replies, or sets it: `volume 40`."""
 
+METRICS: Final = "metrics"
+"""Asks for all numbers as the text of Prometheus."""
+
 LOUDEST: Final = 100
 
 MUTE: Final = "mute"
@@ -32,7 +35,7 @@ TUNE: Final = "tune"
 
 WORDS: Final = (
     *("status", MUTE, "unmute", "toggle", "stop", "listen", "hush"),
-    *(VOLUME, TUNE, WATCH),
+    *(VOLUME, METRICS, TUNE, WATCH),
 )
 """Commands of every ear. `hush` is the older name of `stop`."""
 
@@ -99,12 +102,14 @@ class ControlCommands:
         on_listen: Callable[[], None] = lambda: None,
         on_say: Callable[[bytes], None] = lambda _audio: None,
         on_speak: Callable[[str], None] = lambda _text: None,
+        metrics: Callable[[], str] = str,
         modules: Modules | None = None,
         speaker: Loudspeaker | None = None,
         tuner: Tuner | None = None,
     ) -> None:
         self._tuner = tuner
         self._speaker = speaker
+        self._metrics = metrics
         self._modules = modules
         self._on_say = on_say
         self._on_speak = on_speak
@@ -127,6 +132,8 @@ class ControlCommands:
         """
         if word == "status":
             return self._health.report()
+        if word == METRICS:
+            return {"metrics": self._metrics()}
         if word == "listen" and (why := self._why_deaf()):
             return {"error": why, "status": 1}
         if (answer := self._answer_with_argument(*word.split(" ", 1))) is not None:
