@@ -112,6 +112,8 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
         from jarvis_backend.config import warnings  # noqa: PLC0415 - loads pydantic
 
         return print_text(check_report(warnings(config)))
+    if not config.message_queue:  # python-socketio would load Redis: 6 MiB
+        sys.modules.setdefault("redis", None)  # type: ignore[arg-type]  # None forbids the import
     return (run or _server())(config)
 
 
