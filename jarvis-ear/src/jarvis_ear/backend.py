@@ -1,4 +1,7 @@
-"""BackendClient: the interface between the network and the rest of the ear."""
+"""BackendClient: the interface between the network and the rest of the ear.
+
+A part of the library interface, see docs/library.md.
+"""
 
 import asyncio
 import logging
@@ -42,7 +45,7 @@ from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.spool.store import Spool
 from jarvis_ear.units import SAMPLE_BYTES
 
-__all__ = ["BackendClient", "CapturedAudio", "pcm_to_wav"]
+__all__ = ["BackendClient", "BackendOptions", "CapturedAudio", "LinkState", "pcm_to_wav"]
 
 _LOGGER = logging.getLogger(__name__)
 
