@@ -34,3 +34,5 @@ with BackendClient(BackendOptions(url=args.url, agent_id="example"), on_event=ev
                 case Finished(turn_id=turn, verdict=verdict):
                     print("verdict:", verdict, flush=True)
                     open_turns.discard(turn)
+                case _:
+                    pass

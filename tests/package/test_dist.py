@@ -168,3 +168,34 @@ def test_pip_builds_the_source(dist, tmp_path):
     heard = run([programs / "jarvis-ear", *words], check=False, env=strange_home(tmp_path))
     assert 'heard "Hey Jarvis"' in heard.stderr, heard.stderr
     assert (folder / "share" / "man" / "man1" / "jarvis-ear.1").is_file()
+
+
+WRONG = """
+from jarvis_ear.backend import BackendClient, BackendOptions
+BackendOptions(adress="x")
+BackendClient(BackendOptions(fresh_s="soon")).send_audio("text")
+"""
+
+
+def test_a_users_type_checkers_accept_the_examples_and_see_mistakes(dist, tmp_path):
+    folder = tmp_path / "venv"
+    programs = installed(sys.executable, "jarvis-ear", dist, folder)
+    add(folder, "mypy", dist)
+    add(folder, "pyright", dist)
+    user = tmp_path / "user"
+    user.mkdir()
+    (user / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    examples = [shutil.copy(one, user) for one in (ROOT / "examples").glob("library_*.py")]
+    assert len(examples) == 2
+    wrong = user / "wrong.py"
+    wrong.write_text(WRONG)
+    checkers = [[programs / "mypy", "--strict"]]
+    if shutil.which("node") is not None:  # it is a program of Node
+        checkers.append([programs / "pyright", "--pythonpath", programs / "python"])
+    for checker in checkers:
+        good = run([*checker, *examples], check=False, cwd=user, env=os.environ)
+        assert good.returncode == 0, good.stdout + good.stderr
+        bad = run([*checker, wrong], check=False, cwd=user, env=os.environ)
+        assert (bad.returncode, len(re.findall(r"(:| -) error: ", bad.stdout))) == (1, 3), (
+            bad.stdout
+        )
