@@ -21,7 +21,7 @@ LOCKS: Final = {
     "requirements-backend.txt": "The reference backend, extra `backend`",
     "requirements-neural.txt": "Neural speech of the backend, extras `whisper` and `piper`",
     "requirements-systemd.txt": "The journal's library, extra `systemd`",
-    "requirements-dev.txt": "Tests and tools only, extras `dev`, `light` and `plot`",
+    "requirements-dev.txt": "Tests and tools only, extras `dev` and `plot`",
 }
 
 KNOWN: Final = {

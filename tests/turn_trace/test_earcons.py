@@ -11,7 +11,7 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.turns import TURN, ScriptedTurns
 from jarvis_ear.audio.wav import decode_wav
-from jarvis_ear.config import SoundsOptions
+from jarvis_ear.config import SoundsOptions, WakeWord
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Cause, Verdict
 from jarvis_ear.delivery.playback import Playback, PlaybackEnded, PlaybackReported, PlaybackStarted
@@ -54,6 +54,15 @@ def room():
 def test_the_wake_word_and_the_end_of_the_utterance_have_a_sound(room):
     room.wake().capture()
     assert room.played == [Earcon.WAKE, Earcon.CAPTURED]
+
+
+def test_a_wake_word_may_have_a_sound_of_its_own(room):
+    bell = WakeWord(model="alexa", chime="/sounds/bell.wav")
+    room.wake(word=bell)
+    assert room.played == [bell.sound] == ["wake:alexa"]
+    one_of_many = Room(is_one_of_many=True)
+    one_of_many.wake(word=bell).tell(hearing.TurnConfirmed(TURN))
+    assert one_of_many.played == [bell.sound]
 
 
 def test_of_several_ears_only_the_one_that_answers_has_a_sound():

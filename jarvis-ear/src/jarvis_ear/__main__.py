@@ -194,7 +194,7 @@ def _build(
         on_heard=bridge.reply_heard,
         volume=Volume(options.speaker.volume, folder),
         on_far=bridge.played,
-        sounds=load_sounds(options.sounds),
+        sounds=load_sounds(options.sounds, options.hearing.wake.all_words),
     )
     source = make_source(options.microphone)
     source.hold_quiet(quiet_of(options.hearing))

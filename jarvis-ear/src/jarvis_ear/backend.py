@@ -409,4 +409,6 @@ def _utterance(captured: CapturedAudio) -> Utterance:
     """Make a WAV file of the sound. Half a sample at the end is detected later, by the turn."""
     pcm, whole = captured.pcm, len(captured.pcm) % SAMPLE_BYTES == 0
     wav = pcm_to_wav(pcm) if whole else b""
-    return Utterance(captured.turn_id, wav, len(pcm), captured.spoken_at)
+    return Utterance(
+        captured.turn_id, wav, len(pcm), captured.spoken_at, agent_id=captured.agent_id
+    )

@@ -30,6 +30,8 @@ from jarvis_ear.config_checks import (
     server_address,
 )
 from jarvis_ear.config_hearing import (
+    HEY_JARVIS,
+    SHIPPED_WORDS,
     ConditioningOptions,
     EndpointingOptions,
     GateOptions,
@@ -39,16 +41,19 @@ from jarvis_ear.config_hearing import (
     SentOptions,
     WakeLedgerOptions,
     WakeOptions,
+    WakeWord,
 )
 
 __all__ = [
     "AGENT_ID",
     "BACKEND_URL",
     "CONFIG_FILE",
+    "HEY_JARVIS",
     "HOOKS",
     "JARVIS_PASSWORD",
     "NO_BARGE_IN",
     "SEND_S",
+    "SHIPPED_WORDS",
     "BackendOptions",
     "BusOptions",
     "ConditioningOptions",
@@ -70,6 +75,7 @@ __all__ = [
     "SpoolOptions",
     "WakeLedgerOptions",
     "WakeOptions",
+    "WakeWord",
 ]
 
 BACKEND_URL: Final = "http://localhost:4000"

@@ -232,3 +232,11 @@ def write_all(fd: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]
+
+
+def expand_home(path: str) -> str:
+    """Replace a leading ``~`` by the home directory; raise ``ValueError`` for an unknown user."""
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        raise ValueError("a path whose ~ stands for the home of a known user") from None

@@ -149,9 +149,11 @@ class ReloadSteps:
         growth_ms = WIRES[config.backend.protocol].growth_ms
         may_interrupt = config.speaker.barge_in != NO_BARGE_IN
         lag_ms = config.speaker.lag_ms
+        sounds = load_sounds(config.sounds, config.hearing.wake.all_words)
         ear = self._ears.make(config.hearing, growth_ms, may_interrupt=may_interrupt, lag_ms=lag_ms)
         return _together(
             partial(self._running.ear.change, ear),
+            partial(self._running.speaker.use_sounds, sounds),
             partial(self._running.capture.hold_quiet, quiet_of(config.hearing)),
             partial(self._running.wake_ledger.change, config.hearing),
             partial(self._running.rooms.change, config),
@@ -162,7 +164,6 @@ class ReloadSteps:
         """Prepare the ear too: it heeds the wake word during a reply, or not."""
         return _together(
             partial(self._running.speaker.change, config.speaker),
-            partial(self._running.speaker.use_sounds, load_sounds(config.sounds)),
             partial(self._running.announcements.change, config.speaker),
             self._prepare_ear(config),
         )

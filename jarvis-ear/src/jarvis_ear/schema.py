@@ -76,7 +76,7 @@ names. `jarvis-ear config` prints the options in force and the origin of each va
   `--no-` before its name means `false`.
 - Where a path is expected, an empty text means none. A leading `~` is the home of the user who runs
   the program, `~name` that of another user.
-- On the command line every option may be given once.
+- On the command line every option may be given once, and a list several times: its items add up.
 - A list is an array in the file. Elsewhere its items are separated by commas, or it is a JSON
   array: `--hooks.muted=/usr/local/bin/led,off`, `JARVIS_EAR_HOOKS__MUTED=["led", "a,b"]`.
 - {", ".join(f"`{name}`" for name in _SHARED_VARIABLES.values())} work as environment variables too.
@@ -104,7 +104,7 @@ SCHEMA: Final = Schema(
         "microphone.input": "--input",
         "microphone.fast": "--fast",
         "backend.url": "--backend-url",
-        "hearing.wake.model": "--wake-model",
+        "hearing.wake.words": "--wake-model",
         "hearing.wake.threshold": "--threshold",
         "speaker.output_dir": "--output-dir",
         "log.transcripts": "--log-transcripts",
@@ -131,7 +131,8 @@ SCHEMA: Final = Schema(
         "config": "FILE",
         "microphone.input": "FILE",
         "microphone.device": "NAME",
-        "hearing.wake.model": "FILE",
+        "hearing.wake.model": "WORD",
+        "hearing.wake.words": "WORD",
         "hearing.wake.stop_model": "FILE",
         "hearing.wake.threshold": "SCORE",
         **{f"hooks.{name}": "PROGRAM,ARGUMENT" for name in HOOKS},

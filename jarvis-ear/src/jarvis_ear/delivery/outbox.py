@@ -282,7 +282,7 @@ class Outbox:
     def _unfit(self, utterance: Utterance) -> Cause | None:
         if utterance.raw_bytes == 0 or utterance.raw_bytes % SAMPLE_BYTES:
             return Cause.BAD_AUDIO
-        if frame_length(self._agent_id, len(utterance.wav)) > MAX_FRAME_BYTES:
+        if frame_length(utterance.agent_id or self._agent_id, len(utterance.wav)) > MAX_FRAME_BYTES:
             return Cause.TOO_LARGE
         return None
 

@@ -224,13 +224,13 @@ class DeliveryTurn:
         """Return the effects of entering the stage."""
         match self.stage:
             case DeliveryStage.OFFERED if self._uploaded is None:
-                return (Send(wire.AudioStart()),)
+                return (Send(wire.AudioStart(self.utterance.agent_id)),)
             case DeliveryStage.UPLOADED:
                 return (Upload(self._sound()),)
             case DeliveryStage.FLUSHED:
                 return (SetState(self.turn_id, SpoolState.SENT),)
             case DeliveryStage.COMMITTED:
-                return (Send(wire.AudioEnd()), Emit(self._sent()))
+                return (Send(wire.AudioEnd(self.utterance.agent_id)), Emit(self._sent()))
             case DeliveryStage.DELIVERED | DeliveryStage.ANSWERING if previous not in AT_BACKEND:
                 self._reply_ends = now + self._timeouts.whole_reply_s
                 started = Emit(events.ProcessingStarted(self.turn_id))
@@ -242,7 +242,7 @@ class DeliveryTurn:
     def _sound(self) -> wire.AudioChunk | wire.AudioPart:
         """Return the sound that the link does not have yet."""
         if self._upload_mode is UploadMode.WHOLE:
-            return wire.AudioChunk(self.utterance.wav)
+            return wire.AudioChunk(self.utterance.wav, self.utterance.agent_id)
         offset = self._uploaded or 0
         return wire.AudioPart(offset, self.utterance.pcm[offset:])
 

@@ -127,10 +127,10 @@ class EarconView:
     def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
         """Play the sound of the event, if it has one."""
         match event:
-            case TurnOpened(score=float()) if not self._is_one_of_many:
-                self._play(Earcon.WAKE)
+            case TurnOpened(score=float(), word=word) if not self._is_one_of_many:
+                self._play(word.sound)
             case TurnConfirmed():
-                self._play(Earcon.WAKE)
+                self._play(Earcon.WAKE if trace is None else trace.wake_word.sound)
             case SendUtterance(turn_id):
                 self._captured(turn_id)
             case LinkUp():
