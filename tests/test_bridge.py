@@ -164,7 +164,8 @@ def test_a_reply_goes_to_the_speaker_and_ends_when_it_was_heard(bridge, world):
     bridge.reply_ended("t1")
     assert ("after", PlaybackStarted("t1")) in world.calls
     assert ("after", PlaybackEnded("t1")) in world.calls
-    assert world.effects()[2:] == [("tell", ReplyStarted("t1")), ("tell", ReplyEnded("t1"))]
+    ends = [("played", "t1"), ("tell", ReplyEnded("t1"))]
+    assert world.effects()[2:] == [("tell", ReplyStarted("t1")), *ends]
 
 
 @pytest.mark.parametrize("chunks", [0, 1])

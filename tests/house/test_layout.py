@@ -55,6 +55,13 @@ def test_the_workflow_runs_our_script_on_every_python_that_is_declared():
     assert re.findall(r'"(3\.\d+)"', workflow) == pythons
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only a git checkout has the list")
+def test_the_source_distribution_has_every_folder():
+    grafted = re.findall(r"^graft (\S+)$", (ROOT / "MANIFEST.in").read_text(), re.MULTILINE)
+    listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    assert {name.split("/")[0] for name in listed if "/" in name} == set(grafted)
+
+
 def test_the_project_names_its_programs_and_gives_a_reason_for_every_exception_from_a_rule():
     text = (ROOT / "pyproject.toml").read_text()
     assert set(tomllib.loads(text)["project"]["scripts"]) == {"jarvis-ear", "jarvis-backend"}

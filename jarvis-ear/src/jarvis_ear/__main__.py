@@ -53,7 +53,7 @@ from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.journal.life import CONTROL_TROUBLE
 from jarvis_ear.lifecycle import ConcurrentStop, StopSignal, timed
-from jarvis_ear.link.registry import WIRES
+from jarvis_ear.link.registry import wire_of
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
@@ -201,7 +201,7 @@ def _build(
     ear = EarThread(
         models.make(
             options.hearing,
-            WIRES[options.backend.protocol].growth_ms,
+            wire_of(options.backend.protocol).growth_ms,
             may_interrupt=options.speaker.barge_in != config.NO_BARGE_IN,
             echo=echoes.known,
             lag_ms=options.speaker.lag_ms,

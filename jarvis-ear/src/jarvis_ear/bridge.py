@@ -203,5 +203,6 @@ class Bridge:
     def reply_ended(self, turn_id: str) -> None:
         """Report that playback of a reply has ended. Speaker thread."""
         self._turns.after(PlaybackEnded(turn_id))
+        self._backend.played(turn_id)
         self._ear.tell(ReplyEnded(turn_id, self._follow_ups.take(turn_id)))
         self._announcements.over(turn_id)

@@ -9,10 +9,12 @@ from jarvis_ear.config import (
     AGENT_ID,
     JARVIS_PASSWORD,
     SHIPPED_WORDS,
+    BackendOptions,
     Config,
     MicrophoneOptions,
     WakeOptions,
 )
+from jarvis_ear.config_checks import is_on_loopback
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices.micro_wake_word import SmallModel
 from jarvis_ear.devices.openwakeword import OpenWakeWord, model_of
@@ -78,11 +80,8 @@ def _require_small_models(wake: WakeOptions) -> None:
 def _dangers(config: Config) -> Iterator[str]:
     backend, bus = config.backend, config.bus
     yield from _microphone_dangers(config.microphone)
-    if is_exposed(backend.url):
-        yield f"password and voice go to {address(backend.url)} unencrypted: use https"
-    known = backend.password.get_secret_value() == JARVIS_PASSWORD
-    if known and not backend.token.get_secret_value() and not config.with_backend:
-        yield "backend.password is still the public default"
+    is_satellite = backend.protocol == "wyoming"
+    yield from _satellite_dangers(backend) if is_satellite else _server_dangers(config)
     if backend.delivery == "at_least_once":
         yield "backend.delivery = at_least_once: a command may run twice"
     if bus.url and not bus.key.get_secret_value():
@@ -98,6 +97,22 @@ def _dangers(config: Config) -> Iterator[str]:
     yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))
     if config.log.transcripts:
         yield "log.transcripts: the log contains what people say"
+
+
+def _server_dangers(config: Config) -> Iterator[str]:
+    """Warn about a backend that the ear connects to."""
+    backend = config.backend
+    if is_exposed(backend.url):
+        yield f"password and voice go to {address(backend.url)} unencrypted: use https"
+    known = backend.password.get_secret_value() == JARVIS_PASSWORD
+    if known and not backend.token.get_secret_value() and not config.with_backend:
+        yield "backend.password is still the public default"
+
+
+def _satellite_dangers(backend: BackendOptions) -> Iterator[str]:
+    """Warn about a backend that connects to the ear."""
+    if not is_on_loopback(backend.wyoming.uri):
+        yield f"voice and replies pass {backend.wyoming.uri} unencrypted: Wyoming has no encryption"
 
 
 def _microphone_dangers(microphone: MicrophoneOptions) -> Iterator[str]:

@@ -36,6 +36,10 @@ def choose_engines(config: BackendConfig) -> Engines:
         from jarvis_backend.engines import openai_http  # noqa: PLC0415 - loads httpx, for it only
 
         return Engines(stt, openai_http.HttpBrain(config.brain), tts)
+    if config.brain.engine == "home-assistant":
+        from jarvis_backend.home_assistant import HomeAssistantBrain  # noqa: PLC0415 - likewise
+
+        return Engines(stt, HomeAssistantBrain(config.brain), tts)
     return Engines(stt, HouseholdBrain(lambda: datetime.now().astimezone()), tts)
 
 
@@ -61,10 +65,23 @@ def _http_text_to_speech(options: TextToSpeechOptions) -> TextToSpeech:
     return openai_http.HttpTextToSpeech(options)
 
 
+def _wyoming_ear(options: SpeechToTextOptions) -> SpeechToText:
+    from jarvis_backend.engines.wyoming import WyomingSpeechToText  # noqa: PLC0415 - for this only
+
+    return WyomingSpeechToText(options)
+
+
+def _wyoming_voice(options: TextToSpeechOptions) -> TextToSpeech:
+    from jarvis_backend.engines.wyoming import WyomingTextToSpeech  # noqa: PLC0415 - for this only
+
+    return WyomingTextToSpeech(options)
+
+
 _SPEECH_TO_TEXT: Final[Mapping[str, Callable[[SpeechToTextOptions], SpeechToText]]] = {
     "pocketsphinx": SphinxSpeechToText,
     "faster-whisper": WhisperSpeechToText,
     "openai": _http_speech_to_text,
+    "wyoming": _wyoming_ear,
     "none": lambda _options: MissingEngine("switched off (stt.engine is none)"),
 }
 """The values of ``stt.engine``."""
@@ -76,6 +93,7 @@ _TEXT_TO_SPEECH: Final[Mapping[str, Callable[[TextToSpeechOptions], TextToSpeech
     "espeak-library": EspeakLibraryVoice,
     "piper": PiperVoice,
     "openai": _http_text_to_speech,
+    "wyoming": _wyoming_voice,
     "none": lambda _options: MissingEngine("switched off (tts.engine is none)"),
 }
 """The values of ``tts.engine``."""

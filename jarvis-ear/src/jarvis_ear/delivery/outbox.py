@@ -138,7 +138,7 @@ class Outbox:
 
     def grew(self, turn_id: str, offset: int, pcm: bytes, now: float) -> tuple[Effect, ...]:
         """Add to the utterance in progress; on a streaming wire, upload it now."""
-        if self._upload_mode is UploadMode.WHOLE:
+        if self._upload_mode is not UploadMode.STREAMED:
             return ()
         withdrawn: tuple[Effect, ...] = ()
         if offset == 0:

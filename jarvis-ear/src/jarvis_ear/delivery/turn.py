@@ -34,7 +34,7 @@ from jarvis_ear.wires.socketio import base64_length
 MAX_REFUSALS: Final = 2
 """Number of refusals after which an utterance that has not run is given up."""
 
-_HOPELESS: Final = (Cause.NO_AUDIO, Cause.NOT_UNDERSTOOD)
+_HOPELESS: Final = (Cause.NO_AUDIO, Cause.NOT_UNDERSTOOD, Cause.ANSWERED_ELSEWHERE)
 """Causes for which a retry of the same sound would fail again."""
 
 _UNWANTED: Final = (Verdict.ABANDONED, Verdict.SUPERSEDED)
@@ -241,7 +241,7 @@ class DeliveryTurn:
 
     def _sound(self) -> wire.AudioChunk | wire.AudioPart:
         """Return the sound that the link does not have yet."""
-        if self._upload_mode is UploadMode.WHOLE:
+        if self._upload_mode is not UploadMode.STREAMED:
             return wire.AudioChunk(self.utterance.wav, self.utterance.agent_id)
         offset = self._uploaded or 0
         return wire.AudioPart(offset, self.utterance.pcm[offset:])

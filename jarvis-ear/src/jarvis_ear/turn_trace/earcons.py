@@ -62,11 +62,12 @@ _BY_VERDICT: Final[Mapping[str, Earcon | None]] = {
     Verdict.SUPERSEDED: None,
     Verdict.ABANDONED: None,
 }
-_BY_CAUSE: Final[Mapping[str, Earcon]] = {
+_BY_CAUSE: Final[Mapping[str, Earcon | None]] = {
     Cause.NO_AUDIO: Earcon.NOT_UNDERSTOOD,
     Cause.NOT_UNDERSTOOD: Earcon.NOT_UNDERSTOOD,
     Cause.STT_UNAVAILABLE: Earcon.REFUSED,
     Cause.STT_FAILED: Earcon.REFUSED,
+    Cause.ANSWERED_ELSEWHERE: None,
     Cause.BACKEND_TIMEOUT: Earcon.REFUSED,
     Cause.BACKEND_ERROR: Earcon.REFUSED,
 }
