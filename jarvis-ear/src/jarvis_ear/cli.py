@@ -142,7 +142,13 @@ def _do(  # noqa: PLR0911 - one for each verb
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
     """Carry out a verb that takes the options of the configuration."""
-    loaded = COMMAND_LINE.load([word for word in words if verb != "console" or word != "--open"])
+    given, words = COMMAND_LINE.own_words((verb,), words)
+    if verb == "doctor":
+        from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only
+
+        load, bundle = partial(COMMAND_LINE.load, words), given.get("bundle")
+        return doctor(load, as_json_line="json" in given, bundle=bundle)
+    loaded = COMMAND_LINE.load(words)
     match verb:
         case "check":
             from jarvis_ear.check import check  # noqa: PLC0415 - loads the network, for this only
@@ -151,7 +157,7 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
         case "console":
             from jarvis_ear.console.command import console  # noqa: PLC0415 - loads a web server
 
-            return console(loaded.config.console.port, is_opened="--open" in words)
+            return console(loaded.config.console.port, is_opened="open" in given)
     return (run or _composition_root())(loaded)
 
 

@@ -167,6 +167,27 @@ VERBS: Final[dict[str, Verb]] = {
         "jarvis-ear service status",
         verbs=_SERVICE_VERBS,
     ),
+    "doctor": Verb(
+        "check everything that the ear needs, and say how to mend it",
+        "jarvis-ear doctor --bundle support.tar.gz",
+        {
+            0: "nothing failed; there may be warnings",
+            66: "the bundle cannot be written",
+            69: "the first failed line: a device, the backend or the ear cannot be used",
+            70: "the ear is stuck, or a check has a bug",
+            71: "the clock is wrong",
+            73: "no space, or a folder that is not writable",
+            75: "the backend allows no login now",
+            76: "the server has a wrong certificate, or is no backend",
+            77: "the password, the token, or the right to use the sound card is missing",
+            78: "the configuration has a mistake, or a model is damaged",
+        },
+        (
+            Flag("--json", "print the page as one line of JSON"),
+            Flag("--bundle", "also write an archive for those who help, without secrets", "FILE"),
+        ),
+        is_configured=True,
+    ),
     "devices": Verb(
         "list microphones and speakers, or report what is missing",
         "jarvis-ear devices",

@@ -223,6 +223,27 @@ class CommandLine:
 
         return load(self.schema(), words, os.environ)
 
+    def own_words(
+        self, names: VerbPath, words: Sequence[str]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Return what a configured verb takes for itself, by name, and the rest for ``load``.
+
+        Its value, if it takes one, is the first word.
+        """
+        verb, flags = self.verb_at(names), {flag.name: flag for flag in self.verb_at(names).flags}
+        own, rest = list[str](), list(words)
+        if verb.value and rest and not rest[0].startswith("-"):
+            own.append(rest.pop(0))
+        others: list[str] = []
+        while rest:
+            word = rest.pop(0)
+            flag = flags.get(word.partition("=")[0])
+            (others if flag is None else own).append(word)
+            if flag is not None and flag.value and "=" not in word:
+                own += rest[:1]
+                rest = rest[1:]
+        return self.parse(names, own), others
+
     def verb_at(self, names: Sequence[str]) -> Verb:
         """Return the verb with this path in the tree; an empty path is the program."""
         verb = self.root

@@ -1,0 +1,161 @@
+"""Command: the verb `doctor`, which makes all checks at once and prints the page."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from jarvis_ear import paths
+from jarvis_ear.backend import Session, session_of
+from jarvis_ear.config import Config
+from jarvis_ear.delivery.timeouts import Timing
+from jarvis_ear.devices import portaudio_process
+from jarvis_ear.doctor import machine_checks
+from jarvis_ear.doctor.backend_checks import backend_results
+from jarvis_ear.doctor.bundle import write_bundle
+from jarvis_ear.doctor.checks import (
+    Results,
+    as_line,
+    attempt,
+    exit_status,
+    ordered,
+    page,
+    within,
+)
+from jarvis_ear.doctor.machine_checks import EarFacts
+from jarvis_ear.doctor.sound_checks import sound_results
+from jarvis_ear.errors import ConfigError
+from jarvis_ear.link.tls_and_tcp import address
+from jarvis_ear.mute import Mute, QuietHours
+from jarvis_ear.options.load import DEFAULT
+from jarvis_ear.options.verbs import print_text
+from jarvis_ear.process import NamedThread
+from jarvis_ear.schema import Loaded
+
+GROUP_S: Final = 60.0
+"""Seconds until the page is printed without the checks that are unfinished: more than the sum of
+the time-outs of each group that can come together."""
+
+ASK_S: Final = 10.0
+"""Time-out of the questions to the running ear and to the service manager."""
+
+CREDENTIALS: Final = Path("/run/credentials/jarvis-ear.service")
+"""Where the service manager keeps the credentials of the running service, for root to read."""
+
+
+def doctor(load: Callable[[], Loaded], *, as_json_line: bool, bundle: Path | None) -> int:
+    """Make all checks, print the page and write the bundle; return the exit status.
+
+    ``load`` reads the configuration, or raises ``ConfigError``.
+    """
+    logging.getLogger("jarvis_ear").addHandler(logging.NullHandler())  # the page tells it
+    if "CREDENTIALS_DIRECTORY" not in os.environ and os.access(CREDENTIALS, os.R_OK | os.X_OK):
+        os.environ["CREDENTIALS_DIRECTORY"] = str(CREDENTIALS)
+    loaded, found = None, []
+    try:
+        loaded = load()
+    except ConfigError as error:
+        found = str(error).splitlines()
+    facts, unit = _asked()
+    if facts.report is None:  # its process ends with the thread that starts it
+        portaudio_process.for_input().start()
+    results = examine(loaded, found, facts, unit)
+    if as_json_line:
+        print_text(as_line(results))
+    else:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        print_text(page(results, colour=colour))
+    if bundle is not None:
+        members = write_bundle(bundle, results, loaded, facts.report, unit)
+        sys.stderr.write(f"jarvis-ear: {bundle} holds {', '.join(members)}; read it first\n")
+    return exit_status(results)
+
+
+def _asked() -> tuple[EarFacts, Mapping[str, str] | None]:
+    """Ask the running ear and the service manager."""
+    facts, unit = EarFacts(refusal="it does not answer"), None
+    try:
+        facts = within(ASK_S, machine_checks.ear_facts)
+        unit = within(ASK_S, machine_checks.unit_facts)
+    except TimeoutError:
+        pass
+    return facts, unit
+
+
+def examine(
+    loaded: Loaded | None, found: list[str], facts: EarFacts, unit: Mapping[str, str] | None
+) -> Results:
+    """Make all checks, three groups at the same time; return the lines in their order.
+
+    ``found``: the mistakes with which the configuration could not be loaded.
+    """
+    config = Config() if loaded is None else loaded.config
+    is_service = (unit or {}).get("LoadState") == "loaded"
+    here = [
+        _settled(loaded, found),
+        machine_checks.judge_ear(facts, "" if loaded is None else address(config.backend.url)),
+        machine_checks.judge_unit(unit, ear_runs=facts.report is not None),
+    ]
+    groups: list[Iterator[Results]] = [
+        iter(here),
+        machine_checks.storage_results(
+            config.spool, is_service=is_service, ear_runs=facts.report is not None
+        ),
+        sound_results(
+            loaded and loaded.config, facts.report, muted=_is_muted(config, is_service=is_service)
+        ),
+    ]
+    if loaded is not None:
+        session = _session(config)
+        knows = not is_service or _is_known(loaded.origins)
+        groups.append(backend_results(config, session, facts.report, knows_password=knows))
+    return ordered(_together(groups))
+
+
+def _settled(loaded: Loaded | None, found: list[str]) -> Results:
+    if loaded is None:
+        return machine_checks.judge_configuration(found, [], "")
+    return attempt(
+        "configuration",
+        machine_checks.LOOK_S,
+        lambda: machine_checks.configuration_results(loaded),
+    )
+
+
+def _together(groups: Iterable[Iterator[Results]]) -> Results:
+    """Run each group in a thread; return the lines of all, without those of unfinished checks."""
+    gathered: list[Results] = []
+
+    def run(group: Iterator[Results]) -> None:
+        for results in group:
+            gathered.append(list(results))
+
+    threads = [
+        NamedThread(target=run, args=(group,), name="doctor group", daemon=True)
+        for group in groups
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(GROUP_S)
+    return [result for results in list(gathered) for result in results]
+
+
+def _session(config: Config) -> Session | None:
+    try:
+        return session_of(config.backend, Timing())
+    except ConfigError:  # a line of the check "configuration"
+        return None
+
+
+def _is_known(origins: Mapping[str, str]) -> bool:
+    """Whether a password or a token is given to this process, and not only to the service."""
+    return any(origins[key] != DEFAULT for key in ("backend.password", "backend.token"))
+
+
+def _is_muted(config: Config, *, is_service: bool) -> bool:
+    """Whether the owner or the clock wants the microphone closed; also if that cannot be read."""
+    folder = paths.SERVICE_STATE if is_service else paths.state_folder(os.environ)
+    return Mute(folder, QuietHours.parse(config.microphone.mute_between)).load()

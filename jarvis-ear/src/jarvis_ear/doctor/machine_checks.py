@@ -1,0 +1,327 @@
+"""Machine checks: configuration, running ear, service, watchdog, spool, ledger and disk."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from jarvis_ear import __version__, paths
+from jarvis_ear.check import dangers, mistakes
+from jarvis_ear.config import SpoolOptions
+from jarvis_ear.control.client import ask, require_report
+from jarvis_ear.delivery.events import Verdict
+from jarvis_ear.delivery.transitions import SpoolState
+from jarvis_ear.doctor.checks import (
+    CheckResult,
+    Grade,
+    Results,
+    attempt,
+    fail,
+    ok,
+    skipped,
+    warn,
+)
+from jarvis_ear.errors import JarvisEarError
+from jarvis_ear.schema import Loaded
+from jarvis_ear.service.probe import EAR, ENABLED, RUNNING, unit_properties
+from jarvis_ear.spool.ledger import FILE, OLD_FILE
+from jarvis_ear.spool.recovery import OPEN
+
+LOOK_S: Final = 15.0
+"""Time-out of each check of this module."""
+
+UNIT_PROPERTIES: Final = (
+    *("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts"),
+    *("UnitFileState", "FragmentPath", "DropInPaths", "WatchdogUSec"),
+)
+"""Properties that are read from the service manager."""
+
+LEAST_MB: Final = 20
+"""Free space on a disk, in MB, below which the ear cannot keep what it must."""
+
+LITTLE_MB: Final = 200
+"""Free space that warrants a warning."""
+
+MANY_WAIT: Final = 4
+"""Utterances in the spool that warrant a warning: the ear sends them within seconds."""
+
+MANY_RESTARTS: Final = 3
+"""Automatic restarts that warrant a warning."""
+
+BAD_SHARE: Final = 0.25
+"""Share of a day's utterances without their reply that warrants a warning."""
+
+LEAST_TURNS: Final = 4
+"""Utterances of a day below which their share says nothing."""
+
+_LOST: Final = (Verdict.FAILED, Verdict.EXPIRED, Verdict.IN_DOUBT, Verdict.REPLY_LOST)
+_MB: Final = 1_000_000
+_JOURNAL: Final = "journalctl -u jarvis-ear -n 50"
+
+
+def judge_configuration(found: list[str], warnings: list[str], where: str) -> Results:
+    """Judge the configuration: a line for each mistake, else one for each danger."""
+    fix = "correct it; docs/configuration.md has the range of every option"
+    if found:
+        return [
+            CheckResult("configuration", Grade.FAIL, line, fix, 78, quotes_owner=True)
+            for line in found
+        ]
+    lines: Results = [
+        CheckResult("configuration", Grade.WARN, line, "", quotes_owner=True) for line in warnings
+    ]
+    return lines or [ok("configuration", f"no mistake; {where}")]
+
+
+def configuration_results(loaded: Loaded) -> Results:
+    """Check a configuration that could be read, as the verb `check` does."""
+    given = sum(origin != "default" for origin in loaded.origins.values())
+    where = f"{given} of {len(loaded.origins)} options are set"
+    return judge_configuration(list(mistakes(loaded)), list(dangers(loaded.config)), where)
+
+
+@dataclass(frozen=True, slots=True)
+class EarFacts:
+    """What a running ear answers. A value."""
+
+    report: Mapping[str, Any] | None = None
+    """Its status; None: no ear runs, or it does not answer."""
+    refusal: str = ""
+    """Why it does not answer; empty: none runs for this user."""
+
+
+def ear_facts(environ: Mapping[str, str] = os.environ) -> EarFacts:
+    """Ask the running ear for its status."""
+    try:
+        report = ask(paths.sockets(environ), "status")
+        if report is not None:
+            require_report(report)
+    except PermissionError:
+        hint = "run this as root, or as a member of the group jarvis-ear"
+        return EarFacts(refusal=f"it does not accept the connection: {hint}")
+    except (OSError, JarvisEarError) as error:
+        return EarFacts(refusal=str(error))
+    return EarFacts(report)
+
+
+def judge_ear(facts: EarFacts, url: str = "") -> Results:
+    """Judge the running ear. ``url``: the backend of this configuration, as the ear shows it."""
+    report = facts.report
+    if facts.refusal:
+        return [fail("ear", facts.refusal, f"jarvis-ear service status; {_JOURNAL}", 69)]
+    if report is None:
+        return [skipped("ear", "none is running for this user")]
+    name = f"version {report.get('version')}, pid {report.get('pid')}"
+    if stuck := report["stuck"]:
+        fix = f"the watchdog restarts it, else: systemctl restart jarvis-ear; {_JOURNAL}"
+        return [fail("ear", f"stuck: {', '.join(stuck)} ({name})", fix, 70)]
+    if by := report.get("muted_by"):
+        return [warn("ear", f"muted by the {', '.join(by)} ({name})", "jarvis-ear unmute")]
+    if not report["hearing"]:
+        fix = str(report.get("deaf_remedy") or _JOURNAL)
+        return [fail("ear", f"it runs and is deaf ({name})", fix, 69)]
+    lines = [ok("ear", f"it hears, {report['state']}, beat {report.get('beat')} ({name})")]
+    if report.get("version") != __version__:
+        text = f"version {report.get('version')} runs, this is {__version__}"
+        lines.append(warn("ear", text, "systemctl restart jarvis-ear"))
+    if url and report.get("backend_url") not in (None, url):
+        text = f"it talks to {report['backend_url']}, this configuration says {url}"
+        fix = "systemctl reload jarvis-ear, or give the options of the ear to the doctor"
+        lines.append(warn("ear", text, fix))
+    return lines
+
+
+def judge_unit(unit: Mapping[str, str] | None, *, ear_runs: bool) -> Results:
+    """Judge the system service by its properties; None: there is no service manager."""
+    if unit is None:
+        return [skipped(check, "there is no systemd here") for check in ("service", "watchdog")]
+    if unit.get("LoadState") != "loaded":
+        text = "not installed (sudo jarvis-ear service install)"
+        return [skipped("service", text), skipped("watchdog", "there is no service")]
+    dropins = unit.get("DropInPaths", "").split()
+    more = f", {len(dropins)} drop-in{'' if len(dropins) == 1 else 's'}" if dropins else ""
+    state = f"{unit.get('ActiveState')} ({unit.get('SubState')}){more}"
+    if unit.get("ActiveState") not in RUNNING:
+        text = f"{state}, last result {unit.get('Result')}, status {unit.get('ExecMainStatus')}"
+        fix = f"systemctl start jarvis-ear; {_JOURNAL}"
+        if ear_runs:
+            fix = "another ear runs without the service: stop one of the two"
+        return [fail("service", text, fix, 69), skipped("watchdog", "the service does not run")]
+    service = ok("service", state)
+    if unit.get("UnitFileState") != ENABLED:
+        service = warn("service", f"{state}, not at boot", "sudo systemctl enable jarvis-ear")
+    return [service, *_judge_watchdog(unit)]
+
+
+def _judge_watchdog(unit: Mapping[str, str]) -> Results:
+    every, restarts = unit.get("WatchdogUSec", "0"), unit.get("NRestarts", "0")
+    if every in ("0", "infinity", ""):
+        fix = "a drop-in has switched it off: systemctl cat jarvis-ear"
+        return [warn("watchdog", "a hung ear is not restarted", fix)]
+    text = f"every {every}, {restarts} automatic restart{'' if restarts == '1' else 's'}"
+    if restarts.isdecimal() and int(restarts) >= MANY_RESTARTS:
+        return [warn("watchdog", text, "journalctl -u jarvis-ear -p warning -x says why")]
+    return [ok("watchdog", text)]
+
+
+def unit_facts() -> Mapping[str, str] | None:
+    """Return the properties of the ear's unit, or None without a service manager."""
+    try:
+        return unit_properties(EAR, *UNIT_PROPERTIES)
+    except JarvisEarError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolFacts:
+    """The folder of utterances. A value."""
+
+    folder: str = ""
+    waiting: Mapping[str, int] | None = None
+    """Utterances by their state; None: there is no folder, or it cannot be read."""
+    problem: str = ""
+    """Why it cannot be used."""
+    free_mb: int | None = None
+
+
+def spool_facts(folder: Path) -> SpoolFacts:
+    """Look at the spool. Reads names only, and creates nothing."""
+    if not folder.exists():
+        return SpoolFacts(str(folder))
+    try:
+        waiting = {name: _count(folder / name) for name in (OPEN, *map(str, SpoolState))}
+        free_mb = shutil.disk_usage(folder).free // _MB
+    except PermissionError:
+        return SpoolFacts(str(folder), problem="it belongs to another user")
+    except OSError as error:
+        return SpoolFacts(str(folder), problem=str(error.strerror))
+    problem = "" if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else "it is not writable"
+    return SpoolFacts(str(folder), waiting, problem, free_mb)
+
+
+def _count(folder: Path) -> int:
+    try:
+        return sum(1 for _ in folder.iterdir())
+    except FileNotFoundError:
+        return 0
+
+
+def judge_spool(facts: SpoolFacts, *, ear_runs: bool) -> Results:
+    """Judge the spool."""
+    if facts.problem == "it belongs to another user":
+        return [skipped("spool", f"{facts.problem}: sudo jarvis-ear doctor")]
+    if facts.problem:
+        fix = "make it writable for the user of the ear, or choose another with spool.dir"
+        return [fail("spool", f"{facts.folder}: {facts.problem}", fix, 73)]
+    if facts.waiting is None:
+        return [skipped("spool", "no ear has used it yet")]
+    if facts.free_mb is not None and facts.free_mb < LEAST_MB:
+        text = f"{facts.free_mb} MB are free at {facts.folder}"
+        return [fail("spool", text, "free some space, or set spool.dir", 73)]
+    waits = {name: count for name, count in facts.waiting.items() if count}
+    text = ", ".join(f"{count} {name}" for name, count in waits.items()) or "nothing waits"
+    if sum(waits.values()) >= MANY_WAIT or (waits and not ear_runs):
+        fix = "the next start of the ear settles them; if they stay, look at login and wire"
+        return [warn("spool", f"utterances: {text}", fix)]
+    return [ok("spool", text)]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFacts:
+    """The verdicts of the last day. A value."""
+
+    exists: bool = False
+    verdicts: Mapping[str, int] | None = None
+    """Utterances of the last day by their verdict."""
+    problem: str = ""
+
+
+def ledger_facts(folder: Path, now: datetime) -> LedgerFacts:
+    """Read the ledger: no sound and no text is in it."""
+    counted: Counter[str] = Counter()
+    exists, since = False, now - timedelta(days=1)
+    for name in (OLD_FILE, FILE):
+        try:
+            lines = paths.read_regular(folder / name, 4 * _MB)[0].splitlines()
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            return LedgerFacts(problem="it belongs to another user")
+        except OSError as error:
+            return LedgerFacts(exists=True, problem=str(error.strerror))
+        exists = True
+        counted.update(_recent_verdicts(lines, since))
+    return LedgerFacts(exists, dict(counted))
+
+
+def _recent_verdicts(lines: list[bytes], since: datetime) -> Iterator[str]:
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError, RecursionError, AttributeError):
+            fields = json.loads(line)
+            verdict = Verdict(fields["verdict"])
+            if datetime.fromisoformat(fields["time"]) >= since:
+                yield str(verdict)
+
+
+def judge_ledger(facts: LedgerFacts) -> Results:
+    """Judge the verdicts of the last day."""
+    if facts.problem == "it belongs to another user":
+        return [skipped("ledger", f"{facts.problem}: sudo jarvis-ear doctor")]
+    if facts.problem:
+        fix = "make the state folder of the ear readable for its user"
+        return [fail("ledger", facts.problem, fix, 73)]
+    if not facts.exists:
+        return [skipped("ledger", "no utterance yet")]
+    verdicts = facts.verdicts or {}
+    total, lost = sum(verdicts.values()), sum(verdicts.get(str(each), 0) for each in _LOST)
+    text = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    text = f"last day: {text or 'no utterance'}"
+    if total >= LEAST_TURNS and lost >= BAD_SHARE * total:
+        fix = "journalctl -u jarvis-ear --since today -x EVENT=TurnEnded says why"
+        return [warn("ledger", text, fix)]
+    return [ok("ledger", text)]
+
+
+def judge_disk(free_mb: int, free_files: int, folder: str) -> Results:
+    """Judge the free space of the state folder. ``free_files``: inodes; 0 if not counted."""
+    text = f"{free_mb} MB free at {folder}"
+    if free_mb < LEAST_MB or 0 < free_files < LEAST_MB:
+        return [fail("disk", text, "free some space: journalctl --vacuum-size=100M", 73)]
+    if free_mb < LITTLE_MB:
+        return [warn("disk", text, "free some space: journalctl --vacuum-size=100M")]
+    return [ok("disk", text)]
+
+
+def _disk(folder: Path) -> Results:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    found = os.statvfs(folder)
+    free_mb = found.f_bavail * found.f_frsize // _MB
+    return judge_disk(free_mb, found.f_favail, str(folder))
+
+
+def storage_folders(options: SpoolOptions, *, is_service: bool) -> tuple[Path, Path]:
+    """Return the folders of the spool and of the ledger: those of the service, or of this user."""
+    spool = paths.SERVICE / "spool" if is_service else paths.spool_folder(os.environ)
+    ledger = paths.SERVICE_STATE if is_service else paths.state_folder(os.environ)
+    return options.dir or spool, options.ledger_dir or ledger
+
+
+def storage_results(
+    options: SpoolOptions, *, is_service: bool, ear_runs: bool
+) -> Iterator[Results]:
+    """Yield the results of spool, ledger and disk."""
+    spool, ledger = storage_folders(options, is_service=is_service)
+    if options.enabled:
+        yield attempt("spool", LOOK_S, lambda: judge_spool(spool_facts(spool), ear_runs=ear_runs))
+        today = datetime.now(UTC)
+        yield attempt("ledger", LOOK_S, lambda: judge_ledger(ledger_facts(ledger, today)))
+    else:
+        yield [skipped(check, "spool.enabled is off") for check in ("spool", "ledger")]
+    yield attempt("disk", LOOK_S, lambda: _disk(ledger))
