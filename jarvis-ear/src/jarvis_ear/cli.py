@@ -150,6 +150,10 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
         return doctor(load, as_json_line="json" in given, bundle=bundle)
     loaded = COMMAND_LINE.load(words)
     match verb:
+        case "mic-check":
+            from jarvis_ear.mic_check.command import mic_check  # noqa: PLC0415 - loads the models
+
+            return mic_check(loaded.config, given)
         case "check":
             from jarvis_ear.check import check  # noqa: PLC0415 - loads the network, for this only
 

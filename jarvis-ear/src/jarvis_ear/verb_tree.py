@@ -188,6 +188,24 @@ VERBS: Final[dict[str, Verb]] = {
         ),
         is_configured=True,
     ),
+    "mic-check": Verb(
+        "record ten seconds, or read a sound file, and say what to change",
+        "jarvis-ear mic-check --play",
+        {
+            0: "nothing has to be changed",
+            1: "something should be changed; the output says what",
+            66: "the sound file cannot be read",
+            69: "the microphone cannot be used, or the running ear is muted or deaf",
+            **MISTAKES,
+        },
+        (
+            Flag("--json", "print the result as one line of JSON"),
+            Flag("--seconds", "length of the check, 1 to 120; usually 10", "N"),
+            Flag("--play", "play the recording back afterwards"),
+        ),
+        value="FILE",
+        is_configured=True,
+    ),
     "devices": Verb(
         "list microphones and speakers, or report what is missing",
         "jarvis-ear devices",

@@ -1,27 +1,30 @@
-"""Backend checks: name, connection, certificate, clock, login, token, wire and ping.
+"""Backend checks: login, token, wire and ping, after those of the host.
 
 They send no audio, and log in once at most, so that they cannot lock the owner out.
 """
 
 import asyncio
 import base64
-import http.client
 import json
 import re
-import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from jarvis_ear.backend import Session
 from jarvis_ear.config import Config
-from jarvis_ear.doctor.checks import Results, attempt, fail, ok, skipped, warn, within
+from jarvis_ear.doctor.checks import Results, attempt, fail, ok, skip, skipped, warn
+from jarvis_ear.doctor.host_checks import (
+    DAY_S,
+    HOST_CHECKS,
+    SOON_DAYS,
+    host_facts,
+    judge_host,
+)
 from jarvis_ear.errors import (
     ConnectFailed,
     Disconnected,
@@ -41,158 +44,8 @@ PING_S: Final = 5.0
 SLOW_S: Final = 1.0
 """Round trip from which a warning is due: a reply begins several round trips after a command."""
 
-SOON_DAYS: Final = 14
-"""Days of validity left at which a certificate should have been renewed."""
-
-SKEW_S: Final = 30.0
-"""Difference of the clocks that warrants a warning; a response and its Date may be 2 s apart."""
-
-BAD_SKEW_S: Final = 300.0
-"""Difference at which servers refuse signatures and tokens as too old or not yet valid."""
-
-_DAY_S: Final = 86_400.0
-_ALL: Final = ("dns", "tcp", "tls", "clock", "login", "token", "wire", "ping")
+_ALL: Final = (*HOST_CHECKS, "login", "token", "wire", "ping")
 _LOGIN_PATH: Final = "/api/auth/login"
-
-_WRONG_CERTIFICATE: Final[Mapping[int, str]] = {
-    9: "its certificate is not valid yet: compare the clocks",
-    10: "renew its certificate, or set the clock of this machine",
-    18: "it has signed its own certificate: give that file as backend.ca_file",
-    19: "give the certificate of its authority as backend.ca_file",
-    20: "give the certificate of its authority as backend.ca_file",
-    62: "use the name that its certificate has as the host of backend.url",
-    64: "use the name that its certificate has as the host of backend.url",
-}
-"""What to do about an X509_V_ERR_* of openssl/x509_vfy.h."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostFacts:
-    """What was found on the way to the host, up to the first failure. A value."""
-
-    host: str
-    port: int
-    addresses: tuple[str, ...] = ()
-    name_problem: str = ""
-    tcp_problem: str = ""
-    connected_s: float = 0.0
-    """Seconds of the TCP connection."""
-    is_tls: bool = False
-    tls_problem: str = ""
-    tls_code: int = 0
-    """X509_V_ERR_* of a certificate that is not valid; 0: another problem."""
-    tls_version: str = ""
-    expires_at: float = 0.0
-    """End of the certificate's validity, in seconds since 1970."""
-    server_at: float | None = None
-    """Time of the server, in seconds since 1970; None: it does not tell."""
-    asked_at: float = 0.0
-    """Our time when it was asked."""
-
-
-def host_facts(url: str, context: ssl.SSLContext | None, timeout_s: float) -> HostFacts:
-    """Resolve the host of ``url``, connect, and ask for the headers of its first page."""
-    parts = urlsplit(url)
-    host, is_tls = parts.hostname or "", parts.scheme == "https"
-    port = parts.port or (443 if is_tls else 80)
-    known: dict[str, Any] = {"host": host, "port": port, "is_tls": is_tls}
-    try:
-        found = within(
-            timeout_s, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-    except TimeoutError:
-        return HostFacts(**known, name_problem=f"no name server answers within {timeout_s:g} s")
-    except (OSError, UnicodeError) as error:
-        return HostFacts(**known, name_problem=error_text(error))
-    known["addresses"] = tuple(dict.fromkeys(str(one[4][0]) for one in found))
-    began = time.monotonic()
-    try:
-        connection = socket.create_connection((host, port), timeout_s)
-    except OSError as error:
-        return HostFacts(**known, tcp_problem=error_text(error))
-    known["connected_s"] = time.monotonic() - began
-    with closing(connection):
-        return _spoken(connection, context or ssl.create_default_context(), parts.path, known)
-
-
-def _spoken(
-    connection: socket.socket, context: ssl.SSLContext, path: str, known: dict[str, Any]
-) -> HostFacts:
-    """Return the facts of an open connection: TLS, and the clock of the server."""
-    stream = connection
-    try:
-        if known["is_tls"]:
-            stream = secured = context.wrap_socket(connection, server_hostname=known["host"])
-            ends = str((secured.getpeercert() or {}).get("notAfter", ""))
-            known["tls_version"] = secured.version() or ""
-            known["expires_at"] = ssl.cert_time_to_seconds(ends) if ends else 0.0
-    except ssl.SSLCertVerificationError as error:
-        why = error.verify_message
-        return HostFacts(**known, tls_problem=why, tls_code=error.verify_code)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "reason", "") or error_text(error)
-        return HostFacts(**known, tls_problem=str(why).lower().replace("_", " "))
-    known["asked_at"] = time.time()
-    known["server_at"] = _server_time(stream, known["host"], path)
-    return HostFacts(**known)
-
-
-def _server_time(stream: socket.socket, host: str, path: str) -> float | None:
-    client = http.client.HTTPConnection(host)
-    client.sock = stream
-    with suppress(OSError, http.client.HTTPException, ValueError, TypeError):
-        client.request("HEAD", path or "/", headers={"Connection": "close"})
-        date = client.getresponse().getheader("Date")
-        return None if date is None else parsedate_to_datetime(date).timestamp()
-    return None
-
-
-def judge_host(facts: HostFacts, now: float) -> Results:
-    """Judge name, connection, certificate and clock; a failure skips what comes after it."""
-    if facts.name_problem:
-        text = f"{facts.host}: {facts.name_problem}"
-        fix = "correct the host of backend.url, or look at /etc/resolv.conf: getent hosts NAME"
-        return [fail("dns", text, fix, 69), *_skip(_ALL[1:4], "the name is not known")]
-    shown = ", ".join(facts.addresses[:3])
-    is_literal = facts.addresses == (facts.host,)
-    name = ok("dns", shown if is_literal else f"{facts.host}: {shown}")
-    place = f"port {facts.port} of {facts.host}"
-    if facts.tcp_problem:
-        fix = "is the backend running there? Is the port that of backend.url, and no firewall shut?"
-        text = f"{place}: {facts.tcp_problem}"
-        return [name, fail("tcp", text, fix, 69), *_skip(_ALL[2:4], "there is no connection")]
-    tcp = ok("tcp", f"{place}, {1000 * facts.connected_s:.0f} ms")
-    if facts.tls_problem:
-        fix = _WRONG_CERTIFICATE.get(
-            facts.tls_code, "does that port speak TLS? Else use http:// and allow_plaintext"
-        )
-        tls = fail("tls", facts.tls_problem, fix, 76)
-        return [name, tcp, tls, *_skip(("clock",), "the server is not trusted")]
-    return [name, tcp, *_judge_tls(facts, now), *judge_clock(facts)]
-
-
-def _judge_tls(facts: HostFacts, now: float) -> Results:
-    if not facts.is_tls:
-        return [skipped("tls", "backend.url is http://")]
-    days = (facts.expires_at - now) / _DAY_S
-    text = f"{facts.tls_version}, the certificate is for {facts.host}, valid for {days:.0f} days"
-    if days < SOON_DAYS:
-        return [warn("tls", text, "renew the certificate of the backend now")]
-    return [ok("tls", text)]
-
-
-def judge_clock(facts: HostFacts) -> Results:
-    """Compare the clocks. The Date of a server has whole seconds, and is up to a trip old."""
-    if facts.server_at is None:
-        return [skipped("clock", "the server does not tell its time")]
-    skew = facts.asked_at - facts.server_at
-    if abs(skew) <= SKEW_S:
-        return [ok("clock", f"within {max(1, round(abs(skew)))} s of that of the server")]
-    text = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} that of the server"
-    fix = "timedatectl set-ntp true, here and there"
-    if abs(skew) > BAD_SKEW_S:
-        return [fail("clock", text, fix, 71)]
-    return [warn("clock", text, fix)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +110,8 @@ def judge_token(token: str, now: float, *, is_given: bool) -> Results:
     fix = "issue a new backend.token" if is_given else "compare the clocks here and there"
     if left_s <= 0:
         return [fail("token", f"it expired {-left_s / 3600:.1f} h ago", fix, 77)]
-    text = f"valid for {left_s / _DAY_S:.1f} days"
-    if is_given and left_s < SOON_DAYS * _DAY_S:
+    text = f"valid for {left_s / DAY_S:.1f} days"
+    if is_given and left_s < SOON_DAYS * DAY_S:
         return [warn("token", text, "issue a new backend.token before")]
     return [ok("token", text)]
 
@@ -316,7 +169,7 @@ def judge_wire(facts: WireFacts, protocol: str) -> Results:
         status = 77 if facts.is_rejected else 76
         return [
             fail("wire", f"{protocol}: {facts.problem}", fix, status),
-            *_skip(("ping",), "there is no link"),
+            *skip(("ping",), "there is no link"),
         ]
     more = f"; {facts.remark}" if facts.remark else ""
     wire = ok("wire", f"{protocol} is open after {1000 * facts.opened_s:.0f} ms{more}")
@@ -327,10 +180,6 @@ def judge_wire(facts: WireFacts, protocol: str) -> Results:
     if facts.ping_s > SLOW_S:
         return [wire, warn("ping", text, "replies begin late: look at the network in between")]
     return [wire, ok("ping", text)]
-
-
-def _skip(checks: tuple[str, ...], why: str) -> Results:
-    return [skipped(check, why) for check in checks]
 
 
 def backend_results(
@@ -348,7 +197,7 @@ def backend_results(
     """
     backend = config.backend
     if config.with_backend:
-        yield _skip(_ALL, "with_backend: it runs with the ear")
+        yield skip(_ALL, "with_backend: it runs with the ear")
         return
     limit_s = backend.connect_s + SLACK_S
     context = None if session is None else _context(session.trust_store)
@@ -359,16 +208,16 @@ def backend_results(
     )
     yield found
     if session is None:
-        yield _skip(_ALL[4:], "the configuration of the backend has a mistake")
+        yield skip(_ALL[4:], "the configuration of the backend has a mistake")
     elif any(result.exit_status and result.check != "clock" for result in found):
-        yield _skip(_ALL[4:], "the server is not reached")
+        yield skip(_ALL[4:], "the server is not reached")
     elif report is not None and report.get("connected") and _is_same(report, backend.url):
         text = f"the running ear is connected ({backend.protocol})"
-        yield [ok("login", text), *_skip(("token",), text), ok("wire", text)]
-        yield _skip(("ping",), "the running ear keeps the only link")
+        yield [ok("login", text), *skip(("token",), text), ok("wire", text)]
+        yield skip(("ping",), "the running ear keeps the only link")
     elif not knows_password:
         why = "this user cannot read the password of the service: sudo jarvis-ear doctor"
-        yield _skip(_ALL[4:], why)
+        yield skip(_ALL[4:], why)
     else:
         yield from _session_results(session, limit_s, now)
 
@@ -388,13 +237,13 @@ def _session_results(
     if session.wire.admission is Admission.UNASKED:
         found = attempt("wire", link_s, lambda: open_link(None))
         if not facts or not facts[-1].is_rejected:
-            yield _skip(("login", "token"), f"{protocol} asked for no token")
+            yield skip(("login", "token"), f"{protocol} asked for no token")
             yield found
             return
     token = session.config.token.get_secret_value()
     is_given = bool(token)
     if is_given:
-        yield _skip(("login",), "backend.token is given")
+        yield skip(("login",), "backend.token is given")
     else:
         logins: list[LoginFacts] = []
 
@@ -405,13 +254,13 @@ def _session_results(
         found = attempt("login", limit_s, log_in)
         yield found
         if any(result.exit_status for result in found):
-            yield _skip(("token", "wire", "ping"), "there is no token")
+            yield skip(("token", "wire", "ping"), "there is no token")
             return
         token = logins[-1].token
     if token:
         yield attempt("token", limit_s, lambda: judge_token(token, now(), is_given=is_given))
     else:
-        yield _skip(("token",), "the server issues none")
+        yield skip(("token",), "the server issues none")
     yield attempt("wire", link_s, lambda: open_link(token or None))
 
 

@@ -1,6 +1,7 @@
 """Checks: the lines of the doctor's page, their order, their exit status and their JSON."""
 
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -78,6 +79,11 @@ def skipped(check: str, text: str) -> CheckResult:
     return CheckResult(check, Grade.SKIPPED, text)
 
 
+def skip(checks: Iterable[str], why: str) -> Results:
+    """Return a line for each of several checks that are not made for the same reason."""
+    return [skipped(check, why) for check in checks]
+
+
 def within(limit_s: float, probe: Callable[[], T]) -> T:
     """Return what ``probe`` returns, or raise what it raises; ``TimeoutError`` after ``limit_s``.
 
@@ -124,17 +130,27 @@ def exit_status(results: Sequence[CheckResult]) -> int:
 _COLOURS: Final = {Grade.OK: "32", Grade.WARN: "33", Grade.FAIL: "31", Grade.SKIPPED: "2"}
 
 
-def page(results: Sequence[CheckResult], *, colour: bool) -> str:
-    """Format the page for a terminal or a pipe: a line for each result, and a line for its fix."""
+def page(results: Sequence[CheckResult], *, colour: bool, columns: int = 0) -> str:
+    """Format the page: a line for each result, and a line for its fix.
+
+    Long lines are broken at ``columns`` characters; 0: not at all, for a pipe.
+    """
     lines = []
     for result in results:
-        grade = f"{result.grade:<8}"
+        grade, indent = result.grade, " " * 24
+        first, *more = _broken(f"{grade:<8} {result.check:<14} {result.text}", indent, columns)
         if colour:
-            grade = f"\x1b[{_COLOURS[result.grade]}m{grade}\x1b[0m"
-        lines.append(f"{grade} {result.check:<14} {result.text}")
+            first = f"\x1b[{_COLOURS[grade]}m{grade}\x1b[0m{first[len(grade) :]}"
+        lines += [first, *more]
         if result.fix:
-            lines.append(f"{'':<23} -> {result.fix}")
+            lines += _broken(f"{indent}-> {result.fix}", f"{indent}   ", columns)
     return "\n".join([*lines, "", _summary(results), ""])
+
+
+def _broken(line: str, indent: str, columns: int) -> list[str]:
+    if not columns or len(line) <= columns:
+        return [line]
+    return textwrap.wrap(line, max(columns, 60), subsequent_indent=indent, drop_whitespace=True)
 
 
 def _summary(results: Sequence[CheckResult]) -> str:

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +18,14 @@ from jarvis_ear.doctor import machine_checks
 from jarvis_ear.doctor.backend_checks import backend_results
 from jarvis_ear.doctor.bundle import write_bundle
 from jarvis_ear.doctor.checks import (
+    CHECKS,
     Results,
     as_line,
     attempt,
     exit_status,
     ordered,
     page,
+    skip,
     within,
 )
 from jarvis_ear.doctor.machine_checks import EarFacts
@@ -65,8 +69,10 @@ def doctor(load: Callable[[], Loaded], *, as_json_line: bool, bundle: Path | Non
     if as_json_line:
         print_text(as_line(results))
     else:
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        print_text(page(results, colour=colour))
+        is_terminal = sys.stdout.isatty()
+        colour = is_terminal and not os.environ.get("NO_COLOR")
+        columns = shutil.get_terminal_size().columns if is_terminal else 0
+        print_text(page(results, colour=colour, columns=columns))
     if bundle is not None:
         members = write_bundle(bundle, results, loaded, facts.report, unit)
         sys.stderr.write(f"jarvis-ear: {bundle} holds {', '.join(members)}; read it first\n")
@@ -104,14 +110,17 @@ def examine(
             config.spool, is_service=is_service, ear_runs=facts.report is not None
         ),
         sound_results(
-            loaded and loaded.config, facts.report, muted=_is_muted(config, is_service=is_service)
+            None if loaded is None else config,
+            facts.report,
+            muted=_is_muted(config, is_service=is_service),
         ),
     ]
     if loaded is not None:
         session = _session(config)
         knows = not is_service or _is_known(loaded.origins)
         groups.append(backend_results(config, session, facts.report, knows_password=knows))
-    return ordered(_together(groups))
+    results = _together(groups)
+    return ordered(results + _missing(results, is_loaded=loaded is not None))
 
 
 def _settled(loaded: Loaded | None, found: list[str]) -> Results:
@@ -124,23 +133,26 @@ def _settled(loaded: Loaded | None, found: list[str]) -> Results:
     )
 
 
-def _together(groups: Iterable[Iterator[Results]]) -> Results:
-    """Run each group in a thread; return the lines of all, without those of unfinished checks."""
-    gathered: list[Results] = []
-
-    def run(group: Iterator[Results]) -> None:
-        for results in group:
-            gathered.append(list(results))
-
+def _together(groups: Sequence[Iterator[Results]], limit_s: float = GROUP_S) -> Results:
+    """Run each group in a thread; return the lines of all that are finished in time."""
+    gathered: list[list[Results]] = [[] for _ in groups]
     threads = [
-        NamedThread(target=run, args=(group,), name="doctor group", daemon=True)
-        for group in groups
+        NamedThread(target=lines.extend, args=(group,), name="doctor group", daemon=True)
+        for group, lines in zip(groups, gathered, strict=True)
     ]
     for thread in threads:
         thread.start()
+    ends = time.monotonic() + limit_s
     for thread in threads:
-        thread.join(GROUP_S)
-    return [result for results in list(gathered) for result in results]
+        thread.join(max(0.0, ends - time.monotonic()))
+    return [result for lines in gathered for results in list(lines) for result in results]
+
+
+def _missing(results: Results, *, is_loaded: bool) -> Results:
+    """Return a line for each check that has none."""
+    why = "not finished in time" if is_loaded else "the configuration has a mistake"
+    made = {result.check for result in results}
+    return skip((check for check in CHECKS if check not in made), why)
 
 
 def _session(config: Config) -> Session | None:

@@ -15,12 +15,12 @@ from jarvis_ear.audio.level import level
 from jarvis_ear.config import Config, HearingOptions, MicrophoneOptions, SpeakerOptions
 from jarvis_ear.control.client import CLIPPED_PERCENT
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.devices.diagnose import SND, SoundCards
+from jarvis_ear.devices.diagnose import SND, SoundCards, diagnose
 from jarvis_ear.devices.microphone import Microphone
 from jarvis_ear.devices.models import KNOWN_SPEECH_MODEL
 from jarvis_ear.devices.openwakeword import shipped_model
 from jarvis_ear.devices.output import NONE
-from jarvis_ear.devices.selection import busy, look_up, names_a_number, stable_name
+from jarvis_ear.devices.selection import busy, find, look_up, names_a_number, stable_name
 from jarvis_ear.devices.sound_faults import DEAD_LINE_SPAN
 from jarvis_ear.devices.sound_library import Device, SoundLibrary
 from jarvis_ear.devices.wake_head import WakeHead
@@ -82,8 +82,8 @@ def card_facts(cards: SoundCards, snd: Path = SND) -> CardFacts:
 def judge_cards(facts: CardFacts, *, ear_runs: bool) -> Results:
     """Judge what the kernel shows. A sound server needs no card of this machine."""
     if not facts.files:
-        text = "the kernel shows none (no pcm devices in /dev/snd)"
-        return [warn("sound card", text, "plug one in, or pass it through to this machine")]
+        text = "the kernel shows none (no pcm devices in /dev/snd); a sound server may have one"
+        return [skipped("sound card", text)]
     if not facts.closed:
         return [ok("sound card", f"{', '.join(facts.cards)}; this user may use it")]
     text = f"this user may not use {', '.join(facts.closed)}"
@@ -102,6 +102,8 @@ class MicrophoneFacts:
     device: Device | None = None
     problem: str = ""
     """Why there is none."""
+    remedy: str = ""
+    """What to do about it."""
     holders: str = ""
     """Programs that record from it."""
     stable: str = ""
@@ -110,11 +112,14 @@ class MicrophoneFacts:
 
 def microphone_facts(wanted: str, library: SoundLibrary, cards: SoundCards) -> MicrophoneFacts:
     """Look up the microphone. Opens nothing."""
-    holders = busy(wanted, cards)
+    holders, devices = busy(wanted, cards), tuple[Device, ...]()
     try:
-        device = look_up(library, wanted, "input", cards)
+        devices = library.devices()
+        device = find(devices, wanted, "input", library.default("input"), cards)
     except DeviceError as error:
-        return MicrophoneFacts(problem=str(error), holders=holders)
+        exists = any(each.inputs for each in devices)
+        remedy = _LIST if exists else diagnose(cards)[1]
+        return MicrophoneFacts(problem=str(error), remedy=remedy, holders=holders)
     return MicrophoneFacts(device, holders=holders, stable=stable_name(device, cards))
 
 
@@ -125,7 +130,7 @@ def judge_microphone(facts: MicrophoneFacts, wanted: str) -> Results:
         fix = "stop that program, or use a sound server (pulse, pipewire) as the device for both"
         return [fail("microphone", facts.holders, fix, 69)]
     if device is None:
-        return [fail("microphone", facts.problem, _LIST, 69)]
+        return [fail("microphone", facts.problem, facts.remedy, 69)]
     if device.monitor:
         text = f"{device.name} is the monitor of a loudspeaker, no microphone"
         return [fail("microphone", text, _LIST, 69)]
@@ -273,9 +278,12 @@ def sound_results(
     ``muted`` the ear is not opened.
     """
     cards, runs = SoundCards(), report is not None
+    hearing = None if config is None else config.hearing
     yield attempt("sound card", OPEN_S, lambda: judge_cards(card_facts(cards), ear_runs=runs))
     yield attempt(
-        "models", OPEN_S, lambda: judge_models(model_facts(), config and config.hearing)
+        "models",
+        OPEN_S,
+        lambda: judge_models(model_facts(), hearing),
     )
     if config is None:
         return

@@ -223,22 +223,19 @@ class CommandLine:
 
         return load(self.schema(), words, os.environ)
 
-    def own_words(
-        self, names: VerbPath, words: Sequence[str]
-    ) -> tuple[dict[str, Any], list[str]]:
+    def own_words(self, names: VerbPath, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         """Return what a configured verb takes for itself, by name, and the rest for ``load``.
 
-        Its value, if it takes one, is the first word.
+        Its value, if it takes one, comes before the options of the configuration.
         """
-        verb, flags = self.verb_at(names), {flag.name: flag for flag in self.verb_at(names).flags}
-        own, rest = list[str](), list(words)
-        if verb.value and rest and not rest[0].startswith("-"):
-            own.append(rest.pop(0))
-        others: list[str] = []
+        verb, rest = self.verb_at(names), list(words)
+        flags = {flag.name: flag for flag in verb.flags}
+        own, others = list[str](), list[str]()
         while rest:
             word = rest.pop(0)
             flag = flags.get(word.partition("=")[0])
-            (others if flag is None else own).append(word)
+            is_value = bool(verb.value) and not word.startswith("-") and not others
+            (own if flag is not None or is_value else others).append(word)
             if flag is not None and flag.value and "=" not in word:
                 own += rest[:1]
                 rest = rest[1:]
