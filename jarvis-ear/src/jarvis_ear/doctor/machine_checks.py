@@ -61,6 +61,13 @@ LEAST_TURNS: Final = 4
 """Utterances of a day below which their share says nothing."""
 
 _LOST: Final = (Verdict.FAILED, Verdict.EXPIRED, Verdict.IN_DOUBT, Verdict.REPLY_LOST)
+_WAITING: Final[Mapping[str, str]] = {
+    OPEN: "unfinished",
+    SpoolState.NEW: "waiting for the backend",
+    SpoolState.HELD: "held",
+    SpoolState.SENT: "sent",
+    SpoolState.TAKEN: "accepted",
+}
 _MB: Final = 1_000_000
 _JOURNAL: Final = "journalctl -u jarvis-ear -n 50"
 
@@ -69,9 +76,12 @@ def judge_configuration(found: list[str], warnings: list[str], where: str) -> Re
     """Judge the configuration: a line for each mistake, else one for each danger."""
     fix = "correct it; docs/configuration.md has the range of every option"
     if found:
+        last = len(found) - 1
         return [
-            CheckResult("configuration", Grade.FAIL, line, fix, 78, quotes_owner=True)
-            for line in found
+            CheckResult(
+                "configuration", Grade.FAIL, line, fix * (at == last), 78, quotes_owner=True
+            )
+            for at, line in enumerate(found)
         ]
     lines: Results = [
         CheckResult("configuration", Grade.WARN, line, "", quotes_owner=True) for line in warnings
@@ -195,7 +205,7 @@ def spool_facts(folder: Path) -> SpoolFacts:
     if not folder.exists():
         return SpoolFacts(str(folder))
     try:
-        waiting = {name: _count(folder / name) for name in (OPEN, *map(str, SpoolState))}
+        waiting = {words: _count(folder / name) for name, words in _WAITING.items()}
         free_mb = shutil.disk_usage(folder).free // _MB
     except PermissionError:
         return SpoolFacts(str(folder), problem="it belongs to another user")
