@@ -110,5 +110,3 @@ def test_levels_of_frames_are_enough_for_floor_and_loud_parts():
     assert found.rms == pytest.approx(-27, abs=0.1)
     assert (found.hum, found.is_dead) == (None, False)
     assert levels_quality([], 0).is_dead
-
-

@@ -59,7 +59,9 @@ def test_a_fault_is_named_with_the_option_to_change(judged, more, code, option, 
         table, _, setting = option.rpartition(" = ")[0].rpartition(".")
         file.write_text(f"[{table}]\n{setting} = {option.rpartition(' = ')[2]}\n")
         origins = load(SCHEMA, [], {}, default_file=file).origins
-        assert [key for key, origin in origins.items() if origin != DEFAULT] == [f"{table}.{setting}"]
+        assert [key for key, origin in origins.items() if origin != DEFAULT] == [
+            f"{table}.{setting}"
+        ]
 
 
 def test_a_hum_below_the_noise_and_an_unused_dead_channel_are_no_faults():

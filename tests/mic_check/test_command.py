@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes.portaudio import Card, FakeSoundDevice
+from fakes.microphones import OneMicrophone
 from jarvis_ear import cli, paths
 from jarvis_ear.audio.wav import pcm_to_wav
+from jarvis_ear.config import MicrophoneOptions
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.control.server import ControlServer
 from jarvis_ear.devices import portaudio_process
@@ -17,7 +18,6 @@ from jarvis_ear.errors import MicrophoneUnavailable, SpeakerLost
 from jarvis_ear.mic_check import command
 from jarvis_ear.mic_check.meter import Meter
 from jarvis_ear.mic_check.recording import LiveRecording
-from jarvis_ear.config import MicrophoneOptions
 
 WAKE = Path(__file__).parents[1] / "data" / "hey-jarvis-what-time-is-it.wav"
 CHANNEL = {
@@ -98,52 +98,26 @@ def test_a_recording_is_played_back_or_it_is_said_why_not(monkeypatch, tmp_path,
     assert "there is no loudspeaker" in capsys.readouterr().err
 
 
-class Microphones:
-    """A sound library with one microphone of several channels. Sound does not take time."""
-
-    def __init__(self, sound, channels, *, dies_after=10**9):
-        self._fake = FakeSoundDevice(Card("USB", inputs=channels))
-        self.sound, self.channels, self.rate = sound, channels, 16_000
-        self.at, self.closed, self._dies_after = 0, False, dies_after
-        self.devices, self.default = self._fake.library().devices, self._fake.library().default
-        self.asked = ""
-
-    def start(self):
-        pass
-
-    def open_input(self, _wanted, *, rate, latency_s, channel="0"):
-        self.asked = channel
-        return self
-
-    def take(self, least, _most):
-        data = self.sound[self.at : self.at + least].astype("<i2").tobytes()
-        self.at += least
-        return (data if self.at <= self._dies_after else b""), False, 0
-
-    def close(self):
-        self.closed = True
-
-
 def test_all_channels_of_a_microphone_are_measured_and_the_dead_one_is_named(monkeypatch, capsys):
     sound = np.zeros((40_000, 2))
     sound[:, 1] = np.random.default_rng(3).normal(0, 40, 40_000)
-    library = Microphones(sound, 2)
+    library = OneMicrophone(sound)
     monkeypatch.setattr(portaudio_process, "for_input", lambda: library)
     assert check("--seconds", "2") == 1
     out = capsys.readouterr().out
     assert "channels           2, 1 dead" in out
     assert 'microphone.channel = "1"' in out
     assert out.count("dBFS  score 0.00") == 2  # no terminal: a line for each second
-    assert (library.asked, library.closed) == ("mix", True)
+    assert (library.opened, library.is_closed) == (["mix"], True)
 
 
 def test_a_microphone_without_sound_ends_the_check():
     clock = iter(range(1000))
-    library = Microphones(np.zeros((16_000, 1)), 1, dies_after=1000)
+    library = OneMicrophone(np.zeros((16_000, 1)), dies_after=1000)
     live = LiveRecording(MicrophoneOptions(), library, lambda: float(next(clock)))
     with pytest.raises(MicrophoneUnavailable, match="gave no sound"):
         list(live.pieces(1))
-    assert library.closed
+    assert library.is_closed
     with pytest.raises(MicrophoneUnavailable, match="has 1 channel, the first is 0"):
         LiveRecording(MicrophoneOptions(channel="2"), library)
 

@@ -20,11 +20,17 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from jarvis_ear import __version__
+from jarvis_ear.delivery.events import Cause
+from jarvis_ear.delivery.playback import Heard, Unheard
 from jarvis_ear.doctor.checks import CheckResult, as_json
 from jarvis_ear.errors import InputError, JarvisEarError
+from jarvis_ear.hearing import events as hearing
+from jarvis_ear.hearing.utterance import EndReason
+from jarvis_ear.journal.catalog import KINDS
 from jarvis_ear.journal.kind import FIELDS
 from jarvis_ear.link.tls_and_tcp import address
 from jarvis_ear.log.redact import escaped, redacted
+from jarvis_ear.mute import BUS, CLOCK, OWNER
 from jarvis_ear.options.load import DEFAULT
 from jarvis_ear.options.option import Option, value_of
 from jarvis_ear.paths import read_regular, write_all
@@ -66,17 +72,30 @@ _DIGITS: Final = frozenset(
 )
 """Fields of the journal that are numbers."""
 
-_CODES: Final = frozenset(
-    (
-        *("EVENT", "MESSAGE_ID", "STATE", "CAUSE", "MUTED_BY", "VERSION", "TURN_ID", "OUTCOME"),
-        *("ENDED_BY", "HEARD", "HEARD_REASON", "LOGGER", "CODE_FUNC"),
-    )
-)
-"""Fields that are a code or a name of ours. MESSAGE is none: it may hold words or an address."""
+_EVENTS: Final = frozenset(name for name in vars(hearing) if name[0].isupper())
+_PARTY: Final = f"({OWNER}|{CLOCK}|{BUS})"
+
+_WORDS: Final[Mapping[str, Collection[str]]] = {
+    "EVENT": {kind.event for kind in KINDS},
+    "MESSAGE_ID": {kind.message_id for kind in KINDS},
+    "OUTCOME": {kind.outcome for kind in KINDS},
+    "STATE": {str(state) for state in hearing.State},
+    "CAUSE": {*map(str, Cause), *map(str, hearing.RefusalReason), *_EVENTS},
+    "ENDED_BY": {str(reason) for reason in EndReason},
+    "HEARD": {str(heard) for heard in Heard},
+    "HEARD_REASON": {str(why) for why in Unheard},
+}
+"""Fields that are a word of ours, and all their words. MESSAGE is none: it may hold anything."""
+
+_FORMS: Final[Mapping[str, re.Pattern[str]]] = {
+    "TURN_ID": re.compile("[0-9a-f]{8}"),
+    "MUTED_BY": re.compile(f"{_PARTY}(, {_PARTY})*"),
+    "VERSION": re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}"),
+    **dict.fromkeys(_DIGITS, re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")),
+}
+"""Fields that are shown in this form only."""
 
 _PATH: Final = re.compile(r"(^|[\s('\"=])/[^\s'\",;:)]*")
-_NUMBER: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
-_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.<>-]{0,40}|[0-9a-f]{1,32}")
 _REPORT_TEXTS: Final = frozenset(("state", "version", "near_miss_reason", "stuck", "muted_by"))
 
 _UNIT_SETTINGS: Final = re.compile(
@@ -176,8 +195,8 @@ def page_of(results: Sequence[CheckResult]) -> dict[str, Any]:
     page = as_json(results)
     for result, row in zip(results, page["checks"], strict=True):
         if result.quotes_owner:
-            named = [key for key in SCHEMA.by_key if re.search(rf"{re.escape(key)}\b", result.text)]
-            row["text"] = f"concerns {', '.join(named) or 'an unknown option'}"
+            named = [key for key in SCHEMA.by_key if key in f"{result.text} {result.fix}"]
+            row["text"] = f"concerns {', '.join(named) or 'an option or a folder'}"
         row["text"] = _PATH.sub(r"\1[path]", row["text"])
     return page
 
@@ -263,15 +282,15 @@ def journal(lines: int = JOURNAL_LINES) -> Iterator[dict[str, str]]:
 
 
 def record_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fields of a journal record that are numbers, codes, or names of our modules."""
+    """Return the fields of a journal record that are numbers or words of ours."""
     at = record.get("__REALTIME_TIMESTAMP")
     found = {"at_us": at} if isinstance(at, str) and at.isdecimal() else {}
     for name, value in record.items():
-        is_shown = (name in _DIGITS and _NUMBER.fullmatch(str(value))) or (
-            name in _CODES and isinstance(value, str) and _CODE.fullmatch(value)
-        )
-        if is_shown:
-            found[name] = str(value)
+        form = _FORMS.get(name)
+        if isinstance(value, str) and (
+            value in _WORDS.get(name, ()) or (form is not None and form.fullmatch(value))
+        ):
+            found[name] = value
     return found
 
 

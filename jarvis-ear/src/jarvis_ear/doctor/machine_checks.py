@@ -228,18 +228,22 @@ def judge_spool(facts: SpoolFacts, *, ear_runs: bool) -> Results:
         return [skipped("spool", f"{facts.problem}: sudo jarvis-ear doctor")]
     if facts.problem:
         fix = "make it writable for the user of the ear, or choose another with spool.dir"
-        return [fail("spool", f"{facts.folder}: {facts.problem}", fix, 73)]
+        return [_spool_failed(f"{facts.folder}: {facts.problem}", fix)]
     if facts.waiting is None:
         return [skipped("spool", "no ear has used it yet")]
     if facts.free_mb is not None and facts.free_mb < LEAST_MB:
         text = f"{facts.free_mb} MB are free at {facts.folder}"
-        return [fail("spool", text, "free some space, or set spool.dir", 73)]
+        return [_spool_failed(text, "free some space, or set spool.dir")]
     waits = {name: count for name, count in facts.waiting.items() if count}
     text = ", ".join(f"{count} {name}" for name, count in waits.items()) or "nothing waits"
     if sum(waits.values()) >= MANY_WAIT or (waits and not ear_runs):
         fix = "the next start of the ear settles them; if they stay, look at login and wire"
         return [warn("spool", f"utterances: {text}", fix)]
     return [ok("spool", text)]
+
+
+def _spool_failed(text: str, fix: str) -> CheckResult:
+    return CheckResult("spool", Grade.FAIL, text, fix, 73, quotes_owner=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +302,9 @@ def judge_ledger(facts: LedgerFacts) -> Results:
     return [ok("ledger", text)]
 
 
-def judge_disk(free_mb: int, free_files: int, folder: str) -> Results:
+def judge_disk(free_mb: int, free_files: int) -> Results:
     """Judge the free space of the state folder. ``free_files``: inodes; 0 if not counted."""
-    text = f"{free_mb} MB free at {folder}"
+    text = f"{free_mb} MB are free where the ear keeps its state"
     if free_mb < LEAST_MB or 0 < free_files < LEAST_MB:
         return [fail("disk", text, "free some space: journalctl --vacuum-size=100M", 73)]
     if free_mb < LITTLE_MB:
@@ -313,7 +317,7 @@ def _disk(folder: Path) -> Results:
         folder = folder.parent
     found = os.statvfs(folder)
     free_mb = found.f_bavail * found.f_frsize // _MB
-    return judge_disk(free_mb, found.f_favail, str(folder))
+    return judge_disk(free_mb, found.f_favail)
 
 
 def storage_folders(options: SpoolOptions, *, is_service: bool) -> tuple[Path, Path]:

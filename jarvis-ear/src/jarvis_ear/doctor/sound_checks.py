@@ -205,7 +205,9 @@ def judge_sound(facts: SoundFacts) -> Results:
 
 def judge_report(report: Mapping[str, Any]) -> Results:
     """Judge microphone and sound by the report of a running ear, which holds the device."""
-    source = str(report.get("source", "its microphone"))
+    source = str(report.get("source", ""))
+    if not source.startswith("microphone "):
+        source = "a sound file"  # whose name is that of its owner
     if report.get("muted_by"):
         text = f"closed: the ear is muted by the {', '.join(report['muted_by'])}"
         return [skipped("microphone", text), skipped("sound", "the microphone is closed")]
@@ -247,8 +249,10 @@ def model_facts() -> Mapping[str, str]:
     for name, known in KNOWN_MODELS.items():
         try:
             found = hashlib.sha256(shipped_model(name).read_bytes()).hexdigest()
-        except (ConfigError, OSError) as error:
+        except ConfigError as error:
             wrong[name] = str(error)
+        except OSError as error:
+            wrong[name] = f"it cannot be read: {error.strerror}"
         else:
             wrong[name] = "" if found == known else "it is not the file of openwakeword 0.4.0"
     try:
