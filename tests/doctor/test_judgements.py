@@ -16,6 +16,7 @@ from jarvis_ear.doctor import backend_checks as backend
 from jarvis_ear.doctor import host_checks as host
 from jarvis_ear.doctor import machine_checks as machine
 from jarvis_ear.doctor import sound_checks as sound
+from jarvis_ear.doctor import storage_checks as storage
 from jarvis_ear.doctor.checks import (
     CHECKS,
     attempt,
@@ -327,7 +328,7 @@ def test_the_service_and_its_watchdog(changes, grades, words):
 
 
 def test_the_spool_is_looked_at_and_never_changed(tmp_path):
-    judge, facts = machine.judge_spool, machine.spool_facts
+    judge, facts = storage.judge_spool, storage.spool_facts
     says(judge(facts(tmp_path / "none"), ear_runs=False), "skipped", 0, "no ear has used it")
     assert not (tmp_path / "none").exists()
     says(judge(facts(tmp_path), ear_runs=False), "ok", 0, "nothing waits")
@@ -337,7 +338,7 @@ def test_the_spool_is_looked_at_and_never_changed(tmp_path):
     says(judge(facts(tmp_path), ear_runs=False), "warn", 0, "utterances: 1 waiting")
     full = replace(facts(tmp_path), free_mb=3)
     says(judge(full, ear_runs=False), "fail", 73, "3 MB are free")
-    closed = machine.SpoolFacts("/x", problem="it is not writable")
+    closed = storage.SpoolFacts("/x", problem="it is not writable")
     says(judge(closed, ear_runs=True), "fail", 73, "it is not writable -> make it writable")
     foreign = replace(closed, problem="it belongs to another user")
     says(judge(foreign, ear_runs=True), "skipped", 0, "sudo jarvis-ear doctor")
@@ -345,7 +346,7 @@ def test_the_spool_is_looked_at_and_never_changed(tmp_path):
 
 def test_the_ledger_of_the_last_day_is_counted(tmp_path):
     now = datetime.now(UTC)
-    judge, facts = machine.judge_ledger, machine.ledger_facts
+    judge, facts = storage.judge_ledger, storage.ledger_facts
     says(judge(facts(tmp_path, now)), "skipped", 0, "no utterance yet")
 
     def line(verdict, hours):
@@ -362,11 +363,11 @@ def test_the_ledger_of_the_last_day_is_counted(tmp_path):
 
 
 def test_the_disk_is_full_nearly_full_or_fine():
-    says(machine.judge_disk(5000, 10**6), "ok", 0, "5000 MB are free")
-    says(machine.judge_disk(100, 10**6), "warn", 0, "free some space")
-    says(machine.judge_disk(5, 10**6), "fail", 73, "free some space")
-    says(machine.judge_disk(5000, 3), "fail", 73, "free some space")
-    says(machine.judge_disk(5000, 0), "ok", 0, "5000")  # a file system without inodes
+    says(storage.judge_disk(5000, 10**6), "ok", 0, "5000 MB are free")
+    says(storage.judge_disk(100, 10**6), "warn", 0, "free some space")
+    says(storage.judge_disk(5, 10**6), "fail", 73, "free some space")
+    says(storage.judge_disk(5000, 3), "fail", 73, "free some space")
+    says(storage.judge_disk(5000, 0), "ok", 0, "5000")  # a file system without inodes
 
 
 def test_every_check_is_on_the_page_of_the_documentation():

@@ -146,8 +146,8 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
     if verb == "doctor":
         from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only
 
-        load, bundle = partial(COMMAND_LINE.load, words), given.get("bundle")
-        return doctor(load, as_json_line="json" in given, bundle=bundle)
+        load, file = partial(COMMAND_LINE.load, words), given.get("bundle")
+        return doctor(load, as_json_line="json" in given, bundle_file=file)
     loaded = COMMAND_LINE.load(words)
     match verb:
         case "mic-check":

@@ -18,13 +18,7 @@ from typing import Any, Final
 from jarvis_ear.backend import Session
 from jarvis_ear.config import Config
 from jarvis_ear.doctor.checks import Results, attempt, fail, ok, skip, skipped, warn
-from jarvis_ear.doctor.host_checks import (
-    DAY_S,
-    HOST_CHECKS,
-    SOON_DAYS,
-    host_facts,
-    judge_host,
-)
+from jarvis_ear.doctor.host_checks import DAY_S, HOST_CHECKS, SOON_DAYS, host_facts, judge_host
 from jarvis_ear.errors import (
     ConnectFailed,
     Disconnected,

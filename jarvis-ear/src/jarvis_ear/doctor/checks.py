@@ -1,6 +1,5 @@
 """Checks: the lines of the doctor's page, their order, their exit status and their JSON."""
 
-import json
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -144,22 +143,18 @@ def page(results: Sequence[CheckResult], *, colour: bool, columns: int = 0) -> s
         lines += [first, *more]
         if result.fix:
             lines += _broken(f"{indent}-> {result.fix}", f"{indent}   ", columns)
-    return "\n".join([*lines, "", _summary(results), ""])
+    failed = [result.check for result in results if result.grade is Grade.FAIL]
+    warned = sum(result.grade is Grade.WARN for result in results)
+    head = f"{len(failed)} failed" if failed else "Nothing failed"
+    advice = f" Begin with: {failed[0]}." if failed else ""
+    summary = f"{head}, {warned} warning{'' if warned == 1 else 's'}.{advice}"
+    return "\n".join([*lines, "", summary, ""])
 
 
 def _broken(line: str, indent: str, columns: int) -> list[str]:
     if not columns or len(line) <= columns:
         return [line]
     return textwrap.wrap(line, max(columns, 60), subsequent_indent=indent, drop_whitespace=True)
-
-
-def _summary(results: Sequence[CheckResult]) -> str:
-    failed = [result.check for result in results if result.grade is Grade.FAIL]
-    warned = sum(result.grade is Grade.WARN for result in results)
-    warnings = f"{warned} warning{'' if warned == 1 else 's'}"
-    if failed:
-        return f"{len(failed)} failed, {warnings}. Begin with: {failed[0]}."
-    return f"Nothing failed, {warnings}."
 
 
 def as_json(results: Sequence[CheckResult]) -> dict[str, Any]:
@@ -180,8 +175,3 @@ def as_json(results: Sequence[CheckResult]) -> dict[str, Any]:
             for result in results
         ],
     }
-
-
-def as_line(results: Sequence[CheckResult]) -> str:
-    """Return the page as one line of JSON."""
-    return json.dumps(as_json(results)) + "\n"

@@ -1,5 +1,6 @@
 """Command: the verb `doctor`, which makes all checks at once and prints the page."""
 
+import json
 import logging
 import os
 import shutil
@@ -14,22 +15,10 @@ from jarvis_ear.backend import Session, session_of
 from jarvis_ear.config import Config
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.doctor import machine_checks
-from jarvis_ear.doctor.backend_checks import backend_results
-from jarvis_ear.doctor.bundle import write_bundle
-from jarvis_ear.doctor.checks import (
-    CHECKS,
-    Results,
-    as_line,
-    attempt,
-    exit_status,
-    ordered,
-    page,
-    skip,
-    within,
-)
-from jarvis_ear.doctor.machine_checks import EarFacts
+from jarvis_ear.doctor import backend_checks, bundle, checks, machine_checks
+from jarvis_ear.doctor.checks import CHECKS, Results
 from jarvis_ear.doctor.sound_checks import sound_results
+from jarvis_ear.doctor.storage_checks import storage_results
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.link.tls_and_tcp import address
 from jarvis_ear.mute import Mute, QuietHours
@@ -49,7 +38,7 @@ CREDENTIALS: Final = Path("/run/credentials/jarvis-ear.service")
 """Where the service manager keeps the credentials of the running service, for root to read."""
 
 
-def doctor(load: Callable[[], Loaded], *, as_json_line: bool, bundle: Path | None) -> int:
+def doctor(load: Callable[[], Loaded], *, as_json_line: bool, bundle_file: Path | None) -> int:
     """Make all checks, print the page and write the bundle; return the exit status.
 
     ``load`` reads the configuration, or raises ``ConfigError``.
@@ -67,31 +56,34 @@ def doctor(load: Callable[[], Loaded], *, as_json_line: bool, bundle: Path | Non
         portaudio_process.for_input().start()
     results = examine(loaded, found, facts, unit)
     if as_json_line:
-        print_text(as_line(results))
+        print_text(json.dumps(checks.as_json(results)) + "\n")
     else:
         is_terminal = sys.stdout.isatty()
         colour = is_terminal and not os.environ.get("NO_COLOR")
         columns = shutil.get_terminal_size().columns if is_terminal else 0
-        print_text(page(results, colour=colour, columns=columns))
-    if bundle is not None:
-        members = write_bundle(bundle, results, loaded, facts.report, unit)
-        sys.stderr.write(f"jarvis-ear: {bundle} holds {', '.join(members)}; read it first\n")
-    return exit_status(results)
+        print_text(checks.page(results, colour=colour, columns=columns))
+    if bundle_file is not None:
+        members = bundle.write_bundle(bundle_file, results, loaded, facts.report, unit)
+        sys.stderr.write(f"jarvis-ear: {bundle_file} holds {', '.join(members)}; read it first\n")
+    return checks.exit_status(results)
 
 
-def _asked() -> tuple[EarFacts, Mapping[str, str] | None]:
+def _asked() -> tuple[machine_checks.EarFacts, Mapping[str, str] | None]:
     """Ask the running ear and the service manager."""
-    facts, unit = EarFacts(refusal="it does not answer"), None
+    facts, unit = machine_checks.EarFacts(refusal="it does not answer"), None
     try:
-        facts = within(ASK_S, machine_checks.ear_facts)
-        unit = within(ASK_S, machine_checks.unit_facts)
+        facts = checks.within(ASK_S, machine_checks.ear_facts)
+        unit = checks.within(ASK_S, machine_checks.unit_facts)
     except TimeoutError:
         pass
     return facts, unit
 
 
 def examine(
-    loaded: Loaded | None, found: list[str], facts: EarFacts, unit: Mapping[str, str] | None
+    loaded: Loaded | None,
+    found: list[str],
+    facts: machine_checks.EarFacts,
+    unit: Mapping[str, str] | None,
 ) -> Results:
     """Make all checks, three groups at the same time; return the lines in their order.
 
@@ -106,9 +98,7 @@ def examine(
     ]
     groups: list[Iterator[Results]] = [
         iter(here),
-        machine_checks.storage_results(
-            config.spool, is_service=is_service, ear_runs=facts.report is not None
-        ),
+        storage_results(config.spool, is_service=is_service, ear_runs=facts.report is not None),
         sound_results(
             None if loaded is None else config,
             facts.report,
@@ -118,15 +108,17 @@ def examine(
     if loaded is not None:
         session = _session(config)
         knows = not is_service or _is_known(loaded.origins)
-        groups.append(backend_results(config, session, facts.report, knows_password=knows))
+        groups.append(
+            backend_checks.backend_results(config, session, facts.report, knows_password=knows)
+        )
     results = _together(groups)
-    return ordered(results + _missing(results, is_loaded=loaded is not None))
+    return checks.ordered(results + _missing(results, is_loaded=loaded is not None))
 
 
 def _settled(loaded: Loaded | None, found: list[str]) -> Results:
     if loaded is None:
         return machine_checks.judge_configuration(found, [], "")
-    return attempt(
+    return checks.attempt(
         "configuration",
         machine_checks.LOOK_S,
         lambda: machine_checks.configuration_results(loaded),
@@ -152,7 +144,7 @@ def _missing(results: Results, *, is_loaded: bool) -> Results:
     """Return a line for each check that has none."""
     why = "not finished in time" if is_loaded else "the configuration has a mistake"
     made = {result.check for result in results}
-    return skip((check for check in CHECKS if check not in made), why)
+    return checks.skip((check for check in CHECKS if check not in made), why)
 
 
 def _session(config: Config) -> Session | None:

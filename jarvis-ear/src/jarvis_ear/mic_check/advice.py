@@ -48,24 +48,16 @@ class WakeScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class MicrophoneAdvice:
     """One finding about a microphone. A value."""
 
     code: str
     """Name of the finding for programs; docs/diagnosis.md lists them."""
-    is_fault: bool
-    """Whether something should be changed; False: for information."""
     text: str
     option: str = ""
     """The option to change, as a line of the file; empty: none helps."""
-
-
-def _fault(code: str, text: str, option: str = "") -> Advice:
-    return Advice(code, True, text, option)  # noqa: FBT003 - its name is that of the function
-
-
-def _note(code: str, text: str, option: str = "") -> Advice:
-    return Advice(code, False, text, option)  # noqa: FBT003 - likewise
+    is_fault: bool = True
+    """Whether something should be changed; False: for information."""
 
 
 def advise(
@@ -75,7 +67,7 @@ def advise(
     *,
     lost: int = 0,
     wake: WakeScore | None = None,
-) -> list[Advice]:
+) -> list[MicrophoneAdvice]:
     """Return the findings, the most important one first.
 
     ``judged`` is the channel that the ear hears, the index ``chosen`` or (None) the mean of all;
@@ -91,56 +83,56 @@ def advise(
     ]
 
 
-def _dead(channels: Sequence[ChannelQuality], chosen: int | None) -> Advice:
+def _dead(channels: Sequence[ChannelQuality], chosen: int | None) -> MicrophoneAdvice:
     alive = [index for index, channel in enumerate(channels) if not channel.is_dead]
     if alive:
         text = f"channel {chosen} is dead; channel {alive[0]} has sound"
-        return _fault("dead_channel", text, f'microphone.channel = "{alive[0]}"')
+        return MicrophoneAdvice("dead_channel", text, f'microphone.channel = "{alive[0]}"')
     text = "the microphone gives no sound at all: look at its mute switch, its cable and its plug"
-    return _fault("no_sound", text)
+    return MicrophoneAdvice("no_sound", text)
 
 
 def _channels(
     channels: Sequence[ChannelQuality], chosen: int | None, judged: ChannelQuality
-) -> Iterator[Advice]:
+) -> Iterator[MicrophoneAdvice]:
     dead = [str(index) for index, channel in enumerate(channels) if channel.is_dead]
     best = max(range(len(channels)), key=lambda index: channels[index].snr_db)
     option = f'microphone.channel = "{best}"'
     if dead and chosen is None:
         text = f"channel {', '.join(dead)} is dead, and the mean of all includes it"
-        yield _fault("dead_channel", text, option)
+        yield MicrophoneAdvice("dead_channel", text, option)
     elif dead:
         text = f"channel {', '.join(dead)} is dead; the ear does not use it"
-        yield _note("dead_channel", text)
+        yield MicrophoneAdvice("dead_channel", text, is_fault=False)
     elif best != chosen and channels[best].snr_db >= judged.snr_db + BETTER_DB:
         text = f"channel {best} is {channels[best].snr_db - judged.snr_db:.0f} dB clearer"
-        yield _fault("better_channel", text, option)
+        yield MicrophoneAdvice("better_channel", text, option)
 
 
-def _level(judged: ChannelQuality) -> Iterator[Advice]:
+def _level(judged: ChannelQuality) -> Iterator[MicrophoneAdvice]:
     percent = 100 * judged.clipped_share
     if percent >= CLIPPED_PERCENT:
         text = f"{percent:.1f} % of the samples are clipped: lower its gain (alsamixer)"
-        yield _fault("clipping", text)
+        yield MicrophoneAdvice("clipping", text)
     elif judged.snr_db >= SPEECH_SNR_DB and judged.loud < QUIET_SPEECH:
         gain = min(MOST_GAIN_DB, round(WANTED_SPEECH - judged.loud))
         text = f"speech is quiet ({judged.loud:.0f} dBFS): raise its gain (alsamixer), or"
-        yield _fault("quiet", text, f"hearing.heard.gain_db = {gain}")
+        yield MicrophoneAdvice("quiet", text, f"hearing.heard.gain_db = {gain}")
 
 
-def _faults(judged: ChannelQuality, lost: int) -> Iterator[Advice]:
+def _faults(judged: ChannelQuality, lost: int) -> Iterator[MicrophoneAdvice]:
     high_pass = f"hearing.heard.high_pass_hz = {HIGH_PASS_HZ}"
     if abs(judged.offset) >= BAD_OFFSET:
         text = f"the samples are off centre by {100 * judged.offset:.1f} %"
-        yield _fault("offset", text, high_pass)
+        yield MicrophoneAdvice("offset", text, high_pass)
     if judged.hum is not None and judged.hum.level >= judged.noise_floor + AUDIBLE_HUM_DB:
-        yield _fault("hum", _hum_text(judged.hum), high_pass)
+        yield MicrophoneAdvice("hum", _hum_text(judged.hum), high_pass)
     if judged.dropouts or lost:
         text = "sound is missing"
         text += f", {judged.dropouts} times in the middle of sound" if judged.dropouts else ""
         text += f", {lost} samples by the clock" if lost else ""
         text += ": try another USB socket, without a hub, and let the machine do less; or"
-        yield _fault("dropouts", text, "microphone.latency_ms = 2000")
+        yield MicrophoneAdvice("dropouts", text, "microphone.latency_ms = 2000")
 
 
 def _hum_text(hum: Hum) -> str:
@@ -151,26 +143,28 @@ def _hum_text(hum: Hum) -> str:
     )
 
 
-def _speech(judged: ChannelQuality, wake: WakeScore | None) -> Iterator[Advice]:
+def _speech(judged: ChannelQuality, wake: WakeScore | None) -> Iterator[MicrophoneAdvice]:
     if judged.snr_db < SPEECH_SNR_DB:
         text = "nobody spoke, or the room is as loud: say the wake word during the check"
-        yield _note("no_speech", text)
+        yield MicrophoneAdvice("no_speech", text, is_fault=False)
         return
     if judged.snr_db < GOOD_SNR_DB:
         text = f"speech is only {judged.snr_db:.0f} dB above the noise: go nearer, or move the "
-        yield _fault("noisy", f"{text}microphone away from fans and loudspeakers")
+        yield MicrophoneAdvice("noisy", f"{text}microphone away from fans and loudspeakers")
     if wake is None:
         return
     if wake.detected:
         text = f"the wake word was heard (score {wake.best:.2f}, threshold {wake.threshold:g})"
-        yield _note("wake_word", text)
+        yield MicrophoneAdvice("wake_word", text, is_fault=False)
     else:
         text = f"no wake word: the best score is {wake.best:.2f}, the threshold {wake.threshold:g}"
         text += "; if you said it, speak nearer, or"
-        yield _note("no_wake_word", text, 'hearing.wake.strictness = "eager"')
+        yield MicrophoneAdvice(
+            "no_wake_word", text, 'hearing.wake.strictness = "eager"', is_fault=False
+        )
 
 
-def verdict(advice: Sequence[Advice]) -> str:
+def verdict(advice: Sequence[MicrophoneAdvice]) -> str:
     """Return the verdict in one line."""
     codes = [each.code for each in advice]
     faults = [each for each in advice if each.is_fault]

@@ -21,16 +21,9 @@ from jarvis_ear.control.unix_socket import connect
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.sound_library import MIX
 from jarvis_ear.errors import JarvisEarError, MicrophoneUnavailable
-from jarvis_ear.mic_check.advice import Advice, WakeScore, advise, verdict
+from jarvis_ear.mic_check import recording as sources
+from jarvis_ear.mic_check.advice import MicrophoneAdvice, WakeScore, advise, verdict
 from jarvis_ear.mic_check.meter import Meter
-from jarvis_ear.mic_check.recording import (
-    LiveRecording,
-    Recording,
-    WakeListener,
-    chosen,
-    pieces_of,
-    read_file,
-)
 from jarvis_ear.options.verbs import UsageError, print_text
 from jarvis_ear.wake_ledger.command import play_here
 
@@ -63,19 +56,19 @@ def mic_check(config: Config, given: Mapping[str, Any]) -> int:
     out = sys.stderr if as_json else sys.stdout
     file = given.get("value") or config.microphone.input
     if file:
-        recording = read_file(Path(file).expanduser(), config.microphone.channel)
+        recording = sources.read_file(Path(file).expanduser(), config.microphone.channel)
         return _judge(config, recording, _heard(config, recording), given)
     report = _running_ear()
     if report is not None:
         return _judge_ear(config, report, Meter(out, seconds), seconds, as_json=as_json)
     library = portaudio_process.for_input()
-    live = LiveRecording(config.microphone, library)
+    live = sources.LiveRecording(config.microphone, library)
     if not as_json:
         print_text(f"{live.recording.source}: say the wake word, then be silent for a while.\n")
-    listener = WakeListener(config.hearing, live.recording.rate)
+    listener = sources.WakeListener(config.hearing, live.recording.rate)
     meter, count = Meter(out, seconds), 0
     for piece in live.pieces(seconds):
-        mono = chosen(piece, config.microphone.channel)
+        mono = sources.chosen(piece, config.microphone.channel)
         count += len(mono)
         meter.show(count / live.recording.rate, level(mono.tobytes()).rms, listener.hear(mono))
     meter.close()
@@ -88,18 +81,20 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
-def _heard(config: Config, recording: Recording) -> WakeScore:
-    listener = WakeListener(config.hearing, recording.rate)
-    for piece in pieces_of(recording):
-        listener.hear(chosen(piece, config.microphone.channel))
+def _heard(config: Config, recording: sources.Recording) -> WakeScore:
+    listener = sources.WakeListener(config.hearing, recording.rate)
+    for piece in sources.pieces_of(recording):
+        listener.hear(sources.chosen(piece, config.microphone.channel))
     return listener.finish()
 
 
-def _judge(config: Config, recording: Recording, wake: WakeScore, given: Mapping[str, Any]) -> int:
+def _judge(
+    config: Config, recording: sources.Recording, wake: WakeScore, given: Mapping[str, Any]
+) -> int:
     """Measure a recording, print the result, and play it back if that is wanted."""
     choice, sound, rate = config.microphone.channel, recording.sound, recording.rate
     channels = [measure(sound[:, index], rate) for index in range(sound.shape[1])]
-    mono = chosen(sound, choice)
+    mono = sources.chosen(sound, choice)
     index = None if choice == MIX else int(choice)
     judged = measure(mono, rate) if index is None else channels[index]
     advice = advise(channels, index, judged, lost=recording.lost, wake=wake)
@@ -146,7 +141,7 @@ def _tell(
     about: Mapping[str, Any],
     judged: ChannelQuality,
     wake: WakeScore,
-    advice: Sequence[Advice],
+    advice: Sequence[MicrophoneAdvice],
     *,
     as_json: bool,
 ) -> int:
@@ -197,7 +192,7 @@ def _rows(about: Mapping[str, Any], judged: ChannelQuality, wake: WakeScore) -> 
     yield f"  wake score    {wake.best:6.2f}, threshold {wake.threshold:g}, detected {times}"
 
 
-def _words(advice: Sequence[Advice]) -> Iterator[str]:
+def _words(advice: Sequence[MicrophoneAdvice]) -> Iterator[str]:
     for each in advice:
         yield f"{'!' if each.is_fault else '-'} {each.text}"
         if each.option:

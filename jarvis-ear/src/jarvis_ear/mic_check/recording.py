@@ -15,19 +15,12 @@ from jarvis_ear.audio.quality import Pcm
 from jarvis_ear.audio.resample import Resampler
 from jarvis_ear.audio.wav import WavError, decode_wav
 from jarvis_ear.config import HearingOptions, MicrophoneOptions
+from jarvis_ear.devices import sound_library
 from jarvis_ear.devices.microphone import choose
 from jarvis_ear.devices.models import WebRtcVad
 from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.devices.selection import look_up
 from jarvis_ear.devices.sound_faults import LossMeter
-from jarvis_ear.devices.sound_library import (
-    MIX,
-    MOST,
-    InputStream,
-    RemoteLibrary,
-    StreamFailed,
-    count_for,
-)
 from jarvis_ear.errors import InputError, MicrophoneUnavailable
 from jarvis_ear.hearing.wake import WakeJudgement
 from jarvis_ear.hearing.wake_detector import WakeDetector
@@ -74,25 +67,22 @@ def chosen(piece: Pcm, choice: str) -> Pcm:
 def read_file(path: Path, choice: str) -> Recording:
     """Read a WAV file, or raise ``InputError``."""
     try:
-        sound = decode_wav(
-            read_regular(path, MAX_FILE_BYTES, follow=True)[0], max_seconds=MAX_FILE_S
-        )
+        data, _status = read_regular(path, MAX_FILE_BYTES, follow=True)
+        sound = decode_wav(data, max_seconds=MAX_FILE_S)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except WavError as error:
         raise InputError(f"{path} is not a WAV file that can be read: it {error}") from error
     if len(sound.pcm) == 0:
         raise InputError(f"{path} holds no sound")
-    if choice != MIX and int(choice) >= sound.channels:
-        raise InputError(
-            f"{path} has no channel {choice} (microphone.channel), only {sound.channels}"
-        )
+    if choice != sound_library.MIX and int(choice) >= sound.channels:
+        raise InputError(f"{path} has no channel {choice} (microphone.channel)")
     return Recording(str(path), sound.rate, [sound.pcm])
 
 
 def pieces_of(recording: Recording) -> Iterator[Pcm]:
     """Yield what is recorded in pieces of ``PIECE_MS``."""
-    sound, count = recording.sound, max(1, recording.rate * PIECE_MS // 1000)
+    sound, count = recording.sound, recording.rate * PIECE_MS // 1000  # WAV has 1 kHz at least
     yield from (sound[at : at + count] for at in range(0, len(sound), count))
 
 
@@ -106,14 +96,14 @@ class LiveRecording:
     def __init__(
         self,
         options: MicrophoneOptions,
-        library: RemoteLibrary,
+        library: sound_library.RemoteLibrary,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         device = look_up(library, options.device, "input")
-        count_for(options.channel, device)
-        channel = MIX if device.inputs <= MOST else options.channel
+        sound_library.count_for(options.channel, device)
+        channel = sound_library.MIX if device.inputs <= sound_library.MOST else options.channel
         latency_s = options.latency_ms / 1000
-        self._stream: InputStream = library.open_input(
+        self._stream: sound_library.InputStream = library.open_input(
             options.device, rate=SAMPLE_RATE, latency_s=latency_s, channel=channel
         )
         self._monotonic = monotonic
@@ -129,24 +119,23 @@ class LiveRecording:
             while arrived < wanted:
                 taken = self._take(piece, stream.rate)
                 now = self._monotonic()
-                if not taken[0]:
+                if not taken.data:
                     if now - heard_at > STALL_S:
                         raise MicrophoneUnavailable(f"{recording.source} gave no sound")
                     continue
                 heard_at = now
-                sound = np.frombuffer(taken[0], "<i2").reshape(-1, stream.channels)
+                sound = np.frombuffer(taken.data, "<i2").reshape(-1, stream.channels)
                 arrived += len(sound)
                 meter = meter or LossMeter(stream.rate, now)
-                recording.lost += meter.lost(
-                    now, arrived + recording.lost + taken[2], overflowed=taken[1]
-                )
+                due = arrived + recording.lost + taken.waiting
+                recording.lost += meter.lost(now, due, overflowed=taken.overflowed)
                 recording.pieces.append(sound)
                 yield sound
 
-    def _take(self, least: int, most: int) -> tuple[bytes, bool, int]:
+    def _take(self, least: int, most: int) -> sound_library.Taken:
         try:
             return self._stream.take(least, most)
-        except StreamFailed as error:
+        except sound_library.StreamFailed as error:
             raise MicrophoneUnavailable(f"{self.recording.source}: {error}") from error
 
 
