@@ -104,6 +104,16 @@ def test_the_microphone_of_a_running_ear_is_not_opened(capsys, place):
     assert lines["microphone"]["text"] == "the running ear holds it: microphone 'USB'"
 
 
+def test_the_microphone_of_an_ear_that_does_not_answer_is_not_opened(capsys, monkeypatch, place):
+    facts = machine_checks.EarFacts(refusal="it hangs")
+    monkeypatch.setattr(machine_checks, "ear_facts", lambda: facts)
+    monkeypatch.setenv("JARVIS_EAR_MICROPHONE__DEVICE", "USB")  # nor is its name looked up
+    monkeypatch.setattr(place.library, "devices", lambda: pytest.fail("it is held"))
+    status, _, lines = doctor(capsys, "--backend-url", "http://127.0.0.1:9")
+    assert place.library.opened == []
+    assert (status, lines["ear"]["grade"], lines["sound"]["grade"]) == (69, "fail", "skipped")
+
+
 def test_the_microphone_of_a_muted_ear_is_not_opened(capsys, place):
     Mute(place.folder / "state", None).mute()
     _, _, lines = doctor(capsys, "--backend-url", "http://127.0.0.1:9")

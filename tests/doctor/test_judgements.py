@@ -287,7 +287,10 @@ def test_a_running_ear(changes, grade, status, words):
 
 def test_an_ear_that_is_absent_refuses_or_is_another_one():
     says(machine.judge_ear(machine.EarFacts()), "skipped", 0, "none is running")
-    says(machine.judge_ear(machine.EarFacts(refusal="not you")), "fail", 69, "not you")
+    says(machine.judge_ear(machine.EarFacts(refusal="mute")), "fail", 69, "mute")
+    private = machine.EarFacts(refusal="not you", is_private=True)
+    says(machine.judge_ear(private), "skipped", 0, "not you")
+    assert private.holds_devices
     facts = machine.EarFacts({**REPORT, "version": "0.0.1"})
     lines = machine.judge_ear(facts, "https://b:2")
     assert graded(lines) == [("ear", "ok", 0), ("ear", "warn", 0), ("ear", "warn", 0)]
@@ -314,6 +317,7 @@ FAILED = {"ActiveState": "failed", "SubState": "failed", "Result": "exit-code"}
         ({"WatchdogUSec": "0"}, ("ok", "warn"), "a hung ear is not restarted"),
         ({"NRestarts": "9"}, ("ok", "warn"), "every 10s, 9 automatic restarts"),
         (FAILED, ("fail", "skipped"), "last result exit-code"),
+        (FAILED | {"ExecMainStatus": "78"}, ("fail", "skipped"), "jarvis-ear check lists"),
         ({"LoadState": "not-found"}, ("skipped", "skipped"), "service install"),
     ],
 )
@@ -321,7 +325,8 @@ def test_the_service_and_its_watchdog(changes, grades, words):
     lines = machine.judge_unit({**UNIT, **changes}, ear_runs=False)
     assert [line.check for line in lines] == ["service", "watchdog"]
     assert tuple(str(line.grade) for line in lines) == grades
-    assert any(words in line.text for line in lines)
+    assert any(words in line.text + line.fix for line in lines)
+    assert machine.is_active({**UNIT, **changes}) is (changes.get("ActiveState") != "failed")
     both = machine.judge_unit({**UNIT, **FAILED}, ear_runs=True)
     assert "another ear runs" in both[0].fix
     assert graded(machine.judge_unit(None, ear_runs=True))[1] == ("watchdog", "skipped", 0)

@@ -52,7 +52,9 @@ def doctor(load: Callable[[], Loaded], *, as_json_line: bool, bundle_file: Path 
     except ConfigError as error:
         found = str(error).splitlines()
     facts, unit = _asked()
-    if facts.report is None:  # its process ends with the thread that starts it
+    if not facts.holds_devices and not machine_checks.is_active(
+        unit
+    ):  # its process ends with the thread that starts it
         portaudio_process.for_input().start()
     results = examine(loaded, found, facts, unit)
     if as_json_line:
@@ -91,37 +93,41 @@ def examine(
     """
     config = Config() if loaded is None else loaded.config
     is_service = (unit or {}).get("LoadState") == "loaded"
+    knows_password = not is_service or (loaded is not None and _is_known(loaded.origins))
     here = [
-        _settled(loaded, found),
+        _settled(loaded, found, knows_password=knows_password),
         machine_checks.judge_ear(facts, "" if loaded is None else address(config.backend.url)),
         machine_checks.judge_unit(unit, ear_runs=facts.report is not None),
     ]
+    runs = facts.holds_devices or machine_checks.is_active(unit)
     groups: list[Iterator[Results]] = [
         iter(here),
-        storage_results(config.spool, is_service=is_service, ear_runs=facts.report is not None),
+        storage_results(config.spool, is_service=is_service, ear_runs=runs),
         sound_results(
             None if loaded is None else config,
             facts.report,
+            is_held=runs,
             muted=_is_muted(config, is_service=is_service),
         ),
     ]
     if loaded is not None:
         session = _session(config)
-        knows = not is_service or _is_known(loaded.origins)
         groups.append(
-            backend_checks.backend_results(config, session, facts.report, knows_password=knows)
+            backend_checks.backend_results(
+                config, session, facts.report, knows_password=knows_password
+            )
         )
     results = _together(groups)
     return checks.ordered(results + _missing(results, is_loaded=loaded is not None))
 
 
-def _settled(loaded: Loaded | None, found: list[str]) -> Results:
+def _settled(loaded: Loaded | None, found: list[str], *, knows_password: bool) -> Results:
     if loaded is None:
         return machine_checks.judge_configuration(found, [], "")
     return checks.attempt(
         "configuration",
         machine_checks.LOOK_S,
-        lambda: machine_checks.configuration_results(loaded),
+        lambda: machine_checks.configuration_results(loaded, knows_password=knows_password),
     )
 
 

@@ -9,9 +9,9 @@ from jarvis_ear import __version__, paths
 from jarvis_ear.check import dangers, mistakes
 from jarvis_ear.control.client import ask, require_report
 from jarvis_ear.doctor.checks import CheckResult, Grade, Results, fail, ok, skipped, warn
-from jarvis_ear.errors import JarvisEarError
+from jarvis_ear.errors import ConfigError, JarvisEarError
 from jarvis_ear.schema import Loaded
-from jarvis_ear.service.probe import EAR, ENABLED, RUNNING, unit_properties
+from jarvis_ear.service.probe import EAR, ENABLED, RUNNING, STARTING, unit_properties
 
 LOOK_S: Final = 15.0
 """Time-out of each check of this module."""
@@ -45,11 +45,20 @@ def judge_configuration(found: list[str], warnings: list[str], where: str) -> Re
     return lines or [ok("configuration", f"no mistake; {where}")]
 
 
-def configuration_results(loaded: Loaded) -> Results:
-    """Check a configuration that could be read, as the verb `check` does."""
+def configuration_results(loaded: Loaded, *, knows_password: bool) -> Results:
+    """Check a configuration that could be read, as the verb `check` does.
+
+    ``knows_password``: False if the service has one that this process cannot read.
+    """
     given = sum(origin != "default" for origin in loaded.origins.values())
     where = f"{given} of {len(loaded.origins)} options are set"
-    return judge_configuration(list(mistakes(loaded)), list(dangers(loaded.config)), where)
+    microphone = loaded.config.microphone.model_copy(update={"device": ""})  # has its own checks
+    found = [
+        each
+        for each in dangers(loaded.config.model_copy(update={"microphone": microphone}))
+        if knows_password or not each.startswith("backend.password ")
+    ]
+    return judge_configuration(list(mistakes(loaded)), found, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,13 @@ class EarFacts:
     """Its status; None: no ear runs, or it does not answer."""
     refusal: str = ""
     """Why it does not answer; empty: none runs for this user."""
+    is_private: bool = False
+    """Whether it answers other users only."""
+
+    @property
+    def holds_devices(self) -> bool:
+        """Whether an ear runs, or may run: then its devices are left alone."""
+        return self.report is not None or bool(self.refusal)
 
 
 def ear_facts(environ: Mapping[str, str] = os.environ) -> EarFacts:
@@ -70,7 +86,7 @@ def ear_facts(environ: Mapping[str, str] = os.environ) -> EarFacts:
             require_report(report)
     except PermissionError:
         hint = "run this as root, or as a member of the group jarvis-ear"
-        return EarFacts(refusal=f"it does not accept the connection: {hint}")
+        return EarFacts(refusal=f"it runs for other users: {hint}", is_private=True)
     except (OSError, JarvisEarError) as error:
         return EarFacts(refusal=str(error))
     return EarFacts(report)
@@ -79,10 +95,16 @@ def ear_facts(environ: Mapping[str, str] = os.environ) -> EarFacts:
 def judge_ear(facts: EarFacts, url: str = "") -> Results:
     """Judge the running ear. ``url``: the backend of this configuration, as the ear shows it."""
     report = facts.report
+    if facts.is_private:
+        return [skipped("ear", facts.refusal)]
     if facts.refusal:
         return [fail("ear", facts.refusal, f"jarvis-ear service status; {_JOURNAL}", 69)]
     if report is None:
         return [skipped("ear", "none is running for this user")]
+    return _judge_report(report, url)
+
+
+def _judge_report(report: Mapping[str, Any], url: str) -> Results:
     name = f"version {report.get('version')}, pid {report.get('pid')}"
     if stuck := report["stuck"]:
         fix = f"the watchdog restarts it, else: systemctl restart jarvis-ear; {_JOURNAL}"
@@ -116,6 +138,8 @@ def judge_unit(unit: Mapping[str, str] | None, *, ear_runs: bool) -> Results:
     if unit.get("ActiveState") not in RUNNING:
         text = f"{state}, last result {unit.get('Result')}, status {unit.get('ExecMainStatus')}"
         fix = f"systemctl start jarvis-ear; {_JOURNAL}"
+        if unit.get("ExecMainStatus") == str(ConfigError.exit_status):
+            fix = "jarvis-ear check lists the mistakes; then systemctl restart jarvis-ear"
         if ear_runs:
             fix = "another ear runs without the service: stop one of the two"
         return [fail("service", text, fix, 69), skipped("watchdog", "the service does not run")]
@@ -134,6 +158,11 @@ def _judge_watchdog(unit: Mapping[str, str]) -> Results:
     if restarts.isdecimal() and int(restarts) >= MANY_RESTARTS:
         return [warn("watchdog", text, "journalctl -u jarvis-ear -p warning -x says why")]
     return [ok("watchdog", text)]
+
+
+def is_active(unit: Mapping[str, str] | None) -> bool:
+    """Whether the service runs or starts."""
+    return (unit or {}).get("ActiveState") in (*RUNNING, STARTING)
 
 
 def unit_facts() -> Mapping[str, str] | None:

@@ -24,7 +24,7 @@ from jarvis_ear.devices.selection import busy, find, look_up, names_a_number, st
 from jarvis_ear.devices.sound_faults import DEAD_LINE_SPAN
 from jarvis_ear.devices.sound_library import Device, SoundLibrary
 from jarvis_ear.devices.wake_head import WakeHead
-from jarvis_ear.doctor.checks import Results, attempt, fail, ok, skipped, warn
+from jarvis_ear.doctor.checks import Results, attempt, fail, ok, skip, skipped, warn
 from jarvis_ear.errors import ConfigError, DeviceError
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE
 
@@ -274,16 +274,17 @@ def judge_models(wrong: Mapping[str, str], hearing: HearingOptions | None) -> Re
 
 
 def sound_results(
-    config: Config | None, report: Mapping[str, Any] | None, *, muted: bool
+    config: Config | None, report: Mapping[str, Any] | None, *, is_held: bool, muted: bool
 ) -> Iterator[Results]:
     """Yield the results of each check. Without ``config``, it has a mistake.
 
-    ``report`` is that of a running ear, whose devices are not touched. A microphone whose owner
+    ``report`` is that of a running ear, whose devices are not touched; ``is_held``: nor are they if
+    an ear runs that does not report. A microphone whose owner
     ``muted`` the ear is not opened.
     """
-    cards, runs = SoundCards(), report is not None
+    cards = SoundCards()
     hearing = None if config is None else config.hearing
-    yield attempt("sound card", OPEN_S, lambda: judge_cards(card_facts(cards), ear_runs=runs))
+    yield attempt("sound card", OPEN_S, lambda: judge_cards(card_facts(cards), ear_runs=is_held))
     yield attempt(
         "models",
         OPEN_S,
@@ -293,8 +294,12 @@ def sound_results(
         return
     if report is not None:
         yield attempt("microphone", OPEN_S, lambda: judge_report(report))
+    elif is_held:
+        why = "the running ear does not tell about its devices"
+        yield skip(("microphone", "sound", "loudspeaker"), why)
+        return
     elif config.microphone.input:
-        yield [skipped("microphone", "microphone.input names a file")]
+        yield skip(("microphone", "sound"), "microphone.input names a file")
     else:
         yield from _microphone(config.microphone, cards, muted=muted)
     yield attempt("loudspeaker", OPEN_S, lambda: _loudspeaker(config.speaker, report, cards))
@@ -308,8 +313,8 @@ def _microphone(options: MicrophoneOptions, cards: SoundCards, *, muted: bool) -
     found = attempt("microphone", OPEN_S, look)
     yield found
     if any(result.exit_status for result in found):
-        return
-    if muted:
+        yield [skipped("sound", "there is no microphone")]
+    elif muted:
         yield [skipped("sound", "the ear is muted: the microphone is not opened")]
     else:
         yield attempt("sound", LISTEN_S, lambda: judge_sound(sound_facts(Microphone(options))))

@@ -62,9 +62,9 @@ class SpoolFacts:
 
 def spool_facts(folder: Path) -> SpoolFacts:
     """Look at the spool. Reads names only, and creates nothing."""
-    if not folder.exists():
-        return SpoolFacts(str(folder))
     try:
+        if not folder.exists():
+            return SpoolFacts(str(folder))
         waiting = {words: _count(folder / name) for name, words in _WAITING.items()}
         free_mb = shutil.disk_usage(folder).free // _MB
     except PermissionError:
@@ -173,7 +173,7 @@ def judge_disk(free_mb: int, free_files: int) -> Results:
 
 
 def _disk(folder: Path) -> Results:
-    while not folder.exists() and folder != folder.parent:
+    while not os.access(folder, os.F_OK) and folder != folder.parent:
         folder = folder.parent
     found = os.statvfs(folder)
     free_mb = found.f_bavail * found.f_frsize // _MB
