@@ -124,7 +124,7 @@ def write_bundle(
         "doctor.json": _line(page_of(results)),
         "versions.json": _line(versions()),
         "configuration.toml": "" if loaded is None else configuration(loaded),
-        "status.json": _line(report_of(report or {})),
+        "status.json": "" if report is None else _line(report_of(report)),
         "journal.jsonl": "".join(map(_line, journal())),
         "unit.txt": "".join(unit_lines(unit or {})),
     }
