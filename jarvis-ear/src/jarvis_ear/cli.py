@@ -142,6 +142,8 @@ def _do(  # noqa: PLR0911 - one for each verb
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
     """Carry out a verb that takes the options of the configuration."""
+    if verb == "wyoming":
+        words = ["--backend.protocol", "wyoming", *words]
     given, words = COMMAND_LINE.own_words((verb,), words)
     if verb == "doctor":
         from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only

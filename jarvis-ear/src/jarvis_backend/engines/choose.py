@@ -15,6 +15,7 @@ from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineMissing
+from jarvis_backend.home_assistant import HomeAssistantBrain
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ def choose_engines(config: BackendConfig) -> Engines:
         tts = MissingEngine(str(missing))
     if config.brain.engine == "openai":
         return Engines(stt, HttpBrain(config.brain), tts)
+    if config.brain.engine == "home-assistant":
+        return Engines(stt, HomeAssistantBrain(config.brain), tts)
     return Engines(stt, HouseholdBrain(lambda: datetime.now().astimezone()), tts)
 
 
@@ -48,10 +51,23 @@ def _first_installed(options: TextToSpeechOptions) -> TextToSpeech:
     raise EngineMissing("; or ".join(reasons))
 
 
+def _wyoming_ear(options: SpeechToTextOptions) -> SpeechToText:
+    from jarvis_backend.engines.wyoming import WyomingSpeechToText  # noqa: PLC0415 - for this only
+
+    return WyomingSpeechToText(options)
+
+
+def _wyoming_voice(options: TextToSpeechOptions) -> TextToSpeech:
+    from jarvis_backend.engines.wyoming import WyomingTextToSpeech  # noqa: PLC0415 - for this only
+
+    return WyomingTextToSpeech(options)
+
+
 _SPEECH_TO_TEXT: Final[Mapping[str, Callable[[SpeechToTextOptions], SpeechToText]]] = {
     "pocketsphinx": SphinxSpeechToText,
     "faster-whisper": WhisperSpeechToText,
     "openai": HttpSpeechToText,
+    "wyoming": _wyoming_ear,
     "none": lambda _options: MissingEngine("switched off (stt.engine is none)"),
 }
 """The values of ``stt.engine``."""
@@ -63,6 +79,7 @@ _TEXT_TO_SPEECH: Final[Mapping[str, Callable[[TextToSpeechOptions], TextToSpeech
     "espeak-library": EspeakLibraryVoice,
     "piper": PiperVoice,
     "openai": HttpTextToSpeech,
+    "wyoming": _wyoming_voice,
     "none": lambda _options: MissingEngine("switched off (tts.engine is none)"),
 }
 """The values of ``tts.engine``."""

@@ -29,6 +29,8 @@ class HttpEngine(StatelessEngine):
     """A client of one server with one key. Lives on the loop."""
 
     name: str = "openai"
+    hints: Mapping[int, str] = {}
+    """What a status of an error probably means, for the log."""
 
     def __init__(
         self, options: BrainOptions | SpeechToTextOptions | TextToSpeechOptions, model: str
@@ -77,7 +79,8 @@ class HttpEngine(StatelessEngine):
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise EngineError(f"{url} cannot be used: {error or type(error).__name__}") from error
         if answer.status_code != httpx.codes.OK:
-            raise EngineError(f"{url} answered {answer.status_code}: {_excerpt(body)}")
+            hint = self.hints.get(answer.status_code) or _excerpt(body)
+            raise EngineError(f"{url} answered {answer.status_code}: {hint}")
         return answer.headers.get("content-type", ""), body
 
 
@@ -96,9 +99,9 @@ class HttpSpeechToText(HttpEngine):
             data={"model": self._model, "language": self._language, "response_format": "json"},
             files={"file": ("utterance.wav", pcm_to_wav(pcm.tobytes()), "audio/wav")},
         )
-        match _json(body):
+        match read_json(body):
             case {"text": str(text)}:
-                return _printable(text).strip()
+                return printable(text).strip()
             case _:
                 raise EngineError("the server's answer has no text 'text'")
 
@@ -128,9 +131,9 @@ class HttpBrain(HttpEngine):
                 ],
             },
         )
-        match _json(body):
+        match read_json(body):
             case {"choices": [{"message": {"content": str(answer)}}, *_]}:
-                return _printable(answer).strip()
+                return printable(answer).strip()
             case _:
                 raise EngineError("the chat server's answer has no choices[0].message.content")
 
@@ -176,14 +179,15 @@ def _excerpt(body: bytes) -> str:
     return one_line(body[:_ERROR_BYTES].decode(errors="replace"))
 
 
-def _json(body: bytes) -> Any:  # noqa: ANN401 - foreign JSON; the caller checks each field
+def read_json(body: bytes) -> Any:  # noqa: ANN401 - foreign JSON; the caller checks each field
+    """Return the value of ``body``, or raise EngineError."""
     try:
         return httpx.Response(200, content=body).json()
     except (ValueError, RecursionError):  # RecursionError: thousands of brackets
         raise EngineError(f"expected JSON, got {_excerpt(body)!r}") from None
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace lone surrogates, which JSON can express and UTF-8 cannot."""
     return text.encode(errors="replace").decode()
 

@@ -140,7 +140,7 @@ def wire_facts(session: Session, token: str | None) -> WireFacts:
 
 
 async def _wire_facts(session: Session, token: str | None) -> WireFacts:
-    link, began = session.make_link(lambda: None), time.monotonic()
+    link, began = session.make_link(lambda: None, None), time.monotonic()
     try:
         await link.open(token)
         opened_s = time.monotonic() - began
@@ -176,6 +176,19 @@ def judge_wire(facts: WireFacts, protocol: str) -> Results:
     return [wire, ok("ping", text)]
 
 
+def judge_satellite(report: Mapping[str, Any] | None) -> Results:
+    """Judge the wire on which Home Assistant connects to the ear: only a running ear can tell."""
+    others = skip(
+        (check for check in _ALL if check != "wire"), "Home Assistant connects to the ear"
+    )
+    if report is None:
+        return [*others, skipped("wire", "no ear waits for Home Assistant now")]
+    if report.get("connected"):
+        return [*others, ok("wire", "Home Assistant is connected")]
+    fix = "add the ear in Home Assistant (Wyoming Protocol), see docs/home-assistant.md"
+    return [*others, warn("wire", "Home Assistant is not connected", fix)]
+
+
 def backend_results(
     config: Config,
     session: Session | None,
@@ -192,6 +205,9 @@ def backend_results(
     backend = config.backend
     if config.with_backend:
         yield skip(_ALL, "with_backend: it runs with the ear")
+        return
+    if backend.protocol == "wyoming":
+        yield judge_satellite(report)
         return
     limit_s = backend.connect_s + SLACK_S
     context = None if session is None else _context(session.trust_store)
@@ -210,7 +226,7 @@ def backend_results(
         yield [ok("login", text), *skip(("token",), text), ok("wire", text)]
         yield skip(("ping",), "the running ear keeps the only link")
     elif not knows_password:
-        why = "this user cannot read the password of the service: sudo jarvis-ear doctor"
+        why = "only the service knows its password; root can read it: sudo jarvis-ear doctor"
         yield skip(_ALL[4:], why)
     else:
         yield from _session_results(session, limit_s, now)

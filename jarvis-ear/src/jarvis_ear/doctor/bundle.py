@@ -23,6 +23,7 @@ from jarvis_ear import __version__
 from jarvis_ear.delivery.events import Cause
 from jarvis_ear.delivery.playback import Heard, Unheard
 from jarvis_ear.doctor.checks import CheckResult, as_json
+from jarvis_ear.doctor.machine_checks import MANAGER
 from jarvis_ear.errors import InputError, JarvisEarError
 from jarvis_ear.hearing import events as hearing
 from jarvis_ear.hearing.utterance import EndReason
@@ -125,7 +126,7 @@ def write_bundle(
         "versions.json": _line(versions()),
         "configuration.toml": "" if loaded is None else configuration(loaded),
         "status.json": "" if report is None else _line(report_of(report)),
-        "journal.jsonl": "".join(map(_line, journal())),
+        "journal.jsonl": "".join(map(_line, journal((unit or {}).get(MANAGER, "")))),
         "unit.txt": "".join(unit_lines(unit or {})),
     }
     texts = {name: mask(text) for name, text in members.items() if text}
@@ -265,9 +266,10 @@ def _are_numbers(counters: Mapping[str, Any]) -> bool:
     return all(isinstance(count, int) for count in counters.values())
 
 
-def journal(lines: int = JOURNAL_LINES) -> Iterator[dict[str, str]]:
+def journal(manager: str) -> Iterator[dict[str, str]]:
     """Yield the newest records of the ear's unit, without their text; none without a journal."""
-    argv = ("journalctl", "-u", EAR, "-n", str(lines), "-o", "json", "--no-pager", "-q")
+    unit = (*manager.split(), "-u", EAR, "-n", str(JOURNAL_LINES))
+    argv = ("journalctl", *unit, "-o", "json", "--no-pager", "-q")
     try:
         done = run(argv, JOURNAL_S)
     except JarvisEarError:

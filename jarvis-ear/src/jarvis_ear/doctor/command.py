@@ -92,11 +92,14 @@ def examine(
     ``found``: the mistakes with which the configuration could not be loaded.
     """
     config = Config() if loaded is None else loaded.config
-    is_service = (unit or {}).get("LoadState") == "loaded"
-    knows_password = not is_service or (loaded is not None and _is_known(loaded.origins))
+    has_service = (unit or {}).get("LoadState") == "loaded"
+    is_service = has_service and not (unit or {}).get(machine_checks.MANAGER)
+    knows_password = not has_service or (loaded is not None and _is_known(loaded.origins))
+    is_satellite = config.backend.protocol == "wyoming"
+    url = "" if loaded is None or is_satellite else address(config.backend.url)
     here = [
         _settled(loaded, found, knows_password=knows_password),
-        machine_checks.judge_ear(facts, "" if loaded is None else address(config.backend.url)),
+        machine_checks.judge_ear(facts, url),
         machine_checks.judge_unit(unit, ear_runs=facts.report is not None),
     ]
     runs = facts.holds_devices or machine_checks.is_active(unit)

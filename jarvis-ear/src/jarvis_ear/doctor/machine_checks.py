@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,12 @@ UNIT_PROPERTIES: Final = (
     *("UnitFileState", "FragmentPath", "DropInPaths", "WatchdogUSec"),
 )
 """Properties that are read from the service manager."""
+
+USER: Final = "--user"
+"""Option that leads commands to the service manager of this user."""
+
+MANAGER: Final = "Manager"
+"""Name under which ``unit_facts`` adds that option, or nothing, to the properties."""
 
 MANY_RESTARTS: Final = 3
 """Automatic restarts that warrant a warning."""
@@ -132,20 +139,21 @@ def judge_unit(unit: Mapping[str, str] | None, *, ear_runs: bool) -> Results:
     if unit.get("LoadState") != "loaded":
         text = "not installed (sudo jarvis-ear service install)"
         return [skipped("service", text), skipped("watchdog", "there is no service")]
+    user = f"{unit[MANAGER]} " if unit.get(MANAGER) else ""
     dropins = unit.get("DropInPaths", "").split()
     more = f", {len(dropins)} drop-in{'' if len(dropins) == 1 else 's'}" if dropins else ""
     state = f"{unit.get('ActiveState')} ({unit.get('SubState')}){more}"
     if unit.get("ActiveState") not in RUNNING:
         text = f"{state}, last result {unit.get('Result')}, status {unit.get('ExecMainStatus')}"
-        fix = f"systemctl start jarvis-ear; {_JOURNAL}"
+        fix = f"systemctl {user}start jarvis-ear; journalctl {user}-u jarvis-ear -n 50"
         if unit.get("ExecMainStatus") == str(ConfigError.exit_status):
-            fix = "jarvis-ear check lists the mistakes; then systemctl restart jarvis-ear"
+            fix = f"jarvis-ear check lists the mistakes; then systemctl {user}restart jarvis-ear"
         if ear_runs:
             fix = "another ear runs without the service: stop one of the two"
         return [fail("service", text, fix, 69), skipped("watchdog", "the service does not run")]
     service = ok("service", state)
     if unit.get("UnitFileState") != ENABLED:
-        service = warn("service", f"{state}, not at boot", "sudo systemctl enable jarvis-ear")
+        service = warn("service", f"{state}, not at boot", f"systemctl {user}enable jarvis-ear")
     return [service, *_judge_watchdog(unit)]
 
 
@@ -166,8 +174,15 @@ def is_active(unit: Mapping[str, str] | None) -> bool:
 
 
 def unit_facts() -> Mapping[str, str] | None:
-    """Return the properties of the ear's unit, or None without a service manager."""
-    try:
-        return unit_properties(EAR, *UNIT_PROPERTIES)
-    except JarvisEarError:
-        return None
+    """Return the properties of the ear's unit, or None without a service manager.
+
+    That of this user, if there is one, unless a system service is installed.
+    """
+    found = None
+    for manager in ((), (USER,)):
+        with suppress(JarvisEarError):
+            unit = unit_properties(EAR, *UNIT_PROPERTIES, manager=manager)
+            found = found or unit
+            if unit.get("LoadState") == "loaded":
+                return {**unit, MANAGER: " ".join(manager)}
+    return found

@@ -13,6 +13,7 @@ import numpy as np
 
 from jarvis_ear.audio.level import level
 from jarvis_ear.config import Config, HearingOptions, MicrophoneOptions, SpeakerOptions
+from jarvis_ear.config_hearing import SHIPPED_WORDS
 from jarvis_ear.control.client import CLIPPED_PERCENT
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.diagnose import SND, SoundCards, diagnose
@@ -268,8 +269,9 @@ def judge_models(wrong: Mapping[str, str], hearing: HearingOptions | None) -> Re
     bad = [f"{name}: {why}" for name, why in wrong.items() if why]
     if bad:
         return [fail("models", line, fix, 78) for line in bad]
-    own = hearing is not None and hearing.wake.model is not None
-    more = "; the wake word is a model of your own" if own else ""
+    words = () if hearing is None else hearing.wake.all_words
+    own = any(word.model not in SHIPPED_WORDS for word in words)
+    more = "; a wake word is a model of your own" if own else ""
     return [ok("models", f"{len(wrong)} files and the wake head are intact{more}")]
 
 

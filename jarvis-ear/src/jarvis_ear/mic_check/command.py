@@ -224,7 +224,7 @@ def _judge_ear(
     if not as_json:
         print_text(f"{_HELD}\nSay the wake word, then be silent for a while.\n")
     levels: list[float] = []
-    best, detected, threshold, was_near = 0.0, 0, config.hearing.wake.least_score, False
+    best, detected, threshold, was_near = 0.0, 0, _threshold(config), False
     began = time.monotonic()
     for sound in _watched(seconds):
         levels += sound["dbfs"]
@@ -247,6 +247,10 @@ def _judge_ear(
         "channels": [],
     }
     return _tell(about, judged, wake, advise([judged], 0, judged, wake=wake), as_json=as_json)
+
+
+def _threshold(config: Config) -> float:
+    return min(word.threshold for word in config.hearing.wake.all_words)
 
 
 def _watched(seconds: float) -> Iterator[Mapping[str, Any]]:

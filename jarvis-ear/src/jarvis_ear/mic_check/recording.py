@@ -17,8 +17,7 @@ from jarvis_ear.audio.wav import WavError, decode_wav
 from jarvis_ear.config import HearingOptions, MicrophoneOptions
 from jarvis_ear.devices import sound_library
 from jarvis_ear.devices.microphone import choose
-from jarvis_ear.devices.models import WebRtcVad
-from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.devices.models import WebRtcVad, make_wake_model
 from jarvis_ear.devices.selection import look_up
 from jarvis_ear.devices.sound_faults import LossMeter
 from jarvis_ear.errors import InputError, MicrophoneUnavailable
@@ -148,8 +147,10 @@ class WakeListener:
         self._framer = Framer()
         self._conditioner = Conditioner(hearing.heard.high_pass_hz, hearing.heard.gain_db)
         self._vad = WebRtcVad(hearing.gate.aggressiveness)
-        self._detector = WakeDetector(hearing, OpenWakeWord(hearing.wake.model))
-        self._threshold = hearing.wake.least_score
+        words = hearing.wake.all_words
+        model = make_wake_model(tuple(word.model for word in words), effort=hearing.wake.effort)
+        self._detector = WakeDetector(hearing, model)
+        self._threshold = min(word.threshold for word in words)
         self._position = Samples(0)
         self._best = 0.0
         self._detected = 0
