@@ -28,6 +28,7 @@ from jarvis_ear.doctor.checks import (
     skipped,
     warn,
 )
+from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.spool.ledger import FILE
 
 NOW = 1_800_000_000.0
@@ -261,6 +262,16 @@ def test_a_wire_is_open_slow_or_refused():
     says(judge(backend.WireFacts(problem="no"), "x")[:1], "fail", 76, "backend.path")
 
 
+@pytest.mark.parametrize(
+    ("report", "grade"),
+    [(None, "skipped"), ({"connected": True}, "ok"), ({"connected": False}, "warn")],
+)
+def test_home_assistant_connects_to_the_ear_so_only_the_ear_can_tell(report, grade):
+    *others, wire = backend.judge_satellite(report)
+    assert (wire.check, str(wire.grade)) == ("wire", grade)
+    assert {str(line.grade) for line in others} == {"skipped"}
+
+
 # The machine
 
 
@@ -327,9 +338,27 @@ def test_the_service_and_its_watchdog(changes, grades, words):
     assert tuple(str(line.grade) for line in lines) == grades
     assert any(words in line.text + line.fix for line in lines)
     assert machine.is_active({**UNIT, **changes}) is (changes.get("ActiveState") != "failed")
+    of_user = machine.judge_unit({**UNIT, **FAILED, machine.MANAGER: "--user"}, ear_runs=False)
+    assert of_user[0].fix.startswith("systemctl --user start jarvis-ear")
     both = machine.judge_unit({**UNIT, **FAILED}, ear_runs=True)
     assert "another ear runs" in both[0].fix
     assert graded(machine.judge_unit(None, ear_runs=True))[1] == ("watchdog", "skipped", 0)
+
+
+def test_the_unit_of_this_user_counts_if_there_is_none_of_the_system(monkeypatch):
+    units = {(): {"LoadState": "not-found"}, ("--user",): UNIT}
+    monkeypatch.setattr(machine, "unit_properties", lambda *_names, manager: units[manager])
+    assert machine.unit_facts() == {**UNIT, machine.MANAGER: "--user"}
+    units[()] = {**UNIT, "SubState": "system"}
+    assert machine.unit_facts() == {**units[()], machine.MANAGER: ""}
+    units[()] = units["--user",] = {"LoadState": "not-found"}
+    assert machine.unit_facts() == {"LoadState": "not-found"}
+
+    def refuse(*_names, manager):
+        raise JarvisEarError(f"no systemd {manager}")
+
+    monkeypatch.setattr(machine, "unit_properties", refuse)
+    assert machine.unit_facts() is None
 
 
 def test_the_spool_is_looked_at_and_never_changed(tmp_path):
@@ -341,8 +370,6 @@ def test_the_spool_is_looked_at_and_never_changed(tmp_path):
     (tmp_path / "new" / "secret name").touch()
     says(judge(facts(tmp_path), ear_runs=True), "ok", 0, "1 waiting for the backend")
     says(judge(facts(tmp_path), ear_runs=False), "warn", 0, "utterances: 1 waiting")
-    full = replace(facts(tmp_path), free_mb=3)
-    says(judge(full, ear_runs=False), "fail", 73, "3 MB are free")
     closed = storage.SpoolFacts("/x", problem="it is not writable")
     says(judge(closed, ear_runs=True), "fail", 73, "it is not writable -> make it writable")
     foreign = replace(closed, problem="it belongs to another user")

@@ -15,17 +15,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+from jarvis_ear import errors
 from jarvis_ear.backend import Session
 from jarvis_ear.config import Config
 from jarvis_ear.doctor.checks import Results, attempt, fail, ok, skip, skipped, warn
 from jarvis_ear.doctor.host_checks import DAY_S, HOST_CHECKS, SOON_DAYS, host_facts, judge_host
-from jarvis_ear.errors import (
-    ConnectFailed,
-    Disconnected,
-    JarvisEarError,
-    Rejected,
-    RemoteProtocolError,
-)
 from jarvis_ear.link.login import NONE_HERE, Admission, post, read_body, read_token
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, error_text
 
@@ -68,7 +62,7 @@ def login_facts(session: Session) -> LoginFacts:
                 wait = str(response.headers.get("Retry-After", ""))
                 return LoginFacts(status, wait if re.fullmatch("[0-9]{1,6}", wait) else "")
             return LoginFacts(status, token=read_token(read_body(response, ends)))
-    except JarvisEarError as error:
+    except errors.JarvisEarError as error:
         return LoginFacts(problem=str(error))
     except Exception as error:  # noqa: BLE001 - a peer can make the library raise anything
         return LoginFacts(problem=error_text(error))
@@ -145,11 +139,11 @@ async def _wire_facts(session: Session, token: str | None) -> WireFacts:
         await link.open(token)
         opened_s = time.monotonic() - began
         ping_s = None
-        with suppress(TimeoutError, Disconnected):
+        with suppress(TimeoutError, errors.Disconnected):
             ping_s = await asyncio.wait_for(link.round_trip(), PING_S)
         return WireFacts(opened_s, ping_s, remark=link.remark)
-    except (Rejected, ConnectFailed, RemoteProtocolError) as error:
-        return WireFacts(is_rejected=isinstance(error, Rejected), problem=str(error))
+    except (errors.Rejected, errors.ConnectFailed, errors.RemoteProtocolError) as error:
+        return WireFacts(is_rejected=isinstance(error, errors.Rejected), problem=str(error))
     finally:
         await link.close()
 

@@ -20,7 +20,6 @@ from jarvis_ear.doctor.checks import CHECKS, Results
 from jarvis_ear.doctor.sound_checks import sound_results
 from jarvis_ear.doctor.storage_checks import storage_results
 from jarvis_ear.errors import ConfigError
-from jarvis_ear.link.tls_and_tcp import address
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.options.load import DEFAULT
 from jarvis_ear.options.verbs import print_text
@@ -96,7 +95,8 @@ def examine(
     is_service = has_service and not (unit or {}).get(machine_checks.MANAGER)
     knows_password = not has_service or (loaded is not None and _is_known(loaded.origins))
     is_satellite = config.backend.protocol == "wyoming"
-    url = "" if loaded is None or is_satellite else address(config.backend.url)
+    session = None if loaded is None else _session(config)
+    url = "" if session is None or is_satellite else session.address
     here = [
         _settled(loaded, found, knows_password=knows_password),
         machine_checks.judge_ear(facts, url),
@@ -114,7 +114,6 @@ def examine(
         ),
     ]
     if loaded is not None:
-        session = _session(config)
         groups.append(
             backend_checks.backend_results(
                 config, session, facts.report, knows_password=knows_password

@@ -23,11 +23,8 @@ UNIT_PROPERTIES: Final = (
 )
 """Properties that are read from the service manager."""
 
-USER: Final = "--user"
-"""Option that leads commands to the service manager of this user."""
-
 MANAGER: Final = "Manager"
-"""Name under which ``unit_facts`` adds that option, or nothing, to the properties."""
+"""Property that ``unit_facts`` adds: `--user` for the service of a user, or nothing."""
 
 MANY_RESTARTS: Final = 3
 """Automatic restarts that warrant a warning."""
@@ -39,17 +36,14 @@ def judge_configuration(found: list[str], warnings: list[str], where: str) -> Re
     """Judge the configuration: a line for each mistake, else one for each danger."""
     fix = "correct it; docs/configuration.md has the range of every option"
     if found:
-        last = len(found) - 1
-        return [
-            CheckResult(
-                "configuration", Grade.FAIL, line, fix * (at == last), 78, quotes_owner=True
-            )
-            for at, line in enumerate(found)
-        ]
-    lines: Results = [
-        CheckResult("configuration", Grade.WARN, line, "", quotes_owner=True) for line in warnings
-    ]
+        fixes = [*[""] * (len(found) - 1), fix]
+        return [_quoting(Grade.FAIL, *each, 78) for each in zip(found, fixes, strict=True)]
+    lines = [_quoting(Grade.WARN, line) for line in warnings]
     return lines or [ok("configuration", f"no mistake; {where}")]
+
+
+def _quoting(grade: Grade, text: str, fix: str = "", status: int = 0) -> CheckResult:
+    return CheckResult("configuration", grade, text, fix, status, quotes_owner=True)
 
 
 def configuration_results(loaded: Loaded, *, knows_password: bool) -> Results:
@@ -60,11 +54,9 @@ def configuration_results(loaded: Loaded, *, knows_password: bool) -> Results:
     given = sum(origin != "default" for origin in loaded.origins.values())
     where = f"{given} of {len(loaded.origins)} options are set"
     microphone = loaded.config.microphone.model_copy(update={"device": ""})  # has its own checks
-    found = [
-        each
-        for each in dangers(loaded.config.model_copy(update={"microphone": microphone}))
-        if knows_password or not each.startswith("backend.password ")
-    ]
+    config = loaded.config.model_copy(update={"microphone": microphone})
+    hidden = () if knows_password else ("backend.password ",)
+    found = [each for each in dangers(config) if not each.startswith(hidden)]
     return judge_configuration(list(mistakes(loaded)), found, where)
 
 
@@ -174,12 +166,9 @@ def is_active(unit: Mapping[str, str] | None) -> bool:
 
 
 def unit_facts() -> Mapping[str, str] | None:
-    """Return the properties of the ear's unit, or None without a service manager.
-
-    That of this user, if there is one, unless a system service is installed.
-    """
+    """Return the properties of the system's unit, else of this user's; None without systemd."""
     found = None
-    for manager in ((), (USER,)):
+    for manager in ((), ("--user",)):
         with suppress(JarvisEarError):
             unit = unit_properties(EAR, *UNIT_PROPERTIES, manager=manager)
             found = found or unit

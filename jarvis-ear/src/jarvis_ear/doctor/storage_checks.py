@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -26,17 +25,18 @@ LEAST_MB: Final = 20
 """Free space on a disk, in MB, below which the ear cannot keep what it must."""
 
 LITTLE_MB: Final = 200
-"""Free space that warrants a warning."""
+"""Free space that warrants a warning, as do the next two."""
 
 MANY_WAIT: Final = 4
-"""Utterances in the spool that warrant a warning: the ear sends them within seconds."""
+"""Utterances in the spool: the ear sends them within seconds."""
 
 BAD_SHARE: Final = 0.25
-"""Share of a day's utterances without their reply that warrants a warning."""
+"""Share of a day's utterances without their reply."""
 
 LEAST_TURNS: Final = 4
 """Utterances of a day below which their share says nothing."""
 
+FOREIGN: Final = "it belongs to another user"
 _LOST: Final = (Verdict.FAILED, Verdict.EXPIRED, Verdict.IN_DOUBT, Verdict.REPLY_LOST)
 _WAITING: Final[Mapping[str, str]] = {
     OPEN: "unfinished",
@@ -57,7 +57,6 @@ class SpoolFacts:
     """Utterances by their state; None: there is no folder, or it cannot be read."""
     problem: str = ""
     """Why it cannot be used."""
-    free_mb: int | None = None
 
 
 def spool_facts(folder: Path) -> SpoolFacts:
@@ -65,35 +64,26 @@ def spool_facts(folder: Path) -> SpoolFacts:
     try:
         if not folder.exists():
             return SpoolFacts(str(folder))
-        waiting = {words: _count(folder / name) for name, words in _WAITING.items()}
-        free_mb = shutil.disk_usage(folder).free // _MB
+        places = {words: folder / name for name, words in _WAITING.items()}
+        waiting = {words: len([*at.iterdir()]) for words, at in places.items() if at.is_dir()}
     except PermissionError:
-        return SpoolFacts(str(folder), problem="it belongs to another user")
+        return SpoolFacts(str(folder), problem=FOREIGN)
     except OSError as error:
         return SpoolFacts(str(folder), problem=str(error.strerror))
     problem = "" if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else "it is not writable"
-    return SpoolFacts(str(folder), waiting, problem, free_mb)
-
-
-def _count(folder: Path) -> int:
-    try:
-        return sum(1 for _ in folder.iterdir())
-    except FileNotFoundError:
-        return 0
+    return SpoolFacts(str(folder), waiting, problem)
 
 
 def judge_spool(facts: SpoolFacts, *, ear_runs: bool) -> Results:
     """Judge the spool."""
-    if facts.problem == "it belongs to another user":
+    if facts.problem == FOREIGN:
         return [skipped("spool", f"{facts.problem}: sudo jarvis-ear doctor")]
     if facts.problem:
         fix = "make it writable for the user of the ear, or choose another with spool.dir"
-        return [_spool_failed(f"{facts.folder}: {facts.problem}", fix)]
+        text = f"{facts.folder}: {facts.problem}"
+        return [CheckResult("spool", Grade.FAIL, text, fix, 73, quotes_owner=True)]
     if facts.waiting is None:
         return [skipped("spool", "no ear has used it yet")]
-    if facts.free_mb is not None and facts.free_mb < LEAST_MB:
-        text = f"{facts.free_mb} MB are free at {facts.folder}"
-        return [_spool_failed(text, "free some space, or set spool.dir")]
     waits = {name: count for name, count in facts.waiting.items() if count}
     text = ", ".join(f"{count} {name}" for name, count in waits.items()) or "nothing waits"
     if sum(waits.values()) >= MANY_WAIT or (waits and not ear_runs):
@@ -102,36 +92,29 @@ def judge_spool(facts: SpoolFacts, *, ear_runs: bool) -> Results:
     return [ok("spool", text)]
 
 
-def _spool_failed(text: str, fix: str) -> CheckResult:
-    return CheckResult("spool", Grade.FAIL, text, fix, 73, quotes_owner=True)
-
-
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
     """The verdicts of the last day. A value."""
 
-    exists: bool = False
     verdicts: Mapping[str, int] | None = None
-    """Utterances of the last day by their verdict."""
+    """Utterances of the last day by their verdict; None: there is no ledger."""
     problem: str = ""
 
 
 def ledger_facts(folder: Path, now: datetime) -> LedgerFacts:
     """Read the ledger: no sound and no text is in it."""
-    counted: Counter[str] = Counter()
-    exists, since = False, now - timedelta(days=1)
+    counted: Counter[str] | None = None
     for name in (OLD_FILE, FILE):
         try:
             lines = paths.read_regular(folder / name, 4 * _MB)[0].splitlines()
         except FileNotFoundError:
             continue
         except PermissionError:
-            return LedgerFacts(problem="it belongs to another user")
+            return LedgerFacts(problem=FOREIGN)
         except OSError as error:
-            return LedgerFacts(exists=True, problem=str(error.strerror))
-        exists = True
-        counted.update(_recent_verdicts(lines, since))
-    return LedgerFacts(exists, dict(counted))
+            return LedgerFacts(problem=str(error.strerror))
+        counted = Counter(_recent_verdicts(lines, now - timedelta(days=1))) + (counted or Counter())
+    return LedgerFacts(counted)
 
 
 def _recent_verdicts(lines: list[bytes], since: datetime) -> Iterator[str]:
@@ -145,14 +128,14 @@ def _recent_verdicts(lines: list[bytes], since: datetime) -> Iterator[str]:
 
 def judge_ledger(facts: LedgerFacts) -> Results:
     """Judge the verdicts of the last day."""
-    if facts.problem == "it belongs to another user":
+    if facts.problem == FOREIGN:
         return [skipped("ledger", f"{facts.problem}: sudo jarvis-ear doctor")]
     if facts.problem:
         fix = "make the state folder of the ear readable for its user"
         return [fail("ledger", facts.problem, fix, 73)]
-    if not facts.exists:
+    verdicts = facts.verdicts
+    if verdicts is None:
         return [skipped("ledger", "no utterance yet")]
-    verdicts = facts.verdicts or {}
     total, lost = sum(verdicts.values()), sum(verdicts.get(str(each), 0) for each in _LOST)
     text = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
     text = f"last day: {text or 'no utterance'}"
@@ -163,39 +146,35 @@ def judge_ledger(facts: LedgerFacts) -> Results:
 
 
 def judge_disk(free_mb: int, free_files: int) -> Results:
-    """Judge the free space of the state folder. ``free_files``: inodes; 0 if not counted."""
-    text = f"{free_mb} MB are free where the ear keeps its state"
+    """Judge the free space of spool and ledger. ``free_files``: inodes; 0 if not counted."""
+    text = f"{free_mb} MB are free where the ear keeps its files"
+    fix = "free some space: journalctl --vacuum-size=100M"
     if free_mb < LEAST_MB or 0 < free_files < LEAST_MB:
-        return [fail("disk", text, "free some space: journalctl --vacuum-size=100M", 73)]
+        return [fail("disk", text, fix, 73)]
     if free_mb < LITTLE_MB:
-        return [warn("disk", text, "free some space: journalctl --vacuum-size=100M")]
+        return [warn("disk", text, fix)]
     return [ok("disk", text)]
 
 
-def _disk(folder: Path) -> Results:
+def _free(folder: Path) -> tuple[int, int]:
+    """Return free MB and inodes where a folder is, or will be."""
     while not os.access(folder, os.F_OK) and folder != folder.parent:
         folder = folder.parent
     found = os.statvfs(folder)
-    free_mb = found.f_bavail * found.f_frsize // _MB
-    return judge_disk(free_mb, found.f_favail)
-
-
-def storage_folders(options: SpoolOptions, *, is_service: bool) -> tuple[Path, Path]:
-    """Return the folders of the spool and of the ledger: those of the service, or of this user."""
-    spool = paths.SERVICE / "spool" if is_service else paths.spool_folder(os.environ)
-    ledger = paths.SERVICE_STATE if is_service else paths.state_folder(os.environ)
-    return options.dir or spool, options.ledger_dir or ledger
+    return found.f_bavail * found.f_frsize // _MB, found.f_favail
 
 
 def storage_results(
     options: SpoolOptions, *, is_service: bool, ear_runs: bool
 ) -> Iterator[Results]:
-    """Yield the results of spool, ledger and disk."""
-    spool, ledger = storage_folders(options, is_service=is_service)
+    """Yield the results of spool, ledger and disk: those of the service, or of this user."""
+    spool = paths.SERVICE / "spool" if is_service else paths.spool_folder(os.environ)
+    ledger = paths.SERVICE_STATE if is_service else paths.state_folder(os.environ)
+    spool, ledger = options.dir or spool, options.ledger_dir or ledger
     if options.enabled:
         yield attempt("spool", LOOK_S, lambda: judge_spool(spool_facts(spool), ear_runs=ear_runs))
         today = datetime.now(UTC)
         yield attempt("ledger", LOOK_S, lambda: judge_ledger(ledger_facts(ledger, today)))
     else:
         yield [skipped(check, "spool.enabled is off") for check in ("spool", "ledger")]
-    yield attempt("disk", LOOK_S, lambda: _disk(ledger))
+    yield attempt("disk", LOOK_S, lambda: judge_disk(*min(_free(spool), _free(ledger))))

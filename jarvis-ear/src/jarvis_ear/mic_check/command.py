@@ -1,29 +1,22 @@
 """Command: the verb `mic-check`, which records, measures, and says what to change."""
 
 import json
-import os
-import socket
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from jarvis_ear import paths
 from jarvis_ear.audio.level import level
 from jarvis_ear.audio.quality import ChannelQuality, levels_quality, measure
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import Config
-from jarvis_ear.control.client import ASK_S, ask, require_report
-from jarvis_ear.control.feed import MAX_LINE, Deltas, Snapshot, decode
-from jarvis_ear.control.unix_socket import connect
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.sound_library import MIX
-from jarvis_ear.errors import JarvisEarError, MicrophoneUnavailable
+from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.mic_check import recording as sources
 from jarvis_ear.mic_check.advice import MicrophoneAdvice, WakeScore, advise, verdict
 from jarvis_ear.mic_check.meter import Meter
+from jarvis_ear.mic_check.running_ear import running_report, watch
 from jarvis_ear.options.verbs import UsageError, print_text
 from jarvis_ear.wake_ledger.command import play_here
 
@@ -58,7 +51,7 @@ def mic_check(config: Config, given: Mapping[str, Any]) -> int:
     if file:
         recording = sources.read_file(Path(file).expanduser(), config.microphone.channel)
         return _judge(config, recording, _heard(config, recording), given)
-    report = _running_ear()
+    report = running_report()
     if report is not None:
         return _judge_ear(config, report, Meter(out, seconds), seconds, as_json=as_json)
     library = portaudio_process.for_input()
@@ -200,44 +193,15 @@ def _words(advice: Sequence[MicrophoneAdvice]) -> Iterator[str]:
     yield verdict(advice)
 
 
-def _running_ear() -> Mapping[str, Any] | None:
-    """Return the status of the running ear, whose device is not touched; None: none runs."""
-    try:
-        report = ask(paths.sockets(os.environ), "status")
-    except OSError as error:
-        raise MicrophoneUnavailable(f"an ear runs here and cannot be asked: {error}") from error
-    if report is None:
-        return None
-    require_report(report)
-    if report.get("muted_by"):
-        raise MicrophoneUnavailable("the running ear is muted: jarvis-ear unmute")
-    if not report["hearing"]:
-        why = report.get("deaf_reason") or "no sound from the microphone"
-        raise MicrophoneUnavailable(f"the running ear is deaf: {why}; try jarvis-ear doctor")
-    return report
-
-
 def _judge_ear(
     config: Config, report: Mapping[str, Any], meter: Meter, seconds: int, *, as_json: bool
 ) -> int:
     """Judge the microphone by what the running ear reports of it."""
     if not as_json:
         print_text(f"{_HELD}\nSay the wake word, then be silent for a while.\n")
-    levels: list[float] = []
-    best, detected, threshold, was_near = 0.0, 0, _threshold(config), False
-    began = time.monotonic()
-    for sound in _watched(seconds):
-        levels += sound["dbfs"]
-        score = float(sound["score"])
-        best, is_near = max(best, score), score >= threshold
-        detected += is_near and not was_near
-        was_near = is_near
-        if sound["dbfs"]:
-            meter.show(time.monotonic() - began, max(sound["dbfs"]), score)
-    meter.close()
-    clipped = float(report.get("clipped_percent") or 0) / 100
-    judged = levels_quality(levels, clipped)
-    wake = WakeScore(best, threshold, detected)
+    threshold = min(word.threshold for word in config.hearing.wake.all_words)
+    levels, wake = watch(seconds, meter, threshold)
+    judged = levels_quality(levels, float(report.get("clipped_percent") or 0) / 100)
     about = {
         "source": str(report.get("source", "")),
         "seconds": seconds,
@@ -247,43 +211,3 @@ def _judge_ear(
         "channels": [],
     }
     return _tell(about, judged, wake, advise([judged], 0, judged, wake=wake), as_json=as_json)
-
-
-def _threshold(config: Config) -> float:
-    return min(word.threshold for word in config.hearing.wake.all_words)
-
-
-def _watched(seconds: float) -> Iterator[Mapping[str, Any]]:
-    """Yield each state of the topic "sound" in the feed of the running ear."""
-    ends = time.monotonic() + seconds
-    with closing(_feed()) as ear:
-        ear.sendall(b"watch\n")
-        waiting = b""
-        while (left_s := ends - time.monotonic()) > 0:
-            ear.settimeout(left_s)
-            with suppress(TimeoutError):
-                more = ear.recv(MAX_LINE)
-                if not more:
-                    raise MicrophoneUnavailable("the running ear has stopped")
-                *lines, waiting = (waiting + more).split(b"\n")
-                for line in lines:
-                    yield from _sounds(line)
-
-
-def _sounds(line: bytes) -> Iterator[Mapping[str, Any]]:
-    match decode(line):
-        case Snapshot(topics):
-            found = [topics.get("sound")]
-        case Deltas(changes):
-            found = [value for topic, value in changes if topic == "sound"]
-    for sound in found:
-        if isinstance(sound, dict) and isinstance(sound.get("dbfs"), list) and "score" in sound:
-            yield sound
-
-
-def _feed() -> socket.socket:
-    """Connect to the control socket of the running ear."""
-    for path in paths.sockets(os.environ):
-        with suppress(OSError, JarvisEarError):
-            return connect(path, ASK_S)
-    raise MicrophoneUnavailable("the running ear does not answer any more")
