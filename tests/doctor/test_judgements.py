@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear import __version__
-from jarvis_ear.config import HearingOptions, SpeakerOptions
+from jarvis_ear.config import SpeakerOptions, WakeOptions
 from jarvis_ear.devices.sound_library import Device
 from jarvis_ear.doctor import backend_checks as backend
 from jarvis_ear.doctor import host_checks as host
@@ -168,7 +168,7 @@ def test_the_loudspeaker_is_a_warning_at_most(tmp_path):
 
 
 def test_the_models_are_those_that_are_known(monkeypatch, tmp_path):
-    says(sound.judge_models(sound.model_facts(), HearingOptions()), "ok", 0, "are intact")
+    says(sound.judge_models(sound.model_facts(), WakeOptions()), "ok", 0, "are intact")
     broken = tmp_path / "x.onnx"
     broken.write_bytes(b"x")
     monkeypatch.setattr(sound, "shipped_model", lambda _name: broken)

@@ -20,15 +20,13 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from jarvis_ear import __version__
-from jarvis_ear.delivery.events import Cause
-from jarvis_ear.delivery.playback import Heard, Unheard
+from jarvis_ear.delivery import events, playback
 from jarvis_ear.doctor.checks import CheckResult, as_json
 from jarvis_ear.doctor.machine_checks import MANAGER
 from jarvis_ear.errors import InputError, JarvisEarError
 from jarvis_ear.hearing import events as hearing
-from jarvis_ear.hearing.utterance import EndReason
-from jarvis_ear.journal.catalog import KINDS
-from jarvis_ear.journal.kind import FIELDS
+from jarvis_ear.hearing import utterance
+from jarvis_ear.journal import catalog, kind
 from jarvis_ear.link.tls_and_tcp import address
 from jarvis_ear.log.redact import escaped, redacted
 from jarvis_ear.mute import BUS, CLOCK, OWNER
@@ -67,7 +65,7 @@ _DIGITS: Final = frozenset(
         *("EXIT_STATUS", "WAKE_SCORE", "WAKE_SECOND_LOOK", "WAKE_VERIFIER", "LEVEL"),
         *("NOISE_FLOOR", "SPEECH_MS", "BYTES_RAW", "BYTES_WAV", "BYTES_BASE64", "REPLY_CHUNKS"),
         *("RESUMED", "SELF_ECHOES", "REFUSED", "BELOW_WAKE_WORD_DB", "DUCKED_MS"),
-        *(name for name in FIELDS if name.startswith("LATENCY_")),
+        *(name for name in kind.FIELDS if name.startswith("LATENCY_")),
         *("PRIORITY", "CODE_LINE", "RECORDS_LOST"),
     )
 )
@@ -77,14 +75,14 @@ _EVENTS: Final = frozenset(name for name in vars(hearing) if name[0].isupper())
 _PARTY: Final = f"({OWNER}|{CLOCK}|{BUS})"
 
 _WORDS: Final[Mapping[str, Collection[str]]] = {
-    "EVENT": {kind.event for kind in KINDS},
-    "MESSAGE_ID": {kind.message_id for kind in KINDS},
-    "OUTCOME": {kind.outcome for kind in KINDS},
+    "EVENT": {each.event for each in catalog.KINDS},
+    "MESSAGE_ID": {each.message_id for each in catalog.KINDS},
+    "OUTCOME": {each.outcome for each in catalog.KINDS},
     "STATE": {str(state) for state in hearing.State},
-    "CAUSE": {*map(str, Cause), *map(str, hearing.RefusalReason), *_EVENTS},
-    "ENDED_BY": {str(reason) for reason in EndReason},
-    "HEARD": {str(heard) for heard in Heard},
-    "HEARD_REASON": {str(why) for why in Unheard},
+    "CAUSE": {*map(str, events.Cause), *map(str, hearing.RefusalReason), *_EVENTS},
+    "ENDED_BY": {str(reason) for reason in utterance.EndReason},
+    "HEARD": {str(heard) for heard in playback.Heard},
+    "HEARD_REASON": {str(why) for why in playback.Unheard},
 }
 """Fields that are a word of ours, and all their words. MESSAGE is none: it may hold anything."""
 
@@ -247,7 +245,7 @@ def _shown(option: Option, value: object) -> str:
 def _origin(origin: str) -> str:
     """Return the kind of an origin, without the name of a file."""
     known = ("command line", "environment", "credential", DEFAULT)
-    return next((kind for kind in known if origin.startswith(kind)), "file")
+    return next((each for each in known if origin.startswith(each)), "file")
 
 
 def report_of(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from jarvis_ear.audio.level import level
-from jarvis_ear.config import Config, HearingOptions, MicrophoneOptions, SpeakerOptions
-from jarvis_ear.config_hearing import SHIPPED_WORDS
-from jarvis_ear.control.client import CLIPPED_PERCENT
+from jarvis_ear.config import SHIPPED_WORDS, Config, MicrophoneOptions, SpeakerOptions, WakeOptions
 from jarvis_ear.devices import portaudio_process
 from jarvis_ear.devices.diagnose import SND, SoundCards, diagnose
 from jarvis_ear.devices.microphone import Microphone
@@ -22,7 +20,7 @@ from jarvis_ear.devices.models import KNOWN_SPEECH_MODEL
 from jarvis_ear.devices.openwakeword import shipped_model
 from jarvis_ear.devices.output import NONE
 from jarvis_ear.devices.selection import busy, find, look_up, names_a_number, stable_name
-from jarvis_ear.devices.sound_faults import DEAD_LINE_SPAN
+from jarvis_ear.devices.sound_faults import DEAD_LINE_SPAN, TOO_MUCH
 from jarvis_ear.devices.sound_library import Device, SoundLibrary
 from jarvis_ear.devices.wake_head import WakeHead
 from jarvis_ear.doctor.checks import Results, attempt, fail, ok, skip, skipped, warn
@@ -41,7 +39,7 @@ SOUND_S: Final = 1.0
 QUIETEST_DBFS: Final = -80.0
 """A second below this is quieter than the self-noise of any microphone with a useful gain."""
 
-PERCENT_CLIPPED: Final = CLIPPED_PERCENT
+PERCENT_CLIPPED: Final = 100 * TOO_MUCH
 """Clipped samples in per cent from which the running ear warns as well."""
 
 _LIST: Final = "jarvis-ear devices lists what there is; choose one with microphone.device"
@@ -263,13 +261,13 @@ def model_facts() -> Mapping[str, str]:
     return wrong
 
 
-def judge_models(wrong: Mapping[str, str], hearing: HearingOptions | None) -> Results:
+def judge_models(wrong: Mapping[str, str], wake: WakeOptions | None) -> Results:
     """Judge the files of the models."""
     fix = "install it again: its files are incomplete or changed"
     bad = [f"{name}: {why}" for name, why in wrong.items() if why]
     if bad:
         return [fail("models", line, fix, 78) for line in bad]
-    words = () if hearing is None else hearing.wake.all_words
+    words = () if wake is None else wake.all_words
     own = any(word.model not in SHIPPED_WORDS for word in words)
     more = "; a wake word is a model of your own" if own else ""
     return [ok("models", f"{len(wrong)} files and the wake head are intact{more}")]
@@ -285,12 +283,12 @@ def sound_results(
     ``muted`` the ear is not opened.
     """
     cards = SoundCards()
-    hearing = None if config is None else config.hearing
+    wake = None if config is None else config.hearing.wake
     yield attempt("sound card", OPEN_S, lambda: judge_cards(card_facts(cards), ear_runs=is_held))
     yield attempt(
         "models",
         OPEN_S,
-        lambda: judge_models(model_facts(), hearing),
+        lambda: judge_models(model_facts(), wake),
     )
     if config is None:
         return
