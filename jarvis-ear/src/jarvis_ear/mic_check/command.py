@@ -11,7 +11,6 @@ from jarvis_ear.audio.quality import ChannelQuality, levels_quality, measure
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import Config
 from jarvis_ear.devices import portaudio_process
-from jarvis_ear.devices.sound_library import MIX
 from jarvis_ear.errors import JarvisEarError
 from jarvis_ear.mic_check import recording as sources
 from jarvis_ear.mic_check.advice import MicrophoneAdvice, WakeScore, advise, verdict
@@ -88,7 +87,7 @@ def _judge(
     choice, sound, rate = config.microphone.channel, recording.sound, recording.rate
     channels = [measure(sound[:, index], rate) for index in range(sound.shape[1])]
     mono = sources.chosen(sound, choice)
-    index = None if choice == MIX else int(choice)
+    index = int(choice) if choice.isdecimal() else None  # mix
     judged = measure(mono, rate) if index is None else channels[index]
     advice = advise(channels, index, judged, lost=recording.lost, wake=wake)
     about = {
