@@ -47,6 +47,11 @@ def test_a_good_recording_of_the_wake_word(capsys):
     assert out.endswith("This microphone is good.\n")
 
 
+def test_a_recording_that_ends_with_the_wake_word_has_its_score(capsys):
+    assert check("--json", str(WAKE.with_name("hey-jarvis.wav"))) == 0
+    assert json.loads(capsys.readouterr().out)["wake"]["detected"] == 1
+
+
 def test_the_json_has_the_documented_fields(capsys):
     assert check("--json", str(WAKE)) == 0
     found = json.loads(capsys.readouterr().out)

@@ -143,6 +143,7 @@ class WakeListener:
 
     def __init__(self, hearing: HearingOptions, rate: int) -> None:
         """Load the models, or raise ``ConfigError``."""
+        self._rate = rate
         self._resampler = Resampler(rate, SAMPLE_RATE)
         self._framer = Framer()
         self._conditioner = Conditioner(hearing.heard.high_pass_hz, hearing.heard.gain_db)
@@ -167,7 +168,11 @@ class WakeListener:
         return best
 
     def finish(self) -> WakeScore:
-        """Return the result of the whole stream."""
+        """Return the result of the whole stream, as if it were silent after its end.
+
+        The detector knows a word up to 0.3 s after its end, where a short file may be over.
+        """
+        self.hear(np.zeros(self._rate, np.int16))
         self._note(self._detector.flush())
         return WakeScore(self._best, self._threshold, self._detected)
 
