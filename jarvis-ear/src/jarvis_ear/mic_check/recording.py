@@ -168,16 +168,12 @@ class WakeListener:
         return best
 
     def finish(self) -> WakeScore:
-        """Return the result of the whole stream, as if it were silent after its end.
-
-        The detector knows a word up to 0.3 s after its end, where a short file may be over.
-        """
+        """Return the result of the stream and a second of silence: detections may be late."""
         self.hear(np.zeros(self._rate, np.int16))
         self._note(self._detector.flush())
         return WakeScore(self._best, self._threshold, self._detected)
 
     def _note(self, judged: tuple[WakeJudgement, ...]) -> float:
-        best = max((each.score for each in judged), default=0.0)
-        self._best = max(self._best, best)
+        self._best = max(self._best, best := max((each.score for each in judged), default=0.0))
         self._detected += sum(each.detected is not None for each in judged)
         return best
