@@ -152,7 +152,7 @@ def brief(turn: Mapping[str, Any]) -> str:
     return printable(f"{outcome}{cause}{fast}{missed}{words}{reply}{score}")
 
 
-class Meter(NamedTuple):
+class MeterRow(NamedTuple):
     """A row of the screen: a number, a bar with a mark in it, and a note. A value."""
 
     name: str
@@ -238,7 +238,7 @@ class Screen:
         texts = [f"{name} {_times(count)}" for name, count in lost.items() if count]
         return f"{', '.join(texts)}, since this was started" if texts else ""
 
-    def _level(self, report: Mapping[str, Any]) -> Meter:
+    def _level(self, report: Mapping[str, Any]) -> MeterRow:
         hears = report["hearing"] and not report["muted_by"]
         level = self._watch.level if hears else QUIETEST
         floor = report.get("noise_floor_dbfs")
@@ -247,9 +247,9 @@ class Screen:
         note = "" if floor is None or not hears else f"room {floor:.0f} dB"
         speech = hears and self._watch.topics.get("sound", {}).get("speech")
         style = "green" if speech else "blue"
-        return Meter("level", number, share, mark, note, style)
+        return MeterRow("level", number, share, mark, note, style)
 
-    def _score(self, report: Mapping[str, Any]) -> Meter:
+    def _score(self, report: Mapping[str, Any]) -> MeterRow:
         hears = report["hearing"] and not report["muted_by"]
         score = self._watch.topics.get("sound", {}).get("score", 0.0) if hears else 0.0
         threshold = self._watch.topics.get("wake", {}).get("threshold")
@@ -257,7 +257,7 @@ class Screen:
         note = f"{limit}best {self._watch.best:.2f}"
         style = "bold red" if threshold is not None and score >= threshold else "cyan"
         number = f"{score:.2f}" if hears else "none"
-        return Meter("wake score", number, score, threshold, note, style)
+        return MeterRow("wake score", number, score, threshold, note, style)
 
     def _turn_lines(self, width: int) -> list[Text]:
         turns = self._watch.turns()
