@@ -212,7 +212,7 @@ def test_faint_words_get_a_gain(sounds, options, capsys):
     [
         (("--words", "1"), 64, '--words: "1": expected a number from 2 to 100'),
         (("--minutes", "many"), 64, "expected a number from 0"),
-        (("a.wav",), 64, "expected only options"),
+        (("a.wav",), 78, "expected an option"),
         (("--near", "gone.wav"), 66, "gone.wav cannot be read"),
         (("--input", "ALL", "--fast"), 66, "ends before the calibration is over"),
     ],

@@ -12,7 +12,7 @@ from jarvis_ear import cli, config
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.errors import InputError
 from jarvis_ear.replay.rates import per_hour, share
-from jarvis_ear.replay.recordings import Recording, Span, of_file, read_truth
+from jarvis_ear.replay.recordings import LabelledSound, Span, of_file, read_truth
 from jarvis_ear.replay.replayer import Pauses, Replayer, ReplayStep, ReplayTrace
 from jarvis_ear.replay.sweep import detections, options_of_sweep, sweep
 from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES, Samples, samples
@@ -53,7 +53,7 @@ def made(name, scores, words, pauses=()):
         ReplayStep(Samples(STEP_SAMPLES * (n + 1)), score, n == 0) for n, score in enumerate(scores)
     ]
     inner = [samples(pause_ms) for pause_ms in pauses]
-    recording_ = Recording(name, lambda: iter(()), words)
+    recording_ = LabelledSound(name, lambda: iter(()), words)
     utterances = [Pauses(Samples(0), inner)]
     return ReplayTrace(recording_, steps, [], [], utterances, Samples(SAMPLE_RATE * 1800))
 

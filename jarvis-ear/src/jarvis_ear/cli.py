@@ -14,13 +14,14 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from jarvis_ear import __version__, paths
-from jarvis_ear.control.client import ASK_S, SAY_S, ask, describe, require_report
+from jarvis_ear.control.client import ASK_S, SAY_S, ask, require_report
+from jarvis_ear.control.report_text import describe
 from jarvis_ear.errors import InputError, JarvisEarError, RemoteProtocolError
 from jarvis_ear.options.verbs import (
     CommandLine,
@@ -31,6 +32,7 @@ from jarvis_ear.options.verbs import (
     plain,
     print_text,
     quoted,
+    terminal_width,
 )
 from jarvis_ear.process import forbid_dumps, save_memory
 from jarvis_ear.verb_tree import VERBS
@@ -119,7 +121,7 @@ def _do(  # noqa: PLR0911 - one for each verb
 ) -> int:
     if COMMAND_LINE.verb_at(names).is_configured:
         return _configured(names[0], words, run)
-    given = COMMAND_LINE.parse(names, words)
+    given = COMMAND_LINE.parse(names, _joined(words) if names == ("mute",) else words)
     match names:
         case ("service", verb):
             from jarvis_ear.service import command  # noqa: PLC0415 - for this verb only
@@ -133,17 +135,29 @@ def _do(  # noqa: PLR0911 - one for each verb
             from jarvis_ear.turn_trace.command import turns  # noqa: PLC0415 - for this verb only
 
             return turns(verb, given)
-        case ("status",):
-            return _status(as_json="json" in given)
-        case ("metrics",):
-            return _metrics()
-        case ("volume",):
-            return _volume(given.get("value"))
-        case ("say",):
-            return _say(given.get("value"))
+        case ("monitor",):
+            from jarvis_ear.monitor.command import monitor  # noqa: PLC0415 - loads rich
+
+            return monitor(as_json="json" in given)
         case ("devices",):
             return print_text(_devices())
-    return _command(names[0])
+    return _ask_ear(names[0], given)
+
+
+def _ask_ear(verb: str, given: Mapping[str, Any]) -> int:
+    """Carry out a verb that asks the running ear."""
+    match verb:
+        case "status":
+            return _status(as_json="json" in given)
+        case "metrics":
+            return _metrics()
+        case "volume":
+            return _volume(given.get("value"))
+        case "mute":
+            return _mute(given.get("value"))
+        case "say":
+            return _say(given.get("value"))
+    return _command(verb)
 
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
@@ -152,8 +166,18 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
         return _heard_again(verb, words)
     if verb == "wyoming":
         words = ["--backend.protocol", "wyoming", *words]
-    loaded = COMMAND_LINE.load([word for word in words if verb != "console" or word != "--open"])
+    given, words = COMMAND_LINE.own_words((verb,), words)
+    if verb == "doctor":
+        from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only
+
+        load, file = partial(COMMAND_LINE.load, words), given.get("bundle")
+        return doctor(load, as_json_line="json" in given, bundle_file=file)
+    loaded = COMMAND_LINE.load(words)
     match verb:
+        case "mic-check":
+            from jarvis_ear.mic_check.command import mic_check  # noqa: PLC0415 - loads the models
+
+            return mic_check(loaded.config, given)
         case "check":
             from jarvis_ear.check import check  # noqa: PLC0415 - loads the network, for this only
 
@@ -161,18 +185,18 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
         case "console":
             from jarvis_ear.console.command import console  # noqa: PLC0415 - loads a web server
 
-            return console(loaded.config.console.port, is_opened="--open" in words)
+            return console(loaded.config.console.port, is_opened="open" in given)
     return (run or _composition_root())(loaded)
 
 
 def _heard_again(verb: str, words: list[str]) -> int:
     """Carry out a verb that hears recordings, and has options of its own besides."""
-    given, values, others = COMMAND_LINE.split((verb,), words)
+    given, others = COMMAND_LINE.own_words((verb,), words)
     options = COMMAND_LINE.load(others).config
     if verb == "replay":
         from jarvis_ear.replay.command import replay  # noqa: PLC0415 - loads the models
 
-        return replay(given, values, options.hearing)
+        return replay(given, given["values"], options.hearing)
     from jarvis_ear.calibration.command import calibrate  # noqa: PLC0415 - likewise
     from jarvis_ear.options.sources import read_command_line  # noqa: PLC0415 - loads pydantic
 
@@ -221,8 +245,27 @@ def _status(*, as_json: bool) -> int:
     if report is None:
         return NOT_RUNNING
     require_report(report)
-    print_text(json.dumps(report) + "\n" if as_json else describe(report))
+    print_text(json.dumps(report) + "\n" if as_json else describe(report, terminal_width()))
     return 0 if report["hearing"] else DEAF
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Return the words of the verb mute, in which "until 07:30" is one value."""
+    return [" ".join(words)] if words[:1] == ["until"] else words
+
+
+def _mute(time: str | None) -> int:
+    """Mute the running ear, for a time or until it is unmuted."""
+    if time is None:
+        return _command("mute")
+    from datetime import datetime  # noqa: PLC0415 - for this verb only
+
+    from jarvis_ear.mute import mute_seconds  # noqa: PLC0415 - likewise
+
+    try:
+        return _command(f"mute {mute_seconds(time, datetime.now())}")  # noqa: DTZ005 - on the wall
+    except ValueError as error:
+        raise UsageError(f"mute: {quoted(time)}: {error}") from None
 
 
 def _metrics() -> int:
@@ -244,7 +287,7 @@ def _command(word: str) -> int:
         case {"muted_by": list(by), "stored": bool(stored)} if all(
             isinstance(one, str) for one in by
         ):
-            return _confirm(word, by, stored=stored)
+            return _confirm(word, by, str(answer.get("muted_until", "")), stored=stored)
         case {"error": str(why), "status": int(status)} if status in REFUSALS:
             COMMAND_LINE.complain(why)
             return status
@@ -253,13 +296,13 @@ def _command(word: str) -> int:
     raise RemoteProtocolError(f"the running ear does not say whether it did {word}")
 
 
-def _confirm(word: str, muted_by: Sequence[str], *, stored: bool) -> int:
+def _confirm(word: str, muted_by: Sequence[str], until: str, *, stored: bool) -> int:
     if word in ("stop", "hush", "listen"):
         return 0
     if not stored:
         COMMAND_LINE.complain(_NOT_STORED)
     by = ", ".join(muted_by)
-    return print_text(f"muted by the {by}\n" if by else "not muted\n")
+    return print_text(f"muted by the {by}{until and f' until {until}'}\n" if by else "not muted\n")
 
 
 def _say(what: str | None) -> int:

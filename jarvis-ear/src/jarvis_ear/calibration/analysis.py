@@ -9,7 +9,7 @@ from jarvis_ear import config
 from jarvis_ear.calibration.words import noise_level, word_levels
 from jarvis_ear.config_hearing import STRICTNESS
 from jarvis_ear.options.edit import Value
-from jarvis_ear.replay.recordings import Recording
+from jarvis_ear.replay.recordings import LabelledSound
 from jarvis_ear.replay.replayer import Replayer, ReplayTrace
 from jarvis_ear.replay.sweep import Sweep, WakePoint, options_of_sweep, sweep
 from jarvis_ear.turn_trace.near_miss_view import CLIPPED, QUIET_DBFS
@@ -79,8 +79,8 @@ class CalibrationResult:
 
 def analysed(
     replayer: Replayer,
-    words: Sequence[Recording],
-    room: Recording | None,
+    words: Sequence[LabelledSound],
+    room: LabelledSound | None,
     hearing: config.HearingOptions,
     cost: float,
 ) -> CalibrationResult:
@@ -114,8 +114,8 @@ def analysed(
 
 def _heard(
     replayer: Replayer,
-    words: Sequence[Recording],
-    room: Recording | None,
+    words: Sequence[LabelledSound],
+    room: LabelledSound | None,
     hearing: config.HearingOptions,
 ) -> list[ReplayTrace]:
     """Hear all recordings; the room comes last."""
@@ -125,7 +125,7 @@ def _heard(
 
 
 def _sweep(
-    traces: Sequence[ReplayTrace], hearing: config.HearingOptions, room: Recording | None
+    traces: Sequence[ReplayTrace], hearing: config.HearingOptions, room: LabelledSound | None
 ) -> Sweep:
     length = traces[-1].samples if room is not None and traces else 0
     return sweep(traces, hearing, seconds(length) / 3600)

@@ -26,7 +26,7 @@ from jarvis_ear.options.edit import written
 from jarvis_ear.options.verbs import UsageError, print_text, quoted
 from jarvis_ear.replay.command import miss_cost
 from jarvis_ear.replay.rates import hourly, percent
-from jarvis_ear.replay.recordings import Recording, named, of_file
+from jarvis_ear.replay.recordings import LabelledSound, named, of_file
 from jarvis_ear.replay.replayer import Replayer
 from jarvis_ear.units import SAMPLE_RATE, seconds
 
@@ -83,7 +83,7 @@ def _number(given: Mapping[str, Any], name: str, default: str, least: float, mos
 
 def _from_files(
     given: Mapping[str, Any], replayer: Replayer, hearing: config.HearingOptions
-) -> tuple[list[Recording], Recording | None]:
+) -> tuple[list[LabelledSound], LabelledSound | None]:
     """Return the recordings that are given; in those of words, each stretch of speech is one."""
     words = []
     for name in ("near", "far"):
@@ -98,7 +98,7 @@ def _from_files(
 
 def _from_microphone(
     replayer: Replayer, options: config.Config, count: int, minutes: float
-) -> tuple[list[Recording], Recording | None, session.Lag | str]:
+) -> tuple[list[LabelledSound], LabelledSound | None, session.Lag | str]:
     """Guide a person through the recordings."""
     hearing, clock = options.hearing, SampleClock()
     word = " or ".join(each.name for each in hearing.wake.all_words)

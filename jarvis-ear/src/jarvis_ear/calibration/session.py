@@ -15,7 +15,7 @@ from jarvis_ear.devices.sample_clock import SampleClock
 from jarvis_ear.devices.sources import EndOfSound, Source
 from jarvis_ear.devices.speaker import Speaker
 from jarvis_ear.errors import InputError
-from jarvis_ear.replay.recordings import Recording, Span
+from jarvis_ear.replay.recordings import LabelledSound, Span
 from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE, Samples, samples
 
 WORD: Final = samples(4000)
@@ -74,7 +74,7 @@ class Recorder:
         return bytes(data)
 
 
-def recording_of(name: str, parts: list[bytes], *, has_words: bool) -> Recording:
+def recording_of(name: str, parts: list[bytes], *, has_words: bool) -> LabelledSound:
     """Return the recording of parts, each of which holds one wake word, or none does."""
     spans: list[Span] = []
     for part in parts:
@@ -85,7 +85,7 @@ def recording_of(name: str, parts: list[bytes], *, has_words: bool) -> Recording
         for span, part in zip(spans, parts, strict=True):
             yield Block(span.start, part)
 
-    return Recording(name, blocks, tuple(spans) if has_words else ())
+    return LabelledSound(name, blocks, tuple(spans) if has_words else ())
 
 
 def record_words(

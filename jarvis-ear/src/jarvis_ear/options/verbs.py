@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -230,41 +229,44 @@ class CommandLine:
 
         return load(self.schema(), words, os.environ)
 
+    def own_words(self, names: VerbPath, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+        """Return what a configured verb takes for itself, by name, and the rest for ``load``.
+
+        Its value, if it takes one, comes before the options of the configuration. If it may take
+        any number, they stand anywhere, and are listed as ``values``.
+        """
+        verb, rest = self.verb_at(names), list(words)
+        flags = {flag.name: flag for flag in verb.flags}
+        own, others, values = list[str](), list[str](), list[str]()
+        while rest:
+            word = rest.pop(0)
+            name, has_value, _ = word.partition("=")
+            flag, is_option = flags.get(name), word.startswith("-")
+            if verb.values and not is_option:
+                values.append(word)
+                continue
+            is_own = flag is not None or bool(verb.value and not is_option and not others)
+            chosen = own if is_own else others
+            chosen.append(word)
+            takes_next = bool(flag.value) if flag else self._has_value(verb, name, rest)
+            if takes_next and not has_value:
+                chosen += rest[:1]
+                rest = rest[1:]
+        return {**self.parse(names, own), "values": values}, others
+
+    def _has_value(self, verb: Verb, flag: str, rest: Sequence[str]) -> bool:
+        """Whether the next word is not one of the verb's values, but that of an option."""
+        if not verb.values or not flag.startswith("-") or not rest or rest[0].startswith("--"):
+            return False
+        option = self.schema().by_flag.get(flag.replace("_", "-"))
+        return not flag.startswith("--no-") if option is None else option.kind is not bool
+
     def verb_at(self, names: Sequence[str]) -> Verb:
         """Return the verb with this path in the tree; an empty path is the program."""
         verb = self.root
         for name in names:
             verb = verb.verbs[name]
         return verb
-
-    def split(
-        self, names: VerbPath, words: Sequence[str]
-    ) -> tuple[dict[str, Any], list[str], list[str]]:
-        """Split the words of a configured verb: its own options, its values, and all others.
-
-        The others are options of the configuration, for ``load``.
-        """
-        flags = {flag.name: flag for flag in self.verb_at(names).flags}
-        switches = {flag for flag, option in self.schema().by_flag.items() if option.kind is bool}
-        own: list[str] = []
-        values: list[str] = []
-        others: list[str] = []
-        rest = deque(words)
-        while rest:
-            word = rest.popleft()
-            name, has_value, _ = word.partition("=")
-            if word == "-" or not word.startswith("-"):
-                values.append(word)
-                continue
-            chosen = own if name in flags else others
-            chosen.append(word)
-            takes = flags[name].value if name in flags else name.replace("_", "-") not in switches
-            is_switched_off = name.startswith("--no-") and name not in flags
-            if takes and not has_value and not is_switched_off and rest and rest[0][:2] != "--":
-                chosen.append(rest.popleft())
-        if values and not self.verb_at(names).values:
-            raise UsageError(f"{' '.join(names)}: {quoted(values[0])}: expected only options")
-        return self.parse(names, own), values, others
 
     def parse(self, names: VerbPath, words: Sequence[str]) -> dict[str, Any]:
         """Return the options and the word given to a verb, by name."""
@@ -377,6 +379,14 @@ class CommandLine:
 def check_report(warnings: Iterable[str]) -> str:
     """Return the output of the verb check for a valid configuration."""
     return "".join([*(f"warning: {line}\n" for line in warnings), "the configuration is fine\n"])
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal at standard output; 0: there is none."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):  # a pipe, or a stream without a file
+        return 0
 
 
 def print_text(text: str) -> int:

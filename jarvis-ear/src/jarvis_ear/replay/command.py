@@ -85,7 +85,7 @@ def listing(traces: Iterable[ReplayTrace], hearing: config.HearingOptions) -> di
     }
 
 
-def _clips(stack: ExitStack) -> list[recordings.Recording]:
+def _clips(stack: ExitStack) -> list[recordings.LabelledSound]:
     """Open the wake ledger, and return its clips."""
     try:
         path = find_folder(paths.state_folders(os.environ))
@@ -157,7 +157,7 @@ def _text(  # noqa: PLR0911 - one for each event
 
 def _sweep(
     replayer: Replayer,
-    sounds: Sequence[recordings.Recording],
+    sounds: Sequence[recordings.LabelledSound],
     hearing: config.HearingOptions,
     cost: float,
     *,

@@ -44,7 +44,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class LabelledSound:
     """A sound, and what is known about the wake words in it. Immutable."""
 
     name: str
@@ -60,16 +60,16 @@ Truth = Mapping[str, tuple[Span, ...]]
 """Where the wake word is said, by the name of the file."""
 
 
-def of_file(path: Path, truth: Truth | None) -> Recording:
+def of_file(path: Path, truth: Truth | None) -> LabelledSound:
     """Return the recording in a file of any format that soundfile reads.
 
     Without ``truth``, nobody knows where its wake words are; a file that is not in it has none.
     """
     words = None if truth is None else _words_of(path, truth)
-    return Recording(str(path), lambda: _blocks(path), words)
+    return LabelledSound(str(path), lambda: _blocks(path), words)
 
 
-def of_clip(folder: ClipFolder, clip: Clip) -> Recording:
+def of_clip(folder: ClipFolder, clip: Clip) -> LabelledSound:
     """Return a clip of the wake ledger. Its label says whether the wake word is in it."""
 
     def blocks() -> Iterator[Block]:
@@ -81,7 +81,7 @@ def of_clip(folder: ClipFolder, clip: Clip) -> Recording:
 
     whole = Span(Samples(0), Samples(round(clip.seconds * SAMPLE_RATE)))
     words = {None: None, False: (), True: (whole,)}[clip.label]
-    return Recording(clip.id, blocks, words, clip)
+    return LabelledSound(clip.id, blocks, words, clip)
 
 
 def hours_of_clips(clips: Sequence[Clip]) -> float:

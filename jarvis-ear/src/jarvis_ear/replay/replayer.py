@@ -11,7 +11,7 @@ from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.hearing import events
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.utterance import EndReason
-from jarvis_ear.replay.recordings import Recording
+from jarvis_ear.replay.recordings import LabelledSound
 from jarvis_ear.turn_trace.words import state_reason
 from jarvis_ear.units import SAMPLE_RATE, Samples, seconds
 
@@ -78,7 +78,7 @@ class Pauses:
 class ReplayTrace:
     """Everything that an ear made of one recording. Owned by its maker."""
 
-    recording: Recording
+    recording: LabelledSound
     steps: list[ReplayStep] = field(default_factory=list)
     frames: list[ReplayFrame] = field(default_factory=list)
     events: list[ReplayEvent] = field(default_factory=list)
@@ -104,7 +104,7 @@ class Replayer:
         self._models = EarFactory()
         self._models.load(hearing)
 
-    def hear(self, recording: Recording, hearing: config.HearingOptions) -> ReplayTrace:
+    def hear(self, recording: LabelledSound, hearing: config.HearingOptions) -> ReplayTrace:
         """Let a new ear hear a recording from beginning to end. Raises InputError."""
         ear = self._models.make(hearing)
         ear.prove_model()
