@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -273,6 +274,7 @@ def test_a_machine_that_is_not_allowed_gets_nothing(caplog):
         with contextlib.suppress(ConnectionError):
             assert await reader.read(1) == b""
         assert not satellite.client.connected
+        assert satellite.client.counters()["connections_refused"] == 1
 
     live(scene, allow=("192.0.2.0/24",))
     assert "127.0.0.1 to the satellite is refused: its address" in caplog.text
@@ -310,7 +312,9 @@ def test_a_text_cannot_be_spoken_by_home_assistant():
 def test_a_server_that_runs_before_the_link_is_ready_waits_unless_a_newer_one_comes():
     async def scene():
         port = free_port()
-        satellite = SatelliteSocket(WyomingOptions(uri=f"tcp://127.0.0.1:{port}"), "kitchen")
+        satellite = SatelliteSocket(
+            WyomingOptions(uri=f"tcp://127.0.0.1:{port}"), "kitchen", Counter()
+        )
         link = satellite.make_link(HASTY, lambda: None)
         with pytest.raises(ConnectFailed):
             await satellite.take(link, 0.01)

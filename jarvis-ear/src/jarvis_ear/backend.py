@@ -6,6 +6,7 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -93,9 +94,9 @@ class Session:
             return satellite.make_link(self.timing, wake)
         return self.wire.link(self.config, self.timing, wake, self.trust_store)
 
-    def make_satellite(self) -> "SatelliteSocket | None":
+    def make_satellite(self, counted: "Counter[str]") -> "SatelliteSocket | None":
         """Make the socket on which the backend connects; None if the ear connects."""
-        return None if self.wire.listen is None else self.wire.listen(self.config)
+        return None if self.wire.listen is None else self.wire.listen(self.config, counted)
 
 
 class BackendClient:
@@ -126,6 +127,7 @@ class BackendClient:
         self._given_timing = timing or Timing()
         given = _from_environment() if config is None else config
         self._session = session_of(given, self._given_timing)
+        self._counted = Counter(connections_refused=0)
         self._commands = CommandQueue()
         self._sender: Sender | None = None
         self._status = LinkStatus()
@@ -162,7 +164,8 @@ class BackendClient:
 
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was reached since the client was created."""
-        counts = {"commands_dropped": self._commands.dropped, **self._spool.counters()}
+        own = {"commands_dropped": self._commands.dropped, **self._counted}
+        counts = {**own, **self._spool.counters()}
         return counts if self._sender is None else {**counts, **self._sender.counters()}
 
     def report_to(self, on_event: Callable[[DeliveryEvent], None]) -> None:
@@ -323,7 +326,7 @@ class BackendClient:
         self._reload = reload = asyncio.Event()
         session = self._session  # after the line above: a change from now on ends this session
         sender = await self._make_sender(session)
-        satellite = session.make_satellite()
+        satellite = session.make_satellite(self._counted)
         supervisor = Supervisor(
             self._dialer(session, sender, satellite),
             sender.serve,

@@ -1,5 +1,6 @@
 """Wire registry: the implementation behind each value of ``backend.protocol``."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -52,7 +53,7 @@ class Wire:
     """Whether speech without a turn has an end, so that it can be an announcement."""
     peer: Peer = BACKEND
     """The server."""
-    listen: "Callable[[BackendOptions], SatelliteSocket] | None" = None
+    listen: "Callable[[BackendOptions, Counter[str]], SatelliteSocket] | None" = None
     """Makes the socket on which the server connects to the ear; None: the ear connects."""
 
     @property
@@ -96,10 +97,10 @@ def _listens(
     raise LocalProtocolError("the server connects to the ear on this wire")
 
 
-def _satellite(config: BackendOptions) -> "SatelliteSocket":
+def _satellite(config: BackendOptions, counted: "Counter[str]") -> "SatelliteSocket":
     from jarvis_ear.link.wyoming import SatelliteSocket  # noqa: PLC0415 - for this wire only
 
-    return SatelliteSocket(config.wyoming, config.agent_id)
+    return SatelliteSocket(config.wyoming, config.agent_id, counted)
 
 
 WIRES: Final[Mapping[str, Wire]] = {
