@@ -267,6 +267,20 @@ def test_garbage_costs_its_connection_and_one_warning(caplog, garbage, first):
     assert "Traceback" not in caplog.text
 
 
+def test_a_server_that_reads_nothing_is_dropped(caplog):
+    async def scene(satellite):
+        await satellite.raw()
+        with socket.create_connection(("127.0.0.1", satellite.port)) as server:
+            await asyncio.to_thread(server.sendall, RUN)
+            await satellite.wait(LinkUp)
+            with contextlib.suppress(ConnectionError):
+                await asyncio.to_thread(server.sendall, b'{"type": "ping"}\n' * 120_000)
+            assert "not read any more" in (await satellite.wait(LinkDown)).reason
+
+    live(scene)
+    assert "Traceback" not in caplog.text
+
+
 def test_a_machine_that_is_not_allowed_gets_nothing(caplog):
     async def scene(satellite):
         reader, writer = await satellite.raw()
