@@ -29,10 +29,10 @@ run: $(READY_TO_RUN)             ## run ear and backend: say "Hey Jarvis, what t
 	@JARVIS_EAR_WITH_BACKEND=true JARVIS_EAR_LOG__TRANSCRIPTS=true JARVIS_EAR_CONSOLE__TRANSCRIPTS=true \
 		JARVIS_EAR_MICROPHONE__FALLBACK=$(RECORDING) .venv/bin/jarvis-ear run $(ARGS)
 
-install: $(READY_TO_RUN)         ## install the system service, as root (ARGS=--with-backend, DESTDIR=)
+install: $(READY_TO_RUN)         ## install the system service, as root (ARGS=--with-backend, DESTDIR=), or without root ARGS=--user
 	@.venv/bin/jarvis-ear service install $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
 
-uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--purge)
+uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--purge), or without root ARGS=--user
 	@.venv/bin/jarvis-ear service uninstall $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
 
 deb: $(READY_TO_RUN)             ## build a Debian package with all dependencies, in build/

@@ -24,7 +24,7 @@ BY_HAND = {
     "systemctl": NEEDS_ROOT,
     "journalctl": "tests/platform/test_journal.py asks a real journal",
     "usermod": NEEDS_ROOT,
-    "service": "tests/platform/test_systemd_operations.py runs it in a box with systemd",
+    "service": "test_systemd_operations.py and test_systemd_user.py run it in a box with systemd",
     **dict.fromkeys(("stop", "listen", "say", "volume"), NEEDS_EAR),
 }
 

@@ -46,6 +46,7 @@ from jarvis_ear.config_hearing import (
     WakeOptions,
     WakeWord,
 )
+from jarvis_ear.paths import CONFIG, SERVICE_SETTINGS
 
 __all__ = [
     "AGENT_ID",
@@ -91,8 +92,8 @@ JARVIS_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default of the back
 AGENT_ID: Final = "jarvis-ear"
 """The default name of this satellite on the wire."""
 
-CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
-"""Read if it exists and no other file is named."""
+CONFIG_FILE: Final = SERVICE_SETTINGS / CONFIG
+"""Read if it exists, no other file is named, and this user has none of their own."""
 
 NO_BARGE_IN: Final = "off"
 """Value of `speaker.barge_in` with which the wake word has no effect during a reply."""

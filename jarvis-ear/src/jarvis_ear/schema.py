@@ -10,6 +10,7 @@ from jarvis_ear.config import CONFIG_FILE, HOOKS, Config
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import load as options
 from jarvis_ear.options.option import Schema, value_of
+from jarvis_ear.paths import user_config_file
 
 Loaded: TypeAlias = options.Loaded[Config]
 """The options in force, and the origin of each value."""
@@ -69,8 +70,10 @@ _INTRODUCTION: Final = f"""\
 Generated from the code by `jarvis-ear config --reference` (`make docs`); a test compares the two.
 
 The command line overrides the environment, the environment overrides the file, and the file
-overrides the default. The file is `{CONFIG_FILE}`, or the one that `--config FILE`
-names. `jarvis-ear config` prints the options in force and the origin of each value.
+overrides the default. The file is the one that `--config FILE` names; otherwise
+`~/.config/jarvis-ear/config.toml` (`$XDG_CONFIG_HOME`), if it exists and belongs to the user who
+runs the program, and this is no system service; otherwise `{CONFIG_FILE}`.
+`jarvis-ear config` prints the options in force and the origin of each value.
 
 - A switch takes `true` or `false` everywhere; on the command line its name alone means `true`, and
   `--no-` before its name means `false`.
@@ -115,6 +118,8 @@ SCHEMA: Final = Schema(
         "backend.wyoming.allow": "--allow",
     },
     file=CONFIG_FILE,
+    user_file=user_config_file,
+    user_file_text="~/.config/jarvis-ear/config.toml",
     shared_variables=_SHARED_VARIABLES,
     credentials={
         "jarvis-password": "backend.password",
@@ -145,7 +150,7 @@ SCHEMA: Final = Schema(
 
 
 def load(
-    argv: Sequence[str], environ: Mapping[str, str], *, default_file: Path = CONFIG_FILE
+    argv: Sequence[str], environ: Mapping[str, str], *, default_file: Path | None = None
 ) -> Loaded:
     """Read the options of the ear from all sources. Raises ``ConfigError`` with all mistakes."""
     return options.load(SCHEMA, argv, environ, default_file=default_file)

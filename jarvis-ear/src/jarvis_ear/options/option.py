@@ -218,6 +218,10 @@ class Schema(Generic[Tree]):
     """Flags of the everyday options, in the order of the help."""
     file: Path | None = None
     """The default configuration file; None: the program reads no file."""
+    user_file: Callable[[Mapping[str, str]], Path | None] = lambda _environ: None
+    """Returns the file of this user, by the environment, which is read instead; None: no such."""
+    user_file_text: str = ""
+    """Where that file is, for people."""
     shared_variables: Mapping[str, str]
     """Variables without the prefix, by option; they are weaker than those with it."""
     empty_is_unset: bool = True
@@ -243,7 +247,8 @@ class Schema(Generic[Tree]):
     @property
     def config_option(self) -> tuple[Option, ...]:
         """The option of the command line that names the file, if the program reads one."""
-        about = f"Read this file instead of {self.file}."
+        own = f"{self.user_file_text} or " if self.user_file_text else ""
+        about = f"Read this file instead of {own}{self.file}."
         field = FieldInfo(annotation=Path, description=about)
         option = Option(CONFIG, self.tree, field, "", (f"--{CONFIG}",), names_file=True)
         return (option,) if self.file else ()
