@@ -162,6 +162,11 @@ class BackendClient:
         """Whether every utterance has a verdict."""
         return not self._commands and (self._sender is None or self._sender.open == 0)
 
+    @property
+    def waiting(self) -> int:
+        """Number of utterances without a verdict, which the spool holds too. Any thread."""
+        return 0 if self._sender is None else self._sender.open
+
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was reached since the client was created."""
         own = {"commands_dropped": self._commands.dropped, **self._counted}

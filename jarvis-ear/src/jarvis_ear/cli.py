@@ -131,6 +131,8 @@ def _do(  # noqa: PLR0911 - one for each verb
             return events(verb, given, play=_play)
         case ("status",):
             return _status(as_json="json" in given)
+        case ("metrics",):
+            return _metrics()
         case ("volume",):
             return _volume(given.get("value"))
         case ("say",):
@@ -199,6 +201,16 @@ def _status(*, as_json: bool) -> int:
     require_report(report)
     print_text(json.dumps(report) + "\n" if as_json else describe(report))
     return 0 if report["hearing"] else DEAF
+
+
+def _metrics() -> int:
+    """Print the numbers of the running ear for Prometheus."""
+    match _ask("metrics"):
+        case None:
+            return NOT_RUNNING
+        case {"metrics": str(text)}:
+            return print_text(text)
+    raise RemoteProtocolError("the running ear has no metrics: is it another version?")
 
 
 def _command(word: str) -> int:

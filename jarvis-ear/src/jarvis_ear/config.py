@@ -46,6 +46,7 @@ from jarvis_ear.config_hearing import (
     WakeOptions,
     WakeWord,
 )
+from jarvis_ear.config_home import MetricsOptions, MqttOptions
 from jarvis_ear.paths import CONFIG, SERVICE_SETTINGS
 
 __all__ = [
@@ -69,7 +70,9 @@ __all__ = [
     "HearingOptions",
     "HookOptions",
     "LogOptions",
+    "MetricsOptions",
     "MicrophoneOptions",
+    "MqttOptions",
     "Program",
     "RoomsOptions",
     "Section",
@@ -380,6 +383,8 @@ class Config(Section):
     log: LogOptions = LogOptions()
     console: ConsoleOptions = ConsoleOptions()
     hooks: HookOptions = HookOptions()
+    metrics: MetricsOptions = MetricsOptions()
+    mqtt: MqttOptions = MqttOptions()
     with_backend: bool = False
     """Run the reference backend with the ear, for trying out."""
 

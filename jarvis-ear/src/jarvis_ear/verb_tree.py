@@ -128,6 +128,11 @@ VERBS: Final[dict[str, Verb]] = {
         {0: "the ear hears", **_ASKED, 1: "the ear is muted or deaf, or cannot be asked"},
         (Flag("--json", "print all numbers, as one line of JSON"),),
     ),
+    "metrics": Verb(
+        "print the numbers of the running ear in the text format of Prometheus",
+        "jarvis-ear metrics",
+        {**PRINTED, **_ASKED},
+    ),
     "mute": Verb(
         "close the microphone of the running ear until unmute, restarts included",
         "jarvis-ear mute",

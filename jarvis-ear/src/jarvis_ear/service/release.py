@@ -31,7 +31,7 @@ DEVICE_LOCK: Final = "requirements.txt"
 BACKEND_LOCK: Final = "requirements-backend.txt"
 JOURNAL_LOCK: Final = "requirements-systemd.txt"
 
-PAGES: Final = ("configuration.md", "delivery.md", "journal.md", "operations.md")
+PAGES: Final = ("configuration.md", "delivery.md", "journal.md", "mqtt.md", "operations.md")
 """Pages of docs/ that an administrator needs and that the catalog refers to."""
 
 SHARE: Final = "share/jarvis-ear"
