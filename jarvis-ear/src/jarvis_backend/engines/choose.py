@@ -15,7 +15,6 @@ from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineMissing
-from jarvis_backend.home_assistant import HomeAssistantBrain
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -37,6 +36,8 @@ def choose_engines(config: BackendConfig) -> Engines:
     if config.brain.engine == "openai":
         return Engines(stt, HttpBrain(config.brain), tts)
     if config.brain.engine == "home-assistant":
+        from jarvis_backend.home_assistant import HomeAssistantBrain  # noqa: PLC0415 - for this only
+
         return Engines(stt, HomeAssistantBrain(config.brain), tts)
     return Engines(stt, HouseholdBrain(lambda: datetime.now().astimezone()), tts)
 
