@@ -1,4 +1,7 @@
-"""BackendClient: the interface between the network and the rest of the ear."""
+"""BackendClient: the interface between the network and the rest of the ear.
+
+A part of the library interface, see docs/library.md.
+"""
 
 import asyncio
 import logging
@@ -47,7 +50,7 @@ from jarvis_ear.units import SAMPLE_BYTES
 if TYPE_CHECKING:
     from jarvis_ear.link.wyoming import SatelliteSocket
 
-__all__ = ["BackendClient", "CapturedAudio", "pcm_to_wav"]
+__all__ = ["BackendClient", "BackendOptions", "CapturedAudio", "LinkState", "pcm_to_wav"]
 
 _LOGGER = logging.getLogger(__name__)
 

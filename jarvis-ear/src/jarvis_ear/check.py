@@ -32,13 +32,13 @@ from jarvis_ear.schema import Loaded
 
 def check(loaded: Loaded) -> str:
     """Return the output of the verb check; or raise ``ConfigError`` with all mistakes."""
-    mistakes = list(_mistakes(loaded))
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))
-    return check_report(_dangers(loaded.config))
+    found = list(mistakes(loaded))
+    if found:
+        raise ConfigError("\n".join(found))
+    return check_report(dangers(loaded.config))
 
 
-def _mistakes(loaded: Loaded) -> Iterator[str]:
+def mistakes(loaded: Loaded) -> Iterator[str]:
     """Run the checks of the ear's start; each error message begins with the option's name."""
     config = loaded.config
     tries: tuple[Callable[[], object], ...] = (
@@ -81,7 +81,8 @@ def _require_small_models(wake: WakeOptions) -> None:
         SmallModel(word.model)
 
 
-def _dangers(config: Config) -> Iterator[str]:
+def dangers(config: Config) -> Iterator[str]:
+    """Yield what works but is dangerous, each as a text that names the option."""
     backend, bus = config.backend, config.bus
     yield from _microphone_dangers(config.microphone)
     is_satellite = backend.protocol == "wyoming"

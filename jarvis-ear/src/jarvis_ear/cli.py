@@ -146,8 +146,18 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
     """Carry out a verb that takes the options of the configuration."""
     if verb == "wyoming":
         words = ["--backend.protocol", "wyoming", *words]
-    loaded = COMMAND_LINE.load([word for word in words if verb != "console" or word != "--open"])
+    given, words = COMMAND_LINE.own_words((verb,), words)
+    if verb == "doctor":
+        from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only
+
+        load, file = partial(COMMAND_LINE.load, words), given.get("bundle")
+        return doctor(load, as_json_line="json" in given, bundle_file=file)
+    loaded = COMMAND_LINE.load(words)
     match verb:
+        case "mic-check":
+            from jarvis_ear.mic_check.command import mic_check  # noqa: PLC0415 - loads the models
+
+            return mic_check(loaded.config, given)
         case "check":
             from jarvis_ear.check import check  # noqa: PLC0415 - loads the network, for this only
 
@@ -155,7 +165,7 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
         case "console":
             from jarvis_ear.console.command import console  # noqa: PLC0415 - loads a web server
 
-            return console(loaded.config.console.port, is_opened="--open" in words)
+            return console(loaded.config.console.port, is_opened="open" in given)
     return (run or _composition_root())(loaded)
 
 

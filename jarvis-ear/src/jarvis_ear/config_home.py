@@ -29,7 +29,7 @@ def checked_topic(topic: str) -> str:
 class MetricsOptions(Section):
     """Numbers about the ear over HTTP, for Prometheus. `jarvis-ear metrics` prints them too."""
 
-    port: int = Field(0, ge=0, le=65_535)
+    port: int = Field(default=0, ge=0, le=65_535)
     """Port of `/metrics` and `/healthz`. The service allows 4890 without a change. 0: the ear
     listens on none."""
     host: Annotated[str, AfterValidator(checked_ip)] = "127.0.0.1"
@@ -43,9 +43,9 @@ class MqttOptions(Section):
     url: Annotated[str, server_address("mqtt", "mqtts", is_optional=True)] = ""
     """Address of the broker: `mqtt://` or `mqtts://` (TLS), host and port (1883, or 8883 with TLS,
     unless given). It must speak MQTT 5. Empty: none."""
-    user: str = Field("", max_length=256)
+    user: str = Field(default="", max_length=256)
     """Name for the login at the broker. Empty: none."""
-    password: SecretStr = Field(SecretStr(""), min_length=1)
+    password: SecretStr = Field(default=SecretStr(""), min_length=1)
     """Password for the login at the broker. Never an argument: environment, credential, or
     `password_file`."""
     password_file: Path | None = None
@@ -55,7 +55,7 @@ class MqttOptions(Section):
     allow_plaintext: bool = False
     """Talk unencrypted to a broker on another machine (`mqtt://`): anyone on the network in between
     can read the password and give commands in your name. Off: that is refused."""
-    topic: Annotated[str, AfterValidator(checked_topic)] = Field("jarvis-ear", min_length=1)
+    topic: Annotated[str, AfterValidator(checked_topic)] = Field(default="jarvis-ear", min_length=1)
     """First level or levels of the ear's topics; `backend.agent_id` is the next."""
     discovery: Annotated[str, AfterValidator(checked_topic)] = "homeassistant"
     """First level of the topics by which Home Assistant discovers the ear. Empty: it does not."""

@@ -9,7 +9,6 @@ from jarvis_backend.brain import HouseholdBrain
 from jarvis_backend.config import BackendConfig, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.engine import MissingEngine, SpeechToText, TextToSpeech
-from jarvis_backend.engines.openai_http import HttpBrain, HttpSpeechToText, HttpTextToSpeech
 from jarvis_backend.engines.program import ESPEAK_NG, FLITE, ProgramVoice
 from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
@@ -34,9 +33,11 @@ def choose_engines(config: BackendConfig) -> Engines:
         _LOG.warning("no text-to-speech, replies stay text: %s", missing)
         tts = MissingEngine(str(missing))
     if config.brain.engine == "openai":
-        return Engines(stt, HttpBrain(config.brain), tts)
+        from jarvis_backend.engines import openai_http  # noqa: PLC0415 - loads httpx, for it only
+
+        return Engines(stt, openai_http.HttpBrain(config.brain), tts)
     if config.brain.engine == "home-assistant":
-        from jarvis_backend.home_assistant import HomeAssistantBrain  # noqa: PLC0415 - for this only
+        from jarvis_backend.home_assistant import HomeAssistantBrain  # noqa: PLC0415 - likewise
 
         return Engines(stt, HomeAssistantBrain(config.brain), tts)
     return Engines(stt, HouseholdBrain(lambda: datetime.now().astimezone()), tts)
@@ -50,6 +51,18 @@ def _first_installed(options: TextToSpeechOptions) -> TextToSpeech:
         except EngineMissing as missing:
             reasons.append(str(missing))
     raise EngineMissing("; or ".join(reasons))
+
+
+def _http_speech_to_text(options: SpeechToTextOptions) -> SpeechToText:
+    from jarvis_backend.engines import openai_http  # noqa: PLC0415 - loads httpx, for it only
+
+    return openai_http.HttpSpeechToText(options)
+
+
+def _http_text_to_speech(options: TextToSpeechOptions) -> TextToSpeech:
+    from jarvis_backend.engines import openai_http  # noqa: PLC0415 - loads httpx, for it only
+
+    return openai_http.HttpTextToSpeech(options)
 
 
 def _wyoming_ear(options: SpeechToTextOptions) -> SpeechToText:
@@ -67,7 +80,7 @@ def _wyoming_voice(options: TextToSpeechOptions) -> TextToSpeech:
 _SPEECH_TO_TEXT: Final[Mapping[str, Callable[[SpeechToTextOptions], SpeechToText]]] = {
     "pocketsphinx": SphinxSpeechToText,
     "faster-whisper": WhisperSpeechToText,
-    "openai": HttpSpeechToText,
+    "openai": _http_speech_to_text,
     "wyoming": _wyoming_ear,
     "none": lambda _options: MissingEngine("switched off (stt.engine is none)"),
 }
@@ -79,7 +92,7 @@ _TEXT_TO_SPEECH: Final[Mapping[str, Callable[[TextToSpeechOptions], TextToSpeech
     "espeak-ng": lambda options: ProgramVoice(ESPEAK_NG, options),
     "espeak-library": EspeakLibraryVoice,
     "piper": PiperVoice,
-    "openai": HttpTextToSpeech,
+    "openai": _http_text_to_speech,
     "wyoming": _wyoming_voice,
     "none": lambda _options: MissingEngine("switched off (tts.engine is none)"),
 }
