@@ -89,12 +89,8 @@ class Session:
         password = self.config.password.get_secret_value()
         return Login(self.url, password, self.timing.login_s, self.trust_store)
 
-    def make_link(
-        self, wake: Callable[[], None], satellite: "SatelliteSocket | None"
-    ) -> BackendLink:
+    def make_link(self, wake: Callable[[], None]) -> BackendLink:
         """Make a link, which calls ``wake`` after each message. On the network thread."""
-        if satellite is not None:
-            return satellite.make_link(self.timing, wake)
         return self.wire.link(self.config, self.timing, wake, self.trust_store)
 
     def make_satellite(self, counted: "Counter[str]") -> "SatelliteSocket | None":
@@ -296,8 +292,7 @@ class BackendClient:
         session = self._session
         if session.wire.listen is not None:
             raise ConnectFailed(
-                "Home Assistant does not speak texts for a satellite; a sound file can be played, "
-                "and its action assist_satellite.announce speaks"
+                "Home Assistant speaks texts by its action assist_satellite.announce"
             )
         token = session.config.token.get_secret_value()
         return BackendVoice(session.url, session.login(), token, session.trust_store).speak(text)
@@ -379,13 +374,14 @@ class BackendClient:
     ) -> Dialer[BackendLink]:
         config = session.config
         if satellite is not None:
-            return Dialer(lambda: session.make_link(sender.wake, satellite), None, self._clock)
+            timing = session.timing
+            return Dialer(lambda: satellite.make_link(timing, sender.wake), None, self._clock)
         if is_exposed(session.url):
             fields = PLAINTEXT.fields(BACKEND=session.address)
             words = "password and voice go to %s unencrypted: use https"
             _LOGGER.warning(words, session.address, extra=fields)
         return Dialer(
-            lambda: session.make_link(sender.wake, None),
+            lambda: session.make_link(sender.wake),
             session.login().token,
             self._clock,
             given=config.token.get_secret_value(),
