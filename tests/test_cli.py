@@ -266,6 +266,7 @@ PREPARED = """
 import os, sys
 from jarvis_ear import cli
 assert cli._composition_root()
+import jarvis_ear.link.socketio
 import aiohttp.connector
 never_used = aiohttp.connector._SSL_CONTEXT_VERIFIED
 print(never_used.cert_store_stats()["x509"], os.environ.get("SSL_CERT_FILE"))

@@ -95,6 +95,7 @@ COUNTED: Final[Mapping[str, str]] = {
     "mqtt_refused": "commands of the MQTT broker that were not carried out",
     "rooms_doubled": "wake words that an ear in another room answered as well",
     "rooms_refused": "messages of other ears that were invalid or had another key",
+    "connections_refused": "connections to the satellite that were refused",
     "rooms_foreign": "wake words of ears in other groups",
     "rooms_ignored": "wake words of other ears that came too late or were too many",
     "rooms_unsent": "messages to other ears that no network took",
