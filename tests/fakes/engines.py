@@ -101,6 +101,9 @@ class ScriptedVoice:
         self._at_once = 0
         self._ready: dict[str, asyncio.Event] = {}
 
+    async def prepare(self) -> None:
+        """Nothing to load."""
+
     async def speak(self, sentence: str) -> Speech:
         self.asked.append(sentence)
         self._at_once += 1

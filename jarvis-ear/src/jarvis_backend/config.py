@@ -86,7 +86,13 @@ class SpeechToTextOptions(BackendSection):
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:8000`."""
     model: str = ""
-    """Name of the model, or its folder. Empty: the default of the engine."""
+    """Name of the model; for `faster-whisper` one of `jarvis-backend models list`, or the path of a
+    folder. Empty: the default of the engine (`tiny.en`)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where `faster-whisper` computes: `auto` takes a GPU if CUDA finds one. With 8-bit integers on
+    a CPU, with 16-bit floats on a GPU."""
+    threads: int = Field(default=4, ge=1, le=64)
+    """Maximum number of CPU threads of `faster-whisper`; no more than this program may use CPUs."""
     language: str = "en"
     """Language of the speaker, if the engine has several."""
     api_key: ApiKey = SecretStr("")
@@ -130,7 +136,8 @@ class TextToSpeechOptions(BackendSection):
     url: str = ""
     """Address of a server that offers `/v1/audio/speech`, for the engine `openai`."""
     model: str = ""
-    """Name of its model; for `piper` the path of the voice (`.onnx`)."""
+    """Name of its model; for `piper` one of `jarvis-backend models list` (empty: `joe`), or the
+    path of a voice (`.onnx`)."""
     voice: str = ""
     """Name of the voice. Empty: the default of the engine."""
     api_key: ApiKey = SecretStr("")
@@ -221,6 +228,9 @@ class BackendConfig(BackendSection):
     `unix:///run/redis/redis.sock`; `rediss://` on a network. Empty: none."""
     queue_password: SecretStr | None = None
     """Password of that server. Never a part of its address."""
+    state_dir: str = ""
+    """Folder for models and timers. Empty: that of the service manager (`STATE_DIRECTORY`), else
+    `$XDG_STATE_HOME/jarvis-backend`, else `~/.local/state/jarvis-backend`."""
     console: bool = False
     """Serve a page at `/console` that shows the backend and lets people talk to it."""
     companion: bool = False
@@ -300,7 +310,7 @@ SCHEMA: Final = Schema(
         "jarvis-tts-api-key": "tts.api_key",
     },
     secret_files={},
-    file_names=("stt.model", "tts.model"),
+    file_names=("stt.model", "tts.model", "state_dir"),
     placeholders={},
     mistakes=_mistakes,
 )

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from jarvis_backend.brain import HouseholdBrain
@@ -15,6 +16,7 @@ from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineMissing
+from jarvis_backend.models import models_folder
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -23,13 +25,14 @@ def choose_engines(config: BackendConfig) -> Engines:
     """Make the engines. None of them is loaded or started yet."""
     stt: SpeechToText
     tts: TextToSpeech
+    models = models_folder(config.state_dir)
     try:
-        stt = _SPEECH_TO_TEXT[config.stt.engine](config.stt)
+        stt = _SPEECH_TO_TEXT[config.stt.engine](config.stt, models)
     except EngineMissing as missing:
         _LOG.warning("no speech-to-text, every utterance will fail: %s", missing)
         stt = MissingEngine(str(missing))
     try:
-        tts = _TEXT_TO_SPEECH[config.tts.engine](config.tts)
+        tts = _TEXT_TO_SPEECH[config.tts.engine](config.tts, models)
     except EngineMissing as missing:
         _LOG.warning("no text-to-speech, replies stay text: %s", missing)
         tts = MissingEngine(str(missing))
@@ -38,31 +41,31 @@ def choose_engines(config: BackendConfig) -> Engines:
     return Engines(stt, HouseholdBrain(lambda: datetime.now().astimezone()), tts)
 
 
-def _first_installed(options: TextToSpeechOptions) -> TextToSpeech:
+def _first_installed(options: TextToSpeechOptions, models: Path) -> TextToSpeech:
     reasons = []
     for name in ("flite", "espeak-ng", "espeak-library"):
         try:
-            return _TEXT_TO_SPEECH[name](options)
+            return _TEXT_TO_SPEECH[name](options, models)
         except EngineMissing as missing:
             reasons.append(str(missing))
     raise EngineMissing("; or ".join(reasons))
 
 
-_SPEECH_TO_TEXT: Final[Mapping[str, Callable[[SpeechToTextOptions], SpeechToText]]] = {
-    "pocketsphinx": SphinxSpeechToText,
+_SPEECH_TO_TEXT: Final[Mapping[str, Callable[[SpeechToTextOptions, Path], SpeechToText]]] = {
+    "pocketsphinx": lambda options, _models: SphinxSpeechToText(options),
     "faster-whisper": WhisperSpeechToText,
-    "openai": HttpSpeechToText,
-    "none": lambda _options: MissingEngine("switched off (stt.engine is none)"),
+    "openai": lambda options, _models: HttpSpeechToText(options),
+    "none": lambda _options, _models: MissingEngine("switched off (stt.engine is none)"),
 }
 """The values of ``stt.engine``."""
 
-_TEXT_TO_SPEECH: Final[Mapping[str, Callable[[TextToSpeechOptions], TextToSpeech]]] = {
+_TEXT_TO_SPEECH: Final[Mapping[str, Callable[[TextToSpeechOptions, Path], TextToSpeech]]] = {
     "auto": _first_installed,
-    "flite": lambda options: ProgramVoice(FLITE, options),
-    "espeak-ng": lambda options: ProgramVoice(ESPEAK_NG, options),
-    "espeak-library": EspeakLibraryVoice,
+    "flite": lambda options, _models: ProgramVoice(FLITE, options),
+    "espeak-ng": lambda options, _models: ProgramVoice(ESPEAK_NG, options),
+    "espeak-library": lambda options, _models: EspeakLibraryVoice(options),
     "piper": PiperVoice,
-    "openai": HttpTextToSpeech,
-    "none": lambda _options: MissingEngine("switched off (tts.engine is none)"),
+    "openai": lambda options, _models: HttpTextToSpeech(options),
+    "none": lambda _options, _models: MissingEngine("switched off (tts.engine is none)"),
 }
 """The values of ``tts.engine``."""

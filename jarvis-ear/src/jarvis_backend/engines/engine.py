@@ -57,6 +57,9 @@ class TextToSpeech(Protocol):
     name: str
     """Name in the log and in the health report."""
 
+    async def prepare(self) -> None:
+        """Load what the first sentence would otherwise wait for. Raises EngineError."""
+
     async def speak(self, sentence: str) -> Speech:
         """Synthesise one sentence. Raises EngineError."""
         ...

@@ -278,7 +278,8 @@ class CommandLine:
             meaning = flag.meaning or argparse.SUPPRESS
             add = partial(made.add_argument, flag.name, help=meaning)
             if flag.value:
-                add(metavar=flag.value, type=_path, action="append")
+                kind = _path if flag.value in {"FILE", "DIR"} else str
+                add(metavar=flag.value, type=kind, action="append")
             else:
                 add(action="store_true")
         if names:
