@@ -82,6 +82,7 @@ def create_app(
         warm_up = asyncio.create_task(_prepare(engines))
         await queue.start()
         await agents.start()
+        engines.brain.start(conversation)
         try:
             yield
         finally:

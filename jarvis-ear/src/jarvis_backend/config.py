@@ -113,7 +113,8 @@ class BrainOptions(BackendSection):
     """Generation of answers."""
 
     engine: Literal["builtin", "openai"] = "builtin"
-    """`builtin` knows the time and the date. `openai`: any server of `/v1/chat/completions`."""
+    """`builtin` knows the time, timers, arithmetic and units. `openai`: any server of
+    `/v1/chat/completions`."""
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:11434`."""
     model: str = ""
@@ -122,8 +123,14 @@ class BrainOptions(BackendSection):
     """System prompt of the model."""
     api_key: ApiKey = SecretStr("")
     """Key for the server at `url`."""
+    local_first: bool = True
+    """Answer what `builtin` knows without the server: time, timers, arithmetic, "stop"."""
+    history: int = Field(default=6, ge=0, le=100)
+    """Exchanges of a room that the server is told with the next question."""
+    history_s: float = Field(default=600.0, ge=0, le=86_400)
+    """Seconds after the last exchange of a room in which its history counts."""
     timeout_s: float = Field(default=60.0, ge=1, le=600)
-    """Time-out of one answer."""
+    """Time-out of one answer, with the tools that it calls."""
 
 
 class TextToSpeechOptions(BackendSection):

@@ -1,22 +1,25 @@
 """Makes the engines that the options name; a missing one is logged once and replaced."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from jarvis_backend.brain import HouseholdBrain
+from jarvis_backend.brain import Brain, HouseholdBrain
 from jarvis_backend.config import BackendConfig, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.engine import MissingEngine, SpeechToText, TextToSpeech
-from jarvis_backend.engines.openai_http import HttpBrain, HttpSpeechToText, HttpTextToSpeech
+from jarvis_backend.engines.openai_brain import HttpBrain
+from jarvis_backend.engines.openai_http import HttpSpeechToText, HttpTextToSpeech
 from jarvis_backend.engines.program import ESPEAK_NG, FLITE, ProgramVoice
 from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineMissing
-from jarvis_backend.models import models_folder
+from jarvis_backend.models import models_folder, state_folder
+from jarvis_backend.tools import installed_tools
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -36,9 +39,15 @@ def choose_engines(config: BackendConfig) -> Engines:
     except EngineMissing as missing:
         _LOG.warning("no text-to-speech, replies stay text: %s", missing)
         tts = MissingEngine(str(missing))
+    return Engines(stt, _brain(config), tts)
+
+
+def _brain(config: BackendConfig) -> Brain:
+    folder = state_folder(os.environ, config.state_dir)
+    household = HouseholdBrain(lambda: datetime.now().astimezone(), folder)
     if config.brain.engine == "openai":
-        return Engines(stt, HttpBrain(config.brain), tts)
-    return Engines(stt, HouseholdBrain(lambda: datetime.now().astimezone()), tts)
+        return HttpBrain(config.brain, household, installed_tools())
+    return household
 
 
 def _first_installed(options: TextToSpeechOptions, models: Path) -> TextToSpeech:

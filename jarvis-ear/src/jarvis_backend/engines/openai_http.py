@@ -1,7 +1,7 @@
-"""The three engines as clients of a server that speaks the HTTP API of OpenAI."""
+"""Speech engines as clients of a server that speaks the HTTP API of OpenAI."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 import httpx
@@ -77,7 +77,7 @@ class HttpEngine(StatelessEngine):
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise EngineError(f"{url} cannot be used: {error or type(error).__name__}") from error
         if answer.status_code != httpx.codes.OK:
-            raise EngineError(f"{url} answered {answer.status_code}: {_excerpt(body)}")
+            raise EngineError(f"{url} answered {answer.status_code}: {excerpt(body)}")
         return answer.headers.get("content-type", ""), body
 
 
@@ -96,43 +96,15 @@ class HttpSpeechToText(HttpEngine):
             data={"model": self._model, "language": self._language, "response_format": "json"},
             files={"file": ("utterance.wav", pcm_to_wav(pcm.tobytes()), "audio/wav")},
         )
-        match _json(body):
+        match foreign_json(body):
             case {"text": str(text)}:
-                return _printable(text).strip()
+                return printable(text).strip()
             case _:
                 raise EngineError("the server's answer has no text 'text'")
 
     def listen(self) -> LiveTranscription:
         """Send the utterance repeatedly while it grows."""
         return Redecoding(self.transcribe, self._redecoding)
-
-
-class HttpBrain(HttpEngine):
-    """Answers by `/v1/chat/completions`, each turn without a history. Lives on the loop."""
-
-    provider = "openai"
-
-    def __init__(self, options: BrainOptions) -> None:
-        super().__init__(options, "gpt-4o-mini")
-        self._instructions = options.instructions
-
-    async def answer(self, text: str) -> str:
-        """Ask the model."""
-        _, body = await self._post(
-            "/v1/chat/completions",
-            json={
-                "model": self._model,
-                "messages": [
-                    {"role": "system", "content": self._instructions},
-                    {"role": "user", "content": text},
-                ],
-            },
-        )
-        match _json(body):
-            case {"choices": [{"message": {"content": str(answer)}}, *_]}:
-                return _printable(answer).strip()
-            case _:
-                raise EngineError("the chat server's answer has no choices[0].message.content")
 
 
 class HttpTextToSpeech(HttpEngine):
@@ -159,31 +131,37 @@ class HttpTextToSpeech(HttpEngine):
         return Speech(_media_type(content_type), audio)
 
 
-async def _body(answer: httpx.Response, max_bytes: int) -> bytes:
-    """Read the body without decompressing it."""
+async def raw_pieces(answer: httpx.Response, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """Yield the body without decompressing it. Raises EngineError if it is larger."""
     coding = answer.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise EngineError(f"{answer.url} answered in {one_line(coding)!r}, expected no compression")
-    body = bytearray()
+    size = 0
     async for piece in answer.aiter_raw():
-        body += piece
-        if len(body) > max_bytes:
+        size += len(piece)
+        if size > max_bytes:
             raise EngineError(f"{answer.url} sent more than {max_bytes} bytes")
-    return bytes(body)
+        yield piece
 
 
-def _excerpt(body: bytes) -> str:
+async def _body(answer: httpx.Response, max_bytes: int) -> bytes:
+    return b"".join([piece async for piece in raw_pieces(answer, max_bytes)])
+
+
+def excerpt(body: bytes) -> str:
+    """Return the beginning of a body on one line, for an error."""
     return one_line(body[:_ERROR_BYTES].decode(errors="replace"))
 
 
-def _json(body: bytes) -> Any:  # noqa: ANN401 - foreign JSON; the caller checks each field
+def foreign_json(body: bytes) -> Any:  # noqa: ANN401 - the caller checks each field
+    """Return the JSON value of a body. Raises EngineError."""
     try:
         return httpx.Response(200, content=body).json()
     except (ValueError, RecursionError):  # RecursionError: thousands of brackets
-        raise EngineError(f"expected JSON, got {_excerpt(body)!r}") from None
+        raise EngineError(f"expected JSON, got {excerpt(body)!r}") from None
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace lone surrogates, which JSON can express and UTF-8 cannot."""
     return text.encode(errors="replace").decode()
 

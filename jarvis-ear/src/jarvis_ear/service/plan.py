@@ -239,5 +239,7 @@ def _purged(layout: Layout, machine: Machine) -> Iterator[Step]:
     yield Remove(layout.at(layout.encrypted), only_empty=True)
     yield Remove(layout.at(layout.settings))
     yield Remove(layout.at(layout.state))
+    yield Remove(layout.at(layout.backend_state))
+    yield Remove(layout.at(layout.backend_state.parent / "private" / layout.backend_state.name))
     if machine.has_user:
         yield Run(("userdel", USER), always=True)

@@ -58,6 +58,9 @@ class Layout:
     """Folder of the ear's options."""
     state: Path = Path("/var/lib/jarvis-ear")
     """Folder of the ear's persistent state: mute and ledger."""
+    backend_state: Path = Path("/var/lib/jarvis-backend")
+    """Folder of the backend's timers: for a user that exists only while it runs, a link to one in
+    `private`."""
     credentials: Path = Path("/etc/credstore")
     """Folder in which the service manager looks for credentials."""
     encrypted: Path = Path("/etc/credstore.encrypted")
