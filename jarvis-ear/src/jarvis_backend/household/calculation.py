@@ -24,7 +24,7 @@ _OPERATORS: Final = (
     (r"cubed", "^ 3"),
     (r"percent", "%"),
     (r"(?:the )?square root of", "sqrt"),
-    (r"(\d)(?:st|nd|rd|th) power", r"\1"),
+    (r"(\d)[a-z]{2} power", r"\1"),
 )
 _ASKED: Final = re.compile(
     r"^(?:whats|what is|what are|how much is|how many is|calculate|compute) "
