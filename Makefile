@@ -66,6 +66,7 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@$(PYTHON) tools/delivery_states.py docs/delivery.md > docs/.new && mv docs/.new docs/delivery.md
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
 	@$(PYTHON) tools/journal_page.py docs/journal.md > docs/.new && mv docs/.new docs/journal.md
+	@$(PYTHON) tools/backend_page.py docs/backend.md > docs/.new && mv docs/.new docs/backend.md
 	@$(PYTHON) tools/import_diagram.py docs/architecture.md > docs/.new && mv docs/.new docs/architecture.md
 	@$(PYTHON) tools/code_index.py docs/glossary.md > docs/.new && mv docs/.new docs/glossary.md
 	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import logging
+import re
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -251,3 +253,11 @@ def test_without_a_folder_timers_are_kept_in_memory_and_it_is_told_once(tmp_path
     assert home.ask("cancel the timer") == "Cancelled: 5 minute timer."
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "timers are lost at a restart" in caplog.text
+
+
+def test_every_sentence_that_the_page_promises_is_understood(home):
+    page = (Path(__file__).parents[2] / "docs" / "backend.md").read_text()
+    table = page.partition("## What you can say")[2].partition("\n\nA command")[0]
+    promised = re.findall(r'"([^"]+)"', table)
+    assert len(promised) > 15
+    assert [text for text in promised if home.ask(text) is None] == []

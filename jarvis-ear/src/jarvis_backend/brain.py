@@ -62,7 +62,7 @@ MAX_ROOMS: Final = 256
 """Rooms whose last words are remembered; the one that spoke least recently is forgotten."""
 
 _STOP: Final = re.compile(
-    r"(?:please )?(?:stop|never ?mind|cancel|be quiet|quiet|shut up|that.?s enough|enough|forget it)"
+    r"(?:please )?(?:stop|never ?mind|cancel|be quiet|quiet|shut up|(?:that.?s )?enough|forget it)"
     r"(?: please| that| it| talking)?"
 )
 _LOUDNESS: Final = re.compile(

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import re
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -260,3 +262,13 @@ async def test_a_tool_that_fails_tells_the_model(caplog):
     assert "the tool f failed" in caplog.text
     assert await result_of(each, "r", {}, Question("")) == "error: no such lamp"
     assert len(await result_of(each, "t", {}, Question(""))) == RESULT_CHARS
+
+
+async def test_the_tool_in_the_page_works():
+    page = (Path(__file__).parents[3] / "docs" / "backend.md").read_text()
+    made = {}
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], made)  # noqa: S102 - our own page
+    tool = made["lamp"]
+    told = await result_of({"lamp": tool}, "lamp", {"state": "on"}, Question("", "hall"))
+    assert told == "the lamp in the hall is on"
+    assert tool.as_json()["function"]["name"] == "lamp"
