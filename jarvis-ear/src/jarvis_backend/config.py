@@ -81,13 +81,13 @@ class BackendSection(BaseModel):
 class SpeechToTextOptions(BackendSection):
     """Speech recognition."""
 
-    engine: Literal["pocketsphinx", "faster-whisper", "openai", "none"] = "pocketsphinx"
+    engine: Literal["pocketsphinx", "faster-whisper", "vosk", "openai", "none"] = "pocketsphinx"
     """The recogniser. `openai`: any server that offers `/v1/audio/transcriptions`."""
     url: str = ""
     """Address of that server, for example `http://127.0.0.1:8000`."""
     model: str = ""
-    """Name of the model; for `faster-whisper` one of `jarvis-backend models list`, or the path of a
-    folder. Empty: the default of the engine (`tiny.en`)."""
+    """Name of the model; for `faster-whisper` one of `jarvis-backend models list` (empty:
+    `tiny.en`), for `vosk` a name below the folder of the models, for both the path of a folder."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where `faster-whisper` computes: `auto` takes a GPU if CUDA finds one. With 8-bit integers on
     a CPU, with 16-bit floats on a GPU."""
@@ -106,7 +106,8 @@ class SpeechToTextOptions(BackendSection):
     waiting: int = Field(default=64, ge=0, le=10_000)
     """Maximum number of utterances that wait for one of these processes; more are refused."""
     listeners: int = Field(default=4, ge=0, le=64)
-    """Number of utterances that `pocketsphinx` decodes while they are spoken; 90 MB each."""
+    """Number of utterances that `pocketsphinx` (90 MB each) or `vosk` decodes while they are
+    spoken."""
 
 
 class BrainOptions(BackendSection):

@@ -16,6 +16,7 @@ from jarvis_backend.engines.openai_http import HttpSpeechToText, HttpTextToSpeec
 from jarvis_backend.engines.program import ESPEAK_NG, FLITE, ProgramVoice
 from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
+from jarvis_backend.engines.vosk import VoskSpeechToText
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineMissing
 from jarvis_backend.models import models_folder, state_folder
@@ -63,6 +64,7 @@ def _first_installed(options: TextToSpeechOptions, models: Path) -> TextToSpeech
 _SPEECH_TO_TEXT: Final[Mapping[str, Callable[[SpeechToTextOptions, Path], SpeechToText]]] = {
     "pocketsphinx": lambda options, _models: SphinxSpeechToText(options),
     "faster-whisper": WhisperSpeechToText,
+    "vosk": VoskSpeechToText,
     "openai": lambda options, _models: HttpSpeechToText(options),
     "none": lambda _options, _models: MissingEngine("switched off (stt.engine is none)"),
 }

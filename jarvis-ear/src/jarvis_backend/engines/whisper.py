@@ -23,9 +23,9 @@ FULL_SCALE: Final = 32_768.0
 
 DEFAULT_MODEL: Final = "tiny.en"
 
-BEAMS: Final = 1
-"""Beams of the search: five cost twice the time and understood no more (`python -m bench --only
-engines`)."""
+BEAMS: Final = 5
+"""Beams of the search. On 36 sentences, clean and at 10 dB, five got two more right than one, for
+5 % more CPU."""
 
 
 class WhisperSpeechToText:
