@@ -34,10 +34,10 @@ run: $(if $(filter neural,$(VOICE)),$(READY_TO_HEAR),$(READY_TO_RUN))  ## run ea
 	@$(if $(filter neural,$(VOICE)),$(NEURAL)) JARVIS_EAR_WITH_BACKEND=true JARVIS_EAR_LOG__TRANSCRIPTS=true JARVIS_EAR_CONSOLE__TRANSCRIPTS=true \
 		JARVIS_EAR_MICROPHONE__FALLBACK=$(RECORDING) .venv/bin/jarvis-ear run $(ARGS)
 
-install: $(READY_TO_RUN)         ## install the system service, as root (ARGS=--with-backend, DESTDIR=)
+install: $(READY_TO_RUN)         ## install the system service, as root (ARGS=--with-backend, DESTDIR=), or without root ARGS=--user
 	@.venv/bin/jarvis-ear service install $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
 
-uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--purge)
+uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--purge), or without root ARGS=--user
 	@.venv/bin/jarvis-ear service uninstall $(if $(DESTDIR),--destdir $(DESTDIR)) $(ARGS)
 
 deb: $(READY_TO_RUN)             ## build a Debian package with all dependencies, in build/

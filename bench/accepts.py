@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.listener import Listener
+from bench.listener import LIGHT, Listener
 from bench.material import HARD, ORDINARY, Clip, Collection
 from bench.scale import Scale
 from bench.sound import Sound, chance, floor, rounded, seconds
@@ -20,18 +20,26 @@ def accepts(scale: Scale, collection: Collection) -> list[Table]:
     listener, notes = Listener(), list[str]()
     rows: list[Row] = []
     for kind, labels in (("ordinary", ORDINARY), ("made to be mistaken", HARD)):
-        heard_s, total = 0.0, 0
+        heard_s, total, all_light = 0.0, 0, 0
         for label in labels:
             clips = enough(collection.labelled(label), scale.negative_s)
             length_s = sum(len(clip.load()) for clip in clips) / SAMPLE_RATE
             found = _false_accepts(listener, clips, notes)
-            rows.append((label, *_rate(found, length_s)))
-            heard_s, total = heard_s + length_s, total + found
-        rows.append((f"all of it: {kind}", *_rate(total, heard_s)))
+            light = sum(len(listener.hear(in_quiet(clip), LIGHT).turns) for clip in clips)
+            rows.append((label, *_rate(found, length_s), Figure(light, "d")))
+            heard_s, total, all_light = heard_s + length_s, total + found, all_light + light
+        rows.append((f"all of it: {kind}", *_rate(total, heard_s), Figure(all_light, "d")))
     return [
         Table(
             "False accepts",
-            ("material", "hours", "false accepts", "per hour", "95 % sure below"),
+            (
+                "material",
+                "hours",
+                "false accepts",
+                "per hour",
+                "95 % sure below",
+                "with light effort",
+            ),
             rows,
             "",
             [collection.describes, *notes],

@@ -1,12 +1,12 @@
 """CPU seconds per hour of sound, back to back and in real time."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
-from bench.listener import ALWAYS, GATED, end_turn, make_ear
+from bench.listener import ALWAYS, GATED, LIGHT, end_turn, make_ear
 from bench.material import COMMANDS, Collection, quiet_room, spread
 from bench.scale import Scale
 from bench.scene import CLEAN, one_breath, play
@@ -14,7 +14,10 @@ from bench.sound import Sound, rounded, seconds
 from bench.table import Figure, Row, Table
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Block, Framer
-from jarvis_ear.units import SAMPLE_RATE, Samples
+from jarvis_ear.config import SHIPPED_WORDS
+from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.hearing.wake_detector import MAX_WAITING_STEPS
+from jarvis_ear.units import SAMPLE_BYTES, SAMPLE_RATE, STEP_SAMPLES, Samples
 
 HOUR_S: Final = 3600
 
@@ -24,6 +27,9 @@ BLOCK: Final = 640
 SLICE_S: Final = 5
 """Seconds for which one gate is measured in turn, so that other load affects all gates alike."""
 
+MORE_SHARE: Final = 5.0
+"""Target: per cent of the first word's CPU that each further word costs."""
+
 PAUSE_S: Final = 5.0
 """Silence between two commands in a row."""
 
@@ -32,20 +38,40 @@ def cpu(scale: Scale, collection: Collection) -> list[Table]:
     """Process the same sound with each gate in turn, slice by slice, as fast as possible."""
     rows: list[Row] = []
     for room, sound in _rooms(scale.cpu_s, collection):
-        floor, gated, always = _back_to_back(sound)
-        rows.append((room, *_figures(floor, gated, always)))
+        rows.append((room, *_figures(*_back_to_back(sound))))
     return [
         Table(
             "CPU seconds per hour of sound, back to back",
-            ("room", "floor", "vad", "always", "vad / always"),
+            ("room", "floor", "vad", "light", "always", "vad / always"),
             rows,
             "",
             [
                 "floor: the same blocks through the framer, frames not processed",
+                "light: `vad` with `hearing.wake.effort` = `light`",
                 collection.describes,
             ],
-        )
+        ),
+        _words(scale, collection),
     ]
+
+
+def _words(scale: Scale, collection: Collection) -> Table:
+    """Score the same speech for one, two and more words, each slice with all of them in turn."""
+    talk = np.resize(collection.talk, seconds(scale.cpu_s))
+    counts = range(1, len(SHIPPED_WORDS) + 1)
+    scorers = [_scorer(SHIPPED_WORDS[:count]) for count in counts]
+    one, *others = _spent(talk, scorers)
+    rows: list[Row] = [("1", Figure(one, ".1f"), "")]
+    for count, spent in zip(counts[1:], others, strict=True):
+        more = 100 * (spent - one) / one / (count - 1)
+        rows.append((str(count), Figure(spent, ".1f"), Figure(more, ".1f", " %", MORE_SHARE)))
+    return Table(
+        "Several wake words: CPU seconds of their networks per hour of speech",
+        ("words", "CPU s/h", "a further word, of the first"),
+        rows,
+        f"a further word <= {MORE_SHARE:g} % of the first",
+        ["without second looks, and without what a word costs that wakes the ear"],
+    )
 
 
 def _rooms(length_s: float, collection: Collection) -> Iterator[tuple[str, Sound]]:
@@ -66,17 +92,22 @@ def _commands(length_s: float, collection: Collection) -> Sound:
     return np.resize(np.concatenate(scenes), seconds(length_s))
 
 
-def _figures(floor: float, gated: float, always: float) -> tuple[Figure, ...]:
+def _figures(floor: float, gated: float, light: float, always: float) -> tuple[Figure, ...]:
     return (
         Figure(floor, ".2f"),
         Figure(gated, ".1f"),
+        Figure(light, ".1f"),
         Figure(always, ".1f"),
         Figure(100 * gated / always, ".0f", " %"),
     )
 
 
 def _back_to_back(sound: Sound) -> list[float]:
-    ears = [_nobody(), _ear(GATED), _ear(ALWAYS)]
+    return _spent(sound, [_nobody(), _ear(GATED), _ear(LIGHT), _ear(ALWAYS)])
+
+
+def _spent(sound: Sound, ears: Sequence[Callable[[Block], None]]) -> list[float]:
+    """Return the CPU seconds per hour of each, one slice of sound after the other."""
     spent = [0.0] * len(ears)
     whole = len(sound) // BLOCK * BLOCK
     step = seconds(SLICE_S) // BLOCK * BLOCK
@@ -104,6 +135,22 @@ def _nobody() -> Callable[[Block], None]:
 
     def hear(block: Block) -> None:
         framer.push(block)
+
+    return hear
+
+
+def _scorer(words: Sequence[str]) -> Callable[[Block], None]:
+    """Score three steps at a time, as the ear does while nobody says a wake word."""
+    model, waiting = OpenWakeWord(words), bytearray()
+    step = MAX_WAITING_STEPS * STEP_SAMPLES * SAMPLE_BYTES
+
+    def hear(block: Block) -> None:
+        waiting.extend(block.data)
+        if len(waiting) >= step:
+            model.score(bytes(waiting[:step]))
+            del waiting[:step]
+            for word in range(1, len(words)):
+                model.score_word(word)
 
     return hear
 

@@ -162,7 +162,7 @@ class Listener:
 
     def detections(self, sound: Sound) -> list[int]:
         """Return the positions of the detections."""
-        decider = WakeDecider(config.WakeOptions())
+        decider = WakeDecider(config.WakeOptions().all_words[0], config.WakeOptions().refractory_ms)
         scores = zip(self.scores(sound), range(len(sound)), strict=False)
         ends = ((score, Samples((step + 1) * STEP_SAMPLES)) for score, step in scores)
         return [at for score, at in ends if decider.decide(score, at)]

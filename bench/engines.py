@@ -107,7 +107,7 @@ def _recognisers(sentences: Sequence[str], clean: Sequence[Sound], noisy: Sequen
     for name, licence in RECOGNISERS.items():
         found = _in_process(_recognise, name, [*clean, *noisy])
         if found.error:
-            rows.append((name, found.error, *[""] * 5, licence))
+            rows.append((name, found.error, *[""] * 6, licence))
             continue
         count = len(sentences)
         rows.append(

@@ -54,9 +54,13 @@ class CountedWake:
         self._steps += len(scores)
         return scores
 
-    def look_again(self, step: int) -> SecondLook:
+    def score_word(self, word: int) -> list[float]:
         """Pass on."""
-        return self._model.look_again(step)
+        return self._model.score_word(word)
+
+    def look_again(self, step: int, word: int) -> SecondLook:
+        """Pass on."""
+        return self._model.look_again(step, word)
 
     def score_stop(self) -> list[float]:
         """Pass on."""

@@ -1,5 +1,6 @@
 """The whole ear as a function from sound to decisions."""
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,8 +9,7 @@ from typing import Final
 from bench.sound import Sound
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
-from jarvis_ear.devices.models import Silero, WebRtcVad
-from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.devices.models import Silero, WebRtcVad, make_wake_model
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.events import Effect, Failed, SendUtterance, TurnOpened
 from jarvis_ear.hearing.turns import TurnMachine
@@ -22,6 +22,9 @@ GATED: Final = config.HearingOptions()
 
 ALWAYS: Final = config.HearingOptions(gate=config.GateOptions(mode="always"))
 """The gate is always open."""
+
+LIGHT: Final = config.HearingOptions(wake=config.WakeOptions(effort="light"))
+"""Little CPU while people talk."""
 
 
 @dataclass(slots=True)
@@ -38,14 +41,15 @@ class Listener:
     """Loads the models once, and makes a new ear for each scene. Owned by its caller."""
 
     def __init__(self) -> None:
-        self._wake = OpenWakeWord()
+        self._wake = functools.cache(make_wake_model)
         self._speech = Silero()
 
     def hear(self, sound: Sound, hearing: config.HearingOptions = GATED) -> Heard:
         """Process ``sound`` from beginning to end. Every turn fails at once."""
-        self._wake.reset()
+        wake = self._wake(*_models(hearing))
+        wake.reset()
         self._speech.reset()
-        ear = make_ear(hearing, self._wake, self._speech)
+        ear = make_ear(hearing, wake, self._speech)
         heard = Heard()
         for frame in frames(sound):
             for effect in ear.hear(frame):
@@ -63,10 +67,14 @@ def make_ear(
     return Ear(
         hearing,
         gate=WebRtcVad(hearing.gate.aggressiveness),
-        wake=wake or OpenWakeWord(hearing.wake.model),
+        wake=wake or make_wake_model(*_models(hearing)),
         speech=speech or Silero(),
         machine=TurnMachine(hearing, lambda: f"bench-{next(turn)}"),
     )
+
+
+def _models(hearing: config.HearingOptions) -> tuple[tuple[str, ...], None, str]:
+    return tuple(word.model for word in hearing.wake.all_words), None, hearing.wake.effort
 
 
 def end_turn(ear: Ear, effect: Effect) -> None:

@@ -39,6 +39,8 @@ from fakes.vmic import missing_tools, vmic
 Running: TypeAlias = "subprocess.Popen[bytes]"
 
 EAR: Final = "jarvis-ear"
+LIGHT_EAR: Final = "jarvis-ear, light"
+"""The ear with `hearing.wake.effort` = `light`."""
 REFERENCE: Final = "openwakeword"
 """Shares are relative to this program in the same window."""
 
@@ -90,7 +92,7 @@ def _length_s(scale: Scale) -> float:
 def _tables(title: str, sound: Sound, scale: Scale, share: float, *, is_quiet: bool) -> list[Table]:
     if missing := missing_tools():
         return [Table(title, ("program",), [], "", [f"not measured: {missing}"])]
-    windows = _measure(sound, scale)
+    windows = _measure(sound, scale, () if is_quiet else (LIGHT_EAR,))
     return [
         _programs(title, windows, scale, share, is_quiet=is_quiet),
         _threads(title, windows),
@@ -179,14 +181,23 @@ def _threads(title: str, windows: Sequence[Mapping[str, Usage]]) -> Table:
     return Table(f"{title}: where the CPU of {EAR} goes", ("thread", "CPU s/h"), rows)
 
 
-def _measure(sound: Sound, scale: Scale) -> list[dict[str, Usage]]:
-    """Run all programs at the same time; return the resources of each in each window."""
+def _measure(sound: Sound, scale: Scale, others: Sequence[str]) -> list[dict[str, Usage]]:
+    """Run all programs at the same time; return the resources of each in each window.
+
+    ``others``: further ears, by their names.
+    """
     with ExitStack() as up:
         folder = Path(up.enter_context(tempfile.TemporaryDirectory()))
         card = vmic(folder, sound, shared=True)
         environment = {**os.environ, **card.environment}
         backend = up.enter_context(running_backend())
         running = {EAR: up.enter_context(running_ear(folder, backend.url, environment))}
+        for name in others:
+            light = ("--hearing.wake.effort", "light")
+            (own := folder / name).mkdir()
+            running[name] = up.enter_context(
+                running_ear(own, backend.url, environment, options=light)
+            )
         for name in _installed():
             command = [sys.executable, "-m", "bench.rivals", name]
             running[name] = up.enter_context(_running(command, environment))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.listener import ALWAYS, GATED, Heard, Listener
+from bench.listener import ALWAYS, GATED, LIGHT, Heard, Listener
 from bench.material import COMMANDS, WORDS, Clip, Collection, spread
 from bench.percent import share
 from bench.scale import Scale
@@ -32,6 +32,8 @@ class Tally:
     heard: int = 0
     always: int = 0
     gated: int = 0
+    light: int = 0
+    """Found by the gate and `hearing.wake.effort` = `light`."""
     lost: int = 0
     """Found only without the gate."""
     moved: int = 0
@@ -57,12 +59,13 @@ def recall(scale: Scale, collection: Collection) -> list[Table]:
         found[f"all labels, {room}"] = _count(listener, everything, room, collection)
     return [
         Table(
-            "Recall of the wake word: gate `vad` against `always`",
+            "Recall of the wake word: gate `vad` against `always`, and the light effort",
             (
                 "room",
                 "clips",
                 "always",
                 "vad",
+                "vad, light",
                 "lost by the gate",
                 "by the grid",
                 "woken alone",
@@ -92,6 +95,7 @@ def _count(listener: Listener, clips: list[Clip], room: Room, collection: Collec
         tally.heard += 1
         tally.always += _woken(always, until)
         tally.gated += _woken(gated, until)
+        tally.light += _woken(listener.hear(scene.sound[:until], LIGHT), until)
         if _woken(gated, until) != _woken(always, until):
             _explain(listener, scene.sound[:until], always, f"{room}: {scene.name}", tally)
         if alone and gated.turns:
@@ -131,6 +135,7 @@ def _row(name: str, tally: Tally) -> Row:
         str(tally.heard),
         share(tally.always, tally.heard, form=".1f"),
         share(tally.gated, tally.heard, form=".1f"),
+        share(tally.light, tally.heard, form=".1f"),
         Figure(tally.lost, "d", at_most=0),
         str(tally.moved),
         str(tally.alone),

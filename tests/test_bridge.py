@@ -149,8 +149,8 @@ def test_an_utterance_that_another_ear_answers_is_neither_sent_nor_told(bridge, 
 
 
 def test_an_utterance_is_sent_and_the_speaker_prepared_for_its_reply(bridge, world):
-    bridge.effect(SendUtterance("t1", UTTERANCE))
-    sent = CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0)
+    bridge.effect(SendUtterance("t1", UTTERANCE, "hall"))
+    sent = CapturedAudio(UTTERANCE.pcm, "t1", spoken_at=101.0, agent_id="hall")
     assert world.effects() == [("send", sent), ("prepare",)]
 
 
@@ -164,7 +164,8 @@ def test_a_reply_goes_to_the_speaker_and_ends_when_it_was_heard(bridge, world):
     bridge.reply_ended("t1")
     assert ("after", PlaybackStarted("t1")) in world.calls
     assert ("after", PlaybackEnded("t1")) in world.calls
-    assert world.effects()[2:] == [("tell", ReplyStarted("t1")), ("tell", ReplyEnded("t1"))]
+    ends = [("played", "t1"), ("tell", ReplyEnded("t1"))]
+    assert world.effects()[2:] == [("tell", ReplyStarted("t1")), *ends]
 
 
 @pytest.mark.parametrize("chunks", [0, 1])

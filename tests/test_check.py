@@ -81,7 +81,7 @@ def test_a_file_that_is_no_model_is_a_mistake_as_it_is_for_the_ear(tmp_path, nam
         said("--wake-model", str(model))
     (line,) = str(caught.value).splitlines()
     assert line.startswith("command line")
-    assert f"hearing.wake.model: {model} is not a model" in line
+    assert f"hearing.wake.words: {model} is not a model" in line
     assert "expected .onnx" in line
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jarvis_ear import paths
+from jarvis_ear.cli import COMMAND_LINE
 from jarvis_ear.delivery.events import Finished, Verdict
 from jarvis_ear.devices.output import ReplyFiles
 from jarvis_ear.errors import ConfigError
@@ -23,7 +24,7 @@ from jarvis_ear.paths import (
     state_folder,
     state_folders,
 )
-from jarvis_ear.schema import SCHEMA
+from jarvis_ear.schema import SCHEMA, load
 from jarvis_ear.spool.ledger import Ledger
 
 
@@ -175,3 +176,25 @@ def test_no_part_uses_or_waits_for_a_strange_file(tmp_path, make, caplog):
     files.save("ab", 0, b"sound")
     assert files.failures == 1
     assert before == ((tmp_path / "other").read_bytes() if make is make_link else b"")
+
+
+def test_the_options_of_a_user_are_read_if_there_are_any_and_those_of_the_service_otherwise(
+    tmp_path, monkeypatch
+):
+    home = {"HOME": str(tmp_path)}
+    own = tmp_path / ".config" / "jarvis-ear" / "config.toml"
+    assert paths.user_config_file(home) is None
+    assert load([], home).config.backend.agent_id == "jarvis-ear"
+    own.parent.mkdir(parents=True)
+    own.write_text('[backend]\nagent_id = "desk"\n')
+    assert load([], home).config.backend.agent_id == "desk"
+    assert load([], {**home, "XDG_CONFIG_HOME": "relative"}).config.backend.agent_id == "desk"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    assert COMMAND_LINE.load([]).config.backend.agent_id == "desk"
+    service = {**home, "STATE_DIRECTORY": str(tmp_path)}  # its hooks may write there
+    assert load([], service).config.backend.agent_id == "jarvis-ear"
+    elsewhere = tmp_path / "elsewhere"
+    assert paths.user_settings({**home, "XDG_CONFIG_HOME": str(elsewhere)}).parent == elsewhere
+    monkeypatch.setattr(os, "geteuid", lambda: own.stat().st_uid + 1)
+    assert load([], home).config.backend.agent_id == "jarvis-ear"

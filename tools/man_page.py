@@ -109,6 +109,8 @@ def _option(schema: Schema[Any], option: Option) -> Iterator[str]:
 def _files(schema: Schema[Any]) -> Iterator[str]:
     if schema.file:
         yield f".SH FILES\n.TP\n.I {schema.file}\nOptions."
+    if own := schema.user_file_text:
+        yield f".TP\n.I {own}\nOptions of a user; read instead of the other, if it exists."
 
 
 def _escaped(text: str) -> str:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, recording, wake_model
+from fakes.recordings import COMMAND_STARTS_MS, Pcm, in_room, recording, wake_model, whole_steps
 from jarvis_ear.devices import openwakeword
 from jarvis_ear.devices.openwakeword import OpenWakeWord, open_model, shipped_model
 from jarvis_ear.devices.wake_head import WakeHead
@@ -27,7 +27,7 @@ def test_a_missing_model_or_wheel_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"not a model", b"", bytes(1000), "absent", "a folder"])
-@pytest.mark.parametrize("load", [open_model, OpenWakeWord])
+@pytest.mark.parametrize("load", [open_model, lambda path: OpenWakeWord([str(path)])])
 def test_a_file_that_is_no_model_is_refused(load, content, tmp_path):
     path = tmp_path / "word.onnx"
     if isinstance(content, bytes):
@@ -67,10 +67,6 @@ def theirs():
     from openwakeword.model import Model  # noqa: PLC0415 - ours silences onnxruntime first
 
     return Model(wakeword_model_paths=[str(shipped_model("hey_jarvis_v0.1.onnx"))])
-
-
-def whole_steps(sound: Pcm) -> bytes:
-    return sound[: len(sound) // STEP_SAMPLES * STEP_SAMPLES].tobytes()
 
 
 def scores(model: OpenWakeWord, pcm: bytes, steps: int = 1) -> list[float]:
@@ -154,7 +150,7 @@ def test_the_second_look_does_not_depend_on_the_steps_that_are_scored_together(b
 def test_only_the_built_in_word_is_verified(ours, tmp_path):
     path = tmp_path / "jarvis.onnx"
     path.write_bytes(shipped_model("hey_jarvis_v0.1.onnx").read_bytes())
-    own, step = OpenWakeWord(path), bytes(STEP_BYTES)
+    own, step = OpenWakeWord([str(path)]), bytes(STEP_BYTES)
     assert own.score(step) == ours.score(step)
     assert own.look_again(0) == ours.look_again(0)._replace(verifier=None)
     assert ours.look_again(0).verifier is not None
@@ -176,13 +172,25 @@ def test_the_first_scores_of_an_empty_room_are_low(ours, pcm, most):
 
 
 def test_another_classifier_has_other_scores():
-    model = OpenWakeWord(shipped_model("hey_mycroft_v0.1.onnx"))
+    model = OpenWakeWord(["hey_mycroft"])
     assert max(model.score(whole_steps(in_room(500, recording("hey-jarvis"), 500)))) < 0.5
+
+
+def test_several_words_share_all_but_their_classifiers(ours):
+    both, mycroft = OpenWakeWord(["hey_mycroft", "hey_jarvis"]), OpenWakeWord(["hey_mycroft"])
+    pcm = whole_steps(in_room(500, recording("hey-jarvis"), 500))
+    for at in range(0, len(pcm), 3 * STEP_BYTES):
+        steps = pcm[at : at + 3 * STEP_BYTES]
+        assert both.score(steps) == mycroft.score(steps)
+        assert both.score_word(1) == ours.score(steps)
+        for step in range(len(steps) // STEP_BYTES):
+            assert both.look_again(step, 1) == ours.look_again(step)
+            assert both.look_again(step, 0) == mycroft.look_again(step)
 
 
 def test_a_second_classifier_scores_the_same_steps_for_the_stop_word(ours):
     mycroft = shipped_model("hey_mycroft_v0.1.onnx")
-    both, other = OpenWakeWord(stop_model=mycroft), OpenWakeWord(mycroft)
+    both, other = OpenWakeWord(stop_model=mycroft), OpenWakeWord([str(mycroft)])
     pcm = whole_steps(in_room(500, recording("hey-jarvis"), 500))
     for at in range(0, len(pcm), 3 * STEP_BYTES):
         steps = pcm[at : at + 3 * STEP_BYTES]
@@ -196,6 +204,6 @@ def test_another_kind_of_model_is_refused_with_the_expected_shape(name):
     with pytest.raises(
         ConfigError, match=r"not an openWakeWord classifier.*expected \[\[1, 16, 96\]\]"
     ):
-        OpenWakeWord(shipped_model(name))
+        OpenWakeWord([str(shipped_model(name))])
     with pytest.raises(ConfigError, match=f"{name} is not an openWakeWord classifier"):
         OpenWakeWord(stop_model=shipped_model(name))

@@ -842,3 +842,21 @@ def test_a_loudspeaker_that_is_gone_after_a_pause_is_a_loss(stepped):
     settle(going)
     assert going.heard["a"].left_out == 1
     assert going.ended("a") == whole("a")
+
+
+@pytest.mark.parametrize("size", [5_512, 22_050])
+def test_the_pieces_of_raw_sound_are_joined_without_a_click(stepped, size):
+    going = stepped(48_000)
+    tone = np.round(9000 * np.sin(np.arange(22_050) / 11)).astype(np.int16)
+    going.say("a", *(wav(tone[at : at + size], 22_050) for at in range(0, len(tone), size)))
+    settle(going)
+    assert np.array_equal(going.output.played, resample(tone, 22_050, 48_000))
+
+
+def test_a_piece_of_another_rate_or_none_that_can_be_played_loses_nothing(stepped):
+    going = stepped(48_000)
+    pieces = [noise(800), noise(500, 2), noise(600, 3)]
+    going.say("a", wav(pieces[0], 8_000), wav(pieces[1], 48_000), wav(pieces[2], 8_000), b"none")
+    settle(going)
+    expected = [resample(pieces[0], 8_000, 48_000), pieces[1], resample(pieces[2], 8_000, 48_000)]
+    assert np.array_equal(going.output.played, np.concatenate(expected))

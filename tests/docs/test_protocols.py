@@ -101,8 +101,9 @@ def test_the_bus_names_every_module_and_everything_an_ear_says():
 def test_every_wire_has_an_example_and_every_example_its_place():
     first_table = PAGE.partition("\n\n##")[0]
     assert len(re.findall(r"\(\.\./examples/\w+\.py\)", first_table)) == 5
-    operations = (ROOT / "docs" / "operations.md").read_text()  # has those of hooks
-    linked = set(re.findall(r"\(\.\./examples/(\w+\.py)\)", PAGE + operations))
+    others = ("operations.md", "leds-and-buttons.md")  # have those of hooks
+    pages = PAGE + "".join((ROOT / "docs" / name).read_text() for name in others)
+    linked = set(re.findall(r"\(\.\./examples/(\w+\.py)\)", pages))
     assert linked == {path.name for path in (ROOT / "examples").glob("*.py")}
 
 

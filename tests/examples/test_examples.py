@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 import wave
@@ -207,6 +208,59 @@ def test_an_led_on_a_gpio_line_is_switched(library, tmp_path):
     for to, written in (("on", "17 1"), ("off", "17 0")):
         assert hook("gpio_led", to, "--line", "17", "--chip", chip, path=tmp_path) == (0, "")
         assert chip.read_text() == written
+
+
+USB = """
+import pathlib, sys, types
+core = types.ModuleType("usb.core")
+def find(*, idVendor, idProduct):
+    assert (idVendor, idProduct) == (0x2886, 0x0018)
+    written = pathlib.Path(__file__).with_name("written")
+    if written.is_dir():
+        return None
+    return types.SimpleNamespace(ctrl_transfer=lambda *words: written.write_text(repr(words)))
+core.find = find
+sys.modules["usb.core"] = core
+"""
+"""What the example uses of PyUSB."""
+
+
+def test_the_ring_of_a_microphone_shows_the_state(tmp_path):
+    (tmp_path / "usb.py").write_text(USB)
+    written = tmp_path / "written"
+    for event, command, data in (("thinking", 3, [0]), ("muted", 1, [40, 0, 0, 0])):
+        assert hook("respeaker_ring", event=event, path=tmp_path) == (0, "")
+        assert written.read_text() == repr((0x40, 0, command, 0x1C, data, 2000))
+    assert hook("respeaker_ring", event="wake", path=tmp_path) == (0, "")
+    written.unlink()
+    written.mkdir()
+    gone = (1, "no ReSpeaker USB Mic Array is plugged in\n")
+    assert hook("respeaker_ring", event="idle", path=tmp_path) == gone
+
+
+@pytest.mark.parametrize(
+    ("events", "verbs"),
+    [
+        ([(0, 1, 148, 1), (0.2, 1, 148, 0), (1, 0, 0, 0)], "listen\n"),
+        ([(0, 1, 148, 1), (0.5, 1, 148, 2), (1.5, 1, 148, 0)], "toggle\n"),
+        ([(0, 1, 30, 1), (0.2, 1, 30, 0), (0, 2, 148, 1), (1, 1, 148, 0)], ""),
+    ],
+    ids=["pressed", "held", "another key"],
+)
+def test_a_button_makes_the_ear_listen_or_mutes_it(events, verbs, tmp_path):
+    ear, device = tmp_path / "jarvis-ear", tmp_path / "device"
+    ear.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/verbs\n')
+    ear.chmod(0o755)
+    (tmp_path / "verbs").touch()
+    packed = (struct.pack("@llHHi", int(s), int(s % 1 * 1e6), *rest) for s, *rest in events)
+    device.write_bytes(b"".join(packed))
+    done = run_program(
+        [sys.executable, ROOT / "examples" / "button.py", device, "--key", "148"],
+        check=False,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    assert (done.returncode, done.stderr) == (1, f"{device} is gone\n")
+    assert (tmp_path / "verbs").read_text() == verbs
 
 
 def test_every_example_is_short():

@@ -108,7 +108,10 @@ class ScriptedWake:
         self.stop_scores = [float(kind is Kind.STOP) for kind in kinds]
         return [float(kind is Kind.WORD) for kind in kinds]
 
-    def look_again(self, step: int) -> SecondLook:  # noqa: ARG002 - every step is clear
+    def score_word(self, word: int) -> list[float]:
+        raise AssertionError(f"there is no word {word}")
+
+    def look_again(self, step: int, word: int) -> SecondLook:  # noqa: ARG002 - every step is clear
         return SecondLook(0.0, None)
 
     def score_stop(self) -> list[float]:

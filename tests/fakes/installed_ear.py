@@ -97,7 +97,11 @@ class InstalledEar:
         if unless_there and not name:
             return ""
         assert name, said
-        folder = f"{RELEASES}/{name}"
+        self.build_in(f"{RELEASES}/{name}")
+        return name
+
+    def build_in(self, folder: str) -> None:
+        """Make the environment of a release in a folder of the box."""
         self.box.run("/usr/bin/python3", "-m", "venv", "--without-pip", folder)
         here = self.box.at(folder)
         site = next(here.glob("lib/python3*/site-packages"))
@@ -110,7 +114,6 @@ class InstalledEar:
             script.write_text(f"#!{folder}/bin/python\nfrom {module} import {called}\n{called}()\n")
             script.chmod(0o755)
         (here / ".complete").touch()
-        return name
 
     def show(self, *properties: str, service: str = "jarvis-ear") -> dict[str, str]:
         said = self.box.run("systemctl", "show", service, f"--property={','.join(properties)}")

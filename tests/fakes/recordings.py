@@ -15,7 +15,7 @@ from jarvis_ear.devices.openwakeword import OpenWakeWord
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
-from jarvis_ear.units import SAMPLE_RATE, samples
+from jarvis_ear.units import SAMPLE_RATE, STEP_SAMPLES, samples
 
 Pcm = npt.NDArray[np.int16]
 
@@ -65,6 +65,11 @@ def in_room(
 def to_pcm(sound: npt.NDArray[np.float64]) -> Pcm:
     """Round and clip, as a sound card does."""
     return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
+
+
+def whole_steps(sound: Pcm) -> bytes:
+    """Return PCM16, cut to steps of the wake model."""
+    return sound[: len(sound) // STEP_SAMPLES * STEP_SAMPLES].tobytes()
 
 
 def spoken(pcm: Pcm) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Literal, Self, TypeAlias
 
@@ -112,17 +112,9 @@ class SoundServer(ABC):
         """Make another microphone the default, as a person does in the settings."""
         assert self._ask("set-default-source", name)
 
-    @contextmanager
-    def speaking(self, name: str, sound: npt.NDArray[np.int16]) -> Iterator[None]:
+    def speaking(self, name: str, sound: npt.NDArray[np.int16]) -> AbstractContextManager[None]:
         """Speak into a microphone again and again, whether there is a server or not."""
-        over = threading.Event()
-        mouth = threading.Thread(target=_speak, args=(self._fifo(name), sound, over), daemon=True)
-        mouth.start()
-        try:
-            yield
-        finally:
-            over.set()
-            mouth.join()
+        return speaking_into(self._fifo(name), sound)
 
     @abstractmethod
     def _command(self) -> list[str]:
@@ -183,6 +175,19 @@ class PipeWireServer(SoundServer):
 
     def _plug(self, name: str) -> bool:
         return self._fifo(name).exists() or self._ask("load-module", *self._microphone(name))
+
+
+@contextmanager
+def speaking_into(fifo: Path, sound: npt.NDArray[np.int16]) -> Iterator[None]:
+    """Speak into the pipe of a microphone again and again, whether anything reads it or not."""
+    over = threading.Event()
+    mouth = threading.Thread(target=_speak, args=(fifo, sound, over), daemon=True)
+    mouth.start()
+    try:
+        yield
+    finally:
+        over.set()
+        mouth.join()
 
 
 def _speak(fifo: Path, sound: npt.NDArray[np.int16], over: threading.Event) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 from fakes.clock import FakeClock
-from jarvis_ear.config import Config, ConsoleOptions, LogOptions
+from jarvis_ear.config import HEY_JARVIS, Config, ConsoleOptions, LogOptions, WakeWord
 from jarvis_ear.delivery.events import Finished, Sent, Verdict
 from jarvis_ear.hearing.events import SendUtterance, State, StateChanged, TurnOpened
 from jarvis_ear.hearing.utterance import CapturedUtterance, EndReason
@@ -77,8 +77,8 @@ class ScriptedTurns:
         old, self.state = self.state, state
         return self.tell(StateChanged(old, state, Samples(0), why))
 
-    def wake(self, turn_id: str = TURN, at_ms: int = 2000) -> Self:
-        self.tell(TurnOpened(turn_id, SESSION, samples(at_ms), 0.97))
+    def wake(self, turn_id: str = TURN, at_ms: int = 2000, word: WakeWord = HEY_JARVIS) -> Self:
+        self.tell(TurnOpened(turn_id, SESSION, samples(at_ms), 0.97, word=word))
         return self.enter(State.LISTENING, "WakeDetected")
 
     def capture(self, turn_id: str = TURN, lost_ms: int = 0) -> Self:

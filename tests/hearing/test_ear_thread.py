@@ -54,7 +54,10 @@ class Loud:
         size = STEP_SAMPLES * SAMPLE_BYTES
         return [float(any(pcm[at : at + size])) for at in range(0, len(pcm), size)]
 
-    def look_again(self, step: int) -> SecondLook:  # noqa: ARG002 - every step is clear
+    def score_word(self, word: int) -> list[float]:
+        raise AssertionError(f"there is no word {word}")
+
+    def look_again(self, step: int, word: int) -> SecondLook:  # noqa: ARG002 - every step is clear
         return SecondLook(0.0, None)
 
     def score_stop(self) -> list[float]:

@@ -6,6 +6,7 @@ import pytest
 from fakes.hearing import frames_of
 from fakes.recordings import in_room, real_ear, recording, to_pcm
 from jarvis_ear import config
+from jarvis_ear.config import HEY_JARVIS
 from jarvis_ear.hearing.events import (
     MicrophoneFound,
     MicrophoneLost,
@@ -19,6 +20,7 @@ from jarvis_ear.hearing.events import (
     WordSound,
 )
 from jarvis_ear.hearing.near_misses import LONGEST_STRETCH, STRETCH_GAP, NearMisses
+from jarvis_ear.hearing.wake import WakeJudgement
 from jarvis_ear.units import FRAME_SAMPLES, STEP_SAMPLES, Samples, samples
 
 STEP_MS = 80
@@ -38,7 +40,8 @@ class Stream:
             self.found += [(frame.end, miss) for miss in self.misses.hear(frame)]
         self.now += STEP_SAMPLES
         detected = WakeDetected(Samples(self.now), score) if wakes else None
-        self.misses.judge(score, Samples(self.now), detected, state)
+        judgement = WakeJudgement(Samples(self.now), score, None, HEY_JARVIS, detected)
+        self.misses.judge(judgement, state)
         return self.now
 
     def steps(self, *scores, **how):

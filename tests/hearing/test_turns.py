@@ -264,6 +264,21 @@ def test_a_turn_knows_the_scores_of_its_wake_word():
     assert opened == TurnOpened("id1", "id2", NOW, 0.6, second_look=0.5, verifier=1.5)
 
 
+def test_an_utterance_is_for_the_agent_of_its_wake_word_until_the_session_ends():
+    machine = make(follow_up_ms=4000)
+    hall = config.WakeWord(model="alexa", agent_id="hall")
+    machine.advance(WakeDetected(NOW, 0.9, word=hall), NOW)
+    sent = [*advance(machine, SpeechStarted, SpeechEnded)]
+    machine.advance(ReplyStarted(machine.turn_id), NOW)
+    machine.advance(ReplyEnded(machine.turn_id), NOW)
+    sent += advance(machine, SpeechStarted, SpeechEnded)
+    machine.advance(ReplyStarted(machine.turn_id), NOW)
+    machine.advance(ReplyEnded(machine.turn_id), NOW)
+    sent += advance(machine, WakeDetected, SpeechStarted, SpeechEnded)
+    agents = [effect.agent_id for effect in sent if isinstance(effect, SendUtterance)]
+    assert agents == ["hall", "hall", ""]
+
+
 def test_the_wake_word_holds_a_reply_and_an_utterance_ends_its_turn():
     machine = machine_in(State.SPEAKING)
     assert advance(machine, WakeDetected) == [

@@ -32,6 +32,10 @@ settings = st.builds(
 scores = st.lists(st.sampled_from([0.0, 0.2, 0.3, 0.49, 0.5, 0.8, 0.9, 1.0]), max_size=60)
 
 
+def decider_of(wake: config.WakeOptions) -> WakeDecider:
+    return WakeDecider(wake.all_words[0], wake.refractory_ms)
+
+
 def decide_all(decider: WakeDecider, given_scores: list[float]) -> list[bool]:
     """Ask about one step after the other."""
     return [
@@ -42,7 +46,7 @@ def decide_all(decider: WakeDecider, given_scores: list[float]) -> list[bool]:
 
 def detected(wake: config.WakeOptions, given_scores: list[float]) -> list[int]:
     """Numbers of the steps that are detections."""
-    found = decide_all(WakeDecider(wake), given_scores)
+    found = decide_all(decider_of(wake), given_scores)
     return [step for step, is_detection in enumerate(found) if is_detection]
 
 
@@ -105,7 +109,7 @@ def test_the_strictness_sets_the_threshold_unless_there_is_one(options, least):
 
 @pytest.mark.parametrize("patience", [1, 2])
 def test_a_run_does_not_go_on_across_a_reset_of_the_model(patience):
-    decider = WakeDecider(config.WakeOptions(patience=patience, refractory_ms=0))
+    decider = decider_of(config.WakeOptions(patience=patience, refractory_ms=0))
     assert [decider.decide(0.9, Samples(at)) for at in (1, 2)].count(True) == 1
     decider.restart()
     after = [decider.decide(0.9, Samples(at)) for at in (3, 4)]
@@ -113,7 +117,7 @@ def test_a_run_does_not_go_on_across_a_reset_of_the_model(patience):
 
 
 def test_a_reset_does_not_shorten_the_refractory_period():
-    decider = WakeDecider(config.WakeOptions(refractory_ms=1500))
+    decider = decider_of(config.WakeOptions(refractory_ms=1500))
     assert decider.decide(0.9, samples(100))
     decider.restart()
     assert not decider.decide(0.9, samples(1599))
@@ -122,7 +126,7 @@ def test_a_reset_does_not_shorten_the_refractory_period():
 
 
 def test_a_score_that_is_no_number_does_not_wake():
-    decider = WakeDecider(config.WakeOptions())
+    decider = decider_of(config.WakeOptions())
     assert not decider.decide(float("nan"), samples(1600))
     assert decider.decide(0.9, samples(1680))
 

@@ -18,6 +18,8 @@ from jarvis_ear.hearing.wake import (
 from jarvis_ear.hearing.wake_detector import NEAR_ZERO, WakeDetector
 from jarvis_ear.units import STEP_SAMPLES, Samples
 
+WORD = config.WakeOptions().all_words[0]
+
 
 class Script(ScriptedWake):
     """A ``WakeModel`` with a list of scores, and one of what a second look finds."""
@@ -39,7 +41,8 @@ class Script(ScriptedWake):
         self._next += len(super().score(pcm))
         return self._scores[self._first : self._next]
 
-    def look_again(self, step: int) -> SecondLook:
+    def look_again(self, step: int, word: int) -> SecondLook:
+        assert word == 0
         place = self._first + step
         self.looked.append(place)
         verifier = None if self._verifier is None else self._verifier[place]
@@ -79,10 +82,12 @@ def test_the_better_look_counts_at_the_position_of_the_step():
     at = [judgement.at for judgement in judged]
     assert set(np.diff(at)) == {STEP_SAMPLES}
     assert judged == [
-        WakeJudgement(at[0], 0.0, None, None),
-        WakeJudgement(at[1], 0.7, SecondLook(0.7, None), WakeDetected(at[1], 0.7, 0.7)),
-        WakeJudgement(at[2], 0.6, SecondLook(0.1, None), None),
-        WakeJudgement(at[3], 0.4, SecondLook(0.4, None), None),
+        WakeJudgement(at[0], 0.0, None, WORD, None),
+        WakeJudgement(
+            at[1], 0.7, SecondLook(0.7, None), WORD, WakeDetected(at[1], 0.7, 0.7, word=WORD)
+        ),
+        WakeJudgement(at[2], 0.6, SecondLook(0.1, None), WORD, None),
+        WakeJudgement(at[3], 0.4, SecondLook(0.4, None), WORD, None),
     ]
 
 
@@ -107,7 +112,7 @@ def test_the_verifier_raises_and_lowers_the_score(score, look, verifier, expecte
 def test_a_detection_carries_all_scores():
     [judgement] = judge(Script([0.3], [0.6], [2.5]), 1)
     fused = judged_score(0.3, SecondLook(0.6, 2.5))
-    assert judgement.detected == WakeDetected(judgement.at, fused, 0.6, 2.5)
+    assert judgement.detected == WakeDetected(judgement.at, fused, 0.6, 2.5, word=WORD)
     [judgement] = judge(Script([0.9], [0.9], [-5.0]), 1)
     assert judgement.detected is None
 
@@ -171,3 +176,60 @@ def test_a_new_stretch_does_not_continue_a_borderline_step():
     assert detector.score == 0.0
     assert detector.flush() == ()
     detector.prove(Samples(0))
+
+
+class TwoWords(Script):
+    """Two words: the second one has scores of its own."""
+
+    def __init__(self, scores: list[float], others: list[float]) -> None:
+        super().__init__(scores, scores)
+        self._others = others
+
+    def score_word(self, word: int) -> list[float]:
+        assert word == 1
+        return self._others[self._first : self._next]
+
+    def look_again(self, step: int, word: int) -> SecondLook:
+        scores = (self._scores, self._others)[word]
+        return SecondLook(scores[self._first + step], None)
+
+
+TWO = config.WakeOptions(
+    words=[{"model": "alexa", "threshold": 0.6}, {"model": "hey_mycroft", "patience": 2}],
+    refractory_ms=320,
+)
+
+
+@pytest.mark.parametrize("may_wait", [False, True])
+def test_each_of_several_words_has_its_own_threshold_and_patience(may_wait):
+    first = [0.5, 0.7, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    other = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.9, 0.9]
+    judged = judge(TwoWords(first, other), 8, may_wait=may_wait, wake=TWO)
+    found = {n: each.detected for n, each in enumerate(judged) if each.detected}
+    assert [(n, each.word.model, each.score) for n, each in found.items()] == [
+        (1, "alexa", 0.7),
+        (7, "hey_mycroft", 0.9),
+    ]
+    assert judged[6].word.model == "hey_mycroft"  # the likelier one, though it is not decided yet
+
+
+def test_one_word_that_two_models_know_is_one_detection():
+    first = [0.0, 0.7, 0.7, 0.0, 0.0, 0.0]
+    other = [0.0, 0.9, 0.9, 0.9, 0.0, 0.0]
+    judged = judge(TwoWords(first, other), 6, wake=TWO)
+    assert [each.detected.word.model for each in judged if each.detected] == ["alexa"]
+    both = TWO.model_copy(
+        update={"words": tuple(w.model_copy(update={"patience": 1}) for w in TWO.words)}
+    )
+    (one,) = [
+        each.detected for each in judge(TwoWords(first, other), 6, wake=both) if each.detected
+    ]
+    assert (one.word.model, one.score) == ("hey_mycroft", 0.9)
+
+
+def test_a_word_without_a_valid_score_is_no_proof_of_the_model():
+    model = TwoWords([0.0] * 4, [math.nan] * 4)
+    detector = WakeDetector(config.HearingOptions(wake=TWO), model)
+    for frame in frames_of(written(Kind.VOICE, 200)):
+        detector.hear(frame, speech=True, may_wait=False)
+    assert detector.proofs == 0

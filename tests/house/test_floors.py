@@ -15,8 +15,9 @@ EAR = SRC / "jarvis_ear"
 
 PURE = ["audio", "page", "hearing", "wires", "delivery", "journal"]
 PURE += ["units.py", "errors.py", "config.py"]
-FOREIGN = {"numpy", "soxr", "pydantic", "aiohttp"}
-"""aiohttp is for the handshakes of the wires: a session is announced over HTTP."""
+FOREIGN = {"numpy", "soxr", "pydantic", "aiohttp", "wyoming"}
+"""aiohttp is for the handshakes of the wires: a session is announced over HTTP. wyoming has the
+classes of its events."""
 
 UNWELCOME = {"asyncio", "logging", "select", "signal", "socket", "subprocess", "threading", "time"}
 

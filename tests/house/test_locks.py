@@ -47,7 +47,7 @@ def test_the_locks_pin_all_that_each_extra_needs():
     extras = PROJECT["optional-dependencies"]
     assert unmet(extras["backend"], *LOCKS[:2]) == []
     assert unmet([*extras["whisper"], *extras["piper"]], *LOCKS[:3]) == []
-    assert unmet([*extras["dev"], *extras["light"], *extras["plot"]], *LOCKS) == []
+    assert unmet([*extras["dev"], *extras["plot"]], *LOCKS) == []
 
 
 def test_a_device_gets_nothing_that_only_openwakeword_would_use():

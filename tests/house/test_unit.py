@@ -26,6 +26,7 @@ from jarvis_ear.service.release import PROGRAMS
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 EAR, BACKEND = "jarvis-ear.service", "jarvis-backend.service"
+OF_USERS = {EAR: "jarvis-ear-user.service", BACKEND: "jarvis-backend-user.service"}
 BOTH = pytest.mark.parametrize("unit", [EAR, BACKEND])
 MOST_EXPOSURE = 1.2
 
@@ -113,6 +114,26 @@ def test_systemd_finds_nothing_to_complain_of(unit, tmp_path):
     copy = tmp_path / unit
     copy.write_text((SYSTEMD / unit).read_text().replace(f"{HOME}/current", str(tmp_path)))
     verified = run(["systemd-analyze", "verify", "--man=no", copy], check=False)
+    complaints = [line for line in verified.stderr.splitlines() if unit in line]
+    assert (verified.returncode, complaints) == (0, [])
+
+
+@BOTH
+@needs_systemd
+def test_the_unit_of_a_user_does_the_same_with_what_a_user_may(unit, tmp_path):
+    own = OF_USERS[unit]
+    same = ("Type", "ExecStart", "ExecReload", "WatchdogSec", "RestartPreventExitStatus")
+    same += ("TimeoutStopSec", "NoNewPrivileges", "RestrictAddressFamilies", "MemoryMax", "UMask")
+    for name in same:
+        assert settings(name, own) == settings(name, unit), name
+    for name in ("User", "DynamicUser", "ProtectSystem", "PrivateTmp", "IPAddressDeny"):
+        assert settings(name, own) == []  # needs rights that not every user has
+    program = tmp_path / settings("ExecStart", own)[0].split()[0].removeprefix(f"{HOME}/current/")
+    program.parent.mkdir()
+    shutil.copy("/bin/true", program)
+    copy = tmp_path / unit
+    copy.write_text((SYSTEMD / own).read_text().replace(f"{HOME}/current", str(tmp_path)))
+    verified = run(["systemd-analyze", "--user", "verify", "--man=no", copy], check=False)
     complaints = [line for line in verified.stderr.splitlines() if unit in line]
     assert (verified.returncode, complaints) == (0, [])
 

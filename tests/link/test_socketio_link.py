@@ -8,7 +8,7 @@ import pytest
 from fakes.link_ends import OPEN, PATIENT, SOCKETIO, TIMING, event
 from fakes.peer import peer
 from jarvis_ear.errors import ConnectFailed, Rejected
-from jarvis_ear.wires.messages import Listening, Processing, Transcript
+from jarvis_ear.wires.messages import AudioStart, Listening, Processing, Transcript
 
 live, speaker, ends, link_to = SOCKETIO.live, SOCKETIO.speaker, SOCKETIO.ends, SOCKETIO.link_to
 
@@ -103,6 +103,19 @@ def test_what_names_another_ear_is_not_ours(name, payload):
         ),
         use,
     )
+
+
+def test_the_agent_of_an_utterance_is_ours_from_then_on():
+    async def use(link):
+        await link.send(AudioStart("hall"))
+        assert await link.received.get() == Listening("hall")
+        assert link.strays == 0
+
+    async def answer(raw):
+        assert '"agentId":"hall"' in (await raw.receive()).data
+        await raw.send_str(event("voice:listening", {"agentId": "hall"}))
+
+    live(speaker(event("voice:listening", {}), then=answer), use)
 
 
 def test_a_backend_without_a_greeting_is_heard_from_its_first_word():

@@ -39,8 +39,8 @@ VALUES = {
     "--fast=false": ("microphone.fast", False),
     "--no-microphone.fast": ("microphone.fast", False),
     "--input -": ("microphone.input", "-"),
-    "--wake-model=": ("hearing.wake.model", None),
-    "--wake-model a.onnx": ("hearing.wake.model", Path("a.onnx")),
+    "--hearing.wake.model=": ("hearing.wake.model", None),
+    "--hearing.wake.model a.onnx": ("hearing.wake.model", Path("a.onnx")),
     "--config a.toml": ("config", Path("a.toml")),
     "--config=a.toml": ("config", Path("a.toml")),
 }
@@ -60,22 +60,33 @@ def test_every_short_name_is_one_of_an_option():
 def test_a_tilde_is_the_home_of_a_user(monkeypatch):
     monkeypatch.setenv("HOME", "/houses/me")
     assert values("--config", "~/a.toml")["config"] == Path("/houses/me/a.toml")
-    assert values("--wake-model", "~/a.onnx") == {"hearing.wake.model": Path("/houses/me/a.onnx")}
+    (word,) = values("--wake-model", "~/a.onnx")["hearing.wake.words"]
+    assert word.model == "/houses/me/a.onnx"
     assert values("--input=~/a.wav") == {"microphone.input": "/houses/me/a.wav"}
-    assert values("--wake-model", "./~a.onnx") == {"hearing.wake.model": Path("./~a.onnx")}
+    assert values("--speaker.output-dir", "./~a") == {"speaker.output_dir": Path("./~a")}
     assert values("--device", "~usb") == {"microphone.device": "~usb"}  # the name of a device
     paths = [option for option in OPTIONS if option.kind is Path]
     assert len(paths) >= 7
     assert {option.parse("~/x") for option in paths} == {Path("/houses/me/x")}
 
 
-@pytest.mark.parametrize("flag", ["--config", "--wake-model", "--input"])
+@pytest.mark.parametrize("flag", ["--config", "--hearing.wake.model", "--input"])
 def test_the_home_of_an_unknown_user_is_a_mistake(flag):
     (problem,) = problems(flag, "~no-such-user-at-all/x")
     assert problem == (
         f'command line: {flag}: given "~no-such-user-at-all/x", '
         "expected a path whose ~ stands for the home of a known user"
     )
+
+
+def test_a_flag_of_a_list_is_given_for_each_item():
+    one = ["--wake-model", "alexa", "--wake-model=b.onnx"]
+    words = values(*one)["hearing.wake.words"]
+    assert [word.model for word in words] == ["alexa", "b.onnx"]
+    assert values("--wake-model", "alexa,b.onnx")["hearing.wake.words"] == words
+    tables = '[{"model": "alexa"}, {"model": "b.onnx"}]'
+    assert values("--wake-model", tables)["hearing.wake.words"] == words
+    assert values("--wake-model=") == {"hearing.wake.words": ()}
 
 
 def test_the_origin_is_the_flag():
@@ -102,7 +113,6 @@ MISTAKES = {
         '--hearing.wake.patience: given "1.5", expected a whole number from 1 to 10'
     ),
     "--backend.agent-id=": '--backend.agent-id: given "", expected 1 to 64 characters',
-    "--wake-model a.onnx --wake-model b.onnx": f"--wake-model: {TWICE}",
     "--threshold=0.4 --hearing.wake.threshold 0.6": f"--hearing.wake.threshold: {TWICE}",
     "--fast --fast": f"--fast: {TWICE}",
     "--fast --no-fast": f"--no-fast: {TWICE}",

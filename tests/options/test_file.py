@@ -110,6 +110,24 @@ def test_a_wrong_value_is_shown_with_what_was_expected(write, key, given, shown,
     assert problems(write(f"{key} = {given}")) == [f"{key}: given {shown}, expected {expected}"]
 
 
+WORDS = {
+    '["alexa", {}]': "in item 1, model: at least one character",
+    '[{model="alexa", threshold=2}]': "in item 0, threshold: a number from 0 to 0.99",
+    '[{model="alexa", patience="x"}]': "in item 0, patience: a whole number from 0 to 10",
+    '[{model="alexa", agent="x"}]': (
+        "in item 0: a name, or a table of model, threshold, patience, agent_id, chime"
+    ),
+    "[7]": "in item 0: a name, or a table of model, threshold, patience, agent_id, chime",
+    "[" + "'alexa'," * 9 + "]": "a list, separated by commas, of at most 8 items",
+}
+
+
+@pytest.mark.parametrize("given", WORDS)
+def test_a_mistake_in_a_list_of_tables_names_the_item_and_its_option(write, given):
+    expected = f"hearing.wake.words: given a list, expected {WORDS[given]}"
+    assert problems(write(f"hearing.wake.words = {given}")) == [expected]
+
+
 NONE = "there is no such option"
 UNKNOWN = {
     "elephant": f"elephant: {NONE}",

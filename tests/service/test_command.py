@@ -72,6 +72,63 @@ def test_a_dry_run_needs_no_rights_and_changes_nothing(tmp_path, capsys, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def ann(monkeypatch, tmp_path):
+    """A user without a system service and without a session; her home."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(command, "PACKAGE", Layout(root=tmp_path, library=tmp_path / "usr/lib"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_a_dry_run_for_a_user_stays_in_their_home(ann, capsys):
+    assert main("install", "--user", "--with-backend", "--dry-run") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert f"would write {ann}/.config/jarvis-ear/credentials/jarvis-password (0600)" in said
+    assert f"would link {ann}/.local/bin/jarvis-ear to" in "\n".join(said)
+    assert not any(path in line for line in said for path in (" /etc", " /usr/l", " /opt"))
+    assert list(ann.iterdir()) == []
+
+
+def test_a_user_without_a_session_is_told_and_nothing_is_written(ann, capsys):
+    assert main("install", "--user") == 71
+    assert "no service manager runs for this user: log in" in capsys.readouterr().err
+    assert list(ann.iterdir()) == []
+
+
+def test_a_user_uninstalls_and_keeps_the_options_unless_they_are_purged(ann, capsys):
+    options = ann / ".config" / "jarvis-ear" / "config.toml"
+    options.parent.mkdir(parents=True)
+    options.write_text("mine")
+    (ann / ".local" / "share" / "jarvis-ear").mkdir(parents=True)
+    assert main("uninstall", "--user") == 0
+    said = capsys.readouterr().out
+    assert f"kept: {options.parent}, {ann}/.local/state/jarvis-ear, the password (--purge)" in said
+    assert options.read_text() == "mine"
+    assert main("uninstall", "--user", "--purge") == 0
+    assert not options.parent.exists()
+
+
+def test_what_a_user_cannot_mean_is_refused_in_one_line(ann, monkeypatch, capsys):
+    assert main("install", "--user", "--destdir", "/x") == 64
+    assert "--user and --destdir exclude each other" in capsys.readouterr().err
+    with monkeypatch.context() as patched:
+        patched.setenv("HOME", "/my home")
+        assert main("install", "--user", "--dry-run") == 71
+        assert "expected a home without spaces" in capsys.readouterr().err
+    unit = command.PACKAGE.unit("jarvis-ear")
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+    assert main("install", "--user", "--dry-run") == 71
+    assert f"a system service already ({unit})" in capsys.readouterr().err
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert main("install", "--user") == 77
+    assert "not for root: without sudo" in capsys.readouterr().err
+
+
 def test_uninstalling_from_a_folder_keeps_the_options_unless_they_are_purged(tmp_path, capsys):
     uninstall = ("uninstall", "--destdir", str(tmp_path))
     assert main(*uninstall, "--purge") == 0
@@ -115,6 +172,6 @@ def test_an_installation_names_the_backend_that_it_talks_to(options, with_backen
 def test_status_has_an_exit_status(report, status, monkeypatch, capsys):
     report = report and {"heard_s_ago": None, "state": "deaf", "deaf_s_today": 1.0, **report}
     unit = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running"}
-    monkeypatch.setattr(command, "_find", lambda: Findings(unit, {}, report))
+    monkeypatch.setattr(command, "_find", lambda _layout: Findings(unit, {}, report))
     assert main("status") == status
     assert "to do" in capsys.readouterr().out

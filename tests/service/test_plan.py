@@ -10,19 +10,28 @@ from jarvis_ear.service import plan
 from jarvis_ear.service import steps as kinds
 from jarvis_ear.service.command import PACKAGE
 from jarvis_ear.service.credentials import Credential
-from jarvis_ear.service.probe import ALL_CREDENTIALS, Layout, Machine, StoredCredentials
+from jarvis_ear.service.probe import (
+    ALL_CREDENTIALS,
+    Layout,
+    Machine,
+    StoredCredentials,
+    user_layout,
+)
 from jarvis_ear.service.release import Release, running_release
 from jarvis_ear.service.steps import Build, Enable, File, Folder, Remove, Run, StartUnit
 
 LOCKS = ("requirements.txt", "requirements-backend.txt", "requirements-systemd.txt")
 KINDS = ("service", "sysusers", "tmpfiles")
+OF_USERS = ("jarvis-ear-user.service", "jarvis-backend-user.service")
 UNITS = ("config.toml", "jarvis-backend.service", *(f"jarvis-ear.{kind}" for kind in KINDS))
 UNIT = b"/opt/jarvis-ear/current"
 MANUALS = {"man/jarvis-ear.1": b"the ear", "man/jarvis-backend.1": b"the backend"}
 FILES = dict.fromkeys(LOCKS, b"") | {f"systemd/{name}": UNIT for name in UNITS} | MANUALS
+FILES |= {f"systemd/{name}": UNIT + b" /etc/credstore" for name in OF_USERS}
 RELEASE = Release(b"wheel", FILES)
 FRESH = Machine(python="/usr/bin/python3", python_tag="cpython-311", is_managed=True)
 HERE = Layout()
+MINE = user_layout({"HOME": "/ann", "XDG_CONFIG_HOME": "/cfg", "XDG_RUNTIME_DIR": "/run/7"})
 SECRET = Credential(b"geheim", is_encrypted=False)
 ENCRYPTED = Credential(b"...", is_encrypted=True)
 
@@ -286,3 +295,45 @@ def test_uninstalling_from_a_staged_root_runs_no_commands(tmp_path):
     steps = plan.uninstall(Layout(root=tmp_path), machine, purge=True)
     assert commands(steps) == []
     assert all(step.path.is_relative_to(tmp_path) for step in only(steps, Remove))
+
+
+def test_the_service_of_a_user_is_in_their_home_and_asks_their_service_manager():
+    secret = {"jarvis-password": SECRET}
+    steps = install(layout=MINE, credentials=secret, with_backend=True)
+    share = "/ann/.local/share"
+    assert {name: file.mode for name, file in files(steps).items()} == {
+        "/cfg/jarvis-ear/config.toml": 0o644,
+        f"{share}/systemd/user/jarvis-backend.service": 0o644,
+        f"{share}/systemd/user/jarvis-ear.service": 0o644,
+        f"{share}/man/man1/jarvis-backend.1": 0o644,
+        f"{share}/man/man1/jarvis-ear.1": 0o644,
+        "/cfg/jarvis-ear/credentials/jarvis-password": 0o600,
+    }
+    unit = files(steps)[f"{share}/systemd/user/jarvis-ear.service"].content.decode()
+    assert unit == f"{share}/jarvis-ear/current /cfg/jarvis-ear/credentials"
+    assert commands(steps) == ["systemctl --user daemon-reload"]
+    assert Folder(Path("/cfg/jarvis-ear"), mode=0o700) in steps
+    assert Folder(Path("/cfg/jarvis-ear/credentials"), mode=0o700) in steps
+    assert [step.service for step in only(steps, StartUnit)] == ["jarvis-backend", "jarvis-ear"]
+
+
+def test_the_service_of_a_user_goes_without_a_trace_of_the_system():
+    machine = replace(FRESH, has_release=True)
+    steps = plan.uninstall(MINE, machine, purge=True)
+    assert commands(steps) == [
+        "systemctl --user --quiet disable --now jarvis-ear",
+        "systemctl --user daemon-reload",
+        "systemctl --user --quiet reset-failed jarvis-ear jarvis-backend",
+    ]
+    gone = removed(steps)
+    home = "/ann/.local"
+    assert {f"{home}/share/jarvis-ear", f"{home}/bin/jarvis-ear", "/cfg/jarvis-ear"} <= gone
+    assert {f"{home}/state/jarvis-ear", "/run/7/jarvis-ear"} <= gone
+    assert all(path.startswith(("/ann/", "/cfg/", "/run/7/")) for path in gone)
+
+
+def test_the_comments_of_a_users_options_name_the_commands_of_a_user():
+    text = files(plan.install(MINE, FRESH, running_release(), {}, with_backend=False))
+    options = text["/cfg/jarvis-ear/config.toml"].content.decode()
+    assert "systemctl --user reload jarvis-ear" in options
+    assert "service password --user" in options

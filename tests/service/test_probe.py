@@ -71,7 +71,7 @@ def test_a_failing_service_is_starting_and_not_stopped(tmp_path, monkeypatch):
         text = f"ActiveState={state}\nUnitFileState=disabled\n"
         return subprocess.CompletedProcess(argv, 0, text, "")
 
-    monkeypatch.setattr(module, "_python", lambda: ("/usr/bin/python3", "cpython-311"))
+    monkeypatch.setattr(module, "_python", lambda **_: ("/usr/bin/python3", "cpython-311"))
     monkeypatch.setattr(module, "run", run)
     found = probe(Layout())
     assert (found.active, found.starting) == ({"jarvis-backend"}, {"jarvis-ear"})

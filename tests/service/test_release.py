@@ -46,7 +46,7 @@ def test_the_project_declares_its_programs_and_the_files_of_the_installer():
     assert data["share/man/man1"] == ["man/*.1"]
     assert {path.name for path in (ROOT / "man").iterdir()} == {f"{name}.1" for name in PROGRAMS}
     assert data["share/jarvis-ear/docs"] == [f"docs/{page}" for page in PAGES]
-    locks = {f"requirements{kind}.txt" for kind in ("", "-backend", "-systemd")}
+    locks = {f"requirements{kind}.txt" for kind in ("", "-backend", "-neural", "-systemd")}
     assert set(data["share/jarvis-ear"]) == locks
 
 

@@ -2,6 +2,8 @@
 
 import math
 import struct
+import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -31,6 +33,21 @@ def test_a_record_is_read_as_it_was_written(pcm, turn_id):
     assert record.read(file(spoken)) == spoken
     header = record.read_header(file(spoken))
     assert (header.turn_id, header.boot_id, header.ended_at) == (turn_id, BOOT, 12.5)
+
+
+def test_a_record_knows_its_agent():
+    spoken = replace(utterance(), agent_id="kitchen")
+    assert record.read(file(spoken)) == spoken
+    assert record.fits(spoken)
+    assert not record.fits(replace(spoken, agent_id="a b"))
+
+
+def test_a_record_of_an_older_version_is_read():
+    """Version 1 had no agent."""
+    spoken = utterance()
+    head = struct.pack("<4sHH64s36sdI", b"JESP", 1, 0, b"t1", BOOT.encode(), 12.5, len(spoken.pcm))
+    crc = zlib.crc32(spoken.pcm, zlib.crc32(head))
+    assert record.read(head + struct.pack("<I", crc) + spoken.pcm) == replace(spoken, turn_id="t1")
 
 
 def test_an_utterance_that_was_not_finished_says_whose_it_is():

@@ -11,7 +11,7 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.turns import TURN, ScriptedTurns
 from jarvis_ear.audio.wav import decode_wav
-from jarvis_ear.config import SoundsOptions
+from jarvis_ear.config import SoundsOptions, WakeWord
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Cause, Verdict
 from jarvis_ear.delivery.playback import Playback, PlaybackEnded, PlaybackReported, PlaybackStarted
@@ -56,6 +56,15 @@ def test_the_wake_word_and_the_end_of_the_utterance_have_a_sound(room):
     assert room.played == [Earcon.WAKE, Earcon.CAPTURED]
 
 
+def test_a_wake_word_may_have_a_sound_of_its_own(room):
+    bell = WakeWord(model="alexa", chime="/sounds/bell.wav")
+    room.wake(word=bell)
+    assert room.played == [bell.sound] == ["wake:alexa"]
+    one_of_many = Room(is_one_of_many=True)
+    one_of_many.wake(word=bell).tell(hearing.TurnConfirmed(TURN))
+    assert one_of_many.played == [bell.sound]
+
+
 def test_of_several_ears_only_the_one_that_answers_has_a_sound():
     winner, loser = Room(is_one_of_many=True), Room(is_one_of_many=True)
     winner.wake().tell(hearing.TurnConfirmed(TURN))
@@ -93,12 +102,17 @@ BY_PERSON = {Verdict.REPLACED, Verdict.SUPERSEDED, Verdict.ABANDONED}
 
 @pytest.mark.parametrize(("verdict", "cause", "heard"), list(product(Verdict, Cause, HEARD)))
 def test_every_turn_ends_in_one_thing_that_a_person_perceives(room, verdict, cause, heard):
-    """The reply, one sound, or what the person did: they spoke again, or stopped the ear."""
+    """The reply, one sound, or what the person did: they spoke again, or stopped the ear.
+
+    If another ear answers, its reply is the thing.
+    """
     room.wake().capture().finish(verdict, cause.value, chunks=int(heard != "no reply"))
     room.tell(*HEARD[heard]).enter(State.IDLE, "ReplyEnded")
     is_by_person = verdict in BY_PERSON or cause is Cause.STOPPING
+    is_elsewhere = verdict is Verdict.FAILED and cause is Cause.ANSWERED_ELSEWHERE
     sounds = room.since_capture()
-    assert len(sounds) + (heard == "all") == (not is_by_person or heard == "all")
+    is_told = not (is_by_person or is_elsewhere)
+    assert len(sounds) + (heard == "all") == (is_told or heard == "all")
 
 
 @pytest.mark.parametrize(

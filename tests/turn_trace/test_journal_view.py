@@ -2,12 +2,11 @@
 
 import logging
 from logging import DEBUG, INFO, WARNING
-from pathlib import Path
 
 import pytest
 
 from fakes.turns import ScriptedTurns, utterance
-from jarvis_ear.config import Config, HearingOptions, WakeOptions
+from jarvis_ear.config import WakeWord
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.playback import (
@@ -118,6 +117,7 @@ def test_the_fields_of_a_normal_turn(caplog):
         "MESSAGE_ID": kinds.ANSWERED.message_id,
         "TURN_ID": "7f3a",
         "SESSION_ID": "5e55",
+        "WAKE_WORD": "Hey Jarvis",
         "WAKE_SCORE": 0.97,
         "BACKEND": "http://a:1",
         "SPEECH_MS": 1620,
@@ -195,10 +195,10 @@ def test_the_capture_thread_logs_that_an_idle_ear_goes_deaf(caplog):
 
 
 def test_another_wake_word_is_called_by_its_name(caplog):
-    turns, wake = script(), WakeOptions(model=Path("Computer.onnx"))
-    turns.history.change(Config(hearing=HearingOptions(wake=wake)))
-    turns.wake()
+    turns = script().wake(word=WakeWord(model="/x/Computer.onnx"))
     assert said(caplog) == ['idle -> listening: heard "Computer" (score 0.97)']
+    turns.finish(Verdict.DONE, "")
+    assert fields(last_turn(caplog))["WAKE_WORD"] == "Computer"
 
 
 def test_a_stage_that_was_not_reached_is_missing_and_never_0(caplog):
@@ -314,6 +314,7 @@ def test_a_wake_word_with_its_scores(caplog):
     turns.enter(State.LISTENING, "WakeDetected")
     opened = fields(caplog.records[-1])
     scores = {name: opened[name] for name in opened if name.startswith("WAKE_")}
+    assert scores.pop("WAKE_WORD") == "Hey Jarvis"
     assert scores == {"WAKE_SCORE": 0.61, "WAKE_SECOND_LOOK": 0.4, "WAKE_VERIFIER": 2.123}
 
 
@@ -331,6 +332,7 @@ def test_a_wake_word_without_speech_after_it(caplog):
         "CAUSE": "DeadlinePassed",
         "TURN_ID": "7f3a",
         "SESSION_ID": "5e55",
+        "WAKE_WORD": "Hey Jarvis",
         "WAKE_SCORE": 0.97,
     }
     for cause in ("Muted", "MicrophoneLost", "WakeDetected", "SoundEnded"):  # no false wakes

@@ -62,7 +62,7 @@ def test_each_is_logged_at_debug_and_shown_in_the_console(view, records):
     view.draw(miss(0.314), None)
     [record] = records()
     assert record.levelno == logging.DEBUG
-    assert record.getMessage().startswith("nearly the wake word (score 0.31 of 0.5): the sound was")
+    assert record.getMessage().startswith('nearly "Hey Jarvis" (score 0.31 of 0.5): the sound was')
     assert (record.EVENT, record.WAKE_SCORE, record.LEVEL) == ("NearMiss", 0.314, -20.0)
     assert (record.NOISE_FLOOR, record.CLIPPED_PERCENT) == (-60.0, 0.0)
     shown = view.feed.snapshot().topics["near_miss"]

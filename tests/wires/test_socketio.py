@@ -117,7 +117,7 @@ def test_an_invalid_event_is_refused(event, payload):
     ],
 )
 def test_an_event_may_be_for_another_ear(payload, is_foreign):
-    assert wire.is_for_another("den", payload) is is_foreign
+    assert wire.is_for_another({"den"}, payload) is is_foreign
 
 
 PLAIN = (
@@ -211,6 +211,8 @@ def test_a_message_of_the_ear_is_an_event():
     assert wire.encode(ear.AudioStart(), "den") == ("voice:audio_start", {"agentId": "den"})
     assert wire.encode(ear.AudioEnd(), "den") == ("voice:audio_end", {"agentId": "den"})
     assert wire.encode(ear.Ping(), "den") == ("voice:ping", {"agentId": "den"})
+    for message in (ear.AudioStart("hall"), ear.AudioChunk(b"", "hall"), ear.AudioEnd("hall")):
+        assert wire.encode(message, "den")[1]["agentId"] == "hall"
     with pytest.raises(LocalProtocolError):
         wire.encode(ear.AudioPart(0, b""), "den")  # for other wires
 

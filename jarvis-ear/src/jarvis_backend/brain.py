@@ -3,6 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -166,3 +167,32 @@ class HouseholdBrain(StatelessEngine):
         if not asked.isdisjoint({"date", "day"}):
             return f"Today is {now:%A}, {now:%B} {now.day}, {now.year}."
         return None
+
+
+class LocalFirstBrain:
+    """Answers what the built-in brain knows, and asks another one the rest. Lives on the loop."""
+
+    def __init__(self, household: HouseholdBrain, other: Brain) -> None:
+        self.provider = other.provider
+        self._household = household
+        self._other = other
+
+    def start(self, announcer: Announcer) -> None:
+        """Have both announce what they have to tell."""
+        self._household.start(announcer)
+        self._other.start(announcer)
+
+    async def answer(self, question: Question) -> AsyncGenerator[str, None]:
+        """Yield the answer of the first that has one."""
+        known = self._household.known_answer(question)
+        if known is not None:
+            yield known
+            return
+        async with aclosing(self._other.answer(question)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def aclose(self) -> None:
+        """Close both."""
+        await self._household.aclose()
+        await self._other.aclose()

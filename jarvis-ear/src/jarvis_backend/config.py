@@ -10,7 +10,9 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterable, MutableMapping, Sequence
+from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -81,10 +83,14 @@ class BackendSection(BaseModel):
 class SpeechToTextOptions(BackendSection):
     """Speech recognition."""
 
-    engine: Literal["pocketsphinx", "faster-whisper", "vosk", "openai", "none"] = "pocketsphinx"
-    """The recogniser. `openai`: any server that offers `/v1/audio/transcriptions`."""
+    engine: Literal["pocketsphinx", "faster-whisper", "vosk", "openai", "wyoming", "none"] = (
+        "pocketsphinx"
+    )
+    """The recogniser. `openai`: any server that offers `/v1/audio/transcriptions`. `wyoming`: a
+    speech service of Home Assistant."""
     url: str = ""
-    """Address of that server, for example `http://127.0.0.1:8000`."""
+    """Address of that server, for example `http://127.0.0.1:8000`; for `wyoming`
+    `tcp://127.0.0.1:10300`."""
     model: str = ""
     """Name of the model; for `faster-whisper` one of `jarvis-backend models list` (empty:
     `tiny.en`), for `vosk` a name below the folder of the models, for both the path of a folder."""
@@ -113,21 +119,27 @@ class SpeechToTextOptions(BackendSection):
 class BrainOptions(BackendSection):
     """Generation of answers."""
 
-    engine: Literal["builtin", "openai"] = "builtin"
+    engine: Literal["builtin", "openai", "home-assistant"] = "builtin"
     """`builtin` knows the time, timers, arithmetic and units. `openai`: any server of
-    `/v1/chat/completions`."""
+    `/v1/chat/completions`. `home-assistant`: Assist of Home Assistant, which can also switch
+    things."""
     url: str = ""
-    """Address of that server, for example `http://127.0.0.1:11434`."""
+    """Address of that server, for example `http://127.0.0.1:11434`; of Home Assistant
+    `http://homeassistant.local:8123`."""
     model: str = ""
-    """Name of its model."""
+    """Name of its model; of Home Assistant the conversation agent, empty: its own."""
+    language: str = ""
+    """Language of the conversation with Home Assistant, for example `en`. Empty: its own."""
     instructions: str = "You are Jarvis, a voice assistant. Answer in one to three short sentences."
     """System prompt of the model."""
     api_key: ApiKey = SecretStr("")
-    """Key for the server at `url`."""
+    """Key for the server at `url`; of Home Assistant a long-lived access token."""
+    api_key_file: Path | None = None
+    """A file that holds this key, readable by its owner only."""
     local_first: bool = True
     """Answer what `builtin` knows without the server: time, timers, arithmetic, "stop"."""
     history: int = Field(default=6, ge=0, le=100)
-    """Exchanges of a room that the server is told with the next question."""
+    """Exchanges of a room that `openai` is told with the next question."""
     history_s: float = Field(default=600.0, ge=0, le=86_400)
     """Seconds after the last exchange of a room in which its history counts."""
     timeout_s: float = Field(default=60.0, ge=1, le=600)
@@ -137,12 +149,13 @@ class BrainOptions(BackendSection):
 class TextToSpeechOptions(BackendSection):
     """Speech synthesis."""
 
-    engine: Literal["auto", "flite", "espeak-ng", "espeak-library", "piper", "openai", "none"] = (
-        "auto"
-    )
+    engine: Literal[
+        "auto", "flite", "espeak-ng", "espeak-library", "piper", "openai", "wyoming", "none"
+    ] = "auto"
     """The voice. `auto`: the first of flite, espeak-ng and espeak-library that is installed."""
     url: str = ""
-    """Address of a server that offers `/v1/audio/speech`, for the engine `openai`."""
+    """Address of a server that offers `/v1/audio/speech`, for the engine `openai`; for `wyoming`
+    that of a speech service of Home Assistant, `tcp://127.0.0.1:10200`."""
     model: str = ""
     """Name of its model; for `piper` one of `jarvis-backend models list` (empty: `joe`), or the
     path of a voice (`.onnx`)."""
@@ -259,6 +272,23 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+_SCHEMES: Final = {
+    "openai": ("http", "https"),
+    "home-assistant": ("http", "https"),
+    "wyoming": ("tcp",),
+}
+"""The schemes of the address of an engine that is a server."""
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_port = bool(parts.port) or "tcp" not in schemes
+    except ValueError:  # a port that is not a number, or too large
+        return False
+    return parts.scheme in schemes and bool(parts.hostname) and has_port
+
+
 def _mistakes(config: BackendConfig) -> Iterable[str]:
     """Yield a line for each mistake between options."""
     needs_password = not (is_loopback(config.host) or config.insecure_password)
@@ -274,9 +304,12 @@ def _mistakes(config: BackendConfig) -> Iterable[str]:
         yield "jwt_secret: not given, expected one: all processes of a backend sign with it"
     for name in ("stt", "brain", "tts"):
         section: SpeechToTextOptions | BrainOptions | TextToSpeechOptions = getattr(config, name)
-        if section.engine == "openai" and not re.match(r"https?://[^/]", section.url):
+        schemes = _SCHEMES.get(section.engine)
+        if schemes and not _is_address(section.url, schemes):
             shown = SCHEMA.by_key[f"{name}.url"].shown(section.url)
-            yield f"{name}.url: given {shown}, expected http:// or https:// and a host"
+            known = " or ".join(f"{scheme}://" for scheme in schemes)
+            port = " and a port" if "tcp" in schemes else ""
+            yield f"{name}.url: given {shown}, expected {known} and a host{port}"
 
 
 def _password_fault(config: BackendConfig) -> str:
@@ -317,7 +350,7 @@ SCHEMA: Final = Schema(
         "jarvis-brain-api-key": "brain.api_key",
         "jarvis-tts-api-key": "tts.api_key",
     },
-    secret_files={},
+    secret_files={"brain.api_key": "brain.api_key_file"},
     file_names=("stt.model", "tts.model", "state_dir"),
     placeholders={},
     mistakes=_mistakes,

@@ -53,7 +53,7 @@ from jarvis_ear.hearing.inbox import Inbox
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.journal.life import CONTROL_TROUBLE
 from jarvis_ear.lifecycle import ConcurrentStop, StopSignal, timed
-from jarvis_ear.link.registry import WIRES
+from jarvis_ear.link.registry import wire_of
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
 from jarvis_ear.mute import Mute, QuietHours
@@ -194,14 +194,14 @@ def _build(
         on_heard=bridge.reply_heard,
         volume=Volume(options.speaker.volume, folder),
         on_far=bridge.played,
-        sounds=load_sounds(options.sounds),
+        sounds=load_sounds(options.sounds, options.hearing.wake.all_words),
     )
     source = make_source(options.microphone)
     source.hold_quiet(quiet_of(options.hearing))
     ear = EarThread(
         models.make(
             options.hearing,
-            WIRES[options.backend.protocol].growth_ms,
+            wire_of(options.backend.protocol).growth_ms,
             may_interrupt=options.speaker.barge_in != config.NO_BARGE_IN,
             echo=echoes.known,
             lag_ms=options.speaker.lag_ms,

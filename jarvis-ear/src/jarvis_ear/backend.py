@@ -8,17 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from jarvis_ear import config as defaults
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.events import DeliveryEvent
 from jarvis_ear.delivery.outbox import Outbox
+from jarvis_ear.delivery.playback import PlaybackEnded
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.delivery.transitions import Guarantee, UploadMode
 from jarvis_ear.delivery.utterance import CapturedAudio, Utterance
-from jarvis_ear.errors import ConfigError
+from jarvis_ear.errors import ConfigError, ConnectFailed
 from jarvis_ear.journal.turns import PLAINTEXT
 from jarvis_ear.link.connection import BackendLink
 from jarvis_ear.link.login import Dialer, Login
@@ -34,13 +35,16 @@ from jarvis_ear.link.mailbox import (
     Supersede,
 )
 from jarvis_ear.link.network_thread import NetworkThread, run_together
-from jarvis_ear.link.registry import WIRES, Proof, Wire
+from jarvis_ear.link.registry import Proof, Wire, wire_of
 from jarvis_ear.link.sender import Sender
 from jarvis_ear.link.speech import BackendVoice
 from jarvis_ear.link.supervisor import LinkState, LinkStatus, Supervisor
 from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
 from jarvis_ear.spool.store import Spool
 from jarvis_ear.units import SAMPLE_BYTES
+
+if TYPE_CHECKING:
+    from jarvis_ear.link.wyoming import SatelliteSocket
 
 __all__ = ["BackendClient", "CapturedAudio", "pcm_to_wav"]
 
@@ -74,16 +78,24 @@ class Session:
     @property
     def address(self) -> str:
         """Address of the backend for display, without user name and password."""
-        return address(self.url)
+        return address(self.url) if self.wire.listen is None else self.config.wyoming.uri
 
     def login(self) -> Login:
         """Make a login."""
         password = self.config.password.get_secret_value()
         return Login(self.url, password, self.timing.login_s, self.trust_store)
 
-    def make_link(self, wake: Callable[[], None]) -> BackendLink:
+    def make_link(
+        self, wake: Callable[[], None], satellite: "SatelliteSocket | None"
+    ) -> BackendLink:
         """Make a link, which calls ``wake`` after each message. On the network thread."""
+        if satellite is not None:
+            return satellite.make_link(self.timing, wake)
         return self.wire.link(self.config, self.timing, wake, self.trust_store)
+
+    def make_satellite(self) -> "SatelliteSocket | None":
+        """Make the socket on which the backend connects; None if the ear connects."""
+        return None if self.wire.listen is None else self.wire.listen(self.config)
 
 
 class BackendClient:
@@ -260,12 +272,22 @@ class BackendClient:
         """Record in the ledger how much of a reply was heard, see ``delivery.playback``."""
         self._commands.post(ReplyHeard(turn_id, heard, why))
 
+    def played(self, reply_id: str) -> None:
+        """Tell a backend that wants to know it that a reply or an announcement was played."""
+        if self._session.wire.listen is not None:
+            self._commands.post(PlaybackEnded(reply_id))
+
     def speak(self, text: str) -> bytes:
         """Return a sound file with ``text`` in the voice of the backend. Blocks, at most 25 s.
 
         Raises ``TransportError`` or ``RemoteProtocolError``.
         """
         session = self._session
+        if session.wire.listen is not None:
+            raise ConnectFailed(
+                "Home Assistant does not speak texts for a satellite; a sound file can be played, "
+                "and its action assist_satellite.announce speaks"
+            )
         token = session.config.token.get_secret_value()
         return BackendVoice(session.url, session.login(), token, session.trust_store).speak(text)
 
@@ -301,12 +323,14 @@ class BackendClient:
         self._reload = reload = asyncio.Event()
         session = self._session  # after the line above: a change from now on ends this session
         sender = await self._make_sender(session)
+        satellite = session.make_satellite()
         supervisor = Supervisor(
-            self._dialer(session, sender),
+            self._dialer(session, sender, satellite),
             sender.serve,
             self._status,
             session.address,
             clock=self._clock,
+            peer=session.wire.peer,
             on_event=self._tell,
         )
         with self._commands.waking(sender.wake):
@@ -317,6 +341,8 @@ class BackendClient:
                 is_last = stop.is_set()
                 await sender.close(for_good=is_last)
                 self._status.end()
+                if satellite is not None:
+                    await satellite.close()
         return is_last
 
     async def _make_sender(self, session: Session) -> Sender:
@@ -337,14 +363,18 @@ class BackendClient:
         await sender.recover(self._spool.begin(timeouts.fresh_s, guarantee))
         return sender
 
-    def _dialer(self, session: Session, sender: Sender) -> Dialer[BackendLink]:
+    def _dialer(
+        self, session: Session, sender: Sender, satellite: "SatelliteSocket | None"
+    ) -> Dialer[BackendLink]:
         config = session.config
+        if satellite is not None:
+            return Dialer(lambda: session.make_link(sender.wake, satellite), None, self._clock)
         if is_exposed(session.url):
             fields = PLAINTEXT.fields(BACKEND=session.address)
             words = "password and voice go to %s unencrypted: use https"
             _LOGGER.warning(words, session.address, extra=fields)
         return Dialer(
-            lambda: session.make_link(sender.wake),
+            lambda: session.make_link(sender.wake, None),
             session.login().token,
             self._clock,
             given=config.token.get_secret_value(),
@@ -372,13 +402,15 @@ def clock() -> float:
 
 def session_of(config: BackendOptions, timing: Timing) -> Session:
     """Check options and make a session from them, or raise ``ConfigError``."""
-    if is_exposed(config.url) and not config.allow_plaintext:
+    wire = wire_of(config.protocol)
+    is_plaintext = wire.listen is None and is_exposed(config.url)
+    if is_plaintext and not config.allow_plaintext:
         raise ConfigError(
             f"backend.url: {address(config.url)} would get password and voice unencrypted, "
             "expected https:// (or backend.allow_plaintext = true, for a network you trust)"
         )
     timing = _timing(config, timing)
-    return Session(config, TrustStore(config.ca_file, config.url), WIRES[config.protocol], timing)
+    return Session(config, TrustStore(config.ca_file, config.url), wire, timing)
 
 
 def _from_environment() -> BackendOptions:
@@ -397,7 +429,7 @@ def _timing(config: BackendOptions, timing: Timing) -> Timing:
         gap_s=config.gap_s,
         whole_reply_s=config.whole_reply_s,
     )
-    if WIRES[config.protocol].proof is Proof.LATE:
+    if wire_of(config.protocol).proof is Proof.LATE:
         timeouts = replace(timeouts, processing_s=config.reply_s)
     return replace(timing, login_s=config.connect_s, connect_s=config.connect_s, turn=timeouts)
 
@@ -406,4 +438,6 @@ def _utterance(captured: CapturedAudio) -> Utterance:
     """Make a WAV file of the sound. Half a sample at the end is detected later, by the turn."""
     pcm, whole = captured.pcm, len(captured.pcm) % SAMPLE_BYTES == 0
     wav = pcm_to_wav(pcm) if whole else b""
-    return Utterance(captured.turn_id, wav, len(pcm), captured.spoken_at)
+    return Utterance(
+        captured.turn_id, wav, len(pcm), captured.spoken_at, agent_id=captured.agent_id
+    )

@@ -122,9 +122,9 @@ class Bridge:
         match effect:
             case TurnOpened():
                 self._speaker.prepare()
-            case SendUtterance(turn_id, utterance):
+            case SendUtterance(turn_id, utterance, agent_id):
                 spoken_at = self._clock.captured_at(utterance.speech_end)
-                self._send(CapturedAudio(utterance.pcm, turn_id, spoken_at))
+                self._send(CapturedAudio(utterance.pcm, turn_id, spoken_at, agent_id))
                 self._speaker.prepare()
             case UtteranceGrew(turn_id, offset, pcm):
                 self._backend.extend(turn_id, offset, pcm)
@@ -203,5 +203,6 @@ class Bridge:
     def reply_ended(self, turn_id: str) -> None:
         """Report that playback of a reply has ended. Speaker thread."""
         self._turns.after(PlaybackEnded(turn_id))
+        self._backend.played(turn_id)
         self._ear.tell(ReplyEnded(turn_id, self._follow_ups.take(turn_id)))
         self._announcements.over(turn_id)

@@ -1,13 +1,23 @@
 """Check: whether a configuration can be used, and warnings about it."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 
 from jarvis_ear.backend import session_of
 from jarvis_ear.bus.client import refuse_plaintext
-from jarvis_ear.config import AGENT_ID, JARVIS_PASSWORD, Config, MicrophoneOptions
+from jarvis_ear.config import (
+    AGENT_ID,
+    JARVIS_PASSWORD,
+    SHIPPED_WORDS,
+    BackendOptions,
+    Config,
+    MicrophoneOptions,
+    WakeOptions,
+)
+from jarvis_ear.config_checks import is_on_loopback
 from jarvis_ear.delivery.timeouts import Timing
-from jarvis_ear.devices.openwakeword import OpenWakeWord
+from jarvis_ear.devices.micro_wake_word import SmallModel
+from jarvis_ear.devices.openwakeword import OpenWakeWord, model_of
 from jarvis_ear.devices.selection import names_a_number
 from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.devices.sources import mistake_in
@@ -29,13 +39,12 @@ def check(loaded: Loaded) -> str:
 def _mistakes(loaded: Loaded) -> Iterator[str]:
     """Run the checks of the ear's start; each error message begins with the option's name."""
     config = loaded.config
-    stop = config.hearing.wake.stop_model
     tries: tuple[Callable[[], object], ...] = (
         lambda: session_of(config.backend, Timing()),
         lambda: refuse_plaintext(config.bus),
-        lambda: _require_model("model", config.hearing.wake.model),
-        lambda: _require_model("stop_model", stop) if stop else None,
-        lambda: load_sounds(config.sounds),
+        *(partial(_require_model, option, word) for option, word in _models(config.hearing.wake)),
+        lambda: _require_small_models(config.hearing.wake),
+        lambda: load_sounds(config.sounds, config.hearing.wake.all_words),
     )
     for attempt in tries:
         try:
@@ -45,23 +54,34 @@ def _mistakes(loaded: Loaded) -> Iterator[str]:
             yield f"{loaded.origins[key]}: {error}"
 
 
-def _require_model(option: str, model: Path | None) -> None:
-    if model is not None and not model.is_file():
-        raise ConfigError(f"hearing.wake.{option}: {model} is not a file, expected an .onnx model")
+def _models(wake: WakeOptions) -> Iterator[tuple[str, str]]:
+    """Return the option and the model of each word."""
+    option = "words" if wake.words else "model"
+    yield from ((option, word.model) for word in wake.all_words)
+    if wake.stop_model is not None:
+        yield "stop_model", str(wake.stop_model)
+
+
+def _require_model(option: str, model: str) -> None:
+    if not model_of(model).is_file():
+        expected = f"expected an .onnx model, or one of {', '.join(SHIPPED_WORDS)}"
+        raise ConfigError(f"hearing.wake.{option}: {model} is not a file, {expected}")
     try:
-        OpenWakeWord(model)
+        OpenWakeWord((model,))
     except ConfigError as error:
         raise ConfigError(f"hearing.wake.{option}: {' '.join(str(error).split())}") from error
+
+
+def _require_small_models(wake: WakeOptions) -> None:
+    for word in wake.all_words if wake.effort == "light" else ():
+        SmallModel(word.model)
 
 
 def _dangers(config: Config) -> Iterator[str]:
     backend, bus = config.backend, config.bus
     yield from _microphone_dangers(config.microphone)
-    if is_exposed(backend.url):
-        yield f"password and voice go to {address(backend.url)} unencrypted: use https"
-    known = backend.password.get_secret_value() == JARVIS_PASSWORD
-    if known and not backend.token.get_secret_value() and not config.with_backend:
-        yield "backend.password is still the public default"
+    is_satellite = backend.protocol == "wyoming"
+    yield from _satellite_dangers(backend) if is_satellite else _server_dangers(config)
     if backend.delivery == "at_least_once":
         yield "backend.delivery = at_least_once: a command may run twice"
     if bus.url and not bus.key.get_secret_value():
@@ -77,6 +97,22 @@ def _dangers(config: Config) -> Iterator[str]:
     yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))
     if config.log.transcripts:
         yield "log.transcripts: the log contains what people say"
+
+
+def _server_dangers(config: Config) -> Iterator[str]:
+    """Warn about a backend that the ear connects to."""
+    backend = config.backend
+    if is_exposed(backend.url):
+        yield f"password and voice go to {address(backend.url)} unencrypted: use https"
+    known = backend.password.get_secret_value() == JARVIS_PASSWORD
+    if known and not backend.token.get_secret_value() and not config.with_backend:
+        yield "backend.password is still the public default"
+
+
+def _satellite_dangers(backend: BackendOptions) -> Iterator[str]:
+    """Warn about a backend that connects to the ear."""
+    if not is_on_loopback(backend.wyoming.uri):
+        yield f"voice and replies pass {backend.wyoming.uri} unencrypted: Wyoming has no encryption"
 
 
 def _microphone_dangers(microphone: MicrophoneOptions) -> Iterator[str]:

@@ -142,6 +142,8 @@ def _do(  # noqa: PLR0911 - one for each verb
 
 def _configured(verb: str, words: list[str], run: Run | None) -> int:
     """Carry out a verb that takes the options of the configuration."""
+    if verb == "wyoming":
+        words = ["--backend.protocol", "wyoming", *words]
     loaded = COMMAND_LINE.load([word for word in words if verb != "console" or word != "--open"])
     match verb:
         case "check":

@@ -23,13 +23,18 @@ from jarvis_ear.config_checks import (
     checked_channel,
     checked_device,
     checked_hours,
+    checked_networks,
     checked_news,
     checked_path,
     checked_program,
     checked_token,
+    is_on_loopback,
+    listening_address,
     server_address,
 )
 from jarvis_ear.config_hearing import (
+    HEY_JARVIS,
+    SHIPPED_WORDS,
     ConditioningOptions,
     EndpointingOptions,
     GateOptions,
@@ -39,16 +44,20 @@ from jarvis_ear.config_hearing import (
     SentOptions,
     WakeLedgerOptions,
     WakeOptions,
+    WakeWord,
 )
+from jarvis_ear.paths import CONFIG, SERVICE_SETTINGS
 
 __all__ = [
     "AGENT_ID",
     "BACKEND_URL",
     "CONFIG_FILE",
+    "HEY_JARVIS",
     "HOOKS",
     "JARVIS_PASSWORD",
     "NO_BARGE_IN",
     "SEND_S",
+    "SHIPPED_WORDS",
     "BackendOptions",
     "BusOptions",
     "ConditioningOptions",
@@ -70,6 +79,8 @@ __all__ = [
     "SpoolOptions",
     "WakeLedgerOptions",
     "WakeOptions",
+    "WakeWord",
+    "WyomingOptions",
 ]
 
 BACKEND_URL: Final = "http://localhost:4000"
@@ -81,8 +92,8 @@ JARVIS_PASSWORD: Final = "jarvis"  # noqa: S105 - the public default of the back
 AGENT_ID: Final = "jarvis-ear"
 """The default name of this satellite on the wire."""
 
-CONFIG_FILE: Final = Path("/etc/jarvis-ear/config.toml")
-"""Read if it exists and no other file is named."""
+CONFIG_FILE: Final = SERVICE_SETTINGS / CONFIG
+"""Read if it exists, no other file is named, and this user has none of their own."""
 
 NO_BARGE_IN: Final = "off"
 """Value of `speaker.barge_in` with which the wake word has no effect during a reply."""
@@ -121,15 +132,26 @@ class MicrophoneOptions(Section):
     `["23:00", "07:00"]`. Empty: none."""
 
 
+class WyomingOptions(Section):
+    """Home Assistant as the backend (`backend.protocol = "wyoming"`), which connects to the ear."""
+
+    uri: Annotated[str, AfterValidator(listening_address)] = "tcp://127.0.0.1:10700"
+    """Address on which the ear waits for Home Assistant: `tcp://`, an address of this machine and a
+    port. `tcp://0.0.0.0:10700` can be reached by other machines, and requires `allow`."""
+    allow: Annotated[tuple[str, ...], AfterValidator(checked_networks)] = ()
+    """Addresses and networks that may connect: `192.168.1.20`, `192.168.1.0/24`. What is said to
+    the ear goes there unencrypted. Empty: this machine only."""
+
+
 class BackendOptions(Section):
     """The server that recognises speech and answers."""
 
     url: Annotated[str, server_address("http", "https")] = BACKEND_URL
     """Address of the backend: `http://` or `https://`, host and port, on every protocol."""
-    protocol: Literal["socketio", "voice-ws", "session", "realtime"] = "socketio"
-    """Protocol of the backend. `socketio` sends an utterance when it is complete; the others send
-    it while it is spoken: `voice-ws` (`/ws/voice`), `session` (`/ws/sessions/ID`) and `realtime`
-    (`/ws/realtime`)."""
+    protocol: Literal["socketio", "voice-ws", "session", "realtime", "wyoming"] = "socketio"
+    """Protocol of the backend. `socketio` and `wyoming` (Home Assistant) send an utterance when it
+    is complete; the others send it while it is spoken: `voice-ws` (`/ws/voice`), `session`
+    (`/ws/sessions/ID`) and `realtime` (`/ws/realtime`)."""
     path: Annotated[str, AfterValidator(checked_path)] = ""
     """Path of the WebSocket, for example `/ws/voice`. Empty: the default of the protocol.
     It is fixed for `socketio` and `session`."""
@@ -168,6 +190,7 @@ class BackendOptions(Section):
     the missing one is skipped, with a warning."""
     whole_reply_s: float = Field(180.0, ge=5, le=600)
     """Maximum time until a reply is complete, however many events arrive."""
+    wyoming: WyomingOptions = WyomingOptions()
 
 
 class BusOptions(Section):
@@ -368,6 +391,17 @@ class Config(Section):
             raise ValueError(
                 "backend.fresh_s counts from the last word: expected at least "
                 f"{SEND_S:g} s more than hearing.endpointing.hangover_ms ({pause_s:g} s)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _know_the_server(self) -> Self:
+        """Refuse a socket for other machines without a list of those that may use it."""
+        options = self.backend.wyoming
+        if not options.allow and not is_on_loopback(options.uri):
+            raise ValueError(
+                "backend.wyoming.allow: expected the address of Home Assistant: other machines "
+                f"reach {options.uri}, and the one that connects gets what is said to the ear"
             )
         return self
 

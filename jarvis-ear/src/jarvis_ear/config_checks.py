@@ -3,6 +3,7 @@
 pydantic calls them; ``options`` adds the name of the option and what was given.
 """
 
+import ipaddress
 import re
 from typing import Final
 from urllib.parse import urlsplit
@@ -56,6 +57,36 @@ def server_address(*schemes: str, is_optional: bool = False) -> AfterValidator:
         return url
 
     return AfterValidator(require)
+
+
+def listening_address(uri: str) -> str:
+    """Check an address to listen on, as Wyoming programs write it."""
+    try:
+        has_port = bool(urlsplit(uri).port)
+    except ValueError:
+        has_port = False
+    if not (has_port and _is_address(uri, ("tcp",)) and not urlsplit(uri).path):
+        raise ValueError("tcp://, an address of this machine and a port, as tcp://127.0.0.1:10700")
+    return uri
+
+
+def is_on_loopback(uri: str) -> bool:
+    """Whether only this machine can connect to an address to listen on."""
+    host = urlsplit(uri).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def checked_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Check addresses and networks of machines."""
+    try:
+        for each in networks:
+            ipaddress.ip_network(each)
+    except ValueError:
+        raise ValueError("addresses or networks, as 192.168.1.20,192.168.7.0/24") from None
+    return networks
 
 
 def _is_address(url: str, schemes: tuple[str, ...]) -> bool:

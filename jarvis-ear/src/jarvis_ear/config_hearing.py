@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from jarvis_ear.config_checks import checked_phrases
+from jarvis_ear.paths import expand_home
 
 
 class Section(BaseModel):
@@ -31,17 +32,68 @@ STRICTNESS: Final = {"strict": 0.8, "balanced": 0.5, "eager": 0.3}
 """Minimum score of a step for each value of `hearing.wake.strictness`."""
 
 
+SHIPPED_WORDS: Final = ("hey_jarvis", "alexa", "hey_mycroft", "hey_marvin")
+"""Names of the wake words whose models openwakeword ships."""
+
+MAX_WORDS: Final = 8
+"""Wake words at once: each costs one classifier, and adds its own false alarms."""
+
+
+class WakeWord(Section):
+    """One of several wake words, an item of `hearing.wake.words`."""
+
+    model: Annotated[str, AfterValidator(expand_home)] = Field(min_length=1)
+    """Name of a shipped model, or the path of an openWakeWord model (`.onnx`)."""
+    threshold: float = Field(0.0, ge=0, le=0.99)
+    """Minimum score of a step; 0: as for all words."""
+    patience: int = Field(0, ge=0, le=10)
+    """Number of consecutive steps that must reach the threshold; 0: as for all words."""
+    agent_id: str = Field("", pattern=r"^[!-~]{0,64}$")
+    """`agentId` of the turns of this word, on the wire that names agents (`socketio`). Empty:
+    `backend.agent_id`."""
+    chime: str = ""
+    """WAV file that is played instead of `sounds.wake`, or `none`; empty: that one."""
+
+    @property
+    def name(self) -> str:
+        """The word as people write it: "Hey Jarvis", or the name of its file."""
+        is_shipped = self.model in SHIPPED_WORDS
+        return self.model.replace("_", " ").title() if is_shipped else Path(self.model).stem
+
+    @property
+    def sound(self) -> str:
+        """Name of the sound that confirms it, see ``sound_files.load_sounds``."""
+        return f"wake:{self.model}" if self.chime else "wake"
+
+
+HEY_JARVIS: Final = WakeWord(model=SHIPPED_WORDS[0])
+"""The wake word, unless another one is configured."""
+
+
+def _word(given: object) -> object:
+    """Return a word that is given by its model alone as a table."""
+    return {"model": given} if isinstance(given, str) else given
+
+
 class WakeOptions(Section):
     """Detection of the wake word."""
 
     model: Path | None = None
-    """An openWakeWord model (`.onnx`) of another wake word. Empty: "hey jarvis"."""
+    """Another wake word: `alexa`, `hey_mycroft`, `hey_marvin`, or an openWakeWord model (`.onnx`).
+    Empty: "hey jarvis"."""
+    words: tuple[Annotated[WakeWord, BeforeValidator(_word)], ...] = Field((), max_length=MAX_WORDS)
+    """One or more wake words, instead of `model`: names or paths, or in the file tables with
+    `model`, `threshold`, `patience`, `agent_id` and `chime`, which hold for that word only."""
     stop_model: Path | None = None
     """An openWakeWord model (`.onnx`) of a word, such as "stop", that ends the reply being played
     without the wake word. A reply that contains the word may end itself. Empty: none."""
     strictness: Literal["strict", "balanced", "eager"] = "balanced"
     """How sure the ear must be of the wake word. `strict` wakes least often by mistake; `eager`
     misses the fewest words in noise."""
+    effort: Literal["best", "light"] = "best"
+    """`light` is for small boards: the network runs only where a much smaller one may have heard
+    the word, which saves CPU while people or the television talk, and misses more words. For the
+    shipped words only, without `hey_marvin`."""
     threshold: float = Field(0.0, ge=0, le=0.99)
     """Minimum score of a step, instead of that of `strictness` (0.8, 0.5 or 0.3). A lower threshold
     detects more, and raises more false alarms. 0: as `strictness` says."""
@@ -54,6 +106,28 @@ class WakeOptions(Section):
     def least_score(self) -> float:
         """Minimum score of a step, 0 ... 1."""
         return self.threshold or STRICTNESS[self.strictness]
+
+    @property
+    def all_words(self) -> tuple[WakeWord, ...]:
+        """Every word that the ear listens for, with its own threshold and patience."""
+        one = HEY_JARVIS if self.model is None else WakeWord(model=str(self.model))
+        return tuple(
+            word.model_copy(
+                update={
+                    "threshold": word.threshold or self.least_score,
+                    "patience": word.patience or self.patience,
+                }
+            )
+            for word in self.words or (one,)
+        )
+
+    @model_validator(mode="after")
+    def _name_each_word_once(self) -> Self:
+        """Refuse a word that is given twice."""
+        models = [word.model for word in self.words]
+        if twice := next((model for model in models if models.count(model) > 1), None):
+            raise ValueError(f"words: {twice} is given twice, expected once")
+        return self
 
 
 class WakeLedgerOptions(Section):

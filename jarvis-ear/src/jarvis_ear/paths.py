@@ -22,6 +22,12 @@ SERVICE: Final = Path("/run") / NAME
 SERVICE_STATE: Final = Path("/var/lib") / NAME
 """State folder that it creates for the service."""
 
+SERVICE_SETTINGS: Final = Path("/etc") / NAME
+"""Folder of the options of the service."""
+
+CONFIG: Final = "config.toml"
+"""Name of the options file in the folder of the options."""
+
 
 def runtime_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of a service, a session or a user for files that a reboot removes."""
@@ -53,6 +59,31 @@ def state_folder(environ: Mapping[str, str]) -> Path:
         return Path(state) / NAME
     home = environ.get("HOME") or "/nonexistent"
     return Path(home) / ".local" / "state" / NAME
+
+
+def user_folder(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    """Return a base folder of this user, by the XDG Base Directory Specification."""
+    given = environ.get(variable, "")
+    return Path(given) if given.startswith("/") else Path(environ.get("HOME") or "/", default)
+
+
+def user_settings(environ: Mapping[str, str]) -> Path:
+    """Return the folder of this user's own options."""
+    return user_folder(environ, "XDG_CONFIG_HOME", ".config") / NAME
+
+
+def user_config_file(environ: Mapping[str, str]) -> Path | None:
+    """Return this user's own options file; None if they have none.
+
+    A system service has none: its home is its state folder, which its hooks may write to. A file
+    of another user, for example in a home that sudo has kept, is not theirs either.
+    """
+    own = user_settings(environ) / CONFIG
+    try:
+        is_ours = own.stat().st_uid == os.geteuid()
+    except OSError:
+        return None
+    return own if is_ours and not environ.get("STATE_DIRECTORY") else None
 
 
 def control_folder(environ: Mapping[str, str]) -> Path:
@@ -232,3 +263,11 @@ def write_all(fd: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]
+
+
+def expand_home(path: str) -> str:
+    """Replace a leading ``~`` by the home directory; raise ``ValueError`` for an unknown user."""
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        raise ValueError("a path whose ~ stands for the home of a known user") from None

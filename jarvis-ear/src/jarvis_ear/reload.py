@@ -14,7 +14,7 @@ from jarvis_ear.devices.models import EarFactory
 from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.journal.life import RELOAD_REFUSED, RELOADED, RESTART_NEEDED
-from jarvis_ear.link.registry import WIRES
+from jarvis_ear.link.registry import wire_of
 from jarvis_ear.log import setup
 from jarvis_ear.mute import QuietHours
 from jarvis_ear.schema import Change, ReloadTarget, changes, joined
@@ -146,12 +146,14 @@ class ReloadSteps:
         return self._prepare[target](config)
 
     def _prepare_ear(self, config: Config) -> Step:
-        growth_ms = WIRES[config.backend.protocol].growth_ms
+        growth_ms = wire_of(config.backend.protocol).growth_ms
         may_interrupt = config.speaker.barge_in != NO_BARGE_IN
         lag_ms = config.speaker.lag_ms
+        sounds = load_sounds(config.sounds, config.hearing.wake.all_words)
         ear = self._ears.make(config.hearing, growth_ms, may_interrupt=may_interrupt, lag_ms=lag_ms)
         return _together(
             partial(self._running.ear.change, ear),
+            partial(self._running.speaker.use_sounds, sounds),
             partial(self._running.capture.hold_quiet, quiet_of(config.hearing)),
             partial(self._running.wake_ledger.change, config.hearing),
             partial(self._running.rooms.change, config),
@@ -162,7 +164,6 @@ class ReloadSteps:
         """Prepare the ear too: it heeds the wake word during a reply, or not."""
         return _together(
             partial(self._running.speaker.change, config.speaker),
-            partial(self._running.speaker.use_sounds, load_sounds(config.sounds)),
             partial(self._running.announcements.change, config.speaker),
             self._prepare_ear(config),
         )

@@ -10,6 +10,7 @@ from jarvis_ear.config import CONFIG_FILE, HOOKS, Config
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.options import load as options
 from jarvis_ear.options.option import Schema, value_of
+from jarvis_ear.paths import user_config_file
 
 Loaded: TypeAlias = options.Loaded[Config]
 """The options in force, and the origin of each value."""
@@ -69,14 +70,16 @@ _INTRODUCTION: Final = f"""\
 Generated from the code by `jarvis-ear config --reference` (`make docs`); a test compares the two.
 
 The command line overrides the environment, the environment overrides the file, and the file
-overrides the default. The file is `{CONFIG_FILE}`, or the one that `--config FILE`
-names. `jarvis-ear config` prints the options in force and the origin of each value.
+overrides the default. The file is the one that `--config FILE` names; otherwise
+`~/.config/jarvis-ear/config.toml` (`$XDG_CONFIG_HOME`), if it exists and belongs to the user who
+runs the program, and this is no system service; otherwise `{CONFIG_FILE}`.
+`jarvis-ear config` prints the options in force and the origin of each value.
 
 - A switch takes `true` or `false` everywhere; on the command line its name alone means `true`, and
   `--no-` before its name means `false`.
 - Where a path is expected, an empty text means none. A leading `~` is the home of the user who runs
   the program, `~name` that of another user.
-- On the command line every option may be given once.
+- On the command line every option may be given once, and a list several times: its items add up.
 - A list is an array in the file. Elsewhere its items are separated by commas, or it is a JSON
   array: `--hooks.muted=/usr/local/bin/led,off`, `JARVIS_EAR_HOOKS__MUTED=["led", "a,b"]`.
 - {", ".join(f"`{name}`" for name in _SHARED_VARIABLES.values())} work as environment variables too.
@@ -104,15 +107,19 @@ SCHEMA: Final = Schema(
         "microphone.input": "--input",
         "microphone.fast": "--fast",
         "backend.url": "--backend-url",
-        "hearing.wake.model": "--wake-model",
+        "hearing.wake.words": "--wake-model",
         "hearing.wake.threshold": "--threshold",
         "speaker.output_dir": "--output-dir",
         "log.transcripts": "--log-transcripts",
         "log.format": "--log-format",
         "console.port": "--port",
         "with_backend": "--with-backend",
+        "backend.wyoming.uri": "--uri",
+        "backend.wyoming.allow": "--allow",
     },
     file=CONFIG_FILE,
+    user_file=user_config_file,
+    user_file_text="~/.config/jarvis-ear/config.toml",
     shared_variables=_SHARED_VARIABLES,
     credentials={
         "jarvis-password": "backend.password",
@@ -131,9 +138,11 @@ SCHEMA: Final = Schema(
         "config": "FILE",
         "microphone.input": "FILE",
         "microphone.device": "NAME",
-        "hearing.wake.model": "FILE",
+        "hearing.wake.model": "WORD",
+        "hearing.wake.words": "WORD",
         "hearing.wake.stop_model": "FILE",
         "hearing.wake.threshold": "SCORE",
+        "backend.wyoming.allow": "ADDRESS[/NET]",
         **{f"hooks.{name}": "PROGRAM,ARGUMENT" for name in HOOKS},
     },
     needs_restart=lambda key: reload_target(key) is None,
@@ -141,7 +150,7 @@ SCHEMA: Final = Schema(
 
 
 def load(
-    argv: Sequence[str], environ: Mapping[str, str], *, default_file: Path = CONFIG_FILE
+    argv: Sequence[str], environ: Mapping[str, str], *, default_file: Path | None = None
 ) -> Loaded:
     """Read the options of the ear from all sources. Raises ``ConfigError`` with all mistakes."""
     return options.load(SCHEMA, argv, environ, default_file=default_file)

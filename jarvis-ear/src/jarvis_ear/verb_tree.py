@@ -14,13 +14,14 @@ _DONE: Final = {0: "done", **_ASKED}
 _SERVICE: Final = {
     0: "done, or nothing to do",
     71: "this machine does not allow it; the old state is restored",
-    77: "only root may do this",
+    77: "only root may do this, or only a user who is not root (--user)",
     78: "a file with a password, or the configuration, cannot be used",
 }
 _DRY_RUN: Final = Flag("--dry-run", "only print what would be done")
 _DESTDIR: Final = Flag(
     "--destdir", "install below this folder instead of / ; nothing is started", "DIR"
 )
+_USER: Final = Flag("--user", "the service of this user, in their desktop session, without root")
 _PASSWORD_FILE: Final = Flag("--password-file", "read the password here instead of asking", "FILE")
 
 _SERVICE_VERBS: Final = {
@@ -31,6 +32,7 @@ _SERVICE_VERBS: Final = {
         (
             _DRY_RUN,
             _DESTDIR,
+            _USER,
             Flag("--with-backend", "install the reference backend too"),
             _PASSWORD_FILE,
             *(Flag(f"--{name}", "", "DIR") for name in ("home", "library", "programs")),
@@ -43,6 +45,7 @@ _SERVICE_VERBS: Final = {
         (
             _DRY_RUN,
             _DESTDIR,
+            _USER,
             Flag("--purge", "remove options, password, state and user too, without asking"),
         ),
     ),
@@ -50,7 +53,7 @@ _SERVICE_VERBS: Final = {
         "ask for the password of the backend, and store it",
         "sudo jarvis-ear service password",
         _SERVICE,
-        (_PASSWORD_FILE,),
+        (_PASSWORD_FILE, _USER),
     ),
     "status": Verb(
         "show the state of the service on one screen",
@@ -60,7 +63,16 @@ _SERVICE_VERBS: Final = {
             1: "the ear is muted or deaf, or systemd cannot be asked",
             2: "the ear does not run, or does not answer",
         },
+        (_USER,),
     ),
+}
+
+_RUN: Final = {
+    0: "stopped, or the sound file is over",
+    66: "the sound file cannot be read",
+    69: "the microphone, the sound system or the companion backend cannot be used",
+    75: "another ear runs, or the last command of a sound file failed",
+    **MISTAKES,
 }
 
 _CLIPS: Final = {
@@ -101,13 +113,13 @@ VERBS: Final[dict[str, Verb]] = {
     "run": Verb(
         "listen until Ctrl-C, or until a sound file is over",
         "jarvis-ear run --device usb --backend-url https://jarvis.local:4000",
-        {
-            0: "stopped, or the sound file is over",
-            66: "the sound file cannot be read",
-            69: "the microphone, the sound system or the companion backend cannot be used",
-            75: "another ear runs, or the last command of a sound file failed",
-            **MISTAKES,
-        },
+        _RUN,
+        is_configured=True,
+    ),
+    "wyoming": Verb(
+        "run as a satellite of Home Assistant, which connects to the ear",
+        "jarvis-ear wyoming --uri tcp://0.0.0.0:10700 --allow 192.168.1.20",
+        _RUN,
         is_configured=True,
     ),
     "status": Verb(
@@ -163,7 +175,7 @@ VERBS: Final[dict[str, Verb]] = {
         verbs=_EVENT_VERBS,
     ),
     "service": Verb(
-        "install, uninstall or show the system service",
+        "install, uninstall or show the service",
         "jarvis-ear service status",
         verbs=_SERVICE_VERBS,
     ),

@@ -27,6 +27,9 @@ def chosen(**options):
         ("brain", "openai"),
         ("tts", "espeak-library"),
         ("tts", "openai"),
+        ("stt", "wyoming"),
+        ("brain", "home-assistant"),
+        ("tts", "wyoming"),
     ],
 )
 def test_the_configured_engine_is_chosen(part, engine):

@@ -12,7 +12,7 @@ import pytest
 
 from fakes.engines import ScriptedEar, ScriptedVoice
 from jarvis_backend import tools
-from jarvis_backend.brain import HouseholdBrain, Question
+from jarvis_backend.brain import HouseholdBrain, LocalFirstBrain, Question
 from jarvis_backend.config import BrainOptions
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.openai_brain import CALLS, TOOL_ROUNDS, HttpBrain
@@ -66,7 +66,7 @@ class ChatServer:
 
 
 @pytest.fixture
-def chat(tmp_path):
+def chat():
     """Run a chat server, and a brain that asks it."""
 
     @asynccontextmanager
@@ -76,10 +76,8 @@ def chat(tmp_path):
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         chosen = BrainOptions(engine="openai", url=f"http://127.0.0.1:{port}", **options)
-        household = HouseholdBrain(lambda: datetime(2024, 5, 6, 15, 7).astimezone(), tmp_path)
         brain = HttpBrain(
             chosen.model_copy(update={"timeout_s": timeout_s}),
-            household,
             {tool.name: tool for tool in tools},
             **({"now": clock} if clock else {}),
         )
@@ -124,13 +122,16 @@ async def test_the_first_sound_comes_before_the_answer_is_complete(chat, serve, 
             assert events[-1] == (wire.TTS_DONE, {"totalChunks": 2})
 
 
-async def test_what_the_household_knows_needs_no_server(chat):
+async def test_what_the_household_knows_needs_no_server(chat, tmp_path):
+    household = HouseholdBrain(lambda: datetime(2024, 5, 6, 15, 7).astimezone(), tmp_path)
     async with chat(NOON) as (brain, server):
-        assert await said(brain, "what time is it") == ["It is 3:07 PM."]
-        assert await said(brain, "stop") == [""]
+        both = LocalFirstBrain(household, brain)
+        assert both.provider == "openai"
+        assert await said(both, "what time is it") == ["It is 3:07 PM."]
+        assert await said(both, "stop") == [""]
         assert server.requests == []
-    async with chat(NOON, local_first=False) as (brain, server):
-        assert await said(brain, "what time is it") == ["It is no", "on."]
+        assert await said(both, "where is it") == ["It is no", "on."]
+        await both.aclose()
 
 
 async def test_each_room_has_a_history_with_a_bound_and_an_end(chat):

@@ -4,14 +4,12 @@ import gzip
 import json
 import threading
 from contextlib import aclosing
-from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jarvis_backend.brain import HouseholdBrain, Question
+from jarvis_backend.brain import Question
 from jarvis_backend.config import BrainOptions, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.engines import openai_http
 from jarvis_backend.engines.engine import Speech
@@ -105,9 +103,8 @@ async def hear(url, **options):
 
 
 async def think(url, **options):
-    household = HouseholdBrain(datetime.now, Path("nowhere"))
     options = chosen(BrainOptions, url, **options)
-    async with aclosing(HttpBrain(options, household, {})) as engine:
+    async with aclosing(HttpBrain(options, {})) as engine:
         return "".join([piece async for piece in engine.answer(Question("where is it"))])
 
 

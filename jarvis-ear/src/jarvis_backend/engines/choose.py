@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from jarvis_backend.brain import Brain, HouseholdBrain
+from jarvis_backend.brain import Brain, HouseholdBrain, LocalFirstBrain
 from jarvis_backend.config import BackendConfig, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.engine import MissingEngine, SpeechToText, TextToSpeech
@@ -19,6 +19,7 @@ from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
 from jarvis_backend.engines.vosk import VoskSpeechToText
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineMissing
+from jarvis_backend.home_assistant import HomeAssistantBrain
 from jarvis_backend.models import models_folder, state_folder
 from jarvis_backend.tools import installed_tools
 
@@ -47,8 +48,14 @@ def _brain(config: BackendConfig) -> Brain:
     folder = state_folder(os.environ, config.state_dir)
     household = HouseholdBrain(lambda: datetime.now().astimezone(), folder)
     if config.brain.engine == "openai":
-        return HttpBrain(config.brain, household, installed_tools())
+        return _local_first(config, household, HttpBrain(config.brain, installed_tools()))
+    if config.brain.engine == "home-assistant":
+        return _local_first(config, household, HomeAssistantBrain(config.brain))
     return household
+
+
+def _local_first(config: BackendConfig, household: HouseholdBrain, brain: Brain) -> Brain:
+    return LocalFirstBrain(household, brain) if config.brain.local_first else brain
 
 
 def _first_installed(options: TextToSpeechOptions, models: Path) -> TextToSpeech:
@@ -61,11 +68,24 @@ def _first_installed(options: TextToSpeechOptions, models: Path) -> TextToSpeech
     raise EngineMissing("; or ".join(reasons))
 
 
+def _wyoming_ear(options: SpeechToTextOptions, _models: Path) -> SpeechToText:
+    from jarvis_backend.engines.wyoming import WyomingSpeechToText  # noqa: PLC0415 - for this only
+
+    return WyomingSpeechToText(options)
+
+
+def _wyoming_voice(options: TextToSpeechOptions, _models: Path) -> TextToSpeech:
+    from jarvis_backend.engines.wyoming import WyomingTextToSpeech  # noqa: PLC0415 - for this only
+
+    return WyomingTextToSpeech(options)
+
+
 _SPEECH_TO_TEXT: Final[Mapping[str, Callable[[SpeechToTextOptions, Path], SpeechToText]]] = {
     "pocketsphinx": lambda options, _models: SphinxSpeechToText(options),
     "faster-whisper": WhisperSpeechToText,
     "vosk": VoskSpeechToText,
     "openai": lambda options, _models: HttpSpeechToText(options),
+    "wyoming": _wyoming_ear,
     "none": lambda _options, _models: MissingEngine("switched off (stt.engine is none)"),
 }
 """The values of ``stt.engine``."""
@@ -77,6 +97,7 @@ _TEXT_TO_SPEECH: Final[Mapping[str, Callable[[TextToSpeechOptions, Path], TextTo
     "espeak-library": lambda options, _models: EspeakLibraryVoice(options),
     "piper": PiperVoice,
     "openai": lambda options, _models: HttpTextToSpeech(options),
+    "wyoming": _wyoming_voice,
     "none": lambda _options, _models: MissingEngine("switched off (tts.engine is none)"),
 }
 """The values of ``tts.engine``."""

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jarvis_backend.errors import EngineMissing
+from jarvis_backend.household.timers import Announcer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,9 @@ class StatelessEngine:
 
     async def prepare(self) -> None:
         """Do nothing."""
+
+    def start(self, announcer: Announcer) -> None:
+        """Do nothing: a brain may speak unasked from now on, see ``Brain``."""
 
     async def aclose(self) -> None:
         """Do nothing."""

@@ -10,18 +10,17 @@ from typing import Any, Final
 
 import httpx
 
-from jarvis_backend.brain import HouseholdBrain, Question
+from jarvis_backend.brain import Question
 from jarvis_backend.config import BrainOptions
 from jarvis_backend.engines.openai_http import (
     JSON_BYTES,
     HttpEngine,
     excerpt,
-    foreign_json,
     printable,
     raw_pieces,
+    read_json,
 )
 from jarvis_backend.errors import EngineError
-from jarvis_backend.household.timers import Announcer
 from jarvis_backend.tools import Tool, result_of
 
 TOOL_ROUNDS: Final = 5
@@ -69,8 +68,7 @@ class _Round:
 class HttpBrain(HttpEngine):
     """Answers by `/v1/chat/completions`, sentence by sentence. Lives on the loop.
 
-    What the built-in brain knows (clock, timers, arithmetic) it answers without the server, if
-    ``brain.local_first``. Each room has a history of its own. Bound: ``brain.history`` exchanges in
+    Each room has a history of its own. Bound: ``brain.history`` exchanges in
     ``MAX_ROOMS`` rooms. Policy: the oldest is forgotten, and all after ``brain.history_s`` without
     one.
     """
@@ -80,34 +78,18 @@ class HttpBrain(HttpEngine):
     def __init__(
         self,
         options: BrainOptions,
-        household: HouseholdBrain,
         tools: Mapping[str, Tool],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Offer ``tools`` to the model; ``now`` is a monotonic clock."""
         super().__init__(options, "gpt-4o-mini")
         self._options = options
-        self._household = household
         self._tools = tools
         self._now = now
         self._histories: OrderedDict[str, _History] = OrderedDict()
 
-    def start(self, announcer: Announcer) -> None:
-        """Have the built-in brain announce timers."""
-        self._household.start(announcer)
-
-    async def aclose(self) -> None:
-        """Close all connections, and the built-in brain."""
-        await self._household.aclose()
-        await super().aclose()
-
     async def answer(self, question: Question) -> AsyncGenerator[str, None]:
         """Yield the pieces of the answer as the model makes them."""
-        if self._options.local_first:
-            known = self._household.known_answer(question)
-            if known is not None:
-                yield known
-                return
         said = ""
         try:
             async for piece in self._ask(question):
@@ -178,7 +160,7 @@ class HttpBrain(HttpEngine):
                     raise EngineError(f"{url} answered {answer.status_code}: {excerpt(body)}")
                 if "event-stream" not in answer.headers.get("content-type", ""):
                     body = b"".join([piece async for piece in pieces])
-                    yield self._take_whole(foreign_json(body), this)
+                    yield self._take_whole(read_json(body), this)
                     return
                 async for line in _lines(pieces):
                     if not line.startswith(_DATA):
@@ -186,7 +168,7 @@ class HttpBrain(HttpEngine):
                     data = line.removeprefix(_DATA).strip()
                     if data == _END:
                         return
-                    if piece := self._take_piece(foreign_json(data), this):
+                    if piece := self._take_piece(read_json(data), this):
                         yield piece
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             if isinstance(error, TimeoutError | httpx.TimeoutException):

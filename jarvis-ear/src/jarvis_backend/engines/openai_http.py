@@ -29,6 +29,8 @@ class HttpEngine(StatelessEngine):
     """A client of one server with one key. Lives on the loop."""
 
     name: str = "openai"
+    hints: Mapping[int, str] = {}
+    """What a status of an error probably means, for the log."""
 
     def __init__(
         self, options: BrainOptions | SpeechToTextOptions | TextToSpeechOptions, model: str
@@ -77,7 +79,8 @@ class HttpEngine(StatelessEngine):
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise EngineError(f"{url} cannot be used: {error or type(error).__name__}") from error
         if answer.status_code != httpx.codes.OK:
-            raise EngineError(f"{url} answered {answer.status_code}: {excerpt(body)}")
+            hint = self.hints.get(answer.status_code) or excerpt(body)
+            raise EngineError(f"{url} answered {answer.status_code}: {hint}")
         return answer.headers.get("content-type", ""), body
 
 
@@ -96,7 +99,7 @@ class HttpSpeechToText(HttpEngine):
             data={"model": self._model, "language": self._language, "response_format": "json"},
             files={"file": ("utterance.wav", pcm_to_wav(pcm.tobytes()), "audio/wav")},
         )
-        match foreign_json(body):
+        match read_json(body):
             case {"text": str(text)}:
                 return printable(text).strip()
             case _:
@@ -153,8 +156,8 @@ def excerpt(body: bytes) -> str:
     return one_line(body[:_ERROR_BYTES].decode(errors="replace"))
 
 
-def foreign_json(body: bytes) -> Any:  # noqa: ANN401 - the caller checks each field
-    """Return the JSON value of a body. Raises EngineError."""
+def read_json(body: bytes) -> Any:  # noqa: ANN401 - foreign JSON; the caller checks each field
+    """Return the value of ``body``, or raise EngineError."""
     try:
         return httpx.Response(200, content=body).json()
     except (ValueError, RecursionError):  # RecursionError: thousands of brackets

@@ -25,6 +25,8 @@ class Resampler:
     """Converts one stream of mono PCM16 and keeps its state between blocks. For one thread."""
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
+        self.rates = (rate_in, rate_out)
+        """Samples per second before and after."""
         self._same = rate_in == rate_out
         self._stream = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality=QUALITY)
 

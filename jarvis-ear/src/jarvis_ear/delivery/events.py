@@ -52,6 +52,8 @@ class Cause(StrEnum):
     """The backend's speech recogniser is unavailable, possibly for a minute."""
     STT_FAILED = "stt_failed"
     """The backend's speech recogniser failed on this utterance."""
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    """The backend answers another ear that heard the same words."""
     BACKEND_TIMEOUT = "backend_timeout"
     """A service behind the backend timed out."""
     BACKEND_ERROR = "backend_error"
@@ -65,6 +67,7 @@ _PHRASES: Final[Mapping[str, Cause]] = {
     "fetch failed": Cause.STT_UNAVAILABLE,
     "transcription failed": Cause.STT_FAILED,
     "aborted due to timeout": Cause.BACKEND_TIMEOUT,
+    "answered elsewhere": Cause.ANSWERED_ELSEWHERE,
 }
 """Phrases in the backend's error texts, in the order in which they are searched."""
 

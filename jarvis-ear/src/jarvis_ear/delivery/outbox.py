@@ -138,7 +138,7 @@ class Outbox:
 
     def grew(self, turn_id: str, offset: int, pcm: bytes, now: float) -> tuple[Effect, ...]:
         """Add to the utterance in progress; on a streaming wire, upload it now."""
-        if self._upload_mode is UploadMode.WHOLE:
+        if self._upload_mode is not UploadMode.STREAMED:
             return ()
         withdrawn: tuple[Effect, ...] = ()
         if offset == 0:
@@ -282,7 +282,7 @@ class Outbox:
     def _unfit(self, utterance: Utterance) -> Cause | None:
         if utterance.raw_bytes == 0 or utterance.raw_bytes % SAMPLE_BYTES:
             return Cause.BAD_AUDIO
-        if frame_length(self._agent_id, len(utterance.wav)) > MAX_FRAME_BYTES:
+        if frame_length(utterance.agent_id or self._agent_id, len(utterance.wav)) > MAX_FRAME_BYTES:
             return Cause.TOO_LARGE
         return None
 

@@ -26,7 +26,9 @@ class UploadMode(Enum):
     """How utterances are uploaded; fixed for each wire."""
 
     WHOLE = "whole"
-    """In one message, when the utterance is complete."""
+    """In one message with base64, when the utterance is complete."""
+    BINARY = "binary"
+    """In one message without base64, when the utterance is complete."""
     STREAMED = "streamed"
     """In parts, possibly while the person is still speaking."""
 

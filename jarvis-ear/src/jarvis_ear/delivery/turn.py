@@ -34,7 +34,7 @@ from jarvis_ear.wires.socketio import base64_length
 MAX_REFUSALS: Final = 2
 """Number of refusals after which an utterance that has not run is given up."""
 
-_HOPELESS: Final = (Cause.NO_AUDIO, Cause.NOT_UNDERSTOOD)
+_HOPELESS: Final = (Cause.NO_AUDIO, Cause.NOT_UNDERSTOOD, Cause.ANSWERED_ELSEWHERE)
 """Causes for which a retry of the same sound would fail again."""
 
 _UNWANTED: Final = (Verdict.ABANDONED, Verdict.SUPERSEDED)
@@ -224,13 +224,13 @@ class DeliveryTurn:
         """Return the effects of entering the stage."""
         match self.stage:
             case DeliveryStage.OFFERED if self._uploaded is None:
-                return (Send(wire.AudioStart()),)
+                return (Send(wire.AudioStart(self.utterance.agent_id)),)
             case DeliveryStage.UPLOADED:
                 return (Upload(self._sound()),)
             case DeliveryStage.FLUSHED:
                 return (SetState(self.turn_id, SpoolState.SENT),)
             case DeliveryStage.COMMITTED:
-                return (Send(wire.AudioEnd()), Emit(self._sent()))
+                return (Send(wire.AudioEnd(self.utterance.agent_id)), Emit(self._sent()))
             case DeliveryStage.DELIVERED | DeliveryStage.ANSWERING if previous not in AT_BACKEND:
                 self._reply_ends = now + self._timeouts.whole_reply_s
                 started = Emit(events.ProcessingStarted(self.turn_id))
@@ -241,8 +241,8 @@ class DeliveryTurn:
 
     def _sound(self) -> wire.AudioChunk | wire.AudioPart:
         """Return the sound that the link does not have yet."""
-        if self._upload_mode is UploadMode.WHOLE:
-            return wire.AudioChunk(self.utterance.wav)
+        if self._upload_mode is not UploadMode.STREAMED:
+            return wire.AudioChunk(self.utterance.wav, self.utterance.agent_id)
         offset = self._uploaded or 0
         return wire.AudioPart(offset, self.utterance.pcm[offset:])
 

@@ -19,6 +19,8 @@ class CapturedAudio:
     spoken_at: float
     """When its last speech sample was captured, in seconds of CLOCK_BOOTTIME: its age counts from
     here."""
+    agent_id: str = ""
+    """Agent that it is for, on a wire that names agents; empty: the configured one."""
 
 
 class Past(Enum):
@@ -44,6 +46,8 @@ class Utterance:
     from here."""
     past: Past = Past.NEW
     """Whether it may have run already."""
+    agent_id: str = ""
+    """Agent that it is for; empty: the configured one."""
 
     @property
     def pcm(self) -> bytes:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import secrets
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import webrtcvad
 
 from jarvis_ear import config
 from jarvis_ear.devices.echo_delays import StoredDelay
+from jarvis_ear.devices.micro_wake_word import LightWakeModel
 from jarvis_ear.devices.openwakeword import OpenWakeWord, open_model, shipped_model
 from jarvis_ear.hearing.ear import Ear
 from jarvis_ear.hearing.own_voice import OwnVoice
@@ -90,6 +92,14 @@ class WebRtcVad:
         return bool(self._vad.is_speech(pcm, SAMPLE_RATE))
 
 
+def make_wake_model(
+    words: tuple[str, ...], stop_model: Path | None = None, effort: str = "best"
+) -> LightWakeModel | OpenWakeWord:
+    """Load the models of the wake words, see ``config.WakeOptions``. Raises ConfigError."""
+    large = OpenWakeWord(words, stop_model)
+    return large if effort == "best" else LightWakeModel(words, large)
+
+
 class EarFactory:
     """Loads the models, the one slow step of a start, and builds ears. Owned by the main thread.
 
@@ -98,12 +108,12 @@ class EarFactory:
 
     def __init__(self) -> None:
         self._own_voice: OwnVoice | None = None
-        self._wake_model = functools.lru_cache(maxsize=1)(OpenWakeWord)
+        self._wake_model = functools.lru_cache(maxsize=1)(make_wake_model)
         self._speech_model = functools.cache(Silero)
 
     def load(self, hearing: config.HearingOptions) -> None:
         """Load the models, or raise ConfigError. That of speech loads its network later."""
-        self._wake_model(hearing.wake.model, hearing.wake.stop_model)
+        self._wake(hearing.wake)
         self._speech_model()
         save_memory(at_start=False)
 
@@ -122,7 +132,7 @@ class EarFactory:
         loudspeaker, whose delay is ``echo`` if it is known from an earlier run.
         """
         lag = samples(lag_ms)
-        wake = self._wake_model(hearing.wake.model, hearing.wake.stop_model)
+        wake = self._wake(hearing.wake)
         if self._own_voice is None:
             self._own_voice = OwnVoice(wake.twin(), *(echo or ()))
         return Ear(
@@ -137,7 +147,6 @@ class EarFactory:
             lag=lag,
         )
 
-
-def wake_word(hearing: config.HearingOptions) -> str:
-    """Return the name of the wake word."""
-    return "Hey Jarvis" if hearing.wake.model is None else hearing.wake.model.stem
+    def _wake(self, wake: config.WakeOptions) -> LightWakeModel | OpenWakeWord:
+        words = tuple(word.model for word in wake.all_words)
+        return self._wake_model(words, wake.stop_model, wake.effort)

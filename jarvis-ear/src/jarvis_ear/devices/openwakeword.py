@@ -8,11 +8,13 @@ import copy
 import importlib.util
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from jarvis_ear.config import HEY_JARVIS, SHIPPED_WORDS
 from jarvis_ear.devices.wake_head import Floats, WakeHead
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hearing.wake import SecondLook
@@ -37,6 +39,12 @@ def shipped_model(name: str) -> Path:
             f"openwakeword holds no {name}: version 0.4.0 is expected (later ones have no models)"
         )
     return path
+
+
+def model_of(word: str) -> Path:
+    """Return the path of the classifier of a wake word: of the wheel, or another file."""
+    is_shipped = word in SHIPPED_WORDS
+    return shipped_model(f"{word}_v0.1.onnx") if is_shipped else Path(word)
 
 
 def open_model(path: Path, content: bytes | None = None) -> Any:  # noqa: ANN401 - onnxruntime has no type for it
@@ -103,27 +111,32 @@ def any_length(network: bytes) -> bytes:
 
 
 class OpenWakeWord:
-    """openWakeWord detector, for "hey jarvis" without another model. Lives in the ear thread.
+    """openWakeWord detector of one or more words. Lives in the ear thread.
 
-    A second classifier, the ``stop_model``, scores the same embeddings for another word. "Hey
+    A classifier for each word, and one for the ``stop_model``, score the same embeddings. "Hey
     jarvis" alone is verified, by our own head.
     """
 
-    def __init__(self, model: Path | None = None, stop_model: Path | None = None) -> None:
+    def __init__(
+        self, words: Sequence[str] = (HEY_JARVIS.model,), stop_model: Path | None = None
+    ) -> None:
+        """``words``: names of shipped models, or paths. Raises ConfigError."""
         self._mel = open_model(shipped_model("melspectrogram.onnx"))
         network = shipped_model("embedding_model.onnx")
         self._embedding = open_model(network, any_length(network.read_bytes()))
-        self._classifier = _Classifier(model or shipped_model("hey_jarvis_v0.1.onnx"))
-        self._verifier = WakeHead() if model is None else None
+        self._classifiers = [_Classifier(model_of(word)) for word in words]
+        self._verifiers = [WakeHead() if word == HEY_JARVIS.model else None for word in words]
         self._stop_classifier = None if stop_model is None else _Classifier(stop_model)
         self._sound: Floats = np.zeros(MEL_OVERLAP, np.float32)
         self._mels: Floats = np.zeros((MEL_HISTORY, MEL_BANDS), np.float32)
         self._embeddings: Floats = np.zeros((EMBEDDING_HISTORY, EMBEDDING), np.float32)
+        self._windows: list[Floats] = []
+        self._cuts: tuple[int, list[Floats]] | None = None  # of the step that was looked at
         try:
             self._remember_silence()
         except Exception as error:
             # onnxruntime raises a different class for each way a model can be unfit
-            models = " or ".join(str(each) for each in (model, stop_model) if each)
+            models = " or ".join(str(each) for each in (*words, stop_model) if each)
             raise ConfigError(f"{models} cannot be run as a wake word: {error}") from error
 
     def twin(self) -> "OpenWakeWord":
@@ -137,40 +150,46 @@ class OpenWakeWord:
         self._sound, self._mels, self._embeddings = self._silence
 
     def score(self, pcm: bytes) -> list[float]:
-        """Process whole steps (n x 2 560 bytes of PCM16); return one score of 0 ... 1 for each."""
+        """Process whole steps (n x 2 560 bytes of PCM16); return a score of word 0 for each."""
         sound = np.frombuffer(pcm, np.int16).astype(np.float32)
         steps = len(sound) // STEP_SAMPLES
         self._hear(sound, steps)
         embeddings = self._embeddings[-(EMBEDDING_WINDOW + steps - 1) :]
         self._windows = [embeddings[step : step + EMBEDDING_WINDOW] for step in range(steps)]
-        return [self._classifier.score(window) for window in self._windows]
+        self._cuts = None
+        return self.score_word(0)
 
-    def look_again(self, step: int) -> SecondLook:
+    def score_word(self, word: int) -> list[float]:
+        """Return the scores of a word for the steps of the last ``score``; 15 to 70 us a step."""
+        return self._classifiers[word].scores(self._windows)
+
+    def look_again(self, step: int, word: int = 0) -> SecondLook:
         """Score a step with other cuts, and verify it, see ``WakeModel``; 7 ms.
 
         The mel frames of other cuts are the same but for sound 80 dB below the loudest of its step,
-        so only the embeddings are computed anew.
+        so only the embeddings are computed anew, once for all words.
         """
         steps = len(self._windows)
-        end = len(self._mels) - (steps - 1 - step) * MEL_PER_STEP
-        cuts = [
-            self._embed(self._mels[end - MEL_WINDOW - earlier : end - earlier])
-            for earlier in EARLIER
-        ]
-        score = max(self._classifier.score(window) for window in cuts)
-        if self._verifier is None:
+        if self._cuts is None or self._cuts[0] != step:
+            end = len(self._mels) - (steps - 1 - step) * MEL_PER_STEP
+            mels = [self._mels[end - MEL_WINDOW - earlier : end - earlier] for earlier in EARLIER]
+            self._cuts = step, [self._embed(each) for each in mels]
+        cuts = self._cuts[1]
+        score = max(self._classifiers[word].scores(cuts))
+        verifier = self._verifiers[word]
+        if verifier is None:
             return SecondLook(score, None)
         last = len(self._embeddings) - (steps - 1 - step)
         own = [
             self._embeddings[last - back - EMBEDDING_WINDOW : last - back]
             for back in range(VERIFIED_STEPS)
         ]
-        return SecondLook(score, max(self._verifier.logit(window) for window in (*own, *cuts)))
+        return SecondLook(score, max(verifier.logit(window) for window in (*own, *cuts)))
 
     def score_stop(self) -> list[float]:
         """Return the scores of the stop word for the steps of the last ``score``, if it is one."""
         stop = self._stop_classifier
-        return [] if stop is None else [stop.score(window) for window in self._windows]
+        return [] if stop is None else stop.scores(self._windows)
 
     def _hear(self, sound: Floats, steps: int) -> None:
         heard = np.concatenate((self._sound, sound))
@@ -201,6 +220,8 @@ class OpenWakeWord:
         quiet = bytes(2 * STEP_SAMPLES)
         for _ in range(EMBEDDING_WINDOW + MEL_FRAMES // MEL_PER_STEP + 1):
             self.score(quiet)
+        for word in range(1, len(self._classifiers)):
+            self.score_word(word)
         self.score_stop()
         self._silence = (self._sound, self._mels, self._embeddings)
 
@@ -220,7 +241,14 @@ class _Classifier:
                 f"expected [[1, {EMBEDDING_WINDOW}, {EMBEDDING}]] to [[1, 1]]"
             )
         self._input = str(self._model.get_inputs()[0].name)
+        self._takes_one = isinstance(inputs[0][0], int)  # window in each run
 
-    def score(self, window: Floats) -> float:
-        """Return the score of one window of embeddings, 0 ... 1."""
-        return float(self._model.run(None, {self._input: window[None]})[0].squeeze())
+    def scores(self, windows: Sequence[Floats]) -> list[float]:
+        """Return the scores of windows of embeddings, 0 ... 1; as one by one, to the bit."""
+        if self._takes_one:
+            return [float(self._run(window[None])[0]) for window in windows]
+        return [float(score) for score in self._run(np.stack(windows))]
+
+    def _run(self, windows: Floats) -> Floats:
+        found: Floats = self._model.run(None, {self._input: windows})[0].reshape(-1)
+        return found

@@ -93,6 +93,12 @@ class Playlist:
             self._turn_id = item.turn_id
             return item
 
+    def has_more(self, turn_id: str) -> bool:
+        """Return whether the oldest item is a chunk of this turn."""
+        with self._changed:
+            first = self._items[0] if self._items else None
+            return isinstance(first, Chunk) and first.turn_id == turn_id
+
     def wait(self, timeout_s: float) -> None:
         """Wait until anything has changed since the last call, at most ``timeout_s``."""
         with self._changed:

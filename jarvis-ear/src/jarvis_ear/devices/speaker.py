@@ -49,7 +49,6 @@ class _Decoding:
 
     index: int
     sound: SoundReader
-    resampler: Resampler
 
 
 @dataclass(slots=True)
@@ -122,6 +121,7 @@ class Speaker:
         self._quiet_id = ""  # of the reply that is ducked instead of paused
         self._reply = _Reply()
         self._sound: _Decoding | None = None  # the chunk being played
+        self._resampler: Resampler | None = None  # with the last milliseconds of what it got
         self._end: EndOfReply | None = None  # taken while the last sound is played
         self._thread = NamedThread(target=self._run, name="speaker", daemon=True)
         self.skipped = 0
@@ -284,6 +284,7 @@ class Speaker:
             player.stop()
             player.is_expecting = False
             self._reply, self._sound, self._end = _Reply(), None, None
+            self._resampler = None
         elif self._playlist.is_paused(turn_id) and not self._reply.is_over:
             player.pause()
         else:
@@ -310,6 +311,7 @@ class Speaker:
             self._begin(item)
         elif item is not None:
             self._reply_of(item.turn_id)
+            self._flush()
             self._end = item
         return item is not None
 
@@ -333,8 +335,12 @@ class Speaker:
             if sound.has_sound:
                 self._report_start(reply)
             return
+        rates = (sound.rate, self._player.rate)
+        if self._resampler is None or self._resampler.rates != rates:
+            self._flush()
+            self._resampler = Resampler(*rates)
         self._player.begin_chunk()
-        self._sound = _Decoding(chunk.index, sound, Resampler(sound.rate, self._player.rate))
+        self._sound = _Decoding(chunk.index, sound)
 
     def _decode_more(self, going: "_Decoding") -> None:
         """Decode the next piece of a chunk."""
@@ -343,11 +349,21 @@ class Speaker:
         except UnplayableError as error:
             self._skip(self._reply, going.index, error)
             pcm = _NOTHING
-        if len(pcm):
-            self._player.add(going.resampler.push(pcm))
-        else:
-            self._sound = None
-            self._player.add(going.resampler.finish())
+        if len(pcm) and self._resampler is not None:
+            self._player.add(self._resampler.push(pcm))
+            return
+        self._sound = None
+        if not self._playlist.has_more(self._reply.turn_id):
+            self._flush()
+
+    def _flush(self) -> None:
+        """Play the rest of what the resampler got.
+
+        It goes on from chunk to chunk of a reply: a new one for each would click where they meet.
+        """
+        resampler, self._resampler = self._resampler, None
+        if resampler is not None:
+            self._player.add(resampler.finish())
 
     def _skip(self, reply: _Reply, index: int, error: UnplayableError) -> None:
         reply.leave_out(Unheard.NOT_PLAYABLE)
@@ -367,7 +383,7 @@ class Speaker:
         _LOGGER.warning(words, error, extra=fields)
         reply.is_lost = True
         reply.leave_out(Unheard.SPEAKER_LOST)
-        self._sound = None
+        self._sound = self._resampler = None
         self._player.fail(str(error))
 
     def _finish(self, end: EndOfReply) -> None:

@@ -90,7 +90,7 @@ class Ear:
         self._own_voice = own_voice
         self._may_interrupt = may_interrupt
         self._is_person = False  # a person speaks over the loudspeaker
-        self._stop_decider = WakeDecider(hearing.wake)
+        self._stop_decider = WakeDecider(hearing.wake.all_words[0], hearing.wake.refractory_ms)
         self._near_misses = NearMisses()
         self._endpointer = Endpointer(endpointing)
         self._collector = Collector(growth_ms)
@@ -212,7 +212,7 @@ class Ear:
         if max(judgement.score for judgement in judged) >= NEAR_ZERO:
             self._speech_model.load()
         for judgement in judged:
-            self._near_misses.judge(judgement.score, judgement.at, judgement.detected, self.state)
+            self._near_misses.judge(judgement, self.state)
             if judgement.detected is not None:
                 effects += self._wake(judgement.detected)
         return effects + self._listen_for_stop(judged)

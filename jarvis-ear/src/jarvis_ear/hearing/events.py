@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from jarvis_ear.config import HEY_JARVIS, WakeWord
 from jarvis_ear.hearing.utterance import CapturedUtterance
 from jarvis_ear.units import Dbfs, Samples
 
@@ -59,6 +60,8 @@ class WakeDetected:
     """Output of the verifier, the logarithm of odds; None if there is no verifier."""
     sound: WordSound | None = None
     """How loud it was; None: not measured."""
+    word: WakeWord = HEY_JARVIS
+    """Which word it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +273,8 @@ class TurnOpened:
     """Score of the second look at the wake word; None if there was none."""
     verifier: float | None = None
     """Output of the verifier for the wake word; None if there was none."""
+    word: WakeWord = HEY_JARVIS
+    """The wake word that opened the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +297,8 @@ class SendUtterance:
 
     turn_id: str
     utterance: CapturedUtterance
+    agent_id: str = ""
+    """Agent that the wake word names; empty: the configured one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +374,8 @@ class NearMiss:
     score: float
     """The best score, 0 ... 1."""
     sound: WordSound
+    word: WakeWord = HEY_JARVIS
+    """The word that it nearly was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from jarvis_ear.audio.frames import Frame
 from jarvis_ear.audio.level import FULL_SCALE, SILENCE, NoiseFloor, level
 from jarvis_ear.hearing.events import NearMiss, State, WakeDetected, WordSound
 from jarvis_ear.hearing.person_level import loudest
+from jarvis_ear.hearing.wake import WakeJudgement
 from jarvis_ear.units import SAMPLE_RATE, Dbfs, Samples, frames, samples
 
 LEAST_SCORE: Final = 0.2
@@ -58,8 +59,9 @@ class NearMisses:
         missed, self._best, self._began_at = self._best, None, None
         return () if missed is None else (missed,)
 
-    def judge(self, score: float, at: Samples, detected: WakeDetected | None, state: State) -> None:
-        """Note the score of the step that ends at ``at``, and what was decided about it."""
+    def judge(self, judgement: WakeJudgement, state: State) -> None:
+        """Note the judgement of a step."""
+        score, at = judgement.score, judgement.at
         if not score >= LEAST_SCORE:
             return
         is_first = self._began_at is None
@@ -67,10 +69,10 @@ class NearMisses:
             self._began_at = at
         self._last_at = at
         best = self._best
-        if detected is not None or (is_first and state in _NEEDS_NO_WORD):
+        if judgement.detected is not None or (is_first and state in _NEEDS_NO_WORD):
             self._best = None
         elif is_first or (best is not None and score > best.score):
-            self._best = NearMiss(at, score, self._measure())
+            self._best = NearMiss(at, score, self._measure(), judgement.word)
 
     def measured(self, detected: WakeDetected) -> WakeDetected:
         """Return the detection with the level of the word and the noise of the room."""

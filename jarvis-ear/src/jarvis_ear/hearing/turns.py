@@ -227,6 +227,7 @@ class TurnMachine:
         self._sent_id = ""  # of the newest utterance
         self._played_id = ""  # of the newest reply or announcement
         self._session_id = ""
+        self._agent_id = ""  # that the wake word of the session names
 
     @property
     def state(self) -> State:
@@ -318,7 +319,7 @@ class TurnMachine:
                 case Order.SEND:
                     assert isinstance(event, SpeechEnded)  # noqa: S101 - guaranteed by the table
                     self._sent_id = self._turn_id
-                    yield SendUtterance(self._turn_id, event.utterance)
+                    yield SendUtterance(self._turn_id, event.utterance, self._agent_id)
                 case Order.DROP:
                     answered_by = event.ear if isinstance(event, AnsweredElsewhere) else ""
                     yield TurnDropped(self._close(), _reason(event), answered_by)
@@ -367,6 +368,7 @@ class TurnMachine:
         word = event if isinstance(event, WakeDetected) else None
         if isinstance(event, WakeDetected | ListenRequested) or not self._session_id:
             self._session_id = self._new_id()
+            self._agent_id = "" if word is None else word.word.agent_id
             if self._held is not None and self._held.goes_on:  # it does not: a wake word came
                 self._held = replace(self._held, goes_on=False)
                 yield HoldTurn(self._held.reply_id, goes_on=False)
@@ -374,7 +376,7 @@ class TurnMachine:
         if word is None:
             yield TurnOpened(self._turn_id, self._session_id, now, None, continues)
         else:
-            heard = (word.sound, word.second_look, word.verifier)
+            heard = (word.sound, word.second_look, word.verifier, word.word)
             yield TurnOpened(self._turn_id, self._session_id, now, word.score, continues, *heard)
 
     def _abandon(self, event: Event) -> Iterator[Effect]:

@@ -27,16 +27,20 @@ class SecondLook(NamedTuple):
 class WakeModel(Protocol):
     """A streaming wake-word model: each score depends on the previous steps.
 
-    A new or reset model has heard enough silence for its first score to count.
+    A new or reset model has heard enough silence for its first score to count. It knows one or more
+    words, numbered from 0.
     """
 
     def reset(self) -> None:
         """Clear the state, as if there had been silence."""
 
     def score(self, pcm: bytes) -> list[float]:
-        """Add whole steps (n x 2 560 bytes of PCM16) and return a score of 0 ... 1 for each."""
+        """Add whole steps (n x 2 560 bytes of PCM16); return a score of word 0 for each."""
 
-    def look_again(self, step: int) -> SecondLook:
+    def score_word(self, word: int) -> list[float]:
+        """Return the scores of another word for the steps of the last ``score``."""
+
+    def look_again(self, step: int, word: int) -> SecondLook:
         """Score a step again, with its sound cut elsewhere, and have it verified.
 
         ``step``: index in the result of the last ``score``. A score may change by half and more
@@ -58,6 +62,8 @@ class WakeJudgement:
     failed."""
     look: SecondLook | None
     """The second look; None if there was none."""
+    word: config.WakeWord
+    """The word whose score it is: of several words, the one with the highest score."""
     detected: WakeDetected | None
     """The detection, if it is the wake word."""
 
@@ -92,12 +98,13 @@ def judged_score(score: float, look: SecondLook) -> float:
 
 
 class WakeDecider:
-    """Decides when the wake word is detected. Owned by the ear thread."""
+    """Decides when a word is detected. Owned by the ear thread."""
 
-    def __init__(self, wake: config.WakeOptions) -> None:
-        self._threshold = wake.least_score
-        self._patience = wake.patience
-        self._refractory = samples(wake.refractory_ms)
+    def __init__(self, word: config.WakeWord, refractory_ms: int) -> None:
+        """``word``: one of ``WakeOptions.all_words``, whose numbers are filled in."""
+        self._threshold = word.threshold
+        self._patience = word.patience
+        self._refractory = samples(refractory_ms)
         self._run = 0
         self._fallen = True
         self._quiet_until = Samples(0)
@@ -116,8 +123,12 @@ class WakeDecider:
         if self._run < self._patience or not self._fallen or at < self._quiet_until:
             return False
         self._fallen = False
-        self._quiet_until = Samples(at + self._refractory)
+        self.pause(at)
         return True
+
+    def pause(self, at: Samples) -> None:
+        """Detect nothing for the refractory time from ``at`` on: a word was detected there."""
+        self._quiet_until = Samples(at + self._refractory)
 
 
 WORD_WINDOW: Final = samples(500)

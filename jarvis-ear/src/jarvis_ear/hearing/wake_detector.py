@@ -1,7 +1,8 @@
 """Wake detector: which steps the wake model scores, and when they are the wake word."""
 
 from collections import deque
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from jarvis_ear import config
 from jarvis_ear.audio.frames import Frame
@@ -44,7 +45,8 @@ HELD_STEPS: Final = 2
 """Steps until it counts, 160 ms, unless the score rises before. Of 40 wake words alone, some among
 noise, 8 are followed by a capture without speech with 0, 5 with 1, and 3 with 2."""
 
-_NOTHING: Final[tuple[float, SecondLook | None]] = (0.0, None)
+_Found: TypeAlias = tuple[float, SecondLook | None]
+_NOTHING: Final[_Found] = (0.0, None)
 _QUIET_STEP: Final = bytes(STEP_SAMPLES * SAMPLE_BYTES)
 
 
@@ -57,12 +59,12 @@ class WakeDetector:
     def __init__(self, hearing: config.HearingOptions, model: WakeModel) -> None:
         self._gate = Gate(hearing.gate)
         self._model = model
-        self._decider = WakeDecider(hearing.wake)
+        words = enumerate(hearing.wake.all_words)
+        refractory_ms = hearing.wake.refractory_ms
+        self._words = [_WordJudge(model, index, word, refractory_ms) for index, word in words]
         self._unscored: tuple[Frame, ...] = ()  # whole steps
         self._score = 0.0
         self._is_quiet = True  # nothing like the wake word in the newest step
-        self._was_near = False
-        self._forget_held()
         self._now = Samples(0)
         self._proved_at = Samples(0)
         self._is_proved = False
@@ -104,9 +106,8 @@ class WakeDetector:
         stretch = self._gate.push(frame, speech=speech)
         if self._gate.is_open and not was_open:
             self._model.reset()
-            self._decider.restart()
-            self._was_near = False
-            self._forget_held()
+            for word in self._words:
+                word.restart()
         self._unscored += stretch
         is_short = 0 < len(self._unscored) < MAX_WAITING_STEPS * STEP_FRAMES
         may_wait = may_wait and self._is_quiet and self._gate.is_open
@@ -117,11 +118,13 @@ class WakeDetector:
         steps, self._unscored = self._unscored, ()
         if not steps:
             return ()
-        scores = self._model.score(b"".join(frame.pcm for frame in steps))
+        scores = [self._model.score(b"".join(frame.pcm for frame in steps))]
+        scores += [self._model.score_word(word) for word in range(1, len(self._words))]
         ends = [frame.end for frame in steps[STEP_FRAMES - 1 :: STEP_FRAMES]]
-        judged = [self._judge(*each) for each in zip(range(len(ends)), scores, ends, strict=True)]
+        of_steps = list(zip(*scores, strict=True))
+        judged = [self._judge(*each) for each in zip(range(len(ends)), of_steps, ends, strict=True)]
         self._score = judged[-1].score
-        self._is_quiet = not scores[-1] >= NEAR_ZERO
+        self._is_quiet = not any(score >= NEAR_ZERO for score in of_steps[-1])
         return tuple(judged)
 
     def stop_scores(self) -> list[float]:
@@ -132,19 +135,61 @@ class WakeDetector:
         """Score one step of silence with an idle model. It is reset when the gate opens."""
         self._now = now
         self._model.reset()
-        for score in self._model.score(_QUIET_STEP):
-            self._count_proof(score)
+        self._count_proof(self._model.score(_QUIET_STEP))
 
-    def _judge(self, step: int, score: float, at: Samples) -> WakeJudgement:
-        self._count_proof(score)
+    def _judge(self, step: int, scores: tuple[float, ...], at: Samples) -> WakeJudgement:
+        """Return the judgement of the word that was detected, or else of the likeliest one."""
+        self._count_proof(scores)
+        judged = [
+            word.judge(step, score, at) for word, score in zip(self._words, scores, strict=True)
+        ]
+        best = max(judged, key=lambda each: (each.detected is not None, each.score))
+        if best.detected is not None:
+            for word in self._words:
+                word.pause(at)
+        return best
+
+    def _count_proof(self, scores: Sequence[float]) -> None:
+        self._proved_at = self._now
+        self._is_proved = all(0 <= score <= 1 for score in scores)  # NaN does not count
+        self.proofs += self._is_proved
+
+
+class _WordJudge:
+    """Judges the scores of one word. Owned by the ear thread."""
+
+    def __init__(
+        self, model: WakeModel, index: int, word: config.WakeWord, refractory_ms: int
+    ) -> None:
+        self._model = model
+        self._index = index
+        self._word = word
+        self._decider = WakeDecider(word, refractory_ms)
+        self._was_near = False
+        self._forget_held()
+
+    def restart(self) -> None:
+        """Clear what earlier steps left: the model was reset."""
+        self._decider.restart()
+        self._was_near = False
+        self._forget_held()
+
+    def pause(self, at: Samples) -> None:
+        """Detect nothing for the refractory time: some word was detected at ``at``."""
+        self._decider.pause(at)
+
+    def judge(self, step: int, score: float, at: Samples) -> WakeJudgement:
+        """Judge the score of the step that ends at ``at``."""
         was_near, self._was_near = self._was_near, score >= LOOK_AGAIN
-        look = self._model.look_again(step) if was_near or self._was_near else None
+        is_near = was_near or self._was_near
+        look = self._model.look_again(step, self._index) if is_near else None
         score, look = self._settled(score, look)
         is_wake = self._decider.decide(score, at)
-        detected = WakeDetected(at, score, *(look or ())) if is_wake else None
-        return WakeJudgement(at, score, look, detected)
+        again, verifier = look or (None, None)
+        detected = WakeDetected(at, score, again, verifier, word=self._word) if is_wake else None
+        return WakeJudgement(at, score, look, self._word, detected)
 
-    def _settled(self, score: float, look: SecondLook | None) -> tuple[float, SecondLook | None]:
+    def _settled(self, score: float, look: SecondLook | None) -> _Found:
         """Return what counts at this step: it, or an earlier one whose word was still going on."""
         due = self._held.popleft()
         self._held.append(_NOTHING)
@@ -160,8 +205,3 @@ class WakeDetector:
 
     def _forget_held(self) -> None:
         self._held = deque([_NOTHING] * HELD_STEPS)
-
-    def _count_proof(self, score: float) -> None:
-        self._proved_at = self._now
-        self._is_proved = 0 <= score <= 1  # NaN does not count
-        self.proofs += self._is_proved

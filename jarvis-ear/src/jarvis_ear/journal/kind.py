@@ -61,6 +61,7 @@ OF_TURNS: Final[Mapping[str, Field]] = {
     "TURN_ID": Field("id of the turn (one request and its reply), in every record about it"),
     "SESSION_ID": Field("id of the session: a wake word and the follow-ups"),
     "OUTCOME": Field("how the turn ended"),
+    "WAKE_WORD": Field("which wake word it was, if it has a score", "text"),
     "WAKE_SCORE": Field("score of the wake word, after the second look", "0 ... 1"),
     "WAKE_SECOND_LOOK": Field("score of the wake model in the second look", "0 ... 1"),
     "WAKE_VERIFIER": Field("output of the verifier; above 1.5 it raises the score", "log odds"),

@@ -290,7 +290,42 @@ ROOMS_TROUBLE: Final = Kind(
     ),
 )
 
+HOME_ASSISTANT_AWAY: Final = Kind(
+    "HomeAssistantAway",
+    "b5dbd58ecfa34441b5ce0e9941ebc5d2",
+    "Home Assistant is not connected to the satellite at @BACKEND@",
+    "Reason: @REASON@\n\nThe ear waits for Home Assistant, which connects when the integration "
+    "Wyoming Protocol is set up for this address, and again about 10 s after it was lost. "
+    "Until then an utterance waits at most 30 s. Home Assistant does not connect to a satellite "
+    "that is muted there.",
+    (
+        Remedy("which addresses may connect: `backend.wyoming.allow`", "jarvis-ear config"),
+        Remedy("whether the service lets them in", "systemctl show jarvis-ear -p IPAddressAllow"),
+        _LINK,
+    ),
+)
+
+HOME_ASSISTANT_REACHED: Final = Kind(
+    "HomeAssistantReached",
+    "28387fc106ff403b9b1923b3344d3732",
+    "Home Assistant uses the satellite at @BACKEND@",
+    "It has connected and is ready. AWAY_MS in the record is the length of the outage; the first "
+    "time there is none.",
+    (_LINK,),
+)
+
+WYOMING_REFUSED: Final = Kind(
+    "WyomingRefused",
+    "562e5542daa74c61a7ec80932a5411ba",
+    "A connection to the satellite was refused",
+    "Reason: @REASON@\n\nThe machine is not allowed, another server already uses the satellite, or "
+    "its program does not speak the Wyoming protocol. The connection was closed and had no effect. "
+    "Repetitions are logged at growing intervals.",
+    (Remedy("which addresses may connect: `backend.wyoming.allow`", "jarvis-ear config"),),
+)
+
 KINDS: Final = (
     *(BACKEND_UNREACHABLE, PASSWORD_REJECTED, BACKEND_FOREIGN, BACKEND_REACHED, PLAINTEXT),
     *(BUS_UNREACHABLE, BUS_REACHED, ROOMS_TROUBLE),
+    *(HOME_ASSISTANT_AWAY, HOME_ASSISTANT_REACHED, WYOMING_REFUSED),
 )

@@ -85,6 +85,20 @@ BACKEND: Final = Peer(
 )
 
 
+HOME_ASSISTANT: Final = Peer(
+    "Home Assistant",
+    "BACKEND",
+    kinds.HOME_ASSISTANT_REACHED,
+    {
+        Setback.UNREACHABLE: kinds.HOME_ASSISTANT_AWAY,
+        Setback.REJECTED: kinds.HOME_ASSISTANT_AWAY,
+        Setback.FOREIGN: kinds.HOME_ASSISTANT_AWAY,
+    },
+    MAX_MESSAGE_BYTES,
+    must_answer=True,
+)
+
+
 class Keepalive:
     """Tracks the time of the last message, and why the link ended. Owned by one link.
 
@@ -192,6 +206,9 @@ class Link(ABC, Generic[Sent, Received]):
         if not self.usable:
             raise Disconnected("the link is down")
         await self._send(message)
+
+    async def played(self) -> None:
+        """Tell the server that a reply was played to its end. Most wires have no message for it."""
 
     async def flushed(self) -> None:
         """Wait, without a time limit, until the socket has taken everything that was sent."""

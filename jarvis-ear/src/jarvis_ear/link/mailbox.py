@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from jarvis_ear.delivery.outbox import MAX_BYTES, MAX_UTTERANCES
+from jarvis_ear.delivery.playback import PlaybackEnded
 from jarvis_ear.delivery.utterance import Utterance
 
 Item = TypeVar("Item")
@@ -148,9 +149,10 @@ class ReplyHeard:
     why: str
 
 
-Command: TypeAlias = (
+TurnCommand: TypeAlias = (
     Put | Abandon | Hold | Resume | Supersede | Overflow | Grew | Discard | ReplyHeard
 )
+Command: TypeAlias = TurnCommand | PlaybackEnded
 
 MAX_GROWTH: Final = 320
 """Pieces of at least 0.1 s: one whole utterance."""

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from jarvis_ear.config import BackendOptions
 from jarvis_ear.delivery.timeouts import Timing
 from jarvis_ear.delivery.transitions import UploadMode
-from jarvis_ear.link.connection import BackendLink
+from jarvis_ear.errors import LocalProtocolError
+from jarvis_ear.link.connection import BACKEND, HOME_ASSISTANT, BackendLink, Peer
 from jarvis_ear.link.login import Admission
 from jarvis_ear.link.socketio import SocketIoLink
 from jarvis_ear.link.tls_and_tcp import TrustStore
@@ -16,6 +17,9 @@ from jarvis_ear.link.websocket import WebSocketLink
 from jarvis_ear.wires.realtime import RealtimeDialect, RealtimeHandshake
 from jarvis_ear.wires.session import SessionDialect, SessionHandshake
 from jarvis_ear.wires.voice_ws import VoiceWsDialect, VoiceWsHandshake
+
+if TYPE_CHECKING:
+    from jarvis_ear.link.wyoming import SatelliteSocket
 
 MakeLink: TypeAlias = Callable[
     [BackendOptions, Timing, Callable[[], None], TrustStore], BackendLink
@@ -46,11 +50,15 @@ class Wire:
     proof: Proof = Proof.SOON
     has_announcements: bool = True
     """Whether speech without a turn has an end, so that it can be an announcement."""
+    peer: Peer = BACKEND
+    """The server."""
+    listen: "Callable[[BackendOptions], SatelliteSocket] | None" = None
+    """Makes the socket on which the server connects to the ear; None: the ear connects."""
 
     @property
     def growth_ms(self) -> int:
         """Milliseconds of new audio that are worth a message, or only a write to the spool."""
-        return 500 if self.upload_mode is UploadMode.WHOLE else 100
+        return 100 if self.upload_mode is UploadMode.STREAMED else 500
 
 
 def _socketio(
@@ -82,6 +90,18 @@ def _realtime(
     return WebSocketLink(handshake, RealtimeDialect(), timing, wake, trust_store)
 
 
+def _listens(
+    _config: BackendOptions, _timing: Timing, _wake: Callable[[], None], _trust_store: TrustStore
+) -> BackendLink:
+    raise LocalProtocolError("the server connects to the ear on this wire")
+
+
+def _satellite(config: BackendOptions) -> "SatelliteSocket":
+    from jarvis_ear.link.wyoming import SatelliteSocket  # noqa: PLC0415 - for this wire only
+
+    return SatelliteSocket(config.wyoming, config.agent_id)
+
+
 WIRES: Final[Mapping[str, Wire]] = {
     "socketio": Wire(Admission.BY_LOGIN, UploadMode.WHOLE, _socketio),
     "voice-ws": Wire(Admission.UNASKED, UploadMode.STREAMED, _voice_ws),
@@ -90,4 +110,19 @@ WIRES: Final[Mapping[str, Wire]] = {
     ),
     "realtime": Wire(Admission.BY_LOGIN, UploadMode.STREAMED, _realtime),
 }
-"""Wires by the value of ``backend.protocol``."""
+"""Wires on which the ear connects to its backend, by the value of ``backend.protocol``."""
+
+SATELLITE: Final = Wire(
+    Admission.UNASKED,
+    UploadMode.BINARY,
+    _listens,
+    Proof.LATE,
+    peer=HOME_ASSISTANT,
+    listen=_satellite,
+)
+"""The wire on which Home Assistant connects to the ear."""
+
+
+def wire_of(protocol: str) -> Wire:
+    """Return the wire of a value of ``backend.protocol``."""
+    return SATELLITE if protocol == "wyoming" else WIRES[protocol]

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 from jarvis_ear.delivery.events import DeliveryEvent, Finished, Verdict
 from jarvis_ear.delivery.outbox import Outbox
+from jarvis_ear.delivery.playback import PlaybackEnded
 from jarvis_ear.delivery.transitions import (
     Effect,
     Emit,
@@ -22,7 +23,6 @@ from jarvis_ear.errors import ClosedInOrder, Disconnected
 from jarvis_ear.link.connection import BackendLink
 from jarvis_ear.link.mailbox import (
     Abandon,
-    Command,
     CommandQueue,
     Discard,
     Grew,
@@ -32,6 +32,7 @@ from jarvis_ear.link.mailbox import (
     ReplyHeard,
     Resume,
     Supersede,
+    TurnCommand,
 )
 from jarvis_ear.spool.recovery import Recovered
 from jarvis_ear.spool.store import Spool
@@ -209,10 +210,13 @@ class Sender:
 
     async def _take_commands(self) -> None:
         for command in self._commands.drain():
-            await self._carry_out(self._decide(command))
+            if not isinstance(command, PlaybackEnded):
+                await self._carry_out(self._decide(command))
+            elif self._link is not None:
+                await self._link.played()
 
     def _decide(  # noqa: PLR0911 - one case for each command
-        self, command: Command
+        self, command: TurnCommand
     ) -> tuple[Effect, ...]:
         match command:
             case Put(utterance):

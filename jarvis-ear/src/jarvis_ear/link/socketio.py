@@ -41,6 +41,7 @@ class SocketIoLink(BackendLink):
         super().__init__(timing, wake, trust_store)
         self._url = url
         self._agent_id = agent_id
+        self._agents = {agent_id}  # and those that utterances were for
         self._client: Any = None
         self._messages = 0
         self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -54,6 +55,7 @@ class SocketIoLink(BackendLink):
 
     async def _send(self, message: ToBackend) -> None:
         event, payload = encode(message, self._agent_id)
+        self._agents.add(str(payload["agentId"]))
         await self._client.emit(event, payload, namespace=NAMESPACE)
 
     async def _ping(self) -> None:
@@ -115,7 +117,7 @@ class SocketIoLink(BackendLink):
 
     def _on_event(self, event: object, *args: object) -> None:
         payload = args[0] if args else None
-        if is_for_another(self._agent_id, payload):
+        if is_for_another(self._agents, payload):
             self.strays += 1
             self._keepalive.heard()
             return

@@ -234,7 +234,7 @@ class Supervisor(Generic[AnyLink]):
         level = logging.INFO if self._series.should_clear() or after_s is None else logging.DEBUG
         after = "" if after_s is None else f", after {after_s:.1f} s"
         fields = self._peer.reached.fields(**{self._peer.field: self._url})
-        if self._peer is BACKEND:
+        if self._peer.field == BACKEND.field:
             fields["AWAY_MS"] = None if after_s is None else round(after_s * 1000)
         words = "%s reached at %s%s%s"
         remark = remark and f"; {remark}"

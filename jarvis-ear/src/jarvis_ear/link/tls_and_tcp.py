@@ -226,10 +226,14 @@ class Sockets:
     def _open(self, address: tuple[Any, ...]) -> socket.socket:
         opened = socket.socket(*address[:3])
         opened.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self.adopt(opened)
+        return opened
+
+    def adopt(self, opened: socket.socket) -> None:
+        """Set the options of a socket, and track it."""
         for level, option, value in _OPTIONS:
             opened.setsockopt(level, option, value)
         self._opened.append(opened)
-        return opened
 
 
 async def _refuse_redirect(

@@ -49,7 +49,7 @@ def load(
     ]
     if isinstance(named_file, Path):
         layers.append(sources.read_file(schema, named_file, required=True))
-    elif file := default_file or schema.file:
+    elif file := default_file or schema.user_file(environ) or schema.file:
         layers.append(sources.read_file(schema, file, required=False))
     for layer in layers:
         layer.read_secret_files()

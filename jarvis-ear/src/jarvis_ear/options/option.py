@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args, get_origin
@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from jarvis_ear.options.verbs import quoted
+from jarvis_ear.paths import expand_home
 
 Tree = TypeVar("Tree", bound=BaseModel)
 
@@ -44,14 +45,6 @@ def shown(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     return _TYPE_NOUNS.get(type(value)) or quoted(str(value))
-
-
-def expand_home(path: str) -> str:
-    """Replace a leading ``~`` by the home directory; raise ``UnfitError`` for an unknown user."""
-    try:
-        return str(Path(path).expanduser()) if path.startswith("~") else path
-    except RuntimeError:
-        raise UnfitError("a path whose ~ stands for the home of a known user") from None
 
 
 CONFIG: Final = "config"
@@ -125,6 +118,8 @@ class Option:
                 noun = "at least one character"
             case {"min_length": least}:
                 noun = f"at least {least} characters"
+            case {"max_length": int(most)} if self.kind is tuple:
+                noun += f", of at most {most} items"
             case {"ge": least, "le": most}:
                 noun += f" from {least} to {most}"
             case {"gt": least, "lt": most}:
@@ -139,7 +134,7 @@ class Option:
             if self.kind is tuple:
                 given = _items(given)
             elif self.names_file:
-                given = expand_home(given)
+                given = _expand_home(given)
         elif type(given) not in _FILE_TYPES.get(self.kind, (type(given),)):
             raise UnfitError(self.expected)
         values: Any = Annotated[self.field.annotation, self.key, *self.field.metadata]
@@ -148,7 +143,31 @@ class Option:
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             own = first["type"] == "value_error"  # a validator of the tree says it better
-            raise UnfitError(str(first["ctx"]["error"]) if own else self.expected) from None
+            where, reason = first["loc"], str(first["ctx"]["error"]) if own else self.expected
+            if self.has_tables and where:
+                reason = self._of_item(*where)
+            raise UnfitError(reason) from None
+
+    @property
+    def has_tables(self) -> bool:
+        """Whether it is a list of tables."""
+        return self._table_of_items is not None
+
+    @property
+    def _table_of_items(self) -> type[BaseModel] | None:
+        item = get_args(self.field.annotation)[0] if self.kind is tuple else None
+        table = get_args(item)[0] if get_origin(item) is Annotated else item
+        return table if isinstance(table, type) and issubclass(table, BaseModel) else None
+
+    def _of_item(self, index: object, name: object = "", *_: object) -> str:
+        """Return what is expected of an item, or of the option ``name`` of its table."""
+        table = self._table_of_items
+        fields = {} if table is None else table.model_fields
+        if name not in fields:
+            return f"in item {index}: a name, or a table of {', '.join(fields)}"
+        key = f"{self.key}.{index}.{name}"
+        option = replace(self, key=key, field=fields[str(name)], flags=(), names_file=False)
+        return f"in item {index}, {name}: {option.expected}"
 
     def shown(self, given: object) -> str:
         """Return ``given`` on one line, without any secret in it."""
@@ -164,6 +183,13 @@ def _kind(field: FieldInfo) -> type:
     kinds = (kind for kind in get_args(annotation) if kind is not type(None))
     kind: type = next(kinds, annotation)
     return kind
+
+
+def _expand_home(path: str) -> str:
+    try:
+        return expand_home(path)
+    except ValueError as unknown:
+        raise UnfitError(str(unknown)) from None
 
 
 def _items(text: str) -> object:
@@ -192,6 +218,10 @@ class Schema(Generic[Tree]):
     """Flags of the everyday options, in the order of the help."""
     file: Path | None = None
     """The default configuration file; None: the program reads no file."""
+    user_file: Callable[[Mapping[str, str]], Path | None] = lambda _environ: None
+    """Returns the file of this user, by the environment, which is read instead; None: no such."""
+    user_file_text: str = ""
+    """Where that file is, for people."""
     shared_variables: Mapping[str, str]
     """Variables without the prefix, by option; they are weaker than those with it."""
     empty_is_unset: bool = True
@@ -217,7 +247,8 @@ class Schema(Generic[Tree]):
     @property
     def config_option(self) -> tuple[Option, ...]:
         """The option of the command line that names the file, if the program reads one."""
-        about = f"Read this file instead of {self.file}."
+        own = f"{self.user_file_text} or " if self.user_file_text else ""
+        about = f"Read this file instead of {own}{self.file}."
         field = FieldInfo(annotation=Path, description=about)
         option = Option(CONFIG, self.tree, field, "", (f"--{CONFIG}",), names_file=True)
         return (option,) if self.file else ()

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, Final
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from jarvis_ear.options.load import Loaded
 from jarvis_ear.options.option import Option, Schema, shown, value_of
@@ -32,6 +32,11 @@ def _section(loaded: Loaded[Any], table: str, options: Iterator[Option]) -> Iter
 
 def _toml(value: object) -> str:
     """Return a value as TOML; a JSON string in ASCII is a TOML string too."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, BaseModel):
+        given = value.model_dump(exclude_defaults=True)
+        return f"{{ {', '.join(f'{name} = {_toml(each)}' for name, each in given.items())} }}"
     return json.dumps(str(value or "") if value is None or isinstance(value, Path) else value)
 
 

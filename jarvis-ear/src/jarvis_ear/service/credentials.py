@@ -54,12 +54,14 @@ def _read_file(path: Path) -> str:
         raise ConfigError(f"--password-file: {path} is refused: {error}") from error
 
 
-def encrypt(texts: Mapping[str, str], *, dry_run: bool = False) -> dict[str, Credential]:
+def encrypt(
+    texts: Mapping[str, str], *, dry_run: bool = False, is_possible: bool = True
+) -> dict[str, Credential]:
     """Encrypt secrets for this machine; where that is not possible, leave them as they are.
 
     A dry run makes no key: it returns the secrets themselves in place of the encrypted ones.
     """
-    if shutil.which(ENCRYPT) is None:
+    if not is_possible or shutil.which(ENCRYPT) is None:
         return {name: Credential(text.encode(), is_encrypted=False) for name, text in texts.items()}
     if dry_run:
         return {name: Credential(text.encode(), is_encrypted=True) for name, text in texts.items()}

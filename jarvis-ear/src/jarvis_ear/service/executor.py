@@ -38,10 +38,10 @@ def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 
 
 class Executor:
-    """Executes steps in order. Used by one thread, as root unless everything is staged.
+    """Executes steps in order. Used by one thread, with the rights that the paths need.
 
     ``say`` receives a line for each step that is not done yet; a dry run does nothing else.
-    ``run`` runs a command.
+    ``run`` runs a command; ``manager`` is that of the layout.
     """
 
     def __init__(
@@ -49,8 +49,11 @@ class Executor:
         say: Callable[[str], object],
         run: Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"] = _run,
         *,
+        manager: tuple[str, ...] = (),
         dry_run: bool = False,
     ) -> None:
+        self._manager = manager
+        self._systemctl = ("systemctl", *manager)
         self._say = say
         self._run = run
         self._is_dry_run = dry_run
@@ -112,9 +115,9 @@ class Executor:
                 if done.returncode and not step.may_fail:
                     raise ServiceError(_failure(step.argv, done))
             case Enable():
-                disable = ("systemctl", "--quiet", "disable", *step.services)
+                disable = (*self._systemctl, "--quiet", "disable", *step.services)
                 self._undo.append(lambda: self._run(disable))
-                self._execute(Run(("systemctl", "--quiet", "enable", *step.services)))
+                self._execute(Run((*self._systemctl, "--quiet", "enable", *step.services)))
             case StartUnit():
                 self._start(step)
             case Build():
@@ -142,17 +145,18 @@ class Executor:
 
     def _start(self, step: StartUnit) -> None:
         self._started.append(step)
-        if not self._run(("systemctl", "restart", step.service)).returncode:
+        if not self._run((*self._systemctl, "restart", step.service)).returncode:
             return
         service = step.service
+        journal = " ".join(("journalctl", *self._manager))
         name = f"the new {service}" if step.can_roll_back else f"{service} is installed but"
-        raise ServiceError(f"{name} does not start: journalctl -u {service}")
+        raise ServiceError(f"{name} does not start: {journal} -u {service}")
 
     def _roll_back(self, cause: ServiceError) -> ServiceError:
         """Undo all steps, restart what ran before, and return an error with the result."""
         if new := [step.service for step in self._started if not step.was_wanted]:
-            self._run(("systemctl", "stop", *new))
-            self._run(("systemctl", "--quiet", "reset-failed", *new))
+            self._run((*self._systemctl, "stop", *new))
+            self._run((*self._systemctl, "--quiet", "reset-failed", *new))
         problems = []
         for undo in reversed(self._undo):
             try:
@@ -160,7 +164,7 @@ class Executor:
             except OSError as error:
                 path = error.filename or "a file"
                 problems.append(f"{path} could not be restored ({error.strerror})")
-        self._run(("systemctl", "daemon-reload"))
+        self._run((*self._systemctl, "daemon-reload"))
         results = [self._restart_old(step) for step in self._started]
         is_restored = not problems and all(is_as_before for is_as_before, _ in results)
         headline = f"{'' if is_restored else 'not '}everything is back as it was"
@@ -171,7 +175,7 @@ class Executor:
         """Restart the old service; return whether it is as before, and a description."""
         if not step.was_wanted:
             return True, f"{step.service} does not run, as before"
-        if not self._run(("systemctl", "restart", step.service)).returncode:
+        if not self._run((*self._systemctl, "restart", step.service)).returncode:
             return True, f"{step.service} runs again"
         if not step.is_active:
             return True, f"{step.service} did not run before, and does not start now"

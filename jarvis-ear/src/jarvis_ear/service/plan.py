@@ -33,8 +33,11 @@ from jarvis_ear.service.steps import (
 DOCUMENTATION: Final = "/usr/share/doc/jarvis-ear"
 """Folder of the pages in the catalog; an installation replaces it with its own."""
 
-RUNTIME: Final = Path("/run/jarvis-ear")
-"""Runtime folder; the service manager keeps it between two runs of the ear."""
+CREDENTIALS_FOLDER: Final = "/etc/credstore"
+"""Folder of the credentials in the units for a user; an installation replaces it with its own."""
+
+SYSTEM_COMMANDS: Final = (b"systemctl", b"service password")
+"""Commands in the comments of the options that need `--user` in an installation for a user."""
 
 
 def install(
@@ -72,7 +75,7 @@ def store(
     services = (BACKEND, EAR) if machine.has_backend else (EAR,)
     return (
         *_credentials(layout, machine, services, credentials),
-        Run(("systemctl", "daemon-reload")),
+        Run((*layout.systemctl, "daemon-reload")),
         *(
             _start(machine, s, can_roll_back=s in machine.active)
             for s in services
@@ -84,11 +87,11 @@ def store(
 def uninstall(layout: Layout, machine: Machine, *, purge: bool) -> tuple[Step, ...]:
     """Return the steps that remove everything; without ``purge``, the owner's files stay."""
     return (
-        *_stopped(machine),
+        *_stopped(layout, machine),
         *(Remove(layout.at(path)) for path in _own_paths(layout)),
         *(Remove(layout.at(path), only_empty=True) for path in _shared_folders(layout)),
-        *((Remove(RUNTIME),) if not layout.is_staged else ()),
-        *_unregistered(machine),
+        *((Remove(layout.runtime),) if not layout.is_staged else ()),
+        *_unregistered(layout, machine),
         *(_purged(layout, machine) if purge else ()),
     )
 
@@ -129,13 +132,20 @@ def _pip(folder: Path, *, compiles: bool) -> tuple[str, ...]:
 
 def _files(layout: Layout, release: Release, services: tuple[str, ...]) -> Iterator[Step]:
     units = release.below("systemd")
-    yield Folder(layout.at(layout.settings))
-    yield File(layout.at(layout.config), units["config.toml"], is_owners=True)
+    yield Folder(layout.at(layout.settings), mode=0o700 if layout.is_user else 0o755)
+    options = units["config.toml"]
+    for command in SYSTEM_COMMANDS if layout.is_user else ():
+        options = options.replace(command, command + b" --user")
+    yield File(layout.at(layout.config), options, is_owners=True)
     for service in services:
-        unit = units[f"{service}.service"].replace(HOME.encode(), str(layout.home).encode())
+        unit = units[f"{service}{'-user' if layout.is_user else ''}.service"]
+        for old, new in ((HOME, layout.home), (CREDENTIALS_FOLDER, layout.credentials)):
+            unit = unit.replace(old.encode(), str(new).encode())
         yield File(layout.at(layout.unit(service)), unit)
         if manual := release.below("man").get(f"{service}.1"):
             yield File(layout.at(layout.manual(service)), manual)
+    if layout.is_user:  # it has the user, and a catalog is of the whole system
+        return
     yield File(layout.at(layout.users), units["jarvis-ear.sysusers"])
     yield File(layout.at(layout.folders), units["jarvis-ear.tmpfiles"])
     for name, page in release.below("docs").items():
@@ -177,10 +187,16 @@ def _registered(layout: Layout, machine: Machine) -> Iterator[Step]:
     """Yield the steps that make the system read the written files."""
     if layout.is_staged:
         return
-    yield Run(("systemd-sysusers", str(layout.users)), always=not machine.has_user)
-    yield Run(("systemd-tmpfiles", "--create", str(layout.folders)))
+    if not layout.is_user:
+        yield Run(("systemd-sysusers", str(layout.users)), always=not machine.has_user)
+        yield Run(("systemd-tmpfiles", "--create", str(layout.folders)))
     if machine.is_managed:
-        yield Run(("systemctl", "daemon-reload"))
+        yield Run((*layout.systemctl, "daemon-reload"))
+        yield from _catalog(layout)
+
+
+def _catalog(layout: Layout) -> Iterator[Step]:
+    if not layout.is_user:
         yield Run(("journalctl", "--update-catalog"), may_fail=True)
 
 
@@ -197,11 +213,12 @@ def _start(machine: Machine, service: str, *, can_roll_back: bool) -> StartUnit:
     )
 
 
-def _stopped(machine: Machine) -> Iterator[Step]:
+def _stopped(layout: Layout, machine: Machine) -> Iterator[Step]:
     if not machine.is_managed or not machine.has_release:
         return
     services = (BACKEND, EAR) if machine.has_backend else (EAR,)
-    yield Run(("systemctl", "--quiet", "disable", "--now", *services), always=True, may_fail=True)
+    disable = (*layout.systemctl, "--quiet", "disable", "--now")
+    yield Run((*disable, *services), always=True, may_fail=True)
 
 
 def _own_paths(layout: Layout) -> Iterator[Path]:
@@ -221,11 +238,11 @@ def _shared_folders(layout: Layout) -> Iterator[Path]:
     yield from (layout.catalog.parents[1], layout.users.parent, layout.folders.parent)
 
 
-def _unregistered(machine: Machine) -> Iterator[Step]:
+def _unregistered(layout: Layout, machine: Machine) -> Iterator[Step]:
     if machine.is_managed:
-        yield Run(("systemctl", "daemon-reload"))
-        yield Run(("systemctl", "--quiet", "reset-failed", EAR, BACKEND), may_fail=True)
-        yield Run(("journalctl", "--update-catalog"), may_fail=True)
+        yield Run((*layout.systemctl, "daemon-reload"))
+        yield Run((*layout.systemctl, "--quiet", "reset-failed", EAR, BACKEND), may_fail=True)
+        yield from _catalog(layout)
 
 
 def _purged(layout: Layout, machine: Machine) -> Iterator[Step]:

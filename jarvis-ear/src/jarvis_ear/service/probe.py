@@ -1,5 +1,6 @@
 """Probe: the paths of an installation, and the state of the machine that it depends on."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from pwd import getpwnam
 from typing import Final
 
+from jarvis_ear import paths
 from jarvis_ear.errors import JarvisEarError, ServiceError
 
 EAR: Final = "jarvis-ear"
@@ -54,9 +56,9 @@ class Layout:
     """Folder of units, users, folders and catalog; an administrator's own files take precedence."""
     programs: Path = Path("/usr/local/bin")
     """Folder of commands, in the PATH of a shell."""
-    settings: Path = Path("/etc/jarvis-ear")
+    settings: Path = paths.SERVICE_SETTINGS
     """Folder of the ear's options."""
-    state: Path = Path("/var/lib/jarvis-ear")
+    state: Path = paths.SERVICE_STATE
     """Folder of the ear's persistent state: mute and ledger."""
     backend_state: Path = Path("/var/lib/jarvis-backend")
     """Folder of the backend's timers: for a user that exists only while it runs, a link to one in
@@ -67,6 +69,10 @@ class Layout:
     """Folder in which it looks for encrypted credentials."""
     overrides: Path = Path("/etc/systemd/system")
     """Folder of this machine's drop-ins."""
+    runtime: Path = paths.SERVICE
+    """Runtime folder; the service manager keeps it between two runs of the ear."""
+    is_user: bool = False
+    """Whether the service manager of one user runs the ear, in their sessions, without root."""
 
     def at(self, path: Path) -> Path:
         """Return the path to write to for a path of the running system."""
@@ -78,9 +84,24 @@ class Layout:
         return self.root != Path("/")
 
     @property
+    def manager(self) -> tuple[str, ...]:
+        """Options that lead `systemctl`, `journalctl` and our own verbs to this service manager."""
+        return ("--user",) if self.is_user else ()
+
+    @property
+    def systemctl(self) -> tuple[str, ...]:
+        """The command that asks the service manager."""
+        return ("systemctl", *self.manager)
+
+    @property
+    def share(self) -> Path:
+        """The folder of files that no program runs."""
+        return self.library if self.is_user else self.library.parent / "share"
+
+    @property
     def config(self) -> Path:
         """The options file."""
-        return self.settings / "config.toml"
+        return self.settings / paths.CONFIG
 
     @property
     def releases(self) -> Path:
@@ -94,7 +115,8 @@ class Layout:
 
     def unit(self, service: str) -> Path:
         """Return the unit file of a service."""
-        return self.library / "systemd" / "system" / f"{service}.service"
+        kind = "user" if self.is_user else "system"
+        return self.library / "systemd" / kind / f"{service}.service"
 
     def credentials_dropin(self, service: str) -> Path:
         """Return the drop-in that makes a service load encrypted credentials."""
@@ -118,16 +140,38 @@ class Layout:
     @property
     def pages(self) -> Path:
         """The folder of the documentation."""
-        return self.library.parent / "share" / "doc" / EAR
+        return self.share / "doc" / EAR
 
     def manual(self, service: str) -> Path:
         """Return the man page of a program."""
-        return self.library.parent / "share" / "man" / "man1" / f"{service}.1"
+        return self.share / "man" / "man1" / f"{service}.1"
 
     @property
     def command(self) -> Path:
         """The command that a person types."""
         return self.programs / EAR
+
+
+def user_layout(environ: Mapping[str, str]) -> Layout:
+    """Return the paths of an installation in the home of a user."""
+    data = paths.user_folder(environ, "XDG_DATA_HOME", ".local/share")
+    settings = paths.user_settings(environ)
+    return Layout(
+        home=data / EAR,
+        library=data,
+        programs=Path(environ.get("HOME") or "/", ".local", "bin"),
+        settings=settings,
+        state=paths.user_folder(environ, "XDG_STATE_HOME", ".local/state") / EAR,
+        credentials=settings / "credentials",
+        encrypted=settings / "credentials.encrypted",
+        overrides=settings.parent / "systemd" / "user",
+        runtime=_session_folder(environ) / EAR,
+        is_user=True,
+    )
+
+
+def _session_folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
 
 
 PYTHONS: Final = ("/usr/bin/python3", "python3.13", "python3.12", "python3.11", "python3.14")
@@ -206,10 +250,12 @@ class Machine:
 
 def probe(layout: Layout) -> Machine:
     """Return the state of this machine. Changes nothing; without root, some of it is missing."""
-    python, tag = _python()
-    is_managed = MANAGER.is_dir() and not layout.is_staged
+    python, tag = _python(may_be_in_home=layout.is_user)
+    manager = layout.runtime.parent / "systemd" / "private" if layout.is_user else MANAGER
+    is_managed = manager.exists() and not layout.is_staged
     services = (EAR, BACKEND) if is_managed else ()
-    units = {s: unit_properties(s, "ActiveState", "UnitFileState") for s in services}
+    properties = ("ActiveState", "UnitFileState")
+    units = {s: unit_properties(s, *properties, manager=layout.manager) for s in services}
     return Machine(
         python=python,
         python_tag=tag,
@@ -219,7 +265,7 @@ def probe(layout: Layout) -> Machine:
         enabled=frozenset(s for s in services if units[s].get("UnitFileState") == ENABLED),
         credentials=stored_credentials(layout),
         releases=tuple(sorted(layout.at(layout.releases).glob("*"))),
-        has_user=_has_user() and not layout.is_staged,
+        has_user=_has_user() and not layout.is_staged and not layout.is_user,
         has_backend=layout.at(layout.unit(BACKEND)).exists(),
         has_release=layout.at(layout.current).is_symlink(),
         builds_journal=all(shutil.which(tool) for tool in ("gcc", "pkg-config"))
@@ -227,7 +273,7 @@ def probe(layout: Layout) -> Machine:
     )
 
 
-def _python() -> tuple[str, str]:
+def _python(*, may_be_in_home: bool) -> tuple[str, str]:
     reasons = []
     for name in PYTHONS:
         path = shutil.which(name)
@@ -237,7 +283,7 @@ def _python() -> tuple[str, str]:
         tag, _, prefix = done.stdout.strip().partition(" ")
         if done.returncode:
             reasons.append(f"{path} {done.stderr.strip()}")
-        elif prefix.startswith(HOMES):
+        elif prefix.startswith(HOMES) and not may_be_in_home:
             reasons.append(f"{path} is in a home, where no service can see it")
         else:
             return path, tag
@@ -275,9 +321,13 @@ def _has_user() -> bool:
     return True
 
 
-def unit_properties(service: str, *names: str) -> dict[str, str]:
-    """Return properties of a unit. Raises ``JarvisEarError`` without a service manager."""
-    argv = ("systemctl", "show", f"{service}.service", f"--property={','.join(names)}")
+def unit_properties(service: str, *names: str, manager: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return properties of a unit. Raises ``JarvisEarError`` without a service manager.
+
+    ``manager`` is that of the layout.
+    """
+    properties = f"--property={','.join(names)}"
+    argv = ("systemctl", *manager, "show", f"{service}.service", properties)
     try:
         done = run(argv)
     except ServiceError as error:

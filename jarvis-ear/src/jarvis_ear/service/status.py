@@ -39,6 +39,13 @@ class Findings:
     """Why a running ear gives no report; empty: no reason known."""
     credentials: StoredCredentials = field(default_factory=StoredCredentials)
     """Which credentials are stored."""
+    is_user: bool = False
+    """Whether it is the service of a user."""
+
+    @property
+    def manager(self) -> str:
+        """The option that leads commands to its service manager, and a space; or nothing."""
+        return "--user " if self.is_user else ""
 
 
 def screen(findings: Findings) -> str:
@@ -46,15 +53,16 @@ def screen(findings: Findings) -> str:
     rows = [*_unit_rows(EAR, findings.ear), *_report_rows(findings.report)]
     if findings.backend.get("LoadState") == "loaded":
         rows += _unit_rows(BACKEND, findings.backend)
-    rows.append(("credentials", _credentials(findings.credentials)))
+    rows.append(("credentials", _credentials(findings)))
     rows.append(("to do", advice(findings)))
     return "".join(f"{name:<16}{value}\n" for name, value in rows)
 
 
-def _credentials(stored: StoredCredentials) -> str:
+def _credentials(findings: Findings) -> str:
     """List the names of the stored credentials and how they are stored, but no content."""
+    stored, readers = findings.credentials, "you" if findings.is_user else "root"
     names = [
-        f"{name} ({'encrypted' if name in stored.encrypted else 'for root only'})"
+        f"{name} ({'encrypted' if name in stored.encrypted else f'for {readers} only'})"
         for name in sorted(stored.names)
     ]
     if not stored.is_complete:
@@ -69,26 +77,28 @@ def advice(findings: Findings) -> str:
 
 def _problems(findings: Findings) -> Iterator[str]:
     """Yield advice for each problem, the most important one first."""
-    ear, report = findings.ear, findings.report
+    ear, report, user = findings.ear, findings.report, findings.manager
+    log = f"journalctl {user}-u jarvis-ear -n"
     if ear.get("LoadState") != "loaded":
-        yield "it is not installed: sudo jarvis-ear service install"
+        sudo, option = ("", " --user") if findings.is_user else ("sudo ", "")
+        yield f"it is not installed: {sudo}jarvis-ear service install{option}"
     if ear.get("ActiveState") != "active":
         if ear.get("ExecMainStatus") == str(ConfigError.exit_status):
-            yield "the configuration has a mistake: journalctl -u jarvis-ear -n 20; then restart it"
-        yield "it does not run: journalctl -u jarvis-ear -n 50; systemctl start jarvis-ear"
+            yield f"the configuration has a mistake: {log} 20; then restart it"
+        yield f"it does not run: {log} 50; systemctl {user}start jarvis-ear"
     if report is None:
-        yield findings.refusal or "it runs but does not answer: journalctl -u jarvis-ear -n 50"
+        yield findings.refusal or f"it runs but does not answer: {log} 50"
         return
     if report.get("muted_by"):
         yield _muted_advice(report["muted_by"])
     if not report["hearing"]:
         if report.get("deaf_remedy"):
             yield f"it is deaf: {report['deaf_remedy']}"
-        yield "it has no sound: jarvis-ear devices; journalctl -u jarvis-ear -n 20"
+        yield f"it has no sound: jarvis-ear devices; {log} 20"
     if not report.get("connected"):
         if reason := report.get("backend_reason"):
             yield f"it hears but cannot use the backend: {reason}; {report['backend_remedy']}"
-        yield "it hears but cannot reach the backend: journalctl -u jarvis-ear -n 20"
+        yield f"it hears but cannot reach the backend: {log} 20"
 
 
 def _muted_advice(muted_by: Collection[str]) -> str:

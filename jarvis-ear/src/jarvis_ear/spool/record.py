@@ -18,9 +18,12 @@ No file name is built from external input.
 """
 
 _MAGIC: Final = b"JESP"
-_VERSION: Final = 1
-_HEADER: Final = struct.Struct("<4sHH64s36sdII")
-"""Magic, version, two zero bytes, turn, boot, end of speech, bytes of sound, CRC-32."""
+_VERSION: Final = 2
+_HEADER: Final = struct.Struct("<4sHH64s36s64sdII")
+"""Magic, version, two zero bytes, turn, boot, agent, end of speech, bytes of sound, CRC-32."""
+
+_HEADER_1: Final = struct.Struct("<4sHH64s36sdII")
+"""The same in version 1, which has no agent."""
 
 RECORD_HEADER_BYTES: Final = _HEADER.size
 
@@ -51,6 +54,10 @@ class Header:
     pcm_bytes: int | None
     """None while the person is still speaking."""
     crc: int
+    agent_id: str = ""
+    """Agent that the utterance is for; empty: the configured one."""
+    size: int = RECORD_HEADER_BYTES
+    """Bytes of the header."""
 
 
 def name_of(turn_id: str, at: float) -> str:
@@ -63,49 +70,59 @@ def name_of(turn_id: str, at: float) -> str:
 
 def open_header(turn_id: str, boot_id: str, began_at: float) -> bytes:
     """Return the header of an utterance in progress."""
-    return _header(turn_id, boot_id, began_at, _OPEN, 0)
+    return _header((turn_id, boot_id, ""), began_at, _OPEN, 0)
 
 
 def closed_header(utterance: Utterance, boot_id: str) -> bytes:
     """Return the header of a complete utterance, which precedes its sound."""
-    turn_id, ended_at, pcm = utterance.turn_id, utterance.ended_at, utterance.pcm
-    crc = _crc(_header(turn_id, boot_id, ended_at, len(pcm), 0), pcm)
-    return _header(turn_id, boot_id, ended_at, len(pcm), crc)
+    pcm = utterance.pcm
+    ids = (utterance.turn_id, boot_id, utterance.agent_id)
+    crc = _crc(_header(ids, utterance.ended_at, len(pcm), 0), pcm)
+    return _header(ids, utterance.ended_at, len(pcm), crc)
 
 
 def fits(utterance: Utterance) -> bool:
-    """Whether the turn id and the size of an utterance fit into a record."""
-    return bool(_PLAIN.fullmatch(utterance.turn_id)) and len(utterance.wav) <= MAX_PCM_BYTES
+    """Whether the turn id, the agent and the size of an utterance fit into a record."""
+    ids = (utterance.turn_id, utterance.agent_id or utterance.turn_id)
+    return all(map(_PLAIN.fullmatch, ids)) and len(utterance.wav) <= MAX_PCM_BYTES
 
 
 def read_header(data: bytes) -> Header:
     """Read the header of a file, or raise ``NotARecord``."""
-    if len(data) < RECORD_HEADER_BYTES:
+    form = _HEADER_1 if data[4:6] == b"\x01\x00" else _HEADER
+    if len(data) < form.size:
         raise NotARecord("too short for a header")
-    magic, version, _, turn, boot, ended_at, length, crc = _HEADER.unpack_from(data)
-    turn_id, boot_id = _text(turn), _text(boot)
-    if magic != _MAGIC or version != _VERSION or not _PLAIN.fullmatch(turn_id):
+    magic, version, _, turn, boot, *agent, ended_at, length, crc = form.unpack_from(data)
+    turn_id, boot_id, agent_id = _text(turn), _text(boot), _text(*agent or (b"",))
+    is_known = magic == _MAGIC and version in {1, _VERSION}
+    if not is_known or not _PLAIN.fullmatch(turn_id) or not _PLAIN.fullmatch(agent_id or turn_id):
         raise NotARecord("not the header of an utterance")
     if not math.isfinite(ended_at):
         raise NotARecord("an end of speech that is not a time")
-    return Header(turn_id, boot_id, ended_at, None if length == _OPEN else length, crc)
+    size = None if length == _OPEN else length
+    return Header(turn_id, boot_id, ended_at, size, crc, agent_id, form.size)
 
 
 def read(data: bytes) -> Utterance:
     """Read a whole file, or raise ``NotARecord`` or ``Torn``."""
-    header, pcm = read_header(data), data[RECORD_HEADER_BYTES:]
+    header = read_header(data)
+    pcm = data[header.size :]
     if header.pcm_bytes is None:
         raise Torn("the utterance was not finished")
     if header.pcm_bytes != len(pcm) or len(pcm) % SAMPLE_BYTES:
         raise Torn("not as long as its header says")
-    if _crc(data[:RECORD_HEADER_BYTES], pcm) != header.crc:
+    if _crc(data[: header.size], pcm) != header.crc:
         raise Torn("wrong checksum")
-    return Utterance(header.turn_id, pcm_to_wav(pcm), len(pcm), header.ended_at)
+    return Utterance(
+        header.turn_id, pcm_to_wav(pcm), len(pcm), header.ended_at, agent_id=header.agent_id
+    )
 
 
-def _header(turn_id: str, boot_id: str, at: float, length: int, crc: int) -> bytes:
-    turn, boot = turn_id.encode("ascii"), boot_id.encode("ascii")[:36]
-    return _HEADER.pack(_MAGIC, _VERSION, 0, turn, boot, at, length, crc)
+def _header(ids: tuple[str, str, str], at: float, length: int, crc: int) -> bytes:
+    """Return the header with the ids of turn, boot and agent; the boot's is cut if it is long."""
+    return _HEADER.pack(
+        _MAGIC, _VERSION, 0, *(text.encode("ascii") for text in ids), at, length, crc
+    )
 
 
 def _crc(header: bytes, pcm: bytes) -> int:

@@ -62,11 +62,12 @@ _BY_VERDICT: Final[Mapping[str, Earcon | None]] = {
     Verdict.SUPERSEDED: None,
     Verdict.ABANDONED: None,
 }
-_BY_CAUSE: Final[Mapping[str, Earcon]] = {
+_BY_CAUSE: Final[Mapping[str, Earcon | None]] = {
     Cause.NO_AUDIO: Earcon.NOT_UNDERSTOOD,
     Cause.NOT_UNDERSTOOD: Earcon.NOT_UNDERSTOOD,
     Cause.STT_UNAVAILABLE: Earcon.REFUSED,
     Cause.STT_FAILED: Earcon.REFUSED,
+    Cause.ANSWERED_ELSEWHERE: None,
     Cause.BACKEND_TIMEOUT: Earcon.REFUSED,
     Cause.BACKEND_ERROR: Earcon.REFUSED,
 }
@@ -127,10 +128,10 @@ class EarconView:
     def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
         """Play the sound of the event, if it has one."""
         match event:
-            case TurnOpened(score=float()) if not self._is_one_of_many:
-                self._play(Earcon.WAKE)
+            case TurnOpened(score=float(), word=word) if not self._is_one_of_many:
+                self._play(word.sound)
             case TurnConfirmed():
-                self._play(Earcon.WAKE)
+                self._play(Earcon.WAKE if trace is None else trace.wake_word.sound)
             case SendUtterance(turn_id):
                 self._captured(turn_id)
             case LinkUp():

@@ -8,7 +8,6 @@ from jarvis_ear.config import Config
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.events import Verdict
 from jarvis_ear.delivery.playback import FAULTS
-from jarvis_ear.devices.models import wake_word
 from jarvis_ear.hearing.events import (
     HoldTurn,
     Ignored,
@@ -60,12 +59,10 @@ class JournalView:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._shows_words = False
-        self._wake_word = ""
 
     def change(self, options: Config) -> None:
         """Write with these options."""
         self._shows_words = options.log.transcripts
-        self._wake_word = wake_word(options.hearing)
 
     def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
         """Write the record of the event, if it has one."""
@@ -150,7 +147,7 @@ class JournalView:
     def _reason(self, change: StateChanged, trace: TurnTrace | None) -> str:
         match change.why, trace:
             case "WakeDetected", TurnTrace(score=float(score)):
-                return f'heard "{self._wake_word}" (score {score:.2f})'
+                return f'heard "{trace.wake_word.name}" (score {score:.2f})'
             case "SpeechStarted", TurnTrace(score=None) if change.old is not State.LISTENING:
                 return "heard speech after the reply"
             case _, TurnTrace(utterance=CapturedUtterance() as utterance) if (
@@ -235,7 +232,8 @@ def _opening(trace: TurnTrace | None) -> dict[str, object]:
     if trace.word is not None:
         level, floor = trace.word.level, trace.word.noise_floor
         word = {"LEVEL": round(level, 1), "NOISE_FLOOR": round(floor, 1)}
-    others = {"BACKEND": trace.backend, "CONTINUES": trace.continues}
+    name = "" if trace.score is None else trace.wake_word.name
+    others = {"WAKE_WORD": name, "BACKEND": trace.backend, "CONTINUES": trace.continues}
     return {
         **{name: round(score, 3) for name, score in scores.items() if score is not None},
         **word,

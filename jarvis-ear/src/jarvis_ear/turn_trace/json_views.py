@@ -8,7 +8,6 @@ from jarvis_ear import __version__
 from jarvis_ear.config import Config
 from jarvis_ear.control.feed import Feed
 from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, Transcribed
-from jarvis_ear.devices.models import wake_word
 from jarvis_ear.hearing.events import State, StateChanged, TurnDropped, TurnOpened
 from jarvis_ear.hooks.event import HookEvent
 from jarvis_ear.turn_trace import words
@@ -41,7 +40,9 @@ class ConsoleView:
         if self._shows_words and not options.console.transcripts:
             self._feed.make_void()
         self._shows_words = options.console.transcripts
-        wake = {"word": wake_word(options.hearing), "threshold": options.hearing.wake.least_score}
+        words = options.hearing.wake.all_words
+        name = " / ".join(word.name for word in words)
+        wake = {"word": name, "threshold": words[0].threshold}
         self._feed.put("about", {"agent": options.backend.agent_id, "version": __version__})
         self._feed.put("wake", wake)
         self._feed.put("quiet_hours", {"between": options.microphone.mute_between})

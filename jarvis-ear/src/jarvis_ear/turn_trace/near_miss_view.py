@@ -105,7 +105,7 @@ class NearMissView:
         """Log and count a near miss, and show it to consoles."""
         if not isinstance(event, NearMiss):
             return
-        why = advice(event, self._threshold)
+        why, threshold = advice(event, self._threshold), event.word.threshold or self._threshold
         now = self._monotonic()
         with self._lock:
             self._recent.append((now, event))
@@ -114,9 +114,8 @@ class NearMissView:
             self._since = now if self._since is None else self._since
             if self._best is None or event.score > self._best.score:
                 self._best = event
-        text = (
-            f"nearly the wake word (score {event.score:.2f} of {self._threshold:g}): {why.reason}"
-        )
+        name = f'"{event.word.name}"'
+        text = f"nearly {name} (score {event.score:.2f} of {threshold:g}): {why.reason}"
         score = round(event.score, 3)
         fields = NEAR_MISS.fields(WAKE_SCORE=score, REASON=why.reason)
         self._logger.debug("%s", text, extra={**_heard(event), **fields})
@@ -132,7 +131,8 @@ class NearMissView:
             self._best, self._since, self._count = None, None, 0
         why = advice(best, self._threshold)
         counted = f"{count} near miss{'es' if count > 1 else ''} of the wake word in an hour"
-        scores = f"best score {best.score:.2f} of {self._threshold:g}"
+        threshold = best.word.threshold or self._threshold
+        scores = f"best score {best.score:.2f} of {threshold:g}"
         text = f"{counted}, {scores}: {why.reason}; {why.remedy}"
         score = round(best.score, 3)
         fields = NEAR_MISSES.fields(NEAR_MISSES=count, WAKE_SCORE=score, REASON=why.reason)
@@ -166,6 +166,7 @@ class NearMissView:
 def _heard(miss: NearMiss) -> dict[str, object]:
     """Return the fields that say how the microphone heard it."""
     return {
+        "WAKE_WORD": miss.word.name,
         "LEVEL": round(miss.sound.level, 1),
         "NOISE_FLOOR": round(miss.sound.noise_floor, 1),
         "CLIPPED_PERCENT": round(100 * miss.sound.clipped, 2),

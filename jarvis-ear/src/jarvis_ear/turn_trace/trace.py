@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final, TypeAlias, assert_never
 
+from jarvis_ear.config import HEY_JARVIS, WakeWord
 from jarvis_ear.delivery import events as delivery
 from jarvis_ear.delivery.playback import (
     Playback,
@@ -105,6 +106,8 @@ class TurnTrace:
     """Score of the wake word; None for a follow-up."""
     word: hearing.WordSound | None = None
     """How loud the wake word was; None for a follow-up."""
+    wake_word: WakeWord = HEY_JARVIS
+    """Which one it was; of no meaning without a score."""
     second_look: float | None = None
     """Score of the second look at the wake word; None if there was none."""
     verifier: float | None = None
@@ -179,6 +182,7 @@ class TurnTrace:
                 wake_at = None if score is None else at
                 trace = replace(self, session_id=session_id, score=score, wake_at=wake_at)
                 trace = replace(trace, second_look=event.second_look, verifier=event.verifier)
+                trace = replace(trace, wake_word=event.word)
                 return replace(trace, continues=event.continues, word=event.sound)
             case hearing.SendUtterance(_, utterance):
                 return self._capture(utterance, now)

@@ -14,8 +14,7 @@ from typing import Final, NamedTuple, Self
 from jarvis_ear.audio.frames import Frame
 from jarvis_ear.audio.wav import pcm_to_wav
 from jarvis_ear.config import HearingOptions
-from jarvis_ear.devices.models import wake_word
-from jarvis_ear.hearing.events import Effect, NearMiss, State, StateChanged, TurnOpened, WordSound
+from jarvis_ear.hearing.events import Effect, NearMiss, State, StateChanged, TurnOpened
 from jarvis_ear.hearing.near_misses import LONGEST_STRETCH
 from jarvis_ear.journal.life import WAKE_LEDGER, WAKE_LEDGER_TROUBLE
 from jarvis_ear.log.throttle import Throttle
@@ -137,19 +136,18 @@ class WakeLedger:
         if not self._options.wake_ledger.enabled:
             return
         match effect:
-            case TurnOpened(turn_id, _, at, float(score), _, sound):
-                self._expect(turn_id, WAKE, at, score, sound)
-            case NearMiss(at, score, sound):
-                self._expect(self._new_id(), NEAR_MISS, at, score, sound)
+            case TurnOpened(turn_id, score=float()):
+                self._expect(turn_id, WAKE, effect)
+            case NearMiss():
+                self._expect(self._new_id(), NEAR_MISS, effect)
             case StateChanged(_, State.MUTED | State.DEAF):
                 self._forget()
             case _:
                 pass
 
-    def _expect(
-        self, clip_id: str, kind: str, at: Samples, score: float, sound: WordSound | None
-    ) -> None:
-        now = self._recent[-1].end if self._recent else at
+    def _expect(self, clip_id: str, kind: str, heard: TurnOpened | NearMiss) -> None:
+        now = self._recent[-1].end if self._recent else heard.at
+        at, sound = heard.at, heard.sound
         level, floor, clipped = (None, None, None)
         if sound is not None:
             level, floor = round(sound.level, 1), round(sound.noise_floor, 1)
@@ -158,9 +156,9 @@ class WakeLedger:
             id=clip_id,
             kind=kind,
             time=iso_time(self._wall() - max(0.0, seconds(now - at))),
-            score=round(score, 3),
-            threshold=self._options.wake.least_score,
-            word=wake_word(self._options),
+            score=round(heard.score or 0.0, 3),
+            threshold=heard.word.threshold or self._options.wake.least_score,
+            word=heard.word.name,
             level_dbfs=level,
             noise_floor_dbfs=floor,
             clipped_percent=clipped,

@@ -200,10 +200,12 @@ NEXT_BYTES: Final = SAMPLE_RATE * SAMPLE_BYTES // 4
 class ReplyChunks:
     """Makes chunks with a WAV header from the raw PCM of one reply. Pure; owned by a dialect.
 
-    Bound: one chunk; the caller bounds the reply as a whole.
+    The sound is mono PCM16 of ``rate`` samples per second. Bound: one chunk; the caller bounds the
+    reply as a whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int = SAMPLE_RATE) -> None:
+        self._rate = rate
         self._pcm = bytearray()
         self._cut = 0
 
@@ -211,7 +213,7 @@ class ReplyChunks:
         """Add a frame, and return the chunks that it completes."""
         self._pcm += pcm
         ready: list[TtsChunk] = []
-        while len(self._pcm) >= (size := NEXT_BYTES if self._cut else FIRST_BYTES):
+        while len(self._pcm) >= (size := self._scaled(NEXT_BYTES if self._cut else FIRST_BYTES)):
             ready.append(self._chunk(size))
         return tuple(ready)
 
@@ -223,8 +225,13 @@ class ReplyChunks:
         """Return the remaining sound and the end of the reply."""
         return (*self.rest(), TtsDone(self._cut, follow_up))
 
+    def _scaled(self, size: int) -> int:
+        """Return the bytes that last as long as ``size`` bytes at 16 kHz."""
+        return size // SAMPLE_BYTES * self._rate // SAMPLE_RATE * SAMPLE_BYTES
+
     def _chunk(self, size: int) -> TtsChunk:
-        chunk = TtsChunk(self._cut, CONTENT_TYPE, pcm_to_wav(bytes(self._pcm[:size])))
+        wav = pcm_to_wav(bytes(self._pcm[:size]), self._rate)
+        chunk = TtsChunk(self._cut, CONTENT_TYPE, wav)
         del self._pcm[:size]
         self._cut += 1
         return chunk

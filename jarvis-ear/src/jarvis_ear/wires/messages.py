@@ -11,6 +11,9 @@ from typing import TypeAlias
 class AudioStart:
     """Ear: an utterance follows. An open one is discarded."""
 
+    agent_id: str = ""
+    """Agent that it is for; empty: the configured one."""
+
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
@@ -18,6 +21,8 @@ class AudioChunk:
 
     audio: bytes
     """One complete WAV file."""
+    agent_id: str = ""
+    """Agent that it is for; empty: the configured one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,9 @@ class AudioPart:
 @dataclass(frozen=True, slots=True)
 class AudioEnd:
     """Ear: the utterance is complete. From here on the backend may run it."""
+
+    agent_id: str = ""
+    """Agent that it is for; empty: the configured one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Pure: translates an event name and a payload to a message, and back. Invalid inp
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeAlias, assert_never
 
 from jarvis_ear.errors import LocalProtocolError, RemoteProtocolError
@@ -80,13 +80,17 @@ def frame_length(agent_id: str, audio_bytes: int) -> int:
 
 
 def encode(message: ToBackend, agent_id: str) -> tuple[str, Payload]:
-    """Return name and payload of the event for ``message`` of the ear ``agent_id``."""
+    """Return name and payload of the event for ``message`` of the ear ``agent_id``.
+
+    A message that names an agent is for that one instead.
+    """
+    agent_id = getattr(message, "agent_id", "") or agent_id
     if not isinstance(agent_id, str) or not 0 < len(agent_id) <= MAX_AGENT_ID:
         raise LocalProtocolError("an agentId is text of 1 to 64 letters")
     match message:
         case AudioStart():
             return AUDIO_START, {"agentId": agent_id}
-        case AudioChunk(audio):
+        case AudioChunk(audio=audio):
             if (length := frame_length(agent_id, len(audio))) > MAX_FRAME_BYTES:
                 raise LocalProtocolError(
                     f"frame of {length} bytes; expected at most {MAX_FRAME_BYTES}"
@@ -119,13 +123,13 @@ def decode(event: str, payload: object = None) -> FromBackend:
     return decoder(fields)
 
 
-def is_for_another(agent_id: str, payload: object = None) -> bool:
-    """Whether an event with ``payload`` names an ear other than ``agent_id``.
+def is_for_another(agents: Collection[str], payload: object = None) -> bool:
+    """Whether an event with ``payload`` names an ear that is not one of ``agents``.
 
     Every event may name one. Without a name it is for the ear that has the connection.
     """
     named = payload.get("agentId") if isinstance(payload, dict) else None
-    return isinstance(named, str) and named != agent_id
+    return isinstance(named, str) and named not in agents
 
 
 def media_type(content_type: str) -> str:
