@@ -6,7 +6,7 @@ The commands are spoken by the voices of flite, at 16 kHz; each engine runs in a
 import asyncio
 import multiprocessing
 import os
-import resource
+import re
 import subprocess
 import tempfile
 import time
@@ -62,6 +62,9 @@ SLICE: Final = seconds(0.1)
 """Samples that arrive at once where a person is heard live."""
 
 KIB: Final = 1024
+
+PEAK: Final = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+"""The most memory that a process has had (proc(5))."""
 
 
 @dataclass
@@ -140,7 +143,7 @@ def _recognisers(sentences: Sequence[str], clean: Sequence[Sound], noisy: Sequen
         "",
         [
             "first partial: from the beginning of the speech, in real time",
-            "memory: at most, beyond that of Python and its packages; of one recogniser",
+            "memory: at most, beyond that of the backend; of a program that speaks: none stays",
         ],
     )
 
@@ -205,10 +208,11 @@ def _child(
     sender.send(found)
 
 
-def _peak_mib() -> float:
-    """Return the memory of this process and of the largest child at most until now."""
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return sum(resource.getrusage(each).ru_maxrss for each in who) / KIB
+def _memory_mib() -> float:
+    """Return the memory of this process at most until now, and that of its present children."""
+    pids = Path("/proc/self/task", str(os.getpid()), "children").read_text().split()
+    texts = (Path("/proc", pid, "status").read_text() for pid in ("self", *pids))
+    return sum(int(found[1]) for text in texts if (found := PEAK.search(text))) / KIB
 
 
 def _recognise(name: str, sounds: Sequence[object]) -> Found:
@@ -235,6 +239,7 @@ async def _transcribe(make: Callable[[], Engines], sounds: Sequence[Sound]) -> F
             except EngineError as error:
                 found.texts.append(str(error))
             found.speech_s += len(sound) / SAMPLE_RATE
+        found.memory_mib = _memory_mib()
     finally:
         await made.aclose()
     found.cpu_s = _cpu_s(began)
@@ -283,6 +288,7 @@ async def _synthesise(made: Engines, sentences: Sequence[str]) -> Found:
             sound = np.frombuffer(pcm_of(speech), "<i2")
             found.speech_s += len(sound) / SAMPLE_RATE
             found.sounds.append(np.concatenate([SILENCE, sound, SILENCE]))
+        found.memory_mib = _memory_mib()
     finally:
         await made.aclose()
     found.cpu_s = _cpu_s(began)

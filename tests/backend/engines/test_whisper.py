@@ -12,6 +12,8 @@ from jarvis_backend.config import SpeechToTextOptions
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineError, EngineMissing
 
+FAILURES = {"xx": "'xx' is not a valid language", "jit": "could not create a primitive"}
+
 
 class WhisperModel:
     """Yields two segments, and checks what it is given."""
@@ -23,9 +25,9 @@ class WhisperModel:
 
     def transcribe(self, sound, *, language, **_options):
         assert sound.dtype == np.float32
-        assert sound.min() == -1.0
-        if language == "xx":
-            raise ValueError("'xx' is not a valid language")
+        assert sound.min() in {-1.0, 0.0}
+        if language in FAILURES:
+            raise RuntimeError(FAILURES[language])
         return (SimpleNamespace(text=text) for text in (" What time", " is it?")), None
 
 
@@ -82,6 +84,13 @@ async def test_a_missing_model_is_not_downloaded(transcribe, model, complaint):
         await transcribe(model=model)
 
 
-async def test_a_failure_of_whisper_is_an_error(transcribe):
-    with pytest.raises(EngineError, match=r"^faster-whisper: 'xx' is not a valid language$"):
-        await transcribe(language="xx")
+@pytest.mark.parametrize(
+    ("language", "complaint"),
+    [
+        ("xx", r"^faster-whisper: 'xx' is not a valid language$"),
+        ("jit", r"could not create a primitive; .* needs MemoryDenyWriteExecute=no$"),
+    ],
+)
+async def test_a_failure_of_whisper_is_an_error(transcribe, language, complaint):
+    with pytest.raises(EngineError, match=complaint):
+        await transcribe(language=language)

@@ -17,6 +17,7 @@ from jarvis_backend.engines.worker import EngineThread
 from jarvis_backend.errors import EngineError, EngineMissing
 from jarvis_backend.models import whisper_model
 from jarvis_backend.text import one_line
+from jarvis_ear.units import samples
 
 FULL_SCALE: Final = 32_768.0
 """Divisor that scales PCM16 to -1 to 1."""
@@ -26,6 +27,10 @@ DEFAULT_MODEL: Final = "tiny.en"
 BEAMS: Final = 5
 """Beams of the search. On 36 sentences, clean and at 10 dB, five got two more right than one, for
 5 % more CPU."""
+
+
+JIT_HINT: Final = "; it makes machine code: as a service it needs MemoryDenyWriteExecute=no"
+"""What oneDNN's "could not create a primitive" means."""
 
 
 class WhisperSpeechToText:
@@ -52,8 +57,8 @@ class WhisperSpeechToText:
         self._redecoding = asyncio.Lock()
 
     async def prepare(self) -> None:
-        """Load the model."""
-        await self._worker.run(lambda _stop: self._load())
+        """Load the model and use it once: the first time takes longer, and shows what is wrong."""
+        await self.transcribe(np.zeros(samples(100), np.int16))
 
     async def transcribe(self, pcm: npt.NDArray[np.int16]) -> str:
         """Transcribe on the worker thread."""
@@ -106,5 +111,6 @@ class WhisperSpeechToText:
                     break
                 texts.append(str(segment.text).strip())
         except (RuntimeError, ValueError) as error:
-            raise EngineError(f"faster-whisper: {one_line(str(error))}") from error
+            hint = JIT_HINT if "primitive" in str(error) else ""
+            raise EngineError(f"faster-whisper: {one_line(str(error))}{hint}") from error
         return " ".join(texts)
