@@ -10,7 +10,7 @@ unexport ARGS
 PYTHON := .venv/bin/python
 RECORDING := tests/data/hey-jarvis-what-time-is-it.wav
 BENCH  := $(if $(wildcard bench/*.py),bench)
-CODE   := jarvis-ear/src tests tools examples $(BENCH)
+CODE   := jarvis-ear/src jarvis-ear-models/src tests tools examples $(BENCH)
 TYPED  := jarvis-ear/src tests/fakes tools examples $(BENCH)
 
 # All tests run in one process per core; a part of them in one process, which begins sooner.
@@ -22,7 +22,7 @@ READY_TO_RUN  := .venv/.ready-run-$(LOCKS)
 READY_TO_HEAR := .venv/.ready-neural-$(LOCKS)
 READY_TO_TEST := .venv/.ready-test-$(LOCKS)
 
-.PHONY: check run install uninstall deb test long lint types docs pictures golden bench bench-guard wake-head chaos killpoints faults unplug soak lock setup clean help
+.PHONY: check run install uninstall deb dist test long lint types docs pictures golden bench bench-guard wake-head chaos killpoints faults unplug soak lock setup clean help
 
 check: lint types test           ## run lint, types and test
 
@@ -42,6 +42,9 @@ uninstall: $(READY_TO_RUN)       ## remove the system service, as root (ARGS=--p
 
 deb: $(READY_TO_RUN)             ## build a Debian package with all dependencies, in build/
 	@$(PYTHON) tools/make_deb.py
+
+dist: $(READY_TO_TEST)           ## build wheels and source distributions, in dist/
+	@$(PYTHON) tools/make_dist.py && $(PYTHON) -m twine check --strict dist/*
 
 test: $(READY_TO_TEST)           ## run the test suite on all cores, with branch coverage (ARGS="-k wake")
 	@$(PYTHON) -m pytest $(if $(ARGS),$(ARGS),$(ALL_TESTS))
@@ -67,9 +70,11 @@ docs: $(READY_TO_TEST)           ## write the generated pages of docs/
 	@.venv/bin/jarvis-ear config --reference > docs/.new && mv docs/.new docs/configuration.md
 	@$(PYTHON) tools/journal_page.py docs/journal.md > docs/.new && mv docs/.new docs/journal.md
 	@$(PYTHON) tools/backend_page.py docs/backend.md > docs/.new && mv docs/.new docs/backend.md
+	@$(PYTHON) tools/metrics_page.py docs/metrics.md > docs/.new && mv docs/.new docs/metrics.md
 	@$(PYTHON) tools/import_diagram.py docs/architecture.md > docs/.new && mv docs/.new docs/architecture.md
 	@$(PYTHON) tools/code_index.py docs/glossary.md > docs/.new && mv docs/.new docs/glossary.md
 	@$(PYTHON) tools/journal_catalog.py > docs/.new && mv docs/.new systemd/jarvis-ear.catalog
+	@$(PYTHON) tools/licences.py LICENSES.md > docs/.new && mv docs/.new LICENSES.md
 	@for page in man/jarvis-ear.1 man/jarvis-backend.1; do \
 		$(PYTHON) tools/man_page.py $$page > docs/.new && mv docs/.new $$page || exit 1; done
 

@@ -199,12 +199,9 @@ def _child(
     sender: Connection,
 ) -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    before = _memory_mib()
     found = work(name, material)
-    peaks = (
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    found.memory_mib = sum(peaks) / KIB
+    found.memory_mib -= before
     sender.send(found)
 
 

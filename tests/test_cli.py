@@ -218,6 +218,7 @@ LIGHT = [
         "stop",
         "listen",
         "volume 40",
+        "metrics",
         "say hi",
         "statsu",
         "status --jsno",
@@ -342,6 +343,15 @@ def test_status_says_whether_it_hears(ear, capsys, hearing, status):
     assert capsys.readouterr().out.startswith("hearing, idle" if hearing else "deaf")
     assert main("status", "--json") == status
     assert json.loads(capsys.readouterr().out) == ear["status"]
+
+
+def test_the_metrics_are_printed_as_the_ear_tells_them(ear, capsys):
+    ear["metrics"] = {"metrics": "# TYPE jarvis_ear_alive gauge\njarvis_ear_alive 1.0\n"}
+    assert main("metrics") == 0
+    assert capsys.readouterr().out == ear["metrics"]["metrics"]
+    ear["metrics"] = {"error": "expected one of status, mute"}
+    assert main("metrics") == 76
+    assert "is it another version?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["mute", "unmute", "toggle"])

@@ -31,6 +31,8 @@ from jarvis_ear.hearing.own_voice import OwnVoice
 from jarvis_ear.hearing.turns import TurnMachine
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.log.journal import JournalHandler, JournalSocket
+from jarvis_ear.metrics.server import MetricsServer
+from jarvis_ear.mqtt.client import MqttMembership
 from jarvis_ear.mute import Mute
 from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.spool.ledger import Ledger
@@ -38,6 +40,7 @@ from jarvis_ear.spool.store import BootClock, DiskSpool
 from jarvis_ear.systemd.notify import Notifier
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
+from jarvis_ear.turn_trace.turn_counts import TurnCounts
 from jarvis_ear.wake_ledger.ledger import WakeLedger
 
 SOON_S = 20.0
@@ -100,6 +103,7 @@ def report(tmp_path_factory):
     options = config.Config(
         backend=config.BackendOptions(url="http://127.0.0.1:1", password="x"),
         bus=config.BusOptions(url="ws://127.0.0.1:1"),
+        mqtt=config.MqttOptions(url="mqtt://127.0.0.1:1"),
     )
     inbox, mute = Inbox(), Mute(folder, None)
     clock = BootClock("boot")
@@ -145,6 +149,9 @@ def report(tmp_path_factory):
             tell=lambda _event: None,
             post=lambda _event: None,
         ),
+        turn_counts=TurnCounts(),
+        metrics=MetricsServer(options.metrics),
+        mqtt=MqttMembership(options, mute),
         folder=folder,
         requests=None,
     )

@@ -26,7 +26,7 @@ names() { sed -n 's/^\([A-Za-z0-9][A-Za-z0-9._-]*\)==.*/\1/p' "$@"; }
 resolve() {
     local name=$1
     shift
-    "$work/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+    "$work/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 --group models \
         --generate-hashes --no-emit-index-url --no-header --no-annotate \
         --output-file "$work/$name.txt" "$@"
 }

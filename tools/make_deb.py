@@ -8,9 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from checkout import ROOT, copy_checkout
+
 WORK = ROOT / "build" / "deb"
 NEEDED = {"dpkg-buildpackage": "dpkg-dev", "dh": "debhelper", "lintian": "lintian"}
 
@@ -21,7 +21,9 @@ def main() -> int:
     if missing:
         sys.stderr.write(f"make_deb: apt install {' '.join(missing)}\n")
         return 69
-    source = copy_of_what_git_knows()
+    shutil.rmtree(WORK, ignore_errors=True)
+    source = WORK / "jarvis-ear"
+    copy_checkout(source, without=("tests/",))
     build = ["dpkg-buildpackage", "--build=binary", "--no-sign", "--no-check-builddeps"]
     environment = os.environ | {"JARVIS_PYTHON": sys.executable}
     subprocess.run(build, cwd=source, env=environment, check=True)  # noqa: S603 - ours
@@ -35,20 +37,6 @@ def main() -> int:
     size_mb = made.stat().st_size / 1e6
     sys.stdout.write(f"{made.relative_to(ROOT)}: {size_mb:.0f} MB, for {python}\n")
     return status
-
-
-def copy_of_what_git_knows() -> Path:
-    """Copy the files of the checkout, with uncommitted changes, and return the new folder."""
-    shutil.rmtree(WORK, ignore_errors=True)
-    source = WORK / "jarvis-ear"
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.check_output(listing, cwd=ROOT, text=True)  # noqa: S603 - ours
-    for name in filter(None, names.split("\0")):
-        if name.startswith("tests/") or not (ROOT / name).is_file():
-            continue
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, source / name)
-    return source
 
 
 sys.exit(main())

@@ -84,11 +84,11 @@ system_libraries() {
     say "going on without $(sed 's/ / (/; s/$/)/' <<<"$missing" | paste -s -d , | sed 's/,/, /g'); to have it: apt-get install $names"
 }
 
-# The system's own Python first: its environments also work inside a service (a private one in
-# somebody's home does not).
+# The one that SETUP_PYTHON names (CI: one of several), or the system's own: its environments also work
+# inside a service (a private one in somebody's home does not).
 find_python() {
     local python
-    for python in /usr/bin/python3 python3.13 python3.12 python3.11 python3 python3.14; do
+    for python in ${SETUP_PYTHON:-} /usr/bin/python3 python3.13 python3.12 python3.11 python3 python3.14; do
         if have "$python" && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             echo "$python"
             return 0

@@ -31,6 +31,28 @@ def test_run_is_that_of_the_server(monkeypatch):
     assert cli.main(["run", "--port", "17"]) == 17
 
 
+@pytest.mark.parametrize("argv", [[], ["run"], ["check"], ["config"]])
+@pytest.mark.parametrize("missing", ["jwt", "fastapi"])
+def test_without_its_extra_it_says_what_to_install(argv, missing):
+    absent = f"import sys; sys.modules[{missing!r}] = None; import jarvis_backend.cli as cli; "
+    needs = missing == "jwt" or argv in ([], ["run"])  # the options need jwt, a server the others
+    done = subprocess.run(
+        [sys.executable, "-c", f"{absent} cli.program()", *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    if not needs:
+        assert done.returncode == 0
+        return
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr == (
+        "jarvis-backend: the packages of the backend are not installed "
+        f"(there is no {missing}): pip install 'jarvis-ear[backend]'\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("argv", "complaint"),
     [

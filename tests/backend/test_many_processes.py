@@ -13,7 +13,7 @@ import socketio
 
 from fakes.engines import scripted
 from fakes.redis_server import PROGRAM, RedisServer
-from jarvis_backend import message_queue
+from jarvis_backend import redis_queue
 from jarvis_backend.config import Limits
 from jarvis_ear.wires import event_bus
 from jarvis_ear.wires import socketio as wire
@@ -32,11 +32,11 @@ def redis(tmp_path):
 @pytest.fixture
 def log(caplog):
     """What is logged of the queue at a level."""
-    caplog.set_level(logging.INFO, logger=message_queue.__name__)
+    caplog.set_level(logging.INFO, logger=redis_queue.__name__)
     return lambda level: [
         record.getMessage()
         for record in caplog.records
-        if record.name == message_queue.__name__ and record.levelno == level
+        if record.name == redis_queue.__name__ and record.levelno == level
     ]
 
 
@@ -130,7 +130,7 @@ async def test_a_satellite_of_one_is_seen_on_the_other_and_reached_by_its_name(
         await satellite.start("kitchen")
         await until(lambda: agents(other) == {"kitchen": "recording"})
         emitter = socketio.RedisManager(
-            redis.url, channel=message_queue.PREFIX + "socketio", write_only=True
+            redis.url, channel=redis_queue.PREFIX + "socketio", write_only=True
         )
         emitter.emit("news", {"n": 1}, room="agent:kitchen", namespace=wire.NAMESPACE)
         assert await satellite.next() == ("news", {"n": 1})
@@ -214,8 +214,8 @@ async def test_foreign_messages_in_our_channels_end_nothing(backend, redis):
     one, other = backend(), backend()
     async with line(one, "/ws") as here, line(other, "/ws") as there:
         await joined(here, there)
-        async with message_queue.Redis.from_url(redis.url) as stranger:
+        async with redis_queue.Redis.from_url(redis.url) as stranger:
             for channel in ("bus", "sessions", "socketio"):
                 for text in ("{", "[]", "{}", '{"id":1}', '{"from":"x","event":{"type":1}}'):
-                    await stranger.publish(message_queue.PREFIX + channel, text)
+                    await stranger.publish(redis_queue.PREFIX + channel, text)
         await joined(here, there)

@@ -76,7 +76,8 @@ def test_a_text_is_said_in_a_thread_of_its_own_one_at_a_time(make):
 
 
 def test_other_commands_do_nothing(make):
-    error = "expected one of status, mute, unmute, toggle, stop, listen, hush, volume, watch"
+    words = "status, mute, unmute, toggle, stop, listen, hush, volume, metrics, watch"
+    error = f"expected one of {words}"
     for word in ("reboot", "mute 7", "volume"):  # without a loudspeaker
         assert make().answer(word) == {"error": error}
 

@@ -14,16 +14,26 @@ from jarvis_ear.units import STEP_SAMPLES, samples
     "name",
     ["melspectrogram.onnx", "embedding_model.onnx", "hey_jarvis_v0.1.onnx", "silero_vad.onnx"],
 )
-def test_the_wheel_holds_every_model(name):
+def test_a_package_holds_every_model(name):
     assert shipped_model(name).stat().st_size > 100_000
 
 
-def test_a_missing_model_or_wheel_is_named(monkeypatch):
-    with pytest.raises(ConfigError, match=r"no melody\.onnx: version 0\.4\.0 is expected"):
+def test_a_missing_model_or_package_is_named(monkeypatch):
+    with pytest.raises(ConfigError, match=r"there is no melody\.onnx, .* of openwakeword 0\.4\.0"):
         shipped_model("melody.onnx")
     monkeypatch.setattr(openwakeword.importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(ConfigError, match="openwakeword is not installed"):
+    with pytest.raises(ConfigError, match="not installed: pip install jarvis-ear-models"):
         shipped_model("melspectrogram.onnx")
+
+
+def test_our_package_of_the_models_comes_first_and_the_other_one_fills_in(tmp_path, monkeypatch):
+    models = tmp_path / "jarvis_ear_models" / "models"
+    models.mkdir(parents=True)
+    (models / "embedding_model.onnx").touch()
+    (models.parent / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert shipped_model("embedding_model.onnx") == models / "embedding_model.onnx"
+    assert "openwakeword" in shipped_model("melspectrogram.onnx").parts
 
 
 @pytest.mark.parametrize("content", [b"not a model", b"", bytes(1000), "absent", "a folder"])

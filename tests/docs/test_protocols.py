@@ -101,7 +101,7 @@ def test_the_bus_names_every_module_and_everything_an_ear_says():
 def test_every_wire_has_an_example_and_every_example_its_place():
     first_table = PAGE.partition("\n\n##")[0]
     assert len(re.findall(r"\(\.\./examples/\w+\.py\)", first_table)) == 5
-    others = ("operations.md", "leds-and-buttons.md")  # have those of hooks
+    others = ("operations.md", "leds-and-buttons.md", "library.md")  # hooks, and the library
     pages = PAGE + "".join((ROOT / "docs" / name).read_text() for name in others)
     linked = set(re.findall(r"\(\.\./examples/(\w+\.py)\)", pages))
     assert linked == {path.name for path in (ROOT / "examples").glob("*.py")}

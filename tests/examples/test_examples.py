@@ -92,6 +92,25 @@ def test_a_recording_is_replayed_and_its_level_is_shown():
     assert "####" in done.stdout
 
 
+@pytest.mark.long  # recognises and speaks
+def test_the_library_sends_a_file_and_hears_a_source_of_its_own(real_backend, tmp_path):
+    done = run("library_send", str(RECORDING), "--url", real_backend, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "understood: what time is it\nverdict: done \n")
+    assert (tmp_path / "reply-0.wav").read_bytes().startswith(b"RIFF")
+    with wave.open(str(CALLED)) as file:
+        raw = file.readframes(file.getnframes())
+    heard = subprocess.run(
+        [sys.executable, ROOT / "examples" / "library_source.py", "--url", real_backend],
+        input=raw,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    length, words, verdict = heard.stdout.decode().splitlines()
+    assert re.fullmatch(r"heard 1\.\d s after the wake word", length)
+    assert (words, verdict) == ("understood: what time is it", "verdict: done")
+
+
 @pytest.mark.long  # the ear sends an utterance, and hears it again
 def test_the_minimal_backend_serves_the_ear():
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import SecretStr
+
 from fakes.told import Told
 from jarvis_ear.backend import BackendClient
 from jarvis_ear.config import BackendOptions
@@ -28,7 +30,7 @@ def ear(
 ) -> Iterator[tuple[BackendClient, Told]]:
     """A client of the backend at ``url``, not started, and what it tells. Options may be absurd."""
     told = Told()
-    config = BackendOptions(url=url, password=PASSWORD).model_copy(update=changes)
+    config = BackendOptions(url=url, password=SecretStr(PASSWORD)).model_copy(update=changes)
     client = BackendClient(config, on_event=told, timing=timing, spool=spool)
     try:
         yield client, told

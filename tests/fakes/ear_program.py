@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from fakes.ear import PASSWORD, timing
 from fakes.listening import Listening
 from fakes.numbered import numbered
@@ -39,7 +41,7 @@ def make(options: dict[str, Any]) -> BackendClient:
     run, state = (options.pop(name, f"{folder}/{name}") for name in ("run", "state"))
     spool = None if folder is None else make_spool(Path(run), Path(state))
     times_faster = options.pop("times_faster", 1.0)
-    config = BackendOptions(url=options.pop("url"), password=PASSWORD)
+    config = BackendOptions(url=options.pop("url"), password=SecretStr(PASSWORD))
     return BackendClient(
         config.model_copy(update=options), on_event=tell, timing=timing(times_faster), spool=spool
     )

@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 from house.test_floors import imports_of
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 LOCKS = [
     "requirements.txt",
     "requirements-backend.txt",
@@ -29,12 +30,15 @@ def pins(*locks: str) -> list[Requirement]:
     ]
 
 
+OURS = ("jarvis-ear[", "jarvis-ear-models")  # of this repository; the locks have openwakeword
+
+
 def unmet(wanted: list[str], *locks: str) -> list[str]:
     """Those requirements that no pin satisfies."""
     pinned = {
         canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins(*locks)
     }
-    asked = [(text, Requirement(text)) for text in wanted if not text.startswith("jarvis-ear[")]
+    asked = [(text, Requirement(text)) for text in wanted if not text.startswith(OURS)]
     return [
         text
         for text, each in asked
@@ -43,14 +47,17 @@ def unmet(wanted: list[str], *locks: str) -> list[str]:
 
 
 def test_the_locks_pin_all_that_each_extra_needs():
-    assert unmet(PROJECT["dependencies"], "requirements.txt") == []
+    models = PYPROJECT["dependency-groups"]["models"]
+    assert unmet([*PROJECT["dependencies"], *models], "requirements.txt") == []
     extras = PROJECT["optional-dependencies"]
     assert unmet(extras["backend"], *LOCKS[:2]) == []
     assert unmet([*extras["whisper"], *extras["piper"]], *LOCKS[:3]) == []
     assert unmet([*extras["dev"], *extras["plot"]], *LOCKS) == []
 
 
-def test_a_device_gets_nothing_that_only_openwakeword_would_use():
+def test_pip_and_a_device_get_nothing_that_only_openwakeword_would_use():
+    asked = {Requirement(text).name for text in PROJECT["dependencies"]}
+    assert asked & {"openwakeword", "scipy", "scikit-learn"} == set()
     names = {pin.name for pin in pins("requirements.txt")}
     assert names & {"scipy", "scikit-learn", "tqdm", "joblib", "tflite-runtime", "fastapi"} == set()
 

@@ -145,6 +145,7 @@ def test_a_password_file_that_cannot_be_used_is_refused(secret, tmp_path):
     [
         ("bus.key", "jarvis-bus-key"),
         ("rooms.key", "jarvis-rooms-key"),
+        ("mqtt.password", "jarvis-mqtt-password"),
         ("backend.token", "jarvis-backend-token"),
     ],
 )

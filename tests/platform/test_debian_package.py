@@ -42,6 +42,8 @@ def test_it_is_installed_runs_and_is_purged(package, prepared):
     program = f"/proc/{prepared.show('MainPID')['MainPID']}/cmdline"
     assert "/usr/lib/jarvis-ear/" in prepared.box.at(program).read_text()
     assert prepared.box.at("/usr/share/doc/jarvis-ear/journal.md").is_file()
+    assert prepared.box.at("/usr/share/man/man1/jarvis-backend.1.gz").is_file()
+    assert prepared.box.run("jarvis-backend", "version").stdout.startswith("jarvis-backend ")
     refused = prepared.service("install", check=False)
     assert "the Debian package jarvis-ear is installed" in refused
     prepared.box.run("bash", "-c", "umask 077; echo jarvis > /run/password")

@@ -38,7 +38,7 @@ from jarvis_backend.endpoints.websocket import WebSocketRoute
 from jarvis_backend.engines.choose import choose_engines
 from jarvis_backend.errors import EngineError
 from jarvis_backend.host_check import HostCheck, HostRules
-from jarvis_backend.message_queue import MessageQueue, RedisQueue
+from jarvis_backend.message_queue import MessageQueue
 from jarvis_backend.rate_limit import SocketIoLimiter
 from jarvis_backend.sessions import Sessions
 
@@ -154,6 +154,8 @@ def _auth(config: BackendConfig) -> Auth:
 def _queue(config: BackendConfig) -> MessageQueue:
     if not config.message_queue:
         return MessageQueue()
+    from jarvis_backend.redis_queue import RedisQueue  # noqa: PLC0415 - for several processes only
+
     return RedisQueue(config.message_queue, _secret(config.queue_password))
 
 

@@ -11,7 +11,8 @@ if _on_interrupt is signal.default_int_handler:
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
@@ -50,7 +51,7 @@ VERBS: Final[dict[str, Verb]] = {
         "jarvis-backend run --port 4001 --stt.engine none",
         {
             0: "stopped",
-            69: "the address or the port cannot be used",
+            69: "the address or the port cannot be used, or packages of the backend are missing",
             **MISTAKES,
         },
         is_configured=True,
@@ -93,8 +94,29 @@ VERBS: Final[dict[str, Verb]] = {
 }
 
 
+class PackagesMissing(Exception):
+    """The packages of the extra ``backend`` are not installed."""
+
+    exit_status: Final = 69
+
+
+@contextmanager
+def _backend_packages() -> Iterator[None]:
+    """Turn a failed import of a package of others into ``PackagesMissing``."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("jarvis_"):
+            raise
+        raise PackagesMissing(
+            f"the packages of the backend are not installed (there is no {error.name}): "
+            "pip install 'jarvis-ear[backend]'"
+        ) from error
+
+
 def _schema() -> "Schema[BackendConfig]":
-    from jarvis_backend.config import SCHEMA  # noqa: PLC0415 - loads pydantic
+    with _backend_packages():
+        from jarvis_backend.config import SCHEMA  # noqa: PLC0415 - loads pydantic
 
     return SCHEMA
 
@@ -133,6 +155,8 @@ def _do(names: VerbPath, words: list[str], *, run: Run | None) -> int:
         from jarvis_backend.config import warnings  # noqa: PLC0415 - loads pydantic
 
         return print_text(check_report(warnings(config)))
+    if not config.message_queue:  # python-socketio would load Redis: 6 MiB
+        sys.modules.setdefault("redis", None)  # type: ignore[arg-type]  # None forbids the import
     return (run or _server())(config)
 
 
@@ -181,6 +205,7 @@ def _fetch(name: str, folder: "Path", given: dict[str, Any]) -> int:
 
 
 def _server() -> Run:
-    from jarvis_backend.__main__ import run  # noqa: PLC0415 - loads the server, for this verb only
+    with _backend_packages():
+        from jarvis_backend.__main__ import run  # noqa: PLC0415 - loads the server, for this only
 
     return run

@@ -56,6 +56,8 @@ from jarvis_ear.lifecycle import ConcurrentStop, StopSignal, timed
 from jarvis_ear.link.registry import wire_of
 from jarvis_ear.log import setup
 from jarvis_ear.log.setup import log_lifecycle
+from jarvis_ear.metrics.server import MetricsServer
+from jarvis_ear.mqtt.client import MqttMembership
 from jarvis_ear.mute import Mute, QuietHours
 from jarvis_ear.process import ReloadSignal
 from jarvis_ear.reload import Reload, ReloadSteps
@@ -68,8 +70,9 @@ from jarvis_ear.turn_trace.earcons import EarconView
 from jarvis_ear.turn_trace.follow_up import FollowUps
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.journal_view import JournalView
-from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView
+from jarvis_ear.turn_trace.json_views import BusView, ConsoleView, HookView, MqttView
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
+from jarvis_ear.turn_trace.turn_counts import TurnCounts
 from jarvis_ear.units import Samples
 from jarvis_ear.wake_ledger.ledger import WakeLedger
 
@@ -159,6 +162,7 @@ def _build(
         inbox.tell(ListenRequested(clock.position_at(boot_clock()) or Samples(0)))
 
     bus = BusMembership(options, mute, on_stop=stop_turn, on_listen=listen)
+    mqtt = MqttMembership(options, mute)
     backend = BackendClient(options.backend, spool=spool)
     is_one_of_many = bool(options.rooms.group)
     earcons = EarconView(muted_by=lambda: mute.by, is_one_of_many=is_one_of_many)
@@ -168,9 +172,11 @@ def _build(
         ConsoleView(feed),
         BusView(bus.post),
         HookView(hooks.post),
+        MqttView(mqtt.enter, mqtt.post_turn),
         follow_ups := FollowUps(),
         earcons,
         near_misses := NearMissView(_LOGGER, feed),
+        turn_counts := TurnCounts(),
         on_heard=backend.heard,
     )
     announcements = Announcements(options.speaker, turns.after, new_id)
@@ -236,7 +242,9 @@ def _build(
         speak=lambda text: announcements.say(backend.speak(text)),
     )
     parts = (inbox, mute, bus, turns, feed, speaker, backend, ear, capture, hooks, echoes)
-    return Components(*parts, announcements, near_misses, wake_ledger, rooms, folder, requests)
+    more = (announcements, near_misses, wake_ledger, rooms, turn_counts)
+    metrics = MetricsServer(options.metrics)
+    return Components(*parts, *more, metrics, mqtt, folder, requests)
 
 
 def _connect(
@@ -306,23 +314,32 @@ def _start(parts: Components, stack: ExitStack) -> None:
     turns.enter_context(timed("network", parts.backend))
     turns.enter_context(timed("ear", parts.ear))
     turns.enter_context(timed("capture", parts.capture))
-    feed, mute, requests = parts.feed, parts.mute, parts.requests
-    orders = ControlCommands(
-        parts.health,
-        mute,
-        on_stop=requests.stop,
-        on_listen=requests.listen,
-        on_say=requests.say,
-        on_speak=requests.speak,
-        modules=parts.bus,
-        speaker=parts.speaker,
-    )
-    signs = FeedSampler(feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
-    _open_sockets(orders, signs, together, parts)
+    mute = parts.mute
+    signs = FeedSampler(parts.feed, parts.ear, health=parts.health.report, muted_by=lambda: mute.by)
+    _open_sockets(_commands(parts), signs, together, parts)
+    parts.mqtt.connect(_commands(parts), parts.home_state)
     together.add("bus", parts.bus)
     together.add("hooks", parts.hooks)
     together.add("wake ledger", parts.wake_ledger)
     together.add("rooms", parts.rooms)
+    together.add("metrics", parts.metrics)
+    together.add("mqtt", parts.mqtt)
+
+
+def _commands(parts: Components) -> ControlCommands:
+    """Return commands for one thread: each thread that carries some out has its own."""
+    requests = parts.requests
+    return ControlCommands(
+        parts.health,
+        parts.mute,
+        on_stop=requests.stop,
+        on_listen=requests.listen,
+        on_say=requests.say,
+        on_speak=requests.speak,
+        metrics=parts.metrics.text,
+        modules=parts.bus,
+        speaker=parts.speaker,
+    )
 
 
 def _close_or_open(

@@ -1,4 +1,7 @@
-"""BackendClient: the interface between the network and the rest of the ear."""
+"""BackendClient: the interface between the network and the rest of the ear.
+
+A part of the library interface, see docs/library.md.
+"""
 
 import asyncio
 import logging
@@ -46,7 +49,7 @@ from jarvis_ear.units import SAMPLE_BYTES
 if TYPE_CHECKING:
     from jarvis_ear.link.wyoming import SatelliteSocket
 
-__all__ = ["BackendClient", "CapturedAudio", "pcm_to_wav"]
+__all__ = ["BackendClient", "BackendOptions", "CapturedAudio", "LinkState", "pcm_to_wav"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -159,6 +162,11 @@ class BackendClient:
     def idle(self) -> bool:
         """Whether every utterance has a verdict."""
         return not self._commands and (self._sender is None or self._sender.open == 0)
+
+    @property
+    def waiting(self) -> int:
+        """Number of utterances without a verdict, which the spool holds too. Any thread."""
+        return 0 if self._sender is None else self._sender.open
 
     def counters(self) -> Mapping[str, int]:
         """Return how often each bound was reached since the client was created."""

@@ -1,5 +1,6 @@
 """Check: whether a configuration can be used, and warnings about it."""
 
+import ipaddress
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -23,25 +24,28 @@ from jarvis_ear.devices.sound_files import load_sounds
 from jarvis_ear.devices.sources import mistake_in
 from jarvis_ear.errors import ConfigError
 from jarvis_ear.hooks.receivers import missing_programs
-from jarvis_ear.link.tls_and_tcp import address, is_exposed
+from jarvis_ear.link.tls_and_tcp import TrustStore, address, is_exposed
+from jarvis_ear.mqtt.client import require_usable
 from jarvis_ear.options.verbs import check_report
 from jarvis_ear.schema import Loaded
 
 
 def check(loaded: Loaded) -> str:
     """Return the output of the verb check; or raise ``ConfigError`` with all mistakes."""
-    mistakes = list(_mistakes(loaded))
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))
-    return check_report(_dangers(loaded.config))
+    found = list(mistakes(loaded))
+    if found:
+        raise ConfigError("\n".join(found))
+    return check_report(dangers(loaded.config))
 
 
-def _mistakes(loaded: Loaded) -> Iterator[str]:
+def mistakes(loaded: Loaded) -> Iterator[str]:
     """Run the checks of the ear's start; each error message begins with the option's name."""
     config = loaded.config
     tries: tuple[Callable[[], object], ...] = (
         lambda: session_of(config.backend, Timing()),
         lambda: refuse_plaintext(config.bus),
+        lambda: require_usable(config.mqtt),
+        lambda: TrustStore(config.mqtt.ca_file, config.mqtt.url, "mqtt.ca_file"),
         *(partial(_require_model, option, word) for option, word in _models(config.hearing.wake)),
         lambda: _require_small_models(config.hearing.wake),
         lambda: load_sounds(config.sounds, config.hearing.wake.all_words),
@@ -77,7 +81,8 @@ def _require_small_models(wake: WakeOptions) -> None:
         SmallModel(word.model)
 
 
-def _dangers(config: Config) -> Iterator[str]:
+def dangers(config: Config) -> Iterator[str]:
+    """Yield what works but is dangerous, each as a text that names the option."""
     backend, bus = config.backend, config.bus
     yield from _microphone_dangers(config.microphone)
     is_satellite = backend.protocol == "wyoming"
@@ -90,6 +95,7 @@ def _dangers(config: Config) -> Iterator[str]:
         yield "bus.may_unmute: the bus can open a microphone that you have closed"
     if bus.url and bus.may_listen:
         yield "bus.may_listen: the bus can have the ear listen without the wake word"
+    yield from _home_dangers(config)
     if config.rooms.group and backend.agent_id == AGENT_ID:
         yield f"backend.agent_id is still {AGENT_ID}: each ear of rooms.group needs its own"
     if is_exposed(config.hooks.url):
@@ -97,6 +103,21 @@ def _dangers(config: Config) -> Iterator[str]:
     yield from (f"hooks.{name}: {reason}" for name, reason in missing_programs(config.hooks))
     if config.log.transcripts:
         yield "log.transcripts: the log contains what people say"
+
+
+def _home_dangers(config: Config) -> Iterator[str]:
+    """Warn of what other programs in the home, or in the network, can see and do."""
+    metrics, mqtt = config.metrics, config.mqtt
+    if metrics.port and not ipaddress.ip_address(metrics.host).is_loopback:
+        yield f"metrics.host: everybody who reaches {metrics.host} can read when the ear is used"
+    if mqtt.url and not mqtt.user:
+        yield "mqtt.user is not given: does every client of the broker control the ear?"
+    if mqtt.url and mqtt.may_unmute:
+        yield "mqtt.may_unmute: the broker can open a microphone that you have closed"
+    if mqtt.url and mqtt.may_listen:
+        yield "mqtt.may_listen: the broker can have the ear listen without the wake word"
+    if mqtt.url and mqtt.transcripts:
+        yield "mqtt.transcripts: every client of the broker can read what people say"
 
 
 def _server_dangers(config: Config) -> Iterator[str]:

@@ -131,6 +131,8 @@ def _do(  # noqa: PLR0911 - one for each verb
             return events(verb, given, play=_play)
         case ("status",):
             return _status(as_json="json" in given)
+        case ("metrics",):
+            return _metrics()
         case ("volume",):
             return _volume(given.get("value"))
         case ("say",):
@@ -144,8 +146,18 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
     """Carry out a verb that takes the options of the configuration."""
     if verb == "wyoming":
         words = ["--backend.protocol", "wyoming", *words]
-    loaded = COMMAND_LINE.load([word for word in words if verb != "console" or word != "--open"])
+    given, words = COMMAND_LINE.own_words((verb,), words)
+    if verb == "doctor":
+        from jarvis_ear.doctor.command import doctor  # noqa: PLC0415 - for this verb only
+
+        load, file = partial(COMMAND_LINE.load, words), given.get("bundle")
+        return doctor(load, as_json_line="json" in given, bundle_file=file)
+    loaded = COMMAND_LINE.load(words)
     match verb:
+        case "mic-check":
+            from jarvis_ear.mic_check.command import mic_check  # noqa: PLC0415 - loads the models
+
+            return mic_check(loaded.config, given)
         case "check":
             from jarvis_ear.check import check  # noqa: PLC0415 - loads the network, for this only
 
@@ -153,7 +165,7 @@ def _configured(verb: str, words: list[str], run: Run | None) -> int:
         case "console":
             from jarvis_ear.console.command import console  # noqa: PLC0415 - loads a web server
 
-            return console(loaded.config.console.port, is_opened="--open" in words)
+            return console(loaded.config.console.port, is_opened="open" in given)
     return (run or _composition_root())(loaded)
 
 
@@ -199,6 +211,16 @@ def _status(*, as_json: bool) -> int:
     require_report(report)
     print_text(json.dumps(report) + "\n" if as_json else describe(report))
     return 0 if report["hearing"] else DEAF
+
+
+def _metrics() -> int:
+    """Print the numbers of the running ear for Prometheus."""
+    match _ask("metrics"):
+        case None:
+            return NOT_RUNNING
+        case {"metrics": str(text)}:
+            return print_text(text)
+    raise RemoteProtocolError("the running ear has no metrics: is it another version?")
 
 
 def _command(word: str) -> int:

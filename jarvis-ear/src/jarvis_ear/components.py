@@ -24,11 +24,15 @@ from jarvis_ear.hearing.wake_detector import PROOF_S
 from jarvis_ear.hooks.hooks import Hooks
 from jarvis_ear.link.supervisor import LinkState
 from jarvis_ear.log import setup
+from jarvis_ear.metrics.exposition import Sources
+from jarvis_ear.metrics.server import MetricsServer
+from jarvis_ear.mqtt.client import MqttMembership
 from jarvis_ear.mute import Mute
 from jarvis_ear.rooms.rooms import Rooms
 from jarvis_ear.systemd.status_text import BackendOutage, Condition
 from jarvis_ear.turn_trace.history import TurnHistory
 from jarvis_ear.turn_trace.near_miss_view import NearMissView
+from jarvis_ear.turn_trace.turn_counts import TurnCounts
 from jarvis_ear.units import HOLD_S
 from jarvis_ear.wake_ledger.ledger import WakeLedger
 
@@ -70,6 +74,9 @@ class Components:
     near_misses: NearMissView
     wake_ledger: WakeLedger
     rooms: Rooms
+    turn_counts: TurnCounts
+    metrics: MetricsServer
+    mqtt: MqttMembership
     folder: Path
     """Folder of what is stored across restarts."""
     requests: Requests
@@ -89,6 +96,15 @@ class Components:
             counters=self.counters.read,
             turns=self.turns.recent,
             folder=self.folder,
+        )
+        self.metrics.connect(
+            Sources(
+                self.health.report,
+                self.turn_counts.read,
+                frames=lambda: self.ear.frames,
+                waiting=lambda: self.backend.waiting,
+                beat=self.beat,
+            )
         )
 
     def require_capture(self) -> None:
@@ -132,9 +148,21 @@ class Components:
             "volume_percent": self.speaker.volume,
             **self.backend.health(),
             **self.bus.health(),
+            **self.mqtt.health(),
             **self.near_misses.details(),
             **self.rooms.health(),
             **self._losses(),
+        }
+
+    def home_state(self) -> Mapping[str, object]:
+        """Return what a broker publishes besides the state of the ear. Any thread."""
+        return {
+            "muted": bool(self.mute.by),
+            "muted_by": list(self.mute.by),
+            "hearing": self.health.hearing,
+            "connected": self.backend.connected,
+            "volume": self.speaker.volume,
+            **self.near_misses.counters(),
         }
 
     def _register_counters(self) -> None:
@@ -148,6 +176,8 @@ class Components:
         for read in (self.bus.counters, self.hooks.counters, self.near_misses.counters):
             self.counters.add(read)
         for read in (self.wake_ledger.counters, self.rooms.counters):
+            self.counters.add(read)
+        for read in (self.metrics.counters, self.mqtt.counters):
             self.counters.add(read)
         if isinstance(source, Microphone):
             self.counters.add(source.counters)

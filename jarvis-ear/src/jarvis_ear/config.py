@@ -46,6 +46,7 @@ from jarvis_ear.config_hearing import (
     WakeOptions,
     WakeWord,
 )
+from jarvis_ear.config_home import MetricsOptions, MqttOptions
 from jarvis_ear.paths import CONFIG, SERVICE_SETTINGS
 
 __all__ = [
@@ -69,7 +70,9 @@ __all__ = [
     "HearingOptions",
     "HookOptions",
     "LogOptions",
+    "MetricsOptions",
     "MicrophoneOptions",
+    "MqttOptions",
     "Program",
     "RoomsOptions",
     "Section",
@@ -120,12 +123,12 @@ class MicrophoneOptions(Section):
     """A sound file to use while there is no microphone, for trying out."""
     fast: bool = False
     """Process a file as fast as possible instead of in real time."""
-    latency_ms: int = Field(1000, ge=100, le=2000)
+    latency_ms: int = Field(default=1000, ge=100, le=2000)
     """Buffer requested from the sound card: more sound than this is lost. A device that only
     PortAudio can open gets a fifth of it."""
-    stall_ms: int = Field(500, ge=100, le=10_000)
+    stall_ms: int = Field(default=500, ge=100, le=10_000)
     """Time without samples after which the microphone counts as lost."""
-    first_block_ms: int = Field(3000, ge=500, le=30_000)
+    first_block_ms: int = Field(default=3000, ge=500, le=30_000)
     """Maximum time between opening the microphone and its first sample."""
     mute_between: Annotated[str, BeforeValidator(checked_hours)] = ""
     """Daily quiet hours in local time, during which the ear is muted: `23:00-07:00`, in a file also
@@ -155,17 +158,19 @@ class BackendOptions(Section):
     path: Annotated[str, AfterValidator(checked_path)] = ""
     """Path of the WebSocket, for example `/ws/voice`. Empty: the default of the protocol.
     It is fixed for `socketio` and `session`."""
-    password: SecretStr = Field(SecretStr(JARVIS_PASSWORD), min_length=1)
+    password: SecretStr = Field(default=SecretStr(JARVIS_PASSWORD), min_length=1)
     """Password for the login. Never an argument: environment, credential, or `password_file`."""
     password_file: Path | None = None
     """A file that holds the password, readable by its owner only."""
-    token: Annotated[SecretStr, AfterValidator(checked_token)] = Field(SecretStr(""), min_length=1)
+    token: Annotated[SecretStr, AfterValidator(checked_token)] = Field(
+        default=SecretStr(""), min_length=1
+    )
     """Token that replaces the login, for a server that issues tokens in another way. Never an
     argument: environment, credential, or `token_file`. Not given: the ear logs in if the protocol
     has a login."""
     token_file: Path | None = None
     """A file that holds the token, readable by its owner only."""
-    agent_id: str = Field(AGENT_ID, min_length=1, max_length=64)
+    agent_id: str = Field(default=AGENT_ID, min_length=1, max_length=64)
     """Name of this satellite. Two ears with the same name overwrite each other's commands."""
     allow_plaintext: bool = False
     """Send password and voice unencrypted to a backend on another machine (`http://`): anyone on
@@ -179,16 +184,16 @@ class BackendOptions(Section):
     waiting: Literal["replace", "queue"] = "replace"
     """What happens to an utterance that waits for the link when a newer one is spoken. `replace`:
     it is discarded. `queue`: both are sent in order, each while it is fresh."""
-    fresh_s: int = Field(30, ge=5, le=120)
+    fresh_s: int = Field(default=30, ge=5, le=120)
     """Maximum age of an utterance, counted from its last word, at which it is still sent."""
-    connect_s: float = Field(5.0, ge=0.5, le=60)
+    connect_s: float = Field(default=5.0, ge=0.5, le=60)
     """Time-out of a login, and of a connection with its handshake."""
-    reply_s: float = Field(60.0, ge=1, le=600)
+    reply_s: float = Field(default=60.0, ge=1, le=600)
     """Maximum time between two events of a turn from the backend."""
-    gap_s: float = Field(15.0, ge=0.5, le=120)
+    gap_s: float = Field(default=15.0, ge=0.5, le=120)
     """How long chunks of a reply wait for a missing earlier one while no other chunk arrives. Then
     the missing one is skipped, with a warning."""
-    whole_reply_s: float = Field(180.0, ge=5, le=600)
+    whole_reply_s: float = Field(default=180.0, ge=5, le=600)
     """Maximum time until a reply is complete, however many events arrive."""
     wyoming: WyomingOptions = WyomingOptions()
 
@@ -199,7 +204,7 @@ class BusOptions(Section):
     url: Annotated[str, server_address("ws", "wss", is_optional=True)] = ""
     """Address of the bus: `ws://` or `wss://`, host and port; the path is `/ws` unless given.
     Empty: the ear joins none."""
-    key: SecretStr = Field(SecretStr(""), min_length=1)
+    key: SecretStr = Field(default=SecretStr(""), min_length=1)
     """Key shared by all clients of the bus, which sign their messages; the ear ignores messages
     without a valid signature. Never an argument: environment, credential, or `key_file`. Not given:
     messages are not signed."""
@@ -224,10 +229,10 @@ class BusOptions(Section):
 class RoomsOptions(Section):
     """Ears in several rooms of one home: the one that hears the wake word best answers it."""
 
-    group: str = Field("", max_length=64)
+    group: str = Field(default="", max_length=64)
     """Name of the home, the same for all its ears. Each ear needs a `backend.agent_id` of its own.
     With it, `key` or `bus.url` is needed. Empty: this ear answers every wake word."""
-    key: SecretStr = Field(SecretStr(""), min_length=16)
+    key: SecretStr = Field(default=SecretStr(""), min_length=16)
     """Key shared by the ears, which sign what they tell each other over the local network (UDP
     multicast): at least 16 characters. Never an argument: environment, credential, or `key_file`.
     Not given: they agree over the event bus only, and no socket is opened."""
@@ -251,13 +256,13 @@ class SpeakerOptions(Section):
 
     device: str = ""
     """Output device: part of its name, or its index. Empty: the default; `none`: no sound."""
-    volume: int = Field(100, ge=0, le=100)
+    volume: int = Field(default=100, ge=0, le=100)
     """Volume of replies in per cent: 50 is -18 dB, 0 is silence. What `jarvis-ear volume` sets
     counts instead, until this option gets another value."""
-    warm_s: float = Field(10.0, ge=0, le=3600)
+    warm_s: float = Field(default=10.0, ge=0, le=3600)
     """Time for which the device stays open, playing silence, after a reply and after a wake word:
     the next reply begins at once. 0: it is closed after every reply, for other programs to use."""
-    lead_in_ms: int = Field(0, ge=0, le=5000)
+    lead_in_ms: int = Field(default=0, ge=0, le=5000)
     """Minimum silence between opening the device and the first word, for a device that swallows the
     first sound because it sleeps (HDMI, Bluetooth). While the device is open, there is none."""
     barge_in: Literal["on", "wake-word-quietly", "off"] = "on"
@@ -269,7 +274,7 @@ class SpeakerOptions(Section):
     announcements: bool = True
     """Play speech that the backend sends without a question, when the ear is idle. Off: it is
     reported and not played. `jarvis-ear say` plays in any case."""
-    lag_ms: int = Field(0, ge=0, le=2000)
+    lag_ms: int = Field(default=0, ge=0, le=2000)
     """Delay of a Bluetooth loudspeaker or soundbar beyond what it reports. For that long after a
     reply, what the microphone hears is taken for the reply and not for speech without the wake
     word."""
@@ -318,7 +323,7 @@ class LogOptions(Section):
 class ConsoleOptions(Section):
     """The page that `jarvis-ear console` serves."""
 
-    port: int = Field(4888, ge=0, le=65_535)
+    port: int = Field(default=4888, ge=0, le=65_535)
     """Port of the page, on this machine only (127.0.0.1). 0: any free port."""
     transcripts: bool = False
     """Show the recognised words in the console. They are kept in memory for the last turns and
@@ -350,7 +355,7 @@ class HookOptions(Section):
     url: Annotated[str, server_address("http", "https", is_optional=True)] = ""
     """Address to which every event is posted: `http://` or `https://`, with a path. The service can
     reach this machine and private networks. Empty: none."""
-    timeout_s: float = Field(5.0, ge=0.1, le=60)
+    timeout_s: float = Field(default=5.0, ge=0.1, le=60)
     """Time after which a program is killed, or an answer of the URL is no longer awaited."""
 
     @property
@@ -380,6 +385,8 @@ class Config(Section):
     log: LogOptions = LogOptions()
     console: ConsoleOptions = ConsoleOptions()
     hooks: HookOptions = HookOptions()
+    metrics: MetricsOptions = MetricsOptions()
+    mqtt: MqttOptions = MqttOptions()
     with_backend: bool = False
     """Run the reference backend with the ear, for trying out."""
 

@@ -20,11 +20,11 @@ class GateOptions(Section):
 
     mode: Literal["vad", "always"] = "vad"
     """`vad`: the model runs while there may be speech. `always`: it runs all the time."""
-    aggressiveness: int = Field(1, ge=0, le=3)
+    aggressiveness: int = Field(default=1, ge=0, le=3)
     """Strictness of the detector (webrtcvad mode). Above 1, it misses quiet microphones."""
-    lookback_ms: int = Field(320, ge=80, le=1600)
+    lookback_ms: int = Field(default=320, ge=80, le=1600)
     """Sound before the opening of the gate that is passed to the model first."""
-    hangover_ms: int = Field(480, ge=0, le=5000)
+    hangover_ms: int = Field(default=480, ge=0, le=5000)
     """Time that the gate stays open after the last speech."""
 
 
@@ -44,11 +44,11 @@ class WakeWord(Section):
 
     model: Annotated[str, AfterValidator(expand_home)] = Field(min_length=1)
     """Name of a shipped model, or the path of an openWakeWord model (`.onnx`)."""
-    threshold: float = Field(0.0, ge=0, le=0.99)
+    threshold: float = Field(default=0.0, ge=0, le=0.99)
     """Minimum score of a step; 0: as for all words."""
-    patience: int = Field(0, ge=0, le=10)
+    patience: int = Field(default=0, ge=0, le=10)
     """Number of consecutive steps that must reach the threshold; 0: as for all words."""
-    agent_id: str = Field("", pattern=r"^[!-~]{0,64}$")
+    agent_id: str = Field(default="", pattern=r"^[!-~]{0,64}$")
     """`agentId` of the turns of this word, on the wire that names agents (`socketio`). Empty:
     `backend.agent_id`."""
     chime: str = ""
@@ -81,7 +81,9 @@ class WakeOptions(Section):
     model: Path | None = None
     """Another wake word: `alexa`, `hey_mycroft`, `hey_marvin`, or an openWakeWord model (`.onnx`).
     Empty: "hey jarvis"."""
-    words: tuple[Annotated[WakeWord, BeforeValidator(_word)], ...] = Field((), max_length=MAX_WORDS)
+    words: tuple[Annotated[WakeWord, BeforeValidator(_word)], ...] = Field(
+        default=(), max_length=MAX_WORDS
+    )
     """One or more wake words, instead of `model`: names or paths, or in the file tables with
     `model`, `threshold`, `patience`, `agent_id` and `chime`, which hold for that word only."""
     stop_model: Path | None = None
@@ -94,12 +96,12 @@ class WakeOptions(Section):
     """`light` is for small boards: the network runs only where a much smaller one may have heard
     the word, which saves CPU while people or the television talk, and misses more words. For the
     shipped words only, without `hey_marvin`."""
-    threshold: float = Field(0.0, ge=0, le=0.99)
+    threshold: float = Field(default=0.0, ge=0, le=0.99)
     """Minimum score of a step, instead of that of `strictness` (0.8, 0.5 or 0.3). A lower threshold
     detects more, and raises more false alarms. 0: as `strictness` says."""
-    patience: int = Field(1, ge=1, le=10)
+    patience: int = Field(default=1, ge=1, le=10)
     """Number of consecutive steps (80 ms) that must reach the threshold."""
-    refractory_ms: int = Field(1500, ge=0, le=10_000)
+    refractory_ms: int = Field(default=1500, ge=0, le=10_000)
     """Minimum time between two detections; the score must also have fallen in between."""
 
     @property
@@ -137,31 +139,31 @@ class WakeLedgerOptions(Section):
     """Store the sound from 2 s before to 1 s after each wake word and near miss in the state
     folder, readable by the ear's user only; see `jarvis-ear events`. Off: no sound is stored; clips
     that are there stay until `jarvis-ear events purge`."""
-    max_mb: int = Field(50, ge=1, le=10_000)
+    max_mb: int = Field(default=50, ge=1, le=10_000)
     """Maximum size of all clips in megabytes; the oldest are removed. A clip has 0.1."""
-    max_days: int = Field(14, ge=1, le=3650)
+    max_days: int = Field(default=14, ge=1, le=3650)
     """Maximum age of a clip in days."""
 
 
 class EndpointingOptions(Section):
     """The beginning and the end of an utterance."""
 
-    onset_ms: int = Field(100, ge=20, le=1000)
+    onset_ms: int = Field(default=100, ge=20, le=1000)
     """Amount of speech that begins an utterance."""
-    pre_roll_ms: int = Field(500, ge=0, le=2000)
+    pre_roll_ms: int = Field(default=500, ge=0, le=2000)
     """Sound before the onset that is sent with the utterance."""
-    hangover_ms: int = Field(800, ge=100, le=5000)
+    hangover_ms: int = Field(default=800, ge=100, le=5000)
     """Silence that ends an utterance. A longer one allows pauses, a shorter one answers faster."""
-    go_on_ms: int = Field(1500, ge=0, le=5000)
+    go_on_ms: int = Field(default=1500, ge=0, le=5000)
     """Time after the end of an utterance, before the reply begins, in which further speech belongs
     to the same sentence: the ear then sends the whole sentence instead. 0: never."""
-    below_wake_word_db: float = Field(10.0, ge=4, le=40)
+    below_wake_word_db: float = Field(default=10.0, ge=4, le=40)
     """How much quieter than the wake word a command may be, measured over its loudest 0.2 s; what
     is quieter is not sent. While the television talks before the wake word, it may be less. A
     higher value lets softer speech pass, and more of the room."""
-    no_speech_ms: int = Field(5000, ge=500, le=30_000)
+    no_speech_ms: int = Field(default=5000, ge=500, le=30_000)
     """Time without speech after the wake word after which the ear goes idle and sends nothing."""
-    max_ms: int = Field(28_000, ge=1000, le=29_000)
+    max_ms: int = Field(default=28_000, ge=1000, le=29_000)
     """Maximum length of an utterance; it is cut there. The backend accepts at most 30 s."""
 
     @model_validator(mode="after")
@@ -175,9 +177,9 @@ class EndpointingOptions(Section):
 class ConditioningOptions(Section):
     """Filters for the sound; all are off by default."""
 
-    high_pass_hz: int = Field(0, ge=0, le=500)
+    high_pass_hz: int = Field(default=0, ge=0, le=500)
     """Remove lower frequencies: 100 helps against mains hum without changing voices. 0: off."""
-    gain_db: float = Field(0.0, ge=-30, le=30)
+    gain_db: float = Field(default=0.0, ge=-30, le=30)
     """Amplify the sound. Samples that exceed 16 bits are clipped."""
 
 
@@ -198,12 +200,12 @@ class HearingOptions(Section):
     wake: WakeOptions = WakeOptions()
     wake_ledger: WakeLedgerOptions = WakeLedgerOptions()
     endpointing: EndpointingOptions = EndpointingOptions()
-    reply_ms: int = Field(180_000, ge=1000, le=600_000)
+    reply_ms: int = Field(default=180_000, ge=1000, le=600_000)
     """Maximum wait for a reply, after which the ear abandons the turn."""
-    follow_up_ms: int = Field(0, ge=0, le=30_000)
+    follow_up_ms: int = Field(default=0, ge=0, le=30_000)
     """Time after a reply during which speech needs no wake word. 0: it always does, unless the
     backend asks for an answer."""
-    asked_follow_up_ms: int = Field(8000, ge=0, le=30_000)
+    asked_follow_up_ms: int = Field(default=8000, ge=0, le=30_000)
     """The same after a reply whose backend asks for an answer (`followUp`). 0: never."""
     follow_up_ends_on: Annotated[str, BeforeValidator(checked_phrases)] = (
         "thank you, thanks, never mind, nothing, no thanks, no thank you, "

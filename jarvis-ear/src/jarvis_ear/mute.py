@@ -51,6 +51,9 @@ CLOCK: Final = "clock"
 BUS: Final = "bus"
 """A client that switches the module `audio` on the event bus."""
 
+BROKER: Final = "broker"
+"""A client of the MQTT broker that switches the ear off."""
+
 FILE: Final = "mute.json"
 
 MAX_BYTES: Final = 4096

@@ -138,6 +138,8 @@ class ReloadSteps:
             ),
             ReloadTarget.CONSOLE: lambda config: partial(running.turns.change, config),
             ReloadTarget.HOOKS: lambda config: partial(running.hooks.change, config.hooks),
+            ReloadTarget.MQTT: running.mqtt.prepare,
+            ReloadTarget.METRICS: lambda config: partial(running.metrics.change, config.metrics),
             ReloadTarget.LOG: lambda config: partial(self._change_log, config),
         }
 
@@ -169,10 +171,11 @@ class ReloadSteps:
         )
 
     def _prepare_backend(self, config: Config) -> Step:
-        """Prepare ear and bus too: the wire sets the growth, and the bus shares the login."""
+        """Prepare ear, bus and MQTT too: the wire sets the growth, and both have its agent id."""
         return _together(
             self._running.backend.prepare(config.backend),
             self._running.bus.prepare(config),
+            self._running.mqtt.prepare(config),
             self._prepare_ear(config),
         )
 

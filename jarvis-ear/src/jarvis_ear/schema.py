@@ -28,6 +28,8 @@ class ReloadTarget(StrEnum):
     CONSOLE = "console"
     LOG = "log"
     HOOKS = "hooks"
+    METRICS = "metrics"
+    MQTT = "mqtt"
 
 
 RELOAD_TARGETS: Final[Mapping[str, ReloadTarget]] = {
@@ -47,6 +49,8 @@ RELOAD_TARGETS: Final[Mapping[str, ReloadTarget]] = {
     "log.level": ReloadTarget.LOG,
     "log.transcripts": ReloadTarget.LOG,
     "hooks": ReloadTarget.HOOKS,
+    "metrics": ReloadTarget.METRICS,
+    "mqtt": ReloadTarget.MQTT,
 }
 """For an option, or a table with all its options; any other needs a restart."""
 
@@ -84,9 +88,10 @@ runs the program, and this is no system service; otherwise `{CONFIG_FILE}`.
   array: `--hooks.muted=/usr/local/bin/led,off`, `JARVIS_EAR_HOOKS__MUTED=["led", "a,b"]`.
 - {", ".join(f"`{name}`" for name in _SHARED_VARIABLES.values())} work as environment variables too.
   The names with `JARVIS_EAR_` override them, and they count as not set when they are empty.
-- The password, the token and the keys of the bus and the rooms are never arguments. The environment
-  overrides the credentials `jarvis-password`, `jarvis-backend-token`, `jarvis-bus-key` and
-  `jarvis-rooms-key` of the service manager (`$CREDENTIALS_DIRECTORY`), and those override the file.
+- The passwords, the token and the keys of the bus and the rooms are never arguments. The
+  environment overrides the credentials `jarvis-password`, `jarvis-backend-token`, `jarvis-bus-key`,
+  `jarvis-rooms-key` and `jarvis-mqtt-password` of the service manager (`$CREDENTIALS_DIRECTORY`),
+  and those override the file.
   A `password_file`, `token_file` or `key_file` ranks like the place that names it. Like a
   configuration file with a secret in it, it must be inaccessible to others (mode 0600) and belong
   to us or to root.
@@ -126,12 +131,14 @@ SCHEMA: Final = Schema(
         "jarvis-backend-token": "backend.token",
         "jarvis-bus-key": "bus.key",
         "jarvis-rooms-key": "rooms.key",
+        "jarvis-mqtt-password": "mqtt.password",
     },
     secret_files={
         "backend.password": "backend.password_file",
         "backend.token": "backend.token_file",
         "bus.key": "bus.key_file",
         "rooms.key": "rooms.key_file",
+        "mqtt.password": "mqtt.password_file",
     },
     file_names=("microphone.input", "microphone.fallback"),
     placeholders={

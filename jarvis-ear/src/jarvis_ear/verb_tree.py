@@ -128,6 +128,11 @@ VERBS: Final[dict[str, Verb]] = {
         {0: "the ear hears", **_ASKED, 1: "the ear is muted or deaf, or cannot be asked"},
         (Flag("--json", "print all numbers, as one line of JSON"),),
     ),
+    "metrics": Verb(
+        "print the numbers of the running ear in the text format of Prometheus",
+        "jarvis-ear metrics",
+        {**PRINTED, **_ASKED},
+    ),
     "mute": Verb(
         "close the microphone of the running ear until unmute, restarts included",
         "jarvis-ear mute",
@@ -178,6 +183,45 @@ VERBS: Final[dict[str, Verb]] = {
         "install, uninstall or show the service",
         "jarvis-ear service status",
         verbs=_SERVICE_VERBS,
+    ),
+    "doctor": Verb(
+        "check everything that the ear needs, and say how to mend it",
+        "jarvis-ear doctor --bundle support.tar.gz",
+        {
+            0: "nothing failed; there may be warnings",
+            66: "the bundle cannot be written",
+            69: "the first failed line: a device, the backend or the ear cannot be used",
+            70: "the ear is stuck, or a check has a bug",
+            71: "the clock is wrong",
+            73: "no space, or a folder that is not writable",
+            75: "the backend allows no login now",
+            76: "the server has a wrong certificate, or is no backend",
+            77: "the password, the token, or the right to use the sound card is missing",
+            78: "the configuration has a mistake, or a model is damaged",
+        },
+        (
+            Flag("--json", "print the page as one line of JSON"),
+            Flag("--bundle", "also write an archive for those who help, without secrets", "FILE"),
+        ),
+        is_configured=True,
+    ),
+    "mic-check": Verb(
+        "record ten seconds, or read a sound file, and say what to change",
+        "jarvis-ear mic-check --play",
+        {
+            0: "nothing has to be changed",
+            1: "something should be changed; the output says what",
+            66: "the sound file cannot be read",
+            69: "the microphone cannot be used, or the running ear is muted or deaf",
+            **MISTAKES,
+        },
+        (
+            Flag("--json", "print the result as one line of JSON"),
+            Flag("--seconds", "length of the check, 1 to 120; usually 10", "N"),
+            Flag("--play", "play the recording back afterwards"),
+        ),
+        value="FILE",
+        is_configured=True,
     ),
     "devices": Verb(
         "list microphones and speakers, or report what is missing",

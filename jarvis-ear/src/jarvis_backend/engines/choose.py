@@ -11,17 +11,13 @@ from jarvis_backend.brain import Brain, HouseholdBrain, LocalFirstBrain
 from jarvis_backend.config import BackendConfig, SpeechToTextOptions, TextToSpeechOptions
 from jarvis_backend.conversation import Engines
 from jarvis_backend.engines.engine import MissingEngine, SpeechToText, TextToSpeech
-from jarvis_backend.engines.openai_brain import HttpBrain
-from jarvis_backend.engines.openai_http import HttpSpeechToText, HttpTextToSpeech
 from jarvis_backend.engines.program import ESPEAK_NG, FLITE, ProgramVoice
 from jarvis_backend.engines.sphinx import SphinxSpeechToText
 from jarvis_backend.engines.voices import EspeakLibraryVoice, PiperVoice
 from jarvis_backend.engines.vosk import VoskSpeechToText
 from jarvis_backend.engines.whisper import WhisperSpeechToText
 from jarvis_backend.errors import EngineMissing
-from jarvis_backend.home_assistant import HomeAssistantBrain
 from jarvis_backend.models import models_folder, state_folder
-from jarvis_backend.tools import installed_tools
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -48,8 +44,13 @@ def _brain(config: BackendConfig) -> Brain:
     folder = state_folder(os.environ, config.state_dir)
     household = HouseholdBrain(lambda: datetime.now().astimezone(), folder)
     if config.brain.engine == "openai":
+        from jarvis_backend.engines.openai_brain import HttpBrain  # noqa: PLC0415 - loads httpx
+        from jarvis_backend.tools import installed_tools  # noqa: PLC0415 - likewise
+
         return _local_first(config, household, HttpBrain(config.brain, installed_tools()))
     if config.brain.engine == "home-assistant":
+        from jarvis_backend.home_assistant import HomeAssistantBrain  # noqa: PLC0415 - likewise
+
         return _local_first(config, household, HomeAssistantBrain(config.brain))
     return household
 
@@ -68,6 +69,18 @@ def _first_installed(options: TextToSpeechOptions, models: Path) -> TextToSpeech
     raise EngineMissing("; or ".join(reasons))
 
 
+def _http_speech_to_text(options: SpeechToTextOptions, _models: Path) -> SpeechToText:
+    from jarvis_backend.engines import openai_http  # noqa: PLC0415 - loads httpx, for it only
+
+    return openai_http.HttpSpeechToText(options)
+
+
+def _http_text_to_speech(options: TextToSpeechOptions, _models: Path) -> TextToSpeech:
+    from jarvis_backend.engines import openai_http  # noqa: PLC0415 - loads httpx, for it only
+
+    return openai_http.HttpTextToSpeech(options)
+
+
 def _wyoming_ear(options: SpeechToTextOptions, _models: Path) -> SpeechToText:
     from jarvis_backend.engines.wyoming import WyomingSpeechToText  # noqa: PLC0415 - for this only
 
@@ -84,7 +97,7 @@ _SPEECH_TO_TEXT: Final[Mapping[str, Callable[[SpeechToTextOptions, Path], Speech
     "pocketsphinx": lambda options, _models: SphinxSpeechToText(options),
     "faster-whisper": WhisperSpeechToText,
     "vosk": VoskSpeechToText,
-    "openai": lambda options, _models: HttpSpeechToText(options),
+    "openai": _http_speech_to_text,
     "wyoming": _wyoming_ear,
     "none": lambda _options, _models: MissingEngine("switched off (stt.engine is none)"),
 }
@@ -96,7 +109,7 @@ _TEXT_TO_SPEECH: Final[Mapping[str, Callable[[TextToSpeechOptions, Path], TextTo
     "espeak-ng": lambda options, _models: ProgramVoice(ESPEAK_NG, options),
     "espeak-library": lambda options, _models: EspeakLibraryVoice(options),
     "piper": PiperVoice,
-    "openai": lambda options, _models: HttpTextToSpeech(options),
+    "openai": _http_text_to_speech,
     "wyoming": _wyoming_voice,
     "none": lambda _options, _models: MissingEngine("switched off (tts.engine is none)"),
 }

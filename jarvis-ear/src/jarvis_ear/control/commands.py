@@ -22,11 +22,14 @@ connection."""
 VOLUME: Final = "volume"
 """Reports the volume of replies, or sets it: `volume 40`."""
 
+METRICS: Final = "metrics"
+"""Asks for all numbers as the text of Prometheus."""
+
 LOUDEST: Final = 100
 
 WORDS: Final = (
     *("status", "mute", "unmute", "toggle", "stop", "listen", "hush"),
-    *(VOLUME, WATCH),
+    *(VOLUME, METRICS, WATCH),
 )
 """Commands of every ear. `hush` is the older name of `stop`."""
 
@@ -83,10 +86,12 @@ class ControlCommands:
         on_listen: Callable[[], None] = lambda: None,
         on_say: Callable[[bytes], None] = lambda _audio: None,
         on_speak: Callable[[str], None] = lambda _text: None,
+        metrics: Callable[[], str] = str,
         modules: Modules | None = None,
         speaker: Loudspeaker | None = None,
     ) -> None:
         self._speaker = speaker
+        self._metrics = metrics
         self._modules = modules
         self._on_say = on_say
         self._on_speak = on_speak
@@ -109,6 +114,8 @@ class ControlCommands:
         """
         if word == "status":
             return self._health.report()
+        if word == METRICS:
+            return {"metrics": self._metrics()}
         if word == "listen" and (why := self._why_deaf()):
             return {"error": why, "status": 1}
         name, _, number = word.partition(" ")

@@ -1,12 +1,37 @@
 """Delivery events: progress and verdict of an utterance.
 
 Every event of a turn carries its ``turn_id``; late arrivals are recognised by id, not by time.
+A part of the library interface, see docs/library.md.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
+
+__all__ = [
+    "Announced",
+    "Answered",
+    "Cause",
+    "ChunksMissing",
+    "DeliveryEvent",
+    "Finished",
+    "Kept",
+    "LinkDown",
+    "LinkEvent",
+    "LinkUp",
+    "PartlyTranscribed",
+    "ProcessingStarted",
+    "Refused",
+    "ReplyAudio",
+    "Sent",
+    "StillWaiting",
+    "ThinkingStarted",
+    "Transcribed",
+    "TurnEvent",
+    "UnaskedSpeech",
+    "Verdict",
+]
 
 
 class Cause(StrEnum):

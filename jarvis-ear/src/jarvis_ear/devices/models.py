@@ -27,7 +27,7 @@ _STATE_SHAPE: Final = (2, 1, 64)
 _RATE: Final = np.array(SAMPLE_RATE, np.int64)
 
 
-_KNOWN_SPEECH_MODEL: Final = "a35ebf52fd3ce5f1469b2a36158dba761bc47b973ea3382b3186ca15b1f5af28"
+KNOWN_SPEECH_MODEL: Final = "a35ebf52fd3ce5f1469b2a36158dba761bc47b973ea3382b3186ca15b1f5af28"
 """SHA-256 of the file in openwakeword 0.4.0, which is known to load."""
 
 
@@ -41,7 +41,7 @@ class Silero:
     def __init__(self) -> None:
         self._path = shipped_model("silero_vad.onnx")
         self._model: Any = None  # an InferenceSession, while it is loaded
-        if hashlib.sha256(self._path.read_bytes()).hexdigest() != _KNOWN_SPEECH_MODEL:
+        if hashlib.sha256(self._path.read_bytes()).hexdigest() != KNOWN_SPEECH_MODEL:
             self.load()
         self.reset()
 

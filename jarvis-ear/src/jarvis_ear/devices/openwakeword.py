@@ -24,21 +24,39 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
+MODEL_FOLDERS: Final = (
+    ("jarvis_ear_models", "models"),
+    ("openwakeword", "resources/models"),
+)
+"""The packages that hold the models, each with its folder of them, in the order of the search.
+
+``jarvis-ear-models`` is what pip installs. It has the files of openwakeword 0.4.0, without what the
+code of openwakeword requires."""
+
 
 def shipped_model(name: str) -> Path:
-    """Return the path of a model file in the openwakeword wheel, without importing that package.
+    """Return the path of a model file that is installed, without importing its package.
 
-    The import would load scipy and scikit-learn, which we do not use: 200 MB and 4 s.
+    An import of openwakeword would load scipy and scikit-learn, which we do not use: 200 MB and
+    4 s. Raises ConfigError if no installed package holds the file.
     """
-    spec = importlib.util.find_spec("openwakeword")
-    if spec is None or not spec.submodule_search_locations:
-        raise ConfigError("package openwakeword is not installed; it holds the wake-word models")
-    path = Path(spec.submodule_search_locations[0]) / "resources" / "models" / name
-    if not path.is_file():
+    found = []
+    for package, folder in MODEL_FOLDERS:
+        spec = importlib.util.find_spec(package)
+        for place in (spec and spec.submodule_search_locations) or ():
+            found.append(package)
+            path = Path(place) / folder / name
+            if path.is_file():
+                return path
+    if not found:
         raise ConfigError(
-            f"openwakeword holds no {name}: version 0.4.0 is expected (later ones have no models)"
+            "the wake-word models are not installed: pip install jarvis-ear-models "
+            "(or --no-deps openwakeword==0.4.0)"
         )
-    return path
+    raise ConfigError(
+        f"{' and '.join(found)}: there is no {name}, expected the models of openwakeword 0.4.0 "
+        "(later versions have none)"
+    )
 
 
 def model_of(word: str) -> Path:

@@ -3,6 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+STALE_S: Final = 10.0
+"""Seconds without a beat after which the ear counts as hung: the ``WatchdogSec`` of the unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Beat:
         self._monotonic = monotonic
         self._seen = [part.count() for part in parts]
         self._moved_at = [monotonic()] * len(parts)
+        self._counted_at = monotonic()
         self.count = 0
         """Increases while the ear hears. Any thread may read it."""
         self.stuck: tuple[str, ...] = ()
@@ -42,8 +47,18 @@ class Beat:
         self.stuck = tuple(
             part.name for place, part in enumerate(self._parts) if not self._works(place, now)
         )
-        self.count += not self.stuck
+        if not self.stuck:
+            self.count += 1
+            self._counted_at = now
         return not self.stuck
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a watchdog of ``STALE_S`` would be fed: no part is stuck, and the beat goes on.
+
+        Any thread may read it; it becomes False when the main thread hangs, too.
+        """
+        return not self.stuck and self._monotonic() - self._counted_at <= STALE_S
 
     def _works(self, place: int, now: float) -> bool:
         part, count = self._parts[place], self._parts[place].count()

@@ -41,6 +41,7 @@ OF_EVENTS: Final[Mapping[str, Field]] = {
     "SOURCE": Field("the microphone or file"),
     "BACKEND": Field("address of the backend"),
     "BUS": Field("address of the event bus"),
+    "BROKER": Field("address of the MQTT broker"),
     "MUTED_BY": Field("who muted the microphone"),
     "CHANGED": Field("options that a reload changed, or `nothing`"),
     "HOOK": Field("the hook: an event of the options `hooks`, or `url`"),

@@ -187,6 +187,19 @@ HOOK_FAILED: Final = Kind(
     ),
 )
 
+METRICS_TROUBLE: Final = Kind(
+    "MetricsTrouble",
+    "49b659bdb9d54c63a2c59ad8e2c3dd19",
+    "The metrics are not served on @PLACE@",
+    "Reason: @REASON@\n\nThe ear cannot listen on the address of `metrics.host` and "
+    "`metrics.port`. It hears as before, and `jarvis-ear metrics` works. The service may listen on "
+    "port 4890 only.",
+    (
+        Remedy("the address that is configured", "jarvis-ear config"),
+        Remedy("after another port was chosen: `metrics.port`", "systemctl reload jarvis-ear"),
+    ),
+)
+
 WAKE_LEDGER: Final = Kind(
     "WakeLedger",
     "f98cddb42a5d74bb69d5811db28a5898",
@@ -215,5 +228,5 @@ WAKE_LEDGER_TROUBLE: Final = Kind(
 KINDS: Final = (
     *(STARTED, STOPPED, CRASHED, FAILED, HUNG, CONFIG_REFUSED, SECOND_EAR, MUTED, UNMUTED),
     *(MUTE_UNSURE, SPOOL_TROUBLE, SPOOL_UNMARKED, CONTROL_TROUBLE, RELOADED, RELOAD_REFUSED),
-    *(RESTART_NEEDED, HOOK_FAILED, WAKE_LEDGER, WAKE_LEDGER_TROUBLE),
+    *(RESTART_NEEDED, HOOK_FAILED, METRICS_TROUBLE, WAKE_LEDGER, WAKE_LEDGER_TROUBLE),
 )

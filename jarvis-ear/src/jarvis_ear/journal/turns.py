@@ -275,6 +275,54 @@ BUS_REACHED: Final = Kind(
     "The ear has reported its state there.",
 )
 
+BROKER_UNREACHABLE: Final = Kind(
+    "BrokerUnreachable",
+    "44384d2a799f471e9777927cc4b3f141",
+    "The MQTT broker at @BROKER@ cannot be used",
+    "Reason: @REASON@\n\nThe ear hears and answers without the broker. Until it is reached again, "
+    "Home Assistant and other clients see the ear as unavailable and cannot control it.",
+    (
+        Remedy("the options `mqtt`", "jarvis-ear config"),
+        Remedy(
+            "when the broker was reachable",
+            "journalctl -u jarvis-ear --since today EVENT=BrokerUnreachable EVENT=BrokerReached",
+        ),
+        Remedy("the broker must speak MQTT 5, as mosquitto does since version 1.6"),
+        Remedy("give each ear at one broker a name of its own: `backend.agent_id`"),
+    ),
+)
+
+BROKER_REJECTS: Final = Kind(
+    "BrokerRejects",
+    "b6cf557216e14c0ea60cb56a3a14d4ad",
+    "The MQTT broker at @BROKER@ does not accept the login",
+    "Reason: @REASON@\n\nThe ear tries again once or twice a minute.",
+    (
+        Remedy("the name and the place of the password: `mqtt.user`", "jarvis-ear config"),
+        Remedy("the log of the broker, which names the user it refused"),
+    ),
+)
+
+BROKER_REACHED: Final = Kind(
+    "BrokerReached",
+    "42b1d0620c6e4fb1ac1c3f65e2cce6b3",
+    "The MQTT broker at @BROKER@ is reached",
+    "The ear has published its state there.",
+)
+
+BROKER_COMMAND: Final = Kind(
+    "BrokerCommand",
+    "58110edf5390402d80cb77ec70fc3465",
+    "A command of the MQTT broker was not carried out",
+    "Reason: @REASON@\n\nA client of the broker sent something to a command topic of the ear that "
+    "is invalid, not allowed or impossible now. Repetitions are logged at growing intervals; "
+    "`mqtt_refused` in the status counts them.",
+    (
+        Remedy("what each topic takes: docs/mqtt.md"),
+        Remedy("to allow more: `mqtt.may_unmute` and `mqtt.may_listen`"),
+    ),
+)
+
 ROOMS_TROUBLE: Final = Kind(
     "RoomsTrouble",
     "b91ea7e2a8e5ca87d0efffd68f914118",
@@ -327,5 +375,6 @@ WYOMING_REFUSED: Final = Kind(
 KINDS: Final = (
     *(BACKEND_UNREACHABLE, PASSWORD_REJECTED, BACKEND_FOREIGN, BACKEND_REACHED, PLAINTEXT),
     *(BUS_UNREACHABLE, BUS_REACHED, ROOMS_TROUBLE),
+    *(BROKER_UNREACHABLE, BROKER_REJECTS, BROKER_REACHED, BROKER_COMMAND),
     *(HOME_ASSISTANT_AWAY, HOME_ASSISTANT_REACHED, WYOMING_REFUSED),
 )

@@ -114,11 +114,15 @@ class Keepalive:
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why the link ended, once it has."""
         self._error: type[Disconnected] = Disconnected
+        self.answered = asyncio.Event()
+        """Set by each answer to a ping."""
 
     def heard(self, *, pong: bool = False) -> None:
         """Note a message from the server."""
         self._heard_at = asyncio.get_running_loop().time()
         self._answers_pings |= pong
+        if pong:
+            self.answered.set()
 
     def end(self, reason: str, *, in_order: bool = False) -> None:
         """Note that the link has ended; the first reason counts.
@@ -206,6 +210,18 @@ class Link(ABC, Generic[Sent, Received]):
         if not self.usable:
             raise Disconnected("the link is down")
         await self._send(message)
+
+    async def round_trip(self) -> float:
+        """Send a ping, and return the seconds until its answer.
+
+        Waits without a time limit: some servers answer none. Raises ``Disconnected``.
+        """
+        clock = asyncio.get_running_loop().time
+        self._keepalive.answered.clear()
+        began = clock()
+        await self._ping()
+        await self._keepalive.answered.wait()
+        return clock() - began
 
     async def played(self) -> None:
         """Tell the server that a reply was played to its end. Most wires have no message for it."""

@@ -6,14 +6,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from http import HTTPStatus
-from typing import Final, Generic
-
-import requests
+from typing import TYPE_CHECKING, Final, Generic
 
 from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemoteProtocolError
 from jarvis_ear.link.connection import BACKEND, AnyLink, Peer
 from jarvis_ear.link.tls_and_tcp import AbandonableTask, TrustStore, error_text
 from jarvis_ear.wires.dialect import bearer
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
 
 MAX_BODY_BYTES: Final = 64 * 1024
 """Maximum length of a login answer; a token and its lifetime are some hundred bytes."""
@@ -91,8 +92,10 @@ class Login:
 
 def post(
     url: str, body: Mapping[str, str], timeout_s: float, trust_store: TrustStore, token: str = ""
-) -> requests.Response:
+) -> "Response":
     """Send a JSON object to ``url`` only, regardless of the environment."""
+    import requests  # noqa: PLC0415 - an ear with a token, or on a wire without a login, needs none
+
     return requests.post(
         url,
         json=body,
@@ -106,7 +109,7 @@ def post(
     )
 
 
-def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _add_nothing(request: "PreparedRequest") -> "PreparedRequest":
     """Keep the library from adding credentials from a ``.netrc``."""
     return request
 
@@ -137,7 +140,7 @@ def _check_status(status: int) -> None:
     raise RemoteProtocolError(f"the login was answered with status {status}; expected 200 or 401")
 
 
-def read_body(response: requests.Response, ends: float, most: int = MAX_BODY_BYTES) -> bytes:
+def read_body(response: "Response", ends: float, most: int = MAX_BODY_BYTES) -> bytes:
     """Return the body of at most ``most`` bytes, which has to end at a monotonic time."""
     body = bytearray()
     for piece in response.iter_content(64 * 1024):

@@ -1,4 +1,8 @@
-"""Wire registry: the implementation behind each value of ``backend.protocol``."""
+"""Wire registry: the implementation behind each value of ``backend.protocol``.
+
+A wire is imported when its first link is made: an ear with one wire does not load the others, nor
+the library that only one of them needs.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,12 +15,7 @@ from jarvis_ear.delivery.transitions import UploadMode
 from jarvis_ear.errors import LocalProtocolError
 from jarvis_ear.link.connection import BACKEND, HOME_ASSISTANT, BackendLink, Peer
 from jarvis_ear.link.login import Admission
-from jarvis_ear.link.socketio import SocketIoLink
 from jarvis_ear.link.tls_and_tcp import TrustStore
-from jarvis_ear.link.websocket import WebSocketLink
-from jarvis_ear.wires.realtime import RealtimeDialect, RealtimeHandshake
-from jarvis_ear.wires.session import SessionDialect, SessionHandshake
-from jarvis_ear.wires.voice_ws import VoiceWsDialect, VoiceWsHandshake
 
 if TYPE_CHECKING:
     from jarvis_ear.link.wyoming import SatelliteSocket
@@ -64,12 +63,20 @@ class Wire:
 def _socketio(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
 ) -> BackendLink:
+    from jarvis_ear.link.socketio import SocketIoLink  # noqa: PLC0415 - for this wire only
+
     return SocketIoLink(config.url.rstrip("/"), config.agent_id, timing, wake, trust_store)
 
 
 def _voice_ws(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
 ) -> BackendLink:
+    from jarvis_ear.link.websocket import WebSocketLink  # noqa: PLC0415 - likewise
+    from jarvis_ear.wires.voice_ws import (  # noqa: PLC0415 - for this wire only
+        VoiceWsDialect,
+        VoiceWsHandshake,
+    )
+
     handshake = VoiceWsHandshake(config.url.rstrip("/"), config.path)
     return WebSocketLink(handshake, VoiceWsDialect(), timing, wake, trust_store)
 
@@ -77,6 +84,12 @@ def _voice_ws(
 def _session(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
 ) -> BackendLink:
+    from jarvis_ear.link.websocket import WebSocketLink  # noqa: PLC0415 - likewise
+    from jarvis_ear.wires.session import (  # noqa: PLC0415 - for this wire only
+        SessionDialect,
+        SessionHandshake,
+    )
+
     handshake = SessionHandshake(config.url.rstrip("/"))
     quiet_s = min(QUIET_S, timing.connect_s / 2)
     dialect = SessionDialect()
@@ -86,6 +99,12 @@ def _session(
 def _realtime(
     config: BackendOptions, timing: Timing, wake: Callable[[], None], trust_store: TrustStore
 ) -> BackendLink:
+    from jarvis_ear.link.websocket import WebSocketLink  # noqa: PLC0415 - likewise
+    from jarvis_ear.wires.realtime import (  # noqa: PLC0415 - for this wire only
+        RealtimeDialect,
+        RealtimeHandshake,
+    )
+
     handshake = RealtimeHandshake(config.url.rstrip("/"), config.path)
     return WebSocketLink(handshake, RealtimeDialect(), timing, wake, trust_store)
 

@@ -4,8 +4,6 @@ import time
 from http import HTTPStatus
 from typing import Final
 
-import requests
-
 from jarvis_ear.errors import ConnectFailed, JarvisEarError, Rejected, RemoteProtocolError
 from jarvis_ear.link.login import NONE_HERE, Login, NoLogin, post, read_body
 from jarvis_ear.link.tls_and_tcp import TrustStore, error_text
@@ -64,7 +62,7 @@ class BackendVoice:
                 return read_body(response, ends, MAX_SPEECH_BYTES)
         except JarvisEarError:
             raise
-        except requests.RequestException as error:
+        except OSError as error:  # all exceptions of requests are
             raise ConnectFailed(f"the backend does not speak: {error_text(error)}") from None
 
 

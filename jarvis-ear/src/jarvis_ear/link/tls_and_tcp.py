@@ -20,33 +20,35 @@ from jarvis_ear.errors import ConfigError, RemoteProtocolError
 from jarvis_ear.process import NamedThread
 
 _EXPECTED: Final = "expected a file of PEM certificates"
-_PLAIN: Final = ("http", "ws")
+_PLAIN: Final = ("http", "ws", "mqtt")
 
 
 class TrustStore:
     """Certificate authorities trusted for the server ``url``. Any thread may read it.
 
-    Verification cannot be turned off. Raises ConfigError.
+    Verification cannot be turned off. Raises ConfigError, which names ``option``.
     """
 
-    def __init__(self, ca_file: Path | None = None, url: str = "https:") -> None:
+    def __init__(
+        self, ca_file: Path | None = None, url: str = "https:", option: str = "backend.ca_file"
+    ) -> None:
         self.ca_file = ca_file
         """None: the authorities of the system or of the library."""
         is_unused = ca_file is None and urlsplit(url).scheme in _PLAIN
-        self.context = True if is_unused else _context(ca_file)
+        self.context = True if is_unused else _context(ca_file, option)
         """The context of every TLS connection. True: there will be none, which saves 1 MiB."""
 
 
-def _context(ca_file: Path | None) -> ssl.SSLContext:
+def _context(ca_file: Path | None, option: str) -> ssl.SSLContext:
     if (
         ca_file is not None and ca_file.exists() and not ca_file.is_file()
     ):  # reading a pipe may never end
-        raise ConfigError(f"backend.ca_file: {ca_file}: no regular file, {_EXPECTED}")
+        raise ConfigError(f"{option}: {ca_file}: no regular file, {_EXPECTED}")
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:  # SSLError is an OSError with another text
         why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigError(f"backend.ca_file: {ca_file}: {why}, {_EXPECTED}") from None
+        raise ConfigError(f"{option}: {ca_file}: {why}, {_EXPECTED}") from None
 
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")

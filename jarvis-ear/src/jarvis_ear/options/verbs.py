@@ -223,6 +223,24 @@ class CommandLine:
 
         return load(self.schema(), words, os.environ)
 
+    def own_words(self, names: VerbPath, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+        """Return what a configured verb takes for itself, by name, and the rest for ``load``.
+
+        Its value, if it takes one, comes before the options of the configuration.
+        """
+        verb, rest = self.verb_at(names), list(words)
+        flags = {flag.name: flag for flag in verb.flags}
+        own, others = list[str](), list[str]()
+        while rest:
+            word = rest.pop(0)
+            flag = flags.get(word.partition("=")[0])
+            is_value = bool(verb.value) and not word.startswith("-") and not others
+            (own if flag is not None or is_value else others).append(word)
+            if flag is not None and flag.value and "=" not in word:
+                own += rest[:1]
+                rest = rest[1:]
+        return self.parse(names, own), others
+
     def verb_at(self, names: Sequence[str]) -> Verb:
         """Return the verb with this path in the tree; an empty path is the program."""
         verb = self.root

@@ -26,7 +26,13 @@ PASSWORD: Final = "jarvis-password"  # noqa: S105 - the name of the credential
 JWT_SECRET: Final = "jarvis-jwt-secret"  # noqa: S105 - the name of the credential
 
 CREDENTIALS: Final[Mapping[str, tuple[str, ...]]] = {
-    EAR: (PASSWORD, "jarvis-backend-token", "jarvis-bus-key", "jarvis-rooms-key"),
+    EAR: (
+        PASSWORD,
+        "jarvis-backend-token",
+        "jarvis-bus-key",
+        "jarvis-rooms-key",
+        "jarvis-mqtt-password",
+    ),
     BACKEND: (
         PASSWORD,
         JWT_SECRET,

@@ -31,7 +31,8 @@ DEVICE_LOCK: Final = "requirements.txt"
 BACKEND_LOCK: Final = "requirements-backend.txt"
 JOURNAL_LOCK: Final = "requirements-systemd.txt"
 
-PAGES: Final = ("configuration.md", "delivery.md", "journal.md", "operations.md")
+_PAGES: Final = "configuration delivery diagnosis journal mqtt operations"
+PAGES: Final = tuple(f"{name}.md" for name in _PAGES.split())
 """Pages of docs/ that an administrator needs and that the catalog refers to."""
 
 SHARE: Final = "share/jarvis-ear"

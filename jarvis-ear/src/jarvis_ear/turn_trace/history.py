@@ -101,7 +101,8 @@ class TurnHistory:
     def change(self, options: Config) -> None:
         """Use other options, and forget all words if none of them may be kept any more."""
         with self._lock:
-            self._keeps_words = options.console.transcripts
+            published = bool(options.mqtt.url) and options.mqtt.transcripts
+            self._keeps_words = options.console.transcripts or published
             for view in self._views:
                 view.change(options)
             for turn_id in () if self._keeps_words else tuple(self._traces):

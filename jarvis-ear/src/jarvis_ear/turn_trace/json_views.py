@@ -1,7 +1,7 @@
-"""ConsoleView, BusView and HookView: the turns as JSON, for consoles, the event bus and hooks."""
+"""ConsoleView, BusView, HookView and MqttView: the turns as JSON, for other programs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from jarvis_ear import __version__
@@ -11,7 +11,14 @@ from jarvis_ear.delivery.events import Finished, LinkDown, LinkUp, Transcribed
 from jarvis_ear.hearing.events import State, StateChanged, TurnDropped, TurnOpened
 from jarvis_ear.hooks.event import HookEvent
 from jarvis_ear.turn_trace import words
-from jarvis_ear.turn_trace.trace import DROPPED, FAILURES, TraceEvent, TurnForgotten, TurnTrace
+from jarvis_ear.turn_trace.trace import (
+    DROPPED,
+    FAILURES,
+    TraceEvent,
+    TurnEnded,
+    TurnForgotten,
+    TurnTrace,
+)
 from jarvis_ear.wires.event_bus import Event, stamp
 
 MAX_QUOTED: Final = 2000
@@ -181,3 +188,50 @@ class HookView:
     def _tell(self, name: str, **fields: str) -> None:
         event = HookEvent(name, self._wall(), self._agent_id, state=str(self._state), **fields)
         self._post(event)
+
+
+class MqttView:
+    """Posts states and ended turns to an MQTT broker. Called by ``TurnHistory``.
+
+    Words are posted only while ``mqtt.transcripts`` is set. ``enter`` gets each new state,
+    ``post_turn`` each turn; neither may block.
+    """
+
+    def __init__(
+        self, enter: Callable[[str], None], post_turn: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        self._enter = enter
+        self._post_turn = post_turn
+        self._shows_words = False
+
+    def change(self, options: Config) -> None:
+        """Post words from now on, or none."""
+        self._shows_words = options.mqtt.transcripts
+
+    def draw(self, event: TraceEvent, trace: TurnTrace | None) -> None:
+        """Post a state, or a turn that has ended."""
+        match event:
+            case StateChanged(_, new):
+                self._enter(str(new))
+            case TurnEnded() if trace is not None and not trace.is_announcement:
+                self._post_turn(self._turn(trace))
+            case _:
+                pass
+
+    def _turn(self, trace: TurnTrace) -> Mapping[str, object]:
+        heard, why = trace.heard()
+        is_dropped = trace.outcome == DROPPED
+        said = {"transcript": trace.transcript, "reply": trace.reply} if self._shows_words else {}
+        return {
+            "turn_id": trace.turn_id,
+            "at": stamp(trace.began_at),
+            "verdict": trace.outcome or "unfinished",
+            "cause": words.drop_reason(trace) if is_dropped else trace.cause,
+            "heard": heard,
+            "heard_reason": why,
+            "answer_ms": trace.answer_ms(),
+            "speech_ms": None if trace.speech_s is None else round(1000 * trace.speech_s),
+            "wake_word": None if trace.score is None else trace.wake_word.name,
+            "wake_score": None if trace.score is None else round(trace.score, 3),
+            **{name: text[:MAX_QUOTED] for name, text in said.items()},
+        }

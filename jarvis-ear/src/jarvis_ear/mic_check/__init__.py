@@ -1,0 +1,1 @@
+"""Mic check: ten seconds of a microphone, judged in plain words."""

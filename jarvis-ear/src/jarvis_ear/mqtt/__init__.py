@@ -1,0 +1,1 @@
+"""The ear at an MQTT broker: its state, commands, and discovery by Home Assistant."""
