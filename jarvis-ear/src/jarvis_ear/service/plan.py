@@ -257,6 +257,8 @@ def _purged(layout: Layout, machine: Machine) -> Iterator[Step]:
     yield Remove(layout.at(layout.settings))
     yield Remove(layout.at(layout.state))
     yield Remove(layout.at(layout.backend_state))
-    yield Remove(layout.at(layout.backend_state.parent / "private" / layout.backend_state.name))
+    if not layout.is_user:
+        private = layout.backend_state.parent / "private"
+        yield Remove(layout.at(private / layout.backend_state.name))
     if machine.has_user:
         yield Run(("userdel", USER), always=True)
