@@ -169,7 +169,7 @@ def user_layout(environ: Mapping[str, str]) -> Layout:
         programs=Path(environ.get("HOME") or "/", ".local", "bin"),
         settings=settings,
         state=state / EAR,
-        backend_state=state / "jarvis-backend",
+        backend_state=state / BACKEND,
         credentials=settings / "credentials",
         encrypted=settings / "credentials.encrypted",
         overrides=settings.parent / "systemd" / "user",
